@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Make .venv and install the pinned packages: bash scripts/setup.sh [--dev]
+#
+# --dev adds what scripts/test.sh needs. Nothing is done when nothing changed. With GALAXYZOO_PYTHON set (Kaggle
+# kernel, conda) that interpreter is only checked, never changed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+UV=uv==0.13.8  # pip alone can pair torch and torchvision builds that do not fit; uv's resolver does not
+PYTHON=.venv/bin/python
+MODULES="torch, torchvision, timm, albumentations, cv2, lightgbm"
+STAMP=.venv/.installed # each says what its packages were installed from
+DEV_STAMP=.venv/.installed-dev
+wanted=("$STAMP")
+sources=(--requirements requirements.txt --overrides requirements-overrides.txt)
+if [[ ${1:-} == --dev ]]; then
+    wanted+=("$DEV_STAMP")
+    sources+=(--requirements requirements-dev.txt)
+elif (($#)); then
+    echo "usage: bash scripts/setup.sh [--dev]" >&2
+    exit 2
+fi
+
+say() { echo "set-up: $*"; }
+fail() {
+    echo "error: $*" >&2
+    exit 1
+}
+
+is_new_enough() { "$1" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+find_python() { # prints the first interpreter that is new enough
+    local name
+    for name in python3 python3.13 python3.12 python3.11 python3.14; do
+        if is_new_enough "$name"; then
+            echo "$name"
+            return
+        fi
+    done
+    fail "no Python 3.11 or newer found (python3: $(python3 -V 2>/dev/null || echo none)): install one, then again"
+}
+
+stamp() { "$PYTHON" -I -S -c 'import sys; print(sys.version)' && cat requirements*.txt scripts/setup.sh | cksum; }
+
+is_current() {
+    local file now
+    now=$(stamp 2>/dev/null) || return 1
+    for file in "${wanted[@]}"; do [[ -f $file && $(<"$file") == "$now" ]] || return 1; done
+}
+
+make_venv() {
+    is_new_enough "$PYTHON" && { [[ -x .venv/bin/uv ]] || "$PYTHON" -m pip --version >/dev/null 2>&1; } && return
+    local base
+    base=$(find_python)
+    say "making .venv with $("$base" -V)"
+    rm -rf .venv
+    # Debian's python3 comes without ensurepip: then whatever else can make an environment is taken.
+    "$base" -m venv .venv >/dev/null 2>&1 && return
+    rm -rf .venv
+    if command -v uv >/dev/null && uv venv --quiet --seed --python "$base" .venv; then return; fi
+    if command -v virtualenv >/dev/null && virtualenv --quiet --python "$base" .venv; then return; fi
+    rm -rf .venv
+    fail "\`$base -m venv\` does not work here: \`apt-get install python3-venv\` (or install uv), then again"
+}
+
+uv_pip() {
+    local quiet=()
+    [[ -t 2 ]] || quiet=(--quiet)
+    .venv/bin/uv pip "$@" ${quiet[@]+"${quiet[@]}"} --python "$PYTHON"
+}
+
+install_packages() {
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check "$UV" || fail "pip could not install $UV (see above)"
+    # A headless cv2 from an earlier set-up shares its folder with opencv-python: both go before one comes.
+    if compgen -G ".venv/lib/python*/site-packages/opencv_python_headless-*" >/dev/null; then
+        uv_pip uninstall opencv-python opencv-python-headless
+    fi
+    # Compiled once here, so that each command starts in half the time even where Python may not write caches.
+    uv_pip install --compile-bytecode "${sources[@]}" ||
+        fail "the packages could not be installed (see above). Behind a mirror set UV_DEFAULT_INDEX: uv reads no pip.conf"
+}
+
+choose_cv2() { # opencv-python where its display libraries (libGL) exist, else the headless build; never both
+    "$PYTHON" -c "import cv2" 2>/dev/null && return
+    local version
+    version=$(sed -n 's/^opencv-python==\([0-9.]*\).*/\1/p' requirements.txt)
+    say "cv2 does not load here (no libGL?): taking opencv-python-headless $version instead of opencv-python"
+    uv_pip uninstall opencv-python
+    uv_pip install --no-deps "opencv-python-headless==$version" || fail "opencv-python-headless could not be installed"
+}
+
+check_imports() {
+    local problem hint=""
+    problem=$(NO_ALBUMENTATIONS_UPDATE=1 "$PYTHON" -c "import $MODULES" 2>&1) && return
+    [[ $problem != *libgomp* ]] || hint=": \`apt-get install libgomp1\`"
+    fail "a package does not load: $(tail -n 1 <<<"$problem")$hint"
+}
+
+check_own_python() { # GALAXYZOO_PYTHON: nothing is installed there
+    local names="$MODULES, pandas, sklearn, joblib, safetensors, pydantic, yaml, tqdm, rich, matplotlib, filelock"
+    [[ ${#wanted[@]} == 1 ]] || names+=", pytest, hypothesis, ruff, mypy"
+    command -v "$GALAXYZOO_PYTHON" >/dev/null || fail "GALAXYZOO_PYTHON is $GALAXYZOO_PYTHON, which is no program"
+    is_new_enough "$GALAXYZOO_PYTHON" || fail "GALAXYZOO_PYTHON is older than Python 3.11"
+    local lacks
+    lacks=$("$GALAXYZOO_PYTHON" -c 'import importlib.util as u, sys
+print(*(n for n in sys.argv[1].split(", ") if not u.find_spec(n)), sep=", ")' "$names")
+    [[ -z $lacks ]] || fail "GALAXYZOO_PYTHON lacks $lacks: install them there (versions: requirements.txt) or unset it"
+}
+
+if [[ -n ${GALAXYZOO_PYTHON:-} ]]; then
+    check_own_python
+    exit
+fi
+is_current && exit
+if command -v flock >/dev/null && exec 9<scripts/setup.sh; then # one set-up at a time; a lock that fails is no error
+    flock --nonblock 9 || { say "waiting for another set-up of this folder" && flock 9 || true; }
+    is_current && exit # the other one did it
+fi
+SECONDS=0
+make_venv
+say "installing the packages into .venv (about 5 GB when new, on Linux)"
+rm -f "$STAMP" "$DEV_STAMP"
+install_packages
+choose_cv2
+check_imports
+for file in "${wanted[@]}"; do stamp >"$file"; done # last, so that an interrupted set-up is done again
+say "done in $SECONDS s"

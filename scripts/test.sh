@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Everything that CI checks: ruff, mypy, shellcheck, then pytest, which gets this script's arguments.
+#
+#   bash scripts/test.sh [pytest arguments]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+bash scripts/setup.sh --dev
+python=$(command -v "${GALAXYZOO_PYTHON:-.venv/bin/python}")
+shellcheck=$(command -v "$(dirname "$python")/shellcheck" || command -v shellcheck || true)
+failed=()
+
+check() { # NAME COMMAND…: goes on after a failure, so that one run shows all of them
+    local name=$1
+    shift
+    echo "== $name"
+    "$@" || failed+=("$name")
+}
+
+check "ruff check" "$python" -m ruff check src tests
+check "ruff format" "$python" -m ruff format --check src tests
+check "mypy" "$python" -m mypy
+if [[ -n $shellcheck ]]; then
+    check "shellcheck" "$shellcheck" scripts/*.sh .ci/run
+else
+    echo "== shellcheck: skipped, not installed here"
+fi
+check "pytest" "$python" -m pytest "$@"
+
+if ((${#failed[@]})); then
+    echo "error: failed: $(printf '%s, ' "${failed[@]}" | sed 's/, $//')" >&2
+    exit 1
+fi

@@ -1,0 +1,48 @@
+"""What entry scripts do first and last: find the project's Python, turn errors into one line.
+
+Only the standard library is imported here, because it runs before anything else is known to be
+installed.
+"""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from galaxyzoo.errors import InputError
+
+VENV_PYTHON = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "python"
+_RESTARTED = "GALAXYZOO_RESTARTED"
+
+
+def use_project_python() -> None:
+    """Start the running script again with `.venv`'s Python where this one lacks the packages.
+
+    An interpreter that has them (an active venv, conda, a Kaggle kernel) is used as it is. Exits
+    with one line saying what to type where neither has them.
+    """
+    if all(importlib.util.find_spec(name) for name in ("torch", "timm", "pydantic")):
+        return
+    if VENV_PYTHON.exists() and not os.environ.get(_RESTARTED):
+        os.environ[_RESTARTED] = "1"
+        os.execv(VENV_PYTHON, [str(VENV_PYTHON), *sys.argv])
+    sys.exit(
+        "error: the packages are not installed for this Python: "
+        "type `bash scripts/setup.sh` once, then again"
+    )
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Call a script's main; a user's mistake becomes one line on stderr and exit status 1."""
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # `… | head` closed the pipe
+        sys.stderr.close()
+        sys.exit(141)

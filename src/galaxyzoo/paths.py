@@ -1,0 +1,92 @@
+"""Where everything lies: the folders that users see, and the place of every artefact inside them.
+
+An artefact's place is always `<folder>/<dataset>/<run>`, where a run is `<task>/<config stem>`, so
+that artefacts of different data never mix.
+"""
+
+import os
+from pathlib import Path
+
+from galaxyzoo.errors import InputError
+
+CODE_ROOT = Path(__file__).resolve().parents[2]
+# Tests and notebooks keep a whole set of artefact folders elsewhere by setting GALAXYZOO_ROOT.
+ROOT = Path(os.environ.get("GALAXYZOO_ROOT") or CODE_ROOT).resolve()
+
+CONFIGS = CODE_ROOT / "configs"
+INPUT = ROOT / "input"
+CACHE = INPUT / "cache"
+FOLDS = ROOT / "folds"
+OOF = ROOT / "oof"
+SUBMISSIONS = ROOT / "submissions"
+REPORTS = ROOT / "reports"
+
+DEMO = "demo"  # name of the dataset that the project draws itself
+
+
+def dataset_dir(dataset: str) -> Path:
+    """Folder of the prepared catalog and split: `train.csv`, `test.csv`, `dataset.json`."""
+    return FOLDS / dataset
+
+
+def fold_dir(dataset: str, run: str, fold: int) -> Path:
+    """Folder of one trained fold: checkpoint, weights, history, timings."""
+    return FOLDS / dataset / run / f"fold_{fold}"
+
+
+def run_dir(dataset: str, run: str) -> Path:
+    """Folder of one run: resolved config and its folds."""
+    return FOLDS / dataset / run
+
+
+def oof_csv(dataset: str, run: str) -> Path:
+    """Out-of-fold table of a run; its score file has the same stem and ends in `.json`."""
+    return OOF / dataset / f"{run}.csv"
+
+
+def test_csv(dataset: str, run: str) -> Path:
+    """Test predictions of a run, in the competition's own format."""
+    return SUBMISSIONS / dataset / f"{run}.csv"
+
+
+def ensemble_csv(dataset: str, task: str) -> Path:
+    """Submission of a task's ensemble; its score card has the same stem and ends in `.json`."""
+    return SUBMISSIONS / dataset / task / "predictions.csv"
+
+
+def shown(path: Path) -> str:
+    """A path as messages print it: relative to the project where it lies inside."""
+    for root in (ROOT, CODE_ROOT, Path.cwd()):
+        if path.is_relative_to(root):
+            return str(path.relative_to(root))
+    return str(path)
+
+
+def datasets_with_oof() -> list[str]:
+    """Names of the datasets that have out-of-fold tables, demo last."""
+    names = sorted(p.name for p in OOF.glob("*") if any(p.glob("*/*.csv"))) if OOF.exists() else []
+    return [n for n in names if n != DEMO] + [n for n in names if n == DEMO]
+
+
+def choose_dataset(name: str | None) -> str:
+    """The dataset of a command on existing artefacts: the named, else the only real one, else demo.
+
+    Raises:
+        InputError: no out-of-fold table exists, the name is not among them, or several real ones
+            do.
+    """
+    known = datasets_with_oof()
+    if not known:
+        raise InputError("oof/ holds no out-of-fold table: run `bash scripts/train_folds.sh` first")
+    if name is not None:
+        if name not in known:
+            raise InputError(
+                f"dataset '{name}' has no out-of-fold table: known are {', '.join(known)}"
+            )
+        return name
+    real = [n for n in known if n != DEMO]
+    if len(real) > 1:
+        raise InputError(
+            f"several datasets have out-of-fold tables: add --dataset with one of {', '.join(real)}"
+        )
+    return (real or known)[0]

@@ -1,0 +1,37 @@
+"""Fixtures that every test file may use."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from galaxyzoo import paths
+
+FOLDERS = ("INPUT", "CACHE", "FOLDS", "OOF", "SUBMISSIONS", "REPORTS")
+REAL = {name: getattr(paths, name) for name in ("ROOT", *FOLDERS)}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """An empty project, with `input/`, `folds/` and so on, in place of the real one everywhere."""
+    moved = {name: tmp_path / path.relative_to(REAL["ROOT"]) for name, path in REAL.items()}
+    for folder in moved.values():
+        folder.mkdir(exist_ok=True)
+    _replace(REAL, moved)
+    try:
+        yield tmp_path
+    finally:
+        _replace(moved, REAL)  # also in modules imported meanwhile
+
+
+def _replace(old: dict[str, Path], new: dict[str, Path]) -> None:
+    for module in _package_modules():
+        for name in old:
+            if getattr(module, name, None) == old[name]:
+                setattr(module, name, new[name])
+
+
+def _package_modules() -> list[ModuleType]:
+    return [m for name, m in list(sys.modules.items()) if name.split(".")[0] == "galaxyzoo"]
