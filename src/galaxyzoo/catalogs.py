@@ -1,0 +1,108 @@
+"""The prepared catalog of a dataset: galaxies, labels, folds; made once, later only read.
+
+`folds/<dataset>/train.csv` holds `GalaxyID, fold, group`, then the label columns, ids ascending;
+`test.csv` the ids of the sample submission in its order; `dataset.json` where they came from and
+their fingerprint.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo import atomic
+from galaxyzoo.errors import InputError
+from galaxyzoo.paths import dataset_dir, shown
+from galaxyzoo.tables import FOLD, ID, read_csv, select_numbers
+from galaxyzoo.tasks import get_task
+
+GROUP = "group"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Training galaxies with labels and folds, and the test galaxies' ids."""
+
+    dataset: str
+    train: pd.DataFrame  # indexed by GalaxyID ascending; fold, group, then label columns
+    test_ids: np.ndarray  # (test galaxy,) int64, the sample submission's order
+    about: dict[str, Any] = field(
+        default_factory=dict
+    )  # dataset.json: where it came from, how the folds were made
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(galaxy,) training ids, ascending."""
+        return self.train.index.to_numpy()
+
+    @property
+    def folds(self) -> np.ndarray:
+        """(galaxy,) fold number of each training galaxy, 0 to n_folds - 1."""
+        return self.train[FOLD].to_numpy()
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds."""
+        return int(self.train[FOLD].max()) + 1
+
+    def targets(self, task: str) -> np.ndarray:
+        """(galaxy, column) targets of a task in its column order, float64."""
+        return self.train[list(get_task(task).columns)].to_numpy(dtype=np.float64)
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of every id, label and fold: tables with the same one may be combined."""
+        digest = hashlib.sha256()
+        for column in (ID, *self.train.columns):
+            values = self.ids if column == ID else self.train[column].to_numpy()
+            digest.update(f"{column}\n".encode())
+            digest.update("\n".join(map(repr, values.tolist())).encode())
+        digest.update(np.ascontiguousarray(self.test_ids, dtype="<i8").tobytes())
+        return digest.hexdigest()[:16]
+
+
+def save(catalog: Catalog) -> None:
+    """Write a catalog; `dataset.json` comes last and says that the rest is whole."""
+    folder = dataset_dir(catalog.dataset)
+    for name, frame in (
+        ("train.csv", catalog.train),
+        ("test.csv", pd.DataFrame(index=catalog.test_ids)),
+    ):
+        with atomic.writing(folder / name) as temporary:
+            frame.to_csv(temporary, index_label=ID, lineterminator="\n")
+    atomic.write_json(
+        folder / "dataset.json", {**catalog.about, "fingerprint": catalog.fingerprint}
+    )
+
+
+def exists(dataset: str) -> bool:
+    """Whether the dataset has been prepared."""
+    return (dataset_dir(dataset) / "dataset.json").exists()
+
+
+def load(dataset: str) -> Catalog:
+    """Read a prepared catalog.
+
+    Raises:
+        InputError: it is not there, a file of it is broken, or it was changed after it was made.
+    """
+    folder = dataset_dir(dataset)
+    if not exists(dataset):
+        raise InputError(
+            f"dataset '{dataset}' is not prepared ({shown(folder)}): run `python "
+            "src/prepare.py` first"
+        )
+    about = atomic.read_json(folder / "dataset.json")
+    train = read_csv(folder / "train.csv")
+    labels = [c for c in train.columns if c not in (FOLD, GROUP)]
+    numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / "train.csv")
+    numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
+    catalog = Catalog(dataset, numbers, read_csv(folder / "test.csv").index.to_numpy(), about)
+    if not isinstance(about, dict) or catalog.fingerprint != about.get("fingerprint"):
+        raise InputError(
+            f"{shown(folder)} was changed after it was made: restore it, or delete the folder "
+            "and prepare again"
+        )
+    return catalog

@@ -1,0 +1,44 @@
+"""Score cards: the JSON file beside every out-of-fold table and submission."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from galaxyzoo import __version__
+from galaxyzoo.tasks import Task
+
+
+def score_table(
+    task: Task, predictions: np.ndarray, targets: np.ndarray, folds: np.ndarray
+) -> dict[str, Any]:
+    """Score predictions overall, per fold and per column.
+
+    Args:
+        predictions: (galaxy, column), as they would be submitted.
+        targets: (galaxy, column).
+        folds: (galaxy,) fold of each galaxy.
+    Returns:
+        Plain dict: `metric`, `score` over all rows, `per_fold`, their `mean` and `sd` (sample
+        standard deviation), `per_column`.
+    """
+    numbers = sorted(set(folds.tolist()))
+    per_fold = [task.score(predictions[folds == k], targets[folds == k]) for k in numbers]
+    columns = {
+        c: task.score(predictions[:, [i]], targets[:, [i]]) for i, c in enumerate(task.columns)
+    }
+    return {
+        "metric": task.metric,
+        "score": task.score(predictions, targets),
+        "per_fold": dict(zip(map(str, numbers), per_fold, strict=True)),
+        "mean": float(np.mean(per_fold)),
+        "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else 0.0,
+        "per_column": columns,
+        "galaxies": len(targets),
+        "code_version": __version__,
+    }
+
+
+def card_path(table: Path) -> Path:
+    """The score card that belongs to a table."""
+    return table.with_suffix(".json")
