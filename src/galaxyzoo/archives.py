@@ -1,0 +1,142 @@
+"""Images by GalaxyID out of a zip or a folder, without unpacking."""
+
+import re
+import threading
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from galaxyzoo.errors import InputError
+from galaxyzoo.paths import shown
+
+IMAGE_ENDS = (".jpg", ".jpeg", ".png")
+MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """Open a zip for reading.
+
+    Raises:
+        InputError: it is missing, cut off or no zip.
+    """
+    try:
+        return zipfile.ZipFile(path)
+    except FileNotFoundError:
+        raise InputError(f"{shown(path)} is missing") from None
+    except (zipfile.BadZipFile, OSError) as error:
+        size = path.stat().st_size if path.exists() else 0
+        raise InputError(
+            f"{shown(path)} is not a whole zip file ({size:,} bytes; {error}): its download "
+            "was cut off, get it again"
+        ) from None
+
+
+def list_images(path: Path) -> list[tuple[str, int]]:
+    """Images in a zip or folder (subfolders too): name, and CRC (zip) or size in bytes (folder).
+
+    Raises:
+        InputError: nothing there, a broken zip, or no image.
+    """
+    if path.is_dir():
+        files = {str(p.relative_to(path)): p for p in sorted(path.rglob("*"))}
+        entries = [
+            (name, p.stat().st_size) for name, p in files.items() if _is_image(name) and p.is_file()
+        ]
+    else:
+        with open_zip(path) as archive:
+            entries = [(i.filename, i.CRC) for i in archive.infolist() if _is_image(i.filename)]
+    if not entries:
+        raise InputError(f"{shown(path)} holds no image ({', '.join(IMAGE_ENDS)})")
+    return entries
+
+
+@dataclass
+class ImageStore:
+    """Encoded images of one zip or folder; safe to read from several threads.
+
+    Members or files are found by their name: `<anything>/<GalaxyID>.jpg`.
+    """
+
+    path: Path
+    names: dict[int, str]  # GalaxyID -> member of the zip, or file relative to the folder
+    sizes: dict[int, int] = field(repr=False)  # GalaxyID -> CRC of the member, or bytes of the file
+    _local: threading.local = field(default_factory=threading.local, repr=False)
+
+    @staticmethod
+    def open(path: Path) -> "ImageStore":
+        """List the images.
+
+        Raises:
+            InputError: nothing there, a broken zip, no image, a name that is no id, or two images
+                of one id.
+        """
+        entries = list_images(path)
+        names: dict[int, str] = {}
+        sizes: dict[int, int] = {}
+        for name, size in entries:
+            stem = PurePosixPath(name).stem
+            if not re.fullmatch(r"\d{1,18}", stem):
+                raise InputError(f"{shown(path)}: '{name}' is not named by a GalaxyID")
+            if int(stem) in names:
+                raise InputError(
+                    f"{shown(path)} holds GalaxyID {stem} twice: '{names[int(stem)]}' and '{name}'"
+                )
+            names[int(stem)], sizes[int(stem)] = name, size
+        return ImageStore(path, names, sizes)
+
+    @staticmethod
+    def numbered(path: Path, names: list[str]) -> "ImageStore":
+        """A store of the named members (or files of a folder), numbered from 0 in their order."""
+        return ImageStore(path, dict(enumerate(names)), {})
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(image,) ids, ascending."""
+        return np.array(sorted(self.names), dtype=np.int64)
+
+    def digest_of(self, galaxy_id: int) -> tuple[int, str, int]:
+        """What identifies an image without reading it: id, name, and CRC (zip) or size (folder)."""
+        return galaxy_id, self.names[galaxy_id], self.sizes[galaxy_id]
+
+    def read(self, galaxy_id: int) -> bytes:
+        """Encoded bytes of one image; a zip's checksum is checked on the way.
+
+        Raises:
+            InputError: damaged member, unreadable file, or a size beyond reason.
+        """
+        name = self.names[galaxy_id]
+        try:
+            if self.path.is_dir():
+                file = self.path / name
+                if file.stat().st_size > MAX_IMAGE_BYTES:
+                    raise InputError(f"{shown(file)} is larger than {MAX_IMAGE_BYTES:,} bytes")
+                return file.read_bytes()
+            archive = self._archive()
+            if archive.getinfo(name).file_size > MAX_IMAGE_BYTES:
+                raise InputError(
+                    f"{shown(self.path)}/{name} is larger than {MAX_IMAGE_BYTES:,} bytes"
+                )
+            return archive.read(name)
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            OSError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
+            raise InputError(f"{shown(self.path)}/{name} cannot be read ({error})") from None
+
+    def _archive(self) -> zipfile.ZipFile:
+        """This thread's own handle, so that threads do not share a file position."""
+        if not hasattr(self._local, "archive"):
+            self._local.archive = open_zip(self.path)
+        return self._local.archive
+
+
+def _is_image(name: str) -> bool:
+    """Whether it is named as an image, and is none of the `._` files that macOS adds."""
+    return name.lower().endswith(IMAGE_ENDS) and not PurePosixPath(name).name.startswith("._")

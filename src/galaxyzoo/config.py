@@ -1,0 +1,259 @@
+"""Typed configuration of a run: defaults here, differences in its YAML, `key=value` on top."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from galaxyzoo.errors import InputError
+from galaxyzoo.paths import CODE_ROOT, CONFIGS, shown
+from galaxyzoo.tasks import get_task
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ImageConfig(_Section):
+    """What part of the sky image the network sees, and how large."""
+
+    # side of the centre square kept of the 424 px original
+    crop_px: int = Field(324, ge=8, le=424)
+    # side of that square in the decoded cache; a whole-numbered shrinking keeps noise low
+    cache_px: int = Field(108, ge=8, le=424)
+    # side, in original pixels, of what fills the network's input at zoom 1
+    field_px: float = Field(230.0, gt=0, le=600)
+    # side of the network's input
+    size_px: int = Field(80, ge=16, le=512)
+
+
+class ModelConfig(_Section):
+    """The network and the weights that it starts from."""
+
+    # "cnn" (ours) or any timm name
+    name: str
+    # start from ImageNet weights
+    pretrained: bool = False
+    # safetensors used where it exists (path from the project root); elsewhere timm downloads
+    weights_file: str | None = None
+    # whether pretrained: true may go on from scratch where no weights can be had
+    allow_scratch: bool = False
+    # passed on to the model's constructor (timm's or ours)
+    kwargs: dict[str, Any] = {}
+    # per channel, of values in [0, 1]; downloaded weights bring their own
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+class HeadConfig(_Section):
+    """Linear -> ReLU -> Dropout -> Linear, then the output."""
+
+    # units of the hidden layer
+    hidden: int = Field(512, ge=1)
+    dropout: float = Field(0.3, ge=0, lt=1)
+    # tree: softmax per question, scaled by the parent answer
+    output: Literal["plain", "sigmoid", "tree"] = "tree"
+
+
+class AugmentConfig(_Section):
+    """Random changes of training images; the geometric ones are one warp out of the cache."""
+
+    # uniform in ± this angle
+    rotate_deg: float = Field(180.0, ge=0, le=180)
+    # mirror half of the images (with the rotation: every orientation)
+    flip: bool = True
+    # scale log-uniform in [1 / zoom, zoom]
+    zoom: float = Field(1.3, ge=1)
+    # uniform in ± this, in original pixels
+    shift_px: float = Field(8.0, ge=0)
+    # albumentations by name, e.g. {name: GaussNoise, p: 0.5}, after the warp
+    transforms: list[dict[str, Any]] = []
+
+
+class TrainConfig(_Section):
+    """One fold's training."""
+
+    epochs: int = Field(16, ge=1)
+    batch_size: int = Field(64, ge=2)
+    # sgd: with Nesterov momentum 0.9
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    # highest learning rate
+    lr: float = Field(1e-3, gt=0)
+    # cosine: linear warm-up, then half a cosine to 0
+    schedule: Literal["cosine", "constant"] = "cosine"
+    # share of all steps spent warming up
+    warmup: float = Field(0.25, ge=0, lt=1)
+    weight_decay: float = Field(0.02, ge=0)
+    # largest norm of the gradient
+    clip_norm: float | None = Field(None, gt=0)
+    # moving average of the weights, per step; 0: none
+    ema_decay: float = Field(0.998, ge=0, lt=1)
+    # best: epoch chosen on the validation fold, so its score is optimistic
+    checkpoint: Literal["last", "best"] = "last"
+    # auto: bf16 on CUDA and on processors with units for it
+    amp: Literal["auto", "bf16", "fp32"] = "auto"
+    seed: int = Field(0, ge=0)
+
+
+class TTAConfig(_Section):
+    """Views averaged at prediction."""
+
+    # the eight rotations by 90° and mirror images
+    dihedral: bool = True
+    # rotation angles spread evenly over [0°, 90°); times eight views each
+    angles: int = Field(1, ge=1)
+    zooms: tuple[float, ...] = (1.0,)
+
+
+class Config(_Section):
+    """Everything that determines a run's result, apart from the data and the machine."""
+
+    # "<task>/<stem>", set when loaded
+    run: str = ""
+    task: str
+    # what it is, for tables and reports
+    about: str = ""
+    # the source's own score, where the config reproduces a published recipe
+    reference: str | None = None
+    image: ImageConfig = ImageConfig()
+    model: ModelConfig
+    head: HeadConfig = HeadConfig()
+    loss: Literal["mse"] = "mse"
+    augment: AugmentConfig = AugmentConfig()
+    train: TrainConfig = TrainConfig()
+    tta: TTAConfig = TTAConfig()
+
+    def digest(self) -> str:
+        """Digest of all that changes the result; texts for people do not count."""
+        values = self.model_dump(mode="json", exclude={"about", "reference"})
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def config_path(run: str) -> Path:
+    """The YAML that a user means by `gz37/resnet18`, `configs/gz37/resnet18.yaml` or any YAML path.
+
+    Raises:
+        InputError: there is no such file, with the nearest run names.
+    """
+    given = Path(run)
+    for path in (CONFIGS / f"{run}.yaml", given, CODE_ROOT / given):
+        if path.suffix in (".yaml", ".yml") and path.is_file():
+            return path.resolve()
+    known = all_runs()
+    near = (
+        difflib.get_close_matches(run.removeprefix("configs/").removesuffix(".yaml"), known, n=3)
+        or known
+    )
+    raise InputError(f"no run '{run}' (no such file in configs/): did you mean {', '.join(near)}?")
+
+
+def all_runs() -> list[str]:
+    """Names of all runs in `configs/`, `<task>/<stem>`."""
+    return sorted(
+        f"{p.parent.name}/{p.stem}"
+        for p in CONFIGS.glob("*/*.yaml")
+        if p.parent.name != "ensembles"
+    )
+
+
+def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
+    """Read a run's YAML, lay `section.key=value` overrides on top, and check everything.
+
+    Raises:
+        InputError: no such run, not YAML, an unknown key, a wrong type or range; the message names
+            the key.
+    """
+    path = config_path(run)
+    values = _read_yaml(path)
+    for override in overrides:
+        _override(values, override)
+    return parse_config({**values, "run": f"{path.parent.name}/{path.stem}"}, shown(path))
+
+
+def parse_config(values: dict[str, Any], source: str) -> Config:
+    """Check a nested dict of settings and return the typed config.
+
+    Raises:
+        InputError: naming `source` and the key.
+    """
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{source}: {_explain(error)}") from None
+    get_task(config.task)
+    if config.image.cache_px > config.image.crop_px:
+        raise InputError(
+            f"{source}: image.cache_px must not exceed image.crop_px (the cache never enlarges)"
+        )
+    return config
+
+
+def load_ensemble(name: str) -> list[str]:
+    """Runs named by `configs/ensembles/<name>.yaml`, in its order.
+
+    Raises:
+        InputError: no such file, or it holds anything but `runs:` with a list of run names.
+    """
+    path = CONFIGS / "ensembles" / f"{name}.yaml"
+    if not path.is_file():
+        raise InputError(f"no ensemble '{name}': there is no {shown(path)}")
+    values = _read_yaml(path)
+    runs = values.get("runs")
+    if (
+        set(values) - {"runs", "about"}
+        or not isinstance(runs, list)
+        or not all(isinstance(r, str) for r in runs)
+    ):
+        raise InputError(
+            f"{shown(path)}: expected `runs:` with a list of run names, and no other key but "
+            "`about:`"
+        )
+    return runs
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{shown(path)} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{shown(path)}: expected keys and values")
+    return values
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    """Set one nested value in place from `section.key=value`, the value read as YAML."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"'{override}' is no override: write key=value, such as train.epochs=4")
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise InputError(f"'{override}': '{section}' is a value, not a section")
+    try:
+        values[last] = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        raise InputError(f"'{override}': the value is not YAML") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problem as one line: which key, what is wrong, what was meant."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key.split(".")[-1], _all_keys(), n=1)
+        return f"unknown key '{key}'" + (f" (did you mean '{near[0]}'?)" if near else "")
+    if first["type"] == "missing":
+        return f"key '{key}' is missing"
+    return f"key '{key}': {first['msg']} (got {first['input']!r})"
+
+
+def _all_keys() -> list[str]:
+    sections = (ImageConfig, ModelConfig, HeadConfig, AugmentConfig, TrainConfig, TTAConfig, Config)
+    return [name for section in sections for name in section.model_fields]

@@ -1,0 +1,88 @@
+"""One split for everything: rare answers spread evenly, near-identical images together.
+
+Stratification: each galaxy is described by its most telling answer, the one whose vote fraction
+stands out most against the mean over all galaxies (so rare answers describe the galaxies that show
+them). Galaxies are sorted by that answer, then by its fraction; every K neighbours in this order
+are dealt to the K folds in random order. So each fold gets the same share of every answer at every
+strength, and fold sizes differ by at most one, or by the size of the largest group.
+"""
+
+import cv2
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+from sklearn.neighbors import radius_neighbors_graph
+
+DUPLICATE_CORRELATION = 0.9  # of two images' fine structure; see `near_duplicates`
+_THUMBNAIL_PX = 40
+
+
+def make_folds(targets: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+    """Deal galaxies to folds.
+
+    Args:
+        targets: (galaxy, answer) vote fractions, or one-hot classes.
+        groups: (galaxy,) group numbers; a group is never divided.
+        n_folds: number of folds, at least 2.
+        seed: of the random order within each deal.
+    Returns:
+        (galaxy,) fold numbers, 0 to n_folds - 1. The same arguments give the same folds, and so do
+        rows in another order that bring their group numbers along.
+    Raises:
+        ValueError: fewer groups than folds.
+    Source: own; block randomisation within strata, as in clinical trials.
+    """
+    _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) < n_folds or n_folds < 2:
+        raise ValueError(f"{len(sizes)} groups of galaxies cannot make {n_folds} folds")
+    means = np.zeros((len(sizes), targets.shape[1]))
+    np.add.at(means, group_of, targets)
+    means /= sizes[:, None]
+    lift = means / np.maximum(targets.mean(axis=0), 1e-9)
+    telling = lift.argmax(axis=1)
+    strength = np.take_along_axis(means, telling[:, None], axis=1)[:, 0]
+    # Large groups first, so that each deal hands out groups of nearly one size and the folds stay
+    # equally large.
+    order = np.lexsort((-strength, telling, -sizes))
+    rng = np.random.default_rng(seed)
+    blocks = [rng.permutation(n_folds) for _ in range(-(-len(order) // n_folds))]
+    fold_of_group = np.empty(len(sizes), dtype=np.int64)
+    fold_of_group[order] = np.concatenate(blocks)[: len(order)]
+    return fold_of_group[group_of]
+
+
+def near_duplicates(images: np.ndarray, threshold: float = DUPLICATE_CORRELATION) -> np.ndarray:
+    """Group images that show the same patch of sky.
+
+    Two images belong together if the fine structure of their thumbnails (what a Gaussian blur takes
+    away: stars, neighbours, noise) correlates above `threshold`. The smooth light of the galaxy
+        itself does not count, or all
+    round galaxies would be duplicates of each other.
+
+    Args:
+        images: (image, H, W, 3) uint8.
+        threshold: smallest correlation of two images of one group.
+    Returns:
+        (image,) group numbers, numbered by first appearance.
+    Source: own.
+    """
+    thumbnails = np.stack([_fine_structure(image) for image in images])
+    # Featureless images are alike in nothing: each goes far away from all others.
+    featureless = ~thumbnails.any(axis=1)
+    thumbnails[featureless] = np.arange(2, 2 + featureless.sum())[:, None]
+    # Of unit vectors with correlation c, the squared distance is 2 - 2c.
+    radius = np.sqrt(2 - 2 * threshold)
+    pairs = radius_neighbors_graph(thumbnails, radius, mode="connectivity", metric="euclidean")
+    labels = connected_components(pairs, directed=False)[1]
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
+
+
+def _fine_structure(image: np.ndarray) -> np.ndarray:
+    """(thumbnail pixels,) float32 of zero mean and unit length; zeros for a featureless image."""
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    small = cv2.resize(gray, (_THUMBNAIL_PX, _THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
+    small = np.sqrt(small)  # keeps a bright core from outweighing everything else
+    fine = (small - cv2.GaussianBlur(small, (0, 0), 2.0)).ravel()
+    fine -= fine.mean()
+    length = float(np.linalg.norm(fine))
+    return fine / length if length > 1e-3 else np.zeros_like(fine)

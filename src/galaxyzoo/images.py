@@ -1,0 +1,247 @@
+"""Decoding galaxies and keeping them decoded: one uint8 array per set of images, memory-mapped.
+
+Every JPEG is decoded once ever. A cache is named by a digest of its settings and of the images in
+it, so a stale one cannot be read; an unfinished one goes on where it stopped.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from filelock import FileLock
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from galaxyzoo import atomic
+from galaxyzoo.archives import ImageStore
+from galaxyzoo.config import ImageConfig
+from galaxyzoo.errors import InputError
+from galaxyzoo.paths import CACHE, shown
+
+ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
+CHUNK = 512  # images decoded between two notes of progress
+# cv2's flags by how much the JPEG decoder shrinks while it decodes.
+_REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+_LARGEST_SIDE = 8192
+_VERSION = 1  # of the decoding; raise it when the pixels change
+
+
+@dataclass(frozen=True)
+class ImageCache:
+    """Decoded images of a list of galaxies."""
+
+    ids: np.ndarray  # (image,)
+    images: np.ndarray  # (image, cache_px, cache_px, 3) uint8 RGB, memory-mapped, read-only
+    unreadable: np.ndarray  # (image,) bool; such an image is black
+
+
+def decode(data: bytes, crop_px: int, size_px: int) -> np.ndarray:
+    """Decode an image, cut the centre square, shrink it.
+
+    Args:
+        data: JPEG or PNG.
+        crop_px: side of the square in pixels of a 424 px original; other originals are cut in
+            proportion.
+        size_px: side of the result, at most `crop_px`.
+    Returns:
+        (size_px, size_px, 3) uint8 RGB.
+    Raises:
+        ValueError: not an image, cut off, or larger than 8192 px.
+    """
+    height, width = _checked_shape(data)
+    side = (
+        min(height, width) * crop_px / ORIGINAL_PX
+    )  # side of the square in this image's own pixels
+    reduce = max(r for r in _REDUCED if r == 1 or side / r >= size_px)
+    image = cv2.imdecode(
+        np.frombuffer(data, np.uint8), _REDUCED[reduce] | cv2.IMREAD_IGNORE_ORIENTATION
+    )
+    if image is None:
+        raise ValueError("it does not decode as an image")
+    rows, columns = image.shape[:2]
+    keep = max(1, round(min(rows, columns) * crop_px / ORIGINAL_PX))
+    top, left = (rows - keep) // 2, (columns - keep) // 2
+    image = image[top : top + keep, left : left + keep]
+    if keep != size_px:
+        image = cv2.resize(
+            image,
+            (size_px, size_px),
+            interpolation=cv2.INTER_AREA if keep > size_px else cv2.INTER_LINEAR,
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def decode_many(
+    store: ImageStore, ids: np.ndarray, config: ImageConfig, parallel: Parallel | None = None
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Decode some images into memory, in threads.
+
+    Returns:
+        (image, cache_px, cache_px, 3) uint8 in the order of `ids`, black where unreadable; and why,
+        by id.
+    """
+    images = np.zeros((len(ids), config.cache_px, config.cache_px, 3), np.uint8)
+    problems = {}
+    for i, result in enumerate(
+        (parallel or _threads())(delayed(_try_decode)(store, int(g), config) for g in ids)
+    ):
+        if isinstance(result, str):
+            problems[int(ids[i])] = result
+        else:
+            images[i] = result
+    return images, problems
+
+
+def open_cache(
+    store: ImageStore, ids: Sequence[int] | np.ndarray, config: ImageConfig, strict: bool
+) -> ImageCache:
+    """Decode the galaxies' images, or open what an earlier call decoded.
+
+    Args:
+        store: where the encoded images are.
+        ids: (image,) the order of the result.
+        config: crop and size.
+        strict: whether an image that does not decode is an error; otherwise it is black and marked.
+    Raises:
+        InputError: with `strict`, a list of the first images that do not decode; or a cache that
+            cannot be written.
+    """
+    ids = np.asarray(ids, dtype=np.int64)
+    path = CACHE / f"{_digest(store, ids, config)}.npy"
+    shape = (len(ids), config.cache_px, config.cache_px, 3)
+    notes = path.with_suffix(".json")
+    if not (path.exists() and notes.exists()):
+        try:
+            CACHE.mkdir(parents=True, exist_ok=True)
+            with FileLock(
+                path.with_suffix(".lock")
+            ):  # a second process waits, then finds the work done
+                if not (path.exists() and notes.exists()):
+                    _fill(path, store, ids, config, shape)
+        except OSError as error:
+            raise InputError(
+                f"cannot write the image cache in {shown(CACHE)}: {error.strerror or error}"
+            ) from error
+    problems: dict[str, str] = atomic.read_json(notes)["unreadable"]
+    if strict and problems:
+        listed = "; ".join(f"{store.names[int(i)]}: {why}" for i, why in list(problems.items())[:5])
+        raise InputError(
+            f"{shown(store.path)}: {len(problems)} of {len(ids)} images cannot be used "
+            f"({listed}): get them again"
+        )
+    images = np.load(path, mmap_mode="r")
+    if images.shape != shape:
+        raise InputError(
+            f"{shown(path)} is not the cache that its name says: delete it and run again"
+        )
+    bad = (
+        np.isin(ids, np.array(list(problems), dtype=np.int64))
+        if problems
+        else np.zeros(len(ids), bool)
+    )
+    return ImageCache(ids, images, bad)
+
+
+def _fill(
+    path: Path, store: ImageStore, ids: np.ndarray, config: ImageConfig, shape: tuple[int, ...]
+) -> None:
+    """Decode into a `.part` array, noting progress after every chunk; rename when whole."""
+    part, progress = path.with_suffix(".part.npy"), path.with_suffix(".progress.json")
+    done, problems = 0, {}
+    if part.exists() and progress.exists():
+        state = atomic.read_json(progress)
+        done, problems = state["done"], state["unreadable"]
+    if not done:
+        # Notes of an array that is gone must not be believed of the new one.
+        progress.unlink(missing_ok=True)
+        _check_space(path.parent, int(np.prod(shape)))
+    array = np.lib.format.open_memmap(
+        part, mode="r+" if done else "w+", dtype=np.uint8, shape=shape
+    )
+    bar = tqdm(total=len(ids), initial=done, desc=f"decoding {store.path.name}", unit="img")
+    with _threads() as parallel:
+        for start in range(done, len(ids), CHUNK):
+            chunk = ids[start : start + CHUNK]
+            array[start : start + CHUNK], found = decode_many(store, chunk, config, parallel)
+            problems.update({str(galaxy_id): why for galaxy_id, why in found.items()})
+            array.flush()
+            atomic.write_json(progress, {"done": start + len(chunk), "unreadable": problems})
+            bar.update(len(chunk))
+    bar.close()
+    del array
+    part.replace(path)
+    atomic.write_json(path.with_suffix(".json"), {"images": len(ids), "unreadable": problems})
+    progress.unlink(missing_ok=True)
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    """Say beforehand that a disk is too full: a memory map on a full one kills the process."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"the image cache in {shown(folder)} needs {needed / 1e9:.2f} GB and its disk has "
+            f"{free / 1e9:.2f} GB free"
+        )
+
+
+def _threads() -> Parallel:
+    """Workers that share memory: cv2 and zlib release the interpreter's lock."""
+    return Parallel(n_jobs=-1, backend="threading")
+
+
+def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.ndarray | str:
+    """The decoded image, or why there is none."""
+    try:
+        return decode(store.read(galaxy_id), config.crop_px, config.cache_px)
+    except (ValueError, InputError, cv2.error) as error:
+        return str(error).splitlines()[0]
+
+
+def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
+    digest = hashlib.sha256(
+        repr((_VERSION, config.crop_px, config.cache_px, cv2.__version__)).encode()
+    )
+    for galaxy_id in ids:
+        digest.update(repr(store.digest_of(int(galaxy_id))).encode())
+    return f"{store.path.stem}_{config.crop_px}_{config.cache_px}_{digest.hexdigest()[:12]}"
+
+
+def _checked_shape(data: bytes) -> tuple[int, int]:
+    """Height and width from the header, before decoding, so that a bomb is refused cheaply.
+
+    A JPEG must also end as one: cv2 fills what a cut-off file lacks with grey and says nothing.
+    """
+    if not data:
+        raise ValueError("it is empty")
+    if data[:3] == b"\xff\xd8\xff":
+        if b"\xff\xd9" not in data[-64:]:
+            raise ValueError("it is cut off (no end of image)")
+        shape = _jpeg_shape(data)
+    elif data[:8] == b"\x89PNG\r\n\x1a\n":
+        if b"IEND" not in data[-16:]:
+            raise ValueError("it is cut off (no end of image)")
+        shape = int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
+    else:
+        raise ValueError("it is neither JPEG nor PNG")
+    if min(shape) < 1 or max(shape) > _LARGEST_SIDE:
+        raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {_LARGEST_SIDE}")
+    return shape
+
+
+def _jpeg_shape(data: bytes) -> tuple[int, int]:
+    """Height and width from the first start-of-frame marker (ITU T.81, B.2.2)."""
+    position = 2
+    while position + 9 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(data[position + 5 : position + 7], "big"), int.from_bytes(
+                data[position + 7 : position + 9], "big"
+            )
+        position += (
+            2 + int.from_bytes(data[position + 2 : position + 4], "big") if marker != 0xFF else 1
+        )
+    raise ValueError("its JPEG header is damaged")

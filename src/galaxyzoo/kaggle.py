@@ -1,0 +1,271 @@
+"""The competition's own files in `input/`: zips, zips inside the one big zip, or unpacked.
+
+A source is one folder. Its four parts are `images_training_rev1`, `images_test_rev1`,
+`training_solutions_rev1` and a sample submission (`all_zeros_benchmark` or another benchmark). The
+dataset's name follows from its ids, so that the whole competition, a subset and the demo never mix.
+"""
+
+import hashlib
+import shutil
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from galaxyzoo import atomic, demo
+from galaxyzoo.archives import ImageStore, open_zip
+from galaxyzoo.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
+from galaxyzoo.errors import InputError
+from galaxyzoo.paths import CACHE, CONFIGS, DEMO, INPUT, shown
+from galaxyzoo.tables import read_csv, select_numbers
+
+WHOLE_ZIP = "galaxy-zoo-the-galaxy-challenge.zip"
+TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS = (
+    "images_training_rev1",
+    "images_test_rev1",
+    "training_solutions_rev1",
+)
+SAMPLES = ("all_zeros_benchmark", "all_ones_benchmark", "central_pixel_benchmark")
+COMPETITION_SIZE = (61_578, 79_975)  # training and test galaxies of the whole competition
+
+
+@dataclass(frozen=True)
+class KaggleData:
+    """A competition-like dataset: labels, ids and where each image is, not yet decoded."""
+
+    dataset: str
+    folder: Path
+    targets: pd.DataFrame  # indexed by GalaxyID ascending, the 37 columns
+    test_ids: np.ndarray  # (test galaxy,) in the sample submission's order
+    train_images: ImageStore
+    test_images: ImageStore
+
+
+def find_source(data: str | None = None) -> Path:
+    """The folder that holds the competition's files; draws the demo set where there is none.
+
+    Args:
+        data: a folder that the user named; default: `input/`, else its only subfolder with such
+            files, else the demo.
+    Raises:
+        InputError: the named folder holds none, or several subfolders do and none was named.
+    """
+    if data == DEMO:
+        return _demo_folder()
+    if data is not None:
+        folder = next((p for p in (Path(data), INPUT / data) if _holds_data(p)), None)
+        if folder is None:
+            raise InputError(
+                f"--data {data}: no such folder with {TRAIN_IMAGES}.zip or {WHOLE_ZIP} (nor "
+                "in input/)"
+            )
+        return folder
+    if _holds_data(INPUT):
+        return INPUT
+    folders = sorted(
+        p
+        for p in INPUT.glob("[!.]*")
+        if p.is_dir() and p.name not in (DEMO, CACHE.name) and _holds_data(p)
+    )
+    if len(folders) > 1:
+        raise InputError(
+            "several datasets in input/: add --data with one of "
+            f"{', '.join(p.name for p in folders)}"
+        )
+    return folders[0] if folders else _demo_folder(announce=True)
+
+
+def read_source(folder: Path) -> KaggleData:
+    """Read labels and ids and check that they and the images belong together.
+
+    Raises:
+        InputError: a part is missing or broken, a value is not a vote fraction, the sums do not
+            obey the decision tree, a label row has no image or the reverse, or train and test share
+            an id.
+    """
+    folder = _unpack_whole_zip(folder)
+    targets = _read_solutions(folder)
+    test_ids = _read_sample_ids(folder)
+    train_images = ImageStore.open(_part(folder, TRAIN_IMAGES, ".zip"))
+    test_images = ImageStore.open(_part(folder, TEST_IMAGES, ".zip"))
+    _match_ids(targets.index.to_numpy(), train_images, f"{SOLUTIONS}.csv")
+    _match_ids(test_ids, test_images, "the sample submission")
+    shared = np.intersect1d(targets.index, test_ids)
+    if len(shared):
+        raise InputError(
+            f"{shown(folder)}: GalaxyID {shared[0]} is both a training and a test galaxy"
+        )
+    dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
+    return KaggleData(dataset, folder, targets, test_ids, train_images, test_images)
+
+
+def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> str:
+    """Name of a dataset by its ids: demo, kaggle, a known subset, else `kaggle-` and a digest."""
+    if folder.resolve() == (INPUT / DEMO).resolve():
+        return DEMO
+    if (len(train_ids), len(test_ids)) == COMPETITION_SIZE:
+        return "kaggle"
+    for ids in sorted(CONFIGS.glob("subsets/*/train_ids.txt")):
+        if np.array_equal(read_ids(ids), np.sort(train_ids)):
+            return ids.parent.name
+    digest = hashlib.sha256(np.sort(train_ids).tobytes() + np.sort(test_ids).tobytes()).hexdigest()[
+        :6
+    ]
+    return f"kaggle-{digest}"
+
+
+def read_ids(path: Path) -> np.ndarray:
+    """(galaxy,) int64 ids of a text file with one id a line."""
+    return np.loadtxt(path, dtype=np.int64, ndmin=1)
+
+
+def _demo_folder(announce: bool = False) -> Path:
+    folder = INPUT / DEMO
+    if announce:
+        print(
+            "input/ holds no competition files, so the built-in demo set is used; for the "
+            "real thing put Kaggle's "
+            f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip "
+            f"into {shown(INPUT)}/"
+        )
+    if not all(
+        (folder / f"{name}.zip").exists()
+        for name in (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
+    ):
+        demo.write_demo(folder)
+    return folder
+
+
+def _holds_data(folder: Path) -> bool:
+    """Whether any part is there; one is enough, for the others are then asked for by name."""
+    parts = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, *SAMPLES)
+    names = [WHOLE_ZIP, *(f"{part}{end}" for part in parts for end in (".zip", "", ".csv"))]
+    return any((folder / name).exists() for name in names)
+
+
+def _part(folder: Path, name: str, *ends: str) -> Path:
+    """The first of the unpacked `<name>` and `<name><end>` that exists."""
+    for path in (folder / name, folder / f"{name}.csv", *(folder / f"{name}{end}" for end in ends)):
+        if path.exists():
+            return path
+    raise InputError(
+        f"{shown(folder)}/ lacks {name}.zip (or the same unpacked): download it from the "
+        "competition's page"
+    )
+
+
+def _read_solutions(folder: Path) -> pd.DataFrame:
+    path = _part(folder, SOLUTIONS, ".zip")
+    if path.is_dir():
+        path = path / f"{SOLUTIONS}.csv"
+    frame = select_numbers(_read_table(path), GALAXY_ZOO_2.columns, path).sort_index()
+    if frame.empty:
+        raise InputError(f"{shown(path)} holds no galaxy: download it again")
+    votes = frame.to_numpy()
+    outside = (votes < -READ_TOLERANCE) | (votes > 1 + READ_TOLERANCE)
+    if outside.any():
+        row, column = np.argwhere(outside)[0]
+        raise InputError(
+            f"{shown(path)}: GalaxyID {frame.index[row]}, column '{frame.columns[column]}': "
+            f"{votes[row, column]:g} is outside [0, 1] ({outside.sum()} such values)"
+        )
+    residuals = GALAXY_ZOO_2.residuals(votes)
+    if residuals.max() > READ_TOLERANCE:
+        row, question = np.unravel_index(residuals.argmax(), residuals.shape)
+        wrong = int((residuals > READ_TOLERANCE).any(axis=1).sum())
+        raise InputError(
+            f"{shown(path)}: GalaxyID {frame.index[row]}: the answers of question "
+            f"{GALAXY_ZOO_2.questions[question].number} miss their parent's value by "
+            f"{residuals.max():.2g} "
+            f"({wrong} galaxies do not add up)"
+        )
+    return frame.clip(0.0, 1.0)
+
+
+def _read_sample_ids(folder: Path) -> np.ndarray:
+    for name in SAMPLES:
+        for path in (folder / f"{name}.csv", folder / name / f"{name}.csv", folder / f"{name}.zip"):
+            if path.exists():
+                return _read_table(path).index.to_numpy()
+    raise InputError(f"{shown(folder)}/ lacks a sample submission: add Kaggle's {SAMPLES[0]}.zip")
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """A CSV, or the one CSV inside a zip."""
+    if path.suffix != ".zip":
+        return read_csv(path)
+    with open_zip(path) as archive:
+        names = [
+            n for n in archive.namelist() if n.endswith(".csv") and not n.startswith("__MACOSX")
+        ]
+        if len(names) != 1:
+            raise InputError(f"{shown(path)} should hold one CSV file; it holds {len(names)}")
+        try:
+            with archive.open(names[0]) as member:
+                return read_csv(path / names[0], member)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+            raise InputError(f"{shown(path)} is damaged ({error}): download it again") from None
+
+
+def _match_ids(ids: np.ndarray, images: ImageStore, table: str) -> None:
+    missing, extra = np.setdiff1d(ids, images.ids), np.setdiff1d(images.ids, ids)
+    if len(missing):
+        raise InputError(
+            f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which stands in "
+            f"{table} ({len(missing)} missing)"
+        )
+    if len(extra):
+        raise InputError(
+            f"{shown(images.path)} holds an image of GalaxyID {extra[0]}, which {table} lacks "
+            f"({len(extra)} such images)"
+        )
+
+
+def _unpack_whole_zip(folder: Path) -> Path:
+    """Where only the one big zip is there, copy its inner zips out once, into the cache."""
+    whole = folder / WHOLE_ZIP
+    if (
+        not whole.exists()
+        or (folder / f"{TRAIN_IMAGES}.zip").exists()
+        or (folder / TRAIN_IMAGES).exists()
+    ):
+        return folder
+    with open_zip(whole) as archive:
+        members = {
+            PurePosixPath(i.filename).name: i
+            for i in archive.infolist()
+            if i.filename.endswith(".zip")
+        }
+        wanted = [
+            m
+            for name, m in members.items()
+            if name.removesuffix(".zip") in (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, *SAMPLES)
+        ]
+        if not wanted:
+            raise InputError(
+                f"{shown(whole)} holds none of the competition's zips: get it again, or its parts"
+            )
+        digest = hashlib.sha256(
+            repr([(m.filename, m.CRC, m.file_size) for m in wanted]).encode()
+        ).hexdigest()[:8]
+        target = CACHE / f"unpacked-{digest}"
+        for member in tqdm(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
+            path = target / PurePosixPath(member.filename).name
+            if path.exists() and path.stat().st_size == member.file_size:
+                continue
+            try:
+                with (
+                    atomic.writing(path) as temporary,
+                    archive.open(member) as source,
+                    open(temporary, "wb") as out,
+                ):
+                    shutil.copyfileobj(source, out, 1 << 22)
+            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                raise InputError(
+                    f"{shown(whole)} is damaged ({error}): download it again"
+                ) from None
+    return target

@@ -1,0 +1,105 @@
+"""From the files in `input/` to a prepared catalog: checked, duplicates grouped, folds dealt."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from galaxyzoo import __version__, catalogs, kaggle
+from galaxyzoo.catalogs import GROUP, Catalog
+from galaxyzoo.config import ImageConfig
+from galaxyzoo.errors import InputError
+from galaxyzoo.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
+from galaxyzoo.images import ImageCache, open_cache
+from galaxyzoo.kaggle import KaggleData
+from galaxyzoo.paths import dataset_dir, shown
+from galaxyzoo.tables import FOLD
+from galaxyzoo.tasks import TASKS
+
+DEFAULT_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset ready for training: its catalog and where its images are."""
+
+    catalog: Catalog
+    source: KaggleData
+
+    def train_images(self, config: ImageConfig) -> ImageCache:
+        """Decoded training images in the catalog's order; an unreadable one raises InputError."""
+        return open_cache(self.source.train_images, self.catalog.ids, config, strict=True)
+
+    def test_images(self, config: ImageConfig) -> ImageCache:
+        """Decoded test images in the sample submission's order; unreadable ones are marked."""
+        return open_cache(self.source.test_images, self.catalog.test_ids, config, strict=False)
+
+
+def prepare(data: str | None = None, n_folds: int | None = None, seed: int = 0) -> Prepared:
+    """Find the input, check it, and make its catalog and folds, or read those made before.
+
+    Args:
+        data: folder of the competition's files; default: found in `input/`, else the demo set.
+        n_folds: number of folds; None takes what is there, 5 for a new split.
+        seed: of a new split.
+    Raises:
+        InputError: the input is not as the competition's, or is not what an existing split was made
+            from.
+    """
+    source = kaggle.read_source(kaggle.find_source(data))
+    if catalogs.exists(source.dataset):
+        catalog = catalogs.load(source.dataset)
+        _check_unchanged(catalog, source, n_folds)
+        return Prepared(catalog, source)
+    return Prepared(
+        _make_catalog(source, DEFAULT_FOLDS if n_folds is None else n_folds, seed), source
+    )
+
+
+def _make_catalog(source: KaggleData, n_folds: int, seed: int) -> Catalog:
+    cache = open_cache(
+        source.train_images, source.targets.index.to_numpy(), ImageConfig(), strict=True
+    )
+    groups = near_duplicates(cache.images)
+    try:
+        folds = make_folds(source.targets.to_numpy(), groups, n_folds, seed)
+    except ValueError as error:
+        raise InputError(f"--folds {n_folds}: {error}") from None
+    train = source.targets.copy()
+    train.insert(0, FOLD, folds)
+    train.insert(1, GROUP, groups)
+    about = {
+        "dataset": source.dataset,
+        "training_galaxies": len(train),
+        "test_galaxies": len(source.test_ids),
+        "n_folds": n_folds,
+        "seed": seed,
+        "stratified_by": "most telling answer, then its vote fraction",
+        "duplicate_correlation": DUPLICATE_CORRELATION,
+        "galaxies_with_a_near_duplicate": int((np.bincount(groups)[groups] > 1).sum()),
+        "code_version": __version__,
+    }
+    catalog = Catalog(source.dataset, train, source.test_ids, about)
+    catalogs.save(catalog)
+    return catalogs.load(source.dataset)
+
+
+def _check_unchanged(catalog: Catalog, source: KaggleData, n_folds: int | None) -> None:
+    folder = shown(dataset_dir(catalog.dataset))
+    same = (
+        np.array_equal(catalog.ids, source.targets.index.to_numpy())
+        and np.array_equal(catalog.test_ids, source.test_ids)
+        and np.allclose(
+            catalog.targets("gz37"), source.targets[list(TASKS["gz37"].columns)], rtol=0, atol=1e-9
+        )
+    )
+    if not same:
+        raise InputError(
+            f"{shown(source.folder)} is no longer what {folder} was made from: bring the old "
+            "files back, "
+            f"or delete {folder} to start again"
+        )
+    if n_folds is not None and n_folds != catalog.n_folds:
+        raise InputError(
+            f"{folder} already has {catalog.n_folds} folds, --folds asks for {n_folds}: "
+            f"delete {folder} to split again"
+        )

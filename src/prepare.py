@@ -1,0 +1,59 @@
+"""Find and check the input, decode it, and make the folds; training does the same by itself.
+
+python src/prepare.py                       what lies in input/, or the demo set
+python src/prepare.py --subset kaggle-mini  cut that subset out of the whole competition, into
+input/kaggle-mini/
+"""
+
+from galaxyzoo.launch import run_main, use_project_python
+
+use_project_python()
+
+import argparse
+
+from galaxyzoo.config import ImageConfig
+from galaxyzoo.paths import dataset_dir, shown
+from galaxyzoo.preparation import prepare
+from galaxyzoo.subsets import write_subset
+
+
+def main() -> None:
+    """Parse, prepare, print."""
+    args = parse_args()
+    if args.subset:
+        print(
+            f"wrote {shown(write_subset(args.subset, args.data))}/: train with --data {args.subset}"
+        )
+        return
+    data = prepare(args.data, args.folds, args.seed)
+    catalog, config = data.catalog, ImageConfig()
+    data.train_images(config)
+    bad = data.test_images(config).unreadable.sum()
+    print(
+        f"{catalog.dataset}: {len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
+        f"{catalog.about['galaxies_with_a_near_duplicate']} of them with a near-duplicate; "
+        f"{len(catalog.test_ids):,} test galaxies, {bad} unreadable; "
+        f"split in {shown(dataset_dir(catalog.dataset))}/"
+    )
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", help="folder with the competition's files (default: found in input/), or 'demo'"
+    )
+    parser.add_argument(
+        "--folds", type=int, metavar="K", help="number of folds of a new split (default: 5)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of a new split (default: 0)")
+    parser.add_argument(
+        "--subset", metavar="NAME", help="cut a subset of configs/subsets/ out of the competition"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,168 @@
+"""Configs: every one in the tree builds; a mistake in one is an error that names file and key."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from galaxyzoo import config
+from galaxyzoo.config import all_runs, config_path, load_config, load_ensemble, parse_config
+from galaxyzoo.errors import InputError
+from galaxyzoo.paths import CODE_ROOT, CONFIGS
+
+TINY = "task: gz37\nmodel:\n  name: cnn\n"
+MISTAKES = {
+    "unknown key": ("epoch: 3\n", "unknown key 'epoch' (did you mean 'epochs'?)"),
+    "unknown key in a section": (
+        "train:\n  epohcs: 3\n",
+        "'train.epohcs' (did you mean 'epochs'?)",
+    ),
+    "word for a number": ("train:\n  epochs: many\n", "'train.epochs'"),
+    "fraction for a whole number": ("train:\n  epochs: 1.5\n", "'train.epochs'"),
+    "below the range": ("train:\n  epochs: 0\n", "'train.epochs'"),
+    "above the range": ("head:\n  dropout: 1.0\n", "'head.dropout'"),
+    "not a number": ("train:\n  lr: .nan\n", "'train.lr'"),
+    "no such choice": ("head:\n  output: softmax\n", "'head.output'"),
+    "value for a section": ("train: 3\n", "'train'"),
+    "empty section": ("train:\n", "'train'"),
+    "too short a list": ("model: {name: cnn, mean: [0.5, 0.5]}\n", "'model.mean"),
+    "cache larger than the crop": ("image: {crop_px: 64, cache_px: 128}\n", "image.cache_px"),
+    "no YAML": ("train: [\n", "is not YAML"),
+    "a date that does not exist": ("about: 2024-13-45\n", "is not YAML"),
+}
+
+
+@pytest.fixture
+def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty configs folder in place of the real one."""
+    monkeypatch.setattr(config, "CONFIGS", tmp_path)
+    (tmp_path / "gz37").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("run", all_runs())
+def test_every_config_builds_and_a_typo_in_it_fails(run):
+    loaded = load_config(run)
+    assert loaded.run == run
+    values = loaded.model_dump()
+    assert parse_config(values, run) == loaded
+    values["train"]["epohcs"] = 1
+    with pytest.raises(InputError, match=r"train\.epohcs"):
+        parse_config(values, run)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("ensembles/*.yaml")), ids=lambda p: p.stem)
+def test_every_ensemble_names_runs_that_exist(path):
+    assert set(load_ensemble(path.stem)) <= set(all_runs())
+
+
+@pytest.mark.parametrize(("text", "named"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_that_names_file_and_key(configs, text, named):
+    base = TINY.split("model:")[0] if text.startswith("model") else TINY
+    (configs / "gz37" / "mine.yaml").write_text(base + text)
+    with pytest.raises(InputError) as caught:
+        load_config("gz37/mine")
+    assert "mine.yaml" in str(caught.value)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("model: {name: cnn}\n", "'task' is missing"),
+        ("task: gz37\n", "'model' is missing"),
+        ("task: gz37\nmodel: {pretrained: true}\n", "'model.name' is missing"),
+        ("task: gz38\nmodel: {name: cnn}\n", "unknown task 'gz38': known are gz37"),
+        ("- a\n", "expected keys and values"),
+        ("", "expected keys and values"),
+    ],
+)
+def test_what_must_be_there_is_named(configs, text, named):
+    (configs / "gz37" / "mine.yaml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_config("gz37/mine")
+    assert named in str(caught.value)
+
+
+def test_overrides_win_over_the_file_and_the_file_over_the_defaults(configs):
+    (configs / "gz37" / "mine.yaml").write_text(TINY + "train: {epochs: 3, lr: 0.1}\n")
+    plain = load_config("gz37/mine")
+    assert (plain.train.epochs, plain.train.lr, plain.train.batch_size) == (3, 0.1, 64)
+    changed = load_config(
+        "gz37/mine", ["train.lr=1e-3", "head.output=plain", "tta.zooms=[1.0, 1.2]"]
+    )
+    assert (changed.train.epochs, changed.train.lr) == (3, 1e-3)
+    assert changed.head.output == "plain"
+    assert changed.tta.zooms == (1.0, 1.2)
+    assert changed.digest() != plain.digest()
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("train.epohcs=4", "did you mean 'epochs'"),
+        ("train.epochs=four", "'train.epochs'"),
+        ("train.epochs", "'train.epochs' is no override"),
+        ("=4", "'=4' is no override"),
+        ("train.epochs=[", "'train.epochs=['"),
+        ("train.epochs=2024-13-45", "'train.epochs=2024-13-45'"),
+        ("task.x=1", "'task' is a value"),
+    ],
+)
+def test_a_wrong_override_is_named(override, named):
+    with pytest.raises(InputError) as caught:
+        load_config("gz37/resnet18", [override])
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("run", ["gz37/resnet81", "gz37/resnet", "configs/gz37/resnt18.yaml"])
+def test_a_run_that_does_not_exist_suggests_near_ones(run):
+    with pytest.raises(InputError, match=f"'{run}'.*did you mean .*gz37/resnet18") as caught:
+        config_path(run)
+    assert len(str(caught.value).split("did you mean ")[1].split(", ")) == 3
+
+
+def test_a_run_that_is_like_none_lists_them_all():
+    with pytest.raises(InputError) as caught:
+        config_path("zzz")
+    assert all(run in str(caught.value) for run in all_runs())
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["gz37/resnet18", "configs/gz37/resnet18.yaml", str(CONFIGS / "gz37" / "resnet18.yaml")],
+)
+def test_a_run_may_be_named_by_its_path_from_anywhere(spelling, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert config_path(spelling) == CODE_ROOT / "configs" / "gz37" / "resnet18.yaml"
+    assert load_config(spelling).run == "gz37/resnet18"
+
+
+def test_texts_for_people_do_not_change_the_digest():
+    loaded = load_config("gz37/resnet18")
+    assert (
+        loaded.digest()
+        == load_config("gz37/resnet18", ["about=other", "reference=0.1 RMSE"]).digest()
+    )
+    for change in ("train.seed=1", "image.size_px=64", "tta.dihedral=false", "loss=mse"):
+        same = load_config("gz37/resnet18", [change]).digest() == loaded.digest()
+        assert same == (change == "loss=mse")
+
+
+def test_a_config_cannot_be_changed_after_it_was_checked():
+    loaded = load_config("gz37/resnet18")
+    with pytest.raises(ValidationError):
+        setattr(loaded.train, "epochs", 0)  # noqa: B010 - mypy refuses the plain form
+
+
+@pytest.mark.parametrize(
+    "text", ["runs: gz37/cnn\n", "run: [gz37/cnn]\n", "runs: [1]\n", "runs: [a]\nx: 1\n"]
+)
+def test_an_ensemble_holds_nothing_but_runs(configs, text):
+    (configs / "ensembles").mkdir()
+    (configs / "ensembles" / "mine.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"mine\.yaml.*runs:"):
+        load_ensemble("mine")
+    with pytest.raises(InputError, match="no ensemble 'yours'"):
+        load_ensemble("yours")
