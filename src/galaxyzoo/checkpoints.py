@@ -1,0 +1,58 @@
+"""Checkpoints of a fold in training, and the weights of a finished one."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from galaxyzoo import atomic
+from galaxyzoo.errors import InputError
+from galaxyzoo.paths import shown
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a nested dict of tensors and plain values atomically."""
+    with atomic.writing(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """Read a checkpoint, running no code from it; None where there is none.
+
+    Raises:
+        InputError: the file is not a checkpoint.
+    """
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 - torch raises pickle's, zip's and its own errors
+        reason = str(error).splitlines()[0][:100]
+        raise InputError(
+            f"{shown(path)} is not a readable checkpoint ({reason}): "
+            "delete it to start the fold again"
+        ) from None
+
+
+def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write weights as safetensors, atomically."""
+    with atomic.writing(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read safetensors.
+
+    Raises:
+        InputError: missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{shown(path)} is not a readable weights file ({error}): "
+            "delete its folder to train again"
+        ) from None

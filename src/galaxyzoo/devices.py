@@ -1,0 +1,69 @@
+"""Which processor trains, in which precision."""
+
+import contextlib
+import os
+import platform
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from galaxyzoo.config import TrainConfig
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def get_device() -> torch.device:
+    """CUDA where there is one, else the CPU; `GALAXYZOO_DEVICE=cpu` overrides."""
+    return torch.device(
+        os.environ.get("GALAXYZOO_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    )
+
+
+def place(model: Model, device: torch.device) -> Model:
+    """Move a network to the device, in the memory order in which convolutions are fastest."""
+    model.to(device)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def autocast(train: TrainConfig, device: torch.device) -> AbstractContextManager[object]:
+    """Mixed precision as the config asks: bf16 where wanted, or where "auto" finds units for it."""
+    if train.amp == "fp32" or (train.amp == "auto" and not _has_bf16(device)):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def describe_machine() -> str:
+    """Short text for records: processor, cores, GPU."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.get_device_name()}, {os.cpu_count()} cores"
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{_cpu_name()}, {usable} cores"
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    flags = _cpuinfo("flags").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _cpu_name() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(key: str) -> str:
+    """First value of a key of Linux's /proc/cpuinfo; empty elsewhere."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(
+                (
+                    line.partition(":")[2].strip()
+                    for line in file
+                    if line.split(":")[0].strip() == key
+                ),
+                "",
+            )
+    except OSError:
+        return ""

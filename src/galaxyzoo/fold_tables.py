@@ -1,0 +1,101 @@
+"""From the finished folds' predictions to a run's out-of-fold table, test table and score card."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from galaxyzoo import atomic
+from galaxyzoo.catalogs import Catalog
+from galaxyzoo.config import Config
+from galaxyzoo.images import ImageCache
+from galaxyzoo.paths import fold_dir, oof_csv, test_csv
+from galaxyzoo.scores import card_path, score_table
+from galaxyzoo.tables import FOLD, read_predictions, write_predictions
+from galaxyzoo.tasks import get_task
+from galaxyzoo.views import count_views
+
+# Files of a fold: predictions of its own galaxies and of the test galaxies, and the mark that both
+# are whole.
+VAL_TABLE, TEST_TABLE, DONE = "val.csv", "test.csv", "fold.json"
+
+
+@dataclass(frozen=True)
+class FoldTables:
+    """The prediction tables in a run's fold folders."""
+
+    config: Config
+    catalog: Catalog
+
+    def is_done(self, fold: int) -> bool:
+        """Whether a fold is trained and its predictions are written."""
+        return (fold_dir(self.catalog.dataset, self.config.run, fold) / DONE).exists()
+
+    @property
+    def done(self) -> list[int]:
+        """The finished folds."""
+        return [fold for fold in range(self.catalog.n_folds) if self.is_done(fold)]
+
+    def collect(self, test_images: ImageCache) -> dict[str, Any]:
+        """Put the finished folds' predictions together, score them, write tables and card.
+
+        Args:
+            test_images: which test images could not be read.
+        Returns:
+            The score card; the score is of predictions as they would be submitted.
+        Raises:
+            InputError: a fold's table is missing or broken, or something cannot be written.
+        """
+        task, catalog, done = get_task(self.config.task), self.catalog, self.done
+        rows = np.isin(catalog.folds, done)
+        oof = pd.concat([self._read_val(fold) for fold in done]).loc[catalog.ids[rows]]
+        oof[FOLD] = catalog.folds[rows]
+        valid = task.make_valid(oof[list(task.columns)].to_numpy())
+        scores = score_table(task, valid, catalog.targets(task.name)[rows], catalog.folds[rows])
+        card = {**self._card_head(), **scores}
+        path = oof_csv(catalog.dataset, self.config.run)
+        write_predictions(path, oof)
+        write_predictions(test_csv(catalog.dataset, self.config.run), self._mean_test(test_images))
+        atomic.write_json(card_path(path), card)
+        return card
+
+    def _mean_test(self, images: ImageCache) -> pd.DataFrame:
+        """Mean over the folds' models; the mean of the training targets where there is no image."""
+        tables = [self._read(fold, TEST_TABLE, self.catalog.test_ids) for fold in self.done]
+        mean = sum(tables[1:], start=tables[0]) / len(tables)
+        if images.unreadable.any():
+            mean.loc[images.unreadable] = self.catalog.targets(self.config.task).mean(axis=0)
+            ids = ", ".join(map(str, images.ids[images.unreadable][:5]))
+            tqdm.write(
+                f"{images.unreadable.sum()} test images cannot be read; their rows hold the "
+                f"training mean: GalaxyID {ids}"
+            )
+        return mean
+
+    def _read_val(self, fold: int) -> pd.DataFrame:
+        return self._read(fold, VAL_TABLE, self.catalog.ids[self.catalog.folds == fold])
+
+    def _read(self, fold: int, name: str, ids: np.ndarray) -> pd.DataFrame:
+        path = fold_dir(self.catalog.dataset, self.config.run, fold) / name
+        return read_predictions(path, get_task(self.config.task).columns, ids)
+
+    def _card_head(self) -> dict[str, Any]:
+        first = fold_dir(self.catalog.dataset, self.config.run, self.done[0])
+        config, catalog = self.config, self.catalog
+        return {
+            "run": config.run,
+            "about": config.about,
+            "task": config.task,
+            "dataset": catalog.dataset,
+            "fingerprint": catalog.fingerprint,
+            "config": config.digest(),
+            "folds": self.done,
+            "n_folds": catalog.n_folds,
+            "seed": config.train.seed,
+            "checkpoint": config.train.checkpoint,
+            "optimistic": config.train.checkpoint == "best",
+            "views": count_views(config.tta),
+            "start": atomic.read_json(first / DONE)["start"],
+        }

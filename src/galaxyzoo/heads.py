@@ -1,0 +1,55 @@
+"""The end of every network: Linear -> ReLU -> Dropout -> Linear, then the output."""
+
+import torch
+from torch import Tensor, nn
+
+from galaxyzoo.config import HeadConfig
+from galaxyzoo.decision_tree import GALAXY_ZOO_2, DecisionTree
+
+
+def build_head(config: HeadConfig, features: int, outputs: int) -> nn.Sequential:
+    """Head on pooled features: (B, features) -> (B, outputs), unconstrained."""
+    return nn.Sequential(
+        nn.Linear(features, config.hidden),
+        nn.ReLU(),
+        nn.Dropout(config.dropout),
+        nn.Linear(config.hidden, outputs),
+    )
+
+
+def build_output(kind: str, tree: DecisionTree = GALAXY_ZOO_2) -> nn.Module:
+    """Module from (B, answer) logits to vote fractions: "plain", "sigmoid" or "tree"."""
+    outputs: dict[str, nn.Module] = {
+        "plain": nn.Identity(),
+        "sigmoid": nn.Sigmoid(),
+        "tree": TreeOutput(tree),
+    }
+    return outputs[kind]
+
+
+class TreeOutput(nn.Module):
+    """Vote fractions that obey the decision tree exactly, whatever the logits.
+
+    Each question's answers are a softmax, scaled by the value of the parent answer.
+
+    Source: after S. Dieleman's winning solution of the competition (relu, divided per question,
+        scaled by the parent), with softmax in place of the divided relu so that no gradient dies.
+    """
+
+    def __init__(self, tree: DecisionTree) -> None:
+        super().__init__()
+        self.tree = tree
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """(B, answer) real numbers -> (B, answer) vote fractions in [0, 1], in the logits' type."""
+        parts: dict[int, Tensor] = {}
+        values: dict[str, Tensor] = {}
+        for question in self.tree.top_down:
+            answers = torch.softmax(
+                logits[:, self.tree.span(question)], dim=1
+            )  # (B, answers of the question)
+            if question.parent is not None:
+                answers = answers * values[question.parent]
+            parts[question.number] = answers
+            values.update({c: answers[:, i : i + 1] for i, c in enumerate(question.columns)})
+        return torch.cat([parts[q.number] for q in self.tree.questions], dim=1)

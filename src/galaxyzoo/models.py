@@ -1,0 +1,116 @@
+"""Networks by name: our CNN and every model of timm and torchvision, with one head and output."""
+
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from galaxyzoo.config import Config, ModelConfig
+from galaxyzoo.errors import InputError
+from galaxyzoo.heads import build_head, build_output
+from galaxyzoo.pretrained import TORCHVISION, Start, load_pretrained
+from galaxyzoo.tasks import get_task
+
+
+class GalaxyNet(nn.Module):
+    """Backbone, head, output; takes raw images, so nothing else knows a network's normalisation."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: Config, backbone: nn.Module, features: int, start: Start) -> None:
+        super().__init__()
+        self.start = start
+        self.backbone = backbone
+        self.head = build_head(config.head, features, len(get_task(config.task).columns))
+        self.output = build_output(config.head.output)
+        # Saved with the weights: what they were trained with is what they are used with.
+        self.register_buffer("mean", 255 * torch.tensor(start.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", 255 * torch.tensor(start.std).view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) images, values 0 to 255, uint8 or float -> (B, column) float32."""
+        pooled = self.backbone((images.float() - self.mean) / self.std)
+        return self.output(self.head(pooled).float())
+
+
+class CNN(nn.Module):
+    """A small plain convolutional network for galaxies, trained from scratch.
+
+    A strided stem, then stages of two 3 × 3 convolutions with batch norm and ReLU, each followed by
+    max-pooling; the features are the mean and the maximum over the last map, because a galaxy's
+    rare details (a bar, an arm) are seen best by the maximum.
+
+    Args:
+        widths: channels of each stage.
+    Source: own, in the manner of the VGG networks (Simonyan & Zisserman 2015).
+    """
+
+    def __init__(self, widths: tuple[int, ...] = (48, 96, 192, 320)) -> None:
+        super().__init__()
+        stem = nn.Conv2d(3, widths[0], 5, stride=2, padding=2, bias=False)
+        stages: list[nn.Module] = [nn.Sequential(stem, nn.BatchNorm2d(widths[0]), nn.ReLU())]
+        for inputs, outputs in zip((widths[0], *widths[:-1]), widths, strict=True):
+            layers = [*_conv(inputs, outputs), *_conv(outputs, outputs), nn.MaxPool2d(2)]
+            stages.append(nn.Sequential(*layers))
+        self.stages = nn.Sequential(*stages)
+        self.num_features = 2 * widths[-1]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) normalised images -> (B, num_features)."""
+        maps = self.stages(images)
+        return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
+
+
+# To add a network of our own: a class with `num_features` and a forward pass to (B, num_features),
+# and its name here.
+OWN_MODELS: dict[str, type[CNN]] = {"cnn": CNN}
+
+
+def build_model(config: Config, initialise: bool = True) -> GalaxyNet:
+    """The config's network.
+
+    Args:
+        config: the run.
+        initialise: whether to load pretrained weights (not needed where a checkpoint follows).
+    Raises:
+        InputError: unknown model, or pretrained weights that cannot be had, read or fitted.
+    """
+    backbone, features = _build_backbone(config.model)
+    start = Start("scratch", config.model.mean, config.model.std)
+    if initialise and config.model.pretrained:
+        start = load_pretrained(backbone, config.model, config.run)
+    return GalaxyNet(config, backbone, features, start)
+
+
+def _build_backbone(model: ModelConfig) -> tuple[nn.Module, int]:
+    """The network without its classifier, and the number of its features."""
+    if model.name in OWN_MODELS:
+        own = OWN_MODELS[model.name](**model.kwargs)
+        return own, own.num_features
+    if model.name.startswith(TORCHVISION):
+        return _build_torchvision(model)
+    if not timm.is_model(model.name):
+        near = ", ".join(timm.list_models(f"*{model.name[:6]}*")[:3])
+        raise InputError(
+            f"unknown model '{model.name}': ours are {', '.join(OWN_MODELS)}; "
+            f"timm has {near or 'hundreds'} …; torchvision's are named {TORCHVISION}resnet18"
+        )
+    backbone = timm.create_model(model.name, num_classes=0, **model.kwargs)
+    return backbone, backbone.num_features  # type: ignore[return-value]
+
+
+def _build_torchvision(model: ModelConfig) -> tuple[nn.Module, int]:
+    """A torchvision classifier whose last linear layer passes its input through."""
+    name = model.name.removeprefix(TORCHVISION)
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise InputError(f"unknown model '{model.name}': torchvision has no classifier '{name}'")
+    backbone = torchvision.models.get_model(name, weights=None, **model.kwargs)
+    last, layer = [(n, m) for n, m in backbone.named_modules() if isinstance(m, nn.Linear)][-1]
+    backbone.set_submodule(last, nn.Identity())
+    return backbone, layer.in_features
+
+
+def _conv(inputs: int, outputs: int) -> list[nn.Module]:
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]

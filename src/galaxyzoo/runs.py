@@ -1,0 +1,182 @@
+"""A run: one config trained on one prepared dataset, fold by fold, up to its tables and card."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from galaxyzoo import __version__, atomic
+from galaxyzoo.catalogs import Catalog
+from galaxyzoo.checkpoints import load_weights
+from galaxyzoo.config import Config, parse_config
+from galaxyzoo.devices import get_device, place
+from galaxyzoo.errors import InputError
+from galaxyzoo.fold_tables import DONE, TEST_TABLE, VAL_TABLE, FoldTables
+from galaxyzoo.images import ImageCache
+from galaxyzoo.models import GalaxyNet, build_model
+from galaxyzoo.paths import fold_dir, run_dir, shown
+from galaxyzoo.prediction import predict
+from galaxyzoo.preparation import Prepared
+from galaxyzoo.tables import write_predictions
+from galaxyzoo.tasks import get_task
+from galaxyzoo.training import CHECKPOINT, TIMINGS, WEIGHTS, FoldData, train_fold
+
+CONFIG = "config.yaml"
+
+
+@dataclass
+class Run:
+    """One config trained on one prepared dataset."""
+
+    config: Config
+    data: Prepared
+    _caches: dict[str, ImageCache] = field(default_factory=dict, repr=False)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The dataset's catalog."""
+        return self.data.catalog
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's config and folds are."""
+        return run_dir(self.catalog.dataset, self.config.run)
+
+    def train(self, folds: list[int] | None = None) -> dict[str, Any] | None:
+        """Train the folds that are not finished; write tables and card of all that are.
+
+        Args:
+            folds: which folds; default all.
+        Returns:
+            The score card; None while no fold is finished.
+        Raises:
+            InputError: the run exists with other settings or data, or something cannot be written.
+        """
+        tables = FoldTables(self.config, self.catalog)
+        with self._lock():
+            self._save_config()
+            for fold in range(self.catalog.n_folds) if folds is None else folds:
+                if not tables.is_done(fold):
+                    self._train_fold(fold)
+            return tables.collect(self._cache("test")) if tables.done else None
+
+    def minutes(self) -> float:
+        """Minutes that the epochs of all folds took, wherever they ran."""
+        files = self.folder.glob(f"fold_*/{TIMINGS}")
+        lines = [line for file in files for line in file.read_text().splitlines()]
+        return sum(float(line.split(",")[1]) for line in lines) / 60
+
+    def _train_fold(self, fold: int) -> None:
+        """Train, predict the fold and the test galaxies, and mark the fold as done."""
+        folder = fold_dir(self.catalog.dataset, self.config.run, fold)
+        cache, rows = self._cache("train"), np.arange(len(self.catalog.ids))
+        targets, in_fold = self.catalog.targets(self.config.task), self.catalog.folds == fold
+        data = FoldData(cache, targets, rows[~in_fold], rows[in_fold], fold)
+        label = f"{self.config.run} fold {fold + 1}/{self.catalog.n_folds}"
+        start = train_fold(self.config, data, folder, label)
+        model, test = load_fold_model(self.config, folder), self._cache("test")
+        self._predict(model, cache, data.val_rows, folder / VAL_TABLE)
+        self._predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
+        atomic.write_json(folder / DONE, {"start": start})
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+
+    def _predict(self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path) -> None:
+        predictions = predict(model, cache, rows, self.config)
+        columns = list(get_task(self.config.task).columns)
+        write_predictions(path, pd.DataFrame(predictions, index=cache.ids[rows], columns=columns))
+
+    def _cache(self, which: str) -> ImageCache:
+        if which not in self._caches:
+            opened = self.data.train_images if which == "train" else self.data.test_images
+            self._caches[which] = opened(self.config.image)
+        return self._caches[which]
+
+    def _save_config(self) -> None:
+        """Keep the config with the run; refuse to mix folds of different settings or data."""
+        path, where = self.folder / CONFIG, shown(self.folder)
+        if not path.exists():
+            head = {"data_fingerprint": self.catalog.fingerprint, "code_version": __version__}
+            values = {**head, **self.config.model_dump(mode="json")}
+            atomic.write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+            return
+        saved, fingerprint = load_run_config(self.folder)
+        if fingerprint != self.catalog.fingerprint:
+            raise InputError(
+                f"{where} was trained on another split of '{self.catalog.dataset}': "
+                "delete it to train again"
+            )
+        if saved.digest() != self.config.digest():
+            raise InputError(
+                f"{where} was trained with other settings ({_differences(saved, self.config)}): "
+                "delete it to train again, or give the new settings a config file of their own"
+            )
+
+    def _lock(self) -> FileLock:
+        """The run's lock, free or waited for with a word; a process that died holds nothing."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".lock")
+            with lock.acquire(timeout=0):
+                return lock
+        except Timeout:
+            tqdm.write(f"{self.config.run}: another process is training it; waiting for its end")
+            return lock
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"cannot write in {shown(self.folder)}: {reason}") from error
+
+
+def load_run_config(folder: Path) -> tuple[Config, str]:
+    """The config saved in a run's folder, and the fingerprint of the data that it was trained on.
+
+    Raises:
+        InputError: there is none, or it is broken.
+    """
+    path = folder / CONFIG
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{shown(folder)} holds no trained run (no {CONFIG})") from None
+    except yaml.YAMLError:
+        values = None
+    if not isinstance(values, dict):
+        raise InputError(f"{shown(path)} is damaged: delete {shown(folder)} to train again")
+    fingerprint = str(values.pop("data_fingerprint", ""))
+    values.pop("code_version", None)
+    return parse_config(values, shown(path)), fingerprint
+
+
+def load_fold_model(config: Config, folder: Path) -> GalaxyNet:
+    """The trained network of a fold, on the device, in eval mode.
+
+    Raises:
+        InputError: its weights are missing, damaged or of another network.
+    """
+    model, path = build_model(config, initialise=False), folder / WEIGHTS
+    try:
+        model.load_state_dict(load_weights(path))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{shown(path)} does not fit its config: {reason}") from None
+    return place(model, get_device()).eval()
+
+
+def _differences(old: Config, new: Config) -> str:
+    """The settings that differ, as `section.key old → new`."""
+    before, after = (_flat(config.model_dump(mode="json")) for config in (old, new))
+    changed = [k for k in before | after if before.get(k) != after.get(k)]
+    return ", ".join(f"{k} {before.get(k)} → {after.get(k)}" for k in changed)[:300]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as one dict with dotted keys."""
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = isinstance(value, dict)
+        out.update(_flat(value, f"{prefix}{key}.") if inner else {prefix + key: value})
+    return out

@@ -1,0 +1,242 @@
+"""One fold's training: the epoch loop, its schedule, its weights' moving average, its resume.
+
+Everything random depends only on (seed, fold, epoch, step), never on what ran before, so an epoch
+that is started again after a kill replays exactly and no generator's state needs to be kept.
+"""
+
+import csv
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from timm.utils import ModelEmaV3
+from torch import Tensor
+from tqdm import tqdm
+
+from galaxyzoo import atomic
+from galaxyzoo.augmentation import augment_batch
+from galaxyzoo.checkpoints import load_checkpoint, save_checkpoint, save_weights
+from galaxyzoo.config import Config, TTAConfig
+from galaxyzoo.devices import autocast, get_device, place
+from galaxyzoo.errors import InputError
+from galaxyzoo.images import ImageCache
+from galaxyzoo.losses import LOSSES
+from galaxyzoo.models import GalaxyNet, build_model
+from galaxyzoo.optimisation import build_optimizer, learning_rate
+from galaxyzoo.prediction import predict
+from galaxyzoo.tasks import get_task
+from galaxyzoo.views import to_tensor
+
+WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.pt"
+HISTORY, TIMINGS = "history.csv", "timings.csv"
+_AHEAD = 3  # batches prepared while the network works
+_ONE_VIEW = TTAConfig(dihedral=False)
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """What one fold trains and validates on."""
+
+    cache: ImageCache  # images of all training galaxies
+    targets: np.ndarray  # (galaxy, column)
+    train_rows: np.ndarray  # rows of the above; every fold but this one
+    val_rows: np.ndarray
+    fold: int
+
+
+def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> str:
+    """Train a fold to its end, from its last checkpoint where there is one.
+
+    Writes `weights.safetensors` (the moving average after the last epoch, or of the best epoch
+    where the config asks for it), `history.csv` and `timings.csv` into `folder`. The last epoch's
+    checkpoint stays until the caller has used the weights, so nothing is ever trained twice.
+
+    Returns:
+        Where the network's first weights came from.
+    Raises:
+        InputError: the loss is not finite (with the batch's GalaxyIDs), or a file cannot be read or
+            written.
+    """
+    trainer = _Trainer(config, data)
+    trainer.resume(load_checkpoint(folder / CHECKPOINT))
+    steps = trainer.steps_per_epoch
+    bar = tqdm(
+        total=config.train.epochs * steps,
+        initial=trainer.epoch * steps,
+        desc=label,
+        unit="step",
+        leave=False,
+    )
+    with bar:
+        while trainer.epoch < config.train.epochs:
+            started = time.perf_counter()
+            row = trainer.run_epoch(bar)
+            bar.set_postfix_str(
+                f"epoch {trainer.epoch}, {row['metric']} {row['val_score']:.5f}", refresh=False
+            )
+            save_checkpoint(folder / CHECKPOINT, trainer.state())
+            _write_csv(folder / HISTORY, trainer.history)
+            _append_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
+    save_weights(folder / WEIGHTS, trainer.final_weights())
+    return trainer.start
+
+
+class _Trainer:
+    """The parts of a fold's training and the state that a checkpoint keeps."""
+
+    def __init__(self, config: Config, data: FoldData) -> None:
+        self.config, self.data, self.device = config, data, get_device()
+        self.task = get_task(config.task)
+        self.loss = LOSSES[config.loss]
+        torch.manual_seed(_seed(config, data.fold))
+        self.model = place(build_model(config), self.device)
+        self.start = self.model.start.origin
+        decay = config.train.ema_decay
+        self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
+        self.optimizer = build_optimizer(self.model, config.train)
+        self.steps_per_epoch = math.ceil(len(data.train_rows) / config.train.batch_size)
+        self.epoch = 0
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, Tensor] = {}
+        self.targets = torch.from_numpy(data.targets.astype(np.float32))
+
+    def run_epoch(self, bar: tqdm) -> dict[str, Any]:
+        """Train one epoch, validate, and add a row to the history."""
+        torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))  # dropout
+        self.model.train()
+        losses, sizes = [], []
+        for step, (rows, images) in enumerate(self._batches()):
+            losses.append(self._step(self.epoch * self.steps_per_epoch + step, rows, images))
+            sizes.append(len(rows))
+            bar.update()
+        self.epoch += 1
+        val_loss, val_score = self._validate()
+        row = {
+            "epoch": self.epoch,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "train_loss": float(np.average(losses, weights=sizes)),
+            "val_loss": val_loss,
+            "metric": self.task.metric,
+            "val_score": val_score,
+        }
+        self.history.append(row)
+        if self.config.train.checkpoint == "best" and self._is_best(val_score):
+            weights = self._averaged().state_dict()
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+        return row
+
+    def final_weights(self) -> dict[str, Tensor]:
+        """The best epoch's weights where the config asks for them, else the last's."""
+        return self.best or self._averaged().state_dict()
+
+    def state(self) -> dict[str, Any]:
+        """All that the next epoch depends on."""
+        return {
+            "digest": self.config.digest(),
+            "epoch": self.epoch,
+            "model": self.model.state_dict(),
+            "ema": self.ema.module.state_dict() if self.ema else {},
+            "optimizer": self.optimizer.state_dict(),
+            "history": self.history,
+            "best": self.best,
+            "start": self.start,
+        }
+
+    def resume(self, state: dict[str, Any] | None) -> None:
+        """Go on from a checkpoint's state; one made with other settings is not used."""
+        if state is None or state["digest"] != self.config.digest():
+            return
+        self.model.load_state_dict(state["model"])
+        if self.ema:
+            self.ema.module.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.history = state["epoch"], state["history"]
+        self.best, self.start = state["best"], state["start"]
+
+    def _step(self, number: int, rows: np.ndarray, images: Tensor) -> float:
+        """One optimizer step; returns the batch's loss."""
+        train = self.config.train
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(train, number, train.epochs * self.steps_per_epoch)
+        with autocast(train, self.device):
+            predictions = self.model(images.to(self.device, non_blocking=True))
+        loss = self.loss(predictions.float(), self.targets[rows].to(self.device))
+        value = loss.item()
+        if not math.isfinite(value):
+            ids = ", ".join(map(str, self.data.cache.ids[rows][:8]))
+            where = f"{self.config.run}, fold {self.data.fold}, epoch {self.epoch + 1}"
+            raise InputError(
+                f"{where}: the loss is {value} on the batch with GalaxyIDs {ids}, …: "
+                "lower train.lr, or set train.clip_norm"
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        if train.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
+        self.optimizer.step()
+        if self.ema:
+            self.ema.update(self.model, step=number + 1)
+        return value
+
+    def _batches(self) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """This epoch's batches in order, made ahead in threads (cv2 lets go of Python's lock)."""
+        key = (self.config.train.seed, self.data.fold, self.epoch)
+        order = np.random.default_rng(key).permutation(self.data.train_rows)
+        # Nearly equal: no tiny last batch for batch norm. Rows ascend: the cache is read forwards.
+        batches = [np.sort(rows) for rows in np.array_split(order, self.steps_per_epoch)]
+
+        def prepare(step: int) -> Tensor:
+            rng = np.random.default_rng((*key, step))
+            images = self.data.cache.images[batches[step]]
+            return to_tensor(augment_batch(images, self.config.image, self.config.augment, rng))
+
+        with ThreadPoolExecutor(max_workers=_AHEAD) as pool:
+            pending = [pool.submit(prepare, step) for step in range(min(_AHEAD, len(batches)))]
+            for step, rows in enumerate(batches):
+                if step + _AHEAD < len(batches):
+                    pending.append(pool.submit(prepare, step + _AHEAD))
+                yield rows, pending.pop(0).result()
+
+    def _validate(self) -> tuple[float, float]:
+        """Loss and score of the averaged weights on the validation fold, one view."""
+        rows = self.data.val_rows
+        predictions = predict(self._averaged(), self.data.cache, rows, self.config, _ONE_VIEW)
+        loss = self.loss(torch.from_numpy(predictions), self.targets[rows]).item()
+        return loss, self.task.score(predictions, self.data.targets[rows])
+
+    def _averaged(self) -> GalaxyNet:
+        return self.ema.module if self.ema else self.model
+
+    def _is_best(self, score: float) -> bool:
+        earlier = [row["val_score"] for row in self.history[:-1]]
+        return not earlier or (
+            score < min(earlier) if self.task.lower_is_better else score > max(earlier)
+        )
+
+
+def _seed(config: Config, fold: int, epoch: int = -1) -> int:
+    """A seed for torch that differs for every (seed, fold, epoch)."""
+    return int(np.random.SeedSequence((config.train.seed, fold, epoch + 1)).generate_state(1)[0])
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    with (
+        atomic.writing(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _append_timing(path: Path, epoch: int, seconds: float) -> None:
+    """Note an epoch's seconds; kept apart from the history, which must not differ between runs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(f"{epoch},{seconds:.3f}\n")

@@ -1,0 +1,53 @@
+"""Predict any galaxies with a trained run: a folder, a zip, or image files -> one CSV table.
+
+The folds' models and the run's views are averaged, as for the test set.
+
+  python src/predict.py gz37/resnet18 my_galaxies/
+  python src/predict.py gz37/resnet18 images.zip --output votes.csv
+  python src/predict.py gz37/resnet18 a.jpg b.jpg --dataset demo
+"""
+
+from galaxyzoo.launch import run_main, use_project_python
+
+use_project_python()
+
+import argparse
+from pathlib import Path
+
+from galaxyzoo.inference import load_run_models, predict_stores
+from galaxyzoo.paths import choose_dataset, shown
+from galaxyzoo.tables import write_predictions
+
+
+def main() -> None:
+    """Parse, predict, write."""
+    args = parse_args()
+    config, models = load_run_models(choose_dataset(args.dataset), args.run)
+    predictions, unreadable = predict_stores(config, models, args.images)
+    write_predictions(args.output, predictions)
+    count = f"{len(predictions):,} images, mean of {len(models)} folds' models"
+    print(f"wrote {shown(args.output.resolve())}: {count}")
+    for name, why in unreadable:
+        print(f"left out: {name}: {why}")
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="RUN", help="a trained run, such as gz37/resnet18")
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGES", help="folders, zips or image files"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("predictions.csv"), help="default: predictions.csv here"
+    )
+    parser.add_argument(
+        "--dataset", help="the dataset that the run was trained on (default: the only real one)"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_main(main)

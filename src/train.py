@@ -1,0 +1,123 @@
+"""Train every fold of the named runs; write out-of-fold tables, test predictions and score cards.
+
+What is finished is not done again; what was interrupted goes on. Without data in input/ the demo
+set is used.
+
+  python src/train.py                              the default ensemble's runs
+  python src/train.py gz37/resnet18 train.epochs=4 one run, one setting changed
+  python src/train.py --plan                       hours, disk and memory, before anything starts
+  python src/train.py --smoke                      one short fold, to see that everything works
+"""
+
+from galaxyzoo.launch import run_main, use_project_python
+
+use_project_python()
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from galaxyzoo.config import Config, load_config, load_ensemble
+from galaxyzoo.errors import InputError
+from galaxyzoo.preparation import Prepared, prepare
+
+DEFAULT_ENSEMBLE = "cpu"
+
+
+def main() -> None:
+    """Parse, prepare, then plan, smoke or train."""
+    args = parse_args()
+    configs = load_configs(args.runs)
+    data = prepare(args.data, args.folds)
+    catalog = data.catalog
+    if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
+        raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
+    # Only now, so that whatever is wrong with words or files is said before torch's slow import.
+    from galaxyzoo import planning
+    from galaxyzoo.devices import describe_machine
+
+    print(
+        f"dataset {catalog.dataset}: {len(catalog.ids):,} training and "
+        f"{len(catalog.test_ids):,} test galaxies, {catalog.n_folds} folds; {describe_machine()}"
+    )
+    if args.plan:
+        planning.print_plan(configs, data)
+    elif args.smoke:
+        planning.smoke(configs[0], data)
+    else:
+        whole = train(configs, data, args.only)
+        for task in sorted(whole) if args.ensemble else ():
+            ensemble(catalog.dataset, task)
+
+
+def train(configs: list[Config], data: Prepared, folds: list[int] | None) -> set[str]:
+    """Train the runs, print their scores; returns the tasks that have a run with all folds."""
+    from galaxyzoo.reports import print_run_table
+    from galaxyzoo.runs import Run
+
+    runs = [Run(config, data) for config in configs]
+    cards = [(card, run.minutes()) for run in runs if (card := run.train(folds))]
+    print_run_table(cards)
+    return {card["task"] for card, _ in cards if len(card["folds"]) == card["n_folds"]}
+
+
+def ensemble(dataset: str, task: str) -> None:
+    """Run the ensembler as a process of its own, free of images and torch; exit if it fails."""
+    script = str(Path(__file__).with_name("ensemble.py"))
+    command = [sys.executable, script, "--dataset", dataset, "--task", task]
+    status = subprocess.run(command, check=False).returncode
+    if status:
+        sys.exit(status)
+
+
+def load_configs(words: list[str]) -> list[Config]:
+    """Split the command line's words into runs and `key=value` overrides, and load the configs."""
+    overrides = [word for word in words if "=" in word]
+    runs = [word for word in words if "=" not in word] or load_ensemble(DEFAULT_ENSEMBLE)
+    configs = [load_config(run, overrides) for run in dict.fromkeys(runs)]
+    return list({config.run: config for config in configs}.values())
+
+
+def fold_numbers(text: str) -> list[int]:
+    """`0,2` -> [0, 2]; argparse turns the ValueError into its own message."""
+    return sorted({int(part) for part in text.split(",")})
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN|KEY=VALUE", help="such as gz37/resnet18, or train.epochs=4"
+    )
+    parser.add_argument(
+        "--data", help="folder with the competition's files (default: found in input/), or 'demo'"
+    )
+    parser.add_argument(
+        "--folds", type=int, metavar="K", help="number of folds of a new split (default: 5)"
+    )
+    parser.add_argument(
+        "--only",
+        type=fold_numbers,
+        metavar="FOLDS",
+        help="train these folds only, such as 0 or 0,2",
+    )
+    parser.add_argument(
+        "--ensemble", action="store_true", help="then blend and stack the task's runs"
+    )
+    parser.add_argument(
+        "--plan", action="store_true", help="print hours, disk and memory, and stop"
+    )
+    parser.add_argument(
+        "--smoke", action="store_true", help="one short fold of the first run; keeps nothing"
+    )
+    args = parser.parse_intermixed_args()  # RUN and KEY=VALUE may stand before and after options
+    if args.folds is not None and args.folds < 2:
+        parser.error("--folds must be 2 or more")
+    return args
+
+
+if __name__ == "__main__":
+    run_main(main)

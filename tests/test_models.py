@@ -1,0 +1,201 @@
+"""Networks and outputs: shapes, gradients everywhere, the tree obeyed, weights loaded."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from galaxyzoo import pretrained
+from galaxyzoo.config import Config, all_runs, load_config, load_ensemble, parse_config
+from galaxyzoo.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.errors import InputError
+from galaxyzoo.heads import TreeOutput
+from galaxyzoo.models import build_model
+from galaxyzoo.optimisation import build_optimizer
+from galaxyzoo.tasks import get_task
+
+SMALL: dict[str, Any] = {
+    "task": "gz37",
+    "run": "gz37/small",
+    "image": {"crop_px": 64, "cache_px": 32, "field_px": 64, "size_px": 32},
+    "model": {"name": "cnn", "kwargs": {"widths": [8, 16]}},
+    "head": {"hidden": 16, "dropout": 0.0},
+}
+
+
+def small_config(**sections: dict[str, Any]) -> Config:
+    values = dict(SMALL)
+    for name, section in sections.items():
+        values[name] = {**values.get(name, {}), **section}
+    return parse_config(values, "test")
+
+
+def constrain_slowly(logits: np.ndarray) -> np.ndarray:
+    """The tree's output for one galaxy, question by question, in plain Python."""
+    values: dict[str, float] = {}
+    for question in GALAXY_ZOO_2.top_down:
+        weights = [np.exp(logits[GALAXY_ZOO_2.columns.index(c)]) for c in question.columns]
+        parent = 1.0 if question.parent is None else values[question.parent]
+        values.update(
+            {c: parent * w / sum(weights) for c, w in zip(question.columns, weights, strict=True)}
+        )
+    return np.array([values[c] for c in GALAXY_ZOO_2.columns])
+
+
+@pytest.mark.parametrize("run", all_runs())
+def test_every_config_builds_and_predicts(run: str) -> None:
+    config = load_config(run)
+    model = build_model(config, initialise=False).eval()
+    images = torch.randint(
+        0, 256, (2, 3, config.image.size_px, config.image.size_px), dtype=torch.uint8
+    )
+    with torch.inference_mode():
+        predictions = model(images)
+    assert predictions.shape == (2, len(get_task(config.task).columns))
+    assert predictions.dtype == torch.float32
+    assert torch.isfinite(predictions).all()
+    if config.head.output == "tree":
+        assert GALAXY_ZOO_2.residuals(predictions.numpy()).max() < 1e-6
+
+
+def test_every_run_of_the_default_ensemble_has_a_config() -> None:
+    assert set(load_ensemble("cpu")) <= set(all_runs())
+
+
+@pytest.mark.parametrize("output", ["plain", "sigmoid", "tree"])
+@pytest.mark.parametrize("name", ["cnn", "resnet18", "mobilenetv2_100", "torchvision/resnet18"])
+def test_gradients_reach_every_parameter(name: str, output: str) -> None:
+    config = small_config(model={"name": name, "kwargs": {}}, head={"output": output})
+    model = build_model(config, initialise=False)
+    for parameter in model.backbone.parameters():
+        if not parameter.any():  # timm starts residual branches at zero, which lets nothing through
+            torch.nn.init.constant_(parameter, 0.5)
+    model(torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)).square().sum().backward()
+    without = [
+        n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
+    assert without == []
+
+
+def test_the_network_overfits_one_batch() -> None:
+    torch.manual_seed(0)
+    config = small_config(train={"lr": 3e-3, "weight_decay": 0.0})
+    model = build_model(config, initialise=False)
+    images = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
+    targets = TreeOutput(GALAXY_ZOO_2)(3 * torch.randn(8, 37))
+    optimizer = build_optimizer(model, config.train)
+    losses = []
+    for _ in range(150):
+        loss = torch.nn.functional.mse_loss(model(images), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.02 * losses[0]
+
+
+def test_tree_output_equals_the_slow_one_and_obeys_the_tree() -> None:
+    logits = 4 * torch.randn(
+        50, 37, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    )
+    votes = TreeOutput(GALAXY_ZOO_2)(logits).numpy()
+    assert np.allclose(votes, [constrain_slowly(row) for row in logits.numpy()], rtol=0, atol=1e-12)
+    assert GALAXY_ZOO_2.residuals(votes).max() < 1e-12
+
+
+def test_sigmoid_and_plain_outputs_are_what_they_say() -> None:
+    images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
+    plain, sigmoid = (small_config(head={"output": kind}) for kind in ("plain", "sigmoid"))
+    torch.manual_seed(0)
+    first = build_model(plain).eval()(images)
+    torch.manual_seed(0)
+    assert torch.allclose(build_model(sigmoid).eval()(images), torch.sigmoid(first))
+
+
+def test_weights_file_fills_the_backbone(tmp_path: Path) -> None:
+    source = build_model(
+        small_config(model={"name": "resnet18", "kwargs": {}}), initialise=False
+    ).backbone
+    weights = {
+        n: t for n, t in source.state_dict().items() if not n.endswith("num_batches_tracked")
+    }
+    path = tmp_path / "weights.safetensors"
+    save_file({**weights, "fc.weight": torch.zeros(10, 512), "fc.bias": torch.zeros(10)}, path)
+    config = small_config(
+        model={"name": "resnet18", "kwargs": {}, "pretrained": True, "weights_file": str(path)}
+    )
+    model = build_model(config)
+    assert model.start.origin == "weights.safetensors"
+    assert all(
+        torch.equal(tensor, weights[name])
+        for name, tensor in model.backbone.state_dict().items()
+        if name in weights
+    )
+
+
+@pytest.mark.parametrize("damage", ["missing", "extra", "shape", "bytes"])
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path, damage: str) -> None:
+    weights = dict(
+        build_model(
+            small_config(model={"name": "resnet18", "kwargs": {}}), initialise=False
+        ).backbone.state_dict()
+    )
+    if damage == "missing":
+        del weights["layer1.0.conv1.weight"]
+    elif damage == "extra":
+        weights["layer9.weight"] = torch.zeros(1)
+    elif damage == "shape":
+        weights["conv1.weight"] = torch.zeros(64, 1, 7, 7)
+    path = tmp_path / "broken.safetensors"
+    save_file(weights, path)
+    if damage == "bytes":
+        path.write_bytes(path.read_bytes()[:1000])
+    config = small_config(
+        model={"name": "resnet18", "kwargs": {}, "pretrained": True, "weights_file": str(path)}
+    )
+    with pytest.raises(InputError, match=r"broken\.safetensors"):
+        build_model(config)
+
+
+def test_a_failing_download_goes_on_from_scratch_only_where_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    create = timm.create_model
+
+    def offline(name: str, pretrained: bool = False, **kwargs: Any) -> torch.nn.Module:
+        if pretrained:
+            raise OSError("no route to host")
+        return create(name, **kwargs)
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    monkeypatch.setattr(pretrained, "_prefer_cache_when_offline", lambda: None)
+    settings = {
+        "name": "resnet18",
+        "kwargs": {},
+        "pretrained": True,
+        "weights_file": "no/such.safetensors",
+    }
+    with pytest.raises(InputError, match=r"weights_file"):
+        build_model(small_config(model=settings))
+    allowed = build_model(small_config(model={**settings, "allow_scratch": True}))
+    assert allowed.start.origin.startswith("scratch")
+
+
+@pytest.mark.parametrize("name", ["resnet81", "torchvision/resnet81"])
+def test_unknown_model_is_named(name: str) -> None:
+    with pytest.raises(InputError, match=name):
+        build_model(small_config(model={"name": name, "kwargs": {}}))
+
+
+def test_normalisation_is_part_of_the_network() -> None:
+    model = build_model(small_config()).eval()
+    images = torch.full((1, 3, 32, 32), 255, dtype=torch.uint8)
+    seen = []
+    model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model(images)
+    expected = (1 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    assert torch.allclose(seen[0][0, :, 0, 0], expected)

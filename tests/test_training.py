@@ -1,0 +1,187 @@
+"""The epoch loop: resume replays exactly, schedules, checkpoints, what stops a fold."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_models import small_config
+
+from galaxyzoo import training
+from galaxyzoo.checkpoints import load_checkpoint, load_weights, save_checkpoint
+from galaxyzoo.config import Config, TrainConfig
+from galaxyzoo.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.errors import InputError
+from galaxyzoo.heads import TreeOutput
+from galaxyzoo.images import ImageCache
+from galaxyzoo.optimisation import build_optimizer, learning_rate
+from galaxyzoo.training import HISTORY, WEIGHTS, FoldData, train_fold
+
+TRAIN = {"epochs": 3, "batch_size": 8, "lr": 3e-3}
+
+
+def config(**train: object) -> Config:
+    return small_config(train={**TRAIN, **train}, head={"dropout": 0.3})
+
+
+def fold_data(galaxies: int = 40, seed: int = 0) -> FoldData:
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (galaxies, 32, 32, 3), dtype=np.uint8)
+    votes = TreeOutput(GALAXY_ZOO_2)(torch.from_numpy(rng.normal(size=(galaxies, 37)))).numpy()
+    rows = np.arange(galaxies)
+    cache = ImageCache(1000 + rows, images, np.zeros(galaxies, bool))
+    return FoldData(cache, votes, rows[rows % 4 != 0], rows[rows % 4 == 0], 0)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL in one process."""
+
+
+def kill_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    original = training._Trainer._step
+
+    def step(self: training._Trainer, number: int, rows: np.ndarray, images: torch.Tensor) -> float:
+        if number == steps:
+            raise Killed
+        return original(self, number, rows, images)
+
+    monkeypatch.setattr(training._Trainer, "_step", step)
+
+
+@pytest.mark.parametrize("checkpoint", ["last", "best"])
+@pytest.mark.parametrize(
+    "steps", [2, 4, 9]
+)  # four steps an epoch: in the first, at its end, in the third
+def test_a_killed_fold_ends_with_the_same_bytes(
+    tmp_path: Path, steps: int, checkpoint: str
+) -> None:
+    data, settings = fold_data(), config(checkpoint=checkpoint)
+    train_fold(settings, data, tmp_path / "whole", "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(patch, steps)
+        with pytest.raises(Killed):
+            train_fold(settings, data, tmp_path / "killed", "killed")
+    assert not (tmp_path / "killed" / WEIGHTS).exists()
+    train_fold(settings, data, tmp_path / "killed", "killed")
+    for name in (WEIGHTS, HISTORY):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_another_seed_or_fold_trains_another_model(tmp_path: Path) -> None:
+    data = fold_data()
+    train_fold(config(), data, tmp_path / "a", "a")
+    train_fold(config(seed=1), data, tmp_path / "b", "b")
+    assert (tmp_path / "a" / WEIGHTS).read_bytes() != (tmp_path / "b" / WEIGHTS).read_bytes()
+
+
+def test_a_checkpoint_of_other_settings_is_not_used(tmp_path: Path) -> None:
+    data = fold_data()
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(patch, 5)
+        with pytest.raises(Killed):
+            train_fold(config(lr=1e-4), data, tmp_path / "mixed", "mixed")
+    train_fold(config(), data, tmp_path / "mixed", "mixed")
+    train_fold(config(), data, tmp_path / "clean", "clean")
+    assert (tmp_path / "mixed" / WEIGHTS).read_bytes() == (
+        tmp_path / "clean" / WEIGHTS
+    ).read_bytes()
+
+
+def test_validation_galaxies_do_not_train(tmp_path: Path) -> None:
+    """Neither the images nor the labels of the validation rows change a weight."""
+    data = fold_data()
+    train_fold(config(), data, tmp_path / "a", "a")
+    images, targets = data.cache.images.copy(), data.targets.copy()
+    images[data.val_rows] = 255 - images[data.val_rows]
+    targets[data.val_rows] = targets[data.val_rows][::-1]
+    other = FoldData(
+        ImageCache(data.cache.ids, images, data.cache.unreadable),
+        targets,
+        data.train_rows,
+        data.val_rows,
+        0,
+    )
+    train_fold(config(), other, tmp_path / "b", "b")
+    assert (tmp_path / "a" / WEIGHTS).read_bytes() == (tmp_path / "b" / WEIGHTS).read_bytes()
+    assert (tmp_path / "a" / HISTORY).read_bytes() != (tmp_path / "b" / HISTORY).read_bytes()
+
+
+def test_best_keeps_the_weights_of_the_best_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([(0.3, 0.3), (0.1, 0.1), (0.2, 0.2)])
+    monkeypatch.setattr(training._Trainer, "_validate", lambda self: next(scores))
+    kept = []
+    run_epoch = training._Trainer.run_epoch
+
+    def spy(self: training._Trainer, bar: object) -> dict[str, object]:
+        row = run_epoch(self, bar)
+        kept.append({n: t.clone() for n, t in self._averaged().state_dict().items()})
+        return row
+
+    monkeypatch.setattr(training._Trainer, "run_epoch", spy)
+    train_fold(config(checkpoint="best"), fold_data(), tmp_path, "best")
+    weights = load_weights(tmp_path / WEIGHTS)
+    assert all(torch.equal(weights[name], kept[1][name]) for name in weights)
+    assert not all(torch.equal(weights[name], kept[2][name]) for name in weights)
+
+
+def test_a_loss_that_is_not_finite_names_the_galaxies(tmp_path: Path) -> None:
+    data = fold_data()
+    data.targets[5] = np.nan
+    with pytest.raises(InputError, match=r"loss is nan.*GalaxyIDs.*1005"):
+        train_fold(config(batch_size=32), data, tmp_path, "nan")
+    assert not (tmp_path / WEIGHTS).exists()
+
+
+def test_every_galaxy_trains_once_an_epoch_and_batches_are_even(tmp_path: Path) -> None:
+    trainer = training._Trainer(config(batch_size=16), fold_data(48))
+    batches = [rows for rows, _ in trainer._batches()]
+    assert sorted(np.concatenate(batches).tolist()) == trainer.data.train_rows.tolist()
+    assert [len(rows) for rows in batches] == [12, 12, 12]
+    trainer.epoch = 1
+    assert not np.array_equal(batches[0], next(iter(trainer._batches()))[0])
+
+
+def test_images_and_targets_of_a_batch_belong_together() -> None:
+    data = fold_data()
+    data.cache.images[:] = data.cache.ids[:, None, None, None] % 256  # each image shows its own id
+    trainer = training._Trainer(config(), data)
+    for rows, images in trainer._batches():
+        assert np.array_equal(images[:, 0, 16, 16].numpy(), data.cache.ids[rows] % 256)
+
+
+def test_learning_rate_by_hand() -> None:
+    cosine = TrainConfig(lr=1.0, schedule="cosine", warmup=0.2)
+    rates = [learning_rate(cosine, step, 10) for step in range(10)]
+    assert rates[:2] == [0.5, 1.0]
+    assert rates[2] == pytest.approx(0.5 * (1 + np.cos(np.pi / 16)))
+    assert rates[5] == pytest.approx(0.5 * (1 + np.cos(np.pi * 3.5 / 8)))
+    assert rates[9] == pytest.approx(0.5 * (1 + np.cos(np.pi * 7.5 / 8)))
+    assert {
+        learning_rate(TrainConfig(lr=1.0, schedule="constant"), step, 10) for step in range(10)
+    } == {1.0}
+
+
+def test_biases_and_norms_are_not_decayed() -> None:
+    model = training.build_model(config(), initialise=False)
+    groups = build_optimizer(model, TrainConfig(weight_decay=0.1)).param_groups
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
+    assert all(p.ndim > 1 for p in groups[0]["params"])
+    assert all(p.ndim == 1 for p in groups[1]["params"])
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
+def test_checkpoints_run_no_code(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"evil": Path("x")}, path)  # any class outside torch's list stands for code
+    with pytest.raises(InputError, match=r"checkpoint\.pt"):
+        load_checkpoint(path)
+    path.write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(InputError, match=r"checkpoint\.pt"):
+        load_checkpoint(path)
+    save_checkpoint(path, {"epoch": 2, "tensor": torch.ones(2)})
+    state = load_checkpoint(path)
+    assert state is not None
+    assert state["epoch"] == 2
+    assert torch.equal(state["tensor"], torch.ones(2))
