@@ -1,0 +1,130 @@
+"""Combine finished runs: compare blends and stackers cross-fitted, choose, write the submission.
+
+Reads the runs' out-of-fold and test tables, never an image, and needs no GPU. Without arguments it
+takes every finished run of the task.
+
+    python src/ensemble.py
+    python src/ensemble.py gz37/resnet18 gz37/convnext_tiny --candidates mean,greedy
+"""
+
+from galaxyzoo.launch import run_main, use_project_python
+
+use_project_python()
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from galaxyzoo import catalogs, submission
+from galaxyzoo.base_models import find_runs, load_oof, load_test
+from galaxyzoo.ensemble_card import make_card
+from galaxyzoo.ensembling import CANDIDATES, cross_fit, pick_candidates
+from galaxyzoo.errors import InputError
+from galaxyzoo.paths import choose_dataset, ensemble_csv, shown, test_csv
+from galaxyzoo.scores import card_path
+from galaxyzoo.tasks import get_task
+
+
+def main() -> None:
+    """Load, cross-fit, choose, predict the test galaxies, write, print."""
+    started = time.perf_counter()
+    options = parse()
+    task, catalog = get_task(options.task), catalogs.load(choose_dataset(options.dataset))
+    names = pick_candidates([name for name in options.candidates.split(",") if name])
+    runs, left_out = find_runs(task, catalog, options.runs)
+    path = check_output(options.output, catalog.dataset, task.name, runs)
+    oof, test = load_oof(runs, task, catalog), load_test(runs, task, catalog)
+
+    fits = cross_fit(names, task, oof, catalog.targets(task.name), catalog.folds, options.seed)
+    card = make_card(fits, runs, oof, catalog, options.seed)
+    predictions = task.make_valid(fits.models[card["chosen"]].predict(test))
+    submission.write(path, predictions, task, catalog.test_ids, card)
+
+    for line in left_out:
+        print(line)
+    show(card)
+    print(f"submission of {len(predictions)} galaxies: {shown(path)}")
+    print(f"its score card: {shown(card_path(path))}")
+    if options.output is None and task.name == submission.COMPETITION_TASK:
+        publish(path, catalog.dataset)
+    print(f"done in {time.perf_counter() - started:.1f} s")
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="runs to combine (default: all finished ones)"
+    )
+    parser.add_argument(
+        "--dataset", help="dataset whose runs to combine (default: the only real one, else demo)"
+    )
+    parser.add_argument(
+        "--task",
+        default=submission.COMPETITION_TASK,
+        help="task of the runs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--candidates", default="", metavar="A,B", help=f"some of: {', '.join(CANDIDATES)}"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the boosted stacker (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the submission there, and nowhere else"
+    )
+    return parser.parse_args()
+
+
+def check_output(output: Path | None, dataset: str, task: str, runs: list[str]) -> Path:
+    """Where the submission goes: never over a run's table, nor past `publish` over its copy."""
+    path = (output or ensemble_csv(dataset, task)).resolve()
+    if path.suffix != ".csv":
+        raise InputError(f"--output {shown(path)} must end in .csv")
+    if path in {test_csv(dataset, run) for run in runs} | {submission.published_csv()}:
+        raise InputError(f"{shown(path)} is not for an ensemble to write: choose another --output")
+    return path
+
+
+def show(card: dict[str, Any]) -> None:
+    """Print the runs, the candidates and the choice."""
+    console, metric = Console(highlight=False), card["metric"]
+    runs = Table(
+        "run",
+        f"OOF {metric}",
+        title=f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies",
+    )
+    for run, score in card["runs"].items():
+        runs.add_row(run, f"{score:.5f}")
+    table = Table("candidate", f"{metric}, cross-fitted", "± sd of folds", "minus mean ± SE")
+    for name, row in card["candidates"].items():
+        difference = f"{row['minus_mean']:+.5f} ± {row['minus_mean_se']:.5f}"
+        style = "bold" if name == card["chosen"] else None
+        table.add_row(name, f"{row['score']:.5f}", f"{row['sd']:.5f}", difference, style=style)
+    console.print(runs, table)
+    nested = card["nested"]
+    honest = (
+        f"{nested['score']:.5f} nested, choice included"
+        if nested
+        else "no nested score below three folds"
+    )
+    print(f"chosen: {card['chosen']}, {metric} {card['score']:.5f} cross-fitted, {honest}")
+
+
+def publish(path: Path, dataset: str) -> None:
+    """Copy the submission to where users look first, and say so."""
+    target = shown(submission.published_csv())
+    if submission.publish(path, dataset):
+        print(f"copied to {target}")
+    else:
+        print(f"{target} is a real submission: the {dataset} one does not replace it")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,147 @@
+"""The finished runs as an ensemble sees them: their predictions, checked against the catalog."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo import atomic, paths
+from galaxyzoo.catalogs import Catalog
+from galaxyzoo.errors import InputError
+from galaxyzoo.paths import oof_csv, shown, test_csv
+from galaxyzoo.scores import card_path
+from galaxyzoo.tables import FOLD, read_predictions
+from galaxyzoo.tasks import Task
+
+
+def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Choose the runs to combine.
+
+    Args:
+        task: the task whose runs to look for.
+        catalog: the dataset's catalog.
+        asked: runs by name, `gz37/resnet18` or `resnet18`; empty for all that may be used.
+    Returns:
+        Run names in alphabetical order, and one line for each run that was left out: one with
+        missing folds, and one whose epoch was chosen on the validation fold, because its
+        out-of-fold score is too good. Runs asked for by name are never left out.
+    Raises:
+        InputError: no run is left, or a run asked for is of another task.
+    """
+    if asked:
+        return sorted({_full_name(name, task) for name in asked}), []
+    tables = sorted((paths.OOF / catalog.dataset / task.name).glob("*.csv"))
+    reasons = {
+        f"{task.name}/{table.stem}": _reason_to_leave_out(table.stem, task, catalog)
+        for table in tables
+    }
+    left_out = [f"{run} is left out: {reason}" for run, reason in reasons.items() if reason]
+    runs = [run for run, reason in reasons.items() if not reason]
+    if not runs:
+        found = "; ".join(left_out) or "no table found"
+        raise InputError(
+            f"no finished run in {shown(paths.OOF / catalog.dataset / task.name)} ({found})"
+        )
+    return runs, left_out
+
+
+def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
+    """Out-of-fold predictions of the runs, as the networks gave them.
+
+    Returns:
+        (galaxy, run, column) float32, galaxies in the catalog's order, runs in the given order.
+    Raises:
+        InputError: a table or card is missing or broken, belongs to another catalog or split, or
+            its ids are not the catalog's.
+    """
+    for run in runs:
+        _check_card(run, catalog)
+    return np.stack([_read_oof(run, task, catalog) for run in runs], axis=1)
+
+
+def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
+    """Test predictions of the runs, as the networks gave them.
+
+    Returns:
+        (galaxy, run, column) float32, galaxies in the sample submission's order, runs in the given
+        order.
+    Raises:
+        InputError: a table is missing or broken, or its ids are not the sample submission's.
+    """
+    tables = []
+    for run in runs:
+        path = test_csv(catalog.dataset, run)
+        if not path.exists():
+            raise InputError(f"{shown(path)} is missing: training {run} again writes it")
+        tables.append(_numbers(read_predictions(path, task.columns, catalog.test_ids), task))
+    return np.stack(tables, axis=1)
+
+
+def _full_name(name: str, task: Task) -> str:
+    run = name if "/" in name else f"{task.name}/{name}"
+    if not run.startswith(f"{task.name}/"):
+        raise InputError(f"run '{name}' is not of task '{task.name}': add --task, or leave it out")
+    return run
+
+
+def _reason_to_leave_out(stem: str, task: Task, catalog: Catalog) -> str:
+    """Why a run should not be used unasked; empty where nothing speaks against it."""
+    card = _card(f"{task.name}/{stem}", catalog)
+    if card.get("checkpoint") == "best":
+        return "its epochs were chosen on the validation folds, so its score is optimistic"
+    return _what_is_unfinished(card, catalog)
+
+
+def _what_is_unfinished(card: dict[str, Any], catalog: Catalog) -> str:
+    """Which part of a run's folds is there; empty where all are."""
+    n_done = len(card.get("folds", ()))
+    return "" if n_done == catalog.n_folds else f"{n_done} of {catalog.n_folds} folds are finished"
+
+
+def _card(run: str, catalog: Catalog) -> dict[str, Any]:
+    path = card_path(oof_csv(catalog.dataset, run))
+    card = atomic.read_json(path)
+    if not isinstance(card, dict):
+        raise InputError(
+            f"{shown(path)} is not a score card: delete it and predict run {run} again"
+        )
+    return card
+
+
+def _check_card(run: str, catalog: Catalog) -> None:
+    """The card says that the run's table is of this catalog and whole."""
+    card, path = _card(run, catalog), oof_csv(catalog.dataset, run)
+    if card.get("fingerprint") != catalog.fingerprint:
+        raise InputError(
+            f"{shown(path)} was made with another catalog or split: delete it and train {run} "
+            "again, or name the runs to combine"
+        )
+    unfinished = _what_is_unfinished(card, catalog)
+    if unfinished:
+        raise InputError(
+            f"{shown(path)} cannot be used: {unfinished}; train the others of {run} first"
+        )
+
+
+def _read_oof(run: str, task: Task, catalog: Catalog) -> np.ndarray:
+    """(galaxy, column) float32 in the catalog's order, each row from the fold it has there."""
+    path = oof_csv(catalog.dataset, run)
+    table = read_predictions(path, task.columns, catalog.ids)
+    if FOLD not in table.columns:
+        raise InputError(
+            f"{shown(path)} has no column '{FOLD}': it is no out-of-fold table; predict {run} again"
+        )
+    moved = np.flatnonzero(table[FOLD].to_numpy() != catalog.folds)
+    if len(moved):
+        raise InputError(
+            f"{shown(path)} was made with another split (GalaxyID {catalog.ids[moved[0]]}: fold "
+            f"{table[FOLD].iloc[moved[0]]}, in the catalog {catalog.folds[moved[0]]}): "
+            f"train {run} again"
+        )
+    return _numbers(table, task)
+
+
+def _numbers(table: pd.DataFrame, task: Task) -> np.ndarray:
+    """(row, column) float32; half the memory, and a vote fraction moves by 6e-8 at most."""
+    return table[list(task.columns)].to_numpy(dtype=np.float32)

@@ -1,0 +1,105 @@
+"""The score card of an ensemble: candidates beside the uniform mean, the choice, nested score."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from galaxyzoo.catalogs import Catalog
+from galaxyzoo.ensembling import MEAN, CrossFits, nested
+from galaxyzoo.scores import score_table
+
+JACKKNIFE_BLOCKS = 100  # gives a standard error to about 7 %
+DIGITS = 9  # decimals kept: BLAS libraries differ in the last ones, the card should not
+
+
+def make_card(
+    fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalog: Catalog, seed: int
+) -> dict:
+    """Gather what the choice rests on, as plain values; the same inputs give the same card.
+
+    Args:
+        fits: all cross-fitted candidates.
+        runs: names of the base models.
+        features: (galaxy, run, column) their raw out-of-fold predictions.
+        catalog: the dataset's catalog.
+        seed: the seed the candidates were fitted with.
+    Returns:
+        Score table of the chosen candidate (cross-fitted, but too good by the luck of choosing),
+        then `nested` (free of that; None below three folds), `candidates`, `runs`, and `model`, the
+        weights or settings of what was submitted.
+    """
+    task, chosen = fits.task, fits.choose()
+    run_scores = {
+        run: task.score(task.make_valid(features[:, i]), fits.targets) for i, run in enumerate(runs)
+    }
+    card = {
+        "task": task.name,
+        "dataset": catalog.dataset,
+        "fingerprint": catalog.fingerprint,
+        "seed": seed,
+        "chosen": chosen,
+        "scored": "cross-fitted on the runs' folds",
+        **_scores(fits, fits.predictions(chosen)),
+        "nested": _nested_scores(fits),
+        "candidates": {name: _candidate_scores(fits, name) for name in fits.names},
+        "runs": run_scores,
+        "model": fits.models[chosen].about(runs, task),
+    }
+    return _rounded(card)
+
+
+def difference_to_mean(fits: CrossFits, name: str) -> tuple[float, float]:
+    """How a candidate's cross-fitted score differs from the uniform mean's on the same galaxies.
+
+    Returns:
+        Difference (candidate - mean) and its standard error over galaxies, each compared with
+        itself.
+    Source: delete-a-group jackknife (Shao and Tu 1995), which works for any score; a group is every
+    n-th galaxy.
+    """
+    ours, means = fits.predictions(name), fits.predictions(MEAN)
+    n_blocks = min(JACKKNIFE_BLOCKS, len(ours))
+    block = np.arange(len(ours)) % n_blocks
+
+    def difference(rows: np.ndarray) -> float:
+        return fits.task.score(ours[rows], fits.targets[rows]) - fits.task.score(
+            means[rows], fits.targets[rows]
+        )
+
+    left = np.array([difference(block != number) for number in range(n_blocks)])
+    variance = (n_blocks - 1) / n_blocks * np.sum(np.square(left - left.mean()))
+    return difference(np.ones(len(ours), dtype=bool)), float(np.sqrt(variance))
+
+
+def _scores(fits: CrossFits, predictions: np.ndarray) -> dict[str, Any]:
+    return score_table(fits.task, predictions, fits.targets, fits.folds)
+
+
+def _candidate_scores(fits: CrossFits, name: str) -> dict[str, Any]:
+    """A candidate's line of the table; the columns' scores are left to the chosen one."""
+    scores = _scores(fits, fits.predictions(name))
+    difference, error = difference_to_mean(fits, name)
+    kept = {key: scores[key] for key in ("score", "per_fold", "mean", "sd")}
+    return {**kept, "minus_mean": difference, "minus_mean_se": error}
+
+
+def _nested_scores(fits: CrossFits) -> dict[str, Any] | None:
+    """Score of the choice itself, and what would have been chosen without each fold."""
+    result = nested(fits)
+    if result is None:
+        return None
+    predictions, choices = result
+    scores = _scores(fits, predictions)
+    return {
+        "score": scores["score"],
+        "per_fold": scores["per_fold"],
+        "choices": {str(fold): name for fold, name in choices.items()},
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """The same nested dicts and lists with every float rounded to `DIGITS`."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return round(value, DIGITS) if isinstance(value, float) else value

@@ -1,0 +1,134 @@
+"""Stackers: meta-models that predict each column from all columns of all runs.
+
+Each learns a correction to the uniform mean, so that the more it is held back, the closer it comes
+to the mean instead of to zero. As in `blending`, what is fitted is the squared error of raw
+predictions.
+
+Source: Wolpert 1992, "Stacked generalization"; the correction to the mean is own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+
+from galaxyzoo.moments import Moments, OofFold, total
+from galaxyzoo.tasks import Task
+
+# Ridge penalties per galaxy, for features of unit variance; the largest leaves little but the mean.
+PENALTIES = tuple(10.0**exponent for exponent in range(-5, 2))
+UNTUNED_PENALTY = 0.1  # where a single fold leaves nothing to pick the penalty by
+
+BOOSTING_ROUNDS = 40
+BOOSTING = {
+    "objective": "regression",
+    "learning_rate": 0.12,
+    "num_leaves": 4,  # what the runs miss is mostly the noise of the votes
+    "min_data_in_leaf": 100,
+    "lambda_l2": 50.0,
+    "feature_fraction": 0.3,  # runs are near copies of each other, so a tree need not see all
+    "max_bin": 63,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 1,  # fits run beside each other instead; see ensembling.cross_fit
+    "verbosity": -1,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class LinearStacker:
+    """A linear model on all runs' predictions of all columns."""
+
+    weights: np.ndarray  # (feature, column), features are (run, column) pairs, runs outermost
+    intercept: np.ndarray  # (column,)
+    penalties: np.ndarray  # (column,) the penalty each column was fitted with
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """(galaxy, run, column) -> (galaxy, column), float64."""
+        return features.reshape(len(features), -1) @ self.weights + self.intercept
+
+    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
+        """The penalty of each column."""
+        return {"penalties": dict(zip(task.columns, self.penalties.tolist(), strict=True))}
+
+
+def fit_ridge(folds: Sequence[OofFold], task: Task, _seed: int) -> LinearStacker:
+    """Ridge regression; each column's penalty is picked by cross-fitting inside the given folds.
+
+    Returns:
+        The stacker; a single fold is fitted with `UNTUNED_PENALTY`.
+    """
+    moments = total(folds)
+    if len(folds) == 1:
+        return _ridge(moments, [UNTUNED_PENALTY])[0]
+    errors = np.zeros((len(PENALTIES), len(task.columns)))
+    for held_out in folds:
+        models = _ridge(total([f for f in folds if f is not held_out]), PENALTIES)
+        errors += [held_out.moments.squared_error(m.weights, m.intercept) for m in models]
+    picked = errors.argmin(axis=0)
+    models, columns = _ridge(moments, PENALTIES), np.arange(len(picked))
+    weights = np.stack([m.weights for m in models])[picked, :, columns].T
+    intercept = np.stack([m.intercept for m in models])[picked, columns]
+    return LinearStacker(weights, intercept, np.take(PENALTIES, picked))
+
+
+def _ridge(moments: Moments, penalties: Sequence[float]) -> list[LinearStacker]:
+    """One stacker per penalty, from one eigendecomposition; features have variance 1."""
+    n_columns = len(moments.targets)
+    # (feature, column) the uniform mean as a linear model
+    mean = np.tile(np.eye(n_columns), (moments.n_runs, 1)) / moments.n_runs
+    centre, target = moments.features / moments.count, moments.targets / moments.count
+    gram = moments.gram / moments.count - np.outer(centre, centre)
+    cross = moments.cross / moments.count - np.outer(centre, target) - gram @ mean
+    # A feature that never changes has nothing to tell; its variance here is only rounding.
+    spread = np.sqrt(np.maximum(np.diag(gram), 1e-12))
+    values, vectors = np.linalg.eigh(gram / np.outer(spread, spread))
+    turned = vectors.T @ (cross / spread[:, None])
+    stackers = []
+    for penalty in penalties:
+        weights = mean + (vectors / (np.maximum(values, 0) + penalty)) @ turned / spread[:, None]
+        stackers.append(
+            LinearStacker(weights, target - centre @ weights, np.full(n_columns, penalty))
+        )
+    return stackers
+
+
+@dataclass(frozen=True, eq=False)
+class BoostedStacker:
+    """Gradient-boosted trees that correct the uniform mean, one set per column."""
+
+    boosters: tuple[lgb.Booster, ...]
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """(galaxy, run, column) -> (galaxy, column), float64."""
+        flat = features.reshape(len(features), -1)
+        corrections = [booster.predict(flat, num_threads=1) for booster in self.boosters]
+        return _mean(features) + np.column_stack(corrections)
+
+    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
+        """The boosting settings."""
+        return {"rounds": BOOSTING_ROUNDS, "settings": dict(BOOSTING)}
+
+
+def fit_lightgbm(folds: Sequence[OofFold], task: Task, seed: int) -> BoostedStacker:
+    """Boost, for each column, what the uniform mean misses; the same seed gives the same trees."""
+    features = np.concatenate([fold.features for fold in folds])
+    misses = np.concatenate([fold.targets for fold in folds]) - _mean(features)
+    settings = BOOSTING | {"seed": seed}
+    # Binning the features costs as much as boosting a column, so it is done once and the labels are
+    # swapped.
+    rows = lgb.Dataset(
+        features.reshape(len(features), -1), params=settings, free_raw_data=False
+    ).construct()
+    boosters = []
+    for column in range(len(task.columns)):
+        rows.set_label(misses[:, column])
+        boosters.append(lgb.train(settings, rows, num_boost_round=BOOSTING_ROUNDS))
+    return BoostedStacker(tuple(boosters))
+
+
+def _mean(features: np.ndarray) -> np.ndarray:
+    """(galaxy, run, column) -> (galaxy, column) mean over runs in float64."""
+    return features.mean(axis=1, dtype=np.float64)

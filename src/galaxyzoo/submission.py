@@ -1,0 +1,109 @@
+"""The submission: the sample's galaxies in its order, values as the task allows, checked."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo import atomic, paths
+from galaxyzoo.errors import InputError
+from galaxyzoo.paths import DEMO, shown
+from galaxyzoo.scores import card_path
+from galaxyzoo.tables import ID, read_csv, read_predictions, write_predictions
+from galaxyzoo.tasks import Task
+
+COMPETITION_TASK = "gz37"  # the task whose submission is copied to submissions/predictions.csv
+# Largest distance from the nearest valid value. Nine decimals leave 1e-8 at most, and a question of
+# seven answers then keeps its sum within 8e-7 of its parent.
+TOLERANCE = 1e-7
+
+
+def write(
+    path: Path, predictions: np.ndarray, task: Task, ids: np.ndarray, card: dict[str, Any]
+) -> None:
+    """Write a submission and its score card; neither appears before the table has passed `check`.
+
+    Args:
+        path: the table; the card has the same stem and ends in `.json`.
+        predictions: (test galaxy, column) valid predictions.
+        task: the task.
+        ids: (test galaxy,) GalaxyIDs in the sample submission's order.
+        card: plain values.
+    Raises:
+        InputError: the folder cannot be written, or the written table is not a submission.
+    """
+    with atomic.writing(path) as temporary:
+        write_predictions(
+            temporary, pd.DataFrame(predictions, index=ids, columns=list(task.columns))
+        )
+        check(temporary, task, ids)
+        atomic.write_json(card_path(path), card)
+
+
+def check(path: Path, task: Task, ids: np.ndarray) -> None:
+    """Check that a file is a submission of the task.
+
+    Args:
+        path: the file.
+        task: the task.
+        ids: (test galaxy,) GalaxyIDs in the sample submission's order.
+    Raises:
+        InputError: an id is missing, repeated or not in the sample, rows or columns are in another
+            order, or a value is not finite or not within `TOLERANCE` of what the task allows.
+    """
+    values = read_predictions(path, task.columns, ids).to_numpy()
+    frame = read_csv(path)
+    if list(frame.columns) != list(task.columns):
+        raise InputError(
+            f"{shown(path)}: the columns must be {ID}, {task.columns[0]}, … in the sample's order"
+        )
+    moved = np.flatnonzero(frame.index.to_numpy() != ids)
+    if len(moved):
+        row = moved[0]
+        raise InputError(
+            f"{shown(path)}, data row {row + 1}: GalaxyID {frame.index[row]}, "
+            f"the sample has {ids[row]} there"
+        )
+    distances = np.abs(task.make_valid(values) - values)
+    if distances.max(initial=0.0) > TOLERANCE:
+        row, column = np.unravel_index(distances.argmax(), distances.shape)
+        raise InputError(
+            f"{shown(path)}: GalaxyID {ids[row]}, column '{task.columns[column]}': "
+            f"{values[row, column]:.9f} is not between 0 and 1 or breaks the sums of its question"
+        )
+
+
+def published_csv() -> Path:
+    """Where the competition's submission lies for whoever looks for it first."""
+    return paths.SUBMISSIONS / "predictions.csv"
+
+
+def publish(path: Path, dataset: str) -> bool:
+    """Copy a submission and its card to `published_csv`; a demo never replaces a real one.
+
+    The card goes first: should the copy stop between the two, a real submission is never taken for
+    a demo.
+
+    Args:
+        path: the table, its card beside it.
+        dataset: the dataset that made it.
+    Returns:
+        Whether it was copied.
+    """
+    target = published_csv()
+    if dataset == DEMO and target.exists() and _made_by(target) != DEMO:
+        return False
+    for source, copy in ((card_path(path), card_path(target)), (path, target)):
+        with atomic.writing(copy) as temporary:
+            shutil.copyfile(source, temporary)
+    return True
+
+
+def _made_by(path: Path) -> str | None:
+    """Dataset that made a submission; None where no card says so, as for somebody's own file."""
+    try:
+        return atomic.read_json(card_path(path)).get("dataset")
+    except (InputError, AttributeError):
+        return None
