@@ -16,15 +16,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from galaxyzoo import catalogs, submission
 from galaxyzoo.base_models import find_runs, load_oof, load_test
 from galaxyzoo.ensemble_card import make_card
 from galaxyzoo.ensembling import CANDIDATES, cross_fit, pick_candidates
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import choose_dataset, ensemble_csv, shown, test_csv
+from galaxyzoo.reports import print_table
 from galaxyzoo.scores import card_path
 from galaxyzoo.tasks import get_task
 
@@ -94,20 +92,22 @@ def check_output(output: Path | None, dataset: str, task: str, runs: list[str]) 
 
 def show(card: dict[str, Any]) -> None:
     """Print the runs, the candidates and the choice."""
-    console, metric = Console(highlight=False), card["metric"]
-    runs = Table(
-        "run",
-        f"OOF {metric}",
-        title=f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies",
-    )
-    for run, score in card["runs"].items():
-        runs.add_row(run, f"{score:.5f}")
-    table = Table("candidate", f"{metric}, cross-fitted", "± sd of folds", "minus mean ± SE")
-    for name, row in card["candidates"].items():
-        difference = f"{row['minus_mean']:+.5f} ± {row['minus_mean_se']:.5f}"
-        style = "bold" if name == card["chosen"] else None
-        table.add_row(name, f"{row['score']:.5f}", f"{row['sd']:.5f}", difference, style=style)
-    console.print(runs, table)
+    metric = card["metric"]
+    title = f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies"
+    runs = [(run, f"{score:.5f}") for run, score in card["runs"].items()]
+    print_table(title, ("run", f"OOF {metric}"), runs)
+    rows = [
+        (
+            name,
+            f"{row['score']:.5f}",
+            f"{row['sd']:.5f}",
+            f"{row['minus_mean']:+.5f} ± {row['minus_mean_se']:.5f}",
+        )
+        for name, row in card["candidates"].items()
+    ]
+    header = ("candidate", f"{metric}, cross-fitted", "± sd of folds", "minus mean ± SE")
+    chosen = list(card["candidates"]).index(card["chosen"])
+    print_table("candidates, as they would be submitted", header, rows, bold=[chosen])
     nested = card["nested"]
     honest = (
         f"{nested['score']:.5f} nested, choice included"

@@ -12,7 +12,10 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import radius_neighbors_graph
 
-DUPLICATE_CORRELATION = 0.9  # of two images' fine structure; see `near_duplicates`
+# Of two images' fine structure; see `near_duplicates`. Measured on 6,000 competition images: no two
+# different ones correlate above 0.73; copies with noise of 4 grey levels, saved again as JPEG of
+# quality 75, correlate above 0.86.
+DUPLICATE_CORRELATION = 0.8
 _THUMBNAIL_PX = 40
 
 
@@ -55,8 +58,7 @@ def near_duplicates(images: np.ndarray, threshold: float = DUPLICATE_CORRELATION
 
     Two images belong together if the fine structure of their thumbnails (what a Gaussian blur takes
     away: stars, neighbours, noise) correlates above `threshold`. The smooth light of the galaxy
-        itself does not count, or all
-    round galaxies would be duplicates of each other.
+    itself does not count, or all round galaxies would be duplicates of each other.
 
     Args:
         images: (image, H, W, 3) uint8.

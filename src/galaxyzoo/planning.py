@@ -5,13 +5,11 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config, ImageConfig
@@ -23,6 +21,7 @@ from galaxyzoo.optimisation import build_optimizer
 from galaxyzoo.paths import FOLDS
 from galaxyzoo.prediction import BATCH, predict
 from galaxyzoo.preparation import Prepared
+from galaxyzoo.reports import print_table
 from galaxyzoo.runs import Run, load_fold_model
 from galaxyzoo.tasks import get_task
 from galaxyzoo.training import FoldData, train_fold
@@ -61,37 +60,23 @@ def estimate(config: Config, catalog: Catalog) -> Cost:
 
 def print_plan(configs: list[Config], data: Prepared) -> None:
     """Print each run's hours and disk, the caches' disk, the probe's memory, the free disk."""
-    table = Table(title=f"plan, {data.catalog.dataset}, {data.catalog.n_folds} folds")
-    for name in ("run", "training", "prediction", "disk"):
-        table.add_column(name, justify="left" if name == "run" else "right")
     costs = [estimate(config, data.catalog) for config in configs]
-    for config, cost in zip(configs, costs, strict=True):
-        table.add_row(
-            config.run, _hours(cost.train_s), _hours(cost.predict_s), _gigabytes(cost.disk_bytes)
-        )
-    caches = {(c.image.crop_px, c.image.cache_px): c.image for c in configs}
-    images = len(data.catalog.ids) + len(data.catalog.test_ids)
-    cache_bytes = sum(images * image.cache_px**2 * 3 for image in caches.values())
-    total = Cost(
-        sum(c.train_s for c in costs),
-        sum(c.predict_s for c in costs),
-        sum(c.disk_bytes for c in costs),
-    )
-    table.add_row(
-        "all runs",
-        _hours(total.train_s),
-        _hours(total.predict_s),
-        _gigabytes(total.disk_bytes),
-        style="bold",
-    )
-    Console().print(table)
+    total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
+    names = [*(config.run for config in configs), "all runs"]
+    rows = [
+        (name, _hours(c.train_s), _hours(c.predict_s), _gigabytes(c.disk_bytes))
+        for name, c in zip(names, [*costs, total], strict=True)
+    ]
+    title = f"plan, {data.catalog.dataset}, {data.catalog.n_folds} folds"
+    print_table(title, ("run", "training", "prediction", "disk"), rows, bold=[len(costs)])
+    cached = _cache_bytes(configs, len(data.catalog.ids) + len(data.catalog.test_ids))
     FOLDS.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(FOLDS).free
     print(
-        f"decoded images: {_gigabytes(cache_bytes)} on disk, read as a memory map; "
+        f"decoded images: {_gigabytes(cached)} on disk, read as a memory map; "
         f"peak memory of this probe {_gigabytes(_peak_memory())}; free disk {_gigabytes(free)}"
     )
-    if total.disk_bytes + cache_bytes > free:
+    if total.disk_bytes + cached > free:
         print("warning: that does not fit on the disk")
 
 
@@ -125,6 +110,12 @@ def _smoke_score(config: Config, cache: ImageCache, fold: FoldData, folder: Path
         fold.targets[fold.val_rows],
     )
     return f"{task.metric} {score:.4f} (predicting the mean: {mean:.4f})"
+
+
+def _cache_bytes(configs: list[Config], images: int) -> int:
+    """Size of the decoded images; runs with the same crop share them."""
+    sizes = {(c.image.crop_px, c.image.cache_px): c.image.cache_px**2 * 3 for c in configs}
+    return images * sum(sizes.values())
 
 
 def _train_rate(model: GalaxyNet, config: Config, device: torch.device) -> float:
