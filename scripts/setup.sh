@@ -16,6 +16,9 @@ sources=(--requirements requirements.txt --overrides requirements-overrides.txt)
 if [[ ${1:-} == --dev ]]; then
     wanted+=("$DEV_STAMP")
     sources+=(--requirements requirements-dev.txt)
+elif [[ ${1:-} == --help || ${1:-} == -h ]]; then
+    sed -n '2,/^set /{s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+    exit
 elif (($#)); then
     echo "usage: bash scripts/setup.sh [--dev]" >&2
     exit 2
@@ -93,6 +96,7 @@ check_imports() {
     local problem hint=""
     problem=$(NO_ALBUMENTATIONS_UPDATE=1 "$PYTHON" -c "import $MODULES" 2>&1) && return
     [[ $problem != *libgomp* ]] || hint=": \`apt-get install libgomp1\`"
+    [[ $problem != *libomp* ]] || hint=": \`brew install libomp\`"
     fail "a package does not load: $(tail -n 1 <<<"$problem")$hint"
 }
 

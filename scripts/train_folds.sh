@@ -5,5 +5,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-bash scripts/setup.sh
+case " $* " in *" --help "* | *" -h "*)
+    sed -n '2,/^set /{s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+    [[ -x .venv/bin/python ]] || exit 0 # the options' own help needs the packages
+    ;;
+*) bash scripts/setup.sh ;;
+esac
 exec "${GALAXYZOO_PYTHON:-.venv/bin/python}" src/train.py --ensemble "$@"

@@ -16,15 +16,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from galaxyzoo import catalogs, submission
+from galaxyzoo import atomic, catalogs, submission
 from galaxyzoo.base_models import find_runs, load_oof, load_test
-from galaxyzoo.ensemble_card import make_card
+from galaxyzoo.ensemble_card import digest_inputs, make_card
 from galaxyzoo.ensembling import CANDIDATES, cross_fit, pick_candidates
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import choose_dataset, ensemble_csv, shown, test_csv
 from galaxyzoo.reports import print_table
 from galaxyzoo.scores import card_path
-from galaxyzoo.tasks import get_task
+from galaxyzoo.tasks import Task, get_task
 
 
 def main() -> None:
@@ -37,15 +37,20 @@ def main() -> None:
     path = check_output(options.output, catalog.dataset, task.name, runs)
     oof, test = load_oof(runs, task, catalog), load_test(runs, task, catalog)
 
-    fits = cross_fit(names, task, oof, catalog.targets(task.name), catalog.folds, options.seed)
-    card = make_card(fits, runs, oof, catalog, options.seed)
-    predictions = task.make_valid(fits.models[card["chosen"]].predict(test))
-    submission.write(path, predictions, task, catalog.test_ids, card)
+    inputs = digest_inputs(names, runs, oof, test, catalog, options.seed)
+    card = finished_card(path, inputs, task, catalog)
+    if card is None:
+        fits = cross_fit(names, task, oof, catalog.targets(task.name), catalog.folds, options.seed)
+        card = {"inputs": inputs, **make_card(fits, runs, oof, catalog, options.seed)}
+        predictions = task.make_valid(fits.models[card["chosen"]].predict(test))
+        submission.write(path, predictions, task, catalog.test_ids, card)
+    else:
+        print("nothing has changed since this ensemble was made:")
 
     for line in left_out:
         print(line)
     show(card)
-    print(f"submission of {len(predictions)} galaxies: {shown(path)}")
+    print(f"submission of {len(catalog.test_ids)} galaxies: {shown(path)}")
     print(f"its score card: {shown(card_path(path))}")
     if options.output is None and task.name == submission.COMPETITION_TASK:
         publish(path, catalog.dataset)
@@ -90,6 +95,18 @@ def check_output(output: Path | None, dataset: str, task: str, runs: list[str]) 
     return path
 
 
+def finished_card(
+    path: Path, inputs: str, task: Task, catalog: catalogs.Catalog
+) -> dict[str, Any] | None:
+    """The card of a submission that was made from the same inputs and is whole; else None."""
+    try:
+        card = atomic.read_json(card_path(path))
+        submission.check(path, task, catalog.test_ids)
+    except InputError:
+        return None
+    return card if isinstance(card, dict) and card.get("inputs") == inputs else None
+
+
 def show(card: dict[str, Any]) -> None:
     """Print the runs, the candidates and the choice."""
     metric = card["metric"]
@@ -123,7 +140,7 @@ def publish(path: Path, dataset: str) -> None:
     if submission.publish(path, dataset):
         print(f"copied to {target}")
     else:
-        print(f"{target} is a real submission: the {dataset} one does not replace it")
+        print(f"{target} is of more real data than {dataset}, so it stays as it is")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from galaxyzoo.config import ImageConfig
+from galaxyzoo.errors import InputError
 from galaxyzoo.paths import REPORTS, oof_csv, shown
 from galaxyzoo.plots import draw_gallery, pick_varied
 from galaxyzoo.preparation import prepare
@@ -26,6 +27,8 @@ def main() -> None:
     catalog, task = data.catalog, get_task("gz37")
     table = read_predictions(oof_csv(catalog.dataset, args.run), task.columns, catalog.ids)
     targets = catalog.targets(task.name)
+    if not 1 <= args.count <= len(targets):
+        raise InputError(f"--count {args.count}: the dataset has {len(targets)} galaxies to draw")
     rows = pick_varied(targets, args.count)
     images = data.train_images(ImageConfig()).images[rows]
     predictions = task.make_valid(table[list(task.columns)].to_numpy()[rows])

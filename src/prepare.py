@@ -48,7 +48,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--folds", type=int, metavar="K", help="number of folds of a new split (default: 5)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of a new split (default: 0)")
+    parser.add_argument("--seed", type=int, help="of a new split (default: 0)")
     parser.add_argument(
         "--subset", metavar="NAME", help="cut a subset of configs/subsets/ out of the competition"
     )

@@ -4,7 +4,8 @@ What is finished is not done again; what was interrupted goes on. Without data i
 set is used.
 
   python src/train.py                              the default ensemble's runs
-  python src/train.py gz37/resnet18 train.epochs=4 one run, one setting changed
+  python src/train.py gz37/resnet18                one run
+  python src/train.py gz37/resnet18 train.lr=2e-3  one setting changed; for a run not yet trained
   python src/train.py --plan                       hours, disk and memory, before anything starts
   python src/train.py --smoke                      one short fold, to see that everything works
 """
@@ -47,19 +48,24 @@ def main() -> None:
         planning.smoke(configs[0], data)
     else:
         whole = train(configs, data, args.only)
+        if args.ensemble and not whole:
+            print("no ensemble: that needs all folds of a run whose epochs were not chosen on them")
         for task in sorted(whole) if args.ensemble else ():
             ensemble(catalog.dataset, task)
 
 
 def train(configs: list[Config], data: Prepared, folds: list[int] | None) -> set[str]:
-    """Train the runs, print their scores; returns the tasks that have a run with all folds."""
+    """Train the runs, print their scores; returns the tasks of which an ensemble can be made."""
     from galaxyzoo.reports import print_run_table
     from galaxyzoo.runs import Run
 
     runs = [Run(config, data) for config in configs]
+    for run in runs:
+        run.check()  # all of them first: the last run's mistake must not wait for the first's hours
     cards = [(card, run.minutes()) for run in runs if (card := run.train(folds))]
     print_run_table(cards)
-    return {card["task"] for card, _ in cards if len(card["folds"]) == card["n_folds"]}
+    usable = [card for card, _ in cards if not card["optimistic"]]
+    return {card["task"] for card in usable if len(card["folds"]) == card["n_folds"]}
 
 
 def ensemble(dataset: str, task: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from galaxyzoo.augmentation import (
     augment_batch,
-    build_transforms,
+    check_transforms,
     random_matrices,
     warp,
     warp_matrix,
@@ -101,9 +101,11 @@ def test_a_batch_is_made_again_exactly_and_differs_for_another_seed() -> None:
     [
         ({"name": "GausNoise"}, "GausNoise"),
         ({"p": 0.5}, "None"),
+        ({"name": "GaussNoise", "std_rang": [0.1, 0.2]}, "std_rang"),
+        ({"name": "GaussNoise", "std_range": 5}, "GaussNoise"),
         ({"name": "Compose", "transforms": []}, "Compose"),
     ],
 )
 def test_unknown_transforms_are_named(setting: dict[str, object], named: str) -> None:
     with pytest.raises(InputError, match=named):
-        build_transforms([setting])
+        check_transforms([setting])

@@ -173,7 +173,7 @@ def test_a_prepared_catalog_holds_the_input_and_a_split(competition, root, zips)
 def test_preparing_again_reads_and_changes_nothing(root, zips):
     first = prepare()
     before = listing(root / "folds")
-    again = prepare(seed=99)  # the seed is of a new split only
+    again = prepare(n_folds=5, seed=0)  # asks for what is there
     assert again.catalog.fingerprint == first.catalog.fingerprint
     assert listing(root / "folds") == before
 
@@ -267,8 +267,10 @@ def test_another_number_of_folds_is_refused_and_the_same_is_not(root, zips):
     assert prepare(n_folds=3).catalog.n_folds == 3
     assert prepare(n_folds=3).catalog.n_folds == 3
     assert prepare().catalog.n_folds == 3
-    with pytest.raises(InputError, match=r"3 folds, --folds asks for 5"):
+    with pytest.raises(InputError, match=r"n_folds 3, now 5"):
         prepare(n_folds=5)
+    with pytest.raises(InputError, match=r"seed 0, now 99"):
+        prepare(seed=99)
 
 
 @pytest.mark.parametrize("n_folds", [-1, 0, 1, 25])

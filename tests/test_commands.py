@@ -140,6 +140,7 @@ def test_a_second_call_does_no_finished_work_again(copy: Path) -> None:
     result = call(copy, *TRAIN, "--ensemble")
     assert result.returncode == 0, result.stderr
     assert {path: path.stat().st_mtime_ns for path in copy.rglob("weights.safetensors")} == before
+    assert "nothing has changed" in result.stdout
     assert "step/s" not in result.stderr
     assert "decoding" not in result.stderr
     assert artefacts(copy) == first
@@ -215,6 +216,21 @@ def test_other_settings_do_not_mix_with_trained_folds(copy: Path) -> None:
     before = artefacts(copy)
     assert "train.lr 0.001 → 0.5" in complaint(call(copy, *TRAIN, "train.lr=0.5"))
     assert artefacts(copy) == before
+
+
+def test_the_last_runs_mistake_is_said_before_the_first_run_starts(copy: Path) -> None:
+    before = artefacts(copy)
+    words = ["gz37/mobilenetv2", "gz37/cnn", *TINY, "augment.transforms=[{name: Blurr}]"]
+    assert "Blurr" in complaint(call(copy, "train.py", *words))
+    assert artefacts(copy) == before
+
+
+def test_an_optimistic_run_alone_makes_no_ensemble_and_no_error(tmp_path: Path) -> None:
+    COMPETITION.write_zips(tmp_path / "input")
+    result = call(tmp_path, *TRAIN, "train.epochs=1", "train.checkpoint=best", "--ensemble")
+    assert result.returncode == 0, result.stderr
+    assert "no ensemble" in result.stdout
+    assert not (tmp_path / "submissions" / "predictions.csv").exists()
 
 
 def test_changed_labels_do_not_mix_with_the_split(copy: Path) -> None:

@@ -288,7 +288,7 @@ def test_a_demo_ensemble_says_that_it_does_not_replace_the_real_one(root, monkey
     published = root / "submissions" / "predictions.csv"
     before = published.read_bytes()
     run_here(monkeypatch, "--dataset", "demo", "--candidates", "best")
-    assert "is a real submission: the demo one does not replace it" in capsys.readouterr().out
+    assert "is of more real data than demo" in capsys.readouterr().out
     assert published.read_bytes() == before
     assert json.loads(published.with_suffix(".json").read_text())["dataset"] == "tiny"
 

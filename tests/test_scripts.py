@@ -29,7 +29,7 @@ case "$*" in
         mkdir -p .venv/bin
         cp "$0" .venv/bin/python ;;
     "-m pip install"*) cp "$0" .venv/bin/uv ;;
-    "pip install --requirements"*)
+    "pip install --compile-bytecode --requirements"*)
         sleep "${INSTALL_S:-0}"
         [[ -z ${INSTALL_FAILS:-} ]] || exit 1
         mkdir -p .venv/lib/python3/site-packages
@@ -88,7 +88,7 @@ class Project:
 
     @property
     def installs(self) -> int:
-        return self.calls("uv pip install --requirements")
+        return self.calls("uv pip install --compile-bytecode --requirements")
 
 
 @pytest.fixture

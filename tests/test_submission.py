@@ -89,7 +89,10 @@ def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(root):
     assert published == paths.SUBMISSIONS / "predictions.csv"
     assert submission.publish(demo, "demo")
     assert submission.publish(demo, "demo")  # a demo replaces a demo
+    assert submission.publish(real, "kaggle-mini")
+    assert not submission.publish(demo, "demo")
     assert submission.publish(real, "kaggle")
+    assert not submission.publish(real, "kaggle-mini")  # a subset never replaces the whole
     assert json.loads(card.read_text())["dataset"] == "kaggle"
     assert not submission.publish(demo, "demo")
     assert published.read_bytes() == real.read_bytes()

@@ -60,8 +60,25 @@ def test_labels_of_its_test_galaxies_are_left_out(whole, root):
 
 
 def test_a_second_writing_gives_the_same_bytes(whole, root):
-    first = listing(write_subset("few", None))
-    assert listing(write_subset("few", None)) == first
+    folder = write_subset("few", None)
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    folder.rename(root / "elsewhere")
+    assert {path.name: path.read_bytes() for path in write_subset("few", None).iterdir()} == first
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "dead link"])
+def test_what_is_there_already_is_left_alone(whole, root, tmp_path, kind):
+    theirs, target = tmp_path / "theirs", root / "input" / "few"
+    if kind == "folder":
+        target.mkdir()
+    else:
+        target.symlink_to(theirs)
+    if kind == "link":
+        draw_competition(seed=9).write_zips(theirs)
+    before = listing(root, tmp_path)
+    with pytest.raises(InputError, match="few exists already"):
+        write_subset("few", None)
+    assert listing(root, tmp_path) == before
 
 
 def test_an_unknown_subset_names_the_known_ones(whole, root):

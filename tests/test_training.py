@@ -14,6 +14,7 @@ from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.errors import InputError
 from galaxyzoo.heads import TreeOutput
 from galaxyzoo.images import ImageCache
+from galaxyzoo.models import GalaxyNet
 from galaxyzoo.optimisation import build_optimizer, learning_rate
 from galaxyzoo.training import HISTORY, WEIGHTS, FoldData, train_fold
 
@@ -38,14 +39,14 @@ class Killed(BaseException):
 
 
 def kill_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    original = training._Trainer._step
+    original = training.Trainer.step
 
-    def step(self: training._Trainer, number: int, rows: np.ndarray, images: torch.Tensor) -> float:
+    def step(self: training.Trainer, number: int, rows: np.ndarray, images: torch.Tensor) -> float:
         if number == steps:
             raise Killed
         return original(self, number, rows, images)
 
-    monkeypatch.setattr(training._Trainer, "_step", step)
+    monkeypatch.setattr(training.Trainer, "step", step)
 
 
 @pytest.mark.parametrize("checkpoint", ["last", "best"])
@@ -65,6 +66,51 @@ def test_a_killed_fold_ends_with_the_same_bytes(
     train_fold(settings, data, tmp_path / "killed", "killed")
     for name in (WEIGHTS, HISTORY):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_path: Path) -> None:
+    data, settings = fold_data(), config()
+    train_fold(settings, data, tmp_path / "whole", "whole")
+    write = training._write_csv
+    with pytest.MonkeyPatch.context() as patch:
+
+        def killed_at_last(path: Path, rows: list[dict[str, object]]) -> None:
+            if len(rows) == settings.train.epochs:
+                raise Killed
+            write(path, rows)
+
+        patch.setattr(training, "_write_csv", killed_at_last)
+        with pytest.raises(Killed):
+            train_fold(settings, data, tmp_path / "killed", "killed")
+    train_fold(settings, data, tmp_path / "killed", "killed")
+    for name in (WEIGHTS, HISTORY):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_going_on_needs_no_pretrained_weights(tmp_path: Path) -> None:
+    data = fold_data()
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(patch, 5)
+        with pytest.raises(Killed):
+            train_fold(config(), data, tmp_path, "killed")
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        build = training.build_model
+
+        def spy(settings: Config, initialise: bool) -> GalaxyNet:
+            asked.append(initialise)
+            return build(settings, initialise)
+
+        patch.setattr(training, "build_model", spy)
+        train_fold(config(), data, tmp_path, "again")
+    assert asked == [False]
+
+
+def test_timings_count_an_epoch_once(tmp_path: Path) -> None:
+    path = tmp_path / "timings.csv"
+    for epoch, seconds in ((1, 2.0), (2, 3.0), (2, 5.0)):
+        training._note_timing(path, epoch, seconds)
+    assert training.read_timings(path) == {1: 2.0, 2: 5.0}
 
 
 def test_another_seed_or_fold_trains_another_model(tmp_path: Path) -> None:
@@ -110,16 +156,16 @@ def test_best_keeps_the_weights_of_the_best_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([(0.3, 0.3), (0.1, 0.1), (0.2, 0.2)])
-    monkeypatch.setattr(training._Trainer, "_validate", lambda self: next(scores))
+    monkeypatch.setattr(training.Trainer, "_validate", lambda self: next(scores))
     kept = []
-    run_epoch = training._Trainer.run_epoch
+    run_epoch = training.Trainer.run_epoch
 
-    def spy(self: training._Trainer, bar: object) -> dict[str, object]:
+    def spy(self: training.Trainer, bar: object) -> dict[str, object]:
         row = run_epoch(self, bar)
         kept.append({n: t.clone() for n, t in self._averaged().state_dict().items()})
         return row
 
-    monkeypatch.setattr(training._Trainer, "run_epoch", spy)
+    monkeypatch.setattr(training.Trainer, "run_epoch", spy)
     train_fold(config(checkpoint="best"), fold_data(), tmp_path, "best")
     weights = load_weights(tmp_path / WEIGHTS)
     assert all(torch.equal(weights[name], kept[1][name]) for name in weights)
@@ -135,19 +181,19 @@ def test_a_loss_that_is_not_finite_names_the_galaxies(tmp_path: Path) -> None:
 
 
 def test_every_galaxy_trains_once_an_epoch_and_batches_are_even(tmp_path: Path) -> None:
-    trainer = training._Trainer(config(batch_size=16), fold_data(48))
-    batches = [rows for rows, _ in trainer._batches()]
+    trainer = training.Trainer(config(batch_size=16), fold_data(48))
+    batches = [rows for rows, _ in trainer.batches()]
     assert sorted(np.concatenate(batches).tolist()) == trainer.data.train_rows.tolist()
     assert [len(rows) for rows in batches] == [12, 12, 12]
     trainer.epoch = 1
-    assert not np.array_equal(batches[0], next(iter(trainer._batches()))[0])
+    assert not np.array_equal(batches[0], next(iter(trainer.batches()))[0])
 
 
 def test_images_and_targets_of_a_batch_belong_together() -> None:
     data = fold_data()
     data.cache.images[:] = data.cache.ids[:, None, None, None] % 256  # each image shows its own id
-    trainer = training._Trainer(config(), data)
-    for rows, images in trainer._batches():
+    trainer = training.Trainer(config(), data)
+    for rows, images in trainer.batches():
         assert np.array_equal(images[:, 0, 16, 16].numpy(), data.cache.ids[rows] % 256)
 
 

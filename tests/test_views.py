@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from galaxyzoo.config import ImageConfig, TTAConfig
-from galaxyzoo.views import DIHEDRAL, count_views, dihedral_view, iterate_views, undo_dihedral_view
+from galaxyzoo.views import DIHEDRAL, count_views, dihedral_view, iterate_views
 
 IMAGE = ImageConfig(crop_px=128, cache_px=64, field_px=64, size_px=32)
 CPU = torch.device("cpu")
@@ -13,6 +13,11 @@ CPU = torch.device("cpu")
 
 def images(count: int = 2, side: int = 64) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def undo_dihedral_view(images: torch.Tensor, number: int) -> torch.Tensor:
+    turned = torch.rot90(images, -(number % 4), dims=(-2, -1))
+    return turned.flip(-1) if number >= 4 else turned
 
 
 def test_views_are_eight_distinct_ones_and_undo() -> None:

@@ -1,7 +1,9 @@
 """From a cached image to the network's input: one warp for all geometry, then colour and noise."""
 
 import os
+import warnings
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -96,25 +98,45 @@ def augment_batch(
 def build_transforms(
     settings: list[dict[str, Any]], seed: int | None = None
 ) -> Callable[..., dict[str, Any]]:
-    """Albumentations' transforms by name, composed.
+    """Compose albumentations' transforms from settings that `check_transforms` has passed.
+
+    Args:
+        settings: one dict per transform, its `name` and arguments.
+        seed: of all that the transforms draw.
+    """
+    return _albumentations().Compose([_make_transform(one) for one in settings], seed=seed)
+
+
+def check_transforms(settings: list[dict[str, Any]]) -> None:
+    """Refuse what albumentations does not know, before anything starts.
 
     Raises:
-        InputError: unknown name or argument.
+        InputError: unknown name, unknown argument, or a value out of range.
     """
-    os.environ.setdefault(
-        "NO_ALBUMENTATIONS_UPDATE", "1"
-    )  # its import would ask the network for newer versions
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # it only warns of an unknown argument
+        for setting in settings:
+            try:
+                _make_transform(setting)
+            except (TypeError, ValueError, UserWarning) as error:
+                reason = " ".join(str(error).split())[:150]
+                name = setting.get("name")
+                raise InputError(f"augment.transforms: {name}: {reason}") from None
+
+
+def _make_transform(setting: dict[str, Any]) -> Any:
+    arguments = dict(setting)
+    name = str(arguments.pop("name", None))
+    package = _albumentations()
+    kind = getattr(package, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, package.BasicTransform)):
+        raise InputError(f"augment.transforms: albumentations has no transform '{name}'")
+    return kind(**arguments)
+
+
+def _albumentations() -> ModuleType:
+    """The package, imported only where a config uses it: that takes a second."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it asks the network for updates
     import albumentations
 
-    steps = []
-    for setting in settings:
-        arguments = dict(setting)
-        name = arguments.pop("name", None)
-        kind = getattr(albumentations, str(name), None)
-        if not (isinstance(kind, type) and issubclass(kind, albumentations.BasicTransform)):
-            raise InputError(f"augment.transforms: albumentations has no transform '{name}'")
-        try:
-            steps.append(kind(**arguments))
-        except (TypeError, ValueError) as error:
-            raise InputError(f"augment.transforms: {name}: {str(error).splitlines()[0]}") from None
-    return albumentations.Compose(steps, seed=seed)
+    return albumentations

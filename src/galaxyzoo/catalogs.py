@@ -7,6 +7,7 @@ their fingerprint.
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,8 @@ class Catalog:
     dataset: str
     train: pd.DataFrame  # indexed by GalaxyID ascending; fold, group, then label columns
     test_ids: np.ndarray  # (test galaxy,) int64, the sample submission's order
-    about: dict[str, Any] = field(
-        default_factory=dict
-    )  # dataset.json: where it came from, how the folds were made
+    # dataset.json: where it came from, how the folds were made
+    about: dict[str, Any] = field(default_factory=dict)
 
     @property
     def ids(self) -> np.ndarray:
@@ -51,7 +51,7 @@ class Catalog:
         """(galaxy, column) targets of a task in its column order, float64."""
         return self.train[list(get_task(task).columns)].to_numpy(dtype=np.float64)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Digest of every id, label and fold: tables with the same one may be combined."""
         digest = hashlib.sha256()

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,9 +14,11 @@ from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CODE_ROOT, CONFIGS, shown
 from galaxyzoo.tasks import get_task
 
+Positive = Annotated[float, Field(gt=0)]
+
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ImageConfig(_Section):
@@ -47,7 +49,7 @@ class ModelConfig(_Section):
     kwargs: dict[str, Any] = {}
     # per channel, of values in [0, 1]; downloaded weights bring their own
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
 
 
 class HeadConfig(_Section):
@@ -107,7 +109,8 @@ class TTAConfig(_Section):
     dihedral: bool = True
     # rotation angles spread evenly over [0°, 90°); times eight views each
     angles: int = Field(1, ge=1)
-    zooms: tuple[float, ...] = (1.0,)
+    # apparent sizes; times eight views each
+    zooms: tuple[Positive, ...] = Field((1.0,), min_length=1)
 
 
 class Config(_Section):
@@ -172,7 +175,7 @@ def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
     values = _read_yaml(path)
     for override in overrides:
         _override(values, override)
-    return parse_config({**values, "run": f"{path.parent.name}/{path.stem}"}, shown(path))
+    return parse_config({**values, "run": f"{values.get('task')}/{path.stem}"}, shown(path))
 
 
 def parse_config(values: dict[str, Any], source: str) -> Config:

@@ -36,7 +36,7 @@ def autocast(train: TrainConfig, device: torch.device) -> AbstractContextManager
 
 def describe_machine() -> str:
     """Short text for records: processor, cores, GPU."""
-    if torch.cuda.is_available():
+    if get_device().type == "cuda":
         return f"{torch.cuda.get_device_name()}, {os.cpu_count()} cores"
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{_cpu_name()}, {usable} cores"
@@ -44,7 +44,7 @@ def describe_machine() -> str:
 
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     flags = _cpuinfo("flags").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags
 

@@ -1,5 +1,6 @@
 """The score card of an ensemble: candidates beside the uniform mean, the choice, nested score."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.ensembling import MEAN, CrossFits, nested
-from galaxyzoo.scores import score_table
+from galaxyzoo.scores import code_version, score_table
 
 JACKKNIFE_BLOCKS = 100  # gives a standard error to about 7 %
 DIGITS = 9  # decimals kept: BLAS libraries differ in the last ones, the card should not
@@ -47,6 +48,31 @@ def make_card(
         "model": fits.models[chosen].about(runs, task),
     }
     return _rounded(card)
+
+
+def digest_inputs(
+    names: Sequence[str],
+    runs: Sequence[str],
+    oof: np.ndarray,
+    test: np.ndarray,
+    catalog: Catalog,
+    seed: int,
+) -> str:
+    """Digest of all that an ensemble is made from: with the same one it need not be made again.
+
+    Args:
+        names: candidates.
+        runs: names of the base models.
+        oof: (galaxy, run, column) their out-of-fold predictions.
+        test: (test galaxy, run, column) their test predictions.
+        catalog: the dataset's catalog.
+        seed: the seed the candidates are fitted with.
+    """
+    settings = (list(names), list(runs), catalog.fingerprint, seed, code_version())
+    digest = hashlib.sha256(repr(settings).encode())
+    for values in (oof, test):
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()[:16]
 
 
 def difference_to_mean(fits: CrossFits, name: str) -> tuple[float, float]:

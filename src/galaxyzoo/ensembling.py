@@ -4,8 +4,8 @@ Everything rests on one step, fitting a candidate on all folds but a set E:
 - E empty gives the model that predicts the test galaxies;
 - E = {k} predicts fold k for the cross-fitted score, by which the candidate is chosen;
 - E = {j, k} predicts j and k: leaving k out of the whole choice, the candidates are compared on the
-  folds j != k by models that saw neither. A pair has no order, so K (K - 1) / 2 fits serve all K
-  outer folds.
+  folds j != k by meta-models that saw neither (the networks behind the rows of fold j did train on
+  fold k, as in all stacking). A pair has no order, so K (K - 1) / 2 fits serve all K outer folds.
 
 The nested score counts the choice itself: fold k is predicted by the candidate chosen without fold
 k.
@@ -50,9 +50,8 @@ class CrossFits:
     targets: np.ndarray  # (galaxy, column)
     folds: np.ndarray  # (galaxy,)
     models: dict[str, MetaModel]
-    held_out: dict[
-        tuple[str, FoldSet, int], np.ndarray
-    ]  # candidate, folds left out, fold -> (galaxy, column), valid
+    # candidate, folds left out, fold -> (galaxy, column), valid
+    held_out: dict[tuple[str, FoldSet, int], np.ndarray]
 
     @property
     def names(self) -> list[str]:

@@ -44,20 +44,23 @@ class FoldTables:
         Args:
             test_images: which test images could not be read.
         Returns:
-            The score card; the score is of predictions as they would be submitted.
+            The score card. The tables hold what a submission may hold (`Task.make_valid`); what
+            the networks gave stays in the folds' folders.
         Raises:
             InputError: a fold's table is missing or broken, or something cannot be written.
         """
         task, catalog, done = get_task(self.config.task), self.catalog, self.done
         rows = np.isin(catalog.folds, done)
         oof = pd.concat([self._read_val(fold) for fold in done]).loc[catalog.ids[rows]]
-        oof[FOLD] = catalog.folds[rows]
-        valid = task.make_valid(oof[list(task.columns)].to_numpy())
-        scores = score_table(task, valid, catalog.targets(task.name)[rows], catalog.folds[rows])
-        card = {**self._card_head(), **scores}
+        oof[:] = task.make_valid(oof.to_numpy())
+        targets, folds = catalog.targets(task.name)[rows], catalog.folds[rows]
+        card = {**self._card_head(), **score_table(task, oof.to_numpy(), targets, folds)}
+        oof[FOLD] = folds
         path = oof_csv(catalog.dataset, self.config.run)
+        test = self._mean_test(test_images)
+        test[:] = task.make_valid(test.to_numpy())
         write_predictions(path, oof)
-        write_predictions(test_csv(catalog.dataset, self.config.run), self._mean_test(test_images))
+        write_predictions(test_csv(catalog.dataset, self.config.run), test)
         atomic.write_json(card_path(path), card)
         return card
 
@@ -82,8 +85,9 @@ class FoldTables:
         return read_predictions(path, get_task(self.config.task).columns, ids)
 
     def _card_head(self) -> dict[str, Any]:
-        first = fold_dir(self.catalog.dataset, self.config.run, self.done[0])
         config, catalog = self.config, self.catalog
+        folders = [fold_dir(catalog.dataset, config.run, fold) for fold in self.done]
+        starts = [atomic.read_json(folder / DONE)["start"] for folder in folders]
         return {
             "run": config.run,
             "about": config.about,
@@ -97,5 +101,5 @@ class FoldTables:
             "checkpoint": config.train.checkpoint,
             "optimistic": config.train.checkpoint == "best",
             "views": count_views(config.tta),
-            "start": atomic.read_json(first / DONE)["start"],
+            "start": " / ".join(dict.fromkeys(starts)),
         }

@@ -53,9 +53,7 @@ def decode(data: bytes, crop_px: int, size_px: int) -> np.ndarray:
         ValueError: not an image, cut off, or larger than 8192 px.
     """
     height, width = _checked_shape(data)
-    side = (
-        min(height, width) * crop_px / ORIGINAL_PX
-    )  # side of the square in this image's own pixels
+    side = min(height, width) * crop_px / ORIGINAL_PX  # in this image's own pixels
     reduce = max(r for r in _REDUCED if r == 1 or side / r >= size_px)
     image = cv2.imdecode(
         np.frombuffer(data, np.uint8), _REDUCED[reduce] | cv2.IMREAD_IGNORE_ORIENTATION

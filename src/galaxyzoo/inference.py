@@ -1,5 +1,6 @@
 """Trained runs on images that belong to no dataset."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from galaxyzoo.errors import InputError
 from galaxyzoo.fold_tables import DONE
 from galaxyzoo.images import ImageCache, decode_many
 from galaxyzoo.models import GalaxyNet
-from galaxyzoo.paths import run_dir, shown
+from galaxyzoo.paths import dataset_dir, run_dir, shown
 from galaxyzoo.prediction import predict
 from galaxyzoo.runs import load_fold_model, load_run_config
 from galaxyzoo.tables import ID
@@ -31,7 +32,7 @@ def load_run_models(dataset: str, run: str) -> tuple[Config, list[GalaxyNet]]:
     folds = sorted(path.parent for path in folder.glob(f"fold_*/{DONE}"))
     if not folds:
         trained = sorted(
-            str(p.parent.parent.relative_to(run_dir(dataset, ".")))
+            str(p.parent.parent.relative_to(dataset_dir(dataset)))
             for p in folder.parent.parent.glob(f"*/*/fold_0/{DONE}")
         )
         known = f": trained are {', '.join(trained)}" if trained else ""
@@ -56,29 +57,38 @@ def predict_stores(
     Raises:
         InputError: a path holds no image, or none of the images can be read.
     """
-    task = get_task(config.task)
+    stores = _stores(paths)
+    labels = _row_labels([store.names[int(i)] for store in stores for i in store.ids])
     tables, unreadable = [], []
-    for store in _stores(paths):
-        for start in tqdm(
-            range(0, len(store.ids), _CHUNK), desc=str(store.path.name or "images"), leave=False
-        ):
+    for store in stores:
+        for start in tqdm(range(0, len(store.ids), _CHUNK), desc=store.path.name, leave=False):
             ids = store.ids[start : start + _CHUNK]
-            images, problems = decode_many(store, ids, config.image)
-            unreadable += [(store.names[i], why) for i, why in problems.items()]
-            good = np.flatnonzero(~np.isin(ids, list(problems)))
-            if len(good) == 0:
-                continue
-            cache = ImageCache(ids, images, ~np.isin(np.arange(len(ids)), good))
-            mean = np.mean([predict(model, cache, good, config) for model in models], axis=0)
-            names = [store.names[int(i)] for i in ids[good]]
-            tables.append(
-                pd.DataFrame(task.make_valid(mean), index=names, columns=list(task.columns))
-            )
-    if not tables:
-        raise InputError(
-            f"none of the {len(unreadable)} images can be read (first: {': '.join(unreadable[0])})"
-        )
-    return _name_rows(pd.concat(tables)), unreadable
+            table, problems = _predict_chunk(config, models, store, ids)
+            tables.append(table)
+            unreadable += problems
+    predictions = pd.concat(tables)
+    if predictions.empty:
+        name, why = unreadable[0]
+        raise InputError(f"none of the {len(unreadable)} images can be read (first: {name}: {why})")
+    predictions.index = pd.Index([labels[name] for name in predictions.index], name=labels[""])
+    return predictions, unreadable
+
+
+def _predict_chunk(
+    config: Config, models: list[GalaxyNet], store: ImageStore, ids: np.ndarray
+) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Predict some images of a store: table by name, and (name, reason) of the unreadable."""
+    task = get_task(config.task)
+    images, problems = decode_many(store, ids, config.image)
+    unreadable = np.isin(ids, list(problems))
+    cache, good = ImageCache(ids, images, unreadable), np.flatnonzero(~unreadable)
+    values = np.empty((0, len(task.columns)))
+    if len(good):
+        mean = np.mean([predict(model, cache, good, config) for model in models], axis=0)
+        values = task.make_valid(mean)
+    names = [store.names[int(i)] for i in ids[good]]
+    table = pd.DataFrame(values, index=names, columns=list(task.columns))
+    return table, [(store.names[i], why) for i, why in problems.items()]
 
 
 def _stores(paths: list[Path]) -> list[ImageStore]:
@@ -96,16 +106,16 @@ def _stores(paths: list[Path]) -> list[ImageStore]:
     return stores
 
 
-def _name_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Index by GalaxyID where every name is one and none is repeated, else by the name."""
-    stems = [Path(name).stem for name in table.index]
+def _row_labels(names: list[str]) -> dict[str, str | int]:
+    """What stands in the table's first column for each name; under "" the column's own name.
+
+    GalaxyIDs where every file is named by one and none is repeated, else the names.
+    """
+    stems = [Path(name).stem for name in names]
     if all(stem.isdecimal() for stem in stems) and len(set(stems)) == len(stems):
-        table.index = pd.Index([int(stem) for stem in stems], name=ID)
-        return table
-    if table.index.duplicated().any():
-        raise InputError(f"image '{table.index[table.index.duplicated()][0]}' is named twice")
+        return {"": ID, **{name: int(stem) for name, stem in zip(names, stems, strict=True)}}
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise InputError(f"image '{repeated[0]}' is named twice: predict the folders one by one")
     # A name from outside must not become a formula where the table is opened as a spreadsheet.
-    table.index = pd.Index(
-        [f"./{name}" if name[0] in "=+-@\t\r" else name for name in table.index], name="image"
-    )
-    return table
+    return {"": "image", **{n: f"./{n}" if n[0] in "=+-@\t\r" else n for n in names}}

@@ -20,7 +20,7 @@ from galaxyzoo import atomic, demo
 from galaxyzoo.archives import ImageStore, open_zip
 from galaxyzoo.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.errors import InputError
-from galaxyzoo.paths import CACHE, CONFIGS, DEMO, INPUT, shown
+from galaxyzoo.paths import CACHE, CONFIGS, DEMO, INPUT, WHOLE, shown
 from galaxyzoo.tables import read_csv, select_numbers
 
 WHOLE_ZIP = "galaxy-zoo-the-galaxy-challenge.zip"
@@ -108,7 +108,7 @@ def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> s
     if folder.resolve() == (INPUT / DEMO).resolve():
         return DEMO
     if (len(train_ids), len(test_ids)) == COMPETITION_SIZE:
-        return "kaggle"
+        return WHOLE
     for ids in sorted(CONFIGS.glob("subsets/*/train_ids.txt")):
         if np.array_equal(read_ids(ids), np.sort(train_ids)):
             return ids.parent.name

@@ -13,6 +13,7 @@ from pathlib import Path
 from galaxyzoo.errors import InputError
 
 VENV_PYTHON = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "python"
+_NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock", "rich")
 _RESTARTED = "GALAXYZOO_RESTARTED"
 
 
@@ -22,7 +23,7 @@ def use_project_python() -> None:
     An interpreter that has them (an active venv, conda, a Kaggle kernel) is used as it is. Exits
     with one line saying what to type where neither has them.
     """
-    if all(importlib.util.find_spec(name) for name in ("torch", "timm", "pydantic")):
+    if all(importlib.util.find_spec(name) for name in _NEEDED):
         return
     if VENV_PYTHON.exists() and not os.environ.get(_RESTARTED):
         os.environ[_RESTARTED] = "1"

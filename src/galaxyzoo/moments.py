@@ -72,9 +72,8 @@ class Moments:
 class OofFold:
     """Out-of-fold rows of one fold: what base models trained without it say of its galaxies."""
 
-    features: (
-        np.ndarray
-    )  # (galaxy, run, column) float32 predictions, runs in name order, ids ascending
+    # (galaxy, run, column) float32 predictions, runs in name order, ids ascending
+    features: np.ndarray
     targets: np.ndarray  # (galaxy, column) float64
     moments: Moments
 

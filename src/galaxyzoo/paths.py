@@ -22,6 +22,7 @@ SUBMISSIONS = ROOT / "submissions"
 REPORTS = ROOT / "reports"
 
 DEMO = "demo"  # name of the dataset that the project draws itself
+WHOLE = "kaggle"  # name of the whole competition
 
 
 def dataset_dir(dataset: str) -> Path:

@@ -12,22 +12,18 @@ import numpy as np
 import torch
 
 from galaxyzoo.catalogs import Catalog
-from galaxyzoo.config import Config, ImageConfig
-from galaxyzoo.devices import autocast, get_device, place
+from galaxyzoo.config import Config, TTAConfig
 from galaxyzoo.images import ImageCache
-from galaxyzoo.losses import LOSSES
-from galaxyzoo.models import GalaxyNet, build_model
-from galaxyzoo.optimisation import build_optimizer
 from galaxyzoo.paths import FOLDS
 from galaxyzoo.prediction import BATCH, predict
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.reports import print_table
-from galaxyzoo.runs import Run, load_fold_model
+from galaxyzoo.runs import load_fold_model
 from galaxyzoo.tasks import get_task
-from galaxyzoo.training import FoldData, train_fold
+from galaxyzoo.training import FoldData, Trainer, train_fold
 from galaxyzoo.views import count_views
 
-_WARM, _TIMED = 2, 5  # steps of the probe
+_WARM, _TIMED = 2, 6  # steps of the probe
 SMOKE_GALAXIES = 320
 
 
@@ -41,21 +37,48 @@ class Cost:
 
 
 def estimate(config: Config, catalog: Catalog) -> Cost:
-    """Time a few steps on random images and scale to the whole run.
+    """Time a few real steps on random images and scale to the whole run, all folds of it.
 
     Decoding, which happens once for all runs, and set-up are not counted.
     """
-    device = get_device()
-    model = place(build_model(config, initialise=False), device)
-    train_rate, eval_rate = _train_rate(model, config, device), _eval_rate(model, config, device)
+    data = _random_fold(config, (_WARM + _TIMED) * config.train.batch_size)
+    train_s, predict_s, weights = _probe(config, data)
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
     trained = galaxies * (k - 1) * config.train.epochs
-    viewed = (galaxies + k * tests) * count_views(config.tta) + galaxies * config.train.epochs
-    weights = sum(t.numel() * t.element_size() for t in model.state_dict().values())
-    tables = (galaxies + tests) * 37 * 12 * 2
-    # While a fold trains, its checkpoint holds the weights, their average and the optimizer's two
-    # moments.
-    return Cost(trained / train_rate, viewed / eval_rate, weights * k + 4 * weights + tables * k)
+    # Each fold's galaxies are also validated after every epoch, in one view.
+    viewed = galaxies + k * tests + galaxies * config.train.epochs / count_views(config.tta)
+    tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
+    # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
+    disk = weights * k + 4 * weights + tables * k
+    return Cost(trained * train_s, viewed * predict_s, disk)
+
+
+def _probe(config: Config, data: FoldData) -> tuple[float, float, int]:
+    """Seconds per trained image, seconds per image predicted in all views, bytes of the weights."""
+    trainer = Trainer(config, data, initialise=False)
+    started = trained = 0.0
+    for number, (rows, images) in enumerate(trainer.batches()):
+        if number == _WARM:
+            started, trained = time.perf_counter(), 0
+        trainer.step(number, rows, images)
+        trained += len(rows)
+    train_s = (time.perf_counter() - started) / trained
+    predict(trainer.model, data.cache, data.val_rows, config, TTAConfig(dihedral=False))  # warm-up
+    started = time.perf_counter()
+    predict(trainer.model, data.cache, data.val_rows, config)
+    predict_s = (time.perf_counter() - started) / len(data.val_rows)
+    state = trainer.model.state_dict().values()
+    return train_s, predict_s, sum(t.numel() * t.element_size() for t in state)
+
+
+def _random_fold(config: Config, train_images: int) -> FoldData:
+    """As many random training images, and one batch of them to predict."""
+    rng = np.random.default_rng(0)
+    count, side = max(train_images, BATCH), config.image.cache_px
+    images = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    targets = rng.random((count, len(get_task(config.task).columns)))
+    cache = ImageCache(np.arange(count), images, np.zeros(count, bool))
+    return FoldData(cache, targets, np.arange(train_images), np.arange(BATCH), 0)
 
 
 def print_plan(configs: list[Config], data: Prepared) -> None:
@@ -74,7 +97,7 @@ def print_plan(configs: list[Config], data: Prepared) -> None:
     free = shutil.disk_usage(FOLDS).free
     print(
         f"decoded images: {_gigabytes(cached)} on disk, read as a memory map; "
-        f"peak memory of this probe {_gigabytes(_peak_memory())}; free disk {_gigabytes(free)}"
+        f"peak memory of this probe {_peak_memory()}; free disk {_gigabytes(free)}"
     )
     if total.disk_bytes + cached > free:
         print("warning: that does not fit on the disk")
@@ -82,16 +105,12 @@ def print_plan(configs: list[Config], data: Prepared) -> None:
 
 def smoke(config: Config, data: Prepared) -> None:
     """Train one short fold on a few galaxies, predict, print the score; keeps nothing."""
-    started = time.perf_counter()
-    short = config.model_copy(
-        update={"train": config.train.model_copy(update={"epochs": 2, "checkpoint": "last"})}
-    )
-    run = Run(short, data)
-    rows = np.sort(np.random.default_rng(0).permutation(len(run.catalog.ids))[:SMOKE_GALAXIES])
-    in_fold = run.catalog.folds[rows] == 0
-    cache = data.train_images(short.image)
-    targets = run.catalog.targets(short.task)
-    fold = FoldData(cache, targets, rows[~in_fold], rows[in_fold], 0)
+    started, catalog = time.perf_counter(), data.catalog
+    changes = {"epochs": 2, "checkpoint": "last"}
+    short = config.model_copy(update={"train": config.train.model_copy(update=changes)})
+    rows = np.sort(np.random.default_rng(0).permutation(len(catalog.ids))[:SMOKE_GALAXIES])
+    in_fold, cache = catalog.folds[rows] == 0, data.train_images(short.image)
+    fold = FoldData(cache, catalog.targets(short.task), rows[~in_fold], rows[in_fold], 0)
     with tempfile.TemporaryDirectory() as folder:
         train_fold(short, fold, Path(folder), f"{short.run} smoke")
         score = _smoke_score(short, cache, fold, Path(folder))
@@ -118,60 +137,13 @@ def _cache_bytes(configs: list[Config], images: int) -> int:
     return images * sum(sizes.values())
 
 
-def _train_rate(model: GalaxyNet, config: Config, device: torch.device) -> float:
-    """Training images per second on one random batch."""
-    optimizer = build_optimizer(model, config.train)
-    images = _random_images(config.image, config.train.batch_size, device)
-    targets = torch.rand(len(images), model.head[-1].out_features, device=device)  # type: ignore[call-overload]
-    model.train()
-
-    def step() -> None:
-        with autocast(config.train, device):
-            predictions = model(images)
-        loss = LOSSES[config.loss](predictions.float(), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return len(images) * _rate(step, device)
-
-
-def _eval_rate(model: GalaxyNet, config: Config, device: torch.device) -> float:
-    """Images per second and view at prediction."""
-    images = _random_images(config.image, BATCH, device)
-    model.eval()
-    with torch.inference_mode(), autocast(config.train, device):
-        return len(images) * _rate(lambda: model(images), device)
-
-
-def _rate(call: object, device: torch.device) -> float:
-    """Calls per second after a warm-up."""
-    for i in range(_WARM + _TIMED):
-        if i == _WARM:
-            _synchronise(device)
-            started = time.perf_counter()
-        call()  # type: ignore[operator]
-    _synchronise(device)
-    return _TIMED / (time.perf_counter() - started)
-
-
-def _random_images(image: ImageConfig, count: int, device: torch.device) -> torch.Tensor:
-    shape = (count, 3, image.size_px, image.size_px)
-    return torch.randint(0, 256, shape, dtype=torch.uint8, device=device).contiguous(
-        memory_format=torch.channels_last
-    )
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
-def _peak_memory() -> int:
-    """Largest resident size of this process so far, bytes (Linux counts in kB, macOS in bytes)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
+def _peak_memory() -> str:
+    """Largest resident size of this process so far, and of its share of a GPU."""
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in kB
+    host = _gigabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+    if not torch.cuda.is_available():
+        return host
+    return f"{host} and {_gigabytes(torch.cuda.max_memory_reserved())} on the GPU"
 
 
 def _hours(seconds: float) -> str:

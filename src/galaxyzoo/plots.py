@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from galaxyzoo import atomic
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
-
-matplotlib.use("Agg")  # no screen is needed
-from matplotlib import pyplot as plt
 
 VOTES, PREDICTED = "#b8c4d6", "#e07a2f"
 SHOWN_ANSWERS = (
@@ -54,14 +54,9 @@ def draw_gallery(
     """
     across = 4
     down = -(-len(ids) // across)
-    figure, axes = plt.subplots(
-        down,
-        2 * across,
-        figsize=(15, 2.35 * down + 0.6),
-        width_ratios=[1.0, 0.8] * across,
-        squeeze=False,
-        layout="constrained",
-    )
+    figure = Figure(figsize=(15, 2.35 * down + 0.6), layout="constrained")
+    FigureCanvasAgg(figure)  # no screen is needed
+    axes = figure.subplots(down, 2 * across, squeeze=False, width_ratios=[1.0, 0.8] * across)
     for axis in axes.flat:
         axis.set_axis_off()
     for i, (galaxy_id, image) in enumerate(zip(ids, images, strict=True)):
@@ -69,7 +64,7 @@ def draw_gallery(
         axes[row, 2 * column].imshow(image)
         axes[row, 2 * column].set_title(f"GalaxyID {galaxy_id}", fontsize=9, loc="left")
         _draw_bars(axes[row, 2 * column + 1], votes[i], predictions[i])
-    handles = [plt.Rectangle((0, 0), 1, 1, color=color) for color in (VOTES, PREDICTED)]
+    handles = [Rectangle((0, 0), 1, 1, color=color) for color in (VOTES, PREDICTED)]
     figure.legend(
         handles,
         ["votes", "predicted (out of fold)"],
@@ -80,10 +75,9 @@ def draw_gallery(
     figure.suptitle(title, fontsize=12)
     with atomic.writing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=80, metadata={"Software": None})
-    plt.close(figure)
 
 
-def _draw_bars(axis: plt.Axes, votes: np.ndarray, predictions: np.ndarray) -> None:
+def _draw_bars(axis: Axes, votes: np.ndarray, predictions: np.ndarray) -> None:
     columns = [GALAXY_ZOO_2.columns.index(c) for c in SHOWN_ANSWERS]
     places = np.arange(len(columns))[::-1]
     axis.set_axis_on()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from galaxyzoo import __version__, catalogs, kaggle
+from galaxyzoo import catalogs, kaggle
 from galaxyzoo.catalogs import GROUP, Catalog
 from galaxyzoo.config import ImageConfig
 from galaxyzoo.errors import InputError
@@ -12,6 +12,7 @@ from galaxyzoo.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
 from galaxyzoo.images import ImageCache, open_cache
 from galaxyzoo.kaggle import KaggleData
 from galaxyzoo.paths import dataset_dir, shown
+from galaxyzoo.scores import code_version
 from galaxyzoo.tables import FOLD
 from galaxyzoo.tasks import TASKS
 
@@ -34,13 +35,15 @@ class Prepared:
         return open_cache(self.source.test_images, self.catalog.test_ids, config, strict=False)
 
 
-def prepare(data: str | None = None, n_folds: int | None = None, seed: int = 0) -> Prepared:
+def prepare(
+    data: str | None = None, n_folds: int | None = None, seed: int | None = None
+) -> Prepared:
     """Find the input, check it, and make its catalog and folds, or read those made before.
 
     Args:
         data: folder of the competition's files; default: found in `input/`, else the demo set.
         n_folds: number of folds; None takes what is there, 5 for a new split.
-        seed: of a new split.
+        seed: of the split; None takes what is there, 0 for a new split.
     Raises:
         InputError: the input is not as the competition's, or is not what an existing split was made
             from.
@@ -48,14 +51,14 @@ def prepare(data: str | None = None, n_folds: int | None = None, seed: int = 0) 
     source = kaggle.read_source(kaggle.find_source(data))
     if catalogs.exists(source.dataset):
         catalog = catalogs.load(source.dataset)
-        _check_unchanged(catalog, source, n_folds)
+        _check_unchanged(catalog, source, n_folds, seed)
         return Prepared(catalog, source)
-    return Prepared(
-        _make_catalog(source, DEFAULT_FOLDS if n_folds is None else n_folds, seed), source
-    )
+    n_folds = DEFAULT_FOLDS if n_folds is None else n_folds
+    return Prepared(_make_catalog(source, n_folds, seed or 0), source)
 
 
 def _make_catalog(source: KaggleData, n_folds: int, seed: int) -> Catalog:
+    print(f"{source.dataset}: new split; looking for near-identical images")
     cache = open_cache(
         source.train_images, source.targets.index.to_numpy(), ImageConfig(), strict=True
     )
@@ -76,14 +79,16 @@ def _make_catalog(source: KaggleData, n_folds: int, seed: int) -> Catalog:
         "stratified_by": "most telling answer, then its vote fraction",
         "duplicate_correlation": DUPLICATE_CORRELATION,
         "galaxies_with_a_near_duplicate": int((np.bincount(groups)[groups] > 1).sum()),
-        "code_version": __version__,
+        "code_version": code_version(),
     }
     catalog = Catalog(source.dataset, train, source.test_ids, about)
     catalogs.save(catalog)
     return catalogs.load(source.dataset)
 
 
-def _check_unchanged(catalog: Catalog, source: KaggleData, n_folds: int | None) -> None:
+def _check_unchanged(
+    catalog: Catalog, source: KaggleData, n_folds: int | None, seed: int | None
+) -> None:
     folder = shown(dataset_dir(catalog.dataset))
     same = (
         np.array_equal(catalog.ids, source.targets.index.to_numpy())
@@ -95,11 +100,12 @@ def _check_unchanged(catalog: Catalog, source: KaggleData, n_folds: int | None) 
     if not same:
         raise InputError(
             f"{shown(source.folder)} is no longer what {folder} was made from: bring the old "
-            "files back, "
-            f"or delete {folder} to start again"
+            f"files back, or delete {folder} to start again"
         )
-    if n_folds is not None and n_folds != catalog.n_folds:
-        raise InputError(
-            f"{folder} already has {catalog.n_folds} folds, --folds asks for {n_folds}: "
-            f"delete {folder} to split again"
-        )
+    asked = {"n_folds": n_folds, "seed": seed}
+    for key, value in asked.items():
+        if value is not None and value != catalog.about.get(key):
+            raise InputError(
+                f"{folder} was split with {key} {catalog.about.get(key)}, now {value} is asked "
+                f"for: delete {folder} to split again"
+            )

@@ -50,7 +50,10 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Start:
         weights, start = _download(model)
     except Exception as error:  # noqa: BLE001 - the clients raise their own, their transport's, the system's
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
-        message = f"{run}: ImageNet weights of '{model.name}' cannot be downloaded ({reason})"
+        missing = f", and {shown(path)} is not there" if path else ""
+        message = (
+            f"{run}: ImageNet weights of '{model.name}' cannot be downloaded{missing} ({reason})"
+        )
         if not model.allow_scratch:
             raise InputError(
                 f"{message}: name a file with model.weights_file=… "

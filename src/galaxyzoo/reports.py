@@ -42,7 +42,7 @@ def print_run_table(cards: list[tuple[dict[str, Any], float]]) -> None:
     header = ("run", f"OOF {metric}", "mean ± sd of folds", "folds", "views", "start", "minutes")
     rows = []
     for card, minutes in cards:
-        spread = f"{card['mean']:.5f} ± {card['sd']:.5f}"
+        spread = f"{card['mean']:.5f} ± {card['sd']:.5f}" if card["sd"] is not None else "–"
         folds = f"{len(card['folds'])}/{card['n_folds']}"
         mark = " *" if card["optimistic"] else ""
         score, views = f"{card['score']:.5f}", str(card["views"])

@@ -1,5 +1,7 @@
 """A run: one config trained on one prepared dataset, fold by fold, up to its tables and card."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ import yaml
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from galaxyzoo import __version__, atomic
+from galaxyzoo import atomic
+from galaxyzoo.augmentation import check_transforms
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.checkpoints import load_weights
 from galaxyzoo.config import Config, parse_config
@@ -22,9 +25,17 @@ from galaxyzoo.models import GalaxyNet, build_model
 from galaxyzoo.paths import fold_dir, run_dir, shown
 from galaxyzoo.prediction import predict
 from galaxyzoo.preparation import Prepared
+from galaxyzoo.scores import code_version
 from galaxyzoo.tables import write_predictions
 from galaxyzoo.tasks import get_task
-from galaxyzoo.training import CHECKPOINT, TIMINGS, WEIGHTS, FoldData, train_fold
+from galaxyzoo.training import (
+    CHECKPOINT,
+    TIMINGS,
+    WEIGHTS,
+    FoldData,
+    read_timings,
+    train_fold,
+)
 
 CONFIG = "config.yaml"
 
@@ -47,6 +58,28 @@ class Run:
         """Where the run's config and folds are."""
         return run_dir(self.catalog.dataset, self.config.run)
 
+    def check(self) -> None:
+        """Refuse, before anything starts, what would fail later or mix with what is there.
+
+        Raises:
+            InputError: the run exists with other settings or data, or augmentation is misspelt.
+        """
+        check_transforms(self.config.augment.transforms)
+        if not (self.folder / CONFIG).exists():
+            return
+        where = shown(self.folder)
+        saved, fingerprint = load_run_config(self.folder)
+        if fingerprint != self.catalog.fingerprint:
+            raise InputError(
+                f"{where} was trained on another split of '{self.catalog.dataset}': "
+                "delete it to train again"
+            )
+        if saved.digest() != self.config.digest():
+            raise InputError(
+                f"{where} was trained with other settings ({_differences(saved, self.config)}): "
+                "delete it to train again, or give the new settings a config file of their own"
+            )
+
     def train(self, folds: list[int] | None = None) -> dict[str, Any] | None:
         """Train the folds that are not finished; write tables and card of all that are.
 
@@ -58,8 +91,9 @@ class Run:
             InputError: the run exists with other settings or data, or something cannot be written.
         """
         tables = FoldTables(self.config, self.catalog)
-        with self._lock():
-            self._save_config()
+        with self._locked():
+            self.check()
+            self._clear_up()
             for fold in range(self.catalog.n_folds) if folds is None else folds:
                 if not tables.is_done(fold):
                     self._train_fold(fold)
@@ -67,9 +101,8 @@ class Run:
 
     def minutes(self) -> float:
         """Minutes that the epochs of all folds took, wherever they ran."""
-        files = self.folder.glob(f"fold_*/{TIMINGS}")
-        lines = [line for file in files for line in file.read_text().splitlines()]
-        return sum(float(line.split(",")[1]) for line in lines) / 60
+        timings = [read_timings(path) for path in self.folder.glob(f"fold_*/{TIMINGS}")]
+        return sum(sum(seconds.values()) for seconds in timings) / 60
 
     def _train_fold(self, fold: int) -> None:
         """Train, predict the fold and the test galaxies, and mark the fold as done."""
@@ -96,39 +129,37 @@ class Run:
             self._caches[which] = opened(self.config.image)
         return self._caches[which]
 
-    def _save_config(self) -> None:
-        """Keep the config with the run; refuse to mix folds of different settings or data."""
-        path, where = self.folder / CONFIG, shown(self.folder)
-        if not path.exists():
-            head = {"data_fingerprint": self.catalog.fingerprint, "code_version": __version__}
+    def _clear_up(self) -> None:
+        """Save the config of a new run; remove what killed writers left half-written."""
+        if not (self.folder / CONFIG).exists():
+            head = {"data_fingerprint": self.catalog.fingerprint, "code_version": code_version()}
             values = {**head, **self.config.model_dump(mode="json")}
-            atomic.write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
-            return
-        saved, fingerprint = load_run_config(self.folder)
-        if fingerprint != self.catalog.fingerprint:
-            raise InputError(
-                f"{where} was trained on another split of '{self.catalog.dataset}': "
-                "delete it to train again"
-            )
-        if saved.digest() != self.config.digest():
-            raise InputError(
-                f"{where} was trained with other settings ({_differences(saved, self.config)}): "
-                "delete it to train again, or give the new settings a config file of their own"
-            )
+            text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+            atomic.write_text(self.folder / CONFIG, text)
+        for part in self.folder.rglob(".*.part"):
+            part.unlink()
 
-    def _lock(self) -> FileLock:
-        """The run's lock, free or waited for with a word; a process that died holds nothing."""
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the run's lock, waiting with a word where another process holds it.
+
+        The system frees the lock of a process that died.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / ".lock")
-            with lock.acquire(timeout=0):
-                return lock
-        except Timeout:
-            tqdm.write(f"{self.config.run}: another process is training it; waiting for its end")
-            return lock
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                tqdm.write(f"{self.config.run}: another process is training it; waiting")
+                lock.acquire()
         except OSError as error:
             reason = error.strerror or error
             raise InputError(f"cannot write in {shown(self.folder)}: {reason}") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def load_run_config(folder: Path) -> tuple[Config, str]:

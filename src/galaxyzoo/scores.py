@@ -1,11 +1,14 @@
 """Score cards: the JSON file beside every out-of-fold table and submission."""
 
+import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from galaxyzoo import __version__
+from galaxyzoo.paths import CODE_ROOT
 from galaxyzoo.tasks import Task
 
 
@@ -20,7 +23,7 @@ def score_table(
         folds: (galaxy,) fold of each galaxy.
     Returns:
         Plain dict: `metric`, `score` over all rows, `per_fold`, their `mean` and `sd` (sample
-        standard deviation), `per_column`.
+        standard deviation; None for one fold), `per_column`.
     """
     numbers = sorted(set(folds.tolist()))
     per_fold = [task.score(predictions[folds == k], targets[folds == k]) for k in numbers]
@@ -32,11 +35,22 @@ def score_table(
         "score": task.score(predictions, targets),
         "per_fold": dict(zip(map(str, numbers), per_fold, strict=True)),
         "mean": float(np.mean(per_fold)),
-        "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else 0.0,
+        "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else None,
         "per_column": columns,
         "galaxies": len(targets),
-        "code_version": __version__,
+        "code_version": code_version(),
     }
+
+
+@cache
+def code_version() -> str:
+    """The project's version, and the git commit where the code lies in a checkout."""
+    command = ["git", "-C", str(CODE_ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return __version__  # no git, or a copy without its history
+    return f"{__version__}+{commit}"
 
 
 def card_path(table: Path) -> Path:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from galaxyzoo import atomic, paths
 from galaxyzoo.errors import InputError
-from galaxyzoo.paths import DEMO, shown
+from galaxyzoo.paths import DEMO, WHOLE, shown
 from galaxyzoo.scores import card_path
 from galaxyzoo.tables import ID, read_csv, read_predictions, write_predictions
 from galaxyzoo.tasks import Task
@@ -81,7 +81,9 @@ def published_csv() -> Path:
 
 
 def publish(path: Path, dataset: str) -> bool:
-    """Copy a submission and its card to `published_csv`; a demo never replaces a real one.
+    """Copy a submission and its card to `published_csv`, unless a more real one is there.
+
+    The whole competition goes before any other set, and that before the demo.
 
     The card goes first: should the copy stop between the two, a real submission is never taken for
     a demo.
@@ -93,12 +95,17 @@ def publish(path: Path, dataset: str) -> bool:
         Whether it was copied.
     """
     target = published_csv()
-    if dataset == DEMO and target.exists() and _made_by(target) != DEMO:
+    if target.exists() and _rank(dataset) < _rank(_made_by(target)):
         return False
     for source, copy in ((card_path(path), card_path(target)), (path, target)):
         with atomic.writing(copy) as temporary:
             shutil.copyfile(source, temporary)
     return True
+
+
+def _rank(dataset: str | None) -> int:
+    """How real a dataset is; somebody's own file, without a card, counts as real as can be."""
+    return {DEMO: 0, WHOLE: 2, None: 2}.get(dataset, 1)
 
 
 def _made_by(path: Path) -> str | None:

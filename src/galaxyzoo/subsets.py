@@ -26,41 +26,44 @@ def write_subset(name: str, data: str | None) -> Path:
     left out.
 
     Raises:
-        InputError: no such subset, or the input lacks one of its galaxies.
+        InputError: no such subset, the input lacks one of its galaxies, or `input/<name>` is there
+            already (it may be a link to somebody's only copy).
     """
     lists = CONFIGS / "subsets" / name
     if not lists.is_dir():
         known = ", ".join(sorted(p.name for p in CONFIGS.glob("subsets/*")))
         raise InputError(f"no subset '{name}' in {shown(CONFIGS)}/subsets: known are {known}")
     train_ids, test_ids = (kaggle.read_ids(lists / f"{part}_ids.txt") for part in ("train", "test"))
+    target = INPUT / name
+    if target.exists() or target.is_symlink():
+        raise InputError(f"{shown(target)} exists already: move it away first")
     source = kaggle.read_source(kaggle.find_source(data))
     missing = np.setdiff1d(train_ids, source.targets.index)
     if len(missing):
         raise InputError(
             f"{shown(source.folder)} has no labels for GalaxyID {missing[0]} ({len(missing)} "
-            "of the subset missing): "
-            "it must be the whole competition"
+            "of the subset missing): it must be the whole competition"
         )
     zeros = pd.DataFrame(0, index=test_ids, columns=source.targets.columns)
-    with _making_folder(INPUT / name) as folder:
+    with _making_folder(target) as folder:
         _write_images(folder / f"{TRAIN_IMAGES}.zip", train_ids, [source.train_images])
         test_stores = [source.test_images, source.train_images]
         _write_images(folder / f"{TEST_IMAGES}.zip", test_ids, test_stores)
         _write_table(folder / f"{SAMPLES[0]}.zip", zeros)
         _write_table(folder / f"{SOLUTIONS}.zip", source.targets.loc[train_ids])
-    return INPUT / name
+    return target
 
 
 @contextmanager
 def _making_folder(folder: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside `folder`; on a clean exit its files move there, else none."""
+    """Yield a hidden folder beside `folder`; on a clean exit it becomes `folder`, else it goes."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
-            yield Path(made)
-            folder.mkdir(exist_ok=True)
-            for path in sorted(Path(made).iterdir()):
-                path.replace(folder / path.name)
+            whole = Path(made) / folder.name
+            whole.mkdir()
+            yield whole
+            whole.replace(folder)
     except OSError as error:
         raise InputError(f"cannot write {shown(folder)}: {error.strerror or error}") from error
 

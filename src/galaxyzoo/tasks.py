@@ -20,15 +20,12 @@ class Task:
     columns: tuple[str, ...]
     metric: str  # name of the score, as tables and cards print it
     lower_is_better: bool
-    score: Callable[
-        [np.ndarray, np.ndarray], float
-    ]  # (galaxy, column) predictions, targets -> score
-    make_valid: Callable[
-        [np.ndarray], np.ndarray
-    ]  # (galaxy, column) -> (galaxy, column), what may be submitted
-    groups: tuple[slice, ...] = (
-        slice(None),
-    )  # columns that share one blend weight per run, such as a question's
+    # (galaxy, column) predictions, targets -> score
+    score: Callable[[np.ndarray, np.ndarray], float]
+    # (galaxy, column) -> (galaxy, column), what may be submitted
+    make_valid: Callable[[np.ndarray], np.ndarray]
+    # columns that share one blend weight per run, such as a question's
+    groups: tuple[slice, ...] = (slice(None),)
 
 
 def rmse(predictions: np.ndarray, targets: np.ndarray) -> float:

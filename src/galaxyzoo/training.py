@@ -6,6 +6,7 @@ that is started again after a kill replays exactly and no generator's state need
 
 import csv
 import math
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +36,8 @@ from galaxyzoo.views import to_tensor
 
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.pt"
 HISTORY, TIMINGS = "history.csv", "timings.csv"
-_AHEAD = 3  # batches prepared while the network works
+# Batches prepared while the network works; their order and content do not depend on it.
+_AHEAD = max(3, min(8, os.cpu_count() or 1))
 _ONE_VIEW = TTAConfig(dihedral=False)
 
 
@@ -63,8 +65,12 @@ def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> str:
         InputError: the loss is not finite (with the batch's GalaxyIDs), or a file cannot be read or
             written.
     """
-    trainer = _Trainer(config, data)
-    trainer.resume(load_checkpoint(folder / CHECKPOINT))
+    state = load_checkpoint(folder / CHECKPOINT)
+    if state is not None and state["digest"] != config.digest():
+        state = None  # of other settings: the fold starts again
+    trainer = Trainer(config, data, initialise=state is None)
+    if state is not None:
+        trainer.resume(state)
     steps = trainer.steps_per_epoch
     bar = tqdm(
         total=config.train.epochs * steps,
@@ -82,20 +88,21 @@ def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> str:
             )
             save_checkpoint(folder / CHECKPOINT, trainer.state())
             _write_csv(folder / HISTORY, trainer.history)
-            _append_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
+            _note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
+    _write_csv(folder / HISTORY, trainer.history)  # again: a kill may have come before the last row
     save_weights(folder / WEIGHTS, trainer.final_weights())
     return trainer.start
 
 
-class _Trainer:
+class Trainer:
     """The parts of a fold's training and the state that a checkpoint keeps."""
 
-    def __init__(self, config: Config, data: FoldData) -> None:
+    def __init__(self, config: Config, data: FoldData, initialise: bool = True) -> None:
         self.config, self.data, self.device = config, data, get_device()
         self.task = get_task(config.task)
         self.loss = LOSSES[config.loss]
         torch.manual_seed(_seed(config, data.fold))
-        self.model = place(build_model(config), self.device)
+        self.model = place(build_model(config, initialise), self.device)
         self.start = self.model.start.origin
         decay = config.train.ema_decay
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
@@ -111,8 +118,8 @@ class _Trainer:
         torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))  # dropout
         self.model.train()
         losses, sizes = [], []
-        for step, (rows, images) in enumerate(self._batches()):
-            losses.append(self._step(self.epoch * self.steps_per_epoch + step, rows, images))
+        for step, (rows, images) in enumerate(self.batches()):
+            losses.append(self.step(self.epoch * self.steps_per_epoch + step, rows, images))
             sizes.append(len(rows))
             bar.update()
         self.epoch += 1
@@ -148,10 +155,8 @@ class _Trainer:
             "start": self.start,
         }
 
-    def resume(self, state: dict[str, Any] | None) -> None:
-        """Go on from a checkpoint's state; one made with other settings is not used."""
-        if state is None or state["digest"] != self.config.digest():
-            return
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state."""
         self.model.load_state_dict(state["model"])
         if self.ema:
             self.ema.module.load_state_dict(state["ema"])
@@ -159,7 +164,7 @@ class _Trainer:
         self.epoch, self.history = state["epoch"], state["history"]
         self.best, self.start = state["best"], state["start"]
 
-    def _step(self, number: int, rows: np.ndarray, images: Tensor) -> float:
+    def step(self, number: int, rows: np.ndarray, images: Tensor) -> float:
         """One optimizer step; returns the batch's loss."""
         train = self.config.train
         for group in self.optimizer.param_groups:
@@ -184,7 +189,7 @@ class _Trainer:
             self.ema.update(self.model, step=number + 1)
         return value
 
-    def _batches(self) -> Iterator[tuple[np.ndarray, Tensor]]:
+    def batches(self) -> Iterator[tuple[np.ndarray, Tensor]]:
         """This epoch's batches in order, made ahead in threads (cv2 lets go of Python's lock)."""
         key = (self.config.train.seed, self.data.fold, self.epoch)
         order = np.random.default_rng(key).permutation(self.data.train_rows)
@@ -235,8 +240,13 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def _append_timing(path: Path, epoch: int, seconds: float) -> None:
+def _note_timing(path: Path, epoch: int, seconds: float) -> None:
     """Note an epoch's seconds; kept apart from the history, which must not differ between runs."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(f"{epoch},{seconds:.3f}\n")
+    earlier = path.read_text(encoding="utf-8") if path.exists() else ""
+    atomic.write_text(path, f"{earlier}{epoch},{seconds:.3f}\n")
+
+
+def read_timings(path: Path) -> dict[int, float]:
+    """Seconds by epoch; of an epoch that was trained twice, the last."""
+    rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    return {int(epoch): float(seconds) for epoch, seconds in rows}

@@ -29,12 +29,6 @@ def dihedral_view(images: Tensor, number: int) -> Tensor:
     return torch.rot90(mirrored, number % 4, dims=(-2, -1))
 
 
-def undo_dihedral_view(images: Tensor, number: int) -> Tensor:
-    """Inverse of `dihedral_view` with the same number."""
-    turned = torch.rot90(images, -(number % 4), dims=(-2, -1))
-    return turned.flip(-1) if number >= 4 else turned
-
-
 def count_views(tta: TTAConfig) -> int:
     """How many views the settings make."""
     return (DIHEDRAL if tta.dihedral else 1) * tta.angles * len(tta.zooms)
