@@ -1,0 +1,107 @@
+"""A run in one process: which galaxies train which fold, locks, and what killed writers leave."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from kaggle_fixtures import draw_competition
+from test_models import small_config
+
+from galaxyzoo import runs
+from galaxyzoo.checkpoints import save_weights
+from galaxyzoo.config import Config
+from galaxyzoo.errors import InputError
+from galaxyzoo.models import build_model
+from galaxyzoo.preparation import Prepared, prepare
+from galaxyzoo.runs import Run
+from galaxyzoo.training import WEIGHTS, FoldData
+
+SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
+
+
+@pytest.fixture
+def prepared(root: Path) -> Prepared:
+    draw_competition(n_train=30, n_test=5).write_zips(root / "input")
+    return prepare(n_folds=3)
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
+    """What the training loop, replaced by random weights, is handed."""
+    seen: list[FoldData] = []
+
+    def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> str:
+        seen.append(data)
+        save_weights(folder / WEIGHTS, build_model(config).state_dict())
+        return "scratch"
+
+    monkeypatch.setattr(runs, "train_fold", train_fold)
+    return seen
+
+
+def test_each_fold_trains_on_all_galaxies_but_its_own(
+    prepared: Prepared, trained: list[FoldData]
+) -> None:
+    card = Run(small_config(image=SIZES), prepared).train()
+    folds = prepared.catalog.folds
+    assert [data.fold for data in trained] == [0, 1, 2]
+    for data in trained:
+        assert np.flatnonzero(folds != data.fold).tolist() == data.train_rows.tolist()
+        assert np.flatnonzero(folds == data.fold).tolist() == data.val_rows.tolist()
+        assert data.cache.ids.tolist() == prepared.catalog.ids.tolist()
+        assert np.array_equal(data.targets, prepared.catalog.targets("gz37"))
+    assert card is not None
+    assert card["folds"] == [0, 1, 2]
+
+
+def test_only_the_named_folds_are_trained_and_the_others_later(
+    prepared: Prepared, trained: list[FoldData]
+) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    first = run.train([1])
+    assert first is not None
+    assert (first["folds"], first["sd"]) == ([1], None)
+    whole = run.train()
+    assert [data.fold for data in trained] == [1, 0, 2]
+    assert whole is not None
+    assert whole["folds"] == [0, 1, 2]
+
+
+def test_half_written_files_of_a_killed_run_are_removed(
+    prepared: Prepared, trained: list[FoldData]
+) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    leftover = run.folder / "fold_0" / ".checkpoint.pt.abc.part"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(b"half")
+    run.train([1])
+    assert not leftover.exists()
+
+
+def test_a_second_process_waits_and_then_finds_the_work_done(
+    prepared: Prepared, trained: list[FoldData], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    run.folder.mkdir(parents=True)
+    other = FileLock(run.folder / ".lock", thread_local=False)
+    other.acquire()
+    waiting = threading.Thread(target=run.train)
+    waiting.start()
+    waiting.join(timeout=1)
+    assert waiting.is_alive()
+    assert trained == []
+    other.release()
+    waiting.join(timeout=60)
+    assert len(trained) == 3
+    assert "waiting" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["", "[1, 2]", "a: [", "task: gz37\nmodel: {nam: cnn}"])
+def test_a_damaged_config_is_named(prepared: Prepared, damage: str) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    run.folder.mkdir(parents=True)
+    (run.folder / "config.yaml").write_text(damage)
+    with pytest.raises(InputError, match=r"config\.yaml"):
+        run.check()
