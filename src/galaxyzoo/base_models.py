@@ -47,7 +47,7 @@ def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[
 
 
 def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
-    """Out-of-fold predictions of the runs, as the networks gave them.
+    """Out-of-fold predictions of the runs, as their tables hold them.
 
     Returns:
         (galaxy, run, column) float32, galaxies in the catalog's order, runs in the given order.
@@ -61,7 +61,7 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
 
 
 def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
-    """Test predictions of the runs, as the networks gave them.
+    """Test predictions of the runs, as their tables hold them.
 
     Returns:
         (galaxy, run, column) float32, galaxies in the sample submission's order, runs in the given

@@ -115,9 +115,8 @@ def open_cache(
     if not (path.exists() and notes.exists()):
         try:
             CACHE.mkdir(parents=True, exist_ok=True)
-            with FileLock(
-                path.with_suffix(".lock")
-            ):  # a second process waits, then finds the work done
+            # A second process waits here, then finds the work done.
+            with FileLock(path.with_suffix(".lock")):
                 if not (path.exists() and notes.exists()):
                     _fill(path, store, ids, config, shape)
         except OSError as error:
@@ -136,12 +135,7 @@ def open_cache(
         raise InputError(
             f"{shown(path)} is not the cache that its name says: delete it and run again"
         )
-    bad = (
-        np.isin(ids, np.array(list(problems), dtype=np.int64))
-        if problems
-        else np.zeros(len(ids), bool)
-    )
-    return ImageCache(ids, images, bad)
+    return ImageCache(ids, images, np.isin(ids, [int(galaxy_id) for galaxy_id in problems]))
 
 
 def _fill(

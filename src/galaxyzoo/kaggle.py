@@ -90,8 +90,8 @@ def read_source(folder: Path) -> KaggleData:
     folder = _unpack_whole_zip(folder)
     targets = _read_solutions(folder)
     test_ids = _read_sample_ids(folder)
-    train_images = ImageStore.open(_part(folder, TRAIN_IMAGES, ".zip"))
-    test_images = ImageStore.open(_part(folder, TEST_IMAGES, ".zip"))
+    train_images = ImageStore.open(_part(folder, TRAIN_IMAGES))
+    test_images = ImageStore.open(_part(folder, TEST_IMAGES))
     _match_ids(targets.index.to_numpy(), train_images, f"{SOLUTIONS}.csv")
     _match_ids(test_ids, test_images, "the sample submission")
     shared = np.intersect1d(targets.index, test_ids)
@@ -109,13 +109,11 @@ def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> s
         return DEMO
     if (len(train_ids), len(test_ids)) == COMPETITION_SIZE:
         return WHOLE
-    for ids in sorted(CONFIGS.glob("subsets/*/train_ids.txt")):
-        if np.array_equal(read_ids(ids), np.sort(train_ids)):
-            return ids.parent.name
-    digest = hashlib.sha256(np.sort(train_ids).tobytes() + np.sort(test_ids).tobytes()).hexdigest()[
-        :6
-    ]
-    return f"kaggle-{digest}"
+    for path in sorted(CONFIGS.glob("subsets/*/train_ids.txt")):
+        if np.array_equal(read_ids(path), np.sort(train_ids)):
+            return path.parent.name
+    ids = np.concatenate([np.sort(train_ids), np.sort(test_ids)])
+    return f"kaggle-{hashlib.sha256(ids.tobytes()).hexdigest()[:6]}"
 
 
 def read_ids(path: Path) -> np.ndarray:
@@ -147,11 +145,17 @@ def _holds_data(folder: Path) -> bool:
     return any((folder / name).exists() for name in names)
 
 
-def _part(folder: Path, name: str, *ends: str) -> Path:
-    """The first of the unpacked `<name>` and `<name><end>` that exists."""
-    for path in (folder / name, folder / f"{name}.csv", *(folder / f"{name}{end}" for end in ends)):
-        if path.exists():
-            return path
+def _find_part(folder: Path, name: str) -> Path | None:
+    """Where a part is: unpacked before zipped, and of a table's folder the table in it."""
+    table = folder / name / f"{name}.csv"
+    places = (table, folder / name, folder / f"{name}.csv", folder / f"{name}.zip")
+    return next((path for path in places if path.exists()), None)
+
+
+def _part(folder: Path, name: str) -> Path:
+    path = _find_part(folder, name)
+    if path is not None:
+        return path
     raise InputError(
         f"{shown(folder)}/ lacks {name}.zip (or the same unpacked): download it from the "
         "competition's page"
@@ -159,9 +163,7 @@ def _part(folder: Path, name: str, *ends: str) -> Path:
 
 
 def _read_solutions(folder: Path) -> pd.DataFrame:
-    path = _part(folder, SOLUTIONS, ".zip")
-    if path.is_dir():
-        path = path / f"{SOLUTIONS}.csv"
+    path = _part(folder, SOLUTIONS)
     frame = select_numbers(_read_table(path), GALAXY_ZOO_2.columns, path).sort_index()
     if frame.empty:
         raise InputError(f"{shown(path)} holds no galaxy: download it again")
@@ -180,17 +182,16 @@ def _read_solutions(folder: Path) -> pd.DataFrame:
         raise InputError(
             f"{shown(path)}: GalaxyID {frame.index[row]}: the answers of question "
             f"{GALAXY_ZOO_2.questions[question].number} miss their parent's value by "
-            f"{residuals.max():.2g} "
-            f"({wrong} galaxies do not add up)"
+            f"{residuals.max():.2g} ({wrong} galaxies do not add up)"
         )
     return frame.clip(0.0, 1.0)
 
 
 def _read_sample_ids(folder: Path) -> np.ndarray:
     for name in SAMPLES:
-        for path in (folder / f"{name}.csv", folder / name / f"{name}.csv", folder / f"{name}.zip"):
-            if path.exists():
-                return _read_table(path).index.to_numpy()
+        path = _find_part(folder, name)
+        if path is not None:
+            return _read_table(path).index.to_numpy()
     raise InputError(f"{shown(folder)}/ lacks a sample submission: add Kaggle's {SAMPLES[0]}.zip")
 
 
@@ -255,17 +256,19 @@ def _unpack_whole_zip(folder: Path) -> Path:
         target = CACHE / f"unpacked-{digest}"
         for member in tqdm(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
             path = target / PurePosixPath(member.filename).name
-            if path.exists() and path.stat().st_size == member.file_size:
-                continue
-            try:
-                with (
-                    atomic.writing(path) as temporary,
-                    archive.open(member) as source,
-                    open(temporary, "wb") as out,
-                ):
-                    shutil.copyfileobj(source, out, 1 << 22)
-            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-                raise InputError(
-                    f"{shown(whole)} is damaged ({error}): download it again"
-                ) from None
+            if not (path.exists() and path.stat().st_size == member.file_size):
+                _copy_out(archive, member, path, whole)
     return target
+
+
+def _copy_out(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, whole: Path) -> None:
+    """Copy one member of the big zip to a file, checking its checksum on the way."""
+    try:
+        with (
+            atomic.writing(path) as temporary,
+            archive.open(member) as source,
+            open(temporary, "wb") as out,
+        ):
+            shutil.copyfileobj(source, out, 1 << 22)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise InputError(f"{shown(whole)} is damaged ({error}): download it again") from None

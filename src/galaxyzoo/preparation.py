@@ -14,7 +14,6 @@ from galaxyzoo.kaggle import KaggleData
 from galaxyzoo.paths import dataset_dir, shown
 from galaxyzoo.scores import code_version
 from galaxyzoo.tables import FOLD
-from galaxyzoo.tasks import TASKS
 
 DEFAULT_FOLDS = 5
 
@@ -93,9 +92,7 @@ def _check_unchanged(
     same = (
         np.array_equal(catalog.ids, source.targets.index.to_numpy())
         and np.array_equal(catalog.test_ids, source.test_ids)
-        and np.allclose(
-            catalog.targets("gz37"), source.targets[list(TASKS["gz37"].columns)], rtol=0, atol=1e-9
-        )
+        and np.allclose(catalog.train[source.targets.columns], source.targets, rtol=0, atol=1e-9)
     )
     if not same:
         raise InputError(
