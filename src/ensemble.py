@@ -19,20 +19,21 @@ from typing import Any
 from galaxyzoo import atomic, catalogs, submission
 from galaxyzoo.base_models import find_runs, load_oof, load_test
 from galaxyzoo.ensemble_card import digest_inputs, make_card
-from galaxyzoo.ensembling import CANDIDATES, cross_fit, pick_candidates
+from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import choose_dataset, ensemble_csv, shown, test_csv
 from galaxyzoo.reports import print_table
 from galaxyzoo.scores import card_path
-from galaxyzoo.tasks import Task, get_task
+from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
 
 
 def main() -> None:
     """Load, cross-fit, choose, predict the test galaxies, write, print."""
     started = time.perf_counter()
     options = parse()
-    task, catalog = get_task(options.task), catalogs.load(choose_dataset(options.dataset))
-    names = pick_candidates([name for name in options.candidates.split(",") if name])
+    task = get_task(options.task)
+    catalog = catalogs.load(choose_dataset(options.dataset, task.name)).for_task(task)
+    names = pick_candidates([name for name in options.candidates.split(",") if name], task)
     runs, left_out = find_runs(task, catalog, options.runs)
     path = check_output(options.output, catalog.dataset, task.name, runs)
     oof, test = load_oof(runs, task, catalog), load_test(runs, task, catalog)
@@ -43,7 +44,8 @@ def main() -> None:
         fits = cross_fit(names, task, oof, catalog.targets(task.name), catalog.folds, options.seed)
         card = {"inputs": inputs, **make_card(fits, runs, oof, catalog, options.seed)}
         predictions = task.make_valid(fits.models[card["chosen"]].predict(test))
-        submission.write(path, predictions, task, catalog.test_ids, card)
+        prior = catalog.targets(task.name).mean(axis=0)
+        submission.write(path, predictions, task, catalog.test_ids, card, prior)
     else:
         print("nothing has changed since this ensemble was made:")
 
@@ -52,7 +54,7 @@ def main() -> None:
     show(card)
     print(f"submission of {len(catalog.test_ids)} galaxies: {shown(path)}")
     print(f"its score card: {shown(card_path(path))}")
-    if options.output is None and task.name == submission.COMPETITION_TASK:
+    if options.output is None and task.name == COMPETITION_TASK:
         publish(path, catalog.dataset)
     print(f"done in {time.perf_counter() - started:.1f} s")
 
@@ -70,11 +72,14 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--task",
-        default=submission.COMPETITION_TASK,
+        default=COMPETITION_TASK,
         help="task of the runs (default: %(default)s)",
     )
     parser.add_argument(
-        "--candidates", default="", metavar="A,B", help=f"some of: {', '.join(CANDIDATES)}"
+        "--candidates",
+        default="",
+        metavar="A,B",
+        help=f"some of: {', '.join(CANDIDATES)}; of class tasks: {', '.join(CLASS_CANDIDATES)}",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the boosted stacker (default: %(default)s)"

@@ -14,17 +14,23 @@ use_project_python()
 import argparse
 from pathlib import Path
 
+from galaxyzoo import catalogs
 from galaxyzoo.inference import load_run_models, predict_stores
 from galaxyzoo.paths import choose_dataset, shown
+from galaxyzoo.submission import with_classes
 from galaxyzoo.tables import write_predictions
+from galaxyzoo.tasks import get_task
 
 
 def main() -> None:
     """Parse, predict, write."""
     args = parse_args()
-    config, models = load_run_models(choose_dataset(args.dataset), args.run)
+    dataset = choose_dataset(args.dataset, args.run.split("/")[0])
+    config, models = load_run_models(dataset, args.run)
     predictions, unreadable = predict_stores(config, models, args.images)
-    write_predictions(args.output, predictions)
+    task = get_task(config.task)
+    prior = catalogs.load(dataset).for_task(task).targets(task.name).mean(axis=0)
+    write_predictions(args.output, with_classes(predictions, task, prior))
     count = f"{len(predictions):,} images, mean of {len(models)} folds' models"
     print(f"wrote {shown(args.output.resolve())}: {count}")
     for name, why in unreadable:

@@ -29,8 +29,9 @@ DEFAULT_ENSEMBLE = "cpu"
 def main() -> None:
     """Parse, prepare, then plan, smoke or train."""
     args = parse_args()
-    configs = load_configs(args.runs)
-    data = prepare(args.data, args.folds)
+    asked = load_configs(args.runs)
+    configs = with_start_runs(asked)
+    data = prepare(args.data, args.folds, tasks={config.task for config in configs})
     catalog = data.catalog
     if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
@@ -45,9 +46,9 @@ def main() -> None:
     if args.plan:
         planning.print_plan(configs, data)
     elif args.smoke:
-        planning.smoke(configs[0], data)
+        planning.smoke(asked[0], data)
     else:
-        whole = train(configs, data, args.only)
+        whole = train(configs, data, args.only) & {config.task for config in asked}
         if args.ensemble and not whole:
             print("no ensemble: that needs all folds of a run whose epochs were not chosen on them")
         for task in sorted(whole) if args.ensemble else ():
@@ -83,6 +84,17 @@ def load_configs(words: list[str]) -> list[Config]:
     runs = [word for word in words if "=" not in word] or load_ensemble(DEFAULT_ENSEMBLE)
     configs = [load_config(run, overrides) for run in dict.fromkeys(runs)]
     return list({config.run: config for config in configs}.values())
+
+
+def with_start_runs(configs: list[Config]) -> list[Config]:
+    """The configs, each after the run whose weights it starts from; every run once."""
+    ordered: dict[str, Config] = {}
+    for config in configs:
+        start = config.model.start_run
+        if start and start not in {c.run for c in configs}:
+            ordered |= {c.run: c for c in with_start_runs([load_config(start)])}
+        ordered.setdefault(config.run, config)
+    return sorted(ordered.values(), key=lambda config: config.model.start_run is not None)
 
 
 def fold_numbers(text: str) -> list[int]:

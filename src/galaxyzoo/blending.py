@@ -64,7 +64,7 @@ def fit_best(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
     """The one run with the smallest squared error on the folds; the first by name among equals."""
     gram, cross = total(folds).by_run(ALL_COLUMNS)
     chosen = np.eye(len(cross))[np.argmin(np.diag(gram) - 2 * cross)]
-    return _shared(chosen, task)
+    return shared_weights(chosen, task)
 
 
 def fit_greedy(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
@@ -74,7 +74,7 @@ def fit_greedy(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
     bagging, which guards against overfitting thousands of models, where here there are a few.
     """
     gram, cross = total(folds).by_run(ALL_COLUMNS)
-    return _shared(greedy_weights(gram, cross), task)
+    return shared_weights(greedy_weights(gram, cross), task)
 
 
 def greedy_weights(gram: np.ndarray, cross: np.ndarray, steps: int = GREEDY_STEPS) -> np.ndarray:
@@ -129,6 +129,6 @@ def nnls_weights(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     return nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ cross / root)[0]
 
 
-def _shared(weights: np.ndarray, task: Task) -> Blend:
+def shared_weights(weights: np.ndarray, task: Task) -> Blend:
     """A blend whose columns all have the same (run,) weights."""
     return Blend(np.repeat(weights[:, None], len(task.columns), axis=1))

@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo import atomic
+from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.errors import InputError
-from galaxyzoo.paths import dataset_dir, shown
+from galaxyzoo.paths import FOLDS, dataset_dir, shown
 from galaxyzoo.tables import FOLD, ID, read_csv, select_numbers
-from galaxyzoo.tasks import get_task
+from galaxyzoo.tasks import Task, get_task
 
 GROUP = "group"
 
@@ -51,6 +52,49 @@ class Catalog:
         """(galaxy, column) targets of a task in its column order, float64."""
         return self.train[list(get_task(task).columns)].to_numpy(dtype=np.float64)
 
+    def for_task(self, task: Task) -> "Catalog":
+        """The galaxies that a task keeps, in the same folds, with the task's own label columns.
+
+        Labels are the catalog's own columns where it has them, else they follow from its votes by
+        the task's rule. The whole catalog where the task keeps all of it as it is.
+
+        Raises:
+            InputError: the catalog has neither labels nor votes for the task, or a class has fewer
+                members than there are folds.
+        """
+        if set(task.columns) <= set(self.train.columns):
+            labels = self.train[list(task.columns)]
+        elif task.rule and set(GALAXY_ZOO_2.columns) <= set(self.train.columns):
+            labels = task.rule.labels(self.train)[list(task.columns)]
+        else:
+            raise InputError(
+                f"dataset '{self.dataset}' has no labels for task '{task.name}': it has "
+                f"{', '.join(self.label_columns[:3])}, …"
+            )
+        if task.is_classes:
+            _check_members(labels, self.n_folds, f"task '{task.name}' on '{self.dataset}'")
+        elif list(labels.columns) == self.label_columns:
+            return self
+        train = pd.concat([self.train.loc[labels.index, [FOLD, GROUP]], labels], axis=1)
+        return Catalog(self.dataset, train, self.test_ids, self.about)
+
+    def soft_targets(self, task: Task) -> np.ndarray:
+        """(galaxy, class) class probabilities that the volunteers' votes give, galaxies of `self`.
+
+        Raises:
+            InputError: the catalog has no votes, or the task no rule.
+        """
+        if task.rule is None or not set(GALAXY_ZOO_2.columns) <= set(self.train.columns):
+            raise InputError(
+                f"loss 'soft_cross_entropy' needs votes: '{self.dataset}' has none for {task.name}"
+            )
+        return task.rule.shares(self.train)[list(task.columns)].to_numpy()
+
+    @property
+    def label_columns(self) -> list[str]:
+        """Names of the label columns."""
+        return [column for column in self.train.columns if column not in (FOLD, GROUP)]
+
     @cached_property
     def fingerprint(self) -> str:
         """Digest of every id, label and fold: tables with the same one may be combined."""
@@ -61,6 +105,17 @@ class Catalog:
             digest.update("\n".join(map(repr, values.tolist())).encode())
         digest.update(np.ascontiguousarray(self.test_ids, dtype="<i8").tobytes())
         return digest.hexdigest()[:16]
+
+
+def _check_members(labels: pd.DataFrame, n_folds: int, where: str) -> None:
+    """Every class needs a member in each fold."""
+    counts = labels.sum().astype(int)
+    few = counts[counts < n_folds]
+    if len(few):
+        raise InputError(
+            f"{where}: class '{few.index[0]}' has {few.iloc[0]} galaxies, too few for {n_folds} "
+            f"folds ({len(few)} such classes)"
+        )
 
 
 def save(catalog: Catalog) -> None:
@@ -80,6 +135,11 @@ def save(catalog: Catalog) -> None:
 def exists(dataset: str) -> bool:
     """Whether the dataset has been prepared."""
     return (dataset_dir(dataset) / "dataset.json").exists()
+
+
+def names() -> list[str]:
+    """Names of all prepared datasets, in alphabetical order."""
+    return sorted(path.parent.name for path in FOLDS.glob("*/dataset.json"))
 
 
 def load(dataset: str) -> Catalog:

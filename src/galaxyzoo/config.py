@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CODE_ROOT, CONFIGS, shown
-from galaxyzoo.tasks import get_task
+from galaxyzoo.tasks import TASKS, get_task
+
+ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -25,9 +27,9 @@ class ImageConfig(_Section):
     """What part of the sky image the network sees, and how large."""
 
     # side of the centre square kept of the 424 px original
-    crop_px: int = Field(324, ge=8, le=424)
+    crop_px: int = Field(324, ge=8, le=ORIGINAL_PX)
     # side of that square in the decoded cache; a whole-numbered shrinking keeps noise low
-    cache_px: int = Field(108, ge=8, le=424)
+    cache_px: int = Field(108, ge=8, le=ORIGINAL_PX)
     # side, in original pixels, of what fills the network's input at zoom 1
     field_px: float = Field(230.0, gt=0, le=600)
     # side of the network's input
@@ -37,8 +39,10 @@ class ImageConfig(_Section):
 class ModelConfig(_Section):
     """The network and the weights that it starts from."""
 
-    # "cnn" (ours) or any timm name
+    # "cnn" (ours), "layers" (a plain stack), torchvision/<name>, or any timm name
     name: str
+    # run, such as gz37/resnet18, whose weights of the same fold fill the backbone at the start
+    start_run: str | None = None
     # start from ImageNet weights
     pretrained: bool = False
     # safetensors used where it exists (path from the project root); elsewhere timm downloads
@@ -55,11 +59,15 @@ class ModelConfig(_Section):
 class HeadConfig(_Section):
     """Linear -> ReLU -> Dropout -> Linear, then the output."""
 
-    # units of the hidden layer
-    hidden: int = Field(512, ge=1)
+    # units of the hidden layer, or of several one after another
+    hidden: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] = 512
+    activation: Literal["relu", "tanh"] = "relu"
+    # after each hidden layer
     dropout: float = Field(0.3, ge=0, lt=1)
-    # tree: softmax per question, scaled by the parent answer
-    output: Literal["plain", "sigmoid", "tree"] = "tree"
+    # before the first layer
+    input_dropout: float = Field(0.0, ge=0, lt=1)
+    # tree: softmax per question, scaled by the parent answer; softmax (classes' default)
+    output: Literal["plain", "sigmoid", "tree", "softmax"] = "tree"
 
 
 class AugmentConfig(_Section):
@@ -81,6 +89,12 @@ class TrainConfig(_Section):
     """One fold's training."""
 
     epochs: int = Field(16, ge=1)
+    # the first so many of them train the head alone, the backbone frozen
+    head_epochs: int = Field(0, ge=0)
+    # highest learning rate of those
+    head_lr: float = Field(1e-3, gt=0)
+    # afterwards, train only the last so many blocks of the backbone; null: all of it
+    top_blocks: int | None = Field(None, ge=1)
     batch_size: int = Field(64, ge=2)
     # sgd: with Nesterov momentum 0.9
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
@@ -97,6 +111,10 @@ class TrainConfig(_Section):
     ema_decay: float = Field(0.998, ge=0, lt=1)
     # best: epoch chosen on the validation fold, so its score is optimistic
     checkpoint: Literal["last", "best"] = "last"
+    # classes alike in training, by a weight in the loss or by drawing them equally often
+    class_balance: Literal["none", "weights", "sampling"] = "none"
+    # share of a class target given to all classes evenly
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
     # auto: bf16 on CUDA and on processors with units for it
     amp: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = Field(0, ge=0)
@@ -126,7 +144,9 @@ class Config(_Section):
     image: ImageConfig = ImageConfig()
     model: ModelConfig
     head: HeadConfig = HeadConfig()
-    loss: Literal["mse"] = "mse"
+    # kl: divergence per question of the tree; cross_entropy: classes' default; soft_cross_entropy:
+    # the classes' shares in the votes as targets
+    loss: Literal["mse", "kl", "cross_entropy", "soft_cross_entropy"] = "mse"
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     tta: TTAConfig = TTAConfig()
@@ -185,15 +205,43 @@ def parse_config(values: dict[str, Any], source: str) -> Config:
         InputError: naming `source` and the key.
     """
     try:
-        config = Config.model_validate(values)
+        config = Config.model_validate(_with_task_defaults(values))
     except ValidationError as error:
         raise InputError(f"{source}: {_explain(error)}") from None
-    get_task(config.task)
-    if config.image.cache_px > config.image.crop_px:
-        raise InputError(
-            f"{source}: image.cache_px must not exceed image.crop_px (the cache never enlarges)"
-        )
+    problem = _find_contradiction(config)
+    if problem:
+        raise InputError(f"{source}: {problem}")
     return config
+
+
+def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """The settings with those defaults that depend on the task's kind."""
+    task = TASKS.get(str(values.get("task")))
+    head = values.get("head", {})
+    if task is None or not task.is_classes or not isinstance(head, dict):
+        return values
+    return {"loss": "cross_entropy", **values, "head": {"output": "softmax", **head}}
+
+
+def _find_contradiction(config: Config) -> str | None:
+    """What settings say against each other, each being right alone."""
+    task, train, loss = get_task(config.task), config.train, config.loss
+    of_classes = ("softmax",) if task.is_classes else ("plain", "sigmoid", "tree")
+    if config.image.cache_px > config.image.crop_px:
+        return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
+    if config.head.output not in of_classes:
+        return f"head.output '{config.head.output}' is not for task '{task.name}'"
+    if loss != "mse" and loss.endswith("cross_entropy") != task.is_classes:
+        return f"loss '{loss}' is not for task '{task.name}'"
+    if loss == "kl" and config.head.output != "tree":
+        return "loss 'kl' needs head.output tree, whose answers are probabilities"
+    if train.class_balance != "none" and not task.is_classes:
+        return "train.class_balance is for tasks with classes"
+    if train.head_epochs > train.epochs:
+        return "train.head_epochs must not exceed train.epochs, which counts them too"
+    if train.top_blocks and not train.head_epochs:
+        return "train.top_blocks needs train.head_epochs: the head has to be trained first"
+    return None
 
 
 def load_ensemble(name: str) -> list[str]:

@@ -20,6 +20,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from galaxyzoo import class_blending, class_stacking
 from galaxyzoo.blending import MetaModel, fit_best, fit_greedy, fit_mean, fit_nnls
 from galaxyzoo.errors import InputError
 from galaxyzoo.moments import OofFold, make_fold
@@ -38,6 +39,15 @@ CANDIDATES: dict[str, Fit] = {
     "nnls": fit_nnls,
     "ridge": fit_ridge,
     "lightgbm": fit_lightgbm,
+}
+CLASS_CANDIDATES: dict[str, Fit] = {
+    MEAN: fit_mean,
+    "best": class_blending.fit_best,
+    "greedy": class_blending.fit_greedy,
+    "mixture": class_blending.fit_mixture,
+    "pool": class_stacking.fit_pool,
+    "logistic": class_stacking.fit_logistic,
+    "lightgbm": class_stacking.fit_lightgbm,
 }
 NONE: FoldSet = frozenset()
 
@@ -89,16 +99,22 @@ class CrossFits:
         return min(self.names, key=lambda name: sign * self.score(name, without))
 
 
-def pick_candidates(names: Sequence[str]) -> list[str]:
+def candidates_of(task: Task) -> dict[str, Fit]:
+    """The candidates for a task's kind."""
+    return CLASS_CANDIDATES if task.is_classes else CANDIDATES
+
+
+def pick_candidates(names: Sequence[str], task: Task) -> list[str]:
     """The named candidates, or all, in the registry's order; the uniform mean is always there.
 
     Raises:
         InputError: a name is unknown.
     """
-    unknown = [name for name in names if name not in CANDIDATES]
+    known = candidates_of(task)
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise InputError(f"unknown candidate '{unknown[0]}': known are {', '.join(CANDIDATES)}")
-    return [name for name in CANDIDATES if name == MEAN or name in names or not names]
+        raise InputError(f"unknown candidate '{unknown[0]}': known are {', '.join(known)}")
+    return [name for name in known if name == MEAN or name in names or not names]
 
 
 def exclusions(fold_numbers: Sequence[int]) -> list[FoldSet]:
@@ -122,7 +138,7 @@ def cross_fit(
     """Fit every candidate without every set of `exclusions`, side by side, one core each.
 
     Args:
-        names: candidates, keys of `CANDIDATES`.
+        names: candidates, keys of `candidates_of(task)`.
         task: the task.
         features: (galaxy, run, column) raw out-of-fold predictions of the runs.
         targets: (galaxy, column).
@@ -141,7 +157,7 @@ def cross_fit(
     by_fold = {k: make_fold(features[folds == k], targets[folds == k]) for k in numbers}
     jobs = [(name, without) for name in names for without in exclusions(numbers)]
     calls = (
-        delayed(fit_without)(CANDIDATES[name], by_fold, without, task, seed)
+        delayed(fit_without)(candidates_of(task)[name], by_fold, without, task, seed)
         for name, without in jobs
     )
     # Threads share the rows, and the libraries let go of the interpreter while they work; one BLAS

@@ -13,6 +13,7 @@ from galaxyzoo.config import Config
 from galaxyzoo.images import ImageCache
 from galaxyzoo.paths import fold_dir, oof_csv, test_csv
 from galaxyzoo.scores import card_path, score_table
+from galaxyzoo.submission import with_classes
 from galaxyzoo.tables import FOLD, read_predictions, write_predictions
 from galaxyzoo.tasks import get_task
 from galaxyzoo.views import count_views
@@ -56,12 +57,13 @@ class FoldTables:
         targets, folds = catalog.targets(task.name)[rows], catalog.folds[rows]
         card = {**self._card_head(), **score_table(task, oof.to_numpy(), targets, folds)}
         oof[FOLD] = folds
-        path = oof_csv(catalog.dataset, self.config.run)
         test = self._mean_test(test_images)
         test[:] = task.make_valid(test.to_numpy())
-        write_predictions(path, oof)
-        write_predictions(test_csv(catalog.dataset, self.config.run), test)
-        atomic.write_json(card_path(path), card)
+        prior = catalog.targets(task.name).mean(axis=0)
+        write_predictions(oof_csv(catalog.dataset, self.config.run), oof)
+        path = test_csv(catalog.dataset, self.config.run)
+        write_predictions(path, with_classes(test, task, prior))
+        atomic.write_json(card_path(oof_csv(catalog.dataset, self.config.run)), card)
         return card
 
     def _mean_test(self, images: ImageCache) -> pd.DataFrame:

@@ -19,7 +19,13 @@ DUPLICATE_CORRELATION = 0.85
 _THUMBNAIL_PX = 40
 
 
-def make_folds(targets: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+def make_folds(
+    targets: np.ndarray,
+    groups: np.ndarray,
+    n_folds: int,
+    seed: int,
+    known: np.ndarray | None = None,
+) -> np.ndarray:
     """Deal galaxies to folds.
 
     Args:
@@ -27,6 +33,8 @@ def make_folds(targets: np.ndarray, groups: np.ndarray, n_folds: int, seed: int)
         groups: (galaxy,) group numbers; a group is never divided.
         n_folds: number of folds, at least 2.
         seed: of the random order within each deal.
+        known: (galaxy,) folds that galaxies have already and keep, -1 for those still to be dealt;
+            a group follows its members' fold (the lowest, should they have several).
     Returns:
         (galaxy,) fold numbers, 0 to n_folds - 1. The same arguments give the same folds, and so do
         rows in another order that bring their group numbers along.
@@ -45,12 +53,16 @@ def make_folds(targets: np.ndarray, groups: np.ndarray, n_folds: int, seed: int)
     strength = np.take_along_axis(means, telling[:, None], axis=1)[:, 0]
     # Large groups first, so that each deal hands out groups of nearly one size and the folds stay
     # equally large.
+    fold_of_group = np.full(len(sizes), n_folds)
+    known = np.full(len(groups), -1) if known is None else known
+    np.minimum.at(fold_of_group, group_of[known >= 0], known[known >= 0])
     order = np.lexsort((-strength, telling, -sizes))
+    order = order[fold_of_group[order] == n_folds]
     rng = np.random.default_rng(seed)
     blocks = [rng.permutation(n_folds) for _ in range(-(-len(order) // n_folds))]
-    fold_of_group = np.empty(len(sizes), dtype=np.int64)
-    fold_of_group[order] = np.concatenate(blocks)[: len(order)]
-    return fold_of_group[group_of]
+    if len(order):
+        fold_of_group[order] = np.concatenate(blocks)[: len(order)]
+    return np.where(known >= 0, known, fold_of_group[group_of])
 
 
 def near_duplicates(images: np.ndarray, threshold: float = DUPLICATE_CORRELATION) -> np.ndarray:

@@ -9,20 +9,21 @@ from galaxyzoo.decision_tree import GALAXY_ZOO_2, DecisionTree
 
 def build_head(config: HeadConfig, features: int, outputs: int) -> nn.Sequential:
     """Head on pooled features: (B, features) -> (B, outputs), unconstrained."""
-    return nn.Sequential(
-        nn.Linear(features, config.hidden),
-        nn.ReLU(),
-        nn.Dropout(config.dropout),
-        nn.Linear(config.hidden, outputs),
-    )
+    activation = {"relu": nn.ReLU, "tanh": nn.Tanh}[config.activation]
+    hidden = (config.hidden,) if isinstance(config.hidden, int) else config.hidden
+    layers: list[nn.Module] = [nn.Dropout(config.input_dropout)] if config.input_dropout else []
+    for inputs, units in zip((features, *hidden), hidden, strict=False):
+        layers += [nn.Linear(inputs, units), activation(), nn.Dropout(config.dropout)]
+    return nn.Sequential(*layers, nn.Linear((features, *hidden)[-1], outputs))
 
 
 def build_output(kind: str, tree: DecisionTree = GALAXY_ZOO_2) -> nn.Module:
-    """Module from (B, answer) logits to vote fractions: "plain", "sigmoid" or "tree"."""
+    """Module from (B, column) logits to predictions: "plain", "sigmoid", "tree" or "softmax"."""
     outputs: dict[str, nn.Module] = {
         "plain": nn.Identity(),
         "sigmoid": nn.Sigmoid(),
         "tree": TreeOutput(tree),
+        "softmax": nn.Softmax(dim=1),
     }
     return outputs[kind]
 

@@ -18,11 +18,10 @@ from tqdm import tqdm
 
 from galaxyzoo import atomic
 from galaxyzoo.archives import ImageStore
-from galaxyzoo.config import ImageConfig
+from galaxyzoo.config import ORIGINAL_PX, ImageConfig
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CACHE, shown
 
-ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
 CHUNK = 512  # images decoded between two notes of progress
 # cv2's flags by how much the JPEG decoder shrinks while it decodes.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
@@ -109,6 +108,9 @@ def open_cache(
             cannot be written.
     """
     ids = np.asarray(ids, dtype=np.int64)
+    if not len(ids):  # a memory map cannot be empty
+        nothing = np.empty((0, config.cache_px, config.cache_px, 3), np.uint8)
+        return ImageCache(ids, nothing, np.empty(0, bool))
     path = CACHE / f"{_digest(store, ids, config)}.npy"
     shape = (len(ids), config.cache_px, config.cache_px, 3)
     notes = path.with_suffix(".json")

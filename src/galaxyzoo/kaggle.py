@@ -9,7 +9,6 @@ import hashlib
 import shutil
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -21,6 +20,7 @@ from galaxyzoo.archives import ImageStore, open_zip
 from galaxyzoo.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CACHE, CONFIGS, DEMO, INPUT, WHOLE, shown
+from galaxyzoo.sources import Source
 from galaxyzoo.tables import read_csv, select_numbers
 
 WHOLE_ZIP = "galaxy-zoo-the-galaxy-challenge.zip"
@@ -31,18 +31,6 @@ TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS = (
 )
 SAMPLES = ("all_zeros_benchmark", "all_ones_benchmark", "central_pixel_benchmark")
 COMPETITION_SIZE = (61_578, 79_975)  # training and test galaxies of the whole competition
-
-
-@dataclass(frozen=True)
-class KaggleData:
-    """A competition-like dataset: labels, ids and where each image is, not yet decoded."""
-
-    dataset: str
-    folder: Path
-    targets: pd.DataFrame  # indexed by GalaxyID ascending, the 37 columns
-    test_ids: np.ndarray  # (test galaxy,) in the sample submission's order
-    train_images: ImageStore
-    test_images: ImageStore
 
 
 def find_source(data: str | None = None) -> Path:
@@ -66,11 +54,7 @@ def find_source(data: str | None = None) -> Path:
         return folder
     if _holds_data(INPUT):
         return INPUT
-    folders = sorted(
-        p
-        for p in INPUT.glob("[!.]*")
-        if p.is_dir() and p.name not in (DEMO, CACHE.name) and _holds_data(p)
-    )
+    folders = _folders()
     if len(folders) > 1:
         raise InputError(
             "several datasets in input/: add --data with one of "
@@ -79,7 +63,12 @@ def find_source(data: str | None = None) -> Path:
     return folders[0] if folders else _demo_folder(announce=True)
 
 
-def read_source(folder: Path) -> KaggleData:
+def is_there() -> bool:
+    """Whether `input/` holds the competition or a part of it, the demo aside."""
+    return _holds_data(INPUT) or bool(_folders())
+
+
+def read_source(folder: Path) -> Source:
     """Read labels and ids and check that they and the images belong together.
 
     Raises:
@@ -100,7 +89,8 @@ def read_source(folder: Path) -> KaggleData:
             f"{shown(folder)}: GalaxyID {shared[0]} is both a training and a test galaxy"
         )
     dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
-    return KaggleData(dataset, folder, targets, test_ids, train_images, test_images)
+    own_ids = dataset == DEMO
+    return Source(dataset, folder, targets, test_ids, train_images, test_images, own_ids=own_ids)
 
 
 def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> str:
@@ -119,6 +109,15 @@ def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> s
 def read_ids(path: Path) -> np.ndarray:
     """(galaxy,) int64 ids of a text file with one id a line."""
     return np.loadtxt(path, dtype=np.int64, ndmin=1)
+
+
+def _folders() -> list[Path]:
+    """Subfolders of `input/` with the competition's files, the demo aside."""
+    return sorted(
+        p
+        for p in INPUT.glob("[!.]*")
+        if p.is_dir() and p.name not in (DEMO, CACHE.name) and _holds_data(p)
+    )
 
 
 def _demo_folder(announce: bool = False) -> Path:

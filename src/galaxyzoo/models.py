@@ -1,5 +1,8 @@
 """Networks by name: our CNN and every model of timm and torchvision, with one head and output."""
 
+import re
+from collections.abc import Callable
+
 import timm
 import torch
 import torchvision
@@ -27,6 +30,29 @@ class GalaxyNet(nn.Module):
         # Saved with the weights: what they were trained with is what they are used with.
         self.register_buffer("mean", 255 * torch.tensor(start.mean).view(1, 3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(start.std).view(1, 3, 1, 1))
+
+        self._frozen: list[nn.Module] = []
+
+    def freeze(self, head_only: bool, top_blocks: int | None = None) -> None:
+        """Choose what is trained from now on; norms of what is frozen keep their statistics.
+
+        Args:
+            head_only: train the head alone.
+            top_blocks: else train also the backbone's last so many blocks; None: all of it.
+        """
+        blocks = _blocks(self.backbone)
+        kept = 0 if head_only else len(blocks) if top_blocks is None else top_blocks
+        self._frozen = blocks[: max(0, len(blocks) - kept)]
+        self.requires_grad_(True)
+        for block in self._frozen:
+            block.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "GalaxyNet":
+        """As of any module, but frozen blocks stay in eval mode."""
+        super().train(mode)
+        for block in self._frozen:
+            block.eval()
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) images, values 0 to 255, uint8 or float -> (B, column) float32."""
@@ -62,9 +88,56 @@ class CNN(nn.Module):
         return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
 
 
+class Layers(nn.Module):
+    """A plain stack of convolutions and pools, flattened: the networks of the source systems.
+
+    Args:
+        size_px: side of the input images.
+        layers: words in order: `conv64` (3 × 3, 64 channels, same size, ReLU), `conv8/2` (stride
+            2), `norm` (batch norm), `pool` (maximum of 2 × 2), `dropout0.2`. None: the pixels.
+    Raises:
+        InputError: a word that is none of these, or a pool too many for the image.
+    Source: own.
+    """
+
+    def __init__(self, size_px: int, layers: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        stack: list[nn.Module] = []
+        channels = 3
+        for word in layers:
+            found = re.fullmatch(r"(conv|norm|pool|dropout)(\d*\.?\d*)(?:/(\d))?", word)
+            if not found or (found[1] in ("conv", "dropout")) != bool(found[2]):
+                raise InputError(
+                    f"model.kwargs.layers: '{word}' is none of conv64, conv64/2, norm, pool, "
+                    "dropout0.2"
+                )
+            if found[1] == "conv":
+                stride, outputs = int(found[3] or 1), int(found[2])
+                stack += [nn.Conv2d(channels, outputs, 3, stride, padding=1), nn.ReLU()]
+                channels, size_px = outputs, -(-size_px // stride)
+            elif found[1] == "norm":
+                stack.append(nn.BatchNorm2d(channels))
+            elif found[1] == "pool":
+                stack.append(nn.MaxPool2d(2))
+                size_px //= 2
+            else:
+                stack.append(nn.Dropout(float(found[2])))
+        if size_px < 1:
+            raise InputError("model.kwargs.layers: too many pools for image.size_px")
+        self.layers = nn.Sequential(*stack, nn.Flatten())
+        self.num_features = channels * size_px**2
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) normalised images -> (B, num_features)."""
+        return self.layers(images)
+
+
 # To add a network of our own: a class with `num_features` and a forward pass to (B, num_features),
-# and its name here.
-OWN_MODELS: dict[str, type[CNN]] = {"cnn": CNN}
+# and its name here; it is made with the side of its images and the config's `model.kwargs`.
+OWN_MODELS: dict[str, Callable[..., "CNN | Layers"]] = {
+    "cnn": lambda size_px, **kwargs: CNN(**kwargs),
+    "layers": Layers,
+}
 
 
 def build_model(config: Config, initialise: bool = True) -> GalaxyNet:
@@ -76,17 +149,20 @@ def build_model(config: Config, initialise: bool = True) -> GalaxyNet:
     Raises:
         InputError: unknown model, or pretrained weights that cannot be had, read or fitted.
     """
-    backbone, features = _build_backbone(config.model)
+    backbone, features = _build_backbone(config.model, config.image.size_px)
     start = Start("scratch", config.model.mean, config.model.std)
     if initialise and config.model.pretrained:
         start = load_pretrained(backbone, config.model, config.run)
     return GalaxyNet(config, backbone, features, start)
 
 
-def _build_backbone(model: ModelConfig) -> tuple[nn.Module, int]:
+def _build_backbone(model: ModelConfig, size_px: int) -> tuple[nn.Module, int]:
     """The network without its classifier, and the number of its features."""
     if model.name in OWN_MODELS:
-        own = OWN_MODELS[model.name](**model.kwargs)
+        try:
+            own = OWN_MODELS[model.name](size_px, **model.kwargs)
+        except TypeError as error:
+            raise InputError(f"model.kwargs of '{model.name}': {error}") from None
         return own, own.num_features
     if model.name.startswith(TORCHVISION):
         return _build_torchvision(model)
@@ -109,6 +185,16 @@ def _build_torchvision(model: ModelConfig) -> tuple[nn.Module, int]:
     last, layer = [(n, m) for n, m in backbone.named_modules() if isinstance(m, nn.Linear)][-1]
     backbone.set_submodule(last, nn.Identity())
     return backbone, layer.in_features
+
+
+def _blocks(backbone: nn.Module) -> list[nn.Module]:
+    """The backbone's parts in order, those of a sequence one by one, as far as they have weights."""
+    parts = (
+        part
+        for child in backbone.children()
+        for part in (child.children() if isinstance(child, nn.Sequential) else (child,))
+    )
+    return [part for part in parts if any(True for _ in part.parameters())]
 
 
 def _conv(inputs: int, outputs: int) -> list[nn.Module]:

@@ -8,21 +8,32 @@ from torch import nn
 from galaxyzoo.config import TrainConfig
 
 
-def learning_rate(train: TrainConfig, step: int, total: int) -> float:
-    """Learning rate of a step: linear warm-up to `train.lr`, then half a cosine to 0; or constant.
+def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
+    """Learning rate of a step: in each stage linear warm-up, then half a cosine to 0; or constant.
+
+    The first `train.head_epochs` epochs are a stage of their own, up to `train.head_lr`; the others
+    go up to `train.lr`.
 
     Args:
         train: settings.
-        step: 0 to total - 1.
-        total: number of steps of the whole training.
+        step: number of the step, from 0.
+        steps_per_epoch: steps of one epoch.
     """
+    first, total = train.head_epochs * steps_per_epoch, train.epochs * steps_per_epoch
+    if step < first:
+        return _stage_rate(train, train.head_lr, step, first)
+    return _stage_rate(train, train.lr, step - first, total - first)
+
+
+def _stage_rate(train: TrainConfig, highest: float, step: int, total: int) -> float:
+    """Learning rate of a step, 0 to total - 1, of one stage."""
     if train.schedule == "constant":
-        return train.lr
+        return highest
     warmup = max(1, round(train.warmup * total))
     if step < warmup:
-        return train.lr * (step + 1) / warmup
+        return highest * (step + 1) / warmup
     done = (step - warmup + 0.5) / max(1, total - warmup)
-    return train.lr * 0.5 * (1 + math.cos(math.pi * done))
+    return highest * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def build_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:

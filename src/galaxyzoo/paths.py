@@ -63,22 +63,31 @@ def shown(path: Path) -> str:
     return str(path)
 
 
-def datasets_with_oof() -> list[str]:
-    """Names of the datasets that have out-of-fold tables, demo last."""
-    names = sorted(p.name for p in OOF.glob("*") if any(p.glob("*/*.csv"))) if OOF.exists() else []
+def datasets_with_oof(task: str = "*") -> list[str]:
+    """Names of the datasets that have out-of-fold tables of a task (default: any), demo last."""
+    found = (p.name for p in OOF.glob("*") if any(p.glob(f"{task}/*.csv")))
+    names = sorted(found) if OOF.exists() else []
     return [n for n in names if n != DEMO] + [n for n in names if n == DEMO]
 
 
-def choose_dataset(name: str | None) -> str:
+def choose_dataset(name: str | None, task: str = "*") -> str:
     """The dataset of a command on existing artefacts: the named, else the only real one, else demo.
+
+    Args:
+        name: what the user named.
+        task: only datasets with tables of this task count.
 
     Raises:
         InputError: no out-of-fold table exists, the name is not among them, or several real ones
             do.
     """
-    known = datasets_with_oof()
+    known = datasets_with_oof(task)
     if not known:
-        raise InputError("oof/ holds no out-of-fold table: run `bash scripts/train_folds.sh` first")
+        of_task, runs = ("", "") if task == "*" else (f" of task '{task}'", f" configs/{task}/*")
+        raise InputError(
+            f"oof/ holds no out-of-fold table{of_task}: "
+            f"run `bash scripts/train_folds.sh{runs}` first"
+        )
     if name is not None:
         if name not in known:
             raise InputError(

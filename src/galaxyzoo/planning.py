@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config, TTAConfig
+from galaxyzoo.fold_data import make_fold_data
 from galaxyzoo.images import ImageCache
 from galaxyzoo.paths import FOLDS
 from galaxyzoo.prediction import BATCH, predict
@@ -24,7 +25,7 @@ from galaxyzoo.training import FoldData, Trainer, train_fold
 from galaxyzoo.views import count_views
 
 _WARM, _TIMED = 2, 6  # steps of the probe
-SMOKE_GALAXIES = 320
+SMOKE_GALAXIES = 256
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def _random_fold(config: Config, train_images: int) -> FoldData:
 
 def print_plan(configs: list[Config], data: Prepared) -> None:
     """Print each run's hours and disk, the caches' disk, the probe's memory, the free disk."""
-    costs = [estimate(config, data.catalog) for config in configs]
+    catalogs = (data.catalog.for_task(get_task(config.task)) for config in configs)
+    costs = [estimate(config, some) for config, some in zip(configs, catalogs, strict=True)]
     total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
     names = [*(config.run for config in configs), "all runs"]
     rows = [
@@ -105,24 +107,31 @@ def print_plan(configs: list[Config], data: Prepared) -> None:
 
 def smoke(config: Config, data: Prepared) -> None:
     """Train one short fold on a few galaxies, predict, print the score; keeps nothing."""
-    started, catalog = time.perf_counter(), data.catalog
-    changes = {"epochs": 2, "checkpoint": "last"}
-    short = config.model_copy(update={"train": config.train.model_copy(update=changes)})
-    rows = np.sort(np.random.default_rng(0).permutation(len(catalog.ids))[:SMOKE_GALAXIES])
-    in_fold, cache = catalog.folds[rows] == 0, data.train_images(short.image)
-    fold = FoldData(cache, catalog.targets(short.task), rows[~in_fold], rows[in_fold], 0)
+    started = time.perf_counter()
+    changes = {"epochs": 2, "head_epochs": min(1, config.train.head_epochs), "checkpoint": "last"}
+    train = config.train.model_copy(update=changes)
+    model = config.model.model_copy(update={"start_run": None})  # which may not be trained yet
+    short = config.model_copy(update={"train": train, "model": model})
+    fold = make_fold_data(short, data, data.train_images(short.image), 0)
+    train_rows, val_rows = _some(fold.train_rows, SMOKE_GALAXIES), _some(fold.val_rows, 64)
+    fold = replace(fold, train_rows=train_rows, val_rows=val_rows)
     with tempfile.TemporaryDirectory() as folder:
         train_fold(short, fold, Path(folder), f"{short.run} smoke")
-        score = _smoke_score(short, cache, fold, Path(folder))
+        score = _smoke_score(short, fold, Path(folder))
     print(
         f"smoke: {short.run}, {len(fold.train_rows)} galaxies, 2 epochs: {score} on "
         f"{len(fold.val_rows)} others in {time.perf_counter() - started:.0f} s; everything works"
     )
 
 
-def _smoke_score(config: Config, cache: ImageCache, fold: FoldData, folder: Path) -> str:
+def _some(rows: np.ndarray, count: int) -> np.ndarray:
+    """At most so many of the rows, drawn at random, ascending."""
+    return np.sort(np.random.default_rng(0).permutation(rows)[:count])
+
+
+def _smoke_score(config: Config, fold: FoldData, folder: Path) -> str:
     task = get_task(config.task)
-    predictions = predict(load_fold_model(config, folder), cache, fold.val_rows, config)
+    predictions = predict(load_fold_model(config, folder), fold.cache, fold.val_rows, config)
     score = task.score(task.make_valid(predictions), fold.targets[fold.val_rows])
     mean = task.score(
         np.broadcast_to(fold.targets[fold.train_rows].mean(axis=0), predictions.shape),

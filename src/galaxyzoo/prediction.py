@@ -33,7 +33,7 @@ def predict(
     tta = tta or config.tta
     device = model.mean.device
     model.eval()
-    out = []
+    out = [np.empty((0, model.head[-1].out_features), np.float32)]
     with torch.inference_mode(), autocast(config.train, device):
         for start in range(0, len(rows), BATCH):
             images = cache.images[rows[start : start + BATCH]]

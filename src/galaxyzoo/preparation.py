@@ -4,16 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from galaxyzoo import catalogs, kaggle
+from galaxyzoo import catalogs
 from galaxyzoo.catalogs import GROUP, Catalog
 from galaxyzoo.config import ImageConfig
 from galaxyzoo.errors import InputError
 from galaxyzoo.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
 from galaxyzoo.images import ImageCache, open_cache
-from galaxyzoo.kaggle import KaggleData
-from galaxyzoo.paths import dataset_dir, shown
+from galaxyzoo.inputs import open_input
+from galaxyzoo.paths import DEMO, FOLDS, dataset_dir, shown
 from galaxyzoo.scores import code_version
+from galaxyzoo.sources import Source
 from galaxyzoo.tables import FOLD
+from galaxyzoo.tasks import COMPETITION_TASK
 
 DEFAULT_FOLDS = 5
 
@@ -23,7 +25,7 @@ class Prepared:
     """A dataset ready for training: its catalog and where its images are."""
 
     catalog: Catalog
-    source: KaggleData
+    source: Source
 
     def train_images(self, config: ImageConfig) -> ImageCache:
         """Decoded training images in the catalog's order; an unreadable one raises InputError."""
@@ -35,19 +37,23 @@ class Prepared:
 
 
 def prepare(
-    data: str | None = None, n_folds: int | None = None, seed: int | None = None
+    data: str | None = None,
+    n_folds: int | None = None,
+    seed: int | None = None,
+    tasks: set[str] | None = None,
 ) -> Prepared:
     """Find the input, check it, and make its catalog and folds, or read those made before.
 
     Args:
-        data: folder of the competition's files; default: found in `input/`, else the demo set.
+        data: folder of the input's files; default: found in `input/`, else the demo set.
         n_folds: number of folds; None takes what is there, 5 for a new split.
         seed: of the split; None takes what is there, 0 for a new split.
+        tasks: what the data are for; default the competition's own task.
     Raises:
         InputError: the input is not as the competition's, or is not what an existing split was made
             from.
     """
-    source = kaggle.read_source(kaggle.find_source(data))
+    source = open_input(data, tasks or {COMPETITION_TASK})
     if catalogs.exists(source.dataset):
         catalog = catalogs.load(source.dataset)
         _check_unchanged(catalog, source, n_folds, seed)
@@ -56,14 +62,14 @@ def prepare(
     return Prepared(_make_catalog(source, n_folds, seed or 0), source)
 
 
-def _make_catalog(source: KaggleData, n_folds: int, seed: int) -> Catalog:
+def _make_catalog(source: Source, n_folds: int, seed: int) -> Catalog:
     print(f"{source.dataset}: new split; looking for near-identical images")
-    cache = open_cache(
-        source.train_images, source.targets.index.to_numpy(), ImageConfig(), strict=True
-    )
+    ids = source.targets.index.to_numpy()
+    cache = open_cache(source.train_images, ids, source.image, strict=True)
     groups = near_duplicates(cache.images)
+    known = np.full(len(groups), -1) if source.own_ids else _known_folds(source, n_folds)
     try:
-        folds = make_folds(source.targets.to_numpy(), groups, n_folds, seed)
+        folds = make_folds(source.targets.to_numpy(), groups, n_folds, seed, known)
     except ValueError as error:
         raise InputError(f"--folds {n_folds}: {error}") from None
     train = source.targets.copy()
@@ -76,6 +82,8 @@ def _make_catalog(source: KaggleData, n_folds: int, seed: int) -> Catalog:
         "n_folds": n_folds,
         "seed": seed,
         "stratified_by": "most telling answer, then its vote fraction",
+        "own_ids": source.own_ids,
+        "folds_as_in_earlier_datasets": int((known >= 0).sum()),
         "duplicate_correlation": DUPLICATE_CORRELATION,
         "galaxies_with_a_near_duplicate": int((np.bincount(groups)[groups] > 1).sum()),
         "code_version": code_version(),
@@ -85,8 +93,34 @@ def _make_catalog(source: KaggleData, n_folds: int, seed: int) -> Catalog:
     return catalogs.load(source.dataset)
 
 
+def _known_folds(source: Source, n_folds: int) -> np.ndarray:
+    """(galaxy,) fold that a galaxy has in a dataset prepared earlier, -1 where in none.
+
+    One fold per galaxy in every table: what was learned from one set without fold k may then start
+    or feed fold k of another. A split into another number of folds cannot take part.
+
+    Raises:
+        InputError: two earlier datasets disagree.
+    """
+    ids = source.targets.index.to_numpy()
+    known = np.full(len(ids), -1)
+    for name in catalogs.names():
+        other = catalogs.load(name)
+        if other.about.get("own_ids", name == DEMO) or other.n_folds != n_folds:
+            continue
+        shared, here, there = np.intersect1d(ids, other.ids, return_indices=True)
+        clash = (known[here] >= 0) & (known[here] != other.folds[there])
+        if clash.any():
+            raise InputError(
+                f"GalaxyID {shared[clash][0]} is in different folds of {name} and of another "
+                f"dataset in {shown(FOLDS)}/: delete one of them and prepare it again"
+            )
+        known[here] = other.folds[there]
+    return known
+
+
 def _check_unchanged(
-    catalog: Catalog, source: KaggleData, n_folds: int | None, seed: int | None
+    catalog: Catalog, source: Source, n_folds: int | None, seed: int | None
 ) -> None:
     folder = shown(dataset_dir(catalog.dataset))
     same = (

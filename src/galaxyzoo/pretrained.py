@@ -65,6 +65,30 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Start:
     return start
 
 
+def fill_backbone(model: nn.Module, weights: dict[str, Tensor], source: str) -> None:
+    """Take over the backbone, and the normalisation that belongs to it, of another trained network.
+
+    Args:
+        model: `GalaxyNet`.
+        weights: of another one with the same backbone; its head is left aside.
+        source: name for messages.
+    Raises:
+        InputError: the backbones differ.
+    """
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith("head.")}
+    try:
+        result = model.load_state_dict(kept, strict=False)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        raise InputError(f"{source} does not fit the model: {reason}") from None
+    missing = [name for name in result.missing_keys if not name.startswith("head.")]
+    if missing or result.unexpected_keys:
+        raise InputError(
+            f"{source} does not fit the model: missing {missing[:2]}, "
+            f"unknown {result.unexpected_keys[:2]}"
+        )
+
+
 def _download(model: ModelConfig) -> tuple[dict[str, Tensor], Start]:
     if model.name.startswith(TORCHVISION):
         weights = torchvision.models.get_model_weights(model.name.removeprefix(TORCHVISION)).DEFAULT

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from galaxyzoo.checkpoints import load_weights
 from galaxyzoo.config import Config, parse_config
 from galaxyzoo.devices import get_device, place
 from galaxyzoo.errors import InputError
+from galaxyzoo.fold_data import make_fold_data
 from galaxyzoo.fold_tables import DONE, TEST_TABLE, VAL_TABLE, FoldTables
 from galaxyzoo.images import ImageCache
 from galaxyzoo.models import GalaxyNet, build_model
@@ -32,7 +34,6 @@ from galaxyzoo.training import (
     CHECKPOINT,
     TIMINGS,
     WEIGHTS,
-    FoldData,
     read_timings,
     train_fold,
 )
@@ -48,10 +49,10 @@ class Run:
     data: Prepared
     _caches: dict[str, ImageCache] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def catalog(self) -> Catalog:
-        """The dataset's catalog."""
-        return self.data.catalog
+        """The galaxies of the dataset that the run's task keeps."""
+        return self.data.catalog.for_task(get_task(self.config.task))
 
     @property
     def folder(self) -> Path:
@@ -65,6 +66,9 @@ class Run:
             InputError: the run exists with other settings or data, or augmentation is misspelt.
         """
         check_transforms(self.config.augment.transforms)
+        build_model(self.config, initialise=False)
+        if self.config.loss == "soft_cross_entropy":
+            self.data.catalog.soft_targets(get_task(self.config.task))
         if not (self.folder / CONFIG).exists():
             return
         where = shown(self.folder)
@@ -107,9 +111,8 @@ class Run:
     def _train_fold(self, fold: int) -> None:
         """Train, predict the fold and the test galaxies, and mark the fold as done."""
         folder = fold_dir(self.catalog.dataset, self.config.run, fold)
-        cache, rows = self._cache("train"), np.arange(len(self.catalog.ids))
-        targets, in_fold = self.catalog.targets(self.config.task), self.catalog.folds == fold
-        data = FoldData(cache, targets, rows[~in_fold], rows[in_fold], fold)
+        cache = self._cache("train")
+        data = make_fold_data(self.config, self.data, cache, fold)
         label = f"{self.config.run} fold {fold + 1}/{self.catalog.n_folds}"
         start = train_fold(self.config, data, folder, label)
         model, test = load_fold_model(self.config, folder), self._cache("test")

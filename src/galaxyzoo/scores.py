@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from galaxyzoo import __version__
+from galaxyzoo.class_scores import score_classes
 from galaxyzoo.paths import CODE_ROOT
 from galaxyzoo.tasks import Task
 
@@ -23,7 +24,8 @@ def score_table(
         folds: (galaxy,) fold of each galaxy.
     Returns:
         Plain dict: `metric`, `score` over all rows, `per_fold`, their `mean` and `sd` (sample
-        standard deviation; None for one fold), `per_column`.
+        standard deviation; None for one fold), `per_column`, and `classes` with more scores of a
+        class task.
     """
     numbers = sorted(set(folds.tolist()))
     per_fold = [task.score(predictions[folds == k], targets[folds == k]) for k in numbers]
@@ -37,6 +39,9 @@ def score_table(
         "mean": float(np.mean(per_fold)),
         "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else None,
         "per_column": columns,
+        **(
+            {"classes": score_classes(task, predictions, targets, folds)} if task.is_classes else {}
+        ),
         "galaxies": len(targets),
         "code_version": code_version(),
     }

@@ -10,18 +10,23 @@ import pandas as pd
 from galaxyzoo import atomic, paths
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import DEMO, WHOLE, shown
+from galaxyzoo.class_scores import decide
 from galaxyzoo.scores import card_path
-from galaxyzoo.tables import ID, read_csv, read_predictions, write_predictions
+from galaxyzoo.tables import CLASS, ID, read_csv, read_predictions, write_predictions
 from galaxyzoo.tasks import Task
 
-COMPETITION_TASK = "gz37"  # the task whose submission is copied to submissions/predictions.csv
 # Largest distance from the nearest valid value. Nine decimals leave 1e-8 at most, and a question of
 # seven answers then keeps its sum within 8e-7 of its parent.
 TOLERANCE = 1e-7
 
 
 def write(
-    path: Path, predictions: np.ndarray, task: Task, ids: np.ndarray, card: dict[str, Any]
+    path: Path,
+    predictions: np.ndarray,
+    task: Task,
+    ids: np.ndarray,
+    card: dict[str, Any],
+    prior: np.ndarray,
 ) -> None:
     """Write a submission and its score card; neither appears before the table has passed `check`.
 
@@ -31,15 +36,30 @@ def write(
         task: the task.
         ids: (test galaxy,) GalaxyIDs in the sample submission's order.
         card: plain values.
+        prior: (column,) means of the training targets, of classes their frequencies.
     Raises:
         InputError: the folder cannot be written, or the written table is not a submission.
     """
     with atomic.writing(path) as temporary:
-        write_predictions(
-            temporary, pd.DataFrame(predictions, index=ids, columns=list(task.columns))
-        )
+        table = pd.DataFrame(predictions, index=ids, columns=list(task.columns))
+        write_predictions(temporary, with_classes(table, task, prior))
         check(temporary, task, ids)
         atomic.write_json(card_path(path), card)
+
+
+def with_classes(predictions: pd.DataFrame, task: Task, prior: np.ndarray) -> pd.DataFrame:
+    """Of a class task's probabilities, put the name of the decided class before them.
+
+    Args:
+        predictions: (galaxy, column) of any task.
+        task: the task.
+        prior: (column,) frequencies of the classes in the training data.
+    """
+    if not task.is_classes:
+        return predictions
+    decided = decide(task, predictions.to_numpy(), prior)
+    names = pd.Series(np.array(task.columns)[decided], index=predictions.index, name=CLASS)
+    return pd.concat([names, predictions], axis=1)
 
 
 def check(path: Path, task: Task, ids: np.ndarray) -> None:
@@ -55,9 +75,10 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
     """
     values = read_predictions(path, task.columns, ids).to_numpy()
     frame = read_csv(path)
-    if list(frame.columns) != list(task.columns):
+    columns = [*([CLASS] if task.is_classes else []), *task.columns]
+    if list(frame.columns) != columns:
         raise InputError(
-            f"{shown(path)}: the columns must be {ID}, {task.columns[0]}, … in the sample's order"
+            f"{shown(path)}: the columns must be {ID}, {columns[0]}, … in the sample's order"
         )
     moved = np.flatnonzero(frame.index.to_numpy() != ids)
     if len(moved):
@@ -71,7 +92,8 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
         row, column = np.unravel_index(distances.argmax(), distances.shape)
         raise InputError(
             f"{shown(path)}: GalaxyID {ids[row]}, column '{task.columns[column]}': "
-            f"{values[row, column]:.9f} is not between 0 and 1 or breaks the sums of its question"
+            f"{values[row, column]:.9f} is not between 0 and 1 or breaks the sum of its "
+            f"{'row' if task.is_classes else 'question'}"
         )
 
 

@@ -12,6 +12,7 @@ from galaxyzoo.paths import shown
 
 ID = "GalaxyID"
 FOLD = "fold"
+CLASS = "class"
 _ID_LIMIT = 10**18  # so that an id fits into int64; Galaxy Zoo 2's own have 18 digits
 
 
@@ -121,13 +122,13 @@ def read_predictions(
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
     """Write a table atomically: its index (GalaxyID or another name) first, nine decimals.
 
+    A `class` column holds names, every other one numbers.
+
     Raises:
         ValueError: an id is repeated or a value is not finite.
     """
-    if (
-        predictions.index.duplicated().any()
-        or not np.isfinite(predictions.to_numpy(dtype=float)).all()
-    ):
+    numbers = predictions.drop(columns=CLASS, errors="ignore").to_numpy(dtype=float)
+    if predictions.index.duplicated().any() or not np.isfinite(numbers).all():
         raise ValueError("predictions to write must have distinct ids and finite values")
     with atomic.writing(path) as temporary:
         predictions.to_csv(

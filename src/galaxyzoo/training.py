@@ -22,15 +22,17 @@ from tqdm import tqdm
 
 from galaxyzoo import atomic
 from galaxyzoo.augmentation import augment_batch
-from galaxyzoo.checkpoints import load_checkpoint, save_checkpoint, save_weights
+from galaxyzoo.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
 from galaxyzoo.config import Config, TTAConfig
 from galaxyzoo.devices import autocast, get_device, place
 from galaxyzoo.errors import InputError
 from galaxyzoo.images import ImageCache
-from galaxyzoo.losses import LOSSES
+from galaxyzoo.losses import build_loss
 from galaxyzoo.models import GalaxyNet, build_model
+from galaxyzoo.paths import shown
 from galaxyzoo.optimisation import build_optimizer, learning_rate
 from galaxyzoo.prediction import predict
+from galaxyzoo.pretrained import fill_backbone
 from galaxyzoo.tasks import get_task
 from galaxyzoo.views import to_tensor
 
@@ -46,10 +48,15 @@ class FoldData:
     """What one fold trains and validates on."""
 
     cache: ImageCache  # images of all training galaxies
-    targets: np.ndarray  # (galaxy, column)
+    # (galaxy, column), rows as the cache has them; NaN for galaxies that the task does not keep
+    targets: np.ndarray
     train_rows: np.ndarray  # rows of the above; every fold but this one
     val_rows: np.ndarray
     fold: int
+    # what the loss is taken against, where that is not the targets
+    soft_targets: np.ndarray | None = None
+    # trained weights whose backbone is the start
+    start_weights: Path | None = None
 
 
 def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> str:
@@ -100,10 +107,17 @@ class Trainer:
     def __init__(self, config: Config, data: FoldData, initialise: bool = True) -> None:
         self.config, self.data, self.device = config, data, get_device()
         self.task = get_task(config.task)
-        self.loss = LOSSES[config.loss]
+        labels = data.targets[data.train_rows]
+        # Of classes: their frequencies. A short probe may lack one; then it counts as one galaxy.
+        self.prior = np.maximum(labels.mean(axis=0), 1 / len(labels))
+        self.loss = build_loss(config, self._class_weights())
         torch.manual_seed(_seed(config, data.fold))
-        self.model = place(build_model(config, initialise), self.device)
-        self.start = self.model.start.origin
+        model = build_model(config, initialise and data.start_weights is None)
+        self.start = model.start.origin
+        if initialise and data.start_weights is not None:
+            fill_backbone(model, load_weights(data.start_weights), shown(data.start_weights))
+            self.start = f"{config.model.start_run}, same fold"
+        self.model = place(model, self.device)
         decay = config.train.ema_decay
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
         self.optimizer = build_optimizer(self.model, config.train)
@@ -111,11 +125,14 @@ class Trainer:
         self.epoch = 0
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
-        self.targets = torch.from_numpy(data.targets.astype(np.float32))
+        wanted = data.targets if data.soft_targets is None else data.soft_targets
+        self.targets = torch.from_numpy(wanted.astype(np.float32))
 
     def run_epoch(self, bar: tqdm) -> dict[str, Any]:
         """Train one epoch, validate, and add a row to the history."""
         torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))  # dropout
+        train = self.config.train
+        self.model.freeze(self.epoch < train.head_epochs, train.top_blocks)
         self.model.train()
         losses, sizes = [], []
         for step, (rows, images) in enumerate(self.batches()):
@@ -139,8 +156,19 @@ class Trainer:
         return row
 
     def final_weights(self) -> dict[str, Tensor]:
-        """The best epoch's weights where the config asks for them, else the last's."""
-        return self.best or self._averaged().state_dict()
+        """The best epoch's weights where the config asks for them, else the last's.
+
+        Of classes that were balanced in training, the natural frequencies go into the last bias:
+        softmax(logits + log(prior)) is proportional to probability times prior.
+
+        Source: Saerens et al. 2002 (Neural Computation 14), equation 2.4.
+        """
+        weights = dict(self.best or self._averaged().state_dict())
+        if self.config.train.class_balance != "none":
+            name = f"head.{len(self.model.head) - 1}.bias"
+            log_prior = torch.from_numpy(np.log(self.prior).astype(np.float32))
+            weights[name] = weights[name] + log_prior.to(weights[name].device)
+        return weights
 
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on."""
@@ -168,7 +196,7 @@ class Trainer:
         """One optimizer step; returns the batch's loss."""
         train = self.config.train
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(train, number, train.epochs * self.steps_per_epoch)
+            group["lr"] = learning_rate(train, number, self.steps_per_epoch)
         with autocast(train, self.device):
             predictions = self.model(images.to(self.device, non_blocking=True))
         loss = self.loss(predictions.float(), self.targets[rows].to(self.device))
@@ -192,7 +220,7 @@ class Trainer:
     def batches(self) -> Iterator[tuple[np.ndarray, Tensor]]:
         """This epoch's batches in order, made ahead in threads (cv2 lets go of Python's lock)."""
         key = (self.config.train.seed, self.data.fold, self.epoch)
-        order = np.random.default_rng(key).permutation(self.data.train_rows)
+        order = self._draw_order(np.random.default_rng(key))
         # Nearly equal: no tiny last batch for batch norm. Rows ascend: the cache is read forwards.
         batches = [np.sort(rows) for rows in np.array_split(order, self.steps_per_epoch)]
 
@@ -208,11 +236,27 @@ class Trainer:
                     pending.append(pool.submit(prepare, step + _AHEAD))
                 yield rows, pending.pop(0).result()
 
+    def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
+        """(train galaxy,) rows of one epoch; with balanced sampling, of classes equally often."""
+        rows = self.data.train_rows
+        if self.config.train.class_balance != "sampling":
+            return rng.permutation(rows)
+        weights = self.data.targets[rows] @ (1 / self.prior)
+        return rng.choice(rows, len(rows), p=weights / weights.sum())
+
+    def _class_weights(self) -> Tensor | None:
+        """(class,) weights in the loss, inverse to the classes' frequencies; None: all alike."""
+        if self.config.train.class_balance != "weights":
+            return None
+        weights = 1 / (self.prior * len(self.prior))
+        return torch.from_numpy(weights.astype(np.float32)).to(self.device)
+
     def _validate(self) -> tuple[float, float]:
         """Loss and score of the averaged weights on the validation fold, one view."""
         rows = self.data.val_rows
         predictions = predict(self._averaged(), self.data.cache, rows, self.config, _ONE_VIEW)
-        loss = self.loss(torch.from_numpy(predictions), self.targets[rows]).item()
+        guess = torch.from_numpy(predictions).to(self.device)
+        loss = self.loss(guess, self.targets[rows].to(self.device)).item()
         return loss, self.task.score(predictions, self.data.targets[rows])
 
     def _averaged(self) -> GalaxyNet:

@@ -1,0 +1,106 @@
+"""Scores of class probabilities: what they decide, and how often that is right."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import f1_score, roc_auc_score
+
+from galaxyzoo.tasks import Task
+
+
+def frequencies(targets: np.ndarray) -> np.ndarray:
+    """(class,) share of each class among (galaxy, class) one-hot targets."""
+    return targets.mean(axis=0)
+
+
+def decide(task: Task, probs: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """The class of each galaxy.
+
+    The most probable one; for a task judged by balanced accuracy the one whose probability exceeds
+    its frequency by the largest factor, which is the choice that maximises balanced accuracy.
+
+    Args:
+        task: the task.
+        probs: (galaxy, class) probabilities for galaxies as frequent as in nature.
+        prior: (class,) frequencies in the training data.
+    Returns:
+        (galaxy,) class numbers, columns of the task.
+    Source: Menon et al. 2021 (ICLR), "Long-tail learning via logit adjustment", section 4.1.
+    """
+    return (probs / np.maximum(prior, 1e-12) if task.balanced else probs).argmax(axis=1)
+
+
+def decide_out_of_fold(
+    task: Task, probs: np.ndarray, targets: np.ndarray, folds: np.ndarray
+) -> np.ndarray:
+    """(galaxy,) decisions; the frequencies for a fold are those of the other folds' galaxies."""
+    decided = np.empty(len(probs), dtype=np.int64)
+    for fold in np.unique(folds):
+        rows = folds == fold
+        others = targets[~rows] if not rows.all() else targets
+        decided[rows] = decide(task, probs[rows], frequencies(others))
+    return decided
+
+
+def undo_balance(probs: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Turn probabilities learned where all classes were equally frequent into natural ones.
+
+    Args:
+        probs: (galaxy, class).
+        prior: (class,) natural frequencies.
+    Returns:
+        (galaxy, class), rows add up to 1.
+    Source: Saerens et al. 2002 (Neural Computation 14), equation 2.4.
+    """
+    weighted = probs * prior
+    return weighted / weighted.sum(axis=1, keepdims=True)
+
+
+def to_macro(task: Task, values: np.ndarray) -> np.ndarray:
+    """(galaxy, class) probabilities or one-hot targets -> (galaxy, macro-class), summed."""
+    place = {name: i for i, name in enumerate(task.columns)}
+    columns = [[place[name] for name in names] for names in task.macro.values()]
+    return np.column_stack([values[:, some].sum(axis=1) for some in columns])
+
+
+def score_classes(
+    task: Task, probs: np.ndarray, targets: np.ndarray, folds: np.ndarray
+) -> dict[str, Any]:
+    """All scores of a class task, from validation galaxies as frequent as they are.
+
+    Args:
+        task: the task.
+        probs: (galaxy, class) out-of-fold probabilities.
+        targets: (galaxy, class) one-hot.
+        folds: (galaxy,).
+    Returns:
+        Plain dict: `accuracy`, `balanced_accuracy` (mean recall), `macro_f1`, `macro_auc`
+        (one against rest, mean over classes) and `micro_auc` (over all class and galaxy pairs), and
+        for tasks with macro-classes `macro_class_accuracy` and `macro_class_balanced_accuracy` of
+        the macro-class with the largest summed probability. An AUC is None where a class is missing.
+    """
+    truth, decided = targets.argmax(axis=1), decide_out_of_fold(task, probs, targets, folds)
+    labels = np.arange(len(task.columns))
+    scores: dict[str, Any] = {
+        "accuracy": float(np.mean(decided == truth)),
+        "balanced_accuracy": _balanced(truth, decided),
+        "macro_f1": float(
+            f1_score(truth, decided, labels=labels, average="macro", zero_division=0)
+        ),
+    }
+    whole = 0 < targets.sum(axis=0).min() and targets.sum(axis=0).max() < len(targets)
+    for name in ("macro", "micro"):
+        scores[f"{name}_auc"] = (
+            float(roc_auc_score(targets, probs, average=name)) if whole else None
+        )
+    if task.macro:
+        truth, decided = (to_macro(task, values).argmax(axis=1) for values in (targets, probs))
+        scores["macro_class_accuracy"] = float(np.mean(decided == truth))
+        scores["macro_class_balanced_accuracy"] = _balanced(truth, decided)
+    return scores
+
+
+def _balanced(truth: np.ndarray, decided: np.ndarray) -> float:
+    """Mean recall over the classes that occur."""
+    recalls = [np.mean(decided[truth == k] == k) for k in np.unique(truth)]
+    return float(np.mean(recalls))
