@@ -88,7 +88,7 @@ def score_classes(
             f1_score(truth, decided, labels=labels, average="macro", zero_division=0)
         ),
     }
-    whole = 0 < targets.sum(axis=0).min() and targets.sum(axis=0).max() < len(targets)
+    whole = targets.sum(axis=0).min() > 0 and targets.sum(axis=0).max() < len(targets)
     for name in ("macro", "micro"):
         scores[f"{name}_auc"] = (
             float(roc_auc_score(targets, probs, average=name)) if whole else None

@@ -7,6 +7,7 @@ from galaxyzoo.config import Config, TTAConfig
 from galaxyzoo.devices import autocast
 from galaxyzoo.images import ImageCache
 from galaxyzoo.models import GalaxyNet
+from galaxyzoo.tasks import get_task
 from galaxyzoo.views import count_views, iterate_views
 
 BATCH = 256  # images per forward pass; fixed, so that results do not depend on the machine's memory
@@ -33,7 +34,7 @@ def predict(
     tta = tta or config.tta
     device = model.mean.device
     model.eval()
-    out = [np.empty((0, model.head[-1].out_features), np.float32)]
+    out = [np.empty((0, len(get_task(config.task).columns)), np.float32)]
     with torch.inference_mode(), autocast(config.train, device):
         for start in range(0, len(rows), BATCH):
             images = cache.images[rows[start : start + BATCH]]

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo import atomic, paths
+from galaxyzoo.class_scores import decide
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import DEMO, WHOLE, shown
-from galaxyzoo.class_scores import decide
 from galaxyzoo.scores import card_path
 from galaxyzoo.tables import CLASS, ID, read_csv, read_predictions, write_predictions
 from galaxyzoo.tasks import Task

@@ -29,8 +29,8 @@ from galaxyzoo.errors import InputError
 from galaxyzoo.images import ImageCache
 from galaxyzoo.losses import build_loss
 from galaxyzoo.models import GalaxyNet, build_model
-from galaxyzoo.paths import shown
 from galaxyzoo.optimisation import build_optimizer, learning_rate
+from galaxyzoo.paths import shown
 from galaxyzoo.prediction import predict
 from galaxyzoo.pretrained import fill_backbone
 from galaxyzoo.tasks import get_task
