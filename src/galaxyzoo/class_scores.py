@@ -77,7 +77,8 @@ def score_classes(
         Plain dict: `accuracy`, `balanced_accuracy` (mean recall), `macro_f1`, `macro_auc`
         (one against rest, mean over classes) and `micro_auc` (over all class and galaxy pairs), and
         for tasks with macro-classes `macro_class_accuracy` and `macro_class_balanced_accuracy` of
-        the macro-class with the largest summed probability. An AUC is None where a class is missing.
+        the macro-class with the largest summed probability. An AUC is None where a class is
+        missing.
     """
     truth, decided = targets.argmax(axis=1), decide_out_of_fold(task, probs, targets, folds)
     labels = np.arange(len(task.columns))

@@ -188,7 +188,7 @@ def _build_torchvision(model: ModelConfig) -> tuple[nn.Module, int]:
 
 
 def _blocks(backbone: nn.Module) -> list[nn.Module]:
-    """The backbone's parts in order, those of a sequence one by one, as far as they have weights."""
+    """The backbone's parts with weights in order; those of a sequence one by one."""
     parts = (
         part
         for child in backbone.children()

@@ -12,10 +12,13 @@ from galaxyzoo import atomic
 
 _STYLE = """
 :root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem;
+  padding: 0 1rem; }
 h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-table { border-collapse: collapse; font-size: .9rem; margin: 1rem 0; display: block; overflow-x: auto; }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap; }
+table { border-collapse: collapse; font-size: .9rem; margin: 1rem 0; display: block;
+  overflow-x: auto; }
+th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #8884;
+  white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 figure { margin: 1rem 0; } figcaption { font-size: .9rem; opacity: .8; }

@@ -1,6 +1,6 @@
 """What every reader of input files gives: labels, ids, and where each image is, not yet decoded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,6 @@ class Source:
     train_images: ImageStore
     test_images: ImageStore
     # how its images are decoded where galaxies are compared
-    image: ImageConfig = ImageConfig()
+    image: ImageConfig = field(default_factory=ImageConfig)
     # whether its ids mean other galaxies than the same ids of other datasets
     own_ids: bool = False
