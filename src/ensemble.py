@@ -22,7 +22,7 @@ from galaxyzoo.ensemble_card import digest_inputs, make_card
 from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import choose_dataset, ensemble_csv, shown, test_csv
-from galaxyzoo.reports import print_table
+from galaxyzoo.reports import class_score_names, class_scores, print_table
 from galaxyzoo.scores import card_path
 from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
 
@@ -32,11 +32,12 @@ def main() -> None:
     started = time.perf_counter()
     options = parse()
     task = get_task(options.task)
-    catalog = catalogs.load(choose_dataset(options.dataset, task.name)).for_task(task)
+    whole = catalogs.load(choose_dataset(options.dataset, task.name))
+    catalog = whole.for_task(task)
     names = pick_candidates([name for name in options.candidates.split(",") if name], task)
-    runs, left_out = find_runs(task, catalog, options.runs)
+    runs, left_out = find_runs(task, whole, options.runs)
     path = check_output(options.output, catalog.dataset, task.name, runs)
-    oof, test = load_oof(runs, task, catalog), load_test(runs, task, catalog)
+    oof, test = load_oof(runs, task, whole), load_test(runs, task, whole)
 
     inputs = digest_inputs(names, runs, oof, test, catalog, options.seed)
     card = finished_card(path, inputs, task, catalog)
@@ -116,18 +117,24 @@ def show(card: dict[str, Any]) -> None:
     """Print the runs, the candidates and the choice."""
     metric = card["metric"]
     title = f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies"
-    runs = [(run, f"{score:.5f}") for run, score in card["runs"].items()]
-    print_table(title, ("run", f"OOF {metric}"), runs)
+    names = class_score_names(card)
+    of_runs = {run: {"classes": scores} for run, scores in card.get("run_classes", {}).items()}
+    runs = [
+        (run, f"{score:.5f}", *class_scores(of_runs.get(run, {}), names))
+        for run, score in card["runs"].items()
+    ]
+    print_table(title, ("run", f"OOF {metric}", *names), runs)
     rows = [
         (
             name,
             f"{row['score']:.5f}",
             f"{row['sd']:.5f}",
             f"{row['minus_mean']:+.5f} ± {row['minus_mean_se']:.5f}",
+            *class_scores(row, names),
         )
         for name, row in card["candidates"].items()
     ]
-    header = ("candidate", f"{metric}, cross-fitted", "± sd of folds", "minus mean ± SE")
+    header = ("candidate", f"{metric}, cross-fitted", "± sd of folds", "minus mean ± SE", *names)
     chosen = list(card["candidates"]).index(card["chosen"])
     print_table("candidates, as they would be submitted", header, rows, bold=[chosen])
     nested = card["nested"]

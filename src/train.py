@@ -47,6 +47,8 @@ def main() -> None:
         planning.print_plan(configs, data)
     elif args.smoke:
         planning.smoke(asked[0], data)
+    elif args.holdout:
+        hold_out(asked, data)
     else:
         whole = train(configs, data, args.only) & {config.task for config in asked}
         if args.ensemble and not whole:
@@ -67,6 +69,15 @@ def train(configs: list[Config], data: Prepared, folds: list[int] | None) -> set
     print_run_table(cards)
     usable = [card for card, _ in cards if not card["optimistic"]]
     return {card["task"] for card in usable if len(card["folds"]) == card["n_folds"]}
+
+
+def hold_out(configs: list[Config], data: Prepared) -> None:
+    """Train and score the runs on the stratified hold-out instead of the folds."""
+    from galaxyzoo.holdout import train_holdout
+    from galaxyzoo.reports import print_holdout_table
+    from galaxyzoo.runs import Run
+
+    print_holdout_table([train_holdout(Run(config, data)) for config in configs])
 
 
 def ensemble(dataset: str, task: str) -> None:
@@ -127,6 +138,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--plan", action="store_true", help="print hours, disk and memory, and stop"
+    )
+    parser.add_argument(
+        "--holdout",
+        action="store_true",
+        help="train on 70 %% instead of the folds, choose the epoch on 15 %%, score on 15 %%",
     )
     parser.add_argument(
         "--smoke", action="store_true", help="one short fold of the first run; keeps nothing"

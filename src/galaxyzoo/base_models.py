@@ -1,4 +1,8 @@
-"""The finished runs as an ensemble sees them: their predictions, checked against the catalog."""
+"""The finished runs as an ensemble sees them: their predictions, checked against the catalog.
+
+A class task whose rule works on votes also takes the runs that predict votes: what the rule's soft
+side makes of their predicted fractions is one more set of class probabilities, at no training.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +16,7 @@ from galaxyzoo.errors import InputError
 from galaxyzoo.paths import oof_csv, shown, test_csv
 from galaxyzoo.scores import card_path
 from galaxyzoo.tables import FOLD, read_predictions
-from galaxyzoo.tasks import Task
+from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
 
 
 def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -20,7 +24,7 @@ def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[
 
     Args:
         task: the task whose runs to look for.
-        catalog: the dataset's catalog.
+        catalog: the dataset's whole catalog.
         asked: runs by name, `gz37/resnet18` or `resnet18`; empty for all that may be used.
     Returns:
         Run names in alphabetical order, and one line for each run that was left out: one with
@@ -30,34 +34,42 @@ def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[
         InputError: no run is left, or a run asked for is of another task.
     """
     if asked:
-        return sorted({_full_name(name, task) for name in asked}), []
-    tables = sorted((paths.OOF / catalog.dataset / task.name).glob("*.csv"))
-    reasons = {
-        f"{task.name}/{table.stem}": _reason_to_leave_out(table.stem, task, catalog)
-        for table in tables
-    }
+        return sorted({_full_name(name, task, catalog) for name in asked}), []
+    folder = paths.OOF / catalog.dataset
+    tables = [
+        path for kind in _kinds(task, catalog) for path in sorted(folder.glob(f"{kind}/*.csv"))
+    ]
+    found = [f"{table.parent.name}/{table.stem}" for table in tables]
+    reasons = {run: _reason_to_leave_out(run, catalog) for run in found}
     left_out = [f"{run} is left out: {reason}" for run, reason in reasons.items() if reason]
     runs = [run for run, reason in reasons.items() if not reason]
-    if not runs:
-        found = "; ".join(left_out) or "no table found"
-        raise InputError(
-            f"no finished run in {shown(paths.OOF / catalog.dataset / task.name)} ({found})"
-        )
+    if not any(run.startswith(f"{task.name}/") for run in runs):
+        why = "; ".join(left_out) or "no table found"
+        raise InputError(f"no finished run in {shown(folder / task.name)} ({why})")
     return runs, left_out
 
 
 def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     """Out-of-fold predictions of the runs, as their tables hold them.
 
+    Args:
+        runs: names.
+        task: the task.
+        catalog: the dataset's whole catalog.
     Returns:
-        (galaxy, run, column) float32, galaxies in the catalog's order, runs in the given order.
+        (galaxy, run, column) float32, the task's galaxies in its catalog's order, runs in the
+        given order.
     Raises:
         InputError: a table or card is missing or broken, belongs to another catalog or split, or
             its ids are not the catalog's.
     """
+    ids = catalog.for_task(task).ids
+    tables = []
     for run in runs:
-        _check_card(run, catalog)
-    return np.stack([_read_oof(run, task, catalog) for run in runs], axis=1)
+        own = catalog.for_task(_task_of(run))
+        _check_card(run, own)
+        tables.append(_to_task(_read_oof(run, own), run, task).loc[ids])
+    return np.stack([_numbers(table) for table in tables], axis=1)
 
 
 def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
@@ -74,20 +86,40 @@ def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
         path = test_csv(catalog.dataset, run)
         if not path.exists():
             raise InputError(f"{shown(path)} is missing: training {run} again writes it")
-        tables.append(_numbers(read_predictions(path, task.columns, catalog.test_ids), task))
+        table = read_predictions(path, _task_of(run).columns, catalog.test_ids)
+        tables.append(_numbers(_to_task(table, run, task)))
     return np.stack(tables, axis=1)
 
 
-def _full_name(name: str, task: Task) -> str:
+def _kinds(task: Task, catalog: Catalog) -> list[str]:
+    """Tasks whose runs can serve a task: its own, and the one that predicts votes."""
+    by_votes = task.rule is not None and catalog.has_votes
+    return [task.name, *([COMPETITION_TASK] if by_votes else [])]
+
+
+def _task_of(run: str) -> Task:
+    return get_task(run.split("/")[0])
+
+
+def _to_task(table: pd.DataFrame, run: str, task: Task) -> pd.DataFrame:
+    """A run's predictions as the task's: class probabilities follow from predicted votes."""
+    own = _task_of(run)
+    if own.name == task.name or task.rule is None:
+        return table[list(task.columns)]
+    shares = task.rule.shares(table)[list(task.columns)]
+    return pd.DataFrame(task.make_valid(shares.to_numpy()), table.index, shares.columns)
+
+
+def _full_name(name: str, task: Task, catalog: Catalog) -> str:
     run = name if "/" in name else f"{task.name}/{name}"
-    if not run.startswith(f"{task.name}/"):
+    if run.split("/")[0] not in _kinds(task, catalog):
         raise InputError(f"run '{name}' is not of task '{task.name}': add --task, or leave it out")
     return run
 
 
-def _reason_to_leave_out(stem: str, task: Task, catalog: Catalog) -> str:
+def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
     """Why a run should not be used unasked; empty where nothing speaks against it."""
-    card = _card(f"{task.name}/{stem}", catalog)
+    card = _card(run, catalog)
     if card.get("checkpoint") == "best":
         return "its epochs were chosen on the validation folds, so its score is optimistic"
     return _what_is_unfinished(card, catalog)
@@ -124,10 +156,10 @@ def _check_card(run: str, catalog: Catalog) -> None:
         )
 
 
-def _read_oof(run: str, task: Task, catalog: Catalog) -> np.ndarray:
-    """(galaxy, column) float32 in the catalog's order, each row from the fold it has there."""
+def _read_oof(run: str, catalog: Catalog) -> pd.DataFrame:
+    """A run's table in the order of its task's catalog, each row from the fold it has there."""
     path = oof_csv(catalog.dataset, run)
-    table = read_predictions(path, task.columns, catalog.ids)
+    table = read_predictions(path, _task_of(run).columns, catalog.ids)
     if FOLD not in table.columns:
         raise InputError(
             f"{shown(path)} has no column '{FOLD}': it is no out-of-fold table; predict {run} again"
@@ -139,9 +171,9 @@ def _read_oof(run: str, task: Task, catalog: Catalog) -> np.ndarray:
             f"{table[FOLD].iloc[moved[0]]}, in the catalog {catalog.folds[moved[0]]}): "
             f"train {run} again"
         )
-    return _numbers(table, task)
+    return table
 
 
-def _numbers(table: pd.DataFrame, task: Task) -> np.ndarray:
+def _numbers(table: pd.DataFrame) -> np.ndarray:
     """(row, column) float32; half the memory, and a vote fraction moves by 6e-8 at most."""
-    return table[list(task.columns)].to_numpy(dtype=np.float32)
+    return table.to_numpy(dtype=np.float32)

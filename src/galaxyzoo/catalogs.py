@@ -64,7 +64,7 @@ class Catalog:
         """
         if set(task.columns) <= set(self.train.columns):
             labels = self.train[list(task.columns)]
-        elif task.rule and set(GALAXY_ZOO_2.columns) <= set(self.train.columns):
+        elif task.rule and self.has_votes:
             labels = task.rule.labels(self.train)[list(task.columns)]
         else:
             raise InputError(
@@ -84,11 +84,16 @@ class Catalog:
         Raises:
             InputError: the catalog has no votes, or the task no rule.
         """
-        if task.rule is None or not set(GALAXY_ZOO_2.columns) <= set(self.train.columns):
+        if task.rule is None or not self.has_votes:
             raise InputError(
                 f"loss 'soft_cross_entropy' needs votes: '{self.dataset}' has none for {task.name}"
             )
         return task.rule.shares(self.train)[list(task.columns)].to_numpy()
+
+    @property
+    def has_votes(self) -> bool:
+        """Whether the labels are the 37 vote fractions."""
+        return set(GALAXY_ZOO_2.columns) <= set(self.train.columns)
 
     @property
     def label_columns(self) -> list[str]:

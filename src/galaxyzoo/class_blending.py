@@ -13,7 +13,7 @@ from galaxyzoo.tasks import SMALLEST_PROBABILITY, Task
 
 GREEDY_STEPS = 50  # runs drawn at most; the finest weight is then 1/50
 _EM_STEPS = 2000
-_EM_TOLERANCE = 1e-7  # smallest change of a weight that is worth another step
+_EM_TOLERANCE = 1e-6  # smallest change of a weight that is worth another step
 
 
 def fit_best(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:

@@ -31,9 +31,7 @@ def make_card(
         weights or settings of what was submitted.
     """
     task, chosen = fits.task, fits.choose()
-    run_scores = {
-        run: task.score(task.make_valid(features[:, i]), fits.targets) for i, run in enumerate(runs)
-    }
+    run_tables = {run: _scores(fits, task.make_valid(features[:, i])) for i, run in enumerate(runs)}
     card = {
         "task": task.name,
         "dataset": catalog.dataset,
@@ -44,7 +42,12 @@ def make_card(
         **_scores(fits, fits.predictions(chosen)),
         "nested": _nested_scores(fits),
         "candidates": {name: _candidate_scores(fits, name) for name in fits.names},
-        "runs": run_scores,
+        "runs": {run: scores["score"] for run, scores in run_tables.items()},
+        **(
+            {"run_classes": {run: scores["classes"] for run, scores in run_tables.items()}}
+            if task.is_classes
+            else {}
+        ),
         "model": fits.models[chosen].about(runs, task),
     }
     return _rounded(card)
@@ -106,7 +109,9 @@ def _candidate_scores(fits: CrossFits, name: str) -> dict[str, Any]:
     """A candidate's line of the table; the columns' scores are left to the chosen one."""
     scores = _scores(fits, fits.predictions(name))
     difference, error = difference_to_mean(fits, name)
-    kept = {key: scores[key] for key in ("score", "per_fold", "mean", "sd")}
+    kept: dict[str, Any] = {
+        key: scores[key] for key in ("score", "per_fold", "mean", "sd", "classes") if key in scores
+    }
     return {**kept, "minus_mean": difference, "minus_mean_se": error}
 
 
@@ -118,8 +123,7 @@ def _nested_scores(fits: CrossFits) -> dict[str, Any] | None:
     predictions, choices = result
     scores = _scores(fits, predictions)
     return {
-        "score": scores["score"],
-        "per_fold": scores["per_fold"],
+        **{key: scores[key] for key in ("score", "per_fold", "classes") if key in scores},
         "choices": {str(fold): name for fold, name in choices.items()},
     }
 

@@ -95,13 +95,13 @@ class Run:
             InputError: the run exists with other settings or data, or something cannot be written.
         """
         tables = FoldTables(self.config, self.catalog)
-        with self._locked():
+        with self.locked():
             self.check()
             self._clear_up()
             for fold in range(self.catalog.n_folds) if folds is None else folds:
                 if not tables.is_done(fold):
                     self._train_fold(fold)
-            return tables.collect(self._cache("test")) if tables.done else None
+            return tables.collect(self.cache("test")) if tables.done else None
 
     def minutes(self) -> float:
         """Minutes that the epochs of all folds took, wherever they ran."""
@@ -111,11 +111,11 @@ class Run:
     def _train_fold(self, fold: int) -> None:
         """Train, predict the fold and the test galaxies, and mark the fold as done."""
         folder = fold_dir(self.catalog.dataset, self.config.run, fold)
-        cache = self._cache("train")
+        cache = self.cache("train")
         data = make_fold_data(self.config, self.data, cache, fold)
         label = f"{self.config.run} fold {fold + 1}/{self.catalog.n_folds}"
         start = train_fold(self.config, data, folder, label)
-        model, test = load_fold_model(self.config, folder), self._cache("test")
+        model, test = load_fold_model(self.config, folder), self.cache("test")
         self._predict(model, cache, data.val_rows, folder / VAL_TABLE)
         self._predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
         atomic.write_json(folder / DONE, {"start": start})
@@ -126,7 +126,8 @@ class Run:
         columns = list(get_task(self.config.task).columns)
         write_predictions(path, pd.DataFrame(predictions, index=cache.ids[rows], columns=columns))
 
-    def _cache(self, which: str) -> ImageCache:
+    def cache(self, which: str) -> ImageCache:
+        """Decoded images of all "train" or all "test" galaxies of the dataset."""
         if which not in self._caches:
             opened = self.data.train_images if which == "train" else self.data.test_images
             self._caches[which] = opened(self.config.image)
@@ -143,7 +144,7 @@ class Run:
             part.unlink()
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Hold the run's lock, waiting with a word where another process holds it.
 
         The system frees the lock of a process that died.

@@ -1,0 +1,112 @@
+"""A stratified hold-out beside the folds: 70 % to train, 15 % to choose the epoch, 15 % to score.
+
+It is what most published systems report. The folds stay the measure here; this stands beside those
+systems on their own terms.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo import atomic
+from galaxyzoo.catalogs import GROUP, Catalog
+from galaxyzoo.errors import InputError
+from galaxyzoo.fold_data import make_part_data
+from galaxyzoo.folds import make_folds
+from galaxyzoo.paths import oof_csv, run_dir
+from galaxyzoo.prediction import predict
+from galaxyzoo.runs import Run, load_fold_model
+from galaxyzoo.scores import score_table
+from galaxyzoo.tables import read_predictions, write_predictions
+from galaxyzoo.tasks import get_task
+from galaxyzoo.training import train_fold
+
+TRAIN, VAL, TEST = "train", "val", "test"
+_TWENTIETHS = (TRAIN,) * 14 + (VAL,) * 3 + (TEST,) * 3
+_TABLE = "held_out.csv"  # predictions of the third part; its presence says that all is done
+
+
+def split(catalog: Catalog, task: str, seed: int = 0) -> np.ndarray:
+    """Deal a task's galaxies to the three parts, classes and near-duplicates as the folds do.
+
+    Args:
+        catalog: of the task.
+        task: its name.
+        seed: of the split.
+    Returns:
+        (galaxy,) "train", "val" or "test".
+    Raises:
+        InputError: there are fewer than 20 galaxies.
+    """
+    groups = catalog.train[GROUP].to_numpy()
+    try:
+        parts = make_folds(catalog.targets(task), groups, len(_TWENTIETHS), seed)
+    except ValueError as error:
+        raise InputError(f"--holdout: {error}") from None
+    return np.array(_TWENTIETHS)[parts]
+
+
+def train_holdout(run: Run) -> dict[str, Any]:
+    """Train a run on the first part, unless that was done, and score it on the third.
+
+    Returns:
+        The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
+    Raises:
+        InputError: the run starts from another one, which has seen the held-out galaxies; or
+            something cannot be written.
+    """
+    config, catalog = run.config, run.catalog
+    if config.model.start_run:
+        raise InputError(
+            f"{config.run} starts from {config.model.start_run}, which has seen the galaxies "
+            "that a hold-out keeps back: train its folds instead"
+        )
+    parts = split(catalog, config.task)
+    with run.locked():
+        run.check()
+        if not (_folder(run) / _TABLE).exists():
+            _train(run, parts)
+    card = _score(run, parts)
+    atomic.write_json(oof_csv(catalog.dataset, f"{config.run}_holdout").with_suffix(".json"), card)
+    return card
+
+
+def _train(run: Run, parts: np.ndarray) -> None:
+    """Train on the first part, choose on the second where the config does, predict the third."""
+    config, catalog, cache = run.config, run.catalog, run.cache("train")
+    # The random streams are those of a fold after the last one.
+    data = make_part_data(
+        config, run.data, cache, parts == TRAIN, parts == VAL, number=catalog.n_folds
+    )
+    train_fold(config, data, _folder(run), f"{config.run} hold-out")
+    ids = catalog.ids[parts == TEST]
+    rows = np.searchsorted(cache.ids, ids)
+    values = predict(load_fold_model(config, _folder(run)), cache, rows, config)
+    table = pd.DataFrame(values, index=ids, columns=list(get_task(config.task).columns))
+    write_predictions(_folder(run) / _TABLE, table)
+
+
+def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
+    """Score card of the third part."""
+    catalog, task = run.catalog, get_task(run.config.task)
+    rows = parts == TEST
+    table = read_predictions(_folder(run) / _TABLE, task.columns, catalog.ids[rows])
+    return {
+        "run": run.config.run,
+        "task": task.name,
+        "dataset": catalog.dataset,
+        "fingerprint": catalog.fingerprint,
+        "split": {part: int((parts == part).sum()) for part in (TRAIN, VAL, TEST)},
+        **score_table(
+            task,
+            task.make_valid(table.to_numpy()),
+            catalog.targets(task.name)[rows],
+            np.zeros(rows.sum(), np.int64),
+        ),
+    }
+
+
+def _folder(run: Run) -> Path:
+    return run_dir(run.catalog.dataset, run.config.run) / "holdout"
