@@ -5,6 +5,7 @@ set is used.
 
   python src/train.py                              the default ensemble's runs
   python src/train.py gz37/resnet18                one run
+  python src/train.py hubble10                     our runs of a task
   python src/train.py gz37/resnet18 train.lr=2e-3  one setting changed; for a run not yet trained
   python src/train.py --plan                       hours, disk and memory, before anything starts
   python src/train.py --smoke                      one short fold, to see that everything works
@@ -19,9 +20,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from galaxyzoo.config import Config, load_config, load_ensemble
+from galaxyzoo.config import Config, load_config, load_ensemble, own_runs
 from galaxyzoo.errors import InputError
 from galaxyzoo.preparation import Prepared, prepare
+from galaxyzoo.tasks import TASKS
 
 DEFAULT_ENSEMBLE = "cpu"
 
@@ -92,7 +94,8 @@ def ensemble(dataset: str, task: str) -> None:
 def load_configs(words: list[str]) -> list[Config]:
     """Split the command line's words into runs and `key=value` overrides, and load the configs."""
     overrides = [word for word in words if "=" in word]
-    runs = [word for word in words if "=" not in word] or load_ensemble(DEFAULT_ENSEMBLE)
+    named = [word for word in words if "=" not in word] or load_ensemble(DEFAULT_ENSEMBLE)
+    runs = [run for word in named for run in (own_runs(word) if word in TASKS else [word])]
     configs = [load_config(run, overrides) for run in dict.fromkeys(runs)]
     return list({config.run: config for config in configs}.values())
 
@@ -119,7 +122,10 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "runs", nargs="*", metavar="RUN|KEY=VALUE", help="such as gz37/resnet18, or train.epochs=4"
+        "runs",
+        nargs="*",
+        metavar="RUN|KEY=VALUE",
+        help="such as gz37/resnet18, a task, or train.epochs=4",
     )
     parser.add_argument(
         "--data", help="folder with the competition's files (default: found in input/), or 'demo'"

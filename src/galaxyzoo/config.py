@@ -184,6 +184,12 @@ def all_runs() -> list[str]:
     )
 
 
+def own_runs(task: str) -> list[str]:
+    """A task's runs that are ours: all in its folder but the source systems' recipes."""
+    runs = [run for run in all_runs() if run.startswith(f"{task}/")]
+    return [run for run in runs if not run.startswith(f"{task}/source_")]
+
+
 def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
     """Read a run's YAML, lay `section.key=value` overrides on top, and check everything.
 
