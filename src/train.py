@@ -104,7 +104,7 @@ def with_start_runs(configs: list[Config]) -> list[Config]:
     """The configs, each after the run whose weights it starts from; every run once."""
     ordered: dict[str, Config] = {}
     for config in configs:
-        start = config.model.start_run
+        start = None if config.model.start_dataset else config.model.start_run
         if start and start not in {c.run for c in configs}:
             ordered |= {c.run: c for c in with_start_runs([load_config(start)])}
         ordered.setdefault(config.run, config)

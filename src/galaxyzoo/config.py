@@ -43,6 +43,8 @@ class ModelConfig(_Section):
     name: str
     # run, such as gz37/resnet18, whose weights of the same fold fill the backbone at the start
     start_run: str | None = None
+    # dataset that it was trained on; null: the run's own. Folds must agree on shared galaxies
+    start_dataset: str | None = None
     # start from ImageNet weights
     pretrained: bool = False
     # safetensors used where it exists (path from the project root); elsewhere timm downloads
@@ -185,9 +187,10 @@ def all_runs() -> list[str]:
 
 
 def own_runs(task: str) -> list[str]:
-    """A task's runs that are ours: all in its folder but the source systems' recipes."""
+    """A task's runs that are ours and need no other dataset."""
     runs = [run for run in all_runs() if run.startswith(f"{task}/")]
-    return [run for run in runs if not run.startswith(f"{task}/source_")]
+    ours = [run for run in runs if not run.startswith(f"{task}/source_")]
+    return [run for run in ours if load_config(run).model.start_dataset is None]
 
 
 def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
@@ -243,6 +246,8 @@ def _find_contradiction(config: Config) -> str | None:
         return "loss 'kl' needs head.output tree, whose answers are probabilities"
     if train.class_balance != "none" and not task.is_classes:
         return "train.class_balance is for tasks with classes"
+    if config.model.start_dataset and not config.model.start_run:
+        return "model.start_dataset needs model.start_run, a run of that dataset"
     if train.head_epochs > train.epochs:
         return "train.head_epochs must not exceed train.epochs, which counts them too"
     if train.top_blocks and not train.head_epochs:

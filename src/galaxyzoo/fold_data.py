@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from galaxyzoo import catalogs
+from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
 from galaxyzoo.errors import InputError
 from galaxyzoo.images import ImageCache
-from galaxyzoo.paths import fold_dir, shown
+from galaxyzoo.paths import dataset_dir, fold_dir, shown
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.tasks import get_task
 from galaxyzoo.training import WEIGHTS, FoldData
@@ -25,11 +27,38 @@ def make_fold_data(config: Config, data: Prepared, cache: ImageCache, fold: int)
         InputError: the dataset has no labels for the task, or the run to start from is not trained.
     """
     in_fold = data.catalog.for_task(get_task(config.task)).folds == fold
-    start = config.model.start_run
-    weights = fold_dir(data.catalog.dataset, start, fold) / WEIGHTS if start else None
-    if weights is not None and not weights.exists():
-        raise InputError(f"{config.run} starts from {start}: {shown(weights)} is missing")
+    weights = find_start_weights(config, data.catalog, fold)
     return make_part_data(config, data, cache, ~in_fold, in_fold, fold, weights)
+
+
+def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | None:
+    """Weights of the same fold of the run to start from; None where the config names none.
+
+    Raises:
+        InputError: that run is not trained, or a galaxy is in different folds of the two datasets:
+            then its weights may have seen galaxies of the fold to validate on.
+    """
+    start, dataset = config.model.start_run, config.model.start_dataset or catalog.dataset
+    if start is None:
+        return None
+    weights = fold_dir(dataset, start, fold) / WEIGHTS
+    if not weights.exists():
+        raise InputError(
+            f"{config.run} starts from {start} on {dataset}: {shown(weights)} is missing; train "
+            "that first, or set model.start_run=null model.start_dataset=null"
+        )
+    if dataset != catalog.dataset:
+        other = catalogs.load(dataset)
+        shared, here, there = np.intersect1d(catalog.ids, other.ids, return_indices=True)
+        moved = catalog.folds[here] != other.folds[there]
+        if moved.any() or catalog.n_folds != other.n_folds:
+            where = f"GalaxyID {shared[moved][0]}" if moved.any() else "the number of folds"
+            raise InputError(
+                f"{config.run} cannot start from {start}: {where} differs between the folds of "
+                f"{catalog.dataset} and {dataset}; delete {shown(dataset_dir(catalog.dataset))} to "
+                "split it again"
+            )
+    return weights
 
 
 def make_part_data(

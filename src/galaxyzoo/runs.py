@@ -20,7 +20,7 @@ from galaxyzoo.checkpoints import load_weights
 from galaxyzoo.config import Config, parse_config
 from galaxyzoo.devices import get_device, place
 from galaxyzoo.errors import InputError
-from galaxyzoo.fold_data import make_fold_data
+from galaxyzoo.fold_data import find_start_weights, make_fold_data
 from galaxyzoo.fold_tables import DONE, TEST_TABLE, VAL_TABLE, FoldTables
 from galaxyzoo.images import ImageCache
 from galaxyzoo.models import GalaxyNet, build_model
@@ -67,6 +67,8 @@ class Run:
         """
         check_transforms(self.config.augment.transforms)
         build_model(self.config, initialise=False)
+        if self.config.model.start_dataset:
+            find_start_weights(self.config, self.data.catalog, 0)
         if self.config.loss == "soft_cross_entropy":
             self.data.catalog.soft_targets(get_task(self.config.task))
         if not (self.folder / CONFIG).exists():
