@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from ensemble_fixtures import COLUMNS, save_project, save_run, use_root
 
-from galaxyzoo import base_models, paths
+from galaxyzoo import atomic, base_models, catalogs, paths
 from galaxyzoo.errors import InputError
+from galaxyzoo.tables import write_predictions
 from galaxyzoo.tasks import TASKS
 
 TASK = TASKS["gz37"]
@@ -116,3 +117,72 @@ def test_test_tables_come_in_the_samples_order_and_must_be_there(catalog):
     paths.test_csv("tiny", "gz37/run0").unlink()
     with pytest.raises(InputError, match=r"gz37/run0.csv is missing: training gz37/run0"):
         base_models.load_test(["gz37/run0"], TASK, catalog)
+
+
+# ---- class tasks: their own runs, and what runs on votes say of the classes -------------------
+
+CLASSES = TASKS["elliptical_spiral"]
+
+
+def clear_votes(catalog):
+    """Make every galaxy clearly smooth or clearly a disk, and prepare the dataset again."""
+    rng = np.random.default_rng(0)
+    smooth = rng.random(len(catalog.ids)) < 0.5
+    catalog.train["Class1.1"] = np.where(smooth, 0.9, 0.05)
+    catalog.train["Class1.2"] = np.where(smooth, 0.05, 0.9)
+    catalog.train.loc[catalog.ids[:10], "Class1.1"] = 0.5  # dropped by the rule unless a disk
+    remade = catalogs.Catalog(catalog.dataset, catalog.train, catalog.test_ids)
+    catalogs.save(remade)
+    return remade
+
+
+def save_class_run(catalog, name, **changes):
+    """A finished run of the class task, right by a hair; returns its probabilities."""
+    own = catalog.for_task(CLASSES)
+    probs = 0.4 + 0.2 * own.targets(CLASSES.name)
+    run = f"{CLASSES.name}/{name}"
+    table = pd.DataFrame(probs, index=own.ids, columns=list(CLASSES.columns))
+    table["fold"] = own.folds
+    write_predictions(paths.oof_csv(catalog.dataset, run), table)
+    test = pd.DataFrame(0.5, index=catalog.test_ids, columns=list(CLASSES.columns))
+    write_predictions(paths.test_csv(catalog.dataset, run), test)
+    card = {"fingerprint": own.fingerprint, "checkpoint": "last", "folds": [0, 1, 2]} | changes
+    atomic.write_json(paths.oof_csv(catalog.dataset, run).with_suffix(".json"), card)
+    return probs
+
+
+def test_runs_on_votes_join_a_class_task_with_the_shares_of_their_votes(catalog):
+    whole = clear_votes(catalog)
+    save_run(whole, "gz37/run0", whole.targets("gz37"), np.full((len(whole.test_ids), 37), 0.25))
+    probs = save_class_run(whole, "cnn")
+    add_run(whole, "run1", checkpoint="best")
+    runs, left_out = base_models.find_runs(CLASSES, whole, [])
+    assert runs == ["elliptical_spiral/cnn", "gz37/run0"]
+    assert len(left_out) == 1
+    own = whole.for_task(CLASSES)
+    assert 40 < len(own.ids) < len(whole.ids)
+    oof = base_models.load_oof(runs, CLASSES, whole)
+    assert oof[:, 0] == pytest.approx(probs)
+    votes = own_votes(whole, own.ids)
+    assert oof[:, 1] == pytest.approx(votes / votes.sum(axis=1, keepdims=True), abs=1e-6)
+    test = base_models.load_test(runs, CLASSES, whole)
+    assert test == pytest.approx(np.full((len(whole.test_ids), 2, 2), 0.5))
+
+
+def own_votes(catalog, ids):
+    return catalog.train.loc[ids, ["Class1.1", "Class1.2"]].to_numpy()
+
+
+def test_votes_alone_are_no_finished_run_of_a_class_task(catalog):
+    whole = clear_votes(catalog)
+    add_run(whole, "run0")
+    add_run(whole, "run1")
+    with pytest.raises(InputError, match=r"no finished run in .*elliptical_spiral"):
+        base_models.find_runs(CLASSES, whole, [])
+
+
+def test_a_class_run_of_another_split_is_refused(catalog):
+    whole = clear_votes(catalog)
+    save_class_run(whole, "cnn", fingerprint="other")
+    with pytest.raises(InputError, match="another catalog or split"):
+        base_models.load_oof(["elliptical_spiral/cnn"], CLASSES, whole)

@@ -1,0 +1,101 @@
+"""What a fold learns from: the task's galaxies only, and weights that never saw its own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kaggle_fixtures import draw_competition, encode, write_zip
+from test_holdout import class_config
+
+from galaxyzoo import catalogs, fold_data, paths
+from galaxyzoo.config import ImageConfig
+from galaxyzoo.errors import InputError
+from galaxyzoo.preparation import Prepared, prepare
+from galaxyzoo.training import WEIGHTS
+
+IMAGE = ImageConfig(crop_px=424, cache_px=32, field_px=424, size_px=32)
+MODEL = {"name": "cnn", "kwargs": {"widths": [8, 16]}, "start_run": "gz37/cnn"}
+
+
+@pytest.fixture
+def voted(root: Path) -> Prepared:
+    """A competition where two galaxies of three are clearly smooth or clearly a disk."""
+    competition = draw_competition(n_train=45, n_test=3)
+    kind = np.arange(45) % 3
+    competition.votes[:] = 0.0
+    for column, value in (
+        ("Class1.1", kind == 0),
+        ("Class7.1", kind == 0),
+        ("Class1.2", kind == 1),
+    ):
+        competition.votes[column] = value.astype(float)
+    competition.votes.loc[kind == 1, ["Class2.1", "Class9.1"]] = 1.0
+    competition.votes.loc[kind == 2, "Class1.3"] = 1.0
+    competition.votes["Class6.2"] = 1.0
+    competition.write_zips(root / "input" / "voted")
+    return prepare("voted", n_folds=3)
+
+
+def write_weights(data: Prepared, fold: int) -> Path:
+    path = paths.fold_dir(data.catalog.dataset, "gz37/cnn", fold) / WEIGHTS
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    return path
+
+
+def test_dropped_galaxies_are_in_neither_part(voted: Prepared) -> None:
+    data = fold_data.make_fold_data(class_config(), voted, voted.train_images(IMAGE), 1)
+    whole = voted.catalog
+    kept = (whole.train["Class1.3"] == 0).to_numpy()
+    assert sorted([*data.train_rows, *data.val_rows]) == np.flatnonzero(kept).tolist()
+    assert (whole.folds[data.val_rows] == 1).all()
+    assert (whole.folds[data.train_rows] != 1).all()
+    assert np.isnan(data.targets[~kept]).all()
+    smooth = (whole.train["Class1.1"] == 1).to_numpy()
+    assert data.targets[kept].tolist() == np.column_stack([smooth, ~smooth])[kept].tolist()
+
+
+def test_weights_of_the_same_fold_are_the_start(voted: Prepared) -> None:
+    expected = [write_weights(voted, fold) for fold in range(3)]
+    config = class_config(model=MODEL)
+    found = [fold_data.find_start_weights(config, voted.catalog, fold) for fold in range(3)]
+    assert found == expected
+    assert fold_data.find_start_weights(class_config(), voted.catalog, 0) is None
+
+
+def test_a_start_that_is_not_trained_says_what_to_do(voted: Prepared) -> None:
+    with pytest.raises(InputError, match=r"starts from gz37/cnn on kaggle-.*missing; train that"):
+        fold_data.find_start_weights(class_config(model=MODEL), voted.catalog, 0)
+
+
+def other_dataset(root: Path, ids: list[int], n_folds: int = 3) -> Prepared:
+    """A labelled set of some of the galaxies."""
+    folder = root / "input" / "labelled"
+    names = ["elliptical", "spiral"]
+    rows = "".join(f"{i},{names[k % 2]}\n" for k, i in enumerate(ids))
+    folder.mkdir()
+    (folder / "train_labels.csv").write_text("GalaxyID,class\n" + rows)
+    rng = np.random.default_rng(0)
+    images = {f"{i}.jpg": encode(rng.integers(0, 255, (48, 48, 3), np.uint8)) for i in ids}
+    write_zip(folder / "images.zip", images)
+    return prepare("labelled", n_folds=n_folds)
+
+
+def test_a_start_from_another_dataset_needs_the_same_folds(voted: Prepared, root: Path) -> None:
+    weights = write_weights(voted, 0)
+    other = other_dataset(root, voted.catalog.ids[:20].tolist())
+    config = class_config(model={**MODEL, "start_dataset": voted.catalog.dataset})
+    assert fold_data.find_start_weights(config, other.catalog, 0) == weights
+    frame = other.catalog.train.copy()
+    frame.iloc[7, 0] = (frame.iloc[7, 0] + 1) % 3
+    moved = catalogs.Catalog("labelled", frame, other.catalog.test_ids)
+    with pytest.raises(InputError, match=f"GalaxyID {frame.index[7]} differs between the folds"):
+        fold_data.find_start_weights(config, moved, 0)
+
+
+def test_a_start_from_a_split_into_other_folds_is_refused(voted: Prepared, root: Path) -> None:
+    write_weights(voted, 0)
+    other = other_dataset(root, [1, 2, 3, 4, 5, 6, 7, 8], n_folds=2)
+    config = class_config(model={**MODEL, "start_dataset": voted.catalog.dataset})
+    with pytest.raises(InputError, match="the number of folds differs"):
+        fold_data.find_start_weights(config, other.catalog, 0)
