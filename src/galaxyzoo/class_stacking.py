@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
+from galaxyzoo import stacking
 from galaxyzoo.moments import OofFold
 from galaxyzoo.tasks import SMALLEST_PROBABILITY, Task, log_loss
 
@@ -23,18 +24,12 @@ POOL_PENALTY = 1e-4
 _STEPS = 100
 
 BOOSTING_ROUNDS = 60
-BOOSTING = {
+BOOSTING = stacking.BOOSTING | {
     "objective": "multiclass",
     "learning_rate": 0.05,
-    "num_leaves": 4,
-    "min_data_in_leaf": 40,
+    "min_data_in_leaf": 40,  # a class may have a few dozen members
     "lambda_l2": 20.0,
     "feature_fraction": 0.5,
-    "max_bin": 63,
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": 1,  # fits run beside each other instead; see ensembling.cross_fit
-    "verbosity": -1,
 }
 
 

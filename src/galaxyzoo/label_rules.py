@@ -5,7 +5,7 @@ fraction divided by that of the answer that leads there. Rules are fixed here be
 docs/tasks.md holds the counts that they keep.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +74,7 @@ def elliptical_spiral(votes: pd.DataFrame) -> Parts:
 
 def elliptical_spiral_shares(votes: pd.DataFrame) -> Parts:
     """The two answers of the first question."""
-    return {"elliptical": _vote(votes, "Class1.1"), "spiral": _vote(votes, "Class1.2")}
+    return _votes(votes, ("elliptical", "spiral"), ("Class1.1", "Class1.2"))
 
 
 # ---- hubble10 -------------------------------------------------------------------------------
@@ -151,13 +151,8 @@ def anomaly4(votes: pd.DataFrame) -> Parts:
 
 def anomaly4_shares(votes: pd.DataFrame) -> Parts:
     """Not odd, and the three answers of question 8."""
-    names = {
-        "normal": "Class6.2",
-        "ringed": "Class8.1",
-        "merger": "Class8.6",
-        "irregular": "Class8.4",
-    }
-    return {name: _vote(votes, column) for name, column in names.items()}
+    columns = ("Class6.2", "Class8.1", "Class8.6", "Class8.4")
+    return _votes(votes, ("normal", "ringed", "merger", "irregular"), columns)
 
 
 # ---- zoo5 -----------------------------------------------------------------------------------
@@ -183,19 +178,19 @@ def zoo5(votes: pd.DataFrame) -> Parts:
 
 def zoo5_shares(votes: pd.DataFrame) -> Parts:
     """The published fractions that the rule's last steps look at."""
-    names = {
-        "completely_round_smooth": "Class7.1",
-        "in_between_smooth": "Class7.2",
-        "cigar_shaped_smooth": "Class7.3",
-        "edge_on": "Class2.1",
-        "spiral": "Class4.1",
-    }
-    return {name: _vote(votes, column) for name, column in names.items()}
+    smooth = ("completely_round_smooth", "in_between_smooth", "cigar_shaped_smooth")
+    columns = ("Class7.1", "Class7.2", "Class7.3", "Class2.1", "Class4.1")
+    return _votes(votes, (*smooth, "edge_on", "spiral"), columns)
 
 
 def _vote(votes: pd.DataFrame, column: str) -> np.ndarray:
     """(galaxy,) published fraction of an answer."""
     return votes[column].to_numpy(dtype=np.float64)
+
+
+def _votes(votes: pd.DataFrame, classes: Sequence[str], columns: Sequence[str]) -> Parts:
+    """Each class with the published fraction of one answer."""
+    return {name: _vote(votes, column) for name, column in zip(classes, columns, strict=True)}
 
 
 def _most(votes: pd.DataFrame, column: str) -> np.ndarray:

@@ -18,6 +18,7 @@ from galaxyzoo.paths import CODE_ROOT, shown
 
 TORCHVISION = "torchvision/"  # prefix of torchvision's models; other names are timm's
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_HEAD = "head."  # of `GalaxyNet`
 _CLASSIFIERS = ("fc.", "classifier.", "head.", "heads.")
 
 Triple = tuple[float, float, float]
@@ -75,18 +76,8 @@ def fill_backbone(model: nn.Module, weights: dict[str, Tensor], source: str) -> 
     Raises:
         InputError: the backbones differ.
     """
-    kept = {name: tensor for name, tensor in weights.items() if not name.startswith("head.")}
-    try:
-        result = model.load_state_dict(kept, strict=False)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
-        raise InputError(f"{source} does not fit the model: {reason}") from None
-    missing = [name for name in result.missing_keys if not name.startswith("head.")]
-    if missing or result.unexpected_keys:
-        raise InputError(
-            f"{source} does not fit the model: missing {missing[:2]}, "
-            f"unknown {result.unexpected_keys[:2]}"
-        )
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(_HEAD)}
+    _fill(model, kept, source, may_lack=(_HEAD,))
 
 
 def _download(model: ModelConfig) -> tuple[dict[str, Tensor], Start]:
@@ -118,14 +109,23 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{shown(path)} is not a readable safetensors file: {error}") from None
 
 
-def _fill(backbone: nn.Module, weights: dict[str, Tensor], source: str) -> None:
-    """Load weights; their own task's classifier is dropped, nothing else may be left over."""
+def _fill(
+    backbone: nn.Module, weights: dict[str, Tensor], source: str, may_lack: tuple[str, ...] = ()
+) -> None:
+    """Load weights; their own task's classifier is dropped, nothing else may be left over.
+
+    Nothing may be missing but what starts with a word of `may_lack`.
+    """
     try:
         result = backbone.load_state_dict(weights, strict=False)
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip()
         raise InputError(f"{source} does not fit the model: {reason}") from None
-    missing = [name for name in result.missing_keys if not name.endswith("num_batches_tracked")]
+    missing = [
+        name
+        for name in result.missing_keys
+        if not name.endswith("num_batches_tracked") and not name.startswith(may_lack)
+    ]
     extra = [name for name in result.unexpected_keys if not name.startswith(_CLASSIFIERS)]
     if missing or extra:
         raise InputError(

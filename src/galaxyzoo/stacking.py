@@ -22,7 +22,7 @@ PENALTIES = tuple(10.0**exponent for exponent in range(-5, 2))
 UNTUNED_PENALTY = 0.1  # where a single fold leaves nothing to pick the penalty by
 
 BOOSTING_ROUNDS = 40
-BOOSTING = {
+BOOSTING: dict[str, str | float] = {
     "objective": "regression",
     "learning_rate": 0.12,
     "num_leaves": 4,  # what the runs miss is mostly the noise of the votes
