@@ -52,25 +52,39 @@ class Catalog:
         """(galaxy, column) targets of a task in its column order, float64."""
         return self.train[list(get_task(task).columns)].to_numpy(dtype=np.float64)
 
+    @property
+    def has_votes(self) -> bool:
+        """Whether the label columns hold the volunteers' 37 vote fractions."""
+        return set(GALAXY_ZOO_2.columns) <= set(self.train.columns)
+
+    def labels(self, task: Task) -> pd.DataFrame:
+        """(kept galaxy, column) labels of the galaxies that a task keeps, rows in the ids' order.
+
+        They are the catalog's own columns where it has them, else they follow from its votes by the
+        task's rule.
+
+        Raises:
+            InputError: the catalog has neither labels nor votes for the task.
+        """
+        if set(task.columns) <= set(self.train.columns):
+            return self.train[list(task.columns)]
+        if task.rule and self.has_votes:
+            return task.rule.labels(self.train)[list(task.columns)]
+        raise InputError(
+            f"dataset '{self.dataset}' has no labels for task '{task.name}': it has "
+            f"{', '.join(self.label_columns[:3])}, …"
+        )
+
     def for_task(self, task: Task) -> "Catalog":
         """The galaxies that a task keeps, in the same folds, with the task's own label columns.
 
-        Labels are the catalog's own columns where it has them, else they follow from its votes by
-        the task's rule. The whole catalog where the task keeps all of it as it is.
+        The whole catalog where the task keeps all of it as it is.
 
         Raises:
             InputError: the catalog has neither labels nor votes for the task, or a class has fewer
                 members than there are folds.
         """
-        if set(task.columns) <= set(self.train.columns):
-            labels = self.train[list(task.columns)]
-        elif task.rule and self.has_votes:
-            labels = task.rule.labels(self.train)[list(task.columns)]
-        else:
-            raise InputError(
-                f"dataset '{self.dataset}' has no labels for task '{task.name}': it has "
-                f"{', '.join(self.label_columns[:3])}, …"
-            )
+        labels = self.labels(task)
         if task.is_classes:
             _check_members(labels, self.n_folds, f"task '{task.name}' on '{self.dataset}'")
         elif list(labels.columns) == self.label_columns:
