@@ -137,3 +137,9 @@ def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
             float_format="%.9f",
             lineterminator="\n",
         )
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write any table atomically, without its index, nine digits."""
+    with atomic.writing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")

@@ -1,0 +1,65 @@
+"""Look at a dataset before training: votes, classes of each task, images, as one HTML page.
+
+python src/explore.py
+python src/explore.py --data zoo5
+python src/explore.py --data kaggle-mini --task hubble10
+"""
+
+from galaxyzoo.launch import run_main, use_project_python
+
+use_project_python()
+
+import argparse
+from pathlib import Path
+
+from galaxyzoo.catalog_sections import explore_classes, explore_images, explore_samples
+from galaxyzoo.counts import class_tasks
+from galaxyzoo.page import write_page
+from galaxyzoo.paths import REPORTS, shown
+from galaxyzoo.preparation import prepare
+from galaxyzoo.tasks import get_task
+from galaxyzoo.vote_sections import explore_votes
+
+
+def main() -> None:
+    """Parse, read, draw."""
+    args = parse_args()
+    wanted = get_task(args.task) if args.task else None
+    data = prepare(args.data, tasks={wanted.name} if wanted else None)
+    catalog = data.catalog
+    tasks = class_tasks(catalog) if wanted is None else [wanted] * wanted.is_classes
+    folder = args.output or REPORTS / catalog.dataset / "explore"
+    sections = [
+        *explore_classes(catalog, tasks, folder),
+        *explore_samples(data, tasks, args.seed, folder),
+        *explore_votes(catalog, folder),
+        *explore_images(data, args.seed, folder),
+    ]
+    about = (
+        f"{len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
+        f"{len(catalog.test_ids):,} test galaxies. Random choices have the seed {args.seed}."
+    )
+    write_page(folder / "index.html", f"{catalog.dataset}: the data", about, sections)
+    print(f"wrote {shown(folder.resolve())}/: index.html, and its tables and pictures")
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", help="folder with a dataset's files (default: found in input/), or 'demo'"
+    )
+    parser.add_argument(
+        "--task", help="classes and galaxies of this task alone (default: all that there are)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the random choices (default: 0)")
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="default: reports/<dataset>/explore"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_main(main)
