@@ -92,7 +92,7 @@ def test_means_and_majorities() -> None:
 
 
 def disk_frames(radius_px: float) -> np.ndarray:
-    """(2, frame, frame, 3): an even disk on an even sky, with a bright star at its edge; a blank."""
+    """(2, frame, frame, 3): an even disk and a bright star on an even sky; a blank."""
     place = np.arange(FRAME_PX) - (FRAME_PX - 1) / 2
     inside = np.hypot(place[:, None], place[None, :]) < radius_px
     frame = np.where(inside, 110, 10).astype(np.uint8)

@@ -52,7 +52,9 @@ def plot_images(path: Path, sample: ImageSample, kept: dict[str, float]) -> None
     bins = np.linspace(0, max(sample.measures[f"{name}_mean"].max() for name in CHANNELS), 51)
     for name, color in zip(CHANNELS, (RED, GREEN, BLUE), strict=True):
         values = sample.measures[f"{name}_mean"]
-        channels.hist(values, bins, histtype="step", color=color, linewidth=1.6, label=name)
+        channels.hist(
+            values, bins.tolist(), histtype="step", color=color, linewidth=1.6, label=name
+        )
     channels.set_title("mean brightness of each image", fontsize=10)
     channels.set_xlabel("mean of the pixels, 0 to 255")
     channels.set_ylabel("images")

@@ -118,7 +118,7 @@ def plot_residuals(path: Path, missed: pd.DataFrame) -> None:
     axis = figure.subplots()
     # below is the rounding of the computer's own numbers; an exact sum has no logarithm
     largest = missed.max(axis=1).clip(lower=1.1e-12)
-    axis.hist(largest, np.logspace(-12, -4, 49), color=BLUE)
+    axis.hist(largest, np.logspace(-12, -4, 49).tolist(), color=BLUE)
     axis.set_xscale("log")
     for value, name, color in (
         (WRITE_TOLERANCE, "written", ORANGE),
