@@ -101,7 +101,7 @@ check_imports() {
 }
 
 check_own_python() { # GALAXYZOO_PYTHON: nothing is installed there
-    local names="$MODULES, pandas, sklearn, joblib, safetensors, pydantic, yaml, tqdm, rich, matplotlib, filelock"
+    local names="$MODULES, h5py, pandas, sklearn, joblib, safetensors, pydantic, yaml, tqdm, rich, matplotlib, filelock"
     [[ ${#wanted[@]} == 1 ]] || names+=", pytest, hypothesis, ruff, mypy"
     command -v "$GALAXYZOO_PYTHON" >/dev/null || fail "GALAXYZOO_PYTHON is $GALAXYZOO_PYTHON, which is no program"
     is_new_enough "$GALAXYZOO_PYTHON" || fail "GALAXYZOO_PYTHON is older than Python 3.11"

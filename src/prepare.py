@@ -11,7 +11,6 @@ use_project_python()
 
 import argparse
 
-from galaxyzoo.config import ImageConfig
 from galaxyzoo.paths import dataset_dir, shown
 from galaxyzoo.preparation import prepare
 from galaxyzoo.subsets import write_subset
@@ -26,7 +25,7 @@ def main() -> None:
         )
         return
     data = prepare(args.data, args.folds, args.seed)
-    catalog, config = data.catalog, ImageConfig()
+    catalog, config = data.catalog, data.source.image
     data.train_images(config)
     bad = data.test_images(config).unreadable.sum()
     print(

@@ -1,18 +1,22 @@
-"""Which input a command means, whatever its form: the competition, a labelled set, or the demo."""
+"""Which input a command means, whatever its form: votes, classes, or the demo."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-from galaxyzoo import kaggle, labelled
+from galaxyzoo import galaxy10, kaggle, labelled
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CACHE, DEMO, INPUT
 from galaxyzoo.sources import Source
 from galaxyzoo.tasks import COMPETITION_TASK, TASKS
 
-# Forms of datasets whose files hold classes. Each module has `holds_data(path)`, `find_tasks(path)`
-# and `read_source(path)`. To add one: such a module, and its name here.
-CLASS_FORMS: tuple[ModuleType, ...] = (labelled,)
+# Forms of datasets besides the competition's: folders, and single files. Each module has
+# `holds_data(path)`, `find_tasks(path)` and `read_source(path)`. To add one: such a module, and its
+# name here.
+FOLDER_FORMS: tuple[ModuleType, ...] = (labelled,)
+FILE_FORMS: tuple[ModuleType, ...] = (galaxy10,)
+
+Found = tuple[ModuleType, Path]
 
 
 def open_input(data: str | None, tasks: set[str]) -> Source:
@@ -26,45 +30,71 @@ def open_input(data: str | None, tasks: set[str]) -> Source:
         InputError: nothing or more than one thing is found, or what is found is broken.
     """
     if data is not None:
-        found = _form_of(data)
-        return found[0].read_source(found[1]) if found else _read_competition(data)
-    classified = [(form, path) for form, path in _class_sets() if tasks & form.find_tasks(path)]
+        named = _find_named(data, tasks)
+        return _read(named) if named else _read_competition(data)
+    found = _fitting(_all_sets(), tasks)
     by_votes = all(name == COMPETITION_TASK or TASKS[name].rule for name in tasks)
-    if by_votes and (not classified or kaggle.is_there()):
-        if classified:
-            names = ", ".join(path.name for _, path in classified)
-            raise InputError(
-                f"input/ holds the competition and {names}, both good for {', '.join(tasks)}: "
-                f"add --data with one of them"
-            )
+    competitions = kaggle.places() if by_votes else []
+    if by_votes and not found:
         return _read_competition(None)
-    if len(classified) != 1:
-        names = ", ".join(path.name for _, path in classified)
+    if not found:
         raise InputError(
-            f"several datasets in input/: add --data with one of {names}"
-            if classified
-            else f"input/ holds no labels for task '{min(tasks)}' (README: Classification tasks)"
+            f"input/ holds no labels for task '{min(tasks)}' (docs/tasks.md: Input forms)"
         )
-    form, path = classified[0]
+    _check_single([*competitions, *(path for _, path in found)], tasks)
+    return _read(found[0])
+
+
+def _find_named(data: str, tasks: set[str]) -> Found | None:
+    """What the user named: a dataset, or a folder with one in a file; None: the competition."""
+    for path in (Path(data), INPUT / data) if data != DEMO else ():
+        found = list(_sets_at(path))
+        fitting = _fitting(found, tasks)
+        if not fitting and not kaggle.holds_data(path):
+            fitting = found
+        if fitting:
+            _check_single([place for _, place in fitting], tasks)
+            return fitting[0]
+    return None
+
+
+def _all_sets() -> Iterator[Found]:
+    """All datasets in `input/` and its subfolders, the competition and the demo aside."""
+    for path in (INPUT, *sorted(INPUT.glob("[!.]*"))):
+        if path.is_dir() and path.name not in (DEMO, CACHE.name):
+            yield from _sets_at(path)
+
+
+def _sets_at(path: Path) -> Iterator[Found]:
+    """A file, or a folder and the files in it, where they are datasets."""
+    places = [path, *sorted(path.glob("[!.]*.*"))] if path.is_dir() else [path]
+    yield from ((form, path) for form in FOLDER_FORMS if form.holds_data(path))
+    yield from ((form, place) for place in places for form in FILE_FORMS if form.holds_data(place))
+
+
+def _fitting(found: Iterable[Found], tasks: set[str]) -> list[Found]:
+    return [(form, path) for form, path in found if tasks & form.find_tasks(path)]
+
+
+def _check_single(places: list[Path], tasks: set[str]) -> None:
+    if len(places) > 1:
+        names = ", ".join(_name(path) for path in places)
+        raise InputError(
+            f"several datasets are good for {', '.join(sorted(tasks))}: add --data with one of "
+            f"{names}"
+        )
+
+
+def _name(path: Path) -> str:
+    """What a user may name a dataset by; of the competition's files in `input/` itself, `input`."""
+    inside = path.is_relative_to(INPUT) and path != INPUT
+    return str(path.relative_to(INPUT)) if inside else path.name
+
+
+def _read(found: Found) -> Source:
+    form, path = found
     return form.read_source(path)
 
 
 def _read_competition(data: str | None) -> Source:
     return kaggle.read_source(kaggle.find_source(data))
-
-
-def _form_of(data: str) -> tuple[ModuleType, Path] | None:
-    """Form and path of what the user named; None where no class form knows it."""
-    for path in (Path(data), INPUT / data):
-        for form in CLASS_FORMS:
-            if data != DEMO and form.holds_data(path):
-                return form, path
-    return None
-
-
-def _class_sets() -> Iterator[tuple[ModuleType, Path]]:
-    """All sets of classes in `input/`."""
-    for path in (INPUT, *sorted(INPUT.glob("[!.]*"))):
-        for form in CLASS_FORMS:
-            if path.name not in (DEMO, CACHE.name) and form.holds_data(path):
-                yield form, path

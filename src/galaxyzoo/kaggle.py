@@ -45,14 +45,14 @@ def find_source(data: str | None = None) -> Path:
     if data == DEMO:
         return _demo_folder()
     if data is not None:
-        folder = next((p for p in (Path(data), INPUT / data) if _holds_data(p)), None)
+        folder = next((p for p in (Path(data), INPUT / data) if holds_data(p)), None)
         if folder is None:
             raise InputError(
                 f"--data {data}: no such folder with {TRAIN_IMAGES}.zip or {WHOLE_ZIP} (nor "
                 "in input/)"
             )
         return folder
-    if _holds_data(INPUT):
+    if holds_data(INPUT):
         return INPUT
     folders = _folders()
     if len(folders) > 1:
@@ -63,9 +63,16 @@ def find_source(data: str | None = None) -> Path:
     return folders[0] if folders else _demo_folder(announce=True)
 
 
-def is_there() -> bool:
-    """Whether `input/` holds the competition or a part of it, the demo aside."""
-    return _holds_data(INPUT) or bool(_folders())
+def places() -> list[Path]:
+    """Folders of `input/` that hold the competition or a part of it, the demo aside."""
+    return [INPUT] if holds_data(INPUT) else _folders()
+
+
+def holds_data(folder: Path) -> bool:
+    """Whether any part is there; one is enough, for the others are then asked for by name."""
+    parts = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, *SAMPLES)
+    names = [WHOLE_ZIP, *(f"{part}{end}" for part in parts for end in (".zip", "", ".csv"))]
+    return any((folder / name).exists() for name in names)
 
 
 def read_source(folder: Path) -> Source:
@@ -116,7 +123,7 @@ def _folders() -> list[Path]:
     return sorted(
         p
         for p in INPUT.glob("[!.]*")
-        if p.is_dir() and p.name not in (DEMO, CACHE.name) and _holds_data(p)
+        if p.is_dir() and p.name not in (DEMO, CACHE.name) and holds_data(p)
     )
 
 
@@ -135,13 +142,6 @@ def _demo_folder(announce: bool = False) -> Path:
     ):
         demo.write_demo(folder)
     return folder
-
-
-def _holds_data(folder: Path) -> bool:
-    """Whether any part is there; one is enough, for the others are then asked for by name."""
-    parts = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, *SAMPLES)
-    names = [WHOLE_ZIP, *(f"{part}{end}" for part in parts for end in (".zip", "", ".csv"))]
-    return any((folder / name).exists() for name in names)
 
 
 def _find_part(folder: Path, name: str) -> Path | None:

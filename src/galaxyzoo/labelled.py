@@ -14,7 +14,7 @@ from galaxyzoo.config import ORIGINAL_PX, ImageConfig
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import shown
 from galaxyzoo.sources import Source
-from galaxyzoo.tables import CLASS, read_csv
+from galaxyzoo.tables import CLASS, ID, read_csv
 from galaxyzoo.tasks import TASKS, Task
 
 LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
@@ -45,9 +45,7 @@ def read_source(folder: Path) -> Source:
     """
     classes = _read_classes(folder / LABELS).sort_index()
     task = _task_of(classes, folder / LABELS)
-    names = classes.to_numpy()
-    one_hot = {column: (names == column).astype(np.float64) for column in task.columns}
-    targets = pd.DataFrame(one_hot, index=classes.index)
+    targets = one_hot(classes, task)
     path = folder / TEST
     test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
     images = _open_images(folder)
@@ -81,6 +79,13 @@ def one_task(classes: set[str], where: str) -> Task:
             f"{where}: unknown class '{unknown[0]}': the classes of {best.name} are {known}"
         )
     return best
+
+
+def one_hot(classes: pd.Series, task: Task) -> pd.DataFrame:
+    """(galaxy, class) 0.0 or 1.0 in the task's column order, of class names by GalaxyID."""
+    names = classes.to_numpy()
+    columns = {column: (names == column).astype(np.float64) for column in task.columns}
+    return pd.DataFrame(columns, index=classes.index.rename(ID))
 
 
 def _task_of(classes: pd.Series, path: Path) -> Task:

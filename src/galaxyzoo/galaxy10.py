@@ -1,0 +1,141 @@
+"""Galaxy10: astroNN's `Galaxy10.h5` (SDSS, 69 px) and `Galaxy10_DECals.h5` (DECaLS, 256 px).
+
+Both hold `images` (galaxy, side, side, 3) uint8 and `ans` (galaxy,) class numbers 0 to 9, and are
+told apart by the side of their images. They name no galaxies: rows are numbered from 0.
+
+Source: https://astronn.readthedocs.io/en/latest/galaxy10.html
+"""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.arrays import ArrayStore
+from galaxyzoo.config import ORIGINAL_PX, ImageConfig
+from galaxyzoo.errors import InputError
+from galaxyzoo.labelled import one_hot
+from galaxyzoo.paths import shown
+from galaxyzoo.sources import Source
+from galaxyzoo.tasks import Task, get_task
+
+if TYPE_CHECKING:
+    import h5py
+
+IMAGES, CLASSES = "images", "ans"
+# side of the images in px -> task, and side at which galaxies are compared: the whole image each
+_KINDS = {69: ("galaxy10", 69), 256: ("galaxy10_decals", 128)}
+_LARGEST_BLOCK = 1024  # images of 256 px read at a time: 200 MB
+
+
+def holds_data(path: Path) -> bool:
+    """Whether the path is a file of this form."""
+    return path.suffix.lower() in (".h5", ".hdf5") and path.is_file()
+
+
+def find_tasks(path: Path) -> set[str]:
+    """Name of the task that the file's images belong to.
+
+    Raises:
+        InputError: the file is damaged or not astroNN's.
+    """
+    with _opened(path) as file:
+        return {_KINDS[_check_images(file, path).shape[1]][0]}
+
+
+def read_source(path: Path) -> Source:
+    """Read the classes and check the arrays; images are read when they are decoded.
+
+    Raises:
+        InputError: the file is damaged, an array is missing or of another shape or type, or a class
+            is not 0 to 9.
+    """
+    with _opened(path) as file:
+        images = _check_images(file, path)
+        task, cache_px = _KINDS[images.shape[1]]
+        targets = _read_classes(file, path, len(images), get_task(task))
+        store = ArrayStore.of_rows(
+            path,
+            len(images),
+            _stamp(path),
+            lambda: _h5py().File(path)[IMAGES],
+            min(images.chunks[0] if images.chunks else 256, _LARGEST_BLOCK),
+        )
+    image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=cache_px)
+    nobody = np.empty(0, np.int64)
+    return Source(task, path, targets, nobody, store, store, image, own_ids=True)
+
+
+def _stamp(path: Path) -> int:
+    """What changes when the file does; a checksum of gigabytes would cost every command seconds.
+
+    A copy of the file may count as another one, which costs no more than decoding it again.
+    """
+    about = path.stat()
+    return zlib.crc32(f"{about.st_size} {about.st_mtime_ns}".encode())
+
+
+def _read_classes(file: "h5py.File", path: Path, count: int, task: Task) -> pd.DataFrame:
+    """(galaxy, class) one-hot, indexed by row number."""
+    answers = _array(file, CLASSES, path)
+    if answers.shape != (count,) or answers.dtype.kind not in "iu":
+        raise InputError(
+            f"{shown(path)}: '{CLASSES}' is {answers.dtype} of shape {answers.shape}, expected "
+            f"whole numbers, one for each of {count} images"
+        )
+    numbers = answers[:].astype(np.int64)
+    wrong = np.flatnonzero((numbers < 0) | (numbers >= len(task.columns)))
+    if len(wrong):
+        raise InputError(
+            f"{shown(path)}: '{CLASSES}' of image {wrong[0]} is {numbers[wrong[0]]}, outside 0 to "
+            f"{len(task.columns) - 1} ({len(wrong)} such images)"
+        )
+    return one_hot(pd.Series(np.array(task.columns)[numbers]), task)
+
+
+def _check_images(file: "h5py.File", path: Path) -> Any:
+    images = _array(file, IMAGES, path)
+    shape = images.shape
+    if images.dtype != np.uint8 or len(shape) != 4 or shape[1:] not in [(s, s, 3) for s in _KINDS]:
+        sides = " or ".join(f"{side} × {side}" for side in _KINDS)
+        raise InputError(
+            f"{shown(path)}: '{IMAGES}' is {images.dtype} of shape {shape}, expected uint8 colour "
+            f"images of {sides} px, as astroNN's files hold"
+        )
+    if not len(images):
+        raise InputError(f"{shown(path)} holds no galaxy")
+    return images
+
+
+def _array(file: "h5py.File", name: str, path: Path) -> Any:
+    found = file.get(name)
+    if not isinstance(found, _h5py().Dataset):
+        listed = ", ".join(map(repr, list(file)[:4])) or "nothing"
+        raise InputError(
+            f"{shown(path)} has no array '{name}' (found {listed}): it is not astroNN's Galaxy10"
+        )
+    return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator["h5py.File"]:
+    try:
+        with _h5py().File(path) as file:
+            yield file
+    except OSError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{shown(path)} is not a whole HDF5 file ({path.stat().st_size:,} bytes; {reason}): "
+            "get it again"
+        ) from None
+
+
+def _h5py() -> Any:
+    """The library, loaded only where there is such a file."""
+    import h5py
+
+    return h5py
