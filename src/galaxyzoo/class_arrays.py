@@ -1,0 +1,122 @@
+"""Labelled images in one `.npz` file: `images` (image, H, W, 3) uint8 and `labels` (image,).
+
+Labels are class names, or whole numbers that count the names in a third array, `classes`. Such
+files name no galaxies: images are numbered from 0. Nothing in them can run code: arrays of Python
+objects are refused.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.archives import open_zip
+from galaxyzoo.arrays import ArrayStore
+from galaxyzoo.errors import InputError
+from galaxyzoo.labelled import CUT_OUT, one_hot, one_task
+from galaxyzoo.paths import shown
+from galaxyzoo.sources import Source
+
+IMAGES, LABELS, CLASSES = "images", "labels", "classes"
+
+
+def holds_data(path: Path) -> bool:
+    """Whether the path is a file of this form."""
+    return path.suffix.lower() == ".npz" and path.is_file()
+
+
+def find_tasks(path: Path) -> set[str]:
+    """Name of the task that the file's classes belong to.
+
+    Raises:
+        InputError: the file is damaged or lacks an array, or its classes are no task's.
+    """
+    return {one_task(set(_read_names(path)), shown(path)).name}
+
+
+def read_source(path: Path) -> Source:
+    """Read the classes and check the images' shape; they are read when they are decoded.
+
+    Raises:
+        InputError: the file is damaged, an array is missing or of another shape or type, or a class
+            is unknown.
+    """
+    names = _read_names(path)
+    shape = _check_images(path)
+    if len(names) != shape[0]:
+        raise InputError(f"{shown(path)} holds {shape[0]} images and {len(names)} labels")
+    targets = one_hot(pd.Series(names), one_task(set(names), shown(path)))
+    with open_zip(path) as archive:
+        checksum = archive.getinfo(f"{IMAGES}.npy").CRC
+    store = ArrayStore.of_rows(path, len(names), checksum, lambda: _load(path, IMAGES))
+    nobody = np.empty(0, np.int64)
+    return Source(path.stem, path, targets, nobody, store, store, CUT_OUT, own_ids=True)
+
+
+def _read_names(path: Path) -> list[str]:
+    """Class name of each image."""
+    labels = _load(path, LABELS)
+    if labels.ndim != 1 or not len(labels):
+        raise InputError(f"{shown(path)}: '{LABELS}' has shape {labels.shape}, expected (image,)")
+    if labels.dtype.kind in "US":
+        return _texts(labels)
+    if labels.dtype.kind not in "iu":
+        raise InputError(
+            f"{shown(path)}: '{LABELS}' is {labels.dtype}, expected class names or whole numbers"
+        )
+    classes = _texts(_load(path, CLASSES))
+    wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
+    if len(wrong):
+        raise InputError(
+            f"{shown(path)}: '{LABELS}' of image {wrong[0]} is {labels[wrong[0]]}, and "
+            f"'{CLASSES}' has {len(classes)} names, counted from 0"
+        )
+    return [classes[number] for number in labels]
+
+
+def _texts(names: np.ndarray) -> list[str]:
+    """Names as text, of an array of text or bytes."""
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist()]
+
+
+def _check_images(path: Path) -> tuple[int, ...]:
+    """Shape of the images, from the array's head alone."""
+    with _reading(path, IMAGES) as member:
+        version, _ = np.lib.format.read_magic(member)
+        heads = {1: np.lib.format.read_array_header_1_0}
+        shape, _, dtype = heads.get(version, np.lib.format.read_array_header_2_0)(member)
+    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape:
+        raise InputError(
+            f"{shown(path)}: '{IMAGES}' is {dtype} of shape {shape}, expected uint8 of shape "
+            "(image, height, width, 3)"
+        )
+    return shape
+
+
+def _load(path: Path, name: str) -> np.ndarray:
+    with _reading(path, name) as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
+
+
+@contextmanager
+def _reading(path: Path, name: str) -> Iterator[IO[bytes]]:
+    """Open an array's member of the zip that such a file is; says in one line what is wrong."""
+    try:
+        with open_zip(path) as archive, archive.open(f"{name}.npy") as member:
+            yield member
+    except KeyError:
+        why = " (labels that are numbers need their names)" if name == CLASSES else ""
+        raise InputError(f"{shown(path)} has no array '{name}'{why}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+        if "Object arrays" in str(error):
+            raise InputError(
+                f"{shown(path)}: '{name}' holds Python objects: save it as numbers or as text "
+                "(np.array(…, dtype=str))"
+            ) from None
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{shown(path)}: '{name}' cannot be read ({reason})") from None
