@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-from galaxyzoo import class_arrays, class_folders, galaxy10, kaggle, labelled
+from galaxyzoo import class_arrays, class_folders, galaxy10, gz2, kaggle, labelled
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CACHE, DEMO, INPUT
 from galaxyzoo.sources import Source
@@ -13,7 +13,7 @@ from galaxyzoo.tasks import COMPETITION_TASK, TASKS
 # Forms of datasets besides the competition's: folders, and single files. Each module has
 # `holds_data(path)`, `find_tasks(path)` and `read_source(path)`. To add one: such a module, and its
 # name here.
-FOLDER_FORMS: tuple[ModuleType, ...] = (labelled, class_folders)
+FOLDER_FORMS: tuple[ModuleType, ...] = (labelled, gz2, class_folders)
 FILE_FORMS: tuple[ModuleType, ...] = (galaxy10, class_arrays)
 
 Found = tuple[ModuleType, Path]

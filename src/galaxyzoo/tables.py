@@ -1,6 +1,7 @@
 """Prediction tables: `GalaxyID`, then label columns; keyed by id, never by row position."""
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,12 @@ CLASS = "class"
 _ID_LIMIT = 10**18  # so that an id fits into int64; Galaxy Zoo 2's own have 18 digits
 
 
-def read_csv(path: Path, source: object | None = None) -> pd.DataFrame:
+def read_csv(
+    path: Path,
+    source: object | None = None,
+    key: str = ID,
+    wanted: Callable[[str], bool] | None = None,
+) -> pd.DataFrame:
     """Read a table whose first key is `GalaxyID`; the rows stay in the file's order.
 
     Byte-order mark, CRLF and spaces around names are accepted; columns may come in any order.
@@ -24,44 +30,62 @@ def read_csv(path: Path, source: object | None = None) -> pd.DataFrame:
     Args:
         path: the file, or the name to show in messages where `source` holds the content.
         source: anything pandas reads, such as an open member of a zip; default `path`.
+        key: the file's own name of the id column.
+        wanted: which columns to read besides; default all.
     Returns:
         Table indexed by GalaxyID (int64), every other column as pandas read it.
     Raises:
         InputError: the file is missing, is not a table, lacks the id column, or an id is repeated
             or no whole number.
     """
-    try:
-        frame = pd.read_csv(
-            path if source is None else source, encoding="utf-8-sig", skipinitialspace=True
-        )
-    except FileNotFoundError:
-        raise InputError(f"{shown(path)} is missing") from None
-    except OSError as error:
-        raise InputError(f"{shown(path)} cannot be read: {error.strerror or error}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    frame = read_table(path, source, (lambda name: name == key or wanted(name)) if wanted else None)
+    if key not in frame.columns:
         raise InputError(
-            f"{shown(path)} is not a readable CSV table: {str(error).splitlines()[0]}"
-        ) from None
-    frame.columns = [str(c).strip() for c in frame.columns]
-    if ID not in frame.columns:
-        raise InputError(
-            f"{shown(path)} has no column '{ID}' (found {', '.join(frame.columns[:4])}, …)"
+            f"{shown(path)} has no column '{key}' (found {', '.join(frame.columns[:4])}, …)"
         )
-    ids = pd.to_numeric(frame[ID], errors="coerce")
+    ids = pd.to_numeric(frame[key], errors="coerce")
     wrong = ids.isna() | (ids % 1 != 0) | (ids < 0) | (ids >= _ID_LIMIT)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise InputError(
-            f"{shown(path)}, data row {row + 1}: '{frame[ID].iloc[row]}' is not a GalaxyID"
+            f"{shown(path)}, data row {row + 1}: '{frame[key].iloc[row]}' is not a GalaxyID"
         )
-    frame[ID] = ids.astype("int64")
-    repeated = frame[ID][frame[ID].duplicated()]
+    frame[key] = ids.astype("int64")
+    repeated = frame[key][frame[key].duplicated()]
     if len(repeated):
         raise InputError(
             f"{shown(path)}: GalaxyID {repeated.iloc[0]} stands there twice ({len(repeated)} "
             "repeated rows)"
         )
-    return frame.set_index(ID)
+    return frame.set_index(key).rename_axis(ID)
+
+
+def read_table(
+    path: Path, source: object | None = None, wanted: Callable[[str], bool] | None = None
+) -> pd.DataFrame:
+    """Read any CSV, also packed as `.csv.gz`; arguments as of `read_csv`.
+
+    Raises:
+        InputError: the file is missing or is not a table.
+    """
+    try:
+        frame = pd.read_csv(
+            path if source is None else source,
+            encoding="utf-8-sig",
+            skipinitialspace=True,
+            usecols=(lambda name: wanted(name.strip())) if wanted else None,
+        )
+    except FileNotFoundError:
+        raise InputError(f"{shown(path)} is missing") from None
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{shown(path)} cannot be read: {reason}") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{shown(path)} is not a readable CSV table: {str(error).splitlines()[0]}"
+        ) from None
+    frame.columns = [str(c).strip() for c in frame.columns]
+    return frame
 
 
 def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> pd.DataFrame:
