@@ -105,11 +105,6 @@ class Catalog:
         return task.rule.shares(self.train)[list(task.columns)].to_numpy()
 
     @property
-    def has_votes(self) -> bool:
-        """Whether the labels are the 37 vote fractions."""
-        return set(GALAXY_ZOO_2.columns) <= set(self.train.columns)
-
-    @property
     def label_columns(self) -> list[str]:
         """Names of the label columns."""
         return [column for column in self.train.columns if column not in (FOLD, GROUP)]
