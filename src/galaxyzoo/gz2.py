@@ -122,8 +122,7 @@ def _read_votes(path: Path) -> pd.DataFrame:
     shares = _read_shares(frame, DEBIASED if debiased else WEIGHTED, path)
     whole = {answer + WEIGHTED for answer in ANSWERS} <= set(frame.columns)
     votes = to_votes(shares, _read_shares(frame, WEIGHTED, path) if whole else shares)
-    # Nine decimals are read back from the catalog as they were written, bit for bit.
-    return pd.DataFrame(votes.round(9), index=frame.index, columns=list(GALAXY_ZOO_2.columns))
+    return pd.DataFrame(votes, index=frame.index, columns=list(GALAXY_ZOO_2.columns))
 
 
 def _read_shares(frame: pd.DataFrame, end: str, path: Path) -> np.ndarray:
