@@ -22,7 +22,7 @@ MISTAKES = {
     "below the range": ("train:\n  epochs: 0\n", "'train.epochs'"),
     "above the range": ("head:\n  dropout: 1.0\n", "'head.dropout'"),
     "not a number": ("train:\n  lr: .nan\n", "'train.lr'"),
-    "no such choice": ("head:\n  output: softmax\n", "'head.output'"),
+    "no such choice": ("head:\n  output: logits\n", "'head.output'"),
     "value for a section": ("train: 3\n", "'train'"),
     "empty section": ("train:\n", "'train'"),
     "too short a list": ("model: {name: cnn, mean: [0.5, 0.5]}\n", "'model.mean"),

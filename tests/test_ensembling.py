@@ -211,10 +211,10 @@ def test_standard_error_of_the_difference_is_the_delta_methods():
 
 
 def test_candidates_are_picked_by_name_with_the_mean_and_a_typo_is_named():
-    assert pick_candidates([]) == list(CANDIDATES)
-    assert pick_candidates(["ridge", "best"]) == ["mean", "best", "ridge"]
+    assert pick_candidates([], SMALL) == list(CANDIDATES)
+    assert pick_candidates(["ridge", "best"], SMALL) == ["mean", "best", "ridge"]
     with pytest.raises(InputError, match="unknown candidate 'rigde': known are mean, best"):
-        pick_candidates(["rigde"])
+        pick_candidates(["rigde"], SMALL)
 
 
 @pytest.fixture

@@ -25,8 +25,9 @@ from kaggle_fixtures import (
 
 from galaxyzoo import kaggle
 from galaxyzoo.errors import InputError
-from galaxyzoo.kaggle import KaggleData, dataset_name, find_source, read_source
+from galaxyzoo.kaggle import dataset_name, find_source, read_source
 from galaxyzoo.paths import CODE_ROOT
+from galaxyzoo.sources import Source
 
 MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
 
@@ -42,7 +43,7 @@ def zips(competition: Competition, root: Path) -> Path:
     return competition.write_zips(root / "input")
 
 
-def read() -> KaggleData:
+def read() -> Source:
     return read_source(find_source())
 
 

@@ -13,6 +13,7 @@ from galaxyzoo.errors import InputError
 from galaxyzoo.tasks import TASKS
 
 TASK = TASKS["gz37"]
+PRIOR = np.full(len(COLUMNS), 0.5)  # plays a part for classes only
 IDS = np.array([500_001, 100_002, 300_003])  # the sample's order need not be ascending
 
 
@@ -24,7 +25,7 @@ def root(tmp_path, monkeypatch):
 
 def write(path, dataset="kaggle", seed=0):
     votes = draw_votes(np.random.default_rng(seed), len(IDS))[0]
-    submission.write(path, votes, TASK, IDS, {"dataset": dataset, "seed": seed})
+    submission.write(path, votes, TASK, IDS, {"dataset": dataset, "seed": seed}, PRIOR)
     return votes
 
 
@@ -39,7 +40,7 @@ def test_written_file_has_the_samples_ids_and_sums_within_a_millionth(root):
     ids = rng.permutation(np.arange(100_000, 103_000))
     raw = draw_votes(rng, len(ids))[0] + rng.normal(scale=0.2, size=(len(ids), 37))
     path = root / "many.csv"
-    submission.write(path, TASK.make_valid(raw), TASK, ids, {})
+    submission.write(path, TASK.make_valid(raw), TASK, ids, {}, PRIOR)
     read = pd.read_csv(path)
     assert list(read.columns) == ["GalaxyID", *COLUMNS]
     assert read["GalaxyID"].tolist() == ids.tolist()
@@ -54,7 +55,7 @@ def test_raw_predictions_are_refused_and_leave_no_file(root):
     raw = draw_votes(np.random.default_rng(0), len(IDS))[0]
     raw[1, 4] += 1e-5
     with pytest.raises(InputError, match=r"100002, column 'Class\d"):
-        submission.write(path, raw, TASK, IDS, {})
+        submission.write(path, raw, TASK, IDS, {}, PRIOR)
     assert list(root.iterdir()) == []
 
 

@@ -198,14 +198,15 @@ def test_images_and_targets_of_a_batch_belong_together() -> None:
 
 
 def test_learning_rate_by_hand() -> None:
-    cosine = TrainConfig(lr=1.0, schedule="cosine", warmup=0.2)
-    rates = [learning_rate(cosine, step, 10) for step in range(10)]
+    cosine = TrainConfig(lr=1.0, epochs=2, schedule="cosine", warmup=0.2)
+    rates = [learning_rate(cosine, step, 5) for step in range(10)]
     assert rates[:2] == [0.5, 1.0]
     assert rates[2] == pytest.approx(0.5 * (1 + np.cos(np.pi / 16)))
     assert rates[5] == pytest.approx(0.5 * (1 + np.cos(np.pi * 3.5 / 8)))
     assert rates[9] == pytest.approx(0.5 * (1 + np.cos(np.pi * 7.5 / 8)))
     assert {
-        learning_rate(TrainConfig(lr=1.0, schedule="constant"), step, 10) for step in range(10)
+        learning_rate(TrainConfig(lr=1.0, epochs=2, schedule="constant"), step, 5)
+        for step in range(10)
     } == {1.0}
 
 
