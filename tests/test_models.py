@@ -27,10 +27,10 @@ SMALL: dict[str, Any] = {
 }
 
 
-def small_config(**sections: dict[str, Any]) -> Config:
+def small_config(**sections: Any) -> Config:
     values = dict(SMALL)
     for name, section in sections.items():
-        values[name] = {**values.get(name, {}), **section}
+        values[name] = {**values.get(name, {}), **section} if isinstance(section, dict) else section
     return parse_config(values, "test")
 
 

@@ -1,0 +1,144 @@
+"""The choice among candidates of a class task: chance, copies, shuffled rows, the command."""
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from class_fixtures import BALANCED, PLAIN, draw_probs, one_hot
+from ensemble_fixtures import make_catalog, use_root
+
+import ensemble
+from galaxyzoo import atomic, catalogs, paths
+from galaxyzoo.catalogs import GROUP, Catalog
+from galaxyzoo.class_scores import decide
+from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates
+from galaxyzoo.errors import InputError
+from galaxyzoo.tables import FOLD, write_predictions
+from galaxyzoo.tasks import TASKS, log_loss
+
+FITTED = [name for name in CLASS_CANDIDATES if name not in ("mean", "best")]
+TASK = TASKS["anomaly4"]
+NAMES = list(TASK.columns)
+
+
+def problem(seed: int, n: int, n_runs: int, skill: float) -> tuple[np.ndarray, ...]:
+    """(galaxy, run, class) features, (galaxy, class) targets, (galaxy,) five folds."""
+    rng = np.random.default_rng(seed)
+    targets = one_hot(rng.choice(3, n, p=[0.6, 0.3, 0.1]))
+    return draw_probs(rng, targets, n_runs, skill), targets, np.arange(n) % 5
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_no_candidate_beats_the_frequencies_where_runs_know_nothing(name):
+    features, targets, folds = problem(0, 600, 3, 0.0)
+    fits = cross_fit([name], PLAIN, features, targets, folds, 0)
+    chance = log_loss(np.tile(targets.mean(axis=0), (600, 1)), targets)
+    assert fits.score(name) > chance - 0.002
+
+
+@pytest.mark.parametrize("name", CLASS_CANDIDATES)
+def test_every_candidate_gives_probabilities_and_bears_copies_of_a_run(name):
+    features, targets, folds = problem(1, 60, 2, 1.0)
+    copies = features[:, [0, 0, 1, 0]]
+    fits = cross_fit([name], PLAIN, copies, targets, folds, 0)
+    for values in (fits.predictions(name), PLAIN.make_valid(fits.models[name].predict(copies))):
+        assert values.shape == (60, 3)
+        assert values.min() > 0
+        np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-9)
+    json.dumps(fits.models[name].about(["w", "x", "y", "z"], PLAIN))  # plain values for the card
+
+
+@pytest.mark.parametrize("name", CLASS_CANDIDATES)
+def test_a_class_without_members_in_the_fitted_folds_stops_nothing(name):
+    features, targets, folds = problem(2, 60, 2, 1.0)
+    rare = targets[:, 2] == 1
+    folds = np.where(rare, 0, 1 + np.arange(60) % 4)
+    fits = cross_fit([name], PLAIN, features, targets, folds, 0)
+    values = fits.predictions(name)
+    assert np.isfinite(values).all()
+    np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-9)
+
+
+def test_where_one_run_knows_more_the_fitted_ones_beat_the_mean():
+    features, targets, folds = problem(3, 300, 3, 2.0)
+    fits = cross_fit(list(CLASS_CANDIDATES), PLAIN, features, targets, folds, 0)
+    for name in ("greedy", "mixture", "pool", "logistic"):
+        assert fits.score(name) < fits.score("mean") - 0.01
+    assert fits.choose() != "mean"
+
+
+def test_candidates_are_those_of_the_tasks_kind():
+    assert pick_candidates([], PLAIN) == list(CLASS_CANDIDATES)
+    assert pick_candidates([], TASKS["gz37"]) == list(CANDIDATES)
+    assert pick_candidates(["pool"], BALANCED) == ["mean", "pool"]
+    with pytest.raises(InputError, match="unknown candidate 'ridge': known are mean, best"):
+        pick_candidates(["ridge"], PLAIN)
+
+
+def save_project(n: int = 90, n_runs: int = 3) -> Catalog:
+    """A dataset with four rare and frequent classes, and finished runs anomaly4/run0, …"""
+    rng = np.random.default_rng(5)
+    votes, _ = make_catalog(rng, n, 3, "tiny", 10)
+    labels = one_hot(rng.permutation(np.minimum(np.arange(n) % 12, 3)), 4)
+    train = pd.concat(
+        [votes.train[[FOLD, GROUP]], pd.DataFrame(labels, index=votes.ids, columns=NAMES)], axis=1
+    )
+    catalog = Catalog("tiny", train, votes.test_ids)
+    catalogs.save(catalog)
+    of_train = draw_probs(rng, labels, n_runs)
+    of_test = draw_probs(rng, one_hot(np.arange(10) % 4, 4), n_runs)
+    for i in range(n_runs):
+        run = f"anomaly4/run{i}"
+        table = pd.DataFrame(of_train[:, i], index=catalog.ids, columns=NAMES)
+        table[FOLD] = catalog.folds
+        write_predictions(paths.oof_csv("tiny", run), table)
+        frame = pd.DataFrame(of_test[:, i], index=catalog.test_ids, columns=NAMES)
+        frame.insert(0, "class", "normal")
+        write_predictions(paths.test_csv("tiny", run), frame)
+        card = {"run": run, "fingerprint": catalog.fingerprint, "checkpoint": "last"}
+        path = paths.oof_csv("tiny", run).with_suffix(".json")
+        atomic.write_json(path, {**card, "folds": [0, 1, 2]})
+    return catalog
+
+
+def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["ensemble.py", "--task", "anomaly4", *arguments])
+    ensemble.main()
+
+
+def test_shuffled_rows_columns_and_runs_give_the_same_bytes(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    save_project()
+    folder = tmp_path / "submissions" / "tiny" / "anomaly4"
+    written = [folder / name for name in ("predictions.csv", "predictions.json")]
+    run_here(monkeypatch, "run0", "run1", "run2")
+    before = [path.read_bytes() for path in written]
+    for i in range(3):
+        run = f"anomaly4/run{i}"
+        for table in (paths.oof_csv("tiny", run), paths.test_csv("tiny", run)):
+            frame = pd.read_csv(table).sample(frac=1, random_state=i)
+            shuffled = frame.sample(frac=1, axis=1, random_state=i)
+            shuffled.to_csv(table, index=False, float_format="%.9f")
+    run_here(monkeypatch, "run2", "run1", "anomaly4/run0")
+    assert [path.read_bytes() for path in written] == before
+    assert not (tmp_path / "submissions" / "predictions.csv").exists()  # the competition's place
+
+
+def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    catalog = save_project()
+    run_here(monkeypatch, "--candidates", "mean")
+    frame = pd.read_csv(paths.ensemble_csv("tiny", "anomaly4"), index_col="GalaxyID")
+    assert list(frame.columns) == ["class", *NAMES]
+    assert frame.index.tolist() == catalog.test_ids.tolist()
+    probs = frame[NAMES].to_numpy()
+    np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-8)
+    prior = catalog.targets("anomaly4").mean(axis=0)
+    decided = [NAMES[k] for k in decide(TASK, probs, prior)]
+    assert frame["class"].tolist() == decided
+    assert decided != [NAMES[k] for k in probs.argmax(axis=1)]  # balanced: not the likeliest
+    card = json.loads(paths.ensemble_csv("tiny", "anomaly4").with_suffix(".json").read_text())
+    assert card["metric"] == "log-loss"
+    assert {"accuracy", "balanced_accuracy", "macro_f1"} <= set(card["classes"])
