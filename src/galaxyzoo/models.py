@@ -46,6 +46,9 @@ class GalaxyNet(nn.Module):
         self.requires_grad_(True)
         for block in self._frozen:
             block.requires_grad_(False)
+        if self._frozen:  # such as a transformer's position embedding: before the first block
+            for parameter in self.backbone.parameters(recurse=False):
+                parameter.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "GalaxyNet":
         """As of any module, but frozen blocks stay in eval mode."""
@@ -88,6 +91,11 @@ class CNN(nn.Module):
         return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
 
 
+_WORD = re.compile(
+    r"conv(?P<channels>[1-9]\d*)(/(?P<stride>[1-9]))?|norm|pool|dropout(?P<share>0\.\d+)"
+)
+
+
 class Layers(nn.Module):
     """A plain stack of convolutions and pools, flattened: the networks of the source systems.
 
@@ -105,23 +113,23 @@ class Layers(nn.Module):
         stack: list[nn.Module] = []
         channels = 3
         for word in layers:
-            found = re.fullmatch(r"(conv|norm|pool|dropout)(\d*\.?\d*)(?:/(\d))?", word)
-            if not found or (found[1] in ("conv", "dropout")) != bool(found[2]):
+            found = _WORD.fullmatch(word)
+            if not found:
                 raise InputError(
                     f"model.kwargs.layers: '{word}' is none of conv64, conv64/2, norm, pool, "
                     "dropout0.2"
                 )
-            if found[1] == "conv":
-                stride, outputs = int(found[3] or 1), int(found[2])
+            if found["channels"]:
+                stride, outputs = int(found["stride"] or 1), int(found["channels"])
                 stack += [nn.Conv2d(channels, outputs, 3, stride, padding=1), nn.ReLU()]
                 channels, size_px = outputs, -(-size_px // stride)
-            elif found[1] == "norm":
+            elif word == "norm":
                 stack.append(nn.BatchNorm2d(channels))
-            elif found[1] == "pool":
+            elif word == "pool":
                 stack.append(nn.MaxPool2d(2))
                 size_px //= 2
             else:
-                stack.append(nn.Dropout(float(found[2])))
+                stack.append(nn.Dropout(float(found["share"])))
         if size_px < 1:
             raise InputError("model.kwargs.layers: too many pools for image.size_px")
         self.layers = nn.Sequential(*stack, nn.Flatten())
