@@ -44,6 +44,8 @@ def build_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimiz
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if train.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=train.lr, momentum=0.9, nesterov=True, fused=True)
+        # The fused kernel cannot start the momentum of thawed parameters beside that of the head.
+        fused = not train.head_epochs
+        return torch.optim.SGD(groups, lr=train.lr, momentum=0.9, nesterov=True, fused=fused)
     kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=train.lr, fused=True)
