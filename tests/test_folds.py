@@ -173,3 +173,38 @@ def test_the_threshold_is_the_smallest_correlation_of_a_pair():
     assert near_duplicates(pair, threshold=correlation + 5e-4).tolist() == [0, 1]
     mirrored = np.stack([picture, cv2.flip(picture, 1)])
     assert near_duplicates(mirrored).tolist() == [0, 1]
+
+
+# -- folds that galaxies have already
+
+
+def test_known_folds_are_kept_groups_follow_and_the_rest_stays_even():
+    rng = np.random.default_rng(0)
+    targets, groups = votes(400), np.arange(400) // 2
+    known = np.where(rng.random(400) < 0.3, rng.integers(0, 5, 400), -1)
+    folds = make_folds(targets, groups, 5, 0, known)
+    np.testing.assert_array_equal(folds[known >= 0], known[known >= 0])
+    for group in range(200):
+        members = folds[groups == group]
+        given = known[groups == group]
+        if (given >= 0).any():
+            assert (members[given < 0] == given[given >= 0].min()).all()
+        else:
+            assert members[0] == members[1]
+    free = np.array([(known[groups == group] < 0).all() for group in groups])
+    sizes = np.bincount(folds[free], minlength=5)
+    assert sizes.max() - sizes.min() <= 2
+    np.testing.assert_array_equal(
+        make_folds(targets, groups, 5, 0, np.full(400, -1)), make_folds(targets, groups, 5, 0)
+    )
+    everything = make_folds(targets, groups, 5, 0, folds)
+    np.testing.assert_array_equal(everything, folds)
+
+
+def test_the_galaxies_still_to_be_dealt_are_stratified():
+    classes = np.random.default_rng(0).choice(3, 600, p=[0.8, 0.15, 0.05])
+    known = np.where(np.arange(600) % 3 == 0, np.arange(600) % 5, -1)
+    folds = make_folds(np.eye(3)[classes], np.arange(600), 5, 1, known)
+    for k in range(3):
+        counts = np.bincount(folds[(classes == k) & (known < 0)], minlength=5)
+        assert counts.max() - counts.min() <= 2

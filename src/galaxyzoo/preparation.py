@@ -124,7 +124,8 @@ def _check_unchanged(
 ) -> None:
     folder = shown(dataset_dir(catalog.dataset))
     same = (
-        np.array_equal(catalog.ids, source.targets.index.to_numpy())
+        catalog.label_columns == list(source.targets.columns)
+        and np.array_equal(catalog.ids, source.targets.index.to_numpy())
         and np.array_equal(catalog.test_ids, source.test_ids)
         and np.allclose(catalog.train[source.targets.columns], source.targets, rtol=0, atol=1e-9)
     )
