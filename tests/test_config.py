@@ -166,3 +166,89 @@ def test_an_ensemble_holds_nothing_but_runs(configs, text):
         load_ensemble("mine")
     with pytest.raises(InputError, match="no ensemble 'yours'"):
         load_ensemble("yours")
+
+
+CLASSES = "task: zoo5\nmodel: {name: cnn}\n"
+VOTES = "task: gz37\nmodel: {name: cnn}\n"
+CONTRADICTIONS = {
+    "softmax of votes": (VOTES, "head: {output: softmax}", "head.output 'softmax' is not for task"),
+    "a tree of classes": (CLASSES, "head: {output: tree}", "head.output 'tree' is not for task"),
+    "cross-entropy of votes": (VOTES, "loss: cross_entropy", "loss 'cross_entropy' is not for"),
+    "soft classes of votes": (VOTES, "loss: soft_cross_entropy", "'soft_cross_entropy' is not for"),
+    "divergence of classes": (CLASSES, "loss: kl", "loss 'kl' is not for task 'zoo5'"),
+    "divergence without a tree": (
+        VOTES,
+        "loss: kl\nhead: {output: sigmoid}",
+        "loss 'kl' needs head.output tree",
+    ),
+    "balance of votes": (VOTES, "train: {class_balance: weights}", "class_balance is for tasks"),
+    "weights without a use": (
+        CLASSES,
+        "loss: mse\ntrain: {class_balance: weights}",
+        "train.class_balance 'weights' needs a cross-entropy",
+    ),
+    "smoothing without a use": (
+        CLASSES,
+        "loss: mse\ntrain: {label_smoothing: 0.1}",
+        "train.label_smoothing needs a cross-entropy",
+    ),
+    "more of the head than of all": (
+        CLASSES,
+        "train: {epochs: 2, head_epochs: 3}",
+        "train.head_epochs must not exceed train.epochs",
+    ),
+    "blocks without a head": (
+        CLASSES,
+        "train: {top_blocks: 1}",
+        "train.top_blocks needs train.head_epochs",
+    ),
+}
+
+
+@pytest.mark.parametrize(("base", "text", "named"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_a_contradiction_is_one_line_that_names_file_and_key(configs, base, text, named):
+    (configs / "gz37" / "mine.yaml").write_text(base + text)
+    with pytest.raises(InputError) as caught:
+        load_config("gz37/mine")
+    assert str(caught.value).startswith(str(configs))
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "loss: mse\n",
+        "loss: soft_cross_entropy\ntrain: {class_balance: sampling, label_smoothing: 0.1}\n",
+        "train: {epochs: 2, head_epochs: 2, top_blocks: 1, class_balance: weights}\n",
+        "head: {hidden: [32, 16], activation: tanh}\n",
+        "head: {hidden: []}\n",
+    ],
+)
+def test_what_goes_together_is_accepted(configs, text):
+    (configs / "gz37" / "mine.yaml").write_text(CLASSES + text)
+    loaded = load_config("gz37/mine")
+    assert parse_config(loaded.model_dump(mode="json"), "saved with the run") == loaded
+
+
+def test_defaults_follow_from_the_tasks_kind(configs):
+    path = configs / "gz37" / "mine.yaml"
+    path.write_text(CLASSES + "head: {hidden: 8}\n")
+    classes = load_config("gz37/mine")
+    assert (classes.head.output, classes.loss, classes.head.hidden) == (
+        "softmax",
+        "cross_entropy",
+        8,
+    )
+    assert classes.run == "zoo5/mine"
+    assert load_config("gz37/mine", ["loss=mse"]).loss == "mse"
+    path.write_text(VOTES)
+    votes = load_config("gz37/mine")
+    assert (votes.head.output, votes.loss) == ("tree", "mse")
+    path.write_text(CLASSES + "head: 3\n")
+    with pytest.raises(InputError, match="key 'head'"):
+        load_config("gz37/mine")
+
+
+def test_every_folder_of_configs_is_a_tasks():
+    assert {load_config(run).task for run in all_runs()} == {r.split("/")[0] for r in all_runs()}

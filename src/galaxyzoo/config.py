@@ -248,6 +248,11 @@ def _find_contradiction(config: Config) -> str | None:
         return "train.class_balance is for tasks with classes"
     if config.model.start_dataset and not config.model.start_run:
         return "model.start_dataset needs model.start_run, a run of that dataset"
+    if not loss.endswith("cross_entropy"):
+        if train.class_balance == "weights":
+            return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
+        if train.label_smoothing:
+            return "train.label_smoothing needs a cross-entropy, whose targets it changes"
     if train.head_epochs > train.epochs:
         return "train.head_epochs must not exceed train.epochs, which counts them too"
     if train.top_blocks and not train.head_epochs:
