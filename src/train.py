@@ -102,13 +102,20 @@ def load_configs(words: list[str]) -> list[Config]:
 
 def with_start_runs(configs: list[Config]) -> list[Config]:
     """The configs, each after the run whose weights it starts from; every run once."""
+    asked = {config.run: config for config in configs}
     ordered: dict[str, Config] = {}
-    for config in configs:
-        start = None if config.model.start_dataset else config.model.start_run
-        if start and start not in {c.run for c in configs}:
-            ordered |= {c.run: c for c in with_start_runs([load_config(start)])}
+
+    def add(config: Config, waiting: tuple[str, ...]) -> None:
+        if config.run in waiting:
+            raise InputError(f"{config.run} starts from itself (model.start_run)")
+        start = config.model.start_run
+        if start and not config.model.start_dataset:
+            add(asked.get(start) or load_config(start), (*waiting, config.run))
         ordered.setdefault(config.run, config)
-    return sorted(ordered.values(), key=lambda config: config.model.start_run is not None)
+
+    for config in configs:
+        add(config, ())
+    return list(ordered.values())
 
 
 def fold_numbers(text: str) -> list[int]:
