@@ -74,7 +74,7 @@ def test_labels_of_the_task_go_before_the_demo(drawn, where):
 def test_labels_and_a_competition_that_are_both_good_need_a_word(drawn, monkeypatch):
     folder = write_labelled(drawn.parent / "small")
     VOTES.write_zips(drawn.parent / "mine")
-    assert refusal("zoo5").startswith("input/ holds the competition and small, both good for zoo5")
+    assert refusal("zoo5").endswith("are good for zoo5: add --data with one of mine, small")
     assert opened("gz37").folder == drawn.parent / "mine"
     monkeypatch.chdir(drawn.parent.parent)
     for data in ("small", "input/small", str(folder)):
@@ -86,14 +86,16 @@ def test_labels_and_a_competition_that_are_both_good_need_a_word(drawn, monkeypa
 def test_two_sets_of_labels_need_a_word(drawn):
     write_labelled(drawn.parent / "one")
     write_labelled(drawn.parent / "two", first=201)
-    assert refusal("zoo5") == "several datasets in input/: add --data with one of one, two"
+    assert refusal("zoo5") == (
+        "several datasets are good for zoo5: add --data with one of one, two"
+    )
     assert opened("zoo5", data="two").targets.index[0] == 201
 
 
 def test_hidden_folders_the_cache_and_the_demo_hold_no_labels(drawn):
     for name in (".half", "cache", DEMO):
         write_labelled(drawn.parent / name)
-    assert [path.name for _, path in inputs._class_sets()] == []
+    assert [path.name for _, path in inputs._all_sets()] == []
 
 
 def test_a_name_that_is_nowhere_is_named(drawn):

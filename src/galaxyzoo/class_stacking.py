@@ -7,6 +7,7 @@ Source: Wolpert 1992, "Stacked generalization"; the pull towards the mean is own
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import lightgbm as lgb
@@ -113,8 +114,8 @@ def _logistic_path(folds: Sequence[OofFold]) -> list[LogLinear]:
 
     models, found = [], mean
     for penalty in PENALTIES:
-        options = {"maxiter": _STEPS, "ftol": 1e-8}
-        found = minimize(loss, found, (penalty,), "L-BFGS-B", jac=True, options=options).x
+        penalised, options = partial(loss, penalty=penalty), {"maxiter": _STEPS, "ftol": 1e-8}
+        found = minimize(penalised, found, jac=True, method="L-BFGS-B", options=options).x
         weights = found[:size].reshape(n_runs, n_classes, n_classes)
         models.append(LogLinear(weights, found[size:], penalty, False))
     return models
