@@ -37,7 +37,8 @@ def test_a_picture_is_inside_and_nothing_is_fetched(root: Path) -> None:
 
 
 def test_cells_show_numbers_shortly_and_what_is_missing(root: Path) -> None:
-    table = pd.DataFrame({"n": [6000, 2], "x": [0.123456, float("nan")], "t": ["word", None]})
+    table = pd.DataFrame({"n": [6000, 2], "x": [0.123456, float("nan")]})
+    table["mixed"] = pd.Series(["word", None], dtype=object)
     html = write(root, Section("Table", tables=[("numbers", table)]))
     rows = re.findall(r"<tr>(<td>.*?)</tr>", html)
     cells = [re.findall(r"<td>(.*?)</td>", row) for row in rows]

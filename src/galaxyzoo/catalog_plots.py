@@ -45,7 +45,7 @@ def plot_images(path: Path, sample: ImageSample, kept: dict[str, float]) -> None
     figure = new_figure(14, 4.4)
     frame, light, channels = figure.subplots(1, 3, width_ratios=[1, 1.3, 1.3])
     mean = sample.frames.mean(axis=0) / 255
-    frame.imshow(mean / mean.max())
+    frame.imshow(mean / max(mean.max(), 1e-9))
     frame.set_title("mean frame, brightest pixel as white", fontsize=10)
     frame.set_axis_off()
     _draw_profiles(light, radial_profiles(sample.frames), kept)

@@ -115,6 +115,8 @@ def _light_text(sample: ImageSample, image: ImageConfig) -> str:
     """How far out the galaxies shine, against what is kept of the frame."""
     profiles = radial_profiles(sample.frames)
     half, most = light_radii(profiles, 0.5), light_radii(profiles, 0.9)
+    if np.isnan(most).all():
+        return "No image has anything brighter than its rim."
     inside = [
         f"; in {np.mean(most[~np.isnan(most)] <= side):.1%} of the images those 90 % lie inside "
         f"{name}"
