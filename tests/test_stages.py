@@ -195,7 +195,7 @@ def test_a_start_run_fills_the_backbone_and_not_the_head(tmp_path: Path) -> None
     save_weights(path, source.state_dict())
     plain = Trainer(class_config(), class_fold())
     trainer = Trainer(config, class_fold(start_weights=path))
-    assert trainer.start == "gz37/small, same fold"
+    assert trainer.start == "gz37/small"
     weights, ours = load_file(path), trainer.model.state_dict()
     kept = [name for name in weights if not name.startswith("head.")]
     assert {"mean", "std"} <= set(kept)  # its normalisation belongs to it

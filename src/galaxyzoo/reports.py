@@ -8,6 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 _LOG_WIDTH = 120  # characters where the output is no terminal but a file or a pipe
+# Scores of classes that tables on the screen have room for; grouped: accuracy of the macro-classes.
+_SHOWN = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+    "macro_f1": "macro F1",
+    "macro_auc": "macro AUC",
+    "macro_class_accuracy": "grouped",
+}
 
 
 def print_table(
@@ -23,7 +31,7 @@ def print_table(
     """
     table = Table(title=title)
     for i, name in enumerate(header):
-        table.add_column(name, justify="right" if i else "left")
+        table.add_column(name, justify="right" if i else "left", no_wrap=i == 0)
     for i, row in enumerate(rows):
         table.add_row(*row, style="bold" if i in bold else None)
     width = None if sys.stdout.isatty() else _LOG_WIDTH
@@ -52,17 +60,14 @@ def print_holdout_table(cards: list[dict[str, Any]]) -> None:
 
 def class_score_names(card: dict[str, Any]) -> list[str]:
     """Names of the scores of classes that a card has; none of a task with vote fractions."""
-    return [
-        name.replace("_", " ")
-        for name, value in card.get("classes", {}).items()
-        if value is not None
-    ]
+    scores = card.get("classes", {})
+    return [shown for name, shown in _SHOWN.items() if scores.get(name) is not None]
 
 
 def class_scores(card: dict[str, Any], names: Sequence[str]) -> list[str]:
     """Those scores as cells; a dash for one that a card lacks."""
     scores = card.get("classes", {})
-    values = [scores.get(name.replace(" ", "_")) for name in names]
+    values = [scores.get(name) for name, shown in _SHOWN.items() if shown in names]
     return ["–" if value is None else f"{value:.4f}" for value in values]
 
 
@@ -79,16 +84,17 @@ def print_run_table(cards: list[tuple[dict[str, Any], float]]) -> None:
 
 
 def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
-    metric, dataset = cards[0][0]["metric"], cards[0][0]["dataset"]
-    names = [n for n in class_score_names(cards[0][0]) if "auc" not in n]
-    tail = ("folds", "views", "start", "minutes")
-    header = ("run", f"OOF {metric}", "mean ± sd of folds", *names, *tail)
+    first = cards[0][0]
+    names = class_score_names(first)
+    # A class task's scores leave no room for where a run started.
+    head = ("± sd of folds", *names) if names else ("± sd of folds", "views", "start")
     rows = []
     for card, minutes in cards:
-        spread = f"{card['mean']:.5f} ± {card['sd']:.5f}" if card["sd"] is not None else "–"
-        folds = f"{len(card['folds'])}/{card['n_folds']}"
+        spread = "–" if card["sd"] is None else f"{card['sd']:.5f}"
+        scores = class_scores(card, names) if names else [str(card["views"]), card["start"]]
         mark = " *" if card["optimistic"] else ""
-        scores = (f"{card['score']:.5f}", spread, *class_scores(card, names))
-        ends = (folds, str(card["views"]), card["start"], f"{minutes:.1f}")
-        rows.append((card["run"] + mark, *scores, *ends))
-    print_table(f"out-of-fold scores, {dataset}", header, rows)
+        folds = f"{len(card['folds'])}/{card['n_folds']}"
+        score = f"{card['score']:.5f}"
+        rows.append((card["run"] + mark, score, spread, *scores, folds, f"{minutes:.1f}"))
+    header = ("run", f"OOF {first['metric']}", *head, "folds", "minutes")
+    print_table(f"out-of-fold scores, {first['dataset']}", header, rows)
