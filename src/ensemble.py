@@ -16,14 +16,23 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from galaxyzoo import atomic, catalogs, submission
 from galaxyzoo.base_models import find_runs, load_oof, load_test
 from galaxyzoo.ensemble_card import digest_inputs, make_card
-from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates
+from galaxyzoo.ensembling import (
+    CANDIDATES,
+    CLASS_CANDIDATES,
+    CrossFits,
+    cross_fit,
+    pick_candidates,
+)
 from galaxyzoo.errors import InputError
-from galaxyzoo.paths import choose_dataset, ensemble_csv, shown, test_csv
+from galaxyzoo.paths import choose_dataset, ensemble_csv, ensemble_oof_csv, shown, test_csv
 from galaxyzoo.reports import class_score_names, class_scores, print_table
 from galaxyzoo.scores import card_path
+from galaxyzoo.tables import FOLD, read_predictions, write_predictions
 from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
 
 
@@ -40,11 +49,14 @@ def main() -> None:
     oof, test = load_oof(runs, task, whole), load_test(runs, task, whole)
 
     inputs = digest_inputs(names, runs, oof, test, catalog, options.seed)
-    card = finished_card(path, inputs, task, catalog)
+    oof_path = ensemble_oof_csv(catalog.dataset, task.name) if options.output is None else None
+    card = finished_card(path, oof_path, inputs, task, catalog)
     if card is None:
         fits = cross_fit(names, task, oof, catalog.targets(task.name), catalog.folds, options.seed)
         card = {"inputs": inputs, **make_card(fits, runs, oof, catalog, options.seed)}
         predictions = task.make_valid(fits.models[card["chosen"]].predict(test))
+        if oof_path is not None:
+            write_oof(oof_path, fits, card["chosen"], catalog)
         prior = catalog.targets(task.name).mean(axis=0)
         submission.write(path, predictions, task, catalog.test_ids, card, prior)
     else:
@@ -96,18 +108,32 @@ def check_output(output: Path | None, dataset: str, task: str, runs: list[str]) 
     path = (output or ensemble_csv(dataset, task)).resolve()
     if path.suffix != ".csv":
         raise InputError(f"--output {shown(path)} must end in .csv")
-    if path in {test_csv(dataset, run) for run in runs} | {submission.published_csv()}:
+    taken = {test_csv(dataset, run) for run in runs} | {submission.published_csv()}
+    own_oof = ensemble_oof_csv(dataset, task)
+    if path in taken | {own_oof}:
         raise InputError(f"{shown(path)} is not for an ensemble to write: choose another --output")
+    if own_oof in taken:
+        raise InputError(f"run '{task}/oof' has its table where the ensemble's goes: rename it")
     return path
 
 
+def write_oof(path: Path, fits: CrossFits, name: str, catalog: catalogs.Catalog) -> None:
+    """Write a candidate's cross-fitted predictions, as a run's out-of-fold table."""
+    columns = list(fits.task.columns)
+    table = pd.DataFrame(fits.predictions(name), index=catalog.ids, columns=columns)
+    table[FOLD] = catalog.folds
+    write_predictions(path, table)
+
+
 def finished_card(
-    path: Path, inputs: str, task: Task, catalog: catalogs.Catalog
+    path: Path, oof_path: Path | None, inputs: str, task: Task, catalog: catalogs.Catalog
 ) -> dict[str, Any] | None:
-    """The card of a submission that was made from the same inputs and is whole; else None."""
+    """The card of an ensemble that was made from the same inputs and is whole; else None."""
     try:
         card = atomic.read_json(card_path(path))
         submission.check(path, task, catalog.test_ids)
+        if oof_path is not None:
+            read_predictions(oof_path, task.columns, catalog.ids)
     except InputError:
         return None
     return card if isinstance(card, dict) and card.get("inputs") == inputs else None

@@ -266,6 +266,26 @@ def test_the_submission_is_the_blend_of_the_runs_test_tables_that_the_card_state
     np.testing.assert_allclose(written.to_numpy(), expected, atol=1e-6)
 
 
+def test_cross_fitted_predictions_are_kept_and_made_again_where_they_are_gone(
+    root, monkeypatch, capsys
+):
+    catalog = save_project(n=90)
+    run_here(monkeypatch)
+    card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
+    path = paths.ensemble_oof_csv("tiny", "gz37")
+    before = path.read_bytes()
+    table = pd.read_csv(path, index_col="GalaxyID")
+    assert table["fold"].tolist() == catalog.folds.tolist()
+    values, targets = table[catalog.label_columns].to_numpy(), catalog.targets("gz37")
+    assert np.sqrt(np.mean((values - targets) ** 2)) == pytest.approx(card["score"], abs=1e-8)
+    path.unlink()
+    run_here(monkeypatch)
+    assert path.read_bytes() == before
+    capsys.readouterr()
+    run_here(monkeypatch)
+    assert "nothing has changed" in capsys.readouterr().out
+
+
 def test_an_output_elsewhere_is_written_alone_and_never_over_a_runs_table(root, monkeypatch):
     save_project()
     elsewhere = root / "mine.csv"
@@ -273,8 +293,10 @@ def test_an_output_elsewhere_is_written_alone_and_never_over_a_runs_table(root, 
     assert elsewhere.exists()
     assert elsewhere.with_suffix(".json").exists()
     assert not (root / "submissions" / "predictions.csv").exists()
-    assert not (root / "submissions" / "tiny" / "gz37" / "predictions.csv").exists()
-    for taken in ("submissions/tiny/gz37/run0.csv", "submissions/predictions.csv"):
+    for name in ("predictions.csv", "oof.csv"):
+        assert not (root / "submissions" / "tiny" / "gz37" / name).exists()
+    folder = "submissions/tiny/gz37"
+    for taken in (f"{folder}/run0.csv", f"{folder}/oof.csv", "submissions/predictions.csv"):
         with pytest.raises(InputError, match="not for an ensemble"):
             run_here(monkeypatch, "--output", str(root / taken), "--candidates", "mean")
     with pytest.raises(InputError, match="must end in"):

@@ -55,6 +55,11 @@ def ensemble_csv(dataset: str, task: str) -> Path:
     return SUBMISSIONS / dataset / task / "predictions.csv"
 
 
+def ensemble_oof_csv(dataset: str, task: str) -> Path:
+    """Cross-fitted predictions of a task's ensemble; not in `oof/`, whose tables are combined."""
+    return SUBMISSIONS / dataset / task / "oof.csv"
+
+
 def shown(path: Path) -> str:
     """A path as messages print it: relative to the project where it lies inside."""
     for root in (ROOT, CODE_ROOT, Path.cwd()):
