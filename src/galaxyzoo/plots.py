@@ -1,17 +1,17 @@
 """Pictures: galaxies with what volunteers voted and what a run predicts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from galaxyzoo import atomic
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.figures import new_figure, readable, save_figure
 
 VOTES, PREDICTED = "#b8c4d6", "#e07a2f"
+RIGHT, WRONG = "#117733", "#a32638"
 SHOWN_ANSWERS = (
     "Class1.1",
     "Class1.2",
@@ -41,7 +41,8 @@ def draw_gallery(
     votes: np.ndarray,
     predictions: np.ndarray,
     title: str,
-) -> None:
+    notes: Sequence[str] = (),
+) -> Path:
     """Write a PNG: each galaxy beside bars of its votes and its out-of-fold predictions.
 
     Args:
@@ -51,18 +52,19 @@ def draw_gallery(
         votes: (galaxy, answer) vote fractions.
         predictions: (galaxy, answer).
         title: above the grid.
+        notes: (galaxy,) what stands behind each GalaxyID; default nothing.
     """
     across = 4
     down = -(-len(ids) // across)
-    figure = Figure(figsize=(15, 2.35 * down + 0.6), layout="constrained")
-    FigureCanvasAgg(figure)  # no screen is needed
+    figure = new_figure(15, 2.35 * down + 0.6)
     axes = figure.subplots(down, 2 * across, squeeze=False, width_ratios=[1.0, 0.8] * across)
     for axis in axes.flat:
         axis.set_axis_off()
     for i, (galaxy_id, image) in enumerate(zip(ids, images, strict=True)):
         row, column = divmod(i, across)
         axes[row, 2 * column].imshow(image)
-        axes[row, 2 * column].set_title(f"GalaxyID {galaxy_id}", fontsize=9, loc="left")
+        name = f"GalaxyID {galaxy_id}" + (f", {notes[i]}" if notes else "")
+        axes[row, 2 * column].set_title(name, fontsize=9, loc="left")
         _draw_bars(axes[row, 2 * column + 1], votes[i], predictions[i])
     handles = [Rectangle((0, 0), 1, 1, color=color) for color in (VOTES, PREDICTED)]
     figure.legend(
@@ -73,8 +75,43 @@ def draw_gallery(
         frameon=False,
     )
     figure.suptitle(title, fontsize=12)
-    with atomic.writing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=80, metadata={"Software": None})
+    return save_figure(figure, path)
+
+
+def draw_classes(
+    path: Path,
+    ids: np.ndarray,
+    images: np.ndarray,
+    truth: Sequence[str],
+    decided: Sequence[str],
+    probs: np.ndarray,
+    title: str,
+) -> Path:
+    """Write a PNG: a grid of galaxies with true class, predicted class and its probability.
+
+    Args:
+        path: the PNG.
+        ids: (galaxy,) GalaxyIDs, at least one.
+        images: (galaxy, H, W, 3) uint8.
+        truth: (galaxy,) names of the true classes.
+        decided: (galaxy,) names of the predicted classes.
+        probs: (galaxy,) probability of the predicted class.
+        title: above the grid.
+    """
+    across = 5
+    down = -(-len(ids) // across)
+    figure = new_figure(13, 3.15 * down + 0.5)
+    axes = figure.subplots(down, across, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for i, axis in enumerate(axes.flat[: len(ids)]):
+        axis.imshow(images[i])
+        right = truth[i] == decided[i]
+        label = f"GalaxyID {ids[i]}\ntrue: {readable(truth[i])}\n"
+        label += f"{'✓' if right else '✗'} {readable(decided[i])} {probs[i]:.2f}"
+        axis.set_title(label, fontsize=8.5, loc="left", color=RIGHT if right else WRONG)
+    figure.suptitle(title, fontsize=12)
+    return save_figure(figure, path)
 
 
 def _draw_bars(axis: Axes, votes: np.ndarray, predictions: np.ndarray) -> None:

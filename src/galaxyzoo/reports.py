@@ -4,6 +4,7 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -16,6 +17,16 @@ _SHOWN = {
     "macro_auc": "macro AUC",
     "macro_class_accuracy": "grouped",
 }
+_ON_THE_PAGE_ALONE = (
+    "about",
+    "± sd of folds",
+    "micro AUC",
+    "macro-class accuracy",
+    "macro-class balanced accuracy",
+    "folds",
+    "views",
+    "the source's own score",
+)
 
 
 def print_table(
@@ -98,3 +109,21 @@ def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
         rows.append((card["run"] + mark, score, spread, *scores, folds, f"{minutes:.1f}"))
     header = ("run", f"OOF {first['metric']}", *head, "folds", "minutes")
     print_table(f"out-of-fold scores, {first['dataset']}", header, rows)
+
+
+def print_scores(title: str, table: pd.DataFrame) -> None:
+    """Print the scores of a comparison's table that fit on a line; the page has all.
+
+    Args:
+        title: above it.
+        table: of `comparison`, first column the run.
+    """
+    kept = [column for column in table.columns if column not in _ON_THE_PAGE_ALONE]
+    rows = [[_number(value) for value in row] for row in table[kept].itertuples(index=False)]
+    print_table(title, kept, rows)
+
+
+def _number(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.5f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,108 @@
+"""Write a report of a task's runs and its ensemble: tables, curves and galaxies on one page.
+
+Reads out-of-fold tables and training histories, trains nothing. A task's report shows its ensemble
+(else its best run) in detail; naming runs shows those.
+
+    python src/evaluate.py zoo5
+    python src/evaluate.py gz37/resnet18 gz37/ensemble --dataset kaggle-mini
+"""
+
+from galaxyzoo.launch import run_main, use_project_python
+
+use_project_python()
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from galaxyzoo.class_sections import class_sections, noise_section
+from galaxyzoo.comparison import comparison_section
+from galaxyzoo.errors import InputError
+from galaxyzoo.evaluation import Evaluation, curves_section, load_evaluation
+from galaxyzoo.galaxy_images import open_images
+from galaxyzoo.page import Section, write_page
+from galaxyzoo.paths import REPORTS, shown
+from galaxyzoo.reports import print_scores
+from galaxyzoo.tasks import get_task
+from galaxyzoo.question_sections import question_section, question_sections
+
+
+def main() -> None:
+    """Parse, load every task's tables, then write one report after the other."""
+    args = parse_args()
+    wanted = sort_by_task(args.names)
+    output = (args.output or REPORTS).resolve()
+    loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
+    for evaluation in loaded:
+        write_report(with_images(evaluation, args.data))
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="+", metavar="TASK|RUN", help="such as zoo5, zoo5/resnet18, zoo5/ensemble"
+    )
+    parser.add_argument(
+        "--dataset", help="dataset of the tables (default: the only real one, else demo)"
+    )
+    parser.add_argument(
+        "--data", help="folder with the images, for the grids (default: found in input/)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="write there (default: reports/)"
+    )
+    return parser.parse_args()
+
+
+def sort_by_task(names: Sequence[str]) -> dict[str, list[str]]:
+    """Task -> its runs that are named; an unknown task is an InputError."""
+    wanted: dict[str, list[str]] = {}
+    for name in names:
+        task, slash, _ = name.partition("/")
+        runs = wanted.setdefault(get_task(task).name, [])
+        runs += [name] if slash else []
+    return wanted
+
+
+def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
+    """The same with its galaxies' images; without, and with a word, where they are not there."""
+    try:
+        images = open_images(data, evaluation.catalog.dataset, evaluation.task.name)
+    except InputError as error:
+        note = f"No pictures of galaxies: {error}"
+        print(note)
+        return replace(evaluation, problems=[*evaluation.problems, note])
+    return replace(evaluation, images=images)
+
+
+def write_report(evaluation: Evaluation) -> None:
+    """Write the page with what lies beside it, and print the scores."""
+    task, dataset = evaluation.task, evaluation.catalog.dataset
+    comparison = comparison_section(evaluation)
+    sections = [comparison, *details(evaluation), curves_section(evaluation)]
+    path = evaluation.folder / "index.html"
+    about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
+    write_page(path, f"{task.name} on {dataset}", about, sections)
+    for caption, table in comparison.tables:
+        print_scores(f"{task.name} on {dataset}, {caption}", table)
+    for line in comparison.text.splitlines()[1:]:
+        print(line)
+    print(f"report: {shown(path)}")
+
+
+def details(evaluation: Evaluation) -> list[Section]:
+    """Sections on the results that are shown in detail."""
+    if not evaluation.task.is_classes:
+        pages = [question_sections(evaluation, result) for result in evaluation.detailed]
+        return [question_section(evaluation), *(section for page in pages for section in page)]
+    noise = noise_section(evaluation)
+    pages = [class_sections(evaluation, result) for result in evaluation.detailed]
+    return [*([noise] if noise else []), *(section for page in pages for section in page)]
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,44 @@
+"""What all figures share: colours that the colour-blind can tell apart, size, and saving."""
+
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from galaxyzoo import atomic
+
+# Paul Tol's "muted" scheme (https://personal.sron.nl/~pault/), nine colours and a grey.
+COLORS = (
+    "#332288",
+    "#cc6677",
+    "#117733",
+    "#ddaa33",
+    "#88ccee",
+    "#882255",
+    "#44aa99",
+    "#999933",
+    "#aa4499",
+    "#777777",
+)
+TRAINED, VALIDATED = "#332288", "#cc6677"
+GREY = "#888888"
+_DPI = 90
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches that needs no screen."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, atomically, and without the names of the programs that drew it."""
+    with atomic.writing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
+    return path
+
+
+def readable(name: str) -> str:
+    """A column's name as people read it."""
+    return name.replace("_", " ")

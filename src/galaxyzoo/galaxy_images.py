@@ -1,0 +1,35 @@
+"""Images of a dataset's galaxies by GalaxyID, for pictures."""
+
+import numpy as np
+
+from galaxyzoo import paths
+from galaxyzoo.errors import InputError
+from galaxyzoo.images import ImageCache
+from galaxyzoo.inputs import open_input
+from galaxyzoo.paths import DEMO
+from galaxyzoo.preparation import prepare
+
+
+def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
+    """Decoded training images of a prepared dataset, as its galaxies were compared.
+
+    Args:
+        data: folder of the input's files that the user named; default: the dataset's own in
+            `input/`, else what `input/` holds for the task.
+        dataset: name of the dataset.
+        task: name of the task.
+    Raises:
+        InputError: the files are not there, are broken, or are another dataset's.
+    """
+    if data is None and (dataset == DEMO or (paths.INPUT / dataset).exists()):
+        data = dataset
+    found = open_input(data, {task}).dataset
+    if found != dataset:  # said before another dataset would be prepared
+        raise InputError(f"the images are of '{found}', not of '{dataset}': add --data")
+    prepared = prepare(data, tasks={task})
+    return prepared.train_images(prepared.source.image)
+
+
+def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
+    """(galaxy, H, W, 3) uint8 images of some ids of the cache, whose own ids ascend."""
+    return cache.images[np.searchsorted(cache.ids, ids)]
