@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from galaxyzoo import paths
 from galaxyzoo.class_sections import class_sections, noise_section
 from galaxyzoo.comparison import comparison_section
 from galaxyzoo.errors import InputError
 from galaxyzoo.evaluation import Evaluation, curves_section, load_evaluation
 from galaxyzoo.galaxy_images import open_images
 from galaxyzoo.page import Section, write_page
-from galaxyzoo.paths import REPORTS, shown
+from galaxyzoo.paths import shown
 from galaxyzoo.reports import print_scores
 from galaxyzoo.tasks import get_task
 from galaxyzoo.question_sections import question_section, question_sections
@@ -32,7 +33,7 @@ def main() -> None:
     """Parse, load every task's tables, then write one report after the other."""
     args = parse_args()
     wanted = sort_by_task(args.names)
-    output = (args.output or REPORTS).resolve()
+    output = (args.output or paths.REPORTS).resolve()
     loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
     for evaluation in loaded:
         write_report(with_images(evaluation, args.data))

@@ -86,7 +86,7 @@ def draw_calibration(path: Path, table: pd.DataFrame, title: str) -> Path:
         table: of `calibration.calibration_table`.
         title: above it.
     """
-    figure = new_figure(6.2, 6.6)
+    figure = new_figure(6.2, 7.0)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     width, middles = table["to"] - table["from"], (table["from"] + table["to"]) / 2
     upper.bar(middles, table["accuracy"], 0.92 * width, color="#88ccee", label="accuracy")
@@ -98,7 +98,7 @@ def draw_calibration(path: Path, table: pd.DataFrame, title: str) -> Path:
     upper.set_title(
         f"{title}\nexpected calibration error {expected_calibration_error(table):.4f}", fontsize=11
     )
-    upper.legend(loc="upper left", frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     lower.bar(middles, table["galaxies"], 0.92 * width, color=GREY)
     lower.set(xlabel="probability of the most probable class", ylabel="galaxies")
     for axis in (upper, lower):

@@ -80,11 +80,10 @@ def noise_section(evaluation: Evaluation) -> Section | None:
     table = pd.DataFrame(rows).rename(columns={"balanced_accuracy": "balanced accuracy"})
     evaluation.write_csv("second_crowd.csv", table)
     text = (
-        f"Labels are counted votes, so they are noisy. {VOLUNTEERS} new volunteers for each "
-        "galaxy, who answer as the published fractions say, would give it a class nearest to its "
-        "label as often as the table says. Without any noise that nearest class is the label for "
-        f"{100 * crowd['without_noise']:.2f} % of the galaxies. Real crowds would agree somewhat "
-        "less, because galaxies were kept where the first one was clear."
+        f"Labels are counted votes, so they are noisy. Would {VOLUNTEERS} new volunteers for each "
+        "galaxy, who answer as the published fractions say, give it the same class? Where their "
+        "votes are too unclear for the label rule, the class with the largest share counts. Real "
+        "crowds would agree somewhat less, because galaxies were kept where the first was clear."
     )
     return Section("How far the labels can be trusted", text, [("second crowd", table)])
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from galaxyzoo import paths
+from galaxyzoo import kaggle, paths
 from galaxyzoo.errors import InputError
 from galaxyzoo.images import ImageCache
-from galaxyzoo.inputs import open_input
-from galaxyzoo.paths import DEMO
+from galaxyzoo.inputs import CLASS_FORMS, open_input
+from galaxyzoo.paths import DEMO, shown
 from galaxyzoo.preparation import prepare
 
 
@@ -21,8 +21,7 @@ def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
     Raises:
         InputError: the files are not there, are broken, or are another dataset's.
     """
-    if data is None and (dataset == DEMO or (paths.INPUT / dataset).exists()):
-        data = dataset
+    data = data or _own_folder(dataset)
     found = open_input(data, {task}).dataset
     if found != dataset:  # said before another dataset would be prepared
         raise InputError(f"the images are of '{found}', not of '{dataset}': add --data")
@@ -33,3 +32,16 @@ def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
 def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
     """(galaxy, H, W, 3) uint8 images of some ids of the cache, whose own ids ascend."""
     return cache.images[np.searchsorted(cache.ids, ids)]
+
+
+def _own_folder(dataset: str) -> str | None:
+    """What to ask the input for; None for all that `input/` holds itself.
+
+    Raises:
+        InputError: it holds nothing, and the demo set would be drawn.
+    """
+    if dataset == DEMO or (paths.INPUT / dataset).exists():
+        return dataset
+    if kaggle.is_there() or any(form.holds_data(paths.INPUT) for form in CLASS_FORMS):
+        return None
+    raise InputError(f"{shown(paths.INPUT)}/ no longer holds the files of '{dataset}'")

@@ -20,6 +20,7 @@ table { border-collapse: collapse; font-size: .9rem; margin: 1rem 0; display: bl
 th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #8884;
   white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
+nav a { display: inline-block; margin-right: 1.2rem; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 figure { margin: 1rem 0; } figcaption { font-size: .9rem; opacity: .8; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
@@ -49,18 +50,20 @@ def write_page(path: Path, title: str, about: str, sections: Sequence[Section]) 
     Raises:
         InputError: it cannot be written.
     """
-    body = "\n".join(_section(section) for section in sections)
+    body = "\n".join(_section(section, i) for i, section in enumerate(sections))
+    links = (f"<a href='#s{i}'>{escape(s.title)}</a>" for i, s in enumerate(sections))
     atomic.write_text(
         path,
         f"<!doctype html>\n<html lang='en'>\n<head><meta charset='utf-8'>"
         f"<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
-        f"<body>\n<h1>{escape(title)}</h1>\n<p>{escape(about)}</p>\n{body}\n</body>\n</html>\n",
+        f"<body>\n<h1>{escape(title)}</h1>\n<p>{escape(about)}</p>\n"
+        f"<nav>{' '.join(links)}</nav>\n{body}\n</body>\n</html>\n",
     )
 
 
-def _section(section: Section) -> str:
-    parts = [f"<section><h2>{escape(section.title)}</h2>"]
+def _section(section: Section, number: int) -> str:
+    parts = [f"<section><h2 id='s{number}'>{escape(section.title)}</h2>"]
     parts += [f"<p>{escape(line)}</p>" for line in section.text.splitlines() if line]
     parts += [_table(caption, table) for caption, table in section.tables]
     parts += [_picture(caption, path) for caption, path in section.pictures]
