@@ -24,9 +24,9 @@ from galaxyzoo.evaluation import Evaluation, curves_section, load_evaluation
 from galaxyzoo.galaxy_images import open_images
 from galaxyzoo.page import Section, write_page
 from galaxyzoo.paths import shown
+from galaxyzoo.question_sections import question_section, question_sections
 from galaxyzoo.reports import print_scores
 from galaxyzoo.tasks import get_task
-from galaxyzoo.question_sections import question_section, question_sections
 
 
 def main() -> None:

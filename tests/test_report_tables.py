@@ -16,8 +16,8 @@ from galaxyzoo.class_tables import (
 )
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.label_noise import VOLUNTEERS, nearest_class, redraw, second_crowd
-from galaxyzoo.tasks import get_task
 from galaxyzoo.question_tables import galaxy_rmse, question_rmse
+from galaxyzoo.tasks import get_task
 
 COLUMNS = list(GALAXY_ZOO_2.columns)
 

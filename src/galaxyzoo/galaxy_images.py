@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from galaxyzoo import kaggle, paths
+from galaxyzoo import paths
 from galaxyzoo.errors import InputError
 from galaxyzoo.images import ImageCache
-from galaxyzoo.inputs import CLASS_FORMS, open_input
+from galaxyzoo.inputs import is_anything_there, open_input
 from galaxyzoo.paths import DEMO, shown
 from galaxyzoo.preparation import prepare
 
@@ -42,6 +42,6 @@ def _own_folder(dataset: str) -> str | None:
     """
     if dataset == DEMO or (paths.INPUT / dataset).exists():
         return dataset
-    if kaggle.is_there() or any(form.holds_data(paths.INPUT) for form in CLASS_FORMS):
+    if is_anything_there():
         return None
     raise InputError(f"{shown(paths.INPUT)}/ no longer holds the files of '{dataset}'")

@@ -45,6 +45,11 @@ def open_input(data: str | None, tasks: set[str]) -> Source:
     return _read(found[0])
 
 
+def is_anything_there() -> bool:
+    """Whether `input/` holds any dataset, the demo aside."""
+    return bool(kaggle.places()) or next(_all_sets(), None) is not None
+
+
 def _find_named(data: str, tasks: set[str]) -> Found | None:
     """What the user named: a dataset, or a folder with one in a file; None: the competition."""
     for path in (Path(data), INPUT / data) if data != DEMO else ():

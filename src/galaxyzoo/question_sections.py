@@ -9,9 +9,9 @@ from galaxyzoo.galaxy_images import take_images
 from galaxyzoo.images import ImageCache
 from galaxyzoo.page import Section
 from galaxyzoo.plots import draw_gallery
-from galaxyzoo.results import Result
 from galaxyzoo.question_plots import draw_questions, draw_votes
 from galaxyzoo.question_tables import galaxy_rmse, question_rmse, question_table
+from galaxyzoo.results import Result
 
 _DRAWN = 12  # galaxies of a gallery
 
