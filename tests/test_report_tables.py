@@ -121,6 +121,16 @@ def test_a_second_crowd_agrees_as_often_as_the_binomial_says():
     assert 0 < result["accuracy_sd"] < 0.02
 
 
+def test_a_second_crowd_may_doubt_a_class_and_not_its_macro_class():
+    votes = pd.DataFrame(np.zeros((500, 37)), columns=COLUMNS)
+    votes[["Class1.1", "Class6.2"]], votes["Class7.1"], votes["Class7.2"] = 1.0, 0.6, 0.4
+    targets = np.eye(10)[np.zeros(500, np.int64)]  # all round
+    result = second_crowd(get_task("hubble10"), votes, targets)
+    most = binom.sf(VOLUNTEERS // 2, VOLUNTEERS, 0.6)
+    assert result["accuracy"] == pytest.approx(most, abs=0.01)
+    assert result["macro_class_accuracy"] == 1.0
+
+
 @pytest.mark.parametrize("name", ["elliptical_spiral", "hubble10", "anomaly4", "zoo5"])
 def test_without_noise_the_nearest_class_is_the_label(name):
     task = get_task(name)

@@ -71,13 +71,13 @@ def noise_section(evaluation: Evaluation) -> Section | None:
         return None
     crowd = second_crowd(evaluation.task, evaluation.votes, evaluation.targets)
     ours = evaluation.best.scores["classes"]
-    names = ("accuracy", "balanced_accuracy")
+    names = [name for name in crowd if not name.endswith("_sd")]
     rows = [
         {"who": f"a second crowd of {VOLUNTEERS}", **{name: crowd[name] for name in names}},
         {"who": "± sd over crowds", **{name: crowd[f"{name}_sd"] for name in names}},
         {"who": evaluation.best.run, **{name: ours[name] for name in names}},
     ]
-    table = pd.DataFrame(rows).rename(columns={"balanced_accuracy": "balanced accuracy"})
+    table = pd.DataFrame(rows).rename(columns=lambda name: name.replace("_", " "))
     evaluation.write_csv("second_crowd.csv", table)
     text = (
         f"Labels are counted votes, so they are noisy. Would {VOLUNTEERS} new volunteers for each "

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import recall_score
 
+from galaxyzoo.class_scores import to_macro
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks import Task
 
@@ -29,7 +30,8 @@ def second_crowd(
         seed: of the draws.
     Returns:
         Mean over `DRAWS` crowds of `accuracy` and `balanced_accuracy` (mean recall over classes),
-        and their standard deviations with `_sd`.
+        for tasks with macro-classes also `macro_class_accuracy`, and their standard deviations with
+        `_sd`.
     Source: own.
     """
     rng, truth = np.random.default_rng(seed), targets.argmax(axis=1)
@@ -38,14 +40,13 @@ def second_crowd(
         drawn = redraw(votes[list(GALAXY_ZOO_2.columns)].to_numpy(), VOLUNTEERS, rng)
         nearest = nearest_class(task, pd.DataFrame(drawn, columns=list(GALAXY_ZOO_2.columns)))
         recall = recall_score(truth, nearest, labels=np.unique(truth), average="macro")
-        scores.append((np.mean(nearest == truth), recall))
-    means, deviations = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1)
-    return {
-        "accuracy": float(means[0]),
-        "accuracy_sd": float(deviations[0]),
-        "balanced_accuracy": float(means[1]),
-        "balanced_accuracy_sd": float(deviations[1]),
-    }
+        scores.append({"accuracy": np.mean(nearest == truth), "balanced_accuracy": recall})
+        if task.macro:
+            macro_of = to_macro(task, np.eye(len(task.columns))).argmax(axis=1)
+            same = macro_of[nearest] == macro_of[truth]
+            scores[-1]["macro_class_accuracy"] = np.mean(same)
+    table = pd.DataFrame(scores)
+    return {**table.mean(), **table.std().add_suffix("_sd")}
 
 
 def nearest_class(task: Task, votes: pd.DataFrame) -> np.ndarray:
