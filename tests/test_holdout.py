@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 from kaggle_fixtures import draw_competition
 from test_models import SMALL
+from training_fixtures import fake_training
 
 from galaxyzoo import holdout
-from galaxyzoo.checkpoints import save_weights
 from galaxyzoo.config import Config, parse_config
 from galaxyzoo.errors import InputError
-from galaxyzoo.models import build_model
 from galaxyzoo.preparation import Prepared, prepare
 from galaxyzoo.runs import Run
-from galaxyzoo.training import WEIGHTS, FoldData
+from galaxyzoo.training import FoldData
 
 SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
@@ -43,16 +42,7 @@ def prepared(root: Path) -> Prepared:
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
-    """What the training loop, replaced by random weights, is handed."""
-    seen: list[FoldData] = []
-
-    def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> str:
-        seen.append(data)
-        save_weights(folder / WEIGHTS, build_model(config).state_dict())
-        return "scratch"
-
-    monkeypatch.setattr(holdout, "train_fold", train_fold)
-    return seen
+    return fake_training(monkeypatch, holdout)
 
 
 def test_parts_are_70_15_15_and_keep_the_classes_shares(prepared: Prepared) -> None:

@@ -8,15 +8,13 @@ import pytest
 from filelock import FileLock
 from kaggle_fixtures import draw_competition
 from test_models import small_config
+from training_fixtures import fake_training
 
 from galaxyzoo import runs
-from galaxyzoo.checkpoints import save_weights
-from galaxyzoo.config import Config
 from galaxyzoo.errors import InputError
-from galaxyzoo.models import build_model
 from galaxyzoo.preparation import Prepared, prepare
 from galaxyzoo.runs import Run
-from galaxyzoo.training import WEIGHTS, FoldData
+from galaxyzoo.training import FoldData
 
 SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
@@ -29,16 +27,7 @@ def prepared(root: Path) -> Prepared:
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
-    """What the training loop, replaced by random weights, is handed."""
-    seen: list[FoldData] = []
-
-    def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> str:
-        seen.append(data)
-        save_weights(folder / WEIGHTS, build_model(config).state_dict())
-        return "scratch"
-
-    monkeypatch.setattr(runs, "train_fold", train_fold)
-    return seen
+    return fake_training(monkeypatch, runs)
 
 
 def test_each_fold_trains_on_all_galaxies_but_its_own(
