@@ -39,6 +39,13 @@ def test_the_best_run_is_that_of_the_smallest_log_loss():
     assert weights[:, 0].tolist() == np.eye(3)[int(np.argmin(losses))].tolist()
 
 
+def test_a_run_that_is_surest_on_average_but_once_quite_wrong_is_not_the_best():
+    told = np.array([[0.99, 0.6], [0.99, 0.6], [1e-5, 0.6]])  # mean 0.66 against 0.6
+    features = np.stack([told, (1 - told) / 2, (1 - told) / 2], axis=2)
+    fold = make_fold(features, one_hot([0, 0, 0]))
+    assert class_blending.fit_best([fold], PLAIN, 0).weights[:, 0].tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_greedy_selection_is_caruanas_on_rows(seed):
     given = likelihoods(seed)
@@ -87,6 +94,9 @@ def test_a_certain_mistake_of_one_run_does_not_stop_a_blend():
         model = CLASS_CANDIDATES[name]([fold], PLAIN, 0)
         assert np.isfinite(PLAIN.make_valid(model.predict(features))).all()
     assert class_blending.fit_mixture([fold], PLAIN, 0).weights[1, 0] > 0.4
+    both = make_fold(features[:, [0, 0]], fold.targets)  # no run holds the truth possible
+    for fit in (class_blending.fit_mixture, class_blending.fit_greedy):
+        assert fit([both], PLAIN, 0).weights.sum(axis=0) == pytest.approx(1)
 
 
 # -- stackers
@@ -198,6 +208,21 @@ def test_a_stacker_mends_what_a_blend_cannot(name):
         for fit in (CLASS_CANDIDATES[name], CLASS_CANDIDATES["mixture"])
     ]
     assert losses[0] < losses[1] - 0.1
+
+
+@pytest.mark.parametrize("name", ["pool", "logistic", "lightgbm"])
+def test_a_stacker_leaves_a_mean_that_is_right_nearly_as_it_is(name):
+    rng = np.random.default_rng(9)
+
+    def fold(n: int) -> OofFold:
+        probs = rng.dirichlet([0.6, 0.4, 0.3], n)
+        truth = [rng.choice(3, p=row) for row in probs]
+        return make_fold(np.repeat(probs[:, None], 2, axis=1), one_hot(truth))
+
+    train, held_out = [fold(300), fold(300)], fold(600)
+    predictions = CLASS_CANDIDATES[name](train, PLAIN, 0).predict(held_out.features)
+    mean = log_loss(held_out.features.mean(axis=1), held_out.targets)
+    assert log_loss(predictions, held_out.targets) < mean + 0.03
 
 
 def test_lightgbm_repeats_itself_and_another_seed_does_not():

@@ -1,5 +1,6 @@
 """Datasets that share galaxies: one fold per galaxy in every table, whichever came first."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from class_fixtures import write_labelled
 from kaggle_fixtures import Competition, draw_competition
 
-from galaxyzoo import catalogs
+from galaxyzoo import catalogs, preparation
 from galaxyzoo.errors import InputError
+from galaxyzoo.inputs import open_input
 from galaxyzoo.paths import DEMO
 from galaxyzoo.preparation import prepare
 
@@ -56,6 +58,15 @@ def test_sets_whose_ids_mean_other_galaxies_are_not_mixed_in(both, about):
     assert second.about["folds_as_in_earlier_datasets"] == 20
     shared = both[2]
     assert second.train.loc[shared, "fold"].tolist() == first.train.loc[shared, "fold"].tolist()
+
+
+def test_a_set_whose_ids_mean_other_galaxies_takes_nothing_over(both, monkeypatch):
+    prepare("votes", n_folds=4)
+    own = replace(open_input("labels", {"zoo5"}), own_ids=True)
+    monkeypatch.setattr(preparation, "open_input", lambda *_: own)
+    about = prepare("labels", n_folds=4).catalog.about
+    assert about["folds_as_in_earlier_datasets"] == 0
+    assert about["own_ids"]
 
 
 def test_earlier_datasets_that_disagree_are_named(both):
