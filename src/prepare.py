@@ -14,17 +14,19 @@ import argparse
 from galaxyzoo.paths import dataset_dir, shown
 from galaxyzoo.preparation import prepare
 from galaxyzoo.subsets import write_subset
+from galaxyzoo.tasks import COMPETITION_TASK, get_task
 
 
 def main() -> None:
     """Parse, prepare, print."""
     args = parse_args()
+    get_task(args.task)
     if args.subset:
         print(
             f"wrote {shown(write_subset(args.subset, args.data))}/: train with --data {args.subset}"
         )
         return
-    data = prepare(args.data, args.folds, args.seed)
+    data = prepare(args.data, args.folds, args.seed, {args.task})
     catalog, config = data.catalog, data.source.image
     data.train_images(config)
     bad = data.test_images(config).unreadable.sum()
@@ -46,6 +48,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--folds", type=int, metavar="K", help="number of folds of a new split (default: 5)"
+    )
+    parser.add_argument(
+        "--task", default=COMPETITION_TASK, help="what the data are for (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, help="of a new split (default: 0)")
     parser.add_argument(

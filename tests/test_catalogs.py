@@ -315,6 +315,9 @@ def test_the_command_prints_a_mistake_as_one_line_and_exits_with_one(competition
     assert done.stderr.startswith(f"error: input/ lacks {SOLUTIONS}.zip")
     assert done.stderr.count("\n") == 1
     assert listing(root) == before
+    done = run_prepare(root, "--task", "galaxy10")
+    assert "input/ holds no labels for task 'galaxy10'" in done.stderr
+    assert listing(root) == before
 
 
 def test_solutions_that_break_the_tree_leave_nothing(competition, root, zips):

@@ -10,7 +10,6 @@ from galaxyzoo.class_scores import (
     decide_out_of_fold,
     score_classes,
     to_macro,
-    undo_balance,
 )
 from galaxyzoo.scores import score_table
 from galaxyzoo.tasks import SMALLEST_PROBABILITY, TASKS, log_loss, valid_probabilities
@@ -136,6 +135,11 @@ def test_macro_classes_are_sums_and_are_decided_by_the_largest():
     assert scores["macro_class_balanced_accuracy"] == 0.5  # spiral found, elliptical not
 
 
-def test_undoing_a_balance_by_hand():
-    found = undo_balance(np.array([[0.5, 0.25, 0.25]]), np.array([0.2, 0.2, 0.6]))
-    np.testing.assert_allclose(found, [[0.1 / 0.3, 0.05 / 0.3, 0.15 / 0.3]])
+def test_valid_probabilities_stay_as_they_are_and_zeros_become_even():
+    rng = np.random.default_rng(0)
+    raw = np.vstack([rng.random((50, 4)) * 1.5 - 0.2, np.zeros((1, 4)), np.full((1, 4), -3.0)])
+    valid = valid_probabilities(raw)
+    np.testing.assert_allclose(valid.sum(axis=1), 1.0)
+    assert valid.min() >= SMALLEST_PROBABILITY * 0.99
+    assert np.abs(valid_probabilities(valid.round(9)) - valid).max() < 1e-8
+    np.testing.assert_allclose(valid[-2:], 0.25)

@@ -208,3 +208,9 @@ def test_the_galaxies_still_to_be_dealt_are_stratified():
     for k in range(3):
         counts = np.bincount(folds[(classes == k) & (known < 0)], minlength=5)
         assert counts.max() - counts.min() <= 2
+
+
+def test_known_folds_that_leave_one_empty_are_refused():
+    known = np.array([0, 1, 0, 1, 0, 1])
+    with pytest.raises(ValueError, match="leave one of 3 empty"):
+        make_folds(np.ones((6, 1)), np.arange(6), 3, 0, known)

@@ -33,27 +33,16 @@ def decide(task: Task, probs: np.ndarray, prior: np.ndarray) -> np.ndarray:
 def decide_out_of_fold(
     task: Task, probs: np.ndarray, targets: np.ndarray, folds: np.ndarray
 ) -> np.ndarray:
-    """(galaxy,) decisions; the frequencies for a fold are those of the other folds' galaxies."""
+    """(galaxy,) decisions; the frequencies for a fold are those of the other folds' galaxies.
+
+    Of a single fold they are its own, which differ by a galaxy or two from those of the others.
+    """
     decided = np.empty(len(probs), dtype=np.int64)
     for fold in np.unique(folds):
         rows = folds == fold
         others = targets[~rows] if not rows.all() else targets
         decided[rows] = decide(task, probs[rows], frequencies(others))
     return decided
-
-
-def undo_balance(probs: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """Turn probabilities learned where all classes were equally frequent into natural ones.
-
-    Args:
-        probs: (galaxy, class).
-        prior: (class,) natural frequencies.
-    Returns:
-        (galaxy, class), rows add up to 1.
-    Source: Saerens et al. 2002 (Neural Computation 14), equation 2.4.
-    """
-    weighted = probs * prior
-    return weighted / weighted.sum(axis=1, keepdims=True)
 
 
 def to_macro(task: Task, values: np.ndarray) -> np.ndarray:

@@ -39,7 +39,7 @@ def make_folds(
         (galaxy,) fold numbers, 0 to n_folds - 1. The same arguments give the same folds, and so do
         rows in another order that bring their group numbers along.
     Raises:
-        ValueError: fewer groups than folds.
+        ValueError: fewer groups than folds, or known folds that leave one empty.
     Source: own; block randomisation within strata, as in clinical trials.
     """
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -62,7 +62,10 @@ def make_folds(
     blocks = [rng.permutation(n_folds) for _ in range(-(-len(order) // n_folds))]
     if len(order):
         fold_of_group[order] = np.concatenate(blocks)[: len(order)]
-    return np.where(known >= 0, known, fold_of_group[group_of])
+    folds = np.where(known >= 0, known, fold_of_group[group_of])
+    if len(np.unique(folds)) < n_folds:
+        raise ValueError(f"folds known from other datasets leave one of {n_folds} empty")
+    return folds
 
 
 def near_duplicates(images: np.ndarray, threshold: float = DUPLICATE_CORRELATION) -> np.ndarray:

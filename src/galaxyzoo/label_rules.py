@@ -22,7 +22,7 @@ class ClassRule:
 
     # class -> (galaxy,) bool, at most one true per galaxy; none: the galaxy is dropped
     hard: Callable[[pd.DataFrame], Parts]
-    # class -> (galaxy,) what the votes give each class, >= 0, of any sum
+    # class -> (galaxy,) what the votes give each class, of any sum; below 0 counts as 0
     soft: Callable[[pd.DataFrame], Parts]
 
     def labels(self, votes: pd.DataFrame) -> pd.DataFrame:
@@ -40,7 +40,7 @@ class ClassRule:
 
     def shares(self, votes: pd.DataFrame) -> pd.DataFrame:
         """(galaxy, class) probabilities that the votes give, rows add up to 1; soft targets."""
-        parts = pd.DataFrame(self.soft(votes), index=votes.index)
+        parts = pd.DataFrame(self.soft(votes), index=votes.index).clip(lower=0.0)
         sums = parts.sum(axis=1)
         even = pd.DataFrame(1 / parts.shape[1], index=parts.index, columns=parts.columns)
         return parts.div(sums.where(sums > 0), axis=0).fillna(even)

@@ -71,9 +71,12 @@ def valid_votes(predictions: np.ndarray) -> np.ndarray:
 
 
 def valid_probabilities(predictions: np.ndarray) -> np.ndarray:
-    """Clip to [`SMALLEST_PROBABILITY`, 1], and scale rows to add up to 1; float64."""
-    clipped = np.clip(predictions.astype(np.float64), SMALLEST_PROBABILITY, 1.0)
-    return clipped / clipped.sum(axis=1, keepdims=True)
+    """Clip to [0, 1], scale rows to add up to 1, lift to about `SMALLEST_PROBABILITY`; float64."""
+    probs = np.clip(predictions.astype(np.float64), 0.0, 1.0)
+    for smallest in (1e-12, SMALLEST_PROBABILITY):  # the first only for rows of zeros
+        probs = np.maximum(probs, smallest)
+        probs /= probs.sum(axis=1, keepdims=True)
+    return probs
 
 
 def get_task(name: str) -> Task:
