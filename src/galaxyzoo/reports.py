@@ -8,7 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-_LOG_WIDTH = 120  # characters where the output is no terminal but a file or a pipe
+_LOG_WIDTH = 132  # characters where the output is no terminal but a file or a pipe
 # Scores of classes that tables on the screen have room for; grouped: accuracy of the macro-classes.
 _SHOWN = {
     "accuracy": "accuracy",
