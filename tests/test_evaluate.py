@@ -171,7 +171,9 @@ def test_without_images_the_report_says_so_and_has_all_else(project, monkeypatch
     assert not list((paths.ROOT / "reports").iterdir())
 
 
+@pytest.mark.filterwarnings("error::sklearn.exceptions.UndefinedMetricWarning")
 def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(project, monkeypatch):
+    whole = save_table(project, "zoo5/cnn", 1.0)
     save_table(project, "zoo5/half", 0.5, folds=(0,))
     evaluate_here(monkeypatch, "zoo5/half")
     folder = paths.ROOT / "reports" / "bare" / "zoo5"
@@ -179,7 +181,11 @@ def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(project, mon
     assert report["galaxies"]["cigar_shaped_smooth"] == 0
     assert report["galaxies"]["spiral"] == 3
     runs = pd.read_csv(folder / "runs.csv")
+    assert runs["run"].tolist() == ["zoo5/cnn", "zoo5/cnn", "zoo5/half"]
     assert runs["macro AUC"].isna().tolist() == [False, True, True]
+    own = project.folds == 0  # the whole run again, on the galaxies of the other
+    expected = -np.log(whole[own][project.targets("zoo5")[own] == 1]).mean()
+    assert runs["log-loss"][1] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

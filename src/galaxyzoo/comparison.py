@@ -41,7 +41,7 @@ def run_tables(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:
     if evaluation.ensemble_card:
         card = evaluation.ensemble_card
         name, about = f"{evaluation.task.name}/{ENSEMBLE}", f"{card['chosen']}, from its card"
-        rows.insert(0, {"run": name, "about": about, **_scores(card), "views": None, "source": "–"})
+        rows.insert(0, {"run": name, "about": about, "source": "–", **_scores(card), "views": None})
     if rows:
         yield f"all {n_folds} folds", _table(rows)
     partial = [r for r in evaluation.results if not r.is_whole]
@@ -72,9 +72,9 @@ def _row(evaluation: Evaluation, result: Result, scores: dict[str, Any]) -> dict
     return {
         "run": result.run + mark,
         "about": about,
+        "source": reference or "–",
         **_scores(scores),
         "views": result.card.get("views"),
-        "source": reference or "–",
     }
 
 
@@ -103,7 +103,8 @@ def _caption(folds: tuple[int, ...], n_folds: int) -> str:
 
 def _explain(evaluation: Evaluation) -> str:
     """What the tables' marks and columns mean, as far as they occur."""
-    lines = [f"{_HELD_OUT} {_CROSS_FITTED}"]
+    has_ensemble = evaluation.ensemble_card or evaluation.best.stem == ENSEMBLE
+    lines = [f"{_HELD_OUT} {_CROSS_FITTED}" if has_ensemble else _HELD_OUT]
     if any(result.is_optimistic for result in evaluation.results):
         lines.append("* optimistic: its epoch was chosen on the fold that it is scored on.")
     if evaluation.ensemble_card:

@@ -12,19 +12,22 @@ from galaxyzoo import atomic
 
 _STYLE = """
 :root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem;
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 84rem;
   padding: 0 1rem; }
 h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
 table { border-collapse: collapse; font-size: .9rem; margin: 1rem 0; display: block;
   overflow-x: auto; }
 th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #8884;
   white-space: nowrap; }
+th { white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; }
+td.text { white-space: normal; min-width: 9rem; }
 nav a { display: inline-block; margin-right: 1.2rem; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 figure { margin: 1rem 0; } figcaption { font-size: .9rem; opacity: .8; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
 """
+_LONG = 28  # characters of a cell beyond which its line may be broken
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def _section(section: Section, number: int) -> str:
 def _table(caption: str, table: pd.DataFrame) -> str:
     head = "".join(f"<th scope='col'>{escape(str(name))}</th>" for name in table.columns)
     rows = (
-        "<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row) + "</tr>"
+        "<tr>" + "".join(_cell(value) for value in row) + "</tr>"
         for row in table.itertuples(index=False)
     )
     return (
@@ -83,10 +86,12 @@ def _table(caption: str, table: pd.DataFrame) -> str:
 
 
 def _cell(value: object) -> str:
-    """Numbers with four decimals, nothing for what is missing."""
+    """Numbers with four decimals, a dash for what is missing; long text may be broken."""
     if value is None or (isinstance(value, float) and pd.isna(value)):
-        return "–"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+        return "<td>–</td>"
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    name = " class='text'" if len(text) > _LONG else ""
+    return f"<td{name}>{escape(text)}</td>"
 
 
 def _picture(caption: str, path: Path) -> str:
