@@ -7,10 +7,13 @@ from class_fixtures import class_config, class_fold
 from test_models import small_config
 from test_training import fold_data
 from torch.nn import functional
+from tqdm import tqdm
 
+from galaxyzoo.config import TTAConfig
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.heads import TreeOutput
 from galaxyzoo.losses import build_loss, cross_entropy, tree_divergence
+from galaxyzoo.prediction import predict
 from galaxyzoo.training import Trainer
 
 
@@ -141,6 +144,21 @@ def test_every_loss_trains(task, loss):
     losses = [trainer.step(4, rows, images) for _ in range(12)]
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0]
+
+
+def test_the_history_of_a_class_run_notes_its_accuracy():
+    config, data = class_config(), class_fold()
+    trainer = Trainer(config, data)
+    row = trainer.run_epoch(tqdm(disable=True))
+    one_view = TTAConfig(dihedral=False)
+    probs = predict(trainer._averaged(), data.cache, data.val_rows, config, one_view)
+    right = sum(
+        int(np.argmax(one) == np.argmax(target))
+        for one, target in zip(probs, data.targets[data.val_rows], strict=True)
+    )
+    assert row["val_accuracy"] == pytest.approx(right / len(probs))
+    votes = Trainer(small_config(train={"batch_size": 8}), fold_data())
+    assert "val_accuracy" not in votes.run_epoch(tqdm(disable=True))
 
 
 def test_losses_by_name_with_weights_and_smoothing():

@@ -155,7 +155,7 @@ def test_validation_galaxies_do_not_train(tmp_path: Path) -> None:
 def test_best_keeps_the_weights_of_the_best_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores = iter([(0.3, 0.3), (0.1, 0.1), (0.2, 0.2)])
+    scores = iter([(score, {"val_score": score}) for score in (0.3, 0.1, 0.2)])
     monkeypatch.setattr(training.Trainer, "_validate", lambda self: next(scores))
     kept = []
     run_epoch = training.Trainer.run_epoch

@@ -23,7 +23,9 @@ def read_histories(dataset: str, run: str, folds: Sequence[int]) -> pd.DataFrame
 
 
 def draw_curves(path: Path, history: pd.DataFrame, title: str) -> Path:
-    """Draw loss and score over epochs: a thin line per fold, a thick one for their mean.
+    """Draw loss and score (of classes: accuracy) over epochs.
+
+    A thin line is a fold, the thick one their mean.
 
     Args:
         path: the PNG.
@@ -35,8 +37,11 @@ def draw_curves(path: Path, history: pd.DataFrame, title: str) -> Path:
     _draw_lines(left, history, "train_loss", TRAINED, "training")
     _draw_lines(left, history, "val_loss", VALIDATED, "validation")
     left.set_ylabel("loss")
-    _draw_lines(right, history, "val_score", VALIDATED, "validation, one view")
-    right.set_ylabel(str(history["metric"].iloc[0]))
+    # A class run's score is its loss once more, so its accuracy tells more where it was noted.
+    has_accuracy = "val_accuracy" in history and history["val_accuracy"].notna().all()
+    shown = "val_accuracy" if has_accuracy else "val_score"
+    _draw_lines(right, history, shown, VALIDATED, "validation, one view")
+    right.set_ylabel("accuracy" if has_accuracy else str(history["metric"].iloc[0]))
     for axis in (left, right):
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

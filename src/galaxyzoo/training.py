@@ -141,17 +141,17 @@ class Trainer:
             sizes.append(len(rows))
             bar.update()
         self.epoch += 1
-        val_loss, val_score = self._validate()
+        val_loss, val_scores = self._validate()
         row = {
             "epoch": self.epoch,
             "lr": self.optimizer.param_groups[0]["lr"],
             "train_loss": float(np.average(losses, weights=sizes)),
             "val_loss": val_loss,
             "metric": self.task.metric,
-            "val_score": val_score,
+            **val_scores,
         }
         self.history.append(row)
-        if self.config.train.checkpoint == "best" and self._is_best(val_score):
+        if self.config.train.checkpoint == "best" and self._is_best(val_scores["val_score"]):
             weights = self._averaged().state_dict()
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
         return row
@@ -252,13 +252,18 @@ class Trainer:
         weights = 1 / (self.prior * len(self.prior))
         return torch.from_numpy(weights.astype(np.float32)).to(self.device)
 
-    def _validate(self) -> tuple[float, float]:
-        """Loss and score of the averaged weights on the validation fold, one view."""
+    def _validate(self) -> tuple[float, dict[str, float]]:
+        """Loss and scores of the averaged weights on the validation fold, one view."""
         rows = self.data.val_rows
         predictions = predict(self._averaged(), self.data.cache, rows, self.config, _ONE_VIEW)
         guess = torch.from_numpy(predictions).to(self.device)
         loss = self.loss(guess, self.targets[rows].to(self.device)).item()
-        return loss, self.task.score(predictions, self.data.targets[rows])
+        targets = self.data.targets[rows]
+        scores = {"val_score": self.task.score(predictions, targets)}
+        if self.task.is_classes:
+            right = predictions.argmax(axis=1) == targets.argmax(axis=1)
+            scores["val_accuracy"] = float(right.mean())
+        return loss, scores
 
     def _averaged(self) -> GalaxyNet:
         return self.ema.module if self.ema else self.model
@@ -280,7 +285,7 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
         atomic.writing(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as file,
     ):
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer = csv.DictWriter(file, rows[-1].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
