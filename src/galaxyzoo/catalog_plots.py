@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from galaxyzoo.figures import BLUE, GREEN, LIGHT_GREY, ORANGE, RED, clean, new_figure, save_figure
 from galaxyzoo.image_sample import CHANNELS, ImageSample, radial_profiles
 from galaxyzoo.tables import CLASS
-from galaxyzoo.vote_plots import BLUE, GREEN, GREY, ORANGE, RED, clean, new_figure, save_figure
 
 _LONG = 16  # letters of a class name that fit beside a row of galaxies
 
@@ -27,7 +27,7 @@ def plot_counts(path: Path, tables: Sequence[pd.DataFrame]) -> None:
     for axis, table in zip(axes[:, 0], tables, strict=True):
         _draw_counts(axis, table)
     if any(table["dropped"].any() for table in tables):
-        handles = [Rectangle((0, 0), 1, 1, color=color) for color in (GREY, BLUE)]
+        handles = [Rectangle((0, 0), 1, 1, color=color) for color in (LIGHT_GREY, BLUE)]
         labels = ["most votes, before the filter", "kept by the filter"]
         figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False)
     axes[-1, 0].set_xlabel("galaxies")
@@ -105,7 +105,7 @@ def _draw_counts(axis: Axes, table: pd.DataFrame) -> None:
     whole = kept + int(table["dropped"].sum())
     bars = [axis.barh(places + 0.2 * (whole > kept), table["kept"], 0.38, color=BLUE)]
     if whole > kept:
-        bars.append(axis.barh(places - 0.2, table["before"], 0.38, color=GREY))
+        bars.append(axis.barh(places - 0.2, table["before"], 0.38, color=LIGHT_GREY))
     for some in bars:
         axis.bar_label(some, fmt="{:,.0f}", fontsize=7, padding=3)
     axis.set_yticks(places, table[CLASS], fontsize=9)

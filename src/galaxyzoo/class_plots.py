@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from galaxyzoo.calibration import expected_calibration_error
 from galaxyzoo.class_tables import row_shares
-from galaxyzoo.figures import COLORS, GREY, TRAINED, new_figure, readable, save_figure
+from galaxyzoo.figures import COLORS, GREY, TRAINED, clean, new_figure, readable, save_figure
 
 
 def draw_confusion(path: Path, counts: np.ndarray, names: Sequence[str], title: str) -> Path:
@@ -107,6 +107,6 @@ def draw_calibration(path: Path, table: pd.DataFrame, title: str) -> Path:
 
 
 def _tidy(axis: Axes) -> None:
-    axis.spines[["top", "right"]].set_visible(False)
+    clean(axis)
     axis.grid(alpha=0.25)
     axis.set_axisbelow(True)

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from galaxyzoo.figures import TRAINED, VALIDATED, new_figure, save_figure
+from galaxyzoo.figures import TRAINED, VALIDATED, clean, new_figure, save_figure
 from galaxyzoo.paths import fold_dir
 from galaxyzoo.tables import FOLD
 from galaxyzoo.training import HISTORY
@@ -45,7 +45,7 @@ def draw_curves(path: Path, history: pd.DataFrame, title: str) -> Path:
     for axis in (left, right):
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.spines[["top", "right"]].set_visible(False)
+        clean(axis)
         axis.grid(alpha=0.25)
         axis.legend(frameon=False)
     figure.suptitle(title, fontsize=12)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -21,7 +22,9 @@ COLORS = (
     "#777777",
 )
 TRAINED, VALIDATED = "#332288", "#cc6677"
-GREY = "#888888"
+GREY, LIGHT_GREY = "#888888", "#bbbbbb"
+# Okabe and Ito's, where a few colours carry a meaning of their own.
+BLUE, SKY, GREEN, ORANGE, RED = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00"
 _DPI = 90
 
 
@@ -37,6 +40,11 @@ def save_figure(figure: Figure, path: Path) -> Path:
     with atomic.writing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
     return path
+
+
+def clean(axis: Axes) -> None:
+    """Take away the frame's upper and right side."""
+    axis.spines[["top", "right"]].set_visible(False)
 
 
 def readable(name: str) -> str:

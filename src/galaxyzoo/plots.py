@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.figures import new_figure, readable, save_figure
+from galaxyzoo.figures import clean, new_figure, readable, save_figure
 
 VOTES, PREDICTED = "#b8c4d6", "#e07a2f"
 RIGHT, WRONG = "#117733", "#a32638"
@@ -123,5 +123,5 @@ def _draw_bars(axis: Axes, votes: np.ndarray, predictions: np.ndarray) -> None:
     axis.set_yticks(places, [GALAXY_ZOO_2.answer_text(c) for c in SHOWN_ANSWERS], fontsize=7)
     axis.set_xlim(0, 1)
     axis.set_xticks([0, 1], ["0", "1"], fontsize=7)
-    axis.spines[["top", "right"]].set_visible(False)
+    clean(axis)
     axis.tick_params(length=0)

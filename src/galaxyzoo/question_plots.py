@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.figures import COLORS, GREY, new_figure, save_figure
+from galaxyzoo.figures import COLORS, GREY, clean, new_figure, save_figure
 from galaxyzoo.plots import SHOWN_ANSWERS
 
 _CELLS = 40  # of a histogram, along each axis
@@ -33,7 +33,7 @@ def draw_questions(path: Path, scores: Mapping[str, np.ndarray], title: str) -> 
     axis.set_yticks(places, [f"{q.number}. {q.text}" for q in GALAXY_ZOO_2.questions])
     axis.set_xlabel("RMSE over the question's answers")
     axis.set_title(title, fontsize=12)
-    axis.spines[["top", "right"]].set_visible(False)
+    clean(axis)
     axis.grid(axis="x", alpha=0.25)
     axis.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)

@@ -4,43 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 
-from galaxyzoo import atomic
 from galaxyzoo.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE, WRITE_TOLERANCE
+from galaxyzoo.figures import (
+    BLUE,
+    LIGHT_GREY,
+    ORANGE,
+    RED,
+    SKY,
+    clean,
+    new_figure,
+    save_figure,
+)
 from galaxyzoo.vote_tables import ANSWERS, CLARITY, answer_label
 
-# Okabe and Ito's colours, which the colour-blind can tell apart.
-BLUE, SKY, GREEN, ORANGE, RED, GREY = (
-    "#0072B2",
-    "#56B4E9",
-    "#009E73",
-    "#E69F00",
-    "#D55E00",
-    "#BBBBBB",
-)
 _BINS = 20
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, sizes in inches; no screen is needed."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG atomically, equal figures as equal bytes."""
-    with atomic.writing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=90, metadata={"Software": None})
-
-
-def clean(axis: Axes) -> None:
-    """Take away the frame's upper and right side."""
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def plot_distributions(path: Path, votes: pd.DataFrame) -> None:
@@ -139,7 +118,7 @@ def plot_clarity(path: Path, clarity: pd.DataFrame) -> None:
     counts = clarity[list(CLARITY)]
     parts = counts.div(counts.sum(axis=1), axis=0)
     left = np.zeros(len(parts))
-    for name, color in zip(CLARITY, (BLUE, SKY, ORANGE, GREY), strict=True):
+    for name, color in zip(CLARITY, (BLUE, SKY, ORANGE, LIGHT_GREY), strict=True):
         axis.barh(np.arange(len(parts)), parts[name], left=left, color=color, label=name)
         left += parts[name].to_numpy()
     labels = clarity["question"] + "  " + clarity["text"]
