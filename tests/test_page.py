@@ -22,8 +22,9 @@ def test_text_is_escaped_everywhere(root: Path) -> None:
     table = pd.DataFrame({TEXT: [TEXT]})
     html = write(root, Section(TEXT, TEXT, [(TEXT, table)], [(TEXT, root / "x.png")]))
     assert "<b>" not in html
-    # tab, heading, line below it, section, text, table's caption, head and cell, picture's two
-    assert html.count(ESCAPED) == 10
+    # tab, heading, line below it, link to the section, section, text, then the table's caption,
+    # head and cell, the picture's two
+    assert html.count(ESCAPED) == 11
 
 
 def test_a_picture_is_inside_and_nothing_is_fetched(root: Path) -> None:
@@ -33,7 +34,7 @@ def test_a_picture_is_inside_and_nothing_is_fetched(root: Path) -> None:
     (root / "x.png").unlink()
     found = re.findall(r"src='data:image/png;base64,([^']*)'", html)
     assert [base64.b64decode(text) for text in found] == [data]
-    assert not re.search(r"(src|href)='(?!data:)|https?://", html)
+    assert not re.search(r"(src|href)='(?!data:|#s0')|https?://", html)
 
 
 def test_cells_show_numbers_shortly_and_what_is_missing(root: Path) -> None:
