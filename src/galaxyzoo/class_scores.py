@@ -73,7 +73,7 @@ def score_classes(
     labels = np.arange(len(task.columns))
     scores: dict[str, Any] = {
         "accuracy": float(np.mean(decided == truth)),
-        "balanced_accuracy": _balanced(truth, decided),
+        "balanced_accuracy": mean_recall(truth, decided),
         "macro_f1": float(
             f1_score(truth, decided, labels=labels, average="macro", zero_division=0)
         ),
@@ -86,11 +86,11 @@ def score_classes(
     if task.macro:
         truth, decided = (to_macro(task, values).argmax(axis=1) for values in (targets, probs))
         scores["macro_class_accuracy"] = float(np.mean(decided == truth))
-        scores["macro_class_balanced_accuracy"] = _balanced(truth, decided)
+        scores["macro_class_balanced_accuracy"] = mean_recall(truth, decided)
     return scores
 
 
-def _balanced(truth: np.ndarray, decided: np.ndarray) -> float:
-    """Mean recall over the classes that occur."""
+def mean_recall(truth: np.ndarray, decided: np.ndarray) -> float:
+    """Mean recall over the classes that occur: balanced accuracy, of (galaxy,) class numbers."""
     recalls = [np.mean(decided[truth == k] == k) for k in np.unique(truth)]
     return float(np.mean(recalls))

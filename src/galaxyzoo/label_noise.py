@@ -2,9 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import recall_score
 
-from galaxyzoo.class_scores import to_macro
+from galaxyzoo.class_scores import mean_recall, to_macro
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks import Task
 
@@ -39,7 +38,7 @@ def second_crowd(
     for _ in range(DRAWS):
         drawn = redraw(votes[list(GALAXY_ZOO_2.columns)].to_numpy(), VOLUNTEERS, rng)
         nearest = nearest_class(task, pd.DataFrame(drawn, columns=list(GALAXY_ZOO_2.columns)))
-        recall = recall_score(truth, nearest, labels=np.unique(truth), average="macro")
+        recall = mean_recall(truth, nearest)
         scores.append({"accuracy": np.mean(nearest == truth), "balanced_accuracy": recall})
         if task.macro:
             macro_of = to_macro(task, np.eye(len(task.columns))).argmax(axis=1)
