@@ -9,6 +9,8 @@ import pytest
 
 from galaxyzoo import paths
 
+pytest_plugins = ["reliability"]
+
 FOLDERS = ("INPUT", "CACHE", "FOLDS", "OOF", "SUBMISSIONS", "REPORTS")
 REAL = {name: getattr(paths, name) for name in ("ROOT", *FOLDERS)}
 
