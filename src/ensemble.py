@@ -13,12 +13,13 @@ use_project_python()
 
 import argparse
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from galaxyzoo import atomic, catalogs, submission
+from galaxyzoo import atomic, catalogs, locks, submission
 from galaxyzoo.base_models import find_runs, load_oof, load_test
 from galaxyzoo.ensemble_card import digest_inputs, make_card
 from galaxyzoo.ensembling import (
@@ -31,9 +32,9 @@ from galaxyzoo.ensembling import (
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import choose_dataset, ensemble_csv, ensemble_oof_csv, shown, test_csv
 from galaxyzoo.reports import class_score_names, class_scores, print_table
-from galaxyzoo.scores import card_path
-from galaxyzoo.tables import FOLD, read_predictions, write_predictions
-from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
+from galaxyzoo.scores import card_path, digest_table
+from galaxyzoo.tables import FOLD, write_predictions
+from galaxyzoo.tasks import COMPETITION_TASK, get_task
 
 
 def main() -> None:
@@ -50,17 +51,20 @@ def main() -> None:
 
     inputs = digest_inputs(names, runs, oof, test, catalog, options.seed)
     oof_path = ensemble_oof_csv(catalog.dataset, task.name) if options.output is None else None
-    card = finished_card(path, oof_path, inputs, task, catalog)
-    if card is None:
-        fits = cross_fit(names, task, oof, catalog.targets(task.name), catalog.folds, options.seed)
-        card = {"inputs": inputs, **make_card(fits, runs, oof, catalog, options.seed)}
-        predictions = task.make_valid(fits.models[card["chosen"]].predict(test))
-        if oof_path is not None:
-            write_oof(oof_path, fits, card["chosen"], catalog)
-        prior = catalog.targets(task.name).mean(axis=0)
-        submission.write(path, predictions, task, catalog.test_ids, card, prior)
-    else:
-        print("nothing has changed since this ensemble was made:")
+    lock = locks.holding(path.parent / locks.NAME, "making this ensemble")
+    with lock if oof_path else nullcontext():
+        card = finished_card(path, oof_path, inputs)
+        if card is None:
+            targets = catalog.targets(task.name)
+            fits = cross_fit(names, task, oof, targets, catalog.folds, options.seed)
+            card = {"inputs": inputs, **make_card(fits, runs, oof, catalog, options.seed)}
+            predictions = task.make_valid(fits.models[card["chosen"]].predict(test))
+            if oof_path is not None:
+                card["oof_table"] = write_oof(oof_path, fits, card["chosen"], catalog)
+            prior = targets.mean(axis=0)
+            submission.write(path, predictions, task, catalog.test_ids, card, prior)
+        else:
+            print("nothing has changed since this ensemble was made:")
 
     for line in left_out:
         print(line)
@@ -117,26 +121,29 @@ def check_output(output: Path | None, dataset: str, task: str, runs: list[str]) 
     return path
 
 
-def write_oof(path: Path, fits: CrossFits, name: str, catalog: catalogs.Catalog) -> None:
-    """Write a candidate's cross-fitted predictions, as a run's out-of-fold table."""
+def write_oof(path: Path, fits: CrossFits, name: str, catalog: catalogs.Catalog) -> str:
+    """Write a candidate's cross-fitted predictions, as a run's out-of-fold table; its digest."""
     columns = list(fits.task.columns)
     table = pd.DataFrame(fits.predictions(name), index=catalog.ids, columns=columns)
     table[FOLD] = catalog.folds
     write_predictions(path, table)
+    return digest_table(path)
 
 
-def finished_card(
-    path: Path, oof_path: Path | None, inputs: str, task: Task, catalog: catalogs.Catalog
-) -> dict[str, Any] | None:
-    """The card of an ensemble that was made from the same inputs and is whole; else None."""
+def finished_card(path: Path, oof_path: Path | None, inputs: str) -> dict[str, Any] | None:
+    """The card of an ensemble that was made from the same inputs and is whole; else None.
+
+    A kill may have come between table and card, so the card must be of the very tables there.
+    """
     try:
         card = atomic.read_json(card_path(path))
-        submission.check(path, task, catalog.test_ids)
+        tables = {"table": digest_table(path)}
         if oof_path is not None:
-            read_predictions(oof_path, task.columns, catalog.ids)
-    except InputError:
+            tables["oof_table"] = digest_table(oof_path)
+    except (InputError, OSError):
         return None
-    return card if isinstance(card, dict) and card.get("inputs") == inputs else None
+    expected = {"inputs": inputs, **tables}
+    return card if isinstance(card, dict) and expected.items() <= card.items() else None
 
 
 def show(card: dict[str, Any]) -> None:

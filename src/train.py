@@ -87,6 +87,11 @@ def ensemble(dataset: str, task: str) -> None:
     script = str(Path(__file__).with_name("ensemble.py"))
     command = [sys.executable, script, "--dataset", dataset, "--task", task]
     status = subprocess.run(command, check=False).returncode
+    if status < 0:
+        again = " ".join(["python src/ensemble.py", *command[2:]])
+        raise InputError(
+            f"the ensembler was killed by signal {-status} (is memory short?): type `{again}`"
+        )
     if status:
         sys.exit(status)
 

@@ -58,15 +58,16 @@ def test_only_the_named_folds_are_trained_and_the_others_later(
     assert whole["folds"] == [0, 1, 2]
 
 
-def test_half_written_files_of_a_killed_run_are_removed(
+def test_the_checkpoint_of_a_fold_killed_right_after_its_end_is_removed(
     prepared: Prepared, trained: list[FoldData]
 ) -> None:
     run = Run(small_config(image=SIZES), prepared)
-    leftover = run.folder / "fold_0" / ".checkpoint.pt.abc.part"
-    leftover.parent.mkdir(parents=True)
-    leftover.write_bytes(b"half")
-    run.train([1])
+    run.train([0])
+    leftover = run.folder / "fold_0" / "checkpoint.pt"
+    leftover.write_bytes(b"all the weights")
+    run.train([0])
     assert not leftover.exists()
+    assert len(trained) == 1
 
 
 def test_a_second_process_waits_and_then_finds_the_work_done(

@@ -5,6 +5,7 @@ side makes of their predicted fractions is one more set of class probabilities, 
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from galaxyzoo import atomic, paths
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import oof_csv, shown, test_csv
-from galaxyzoo.scores import card_path
+from galaxyzoo.scores import card_path, digest_table
 from galaxyzoo.tables import FOLD, read_predictions
 from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
 
@@ -86,6 +87,7 @@ def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
         path = test_csv(catalog.dataset, run)
         if not path.exists():
             raise InputError(f"{shown(path)} is missing: training {run} again writes it")
+        _check_digest(_card(run, catalog), run, "test", path)
         table = read_predictions(path, _task_of(run).columns, catalog.test_ids)
         tables.append(_numbers(_to_task(table, run, task)))
     return np.stack(tables, axis=1)
@@ -149,10 +151,21 @@ def _check_card(run: str, catalog: Catalog) -> None:
             f"{shown(path)} was made with another catalog or split: delete it and train {run} "
             "again, or name the runs to combine"
         )
+    _check_digest(card, run, "oof", path)
     unfinished = _what_is_unfinished(card, catalog)
     if unfinished:
         raise InputError(
             f"{shown(path)} cannot be used: {unfinished}; train the others of {run} first"
+        )
+
+
+def _check_digest(card: dict[str, Any], run: str, which: str, path: Path) -> None:
+    """The card was written for this very table, where it says for which."""
+    digests = card.get("tables", {})
+    if which in digests and path.exists() and digests[which] != digest_table(path):
+        raise InputError(
+            f"{shown(path)} is not the table that its score card was written for: type the "
+            f"command that trained {run} again, which writes both (nothing is trained twice)"
         )
 
 

@@ -1,11 +1,12 @@
 """Checkpoints of a fold in training, and the weights of a finished one."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from galaxyzoo import atomic
@@ -15,8 +16,9 @@ from galaxyzoo.paths import shown
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a nested dict of tensors and plain values atomically."""
-    with atomic.writing(path) as temporary:
-        torch.save(state, temporary)
+    data = io.BytesIO()  # torch's own file writer reports a full disk as a RuntimeError
+    torch.save(state, data)
+    atomic.write_bytes(path, data.getbuffer())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
@@ -39,8 +41,7 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
     """Write weights as safetensors, atomically."""
-    with atomic.writing(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
+    atomic.write_bytes(path, save({name: tensor.contiguous() for name, tensor in weights.items()}))
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
 from galaxyzoo.images import ImageCache
 from galaxyzoo.paths import fold_dir, oof_csv, test_csv
-from galaxyzoo.scores import card_path, score_table
+from galaxyzoo.scores import card_path, digest_table, score_table
 from galaxyzoo.submission import with_classes
 from galaxyzoo.tables import FOLD, read_predictions, write_predictions
 from galaxyzoo.tasks import get_task
@@ -60,10 +60,12 @@ class FoldTables:
         test = self._mean_test(test_images)
         test[:] = task.make_valid(test.to_numpy())
         prior = catalog.targets(task.name).mean(axis=0)
-        write_predictions(oof_csv(catalog.dataset, self.config.run), oof)
-        path = test_csv(catalog.dataset, self.config.run)
-        write_predictions(path, with_classes(test, task, prior))
-        atomic.write_json(card_path(oof_csv(catalog.dataset, self.config.run)), card)
+        oof_path = oof_csv(catalog.dataset, self.config.run)
+        test_path = test_csv(catalog.dataset, self.config.run)
+        write_predictions(oof_path, oof)
+        write_predictions(test_path, with_classes(test, task, prior))
+        card["tables"] = {"oof": digest_table(oof_path), "test": digest_table(test_path)}
+        atomic.write_json(card_path(oof_path), card)
         return card
 
     def _mean_test(self, images: ImageCache) -> pd.DataFrame:

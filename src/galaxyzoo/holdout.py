@@ -21,7 +21,7 @@ from galaxyzoo.runs import Run, load_fold_model
 from galaxyzoo.scores import score_table
 from galaxyzoo.tables import read_predictions, write_predictions
 from galaxyzoo.tasks import get_task
-from galaxyzoo.training import train_fold
+from galaxyzoo.training import CHECKPOINT, train_fold
 
 TRAIN, VAL, TEST = "train", "val", "test"
 _TWENTIETHS = (TRAIN,) * 14 + (VAL,) * 3 + (TEST,) * 3
@@ -68,6 +68,7 @@ def train_holdout(run: Run) -> dict[str, Any]:
         run.check()
         if not (_folder(run) / _TABLE).exists():
             _train(run, parts)
+        (_folder(run) / CHECKPOINT).unlink(missing_ok=True)
     card = _score(run, parts)
     atomic.write_json(oof_csv(catalog.dataset, f"{config.run}_holdout").with_suffix(".json"), card)
     return card

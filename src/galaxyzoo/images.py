@@ -5,6 +5,9 @@ it, so a stale one cannot be read; an unfinished one goes on where it stopped.
 """
 
 import hashlib
+import io
+import math
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +15,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from filelock import FileLock
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from galaxyzoo import atomic
+from galaxyzoo import atomic, locks
 from galaxyzoo.archives import ImageStore
 from galaxyzoo.config import ORIGINAL_PX, ImageConfig
 from galaxyzoo.errors import InputError
@@ -115,16 +117,10 @@ def open_cache(
     shape = (len(ids), config.cache_px, config.cache_px, 3)
     notes = path.with_suffix(".json")
     if not (path.exists() and notes.exists()):
-        try:
-            CACHE.mkdir(parents=True, exist_ok=True)
-            # A second process waits here, then finds the work done.
-            with FileLock(path.with_suffix(".lock")):
-                if not (path.exists() and notes.exists()):
+        with locks.holding(path.with_suffix(".lock"), f"decoding {shown(store.path)}"):
+            if not (path.exists() and notes.exists()):
+                with atomic.explaining(path):
                     _fill(path, store, ids, config, shape)
-        except OSError as error:
-            raise InputError(
-                f"cannot write the image cache in {shown(CACHE)}: {error.strerror or error}"
-            ) from error
     problems: dict[str, str] = atomic.read_json(notes)["unreadable"]
     if strict and problems:
         listed = "; ".join(f"{store.names[int(i)]}: {why}" for i, why in list(problems.items())[:5])
@@ -143,33 +139,54 @@ def open_cache(
 def _fill(
     path: Path, store: ImageStore, ids: np.ndarray, config: ImageConfig, shape: tuple[int, ...]
 ) -> None:
-    """Decode into a `.part` array, noting progress after every chunk; rename when whole."""
+    """Decode into a `.part` file, noting progress after every chunk; rename when whole.
+
+    It is written as a file, not through a memory map: on a full disk the system kills a process
+    that writes to one.
+    """
     part, progress = path.with_suffix(".part.npy"), path.with_suffix(".progress.json")
-    done, problems = 0, {}
-    if part.exists() and progress.exists():
-        state = atomic.read_json(progress)
-        done, problems = state["done"], state["unreadable"]
+    head, image_bytes = _npy_head(shape), math.prod(shape[1:])
+    done, problems = _read_progress(part, progress, len(head), image_bytes)
     if not done:
         # Notes of an array that is gone must not be believed of the new one.
         progress.unlink(missing_ok=True)
-        _check_space(path.parent, int(np.prod(shape)))
-    array = np.lib.format.open_memmap(
-        part, mode="r+" if done else "w+", dtype=np.uint8, shape=shape
-    )
+        _check_space(path.parent, math.prod(shape))
     bar = tqdm(total=len(ids), initial=done, desc=f"decoding {store.path.name}", unit="img")
-    with _threads() as parallel:
+    with open(part, "r+b" if done else "wb") as file, _threads() as parallel, bar:
+        file.write(head)
+        file.seek(len(head) + done * image_bytes)
         for start in range(done, len(ids), CHUNK):
-            chunk = ids[start : start + CHUNK]
-            array[start : start + CHUNK], found = decode_many(store, chunk, config, parallel)
+            images, found = decode_many(store, ids[start : start + CHUNK], config, parallel)
             problems.update({str(galaxy_id): why for galaxy_id, why in found.items()})
-            array.flush()
-            atomic.write_json(progress, {"done": start + len(chunk), "unreadable": problems})
-            bar.update(len(chunk))
-    bar.close()
-    del array
-    part.replace(path)
+            file.write(images.data)
+            file.flush()
+            os.fsync(file.fileno())
+            atomic.write_json(progress, {"done": start + len(images), "unreadable": problems})
+            bar.update(len(images))
     atomic.write_json(path.with_suffix(".json"), {"images": len(ids), "unreadable": problems})
+    part.replace(path)
+    atomic.sync_folder(path.parent)
     progress.unlink(missing_ok=True)
+
+
+def _npy_head(shape: tuple[int, ...]) -> bytes:
+    """First bytes of a .npy file of that shape."""
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        head, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
+    return head.getvalue()
+
+
+def _read_progress(
+    part: Path, progress: Path, head_bytes: int, image_bytes: int
+) -> tuple[int, dict[str, str]]:
+    """How many images an interrupted call has written, and why some of them are black."""
+    if part.exists() and progress.exists():
+        state = atomic.read_json(progress)
+        if part.stat().st_size >= head_bytes + state["done"] * image_bytes:
+            return state["done"], state["unreadable"]
+    return 0, {}
 
 
 def _check_space(folder: Path, needed: int) -> None:

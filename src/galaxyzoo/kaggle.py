@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galaxyzoo import atomic, demo
+from galaxyzoo import atomic, demo, locks
 from galaxyzoo.archives import ImageStore, open_zip
 from galaxyzoo.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.errors import InputError
@@ -136,11 +136,12 @@ def _demo_folder(announce: bool = False) -> Path:
             f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip "
             f"into {shown(INPUT)}/"
         )
-    if not all(
-        (folder / f"{name}.zip").exists()
-        for name in (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
-    ):
-        demo.write_demo(folder)
+    names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
+    files = [folder / f"{name}.zip" for name in names]
+    if not all(map(Path.exists, files)):
+        with locks.holding(folder / locks.NAME, "drawing the demo set"):
+            if not all(map(Path.exists, files)):
+                demo.write_demo(folder)
     return folder
 
 
@@ -253,10 +254,11 @@ def _unpack_whole_zip(folder: Path) -> Path:
             repr([(m.filename, m.CRC, m.file_size) for m in wanted]).encode()
         ).hexdigest()[:8]
         target = CACHE / f"unpacked-{digest}"
-        for member in tqdm(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
-            path = target / PurePosixPath(member.filename).name
-            if not (path.exists() and path.stat().st_size == member.file_size):
-                _copy_out(archive, member, path, whole)
+        with locks.holding(target.with_suffix(".lock"), f"unpacking {WHOLE_ZIP}"):
+            for member in tqdm(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
+                path = target / PurePosixPath(member.filename).name
+                if not (path.exists() and path.stat().st_size == member.file_size):
+                    _copy_out(archive, member, path, whole)
     return target
 
 

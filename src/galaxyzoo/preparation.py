@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from galaxyzoo import catalogs
+from galaxyzoo import catalogs, locks
 from galaxyzoo.catalogs import GROUP, Catalog
 from galaxyzoo.config import ImageConfig
 from galaxyzoo.errors import InputError
@@ -54,12 +54,15 @@ def prepare(
             from.
     """
     source = open_input(data, tasks or {COMPETITION_TASK})
-    if catalogs.exists(source.dataset):
-        catalog = catalogs.load(source.dataset)
-        _check_unchanged(catalog, source, n_folds, seed)
-        return Prepared(catalog, source)
-    n_folds = DEFAULT_FOLDS if n_folds is None else n_folds
-    return Prepared(_make_catalog(source, n_folds, seed or 0), source)
+    if not catalogs.exists(source.dataset):
+        # Of all datasets one at a time: a new one takes over the folds of galaxies that it shares.
+        with locks.holding(FOLDS / locks.NAME, "splitting a dataset into folds"):
+            if not catalogs.exists(source.dataset):
+                k = DEFAULT_FOLDS if n_folds is None else n_folds
+                return Prepared(_make_catalog(source, k, seed or 0), source)
+    catalog = catalogs.load(source.dataset)
+    _check_unchanged(catalog, source, n_folds, seed)
+    return Prepared(catalog, source)
 
 
 def _make_catalog(source: Source, n_folds: int, seed: int) -> Catalog:

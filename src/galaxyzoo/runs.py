@@ -1,7 +1,6 @@
 """A run: one config trained on one prepared dataset, fold by fold, up to its tables and card."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,10 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from filelock import FileLock, Timeout
-from tqdm import tqdm
 
-from galaxyzoo import atomic
+from galaxyzoo import atomic, locks
 from galaxyzoo.augmentation import check_transforms
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.checkpoints import load_weights
@@ -99,10 +96,12 @@ class Run:
         tables = FoldTables(self.config, self.catalog)
         with self.locked():
             self.check()
-            self._clear_up()
+            self._save_config()
             for fold in range(self.catalog.n_folds) if folds is None else folds:
                 if not tables.is_done(fold):
                     self._train_fold(fold)
+                # A kill may have come between the mark and this.
+                self._checkpoint(fold).unlink(missing_ok=True)
             return tables.collect(self.cache("test")) if tables.done else None
 
     def minutes(self) -> float:
@@ -121,7 +120,9 @@ class Run:
         self._predict(model, cache, data.val_rows, folder / VAL_TABLE)
         self._predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
         atomic.write_json(folder / DONE, {"start": start})
-        (folder / CHECKPOINT).unlink(missing_ok=True)
+
+    def _checkpoint(self, fold: int) -> Path:
+        return fold_dir(self.catalog.dataset, self.config.run, fold) / CHECKPOINT
 
     def _predict(self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path) -> None:
         predictions = predict(model, cache, rows, self.config)
@@ -135,37 +136,18 @@ class Run:
             self._caches[which] = opened(self.config.image)
         return self._caches[which]
 
-    def _clear_up(self) -> None:
-        """Save the config of a new run; remove what killed writers left half-written."""
-        if not (self.folder / CONFIG).exists():
-            head = {"data_fingerprint": self.catalog.fingerprint, "code_version": code_version()}
-            values = {**head, **self.config.model_dump(mode="json")}
-            text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-            atomic.write_text(self.folder / CONFIG, text)
-        for part in self.folder.rglob(".*.part"):
-            part.unlink()
+    def _save_config(self) -> None:
+        """Save the config of a new run."""
+        if (self.folder / CONFIG).exists():
+            return
+        head = {"data_fingerprint": self.catalog.fingerprint, "code_version": code_version()}
+        values = {**head, **self.config.model_dump(mode="json")}
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        atomic.write_text(self.folder / CONFIG, text)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the run's lock, waiting with a word where another process holds it.
-
-        The system frees the lock of a process that died.
-        """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                tqdm.write(f"{self.config.run}: another process is training it; waiting")
-                lock.acquire()
-        except OSError as error:
-            reason = error.strerror or error
-            raise InputError(f"cannot write in {shown(self.folder)}: {reason}") from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the run's lock, waiting with a word where another process holds it."""
+        return locks.holding(self.folder / locks.NAME, f"training {self.config.run}")
 
 
 def load_run_config(folder: Path) -> tuple[Config, str]:

@@ -1,5 +1,6 @@
 """Score cards: the JSON file beside every out-of-fold table and submission."""
 
+import hashlib
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -61,3 +62,14 @@ def code_version() -> str:
 def card_path(table: Path) -> Path:
     """The score card that belongs to a table."""
     return table.with_suffix(".json")
+
+
+def digest_table(table: Path) -> str:
+    """Digest of a table's file, by which its score card knows it.
+
+    The two are written one after the other, and a kill may come between.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return hashlib.sha256(table.read_bytes()).hexdigest()[:16]

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo import atomic, paths
+from galaxyzoo import atomic, locks, paths
 from galaxyzoo.class_scores import decide
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import DEMO, WHOLE, shown
-from galaxyzoo.scores import card_path
-from galaxyzoo.tables import CLASS, ID, read_csv, read_predictions, write_predictions
+from galaxyzoo.scores import card_path, digest_table
+from galaxyzoo.tables import CLASS, ID, format_predictions, read_csv, read_predictions
 from galaxyzoo.tasks import Task
 
 # Largest distance from the nearest valid value. Nine decimals leave 1e-8 at most, and a question of
@@ -35,16 +35,17 @@ def write(
         predictions: (test galaxy, column) valid predictions.
         task: the task.
         ids: (test galaxy,) GalaxyIDs in the sample submission's order.
-        card: plain values.
+        card: plain values; the table's digest is added.
         prior: (column,) means of the training targets, of classes their frequencies.
     Raises:
         InputError: the folder cannot be written, or the written table is not a submission.
     """
+    table = pd.DataFrame(predictions, index=ids, columns=list(task.columns))
+    text = format_predictions(with_classes(table, task, prior))
     with atomic.writing(path) as temporary:
-        table = pd.DataFrame(predictions, index=ids, columns=list(task.columns))
-        write_predictions(temporary, with_classes(table, task, prior))
+        temporary.write_text(text, encoding="utf-8")
         check(temporary, task, ids)
-        atomic.write_json(card_path(path), card)
+        atomic.write_json(card_path(path), {**card, "table": digest_table(temporary)})
 
 
 def with_classes(predictions: pd.DataFrame, task: Task, prior: np.ndarray) -> pd.DataFrame:
@@ -117,11 +118,12 @@ def publish(path: Path, dataset: str) -> bool:
         Whether it was copied.
     """
     target = published_csv()
-    if target.exists() and _rank(dataset) < _rank(_made_by(target)):
-        return False
-    for source, copy in ((card_path(path), card_path(target)), (path, target)):
-        with atomic.writing(copy) as temporary:
-            shutil.copyfile(source, temporary)
+    with locks.holding(target.parent / locks.NAME, "copying a submission"):
+        if target.exists() and _rank(dataset) < _rank(_made_by(target)):
+            return False
+        for source, copy in ((card_path(path), card_path(target)), (path, target)):
+            with atomic.writing(copy) as temporary:
+                shutil.copyfile(source, temporary)
     return True
 
 

@@ -144,7 +144,17 @@ def read_predictions(
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """Write a table atomically: its index (GalaxyID or another name) first, nine decimals.
+    """Write a prediction table atomically, as `format_predictions` has it.
+
+    Raises:
+        InputError: it cannot be written.
+        ValueError: an id is repeated or a value is not finite.
+    """
+    atomic.write_text(path, format_predictions(predictions))
+
+
+def format_predictions(predictions: pd.DataFrame) -> str:
+    """A prediction table as CSV: its index (GalaxyID or another name) first, nine decimals.
 
     A `class` column holds names, every other one numbers.
 
@@ -154,13 +164,8 @@ def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
     numbers = predictions.drop(columns=CLASS, errors="ignore").to_numpy(dtype=float)
     if predictions.index.duplicated().any() or not np.isfinite(numbers).all():
         raise ValueError("predictions to write must have distinct ids and finite values")
-    with atomic.writing(path) as temporary:
-        predictions.to_csv(
-            temporary,
-            index_label=predictions.index.name or ID,
-            float_format="%.9f",
-            lineterminator="\n",
-        )
+    label = predictions.index.name or ID
+    return predictions.to_csv(index_label=label, float_format="%.9f", lineterminator="\n")
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -1,0 +1,159 @@
+"""Real commands that are struck while they work: killed, or refused by the disk."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from kaggle_fixtures import draw_competition, listing
+
+from galaxyzoo.paths import CODE_ROOT
+
+FAULTS = Path(__file__).parent / "faults"
+COMPETITION = draw_competition(n_train=36, n_test=7, seed=3)
+# The whole path on a tiny competition: split, caches, three folds, tables, ensemble, submission.
+TRAIN = [
+    *("train.py", "gz37/cnn", "--folds", "3", "--ensemble", "image.size_px=32", "head.hidden=16"),
+    *("model.kwargs.widths=[8,16]", "train.epochs=3", "train.batch_size=8"),
+]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """When and how to strike; the default never does."""
+
+    # operation -> how far the command has come when it does that for the last time
+    ranks: dict[str, int] = field(default_factory=dict)
+    at: int = 1 << 30  # strike at the first operation of this rank or a higher one
+    delay_s: float = 0.0  # and so long after it
+    group: bool = True  # kill the command's children too
+    errno: int = 0  # fail the operation, and every later one that needs room, instead of killing
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    status: int
+    output: str  # standard output and error
+    operations: list[str]  # what it changed under the root; `struck at …` where it was struck
+
+    @property
+    def struck(self) -> str:
+        """The operation at which it was struck; empty where it was not."""
+        found = [line for line in self.operations if line.startswith("struck at ")]
+        return found[0].removeprefix("struck at ") if found else ""
+
+
+class Server:
+    """Runs commands under one project folder in forked processes."""
+
+    def __init__(self, root: Path, work: Path, prefix: tuple[str, ...] = ()) -> None:
+        self.root, self.work = root, work
+        self.process = subprocess.Popen(
+            [*prefix, sys.executable, str(FAULTS / "server.py")],
+            env=environment(root),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+
+    def run(self, words: list[str], fault: Fault | None = None) -> Result:
+        """Run an entry script with its words to its end, whatever that is."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        job = prepare(self.root, self.work, words, fault or Fault())
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        status = int(self.process.stdout.readline())
+        return result(self.work, status)
+
+
+@contextmanager
+def serving(root: Path, work: Path, prefix: tuple[str, ...] = ()) -> Iterator[Server]:
+    """A server, ended with the block."""
+    work.mkdir(parents=True)
+    server = Server(root, work, prefix)
+    try:
+        yield server
+    finally:
+        server.process.communicate()
+
+
+def call(root: Path, work: Path, words: list[str], fault: Fault | None = None) -> Result:
+    """The same without a server: as a user types it."""
+    work.mkdir(parents=True, exist_ok=True)
+    job = prepare(root, work, words, fault or Fault())
+    with open(work / "output", "w", encoding="utf-8") as output:
+        done = subprocess.run(
+            [sys.executable, *words_of(job)],
+            env={**environment(root), "GALAXYZOO_FAULT": str(work / "fault.json")},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            check=False,
+        )
+    return result(work, done.returncode)
+
+
+def environment(root: Path) -> dict[str, str]:
+    """Of every command: its project folder, one thread, and the faults on Python's path."""
+    return {
+        **os.environ,
+        "GALAXYZOO_ROOT": str(root),
+        "GALAXYZOO_DEVICE": "cpu",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": f"{FAULTS}{os.pathsep}{CODE_ROOT / 'src'}",
+    }
+
+
+def artefacts(root: Path) -> dict[str, bytes]:
+    """All that the commands leave, but for locks and the time that they took."""
+    files = listing(*(root / name for name in ("input/cache", "folds", "oof", "submissions")))
+    kept = {str(Path(path).relative_to(root)): data for path, data in files.items()}
+    return {path: data for path, data in kept.items() if not path.endswith("timings.csv")}
+
+
+def ranks(operations: list[str]) -> dict[str, int]:
+    """Of each operation, the place of its last time in an undisturbed run.
+
+    Folders and locks are left out: they come again in every part of the path.
+    """
+    return {
+        operation: place
+        for place, operation in enumerate(operations)
+        if not operation.startswith("mkdir") and not operation.endswith(".lock")
+    }
+
+
+def prepare(root: Path, work: Path, words: list[str], fault: Fault) -> dict[str, object]:
+    """Write the plan of a command's fault; returns the server's job."""
+    plan = {**asdict(fault), "root": str(root), "log": str(work / "operations")}
+    (work / "operations").unlink(missing_ok=True)
+    (work / "fault.json").write_text(json.dumps(plan), encoding="utf-8")
+    script, *options = words
+    return {
+        "words": [str(CODE_ROOT / "src" / script), *options],
+        "fault": str(work / "fault.json"),
+        "output": str(work / "output"),
+    }
+
+
+def words_of(job: dict[str, object]) -> list[str]:
+    """The command line of a job."""
+    words = job["words"]
+    assert isinstance(words, list)
+    return words
+
+
+def result(work: Path, status: int) -> Result:
+    """What the command left in its work folder."""
+    log = work / "operations"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return Result(status, (work / "output").read_text(encoding="utf-8"), lines)
