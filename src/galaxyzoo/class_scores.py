@@ -31,17 +31,31 @@ def decide(task: Task, probs: np.ndarray, prior: np.ndarray) -> np.ndarray:
 
 
 def decide_out_of_fold(
-    task: Task, probs: np.ndarray, targets: np.ndarray, folds: np.ndarray
+    task: Task,
+    probs: np.ndarray,
+    targets: np.ndarray,
+    folds: np.ndarray,
+    unscored: np.ndarray | None = None,
 ) -> np.ndarray:
-    """(galaxy,) decisions; the frequencies for a fold are those of the other folds' galaxies.
+    """Decide each galaxy's class by frequencies that its own fold has no part in.
 
-    Of a single fold they are its own, which differ by a galaxy or two from those of the others.
+    Args:
+        task: the task.
+        probs: (galaxy, class) out-of-fold probabilities.
+        targets: (galaxy, class) one-hot.
+        folds: (galaxy,).
+        unscored: (other galaxy, class) targets of galaxies in no fold above; they count in all.
+    Returns:
+        (galaxy,) class numbers; where there is no other galaxy, every class counts as equally
+        frequent.
     """
+    outside = targets[:0] if unscored is None else unscored
     decided = np.empty(len(probs), dtype=np.int64)
     for fold in np.unique(folds):
         rows = folds == fold
-        others = targets[~rows] if not rows.all() else targets
-        decided[rows] = decide(task, probs[rows], frequencies(others))
+        others = np.concatenate([targets[~rows], outside])
+        prior = frequencies(others) if len(others) else np.ones(targets.shape[1])
+        decided[rows] = decide(task, probs[rows], prior)
     return decided
 
 
@@ -53,7 +67,11 @@ def to_macro(task: Task, values: np.ndarray) -> np.ndarray:
 
 
 def score_classes(
-    task: Task, probs: np.ndarray, targets: np.ndarray, folds: np.ndarray
+    task: Task,
+    probs: np.ndarray,
+    targets: np.ndarray,
+    folds: np.ndarray,
+    unscored: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """All scores of a class task, from validation galaxies as frequent as they are.
 
@@ -62,6 +80,7 @@ def score_classes(
         probs: (galaxy, class) out-of-fold probabilities.
         targets: (galaxy, class) one-hot.
         folds: (galaxy,).
+        unscored: as of `decide_out_of_fold`.
     Returns:
         Plain dict: `accuracy`, `balanced_accuracy` (mean recall), `macro_f1`, `macro_auc`
         (one against rest, mean over classes) and `micro_auc` (over all class and galaxy pairs), and
@@ -69,7 +88,8 @@ def score_classes(
         the macro-class with the largest summed probability. An AUC is None where a class is
         missing.
     """
-    truth, decided = targets.argmax(axis=1), decide_out_of_fold(task, probs, targets, folds)
+    truth = targets.argmax(axis=1)
+    decided = decide_out_of_fold(task, probs, targets, folds, unscored)
     labels = np.arange(len(task.columns))
     scores: dict[str, Any] = {
         "accuracy": float(np.mean(decided == truth)),

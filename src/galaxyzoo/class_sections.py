@@ -50,8 +50,10 @@ class _Decided:
     @cached_property
     def classes(self) -> np.ndarray:
         folds = self.evaluation.catalog.folds[self.result.rows]
-        task = self.evaluation.task
-        return decide_out_of_fold(task, self.result.predictions, self.targets, folds)
+        unscored = self.evaluation.targets[~self.result.rows]
+        return decide_out_of_fold(
+            self.evaluation.task, self.result.predictions, self.targets, folds, unscored
+        )
 
 
 def class_sections(evaluation: Evaluation, result: Result) -> list[Section]:

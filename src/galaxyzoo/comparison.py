@@ -55,8 +55,10 @@ def _same_folds(evaluation: Evaluation, members: list[Result]) -> pd.DataFrame:
     best, rows = evaluation.best, []
     if best.is_whole:
         chosen = members[0].rows
-        targets, folds = evaluation.targets[chosen], evaluation.catalog.folds[chosen]
-        scores = score_table(evaluation.task, best.on(chosen), targets, folds)
+        targets, folds = evaluation.targets, evaluation.catalog.folds[chosen]
+        scores = score_table(
+            evaluation.task, best.on(chosen), targets[chosen], folds, targets[~chosen]
+        )
         rows.append(_row(evaluation, best, scores))
     rows += [_row(evaluation, result, result.scores) for result in members]
     return _table(rows)

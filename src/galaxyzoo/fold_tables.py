@@ -54,12 +54,13 @@ class FoldTables:
         rows = np.isin(catalog.folds, done)
         oof = pd.concat([self._read_val(fold) for fold in done]).loc[catalog.ids[rows]]
         oof[:] = task.make_valid(oof.to_numpy())
-        targets, folds = catalog.targets(task.name)[rows], catalog.folds[rows]
-        card = {**self._card_head(), **score_table(task, oof.to_numpy(), targets, folds)}
+        targets, folds = catalog.targets(task.name), catalog.folds[rows]
+        scores = score_table(task, oof.to_numpy(), targets[rows], folds, targets[~rows])
+        card = {**self._card_head(), **scores}
         oof[FOLD] = folds
         test = self._mean_test(test_images)
         test[:] = task.make_valid(test.to_numpy())
-        prior = catalog.targets(task.name).mean(axis=0)
+        prior = targets.mean(axis=0)
         oof_path = oof_csv(catalog.dataset, self.config.run)
         test_path = test_csv(catalog.dataset, self.config.run)
         write_predictions(oof_path, oof)

@@ -92,7 +92,7 @@ def _train(run: Run, parts: np.ndarray) -> None:
 def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
     """Score card of the third part."""
     catalog, task = run.catalog, get_task(run.config.task)
-    rows = parts == TEST
+    rows, targets = parts == TEST, run.catalog.targets(run.config.task)
     table = read_predictions(_folder(run) / _TABLE, task.columns, catalog.ids[rows])
     return {
         "run": run.config.run,
@@ -103,8 +103,9 @@ def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
         **score_table(
             task,
             task.make_valid(table.to_numpy()),
-            catalog.targets(task.name)[rows],
+            targets[rows],
             np.zeros(rows.sum(), np.int64),
+            targets[~rows],
         ),
     }
 

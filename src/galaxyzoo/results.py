@@ -129,8 +129,9 @@ def _load(run: str, task: Task, catalog: Catalog) -> Result:
     if FOLD not in table.columns or (table[FOLD].to_numpy() != catalog.folds[rows]).any():
         raise InputError(f"{shown(path)} was made with another split: make it again")
     predictions = table[list(task.columns)].to_numpy()
-    targets = catalog.targets(task.name)[rows]
-    scores = score_table(task, predictions, targets, catalog.folds[rows])
+    targets = catalog.targets(task.name)
+    folds = catalog.folds[rows]
+    scores = score_table(task, predictions, targets[rows], folds, targets[~rows])
     if abs(scores["score"] - card.get("score", np.nan)) > _SAME:
         raise InputError(f"{shown(path)} is not the table that {shown(noted)} scores")
     return Result(run, predictions, rows, card, scores, _saved_config(catalog.dataset, run))

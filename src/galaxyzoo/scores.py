@@ -15,7 +15,11 @@ from galaxyzoo.tasks import Task
 
 
 def score_table(
-    task: Task, predictions: np.ndarray, targets: np.ndarray, folds: np.ndarray
+    task: Task,
+    predictions: np.ndarray,
+    targets: np.ndarray,
+    folds: np.ndarray,
+    unscored: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Score predictions overall, per fold and per column.
 
@@ -23,6 +27,8 @@ def score_table(
         predictions: (galaxy, column), as they would be submitted.
         targets: (galaxy, column).
         folds: (galaxy,) fold of each galaxy.
+        unscored: (other galaxy, column) targets of the galaxies that are not scored here; a class
+            task decides by frequencies that leave the scored fold out.
     Returns:
         Plain dict: `metric`, `score` over all rows, `per_fold`, their `mean` and `sd` (sample
         standard deviation; None for one fold), `per_column`, and `classes` with more scores of a
@@ -41,7 +47,9 @@ def score_table(
         "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else None,
         "per_column": columns,
         **(
-            {"classes": score_classes(task, predictions, targets, folds)} if task.is_classes else {}
+            {"classes": score_classes(task, predictions, targets, folds, unscored)}
+            if task.is_classes
+            else {}
         ),
         "galaxies": len(targets),
         "code_version": code_version(),
