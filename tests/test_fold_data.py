@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from kaggle_fixtures import draw_competition, encode, write_zip
 from test_holdout import class_config
 
@@ -40,7 +41,16 @@ def write_weights(data: Prepared, fold: int) -> Path:
     path = paths.fold_dir(data.catalog.dataset, "gz37/cnn", fold) / WEIGHTS
     path.parent.mkdir(parents=True)
     path.write_bytes(b"weights")
+    write_config(data, "gz37/cnn", data.catalog.fingerprint)
     return path
+
+
+def write_config(data: Prepared, run: str, fingerprint: str, **model: str) -> None:
+    """The config that training saves with a run."""
+    values = {"task": run.split("/")[0], "run": run, "model": {"name": "cnn", **model}}
+    path = paths.run_dir(data.catalog.dataset, run) / "config.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump({"data_fingerprint": fingerprint, **values}))
 
 
 def test_dropped_galaxies_are_in_neither_part(voted: Prepared) -> None:
@@ -99,3 +109,27 @@ def test_a_start_from_a_split_into_other_folds_is_refused(voted: Prepared, root:
     config = class_config(model={**MODEL, "start_dataset": voted.catalog.dataset})
     with pytest.raises(InputError, match="the number of folds differs"):
         fold_data.find_start_weights(config, other.catalog, 0)
+
+
+def test_a_start_that_was_trained_on_another_split_is_refused(voted: Prepared, root: Path) -> None:
+    """Its weights may have seen the galaxies of the fold, whatever its dataset's split says now."""
+    write_weights(voted, 0)
+    write_config(voted, "gz37/cnn", "of another split")
+    own, dataset = class_config(model=MODEL), voted.catalog.dataset
+    other = other_dataset(root, voted.catalog.ids[:20].tolist())
+    far = class_config(model={**MODEL, "start_dataset": dataset})
+    for config, catalog in ((own, voted.catalog), (far, other.catalog)):
+        with pytest.raises(InputError, match=r"cannot start from gz37/cnn: .* another split of"):
+            fold_data.find_start_weights(config, catalog, 0)
+
+
+def test_a_start_of_a_start_is_checked_too(voted: Prepared, root: Path) -> None:
+    write_weights(voted, 0)
+    write_config(voted, "gz37/cnn", voted.catalog.fingerprint, start_run="gz37/first")
+    with pytest.raises(InputError, match="gz37/first holds no trained run"):
+        fold_data.find_start_weights(class_config(model=MODEL), voted.catalog, 0)
+    write_config(voted, "gz37/first", "of another split")
+    with pytest.raises(InputError, match=r"cannot start from gz37/first: .* another split of"):
+        fold_data.find_start_weights(class_config(model=MODEL), voted.catalog, 0)
+    write_config(voted, "gz37/first", voted.catalog.fingerprint)
+    assert fold_data.find_start_weights(class_config(model=MODEL), voted.catalog, 0)

@@ -9,8 +9,9 @@ from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
 from galaxyzoo.errors import InputError
 from galaxyzoo.images import ImageCache
-from galaxyzoo.paths import dataset_dir, fold_dir, shown
+from galaxyzoo.paths import dataset_dir, fold_dir, run_dir, shown
 from galaxyzoo.preparation import Prepared
+from galaxyzoo.run_configs import find_starts
 from galaxyzoo.tasks import get_task
 from galaxyzoo.training import WEIGHTS, FoldData
 
@@ -35,8 +36,9 @@ def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | No
     """Weights of the same fold of the run to start from; None where the config names none.
 
     Raises:
-        InputError: that run is not trained, or a galaxy is in different folds of the two datasets:
-            then its weights may have seen galaxies of the fold to validate on.
+        InputError: that run is not trained, was trained on another split than its dataset has now,
+            or a galaxy is in different folds of the two datasets: then its weights may have seen
+            galaxies of the fold to validate on. The same of a run that it started from itself.
     """
     start, dataset = config.model.start_run, config.model.start_dataset or catalog.dataset
     if start is None:
@@ -47,18 +49,30 @@ def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | No
             f"{config.run} starts from {start} on {dataset}: {shown(weights)} is missing; train "
             "that first, or set model.start_run=null model.start_dataset=null"
         )
-    if dataset != catalog.dataset:
-        other = catalogs.load(dataset)
-        shared, here, there = np.intersect1d(catalog.ids, other.ids, return_indices=True)
-        moved = catalog.folds[here] != other.folds[there]
-        if moved.any() or catalog.n_folds != other.n_folds:
-            where = f"GalaxyID {shared[moved][0]}" if moved.any() else "the number of folds"
-            raise InputError(
-                f"{config.run} cannot start from {start}: {where} differs between the folds of "
-                f"{catalog.dataset} and {dataset}; delete {shown(dataset_dir(catalog.dataset))} to "
-                "split it again"
-            )
+    for run, of_start, fingerprint in find_starts(config, catalog.dataset):
+        _check_start(config, catalog, run, of_start, fingerprint)
     return weights
+
+
+def _check_start(
+    config: Config, catalog: Catalog, start: Config, dataset: str, fingerprint: str
+) -> None:
+    """A run behind the start was trained on the same folds as the catalog's."""
+    other = catalog if dataset == catalog.dataset else catalogs.load(dataset)
+    if fingerprint != other.for_task(get_task(start.task)).fingerprint:
+        raise InputError(
+            f"{config.run} cannot start from {start.run}: {shown(run_dir(dataset, start.run))} was "
+            f"trained on another split of {dataset}; delete it to train it again"
+        )
+    shared, here, there = np.intersect1d(catalog.ids, other.ids, return_indices=True)
+    moved = catalog.folds[here] != other.folds[there]
+    if moved.any() or catalog.n_folds != other.n_folds:
+        where = f"GalaxyID {shared[moved][0]}" if moved.any() else "the number of folds"
+        raise InputError(
+            f"{config.run} cannot start from {start.run}: {where} differs between the folds of "
+            f"{catalog.dataset} and {dataset}; delete {shown(dataset_dir(catalog.dataset))} to "
+            "split it again"
+        )
 
 
 def make_part_data(

@@ -92,7 +92,8 @@ class FoldTables:
     def _card_head(self) -> dict[str, Any]:
         config, catalog = self.config, self.catalog
         folders = [fold_dir(catalog.dataset, config.run, fold) for fold in self.done]
-        starts = [atomic.read_json(folder / DONE)["start"] for folder in folders]
+        notes = [atomic.read_json(folder / DONE) for folder in folders]
+        chosen = config.train.checkpoint == "best"
         return {
             "run": config.run,
             "about": config.about,
@@ -104,7 +105,7 @@ class FoldTables:
             "n_folds": catalog.n_folds,
             "seed": config.train.seed,
             "checkpoint": config.train.checkpoint,
-            "optimistic": config.train.checkpoint == "best",
+            "optimistic": any(note.get("optimistic", chosen) for note in notes),
             "views": count_views(config.tta),
-            "start": " / ".join(dict.fromkeys(starts)),
+            "start": " / ".join(dict.fromkeys(note["start"] for note in notes)),
         }

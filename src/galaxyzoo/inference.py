@@ -15,7 +15,8 @@ from galaxyzoo.images import ImageCache, decode_many
 from galaxyzoo.models import GalaxyNet
 from galaxyzoo.paths import dataset_dir, run_dir, shown
 from galaxyzoo.prediction import predict
-from galaxyzoo.runs import load_fold_model, load_run_config
+from galaxyzoo.run_configs import load_run_config
+from galaxyzoo.runs import load_fold_model
 from galaxyzoo.tables import ID
 from galaxyzoo.tasks import get_task
 

@@ -12,7 +12,7 @@ from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import ensemble_csv, ensemble_oof_csv, oof_csv, run_dir, shown
-from galaxyzoo.runs import load_run_config
+from galaxyzoo.run_configs import load_run_config
 from galaxyzoo.scores import card_path, score_table
 from galaxyzoo.tables import FOLD, read_predictions
 from galaxyzoo.tasks import Task

@@ -14,7 +14,7 @@ from galaxyzoo import atomic, locks
 from galaxyzoo.augmentation import check_transforms
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.checkpoints import load_weights
-from galaxyzoo.config import Config, parse_config
+from galaxyzoo.config import Config
 from galaxyzoo.devices import get_device, place
 from galaxyzoo.errors import InputError
 from galaxyzoo.fold_data import find_start_weights, make_fold_data
@@ -24,6 +24,7 @@ from galaxyzoo.models import GalaxyNet, build_model
 from galaxyzoo.paths import fold_dir, run_dir, shown
 from galaxyzoo.prediction import predict
 from galaxyzoo.preparation import Prepared
+from galaxyzoo.run_configs import CONFIG, is_optimistic, load_run_config
 from galaxyzoo.scores import code_version
 from galaxyzoo.tables import write_predictions
 from galaxyzoo.tasks import get_task
@@ -34,8 +35,6 @@ from galaxyzoo.training import (
     read_timings,
     train_fold,
 )
-
-CONFIG = "config.yaml"
 
 
 @dataclass
@@ -119,7 +118,8 @@ class Run:
         model, test = load_fold_model(self.config, folder), self.cache("test")
         self._predict(model, cache, data.val_rows, folder / VAL_TABLE)
         self._predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
-        atomic.write_json(folder / DONE, {"start": start})
+        optimistic = is_optimistic(self.config, self.catalog.dataset)
+        atomic.write_json(folder / DONE, {"start": start, "optimistic": optimistic})
 
     def _checkpoint(self, fold: int) -> Path:
         return fold_dir(self.catalog.dataset, self.config.run, fold) / CHECKPOINT
@@ -148,26 +148,6 @@ class Run:
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run's lock, waiting with a word where another process holds it."""
         return locks.holding(self.folder / locks.NAME, f"training {self.config.run}")
-
-
-def load_run_config(folder: Path) -> tuple[Config, str]:
-    """The config saved in a run's folder, and the fingerprint of the data that it was trained on.
-
-    Raises:
-        InputError: there is none, or it is broken.
-    """
-    path = folder / CONFIG
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{shown(folder)} holds no trained run (no {CONFIG})") from None
-    except yaml.YAMLError:
-        values = None
-    if not isinstance(values, dict):
-        raise InputError(f"{shown(path)} is damaged: delete {shown(folder)} to train again")
-    fingerprint = str(values.pop("data_fingerprint", ""))
-    values.pop("code_version", None)
-    return parse_config(values, shown(path)), fingerprint
 
 
 def load_fold_model(config: Config, folder: Path) -> GalaxyNet:

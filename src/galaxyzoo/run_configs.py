@@ -1,0 +1,62 @@
+"""The config saved in a trained run's folder, and what follows from it for other runs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from galaxyzoo.config import Config, parse_config
+from galaxyzoo.errors import InputError
+from galaxyzoo.paths import run_dir, shown
+
+CONFIG = "config.yaml"
+
+
+def load_run_config(folder: Path) -> tuple[Config, str]:
+    """The config saved in a run's folder, and the fingerprint of the data that it was trained on.
+
+    Raises:
+        InputError: there is none, or it is broken.
+    """
+    path = folder / CONFIG
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{shown(folder)} holds no trained run (no {CONFIG})") from None
+    except yaml.YAMLError:
+        values = None
+    if not isinstance(values, dict):
+        raise InputError(f"{shown(path)} is damaged: delete {shown(folder)} to train again")
+    fingerprint = str(values.pop("data_fingerprint", ""))
+    values.pop("code_version", None)
+    return parse_config(values, shown(path)), fingerprint
+
+
+def find_starts(config: Config, dataset: str) -> Iterator[tuple[Config, str, str]]:
+    """The runs whose weights are behind a run's: that which it starts from, and so on.
+
+    Args:
+        config: the run.
+        dataset: that it is trained on.
+    Yields:
+        Config, dataset and fingerprint of the data that each was trained on.
+    Raises:
+        InputError: one of them has left no config.
+    """
+    while config.model.start_run:
+        dataset = config.model.start_dataset or dataset
+        config, fingerprint = load_run_config(run_dir(dataset, config.model.start_run))
+        yield config, dataset, fingerprint
+
+
+def is_optimistic(config: Config, dataset: str) -> bool:
+    """Whether an epoch was chosen on the fold that is scored, the run's own or one of its starts'.
+
+    Args:
+        config: the run.
+        dataset: that it is trained on.
+    Raises:
+        InputError: a run that it starts from has left no config.
+    """
+    starts = (start for start, *_ in find_starts(config, dataset))
+    return any(some.train.checkpoint == "best" for some in (config, *starts))
