@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from galaxyzoo import atomic, catalogs, locks, submission
-from galaxyzoo.base_models import find_runs, load_oof, load_test
+from galaxyzoo.base_models import find_optimistic, find_runs, load_oof, load_test
 from galaxyzoo.ensemble_card import digest_inputs, make_card
 from galaxyzoo.ensembling import (
     CANDIDATES,
@@ -31,7 +31,13 @@ from galaxyzoo.ensembling import (
 )
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import choose_dataset, ensemble_csv, ensemble_oof_csv, shown, test_csv
-from galaxyzoo.reports import class_score_names, class_scores, print_table
+from galaxyzoo.reports import (
+    OPTIMISTIC,
+    class_score_names,
+    class_scores,
+    explain_epochs,
+    print_table,
+)
 from galaxyzoo.scores import card_path, digest_table
 from galaxyzoo.tables import FOLD, write_predictions
 from galaxyzoo.tasks import COMPETITION_TASK, get_task
@@ -57,7 +63,13 @@ def main() -> None:
         if card is None:
             targets = catalog.targets(task.name)
             fits = cross_fit(names, task, oof, targets, catalog.folds, options.seed)
-            card = {"inputs": inputs, **make_card(fits, runs, oof, catalog, options.seed)}
+            optimistic = find_optimistic(runs, whole)
+            card = {
+                "inputs": inputs,
+                "optimistic": bool(optimistic),
+                "optimistic_runs": optimistic,
+                **make_card(fits, runs, oof, catalog, options.seed),
+            }
             predictions = task.make_valid(fits.models[card["chosen"]].predict(test))
             if oof_path is not None:
                 card["oof_table"] = write_oof(oof_path, fits, card["chosen"], catalog)
@@ -152,8 +164,9 @@ def show(card: dict[str, Any]) -> None:
     title = f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies"
     names = class_score_names(card)
     of_runs = {run: {"classes": scores} for run, scores in card.get("run_classes", {}).items()}
+    marks = dict.fromkeys(card["optimistic_runs"], OPTIMISTIC)
     runs = [
-        (run, f"{score:.5f}", *class_scores(of_runs.get(run, {}), names))
+        (run + marks.get(run, ""), f"{score:.5f}", *class_scores(of_runs.get(run, {}), names))
         for run, score in card["runs"].items()
     ]
     print_table(title, ("run", f"OOF {metric}", *names), runs)
@@ -177,6 +190,9 @@ def show(card: dict[str, Any]) -> None:
         else "no nested score below three folds"
     )
     print(f"chosen: {card['chosen']}, {metric} {card['score']:.5f} cross-fitted, {honest}")
+    print(explain_epochs(card["optimistic"]))
+    if card["optimistic"]:
+        print("every score of this ensemble is optimistic for the same reason")
 
 
 def publish(path: Path, dataset: str) -> None:

@@ -73,6 +73,11 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     return np.stack([_numbers(table) for table in tables], axis=1)
 
 
+def find_optimistic(runs: Sequence[str], catalog: Catalog) -> list[str]:
+    """Those of the runs whose epochs were chosen on the folds that they are scored on."""
+    return [run for run in runs if _is_optimistic(_card(run, catalog))]
+
+
 def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     """Test predictions of the runs, as their tables hold them.
 
@@ -122,9 +127,13 @@ def _full_name(name: str, task: Task, catalog: Catalog) -> str:
 def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
     """Why a run should not be used unasked; empty where nothing speaks against it."""
     card = _card(run, catalog)
-    if card.get("checkpoint") == "best":
+    if _is_optimistic(card):
         return "its epochs were chosen on the validation folds, so its score is optimistic"
     return _what_is_unfinished(card, catalog)
+
+
+def _is_optimistic(card: dict[str, Any]) -> bool:
+    return bool(card.get("optimistic") or card.get("checkpoint") == "best")
 
 
 def _what_is_unfinished(card: dict[str, Any], catalog: Catalog) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from galaxyzoo.evaluation import Evaluation
 from galaxyzoo.page import Section
+from galaxyzoo.reports import OPTIMISTIC, explain_epochs
 from galaxyzoo.results import ENSEMBLE, Result
 from galaxyzoo.scores import score_table
 
@@ -20,7 +21,6 @@ CLASS_SCORES = {
     "macro_class_accuracy": "macro-class accuracy",
     "macro_class_balanced_accuracy": "macro-class balanced accuracy",
 }
-OPTIMISTIC = " *"
 _HELD_OUT = "Every galaxy is predicted by networks that never saw it."
 _CROSS_FITTED = "The ensemble's weights are fitted without the fold that they are scored on."
 
@@ -107,8 +107,7 @@ def _explain(evaluation: Evaluation) -> str:
     """What the tables' marks and columns mean, as far as they occur."""
     has_ensemble = evaluation.ensemble_card or evaluation.best.stem == ENSEMBLE
     lines = [f"{_HELD_OUT} {_CROSS_FITTED}" if has_ensemble else _HELD_OUT]
-    if any(result.is_optimistic for result in evaluation.results):
-        lines.append("* optimistic: its epoch was chosen on the fold that it is scored on.")
+    lines.append(explain_epochs(any(result.is_optimistic for result in evaluation.results)))
     if evaluation.ensemble_card:
         lines.append(
             "The ensemble has left no predictions of the training galaxies: "

@@ -99,6 +99,8 @@ def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
         "task": task.name,
         "dataset": catalog.dataset,
         "fingerprint": catalog.fingerprint,
+        "checkpoint": run.config.train.checkpoint,  # the best one on the second part, or the last
+        "optimistic": False,
         "split": {part: int((parts == part).sum()) for part in (TRAIN, VAL, TEST)},
         **score_table(
             task,

@@ -8,6 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+OPTIMISTIC = " *"  # behind the name of what is
 _LOG_WIDTH = 132  # characters where the output is no terminal but a file or a pipe
 # Scores of classes that tables on the screen have room for; grouped: accuracy of the macro-classes.
 _SHOWN = {
@@ -49,6 +50,20 @@ def print_table(
     Console(highlight=False, width=width).print(table)
 
 
+def explain_epochs(optimistic: bool) -> str:
+    """Which epoch a run's scores are of; stands beside every table of them.
+
+    Args:
+        optimistic: whether a run is marked as such.
+    """
+    if not optimistic:
+        return "Every run's epoch is its last: none was chosen on a fold that it is scored on."
+    return (
+        "* optimistic: its epoch, or that of a run it starts from, was chosen on the fold that it "
+        "is scored on. Without a mark: the last epoch."
+    )
+
+
 def print_holdout_table(cards: list[dict[str, Any]]) -> None:
     """Print one row per run: scores on the part that was held out.
 
@@ -67,6 +82,9 @@ def print_holdout_table(cards: list[dict[str, Any]]) -> None:
     ]
     header = ("run", "train / val / test", metric, *names)
     print_table(f"hold-out scores, {cards[0]['dataset']}", header, rows)
+    for card in cards:
+        chosen = {"best": "the best on val", "last": "the last"}[card["checkpoint"]]
+        print(f"{card['run']}: its epoch is {chosen}; scored on test alone")
 
 
 def class_score_names(card: dict[str, Any]) -> list[str]:
@@ -90,8 +108,8 @@ def print_run_table(cards: list[tuple[dict[str, Any], float]]) -> None:
     """
     for task in dict.fromkeys(card["task"] for card, _ in cards):
         _print_task_table([pair for pair in cards if pair[0]["task"] == task])
-    if any(card["optimistic"] for card, _ in cards):
-        print("* optimistic: its epoch was chosen on the fold that it is scored on")
+    if cards:
+        print(explain_epochs(any(card["optimistic"] for card, _ in cards)))
 
 
 def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
@@ -103,7 +121,7 @@ def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
     for card, minutes in cards:
         spread = "–" if card["sd"] is None else f"{card['sd']:.5f}"
         scores = class_scores(card, names) if names else [str(card["views"]), card["start"]]
-        mark = " *" if card["optimistic"] else ""
+        mark = OPTIMISTIC if card["optimistic"] else ""
         folds = f"{len(card['folds'])}/{card['n_folds']}"
         score = f"{card['score']:.5f}"
         rows.append((card["run"] + mark, score, spread, *scores, folds, f"{minutes:.1f}"))
