@@ -75,6 +75,7 @@ def _make_catalog(source: Source, n_folds: int, seed: int) -> Catalog:
         folds = make_folds(source.targets.to_numpy(), groups, n_folds, seed, known)
     except ValueError as error:
         raise InputError(f"--folds {n_folds}: {error}") from None
+    _check_groups(ids, groups, folds)
     train = source.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
@@ -120,6 +121,24 @@ def _known_folds(source: Source, n_folds: int) -> np.ndarray:
             )
         known[here] = other.folds[there]
     return known
+
+
+def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> None:
+    """Folds taken over from other datasets may divide a group that none of those holds whole.
+
+    Raises:
+        InputError: they do; a copy of a validation galaxy would be trained on.
+    """
+    order = np.lexsort((folds, groups))
+    divided = (np.diff(groups[order]) == 0) & (np.diff(folds[order]) != 0)
+    if divided.any():
+        place = int(np.flatnonzero(divided)[0])
+        one, other = ids[order[place : place + 2]]
+        raise InputError(
+            f"GalaxyIDs {one} and {other} show the same patch of sky, but datasets in "
+            f"{shown(FOLDS)}/ have them in different folds: delete one of those and prepare it "
+            "again after this one"
+        )
 
 
 def _check_unchanged(
