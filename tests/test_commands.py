@@ -89,7 +89,7 @@ def copy(trained: Path, tmp_path: Path) -> Path:
 
 
 def dataset(root: Path) -> str:
-    return next(p.name for p in (root / "folds").iterdir())
+    return next((root / "folds").glob("*/dataset.json")).parent.name
 
 
 def table(root: Path, folder: str, name: str = "gz37/cnn.csv") -> pd.DataFrame:

@@ -125,7 +125,7 @@ def test_a_chosen_epoch_is_said_beside_every_score(
     shown = capsys.readouterr().out
     assert "gz37/cnn is left out" in shown
     assert "Every run's epoch is its last" in shown
-    dataset = next((root / "folds").iterdir()).name
+    dataset = next((root / "folds").glob("*/dataset.json")).parent.name
     path = root / "submissions" / dataset / "gz37" / "predictions.json"
     card = json.loads(path.read_text())
     assert (card["optimistic"], list(card["runs"])) == (False, ["gz37/resnet18"])
