@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import struct
 import zlib
@@ -11,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from bad_image_fixtures import claiming, with_orientation
 from kaggle_fixtures import damage, draw_image, encode, write_zip
 
 from galaxyzoo import images
@@ -59,21 +61,6 @@ def quadrants(side: int = 424) -> np.ndarray:
     image[:half, :half, 0] = image[:half, half:, 1] = image[half:, :half, 2] = 255
     image[half:, half:] = 255
     return image
-
-
-def with_orientation(jpeg: bytes, orientation: int) -> bytes:
-    """The same JPEG with an EXIF segment that tells viewers to turn it."""
-    tiff = b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
-    exif = b"Exif\0\0" + tiff
-    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
-
-
-def claiming(side: int) -> bytes:
-    """A small JPEG whose header claims to be `side` pixels wide and high."""
-    data = bytearray(encode(np.zeros((16, 16, 3), np.uint8)))
-    start = data.index(b"\xff\xc0")
-    data[start + 5 : start + 9] = struct.pack(">HH", side, side)
-    return bytes(data)
 
 
 def png_claiming(side: int) -> bytes:
@@ -177,7 +164,7 @@ UNUSABLE = {
     "JPEG of 60000 px": (claiming(60_000), "60000 × 60000"),
     "JPEG of no height": (claiming(0), "0 × 0"),
     "PNG of 60000 px": (png_claiming(60_000), "60000 × 60000"),
-    "PNG whose pixels are missing": (PNG[:60] + PNG[-12:], "decode"),
+    "PNG whose pixels are missing": (PNG[:60] + PNG[-12:], "cut off"),
 }
 
 
@@ -250,7 +237,7 @@ def test_a_second_opening_decodes_nothing(root, encoded, make, count):
     store = make(root, encoded)
     first = open_cache(store, store.ids, SMALL, strict=True)
     assert len(count) == N
-    again = open_cache(make(root, encoded), store.ids, SMALL, strict=True)
+    again = open_cache(ImageStore.open(store.path), store.ids, SMALL, strict=True)
     assert len(count) == N
     np.testing.assert_array_equal(again.images, first.images)
 
@@ -369,12 +356,16 @@ def test_a_bad_test_image_is_black_and_marked_and_a_bad_training_image_an_error(
     )  # repaired: nothing stale is in the way
 
 
-def test_only_the_first_bad_images_are_listed(root, encoded):
+def test_only_the_first_bad_images_are_listed(root, encoded, monkeypatch):
+    monkeypatch.setattr(images, "LISTED", 5)
     store = make_zip(root, dict.fromkeys(encoded, b"x"))
     with pytest.raises(InputError) as caught:
         open_cache(store, store.ids, SMALL, strict=True)
     assert str(caught.value).count(".jpg") == 5
     assert "10 of 10" in str(caught.value)
+    listed = re.search(r"all are listed in (input/cache/\S+\.json)\)", str(caught.value))
+    assert listed
+    assert len(json.loads((root / listed[1]).read_text())["unreadable"]) == 10
 
 
 def test_a_damaged_member_of_a_zip_is_noticed_by_its_checksum(root, encoded):
@@ -413,14 +404,42 @@ def test_a_cache_folder_that_cannot_be_made_is_named(root, encoded):
         open_cache(make_zip(root, encoded), list(encoded), SMALL, strict=True)
 
 
-@pytest.mark.parametrize("spoil", ["notes", "shape"])
-def test_a_spoilt_cache_is_named(root, encoded, spoil):
+def spoil_notes(array: Path) -> None:
+    array.with_suffix(".json").write_text(json.dumps({})[:1])
+
+
+def spoil_keys(array: Path) -> None:
+    array.with_suffix(".json").write_text("{}")
+
+
+def spoil_shape(array: Path) -> None:
+    np.save(array, np.zeros((2, 2), np.uint8))
+
+
+def spoil_type(array: Path) -> None:
+    np.save(array, np.zeros((N, 32, 32, 3), np.int8))
+
+
+def spoil_end(array: Path) -> None:
+    array.write_bytes(array.read_bytes()[:-1])
+
+
+def spoil_head(array: Path) -> None:
+    array.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [spoil_notes, spoil_keys, spoil_shape, spoil_type, spoil_end, spoil_head],
+    ids=lambda f: f.__name__,
+)
+def test_a_spoilt_cache_is_named_and_decoded_again(root, encoded, spoil, capsys):
     store = make_zip(root, encoded)
-    open_cache(store, store.ids, SMALL, strict=True)
+    before = np.array(open_cache(store, store.ids, SMALL, strict=True).images)
     array = next((root / "input" / "cache").glob("*.npy"))
-    if spoil == "notes":
-        array.with_suffix(".json").write_text(json.dumps({})[:1])
-    else:
-        np.save(array, np.zeros((2, 2), np.uint8))
-    with pytest.raises(InputError, match="delete it and run again"):
-        open_cache(store, store.ids, SMALL, strict=True)
+    spoil(array)
+    for said in (f"input/cache/{array.name} is damaged", ""):
+        cache = open_cache(store, store.ids, SMALL, strict=True)
+        np.testing.assert_array_equal(cache.images, before)
+        out = capsys.readouterr().out
+        assert said in out if said else not out

@@ -1,5 +1,6 @@
 """Images by GalaxyID out of a zip or a folder, without unpacking."""
 
+import os
 import re
 import threading
 import zipfile
@@ -35,7 +36,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def list_images(path: Path) -> list[tuple[str, int]]:
-    """Images in a zip or folder (subfolders too): name, and CRC (zip) or size in bytes (folder).
+    """Images in a zip or folder (subfolders too): name, and CRC (zip) or stamp (folder).
 
     Raises:
         InputError: nothing there, a broken zip, or no image.
@@ -43,7 +44,9 @@ def list_images(path: Path) -> list[tuple[str, int]]:
     if path.is_dir():
         files = {str(p.relative_to(path)): p for p in sorted(path.rglob("*"))}
         entries = [
-            (name, p.stat().st_size) for name, p in files.items() if _is_image(name) and p.is_file()
+            (name, stamp_of(p.stat()))
+            for name, p in files.items()
+            if _is_image(name) and p.is_file()
         ]
     else:
         with open_zip(path) as archive:
@@ -51,6 +54,14 @@ def list_images(path: Path) -> list[tuple[str, int]]:
     if not entries:
         raise InputError(f"{shown(path)} holds no image ({', '.join(IMAGE_ENDS)})")
     return entries
+
+
+def stamp_of(about: os.stat_result) -> int:
+    """What changes when a file does; a checksum would cost every command as long as reading it.
+
+    A copy of the file may count as another one, which costs no more than decoding it again.
+    """
+    return zlib.crc32(f"{about.st_size} {about.st_mtime_ns}".encode())
 
 
 @dataclass
@@ -62,7 +73,7 @@ class ImageStore:
 
     path: Path
     names: dict[int, str]  # GalaxyID -> member of the zip, or file relative to the folder
-    sizes: dict[int, int] = field(repr=False)  # GalaxyID -> CRC of the member, or bytes of the file
+    stamps: dict[int, int] = field(repr=False)  # GalaxyID -> CRC of the member, or `stamp_of`
     _local: threading.local = field(default_factory=threading.local, repr=False)
 
     @staticmethod
@@ -75,8 +86,8 @@ class ImageStore:
         """
         entries = list_images(path)
         names: dict[int, str] = {}
-        sizes: dict[int, int] = {}
-        for name, size in entries:
+        stamps: dict[int, int] = {}
+        for name, stamp in entries:
             stem = PurePosixPath(name).stem
             if not re.fullmatch(r"\d{1,18}", stem):
                 raise InputError(f"{shown(path)}: '{name}' is not named by a GalaxyID")
@@ -84,8 +95,8 @@ class ImageStore:
                 raise InputError(
                     f"{shown(path)} holds GalaxyID {stem} twice: '{names[int(stem)]}' and '{name}'"
                 )
-            names[int(stem)], sizes[int(stem)] = name, size
-        return ImageStore(path, names, sizes)
+            names[int(stem)], stamps[int(stem)] = name, stamp
+        return ImageStore(path, names, stamps)
 
     @staticmethod
     def numbered(path: Path, names: list[str]) -> "ImageStore":
@@ -98,8 +109,8 @@ class ImageStore:
         return np.array(sorted(self.names), dtype=np.int64)
 
     def digest_of(self, galaxy_id: int) -> tuple[int, str, int]:
-        """What identifies an image without reading it: id, name, and CRC (zip) or size (folder)."""
-        return galaxy_id, self.names[galaxy_id], self.sizes[galaxy_id]
+        """What identifies an image without reading it: id, name, CRC (zip) or stamp (folder)."""
+        return galaxy_id, self.names[galaxy_id], self.stamps[galaxy_id]
 
     def read(self, galaxy_id: int) -> bytes:
         """Encoded bytes of one image; a zip's checksum is checked on the way.

@@ -54,7 +54,7 @@ def read_source(folder: Path) -> Source:
     images = ImageStore(
         folder,
         {row: name for row, (name, _) in zip(rows, entries, strict=True)},
-        {row: size for row, (_, size) in zip(rows, entries, strict=True)},
+        {row: stamp for row, (_, stamp) in zip(rows, entries, strict=True)},
     )
     classes = pd.Series([_class_of(name) for name, _ in entries], index=rows).sort_index()
     nobody, dataset = np.empty(0, np.int64), folder.absolute().name

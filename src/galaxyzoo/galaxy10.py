@@ -6,7 +6,6 @@ told apart by the side of their images. They name no galaxies: rows are numbered
 Source: https://astronn.readthedocs.io/en/latest/galaxy10.html
 """
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from galaxyzoo.archives import stamp_of
 from galaxyzoo.arrays import ArrayStore
 from galaxyzoo.config import ORIGINAL_PX, ImageConfig
 from galaxyzoo.errors import InputError
@@ -61,22 +61,13 @@ def read_source(path: Path) -> Source:
         store = ArrayStore.of_rows(
             path,
             len(images),
-            _stamp(path),
+            stamp_of(path.stat()),
             lambda: _h5py().File(path)[IMAGES],
             min(images.chunks[0] if images.chunks else 256, _LARGEST_BLOCK),
         )
     image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=cache_px)
     nobody = np.empty(0, np.int64)
     return Source(task, path, targets, nobody, store, store, image, own_ids=True)
-
-
-def _stamp(path: Path) -> int:
-    """What changes when the file does; a checksum of gigabytes would cost every command seconds.
-
-    A copy of the file may count as another one, which costs no more than decoding it again.
-    """
-    about = path.stat()
-    return zlib.crc32(f"{about.st_size} {about.st_mtime_ns}".encode())
 
 
 def _read_classes(file: "h5py.File", path: Path, count: int, task: Task) -> pd.DataFrame:

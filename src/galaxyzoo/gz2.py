@@ -82,7 +82,7 @@ def read_source(folder: Path) -> Source:
     store = ImageStore(
         images.path,
         {galaxy: images.names[asset] for galaxy, asset in names.items()},
-        {galaxy: images.sizes[asset] for galaxy, asset in names.items()},
+        {galaxy: images.stamps[asset] for galaxy, asset in names.items()},
     )
     dataset = "gz2" if folder.resolve() == INPUT.resolve() else folder.absolute().name
     nobody = np.empty(0, np.int64)

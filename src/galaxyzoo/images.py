@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -21,14 +21,15 @@ from tqdm import tqdm
 from galaxyzoo import atomic, locks
 from galaxyzoo.archives import ImageStore
 from galaxyzoo.config import ORIGINAL_PX, ImageConfig
+from galaxyzoo.encoded import check_encoded
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CACHE, shown
 
 CHUNK = 512  # images decoded between two notes of progress
+LISTED = 10  # unusable images that a message names
 # cv2's flags by how much the JPEG decoder shrinks while it decodes.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
-_LARGEST_SIDE = 8192
-_VERSION = 1  # of the decoding; raise it when the pixels change
+_VERSION = 2  # of the decoding; raise it when the pixels change
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class ImageCache:
     ids: np.ndarray  # (image,)
     images: np.ndarray  # (image, cache_px, cache_px, 3) uint8 RGB, memory-mapped, read-only
     unreadable: np.ndarray  # (image,) bool; such an image is black
+    problems: dict[int, str] = field(default_factory=dict)  # why, by id
+    notes: Path | None = None  # the file that lists them
 
 
 def decode(data: bytes, crop_px: int, size_px: int) -> np.ndarray:
@@ -51,16 +54,16 @@ def decode(data: bytes, crop_px: int, size_px: int) -> np.ndarray:
     Returns:
         (size_px, size_px, 3) uint8 RGB.
     Raises:
-        ValueError: not an image, cut off, or larger than 8192 px.
+        ValueError: not an image, cut off, damaged, or larger than 8192 px.
     """
-    height, width = _checked_shape(data)
+    (height, width), data = check_encoded(data)
     side = min(height, width) * crop_px / ORIGINAL_PX  # in this image's own pixels
     reduce = max(r for r in _REDUCED if r == 1 or side / r >= size_px)
     image = cv2.imdecode(
         np.frombuffer(data, np.uint8), _REDUCED[reduce] | cv2.IMREAD_IGNORE_ORIENTATION
     )
     if image is None:
-        raise ValueError("it does not decode as an image")
+        raise ValueError("it does not decode: it is cut off or damaged")
     rows, columns = image.shape[:2]
     keep = max(1, round(min(rows, columns) * crop_px / ORIGINAL_PX))
     top, left = (rows - keep) // 2, (columns - keep) // 2
@@ -96,7 +99,11 @@ def decode_many(
 
 
 def open_cache(
-    store: ImageStore, ids: Sequence[int] | np.ndarray, config: ImageConfig, strict: bool
+    store: ImageStore,
+    ids: Sequence[int] | np.ndarray,
+    config: ImageConfig,
+    strict: bool,
+    cure: str = "get them again",
 ) -> ImageCache:
     """Decode the galaxies' images, or open what an earlier call decoded.
 
@@ -105,6 +112,7 @@ def open_cache(
         ids: (image,) the order of the result.
         config: crop and size.
         strict: whether an image that does not decode is an error; otherwise it is black and marked.
+        cure: what that error tells the user to do.
     Raises:
         InputError: with `strict`, a list of the first images that do not decode; or a cache that
             cannot be written.
@@ -116,24 +124,48 @@ def open_cache(
     path = CACHE / f"{_digest(store, ids, config)}.npy"
     shape = (len(ids), config.cache_px, config.cache_px, 3)
     notes = path.with_suffix(".json")
-    if not (path.exists() and notes.exists()):
+    if not _is_whole(path, shape):
         with locks.holding(path.with_suffix(".lock"), f"decoding {shown(store.path)}"):
-            if not (path.exists() and notes.exists()):
+            if not _is_whole(path, shape):
+                if path.exists():
+                    tqdm.write(f"{shown(path)} is damaged: decoding its images again")
                 with atomic.explaining(path):
                     _fill(path, store, ids, config, shape)
-    problems: dict[str, str] = atomic.read_json(notes)["unreadable"]
-    if strict and problems:
-        listed = "; ".join(f"{store.names[int(i)]}: {why}" for i, why in list(problems.items())[:5])
-        raise InputError(
-            f"{shown(store.path)}: {len(problems)} of {len(ids)} images cannot be used "
-            f"({listed}): get them again"
-        )
+    noted = atomic.read_json(notes)["unreadable"]
+    problems = {int(galaxy_id): why for galaxy_id, why in noted.items()}
     images = np.load(path, mmap_mode="r")
-    if images.shape != shape:
-        raise InputError(
-            f"{shown(path)} is not the cache that its name says: delete it and run again"
-        )
-    return ImageCache(ids, images, np.isin(ids, [int(galaxy_id) for galaxy_id in problems]))
+    cache = ImageCache(ids, images, np.isin(ids, list(problems)), problems, notes)
+    if strict and problems:
+        raise InputError(f"{describe_bad(store, cache)}: {cure}")
+    return cache
+
+
+def describe_bad(store: ImageStore, cache: ImageCache) -> str:
+    """One line: how many images of a cache cannot be used, the first of them, and why."""
+    names: dict[str, list[str]] = {}
+    for galaxy_id, why in list(cache.problems.items())[:LISTED]:
+        names.setdefault(why, []).append(store.names[galaxy_id])
+    listed = "; ".join(f"{', '.join(some)}: {why}" for why, some in names.items())
+    more = ""
+    if cache.notes and len(cache.problems) > LISTED:
+        more = f"; all are listed in {shown(cache.notes)}"
+    count = f"{len(cache.problems)} of {len(cache.ids)} images cannot be used"
+    return " ".join(f"{shown(store.path)}: {count} ({listed}{more})".split())
+
+
+def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
+    """Whether a cache is there, and is what its name says."""
+    notes = path.with_suffix(".json")
+    if not (path.exists() and notes.exists()):
+        return False
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+        noted = atomic.read_json(notes)["unreadable"]
+    except OSError as error:
+        raise InputError(f"cannot read {shown(path)}: {error.strerror or error}") from None
+    except (InputError, ValueError, KeyError, TypeError):
+        return False
+    return array.shape == shape and array.dtype == np.uint8 and isinstance(noted, dict)
 
 
 def _fill(
@@ -219,40 +251,3 @@ def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
     for galaxy_id in ids:
         digest.update(repr(store.digest_of(int(galaxy_id))).encode())
     return f"{store.path.stem}_{config.crop_px}_{config.cache_px}_{digest.hexdigest()[:12]}"
-
-
-def _checked_shape(data: bytes) -> tuple[int, int]:
-    """Height and width from the header, before decoding, so that a bomb is refused cheaply.
-
-    A JPEG must also end as one: cv2 fills what a cut-off file lacks with grey and says nothing.
-    """
-    if not data:
-        raise ValueError("it is empty")
-    if data[:3] == b"\xff\xd8\xff":
-        if b"\xff\xd9" not in data[-64:]:
-            raise ValueError("it is cut off (no end of image)")
-        shape = _jpeg_shape(data)
-    elif data[:8] == b"\x89PNG\r\n\x1a\n":
-        if b"IEND" not in data[-16:]:
-            raise ValueError("it is cut off (no end of image)")
-        shape = int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
-    else:
-        raise ValueError("it is neither JPEG nor PNG")
-    if min(shape) < 1 or max(shape) > _LARGEST_SIDE:
-        raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {_LARGEST_SIDE}")
-    return shape
-
-
-def _jpeg_shape(data: bytes) -> tuple[int, int]:
-    """Height and width from the first start-of-frame marker (ITU T.81, B.2.2)."""
-    position = 2
-    while position + 9 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[position + 5 : position + 7], "big"), int.from_bytes(
-                data[position + 7 : position + 9], "big"
-            )
-        position += (
-            2 + int.from_bytes(data[position + 2 : position + 4], "big") if marker != 0xFF else 1
-        )
-    raise ValueError("its JPEG header is damaged")
