@@ -20,7 +20,13 @@ from typing import Any
 import pandas as pd
 
 from galaxyzoo import atomic, catalogs, locks, submission
-from galaxyzoo.base_models import find_optimistic, find_runs, load_oof, load_test
+from galaxyzoo.base_models import (
+    find_optimistic,
+    find_runs,
+    find_unreadable,
+    load_oof,
+    load_test,
+)
 from galaxyzoo.ensemble_card import digest_inputs, make_card
 from galaxyzoo.ensembling import (
     CANDIDATES,
@@ -38,7 +44,7 @@ from galaxyzoo.reports import (
     explain_epochs,
     print_table,
 )
-from galaxyzoo.scores import card_path, digest_table
+from galaxyzoo.scores import UNREADABLE, card_path, digest_table
 from galaxyzoo.tables import FOLD, write_predictions
 from galaxyzoo.tasks import COMPETITION_TASK, get_task
 
@@ -54,8 +60,9 @@ def main() -> None:
     runs, left_out = find_runs(task, whole, options.runs)
     path = check_output(options.output, catalog.dataset, task.name, runs)
     oof, test = load_oof(runs, task, whole), load_test(runs, task, whole)
+    unreadable = find_unreadable(runs, whole)
 
-    inputs = digest_inputs(names, runs, oof, test, catalog, options.seed)
+    inputs = digest_inputs(names, runs, oof, test, unreadable, catalog, options.seed)
     oof_path = ensemble_oof_csv(catalog.dataset, task.name) if options.output is None else None
     lock = locks.holding(path.parent / locks.NAME, "making this ensemble")
     with lock if oof_path else nullcontext():
@@ -68,12 +75,14 @@ def main() -> None:
                 "inputs": inputs,
                 "optimistic": bool(optimistic),
                 "optimistic_runs": optimistic,
+                UNREADABLE: catalog.test_ids[unreadable].tolist(),
                 **make_card(fits, runs, oof, catalog, options.seed),
             }
             predictions = task.make_valid(fits.models[card["chosen"]].predict(test))
             if oof_path is not None:
                 card["oof_table"] = write_oof(oof_path, fits, card["chosen"], catalog)
             prior = targets.mean(axis=0)
+            predictions[unreadable] = task.make_valid(prior[None])  # a stacker would bend that mean
             submission.write(path, predictions, task, catalog.test_ids, card, prior)
         else:
             print("nothing has changed since this ensemble was made:")
@@ -189,6 +198,8 @@ def show(card: dict[str, Any]) -> None:
         if nested
         else "no nested score below three folds"
     )
+    if card[UNREADABLE]:
+        print(submission.describe_unreadable(card[UNREADABLE]))
     print(f"chosen: {card['chosen']}, {metric} {card['score']:.5f} cross-fitted, {honest}")
     print(explain_epochs(card["optimistic"]))
     if card["optimistic"]:

@@ -15,7 +15,7 @@ from galaxyzoo import atomic, paths
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import oof_csv, shown, test_csv
-from galaxyzoo.scores import card_path, digest_table
+from galaxyzoo.scores import UNREADABLE, card_path, digest_table
 from galaxyzoo.tables import FOLD, read_predictions
 from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
 
@@ -96,6 +96,16 @@ def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
         table = read_predictions(path, _task_of(run).columns, catalog.test_ids)
         tables.append(_numbers(_to_task(table, run, task)))
     return np.stack(tables, axis=1)
+
+
+def find_unreadable(runs: Sequence[str], catalog: Catalog) -> np.ndarray:
+    """Test galaxies of whose image a run says that it could not be read.
+
+    Returns:
+        (test galaxy,) bool, in the sample submission's order.
+    """
+    cards = [_card(run, catalog) for run in runs]
+    return np.isin(catalog.test_ids, [i for card in cards for i in card.get(UNREADABLE, [])])
 
 
 def _kinds(task: Task, catalog: Catalog) -> list[str]:

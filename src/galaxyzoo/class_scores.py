@@ -27,7 +27,12 @@ def decide(task: Task, probs: np.ndarray, prior: np.ndarray) -> np.ndarray:
         (galaxy,) class numbers, columns of the task.
     Source: Menon et al. 2021 (ICLR), "Long-tail learning via logit adjustment", section 4.1.
     """
-    return (probs / np.maximum(prior, 1e-12) if task.balanced else probs).argmax(axis=1)
+    if not task.balanced:
+        return probs.argmax(axis=1)
+    # Where factors are alike, as those of the frequencies themselves, it is the most frequent one.
+    factors = (probs / np.maximum(prior, 1e-12)).round(9)
+    order = np.argsort(-prior, kind="stable")
+    return order[factors[:, order].argmax(axis=1)]
 
 
 def decide_out_of_fold(

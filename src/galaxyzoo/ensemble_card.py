@@ -58,6 +58,7 @@ def digest_inputs(
     runs: Sequence[str],
     oof: np.ndarray,
     test: np.ndarray,
+    unreadable: np.ndarray,
     catalog: Catalog,
     seed: int,
 ) -> str:
@@ -68,12 +69,13 @@ def digest_inputs(
         runs: names of the base models.
         oof: (galaxy, run, column) their out-of-fold predictions.
         test: (test galaxy, run, column) their test predictions.
+        unreadable: (test galaxy,) whether its image cannot be read.
         catalog: the dataset's catalog.
         seed: the seed the candidates are fitted with.
     """
     settings = (list(names), list(runs), catalog.fingerprint, seed, code_version())
     digest = hashlib.sha256(repr(settings).encode())
-    for values in (oof, test):
+    for values in (oof, test, unreadable):
         digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()[:16]
 

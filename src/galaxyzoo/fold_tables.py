@@ -12,8 +12,8 @@ from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
 from galaxyzoo.images import ImageCache
 from galaxyzoo.paths import fold_dir, oof_csv, test_csv
-from galaxyzoo.scores import card_path, digest_table, score_table
-from galaxyzoo.submission import with_classes
+from galaxyzoo.scores import UNREADABLE, card_path, digest_table, score_table
+from galaxyzoo.submission import describe_unreadable, with_classes
 from galaxyzoo.tables import FOLD, read_predictions, write_predictions
 from galaxyzoo.tasks import get_task
 from galaxyzoo.views import count_views
@@ -55,10 +55,14 @@ class FoldTables:
         oof = pd.concat([self._read_val(fold) for fold in done]).loc[catalog.ids[rows]]
         oof[:] = task.make_valid(oof.to_numpy())
         targets, folds = catalog.targets(task.name), catalog.folds[rows]
-        scores = score_table(task, oof.to_numpy(), targets[rows], folds, targets[~rows])
-        card = {**self._card_head(), **scores}
+        unreadable = self._find_unreadable(test_images)
+        card = {
+            **self._card_head(),
+            UNREADABLE: catalog.test_ids[unreadable].tolist(),
+            **score_table(task, oof.to_numpy(), targets[rows], folds, targets[~rows]),
+        }
         oof[FOLD] = folds
-        test = self._mean_test(test_images)
+        test = self._mean_test(unreadable)
         test[:] = task.make_valid(test.to_numpy())
         prior = targets.mean(axis=0)
         oof_path = oof_csv(catalog.dataset, self.config.run)
@@ -69,18 +73,24 @@ class FoldTables:
         atomic.write_json(card_path(oof_path), card)
         return card
 
-    def _mean_test(self, images: ImageCache) -> pd.DataFrame:
+    def _find_unreadable(self, images: ImageCache) -> np.ndarray:
+        """(test galaxy,) bool: it has no image, or had none when a fold's model predicted it."""
+        earlier = [i for notes in self._done_notes() for i in notes.get(UNREADABLE, [])]
+        return images.unreadable | np.isin(images.ids, earlier)
+
+    def _mean_test(self, unreadable: np.ndarray) -> pd.DataFrame:
         """Mean over the folds' models; the mean of the training targets where there is no image."""
         tables = [self._read(fold, TEST_TABLE, self.catalog.test_ids) for fold in self.done]
         mean = sum(tables[1:], start=tables[0]) / len(tables)
-        if images.unreadable.any():
-            mean.loc[images.unreadable] = self.catalog.targets(self.config.task).mean(axis=0)
-            ids = ", ".join(map(str, images.ids[images.unreadable][:5]))
-            tqdm.write(
-                f"{images.unreadable.sum()} test images cannot be read; their rows hold the "
-                f"training mean: GalaxyID {ids}"
-            )
+        if unreadable.any():
+            mean.loc[unreadable] = self.catalog.targets(self.config.task).mean(axis=0)
+            tqdm.write(describe_unreadable(self.catalog.test_ids[unreadable]))
         return mean
+
+    def _done_notes(self) -> list[dict[str, Any]]:
+        """What the finished folds' marks say."""
+        folders = [fold_dir(self.catalog.dataset, self.config.run, fold) for fold in self.done]
+        return [atomic.read_json(folder / DONE) for folder in folders]
 
     def _read_val(self, fold: int) -> pd.DataFrame:
         return self._read(fold, VAL_TABLE, self.catalog.ids[self.catalog.folds == fold])
@@ -91,8 +101,7 @@ class FoldTables:
 
     def _card_head(self) -> dict[str, Any]:
         config, catalog = self.config, self.catalog
-        folders = [fold_dir(catalog.dataset, config.run, fold) for fold in self.done]
-        notes = [atomic.read_json(folder / DONE) for folder in folders]
+        notes = self._done_notes()
         chosen = config.train.checkpoint == "best"
         return {
             "run": config.run,

@@ -25,7 +25,7 @@ from galaxyzoo.paths import fold_dir, run_dir, shown
 from galaxyzoo.prediction import predict
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.run_configs import CONFIG, is_optimistic, load_run_config
-from galaxyzoo.scores import code_version
+from galaxyzoo.scores import UNREADABLE, code_version
 from galaxyzoo.tables import write_predictions
 from galaxyzoo.tasks import get_task
 from galaxyzoo.training import (
@@ -118,8 +118,12 @@ class Run:
         model, test = load_fold_model(self.config, folder), self.cache("test")
         self._predict(model, cache, data.val_rows, folder / VAL_TABLE)
         self._predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
-        optimistic = is_optimistic(self.config, self.catalog.dataset)
-        atomic.write_json(folder / DONE, {"start": start, "optimistic": optimistic})
+        done = {
+            "start": start,
+            "optimistic": is_optimistic(self.config, self.catalog.dataset),
+            UNREADABLE: test.ids[test.unreadable].tolist(),
+        }
+        atomic.write_json(folder / DONE, done)
 
     def _checkpoint(self, fold: int) -> Path:
         return fold_dir(self.catalog.dataset, self.config.run, fold) / CHECKPOINT

@@ -13,6 +13,9 @@ from galaxyzoo.class_scores import score_classes
 from galaxyzoo.paths import CODE_ROOT
 from galaxyzoo.tasks import Task
 
+# Key of a card, and of a finished fold's mark: GalaxyIDs of test images that could not be read.
+UNREADABLE = "unreadable_test_images"
+
 
 def score_table(
     task: Task,

@@ -1,6 +1,7 @@
 """The submission: the sample's galaxies in its order, values as the task allows, checked."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,13 @@ def with_classes(predictions: pd.DataFrame, task: Task, prior: np.ndarray) -> pd
     decided = decide(task, predictions.to_numpy(), prior)
     names = pd.Series(np.array(task.columns)[decided], index=predictions.index, name=CLASS)
     return pd.concat([names, predictions], axis=1)
+
+
+def describe_unreadable(ids: Sequence[int] | np.ndarray) -> str:
+    """One line of the test galaxies whose image cannot be read."""
+    first = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
+    count = f"{len(ids)} test images cannot be read"
+    return f"{count}; their rows hold the training mean: GalaxyID {first}"
 
 
 def check(path: Path, task: Task, ids: np.ndarray) -> None:
