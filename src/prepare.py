@@ -26,13 +26,17 @@ def main() -> None:
             f"wrote {shown(write_subset(args.subset, args.data))}/: train with --data {args.subset}"
         )
         return
-    data = prepare(args.data, args.folds, args.seed, {args.task})
+    drop = args.on_bad_image == "drop"
+    data = prepare(args.data, args.folds, args.seed, {args.task}, drop)
     catalog, config = data.catalog, data.source.image
     data.train_images(config)
     bad = data.test_images(config).unreadable.sum()
+    dropped = len(catalog.about.get("dropped_images", {}))
+    others = f" ({dropped} others left out for their image)" if dropped else ""
     print(
         f"{catalog.dataset}: {len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
-        f"{catalog.about['galaxies_with_a_near_duplicate']} of them with a near-duplicate; "
+        f"{catalog.about['galaxies_with_a_near_duplicate']} of them with a near-duplicate"
+        f"{others}; "
         f"{len(catalog.test_ids):,} test galaxies, {bad} unreadable; "
         f"split in {shown(dataset_dir(catalog.dataset))}/"
     )
@@ -53,6 +57,13 @@ def parse_args() -> argparse.Namespace:
         "--task", default=COMPETITION_TASK, help="what the data are for (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, help="of a new split (default: 0)")
+    parser.add_argument(
+        "--on-bad-image",
+        choices=("stop", "drop"),
+        default="stop",
+        help="training images that cannot be used: stop, or leave those galaxies out of a new "
+        "split (default: %(default)s)",
+    )
     parser.add_argument(
         "--subset", metavar="NAME", help="cut a subset of configs/subsets/ out of the competition"
     )

@@ -7,6 +7,7 @@ set is used.
   python src/train.py gz37/resnet18                one run
   python src/train.py hubble10                     our runs of a task
   python src/train.py gz37/resnet18 train.lr=2e-3  one setting changed; for a run not yet trained
+  python src/train.py on_bad_image=drop            without galaxies whose image cannot be used
   python src/train.py --plan                       hours, disk and memory, before anything starts
   python src/train.py --smoke                      one short fold, to see that everything works
 """
@@ -33,7 +34,8 @@ def main() -> None:
     args = parse_args()
     asked = load_configs(args.runs)
     configs = with_start_runs(asked)
-    data = prepare(args.data, args.folds, tasks={config.task for config in configs})
+    drop = any(config.on_bad_image == "drop" for config in configs)
+    data = prepare(args.data, args.folds, tasks={c.task for c in configs}, drop_bad=drop)
     catalog = data.catalog
     if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")

@@ -143,6 +143,8 @@ class Config(_Section):
     about: str = ""
     # the source's own score, where the config reproduces a published recipe
     reference: str | None = None
+    # training images that cannot be used, when a split is made: an error, or galaxies left out
+    on_bad_image: Literal["stop", "drop"] = "stop"
     image: ImageConfig = ImageConfig()
     model: ModelConfig
     head: HeadConfig = HeadConfig()
@@ -154,8 +156,12 @@ class Config(_Section):
     tta: TTAConfig = TTAConfig()
 
     def digest(self) -> str:
-        """Digest of all that changes the result; texts for people do not count."""
-        values = self.model_dump(mode="json", exclude={"about", "reference"})
+        """Digest of all that changes the result.
+
+        Texts for people do not count, nor what is done with bad images: which galaxies are in says
+        the catalog's fingerprint.
+        """
+        values = self.model_dump(mode="json", exclude={"about", "reference", "on_bad_image"})
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -1,6 +1,6 @@
 """From the files in `input/` to a prepared catalog: checked, duplicates grouped, folds dealt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from galaxyzoo.catalogs import GROUP, Catalog
 from galaxyzoo.config import ImageConfig
 from galaxyzoo.errors import InputError
 from galaxyzoo.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
-from galaxyzoo.images import ImageCache, open_cache
+from galaxyzoo.images import ImageCache, describe_bad, open_cache
 from galaxyzoo.inputs import open_input
 from galaxyzoo.paths import DEMO, FOLDS, dataset_dir, shown
 from galaxyzoo.scores import code_version
@@ -18,6 +18,7 @@ from galaxyzoo.tables import FOLD
 from galaxyzoo.tasks import COMPETITION_TASK
 
 DEFAULT_FOLDS = 5
+_DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Prepared:
 
     def train_images(self, config: ImageConfig) -> ImageCache:
         """Decoded training images in the catalog's order; an unreadable one raises InputError."""
-        return open_cache(self.source.train_images, self.catalog.ids, config, strict=True)
+        folder = shown(dataset_dir(self.catalog.dataset))
+        cure = f"get them again, or delete {folder} and split again with {_DROP}"
+        return open_cache(self.source.train_images, self.catalog.ids, config, True, cure)
 
     def test_images(self, config: ImageConfig) -> ImageCache:
         """Decoded test images in the sample submission's order; unreadable ones are marked."""
@@ -41,6 +44,7 @@ def prepare(
     n_folds: int | None = None,
     seed: int | None = None,
     tasks: set[str] | None = None,
+    drop_bad: bool = False,
 ) -> Prepared:
     """Find the input, check it, and make its catalog and folds, or read those made before.
 
@@ -49,9 +53,11 @@ def prepare(
         n_folds: number of folds; None takes what is there, 5 for a new split.
         seed: of the split; None takes what is there, 0 for a new split.
         tasks: what the data are for; default the competition's own task.
+        drop_bad: whether a new split leaves out galaxies whose image cannot be used; else such an
+            image is an error.
     Raises:
         InputError: the input is not as the competition's, or is not what an existing split was made
-            from.
+            from, or its images cannot be used.
     """
     source = open_input(data, tasks or {COMPETITION_TASK})
     if not catalogs.exists(source.dataset):
@@ -59,17 +65,19 @@ def prepare(
         with locks.holding(FOLDS / locks.NAME, "splitting a dataset into folds"):
             if not catalogs.exists(source.dataset):
                 k = DEFAULT_FOLDS if n_folds is None else n_folds
-                return Prepared(_make_catalog(source, k, seed or 0), source)
+                return Prepared(_make_catalog(source, k, seed or 0, drop_bad), source)
     catalog = catalogs.load(source.dataset)
     _check_unchanged(catalog, source, n_folds, seed)
     return Prepared(catalog, source)
 
 
-def _make_catalog(source: Source, n_folds: int, seed: int) -> Catalog:
+def _make_catalog(source: Source, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
     print(f"{source.dataset}: new split; looking for near-identical images")
-    ids = source.targets.index.to_numpy()
-    cache = open_cache(source.train_images, ids, source.image, strict=True)
+    ids, cure = source.targets.index.to_numpy(), f"get them again, or go on without: {_DROP}"
+    cache = open_cache(source.train_images, ids, source.image, not drop_bad, cure)
     groups = near_duplicates(cache.images)
+    if cache.problems:
+        source, groups = _drop_bad(source, cache, groups)
     known = np.full(len(groups), -1) if source.own_ids else _known_folds(source, n_folds)
     try:
         folds = make_folds(source.targets.to_numpy(), groups, n_folds, seed, known)
@@ -90,11 +98,29 @@ def _make_catalog(source: Source, n_folds: int, seed: int) -> Catalog:
         "folds_as_in_earlier_datasets": int((known >= 0).sum()),
         "duplicate_correlation": DUPLICATE_CORRELATION,
         "galaxies_with_a_near_duplicate": int((np.bincount(groups)[groups] > 1).sum()),
+        "dropped_images": {str(galaxy_id): why for galaxy_id, why in cache.problems.items()},
         "code_version": code_version(),
     }
     catalog = Catalog(source.dataset, train, source.test_ids, about)
     catalogs.save(catalog)
     return catalogs.load(source.dataset)
+
+
+def _drop_bad(source: Source, cache: ImageCache, groups: np.ndarray) -> tuple[Source, np.ndarray]:
+    """The galaxies whose image can be used, and their groups, numbered as if no others had been.
+
+    A bad image is black, so it is in a group of its own.
+
+    Raises:
+        InputError: no galaxy is left.
+    """
+    about = describe_bad(source.train_images, cache)
+    if cache.unreadable.all():
+        raise InputError(f"{about}: get them again")
+    print(f"{about}; those galaxies are left out")
+    kept = ~cache.unreadable
+    renumbered = np.unique(groups[kept], return_inverse=True)[1]
+    return replace(source, targets=source.targets[kept]), renumbered
 
 
 def _known_folds(source: Source, n_folds: int) -> np.ndarray:
@@ -145,11 +171,14 @@ def _check_unchanged(
     catalog: Catalog, source: Source, n_folds: int | None, seed: int | None
 ) -> None:
     folder = shown(dataset_dir(catalog.dataset))
+    dropped = [int(galaxy_id) for galaxy_id in catalog.about.get("dropped_images", {})]
+    targets = source.targets.drop(index=dropped, errors="ignore")
     same = (
-        catalog.label_columns == list(source.targets.columns)
-        and np.array_equal(catalog.ids, source.targets.index.to_numpy())
+        catalog.label_columns == list(targets.columns)
+        and np.isin(dropped, source.targets.index).all()
+        and np.array_equal(catalog.ids, targets.index.to_numpy())
         and np.array_equal(catalog.test_ids, source.test_ids)
-        and np.allclose(catalog.train[source.targets.columns], source.targets, rtol=0, atol=1e-9)
+        and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
     )
     if not same:
         raise InputError(
