@@ -122,11 +122,15 @@ def nnls_weights(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     Returns:
         (run,) weights >= 0.
     """
+    # Of runs of one length, or a short one's part would go where rounding is cut off.
+    lengths = np.sqrt(np.diag(gram))
+    lengths[lengths == 0] = 1.0
+    gram, cross = gram / np.outer(lengths, lengths), cross / lengths
     values, vectors = np.linalg.eigh(gram)
     kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
     root = np.sqrt(values[kept])
     # The same problem as rows: |root·vectorsᵀ w - vectorsᵀ cross / root|² has these products.
-    return nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ cross / root)[0]
+    return nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ cross / root)[0] / lengths
 
 
 def shared_weights(weights: np.ndarray, task: Task) -> Blend:

@@ -1,0 +1,288 @@
+"""Whatever numbers come: the decision tree, folds and blends keep what they promise."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from class_fixtures import PLAIN
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from reliability import fuzzed, thorough
+from test_decision_tree import project_slowly
+from test_models import constrain_slowly
+
+from galaxyzoo import blending, class_blending, class_stacking, stacking
+from galaxyzoo.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.folds import make_folds
+from galaxyzoo.heads import TreeOutput
+from galaxyzoo.moments import OofFold, make_fold
+from galaxyzoo.tasks import Task, rmse, valid_votes
+
+pytestmark = pytest.mark.reliability
+CASES = settings(max_examples=thorough(100, 2000), deadline=None)
+FEW = settings(max_examples=thorough(40, 1000), deadline=None)
+TWO = Task("two", ("a", "b"), "RMSE", True, rmse, lambda v: np.clip(v, 0, 1))
+N_ANSWERS = len(GALAXY_ZOO_2.columns)
+
+ODD = st.sampled_from([0.0, -0.0, 1.0, -1.0, 5e-324, 2.2e-308, 1e-300, 1e-9, 1 - 1e-16, 0.5])
+VOTES = st.one_of(st.floats(-2, 2), ODD, st.floats(allow_nan=False, allow_infinity=False))
+
+
+def vote_arrays(dtype: Any = np.float64) -> st.SearchStrategy[np.ndarray]:
+    """(galaxy, answer), one to four galaxies; float32 is drawn in its own range."""
+    if dtype == np.float32:
+        odd = st.sampled_from([0.0, -0.0, 1.0, 1.401298464324817e-45, 1e-30, 3e38, -3e38])
+        elements = st.one_of(st.floats(-2, 2, width=32), odd)
+    else:
+        elements = VOTES
+    rows = st.integers(1, 4)
+    return rows.flatmap(lambda n: arrays(dtype, (n, N_ANSWERS), elements=elements))
+
+
+# -- the decision tree
+
+
+@CASES
+@given(st.one_of(vote_arrays(), vote_arrays(np.float32)), st.randoms(use_true_random=False))
+@fuzzed("decision tree: the projection of any votes is valid, final and row by row")
+def test_the_projection_is_valid_final_and_row_by_row(votes: np.ndarray, random: Any) -> None:
+    with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):
+        warnings.simplefilter("error")
+        projected = GALAXY_ZOO_2.project(votes)
+    assert projected.dtype == np.float64
+    assert projected.min() >= 0
+    assert projected.max() <= 1
+    assert GALAXY_ZOO_2.residuals(projected).max() <= 1e-12
+    np.testing.assert_allclose(GALAXY_ZOO_2.project(projected), projected, rtol=0, atol=1e-12)
+    order = np.array(random.sample(range(len(votes)), len(votes)))
+    np.testing.assert_array_equal(GALAXY_ZOO_2.project(votes[order]), projected[order])
+    np.testing.assert_array_equal(GALAXY_ZOO_2.project(votes[:1]), projected[:1])
+
+
+@FEW
+@given(arrays(np.float64, (1, N_ANSWERS), elements=st.one_of(st.floats(-50, 50), ODD)))
+@fuzzed("decision tree: the projection equals a slow plain one")
+def test_the_projection_equals_a_slow_plain_one(votes: np.ndarray) -> None:
+    expected = np.stack([project_slowly(row) for row in votes])
+    np.testing.assert_allclose(GALAXY_ZOO_2.project(votes), expected, rtol=0, atol=1e-11)
+    clipped = np.stack([project_slowly(row) for row in np.clip(votes, 0, 1)])
+    np.testing.assert_allclose(valid_votes(votes), clipped, rtol=0, atol=1e-11)
+
+
+@CASES
+@given(arrays(np.float64, (2, N_ANSWERS), elements=st.floats(-3, 3)), vote_arrays())
+@fuzzed("decision tree: no valid point of a root question gets further away")
+def test_no_valid_point_of_a_root_question_gets_further_away(
+    votes: np.ndarray, other: np.ndarray
+) -> None:
+    valid = GALAXY_ZOO_2.project(other[:1])
+    projected = GALAXY_ZOO_2.project(votes)
+    for question in GALAXY_ZOO_2.questions:
+        if question.parent is None:
+            span = GALAXY_ZOO_2.span(question)
+            before = np.linalg.norm(votes[:, span] - valid[:, span], axis=1)
+            after = np.linalg.norm(projected[:, span] - valid[:, span], axis=1)
+            assert (after <= before + 1e-12).all()
+
+
+@CASES
+@given(arrays(np.float64, (3, N_ANSWERS), elements=st.floats(-1e6, 1e6)))
+@fuzzed("decision tree: residuals equal a slow plain sum")
+def test_residuals_equal_a_slow_plain_sum(votes: np.ndarray) -> None:
+    residuals = GALAXY_ZOO_2.residuals(votes)
+    for i, row in enumerate(votes):
+        of = dict(zip(GALAXY_ZOO_2.columns, row.tolist(), strict=True))
+        for k, question in enumerate(GALAXY_ZOO_2.questions):
+            parent = 1.0 if question.parent is None else of[question.parent]
+            plain = abs(sum(of[column] for column in question.columns) - parent)
+            assert abs(residuals[i, k] - plain) <= 1e-8
+
+
+@CASES
+@given(vote_arrays(np.float32))
+@fuzzed("network's tree output: valid, its gradients finite, for any finite logits")
+def test_the_tree_output_is_valid_for_any_finite_logits(values: np.ndarray) -> None:
+    logits = torch.from_numpy(values).requires_grad_()
+    votes = TreeOutput(GALAXY_ZOO_2)(logits)
+    votes.square().sum().backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    found = votes.detach().numpy()
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert GALAXY_ZOO_2.residuals(found).max() <= 2e-6
+    if np.abs(values).max() < 80:
+        expected = [constrain_slowly(row) for row in values.astype(np.float64)]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+# -- folds
+
+
+@st.composite
+def splits(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
+    """Targets of any shape, also all alike or zero; groups; number of folds; known folds."""
+    n, n_columns = draw(st.integers(2, 40)), draw(st.integers(1, 4))
+    n_folds = draw(st.integers(2, 6))
+    values = draw(
+        st.sampled_from(
+            [
+                st.floats(0, 1),
+                st.sampled_from([0.0, 1.0]),
+                st.just(0.0),
+                st.just(1.0),
+                st.sampled_from([0.1, 0.2, 0.3, 1e-300]),
+            ]
+        )
+    )
+    targets = draw(arrays(np.float64, (n, n_columns), elements=values))
+    groups = draw(arrays(np.int64, n, elements=st.integers(0, draw(st.integers(0, 50)))))
+    known = np.full(n, -1)
+    for group in draw(st.sets(st.sampled_from(sorted(set(groups.tolist()))), max_size=5)):
+        known[groups == group] = draw(st.integers(0, n_folds - 1))
+    return targets, groups, n_folds, known
+
+
+@CASES
+@given(splits(), st.integers(0, 3), st.randoms(use_true_random=False))
+@fuzzed("folds: a partition by whole groups, the same for rows in any order")
+def test_folds_are_a_partition_by_whole_groups(
+    split: tuple[np.ndarray, np.ndarray, int, np.ndarray], seed: int, random: Any
+) -> None:
+    targets, groups, n_folds, known = split
+    if len(np.unique(groups)) < n_folds:
+        with pytest.raises(ValueError, match="cannot make"):
+            make_folds(targets, groups, n_folds, seed, known)
+        return
+    try:
+        folds = make_folds(targets, groups, n_folds, seed, known)
+    except ValueError:
+        free_groups = len(np.unique(groups[known < 0]))
+        assert free_groups < n_folds  # the known ones alone leave a fold empty
+        return
+    assert set(folds.tolist()) == set(range(n_folds))
+    assert all(len(set(folds[groups == group])) == 1 for group in np.unique(groups))
+    np.testing.assert_array_equal(folds[known >= 0], known[known >= 0])
+    free = known < 0
+    if free.all():
+        sizes, largest = np.bincount(folds), np.bincount(groups).max()
+        assert sizes.max() - sizes.min() <= largest
+    order = np.array(random.sample(range(len(groups)), len(groups)))
+    again = make_folds(targets[order], groups[order], n_folds, seed, known[order])
+    np.testing.assert_array_equal(again, folds[order])
+
+
+# -- blends
+
+
+@st.composite
+def oof_folds(draw: st.DrawFn, probabilities: bool = False) -> list[OofFold]:
+    """One to three folds of two columns (of classes: three): copies, constants, wild runs."""
+    n_runs, n_folds = draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    kinds = draw(st.lists(st.integers(0, 5), min_size=n_runs, max_size=n_runs))
+    scale = draw(st.sampled_from([1e-6, 0.1, 1.0, 1e3]))
+    folds = []
+    for _ in range(n_folds):
+        n = draw(st.integers(1, 12))
+        columns = 3 if probabilities else 2
+        targets = np.eye(3)[rng.integers(0, 3, n)] if probabilities else rng.random((n, 2))
+        features = np.empty((n, n_runs, columns))
+        for run, kind in enumerate(kinds):
+            noise = rng.normal(scale=scale, size=(n, columns))
+            features[:, run] = (
+                targets + noise,
+                np.zeros((n, columns)),
+                np.full((n, columns), 0.5),
+                features[:, max(run - 1, 0)] if run else targets,
+                1e-12 * noise,
+                targets,
+            )[kind]
+        features = (
+            PLAIN.make_valid(features.reshape(-1, columns)).reshape(features.shape)
+            if (probabilities)
+            else features
+        )
+        folds.append(make_fold(features, targets))
+    return folds
+
+
+def rows_of(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray]:
+    features = np.concatenate([fold.features for fold in folds]).astype(np.float64)
+    return features, np.concatenate([fold.targets for fold in folds])
+
+
+def turned(folds: list[OofFold]) -> list[OofFold]:
+    """The same with the runs in the opposite order."""
+    return [make_fold(fold.features[:, ::-1], fold.targets) for fold in folds]
+
+
+def squared(predictions: np.ndarray, targets: np.ndarray) -> float:
+    return float(np.square(predictions - targets).sum())
+
+
+@FEW
+@given(oof_folds())
+@fuzzed("blends of votes: weights valid, never worse than the best run, runs in any order")
+def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
+    features, targets = rows_of(folds)
+    size = float(np.square(features).sum() + np.square(targets).sum())
+    best = min(squared(features[:, run], targets) for run in range(features.shape[1]))
+    for fit in (blending.fit_best, blending.fit_greedy, blending.fit_nnls, blending.fit_mean):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model = fit(folds, TWO, 0)
+        weights = model.weights
+        assert np.isfinite(weights).all()
+        assert weights.min() >= 0
+        if fit is not blending.fit_nnls:
+            np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-9)
+        error = squared(model.predict(features), targets)
+        if fit is not blending.fit_mean:
+            assert error <= best + 1e-6 * size
+        other = fit(turned(folds), TWO, 0).predict(features[:, ::-1])
+        assert abs(squared(other, targets) - error) <= 1e-6 * size
+
+
+@FEW
+@given(oof_folds())
+@fuzzed("ridge stacker: finite, no worse than the mean where it is fitted, runs in any order")
+def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
+    features, targets = rows_of(folds)
+    size = float(np.square(features).sum() + np.square(targets).sum())
+    model = stacking.fit_ridge(folds, TWO, 0)
+    assert np.isfinite(model.weights).all()
+    assert set(model.penalties) <= {*stacking.PENALTIES, stacking.UNTUNED_PENALTY}
+    error = squared(model.predict(features), targets)
+    assert error <= squared(features.mean(axis=1), targets) + 1e-6 * size
+    other = stacking.fit_ridge(turned(folds), TWO, 0)
+    if (other.penalties == model.penalties).all():
+        values = other.predict(features[:, ::-1])
+        assert abs(squared(values, targets) - error) <= 1e-5 * size
+
+
+def mean_loss(probs: np.ndarray, targets: np.ndarray) -> float:
+    return float(-np.log(np.maximum((probs * targets).sum(axis=1), 1e-6)).mean())
+
+
+@FEW
+@given(oof_folds(probabilities=True))
+@fuzzed("blends and stackers of classes: probabilities, never worse than what they start from")
+def test_blends_and_stackers_of_classes_keep_their_promises(folds: list[OofFold]) -> None:
+    features, targets = rows_of(folds)
+    losses = [mean_loss(features[:, run], targets) for run in range(features.shape[1])]
+    logs = np.log(features).mean(axis=1)
+    geometric = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)
+    for fit in (class_blending.fit_best, class_blending.fit_greedy, class_blending.fit_mixture):
+        weights = fit(folds, PLAIN, 0).weights
+        assert weights.min() >= 0
+        np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
+        assert mean_loss(fit(folds, PLAIN, 0).predict(features), targets) <= min(losses) + 1e-3
+    for fitted in (class_stacking.fit_pool, class_stacking.fit_logistic):
+        probs = fitted(folds, PLAIN, 0).predict(features)
+        assert np.isfinite(probs).all()
+        np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-9)
+        assert mean_loss(probs, targets) <= mean_loss(geometric, targets) + 1e-6
