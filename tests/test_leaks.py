@@ -152,7 +152,8 @@ def test_a_chosen_epoch_is_said_beside_every_score(
 def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(
     project: Project, capsys: pytest.CaptureFixture[str], witness: Witness
 ) -> None:
-    config = tiny_config(**CLASSES, train={"checkpoint": "best"})
+    lively = {"checkpoint": "best", "epochs": 6, "lr": 0.05, "ema_decay": 0}
+    config = tiny_config(**CLASSES, train=lively)
     run = Run(config, project.data, {"train": project.images})
     card = holdout.train_holdout(run)
     assert (card["checkpoint"], card["optimistic"]) == ("best", False)
