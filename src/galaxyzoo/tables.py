@@ -85,6 +85,9 @@ def read_table(
             f"{shown(path)} is not a readable CSV table: {str(error).splitlines()[0]}"
         ) from None
     frame.columns = [str(c).strip() for c in frame.columns]
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise InputError(f"{shown(path)} has two columns '{twice[0]}'")
     return frame
 
 
@@ -139,7 +142,7 @@ def read_predictions(
         raise InputError(f"{shown(path)} {what} ({len(missing)} missing, {len(extra)} too many)")
     numbers = select_numbers(frame, columns, path)
     if FOLD in frame.columns:
-        numbers[FOLD] = frame[FOLD]
+        numbers[FOLD] = select_numbers(frame, [FOLD], path)
     return numbers.loc[np.asarray(ids)]
 
 
