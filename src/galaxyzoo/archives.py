@@ -1,7 +1,9 @@
 """Images by GalaxyID out of a zip or a folder, without unpacking."""
 
+import lzma
 import os
 import re
+import struct
 import threading
 import zipfile
 import zlib
@@ -14,6 +16,18 @@ from galaxyzoo.errors import InputError
 from galaxyzoo.paths import shown
 
 IMAGE_ENDS = (".jpg", ".jpeg", ".png")
+# What zipfile raises of bytes that are no zip, besides BadZipFile.
+BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    NotImplementedError,  # an unknown compression
+    RuntimeError,  # a password
+    ValueError,  # such as a name that is no text
+)
 MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
 
 
@@ -27,7 +41,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except FileNotFoundError:
         raise InputError(f"{shown(path)} is missing") from None
-    except (zipfile.BadZipFile, OSError) as error:
+    except BROKEN_ZIP as error:
         size = path.stat().st_size if path.exists() else 0
         raise InputError(
             f"{shown(path)} is not a whole zip file ({size:,} bytes; {error}): its download "
@@ -131,14 +145,7 @@ class ImageStore:
                     f"{shown(self.path)}/{name} is larger than {MAX_IMAGE_BYTES:,} bytes"
                 )
             return archive.read(name)
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            OSError,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
+        except BROKEN_ZIP as error:
             raise InputError(f"{shown(self.path)}/{name} cannot be read ({error})") from None
 
     def _archive(self) -> zipfile.ZipFile:

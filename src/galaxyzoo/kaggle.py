@@ -8,7 +8,6 @@ dataset's name follows from its ids, so that the whole competition, a subset and
 import hashlib
 import shutil
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -16,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from galaxyzoo import atomic, demo, locks
-from galaxyzoo.archives import ImageStore, open_zip
+from galaxyzoo.archives import BROKEN_ZIP, ImageStore, open_zip
 from galaxyzoo.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CACHE, CONFIGS, DEMO, INPUT, WHOLE, shown
@@ -208,7 +207,7 @@ def _read_table(path: Path) -> pd.DataFrame:
         try:
             with archive.open(names[0]) as member:
                 return read_csv(path / names[0], member)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        except BROKEN_ZIP as error:
             raise InputError(f"{shown(path)} is damaged ({error}): download it again") from None
 
 
@@ -271,5 +270,5 @@ def _copy_out(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, who
             open(temporary, "wb") as out,
         ):
             shutil.copyfileobj(source, out, 1 << 22)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except BROKEN_ZIP as error:
         raise InputError(f"{shown(whole)} is damaged ({error}): download it again") from None
