@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CODE_ROOT, CONFIGS, shown
-from galaxyzoo.tasks import TASKS, get_task
+from galaxyzoo.tasks import TASKS
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
 
@@ -223,7 +223,8 @@ def parse_config(values: dict[str, Any], source: str) -> Config:
         config = Config.model_validate(_with_task_defaults(values))
     except ValidationError as error:
         raise InputError(f"{source}: {_explain(error)}") from None
-    problem = _find_contradiction(config)
+    unknown = f"unknown task '{config.task}': known are {', '.join(TASKS)}"
+    problem = _find_contradiction(config) if config.task in TASKS else unknown
     if problem:
         raise InputError(f"{source}: {problem}")
     return config
@@ -240,7 +241,7 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
 
 def _find_contradiction(config: Config) -> str | None:
     """What settings say against each other, each being right alone."""
-    task, train, loss = get_task(config.task), config.train, config.loss
+    task, train, loss = TASKS[config.task], config.train, config.loss
     of_classes = ("softmax",) if task.is_classes else ("plain", "sigmoid", "tree")
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
