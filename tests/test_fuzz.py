@@ -10,7 +10,7 @@ from class_fixtures import PLAIN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from reliability import fuzzed, thorough
+from reliability import fuzzed, is_long, thorough
 from test_decision_tree import project_slowly
 from test_models import constrain_slowly
 
@@ -22,8 +22,8 @@ from galaxyzoo.moments import OofFold, make_fold
 from galaxyzoo.tasks import Task, rmse, valid_votes
 
 pytestmark = pytest.mark.reliability
-CASES = settings(max_examples=thorough(100, 2000), deadline=None)
-FEW = settings(max_examples=thorough(40, 1000), deadline=None)
+CASES = settings(max_examples=thorough(100, 2000), deadline=None, derandomize=not is_long())
+FEW = settings(max_examples=thorough(40, 1000), deadline=None, derandomize=not is_long())
 TWO = Task("two", ("a", "b"), "RMSE", True, rmse, lambda v: np.clip(v, 0, 1))
 N_ANSWERS = len(GALAXY_ZOO_2.columns)
 
