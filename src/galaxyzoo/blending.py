@@ -122,15 +122,20 @@ def nnls_weights(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     Returns:
         (run,) weights >= 0.
     """
-    # Of runs of one length, or a short one's part would go where rounding is cut off.
-    lengths = np.sqrt(np.diag(gram))
-    lengths[lengths == 0] = 1.0
-    gram, cross = gram / np.outer(lengths, lengths), cross / lengths
+    weights, lengths = np.zeros(len(cross)), np.sqrt(np.diag(gram))
+    told = lengths > 0  # a run that is always zero has nothing to say, and rounding speaks for it
+    if not told.any():
+        return weights
+    # All of one length, or the part of a short one would go where rounding is cut off.
+    lengths = lengths[told]
+    gram, cross = gram[np.ix_(told, told)] / np.outer(lengths, lengths), cross[told] / lengths
     values, vectors = np.linalg.eigh(gram)
     kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
     root = np.sqrt(values[kept])
     # The same problem as rows: |root·vectorsᵀ w - vectorsᵀ cross / root|² has these products.
-    return nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ cross / root)[0] / lengths
+    found = nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ cross / root)[0]
+    weights[told] = found / lengths
+    return weights
 
 
 def shared_weights(weights: np.ndarray, task: Task) -> Blend:
