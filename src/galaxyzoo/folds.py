@@ -45,10 +45,9 @@ def make_folds(
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) < n_folds or n_folds < 2:
         raise ValueError(f"{len(sizes)} groups of galaxies cannot make {n_folds} folds")
-    means = np.zeros((len(sizes), targets.shape[1]))
-    np.add.at(means, group_of, targets)
-    means /= sizes[:, None]
-    lift = means / np.maximum(targets.mean(axis=0), 1e-9)
+    means = _sum_groups(targets, group_of) / sizes[:, None]
+    overall = np.sort(targets, axis=0).mean(axis=0)
+    lift = means / np.maximum(overall, 1e-9)
     telling = lift.argmax(axis=1)
     strength = np.take_along_axis(means, telling[:, None], axis=1)[:, 0]
     # Large groups first, so that each deal hands out groups of nearly one size and the folds stay
@@ -66,6 +65,15 @@ def make_folds(
     if len(np.unique(folds)) < n_folds:
         raise ValueError(f"folds known from other datasets leave one of {n_folds} empty")
     return folds
+
+
+def _sum_groups(values: np.ndarray, group_of: np.ndarray) -> np.ndarray:
+    """(group, column) sums that no order of the (row, column) values can change, not by a bit."""
+    sums = np.zeros((group_of.max() + 1, values.shape[1]))
+    for column in range(values.shape[1]):
+        order = np.lexsort((values[:, column], group_of))
+        np.add.at(sums[:, column], group_of[order], values[order, column])
+    return sums
 
 
 def near_duplicates(images: np.ndarray, threshold: float = DUPLICATE_CORRELATION) -> np.ndarray:
