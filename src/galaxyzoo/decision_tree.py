@@ -131,7 +131,8 @@ def _project_to_simplex(points: np.ndarray, sums: np.ndarray) -> np.ndarray:
     """Closest non-negative points that add up to `sums`; (n, k), (n,) >= 0 -> (n, k)."""
     # The same shift and floor for all change nothing (no answer more than the sum below the highest
     # keeps anything), but keep a sum of 1 from being lost among large numbers.
-    points = np.maximum(points - points.max(axis=1, keepdims=True), -sums[:, None])
+    with np.errstate(over="ignore"):  # minus infinity is as good as any answer far below
+        points = np.maximum(points - points.max(axis=1, keepdims=True), -sums[:, None])
     ordered = -np.sort(-points, axis=1)
     excess = np.cumsum(ordered, axis=1) - sums[:, None]
     shifts = excess / np.arange(1, points.shape[1] + 1)
