@@ -83,7 +83,7 @@ def _make_catalog(source: Source, n_folds: int, seed: int, drop_bad: bool) -> Ca
         folds = make_folds(source.targets.to_numpy(), groups, n_folds, seed, known)
     except ValueError as error:
         raise InputError(f"--folds {n_folds}: {error}") from None
-    _check_groups(ids, groups, folds)
+    _check_groups(source.targets.index.to_numpy(), groups, folds)
     train = source.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
