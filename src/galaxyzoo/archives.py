@@ -14,6 +14,7 @@ import numpy as np
 
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import shown
+from galaxyzoo.zips import check_members
 
 IMAGE_ENDS = (".jpg", ".jpeg", ".png")
 # What zipfile raises of bytes that are no zip, besides BadZipFile.
@@ -32,11 +33,21 @@ MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Open a zip for reading.
+    """Open a zip for reading, its list of contents checked.
 
     Raises:
-        InputError: it is missing, cut off or no zip.
+        InputError: it is missing, cut off, no zip, or one that could do harm.
     """
+    archive = _open_unchecked(path)
+    try:
+        check_members(archive, path)
+    except InputError:
+        archive.close()
+        raise
+    return archive
+
+
+def _open_unchecked(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except FileNotFoundError:
@@ -140,18 +151,23 @@ class ImageStore:
                     raise InputError(f"{shown(file)} is larger than {MAX_IMAGE_BYTES:,} bytes")
                 return file.read_bytes()
             archive = self._archive()
-            if archive.getinfo(name).file_size > MAX_IMAGE_BYTES:
+            size = archive.getinfo(name).file_size
+            if size > MAX_IMAGE_BYTES:
                 raise InputError(
                     f"{shown(self.path)}/{name} is larger than {MAX_IMAGE_BYTES:,} bytes"
                 )
-            return archive.read(name)
+            with archive.open(name) as member:
+                return member.read(size)  # no more, however much its compressed bytes hold
         except BROKEN_ZIP as error:
             raise InputError(f"{shown(self.path)}/{name} cannot be read ({error})") from None
 
     def _archive(self) -> zipfile.ZipFile:
-        """This thread's own handle, so that threads do not share a file position."""
+        """This thread's own handle, so that threads do not share a file position.
+
+        The list of contents was checked when the store was made.
+        """
         if not hasattr(self._local, "archive"):
-            self._local.archive = open_zip(self.path)
+            self._local.archive = _open_unchecked(self.path)
         return self._local.archive
 
 
