@@ -137,6 +137,14 @@ def test_a_catalog_changed_by_hand_is_refused(root, tamper):
         catalogs.load("made-up")
 
 
+def test_a_train_table_in_another_order_is_the_same_catalog(root):
+    catalogs.save(made_up_catalog())
+    path = root / "folds" / "made-up" / "train.csv"
+    columns = pd.read_csv(path, dtype=str)
+    columns[columns.columns[::-1]].iloc[::-1].to_csv(path, index=False)
+    assert catalogs.load("made-up").fingerprint == made_up_catalog().fingerprint
+
+
 def test_a_catalog_that_is_not_there_says_how_to_make_it(root):
     assert not catalogs.exists("nothing")
     with pytest.raises(InputError, match=r"'nothing'.*prepare\.py"):

@@ -264,6 +264,7 @@ def test_a_value_outside_zero_to_one_is_named(competition, root, zips, value):
     message = refusal(root)
     assert f"GalaxyID {competition.votes.index[3]}, column 'Class6.1'" in message
     assert "outside [0, 1] (1 such" in message
+    assert message.count("GalaxyID") == 1
 
 
 @pytest.mark.parametrize(
@@ -276,7 +277,8 @@ def test_sums_that_do_not_add_up_are_named(competition, root, zips, question, co
     competition.write_solutions(zips, edited(competition, column, value))
     message = refusal(root)
     assert f"GalaxyID {competition.votes.index[3]}: the answers of question {question} " in message
-    assert "(1 galaxies" in message
+    assert "(galaxies that do not add up: 1 of 12)" in message
+    assert message.count("GalaxyID") == 1
 
 
 @pytest.mark.parametrize(
@@ -316,7 +318,7 @@ def test_a_table_without_rows_is_named(competition, root, zips):
 def test_a_table_cut_off_in_the_middle_of_a_row_is_named(competition, root, zips):
     text = csv_bytes(competition.votes)
     competition.write_solutions(zips, text[: len(text) - 120])
-    assert f"GalaxyID {competition.votes.index[-1]}" in refusal(root)
+    assert f"ends in the middle of line 13 ('{competition.votes.index[-1]}," in refusal(root)
 
 
 def test_a_repeated_test_id_is_named(competition, root, zips):

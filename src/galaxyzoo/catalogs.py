@@ -18,7 +18,7 @@ from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import FOLDS, dataset_dir, shown
 from galaxyzoo.tables import FOLD, ID, read_csv, select_numbers
-from galaxyzoo.tasks import Task, get_task
+from galaxyzoo.tasks import TASKS, Task, get_task
 
 GROUP = "group"
 
@@ -157,7 +157,7 @@ def names() -> list[str]:
 
 
 def load(dataset: str) -> Catalog:
-    """Read a prepared catalog.
+    """Read a prepared catalog; rows of `train.csv` and its columns may be in any order.
 
     Raises:
         InputError: it is not there, a file of it is broken, or it was changed after it was made.
@@ -170,8 +170,8 @@ def load(dataset: str) -> Catalog:
         )
     about = atomic.read_json(folder / "dataset.json")
     train = read_csv(folder / "train.csv")
-    labels = [c for c in train.columns if c not in (FOLD, GROUP)]
-    numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / "train.csv")
+    labels = _usual_order([c for c in train.columns if c not in (FOLD, GROUP)])
+    numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / "train.csv").sort_index()
     numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
     catalog = Catalog(dataset, numbers, read_csv(folder / "test.csv").index.to_numpy(), about)
     if not isinstance(about, dict) or catalog.fingerprint != about.get("fingerprint"):
@@ -180,3 +180,8 @@ def load(dataset: str) -> Catalog:
             "and prepare again"
         )
     return catalog
+
+
+def _usual_order(labels: list[str]) -> list[str]:
+    """Label columns in the order of the task that has them all, in which they were saved."""
+    return next((list(t.columns) for t in TASKS.values() if set(t.columns) == set(labels)), labels)

@@ -14,18 +14,20 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.archives import ImageStore
-from galaxyzoo.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
+from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import INPUT, shown
 from galaxyzoo.sources import Source
-from galaxyzoo.tables import read_csv, read_table, select_numbers
+from galaxyzoo.tables import read_csv, read_table, select_numbers, whole_numbers
 from galaxyzoo.tasks import COMPETITION_TASK, TASKS
+from galaxyzoo.vote_checks import check_range
 
 TABLES = ("gz2_hart16.csv", "gz2_hart16.csv.gz")
 MAPPINGS = ("gz2_filename_mapping.csv", "gz2_filename_mapping.csv.gz")
 IMAGES = ("images_gz2.zip", "images_gz2", "images", "images.zip")
 GALAXY, OBJECT, ASSET = "dr7objid", "objid", "asset_id"
 DEBIASED, WEIGHTED = "_debiased", "_weighted_fraction"
+_NUMBER_LIMIT = 2**63  # objects of other data releases, which have no votes here, have 19 digits
 
 # The table's names of the tree's questions and answers, in the tree's order.
 _QUESTIONS = {
@@ -66,8 +68,12 @@ def read_source(folder: Path) -> Source:
     mapping = _part(folder, MAPPINGS)
     assets = _read_assets(mapping)
     images = ImageStore.open(_part(folder, IMAGES))
-    has_image = assets.index.isin(votes.index) & assets.isin(images.ids)
-    assets = assets[has_image]
+    assets = assets[assets.isin(images.ids)]
+    has_votes = assets.index.isin(votes.index)
+    if not has_votes.all():
+        left_out = int((~has_votes).sum())
+        print(f"{shown(folder)}: {left_out:,} images are of galaxies without votes, left out")
+    assets = assets[has_votes]
     assets = assets[~assets.index.duplicated()]  # of two images of a galaxy, the one listed first
     kept = votes[votes.index.isin(assets.index)]
     if kept.empty:
@@ -128,32 +134,25 @@ def _read_votes(path: Path) -> pd.DataFrame:
 def _read_shares(frame: pd.DataFrame, end: str, path: Path) -> np.ndarray:
     """(galaxy, answer) shares of one kind."""
     shares = select_numbers(frame, [answer + end for answer in ANSWERS], path)
-    outside = ((shares < -READ_TOLERANCE) | (shares > 1 + READ_TOLERANCE)).to_numpy()
-    if outside.any():
-        row, column = np.argwhere(outside)[0]
-        raise InputError(
-            f"{shown(path)}: {GALAXY} {frame.index[row]}, column '{shares.columns[column]}': "
-            f"{shares.to_numpy()[row, column]:g} is outside [0, 1] ({outside.sum()} such values)"
-        )
+    check_range(shares, path, GALAXY)
     return shares.to_numpy().clip(0.0, 1.0)
 
 
 def _read_assets(path: Path) -> pd.Series:
     """Image numbers by galaxy, rows in the file's order; a galaxy may stand there twice."""
-    frame = read_table(path)
+    frame = read_table(path, texts={OBJECT, ASSET})
     missing = [name for name in (OBJECT, ASSET) if name not in frame.columns]
     if missing:
         found = ", ".join(map(repr, frame.columns[:4]))
         raise InputError(f"{shown(path)} has no column '{missing[0]}' (found {found})")
     for name in (OBJECT, ASSET):
-        numbers = pd.to_numeric(frame[name], errors="coerce")
-        wrong = np.flatnonzero(numbers.isna() | (numbers % 1 != 0))
+        numbers, wrong = whole_numbers(frame[name], _NUMBER_LIMIT)
         if len(wrong):
             raise InputError(
                 f"{shown(path)}, data row {wrong[0] + 1}: '{frame[name].iloc[wrong[0]]}' is no "
                 f"{name} ({len(wrong)} such rows)"
             )
-        frame[name] = numbers.astype("int64")
+        frame[name] = numbers
     return frame.set_index(OBJECT)[ASSET]
 
 

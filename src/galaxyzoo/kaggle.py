@@ -16,11 +16,12 @@ from tqdm import tqdm
 
 from galaxyzoo import atomic, demo, locks
 from galaxyzoo.archives import BROKEN_ZIP, ImageStore, open_zip
-from galaxyzoo.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
+from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CACHE, CONFIGS, DEMO, INPUT, WHOLE, shown
 from galaxyzoo.sources import Source
 from galaxyzoo.tables import read_csv, select_numbers
+from galaxyzoo.vote_checks import check_range, check_sums
 
 WHOLE_ZIP = "galaxy-zoo-the-galaxy-challenge.zip"
 TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS = (
@@ -166,23 +167,8 @@ def _read_solutions(folder: Path) -> pd.DataFrame:
     frame = select_numbers(_read_table(path), GALAXY_ZOO_2.columns, path).sort_index()
     if frame.empty:
         raise InputError(f"{shown(path)} holds no galaxy: download it again")
-    votes = frame.to_numpy()
-    outside = (votes < -READ_TOLERANCE) | (votes > 1 + READ_TOLERANCE)
-    if outside.any():
-        row, column = np.argwhere(outside)[0]
-        raise InputError(
-            f"{shown(path)}: GalaxyID {frame.index[row]}, column '{frame.columns[column]}': "
-            f"{votes[row, column]:g} is outside [0, 1] ({outside.sum()} such values)"
-        )
-    residuals = GALAXY_ZOO_2.residuals(votes)
-    if residuals.max() > READ_TOLERANCE:
-        row, question = np.unravel_index(residuals.argmax(), residuals.shape)
-        wrong = int((residuals > READ_TOLERANCE).any(axis=1).sum())
-        raise InputError(
-            f"{shown(path)}: GalaxyID {frame.index[row]}: the answers of question "
-            f"{GALAXY_ZOO_2.questions[question].number} miss their parent's value by "
-            f"{residuals.max():.2g} ({wrong} galaxies do not add up)"
-        )
+    check_range(frame, path)
+    check_sums(frame, path)
     return frame.clip(0.0, 1.0)
 
 
@@ -216,12 +202,12 @@ def _match_ids(ids: np.ndarray, images: ImageStore, table: str) -> None:
     if len(missing):
         raise InputError(
             f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which stands in "
-            f"{table} ({len(missing)} missing)"
+            f"{table} ({len(missing):,} missing): one of the two is not whole, get it again"
         )
     if len(extra):
         raise InputError(
             f"{shown(images.path)} holds an image of GalaxyID {extra[0]}, which {table} lacks "
-            f"({len(extra)} such images)"
+            f"({len(extra):,} such images): one of the two is not whole, get it again"
         )
 
 

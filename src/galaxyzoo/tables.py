@@ -1,8 +1,11 @@
 """Prediction tables: `GalaxyID`, then label columns; keyed by id, never by row position."""
 
+import io
+import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -10,16 +13,19 @@ import pandas as pd
 from galaxyzoo import atomic
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import shown
+from galaxyzoo.table_bytes import TableBytes
 
 ID = "GalaxyID"
 FOLD = "fold"
 CLASS = "class"
 _ID_LIMIT = 10**18  # so that an id fits into int64; Galaxy Zoo 2's own have 18 digits
+_EXACT = 2**53  # whole numbers above it may have been rounded where they were kept as floats
+_FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # OWASP's list (CSV injection)
 
 
 def read_csv(
     path: Path,
-    source: object | None = None,
+    source: IO[bytes] | None = None,
     key: str = ID,
     wanted: Callable[[str], bool] | None = None,
 ) -> pd.DataFrame:
@@ -29,7 +35,7 @@ def read_csv(
 
     Args:
         path: the file, or the name to show in messages where `source` holds the content.
-        source: anything pandas reads, such as an open member of a zip; default `path`.
+        source: an open file, such as a member of a zip; default `path`.
         key: the file's own name of the id column.
         wanted: which columns to read besides; default all.
     Returns:
@@ -38,19 +44,20 @@ def read_csv(
         InputError: the file is missing, is not a table, lacks the id column, or an id is repeated
             or no whole number.
     """
-    frame = read_table(path, source, (lambda name: name == key or wanted(name)) if wanted else None)
+    frame = read_table(
+        path, source, (lambda name: name == key or wanted(name)) if wanted else None, {key}
+    )
     if key not in frame.columns:
         raise InputError(
             f"{shown(path)} has no column '{key}' (found {', '.join(frame.columns[:4])}, …)"
         )
-    ids = pd.to_numeric(frame[key], errors="coerce")
-    wrong = ids.isna() | (ids % 1 != 0) | (ids < 0) | (ids >= _ID_LIMIT)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
+    ids, wrong = whole_numbers(frame[key], _ID_LIMIT)
+    if len(wrong):
         raise InputError(
-            f"{shown(path)}, data row {row + 1}: '{frame[key].iloc[row]}' is not a GalaxyID"
+            f"{shown(path)}, data row {wrong[0] + 1}: '{frame[key].iloc[wrong[0]]}' is not a "
+            f"GalaxyID, a whole number with all its digits ({len(wrong)} such rows)"
         )
-    frame[key] = ids.astype("int64")
+    frame[key] = ids
     repeated = frame[key][frame[key].duplicated()]
     if len(repeated):
         raise InputError(
@@ -61,25 +68,45 @@ def read_csv(
 
 
 def read_table(
-    path: Path, source: object | None = None, wanted: Callable[[str], bool] | None = None
+    path: Path,
+    source: IO[bytes] | None = None,
+    wanted: Callable[[str], bool] | None = None,
+    texts: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Read any CSV, also packed as `.csv.gz`; arguments as of `read_csv`.
+    """Read any CSV, also packed as `.csv.gz`; other arguments as of `read_csv`.
 
+    Args:
+        path: the file.
+        source: open file.
+        wanted: columns to read.
+        texts: columns to keep as text, digit by digit.
     Raises:
-        InputError: the file is missing or is not a table.
+        InputError: the file is missing, is not a table, or is cut off.
     """
     try:
-        frame = pd.read_csv(
-            path if source is None else source,
-            encoding="utf-8-sig",
-            skipinitialspace=True,
-            usecols=(lambda name: wanted(name.strip())) if wanted else None,
-        )
+        with TableBytes(path, source) as content, warnings.catch_warnings():
+            # Mixed columns are for the caller to judge, who names the value; users need no warning.
+            warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                io.BufferedReader(content, 1 << 20),
+                encoding="utf-8-sig",
+                skipinitialspace=True,
+                index_col=False,  # else the first columns are taken for one where rows are longer
+                usecols=(lambda name: wanted(name.strip())) if wanted else None,
+                dtype={name: str for name in content.names if name.strip() in texts},
+            )
+            content.check_end()
     except FileNotFoundError:
         raise InputError(f"{shown(path)} is missing") from None
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{shown(path)} cannot be read: {reason}") from None
+    except (EOFError, zlib.error) as error:
+        raise InputError(f"{shown(path)} cannot be read: {error}: get it again") from None
+    except OSError as error:
+        raise InputError(f"{shown(path)} cannot be read: {error.strerror or error}") from None
+    except pd.errors.ParserWarning:
+        raise InputError(
+            f"{shown(path)} has rows with more cells than its first line has names"
+        ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(
             f"{shown(path)} is not a readable CSV table: {str(error).splitlines()[0]}"
@@ -89,6 +116,27 @@ def read_table(
     if len(twice):
         raise InputError(f"{shown(path)} has two columns '{twice[0]}'")
     return frame
+
+
+def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:
+    """Whole numbers from text, and which rows are none below the limit, which are 0 then.
+
+    `5.0` counts as 5; a number written with an exponent does not count, nor does one with a decimal
+    point where a float may have lost its last digits: two ids could have become one.
+
+    Args:
+        texts: (row,) as read with `texts` of `read_table`.
+        limit: at most 2**63.
+    Returns:
+        (row,) int64 of the same index, and the numbers of the wrong rows.
+    """
+    texts = texts.fillna("").str.strip()
+    plain = texts.str.fullmatch("[0-9]{1,19}")
+    pointed = texts.str.fullmatch(r"[0-9]{1,16}\.0*")
+    digits = texts.where(plain | pointed, "0").str.replace(r"\..*", "", regex=True)
+    numbers = digits.astype(object).map(int)
+    good = (plain & (numbers < limit)) | (pointed & (numbers <= _EXACT))
+    return numbers.where(good, 0).astype("int64"), np.flatnonzero(~good)
 
 
 def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> pd.DataFrame:
@@ -113,7 +161,7 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
         value = frame[columns[column]].iloc[row]
         raise InputError(
             f"{shown(path)}: GalaxyID {frame.index[row]}, column '{columns[column]}': "
-            f"'{value}' is not a finite number"
+            f"'{value}' is not a finite number such as 0.25 ({bad.sum():,} such values)"
         )
     return numbers
 
@@ -168,10 +216,31 @@ def format_predictions(predictions: pd.DataFrame) -> str:
     if predictions.index.duplicated().any() or not np.isfinite(numbers).all():
         raise ValueError("predictions to write must have distinct ids and finite values")
     label = predictions.index.name or ID
-    return predictions.to_csv(index_label=label, float_format="%.9f", lineterminator="\n")
+    safe = without_formulas(predictions)
+    return safe.to_csv(index_label=label, float_format="%.9f", lineterminator="\n")
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write any table atomically, without its index, nine digits."""
     with atomic.writing(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+        text = without_formulas(table)
+        text.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a ' before every text that a spreadsheet would take for a formula.
+
+    Texts are the cells, the index and the names of the columns; text that UTF-8 cannot hold, such
+    as parts of file names, becomes its escape. Numbers stay numbers.
+    """
+    table = table.rename(columns=_plain_cell, index=_plain_cell)
+    for name in table.select_dtypes(exclude=["number", "bool"]):
+        table[name] = table[name].map(_plain_cell)
+    return table
+
+
+def _plain_cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    value = value.encode("utf-8", "backslashreplace").decode()
+    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
