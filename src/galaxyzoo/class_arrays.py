@@ -5,6 +5,7 @@ files name no galaxies: images are numbered from 0. Nothing in them can run code
 objects are refused.
 """
 
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -81,21 +82,39 @@ def _read_names(path: Path) -> list[str]:
 
 def _texts(names: np.ndarray) -> list[str]:
     """Names as text, of an array of text or bytes."""
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist()]
+    return [
+        name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+        for name in names.tolist()
+    ]
 
 
 def _check_images(path: Path) -> tuple[int, ...]:
     """Shape of the images, from the array's head alone."""
     with _reading(path, IMAGES) as member:
-        version, _ = np.lib.format.read_magic(member)
-        heads = {1: np.lib.format.read_array_header_1_0}
-        shape, _, dtype = heads.get(version, np.lib.format.read_array_header_2_0)(member)
+        shape, dtype = _read_head(member)
     if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape:
         raise InputError(
             f"{shown(path)}: '{IMAGES}' is {dtype} of shape {shape}, expected uint8 of shape "
             "(image, height, width, 3)"
         )
     return shape
+
+
+def _read_head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an array, which its first bytes tell."""
+    version, _ = np.lib.format.read_magic(member)
+    heads = {1: np.lib.format.read_array_header_1_0}
+    shape, _, dtype = heads.get(version, np.lib.format.read_array_header_2_0)(member)
+    return shape, dtype
+
+
+def _check_size(member: IO[bytes], size: int) -> None:
+    """Check, before numpy asks for the memory, that an array is as large as its head says."""
+    shape, dtype = _read_head(member)
+    needed = member.tell() + math.prod(shape) * dtype.itemsize
+    if needed != size and not dtype.hasobject:
+        raise ValueError(f"its shape {shape} needs {needed:,} bytes, it has {size:,}")
+    member.seek(0)
 
 
 def _load(path: Path, name: str) -> np.ndarray:
@@ -108,6 +127,7 @@ def _reading(path: Path, name: str) -> Iterator[IO[bytes]]:
     """Open an array's member of the zip that such a file is; says in one line what is wrong."""
     try:
         with open_zip(path) as archive, archive.open(f"{name}.npy") as member:
+            _check_size(member, archive.getinfo(f"{name}.npy").file_size)
             yield member
     except KeyError:
         why = " (labels that are numbers need their names)" if name == CLASSES else ""

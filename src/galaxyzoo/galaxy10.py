@@ -22,6 +22,7 @@ from galaxyzoo.labelled import one_hot
 from galaxyzoo.paths import shown
 from galaxyzoo.sources import Source
 from galaxyzoo.tasks import Task, get_task
+from galaxyzoo.zips import LARGEST_RATIO, MODEST_BYTES
 
 if TYPE_CHECKING:
     import h5py
@@ -103,11 +104,21 @@ def _check_images(file: "h5py.File", path: Path) -> Any:
 
 
 def _array(file: "h5py.File", name: str, path: Path) -> Any:
-    found = file.get(name)
-    if not isinstance(found, _h5py().Dataset):
+    h5py = _h5py()
+    # Asked for before it is followed: a link may lead to another file, or to a device.
+    is_inside = isinstance(file.get(name, getlink=True), h5py.HardLink)
+    found = file[name] if is_inside else None
+    if not isinstance(found, h5py.Dataset):
         listed = ", ".join(map(repr, list(file)[:4])) or "nothing"
         raise InputError(
             f"{shown(path)} has no array '{name}' (found {listed}): it is not astroNN's Galaxy10"
+        )
+    if found.external or found.is_virtual:
+        raise InputError(f"{shown(path)}: '{name}' lies in other files: it is not astroNN's")
+    if found.nbytes > max(MODEST_BYTES, LARGEST_RATIO * path.stat().st_size):
+        raise InputError(
+            f"{shown(path)}: '{name}' has shape {found.shape}, too much for a file of "
+            f"{path.stat().st_size:,} bytes: get it again"
         )
     return found
 

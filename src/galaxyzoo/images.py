@@ -133,7 +133,7 @@ def open_cache(
                     _fill(path, store, ids, config, shape)
     noted = atomic.read_json(notes)["unreadable"]
     problems = {int(galaxy_id): why for galaxy_id, why in noted.items()}
-    images = np.load(path, mmap_mode="r")
+    images = np.load(path, mmap_mode="r", allow_pickle=False)
     cache = ImageCache(ids, images, np.isin(ids, list(problems)), problems, notes)
     if strict and problems:
         raise InputError(f"{describe_bad(store, cache)}: {cure}")

@@ -83,9 +83,8 @@ def fill_backbone(model: nn.Module, weights: dict[str, Tensor], source: str) -> 
 def _download(model: ModelConfig) -> tuple[dict[str, Tensor], Start]:
     if model.name.startswith(TORCHVISION):
         weights = torchvision.models.get_model_weights(model.name.removeprefix(TORCHVISION)).DEFAULT
-        return weights.get_state_dict(progress=True), Start(
-            str(weights), IMAGENET_MEAN, IMAGENET_STD
-        )
+        values = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        return values, Start(str(weights), IMAGENET_MEAN, IMAGENET_STD)
     _prefer_cache_when_offline()
     source = timm.create_model(model.name, pretrained=True, num_classes=0, **model.kwargs)
     data = timm.data.resolve_model_data_config(source)
