@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 
 from galaxyzoo import catalogs
+from galaxyzoo.errors import one_line
 from galaxyzoo.inference import load_run_models, predict_stores
 from galaxyzoo.paths import choose_dataset, shown
 from galaxyzoo.submission import with_classes
@@ -32,9 +33,9 @@ def main() -> None:
     prior = catalogs.load(dataset).for_task(task).targets(task.name).mean(axis=0)
     write_predictions(args.output, with_classes(predictions, task, prior))
     count = f"{len(predictions):,} images, mean of {len(models)} folds' models"
-    print(f"wrote {shown(args.output.resolve())}: {count}")
+    print(one_line(f"wrote {shown(args.output.resolve())}: {count}"))
     for name, why in unreadable:
-        print(f"left out: {name}: {why}")
+        print(one_line(f"left out: {name}: {why}"))
 
 
 def parse_args() -> argparse.Namespace:

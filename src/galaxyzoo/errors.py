@@ -1,6 +1,6 @@
 """The one exception that a user's mistake or a broken file raises."""
 
-_LONGEST = 900  # characters; what is quoted from a broken file may be anything
+_LONGEST = 2_000  # characters; what is quoted from a broken file may be anything
 
 
 class InputError(Exception):
@@ -10,7 +10,14 @@ class InputError(Exception):
     """
 
     def __init__(self, message: object) -> None:
-        # What is quoted from a file may hold line ends and signs that move a terminal's cursor.
-        line = " ".join(str(message).split())
-        line = line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
-        super().__init__("".join(sign if sign.isprintable() else "\ufffd" for sign in line))
+        line = one_line(" ".join(str(message).split()))
+        super().__init__(line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …")
+
+
+def one_line(text: str) -> str:
+    """Text as a terminal may show it: what cannot be printed, a line break too, as its escape.
+
+    Names of files and cells of tables come from outside, and may hold what moves the cursor,
+    renames the window or hides a line.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

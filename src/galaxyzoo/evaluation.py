@@ -16,6 +16,7 @@ from galaxyzoo.images import ImageCache
 from galaxyzoo.page import Section
 from galaxyzoo.paths import choose_dataset
 from galaxyzoo.results import ENSEMBLE, Result, load_results, pick_best, read_ensemble_card
+from galaxyzoo.tables import without_formulas
 from galaxyzoo.tasks import Task, get_task
 
 SHOWN_GALAXIES = 20  # of a grid
@@ -55,7 +56,8 @@ class Evaluation:
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
         """Write a table beside the page."""
         with atomic.writing(self.folder / name) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+            text = without_formulas(table)
+            text.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
 
     def pick_random(self, count: int) -> np.ndarray:
         """(count,) galaxy numbers below `count`, ascending, the same every time."""

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from galaxyzoo.archives import IMAGE_ENDS, ImageStore, list_images
 from galaxyzoo.config import Config
-from galaxyzoo.errors import InputError
+from galaxyzoo.errors import InputError, one_line
 from galaxyzoo.fold_tables import DONE
 from galaxyzoo.images import ImageCache, decode_many
 from galaxyzoo.models import GalaxyNet
@@ -62,7 +62,9 @@ def predict_stores(
     labels = _row_labels([store.names[int(i)] for store in stores for i in store.ids])
     tables, unreadable = [], []
     for store in stores:
-        for start in tqdm(range(0, len(store.ids), _CHUNK), desc=store.path.name, leave=False):
+        for start in tqdm(
+            range(0, len(store.ids), _CHUNK), desc=one_line(store.path.name), leave=False
+        ):
             ids = store.ids[start : start + _CHUNK]
             table, problems = _predict_chunk(config, models, store, ids)
             tables.append(table)
@@ -118,5 +120,4 @@ def _row_labels(names: list[str]) -> dict[str, str | int]:
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise InputError(f"image '{repeated[0]}' is named twice: predict the folders one by one")
-    # A name from outside must not become a formula where the table is opened as a spreadsheet.
-    return {"": "image", **{n: f"./{n}" if n[0] in "=+-@\t\r" else n for n in names}}
+    return {"": "image", **{name: name for name in names}}

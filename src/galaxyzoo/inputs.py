@@ -20,6 +20,18 @@ Found = tuple[ModuleType, Path]
 
 
 def open_input(data: str | None, tasks: set[str]) -> Source:
+    """Find and read the input; arguments and errors as of `_open_input`.
+
+    Raises:
+        InputError: also where its name, which every later message holds, cannot be printed.
+    """
+    source = _open_input(data, tasks)
+    if not source.dataset.isprintable():
+        raise InputError(f"rename {source.folder.name!r}: its name holds control characters")
+    return source
+
+
+def _open_input(data: str | None, tasks: set[str]) -> Source:
     """Find and read the input.
 
     Args:

@@ -4,17 +4,21 @@ Only the standard library is imported here, because it runs before anything else
 installed.
 """
 
+import errno
 import importlib.util
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from galaxyzoo.errors import InputError
+from galaxyzoo.errors import InputError, one_line
 
 VENV_PYTHON = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "python"
 _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock", "rich")
 _RESTARTED = "GALAXYZOO_RESTARTED"
+# What a disk or its rights refuse; other errors of the system are the code's own mistakes.
+_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+_ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def use_project_python() -> None:
@@ -35,15 +39,29 @@ def use_project_python() -> None:
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Call a script's main; a user's mistake becomes one line on stderr and exit status 1."""
+    """Call a script's main; a user's mistake becomes one line on stderr and exit status 1.
+
+    So does a disk that is full or cannot be used, and too little memory.
+    """
     try:
         main()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _exit_with(str(error))
+    except MemoryError as error:
+        _exit_with(f"not enough memory ({str(error) or 'the system gave no more'})")
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # `… | head` closed the pipe
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        if error.errno not in (*_WRITING, *_ANY_USE):
+            raise
+        use = "write" if error.errno in _WRITING else "read or write"
+        _exit_with(f"cannot {use} {error.filename or 'a file'}: {error.strerror}")
+
+
+def _exit_with(message: str) -> None:
+    print(f"error: {one_line(message)}", file=sys.stderr)
+    sys.exit(1)

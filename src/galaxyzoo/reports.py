@@ -47,7 +47,8 @@ def print_table(
     for i, row in enumerate(rows):
         table.add_row(*row, style="bold" if i in bold else None)
     width = None if sys.stdout.isatty() else _LOG_WIDTH
-    Console(highlight=False, width=width).print(table)
+    # Names may hold brackets and colons, which are no markup.
+    Console(highlight=False, markup=False, emoji=False, width=width).print(table)
 
 
 def explain_epochs(optimistic: bool) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo import atomic
-from galaxyzoo.errors import InputError
+from galaxyzoo.errors import InputError, one_line
 from galaxyzoo.paths import shown
 from galaxyzoo.table_bytes import TableBytes
 
@@ -20,7 +20,7 @@ FOLD = "fold"
 CLASS = "class"
 _ID_LIMIT = 10**18  # so that an id fits into int64; Galaxy Zoo 2's own have 18 digits
 _EXACT = 2**53  # whole numbers above it may have been rounded where they were kept as floats
-_FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # OWASP's list (CSV injection)
+_FORMULA_STARTS = tuple("=+-@＝＋－＠")  # of OWASP's list (CSV injection), what can be printed
 
 
 def read_csv(
@@ -230,8 +230,9 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a ' before every text that a spreadsheet would take for a formula.
 
-    Texts are the cells, the index and the names of the columns; text that UTF-8 cannot hold, such
-    as parts of file names, becomes its escape. Numbers stay numbers.
+    Texts are the cells, the index and the names of the columns. What cannot be printed becomes its
+    escape: a line break would begin a row, and with it a cell, of its own, and UTF-8 cannot hold
+    every file's name. Numbers stay numbers.
     """
     table = table.rename(columns=_plain_cell, index=_plain_cell)
     for name in table.select_dtypes(exclude=["number", "bool"]):
@@ -242,5 +243,5 @@ def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
 def _plain_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
-    value = value.encode("utf-8", "backslashreplace").decode()
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+    text = one_line(value)
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
