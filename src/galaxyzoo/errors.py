@@ -1,7 +1,5 @@
 """The one exception that a user's mistake or a broken file raises."""
 
-_LONGEST = 2_000  # characters; what is quoted from a broken file may be anything
-
 
 class InputError(Exception):
     """Something outside the code is wrong; the message says in one line what, where, what to do.
@@ -9,9 +7,11 @@ class InputError(Exception):
     Entry scripts print the message without a traceback and exit with status 1 (`launch.run_main`).
     """
 
+    longest = 900  # characters; what is quoted from a broken file may be anything
+
     def __init__(self, message: object) -> None:
-        line = one_line(" ".join(str(message).split()))
-        super().__init__(line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …")
+        line = one_line(str(message))
+        super().__init__(line if len(line) <= self.longest else f"{line[: self.longest]} …")
 
 
 def one_line(text: str) -> str:
