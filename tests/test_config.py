@@ -1,5 +1,6 @@
 """Configs: every one in the tree builds; a mistake in one is an error that names file and key."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ MISTAKES = {
     "cache larger than the crop": ("image: {crop_px: 64, cache_px: 128}\n", "image.cache_px"),
     "no YAML": ("train: [\n", "is not YAML"),
     "a date that does not exist": ("about: 2024-13-45\n", "is not YAML"),
+    "nested too deeply": (f"about: {'[' * 2000}\n", "is not YAML"),
+    "aliases that multiply": (
+        "about:\n  - &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"  - &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghij")),
+        "'about'",
+    ),
 }
 
 

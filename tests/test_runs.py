@@ -88,10 +88,13 @@ def test_a_second_process_waits_and_then_finds_the_work_done(
     assert "waiting" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("damage", ["", "[1, 2]", "a: [", "task: gz37\nmodel: {nam: cnn}"])
-def test_a_damaged_config_is_named(prepared: Prepared, damage: str) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"[1, 2]", b"a: [", b"task: gz37\nmodel: {nam: cnn}", b"about: \xff", b"[" * 2000],
+)
+def test_a_damaged_config_is_named(prepared: Prepared, damage: bytes) -> None:
     run = Run(small_config(image=SIZES), prepared)
     run.folder.mkdir(parents=True)
-    (run.folder / "config.yaml").write_text(damage)
+    (run.folder / "config.yaml").write_bytes(damage)
     with pytest.raises(InputError, match=r"config\.yaml"):
         run.check()

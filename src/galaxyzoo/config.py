@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -293,7 +294,7 @@ def load_ensemble(name: str) -> list[str]:
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{shown(path)} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise InputError(f"{shown(path)}: expected keys and values")
@@ -312,7 +313,7 @@ def _override(values: dict[str, Any], override: str) -> None:
             raise InputError(f"'{override}': '{section}' is a value, not a section")
     try:
         values[last] = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise InputError(f"'{override}': the value is not YAML") from None
 
 
@@ -325,7 +326,7 @@ def _explain(error: ValidationError) -> str:
         return f"unknown key '{key}'" + (f" (did you mean '{near[0]}'?)" if near else "")
     if first["type"] == "missing":
         return f"key '{key}' is missing"
-    return f"key '{key}': {first['msg']} (got {first['input']!r})"
+    return f"key '{key}': {first['msg']} (got {reprlib.repr(first['input'])})"
 
 
 def _all_keys() -> list[str]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -26,6 +27,7 @@ GREY, LIGHT_GREY = "#888888", "#bbbbbb"
 # Okabe and Ito's, where a few colours carry a meaning of their own.
 BLUE, SKY, GREEN, ORANGE, RED = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00"
 _DPI = 90
+rcParams["text.parse_math"] = False  # names from outside may hold dollar signs
 
 
 def new_figure(width: float, height: float) -> Figure:
