@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_models import small_config
 
-from galaxyzoo import training
+from galaxyzoo import trainer, training
 from galaxyzoo.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from galaxyzoo.config import Config, TrainConfig
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
@@ -95,13 +95,13 @@ def test_going_on_needs_no_pretrained_weights(tmp_path: Path) -> None:
             train_fold(config(), data, tmp_path, "killed")
     asked = []
     with pytest.MonkeyPatch.context() as patch:
-        build = training.build_model
+        build = trainer.build_model
 
         def spy(settings: Config, initialise: bool) -> GalaxyNet:
             asked.append(initialise)
             return build(settings, initialise)
 
-        patch.setattr(training, "build_model", spy)
+        patch.setattr(trainer, "build_model", spy)
         train_fold(config(), data, tmp_path, "again")
     assert asked == [False]
 
@@ -211,7 +211,7 @@ def test_learning_rate_by_hand() -> None:
 
 
 def test_biases_and_norms_are_not_decayed() -> None:
-    model = training.build_model(config(), initialise=False)
+    model = trainer.build_model(config(), initialise=False)
     groups = build_optimizer(model, TrainConfig(weight_decay=0.1)).param_groups
     assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
     assert all(p.ndim > 1 for p in groups[0]["params"])

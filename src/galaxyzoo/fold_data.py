@@ -13,7 +13,8 @@ from galaxyzoo.paths import dataset_dir, fold_dir, run_dir, shown
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.run_configs import find_starts
 from galaxyzoo.tasks import get_task
-from galaxyzoo.training import WEIGHTS, FoldData
+from galaxyzoo.trainer import FoldData
+from galaxyzoo.training import WEIGHTS
 
 
 def make_fold_data(config: Config, data: Prepared, cache: ImageCache, fold: int) -> FoldData:

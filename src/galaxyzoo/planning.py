@@ -21,7 +21,8 @@ from galaxyzoo.preparation import Prepared
 from galaxyzoo.reports import print_table
 from galaxyzoo.runs import load_fold_model
 from galaxyzoo.tasks import get_task
-from galaxyzoo.training import FoldData, Trainer, train_fold
+from galaxyzoo.trainer import FoldData, Trainer
+from galaxyzoo.training import train_fold
 from galaxyzoo.views import count_views
 
 _WARM, _TIMED = 2, 6  # steps of the probe

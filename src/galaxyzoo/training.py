@@ -1,62 +1,19 @@
-"""One fold's training: the epoch loop, its schedule, its weights' moving average, its resume.
-
-Everything random depends only on (seed, fold, epoch, step), never on what ran before, so an epoch
-that is started again after a kill replays exactly and no generator's state needs to be kept.
-"""
+"""One fold's training: from its last checkpoint, epoch by epoch, to the files that it leaves."""
 
 import csv
-import math
-import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from timm.utils import ModelEmaV3
-from torch import Tensor
 from tqdm import tqdm
 
 from galaxyzoo import atomic
-from galaxyzoo.augmentation import augment_batch
-from galaxyzoo.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
-from galaxyzoo.config import Config, TTAConfig
-from galaxyzoo.devices import autocast, get_device, place
-from galaxyzoo.errors import InputError
-from galaxyzoo.images import ImageCache
-from galaxyzoo.losses import build_loss
-from galaxyzoo.models import GalaxyNet, build_model
-from galaxyzoo.optimisation import build_optimizer, learning_rate
-from galaxyzoo.paths import shown
-from galaxyzoo.prediction import predict
-from galaxyzoo.pretrained import fill_backbone
-from galaxyzoo.tasks import get_task
-from galaxyzoo.views import to_tensor
+from galaxyzoo.checkpoints import load_checkpoint, save_checkpoint, save_weights
+from galaxyzoo.config import Config
+from galaxyzoo.trainer import FoldData, Trainer
 
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.pt"
 HISTORY, TIMINGS = "history.csv", "timings.csv"
-# Batches prepared while the network works; their order and content do not depend on it.
-_AHEAD = max(3, min(8, os.cpu_count() or 1))
-_ONE_VIEW = TTAConfig(dihedral=False)
-
-
-@dataclass(frozen=True)
-class FoldData:
-    """What one fold trains and validates on."""
-
-    cache: ImageCache  # images of all training galaxies
-    # (galaxy, column), rows as the cache has them; NaN for galaxies that the task does not keep
-    targets: np.ndarray
-    train_rows: np.ndarray  # rows of the above; every fold but this one
-    val_rows: np.ndarray
-    fold: int
-    # what the loss is taken against, where that is not the targets
-    soft_targets: np.ndarray | None = None
-    # trained weights whose backbone is the start
-    start_weights: Path | None = None
 
 
 def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> str:
@@ -99,185 +56,6 @@ def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> str:
     _write_csv(folder / HISTORY, trainer.history)  # again: a kill may have come before the last row
     save_weights(folder / WEIGHTS, trainer.final_weights())
     return trainer.start
-
-
-class Trainer:
-    """The parts of a fold's training and the state that a checkpoint keeps."""
-
-    def __init__(self, config: Config, data: FoldData, initialise: bool = True) -> None:
-        self.config, self.data, self.device = config, data, get_device()
-        self.task = get_task(config.task)
-        labels = data.targets[data.train_rows]
-        # Of classes: their frequencies. A short probe may lack one; then it counts as one galaxy.
-        self.prior = np.maximum(labels.mean(axis=0), 1 / len(labels))
-        self.loss = build_loss(config, self._class_weights())
-        torch.manual_seed(_seed(config, data.fold))
-        model = build_model(config, initialise and data.start_weights is None)
-        self.start = model.start.origin
-        if initialise and data.start_weights is not None:
-            fill_backbone(model, load_weights(data.start_weights), shown(data.start_weights))
-            of = f" of {config.model.start_dataset}" if config.model.start_dataset else ""
-            self.start = f"{config.model.start_run}{of}"
-        self.model = place(model, self.device)
-        decay = config.train.ema_decay
-        self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
-        self.optimizer = build_optimizer(self.model, config.train)
-        self.steps_per_epoch = math.ceil(len(data.train_rows) / config.train.batch_size)
-        self.epoch = 0
-        self.history: list[dict[str, Any]] = []
-        self.best: dict[str, Tensor] = {}
-        wanted = data.targets if data.soft_targets is None else data.soft_targets
-        self.targets = torch.from_numpy(wanted.astype(np.float32))
-
-    def run_epoch(self, bar: tqdm) -> dict[str, Any]:
-        """Train one epoch, validate, and add a row to the history."""
-        torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))  # dropout
-        train = self.config.train
-        self.model.freeze(self.epoch < train.head_epochs, train.top_blocks)
-        self.model.train()
-        losses, sizes = [], []
-        for step, (rows, images) in enumerate(self.batches()):
-            losses.append(self.step(self.epoch * self.steps_per_epoch + step, rows, images))
-            sizes.append(len(rows))
-            bar.update()
-        self.epoch += 1
-        val_loss, val_scores = self._validate()
-        row = {
-            "epoch": self.epoch,
-            "lr": self.optimizer.param_groups[0]["lr"],
-            "train_loss": float(np.average(losses, weights=sizes)),
-            "val_loss": val_loss,
-            "metric": self.task.metric,
-            **val_scores,
-        }
-        self.history.append(row)
-        if self.config.train.checkpoint == "best" and self._is_best(val_scores["val_score"]):
-            weights = self._averaged().state_dict()
-            self.best = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
-        return row
-
-    def final_weights(self) -> dict[str, Tensor]:
-        """The best epoch's weights where the config asks for them, else the last's.
-
-        Of classes that were balanced in training, the natural frequencies go into the last bias:
-        softmax(logits + log(prior)) is proportional to probability times prior.
-
-        Source: Saerens et al. 2002 (Neural Computation 14), equation 2.4.
-        """
-        weights = dict(self.best or self._averaged().state_dict())
-        if self.config.train.class_balance != "none":
-            name = f"head.{len(self.model.head) - 1}.bias"
-            log_prior = torch.from_numpy(np.log(self.prior).astype(np.float32))
-            weights[name] = weights[name] + log_prior.to(weights[name].device)
-        return weights
-
-    def state(self) -> dict[str, Any]:
-        """All that the next epoch depends on."""
-        return {
-            "digest": self.config.digest(),
-            "epoch": self.epoch,
-            "model": self.model.state_dict(),
-            "ema": self.ema.module.state_dict() if self.ema else {},
-            "optimizer": self.optimizer.state_dict(),
-            "history": self.history,
-            "best": self.best,
-            "start": self.start,
-        }
-
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint's state."""
-        self.model.load_state_dict(state["model"])
-        if self.ema:
-            self.ema.module.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.history = state["epoch"], state["history"]
-        self.best, self.start = state["best"], state["start"]
-
-    def step(self, number: int, rows: np.ndarray, images: Tensor) -> float:
-        """One optimizer step; returns the batch's loss."""
-        train = self.config.train
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(train, number, self.steps_per_epoch)
-        with autocast(train, self.device):
-            predictions = self.model(images.to(self.device, non_blocking=True))
-        loss = self.loss(predictions.float(), self.targets[rows].to(self.device))
-        value = loss.item()
-        if not math.isfinite(value):
-            ids = ", ".join(map(str, self.data.cache.ids[rows][:8]))
-            where = f"{self.config.run}, fold {self.data.fold}, epoch {self.epoch + 1}"
-            raise InputError(
-                f"{where}: the loss is {value} on the batch with GalaxyIDs {ids}, …: "
-                "lower train.lr, or set train.clip_norm"
-            )
-        self.optimizer.zero_grad()
-        loss.backward()
-        if train.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
-        self.optimizer.step()
-        if self.ema:
-            self.ema.update(self.model, step=number + 1)
-        return value
-
-    def batches(self) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """This epoch's batches in order, made ahead in threads (cv2 lets go of Python's lock)."""
-        key = (self.config.train.seed, self.data.fold, self.epoch)
-        order = self._draw_order(np.random.default_rng(key))
-        # Nearly equal: no tiny last batch for batch norm. Rows ascend: the cache is read forwards.
-        batches = [np.sort(rows) for rows in np.array_split(order, self.steps_per_epoch)]
-
-        def prepare(step: int) -> Tensor:
-            rng = np.random.default_rng((*key, step))
-            images = self.data.cache.images[batches[step]]
-            return to_tensor(augment_batch(images, self.config.image, self.config.augment, rng))
-
-        with ThreadPoolExecutor(max_workers=_AHEAD) as pool:
-            pending = [pool.submit(prepare, step) for step in range(min(_AHEAD, len(batches)))]
-            for step, rows in enumerate(batches):
-                if step + _AHEAD < len(batches):
-                    pending.append(pool.submit(prepare, step + _AHEAD))
-                yield rows, pending.pop(0).result()
-
-    def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
-        """(train galaxy,) rows of one epoch; with balanced sampling, of classes equally often."""
-        rows = self.data.train_rows
-        if self.config.train.class_balance != "sampling":
-            return rng.permutation(rows)
-        weights = self.data.targets[rows] @ (1 / self.prior)
-        return rng.choice(rows, len(rows), p=weights / weights.sum())
-
-    def _class_weights(self) -> Tensor | None:
-        """(class,) weights in the loss, inverse to the classes' frequencies; None: all alike."""
-        if self.config.train.class_balance != "weights":
-            return None
-        weights = 1 / (self.prior * len(self.prior))
-        return torch.from_numpy(weights.astype(np.float32)).to(self.device)
-
-    def _validate(self) -> tuple[float, dict[str, float]]:
-        """Loss and scores of the averaged weights on the validation fold, one view."""
-        rows = self.data.val_rows
-        predictions = predict(self._averaged(), self.data.cache, rows, self.config, _ONE_VIEW)
-        guess = torch.from_numpy(predictions).to(self.device)
-        loss = self.loss(guess, self.targets[rows].to(self.device)).item()
-        targets = self.data.targets[rows]
-        scores = {"val_score": self.task.score(predictions, targets)}
-        if self.task.is_classes:
-            right = predictions.argmax(axis=1) == targets.argmax(axis=1)
-            scores["val_accuracy"] = float(right.mean())
-        return loss, scores
-
-    def _averaged(self) -> GalaxyNet:
-        return self.ema.module if self.ema else self.model
-
-    def _is_best(self, score: float) -> bool:
-        earlier = [row["val_score"] for row in self.history[:-1]]
-        return not earlier or (
-            score < min(earlier) if self.task.lower_is_better else score > max(earlier)
-        )
-
-
-def _seed(config: Config, fold: int, epoch: int = -1) -> int:
-    """A seed for torch that differs for every (seed, fold, epoch)."""
-    return int(np.random.SeedSequence((config.train.seed, fold, epoch + 1)).generate_state(1)[0])
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
