@@ -21,6 +21,7 @@ import pandas as pd
 
 from galaxyzoo import atomic, catalogs, locks, submission
 from galaxyzoo.base_models import (
+    find_divergence,
     find_optimistic,
     find_runs,
     find_unreadable,
@@ -75,6 +76,7 @@ def main() -> None:
                 "inputs": inputs,
                 "optimistic": bool(optimistic),
                 "optimistic_runs": optimistic,
+                "diverged": find_divergence(runs, whole),
                 UNREADABLE: catalog.test_ids[unreadable].tolist(),
                 **make_card(fits, runs, oof, catalog, options.seed),
             }

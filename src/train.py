@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 
 from galaxyzoo.config import Config, load_config, load_ensemble, own_runs
-from galaxyzoo.errors import InputError
+from galaxyzoo.errors import FoldError, InputError
 from galaxyzoo.preparation import Prepared, prepare
 from galaxyzoo.tasks import TASKS
 
@@ -52,17 +52,28 @@ def main() -> None:
     elif args.smoke:
         planning.smoke(asked[0], data)
     elif args.holdout:
-        hold_out(asked, data)
+        say_what_stopped(hold_out(asked, data))
     else:
-        whole = train(configs, data, args.only) & {config.task for config in asked}
+        whole, stopped = train(configs, data, args.only)
+        whole &= {config.task for config in asked}
         if args.ensemble and not whole:
-            print("no ensemble: that needs all folds of a run whose epochs were not chosen on them")
+            print(
+                "no ensemble: that needs all folds of a run, none diverged, whose epochs were not "
+                "chosen on them"
+            )
         for task in sorted(whole) if args.ensemble else ():
             ensemble(catalog.dataset, task)
+        say_what_stopped(stopped)
 
 
-def train(configs: list[Config], data: Prepared, folds: list[int] | None) -> set[str]:
-    """Train the runs, print their scores; returns the tasks of which an ensemble can be made."""
+def train(
+    configs: list[Config], data: Prepared, folds: list[int] | None
+) -> tuple[set[str], list[str]]:
+    """Train the runs, print their scores.
+
+    Returns:
+        The tasks of which an ensemble can be made, and why folds are not trained to their end.
+    """
     from galaxyzoo.reports import print_run_table
     from galaxyzoo.runs import Run
 
@@ -71,17 +82,35 @@ def train(configs: list[Config], data: Prepared, folds: list[int] | None) -> set
         run.check()  # all of them first: the last run's mistake must not wait for the first's hours
     cards = [(card, run.minutes()) for run in runs if (card := run.train(folds))]
     print_run_table(cards)
-    usable = [card for card, _ in cards if not card["optimistic"]]
-    return {card["task"] for card in usable if len(card["folds"]) == card["n_folds"]}
+    usable = [card for card, _ in cards if not (card["optimistic"] or card["diverged"])]
+    whole = {card["task"] for card in usable if len(card["folds"]) == card["n_folds"]}
+    return whole, [reason for run in runs for reason in run.stopped]
 
 
-def hold_out(configs: list[Config], data: Prepared) -> None:
-    """Train and score the runs on the stratified hold-out instead of the folds."""
+def hold_out(configs: list[Config], data: Prepared) -> list[str]:
+    """Train and score the runs on the stratified hold-out; returns why some could not be."""
     from galaxyzoo.holdout import train_holdout
     from galaxyzoo.reports import print_holdout_table
     from galaxyzoo.runs import Run
 
-    print_holdout_table([train_holdout(Run(config, data)) for config in configs])
+    cards, stopped = [], []
+    for config in configs:
+        try:
+            cards.append(train_holdout(Run(config, data)))
+        except FoldError as error:
+            stopped.append(str(error))
+    if cards:
+        print_holdout_table(cards)
+    return stopped
+
+
+def say_what_stopped(reasons: list[str]) -> None:
+    """End with one error line for each training that could not go on."""
+    if reasons:
+        print("the same command goes on where training stopped, from the last whole epoch")
+        for reason in reasons[:-1]:
+            print(f"error: {reason}", file=sys.stderr)
+        raise FoldError(reasons[-1])
 
 
 def ensemble(dataset: str, task: str) -> None:

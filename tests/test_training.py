@@ -172,14 +172,6 @@ def test_best_keeps_the_weights_of_the_best_epoch(
     assert not all(torch.equal(weights[name], kept[2][name]) for name in weights)
 
 
-def test_a_loss_that_is_not_finite_names_the_galaxies(tmp_path: Path) -> None:
-    data = fold_data()
-    data.targets[5] = np.nan
-    with pytest.raises(InputError, match=r"loss is nan.*GalaxyIDs.*1005"):
-        train_fold(config(batch_size=32), data, tmp_path, "nan")
-    assert not (tmp_path / WEIGHTS).exists()
-
-
 def test_every_galaxy_trains_once_an_epoch_and_batches_are_even(tmp_path: Path) -> None:
     trainer = training.Trainer(config(batch_size=16), fold_data(48))
     batches = [rows for rows, _ in trainer.batches()]

@@ -1,5 +1,6 @@
 """Training that costs nothing, for tests of what goes on around it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -7,18 +8,23 @@ import pytest
 
 from galaxyzoo.checkpoints import save_weights
 from galaxyzoo.config import Config
+from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.models import build_model
 from galaxyzoo.training import WEIGHTS, FoldData
 
 
-def fake_training(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> list[FoldData]:
+def fake_training(
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    summarise: Callable[[], FoldSummary] = lambda: FoldSummary("scratch"),
+) -> list[FoldData]:
     """Replace a module's training loop by random weights; returns what each call is handed."""
     seen: list[FoldData] = []
 
-    def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> str:
+    def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> FoldSummary:
         seen.append(data)
         save_weights(folder / WEIGHTS, build_model(config).state_dict())
-        return "scratch"
+        return summarise()
 
     monkeypatch.setattr(module, "train_fold", train_fold)
     return seen

@@ -14,7 +14,8 @@ import pandas as pd
 from galaxyzoo import atomic, paths
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.errors import InputError
-from galaxyzoo.paths import oof_csv, shown, test_csv
+from galaxyzoo.fold_summary import describe_divergence
+from galaxyzoo.paths import oof_csv, run_dir, shown, test_csv
 from galaxyzoo.scores import UNREADABLE, card_path, digest_table
 from galaxyzoo.tables import FOLD, read_predictions
 from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
@@ -29,13 +30,16 @@ def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[
         asked: runs by name, `gz37/resnet18` or `resnet18`; empty for all that may be used.
     Returns:
         Run names in alphabetical order, and one line for each run that was left out: one with
-        missing folds, and one whose epoch was chosen on the validation fold, because its
-        out-of-fold score is too good. Runs asked for by name are never left out.
+        missing folds or a fold that diverged, and one whose epoch was chosen on the validation
+        fold, because its out-of-fold score is too good. Runs asked for by name are never left out;
+        a line says where one of them diverged.
     Raises:
         InputError: no run is left, or a run asked for is of another task.
     """
     if asked:
-        return sorted({_full_name(name, task, catalog) for name in asked}), []
+        runs = sorted({_full_name(name, task, catalog) for name in asked})
+        diverged = find_divergence(runs, catalog)
+        return runs, [f"{run} was asked for, but its {text}" for run, text in diverged.items()]
     folder = paths.OOF / catalog.dataset
     tables = [
         path for kind in _kinds(task, catalog) for path in sorted(folder.glob(f"{kind}/*.csv"))
@@ -48,6 +52,12 @@ def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[
         why = "; ".join(left_out) or "no table found"
         raise InputError(f"no finished run in {shown(folder / task.name)} ({why})")
     return runs, left_out
+
+
+def find_divergence(runs: Sequence[str], catalog: Catalog) -> dict[str, str]:
+    """The runs of which folds diverged, and which folds, in words with their losses."""
+    texts = {run: describe_divergence(_card(run, catalog)) for run in runs}
+    return {run: text for run, text in texts.items() if text}
 
 
 def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
@@ -139,6 +149,10 @@ def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
     card = _card(run, catalog)
     if _is_optimistic(card):
         return "its epochs were chosen on the validation folds, so its score is optimistic"
+    diverged = describe_divergence(card)
+    if diverged:
+        folder = shown(run_dir(catalog.dataset, run))
+        return f"{diverged}; delete {folder} to train it again with a lower train.lr"
     return _what_is_unfinished(card, catalog)
 
 

@@ -19,6 +19,14 @@ ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of th
 
 Positive = Annotated[float, Field(gt=0)]
 
+# What may change between two calls of a run
+_NOT_IN_DIGEST: Any = {
+    "about": True,
+    "reference": True,
+    "on_bad_image": True,
+    "train": {"on_out_of_memory": True},
+}
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -99,6 +107,11 @@ class TrainConfig(_Section):
     # afterwards, train only the last so many blocks of the backbone; null: all of it
     top_blocks: int | None = Field(None, ge=1)
     batch_size: int = Field(64, ge=2)
+    # work through each batch in so many parts, of two images at least, whose gradients add up:
+    # less memory; batch norm sees the parts
+    accumulation: int = Field(1, ge=1)
+    # accumulate: start the epoch again with twice as many parts
+    on_out_of_memory: Literal["stop", "accumulate"] = "stop"
     # sgd: with Nesterov momentum 0.9
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     # highest learning rate
@@ -159,10 +172,12 @@ class Config(_Section):
     def digest(self) -> str:
         """Digest of all that changes the result.
 
-        Texts for people do not count, nor what is done with bad images: which galaxies are in says
-        the catalog's fingerprint.
+        What is done with bad images does not count: which galaxies are in says the catalog's
+        fingerprint.
         """
-        values = self.model_dump(mode="json", exclude={"about", "reference", "on_bad_image"})
+        values = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
+        if self.train.accumulation == 1:
+            del values["train"]["accumulation"]  # checkpoints from before there was the key fit
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

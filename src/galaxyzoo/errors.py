@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake or a broken file raises."""
+"""The exceptions that a user's mistake, a broken file or a failed fold raises."""
 
 
 class InputError(Exception):
@@ -12,6 +12,12 @@ class InputError(Exception):
     def __init__(self, message: object) -> None:
         line = one_line(str(message))
         super().__init__(line if len(line) <= self.longest else f"{line[: self.longest]} …")
+
+
+class FoldError(InputError):
+    """One fold cannot be trained to its end; other folds and other runs can go on."""
+
+    longest = 4_000  # all galaxies of a batch are named
 
 
 def one_line(text: str) -> str:

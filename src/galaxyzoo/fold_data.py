@@ -7,7 +7,7 @@ import numpy as np
 from galaxyzoo import catalogs
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
-from galaxyzoo.errors import InputError
+from galaxyzoo.errors import FoldError, InputError
 from galaxyzoo.images import ImageCache
 from galaxyzoo.paths import dataset_dir, fold_dir, run_dir, shown
 from galaxyzoo.preparation import Prepared
@@ -37,16 +37,17 @@ def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | No
     """Weights of the same fold of the run to start from; None where the config names none.
 
     Raises:
-        InputError: that run is not trained, was trained on another split than its dataset has now,
-            or a galaxy is in different folds of the two datasets: then its weights may have seen
-            galaxies of the fold to validate on. The same of a run that it started from itself.
+        FoldError: that fold of that run is not trained.
+        InputError: that run was trained on another split than its dataset has now, or a galaxy is
+            in different folds of the two datasets: then its weights may have seen galaxies of the
+            fold to validate on. The same of a run that it started from itself.
     """
     start, dataset = config.model.start_run, config.model.start_dataset or catalog.dataset
     if start is None:
         return None
     weights = fold_dir(dataset, start, fold) / WEIGHTS
     if not weights.exists():
-        raise InputError(
+        raise FoldError(
             f"{config.run} starts from {start} on {dataset}: {shown(weights)} is missing; train "
             "that first, or set model.start_run=null model.start_dataset=null"
         )

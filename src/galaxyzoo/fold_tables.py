@@ -10,6 +10,7 @@ from tqdm import tqdm
 from galaxyzoo import atomic
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
+from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.images import ImageCache
 from galaxyzoo.paths import fold_dir, oof_csv, test_csv
 from galaxyzoo.scores import UNREADABLE, card_path, digest_table, score_table
@@ -56,10 +57,12 @@ class FoldTables:
         oof[:] = task.make_valid(oof.to_numpy())
         targets, folds = catalog.targets(task.name), catalog.folds[rows]
         unreadable = self._find_unreadable(test_images)
+        scores = score_table(task, oof.to_numpy(), targets[rows], folds, targets[~rows])
         card = {
             **self._card_head(),
             UNREADABLE: catalog.test_ids[unreadable].tolist(),
-            **score_table(task, oof.to_numpy(), targets[rows], folds, targets[~rows]),
+            "no_better_than_mean": self._no_better_than_mean(scores["per_fold"]),
+            **scores,
         }
         oof[FOLD] = folds
         test = self._mean_test(unreadable)
@@ -73,9 +76,26 @@ class FoldTables:
         atomic.write_json(card_path(oof_path), card)
         return card
 
+    def _no_better_than_mean(self, scores: dict[str, float]) -> list[int]:
+        """Folds as well predicted by the mean targets of the others; of classes, frequencies.
+
+        Args:
+            scores: of each finished fold.
+        """
+        task, catalog, found = get_task(self.config.task), self.catalog, []
+        targets = catalog.targets(task.name)
+        for fold in self.done:
+            own = catalog.folds == fold
+            mean = task.make_valid(targets[~own].mean(axis=0, keepdims=True))
+            limit = task.score(np.repeat(mean, own.sum(), axis=0), targets[own])
+            score = scores[str(fold)]
+            if not (score < limit if task.lower_is_better else score > limit):
+                found.append(fold)
+        return found
+
     def _find_unreadable(self, images: ImageCache) -> np.ndarray:
         """(test galaxy,) bool: it has no image, or had none when a fold's model predicted it."""
-        earlier = [i for notes in self._done_notes() for i in notes.get(UNREADABLE, [])]
+        earlier = [i for one in self._summaries().values() for i in one.unreadable_test_images]
         return images.unreadable | np.isin(images.ids, earlier)
 
     def _mean_test(self, unreadable: np.ndarray) -> pd.DataFrame:
@@ -87,10 +107,10 @@ class FoldTables:
             tqdm.write(describe_unreadable(self.catalog.test_ids[unreadable]))
         return mean
 
-    def _done_notes(self) -> list[dict[str, Any]]:
+    def _summaries(self) -> dict[int, FoldSummary]:
         """What the finished folds' marks say."""
-        folders = [fold_dir(self.catalog.dataset, self.config.run, fold) for fold in self.done]
-        return [atomic.read_json(folder / DONE) for folder in folders]
+        folders = {k: fold_dir(self.catalog.dataset, self.config.run, k) for k in self.done}
+        return {fold: FoldSummary.read(folder / DONE) for fold, folder in folders.items()}
 
     def _read_val(self, fold: int) -> pd.DataFrame:
         return self._read(fold, VAL_TABLE, self.catalog.ids[self.catalog.folds == fold])
@@ -101,8 +121,8 @@ class FoldTables:
 
     def _card_head(self) -> dict[str, Any]:
         config, catalog = self.config, self.catalog
-        notes = self._done_notes()
-        chosen = config.train.checkpoint == "best"
+        summaries, chosen = self._summaries(), config.train.checkpoint == "best"
+        optimistic = [summary.optimistic for summary in summaries.values()]
         return {
             "run": config.run,
             "about": config.about,
@@ -114,7 +134,10 @@ class FoldTables:
             "n_folds": catalog.n_folds,
             "seed": config.train.seed,
             "checkpoint": config.train.checkpoint,
-            "optimistic": any(note.get("optimistic", chosen) for note in notes),
+            "optimistic": any(chosen if one is None else one for one in optimistic),
             "views": count_views(config.tta),
-            "start": " / ".join(dict.fromkeys(note["start"] for note in notes)),
+            "start": " / ".join(dict.fromkeys(summary.start for summary in summaries.values())),
+            # before the first step, and at the end
+            "training_loss": {str(k): [s.first_loss, s.last_loss] for k, s in summaries.items()},
+            "diverged": [k for k, summary in summaries.items() if summary.diverged],
         }

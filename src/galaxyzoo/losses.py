@@ -29,6 +29,18 @@ def build_loss(config: Config, class_weights: Tensor | None = None) -> Loss:
     return lambda probs, targets: cross_entropy(probs, targets, class_weights, smoothing)
 
 
+def part_weight(targets: Tensor, class_weights: Tensor | None = None) -> float:
+    """What a part of a batch counts in the mean that the batch's loss is.
+
+    Args:
+        targets: (B, column) of the part.
+        class_weights: as given to the loss.
+    """
+    if class_weights is None:
+        return float(len(targets))
+    return (targets @ class_weights).sum().item()
+
+
 def cross_entropy(
     probs: Tensor, targets: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0
 ) -> Tensor:

@@ -8,6 +8,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from galaxyzoo.fold_summary import describe_divergence
+
 OPTIMISTIC = " *"  # behind the name of what is
 _LOG_WIDTH = 132  # characters where the output is no terminal but a file or a pipe
 # Scores of classes that tables on the screen have room for; grouped: accuracy of the macro-classes.
@@ -111,6 +113,23 @@ def print_run_table(cards: list[tuple[dict[str, Any], float]]) -> None:
         _print_task_table([pair for pair in cards if pair[0]["task"] == task])
     if cards:
         print(explain_epochs(any(card["optimistic"] for card, _ in cards)))
+    for card, _ in cards:
+        for problem in _problems(card):
+            print(f"! {card['run']}: {problem}")
+
+
+def _problems(card: dict[str, Any]) -> list[str]:
+    """What went wrong in a run's training; old cards do not know."""
+    problems = []
+    if card.get("diverged"):
+        problems.append(f"{describe_divergence(card)}; the ensemble leaves the run out")
+    weak = [
+        fold for fold in card.get("no_better_than_mean", ()) if fold not in card.get("diverged", ())
+    ]
+    if weak:
+        folds = f"fold{'s' if len(weak) > 1 else ''} {', '.join(map(str, weak))}"
+        problems.append(f"{folds}: no better than predicting the mean of the other folds")
+    return problems
 
 
 def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
@@ -122,7 +141,7 @@ def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
     for card, minutes in cards:
         spread = "–" if card["sd"] is None else f"{card['sd']:.5f}"
         scores = class_scores(card, names) if names else [str(card["views"]), card["start"]]
-        mark = OPTIMISTIC if card["optimistic"] else ""
+        mark = (OPTIMISTIC if card["optimistic"] else "") + (" !" if _problems(card) else "")
         folds = f"{len(card['folds'])}/{card['n_folds']}"
         score = f"{card['score']:.5f}"
         rows.append((card["run"] + mark, score, spread, *scores, folds, f"{minutes:.1f}"))

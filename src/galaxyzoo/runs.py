@@ -1,7 +1,7 @@
 """A run: one config trained on one prepared dataset, fold by fold, up to its tables and card."""
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from tqdm import tqdm
 
 from galaxyzoo import atomic, locks
 from galaxyzoo.augmentation import check_transforms
@@ -16,7 +17,7 @@ from galaxyzoo.catalogs import Catalog
 from galaxyzoo.checkpoints import load_weights
 from galaxyzoo.config import Config
 from galaxyzoo.devices import get_device, place
-from galaxyzoo.errors import InputError
+from galaxyzoo.errors import FoldError, InputError
 from galaxyzoo.fold_data import find_start_weights, make_fold_data
 from galaxyzoo.fold_tables import DONE, TEST_TABLE, VAL_TABLE, FoldTables
 from galaxyzoo.images import ImageCache
@@ -25,7 +26,7 @@ from galaxyzoo.paths import fold_dir, run_dir, shown
 from galaxyzoo.prediction import predict
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.run_configs import CONFIG, is_optimistic, load_run_config
-from galaxyzoo.scores import UNREADABLE, code_version
+from galaxyzoo.scores import code_version
 from galaxyzoo.tables import write_predictions
 from galaxyzoo.tasks import get_task
 from galaxyzoo.training import (
@@ -44,6 +45,7 @@ class Run:
     config: Config
     data: Prepared
     _caches: dict[str, ImageCache] = field(default_factory=dict, repr=False)
+    stopped: list[str] = field(default_factory=list)  # why folds are not trained to their end
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -85,6 +87,9 @@ class Run:
     def train(self, folds: list[int] | None = None) -> dict[str, Any] | None:
         """Train the folds that are not finished; write tables and card of all that are.
 
+        A fold that fails, by its numbers or for lack of memory, stops alone and is noted in
+        `stopped`; the next call goes on with it from its last whole epoch.
+
         Args:
             folds: which folds; default all.
         Returns:
@@ -98,9 +103,9 @@ class Run:
             self._save_config()
             for fold in range(self.catalog.n_folds) if folds is None else folds:
                 if not tables.is_done(fold):
-                    self._train_fold(fold)
-                # A kill may have come between the mark and this.
-                self._checkpoint(fold).unlink(missing_ok=True)
+                    self._try_fold(fold)
+                if tables.is_done(fold):  # here, for a kill may have come after the mark
+                    self._checkpoint(fold).unlink(missing_ok=True)
             return tables.collect(self.cache("test")) if tables.done else None
 
     def minutes(self) -> float:
@@ -108,22 +113,29 @@ class Run:
         timings = [read_timings(path) for path in self.folder.glob(f"fold_*/{TIMINGS}")]
         return sum(sum(seconds.values()) for seconds in timings) / 60
 
+    def _try_fold(self, fold: int) -> None:
+        try:
+            self._train_fold(fold)
+        except FoldError as error:
+            self.stopped.append(str(error))  # the error itself would keep the network in memory
+            tqdm.write(f"stopped: {error}")
+
     def _train_fold(self, fold: int) -> None:
         """Train, predict the fold and the test galaxies, and mark the fold as done."""
         folder = fold_dir(self.catalog.dataset, self.config.run, fold)
         cache = self.cache("train")
         data = make_fold_data(self.config, self.data, cache, fold)
         label = f"{self.config.run} fold {fold + 1}/{self.catalog.n_folds}"
-        start = train_fold(self.config, data, folder, label)
+        summary = train_fold(self.config, data, folder, label)
         model, test = load_fold_model(self.config, folder), self.cache("test")
         self._predict(model, cache, data.val_rows, folder / VAL_TABLE)
         self._predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
-        done = {
-            "start": start,
-            "optimistic": is_optimistic(self.config, self.catalog.dataset),
-            UNREADABLE: test.ids[test.unreadable].tolist(),
-        }
-        atomic.write_json(folder / DONE, done)
+        noted = replace(
+            summary,
+            optimistic=is_optimistic(self.config, self.catalog.dataset),
+            unreadable_test_images=test.ids[test.unreadable].tolist(),
+        )
+        atomic.write_json(folder / DONE, asdict(noted))
 
     def _checkpoint(self, fold: int) -> Path:
         return fold_dir(self.catalog.dataset, self.config.run, fold) / CHECKPOINT

@@ -4,11 +4,13 @@ Everything random depends only on (seed, fold, epoch, step), never on what ran b
 that is started again after a kill replays exactly and no generator's state needs to be kept.
 """
 
+import copy
 import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,10 @@ from galaxyzoo.augmentation import augment_batch
 from galaxyzoo.checkpoints import load_weights
 from galaxyzoo.config import Config, TTAConfig
 from galaxyzoo.devices import autocast, get_device, place
-from galaxyzoo.errors import InputError
+from galaxyzoo.errors import FoldError
+from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.images import ImageCache
-from galaxyzoo.losses import build_loss
+from galaxyzoo.losses import build_loss, part_weight
 from galaxyzoo.models import GalaxyNet, build_model
 from galaxyzoo.optimisation import build_optimizer, learning_rate
 from galaxyzoo.paths import shown
@@ -36,6 +39,8 @@ from galaxyzoo.views import to_tensor
 # Batches prepared while the network works; their order and content do not depend on it.
 _AHEAD = max(3, min(8, os.cpu_count() or 1))
 _ONE_VIEW = TTAConfig(dihedral=False)
+_FIRST_GALAXIES = 256  # on which the untrained network's loss is taken
+_CALMER = "train anew with a lower train.lr, or with train.clip_norm"
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ class Trainer:
         labels = data.targets[data.train_rows]
         # Of classes: their frequencies. A short probe may lack one; then it counts as one galaxy.
         self.prior = np.maximum(labels.mean(axis=0), 1 / len(labels))
-        self.loss = build_loss(config, self._class_weights())
+        self.class_weights = self._class_weights()
+        self.loss = build_loss(config, self.class_weights)
         torch.manual_seed(_seed(config, data.fold))
         model = build_model(config, initialise and data.start_weights is None)
         self.start = model.start.origin
@@ -76,7 +82,9 @@ class Trainer:
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
         self.optimizer = build_optimizer(self.model, config.train)
         self.steps_per_epoch = math.ceil(len(data.train_rows) / config.train.batch_size)
+        self.parts = config.train.accumulation  # of each batch, one after another
         self.epoch = 0
+        self.first_loss: float | None = None  # of the untrained network
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
         wanted = data.targets if data.soft_targets is None else data.soft_targets
@@ -84,17 +92,22 @@ class Trainer:
 
     def run_epoch(self, bar: tqdm) -> dict[str, Any]:
         """Train one epoch, validate, and add a row to the history."""
-        torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))  # dropout
         train = self.config.train
         self.model.freeze(self.epoch < train.head_epochs, train.top_blocks)
         self.model.train()
+        if self.epoch == 0:
+            self.first_loss = self._untrained_loss()
+        torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))  # dropout
         losses, sizes = [], []
         for step, (rows, images) in enumerate(self.batches()):
             losses.append(self.step(self.epoch * self.steps_per_epoch + step, rows, images))
             sizes.append(len(rows))
             bar.update()
-        self.epoch += 1
+        self._check_weights()
         val_loss, val_scores = self._validate()
+        if not math.isfinite(val_loss):
+            raise FoldError(f"{self._where}: the validation loss is {val_loss}: {_CALMER}")
+        self.epoch += 1
         row = {
             "epoch": self.epoch,
             "lr": self.optimizer.param_groups[0]["lr"],
@@ -124,6 +137,14 @@ class Trainer:
             weights[name] = weights[name] + log_prior.to(weights[name].device)
         return weights
 
+    def summary(self) -> FoldSummary:
+        """What is noted of the fold once it is trained."""
+        kept = self.history[-1]
+        if self.config.train.checkpoint == "best":
+            choose = min if self.task.lower_is_better else max
+            kept = choose(self.history, key=lambda row: row["val_score"])
+        return FoldSummary(self.start, self.first_loss, kept["train_loss"], self.parts)
+
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on."""
         return {
@@ -135,6 +156,8 @@ class Trainer:
             "history": self.history,
             "best": self.best,
             "start": self.start,
+            "parts": self.parts,
+            "first_loss": self.first_loss,
         }
 
     def resume(self, state: dict[str, Any]) -> None:
@@ -145,31 +168,72 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.history = state["epoch"], state["history"]
         self.best, self.start = state["best"], state["start"]
+        self.first_loss = state.get("first_loss")  # a checkpoint of an earlier version has none
 
     def step(self, number: int, rows: np.ndarray, images: Tensor) -> float:
         """One optimizer step; returns the batch's loss."""
         train = self.config.train
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(train, number, self.steps_per_epoch)
-        with autocast(train, self.device):
-            predictions = self.model(images.to(self.device, non_blocking=True))
-        loss = self.loss(predictions.float(), self.targets[rows].to(self.device))
-        value = loss.item()
-        if not math.isfinite(value):
-            ids = ", ".join(map(str, self.data.cache.ids[rows][:8]))
-            where = f"{self.config.run}, fold {self.data.fold}, epoch {self.epoch + 1}"
-            raise InputError(
-                f"{where}: the loss is {value} on the batch with GalaxyIDs {ids}, …: "
-                "lower train.lr, or set train.clip_norm"
-            )
         self.optimizer.zero_grad()
-        loss.backward()
+        value = 0.0
+        for loss in self._part_losses(self.model, rows, images):
+            loss.backward()
+            value += loss.item()
+        self._check_loss(value, rows)
         if train.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
         self.optimizer.step()
         if self.ema:
             self.ema.update(self.model, step=number + 1)
         return value
+
+    def _part_losses(self, model: GalaxyNet, rows: np.ndarray, images: Tensor) -> Iterator[Tensor]:
+        """Losses of a batch's parts, scaled so that they add up to that of the whole batch."""
+        targets = self.targets[rows].to(self.device)
+        whole = part_weight(targets, self.class_weights)
+        parts = min(self.parts, max(1, len(rows) // 2))  # batch norm needs two images
+        for some, wanted in zip(
+            images.tensor_split(parts), targets.tensor_split(parts), strict=True
+        ):
+            with autocast(self.config.train, self.device):
+                predictions = model(some.to(self.device, non_blocking=True))
+            share = part_weight(wanted, self.class_weights) / whole
+            yield self.loss(predictions.float(), wanted) * share
+
+    @torch.no_grad()
+    def _untrained_loss(self) -> float:
+        """Mean loss over the first galaxies to come, before any step and without a trace.
+
+        The first batch's alone would say too little: galaxies differ.
+        """
+        torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))
+        model = copy.deepcopy(self.model)  # in training mode its norms take note of what they see
+        count = math.ceil(_FIRST_GALAXIES / self.config.train.batch_size)
+        losses, sizes = [], []
+        for rows, images in islice(self.batches(), count):
+            losses.append(sum(loss.item() for loss in self._part_losses(model, rows, images)))
+            sizes.append(len(rows))
+            self._check_loss(losses[-1], rows)
+        return float(np.average(losses, weights=sizes))
+
+    @property
+    def _where(self) -> str:
+        return f"{self.config.run}, fold {self.data.fold}, epoch {self.epoch + 1}"
+
+    def _check_loss(self, loss: float, rows: np.ndarray) -> None:
+        if not math.isfinite(loss):
+            ids = ", ".join(map(str, self.data.cache.ids[rows]))
+            raise FoldError(
+                f"{self._where}: the loss is {loss}: {_CALMER}; GalaxyIDs of the batch: {ids}"
+            )
+
+    def _check_weights(self) -> None:
+        """The last step may have spoilt them, and no loss has been taken since."""
+        networks = [self.model, *([self.ema.module] if self.ema else [])]
+        for name, tensor in (pair for net in networks for pair in net.state_dict().items()):
+            if not tensor.isfinite().all():
+                raise FoldError(f"{self._where}: weights in {name} are not finite: {_CALMER}")
 
     def batches(self) -> Iterator[tuple[np.ndarray, Tensor]]:
         """This epoch's batches in order, made ahead in threads (cv2 lets go of Python's lock)."""

@@ -10,31 +10,66 @@ from tqdm import tqdm
 from galaxyzoo import atomic
 from galaxyzoo.checkpoints import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.config import Config
+from galaxyzoo.fold_summary import FoldSummary
+from galaxyzoo.memory import is_out_of_memory, more_parts, release
 from galaxyzoo.trainer import FoldData, Trainer
 
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.pt"
 HISTORY, TIMINGS = "history.csv", "timings.csv"
 
 
-def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> str:
+def train_fold(
+    config: Config, data: FoldData, folder: Path, label: str, parts: int = 1
+) -> FoldSummary:
     """Train a fold to its end, from its last checkpoint where there is one.
 
     Writes `weights.safetensors` (the moving average after the last epoch, or of the best epoch
     where the config asks for it), `history.csv` and `timings.csv` into `folder`. The last epoch's
     checkpoint stays until the caller has used the weights, so nothing is ever trained twice.
 
-    Returns:
-        Where the network's first weights came from.
+    Args:
+        config: the run.
+        data: the fold.
+        folder: the fold's.
+        label: of the progress bar.
+        parts: in how many to work through each batch; the config or the checkpoint may ask for
+            more, and so does memory that is used up, where the config allows it.
     Raises:
-        InputError: the loss is not finite (with the batch's GalaxyIDs), or a file cannot be read or
-            written.
+        FoldError: a loss or a weight is not finite, or memory is used up.
+        InputError: a file cannot be read or written.
     """
     state = load_checkpoint(folder / CHECKPOINT)
     if state is not None and state["digest"] != config.digest():
         state = None  # of other settings: the fold starts again
+    parts = max(parts, config.train.accumulation, state.get("parts", 1) if state else 1)
+    where = f"{config.run}, fold {data.fold}"
+    try:
+        return _train_from(state, config, data, folder, label, parts)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        parts = more_parts(config.train, parts, where)
+    del state
+    release()
+    tqdm.write(
+        f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} parts"
+    )
+    return train_fold(config, data, folder, label, parts)
+
+
+def _train_from(
+    state: dict[str, Any] | None,
+    config: Config,
+    data: FoldData,
+    folder: Path,
+    label: str,
+    parts: int,
+) -> FoldSummary:
+    """Train from a checkpoint's state, or from the start, to the end."""
     trainer = Trainer(config, data, initialise=state is None)
     if state is not None:
         trainer.resume(state)
+    trainer.parts = parts
     steps = trainer.steps_per_epoch
     bar = tqdm(
         total=config.train.epochs * steps,
@@ -55,7 +90,12 @@ def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> str:
             _note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
     _write_csv(folder / HISTORY, trainer.history)  # again: a kill may have come before the last row
     save_weights(folder / WEIGHTS, trainer.final_weights())
-    return trainer.start
+    summary = trainer.summary()
+    if summary.diverged:
+        tqdm.write(
+            f"warning: {config.run}, fold {data.fold} diverged{summary.losses}; lower train.lr"
+        )
+    return summary
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
