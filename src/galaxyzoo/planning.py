@@ -15,6 +15,7 @@ from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config, TTAConfig
 from galaxyzoo.fold_data import make_fold_data
 from galaxyzoo.images import ImageCache
+from galaxyzoo.memory import is_out_of_memory, out_of_memory
 from galaxyzoo.paths import FOLDS
 from galaxyzoo.prediction import BATCH, predict
 from galaxyzoo.preparation import Prepared
@@ -44,7 +45,12 @@ def estimate(config: Config, catalog: Catalog) -> Cost:
     Decoding, which happens once for all runs, and set-up are not counted.
     """
     data = _random_fold(config, (_WARM + _TIMED) * config.train.batch_size)
-    train_s, predict_s, weights = _probe(config, data)
+    try:
+        train_s, predict_s, weights = _probe(config, data)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(config.train, config.train.accumulation, config.run) from None
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
     trained = galaxies * (k - 1) * config.train.epochs
     # Each fold's galaxies are also validated after every epoch, in one view.
