@@ -93,6 +93,16 @@ def test_nnls_bears_copies_of_one_run(copies):
     )
 
 
+def test_nnls_bears_a_run_of_tiny_numbers_beside_one_of_large_ones():
+    """Neither is lost to rounding: the blend is at least as good as the better one alone."""
+    features = np.array([[[330.9, -1302.2], [9.1e-10, 4.5e-10], [0.0, 0.0]]])
+    targets = np.array([[0.5, 0.95]])
+    for turn in (1, -1):
+        fold = moments.make_fold(features[:, ::turn], targets)
+        found = blending.fit_nnls([fold], SMALL, 0).predict(fold.features)
+        assert np.square(found - targets).sum() < np.square(targets).sum()
+
+
 @pytest.mark.parametrize("fit", [blending.fit_greedy, blending.fit_nnls])
 def test_the_blend_that_made_the_targets_is_found(fit):
     rng = np.random.default_rng(0)

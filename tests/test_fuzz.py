@@ -1,13 +1,14 @@
 """Whatever numbers come: the decision tree, folds and blends keep what they promise."""
 
 import warnings
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from class_fixtures import PLAIN
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from reliability import fuzzed, is_long, thorough
@@ -48,6 +49,7 @@ def vote_arrays(dtype: Any = np.float64) -> st.SearchStrategy[np.ndarray]:
 
 @CASES
 @given(st.one_of(vote_arrays(), vote_arrays(np.float32)), st.randoms(use_true_random=False))
+@example(1.7e308 * np.where(np.arange(2 * N_ANSWERS) % 2, 1, -1).reshape(2, -1), Random(0))
 @fuzzed("decision tree: the projection of any votes is valid, final and row by row")
 def test_the_projection_is_valid_final_and_row_by_row(votes: np.ndarray, random: Any) -> None:
     with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):

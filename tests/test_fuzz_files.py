@@ -5,6 +5,7 @@ import io
 import random
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ pytestmark = pytest.mark.reliability
 # One folder serves all cases of a test: each writes its file anew.
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 CASES = settings(
-    max_examples=thorough(150, 3000),
+    max_examples=thorough(600, 4000),
     deadline=None,
     derandomize=not is_long(),
     suppress_health_check=_SHARED,
 )
+SLOW = settings(CASES, max_examples=thorough(100, 3000))
 PICTURE = draw_image(np.random.default_rng(0), 60)
 VOTES = draw_votes(np.random.default_rng(1), np.arange(101, 106))
 SEEDS = st.integers(0, 2**32 - 1)
@@ -77,6 +79,12 @@ def check_refusal(error: InputError, name: str) -> None:
     assert len(text) < 1000, text
 
 
+def test_a_complaint_is_one_printable_line_whatever_it_quotes() -> None:
+    quoted = "x.csv: '0.1\x0b9\n\u2028\x1b[2J\x00' is not a number"
+    check_refusal(InputError(quoted), "x.csv: '0.1 9 \ufffd[2J\ufffd' is not")
+    check_refusal(InputError("x.csv: " + "9" * 5000), "x.csv: 999")
+
+
 # -- tables
 
 
@@ -111,7 +119,7 @@ def write_disguised(table: pd.DataFrame, rng: random.Random) -> bytes:
     return rng.choice((b"", b"\xef\xbb\xbf")) + body.encode()
 
 
-@CASES
+@SLOW
 @given(SEEDS)
 @fuzzed("tables: any order, quoting, line end, BOM, spaces and float format reads the same")
 def test_a_table_reads_the_same_however_it_is_written(
@@ -201,9 +209,7 @@ def sized_png(width: int, height: int) -> bytes:
 def sized_jpeg(width: int, height: int) -> bytes:
     data = bytearray(encode(PICTURE))
     frame = data.index(b"\xff\xc0")
-    data[frame + 5 : frame + 9] = (height % 65536).to_bytes(2, "big") + (width % 65536).to_bytes(
-        2, "big"
-    )
+    data[frame + 5 : frame + 9] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
     return bytes(data)
 
 
@@ -218,19 +224,30 @@ def test_any_bytes_are_an_image_or_a_value_error(
 ) -> None:
     rng = random.Random(seed)
     size_px = data.draw(st.integers(1, crop_px))
-    given_bytes = encode(PICTURE, end=end)
-    if rng.random() < 0.1:
-        sides = data.draw(st.tuples(SIDES, SIDES))
-        given_bytes = (sized_jpeg if end == ".jpg" else sized_png)(*sides)
-    if rng.random() < 0.95:
-        given_bytes = mutate(given_bytes, rng)
     try:
-        image = decode(given_bytes, crop_px, size_px)
+        image = decode(mutate(encode(PICTURE, end=end), rng), crop_px, size_px)
     except ValueError as error:
         check_refusal(InputError(error), "")
     else:
         assert image.shape == (size_px, size_px, 3)
         assert image.dtype == np.uint8
+
+
+@CASES
+@given(SIDES, SIDES, st.sampled_from([sized_jpeg, sized_png]))
+@fuzzed("images: a header of any size is believed only up to 8192 px")
+def test_a_header_of_any_size_is_believed_only_up_to_8192_px(
+    width: int, height: int, sized: Callable[[int, int], bytes]
+) -> None:
+    width, height = (side % 65536 if sized is sized_jpeg else side for side in (width, height))
+    if min(width, height) >= 1 and max(width, height) <= 8192:
+        try:
+            assert decode(sized(width, height), 424, 64).shape == (64, 64, 3)
+        except ValueError as error:
+            check_refusal(InputError(error), "")
+    else:
+        with pytest.raises(ValueError, match=f"its size {width} × {height} px is outside"):
+            decode(sized(width, height), 424, 64)
 
 
 def decode_slowly(picture: np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
@@ -252,7 +269,7 @@ def decode_slowly(picture: np.ndarray, crop_px: int, size_px: int) -> np.ndarray
     return out
 
 
-@CASES
+@SLOW
 @given(st.integers(1, 600), st.integers(1, 600), st.integers(1, ORIGINAL_PX), st.data())
 @fuzzed("images: any shape, crop and size agree with a slow plain version")
 def test_any_shape_crop_and_size_agree_with_a_slow_plain_version(
@@ -299,6 +316,14 @@ def test_any_bytes_are_a_zip_of_images_or_one_line(
                 check_refusal(error, "mutated.zip")
     except InputError as error:
         check_refusal(error, "mutated.zip")
+
+
+def test_a_zip_whose_names_are_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "names.zip"
+    write_zip(path, {"é/11.jpg": encode(PICTURE)})
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
+    with pytest.raises(InputError, match=r"names\.zip is not a whole zip file"):
+        ImageStore.open(path)
 
 
 # -- configs

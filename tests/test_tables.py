@@ -105,6 +105,12 @@ def test_a_misspelt_column_is_named_with_what_was_found(file):
         select_numbers(read_csv(file), ["a", "b"], file)
 
 
+def test_two_columns_of_one_name_are_refused(file):
+    file.write_text("GalaxyID,a ,a\n5,0.5,1\n")
+    with pytest.raises(InputError, match=r"has two columns 'a'"):
+        read_csv(file)
+
+
 def test_predictions_come_in_the_order_asked_for(file):
     file.write_text("GalaxyID,b,a,fold\n5,1,0.5,0\n3,0,0.25,1\n4,2,0.75,0\n")
     frame = numbers(file, [4, 5, 3])
