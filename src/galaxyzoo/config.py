@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from galaxyzoo.contradictions import find_contradiction
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CODE_ROOT, CONFIGS, shown
 from galaxyzoo.tasks import TASKS
@@ -24,7 +25,7 @@ _NOT_IN_DIGEST: Any = {
     "about": True,
     "reference": True,
     "on_bad_image": True,
-    "train": {"on_out_of_memory": True},
+    "train": {"on_out_of_memory": True, "deterministic": True},
 }
 
 
@@ -133,6 +134,8 @@ class TrainConfig(_Section):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     # auto: bf16 on CUDA and on processors with units for it
     amp: Literal["auto", "bf16", "fp32"] = "auto"
+    # on CUDA, the slower kernels that give the same bytes every time; processors always do
+    deterministic: bool = False
     seed: int = Field(0, ge=0)
 
 
@@ -240,7 +243,7 @@ def parse_config(values: dict[str, Any], source: str) -> Config:
     except ValidationError as error:
         raise InputError(f"{source}: {_explain(error)}") from None
     unknown = f"unknown task '{config.task}': known are {', '.join(TASKS)}"
-    problem = _find_contradiction(config) if config.task in TASKS else unknown
+    problem = find_contradiction(config) if config.task in TASKS else unknown
     if problem:
         raise InputError(f"{source}: {problem}")
     return config
@@ -253,34 +256,6 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
     if task is None or not task.is_classes or not isinstance(head, dict):
         return values
     return {"loss": "cross_entropy", **values, "head": {"output": "softmax", **head}}
-
-
-def _find_contradiction(config: Config) -> str | None:
-    """What settings say against each other, each being right alone."""
-    task, train, loss = TASKS[config.task], config.train, config.loss
-    of_classes = ("softmax",) if task.is_classes else ("plain", "sigmoid", "tree")
-    if config.image.cache_px > config.image.crop_px:
-        return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
-    if config.head.output not in of_classes:
-        return f"head.output '{config.head.output}' is not for task '{task.name}'"
-    if loss != "mse" and loss.endswith("cross_entropy") != task.is_classes:
-        return f"loss '{loss}' is not for task '{task.name}'"
-    if loss == "kl" and config.head.output != "tree":
-        return "loss 'kl' needs head.output tree, whose answers are probabilities"
-    if train.class_balance != "none" and not task.is_classes:
-        return "train.class_balance is for tasks with classes"
-    if config.model.start_dataset and not config.model.start_run:
-        return "model.start_dataset needs model.start_run, a run of that dataset"
-    if not loss.endswith("cross_entropy"):
-        if train.class_balance == "weights":
-            return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
-        if train.label_smoothing:
-            return "train.label_smoothing needs a cross-entropy, whose targets it changes"
-    if train.head_epochs > train.epochs:
-        return "train.head_epochs must not exceed train.epochs, which counts them too"
-    if train.top_blocks and not train.head_epochs:
-        return "train.top_blocks needs train.head_epochs: the head has to be trained first"
-    return None
 
 
 def load_ensemble(name: str) -> list[str]:

@@ -34,6 +34,17 @@ def autocast(train: TrainConfig, device: torch.device) -> AbstractContextManager
     return torch.autocast(device.type, torch.bfloat16)
 
 
+def choose_kernels(device: torch.device, deterministic: bool) -> None:
+    """On CUDA, whether only kernels are used that give the same bytes every time.
+
+    Torch warns of an operation for which it has none.
+    """
+    if device.type == "cuda":
+        # Read when cuBLAS is first called.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+
+
 def describe_machine() -> str:
     """Short text for records: processor, cores, GPU."""
     if get_device().type == "cuda":

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from galaxyzoo.augmentation import augment_batch
 from galaxyzoo.checkpoints import load_weights
 from galaxyzoo.config import Config, TTAConfig
-from galaxyzoo.devices import autocast, get_device, place
+from galaxyzoo.devices import autocast, choose_kernels, get_device, place
 from galaxyzoo.errors import FoldError
 from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.images import ImageCache
@@ -64,6 +64,7 @@ class Trainer:
 
     def __init__(self, config: Config, data: FoldData, initialise: bool = True) -> None:
         self.config, self.data, self.device = config, data, get_device()
+        choose_kernels(self.device, config.train.deterministic)
         self.task = get_task(config.task)
         labels = data.targets[data.train_rows]
         # Of classes: their frequencies. A short probe may lack one; then it counts as one galaxy.

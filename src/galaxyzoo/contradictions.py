@@ -1,0 +1,36 @@
+"""What settings of a run say against each other, each being right alone."""
+
+from typing import TYPE_CHECKING
+
+from galaxyzoo.tasks import TASKS
+
+if TYPE_CHECKING:
+    from galaxyzoo.config import Config
+
+
+def find_contradiction(config: "Config") -> str | None:
+    """The first contradiction as one line; None where there is none."""
+    task, train, loss = TASKS[config.task], config.train, config.loss
+    of_classes = ("softmax",) if task.is_classes else ("plain", "sigmoid", "tree")
+    if config.image.cache_px > config.image.crop_px:
+        return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
+    if config.head.output not in of_classes:
+        return f"head.output '{config.head.output}' is not for task '{task.name}'"
+    if loss != "mse" and loss.endswith("cross_entropy") != task.is_classes:
+        return f"loss '{loss}' is not for task '{task.name}'"
+    if loss == "kl" and config.head.output != "tree":
+        return "loss 'kl' needs head.output tree, whose answers are probabilities"
+    if train.class_balance != "none" and not task.is_classes:
+        return "train.class_balance is for tasks with classes"
+    if config.model.start_dataset and not config.model.start_run:
+        return "model.start_dataset needs model.start_run, a run of that dataset"
+    if not loss.endswith("cross_entropy"):
+        if train.class_balance == "weights":
+            return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
+        if train.label_smoothing:
+            return "train.label_smoothing needs a cross-entropy, whose targets it changes"
+    if train.head_epochs > train.epochs:
+        return "train.head_epochs must not exceed train.epochs, which counts them too"
+    if train.top_blocks and not train.head_epochs:
+        return "train.top_blocks needs train.head_epochs: the head has to be trained first"
+    return None

@@ -1,0 +1,36 @@
+"""The processor's kernels: those that repeat themselves where that is asked for."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from test_models import small_config
+from test_training import fold_data
+
+from galaxyzoo import trainer
+from galaxyzoo.devices import choose_kernels
+
+
+@pytest.fixture(autouse=True)
+def usual_kernels() -> Iterator[None]:
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def test_the_switch_is_for_cuda_and_goes_off_again() -> None:
+    choose_kernels(torch.device("cpu"), True)
+    assert not torch.are_deterministic_algorithms_enabled()
+    choose_kernels(torch.device("cuda"), True)
+    assert torch.are_deterministic_algorithms_enabled()
+    choose_kernels(torch.device("cuda"), False)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_training_chooses_by_the_config(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
+    chosen = []
+    monkeypatch.setattr(trainer, "choose_kernels", lambda device, on: chosen.append(on))
+    config = small_config(train={"deterministic": wanted})
+    trainer.Trainer(config, fold_data())
+    assert chosen == [wanted]
+    assert config.digest() == small_config().digest()
