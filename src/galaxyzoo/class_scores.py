@@ -44,6 +44,9 @@ def decide_out_of_fold(
 ) -> np.ndarray:
     """Decide each galaxy's class by frequencies that its own fold has no part in.
 
+    The folds must be stratified, as `folds.make_folds` deals them: in random ones a class that the
+    other folds lack abounds in this one, so that its frequency there would give the answer away.
+
     Args:
         task: the task.
         probs: (galaxy, class) out-of-fold probabilities.
