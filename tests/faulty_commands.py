@@ -156,4 +156,5 @@ def result(work: Path, status: int) -> Result:
     """What the command left in its work folder."""
     log = work / "operations"
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    return Result(status, (work / "output").read_text(encoding="utf-8"), lines)
+    output = (work / "output").read_text(encoding="utf-8", errors="replace")  # cut off by a kill
+    return Result(status, output, lines)

@@ -3,6 +3,7 @@
 import io
 import random
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def sized_png(width: int, height: int) -> bytes:
     """A PNG whose header says another size than its pixels have."""
     data = bytearray(encode(PICTURE, end=".png"))
     data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")  # of the header's chunk
     return bytes(data)
 
 

@@ -28,7 +28,7 @@ VOTES = draw_votes(np.random.default_rng(1), np.arange(101, 106))
 
 def test_a_complaint_is_one_printable_line_whatever_it_quotes() -> None:
     quoted = "x.csv: '0.1\x0b9\n\u2028\x1b[2J\x00' is not a number"
-    check_refusal(InputError(quoted), "x.csv: '0.1 9 \ufffd[2J\ufffd' is not")
+    check_refusal(InputError(quoted), r"x.csv: '0.1\x0b9\n\u2028\x1b[2J\x00' is not")
     check_refusal(InputError("x.csv: " + "9" * 5000), "x.csv: 999")
 
 

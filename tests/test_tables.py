@@ -107,7 +107,7 @@ def test_a_misspelt_column_is_named_with_what_was_found(file):
 
 def test_two_columns_of_one_name_are_refused(file):
     file.write_text("GalaxyID,a ,a\n5,0.5,1\n")
-    with pytest.raises(InputError, match=r"has two columns 'a'"):
+    with pytest.raises(InputError, match=r"has column 'a' twice"):
         read_csv(file)
 
 

@@ -112,9 +112,6 @@ def read_table(
             f"{shown(path)} is not a readable CSV table: {str(error).splitlines()[0]}"
         ) from None
     frame.columns = [str(c).strip() for c in frame.columns]
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise InputError(f"{shown(path)} has two columns '{twice[0]}'")
     return frame
 
 
