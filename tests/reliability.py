@@ -1,7 +1,7 @@
 """What the reliability tests try, counted: the tables of docs/reliability.md come from here.
 
 bash scripts/test.sh -m reliability         the short version, part of every test run
-bash scripts/test.sh -m reliability --long  many more cases; with --page FILE, counts for a page
+bash scripts/test.sh -m reliability --long  many more cases; with --page=FILE, counts for a page
 """
 
 import functools
