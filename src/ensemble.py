@@ -13,29 +13,13 @@ use_project_python()
 
 import argparse
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from galaxyzoo import atomic, catalogs, locks, submission
-from galaxyzoo.base_models import (
-    find_divergence,
-    find_optimistic,
-    find_runs,
-    find_unreadable,
-    load_oof,
-    load_test,
-)
-from galaxyzoo.ensemble_card import digest_inputs, make_card
-from galaxyzoo.ensembling import (
-    CANDIDATES,
-    CLASS_CANDIDATES,
-    CrossFits,
-    cross_fit,
-    pick_candidates,
-)
+from galaxyzoo import catalogs, submission
+from galaxyzoo.base_models import find_runs
+from galaxyzoo.combination import Combination
+from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, pick_candidates
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import choose_dataset, ensemble_csv, ensemble_oof_csv, shown, test_csv
 from galaxyzoo.reports import (
@@ -45,8 +29,7 @@ from galaxyzoo.reports import (
     explain_epochs,
     print_table,
 )
-from galaxyzoo.scores import UNREADABLE, card_path, digest_table
-from galaxyzoo.tables import FOLD, write_predictions
+from galaxyzoo.scores import UNREADABLE, card_path
 from galaxyzoo.tasks import COMPETITION_TASK, get_task
 
 
@@ -56,46 +39,21 @@ def main() -> None:
     options = parse()
     task = get_task(options.task)
     whole = catalogs.load(choose_dataset(options.dataset, task.name))
-    catalog = whole.for_task(task)
     names = pick_candidates([name for name in options.candidates.split(",") if name], task)
     runs, left_out = find_runs(task, whole, options.runs)
-    path = check_output(options.output, catalog.dataset, task.name, runs)
-    oof, test = load_oof(runs, task, whole), load_test(runs, task, whole)
-    unreadable = find_unreadable(runs, whole)
+    path = check_output(options.output, whole.dataset, task.name, runs)
+    oof_path = ensemble_oof_csv(whole.dataset, task.name) if options.output is None else None
+    card, is_new = Combination(task, whole, runs, names, options.seed, path, oof_path).make()
 
-    inputs = digest_inputs(names, runs, oof, test, unreadable, catalog, options.seed)
-    oof_path = ensemble_oof_csv(catalog.dataset, task.name) if options.output is None else None
-    lock = locks.holding(path.parent / locks.NAME, "making this ensemble")
-    with lock if oof_path else nullcontext():
-        card = finished_card(path, oof_path, inputs)
-        if card is None:
-            targets = catalog.targets(task.name)
-            fits = cross_fit(names, task, oof, targets, catalog.folds, options.seed)
-            optimistic = find_optimistic(runs, whole)
-            card = {
-                "inputs": inputs,
-                "optimistic": bool(optimistic),
-                "optimistic_runs": optimistic,
-                "diverged": find_divergence(runs, whole),
-                UNREADABLE: catalog.test_ids[unreadable].tolist(),
-                **make_card(fits, runs, oof, catalog, options.seed),
-            }
-            predictions = task.make_valid(fits.models[card["chosen"]].predict(test))
-            if oof_path is not None:
-                card["oof_table"] = write_oof(oof_path, fits, card["chosen"], catalog)
-            prior = targets.mean(axis=0)
-            predictions[unreadable] = task.make_valid(prior[None])  # a stacker would bend that mean
-            submission.write(path, predictions, task, catalog.test_ids, card, prior)
-        else:
-            print("nothing has changed since this ensemble was made:")
-
+    if not is_new:
+        print("nothing has changed since this ensemble was made:")
     for line in left_out:
         print(line)
     show(card)
-    print(f"submission of {len(catalog.test_ids)} galaxies: {shown(path)}")
+    print(f"submission of {len(whole.test_ids)} galaxies: {shown(path)}")
     print(f"its score card: {shown(card_path(path))}")
     if options.output is None and task.name == COMPETITION_TASK:
-        publish(path, catalog.dataset)
+        publish(path, whole.dataset)
     print(f"done in {time.perf_counter() - started:.1f} s")
 
 
@@ -142,31 +100,6 @@ def check_output(output: Path | None, dataset: str, task: str, runs: list[str]) 
     if own_oof in taken:
         raise InputError(f"run '{task}/oof' has its table where the ensemble's goes: rename it")
     return path
-
-
-def write_oof(path: Path, fits: CrossFits, name: str, catalog: catalogs.Catalog) -> str:
-    """Write a candidate's cross-fitted predictions, as a run's out-of-fold table; its digest."""
-    columns = list(fits.task.columns)
-    table = pd.DataFrame(fits.predictions(name), index=catalog.ids, columns=columns)
-    table[FOLD] = catalog.folds
-    write_predictions(path, table)
-    return digest_table(path)
-
-
-def finished_card(path: Path, oof_path: Path | None, inputs: str) -> dict[str, Any] | None:
-    """The card of an ensemble that was made from the same inputs and is whole; else None.
-
-    A kill may have come between table and card, so the card must be of the very tables there.
-    """
-    try:
-        card = atomic.read_json(card_path(path))
-        tables = {"table": digest_table(path)}
-        if oof_path is not None:
-            tables["oof_table"] = digest_table(oof_path)
-    except (InputError, OSError):
-        return None
-    expected = {"inputs": inputs, **tables}
-    return card if isinstance(card, dict) and expected.items() <= card.items() else None
 
 
 def show(card: dict[str, Any]) -> None:
