@@ -131,8 +131,7 @@ def open_cache(
                     tqdm.write(f"{shown(path)} is damaged: decoding its images again")
                 with atomic.explaining(path):
                     _fill(path, store, ids, config, shape)
-    noted = atomic.read_json(notes)["unreadable"]
-    problems = {int(galaxy_id): why for galaxy_id, why in noted.items()}
+    problems = {int(galaxy_id): why for galaxy_id, why in _read_notes(notes)[1].items()}
     images = np.load(path, mmap_mode="r", allow_pickle=False)
     cache = ImageCache(ids, images, np.isin(ids, list(problems)), problems, notes)
     if strict and problems:
@@ -155,33 +154,44 @@ def describe_bad(store: ImageStore, cache: ImageCache) -> str:
 
 def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
     """Whether a cache is there, and is what its name says."""
-    notes = path.with_suffix(".json")
-    if not (path.exists() and notes.exists()):
+    if not path.exists():
         return False
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-        noted = atomic.read_json(notes)["unreadable"]
     except OSError as error:
         raise InputError(f"cannot read {shown(path)}: {error.strerror or error}") from None
-    except (InputError, ValueError, KeyError, TypeError):
+    except ValueError:
         return False
-    return array.shape == shape and array.dtype == np.uint8 and isinstance(noted, dict)
+    done, _ = _read_notes(path.with_suffix(".json"))
+    return array.shape == shape and array.dtype == np.uint8 and done == shape[0]
+
+
+def _read_notes(path: Path) -> tuple[int, dict[str, str]]:
+    """How many images of a cache are decoded, and why some are black; none if it is damaged."""
+    try:
+        notes = atomic.read_json(path)
+        done, problems = notes["images"], notes["unreadable"]
+    except (InputError, KeyError, TypeError):
+        return 0, {}
+    return (done, problems) if isinstance(done, int) and isinstance(problems, dict) else (0, {})
 
 
 def _fill(
     path: Path, store: ImageStore, ids: np.ndarray, config: ImageConfig, shape: tuple[int, ...]
 ) -> None:
-    """Decode into a `.part` file, noting progress after every chunk; rename when whole.
+    """Decode into a `.part` file, noting after every chunk what is done; rename when whole.
 
     It is written as a file, not through a memory map: on a full disk the system kills a process
     that writes to one.
     """
-    part, progress = path.with_suffix(".part.npy"), path.with_suffix(".progress.json")
+    part, notes = path.with_suffix(".part.npy"), path.with_suffix(".json")
     head, image_bytes = _npy_head(shape), math.prod(shape[1:])
-    done, problems = _read_progress(part, progress, len(head), image_bytes)
+    done, problems = _read_notes(notes)
+    if not (part.exists() and part.stat().st_size >= len(head) + done * image_bytes):
+        done, problems = 0, {}
     if not done:
         # Notes of an array that is gone must not be believed of the new one.
-        progress.unlink(missing_ok=True)
+        notes.unlink(missing_ok=True)
         _check_space(path.parent, math.prod(shape))
     bar = tqdm(total=len(ids), initial=done, desc=f"decoding {store.path.name}", unit="img")
     with open(part, "r+b" if done else "wb") as file, _threads() as parallel, bar:
@@ -193,12 +203,10 @@ def _fill(
             file.write(images.data)
             file.flush()
             os.fsync(file.fileno())
-            atomic.write_json(progress, {"done": start + len(images), "unreadable": problems})
+            atomic.write_json(notes, {"images": start + len(images), "unreadable": problems})
             bar.update(len(images))
-    atomic.write_json(path.with_suffix(".json"), {"images": len(ids), "unreadable": problems})
     part.replace(path)
     atomic.sync_folder(path.parent)
-    progress.unlink(missing_ok=True)
 
 
 def _npy_head(shape: tuple[int, ...]) -> bytes:
@@ -208,17 +216,6 @@ def _npy_head(shape: tuple[int, ...]) -> bytes:
         head, {"descr": "|u1", "fortran_order": False, "shape": shape}
     )
     return head.getvalue()
-
-
-def _read_progress(
-    part: Path, progress: Path, head_bytes: int, image_bytes: int
-) -> tuple[int, dict[str, str]]:
-    """How many images an interrupted call has written, and why some of them are black."""
-    if part.exists() and progress.exists():
-        state = atomic.read_json(progress)
-        if part.stat().st_size >= head_bytes + state["done"] * image_bytes:
-            return state["done"], state["unreadable"]
-    return 0, {}
 
 
 def _check_space(folder: Path, needed: int) -> None:
