@@ -13,6 +13,7 @@ import pytest
 from class_fixtures import ZOO5, write_labelled
 from kaggle_fixtures import draw_image, encode
 from test_models import small_config
+from tqdm import tqdm
 
 from galaxyzoo import paths
 from galaxyzoo.errors import InputError, one_line
@@ -233,3 +234,14 @@ def test_other_errors_are_bugs_and_keep_their_traceback(error):
     with pytest.raises(type(error)) as caught:
         run_main(raiser(error))
     assert caught.value is error
+
+
+def test_an_error_amid_a_progress_bar_is_the_last_line_and_has_it_for_itself(capsys):
+    def main() -> None:
+        for number in tqdm(range(5), desc="unpacking"):
+            if number == 3:
+                raise InputError("x.zip is damaged")
+
+    _, said = exit_of(main, capsys)
+    assert said.splitlines()[-1] == "error: x.zip is damaged"
+    assert said.endswith("\nerror: x.zip is damaged\n")

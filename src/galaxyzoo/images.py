@@ -193,8 +193,11 @@ def _fill(
         # Notes of an array that is gone must not be believed of the new one.
         notes.unlink(missing_ok=True)
         _check_space(path.parent, math.prod(shape))
-    bar = tqdm(total=len(ids), initial=done, desc=f"decoding {store.path.name}", unit="img")
-    with open(part, "r+b" if done else "wb") as file, _threads() as parallel, bar:
+    with (
+        open(part, "r+b" if done else "wb") as file,
+        _threads() as parallel,
+        tqdm(total=len(ids), initial=done, desc=f"decoding {store.path.name}", unit="img") as bar,
+    ):
         file.write(head)
         file.seek(len(head) + done * image_bytes)
         for start in range(done, len(ids), CHUNK):

@@ -63,5 +63,9 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def _exit_with(message: str) -> None:
+    # A progress bar ends its line only when it is closed, and would be drawn again at the exit.
+    bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    for bar in list(getattr(bars, "_instances", ())):
+        bar.close()
     print(f"error: {one_line(message)}", file=sys.stderr)
     sys.exit(1)
