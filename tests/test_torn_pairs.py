@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from kaggle_fixtures import listing
 from test_training import Killed
 
 import ensemble
-from galaxyzoo import base_models, paths
+from galaxyzoo import base_models, locks, paths
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.errors import InputError
 from galaxyzoo.scores import digest_table
@@ -70,3 +72,24 @@ def test_a_runs_table_that_is_not_its_cards_is_refused(catalog: Catalog, which: 
     message = rf"{tables[which].name} is not the table .* trained gz37/run0 again"
     with pytest.raises(InputError, match=message):
         load([run], task, catalog)
+
+
+def test_an_ensemble_that_waits_reads_what_is_there_afterwards(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another process makes the ensemble and then trains a run anew while this one waits."""
+    rng = np.random.default_rng(9)
+
+    @contextmanager
+    def waiting(path: Path, what: str) -> Iterator[None]:
+        if "ensemble" in what:
+            oof = draw_run(rng, catalog.targets("gz37"), 0.01)
+            save_run(catalog, "gz37/run0", oof, np.full((len(catalog.test_ids), 37), 0.5))
+        yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(locks, "holding", waiting)
+        ensemble.main()
+    found = listing(tmp_path / "submissions")
+    ensemble.main()
+    assert listing(tmp_path / "submissions") == found

@@ -46,6 +46,13 @@ class Combination:
             InputError: a run's table is missing, broken or of another split, or something cannot be
                 written.
         """
+        # Whoever has waited reads what is there now, not what was there before.
+        lock = locks.holding(self.path.parent / locks.NAME, "making this ensemble")
+        with lock if self.oof_path else nullcontext():
+            return self._make()
+
+    def _make(self) -> tuple[dict[str, Any], bool]:
+        """What `make` does, nobody else at the same."""
         catalog = self.whole.for_task(self.task)
         oof = load_oof(self.runs, self.task, self.whole)
         test = load_test(self.runs, self.task, self.whole)
@@ -53,29 +60,27 @@ class Combination:
         inputs = digest_inputs(
             self.candidates, self.runs, oof, test, unreadable, catalog, self.seed
         )
-        lock = locks.holding(self.path.parent / locks.NAME, "making this ensemble")
-        with lock if self.oof_path else nullcontext():
-            card = self._finished_card(inputs)
-            if card is not None:
-                return card, False
-            targets = catalog.targets(self.task.name)
-            fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds, self.seed)
-            optimistic = find_optimistic(self.runs, self.whole)
-            card = {
-                "inputs": inputs,
-                "optimistic": bool(optimistic),
-                "optimistic_runs": optimistic,
-                "diverged": find_divergence(self.runs, self.whole),
-                UNREADABLE: catalog.test_ids[unreadable].tolist(),
-                **make_card(fits, self.runs, oof, catalog, self.seed),
-            }
-            predictions = self.task.make_valid(fits.models[card["chosen"]].predict(test))
-            prior = targets.mean(axis=0)
-            # A stacker would bend the mean that the runs' tables hold there.
-            predictions[unreadable] = self.task.make_valid(prior[None])
-            if self.oof_path is not None:
-                card["oof_table"] = _write_oof(self.oof_path, fits, card["chosen"], catalog)
-            submission.write(self.path, predictions, self.task, catalog.test_ids, card, prior)
+        card = self._finished_card(inputs)
+        if card is not None:
+            return card, False
+        targets = catalog.targets(self.task.name)
+        fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds, self.seed)
+        optimistic = find_optimistic(self.runs, self.whole)
+        card = {
+            "inputs": inputs,
+            "optimistic": bool(optimistic),
+            "optimistic_runs": optimistic,
+            "diverged": find_divergence(self.runs, self.whole),
+            UNREADABLE: catalog.test_ids[unreadable].tolist(),
+            **make_card(fits, self.runs, oof, catalog, self.seed),
+        }
+        predictions = self.task.make_valid(fits.models[card["chosen"]].predict(test))
+        prior = targets.mean(axis=0)
+        # A stacker would bend the mean that the runs' tables hold there.
+        predictions[unreadable] = self.task.make_valid(prior[None])
+        if self.oof_path is not None:
+            card["oof_table"] = _write_oof(self.oof_path, fits, card["chosen"], catalog)
+        submission.write(self.path, predictions, self.task, catalog.test_ids, card, prior)
         return card, True
 
     def _finished_card(self, inputs: str) -> dict[str, Any] | None:
