@@ -11,7 +11,15 @@ from bad_image_fixtures import JPEG, KINDS
 from class_fixtures import write_labelled
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kaggle_fixtures import TRAIN_IMAGES, Competition, draw_competition, encode, listing
+from kaggle_fixtures import (
+    TRAIN_IMAGES,
+    Competition,
+    damage,
+    draw_competition,
+    encode,
+    listing,
+    write_zip,
+)
 from reliability import fuzzed, thorough
 from test_commands import TINY, call, complaint, table
 
@@ -73,10 +81,33 @@ def test_ten_are_named_by_their_reason_and_the_rest_lies_in_a_file(root, witness
     assert "12 of 24 images" in message
     assert [str(i) in message for i in bad] == [True] * 10 + [False] * 2
     assert message.count("it is empty") == 1
-    path = message.split("all are listed in ")[1].split(")")[0]
+    path = message.split("all are listed in ")[1].split(";")[0]
     noted = (root / path).read_text()
     assert all(f'"{i}": "it is' in noted for i in bad)
     witness("bad images", "more than ten bad training images", message)
+
+
+def test_what_to_do_is_said_however_long_the_reasons_are(root, witness):
+    """A zip's own words on a wrong checksum repeat the name of each image."""
+    path = COMPETITION.write_zips(root / "input") / f"{TRAIN_IMAGES}.zip"
+    for i in IDS[:11]:
+        damage(path, f"{TRAIN_IMAGES}/{i}.jpg")
+    message = refused()
+    assert "11 of 24 images cannot be used" in message
+    assert "on_bad_image=drop" in message
+    assert "all are listed in " in message
+    witness("bad images", "eleven members of a zip with a wrong checksum", message)
+
+
+def test_names_of_images_do_not_act_on_the_terminal(root, capsys):
+    made = spoilt({IDS[3]: b""})
+    path = made.write_zips(root / "input") / f"{TRAIN_IMAGES}.zip"
+    members = made.members(TRAIN_IMAGES)
+    write_zip(path, {f"\x1b]0;renamed\x07/{name}": data for name, data in members.items()})
+    drop(n_folds=3)
+    said = capsys.readouterr().out
+    assert f"\\x1b]0;renamed\\x07/{TRAIN_IMAGES}/{IDS[3]}.jpg: it is empty" in said
+    assert "\x1b" not in said
 
 
 @settings(max_examples=thorough(150, 5000), deadline=None)
@@ -178,7 +209,9 @@ def test_an_image_that_goes_bad_after_the_split_stops_all_and_says_what_to_delet
     spoilt({IDS[5]: b""}).write_zips(root / "input")
     data = drop()
     assert data.catalog.fingerprint == first.fingerprint
-    with pytest.raises(InputError, match=rf"{IDS[5]}\.jpg.*delete folds/{first.dataset}") as caught:
+    with pytest.raises(
+        InputError, match=rf"delete folds/{first.dataset} .*{IDS[5]}\.jpg"
+    ) as caught:
         data.train_images(SMALL)
     case = "bad after the split, on_bad_image: drop (training)"
     witness("bad images", case, str(caught.value))

@@ -363,7 +363,7 @@ def test_only_the_first_bad_images_are_listed(root, encoded, monkeypatch):
         open_cache(store, store.ids, SMALL, strict=True)
     assert str(caught.value).count(".jpg") == 5
     assert "10 of 10" in str(caught.value)
-    listed = re.search(r"all are listed in (input/cache/\S+\.json)\)", str(caught.value))
+    listed = re.search(r"all are listed in (input/cache/\S+\.json);", str(caught.value))
     assert listed
     assert len(json.loads((root / listed[1]).read_text())["unreadable"]) == 10
 

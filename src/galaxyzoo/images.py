@@ -22,7 +22,7 @@ from galaxyzoo import atomic, locks
 from galaxyzoo.archives import ImageStore
 from galaxyzoo.config import ORIGINAL_PX, ImageConfig
 from galaxyzoo.encoded import check_encoded
-from galaxyzoo.errors import InputError
+from galaxyzoo.errors import InputError, one_line
 from galaxyzoo.paths import CACHE, shown
 
 CHUNK = 512  # images decoded between two notes of progress
@@ -135,12 +135,20 @@ def open_cache(
     images = np.load(path, mmap_mode="r", allow_pickle=False)
     cache = ImageCache(ids, images, np.isin(ids, list(problems)), problems, notes)
     if strict and problems:
-        raise InputError(f"{describe_bad(store, cache)}: {cure}")
+        raise InputError(describe_bad(store, cache, cure))
     return cache
 
 
-def describe_bad(store: ImageStore, cache: ImageCache) -> str:
-    """One line: how many images of a cache cannot be used, the first of them, and why."""
+def describe_bad(store: ImageStore, cache: ImageCache, then: str) -> str:
+    """One line: how many images of a cache cannot be used, what then, the first of them, and why.
+
+    The first ones come last: a line that gets too long is cut off there.
+
+    Args:
+        store: of the images.
+        cache: of the same images.
+        then: what is done, or to be done, about it.
+    """
     names: dict[str, list[str]] = {}
     for galaxy_id, why in list(cache.problems.items())[:LISTED]:
         names.setdefault(why, []).append(store.names[galaxy_id])
@@ -149,7 +157,9 @@ def describe_bad(store: ImageStore, cache: ImageCache) -> str:
     if cache.notes and len(cache.problems) > LISTED:
         more = f"; all are listed in {shown(cache.notes)}"
     count = f"{len(cache.problems)} of {len(cache.ids)} images cannot be used"
-    return " ".join(f"{shown(store.path)}: {count} ({listed}{more})".split())
+    return one_line(
+        " ".join(f"{shown(store.path)}: {count}: {then}{more}; first: {listed}".split())
+    )
 
 
 def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
@@ -222,7 +232,7 @@ def _npy_head(shape: tuple[int, ...]) -> bytes:
 
 
 def _check_space(folder: Path, needed: int) -> None:
-    """Say beforehand that a disk is too full: a memory map on a full one kills the process."""
+    """Say beforehand that a disk is too full, not after hours of decoding."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(

@@ -114,10 +114,9 @@ def _drop_bad(source: Source, cache: ImageCache, groups: np.ndarray) -> tuple[So
     Raises:
         InputError: no galaxy is left.
     """
-    about = describe_bad(source.train_images, cache)
     if cache.unreadable.all():
-        raise InputError(f"{about}: get them again")
-    print(f"{about}; those galaxies are left out")
+        raise InputError(describe_bad(source.train_images, cache, "get them again"))
+    print(describe_bad(source.train_images, cache, "those galaxies are left out"))
     kept = ~cache.unreadable
     renumbered = np.unique(groups[kept], return_inverse=True)[1]
     return replace(source, targets=source.targets[kept]), renumbered
