@@ -1,7 +1,9 @@
 """Decoding: the right pixels, clear refusals; a cache filled once, whatever interrupts it."""
 
+import errno
 import io
 import json
+import os
 import re
 import shutil
 import struct
@@ -17,6 +19,7 @@ from kaggle_fixtures import damage, draw_image, encode, write_zip
 
 from galaxyzoo import images
 from galaxyzoo.archives import ImageStore
+from galaxyzoo.arrays import ArrayStore
 from galaxyzoo.config import ImageConfig
 from galaxyzoo.errors import InputError
 from galaxyzoo.images import decode, open_cache
@@ -373,6 +376,50 @@ def test_a_damaged_member_of_a_zip_is_noticed_by_its_checksum(root, encoded):
     damage(store.path, "pictures/103.jpg")
     with pytest.raises(InputError, match=r"103\.jpg.*CRC"):
         open_cache(ImageStore.open(store.path), store.ids, SMALL, strict=True)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.ESTALE])
+def test_what_the_system_lacks_is_no_images_fault(root, encoded, monkeypatch, number):
+    """It would stay in the cache for ever, and the images are as they were."""
+    (root / "pictures").mkdir()
+    for name, data in encoded.items():
+        (root / f"pictures/{name}.jpg").write_bytes(data)
+    store = ImageStore.open(root / "pictures")
+
+    def refused(_: Path) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refused)
+        with pytest.raises(InputError, match=rf"jpg cannot be read .*{os.strerror(number)}"):
+            open_cache(store, store.ids, SMALL, strict=False)
+    assert not open_cache(store, store.ids, SMALL, strict=False).unreadable.any()
+
+
+def test_nor_is_it_an_arrays(root, monkeypatch):
+    def refused() -> np.ndarray:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    store = ArrayStore.of_rows(root / "a.h5", 3, 0, refused)
+    with pytest.raises(InputError, match=r"a\.h5 cannot be read .*open files"):
+        open_cache(store, store.ids, SMALL, strict=False)
+    store.open_array = lambda: np.stack([draw_image(np.random.default_rng(i)) for i in range(3)])
+    assert not open_cache(store, store.ids, SMALL, strict=False).unreadable.any()
+
+
+def test_nor_is_memory_that_is_used_up(root, encoded, monkeypatch):
+    store = make_zip(root, encoded)
+    lack = cv2.error("Insufficient memory")
+    lack.code = cv2.Error.StsNoMem
+
+    def refused(*_: object, **__: object) -> None:
+        raise lack
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cv2, "resize", refused)
+        with pytest.raises(MemoryError, match=r"decoding .*\.jpg"):
+            open_cache(store, store.ids, SMALL, strict=False)
+    assert not open_cache(store, store.ids, SMALL, strict=False).unreadable.any()
 
 
 @MAKERS

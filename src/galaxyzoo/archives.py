@@ -1,5 +1,6 @@
 """Images by GalaxyID out of a zip or a folder, without unpacking."""
 
+import errno
 import lzma
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from galaxyzoo.errors import InputError
+from galaxyzoo.errors import InputError, UnavailableError
 from galaxyzoo.paths import shown
 from galaxyzoo.zips import check_members
 
@@ -30,6 +31,8 @@ BROKEN_ZIP = (
     ValueError,  # such as a name that is no text
 )
 MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
+# What the system lacks, or a network drive, whichever file is asked for.
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
@@ -79,6 +82,11 @@ def list_images(path: Path) -> list[tuple[str, int]]:
     if not entries:
         raise InputError(f"{shown(path)} holds no image ({', '.join(IMAGE_ENDS)})")
     return entries
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an error is the system's, which would refuse any other file too."""
+    return isinstance(error, OSError) and error.errno in _PASSING
 
 
 def stamp_of(about: os.stat_result) -> int:
@@ -142,6 +150,7 @@ class ImageStore:
 
         Raises:
             InputError: damaged member, unreadable file, or a size beyond reason.
+            UnavailableError: the system cannot read any file now.
         """
         name = self.names[galaxy_id]
         try:
@@ -159,7 +168,8 @@ class ImageStore:
             with archive.open(name) as member:
                 return member.read(size)  # no more, however much its compressed bytes hold
         except BROKEN_ZIP as error:
-            raise InputError(f"{shown(self.path)}/{name} cannot be read ({error})") from None
+            kind = UnavailableError if is_passing(error) else InputError
+            raise kind(f"{shown(self.path)}/{name} cannot be read ({error})") from None
 
     def _archive(self) -> zipfile.ZipFile:
         """This thread's own handle, so that threads do not share a file position.

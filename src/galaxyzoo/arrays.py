@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from galaxyzoo.archives import ImageStore
-from galaxyzoo.errors import InputError
+from galaxyzoo.archives import ImageStore, is_passing
+from galaxyzoo.errors import InputError, UnavailableError
 from galaxyzoo.paths import shown
 
 _BLOCKS = 2  # kept at a time: threads stand on both sides of a border
@@ -54,6 +54,7 @@ class ArrayStore(ImageStore):
 
         Raises:
             InputError: the file is damaged.
+            UnavailableError: the system cannot read any file now.
         """
         block, row = divmod(galaxy_id, self.block_rows)
         image = self._block(block)[row]
@@ -80,5 +81,7 @@ class ArrayStore(ImageStore):
         except InputError as error:
             self._problem = str(error)
         except (OSError, ValueError) as error:
+            if is_passing(error):
+                raise UnavailableError(f"{shown(self.path)} cannot be read ({error})") from None
             self._problem = f"{shown(self.path)} is damaged ({str(error).splitlines()[0]})"
         raise InputError(self._problem)

@@ -14,6 +14,10 @@ class InputError(Exception):
         super().__init__(line if len(line) <= self.longest else f"{line[: self.longest]} …")
 
 
+class UnavailableError(InputError):
+    """The system refuses a file just now, which says nothing of what the file holds."""
+
+
 class FoldError(InputError):
     """One fold cannot be trained to its end; other folds and other runs can go on."""
 

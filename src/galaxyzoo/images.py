@@ -22,7 +22,7 @@ from galaxyzoo import atomic, locks
 from galaxyzoo.archives import ImageStore
 from galaxyzoo.config import ORIGINAL_PX, ImageConfig
 from galaxyzoo.encoded import check_encoded
-from galaxyzoo.errors import InputError, one_line
+from galaxyzoo.errors import InputError, UnavailableError, one_line
 from galaxyzoo.paths import CACHE, shown
 
 CHUNK = 512  # images decoded between two notes of progress
@@ -115,7 +115,7 @@ def open_cache(
         cure: what that error tells the user to do.
     Raises:
         InputError: with `strict`, a list of the first images that do not decode; or a cache that
-            cannot be written.
+            cannot be written, or files that the system cannot open now.
     """
     ids = np.asarray(ids, dtype=np.int64)
     if not len(ids):  # a memory map cannot be empty
@@ -247,10 +247,21 @@ def _threads() -> Parallel:
 
 
 def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.ndarray | str:
-    """The decoded image, or why there is none."""
+    """The decoded image, or why there is none.
+
+    What is not the image's fault is no such reason: a cache would keep it for ever.
+
+    Raises:
+        UnavailableError: the system cannot read any file now.
+        MemoryError: it is used up.
+    """
     try:
         return decode(store.read(galaxy_id), config.crop_px, config.cache_px)
+    except UnavailableError:
+        raise
     except (ValueError, InputError, cv2.error) as error:
+        if isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem:
+            raise MemoryError(f"decoding {store.names[galaxy_id]}") from None
         return str(error).splitlines()[0]
 
 
