@@ -211,6 +211,36 @@ def test_biases_and_norms_are_not_decayed() -> None:
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
 
 
+@pytest.mark.parametrize(
+    ("error", "raised", "said"),
+    [
+        (PermissionError(13, "Permission denied"), InputError, "Permission denied"),
+        (OSError(5, "Input/output error"), InputError, "Input/output error"),
+        (MemoryError(), MemoryError, "reading"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError, "reading"),
+        (ValueError(), InputError, "ValueError.*delete it"),
+    ],
+)
+def test_only_a_damaged_checkpoint_is_to_be_deleted(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    raised: type[Exception],
+    said: str,
+) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"epoch": 2})
+
+    def refused(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", refused)
+    with pytest.raises(raised, match=said) as caught:
+        load_checkpoint(path)
+    assert ("delete" in str(caught.value)) == ("delete" in said)
+    assert "checkpoint.pt" in str(caught.value)
+
+
 def test_checkpoints_run_no_code(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     torch.save({"evil": Path("x")}, path)  # any class outside torch's list stands for code

@@ -1,5 +1,6 @@
 """Checkpoints of a fold in training, and the weights of a finished one."""
 
+import errno
 import io
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from galaxyzoo import atomic
 from galaxyzoo.errors import InputError
+from galaxyzoo.memory import is_out_of_memory
 from galaxyzoo.paths import shown
 
 
@@ -25,14 +27,20 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     """Read a checkpoint, running no code from it; None where there is none.
 
     Raises:
-        InputError: the file is not a checkpoint.
+        InputError: the file is not a checkpoint, or the system refuses it.
+        MemoryError: it does not fit into memory.
     """
     if not path.exists():
         return None
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - torch raises pickle's, zip's and its own errors
-        reason = str(error).splitlines()[0][:100]
+        # Hours of training may be in it: what the system lacks is no reason to delete it.
+        if is_out_of_memory(error):
+            raise MemoryError(f"reading {shown(path)}") from None
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise InputError(f"cannot read {shown(path)}: {error.strerror}") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0][:100]
         raise InputError(
             f"{shown(path)} is not a readable checkpoint ({reason}): "
             "delete it to start the fold again"
