@@ -21,7 +21,7 @@ class UnavailableError(InputError):
 class FoldError(InputError):
     """One fold cannot be trained to its end; other folds and other runs can go on."""
 
-    longest = 4_000  # all galaxies of a batch are named
+    longest = 200_000  # all galaxies of a batch are named, 20 characters each at most
 
 
 def one_line(text: str) -> str:
