@@ -408,6 +408,28 @@ def test_what_the_system_lacks_is_no_images_fault(root, encoded, monkeypatch, nu
     assert not open_cache(store, store.ids, SMALL, strict=False).unreadable.any()
 
 
+def test_a_file_that_got_the_right_to_be_read_is_tried_again(root, encoded, monkeypatch):
+    (root / "pictures").mkdir()
+    for name, data in encoded.items():
+        (root / f"pictures/{name}.jpg").write_bytes(data)
+    locked = root / "pictures/103.jpg"
+    locked.chmod(0)
+    read = Path.read_bytes
+
+    def read_as_a_user(path: Path) -> bytes:
+        """The tests may run as root, who may read everything."""
+        if not path.stat().st_mode & 0o400:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_as_a_user)
+    for mode, bad in ((0, [103]), (0o644, [])):
+        locked.chmod(mode)
+        store = ImageStore.open(root / "pictures")
+        cache = open_cache(store, store.ids, SMALL, strict=False)
+        assert cache.ids[cache.unreadable].tolist() == bad
+
+
 def test_nor_is_it_an_arrays(root, monkeypatch):
     def refused() -> np.ndarray:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -90,11 +90,12 @@ def is_passing(error: BaseException) -> bool:
 
 
 def stamp_of(about: os.stat_result) -> int:
-    """What changes when a file does; a checksum would cost every command as long as reading it.
+    """What changes when a file or its rights do; a checksum would cost as long as reading it.
 
     A copy of the file may count as another one, which costs no more than decoding it again.
     """
-    return zlib.crc32(f"{about.st_size} {about.st_mtime_ns}".encode())
+    rights = f"{about.st_mode} {about.st_uid} {about.st_gid}"
+    return zlib.crc32(f"{about.st_size} {about.st_mtime_ns} {rights}".encode())
 
 
 @dataclass
