@@ -93,3 +93,26 @@ def test_an_ensemble_that_waits_reads_what_is_there_afterwards(
     found = listing(tmp_path / "submissions")
     ensemble.main()
     assert listing(tmp_path / "submissions") == found
+
+
+def test_tables_of_a_killed_ensemble_do_not_stay_beside_an_older_card(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Killed once the new out-of-fold table is there; then the older ensemble is asked for."""
+    ensemble.main()
+    found = listing(tmp_path / "submissions")
+    replace = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if target.name == "predictions.json":
+            raise Killed
+        return replace(self, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        patch.setattr(sys, "argv", ["ensemble.py", "gz37/run1", "--candidates", "mean,best"])
+        with pytest.raises(Killed):
+            ensemble.main()
+    assert listing(tmp_path / "submissions") != found
+    ensemble.main()
+    assert listing(tmp_path / "submissions") == found
