@@ -107,7 +107,10 @@ def hold_out(configs: list[Config], data: Prepared) -> list[str]:
 def say_what_stopped(reasons: list[str]) -> None:
     """End with one error line for each training that could not go on."""
     if reasons:
-        print("the same command goes on where training stopped, from the last whole epoch")
+        print(
+            "the same command tries again from the last whole epoch; to train anew with other "
+            "settings, delete the run's folder in folds/ first"
+        )
         for reason in reasons[:-1]:
             print(f"error: {reason}", file=sys.stderr)
         raise FoldError(reasons[-1])

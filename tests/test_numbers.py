@@ -214,6 +214,7 @@ def test_a_nights_other_runs_are_trained_and_combined(
     assert "Traceback" not in result.stderr
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 2  # one for each fold of the run
+    assert "delete the run's folder in folds/ first" in result.stdout  # settings are its own
     for fold, line in enumerate(errors):
         assert line.startswith(f"error: gz37/bad, fold {fold}, epoch 1: the loss is nan: ")
     assert not list(root.glob("folds/*/gz37/bad/*/weights.safetensors"))
