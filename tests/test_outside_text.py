@@ -238,9 +238,9 @@ def test_other_errors_are_bugs_and_keep_their_traceback(error):
 
 def test_an_error_amid_a_progress_bar_is_the_last_line_and_has_it_for_itself(capsys):
     def main() -> None:
-        for number in tqdm(range(5), desc="unpacking"):
-            if number == 3:
-                raise InputError("x.zip is damaged")
+        bar = tqdm(total=5, desc="unpacking")
+        bar.update()
+        raise InputError("x.zip is damaged")
 
     _, said = exit_of(main, capsys)
     assert said.splitlines()[-1] == "error: x.zip is damaged"
