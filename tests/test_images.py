@@ -337,12 +337,14 @@ def test_a_fill_whose_array_was_deleted_starts_again_however_often_it_is_killed(
     )
 
 
-@pytest.mark.parametrize("notes", ["", "[]", "{}", '{"done": "x", "unreadable": {}}', '{"done": 4'])
+@pytest.mark.parametrize(
+    "notes", ["", "[]", "{}", '{"images": "x", "unreadable": {}}', '{"images": 4']
+)
 def test_a_fill_whose_notes_are_damaged_starts_again(root, encoded, monkeypatch, notes):
     monkeypatch.setattr(images, "CHUNK", 4)
     store = make_zip(root, encoded)
     fill_killed_after(2, store, monkeypatch)
-    next((root / "input" / "cache").glob("*.progress.json")).write_text(notes)
+    next((root / "input" / "cache").glob("*.json")).write_text(notes)
     cache = open_cache(store, store.ids, SMALL, strict=True)
     np.testing.assert_array_equal(
         cache.images, [decode(encoded[int(i)], 400, 32) for i in store.ids]
