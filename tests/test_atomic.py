@@ -83,3 +83,14 @@ def test_an_error_keeps_what_was_there_and_says_so(tmp_path: Path) -> None:
         write_to_a_full_disk(path)
     assert files(tmp_path) == ["table.csv"]
     assert path.read_text() == "old"
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    """As root a rename goes over /dev/null as well, and then every program's nothing is a file."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(InputError, match=f"{name}: it is no file"):
+            atomic.write_text(tmp_path / name, "new")
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]

@@ -23,10 +23,12 @@ def writing(path: Path) -> Iterator[Path]:
     What writers of the same path that were killed have left is removed.
 
     Raises:
-        InputError: the folder cannot be written or the disk is full; what was at `path` is still
-            there.
+        InputError: the folder cannot be written, the disk is full, or `path` is a folder or a
+            device; what was at `path` is still there.
     """
     with explaining(path), ExitStack() as stack:
+        if path.exists() and not path.is_file():  # root may rename over a device: over /dev/null
+            raise InputError(f"cannot write {shown(path)}: it is no file, but a folder or a device")
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_left_over(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
