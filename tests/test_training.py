@@ -111,6 +111,9 @@ def test_timings_count_an_epoch_once(tmp_path: Path) -> None:
     for epoch, seconds in ((1, 2.0), (2, 3.0), (2, 5.0)):
         training._note_timing(path, epoch, seconds)
     assert training.read_timings(path) == {1: 2.0, 2: 5.0}
+    path.write_bytes(b"1,2.0\n2,\xff")
+    with pytest.raises(InputError, match=r"timings\.csv is damaged: delete it"):
+        training.read_timings(path)
 
 
 def test_another_seed_or_fold_trains_another_model(tmp_path: Path) -> None:

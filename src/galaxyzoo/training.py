@@ -10,8 +10,10 @@ from tqdm import tqdm
 from galaxyzoo import atomic
 from galaxyzoo.checkpoints import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.config import Config
+from galaxyzoo.errors import InputError
 from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.memory import is_out_of_memory, more_parts, release
+from galaxyzoo.paths import shown
 from galaxyzoo.trainer import FoldData, Trainer
 
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.pt"
@@ -115,6 +117,15 @@ def _note_timing(path: Path, epoch: int, seconds: float) -> None:
 
 
 def read_timings(path: Path) -> dict[int, float]:
-    """Seconds by epoch; of an epoch that was trained twice, the last."""
-    rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
-    return {int(epoch): float(seconds) for epoch, seconds in rows}
+    """Seconds by epoch; of an epoch that was trained twice, the last.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+        return {int(epoch): float(seconds) for epoch, seconds in rows}
+    except ValueError:
+        raise InputError(
+            f"{shown(path)} is damaged: delete it, it only says how long epochs took"
+        ) from None
