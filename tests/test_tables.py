@@ -26,6 +26,7 @@ SPELLINGS = {
     "spaces before quotes": PLAIN.replace("5,0.5", '5, "0.5"').encode(),
     "no newline at the end": PLAIN.rstrip().encode(),
     "empty line": (PLAIN + "\n").encode(),
+    "a tab before the first name": b"\t" + PLAIN.encode(),
     "columns in another order": b"b,GalaxyID,a\n1,5,0.5\n0,3,0.25\n",
     "ids with a decimal point": PLAIN.replace("5,", "5.0,", 1).encode(),
 }

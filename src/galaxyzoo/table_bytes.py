@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import IO, Any
@@ -106,7 +107,7 @@ class TableBytes(io.RawIOBase):
         text = head.decode("utf-8-sig", "replace").strip()
         if text.startswith("<"):
             raise InputError(f"{where} is a web page, no table: log in there and get it again")
-        line = text.splitlines()[0] if text else ""
+        line = re.split("[\r\n]", text)[0]
         separator = next((c for c in ";\t|" if c in line), "")
         if separator and "," not in line:
             name = "tabs" if separator == "\t" else f"'{separator}'"

@@ -122,12 +122,13 @@ def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:
     point where a float may have lost its last digits: two ids could have become one.
 
     Args:
-        texts: (row,) as read with `texts` of `read_table`.
+        texts: (row,) as read with `texts` of `read_table`, or numbers.
         limit: at most 2**63.
     Returns:
         (row,) int64 of the same index, and the numbers of the wrong rows.
     """
-    texts = texts.fillna("").str.strip()
+    # Numbers come where the name is spelt in a way that pandas keeps, such as behind a tab.
+    texts = texts.where(texts.notna(), "").astype(str).str.strip()
     plain = texts.str.fullmatch("[0-9]{1,19}")
     pointed = texts.str.fullmatch(r"[0-9]{1,16}\.0*")
     digits = texts.where(plain | pointed, "0").str.replace(r"\..*", "", regex=True)
