@@ -131,10 +131,18 @@ def _fill_page(page: Path, text: str) -> None:
 
 
 def _shortened(seen: str) -> str:
-    """Without the test's own folder names, and on one line."""
-    seen = re.sub(r"\S*/pytest-of-[^/]+/pytest-\d+/[^/\s:]+/?", "", seen)
+    """On one line, without the test's own folder, and alike for all folds and digests."""
+    seen = re.sub(r"\S*/pytest-of-[^/]+/pytest-\d+/[^/\s:]+(/?)", _folder, seen)
     seen = seen.replace(f"{paths.CODE_ROOT}/", "")
+    seen = re.sub(r"kaggle-[0-9a-f]{6}\b", "kaggle-…", seen)
+    seen = re.sub(r"(_\d+_\d+_)[0-9a-f]{12}", r"\1…", seen)
+    seen = re.sub(r"fold_\d+/", "fold_…/", seen)
     return " ".join(seen.split())
+
+
+def _folder(path: re.Match[str]) -> str:
+    """What stands for a test's folder: nothing where more of the path follows."""
+    return "" if path[1] else "…"
 
 
 def _cell(text: str) -> str:
