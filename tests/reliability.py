@@ -105,8 +105,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def _tables() -> Iterator[str]:
-    """Markdown: one table a section, then the fuzz cases."""
+    """Markdown: a line of totals, one table a section, then the fuzz cases."""
     yield f"Machine: {devices.describe_machine()}; `--long`: {'yes' if is_long() else 'no'}."
+    totals = Counter[str]()
+    for (section, _, _), count in _cases.items():
+        totals[section] += count
+    counted = [f"{totals[section]:,} {section}" for section in SECTIONS if totals[section]]
+    yield f"In all: {', '.join(counted)}; {_fuzzed.total():,} fuzz cases."
     for section, title in SECTIONS.items():
         rows = [(key[1], key[2], n) for key, n in _cases.items() if key[0] == section]
         if rows:
