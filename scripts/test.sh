@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that CI checks: ruff, mypy, shellcheck, then pytest, which gets this script's arguments.
 #
-#   bash scripts/test.sh [pytest arguments]
+#   bash scripts/test.sh [--long] [pytest arguments]   (--long: many more kills, faults and random cases)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
