@@ -123,18 +123,19 @@ def open_cache(
         return ImageCache(ids, nothing, np.empty(0, bool))
     path = CACHE / f"{_digest(store, ids, config)}.npy"
     shape = (len(ids), config.cache_px, config.cache_px, 3)
-    notes = path.with_suffix(".json")
-    if not _is_whole(path, shape):
+    cache = _open_whole(path, ids, shape)
+    if cache is None:
         with locks.holding(path.with_suffix(".lock"), f"decoding {shown(store.path)}"):
-            if not _is_whole(path, shape):
+            cache = _open_whole(path, ids, shape)
+            if cache is None:
                 if path.exists():
                     tqdm.write(f"{shown(path)} is damaged: decoding its images again")
                 with atomic.explaining(path):
                     _fill(path, store, ids, config, shape)
-    problems = {int(galaxy_id): why for galaxy_id, why in _read_notes(notes)[1].items()}
-    images = np.load(path, mmap_mode="r", allow_pickle=False)
-    cache = ImageCache(ids, images, np.isin(ids, list(problems)), problems, notes)
-    if strict and problems:
+                cache = _open_whole(path, ids, shape)
+    if cache is None:
+        raise InputError(f"{shown(path)} was changed while it was made: run again")
+    if strict and cache.problems:
         raise InputError(describe_bad(store, cache, cure))
     return cache
 
@@ -162,18 +163,22 @@ def describe_bad(store: ImageStore, cache: ImageCache, then: str) -> str:
     )
 
 
-def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
-    """Whether a cache is there, and is what its name says."""
+def _open_whole(path: Path, ids: np.ndarray, shape: tuple[int, ...]) -> ImageCache | None:
+    """The cache, where it is there and is what its name says; else None."""
     if not path.exists():
-        return False
+        return None
     try:
-        array = np.lib.format.open_memmap(path, mode="r")
+        images = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise InputError(f"cannot read {shown(path)}: {error.strerror or error}") from None
     except ValueError:
-        return False
-    done, _ = _read_notes(path.with_suffix(".json"))
-    return array.shape == shape and array.dtype == np.uint8 and done == shape[0]
+        return None
+    notes = path.with_suffix(".json")
+    done, noted = _read_notes(notes)
+    if images.shape != shape or images.dtype != np.uint8 or done != shape[0]:
+        return None
+    problems = {int(galaxy_id): why for galaxy_id, why in noted.items()}
+    return ImageCache(ids, images, np.isin(ids, list(problems)), problems, notes)
 
 
 def _read_notes(path: Path) -> tuple[int, dict[str, str]]:
