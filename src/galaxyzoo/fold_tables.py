@@ -56,10 +56,11 @@ class FoldTables:
         oof = pd.concat([self._read_val(fold) for fold in done]).loc[catalog.ids[rows]]
         oof[:] = task.make_valid(oof.to_numpy())
         targets, folds = catalog.targets(task.name), catalog.folds[rows]
-        unreadable = self._find_unreadable(test_images)
+        summaries = self._summaries()
+        unreadable = _find_unreadable(summaries, test_images)
         scores = score_table(task, oof.to_numpy(), targets[rows], folds, targets[~rows])
         card = {
-            **self._card_head(),
+            **self._card_head(summaries),
             UNREADABLE: catalog.test_ids[unreadable].tolist(),
             "no_better_than_mean": self._no_better_than_mean(scores["per_fold"]),
             **scores,
@@ -93,11 +94,6 @@ class FoldTables:
                 found.append(fold)
         return found
 
-    def _find_unreadable(self, images: ImageCache) -> np.ndarray:
-        """(test galaxy,) bool: it has no image, or had none when a fold's model predicted it."""
-        earlier = [i for one in self._summaries().values() for i in one.unreadable_test_images]
-        return images.unreadable | np.isin(images.ids, earlier)
-
     def _mean_test(self, unreadable: np.ndarray) -> pd.DataFrame:
         """Mean over the folds' models; the mean of the training targets where there is no image."""
         tables = [self._read(fold, TEST_TABLE, self.catalog.test_ids) for fold in self.done]
@@ -119,9 +115,9 @@ class FoldTables:
         path = fold_dir(self.catalog.dataset, self.config.run, fold) / name
         return read_predictions(path, get_task(self.config.task).columns, ids)
 
-    def _card_head(self) -> dict[str, Any]:
+    def _card_head(self, summaries: dict[int, FoldSummary]) -> dict[str, Any]:
         config, catalog = self.config, self.catalog
-        summaries, chosen = self._summaries(), config.train.checkpoint == "best"
+        chosen = config.train.checkpoint == "best"
         optimistic = [summary.optimistic for summary in summaries.values()]
         return {
             "run": config.run,
@@ -141,3 +137,9 @@ class FoldTables:
             "training_loss": {str(k): [s.first_loss, s.last_loss] for k, s in summaries.items()},
             "diverged": [k for k, summary in summaries.items() if summary.diverged],
         }
+
+
+def _find_unreadable(summaries: dict[int, FoldSummary], images: ImageCache) -> np.ndarray:
+    """(test galaxy,) bool: it has no image, or had none when a fold's model predicted it."""
+    earlier = [i for summary in summaries.values() for i in summary.unreadable_test_images]
+    return images.unreadable | np.isin(images.ids, earlier)
