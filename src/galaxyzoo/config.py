@@ -18,6 +18,9 @@ from galaxyzoo.tasks import TASKS
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
 
+# What yaml.safe_load raises of text that is no YAML: bad dates and nesting too deep included.
+BROKEN_YAML = (yaml.YAMLError, ValueError, RecursionError)
+
 Positive = Annotated[float, Field(gt=0)]
 
 # What may change between two calls of a run
@@ -284,7 +287,7 @@ def load_ensemble(name: str) -> list[str]:
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except BROKEN_YAML as error:
         raise InputError(f"{shown(path)} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise InputError(f"{shown(path)}: expected keys and values")
@@ -303,7 +306,7 @@ def _override(values: dict[str, Any], override: str) -> None:
             raise InputError(f"'{override}': '{section}' is a value, not a section")
     try:
         values[last] = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except BROKEN_YAML:
         raise InputError(f"'{override}': the value is not YAML") from None
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from galaxyzoo.config import Config, parse_config
+from galaxyzoo.config import BROKEN_YAML, Config, parse_config
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import run_dir, shown
 
@@ -23,7 +23,7 @@ def load_run_config(folder: Path) -> tuple[Config, str]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{shown(folder)} holds no trained run (no {CONFIG})") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except BROKEN_YAML:
         values = None
     if not isinstance(values, dict):
         raise InputError(f"{shown(path)} is damaged: delete {shown(folder)} to train again")
