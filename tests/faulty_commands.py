@@ -9,12 +9,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from kaggle_fixtures import draw_competition, listing
-
-from galaxyzoo.paths import CODE_ROOT
+from test_commands import SRC, artefacts, environment
 
 FAULTS = Path(__file__).parent / "faults"
-COMPETITION = draw_competition(n_train=36, n_test=7, seed=3)
 # The whole path on a tiny competition: split, caches, three folds, tables, ensemble, submission.
 TRAIN = [
     *("train.py", "gz37/cnn", "--folds", "3", "--ensemble", "image.size_px=32", "head.hidden=16"),
@@ -56,7 +53,7 @@ class Server:
         self.root, self.work = root, work
         self.process = subprocess.Popen(
             [*prefix, sys.executable, str(FAULTS / "server.py")],
-            env=environment(root),
+            env=faulty_environment(root),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -93,7 +90,7 @@ def call(root: Path, work: Path, words: list[str], fault: Fault | None = None) -
     with open(work / "output", "w", encoding="utf-8") as output:
         done = subprocess.run(
             [sys.executable, *words_of(job)],
-            env={**environment(root), "GALAXYZOO_FAULT": str(work / "fault.json")},
+            env={**faulty_environment(root), "GALAXYZOO_FAULT": str(work / "fault.json")},
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -102,22 +99,14 @@ def call(root: Path, work: Path, words: list[str], fault: Fault | None = None) -
     return result(work, done.returncode)
 
 
-def environment(root: Path) -> dict[str, str]:
-    """Of every command: its project folder, one thread, and the faults on Python's path."""
-    return {
-        **os.environ,
-        "GALAXYZOO_ROOT": str(root),
-        "GALAXYZOO_DEVICE": "cpu",
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": f"{FAULTS}{os.pathsep}{CODE_ROOT / 'src'}",
-    }
+def faulty_environment(root: Path) -> dict[str, str]:
+    """That of every command, with the faults on Python's path."""
+    return {**environment(root), "PYTHONPATH": f"{FAULTS}{os.pathsep}{SRC}"}
 
 
-def artefacts(root: Path) -> dict[str, bytes]:
-    """All that the commands leave, but for locks and the time that they took."""
-    files = listing(*(root / name for name in ("input/cache", "folds", "oof", "submissions")))
-    kept = {str(Path(path).relative_to(root)): data for path, data in files.items()}
-    return {path: data for path, data in kept.items() if not path.endswith("timings.csv")}
+def all_artefacts(root: Path) -> dict[str, bytes]:
+    """All that the commands leave, the decoded images too."""
+    return artefacts(root, "input/cache")
 
 
 def ranks(operations: list[str]) -> dict[str, int]:
@@ -139,7 +128,7 @@ def prepare(root: Path, work: Path, words: list[str], fault: Fault) -> dict[str,
     (work / "fault.json").write_text(json.dumps(plan), encoding="utf-8")
     script, *options = words
     return {
-        "words": [str(CODE_ROOT / "src" / script), *options],
+        "words": [str(SRC / script), *options],
         "fault": str(work / "fault.json"),
         "output": str(work / "output"),
     }

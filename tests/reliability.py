@@ -90,12 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if not _cases and not _fuzzed:
         return
-    counts = Counter[str]()
-    for (section, _, _), count in _cases.items():
-        counts[section] += count
-    parts = [f"{count} {section}" for section, count in counts.items()]
-    parts += [f"{_fuzzed.total()} fuzz cases"] if _fuzzed else []
-    terminalreporter.write_line(f"reliability: {', '.join(parts)}")
+    terminalreporter.write_line(f"reliability: {_totals()}")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -104,14 +99,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         _fill_page(page, "\n".join(_tables()))
 
 
-def _tables() -> Iterator[str]:
-    """Markdown: a line of totals, one table a section, then the fuzz cases."""
-    yield f"Machine: {devices.describe_machine()}; `--long`: {'yes' if is_long() else 'no'}."
+def _totals() -> str:
+    """How many cases of each section, and how many random ones."""
     totals = Counter[str]()
     for (section, _, _), count in _cases.items():
         totals[section] += count
     counted = [f"{totals[section]:,} {section}" for section in SECTIONS if totals[section]]
-    yield f"In all: {', '.join(counted)}; {_fuzzed.total():,} fuzz cases."
+    return ", ".join([*counted, f"{_fuzzed.total():,} fuzz cases"])
+
+
+def _tables() -> Iterator[str]:
+    """Markdown: a line of totals, one table a section, then the fuzz cases."""
+    yield f"Machine: {devices.describe_machine()}; `--long`: {'yes' if is_long() else 'no'}."
+    yield f"In all: {_totals()}."
     for section, title in SECTIONS.items():
         rows = [(key[1], key[2], n) for key, n in _cases.items() if key[0] == section]
         if rows:

@@ -60,14 +60,11 @@ def complaint(result: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def artefacts(root: Path) -> dict[str, bytes]:
-    """All that a run leaves, but for locks and the time that it took."""
-    files = listing(root / "folds", root / "oof", root / "submissions")
-    return {
-        str(Path(p).relative_to(root)): b
-        for p, b in files.items()
-        if not p.endswith((".lock", "timings.csv"))
-    }
+def artefacts(root: Path, *more: str) -> dict[str, bytes]:
+    """All that a run leaves, and other folders, but for locks and the time that it took."""
+    files = listing(*(root / name for name in ("folds", "oof", "submissions", *more)))
+    kept = {str(Path(path).relative_to(root)): data for path, data in files.items()}
+    return {path: data for path, data in kept.items() if not path.endswith("timings.csv")}
 
 
 @pytest.fixture(scope="module")

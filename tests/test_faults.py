@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 from faulty_commands import (
-    COMPETITION,
     TRAIN,
     Fault,
     Result,
     Server,
-    artefacts,
+    all_artefacts,
     call,
     ranks,
     serving,
 )
 from reliability import Witness, is_long, thorough
+from test_commands import COMPETITION
 
 KILLED = -9, 1  # the second where the ensembler, a child, was killed alone
 # What is being written, by how its name ends or where it lies; the first that fits counts.
@@ -53,7 +53,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, byt
     folder = tmp_path_factory.mktemp("undisturbed")
     result = call(new_root(folder), folder / "work", TRAIN)
     assert result.status == 0, result.output
-    return artefacts(folder / "root"), result.operations
+    return all_artefacts(folder / "root"), result.operations
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def part_of(operation: str) -> str:
 
 def check_whole(root: Path, expected: dict[str, bytes]) -> None:
     """The same files with the same bytes, and nothing besides."""
-    found = artefacts(root)
+    found = all_artefacts(root)
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
 
@@ -174,9 +174,9 @@ def test_a_disk_that_refuses_is_one_line_and_loses_nothing(
         chosen = sorted(random.Random(number).sample(chosen, 8))
     kind = "full" if number == errno.ENOSPC else "read-only"
     for at in chosen:
-        before = artefacts(server.root)
+        before = all_artefacts(server.root)
         result = server.run(TRAIN, Fault(places, at, errno=number))
-        check_kept(before, artefacts(server.root), expected)
+        check_kept(before, all_artefacts(server.root), expected)
         witness("disk", f"{kind}: {part_of(result.struck)}", complaint(result))
     last = server.run(TRAIN)
     assert last.status == 0, last.output
@@ -228,11 +228,11 @@ def test_a_small_disk_that_fills_up_is_one_line_and_loses_nothing(
         COMPETITION.write_zips(inside / "input")
         for room in range(20_000, 4_000_000, thorough(300_000, 40_000)):
             fill(inside, room)
-            before = artefacts(inside)
+            before = all_artefacts(inside)
             result = server.run(TRAIN)
             if result.status == 0:
                 break
-            check_kept(before, artefacts(inside), expected)
+            check_kept(before, all_artefacts(inside), expected)
             line = re.sub(r"[\d.]+ GB", "… GB", complaint(result))
             witness("disk", "a real disk of 16 MB, nearly full", line)
             refused += 1
