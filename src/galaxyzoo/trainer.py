@@ -244,7 +244,8 @@ class Trainer:
         batches = [np.sort(rows) for rows in np.array_split(order, self.steps_per_epoch)]
 
         def prepare(step: int) -> Tensor:
-            rng = np.random.default_rng((*key, step))
+            # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
+            rng = np.random.default_rng((*key, step + 1))
             images = self.data.cache.images[batches[step]]
             return to_tensor(augment_batch(images, self.config.image, self.config.augment, rng))
 
