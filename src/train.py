@@ -27,6 +27,7 @@ from galaxyzoo.preparation import Prepared, prepare
 from galaxyzoo.tasks import TASKS
 
 DEFAULT_ENSEMBLE = "cpu"
+OWN = ""  # stands for the dataset to train on, whose name is not known before it is read
 
 
 def main() -> None:
@@ -140,16 +141,16 @@ def load_configs(words: list[str]) -> list[Config]:
 
 
 def with_start_runs(configs: list[Config]) -> list[Config]:
-    """The configs, each after the run whose weights it starts from; every run once."""
+    """The configs, each after the runs that it starts from or whose labels it learns; once each."""
     asked = {config.run: config for config in configs}
     ordered: dict[str, Config] = {}
 
     def add(config: Config, waiting: tuple[str, ...]) -> None:
         if config.run in waiting:
-            raise InputError(f"{config.run} starts from itself (model.start_run)")
-        start = config.model.start_run
-        if start and not config.model.start_dataset:
-            add(asked.get(start) or load_config(start), (*waiting, config.run))
+            raise InputError(f"{config.run} starts from itself (model.start_run, pseudo.runs)")
+        for run, dataset in config.sources(OWN):
+            if dataset == OWN:
+                add(asked.get(run) or load_config(run), (*waiting, config.run))
         ordered.setdefault(config.run, config)
 
     for config in configs:

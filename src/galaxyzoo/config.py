@@ -21,6 +21,8 @@ ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of th
 # What yaml.safe_load raises of text that is no YAML: bad dates and nesting too deep included.
 BROKEN_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
+OWN_TEST = "test"  # among the images to label: those of the dataset's own test galaxies
+
 Positive = Annotated[float, Field(gt=0)]
 
 # What may change between two calls of a run
@@ -142,6 +144,20 @@ class TrainConfig(_Section):
     seed: int = Field(0, ge=0)
 
 
+class PseudoConfig(_Section):
+    """Images without votes to learn from, labelled by trained runs."""
+
+    # runs of the same dataset whose networks of the same fold label the images; their mean
+    runs: tuple[str, ...] = ()
+    # datasets in input/ whose images are labelled (not their galaxies that the run's own dataset
+    # has too); "test": the own test images
+    images: tuple[str, ...] = (OWN_TEST,)
+    # side, in original pixels, of what the images of a dataset show, where that is not all
+    shown_px: dict[str, Positive] = {}
+    # labelled images drawn in an epoch, for each galaxy with votes
+    ratio: float = Field(1.0, gt=0)
+
+
 class TTAConfig(_Section):
     """Views averaged at prediction."""
 
@@ -173,6 +189,7 @@ class Config(_Section):
     loss: Literal["mse", "kl", "cross_entropy", "soft_cross_entropy"] = "mse"
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
+    pseudo: PseudoConfig = PseudoConfig()
     tta: TTAConfig = TTAConfig()
 
     def digest(self) -> str:
@@ -184,7 +201,25 @@ class Config(_Section):
         values = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
         if self.train.accumulation == 1:
             del values["train"]["accumulation"]  # checkpoints from before there was the key fit
+        if not self.pseudo.runs:
+            del values["pseudo"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def needs_other_dataset(self) -> bool:
+        """Whether it starts from a run of another dataset, or learns from another's images."""
+        others = set(self.pseudo.images) - {OWN_TEST} if self.pseudo.runs else set()
+        return bool(self.model.start_dataset or others)
+
+    def sources(self, dataset: str) -> list[tuple[str, str]]:
+        """The runs that it starts from or whose labels it learns, each with its dataset.
+
+        Args:
+            dataset: that it is trained on.
+        """
+        start = self.model.start_run
+        starts = [(start, self.model.start_dataset or dataset)] if start else []
+        return [*starts, *((run, dataset) for run in self.pseudo.runs)]
 
 
 def config_path(run: str) -> Path:
@@ -218,7 +253,7 @@ def own_runs(task: str) -> list[str]:
     """A task's runs that are ours and need no other dataset."""
     runs = [run for run in all_runs() if run.startswith(f"{task}/")]
     ours = [run for run in runs if not run.startswith(f"{task}/source_")]
-    return [run for run in ours if load_config(run).model.start_dataset is None]
+    return [run for run in ours if not load_config(run).needs_other_dataset]
 
 
 def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
@@ -323,5 +358,8 @@ def _explain(error: ValidationError) -> str:
 
 
 def _all_keys() -> list[str]:
-    sections = (ImageConfig, ModelConfig, HeadConfig, AugmentConfig, TrainConfig, TTAConfig, Config)
+    sections = (
+        *(ImageConfig, ModelConfig, HeadConfig, AugmentConfig, TrainConfig, PseudoConfig),
+        *(TTAConfig, Config),
+    )
     return [name for section in sections for name in section.model_fields]

@@ -33,4 +33,14 @@ def find_contradiction(config: "Config") -> str | None:
         return "train.head_epochs must not exceed train.epochs, which counts them too"
     if train.top_blocks and not train.head_epochs:
         return "train.top_blocks needs train.head_epochs: the head has to be trained first"
+    return _find_in_pseudo_labels(config)
+
+
+def _find_in_pseudo_labels(config: "Config") -> str | None:
+    strange = [run for run in config.pseudo.runs if run.split("/")[0] != config.task]
+    if strange:
+        return f"pseudo.runs: '{strange[0]}' is not of task '{config.task}'"
+    balanced = config.train.class_balance != "none"
+    if config.pseudo.runs and (config.loss == "soft_cross_entropy" or balanced):
+        return "pseudo.runs goes with neither soft_cross_entropy nor train.class_balance"
     return None

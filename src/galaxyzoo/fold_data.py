@@ -1,5 +1,6 @@
 """What one training of a run learns from and validates on, out of the prepared dataset."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,14 @@ from galaxyzoo import catalogs
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
 from galaxyzoo.errors import FoldError, InputError
+from galaxyzoo.fold_models import WEIGHTS
 from galaxyzoo.images import ImageCache
 from galaxyzoo.paths import dataset_dir, fold_dir, run_dir, shown
 from galaxyzoo.preparation import Prepared
+from galaxyzoo.pseudo_labels import find_pseudo_labels
 from galaxyzoo.run_configs import find_starts
 from galaxyzoo.tasks import get_task
 from galaxyzoo.trainer import FoldData
-from galaxyzoo.training import WEIGHTS
 
 
 def make_fold_data(config: Config, data: Prepared, cache: ImageCache, fold: int) -> FoldData:
@@ -26,11 +28,27 @@ def make_fold_data(config: Config, data: Prepared, cache: ImageCache, fold: int)
         cache: images of all its training galaxies.
         fold: the fold to validate on.
     Raises:
-        InputError: the dataset has no labels for the task, or the run to start from is not trained.
+        FoldError: a run to start from, or to label images, is not trained.
+        InputError: the dataset has no labels for the task, or such a run cannot be used.
     """
     in_fold = data.catalog.for_task(get_task(config.task)).folds == fold
-    weights = find_start_weights(config, data.catalog, fold)
-    return make_part_data(config, data, cache, ~in_fold, in_fold, fold, weights)
+    check_sources(config, data.catalog)
+    part = make_part_data(
+        config, data, cache, ~in_fold, in_fold, fold, find_start_weights(config, data.catalog, fold)
+    )
+    return replace(part, pseudo=find_pseudo_labels(config, data, fold))
+
+
+def check_sources(config: Config, catalog: Catalog) -> None:
+    """The runs that a run starts from, or whose labels it learns from, were trained on its folds.
+
+    Raises:
+        InputError: one of them was trained on another split than its dataset has now, or a galaxy
+            is in different folds of the two datasets: then its weights may have seen galaxies of
+            the fold to validate on. The same of what is behind those runs.
+    """
+    for run, dataset, fingerprint in find_starts(config, catalog.dataset):
+        _check_start(config, catalog, run, dataset, fingerprint)
 
 
 def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | None:
@@ -38,9 +56,6 @@ def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | No
 
     Raises:
         FoldError: that fold of that run is not trained.
-        InputError: that run was trained on another split than its dataset has now, or a galaxy is
-            in different folds of the two datasets: then its weights may have seen galaxies of the
-            fold to validate on. The same of a run that it started from itself.
     """
     start, dataset = config.model.start_run, config.model.start_dataset or catalog.dataset
     if start is None:
@@ -51,8 +66,6 @@ def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | No
             f"{config.run} starts from {start} on {dataset}: {shown(weights)} is missing; train "
             "that first, or set model.start_run=null model.start_dataset=null"
         )
-    for run, of_start, fingerprint in find_starts(config, catalog.dataset):
-        _check_start(config, catalog, run, of_start, fingerprint)
     return weights
 
 
@@ -63,7 +76,7 @@ def _check_start(
     other = catalog if dataset == catalog.dataset else catalogs.load(dataset)
     if fingerprint != other.for_task(get_task(start.task)).fingerprint:
         raise InputError(
-            f"{config.run} cannot start from {start.run}: {shown(run_dir(dataset, start.run))} was "
+            f"{config.run} cannot use {start.run}: {shown(run_dir(dataset, start.run))} was "
             f"trained on another split of {dataset}; delete it to train it again"
         )
     shared, here, there = np.intersect1d(catalog.ids, other.ids, return_indices=True)
@@ -71,7 +84,7 @@ def _check_start(
     if moved.any() or catalog.n_folds != other.n_folds:
         where = f"GalaxyID {shared[moved][0]}" if moved.any() else "the number of folds"
         raise InputError(
-            f"{config.run} cannot start from {start.run}: {where} differs between the folds of "
+            f"{config.run} cannot use {start.run}: {where} differs between the folds of "
             f"{catalog.dataset} and {dataset}; delete {shown(dataset_dir(catalog.dataset))} to "
             "split it again"
         )

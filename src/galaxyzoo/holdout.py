@@ -14,10 +14,11 @@ from galaxyzoo import atomic
 from galaxyzoo.catalogs import GROUP, Catalog
 from galaxyzoo.errors import InputError
 from galaxyzoo.fold_data import make_part_data
+from galaxyzoo.fold_models import load_fold_model
 from galaxyzoo.folds import make_folds
 from galaxyzoo.paths import oof_csv, run_dir
 from galaxyzoo.prediction import predict
-from galaxyzoo.runs import Run, load_fold_model
+from galaxyzoo.runs import Run
 from galaxyzoo.scores import score_table
 from galaxyzoo.tables import read_predictions, write_predictions
 from galaxyzoo.tasks import get_task
@@ -54,14 +55,19 @@ def train_holdout(run: Run) -> dict[str, Any]:
     Returns:
         The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
     Raises:
-        InputError: the run starts from another one, which has seen the held-out galaxies; or
-            something cannot be written.
+        InputError: the run starts from another one, or learns from its labels, and that has seen
+            the held-out galaxies; or something cannot be written.
     """
     config, catalog = run.config, run.catalog
     if config.model.start_run:
         raise InputError(
             f"{config.run} starts from {config.model.start_run}, which has seen the galaxies "
             "that a hold-out keeps back: train its folds instead"
+        )
+    if config.pseudo.runs:
+        raise InputError(
+            f"{config.run} learns from labels by {config.pseudo.runs[0]}, which has seen the "
+            "galaxies that a hold-out keeps back: train its folds instead"
         )
     parts = split(catalog, config.task)
     with run.locked():

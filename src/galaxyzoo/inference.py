@@ -10,13 +10,13 @@ from tqdm import tqdm
 from galaxyzoo.archives import IMAGE_ENDS, ImageStore, list_images
 from galaxyzoo.config import Config
 from galaxyzoo.errors import InputError, one_line
+from galaxyzoo.fold_models import load_fold_model
 from galaxyzoo.fold_tables import DONE
 from galaxyzoo.images import ImageCache, decode_many
 from galaxyzoo.models import GalaxyNet
 from galaxyzoo.paths import dataset_dir, run_dir, shown
 from galaxyzoo.prediction import predict
 from galaxyzoo.run_configs import load_run_config
-from galaxyzoo.runs import load_fold_model
 from galaxyzoo.tables import ID
 from galaxyzoo.tasks import get_task
 

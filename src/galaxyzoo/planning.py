@@ -12,15 +12,15 @@ import numpy as np
 import torch
 
 from galaxyzoo.catalogs import Catalog
-from galaxyzoo.config import Config, TTAConfig
+from galaxyzoo.config import Config, PseudoConfig, TTAConfig
 from galaxyzoo.fold_data import make_fold_data
+from galaxyzoo.fold_models import load_fold_model
 from galaxyzoo.images import ImageCache
 from galaxyzoo.memory import is_out_of_memory, out_of_memory
 from galaxyzoo.paths import FOLDS
 from galaxyzoo.prediction import BATCH, predict
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.reports import print_table
-from galaxyzoo.runs import load_fold_model
 from galaxyzoo.tasks import get_task
 from galaxyzoo.trainer import FoldData, Trainer
 from galaxyzoo.training import train_fold
@@ -53,6 +53,8 @@ def estimate(config: Config, catalog: Catalog) -> Cost:
         raise out_of_memory(config.train, config.train.accumulation, config.run) from None
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
     trained = galaxies * (k - 1) * config.train.epochs
+    if config.pseudo.runs:
+        trained = round(trained * (1 + config.pseudo.ratio))
     # Each fold's galaxies are also validated after every epoch, in one view.
     viewed = galaxies + k * tests + galaxies * config.train.epochs / count_views(config.tta)
     tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
@@ -118,7 +120,7 @@ def smoke(config: Config, data: Prepared) -> None:
     changes = {"epochs": 2, "head_epochs": min(1, config.train.head_epochs), "checkpoint": "last"}
     train = config.train.model_copy(update=changes)
     model = config.model.model_copy(update={"start_run": None})  # which may not be trained yet
-    short = config.model_copy(update={"train": train, "model": model})
+    short = config.model_copy(update={"train": train, "model": model, "pseudo": PseudoConfig()})
     fold = make_fold_data(short, data, data.train_images(short.image), 0)
     train_rows, val_rows = _some(fold.train_rows, SMOKE_GALAXIES), _some(fold.val_rows, 64)
     fold = replace(fold, train_rows=train_rows, val_rows=val_rows)

@@ -33,7 +33,7 @@ def load_run_config(folder: Path) -> tuple[Config, str]:
 
 
 def find_starts(config: Config, dataset: str) -> Iterator[tuple[Config, str, str]]:
-    """The runs whose weights are behind a run's: that which it starts from, and so on.
+    """The runs behind a run: those that it starts from or whose labels it learns, and so on.
 
     Args:
         config: the run.
@@ -43,10 +43,10 @@ def find_starts(config: Config, dataset: str) -> Iterator[tuple[Config, str, str
     Raises:
         InputError: one of them has left no config.
     """
-    while config.model.start_run:
-        dataset = config.model.start_dataset or dataset
-        config, fingerprint = load_run_config(run_dir(dataset, config.model.start_run))
-        yield config, dataset, fingerprint
+    for run, of in config.sources(dataset):
+        start, fingerprint = load_run_config(run_dir(of, run))
+        yield start, of, fingerprint
+        yield from find_starts(start, of)
 
 
 def is_optimistic(config: Config, dataset: str) -> bool:

@@ -14,11 +14,10 @@ from tqdm import tqdm
 from galaxyzoo import atomic, locks
 from galaxyzoo.augmentation import check_transforms
 from galaxyzoo.catalogs import Catalog
-from galaxyzoo.checkpoints import load_weights
 from galaxyzoo.config import Config
-from galaxyzoo.devices import get_device, place
 from galaxyzoo.errors import FoldError, InputError
-from galaxyzoo.fold_data import find_start_weights, make_fold_data
+from galaxyzoo.fold_data import check_sources, find_start_weights, make_fold_data
+from galaxyzoo.fold_models import load_fold_model
 from galaxyzoo.fold_tables import DONE, TEST_TABLE, VAL_TABLE, FoldTables
 from galaxyzoo.images import ImageCache
 from galaxyzoo.models import GalaxyNet, build_model
@@ -32,7 +31,6 @@ from galaxyzoo.tasks import get_task
 from galaxyzoo.training import (
     CHECKPOINT,
     TIMINGS,
-    WEIGHTS,
     read_timings,
     train_fold,
 )
@@ -66,6 +64,7 @@ class Run:
         check_transforms(self.config.augment.transforms)
         build_model(self.config, initialise=False)
         if self.config.model.start_dataset:
+            check_sources(self.config, self.data.catalog)
             find_start_weights(self.config, self.data.catalog, 0)
         if self.config.loss == "soft_cross_entropy":
             self.data.catalog.soft_targets(get_task(self.config.task))
@@ -164,21 +163,6 @@ class Run:
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run's lock, waiting with a word where another process holds it."""
         return locks.holding(self.folder / locks.NAME, f"training {self.config.run}")
-
-
-def load_fold_model(config: Config, folder: Path) -> GalaxyNet:
-    """The trained network of a fold, on the device, in eval mode.
-
-    Raises:
-        InputError: its weights are missing, damaged or of another network.
-    """
-    model, path = build_model(config, initialise=False), folder / WEIGHTS
-    try:
-        model.load_state_dict(load_weights(path))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{shown(path)} does not fit its config: {reason}") from None
-    return place(model, get_device()).eval()
 
 
 def _differences(old: Config, new: Config) -> str:

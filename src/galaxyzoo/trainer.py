@@ -33,6 +33,7 @@ from galaxyzoo.optimisation import build_optimizer, learning_rate
 from galaxyzoo.paths import shown
 from galaxyzoo.prediction import predict
 from galaxyzoo.pretrained import fill_backbone
+from galaxyzoo.pseudo_labels import PseudoLabelled
 from galaxyzoo.tasks import get_task
 from galaxyzoo.views import to_tensor
 
@@ -57,6 +58,20 @@ class FoldData:
     soft_targets: np.ndarray | None = None
     # trained weights whose backbone is the start
     start_weights: Path | None = None
+    # images that are trained on with predicted targets; their rows come after the cache's
+    pseudo: PseudoLabelled | None = None
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """(row, cache_px, cache_px, 3) uint8 of ascending rows."""
+        own = self.cache.images[rows[rows < len(self.cache.ids)]]
+        if self.pseudo is None:
+            return own
+        return np.concatenate([own, self.pseudo.read(rows[len(own) :] - len(self.cache.ids))])
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(row,) GalaxyIDs of all rows."""
+        return np.concatenate([self.cache.ids, *([self.pseudo.ids] if self.pseudo else [])])
 
 
 class Trainer:
@@ -82,13 +97,15 @@ class Trainer:
         decay = config.train.ema_decay
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
         self.optimizer = build_optimizer(self.model, config.train)
-        self.steps_per_epoch = math.ceil(len(data.train_rows) / config.train.batch_size)
+        self.steps_per_epoch = math.ceil(self._galaxies_per_epoch / config.train.batch_size)
         self.parts = config.train.accumulation  # of each batch, one after another
         self.epoch = 0
         self.first_loss: float | None = None  # of the untrained network
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
         wanted = data.targets if data.soft_targets is None else data.soft_targets
+        if data.pseudo is not None:
+            wanted = np.concatenate([wanted, data.pseudo.targets])
         self.targets = torch.from_numpy(wanted.astype(np.float32))
 
     def run_epoch(self, bar: tqdm) -> dict[str, Any]:
@@ -224,7 +241,7 @@ class Trainer:
 
     def _check_loss(self, loss: float, rows: np.ndarray) -> None:
         if not math.isfinite(loss):
-            ids = ", ".join(map(str, self.data.cache.ids[rows]))
+            ids = ", ".join(map(str, self.data.ids[rows]))
             raise FoldError(
                 f"{self._where}: the loss is {loss}: {_CALMER}; GalaxyIDs of the batch: {ids}"
             )
@@ -246,7 +263,7 @@ class Trainer:
         def prepare(step: int) -> Tensor:
             # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
             rng = np.random.default_rng((*key, step + 1))
-            images = self.data.cache.images[batches[step]]
+            images = self.data.images(batches[step])
             return to_tensor(augment_batch(images, self.config.image, self.config.augment, rng))
 
         with ThreadPoolExecutor(max_workers=_AHEAD) as pool:
@@ -257,12 +274,22 @@ class Trainer:
                 yield rows, pending.pop(0).result()
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
-        """(train galaxy,) rows of one epoch; with balanced sampling, of classes equally often."""
+        """(galaxy,) rows of one epoch; with balanced sampling, of classes equally often."""
         rows = self.data.train_rows
+        if self.data.pseudo is not None:
+            first, count = len(self.data.cache.ids), len(self.data.pseudo.ids)
+            more = self._galaxies_per_epoch - len(rows)
+            drawn = first + rng.choice(count, more, replace=more > count)
+            return rng.permutation(np.concatenate([rows, drawn]))
         if self.config.train.class_balance != "sampling":
             return rng.permutation(rows)
         weights = self.data.targets[rows] @ (1 / self.prior)
         return rng.choice(rows, len(rows), p=weights / weights.sum())
+
+    @property
+    def _galaxies_per_epoch(self) -> int:
+        own = len(self.data.train_rows)
+        return own + (round(self.config.pseudo.ratio * own) if self.data.pseudo else 0)
 
     def _class_weights(self) -> Tensor | None:
         """(class,) weights in the loss, inverse to the classes' frequencies; None: all alike."""

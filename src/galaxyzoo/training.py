@@ -11,12 +11,13 @@ from galaxyzoo import atomic
 from galaxyzoo.checkpoints import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.config import Config
 from galaxyzoo.errors import InputError
+from galaxyzoo.fold_models import WEIGHTS
 from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.memory import is_out_of_memory, more_parts, release
 from galaxyzoo.paths import shown
 from galaxyzoo.trainer import FoldData, Trainer
 
-WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.pt"
+CHECKPOINT = "checkpoint.pt"
 HISTORY, TIMINGS = "history.csv", "timings.csv"
 
 
