@@ -3,25 +3,22 @@
 import difflib
 import hashlib
 import json
-import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from galaxyzoo.contradictions import find_contradiction
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CODE_ROOT, CONFIGS, shown
+from galaxyzoo.settings import STRICT, explain, override, read_yaml
 from galaxyzoo.tasks import TASKS
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
 
-# What yaml.safe_load raises of text that is no YAML: bad dates and nesting too deep included.
-BROKEN_YAML = (yaml.YAMLError, ValueError, RecursionError)
-
-OWN_TEST = "test"  # among the images to label: those of the dataset's own test galaxies
+# Among names of datasets: the images of the run's own training and test galaxies.
+OWN_TRAIN, OWN_TEST = "train", "test"
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -35,7 +32,7 @@ _NOT_IN_DIGEST: Any = {
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = STRICT
 
 
 class ImageConfig(_Section):
@@ -222,6 +219,12 @@ class Config(_Section):
         return [*starts, *((run, dataset) for run in self.pseudo.runs)]
 
 
+_SECTIONS = (
+    *(ImageConfig, ModelConfig, HeadConfig, AugmentConfig, TrainConfig, PseudoConfig),
+    *(TTAConfig, Config),
+)
+
+
 def config_path(run: str) -> Path:
     """The YAML that a user means by `gz37/resnet18`, `configs/gz37/resnet18.yaml` or any YAML path.
 
@@ -264,9 +267,9 @@ def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
             the key.
     """
     path = config_path(run)
-    values = _read_yaml(path)
-    for override in overrides:
-        _override(values, override)
+    values = read_yaml(path)
+    for word in overrides:
+        override(values, word)
     return parse_config({**values, "run": f"{values.get('task')}/{path.stem}"}, shown(path))
 
 
@@ -279,7 +282,7 @@ def parse_config(values: dict[str, Any], source: str) -> Config:
     try:
         config = Config.model_validate(_with_task_defaults(values))
     except ValidationError as error:
-        raise InputError(f"{source}: {_explain(error)}") from None
+        raise InputError(f"{source}: {explain(error, _SECTIONS)}") from None
     unknown = f"unknown task '{config.task}': known are {', '.join(TASKS)}"
     problem = find_contradiction(config) if config.task in TASKS else unknown
     if problem:
@@ -305,7 +308,7 @@ def load_ensemble(name: str) -> list[str]:
     path = CONFIGS / "ensembles" / f"{name}.yaml"
     if not path.is_file():
         raise InputError(f"no ensemble '{name}': there is no {shown(path)}")
-    values = _read_yaml(path)
+    values = read_yaml(path)
     runs = values.get("runs")
     if (
         set(values) - {"runs", "about"}
@@ -317,49 +320,3 @@ def load_ensemble(name: str) -> list[str]:
             "`about:`"
         )
     return runs
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except BROKEN_YAML as error:
-        raise InputError(f"{shown(path)} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{shown(path)}: expected keys and values")
-    return values
-
-
-def _override(values: dict[str, Any], override: str) -> None:
-    """Set one nested value in place from `section.key=value`, the value read as YAML."""
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise InputError(f"'{override}' is no override: write key=value, such as train.epochs=4")
-    *sections, last = key.split(".")
-    for section in sections:
-        values = values.setdefault(section, {})
-        if not isinstance(values, dict):
-            raise InputError(f"'{override}': '{section}' is a value, not a section")
-    try:
-        values[last] = yaml.safe_load(text)
-    except BROKEN_YAML:
-        raise InputError(f"'{override}': the value is not YAML") from None
-
-
-def _explain(error: ValidationError) -> str:
-    """The first problem as one line: which key, what is wrong, what was meant."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key.split(".")[-1], _all_keys(), n=1)
-        return f"unknown key '{key}'" + (f" (did you mean '{near[0]}'?)" if near else "")
-    if first["type"] == "missing":
-        return f"key '{key}' is missing"
-    return f"key '{key}': {first['msg']} (got {reprlib.repr(first['input'])})"
-
-
-def _all_keys() -> list[str]:
-    sections = (
-        *(ImageConfig, ModelConfig, HeadConfig, AugmentConfig, TrainConfig, PseudoConfig),
-        *(TTAConfig, Config),
-    )
-    return [name for section in sections for name in section.model_fields]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import yaml
 
-from galaxyzoo.config import BROKEN_YAML, Config, parse_config
+from galaxyzoo.config import Config, parse_config
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import run_dir, shown
+from galaxyzoo.settings import BROKEN_YAML
 
 CONFIG = "config.yaml"
 

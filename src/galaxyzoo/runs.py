@@ -26,6 +26,7 @@ from galaxyzoo.prediction import predict
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.run_configs import CONFIG, is_optimistic, load_run_config
 from galaxyzoo.scores import code_version
+from galaxyzoo.settings import describe_changes
 from galaxyzoo.tables import write_predictions
 from galaxyzoo.tasks import get_task
 from galaxyzoo.training import (
@@ -79,8 +80,9 @@ class Run:
             )
         if saved.digest() != self.config.digest():
             raise InputError(
-                f"{where} was trained with other settings ({_differences(saved, self.config)}): "
-                "delete it to train again, or give the new settings a config file of their own"
+                f"{where} was trained with other settings "
+                f"({describe_changes(saved, self.config)}): delete it to train again, or give the "
+                "new settings a config file of their own"
             )
 
     def train(self, folds: list[int] | None = None) -> dict[str, Any] | None:
@@ -163,19 +165,3 @@ class Run:
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run's lock, waiting with a word where another process holds it."""
         return locks.holding(self.folder / locks.NAME, f"training {self.config.run}")
-
-
-def _differences(old: Config, new: Config) -> str:
-    """The settings that differ, as `section.key old → new`."""
-    before, after = (_flat(config.model_dump(mode="json")) for config in (old, new))
-    changed = [k for k in before | after if before.get(k) != after.get(k)]
-    return ", ".join(f"{k} {before.get(k)} → {after.get(k)}" for k in changed)[:300]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested sections as one dict with dotted keys."""
-    out: dict[str, Any] = {}
-    for key, value in values.items():
-        inner = isinstance(value, dict)
-        out.update(_flat(value, f"{prefix}{key}.") if inner else {prefix + key: value})
-    return out
