@@ -13,10 +13,11 @@ from galaxyzoo.errors import FoldError, InputError
 from galaxyzoo.fold_data import make_fold_data
 from galaxyzoo.fold_models import load_fold_model
 from galaxyzoo.holdout import train_holdout
+from galaxyzoo.image_sources import fit_geometry
 from galaxyzoo.paths import fold_dir
 from galaxyzoo.prediction import predict
 from galaxyzoo.preparation import prepare
-from galaxyzoo.pseudo_labels import find_pseudo_labels, fit_geometry
+from galaxyzoo.pseudo_labels import find_pseudo_labels
 from galaxyzoo.runs import Run
 from galaxyzoo.trainer import Trainer
 

@@ -40,6 +40,8 @@ def _find_in_pseudo_labels(config: "Config") -> str | None:
     strange = [run for run in config.pseudo.runs if run.split("/")[0] != config.task]
     if strange:
         return f"pseudo.runs: '{strange[0]}' is not of task '{config.task}'"
+    if config.pseudo.runs and "train" in config.pseudo.images:
+        return "pseudo.images: 'train' are the images that have labels"
     balanced = config.train.class_balance != "none"
     if config.pseudo.runs and (config.loss == "soft_cross_entropy" or balanced):
         return "pseudo.runs goes with neither soft_cross_entropy nor train.class_balance"
