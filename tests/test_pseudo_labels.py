@@ -8,7 +8,7 @@ from class_fixtures import write_labelled
 from kaggle_fixtures import Competition, draw_competition
 from leak_fixtures import Project, clear_competition, tiny_config
 
-from galaxyzoo.config import ImageConfig
+from galaxyzoo.config import Config, ImageConfig
 from galaxyzoo.errors import FoldError, InputError
 from galaxyzoo.fold_data import make_fold_data
 from galaxyzoo.fold_models import load_fold_model
@@ -16,13 +16,19 @@ from galaxyzoo.holdout import train_holdout
 from galaxyzoo.image_sources import fit_geometry
 from galaxyzoo.paths import fold_dir
 from galaxyzoo.prediction import predict
-from galaxyzoo.preparation import prepare
-from galaxyzoo.pseudo_labels import find_pseudo_labels
+from galaxyzoo.preparation import Prepared, prepare
+from galaxyzoo.pseudo_labels import PseudoLabelled, find_pseudo_labels
 from galaxyzoo.runs import Run
 from galaxyzoo.trainer import Trainer
 
 TEACHER = "gz37/small"
 STUDENT = {"run": "gz37/student", "pseudo": {"runs": [TEACHER], "ratio": 0.5}}
+
+
+def labelled(config: Config, data: Prepared, fold: int) -> PseudoLabelled:
+    found = find_pseudo_labels(config, data, fold)
+    assert found is not None
+    return found
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def test_test_galaxies_get_the_predictions_of_the_folds_own_network(project):
     teacher, config = tiny_config(), tiny_config(**STUDENT)
     cache = Run(teacher, project.data).cache("test")
     for fold in (0, 2):
-        found = find_pseudo_labels(config, project.data, fold)
+        found = labelled(config, project.data, fold)
         model = load_fold_model(teacher, fold_dir(project.catalog.dataset, TEACHER, fold))
         expected = predict(model, cache, np.arange(4), teacher)
         assert found.ids.tolist() == project.catalog.test_ids.tolist()
@@ -50,9 +56,7 @@ def test_test_galaxies_get_the_predictions_of_the_folds_own_network(project):
 def test_several_teachers_are_averaged(project):
     project.train(tiny_config(run="gz37/other", train={"seed": 1}), [0])
     one, other, both = (
-        find_pseudo_labels(
-            tiny_config(run="gz37/student", pseudo={"runs": runs}), project.data, 0
-        ).targets
+        labelled(tiny_config(run="gz37/student", pseudo={"runs": runs}), project.data, 0).targets
         for runs in ([TEACHER], ["gz37/other"], [TEACHER, "gz37/other"])
     )
     assert np.abs(one - other).max() > 1e-3
@@ -61,11 +65,11 @@ def test_several_teachers_are_averaged(project):
 
 def test_labels_are_made_once_and_kept_with_the_network_that_made_them(project):
     config = tiny_config(**STUDENT)
-    first = find_pseudo_labels(config, project.data, 1).targets
+    first = labelled(config, project.data, 1).targets
     folder = fold_dir(project.catalog.dataset, TEACHER, 1)
     (table,) = folder.glob("pseudo_test_*.csv")
     (folder / "weights.safetensors").unlink()
-    np.testing.assert_array_equal(find_pseudo_labels(config, project.data, 1).targets, first)
+    np.testing.assert_array_equal(labelled(config, project.data, 1).targets, first)
     assert len(table.read_text().splitlines()) == 5
 
 
@@ -125,13 +129,13 @@ def test_images_of_another_dataset_without_the_own_galaxies(root):
     data = prepare("votes", n_folds=4)
     Run(tiny_config(), data).train([0])
     config = tiny_config(run="gz37/student", pseudo={"runs": [TEACHER], "images": ["labels"]})
-    found = find_pseudo_labels(config, data, 0)
+    found = labelled(config, data, 0)
     assert found.ids.tolist() == list(range(1, 21))  # the others are galaxies of the own dataset
     whole_only = config.model_copy(
         update={"pseudo": config.pseudo.model_copy(update={"shown_px": {"labels": 288}})}
     )
     with pytest.raises(InputError, match=r"'labels' show 288 px .* image.crop_px to that or less"):
-        find_pseudo_labels(whole_only, data, 0)
+        labelled(whole_only, data, 0)
 
 
 def test_geometry_of_images_that_show_part_of_the_field():

@@ -104,6 +104,14 @@ class Catalog:
             )
         return task.rule.shares(self.train)[list(task.columns)].to_numpy()
 
+    def find_difference(self, other: "Catalog") -> str | None:
+        """What keeps two datasets' folds from being used together; None where nothing does."""
+        shared, here, there = np.intersect1d(self.ids, other.ids, return_indices=True)
+        moved = self.folds[here] != other.folds[there]
+        if moved.any():
+            return f"GalaxyID {shared[moved][0]}"
+        return None if self.n_folds == other.n_folds else "the number of folds"
+
     @property
     def label_columns(self) -> list[str]:
         """Names of the label columns."""

@@ -151,6 +151,9 @@ class PseudoConfig(_Section):
     images: tuple[str, ...] = (OWN_TEST,)
     # side, in original pixels, of what the images of a dataset show, where that is not all
     shown_px: dict[str, Positive] = {}
+    # correct the labels by what their own datasets say of them (classes, say), as learned from
+    # galaxies that have both; of the fold to validate on nothing is used
+    use_classes: bool = False
     # labelled images drawn in an epoch, for each galaxy with votes
     ratio: float = Field(1.0, gt=0)
 

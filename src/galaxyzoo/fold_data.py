@@ -79,12 +79,10 @@ def _check_start(
             f"{config.run} cannot use {start.run}: {shown(run_dir(dataset, start.run))} was "
             f"trained on another split of {dataset}; delete it to train it again"
         )
-    shared, here, there = np.intersect1d(catalog.ids, other.ids, return_indices=True)
-    moved = catalog.folds[here] != other.folds[there]
-    if moved.any() or catalog.n_folds != other.n_folds:
-        where = f"GalaxyID {shared[moved][0]}" if moved.any() else "the number of folds"
+    difference = catalog.find_difference(other)
+    if difference:
         raise InputError(
-            f"{config.run} cannot use {start.run}: {where} differs between the folds of "
+            f"{config.run} cannot use {start.run}: {difference} differs between the folds of "
             f"{catalog.dataset} and {dataset}; delete {shown(dataset_dir(catalog.dataset))} to "
             "split it again"
         )

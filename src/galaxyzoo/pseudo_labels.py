@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galaxyzoo.config import Config
+from galaxyzoo import catalogs
+from galaxyzoo.config import ORIGINAL_PX, OWN_TEST, OWN_TRAIN, Config
 from galaxyzoo.errors import FoldError
 from galaxyzoo.fold_models import load_fold_model
 from galaxyzoo.fold_tables import DONE
 from galaxyzoo.image_sources import ImagePart, find_parts, fit_geometry, read_rows
+from galaxyzoo.label_correction import correct
 from galaxyzoo.paths import fold_dir, run_dir, shown
 from galaxyzoo.prediction import predict
 from galaxyzoo.preparation import Prepared
@@ -59,15 +61,27 @@ def find_pseudo_labels(config: Config, data: Prepared, fold: int) -> PseudoLabel
     pseudo, image = config.pseudo, config.image
     found = find_parts(pseudo.images, pseudo.shown_px, image, data, {config.task}, config.run)
     parts = [part.readable(image) for part in found]
-    targets = [
-        np.mean([_label(run, part, config, data, fold) for run in config.pseudo.runs], axis=0)
-        for part, _ in parts
-    ]
+    targets = [_find_targets(part, config, data, fold) for part, _ in parts]
     return PseudoLabelled(
         [images for _, images in parts],
         np.concatenate([part.ids for part, _ in parts]),
         np.concatenate(targets),
     )
+
+
+def _find_targets(part: ImagePart, config: Config, data: Prepared, fold: int) -> np.ndarray:
+    """(image, column) mean of the runs' labels, corrected where the config says so."""
+
+    def label(some: ImagePart) -> np.ndarray:
+        tables = [_label(run, some, config, data, fold) for run in config.pseudo.runs]
+        return np.mean(tables, axis=0)
+
+    if not config.pseudo.use_classes or part.name == OWN_TEST:
+        return label(part)
+    own = ImagePart(OWN_TRAIN, data.source.train_images, data.catalog.ids, ORIGINAL_PX)
+    other = catalogs.load(part.name)
+    corrected = correct(label(part), part.ids, label(own), data.catalog, other, fold)
+    return get_task(config.task).make_valid(corrected)
 
 
 def _label(run: str, part: ImagePart, config: Config, data: Prepared, fold: int) -> np.ndarray:
