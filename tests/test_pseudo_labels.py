@@ -1,6 +1,7 @@
 """Pseudo-labels: which images get them, from whom, and what a fold's training makes of them."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def labelled(config: Config, data: Prepared, fold: int) -> PseudoLabelled:
 
 
 @pytest.fixture
-def project(root) -> Project:
+def project(root: Path) -> Project:
     """Three folds of 36 galaxies, 4 test galaxies; the teacher is trained."""
     clear_competition().write_zips(root / "input")
     data = prepare(n_folds=3)
@@ -76,6 +77,7 @@ def test_labels_are_made_once_and_kept_with_the_network_that_made_them(project):
 def test_an_epoch_trains_on_every_galaxy_and_on_the_share_of_labelled_images(project):
     config = tiny_config(**STUDENT)
     data = make_fold_data(config, project.data, project.images, 0)
+    assert data.pseudo is not None
     trainer = Trainer(config, data)
     rows = np.concatenate([rows for rows, _ in trainer.batches()])
     own = rows[rows < 36]
