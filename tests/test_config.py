@@ -188,6 +188,8 @@ CONTRADICTIONS = {
         "loss: kl\nhead: {output: sigmoid}",
         "loss 'kl' needs head.output tree",
     ),
+    "clipped classes": (CLASSES, "head: {output: clipped}", "head.output 'clipped' is not for"),
+    "divided classes": (CLASSES, "head: {output: divided}", "head.output 'divided' is not for"),
     "balance of votes": (VOTES, "train: {class_balance: weights}", "class_balance is for tasks"),
     "weights without a use": (
         CLASSES,

@@ -81,8 +81,9 @@ class HeadConfig(_Section):
     dropout: float = Field(0.3, ge=0, lt=1)
     # before the first layer
     input_dropout: float = Field(0.0, ge=0, lt=1)
-    # tree: softmax per question, scaled by the parent answer; softmax (classes' default)
-    output: Literal["plain", "sigmoid", "tree", "softmax"] = "tree"
+    # tree: softmax per question, scaled by the parent answer; divided: relu divided by its sum in
+    # place of the softmax; clipped: plain cut to [0, 1]; softmax (classes' default)
+    output: Literal["plain", "clipped", "sigmoid", "tree", "divided", "softmax"] = "tree"
 
 
 class AugmentConfig(_Section):

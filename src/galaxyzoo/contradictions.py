@@ -7,19 +7,22 @@ from galaxyzoo.tasks import TASKS
 if TYPE_CHECKING:
     from galaxyzoo.config import Config
 
+_OUTPUTS_BY_QUESTION = ("tree", "divided")
+_OUTPUTS_OF_VOTES = ("plain", "clipped", "sigmoid", *_OUTPUTS_BY_QUESTION)
+
 
 def find_contradiction(config: "Config") -> str | None:
     """The first contradiction as one line; None where there is none."""
     task, train, loss = TASKS[config.task], config.train, config.loss
-    of_classes = ("softmax",) if task.is_classes else ("plain", "sigmoid", "tree")
+    of_classes = ("softmax",) if task.is_classes else _OUTPUTS_OF_VOTES
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
     if config.head.output not in of_classes:
         return f"head.output '{config.head.output}' is not for task '{task.name}'"
     if loss != "mse" and loss.endswith("cross_entropy") != task.is_classes:
         return f"loss '{loss}' is not for task '{task.name}'"
-    if loss == "kl" and config.head.output != "tree":
-        return "loss 'kl' needs head.output tree, whose answers are probabilities"
+    if loss == "kl" and config.head.output not in _OUTPUTS_BY_QUESTION:
+        return "loss 'kl' needs head.output tree or divided, whose answers are probabilities"
     if train.class_balance != "none" and not task.is_classes:
         return "train.class_balance is for tasks with classes"
     if config.model.start_dataset and not config.model.start_run:
