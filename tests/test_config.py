@@ -188,6 +188,12 @@ CONTRADICTIONS = {
         "loss: kl\nhead: {output: sigmoid}",
         "loss 'kl' needs head.output tree",
     ),
+    "likelihood of classes": (CLASSES, "loss: votes", "loss 'votes' is not for task 'zoo5'"),
+    "likelihood without a tree": (
+        VOTES,
+        "loss: votes\nhead: {output: clipped}",
+        "loss 'votes' needs head.output tree",
+    ),
     "clipped classes": (CLASSES, "head: {output: clipped}", "head.output 'clipped' is not for"),
     "divided classes": (CLASSES, "head: {output: divided}", "head.output 'divided' is not for"),
     "balance of votes": (VOTES, "train: {class_balance: weights}", "class_balance is for tasks"),

@@ -130,7 +130,13 @@ def test_gradients_are_finite_where_votes_are_zero(certain):
     assert certain or logits.grad.abs().sum() > 0
 
 
-LOSSES = [("gz37", "mse"), ("gz37", "kl"), ("zoo5", "mse"), ("zoo5", "cross_entropy")]
+LOSSES = [
+    ("gz37", "mse"),
+    ("gz37", "kl"),
+    ("gz37", "votes"),
+    ("zoo5", "mse"),
+    ("zoo5", "cross_entropy"),
+]
 
 
 @pytest.mark.parametrize(("task", "loss"), [*LOSSES, ("zoo5", "soft_cross_entropy")])

@@ -56,11 +56,11 @@ def gradients(settings: Config, data: FoldData, parts: int) -> tuple[float, list
     return loss, [p.grad.numpy() for p in trainer.model.parameters() if p.grad is not None]
 
 
-@pytest.mark.parametrize("loss", ["mse", "kl", "classes", "weights", "smoothing"])
+@pytest.mark.parametrize("loss", ["mse", "kl", "votes", "classes", "weights", "smoothing"])
 @pytest.mark.parametrize("parts", [2, 3])
 def test_the_parts_gradients_add_up_to_the_whole_batchs(loss: str, parts: int) -> None:
     train: dict[str, object] = {"batch_size": 10, "amp": "fp32", "optimizer": "sgd"}
-    if loss in ("mse", "kl"):
+    if loss in ("mse", "kl", "votes"):
         settings, data = small_config(loss=loss, model=NO_NORM, train=train), fold_data(40)
     else:
         train |= {"class_balance": "weights"} if loss != "classes" else {}

@@ -14,8 +14,8 @@ from galaxyzoo.class_tables import (
     report_table,
     row_shares,
 )
-from galaxyzoo.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.label_noise import VOLUNTEERS, nearest_class, redraw, second_crowd
+from galaxyzoo.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
+from galaxyzoo.label_noise import nearest_class, redraw, second_crowd
 from galaxyzoo.question_tables import galaxy_rmse, question_rmse
 from galaxyzoo.tasks import get_task
 

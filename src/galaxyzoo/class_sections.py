@@ -17,10 +17,11 @@ from galaxyzoo.class_tables import (
     confusion_table,
     report_table,
 )
+from galaxyzoo.decision_tree import VOLUNTEERS
 from galaxyzoo.evaluation import SHOWN_GALAXIES, Evaluation
 from galaxyzoo.galaxy_images import take_images
 from galaxyzoo.images import ImageCache
-from galaxyzoo.label_noise import VOLUNTEERS, second_crowd
+from galaxyzoo.label_noise import second_crowd
 from galaxyzoo.page import Section
 from galaxyzoo.plots import draw_classes
 from galaxyzoo.results import Result

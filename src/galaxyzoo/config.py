@@ -186,9 +186,10 @@ class Config(_Section):
     image: ImageConfig = ImageConfig()
     model: ModelConfig
     head: HeadConfig = HeadConfig()
-    # kl: divergence per question of the tree; cross_entropy: classes' default; soft_cross_entropy:
-    # the classes' shares in the votes as targets
-    loss: Literal["mse", "kl", "cross_entropy", "soft_cross_entropy"] = "mse"
+    # kl: divergence per question of the tree; votes: likelihood of the volunteers' answers per
+    # question, its widths learned; cross_entropy: classes' default; soft_cross_entropy: the
+    # classes' shares in the votes as targets
+    loss: Literal["mse", "kl", "votes", "cross_entropy", "soft_cross_entropy"] = "mse"
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     pseudo: PseudoConfig = PseudoConfig()

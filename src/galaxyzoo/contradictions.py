@@ -21,8 +21,8 @@ def find_contradiction(config: "Config") -> str | None:
         return f"head.output '{config.head.output}' is not for task '{task.name}'"
     if loss != "mse" and loss.endswith("cross_entropy") != task.is_classes:
         return f"loss '{loss}' is not for task '{task.name}'"
-    if loss == "kl" and config.head.output not in _OUTPUTS_BY_QUESTION:
-        return "loss 'kl' needs head.output tree or divided, whose answers are probabilities"
+    if loss in ("kl", "votes") and config.head.output not in _OUTPUTS_BY_QUESTION:
+        return f"loss '{loss}' needs head.output tree or divided, whose answers are probabilities"
     if train.class_balance != "none" and not task.is_classes:
         return "train.class_balance is for tasks with classes"
     if config.model.start_dataset and not config.model.start_run:

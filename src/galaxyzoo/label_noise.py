@@ -4,12 +4,9 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.class_scores import mean_recall, to_macro
-from galaxyzoo.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
 from galaxyzoo.tasks import Task
 
-# Galaxy Zoo 2's galaxies were classified 40 to 45 times on average (Willett et al. 2013, MNRAS 435,
-# 2835: some 16 million classifications of the whole sample).
-VOLUNTEERS = 43
 DRAWS = 20  # second crowds; their scores differ by far less than networks do
 
 

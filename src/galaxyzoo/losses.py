@@ -1,5 +1,6 @@
 """What training minimises, by the config's name."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -7,10 +8,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from galaxyzoo.config import Config
-from galaxyzoo.decision_tree import GALAXY_ZOO_2, DecisionTree
+from galaxyzoo.decision_tree import GALAXY_ZOO_2, VOLUNTEERS, DecisionTree
 
-Loss = Callable[[Tensor, Tensor], Tensor]  # (B, column) predictions, (B, column) targets -> ()
+# (B, column) predictions, (B, column) targets, the network's own `loss_parameters` -> ()
+Loss = Callable[..., Tensor]
 
+_FIRST_CONCENTRATION = 10.0  # of every question, before training
 _TINY = 1e-12  # smallest probability whose logarithm is taken
 
 
@@ -25,8 +28,15 @@ def build_loss(config: Config, class_weights: Tensor | None = None) -> Loss:
         return functional.mse_loss
     if config.loss == "kl":
         return tree_divergence
+    if config.loss == "votes":
+        return vote_likelihood
     smoothing = config.train.label_smoothing
     return lambda probs, targets: cross_entropy(probs, targets, class_weights, smoothing)
+
+
+def first_log_concentrations(tree: DecisionTree = GALAXY_ZOO_2) -> Tensor:
+    """(question,) what `vote_likelihood` learns, before training."""
+    return torch.full((len(tree.questions),), math.log(_FIRST_CONCENTRATION))
 
 
 def part_weight(targets: Tensor, class_weights: Tensor | None = None) -> float:
@@ -90,3 +100,42 @@ def tree_divergence(votes: Tensor, targets: Tensor, tree: DecisionTree = GALAXY_
         logs = torch.log(shares.clamp_min(_TINY)) - torch.log(predicted.clamp_min(_TINY))
         total = total + (given * logs).sum(dim=1).mean()
     return total
+
+
+def vote_likelihood(
+    votes: Tensor, targets: Tensor, log_concentrations: Tensor, tree: DecisionTree = GALAXY_ZOO_2
+) -> Tensor:
+    """Minus the log-probability of the volunteers' answers, Dirichlet-multinomial per question.
+
+    The published fractions stand for the answers of `VOLUNTEERS` people; since they carry the
+    parent's weight already, a question's counts add up to those who were asked it. Beside the
+    answers' shares there is a concentration per question: how many answers the shares are worth
+    knowing. Where it is low, a galaxy far from its prediction is no surprise.
+
+    Args:
+        votes: (B, answer) predicted fractions that obey the tree.
+        targets: (B, answer) vote fractions.
+        log_concentrations: (question,) in the tree's order, learned with the network.
+    Returns:
+        Sum over questions, mean over galaxies, in nats.
+    Source: Zoobot (Walmsley et al. 2022, MNRAS 509, 3966), which has counts, and a concentration
+        per galaxy.
+    """
+    total = torch.zeros((), device=votes.device)
+    for question, concentration in zip(
+        tree.questions, log_concentrations.double().exp(), strict=True
+    ):
+        span, parent = tree.span(question), tree.parent_index(question)
+        counts, shares = VOLUNTEERS * targets[:, span].double(), votes[:, span].double()
+        if parent is not None:
+            shares = shares / votes[:, [parent]].double().clamp_min(_TINY)
+        total = total - _log_probability(counts, concentration * shares.clamp_min(_TINY)).mean()
+    return total.float()
+
+
+def _log_probability(counts: Tensor, concentrations: Tensor) -> Tensor:
+    """(B, answer) counts >= 0, whole or not, (B, answer) concentrations > 0 -> (B,) logarithms."""
+    asked, whole = counts.sum(dim=1), concentrations.sum(dim=1)
+    ways = torch.lgamma(asked + 1) - torch.lgamma(counts + 1).sum(dim=1)
+    answers = torch.lgamma(counts + concentrations) - torch.lgamma(concentrations)
+    return ways + torch.lgamma(whole) - torch.lgamma(asked + whole) + answers.sum(dim=1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from galaxyzoo.config import Config, ModelConfig
 from galaxyzoo.errors import InputError
 from galaxyzoo.heads import build_head, build_output
+from galaxyzoo.losses import first_log_concentrations
 from galaxyzoo.pretrained import TORCHVISION, Start, load_pretrained
 from galaxyzoo.tasks import get_task
 
@@ -20,6 +21,7 @@ class GalaxyNet(nn.Module):
 
     mean: Tensor
     std: Tensor
+    log_concentrations: Tensor | None
 
     def __init__(self, config: Config, backbone: nn.Module, features: int, start: Start) -> None:
         super().__init__()
@@ -27,11 +29,18 @@ class GalaxyNet(nn.Module):
         self.backbone = backbone
         self.head = build_head(config.head, features, len(get_task(config.task).columns))
         self.output = build_output(config.head.output)
+        widths = first_log_concentrations() if config.loss == "votes" else None
+        self.log_concentrations = None if widths is None else nn.Parameter(widths)
         # Saved with the weights: what they were trained with is what they are used with.
         self.register_buffer("mean", 255 * torch.tensor(start.mean).view(1, 3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(start.std).view(1, 3, 1, 1))
 
         self._frozen: list[nn.Module] = []
+
+    @property
+    def loss_parameters(self) -> tuple[Tensor, ...]:
+        """What the loss takes beside predictions and targets: for `votes`, concentrations."""
+        return () if self.log_concentrations is None else (self.log_concentrations,)
 
     def freeze(self, head_only: bool, top_blocks: int | None = None) -> None:
         """Choose what is trained from now on; norms of what is frozen keep their statistics.

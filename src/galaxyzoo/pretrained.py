@@ -18,7 +18,7 @@ from galaxyzoo.paths import CODE_ROOT, shown
 
 TORCHVISION = "torchvision/"  # prefix of torchvision's models; other names are timm's
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_HEAD = "head."  # of `GalaxyNet`
+_HEAD = ("head.", "log_concentrations")  # of `GalaxyNet`: what belongs to a task and its loss
 _CLASSIFIERS = ("fc.", "classifier.", "head.", "heads.")
 
 Triple = tuple[float, float, float]
@@ -77,7 +77,7 @@ def fill_backbone(model: nn.Module, weights: dict[str, Tensor], source: str) -> 
         InputError: the backbones differ.
     """
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith(_HEAD)}
-    _fill(model, kept, source, may_lack=(_HEAD,))
+    _fill(model, kept, source, may_lack=_HEAD)
 
 
 def _download(model: ModelConfig) -> tuple[dict[str, Tensor], Start]:

@@ -217,7 +217,7 @@ class Trainer:
             with autocast(self.config.train, self.device):
                 predictions = model(some.to(self.device, non_blocking=True))
             share = part_weight(wanted, self.class_weights) / whole
-            yield self.loss(predictions.float(), wanted) * share
+            yield self.loss(predictions.float(), wanted, *model.loss_parameters) * share
 
     @torch.no_grad()
     def _untrained_loss(self) -> float:
@@ -301,9 +301,11 @@ class Trainer:
     def _validate(self) -> tuple[float, dict[str, float]]:
         """Loss and scores of the averaged weights on the validation fold, one view."""
         rows = self.data.val_rows
-        predictions = predict(self._averaged(), self.data.cache, rows, self.config, _ONE_VIEW)
-        guess = torch.from_numpy(predictions).to(self.device)
-        loss = self.loss(guess, self.targets[rows].to(self.device)).item()
+        model = self._averaged()
+        predictions = predict(model, self.data.cache, rows, self.config, _ONE_VIEW)
+        guess, wanted = torch.from_numpy(predictions), self.targets[rows]
+        guess, wanted = guess.to(self.device), wanted.to(self.device)
+        loss = self.loss(guess, wanted, *model.loss_parameters).item()
         targets = self.data.targets[rows]
         scores = {"val_score": self.task.score(predictions, targets)}
         if self.task.is_classes:
