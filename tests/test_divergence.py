@@ -72,8 +72,8 @@ def test_the_untrained_networks_loss_is_taken_without_a_trace(
     summary = train_fold(settings, data, tmp_path / "a", "a")
     untrained = Trainer(settings, data)
     untrained.model.train()
-    ((rows, images),) = untrained.batches()
-    loss = untrained.loss(untrained.model(images), untrained.targets[rows]).item()
+    ((_, images, targets),) = untrained.batches()
+    loss = untrained.loss(untrained.model(images), targets).item()
     assert summary.first_loss == pytest.approx(loss, rel=1e-6)
     monkeypatch.setattr(Trainer, "_untrained_loss", lambda self: 1.0)
     train_fold(settings, data, tmp_path / "b", "b")
@@ -87,8 +87,8 @@ def test_the_untrained_networks_loss_is_that_of_enough_galaxies(
     fold = Trainer(small_config(train={**PLAIN, "batch_size": 8}), fold_data(40))
     fold.model.train()
     first = [
-        (fold.loss(fold.model(images), fold.targets[rows]).item(), len(rows))
-        for rows, images in list(fold.batches())[:3]
+        (fold.loss(fold.model(images), targets).item(), len(rows))
+        for rows, images, targets in list(fold.batches())[:3]
     ]
     expected = np.average([loss for loss, _ in first], weights=[size for _, size in first])
     assert fold._untrained_loss() == pytest.approx(expected, rel=1e-6)

@@ -146,8 +146,8 @@ def test_every_loss_trains(task, loss):
     else:
         config, data = class_config(loss=loss), class_fold()
     trainer = Trainer(config, data)
-    rows, images = next(iter(trainer.batches()))
-    losses = [trainer.step(4, rows, images) for _ in range(12)]
+    batch = next(iter(trainer.batches()))
+    losses = [trainer.step(4, batch) for _ in range(12)]
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0]
 

@@ -51,8 +51,7 @@ def gradients(settings: Config, data: FoldData, parts: int) -> tuple[float, list
     trainer = Trainer(settings, data)
     trainer.parts = parts
     trainer.model.train()
-    rows, images = next(iter(trainer.batches()))
-    loss = trainer.step(0, rows, images)
+    loss = trainer.step(0, next(iter(trainer.batches())))
     return loss, [p.grad.numpy() for p in trainer.model.parameters() if p.grad is not None]
 
 

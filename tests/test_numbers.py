@@ -25,7 +25,7 @@ from galaxyzoo.errors import FoldError
 from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.preparation import Prepared, prepare
 from galaxyzoo.runs import Run
-from galaxyzoo.trainer import FoldData, Trainer
+from galaxyzoo.trainer import Batch, FoldData, Trainer
 from galaxyzoo.training import CHECKPOINT, HISTORY, WEIGHTS, train_fold
 
 pytestmark = pytest.mark.reliability
@@ -58,8 +58,9 @@ def test_all_galaxies_of_the_batch_are_named(tmp_path: Path, witness: Witness) -
     assert text.startswith("gz37/small, fold 0, epoch 1: the loss is nan: ")
     assert "train.lr" in text
     named = np.array([int(word) for word in ids.split(", ")])
-    batches = [data.cache.ids[rows] for rows, _ in Trainer(config(batch_size=16), data).batches()]
-    assert any(np.array_equal(named, batch) for batch in batches)
+    batches = Trainer(config(batch_size=16), data).batches()
+    trained = [data.cache.ids[batch.rows] for batch in batches]
+    assert any(np.array_equal(named, batch) for batch in trained)
     assert 1005 in named
     assert not (tmp_path / WEIGHTS).exists()
     witness("numbers", "a batch's loss is not finite", str(caught.value))
@@ -81,8 +82,8 @@ def test_weights_spoilt_by_an_epochs_last_step_are_noticed(
 ) -> None:
     step = Trainer.step
 
-    def spoil(self: Trainer, number: int, rows: np.ndarray, images: torch.Tensor) -> float:
-        loss = step(self, number, rows, images)
+    def spoil(self: Trainer, number: int, batch: Batch) -> float:
+        loss = step(self, number, batch)
         if number == 2 * self.steps_per_epoch - 1:
             assert self.ema is not None
             spoilt = self.model if network == "model" else self.ema.module

@@ -79,7 +79,7 @@ def test_an_epoch_trains_on_every_galaxy_and_on_the_share_of_labelled_images(pro
     data = make_fold_data(config, project.data, project.images, 0)
     assert data.pseudo is not None
     trainer = Trainer(config, data)
-    rows = np.concatenate([rows for rows, _ in trainer.batches()])
+    rows = np.concatenate([batch.rows for batch in trainer.batches()])
     own = rows[rows < 36]
     assert sorted(own) == sorted(data.train_rows)
     assert len(rows) - len(own) == 12  # half as many as the 24, so each of the 4 may come again

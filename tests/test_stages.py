@@ -125,7 +125,7 @@ def test_sampling_draws_classes_evenly_and_the_same_each_time():
         drawn.append(np.bincount(classes[order], minlength=5) / len(order))
     # Standard error of a mean share: sqrt(0.2 · 0.8 / (20 · 300)) = 0.005.
     np.testing.assert_allclose(np.mean(drawn, axis=0), 0.2, atol=0.02)
-    batches = [[rows for rows, _ in each.batches()] for each in (trainer, again)]
+    batches = [[batch.rows for batch in each.batches()] for each in (trainer, again)]
     for one, other in zip(*batches, strict=True):
         np.testing.assert_array_equal(one, other)
 

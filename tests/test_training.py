@@ -41,10 +41,10 @@ class Killed(BaseException):
 def kill_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     original = training.Trainer.step
 
-    def step(self: training.Trainer, number: int, rows: np.ndarray, images: torch.Tensor) -> float:
+    def step(self: training.Trainer, number: int, batch: trainer.Batch) -> float:
         if number == steps:
             raise Killed
-        return original(self, number, rows, images)
+        return original(self, number, batch)
 
     monkeypatch.setattr(training.Trainer, "step", step)
 
@@ -177,19 +177,20 @@ def test_best_keeps_the_weights_of_the_best_epoch(
 
 def test_every_galaxy_trains_once_an_epoch_and_batches_are_even(tmp_path: Path) -> None:
     trainer = training.Trainer(config(batch_size=16), fold_data(48))
-    batches = [rows for rows, _ in trainer.batches()]
+    batches = [batch.rows for batch in trainer.batches()]
     assert sorted(np.concatenate(batches).tolist()) == trainer.data.train_rows.tolist()
     assert [len(rows) for rows in batches] == [12, 12, 12]
     trainer.epoch = 1
-    assert not np.array_equal(batches[0], next(iter(trainer.batches()))[0])
+    assert not np.array_equal(batches[0], next(iter(trainer.batches())).rows)
 
 
 def test_images_and_targets_of_a_batch_belong_together() -> None:
     data = fold_data()
     data.cache.images[:] = data.cache.ids[:, None, None, None] % 256  # each image shows its own id
     trainer = training.Trainer(config(), data)
-    for rows, images in trainer.batches():
+    for rows, images, targets in trainer.batches():
         assert np.array_equal(images[:, 0, 16, 16].numpy(), data.cache.ids[rows] % 256)
+        assert np.array_equal(targets.numpy(), data.targets[rows].astype(np.float32))
 
 
 def test_learning_rate_by_hand() -> None:

@@ -30,6 +30,12 @@ _NOT_IN_DIGEST: Any = {
     "train": {"on_out_of_memory": True, "deterministic": True},
 }
 
+# Later keys, at the value that changes nothing: what was trained before there were any still fits
+_WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
+    "augment": {"mixup": 0, "cutmix": 0},
+    "train": {"accumulation": 1},
+}
+
 
 class _Section(BaseModel):
     # Written out, as `settings.STRICT` is: mypy's plugin reads no names.
@@ -97,6 +103,10 @@ class AugmentConfig(_Section):
     zoom: float = Field(1.3, ge=1)
     # uniform in ± this, in original pixels
     shift_px: float = Field(8.0, ge=0)
+    # mix each image and its targets with another of its batch, shares from Beta(this, this); 0: not
+    mixup: float = Field(0.0, ge=0)
+    # the same with a pasted box, its area from Beta(this, this); with mixup: half of the batches
+    cutmix: float = Field(0.0, ge=0)
     # albumentations by name, e.g. {name: GaussNoise, p: 0.5}, after the warp
     transforms: list[dict[str, Any]] = []
 
@@ -202,10 +212,12 @@ class Config(_Section):
         fingerprint.
         """
         values = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
-        if self.train.accumulation == 1:
-            del values["train"]["accumulation"]  # checkpoints from before there was the key fit
         if not self.pseudo.runs:
             del values["pseudo"]
+        for section, keys in _WITHOUT_EFFECT.items():
+            for key, value in keys.items():
+                if values[section][key] == value:
+                    del values[section][key]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     @property

@@ -67,11 +67,11 @@ def _probe(config: Config, data: FoldData) -> tuple[float, float, int]:
     """Seconds per trained image, seconds per image predicted in all views, bytes of the weights."""
     trainer = Trainer(config, data, initialise=False)
     started = trained = 0.0
-    for number, (rows, images) in enumerate(trainer.batches()):
+    for number, batch in enumerate(trainer.batches()):
         if number == _WARM:
             started, trained = time.perf_counter(), 0
-        trainer.step(number, rows, images)
-        trained += len(rows)
+        trainer.step(number, batch)
+        trained += len(batch.rows)
     train_s = (time.perf_counter() - started) / trained
     predict(trainer.model, data.cache, data.val_rows, config, TTAConfig(dihedral=False))  # warm-up
     started = time.perf_counter()

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from galaxyzoo.errors import FoldError
 from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.images import ImageCache
 from galaxyzoo.losses import build_loss, part_weight
+from galaxyzoo.mixing import mix_batch
 from galaxyzoo.models import GalaxyNet, build_model
 from galaxyzoo.optimisation import build_optimizer, learning_rate
 from galaxyzoo.paths import shown
@@ -74,6 +75,14 @@ class FoldData:
         return np.concatenate([self.cache.ids, *([self.pseudo.ids] if self.pseudo else [])])
 
 
+class Batch(NamedTuple):
+    """What one step learns from."""
+
+    rows: np.ndarray  # (B,) of the cache; of mixed images, the galaxies that come first
+    images: Tensor  # (B, 3, H, W) uint8
+    targets: Tensor  # (B, column)
+
+
 class Trainer:
     """The parts of a fold's training and the state that a checkpoint keeps."""
 
@@ -117,9 +126,9 @@ class Trainer:
             self.first_loss = self._untrained_loss()
         torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))  # dropout
         losses, sizes = [], []
-        for step, (rows, images) in enumerate(self.batches()):
-            losses.append(self.step(self.epoch * self.steps_per_epoch + step, rows, images))
-            sizes.append(len(rows))
+        for step, batch in enumerate(self.batches()):
+            losses.append(self.step(self.epoch * self.steps_per_epoch + step, batch))
+            sizes.append(len(batch.rows))
             bar.update()
         self._check_weights()
         val_loss, val_scores = self._validate()
@@ -188,17 +197,17 @@ class Trainer:
         self.best, self.start = state["best"], state["start"]
         self.first_loss = state.get("first_loss")  # a checkpoint of an earlier version has none
 
-    def step(self, number: int, rows: np.ndarray, images: Tensor) -> float:
+    def step(self, number: int, batch: Batch) -> float:
         """One optimizer step; returns the batch's loss."""
         train = self.config.train
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(train, number, self.steps_per_epoch)
         self.optimizer.zero_grad()
         value = 0.0
-        for loss in self._part_losses(self.model, rows, images):
+        for loss in self._part_losses(self.model, batch):
             loss.backward()
             value += loss.item()
-        self._check_loss(value, rows)
+        self._check_loss(value, batch.rows)
         if train.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
         self.optimizer.step()
@@ -206,13 +215,13 @@ class Trainer:
             self.ema.update(self.model, step=number + 1)
         return value
 
-    def _part_losses(self, model: GalaxyNet, rows: np.ndarray, images: Tensor) -> Iterator[Tensor]:
+    def _part_losses(self, model: GalaxyNet, batch: Batch) -> Iterator[Tensor]:
         """Losses of a batch's parts, scaled so that they add up to that of the whole batch."""
-        targets = self.targets[rows].to(self.device)
+        targets = batch.targets.to(self.device)
         whole = part_weight(targets, self.class_weights)
-        parts = min(self.parts, max(1, len(rows) // 2))  # batch norm needs two images
+        parts = min(self.parts, max(1, len(targets) // 2))  # batch norm needs two images
         for some, wanted in zip(
-            images.tensor_split(parts), targets.tensor_split(parts), strict=True
+            batch.images.tensor_split(parts), targets.tensor_split(parts), strict=True
         ):
             with autocast(self.config.train, self.device):
                 predictions = model(some.to(self.device, non_blocking=True))
@@ -229,10 +238,10 @@ class Trainer:
         model = copy.deepcopy(self.model)  # in training mode its norms take note of what they see
         count = math.ceil(_FIRST_GALAXIES / self.config.train.batch_size)
         losses, sizes = [], []
-        for rows, images in islice(self.batches(), count):
-            losses.append(sum(loss.item() for loss in self._part_losses(model, rows, images)))
-            sizes.append(len(rows))
-            self._check_loss(losses[-1], rows)
+        for batch in islice(self.batches(), count):
+            losses.append(sum(loss.item() for loss in self._part_losses(model, batch)))
+            sizes.append(len(batch.rows))
+            self._check_loss(losses[-1], batch.rows)
         return float(np.average(losses, weights=sizes))
 
     @property
@@ -253,25 +262,27 @@ class Trainer:
             if not tensor.isfinite().all():
                 raise FoldError(f"{self._where}: weights in {name} are not finite: {_CALMER}")
 
-    def batches(self) -> Iterator[tuple[np.ndarray, Tensor]]:
+    def batches(self) -> Iterator[Batch]:
         """This epoch's batches in order, made ahead in threads (cv2 lets go of Python's lock)."""
         key = (self.config.train.seed, self.data.fold, self.epoch)
         order = self._draw_order(np.random.default_rng(key))
         # Nearly equal: no tiny last batch for batch norm. Rows ascend: the cache is read forwards.
         batches = [np.sort(rows) for rows in np.array_split(order, self.steps_per_epoch)]
 
-        def prepare(step: int) -> Tensor:
+        def prepare(step: int) -> Batch:
             # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
             rng = np.random.default_rng((*key, step + 1))
-            images = self.data.images(batches[step])
-            return to_tensor(augment_batch(images, self.config.image, self.config.augment, rng))
+            rows, augment = batches[step], self.config.augment
+            images = augment_batch(self.data.images(rows), self.config.image, augment, rng)
+            images, targets = mix_batch(images, self.targets[rows].numpy(), augment, rng)
+            return Batch(rows, to_tensor(images), torch.from_numpy(targets))
 
         with ThreadPoolExecutor(max_workers=_AHEAD) as pool:
             pending = [pool.submit(prepare, step) for step in range(min(_AHEAD, len(batches)))]
-            for step, rows in enumerate(batches):
+            for step in range(len(batches)):
                 if step + _AHEAD < len(batches):
                     pending.append(pool.submit(prepare, step + _AHEAD))
-                yield rows, pending.pop(0).result()
+                yield pending.pop(0).result()
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
         """(galaxy,) rows of one epoch; with balanced sampling, of classes equally often."""
