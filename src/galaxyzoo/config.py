@@ -32,6 +32,7 @@ _NOT_IN_DIGEST: Any = {
 
 # Later keys, at the value that changes nothing: what was trained before there were any still fits
 _WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
+    "model": {"views": "one"},
     "augment": {"mixup": 0, "cutmix": 0},
     "train": {"accumulation": 1},
 }
@@ -60,6 +61,10 @@ class ModelConfig(_Section):
 
     # "cnn" (ours), "layers" (a plain stack), torchvision/<name>, or any timm name
     name: str
+    # what of each image the network sees at once: one; cyclic4 or dihedral8: its orientations,
+    # features averaged (tta.dihedral then adds nothing to dihedral8); winner16: the 2014 winner's
+    # 16 corner parts, features joined. Costs as many times as much; winner16 3.4 times
+    views: Literal["one", "cyclic4", "dihedral8", "winner16"] = "one"
     # run, such as gz37/resnet18, whose weights of the same fold fill the backbone at the start
     start_run: str | None = None
     # dataset that it was trained on; null: the run's own. Folds must agree on shared galaxies

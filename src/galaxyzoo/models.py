@@ -12,6 +12,7 @@ from galaxyzoo.config import Config, ModelConfig
 from galaxyzoo.errors import InputError
 from galaxyzoo.heads import build_head, build_output
 from galaxyzoo.losses import first_log_concentrations
+from galaxyzoo.multiview import count_features, pool_views, view_side
 from galaxyzoo.pretrained import TORCHVISION, Start, load_pretrained
 from galaxyzoo.tasks import get_task
 
@@ -27,7 +28,9 @@ class GalaxyNet(nn.Module):
         super().__init__()
         self.start = start
         self.backbone = backbone
-        self.head = build_head(config.head, features, len(get_task(config.task).columns))
+        self.views = config.model.views
+        pooled = count_features(self.views, features)
+        self.head = build_head(config.head, pooled, len(get_task(config.task).columns))
         self.output = build_output(config.head.output)
         widths = first_log_concentrations() if config.loss == "votes" else None
         self.log_concentrations = None if widths is None else nn.Parameter(widths)
@@ -68,7 +71,8 @@ class GalaxyNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) images, values 0 to 255, uint8 or float -> (B, column) float32."""
-        pooled = self.backbone((images.float() - self.mean) / self.std)
+        normalised = (images.float() - self.mean) / self.std
+        pooled = pool_views(self.views, self.backbone, normalised)
         return self.output(self.head(pooled).float())
 
 
@@ -166,7 +170,8 @@ def build_model(config: Config, initialise: bool = True) -> GalaxyNet:
     Raises:
         InputError: unknown model, or pretrained weights that cannot be had, read or fitted.
     """
-    backbone, features = _build_backbone(config.model, config.image.size_px)
+    seen_px = view_side(config.model.views, config.image.size_px)
+    backbone, features = _build_backbone(config.model, seen_px)
     start = Start("scratch", config.model.mean, config.model.std)
     if initialise and config.model.pretrained:
         start = load_pretrained(backbone, config.model, config.run)
