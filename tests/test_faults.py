@@ -37,6 +37,7 @@ PARTS = {
     "weights.safetensors": "the weights are written",
     "val.csv": "predictions of a fold or the split are written",
     "test.csv": "predictions of a fold or the split are written",
+    "_spread.csv": "predictions of a fold or the split are written",
     "fold.json": "a fold is marked as done",
     "oof/": "the out-of-fold table and its card are written",
     "submissions/predictions.": "the submission is copied to its place",

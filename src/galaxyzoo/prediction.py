@@ -24,7 +24,18 @@ def predict(
     config: Config,
     tta: TTAConfig | None = None,
 ) -> np.ndarray:
-    """Average a network's predictions over the views of each image.
+    """The mean of `predict_views` alone; arguments and errors are the same."""
+    return predict_views(model, cache, rows, config, tta)[0]
+
+
+def predict_views(
+    model: GalaxyNet,
+    cache: ImageCache,
+    rows: np.ndarray,
+    config: Config,
+    tta: TTAConfig | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Average a network's predictions over the views of each image, and see how far they differ.
 
     Args:
         model: on the device where it is to run; put into eval mode here.
@@ -33,18 +44,22 @@ def predict(
         config: of the network.
         tta: views; default the config's.
     Returns:
-        (n, column) float32, mean over views, in the order of `rows`.
+        Mean and standard deviation (of these views, so 0 for one) over views, both (n, column)
+        float32, in the order of `rows`.
     Raises:
         FoldError: there is too little memory for one image.
     """
     tta = tta or config.tta
     model.eval()
-    out = [np.empty((0, len(get_task(config.task).columns)), np.float32)]
+    nothing = np.empty((0, len(get_task(config.task).columns)), np.float32)
+    means, spreads = [nothing], [nothing]
     start, size = 0, BATCH
     while start < len(rows):
         images = cache.images[rows[start : start + size]]
         try:
-            out.append(_mean_of_views(model, images, config, tta))
+            mean, spread = _over_views(model, images, config, tta)
+            means.append(mean)
+            spreads.append(spread)
             start += size
             continue
         except (RuntimeError, MemoryError) as error:
@@ -57,17 +72,25 @@ def predict(
             )
         size = len(images) // 2
         release()
-    return np.concatenate(out)
+    return np.concatenate(means), np.concatenate(spreads)
 
 
 @torch.inference_mode()
-def _mean_of_views(
+def _over_views(
     model: GalaxyNet, images: np.ndarray, config: Config, tta: TTAConfig
-) -> np.ndarray:
-    """(B, cache_px, cache_px, 3) uint8 images -> (B, column) predictions."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """(B, cache_px, cache_px, 3) uint8 images -> (B, column) mean and standard deviation."""
     device = model.mean.device
+    first: torch.Tensor | None = None
+    # Deviations from the first view, which is near the mean: squares of the values themselves would
+    # lose a small spread to rounding.
+    total, moved, squares = (torch.zeros((), device=device) for _ in range(3))
     with autocast(config.train, device):
-        total = sum(
-            model(view).float() for view in iterate_views(images, config.image, tta, device)
-        )
-        return (total / count_views(tta)).cpu().numpy()
+        for view in iterate_views(images, config.image, tta, device):
+            values = model(view).float()
+            first = values if first is None else first
+            total = total + values
+            moved, squares = moved + (values - first), squares + (values - first).square()
+    count = count_views(tta)
+    variance = (squares - moved.square() / count).clamp(min=0) / count
+    return (total / count).cpu().numpy(), variance.sqrt().cpu().numpy()

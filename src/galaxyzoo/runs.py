@@ -18,11 +18,18 @@ from galaxyzoo.config import Config
 from galaxyzoo.errors import FoldError, InputError
 from galaxyzoo.fold_data import check_sources, find_start_weights, make_fold_data
 from galaxyzoo.fold_models import load_fold_model
-from galaxyzoo.fold_tables import DONE, TEST_TABLE, VAL_TABLE, FoldTables
+from galaxyzoo.fold_tables import (
+    DONE,
+    TEST_SPREAD,
+    TEST_TABLE,
+    VAL_SPREAD,
+    VAL_TABLE,
+    FoldTables,
+)
 from galaxyzoo.images import ImageCache
 from galaxyzoo.models import GalaxyNet, build_model
 from galaxyzoo.paths import fold_dir, run_dir, shown
-from galaxyzoo.prediction import predict
+from galaxyzoo.prediction import predict_views
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.run_configs import CONFIG, is_optimistic, load_run_config
 from galaxyzoo.scores import code_version
@@ -35,6 +42,7 @@ from galaxyzoo.training import (
     read_timings,
     train_fold,
 )
+from galaxyzoo.views import count_views
 
 
 @dataclass
@@ -129,8 +137,10 @@ class Run:
         label = f"{self.config.run} fold {fold + 1}/{self.catalog.n_folds}"
         summary = train_fold(self.config, data, folder, label)
         model, test = load_fold_model(self.config, folder), self.cache("test")
-        self._predict(model, cache, data.val_rows, folder / VAL_TABLE)
-        self._predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
+        tables = (folder / VAL_TABLE, folder / VAL_SPREAD)
+        self._predict(model, cache, data.val_rows, *tables)
+        tables = (folder / TEST_TABLE, folder / TEST_SPREAD)
+        self._predict(model, test, np.arange(len(test.ids)), *tables)
         noted = replace(
             summary,
             optimistic=is_optimistic(self.config, self.catalog.dataset),
@@ -141,10 +151,15 @@ class Run:
     def _checkpoint(self, fold: int) -> Path:
         return fold_dir(self.catalog.dataset, self.config.run, fold) / CHECKPOINT
 
-    def _predict(self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path) -> None:
-        predictions = predict(model, cache, rows, self.config)
-        columns = list(get_task(self.config.task).columns)
-        write_predictions(path, pd.DataFrame(predictions, index=cache.ids[rows], columns=columns))
+    def _predict(
+        self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path, spread_path: Path
+    ) -> None:
+        """Write predictions and, of several views, how far they differ."""
+        ids, columns = cache.ids[rows], list(get_task(self.config.task).columns)
+        predictions, spread = predict_views(model, cache, rows, self.config)
+        write_predictions(path, pd.DataFrame(predictions, index=ids, columns=columns))
+        if count_views(self.config.tta) > 1:
+            write_predictions(spread_path, pd.DataFrame(spread, index=ids, columns=columns))
 
     def cache(self, which: str) -> ImageCache:
         """Decoded images of all "train" or all "test" galaxies of the dataset."""
