@@ -60,6 +60,11 @@ def ensemble_oof_csv(dataset: str, task: str) -> Path:
     return SUBMISSIONS / dataset / task / "oof.csv"
 
 
+def intervals_csv(dataset: str, task: str) -> Path:
+    """Intervals around a task's ensemble; their card has the same stem and ends in `.json`."""
+    return SUBMISSIONS / dataset / task / "intervals.csv"
+
+
 def shown(path: Path) -> str:
     """A path as messages print it: relative to the project where it lies inside."""
     for root in (ROOT, CODE_ROOT, Path.cwd()):
