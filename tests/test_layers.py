@@ -114,7 +114,14 @@ def test_layers_overfit_one_batch_of_classes() -> None:
     assert losses[-1] < 0.05 * losses[0]
 
 
-FREEZABLE = ["cnn", "resnet18", "mobilenetv2_100", "torchvision/resnet18", "vit_tiny_patch16_224"]
+FREEZABLE = [
+    "cnn",
+    "d4cnn",
+    "resnet18",
+    "mobilenetv2_100",
+    "torchvision/resnet18",
+    "vit_tiny_patch16_224",
+]
 
 
 @pytest.mark.parametrize("name", FREEZABLE)

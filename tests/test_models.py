@@ -66,8 +66,11 @@ def test_every_run_of_the_default_ensemble_has_a_config() -> None:
     assert set(load_ensemble("cpu")) <= set(all_runs())
 
 
+NETWORKS = ["cnn", "d4cnn", "resnet18", "mobilenetv2_100", "torchvision/resnet18"]
+
+
 @pytest.mark.parametrize("output", ["plain", "clipped", "sigmoid", "tree", "divided"])
-@pytest.mark.parametrize("name", ["cnn", "resnet18", "mobilenetv2_100", "torchvision/resnet18"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_reach_every_parameter(name: str, output: str) -> None:
     config = small_config(model={"name": name, "kwargs": {}}, head={"output": output})
     model = build_model(config, initialise=False)

@@ -59,7 +59,8 @@ class ImageConfig(_Section):
 class ModelConfig(_Section):
     """The network and the weights that it starts from."""
 
-    # "cnn" (ours), "layers" (a plain stack), torchvision/<name>, or any timm name
+    # "cnn" (ours), "d4cnn" (ours, the same for all orientations), "layers" (a plain stack),
+    # torchvision/<name>, or any timm name
     name: str
     # what of each image the network sees at once: one; cyclic4 or dihedral8: its orientations,
     # features averaged (tta.dihedral then adds nothing to dihedral8); winner16: the 2014 winner's

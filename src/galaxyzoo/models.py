@@ -9,6 +9,7 @@ import torchvision
 from torch import Tensor, nn
 
 from galaxyzoo.config import Config, ModelConfig
+from galaxyzoo.equivariant import D4CNN
 from galaxyzoo.errors import InputError
 from galaxyzoo.heads import build_head, build_output
 from galaxyzoo.losses import first_log_concentrations
@@ -155,8 +156,9 @@ class Layers(nn.Module):
 
 # To add a network of our own: a class with `num_features` and a forward pass to (B, num_features),
 # and its name here; it is made with the side of its images and the config's `model.kwargs`.
-OWN_MODELS: dict[str, Callable[..., "CNN | Layers"]] = {
+OWN_MODELS: dict[str, Callable[..., "CNN | D4CNN | Layers"]] = {
     "cnn": lambda size_px, **kwargs: CNN(**kwargs),
+    "d4cnn": D4CNN,
     "layers": Layers,
 }
 
