@@ -1,5 +1,6 @@
 """What a fold learns from: the task's galaxies only, and weights that never saw its own."""
 
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from galaxyzoo import catalogs, fold_data, paths
 from galaxyzoo.config import ImageConfig
 from galaxyzoo.errors import InputError
 from galaxyzoo.preparation import Prepared, prepare
-from galaxyzoo.training import WEIGHTS
+from galaxyzoo.runs import Run
+from galaxyzoo.training import WEIGHTS, FoldData
 
 IMAGE = ImageConfig(crop_px=424, cache_px=32, field_px=424, size_px=32)
 MODEL = {"name": "cnn", "kwargs": {"widths": [8, 16]}, "start_run": "gz37/cnn"}
@@ -133,3 +135,47 @@ def test_a_start_of_a_start_is_checked_too(voted: Prepared, root: Path) -> None:
         fold_data.find_start_weights(class_config(model=MODEL), voted.catalog, 0)
     write_config(voted, "gz37/first", voted.catalog.fingerprint)
     assert fold_data.find_start_weights(class_config(model=MODEL), voted.catalog, 0)
+
+
+# -- fewer galaxies
+
+
+def fewer(voted: Prepared, count: int | None, fold: int = 1, seed: int = 0) -> FoldData:
+    config = class_config(train={"galaxies": count, "seed": seed})
+    return fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), fold)
+
+
+def test_fewer_galaxies_are_among_more_and_the_validation_fold_stays(voted: Prepared) -> None:
+    whole = fewer(voted, None)
+    drawn = [fewer(voted, count) for count in (4, 9, 15, len(whole.train_rows))]
+    for data, count in zip(drawn, (4, 9, 15, len(whole.train_rows)), strict=True):
+        assert len(data.train_rows) == len(set(data.train_rows)) == count
+        assert data.train_rows.tolist() == sorted(data.train_rows)
+        assert data.val_rows.tolist() == whole.val_rows.tolist()
+    for few, more in pairwise(data.train_rows for data in drawn):
+        assert set(few) < set(more)
+    assert drawn[-1].train_rows.tolist() == whole.train_rows.tolist()
+    assert drawn[1].train_rows.tolist() != whole.train_rows[:9].tolist()
+
+
+def test_which_galaxies_are_drawn_follows_from_fold_and_seed(voted: Prepared) -> None:
+    rows = np.arange(1000)
+    settings = {seed: class_config(train={"galaxies": 100, "seed": seed}) for seed in (0, 1)}
+    drawn = {
+        (seed, fold): set(fold_data.choose_galaxies(settings[seed], rows, fold).tolist())
+        for seed in (0, 1)
+        for fold in (0, 1)
+    }
+    for one, other in combinations(drawn.values(), 2):
+        assert len(one & other) < 30  # 10 by chance, ± 3
+    again = fold_data.choose_galaxies(settings[1], rows, 0)
+    assert set(again.tolist()) == drawn[1, 0]
+
+
+def test_more_galaxies_than_there_are_is_an_error_before_anything_starts(voted: Prepared) -> None:
+    with pytest.raises(InputError, match=r"train\.galaxies is 31, but fold \d has \d\d "):
+        Run(class_config(train={"galaxies": 31}), voted).check()
+
+
+def test_fewer_galaxies_are_another_run() -> None:
+    assert class_config(train={"galaxies": 20}).digest() != class_config().digest()

@@ -34,7 +34,7 @@ _NOT_IN_DIGEST: Any = {
 _WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
     "model": {"views": "one"},
     "augment": {"mixup": 0, "cutmix": 0},
-    "train": {"accumulation": 1},
+    "train": {"accumulation": 1, "galaxies": None},
 }
 
 
@@ -120,6 +120,8 @@ class AugmentConfig(_Section):
 class TrainConfig(_Section):
     """One fold's training."""
 
+    # learn from so many galaxies only, drawn at random (fewer are among more); null: from all
+    galaxies: int | None = Field(None, ge=2)
     epochs: int = Field(16, ge=1)
     # the first so many of them train the head alone, the backbone frozen
     head_epochs: int = Field(0, ge=0)

@@ -116,4 +116,31 @@ def make_part_data(
     targets = np.full((len(cache.ids), len(task.columns)), np.nan)
     targets[rows] = catalog.targets(task.name)
     soft = data.catalog.soft_targets(task) if config.loss == "soft_cross_entropy" else None
-    return FoldData(cache, targets, rows[train], rows[val], number, soft, start_weights)
+    train_rows = choose_galaxies(config, rows[train], number)
+    return FoldData(cache, targets, train_rows, rows[val], number, soft, start_weights)
+
+
+def choose_galaxies(config: Config, rows: np.ndarray, number: int) -> np.ndarray:
+    """The rows to train on where the config wants fewer than there are.
+
+    Args:
+        config: the run.
+        rows: (galaxy,) ascending, all that may be trained on.
+        number: of the fold, from which the draw follows, together with the seed.
+    Returns:
+        (`train.galaxies`,) of them, ascending; those of a smaller number are among those of a
+        larger one.
+    Raises:
+        InputError: there are too few.
+    """
+    count = config.train.galaxies
+    if count is None:
+        return rows
+    if count > len(rows):
+        raise InputError(
+            f"{config.run}: train.galaxies is {count:,}, but fold {number} has {len(rows):,} to "
+            "train on: give fewer, or null for all"
+        )
+    # Five numbers: every other stream of a training has a shorter key, of which missing ones are 0.
+    rng = np.random.default_rng((config.train.seed, number, 0, 0, 1))
+    return np.sort(rng.permutation(rows)[:count])

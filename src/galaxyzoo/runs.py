@@ -16,7 +16,12 @@ from galaxyzoo.augmentation import check_transforms
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
 from galaxyzoo.errors import FoldError, InputError
-from galaxyzoo.fold_data import check_sources, find_start_weights, make_fold_data
+from galaxyzoo.fold_data import (
+    check_sources,
+    choose_galaxies,
+    find_start_weights,
+    make_fold_data,
+)
 from galaxyzoo.fold_models import load_fold_model
 from galaxyzoo.fold_tables import (
     DONE,
@@ -68,10 +73,13 @@ class Run:
         """Refuse, before anything starts, what would fail later or mix with what is there.
 
         Raises:
-            InputError: the run exists with other settings or data, or augmentation is misspelt.
+            InputError: the run exists with other settings or data, augmentation is misspelt, or
+                there are fewer galaxies than it is to learn from.
         """
         check_transforms(self.config.augment.transforms)
         build_model(self.config, initialise=False)
+        for fold in range(self.catalog.n_folds):
+            choose_galaxies(self.config, np.flatnonzero(self.catalog.folds != fold), fold)
         if self.config.model.start_dataset:
             check_sources(self.config, self.data.catalog)
             find_start_weights(self.config, self.data.catalog, 0)
