@@ -8,9 +8,9 @@ import numpy as np
 
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.ensembling import MEAN, CrossFits, nested
+from galaxyzoo.jackknife import paired_difference
 from galaxyzoo.scores import code_version, score_table
 
-JACKKNIFE_BLOCKS = 100  # gives a standard error to about 7 %
 DIGITS = 9  # decimals kept: BLAS libraries differ in the last ones, the card should not
 
 
@@ -86,21 +86,10 @@ def difference_to_mean(fits: CrossFits, name: str) -> tuple[float, float]:
     Returns:
         Difference (candidate - mean) and its standard error over galaxies, each compared with
         itself.
-    Source: delete-a-group jackknife (Shao and Tu 1995), which works for any score; a group is every
-    n-th galaxy.
     """
-    ours, means = fits.predictions(name), fits.predictions(MEAN)
-    n_blocks = min(JACKKNIFE_BLOCKS, len(ours))
-    block = np.arange(len(ours)) % n_blocks
-
-    def difference(rows: np.ndarray) -> float:
-        return fits.task.score(ours[rows], fits.targets[rows]) - fits.task.score(
-            means[rows], fits.targets[rows]
-        )
-
-    left = np.array([difference(block != number) for number in range(n_blocks)])
-    variance = (n_blocks - 1) / n_blocks * np.sum(np.square(left - left.mean()))
-    return difference(np.ones(len(ours), dtype=bool)), float(np.sqrt(variance))
+    return paired_difference(
+        fits.task, fits.predictions(name), fits.predictions(MEAN), fits.targets
+    )
 
 
 def _scores(fits: CrossFits, predictions: np.ndarray) -> dict[str, Any]:
