@@ -15,7 +15,7 @@ from galaxyzoo import atomic, paths
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.errors import InputError
 from galaxyzoo.fold_summary import describe_divergence
-from galaxyzoo.paths import oof_csv, run_dir, shown, test_csv
+from galaxyzoo.paths import is_ablation, oof_csv, run_dir, shown, test_csv
 from galaxyzoo.scores import UNREADABLE, card_path, digest_table
 from galaxyzoo.tables import FOLD, read_predictions
 from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
@@ -31,7 +31,8 @@ def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[
     Returns:
         Run names in alphabetical order, and one line for each run that was left out: one with
         missing folds or a fold that diverged, and one whose epoch was chosen on the validation
-        fold, because its out-of-fold score is too good. Runs asked for by name are never left out;
+        fold, because its out-of-fold score is too good. An ablation study's runs are passed over
+        without a word. Runs asked for by name are never left out;
         a line says where one of them diverged.
     Raises:
         InputError: no run is left, or a run asked for is of another task.
@@ -44,7 +45,8 @@ def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[
     tables = [
         path for kind in _kinds(task, catalog) for path in sorted(folder.glob(f"{kind}/*.csv"))
     ]
-    found = [f"{table.parent.name}/{table.stem}" for table in tables]
+    named = [f"{table.parent.name}/{table.stem}" for table in tables]
+    found = [run for run in named if not is_ablation(run)]  # there may be a hundred, all short
     reasons = {run: _reason_to_leave_out(run, catalog) for run in found}
     left_out = [f"{run} is left out: {reason}" for run, reason in reasons.items() if reason]
     runs = [run for run, reason in reasons.items() if not reason]

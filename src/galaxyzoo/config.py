@@ -20,6 +20,8 @@ ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of th
 # Among names of datasets: the images of the run's own training and test galaxies.
 OWN_TRAIN, OWN_TEST = "train", "test"
 
+_NO_RUNS = ("ensembles", "ablations")  # folders of configs/ whose files hold something else
+
 Positive = Annotated[float, Field(gt=0)]
 
 # What may change between two calls of a run
@@ -274,7 +276,7 @@ def all_runs() -> list[str]:
     return sorted(
         f"{p.parent.name}/{p.stem}"
         for p in CONFIGS.glob("*/*.yaml")
-        if p.parent.name != "ensembles"
+        if p.parent.name not in _NO_RUNS
     )
 
 

@@ -13,6 +13,28 @@ NAME = ".lock"
 
 
 @contextmanager
+def trying(path: Path) -> Iterator[bool]:
+    """Hold a lock file where no other process does; yields whether it is held here.
+
+    Args:
+        path: the lock file; its folder is made.
+    Raises:
+        InputError: the file cannot be made.
+    """
+    lock, is_mine = FileLock(path), True
+    with atomic.explaining(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            is_mine = False
+    try:
+        yield is_mine
+    finally:
+        lock.release()
+
+
+@contextmanager
 def holding(path: Path, what: str) -> Iterator[None]:
     """Hold a lock file, waiting with a word where another process holds it.
 

@@ -21,6 +21,7 @@ OOF = ROOT / "oof"
 SUBMISSIONS = ROOT / "submissions"
 REPORTS = ROOT / "reports"
 
+ABLATION = "ablation."  # how the last part of the name of an ablation study's runs begins
 DEMO = "demo"  # name of the dataset that the project draws itself
 WHOLE = "kaggle"  # name of the whole competition
 
@@ -38,6 +39,11 @@ def fold_dir(dataset: str, run: str, fold: int) -> Path:
 def run_dir(dataset: str, run: str) -> Path:
     """Folder of one run: resolved config and its folds."""
     return FOLDS / dataset / run
+
+
+def is_ablation(run: str) -> bool:
+    """Whether a run belongs to an ablation study: nothing takes it up that was not asked for it."""
+    return run.split("/")[-1].startswith(ABLATION)
 
 
 def oof_csv(dataset: str, run: str) -> Path:

@@ -11,7 +11,7 @@ from galaxyzoo import atomic, paths
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
 from galaxyzoo.errors import InputError
-from galaxyzoo.paths import ensemble_csv, ensemble_oof_csv, oof_csv, run_dir, shown
+from galaxyzoo.paths import ensemble_csv, ensemble_oof_csv, is_ablation, oof_csv, run_dir, shown
 from galaxyzoo.run_configs import load_run_config
 from galaxyzoo.scores import card_path, score_table
 from galaxyzoo.tables import FOLD, read_predictions
@@ -62,6 +62,8 @@ def load_results(
 ) -> tuple[list[Result], list[str]]:
     """Read every run of the task that has an out-of-fold table, and its ensemble.
 
+    Runs of ablation studies are read where they are named.
+
     Args:
         task: the task.
         catalog: the dataset's catalog, galaxies of the task.
@@ -83,14 +85,17 @@ def load_results(
             )
     results, problems = [], []
     for run in runs:
+        if is_ablation(run) and run not in named:
+            continue
         try:
-            results.append(_load(run, task, catalog))
+            results.append(load_result(run, task, catalog))
         except InputError as error:
             if run in named:
                 raise
             problems.append(f"{run} is left out: {error}")
     if not results:
-        raise InputError(f"no run of {task.name} can be evaluated: {'; '.join(problems)}")
+        why = "; ".join(problems) or "there is no table but those of ablation studies"
+        raise InputError(f"no run of {task.name} can be evaluated: {why}")
     sign = 1.0 if task.lower_is_better else -1.0
     return sorted(results, key=lambda result: sign * result.scores["score"]), problems
 
@@ -117,7 +122,16 @@ def read_ensemble_card(task: Task, catalog: Catalog) -> dict[str, Any] | None:
     return card if ours else None
 
 
-def _load(run: str, task: Task, catalog: Catalog) -> Result:
+def load_result(run: str, task: Task, catalog: Catalog) -> Result:
+    """Read one run's out-of-fold table, or the ensemble's, check and score it.
+
+    Args:
+        run: `<task>/<stem>`.
+        task: its task.
+        catalog: the dataset's catalog, galaxies of the task.
+    Raises:
+        InputError: a file of it is missing or broken, or is of another catalog or split.
+    """
     is_ensemble = run == f"{task.name}/{ENSEMBLE}"
     path = (ensemble_oof_csv if is_ensemble else oof_csv)(
         catalog.dataset, task.name if is_ensemble else run

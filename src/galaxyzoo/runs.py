@@ -23,6 +23,7 @@ from galaxyzoo.fold_data import (
     make_fold_data,
 )
 from galaxyzoo.fold_models import load_fold_model
+from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.fold_tables import (
     DONE,
     TEST_SPREAD,
@@ -138,17 +139,22 @@ class Run:
             tqdm.write(f"stopped: {error}")
 
     def _train_fold(self, fold: int) -> None:
-        """Train, predict the fold and the test galaxies, and mark the fold as done."""
+        """Train a fold, then predict with it."""
         folder = fold_dir(self.catalog.dataset, self.config.run, fold)
         cache = self.cache("train")
         data = make_fold_data(self.config, self.data, cache, fold)
         label = f"{self.config.run} fold {fold + 1}/{self.catalog.n_folds}"
         summary = train_fold(self.config, data, folder, label)
-        model, test = load_fold_model(self.config, folder), self.cache("test")
-        tables = (folder / VAL_TABLE, folder / VAL_SPREAD)
-        self._predict(model, cache, data.val_rows, *tables)
-        tables = (folder / TEST_TABLE, folder / TEST_SPREAD)
-        self._predict(model, test, np.arange(len(test.ids)), *tables)
+        self._finish_fold(fold, load_fold_model(self.config, folder), summary)
+
+    def _finish_fold(self, fold: int, model: GalaxyNet, summary: FoldSummary) -> None:
+        """Predict the fold and the test galaxies with its network, and mark the fold as done."""
+        folder = fold_dir(self.catalog.dataset, self.config.run, fold)
+        cache, test = self.cache("train"), self.cache("test")
+        rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
+        self._predict(model, cache, rows, folder / VAL_TABLE, folder / VAL_SPREAD)
+        every = np.arange(len(test.ids))
+        self._predict(model, test, every, folder / TEST_TABLE, folder / TEST_SPREAD)
         noted = replace(
             summary,
             optimistic=is_optimistic(self.config, self.catalog.dataset),

@@ -1,0 +1,158 @@
+"""Measure what each switch of a recipe does: every change trained alone, on the same folds.
+
+What is finished is not done again; what was interrupted goes on. Changes of test-time views alone
+train nothing: they look anew at the networks that are there.
+
+  python src/ablate.py configs/ablations/gz37.yaml --jobs 2     all changes, two at a time
+  python src/ablate.py gz37 --only-changes crop_160 ema_none    two changes, and the recipe itself
+  python src/ablate.py gz37 --folds all                         on all folds instead of the study's
+  python src/ablate.py gz37 --table --page docs/accuracy.md     the table alone, into a page too
+"""
+
+from galaxyzoo.launch import run_main, use_project_python
+
+use_project_python()
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from galaxyzoo import marked_page, workers
+from galaxyzoo.errors import FoldError
+from galaxyzoo.paths import REPORTS, shown
+from galaxyzoo.preparation import prepare
+from galaxyzoo.study import Study, Variant, load_study
+
+if TYPE_CHECKING:
+    from galaxyzoo.ablation import Ablation
+
+
+def main() -> None:
+    """Parse, check everything, train what is missing, show the table."""
+    args = parse_args()
+    study = load_study(args.study)
+    variants = study.pick(args.only_changes)
+    if args.page:
+        marked_page.find_part(args.page, part_name(study))
+    data = prepare(args.data, tasks={study.base.config.task})
+    # Only now, so that whatever is wrong with words or files is said before torch's slow import.
+    from galaxyzoo.ablation import Ablation
+
+    folds = tuple(range(data.catalog.n_folds)) if args.folds == "all" else args.folds or study.folds
+    ablation = Ablation(study, data, folds)
+    if args.worker:
+        work(ablation, variants)
+        return
+    left_out = ablation.check(study.variants)
+    wanted = [variant for variant in variants if variant.name not in left_out]
+    stopped = [] if args.table else train(ablation, wanted, args)
+    show(ablation, args.page)
+    for name, reason in left_out.items():
+        print(f"! {name} is left out: {reason}")
+    for reason in stopped:
+        print(f"! {reason}")
+    if stopped:
+        raise FoldError("not all changes are trained (see above): the same command goes on")
+
+
+def train(ablation: "Ablation", variants: Sequence[Variant], args: argparse.Namespace) -> list[str]:
+    """Train the variants here or in processes of their own; returns why some stopped."""
+    if args.jobs == 1:
+        return ablation.train(variants)
+    words = [str(ablation.study.path), "--worker"]
+    words += ["--data", args.data] if args.data else []
+    words += ["--folds", ",".join(map(str, ablation.folds))]
+    words += ["--only-changes", *(variant.name for variant in variants)]
+    statuses = workers.run_workers(Path(__file__).resolve(), words, args.jobs)
+    return [f"a process ended with status {status}" for status in statuses if status]
+
+
+def work(ablation: "Ablation", variants: Sequence[Variant]) -> None:
+    """Train the variants that no other process is at, and say why some stopped."""
+    workers.end_with_parent()
+    stopped = ablation.train(variants)
+    for reason in stopped:
+        print(f"! {reason}", flush=True)
+    if stopped:
+        sys.exit(1)
+
+
+def show(ablation: "Ablation", page: Path | None) -> None:
+    """Print the table, and the curve where the study has one; write both into the page."""
+    from galaxyzoo import ablation_table, learning_curve
+
+    study, rows = ablation.study, ablation_table.make_rows(ablation)
+    ablation_table.print_rows(ablation, rows)
+    text = ablation_table.format_rows(ablation, rows)
+    if study.learning_curve:
+        picture = (
+            page.parent if page else REPORTS / ablation.catalog.dataset
+        ) / f"{study.name}.png"
+        curve = learning_curve.measure(ablation)
+        print(curve.explain())
+        if curve.fit:
+            learning_curve.draw(picture, curve)
+            print(f"picture: {shown(picture.resolve())}")
+        text += "\n\n" + curve.format(picture.name)
+    if page:
+        marked_page.replace_part(page, part_name(study), text)
+        print(f"written into {shown(page.resolve())}")
+
+
+def part_name(study: Study) -> str:
+    """Of the part of a page that holds a study's tables."""
+    return f"ablation {study.name}"
+
+
+def fold_numbers(text: str) -> str | tuple[int, ...]:
+    """`0,2` -> (0, 2), and `all`; argparse turns the ValueError into its own message."""
+    return text if text == "all" else tuple(sorted({int(part) for part in text.split(",")}))
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("study", metavar="STUDY", help="such as configs/ablations/gz37.yaml")
+    parser.add_argument(
+        "--only-changes",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="train these alone, and what they are compared with",
+    )
+    parser.add_argument(
+        "--folds",
+        type=fold_numbers,
+        metavar="FOLDS",
+        help="such as 0,1, or all (default: the study's)",
+    )
+    parser.add_argument(
+        "--data", help="folder with the competition's files (default: found in input/), or 'demo'"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="processes, one core each, that share the changes (default: 1, with all cores)",
+    )
+    parser.add_argument("--table", action="store_true", help="train nothing, show what is there")
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE",
+        help="write the tables into this Markdown page, between `<!-- ablation STUDY -->` and "
+        "`<!-- end -->`",
+    )
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.jobs < 1:
+        parser.error("--jobs must be 1 or more")
+    return args
+
+
+if __name__ == "__main__":
+    run_main(main)

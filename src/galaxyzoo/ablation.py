@@ -1,0 +1,144 @@
+"""An ablation study's runs: each change trained on its folds, by any number of processes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from galaxyzoo import atomic, locks
+from galaxyzoo.catalogs import Catalog
+from galaxyzoo.errors import FoldError, InputError
+from galaxyzoo.fold_summary import FoldSummary
+from galaxyzoo.fold_tables import DONE, FoldTables
+from galaxyzoo.paths import fold_dir, oof_csv
+from galaxyzoo.preparation import Prepared
+from galaxyzoo.runs import Run, load_fold_model
+from galaxyzoo.scores import card_path, digest_table
+from galaxyzoo.study import Study, Variant
+from galaxyzoo.tasks import Task, get_task
+from galaxyzoo.training import TIMINGS, read_timings
+
+# Held by the process that works on a change. The run's own lock is no help there: whoever wants
+# that one waits for it, and two processes are to take two changes.
+_CLAIM = ".claim.lock"
+
+
+@dataclass
+class ViewsRun(Run):
+    """Another run's networks, seen through other views; nothing is trained."""
+
+    trained: Run | None = None
+
+    def _train_fold(self, fold: int) -> None:
+        """Predict with the other run's network of the fold."""
+        assert self.trained is not None
+        folder = fold_dir(self.catalog.dataset, self.trained.config.run, fold)
+        summary = FoldSummary.read(folder / DONE)
+        self._finish_fold(fold, load_fold_model(self.trained.config, folder), summary)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A study on a dataset, some folds of it."""
+
+    study: Study
+    data: Prepared
+    folds: tuple[int, ...]
+
+    @property
+    def task(self) -> Task:
+        """The task of all its runs."""
+        return get_task(self.study.base.config.task)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The galaxies of the dataset that the task keeps."""
+        return self.data.catalog.for_task(self.task)
+
+    def run(self, variant: Variant) -> Run:
+        """The run of a variant."""
+        if variant.trained_as is variant:
+            return Run(variant.config, self.data)
+        return ViewsRun(
+            variant.config, self.data, trained=Run(variant.trained_as.config, self.data)
+        )
+
+    def check(self, variants: Sequence[Variant]) -> dict[str, str]:
+        """Refuse, before anything starts, what would fail later or mix with what is there.
+
+        Returns:
+            Name -> why it cannot be trained yet: the run that it starts from is not there.
+        Raises:
+            InputError: the dataset lacks a fold, or a variant's run exists with other settings or
+                data or cannot be made.
+        """
+        missing = [fold for fold in self.folds if not 0 <= fold < self.catalog.n_folds]
+        if missing:
+            raise InputError(
+                f"there is no fold {missing[0]}: '{self.catalog.dataset}' has folds 0 to "
+                f"{self.catalog.n_folds - 1} (--folds)"
+            )
+        reasons = {}
+        for variant in variants:
+            try:
+                self.run(variant).check()
+            except FoldError as error:
+                reasons[variant.name] = str(error)
+        return reasons
+
+    def is_done(self, variant: Variant) -> bool:
+        """Whether all folds of a variant are trained and in its out-of-fold table."""
+        table = oof_csv(self.catalog.dataset, variant.config.run)
+        if not self._are_folds_done(variant) or not table.exists():
+            return False
+        try:
+            card = atomic.read_json(card_path(table))
+            # A kill may have come between the folds' marks and the table, or before its card.
+            return {*self.folds} <= {*card["folds"]} and (
+                card["tables"]["oof"] == digest_table(table)
+            )
+        except (InputError, KeyError, TypeError):
+            return False
+
+    def train(self, variants: Sequence[Variant]) -> list[str]:
+        """Train what is not finished and no other process is at, variants in the given order.
+
+        One that only looks at another's networks anew waits until those are trained; where another
+        process trains them, it is that one's to do.
+
+        Returns:
+            Why some could not be trained to their end; the next call goes on with them.
+        Raises:
+            InputError: a run exists with other settings or data, or something cannot be written.
+        """
+        reasons: list[str] = []
+        waiting = [variant for variant in variants if not self.is_done(variant)]
+        while ready := [v for v in waiting if self._are_weights_there(v)]:
+            for variant in ready:
+                reasons += self._train_one(variant)
+            waiting = [variant for variant in waiting if variant not in ready]
+        return reasons
+
+    def minutes(self, variant: Variant) -> float | None:
+        """Minutes that the epochs of the folds took; None where nothing is trained."""
+        if variant.trained_as is not variant:
+            return None
+        folder = self.run(variant).folder
+        paths = [folder / f"fold_{fold}" / TIMINGS for fold in self.folds]
+        return sum(sum(read_timings(path).values()) for path in paths if path.exists()) / 60
+
+    def _train_one(self, variant: Variant) -> list[str]:
+        run = self.run(variant)
+        with locks.trying(run.folder / _CLAIM) as is_mine:
+            if not is_mine or self.is_done(variant):
+                return []
+            run.train(list(self.folds))
+        if not run.stopped:
+            minutes = self.minutes(variant)
+            took = "" if minutes is None else f", {minutes:.1f} minutes of training"
+            print(f"{variant.name}: done{took}", flush=True)
+        return [f"{variant.name}: {reason}" for reason in run.stopped]
+
+    def _are_folds_done(self, variant: Variant) -> bool:
+        return {*self.folds} <= {*FoldTables(variant.config, self.catalog).done}
+
+    def _are_weights_there(self, variant: Variant) -> bool:
+        return variant.trained_as is variant or self._are_folds_done(variant.trained_as)

@@ -1,0 +1,33 @@
+"""A small ablation study, for tests of what goes on around its training."""
+
+from pathlib import Path
+
+import yaml
+
+BASE = {
+    "task": "gz37",
+    "about": "tiny",
+    "image": {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32},
+    "model": {"name": "cnn", "kwargs": {"widths": [8, 16]}},
+    "head": {"hidden": 16},
+    "train": {"epochs": 1, "batch_size": 8},
+}
+CHANGES = [
+    {"group": "length", "name": "longer", "about": "2 epochs", "changes": ["train.epochs=2"]},
+    {"group": "views", "name": "one_view", "changes": ["tta.dihedral=false"]},
+    {
+        "group": "views",
+        "name": "two_sizes",
+        "of": "one_view",
+        "changes": ["tta.zooms=[1.0, 1.2]"],
+    },
+    {"group": "seed", "name": "seed", "changes": ["train.seed=1"]},
+]
+
+
+def write_study(folder: Path, **changes: object) -> Path:
+    """Write `tiny.yaml`, the study of `BASE` and `CHANGES` with other keys on top."""
+    path = folder / "tiny.yaml"
+    values = {"base": BASE, "folds": [0, 1], "changes": CHANGES, **changes}
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    return path
