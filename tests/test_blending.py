@@ -62,6 +62,56 @@ def test_greedy_selection_from_moments_is_that_on_rows(seed):
     np.testing.assert_allclose(found, np.repeat(expected[:, None], 2, axis=1))
 
 
+def test_blocks_of_a_fold_add_up_to_its_moments():
+    fold = random_fold(6, n=130)
+    gram, cross = fold.blocks
+    assert len(gram) == moments.BLOCKS
+    whole = fold.moments.by_run(slice(None))
+    np.testing.assert_allclose(gram.sum(axis=0), whole[0], rtol=1e-10)
+    np.testing.assert_allclose(cross.sum(axis=0), whole[1], rtol=1e-10)
+    assert len(random_fold(6, n=7).blocks[0]) == 7
+
+
+def test_bags_are_greedy_selections_on_drawn_galaxies():
+    folds = [random_fold(7), random_fold(8)]  # 40 galaxies each, so a block is a galaxy
+    features = np.concatenate([f.features for f in folds]).astype(float)
+    targets = np.concatenate([f.targets for f in folds])
+    drawn = np.random.default_rng(3).multinomial(80, np.full(80, 1 / 80), size=blending.BAGS)
+    expected = np.mean(
+        [
+            plain_greedy(
+                np.repeat(features, times, axis=0),
+                np.repeat(targets, times, axis=0),
+                blending.GREEDY_STEPS,
+            )
+            for times in drawn
+        ],
+        axis=0,
+    )
+    found = blending.fit_bagged(folds, SMALL, 3).weights
+    np.testing.assert_allclose(found, np.repeat(expected[:, None], 2, axis=1), atol=1e-12)
+    assert (blending.fit_bagged(folds, SMALL, 4).weights != found).any()
+
+
+def test_moments_without_a_run_are_those_of_the_other_runs():
+    fold = random_fold(9)
+    expected = moments.make_fold(fold.features[:, [0, 2]], fold.targets)
+    found = fold.without_run(1)
+    np.testing.assert_array_equal(found.features, expected.features)
+    for name in ("gram", "cross", "squares", "features", "targets", "count"):
+        values = getattr(found.moments, name), getattr(expected.moments, name)
+        np.testing.assert_allclose(*values, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shared_nnls_from_moments_is_that_on_rows(seed):
+    fold = random_fold(seed)
+    rows = fold.features.astype(float).transpose(0, 2, 1).reshape(-1, 3)
+    expected = nnls(rows, fold.targets.ravel())[0]
+    found = blending.fit_nnls_shared([fold], SMALL, 0).weights
+    np.testing.assert_allclose(found, np.repeat(expected[:, None], 2, axis=1), atol=1e-8)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_nnls_from_moments_is_that_on_rows_per_group(seed):
     fold = random_fold(seed, n_columns=5)

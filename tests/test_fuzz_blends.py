@@ -72,14 +72,21 @@ def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
     size = float(np.square(features).sum() + np.square(targets).sum())
     best = min(squared(features[:, run], targets) for run in range(features.shape[1]))
-    for fit in (blending.fit_best, blending.fit_greedy, blending.fit_nnls, blending.fit_mean):
+    blends = (
+        blending.fit_best,
+        blending.fit_greedy,
+        blending.fit_nnls_shared,
+        blending.fit_nnls,
+        blending.fit_mean,
+    )
+    for fit in blends:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             model = fit(folds, TWO, 0)
         weights = model.weights
         assert np.isfinite(weights).all()
         assert weights.min() >= 0
-        if fit is not blending.fit_nnls:
+        if fit not in (blending.fit_nnls, blending.fit_nnls_shared):
             np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-9)
         error = squared(model.predict(features), targets)
         if fit is not blending.fit_mean:

@@ -15,7 +15,15 @@ from sklearn.metrics import roc_auc_score
 
 from galaxyzoo import ensembling
 from galaxyzoo.class_scores import score_classes
-from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, MEAN, CrossFits, cross_fit, nested
+from galaxyzoo.ensembling import (
+    CLASS_CANDIDATES,
+    MEAN,
+    TWO_LEVEL,
+    CrossFits,
+    candidate_names,
+    cross_fit,
+    nested,
+)
 from galaxyzoo.folds import make_folds
 from galaxyzoo.moments import OofFold
 from galaxyzoo.tasks import SMALLEST_PROBABILITY, Task
@@ -23,7 +31,8 @@ from galaxyzoo.tasks import SMALLEST_PROBABILITY, Task
 pytestmark = pytest.mark.reliability
 SECTION = "no leak"
 TASKS = {"votes": SMALL, "classes": PLAIN}
-EVERY = [("votes", name) for name in CANDIDATES] + [("classes", name) for name in CLASS_CANDIDATES]
+EVERY = [("votes", name) for name in candidate_names(SMALL)]
+EVERY += [("classes", name) for name in CLASS_CANDIDATES]
 FITTED = [(kind, name) for kind, name in EVERY if name != MEAN]
 N_FOLDS = 4
 
@@ -93,6 +102,12 @@ def fit_on_all(
     return model, {k: task.make_valid(model.predict(by_fold[k].features)) for k in without}
 
 
+def with_what_it_blends(name: str, *others: str) -> list[str]:
+    """The mean, the candidate, and what the second level needs below it; the simplest first."""
+    below = ["ridge"] if name == TWO_LEVEL else []
+    return list(dict.fromkeys([MEAN, *others, *below, name]))
+
+
 # -- random targets
 
 
@@ -100,11 +115,15 @@ def settings_of(name: str) -> tuple[int, int, int, float]:
     """(seeds, galaxies, runs, spread) by which a leak would show."""
     if name == "lightgbm":  # needs rows before it splits at all
         return thorough(2, 10), 800, 5, 0.25
+    if name == "residual":  # held back more
+        return thorough(2, 10), 1600, 5, 0.25
+    if name == "neural":
+        return thorough(2, 10), 160, 20, 0.25
     if name == "logistic":  # the slowest
         return thorough(2, 10), 160, thorough(5, 20), 0.25
     if name == "mixture":
         return thorough(10, 40), 80, 10, 0.25
-    if name in ("ridge", "pool"):
+    if name in ("ridge", "pool", TWO_LEVEL):
         return thorough(4, 20), 160, 20, 0.25
     return thorough(24, 60), 160, 20, 0.12  # of blends, little is fitted: it takes many
 
@@ -114,7 +133,7 @@ def test_random_targets_give_chance_level_scores_and_a_leak_does_not(
     kind: str, name: str, monkeypatch: pytest.MonkeyPatch, witness: Witness
 ) -> None:
     task, (seeds, n, n_runs, spread) = TASKS[kind], settings_of(name)
-    names = list(dict.fromkeys([MEAN, name]))
+    names = with_what_it_blends(name)
     fits = [fit_noise(task, names, seed, n, n_runs, spread) for seed in range(seeds)]
     assert not looks_skilled([gain_over_chance(some, some.predictions(name)) for some in fits])
     chosen = [nested(some) for some in fits]
@@ -199,13 +218,13 @@ def test_targets_of_a_fold_change_nothing_that_is_said_of_it(
     kind: str, name: str, witness: Witness
 ) -> None:
     task, rng = TASKS[kind], np.random.default_rng(5)
-    n = 600 if name == "lightgbm" else 80
+    n = {"lightgbm": 600, "residual": 1200}.get(name, 80)
     targets = draw_targets(rng, task, n)
     features = (draw_noise(rng, task, n, 3) + 0.3 * targets[:, None]).astype(np.float32)
     if task.is_classes:
         features /= features.sum(axis=2, keepdims=True)
     folds = np.arange(n) % N_FOLDS
-    names = list(dict.fromkeys([MEAN, "best", name]))
+    names = with_what_it_blends(name, "best")
     clean = cross_fit(names, task, features, targets, folds, 0)
     before = nested(clean)
     assert before is not None

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from galaxyzoo import blending, stacking
 from galaxyzoo.moments import OofFold, make_fold, total
+from galaxyzoo.residual import fit_residual
 
 
 def linear_folds(seed: int, n: int = 60, n_folds: int = 3, noise: float = 0.3) -> list[OofFold]:
@@ -90,6 +91,19 @@ def test_a_stacker_uses_other_columns_and_a_blend_cannot(fit):
     blended = blending.fit_nnls(train, SMALL, 0).predict(features)
     errors = [np.square(p[:, 0] - targets[:, 0]).mean() for p in (stacked, blended)]
     assert errors[0] < 0.8 * errors[1]
+
+
+@pytest.mark.parametrize(
+    "fit", [stacking.fit_ridge, stacking.fit_lightgbm, fit_residual, blending.fit_bagged]
+)
+def test_no_galaxy_is_predicted_as_none(fit):
+    model = fit(linear_folds(9, n=30), SMALL, 0)
+    assert model.predict(np.empty((0, 2, 2), np.float32)).shape == (0, 2)
+
+
+@pytest.mark.parametrize(("n_runs", "fraction"), [(2, 0.3), (3, 0.3), (20, 64 / 740)])
+def test_trees_of_many_runs_see_no_more_features_than_those_of_a_few(n_runs, fraction):
+    assert stacking.capped(stacking.BOOSTING, n_runs * 37)["feature_fraction"] == fraction
 
 
 def test_ridge_has_the_weights_that_made_the_targets():

@@ -19,6 +19,7 @@ from galaxyzoo.moments import OofFold, total
 from galaxyzoo.tasks import Task
 
 GREEDY_STEPS = 100  # runs drawn at most; the finest weight is then 1/100
+BAGS = 20
 ALL_COLUMNS = slice(None)
 
 
@@ -70,34 +71,60 @@ def fit_best(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
 def fit_greedy(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
     """Greedy selection with replacement, the same weights for all columns.
 
-    Source: Caruana et al. 2004 (ICML), "Ensemble selection from libraries of models"; without its
-    bagging, which guards against overfitting thousands of models, where here there are a few.
+    Source: Caruana et al. 2004 (ICML), "Ensemble selection from libraries of models".
     """
     gram, cross = total(folds).by_run(ALL_COLUMNS)
     return shared_weights(greedy_weights(gram, cross), task)
+
+
+def fit_bagged(folds: Sequence[OofFold], task: Task, seed: int) -> Blend:
+    """Mean of the weights of greedy selections on resampled galaxies.
+
+    A bag is a bootstrap of the folds' blocks of galaxies. It holds every run: halves of the runs,
+    which keep thousands of models from being overfitted, would of three runs leave one or two.
+
+    Source: Caruana et al. 2004 (ICML), section 2.3, where a bag is a random part of the models.
+    """
+    blocks = [fold.blocks for fold in folds]
+    gram = np.concatenate([gram for gram, _ in blocks])  # (block, run, run)
+    cross = np.concatenate([cross for _, cross in blocks])  # (block, run)
+    rng = np.random.default_rng(seed)
+    # (bag, block) how often a block is drawn; the blocks are of one size, but for a galaxy
+    drawn = rng.multinomial(len(gram), np.full(len(gram), 1 / len(gram)), size=BAGS)
+    drawn = drawn.astype(np.float64)
+    bags = greedy_weights(np.tensordot(drawn, gram, 1), drawn @ cross)
+    return shared_weights(bags.mean(axis=0), task)
 
 
 def greedy_weights(gram: np.ndarray, cross: np.ndarray, steps: int = GREEDY_STEPS) -> np.ndarray:
     """Draw, again and again, the run that helps the mean most; keep the best mean on the way.
 
     Args:
-        gram: (run, run) sums of products of predictions.
-        cross: (run,) sums of products with the targets.
+        gram: (run, run) sums of products of predictions; or of several bags, (bag, run, run).
+        cross: (run,) sums of products with the targets; or (bag, run).
         steps: runs to draw.
     Returns:
-        (run,) weights, multiples of 1/n that sum to one; the shortest draw and the first run win
-        ties.
+        Weights of `cross`'s shape, multiples of 1/n that sum to one; the shortest draw and the
+        first run win ties.
     """
-    counts, best, best_error = np.zeros(len(cross)), np.zeros(len(cross)), np.inf
+    counts, best = np.zeros_like(cross), np.zeros_like(cross)
+    best_error, own = np.full((*cross.shape[:-1], 1), np.inf), np.einsum("...rr->...r", gram)
     for n in range(1, steps + 1):
-        pull = gram @ counts
+        pull = (gram @ counts[..., None])[..., 0]
         # n² times the squared error of the mean with each run added, less the targets' own squares
-        errors = counts @ pull + 2 * pull + np.diag(gram) - 2 * n * (counts @ cross + cross)
-        drawn = int(np.argmin(errors))
-        counts[drawn] += 1
-        if errors[drawn] / n**2 < best_error:
-            best, best_error = counts / n, errors[drawn] / n**2
+        so_far = np.sum(counts * (pull - 2 * n * cross), axis=-1, keepdims=True)
+        errors = so_far + 2 * pull + own - 2 * n * cross
+        drawn = errors.argmin(axis=-1, keepdims=True)
+        np.put_along_axis(counts, drawn, np.take_along_axis(counts, drawn, -1) + 1, -1)
+        error = np.take_along_axis(errors, drawn, -1) / n**2
+        best = np.where(error < best_error, counts / n, best)
+        best_error = np.minimum(error, best_error)
     return best
+
+
+def fit_nnls_shared(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
+    """Non-negative least squares: one weight per run, the same for all columns."""
+    return shared_weights(nnls_weights(*total(folds).by_run(ALL_COLUMNS)), task)
 
 
 def fit_nnls(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:

@@ -5,10 +5,17 @@ Everything rests on one step, fitting a candidate on all folds but a set E:
 - E = {k} predicts fold k for the cross-fitted score, by which the candidate is chosen;
 - E = {j, k} predicts j and k: leaving k out of the whole choice, the candidates are compared on the
   folds j != k by meta-models that saw neither (the networks behind the rows of fold j did train on
-  fold k, as in all stacking). A pair has no order, so K (K - 1) / 2 fits serve all K outer folds.
+  fold k, as in all stacking). A pair has no order, so K (K - 1) / 2 fits serve all K outer folds;
+- E = {i, j, k} is for the second level alone, which without j and k is fitted on what candidates
+  that saw none of the three say of i, and so on.
 
+Chosen is the simplest candidate whose score is within one standard error of the best one's: a
+difference that the draw of the galaxies explains is no reason for a model that is harder to trust.
 The nested score counts the choice itself: fold k is predicted by the candidate chosen without fold
 k.
+
+Source: the rule of one standard error: Breiman et al. 1984, "Classification and regression trees",
+section 3.4.3; here the error is that of the paired difference, which is smaller.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,28 +27,42 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from galaxyzoo import class_blending, class_stacking
-from galaxyzoo.blending import MetaModel, fit_best, fit_greedy, fit_mean, fit_nnls
+from galaxyzoo import blending, class_blending, class_stacking
+from galaxyzoo.blending import MetaModel
+from galaxyzoo.differences import Difference, difference, galaxy_losses
 from galaxyzoo.errors import InputError
 from galaxyzoo.moments import OofFold, make_fold
+from galaxyzoo.neural import fit_neural
+from galaxyzoo.residual import fit_residual
 from galaxyzoo.stacking import fit_lightgbm, fit_ridge
 from galaxyzoo.tasks import Task
+from galaxyzoo.two_level import TwoLevel, fit_second_level
 
 Fit = Callable[[Sequence[OofFold], Task, int], MetaModel]  # (folds to fit on, task, seed)
 FoldSet = frozenset[int]
+# candidate, folds left out, fold -> (galaxy, column), valid
+HeldOut = dict[tuple[str, FoldSet, int], np.ndarray]
 
 MEAN = "mean"  # what every other candidate is held against
-# To add a candidate: one function and one entry. The first wins ties.
+TWO_LEVEL = "two_level"  # blends the other candidates, so it is fitted after them
+# To add a candidate: one function and one entry. The simplest stand first, which win where the
+# scores do not tell: by how much is fitted (nothing; one run; a weight per run, which may or need
+# not add up to one; per run and question; per run and column), then trees, then networks. The mean
+# stands before the best run: that one needs fewer networks, but its choice is fitted.
 CANDIDATES: dict[str, Fit] = {
-    MEAN: fit_mean,
-    "best": fit_best,
-    "greedy": fit_greedy,
-    "nnls": fit_nnls,
+    MEAN: blending.fit_mean,
+    "best": blending.fit_best,
+    "greedy": blending.fit_greedy,
+    "bagged": blending.fit_bagged,
+    "nnls_shared": blending.fit_nnls_shared,
+    "nnls": blending.fit_nnls,
     "ridge": fit_ridge,
     "lightgbm": fit_lightgbm,
+    "residual": fit_residual,
+    "neural": fit_neural,
 }
 CLASS_CANDIDATES: dict[str, Fit] = {
-    MEAN: fit_mean,
+    MEAN: blending.fit_mean,
     "best": class_blending.fit_best,
     "greedy": class_blending.fit_greedy,
     "mixture": class_blending.fit_mixture,
@@ -49,6 +70,7 @@ CLASS_CANDIDATES: dict[str, Fit] = {
     "logistic": class_stacking.fit_logistic,
     "lightgbm": class_stacking.fit_lightgbm,
 }
+RULE = "the simplest within one standard error of the best"  # how `CrossFits.choose` chooses
 NONE: FoldSet = frozenset()
 
 
@@ -60,12 +82,11 @@ class CrossFits:
     targets: np.ndarray  # (galaxy, column)
     folds: np.ndarray  # (galaxy,)
     models: dict[str, MetaModel]
-    # candidate, folds left out, fold -> (galaxy, column), valid
-    held_out: dict[tuple[str, FoldSet, int], np.ndarray]
+    held_out: HeldOut
 
     @property
     def names(self) -> list[str]:
-        """The candidates, the uniform mean first."""
+        """The candidates, the simplest first."""
         return list(self.models)
 
     @property
@@ -76,6 +97,10 @@ class CrossFits:
     def rows(self, without: FoldSet = NONE) -> np.ndarray:
         """(galaxy,) bool, galaxies outside the given folds."""
         return ~np.isin(self.folds, list(without))
+
+    def rows_of(self, fold: int) -> np.ndarray:
+        """(galaxy,) bool, galaxies of a fold."""
+        return self.folds == fold
 
     def predictions(self, name: str, without: FoldSet = NONE) -> np.ndarray:
         """Cross-fitted predictions of a candidate, as submitted; `without` is unseen throughout.
@@ -93,10 +118,25 @@ class CrossFits:
         """The task's score of `predictions(name, without)`."""
         return self.task.score(self.predictions(name, without), self.targets[self.rows(without)])
 
+    def losses(self, name: str, without: FoldSet = NONE) -> np.ndarray:
+        """(galaxy,) losses of `predictions(name, without)`, whose mean makes the score."""
+        rows = self.rows(without)
+        return galaxy_losses(self.task, self.predictions(name, without), self.targets[rows])
+
+    def difference(self, name: str, other: str) -> Difference:
+        """How a candidate's cross-fitted score differs from another one's on the same galaxies."""
+        return difference(self.task, self.losses(name), self.losses(other))
+
+    def best(self, without: FoldSet = NONE) -> str:
+        """The candidate with the best cross-fitted score; the simplest of equals."""
+        return min(self.names, key=lambda name: float(self.losses(name, without).mean()))
+
     def choose(self, without: FoldSet = NONE) -> str:
-        """The candidate with the best cross-fitted score; `without` has no say in it."""
-        sign = 1.0 if self.task.lower_is_better else -1.0
-        return min(self.names, key=lambda name: sign * self.score(name, without))
+        """The simplest candidate within one standard error of the best; `without` has no say."""
+        losses = {name: self.losses(name, without) for name in self.names}
+        best = losses[min(losses, key=lambda name: float(losses[name].mean()))]
+        near = (n for n in losses if difference(self.task, losses[n], best).is_within_error)
+        return next(near)
 
 
 def candidates_of(task: Task) -> dict[str, Fit]:
@@ -104,22 +144,33 @@ def candidates_of(task: Task) -> dict[str, Fit]:
     return CLASS_CANDIDATES if task.is_classes else CANDIDATES
 
 
+def candidate_names(task: Task) -> list[str]:
+    """All candidates for a task's kind, the simplest first."""
+    return [*candidates_of(task), *([] if task.is_classes else [TWO_LEVEL])]
+
+
 def pick_candidates(names: Sequence[str], task: Task) -> list[str]:
-    """The named candidates, or all, in the registry's order; the uniform mean is always there.
+    """The named candidates, or all, the simplest first; the uniform mean is always there.
 
     Raises:
-        InputError: a name is unknown.
+        InputError: a name is unknown, or the second level is named without a first.
     """
-    known = candidates_of(task)
+    known = candidate_names(task)
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(f"unknown candidate '{unknown[0]}': known are {', '.join(known)}")
-    return [name for name in known if name == MEAN or name in names or not names]
+    picked = [name for name in known if name == MEAN or name in names or not names]
+    if picked == [MEAN, TWO_LEVEL]:
+        raise InputError(
+            f"candidate '{TWO_LEVEL}' blends the others that are named: name some, such as "
+            f"nnls,ridge,{TWO_LEVEL}"
+        )
+    return picked
 
 
-def exclusions(fold_numbers: Sequence[int]) -> list[FoldSet]:
-    """The sets of folds to leave out: none, each one, each two if a fold remains to fit on."""
-    largest = min(2, len(fold_numbers) - 1)
+def exclusions(fold_numbers: Sequence[int], most: int = 2) -> list[FoldSet]:
+    """The sets of folds to leave out, up to `most` at once if a fold remains to fit on."""
+    largest = min(most, len(fold_numbers) - 1)
     return [
         frozenset(folds)
         for size in range(largest + 1)
@@ -138,7 +189,7 @@ def cross_fit(
     """Fit every candidate without every set of `exclusions`, side by side, one core each.
 
     Args:
-        names: candidates, keys of `candidates_of(task)`.
+        names: candidates, of `candidate_names(task)`, the simplest first.
         task: the task.
         features: (galaxy, run, column) raw out-of-fold predictions of the runs.
         targets: (galaxy, column).
@@ -155,7 +206,9 @@ def cross_fit(
             "an ensemble is scored across folds: it needs at least two; train with more folds"
         )
     by_fold = {k: make_fold(features[folds == k], targets[folds == k]) for k in numbers}
-    jobs = [(name, without) for name in names for without in exclusions(numbers)]
+    first = [name for name in names if name != TWO_LEVEL]
+    sets = exclusions(numbers, most=3 if TWO_LEVEL in names else 2)
+    jobs = [(name, without) for name in first for without in sets]
     calls = (
         delayed(fit_without)(candidates_of(task)[name], by_fold, without, task, seed)
         for name, without in jobs
@@ -168,7 +221,8 @@ def cross_fit(
     pairs = list(zip(jobs, fits, strict=True))
     models = {name: model for (name, without), (model, _) in pairs if not without}
     held_out = {(*job, fold): values for job, (_, parts) in pairs for fold, values in parts.items()}
-    return CrossFits(task, targets, folds, models, held_out)
+    done = CrossFits(task, targets, folds, models, held_out)
+    return add_second_level(done, seed) if TWO_LEVEL in names else done
 
 
 def fit_without(
@@ -181,9 +235,41 @@ def fit_without(
         submitted.
     """
     model = fit([rows for fold, rows in by_fold.items() if fold not in without], task, seed)
+    # Three folds are left out for the second level's features alone, which are float32 anyway.
+    kept = np.float32 if len(without) > 2 else np.float64
     return model, {
-        fold: task.make_valid(model.predict(by_fold[fold].features)) for fold in sorted(without)
+        fold: task.make_valid(model.predict(by_fold[fold].features)).astype(kept, copy=False)
+        for fold in sorted(without)
     }
+
+
+def add_second_level(fits: CrossFits, seed: int) -> CrossFits:
+    """Fit the second level without every set of `exclusions`, on what the others say.
+
+    Args:
+        fits: of all other candidates, up to three folds left out at once.
+        seed: for nothing; blends draw none.
+    """
+    task, first, numbers = fits.task, fits.names, fits.fold_numbers
+    models, held_out = dict(fits.models), dict(fits.held_out)
+
+    def said(without: FoldSet, fold: int) -> np.ndarray:
+        """(galaxy, candidate, column) of a fold's galaxies."""
+        return np.stack([fits.held_out[name, without, fold] for name in first], axis=1)
+
+    for without in exclusions(numbers):
+        inside = [fold for fold in numbers if fold not in without]
+        parts = [
+            make_fold(said(without | {fold}, fold), fits.targets[fits.folds == fold])
+            for fold in (inside if len(inside) > 1 else [])
+        ]
+        blend = fit_second_level(parts, len(first), task, seed)
+        for fold in without:
+            predictions = blend.predict(said(without, fold))
+            held_out[TWO_LEVEL, without, fold] = task.make_valid(predictions)
+        if not without:
+            models[TWO_LEVEL] = TwoLevel(fits.models, blend, task)
+    return CrossFits(task, fits.targets, fits.folds, models, held_out)
 
 
 def nested(fits: CrossFits) -> tuple[np.ndarray, dict[int, str]] | None:

@@ -6,10 +6,12 @@ number of sets of folds cost one pass over the rows in all.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 
 import numpy as np
+
+BLOCKS = 50  # parts of a fold that a bootstrap draws; fewer where galaxies are
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,19 @@ class Moments:
         own_gram, own_cross = np.einsum("rcsc->crs", gram), np.einsum("rcc->cr", cross)
         return own_gram[columns].sum(axis=0), own_cross[columns].sum(axis=0)
 
+    def without_run(self, run: int) -> "Moments":
+        """The same sums of the other runs; `run` is a number."""
+        kept = np.delete(np.arange(len(self.features)).reshape(self.n_runs, -1), run, axis=0)
+        rows = kept.ravel()
+        return Moments(
+            self.gram[np.ix_(rows, rows)],
+            self.cross[rows],
+            self.squares,
+            self.features[rows],
+            self.targets,
+            self.count,
+        )
+
     def squared_error(self, weights: np.ndarray, intercept: np.ndarray) -> np.ndarray:
         """Squared error of a linear model over the galaxies summed here.
 
@@ -76,6 +91,28 @@ class OofFold:
     features: np.ndarray
     targets: np.ndarray  # (galaxy, column) float64
     moments: Moments
+
+    @cached_property
+    def blocks(self) -> tuple[np.ndarray, np.ndarray]:
+        """Normal equations as of `Moments.by_run` for all columns, of parts of the fold.
+
+        Returns:
+            (block, run, run) and (block, run), float64; block b holds every `BLOCKS`-th galaxy
+            from the b-th on.
+        """
+        n_blocks = min(BLOCKS, len(self.targets))
+        gram, cross = [], []
+        for block in range(n_blocks):
+            features = self.features[block::n_blocks].astype(np.float64)
+            by_run = features.transpose(1, 0, 2).reshape(features.shape[1], -1)
+            gram.append(by_run @ by_run.T)
+            cross.append(by_run @ self.targets[block::n_blocks].ravel())
+        return np.array(gram), np.array(cross)
+
+    def without_run(self, run: int) -> "OofFold":
+        """The same galaxies without one of the runs, by number."""
+        features = np.delete(self.features, run, axis=1)
+        return OofFold(features, self.targets, self.moments.without_run(run))
 
 
 def make_fold(features: np.ndarray, targets: np.ndarray) -> OofFold:

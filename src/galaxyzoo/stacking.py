@@ -22,6 +22,7 @@ PENALTIES = tuple(10.0**exponent for exponent in range(-5, 2))
 UNTUNED_PENALTY = 0.1  # where a single fold leaves nothing to pick the penalty by
 
 BOOSTING_ROUNDS = 40
+FEATURES_PER_TREE = 64  # at most, which six runs of the competition's task reach
 BOOSTING: dict[str, str | float] = {
     "objective": "regression",
     "learning_rate": 0.12,
@@ -47,7 +48,7 @@ class LinearStacker:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(galaxy, run, column) -> (galaxy, column), float64."""
-        return features.reshape(len(features), -1) @ self.weights + self.intercept
+        return flatten(features) @ self.weights + self.intercept
 
     def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
         """The penalty of each column."""
@@ -103,32 +104,70 @@ class BoostedStacker:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(galaxy, run, column) -> (galaxy, column), float64."""
-        flat = features.reshape(len(features), -1)
-        corrections = [booster.predict(flat, num_threads=1) for booster in self.boosters]
-        return _mean(features) + np.column_stack(corrections)
+        return mean_of_runs(features) + run_boosters(self.boosters, flatten(features))
 
     def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
         """The boosting settings."""
-        return {"rounds": BOOSTING_ROUNDS, "settings": dict(BOOSTING)}
+        settings = capped(BOOSTING, len(runs) * len(task.columns))
+        return {"rounds": BOOSTING_ROUNDS, "settings": settings}
 
 
 def fit_lightgbm(folds: Sequence[OofFold], task: Task, seed: int) -> BoostedStacker:
-    """Boost, for each column, what the uniform mean misses; the same seed gives the same trees."""
+    """Boost, for each column, what the uniform mean misses; the same seed gives the same trees.
+
+    Every tree may split by every column of every run, so a question's trees know its parents too.
+    """
     features = np.concatenate([fold.features for fold in folds])
-    misses = np.concatenate([fold.targets for fold in folds]) - _mean(features)
+    misses = np.concatenate([fold.targets for fold in folds]) - mean_of_runs(features)
     settings = BOOSTING | {"seed": seed}
+    return BoostedStacker(boost(flatten(features), misses, settings, BOOSTING_ROUNDS))
+
+
+def boost(
+    features: np.ndarray, misses: np.ndarray, settings: dict[str, str | float], rounds: int
+) -> tuple[lgb.Booster, ...]:
+    """Boost each column on the same features.
+
+    Args:
+        features: (galaxy, feature) float32.
+        misses: (galaxy, column) what is to be added to a first guess.
+        settings: LightGBM's.
+        rounds: trees of a column.
+    Returns:
+        One booster per column.
+    """
+    settings = capped(settings, features.shape[1])
     # Binning the features costs as much as boosting a column, so it is done once and the labels are
     # swapped.
-    rows = lgb.Dataset(
-        features.reshape(len(features), -1), params=settings, free_raw_data=False
-    ).construct()
+    rows = lgb.Dataset(features, params=settings, free_raw_data=False).construct()
     boosters = []
-    for column in range(len(task.columns)):
+    for column in range(misses.shape[1]):
         rows.set_label(misses[:, column])
-        boosters.append(lgb.train(settings, rows, num_boost_round=BOOSTING_ROUNDS))
-    return BoostedStacker(tuple(boosters))
+        boosters.append(lgb.train(settings, rows, num_boost_round=rounds))
+    return tuple(boosters)
 
 
-def _mean(features: np.ndarray) -> np.ndarray:
+def run_boosters(boosters: Sequence[lgb.Booster], features: np.ndarray) -> np.ndarray:
+    """(galaxy, feature) -> (galaxy, column) what each column's trees say, float64."""
+    if not len(features):
+        return np.empty((0, len(boosters)))
+    return np.column_stack([booster.predict(features, num_threads=1) for booster in boosters])
+
+
+def flatten(features: np.ndarray) -> np.ndarray:
+    """(galaxy, run, column) -> (galaxy, feature), runs outermost."""
+    return features.reshape(len(features), np.prod(features.shape[1:], dtype=int))
+
+
+def mean_of_runs(features: np.ndarray) -> np.ndarray:
     """(galaxy, run, column) -> (galaxy, column) mean over runs in float64."""
     return features.mean(axis=1, dtype=np.float64)
+
+
+def capped(settings: dict[str, str | float], n_features: int) -> dict[str, str | float]:
+    """Settings by which no tree sees more than `FEATURES_PER_TREE` of the features.
+
+    The time of a fit would otherwise grow with the runs, which are near copies of each other.
+    """
+    fraction = min(float(settings["feature_fraction"]), FEATURES_PER_TREE / n_features)
+    return settings | {"feature_fraction": fraction}
