@@ -71,7 +71,7 @@ def test_a_killed_fold_ends_with_the_same_bytes(
 def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_path: Path) -> None:
     data, settings = fold_data(), config()
     train_fold(settings, data, tmp_path / "whole", "whole")
-    write = training._write_csv
+    write = training.write_history
     with pytest.MonkeyPatch.context() as patch:
 
         def killed_at_last(path: Path, rows: list[dict[str, object]]) -> None:
@@ -79,7 +79,7 @@ def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_pa
                 raise Killed
             write(path, rows)
 
-        patch.setattr(training, "_write_csv", killed_at_last)
+        patch.setattr(training, "write_history", killed_at_last)
         with pytest.raises(Killed):
             train_fold(settings, data, tmp_path / "killed", "killed")
     train_fold(settings, data, tmp_path / "killed", "killed")
@@ -109,7 +109,7 @@ def test_going_on_needs_no_pretrained_weights(tmp_path: Path) -> None:
 def test_timings_count_an_epoch_once(tmp_path: Path) -> None:
     path = tmp_path / "timings.csv"
     for epoch, seconds in ((1, 2.0), (2, 3.0), (2, 5.0)):
-        training._note_timing(path, epoch, seconds)
+        training.note_timing(path, epoch, seconds)
     assert training.read_timings(path) == {1: 2.0, 2: 5.0}
     path.write_bytes(b"1,2.0\n2,\xff")
     with pytest.raises(InputError, match=r"timings\.csv is damaged: delete it"):

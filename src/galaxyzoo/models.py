@@ -172,12 +172,28 @@ def build_model(config: Config, initialise: bool = True) -> GalaxyNet:
     Raises:
         InputError: unknown model, or pretrained weights that cannot be had, read or fitted.
     """
-    seen_px = view_side(config.model.views, config.image.size_px)
-    backbone, features = _build_backbone(config.model, seen_px)
-    start = Start("scratch", config.model.mean, config.model.std)
-    if initialise and config.model.pretrained:
-        start = load_pretrained(backbone, config.model, config.run)
-    return GalaxyNet(config, backbone, features, start)
+    size_px = view_side(config.model.views, config.image.size_px)
+    return GalaxyNet(config, *start_backbone(config.model, size_px, config.run, initialise))
+
+
+def start_backbone(
+    model: ModelConfig, size_px: int, run: str, initialise: bool = True
+) -> tuple[nn.Module, int, Start]:
+    """A network without its classifier, the number of its features, and its first weights.
+
+    Args:
+        model: its config.
+        size_px: side of the input images.
+        run: name for messages.
+        initialise: whether to load pretrained weights.
+    Raises:
+        InputError: unknown model, or pretrained weights that cannot be had, read or fitted.
+    """
+    backbone, features = _build_backbone(model, size_px)
+    start = Start("scratch", model.mean, model.std)
+    if initialise and model.pretrained:
+        start = load_pretrained(backbone, model, run)
+    return backbone, features, start
 
 
 def _build_backbone(model: ModelConfig, size_px: int) -> tuple[nn.Module, int]:

@@ -6,9 +6,7 @@ that is started again after a kill replays exactly and no generator's state need
 
 import copy
 import math
-import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from galaxyzoo.augmentation import augment_batch
+from galaxyzoo.batches import make_ahead
 from galaxyzoo.checkpoints import load_weights
 from galaxyzoo.config import Config, TTAConfig
 from galaxyzoo.devices import autocast, choose_kernels, get_device, place
@@ -38,8 +37,6 @@ from galaxyzoo.pseudo_labels import PseudoLabelled
 from galaxyzoo.tasks import get_task
 from galaxyzoo.views import to_tensor
 
-# Batches prepared while the network works; their order and content do not depend on it.
-_AHEAD = max(3, min(8, os.cpu_count() or 1))
 _ONE_VIEW = TTAConfig(dihedral=False)
 _FIRST_GALAXIES = 256  # on which the untrained network's loss is taken
 _CALMER = "train anew with a lower train.lr, or with train.clip_norm"
@@ -263,7 +260,7 @@ class Trainer:
                 raise FoldError(f"{self._where}: weights in {name} are not finite: {_CALMER}")
 
     def batches(self) -> Iterator[Batch]:
-        """This epoch's batches in order, made ahead in threads (cv2 lets go of Python's lock)."""
+        """This epoch's batches in order."""
         key = (self.config.train.seed, self.data.fold, self.epoch)
         order = self._draw_order(np.random.default_rng(key))
         # Nearly equal: no tiny last batch for batch norm. Rows ascend: the cache is read forwards.
@@ -277,12 +274,7 @@ class Trainer:
             images, targets = mix_batch(images, self.targets[rows].numpy(), augment, rng)
             return Batch(rows, to_tensor(images), torch.from_numpy(targets))
 
-        with ThreadPoolExecutor(max_workers=_AHEAD) as pool:
-            pending = [pool.submit(prepare, step) for step in range(min(_AHEAD, len(batches)))]
-            for step in range(len(batches)):
-                if step + _AHEAD < len(batches):
-                    pending.append(pool.submit(prepare, step + _AHEAD))
-                yield pending.pop(0).result()
+        yield from make_ahead(prepare, len(batches))
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
         """(galaxy,) rows of one epoch; with balanced sampling, of classes equally often."""

@@ -89,9 +89,10 @@ def _train_from(
                 f"epoch {trainer.epoch}, {row['metric']} {row['val_score']:.5f}", refresh=False
             )
             save_checkpoint(folder / CHECKPOINT, trainer.state())
-            _write_csv(folder / HISTORY, trainer.history)
-            _note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
-    _write_csv(folder / HISTORY, trainer.history)  # again: a kill may have come before the last row
+            write_history(folder / HISTORY, trainer.history)
+            note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
+    # Again: a kill may have come before the last row.
+    write_history(folder / HISTORY, trainer.history)
     save_weights(folder / WEIGHTS, trainer.final_weights())
     summary = trainer.summary()
     if summary.diverged:
@@ -101,7 +102,8 @@ def _train_from(
     return summary
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+def write_history(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write an epoch's numbers to a row."""
     with (
         atomic.writing(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as file,
@@ -111,7 +113,7 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def _note_timing(path: Path, epoch: int, seconds: float) -> None:
+def note_timing(path: Path, epoch: int, seconds: float) -> None:
     """Note an epoch's seconds; kept apart from the history, which must not differ between runs."""
     earlier = path.read_text(encoding="utf-8") if path.exists() else ""
     atomic.write_text(path, f"{earlier}{epoch},{seconds:.3f}\n")
