@@ -5,7 +5,8 @@ set is used.
 
   python src/train.py                              the default ensemble's runs
   python src/train.py gz37/resnet18                one run
-  python src/train.py hubble10                     our runs of a task
+  python src/train.py hubble10                     our runs of a task, those for a GPU left out
+  python src/train.py one-gpu                      the runs of an ensemble in configs/ensembles/
   python src/train.py gz37/resnet18 train.lr=2e-3  one setting changed; for a run not yet trained
   python src/train.py on_bad_image=drop            without galaxies whose image cannot be used
   python src/train.py --plan                       hours, disk and memory, before anything starts
@@ -21,10 +22,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from galaxyzoo.config import Config, load_config, load_ensemble, own_runs
+from galaxyzoo.config import Config, load_config, load_ensemble, runs_of
 from galaxyzoo.errors import FoldError, InputError
 from galaxyzoo.preparation import Prepared, prepare
-from galaxyzoo.tasks import TASKS
 
 DEFAULT_ENSEMBLE = "cpu"
 OWN = ""  # stands for the dataset to train on, whose name is not known before it is read
@@ -42,12 +42,15 @@ def main() -> None:
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
     # Only now, so that whatever is wrong with words or files is said before torch's slow import.
     from galaxyzoo import planning
-    from galaxyzoo.devices import describe_machine
+    from galaxyzoo.devices import describe_machine, get_device
 
     print(
         f"dataset {catalog.dataset}: {len(catalog.ids):,} training and "
         f"{len(catalog.test_ids):,} test galaxies, {catalog.n_folds} folds; {describe_machine()}"
     )
+    slow = [config.run for config in configs if config.needs_gpu]
+    if slow and get_device().type == "cpu":
+        print(f"made for a GPU, and here is none (--plan says the hours): {', '.join(slow)}")
     if args.plan:
         planning.print_plan(configs, data)
     elif args.smoke:
@@ -135,7 +138,7 @@ def load_configs(words: list[str]) -> list[Config]:
     """Split the command line's words into runs and `key=value` overrides, and load the configs."""
     overrides = [word for word in words if "=" in word]
     named = [word for word in words if "=" not in word] or load_ensemble(DEFAULT_ENSEMBLE)
-    runs = [run for word in named for run in (own_runs(word) if word in TASKS else [word])]
+    runs = [run for word in named for run in runs_of(word)]
     configs = [load_config(run, overrides) for run in dict.fromkeys(runs)]
     return list({config.run: config for config in configs}.values())
 
@@ -172,7 +175,7 @@ def parse_args() -> argparse.Namespace:
         "runs",
         nargs="*",
         metavar="RUN|KEY=VALUE",
-        help="such as gz37/resnet18, a task, or train.epochs=4",
+        help="such as gz37/resnet18, a task, an ensemble, or train.epochs=4",
     )
     parser.add_argument(
         "--data", help="folder with the competition's files (default: found in input/), or 'demo'"

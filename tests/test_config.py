@@ -7,9 +7,19 @@ import pytest
 from pydantic import ValidationError
 
 from galaxyzoo import config
-from galaxyzoo.config import all_runs, config_path, load_config, load_ensemble, parse_config
+from galaxyzoo.config import (
+    all_ensembles,
+    all_runs,
+    config_path,
+    load_config,
+    load_ensemble,
+    own_runs,
+    parse_config,
+    runs_of,
+)
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CODE_ROOT, CONFIGS
+from galaxyzoo.tasks import TASKS
 
 TINY = "task: gz37\nmodel:\n  name: cnn\n"
 MISTAKES = {
@@ -130,10 +140,11 @@ def test_a_run_that_does_not_exist_suggests_near_ones(run):
     assert len(str(caught.value).split("did you mean ")[1].split(", ")) == 3
 
 
-def test_a_run_that_is_like_none_lists_them_all():
+def test_for_a_run_that_is_like_none_tasks_and_ensembles_are_listed():
     with pytest.raises(InputError) as caught:
         config_path("zzz")
-    assert all(run in str(caught.value) for run in all_runs())
+    assert all(word in str(caught.value) for word in (*TASKS, *all_ensembles(), "configs/<task>/"))
+    assert not str(caught.value).endswith("…")
 
 
 @pytest.mark.parametrize(
@@ -173,6 +184,24 @@ def test_an_ensemble_holds_nothing_but_runs(configs, text):
         load_ensemble("mine")
     with pytest.raises(InputError, match="no ensemble 'yours'"):
         load_ensemble("yours")
+
+
+def test_a_word_means_a_task_an_ensemble_or_a_run():
+    assert runs_of("zoo5") == own_runs("zoo5")
+    assert runs_of("one-gpu") == load_ensemble("one-gpu") != []
+    assert runs_of("gz37/resnet50") == ["gz37/resnet50"]
+    assert not set(all_ensembles()) & (set(TASKS) | set(all_runs()))
+    with pytest.raises(InputError, match=r"no run 'one-gup'.*one-gpu"):
+        config_path("one-gup")
+
+
+def test_runs_for_a_gpu_are_not_trained_with_their_task(configs):
+    (configs / "gz37" / "large.yaml").write_text(TINY + "needs_gpu: true\n")
+    (configs / "gz37" / "small.yaml").write_text(TINY)
+    assert own_runs("gz37") == ["gz37/small"]
+    assert all_runs() == ["gz37/large", "gz37/small"]
+    asked, unasked = (load_config("gz37/large", words) for words in ([], ["needs_gpu=false"]))
+    assert asked.digest() == unasked.digest()
 
 
 CLASSES = "task: zoo5\nmodel: {name: cnn}\n"

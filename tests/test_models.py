@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import numpy as np
 import pytest
 import timm
@@ -186,6 +187,47 @@ def test_a_failing_download_goes_on_from_scratch_only_where_allowed(
         build_model(small_config(model=settings))
     allowed = build_model(small_config(model={**settings, "allow_scratch": True}))
     assert allowed.start.origin.startswith("scratch")
+
+
+ZOOBOT = "hf_hub:mwalmsley/zoobot-encoder-resnet18"
+
+
+def test_a_repository_of_the_hub_is_built_without_the_network_and_filled_from_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weights = timm.create_model("resnet18", num_classes=0)
+    original, asked = timm.create_model, []
+
+    def create(name: str, pretrained: bool = False, **kwargs: Any) -> torch.nn.Module:
+        asked.append((name, pretrained))
+        return weights if pretrained else original(name, **kwargs)
+
+    monkeypatch.setattr(timm, "create_model", create)
+    monkeypatch.setattr(pretrained, "_prefer_cache_when_offline", lambda: None)
+    config = small_config(model={"name": ZOOBOT, "kwargs": {}, "pretrained": True})
+    build_model(config, initialise=False)
+    assert asked == [("resnet18", False)]
+    model = build_model(config)
+    assert asked[1:] == [("resnet18", False), (ZOOBOT, True)]
+    assert model.start.origin == ZOOBOT
+    for name, tensor in model.backbone.state_dict().items():
+        assert torch.equal(tensor, weights.state_dict()[name])
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "_prefer_cache_when_offline", lambda: None)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    config = small_config(model={"name": ZOOBOT, "kwargs": {}, "pretrained": True})
+    with pytest.raises(InputError, match=f"weights of '{ZOOBOT}' cannot be downloaded") as caught:
+        build_model(config)
+    assert "\n" not in str(caught.value)
+    assert "weights_file" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["hf_hub:mwalmsley/zoobot", "hf_hub:", "hf_hub:a/resnet18-zoobot"])
+def test_a_repository_whose_network_its_name_does_not_say_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"model\.name 'hf_hub:.*must end in a timm model's"):
+        build_model(small_config(model={"name": name, "kwargs": {}}), initialise=False)
 
 
 @pytest.mark.parametrize("name", ["resnet81", "torchvision/resnet81"])

@@ -201,7 +201,7 @@ def test_downloads_that_are_code(tmp_path, trap, write, source, monkeypatch, wit
     kwargs = {"pretrained_cfg_overlay": {"file": str(path)}} if source == "timm" else {}
     model = ModelConfig(name=name, pretrained=True, kwargs=kwargs)
     message = refusal(lambda: pretrained.load_pretrained(nn.Linear(2, 2), model, "a/b"))
-    assert message.startswith(f"a/b: ImageNet weights of '{name}' cannot be downloaded (")
+    assert message.startswith(f"a/b: pretrained weights of '{name}' cannot be downloaded (")
     assert "eights" in message.partition("downloaded (")[2]
     witness(SECTION, f"code in weights that {source} downloads", message)
 

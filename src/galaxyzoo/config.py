@@ -28,6 +28,7 @@ Positive = Annotated[float, Field(gt=0)]
 _NOT_IN_DIGEST: Any = {
     "about": True,
     "reference": True,
+    "needs_gpu": True,
     "on_bad_image": True,
     "train": {"on_out_of_memory": True, "deterministic": True},
 }
@@ -62,7 +63,7 @@ class ModelConfig(_Section):
     """The network and the weights that it starts from."""
 
     # "cnn" (ours), "d4cnn" (ours, the same for all orientations), "layers" (a plain stack),
-    # torchvision/<name>, or any timm name
+    # torchvision/<name>, any timm name, or hf_hub:<owner>/<repository>-<timm name>
     name: str
     # what of each image the network sees at once: one; cyclic4 or dihedral8: its orientations,
     # features averaged (tta.dihedral then adds nothing to dihedral8); winner16: the 2014 winner's
@@ -72,7 +73,7 @@ class ModelConfig(_Section):
     start_run: str | None = None
     # dataset that it was trained on; null: the run's own. Folds must agree on shared galaxies
     start_dataset: str | None = None
-    # start from ImageNet weights
+    # start from the weights that timm, torchvision or the hub has of it, mostly of ImageNet
     pretrained: bool = False
     # safetensors used where it exists (path from the project root); elsewhere timm downloads
     weights_file: str | None = None
@@ -201,6 +202,8 @@ class Config(_Section):
     about: str = ""
     # the source's own score, where the config reproduces a published recipe
     reference: str | None = None
+    # made for a GPU: trained where it or its ensemble is named, but not with its whole task
+    needs_gpu: bool = False
     # training images that cannot be used, when a split is made: an error, or galaxies left out
     on_bad_image: Literal["stop", "drop"] = "stop"
     image: ImageConfig = ImageConfig()
@@ -263,12 +266,15 @@ def config_path(run: str) -> Path:
     for path in (CONFIGS / f"{run}.yaml", given, CODE_ROOT / given):
         if path.suffix in (".yaml", ".yml") and path.is_file():
             return path.resolve()
-    known = all_runs()
-    near = (
-        difflib.get_close_matches(run.removeprefix("configs/").removesuffix(".yaml"), known, n=3)
-        or known
+    word, known = run.removeprefix("configs/").removesuffix(".yaml"), all_ensembles()
+    near = difflib.get_close_matches(word, [*all_runs(), *known], n=3)
+    hint = (
+        f"did you mean {', '.join(near)}?"
+        if near
+        else f"there are tasks ({', '.join(TASKS)}), ensembles ({', '.join(known)}), and runs, one "
+        "for each file in configs/<task>/, such as gz37/cnn"
     )
-    raise InputError(f"no run '{run}' (no such file in configs/): did you mean {', '.join(near)}?")
+    raise InputError(f"no run '{run}' (no such file in configs/): {hint}")
 
 
 def all_runs() -> list[str]:
@@ -281,10 +287,26 @@ def all_runs() -> list[str]:
 
 
 def own_runs(task: str) -> list[str]:
-    """A task's runs that are ours and need no other dataset."""
+    """A task's runs that are ours and need neither another dataset nor a GPU."""
     runs = [run for run in all_runs() if run.startswith(f"{task}/")]
-    ours = [run for run in runs if not run.startswith(f"{task}/source_")]
-    return [run for run in ours if not load_config(run).needs_other_dataset]
+    ours = [load_config(run) for run in runs if not run.startswith(f"{task}/source_")]
+    return [c.run for c in ours if not (c.needs_other_dataset or c.needs_gpu)]
+
+
+def all_ensembles() -> list[str]:
+    """Names of all ensembles in `configs/ensembles/`."""
+    return sorted(path.stem for path in CONFIGS.glob("ensembles/*.yaml"))
+
+
+def runs_of(word: str) -> list[str]:
+    """The runs that a user means by a task, an ensemble or a run's own name.
+
+    Raises:
+        InputError: the ensemble's file is broken.
+    """
+    if word in TASKS:
+        return own_runs(word)
+    return load_ensemble(word) if word in all_ensembles() else [word]
 
 
 def load_config(run: str, overrides: Sequence[str] = ()) -> Config:

@@ -14,7 +14,7 @@ from galaxyzoo.errors import InputError
 from galaxyzoo.heads import build_head, build_output
 from galaxyzoo.losses import first_log_concentrations
 from galaxyzoo.multiview import count_features, pool_views, view_side
-from galaxyzoo.pretrained import TORCHVISION, Start, load_pretrained
+from galaxyzoo.pretrained import HUB, TORCHVISION, Start, load_pretrained
 from galaxyzoo.tasks import get_task
 
 
@@ -206,14 +206,32 @@ def _build_backbone(model: ModelConfig, size_px: int) -> tuple[nn.Module, int]:
         return own, own.num_features
     if model.name.startswith(TORCHVISION):
         return _build_torchvision(model)
-    if not timm.is_model(model.name):
-        near = ", ".join(timm.list_models(f"*{model.name[:6]}*")[:3])
+    name = _architecture(model.name) if model.name.startswith(HUB) else model.name
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3])
         raise InputError(
-            f"unknown model '{model.name}': ours are {', '.join(OWN_MODELS)}; "
+            f"unknown model '{name}': ours are {', '.join(OWN_MODELS)}; "
             f"timm has {near or 'hundreds'} …; torchvision's are named {TORCHVISION}resnet18"
         )
-    backbone = timm.create_model(model.name, num_classes=0, **model.kwargs)
+    backbone = timm.create_model(name, num_classes=0, **model.kwargs)
     return backbone, backbone.num_features  # type: ignore[return-value]
+
+
+def _architecture(name: str) -> str:
+    """The timm model in the name of a repository on the hub, so that only weights need the network.
+
+    Raises:
+        InputError: the repository's name does not end in one.
+    """
+    words = name.rpartition("/")[2].split("-")
+    for start in range(len(words)):
+        architecture = "-".join(words[start:])
+        if timm.is_model(architecture):
+            return architecture
+    raise InputError(
+        f"model.name '{name}': the repository's name must end in a timm model's, such as "
+        f"{HUB}mwalmsley/zoobot-encoder-convnext_nano"
+    )
 
 
 def _build_torchvision(model: ModelConfig) -> tuple[nn.Module, int]:

@@ -17,6 +17,7 @@ from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CODE_ROOT, shown
 
 TORCHVISION = "torchvision/"  # prefix of torchvision's models; other names are timm's
+HUB = "hf_hub:"  # prefix of a repository of huggingface.co with weights for one of timm's models
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HEAD = ("head.", "log_concentrations")  # of `GalaxyNet`: what belongs to a task and its loss
 _CLASSIFIERS = ("fc.", "classifier.", "head.", "heads.")
@@ -53,7 +54,7 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Start:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
         missing = f", and {shown(path)} is not there" if path else ""
         message = (
-            f"{run}: ImageNet weights of '{model.name}' cannot be downloaded{missing} ({reason})"
+            f"{run}: pretrained weights of '{model.name}' cannot be downloaded{missing} ({reason})"
         )
         if not model.allow_scratch:
             raise InputError(
@@ -88,8 +89,10 @@ def _download(model: ModelConfig) -> tuple[dict[str, Tensor], Start]:
     _prefer_cache_when_offline()
     source = timm.create_model(model.name, pretrained=True, num_classes=0, **model.kwargs)
     data = timm.data.resolve_model_data_config(source)
-    tag = timm.models.get_pretrained_cfg_value(model.name, "tag")
-    return source.state_dict(), Start(f"timm {tag}", tuple(data["mean"]), tuple(data["std"]))
+    origin = model.name
+    if not origin.startswith(HUB):
+        origin = f"timm {timm.models.get_pretrained_cfg_value(model.name, 'tag')}"
+    return source.state_dict(), Start(origin, tuple(data["mean"]), tuple(data["std"]))
 
 
 @cache
