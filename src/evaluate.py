@@ -5,6 +5,7 @@ Reads out-of-fold tables and training histories, trains nothing. A task's report
 
     python src/evaluate.py zoo5
     python src/evaluate.py gz37/resnet18 gz37/ensemble --dataset kaggle-mini
+    python src/evaluate.py gz37 --shift
 """
 
 from galaxyzoo.launch import run_main, use_project_python
@@ -26,6 +27,7 @@ from galaxyzoo.page import Section, write_page
 from galaxyzoo.paths import shown
 from galaxyzoo.question_sections import question_section, question_sections
 from galaxyzoo.reports import print_scores
+from galaxyzoo.shift_section import shift_section
 
 
 def main() -> None:
@@ -35,7 +37,7 @@ def main() -> None:
     output = (args.output or paths.REPORTS).resolve()
     loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
     for evaluation in loaded:
-        write_report(with_images(evaluation, args.data))
+        write_report(with_images(evaluation, args.data), args.shift, args.data)
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,6 +53,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--data", help="folder with the images, for the grids (default: found in input/)"
+    )
+    parser.add_argument(
+        "--shift",
+        action="store_true",
+        help="compare test galaxies with training ones; needs the images",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="write there (default: reports/)"
@@ -79,11 +86,12 @@ def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
     return replace(evaluation, images=images)
 
 
-def write_report(evaluation: Evaluation) -> None:
+def write_report(evaluation: Evaluation, shift: bool = False, data: str | None = None) -> None:
     """Write the page with what lies beside it, and print the scores."""
     task, dataset = evaluation.task, evaluation.catalog.dataset
     comparison = comparison_section(evaluation)
     sections = [comparison, *details(evaluation), curves_section(evaluation)]
+    sections += [shift_section(evaluation, data)] if shift else []
     path = evaluation.folder / "index.html"
     about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
     write_page(path, f"{task.name} on {dataset}", about, sections)
@@ -91,6 +99,8 @@ def write_report(evaluation: Evaluation) -> None:
         print_scores(f"{task.name} on {dataset}, {caption}", table)
     for line in comparison.text.splitlines()[1:]:
         print(line)
+    for caption, table in sections[-1].tables if shift else ():
+        print_scores(caption, table)
     print(f"report: {shown(path)}")
 
 

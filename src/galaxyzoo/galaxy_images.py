@@ -7,7 +7,7 @@ from galaxyzoo.errors import InputError
 from galaxyzoo.images import ImageCache
 from galaxyzoo.inputs import is_anything_there, open_input
 from galaxyzoo.paths import DEMO, shown
-from galaxyzoo.preparation import prepare
+from galaxyzoo.preparation import Prepared, prepare
 
 
 def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
@@ -21,12 +21,17 @@ def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
     Raises:
         InputError: the files are not there, are broken, or are another dataset's.
     """
+    prepared = open_prepared(data, dataset, task)
+    return prepared.train_images(prepared.source.image)
+
+
+def open_prepared(data: str | None, dataset: str, task: str) -> Prepared:
+    """A prepared dataset with its images' files; arguments and errors as of `open_images`."""
     data = data or _own_folder(dataset)
     found = open_input(data, {task}).dataset
     if found != dataset:  # said before another dataset would be prepared
         raise InputError(f"the images are of '{found}', not of '{dataset}': add --data")
-    prepared = prepare(data, tasks={task})
-    return prepared.train_images(prepared.source.image)
+    return prepare(data, tasks={task})
 
 
 def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
