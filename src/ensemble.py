@@ -1,10 +1,16 @@
 """Combine finished runs: compare blends and stackers cross-fitted, choose, write the submission.
 
 Reads the runs' out-of-fold and test tables, never an image, and needs no GPU. Without arguments it
-takes every finished run of the task.
+takes every finished run of the task. Chosen is the simplest candidate within one standard error of
+the best.
 
     python src/ensemble.py
     python src/ensemble.py gz37/resnet18 gz37/convnext_tiny --candidates mean,greedy
+    python src/ensemble.py --outside theirs OOF.csv TEST.csv
+
+A table that was made elsewhere on the same split joins as outside/NAME. With --seen NAME it is
+only scored, as its networks may have learned from these galaxies; `outside/NAME` among the runs
+takes it all the same.
 """
 
 from galaxyzoo.launch import run_main, use_project_python
@@ -19,14 +25,16 @@ from typing import Any
 from galaxyzoo import catalogs, submission
 from galaxyzoo.base_models import find_runs
 from galaxyzoo.combination import Combination
-from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, pick_candidates
+from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, TWO_LEVEL, pick_candidates
 from galaxyzoo.errors import InputError
+from galaxyzoo.outside import PREFIX, OutsideTable, make_tables, pick_tables
 from galaxyzoo.paths import choose_dataset, ensemble_csv, ensemble_oof_csv, shown, test_csv
 from galaxyzoo.reports import (
-    OPTIMISTIC,
+    SEEN_EXPLAINED,
     class_score_names,
     class_scores,
     explain_epochs,
+    marks,
     print_table,
 )
 from galaxyzoo.scores import UNREADABLE, card_path
@@ -40,10 +48,16 @@ def main() -> None:
     task = get_task(options.task)
     whole = catalogs.load(choose_dataset(options.dataset, task.name))
     names = pick_candidates([name for name in options.candidates.split(",") if name], task)
-    runs, left_out = find_runs(task, whole, options.runs)
-    path = check_output(options.output, whole.dataset, task.name, runs)
+    tables = make_tables(options.outside, options.seen)
+    outside = pick_tables(tables, options.runs)
+    set_aside = [table for table in tables if table not in outside]
+    own = [name for name in options.runs if not name.startswith(PREFIX)]
+    runs, left_out = find_runs(task, whole, own)
+    path = check_output(options.output, whole.dataset, task.name, runs, tables)
     oof_path = ensemble_oof_csv(whole.dataset, task.name) if options.output is None else None
-    card, is_new = Combination(task, whole, runs, names, options.seed, path, oof_path).make()
+    card, is_new = Combination(
+        task, whole, runs, names, options.seed, path, oof_path, outside, set_aside
+    ).make()
 
     if not is_new:
         print("nothing has changed since this ensemble was made:")
@@ -77,10 +91,29 @@ def parse() -> argparse.Namespace:
         "--candidates",
         default="",
         metavar="A,B",
-        help=f"some of: {', '.join(CANDIDATES)}; of class tasks: {', '.join(CLASS_CANDIDATES)}",
+        help=f"some of: {', '.join([*CANDIDATES, TWO_LEVEL])}; "
+        f"of class tasks: {', '.join(CLASS_CANDIDATES)}",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the boosted stacker (default: %(default)s)"
+        "--outside",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("NAME", "OOF.csv", "TEST.csv"),
+        help="predictions made elsewhere on the same split, to be combined too; may be repeated",
+    )
+    parser.add_argument(
+        "--seen",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="an outside table whose networks may have seen these galaxies; may be repeated",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of bags, boosted stackers and networks (default: %(default)s)",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write the submission there, and nowhere else"
@@ -88,14 +121,17 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def check_output(output: Path | None, dataset: str, task: str, runs: list[str]) -> Path:
+def check_output(
+    output: Path | None, dataset: str, task: str, runs: list[str], outside: list[OutsideTable]
+) -> Path:
     """Where the submission goes: never over a run's table, nor past `publish` over its copy."""
     path = (output or ensemble_csv(dataset, task)).resolve()
     if path.suffix != ".csv":
         raise InputError(f"--output {shown(path)} must end in .csv")
     taken = {test_csv(dataset, run) for run in runs} | {submission.published_csv()}
     own_oof = ensemble_oof_csv(dataset, task)
-    if path in taken | {own_oof}:
+    theirs = {p.resolve() for table in outside for p in (table.oof_path, table.test_path)}
+    if path in taken | theirs | {own_oof}:
         raise InputError(f"{shown(path)} is not for an ensemble to write: choose another --output")
     if own_oof in taken:
         raise InputError(f"run '{task}/oof' has its table where the ensemble's goes: rename it")
@@ -104,29 +140,8 @@ def check_output(output: Path | None, dataset: str, task: str, runs: list[str]) 
 
 def show(card: dict[str, Any]) -> None:
     """Print the runs, the candidates and the choice."""
-    metric = card["metric"]
-    title = f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies"
-    names = class_score_names(card)
-    of_runs = {run: {"classes": scores} for run, scores in card.get("run_classes", {}).items()}
-    marks = dict.fromkeys(card["optimistic_runs"], OPTIMISTIC)
-    runs = [
-        (run + marks.get(run, ""), f"{score:.5f}", *class_scores(of_runs.get(run, {}), names))
-        for run, score in card["runs"].items()
-    ]
-    print_table(title, ("run", f"OOF {metric}", *names), runs)
-    rows = [
-        (
-            name,
-            f"{row['score']:.5f}",
-            f"{row['sd']:.5f}",
-            f"{row['minus_mean']:+.5f} ± {row['minus_mean_se']:.5f}",
-            *class_scores(row, names),
-        )
-        for name, row in card["candidates"].items()
-    ]
-    header = ("candidate", f"{metric}, cross-fitted", "± sd of folds", "minus mean ± SE", *names)
-    chosen = list(card["candidates"]).index(card["chosen"])
-    print_table("candidates, as they would be submitted", header, rows, bold=[chosen])
+    show_runs(card)
+    show_candidates(card)
     nested = card["nested"]
     honest = (
         f"{nested['score']:.5f} nested, choice included"
@@ -135,10 +150,67 @@ def show(card: dict[str, Any]) -> None:
     )
     if card[UNREADABLE]:
         print(submission.describe_unreadable(card[UNREADABLE]))
-    print(f"chosen: {card['chosen']}, {metric} {card['score']:.5f} cross-fitted, {honest}")
+    score = f"{card['metric']} {card['score']:.5f} cross-fitted, {honest}"
+    print(f"chosen: {card['chosen']}, {score}")
+    print(f"best by score: {card['best']}; chosen is {card['rule']}, simplest first in the table")
     print(explain_epochs(card["optimistic"]))
-    if card["optimistic"]:
+    if card["perhaps_seen"]:
+        print(SEEN_EXPLAINED)
+    if card["optimistic"] or card["perhaps_seen"]:
         print("every score of this ensemble is optimistic for the same reason")
+    for name, table in card["outside"].items():
+        if not table["used"]:
+            print(
+                f"{PREFIX}{name} is left out: it may have seen these galaxies, so its "
+                f"{card['metric']} {table['score']:.5f} counts as optimistic; "
+                f"name {PREFIX}{name} to take it"
+            )
+
+
+def show_runs(card: dict[str, Any]) -> None:
+    """Print each run's score, what leaving it out costs, and the run that errs most like it."""
+    names = class_score_names(card)
+    of_runs = {run: {"classes": scores} for run, scores in card.get("run_classes", {}).items()}
+    rows = []
+    for run, score in card["runs"].items():
+        mark = marks(run in card["optimistic_runs"], run in card["perhaps_seen"])
+        scores = class_scores(of_runs.get(run, {}), names)
+        rows.append((run + mark, f"{score:.5f}", *worth(card, run), *scores))
+    title = f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies"
+    cost = f"{card['without']['candidate']} without it"
+    header = ("run", f"OOF {card['metric']}", f"{cost} ± SE", "errs most like (r)", *names)
+    print_table(title, header, rows)
+
+
+def worth(card: dict[str, Any], run: str) -> tuple[str, str]:
+    """Two cells: what leaving a run out costs, and the run that errs most like it."""
+    cost = card["without"]["runs"].get(run)
+    if cost is None:
+        return "–", "–"
+    others = {other: r for other, r in card["error_correlation"][run].items() if other != run}
+    nearest = max(others, key=lambda other: others[other])
+    short = nearest.removeprefix(f"{card['task']}/")
+    return f"{cost['difference']:+.5f} ± {cost['se']:.5f}", f"{short} {others[nearest]:.2f}"
+
+
+def show_candidates(card: dict[str, Any]) -> None:
+    """Print each candidate's cross-fitted score beside the mean's and the best one's."""
+    metric, names = card["metric"], class_score_names(card)
+    rows = [
+        (
+            name,
+            f"{row['score']:.5f}",
+            f"{row['sd']:.5f}",
+            f"{row['minus_mean']:+.5f} ± {row['minus_mean_se']:.5f}",
+            f"{row['minus_best']:+.5f} ± {row['minus_best_se']:.5f}",
+            *class_scores(row, names),
+        )
+        for name, row in card["candidates"].items()
+    ]
+    differences = ("minus mean ± SE", "minus best ± SE")
+    header = ("candidate", f"{metric}, cross-fitted", "± sd of folds", *differences, *names)
+    chosen = list(card["candidates"]).index(card["chosen"])
+    print_table("candidates, as they would be submitted", header, rows, bold=[chosen])
 
 
 def publish(path: Path, dataset: str) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from galaxyzoo import paths
 from galaxyzoo.class_sections import class_sections, noise_section
 from galaxyzoo.comparison import comparison_section
+from galaxyzoo.ensemble_section import ensemble_section
 from galaxyzoo.errors import InputError
 from galaxyzoo.evaluation import Evaluation, curves_section, load_evaluation
 from galaxyzoo.galaxy_images import open_images
@@ -90,8 +91,14 @@ def write_report(evaluation: Evaluation, shift: bool = False, data: str | None =
     """Write the page with what lies beside it, and print the scores."""
     task, dataset = evaluation.task, evaluation.catalog.dataset
     comparison = comparison_section(evaluation)
-    sections = [comparison, *details(evaluation), curves_section(evaluation)]
-    sections += [shift_section(evaluation, data)] if shift else []
+    ensemble = ensemble_section(evaluation)
+    sections = [
+        comparison,
+        *([ensemble] if ensemble else []),
+        *details(evaluation),
+        curves_section(evaluation),
+        *([shift_section(evaluation, data)] if shift else []),
+    ]
     path = evaluation.folder / "index.html"
     about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
     write_page(path, f"{task.name} on {dataset}", about, sections)

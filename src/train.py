@@ -86,7 +86,8 @@ def train(
         run.check()  # all of them first: the last run's mistake must not wait for the first's hours
     cards = [(card, run.minutes()) for run in runs if (card := run.train(folds))]
     print_run_table(cards)
-    usable = [card for card, _ in cards if not (card["optimistic"] or card["diverged"])]
+    reasons = ("optimistic", "perhaps_seen", "diverged")
+    usable = [card for card, _ in cards if not any(card.get(reason) for reason in reasons)]
     whole = {card["task"] for card in usable if len(card["folds"]) == card["n_folds"]}
     return whole, [reason for run in runs for reason in run.stopped]
 

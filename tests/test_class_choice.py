@@ -13,7 +13,7 @@ import ensemble
 from galaxyzoo import atomic, catalogs, paths
 from galaxyzoo.catalogs import GROUP, Catalog
 from galaxyzoo.class_scores import decide
-from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates
+from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, TWO_LEVEL, cross_fit, pick_candidates
 from galaxyzoo.errors import InputError
 from galaxyzoo.tables import FOLD, write_predictions
 from galaxyzoo.tasks import TASKS, log_loss
@@ -71,7 +71,7 @@ def test_where_one_run_knows_more_the_fitted_ones_beat_the_mean():
 
 def test_candidates_are_those_of_the_tasks_kind():
     assert pick_candidates([], PLAIN) == list(CLASS_CANDIDATES)
-    assert pick_candidates([], TASKS["gz37"]) == list(CANDIDATES)
+    assert pick_candidates([], TASKS["gz37"]) == [*CANDIDATES, TWO_LEVEL]
     assert pick_candidates(["pool"], BALANCED) == ["mean", "pool"]
     with pytest.raises(InputError, match="unknown candidate 'ridge': known are mean, best"):
         pick_candidates(["ridge"], PLAIN)

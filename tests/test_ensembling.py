@@ -326,6 +326,9 @@ def test_the_command_runs_from_tables_to_submission_without_torch(root):
     assert done.returncode == 0, done.stderr
     card = json.loads((root / "submissions/tiny/gz37/predictions.json").read_text())
     assert list(card["candidates"]) == candidate_names(TASKS["gz37"])
+    assert card["candidates"][card["best"]]["score"] == min(
+        row["score"] for row in card["candidates"].values()
+    )
     assert card["score"] == card["candidates"][card["chosen"]]["score"]
     assert card["fingerprint"] == catalog.fingerprint
     assert set(card["runs"]) == {"gz37/run0", "gz37/run1"}

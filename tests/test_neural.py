@@ -71,11 +71,15 @@ def test_a_few_galaxies_and_features_that_never_change_stop_nothing(n):
 
 def test_galaxies_kept_back_are_not_learned_from(monkeypatch):
     """Each network sees its own four fifths, all of them everything."""
-    fold, seen = draw_fold(np.random.default_rng(4), n=100), []
+    fold = draw_fold(np.random.default_rng(4), n=100)
+    seen: list[set[int]] = []
     original = neural._descend
-    monkeypatch.setattr(
-        neural, "_descend", lambda *given: seen.append(set(given[3])) or original(*given)
-    )
+
+    def watched(layers, inputs, wanted, rows, rng):
+        seen.append(set(rows.tolist()))
+        return original(layers, inputs, wanted, rows, rng)
+
+    monkeypatch.setattr(neural, "_descend", watched)
     fit_neural([fold], SMALL, 0)
     assert [len(rows) for rows in seen] == [80] * neural.MEMBERS
     assert set.union(*seen) == set(range(100))

@@ -8,6 +8,7 @@ from galaxyzoo import blending, residual
 from galaxyzoo.ensembling import CANDIDATES, TWO_LEVEL, cross_fit
 from galaxyzoo.moments import OofFold, make_fold
 from galaxyzoo.residual import fit_residual
+from galaxyzoo.two_level import TwoLevel
 
 FIRST = ["mean", "nnls", "ridge"]
 
@@ -99,6 +100,7 @@ def test_the_second_level_is_that_of_plain_inner_cross_fitting(n_folds):
             found = fits.held_out[TWO_LEVEL, frozenset(without), fold]
             np.testing.assert_allclose(found, SMALL.make_valid(plain), atol=1e-6)
     model = fits.models[TWO_LEVEL]
+    assert isinstance(model, TwoLevel)
     weights = model.about(["x", "y", "z"], SMALL)["weights"]
     assert list(weights) == FIRST
     values = model.predict(features)

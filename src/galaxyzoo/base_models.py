@@ -30,10 +30,10 @@ def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[
         asked: runs by name, `gz37/resnet18` or `resnet18`; empty for all that may be used.
     Returns:
         Run names in alphabetical order, and one line for each run that was left out: one with
-        missing folds or a fold that diverged, and one whose epoch was chosen on the validation
-        fold, because its out-of-fold score is too good. An ablation study's runs are passed over
-        without a word. Runs asked for by name are never left out;
-        a line says where one of them diverged.
+        missing folds or a fold that diverged, one whose epoch was chosen on the validation fold,
+        and one whose first weights may have seen the galaxies, because its out-of-fold score is too
+        good. An ablation study's runs are passed over without a word. Runs asked for by name are
+        never left out; a line says where one of them diverged.
     Raises:
         InputError: no run is left, or a run asked for is of another task.
     """
@@ -88,6 +88,11 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
 def find_optimistic(runs: Sequence[str], catalog: Catalog) -> list[str]:
     """Those of the runs whose epochs were chosen on the folds that they are scored on."""
     return [run for run in runs if _is_optimistic(_card(run, catalog))]
+
+
+def find_seen(runs: Sequence[str], catalog: Catalog) -> list[str]:
+    """Those of the runs whose first weights may have seen the galaxies' votes."""
+    return [run for run in runs if _card(run, catalog).get("perhaps_seen")]
 
 
 def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
@@ -151,6 +156,8 @@ def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
     card = _card(run, catalog)
     if _is_optimistic(card):
         return "its epochs were chosen on the validation folds, so its score is optimistic"
+    if card.get("perhaps_seen"):
+        return "its first weights may have seen these galaxies, so its score counts as optimistic"
     diverged = describe_divergence(card)
     if diverged:
         folder = shown(run_dir(catalog.dataset, run))

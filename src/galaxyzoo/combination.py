@@ -6,20 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from galaxyzoo import atomic, locks, submission
 from galaxyzoo.base_models import (
     find_divergence,
     find_optimistic,
+    find_seen,
     find_unreadable,
     load_oof,
     load_test,
 )
 from galaxyzoo.catalogs import Catalog
-from galaxyzoo.ensemble_card import digest_inputs, make_card
+from galaxyzoo.ensemble_card import DIGITS, digest_inputs, make_card
 from galaxyzoo.ensembling import CrossFits, cross_fit
 from galaxyzoo.errors import InputError
+from galaxyzoo.outside import OutsideTable
 from galaxyzoo.scores import UNREADABLE, card_path, digest_table
 from galaxyzoo.tables import FOLD, write_predictions
 from galaxyzoo.tasks import Task
@@ -33,9 +36,11 @@ class Combination:
     whole: Catalog  # the dataset's
     runs: Sequence[str]
     candidates: Sequence[str]
-    seed: int  # of the boosted stacker
+    seed: int  # of the candidates that draw random numbers
     path: Path  # of the submission; its card lies beside it
     oof_path: Path | None  # of the cross-fitted predictions; None: they are not kept
+    outside: Sequence[OutsideTable] = ()  # predictions made elsewhere, to be combined too
+    set_aside: Sequence[OutsideTable] = ()  # such as are scored, but not combined
 
     def make(self) -> tuple[dict[str, Any], bool]:
         """Cross-fit, choose, predict the test galaxies and write, unless that has been done.
@@ -53,12 +58,12 @@ class Combination:
 
     def _make(self) -> tuple[dict[str, Any], bool]:
         """What `make` does, nobody else at the same."""
-        catalog = self.whole.for_task(self.task)
-        oof = load_oof(self.runs, self.task, self.whole)
-        test = load_test(self.runs, self.task, self.whole)
+        catalog, runs = self.whole.for_task(self.task), self.all_runs
+        oof, test = self._load(catalog)
         unreadable = find_unreadable(self.runs, self.whole)
+        outside = self._describe_outside(catalog)
         inputs = digest_inputs(
-            self.candidates, self.runs, oof, test, unreadable, catalog, self.seed
+            self.candidates, runs, oof, test, unreadable, catalog, self.seed, outside
         )
         card = self._finished_card(inputs)
         if card is not None:
@@ -66,13 +71,16 @@ class Combination:
         targets = catalog.targets(self.task.name)
         fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds, self.seed)
         optimistic = find_optimistic(self.runs, self.whole)
+        marked = [table.run for table in self.outside if table.perhaps_seen]
         card = {
             "inputs": inputs,
             "optimistic": bool(optimistic),
             "optimistic_runs": optimistic,
+            "perhaps_seen": [*find_seen(self.runs, self.whole), *marked],
+            "outside": outside,
             "diverged": find_divergence(self.runs, self.whole),
             UNREADABLE: catalog.test_ids[unreadable].tolist(),
-            **make_card(fits, self.runs, oof, catalog, self.seed),
+            **make_card(fits, runs, oof, catalog, self.seed),
         }
         predictions = self.task.make_valid(fits.models[card["chosen"]].predict(test))
         prior = targets.mean(axis=0)
@@ -82,6 +90,29 @@ class Combination:
             card["oof_table"] = _write_oof(self.oof_path, fits, card["chosen"], catalog)
         submission.write(self.path, predictions, self.task, catalog.test_ids, card, prior)
         return card, True
+
+    @property
+    def all_runs(self) -> list[str]:
+        """Names of what is combined: our own runs, then the outside tables."""
+        return [*self.runs, *(table.run for table in self.outside)]
+
+    def _load(self, catalog: Catalog) -> tuple[np.ndarray, np.ndarray]:
+        """(galaxy, run, column) float32 out-of-fold and test predictions, of `all_runs`."""
+        oof = [table.load_oof(self.task, catalog)[:, None] for table in self.outside]
+        test = [table.load_test(self.task, catalog)[:, None] for table in self.outside]
+        return (
+            np.concatenate([load_oof(self.runs, self.task, self.whole), *oof], axis=1),
+            np.concatenate([load_test(self.runs, self.task, self.whole), *test], axis=1),
+        )
+
+    def _describe_outside(self, catalog: Catalog) -> dict[str, Any]:
+        """What the card says of the outside tables, those set aside too."""
+        targets, about = catalog.targets(self.task.name), {}
+        for table in sorted([*self.outside, *self.set_aside], key=lambda table: table.name):
+            predictions = table.load_oof(self.task, catalog)
+            score = round(self.task.score(predictions, targets), DIGITS)
+            about[table.name] = table.describe(score, table in self.outside)
+        return about
 
     def _finished_card(self, inputs: str) -> dict[str, Any] | None:
         """The card of an ensemble that was made from the same inputs and is whole; else None.

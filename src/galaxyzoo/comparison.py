@@ -7,7 +7,7 @@ import pandas as pd
 
 from galaxyzoo.evaluation import Evaluation
 from galaxyzoo.page import Section
-from galaxyzoo.reports import OPTIMISTIC, explain_epochs
+from galaxyzoo.reports import SEEN_EXPLAINED, explain_epochs, marks
 from galaxyzoo.results import ENSEMBLE, Result
 from galaxyzoo.scores import score_table
 
@@ -65,7 +65,7 @@ def _same_folds(evaluation: Evaluation, members: list[Result]) -> pd.DataFrame:
 
 
 def _row(evaluation: Evaluation, result: Result, scores: dict[str, Any]) -> dict[str, Any]:
-    mark = OPTIMISTIC if result.is_optimistic else ""
+    mark = marks(result.is_optimistic, result.is_perhaps_seen)
     if result.stem == ENSEMBLE:
         about = f"{result.card['chosen']} of {len(result.card['runs'])} runs, cross-fitted"
     else:
@@ -108,6 +108,8 @@ def _explain(evaluation: Evaluation) -> str:
     has_ensemble = evaluation.ensemble_card or evaluation.best.stem == ENSEMBLE
     lines = [f"{_HELD_OUT} {_CROSS_FITTED}" if has_ensemble else _HELD_OUT]
     lines.append(explain_epochs(any(result.is_optimistic for result in evaluation.results)))
+    if any(result.is_perhaps_seen for result in evaluation.results):
+        lines.append(SEEN_EXPLAINED)
     if evaluation.ensemble_card:
         lines.append(
             "The ensemble has left no predictions of the training galaxies: "

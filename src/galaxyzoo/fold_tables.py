@@ -13,6 +13,7 @@ from galaxyzoo.config import Config
 from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.images import ImageCache
 from galaxyzoo.paths import fold_dir, oof_csv, test_csv
+from galaxyzoo.run_configs import perhaps_seen
 from galaxyzoo.scores import UNREADABLE, card_path, digest_table, score_table
 from galaxyzoo.submission import describe_unreadable, with_classes
 from galaxyzoo.tables import FOLD, read_predictions, write_predictions
@@ -134,6 +135,7 @@ class FoldTables:
             "seed": config.train.seed,
             "checkpoint": config.train.checkpoint,
             "optimistic": any(chosen if one is None else one for one in optimistic),
+            "perhaps_seen": perhaps_seen(config, catalog.dataset),
             "views": count_views(config.tta),
             "start": " / ".join(dict.fromkeys(summary.start for summary in summaries.values())),
             # before the first step, and at the end

@@ -11,6 +11,11 @@ from rich.table import Table
 from galaxyzoo.fold_summary import describe_divergence
 
 OPTIMISTIC = " *"  # behind the name of what is
+SEEN = " †"  # behind the name of what may be
+SEEN_EXPLAINED = (
+    "† perhaps seen: its first weights learned from Galaxy Zoo's votes, maybe of these galaxies, "
+    "so its score counts as optimistic too."
+)
 _LOG_WIDTH = 132  # characters where the output is no terminal but a file or a pipe
 # Scores of classes that tables on the screen have room for; grouped: accuracy of the macro-classes.
 _SHOWN = {
@@ -51,6 +56,16 @@ def print_table(
     width = None if sys.stdout.isatty() else _LOG_WIDTH
     # Names may hold brackets and colons, which are no markup.
     Console(highlight=False, markup=False, emoji=False, width=width).print(table)
+
+
+def marks(optimistic: bool, seen: bool) -> str:
+    """What stands behind a run's name: the marks that `explain_epochs` and `SEEN_EXPLAINED` tell.
+
+    Args:
+        optimistic: whether its epoch was chosen on the folds that it is scored on.
+        seen: whether its first weights may have seen the galaxies.
+    """
+    return (OPTIMISTIC if optimistic else "") + (SEEN if seen else "")
 
 
 def explain_epochs(optimistic: bool) -> str:
@@ -113,6 +128,8 @@ def print_run_table(cards: list[tuple[dict[str, Any], float]]) -> None:
         _print_task_table([pair for pair in cards if pair[0]["task"] == task])
     if cards:
         print(explain_epochs(any(card["optimistic"] for card, _ in cards)))
+    if any(card.get("perhaps_seen") for card, _ in cards):
+        print(SEEN_EXPLAINED)
     for card, _ in cards:
         for problem in _problems(card):
             print(f"! {card['run']}: {problem}")
@@ -141,7 +158,9 @@ def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
     for card, minutes in cards:
         spread = "–" if card["sd"] is None else f"{card['sd']:.5f}"
         scores = class_scores(card, names) if names else [str(card["views"]), card["start"]]
-        mark = (OPTIMISTIC if card["optimistic"] else "") + (" !" if _problems(card) else "")
+        mark = marks(card["optimistic"], card.get("perhaps_seen", False)) + (
+            " !" if _problems(card) else ""
+        )
         folds = f"{len(card['folds'])}/{card['n_folds']}"
         score = f"{card['score']:.5f}"
         rows.append((card["run"] + mark, score, spread, *scores, folds, f"{minutes:.1f}"))

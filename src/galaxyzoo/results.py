@@ -52,6 +52,11 @@ class Result:
         """Whether an epoch was chosen on the fold that it is scored on."""
         return bool(self.card.get("optimistic", False))
 
+    @property
+    def is_perhaps_seen(self) -> bool:
+        """Whether first weights may have seen the galaxies, its own or those of a run in it."""
+        return bool(self.card.get("perhaps_seen", False))
+
     def on(self, rows: np.ndarray) -> np.ndarray:
         """(chosen galaxy, column) predictions of some of its galaxies; (galaxy,) bool `rows`."""
         return self.predictions[rows[self.rows]]
@@ -107,7 +112,7 @@ def pick_best(results: Sequence[Result]) -> Result:
         results: at least one, best score first. Where none is whole and fair, the one with the most
             galaxies is taken.
     """
-    fair = [result for result in results if result.is_whole and not result.is_optimistic]
+    fair = [r for r in results if r.is_whole and not (r.is_optimistic or r.is_perhaps_seen)]
     ensembles = [result for result in fair if result.stem == ENSEMBLE]
     return (ensembles or fair or sorted(results, key=lambda result: -result.rows.sum()))[0]
 

@@ -11,6 +11,7 @@ from galaxyzoo.paths import run_dir, shown
 from galaxyzoo.settings import BROKEN_YAML
 
 CONFIG = "config.yaml"
+_ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
 
 
 def load_run_config(folder: Path) -> tuple[Config, str]:
@@ -61,3 +62,23 @@ def is_optimistic(config: Config, dataset: str) -> bool:
     """
     starts = (start for start, *_ in find_starts(config, dataset))
     return any(some.train.checkpoint == "best" for some in (config, *starts))
+
+
+def perhaps_seen(config: Config, dataset: str) -> bool:
+    """Whether a network's first weights were trained on Galaxy Zoo, maybe on these very galaxies.
+
+    So it is with Zoobot's encoders (`hf_hub:mwalmsley/zoobot-encoder-…`): what their out-of-fold
+    predictions score may be memory.
+
+    Args:
+        config: the run.
+        dataset: that it is trained on. Runs that it starts from count too, as far as their configs
+            are still there.
+    """
+    try:
+        starts = [start for start, *_ in find_starts(config, dataset)]
+    except InputError:
+        starts = []
+    models = [some.model for some in (config, *starts)]
+    names = (f"{model.name} {model.weights_file or ''}".lower() for model in models)
+    return any(_ZOOBOT in name for name in names)
