@@ -128,6 +128,15 @@ class Catalog:
         digest.update(np.ascontiguousarray(self.test_ids, dtype="<i8").tobytes())
         return digest.hexdigest()[:16]
 
+    @property
+    def ids_fingerprint(self) -> str:
+        """Digest of the training and test ids: of what is learned from the images alone."""
+        digest = hashlib.sha256()
+        for ids in (self.ids, self.test_ids):
+            digest.update(f"{len(ids)}\n".encode())
+            digest.update(np.ascontiguousarray(ids, dtype="<i8").tobytes())
+        return digest.hexdigest()[:16]
+
 
 def _check_members(labels: pd.DataFrame, n_folds: int, where: str) -> None:
     """Every class needs a member in each fold."""

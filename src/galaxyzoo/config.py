@@ -20,7 +20,9 @@ ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of th
 # Among names of datasets: the images of the run's own training and test galaxies.
 OWN_TRAIN, OWN_TEST = "train", "test"
 
-_NO_RUNS = ("ensembles", "ablations")  # folders of configs/ whose files hold something else
+# Folder of configs that are no task's runs: what is learned from images without labels.
+PRETRAIN = "pretrain"
+_NO_RUNS = ("ensembles", "ablations", PRETRAIN)
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -69,7 +71,9 @@ class ModelConfig(_Section):
     # features averaged (tta.dihedral then adds nothing to dihedral8); winner16: the 2014 winner's
     # 16 corner parts, features joined. Costs as many times as much; winner16 3.4 times
     views: Literal["one", "cyclic4", "dihedral8", "winner16"] = "one"
-    # run, such as gz37/resnet18, whose weights of the same fold fill the backbone at the start
+    # run, such as gz37/resnet18, whose weights of the same fold fill the backbone at the start; or
+    # pretrain/<stem>: weights learned without any label, the same for every fold (images of the
+    # validation galaxies were seen for them, as the test images may be)
     start_run: str | None = None
     # dataset that it was trained on; null: the run's own. Folds must agree on shared galaxies
     start_dataset: str | None = None
@@ -84,6 +88,18 @@ class ModelConfig(_Section):
     # per channel, of values in [0, 1]; downloaded weights bring their own
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+
+    @property
+    def starts_without_labels(self) -> bool:
+        """Whether the weights to start from were learned from images alone."""
+        return self.start_run is not None and self.start_run.startswith(f"{PRETRAIN}/")
+
+    @property
+    def start(self) -> str:
+        """Whose weights fill the backbone, for a run's records."""
+        of = f" of {self.start_dataset}" if self.start_dataset else ""
+        seen = " (no labels; images of every fold)" if self.starts_without_labels else ""
+        return f"{self.start_run}{of}{seen}"
 
 
 class HeadConfig(_Section):
@@ -242,10 +258,12 @@ class Config(_Section):
     def sources(self, dataset: str) -> list[tuple[str, str]]:
         """The runs that it starts from or whose labels it learns, each with its dataset.
 
+        A start without labels is none of them: it is no run of folds.
+
         Args:
             dataset: that it is trained on.
         """
-        start = self.model.start_run
+        start = None if self.model.starts_without_labels else self.model.start_run
         starts = [(start, self.model.start_dataset or dataset)] if start else []
         return [*starts, *((run, dataset) for run in self.pseudo.runs)]
 
@@ -256,9 +274,12 @@ _SECTIONS = (
 )
 
 
-def config_path(run: str) -> Path:
+def config_path(run: str, known: Sequence[str] | None = None) -> Path:
     """The YAML that a user means by `gz37/resnet18`, `configs/gz37/resnet18.yaml` or any YAML path.
 
+    Args:
+        run: what the user wrote.
+        known: names to suggest; default all runs.
     Raises:
         InputError: there is no such file, with the nearest run names.
     """
@@ -266,19 +287,22 @@ def config_path(run: str) -> Path:
     for path in (CONFIGS / f"{run}.yaml", given, CODE_ROOT / given):
         if path.suffix in (".yaml", ".yml") and path.is_file():
             return path.resolve()
-    word, known = run.removeprefix("configs/").removesuffix(".yaml"), all_ensembles()
-    near = difflib.get_close_matches(word, [*all_runs(), *known], n=3)
-    hint = (
-        f"did you mean {', '.join(near)}?"
-        if near
-        else f"there are tasks ({', '.join(TASKS)}), ensembles ({', '.join(known)}), and runs, one "
-        "for each file in configs/<task>/, such as gz37/cnn"
+    word = run.removeprefix("configs/").removesuffix(".yaml")
+    ensembles = all_ensembles() if known is None else []
+    runs = all_runs() if known is None else list(known)
+    near = difflib.get_close_matches(word, [*runs, *ensembles], n=3)
+    there = (
+        f"there are {', '.join(runs)}"
+        if known is not None
+        else f"there are tasks ({', '.join(TASKS)}), ensembles ({', '.join(ensembles)}), and runs, "
+        "one for each file in configs/<task>/, such as gz37/cnn"
     )
+    hint = f"did you mean {', '.join(near)}?" if near else there
     raise InputError(f"no run '{run}' (no such file in configs/): {hint}")
 
 
 def all_runs() -> list[str]:
-    """Names of all runs in `configs/`, `<task>/<stem>`."""
+    """Names of all runs of tasks in `configs/`, `<task>/<stem>`."""
     return sorted(
         f"{p.parent.name}/{p.stem}"
         for p in CONFIGS.glob("*/*.yaml")
@@ -317,6 +341,10 @@ def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
             the key.
     """
     path = config_path(run)
+    if path.parent.name == PRETRAIN:
+        raise InputError(
+            f"{shown(path)} learns without labels: type `python src/pretrain.py {run}`"
+        )
     values = read_yaml(path)
     for word in overrides:
         override(values, word)

@@ -1,0 +1,63 @@
+"""Learn a network's first weights from images alone, without any label.
+
+The dataset's own training and test images, and those of other datasets in input/, as the config
+says. What is finished is not done again; what was interrupted goes on. A run starts from the
+weights with model.start_run=pretrain/<name>.
+
+  python src/pretrain.py pretrain/simsiam_mobilenetv2
+  python src/pretrain.py pretrain/simsiam_mobilenetv2 train.epochs=20  one setting changed; for one
+                                                                       not yet begun
+"""
+
+from galaxyzoo.launch import run_main, use_project_python
+
+use_project_python()
+
+import argparse
+
+from galaxyzoo.paths import shown
+from galaxyzoo.preparation import prepare
+from galaxyzoo.pretrain_config import load_pretrain_config
+from galaxyzoo.tasks import COMPETITION_TASK, get_task
+
+
+def main() -> None:
+    """Parse, prepare, pretrain, print."""
+    args = parse_args()
+    get_task(args.task)
+    config = load_pretrain_config(args.run, args.overrides)
+    data = prepare(args.data, tasks={args.task})
+    # Only now, so that whatever is wrong with words or files is said before torch's slow import.
+    from galaxyzoo.devices import describe_machine
+    from galaxyzoo.pretraining import Pretraining
+
+    print(f"dataset {data.catalog.dataset}: {', '.join(config.images)}; {describe_machine()}")
+    pretraining = Pretraining(config, data, args.task)
+    found = pretraining.run()
+    print(
+        f"{config.run}: {found['images']:,} images, {found['epochs']} epochs from "
+        f"{found['start']}, {pretraining.minutes():.1f} minutes: loss {found['loss']:.4f}, "
+        f"projections' standard deviation {found['projection_std']:.4f} (about "
+        f"{found['healthy_std']:.4f} is healthy); weights in {shown(pretraining.folder)}/, for "
+        f"model.start_run={config.run}"
+    )
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="RUN", help="such as pretrain/simsiam_mobilenetv2")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as train.epochs=20")
+    parser.add_argument(
+        "--data", help="folder with the dataset's files (default: found in input/), or 'demo'"
+    )
+    parser.add_argument(
+        "--task", default=COMPETITION_TASK, help="what the data are for (default: %(default)s)"
+    )
+    return parser.parse_intermixed_args()  # KEY=VALUE may stand before and after options
+
+
+if __name__ == "__main__":
+    run_main(main)
