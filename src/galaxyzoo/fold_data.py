@@ -13,8 +13,9 @@ from galaxyzoo.fold_models import WEIGHTS
 from galaxyzoo.images import ImageCache
 from galaxyzoo.paths import dataset_dir, fold_dir, run_dir, shown
 from galaxyzoo.preparation import Prepared
+from galaxyzoo.pretrain_config import load_saved
 from galaxyzoo.pseudo_labels import find_pseudo_labels
-from galaxyzoo.run_configs import find_starts
+from galaxyzoo.run_configs import CONFIG, find_starts
 from galaxyzoo.tasks import get_task
 from galaxyzoo.trainer import FoldData
 
@@ -54,12 +55,17 @@ def check_sources(config: Config, catalog: Catalog) -> None:
 def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | None:
     """Weights of the same fold of the run to start from; None where the config names none.
 
+    Of a start without labels there is one set of weights for all folds.
+
     Raises:
-        FoldError: that fold of that run is not trained.
+        FoldError: that fold of that run is not trained, or that pretraining is not done.
+        InputError: the pretraining was on other galaxies than its dataset has now.
     """
     start, dataset = config.model.start_run, config.model.start_dataset or catalog.dataset
     if start is None:
         return None
+    if config.model.starts_without_labels:
+        return _find_pretrained(config, catalog, start, dataset)
     weights = fold_dir(dataset, start, fold) / WEIGHTS
     if not weights.exists():
         raise FoldError(
@@ -67,6 +73,24 @@ def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | No
             "that first, or set model.start_run=null model.start_dataset=null"
         )
     return weights
+
+
+def _find_pretrained(config: Config, catalog: Catalog, start: str, dataset: str) -> Path:
+    """Weights of a pretraining on the images of the dataset as it is now, whatever its split."""
+    folder = run_dir(dataset, start)
+    if not (folder / WEIGHTS).exists():
+        raise FoldError(
+            f"{config.run} starts from {start} on {dataset}: {shown(folder / WEIGHTS)} is missing; "
+            f"type `python src/pretrain.py {start}` first, with --data where there are several "
+            "datasets, or set model.start_run=null model.start_dataset=null"
+        )
+    other = catalog if dataset == catalog.dataset else catalogs.load(dataset)
+    if load_saved(folder / CONFIG)[1]["dataset_ids"] != other.ids_fingerprint:
+        raise InputError(
+            f"{config.run} cannot use {start}: {shown(folder)} was pretrained on other galaxies "
+            f"than {dataset} has now; delete it to pretrain again"
+        )
+    return folder / WEIGHTS
 
 
 def _check_start(

@@ -13,7 +13,7 @@ import pandas as pd
 from galaxyzoo import atomic
 from galaxyzoo.catalogs import GROUP, Catalog
 from galaxyzoo.errors import InputError
-from galaxyzoo.fold_data import make_part_data
+from galaxyzoo.fold_data import find_start_weights, make_part_data
 from galaxyzoo.fold_models import load_fold_model
 from galaxyzoo.folds import make_folds
 from galaxyzoo.paths import oof_csv, run_dir
@@ -59,7 +59,7 @@ def train_holdout(run: Run) -> dict[str, Any]:
             the held-out galaxies; or something cannot be written.
     """
     config, catalog = run.config, run.catalog
-    if config.model.start_run:
+    if config.model.start_run and not config.model.starts_without_labels:
         raise InputError(
             f"{config.run} starts from {config.model.start_run}, which has seen the galaxies "
             "that a hold-out keeps back: train its folds instead"
@@ -84,8 +84,9 @@ def _train(run: Run, parts: np.ndarray) -> None:
     """Train on the first part, choose on the second where the config does, predict the third."""
     config, catalog, cache = run.config, run.catalog, run.cache("train")
     # The random streams are those of a fold after the last one.
+    start = find_start_weights(config, run.data.catalog, 0)
     data = make_part_data(
-        config, run.data, cache, parts == TRAIN, parts == VAL, number=catalog.n_folds
+        config, run.data, cache, parts == TRAIN, parts == VAL, catalog.n_folds, start
     )
     train_fold(config, data, _folder(run), f"{config.run} hold-out")
     ids = catalog.ids[parts == TEST]

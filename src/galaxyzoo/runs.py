@@ -81,7 +81,7 @@ class Run:
         build_model(self.config, initialise=False)
         for fold in range(self.catalog.n_folds):
             choose_galaxies(self.config, np.flatnonzero(self.catalog.folds != fold), fold)
-        if self.config.model.start_dataset:
+        if self.config.model.start_dataset or self.config.model.starts_without_labels:
             check_sources(self.config, self.data.catalog)
             find_start_weights(self.config, self.data.catalog, 0)
         if self.config.loss == "soft_cross_entropy":

@@ -97,8 +97,7 @@ class Trainer:
         self.start = model.start.origin
         if initialise and data.start_weights is not None:
             fill_backbone(model, load_weights(data.start_weights), shown(data.start_weights))
-            of = f" of {config.model.start_dataset}" if config.model.start_dataset else ""
-            self.start = f"{config.model.start_run}{of}"
+            self.start = config.model.start
         self.model = place(model, self.device)
         decay = config.train.ema_decay
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
