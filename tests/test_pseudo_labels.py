@@ -155,7 +155,7 @@ def test_geometry_of_images_that_show_part_of_the_field():
 
 def test_a_teacher_that_is_not_trained_is_named(project):
     config = tiny_config(run="gz37/student", pseudo={"runs": ["gz37/nobody"]})
-    with pytest.raises(InputError, match="gz37/nobody holds no trained run"):
+    with pytest.raises(FoldError, match=r"student needs gz37/nobody on .* train that first"):
         make_fold_data(config, project.data, project.images, 0)
     project.train(tiny_config(run="gz37/some"), [1])
     config = tiny_config(run="gz37/student", pseudo={"runs": ["gz37/some"]})

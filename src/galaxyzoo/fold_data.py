@@ -14,7 +14,7 @@ from galaxyzoo.images import ImageCache
 from galaxyzoo.paths import dataset_dir, fold_dir, run_dir, shown
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.pretrain_config import load_saved
-from galaxyzoo.pseudo_labels import find_pseudo_labels
+from galaxyzoo.pseudo_labels import check_teachers, find_pseudo_labels
 from galaxyzoo.run_configs import CONFIG, find_starts
 from galaxyzoo.tasks import get_task
 from galaxyzoo.trainer import FoldData
@@ -34,9 +34,9 @@ def make_fold_data(config: Config, data: Prepared, cache: ImageCache, fold: int)
     """
     in_fold = data.catalog.for_task(get_task(config.task)).folds == fold
     check_sources(config, data.catalog)
-    part = make_part_data(
-        config, data, cache, ~in_fold, in_fold, fold, find_start_weights(config, data.catalog, fold)
-    )
+    weights = find_start_weights(config, data.catalog, fold)
+    check_teachers(config, data.catalog, fold)
+    part = make_part_data(config, data, cache, ~in_fold, in_fold, fold, weights)
     return replace(part, pseudo=find_pseudo_labels(config, data, fold))
 
 
@@ -44,10 +44,17 @@ def check_sources(config: Config, catalog: Catalog) -> None:
     """The runs that a run starts from, or whose labels it learns from, were trained on its folds.
 
     Raises:
+        FoldError: one of them is not trained at all.
         InputError: one of them was trained on another split than its dataset has now, or a galaxy
             is in different folds of the two datasets: then its weights may have seen galaxies of
             the fold to validate on. The same of what is behind those runs.
     """
+    for run, dataset in config.sources(catalog.dataset):
+        if not (run_dir(dataset, run) / CONFIG).exists():
+            raise FoldError(
+                f"{config.run} needs {run} on {dataset}: {shown(run_dir(dataset, run))} is "
+                "missing; train that first"
+            )
     for run, dataset, fingerprint in find_starts(config, catalog.dataset):
         _check_start(config, catalog, run, dataset, fingerprint)
 

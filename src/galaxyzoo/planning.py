@@ -18,7 +18,7 @@ from galaxyzoo.fold_models import load_fold_model
 from galaxyzoo.images import ImageCache
 from galaxyzoo.memory import is_out_of_memory, out_of_memory
 from galaxyzoo.paths import FOLDS
-from galaxyzoo.prediction import BATCH, predict
+from galaxyzoo.prediction import predict
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.reports import print_table
 from galaxyzoo.tasks import get_task
@@ -27,6 +27,7 @@ from galaxyzoo.training import train_fold
 from galaxyzoo.views import count_views
 
 _WARM, _TIMED = 2, 6  # steps of the probe
+_PREDICTED = 256  # images of the probe
 SMOKE_GALAXIES = 256
 
 
@@ -82,13 +83,13 @@ def _probe(config: Config, data: FoldData) -> tuple[float, float, int]:
 
 
 def _random_fold(config: Config, train_images: int) -> FoldData:
-    """As many random training images, and one batch of them to predict."""
+    """As many random training images, and some of them to predict."""
     rng = np.random.default_rng(0)
-    count, side = max(train_images, BATCH), config.image.cache_px
+    count, side = max(train_images, _PREDICTED), config.image.cache_px
     images = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     targets = rng.random((count, len(get_task(config.task).columns)))
     cache = ImageCache(np.arange(count), images, np.zeros(count, bool))
-    return FoldData(cache, targets, np.arange(train_images), np.arange(BATCH), 0)
+    return FoldData(cache, targets, np.arange(train_images), np.arange(_PREDICTED), 0)
 
 
 def print_plan(configs: list[Config], data: Prepared) -> None:

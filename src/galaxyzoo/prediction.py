@@ -12,9 +12,15 @@ from galaxyzoo.models import GalaxyNet
 from galaxyzoo.tasks import get_task
 from galaxyzoo.views import count_views, iterate_views
 
-# Images per forward pass: the same on all machines on which they fit, because results depend on it
-# in their last bits.
-BATCH = 256
+# Images per forward pass, and on processors so few that what passes between layers stays in their
+# caches (at 80 px twice as fast as 256). It does not depend on the machine any further, because
+# results depend on it in their last bits.
+_BATCH, _BATCH_CPU = 256, 32
+
+
+def batch_of(device: torch.device) -> int:
+    """Images per forward pass on a device, where they fit."""
+    return _BATCH_CPU if device.type == "cpu" else _BATCH
 
 
 def predict(
@@ -53,7 +59,7 @@ def predict_views(
     model.eval()
     nothing = np.empty((0, len(get_task(config.task).columns)), np.float32)
     means, spreads = [nothing], [nothing]
-    start, size = 0, BATCH
+    start, size = 0, batch_of(model.mean.device)
     while start < len(rows):
         images = cache.images[rows[start : start + size]]
         try:

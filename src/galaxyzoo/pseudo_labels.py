@@ -15,6 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from galaxyzoo import catalogs
+from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import ORIGINAL_PX, OWN_TEST, OWN_TRAIN, Config
 from galaxyzoo.errors import FoldError
 from galaxyzoo.fold_models import load_fold_model
@@ -53,7 +54,6 @@ def find_pseudo_labels(config: Config, data: Prepared, fold: int) -> PseudoLabel
         Images in the config's geometry and their labels, the mean over `pseudo.runs`; None where
         the config names none.
     Raises:
-        FoldError: that fold of a run that labels is not trained.
         InputError: a dataset is not there, or its images show less than the config's crop.
     """
     if not config.pseudo.runs:
@@ -67,6 +67,21 @@ def find_pseudo_labels(config: Config, data: Prepared, fold: int) -> PseudoLabel
         np.concatenate([part.ids for part, _ in parts]),
         np.concatenate(targets),
     )
+
+
+def check_teachers(config: Config, catalog: Catalog, fold: int) -> None:
+    """The runs that are to label images are trained.
+
+    Raises:
+        FoldError: that fold of one of them is not.
+    """
+    for run in config.pseudo.runs:
+        folder = fold_dir(catalog.dataset, run, fold)
+        if not (folder / DONE).exists():
+            raise FoldError(
+                f"{config.run} learns from labels by {run}: {shown(folder)} is not trained; train "
+                "that first"
+            )
 
 
 def _find_targets(part: ImagePart, config: Config, data: Prepared, fold: int) -> np.ndarray:
@@ -88,11 +103,6 @@ def _label(run: str, part: ImagePart, config: Config, data: Prepared, fold: int)
     """(image, column) predictions by a run's network of the fold; made once and kept."""
     dataset, task = data.catalog.dataset, get_task(config.task)
     folder = fold_dir(dataset, run, fold)
-    if not (folder / DONE).exists():
-        raise FoldError(
-            f"{config.run} learns from labels by {run}: {shown(folder)} is not trained; train "
-            "that first"
-        )
     path = folder / _table_name(part)
     if not path.exists():
         teacher, _ = load_run_config(run_dir(dataset, run))
