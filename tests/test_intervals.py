@@ -18,7 +18,7 @@ import intervals
 from galaxyzoo import launch, locks, paths
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.fold_tables import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE
-from galaxyzoo.interval_scores import are_held, interval_scores
+from galaxyzoo.interval_scores import are_held, coverage_by_third, interval_scores
 from galaxyzoo.tables import write_predictions
 
 RUNS = ("gz37/run0", "gz37/run1")
@@ -187,3 +187,11 @@ def test_the_interval_score_by_hand() -> None:
     targets = np.array([[0.2], [0.1], [0.6]])
     assert are_held(targets, ends).ravel().tolist() == [True, False, False]
     assert interval_scores(targets, ends, 0.8).ravel() == pytest.approx([0.3, 1.3, 1.3])
+
+
+def test_coverage_by_thirds_by_hand() -> None:
+    ends = np.tile([0.2, 0.5], (6, 2, 1))
+    targets = np.array([[0.3, 0.3], [0.3, 0.9], [0.9, 0.3], [0.3, 0.9], [0.9, 0.3], [0.9, 0.9]])
+    values = np.array([[1, 6], [2, 5], [3, 4], [4, 3], [5, 2], [6, 1.0]])
+    # column one from small to large: both, one, none held; column two: one, one, one
+    assert coverage_by_third(values, targets, ends) == [0.75, 0.5, 0.25]

@@ -155,6 +155,18 @@ def test_a_shift_is_found_and_weights_undo_it(name: str) -> None:
     assert scores["difference"] > 3 * scores["difference_se"]
 
 
+def test_weights_by_hand() -> None:
+    """Three test galaxies to one training galaxy: odds of three are what any galaxy has."""
+    is_test = np.array([False, False, *[True] * 6])
+    sides = Sides(np.zeros((8, 0)), [], is_test, np.zeros(8))
+    probs = np.full(8, 0.75)
+    assert shift.importance_weights(probs, sides) == pytest.approx([1, 1])
+    probs[:2] = 0.9, 0.999999  # three times as likely; beyond the largest weight
+    weights = shift.importance_weights(probs, sides)
+    assert weights == pytest.approx(np.array([3, 20]) / 11.5)
+    assert shift.effective_size(np.array([1.0, 3.0])) == pytest.approx(1.6)
+
+
 def test_the_auc_and_its_error_against_others() -> None:
     rng = np.random.default_rng(6)
     values = np.concatenate([rng.normal(size=300), rng.normal(0.5, size=200)]).round(1)

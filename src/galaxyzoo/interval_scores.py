@@ -58,6 +58,21 @@ def coverage_by_value(
     return out
 
 
+def coverage_by_third(
+    values: np.ndarray, targets: np.ndarray, intervals: np.ndarray
+) -> list[float]:
+    """Coverage where values are small, middling and large for their column, all columns together.
+
+    Args:
+        values: (galaxy, column), such as a spread; equal ones count in the galaxies' order.
+        targets: (galaxy, column).
+        intervals: (galaxy, column, 2).
+    """
+    places = np.argsort(np.argsort(values, axis=0, kind="stable"), axis=0, kind="stable")
+    thirds, held = places * 3 // len(values), are_held(targets, intervals)
+    return [float(held[thirds == third].mean()) for third in range(3)]
+
+
 def difference(
     targets: np.ndarray, ours: np.ndarray, other: np.ndarray, level: float
 ) -> tuple[float, float]:

@@ -19,7 +19,13 @@ from galaxyzoo.catalogs import Catalog
 from galaxyzoo.conformal import MOST_BINS, Column, find_limits
 from galaxyzoo.errors import InputError
 from galaxyzoo.interval_features import CONSTANT, RUNS, VIEWS, Spreads, read_spreads, scale_features
-from galaxyzoo.interval_scores import are_held, coverage_by_value, difference, score_intervals
+from galaxyzoo.interval_scores import (
+    are_held,
+    coverage_by_third,
+    coverage_by_value,
+    difference,
+    score_intervals,
+)
 from galaxyzoo.paths import ensemble_csv, ensemble_oof_csv, intervals_csv, oof_csv, shown
 from galaxyzoo.scores import UNREADABLE, card_path, code_version, digest_table
 from galaxyzoo.tables import read_predictions, write_predictions
@@ -97,7 +103,7 @@ class Intervals:
             "runs": list(ensemble["runs"]),
             "spread_of_runs": list(spreads.runs) if RUNS in spreads.own else [],
             "spread_of_views": list(spreads.view_runs),
-            **_rounded(_measure(sample, spreads, sorted({*LEVELS, self.level}))),
+            **_rounded(_measure(sample, sorted({*LEVELS, self.level}))),
             "test": _rounded(_describe_test(ends[~unreadable], spreads, ~unreadable)),
             "code_version": code_version(),
             "table": digest_table(self.path),
@@ -179,45 +185,48 @@ def compare_methods(sample: Sample) -> dict[str, Sample]:
     return methods
 
 
-def _measure(sample: Sample, spreads: Spreads, levels: Sequence[float]) -> dict[str, Any]:
+def _measure(sample: Sample, levels: Sequence[float]) -> dict[str, Any]:
     """What the card says of the intervals' quality, all of it cross-fitted."""
-    targets, methods = sample.targets, compare_methods(sample)
-    columns = get_task(COMPETITION_TASK).columns
+    methods, columns = compare_methods(sample), get_task(COMPETITION_TASK).columns
     bar = tqdm(methods.items(), "calibrating", unit="method", disable=None, leave=False)
     made = {name: method.cross_intervals(levels) for name, method in bar}
-    out: dict[str, Any] = {"galaxies": len(targets), "scored": "cross-fitted on the runs' folds"}
-    out["levels"] = {
-        f"{level:g}": {
-            **score_intervals(targets, ends, level),
-            "by_value": coverage_by_value(sample.predictions, targets, ends),
-            "per_column": dict(
-                zip(columns, are_held(targets, ends).mean(axis=0).tolist(), strict=True)
-            ),
-            "width_per_column": dict(
-                zip(columns, (ends[..., 1] - ends[..., 0]).mean(axis=0).tolist(), strict=True)
-            ),
-        }
-        for level, ends in zip(levels, made[OURS], strict=True)
-    }
-    out["others"] = {
+    scores = {
         name: {
-            f"{level:g}": {
-                **score_intervals(targets, ends, level),
-                "by_value": coverage_by_value(sample.predictions, targets, ends),
-                **dict(
-                    zip(
-                        ("minus_ours", "minus_ours_se"),
-                        difference(targets, ours, ends, level),
-                        strict=True,
-                    )
-                ),
-            }
-            for level, ours, ends in zip(levels, made[OURS], all_ends, strict=True)
+            f"{level:g}": _scores(sample, ends, level)
+            for level, ends in zip(levels, ends_by_level, strict=True)
         }
-        for name, all_ends in made.items()
-        if name != OURS
+        for name, ends_by_level in made.items()
     }
-    return out
+    ours = scores.pop(OURS)
+    for i, level in enumerate(levels):
+        ends = made[OURS][i]
+        held, widths = are_held(sample.targets, ends), ends[..., 1] - ends[..., 0]
+        for key, values in (("coverage_per_column", held), ("width_per_column", widths)):
+            means = values.mean(axis=0).tolist()
+            ours[f"{level:g}"][key] = dict(zip(columns, means, strict=True))
+        for name, others in scores.items():
+            gap, error = difference(sample.targets, ends, made[name][i], level)
+            others[f"{level:g}"] |= {"minus_ours": gap, "minus_ours_se": error}
+    return {
+        "galaxies": len(sample.targets),
+        "scored": "cross-fitted on the runs' folds",
+        "levels": ours,
+        "others": scores,
+    }
+
+
+def _scores(sample: Sample, ends: np.ndarray, level: float) -> dict[str, Any]:
+    """Scores of a level's (galaxy, column, 2) intervals, and coverage of parts of the answers."""
+    by_spread = {
+        f"by {name}, thirds": coverage_by_third(sample.features[name], sample.targets, ends)
+        for name in (RUNS, VIEWS)
+        if name in sample.features
+    }
+    return {
+        **score_intervals(sample.targets, ends, level),
+        "by_value": coverage_by_value(sample.predictions, sample.targets, ends),
+        **by_spread,
+    }
 
 
 def _describe_test(ends: np.ndarray, spreads: Spreads, readable: np.ndarray) -> dict[str, Any]:
@@ -239,7 +248,9 @@ def _blind_ends(targets: np.ndarray, level: float) -> np.ndarray:
 
 
 def _rounded(value: Any) -> Any:
-    """The same nested dicts with every float rounded, as libraries differ in the last digits."""
+    """The same nested values with every float rounded, as libraries differ in the last digits."""
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
     return round(value, 6) if isinstance(value, float) else value
