@@ -22,7 +22,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from galaxyzoo.config import Config, load_config, load_ensemble, runs_of
+from galaxyzoo.config import Config
+from galaxyzoo.config_files import load_config, load_ensemble, runs_of
 from galaxyzoo.errors import FoldError, InputError
 from galaxyzoo.preparation import Prepared, prepare
 

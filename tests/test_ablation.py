@@ -167,7 +167,7 @@ def test_a_start_that_is_not_trained_leaves_the_others_alone(
     ablation = make(prepared, tmp_path, changes=[*CHANGES, {"name": "zoo5", "changes": start}])
     reasons = ablation.check(ablation.study.variants)
     assert list(reasons) == ["zoo5"]
-    assert "folds/zoo5/zoo5/cnn/fold_0/weights.safetensors is missing" in reasons["zoo5"]
+    assert "needs zoo5/cnn on zoo5: folds/zoo5/zoo5/cnn is missing" in reasons["zoo5"]
 
 
 # -- who takes them up
@@ -251,7 +251,7 @@ def test_numbers_are_those_of_plain_loops(scored: Scored) -> None:
         ours, others = valid[name], valid[baseline]
         assert rows[name].score == pytest.approx(slow_rmse(ours, targets), abs=1e-7)
         difference = slow_rmse(ours, targets) - slow_rmse(others, targets)
-        left = []  # without each galaxy: 60 are fewer than the jackknife's hundred groups
+        left = []  # without each galaxy
         for i in range(60):
             rest = np.arange(60) != i
             left.append(

@@ -24,7 +24,8 @@ from reliability import fuzzed, thorough
 from test_commands import TINY, call, complaint, table
 
 import prepare as prepare_script
-from galaxyzoo.config import ImageConfig, load_config
+from galaxyzoo.config import ImageConfig
+from galaxyzoo.config_files import load_config
 from galaxyzoo.errors import InputError
 from galaxyzoo.images import decode
 from galaxyzoo.preparation import Prepared, prepare

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from galaxyzoo import config
-from galaxyzoo.config import (
+from galaxyzoo import config_files
+from galaxyzoo.config import parse_config
+from galaxyzoo.config_files import (
     all_ensembles,
     all_runs,
     config_path,
     load_config,
     load_ensemble,
     own_runs,
-    parse_config,
     runs_of,
 )
 from galaxyzoo.errors import InputError
@@ -52,7 +52,7 @@ MISTAKES = {
 @pytest.fixture
 def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty configs folder in place of the real one."""
-    monkeypatch.setattr(config, "CONFIGS", tmp_path)
+    monkeypatch.setattr(config_files, "CONFIGS", tmp_path)
     (tmp_path / "gz37").mkdir()
     return tmp_path
 

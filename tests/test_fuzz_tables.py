@@ -17,7 +17,8 @@ from kaggle_fixtures import COLUMNS, csv_bytes, draw_votes, write_zip
 from reliability import fuzzed
 
 from galaxyzoo import kaggle
-from galaxyzoo.config import Config, load_config
+from galaxyzoo.config import Config
+from galaxyzoo.config_files import load_config
 from galaxyzoo.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.errors import InputError
 from galaxyzoo.tables import FOLD, read_predictions

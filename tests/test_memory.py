@@ -16,7 +16,8 @@ from test_training import Killed, config, fold_data, kill_after
 from galaxyzoo import planning, prediction
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.checkpoints import load_checkpoint
-from galaxyzoo.config import Config, TTAConfig, load_config
+from galaxyzoo.config import Config, TTAConfig
+from galaxyzoo.config_files import load_config
 from galaxyzoo.errors import FoldError
 from galaxyzoo.memory import is_out_of_memory
 from galaxyzoo.models import GalaxyNet, build_model

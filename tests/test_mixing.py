@@ -9,7 +9,8 @@ from test_models import small_config
 from test_training import Killed, fold_data, kill_after
 
 from galaxyzoo.augmentation import augment_batch, check_transforms
-from galaxyzoo.config import AugmentConfig, Config, load_config
+from galaxyzoo.config import AugmentConfig, Config
+from galaxyzoo.config_files import load_config
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.mixing import mix_batch
 from galaxyzoo.training import HISTORY, WEIGHTS, Trainer, train_fold

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from galaxyzoo import pretrained
-from galaxyzoo.config import Config, all_runs, load_config, load_ensemble, parse_config
+from galaxyzoo.config import Config, parse_config
+from galaxyzoo.config_files import all_runs, load_config, load_ensemble
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.errors import InputError
 from galaxyzoo.heads import TreeOutput

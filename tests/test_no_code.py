@@ -18,7 +18,8 @@ from torch import nn
 from galaxyzoo import class_arrays, galaxy10, pretrained
 from galaxyzoo.archives import ImageStore
 from galaxyzoo.checkpoints import load_checkpoint, load_weights
-from galaxyzoo.config import ImageConfig, ModelConfig, load_config
+from galaxyzoo.config import ImageConfig, ModelConfig
+from galaxyzoo.config_files import load_config
 from galaxyzoo.errors import InputError
 from galaxyzoo.images import open_cache
 from galaxyzoo.paths import CODE_ROOT

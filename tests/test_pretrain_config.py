@@ -7,9 +7,9 @@ import torch
 
 import pretrain
 import train
-from galaxyzoo import config, pretrain_config
+from galaxyzoo import config_files, pretrain_config
 from galaxyzoo.augmentation import check_transforms
-from galaxyzoo.config import all_runs, load_config
+from galaxyzoo.config_files import all_runs, load_config
 from galaxyzoo.errors import InputError
 from galaxyzoo.models import start_backbone
 from galaxyzoo.pretrain_config import all_pretrainings, load_pretrain_config, parse_pretrain_config

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 import train
-from galaxyzoo import config
-from galaxyzoo.config import load_config
+from galaxyzoo import config_files
+from galaxyzoo.config_files import load_config
 from galaxyzoo.errors import InputError
 
 
 @pytest.fixture(autouse=True)
 def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Configs of zoo5: last -> middle -> first, other -> first, alone, and two in a ring."""
-    monkeypatch.setattr(config, "CONFIGS", tmp_path)
+    monkeypatch.setattr(config_files, "CONFIGS", tmp_path)
     starts = {"last": "middle", "middle": "first", "first": "", "other": "first", "alone": ""}
     (tmp_path / "zoo5").mkdir()
     for name, start in (starts | {"ring": "round", "round": "ring", "self": "self"}).items():

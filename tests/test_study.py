@@ -6,7 +6,7 @@ import pytest
 from ablation_fixtures import BASE, write_study
 
 from galaxyzoo.augmentation import check_transforms
-from galaxyzoo.config import all_runs, load_config
+from galaxyzoo.config_files import all_runs, load_config
 from galaxyzoo.errors import InputError
 from galaxyzoo.models import build_model
 from galaxyzoo.paths import is_ablation

@@ -8,7 +8,7 @@ import numpy as np
 
 from galaxyzoo.ablation import Ablation
 from galaxyzoo.devices import describe_machine
-from galaxyzoo.jackknife import paired_difference
+from galaxyzoo.differences import difference, galaxy_losses
 from galaxyzoo.paths import shown
 from galaxyzoo.reports import print_table
 from galaxyzoo.results import load_result
@@ -141,9 +141,12 @@ def _make_row(ablation: Ablation, variant: Variant, predictions: dict[str, np.nd
         return Row(variant, "", score, None, minutes)
     if variant.baseline.name not in predictions:
         return Row(variant, f"{variant.baseline.name} not run", score, None, minutes)
-    difference = paired_difference(task, ours, predictions[variant.baseline.name], targets)
-    verdict = judge(*difference, task.lower_is_better)
-    return Row(variant, verdict, score, difference, minutes)
+    theirs = predictions[variant.baseline.name]
+    found = difference(
+        task, galaxy_losses(task, ours, targets), galaxy_losses(task, theirs, targets)
+    )
+    verdict = judge(found.value, found.error, task.lower_is_better)
+    return Row(variant, verdict, score, (found.value, found.error), minutes)
 
 
 def _by_group(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:

@@ -1,18 +1,14 @@
 """Typed configuration of a run: defaults here, differences in its YAML, `key=value` on top."""
 
-import difflib
 import hashlib
 import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from galaxyzoo.contradictions import find_contradiction
 from galaxyzoo.errors import InputError
-from galaxyzoo.paths import CODE_ROOT, CONFIGS, shown
-from galaxyzoo.settings import explain, override, read_yaml
+from galaxyzoo.settings import explain
 from galaxyzoo.tasks import TASKS
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
@@ -22,7 +18,6 @@ OWN_TRAIN, OWN_TEST = "train", "test"
 
 # Folder of configs that are no task's runs: what is learned from images without labels.
 PRETRAIN = "pretrain"
-_NO_RUNS = ("ensembles", "ablations", PRETRAIN)
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -274,83 +269,6 @@ _SECTIONS = (
 )
 
 
-def config_path(run: str, known: Sequence[str] | None = None) -> Path:
-    """The YAML that a user means by `gz37/resnet18`, `configs/gz37/resnet18.yaml` or any YAML path.
-
-    Args:
-        run: what the user wrote.
-        known: names to suggest; default all runs.
-    Raises:
-        InputError: there is no such file, with the nearest run names.
-    """
-    given = Path(run)
-    for path in (CONFIGS / f"{run}.yaml", given, CODE_ROOT / given):
-        if path.suffix in (".yaml", ".yml") and path.is_file():
-            return path.resolve()
-    word = run.removeprefix("configs/").removesuffix(".yaml")
-    ensembles = all_ensembles() if known is None else []
-    runs = all_runs() if known is None else list(known)
-    near = difflib.get_close_matches(word, [*runs, *ensembles], n=3)
-    there = (
-        f"there are {', '.join(runs)}"
-        if known is not None
-        else f"there are tasks ({', '.join(TASKS)}), ensembles ({', '.join(ensembles)}), and runs, "
-        "one for each file in configs/<task>/, such as gz37/cnn"
-    )
-    hint = f"did you mean {', '.join(near)}?" if near else there
-    raise InputError(f"no run '{run}' (no such file in configs/): {hint}")
-
-
-def all_runs() -> list[str]:
-    """Names of all runs of tasks in `configs/`, `<task>/<stem>`."""
-    return sorted(
-        f"{p.parent.name}/{p.stem}"
-        for p in CONFIGS.glob("*/*.yaml")
-        if p.parent.name not in _NO_RUNS
-    )
-
-
-def own_runs(task: str) -> list[str]:
-    """A task's runs that are ours and need neither another dataset nor a GPU."""
-    runs = [run for run in all_runs() if run.startswith(f"{task}/")]
-    ours = [load_config(run) for run in runs if not run.startswith(f"{task}/source_")]
-    return [c.run for c in ours if not (c.needs_other_dataset or c.needs_gpu)]
-
-
-def all_ensembles() -> list[str]:
-    """Names of all ensembles in `configs/ensembles/`."""
-    return sorted(path.stem for path in CONFIGS.glob("ensembles/*.yaml"))
-
-
-def runs_of(word: str) -> list[str]:
-    """The runs that a user means by a task, an ensemble or a run's own name.
-
-    Raises:
-        InputError: the ensemble's file is broken.
-    """
-    if word in TASKS:
-        return own_runs(word)
-    return load_ensemble(word) if word in all_ensembles() else [word]
-
-
-def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
-    """Read a run's YAML, lay `section.key=value` overrides on top, and check everything.
-
-    Raises:
-        InputError: no such run, not YAML, an unknown key, a wrong type or range; the message names
-            the key.
-    """
-    path = config_path(run)
-    if path.parent.name == PRETRAIN:
-        raise InputError(
-            f"{shown(path)} learns without labels: type `python src/pretrain.py {run}`"
-        )
-    values = read_yaml(path)
-    for word in overrides:
-        override(values, word)
-    return parse_config({**values, "run": f"{values.get('task')}/{path.stem}"}, shown(path))
-
-
 def parse_config(values: dict[str, Any], source: str) -> Config:
     """Check a nested dict of settings and return the typed config.
 
@@ -375,26 +293,3 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
     if task is None or not task.is_classes or not isinstance(head, dict):
         return values
     return {"loss": "cross_entropy", **values, "head": {"output": "softmax", **head}}
-
-
-def load_ensemble(name: str) -> list[str]:
-    """Runs named by `configs/ensembles/<name>.yaml`, in its order.
-
-    Raises:
-        InputError: no such file, or it holds anything but `runs:` with a list of run names.
-    """
-    path = CONFIGS / "ensembles" / f"{name}.yaml"
-    if not path.is_file():
-        raise InputError(f"no ensemble '{name}': there is no {shown(path)}")
-    values = read_yaml(path)
-    runs = values.get("runs")
-    if (
-        set(values) - {"runs", "about"}
-        or not isinstance(runs, list)
-        or not all(isinstance(r, str) for r in runs)
-    ):
-        raise InputError(
-            f"{shown(path)}: expected `runs:` with a list of run names, and no other key but "
-            "`about:`"
-        )
-    return runs

@@ -55,8 +55,8 @@ def check_sources(config: Config, catalog: Catalog) -> None:
                 f"{config.run} needs {run} on {dataset}: {shown(run_dir(dataset, run))} is "
                 "missing; train that first"
             )
-    for run, dataset, fingerprint in find_starts(config, catalog.dataset):
-        _check_start(config, catalog, run, dataset, fingerprint)
+    for start, dataset, fingerprint in find_starts(config, catalog.dataset):
+        _check_start(config, catalog, start, dataset, fingerprint)
 
 
 def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | None:

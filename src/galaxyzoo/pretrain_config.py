@@ -18,8 +18,8 @@ from galaxyzoo.config import (
     ModelConfig,
     Positive,
     TrainConfig,
-    config_path,
 )
+from galaxyzoo.config_files import config_path
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CONFIGS, shown
 from galaxyzoo.settings import BROKEN_YAML, explain, override, read_yaml

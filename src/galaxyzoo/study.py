@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from galaxyzoo.config import Config, load_config, parse_config
+from galaxyzoo.config import Config, parse_config
+from galaxyzoo.config_files import load_config
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import ABLATION, CODE_ROOT, CONFIGS, shown
 from galaxyzoo.settings import explain, override, read_yaml
