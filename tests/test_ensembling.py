@@ -75,7 +75,8 @@ def test_cross_fitted_predictions_are_those_of_plain_fits_on_the_other_folds(nam
             model = CANDIDATES[name](others, SMALL, 0)
             expected[folds == fold] = np.clip(model.predict(features[folds == fold]), 0, 1)
         found = fits.predictions(name, without)
-        np.testing.assert_allclose(found, expected[~np.isin(folds, list(without))], atol=1e-9)
+        tolerance = 1e-7 if without else 1e-9  # what serves the choice alone is float32
+        np.testing.assert_allclose(found, expected[~np.isin(folds, list(without))], atol=tolerance)
 
 
 def test_nested_score_is_that_of_choosing_again_without_each_fold():

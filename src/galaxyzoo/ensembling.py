@@ -235,8 +235,8 @@ def fit_without(
         submitted.
     """
     model = fit([rows for fold, rows in by_fold.items() if fold not in without], task, seed)
-    # Three folds are left out for the second level's features alone, which are float32 anyway.
-    kept = np.float32 if len(without) > 2 else np.float64
+    # What serves the choice and the second level alone is kept in half the memory.
+    kept = np.float64 if len(without) == 1 else np.float32
     return model, {
         fold: task.make_valid(model.predict(by_fold[fold].features)).astype(kept, copy=False)
         for fold in sorted(without)
@@ -251,7 +251,9 @@ def add_second_level(fits: CrossFits, seed: int) -> CrossFits:
         seed: for nothing; blends draw none.
     """
     task, first, numbers = fits.task, fits.names, fits.fold_numbers
-    models, held_out = dict(fits.models), dict(fits.held_out)
+    models = dict(fits.models)
+    # Three folds are left out for the second level's features alone.
+    held_out = {key: values for key, values in fits.held_out.items() if len(key[1]) < 3}
 
     def said(without: FoldSet, fold: int) -> np.ndarray:
         """(galaxy, candidate, column) of a fold's galaxies."""
