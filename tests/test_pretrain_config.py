@@ -38,7 +38,7 @@ MISTAKES = {
 @pytest.fixture
 def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty configs folder in place of the real one."""
-    for module in (config, pretrain_config):
+    for module in (config_files, pretrain_config):
         monkeypatch.setattr(module, "CONFIGS", tmp_path)
     (tmp_path / "pretrain").mkdir()
     return tmp_path
