@@ -10,6 +10,7 @@ from galaxyzoo.config_files import all_runs, load_config
 from galaxyzoo.errors import InputError
 from galaxyzoo.models import build_model
 from galaxyzoo.paths import is_ablation
+from galaxyzoo.pretrain_config import all_pretrainings
 from galaxyzoo.study import FOLDER, load_study
 
 STUDIES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -81,7 +82,7 @@ def test_every_study_in_the_tree_builds(name: str) -> None:
             build_model(variant.config, initialise=False)
             built.append(variant.config.model)
         start = variant.config.model.start_run
-        assert start is None or start in all_runs()
+        assert start is None or start in [*all_runs(), *all_pretrainings()]
     assert not any(run.startswith("ablations/") for run in all_runs())
 
 
