@@ -171,7 +171,7 @@ def test_a_start_that_is_missing_stops_only_the_folds_that_need_it(prepared: Pre
     run = Run(small_config(image=SIZES, model=model), prepared)
     assert run.train([0, 1]) is None
     assert len(run.stopped) == 2
-    assert all("starts from gz37/other" in reason for reason in run.stopped)
+    assert all("needs gz37/other on" in reason for reason in run.stopped)
 
 
 def test_checkpoints_of_earlier_versions_go_on(tmp_path: Path) -> None:
