@@ -18,8 +18,8 @@ from galaxyzoo import paths, runs, shift
 from galaxyzoo.catalogs import GROUP, Catalog
 from galaxyzoo.errors import InputError
 from galaxyzoo.evaluation import load_evaluation
-from galaxyzoo.fold_networks import FoldNetworks
 from galaxyzoo.images import ImageCache
+from galaxyzoo.network_tables import NetworkTables
 from galaxyzoo.preparation import prepare
 from galaxyzoo.runs import Run
 from galaxyzoo.shift import BOOSTED, CLASSIFIERS, LOGISTIC, Sides
@@ -32,7 +32,7 @@ BOTH = sorted(CLASSIFIERS)
 
 
 @dataclass(frozen=True)
-class Network(FoldNetworks):
+class Network(NetworkTables):
     """Stands for a run's tables: each fold's network has an offset and a noise of its own."""
 
     votes: np.ndarray  # (galaxy + test galaxy, column)

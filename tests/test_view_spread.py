@@ -14,9 +14,9 @@ from training_fixtures import fake_training
 
 from galaxyzoo import runs
 from galaxyzoo.config import TTAConfig
-from galaxyzoo.fold_networks import FoldNetworks
 from galaxyzoo.fold_tables import TEST_SPREAD, VAL_SPREAD
 from galaxyzoo.models import GalaxyNet, build_model
+from galaxyzoo.network_tables import NetworkTables
 from galaxyzoo.paths import fold_dir
 from galaxyzoo.prediction import predict, predict_views
 from galaxyzoo.preparation import prepare
@@ -67,7 +67,7 @@ def test_a_run_keeps_the_spread_of_its_views_beside_its_predictions(
     fake_training(monkeypatch, runs)
     config = tiny_config()
     Run(config, data).train()
-    networks = FoldNetworks.open(config.run, data.catalog)
+    networks = NetworkTables.open(config.run, data.catalog)
     assert networks.has_spread
     for fold in range(3):
         folder = fold_dir(data.catalog.dataset, config.run, fold)
@@ -90,4 +90,4 @@ def test_a_run_of_one_view_keeps_none(root: Path, monkeypatch: pytest.MonkeyPatc
     fake_training(monkeypatch, runs)
     Run(tiny_config(tta={"dihedral": False}), data).train()
     assert not list(root.rglob("*_spread.csv"))
-    assert not FoldNetworks.open(tiny_config().run, data.catalog).has_spread
+    assert not NetworkTables.open(tiny_config().run, data.catalog).has_spread

@@ -14,7 +14,7 @@ import numpy as np
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.errors import InputError
-from galaxyzoo.fold_networks import FoldNetworks
+from galaxyzoo.network_tables import NetworkTables
 
 CONSTANT, RUNS, VIEWS = "constant", "spread of runs", "spread of views"
 
@@ -44,7 +44,7 @@ def read_spreads(runs: Sequence[str], whole: Catalog) -> Spreads:
     networks, problems = [], []
     for run in runs:
         try:
-            networks.append(FoldNetworks.open(run, whole))
+            networks.append(NetworkTables.open(run, whole))
         except InputError as error:
             problems.append(f"{run} has no say in the spreads: {error}")
     viewed = [network for network in networks if network.has_spread]

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.catalogs import Catalog
-from galaxyzoo.fold_networks import FoldNetworks
 from galaxyzoo.image_sample import CHANNELS
 from galaxyzoo.images import ImageCache
+from galaxyzoo.network_tables import NetworkTables
 from galaxyzoo.shift import Sides, deal
 from galaxyzoo.tasks import get_task
 
@@ -19,7 +19,7 @@ _BRIGHT = 15.0  # above the sky, of 255
 
 
 def make_sides(
-    networks: Sequence[FoldNetworks],
+    networks: Sequence[NetworkTables],
     catalog: Catalog,
     train_images: ImageCache,
     test_images: ImageCache,
@@ -112,5 +112,5 @@ def _measure(images: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _task(network: FoldNetworks) -> str:
+def _task(network: NetworkTables) -> str:
     return network.run.split("/")[0]

@@ -8,8 +8,8 @@ import pandas as pd
 from galaxyzoo import atomic
 from galaxyzoo.errors import InputError
 from galaxyzoo.evaluation import Evaluation
-from galaxyzoo.fold_networks import FoldNetworks
 from galaxyzoo.galaxy_images import open_prepared
+from galaxyzoo.network_tables import NetworkTables
 from galaxyzoo.page import Section
 from galaxyzoo.results import ENSEMBLE, Result
 from galaxyzoo.shift import (
@@ -95,12 +95,12 @@ def shift_section(evaluation: Evaluation, data: str | None) -> Section:
 
 def _open_networks(
     results: list[Result], evaluation: Evaluation
-) -> tuple[list[FoldNetworks], list[str]]:
+) -> tuple[list[NetworkTables], list[str]]:
     """Tables of the runs' single networks, and a line for each run that has none."""
     networks, problems = [], []
     for run in sorted(result.run for result in results if result.stem != ENSEMBLE):
         try:
-            networks.append(FoldNetworks.open(run, evaluation.catalog))
+            networks.append(NetworkTables.open(run, evaluation.catalog))
         except InputError as error:
             problems.append(f"{run} has no say in the comparison: {error}")
     return networks, problems

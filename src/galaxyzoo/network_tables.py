@@ -19,14 +19,14 @@ from galaxyzoo.tasks import get_task
 
 
 @dataclass(frozen=True)
-class FoldNetworks:
+class NetworkTables:
     """Tables that the folds' networks of a finished run have left."""
 
     run: str
     catalog: Catalog  # galaxies of the run's task
 
     @classmethod
-    def open(cls, run: str, whole: Catalog) -> "FoldNetworks":
+    def open(cls, run: str, whole: Catalog) -> "NetworkTables":
         """The tables of a run.
 
         Args:
