@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from galaxyzoo.config import TrainConfig
+from galaxyzoo.depthwise import train_depthwise_in_fp32
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -22,8 +23,10 @@ def get_device() -> torch.device:
 
 
 def place(model: Model, device: torch.device) -> Model:
-    """Move a network to the device, in the memory order in which convolutions are fastest."""
+    """Move a network to the device, with the memory order and kernels that are fastest there."""
     model.to(device)
+    if device.type == "cpu":
+        train_depthwise_in_fp32(model)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
