@@ -64,6 +64,22 @@ def test_several_teachers_are_averaged(project):
     np.testing.assert_allclose(both, (one + other) / 2, rtol=1e-12)
 
 
+def test_labels_are_of_the_views_that_the_student_asks_for(project):
+    config = tiny_config(**STUDENT)
+    one_view = {"runs": [TEACHER], "tta": {"dihedral": False}}
+    other = tiny_config(run="gz37/student", pseudo=one_view)
+    both = [labelled(one, project.data, 0).targets for one in (config, other)]
+    model = load_fold_model(tiny_config(), fold_dir(project.catalog.dataset, TEACHER, 0))
+    cache = Run(tiny_config(), project.data).cache("test")
+    tables = [
+        predict(model, cache, np.arange(4), tiny_config(), one.pseudo.tta)
+        for one in (config, other)
+    ]
+    for found, expected in zip(both, tables, strict=True):
+        np.testing.assert_allclose(found, expected, atol=2e-6)
+    assert np.abs(both[0] - both[1]).max() > 1e-4
+
+
 def test_labels_are_made_once_and_kept_with_the_network_that_made_them(project):
     config = tiny_config(**STUDENT)
     first = labelled(config, project.data, 1).targets

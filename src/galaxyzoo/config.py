@@ -175,6 +175,17 @@ class TrainConfig(_Section):
     seed: int = Field(0, ge=0)
 
 
+class TTAConfig(_Section):
+    """Views averaged at prediction."""
+
+    # the eight rotations by 90° and mirror images
+    dihedral: bool = True
+    # rotation angles spread evenly over [0°, 90°); times eight views each
+    angles: int = Field(1, ge=1)
+    # apparent sizes; times eight views each
+    zooms: tuple[Positive, ...] = Field((1.0,), min_length=1)
+
+
 class PseudoConfig(_Section):
     """Images without votes to learn from, labelled by trained runs."""
 
@@ -188,19 +199,10 @@ class PseudoConfig(_Section):
     # correct the labels by what their own datasets say of them (classes, say), as learned from
     # galaxies that have both; of the fold to validate on nothing is used
     use_classes: bool = False
+    # views averaged for a label, whatever the runs' own are: there are many images
+    tta: TTAConfig = TTAConfig()
     # labelled images drawn in an epoch, for each galaxy with votes
     ratio: float = Field(1.0, gt=0)
-
-
-class TTAConfig(_Section):
-    """Views averaged at prediction."""
-
-    # the eight rotations by 90° and mirror images
-    dihedral: bool = True
-    # rotation angles spread evenly over [0°, 90°); times eight views each
-    angles: int = Field(1, ge=1)
-    # apparent sizes; times eight views each
-    zooms: tuple[Positive, ...] = Field((1.0,), min_length=1)
 
 
 class Config(_Section):

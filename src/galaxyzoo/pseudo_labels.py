@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from galaxyzoo import catalogs
 from galaxyzoo.catalogs import Catalog
-from galaxyzoo.config import ORIGINAL_PX, OWN_TEST, OWN_TRAIN, Config
+from galaxyzoo.config import ORIGINAL_PX, OWN_TEST, OWN_TRAIN, Config, TTAConfig
 from galaxyzoo.errors import FoldError
 from galaxyzoo.fold_models import load_fold_model
 from galaxyzoo.fold_tables import DONE
@@ -103,19 +103,21 @@ def _label(run: str, part: ImagePart, config: Config, data: Prepared, fold: int)
     """(image, column) predictions by a run's network of the fold; made once and kept."""
     dataset, task = data.catalog.dataset, get_task(config.task)
     folder = fold_dir(dataset, run, fold)
-    path = folder / _table_name(part)
+    path = folder / _table_name(part, config.pseudo.tta)
     if not path.exists():
         teacher, _ = load_run_config(run_dir(dataset, run))
         cache = part.open(teacher.image)
         teacher = teacher.model_copy(update={"image": fit_geometry(teacher.image, part.shown_px)})
         tqdm.write(f"{run}, fold {fold}: labelling {len(part.ids):,} images of {part.name}")
-        values = predict(load_fold_model(teacher, folder), cache, np.arange(len(part.ids)), teacher)
+        network, rows = load_fold_model(teacher, folder), np.arange(len(part.ids))
+        values = predict(network, cache, rows, teacher, config.pseudo.tta)
         table = pd.DataFrame(task.make_valid(values), part.ids, list(task.columns))
         write_predictions(path, table)
     return read_predictions(path, task.columns, part.ids).to_numpy()
 
 
-def _table_name(part: ImagePart) -> str:
-    """Name of the tables of its labels; other images have another."""
+def _table_name(part: ImagePart, tta: TTAConfig) -> str:
+    """Name of the tables of its labels; other images, or other views of them, have another."""
     digest = hashlib.sha256(np.ascontiguousarray(part.ids, dtype="<i8").tobytes())
+    digest.update(tta.model_dump_json().encode())
     return f"pseudo_{part.name}_{digest.hexdigest()[:8]}.csv"
