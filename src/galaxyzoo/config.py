@@ -4,11 +4,11 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from galaxyzoo.contradictions import find_contradiction
 from galaxyzoo.errors import InputError
-from galaxyzoo.settings import explain
+from galaxyzoo.settings import Section, explain
 from galaxyzoo.tasks import TASKS
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
@@ -38,12 +38,7 @@ _WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
 }
 
 
-class _Section(BaseModel):
-    # Written out, as `settings.STRICT` is: mypy's plugin reads no names.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ImageConfig(_Section):
+class ImageConfig(Section):
     """What part of the sky image the network sees, and how large."""
 
     # side of the centre square kept of the 424 px original
@@ -56,7 +51,7 @@ class ImageConfig(_Section):
     size_px: int = Field(80, ge=16, le=512)
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The network and the weights that it starts from."""
 
     # "cnn" (ours), "d4cnn" (ours, the same for all orientations), "layers" (a plain stack),
@@ -79,7 +74,7 @@ class ModelConfig(_Section):
     # whether pretrained: true may go on from scratch where no weights can be had
     allow_scratch: bool = False
     # passed on to the model's constructor (timm's or ours)
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, Any] = Field(default_factory=dict)
     # per channel, of values in [0, 1]; downloaded weights bring their own
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
@@ -97,7 +92,7 @@ class ModelConfig(_Section):
         return f"{self.start_run}{of}{seen}"
 
 
-class HeadConfig(_Section):
+class HeadConfig(Section):
     """Linear -> ReLU -> Dropout -> Linear, then the output."""
 
     # units of the hidden layer, or of several one after another
@@ -112,7 +107,7 @@ class HeadConfig(_Section):
     output: Literal["plain", "clipped", "sigmoid", "tree", "divided", "softmax"] = "tree"
 
 
-class AugmentConfig(_Section):
+class AugmentConfig(Section):
     """Random changes of training images; the geometric ones are one warp out of the cache."""
 
     # uniform in ± this angle
@@ -128,10 +123,10 @@ class AugmentConfig(_Section):
     # the same with a pasted box, its area from Beta(this, this); with mixup: half of the batches
     cutmix: float = Field(0.0, ge=0)
     # albumentations by name, e.g. {name: GaussNoise, p: 0.5}, after the warp
-    transforms: list[dict[str, Any]] = []
+    transforms: list[dict[str, Any]] = Field(default_factory=list)
 
 
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """One fold's training."""
 
     # learn from so many galaxies only, drawn at random (fewer are among more); null: from all
@@ -175,7 +170,7 @@ class TrainConfig(_Section):
     seed: int = Field(0, ge=0)
 
 
-class TTAConfig(_Section):
+class TTAConfig(Section):
     """Views averaged at prediction."""
 
     # the eight rotations by 90° and mirror images
@@ -186,7 +181,7 @@ class TTAConfig(_Section):
     zooms: tuple[Positive, ...] = Field((1.0,), min_length=1)
 
 
-class PseudoConfig(_Section):
+class PseudoConfig(Section):
     """Images without votes to learn from, labelled by trained runs."""
 
     # runs of the same dataset whose networks of the same fold label the images; their mean
@@ -195,7 +190,7 @@ class PseudoConfig(_Section):
     # has too); "test": the own test images
     images: tuple[str, ...] = (OWN_TEST,)
     # side, in original pixels, of what the images of a dataset show, where that is not all
-    shown_px: dict[str, Positive] = {}
+    shown_px: dict[str, Positive] = Field(default_factory=dict)
     # correct the labels by what their own datasets say of them (classes, say), as learned from
     # galaxies that have both; of the fold to validate on nothing is used
     use_classes: bool = False
@@ -205,7 +200,7 @@ class PseudoConfig(_Section):
     ratio: float = Field(1.0, gt=0)
 
 
-class Config(_Section):
+class Config(Section):
     """Everything that determines a run's result, apart from the data and the machine."""
 
     # "<task>/<stem>", set when loaded

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from galaxyzoo.config import (
     OWN_TEST,
@@ -22,17 +21,13 @@ from galaxyzoo.config import (
 from galaxyzoo.config_files import config_path
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import CONFIGS, shown
-from galaxyzoo.settings import BROKEN_YAML, explain, override, read_yaml
+from galaxyzoo.settings import Section, explain, override, read_saved, read_yaml
 
 # What may change between two calls of a pretraining
 _NOT_IN_DIGEST: Any = {"about": True, "train": {"deterministic": True}}
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ProjectionConfig(_Section):
+class ProjectionConfig(Section):
     """The two small networks on top of the backbone, which are thrown away at the end."""
 
     # units of the projector's hidden layers
@@ -43,7 +38,7 @@ class ProjectionConfig(_Section):
     predictor: int | None = Field(None, ge=1)
 
 
-class PretrainTrainConfig(_Section):
+class PretrainTrainConfig(Section):
     """What of `train` in a run's config there is here too, with the same meaning."""
 
     epochs: int = Field(50, ge=1)
@@ -64,7 +59,7 @@ class PretrainTrainConfig(_Section):
         return TrainConfig.model_validate(self.model_dump())
 
 
-class PretrainConfig(_Section):
+class PretrainConfig(Section):
     """Everything that determines a pretraining's weights, apart from the data and the machine."""
 
     # "pretrain/<stem>", set when loaded
@@ -145,16 +140,12 @@ def load_saved(path: Path) -> tuple[PretrainConfig, dict[str, str]]:
     Raises:
         InputError: it is not there, or damaged.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{shown(path.parent)} holds no pretraining (no {path.name})") from None
-    except BROKEN_YAML:
-        values = None
-    if not isinstance(values, dict):
-        raise InputError(f"{shown(path)} is damaged: delete {shown(path.parent)} to start again")
+    values = read_saved(
+        path,
+        f"{shown(path.parent)} holds no pretraining (no {path.name})",
+        f"{shown(path)} is damaged: delete {shown(path.parent)} to start again",
+    )
     digests = {key: str(values.pop(key, "")) for key in ("dataset_ids", "image_ids")}
-    values.pop("code_version", None)
     return parse_pretrain_config(values, shown(path)), digests
 
 

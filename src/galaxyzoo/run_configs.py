@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
 from galaxyzoo.config import Config, parse_config
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import run_dir, shown
-from galaxyzoo.settings import BROKEN_YAML
+from galaxyzoo.settings import read_saved
 
 CONFIG = "config.yaml"
 _ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
@@ -21,16 +19,12 @@ def load_run_config(folder: Path) -> tuple[Config, str]:
         InputError: there is none, or it is broken.
     """
     path = folder / CONFIG
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{shown(folder)} holds no trained run (no {CONFIG})") from None
-    except BROKEN_YAML:
-        values = None
-    if not isinstance(values, dict):
-        raise InputError(f"{shown(path)} is damaged: delete {shown(folder)} to train again")
+    values = read_saved(
+        path,
+        f"{shown(folder)} holds no trained run (no {CONFIG})",
+        f"{shown(path)} is damaged: delete {shown(folder)} to train again",
+    )
     fingerprint = str(values.pop("data_fingerprint", ""))
-    values.pop("code_version", None)
     return parse_config(values, shown(path)), fingerprint
 
 

@@ -15,8 +15,33 @@ from galaxyzoo.paths import shown
 # What yaml.safe_load raises of text that is no YAML: bad dates and nesting too deep included.
 BROKEN_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
-# Of every section of settings: an unknown key is an error, and nothing changes once it is checked.
-STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+class Section(BaseModel):
+    """Settings of which an unknown key is an error; nothing changes once they are checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def read_saved(path: Path, missing: str, damaged: str) -> dict[str, Any]:
+    """The settings that a training saved beside its weights.
+
+    Args:
+        path: of the YAML.
+        missing: the whole message where it is not there.
+        damaged: the whole message where it holds something else.
+    Raises:
+        InputError: with one of these.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(missing) from None
+    except BROKEN_YAML:
+        values = None
+    if not isinstance(values, dict):
+        raise InputError(damaged)
+    values.pop("code_version", None)
+    return values
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

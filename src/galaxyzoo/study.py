@@ -10,22 +10,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from galaxyzoo.config import Config, parse_config
 from galaxyzoo.config_files import load_config
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import ABLATION, CODE_ROOT, CONFIGS, shown
-from galaxyzoo.settings import explain, override, read_yaml
+from galaxyzoo.settings import Section, explain, override, read_yaml
 
 BASE = "base"  # name of the recipe among the changes
 FOLDER = CONFIGS / "ablations"
 
 
-class _Change(BaseModel):
+class _Change(Section):
     """One entry of `changes:`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     # last part of its run's name
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
@@ -39,10 +37,8 @@ class _Change(BaseModel):
     of: str = BASE
 
 
-class _File(BaseModel):
+class _File(Section):
     """The keys of a study's YAML."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     about: str = ""
     # name of a run, or settings as in a run's own YAML
