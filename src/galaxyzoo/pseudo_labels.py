@@ -93,8 +93,10 @@ def _find_targets(part: ImagePart, config: Config, data: Prepared, fold: int) ->
 
     if not config.pseudo.use_classes or part.name == OWN_TEST:
         return label(part)
-    own = ImagePart(OWN_TRAIN, data.source.train_images, data.catalog.ids, ORIGINAL_PX)
     other = catalogs.load(part.name)
+    if not np.isin(part.ids, other.ids).any():
+        return label(part)  # its test images: nothing is said of them
+    own = ImagePart(OWN_TRAIN, data.source.train_images, data.catalog.ids, ORIGINAL_PX)
     corrected = correct(label(part), part.ids, label(own), data.catalog, other, fold)
     return get_task(config.task).make_valid(corrected)
 
