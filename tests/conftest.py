@@ -4,10 +4,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
 from galaxyzoo import paths
+
+if TYPE_CHECKING:
+    from galaxyzoo.preparation import Prepared
+    from galaxyzoo.training import FoldData
 
 pytest_plugins = ["reliability"]
 
@@ -26,6 +31,27 @@ def root(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
     finally:
         _replace(moved, REAL)  # also in modules imported meanwhile
+
+
+@pytest.fixture
+def prepared(root: Path) -> "Prepared":
+    """A small competition in three folds."""
+    from kaggle_fixtures import draw_competition
+
+    from galaxyzoo.preparation import prepare
+
+    draw_competition(n_train=30, n_test=5).write_zips(root / "input")
+    return prepare(n_folds=3)
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> "list[FoldData]":
+    """What runs hand to their training, which costs nothing here."""
+    from training_fixtures import fake_training
+
+    from galaxyzoo import runs
+
+    return fake_training(monkeypatch, runs)
 
 
 def _replace(old: dict[str, Path], new: dict[str, Path]) -> None:

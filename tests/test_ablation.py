@@ -12,8 +12,7 @@ import pytest
 from ablation_fixtures import CHANGES, write_study
 from ensemble_fixtures import draw_run, make_catalog, save_run
 from filelock import FileLock
-from kaggle_fixtures import draw_competition, listing
-from training_fixtures import fake_training
+from kaggle_fixtures import listing
 
 from galaxyzoo import catalogs, paths, runs
 from galaxyzoo.ablation import Ablation
@@ -22,7 +21,7 @@ from galaxyzoo.base_models import find_runs
 from galaxyzoo.config import TTAConfig
 from galaxyzoo.errors import InputError
 from galaxyzoo.prediction import predict
-from galaxyzoo.preparation import Prepared, prepare
+from galaxyzoo.preparation import Prepared
 from galaxyzoo.results import load_results
 from galaxyzoo.runs import load_fold_model
 from galaxyzoo.study import Variant, load_study
@@ -30,17 +29,6 @@ from galaxyzoo.tasks import get_task
 from galaxyzoo.training import FoldData
 
 TASK = get_task("gz37")
-
-
-@pytest.fixture
-def prepared(root: Path) -> Prepared:
-    draw_competition(n_train=30, n_test=5).write_zips(root / "input")
-    return prepare(n_folds=3)
-
-
-@pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
-    return fake_training(monkeypatch, runs)
 
 
 def make(

@@ -1,33 +1,18 @@
 """A run in one process: which galaxies train which fold, locks, and what killed writers leave."""
 
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 from filelock import FileLock
-from kaggle_fixtures import draw_competition
 from test_models import small_config
-from training_fixtures import fake_training
 
-from galaxyzoo import runs
 from galaxyzoo.errors import InputError
-from galaxyzoo.preparation import Prepared, prepare
+from galaxyzoo.preparation import Prepared
 from galaxyzoo.runs import Run
 from galaxyzoo.training import FoldData
 
 SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
-
-
-@pytest.fixture
-def prepared(root: Path) -> Prepared:
-    draw_competition(n_train=30, n_test=5).write_zips(root / "input")
-    return prepare(n_folds=3)
-
-
-@pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
-    return fake_training(monkeypatch, runs)
 
 
 def test_each_fold_trains_on_all_galaxies_but_its_own(
