@@ -14,16 +14,15 @@ from galaxyzoo.launch import run_main, use_project_python
 use_project_python()
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from galaxyzoo import marked_page, workers
+from galaxyzoo import marked_page
 from galaxyzoo.errors import FoldError
+from galaxyzoo.job_arguments import add_jobs, check_jobs
 from galaxyzoo.paths import REPORTS, shown
 from galaxyzoo.preparation import prepare
-from galaxyzoo.study import Study, Variant, load_study
+from galaxyzoo.study import Study, load_study
 
 if TYPE_CHECKING:
     from galaxyzoo.ablation import Ablation
@@ -42,12 +41,9 @@ def main() -> None:
 
     folds = tuple(range(data.catalog.n_folds)) if args.folds == "all" else args.folds or study.folds
     ablation = Ablation(study, data, folds)
-    if args.worker:
-        work(ablation, variants)
-        return
     left_out = ablation.check(study.variants)
     wanted = [variant for variant in variants if variant.name not in left_out]
-    stopped = [] if args.table else train(ablation, wanted, args)
+    stopped = [] if args.table else ablation.train(wanted, args.jobs, args.backend)
     show(ablation, args.page)
     for name, reason in left_out.items():
         print(f"! {name} is left out: {reason}")
@@ -55,28 +51,6 @@ def main() -> None:
         print(f"! {reason}")
     if stopped:
         raise FoldError("not all changes are trained (see above): the same command goes on")
-
-
-def train(ablation: "Ablation", variants: Sequence[Variant], args: argparse.Namespace) -> list[str]:
-    """Train the variants here or in processes of their own; returns why some stopped."""
-    if args.jobs == 1:
-        return ablation.train(variants)
-    words = [str(ablation.study.path), "--worker"]
-    words += ["--data", args.data] if args.data else []
-    words += ["--folds", ",".join(map(str, ablation.folds))]
-    words += ["--only-changes", *(variant.name for variant in variants)]
-    statuses = workers.run_workers(Path(__file__).resolve(), words, args.jobs)
-    return [f"a process ended with status {status}" for status in statuses if status]
-
-
-def work(ablation: "Ablation", variants: Sequence[Variant]) -> None:
-    """Train the variants that no other process is at, and say why some stopped."""
-    workers.end_with_parent()
-    stopped = ablation.train(variants)
-    for reason in stopped:
-        print(f"! {reason}", flush=True)
-    if stopped:
-        sys.exit(1)
 
 
 def show(ablation: "Ablation", page: Path | None) -> None:
@@ -133,12 +107,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--data", help="folder with the competition's files (default: found in input/), or 'demo'"
     )
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        help="processes, one core each, that share the changes (default: 1, with all cores)",
-    )
+    add_jobs(parser)
     parser.add_argument("--table", action="store_true", help="train nothing, show what is there")
     parser.add_argument(
         "--page",
@@ -147,10 +116,8 @@ def parse_args() -> argparse.Namespace:
         help="write the tables into this Markdown page, between `<!-- ablation STUDY -->` and "
         "`<!-- end -->`",
     )
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.jobs < 1:
-        parser.error("--jobs must be 1 or more")
+    check_jobs(parser, args)
     return args
 
 

@@ -9,22 +9,26 @@ set is used.
   python src/train.py one-gpu                      the runs of an ensemble in configs/ensembles/
   python src/train.py gz37/resnet18 train.lr=2e-3  one setting changed; for a run not yet trained
   python src/train.py on_bad_image=drop            without galaxies whose image cannot be used
+  python src/train.py --jobs 2                     two folds at a time, on half of the cores each
+  torchrun --nproc-per-node 4 src/train.py         each fold on 4 GPUs
   python src/train.py --plan                       hours, disk and memory, before anything starts
   python src/train.py --smoke                      one short fold, to see that everything works
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.launch import is_started_by_torchrun, run_main, use_project_python
 
 use_project_python()
 
 import argparse
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from galaxyzoo.config import Config
 from galaxyzoo.config_files import load_config, load_ensemble, runs_of
 from galaxyzoo.errors import FoldError, InputError
+from galaxyzoo.job_arguments import add_jobs, check_jobs
 from galaxyzoo.preparation import Prepared, prepare
 
 DEFAULT_ENSEMBLE = "cpu"
@@ -37,7 +41,8 @@ def main() -> None:
     asked = load_configs(args.runs)
     configs = with_start_runs(asked)
     drop = any(config.on_bad_image == "drop" for config in configs)
-    data = prepare(args.data, args.folds, tasks={c.task for c in configs}, drop_bad=drop)
+    with one_after_another(args):
+        data = prepare(args.data, args.folds, tasks={c.task for c in configs}, drop_bad=drop)
     catalog = data.catalog
     if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
@@ -59,7 +64,7 @@ def main() -> None:
     elif args.holdout:
         say_what_stopped(hold_out(asked, data))
     else:
-        whole, stopped = train(configs, data, args.only)
+        whole, stopped = train(configs, data, args)
         whole &= {config.task for config in asked}
         if args.ensemble and not whole:
             print(
@@ -71,8 +76,24 @@ def main() -> None:
         say_what_stopped(stopped)
 
 
+def one_after_another(args: argparse.Namespace) -> AbstractContextManager[None]:
+    """Where `torchrun` started several of this command: a context that they go through in turn.
+
+    Raises:
+        InputError: they are asked for what is not their work.
+    """
+    if not is_started_by_torchrun():
+        return nullcontext()
+    if args.jobs > 1 or args.plan or args.smoke or args.holdout:
+        raise InputError("torchrun goes with none of --jobs, --plan, --smoke and --holdout")
+    from galaxyzoo import distributed
+
+    distributed.start()
+    return distributed.main_first()
+
+
 def train(
-    configs: list[Config], data: Prepared, folds: list[int] | None
+    configs: list[Config], data: Prepared, args: argparse.Namespace
 ) -> tuple[set[str], list[str]]:
     """Train the runs, print their scores.
 
@@ -81,16 +102,17 @@ def train(
     """
     from galaxyzoo.reports import print_run_table
     from galaxyzoo.runs import Run
+    from galaxyzoo.side_by_side import train_runs
 
-    runs = [Run(config, data) for config in configs]
-    for run in runs:
+    runs = {config.run: Run(config, data) for config in configs}
+    for run in runs.values():
         run.check()  # all of them first: the last run's mistake must not wait for the first's hours
-    cards = [(card, run.minutes()) for run in runs if (card := run.train(folds))]
-    print_run_table(cards)
+    cards = list(train_runs([*runs.values()], args.only, args.jobs, args.backend))
+    print_run_table([(card, runs[card["run"]].minutes()) for card in cards])
     reasons = ("optimistic", "perhaps_seen", "diverged")
-    usable = [card for card, _ in cards if not any(card.get(reason) for reason in reasons)]
+    usable = [card for card in cards if not any(card.get(reason) for reason in reasons)]
     whole = {card["task"] for card in usable if len(card["folds"]) == card["n_folds"]}
-    return whole, [reason for run in runs for reason in run.stopped]
+    return whole, [reason for run in runs.values() for reason in run.stopped]
 
 
 def hold_out(configs: list[Config], data: Prepared) -> list[str]:
@@ -191,6 +213,7 @@ def parse_args() -> argparse.Namespace:
         metavar="FOLDS",
         help="train these folds only, such as 0 or 0,2",
     )
+    add_jobs(parser)
     parser.add_argument(
         "--ensemble", action="store_true", help="then blend and stack the task's runs"
     )
@@ -208,6 +231,7 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_intermixed_args()  # RUN and KEY=VALUE may stand before and after options
     if args.folds is not None and args.folds < 2:
         parser.error("--folds must be 2 or more")
+    check_jobs(parser, args)
     return args
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from ablation_fixtures import CHANGES, write_study
 from ensemble_fixtures import draw_run, make_catalog, save_run
-from filelock import FileLock
 from kaggle_fixtures import listing
 
 from galaxyzoo import catalogs, paths, runs
@@ -83,7 +82,8 @@ def test_views_are_of_the_recipes_own_networks(
         given = values(prepared, "two_sizes", fold)
         assert given.index.tolist() == prepared.catalog.ids[rows].tolist()
         np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
-        assert abs(given - values(prepared, "base", fold)).to_numpy().max() > 1e-4
+        # Not those of the base's eight views; of a network that has hardly learned they are near.
+        assert abs(given - values(prepared, "base", fold)).to_numpy().max() > 1e-6
     assert len(trained) == 2
 
 
@@ -102,35 +102,6 @@ def test_a_changed_setting_is_refused_as_a_runs_is(
     assert text.is_done(variant(text, "longer"))
     with pytest.raises(InputError, match=r"there is no fold 3: .* has folds 0 to 2"):
         make(prepared, tmp_path, folds=(0, 3)).check(ablation.study.variants)
-
-
-def test_a_change_that_another_process_is_at_is_passed_over(
-    prepared: Prepared, trained: list[FoldData], tmp_path: Path
-) -> None:
-    ablation = make(prepared, tmp_path)
-    folder = ablation.run(variant(ablation, "longer")).folder
-    folder.mkdir(parents=True)
-    with FileLock(folder / ".claim.lock"):
-        ablation.train(ablation.study.variants)
-    rows = {row.variant.name: row.verdict for row in make_rows(ablation)}
-    assert [name for name, verdict in rows.items() if verdict == "not run"] == ["longer"]
-    ablation.train(ablation.study.variants)
-    assert ablation.is_done(variant(ablation, "longer"))
-
-
-def test_views_wait_for_the_recipe_that_another_process_is_at(
-    prepared: Prepared, trained: list[FoldData], tmp_path: Path
-) -> None:
-    ablation = make(prepared, tmp_path)
-    folder = ablation.run(ablation.study.base).folder
-    folder.mkdir(parents=True)
-    with FileLock(folder / ".claim.lock"):
-        assert ablation.train(ablation.study.variants) == []
-    rows = {row.variant.name: row.verdict for row in make_rows(ablation)}
-    assert rows["base"] == rows["one_view"] == rows["two_sizes"] == "not run"
-    assert rows["longer"] == rows["seed"] == "base not run"
-    ablation.train(ablation.study.variants)
-    assert all(ablation.is_done(v) for v in ablation.study.variants)
 
 
 def test_a_table_that_a_kill_left_out_is_written(

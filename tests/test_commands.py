@@ -51,6 +51,14 @@ def call(root: Path, script: str, *words: str | Path) -> subprocess.CompletedPro
     )
 
 
+def train_project(root: Path, *words: str) -> Path:
+    """A project folder with the small competition, in which its run has been trained."""
+    COMPETITION.write_zips(root / "input")
+    result = call(root, *TRAIN, *words)
+    assert result.returncode == 0, result.stderr
+    return root
+
+
 def complaint(result: subprocess.CompletedProcess[str]) -> str:
     """The one line that a command says when it refuses."""
     assert result.returncode == 1, result.stderr

@@ -225,6 +225,26 @@ CONTRADICTIONS = {
     ),
     "clipped classes": (CLASSES, "head: {output: clipped}", "head.output 'clipped' is not for"),
     "divided classes": (CLASSES, "head: {output: divided}", "head.output 'divided' is not for"),
+    "a teacher of another task": (
+        VOTES,
+        "pseudo: {runs: [zoo5/cnn]}",
+        "pseudo.runs: 'zoo5/cnn' is not of task 'gz37'",
+    ),
+    "labels for what has labels": (
+        VOTES,
+        "pseudo: {runs: [gz37/cnn], images: [train]}",
+        "'train' are the images that have labels",
+    ),
+    "pseudo-labels and balance": (
+        CLASSES,
+        "pseudo: {runs: [zoo5/cnn]}\ntrain: {class_balance: sampling}",
+        "pseudo.runs goes with neither",
+    ),
+    "classes corrected by classes": (
+        CLASSES,
+        "pseudo: {runs: [zoo5/cnn], use_classes: true}",
+        "pseudo.use_classes corrects votes",
+    ),
     "balance of votes": (VOTES, "train: {class_balance: weights}", "class_balance is for tasks"),
     "weights without a use": (
         CLASSES,

@@ -53,7 +53,7 @@ def gradients(settings: Config, data: FoldData, parts: int) -> tuple[float, list
     trainer.parts = parts
     trainer.model.train()
     loss = trainer.step(0, next(iter(trainer.batches())))
-    return loss, [p.grad.numpy() for p in trainer.model.parameters() if p.grad is not None]
+    return loss.item(), [p.grad.numpy() for p in trainer.model.parameters() if p.grad is not None]
 
 
 @pytest.mark.parametrize("loss", ["mse", "kl", "votes", "classes", "weights", "smoothing"])

@@ -82,7 +82,7 @@ def test_weights_spoilt_by_an_epochs_last_step_are_noticed(
 ) -> None:
     step = Trainer.step
 
-    def spoil(self: Trainer, number: int, batch: Batch) -> float:
+    def spoil(self: Trainer, number: int, batch: Batch) -> torch.Tensor:
         loss = step(self, number, batch)
         if number == 2 * self.steps_per_epoch - 1:
             assert self.ema is not None

@@ -153,7 +153,7 @@ def test_predict_prints_names_of_images_as_their_escapes(monkeypatch, capsys, tm
 
     table = pd.DataFrame({"a": [0.5]}, index=pd.Index(["b.jpg"], name="image"))
     monkeypatch.setattr(predict, "choose_dataset", lambda *_: "demo")
-    monkeypatch.setattr(predict, "load_run_models", lambda *_: (small_config(), []))
+    monkeypatch.setattr(predict, "load_run_models", lambda *_: (small_config(), {}))
     monkeypatch.setattr(predict, "predict_stores", lambda *_: (table, [(ESCAPES, ESCAPES)]))
     monkeypatch.setattr(predict, "with_classes", lambda table, *_: table)
     monkeypatch.setattr(predict.catalogs, "load", lambda _: predict_catalog())

@@ -50,8 +50,8 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root, self.log = root / "project", root / "log"
         shutil.copytree(ROOT / "scripts", self.root / "scripts")
-        for name in ("requirements.txt", "requirements-dev.txt", "requirements-overrides.txt"):
-            shutil.copy(ROOT / name, self.root)
+        for path in ROOT.glob("requirements*.txt"):
+            shutil.copy(path, self.root)
         self.bin = root / "bin"
         self.bin.mkdir()
         for name in TOOLS.split():
@@ -109,10 +109,12 @@ def test_ci_runs_the_test_script_and_nothing_else() -> None:
     assert run.read_text().splitlines()[-1] == "exec bash scripts/test.sh"
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-cluster.txt", "requirements-dev.txt"]
+)
 def test_requirements_are_exact_and_name_no_host(name: str) -> None:
     text = (ROOT / name).read_text()
-    assert not re.search(r"://|--|^/", text, re.MULTILINE)
+    assert not re.search(r"://|^\s*-|^/", text, re.MULTILINE)
     lines = [line.split("#")[0].strip() for line in text.splitlines()]
     pins = [line for line in lines if line]
     assert all(re.fullmatch(r"[A-Za-z0-9-]+==[0-9][0-9.]*( ; \S.*)?", pin) for pin in pins), pins
@@ -132,15 +134,17 @@ def test_second_set_up_runs_nothing(project: Project) -> None:
 
 def test_changed_requirements_are_installed_and_dev_includes_them(project: Project) -> None:
     project.set_up()
-    project.set_up("--dev")
+    project.set_up("--cluster")
     assert project.installs == 2
-    assert project.set_up() == project.set_up("--dev") == (0, "")
+    project.set_up("--dev")
+    assert project.installs == 3
+    assert project.set_up() == project.set_up("--cluster") == project.set_up("--dev") == (0, "")
     requirements = project.root / "requirements.txt"
     requirements.write_text(requirements.read_text() + "more==1\n")
     project.set_up()
-    assert project.installs == 3
-    project.set_up("--dev")
     assert project.installs == 4
+    project.set_up("--dev")
+    assert project.installs == 5
 
 
 def test_failed_set_up_is_done_again(project: Project) -> None:

@@ -41,7 +41,7 @@ class Killed(BaseException):
 def kill_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     original = training.Trainer.step
 
-    def step(self: training.Trainer, number: int, batch: trainer.Batch) -> float:
+    def step(self: training.Trainer, number: int, batch: trainer.Batch) -> torch.Tensor:
         if number == steps:
             raise Killed
         return original(self, number, batch)

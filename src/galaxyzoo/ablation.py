@@ -1,9 +1,9 @@
-"""An ablation study's runs: each change trained on its folds, by any number of processes."""
+"""An ablation study's runs: each change trained on its folds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from galaxyzoo import atomic, locks
+from galaxyzoo import atomic
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.errors import FoldError, InputError
 from galaxyzoo.fold_summary import FoldSummary
@@ -12,27 +12,32 @@ from galaxyzoo.paths import fold_dir, oof_csv
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.runs import Run, load_fold_model
 from galaxyzoo.scores import card_path, digest_table
+from galaxyzoo.side_by_side import train_runs
 from galaxyzoo.study import Study, Variant
 from galaxyzoo.tasks import Task, get_task
 from galaxyzoo.training import TIMINGS, read_timings
-
-# Held by the process that works on a change. The run's own lock is no help there: whoever wants
-# that one waits for it, and two processes are to take two changes.
-_CLAIM = ".claim.lock"
 
 
 @dataclass
 class ViewsRun(Run):
     """Another run's networks, seen through other views; nothing is trained."""
 
-    trained: Run | None = None
+    trained: str = ""  # that run
+
+    @property
+    def needs(self) -> set[str]:
+        """The run that is trained."""
+        return {self.trained}
 
     def _train_fold(self, fold: int) -> None:
         """Predict with the other run's network of the fold."""
-        assert self.trained is not None
-        folder = fold_dir(self.catalog.dataset, self.trained.config.run, fold)
-        summary = FoldSummary.read(folder / DONE)
-        self._finish_fold(fold, load_fold_model(self.trained.config, folder), summary)
+        folder = fold_dir(self.catalog.dataset, self.trained, fold)
+        if not (folder / DONE).exists():
+            raise FoldError(
+                f"{self.config.run} needs {self.trained}, whose fold {fold} is not trained"
+            )
+        model = load_fold_model(self.config, folder)
+        self._finish_fold(fold, model, FoldSummary.read(folder / DONE))
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,7 @@ class Ablation:
         """The run of a variant."""
         if variant.trained_as is variant:
             return Run(variant.config, self.data)
-        return ViewsRun(
-            variant.config, self.data, trained=Run(variant.trained_as.config, self.data)
-        )
+        return ViewsRun(variant.config, self.data, trained=variant.trained_as.config.run)
 
     def check(self, variants: Sequence[Variant]) -> dict[str, str]:
         """Refuse, before anything starts, what would fail later or mix with what is there.
@@ -98,24 +101,26 @@ class Ablation:
         except (InputError, KeyError, TypeError):
             return False
 
-    def train(self, variants: Sequence[Variant]) -> list[str]:
-        """Train what is not finished and no other process is at, variants in the given order.
+    def train(self, variants: Sequence[Variant], jobs: int = 1, backend: str = "loky") -> list[str]:
+        """Train what is not finished, and say what is.
 
-        One that only looks at another's networks anew waits until those are trained; where another
-        process trains them, it is that one's to do.
-
+        Args:
+            variants: those that only look at another's networks anew come after it, or it is
+                finished.
+            jobs: folds at a time.
+            backend: as of `train_runs`.
         Returns:
             Why some could not be trained to their end; the next call goes on with them.
         Raises:
             InputError: a run exists with other settings or data, or something cannot be written.
         """
-        reasons: list[str] = []
-        waiting = [variant for variant in variants if not self.is_done(variant)]
-        while ready := [v for v in waiting if self._are_weights_there(v)]:
-            for variant in ready:
-                reasons += self._train_one(variant)
-            waiting = [variant for variant in waiting if variant not in ready]
-        return reasons
+        runs = {v.name: self.run(v) for v in variants if not self.is_done(v)}
+        names = {run.config.run: name for name, run in runs.items()}
+        for card in train_runs([*runs.values()], list(self.folds), jobs, backend):
+            name = names[card["run"]]
+            if not runs[name].stopped:
+                print(f"{name}: done", flush=True)
+        return [f"{name}: {reason}" for name, run in runs.items() for reason in run.stopped]
 
     def minutes(self, variant: Variant) -> float | None:
         """Minutes that the epochs of the folds took; None where nothing is trained."""
@@ -125,20 +130,5 @@ class Ablation:
         paths = [folder / f"fold_{fold}" / TIMINGS for fold in self.folds]
         return sum(sum(read_timings(path).values()) for path in paths if path.exists()) / 60
 
-    def _train_one(self, variant: Variant) -> list[str]:
-        run = self.run(variant)
-        with locks.trying(run.folder / _CLAIM) as is_mine:
-            if not is_mine or self.is_done(variant):
-                return []
-            run.train(list(self.folds))
-        if not run.stopped:
-            minutes = self.minutes(variant)
-            took = "" if minutes is None else f", {minutes:.1f} minutes of training"
-            print(f"{variant.name}: done{took}", flush=True)
-        return [f"{variant.name}: {reason}" for reason in run.stopped]
-
     def _are_folds_done(self, variant: Variant) -> bool:
         return {*self.folds} <= {*FoldTables(variant.config, self.catalog).done}
-
-    def _are_weights_there(self, variant: Variant) -> bool:
-        return variant.trained_as is variant or self._are_folds_done(variant.trained_as)

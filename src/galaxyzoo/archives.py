@@ -110,6 +110,10 @@ class ImageStore:
     stamps: dict[int, int] = field(repr=False)  # GalaxyID -> CRC of the member, or `stamp_of`
     _local: threading.local = field(default_factory=threading.local, repr=False)
 
+    def __reduce__(self) -> tuple[type, tuple]:
+        """For another process, without this one's open files."""
+        return ImageStore, (self.path, self.names, self.stamps)
+
     @staticmethod
     def open(path: Path) -> "ImageStore":
         """List the images.

@@ -79,16 +79,22 @@ def warp(images: np.ndarray, matrices: np.ndarray, size_px: int) -> np.ndarray:
 
 
 def augment_batch(
-    images: np.ndarray, image: ImageConfig, augment: AugmentConfig, rng: np.random.Generator
+    images: np.ndarray,
+    image: ImageConfig,
+    augment: AugmentConfig,
+    rng: np.random.Generator,
+    part: tuple[int, slice] | None = None,
 ) -> np.ndarray:
     """One training batch; depends on nothing but the arguments, so any batch can be made again.
 
     Args:
         images: (B, cache_px, cache_px, 3) uint8.
+        part: size of the whole batch, and which of it the images are; default all.
     Returns:
-        (B, size_px, size_px, 3) uint8.
+        (B, size_px, size_px, 3) uint8; geometry as of the whole batch.
     """
-    warped = warp(images, random_matrices(image, augment, len(images), rng), image.size_px)
+    whole, some = part or (len(images), slice(None))
+    warped = warp(images, random_matrices(image, augment, whole, rng)[some], image.size_px)
     if augment.transforms:
         transform = build_transforms(augment.transforms, seed=int(rng.integers(2**31)))
         warped = np.stack([transform(image=one)["image"] for one in warped])

@@ -27,7 +27,7 @@ _NOT_IN_DIGEST: Any = {
     "reference": True,
     "needs_gpu": True,
     "on_bad_image": True,
-    "train": {"on_out_of_memory": True, "deterministic": True},
+    "train": {"on_out_of_memory": True, "deterministic": True, "compile": True},
 }
 
 # Later keys, at the value that changes nothing: what was trained before there were any still fits
@@ -125,6 +125,11 @@ class AugmentConfig(Section):
     # albumentations by name, e.g. {name: GaussNoise, p: 0.5}, after the warp
     transforms: list[dict[str, Any]] = Field(default_factory=list)
 
+    @property
+    def needs_whole_batch(self) -> bool:
+        """Whether a part of a batch cannot be made without the rest."""
+        return bool(self.mixup or self.cutmix or self.transforms)
+
 
 class TrainConfig(Section):
     """One fold's training."""
@@ -167,6 +172,8 @@ class TrainConfig(Section):
     amp: Literal["auto", "bf16", "fp32"] = "auto"
     # on CUDA, the slower kernels that give the same bytes every time; processors always do
     deterministic: bool = False
+    # torch.compile the network: for long training on a GPU; on processors slower (performance.md)
+    compile: bool = False
     seed: int = Field(0, ge=0)
 
 

@@ -48,4 +48,6 @@ def _find_in_pseudo_labels(config: "Config") -> str | None:
     balanced = config.train.class_balance != "none"
     if config.pseudo.runs and (config.loss == "soft_cross_entropy" or balanced):
         return "pseudo.runs goes with neither soft_cross_entropy nor train.class_balance"
+    if config.pseudo.use_classes and TASKS[config.task].is_classes:
+        return "pseudo.use_classes corrects votes: it is not for tasks with classes"
     return None

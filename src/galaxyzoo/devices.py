@@ -1,25 +1,49 @@
 """Which processor trains, in which precision."""
 
 import contextlib
+import getpass
 import os
 import platform
+import tempfile
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import nn
 
+from galaxyzoo import locks
 from galaxyzoo.config import TrainConfig
 from galaxyzoo.depthwise import train_depthwise_in_fp32
 
 Model = TypeVar("Model", bound=nn.Module)
 
+_DEVICE = "GALAXYZOO_DEVICE"
+
 
 def get_device() -> torch.device:
     """CUDA where there is one, else the CPU; `GALAXYZOO_DEVICE=cpu` overrides."""
-    return torch.device(
-        os.environ.get("GALAXYZOO_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
-    )
+    return torch.device(os.environ.get(_DEVICE) or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+@contextlib.contextmanager
+def claiming_gpu() -> Iterator[None]:
+    """Of several GPUs take one that no other process of this user has claimed.
+
+    Where there are more processes than GPUs, some are shared; where the user chose, that counts.
+    """
+    count = torch.cuda.device_count()
+    if count < 2 or os.environ.get(_DEVICE):
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        names = (f"galaxyzoo_{getpass.getuser()}_gpu_{number}.lock" for number in range(count))
+        paths = (Path(tempfile.gettempdir()) / name for name in names)
+        free = (i for i, path in enumerate(paths) if stack.enter_context(locks.trying(path)))
+        os.environ[_DEVICE] = f"cuda:{next(free, os.getpid() % count)}"
+        stack.callback(os.environ.pop, _DEVICE, None)
+        yield
 
 
 def place(model: Model, device: torch.device) -> Model:

@@ -8,6 +8,7 @@ import errno
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +17,15 @@ from galaxyzoo.errors import InputError, one_line
 VENV_PYTHON = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "python"
 _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock", "rich")
 _RESTARTED = "GALAXYZOO_RESTARTED"
+_SECONDS_BEFORE_OWN_WORDS = 10
 # What a disk or its rights refuse; other errors of the system are the code's own mistakes.
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
+
+
+def is_started_by_torchrun() -> bool:
+    """Whether this is one of several processes of a command; others set RANK too."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def use_project_python() -> None:
@@ -27,6 +34,9 @@ def use_project_python() -> None:
     An interpreter that has them (an active venv, conda, a Kaggle kernel) is used as it is. Exits
     with one line saying what to type where neither has them.
     """
+    if _is_silent():
+        os.environ["TQDM_DISABLE"] = "1"
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 until the end
     if all(importlib.util.find_spec(name) for name in _NEEDED):
         return
     if VENV_PYTHON.exists() and not os.environ.get(_RESTARTED):
@@ -62,7 +72,14 @@ def run_main(main: Callable[[], None]) -> None:
         _exit_with(f"cannot {use} {error.filename or 'a file'}: {error.strerror}")
 
 
+def _is_silent() -> bool:
+    """Whether another process, the first of several, speaks for this one."""
+    return is_started_by_torchrun() and os.environ.get("RANK") != "0"
+
+
 def _exit_with(message: str) -> None:
+    if _is_silent():  # what the first one fails by too, it says; then torchrun ends this process
+        time.sleep(_SECONDS_BEFORE_OWN_WORDS)
     # A progress bar ends its line only when it is closed, and would be drawn again at the exit.
     bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
     for bar in list(getattr(bars, "_instances", ())):

@@ -72,9 +72,12 @@ class GalaxyNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) images, values 0 to 255, uint8 or float -> (B, column) float32."""
+        return self.output(self.head(self.features(images)).float())
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) images, values 0 to 255 -> (B, feature), what the head decides by."""
         normalised = (images.float() - self.mean) / self.std
-        pooled = pool_views(self.views, self.backbone, normalised)
-        return self.output(self.head(pooled).float())
+        return pool_views(self.views, self.backbone, normalised)
 
 
 class CNN(nn.Module):

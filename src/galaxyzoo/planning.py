@@ -45,7 +45,7 @@ def estimate(config: Config, catalog: Catalog) -> Cost:
 
     Decoding, which happens once for all runs, and set-up are not counted.
     """
-    data = _random_fold(config, (_WARM + _TIMED) * config.train.batch_size)
+    data = random_fold(config, (_WARM + _TIMED) * config.train.batch_size)
     try:
         train_s, predict_s, weights = _probe(config, data)
     except (RuntimeError, MemoryError) as error:
@@ -71,7 +71,7 @@ def _probe(config: Config, data: FoldData) -> tuple[float, float, int]:
     for number, batch in enumerate(trainer.batches()):
         if number == _WARM:
             started, trained = time.perf_counter(), 0
-        trainer.step(number, batch)
+        trainer.step(number, batch).item()  # which waits for a GPU
         trained += len(batch.rows)
     train_s = (time.perf_counter() - started) / trained
     predict(trainer.model, data.cache, data.val_rows, config, TTAConfig(dihedral=False))  # warm-up
@@ -82,7 +82,7 @@ def _probe(config: Config, data: FoldData) -> tuple[float, float, int]:
     return train_s, predict_s, sum(t.numel() * t.element_size() for t in state)
 
 
-def _random_fold(config: Config, train_images: int) -> FoldData:
+def random_fold(config: Config, train_images: int) -> FoldData:
     """As many random training images, and some of them to predict."""
     rng = np.random.default_rng(0)
     count, side = max(train_images, _PREDICTED), config.image.cache_px

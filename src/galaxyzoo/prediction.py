@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from galaxyzoo import distributed
 from galaxyzoo.config import Config, TTAConfig
 from galaxyzoo.devices import autocast
 from galaxyzoo.errors import FoldError
@@ -32,6 +33,22 @@ def predict(
 ) -> np.ndarray:
     """The mean of `predict_views` alone; arguments and errors are the same."""
     return predict_views(model, cache, rows, config, tta)[0]
+
+
+def predict_together(
+    model: GalaxyNet,
+    cache: ImageCache,
+    rows: np.ndarray,
+    config: Config,
+    tta: TTAConfig | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `predict_views`, by all processes that train a fold: each a part, and all have the whole.
+
+    Without `torchrun` it is the same.
+    """
+    own = rows[distributed.own_part(len(rows))]
+    mean, spread = predict_views(model, cache, own, config, tta)
+    return distributed.gather(mean), distributed.gather(spread)
 
 
 def predict_views(

@@ -1,6 +1,6 @@
 """A run: one config trained on one prepared dataset, fold by fold, up to its tables and card."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
-from galaxyzoo import atomic, locks
+from galaxyzoo import atomic, distributed, locks
 from galaxyzoo.augmentation import check_transforms
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
@@ -35,7 +35,7 @@ from galaxyzoo.fold_tables import (
 from galaxyzoo.images import ImageCache
 from galaxyzoo.models import GalaxyNet, build_model
 from galaxyzoo.paths import fold_dir, run_dir, shown
-from galaxyzoo.prediction import predict_views
+from galaxyzoo.prediction import predict_together
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.run_configs import CONFIG, is_optimistic, load_run_config
 from galaxyzoo.scores import code_version
@@ -64,6 +64,16 @@ class Run:
     def catalog(self) -> Catalog:
         """The galaxies of the dataset that the run's task keeps."""
         return self.data.catalog.for_task(get_task(self.config.task))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which opens the caches itself."""
+        return {**self.__dict__, "_caches": {}, "stopped": []}
+
+    @property
+    def needs(self) -> set[str]:
+        """Runs of the same dataset that have to be trained before."""
+        dataset = self.catalog.dataset
+        return {run for run, of in self.config.sources(dataset) if of == dataset}
 
     @property
     def folder(self) -> Path:
@@ -115,16 +125,45 @@ class Run:
         Raises:
             InputError: the run exists with other settings or data, or something cannot be written.
         """
-        tables = FoldTables(self.config, self.catalog)
-        with self.locked():
+        self.begin()
+        for fold in range(self.catalog.n_folds) if folds is None else folds:
+            self.train_one(fold)
+        return self.collect()
+
+    def begin(self) -> None:
+        """Check the run and save its config; errors as of `train`."""
+        with distributed.main_first(), self.locked():
             self.check()
-            self._save_config()
-            for fold in range(self.catalog.n_folds) if folds is None else folds:
-                if not tables.is_done(fold):
-                    self._try_fold(fold)
-                if tables.is_done(fold):  # here, for a kill may have come after the mark
-                    self._checkpoint(fold).unlink(missing_ok=True)
-            return tables.collect(self.cache("test")) if tables.done else None
+            if distributed.is_main():
+                self._save_config()
+
+    def train_one(self, fold: int) -> None:
+        """Train a fold that is not finished, where another process does not, else wait for it."""
+        folder, tables = self._fold_dir(fold), FoldTables(self.config, self.catalog)
+        what = f"training {self.config.run}, fold {fold}"
+        with _holding(folder / locks.NAME, what):
+            distributed.wait()
+            if not tables.is_done(fold):
+                self._try_fold(fold)
+            distributed.wait()
+            if distributed.is_main() and tables.is_done(fold):
+                # Here, for a kill may have come after the mark.
+                (folder / CHECKPOINT).unlink(missing_ok=True)
+
+    def collect(self) -> dict[str, Any] | None:
+        """Write tables and card of the finished folds; returns the card, None without such folds.
+
+        Raises:
+            InputError: something cannot be read or written.
+        """
+        tables = FoldTables(self.config, self.catalog)
+        if not tables.done:
+            return None
+        test_images = self.cache("test")  # which all processes open
+        if not distributed.is_main():
+            return None
+        with self.locked():
+            return tables.collect(test_images)
 
     def minutes(self) -> float:
         """Minutes that the epochs of all folds took, wherever they ran."""
@@ -135,21 +174,24 @@ class Run:
         try:
             self._train_fold(fold)
         except FoldError as error:
+            if distributed.count() > 1:  # the other processes may not know of it
+                raise
             self.stopped.append(str(error))  # the error itself would keep the network in memory
             tqdm.write(f"stopped: {error}")
 
     def _train_fold(self, fold: int) -> None:
         """Train a fold, then predict with it."""
-        folder = fold_dir(self.catalog.dataset, self.config.run, fold)
+        folder = self._fold_dir(fold)
         cache = self.cache("train")
-        data = make_fold_data(self.config, self.data, cache, fold)
+        with distributed.main_first():
+            data = make_fold_data(self.config, self.data, cache, fold)
         label = f"{self.config.run} fold {fold + 1}/{self.catalog.n_folds}"
         summary = train_fold(self.config, data, folder, label)
         self._finish_fold(fold, load_fold_model(self.config, folder), summary)
 
     def _finish_fold(self, fold: int, model: GalaxyNet, summary: FoldSummary) -> None:
         """Predict the fold and the test galaxies with its network, and mark the fold as done."""
-        folder = fold_dir(self.catalog.dataset, self.config.run, fold)
+        folder = self._fold_dir(fold)
         cache, test = self.cache("train"), self.cache("test")
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
         self._predict(model, cache, rows, folder / VAL_TABLE, folder / VAL_SPREAD)
@@ -160,17 +202,20 @@ class Run:
             optimistic=is_optimistic(self.config, self.catalog.dataset),
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
-        atomic.write_json(folder / DONE, asdict(noted))
+        if distributed.is_main():
+            atomic.write_json(folder / DONE, asdict(noted))
 
-    def _checkpoint(self, fold: int) -> Path:
-        return fold_dir(self.catalog.dataset, self.config.run, fold) / CHECKPOINT
+    def _fold_dir(self, fold: int) -> Path:
+        return fold_dir(self.catalog.dataset, self.config.run, fold)
 
     def _predict(
         self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path, spread_path: Path
     ) -> None:
         """Write predictions and, of several views, how far they differ."""
         ids, columns = cache.ids[rows], list(get_task(self.config.task).columns)
-        predictions, spread = predict_views(model, cache, rows, self.config)
+        predictions, spread = predict_together(model, cache, rows, self.config)
+        if not distributed.is_main():
+            return
         write_predictions(path, pd.DataFrame(predictions, index=ids, columns=columns))
         if count_views(self.config.tta) > 1:
             write_predictions(spread_path, pd.DataFrame(spread, index=ids, columns=columns))
@@ -179,7 +224,8 @@ class Run:
         """Decoded images of all "train" or all "test" galaxies of the dataset."""
         if which not in self._caches:
             opened = self.data.train_images if which == "train" else self.data.test_images
-            self._caches[which] = opened(self.config.image)
+            with distributed.main_first():
+                self._caches[which] = opened(self.config.image)
         return self._caches[which]
 
     def _save_config(self) -> None:
@@ -193,4 +239,9 @@ class Run:
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run's lock, waiting with a word where another process holds it."""
-        return locks.holding(self.folder / locks.NAME, f"training {self.config.run}")
+        return _holding(self.folder / locks.NAME, f"at work on {self.config.run}")
+
+
+def _holding(path: Path, what: str) -> AbstractContextManager[None]:
+    """As `locks.holding`, by the first of the processes that train a fold."""
+    return locks.holding(path, what) if distributed.is_main() else nullcontext()

@@ -7,77 +7,38 @@ that is started again after a kill replays exactly and no generator's state need
 import copy
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
 from itertools import islice
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 import numpy as np
 import torch
 from timm.utils import ModelEmaV3
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
+from galaxyzoo import distributed
 from galaxyzoo.augmentation import augment_batch
-from galaxyzoo.batches import make_ahead
+from galaxyzoo.batches import Batch, copy_ahead, make_ahead
 from galaxyzoo.checkpoints import load_weights
 from galaxyzoo.config import Config, TTAConfig
 from galaxyzoo.devices import autocast, choose_kernels, get_device, place
 from galaxyzoo.errors import FoldError
+from galaxyzoo.fold_part import FoldData
 from galaxyzoo.fold_summary import FoldSummary
-from galaxyzoo.images import ImageCache
 from galaxyzoo.losses import build_loss, part_weight
 from galaxyzoo.mixing import mix_batch
 from galaxyzoo.models import GalaxyNet, build_model
 from galaxyzoo.optimisation import build_optimizer, learning_rate
 from galaxyzoo.paths import shown
-from galaxyzoo.prediction import predict
+from galaxyzoo.prediction import predict_together
 from galaxyzoo.pretrained import fill_backbone
-from galaxyzoo.pseudo_labels import PseudoLabelled
 from galaxyzoo.tasks import get_task
 from galaxyzoo.views import to_tensor
 
 _ONE_VIEW = TTAConfig(dihedral=False)
 _FIRST_GALAXIES = 256  # on which the untrained network's loss is taken
 _CALMER = "train anew with a lower train.lr, or with train.clip_norm"
-
-
-@dataclass(frozen=True)
-class FoldData:
-    """What one fold trains and validates on."""
-
-    cache: ImageCache  # images of all training galaxies
-    # (galaxy, column), rows as the cache has them; NaN for galaxies that the task does not keep
-    targets: np.ndarray
-    train_rows: np.ndarray  # rows of the above; every fold but this one
-    val_rows: np.ndarray
-    fold: int
-    # what the loss is taken against, where that is not the targets
-    soft_targets: np.ndarray | None = None
-    # trained weights whose backbone is the start
-    start_weights: Path | None = None
-    # images that are trained on with predicted targets; their rows come after the cache's
-    pseudo: PseudoLabelled | None = None
-
-    def images(self, rows: np.ndarray) -> np.ndarray:
-        """(row, cache_px, cache_px, 3) uint8 of ascending rows."""
-        own = self.cache.images[rows[rows < len(self.cache.ids)]]
-        if self.pseudo is None:
-            return own
-        return np.concatenate([own, self.pseudo.read(rows[len(own) :] - len(self.cache.ids))])
-
-    @property
-    def ids(self) -> np.ndarray:
-        """(row,) GalaxyIDs of all rows."""
-        return np.concatenate([self.cache.ids, *([self.pseudo.ids] if self.pseudo else [])])
-
-
-class Batch(NamedTuple):
-    """What one step learns from."""
-
-    rows: np.ndarray  # (B,) of the cache; of mixed images, the galaxies that come first
-    images: Tensor  # (B, 3, H, W) uint8
-    targets: Tensor  # (B, column)
 
 
 class Trainer:
@@ -98,7 +59,8 @@ class Trainer:
         if initialise and data.start_weights is not None:
             fill_backbone(model, load_weights(data.start_weights), shown(data.start_weights))
             self.start = config.model.start
-        self.model = place(model, self.device)
+        self.model = distributed.share_norms(place(model, self.device), self.device)
+        self.network: nn.Module = self.model  # as trained, by several processes perhaps
         decay = config.train.ema_decay
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
         self.optimizer = build_optimizer(self.model, config.train)
@@ -118,14 +80,20 @@ class Trainer:
         train = self.config.train
         self.model.freeze(self.epoch < train.head_epochs, train.top_blocks)
         self.model.train()
+        self.network = distributed.average_gradients(self.model)
+        if train.compile:
+            self.network = cast(nn.Module, torch.compile(self.network))
         if self.epoch == 0:
             self.first_loss = self._untrained_loss()
-        torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))  # dropout
-        losses, sizes = [], []
-        for step, batch in enumerate(self.batches()):
-            losses.append(self.step(self.epoch * self.steps_per_epoch + step, batch))
-            sizes.append(len(batch.rows))
+        seed = _seed(self.config, self.data.fold, self.epoch) + distributed.rank()
+        torch.manual_seed(seed)  # dropout
+        sizes, values = [], []
+        for loss, rows in self._steps():
+            values.append(loss.item())
+            self._check_loss(values[-1], rows)
+            sizes.append(len(rows))
             bar.update()
+        distributed.copy_buffers(self.model, self._averaged())
         self._check_weights()
         val_loss, val_scores = self._validate()
         if not math.isfinite(val_loss):
@@ -134,7 +102,7 @@ class Trainer:
         row = {
             "epoch": self.epoch,
             "lr": self.optimizer.param_groups[0]["lr"],
-            "train_loss": float(np.average(losses, weights=sizes)),
+            "train_loss": float(np.average(values, weights=sizes)),
             "val_loss": val_loss,
             "metric": self.task.metric,
             **val_scores,
@@ -193,36 +161,53 @@ class Trainer:
         self.best, self.start = state["best"], state["start"]
         self.first_loss = state.get("first_loss")  # a checkpoint of an earlier version has none
 
-    def step(self, number: int, batch: Batch) -> float:
+    def _steps(self) -> Iterator[tuple[Tensor, np.ndarray]]:
+        """Train an epoch; yields each step's loss and its rows when the next step is on its way.
+
+        So that a GPU, which would be waited for to read the loss, has work meanwhile.
+        """
+        first, before = self.epoch * self.steps_per_epoch, None
+        for number, batch in enumerate(self.batches(), first):
+            loss = self.step(number, batch)
+            if before:
+                yield before
+            before = loss, batch.rows
+        if before:
+            yield before
+
+    def step(self, number: int, batch: Batch) -> Tensor:
         """One optimizer step; returns the batch's loss."""
         train = self.config.train
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(train, number, self.steps_per_epoch)
         self.optimizer.zero_grad()
-        value = 0.0
-        for loss in self._part_losses(self.model, batch):
-            loss.backward()
-            value += loss.item()
-        self._check_loss(value, batch.rows)
+        value = torch.zeros((), device=self.device)
+        for loss in self._part_losses(self.network, batch):
+            (loss * distributed.count()).backward()  # of which the mean over processes is taken
+            value += loss.detach()
         if train.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
         self.optimizer.step()
         if self.ema:
             self.ema.update(self.model, step=number + 1)
-        return value
+        return distributed.add_up(value)
 
-    def _part_losses(self, model: GalaxyNet, batch: Batch) -> Iterator[Tensor]:
-        """Losses of a batch's parts, scaled so that they add up to that of the whole batch."""
-        targets = batch.targets.to(self.device)
-        whole = part_weight(targets, self.class_weights)
+    def _part_losses(self, network: nn.Module, batch: Batch) -> Iterator[Tensor]:
+        """Losses of a batch's parts, scaled so that they add up to that of the whole batch.
+
+        They add up over the processes, each of which has parts of its own.
+        """
+        whole = part_weight(batch.targets, self.class_weights)
+        targets = batch.targets[distributed.own_part(len(batch.targets))]
         parts = min(self.parts, max(1, len(targets) // 2))  # batch norm needs two images
-        for some, wanted in zip(
-            batch.images.tensor_split(parts), targets.tensor_split(parts), strict=True
-        ):
-            with autocast(self.config.train, self.device):
-                predictions = model(some.to(self.device, non_blocking=True))
-            share = part_weight(wanted, self.class_weights) / whole
-            yield self.loss(predictions.float(), wanted, *model.loss_parameters) * share
+        pairs = zip(batch.images.tensor_split(parts), targets.tensor_split(parts), strict=True)
+        for number, (some, wanted) in enumerate(pairs, 1):
+            with distributed.keep_apart(network) if number < parts else nullcontext():
+                with autocast(self.config.train, self.device):
+                    predictions = network(some)
+                share = part_weight(wanted, self.class_weights) / whole
+                more = self.model.loss_parameters
+                yield self.loss(predictions.float(), wanted, *more) * share
 
     @torch.no_grad()
     def _untrained_loss(self) -> float:
@@ -235,7 +220,8 @@ class Trainer:
         count = math.ceil(_FIRST_GALAXIES / self.config.train.batch_size)
         losses, sizes = [], []
         for batch in islice(self.batches(), count):
-            losses.append(sum(loss.item() for loss in self._part_losses(model, batch)))
+            own = sum(self._part_losses(model, batch), start=torch.zeros((), device=self.device))
+            losses.append(distributed.add_up(own).item())
             sizes.append(len(batch.rows))
             self._check_loss(losses[-1], batch.rows)
         return float(np.average(losses, weights=sizes))
@@ -259,7 +245,7 @@ class Trainer:
                 raise FoldError(f"{self._where}: weights in {name} are not finite: {_CALMER}")
 
     def batches(self) -> Iterator[Batch]:
-        """This epoch's batches in order."""
+        """This epoch's batches in order, on the device."""
         key = (self.config.train.seed, self.data.fold, self.epoch)
         order = self._draw_order(np.random.default_rng(key))
         # Nearly equal: no tiny last batch for batch norm. Rows ascend: the cache is read forwards.
@@ -269,11 +255,17 @@ class Trainer:
             # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
             rng = np.random.default_rng((*key, step + 1))
             rows, augment = batches[step], self.config.augment
-            images = augment_batch(self.data.images(rows), self.config.image, augment, rng)
+            part = distributed.own_part(len(rows))
+            # What draws image by image, or mixes images, needs all of them.
+            made = slice(0, len(rows)) if augment.needs_whole_batch else part
+            images = augment_batch(
+                self.data.images(rows[made]), self.config.image, augment, rng, (len(rows), made)
+            )
             images, targets = mix_batch(images, self.targets[rows].numpy(), augment, rng)
-            return Batch(rows, to_tensor(images), torch.from_numpy(targets))
+            own = images[part] if augment.needs_whole_batch else images
+            return Batch(rows, to_tensor(own), torch.from_numpy(targets))
 
-        yield from make_ahead(prepare, len(batches))
+        yield from copy_ahead(make_ahead(prepare, len(batches)), self.device)
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
         """(galaxy,) rows of one epoch; with balanced sampling, of classes equally often."""
@@ -304,7 +296,7 @@ class Trainer:
         """Loss and scores of the averaged weights on the validation fold, one view."""
         rows = self.data.val_rows
         model = self._averaged()
-        predictions = predict(model, self.data.cache, rows, self.config, _ONE_VIEW)
+        predictions, _ = predict_together(model, self.data.cache, rows, self.config, _ONE_VIEW)
         guess, wanted = torch.from_numpy(predictions), self.targets[rows]
         guess, wanted = guess.to(self.device), wanted.to(self.device)
         loss = self.loss(guess, wanted, *model.loss_parameters).item()

@@ -7,10 +7,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from galaxyzoo import atomic
+from galaxyzoo import atomic, distributed
 from galaxyzoo.checkpoints import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.config import Config
-from galaxyzoo.errors import InputError
+from galaxyzoo.errors import FoldError, InputError, one_line
 from galaxyzoo.fold_models import WEIGHTS
 from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.memory import is_out_of_memory, more_parts, release
@@ -49,6 +49,10 @@ def train_fold(
     try:
         return _train_from(state, config, data, folder, label, parts)
     except (RuntimeError, MemoryError) as error:
+        if config.train.compile and _is_compilers(error):
+            raise FoldError(
+                f"{where}: train.compile does not work here: leave it out ({one_line(str(error))})"
+            ) from None
         if not is_out_of_memory(error):
             raise
         parts = more_parts(config.train, parts, where)
@@ -88,18 +92,27 @@ def _train_from(
             bar.set_postfix_str(
                 f"epoch {trainer.epoch}, {row['metric']} {row['val_score']:.5f}", refresh=False
             )
-            save_checkpoint(folder / CHECKPOINT, trainer.state())
-            write_history(folder / HISTORY, trainer.history)
-            note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
-    # Again: a kill may have come before the last row.
-    write_history(folder / HISTORY, trainer.history)
-    save_weights(folder / WEIGHTS, trainer.final_weights())
+            if distributed.is_main():
+                save_checkpoint(folder / CHECKPOINT, trainer.state())
+                write_history(folder / HISTORY, trainer.history)
+                note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
+    if distributed.is_main():
+        # Again: a kill may have come before the last row.
+        write_history(folder / HISTORY, trainer.history)
+        save_weights(folder / WEIGHTS, trainer.final_weights())
+    distributed.wait()
     summary = trainer.summary()
     if summary.diverged:
         tqdm.write(
             f"warning: {config.run}, fold {data.fold} diverged{summary.losses}; lower train.lr"
         )
     return summary
+
+
+def _is_compilers(error: Exception) -> bool:
+    from torch._dynamo.exc import TorchDynamoException  # here: it takes a second to import
+
+    return isinstance(error, TorchDynamoException)
 
 
 def write_history(path: Path, rows: list[dict[str, Any]]) -> None:
