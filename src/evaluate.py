@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from galaxyzoo import paths
+from galaxyzoo import paths, site
 from galaxyzoo.class_sections import class_sections, noise_section
 from galaxyzoo.comparison import comparison_section
 from galaxyzoo.ensemble_section import ensemble_section
@@ -29,6 +29,7 @@ from galaxyzoo.paths import shown
 from galaxyzoo.question_sections import question_section, question_sections
 from galaxyzoo.reports import print_scores
 from galaxyzoo.shift_section import shift_section
+from galaxyzoo.symmetry_section import symmetry_section
 
 
 def main() -> None:
@@ -39,6 +40,7 @@ def main() -> None:
     loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
     for evaluation in loaded:
         write_report(with_images(evaluation, args.data), args.shift, args.data)
+    print(f"all reports: {shown(site.write_index(output))}")
 
 
 def parse_args() -> argparse.Namespace:
@@ -96,12 +98,13 @@ def write_report(evaluation: Evaluation, shift: bool = False, data: str | None =
         comparison,
         *([ensemble] if ensemble else []),
         *details(evaluation),
+        *([symmetry] if (symmetry := symmetry_section(evaluation)) else []),
         curves_section(evaluation),
         *([shift_section(evaluation, data)] if shift else []),
     ]
     path = evaluation.folder / "index.html"
     about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
-    write_page(path, f"{task.name} on {dataset}", about, sections)
+    write_page(path, f"{task.name} on {dataset}", about, sections, up=site.UP)
     for caption, table in comparison.tables:
         print_scores(f"{task.name} on {dataset}, {caption}", table)
     for line in comparison.text.splitlines()[1:]:

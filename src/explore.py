@@ -12,6 +12,7 @@ use_project_python()
 import argparse
 from pathlib import Path
 
+from galaxyzoo import site
 from galaxyzoo.catalog_sections import explore_classes, explore_images, explore_samples
 from galaxyzoo.counts import class_tasks
 from galaxyzoo.page import write_page
@@ -39,8 +40,11 @@ def main() -> None:
         f"{len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
         f"{len(catalog.test_ids):,} test galaxies. Random choices have the seed {args.seed}."
     )
-    write_page(folder / "index.html", f"{catalog.dataset}: the data", about, sections)
+    up = None if args.output else site.UP
+    write_page(folder / "index.html", f"{catalog.dataset}: the data", about, sections, up)
     print(f"wrote {shown(folder.resolve())}/: index.html, and its tables and pictures")
+    if not args.output:
+        print(f"all reports: {shown(site.write_index(REPORTS))}")
 
 
 def parse_args() -> argparse.Namespace:

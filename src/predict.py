@@ -28,7 +28,7 @@ def main() -> None:
     args = parse_args()
     dataset = choose_dataset(args.dataset, args.run.split("/")[0])
     config, models = load_run_models(dataset, args.run)
-    predictions, unreadable = predict_stores(config, models, args.images)
+    predictions, unreadable = predict_stores(config, [*models.values()], args.images)
     task = get_task(config.task)
     prior = catalogs.load(dataset).for_task(task).targets(task.name).mean(axis=0)
     write_predictions(args.output, with_classes(predictions, task, prior))

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import zipfile
+from html import escape
 from pathlib import Path
 
 import cv2
@@ -82,6 +83,15 @@ def draw_inputs(root: Path) -> tuple[Catalog, Catalog]:
 
 
 @pytest.mark.slow
+def described(catalog: Catalog, run: str) -> str:
+    """What the index of reports says of the result that stands for a task."""
+    task = get_task(run.split("/")[0])
+    result = load_results(task, catalog.for_task(task), [run])[0]
+    score = next(r.scores["score"] for r in result if r.run == run)
+    whose = "the ensemble's" if run.endswith("ensemble") else "the best run's"
+    return f"{task.metric} {score:.4f}, {escape(whose)}"
+
+
 def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_task(root):
     mini, toy = draw_inputs(root)
     save_table(mini, "gz37/cnn", 0.3)
@@ -101,7 +111,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
         (classes, {"cnn_confusion", "cnn_macro_confusion", "cnn_roc", "cnn_sample"}),
     ):
         page = (folder / "index.html").read_text()
-        assert not re.findall(r"(?:src|href)='(?!data:|#)", page)
+        assert re.findall(r"(?:src|href)='(?!data:|#)([^']*)'", page) == ["../../index.html"]
         assert pictures <= {path.stem for path in folder.glob("*.png")}
         for path in folder.glob("*.png"):
             picture = cv2.imread(str(path))
@@ -115,6 +125,14 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     macro = pd.read_csv(classes / "cnn_macro_report.csv", index_col="class")
     assert macro["galaxies"].tolist()[:3] == [12, 20, 8]
     assert "exceeds its frequency" in (classes / "index.html").read_text()
+
+    index = (reports / "index.html").read_text()
+    assert re.findall(r"<li><a href='([^']+)'>\w+</a>: ([^<]*)", index) == [
+        (f"{mini.dataset}/elliptical_spiral/index.html", described(mini, "elliptical_spiral/cnn")),
+        (f"{mini.dataset}/gz37/index.html", described(mini, "gz37/ensemble")),
+        ("toy/hubble10/index.html", described(toy, "hubble10/cnn")),
+    ]
+    assert all((reports / link).exists() for link in re.findall(r"href='([^#']+)'", index))
 
     partial = reports / mini.dataset / "elliptical_spiral"
     runs = pd.read_csv(partial / "runs.csv")

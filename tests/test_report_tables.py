@@ -6,7 +6,12 @@ import pytest
 from ensemble_fixtures import draw_votes
 from scipy.stats import binom
 
-from galaxyzoo.calibration import calibration_table, expected_calibration_error
+from galaxyzoo.calibration import (
+    calibration_table,
+    expected_calibration_error,
+    summarise_vote_calibration,
+    vote_calibration,
+)
 from galaxyzoo.class_scores import to_macro
 from galaxyzoo.class_tables import (
     confident_mistakes,
@@ -30,6 +35,21 @@ def test_calibration_error_of_a_case_worked_by_hand():
     assert table["confidence"][2] == pytest.approx(0.65)
     assert table["accuracy"][2:].tolist() == [0.5, 1.0]
     assert expected_calibration_error(table) == pytest.approx((2 * 0.15 + 2 * 0.05) / 4)
+
+
+def test_vote_calibration_of_a_case_worked_by_hand():
+    """Answer a: the lower two are voted 0.1 more than predicted, the upper two 0.3 less."""
+    predictions = np.array([[0.9, 0.5], [0.1, 0.5], [0.3, 0.5], [0.7, 0.5]])
+    votes = np.array([[0.4, 0.6], [0.2, 0.6], [0.4, 0.4], [0.6, 0.4]])
+    table = vote_calibration(predictions, votes, ["a", "b"], n_bins=2)
+    assert table["answer"].tolist() == ["a", "a", "b", "b"]
+    assert table["galaxies"].tolist() == [2, 2, 2, 2]
+    np.testing.assert_allclose(table["predicted"], [0.2, 0.8, 0.5, 0.5])
+    np.testing.assert_allclose(table["voted"], [0.3, 0.5, 0.6, 0.4])
+    summary = summarise_vote_calibration(table)
+    np.testing.assert_allclose(summary.loc["a"], [0.1, 0.2], atol=1e-12)  # bias, error
+    np.testing.assert_allclose(summary.loc["b"], [0.0, 0.1], atol=1e-12)
+    assert len(vote_calibration(predictions[:1], votes[:1], ["a", "b"])) == 2
 
 
 def test_a_confidence_on_an_edge_belongs_to_the_bin_below():

@@ -1,9 +1,12 @@
 """Whether probabilities mean what they say: of galaxies given 0.8, are eight of ten right?"""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 N_BINS = 15  # as in the paper below
+N_VOTE_BINS = 10
 
 
 def calibration_table(probs: np.ndarray, truth: np.ndarray, n_bins: int = N_BINS) -> pd.DataFrame:
@@ -42,3 +45,42 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
     """
     gaps = (table["accuracy"] - table["confidence"]).abs().fillna(0.0)
     return float((gaps * table["galaxies"]).sum() / table["galaxies"].sum())
+
+
+def vote_calibration(
+    predictions: np.ndarray, votes: np.ndarray, names: Sequence[str], n_bins: int = N_VOTE_BINS
+) -> pd.DataFrame:
+    """Mean predicted and voted fraction of each answer, by bins of equally many galaxies.
+
+    Args:
+        predictions: (galaxy, answer) predicted vote fractions.
+        votes: (galaxy, answer) those of the volunteers.
+        names: (answer,) of the columns.
+        n_bins: of the predicted value; fewer where there are fewer galaxies.
+    Returns:
+        A row per answer and bin: `answer`, `galaxies`, means `predicted` and `voted`.
+    """
+    tables = []
+    for name, column, known in zip(names, predictions.T, votes.T, strict=True):
+        order = np.argsort(column, kind="stable")
+        parts = np.array_split(order, min(n_bins, len(order)))
+        means = [(len(part), column[part].mean(), known[part].mean()) for part in parts]
+        table = pd.DataFrame(means, columns=["galaxies", "predicted", "voted"])
+        table.insert(0, "answer", name)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def summarise_vote_calibration(table: pd.DataFrame) -> pd.DataFrame:
+    """How far predicted fractions are off on average, per answer.
+
+    Args:
+        table: of `vote_calibration`.
+    Returns:
+        Indexed by answer: `bias`, the mean of predicted - voted, and `error`, the mean over
+        galaxies of |predicted - voted| of their bin's means.
+    """
+    gaps = (table["predicted"] - table["voted"]) * table["galaxies"]
+    sums = pd.DataFrame({"bias": gaps, "error": gaps.abs(), "galaxies": table["galaxies"]})
+    sums = sums.groupby(table["answer"], sort=False).sum()
+    return sums[["bias", "error"]].div(sums["galaxies"], axis=0)

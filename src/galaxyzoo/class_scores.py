@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import f1_score, roc_auc_score
 
 from galaxyzoo.tasks import Task
 
@@ -96,6 +95,9 @@ def score_classes(
         the macro-class with the largest summed probability. An AUC is None where a class is
         missing.
     """
+    # Only here: scikit-learn takes seconds, and most commands score nothing with it.
+    from sklearn.metrics import f1_score, roc_auc_score
+
     truth = targets.argmax(axis=1)
     decided = decide_out_of_fold(task, probs, targets, folds, unscored)
     labels = np.arange(len(task.columns))

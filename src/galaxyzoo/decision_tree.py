@@ -69,10 +69,14 @@ class DecisionTree:
         """Column of the parent answer; None where the answers sum to 1."""
         return None if question.parent is None else self.columns.index(question.parent)
 
+    def question_of(self, column: str) -> Question:
+        """The question that a column answers."""
+        return next(question for question in self.questions if column in question.columns)
+
     def answer_text(self, column: str) -> str:
         """Wording of an answer, for pictures and reports."""
-        texts = {c: a for q in self.questions for c, a in zip(q.columns, q.answers, strict=True)}
-        return texts[column]
+        question = self.question_of(column)
+        return question.answers[question.columns.index(column)]
 
     def residuals(self, votes: np.ndarray) -> np.ndarray:
         """How far each question's answers are from their parent's value.

@@ -9,8 +9,6 @@ strength, and fold sizes differ by at most one, or by the size of the largest gr
 
 import cv2
 import numpy as np
-from scipy.sparse.csgraph import connected_components
-from sklearn.neighbors import radius_neighbors_graph
 
 # Of two images' fine structure; see `near_duplicates`. Measured on 6,000 competition images: no two
 # different ones correlate above 0.73; copies with noise of 4 grey levels, saved again as JPEG of
@@ -92,6 +90,10 @@ def near_duplicates(images: np.ndarray, threshold: float = DUPLICATE_CORRELATION
         (image,) group numbers, numbered by first appearance.
     Source: own.
     """
+    # Imported only here: scikit-learn takes seconds, and most commands find the groups made.
+    from scipy.sparse.csgraph import connected_components
+    from sklearn.neighbors import radius_neighbors_graph
+
     thumbnails = np.stack([_fine_structure(image) for image in images])
     # Featureless images are alike in nothing: each goes far away from all others.
     featureless = ~thumbnails.any(axis=1)

@@ -23,14 +23,14 @@ from galaxyzoo.tasks import get_task
 _CHUNK = 1024  # images decoded at once
 
 
-def load_run_models(dataset: str, run: str) -> tuple[Config, list[GalaxyNet]]:
-    """A run's config and the networks of its finished folds.
+def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet]]:
+    """A run's config and the networks of its finished folds, by fold.
 
     Raises:
         InputError: the run is not trained on that dataset.
     """
     folder = run_dir(dataset, run)
-    folds = sorted(path.parent for path in folder.glob(f"fold_*/{DONE}"))
+    folds = {int(path.parent.name[5:]): path.parent for path in folder.glob(f"fold_*/{DONE}")}
     if not folds:
         trained = sorted(
             str(p.parent.parent.relative_to(dataset_dir(dataset)))
@@ -39,7 +39,7 @@ def load_run_models(dataset: str, run: str) -> tuple[Config, list[GalaxyNet]]:
         known = f": trained are {', '.join(trained)}" if trained else ""
         raise InputError(f"run '{run}' has no finished fold on dataset '{dataset}'{known}")
     config, _ = load_run_config(folder)
-    return config, [load_fold_model(config, fold) for fold in folds]
+    return config, {fold: load_fold_model(config, folds[fold]) for fold in sorted(folds)}
 
 
 def predict_stores(

@@ -8,7 +8,6 @@ Source: own.
 """
 
 import numpy as np
-from sklearn.linear_model import Ridge
 
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.errors import InputError
@@ -55,6 +54,8 @@ def correct(
         )
     here, there = here[seen], there[seen]
     misses = own.train[own.label_columns].to_numpy()[here] - own_predicted[here]
+    from sklearn.linear_model import Ridge  # only here: it takes seconds
+
     model = Ridge(PENALTY).fit(np.hstack([own_predicted[here], told[there]]), misses)
     _, rows, places = np.intersect1d(ids, other.ids[other.folds != fold], return_indices=True)
     found = told[other.folds != fold][places]

@@ -48,7 +48,7 @@ class ClassRule:
 
 def share(votes: pd.DataFrame, column: str) -> np.ndarray:
     """(galaxy,) part of those who were asked that gave the answer, 0 to 1; 0 where nobody was."""
-    question = next(q for q in GALAXY_ZOO_2.questions if column in q.columns)
+    question = GALAXY_ZOO_2.question_of(column)
     value = votes[column].to_numpy(dtype=np.float64)
     if question.parent is None:
         return value

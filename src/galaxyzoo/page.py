@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -40,9 +41,13 @@ class Section:
     tables: Sequence[tuple[str, pd.DataFrame]] = field(default=())
     # caption, which is also the text for those who cannot see it; PNG file
     pictures: Sequence[tuple[str, Path]] = field(default=())
+    # name, address relative to the page, what is there; at the end
+    links: Sequence[tuple[str, str, str]] = field(default=())
 
 
-def write_page(path: Path, title: str, about: str, sections: Sequence[Section]) -> None:
+def write_page(
+    path: Path, title: str, about: str, sections: Sequence[Section], up: str | None = None
+) -> None:
     """Write the page atomically, its pictures inside it.
 
     Args:
@@ -50,11 +55,14 @@ def write_page(path: Path, title: str, about: str, sections: Sequence[Section]) 
         title: heading, also of the browser's tab.
         about: a line or two below it.
         sections: in order.
+        up: address of the page that links to this one.
     Raises:
         InputError: it cannot be written.
     """
     body = "\n".join(_section(section, i) for i, section in enumerate(sections))
-    links = (f"<a href='#s{i}'>{escape(s.title)}</a>" for i, s in enumerate(sections))
+    links = [f"<a href='#s{i}'>{escape(s.title)}</a>" for i, s in enumerate(sections)]
+    if up:
+        links.insert(0, f"<a href='{escape(up)}'>all reports</a>")
     atomic.write_text(
         path,
         f"<!doctype html>\n<html lang='en'>\n<head><meta charset='utf-8'>"
@@ -70,6 +78,8 @@ def _section(section: Section, number: int) -> str:
     parts += [f"<p>{escape(line)}</p>" for line in section.text.splitlines() if line]
     parts += [_table(caption, table) for caption, table in section.tables]
     parts += [_picture(caption, path) for caption, path in section.pictures]
+    if section.links:
+        parts += ["<ul>", *(_link(*link) for link in section.links), "</ul>"]
     return "\n".join([*parts, "</section>"])
 
 
@@ -83,6 +93,10 @@ def _table(caption: str, table: pd.DataFrame) -> str:
         f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>"
         f"{''.join(rows)}</tbody></table>"
     )
+
+
+def _link(name: str, address: str, about: str) -> str:
+    return f"<li><a href='{escape(quote(address))}'>{escape(name)}</a>: {escape(about)}</li>"
 
 
 def _cell(value: object) -> str:

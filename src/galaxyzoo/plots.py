@@ -98,6 +98,33 @@ def draw_classes(
         probs: (galaxy,) probability of the predicted class.
         title: above the grid.
     """
+    right = [true == other for true, other in zip(truth, decided, strict=True)]
+    marks = ["✓" if one else "✗" for one in right]
+    notes = [
+        f"true: {readable(truth[i])}\n{marks[i]} {readable(decided[i])} {probs[i]:.2f}"
+        for i in range(len(ids))
+    ]
+    return draw_galaxies(path, ids, images, notes, title, [RIGHT if r else WRONG for r in right])
+
+
+def draw_galaxies(
+    path: Path,
+    ids: np.ndarray,
+    images: np.ndarray,
+    notes: Sequence[str],
+    title: str,
+    colors: Sequence[str] | None = None,
+) -> Path:
+    """Write a PNG: a grid of galaxies, each with a note.
+
+    Args:
+        path: the PNG.
+        ids: (galaxy,) GalaxyIDs, at least one.
+        images: (galaxy, H, W, 3) uint8.
+        notes: (galaxy,) below each GalaxyID; all of the same number of lines.
+        title: above the grid.
+        colors: (galaxy,) of the notes; default black.
+    """
     across = 5
     down = -(-len(ids) // across)
     figure = new_figure(13, 3.15 * down + 0.5)
@@ -106,10 +133,8 @@ def draw_classes(
         axis.set_axis_off()
     for i, axis in enumerate(axes.flat[: len(ids)]):
         axis.imshow(images[i])
-        right = truth[i] == decided[i]
-        label = f"GalaxyID {ids[i]}\ntrue: {readable(truth[i])}\n"
-        label += f"{'✓' if right else '✗'} {readable(decided[i])} {probs[i]:.2f}"
-        axis.set_title(label, fontsize=8.5, loc="left", color=RIGHT if right else WRONG)
+        label = f"GalaxyID {ids[i]}\n{notes[i]}"
+        axis.set_title(label, fontsize=8.5, loc="left", color=colors[i] if colors else "black")
     figure.suptitle(title, fontsize=12)
     return save_figure(figure, path)
 

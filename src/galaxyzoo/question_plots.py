@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.colors import LogNorm
 
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
@@ -64,5 +65,37 @@ def draw_votes(path: Path, predictions: np.ndarray, targets: np.ndarray, title: 
     figure.supxlabel("voted fraction", fontsize=11)
     figure.supylabel("predicted fraction", fontsize=11)
     figure.colorbar(drawn[3], ax=axes, label="galaxies", shrink=0.7)
+    figure.suptitle(title, fontsize=12)
+    return save_figure(figure, path)
+
+
+def draw_vote_calibration(path: Path, table: pd.DataFrame, title: str) -> Path:
+    """Draw voted over predicted fractions, a panel per question, a line per answer.
+
+    Args:
+        path: the PNG.
+        table: of `calibration.vote_calibration`, of all answers.
+        title: above it.
+    """
+    figure = new_figure(13, 10.5)
+    axes = figure.subplots(3, 4, sharex=True, sharey=True).ravel()
+    axes[-1].set_axis_off()
+    for axis, question in zip(axes, GALAXY_ZOO_2.questions, strict=False):
+        axis.plot([0, 1], [0, 1], ":", color=GREY)
+        for i, (column, answer) in enumerate(zip(question.columns, question.answers, strict=True)):
+            bins = table[table["answer"] == column]
+            marks = "osD^vPX"[i % 7]
+            axis.plot(
+                *(bins["predicted"], bins["voted"], f"{marks}-"),
+                ms=4,
+                lw=1,
+                color=COLORS[i % 10],
+                label=answer,
+            )
+        axis.set_title(f"{question.number}. {question.text}", fontsize=9)
+        axis.legend(fontsize=7, frameon=False, loc="upper left", handlelength=1.2)
+        clean(axis)
+    figure.supxlabel("mean predicted fraction", fontsize=10)
+    figure.supylabel("mean voted fraction", fontsize=10)
     figure.suptitle(title, fontsize=12)
     return save_figure(figure, path)

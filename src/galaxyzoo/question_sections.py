@@ -4,16 +4,20 @@ from pathlib import Path
 
 import numpy as np
 
+from galaxyzoo.calibration import summarise_vote_calibration, vote_calibration
+from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.evaluation import Evaluation
 from galaxyzoo.galaxy_images import take_images
 from galaxyzoo.images import ImageCache
 from galaxyzoo.page import Section
 from galaxyzoo.plots import draw_gallery
-from galaxyzoo.question_plots import draw_questions, draw_votes
+from galaxyzoo.question_plots import draw_questions, draw_vote_calibration, draw_votes
 from galaxyzoo.question_tables import galaxy_rmse, question_rmse, question_table
 from galaxyzoo.results import Result
+from galaxyzoo.vote_tables import answer_label
 
 _DRAWN = 12  # galaxies of a gallery
+_MISSED = 8  # answers in the table of calibration
 
 
 def question_section(evaluation: Evaluation) -> Section:
@@ -39,10 +43,33 @@ def question_sections(evaluation: Evaluation, result: Result) -> list[Section]:
     path = evaluation.folder / f"{result.stem}_votes.png"
     draw_votes(path, result.predictions, targets, f"{result.run}: predicted against voted")
     caption = "predicted against voted fractions; the colour counts galaxies"
-    sections = [Section(f"{result.run}: answers", pictures=[(caption, path)])]
+    sections = [
+        Section(f"{result.run}: answers", pictures=[(caption, path)]),
+        _calibration(evaluation, result, targets),
+    ]
     if evaluation.images is not None:
         sections.append(_galaxies(evaluation, evaluation.images, result, targets))
     return sections
+
+
+def _calibration(evaluation: Evaluation, result: Result, targets: np.ndarray) -> Section:
+    table = vote_calibration(result.predictions, targets, GALAXY_ZOO_2.columns)
+    evaluation.write_csv(f"{result.stem}_calibration.csv", table)
+    path = evaluation.folder / f"{result.stem}_calibration.png"
+    draw_vote_calibration(path, table, f"{result.run}: what was voted of what was predicted")
+    summary = summarise_vote_calibration(table)
+    worst = summary.nlargest(_MISSED, "error").round(4)
+    worst.index = worst.index.map(answer_label)
+    caption = (
+        "voted over predicted fractions, each point a tenth of the galaxies; on the line: as said"
+    )
+    return Section(
+        f"{result.run}: calibration",
+        f"A galaxy's predicted fraction is off by {summary['error'].mean():.4f} on average over "
+        "answers, once galaxies with like predictions are averaged. Bias: predicted less voted.",
+        [("Answers that are off most", worst.reset_index())],
+        [(caption, path)],
+    )
 
 
 def _galaxies(

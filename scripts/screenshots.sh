@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Draws the README's pictures again, of demo galaxies: a small run is trained in a folder of its own,
+# explained, and shown by the page in a headless browser.
+#
+#   bash scripts/screenshots.sh [FOLDER]   (default: docs; needs Chromium: apt-get install chromium)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+to=$(realpath "${1:-docs}")
+bash scripts/setup.sh --dev
+python=$(command -v "${GALAXYZOO_PYTHON:-.venv/bin/python}")
+GALAXYZOO_ROOT=$(mktemp -d)
+export GALAXYZOO_ROOT
+trap 'rm -rf "$GALAXYZOO_ROOT"' EXIT
+mkdir "$GALAXYZOO_ROOT/input"
+
+"$python" src/train.py gz37/cnn --data demo --only 0
+PYTHONPATH=src "$python" tests/screenshots.py "$to"

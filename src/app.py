@@ -1,0 +1,81 @@
+"""Open a page where a person explores galaxies: answers, explanations, likeness, errors.
+
+Only this machine can reach it unless --host says otherwise. It opens with the newest trained run;
+where there is none it offers to train a small one.
+
+  python src/app.py
+  python src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
+  python src/app.py --host 0.0.0.0                          for all on the network
+"""
+
+from galaxyzoo.launch import run_main, use_project_python
+
+use_project_python()
+
+import argparse
+import os
+
+from galaxyzoo.errors import InputError
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+
+
+def main() -> None:
+    """Parse, load the first run, serve."""
+    args = parse_args()
+    import gradio as gr
+    import torch
+
+    from galaxyzoo import app_page, app_runs
+
+    torch.set_num_threads(1)  # several requests at once, each on a core
+    known = app_runs.list_runs()
+    chosen = pick(known, args.run, args.dataset) if args.run else (known[0] if known else None)
+    if chosen:
+        app_runs.load_run(*chosen)  # now, not when somebody waits
+    page = app_page.build_page(chosen)
+    page.queue(max_size=64).launch(
+        server_name=args.host,
+        server_port=args.port,
+        inbrowser=args.open,
+        max_file_size=app_runs.MAX_UPLOAD_BYTES,
+        css=app_page.CSS,
+        theme=gr.themes.Default(
+            font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+        ),
+        footer_links=[],
+        ssr_mode=False,
+        show_error=True,
+    )
+
+
+def pick(known: list[tuple[str, str]], run: str, dataset: str | None) -> tuple[str, str]:
+    """The trained run that the user named, the newest of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    for found in known:
+        if found[1] == run and dataset in (None, found[0]):
+            return found
+    names = ", ".join(dict.fromkeys(name for _, name in known)) or "none"
+    raise InputError(
+        f"run '{run}' is not trained{f' on {dataset}' if dataset else ''}: {names} are"
+    )
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", nargs="?", metavar="RUN", help="default: the newest")
+    parser.add_argument("--dataset", help="that the run was trained on")
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine")
+    parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_main(main)
