@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Make .venv and install the pinned packages: bash scripts/setup.sh [--dev|--cluster]
+# Make .venv and install the pinned packages: bash scripts/setup.sh [--cluster|--extras|--dev]
 #
-# --cluster adds Ray and Dask; --dev these and what scripts/test.sh needs. Nothing is done when nothing changed. With
-# GALAXYZOO_PYTHON set (Kaggle kernel, conda) that interpreter is only checked, never changed.
+# --cluster adds Ray and Dask; --extras what Kaggle, tuning, tracking, export and the notebook need; --dev all of these
+# and what scripts/test.sh needs. Nothing is done when nothing changed. With GALAXYZOO_PYTHON set (Kaggle kernel, conda)
+# that interpreter is only checked, never changed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,24 +11,26 @@ UV=uv==0.13.8  # pip alone can pair torch and torchvision builds that do not fit
 PYTHON=.venv/bin/python
 MODULES="torch, torchvision, timm, albumentations, cv2, lightgbm"
 STAMP=.venv/.installed # each says what its packages were installed from
-CLUSTER_STAMP=.venv/.installed-cluster
-DEV_STAMP=.venv/.installed-dev
-wanted=("$STAMP")
-sources=(--requirements requirements.txt --overrides requirements-overrides.txt)
-if [[ ${1:-} == --dev || ${1:-} == --cluster ]]; then
-    wanted+=("$CLUSTER_STAMP")
-    sources+=(--requirements requirements-cluster.txt)
-    if [[ $1 == --dev ]]; then
-        wanted+=("$DEV_STAMP")
-        sources+=(--requirements requirements-dev.txt)
-    fi
-elif [[ ${1:-} == --help || ${1:-} == -h ]]; then
+case ${1:-} in
+"") parts=() ;;
+--cluster) parts=(cluster) ;;
+--extras) parts=(extras) ;;
+--dev) parts=(cluster extras dev) ;;
+--help | -h)
     sed -n '2,/^set /{s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
     exit
-elif (($#)); then
-    echo "usage: bash scripts/setup.sh [--dev|--cluster]" >&2
+    ;;
+*)
+    echo "usage: bash scripts/setup.sh [--cluster|--extras|--dev]" >&2
     exit 2
-fi
+    ;;
+esac
+wanted=("$STAMP")
+sources=(--requirements requirements.txt --overrides requirements-overrides.txt)
+for part in ${parts[@]+"${parts[@]}"}; do
+    wanted+=("$STAMP-$part")
+    sources+=(--requirements "requirements-$part.txt")
+done
 
 say() { echo "set-up: $*"; }
 fail() {
@@ -108,8 +111,9 @@ check_imports() {
 check_own_python() { # GALAXYZOO_PYTHON: nothing is installed there
     local names="$MODULES, h5py, pandas, sklearn, joblib, safetensors, pydantic, yaml, tqdm, rich, matplotlib, filelock"
     names+=", pytorch_grad_cam, gradio"
-    [[ ${#wanted[@]} == 1 ]] || names+=", ray, distributed"
-    [[ ${#wanted[@]} != 3 ]] || names+=", pytest, hypothesis, ruff, mypy"
+    case " ${parts[*]-} " in *" cluster "*) names+=", ray, distributed" ;; esac
+    case " ${parts[*]-} " in *" extras "*) names+=", kaggle, optuna, onnx, onnxruntime, nbclient" ;; esac
+    case " ${parts[*]-} " in *" dev "*) names+=", pytest, hypothesis, ruff, mypy" ;; esac
     command -v "$GALAXYZOO_PYTHON" >/dev/null || fail "GALAXYZOO_PYTHON is $GALAXYZOO_PYTHON, which is no program"
     is_new_enough "$GALAXYZOO_PYTHON" || fail "GALAXYZOO_PYTHON is older than Python 3.11"
     local lacks
@@ -130,7 +134,7 @@ fi
 SECONDS=0
 make_venv
 say "installing the packages into .venv (about 5 GB when new, on Linux)"
-rm -f "$STAMP" "$CLUSTER_STAMP" "$DEV_STAMP"
+rm -f "$STAMP"*
 install_packages
 choose_cv2
 check_imports

@@ -110,7 +110,8 @@ def test_ci_runs_the_test_script_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-cluster.txt", "requirements-dev.txt"]
+    "name",
+    ["requirements.txt", *(f"requirements-{part}.txt" for part in ("cluster", "extras", "dev"))],
 )
 def test_requirements_are_exact_and_name_no_host(name: str) -> None:
     text = (ROOT / name).read_text()
@@ -138,13 +139,16 @@ def test_changed_requirements_are_installed_and_dev_includes_them(project: Proje
     assert project.installs == 2
     project.set_up("--dev")
     assert project.installs == 3
-    assert project.set_up() == project.set_up("--cluster") == project.set_up("--dev") == (0, "")
+    for words in ([], ["--cluster"], ["--extras"], ["--dev"]):
+        assert project.set_up(*words) == (0, "")
     requirements = project.root / "requirements.txt"
     requirements.write_text(requirements.read_text() + "more==1\n")
     project.set_up()
     assert project.installs == 4
-    project.set_up("--dev")
+    project.set_up("--extras")
     assert project.installs == 5
+    project.set_up("--dev")
+    assert project.installs == 6
 
 
 def test_failed_set_up_is_done_again(project: Project) -> None:
