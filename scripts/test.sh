@@ -25,7 +25,10 @@ if [[ -n $shellcheck ]]; then
 else
     echo "== shellcheck: skipped, not installed here"
 fi
-check "pytest" "$python" -m pytest "$@"
+# Files of tests are dealt to as many processes as there are cores (up to four: each takes 1 to 2 GB).
+jobs=$("$python" -c 'import os; print(min(os.cpu_count() or 1, 4))')
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+check "pytest" "$python" -m pytest --numprocesses "$jobs" --dist loadfile "$@"
 
 if ((${#failed[@]})); then
     echo "error: failed: $(printf '%s, ' "${failed[@]}" | sed 's/, $//')" >&2

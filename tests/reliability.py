@@ -93,7 +93,19 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.write_line(f"reliability: {_totals()}")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Add what a process of pytest-xdist has counted, which ends."""
+    cases, fuzzed = getattr(node, "workeroutput", {}).get("reliability", ([], {}))
+    _cases.update({(section, case, seen): count for section, case, seen, count in cases})
+    _fuzzed.update(fuzzed)
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["reliability"] = [[*case, count] for case, count in _cases.items()], dict(_fuzzed)
+        return
     page = session.config.getoption("--page")
     if page is not None and exitstatus == pytest.ExitCode.OK:
         _fill_page(page, "\n".join(_tables()))
