@@ -1,9 +1,10 @@
-"""Files that are wholly written or not there: temporary file in the same folder, fsync, rename."""
+"""Files and folders that are wholly written or not there: a temporary one beside, fsync, rename."""
 
 import fcntl
 import glob
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -43,6 +44,44 @@ def writing(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         temporary.replace(path)
         sync_folder(path.parent)
+
+
+@contextmanager
+def writing_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; a clean exit renames it, an error removes it.
+
+    Raises:
+        InputError: `path` is there already, the folder above it cannot be written, or the disk is
+            full.
+    """
+    check_free(path)
+    with explaining(path), ExitStack() as stack:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(path)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART))
+        stack.callback(shutil.rmtree, temporary, ignore_errors=True)
+        handle = os.open(temporary, os.O_RDONLY)
+        stack.callback(os.close, handle)
+        with suppress(OSError):  # some network drives know no locks
+            fcntl.flock(handle, fcntl.LOCK_SH)  # as long as the writer lives
+        yield temporary
+        for file in (found for found in temporary.rglob("*") if found.is_file()):
+            with open(file, "rb") as written:
+                os.fsync(written.fileno())
+        temporary.chmod(0o755)
+        check_free(path)  # a rename would replace an empty folder that came meanwhile
+        temporary.rename(path)
+        sync_folder(path.parent)
+
+
+def check_free(path: Path) -> None:
+    """Refuse a folder to be made that is there already.
+
+    Raises:
+        InputError: it is.
+    """
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{shown(path)} is there already: delete it, or name another folder")
 
 
 @contextmanager
@@ -94,11 +133,16 @@ def read_json(path: Path) -> Any:
 
 
 def _remove_left_over(path: Path) -> None:
-    """Remove the temporary files of dead writers: those that nobody holds a lock on."""
+    """Remove the temporary files and folders of dead writers: those that nobody locks."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*{_PART}"):
-        with suppress(OSError), open(left, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            left.unlink(missing_ok=True)
+        with suppress(OSError), ExitStack() as stack:
+            handle = os.open(left, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def _remove(temporary: Path) -> None:

@@ -46,7 +46,8 @@ def pool_views(views: str, backbone: Callable[[Tensor], Tensor], images: Tensor)
     else:
         seen = [dihedral_view(images, i) for i in range(4 if views == "cyclic4" else DIHEDRAL)]
     joined = torch.cat(seen).contiguous(memory_format=torch.channels_last)
-    features = backbone(joined).unflatten(0, (len(seen), len(images)))  # (view, B, features)
+    # Not len(images): an exported network takes batches of any size.
+    features = backbone(joined).unflatten(0, (len(seen), images.shape[0]))  # (view, B, features)
     if views == "winner16":
         return features.transpose(0, 1).flatten(1)
     return features.mean(dim=0)
@@ -86,5 +87,5 @@ def _turn(images: Tensor, angle_deg: float, side: int) -> Tensor:
     # From places in the result to places in the image, both from -1 to 1, y downwards.
     matrix = images.new_tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]])
     grid = functional.affine_grid(matrix, [1, 1, side, side], align_corners=False)
-    grid = grid.expand(len(images), -1, -1, -1)
+    grid = grid.expand(images.shape[0], -1, -1, -1)
     return functional.grid_sample(images, grid, mode="bilinear", align_corners=False)

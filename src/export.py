@@ -1,0 +1,53 @@
+"""Hand a trained run over: one folder with weights, config, scores, model card and ONNX.
+
+The folder appears whole or not at all. Nothing is sent anywhere: the last line says how.
+
+  python src/export.py gz37/resnet18
+  python src/export.py gz37/resnet18 --dataset demo --output my_model
+  python src/export.py gz37/resnet18 --no-onnx     without the packages of scripts/setup.sh --extras
+"""
+
+from galaxyzoo.launch import run_main, use_project_python
+
+use_project_python()
+
+import argparse
+import shlex
+from pathlib import Path
+
+from galaxyzoo.errors import one_line
+from galaxyzoo.handover import hand_over
+from galaxyzoo.paths import choose_dataset, shown
+
+
+def main() -> None:
+    """Parse, write the folder, say how to publish it."""
+    args = parse_args()
+    dataset = choose_dataset(args.dataset, args.run.split("/")[0])
+    name = args.run.replace("/", "-")
+    folder = (args.output or Path("exported") / name).resolve()
+    files = hand_over(dataset, args.run, folder, args.onnx)
+    print(one_line(f"wrote {shown(folder)}: {', '.join(files)}"))
+    print(one_line(f"to publish it: hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"))
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="RUN", help="a trained run, such as gz37/resnet18")
+    parser.add_argument(
+        "--dataset", help="the dataset that the run was trained on (default: the only real one)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="default: exported/<task>-<run> here"
+    )
+    parser.add_argument(
+        "--no-onnx", dest="onnx", action="store_false", help="leave the ONNX file out"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_main(main)
