@@ -113,6 +113,25 @@ def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> s
     return f"kaggle-{hashlib.sha256(ids.tobytes()).hexdigest()[:6]}"
 
 
+def whole_sample_ids() -> np.ndarray:
+    """(test galaxy,) GalaxyIDs of the whole competition's sample submission, in its order.
+
+    Raises:
+        InputError: no folder of `input/` holds it.
+    """
+    for folder in places():
+        try:
+            ids = _read_sample_ids(_unpack_whole_zip(folder))
+        except InputError:
+            continue  # a folder of something else, or a download that did not end
+        if len(ids) == COMPETITION_SIZE[1]:
+            return ids
+    raise InputError(
+        f"{shown(INPUT)}/ lacks the competition's {SAMPLES[0]}.zip with its "
+        f"{COMPETITION_SIZE[1]:,} galaxies: `bash scripts/download_data.sh` gets it"
+    )
+
+
 def read_ids(path: Path) -> np.ndarray:
     """(galaxy,) int64 ids of a text file with one id a line."""
     return np.loadtxt(path, dtype=np.int64, ndmin=1)

@@ -1,0 +1,41 @@
+"""Get the competition's files from Kaggle into input/; what is there and whole stays.
+
+  bash scripts/download_data.sh
+  python src/download_data.py --folder input/kaggle    # a subfolder, beside other datasets
+
+Credentials are Kaggle's usual ones: ~/.kaggle/kaggle.json, KAGGLE_USERNAME and KAGGLE_KEY, or
+KAGGLE_API_TOKEN. An interrupted download goes on where it stopped.
+"""
+
+from galaxyzoo.launch import run_main, use_project_python
+
+use_project_python()
+
+import argparse
+from pathlib import Path
+
+from galaxyzoo.downloads import FILES, download
+from galaxyzoo.errors import one_line
+from galaxyzoo.paths import INPUT, shown
+
+
+def main() -> None:
+    """Parse, download, say what is there."""
+    folder = parse_args().folder.resolve()
+    fetched = download(folder)
+    print(
+        one_line(f"{shown(folder)}/ holds {len(FILES)} of {len(FILES)} files, {len(fetched)} new")
+    )
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, default=INPUT, help="default: input/")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_main(main)
