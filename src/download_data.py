@@ -14,7 +14,7 @@ use_project_python()
 import argparse
 from pathlib import Path
 
-from galaxyzoo.downloads import FILES, download
+from galaxyzoo.kaggle_downloads import FILES, download
 from galaxyzoo.errors import one_line
 from galaxyzoo.paths import INPUT, shown
 

@@ -12,7 +12,7 @@ import pytest
 from kaggle_fixtures import COLUMNS, PARTS, draw_competition, draw_votes
 from kaggle_server import KEY, REF, TOKEN, USERNAME, KaggleServer, serving, without_credentials
 
-from galaxyzoo import downloads, kaggle, kaggle_client, kaggle_submission, paths
+from galaxyzoo import kaggle, kaggle_client, kaggle_downloads, kaggle_submission, paths
 from galaxyzoo.errors import InputError
 from galaxyzoo.submission import published_csv
 from galaxyzoo.tables import format_predictions
@@ -50,7 +50,7 @@ def rests(server: KaggleServer, root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     known = kaggle_env._env_to_endpoint
     monkeypatch.setitem(known, kaggle_env.KaggleEnv.PROD, server.endpoint)
     monkeypatch.setattr(kaggle, "COMPETITION_SIZE", (6, 5))
-    monkeypatch.setattr(downloads, "CHUNK_BYTES", 1000)  # the files have some 20,000
+    monkeypatch.setattr(kaggle_downloads, "CHUNK_BYTES", 1000)  # the files have some 20,000
     made: list[float] = []
     monkeypatch.setattr(kaggle_client, "rest", made.append)
     return made
@@ -63,7 +63,7 @@ def held(folder: Path) -> dict[str, bytes]:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(InputError) as refused:
-        downloads.download(folder)
+        kaggle_downloads.download(folder)
     return str(refused.value)
 
 
@@ -73,13 +73,13 @@ def refusal(folder: Path) -> str:
 def test_all_files_arrive_and_a_second_call_asks_for_nothing(
     server: KaggleServer, rests: list[float], zips: dict[str, bytes], root: Path
 ) -> None:
-    assert downloads.download(root / "input") == list(downloads.FILES)
+    assert kaggle_downloads.download(root / "input") == list(kaggle_downloads.FILES)
     assert held(root / "input") == zips
     assert not server.store_saw_credentials
     asked = [request for name, request in server.calls if name == "DownloadDataFile"]
     assert {request["competitionName"] for request in asked} == {kaggle_client.COMPETITION}
     server.calls.clear()
-    assert downloads.download(root / "input") == []
+    assert kaggle_downloads.download(root / "input") == []
     assert server.calls == []
     kaggle.read_source(root / "input")
     assert rests == []
@@ -91,7 +91,7 @@ def test_broken_connection_goes_on_from_the_byte_where_it_stopped(
     whole, breaks = len(zips[TRAIN_ZIP]), 2 * kaggle_client.TRIES
     # Each try but the first gives up a new answer for the rest of the old one.
     server.cut_after[TRAIN_ZIP] = [1000, *[0, 1000] * (breaks - 1), 0]
-    downloads.download(root / "input")
+    kaggle_downloads.download(root / "input")
     assert held(root / "input") == zips
     assert server.sent[TRAIN_ZIP] == [1000, *[0, 1000] * (breaks - 1), 0, whole - 1000 * breaks]
     assert rests == [2] * breaks  # whatever brings something is no try in vain
@@ -102,7 +102,7 @@ def test_expired_address_of_a_file_is_asked_for_anew(
     server: KaggleServer, rests: list[float], zips: dict[str, bytes], root: Path
 ) -> None:
     server.faults["store"] = [(403, "", {})]
-    downloads.download(root / "input")
+    kaggle_downloads.download(root / "input")
     assert held(root / "input") == zips
     assert server.count("DownloadDataFile") == 5
 
@@ -116,7 +116,7 @@ def test_stopped_download_goes_on_in_the_next_call(
     assert len(rests) == kaggle_client.TRIES - 1
     server.cut_after.clear()
     server.sent.clear()
-    assert downloads.download(root / "input") == [TRAIN_ZIP, "images_test_rev1.zip"]
+    assert kaggle_downloads.download(root / "input") == [TRAIN_ZIP, "images_test_rev1.zip"]
     assert held(root / "input") == zips
     assert server.sent[TRAIN_ZIP][-1] == len(zips[TRAIN_ZIP]) - 5000
 
@@ -130,7 +130,7 @@ def test_part_of_another_version_is_not_gone_on_with(
     server.files[TRAIN_ZIP] = zips[TRAIN_ZIP]
     server.cut_after.clear()
     server.sent.clear()
-    downloads.download(root / "input")
+    kaggle_downloads.download(root / "input")
     assert held(root / "input") == zips
     assert server.sent[TRAIN_ZIP] == [len(zips[TRAIN_ZIP])]
 
@@ -143,7 +143,7 @@ def test_busy_server_is_asked_again_after_the_pause_that_it_names(
         (503, "", {}),
         None,
     ]
-    downloads.download(root / "input")
+    kaggle_downloads.download(root / "input")
     assert held(root / "input") == zips
     assert rests == [7, 4, 8]
 
@@ -190,7 +190,7 @@ def test_token_is_taken_or_refused(
     monkeypatch.delenv("KAGGLE_KEY")
     monkeypatch.setenv("KAGGLE_API_TOKEN", token)
     if token == TOKEN:
-        assert len(downloads.download(root / "input")) == 4
+        assert len(kaggle_downloads.download(root / "input")) == 4
     else:
         assert kaggle_client.SETTINGS_PAGE in refusal(root / "input")
         assert server.count("DownloadDataFile") == 0
@@ -202,7 +202,7 @@ def test_file_that_arrives_damaged_is_got_once_more(
 ) -> None:
     server.damaged[TRAIN_ZIP] = times
     if times == 1:
-        downloads.download(root / "input")
+        kaggle_downloads.download(root / "input")
         assert held(root / "input") == zips
     else:
         assert "arrived damaged twice" in refusal(root / "input")
@@ -214,7 +214,7 @@ def test_broken_file_that_lay_there_is_replaced(
     server: KaggleServer, rests: list[float], zips: dict[str, bytes], root: Path
 ) -> None:
     (root / "input" / TRAIN_ZIP).write_bytes(zips[TRAIN_ZIP][:-500])
-    downloads.download(root / "input")
+    kaggle_downloads.download(root / "input")
     assert held(root / "input") == zips
 
 
@@ -222,7 +222,7 @@ def test_disk_that_is_too_small_is_told_before_the_first_byte(
     server: KaggleServer, rests: list[float], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(kaggle_downloads.shutil, "disk_usage", lambda _: usage)
     assert "the disk of input/ has 10" in refusal(root / "input")
     assert held(root / "input") == {}
 
