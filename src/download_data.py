@@ -14,8 +14,8 @@ use_project_python()
 import argparse
 from pathlib import Path
 
-from galaxyzoo.kaggle_downloads import FILES, download
 from galaxyzoo.errors import one_line
+from galaxyzoo.kaggle_downloads import FILES, download
 from galaxyzoo.paths import INPUT, shown
 
 

@@ -3,6 +3,8 @@
 python src/prepare.py                       what lies in input/, or the demo set
 python src/prepare.py --subset kaggle-mini  cut that subset out of the whole competition, into
 input/kaggle-mini/
+python src/prepare.py gz2                   make a balanced dataset out of Galaxy Zoo 2's published
+files, downloaded where wanted (gz2 --help)
 """
 
 from galaxyzoo.launch import run_main, use_project_python
@@ -10,7 +12,10 @@ from galaxyzoo.launch import run_main, use_project_python
 use_project_python()
 
 import argparse
+import sys
 
+from galaxyzoo.gz2_arguments import GZ2, add_gz2, read_order
+from galaxyzoo.gz2_dataset import make_dataset
 from galaxyzoo.paths import dataset_dir, shown
 from galaxyzoo.preparation import prepare
 from galaxyzoo.subsets import write_subset
@@ -20,6 +25,10 @@ from galaxyzoo.tasks import COMPETITION_TASK, get_task
 def main() -> None:
     """Parse, prepare, print."""
     args = parse_args()
+    if args.form == GZ2:
+        made = make_dataset(read_order(args))
+        print(f"wrote {shown(made)}/: train with --data {made.name}")
+        return
     get_task(args.task)
     if args.subset:
         print(
@@ -67,7 +76,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--subset", metavar="NAME", help="cut a subset of configs/subsets/ out of the competition"
     )
-    return parser.parse_args()
+    add_gz2(parser)
+    args = parser.parse_args()
+    if args.form == GZ2 and sys.argv[1] != GZ2:  # its own defaults would replace what is before it
+        parser.error("gz2 must be the first word")
+    return args
 
 
 if __name__ == "__main__":

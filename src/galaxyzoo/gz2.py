@@ -26,6 +26,7 @@ TABLES = ("gz2_hart16.csv", "gz2_hart16.csv.gz")
 MAPPINGS = ("gz2_filename_mapping.csv", "gz2_filename_mapping.csv.gz")
 IMAGES = ("images_gz2.zip", "images_gz2", "images", "images.zip")
 GALAXY, OBJECT, ASSET = "dr7objid", "objid", "asset_id"
+SKY = ("ra", "dec")  # degrees
 DEBIASED, WEIGHTED = "_debiased", "_weighted_fraction"
 _NUMBER_LIMIT = 2**63  # objects of other data releases, which have no votes here, have 19 digits
 
@@ -52,6 +53,44 @@ def holds_data(folder: Path) -> bool:
     return any((folder / name).is_file() for name in TABLES)
 
 
+def has_images(folder: Path) -> bool:
+    """Whether the folder holds images under one of their names."""
+    return any((folder / name).exists() for name in IMAGES)
+
+
+def find_table(folder: Path) -> Path:
+    """The vote table.
+
+    Raises:
+        InputError: there is none.
+    """
+    return _part(folder, TABLES)
+
+
+def read_positions(path: Path) -> pd.DataFrame:
+    """Where the vote table's galaxies stand in the sky.
+
+    Returns:
+        (galaxy, 2) `ra` and `dec` in degrees (J2000), by GalaxyID, rows in the file's order.
+    Raises:
+        InputError: a column is missing, or a value is no place in the sky.
+    """
+    frame = read_csv(path, key=GALAXY, wanted=lambda name: name in SKY)
+    if not set(SKY) <= set(frame.columns):
+        raise InputError(
+            f"{shown(path)} has no columns 'ra' and 'dec', by which images are downloaded: the "
+            "published table has both"
+        )
+    sky = select_numbers(frame, SKY, path)
+    wrong = sky.index[~(sky["ra"].between(0, 360) & sky["dec"].between(-90, 90))]
+    if len(wrong):
+        raise InputError(
+            f"{shown(path)}: {GALAXY} {wrong[0]} is at no place in the sky: ra must be 0 to 360, "
+            f"dec -90 to 90 degrees ({len(wrong)} such galaxies)"
+        )
+    return sky
+
+
 def find_tasks(folder: Path) -> set[str]:
     """Names of all tasks on votes."""
     return {COMPETITION_TASK, *(task.name for task in TASKS.values() if task.rule)}
@@ -64,7 +103,7 @@ def read_source(folder: Path) -> Source:
         InputError: a file is missing or broken, a column is missing, a share is not 0 to 1, or no
             galaxy has an image.
     """
-    votes = _read_votes(_part(folder, TABLES)).sort_index()
+    votes = read_votes(find_table(folder)).sort_index()
     mapping = _part(folder, MAPPINGS)
     assets = _read_assets(mapping)
     images = ImageStore.open(_part(folder, IMAGES))
@@ -95,6 +134,24 @@ def read_source(folder: Path) -> Source:
     return Source(dataset, folder, kept, nobody, store, store, own_ids=True)
 
 
+def read_votes(path: Path) -> pd.DataFrame:
+    """The table's votes: debiased where it has such columns.
+
+    Returns:
+        (galaxy, 37) vote fractions by GalaxyID, rows in the file's order.
+    Raises:
+        InputError: the file is missing or broken, a column is missing, or a share is not 0 to 1.
+    """
+    frame = read_csv(path, key=GALAXY, wanted=lambda name: name.endswith((DEBIASED, WEIGHTED)))
+    if not len(frame):
+        raise InputError(f"{shown(path)} holds no galaxy")
+    debiased = any(name.endswith(DEBIASED) for name in frame.columns)
+    shares = _read_shares(frame, DEBIASED if debiased else WEIGHTED, path)
+    whole = {answer + WEIGHTED for answer in ANSWERS} <= set(frame.columns)
+    votes = to_votes(shares, _read_shares(frame, WEIGHTED, path) if whole else shares)
+    return pd.DataFrame(votes, index=frame.index, columns=list(GALAXY_ZOO_2.columns))
+
+
 def to_votes(shares: np.ndarray, instead: np.ndarray) -> np.ndarray:
     """The competition's vote fractions of the shares that each question's volunteers gave.
 
@@ -117,18 +174,6 @@ def to_votes(shares: np.ndarray, instead: np.ndarray) -> np.ndarray:
         reached = 1.0 if parent is None else votes[:, [parent]]
         votes[:, span] = own / own.sum(axis=1, keepdims=True) * reached
     return votes
-
-
-def _read_votes(path: Path) -> pd.DataFrame:
-    """(galaxy, 37) vote fractions by GalaxyID: debiased where the table has such columns."""
-    frame = read_csv(path, key=GALAXY, wanted=lambda name: name.endswith((DEBIASED, WEIGHTED)))
-    if not len(frame):
-        raise InputError(f"{shown(path)} holds no galaxy")
-    debiased = any(name.endswith(DEBIASED) for name in frame.columns)
-    shares = _read_shares(frame, DEBIASED if debiased else WEIGHTED, path)
-    whole = {answer + WEIGHTED for answer in ANSWERS} <= set(frame.columns)
-    votes = to_votes(shares, _read_shares(frame, WEIGHTED, path) if whole else shares)
-    return pd.DataFrame(votes, index=frame.index, columns=list(GALAXY_ZOO_2.columns))
 
 
 def _read_shares(frame: pd.DataFrame, end: str, path: Path) -> np.ndarray:

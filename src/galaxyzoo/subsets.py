@@ -1,9 +1,5 @@
 """Known subsets of the competition, rebuilt by the id lists in `configs/subsets/<name>/`."""
 
-import tempfile
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +11,7 @@ from galaxyzoo.errors import InputError
 from galaxyzoo.kaggle import SAMPLES, SOLUTIONS, TEST_IMAGES, TRAIN_IMAGES
 from galaxyzoo.paths import CONFIGS, INPUT, shown
 from galaxyzoo.tables import ID
-
-_DATE = (2013, 12, 20, 0, 0, 0)  # of every member, so that the same subset has the same bytes
+from galaxyzoo.zip_writing import write_zip
 
 
 def write_subset(name: str, data: str | None) -> Path:
@@ -45,7 +40,7 @@ def write_subset(name: str, data: str | None) -> Path:
             "of the subset missing): it must be the whole competition"
         )
     zeros = pd.DataFrame(0, index=test_ids, columns=source.targets.columns)
-    with _making_folder(target) as folder:
+    with atomic.writing_folder(target) as folder:
         _write_images(folder / f"{TRAIN_IMAGES}.zip", train_ids, [source.train_images])
         test_stores = [source.test_images, source.train_images]
         _write_images(folder / f"{TEST_IMAGES}.zip", test_ids, test_stores)
@@ -54,41 +49,19 @@ def write_subset(name: str, data: str | None) -> Path:
     return target
 
 
-@contextmanager
-def _making_folder(folder: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside `folder`; on a clean exit it becomes `folder`, else it goes."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
-            whole = Path(made) / folder.name
-            whole.mkdir()
-            yield whole
-            whole.replace(folder)
-    except OSError as error:
-        raise InputError(f"cannot write {shown(folder)}: {error.strerror or error}") from error
-
-
 def _write_images(path: Path, ids: np.ndarray, stores: list[ImageStore]) -> None:
-    with (
-        atomic.writing(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
-    ):
-        for galaxy_id in map(int, ids):
-            store = next((s for s in stores if galaxy_id in s.names), None)
-            if store is None:
-                raise InputError(
-                    f"the competition's images lack GalaxyID {galaxy_id}: it must be the "
-                    "whole competition"
-                )
-            archive.writestr(
-                zipfile.ZipInfo(f"{path.stem}/{galaxy_id}.jpg", _DATE), store.read(galaxy_id)
-            )
+    write_zip(path, ((f"{path.stem}/{name}.jpg", _read(name, stores)) for name in map(int, ids)))
+
+
+def _read(galaxy_id: int, stores: list[ImageStore]) -> bytes:
+    store = next((s for s in stores if galaxy_id in s.names), None)
+    if store is None:
+        raise InputError(
+            f"the competition's images lack GalaxyID {galaxy_id}: it must be the whole competition"
+        )
+    return store.read(galaxy_id)
 
 
 def _write_table(path: Path, frame: pd.DataFrame) -> None:
     text = frame.to_csv(index_label=ID, lineterminator="\n")
-    with (
-        atomic.writing(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        archive.writestr(zipfile.ZipInfo(f"{path.stem}.csv", _DATE), text, zipfile.ZIP_DEFLATED)
+    write_zip(path, [(f"{path.stem}.csv", text.encode())])

@@ -1,0 +1,228 @@
+"""From Galaxy Zoo 2 as published to a balanced dataset with a class per galaxy.
+
+Votes become classes by the rule of a task, each class gives as many galaxies, and their images come
+from the folder or from the sky survey's server. What is written is a dataset of the labelled form,
+`input/<name>/`, and in it `dataset_galaxies.zip`, which unpacks into such a folder anywhere.
+"""
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from galaxyzoo import atomic, gz2
+from galaxyzoo.balancing import draw_balanced
+from galaxyzoo.cutouts import GOOD, MANIFEST, Cutout, download_cutouts
+from galaxyzoo.downloads import Downloader, DownloadError, Manners, check_url
+from galaxyzoo.errors import InputError
+from galaxyzoo.labelled import IMAGES, LABELS
+from galaxyzoo.paths import CACHE, DEMO, INPUT, shown
+from galaxyzoo.tables import CLASS, ID
+from galaxyzoo.tasks import TASKS, Task, get_task
+from galaxyzoo.zip_writing import write_zip
+
+PACKED = "dataset_galaxies.zip"
+DEFAULT_TASK = "hubble10"
+# Linked as table 1 of Galaxy Zoo 2 on https://data.galaxyzoo.org.
+TABLE_URL = "https://gz2hart.s3.amazonaws.com/gz2_hart16.csv.gz"
+_LARGEST_TABLE = 1_000_000_000  # bytes, packed; 5 times as many unpacked
+_TABLE_DEADLINE_S = 3600.0
+_NAME = re.compile(r"\w[\w.-]*")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a user wants made."""
+
+    data: str | None = None  # folder of the published files; default: what is found in input/
+    task: str = DEFAULT_TASK  # whose rule makes the classes
+    name: str | None = None  # of the new dataset; default gz2-<task>
+    per_class: int | None = None  # galaxies of each class at most; default as the smallest has
+    seed: int = 0  # of the draw
+    download: bool = (
+        False  # images from the survey's server, and the vote table where it is missing
+    )
+    drop: bool = False  # galaxies without an image to download: leave them out instead of stopping
+    table_url: str = TABLE_URL
+    cutout: Cutout = field(default_factory=Cutout)
+    manners: Manners = field(default_factory=Manners)
+
+
+def make_dataset(order: Order) -> Path:
+    """Make the dataset, and say on screen how many galaxies of each class there were and are.
+
+    Returns:
+        Its folder in `input/`.
+    Raises:
+        InputError: the task's classes do not follow from votes, the published files are missing or
+            broken, the new folder is there already, or an image cannot be downloaded.
+    """
+    task, target = _checked(order)
+    folder = _find_folder(order)
+    votes, read, positions = _open(folder, order)
+    classes = _classify(votes, task, folder)
+    drawn = draw_balanced(classes, order.per_class, order.seed)
+    _print_counts(classes, drawn, task)
+    if positions is not None:
+        images = folder / order.cutout.folder_name()
+        statuses = download_cutouts(positions.loc[drawn.index], images, order.cutout, order.manners)
+        failed = statuses[statuses != GOOD]
+        if len(failed):
+            _report_failures(failed, len(drawn), images / MANIFEST, order.drop)
+            left = drawn[~drawn.index.isin(failed.index)]
+            _check_classes(left, folder)
+            drawn = draw_balanced(left, order.per_class, order.seed)
+            _print_counts(classes, drawn, task)
+    with atomic.writing_folder(target) as new:
+        _write(new, drawn, read)
+    return target
+
+
+def _checked(order: Order) -> tuple[Task, Path]:
+    """The task, and where the dataset will be."""
+    task = get_task(order.task)
+    if task.rule is None:
+        known = ", ".join(name for name, known in TASKS.items() if known.rule)
+        raise InputError(f"no rule makes classes of '{order.task}' from votes: known are {known}")
+    name = order.name or f"gz2-{order.task}"
+    if not _NAME.fullmatch(name) or name in (DEMO, CACHE.name):
+        raise InputError(
+            f"'{name}' cannot be a dataset's name: letters, digits, '.', '-' and '_', and neither "
+            f"{DEMO} nor {CACHE.name}"
+        )
+    target = INPUT / name
+    if target.exists() or target.is_symlink():
+        raise InputError(f"{shown(target)} exists already: move it away first, or add --name")
+    return task, target
+
+
+def _find_folder(order: Order) -> Path:
+    """The folder with the vote table, which is downloaded where that is wanted."""
+    if order.data is None:
+        places = [INPUT, *sorted(path for path in INPUT.glob("[!.]*") if path.is_dir())]
+    else:
+        places = [Path(order.data), INPUT / order.data]
+    found = [place for place in places if gz2.holds_data(place)]
+    if order.data is None and len(found) > 1:
+        names = ", ".join(shown(place) for place in found)
+        raise InputError(f"several folders hold a {gz2.TABLES[0]}: add --data with one of {names}")
+    if found:
+        return found[0]
+    if not order.download:
+        where = "input/ and its folders hold" if order.data is None else f"{order.data} holds"
+        raise InputError(
+            f"{where} no {gz2.TABLES[0]} (or {gz2.TABLES[1]}): put it into input/gz2/, or add "
+            "--download"
+        )
+    folder = INPUT / "gz2" if order.data is None else places[0]
+    _download_table(folder / gz2.TABLES[1], order)
+    return folder
+
+
+def _download_table(path: Path, order: Order) -> None:
+    check_url(order.table_url)
+    print(f"downloading {order.table_url} to {shown(path)}")
+    manners = Manners(deadline_s=_TABLE_DEADLINE_S, first_pause_s=order.manners.first_pause_s)
+    try:
+        data = Downloader(manners).fetch(order.table_url, _check_table, _LARGEST_TABLE)
+    except DownloadError as error:
+        raise InputError(
+            f"{order.table_url} cannot be downloaded ({error}): get {gz2.TABLES[1]} from "
+            f"https://data.galaxyzoo.org by hand, and put it into {shown(path.parent)}/"
+        ) from None
+    atomic.write_bytes(path, data)
+
+
+def _check_table(data: bytes) -> None:
+    """Raise ValueError where bytes are not the packed vote table, whole by its checksum."""
+    try:
+        with gzip.open(io.BytesIO(data)) as file:
+            if gz2.GALAXY.encode() not in file.readline(1 << 20):
+                raise ValueError(f"its first line has no column '{gz2.GALAXY}'")
+            size = 0
+            while part := file.read(1 << 20):
+                size += len(part)
+                if size > 5 * _LARGEST_TABLE:
+                    raise ValueError("it unpacks to more than any table")
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"it is no whole gzip file ({error})") from None
+
+
+def _open(
+    folder: Path, order: Order
+) -> tuple[pd.DataFrame, Callable[[int], bytes], pd.DataFrame | None]:
+    """Votes by GalaxyID ascending, what reads an image, and where to download it from, if so."""
+    if not order.download:
+        if not gz2.has_images(folder):
+            raise InputError(
+                f"{shown(folder)}/ lacks {gz2.IMAGES[0]}: put it there, or add --download to get "
+                "the images from the sky survey's server"
+            )
+        source = gz2.read_source(folder)
+        return source.targets, source.train_images.read, None
+    table = gz2.find_table(folder)
+    positions = gz2.read_positions(table)
+    images = folder / order.cutout.folder_name()
+
+    def read(galaxy_id: int) -> bytes:
+        return (images / f"{galaxy_id}.jpg").read_bytes()
+
+    return gz2.read_votes(table).sort_index(), read, positions
+
+
+def _classify(votes: pd.DataFrame, task: Task, folder: Path) -> pd.Series:
+    """Class names by GalaxyID of the galaxies that the task's rule keeps."""
+    assert task.rule is not None
+    labels = task.rule.labels(votes)
+    print(
+        f"{shown(folder)}: {len(votes):,} galaxies, of which the rule of {task.name} keeps "
+        f"{len(labels):,}"
+    )
+    classes = labels.idxmax(axis=1) if len(labels) else pd.Series(dtype=object)
+    _check_classes(classes, folder)
+    return classes
+
+
+def _check_classes(classes: pd.Series, folder: Path) -> None:
+    """Raise InputError where there are not two classes."""
+    if classes.nunique() < 2:
+        raise InputError(
+            f"{shown(folder)}: the galaxies are of {classes.nunique()} classes, which leaves "
+            "nothing to tell apart"
+        )
+
+
+def _report_failures(failed: pd.Series, asked: int, manifest: Path, drop: bool) -> None:
+    what = (
+        f"{len(failed):,} of {asked:,} images could not be downloaded (first: {ID} "
+        f"{failed.index[0]}: {failed.iloc[0]}; all in {shown(manifest)})"
+    )
+    if not drop:
+        raise InputError(
+            f"{what}: the same command tries these again, --on-bad-image drop goes on without"
+        )
+    print(f"{what}: left out")
+
+
+def _print_counts(before: pd.Series, after: pd.Series, task: Task) -> None:
+    width = max(map(len, task.columns))
+    print(f"{'class':{width}}  {'by votes':>9}  {'balanced':>9}")
+    for name in task.columns:
+        counts = (int((classes == name).sum()) for classes in (before, after))
+        print(f"{name:{width}}  " + "  ".join(f"{count:>9,}" for count in counts))
+    print(f"{'all':{width}}  {len(before):>9,}  {len(after):>9,}")
+
+
+def _write(folder: Path, classes: pd.Series, read: Callable[[int], bytes]) -> None:
+    """Labels, images byte for byte, and both once more in one zip."""
+    labels, images = folder / LABELS, folder / f"{IMAGES}.zip"
+    text = classes.to_csv(index_label=ID, header=[CLASS], lineterminator="\n")
+    atomic.write_text(labels, text)
+    names = map(int, classes.index)
+    write_zip(images, ((f"{IMAGES}/{name}.jpg", read(name)) for name in names))
+    write_zip(folder / PACKED, [(path.name, path) for path in (labels, images)])
