@@ -1,9 +1,12 @@
 """A run in one process: which galaxies train which fold, locks, and what killed writers leave."""
 
+import platform
 import threading
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from filelock import FileLock
 from test_models import small_config
 
@@ -83,3 +86,13 @@ def test_a_damaged_config_is_named(prepared: Prepared, damage: bytes) -> None:
     (run.folder / "config.yaml").write_bytes(damage)
     with pytest.raises(InputError, match=r"config\.yaml"):
         run.check()
+
+
+def test_a_run_says_with_what_it_was_made(prepared: Prepared, trained: list[FoldData]) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    run.train([0])
+    saved = yaml.safe_load((run.folder / "config.yaml").read_text())
+    assert saved["packages"]["torch"] == torch.__version__
+    assert saved["packages"]["python"] == platform.python_version()
+    assert saved["code_version"]
+    run.check()  # which reads it

@@ -27,7 +27,12 @@ _NOT_IN_DIGEST: Any = {
     "reference": True,
     "needs_gpu": True,
     "on_bad_image": True,
-    "train": {"on_out_of_memory": True, "deterministic": True, "compile": True},
+    "train": {
+        "on_out_of_memory": True,
+        "deterministic": True,
+        "compile": True,
+        "tensorboard": True,
+    },
 }
 
 # Later keys, at the value that changes nothing: what was trained before there were any still fits
@@ -174,6 +179,8 @@ class TrainConfig(Section):
     deterministic: bool = False
     # torch.compile the network: for long training on a GPU; on processors slower (performance.md)
     compile: bool = False
+    # also write each fold's history as event files for TensorBoard (setup.sh --extras)
+    tensorboard: bool = False
     seed: int = Field(0, ge=0)
 
 

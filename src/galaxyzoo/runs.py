@@ -16,6 +16,7 @@ from galaxyzoo.augmentation import check_transforms
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
 from galaxyzoo.errors import FoldError, InputError
+from galaxyzoo.event_files import check_installed
 from galaxyzoo.fold_data import (
     check_sources,
     choose_galaxies,
@@ -34,6 +35,7 @@ from galaxyzoo.fold_tables import (
 )
 from galaxyzoo.images import ImageCache
 from galaxyzoo.models import GalaxyNet, build_model
+from galaxyzoo.packages import package_versions
 from galaxyzoo.paths import fold_dir, run_dir, shown
 from galaxyzoo.prediction import predict_together
 from galaxyzoo.preparation import Prepared
@@ -87,6 +89,7 @@ class Run:
             InputError: the run exists with other settings or data, augmentation is misspelt, or
                 there are fewer galaxies than it is to learn from.
         """
+        check_installed(self.config)
         check_transforms(self.config.augment.transforms)
         build_model(self.config, initialise=False)
         for fold in range(self.catalog.n_folds):
@@ -232,8 +235,12 @@ class Run:
         """Save the config of a new run."""
         if (self.folder / CONFIG).exists():
             return
-        head = {"data_fingerprint": self.catalog.fingerprint, "code_version": code_version()}
-        values = {**head, **self.config.model_dump(mode="json")}
+        values = {
+            "data_fingerprint": self.catalog.fingerprint,
+            "code_version": code_version(),
+            "packages": package_versions(),
+            **self.config.model_dump(mode="json"),
+        }
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
         atomic.write_text(self.folder / CONFIG, text)
 

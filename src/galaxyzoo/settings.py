@@ -40,7 +40,8 @@ def read_saved(path: Path, missing: str, damaged: str) -> dict[str, Any]:
         values = None
     if not isinstance(values, dict):
         raise InputError(damaged)
-    values.pop("code_version", None)
+    for record in ("code_version", "packages"):
+        values.pop(record, None)
     return values
 
 
@@ -68,15 +69,30 @@ def override(values: dict[str, Any], word: str) -> None:
     key, equals, text = word.partition("=")
     if not equals or not key:
         raise InputError(f"'{word}' is no override: write key=value, such as train.epochs=4")
+    try:
+        value = yaml.safe_load(text)
+    except BROKEN_YAML:
+        raise InputError(f"'{word}': the value is not YAML") from None
+    place(values, key, value, word)
+
+
+def place(values: dict[str, Any], key: str, value: Any, word: str) -> None:
+    """Set one nested value in place.
+
+    Args:
+        values: nested sections.
+        key: dotted.
+        value: as YAML would give it.
+        word: what the user wrote, for the message.
+    Raises:
+        InputError: what the key names as a section is a value.
+    """
     *sections, last = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise InputError(f"'{word}': '{section}' is a value, not a section")
-    try:
-        values[last] = yaml.safe_load(text)
-    except BROKEN_YAML:
-        raise InputError(f"'{word}': the value is not YAML") from None
+    values[last] = value
 
 
 def explain(error: ValidationError, sections: Iterable[type[BaseModel]]) -> str:

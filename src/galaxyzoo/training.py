@@ -2,6 +2,7 @@
 
 import csv
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from galaxyzoo import atomic, distributed
 from galaxyzoo.checkpoints import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.config import Config
 from galaxyzoo.errors import FoldError, InputError, one_line
+from galaxyzoo.event_files import noting_epochs
 from galaxyzoo.fold_models import WEIGHTS
 from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.memory import is_out_of_memory, more_parts, release
@@ -19,10 +21,20 @@ from galaxyzoo.trainer import FoldData, Trainer
 
 CHECKPOINT = "checkpoint.pt"
 HISTORY, TIMINGS = "history.csv", "timings.csv"
+History = Sequence[dict[str, Any]]  # an epoch's numbers to a row
+
+
+def watch_nothing(history: History) -> None:
+    """For trainings that nobody looks at between epochs."""
 
 
 def train_fold(
-    config: Config, data: FoldData, folder: Path, label: str, parts: int = 1
+    config: Config,
+    data: FoldData,
+    folder: Path,
+    label: str,
+    parts: int = 1,
+    watch: Callable[[History], None] = watch_nothing,
 ) -> FoldSummary:
     """Train a fold to its end, from its last checkpoint where there is one.
 
@@ -37,6 +49,8 @@ def train_fold(
         label: of the progress bar.
         parts: in how many to work through each batch; the config or the checkpoint may ask for
             more, and so does memory that is used up, where the config allows it.
+        watch: called with all epochs so far, after each one and at the start of a training that
+            goes on; what it raises ends the training, which can go on after that epoch.
     Raises:
         FoldError: a loss or a weight is not finite, or memory is used up.
         InputError: a file cannot be read or written.
@@ -47,7 +61,7 @@ def train_fold(
     parts = max(parts, config.train.accumulation, state.get("parts", 1) if state else 1)
     where = f"{config.run}, fold {data.fold}"
     try:
-        return _train_from(state, config, data, folder, label, parts)
+        return _train_from(state, config, data, folder, label, parts, watch)
     except (RuntimeError, MemoryError) as error:
         if config.train.compile and _is_compilers(error):
             raise FoldError(
@@ -61,7 +75,7 @@ def train_fold(
     tqdm.write(
         f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} parts"
     )
-    return train_fold(config, data, folder, label, parts)
+    return train_fold(config, data, folder, label, parts, watch)
 
 
 def _train_from(
@@ -71,6 +85,7 @@ def _train_from(
     folder: Path,
     label: str,
     parts: int,
+    watch: Callable[[History], None],
 ) -> FoldSummary:
     """Train from a checkpoint's state, or from the start, to the end."""
     trainer = Trainer(config, data, initialise=state is None)
@@ -85,7 +100,10 @@ def _train_from(
         unit="step",
         leave=False,
     )
-    with bar:
+    with bar, noting_epochs(config, folder) as note:
+        if trainer.history:
+            note(trainer.history)
+            watch(trainer.history)
         while trainer.epoch < config.train.epochs:
             started = time.perf_counter()
             row = trainer.run_epoch(bar)
@@ -96,6 +114,8 @@ def _train_from(
                 save_checkpoint(folder / CHECKPOINT, trainer.state())
                 write_history(folder / HISTORY, trainer.history)
                 note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
+            note(trainer.history)
+            watch(trainer.history)
     if distributed.is_main():
         # Again: a kill may have come before the last row.
         write_history(folder / HISTORY, trainer.history)
