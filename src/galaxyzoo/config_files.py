@@ -11,7 +11,7 @@ from galaxyzoo.settings import override, read_yaml
 from galaxyzoo.tasks import TASKS
 
 # Folders of configs whose files hold something else than a task's runs
-_NO_RUNS = ("ensembles", "ablations", PRETRAIN)
+_NO_RUNS = ("ensembles", "ablations", "tuning", PRETRAIN)
 
 
 def config_path(run: str, known: Sequence[str] | None = None) -> Path:

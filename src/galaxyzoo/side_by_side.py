@@ -1,20 +1,16 @@
 """Several runs trained, one after another or folds side by side, each after what it needs."""
 
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-
-from tqdm import tqdm
 
 from galaxyzoo.fold_tables import FoldTables
 from galaxyzoo.parallel import run_jobs
 from galaxyzoo.paths import fold_dir
+from galaxyzoo.progress import watching
 from galaxyzoo.runs import Run
 from galaxyzoo.training import TIMINGS, read_timings
-
-_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,8 @@ def train_runs(
             run.begin()
             run.cache("train"), run.cache("test")  # decoded here, by all processors
         units = [unit for run in level for unit in _open_units(run, folds)]
-        with _showing_epochs(units):
+        epochs = sum(unit.run.config.train.epochs for unit in units)
+        with watching(partial(_epochs_done, units), epochs, f"{len(units)} folds", "epoch"):
             calls = [(unit.run, unit.fold) for unit in units]
             reasons = run_jobs(train_unit, calls, jobs, backend)
         for unit, stopped in zip(units, reasons, strict=True):
@@ -88,23 +85,5 @@ def _open_units(run: Run, folds: list[int] | None) -> list[Unit]:
     return [Unit(run, fold) for fold in asked if fold not in done]
 
 
-@contextmanager
-def _showing_epochs(units: Sequence[Unit]) -> Iterator[None]:
-    """A bar of the epochs of all units, read off the files that the processes leave."""
-    total = sum(unit.run.config.train.epochs for unit in units)
-    first = sum(unit.epochs_done() for unit in units)
-    ended = threading.Event()
-    title = f"{len(units)} folds"
-    with tqdm(total=total, initial=first, desc=title, unit="epoch", leave=False) as bar:
-
-        def look() -> None:
-            while not ended.wait(_SECONDS_BETWEEN_LOOKS):
-                bar.update(sum(unit.epochs_done() for unit in units) - bar.n)
-
-        watcher = threading.Thread(target=look, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            watcher.join()
+def _epochs_done(units: Sequence[Unit]) -> int:
+    return sum(unit.epochs_done() for unit in units)

@@ -1,0 +1,116 @@
+"""Search for better settings of a recipe, trial by trial, each trained on one fold.
+
+Trials that do worse than the median of the earlier ones end early. The search is kept in folds/:
+the same command goes on until N trials are done, with what a kill ended too. The best trial becomes
+a config; its score is of the fold that chose it, so what counts is what that config then scores out
+of fold, trained like any other run.
+
+  python src/tune.py elliptical_spiral_cnn --trials 30            configs/tuning/<name>.yaml
+  python src/tune.py elliptical_spiral_cnn --trials 60 --jobs 2   30 more, two at a time
+  python src/tune.py my_search.yaml --trials 20 --fold 1          scored on another fold
+"""
+
+from galaxyzoo.launch import run_main, use_project_python
+
+use_project_python()
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from galaxyzoo.errors import FoldError
+from galaxyzoo.extras import require
+from galaxyzoo.job_arguments import add_jobs, check_jobs
+from galaxyzoo.paths import shown
+from galaxyzoo.preparation import prepare
+from galaxyzoo.search_space import load_search
+
+if TYPE_CHECKING:
+    from galaxyzoo.tuning import Outcome, Tuning
+
+_MOST_ROWS = 10
+
+
+def main() -> None:
+    """Parse, check everything, search, show, write the winner's config."""
+    args = parse_args()
+    require("optuna", "src/tune.py")
+    search = load_search(args.search)
+    data = prepare(args.data, tasks={search.base.task})
+    # Only now, so that whatever is wrong with words or files is said before torch's slow import.
+    from galaxyzoo.tuned_config import check_free, default_path, write_config
+    from galaxyzoo.tuning import Tuning
+
+    path = (args.output or default_path(search)).resolve()
+    check_free(path, search)
+    tuning = Tuning(search, data, search.fold if args.fold is None else args.fold)
+    tuning.check()
+    tuning.train(args.trials, args.jobs, args.backend)
+    outcomes = tuning.outcomes()
+    show(tuning, outcomes)
+    best = outcomes[0]
+    if best.score is None:
+        raise FoldError(
+            f"none of the {len(outcomes)} trials was trained to its end: ask for more --trials, or "
+            f"change the ranges in {shown(search.path)}"
+        )
+    command = f"python src/tune.py {shlex.join(sys.argv[1:])}"
+    print(write_config(path, tuning, best, len(outcomes), command))
+    print(f"{shown(path)}: type `python src/train.py {shown(path)}`")
+
+
+def show(tuning: "Tuning", outcomes: "list[Outcome]") -> None:
+    """Print the best trials."""
+    from galaxyzoo.reports import print_table
+
+    rows = [
+        [
+            str(one.number),
+            "–" if one.score is None else f"{one.score:.5f}",
+            str(one.epochs),
+            ", ".join(f"{setting}={value}" for setting, value in one.picks.items()),
+        ]
+        for one in outcomes[:_MOST_ROWS]
+    ]
+    title = (
+        f"search {tuning.search.name}, fold {tuning.fold} of {tuning.catalog.dataset}: "
+        f"{len(outcomes)} trials, {sum(one.score is None for one in outcomes)} given up early"
+    )
+    print_table(title, ("trial", f"val {tuning.task.metric}", "epochs", "settings"), rows)
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "search", metavar="SEARCH", help="such as configs/tuning/elliptical_spiral_cnn.yaml"
+    )
+    parser.add_argument(
+        "--trials", type=int, required=True, metavar="N", help="go on until so many are done"
+    )
+    parser.add_argument(
+        "--fold", type=int, metavar="K", help="that trials are scored on (default: the search's)"
+    )
+    parser.add_argument(
+        "--data", help="folder with the competition's files (default: found in input/), or 'demo'"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the winner's config (default: configs/<task>/<search>_tuned.yaml)",
+    )
+    add_jobs(parser)
+    args = parser.parse_args()
+    if args.trials < 1:
+        parser.error("--trials must be 1 or more")
+    check_jobs(parser, args)
+    return args
+
+
+if __name__ == "__main__":
+    run_main(main)
