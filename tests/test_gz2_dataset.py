@@ -130,6 +130,7 @@ def test_votes_become_balanced_classes_with_their_images(root, published, capsys
 def test_the_zip_unpacks_into_the_same_dataset(root, published):
     folder = make_dataset(Order())
     with zipfile.ZipFile(folder / "dataset_galaxies.zip") as archive:
+        assert {member.date_time for member in archive.infolist()} == {(2013, 12, 20, 0, 0, 0)}
         archive.extractall(root / "input" / "elsewhere")
     there = root / "input" / "elsewhere"
     assert sorted(p.name for p in there.iterdir()) == ["images.zip", "train_labels.csv"]
