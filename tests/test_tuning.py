@@ -106,8 +106,9 @@ def test_a_killed_trial_is_started_again_in_its_own_folder(
     assert len(set(seen)) == 5
 
 
+@pytest.mark.parametrize("epoch", [2, 3])  # the third is the last
 def test_a_trial_goes_on_from_its_last_whole_epoch(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, epoch: int
 ) -> None:
     whole = make(prepared, tmp_path)
     whole.train(1, 1, "loky")
@@ -127,7 +128,7 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(
         ) -> None:
             def look(rows: History) -> None:
                 watch(rows)
-                if len(rows) == 2:
+                if len(rows) == epoch:
                     raise Killed
 
             train_fold(config, data, folder, label, watch=look)
