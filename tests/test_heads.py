@@ -94,4 +94,4 @@ def test_a_network_finds_back_from_a_start_below_zero(output: str) -> None:
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.05 * losses[0]
+    assert losses[-1] < 0.1 * losses[0]

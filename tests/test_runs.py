@@ -58,6 +58,17 @@ def test_the_checkpoint_of_a_fold_killed_right_after_its_end_is_removed(
     assert len(trained) == 1
 
 
+def test_what_a_killed_process_half_wrote_goes_with_the_next_training(
+    prepared: Prepared, trained: list[FoldData]
+) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    leftover = run.folder / "fold_0" / ".timings.csv.abc.part"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(b"epoch,")
+    run.train([0])
+    assert not leftover.exists()
+
+
 def test_a_second_process_waits_and_then_finds_the_work_done(
     prepared: Prepared, trained: list[FoldData], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -263,7 +263,7 @@ def test_failing_check_fails_the_test_script_though_pytest_passes(project: Proje
     result = project.run("test.sh", "-k", "x")
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == "error: failed: mypy"
-    assert project.calls("python -m pytest -k x") == 1
+    assert project.calls("python -m pytest --numprocesses ") == 1
     shutil.rmtree(project.root / ".venv")
     project.write("python3", STAND_IN)
     assert project.run("test.sh").returncode == 0

@@ -31,7 +31,7 @@ def writing(path: Path) -> Iterator[Path]:
         if path.exists() and not path.is_file():  # root may rename over a device: over /dev/null
             raise InputError(f"cannot write {shown(path)}: it is no file, but a folder or a device")
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left_over(path)
+        remove_left_over(path.parent, glob.escape(path.name))
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
         stack.callback(os.close, handle)
         temporary = Path(name)
@@ -57,7 +57,7 @@ def writing_folder(path: Path) -> Iterator[Path]:
     check_free(path)
     with explaining(path), ExitStack() as stack:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left_over(path)
+        remove_left_over(path.parent, glob.escape(path.name))
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART))
         stack.callback(shutil.rmtree, temporary, ignore_errors=True)
         handle = os.open(temporary, os.O_RDONLY)
@@ -132,9 +132,14 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
-def _remove_left_over(path: Path) -> None:
-    """Remove the temporary files and folders of dead writers: those that nobody locks."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_PART}"):
+def remove_left_over(folder: Path, name: str = "*") -> None:
+    """Remove the temporary files and folders of dead writers: those that nobody locks.
+
+    Args:
+        folder: where they are.
+        name: of what they were to become, as a glob pattern; default anything.
+    """
+    for left in folder.glob(f".{name}.*{_PART}"):
         with suppress(OSError), ExitStack() as stack:
             handle = os.open(left, os.O_RDONLY)
             stack.callback(os.close, handle)

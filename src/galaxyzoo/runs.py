@@ -147,6 +147,8 @@ class Run:
         with _holding(folder / locks.NAME, what):
             distributed.wait()
             if not tables.is_done(fold):
+                # Of a killed process; of a file that is not written again nothing else would.
+                atomic.remove_left_over(folder)
                 self._try_fold(fold)
             distributed.wait()
             if distributed.is_main() and tables.is_done(fold):
