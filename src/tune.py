@@ -36,7 +36,7 @@ _MOST_ROWS = 10
 def main() -> None:
     """Parse, check everything, search, show, write the winner's config."""
     args = parse_args()
-    require("optuna", "src/tune.py")
+    require("src/tune.py", "optuna")
     search = load_search(args.search)
     data = prepare(args.data, tasks={search.base.task})
     # Only now, so that whatever is wrong with words or files is said before torch's slow import.

@@ -16,7 +16,7 @@ import torch
 import yaml
 from test_commands import COMPETITION, SRC, call, complaint, dataset, table
 
-from galaxyzoo import atomic, handover, onnx_network
+from galaxyzoo import atomic, extras, handover
 from galaxyzoo.config_files import load_config
 from galaxyzoo.errors import InputError
 from galaxyzoo.models import build_model
@@ -149,7 +149,7 @@ def test_without_the_packages_it_says_how_to_get_them(
 ) -> None:
     find_spec = importlib.util.find_spec
     specs = SimpleNamespace(find_spec=lambda n: None if n == "onnxscript" else find_spec(n))
-    monkeypatch.setattr(onnx_network.importlib, "util", specs)
+    monkeypatch.setattr(extras.importlib, "util", specs)
     with pytest.raises(InputError, match=r"onnxscript.*setup\.sh --extras.*--no-onnx"):
         handover.hand_over("demo", RUN, root / "out")
     with pytest.raises(InputError, match="no finished fold"):

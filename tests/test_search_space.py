@@ -147,5 +147,5 @@ def test_draws_lie_in_their_ranges_and_have_few_digits(tmp_path: Path) -> None:
 
 def test_a_missing_package_is_said_with_what_to_type() -> None:
     with pytest.raises(InputError, match=r"src/tune.py needs optuma, .*setup.sh --extras`"):
-        extras.require("optuma", "src/tune.py")
-    extras.require("optuna", "src/tune.py")
+        extras.require("src/tune.py", "optuma")
+    extras.require("src/tune.py", "optuna")

@@ -23,10 +23,8 @@ def config_path(run: str, known: Sequence[str] | None = None) -> Path:
     Raises:
         InputError: there is no such file, with the nearest run names.
     """
-    given = Path(run)
-    for path in (CONFIGS / f"{run}.yaml", given, CODE_ROOT / given):
-        if path.suffix in (".yaml", ".yml") and path.is_file():
-            return path.resolve()
+    if path := _find_yaml(CONFIGS, run):
+        return path
     word = run.removeprefix("configs/").removesuffix(".yaml")
     ensembles = all_ensembles() if known is None else []
     runs = all_runs() if known is None else list(known)
@@ -39,6 +37,30 @@ def config_path(run: str, known: Sequence[str] | None = None) -> Path:
     )
     hint = f"did you mean {', '.join(near)}?" if near else there
     raise InputError(f"no run '{run}' (no such file in configs/): {hint}")
+
+
+def listed_path(folder: Path, name: str, what: str) -> Path:
+    """The YAML that a user means by a name in a folder of `configs/`, or any YAML path.
+
+    Args:
+        folder: whose files are all of one kind.
+        name: what the user wrote.
+        what: that kind, for the message.
+    Raises:
+        InputError: there is no such file, with the names that there are.
+    """
+    if path := _find_yaml(folder, name):
+        return path
+    known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+    raise InputError(f"no {what} '{name}': known are {known}")
+
+
+def _find_yaml(folder: Path, name: str) -> Path | None:
+    given = Path(name)
+    for path in (folder / f"{name}.yaml", given, CODE_ROOT / given):
+        if path.suffix in (".yaml", ".yml") and path.is_file():
+            return path.resolve()
+    return None
 
 
 def all_runs() -> list[str]:

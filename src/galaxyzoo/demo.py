@@ -4,7 +4,6 @@ The files carry the competition's own names and layout; only the galaxies are ma
 picture and votes depend on the seed and its GalaxyID alone.
 """
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +13,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galaxyzoo import atomic, demo_camera, demo_galaxies, demo_votes
+from galaxyzoo import demo_camera, demo_galaxies, demo_votes
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tables import ID
+from galaxyzoo.zip_writing import write_zip
 
 JPEG_QUALITY = 75  # read off the quantization tables of the competition's own files
 _FIRST_ID, _LAST_ID = 100_000, 999_999  # six digits, as in the competition
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # of every zip member, so that the same seed gives the same bytes
+_EPOCH, _MODE = (1980, 1, 1, 0, 0, 0), 0o644  # of every zip member
 
 
 def draw(galaxy_id: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -85,11 +85,13 @@ def choose_ids(n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.nda
 def _write_images(path: Path, ids: np.ndarray, seed: int) -> np.ndarray:
     """Draw galaxies into one zip of JPEG files; returns their votes, (galaxy, 37), as `ids` go."""
     votes = []
-    with atomic.writing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+
+    def members() -> Iterator[tuple[str, bytes]]:
         for galaxy_id, (jpeg, fractions) in zip(ids, _drawn(ids, seed, path.stem), strict=True):
-            # Stored, not deflated: JPEG bytes do not shrink further.
-            archive.writestr(_member(f"{path.stem}/{galaxy_id}.jpg"), jpeg)
             votes.append(fractions)
+            yield f"{path.stem}/{galaxy_id}.jpg", jpeg
+
+    write_zip(path, members(), _EPOCH, _MODE)
     return np.stack(votes)
 
 
@@ -113,12 +115,4 @@ def _write_table(path: Path, ids: np.ndarray, values: np.ndarray) -> None:
     """Write one CSV table, `GalaxyID` and the 37 columns, into a zip of the same stem."""
     frame = pd.DataFrame(values, index=ids, columns=list(GALAXY_ZOO_2.columns))
     text = frame.to_csv(index_label=ID, float_format="%.9f", lineterminator="\n")
-    with atomic.writing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        archive.writestr(_member(f"{path.stem}.csv"), text, zipfile.ZIP_DEFLATED)
-
-
-def _member(name: str) -> zipfile.ZipInfo:
-    """Head of a zip member that is the same on every machine and day."""
-    member = zipfile.ZipInfo(name, _EPOCH)
-    member.create_system, member.external_attr = 3, 0o644 << 16
-    return member
+    write_zip(path, [(f"{path.stem}.csv", text.encode())], _EPOCH, _MODE)

@@ -21,7 +21,7 @@ def check_installed(config: Config) -> None:
         InputError: it is not.
     """
     if config.train.tensorboard:
-        require("tensorboard", "train.tensorboard")
+        require("train.tensorboard", "tensorboard")
 
 
 def noting_epochs(config: Config, folder: Path) -> AbstractContextManager[Note]:

@@ -5,16 +5,19 @@ import importlib.util
 from galaxyzoo.errors import InputError
 
 
-def require(package: str, what: str) -> None:
-    """Say in one line what to type where a package is not installed.
+def require(what: str, *packages: str, otherwise: str = "") -> None:
+    """Say in one line what to type where packages are not installed.
 
     Args:
-        package: that is imported next.
-        what: of ours needs it.
+        what: of ours needs them.
+        packages: that are imported next.
+        otherwise: what else would help.
     Raises:
-        InputError: it is not installed.
+        InputError: one of them is not installed.
     """
-    if importlib.util.find_spec(package) is None:
+    lacks = [name for name in packages if importlib.util.find_spec(name) is None]
+    if lacks:
         raise InputError(
-            f"{what} needs {package}, which is not installed: type `bash scripts/setup.sh --extras`"
+            f"{what} needs {', '.join(lacks)}, which {'is' if len(lacks) == 1 else 'are'} not "
+            f"installed: type `bash scripts/setup.sh --extras`{otherwise}"
         )

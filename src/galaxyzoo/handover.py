@@ -10,11 +10,12 @@ from galaxyzoo import atomic
 from galaxyzoo.checkpoints import save_weights
 from galaxyzoo.config import Config
 from galaxyzoo.errors import InputError
+from galaxyzoo.extras import require
 from galaxyzoo.fold_models import WEIGHTS
 from galaxyzoo.inference import load_run_models
 from galaxyzoo.model_card import write_card
 from galaxyzoo.models import GalaxyNet
-from galaxyzoo.onnx_network import check_packages, write_onnx
+from galaxyzoo.onnx_network import PACKAGES, write_onnx
 from galaxyzoo.paths import CODE_ROOT, oof_csv, run_dir, shown
 from galaxyzoo.run_configs import CONFIG, load_run_config
 from galaxyzoo.scores import card_path
@@ -42,7 +43,7 @@ def hand_over(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> l
     """
     atomic.check_free(folder)
     if with_onnx:
-        check_packages()
+        require("ONNX", *PACKAGES, otherwise=", or add --no-onnx")
     config, networks = load_run_models(dataset, run)
     scores = _read_scores(dataset, config, sorted(networks))
     _, fingerprint = load_run_config(run_dir(dataset, run))

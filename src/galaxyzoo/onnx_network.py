@@ -1,6 +1,5 @@
 """The mean of a run's networks as one ONNX file, for whoever has no PyTorch."""
 
-import importlib.util
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from galaxyzoo.views import DIHEDRAL, dihedral_view
 
 TOLERANCE = 1e-4  # how far predictions of the file may be from those of the networks
 INPUT, OUTPUT = "images", "predictions"
-_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # of `scripts/setup.sh --extras`
 # A file of this format holds 2 GB at most; above this the weights lie in a file beside it.
 _LARGEST_BYTES = 1_900_000_000
 
@@ -38,20 +37,6 @@ class MeanNetwork(nn.Module):
         seen = torch.cat([dihedral_view(images, number) for number in range(self.n_views)])
         total = sum(network(seen) for network in self.networks) / len(self.networks)
         return total.unflatten(0, (self.n_views, images.shape[0])).mean(dim=0)
-
-
-def check_packages() -> None:
-    """Look for what writing ONNX needs, which the plain set-up leaves out.
-
-    Raises:
-        InputError: something is not installed.
-    """
-    lacks = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if lacks:
-        raise InputError(
-            f"ONNX needs {', '.join(lacks)}: type `bash scripts/setup.sh --extras` once, "
-            "or add --no-onnx"
-        )
 
 
 def write_onnx(path: Path, networks: Sequence[GalaxyNet], size_px: int, dihedral: bool) -> float:

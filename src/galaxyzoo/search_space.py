@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from galaxyzoo.config import Config, parse_config
-from galaxyzoo.config_files import config_path, load_config
+from galaxyzoo.config_files import config_path, listed_path, load_config
 from galaxyzoo.errors import InputError
-from galaxyzoo.paths import CODE_ROOT, CONFIGS, shown
+from galaxyzoo.paths import CONFIGS, shown
 from galaxyzoo.settings import Section, explain, place, read_yaml
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def load_search(name: str) -> Search:
         InputError: no such file, an unknown key, a range that is none, that holds what the setting
             cannot be, or whose setting is not there to be tuned.
     """
-    path = _search_path(name)
+    path = listed_path(FOLDER, name, "search")
     values = read_yaml(path)
     try:
         file = _File.model_validate(values)
@@ -210,15 +210,6 @@ def load_search(name: str) -> Search:
     for setting, one in space.items():
         _check_setting(search, setting, one)
     return search
-
-
-def _search_path(name: str) -> Path:
-    given = Path(name)
-    for path in (FOLDER / f"{name}.yaml", given, CODE_ROOT / given):
-        if path.suffix in (".yaml", ".yml") and path.is_file():
-            return path.resolve()
-    known = ", ".join(sorted(path.stem for path in FOLDER.glob("*.yaml")))
-    raise InputError(f"no search '{name}': known are {known}")
 
 
 def _read_range(values: dict[str, Any], source: str) -> Range:

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from galaxyzoo.config import Config, parse_config
-from galaxyzoo.config_files import load_config
+from galaxyzoo.config_files import listed_path, load_config
 from galaxyzoo.errors import InputError
-from galaxyzoo.paths import ABLATION, CODE_ROOT, CONFIGS, shown
+from galaxyzoo.paths import ABLATION, CONFIGS, shown
 from galaxyzoo.settings import Section, explain, override, read_yaml
 
 BASE = "base"  # name of the recipe among the changes
@@ -114,7 +114,7 @@ def load_study(name: str) -> Study:
         InputError: no such file, an unknown key, a change that is wrong, changes nothing, has the
             name of another or is of one that does not stand before it.
     """
-    path = _study_path(name)
+    path = listed_path(FOLDER, name, "ablation study")
     values = read_yaml(path)
     try:
         file = _File.model_validate(values)
@@ -125,15 +125,6 @@ def load_study(name: str) -> Study:
         variants[change.name] = _make_variant(change, variants, path)
     folds = tuple(sorted(set(file.folds)))
     return Study(path.stem, path, file.about, folds, file.learning_curve, tuple(variants.values()))
-
-
-def _study_path(name: str) -> Path:
-    given = Path(name)
-    for path in (FOLDER / f"{name}.yaml", given, CODE_ROOT / given):
-        if path.suffix in (".yaml", ".yml") and path.is_file():
-            return path.resolve()
-    known = ", ".join(sorted(path.stem for path in FOLDER.glob("*.yaml")))
-    raise InputError(f"no ablation study '{name}': known are {known}")
 
 
 def _load_base(base: str | dict[str, Any], path: Path) -> Variant:

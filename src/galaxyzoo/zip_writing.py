@@ -10,12 +10,19 @@ from galaxyzoo import atomic
 _DATE = (2013, 12, 20, 0, 0, 0)  # of every member: the end of the competition
 
 
-def write_zip(path: Path, members: Iterable[tuple[str, bytes | Path]]) -> None:
+def write_zip(
+    path: Path,
+    members: Iterable[tuple[str, bytes | Path]],
+    date: tuple[int, int, int, int, int, int] = _DATE,
+    mode: int = 0o600,
+) -> None:
     """Write a zip atomically, members in their order; tables are packed, all else is stored.
 
     Args:
         path: where to.
         members: name inside the zip; its content, or the file that holds it.
+        date: of every member.
+        mode: of every member, once unpacked.
     Raises:
         InputError: it cannot be written.
     """
@@ -24,7 +31,8 @@ def write_zip(path: Path, members: Iterable[tuple[str, bytes | Path]]) -> None:
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
     ):
         for name, content in members:
-            member = zipfile.ZipInfo(name, _DATE)
+            member = zipfile.ZipInfo(name, date)
+            member.create_system, member.external_attr = 3, mode << 16  # on every machine alike
             member.compress_type = (
                 zipfile.ZIP_DEFLATED if name.endswith(".csv") else zipfile.ZIP_STORED
             )
