@@ -8,7 +8,7 @@ from test_models import small_config
 from test_training import fold_data
 
 from galaxyzoo import trainer
-from galaxyzoo.devices import choose_kernels
+from galaxyzoo.devices import prepare_to_train
 
 
 @pytest.fixture(autouse=True)
@@ -18,18 +18,18 @@ def usual_kernels() -> Iterator[None]:
 
 
 def test_the_switch_is_for_cuda_and_goes_off_again() -> None:
-    choose_kernels(torch.device("cpu"), True)
+    prepare_to_train(torch.device("cpu"), True)
     assert not torch.are_deterministic_algorithms_enabled()
-    choose_kernels(torch.device("cuda"), True)
+    prepare_to_train(torch.device("cuda"), True)
     assert torch.are_deterministic_algorithms_enabled()
-    choose_kernels(torch.device("cuda"), False)
+    prepare_to_train(torch.device("cuda"), False)
     assert not torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_training_chooses_by_the_config(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
     chosen = []
-    monkeypatch.setattr(trainer, "choose_kernels", lambda device, on: chosen.append(on))
+    monkeypatch.setattr(trainer, "prepare_to_train", lambda device, on: chosen.append(on))
     config = small_config(train={"deterministic": wanted})
     trainer.Trainer(config, fold_data())
     assert chosen == [wanted]

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from galaxyzoo import locks
+from galaxyzoo.allocator import keep_freed_memory
 from galaxyzoo.config import TrainConfig
 from galaxyzoo.depthwise import train_depthwise_in_fp32
 
@@ -61,11 +62,16 @@ def autocast(train: TrainConfig, device: torch.device) -> AbstractContextManager
     return torch.autocast(device.type, torch.bfloat16)
 
 
-def choose_kernels(device: torch.device, deterministic: bool) -> None:
-    """On CUDA, whether only kernels are used that give the same bytes every time.
+def prepare_to_train(device: torch.device, deterministic: bool) -> None:
+    """Set this process up: on a CPU its memory, on CUDA its kernels.
 
-    Torch warns of an operation for which it has none.
+    Args:
+        device: that it trains on.
+        deterministic: use only kernels that give the same bytes every time; torch warns of an
+            operation for which it has none.
     """
+    if device.type == "cpu":
+        keep_freed_memory()
     if device.type == "cuda":
         # Read when cuBLAS is first called.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from galaxyzoo.augmentation import augment_batch
 from galaxyzoo.batches import make_ahead
-from galaxyzoo.devices import autocast, choose_kernels, get_device, place
+from galaxyzoo.devices import autocast, prepare_to_train, get_device, place
 from galaxyzoo.errors import InputError
 from galaxyzoo.image_sources import read_rows
 from galaxyzoo.models import start_backbone
@@ -51,7 +51,7 @@ class Pretrainer:
         if self.count < 2:
             raise InputError(f"{config.run}: there are too few images ({self.count})")
         self.train = config.train.as_train()
-        choose_kernels(self.device, self.train.deterministic)
+        prepare_to_train(self.device, self.train.deterministic)
         torch.manual_seed(_seed(config))
         size_px = config.image.size_px
         backbone, features, start = start_backbone(config.model, size_px, config.run, initialise)

@@ -22,7 +22,7 @@ from galaxyzoo.augmentation import augment_batch
 from galaxyzoo.batches import Batch, copy_ahead, make_ahead
 from galaxyzoo.checkpoints import load_weights
 from galaxyzoo.config import Config, TTAConfig
-from galaxyzoo.devices import autocast, choose_kernels, get_device, place
+from galaxyzoo.devices import autocast, prepare_to_train, get_device, place
 from galaxyzoo.errors import FoldError
 from galaxyzoo.fold_part import FoldData
 from galaxyzoo.fold_summary import FoldSummary
@@ -46,7 +46,7 @@ class Trainer:
 
     def __init__(self, config: Config, data: FoldData, initialise: bool = True) -> None:
         self.config, self.data, self.device = config, data, get_device()
-        choose_kernels(self.device, config.train.deterministic)
+        prepare_to_train(self.device, config.train.deterministic)
         self.task = get_task(config.task)
         labels = data.targets[data.train_rows]
         # Of classes: their frequencies. A short probe may lack one; then it counts as one galaxy.
