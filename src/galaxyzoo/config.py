@@ -37,9 +37,9 @@ _NOT_IN_DIGEST: Any = {
 
 # Later keys, at the value that changes nothing: what was trained before there were any still fits
 _WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
-    "model": {"views": "one"},
+    "model": {"views": "one", "start_fold": None},
     "augment": {"mixup": 0, "cutmix": 0},
-    "train": {"accumulation": 1, "galaxies": None},
+    "train": {"accumulation": 1, "galaxies": None, "without": []},
 }
 
 
@@ -72,6 +72,9 @@ class ModelConfig(Section):
     start_run: str | None = None
     # dataset that it was trained on; null: the run's own. Folds must agree on shared galaxies
     start_dataset: str | None = None
+    # every fold starts from that one fold's weights; null: from its own. For a start that learned
+    # from no galaxy of this run's dataset, which its train.without names
+    start_fold: int | None = Field(None, ge=0)
     # start from the weights that timm, torchvision or the hub has of it, mostly of ImageNet
     pretrained: bool = False
     # safetensors used where it exists (path from the project root); elsewhere timm downloads
@@ -93,6 +96,8 @@ class ModelConfig(Section):
     def start(self) -> str:
         """Whose weights fill the backbone, for a run's records."""
         of = f" of {self.start_dataset}" if self.start_dataset else ""
+        if self.start_fold is not None:
+            of += f" (fold {self.start_fold}, which knows no galaxy of this dataset)"
         seen = " (no labels; images of every fold)" if self.starts_without_labels else ""
         return f"{self.start_run}{of}{seen}"
 
@@ -141,6 +146,8 @@ class TrainConfig(Section):
 
     # learn from so many galaxies only, drawn at random (fewer are among more); null: from all
     galaxies: int | None = Field(None, ge=2)
+    # datasets in input/ whose galaxies are not learned from, so that runs there may start from this
+    without: tuple[str, ...] = ()
     epochs: int = Field(16, ge=1)
     # the first so many of them train the head alone, the backbone frozen
     head_epochs: int = Field(0, ge=0)

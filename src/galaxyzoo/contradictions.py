@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from galaxyzoo.tasks import TASKS
 
 if TYPE_CHECKING:
-    from galaxyzoo.config import Config
+    from galaxyzoo.config import Config, ModelConfig
 
 _OUTPUTS_BY_QUESTION = ("tree", "divided")
 _OUTPUTS_OF_VOTES = ("plain", "clipped", "sigmoid", *_OUTPUTS_BY_QUESTION)
@@ -25,8 +25,6 @@ def find_contradiction(config: "Config") -> str | None:
         return f"loss '{loss}' needs head.output tree or divided, whose answers are probabilities"
     if train.class_balance != "none" and not task.is_classes:
         return "train.class_balance is for tasks with classes"
-    if config.model.start_dataset and not config.model.start_run:
-        return "model.start_dataset needs model.start_run, a run of that dataset"
     if not loss.endswith("cross_entropy"):
         if train.class_balance == "weights":
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
@@ -36,7 +34,15 @@ def find_contradiction(config: "Config") -> str | None:
         return "train.head_epochs must not exceed train.epochs, which counts them too"
     if train.top_blocks and not train.head_epochs:
         return "train.top_blocks needs train.head_epochs: the head has to be trained first"
-    return _find_in_pseudo_labels(config)
+    return _find_in_start(config.model) or _find_in_pseudo_labels(config)
+
+
+def _find_in_start(model: "ModelConfig") -> str | None:
+    if model.start_dataset and not model.start_run:
+        return "model.start_dataset needs model.start_run, a run of that dataset"
+    if model.start_fold is not None and (not model.start_run or model.starts_without_labels):
+        return "model.start_fold needs model.start_run, a run with folds"
+    return None
 
 
 def _find_in_pseudo_labels(config: "Config") -> str | None:

@@ -15,9 +15,11 @@ from galaxyzoo.paths import dataset_dir, fold_dir, run_dir, shown
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.pretrain_config import load_saved
 from galaxyzoo.pseudo_labels import check_teachers, find_pseudo_labels
-from galaxyzoo.run_configs import CONFIG, find_starts
+from galaxyzoo.run_configs import CONFIG, Start, find_starts, load_without_ids
 from galaxyzoo.tasks import get_task
 from galaxyzoo.trainer import FoldData
+
+_FEWEST = 2  # galaxies to train on: batch norm needs as many
 
 
 def make_fold_data(config: Config, data: Prepared, cache: ImageCache, fold: int) -> FoldData:
@@ -55,14 +57,16 @@ def check_sources(config: Config, catalog: Catalog) -> None:
                 f"{config.run} needs {run} on {dataset}: {shown(run_dir(dataset, run))} is "
                 "missing; train that first"
             )
-    for start, dataset, fingerprint in find_starts(config, catalog.dataset):
-        _check_start(config, catalog, start, dataset, fingerprint)
+    for start in find_starts(config, catalog.dataset):
+        _check_start(config, catalog, start)
+        if start.shared:
+            _check_shared(config, catalog, start)
 
 
 def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | None:
     """Weights of the same fold of the run to start from; None where the config names none.
 
-    Of a start without labels there is one set of weights for all folds.
+    Of a start without labels, or with `model.start_fold`, one set of weights is for all folds.
 
     Raises:
         FoldError: that fold of that run is not trained, or that pretraining is not done.
@@ -73,7 +77,8 @@ def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | No
         return None
     if config.model.starts_without_labels:
         return _find_pretrained(config, catalog, start, dataset)
-    weights = fold_dir(dataset, start, fold) / WEIGHTS
+    shared = config.model.start_fold
+    weights = fold_dir(dataset, start, fold if shared is None else shared) / WEIGHTS
     if not weights.exists():
         raise FoldError(
             f"{config.run} starts from {start} on {dataset}: {shown(weights)} is missing; train "
@@ -100,12 +105,11 @@ def _find_pretrained(config: Config, catalog: Catalog, start: str, dataset: str)
     return folder / WEIGHTS
 
 
-def _check_start(
-    config: Config, catalog: Catalog, start: Config, dataset: str, fingerprint: str
-) -> None:
+def _check_start(config: Config, catalog: Catalog, behind: Start) -> None:
     """A run behind the start was trained on the same folds as the catalog's."""
+    start, dataset = behind.config, behind.dataset
     other = catalog if dataset == catalog.dataset else catalogs.load(dataset)
-    if fingerprint != other.for_task(get_task(start.task)).fingerprint:
+    if behind.fingerprint != other.for_task(get_task(start.task)).fingerprint:
         raise InputError(
             f"{config.run} cannot use {start.run}: {shown(run_dir(dataset, start.run))} was "
             f"trained on another split of {dataset}; delete it to train it again"
@@ -116,6 +120,22 @@ def _check_start(
             f"{config.run} cannot use {start.run}: {difference} differs between the folds of "
             f"{catalog.dataset} and {dataset}; delete {shown(dataset_dir(catalog.dataset))} to "
             "split it again"
+        )
+
+
+def _check_shared(config: Config, catalog: Catalog, behind: Start) -> None:
+    """A run whose one fold serves all folds learned from no galaxy of the catalog."""
+    start, folder = behind.config, run_dir(behind.dataset, behind.config.run)
+    refused = f"{config.run} cannot let all folds start from one of {start.run}"
+    if load_without_ids(folder).get(catalog.dataset) != catalog.ids_fingerprint:
+        raise InputError(
+            f"{refused}: {shown(folder)} was not trained with train.without=[{catalog.dataset}], "
+            "or that had other galaxies then; leave model.start_fold out, or train it so"
+        )
+    if start.sources(behind.dataset):
+        raise InputError(
+            f"{refused}: that starts from {start.sources(behind.dataset)[0][0]}, which may have "
+            f"learned from galaxies of {catalog.dataset}; leave model.start_fold out"
         )
 
 
@@ -147,8 +167,22 @@ def make_part_data(
     targets = np.full((len(cache.ids), len(task.columns)), np.nan)
     targets[rows] = catalog.targets(task.name)
     soft = data.catalog.soft_targets(task) if config.loss == "soft_cross_entropy" else None
-    train_rows = choose_galaxies(config, rows[train], number)
+    train_rows = choose_galaxies(config, rows[train & may_learn_from(config, catalog)], number)
     return FoldData(cache, targets, train_rows, rows[val], number, soft, start_weights)
+
+
+def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:
+    """(galaxy,) bool: which galaxies are in none of the datasets that the config leaves out.
+
+    Args:
+        config: the run.
+        catalog: of its dataset.
+    Raises:
+        InputError: one of those is not prepared.
+    """
+    others = [catalogs.load(dataset) for dataset in config.train.without]
+    known = [ids for other in others for ids in (other.ids, other.test_ids)]
+    return ~np.isin(catalog.ids, np.concatenate([*known, np.empty(0, np.int64)]))
 
 
 def choose_galaxies(config: Config, rows: np.ndarray, number: int) -> np.ndarray:
@@ -164,6 +198,8 @@ def choose_galaxies(config: Config, rows: np.ndarray, number: int) -> np.ndarray
     Raises:
         InputError: there are too few.
     """
+    if len(rows) < _FEWEST:
+        raise InputError(f"{config.run}: train.without leaves fold {number} nothing to train on")
     count = config.train.galaxies
     if count is None:
         return rows

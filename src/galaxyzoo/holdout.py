@@ -59,7 +59,8 @@ def train_holdout(run: Run) -> dict[str, Any]:
             the held-out galaxies; or something cannot be written.
     """
     config, catalog = run.config, run.catalog
-    if config.model.start_run and not config.model.starts_without_labels:
+    seen = config.model.start_fold is None and not config.model.starts_without_labels
+    if config.model.start_run and seen:
         raise InputError(
             f"{config.run} starts from {config.model.start_run}, which has seen the galaxies "
             "that a hold-out keeps back: train its folds instead"

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from galaxyzoo.augmentation import augment_batch
 from galaxyzoo.batches import make_ahead
-from galaxyzoo.devices import autocast, prepare_to_train, get_device, place
+from galaxyzoo.devices import autocast, get_device, place, prepare_to_train
 from galaxyzoo.errors import InputError
 from galaxyzoo.image_sources import read_rows
 from galaxyzoo.models import start_backbone

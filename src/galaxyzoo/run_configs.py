@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
+
+import yaml
 
 from galaxyzoo.config import Config, parse_config
 from galaxyzoo.errors import InputError
@@ -9,6 +12,7 @@ from galaxyzoo.paths import run_dir, shown
 from galaxyzoo.settings import read_saved
 
 CONFIG = "config.yaml"
+WITHOUT_IDS = "without_ids"  # key in it
 _ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
 
 
@@ -25,23 +29,40 @@ def load_run_config(folder: Path) -> tuple[Config, str]:
         f"{shown(path)} is damaged: delete {shown(folder)} to train again",
     )
     fingerprint = str(values.pop("data_fingerprint", ""))
+    values.pop(WITHOUT_IDS, None)
     return parse_config(values, shown(path)), fingerprint
 
 
-def find_starts(config: Config, dataset: str) -> Iterator[tuple[Config, str, str]]:
+def load_without_ids(folder: Path) -> dict[str, str]:
+    """Of a trained run, digests of the galaxies that it left out (`train.without`), by dataset."""
+    values = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    return dict(values.get(WITHOUT_IDS, {}))
+
+
+class Start(NamedTuple):
+    """A run behind another one."""
+
+    config: Config
+    dataset: str  # that it was trained on
+    fingerprint: str  # of that dataset's galaxies, labels and folds
+    shared: bool  # one of its folds serves all those of the other
+
+
+def find_starts(config: Config, dataset: str) -> Iterator[Start]:
     """The runs behind a run: those that it starts from or whose labels it learns, and so on.
 
     Args:
         config: the run.
         dataset: that it is trained on.
     Yields:
-        Config, dataset and fingerprint of the data that each was trained on.
+        Each of them.
     Raises:
         InputError: one of them has left no config.
     """
     for run, of in config.sources(dataset):
         start, fingerprint = load_run_config(run_dir(of, run))
-        yield start, of, fingerprint
+        shared = config.model.start_fold is not None and run == config.model.start_run
+        yield Start(start, of, fingerprint, shared)
         yield from find_starts(start, of)
 
 
@@ -54,7 +75,7 @@ def is_optimistic(config: Config, dataset: str) -> bool:
     Raises:
         InputError: a run that it starts from has left no config.
     """
-    starts = (start for start, *_ in find_starts(config, dataset))
+    starts = (start.config for start in find_starts(config, dataset))
     return any(some.train.checkpoint == "best" for some in (config, *starts))
 
 
@@ -70,7 +91,7 @@ def perhaps_seen(config: Config, dataset: str) -> bool:
             are still there.
     """
     try:
-        starts = [start for start, *_ in find_starts(config, dataset)]
+        starts = [start.config for start in find_starts(config, dataset)]
     except InputError:
         starts = []
     models = [some.model for some in (config, *starts)]

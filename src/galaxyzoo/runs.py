@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
-from galaxyzoo import atomic, distributed, locks
+from galaxyzoo import atomic, catalogs, distributed, locks
 from galaxyzoo.augmentation import check_transforms
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.config import Config
@@ -22,6 +22,7 @@ from galaxyzoo.fold_data import (
     choose_galaxies,
     find_start_weights,
     make_fold_data,
+    may_learn_from,
 )
 from galaxyzoo.fold_models import load_fold_model
 from galaxyzoo.fold_summary import FoldSummary
@@ -39,7 +40,7 @@ from galaxyzoo.packages import package_versions
 from galaxyzoo.paths import fold_dir, run_dir, shown
 from galaxyzoo.prediction import predict_together
 from galaxyzoo.preparation import Prepared
-from galaxyzoo.run_configs import CONFIG, is_optimistic, load_run_config
+from galaxyzoo.run_configs import CONFIG, WITHOUT_IDS, is_optimistic, load_run_config
 from galaxyzoo.scores import code_version
 from galaxyzoo.settings import describe_changes
 from galaxyzoo.tables import write_predictions
@@ -92,8 +93,10 @@ class Run:
         check_installed(self.config)
         check_transforms(self.config.augment.transforms)
         build_model(self.config, initialise=False)
+        allowed = may_learn_from(self.config, self.catalog)
         for fold in range(self.catalog.n_folds):
-            choose_galaxies(self.config, np.flatnonzero(self.catalog.folds != fold), fold)
+            rows = np.flatnonzero((self.catalog.folds != fold) & allowed)
+            choose_galaxies(self.config, rows, fold)
         if self.config.model.start_dataset or self.config.model.starts_without_labels:
             check_sources(self.config, self.data.catalog)
             find_start_weights(self.config, self.data.catalog, 0)
@@ -237,10 +240,12 @@ class Run:
         """Save the config of a new run."""
         if (self.folder / CONFIG).exists():
             return
+        without = self.config.train.without
         values = {
             "data_fingerprint": self.catalog.fingerprint,
             "code_version": code_version(),
             "packages": package_versions(),
+            WITHOUT_IDS: {name: catalogs.load(name).ids_fingerprint for name in without},
             **self.config.model_dump(mode="json"),
         }
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

@@ -22,7 +22,7 @@ from galaxyzoo.augmentation import augment_batch
 from galaxyzoo.batches import Batch, copy_ahead, make_ahead
 from galaxyzoo.checkpoints import load_weights
 from galaxyzoo.config import Config, TTAConfig
-from galaxyzoo.devices import autocast, prepare_to_train, get_device, place
+from galaxyzoo.devices import autocast, get_device, place, prepare_to_train
 from galaxyzoo.errors import FoldError
 from galaxyzoo.fold_part import FoldData
 from galaxyzoo.fold_summary import FoldSummary
