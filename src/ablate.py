@@ -55,9 +55,12 @@ def main() -> None:
 
 def show(ablation: "Ablation", page: Path | None) -> None:
     """Print the table, and the curve where the study has one; write both into the page."""
-    from galaxyzoo import ablation_table, learning_curve
+    from galaxyzoo import ablation_records, ablation_table, learning_curve
 
     study, rows = ablation.study, ablation_table.make_rows(ablation)
+    records = ablation_records.records_path(page, study.name) if page else None
+    if records:
+        rows = ablation_records.recall(records, ablation, rows)
     ablation_table.print_rows(ablation, rows)
     text = ablation_table.format_rows(ablation, rows)
     if study.learning_curve:
@@ -70,7 +73,8 @@ def show(ablation: "Ablation", page: Path | None) -> None:
             learning_curve.draw(picture, curve)
             print(f"picture: {shown(picture.resolve())}")
         text += "\n\n" + curve.format(picture.name)
-    if page:
+    if page and records:
+        ablation_records.note(records, ablation, rows)
         marked_page.replace_part(page, part_name(study), text)
         print(f"written into {shown(page.resolve())}")
 
@@ -114,7 +118,7 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         metavar="FILE",
         help="write the tables into this Markdown page, between `<!-- ablation STUDY -->` and "
-        "`<!-- end -->`",
+        "`<!-- end -->`; what was measured elsewhere, noted beside it, stays",
     )
     args = parser.parse_args()
     check_jobs(parser, args)

@@ -7,7 +7,6 @@ from test_fold_data import IMAGE, MODEL, other_dataset, voted  # noqa: F401
 from test_holdout import class_config
 
 from galaxyzoo import catalogs, fold_data
-from galaxyzoo.checkpoints import load_weights
 from galaxyzoo.errors import InputError
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.runs import Run
@@ -41,9 +40,8 @@ def test_galaxies_of_other_datasets_are_validated_on_but_not_learned(
     for fold in range(3):
         data = fold_data.make_fold_data(config, labelled, cache, fold)
         whole = fold_data.make_fold_data(class_config(), labelled, cache, fold)
-        assert set(data.ids[data.train_rows]) == set(whole.ids[whole.train_rows]) & set(
-            range(1, 13)
-        )
+        own = set(whole.ids[whole.train_rows]) & set(range(1, 13))
+        assert set(data.ids[data.train_rows]) == own
         assert data.val_rows.tolist() == whole.val_rows.tolist()
 
 
@@ -63,7 +61,6 @@ def test_every_fold_starts_from_the_one_network(voted: Prepared, labelled: Prepa
     assert found == {start.folder / "fold_0" / "weights.safetensors"}
     data = fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), 2)
     assert data.start_weights in found
-    assert load_weights(data.start_weights)
 
 
 def test_a_start_that_knows_the_datasets_galaxies_is_refused(

@@ -27,6 +27,14 @@ class Row:
     # score minus its baseline's on the same galaxies, and the standard error of that
     difference: tuple[float, float] | None = None
     minutes: float | None = None
+    machine: str = ""  # that it was measured on, where not here
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of it is missing."""
+        return self.score is not None and (
+            self.difference is not None or self.variant.baseline is None
+        )
 
     @property
     def cells(self) -> list[str]:
@@ -97,7 +105,7 @@ def format_rows(ablation: Ablation, rows: Sequence[Row]) -> str:
         cells = [[f"`{_name(r.variant)}`", r.variant.about, *r.cells] for r in members]
         parts += [f"**{group}**"] if group else []
         parts.append(format_table(header, cells, left=2))
-    parts += [explain(ablation, rows), _origin(ablation)]
+    parts += [explain(ablation, rows), _origin(ablation, rows)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -172,8 +180,13 @@ def _data(ablation: Ablation) -> str:
     return f"{catalog.dataset}, folds {of} of {catalog.n_folds}: {scored:,} galaxies scored"
 
 
-def _origin(ablation: Ablation) -> str:
-    """The machine that wrote the table, and the command that makes it again."""
+def _origin(ablation: Ablation, rows: Sequence[Row]) -> str:
+    """The machines that trained, and the command that makes the table again."""
+    here, known = describe_machine(), {row.machine for row in rows if row.machine}
+    earlier = ""
+    for machine in sorted(known - {here}):
+        names = ", ".join(f"`{row.variant.name}`" for row in rows if row.machine == machine)
+        earlier += f" Measured before on {machine}: {names}."
     folds = ",".join(map(str, ablation.folds))
     command = f"python src/ablate.py {shown(ablation.study.path)} --folds {folds}"
-    return f"Machine: {describe_machine()}. Command: `{command}`."
+    return f"Machine: {here}.{earlier} Command: `{command}`."

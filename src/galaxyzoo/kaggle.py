@@ -153,7 +153,7 @@ def _demo_folder(announce: bool = False) -> Path:
             "input/ holds no competition files, so the built-in demo set is used; for the "
             "real thing put Kaggle's "
             f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip "
-            f"into {shown(INPUT)}/"
+            f"into {shown(INPUT)}/ (`bash scripts/download_data.sh` gets them)"
         )
     names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
     files = [folder / f"{name}.zip" for name in names]

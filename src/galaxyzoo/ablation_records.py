@@ -1,0 +1,92 @@
+"""Rows of an ablation study that were measured before, on another machine perhaps, beside its page.
+
+A study takes hours and trained networks stay where they were trained. What each change scored is
+kept with the page, and stands there again wherever the same settings, data and folds are asked for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from galaxyzoo import atomic
+from galaxyzoo.ablation import Ablation
+from galaxyzoo.ablation_table import Row
+from galaxyzoo.devices import describe_machine
+from galaxyzoo.errors import InputError
+from galaxyzoo.paths import shown
+from galaxyzoo.study import Variant
+
+
+def records_path(page: Path, study: str) -> Path:
+    """Where the records of a page's study are."""
+    return page.parent / f"ablation_{study}.json"
+
+
+def recall(path: Path, ablation: Ablation, rows: Sequence[Row]) -> list[Row]:
+    """Fill rows that cannot be measured here by what was measured before.
+
+    Args:
+        path: of the records; none may be there.
+        ablation: the study on its data.
+        rows: one for each of its variants.
+    Returns:
+        The rows in the same order. A record counts only where settings, those of what it is
+        compared with, galaxies, labels and folds are the same.
+    Raises:
+        InputError: the records are damaged.
+    """
+    known = atomic.read_json(path) if path.exists() else {}
+    try:
+        return [_recall_one(known.get(row.variant.name), ablation, row) for row in rows]
+    except (AttributeError, KeyError, TypeError, IndexError):
+        raise InputError(
+            f"{shown(path)} is damaged: restore it, or delete it and what was measured elsewhere"
+        ) from None
+
+
+def note(path: Path, ablation: Ablation, rows: Sequence[Row]) -> None:
+    """Write down what the rows say; records of changes that the study no longer has go.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    records = {
+        row.variant.name: {
+            **_key(row.variant, ablation),
+            "score": row.score,
+            "difference": row.difference,
+            "minutes": row.minutes,
+            "verdict": row.verdict,
+            "machine": row.machine or describe_machine(),
+        }
+        for row in rows
+        if row.is_whole
+    }
+    atomic.write_json(path, records)
+
+
+def _recall_one(record: dict[str, Any] | None, ablation: Ablation, row: Row) -> Row:
+    key = _key(row.variant, ablation)
+    if row.is_whole or record is None or {name: record.get(name) for name in key} != key:
+        return row
+    found = record["difference"]
+    return replace(
+        row,
+        verdict=record["verdict"],
+        score=record["score"],
+        difference=(found[0], found[1]) if found else None,
+        minutes=record["minutes"],
+        machine=record["machine"],
+    )
+
+
+def _key(variant: Variant, ablation: Ablation) -> dict[str, Any]:
+    """What must be the same for a record to count."""
+    baseline = variant.baseline.config.digest() if variant.baseline else None
+    return {
+        "settings": variant.config.digest(),
+        "compared_with": baseline,
+        "data": ablation.catalog.fingerprint,
+        "folds": list(ablation.folds),
+    }
