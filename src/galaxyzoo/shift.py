@@ -17,6 +17,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -51,12 +52,10 @@ def deal(folds: np.ndarray, n_test: int, seed: int = 0) -> np.ndarray:
 
 def cross_predict(sides: Sides, classifier: Callable[[], ClassifierMixin]) -> np.ndarray:
     """(row,) probability of being a test galaxy, by a classifier that saw no row of its part."""
-    out = np.empty(len(sides.is_test))
-    for part in np.unique(sides.parts):
-        own = sides.parts == part
-        model = classifier().fit(sides.features[~own], sides.is_test[~own])
-        out[own] = model.predict_proba(sides.features[own])[:, 1]
-    return out
+    splits = LeaveOneGroupOut().split(sides.features, groups=sides.parts)
+    return cross_val_predict(
+        classifier(), sides.features, sides.is_test, cv=splits, method="predict_proba"
+    )[:, 1]
 
 
 def auc(values: np.ndarray, is_test: np.ndarray) -> tuple[float, float]:
