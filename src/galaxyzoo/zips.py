@@ -7,7 +7,7 @@ says is for its reader to see to: `archive.open(name).read(info.file_size)` stop
 import re
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 
 from galaxyzoo.errors import InputError
@@ -37,8 +37,11 @@ def check_members(archive: zipfile.ZipFile, path: Path) -> None:
         why = _objection(member)
         if why:
             raise InputError(f"{shown(path)}: '{member.orig_filename}' {why}")
-    for name in _repeated(members):
-        raise InputError(f"{shown(path)} holds '{name}' twice: pack it again with one of them")
+    names = Counter(member.filename for member in members if not member.is_dir())
+    if repeated := [name for name, count in names.items() if count > 1]:
+        raise InputError(
+            f"{shown(path)} holds '{repeated[0]}' twice: pack it again with one of them"
+        )
     if sum(member.compress_size for member in members) > packed:
         raise InputError(f"{shown(path)}: its members overlap, as in no honest zip: get it again")
     total = sum(member.file_size for member in members)
@@ -64,12 +67,3 @@ def _objection(member: zipfile.ZipInfo) -> str:
             f"would unpack from {member.compress_size:,} to {member.file_size:,} bytes: a zip bomb?"
         )
     return ""
-
-
-def _repeated(members: list[zipfile.ZipInfo]) -> Iterator[str]:
-    """Names of files that are there more than once."""
-    seen: set[str] = set()
-    for member in members:
-        if member.filename in seen and not member.is_dir():
-            yield member.filename
-        seen.add(member.filename)
