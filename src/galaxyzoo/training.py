@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from tqdm import tqdm
 
 from galaxyzoo import atomic, distributed
@@ -137,13 +138,8 @@ def _is_compilers(error: Exception) -> bool:
 
 def write_history(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write an epoch's numbers to a row."""
-    with (
-        atomic.writing(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, rows[-1].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    with atomic.writing(path) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
 
 
 def note_timing(path: Path, epoch: int, seconds: float) -> None:
