@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.special import entr
 
 from galaxyzoo.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE
 
@@ -100,8 +101,7 @@ def entropies(votes: pd.DataFrame) -> pd.DataFrame:
         answers = values[:, GALAXY_ZOO_2.span(question)]
         asked = answers.sum(axis=1)
         shares = answers / np.where(asked > 0, asked, 1)[:, None]
-        logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-        entropy = -(shares * logs).sum(axis=1) / np.log(len(question.answers))
+        entropy = entr(shares).sum(axis=1) / np.log(len(question.answers))
         out[name] = np.where(asked >= ASKED, entropy, np.nan)
     return pd.DataFrame(out, index=votes.index)
 
