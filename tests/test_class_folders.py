@@ -1,5 +1,6 @@
 """Labelled images in folders named by class, and in `.npz` files."""
 
+import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -162,6 +163,12 @@ def test_every_way_to_write_labels_reads_the_same(root, save, labels):
     assert source.targets.to_numpy().argmax(axis=1).tolist() == numbers().tolist()
     decoded = np.stack([decode(source.train_images.read(row), 424, 48) for row in range(18)])
     assert (decoded == draw()).all()
+
+
+def test_the_arrays_are_opened_again_in_another_process(root):
+    write_npz(root / "input" / "mine.npz")
+    store = pickle.loads(pickle.dumps(open_input(None, {"anomaly4"}).train_images))
+    assert (decode(store.read(5), 424, 48) == draw()[5]).all()
 
 
 def test_a_changed_image_is_decoded_again(root):

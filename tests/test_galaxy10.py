@@ -1,6 +1,7 @@
 """Galaxy10's HDF5 files: both kinds are read, found and prepared; every defect is named."""
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -72,6 +73,15 @@ def test_whole_images_reach_the_cache_unchanged(root, sdss):
     source = open_input(None, {"galaxy10"})
     cache = open_cache(source.train_images, source.targets.index.to_numpy(), source.image, True)
     assert (np.asarray(cache.images) == draw()["images"]).all()
+
+
+def test_a_store_that_another_process_gets_opens_the_array_itself(root, sdss):
+    """A search in several processes decodes in each, where its sizes differ from its recipe's."""
+    store = open_input(None, {"galaxy10"}).train_images
+    store.read(3)  # what is open here does not travel
+    there = pickle.loads(pickle.dumps(store))
+    assert (decode(there.read(5), 424, 69) == draw()["images"][5]).all()
+    assert there.path == store.path
 
 
 def test_it_is_found_in_a_subfolder_and_by_name(root, sdss):

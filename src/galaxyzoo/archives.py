@@ -8,6 +8,7 @@ import struct
 import threading
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -110,7 +111,7 @@ class ImageStore:
     stamps: dict[int, int] = field(repr=False)  # GalaxyID -> CRC of the member, or `stamp_of`
     _local: threading.local = field(default_factory=threading.local, repr=False)
 
-    def __reduce__(self) -> tuple[type, tuple]:
+    def __reduce__(self) -> tuple[Callable[..., "ImageStore"], tuple]:
         """For another process, without this one's open files."""
         return ImageStore, (self.path, self.names, self.stamps)
 

@@ -32,6 +32,11 @@ class ArrayStore(ImageStore):
     _array: Any = field(default=None, repr=False)
     _blocks: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
+    def __reduce__(self) -> tuple[Callable[..., "ArrayStore"], tuple]:
+        """For another process, which opens the array itself."""
+        values = (self.path, self.names, self.stamps, self.open_array, self.block_rows)
+        return _again, values
+
     @staticmethod
     def of_rows(
         path: Path, count: int, stamp: int, open_array: Callable[[], Any], block_rows: int = 256
@@ -85,3 +90,13 @@ class ArrayStore(ImageStore):
                 raise UnavailableError(f"{shown(self.path)} cannot be read ({error})") from None
             self._problem = f"{shown(self.path)} is damaged ({str(error).splitlines()[0]})"
         raise InputError(self._problem)
+
+
+def _again(
+    path: Path,
+    names: dict[int, str],
+    stamps: dict[int, int],
+    open_array: Callable[[], Any],
+    block_rows: int,
+) -> ArrayStore:
+    return ArrayStore(path, names, stamps, open_array=open_array, block_rows=block_rows)

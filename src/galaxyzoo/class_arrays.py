@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -54,7 +55,7 @@ def read_source(path: Path) -> Source:
     targets = one_hot(pd.Series(names), one_task(set(names), shown(path)))
     with open_zip(path) as archive:
         checksum = archive.getinfo(f"{IMAGES}.npy").CRC
-    store = ArrayStore.of_rows(path, len(names), checksum, lambda: _load(path, IMAGES))
+    store = ArrayStore.of_rows(path, len(names), checksum, partial(_load, path, IMAGES))
     nobody = np.empty(0, np.int64)
     return Source(path.stem, path, targets, nobody, store, store, CUT_OUT, own_ids=True)
 

@@ -8,6 +8,7 @@ Source: https://astronn.readthedocs.io/en/latest/galaxy10.html
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def read_source(path: Path) -> Source:
             path,
             len(images),
             stamp_of(path.stat()),
-            lambda: _h5py().File(path)[IMAGES],
+            partial(_open_images, path),
             min(images.chunks[0] if images.chunks else 256, _LARGEST_BLOCK),
         )
     image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=cache_px)
@@ -134,6 +135,11 @@ def _opened(path: Path) -> Iterator["h5py.File"]:
             f"{shown(path)} is not a whole HDF5 file ({path.stat().st_size:,} bytes; {reason}): "
             "get it again"
         ) from None
+
+
+def _open_images(path: Path) -> Any:
+    """The file's images, from which rows can be taken."""
+    return _h5py().File(path)[IMAGES]
 
 
 def _h5py() -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo import atomic
+from galaxyzoo.differences import galaxy_losses
 from galaxyzoo.errors import InputError
 from galaxyzoo.evaluation import Evaluation
 from galaxyzoo.galaxy_images import open_prepared
@@ -23,7 +24,7 @@ from galaxyzoo.shift import (
     reweight,
 )
 from galaxyzoo.shift_features import make_sides
-from galaxyzoo.tasks import SMALLEST_PROBABILITY, Task
+from galaxyzoo.tasks import Task
 
 _SHOWN = 10  # most telling features
 _FEWEST = 2  # test galaxies of a part
@@ -111,13 +112,6 @@ def _reweighted(
 ) -> dict[str, Any]:
     losses = galaxy_losses(task, result.predictions, evaluation.targets)
     return {"run": result.run, **reweight(losses, weights, is_root=not task.is_classes)}
-
-
-def galaxy_losses(task: Task, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """(galaxy,) mean squared error of its votes, or log-loss of its class."""
-    if task.is_classes:
-        return -np.sum(targets * np.log(np.maximum(predictions, SMALLEST_PROBABILITY)), axis=1)
-    return np.square(predictions - targets).mean(axis=1)
 
 
 def _explain(chosen: str, over: float, effective: float, galaxies: int) -> str:
