@@ -20,7 +20,10 @@ from galaxyzoo.launch import run_main
 from galaxyzoo.preparation import prepare
 from galaxyzoo.scores import code_version
 
-PARTS = ("decoding", "steps", "pipelines", "time_to_score", "memory", "ensembling", "page")
+PARTS = (
+    *("decoding", "steps", "allocator", "pipelines", "time_to_score"),
+    *("memory", "ensembling", "page"),
+)
 
 
 def main() -> None:
