@@ -58,9 +58,8 @@ def show(ablation: "Ablation", page: Path | None) -> None:
     from galaxyzoo import ablation_records, ablation_table, learning_curve
 
     study, rows = ablation.study, ablation_table.make_rows(ablation)
-    records = ablation_records.records_path(page, study.name) if page else None
-    if records:
-        rows = ablation_records.recall(records, ablation, rows)
+    if page:
+        rows = ablation_records.recall(page, ablation, rows)
     ablation_table.print_rows(ablation, rows)
     text = ablation_table.format_rows(ablation, rows)
     if study.learning_curve:
@@ -73,8 +72,8 @@ def show(ablation: "Ablation", page: Path | None) -> None:
             learning_curve.draw(picture, curve)
             print(f"picture: {shown(picture.resolve())}")
         text += "\n\n" + curve.format(picture.name)
-    if page and records:
-        ablation_records.note(records, ablation, rows)
+    if page:
+        ablation_records.note(page, ablation, rows)
         marked_page.replace_part(page, part_name(study), text)
         print(f"written into {shown(page.resolve())}")
 

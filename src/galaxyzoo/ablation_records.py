@@ -23,11 +23,11 @@ def records_path(page: Path, study: str) -> Path:
     return page.parent / f"ablation_{study}.json"
 
 
-def recall(path: Path, ablation: Ablation, rows: Sequence[Row]) -> list[Row]:
+def recall(page: Path, ablation: Ablation, rows: Sequence[Row]) -> list[Row]:
     """Fill rows that cannot be measured here by what was measured before.
 
     Args:
-        path: of the records; none may be there.
+        page: that the records lie beside; none may be there.
         ablation: the study on its data.
         rows: one for each of its variants.
     Returns:
@@ -36,6 +36,7 @@ def recall(path: Path, ablation: Ablation, rows: Sequence[Row]) -> list[Row]:
     Raises:
         InputError: the records are damaged.
     """
+    path = records_path(page, ablation.study.name)
     known = atomic.read_json(path) if path.exists() else {}
     try:
         return [_recall_one(known.get(row.variant.name), ablation, row) for row in rows]
@@ -45,7 +46,7 @@ def recall(path: Path, ablation: Ablation, rows: Sequence[Row]) -> list[Row]:
         ) from None
 
 
-def note(path: Path, ablation: Ablation, rows: Sequence[Row]) -> None:
+def note(page: Path, ablation: Ablation, rows: Sequence[Row]) -> None:
     """Write down what the rows say; records of changes that the study no longer has go.
 
     Raises:
@@ -63,7 +64,7 @@ def note(path: Path, ablation: Ablation, rows: Sequence[Row]) -> None:
         for row in rows
         if row.is_whole
     }
-    atomic.write_json(path, records)
+    atomic.write_json(records_path(page, ablation.study.name), records)
 
 
 def _recall_one(record: dict[str, Any] | None, ablation: Ablation, row: Row) -> Row:

@@ -7,6 +7,7 @@ hundreds of images in one piece, so that reading image by image would unpack all
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ class ArrayStore(ImageStore):
 
     def __reduce__(self) -> tuple[Callable[..., "ArrayStore"], tuple]:
         """For another process, which opens the array itself."""
-        values = (self.path, self.names, self.stamps, self.open_array, self.block_rows)
-        return _again, values
+        again = partial(ArrayStore, open_array=self.open_array, block_rows=self.block_rows)
+        return again, (self.path, self.names, self.stamps)
 
     @staticmethod
     def of_rows(
@@ -90,13 +91,3 @@ class ArrayStore(ImageStore):
                 raise UnavailableError(f"{shown(self.path)} cannot be read ({error})") from None
             self._problem = f"{shown(self.path)} is damaged ({str(error).splitlines()[0]})"
         raise InputError(self._problem)
-
-
-def _again(
-    path: Path,
-    names: dict[int, str],
-    stamps: dict[int, int],
-    open_array: Callable[[], Any],
-    block_rows: int,
-) -> ArrayStore:
-    return ArrayStore(path, names, stamps, open_array=open_array, block_rows=block_rows)
