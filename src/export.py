@@ -5,6 +5,7 @@ The folder appears whole or not at all. Nothing is sent anywhere: the last line 
   python src/export.py gz37/resnet18
   python src/export.py gz37/resnet18 --dataset demo --output my_model
   python src/export.py gz37/resnet18 --no-onnx     without the packages of scripts/setup.sh --extras
+  python src/export.py gz37/resnet18 --tables      its predictions alone, for an ensemble elsewhere
 """
 
 from galaxyzoo.launch import run_main, use_project_python
@@ -18,6 +19,7 @@ from pathlib import Path
 from galaxyzoo.errors import one_line
 from galaxyzoo.handover import hand_over
 from galaxyzoo.paths import choose_dataset, shown
+from galaxyzoo.table_handover import OOF, TEST, hand_over_tables
 
 
 def main() -> None:
@@ -26,9 +28,15 @@ def main() -> None:
     dataset = choose_dataset(args.dataset, args.run.split("/")[0])
     name = args.run.replace("/", "-")
     folder = (args.output or Path("exported") / name).resolve()
-    files = hand_over(dataset, args.run, folder, args.onnx)
+    if args.tables:
+        files = hand_over_tables(dataset, args.run, folder)
+        paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF, TEST))
+        then = f"to combine it: python src/ensemble.py --outside {name} {paths}"
+    else:
+        files = hand_over(dataset, args.run, folder, args.onnx)
+        then = f"to publish it: hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
     print(one_line(f"wrote {shown(folder)}: {', '.join(files)}"))
-    print(one_line(f"to publish it: hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"))
+    print(one_line(then))
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,6 +53,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--no-onnx", dest="onnx", action="store_false", help="leave the ONNX file out"
+    )
+    parser.add_argument(
+        "--tables",
+        action="store_true",
+        help="only its out-of-fold and test tables, packed, with the score card and config",
     )
     return parser.parse_args()
 

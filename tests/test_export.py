@@ -170,6 +170,57 @@ def test_scores_of_other_folds_are_not_handed_over(trained: Path, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_tables_that_are_handed_over_join_an_ensemble_as_the_run_does(
+    trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tables"
+    result = call(trained, "export.py", RUN, "--tables", "--output", folder)
+    assert result.returncode == 0, result.stderr
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *("config.yaml", "oof.csv.gz", "oof.json", "test.csv.gz")
+    ]
+    name = dataset(trained)
+    ours = table(trained, "oof")
+    packed = pd.read_csv(folder / "oof.csv.gz", index_col="GalaxyID")
+    assert list(packed.columns) == list(ours.columns)
+    assert list(packed.index) == list(ours.index)
+    assert (packed["fold"] == ours["fold"]).all()
+    assert np.abs(packed.to_numpy() - ours.to_numpy()).max() <= 5.1e-6
+    submitted = table(trained, "submissions")
+    test = pd.read_csv(folder / "test.csv.gz", index_col="GalaxyID")
+    assert list(test.index) == list(submitted.index)
+    assert np.abs(test.to_numpy() - submitted.to_numpy()).max() <= 5.1e-6
+    for path in folder.iterdir():
+        assert str(trained).encode() not in path.read_bytes(), path
+
+    again = tmp_path / "again"
+    assert call(trained, "export.py", RUN, "--tables", "--output", again).returncode == 0
+    assert all((again / p.name).read_bytes() == p.read_bytes() for p in folder.iterdir())
+
+    words = ["--outside", "packed", folder / "oof.csv.gz", folder / "test.csv.gz"]
+    output = tmp_path / "blend.csv"
+    result = call(trained, "ensemble.py", RUN, *words, "--candidates", "mean", "--output", output)
+    assert result.returncode == 0, result.stderr
+    card = atomic.read_json(output.with_suffix(".json"))
+    assert card["outside"]["packed"]["used"]
+    own = atomic.read_json(trained / "oof" / name / "gz37/cnn.json")["score"]
+    assert card["outside"]["packed"]["score"] == pytest.approx(own, abs=1e-6)
+
+
+def test_tables_of_a_run_that_is_not_finished_are_not_handed_over(
+    trained: Path, tmp_path: Path
+) -> None:
+    path = trained / "oof" / dataset(trained) / "gz37/cnn.json"
+    whole = path.read_bytes()
+    try:
+        atomic.write_json(path, {**atomic.read_json(path), "folds": [0]})
+        result = call(trained, "export.py", RUN, "--tables", "--output", tmp_path / "out")
+    finally:
+        path.write_bytes(whole)
+    assert "1 of 2 folds are finished" in complaint(result)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
     path = tmp_path / "out"
 

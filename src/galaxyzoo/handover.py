@@ -4,8 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from galaxyzoo import atomic
 from galaxyzoo.checkpoints import save_weights
 from galaxyzoo.config import Config
@@ -17,7 +15,7 @@ from galaxyzoo.model_card import write_card
 from galaxyzoo.models import GalaxyNet
 from galaxyzoo.onnx_network import PACKAGES, write_onnx
 from galaxyzoo.paths import CODE_ROOT, oof_csv, run_dir, shown
-from galaxyzoo.run_configs import CONFIG, load_run_config
+from galaxyzoo.run_configs import CONFIG, load_run_config, portable_config
 from galaxyzoo.scores import card_path
 
 CARD, SCORES, ONNX, LICENCE = "README.md", "oof.json", "model.onnx", "LICENSE"
@@ -51,7 +49,7 @@ def hand_over(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> l
         for fold, network in networks.items():
             (part / f"fold_{fold}").mkdir()
             save_weights(part / f"fold_{fold}" / WEIGHTS, network.state_dict())
-        (part / CONFIG).write_text(_dump(config, fingerprint), encoding="utf-8")
+        (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
         atomic.write_json(part / SCORES, scores)
         shutil.copyfile(CODE_ROOT / LICENCE, part / LICENCE)
         difference = _write_onnx(part / ONNX, config, networks) if with_onnx else None
@@ -74,15 +72,6 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> dict[str, An
             f"type `python src/train.py {config.run}` to write it again"
         )
     return scores
-
-
-def _dump(config: Config, fingerprint: str) -> str:
-    """The config as its run has saved it, but for a path of this machine, which is not needed."""
-    model = config.model.model_copy(update={"weights_file": None})
-    values = config.model_copy(update={"model": model}).model_dump(mode="json")
-    return yaml.safe_dump(
-        {"data_fingerprint": fingerprint, **values}, sort_keys=False, allow_unicode=True
-    )
 
 
 def _write_onnx(path: Path, config: Config, networks: dict[int, GalaxyNet]) -> float:

@@ -39,6 +39,22 @@ def load_without_ids(folder: Path) -> dict[str, str]:
     return dict(values.get(WITHOUT_IDS, {}))
 
 
+def portable_config(config: Config, fingerprint: str) -> str:
+    """A run's config to give away, as its folder has it but for a path of this machine.
+
+    Args:
+        config: of the run, resolved.
+        fingerprint: of the data that it was trained on.
+    Returns:
+        YAML that `load_run_config` reads.
+    """
+    model = config.model.model_copy(update={"weights_file": None})
+    values = config.model_copy(update={"model": model}).model_dump(mode="json")
+    return yaml.safe_dump(
+        {"data_fingerprint": fingerprint, **values}, sort_keys=False, allow_unicode=True
+    )
+
+
 class Start(NamedTuple):
     """A run behind another one."""
 

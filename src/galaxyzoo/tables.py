@@ -202,11 +202,12 @@ def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
     atomic.write_text(path, format_predictions(predictions))
 
 
-def format_predictions(predictions: pd.DataFrame) -> str:
-    """A prediction table as CSV: its index (GalaxyID or another name) first, nine decimals.
+def format_predictions(predictions: pd.DataFrame, decimals: int = 9) -> str:
+    """A prediction table as CSV: its index (GalaxyID or another name) first.
 
-    A `class` column holds names, every other one numbers.
-
+    Args:
+        predictions: a `class` column holds names, every other one numbers.
+        decimals: of fractional numbers.
     Raises:
         ValueError: an id is repeated or a value is not finite.
     """
@@ -215,7 +216,7 @@ def format_predictions(predictions: pd.DataFrame) -> str:
         raise ValueError("predictions to write must have distinct ids and finite values")
     label = predictions.index.name or ID
     safe = without_formulas(predictions)
-    return safe.to_csv(index_label=label, float_format="%.9f", lineterminator="\n")
+    return safe.to_csv(index_label=label, float_format=f"%.{decimals}f", lineterminator="\n")
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
