@@ -1,6 +1,8 @@
 """Downloads: asked for again where it helps, never more often than agreed, and never half."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from cutout_server import (
     status,
 )
 
-from galaxyzoo.downloads import Downloader, DownloadError, Manners, check_url
+from galaxyzoo.downloads import Downloader, DownloadError, Manners, asked_pause_s, check_url
 from galaxyzoo.errors import InputError
 
 QUICK = Manners(rate=1000, tries=2, first_pause_s=0.01, timeout_s=1.0, deadline_s=1.5)
@@ -117,6 +119,15 @@ def test_a_server_that_asks_for_a_day_gets_two_minutes(server):
     clock = Clock()
     fetch(server, _stopped=clock)
     assert max(clock.waits) == 120
+
+
+def test_a_server_may_ask_for_a_pause_by_seconds_or_by_a_date():
+    later = datetime.now(UTC) + timedelta(hours=1)
+    assert asked_pause_s(format_datetime(later, usegmt=True)) == pytest.approx(3600, abs=60)
+    assert asked_pause_s("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert asked_pause_s(" 40 ") == 40
+    for nothing in ("", "soon", "-3", "inf", "nan"):
+        assert asked_pause_s(nothing) is None
 
 
 def test_turns_are_as_far_apart_as_the_rate_says(server):

@@ -9,6 +9,7 @@ import numpy as np
 from galaxyzoo.ablation import Ablation
 from galaxyzoo.devices import describe_machine
 from galaxyzoo.differences import difference, galaxy_losses
+from galaxyzoo.marked_page import format_table
 from galaxyzoo.paths import shown
 from galaxyzoo.reports import print_table
 from galaxyzoo.results import load_result
@@ -107,15 +108,6 @@ def format_rows(ablation: Ablation, rows: Sequence[Row]) -> str:
         parts.append(format_table(header, cells, left=2))
     parts += [explain(ablation, rows), _origin(ablation, rows)]
     return "\n\n".join(part for part in parts if part)
-
-
-def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table; the first so many columns are set left, all others right."""
-    rule = ["---" if i < left else "---:" for i in range(len(header))]
-    lines = [header, rule, *rows]
-    return "\n".join(
-        "| " + " | ".join(c.replace("|", r"\|") for c in line) + " |" for line in lines
-    )
 
 
 def explain(ablation: Ablation, rows: Sequence[Row]) -> str:

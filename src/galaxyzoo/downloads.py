@@ -7,6 +7,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
@@ -94,7 +96,7 @@ class Downloader:
             check(data)
         except urllib.error.HTTPError as error:
             error.close()
-            pause = _seconds(error.headers.get("Retry-After", ""))
+            pause = asked_pause_s(error.headers.get("Retry-After", "")) or 0.0
             raise DownloadError(f"HTTP {error.code}", error.code not in _PASSING, pause) from None
         except urllib.error.URLError as error:
             raise DownloadError(f"no connection: {error.reason}") from None
@@ -140,6 +142,18 @@ def check_url(url: str) -> None:
         raise InputError(f"'{url}' is no address that begins with http:// or https://")
 
 
-def _seconds(text: str) -> float:
-    """`Retry-After` in seconds; 0 where it is a date or nothing."""
-    return float(text) if text.isdecimal() else 0.0
+def asked_pause_s(header: str) -> float | None:
+    """How long a server asks to wait.
+
+    Args:
+        header: `Retry-After` (RFC 9110): seconds, or a date.
+    Returns:
+        Seconds, 0 or more; None where the header is empty or neither.
+    """
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        until = parsedate_to_datetime(header)
+        return max((until - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):  # no date, or one without a zone
+        return None

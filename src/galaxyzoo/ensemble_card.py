@@ -9,7 +9,7 @@ import numpy as np
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.diversity import costs_without, error_correlation
 from galaxyzoo.ensembling import MEAN, RULE, CrossFits, nested
-from galaxyzoo.scores import code_version, score_table
+from galaxyzoo.scores import code_version, rounded, score_table
 
 DIGITS = 9  # decimals kept: BLAS libraries differ in the last ones, the card should not
 
@@ -55,7 +55,7 @@ def make_card(
         "without": costs_without(fits, chosen, runs, features, seed),
         "model": fits.models[chosen].about(runs, task),
     }
-    return _rounded(card)
+    return rounded(card, DIGITS)
 
 
 def digest_inputs(
@@ -118,10 +118,3 @@ def _nested_scores(fits: CrossFits) -> dict[str, Any] | None:
         **{key: scores[key] for key in ("score", "per_fold", "classes") if key in scores},
         "choices": {str(fold): name for fold, name in choices.items()},
     }
-
-
-def _rounded(value: Any) -> Any:
-    """The same nested dicts and lists with every float rounded to `DIGITS`."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return round(value, DIGITS) if isinstance(value, float) else value

@@ -22,6 +22,7 @@ from galaxyzoo.downloads import Downloader, DownloadError, Manners, check_url
 from galaxyzoo.errors import InputError
 from galaxyzoo.labelled import IMAGES, LABELS
 from galaxyzoo.paths import CACHE, DEMO, INPUT, shown
+from galaxyzoo.reports import print_table
 from galaxyzoo.tables import CLASS, ID
 from galaxyzoo.tasks import TASKS, Task, get_task
 from galaxyzoo.zip_writing import write_zip
@@ -210,12 +211,12 @@ def _report_failures(failed: pd.Series, asked: int, manifest: Path, drop: bool) 
 
 
 def _print_counts(before: pd.Series, after: pd.Series, task: Task) -> None:
-    width = max(map(len, task.columns))
-    print(f"{'class':{width}}  {'by votes':>9}  {'balanced':>9}")
-    for name in task.columns:
-        counts = (int((classes == name).sum()) for classes in (before, after))
-        print(f"{name:{width}}  " + "  ".join(f"{count:>9,}" for count in counts))
-    print(f"{'all':{width}}  {len(before):>9,}  {len(after):>9,}")
+    rows = [
+        [name, *(f"{(classes == name).sum():,}" for classes in (before, after))]
+        for name in task.columns
+    ]
+    rows.append(["all", f"{len(before):,}", f"{len(after):,}"])
+    print_table("galaxies", ("class", "by votes", "balanced"), rows, {len(rows) - 1})
 
 
 def _write(folder: Path, classes: pd.Series, read: Callable[[int], bytes]) -> None:

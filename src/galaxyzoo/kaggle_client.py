@@ -10,12 +10,11 @@ import itertools
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
 
+from galaxyzoo.downloads import asked_pause_s
 from galaxyzoo.errors import InputError, one_line
 
 if TYPE_CHECKING:
@@ -210,14 +209,6 @@ def _reason(error: OSError) -> str:
 
 
 def _asked_pause_s(error: OSError) -> float | None:
-    """Seconds of the header Retry-After, which is a number or a date; None without."""
+    """Seconds that the server asks to wait; None where it does not answer or say."""
     response: requests.Response | None = getattr(error, "response", None)
-    asked = "" if response is None else response.headers.get("Retry-After", "")
-    try:
-        return max(float(asked), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max((parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
+    return None if response is None else asked_pause_s(response.headers.get("Retry-After", ""))

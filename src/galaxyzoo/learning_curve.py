@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from galaxyzoo.ablation import Ablation
-from galaxyzoo.ablation_table import format_table, load_predictions
+from galaxyzoo.ablation_table import load_predictions
 from galaxyzoo.errors import InputError
 from galaxyzoo.figures import BLUE, GREY, clean, new_figure, save_figure
 from galaxyzoo.label_noise import VOLUNTEERS
+from galaxyzoo.marked_page import format_table
 
 WHOLE_GALAXIES = 61_578  # of the whole competition
 _DRAWS = 500

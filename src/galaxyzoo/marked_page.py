@@ -1,5 +1,9 @@
-"""A page that people write, in which a program keeps one part up to date between two marks."""
+"""A page that people write, in which a program keeps one part up to date between two marks.
 
+And a table as such a page holds it.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 from galaxyzoo import atomic
@@ -46,6 +50,15 @@ def find_part(path: Path, name: str) -> tuple[str, int, int]:
     if end < 0 or following < end:
         raise InputError(f"--page {shown(path)}: `{mark}` has no `{END}` below it")
     return page, start, end
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table; the first so many columns are set left, all others right."""
+    rule = ["---" if i < left else "---:" for i in range(len(header))]
+    lines = [header, rule, *rows]
+    return "\n".join(
+        "| " + " | ".join(c.replace("|", r"\|") for c in line) + " |" for line in lines
+    )
 
 
 def _cure(name: str) -> str:

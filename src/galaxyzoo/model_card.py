@@ -10,6 +10,7 @@ import yaml
 
 from galaxyzoo import atomic
 from galaxyzoo.config import ORIGINAL_PX, Config
+from galaxyzoo.marked_page import format_table
 from galaxyzoo.tasks import Task, get_task
 from galaxyzoo.views import count_views
 
@@ -89,24 +90,18 @@ def _summary(config: Config, scores: dict[str, Any], task: Task) -> str:
 
 def _scores(scores: dict[str, Any]) -> str:
     """Out-of-fold scores as a table."""
-    rows = [f"| {fold} | {score:.5f} |" for fold, score in scores["per_fold"].items()]
     sd = "" if scores["sd"] is None else f" ± {scores['sd']:.5f} (standard deviation)"
+    rows = [
+        *([fold, f"{score:.5f}"] for fold, score in scores["per_fold"].items()),
+        ["all galaxies", f"{scores['score']:.5f}"],
+        ["mean of the folds", f"{scores['mean']:.5f}{sd}"],
+    ]
     text = (
         f"{scores['metric']} out of fold: each of {scores['galaxies']:,} galaxies is predicted by "
         f"the one network that has not learned from it, over {scores['views']} views. All columns "
         "and more are in `oof.json`."
     )
-    return "\n".join(
-        [
-            text,
-            "",
-            f"| Fold | {scores['metric']} |",
-            "|---|---|",
-            *rows,
-            f"| all galaxies | {scores['score']:.5f} |",
-            f"| mean of the folds | {scores['mean']:.5f}{sd} |",
-        ]
-    )
+    return f"{text}\n\n{format_table(['Fold', scores['metric']], rows)}"
 
 
 def _training(config: Config, scores: dict[str, Any]) -> str:

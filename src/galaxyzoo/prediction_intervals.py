@@ -27,12 +27,13 @@ from galaxyzoo.interval_scores import (
     score_intervals,
 )
 from galaxyzoo.paths import ensemble_csv, ensemble_oof_csv, intervals_csv, oof_csv, shown
-from galaxyzoo.scores import UNREADABLE, card_path, code_version, digest_table
+from galaxyzoo.scores import UNREADABLE, card_path, code_version, digest_table, rounded
 from galaxyzoo.tables import read_predictions, write_predictions
 from galaxyzoo.tasks import COMPETITION_TASK, get_task
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)  # of which coverage is always measured
 FEWEST_FOLDS = 3  # one to score, one to predict, one to fit
+_DIGITS = 6  # decimals kept in the card
 OURS, NO_SPREADS, CONSTANT_WIDTH, TIMES_SPREAD = (
     "conformal",
     "without spreads",
@@ -103,8 +104,8 @@ class Intervals:
             "runs": list(ensemble["runs"]),
             "spread_of_runs": list(spreads.runs) if RUNS in spreads.own else [],
             "spread_of_views": list(spreads.view_runs),
-            **_rounded(_measure(sample, sorted({*LEVELS, self.level}))),
-            "test": _rounded(_describe_test(ends[~unreadable], spreads, ~unreadable)),
+            **rounded(_measure(sample, sorted({*LEVELS, self.level})), _DIGITS),
+            "test": rounded(_describe_test(ends[~unreadable], spreads, ~unreadable), _DIGITS),
             "code_version": code_version(),
             "table": digest_table(self.path),
         }
@@ -245,12 +246,3 @@ def _blind_ends(targets: np.ndarray, level: float) -> np.ndarray:
     zeros, ones = np.zeros(len(targets)), np.ones(len(targets))
     limits = [find_limits(zeros, ones, column, level) for column in targets.T]
     return np.clip(limits, 0.0, 1.0)
-
-
-def _rounded(value: Any) -> Any:
-    """The same nested values with every float rounded, as libraries differ in the last digits."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return round(value, 6) if isinstance(value, float) else value

@@ -70,6 +70,15 @@ def code_version() -> str:
     return f"{__version__}+{commit}"
 
 
+def rounded(value: Any, digits: int) -> Any:
+    """The same nested dicts and lists with every float rounded: libraries differ in last digits."""
+    if isinstance(value, dict):
+        return {key: rounded(item, digits) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item, digits) for item in value]
+    return round(value, digits) if isinstance(value, float) else value
+
+
 def card_path(table: Path) -> Path:
     """The score card that belongs to a table."""
     return table.with_suffix(".json")
