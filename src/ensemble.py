@@ -8,9 +8,9 @@ the best.
     python src/ensemble.py gz37/resnet18 gz37/convnext_tiny --candidates mean,greedy
     python src/ensemble.py --outside theirs OOF.csv TEST.csv
 
-A table that was made elsewhere on the same split joins as outside/NAME. With --seen NAME it is
-only scored, as its networks may have learned from these galaxies; `outside/NAME` among the runs
-takes it all the same.
+A table that was made elsewhere on the same split joins as outside/NAME; where no RUN but such is
+named, they are all that is combined. With --seen NAME it is only scored, as its networks may have
+learned from these galaxies; `outside/NAME` among the runs takes it all the same.
 """
 
 from galaxyzoo.launch import run_main, use_project_python
@@ -24,6 +24,7 @@ from typing import Any
 
 from galaxyzoo import catalogs, submission
 from galaxyzoo.base_models import find_runs
+from galaxyzoo.catalogs import Catalog
 from galaxyzoo.combination import Combination
 from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, TWO_LEVEL, pick_candidates
 from galaxyzoo.errors import InputError
@@ -38,7 +39,7 @@ from galaxyzoo.reports import (
     print_table,
 )
 from galaxyzoo.scores import UNREADABLE, card_path
-from galaxyzoo.tasks import COMPETITION_TASK, get_task
+from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
 
 
 def main() -> None:
@@ -46,13 +47,12 @@ def main() -> None:
     started = time.perf_counter()
     options = parse()
     task = get_task(options.task)
-    whole = catalogs.load(choose_dataset(options.dataset, task.name))
+    whole = catalogs.load(pick_dataset(options.dataset, task, bool(options.outside)))
     names = pick_candidates([name for name in options.candidates.split(",") if name], task)
     tables = make_tables(options.outside, options.seen)
     outside = pick_tables(tables, options.runs)
     set_aside = [table for table in tables if table not in outside]
-    own = [name for name in options.runs if not name.startswith(PREFIX)]
-    runs, left_out = find_runs(task, whole, own)
+    runs, left_out = pick_runs(options.runs, task, whole, bool(outside))
     path = check_output(options.output, whole.dataset, task.name, runs, tables)
     oof_path = ensemble_oof_csv(whole.dataset, task.name) if options.output is None else None
     card, is_new = Combination(
@@ -119,6 +119,23 @@ def parse() -> argparse.Namespace:
         "--output", type=Path, metavar="FILE", help="write the submission there, and nowhere else"
     )
     return parser.parse_args()
+
+
+def pick_dataset(asked: str | None, task: Task, has_outside: bool) -> str:
+    """One with runs of ours, or with none if it is asked for and tables join."""
+    if has_outside and asked and catalogs.exists(asked):
+        return asked
+    return choose_dataset(asked, task.name)
+
+
+def pick_runs(
+    asked: list[str], task: Task, catalog: Catalog, has_outside: bool
+) -> tuple[list[str], list[str]]:
+    """Our own runs to combine, and why others are left out; none need be where tables join."""
+    own = [name for name in asked if not name.startswith(PREFIX)]
+    if asked and not own:
+        return [], []
+    return find_runs(task, catalog, own, or_none=has_outside)
 
 
 def check_output(

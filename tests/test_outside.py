@@ -79,7 +79,7 @@ def test_a_table_that_may_have_seen_the_galaxies_joins_only_by_name(
     assert "outside/them is left out: it may have seen these galaxies" in printed
     assert "†" not in printed
 
-    run_here(monkeypatch, "outside/them", *given)
+    run_here(monkeypatch, "run0", "run1", "outside/them", *given)
     card, printed = read_card(), capsys.readouterr().out
     assert list(card["runs"]) == ["gz37/run0", "gz37/run1", "outside/them"]
     assert card["outside"]["them"] | {"oof": "", "test": "", "score": 0} == {
@@ -92,6 +92,29 @@ def test_a_table_that_may_have_seen_the_galaxies_joins_only_by_name(
     assert card["perhaps_seen"] == ["outside/them"]
     assert "outside/them †" in printed
     assert "every score of this ensemble is optimistic" in printed
+
+
+@pytest.mark.parametrize("asked", [(), ("outside/them",)])
+def test_outside_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, asked):
+    given = save_table(catalog, tmp_path)
+    if not asked:  # then no run is there; else those that are have not been asked for
+        for path in (paths.OOF / "tiny" / "gz37").iterdir():
+            path.unlink()
+    words = "--dataset", "tiny", "--outside", "them", *given, *QUICK
+    run_here(monkeypatch, *asked, *words)
+    card = read_card()
+    assert list(card["runs"]) == ["outside/them"]
+    assert card["outside"]["them"]["used"]
+    submitted = pd.read_csv(paths.ensemble_csv("tiny", "gz37"), index_col="GalaxyID")
+    assert submitted.index.tolist() == list(catalog.test_ids)
+
+
+def test_a_table_set_aside_leaves_nothing_to_combine(catalog, tmp_path, monkeypatch):
+    given = "--outside", "them", *save_table(catalog, tmp_path), "--seen", "them", *QUICK
+    for path in (paths.OOF / "tiny" / "gz37").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="no finished run"):
+        run_here(monkeypatch, "--dataset", "tiny", *given)
 
 
 @pytest.mark.parametrize(

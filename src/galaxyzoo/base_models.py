@@ -21,13 +21,16 @@ from galaxyzoo.tables import FOLD, read_predictions
 from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
 
 
-def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[str], list[str]]:
+def find_runs(
+    task: Task, catalog: Catalog, asked: Sequence[str], or_none: bool = False
+) -> tuple[list[str], list[str]]:
     """Choose the runs to combine.
 
     Args:
         task: the task whose runs to look for.
         catalog: the dataset's whole catalog.
         asked: runs by name, `gz37/resnet18` or `resnet18`; empty for all that may be used.
+        or_none: whether no run at all will do.
     Returns:
         Run names in alphabetical order, and one line for each run that was left out: one with
         missing folds or a fold that diverged, one whose epoch was chosen on the validation fold,
@@ -35,7 +38,7 @@ def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[
         good. An ablation study's runs are passed over without a word. Runs asked for by name are
         never left out; a line says where one of them diverged.
     Raises:
-        InputError: no run is left, or a run asked for is of another task.
+        InputError: no run is left, unless none will do, or a run asked for is of another task.
     """
     if asked:
         runs = sorted({_full_name(name, task, catalog) for name in asked})
@@ -50,7 +53,7 @@ def find_runs(task: Task, catalog: Catalog, asked: Sequence[str]) -> tuple[list[
     reasons = {run: _reason_to_leave_out(run, catalog) for run in found}
     left_out = [f"{run} is left out: {reason}" for run, reason in reasons.items() if reason]
     runs = [run for run, reason in reasons.items() if not reason]
-    if not any(run.startswith(f"{task.name}/") for run in runs):
+    if not or_none and not any(run.startswith(f"{task.name}/") for run in runs):
         why = "; ".join(left_out) or "no table found"
         raise InputError(f"no finished run in {shown(folder / task.name)} ({why})")
     return runs, left_out

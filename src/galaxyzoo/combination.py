@@ -100,10 +100,10 @@ class Combination:
         """(galaxy, run, column) float32 out-of-fold and test predictions, of `all_runs`."""
         oof = [table.load_oof(self.task, catalog)[:, None] for table in self.outside]
         test = [table.load_test(self.task, catalog)[:, None] for table in self.outside]
-        return (
-            np.concatenate([load_oof(self.runs, self.task, self.whole), *oof], axis=1),
-            np.concatenate([load_test(self.runs, self.task, self.whole), *test], axis=1),
-        )
+        if self.runs:
+            oof.insert(0, load_oof(self.runs, self.task, self.whole))
+            test.insert(0, load_test(self.runs, self.task, self.whole))
+        return np.concatenate(oof, axis=1), np.concatenate(test, axis=1)
 
     def _describe_outside(self, catalog: Catalog) -> dict[str, Any]:
         """What the card says of the outside tables, those set aside too."""
