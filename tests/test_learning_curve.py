@@ -4,8 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy.optimize import minimize
 
+from galaxyzoo import learning_curve
+from galaxyzoo.figures import save_figure
 from galaxyzoo.learning_curve import LearningCurve, draw, draw_through, fit_curve
 
 COUNTS = np.array([375.0, 750.0, 1500.0, 3000.0, 4800.0])
@@ -102,6 +105,20 @@ def test_what_is_said_calls_it_an_extrapolation(tmp_path: Path) -> None:
     assert f"| 375 | {curve.scores[0]:.5f} ± {curve.errors[0]:.5f} |" in text
     picture = draw(tmp_path / "curve.png", curve).read_bytes()
     assert picture[:4] == b"\x89PNG"
+
+
+def test_the_picture_names_its_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    drawn: list[Figure] = []
+
+    def keep(figure: Figure, path: Path) -> Path:
+        drawn.append(figure)
+        return save_figure(figure, path)
+
+    monkeypatch.setattr(learning_curve, "save_figure", keep)
+    draw(tmp_path / "curve.png", made_up())
+    (axis,) = drawn[0].axes
+    names = [label.get_text() for label in axis.get_xticklabels()]
+    assert names == ["375", "750", "1,500", "3,000", "4,800", "49,262"]
 
 
 def test_three_points_make_no_curve_and_none_no_error() -> None:
