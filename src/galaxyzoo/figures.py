@@ -4,8 +4,10 @@ from pathlib import Path
 
 from matplotlib import rcParams
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, LogFormatterMathtext
 
 from galaxyzoo import atomic
 
@@ -39,9 +41,20 @@ def new_figure(width: float, height: float) -> Figure:
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, atomically, and without the names of the programs that drew it."""
+    for axes in figure.axes:  # those of colour bars are among them
+        for axis in (axes.xaxis, axes.yaxis):
+            _name_powers_plainly(axis)
     with atomic.writing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
     return path
+
+
+def _name_powers_plainly(axis: Axis) -> None:
+    """Let a logarithmic axis write 1e-06: Matplotlib's own names are mathematics, and shown raw."""
+    if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+        axis.set_major_formatter(LogFormatter())
+    if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
+        axis.set_minor_formatter(LogFormatter())
 
 
 def clean(axis: Axes) -> None:

@@ -179,7 +179,7 @@ def draw(path: Path, curve: LearningCurve) -> Path:
     axis.axhline(curve.noise, color=GREY, lw=1, ls=":", label="chance in the votes")
     axis.set_xscale("log")
     ticks = np.unique([*curve.counts, curve.whole])
-    axis.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])  # powers of ten would be formulas
+    axis.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
     axis.minorticks_off()
     axis.set_xlabel("galaxies learned from")
     axis.set_ylabel("out-of-fold RMSE")

@@ -99,7 +99,6 @@ def plot_residuals(path: Path, missed: pd.DataFrame) -> None:
     largest = missed.max(axis=1).clip(lower=1.1e-12)
     axis.hist(largest, np.logspace(-12, -4, 49).tolist(), color=BLUE)
     axis.set_xscale("log")
-    axis.xaxis.set_major_formatter("{x:g}")  # a power of ten would be a formula, shown as its text
     for value, name, color in (
         (WRITE_TOLERANCE, "written", ORANGE),
         (READ_TOLERANCE, "read", RED),

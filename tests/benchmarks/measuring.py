@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from galaxyzoo.marked_page import format_table
+
 Rates = dict[str, list[float]]  # per second, round by round
 
 
@@ -19,10 +21,7 @@ class Table:
 
     def format(self) -> str:
         """As Markdown."""
-        lines = [f"**{self.title}**", "", f"| {' | '.join(self.header)} |"]
-        lines.append(f"| --- |{' ---: |' * (len(self.header) - 1)}")
-        lines += [f"| {' | '.join(row)} |" for row in self.rows]
-        return "\n".join([*lines, *(f"\n{note}" for note in self.notes)])
+        return "\n\n".join([f"**{self.title}**", format_table(self.header, self.rows), *self.notes])
 
 
 def race(contestants: Mapping[str, Callable[[], int]], repeats: int, warm: bool = True) -> Rates:
