@@ -33,8 +33,9 @@ def main() -> None:
     args = parse_args()
     study = load_study(args.study)
     variants = study.pick(args.only_changes)
+    title = name_part(study, args.folds)
     if args.page:
-        marked_page.find_part(args.page, part_name(study))
+        marked_page.find_part(args.page, mark(title))
     data = prepare(args.data, tasks={study.base.config.task})
     # Only now, so that whatever is wrong with words or files is said before torch's slow import.
     from galaxyzoo.ablation import Ablation
@@ -44,7 +45,7 @@ def main() -> None:
     left_out = ablation.check(study.variants)
     wanted = [variant for variant in variants if variant.name not in left_out]
     stopped = [] if args.table else ablation.train(wanted, args.jobs, args.backend)
-    show(ablation, args.page)
+    show(ablation, title, args.page)
     for name, reason in left_out.items():
         print(f"! {name} is left out: {reason}")
     for reason in stopped:
@@ -53,19 +54,19 @@ def main() -> None:
         raise FoldError("not all changes are trained (see above): the same command goes on")
 
 
-def show(ablation: "Ablation", page: Path | None) -> None:
+def show(ablation: "Ablation", title: str, page: Path | None) -> None:
     """Print the table, and the curve where the study has one; write both into the page."""
     from galaxyzoo import ablation_records, ablation_table, learning_curve
 
     study, rows = ablation.study, ablation_table.make_rows(ablation)
     if page:
-        rows = ablation_records.recall(page, ablation, rows)
+        rows = ablation_records.recall(page, title, ablation, rows)
+    if title != study.name:  # what was not run, the table of the study's own folds says
+        rows = [row for row in rows if row.score is not None]
     ablation_table.print_rows(ablation, rows)
     text = ablation_table.format_rows(ablation, rows)
     if study.learning_curve:
-        picture = (
-            page.parent if page else REPORTS / ablation.catalog.dataset
-        ) / f"{study.name}.png"
+        picture = (page.parent if page else REPORTS / ablation.catalog.dataset) / f"{title}.png"
         curve = learning_curve.measure(ablation)
         print(curve.explain())
         if curve.fit:
@@ -73,14 +74,24 @@ def show(ablation: "Ablation", page: Path | None) -> None:
             print(f"picture: {shown(picture.resolve())}")
         text += "\n\n" + curve.format(picture.name)
     if page:
-        ablation_records.note(page, ablation, rows)
-        marked_page.replace_part(page, part_name(study), text)
+        ablation_records.note(page, title, ablation, rows)
+        marked_page.replace_part(page, mark(title), text)
         print(f"written into {shown(page.resolve())}")
 
 
-def part_name(study: Study) -> str:
-    """Of the part of a page that holds a study's tables."""
-    return f"ablation {study.name}"
+def name_part(study: Study, folds: str | tuple[int, ...] | None) -> str:
+    """Of the part of a page that holds a study's tables, and of what lies beside the page.
+
+    On other folds than the study's own, tables stand in a part of their own.
+    """
+    if folds is None or folds == study.folds:
+        return study.name
+    return f"{study.name}_{'all_folds' if folds == 'all' else 'folds_' + '_'.join(map(str, folds))}"
+
+
+def mark(title: str) -> str:
+    """What a page's mark says above such a part."""
+    return f"ablation {title}"
 
 
 def fold_numbers(text: str) -> str | tuple[int, ...]:
@@ -117,7 +128,8 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         metavar="FILE",
         help="write the tables into this Markdown page, between `<!-- ablation STUDY -->` and "
-        "`<!-- end -->`; what was measured elsewhere, noted beside it, stays",
+        "`<!-- end -->`, with --folds all between `<!-- ablation STUDY_all_folds -->` and that; "
+        "what was measured elsewhere, noted beside it, stays",
     )
     args = parser.parse_args()
     check_jobs(parser, args)

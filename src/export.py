@@ -29,11 +29,13 @@ def main() -> None:
     name = args.run.replace("/", "-")
     folder = (args.output or Path("exported") / name).resolve()
     if args.tables:
-        files = hand_over_tables(dataset, args.run, folder)
+        written = hand_over_tables(dataset, args.run, folder)
+        files = written.files
         paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF, TEST))
-        then = f"to combine it: python src/ensemble.py --outside {name} {paths}"
+        mark = f" --seen {name}" if written.seen else ""
+        then = f"to combine it: python src/ensemble.py --outside {name} {paths}{mark}"
     else:
-        files = hand_over(dataset, args.run, folder, args.onnx)
+        files = tuple(hand_over(dataset, args.run, folder, args.onnx))
         then = f"to publish it: hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
     print(one_line(f"wrote {shown(folder)}: {', '.join(files)}"))
     print(one_line(then))

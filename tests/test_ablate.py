@@ -62,6 +62,30 @@ def test_the_same_command_again_trains_nothing(done: Path) -> None:
     assert (done / "page.md").read_text() == page
 
 
+@pytest.mark.slow
+def test_tables_of_other_folds_have_a_part_of_their_own_with_what_is_trained(
+    done: Path, tmp_path: Path
+) -> None:
+    """What is not run stands in the table of the study's own folds alone."""
+    untrained = {"name": "untrained", "changes": ["train.epochs=3"]}
+    changes = [*CHANGES[:2], *FEWER, untrained]
+    study = write_study(tmp_path, learning_curve=True, changes=changes)
+    page = tmp_path / "page.md"
+    page.write_text("<!-- ablation tiny_folds_1 -->\n<!-- end -->\n\n" + PAGE)
+    for words in (["--folds", "1"], []):
+        result = call(done, "ablate.py", study, *words, "--table", "--page", page)
+        assert result.returncode == 0, result.stderr
+    part, whole = page.read_text().split("# Mine")
+    assert "folds 1 of" in part
+    assert "`longer`" in part
+    assert "untrained" not in part
+    assert "![Learning curve](tiny_folds_1.png)" in part
+    assert "folds 0, 1 of" in whole
+    assert "`untrained`" in whole
+    records = {path.name for path in tmp_path.glob("*.json")}
+    assert records == {"ablation_tiny.json", "ablation_tiny_folds_1.json"}
+
+
 def processes(root: Path) -> list[Path]:
     """Those that work on the project in that folder."""
     found = []

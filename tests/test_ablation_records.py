@@ -21,13 +21,13 @@ def by_name(rows: list[Row]) -> dict[str, Row]:
 
 @pytest.fixture
 def elsewhere(scored: Scored, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: F811
-    """Records of the study, written on another machine whose runs are not here."""
+    """A page whose records were written on another machine; its runs are not here."""
     page = root / "docs" / "page.md"
     page.parent.mkdir()
     with monkeypatch.context() as patch:
         patch.setattr(ablation_records, "describe_machine", lambda: "the other machine")
-        ablation_records.note(page, scored.ablation, make_rows(scored.ablation))
-    return ablation_records.records_path(page, "tiny")
+        ablation_records.note(page, "tiny", scored.ablation, make_rows(scored.ablation))
+    return page
 
 
 def forget(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
@@ -47,7 +47,7 @@ def test_rows_of_another_machine_stand_where_nothing_is_trained_here(
     forget(monkeypatch, "base", "longer", "one_view", "two_sizes")
     empty = make_rows(scored.ablation)
     assert {row.verdict for row in empty} == {"not run"}
-    recalled = ablation_records.recall(elsewhere.with_name("page.md"), scored.ablation, empty)
+    recalled = ablation_records.recall(elsewhere, "tiny", scored.ablation, empty)
     assert [row.variant.name for row in recalled] == [row.variant.name for row in empty]
     for name, row in by_name(recalled).items():
         assert row == replace(there[name], machine="" if name == "seed" else "the other machine")
@@ -62,12 +62,11 @@ def test_what_is_trained_here_counts_more(
 ) -> None:
     """A record of a comparison stays, though the run that it was with is trained anew here."""
     there = by_name(make_rows(scored.ablation))
-    elsewhere.write_text(elsewhere.read_text().replace('"minutes": 2.0', '"minutes": 7.5'))
+    records = ablation_records.records_path(elsewhere, "tiny")
+    records.write_text(records.read_text().replace('"minutes": 2.0', '"minutes": 7.5'))
     forget(monkeypatch, "longer")
     rows = by_name(
-        ablation_records.recall(
-            elsewhere.with_name("page.md"), scored.ablation, make_rows(scored.ablation)
-        )
+        ablation_records.recall(elsewhere, "tiny", scored.ablation, make_rows(scored.ablation))
     )
     assert (rows["base"].minutes, rows["base"].machine) == (2.0, "")
     assert (rows["longer"].minutes, rows["longer"].machine) == (7.5, "the other machine")
@@ -84,9 +83,7 @@ def test_a_recorded_baseline_does_not_hide_that_a_change_has_no_difference_here(
     forget(monkeypatch, "base")
     made = by_name(make_rows(scored.ablation))
     assert made["longer"].verdict == "base not run"
-    rows = ablation_records.recall(
-        elsewhere.with_name("page.md"), scored.ablation, [made["longer"]]
-    )
+    rows = ablation_records.recall(elsewhere, "tiny", scored.ablation, [made["longer"]])
     assert rows == [replace(there["longer"], machine="the other machine")]
 
 
@@ -114,7 +111,7 @@ def test_a_record_of_something_else_does_not_count(
         ablation = replace(ablation, data=Prepared(moved, None))  # type: ignore[arg-type]
     else:
         ablation = replace(ablation, folds=(0,))
-    assert ablation_records.recall(elsewhere.with_name("page.md"), ablation, [row]) == [row]
+    assert ablation_records.recall(elsewhere, "tiny", ablation, [row]) == [row]
 
 
 def test_what_the_study_no_longer_has_goes_and_what_is_not_run_is_not_noted(
@@ -122,9 +119,10 @@ def test_what_the_study_no_longer_has_goes_and_what_is_not_run_is_not_noted(
     elsewhere: Path,
 ) -> None:
     rows = make_rows(scored.ablation)
-    whole = ablation_records.recall(elsewhere.with_name("page.md"), scored.ablation, rows)
-    ablation_records.note(elsewhere.with_name("page.md"), scored.ablation, whole[:2])
-    assert list(ablation_records.atomic.read_json(elsewhere)) == ["base", "longer"]
+    whole = ablation_records.recall(elsewhere, "tiny", scored.ablation, rows)
+    ablation_records.note(elsewhere, "tiny", scored.ablation, whole[:2])
+    records = ablation_records.records_path(elsewhere, "tiny")
+    assert list(ablation_records.atomic.read_json(records)) == ["base", "longer"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"longer": 3}'])
@@ -134,14 +132,12 @@ def test_damaged_records_are_named(
     monkeypatch: pytest.MonkeyPatch,
     text: str,
 ) -> None:
-    elsewhere.write_text(text)
+    ablation_records.records_path(elsewhere, "tiny").write_text(text)
     forget(monkeypatch, "longer")
     with pytest.raises(InputError, match=r"ablation_tiny\.json"):
-        ablation_records.recall(
-            elsewhere.with_name("page.md"), scored.ablation, make_rows(scored.ablation)
-        )
+        ablation_records.recall(elsewhere, "tiny", scored.ablation, make_rows(scored.ablation))
 
 
 def test_without_records_nothing_changes(scored: Scored, root: Path) -> None:  # noqa: F811
     rows = ablation_table.make_rows(scored.ablation)
-    assert ablation_records.recall(root / "page.md", scored.ablation, rows) == rows
+    assert ablation_records.recall(root / "page.md", "tiny", scored.ablation, rows) == rows

@@ -207,6 +207,22 @@ def test_tables_that_are_handed_over_join_an_ensemble_as_the_run_does(
     assert card["outside"]["packed"]["score"] == pytest.approx(own, abs=1e-6)
 
 
+@pytest.mark.parametrize("mark", [{"perhaps_seen": True}, {"optimistic": True}])
+def test_a_marked_runs_tables_are_to_be_combined_with_a_mark(
+    trained: Path, tmp_path: Path, mark: dict[str, bool]
+) -> None:
+    path = trained / "oof" / dataset(trained) / "gz37/cnn.json"
+    words = [RUN, "--tables", "--output"]
+    assert "--seen" not in call(trained, "export.py", *words, tmp_path / "fair").stdout
+    whole = path.read_bytes()
+    try:
+        atomic.write_json(path, {**atomic.read_json(path), **mark})
+        result = call(trained, "export.py", *words, tmp_path / "marked")
+    finally:
+        path.write_bytes(whole)
+    assert result.stdout.rstrip().endswith(" --seen gz37-cnn")
+
+
 def test_tables_of_a_run_that_is_not_finished_are_not_handed_over(
     trained: Path, tmp_path: Path
 ) -> None:

@@ -18,16 +18,17 @@ from galaxyzoo.paths import shown
 from galaxyzoo.study import Variant
 
 
-def records_path(page: Path, study: str) -> Path:
-    """Where the records of a page's study are."""
-    return page.parent / f"ablation_{study}.json"
+def records_path(page: Path, title: str) -> Path:
+    """Where the records of a part of a page are."""
+    return page.parent / f"ablation_{title}.json"
 
 
-def recall(page: Path, ablation: Ablation, rows: Sequence[Row]) -> list[Row]:
+def recall(page: Path, title: str, ablation: Ablation, rows: Sequence[Row]) -> list[Row]:
     """Fill rows that cannot be measured here by what was measured before.
 
     Args:
         page: that the records lie beside; none may be there.
+        title: of the part of the page, the study's name and perhaps folds.
         ablation: the study on its data.
         rows: one for each of its variants.
     Returns:
@@ -36,7 +37,7 @@ def recall(page: Path, ablation: Ablation, rows: Sequence[Row]) -> list[Row]:
     Raises:
         InputError: the records are damaged.
     """
-    path = records_path(page, ablation.study.name)
+    path = records_path(page, title)
     known = atomic.read_json(path) if path.exists() else {}
     try:
         return [_recall_one(known.get(row.variant.name), ablation, row) for row in rows]
@@ -46,7 +47,7 @@ def recall(page: Path, ablation: Ablation, rows: Sequence[Row]) -> list[Row]:
         ) from None
 
 
-def note(page: Path, ablation: Ablation, rows: Sequence[Row]) -> None:
+def note(page: Path, title: str, ablation: Ablation, rows: Sequence[Row]) -> None:
     """Write down what the rows say; records of changes that the study no longer has go.
 
     Raises:
@@ -64,7 +65,7 @@ def note(page: Path, ablation: Ablation, rows: Sequence[Row]) -> None:
         for row in rows
         if row.is_whole
     }
-    atomic.write_json(records_path(page, ablation.study.name), records)
+    atomic.write_json(records_path(page, title), records)
 
 
 def _recall_one(record: dict[str, Any] | None, ablation: Ablation, row: Row) -> Row:
