@@ -1,5 +1,6 @@
 """A stand-in for the survey's server on this machine, which fails as it is told to."""
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -45,9 +46,17 @@ def silent(handler: BaseHTTPRequestHandler, data: bytes) -> None:
     good(handler, data)
 
 
-def slow(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-    time.sleep(0.15)
-    good(handler, data)
+def held_after(count: int, gate: threading.Event) -> Answer:
+    """Answer so many requests at once; the others wait until the gate is open, and take time."""
+    numbers = itertools.count(1)
+
+    def answer(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+        if next(numbers) > count:
+            gate.wait(60)
+            time.sleep(0.15)
+        good(handler, data)
+
+    return answer
 
 
 def dripping(handler: BaseHTTPRequestHandler, data: bytes) -> None:
