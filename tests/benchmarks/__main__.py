@@ -1,6 +1,6 @@
 """Measure how fast this project is, as ratios within one run; see docs/performance.md.
 
-bash scripts/bench.sh                          all parts but for a GPU's: about an hour on 2 cores
+bash scripts/bench.sh                          all parts but for a GPU's: hours on 2 cores
 bash scripts/bench.sh decoding steps           two of them
 bash scripts/bench.sh --gpu                    on a GPU
 bash scripts/bench.sh --page docs/performance.md    and write the tables there
@@ -22,7 +22,7 @@ from galaxyzoo.scores import code_version
 
 PARTS = (
     *("decoding", "steps", "allocator", "pipelines", "time_to_score"),
-    *("memory", "ensembling", "page"),
+    *("memory", "ensembling", "all_stackers", "page"),
 )
 
 
