@@ -32,7 +32,8 @@ BOOSTING: dict[str, str | float] = {
     "feature_fraction": 0.3,  # runs are near copies of each other, so a tree need not see all
     "max_bin": 63,
     "deterministic": True,
-    "force_row_wise": True,
+    # The same trees as row-wise, up to 4 times as fast where one sees few of the features.
+    "force_col_wise": True,
     "num_threads": 1,  # fits run beside each other instead; see ensembling.cross_fit
     "verbosity": -1,
 }
