@@ -15,7 +15,7 @@ from galaxyzoo.catalogs import Catalog
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.errors import InputError
 from galaxyzoo.outside import OutsideTable, make_tables, pick_tables
-from galaxyzoo.run_configs import perhaps_seen
+from galaxyzoo.run_configs import CONFIG, perhaps_seen, portable_config
 from galaxyzoo.tasks import TASKS
 
 TASK = TASKS["gz37"]
@@ -198,6 +198,27 @@ def test_the_submission_is_never_written_over_an_outside_table(catalog, tmp_path
 )
 def test_zoobots_weights_are_known_by_name(model, seen):
     assert perhaps_seen(small_config(model=model), "tiny") is seen
+
+
+@pytest.mark.parametrize("zoobot", ["first", "second", "teacher"])
+def test_zoobots_weights_are_known_however_far_behind_a_run(tmp_path, monkeypatch, zoobot):
+    use_root(monkeypatch, tmp_path)
+
+    def keep(run: str, name: str, **model: object) -> None:
+        folder = paths.run_dir("tiny", run)
+        folder.mkdir(parents=True)
+        config = small_config(model={"name": name, **model})
+        (folder / CONFIG).write_text(portable_config(config, "any"))
+
+    names = dict.fromkeys(("first", "second", "teacher"), "resnet18")
+    names[zoobot] = "hf_hub:mwalmsley/zoobot-encoder-resnet18"
+    keep("gz37/first", names["first"], start_run="gz37/gone")  # its folder is not kept
+    keep("gz37/second", names["second"], start_run="gz37/first")
+    keep("gz37/teacher", names["teacher"])
+    start = {"name": "resnet18", "start_run": "gz37/second"}
+    learner = small_config(model=start, pseudo={"runs": ["gz37/gone", "gz37/teacher"]})
+    assert perhaps_seen(learner, "tiny")
+    assert perhaps_seen(small_config(model=start), "tiny") is (zoobot != "teacher")
 
 
 def test_a_run_that_may_have_seen_the_galaxies_is_left_out_unless_asked_for(

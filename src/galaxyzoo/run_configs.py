@@ -64,22 +64,28 @@ class Start(NamedTuple):
     shared: bool  # one of its folds serves all those of the other
 
 
-def find_starts(config: Config, dataset: str) -> Iterator[Start]:
+def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Iterator[Start]:
     """The runs behind a run: those that it starts from or whose labels it learns, and so on.
 
     Args:
         config: the run.
         dataset: that it is trained on.
+        skip_missing: pass over those that have left no config, and what is behind them.
     Yields:
         Each of them.
     Raises:
         InputError: one of them has left no config.
     """
     for run, of in config.sources(dataset):
-        start, fingerprint = load_run_config(run_dir(of, run))
+        try:
+            start, fingerprint = load_run_config(run_dir(of, run))
+        except InputError:
+            if skip_missing:
+                continue
+            raise
         shared = config.model.start_fold is not None and run == config.model.start_run
         yield Start(start, of, fingerprint, shared)
-        yield from find_starts(start, of)
+        yield from find_starts(start, of, skip_missing)
 
 
 def is_optimistic(config: Config, dataset: str) -> bool:
@@ -106,10 +112,7 @@ def perhaps_seen(config: Config, dataset: str) -> bool:
         dataset: that it is trained on. Runs that it starts from count too, as far as their configs
             are still there.
     """
-    try:
-        starts = [start.config for start in find_starts(config, dataset)]
-    except InputError:
-        starts = []
+    starts = (start.config for start in find_starts(config, dataset, skip_missing=True))
     models = [some.model for some in (config, *starts)]
     names = (f"{model.name} {model.weights_file or ''}".lower() for model in models)
     return any(_ZOOBOT in name for name in names)
