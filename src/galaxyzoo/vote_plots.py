@@ -24,7 +24,7 @@ _BINS = 20
 
 def plot_distributions(path: Path, votes: pd.DataFrame) -> None:
     """One panel per question, one row per answer: how often each vote fraction occurs."""
-    figure = new_figure(13, 10)
+    figure = new_figure(14, 10)
     heights = [2.4, 2.4, 3.6, 3.6]
     axes = figure.subplots(4, 3, height_ratios=heights).ravel()
     for axis, question in zip(axes, GALAXY_ZOO_2.questions, strict=False):
