@@ -120,6 +120,9 @@ def test_overrides_win_over_the_file_and_the_file_over_the_defaults(configs):
     [
         ("train.epohcs=4", "did you mean 'epochs'"),
         ("train.epochs=four", "'train.epochs'"),
+        ("train.epochs=true", "'train.epochs': Input should be a number (got True)"),
+        ("augment.mixup=on", "'augment.mixup': Input should be a number (got True)"),
+        ("train.galaxies=off", "'train.galaxies': Input should be a number (got False)"),
         ("train.epochs", "'train.epochs' is no override"),
         ("=4", "'=4' is no override"),
         ("train.epochs=[", "'train.epochs=['"),

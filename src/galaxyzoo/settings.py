@@ -4,10 +4,11 @@ import difflib
 import reprlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from galaxyzoo.errors import InputError
 from galaxyzoo.paths import shown
@@ -20,6 +21,15 @@ class Section(BaseModel):
     """Settings of which an unknown key is an error; nothing changes once they are checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_switches_for_numbers(cls, value: Any, about: ValidationInfo) -> Any:
+        """`mixup: on` would be 1, which nobody means."""
+        wanted = cls.model_fields[about.field_name or ""].annotation
+        if isinstance(value, bool) and {int, float} & {wanted, *get_args(wanted)}:
+            raise PydanticCustomError("switch", "Input should be a number")
+        return value
 
 
 def read_saved(path: Path, missing: str, damaged: str) -> dict[str, Any]:
