@@ -29,7 +29,14 @@ from galaxyzoo.combination import Combination
 from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, TWO_LEVEL, pick_candidates
 from galaxyzoo.errors import InputError
 from galaxyzoo.outside import PREFIX, OutsideTable, make_tables, pick_tables
-from galaxyzoo.paths import choose_dataset, ensemble_csv, ensemble_oof_csv, shown, test_csv
+from galaxyzoo.paths import (
+    choose_dataset,
+    dataset_dir,
+    ensemble_csv,
+    ensemble_oof_csv,
+    shown,
+    test_csv,
+)
 from galaxyzoo.reports import (
     SEEN_EXPLAINED,
     class_score_names,
@@ -122,10 +129,19 @@ def parse() -> argparse.Namespace:
 
 
 def pick_dataset(asked: str | None, task: Task, has_outside: bool) -> str:
-    """One with runs of ours, or with none if it is asked for and tables join."""
-    if has_outside and asked and catalogs.exists(asked):
-        return asked
-    return choose_dataset(asked, task.name)
+    """One with runs of ours, or with none if it is asked for and tables join.
+
+    Raises:
+        InputError: there is no run, or the one asked for has no split yet that tables could join.
+    """
+    if not (has_outside and asked):
+        return choose_dataset(asked, task.name)
+    if not catalogs.exists(asked):
+        raise InputError(
+            f"{shown(dataset_dir(asked))} holds no split that the tables could join: put the "
+            "dataset into input/ and run `python src/prepare.py --data ITS_FOLDER` first"
+        )
+    return asked
 
 
 def pick_runs(
