@@ -31,7 +31,6 @@ from galaxyzoo.errors import InputError
 from galaxyzoo.outside import PREFIX, OutsideTable, make_tables, pick_tables
 from galaxyzoo.paths import (
     choose_dataset,
-    dataset_dir,
     ensemble_csv,
     ensemble_oof_csv,
     shown,
@@ -129,19 +128,8 @@ def parse() -> argparse.Namespace:
 
 
 def pick_dataset(asked: str | None, task: Task, has_outside: bool) -> str:
-    """One with runs of ours, or with none if it is asked for and tables join.
-
-    Raises:
-        InputError: there is no run, or the one asked for has no split yet that tables could join.
-    """
-    if not (has_outside and asked):
-        return choose_dataset(asked, task.name)
-    if not catalogs.exists(asked):
-        raise InputError(
-            f"{shown(dataset_dir(asked))} holds no split that the tables could join: put the "
-            "dataset into input/ and run `python src/prepare.py --data ITS_FOLDER` first"
-        )
-    return asked
+    """One with runs of ours, or with none if it is asked for and tables join."""
+    return asked if asked and has_outside else choose_dataset(asked, task.name)
 
 
 def pick_runs(

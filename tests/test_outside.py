@@ -111,7 +111,7 @@ def test_outside_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, aske
 
 def test_tables_of_a_dataset_without_a_split_wait_for_one(catalog, tmp_path, monkeypatch):
     given = "--dataset", "other", "--outside", "them", *save_table(catalog, tmp_path), *QUICK
-    with pytest.raises(InputError, match=r"folds/other holds no split .*src/prepare\.py --data"):
+    with pytest.raises(InputError, match=r"folds/other holds no split: .*src/prepare\.py --data"):
         run_here(monkeypatch, "outside/them", *given)
 
 

@@ -49,7 +49,7 @@ def test_nothing_left_to_learn_from_is_said_before_anything_starts(labelled: Pre
     config = class_config(train={"without": ["labelled"]})
     with pytest.raises(InputError, match=r"train\.without leaves fold 0 nothing to train on"):
         Run(config, labelled).check()
-    with pytest.raises(InputError, match="dataset 'lost' is not prepared"):
+    with pytest.raises(InputError, match="folds/lost holds no split"):
         Run(class_config(train={"without": ["lost"]}), labelled).check()
 
 

@@ -182,8 +182,8 @@ def load(dataset: str) -> Catalog:
     folder = dataset_dir(dataset)
     if not exists(dataset):
         raise InputError(
-            f"dataset '{dataset}' is not prepared ({shown(folder)}): run `python "
-            "src/prepare.py` first"
+            f"{shown(folder)} holds no split: put dataset '{dataset}' into input/ and run "
+            "`python src/prepare.py --data ITS_FOLDER` first"
         )
     about = atomic.read_json(folder / "dataset.json")
     train = read_csv(folder / "train.csv")
