@@ -7,7 +7,7 @@ from test_models import small_config
 
 from galaxyzoo.models import GalaxyNet, build_model
 from galaxyzoo.multiview import _turn, inner_side, pool_views, winner_parts
-from galaxyzoo.pretrained import fill_backbone
+from galaxyzoo.pretrained import fill_network
 from galaxyzoo.views import DIHEDRAL, dihedral_view
 
 VIEWS = ["cyclic4", "dihedral8", "winner16"]
@@ -112,5 +112,5 @@ def test_a_backbone_that_saw_one_view_is_a_start(views: str) -> None:
     start, model = network("one"), network(views)
     for parameter in start.parameters():
         parameter.data.fill_(0.25)
-    fill_backbone(model, start.state_dict(), "start")
+    fill_network(model, start.state_dict(), "start")
     assert all((parameter == 0.25).all() for parameter in model.backbone.parameters())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from galaxyzoo.models import build_model, start_backbone
 from galaxyzoo.pretrain_config import PretrainConfig, parse_pretrain_config
-from galaxyzoo.pretrained import Start, fill_backbone
+from galaxyzoo.pretrained import Start, fill_network
 from galaxyzoo.self_supervision import SelfSupervised, alikeness, spread, target_momentum
 
 METHODS = ("simsiam", "byol")
@@ -160,7 +160,7 @@ def test_the_weights_fill_a_runs_backbone_and_leave_its_head(method: str) -> Non
     torch.manual_seed(3)
     network = build_model(small_config())
     head = {name: value.clone() for name, value in network.head.state_dict().items()}
-    fill_backbone(network, model.online.backbone_weights(), "pretraining")
+    fill_network(network, model.online.backbone_weights(), "pretraining")
     images = draw_views()[0]
     model.eval(), network.eval()
     features = network.backbone((images.float() - network.mean) / network.std)

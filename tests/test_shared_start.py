@@ -118,6 +118,11 @@ def test_a_fold_to_start_from_needs_a_run_with_folds(start: dict[str, str]) -> N
 
 
 def test_the_new_keys_change_nothing_where_they_say_nothing() -> None:
-    explicit = class_config(train={"without": []}, model={"name": "cnn", "start_fold": None})
+    explicit = class_config(
+        train={"without": []}, model={"name": "cnn", "start_fold": None, "start_head": False}
+    )
     assert explicit.digest() == class_config(model={"name": "cnn"}).digest()
     assert class_config(train={"without": ["x"]}).digest() != class_config().digest()
+    start = {"name": "cnn", "start_run": "elliptical_spiral/cnn"}
+    with_head = class_config(model={**start, "start_head": True})
+    assert with_head.digest() != class_config(model=start).digest()

@@ -205,6 +205,32 @@ def test_a_start_run_fills_the_backbone_and_not_the_head(tmp_path: Path) -> None
     assert changed(heads, plain.model.state_dict()) == set()  # as drawn by the run's own seed
 
 
+def test_a_start_run_of_the_same_task_may_fill_the_head_too(tmp_path: Path) -> None:
+    start = {"start_run": "zoo5/small", "start_head": True}
+    torch.manual_seed(5)
+    path = tmp_path / WEIGHTS
+    save_weights(path, build_model(class_config()).state_dict())
+    trainer = Trainer(class_config(model=start), class_fold(start_weights=path))
+    weights = load_file(path)
+    assert any(name.startswith("head.") for name in weights)
+    assert changed(weights, trainer.model.state_dict()) == set()
+    assert changed(weights, trainer.ema.module.state_dict()) == set()  # type: ignore[union-attr]
+
+
+def test_a_head_of_another_form_is_no_start(tmp_path: Path) -> None:
+    start = {"start_run": "zoo5/small", "start_head": True}
+    path = tmp_path / WEIGHTS
+    save_weights(path, build_model(class_config(head={"hidden": 7})).state_dict())
+    with pytest.raises(InputError, match=r"weights\.safetensors does not fit the model.*head\."):
+        Trainer(class_config(model=start), class_fold(start_weights=path))
+
+
+@pytest.mark.parametrize("start", [{}, {"start_run": "gz37/small"}, {"start_run": "pretrain/x"}])
+def test_a_head_to_start_from_needs_a_run_of_the_same_task(start: dict[str, str]) -> None:
+    with pytest.raises(InputError, match=r"start_head needs .* a run of task 'zoo5'"):
+        class_config(model={"start_head": True, **start})
+
+
 def test_a_start_of_another_backbone_is_refused(tmp_path: Path) -> None:
     source = build_model(small_config(model={"kwargs": {"widths": [8]}}))
     path = tmp_path / WEIGHTS

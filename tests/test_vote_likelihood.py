@@ -17,7 +17,7 @@ from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.heads import TreeOutput
 from galaxyzoo.losses import _log_probability, first_log_concentrations, vote_likelihood
 from galaxyzoo.models import build_model
-from galaxyzoo.pretrained import fill_backbone
+from galaxyzoo.pretrained import fill_network
 from galaxyzoo.training import WEIGHTS, Trainer, train_fold
 
 # Columns of each question and of its parent answer, counted by hand; question 6 is asked of all.
@@ -146,7 +146,7 @@ def test_concentrations_train_beside_a_frozen_backbone() -> None:
 @pytest.mark.parametrize("losses", [("votes", "mse"), ("mse", "votes")])
 def test_a_start_may_have_another_loss(losses: tuple[str, str]) -> None:
     first, second = (build_model(small_config(loss=loss)) for loss in losses)
-    fill_backbone(second, first.state_dict(), "start")
+    fill_network(second, first.state_dict(), "start")
     ours, theirs = second.backbone.state_dict(), first.backbone.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     if second.log_concentrations is not None:

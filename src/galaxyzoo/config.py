@@ -37,7 +37,7 @@ _NOT_IN_DIGEST: Any = {
 
 # Later keys, at the value that changes nothing: what was trained before there were any still fits
 _WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
-    "model": {"views": "one", "start_fold": None},
+    "model": {"views": "one", "start_fold": None, "start_head": False},
     "augment": {"mixup": 0, "cutmix": 0},
     "train": {"accumulation": 1, "galaxies": None, "without": []},
 }
@@ -75,6 +75,8 @@ class ModelConfig(Section):
     # every fold starts from that one fold's weights; null: from its own. For a start that learned
     # from no galaxy of this run's dataset, which its train.without names
     start_fold: int | None = Field(None, ge=0)
+    # take over the start's head too, where it has learned the same task; false: a new one
+    start_head: bool = False
     # start from the weights that timm, torchvision or the hub has of it, mostly of ImageNet
     pretrained: bool = False
     # safetensors used where it exists (path from the project root); elsewhere timm downloads

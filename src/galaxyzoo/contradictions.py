@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from galaxyzoo.tasks import TASKS
 
 if TYPE_CHECKING:
-    from galaxyzoo.config import Config, ModelConfig
+    from galaxyzoo.config import Config
 
 _OUTPUTS_BY_QUESTION = ("tree", "divided")
 _OUTPUTS_OF_VOTES = ("plain", "clipped", "sigmoid", *_OUTPUTS_BY_QUESTION)
@@ -34,14 +34,17 @@ def find_contradiction(config: "Config") -> str | None:
         return "train.head_epochs must not exceed train.epochs, which counts them too"
     if train.top_blocks and not train.head_epochs:
         return "train.top_blocks needs train.head_epochs: the head has to be trained first"
-    return _find_in_start(config.model) or _find_in_pseudo_labels(config)
+    return _find_in_start(config) or _find_in_pseudo_labels(config)
 
 
-def _find_in_start(model: "ModelConfig") -> str | None:
+def _find_in_start(config: "Config") -> str | None:
+    model = config.model
     if model.start_dataset and not model.start_run:
         return "model.start_dataset needs model.start_run, a run of that dataset"
     if model.start_fold is not None and (not model.start_run or model.starts_without_labels):
         return "model.start_fold needs model.start_run, a run with folds"
+    if model.start_head and (model.start_run or "").split("/")[0] != config.task:
+        return f"model.start_head needs model.start_run, a run of task '{config.task}'"
     return None
 
 

@@ -24,7 +24,11 @@ from galaxyzoo.paths import CONFIGS, shown
 from galaxyzoo.settings import Section, explain, override, read_saved, read_yaml
 
 # What may change between two calls of a pretraining
-_NOT_IN_DIGEST: Any = {"about": True, "train": {"deterministic": True}}
+_NOT_IN_DIGEST: Any = {
+    "about": True,
+    "train": {"deterministic": True},
+    "model": {"start_head": True},  # not for it
+}
 
 
 class ProjectionConfig(Section):
@@ -76,7 +80,7 @@ class PretrainConfig(Section):
     # side, in original pixels, of what the images of a dataset show, where that is not all
     shown_px: dict[str, Positive] = Field(default_factory=dict)
     image: ImageConfig = ImageConfig()
-    # start_run and start_dataset are not for it
+    # its start_… are not for it
     model: ModelConfig
     projection: ProjectionConfig = ProjectionConfig()
     # drawn twice for each image
@@ -153,7 +157,7 @@ def _find_contradiction(config: PretrainConfig) -> str | None:
     """What settings say against each other, or against learning without labels."""
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
-    if config.model.start_run or config.model.start_dataset:
+    if config.model.start_run or config.model.start_dataset or config.model.start_head:
         return "model.start_run is not for pretraining: that network has learned labels"
     strange = [name for name in config.shown_px if name not in config.images]
     if strange:

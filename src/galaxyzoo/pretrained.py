@@ -67,16 +67,22 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Start:
     return start
 
 
-def fill_backbone(model: nn.Module, weights: dict[str, Tensor], source: str) -> None:
+def fill_network(
+    model: nn.Module, weights: dict[str, Tensor], source: str, with_head: bool = False
+) -> None:
     """Take over the backbone, and the normalisation that belongs to it, of another trained network.
 
     Args:
         model: `GalaxyNet`.
-        weights: of another one with the same backbone; its head is left aside.
+        weights: of another one with the same backbone.
         source: name for messages.
+        with_head: take over its head too; otherwise that is left aside.
     Raises:
-        InputError: the backbones differ.
+        InputError: the backbones differ, or the heads that are to be the same.
     """
+    if with_head:
+        _fill(model, weights, source)
+        return
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith(_HEAD)}
     _fill(model, kept, source, may_lack=_HEAD)
 

@@ -36,7 +36,7 @@ class Encoder(nn.Module):
         return self.projector(self.backbone((images.float() - self.mean) / self.std))
 
     def backbone_weights(self) -> dict[str, Tensor]:
-        """Backbone and normalisation, in the form that `fill_backbone` takes."""
+        """Backbone and normalisation, in the form that `fill_network` takes."""
         state = self.state_dict()
         return {name: value for name, value in state.items() if not name.startswith(_PROJECTOR)}
 

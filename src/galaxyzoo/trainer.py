@@ -32,7 +32,7 @@ from galaxyzoo.models import GalaxyNet, build_model
 from galaxyzoo.optimisation import build_optimizer, learning_rate
 from galaxyzoo.paths import shown
 from galaxyzoo.prediction import predict_together
-from galaxyzoo.pretrained import fill_backbone
+from galaxyzoo.pretrained import fill_network
 from galaxyzoo.tasks import get_task
 from galaxyzoo.views import to_tensor
 
@@ -57,7 +57,8 @@ class Trainer:
         model = build_model(config, initialise and data.start_weights is None)
         self.start = model.start.origin
         if initialise and data.start_weights is not None:
-            fill_backbone(model, load_weights(data.start_weights), shown(data.start_weights))
+            weights, source = load_weights(data.start_weights), shown(data.start_weights)
+            fill_network(model, weights, source, config.model.start_head)
             self.start = config.model.start
         self.model = distributed.share_norms(place(model, self.device), self.device)
         self.network: nn.Module = self.model  # as trained, by several processes perhaps
