@@ -19,7 +19,7 @@ _EPOCHS = 10  # of the source recipe
 
 
 def measure(data: Prepared, repeats: int) -> list[Table]:
-    """One training of each, however many repeats are asked for: they take half an hour."""
+    """One training of each, however many repeats are asked for: they take an hour and a half."""
     theirs = train_plain(data)
     best, at = min((score, minutes) for minutes, score in theirs)
     ours, decoding = train_ours(data, best)
