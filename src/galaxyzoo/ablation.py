@@ -29,6 +29,11 @@ class ViewsRun(Run):
         """The run that is trained."""
         return {self.trained}
 
+    @property
+    def epochs(self) -> int:
+        """None, so that a bar of epochs can come to its end."""
+        return 0
+
     def _train_fold(self, fold: int) -> None:
         """Predict with the other run's network of the fold."""
         folder = fold_dir(self.catalog.dataset, self.trained, fold)

@@ -79,6 +79,11 @@ class Run:
         return {run for run, of in self.config.sources(dataset) if of == dataset}
 
     @property
+    def epochs(self) -> int:
+        """Epochs that each of its folds is trained for."""
+        return self.config.train.epochs
+
+    @property
     def folder(self) -> Path:
         """Where the run's config and folds are."""
         return run_dir(self.catalog.dataset, self.config.run)
