@@ -29,6 +29,10 @@ MISTAKES = {
         "model: {name: cnn, start_run: gz37/cnn}\n",
         "model.start_run is not for pretraining",
     ),
+    "a head to take over": (
+        "model: {name: cnn, start_head: true}\n",
+        "model.start_head is not for pretraining",
+    ),
     "a part of no image": ("shown_px: {zoo5: 288}\n", "shown_px: 'zoo5' is not among the images"),
     "cache larger than the crop": ("image: {crop_px: 64, cache_px: 128}\n", "image.cache_px"),
     "no YAML": ("train: [\n", "is not YAML"),

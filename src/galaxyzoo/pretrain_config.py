@@ -157,8 +157,10 @@ def _find_contradiction(config: PretrainConfig) -> str | None:
     """What settings say against each other, or against learning without labels."""
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
-    if config.model.start_run or config.model.start_dataset or config.model.start_head:
+    if config.model.start_run or config.model.start_dataset:
         return "model.start_run is not for pretraining: that network has learned labels"
+    if config.model.start_head:
+        return "model.start_head is not for pretraining, which starts from no run"
     strange = [name for name in config.shown_px if name not in config.images]
     if strange:
         return f"shown_px: '{strange[0]}' is not among the images"
