@@ -29,13 +29,7 @@ from galaxyzoo.combination import Combination
 from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, TWO_LEVEL, pick_candidates
 from galaxyzoo.errors import InputError
 from galaxyzoo.outside import PREFIX, OutsideTable, make_tables, pick_tables
-from galaxyzoo.paths import (
-    choose_dataset,
-    ensemble_csv,
-    ensemble_oof_csv,
-    shown,
-    test_csv,
-)
+from galaxyzoo.paths import choose_dataset, ensemble_csv, ensemble_oof_csv, shown, test_csv
 from galaxyzoo.reports import (
     SEEN_EXPLAINED,
     class_score_names,

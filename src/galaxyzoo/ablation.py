@@ -31,7 +31,7 @@ class ViewsRun(Run):
 
     @property
     def epochs(self) -> int:
-        """None, so that a bar of epochs can come to its end."""
+        """No epochs, so that a bar which counts them comes to its end."""
         return 0
 
     def _train_fold(self, fold: int) -> None:

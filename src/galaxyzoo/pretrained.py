@@ -80,11 +80,9 @@ def fill_network(
     Raises:
         InputError: the backbones differ, or the heads that are to be the same.
     """
-    if with_head:
-        _fill(model, weights, source)
-        return
-    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(_HEAD)}
-    _fill(model, kept, source, may_lack=_HEAD)
+    left = () if with_head else _HEAD
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(left)}
+    _fill(model, kept, source, may_lack=left)
 
 
 def _download(model: ModelConfig) -> tuple[dict[str, Tensor], Start]:
