@@ -36,6 +36,18 @@ IMAGES = "sdss_64px_0.15arcsec"
 
 
 @pytest.fixture
+def heeded_ctrl_c() -> Iterator[None]:
+    """Ctrl-C reaches the commands that a test starts.
+
+    A shell that runs the tests in the background has them ignore it, and what they start inherits
+    that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CutoutServer]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving() as running:
@@ -316,6 +328,7 @@ def test_the_command_stops_in_one_line_and_goes_on_where_it_was(tmp_path, server
     assert len(manifest) == 40
 
 
+@pytest.mark.usefixtures("heeded_ctrl_c")
 def test_who_presses_ctrl_c_keeps_what_is_there(tmp_path, server):
     folder = tmp_path / "input" / "gz2"
     folder.mkdir(parents=True)
