@@ -264,6 +264,21 @@ CONTRADICTIONS = {
         "train: {epochs: 2, head_epochs: 3}",
         "train.head_epochs must not exceed train.epochs",
     ),
+    "no epochs and no start": (
+        CLASSES,
+        "train: {epochs: 0}",
+        "train.epochs 0 trains nothing: it needs model.start_run and model.start_head=true",
+    ),
+    "no epochs and balance": (
+        "task: zoo5\nmodel: {name: cnn, start_run: zoo5/cnn, start_head: true}\n",
+        "train: {epochs: 0, class_balance: sampling}",
+        "train.epochs 0 trains nothing: leave out train.class_balance and pseudo.runs",
+    ),
+    "no epochs and pseudo-labels": (
+        "task: zoo5\nmodel: {name: cnn, start_run: zoo5/cnn, start_head: true}\n",
+        "pseudo: {runs: [zoo5/cnn]}\ntrain: {epochs: 0}",
+        "train.epochs 0 trains nothing: leave out train.class_balance and pseudo.runs",
+    ),
     "blocks without a head": (
         CLASSES,
         "train: {top_blocks: 1}",

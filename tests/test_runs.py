@@ -4,16 +4,23 @@ import platform
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 from filelock import FileLock
+from safetensors.torch import load_file
 from test_models import small_config
 
+from galaxyzoo.config import TTAConfig
 from galaxyzoo.errors import InputError
+from galaxyzoo.fold_models import WEIGHTS, load_fold_model
+from galaxyzoo.fold_tables import VAL_TABLE
+from galaxyzoo.model_card import write_card
+from galaxyzoo.prediction import predict
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.runs import Run
-from galaxyzoo.training import FoldData
+from galaxyzoo.training import HISTORY, FoldData
 
 SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
@@ -107,3 +114,36 @@ def test_a_run_says_with_what_it_was_made(prepared: Prepared, trained: list[Fold
     assert saved["packages"]["python"] == platform.python_version()
     assert saved["code_version"]
     run.check()  # which reads it
+
+
+def test_a_run_without_epochs_sees_its_starts_networks_through_its_own_views(
+    prepared: Prepared,
+) -> None:
+    start = small_config(image=SIZES, train={"epochs": 1}, tta={"dihedral": False})
+    Run(start, prepared).train()
+    views = {"dihedral": False, "zooms": [1.0, 1.4]}
+    other = small_config(
+        run="gz37/views",
+        image=SIZES,
+        model={"start_run": start.run, "start_head": True},
+        train={"epochs": 0},
+        tta=views,
+    )
+    run = Run(other, prepared)
+    card = run.train()
+    assert card is not None
+    assert (card["start"], card["views"], card["diverged"]) == (start.run, 2, [])
+    assert run.minutes() == 0
+    write_card(run.folder / "card.md", other, card, None)
+    assert "No training of its own" in (run.folder / "card.md").read_text()
+    for fold in range(3):
+        folder, theirs = (run.folder.parent / name / f"fold_{fold}" for name in ("views", "small"))
+        assert not (folder / HISTORY).exists()
+        networks = [load_file(place / WEIGHTS) for place in (folder, theirs)]
+        assert networks[0].keys() == networks[1].keys()
+        assert all(torch.equal(networks[0][name], tensor) for name, tensor in networks[1].items())
+        rows = np.flatnonzero(prepared.catalog.folds == fold)
+        model = load_fold_model(start, theirs)
+        expected = predict(model, run.cache("train"), rows, start, TTAConfig(**views))
+        given = pd.read_csv(folder / VAL_TABLE, index_col=0)
+        np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)

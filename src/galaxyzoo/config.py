@@ -150,7 +150,8 @@ class TrainConfig(Section):
     galaxies: int | None = Field(None, ge=2)
     # datasets in input/ whose galaxies are not learned from, so that runs there may start from this
     without: tuple[str, ...] = ()
-    epochs: int = Field(16, ge=1)
+    # 0: the networks of model.start_run as they are, seen through this run's own views
+    epochs: int = Field(16, ge=0)
     # the first so many of them train the head alone, the backbone frozen
     head_epochs: int = Field(0, ge=0)
     # highest learning rate of those

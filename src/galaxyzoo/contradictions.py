@@ -30,11 +30,20 @@ def find_contradiction(config: "Config") -> str | None:
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
         if train.label_smoothing:
             return "train.label_smoothing needs a cross-entropy, whose targets it changes"
+    return _find_in_length(config) or _find_in_start(config) or _find_in_pseudo_labels(config)
+
+
+def _find_in_length(config: "Config") -> str | None:
+    train = config.train
+    if not train.epochs and not config.model.start_head:
+        return "train.epochs 0 trains nothing: it needs model.start_run and model.start_head=true"
+    if not train.epochs and (train.class_balance != "none" or config.pseudo.runs):
+        return "train.epochs 0 trains nothing: leave out train.class_balance and pseudo.runs"
     if train.head_epochs > train.epochs:
         return "train.head_epochs must not exceed train.epochs, which counts them too"
     if train.top_blocks and not train.head_epochs:
         return "train.top_blocks needs train.head_epochs: the head has to be trained first"
-    return _find_in_start(config) or _find_in_pseudo_labels(config)
+    return None
 
 
 def _find_in_start(config: "Config") -> str | None:

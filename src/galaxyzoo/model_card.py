@@ -105,16 +105,24 @@ def _scores(scores: dict[str, Any]) -> str:
 
 
 def _training(config: Config, scores: dict[str, Any]) -> str:
-    train, image, augment = config.train, config.image, config.augment
+    image = config.image
     return f"""- Network: `{config.model.name}` at {image.size_px} px, which show the middle
   {image.field_px:g} px of a {ORIGINAL_PX} px image; first weights: {scores["start"]}.
 - Data: dataset `{scores["dataset"]}`, fingerprint {scores["fingerprint"]}.
-- {train.epochs} epochs, {train.optimizer}, learning rate up to {train.lr:g} ({train.schedule}),
-  batches of {train.batch_size}, moving average {train.ema_decay:g}, seed {train.seed}.
+{_schedule(config)}
+- Code version {scores["code_version"]}."""
+
+
+def _schedule(config: Config) -> str:
+    train, augment = config.train, config.augment
+    if not train.epochs:
+        return "- No training of its own: its start's networks as they are, seen in other views."
+    return f"""- {train.epochs} epochs, {train.optimizer}, learning rate up to {train.lr:g}
+  ({train.schedule}), batches of {train.batch_size}, moving average {train.ema_decay:g},
+  seed {train.seed}.
 - Loss `{config.loss}`, output `{config.head.output}`.
 - Augmentation: rotation ± {augment.rotate_deg:g}°, mirror {augment.flip}, zoom up to
-  {augment.zoom:g}, shift ± {augment.shift_px:g} px; more in `config.yaml`.
-- Code version {scores["code_version"]}."""
+  {augment.zoom:g}, shift ± {augment.shift_px:g} px; more in `config.yaml`."""
 
 
 def _limits(config: Config, scores: dict[str, Any]) -> str:

@@ -131,6 +131,8 @@ class Trainer:
 
     def summary(self) -> FoldSummary:
         """What is noted of the fold once it is trained."""
+        if not self.history:  # no epochs: the start's networks as they are
+            return FoldSummary(self.start)
         kept = self.history[-1]
         if self.config.train.checkpoint == "best":
             choose = min if self.task.lower_is_better else max

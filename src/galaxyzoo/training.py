@@ -118,8 +118,8 @@ def _train_from(
             note(trainer.history)
             watch(trainer.history)
     if distributed.is_main():
-        # Again: a kill may have come before the last row.
-        write_history(folder / HISTORY, trainer.history)
+        if trainer.history:  # again: a kill may have come before the last row
+            write_history(folder / HISTORY, trainer.history)
         save_weights(folder / WEIGHTS, trainer.final_weights())
     distributed.wait()
     summary = trainer.summary()
