@@ -30,7 +30,7 @@ MISTAKES = {
     ),
     "word for a number": ("train:\n  epochs: many\n", "'train.epochs'"),
     "fraction for a whole number": ("train:\n  epochs: 1.5\n", "'train.epochs'"),
-    "below the range": ("train:\n  epochs: 0\n", "'train.epochs'"),
+    "below the range": ("train:\n  epochs: -1\n", "'train.epochs'"),
     "above the range": ("head:\n  dropout: 1.0\n", "'head.dropout'"),
     "not a number": ("train:\n  lr: .nan\n", "'train.lr'"),
     "no such choice": ("head:\n  output: logits\n", "'head.output'"),
