@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from forked_commands import ForkServer
 from test_commands import SRC, artefacts, environment
 
 FAULTS = Path(__file__).parent / "faults"
@@ -51,24 +52,13 @@ class Server:
 
     def __init__(self, root: Path, work: Path, prefix: tuple[str, ...] = ()) -> None:
         self.root, self.work = root, work
-        self.process = subprocess.Popen(
-            [*prefix, sys.executable, str(FAULTS / "server.py")],
-            env=faulty_environment(root),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "ready\n"
+        self.forks = ForkServer(faulty_environment(root), prefix)
 
     def run(self, words: list[str], fault: Fault | None = None) -> Result:
         """Run an entry script with its words to its end, whatever that is."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        job = prepare(self.root, self.work, words, fault or Fault())
-        self.process.stdin.write(json.dumps(job) + "\n")
-        self.process.stdin.flush()
-        status = int(self.process.stdout.readline())
+        words, environment = prepare(self.root, self.work, words, fault or Fault())
+        printed = self.work / "output"
+        status = self.forks.run(words, self.work, environment, printed, printed)
         return result(self.work, status)
 
 
@@ -80,17 +70,17 @@ def serving(root: Path, work: Path, prefix: tuple[str, ...] = ()) -> Iterator[Se
     try:
         yield server
     finally:
-        server.process.communicate()
+        server.forks.close()
 
 
 def call(root: Path, work: Path, words: list[str], fault: Fault | None = None) -> Result:
     """The same without a server: as a user types it."""
     work.mkdir(parents=True, exist_ok=True)
-    job = prepare(root, work, words, fault or Fault())
+    words, environment = prepare(root, work, words, fault or Fault())
     with open(work / "output", "w", encoding="utf-8") as output:
         done = subprocess.run(
-            [sys.executable, *words_of(job)],
-            env={**faulty_environment(root), "GALAXYZOO_FAULT": str(work / "fault.json")},
+            [sys.executable, *words],
+            env=environment,
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -121,24 +111,17 @@ def ranks(operations: list[str]) -> dict[str, int]:
     }
 
 
-def prepare(root: Path, work: Path, words: list[str], fault: Fault) -> dict[str, object]:
-    """Write the plan of a command's fault; returns the server's job."""
+def prepare(
+    root: Path, work: Path, words: list[str], fault: Fault
+) -> tuple[list[str], dict[str, str]]:
+    """Write the plan of a command's fault; returns the command's words and environment."""
     plan = {**asdict(fault), "root": str(root), "log": str(work / "operations")}
-    (work / "operations").unlink(missing_ok=True)
+    for left in ("operations", "output"):
+        (work / left).unlink(missing_ok=True)
     (work / "fault.json").write_text(json.dumps(plan), encoding="utf-8")
     script, *options = words
-    return {
-        "words": [str(SRC / script), *options],
-        "fault": str(work / "fault.json"),
-        "output": str(work / "output"),
-    }
-
-
-def words_of(job: dict[str, object]) -> list[str]:
-    """The command line of a job."""
-    words = job["words"]
-    assert isinstance(words, list)
-    return words
+    planned = {"GALAXYZOO_FAULT": str(work / "fault.json")}
+    return [str(SRC / script), *options], {**faulty_environment(root), **planned}
 
 
 def result(work: Path, status: int) -> Result:

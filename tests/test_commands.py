@@ -1,10 +1,12 @@
 """The real commands on a tiny competition, as a user types them."""
 
+import functools
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from forked_commands import ForkServer
 from kaggle_fixtures import COLUMNS, draw_competition, listing
 
 from galaxyzoo import paths
@@ -38,17 +41,20 @@ def environment(root: Path) -> dict[str, str]:
     }
 
 
+@functools.cache
+def fork_server() -> ForkServer:
+    """This process's own; its input ends with this process, and then so does it."""
+    return ForkServer({**environment(SRC), "PYTHONPATH": str(SRC)})
+
+
 def call(root: Path, script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SRC / script), *map(str, words)]
-    return subprocess.run(
-        command,
-        env=environment(root),
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    """A command as the user types it in that folder; only its imports are there already."""
+    command = [str(SRC / script), *map(str, words)]
+    with tempfile.TemporaryDirectory() as folder:
+        printed = [Path(folder) / name for name in ("output", "errors")]
+        status = fork_server().run(command, root, environment(root), *printed)
+        output, errors = (path.read_text(encoding="utf-8") for path in printed)
+    return subprocess.CompletedProcess(command, status, output, errors)
 
 
 def train_project(root: Path, *words: str) -> Path:

@@ -225,7 +225,7 @@ def test_a_small_disk_that_fills_up_is_one_line_and_loses_nothing(
     prefix = ("unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(root))
     refused = 0
     with serving(root, tmp_path / "work", prefix) as server:
-        inside = Path(f"/proc/{server.process.pid}/root{root}")
+        inside = Path(f"/proc/{server.forks.process.pid}/root{root}")
         COMPETITION.write_zips(inside / "input")
         for room in range(20_000, 4_000_000, thorough(300_000, 40_000)):
             fill(inside, room)
