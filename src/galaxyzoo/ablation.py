@@ -6,43 +6,15 @@ from dataclasses import dataclass
 from galaxyzoo import atomic
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.errors import FoldError, InputError
-from galaxyzoo.fold_summary import FoldSummary
-from galaxyzoo.fold_tables import DONE, FoldTables
-from galaxyzoo.paths import fold_dir, oof_csv
+from galaxyzoo.fold_tables import FoldTables
+from galaxyzoo.paths import oof_csv
 from galaxyzoo.preparation import Prepared
-from galaxyzoo.runs import Run, load_fold_model
+from galaxyzoo.runs import Run
 from galaxyzoo.scores import card_path, digest_table
 from galaxyzoo.side_by_side import train_runs
 from galaxyzoo.study import Study, Variant
 from galaxyzoo.tasks import Task, get_task
 from galaxyzoo.training import TIMINGS, read_timings
-
-
-@dataclass
-class ViewsRun(Run):
-    """Another run's networks, seen through other views; nothing is trained."""
-
-    trained: str = ""  # that run
-
-    @property
-    def needs(self) -> set[str]:
-        """The run that is trained."""
-        return {self.trained}
-
-    @property
-    def epochs(self) -> int:
-        """No epochs, so that a bar which counts them comes to its end."""
-        return 0
-
-    def _train_fold(self, fold: int) -> None:
-        """Predict with the other run's network of the fold."""
-        folder = fold_dir(self.catalog.dataset, self.trained, fold)
-        if not (folder / DONE).exists():
-            raise FoldError(
-                f"{self.config.run} needs {self.trained}, whose fold {fold} is not trained"
-            )
-        model = load_fold_model(self.config, folder)
-        self._finish_fold(fold, model, FoldSummary.read(folder / DONE))
 
 
 @dataclass(frozen=True)
@@ -65,9 +37,7 @@ class Ablation:
 
     def run(self, variant: Variant) -> Run:
         """The run of a variant."""
-        if variant.trained_as is variant:
-            return Run(variant.config, self.data)
-        return ViewsRun(variant.config, self.data, trained=variant.trained_as.config.run)
+        return Run(variant.run_config, self.data)
 
     def check(self, variants: Sequence[Variant]) -> dict[str, str]:
         """Refuse, before anything starts, what would fail later or mix with what is there.
@@ -136,4 +106,4 @@ class Ablation:
         return sum(sum(read_timings(path).values()) for path in paths if path.exists()) / 60
 
     def _are_folds_done(self, variant: Variant) -> bool:
-        return {*self.folds} <= {*FoldTables(variant.config, self.catalog).done}
+        return {*self.folds} <= {*FoldTables(variant.run_config, self.catalog).done}

@@ -25,7 +25,6 @@ from galaxyzoo.fold_data import (
     may_learn_from,
 )
 from galaxyzoo.fold_models import load_fold_model
-from galaxyzoo.fold_summary import FoldSummary
 from galaxyzoo.fold_tables import (
     DONE,
     TEST_SPREAD,
@@ -77,11 +76,6 @@ class Run:
         """Runs of the same dataset that have to be trained before."""
         dataset = self.catalog.dataset
         return {run for run, of in self.config.sources(dataset) if of == dataset}
-
-    @property
-    def epochs(self) -> int:
-        """Epochs that each of its folds is trained for."""
-        return self.config.train.epochs
 
     @property
     def folder(self) -> Path:
@@ -193,19 +187,14 @@ class Run:
             tqdm.write(f"stopped: {error}")
 
     def _train_fold(self, fold: int) -> None:
-        """Train a fold, then predict with it."""
+        """Train a fold, then predict it and the test galaxies, and mark it as done."""
         folder = self._fold_dir(fold)
         cache = self.cache("train")
         with distributed.main_first():
             data = make_fold_data(self.config, self.data, cache, fold)
         label = f"{self.config.run} fold {fold + 1}/{self.catalog.n_folds}"
         summary = train_fold(self.config, data, folder, label)
-        self._finish_fold(fold, load_fold_model(self.config, folder), summary)
-
-    def _finish_fold(self, fold: int, model: GalaxyNet, summary: FoldSummary) -> None:
-        """Predict the fold and the test galaxies with its network, and mark the fold as done."""
-        folder = self._fold_dir(fold)
-        cache, test = self.cache("train"), self.cache("test")
+        model, test = load_fold_model(self.config, folder), self.cache("test")
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
         self._predict(model, cache, rows, folder / VAL_TABLE, folder / VAL_SPREAD)
         every = np.arange(len(test.ids))

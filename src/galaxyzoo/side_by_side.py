@@ -53,7 +53,7 @@ def train_runs(
             run.begin()
             run.cache("train"), run.cache("test")  # decoded here, by all processors
         units = [unit for run in level for unit in _open_units(run, folds)]
-        epochs = sum(unit.run.epochs for unit in units)
+        epochs = sum(unit.run.config.train.epochs for unit in units)
         with watching(partial(_epochs_done, units), epochs, f"{len(units)} folds", "epoch"):
             calls = [(unit.run, unit.fold) for unit in units]
             reasons = run_jobs(train_unit, calls, jobs, backend)

@@ -67,6 +67,19 @@ class Variant:
             return self
         return self.baseline.trained_as
 
+    @cached_property
+    def run_config(self) -> Config:
+        """The settings of its run; of one that differs in nothing but views, without epochs."""
+        if self.trained_as is self:
+            return self.config
+        values = self.config.model_dump(mode="json", exclude={"pseudo"})
+        start = {"start_run": self.trained_as.config.run, "start_head": True}
+        elsewhere = {"start_dataset": None, "start_fold": None}
+        nothing = {"epochs": 0, "head_epochs": 0, "top_blocks": None, "class_balance": "none"}
+        values["model"] |= {**start, **elsewhere}
+        values["train"] |= nothing
+        return parse_config(values, self.config.run)
+
     @property
     def needed(self) -> list["Variant"]:
         """What it is compared with, and what that goes back to, the recipe first; then itself."""
