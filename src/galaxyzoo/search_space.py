@@ -205,6 +205,8 @@ def load_search(name: str) -> Search:
     base = parse_config({**own, "run": run}, f"{shown(path)}, base")
     if base.pseudo.runs:
         raise InputError(f"{shown(path)}, base: pseudo.runs is set: tune the recipe without it")
+    if not base.train.epochs:
+        raise InputError(f"{shown(path)}, base: train.epochs is 0: tune a recipe that trains")
     space = {s: _read_range(v, f"{shown(path)}, space '{s}'") for s, v in file.space.items()}
     search = Search(path.stem, path, file.about, file.fold, file.pruning, base, own, space)
     for setting, one in space.items():
