@@ -37,8 +37,8 @@ def import_packages() -> None:
         importlib.import_module(module.name)
     for name in [name for name in sys.modules if name.split(".")[0] == "galaxyzoo"]:
         del sys.modules[name]
-    threads = len(list(Path("/proc/self/task").iterdir()))
-    assert threads == 1, f"{threads} threads run: a fork would not be a clean copy"
+    threads = len(list(Path("/proc/self/task").glob("*")))  # none on other systems than Linux
+    assert threads <= 1, f"{threads} threads run: a fork would not be a clean copy"
 
 
 def be(job: dict[str, Any]) -> None:
