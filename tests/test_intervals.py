@@ -18,6 +18,7 @@ import intervals
 from galaxyzoo import launch, locks, paths
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.fold_tables import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE
+from galaxyzoo.interval_features import read_spreads
 from galaxyzoo.interval_scores import are_held, coverage_by_third, interval_scores
 from galaxyzoo.tables import write_predictions
 
@@ -112,6 +113,10 @@ def test_runs_without_tables_of_their_folds_leave_intervals_without_spreads(
     assert "gz37/run0 has no say in the spreads: folds/tiny/gz37/run0" in capsys.readouterr().out
     assert card["spread_of_runs"] == card["spread_of_views"] == []
     assert list(card["others"]) == ["constant width"]
+    spreads = read_spreads(["outside/theirs"], catalog)
+    assert spreads.problems == [
+        "outside/theirs has no say in the spreads: only its mean over networks came"
+    ]
     save_folds(catalog, spread=False)  # as an earlier version left them
     card = make(monkeypatch)
     assert card["spread_of_runs"] == list(RUNS)
