@@ -28,7 +28,8 @@ fi
 # Files of tests are dealt to as many processes as there are cores (up to four: each takes 1 to 2 GB).
 jobs=$("$python" -c 'import os; print(min(os.cpu_count() or 1, 4))')
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-check "pytest" "$python" -m pytest --numprocesses "$jobs" --dist loadfile "$@"
+# In their own order: xdist would put the files with few tests last, which hold the longest.
+check "pytest" "$python" -m pytest --numprocesses "$jobs" --dist loadfile --no-loadscope-reorder "$@"
 
 if ((${#failed[@]})); then
     echo "error: failed: $(printf '%s, ' "${failed[@]}" | sed 's/, $//')" >&2

@@ -52,7 +52,7 @@ class Server:
 
     def __init__(self, root: Path, work: Path, prefix: tuple[str, ...] = ()) -> None:
         self.root, self.work = root, work
-        self.forks = ForkServer(faulty_environment(root), prefix)
+        self.forks = ForkServer(faulty_environment(root), "--one-project", prefix=prefix)
 
     def run(self, words: list[str], fault: Fault | None = None) -> Result:
         """Run an entry script with its words to its end, whatever that is."""

@@ -1,8 +1,8 @@
 """Commands in forked processes: the slow imports are paid once, all else is a process's own.
 
 Reads one job a line from standard input (JSON: words, folder, environment, output, errors), prints
-its exit status. Of the project's own modules each command imports its own copy, as these read the
-environment when they are imported.
+its exit status. The project's own modules read their folders from the environment when they are
+imported, so each command imports its own copy; with `--one-project` all share this process's.
 """
 
 import importlib
@@ -30,13 +30,14 @@ def main() -> None:
 
 
 def import_packages() -> None:
-    """Import what the project's modules import, and forget these."""
+    """Import the project's modules, then forget these and keep what they have imported."""
     import galaxyzoo
 
     for module in pkgutil.iter_modules(galaxyzoo.__path__, "galaxyzoo."):
         importlib.import_module(module.name)
-    for name in [name for name in sys.modules if name.split(".")[0] == "galaxyzoo"]:
-        del sys.modules[name]
+    if "--one-project" not in sys.argv:
+        for name in [name for name in sys.modules if name.split(".")[0] == "galaxyzoo"]:
+            del sys.modules[name]
     threads = len(list(Path("/proc/self/task").glob("*")))  # none on other systems than Linux
     assert threads <= 1, f"{threads} threads run: a fork would not be a clean copy"
 

@@ -10,11 +10,19 @@ SCRIPT = Path(__file__).parent / "fork_server.py"
 
 
 class ForkServer:
-    """Starts commands without their slow imports, some seconds each; one at a time."""
+    """Starts commands without their slow imports, some seconds each; one at a time.
 
-    def __init__(self, environment: Mapping[str, str], prefix: Sequence[str] = ()) -> None:
+    Args:
+        environment: of the server.
+        words: of its command line.
+        prefix: what starts the server, such as `unshare`.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str], *words: str, prefix: Sequence[str] = ()
+    ) -> None:
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, str(SCRIPT)],
+            [*prefix, sys.executable, str(SCRIPT), *words],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
