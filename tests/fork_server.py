@@ -5,6 +5,7 @@ its exit status. The project's own modules read their folders from the environme
 imported, so each command imports its own copy; with `--one-project` all share this process's.
 """
 
+import atexit
 import importlib
 import json
 import os
@@ -12,8 +13,10 @@ import pkgutil
 import runpy
 import signal
 import sys
+import threading
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 PATIENCE_S = 300  # a command that hangs is killed then
 
@@ -42,7 +45,7 @@ def import_packages() -> None:
     assert threads <= 1, f"{threads} threads run: a fork would not be a clean copy"
 
 
-def be(job: dict[str, Any]) -> None:
+def be(job: dict[str, Any]) -> NoReturn:
     """Be the command; ends this process."""
     os.setsid()
     signal.alarm(PATIENCE_S)
@@ -59,8 +62,26 @@ def be(job: dict[str, Any]) -> None:
         import sitecustomize
 
         sitecustomize.install()
-    runpy.run_path(sys.argv[0], run_name="__main__")
-    sys.exit()
+    status: object = 0
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as stop:
+        status = stop.code
+    except BaseException:  # noqa: BLE001 - what the interpreter does with an exception at its end
+        traceback.print_exc()
+        status = 1
+    if isinstance(status, str):
+        print(status, file=sys.stderr)
+    end(status if isinstance(status, int) else int(status is not None))
+
+
+def end(status: int) -> NoReturn:
+    """End as an interpreter does, but for freeing what it has imported, which takes seconds."""
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 main()
