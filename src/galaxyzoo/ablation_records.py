@@ -84,7 +84,7 @@ def _recall_one(record: dict[str, Any] | None, ablation: Ablation, row: Row) -> 
 
 
 def _key(variant: Variant, ablation: Ablation) -> dict[str, Any]:
-    """What must be the same for a record to count."""
+    """What must be the same for a record to count: the change's own settings, however it is run."""
     baseline = variant.baseline.config.digest() if variant.baseline else None
     return {
         "settings": variant.config.digest(),

@@ -15,7 +15,6 @@ from galaxyzoo.catalogs import Catalog
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.errors import InputError
 from galaxyzoo.network_tables import NetworkTables
-from galaxyzoo.outside import PREFIX as OUTSIDE
 
 CONSTANT, RUNS, VIEWS = "constant", "spread of runs", "spread of views"
 
@@ -44,9 +43,6 @@ def read_spreads(runs: Sequence[str], whole: Catalog) -> Spreads:
     """
     networks, problems = [], []
     for run in runs:
-        if run.startswith(OUTSIDE):
-            problems.append(f"{run} has no say in the spreads: only its mean over networks came")
-            continue
         try:
             networks.append(NetworkTables.open(run, whole))
         except InputError as error:

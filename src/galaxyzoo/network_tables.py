@@ -12,6 +12,7 @@ import numpy as np
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.errors import InputError
 from galaxyzoo.fold_tables import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE
+from galaxyzoo.outside import PREFIX as OUTSIDE
 from galaxyzoo.paths import fold_dir, run_dir, shown
 from galaxyzoo.run_configs import load_run_config
 from galaxyzoo.tables import read_predictions
@@ -33,8 +34,11 @@ class NetworkTables:
             run: such as `gz37/resnet18`.
             whole: the dataset's whole catalog.
         Raises:
-            InputError: a fold's tables are missing, or of another split.
+            InputError: a fold's tables are missing, or of another split; the run was trained
+                elsewhere.
         """
+        if run.startswith(OUTSIDE):
+            raise InputError("only its mean over networks came")
         catalog = whole.for_task(get_task(run.split("/")[0]))
         folder = run_dir(catalog.dataset, run)
         for fold in range(catalog.n_folds):

@@ -74,9 +74,8 @@ class Variant:
             return self.config
         values = self.config.model_dump(mode="json", exclude={"pseudo"})
         start = {"start_run": self.trained_as.config.run, "start_head": True}
-        elsewhere = {"start_dataset": None, "start_fold": None}
+        values["model"] |= {**start, "start_dataset": None, "start_fold": None}
         nothing = {"epochs": 0, "head_epochs": 0, "top_blocks": None, "class_balance": "none"}
-        values["model"] |= {**start, **elsewhere}
         values["train"] |= nothing
         return parse_config(values, self.config.run)
 
