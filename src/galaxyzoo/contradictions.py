@@ -22,7 +22,10 @@ def find_contradiction(config: "Config") -> str | None:
     if loss != "mse" and loss.endswith("cross_entropy") != task.is_classes:
         return f"loss '{loss}' is not for task '{task.name}'"
     if loss in ("kl", "votes") and config.head.output not in _OUTPUTS_BY_QUESTION:
-        return f"loss '{loss}' needs head.output tree or divided, whose answers are probabilities"
+        return (
+            f"loss '{loss}' needs head.output tree or divided, whose answers are probabilities: "
+            f"head.output {config.head.output} goes with loss=mse"
+        )
     if train.class_balance != "none" and not task.is_classes:
         return "train.class_balance is for tasks with classes"
     if not loss.endswith("cross_entropy"):

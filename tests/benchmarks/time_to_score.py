@@ -1,7 +1,11 @@
-"""Minutes until a fold's validation RMSE is the source recipe's: by that recipe, and by ours."""
+"""Minutes until a fold's validation RMSE is the source recipe's: by that recipe, and by ours.
+
+Ours twice: as the run is configured, stopped on the way, and by a schedule made for this score.
+"""
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import plain
@@ -16,33 +20,32 @@ from galaxyzoo.preparation import Prepared
 from galaxyzoo.trainer import Trainer
 
 _EPOCHS = 10  # of the source recipe
+_RUN = "gz37/resnet18"
+_SHORT = ("image.size_px=64", "train.epochs=4")
 
 
 def measure(data: Prepared, repeats: int) -> list[Table]:
     """One training of each, however many repeats are asked for: they take an hour and a half."""
     theirs = train_plain(data)
     best, at = min((score, minutes) for minutes, score in theirs)
-    ours, decoding = train_ours(data, best)
-    reached, score = ours[-1]
+    whole = theirs[-1][0]
     rows = [
-        ("source recipe, all its epochs", f"{theirs[-1][0]:.2f}", f"{best:.5f}", "1.0"),
-        (
-            "source recipe, to its best epoch",
-            f"{at:.2f}",
-            f"{best:.5f}",
-            f"{theirs[-1][0] / at:.1f}",
-        ),
-        (
-            f"gz37/resnet18, {len(ours)} epochs of a schedule of 16",
-            f"{reached:.2f}",
-            f"{score:.5f}",
-            f"{theirs[-1][0] / reached:.1f}",
-        ),
+        ("source recipe, all its epochs", f"{whole:.2f}", f"{best:.5f}", "1.0"),
+        ("source recipe, to its best epoch", f"{at:.2f}", f"{best:.5f}", f"{whole / at:.1f}"),
     ]
-    notes = [
-        f"First epochs included, and {decoding:.2f} minutes of decoding in ours. One view, fold 0.",
-        f"To its best epoch the source recipe takes {at / reached:.1f} times as long as ours.",
-    ]
+    for overrides in ((), _SHORT):
+        ours, epochs = train_ours(data, overrides, best)
+        reached, score = ours[-1]
+        about = " ".join([_RUN, *overrides])
+        rows.append(
+            (
+                f"{about}: {len(ours)} epochs of a schedule of {epochs}",
+                f"{reached:.2f}",
+                f"{score:.5f}",
+                f"{whole / reached:.1f}" if score <= best else "does not reach it",
+            )
+        )
+    notes = ["First epochs included, and decoding in ours. One view, fold 0."]
     return [
         Table("Time to the source recipe's RMSE", ("", "minutes", "RMSE", "ratio"), rows, notes)
     ]
@@ -64,14 +67,15 @@ def train_plain(data: Prepared) -> list[tuple[float, float]]:
     return found
 
 
-def train_ours(data: Prepared, score: float) -> tuple[list[tuple[float, float]], float]:
-    """Our default ResNet18 until it is as good: the same, and the minutes of decoding in it."""
-    config = load_config("gz37/resnet18")
+def train_ours(
+    data: Prepared, overrides: Sequence[str], score: float
+) -> tuple[list[tuple[float, float]], int]:
+    """Our default ResNet18 until it is as good: the same, and the epochs of its schedule."""
+    config = load_config(_RUN, overrides)
     found: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as temporary:
         started = time.perf_counter()
         cache = decode_anew(data, config.image, Path(temporary))
-        decoding = (time.perf_counter() - started) / 60
         trainer = Trainer(config, make_fold_data(config, data, cache, 0))
         with tqdm(total=config.train.epochs * trainer.steps_per_epoch, desc=config.run) as bar:
             while trainer.epoch < config.train.epochs:
@@ -79,7 +83,7 @@ def train_ours(data: Prepared, score: float) -> tuple[list[tuple[float, float]],
                 found.append(((time.perf_counter() - started) / 60, row["val_score"]))
                 if row["val_score"] <= score:
                     break
-    return found, decoding
+    return found, config.train.epochs
 
 
 def decode_anew(data: Prepared, image: ImageConfig, folder: Path) -> ImageCache:
