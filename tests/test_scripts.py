@@ -1,5 +1,6 @@
 """The shell scripts and the entry scripts' start, run for real; what installs is a stand-in."""
 
+import gc
 import importlib.util
 import os
 import re
@@ -316,6 +317,7 @@ def test_entry_script_answers_help(
 def test_python_that_has_the_packages_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("restarted"))
     launch.use_project_python()
+    gc.enable()  # as run_main does
 
 
 def test_one_missing_package_is_enough_to_restart(

@@ -5,6 +5,7 @@ installed.
 """
 
 import errno
+import gc
 import importlib.util
 import os
 import sys
@@ -38,6 +39,7 @@ def use_project_python() -> None:
         os.environ["TQDM_DISABLE"] = "1"
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 until the end
     if all(importlib.util.find_spec(name) for name in _NEEDED):
+        gc.disable()  # imports leave nothing to collect, and looking for it takes a sixth of them
         return
     if VENV_PYTHON.exists() and not os.environ.get(_RESTARTED):
         os.environ[_RESTARTED] = "1"
@@ -53,6 +55,7 @@ def run_main(main: Callable[[], None]) -> None:
 
     So does a disk that is full or cannot be used, and too little memory.
     """
+    gc.enable()
     try:
         main()
     except InputError as error:
@@ -70,6 +73,8 @@ def run_main(main: Callable[[], None]) -> None:
             raise
         use = "write" if error.errno in _WRITING else "read or write"
         _exit_with(f"cannot {use} {error.filename or 'a file'}: {error.strerror}")
+    finally:
+        gc.freeze()  # or the interpreter's last collections go through all of torch, for seconds
 
 
 def _is_silent() -> bool:
