@@ -73,10 +73,9 @@ class Variant:
         if self.trained_as is self:
             return self.config
         values = self.config.model_dump(mode="json", exclude={"pseudo"})
-        start = {"start_run": self.trained_as.config.run, "start_head": True}
-        values["model"] |= {**start, "start_dataset": None, "start_fold": None}
-        nothing = {"epochs": 0, "head_epochs": 0, "top_blocks": None, "class_balance": "none"}
-        values["train"] |= nothing
+        values["model"].update(start_run=self.trained_as.config.run, start_head=True)
+        values["model"].update(start_dataset=None, start_fold=None)
+        values["train"].update(epochs=0, head_epochs=0, top_blocks=None, class_balance="none")
         return parse_config(values, self.config.run)
 
     @property
