@@ -1,5 +1,6 @@
 """The real commands on a tiny competition, as a user types them."""
 
+import atexit
 import functools
 import os
 import shutil
@@ -43,8 +44,10 @@ def environment(root: Path) -> dict[str, str]:
 
 @functools.cache
 def fork_server() -> ForkServer:
-    """This process's own; its input ends with this process, and then so does it."""
-    return ForkServer({**environment(SRC), "PYTHONPATH": str(SRC)})
+    """This process's own, which ends with it."""
+    server = ForkServer({**environment(SRC), "PYTHONPATH": str(SRC)})
+    atexit.register(server.close)
+    return server
 
 
 def call(root: Path, script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
