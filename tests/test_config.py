@@ -207,6 +207,29 @@ def test_runs_for_a_gpu_are_not_trained_with_their_task(configs):
     assert asked.digest() == unasked.digest()
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        "model: {name: cnn, start_run: zoo5/a, start_dataset: zoo5}",
+        "model: {name: cnn}\ntrain: {without: [b]}",
+    ],
+)
+def test_runs_after_another_dataset_are_not_trained_with_their_task(configs, more):
+    (configs / "gz37" / "first.yaml").write_text(f"task: gz37\n{more}\n")
+    for run, start in (("second", "first"), ("third", "second")):
+        text = f"task: gz37\nmodel: {{name: cnn, start_run: gz37/{start}}}\n"
+        (configs / "gz37" / f"{run}.yaml").write_text(text)
+    (configs / "gz37" / "small.yaml").write_text(TINY)
+    assert own_runs("gz37") == ["gz37/small"]
+
+
+def test_a_circle_of_runs_does_not_hang_the_list_of_a_task(configs):
+    for run, start in (("one", "other"), ("other", "one")):
+        text = f"task: gz37\nmodel: {{name: cnn, start_run: gz37/{start}}}\n"
+        (configs / "gz37" / f"{run}.yaml").write_text(text)
+    assert own_runs("gz37") == ["gz37/one", "gz37/other"]
+
+
 CLASSES = "task: zoo5\nmodel: {name: cnn}\n"
 VOTES = "task: gz37\nmodel: {name: cnn}\n"
 CONTRADICTIONS = {

@@ -267,9 +267,9 @@ class Config(Section):
 
     @property
     def needs_other_dataset(self) -> bool:
-        """Whether it starts from a run of another dataset, or learns from another's images."""
+        """Whether it starts from a run of another dataset, or learns or leaves out its images."""
         others = set(self.pseudo.images) - {OWN_TEST} if self.pseudo.runs else set()
-        return bool(self.model.start_dataset or others)
+        return bool(self.model.start_dataset or others or self.train.without)
 
     def sources(self, dataset: str) -> list[tuple[str, str]]:
         """The runs that it starts from or whose labels it learns, each with its dataset.

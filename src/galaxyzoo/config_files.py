@@ -73,10 +73,18 @@ def all_runs() -> list[str]:
 
 
 def own_runs(task: str) -> list[str]:
-    """A task's runs that are ours and need neither another dataset nor a GPU."""
+    """A task's runs that are ours and need no other dataset and no GPU, nor do their starts."""
     runs = [run for run in all_runs() if run.startswith(f"{task}/")]
-    ours = [load_config(run) for run in runs if not run.startswith(f"{task}/source_")]
-    return [c.run for c in ours if not (c.needs_other_dataset or c.needs_gpu)]
+    return [run for run in runs if not run.startswith(f"{task}/source_") and not _needs_more(run)]
+
+
+def _needs_more(run: str, *behind: str) -> bool:
+    if run in behind:
+        return False  # a circle: refused where it is to be trained
+    config = load_config(run)
+    if config.needs_other_dataset or config.needs_gpu:
+        return True
+    return any(_needs_more(source, run, *behind) for source, _ in config.sources(""))
 
 
 def all_ensembles() -> list[str]:
