@@ -102,7 +102,7 @@ def parse_args() -> argparse.Namespace:
         "--output",
         type=Path,
         metavar="FILE",
-        help="the winner's config (default: configs/<task>/<search>_tuned.yaml)",
+        help="the winner's config (default: configs/<task>/<search without the task>_tuned.yaml)",
     )
     add_jobs(parser)
     args = parser.parse_args()
