@@ -261,6 +261,11 @@ CONTRADICTIONS = {
         "pseudo: {runs: [gz37/cnn], images: [train]}",
         "'train' are the images that have labels",
     ),
+    "a share of nobody's labels": (
+        VOTES,
+        "pseudo: {own_share: 0.5}",
+        "own_share needs pseudo.runs",
+    ),
     "pseudo-labels and balance": (
         CLASSES,
         "pseudo: {runs: [zoo5/cnn]}\ntrain: {class_balance: sampling}",

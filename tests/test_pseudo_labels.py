@@ -23,7 +23,8 @@ from galaxyzoo.runs import Run
 from galaxyzoo.trainer import Trainer
 
 TEACHER = "gz37/small"
-STUDENT = {"run": "gz37/student", "pseudo": {"runs": [TEACHER], "ratio": 0.5}}
+PSEUDO = {"runs": [TEACHER], "ratio": 0.5}
+STUDENT = {"run": "gz37/student", "pseudo": PSEUDO}
 
 
 def labelled(config: Config, data: Prepared, fold: int) -> PseudoLabelled:
@@ -109,6 +110,23 @@ def test_an_epoch_trains_on_every_galaxy_and_on_the_share_of_labelled_images(pro
     np.testing.assert_array_equal(trainer.targets[some], targets.astype(np.float32))
 
 
+def test_targets_are_partly_votes_and_partly_the_teachers_predictions(project):
+    pseudo = {"runs": [TEACHER], "images": [], "own_share": 0.3}
+    config = tiny_config(run="gz37/student", pseudo=pseudo)
+    data = make_fold_data(config, project.data, project.images, 0)
+    trainer = Trainer(config, data)
+    model = load_fold_model(tiny_config(), fold_dir(project.catalog.dataset, TEACHER, 0))
+    predicted = predict(model, project.images, np.arange(36), tiny_config())
+    learned, votes = project.catalog.folds != 0, data.targets
+    expected = 0.7 * votes[learned] + 0.3 * predicted[learned]
+    np.testing.assert_allclose(trainer.targets[learned], expected, atol=2e-6)
+    assert np.abs(expected - votes[learned]).max() > 0.05
+    # The fold to validate on is scored against its votes, and nothing else is learned from.
+    np.testing.assert_array_equal(trainer.targets[~learned], votes[~learned].astype(np.float32))
+    rows = np.concatenate([batch.rows for batch in trainer.batches()])
+    assert sorted(rows) == sorted(data.train_rows)
+
+
 def test_pseudo_labels_change_what_is_learned(project):
     """Two students, one taught that all test galaxies are the same."""
     config = tiny_config(**STUDENT)
@@ -123,8 +141,9 @@ def test_pseudo_labels_change_what_is_learned(project):
     assert project.written(again, 0)["weights.safetensors"] != clean
 
 
-def test_no_label_of_a_fold_reaches_its_student(project):
-    config = tiny_config(**STUDENT)
+@pytest.mark.parametrize("own_share", [0, 0.5])
+def test_no_label_of_a_fold_reaches_its_student(project, own_share):
+    config = tiny_config(run="gz37/student", pseudo={**PSEUDO, "own_share": own_share})
     project.train(config, [0, 1])
     changed = project.other_labels(0)
     for some in (tiny_config(), config):
@@ -199,3 +218,9 @@ def test_a_student_of_an_optimistic_teacher_is_optimistic(project):
 def test_a_hold_out_refuses_pseudo_labels(project):
     with pytest.raises(InputError, match="learns from labels by gz37/small"):
         train_holdout(Run(tiny_config(**STUDENT), project.data))
+
+
+def test_students_from_before_there_were_shares_fit_their_config():
+    assert tiny_config(**STUDENT).digest() == "e17ef86708cf5b3d"  # as it was then
+    shared = tiny_config(run="gz37/student", pseudo={**PSEUDO, "own_share": 0.1})
+    assert shared.digest() != tiny_config(**STUDENT).digest()

@@ -40,6 +40,7 @@ _WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
     "model": {"views": "one", "start_fold": None, "start_head": False},
     "augment": {"mixup": 0, "cutmix": 0},
     "train": {"accumulation": 1, "galaxies": None, "without": []},
+    "pseudo": {"own_share": 0},
 }
 
 
@@ -222,6 +223,8 @@ class PseudoConfig(Section):
     tta: TTAConfig = TTAConfig()
     # labelled images drawn in an epoch, for each galaxy with votes
     ratio: float = Field(1.0, gt=0)
+    # share of the runs' predictions in the targets of the galaxies with votes themselves
+    own_share: float = Field(0.0, ge=0, lt=1)
 
 
 class Config(Section):
@@ -257,12 +260,12 @@ class Config(Section):
         fingerprint.
         """
         values = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
-        if not self.pseudo.runs:
-            del values["pseudo"]
         for section, keys in _WITHOUT_EFFECT.items():
             for key, value in keys.items():
                 if values[section][key] == value:
                     del values[section][key]
+        if not self.pseudo.runs:
+            del values["pseudo"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     @property

@@ -66,6 +66,8 @@ def _find_in_pseudo_labels(config: "Config") -> str | None:
         return f"pseudo.runs: '{strange[0]}' is not of task '{config.task}'"
     if config.pseudo.runs and "train" in config.pseudo.images:
         return "pseudo.images: 'train' are the images that have labels"
+    if config.pseudo.own_share and not config.pseudo.runs:
+        return "pseudo.own_share needs pseudo.runs, whose predictions it is a share of"
     balanced = config.train.class_balance != "none"
     if config.pseudo.runs and (config.loss == "soft_cross_entropy" or balanced):
         return "pseudo.runs goes with neither soft_cross_entropy nor train.class_balance"

@@ -14,7 +14,7 @@ from galaxyzoo.images import ImageCache
 from galaxyzoo.paths import dataset_dir, fold_dir, run_dir, shown
 from galaxyzoo.preparation import Prepared
 from galaxyzoo.pretrain_config import load_saved
-from galaxyzoo.pseudo_labels import check_teachers, find_pseudo_labels
+from galaxyzoo.pseudo_labels import check_teachers, find_pseudo_labels, soften
 from galaxyzoo.run_configs import CONFIG, Start, find_starts, load_without_ids
 from galaxyzoo.tasks import get_task
 from galaxyzoo.trainer import FoldData
@@ -39,7 +39,10 @@ def make_fold_data(config: Config, data: Prepared, cache: ImageCache, fold: int)
     weights = find_start_weights(config, data.catalog, fold)
     check_teachers(config, data.catalog, fold)
     part = make_part_data(config, data, cache, ~in_fold, in_fold, fold, weights)
-    return replace(part, pseudo=find_pseudo_labels(config, data, fold))
+    soft = part.soft_targets
+    if config.pseudo.own_share:
+        soft = soften(config, data, fold, part.targets)
+    return replace(part, soft_targets=soft, pseudo=find_pseudo_labels(config, data, fold))
 
 
 def check_sources(config: Config, catalog: Catalog) -> None:

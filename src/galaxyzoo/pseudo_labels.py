@@ -4,7 +4,9 @@ The networks that label for fold k never saw a label of fold k, and nothing did 
 from. A table of labels is kept in the folder of the fold that made it, so it goes with it.
 
 Source: Lee 2013 ("Pseudo-Label", ICML workshop) and Xie et al. 2020 ("noisy student", CVPR);
-predicted vote fractions are soft by nature, so no threshold is needed.
+predicted vote fractions are soft by nature, so no threshold is needed. Targets that are partly
+votes and partly predictions: Hinton et al. 2015 ("Distilling the knowledge in a neural network")
+and Furlanello et al. 2018 ("Born again neural networks", ICML).
 """
 
 import hashlib
@@ -52,11 +54,11 @@ def find_pseudo_labels(config: Config, data: Prepared, fold: int) -> PseudoLabel
         fold: the fold to validate on.
     Returns:
         Images in the config's geometry and their labels, the mean over `pseudo.runs`; None where
-        the config names none.
+        the config names no run, or no images.
     Raises:
         InputError: a dataset is not there, or its images show less than the config's crop.
     """
-    if not config.pseudo.runs:
+    if not config.pseudo.runs or not config.pseudo.images:
         return None
     pseudo, image = config.pseudo, config.image
     found = find_parts(pseudo.images, pseudo.shown_px, image, data, {config.task}, config.run)
@@ -67,6 +69,23 @@ def find_pseudo_labels(config: Config, data: Prepared, fold: int) -> PseudoLabel
         np.concatenate([part.ids for part, _ in parts]),
         np.concatenate(targets),
     )
+
+
+def soften(config: Config, data: Prepared, fold: int, targets: np.ndarray) -> np.ndarray:
+    """Targets of the galaxies with votes, in part what the networks of the fold predict for them.
+
+    Args:
+        config: the run.
+        data: the dataset that it is trained on.
+        fold: the fold to validate on, whose galaxies keep theirs.
+        targets: (galaxy, column) of all training galaxies, ids ascending.
+    Returns:
+        (galaxy, column), the share `pseudo.own_share` of it predicted.
+    """
+    share = config.pseudo.own_share
+    predicted = _average(_own_part(data), config, data, fold)
+    learned = (data.catalog.folds != fold)[:, np.newaxis]
+    return np.where(learned, (1 - share) * targets + share * predicted, targets)
 
 
 def check_teachers(config: Config, catalog: Catalog, fold: int) -> None:
@@ -86,19 +105,24 @@ def check_teachers(config: Config, catalog: Catalog, fold: int) -> None:
 
 def _find_targets(part: ImagePart, config: Config, data: Prepared, fold: int) -> np.ndarray:
     """(image, column) mean of the runs' labels, corrected where the config says so."""
-
-    def label(some: ImagePart) -> np.ndarray:
-        tables = [_label(run, some, config, data, fold) for run in config.pseudo.runs]
-        return np.mean(tables, axis=0)
-
+    labels = _average(part, config, data, fold)
     if not config.pseudo.use_classes or part.name == OWN_TEST:
-        return label(part)
+        return labels
     other = catalogs.load(part.name)
     if not np.isin(part.ids, other.ids).any():
-        return label(part)  # its test images: nothing is said of them
-    own = ImagePart(OWN_TRAIN, data.source.train_images, data.catalog.ids, ORIGINAL_PX)
-    corrected = correct(label(part), part.ids, label(own), data.catalog, other, fold)
+        return labels  # its test images: nothing is said of them
+    own = _average(_own_part(data), config, data, fold)
+    corrected = correct(labels, part.ids, own, data.catalog, other, fold)
     return get_task(config.task).make_valid(corrected)
+
+
+def _own_part(data: Prepared) -> ImagePart:
+    return ImagePart(OWN_TRAIN, data.source.train_images, data.catalog.ids, ORIGINAL_PX)
+
+
+def _average(part: ImagePart, config: Config, data: Prepared, fold: int) -> np.ndarray:
+    """(image, column) mean of the runs' labels."""
+    return np.mean([_label(run, part, config, data, fold) for run in config.pseudo.runs], axis=0)
 
 
 def _label(run: str, part: ImagePart, config: Config, data: Prepared, fold: int) -> np.ndarray:
