@@ -266,6 +266,11 @@ CONTRADICTIONS = {
         "pseudo: {own_share: 0.5}",
         "own_share needs pseudo.runs",
     ),
+    "teachers of nothing": (
+        VOTES,
+        "pseudo: {runs: [gz37/cnn], images: []}",
+        "pseudo.runs teach nothing: name pseudo.images",
+    ),
     "pseudo-labels and balance": (
         CLASSES,
         "pseudo: {runs: [zoo5/cnn]}\ntrain: {class_balance: sampling}",

@@ -15,6 +15,7 @@ from galaxyzoo.fold_data import make_fold_data
 from galaxyzoo.fold_models import load_fold_model
 from galaxyzoo.holdout import train_holdout
 from galaxyzoo.image_sources import fit_geometry
+from galaxyzoo.models import GalaxyNet
 from galaxyzoo.paths import fold_dir
 from galaxyzoo.prediction import predict
 from galaxyzoo.preparation import Prepared, prepare
@@ -33,6 +34,10 @@ def labelled(config: Config, data: Prepared, fold: int) -> PseudoLabelled:
     return found
 
 
+def teacher_network(project: Project, fold: int) -> GalaxyNet:
+    return load_fold_model(tiny_config(), fold_dir(project.catalog.dataset, TEACHER, fold))
+
+
 @pytest.fixture
 def project(root: Path) -> Project:
     """Three folds of 36 galaxies, 4 test galaxies; the teacher is trained."""
@@ -48,8 +53,7 @@ def test_test_galaxies_get_the_predictions_of_the_folds_own_network(project):
     cache = Run(teacher, project.data).cache("test")
     for fold in (0, 2):
         found = labelled(config, project.data, fold)
-        model = load_fold_model(teacher, fold_dir(project.catalog.dataset, TEACHER, fold))
-        expected = predict(model, cache, np.arange(4), teacher)
+        expected = predict(teacher_network(project, fold), cache, np.arange(4), teacher)
         assert found.ids.tolist() == project.catalog.test_ids.tolist()
         np.testing.assert_allclose(found.targets, expected, atol=2e-6)
         np.testing.assert_array_equal(found.read(np.array([1, 3])), cache.images[[1, 3]])
@@ -70,7 +74,7 @@ def test_labels_are_of_the_views_that_the_student_asks_for(project):
     one_view = {"runs": [TEACHER], "tta": {"dihedral": False}}
     other = tiny_config(run="gz37/student", pseudo=one_view)
     both = [labelled(one, project.data, 0).targets for one in (config, other)]
-    model = load_fold_model(tiny_config(), fold_dir(project.catalog.dataset, TEACHER, 0))
+    model = teacher_network(project, 0)
     cache = Run(tiny_config(), project.data).cache("test")
     tables = [
         predict(model, cache, np.arange(4), tiny_config(), one.pseudo.tta)
@@ -115,8 +119,8 @@ def test_targets_are_partly_votes_and_partly_the_teachers_predictions(project):
     config = tiny_config(run="gz37/student", pseudo=pseudo)
     data = make_fold_data(config, project.data, project.images, 0)
     trainer = Trainer(config, data)
-    model = load_fold_model(tiny_config(), fold_dir(project.catalog.dataset, TEACHER, 0))
-    predicted = predict(model, project.images, np.arange(36), tiny_config())
+    network = teacher_network(project, 0)
+    predicted = predict(network, project.images, np.arange(36), tiny_config())
     learned, votes = project.catalog.folds != 0, data.targets
     expected = 0.7 * votes[learned] + 0.3 * predicted[learned]
     np.testing.assert_allclose(trainer.targets[learned], expected, atol=2e-6)

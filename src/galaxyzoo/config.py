@@ -226,6 +226,11 @@ class PseudoConfig(Section):
     # share of the runs' predictions in the targets of the galaxies with votes themselves
     own_share: float = Field(0.0, ge=0, lt=1)
 
+    @property
+    def adds_images(self) -> bool:
+        """Whether there are images to learn from beside the galaxies with votes."""
+        return bool(self.runs and self.images)
+
 
 class Config(Section):
     """Everything that determines a run's result, apart from the data and the machine."""

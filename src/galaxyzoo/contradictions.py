@@ -68,6 +68,8 @@ def _find_in_pseudo_labels(config: "Config") -> str | None:
         return "pseudo.images: 'train' are the images that have labels"
     if config.pseudo.own_share and not config.pseudo.runs:
         return "pseudo.own_share needs pseudo.runs, whose predictions it is a share of"
+    if config.pseudo.runs and not (config.pseudo.images or config.pseudo.own_share):
+        return "pseudo.runs teach nothing: name pseudo.images, or set pseudo.own_share"
     balanced = config.train.class_balance != "none"
     if config.pseudo.runs and (config.loss == "soft_cross_entropy" or balanced):
         return "pseudo.runs goes with neither soft_cross_entropy nor train.class_balance"

@@ -54,7 +54,7 @@ def estimate(config: Config, catalog: Catalog) -> Cost:
         raise out_of_memory(config.train, config.train.accumulation, config.run) from None
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
     trained = min(galaxies * (k - 1), k * (config.train.galaxies or galaxies)) * config.train.epochs
-    if config.pseudo.runs and config.pseudo.images:
+    if config.pseudo.adds_images:
         trained = round(trained * (1 + config.pseudo.ratio))
     # Each fold's galaxies are also validated after every epoch, in one view.
     viewed = galaxies + k * tests + galaxies * config.train.epochs / count_views(config.tta)

@@ -58,7 +58,7 @@ def find_pseudo_labels(config: Config, data: Prepared, fold: int) -> PseudoLabel
     Raises:
         InputError: a dataset is not there, or its images show less than the config's crop.
     """
-    if not config.pseudo.runs or not config.pseudo.images:
+    if not config.pseudo.adds_images:
         return None
     pseudo, image = config.pseudo, config.image
     found = find_parts(pseudo.images, pseudo.shown_px, image, data, {config.task}, config.run)
@@ -117,6 +117,7 @@ def _find_targets(part: ImagePart, config: Config, data: Prepared, fold: int) ->
 
 
 def _own_part(data: Prepared) -> ImagePart:
+    """All training galaxies, which are labelled like the others."""
     return ImagePart(OWN_TRAIN, data.source.train_images, data.catalog.ids, ORIGINAL_PX)
 
 
