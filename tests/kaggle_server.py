@@ -131,6 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
         asked, start = self.headers.get("Range"), 0
         if asked and self.headers.get("If-Range") == mark:
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        # Before the headers: with these in hand the client may ask again, which another thread answers.
+        cuts = self.server.cut_after[name]
+        part = data[start:][: cuts.pop(0) if cuts else None]
+        self.server.sent[name].append(len(part))
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
@@ -139,9 +143,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("ETag", mark)
         self.end_headers()
-        cuts = self.server.cut_after[name]
-        part = data[start:][: cuts.pop(0) if cuts else None]
-        self.server.sent[name].append(len(part))
         with contextlib.suppress(OSError):  # who resumes reads the headers alone
             self.wfile.write(part)
         return None
