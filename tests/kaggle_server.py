@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked, start = self.headers.get("Range"), 0
         if asked and self.headers.get("If-Range") == mark:
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
-        # Before the headers: with these in hand the client may ask again, which another thread answers.
+        # Before the headers: with these the client may ask again, which another thread answers.
         cuts = self.server.cut_after[name]
         part = data[start:][: cuts.pop(0) if cuts else None]
         self.server.sent[name].append(len(part))
