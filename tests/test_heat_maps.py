@@ -98,7 +98,8 @@ def test_a_view_is_turned_back(number: int) -> None:
     assert torch.equal(turn_back(dihedral_view(maps[:, None], number)[:, 0], number), maps)
 
 
-def network(name: str, size: int) -> GalaxyNet:
+def network(name: str, size: int, seed: int = 0) -> GalaxyNet:
+    torch.manual_seed(seed)
     settings = {"name": name, "kwargs": {}}
     config = small_config(model=settings, image={"size_px": size})
     return build_model(config, initialise=False).eval()
@@ -151,10 +152,7 @@ def test_tokens_become_maps_row_by_row() -> None:
 def test_a_runs_map_is_the_mean_over_its_folds() -> None:
     # One in four untrained networks shows nothing at all, as no place speaks for the answer; these
     # two show something.
-    models = {}
-    for fold in (0, 1):
-        torch.manual_seed(fold)
-        models[fold] = network("cnn", 64)
+    models = {fold: network("cnn", 64, seed=fold) for fold in (0, 1)}
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
     single = [explain({fold: model}, image, 3)[0] for fold, model in models.items()]
     both, layer = explain(models, image, 3)
