@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     from galaxyzoo.preparation import Prepared
     from galaxyzoo.training import FoldData
 
-pytest_plugins = ["reliability"]
+pytest_plugins = ["competition_files", "reliability"]
 
 FOLDERS = ("INPUT", "CACHE", "FOLDS", "OOF", "SUBMISSIONS", "REPORTS")
 REAL = {name: getattr(paths, name) for name in ("ROOT", *FOLDERS)}
+
+
+@pytest.fixture(autouse=True)
+def _same_draws() -> None:
+    """Untrained networks and noise are the same whatever other tests ran before."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Tables as they arrive: cut off, packed, edited, saved by other programs, and made to harm.
 
-What the smaller defects look like is in `test_tables.py` and `test_kaggle.py`; here are those of a
-table as large as the competition's own, and of whole files.
+What the smaller defects look like is in `test_tables.py` and `test_kaggle_defects.py`; here are
+those of a table as large as the competition's own, and of whole files.
 """
 
 import gzip
