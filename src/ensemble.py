@@ -39,14 +39,14 @@ from galaxyzoo.reports import (
     print_table,
 )
 from galaxyzoo.scores import UNREADABLE, card_path
-from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
+from galaxyzoo.tasks import COMPETITION_TASK, TASKS, Task, get_task
 
 
 def main() -> None:
     """Load, cross-fit, choose, predict the test galaxies, write, print."""
     started = time.perf_counter()
     options = parse()
-    task = get_task(options.task)
+    task = pick_task(options.task, options.runs)
     whole = catalogs.load(pick_dataset(options.dataset, task, bool(options.outside)))
     names = pick_candidates([name for name in options.candidates.split(",") if name], task)
     tables = make_tables(options.outside, options.seen)
@@ -84,8 +84,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--task",
-        default=COMPETITION_TASK,
-        help="task of the runs (default: %(default)s)",
+        help=f"task to combine for (default: that of the named runs, else {COMPETITION_TASK})",
     )
     parser.add_argument(
         "--candidates",
@@ -119,6 +118,19 @@ def parse() -> argparse.Namespace:
         "--output", type=Path, metavar="FILE", help="write the submission there, and nowhere else"
     )
     return parser.parse_args()
+
+
+def pick_task(asked: str | None, runs: list[str]) -> Task:
+    """The one asked for, else that of the named runs; runs of votes serve the others' too."""
+    if asked is None:
+        kinds = {run.partition("/")[0] for run in runs if "/" in run}
+        named = sorted((kinds & set(TASKS)) - {COMPETITION_TASK})
+        if len(named) > 1:
+            raise InputError(
+                f"runs of several tasks are named: add --task with one of {', '.join(named)}"
+            )
+        asked = named[0] if named else COMPETITION_TASK
+    return get_task(asked)
 
 
 def pick_dataset(asked: str | None, task: Task, has_outside: bool) -> str:

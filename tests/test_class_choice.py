@@ -142,3 +142,31 @@ def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_pat
     card = json.loads(paths.ensemble_csv("tiny", "anomaly4").with_suffix(".json").read_text())
     assert card["metric"] == "log-loss"
     assert {"accuracy", "balanced_accuracy", "macro_f1"} <= set(card["classes"])
+
+
+def test_the_task_follows_from_the_named_runs(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    save_project()
+    words = ["ensemble.py", "anomaly4/run0", "anomaly4/run1", "--candidates", "mean"]
+    monkeypatch.setattr(sys, "argv", words)
+    ensemble.main()
+    assert paths.ensemble_csv("tiny", "anomaly4").exists()
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ([], "gz37"),
+        (["resnet18"], "gz37"),
+        (["gz37/cnn", "outside/theirs"], "gz37"),
+        (["gz37/cnn", "zoo5/cnn"], "zoo5"),
+    ],
+)
+def test_runs_of_votes_serve_every_task(runs, expected):
+    assert ensemble.pick_task(None, runs).name == expected
+    assert ensemble.pick_task("hubble10", runs).name == "hubble10"
+
+
+def test_runs_of_several_tasks_need_one_named():
+    with pytest.raises(InputError, match="--task with one of hubble10, zoo5"):
+        ensemble.pick_task(None, ["zoo5/cnn", "hubble10/cnn"])

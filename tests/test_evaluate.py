@@ -213,7 +213,7 @@ def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(project, mon
         (["anomaly4"], "no out-of-fold table of task 'anomaly4'"),
         (["zoo5", "zoo5/resnet"], "run 'zoo5/resnet' has no out-of-fold table.*zoo5/cnn"),
         (["zoo5/ensemble"], "run 'zoo5/ensemble' has no out-of-fold table"),
-        (["zoo5", "--dataset", "other"], "dataset 'other' has no out-of-fold table"),
+        (["zoo5", "--dataset", "other"], "dataset 'other' has no out-of-fold table of task 'zoo5'"),
     ],
 )
 def test_what_cannot_be_evaluated_is_one_line_and_status_one(

@@ -98,8 +98,8 @@ def choose_dataset(name: str | None, task: str = "*") -> str:
             do.
     """
     known = datasets_with_oof(task)
+    of_task, runs = ("", "") if task == "*" else (f" of task '{task}'", f" configs/{task}/*")
     if not known:
-        of_task, runs = ("", "") if task == "*" else (f" of task '{task}'", f" configs/{task}/*")
         raise InputError(
             f"oof/ holds no out-of-fold table{of_task}: "
             f"run `bash scripts/train_folds.sh{runs}` first"
@@ -107,7 +107,7 @@ def choose_dataset(name: str | None, task: str = "*") -> str:
     if name is not None:
         if name not in known:
             raise InputError(
-                f"dataset '{name}' has no out-of-fold table: known are {', '.join(known)}"
+                f"dataset '{name}' has no out-of-fold table{of_task}: known are {', '.join(known)}"
             )
         return name
     real = [n for n in known if n != DEMO]
