@@ -29,7 +29,14 @@ from galaxyzoo.combination import Combination
 from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, TWO_LEVEL, pick_candidates
 from galaxyzoo.errors import InputError
 from galaxyzoo.outside import PREFIX, OutsideTable, make_tables, pick_tables
-from galaxyzoo.paths import choose_dataset, ensemble_csv, ensemble_oof_csv, shown, test_csv
+from galaxyzoo.paths import (
+    choose_dataset,
+    ensemble_csv,
+    ensemble_oof_csv,
+    shown,
+    task_name,
+    test_csv,
+)
 from galaxyzoo.reports import (
     SEEN_EXPLAINED,
     class_score_names,
@@ -123,8 +130,7 @@ def parse() -> argparse.Namespace:
 def pick_task(asked: str | None, runs: list[str]) -> Task:
     """The one asked for, else that of the named runs; runs of votes serve the others' too."""
     if asked is None:
-        kinds = {run.partition("/")[0] for run in runs if "/" in run}
-        named = sorted((kinds & set(TASKS)) - {COMPETITION_TASK})
+        named = sorted({task_name(run) for run in runs} & set(TASKS) - {COMPETITION_TASK})
         if len(named) > 1:
             raise InputError(
                 f"runs of several tasks are named: add --task with one of {', '.join(named)}"

@@ -18,14 +18,14 @@ from pathlib import Path
 
 from galaxyzoo.errors import one_line
 from galaxyzoo.handover import hand_over
-from galaxyzoo.paths import choose_dataset, shown
+from galaxyzoo.paths import choose_dataset, shown, task_name
 from galaxyzoo.table_handover import OOF, TEST, hand_over_tables
 
 
 def main() -> None:
     """Parse, write the folder, say how to publish it."""
     args = parse_args()
-    dataset = choose_dataset(args.dataset, args.run.split("/")[0])
+    dataset = choose_dataset(args.dataset, task_name(args.run))
     name = args.run.replace("/", "-")
     folder = (args.output or Path("exported") / name).resolve()
     if args.tables:

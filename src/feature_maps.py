@@ -20,7 +20,7 @@ from galaxyzoo.galaxy_arguments import add_galaxy, check_galaxy, galaxy_of, pict
 from galaxyzoo.inference import load_run_models
 from galaxyzoo.map_layers import find_layers, last_of_each_side, pick_layers, watching
 from galaxyzoo.models import GalaxyNet
-from galaxyzoo.paths import choose_dataset, shown
+from galaxyzoo.paths import choose_dataset, shown, task_name
 
 _COLOURS = 3
 
@@ -28,7 +28,7 @@ _COLOURS = 3
 def main() -> None:
     """Parse, let one fold's network look at the galaxy, draw."""
     args = parse_args()
-    dataset = choose_dataset(args.dataset, args.run.split("/")[0])
+    dataset = choose_dataset(args.dataset, task_name(args.run))
     config, models = load_run_models(dataset, args.run)
     if args.fold not in models:
         raise InputError(f"fold {args.fold} of {args.run} is not trained (--fold)")

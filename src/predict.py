@@ -17,7 +17,7 @@ from pathlib import Path
 from galaxyzoo import catalogs
 from galaxyzoo.errors import one_line
 from galaxyzoo.inference import load_run_models, predict_stores
-from galaxyzoo.paths import choose_dataset, shown
+from galaxyzoo.paths import choose_dataset, shown, task_name
 from galaxyzoo.submission import with_classes
 from galaxyzoo.tables import write_predictions
 from galaxyzoo.tasks import get_task
@@ -26,7 +26,7 @@ from galaxyzoo.tasks import get_task
 def main() -> None:
     """Parse, predict, write."""
     args = parse_args()
-    dataset = choose_dataset(args.dataset, args.run.split("/")[0])
+    dataset = choose_dataset(args.dataset, task_name(args.run))
     config, models = load_run_models(dataset, args.run)
     predictions, unreadable = predict_stores(config, [*models.values()], args.images)
     task = get_task(config.task)

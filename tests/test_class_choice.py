@@ -104,7 +104,7 @@ def save_project(n: int = 90, n_runs: int = 3) -> Catalog:
 
 
 def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["ensemble.py", "--task", "anomaly4", *arguments])
+    monkeypatch.setattr(sys, "argv", ["ensemble.py", *arguments])
     ensemble.main()
 
 
@@ -113,7 +113,7 @@ def test_shuffled_rows_columns_and_runs_give_the_same_bytes(tmp_path, monkeypatc
     save_project()
     folder = tmp_path / "submissions" / "tiny" / "anomaly4"
     written = [folder / name for name in ("predictions.csv", "predictions.json")]
-    run_here(monkeypatch, "run0", "run1", "run2")
+    run_here(monkeypatch, "--task", "anomaly4", "run0", "run1", "run2")
     before = [path.read_bytes() for path in written]
     for i in range(3):
         run = f"anomaly4/run{i}"
@@ -121,7 +121,7 @@ def test_shuffled_rows_columns_and_runs_give_the_same_bytes(tmp_path, monkeypatc
             frame = pd.read_csv(table).sample(frac=1, random_state=i)
             shuffled = frame.sample(frac=1, axis=1, random_state=i)
             shuffled.to_csv(table, index=False, float_format="%.9f")
-    run_here(monkeypatch, "run2", "run1", "anomaly4/run0")
+    run_here(monkeypatch, "--task", "anomaly4", "run2", "run1", "anomaly4/run0")
     assert [path.read_bytes() for path in written] == before
     assert not (tmp_path / "submissions" / "predictions.csv").exists()  # the competition's place
 
@@ -129,7 +129,7 @@ def test_shuffled_rows_columns_and_runs_give_the_same_bytes(tmp_path, monkeypatc
 def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_path, monkeypatch):
     use_root(monkeypatch, tmp_path)
     catalog = save_project()
-    run_here(monkeypatch, "--candidates", "mean")
+    run_here(monkeypatch, "--task", "anomaly4", "--candidates", "mean")
     frame = pd.read_csv(paths.ensemble_csv("tiny", "anomaly4"), index_col="GalaxyID")
     assert list(frame.columns) == ["class", *NAMES]
     assert frame.index.tolist() == catalog.test_ids.tolist()
@@ -147,9 +147,7 @@ def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_pat
 def test_the_task_follows_from_the_named_runs(tmp_path, monkeypatch):
     use_root(monkeypatch, tmp_path)
     save_project()
-    words = ["ensemble.py", "anomaly4/run0", "anomaly4/run1", "--candidates", "mean"]
-    monkeypatch.setattr(sys, "argv", words)
-    ensemble.main()
+    run_here(monkeypatch, "anomaly4/run0", "anomaly4/run1", "--candidates", "mean")
     assert paths.ensemble_csv("tiny", "anomaly4").exists()
 
 

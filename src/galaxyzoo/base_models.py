@@ -15,7 +15,7 @@ from galaxyzoo import atomic, paths
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.errors import InputError
 from galaxyzoo.fold_summary import describe_divergence
-from galaxyzoo.paths import is_ablation, oof_csv, run_dir, shown, test_csv
+from galaxyzoo.paths import is_ablation, oof_csv, run_dir, shown, task_name, test_csv
 from galaxyzoo.scores import UNREADABLE, card_path, digest_table
 from galaxyzoo.tables import FOLD, read_predictions
 from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
@@ -82,7 +82,7 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     ids = catalog.for_task(task).ids
     tables = []
     for run in runs:
-        own = catalog.for_task(_task_of(run))
+        own = catalog.for_task(get_task(task_name(run)))
         _check_card(run, own)
         tables.append(_to_task(_read_oof(run, own), run, task).loc[ids])
     return np.stack([_numbers(table) for table in tables], axis=1)
@@ -113,7 +113,7 @@ def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
         if not path.exists():
             raise InputError(f"{shown(path)} is missing: training {run} again writes it")
         _check_digest(_card(run, catalog), run, "test", path)
-        table = read_predictions(path, _task_of(run).columns, catalog.test_ids)
+        table = read_predictions(path, get_task(task_name(run)).columns, catalog.test_ids)
         tables.append(_numbers(_to_task(table, run, task)))
     return np.stack(tables, axis=1)
 
@@ -134,13 +134,9 @@ def _kinds(task: Task, catalog: Catalog) -> list[str]:
     return [task.name, *([COMPETITION_TASK] if by_votes else [])]
 
 
-def _task_of(run: str) -> Task:
-    return get_task(run.split("/")[0])
-
-
 def _to_task(table: pd.DataFrame, run: str, task: Task) -> pd.DataFrame:
     """A run's predictions as the task's: class probabilities follow from predicted votes."""
-    own = _task_of(run)
+    own = get_task(task_name(run))
     if own.name == task.name or task.rule is None:
         return table[list(task.columns)]
     shares = task.rule.shares(table)[list(task.columns)]
@@ -149,7 +145,7 @@ def _to_task(table: pd.DataFrame, run: str, task: Task) -> pd.DataFrame:
 
 def _full_name(name: str, task: Task, catalog: Catalog) -> str:
     run = name if "/" in name else f"{task.name}/{name}"
-    if run.split("/")[0] not in _kinds(task, catalog):
+    if task_name(run) not in _kinds(task, catalog):
         raise InputError(f"run '{name}' is not of task '{task.name}': add --task, or leave it out")
     return run
 
@@ -217,7 +213,7 @@ def _check_digest(card: dict[str, Any], run: str, which: str, path: Path) -> Non
 def _read_oof(run: str, catalog: Catalog) -> pd.DataFrame:
     """A run's table in the order of its task's catalog, each row from the fold it has there."""
     path = oof_csv(catalog.dataset, run)
-    table = read_predictions(path, _task_of(run).columns, catalog.ids)
+    table = read_predictions(path, get_task(task_name(run)).columns, catalog.ids)
     if FOLD not in table.columns:
         raise InputError(
             f"{shown(path)} has no column '{FOLD}': it is no out-of-fold table; predict {run} again"

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from galaxyzoo.paths import task_name
 from galaxyzoo.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -55,13 +56,13 @@ def _find_in_start(config: "Config") -> str | None:
         return "model.start_dataset needs model.start_run, a run of that dataset"
     if model.start_fold is not None and (not model.start_run or model.starts_without_labels):
         return "model.start_fold needs model.start_run, a run with folds"
-    if model.start_head and (model.start_run or "").split("/")[0] != config.task:
+    if model.start_head and task_name(model.start_run or "") != config.task:
         return f"model.start_head needs model.start_run, a run of task '{config.task}'"
     return None
 
 
 def _find_in_pseudo_labels(config: "Config") -> str | None:
-    strange = [run for run in config.pseudo.runs if run.split("/")[0] != config.task]
+    strange = [run for run in config.pseudo.runs if task_name(run) != config.task]
     if strange:
         return f"pseudo.runs: '{strange[0]}' is not of task '{config.task}'"
     if config.pseudo.runs and "train" in config.pseudo.images:

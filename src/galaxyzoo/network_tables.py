@@ -13,7 +13,7 @@ from galaxyzoo.catalogs import Catalog
 from galaxyzoo.errors import InputError
 from galaxyzoo.fold_tables import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE
 from galaxyzoo.outside import PREFIX as OUTSIDE
-from galaxyzoo.paths import fold_dir, run_dir, shown
+from galaxyzoo.paths import fold_dir, run_dir, shown, task_name
 from galaxyzoo.run_configs import load_run_config
 from galaxyzoo.tables import read_predictions
 from galaxyzoo.tasks import get_task
@@ -39,7 +39,7 @@ class NetworkTables:
         """
         if run.startswith(OUTSIDE):
             raise InputError("only its mean over networks came")
-        catalog = whole.for_task(get_task(run.split("/")[0]))
+        catalog = whole.for_task(get_task(task_name(run)))
         folder = run_dir(catalog.dataset, run)
         for fold in range(catalog.n_folds):
             for name in (VAL_TABLE, TEST_TABLE):
@@ -70,7 +70,7 @@ class NetworkTables:
             InputError: a table is missing or broken, or its ids are not the fold's.
         """
         catalog, name = self.catalog, VAL_SPREAD if spread else VAL_TABLE
-        out = np.empty((len(catalog.ids), len(self._columns)))
+        out = np.empty((len(catalog.ids), len(self.columns)))
         for fold in range(catalog.n_folds):
             rows = catalog.folds == fold
             out[rows] = self._read(fold, name, catalog.ids[rows])
@@ -88,9 +88,10 @@ class NetworkTables:
         return self._read(fold, TEST_SPREAD if spread else TEST_TABLE, self.catalog.test_ids)
 
     @property
-    def _columns(self) -> tuple[str, ...]:
-        return get_task(self.run.split("/")[0]).columns
+    def columns(self) -> tuple[str, ...]:
+        """Of the run's task: what its networks predict."""
+        return get_task(task_name(self.run)).columns
 
     def _read(self, fold: int, name: str, ids: np.ndarray) -> np.ndarray:
         path = fold_dir(self.catalog.dataset, self.run, fold) / name
-        return read_predictions(path, self._columns, ids).to_numpy()
+        return read_predictions(path, self.columns, ids).to_numpy()

@@ -41,6 +41,11 @@ def run_dir(dataset: str, run: str) -> Path:
     return FOLDS / dataset / run
 
 
+def task_name(run: str) -> str:
+    """Name of the task of a run; a run is named by its task and its config, `gz37/resnet18`."""
+    return run.split("/")[0]
+
+
 def is_ablation(run: str) -> bool:
     """Whether a run belongs to an ablation study: nothing takes it up that was not asked for it."""
     return run.split("/")[-1].startswith(ABLATION)

@@ -10,7 +10,6 @@ from galaxyzoo.image_sample import CHANNELS
 from galaxyzoo.images import ImageCache
 from galaxyzoo.network_tables import NetworkTables
 from galaxyzoo.shift import Sides, deal
-from galaxyzoo.tasks import get_task
 
 _CHUNK = 512  # images in memory as floats
 _BORDER = 0.06  # part of the side that counts as the frame's border, where the sky is
@@ -52,10 +51,10 @@ def make_sides(
         )
     ]
     for network in networks:
-        own, test = network.own(), np.empty((len(dealt), len(get_task(_task(network)).columns)))
+        own, test = network.own(), np.empty((len(dealt), len(network.columns)))
         for fold in range(catalog.n_folds):
             test[dealt == fold] = network.test(fold)[dealt == fold]
-        names = [f"{network.run}: {column}" for column in get_task(_task(network)).columns]
+        names = [f"{network.run}: {column}" for column in network.columns]
         tables.append(pd.DataFrame(np.concatenate([own, test[readable]]), columns=names))
     features = pd.concat([table.reset_index(drop=True) for table in tables], axis=1)
     n_test = int(readable.sum())
@@ -110,7 +109,3 @@ def _measure(images: np.ndarray) -> pd.DataFrame:
             "image: sharpness": np.abs(np.diff(bright, axis=2)).mean(axis=(1, 2)),
         }
     )
-
-
-def _task(network: NetworkTables) -> str:
-    return network.run.split("/")[0]
