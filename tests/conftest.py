@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from galaxyzoo.preparation import Prepared
     from galaxyzoo.training import FoldData
 
-pytest_plugins = ["competition_files", "reliability"]
+pytest_plugins = ["competition_files", "image_files", "kaggle_connection", "reliability"]
 
 FOLDERS = ("INPUT", "CACHE", "FOLDS", "OOF", "SUBMISSIONS", "REPORTS")
 REAL = {name: getattr(paths, name) for name in ("ROOT", *FOLDERS)}
@@ -38,6 +38,16 @@ def root(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
     finally:
         _replace(moved, REAL)  # also in modules imported meanwhile
+
+
+@pytest.fixture
+def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty configs folder in place of the real one."""
+    from galaxyzoo import config_files
+
+    monkeypatch.setattr(config_files, "CONFIGS", tmp_path)
+    (tmp_path / "gz37").mkdir()
+    return tmp_path
 
 
 @pytest.fixture

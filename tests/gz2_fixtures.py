@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from kaggle_fixtures import draw_image, encode, write_zip
 
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.errors import InputError
 from galaxyzoo.gz2 import ANSWERS
+from galaxyzoo.gz2_dataset import Order, make_dataset
 
 TABLE, MAPPING, IMAGES = "gz2_hart16.csv", "gz2_filename_mapping.csv", "images_gz2.zip"
 FIRST_ID = 587722982291472386
@@ -26,6 +29,7 @@ CLASSES = {
     "unclear": {6: 1},
 }
 COUNTS = {name: 4 + i % 3 for i, name in enumerate(CLASSES)}
+SMALLEST = 4
 
 
 def ra_of(galaxy_id: int) -> float:
@@ -66,3 +70,14 @@ def write_published(folder: Path, counts: dict[str, int] | None = None) -> pd.Se
     mapping = pd.DataFrame({"objid": ids, "sample": "original", "asset_id": range(len(ids))})
     mapping.to_csv(folder / MAPPING, index=False)
     return classes
+
+
+def labels(folder: Path) -> pd.Series:
+    return pd.read_csv(folder / "train_labels.csv", index_col="GalaxyID")["class"]
+
+
+def refusal(order: Order) -> str:
+    with pytest.raises(InputError) as caught:
+        make_dataset(order)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

@@ -5,22 +5,19 @@ from pathlib import Path
 import pytest
 
 import train
-from galaxyzoo import config_files
 from galaxyzoo.config_files import load_config
 from galaxyzoo.errors import InputError
 
 
 @pytest.fixture(autouse=True)
-def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def zoo5(configs: Path) -> None:
     """Configs of zoo5: last -> middle -> first, other -> first, alone, and two in a ring."""
-    monkeypatch.setattr(config_files, "CONFIGS", tmp_path)
     starts = {"last": "middle", "middle": "first", "first": "", "other": "first", "alone": ""}
-    (tmp_path / "zoo5").mkdir()
+    (configs / "zoo5").mkdir()
     for name, start in (starts | {"ring": "round", "round": "ring", "self": "self"}).items():
         line = f", start_run: zoo5/{start}" if start else ""
         text = f"task: zoo5\nmodel: {{name: cnn{line}}}\n"
-        (tmp_path / "zoo5" / f"{name}.yaml").write_text(text)
-    return tmp_path
+        (configs / "zoo5" / f"{name}.yaml").write_text(text)
 
 
 def order(*names: str, overrides: tuple[str, ...] = ()) -> list[str]:
