@@ -22,15 +22,15 @@ from galaxyzoo.galaxy_images import open_prepared
 from galaxyzoo.heat_maps import METHODS, find_method
 from galaxyzoo.inference import load_run_models
 from galaxyzoo.one_galaxy import predict_galaxy
-from galaxyzoo.paths import choose_dataset, shown, task_name
+from galaxyzoo.paths import choose_dataset, shown
 from galaxyzoo.reports import print_table
-from galaxyzoo.tasks import Task, get_task
+from galaxyzoo.tasks import Task, task_of
 
 
 def main() -> None:
     """Parse, load the run, draw the picture or print the table."""
     args = parse_args()
-    task, method = get_task(task_name(args.run)), find_method(args.method)
+    task, method = task_of(args.run), find_method(args.method)
     column = None if args.answer is None else column_of(task, args.answer)
     dataset = choose_dataset(args.dataset, task.name)
     if args.faithfulness:

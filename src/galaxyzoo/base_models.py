@@ -18,7 +18,7 @@ from galaxyzoo.fold_summary import describe_divergence
 from galaxyzoo.paths import is_ablation, oof_csv, run_dir, shown, task_name, test_csv
 from galaxyzoo.scores import UNREADABLE, card_path, digest_table
 from galaxyzoo.tables import FOLD, read_predictions
-from galaxyzoo.tasks import COMPETITION_TASK, Task, get_task
+from galaxyzoo.tasks import COMPETITION_TASK, Task, task_of
 
 
 def find_runs(
@@ -82,7 +82,7 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     ids = catalog.for_task(task).ids
     tables = []
     for run in runs:
-        own = catalog.for_task(get_task(task_name(run)))
+        own = catalog.for_task(task_of(run))
         _check_card(run, own)
         tables.append(_to_task(_read_oof(run, own), run, task).loc[ids])
     return np.stack([_numbers(table) for table in tables], axis=1)
@@ -113,7 +113,7 @@ def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
         if not path.exists():
             raise InputError(f"{shown(path)} is missing: training {run} again writes it")
         _check_digest(_card(run, catalog), run, "test", path)
-        table = read_predictions(path, get_task(task_name(run)).columns, catalog.test_ids)
+        table = read_predictions(path, task_of(run).columns, catalog.test_ids)
         tables.append(_numbers(_to_task(table, run, task)))
     return np.stack(tables, axis=1)
 
@@ -136,7 +136,7 @@ def _kinds(task: Task, catalog: Catalog) -> list[str]:
 
 def _to_task(table: pd.DataFrame, run: str, task: Task) -> pd.DataFrame:
     """A run's predictions as the task's: class probabilities follow from predicted votes."""
-    own = get_task(task_name(run))
+    own = task_of(run)
     if own.name == task.name or task.rule is None:
         return table[list(task.columns)]
     shares = task.rule.shares(table)[list(task.columns)]
@@ -213,7 +213,7 @@ def _check_digest(card: dict[str, Any], run: str, which: str, path: Path) -> Non
 def _read_oof(run: str, catalog: Catalog) -> pd.DataFrame:
     """A run's table in the order of its task's catalog, each row from the fold it has there."""
     path = oof_csv(catalog.dataset, run)
-    table = read_predictions(path, get_task(task_name(run)).columns, catalog.ids)
+    table = read_predictions(path, task_of(run).columns, catalog.ids)
     if FOLD not in table.columns:
         raise InputError(
             f"{shown(path)} has no column '{FOLD}': it is no out-of-fold table; predict {run} again"

@@ -13,10 +13,10 @@ from galaxyzoo.catalogs import Catalog
 from galaxyzoo.errors import InputError
 from galaxyzoo.fold_tables import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE
 from galaxyzoo.outside import PREFIX as OUTSIDE
-from galaxyzoo.paths import fold_dir, run_dir, shown, task_name
+from galaxyzoo.paths import fold_dir, run_dir, shown
 from galaxyzoo.run_configs import load_run_config
 from galaxyzoo.tables import read_predictions
-from galaxyzoo.tasks import get_task
+from galaxyzoo.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class NetworkTables:
         """
         if run.startswith(OUTSIDE):
             raise InputError("only its mean over networks came")
-        catalog = whole.for_task(get_task(task_name(run)))
+        catalog = whole.for_task(task_of(run))
         folder = run_dir(catalog.dataset, run)
         for fold in range(catalog.n_folds):
             for name in (VAL_TABLE, TEST_TABLE):
@@ -90,7 +90,7 @@ class NetworkTables:
     @property
     def columns(self) -> tuple[str, ...]:
         """Of the run's task: what its networks predict."""
-        return get_task(task_name(self.run)).columns
+        return task_of(self.run).columns
 
     def _read(self, fold: int, name: str, ids: np.ndarray) -> np.ndarray:
         path = fold_dir(self.catalog.dataset, self.run, fold) / name

@@ -14,11 +14,11 @@ import pandas as pd
 from galaxyzoo import atomic, catalogs
 from galaxyzoo.base_models import find_optimistic, find_seen, load_oof, load_test
 from galaxyzoo.handover import SCORES
-from galaxyzoo.paths import oof_csv, run_dir, task_name
+from galaxyzoo.paths import oof_csv, run_dir
 from galaxyzoo.run_configs import CONFIG, load_run_config, portable_config
 from galaxyzoo.scores import card_path
 from galaxyzoo.tables import FOLD, format_predictions
-from galaxyzoo.tasks import Task, get_task
+from galaxyzoo.tasks import Task, task_of
 
 OOF, TEST = "oof.csv.gz", "test.csv.gz"
 _DECIMALS = 5  # a score moves by 1e-9, and the file is half as large
@@ -52,7 +52,7 @@ def hand_over_tables(dataset: str, run: str, folder: Path) -> HandedOver:
     """
     atomic.check_free(folder)
     catalog = catalogs.load(dataset)
-    task = get_task(task_name(run))
+    task = task_of(run)
     own = catalog.for_task(task)
     oof = _table(load_oof([run], task, catalog), own.ids, task)
     test = _table(load_test([run], task, catalog), catalog.test_ids, task)

@@ -14,6 +14,7 @@ from galaxyzoo import label_rules
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.errors import InputError
 from galaxyzoo.label_rules import ClassRule
+from galaxyzoo.paths import task_name
 
 COMPETITION_TASK = "gz37"
 SMALLEST_PROBABILITY = (
@@ -88,6 +89,15 @@ def get_task(name: str) -> Task:
     if name not in TASKS:
         raise InputError(f"unknown task '{name}': known are {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def task_of(run: str) -> Task:
+    """The task of a run, such as `gz37/resnet18`.
+
+    Raises:
+        InputError: its name begins with no task's.
+    """
+    return get_task(task_name(run))
 
 
 def _check_shapes(predictions: np.ndarray, targets: np.ndarray) -> None:
