@@ -28,7 +28,8 @@ def main() -> None:
     args = parse()
     if not 0 < args.level < 1:
         raise InputError(f"--level {args.level:g} must lie between 0 and 1, such as 0.9")
-    intervals = Intervals(catalogs.load(choose_dataset(args.dataset, COMPETITION_TASK)), args.level)
+    dataset = choose_dataset(args.dataset, COMPETITION_TASK, ensembles=True)
+    intervals = Intervals(catalogs.load(dataset), args.level)
     card, problems = intervals.make()
     for line in problems:
         print(line)

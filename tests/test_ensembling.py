@@ -27,7 +27,7 @@ from galaxyzoo.errors import InputError
 from galaxyzoo.tasks import TASKS, rmse
 
 SOURCE = Path(ensemble.__file__).resolve().parent
-LINEAR = ["mean", "best", "greedy", "bagged", "nnls_shared", "nnls", "ridge"]  # quick ones
+LINEAR = ["mean", "best", "greedy", "bagged", "nnls_shared", "nnls", "ridge", "deviations"]  # quick
 Problem = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 

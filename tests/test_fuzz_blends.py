@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from reliability import fuzzed, is_long, thorough
 
 from galaxyzoo import blending, class_blending, class_stacking, stacking
+from galaxyzoo.deviations import fit_deviations
 from galaxyzoo.moments import OofFold, make_fold
 from galaxyzoo.tasks import Task, rmse
 
@@ -108,6 +109,22 @@ def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
     assert error <= squared(features.mean(axis=1), targets) + 1e-6 * size
     other = stacking.fit_ridge(turned(folds), TWO, 0)
     if (other.penalties == model.penalties).all():
+        values = other.predict(features[:, ::-1])
+        assert abs(squared(values, targets) - error) <= 1e-5 * size
+
+
+@FEW
+@given(oof_folds())
+@fuzzed("ridge on deviations: finite, no worse than its blend where fitted, runs in any order")
+def test_the_stacker_on_deviations_bears_any_runs(folds: list[OofFold]) -> None:
+    features, targets = rows_of(folds)
+    size = float(np.square(features).sum() + np.square(targets).sum())
+    model = fit_deviations(folds, TWO, 0)
+    assert np.isfinite(model.whole.weights).all()
+    error = squared(model.predict(features), targets)
+    assert error <= squared(model.blend.predict(features), targets) + 1e-6 * size
+    other = fit_deviations(turned(folds), TWO, 0)
+    if (other.whole.penalties == model.whole.penalties).all():
         values = other.predict(features[:, ::-1])
         assert abs(squared(values, targets) - error) <= 1e-5 * size
 

@@ -1,6 +1,7 @@
 """Tables made elsewhere: what they must hold, which join the ensemble, and how they are marked."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ from ensemble_fixtures import COLUMNS, draw_run, save_project, save_run, use_roo
 from test_ensembling import run_here
 from test_models import small_config
 
+import intervals
 from galaxyzoo import base_models, paths
 from galaxyzoo.catalogs import Catalog
 from galaxyzoo.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.errors import InputError
+from galaxyzoo.evaluation import load_evaluation
 from galaxyzoo.outside import OutsideTable, make_tables, pick_tables
 from galaxyzoo.run_configs import CONFIG, perhaps_seen, portable_config
 from galaxyzoo.tasks import TASKS
@@ -107,6 +110,25 @@ def test_outside_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, aske
     assert card["outside"]["them"]["used"]
     submitted = pd.read_csv(paths.ensemble_csv("tiny", "gz37"), index_col="GalaxyID")
     assert submitted.index.tolist() == list(catalog.test_ids)
+
+
+def test_an_ensemble_of_outside_tables_alone_has_intervals_and_a_report(
+    catalog, tmp_path, monkeypatch
+):
+    for path in (paths.OOF / "tiny" / "gz37").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="oof/ holds no out-of-fold table of task 'gz37'"):
+        load_evaluation("gz37", [], None, tmp_path)
+    given = save_table(catalog, tmp_path)
+    run_here(monkeypatch, "--dataset", "tiny", "--outside", "them", *given, *QUICK)
+    (paths.SUBMISSIONS / "other" / "zoo5").mkdir(parents=True)
+    (paths.SUBMISSIONS / "other" / "zoo5" / "oof.csv").touch()  # of another task: no second choice
+    monkeypatch.setattr(sys, "argv", ["intervals.py"])
+    intervals.main()
+    table = pd.read_csv(paths.intervals_csv("tiny", "gz37"), index_col="GalaxyID")
+    assert table.index.tolist() == list(catalog.test_ids)
+    found = load_evaluation("gz37", [], None, tmp_path)
+    assert [result.run for result in found.results] == ["gz37/ensemble"]
 
 
 def test_tables_of_a_dataset_without_a_split_wait_for_one(catalog, tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from galaxyzoo import blending, class_blending, class_stacking
 from galaxyzoo.blending import MetaModel
+from galaxyzoo.deviations import fit_deviations
 from galaxyzoo.differences import Difference, difference, galaxy_losses
 from galaxyzoo.errors import InputError
 from galaxyzoo.moments import OofFold, make_fold
@@ -47,8 +48,9 @@ MEAN = "mean"  # what every other candidate is held against
 TWO_LEVEL = "two_level"  # blends the other candidates, so it is fitted after them
 # To add a candidate: one function and one entry. The simplest stand first, which win where the
 # scores do not tell: by how much is fitted (nothing; one run; a weight per run, which may or need
-# not add up to one; per run and question; per run and column), then trees, then networks. The mean
-# stands before the best run: that one needs fewer networks, but its choice is fitted.
+# not add up to one; per run and question; per run and column, without and with a blend below), then
+# trees, then networks. The mean stands before the best run: that one needs fewer networks, but its
+# choice is fitted.
 CANDIDATES: dict[str, Fit] = {
     MEAN: blending.fit_mean,
     "best": blending.fit_best,
@@ -57,6 +59,7 @@ CANDIDATES: dict[str, Fit] = {
     "nnls_shared": blending.fit_nnls_shared,
     "nnls": blending.fit_nnls,
     "ridge": fit_ridge,
+    "deviations": fit_deviations,
     "lightgbm": fit_lightgbm,
     "residual": fit_residual,
     "neural": fit_neural,

@@ -79,7 +79,7 @@ def load_evaluation(
         InputError: nothing to evaluate, or a named run cannot be.
     """
     task = get_task(task_name)
-    whole = catalogs.load(choose_dataset(dataset, task.name))
+    whole = catalogs.load(choose_dataset(dataset, task.name, ensembles=True))
     catalog = whole.for_task(task)
     results, problems = load_results(task, catalog, named)
     has_votes = task.rule is not None and set(GALAXY_ZOO_2.columns) <= set(whole.train.columns)

@@ -84,25 +84,33 @@ def shown(path: Path) -> str:
     return str(path)
 
 
-def datasets_with_oof(task: str = "*") -> list[str]:
-    """Names of the datasets that have out-of-fold tables of a task (default: any), demo last."""
-    found = (p.name for p in OOF.glob("*") if any(p.glob(f"{task}/*.csv")))
-    names = sorted(found) if OOF.exists() else []
-    return [n for n in names if n != DEMO] + [n for n in names if n == DEMO]
+def datasets_with_oof(task: str = "*", ensembles: bool = False) -> list[str]:
+    """Names of the datasets that have out-of-fold tables, demo last.
+
+    Args:
+        task: whose tables count (default: any task's).
+        ensembles: whether ensembles' tables count too; one of tables made elsewhere has no other.
+    """
+    names = {p.name for p in OOF.glob("*") if any(p.glob(f"{task}/*.csv"))}
+    if ensembles:
+        tables = SUBMISSIONS.glob(str(Path("*", task, ensemble_oof_csv("", "").name)))
+        names |= {table.parents[1].name for table in tables}
+    return sorted(names, key=lambda name: (name == DEMO, name))
 
 
-def choose_dataset(name: str | None, task: str = "*") -> str:
+def choose_dataset(name: str | None, task: str = "*", ensembles: bool = False) -> str:
     """The dataset of a command on existing artefacts: the named, else the only real one, else demo.
 
     Args:
         name: what the user named.
         task: only datasets with tables of this task count.
+        ensembles: whether ensembles' tables count too.
 
     Raises:
         InputError: no out-of-fold table exists, the name is not among them, or several real ones
             do.
     """
-    known = datasets_with_oof(task)
+    known = datasets_with_oof(task, ensembles)
     of_task, runs = ("", "") if task == "*" else (f" of task '{task}'", f" configs/{task}/*")
     if not known:
         raise InputError(

@@ -7,7 +7,7 @@ predictions.
 Source: Wolpert 1992, "Stacked generalization"; the correction to the mean is own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,18 +62,38 @@ def fit_ridge(folds: Sequence[OofFold], task: Task, _seed: int) -> LinearStacker
     Returns:
         The stacker; a single fold is fitted with `UNTUNED_PENALTY`.
     """
-    moments = total(folds)
+
+    def fit(some: Sequence[OofFold], penalties: Sequence[float]) -> list[LinearStacker]:
+        return _ridge(total(some), penalties)
+
+    return pick_penalties(folds, fit, PENALTIES, UNTUNED_PENALTY)
+
+
+def pick_penalties(
+    folds: Sequence[OofFold],
+    fit: Callable[[Sequence[OofFold], Sequence[float]], list[LinearStacker]],
+    penalties: Sequence[float],
+    untuned: float,
+) -> LinearStacker:
+    """A linear stacker whose columns each have the penalty that serves held-out folds best.
+
+    Args:
+        folds: what to fit on.
+        fit: (folds, penalties) -> one stacker per penalty.
+        penalties: to pick from.
+        untuned: what a single fold is fitted with.
+    """
     if len(folds) == 1:
-        return _ridge(moments, [UNTUNED_PENALTY])[0]
-    errors = np.zeros((len(PENALTIES), len(task.columns)))
+        return fit(folds, [untuned])[0]
+    errors = []
     for held_out in folds:
-        models = _ridge(total([f for f in folds if f is not held_out]), PENALTIES)
-        errors += [held_out.moments.squared_error(m.weights, m.intercept) for m in models]
-    picked = errors.argmin(axis=0)
-    models, columns = _ridge(moments, PENALTIES), np.arange(len(picked))
+        models = fit([fold for fold in folds if fold is not held_out], penalties)
+        errors.append([held_out.moments.squared_error(m.weights, m.intercept) for m in models])
+    picked = np.sum(errors, axis=0).argmin(axis=0)  # (column,)
+    models, columns = fit(folds, penalties), np.arange(len(picked))
     weights = np.stack([m.weights for m in models])[picked, :, columns].T
     intercept = np.stack([m.intercept for m in models])[picked, columns]
-    return LinearStacker(weights, intercept, np.take(PENALTIES, picked))
+    return LinearStacker(weights, intercept, np.take(penalties, picked))
 
 
 def _ridge(moments: Moments, penalties: Sequence[float]) -> list[LinearStacker]:
