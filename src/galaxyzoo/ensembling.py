@@ -211,7 +211,8 @@ def cross_fit(
     by_fold = {k: make_fold(features[folds == k], targets[folds == k]) for k in numbers}
     first = [name for name in names if name != TWO_LEVEL]
     sets = exclusions(numbers, most=3 if TWO_LEVEL in names else 2)
-    jobs = [(name, without) for name in first for without in sets]
+    # The costliest candidates first, while little is kept of what others have said.
+    jobs = [(name, without) for name in reversed(first) for without in sets]
     calls = (
         delayed(fit_without)(candidates_of(task)[name], by_fold, without, task, seed)
         for name, without in jobs
@@ -222,7 +223,8 @@ def cross_fit(
         results = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(calls)
         fits = list(tqdm(results, "fitting", len(jobs), unit="fit", disable=None, leave=False))
     pairs = list(zip(jobs, fits, strict=True))
-    models = {name: model for (name, without), (model, _) in pairs if not without}
+    whole = {name: model for (name, without), (model, _) in pairs if not without}
+    models = {name: whole[name] for name in first}
     held_out = {(*job, fold): values for job, (_, parts) in pairs for fold, values in parts.items()}
     done = CrossFits(task, targets, folds, models, held_out)
     return add_second_level(done, seed) if TWO_LEVEL in names else done
