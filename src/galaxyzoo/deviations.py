@@ -1,9 +1,10 @@
-"""A blend, and a ridge on where the runs disagree, whatever the question.
+"""A blend, and ridges on where the runs disagree: of the same question, then of all.
 
 What all runs say alike, the blend has already; a stacker that may bend that too fits mostly noise.
-So the features here are the runs' deviations from their mean, of all columns: that one network sees
-more of a bar than the others do says something of the spiral arms. The ridge corrects the blend by
-non-negative least squares per question and is held back towards it.
+So the features here are the runs' deviations from their mean. Each ridge corrects what is before it
+and is held back towards it: the first corrects the blend by non-negative least squares per question
+and knows the deviations of that question's answers, the second corrects the first and knows all,
+because that one network sees more of a bar than the others do says something of the spiral arms.
 
 Deviations are sums of features, so `Moments` are enough, and the result is one linear model.
 
@@ -16,75 +17,102 @@ from typing import Any
 
 import numpy as np
 
-from galaxyzoo.blending import Blend, fit_nnls
+from galaxyzoo.blending import ALL_COLUMNS, Blend, fit_nnls
 from galaxyzoo.moments import Moments, OofFold, total
-from galaxyzoo.stacking import LinearStacker, pick_penalties
+from galaxyzoo.stacking import LinearStacker, Penalty, pick_penalties
 from galaxyzoo.tasks import Task
 
-# Per galaxy, for deviations of variance 1 on the whole; the largest leaves little but the blend.
-PENALTIES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0)
+# Per galaxy, for deviations of variance 1 on the whole; the largest leaves little but what is
+# corrected.
+PENALTIES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0)
 UNTUNED_PENALTY = 20.0  # where a single fold leaves nothing to pick the penalty by
 # Mean square of deviations over that of predictions: below it runs are copies that rounding parts.
-SMALLEST_SHARE = 1e-9
+SMALLEST_SHARE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class DeviationStacker:
-    """A blend and its correction, as one linear model."""
+    """A blend and its two corrections, as one linear model."""
 
     blend: Blend
-    whole: LinearStacker  # blend and correction
+    own: LinearStacker  # blend and first correction
+    whole: LinearStacker  # the second, too
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(galaxy, run, column) -> (galaxy, column), float64."""
         return self.whole.predict(features)
 
     def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
-        """The blend's weights and the penalty of each column's correction."""
-        return {**self.blend.about(runs, task), **self.whole.about(runs, task)}
+        """The blend's weights and the penalties of each column's corrections."""
+        penalties = {
+            "of the same question": self.own.about(runs, task)["penalties"],
+            "of all": self.whole.about(runs, task)["penalties"],
+        }
+        return {**self.blend.about(runs, task), "penalties": penalties}
 
 
 def fit_deviations(folds: Sequence[OofFold], task: Task, seed: int) -> DeviationStacker:
-    """Fit the blend, then correct it; penalties are picked by cross-fitting inside the folds.
+    """Fit the blend, then both corrections; penalties are picked by cross-fitting inside the folds.
 
     Args:
         folds: what to fit on; a single fold is corrected with `UNTUNED_PENALTY`.
         task: whose questions share the blend's weights.
-        seed: for nothing; neither part draws.
+        seed: for nothing; no part draws.
     """
 
-    def fit(some: Sequence[OofFold], penalties: Sequence[float]) -> list[LinearStacker]:
-        return correct(fit_nnls(some, task, seed), total(some), penalties)
+    def correct_own(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
+        blend = as_linear(fit_nnls(some, task, seed).weights)
+        return correct(blend, total(some), task.groups, penalties)
 
-    whole = pick_penalties(folds, fit, PENALTIES, UNTUNED_PENALTY)
-    return DeviationStacker(fit_nnls(folds, task, seed), whole)
+    own = pick_penalties(folds, correct_own, PENALTIES, UNTUNED_PENALTY)
+
+    def correct_all(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
+        first = correct_own(some, [own])[0].weights
+        return correct(first, total(some), [ALL_COLUMNS], penalties)
+
+    every = pick_penalties(folds, correct_all, PENALTIES, UNTUNED_PENALTY)
+    return DeviationStacker(
+        fit_nnls(folds, task, seed), correct_own(folds, [own])[0], correct_all(folds, [every])[0]
+    )
 
 
-def correct(blend: Blend, moments: Moments, penalties: Sequence[float]) -> list[LinearStacker]:
-    """A blend with the ridge on top of it, once per penalty, from one eigendecomposition.
+def as_linear(weights: np.ndarray) -> np.ndarray:
+    """A blend's (run, column) weights as those of a linear model, (feature, column)."""
+    n_columns = weights.shape[1]
+    return (weights[:, :, None] * np.eye(n_columns)).reshape(-1, n_columns)
+
+
+def correct(
+    first: np.ndarray, moments: Moments, groups: Sequence[slice], penalties: Sequence[Penalty]
+) -> list[LinearStacker]:
+    """A linear model with the ridge on top of it, once per penalty.
 
     Args:
-        blend: fitted on the same galaxies; it has so few weights that what it misses of them is
-            what it misses of others.
+        first: (feature, column) weights, fitted on the same galaxies. They are so few, or held back
+            so far, that what they miss of these is what they miss of others.
         moments: sums over the galaxies to fit on.
+        groups: columns that are corrected by their own deviations alone.
         penalties: per galaxy, where deviations have variance 1 on the whole.
     """
     n_columns = len(moments.targets)
-    # (feature, column) the blend as a linear model
-    prior = (blend.weights[:, :, None] * np.eye(n_columns)).reshape(-1, n_columns)
     gram = moments.gram / moments.count
-    missed = _deviate(moments.cross / moments.count - gram @ prior, n_columns)
+    missed = _deviate(moments.cross / moments.count - gram @ first, n_columns)
     spread = _deviate(_deviate(gram, n_columns).T, n_columns)
     scale = max(np.trace(spread), SMALLEST_SHARE * np.trace(gram), np.finfo(float).tiny)
     scale /= len(spread)
-    values, vectors = np.linalg.eigh(spread / scale)
-    turned = vectors.T @ missed / scale
-    stackers = []
-    for penalty in penalties:
-        correction = (vectors / (np.maximum(values, 0) + penalty)) @ turned
-        weights = prior + _deviate(correction, n_columns)
-        stackers.append(LinearStacker(weights, np.zeros(n_columns), np.full(n_columns, penalty)))
-    return stackers
+    weights = [first.copy() for _ in penalties]
+    for group in groups:
+        rows = np.arange(len(first)).reshape(-1, n_columns)[:, group].ravel()
+        values, vectors = np.linalg.eigh(spread[np.ix_(rows, rows)] / scale)
+        turned = vectors.T @ missed[rows, group] / scale
+        for found, penalty in zip(weights, penalties, strict=True):
+            held_back = np.broadcast_to(penalty, n_columns)[group]
+            correction = vectors @ (turned / (np.maximum(values, 0)[:, None] + held_back))
+            found[rows, group] += _deviate(correction, turned.shape[1])
+    return [
+        LinearStacker(found, np.zeros(n_columns), np.broadcast_to(penalty, n_columns))
+        for found, penalty in zip(weights, penalties, strict=True)
+    ]
 
 
 def _deviate(rows: np.ndarray, n_columns: int) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 from galaxyzoo.moments import Moments, OofFold, total
 from galaxyzoo.tasks import Task
 
+Penalty = float | np.ndarray  # of all columns, or of each, (column,)
 # Ridge penalties per galaxy, for features of unit variance; the largest leaves little but the mean.
 PENALTIES = tuple(10.0**exponent for exponent in range(-5, 2))
 UNTUNED_PENALTY = 0.1  # where a single fold leaves nothing to pick the penalty by
@@ -63,40 +64,38 @@ def fit_ridge(folds: Sequence[OofFold], task: Task, _seed: int) -> LinearStacker
         The stacker; a single fold is fitted with `UNTUNED_PENALTY`.
     """
 
-    def fit(some: Sequence[OofFold], penalties: Sequence[float]) -> list[LinearStacker]:
+    def fit(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
         return _ridge(total(some), penalties)
 
-    return pick_penalties(folds, fit, PENALTIES, UNTUNED_PENALTY)
+    return fit(folds, [pick_penalties(folds, fit, PENALTIES, UNTUNED_PENALTY)])[0]
 
 
 def pick_penalties(
     folds: Sequence[OofFold],
-    fit: Callable[[Sequence[OofFold], Sequence[float]], list[LinearStacker]],
+    fit: Callable[[Sequence[OofFold], Sequence[Penalty]], list[LinearStacker]],
     penalties: Sequence[float],
     untuned: float,
-) -> LinearStacker:
-    """A linear stacker whose columns each have the penalty that serves held-out folds best.
+) -> np.ndarray:
+    """The penalty of each column that serves held-out folds best.
 
     Args:
-        folds: what to fit on.
+        folds: what will be fitted on.
         fit: (folds, penalties) -> one stacker per penalty.
         penalties: to pick from.
-        untuned: what a single fold is fitted with.
+        untuned: the penalty where there is a single fold.
+    Returns:
+        (column,) penalties.
     """
     if len(folds) == 1:
-        return fit(folds, [untuned])[0]
+        return np.full(folds[0].targets.shape[1], untuned)
     errors = []
     for held_out in folds:
         models = fit([fold for fold in folds if fold is not held_out], penalties)
         errors.append([held_out.moments.squared_error(m.weights, m.intercept) for m in models])
-    picked = np.sum(errors, axis=0).argmin(axis=0)  # (column,)
-    models, columns = fit(folds, penalties), np.arange(len(picked))
-    weights = np.stack([m.weights for m in models])[picked, :, columns].T
-    intercept = np.stack([m.intercept for m in models])[picked, columns]
-    return LinearStacker(weights, intercept, np.take(penalties, picked))
+    return np.take(penalties, np.sum(errors, axis=0).argmin(axis=0))
 
 
-def _ridge(moments: Moments, penalties: Sequence[float]) -> list[LinearStacker]:
+def _ridge(moments: Moments, penalties: Sequence[Penalty]) -> list[LinearStacker]:
     """One stacker per penalty, from one eigendecomposition; features have variance 1."""
     n_columns = len(moments.targets)
     # (feature, column) the uniform mean as a linear model
@@ -110,9 +109,10 @@ def _ridge(moments: Moments, penalties: Sequence[float]) -> list[LinearStacker]:
     turned = vectors.T @ (cross / spread[:, None])
     stackers = []
     for penalty in penalties:
-        weights = mean + (vectors / (np.maximum(values, 0) + penalty)) @ turned / spread[:, None]
+        correction = vectors @ (turned / (np.maximum(values, 0)[:, None] + penalty))
+        weights = mean + correction / spread[:, None]
         stackers.append(
-            LinearStacker(weights, target - centre @ weights, np.full(n_columns, penalty))
+            LinearStacker(weights, target - centre @ weights, np.broadcast_to(penalty, n_columns))
         )
     return stackers
 
