@@ -60,9 +60,10 @@ def by_sklearn(
     blend = fit_nnls(train, TASK, 0)
     said, out = blend.predict(x), blend.predict(values)
     scale = len(x) * np.square(apart(x)).mean()
-    for groups, penalties in ((GROUPS, own), (EVERY, every)):
+    steps = [(GROUPS, own), *([(EVERY, every)] if every else [])]
+    for groups, penalties in steps:
         missed = y - said
-        for group in groups if penalties else ():
+        for group in groups:
             seen, new = (apart(some)[:, :, group].reshape(len(some), -1) for some in (x, values))
             for column in range(group.start, group.stop):
                 model = Ridge(alpha=penalties[column] * scale, fit_intercept=False)
