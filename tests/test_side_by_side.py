@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from reliability import is_long
 from test_commands import COMPETITION, TRAIN, artefacts, call, complaint, train_project
 from test_models import small_config
 
@@ -10,6 +11,8 @@ from galaxyzoo.preparation import Prepared
 from galaxyzoo.runs import Run
 from galaxyzoo.side_by_side import find_levels, train_runs
 from galaxyzoo.trainer import FoldData
+
+LONG_ONLY = pytest.mark.skipif(not is_long(), reason="a minute to start such a backend: --long")
 
 
 def named(name: str, data: Prepared, **values: object) -> Run:
@@ -64,7 +67,9 @@ def write_second(root: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["loky", "ray", "dask"])
+@pytest.mark.parametrize(
+    "backend", ["loky", *(pytest.param(name, marks=LONG_ONLY) for name in ("ray", "dask"))]
+)
 def test_two_processes_write_the_same_bytes_as_one(
     backend: str, serial: Path, tmp_path: Path
 ) -> None:
