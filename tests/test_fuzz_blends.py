@@ -66,12 +66,17 @@ def squared(predictions: np.ndarray, targets: np.ndarray) -> float:
     return float(np.square(predictions - targets).sum())
 
 
+def size_of(features: np.ndarray, targets: np.ndarray) -> float:
+    """What squared errors are held against: the squares of all that is given."""
+    return float(np.square(features).sum() + np.square(targets).sum())
+
+
 @FEW
 @given(oof_folds())
 @fuzzed("blends of votes: weights valid, never worse than the best run, runs in any order")
 def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
-    size = float(np.square(features).sum() + np.square(targets).sum())
+    size = size_of(features, targets)
     best = min(squared(features[:, run], targets) for run in range(features.shape[1]))
     blends = (
         blending.fit_best,
@@ -101,7 +106,7 @@ def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
 @fuzzed("ridge stacker: finite, no worse than the mean where it is fitted, runs in any order")
 def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
-    size = float(np.square(features).sum() + np.square(targets).sum())
+    size = size_of(features, targets)
     model = stacking.fit_ridge(folds, TWO, 0)
     assert np.isfinite(model.weights).all()
     assert set(model.penalties) <= {*stacking.PENALTIES, stacking.UNTUNED_PENALTY}
@@ -118,7 +123,7 @@ def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
 @fuzzed("ridge on deviations: finite, no worse than its blend where fitted, runs in any order")
 def test_the_stacker_on_deviations_bears_any_runs(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
-    size = float(np.square(features).sum() + np.square(targets).sum())
+    size = size_of(features, targets)
     model = fit_deviations(folds, TWO, 0)
     assert np.isfinite(model.whole.weights).all()
     error = squared(model.predict(features), targets)

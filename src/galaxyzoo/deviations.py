@@ -19,7 +19,7 @@ import numpy as np
 
 from galaxyzoo.blending import ALL_COLUMNS, Blend, fit_nnls
 from galaxyzoo.moments import Moments, OofFold, total
-from galaxyzoo.stacking import LinearStacker, Penalty, pick_penalties
+from galaxyzoo.stacking import LinearStacker, Penalty, pick_penalties, solve_ridge
 from galaxyzoo.tasks import Task
 
 # Per galaxy, for deviations of variance 1 on the whole; the largest leaves little but what is
@@ -71,9 +71,9 @@ def fit_deviations(folds: Sequence[OofFold], task: Task, seed: int) -> Deviation
         return correct(first, total(some), [ALL_COLUMNS], penalties)
 
     every = pick_penalties(folds, correct_all, PENALTIES, UNTUNED_PENALTY)
-    return DeviationStacker(
-        fit_nnls(folds, task, seed), correct_own(folds, [own])[0], correct_all(folds, [every])[0]
-    )
+    first = correct_own(folds, [own])[0]
+    whole = correct(first.weights, total(folds), [ALL_COLUMNS], [every])[0]
+    return DeviationStacker(fit_nnls(folds, task, seed), first, whole)
 
 
 def as_linear(weights: np.ndarray) -> np.ndarray:
@@ -101,17 +101,19 @@ def correct(
     scale = max(np.trace(spread), SMALLEST_SHARE * np.trace(gram), np.finfo(float).tiny)
     scale /= len(spread)
     weights = [first.copy() for _ in penalties]
+    by_column = [np.broadcast_to(penalty, n_columns) for penalty in penalties]
     for group in groups:
         rows = np.arange(len(first)).reshape(-1, n_columns)[:, group].ravel()
-        values, vectors = np.linalg.eigh(spread[np.ix_(rows, rows)] / scale)
-        turned = vectors.T @ missed[rows, group] / scale
-        for found, penalty in zip(weights, penalties, strict=True):
-            held_back = np.broadcast_to(penalty, n_columns)[group]
-            correction = vectors @ (turned / (np.maximum(values, 0)[:, None] + held_back))
-            found[rows, group] += _deviate(correction, turned.shape[1])
+        solved = solve_ridge(
+            spread[np.ix_(rows, rows)] / scale,
+            missed[rows, group] / scale,
+            [penalty[group] for penalty in by_column],
+        )
+        for found, correction in zip(weights, solved, strict=True):
+            found[rows, group] += _deviate(correction, correction.shape[1])
     return [
-        LinearStacker(found, np.zeros(n_columns), np.broadcast_to(penalty, n_columns))
-        for found, penalty in zip(weights, penalties, strict=True)
+        LinearStacker(found, np.zeros(n_columns), penalty)
+        for found, penalty in zip(weights, by_column, strict=True)
     ]
 
 

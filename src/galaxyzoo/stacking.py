@@ -95,6 +95,23 @@ def pick_penalties(
     return np.take(penalties, np.sum(errors, axis=0).argmin(axis=0))
 
 
+def solve_ridge(
+    gram: np.ndarray, cross: np.ndarray, penalties: Sequence[Penalty]
+) -> list[np.ndarray]:
+    """Ridge weights for each penalty, from one eigendecomposition.
+
+    Args:
+        gram: (feature, feature) mean products of two features.
+        cross: (feature, column) mean products of features with targets.
+        penalties: of all columns or of each.
+    Returns:
+        (feature, column) weights per penalty.
+    """
+    values, vectors = np.linalg.eigh(gram)
+    values, turned = np.maximum(values, 0)[:, None], vectors.T @ cross
+    return [vectors @ (turned / (values + penalty)) for penalty in penalties]
+
+
 def _ridge(moments: Moments, penalties: Sequence[Penalty]) -> list[LinearStacker]:
     """One stacker per penalty, from one eigendecomposition; features have variance 1."""
     n_columns = len(moments.targets)
@@ -105,11 +122,9 @@ def _ridge(moments: Moments, penalties: Sequence[Penalty]) -> list[LinearStacker
     cross = moments.cross / moments.count - np.outer(centre, target) - gram @ mean
     # A feature that never changes has nothing to tell; its variance here is only rounding.
     spread = np.sqrt(np.maximum(np.diag(gram), 1e-12))
-    values, vectors = np.linalg.eigh(gram / np.outer(spread, spread))
-    turned = vectors.T @ (cross / spread[:, None])
+    solved = solve_ridge(gram / np.outer(spread, spread), cross / spread[:, None], penalties)
     stackers = []
-    for penalty in penalties:
-        correction = vectors @ (turned / (np.maximum(values, 0)[:, None] + penalty))
+    for correction, penalty in zip(solved, penalties, strict=True):
         weights = mean + correction / spread[:, None]
         stackers.append(
             LinearStacker(weights, target - centre @ weights, np.broadcast_to(penalty, n_columns))
