@@ -40,6 +40,11 @@ def is_long() -> bool:
     return os.environ.get(LONG) == "1"
 
 
+def long_only(why: str) -> pytest.MarkDecorator:
+    """Mark of a test that only the long version runs; `why`: what takes so long."""
+    return pytest.mark.skipif(not is_long(), reason=f"{why}: --long")
+
+
 def thorough(short: int, long: int) -> int:
     """How often to try: `short` in every test run, `long` with --long."""
     return long if is_long() else short

@@ -20,7 +20,7 @@ from faulty_commands import (
     ranks,
     serving,
 )
-from reliability import Witness, is_long, thorough
+from reliability import Witness, is_long, long_only, thorough
 from test_commands import COMPETITION
 
 KILLED = -9, 1  # the second where the ensembler, a child, was killed alone
@@ -105,7 +105,7 @@ def test_a_run_killed_at_random_points_ends_with_the_same_bytes(
     check_whole(server.root, expected)
 
 
-@pytest.mark.skipif(not is_long(), reason="kills at each of some 200 operations: --long")
+@long_only("kills at each of some 200 operations")
 def test_a_run_killed_before_every_file_operation_ends_with_the_same_bytes(
     undisturbed: tuple[dict[str, bytes], list[str]], server: Server, witness: Witness
 ) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from reliability import is_long
+from reliability import long_only
 from test_commands import COMPETITION, TRAIN, artefacts, call, complaint, train_project
 from test_models import small_config
 
@@ -12,7 +12,7 @@ from galaxyzoo.runs import Run
 from galaxyzoo.side_by_side import find_levels, train_runs
 from galaxyzoo.trainer import FoldData
 
-LONG_ONLY = pytest.mark.skipif(not is_long(), reason="a minute to start such a backend: --long")
+LONG_ONLY = long_only("a minute to start such a backend")
 
 
 def named(name: str, data: Prepared, **values: object) -> Run:

@@ -71,9 +71,10 @@ def fit_deviations(folds: Sequence[OofFold], task: Task, seed: int) -> Deviation
         return correct(first, total(some), [ALL_COLUMNS], penalties)
 
     every = pick_penalties(folds, correct_all, PENALTIES, UNTUNED_PENALTY)
-    first = correct_own(folds, [own])[0]
-    whole = correct(first.weights, total(folds), [ALL_COLUMNS], [every])[0]
-    return DeviationStacker(fit_nnls(folds, task, seed), first, whole)
+    blend, moments = fit_nnls(folds, task, seed), total(folds)
+    first = correct(as_linear(blend.weights), moments, task.groups, [own])[0]
+    whole = correct(first.weights, moments, [ALL_COLUMNS], [every])[0]
+    return DeviationStacker(blend, first, whole)
 
 
 def as_linear(weights: np.ndarray) -> np.ndarray:
