@@ -7,4 +7,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bash scripts/setup.sh --dev
 export PYTHONPATH=src:tests
-exec "${GALAXYZOO_PYTHON:-.venv/bin/python}" tests/benchmarks "$@"
+exec "${GALAXYZOO_PYTHON:-.venv/bin/python}" scripts/benchmarks "$@"

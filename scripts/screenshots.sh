@@ -15,4 +15,4 @@ trap 'rm -rf "$GALAXYZOO_ROOT"' EXIT
 mkdir "$GALAXYZOO_ROOT/input"
 
 "$python" src/train.py gz37/cnn --data demo --only 0
-PYTHONPATH=src "$python" tests/screenshots.py "$to"
+PYTHONPATH=src:tests "$python" scripts/screenshots.py "$to"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that CI checks: ruff, mypy, shellcheck, then pytest, which gets this script's arguments.
+# Everything that CI checks: ruff, mypy, import-linter, shellcheck, then pytest, which gets this script's arguments.
 #
 #   bash scripts/test.sh [--long] [pytest arguments]   (--long: many more kills, faults and random cases)
 set -euo pipefail
@@ -17,9 +17,10 @@ check() { # NAME COMMAND…: goes on after a failure, so that one run shows all 
     "$@" || failed+=("$name")
 }
 
-check "ruff check" "$python" -m ruff check src tests
-check "ruff format" "$python" -m ruff format --check src tests
+check "ruff check" "$python" -m ruff check src tests scripts
+check "ruff format" "$python" -m ruff format --check src tests scripts
 check "mypy" "$python" -m mypy
+check "import-linter" env PYTHONPATH=src "$(dirname "$python")/lint-imports" --no-cache
 if [[ -n $shellcheck ]]; then
     check "shellcheck" "$shellcheck" scripts/*.sh .ci/run
 else

@@ -9,7 +9,7 @@ train nothing: they look anew at the networks that are there.
   python src/ablate.py gz37 --table --page docs/accuracy.md     the table alone, into a page too
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
@@ -17,15 +17,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from galaxyzoo import marked_page
-from galaxyzoo.errors import FoldError
-from galaxyzoo.job_arguments import add_jobs, check_jobs
-from galaxyzoo.paths import REPORTS, shown
-from galaxyzoo.preparation import prepare
-from galaxyzoo.study import Study, load_study
+from galaxyzoo.core.errors import FoldError
+from galaxyzoo.core.launch import add_jobs, check_jobs
+from galaxyzoo.core.paths import REPORTS, shown
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.tuning import marked_page
+from galaxyzoo.tuning.ablation import Study, load_study
 
 if TYPE_CHECKING:
-    from galaxyzoo.ablation import Ablation
+    from galaxyzoo.tuning.ablation import Ablation
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
         marked_page.find_part(args.page, mark(title))
     data = prepare(args.data, tasks={study.base.config.task})
     # Only now, so that whatever is wrong with words or files is said before torch's slow import.
-    from galaxyzoo.ablation import Ablation
+    from galaxyzoo.tuning.ablation import Ablation
 
     folds = tuple(range(data.catalog.n_folds)) if args.folds == "all" else args.folds or study.folds
     ablation = Ablation(study, data, folds)
@@ -56,15 +56,16 @@ def main() -> None:
 
 def show(ablation: "Ablation", title: str, page: Path | None) -> None:
     """Print the table, and the curve where the study has one; write both into the page."""
-    from galaxyzoo import ablation_records, ablation_table, learning_curve
+    from galaxyzoo.tuning import ablation_records, learning_curve
+    from galaxyzoo.tuning.ablation import format_rows, make_rows, print_rows
 
-    study, rows = ablation.study, ablation_table.make_rows(ablation)
+    study, rows = ablation.study, make_rows(ablation)
     if page:
         rows = ablation_records.recall(page, title, ablation, rows)
     if title != study.name:  # what was not run, the table of the study's own folds says
         rows = [row for row in rows if row.score is not None]
-    ablation_table.print_rows(ablation, rows)
-    text = ablation_table.format_rows(ablation, rows)
+    print_rows(ablation, rows)
+    text = format_rows(ablation, rows)
     if study.learning_curve:
         picture = (page.parent if page else REPORTS / ablation.catalog.dataset) / f"{title}.png"
         curve = learning_curve.measure(ablation)

@@ -8,14 +8,14 @@ where there is none it offers to train a small one.
   python src/app.py --host 0.0.0.0                          for all on the network
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
 import argparse
 import os
 
-from galaxyzoo.errors import InputError
+from galaxyzoo.core.errors import InputError
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -26,20 +26,21 @@ def main() -> None:
     import gradio as gr
     import torch
 
-    from galaxyzoo import app_page, app_runs
+    from galaxyzoo.app import service
+    from galaxyzoo.app.page import CSS, build_page
 
     torch.set_num_threads(1)  # several requests at once, each on a core
-    known = app_runs.list_runs()
+    known = service.list_runs()
     chosen = pick(known, args.run, args.dataset) if args.run else (known[0] if known else None)
     if chosen:
-        app_runs.load_run(*chosen)  # now, not when somebody waits
-    page = app_page.build_page(chosen)
+        service.load_run(*chosen)  # now, not when somebody waits
+    page = build_page(chosen)
     page.queue(max_size=64).launch(
         server_name=args.host,
         server_port=args.port,
         inbrowser=args.open,
-        max_file_size=app_runs.MAX_UPLOAD_BYTES,
-        css=app_page.CSS,
+        max_file_size=service.MAX_UPLOAD_BYTES,
+        css=CSS,
         theme=gr.themes.Default(
             font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
         ),

@@ -7,16 +7,16 @@ Credentials are Kaggle's usual ones: ~/.kaggle/kaggle.json, KAGGLE_USERNAME and 
 KAGGLE_API_TOKEN. An interrupted download goes on where it stopped.
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
 import argparse
 from pathlib import Path
 
-from galaxyzoo.errors import one_line
-from galaxyzoo.kaggle_downloads import FILES, download
-from galaxyzoo.paths import INPUT, shown
+from galaxyzoo.core.errors import one_line
+from galaxyzoo.core.paths import INPUT, shown
+from galaxyzoo.download.kaggle_api import FILES, download
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ named, they are all that is combined. With --seen NAME it is only scored, as its
 learned from these galaxies; `outside/NAME` among the runs takes it all the same.
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
@@ -22,14 +22,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from galaxyzoo import catalogs, submission
-from galaxyzoo.base_models import find_runs
-from galaxyzoo.catalogs import Catalog
-from galaxyzoo.combination import Combination
-from galaxyzoo.ensembling import CANDIDATES, CLASS_CANDIDATES, TWO_LEVEL, pick_candidates
-from galaxyzoo.errors import InputError
-from galaxyzoo.outside import PREFIX, OutsideTable, make_tables, pick_tables
-from galaxyzoo.paths import (
+from galaxyzoo.core.console import print_table
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import (
     choose_dataset,
     ensemble_csv,
     ensemble_oof_csv,
@@ -37,16 +32,20 @@ from galaxyzoo.paths import (
     task_name,
     test_csv,
 )
-from galaxyzoo.reports import (
+from galaxyzoo.data.catalog import Catalog, load_catalog
+from galaxyzoo.ensemble.build import Combination
+from galaxyzoo.ensemble.members import PREFIX, OutsideTable, find_runs, make_tables, pick_tables
+from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, TWO_LEVEL, pick_candidates
+from galaxyzoo.inference import submission
+from galaxyzoo.inference.score_card import UNREADABLE, card_path
+from galaxyzoo.reports.console import (
     SEEN_EXPLAINED,
     class_score_names,
     class_scores,
     explain_epochs,
     marks,
-    print_table,
 )
-from galaxyzoo.scores import UNREADABLE, card_path
-from galaxyzoo.tasks import COMPETITION_TASK, TASKS, Task, get_task
+from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS, Task, get_task
 
 
 def main() -> None:
@@ -54,7 +53,7 @@ def main() -> None:
     started = time.perf_counter()
     options = parse()
     task = pick_task(options.task, options.runs)
-    whole = catalogs.load(pick_dataset(options.dataset, task, bool(options.outside)))
+    whole = load_catalog(pick_dataset(options.dataset, task, bool(options.outside)))
     names = pick_candidates([name for name in options.candidates.split(",") if name], task)
     tables = make_tables(options.outside, options.seen)
     outside = pick_tables(tables, options.runs)

@@ -8,7 +8,7 @@ Reads out-of-fold tables and training histories, trains nothing. A task's report
     python src/evaluate.py gz37 --shift
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
@@ -17,19 +17,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from galaxyzoo import paths, site
-from galaxyzoo.class_sections import class_sections, noise_section
-from galaxyzoo.comparison import comparison_section
-from galaxyzoo.ensemble_section import ensemble_section
-from galaxyzoo.errors import InputError
-from galaxyzoo.evaluation import Evaluation, curves_section, load_evaluation
-from galaxyzoo.galaxy_images import open_images
-from galaxyzoo.page import Section, write_page
-from galaxyzoo.paths import shown
-from galaxyzoo.question_sections import question_section, question_sections
-from galaxyzoo.reports import print_scores
-from galaxyzoo.shift_section import shift_section
-from galaxyzoo.symmetry_section import symmetry_section
+from galaxyzoo.core import paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.prepare import open_images
+from galaxyzoo.reports import html
+from galaxyzoo.reports.classes import class_sections, noise_section
+from galaxyzoo.reports.console import print_scores
+from galaxyzoo.reports.evaluate import (
+    Evaluation,
+    comparison_section,
+    curves_section,
+    ensemble_section,
+    load_evaluation,
+)
+from galaxyzoo.reports.html import Section, write_page
+from galaxyzoo.reports.shift_section import shift_section
+from galaxyzoo.reports.symmetry_section import symmetry_section
+from galaxyzoo.reports.votes import question_section, question_sections
 
 
 def main() -> None:
@@ -40,7 +45,7 @@ def main() -> None:
     loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
     for evaluation in loaded:
         write_report(with_images(evaluation, args.data), args.shift, args.data)
-    print(f"all reports: {shown(site.write_index(output))}")
+    print(f"all reports: {shown(html.write_index(output))}")
 
 
 def parse_args() -> argparse.Namespace:
@@ -104,7 +109,7 @@ def write_report(evaluation: Evaluation, shift: bool = False, data: str | None =
     ]
     path = evaluation.folder / "index.html"
     about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
-    write_page(path, f"{task.name} on {dataset}", about, sections, up=site.UP)
+    write_page(path, f"{task.name} on {dataset}", about, sections, up=html.UP)
     for caption, table in comparison.tables:
         print_scores(f"{task.name} on {dataset}, {caption}", table)
     for line in comparison.text.splitlines()[1:]:

@@ -5,21 +5,25 @@ python src/explore.py --data zoo5
 python src/explore.py --data kaggle-mini --task hubble10
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
 import argparse
 from pathlib import Path
 
-from galaxyzoo import site
-from galaxyzoo.catalog_sections import explore_classes, explore_images, explore_samples
-from galaxyzoo.counts import class_tasks
-from galaxyzoo.page import write_page
-from galaxyzoo.paths import REPORTS, shown
-from galaxyzoo.preparation import prepare
-from galaxyzoo.tasks import get_task
-from galaxyzoo.vote_sections import explore_votes
+from galaxyzoo.core.paths import REPORTS, shown
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.reports import html
+from galaxyzoo.reports.explore import (
+    class_tasks,
+    explore_classes,
+    explore_images,
+    explore_samples,
+    explore_votes,
+)
+from galaxyzoo.reports.html import write_page
+from galaxyzoo.tasks.registry import get_task
 
 
 def main() -> None:
@@ -40,11 +44,11 @@ def main() -> None:
         f"{len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
         f"{len(catalog.test_ids):,} test galaxies. Random choices have the seed {args.seed}."
     )
-    up = None if args.output else site.UP
+    up = None if args.output else html.UP
     write_page(folder / "index.html", f"{catalog.dataset}: the data", about, sections, up)
     print(f"wrote {shown(folder.resolve())}/: index.html, and its tables and pictures")
     if not args.output:
-        print(f"all reports: {shown(site.write_index(REPORTS))}")
+        print(f"all reports: {shown(html.write_index(REPORTS))}")
 
 
 def parse_args() -> argparse.Namespace:

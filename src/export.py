@@ -8,7 +8,7 @@ The folder appears whole or not at all. Nothing is sent anywhere: the last line 
   python src/export.py gz37/resnet18 --tables      its predictions alone, for an ensemble elsewhere
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
@@ -16,10 +16,9 @@ import argparse
 import shlex
 from pathlib import Path
 
-from galaxyzoo.errors import one_line
-from galaxyzoo.handover import hand_over
-from galaxyzoo.paths import choose_dataset, shown, task_name
-from galaxyzoo.table_handover import OOF, TEST, hand_over_tables
+from galaxyzoo.core.errors import one_line
+from galaxyzoo.core.paths import choose_dataset, shown, task_name
+from galaxyzoo.export.bundle import OOF, TEST, hand_over, hand_over_tables
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ python src/feature_maps.py gz37/resnet18 --galaxy-id 100008 --layer layer2.0 lay
 python src/feature_maps.py gz37/cnn --image mine.jpg --fold 2
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
@@ -14,13 +14,13 @@ import argparse
 import torch
 from torch import nn
 
-from galaxyzoo.errors import InputError
-from galaxyzoo.explanation_figures import draw_filters, draw_maps
-from galaxyzoo.galaxy_arguments import add_galaxy, check_galaxy, galaxy_of, picture_path
-from galaxyzoo.inference import load_run_models
-from galaxyzoo.map_layers import find_layers, last_of_each_side, pick_layers, watching
-from galaxyzoo.models import GalaxyNet
-from galaxyzoo.paths import choose_dataset, shown, task_name
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import choose_dataset, shown, task_name
+from galaxyzoo.explain.figures import draw_filters, draw_maps
+from galaxyzoo.explain.galaxy import add_galaxy, check_galaxy, galaxy_of, picture_path
+from galaxyzoo.explain.layers import find_layers, last_of_each_side, pick_layers, watching
+from galaxyzoo.inference.predict import load_run_models
+from galaxyzoo.models.build import GalaxyNet
 
 _COLOURS = 3
 

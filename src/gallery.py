@@ -4,20 +4,20 @@ python src/gallery.py gz37/resnet18
 python src/gallery.py gz37/resnet18 --data demo --output docs/demo_gallery.png
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
 import argparse
 from pathlib import Path
 
-from galaxyzoo.config import ImageConfig
-from galaxyzoo.errors import InputError
-from galaxyzoo.paths import REPORTS, oof_csv, shown
-from galaxyzoo.plots import draw_gallery, pick_varied
-from galaxyzoo.preparation import prepare
-from galaxyzoo.tables import read_predictions
-from galaxyzoo.tasks import get_task
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import REPORTS, oof_csv, shown
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.io.tables import read_predictions
+from galaxyzoo.reports.figures import draw_gallery, pick_varied
+from galaxyzoo.tasks.registry import get_task
 
 
 def main() -> None:

@@ -8,23 +8,27 @@ Averaged over the run's folds and, but for the slow methods, over the image's ei
   python src/gradcam.py gz37/resnet18 --faithfulness 40    do the maps of each method mean anything?
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
 import argparse
 
-from galaxyzoo.errors import InputError
-from galaxyzoo.explanation_figures import describe, draw_heat, find_column
-from galaxyzoo.explanations import explain, likeliest, measure_faithfulness
-from galaxyzoo.galaxy_arguments import add_galaxy, check_galaxy, galaxy_of, picture_path
-from galaxyzoo.galaxy_images import open_prepared
-from galaxyzoo.heat_maps import METHODS, find_method
-from galaxyzoo.inference import load_run_models
-from galaxyzoo.one_galaxy import predict_galaxy
-from galaxyzoo.paths import choose_dataset, shown
-from galaxyzoo.reports import print_table
-from galaxyzoo.tasks import Task, task_of
+from galaxyzoo.core.console import print_table
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import choose_dataset, shown
+from galaxyzoo.data.prepare import open_prepared
+from galaxyzoo.explain.figures import describe, draw_heat, find_column
+from galaxyzoo.explain.galaxy import (
+    add_galaxy,
+    check_galaxy,
+    galaxy_of,
+    picture_path,
+    predict_galaxy,
+)
+from galaxyzoo.explain.gradcam import METHODS, explain, find_method, likeliest, measure_faithfulness
+from galaxyzoo.inference.predict import load_run_models
+from galaxyzoo.tasks.registry import Task, task_of
 
 
 def main() -> None:

@@ -7,20 +7,20 @@ training galaxies' cross-fitted predictions; coverage is counted fold by fold, w
     python src/intervals.py --level 0.8 --dataset kaggle-mini
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
 import argparse
 from typing import Any
 
-from galaxyzoo import catalogs
-from galaxyzoo.errors import InputError
-from galaxyzoo.paths import choose_dataset, shown
-from galaxyzoo.prediction_intervals import OURS, Intervals
-from galaxyzoo.reports import print_table
-from galaxyzoo.scores import card_path
-from galaxyzoo.tasks import COMPETITION_TASK
+from galaxyzoo.core.console import print_table
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import choose_dataset, shown
+from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.ensemble.intervals import OURS, Intervals
+from galaxyzoo.inference.score_card import card_path
+from galaxyzoo.tasks.registry import COMPETITION_TASK
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     if not 0 < args.level < 1:
         raise InputError(f"--level {args.level:g} must lie between 0 and 1, such as 0.9")
     dataset = choose_dataset(args.dataset, COMPETITION_TASK, ensembles=True)
-    intervals = Intervals(catalogs.load(dataset), args.level)
+    intervals = Intervals(load_catalog(dataset), args.level)
     card, problems = intervals.make()
     for line in problems:
         print(line)

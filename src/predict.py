@@ -7,20 +7,20 @@ The folds' models and the run's views are averaged, as for the test set.
   python src/predict.py gz37/resnet18 a.jpg b.jpg --dataset demo
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
 import argparse
 from pathlib import Path
 
-from galaxyzoo import catalogs
-from galaxyzoo.errors import one_line
-from galaxyzoo.inference import load_run_models, predict_stores
-from galaxyzoo.paths import choose_dataset, shown, task_name
-from galaxyzoo.submission import with_classes
-from galaxyzoo.tables import write_predictions
-from galaxyzoo.tasks import get_task
+from galaxyzoo.core.errors import one_line
+from galaxyzoo.core.paths import choose_dataset, shown, task_name
+from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.inference.predict import load_run_models, predict_stores
+from galaxyzoo.inference.submission import with_classes
+from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.tasks.registry import get_task
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     config, models = load_run_models(dataset, args.run)
     predictions, unreadable = predict_stores(config, [*models.values()], args.images)
     task = get_task(config.task)
-    prior = catalogs.load(dataset).for_task(task).targets(task.name).mean(axis=0)
+    prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
     write_predictions(args.output, with_classes(predictions, task, prior))
     count = f"{len(predictions):,} images, mean of {len(models)} folds' models"
     print(one_line(f"wrote {shown(args.output.resolve())}: {count}"))

@@ -7,19 +7,18 @@ python src/prepare.py gz2                   make a balanced dataset out of Galax
 files, downloaded where wanted (gz2 --help)
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
 import argparse
 import sys
 
-from galaxyzoo.gz2_arguments import GZ2, add_gz2, read_order
-from galaxyzoo.gz2_dataset import make_dataset
-from galaxyzoo.paths import dataset_dir, shown
-from galaxyzoo.preparation import prepare
-from galaxyzoo.subsets import write_subset
-from galaxyzoo.tasks import COMPETITION_TASK, get_task
+from galaxyzoo.core.paths import dataset_dir, shown
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.data.readers.kaggle import write_subset
+from galaxyzoo.download.gz2_dataset import GZ2, add_gz2, make_dataset, read_order
+from galaxyzoo.tasks.registry import COMPETITION_TASK, get_task
 
 
 def main() -> None:

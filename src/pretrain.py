@@ -9,16 +9,16 @@ weights with model.start_run=pretrain/<name>.
                                                                        not yet begun
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
 import argparse
 
-from galaxyzoo.paths import shown
-from galaxyzoo.preparation import prepare
-from galaxyzoo.pretrain_config import load_pretrain_config
-from galaxyzoo.tasks import COMPETITION_TASK, get_task
+from galaxyzoo.config.pretrain import load_pretrain_config
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.tasks.registry import COMPETITION_TASK, get_task
 
 
 def main() -> None:
@@ -28,8 +28,8 @@ def main() -> None:
     config = load_pretrain_config(args.run, args.overrides)
     data = prepare(args.data, tasks={args.task})
     # Only now, so that whatever is wrong with words or files is said before torch's slow import.
-    from galaxyzoo.devices import describe_machine
-    from galaxyzoo.pretraining import Pretraining
+    from galaxyzoo.core.devices import describe_machine
+    from galaxyzoo.training.pretraining import Pretraining
 
     print(f"dataset {data.catalog.dataset}: {', '.join(config.images)}; {describe_machine()}")
     pretraining = Pretraining(config, data, args.task)

@@ -7,18 +7,24 @@ Nothing is sent that is not a submission of the whole competition: every galaxy 
 order, every value as the decision tree allows.
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
 import argparse
 from pathlib import Path
 
-from galaxyzoo.errors import one_line
-from galaxyzoo.kaggle_client import SUBMISSIONS_PAGE, connect
-from galaxyzoo.kaggle_submission import check_file, describe, send, wait_for_score
-from galaxyzoo.paths import shown
-from galaxyzoo.submission import published_csv
+from galaxyzoo.core.errors import one_line
+from galaxyzoo.core.paths import shown
+from galaxyzoo.download.kaggle_api import (
+    SUBMISSIONS_PAGE,
+    check_file,
+    connect,
+    describe,
+    send,
+    wait_for_score,
+)
+from galaxyzoo.inference.submission import published_csv
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ set is used.
   python src/train.py --smoke                      one short fold, to see that everything works
 """
 
-from galaxyzoo.launch import is_started_by_torchrun, run_main, use_project_python
+from galaxyzoo.core.launch import is_started_by_torchrun, run_main, use_project_python
 
 use_project_python()
 
@@ -25,11 +25,11 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from galaxyzoo.config import Config
-from galaxyzoo.config_files import load_config, load_ensemble, runs_of
-from galaxyzoo.errors import FoldError, InputError
-from galaxyzoo.job_arguments import add_jobs, check_jobs
-from galaxyzoo.preparation import Prepared, prepare
+from galaxyzoo.config.loading import load_config, load_ensemble, runs_of
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.core.launch import add_jobs, check_jobs
+from galaxyzoo.data.prepare import Prepared, prepare
 
 DEFAULT_ENSEMBLE = "cpu"
 OWN = ""  # stands for the dataset to train on, whose name is not known before it is read
@@ -47,8 +47,8 @@ def main() -> None:
     if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
     # Only now, so that whatever is wrong with words or files is said before torch's slow import.
-    from galaxyzoo import planning
-    from galaxyzoo.devices import describe_machine, get_device
+    from galaxyzoo.core.devices import describe_machine, get_device
+    from galaxyzoo.training import planning
 
     print(
         f"dataset {catalog.dataset}: {len(catalog.ids):,} training and "
@@ -86,7 +86,7 @@ def one_after_another(args: argparse.Namespace) -> AbstractContextManager[None]:
         return nullcontext()
     if args.jobs > 1 or args.plan or args.smoke or args.holdout:
         raise InputError("torchrun goes with none of --jobs, --plan, --smoke and --holdout")
-    from galaxyzoo import distributed
+    from galaxyzoo.core import distributed
 
     distributed.start()
     return distributed.main_first()
@@ -100,9 +100,8 @@ def train(
     Returns:
         The tasks of which an ensemble can be made, and why folds are not trained to their end.
     """
-    from galaxyzoo.reports import print_run_table
-    from galaxyzoo.runs import Run
-    from galaxyzoo.side_by_side import train_runs
+    from galaxyzoo.reports.console import print_run_table
+    from galaxyzoo.training.run import Run, train_runs
 
     runs = {config.run: Run(config, data) for config in configs}
     for run in runs.values():
@@ -117,9 +116,9 @@ def train(
 
 def hold_out(configs: list[Config], data: Prepared) -> list[str]:
     """Train and score the runs on the stratified hold-out; returns why some could not be."""
-    from galaxyzoo.holdout import train_holdout
-    from galaxyzoo.reports import print_holdout_table
-    from galaxyzoo.runs import Run
+    from galaxyzoo.reports.console import print_holdout_table
+    from galaxyzoo.training.holdout import train_holdout
+    from galaxyzoo.training.run import Run
 
     cards, stopped = [], []
     for config in configs:

@@ -10,7 +10,7 @@ of fold, trained like any other run.
   python src/tune.py my_search.yaml --trials 20 --fold 1          scored on another fold
 """
 
-from galaxyzoo.launch import run_main, use_project_python
+from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
@@ -20,15 +20,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from galaxyzoo.errors import FoldError
-from galaxyzoo.extras import require
-from galaxyzoo.job_arguments import add_jobs, check_jobs
-from galaxyzoo.paths import shown
-from galaxyzoo.preparation import prepare
-from galaxyzoo.search_space import load_search
+from galaxyzoo.core.errors import FoldError
+from galaxyzoo.core.launch import add_jobs, check_jobs, require
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.tuning.search_space import load_search
 
 if TYPE_CHECKING:
-    from galaxyzoo.tuning import Outcome, Tuning
+    from galaxyzoo.tuning.study import Outcome, Tuning
 
 _MOST_ROWS = 10
 
@@ -40,8 +39,7 @@ def main() -> None:
     search = load_search(args.search)
     data = prepare(args.data, tasks={search.base.task})
     # Only now, so that whatever is wrong with words or files is said before torch's slow import.
-    from galaxyzoo.tuned_config import check_free, default_path, write_config
-    from galaxyzoo.tuning import Tuning
+    from galaxyzoo.tuning.study import Tuning, check_free, default_path, write_config
 
     path = (args.output or default_path(search)).resolve()
     check_free(path, search)
@@ -63,7 +61,7 @@ def main() -> None:
 
 def show(tuning: "Tuning", outcomes: "list[Outcome]") -> None:
     """Print the best trials."""
-    from galaxyzoo.reports import print_table
+    from galaxyzoo.core.console import print_table
 
     rows = [
         [

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from galaxyzoo import paths
+from galaxyzoo.core import paths
 
 if TYPE_CHECKING:
-    from galaxyzoo.preparation import Prepared
-    from galaxyzoo.training import FoldData
+    from galaxyzoo.data.prepare import Prepared
+    from galaxyzoo.training.fold_data import FoldData
 
-pytest_plugins = ["competition_files", "image_files", "kaggle_connection", "reliability"]
+pytest_plugins = [
+    "support.competition_files",
+    "support.image_files",
+    "support.kaggle_connection",
+    "support.reliability",
+]
 
 FOLDERS = ("INPUT", "CACHE", "FOLDS", "OOF", "SUBMISSIONS", "REPORTS")
 REAL = {name: getattr(paths, name) for name in ("ROOT", *FOLDERS)}
@@ -43,9 +48,9 @@ def root(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty configs folder in place of the real one."""
-    from galaxyzoo import config_files
+    from galaxyzoo.config import loading
 
-    monkeypatch.setattr(config_files, "CONFIGS", tmp_path)
+    monkeypatch.setattr(loading, "CONFIGS", tmp_path)
     (tmp_path / "gz37").mkdir()
     return tmp_path
 
@@ -53,9 +58,8 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def prepared(root: Path) -> "Prepared":
     """A small competition in three folds."""
-    from kaggle_fixtures import draw_competition
-
-    from galaxyzoo.preparation import prepare
+    from galaxyzoo.data.prepare import prepare
+    from support.kaggle_fixtures import draw_competition
 
     draw_competition(n_train=30, n_test=5).write_zips(root / "input")
     return prepare(n_folds=3)
@@ -64,11 +68,10 @@ def prepared(root: Path) -> "Prepared":
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> "list[FoldData]":
     """What runs hand to their training, which costs nothing here."""
-    from training_fixtures import fake_training
+    from galaxyzoo.training import run
+    from support.training_fixtures import fake_training
 
-    from galaxyzoo import runs
-
-    return fake_training(monkeypatch, runs)
+    return fake_training(monkeypatch, run)
 
 
 def _replace(old: dict[str, Path], new: dict[str, Path]) -> None:

@@ -1,0 +1,73 @@
+"""Measure how fast this project is, as ratios within one run; see docs/performance.md.
+
+bash scripts/bench.sh                          all parts but for a GPU's: hours on 2 cores
+bash scripts/bench.sh decoding steps           two of them
+bash scripts/bench.sh --gpu                    on a GPU
+bash scripts/bench.sh --page docs/performance.md    and write the tables there
+"""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.markdown import Markdown
+
+from galaxyzoo.core.devices import describe_machine
+from galaxyzoo.core.launch import run_main
+from galaxyzoo.core.version import code_version
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.tuning import marked_page
+
+PARTS = (
+    *("decoding", "steps", "allocator", "pipelines", "time_to_score"),
+    *("memory", "ensembling", "all_stackers", "page"),
+)
+
+
+def main() -> None:
+    """Measure the parts one after another, print each when it is done."""
+    args = parse_args()
+    parts = ["gpu"] if args.gpu else args.parts or list(PARTS)
+    if args.page:
+        for part in parts:
+            marked_page.find_part(args.page, f"benchmark {part}")
+    data = prepare(args.data)
+    console = Console(width=None if sys.stdout.isatty() else 132)
+    for part in parts:
+        tables = importlib.import_module(part).measure(data, args.repeats)
+        where = (
+            f"{describe_machine()}; dataset {data.catalog.dataset}, "
+            f"{len(data.catalog.ids):,} training galaxies; commit {code_version()}; "
+            f"`bash scripts/bench.sh {'--gpu' if args.gpu else part}`"
+        )
+        text = "\n\n".join([*(table.format() for table in tables), where])
+        console.print(Markdown(text))
+        if args.page:
+            marked_page.replace_part(args.page, f"benchmark {part}", text)
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="bash scripts/bench.sh",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--gpu", action="store_true", help="measure training on a GPU instead")
+    parser.add_argument("--data", help="as of src/train.py")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds (default: %(default)s)")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into a page")
+    args = parser.parse_args()
+    unknown = [part for part in args.parts if part not in PARTS]
+    if unknown:
+        parser.error(f"no part '{unknown[0]}': there are {', '.join(PARTS)}")
+    if args.repeats < 1:
+        parser.error("--repeats must be 1 or more")
+    return args
+
+
+if __name__ == "__main__":
+    run_main(main)

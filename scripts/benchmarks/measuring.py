@@ -1,0 +1,71 @@
+"""What all benchmarks share: contestants raced in turn, and tables that hold ratios."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from galaxyzoo.export.model_card import format_table
+
+Rates = dict[str, list[float]]  # per second, round by round
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the page."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    notes: list[str] = field(default_factory=list)
+
+    def format(self) -> str:
+        """As Markdown."""
+        return "\n\n".join([f"**{self.title}**", format_table(self.header, self.rows), *self.notes])
+
+
+def race(contestants: Mapping[str, Callable[[], int]], repeats: int, warm: bool = True) -> Rates:
+    """Let each work in turn, round after round, so that what disturbs the machine disturbs all.
+
+    Args:
+        contestants: name -> a piece of work, which returns how many images it did.
+        repeats: rounds.
+        warm: whether a round before does not count.
+    Returns:
+        Images per second, name -> one for each round.
+    """
+    rates: Rates = {name: [] for name in contestants}
+    for number in range(repeats + warm):
+        for name, work in contestants.items():
+            started = time.perf_counter()
+            done = work()
+            rate = done / (time.perf_counter() - started)
+            if number >= warm:
+                rates[name].append(rate)
+    return rates
+
+
+def ratio(rates: Rates, name: str, base: str) -> float:
+    """How many times as fast as another: the median over the rounds."""
+    pairs = zip(rates[name], rates[base], strict=True)
+    return statistics.median(own / other for own, other in pairs)
+
+
+def rate_rows(rates: Rates, base: str) -> list[tuple[str, str, str, str]]:
+    """Each contestant's median rate, its range, and its ratio to another one."""
+    return [
+        (
+            name,
+            f"{statistics.median(some):,.0f}",
+            f"{min(some):,.0f} – {max(some):,.0f}",
+            f"{ratio(rates, name, base):.2f}",
+        )
+        for name, some in rates.items()
+    ]
+
+
+def growth(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """Exponent b of values = a · sizes ** b, by least squares on logarithms."""
+    import numpy as np
+
+    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])

@@ -1,0 +1,84 @@
+"""Peak memory of training, beside the images' own pages, with few and with many of them."""
+
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+from measuring import Table
+
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.trainer import Trainer
+
+COUNTS = (6_000, 61_578)
+_STEPS = 40
+
+
+def measure(data: Prepared, repeats: int) -> list[Table]:
+    """Each in a process of its own, on made-up images in a memory-mapped file."""
+    rows = []
+    for count in COUNTS:
+        command = [sys.executable, str(Path(__file__).resolve()), str(count)]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        own, mapped = map(float, printed.split()[-2:])
+        rows.append((f"{count:,}", f"{own:.2f}", f"{mapped:.2f}"))
+    header = ("training images", "own memory at most, GB", "their file, GB")
+    return [Table("Memory of training gz37/resnet18", header, rows)]
+
+
+def train(count: int) -> tuple[float, float]:
+    """Train some steps; returns GB of own memory at most, and of the file of images."""
+    config = load_config("gz37/resnet18")
+    side, rng = config.image.cache_px, np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "images.npy"
+        shape = (count, side, side, 3)
+        images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+        images[::97] = 128
+        images.flush()
+        images = np.lib.format.open_memmap(path, "r")
+        cache = ImageCache(np.arange(count), images, np.zeros(count, bool))
+        targets = rng.random((count, 37), np.float32)
+        fold = FoldData(cache, targets, np.arange(count), np.arange(64), 0)
+        trainer = Trainer(config, fold, initialise=False)
+        trainer.model.train()
+        peak = Peak()
+        for number, batch in enumerate(trainer.batches()):
+            trainer.step(number, batch)
+            if number == _STEPS:
+                break
+        return peak.stop() / 1e9, path.stat().st_size / 1e9
+
+
+class Peak:
+    """Watches this process's own memory, which mapped files are no part of."""
+
+    def __init__(self) -> None:
+        self.bytes, self._ended = 0, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.02):
+            self.bytes = max(self.bytes, _own_bytes())
+
+    def stop(self) -> int:
+        """The most that was seen."""
+        self._ended.set()
+        self._thread.join()
+        return self.bytes
+
+
+def _own_bytes() -> int:
+    """RssAnon of Linux's /proc/self/status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+
+
+if __name__ == "__main__":
+    print(*train(int(sys.argv[1])))

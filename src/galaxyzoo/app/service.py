@@ -1,0 +1,295 @@
+"""Which galaxies look alike to a network: near in its features, the last layer before the head.
+
+What the page asks of trained runs: a galaxy, its explanation, its like, the worst errors.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core import files, paths
+from galaxyzoo.core.devices import autocast
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import is_ablation, oof_csv
+from galaxyzoo.data.catalog import Catalog, load_catalog
+from galaxyzoo.data.geometry import to_tensor, warp, warp_matrix
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.prepare import Prepared, open_prepared, take_images
+from galaxyzoo.explain.galaxy import Galaxy, decode_galaxy, find_galaxy, predict_galaxy
+from galaxyzoo.explain.gradcam import explain
+from galaxyzoo.inference.oof import DONE
+from galaxyzoo.inference.predict import batch_of, load_run_models
+from galaxyzoo.io.tables import FOLD, read_csv
+from galaxyzoo.models.build import GalaxyNet
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import TASKS, Task, get_task
+
+FEATURES = "features.npy"
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features of a dataset's training galaxies."""
+
+    ids: np.ndarray  # (galaxy,)
+    vectors: np.ndarray  # (galaxy, feature) float16, of unit length
+
+    def nearest(self, feature: np.ndarray, count: int) -> list[tuple[int, float]]:
+        """The galaxies nearest to a feature, and their cosine similarity, nearest first.
+
+        Args:
+            feature: (feature,) of unit length.
+            count: how many.
+        """
+        likeness = self.vectors.astype(np.float32) @ feature.astype(np.float32)
+        order = np.argsort(-likeness, kind="stable")[:count]
+        return [(int(self.ids[row]), float(likeness[row])) for row in order]
+
+
+def open_features(
+    folder: Path,
+    model: GalaxyNet,
+    cache: ImageCache,
+    config: Config,
+    report: Callable[[float], None] = lambda share: None,
+) -> FeatureTable:
+    """Features of all galaxies of a cache, made once and kept in the fold's folder.
+
+    Args:
+        folder: the fold's.
+        model: its network.
+        cache: images of the training galaxies.
+        config: of the run.
+        report: told the share that is done, 0 to 1.
+    Raises:
+        InputError: they cannot be written.
+    """
+    path = folder / FEATURES
+    with files.holding(folder / f"{FEATURES}.lock", "comparing galaxies"):
+        values = _read(path, len(cache.ids))
+        if values is None:
+            values = embed(model, cache.images, config, report)
+            with files.writing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, values)
+    report(1.0)
+    return FeatureTable(cache.ids, values)
+
+
+@torch.inference_mode()
+def embed(
+    model: GalaxyNet,
+    images: np.ndarray,
+    config: Config,
+    report: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    """(n, cache_px, cache_px, 3) uint8 -> (n, feature) float16 of unit length, one view each."""
+    model.eval()
+    device, parts = model.mean.device, []
+    size, matrix = batch_of(device), warp_matrix(config.image)
+    for start in range(0, len(images), size):
+        views = to_tensor(warp(images[start : start + size], matrix, config.image.size_px))
+        with autocast(config.train.amp, device):
+            features = model.features(views.to(device)).float()
+        parts.append(torch.nn.functional.normalize(features).half().cpu().numpy())
+        report(min(1.0, (start + size) / len(images)))
+    return np.concatenate(parts)
+
+
+def _read(path: Path, count: int) -> np.ndarray | None:
+    """What an earlier call has left, where it is whole and of as many galaxies."""
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    fits = values.ndim == 2 and len(values) == count and values.dtype == np.float16
+    return values if fits else None
+
+
+_RUNS_IN_MEMORY = 3
+
+MAX_UPLOAD_BYTES = 20_000_000
+
+
+@dataclass(frozen=True)
+class Look:
+    """A galaxy as a run sees it."""
+
+    galaxy: Galaxy
+    galaxy_id: int | None
+    prediction: np.ndarray  # (column,)
+    spread: np.ndarray  # (column,) over views
+
+
+@dataclass(eq=False)
+class LoadedRun:
+    """A trained run with all that questions about it need."""
+
+    dataset: str
+    config: Config
+    models: dict[int, GalaxyNet]
+    catalog: Catalog  # galaxies of the task
+    data: Prepared | None  # None where the images are gone
+    # hooks of explanations are the network's own: one at a time
+    _explaining: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _features: FeatureTable | None = field(default=None, repr=False)
+
+    @property
+    def task(self) -> Task:
+        """The run's."""
+        return get_task(self.config.task)
+
+    @property
+    def _prepared(self) -> Prepared:
+        """The dataset with its images; InputError where these are gone."""
+        if self.data is None:
+            raise InputError(f"the images of '{self.dataset}' are no longer in input/")
+        return self.data
+
+    @cached_property
+    def _images(self) -> ImageCache:
+        """Decoded training images; errors as of `_prepared`."""
+        return self._prepared.train_images(self.config.image)
+
+    def look_at(self, galaxy_id: int) -> Look:
+        """A galaxy of the dataset.
+
+        Raises:
+            InputError: there is no such galaxy, or its image cannot be used.
+        """
+        galaxy = find_galaxy(galaxy_id, self.config, self._prepared)
+        return Look(galaxy, galaxy_id, *predict_galaxy(galaxy, self.config, self.models))
+
+    def look_at_upload(self, encoded: bytes, name: str) -> Look:
+        """A galaxy that somebody sends.
+
+        Raises:
+            InputError: too many bytes or pixels, or no image.
+        """
+        galaxy = Galaxy(name, decode_upload(encoded, self.config))
+        return Look(galaxy, None, *predict_galaxy(galaxy, self.config, self.models))
+
+    def explain(self, look: Look, column: int, method: str) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W, 3) uint8 what the network sees, and (H, W) 0 to 1 what speaks for an answer."""
+        image = look.galaxy.as_input(self.config.image)
+        with self._explaining:
+            heat, _ = explain(self.models, image, column, method)
+        return image[0], heat
+
+    def find_similar(
+        self, look: Look, count: int, report: Callable[[float], None] = lambda share: None
+    ) -> list[tuple[int, float]]:
+        """GalaxyIDs of the training galaxies most like it to the first network, and how much.
+
+        Raises:
+            InputError: the images are gone.
+        """
+        fold, model = next(iter(self.models.items()))
+        if self._features is None:
+            folder = paths.fold_dir(self.dataset, self.config.run, fold)
+            self._features = open_features(folder, model, self._images, self.config, report)
+        own = embed(model, look.galaxy.image[None], self.config)[0]
+        found = self._features.nearest(own, count + 1)
+        return [pair for pair in found if pair[0] != look.galaxy_id][:count]
+
+    def thumbnails(self, ids: Sequence[int]) -> np.ndarray:
+        """(galaxy, H, W, 3) uint8 of training galaxies.
+
+        Raises:
+            InputError: the images are gone.
+        """
+        return take_images(self._images, np.array(ids))
+
+    def out_of_fold(self) -> pd.DataFrame:
+        """Predictions by GalaxyID of the galaxies in finished folds.
+
+        Raises:
+            InputError: the table is missing or broken.
+        """
+        table = read_csv(oof_csv(self.dataset, self.config.run))
+        return table.drop(columns=FOLD)[list(self.task.columns)]
+
+    def worst(self, column: int | None, count: int) -> pd.DataFrame:
+        """Galaxies with the largest errors, largest first.
+
+        Args:
+            column: of this answer; None: over all columns.
+            count: how many.
+        Returns:
+            Indexed by GalaxyID: predicted, known (of the column, else the class or NaN), error.
+        """
+        predicted = self.out_of_fold()
+        known = pd.DataFrame(
+            self.catalog.targets(self.task.name), self.catalog.ids, list(self.task.columns)
+        ).loc[predicted.index]
+        off = (predicted - known).abs()
+        if column is None:
+            error = np.sqrt((off**2).mean(axis=1))
+            table = pd.DataFrame({"predicted": np.nan, "known": np.nan, "error": error})
+        else:
+            name = self.task.columns[column]
+            table = pd.DataFrame(
+                {"predicted": predicted[name], "known": known[name], "error": off[name]}
+            )
+        return table.sort_values("error", ascending=False, kind="stable")[:count]
+
+
+def decode_upload(encoded: bytes, config: Config) -> np.ndarray:
+    """(cache_px, cache_px, 3) uint8 by the reader that training uses.
+
+    Raises:
+        InputError: too many bytes or pixels, or no image.
+    """
+    if len(encoded) > MAX_UPLOAD_BYTES:
+        raise InputError(f"the file is larger than {MAX_UPLOAD_BYTES // 1_000_000} MB")
+    return decode_galaxy(encoded, config.image, "this is no image that can be used")
+
+
+def list_runs() -> list[tuple[str, str]]:
+    """(dataset, run) of all that have a finished fold, newest first."""
+    newest: dict[tuple[str, str], float] = {}
+    for mark in paths.FOLDS.glob(f"*/*/*/fold_*/{DONE}"):
+        dataset, task, stem = mark.relative_to(paths.FOLDS).parts[:3]
+        if task in TASKS and not is_ablation(f"{task}/{stem}"):
+            key = (dataset, f"{task}/{stem}")
+            newest[key] = max(newest.get(key, 0.0), mark.stat().st_mtime)
+    return sorted(newest, key=lambda key: -newest[key])
+
+
+@lru_cache(maxsize=_RUNS_IN_MEMORY)
+def load_run(dataset: str, run: str) -> LoadedRun:
+    """A run, kept in memory.
+
+    Raises:
+        InputError: it is not trained, or damaged.
+    """
+    config, models = load_run_models(dataset, run)
+    catalog = load_catalog(dataset).for_task(get_task(config.task))
+    try:
+        data = open_prepared(None, dataset, config.task)
+    except InputError:
+        data = None
+    return LoadedRun(dataset, config, models, catalog, data)
+
+
+def classes_of_votes(prediction: np.ndarray) -> dict[str, str | None]:
+    """What each class task's rule says of vote fractions; None where they are not clear enough.
+
+    Args:
+        prediction: (37,) vote fractions.
+    """
+    votes = pd.DataFrame(prediction[None], columns=list(GALAXY_ZOO_2.columns))
+    found: dict[str, str | None] = {}
+    for name, task in TASKS.items():
+        if task.rule is not None:
+            labels = task.rule.labels(votes)
+            found[name] = (
+                None if labels.empty else str(labels.columns[labels.to_numpy()[0].argmax()])
+            )
+    return found

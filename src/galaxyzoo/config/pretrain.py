@@ -1,0 +1,167 @@
+"""Typed configuration of a pretraining: what is learned from images without any label."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from galaxyzoo.config.base import Section, explain, override, read_saved, read_yaml
+from galaxyzoo.config.loading import config_path
+from galaxyzoo.config.schema import (
+    OWN_TEST,
+    OWN_TRAIN,
+    PRETRAIN,
+    AugmentConfig,
+    ImageConfig,
+    ModelConfig,
+    Positive,
+    TrainConfig,
+)
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import CONFIGS, shown
+
+# What may change between two calls of a pretraining
+_NOT_IN_DIGEST: Any = {
+    "about": True,
+    "train": {"deterministic": True},
+    "model": {"start_head": True},  # not for it
+}
+
+
+class ProjectionConfig(Section):
+    """The two small networks on top of the backbone, which are thrown away at the end."""
+
+    # units of the projector's hidden layers
+    hidden: int = Field(512, ge=1)
+    # length of a projection
+    size: int = Field(256, ge=2)
+    # units of the predictor's hidden layer; null: simsiam a quarter of `size`, byol as `hidden`
+    predictor: int | None = Field(None, ge=1)
+
+
+class PretrainTrainConfig(Section):
+    """What of `train` in a run's config there is here too, with the same meaning."""
+
+    epochs: int = Field(50, ge=1)
+    # galaxies, each seen twice; batch norm must see more than a pair of them
+    batch_size: int = Field(128, ge=4)
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    lr: float = Field(1e-3, gt=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = Field(0.1, ge=0, lt=1)
+    weight_decay: float = Field(0.02, ge=0)
+    clip_norm: float | None = Field(None, gt=0)
+    amp: Literal["auto", "bf16", "fp32"] = "auto"
+    deterministic: bool = False
+    seed: int = Field(0, ge=0)
+
+    def as_train(self) -> TrainConfig:
+        """The same for what optimizers, schedules and precision are made from."""
+        return TrainConfig.model_validate(self.model_dump())
+
+
+class PretrainConfig(Section):
+    """Everything that determines a pretraining's weights, apart from the data and the machine."""
+
+    # "pretrain/<stem>", set when loaded
+    run: str = ""
+    # what it is, for reports
+    about: str = ""
+    # simsiam: the network itself gives what it is to predict; byol: its moving average does
+    method: Literal["simsiam", "byol"]
+    # of byol's moving average per step at the start; it rises to 1
+    momentum: float = Field(0.99, ge=0, le=1)
+    # "train" and "test": the dataset's own images; others: datasets in input/, without the galaxies
+    # that the own dataset has too
+    images: tuple[str, ...] = Field((OWN_TRAIN, OWN_TEST), min_length=1)
+    # side, in original pixels, of what the images of a dataset show, where that is not all
+    shown_px: dict[str, Positive] = Field(default_factory=dict)
+    image: ImageConfig = ImageConfig()
+    # its start_… are not for it
+    model: ModelConfig
+    projection: ProjectionConfig = ProjectionConfig()
+    # drawn twice for each image
+    augment: AugmentConfig = AugmentConfig()
+    train: PretrainTrainConfig = PretrainTrainConfig()
+
+    def digest(self) -> str:
+        """Digest of all that changes the result."""
+        values = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+_SECTIONS = (
+    *(ImageConfig, ModelConfig, ProjectionConfig, AugmentConfig),
+    *(PretrainTrainConfig, PretrainConfig),
+)
+
+
+def all_pretrainings() -> list[str]:
+    """Names of all pretrainings in `configs/`, `pretrain/<stem>`."""
+    return sorted(f"{PRETRAIN}/{path.stem}" for path in CONFIGS.glob(f"{PRETRAIN}/*.yaml"))
+
+
+def load_pretrain_config(run: str, overrides: Sequence[str] = ()) -> PretrainConfig:
+    """Read a pretraining's YAML, lay `section.key=value` overrides on top, and check everything.
+
+    Raises:
+        InputError: no such pretraining, not YAML, an unknown key, a wrong type or range; the
+            message names the key.
+    """
+    path = config_path(run, all_pretrainings())
+    values = read_yaml(path)
+    for word in overrides:
+        override(values, word)
+    return parse_pretrain_config({**values, "run": f"{PRETRAIN}/{path.stem}"}, shown(path))
+
+
+def parse_pretrain_config(values: dict[str, Any], source: str) -> PretrainConfig:
+    """Check a nested dict of settings and return the typed config.
+
+    Raises:
+        InputError: naming `source` and the key.
+    """
+    if "task" in values:
+        raise InputError(f"{source} is a task's run: python src/train.py learns from labels")
+    try:
+        config = PretrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{source}: {explain(error, _SECTIONS)}") from None
+    problem = _find_contradiction(config)
+    if problem:
+        raise InputError(f"{source}: {problem}")
+    return config
+
+
+def load_saved(path: Path) -> tuple[PretrainConfig, dict[str, str]]:
+    """The config saved with a pretraining, and digests of what it learns from.
+
+    Returns:
+        The config; `dataset_ids` and `image_ids`.
+    Raises:
+        InputError: it is not there, or damaged.
+    """
+    values = read_saved(
+        path,
+        f"{shown(path.parent)} holds no pretraining (no {path.name})",
+        f"{shown(path)} is damaged: delete {shown(path.parent)} to start again",
+    )
+    digests = {key: str(values.pop(key, "")) for key in ("dataset_ids", "image_ids")}
+    return parse_pretrain_config(values, shown(path)), digests
+
+
+def _find_contradiction(config: PretrainConfig) -> str | None:
+    """What settings say against each other, or against learning without labels."""
+    if config.image.cache_px > config.image.crop_px:
+        return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
+    if config.model.start_run or config.model.start_dataset:
+        return "model.start_run is not for pretraining: that network has learned labels"
+    if config.model.start_head:
+        return "model.start_head is not for pretraining, which starts from no run"
+    strange = [name for name in config.shown_px if name not in config.images]
+    if strange:
+        return f"shown_px: '{strange[0]}' is not among the images"
+    return None

@@ -1,0 +1,399 @@
+"""Typed configuration of a run: defaults here, differences in its YAML, `key=value` on top.
+
+What settings of a run say against each other, each being right alone.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from galaxyzoo.config.base import Section, explain
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import task_name
+from galaxyzoo.tasks.registry import TASKS
+
+ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
+
+# Among names of datasets: the images of the run's own training and test galaxies.
+OWN_TRAIN, OWN_TEST = "train", "test"
+
+# Folder of configs that are no task's runs: what is learned from images without labels.
+PRETRAIN = "pretrain"
+
+Positive = Annotated[float, Field(gt=0)]
+
+# What may change between two calls of a run
+_NOT_IN_DIGEST: Any = {
+    "about": True,
+    "reference": True,
+    "needs_gpu": True,
+    "on_bad_image": True,
+    "train": {
+        "on_out_of_memory": True,
+        "deterministic": True,
+        "compile": True,
+        "tensorboard": True,
+    },
+}
+
+# Later keys, at the value that changes nothing: what was trained before there were any still fits
+_WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
+    "model": {"views": "one", "start_fold": None, "start_head": False},
+    "augment": {"mixup": 0, "cutmix": 0},
+    "train": {"accumulation": 1, "galaxies": None, "without": []},
+    "pseudo": {"own_share": 0},
+}
+
+
+class ImageConfig(Section):
+    """What part of the sky image the network sees, and how large."""
+
+    # side of the centre square kept of the 424 px original
+    crop_px: int = Field(324, ge=8, le=ORIGINAL_PX)
+    # side of that square in the decoded cache; a whole-numbered shrinking keeps noise low
+    cache_px: int = Field(108, ge=8, le=ORIGINAL_PX)
+    # side, in original pixels, of what fills the network's input at zoom 1
+    field_px: float = Field(230.0, gt=0, le=600)
+    # side of the network's input
+    size_px: int = Field(80, ge=16, le=512)
+
+
+class ModelConfig(Section):
+    """The network and the weights that it starts from."""
+
+    # "cnn" (ours), "d4cnn" (ours, the same for all orientations), "layers" (a plain stack),
+    # torchvision/<name>, any timm name, or hf_hub:<owner>/<repository>-<timm name>
+    name: str
+    # what of each image the network sees at once: one; cyclic4 or dihedral8: its orientations,
+    # features averaged (tta.dihedral then adds nothing to dihedral8); winner16: the 2014 winner's
+    # 16 corner parts, features joined. Costs as many times as much; winner16 3.4 times
+    views: Literal["one", "cyclic4", "dihedral8", "winner16"] = "one"
+    # run, such as gz37/resnet18, whose weights of the same fold fill the backbone at the start; or
+    # pretrain/<stem>: weights learned without any label, the same for every fold (images of the
+    # validation galaxies were seen for them, as the test images may be)
+    start_run: str | None = None
+    # dataset that it was trained on; null: the run's own. Folds must agree on shared galaxies
+    start_dataset: str | None = None
+    # every fold starts from that one fold's weights; null: from its own. For a start that learned
+    # from no galaxy of this run's dataset, which its train.without names
+    start_fold: int | None = Field(None, ge=0)
+    # take over the start's head too, where it has learned the same task; false: a new one
+    start_head: bool = False
+    # start from the weights that timm, torchvision or the hub has of it, mostly of ImageNet
+    pretrained: bool = False
+    # safetensors used where it exists (path from the project root); elsewhere timm downloads
+    weights_file: str | None = None
+    # whether pretrained: true may go on from scratch where no weights can be had
+    allow_scratch: bool = False
+    # passed on to the model's constructor (timm's or ours)
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+    # per channel, of values in [0, 1]; downloaded weights bring their own
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+
+    @property
+    def starts_without_labels(self) -> bool:
+        """Whether the weights to start from were learned from images alone."""
+        return self.start_run is not None and self.start_run.startswith(f"{PRETRAIN}/")
+
+    @property
+    def start(self) -> str:
+        """Whose weights fill the backbone, for a run's records."""
+        of = f" of {self.start_dataset}" if self.start_dataset else ""
+        if self.start_fold is not None:
+            of += f" (fold {self.start_fold}, which knows no galaxy of this dataset)"
+        seen = " (no labels; images of every fold)" if self.starts_without_labels else ""
+        return f"{self.start_run}{of}{seen}"
+
+
+class HeadConfig(Section):
+    """Linear -> ReLU -> Dropout -> Linear, then the output."""
+
+    # units of the hidden layer, or of several one after another
+    hidden: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] = 512
+    activation: Literal["relu", "tanh"] = "relu"
+    # after each hidden layer
+    dropout: float = Field(0.3, ge=0, lt=1)
+    # before the first layer
+    input_dropout: float = Field(0.0, ge=0, lt=1)
+    # tree: softmax per question, scaled by the parent answer; divided: relu divided by its sum in
+    # place of the softmax; clipped: plain cut to [0, 1]; softmax (classes' default)
+    output: Literal["plain", "clipped", "sigmoid", "tree", "divided", "softmax"] = "tree"
+
+
+class AugmentConfig(Section):
+    """Random changes of training images; the geometric ones are one warp out of the cache."""
+
+    # uniform in ± this angle
+    rotate_deg: float = Field(180.0, ge=0, le=180)
+    # mirror half of the images (with the rotation: every orientation)
+    flip: bool = True
+    # scale log-uniform in [1 / zoom, zoom]
+    zoom: float = Field(1.3, ge=1)
+    # uniform in ± this, in original pixels
+    shift_px: float = Field(8.0, ge=0)
+    # mix each image and its targets with another of its batch, shares from Beta(this, this); 0: not
+    mixup: float = Field(0.0, ge=0)
+    # the same with a pasted box, its area from Beta(this, this); with mixup: half of the batches
+    cutmix: float = Field(0.0, ge=0)
+    # albumentations by name, e.g. {name: GaussNoise, p: 0.5}, after the warp
+    transforms: list[dict[str, Any]] = Field(default_factory=list)
+
+    @property
+    def needs_whole_batch(self) -> bool:
+        """Whether a part of a batch cannot be made without the rest."""
+        return bool(self.mixup or self.cutmix or self.transforms)
+
+
+class TrainConfig(Section):
+    """One fold's training."""
+
+    # learn from so many galaxies only, drawn at random (fewer are among more); null: from all
+    galaxies: int | None = Field(None, ge=2)
+    # datasets in input/ whose galaxies are not learned from, so that runs there may start from this
+    without: tuple[str, ...] = ()
+    # 0: the networks of model.start_run as they are, seen through this run's own views
+    epochs: int = Field(16, ge=0)
+    # the first so many of them train the head alone, the backbone frozen
+    head_epochs: int = Field(0, ge=0)
+    # highest learning rate of those
+    head_lr: float = Field(1e-3, gt=0)
+    # afterwards, train only the last so many blocks of the backbone; null: all of it
+    top_blocks: int | None = Field(None, ge=1)
+    batch_size: int = Field(64, ge=2)
+    # work through each batch in so many parts, of two images at least, whose gradients add up:
+    # less memory; batch norm sees the parts
+    accumulation: int = Field(1, ge=1)
+    # accumulate: start the epoch again with twice as many parts
+    on_out_of_memory: Literal["stop", "accumulate"] = "stop"
+    # sgd: with Nesterov momentum 0.9
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    # highest learning rate
+    lr: float = Field(1e-3, gt=0)
+    # cosine: linear warm-up, then half a cosine to 0
+    schedule: Literal["cosine", "constant"] = "cosine"
+    # share of all steps spent warming up
+    warmup: float = Field(0.25, ge=0, lt=1)
+    weight_decay: float = Field(0.02, ge=0)
+    # largest norm of the gradient
+    clip_norm: float | None = Field(None, gt=0)
+    # moving average of the weights, per step; 0: none
+    ema_decay: float = Field(0.998, ge=0, lt=1)
+    # best: epoch chosen on the validation fold, so its score is optimistic
+    checkpoint: Literal["last", "best"] = "last"
+    # classes alike in training, by a weight in the loss or by drawing them equally often
+    class_balance: Literal["none", "weights", "sampling"] = "none"
+    # share of a class target given to all classes evenly
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    # auto: bf16 on CUDA and on processors with units for it
+    amp: Literal["auto", "bf16", "fp32"] = "auto"
+    # on CUDA, the slower kernels that give the same bytes every time; processors always do
+    deterministic: bool = False
+    # torch.compile the network: for long training on a GPU; on processors slower (performance.md)
+    compile: bool = False
+    # also write each fold's history as event files for TensorBoard (setup.sh --extras)
+    tensorboard: bool = False
+    seed: int = Field(0, ge=0)
+
+
+class TTAConfig(Section):
+    """Views averaged at prediction."""
+
+    # the eight rotations by 90° and mirror images
+    dihedral: bool = True
+    # rotation angles spread evenly over [0°, 90°); times eight views each
+    angles: int = Field(1, ge=1)
+    # apparent sizes; times eight views each
+    zooms: tuple[Positive, ...] = Field((1.0,), min_length=1)
+
+
+class PseudoConfig(Section):
+    """Images without votes to learn from, labelled by trained runs."""
+
+    # runs of the same dataset whose networks of the same fold label the images; their mean
+    runs: tuple[str, ...] = ()
+    # datasets in input/ whose images are labelled (not their galaxies that the run's own dataset
+    # has too); "test": the own test images
+    images: tuple[str, ...] = (OWN_TEST,)
+    # side, in original pixels, of what the images of a dataset show, where that is not all
+    shown_px: dict[str, Positive] = Field(default_factory=dict)
+    # correct the labels by what their own datasets say of them (classes, say), as learned from
+    # galaxies that have both; of the fold to validate on nothing is used
+    use_classes: bool = False
+    # views averaged for a label, whatever the runs' own are: there are many images
+    tta: TTAConfig = TTAConfig()
+    # labelled images drawn in an epoch, for each galaxy with votes
+    ratio: float = Field(1.0, gt=0)
+    # share of the runs' predictions in the targets of the galaxies with votes themselves
+    own_share: float = Field(0.0, ge=0, lt=1)
+
+    @property
+    def adds_images(self) -> bool:
+        """Whether there are images to learn from beside the galaxies with votes."""
+        return bool(self.runs and self.images)
+
+
+class Config(Section):
+    """Everything that determines a run's result, apart from the data and the machine."""
+
+    # "<task>/<stem>", set when loaded
+    run: str = ""
+    task: str
+    # what it is, for tables and reports
+    about: str = ""
+    # the source's own score, where the config reproduces a published recipe
+    reference: str | None = None
+    # made for a GPU: trained where it or its ensemble is named, but not with its whole task
+    needs_gpu: bool = False
+    # training images that cannot be used, when a split is made: an error, or galaxies left out
+    on_bad_image: Literal["stop", "drop"] = "stop"
+    image: ImageConfig = ImageConfig()
+    model: ModelConfig
+    head: HeadConfig = HeadConfig()
+    # kl: divergence per question of the tree; votes: likelihood of the volunteers' answers per
+    # question, its widths learned; cross_entropy: classes' default; soft_cross_entropy: the
+    # classes' shares in the votes as targets
+    loss: Literal["mse", "kl", "votes", "cross_entropy", "soft_cross_entropy"] = "mse"
+    augment: AugmentConfig = AugmentConfig()
+    train: TrainConfig = TrainConfig()
+    pseudo: PseudoConfig = PseudoConfig()
+    tta: TTAConfig = TTAConfig()
+
+    def digest(self) -> str:
+        """Digest of all that changes the result.
+
+        What is done with bad images does not count: which galaxies are in says the catalog's
+        fingerprint.
+        """
+        values = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
+        for section, keys in _WITHOUT_EFFECT.items():
+            for key, value in keys.items():
+                if values[section][key] == value:
+                    del values[section][key]
+        if not self.pseudo.runs:
+            del values["pseudo"]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def needs_other_dataset(self) -> bool:
+        """Whether it starts from a run of another dataset, or learns or leaves out its images."""
+        others = set(self.pseudo.images) - {OWN_TEST} if self.pseudo.runs else set()
+        return bool(self.model.start_dataset or others or self.train.without)
+
+    def sources(self, dataset: str) -> list[tuple[str, str]]:
+        """The runs that it starts from or whose labels it learns, each with its dataset.
+
+        A start without labels is none of them: it is no run of folds.
+
+        Args:
+            dataset: that it is trained on.
+        """
+        start = None if self.model.starts_without_labels else self.model.start_run
+        starts = [(start, self.model.start_dataset or dataset)] if start else []
+        return [*starts, *((run, dataset) for run in self.pseudo.runs)]
+
+
+_SECTIONS = (
+    *(ImageConfig, ModelConfig, HeadConfig, AugmentConfig, TrainConfig, PseudoConfig),
+    *(TTAConfig, Config),
+)
+
+
+def parse_config(values: dict[str, Any], source: str) -> Config:
+    """Check a nested dict of settings and return the typed config.
+
+    Raises:
+        InputError: naming `source` and the key.
+    """
+    try:
+        config = Config.model_validate(_with_task_defaults(values))
+    except ValidationError as error:
+        raise InputError(f"{source}: {explain(error, _SECTIONS)}") from None
+    unknown = f"unknown task '{config.task}': known are {', '.join(TASKS)}"
+    problem = find_contradiction(config) if config.task in TASKS else unknown
+    if problem:
+        raise InputError(f"{source}: {problem}")
+    return config
+
+
+def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """The settings with those defaults that depend on the task's kind."""
+    task = TASKS.get(str(values.get("task")))
+    head = values.get("head", {})
+    if task is None or not task.is_classes or not isinstance(head, dict):
+        return values
+    return {"loss": "cross_entropy", **values, "head": {"output": "softmax", **head}}
+
+
+_OUTPUTS_BY_QUESTION = ("tree", "divided")
+
+_OUTPUTS_OF_VOTES = ("plain", "clipped", "sigmoid", *_OUTPUTS_BY_QUESTION)
+
+
+def find_contradiction(config: "Config") -> str | None:
+    """The first contradiction as one line; None where there is none."""
+    task, train, loss = TASKS[config.task], config.train, config.loss
+    of_classes = ("softmax",) if task.is_classes else _OUTPUTS_OF_VOTES
+    if config.image.cache_px > config.image.crop_px:
+        return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
+    if config.head.output not in of_classes:
+        return f"head.output '{config.head.output}' is not for task '{task.name}'"
+    if loss != "mse" and loss.endswith("cross_entropy") != task.is_classes:
+        return f"loss '{loss}' is not for task '{task.name}'"
+    if loss in ("kl", "votes") and config.head.output not in _OUTPUTS_BY_QUESTION:
+        return (
+            f"loss '{loss}' needs head.output tree or divided, whose answers are probabilities: "
+            f"head.output {config.head.output} goes with loss=mse"
+        )
+    if train.class_balance != "none" and not task.is_classes:
+        return "train.class_balance is for tasks with classes"
+    if not loss.endswith("cross_entropy"):
+        if train.class_balance == "weights":
+            return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
+        if train.label_smoothing:
+            return "train.label_smoothing needs a cross-entropy, whose targets it changes"
+    return _find_in_length(config) or _find_in_start(config) or _find_in_pseudo_labels(config)
+
+
+def _find_in_length(config: "Config") -> str | None:
+    train = config.train
+    if not train.epochs and not config.model.start_head:
+        return "train.epochs 0 trains nothing: it needs model.start_run and model.start_head=true"
+    if not train.epochs and (train.class_balance != "none" or config.pseudo.runs):
+        return "train.epochs 0 trains nothing: leave out train.class_balance and pseudo.runs"
+    if train.head_epochs > train.epochs:
+        return "train.head_epochs must not exceed train.epochs, which counts them too"
+    if train.top_blocks and not train.head_epochs:
+        return "train.top_blocks needs train.head_epochs: the head has to be trained first"
+    return None
+
+
+def _find_in_start(config: "Config") -> str | None:
+    model = config.model
+    if model.start_dataset and not model.start_run:
+        return "model.start_dataset needs model.start_run, a run of that dataset"
+    if model.start_fold is not None and (not model.start_run or model.starts_without_labels):
+        return "model.start_fold needs model.start_run, a run with folds"
+    if model.start_head and task_name(model.start_run or "") != config.task:
+        return f"model.start_head needs model.start_run, a run of task '{config.task}'"
+    return None
+
+
+def _find_in_pseudo_labels(config: "Config") -> str | None:
+    strange = [run for run in config.pseudo.runs if task_name(run) != config.task]
+    if strange:
+        return f"pseudo.runs: '{strange[0]}' is not of task '{config.task}'"
+    if config.pseudo.runs and "train" in config.pseudo.images:
+        return "pseudo.images: 'train' are the images that have labels"
+    if config.pseudo.own_share and not config.pseudo.runs:
+        return "pseudo.own_share needs pseudo.runs, whose predictions it is a share of"
+    if config.pseudo.runs and not (config.pseudo.images or config.pseudo.own_share):
+        return "pseudo.runs teach nothing: name pseudo.images, or set pseudo.own_share"
+    balanced = config.train.class_balance != "none"
+    if config.pseudo.runs and (config.loss == "soft_cross_entropy" or balanced):
+        return "pseudo.runs goes with neither soft_cross_entropy nor train.class_balance"
+    if config.pseudo.use_classes and TASKS[config.task].is_classes:
+        return "pseudo.use_classes corrects votes: it is not for tasks with classes"
+    return None

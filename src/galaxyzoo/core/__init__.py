@@ -1,0 +1,1 @@
+"""Errors, paths, atomic files, start-up, devices, processes: nothing here knows of galaxies."""

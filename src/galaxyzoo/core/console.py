@@ -1,0 +1,39 @@
+"""Tables on the screen and in Markdown."""
+
+import sys
+from collections.abc import Collection, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+_LOG_WIDTH = 132  # characters where the output is no terminal but a file or a pipe
+
+
+def print_table(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], bold: Collection[int] = ()
+) -> None:
+    """Print a table; the first column is set left, all others right.
+
+    Args:
+        title: above the table.
+        header: names of the columns.
+        rows: cells, as many as the header.
+        bold: numbers of the rows to set in bold.
+    """
+    table = Table(title=title)
+    for i, name in enumerate(header):
+        table.add_column(name, justify="right" if i else "left", no_wrap=i == 0)
+    for i, row in enumerate(rows):
+        table.add_row(*row, style="bold" if i in bold else None)
+    width = None if sys.stdout.isatty() else _LOG_WIDTH
+    # Names may hold brackets and colons, which are no markup.
+    Console(highlight=False, markup=False, emoji=False, width=width).print(table)
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table; the first so many columns are set left, all others right."""
+    rule = ["---" if i < left else "---:" for i in range(len(header))]
+    lines = [header, rule, *rows]
+    return "\n".join(
+        "| " + " | ".join(c.replace("|", r"\|") for c in line) + " |" for line in lines
+    )

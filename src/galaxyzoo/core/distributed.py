@@ -1,0 +1,134 @@
+"""One fold by several processes: what `torchrun` starts, and what its processes tell each other.
+
+Without `torchrun` there is one process, and nothing here does anything.
+"""
+
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from timm.layers import convert_sync_batchnorm
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import is_started_by_torchrun
+
+Model = TypeVar("Model", bound=nn.Module)
+
+_PATIENCE = timedelta(hours=6)  # the first process decodes a competition while the others wait
+
+
+def start() -> None:
+    """Join the processes that `torchrun` started, each with a GPU of its own where there are some.
+
+    Raises:
+        InputError: there are fewer GPUs than processes.
+    """
+    if not is_started_by_torchrun():
+        return
+    local = int(os.environ["LOCAL_RANK"])
+    gpus = torch.cuda.device_count()
+    if gpus and not os.environ.get("GALAXYZOO_DEVICE"):
+        if local >= gpus:
+            raise InputError(f"torchrun: --nproc-per-node is more than the {gpus} GPUs here")
+        os.environ["GALAXYZOO_DEVICE"] = f"cuda:{local}"
+        torch.cuda.set_device(local)
+    dist.init_process_group(timeout=_PATIENCE)
+    atexit.register(dist.destroy_process_group)
+
+
+def count() -> int:
+    """How many processes train a fold."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This one's number among them, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_main() -> bool:
+    """Whether this is the one that writes."""
+    return rank() == 0
+
+
+def own_part(length: int) -> slice:
+    """Which of so many rows are this process's: nearly equal parts in the processes' order."""
+    if count() == 1:
+        return slice(0, length)
+    bounds = np.linspace(0, length, count() + 1).round().astype(int)
+    return slice(int(bounds[rank()]), int(bounds[rank() + 1]))
+
+
+def wait() -> None:
+    """Until all processes are here."""
+    if count() > 1:
+        dist.barrier()
+
+
+@contextmanager
+def main_first() -> Iterator[None]:
+    """The first process goes through alone, then the others find its work done."""
+    if not is_main():
+        wait()
+    yield
+    if is_main():
+        wait()
+
+
+def gather(own: np.ndarray) -> np.ndarray:
+    """(all rows, …) out of every process's (own rows, …), in the order of `own_part`."""
+    if count() == 1:
+        return own
+    parts: list[Any] = [None] * count()
+    dist.all_gather_object(parts, own)
+    return np.concatenate(parts)
+
+
+def add_up(value: Tensor) -> Tensor:
+    """The sum over all processes, the same in each of them."""
+    if count() > 1:
+        dist.all_reduce(value)
+    return value
+
+
+def share_norms(model: Model, device: torch.device) -> Model:
+    """Let batch norms see the whole batch; on processors, for which torch has none such, own parts.
+
+    There each process's statistics differ, and `copy_buffers` makes them one again.
+    """
+    if count() == 1 or device.type == "cpu":
+        return model
+    return convert_sync_batchnorm(model)
+
+
+def average_gradients(model: nn.Module) -> nn.Module:
+    """The network whose backward pass leaves the mean of all processes' gradients.
+
+    To be made anew when other parameters are trained than before.
+    """
+    if count() == 1:
+        return model
+    return DistributedDataParallel(model, forward_sync_buffers=False)
+
+
+def keep_apart(model: nn.Module) -> AbstractContextManager[Any]:
+    """A context whose backward passes add to a process's own gradients alone."""
+    return getattr(model, "no_sync", nullcontext)()  # DDP's, also of a compiled one
+
+
+@torch.no_grad()
+def copy_buffers(*models: nn.Module) -> None:
+    """Give all processes the first one's buffers, which are the statistics of batch norms."""
+    if count() > 1:
+        for buffer in (buffer for model in models for buffer in model.buffers()):
+            shared: Tensor = buffer.contiguous()
+            dist.broadcast(shared, 0)
+            buffer.copy_(shared)

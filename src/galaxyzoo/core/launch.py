@@ -1,0 +1,148 @@
+"""What entry scripts do first and last: find the project's Python, turn errors into one line.
+
+Only the standard library is imported here, because it runs before anything else is known to be
+installed.
+
+Packages that only some commands need: `bash scripts/setup.sh --extras` installs them.
+
+What commands that train several folds at a time share: their words.
+"""
+
+import argparse
+import errno
+import gc
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from galaxyzoo.core.errors import InputError, one_line
+
+VENV_PYTHON = Path(__file__).resolve().parents[3] / ".venv" / "bin" / "python"
+
+_NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock", "rich")
+
+_RESTARTED = "GALAXYZOO_RESTARTED"
+
+_SECONDS_BEFORE_OWN_WORDS = 10
+
+# What a disk or its rights refuse; other errors of the system are the code's own mistakes.
+_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+
+_ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
+
+
+def is_started_by_torchrun() -> bool:
+    """Whether this is one of several processes of a command; others set RANK too."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def use_project_python() -> None:
+    """Start the running script again with `.venv`'s Python where this one lacks the packages.
+
+    An interpreter that has them (an active venv, conda, a Kaggle kernel) is used as it is. Exits
+    with one line saying what to type where neither has them.
+    """
+    if _is_silent():
+        os.environ["TQDM_DISABLE"] = "1"
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 until the end
+    if all(importlib.util.find_spec(name) for name in _NEEDED):
+        gc.disable()  # imports leave nothing to collect, and looking for it takes a sixth of them
+        return
+    if VENV_PYTHON.exists() and not os.environ.get(_RESTARTED):
+        os.environ[_RESTARTED] = "1"
+        os.execv(VENV_PYTHON, [str(VENV_PYTHON), *sys.argv])
+    sys.exit(
+        "error: the packages are not installed for this Python: "
+        "type `bash scripts/setup.sh` once, then again"
+    )
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Call a script's main; a user's mistake becomes one line on stderr and exit status 1.
+
+    So does a disk that is full or cannot be used, and too little memory.
+    """
+    gc.enable()
+    try:
+        main()
+    except InputError as error:
+        _exit_with(str(error))
+    except MemoryError as error:
+        _exit_with(f"not enough memory ({str(error) or 'the system gave no more'})")
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # `… | head` closed the pipe
+        sys.stderr.close()
+        sys.exit(141)
+    except OSError as error:
+        if error.errno not in (*_WRITING, *_ANY_USE):
+            raise
+        use = "write" if error.errno in _WRITING else "read or write"
+        _exit_with(f"cannot {use} {error.filename or 'a file'}: {error.strerror}")
+    finally:
+        gc.freeze()  # or the interpreter's last collections go through all of torch, for seconds
+
+
+def _is_silent() -> bool:
+    """Whether another process, the first of several, speaks for this one."""
+    return is_started_by_torchrun() and os.environ.get("RANK") != "0"
+
+
+def _exit_with(message: str) -> None:
+    if _is_silent():  # what the first one fails by too, it says; then torchrun ends this process
+        time.sleep(_SECONDS_BEFORE_OWN_WORDS)
+    # A progress bar ends its line only when it is closed, and would be drawn again at the exit.
+    bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    for bar in list(getattr(bars, "_instances", ())):
+        bar.close()
+    print(f"error: {one_line(message)}", file=sys.stderr)
+    sys.exit(1)
+
+
+def require(what: str, *packages: str, otherwise: str = "") -> None:
+    """Say in one line what to type where packages are not installed.
+
+    Args:
+        what: of ours needs them.
+        packages: that are imported next.
+        otherwise: what else would help.
+    Raises:
+        InputError: one of them is not installed.
+    """
+    lacks = [name for name in packages if importlib.util.find_spec(name) is None]
+    if lacks:
+        raise InputError(
+            f"{what} needs {', '.join(lacks)}, which {'is' if len(lacks) == 1 else 'are'} not "
+            f"installed: type `bash scripts/setup.sh --extras`{otherwise}"
+        )
+
+
+BACKENDS = ("loky", "ray", "dask")
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add how many folds are trained at a time, and what starts their processes."""
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train so many folds at a time, each in a process and on a GPU of its own "
+        "(default: 1, with all cores)",
+    )
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default=BACKENDS[0],
+        help="what starts those: loky on this machine (default), ray or dask on a cluster too",
+    )
+
+
+def check_jobs(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """There is at least one job."""
+    if args.jobs < 1:
+        parser.error("--jobs must be 1 or more")

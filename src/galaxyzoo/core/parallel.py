@@ -1,0 +1,211 @@
+"""Calls side by side in processes of their own, here or on a cluster, through joblib's backends.
+
+Two threads of one process train small networks hardly faster than one does; two processes do.
+
+A bar of what other processes have done, read off what they leave.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import cv2
+import joblib
+import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from tqdm import tqdm
+
+from galaxyzoo.core.devices import claiming_gpu
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import CODE_ROOT
+
+_THREADS = "OMP_NUM_THREADS"  # of each process
+
+_RAY_STORE_BYTES = 100_000_000  # all that passes through it are settings and catalogs
+
+
+def run_jobs(
+    function: Callable[..., Any],
+    calls: Sequence[tuple[Any, ...]],
+    jobs: int,
+    backend: str = "loky",
+) -> list[Any]:
+    """Call a function with each tuple of arguments, so many calls at a time.
+
+    Processors are divided between the jobs, unless `OMP_NUM_THREADS` says how many threads each
+    has; of several GPUs each job has one to itself. Where `RAY_ADDRESS` or `DASK_SCHEDULER_ADDRESS`
+    names a cluster, it works there: its machines need this folder at the same place.
+
+    Args:
+        function: of a module, so that another process finds it. What it prints may be lost.
+        calls: its arguments, call by call; all can be pickled.
+        jobs: calls at a time.
+        backend: loky, ray or dask.
+    Returns:
+        What it returned, in the order of the calls.
+    Raises:
+        InputError: a call raised one (the first in their order; the others have ended too), the
+            backend's package is missing, or a process was killed.
+    """
+    threads = int(os.environ.get(_THREADS) or max(1, joblib.cpu_count() // jobs))
+    tasks = [joblib.delayed(_call)(function, arguments, threads) for arguments in calls]
+    with (
+        _environment(threads),
+        _CLUSTERS[backend](jobs) as options,
+        joblib.parallel_config(backend, n_jobs=jobs, **options),
+    ):
+        try:
+            results = joblib.Parallel(batch_size=1)(tasks)
+        except TerminatedWorkerError:
+            raise InputError(
+                "a process was killed (is memory short?): the same command goes on, with a smaller "
+                "--jobs where it was memory"
+            ) from None
+    for result in results:
+        if isinstance(result, InputError):
+            raise result
+    return results
+
+
+def _call(function: Callable[..., Any], arguments: tuple[Any, ...], threads: int) -> Any:
+    """In the worker: the function's result, or the user's mistake that it raised.
+
+    Returned, because backends dress up what is raised in their own words.
+    """
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    try:
+        with claiming_gpu():
+            return function(*arguments)
+    except InputError as error:
+        return error
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that started it does, also where that one is killed.
+
+    What is half done then is as after a kill: files are whole, and the same command goes on.
+    Clusters see to it themselves.
+    """
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@contextmanager
+def _environment(threads: int) -> Iterator[None]:
+    """What started processes find: so many threads, our packages, and no progress bars.
+
+    Bars of several processes would write over each other.
+    """
+    wanted = {
+        _THREADS: str(threads),
+        "TQDM_DISABLE": "1",
+        "PYTHONPATH": os.pathsep.join(
+            [str(CODE_ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        ),
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _loky(jobs: int) -> Iterator[dict[str, Any]]:
+    """Processes of this machine."""
+    yield {"initializer": _end_with, "initargs": (os.getpid(),)}
+
+
+@contextmanager
+def _ray(jobs: int) -> Iterator[dict[str, Any]]:
+    """A Ray cluster that is there, or one of this machine for as long as it is needed."""
+    try:
+        import ray
+        from ray.util.joblib import register_ray
+    except ModuleNotFoundError:
+        raise _missing("ray") from None
+    register_ray()
+    cluster = os.environ.get("RAY_ADDRESS")
+    here: dict[str, Any] = {
+        "num_cpus": jobs,
+        "object_store_memory": _RAY_STORE_BYTES,
+        "include_dashboard": False,
+    }
+    ray.init(
+        address=cluster,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        **({} if cluster else here),
+    )
+    try:
+        gpus = ray.cluster_resources().get("GPU", 0)
+        # Ray hides all GPUs from whoever asked for none.
+        yield {"ray_remote_args": {"num_gpus": min(1, gpus / jobs)}} if gpus else {}
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _dask(jobs: int) -> Iterator[dict[str, Any]]:
+    """A Dask cluster that is there, or one of this machine for as long as it is needed."""
+    try:
+        import distributed
+    except ModuleNotFoundError:
+        raise _missing("dask") from None
+    cluster = os.environ.get("DASK_SCHEDULER_ADDRESS")
+    here = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.Client(cluster) if cluster else distributed.Client(**here):
+        yield {}
+
+
+def _missing(backend: str) -> InputError:
+    return InputError(
+        f"--backend {backend} needs packages that are not installed: "
+        "type `bash scripts/setup.sh --cluster`"
+    )
+
+
+_CLUSTERS = {"loky": _loky, "ray": _ray, "dask": _dask}
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+@contextmanager
+def watching(count: Callable[[], int], total: int, title: str, unit: str) -> Iterator[None]:
+    """Show a bar as long as the context lasts.
+
+    Args:
+        count: how many of the units are done; called in a thread, about once in a second.
+        total: of all, those that are done already included.
+        title: before the bar.
+        unit: of what is counted.
+    """
+    ended = threading.Event()
+    with tqdm(total=total, initial=count(), desc=title, unit=unit, leave=False) as bar:
+
+        def look() -> None:
+            while not ended.wait(_SECONDS_BETWEEN_LOOKS):
+                bar.update(count() - bar.n)
+
+        watcher = threading.Thread(target=look, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()

@@ -1,0 +1,140 @@
+"""Where everything lies: the folders that users see, and the place of every artefact inside them.
+
+An artefact's place is always `<folder>/<dataset>/<run>`, where a run is `<task>/<config stem>`, so
+that artefacts of different data never mix.
+"""
+
+import os
+from pathlib import Path
+
+from galaxyzoo.core.errors import InputError
+
+CODE_ROOT = Path(__file__).resolve().parents[3]
+
+# Tests and notebooks keep a whole set of artefact folders elsewhere by setting GALAXYZOO_ROOT.
+ROOT = Path(os.environ.get("GALAXYZOO_ROOT") or CODE_ROOT).resolve()
+
+CONFIGS = CODE_ROOT / "configs"
+
+INPUT = ROOT / "input"
+
+CACHE = INPUT / "cache"
+
+FOLDS = ROOT / "folds"
+
+OOF = ROOT / "oof"
+
+SUBMISSIONS = ROOT / "submissions"
+
+REPORTS = ROOT / "reports"
+
+ABLATION = "ablation."  # how the last part of the name of an ablation study's runs begins
+
+DEMO = "demo"  # name of the dataset that the project draws itself
+
+WHOLE = "kaggle"  # name of the whole competition
+
+
+def dataset_dir(dataset: str) -> Path:
+    """Folder of the prepared catalog and split: `train.csv`, `test.csv`, `dataset.json`."""
+    return FOLDS / dataset
+
+
+def fold_dir(dataset: str, run: str, fold: int) -> Path:
+    """Folder of one trained fold: checkpoint, weights, history, timings."""
+    return FOLDS / dataset / run / f"fold_{fold}"
+
+
+def run_dir(dataset: str, run: str) -> Path:
+    """Folder of one run: resolved config and its folds."""
+    return FOLDS / dataset / run
+
+
+def task_name(run: str) -> str:
+    """Name of the task of a run; a run is named by its task and its config, `gz37/resnet18`."""
+    return run.split("/")[0]
+
+
+def is_ablation(run: str) -> bool:
+    """Whether a run belongs to an ablation study: nothing takes it up that was not asked for it."""
+    return run.split("/")[-1].startswith(ABLATION)
+
+
+def oof_csv(dataset: str, run: str) -> Path:
+    """Out-of-fold table of a run; its score file has the same stem and ends in `.json`."""
+    return OOF / dataset / f"{run}.csv"
+
+
+def test_csv(dataset: str, run: str) -> Path:
+    """Test predictions of a run, in the competition's own format."""
+    return SUBMISSIONS / dataset / f"{run}.csv"
+
+
+def ensemble_csv(dataset: str, task: str) -> Path:
+    """Submission of a task's ensemble; its score card has the same stem and ends in `.json`."""
+    return SUBMISSIONS / dataset / task / "predictions.csv"
+
+
+def ensemble_oof_csv(dataset: str, task: str) -> Path:
+    """Cross-fitted predictions of a task's ensemble; not in `oof/`, whose tables are combined."""
+    return SUBMISSIONS / dataset / task / "oof.csv"
+
+
+def intervals_csv(dataset: str, task: str) -> Path:
+    """Intervals around a task's ensemble; their card has the same stem and ends in `.json`."""
+    return SUBMISSIONS / dataset / task / "intervals.csv"
+
+
+def shown(path: Path) -> str:
+    """A path as messages print it: relative to the project where it lies inside."""
+    for root in (ROOT, CODE_ROOT, Path.cwd()):
+        if path.is_relative_to(root):
+            return str(path.relative_to(root))
+    return str(path)
+
+
+def datasets_with_oof(task: str = "*", ensembles: bool = False) -> list[str]:
+    """Names of the datasets that have out-of-fold tables, demo last.
+
+    Args:
+        task: whose tables count (default: any task's).
+        ensembles: whether ensembles' tables count too; one of tables made elsewhere has no other.
+    """
+    names = {p.name for p in OOF.glob("*") if any(p.glob(f"{task}/*.csv"))}
+    if ensembles:
+        tables = SUBMISSIONS.glob(str(Path("*", task, ensemble_oof_csv("", "").name)))
+        names |= {table.parents[1].name for table in tables}
+    return sorted(names, key=lambda name: (name == DEMO, name))
+
+
+def choose_dataset(name: str | None, task: str = "*", ensembles: bool = False) -> str:
+    """The dataset of a command on existing artefacts: the named, else the only real one, else demo.
+
+    Args:
+        name: what the user named.
+        task: only datasets with tables of this task count.
+        ensembles: whether ensembles' tables count too.
+
+    Raises:
+        InputError: no out-of-fold table exists, the name is not among them, or several real ones
+            do.
+    """
+    known = datasets_with_oof(task, ensembles)
+    of_task, runs = ("", "") if task == "*" else (f" of task '{task}'", f" configs/{task}/*")
+    if not known:
+        raise InputError(
+            f"oof/ holds no out-of-fold table{of_task}: "
+            f"run `bash scripts/train_folds.sh{runs}` first"
+        )
+    if name is not None:
+        if name not in known:
+            raise InputError(
+                f"dataset '{name}' has no out-of-fold table{of_task}: known are {', '.join(known)}"
+            )
+        return name
+    real = [n for n in known if n != DEMO]
+    if len(real) > 1:
+        raise InputError(
+            f"several datasets have out-of-fold tables: add --dataset with one of {', '.join(real)}"
+        )
+    return (real or known)[0]

@@ -1,0 +1,202 @@
+"""The prepared catalog of a dataset: galaxies, labels, folds; made once, later only read.
+
+`folds/<dataset>/train.csv` holds `GalaxyID, fold, group`, then the label columns, ids ascending;
+`test.csv` the ids of the sample submission in its order; `dataset.json` where they came from and
+their fingerprint.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import FOLDS, dataset_dir, shown
+from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import TASKS, Task, get_task
+
+GROUP = "group"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Training galaxies with labels and folds, and the test galaxies' ids."""
+
+    dataset: str
+    train: pd.DataFrame  # indexed by GalaxyID ascending; fold, group, then label columns
+    test_ids: np.ndarray  # (test galaxy,) int64, the sample submission's order
+    # dataset.json: where it came from, how the folds were made
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(galaxy,) training ids, ascending."""
+        return self.train.index.to_numpy()
+
+    @property
+    def folds(self) -> np.ndarray:
+        """(galaxy,) fold number of each training galaxy, 0 to n_folds - 1."""
+        return self.train[FOLD].to_numpy()
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds."""
+        return int(self.train[FOLD].max()) + 1
+
+    def targets(self, task: str) -> np.ndarray:
+        """(galaxy, column) targets of a task in its column order, float64."""
+        return self.train[list(get_task(task).columns)].to_numpy(dtype=np.float64)
+
+    @property
+    def has_votes(self) -> bool:
+        """Whether the label columns hold the volunteers' 37 vote fractions."""
+        return set(GALAXY_ZOO_2.columns) <= set(self.train.columns)
+
+    def labels(self, task: Task) -> pd.DataFrame:
+        """(kept galaxy, column) labels of the galaxies that a task keeps, rows in the ids' order.
+
+        They are the catalog's own columns where it has them, else they follow from its votes by the
+        task's rule.
+
+        Raises:
+            InputError: the catalog has neither labels nor votes for the task.
+        """
+        if set(task.columns) <= set(self.train.columns):
+            return self.train[list(task.columns)]
+        if task.rule and self.has_votes:
+            return task.rule.labels(self.train)[list(task.columns)]
+        raise InputError(
+            f"dataset '{self.dataset}' has no labels for task '{task.name}': it has "
+            f"{', '.join(self.label_columns[:3])}, …"
+        )
+
+    def for_task(self, task: Task) -> "Catalog":
+        """The galaxies that a task keeps, in the same folds, with the task's own label columns.
+
+        The whole catalog where the task keeps all of it as it is.
+
+        Raises:
+            InputError: the catalog has neither labels nor votes for the task, or a class has fewer
+                members than there are folds.
+        """
+        labels = self.labels(task)
+        if task.is_classes:
+            _check_members(labels, self.n_folds, f"task '{task.name}' on '{self.dataset}'")
+        elif list(labels.columns) == self.label_columns:
+            return self
+        train = pd.concat([self.train.loc[labels.index, [FOLD, GROUP]], labels], axis=1)
+        return Catalog(self.dataset, train, self.test_ids, self.about)
+
+    def soft_targets(self, task: Task) -> np.ndarray:
+        """(galaxy, class) class probabilities that the volunteers' votes give, galaxies of `self`.
+
+        Raises:
+            InputError: the catalog has no votes, or the task no rule.
+        """
+        if task.rule is None or not self.has_votes:
+            raise InputError(
+                f"loss 'soft_cross_entropy' needs votes: '{self.dataset}' has none for {task.name}"
+            )
+        return task.rule.shares(self.train)[list(task.columns)].to_numpy()
+
+    def find_difference(self, other: "Catalog") -> str | None:
+        """What keeps two datasets' folds from being used together; None where nothing does."""
+        shared, here, there = np.intersect1d(self.ids, other.ids, return_indices=True)
+        moved = self.folds[here] != other.folds[there]
+        if moved.any():
+            return f"GalaxyID {shared[moved][0]}"
+        return None if self.n_folds == other.n_folds else "the number of folds"
+
+    @property
+    def label_columns(self) -> list[str]:
+        """Names of the label columns."""
+        return [column for column in self.train.columns if column not in (FOLD, GROUP)]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of every id, label and fold: tables with the same one may be combined."""
+        digest = hashlib.sha256()
+        for column in (ID, *self.train.columns):
+            values = self.ids if column == ID else self.train[column].to_numpy()
+            digest.update(f"{column}\n".encode())
+            digest.update("\n".join(map(repr, values.tolist())).encode())
+        digest.update(np.ascontiguousarray(self.test_ids, dtype="<i8").tobytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def ids_fingerprint(self) -> str:
+        """Digest of the training and test ids: of what is learned from the images alone."""
+        digest = hashlib.sha256()
+        for ids in (self.ids, self.test_ids):
+            digest.update(f"{len(ids)}\n".encode())
+            digest.update(np.ascontiguousarray(ids, dtype="<i8").tobytes())
+        return digest.hexdigest()[:16]
+
+
+def _check_members(labels: pd.DataFrame, n_folds: int, where: str) -> None:
+    """Every class needs a member in each fold."""
+    counts = labels.sum().astype(int)
+    few = counts[counts < n_folds]
+    if len(few):
+        raise InputError(
+            f"{where}: class '{few.index[0]}' has {few.iloc[0]} galaxies, too few for {n_folds} "
+            f"folds ({len(few)} such classes)"
+        )
+
+
+def save_catalog(catalog: Catalog) -> None:
+    """Write a catalog; `dataset.json` comes last and says that the rest is whole."""
+    folder = dataset_dir(catalog.dataset)
+    for name, frame in (
+        ("train.csv", catalog.train),
+        ("test.csv", pd.DataFrame(index=catalog.test_ids)),
+    ):
+        with files.writing(folder / name) as temporary:
+            frame.to_csv(temporary, index_label=ID, lineterminator="\n")
+    files.write_json(folder / "dataset.json", {**catalog.about, "fingerprint": catalog.fingerprint})
+
+
+def has_catalog(dataset: str) -> bool:
+    """Whether the dataset has been prepared."""
+    return (dataset_dir(dataset) / "dataset.json").exists()
+
+
+def catalog_names() -> list[str]:
+    """Names of all prepared datasets, in alphabetical order."""
+    return sorted(path.parent.name for path in FOLDS.glob("*/dataset.json"))
+
+
+def load_catalog(dataset: str) -> Catalog:
+    """Read a prepared catalog; rows of `train.csv` and its columns may be in any order.
+
+    Raises:
+        InputError: it is not there, a file of it is broken, or it was changed after it was made.
+    """
+    folder = dataset_dir(dataset)
+    if not has_catalog(dataset):
+        raise InputError(
+            f"{shown(folder)} holds no split: put dataset '{dataset}' into input/ and run "
+            "`python src/prepare.py --data ITS_FOLDER` first"
+        )
+    about = files.read_json(folder / "dataset.json")
+    train = read_csv(folder / "train.csv")
+    labels = _usual_order([c for c in train.columns if c not in (FOLD, GROUP)])
+    numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / "train.csv").sort_index()
+    numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
+    catalog = Catalog(dataset, numbers, read_csv(folder / "test.csv").index.to_numpy(), about)
+    if not isinstance(about, dict) or catalog.fingerprint != about.get("fingerprint"):
+        raise InputError(
+            f"{shown(folder)} was changed after it was made: restore it, or delete the folder "
+            "and prepare again"
+        )
+    return catalog
+
+
+def _usual_order(labels: list[str]) -> list[str]:
+    """Label columns in the order of the task that has them all, in which they were saved."""
+    return next((list(t.columns) for t in TASKS.values() if set(t.columns) == set(labels)), labels)

@@ -1,0 +1,120 @@
+"""The demo set: galaxies drawn by the project itself, so that every command runs without data.
+
+The files carry the competition's own names and layout; only the galaxies are made up. A galaxy's
+picture and votes depend on the seed and its GalaxyID alone.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import joblib
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from galaxyzoo.data.demo import galaxies, rendering
+from galaxyzoo.io.archives import write_zip
+from galaxyzoo.io.tables import ID
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+
+JPEG_QUALITY = 75  # read off the quantization tables of the competition's own files
+
+_FIRST_ID, _LAST_ID = 100_000, 999_999  # six digits, as in the competition
+
+_EPOCH, _MODE = (1980, 1, 1, 0, 0, 0), 0o644  # of every zip member
+
+
+def draw(galaxy_id: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one demo galaxy; the same arguments give the same galaxy on one machine.
+
+    Args:
+        galaxy_id: GalaxyID, >= 0.
+        seed: >= 0.
+    Returns:
+        Image, (424, 424, 3) uint8 RGB; and vote fractions, (37,) float64, in the tree's column
+        order, whose sums obey the tree.
+    Source: own.
+    """
+    rng = np.random.default_rng([seed, galaxy_id])
+    galaxy = galaxies.sample(rng)
+    votes = galaxies.simulate(galaxy, rng)
+    return rendering.render(galaxy, rng), votes
+
+
+def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 0) -> None:
+    """Write the demo set as the competition's four zip files.
+
+    Rows and zip members come in ascending id order; training and test ids are disjoint and
+    interleaved. Each file is wholly written or not there; the tables come last.
+
+    Args:
+        folder: where the zip files go; made if missing.
+        n_train: number of training galaxies, >= 1.
+        n_test: number of test galaxies, >= 1.
+        seed: >= 0; another seed gives other ids and galaxies.
+    Raises:
+        InputError: the folder cannot be written.
+        ValueError: a number of galaxies is below 1.
+    Source: own; names and layout as Kaggle serves them.
+    """
+    train_ids, test_ids = choose_ids(n_train, n_test, seed)
+    votes = _write_images(folder / "images_training_rev1.zip", train_ids, seed)
+    _write_images(folder / "images_test_rev1.zip", test_ids, seed)
+    zeros = np.zeros((n_test, len(GALAXY_ZOO_2.columns)), dtype=np.int64)
+    _write_table(folder / "training_solutions_rev1.zip", train_ids, votes)
+    _write_table(folder / "all_zeros_benchmark.zip", test_ids, zeros)
+
+
+def choose_ids(n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the ids of training and test galaxies, all distinct, from one range: they interleave.
+
+    Returns:
+        (n_train,) and (n_test,) six-digit GalaxyIDs, int64, each ascending.
+    Raises:
+        ValueError: a number of galaxies is below 1.
+    Source: own.
+    """
+    if n_train < 1 or n_test < 1:
+        raise ValueError(
+            f"need at least one training and one test galaxy, got {n_train} and {n_test}"
+        )
+    rng = np.random.default_rng(seed)
+    ids = _FIRST_ID + rng.choice(_LAST_ID - _FIRST_ID + 1, n_train + n_test, replace=False)
+    return np.sort(ids[:n_train]), np.sort(ids[n_train:])
+
+
+def _write_images(path: Path, ids: np.ndarray, seed: int) -> np.ndarray:
+    """Draw galaxies into one zip of JPEG files; returns their votes, (galaxy, 37), as `ids` go."""
+    votes = []
+
+    def members() -> Iterator[tuple[str, bytes]]:
+        for galaxy_id, (jpeg, fractions) in zip(ids, _drawn(ids, seed, path.stem), strict=True):
+            votes.append(fractions)
+            yield f"{path.stem}/{galaxy_id}.jpg", jpeg
+
+    write_zip(path, members(), _EPOCH, _MODE)
+    return np.stack(votes)
+
+
+def _drawn(ids: np.ndarray, seed: int, title: str) -> Iterator[tuple[bytes, np.ndarray]]:
+    """JPEG bytes and votes of each galaxy, in the order of `ids`, drawn on all cores."""
+    # Threads: numpy and OpenCV let go of the interpreter, and starting processes takes seconds.
+    workers = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")
+    jobs = workers(joblib.delayed(_draw_jpeg)(int(i), seed) for i in ids)
+    return iter(tqdm(jobs, total=len(ids), desc=f"drawing {title}", unit="galaxy"))
+
+
+def _draw_jpeg(galaxy_id: int, seed: int) -> tuple[bytes, np.ndarray]:
+    image, votes = draw(galaxy_id, seed)
+    done, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not done:
+        raise RuntimeError(f"cannot encode the picture of galaxy {galaxy_id}")
+    return jpeg.tobytes(), votes
+
+
+def _write_table(path: Path, ids: np.ndarray, values: np.ndarray) -> None:
+    """Write one CSV table, `GalaxyID` and the 37 columns, into a zip of the same stem."""
+    frame = pd.DataFrame(values, index=ids, columns=list(GALAXY_ZOO_2.columns))
+    text = frame.to_csv(index_label=ID, float_format="%.9f", lineterminator="\n")
+    write_zip(path, [(f"{path.stem}.csv", text.encode())], _EPOCH, _MODE)

@@ -1,0 +1,219 @@
+"""What a demo galaxy is like: the hidden parameters that make both its picture and its votes.
+
+Votes on a demo galaxy: some forty simulated volunteers walk down the decision tree.
+
+Each volunteer answers by odds that follow from the galaxy's hidden parameters; unclear pictures
+bring the answers closer to guesses and hide features. A vote fraction is the share of all
+volunteers who arrive at an answer, so the tree's sums hold by construction.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
+
+SMOOTH, DISK, ARTIFACT = "smooth", "disk", "artifact"
+
+ODDITIES = (
+    "ring",
+    "lens",
+    "disturbed",
+    "irregular",
+    "other",
+    "merger",
+    "dust lane",
+)  # the answers of question 8
+
+EDGE_ON_BELOW = 0.27  # axis ratio under which a disk is drawn from the side
+
+# Chosen so that the mean votes come out near the competition's (training_solutions_rev1.csv).
+_KIND_ODDS = {SMOOTH: 0.4, DISK: 0.58, ARTIFACT: 0.02}
+
+_ODD_SHARE = 0.22
+
+_ODDITY_ODDS = (0.14, 0.09, 0.17, 0.18, 0.16, 0.18, 0.08)
+
+_ARM_COUNT_ODDS = (0.1, 0.57, 0.14, 0.09, 0.06, 0.04)  # 1, 2, … 6 arms
+
+
+@dataclass(frozen=True)
+class Morphology:
+    """Hidden parameters of one demo galaxy; shares and strengths run from 0 to 1."""
+
+    kind: str  # SMOOTH, DISK or ARTIFACT
+    sky_px: int  # camera pixels across the frame: few for small, blurred galaxies
+    brightness: float  # surface brightness in units of the sky's noise
+    size: float  # relative to the usual galaxy, which fills the middle half of the frame
+    angle_rad: float  # position angle of the long axis
+    axis_ratio: float  # short over long axis as seen
+    sersic: float  # Sersic index of a smooth galaxy
+    bulge: float  # prominence of a disk's bulge
+    boxiness: float  # of the bulge: 0 elliptical, 1 boxy
+    bar: float  # strength of the bar
+    arms: float  # contrast of the spiral arms
+    arm_count: int  # 1 to 6
+    pitch_deg: float  # opening angle of the arms: small is tightly wound
+    flocculence: float  # how far the arms break into patches
+    oddity: str | None  # one of ODDITIES
+    oddness: float  # strength of the oddity; 0 without one
+
+    @property
+    def clarity(self) -> float:
+        """How well details can be seen, 0 to 1: grows with resolution and brightness."""
+        return sigmoid(1.4 * np.log(self.sky_px / 95) + 0.9 * np.log(self.brightness / 27))
+
+    @property
+    def edge_on(self) -> bool:
+        """Whether the picture shows a disk from the side."""
+        return self.kind == DISK and self.axis_ratio < EDGE_ON_BELOW
+
+
+def sigmoid(x: float) -> float:
+    """Logistic function."""
+    return float(1 / (1 + np.exp(-x)))
+
+
+def sample(rng: np.random.Generator) -> Morphology:
+    """Draw one galaxy's hidden parameters.
+
+    Source: own; frames after Galaxy Zoo 2's, 8.5 Petrosian radii wide at 0.396 arcsec a pixel.
+    """
+    kind = str(rng.choice(list(_KIND_ODDS), p=list(_KIND_ODDS.values())))
+    oddity = (
+        str(rng.choice(ODDITIES, p=_ODDITY_ODDS))
+        if rng.random() < _ODD_SHARE and kind != ARTIFACT
+        else None
+    )
+    if oddity in ("ring", "irregular"):
+        kind = DISK  # both are made of a disk's young stars
+    disk = kind == DISK
+    sky_px = int(np.clip(rng.lognormal(np.log(150), 0.45), 76, 424))
+    return Morphology(
+        kind=kind,
+        sky_px=sky_px,
+        brightness=float(np.clip(rng.lognormal(np.log(34), 0.42), 10, 110)),
+        size=float(rng.uniform(0.82, 1.25)),
+        angle_rad=float(rng.uniform(0, np.pi)),
+        axis_ratio=_axis_ratio(disk, oddity, rng),
+        sersic=float(rng.uniform(1.3, 4.5)),
+        bulge=float(rng.beta(1.6, 2)) * (0.3 if oddity == "irregular" else 1),
+        boxiness=float(rng.random() > 0.7) * float(rng.uniform(0.5, 1)),
+        bar=float(rng.uniform(0.4, 1)) if disk and rng.random() < 0.36 else 0.0,
+        arms=float(rng.beta(2.2, 1.4)) if disk and oddity != "irregular" else 0.0,
+        arm_count=int(rng.choice(6, p=_ARM_COUNT_ODDS)) + 1,
+        pitch_deg=float(np.clip(rng.normal(17, 9), 7, 38)),
+        flocculence=float(rng.beta(1.2, 2)),
+        oddity=oddity,
+        oddness=float(rng.uniform(0.5, 1)) if oddity else 0.0,
+    )
+
+
+def _axis_ratio(disk: bool, oddity: str | None, rng: np.random.Generator) -> float:
+    """Projected axis ratio; disks point anywhere, smooth galaxies are mostly roundish."""
+    if oddity in ("ring", "irregular"):
+        return float(rng.uniform(0.5, 1))
+    if disk:
+        return float(np.hypot(rng.uniform(0, 1), 0.13) / np.hypot(1, 0.13))
+    return float(0.2 + 0.8 * rng.beta(2.4, 1.2))
+
+
+MEAN_VOLUNTEERS = 43  # mean of the Galaxy Zoo 2 sample
+
+
+def simulate(
+    galaxy: Morphology, rng: np.random.Generator, tree: DecisionTree = GALAXY_ZOO_2
+) -> np.ndarray:
+    """Vote fractions of one galaxy.
+
+    Returns:
+        (37,) float64 in [0, 1], in the tree's column order, weighted down the tree.
+    Source: own; volunteers per galaxy after Willett et al. 2013.
+    """
+    odds = answer_odds(galaxy)
+    volunteers = 20 + int(rng.poisson(MEAN_VOLUNTEERS - 20))
+    counts = np.zeros(len(tree.columns), dtype=np.int64)
+    for question in tree.top_down:
+        parent = tree.parent_index(question)
+        asked = volunteers if parent is None else counts[parent]
+        counts[tree.span(question)] = rng.multinomial(asked, odds[question.number])
+    return counts / volunteers
+
+
+def answer_odds(galaxy: Morphology) -> dict[int, np.ndarray]:
+    """Odds of each answer of a volunteer who is asked: question number -> (answer,), sum 1."""
+    clarity = galaxy.clarity
+    edge_on = sigmoid((0.3 - galaxy.axis_ratio) / 0.035)
+    odds = {
+        1: _features(galaxy, edge_on),
+        2: _yes_no(edge_on if galaxy.kind == DISK else 0.3 * edge_on),
+        3: _yes_no(sigmoid((galaxy.bar * clarity * _face_on(galaxy) - 0.33) / 0.07)),
+        4: _yes_no(sigmoid((galaxy.arms * (0.3 + 0.7 * clarity) * _face_on(galaxy) - 0.27) / 0.07)),
+        5: _nearest(galaxy.bulge if galaxy.kind == DISK else 0.85, (0.03, 0.28, 0.6, 1.0), 0.13),
+        6: _yes_no(
+            0.06 + 0.06 * (galaxy.kind == DISK) + 0.85 * galaxy.oddness * (0.35 + 0.65 * clarity)
+        ),
+        7: _nearest(np.log(galaxy.axis_ratio), np.log((0.93, 0.6, 0.27)), 0.2),
+        8: _oddities(galaxy),
+        9: _edge_on_bulge(galaxy),
+        10: _nearest(galaxy.pitch_deg, (9, 20, 34), 5.5),
+        11: _arm_count(galaxy),
+    }
+    guesses = 0.04 + 0.12 * (1 - clarity)
+    return {n: p if n in (1, 6) else (1 - guesses) * p + guesses / len(p) for n, p in odds.items()}
+
+
+def _features(galaxy: Morphology, edge_on: float) -> np.ndarray:
+    """Smooth, features or disk, star or artifact."""
+    if galaxy.kind == ARTIFACT:
+        return np.array((0.15, 0.07, 0.78))
+    seen = 0.0
+    if galaxy.kind == DISK:
+        patterns = max(galaxy.arms, galaxy.bar, galaxy.oddness) * (0.4 + 0.6 * _face_on(galaxy))
+        seen = max(
+            patterns * (0.25 + 0.75 * galaxy.clarity), edge_on * (0.6 + 0.4 * galaxy.clarity)
+        )
+    featured = (
+        0.05 + 0.9 * sigmoid((seen - 0.37) / 0.085) + 0.25 * galaxy.oddness * (galaxy.kind != DISK)
+    )
+    star = 0.015 + 0.02 * (1 - galaxy.clarity)
+    return np.array((1 - star - min(featured, 0.95), min(featured, 0.95), star))
+
+
+def _face_on(galaxy: Morphology) -> float:
+    """How much of the disk's pattern the inclination leaves to see, 0 to 1."""
+    return sigmoid((galaxy.axis_ratio - 0.36) / 0.06)
+
+
+def _oddities(galaxy: Morphology) -> np.ndarray:
+    """Ring, lens or arc, disturbed, irregular, other, merger, dust lane."""
+    odds = np.array((0.1, 0.08, 0.16, 0.16, 0.28, 0.19, 0.03))
+    if galaxy.oddity is not None:
+        told_apart = 0.45 + 0.5 * galaxy.clarity
+        odds *= 1 - told_apart
+        odds[ODDITIES.index(galaxy.oddity)] += told_apart
+    return odds
+
+
+def _edge_on_bulge(galaxy: Morphology) -> np.ndarray:
+    """Rounded, boxy, no bulge."""
+    bulge = sigmoid((galaxy.bulge - 0.22) / 0.06)
+    boxy = 0.75 * galaxy.boxiness * (0.4 + 0.6 * galaxy.clarity)
+    return np.array((bulge * (1 - boxy), bulge * boxy, 1 - bulge))
+
+
+def _arm_count(galaxy: Morphology) -> np.ndarray:
+    """1, 2, 3, 4, more than 4, can't tell."""
+    lost = np.clip(1.3 * galaxy.flocculence * (1.3 - galaxy.clarity), 0.02, 0.95)
+    counted = _nearest(min(galaxy.arm_count, 5), (1, 2, 3, 4, 5), 0.35 + 0.4 * galaxy.flocculence)
+    return np.append(counted * (1 - lost), lost)
+
+
+def _yes_no(yes: float) -> np.ndarray:
+    return np.array((yes, 1 - yes))
+
+
+def _nearest(value: float, centres: tuple[float, ...] | np.ndarray, spread: float) -> np.ndarray:
+    """Odds of answers that are places on a scale, from the true value and how judgements spread."""
+    weights = np.exp(-0.5 * ((np.asarray(centres) - value) / spread) ** 2) + 1e-9
+    return weights / weights.sum()

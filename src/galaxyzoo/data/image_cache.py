@@ -1,0 +1,373 @@
+"""Decoding galaxies and keeping them decoded: one uint8 array per set of images, memory-mapped.
+
+Every JPEG is decoded once ever. A cache is named by a digest of its settings and of the images in
+it, so a stale one cannot be read; an unfinished one goes on where it stopped.
+
+Encoded images: what their bytes say before anything is decoded.
+"""
+
+import hashlib
+import io
+import math
+import os
+import re
+import shutil
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError, UnavailableError, one_line
+from galaxyzoo.core.paths import CACHE, shown
+from galaxyzoo.io.archives import ImageStore
+
+CHUNK = 512  # images decoded between two notes of progress
+
+LISTED = 10  # unusable images that a message names
+
+# cv2's flags by how much the JPEG decoder shrinks while it decodes.
+_REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+
+_VERSION = 2  # of the decoding; raise it when the pixels change
+
+
+@dataclass(frozen=True)
+class ImageCache:
+    """Decoded images of a list of galaxies."""
+
+    ids: np.ndarray  # (image,)
+    images: np.ndarray  # (image, cache_px, cache_px, 3) uint8 RGB, memory-mapped, read-only
+    unreadable: np.ndarray  # (image,) bool; such an image is black
+    problems: dict[int, str] = field(default_factory=dict)  # why, by id
+    notes: Path | None = None  # the file that lists them
+
+
+def decode(data: bytes, crop_px: int, size_px: int) -> np.ndarray:
+    """Decode an image, cut the centre square, shrink it.
+
+    Args:
+        data: JPEG or PNG.
+        crop_px: side of the square in pixels of a 424 px original; other originals are cut in
+            proportion.
+        size_px: side of the result, at most `crop_px`.
+    Returns:
+        (size_px, size_px, 3) uint8 RGB.
+    Raises:
+        ValueError: not an image, cut off, damaged, or larger than 8192 px.
+    """
+    (height, width), data = check_encoded(data)
+    side = min(height, width) * crop_px / ORIGINAL_PX  # in this image's own pixels
+    reduce = max(r for r in _REDUCED if r == 1 or side / r >= size_px)
+    image = cv2.imdecode(
+        np.frombuffer(data, np.uint8), _REDUCED[reduce] | cv2.IMREAD_IGNORE_ORIENTATION
+    )
+    if image is None:
+        raise ValueError("it does not decode: it is cut off or damaged")
+    rows, columns = image.shape[:2]
+    keep = max(1, round(min(rows, columns) * crop_px / ORIGINAL_PX))
+    top, left = (rows - keep) // 2, (columns - keep) // 2
+    image = image[top : top + keep, left : left + keep]
+    if keep != size_px:
+        image = cv2.resize(
+            image,
+            (size_px, size_px),
+            interpolation=cv2.INTER_AREA if keep > size_px else cv2.INTER_LINEAR,
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def decode_many(
+    store: ImageStore, ids: np.ndarray, config: ImageConfig, parallel: Parallel | None = None
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Decode some images into memory, in threads.
+
+    Returns:
+        (image, cache_px, cache_px, 3) uint8 in the order of `ids`, black where unreadable; and why,
+        by id.
+    """
+    images = np.zeros((len(ids), config.cache_px, config.cache_px, 3), np.uint8)
+    problems = {}
+    for i, result in enumerate(
+        (parallel or _threads())(delayed(_try_decode)(store, int(g), config) for g in ids)
+    ):
+        if isinstance(result, str):
+            problems[int(ids[i])] = result
+        else:
+            images[i] = result
+    return images, problems
+
+
+def open_cache(
+    store: ImageStore,
+    ids: Sequence[int] | np.ndarray,
+    config: ImageConfig,
+    strict: bool,
+    cure: str = "get them again",
+) -> ImageCache:
+    """Decode the galaxies' images, or open what an earlier call decoded.
+
+    Args:
+        store: where the encoded images are.
+        ids: (image,) the order of the result.
+        config: crop and size.
+        strict: whether an image that does not decode is an error; otherwise it is black and marked.
+        cure: what that error tells the user to do.
+    Raises:
+        InputError: with `strict`, a list of the first images that do not decode; or a cache that
+            cannot be written, or files that the system cannot open now.
+    """
+    ids = np.asarray(ids, dtype=np.int64)
+    if not len(ids):  # a memory map cannot be empty
+        nothing = np.empty((0, config.cache_px, config.cache_px, 3), np.uint8)
+        return ImageCache(ids, nothing, np.empty(0, bool))
+    path = CACHE / f"{_digest(store, ids, config)}.npy"
+    shape = (len(ids), config.cache_px, config.cache_px, 3)
+    cache = _open_whole(path, ids, shape)
+    if cache is None:
+        with files.holding(path.with_suffix(".lock"), f"decoding {shown(store.path)}"):
+            cache = _open_whole(path, ids, shape)
+            if cache is None:
+                if path.exists():
+                    tqdm.write(f"{shown(path)} is damaged: decoding its images again")
+                with files.explaining(path):
+                    _fill(path, store, ids, config, shape)
+                cache = _open_whole(path, ids, shape)
+    if cache is None:
+        raise InputError(f"{shown(path)} was changed while it was made: run again")
+    if strict and cache.problems:
+        raise InputError(describe_bad(store, cache, cure))
+    return cache
+
+
+def describe_bad(store: ImageStore, cache: ImageCache, then: str) -> str:
+    """One line: how many images of a cache cannot be used, what then, the first of them, and why.
+
+    The first ones come last: a line that gets too long is cut off there.
+
+    Args:
+        store: of the images.
+        cache: of the same images.
+        then: what is done, or to be done, about it.
+    """
+    names: dict[str, list[str]] = {}
+    for galaxy_id, why in list(cache.problems.items())[:LISTED]:
+        names.setdefault(why, []).append(store.names[galaxy_id])
+    listed = "; ".join(f"{', '.join(some)}: {why}" for why, some in names.items())
+    more = ""
+    if cache.notes and len(cache.problems) > LISTED:
+        more = f"; all are listed in {shown(cache.notes)}"
+    count = f"{len(cache.problems)} of {len(cache.ids)} images cannot be used"
+    return one_line(
+        " ".join(f"{shown(store.path)}: {count}: {then}{more}; first: {listed}".split())
+    )
+
+
+def _open_whole(path: Path, ids: np.ndarray, shape: tuple[int, ...]) -> ImageCache | None:
+    """The cache, where it is there and is what its name says; else None."""
+    if not path.exists():
+        return None
+    try:
+        images = np.lib.format.open_memmap(path, mode="r")
+    except OSError as error:
+        raise InputError(f"cannot read {shown(path)}: {error.strerror or error}") from None
+    except ValueError:
+        return None
+    notes = path.with_suffix(".json")
+    done, noted = _read_notes(notes)
+    if images.shape != shape or images.dtype != np.uint8 or done != shape[0]:
+        return None
+    problems = {int(galaxy_id): why for galaxy_id, why in noted.items()}
+    return ImageCache(ids, images, np.isin(ids, list(problems)), problems, notes)
+
+
+def _read_notes(path: Path) -> tuple[int, dict[str, str]]:
+    """How many images of a cache are decoded, and why some are black; none if it is damaged."""
+    try:
+        notes = files.read_json(path)
+        done, problems = notes["images"], notes["unreadable"]
+    except (InputError, KeyError, TypeError):
+        return 0, {}
+    return (done, problems) if isinstance(done, int) and isinstance(problems, dict) else (0, {})
+
+
+def _fill(
+    path: Path, store: ImageStore, ids: np.ndarray, config: ImageConfig, shape: tuple[int, ...]
+) -> None:
+    """Decode into a `.part` file, noting after every chunk what is done; rename when whole.
+
+    It is written as a file, not through a memory map: on a full disk the system kills a process
+    that writes to one.
+    """
+    part, notes = path.with_suffix(".part.npy"), path.with_suffix(".json")
+    head, image_bytes = _npy_head(shape), math.prod(shape[1:])
+    done, problems = _read_notes(notes)
+    if not (part.exists() and part.stat().st_size >= len(head) + done * image_bytes):
+        done, problems = 0, {}
+    if not done:
+        # Notes of an array that is gone must not be believed of the new one.
+        notes.unlink(missing_ok=True)
+        _check_space(path.parent, math.prod(shape))
+    with (
+        open(part, "r+b" if done else "wb") as file,
+        _threads() as parallel,
+        tqdm(total=len(ids), initial=done, desc=f"decoding {store.path.name}", unit="img") as bar,
+    ):
+        file.write(head)
+        file.seek(len(head) + done * image_bytes)
+        for start in range(done, len(ids), CHUNK):
+            images, found = decode_many(store, ids[start : start + CHUNK], config, parallel)
+            problems.update({str(galaxy_id): why for galaxy_id, why in found.items()})
+            file.write(images.data)
+            file.flush()
+            os.fsync(file.fileno())
+            files.write_json(notes, {"images": start + len(images), "unreadable": problems})
+            bar.update(len(images))
+    part.replace(path)
+    files.sync_folder(path.parent)
+
+
+def _npy_head(shape: tuple[int, ...]) -> bytes:
+    """First bytes of a .npy file of that shape."""
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        head, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
+    return head.getvalue()
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    """Say beforehand that a disk is too full, not after hours of decoding."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"the image cache in {shown(folder)} needs {needed / 1e9:.2f} GB and its disk has "
+            f"{free / 1e9:.2f} GB free"
+        )
+
+
+def _threads() -> Parallel:
+    """Workers that share memory: cv2 and zlib release the interpreter's lock."""
+    return Parallel(n_jobs=-1, backend="threading")
+
+
+def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.ndarray | str:
+    """The decoded image, or why there is none.
+
+    What is not the image's fault is no such reason: a cache would keep it for ever.
+
+    Raises:
+        UnavailableError: the system cannot read any file now.
+        MemoryError: it is used up.
+    """
+    try:
+        return decode(store.read(galaxy_id), config.crop_px, config.cache_px)
+    except UnavailableError:
+        raise
+    except (ValueError, InputError, cv2.error) as error:
+        if isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem:
+            raise MemoryError(f"decoding {store.names[galaxy_id]}") from None
+        return str(error).splitlines()[0]
+
+
+def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
+    digest = hashlib.sha256(
+        repr((_VERSION, config.crop_px, config.cache_px, cv2.__version__)).encode()
+    )
+    for galaxy_id in ids:
+        digest.update(repr(store.digest_of(int(galaxy_id))).encode())
+    return f"{store.path.stem}_{config.crop_px}_{config.cache_px}_{digest.hexdigest()[:12]}"
+
+
+LARGEST_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
+
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+
+# JPEG's second marker bytes (ITU T.81, table B.1).
+_FILL, _SCAN = 0xFF, 0xDA
+
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+
+_SEQUENTIAL_FRAMES = {0xC0, 0xC1, 0xC9}
+
+_END_OF_IMAGE = b"\xff\xd9"
+
+# Amid a scan's pixels: neither a stuffed byte nor a restart.
+_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+
+_MOST_SEGMENTS = 10_000  # of a JPEG's header; a file of nothing but markers must not take minutes
+
+_READ_AHEAD = 16  # bytes; libjpeg fills a register of 8 before it decodes from it
+
+
+def check_encoded(data: bytes) -> tuple[tuple[int, int], bytes]:
+    """Refuse what is no whole JPEG or PNG of a reasonable size.
+
+    A decoder fills what a cut-off JPEG lacks with grey and warns on the terminal, at an end marker
+    as soon as at the end of the file. So the marker is taken away: then cv2 finds no more data and
+    decodes nothing. That works where all of the picture is in one scan; a progressive JPEG that was
+    cut off and given a new end is whole but less sharp, and is taken.
+
+    Args:
+        data: the file's content; whatever stands behind the image's end is ignored.
+    Returns:
+        (height, width) in px by the header, and the bytes to decode.
+    Raises:
+        ValueError: empty, another type, cut off, damaged, or a side outside 1 to `LARGEST_SIDE` px.
+    """
+    if not data:
+        raise ValueError("it is empty")
+    if data.startswith(_JPEG):
+        shape, data = _check_jpeg(data)
+    elif data.startswith(_PNG):
+        shape = _check_png(data)
+    else:
+        raise ValueError(f"it is neither JPEG nor PNG (it begins with {data[:8]!r})")
+    if min(shape) < 1 or max(shape) > LARGEST_SIDE:
+        raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {LARGEST_SIDE}")
+    return shape, data
+
+
+def _check_jpeg(data: bytes) -> tuple[tuple[int, int], bytes]:
+    """Follow the segments up to the first scan (ITU T.81, B.2)."""
+    kind, frame, position = 0, b"", 2
+    for _ in range(_MOST_SEGMENTS):
+        head = data[position : position + 4]
+        if len(head) < 4 or head[0] != 0xFF or (head[1] == _SCAN and len(frame) < 6):
+            break
+        length = int.from_bytes(head[2:], "big")
+        segment = data[position + 4 : position + 2 + length]
+        if head[1] == _SCAN:
+            end = data.find(_END_OF_IMAGE, position)
+            if end < 0 or not segment:
+                raise ValueError("it is cut off (no end of image)")
+            shape = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+            if kind not in _SEQUENTIAL_FRAMES or segment[0] != frame[5]:  # fewer components
+                return shape, data
+            marker = _MARKER.search(data, position + 2 + length)
+            if marker is None or marker.end() != end + len(_END_OF_IMAGE):
+                raise ValueError("it is damaged (a marker amid its pixels)")
+            return shape, data[:end] + bytes(_READ_AHEAD)
+        if head[1] in _FRAMES:
+            kind, frame = head[1], segment
+        position += 1 if head[1] == _FILL else 2 + length
+    raise ValueError("its JPEG header is cut off or damaged")
+
+
+def _check_png(data: bytes) -> tuple[int, int]:
+    """Follow the chunks and their checksums up to the last one (ISO 15948, 5.3)."""
+    position = len(_PNG)
+    while position + 12 <= len(data):
+        end = position + 8 + int.from_bytes(data[position : position + 4], "big")
+        if zlib.crc32(data[position + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            raise ValueError("it is cut off or damaged (checksum of a PNG chunk)")
+        if data[position + 4 : position + 8] == b"IEND":
+            return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
+        position = end + 4
+    raise ValueError("it is cut off (no end of image)")

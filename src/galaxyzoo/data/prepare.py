@@ -1,0 +1,246 @@
+"""From the files in `input/` to a prepared catalog: checked, duplicates grouped, folds dealt.
+
+Images of a dataset's galaxies by GalaxyID, for pictures.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core import files, paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import DEMO, FOLDS, dataset_dir, shown
+from galaxyzoo.core.version import code_version
+from galaxyzoo.data.catalog import (
+    GROUP,
+    Catalog,
+    catalog_names,
+    has_catalog,
+    load_catalog,
+    save_catalog,
+)
+from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
+from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
+from galaxyzoo.data.readers.find import is_anything_there, open_input
+from galaxyzoo.data.readers.source import Source
+from galaxyzoo.io.tables import FOLD
+from galaxyzoo.tasks.registry import COMPETITION_TASK
+
+DEFAULT_FOLDS = 5
+
+_DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset ready for training: its catalog and where its images are."""
+
+    catalog: Catalog
+    source: Source
+
+    def train_images(self, config: ImageConfig) -> ImageCache:
+        """Decoded training images in the catalog's order; an unreadable one raises InputError."""
+        folder = shown(dataset_dir(self.catalog.dataset))
+        cure = f"get them again, or delete {folder} and split again with {_DROP}"
+        return open_cache(self.source.train_images, self.catalog.ids, config, True, cure)
+
+    def test_images(self, config: ImageConfig) -> ImageCache:
+        """Decoded test images in the sample submission's order; unreadable ones are marked."""
+        return open_cache(self.source.test_images, self.catalog.test_ids, config, strict=False)
+
+
+def prepare(
+    data: str | None = None,
+    n_folds: int | None = None,
+    seed: int | None = None,
+    tasks: set[str] | None = None,
+    drop_bad: bool = False,
+) -> Prepared:
+    """Find the input, check it, and make its catalog and folds, or read those made before.
+
+    Args:
+        data: folder of the input's files; default: found in `input/`, else the demo set.
+        n_folds: number of folds; None takes what is there, 5 for a new split.
+        seed: of the split; None takes what is there, 0 for a new split.
+        tasks: what the data are for; default the competition's own task.
+        drop_bad: whether a new split leaves out galaxies whose image cannot be used; else such an
+            image is an error.
+    Raises:
+        InputError: the input is not as the competition's, or is not what an existing split was made
+            from, or its images cannot be used.
+    """
+    source = open_input(data, tasks or {COMPETITION_TASK})
+    if not has_catalog(source.dataset):
+        # Of all datasets one at a time: a new one takes over the folds of galaxies that it shares.
+        with files.holding(FOLDS / files.NAME, "splitting a dataset into folds"):
+            if not has_catalog(source.dataset):
+                k = DEFAULT_FOLDS if n_folds is None else n_folds
+                return Prepared(_make_catalog(source, k, seed or 0, drop_bad), source)
+    catalog = load_catalog(source.dataset)
+    _check_unchanged(catalog, source, n_folds, seed)
+    return Prepared(catalog, source)
+
+
+def _make_catalog(source: Source, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
+    print(f"{source.dataset}: new split; looking for near-identical images")
+    ids, cure = source.targets.index.to_numpy(), f"get them again, or go on without: {_DROP}"
+    cache = open_cache(source.train_images, ids, source.image, not drop_bad, cure)
+    groups = near_duplicates(cache.images)
+    if cache.problems:
+        source, groups = _drop_bad(source, cache, groups)
+    known = np.full(len(groups), -1) if source.own_ids else _known_folds(source, n_folds)
+    try:
+        folds = make_folds(source.targets.to_numpy(), groups, n_folds, seed, known)
+    except ValueError as error:
+        raise InputError(f"--folds {n_folds}: {error}") from None
+    _check_groups(source.targets.index.to_numpy(), groups, folds)
+    train = source.targets.copy()
+    train.insert(0, FOLD, folds)
+    train.insert(1, GROUP, groups)
+    about = {
+        "dataset": source.dataset,
+        "training_galaxies": len(train),
+        "test_galaxies": len(source.test_ids),
+        "n_folds": n_folds,
+        "seed": seed,
+        "stratified_by": "most telling answer, then its vote fraction",
+        "own_ids": source.own_ids,
+        "folds_as_in_earlier_datasets": int((known >= 0).sum()),
+        "duplicate_correlation": DUPLICATE_CORRELATION,
+        "galaxies_with_a_near_duplicate": int((np.bincount(groups)[groups] > 1).sum()),
+        "dropped_images": {str(galaxy_id): why for galaxy_id, why in cache.problems.items()},
+        "code_version": code_version(),
+    }
+    catalog = Catalog(source.dataset, train, source.test_ids, about)
+    save_catalog(catalog)
+    return load_catalog(source.dataset)
+
+
+def _drop_bad(source: Source, cache: ImageCache, groups: np.ndarray) -> tuple[Source, np.ndarray]:
+    """The galaxies whose image can be used, and their groups, numbered as if no others had been.
+
+    A bad image is black, so it is in a group of its own.
+
+    Raises:
+        InputError: no galaxy is left.
+    """
+    if cache.unreadable.all():
+        raise InputError(describe_bad(source.train_images, cache, "get them again"))
+    print(describe_bad(source.train_images, cache, "those galaxies are left out"))
+    kept = ~cache.unreadable
+    renumbered = np.unique(groups[kept], return_inverse=True)[1]
+    return replace(source, targets=source.targets[kept]), renumbered
+
+
+def _known_folds(source: Source, n_folds: int) -> np.ndarray:
+    """(galaxy,) fold that a galaxy has in a dataset prepared earlier, -1 where in none.
+
+    One fold per galaxy in every table: what was learned from one set without fold k may then start
+    or feed fold k of another. A split into another number of folds cannot take part.
+
+    Raises:
+        InputError: two earlier datasets disagree.
+    """
+    ids = source.targets.index.to_numpy()
+    known = np.full(len(ids), -1)
+    for name in catalog_names():
+        other = load_catalog(name)
+        if other.about.get("own_ids", name == DEMO) or other.n_folds != n_folds:
+            continue
+        shared, here, there = np.intersect1d(ids, other.ids, return_indices=True)
+        clash = (known[here] >= 0) & (known[here] != other.folds[there])
+        if clash.any():
+            raise InputError(
+                f"GalaxyID {shared[clash][0]} is in different folds of {name} and of another "
+                f"dataset in {shown(FOLDS)}/: delete one of them and prepare it again"
+            )
+        known[here] = other.folds[there]
+    return known
+
+
+def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> None:
+    """Folds taken over from other datasets may divide a group that none of those holds whole.
+
+    Raises:
+        InputError: they do; a copy of a validation galaxy would be trained on.
+    """
+    order = np.lexsort((folds, groups))
+    divided = (np.diff(groups[order]) == 0) & (np.diff(folds[order]) != 0)
+    if divided.any():
+        place = int(np.flatnonzero(divided)[0])
+        one, other = ids[order[place : place + 2]]
+        raise InputError(
+            f"GalaxyIDs {one} and {other} show the same patch of sky, but datasets in "
+            f"{shown(FOLDS)}/ have them in different folds: delete one of those and prepare it "
+            "again after this one"
+        )
+
+
+def _check_unchanged(
+    catalog: Catalog, source: Source, n_folds: int | None, seed: int | None
+) -> None:
+    folder = shown(dataset_dir(catalog.dataset))
+    dropped = [int(galaxy_id) for galaxy_id in catalog.about.get("dropped_images", {})]
+    targets = source.targets.drop(index=dropped, errors="ignore")
+    same = (
+        catalog.label_columns == list(targets.columns)
+        and np.isin(dropped, source.targets.index).all()
+        and np.array_equal(catalog.ids, targets.index.to_numpy())
+        and np.array_equal(catalog.test_ids, source.test_ids)
+        and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
+    )
+    if not same:
+        raise InputError(
+            f"{shown(source.folder)} is no longer what {folder} was made from: bring the old "
+            f"files back, or delete {folder} to start again"
+        )
+    asked = {"n_folds": n_folds, "seed": seed}
+    for key, value in asked.items():
+        if value is not None and value != catalog.about.get(key):
+            raise InputError(
+                f"{folder} was split with {key} {catalog.about.get(key)}, now {value} is asked "
+                f"for: delete {folder} to split again"
+            )
+
+
+def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
+    """Decoded training images of a prepared dataset, as its galaxies were compared.
+
+    Args:
+        data: folder of the input's files that the user named; default: the dataset's own in
+            `input/`, else what `input/` holds for the task.
+        dataset: name of the dataset.
+        task: name of the task.
+    Raises:
+        InputError: the files are not there, are broken, or are another dataset's.
+    """
+    prepared = open_prepared(data, dataset, task)
+    return prepared.train_images(prepared.source.image)
+
+
+def open_prepared(data: str | None, dataset: str, task: str) -> Prepared:
+    """A prepared dataset with its images' files; arguments and errors as of `open_images`."""
+    data = data or _own_folder(dataset)
+    found = open_input(data, {task}).dataset
+    if found != dataset:  # said before another dataset would be prepared
+        raise InputError(f"the images are of '{found}', not of '{dataset}': add --data")
+    return prepare(data, tasks={task})
+
+
+def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
+    """(galaxy, H, W, 3) uint8 images of some ids of the cache, whose own ids ascend."""
+    return cache.images[np.searchsorted(cache.ids, ids)]
+
+
+def _own_folder(dataset: str) -> str | None:
+    """What to ask the input for; None for all that `input/` holds itself.
+
+    Raises:
+        InputError: it holds nothing, and the demo set would be drawn.
+    """
+    if dataset == DEMO or (paths.INPUT / dataset).exists():
+        return dataset
+    if is_anything_there():
+        return None
+    raise InputError(f"{shown(paths.INPUT)}/ no longer holds the files of '{dataset}'")

@@ -1,0 +1,215 @@
+"""Galaxy Zoo 2 as published: one table of votes, one of image numbers, and the images.
+
+`gz2_hart16.csv` (or `.csv.gz`) holds for each galaxy (`dr7objid`) the share of volunteers who gave
+each answer, `gz2_filename_mapping.csv` the number (`asset_id`) of each galaxy's image (`objid`),
+`images_gz2.zip` (or a folder) the images, `<asset_id>.jpg`. They become the competition's 37 vote
+fractions, so that every task on votes works with them.
+
+Source: Willett et al. 2013 (MNRAS 435, 2835) and Hart et al. 2016 (MNRAS 461, 3663) for the table.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import INPUT, shown
+from galaxyzoo.data.readers.source import Source
+from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.io.tables import check_range, read_csv, read_table, select_numbers, whole_numbers
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS
+
+TABLES = ("gz2_hart16.csv", "gz2_hart16.csv.gz")
+
+MAPPINGS = ("gz2_filename_mapping.csv", "gz2_filename_mapping.csv.gz")
+
+IMAGES = ("images_gz2.zip", "images_gz2", "images", "images.zip")
+
+GALAXY, OBJECT, ASSET = "dr7objid", "objid", "asset_id"
+
+SKY = ("ra", "dec")  # degrees
+
+DEBIASED, WEIGHTED = "_debiased", "_weighted_fraction"
+
+_NUMBER_LIMIT = 2**63  # objects of other data releases, which have no votes here, have 19 digits
+
+# The table's names of the tree's questions and answers, in the tree's order.
+_QUESTIONS = {
+    "t01_smooth_or_features": "a01_smooth a02_features_or_disk a03_star_or_artifact",
+    "t02_edgeon": "a04_yes a05_no",
+    "t03_bar": "a06_bar a07_no_bar",
+    "t04_spiral": "a08_spiral a09_no_spiral",
+    "t05_bulge_prominence": "a10_no_bulge a11_just_noticeable a12_obvious a13_dominant",
+    "t06_odd": "a14_yes a15_no",
+    "t07_rounded": "a16_completely_round a17_in_between a18_cigar_shaped",
+    "t08_odd_feature": "a19_ring a20_lens_or_arc a21_disturbed a22_irregular a23_other a24_merger "
+    "a38_dust_lane",
+    "t09_bulge_shape": "a25_rounded a26_boxy a27_no_bulge",
+    "t10_arms_winding": "a28_tight a29_medium a30_loose",
+    "t11_arms_number": "a31_1 a32_2 a33_3 a34_4 a36_more_than_4 a37_cant_tell",
+}
+
+ANSWERS = tuple(f"{q}_{answer}" for q, answers in _QUESTIONS.items() for answer in answers.split())
+
+
+def holds_data(folder: Path) -> bool:
+    """Whether the folder is of this form."""
+    return any((folder / name).is_file() for name in TABLES)
+
+
+def has_images(folder: Path) -> bool:
+    """Whether the folder holds images under one of their names."""
+    return any((folder / name).exists() for name in IMAGES)
+
+
+def find_table(folder: Path) -> Path:
+    """The vote table.
+
+    Raises:
+        InputError: there is none.
+    """
+    return _part(folder, TABLES)
+
+
+def read_positions(path: Path) -> pd.DataFrame:
+    """Where the vote table's galaxies stand in the sky.
+
+    Returns:
+        (galaxy, 2) `ra` and `dec` in degrees (J2000), by GalaxyID, rows in the file's order.
+    Raises:
+        InputError: a column is missing, or a value is no place in the sky.
+    """
+    frame = read_csv(path, key=GALAXY, wanted=lambda name: name in SKY)
+    if not set(SKY) <= set(frame.columns):
+        raise InputError(
+            f"{shown(path)} has no columns 'ra' and 'dec', by which images are downloaded: the "
+            "published table has both"
+        )
+    sky = select_numbers(frame, SKY, path)
+    wrong = sky.index[~(sky["ra"].between(0, 360) & sky["dec"].between(-90, 90))]
+    if len(wrong):
+        raise InputError(
+            f"{shown(path)}: {GALAXY} {wrong[0]} is at no place in the sky: ra must be 0 to 360, "
+            f"dec -90 to 90 degrees ({len(wrong)} such galaxies)"
+        )
+    return sky
+
+
+def find_tasks(folder: Path) -> set[str]:
+    """Names of all tasks on votes."""
+    return {COMPETITION_TASK, *(task.name for task in TASKS.values() if task.rule)}
+
+
+def read_source(folder: Path) -> Source:
+    """Read votes and images; galaxies without an image are left out, and counted on screen.
+
+    Raises:
+        InputError: a file is missing or broken, a column is missing, a share is not 0 to 1, or no
+            galaxy has an image.
+    """
+    votes = read_votes(find_table(folder)).sort_index()
+    mapping = _part(folder, MAPPINGS)
+    assets = _read_assets(mapping)
+    images = ImageStore.open(_part(folder, IMAGES))
+    assets = assets[assets.isin(images.ids)]
+    has_votes = assets.index.isin(votes.index)
+    if not has_votes.all():
+        left_out = int((~has_votes).sum())
+        print(f"{shown(folder)}: {left_out:,} images are of galaxies without votes, left out")
+    assets = assets[has_votes]
+    assets = assets[~assets.index.duplicated()]  # of two images of a galaxy, the one listed first
+    kept = votes[votes.index.isin(assets.index)]
+    if kept.empty:
+        raise InputError(
+            f"{shown(mapping)} leads no galaxy of the vote table to an image in "
+            f"{shown(images.path)}: are they of the same release?"
+        )
+    if len(kept) < len(votes):
+        left_out = len(votes) - len(kept)
+        print(f"{shown(folder)}: {left_out:,} of {len(votes):,} galaxies have no image, left out")
+    names = {int(galaxy): int(asset) for galaxy, asset in assets.items()}
+    store = ImageStore(
+        images.path,
+        {galaxy: images.names[asset] for galaxy, asset in names.items()},
+        {galaxy: images.stamps[asset] for galaxy, asset in names.items()},
+    )
+    dataset = "gz2" if folder.resolve() == INPUT.resolve() else folder.absolute().name
+    nobody = np.empty(0, np.int64)
+    return Source(dataset, folder, kept, nobody, store, store, own_ids=True)
+
+
+def read_votes(path: Path) -> pd.DataFrame:
+    """The table's votes: debiased where it has such columns.
+
+    Returns:
+        (galaxy, 37) vote fractions by GalaxyID, rows in the file's order.
+    Raises:
+        InputError: the file is missing or broken, a column is missing, or a share is not 0 to 1.
+    """
+    frame = read_csv(path, key=GALAXY, wanted=lambda name: name.endswith((DEBIASED, WEIGHTED)))
+    if not len(frame):
+        raise InputError(f"{shown(path)} holds no galaxy")
+    debiased = any(name.endswith(DEBIASED) for name in frame.columns)
+    shares = _read_shares(frame, DEBIASED if debiased else WEIGHTED, path)
+    whole = {answer + WEIGHTED for answer in ANSWERS} <= set(frame.columns)
+    votes = to_votes(shares, _read_shares(frame, WEIGHTED, path) if whole else shares)
+    return pd.DataFrame(votes, index=frame.index, columns=list(GALAXY_ZOO_2.columns))
+
+
+def to_votes(shares: np.ndarray, instead: np.ndarray) -> np.ndarray:
+    """The competition's vote fractions of the shares that each question's volunteers gave.
+
+    The shares of a question are scaled to add up to 1, which debiased ones do not, and multiplied
+    by the vote fraction of the answer that leads to the question.
+
+    Args:
+        shares: (galaxy, answer) in the tree's order, >= 0.
+        instead: (galaxy, answer) shares that count where those of a question are all 0; where these
+            are too, all answers are equally likely.
+    Returns:
+        (galaxy, answer) vote fractions that obey the tree, float64.
+    """
+    votes = np.empty(shares.shape)
+    for question in GALAXY_ZOO_2.top_down:
+        span, parent = GALAXY_ZOO_2.span(question), GALAXY_ZOO_2.parent_index(question)
+        own = shares[:, span]
+        for other in (instead[:, span], np.ones(own.shape)):
+            own = np.where(own.any(axis=1, keepdims=True), own, other)
+        reached = 1.0 if parent is None else votes[:, [parent]]
+        votes[:, span] = own / own.sum(axis=1, keepdims=True) * reached
+    return votes
+
+
+def _read_shares(frame: pd.DataFrame, end: str, path: Path) -> np.ndarray:
+    """(galaxy, answer) shares of one kind."""
+    shares = select_numbers(frame, [answer + end for answer in ANSWERS], path)
+    check_range(shares, path, GALAXY)
+    return shares.to_numpy().clip(0.0, 1.0)
+
+
+def _read_assets(path: Path) -> pd.Series:
+    """Image numbers by galaxy, rows in the file's order; a galaxy may stand there twice."""
+    frame = read_table(path, texts={OBJECT, ASSET})
+    missing = [name for name in (OBJECT, ASSET) if name not in frame.columns]
+    if missing:
+        found = ", ".join(map(repr, frame.columns[:4]))
+        raise InputError(f"{shown(path)} has no column '{missing[0]}' (found {found})")
+    for name in (OBJECT, ASSET):
+        numbers, wrong = whole_numbers(frame[name], _NUMBER_LIMIT)
+        if len(wrong):
+            raise InputError(
+                f"{shown(path)}, data row {wrong[0] + 1}: '{frame[name].iloc[wrong[0]]}' is no "
+                f"{name} ({len(wrong)} such rows)"
+            )
+        frame[name] = numbers
+    return frame.set_index(OBJECT)[ASSET]
+
+
+def _part(folder: Path, names: tuple[str, ...]) -> Path:
+    """The first of the names that is there."""
+    for name in names:
+        if (folder / name).exists():
+            return folder / name
+    raise InputError(f"{shown(folder)}/ lacks {names[0]} (or {names[1]})")

@@ -1,0 +1,338 @@
+"""The competition's own files in `input/`: zips, zips inside the one big zip, or unpacked.
+
+A source is one folder. Its four parts are `images_training_rev1`, `images_test_rev1`,
+`training_solutions_rev1` and a sample submission (`all_zeros_benchmark` or another benchmark). The
+dataset's name follows from its ids, so that the whole competition, a subset and the demo never mix.
+
+Known subsets of the competition, rebuilt by the id lists in `configs/subsets/<name>/`.
+"""
+
+import hashlib
+import shutil
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.files import NAME, holding, writing
+from galaxyzoo.core.paths import CACHE, CONFIGS, DEMO, INPUT, WHOLE, shown
+from galaxyzoo.data.demo.dataset import write_demo
+from galaxyzoo.data.readers.source import Source
+from galaxyzoo.io.archives import BROKEN_ZIP, ImageStore, open_zip, write_zip
+from galaxyzoo.io.tables import ID, check_range, check_sums, read_csv, select_numbers
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+
+WHOLE_ZIP = "galaxy-zoo-the-galaxy-challenge.zip"
+
+TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS = (
+    "images_training_rev1",
+    "images_test_rev1",
+    "training_solutions_rev1",
+)
+
+SAMPLES = ("all_zeros_benchmark", "all_ones_benchmark", "central_pixel_benchmark")
+
+COMPETITION_SIZE = (61_578, 79_975)  # training and test galaxies of the whole competition
+
+
+def find_source(data: str | None = None) -> Path:
+    """The folder that holds the competition's files; draws the demo set where there is none.
+
+    Args:
+        data: a folder that the user named; default: `input/`, else its only subfolder with such
+            files, else the demo.
+    Raises:
+        InputError: the named folder holds none, or several subfolders do and none was named.
+    """
+    if data == DEMO:
+        return _demo_folder()
+    if data is not None:
+        folder = next((p for p in (Path(data), INPUT / data) if holds_data(p)), None)
+        if folder is None:
+            raise InputError(
+                f"--data {data}: no such folder with {TRAIN_IMAGES}.zip or {WHOLE_ZIP} (nor "
+                "in input/)"
+            )
+        return folder
+    if holds_data(INPUT):
+        return INPUT
+    folders = _folders()
+    if len(folders) > 1:
+        raise InputError(
+            "several datasets in input/: add --data with one of "
+            f"{', '.join(p.name for p in folders)}"
+        )
+    return folders[0] if folders else _demo_folder(announce=True)
+
+
+def places() -> list[Path]:
+    """Folders of `input/` that hold the competition or a part of it, the demo aside."""
+    return [INPUT] if holds_data(INPUT) else _folders()
+
+
+def holds_data(folder: Path) -> bool:
+    """Whether any part is there; one is enough, for the others are then asked for by name."""
+    parts = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, *SAMPLES)
+    names = [WHOLE_ZIP, *(f"{part}{end}" for part in parts for end in (".zip", "", ".csv"))]
+    return any((folder / name).exists() for name in names)
+
+
+def read_source(folder: Path) -> Source:
+    """Read labels and ids and check that they and the images belong together.
+
+    Raises:
+        InputError: a part is missing or broken, a value is not a vote fraction, the sums do not
+            obey the decision tree, a label row has no image or the reverse, or train and test share
+            an id.
+    """
+    folder = _unpack_whole_zip(folder)
+    targets = _read_solutions(folder)
+    test_ids = _read_sample_ids(folder)
+    train_images = ImageStore.open(_part(folder, TRAIN_IMAGES))
+    test_images = ImageStore.open(_part(folder, TEST_IMAGES))
+    _match_ids(targets.index.to_numpy(), train_images, f"{SOLUTIONS}.csv")
+    _match_ids(test_ids, test_images, "the sample submission")
+    shared = np.intersect1d(targets.index, test_ids)
+    if len(shared):
+        raise InputError(
+            f"{shown(folder)}: GalaxyID {shared[0]} is both a training and a test galaxy"
+        )
+    dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
+    own_ids = dataset == DEMO
+    return Source(dataset, folder, targets, test_ids, train_images, test_images, own_ids=own_ids)
+
+
+def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> str:
+    """Name of a dataset by its ids: demo, kaggle, a known subset, else `kaggle-` and a digest."""
+    if folder.resolve() == (INPUT / DEMO).resolve():
+        return DEMO
+    if (len(train_ids), len(test_ids)) == COMPETITION_SIZE:
+        return WHOLE
+    for path in sorted(CONFIGS.glob("subsets/*/train_ids.txt")):
+        if np.array_equal(read_ids(path), np.sort(train_ids)):
+            return path.parent.name
+    ids = np.concatenate([np.sort(train_ids), np.sort(test_ids)])
+    return f"kaggle-{hashlib.sha256(ids.tobytes()).hexdigest()[:6]}"
+
+
+def whole_sample_ids() -> np.ndarray:
+    """(test galaxy,) GalaxyIDs of the whole competition's sample submission, in its order.
+
+    Raises:
+        InputError: no folder of `input/` holds it.
+    """
+    for folder in places():
+        try:
+            ids = _read_sample_ids(_unpack_whole_zip(folder))
+        except InputError:
+            continue  # a folder of something else, or a download that did not end
+        if len(ids) == COMPETITION_SIZE[1]:
+            return ids
+    raise InputError(
+        f"{shown(INPUT)}/ lacks the competition's {SAMPLES[0]}.zip with its "
+        f"{COMPETITION_SIZE[1]:,} galaxies: `bash scripts/download_data.sh` gets it"
+    )
+
+
+def read_ids(path: Path) -> np.ndarray:
+    """(galaxy,) int64 ids of a text file with one id a line."""
+    return np.loadtxt(path, dtype=np.int64, ndmin=1)
+
+
+def _folders() -> list[Path]:
+    """Subfolders of `input/` with the competition's files, the demo aside."""
+    return sorted(
+        p
+        for p in INPUT.glob("[!.]*")
+        if p.is_dir() and p.name not in (DEMO, CACHE.name) and holds_data(p)
+    )
+
+
+def _demo_folder(announce: bool = False) -> Path:
+    folder = INPUT / DEMO
+    if announce:
+        print(
+            "input/ holds no competition files, so the built-in demo set is used; for the "
+            "real thing put Kaggle's "
+            f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip "
+            f"into {shown(INPUT)}/ (`bash scripts/download_data.sh` gets them)"
+        )
+    names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
+    files = [folder / f"{name}.zip" for name in names]
+    if not all(map(Path.exists, files)):
+        with holding(folder / NAME, "drawing the demo set"):
+            if not all(map(Path.exists, files)):
+                write_demo(folder)
+    return folder
+
+
+def _find_part(folder: Path, name: str) -> Path | None:
+    """Where a part is: unpacked before zipped, and of a table's folder the table in it."""
+    table = folder / name / f"{name}.csv"
+    places = (table, folder / name, folder / f"{name}.csv", folder / f"{name}.zip")
+    return next((path for path in places if path.exists()), None)
+
+
+def _part(folder: Path, name: str) -> Path:
+    path = _find_part(folder, name)
+    if path is not None:
+        return path
+    raise InputError(
+        f"{shown(folder)}/ lacks {name}.zip (or the same unpacked): download it from the "
+        "competition's page"
+    )
+
+
+def _read_solutions(folder: Path) -> pd.DataFrame:
+    path = _part(folder, SOLUTIONS)
+    frame = select_numbers(_read_table(path), GALAXY_ZOO_2.columns, path).sort_index()
+    if frame.empty:
+        raise InputError(f"{shown(path)} holds no galaxy: download it again")
+    check_range(frame, path)
+    check_sums(frame, path)
+    return frame.clip(0.0, 1.0)
+
+
+def _read_sample_ids(folder: Path) -> np.ndarray:
+    for name in SAMPLES:
+        path = _find_part(folder, name)
+        if path is not None:
+            return _read_table(path).index.to_numpy()
+    raise InputError(f"{shown(folder)}/ lacks a sample submission: add Kaggle's {SAMPLES[0]}.zip")
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """A CSV, or the one CSV inside a zip."""
+    if path.suffix != ".zip":
+        return read_csv(path)
+    with open_zip(path) as archive:
+        names = [
+            n for n in archive.namelist() if n.endswith(".csv") and not n.startswith("__MACOSX")
+        ]
+        if len(names) != 1:
+            raise InputError(f"{shown(path)} should hold one CSV file; it holds {len(names)}")
+        try:
+            with archive.open(names[0]) as member:
+                return read_csv(path / names[0], member)
+        except BROKEN_ZIP as error:
+            raise InputError(f"{shown(path)} is damaged ({error}): download it again") from None
+
+
+def _match_ids(ids: np.ndarray, images: ImageStore, table: str) -> None:
+    missing, extra = np.setdiff1d(ids, images.ids), np.setdiff1d(images.ids, ids)
+    if len(missing):
+        raise InputError(
+            f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which stands in "
+            f"{table} ({len(missing):,} missing): one of the two is not whole, get it again"
+        )
+    if len(extra):
+        raise InputError(
+            f"{shown(images.path)} holds an image of GalaxyID {extra[0]}, which {table} lacks "
+            f"({len(extra):,} such images): one of the two is not whole, get it again"
+        )
+
+
+def _unpack_whole_zip(folder: Path) -> Path:
+    """Where only the one big zip is there, copy its inner zips out once, into the cache."""
+    whole = folder / WHOLE_ZIP
+    if (
+        not whole.exists()
+        or (folder / f"{TRAIN_IMAGES}.zip").exists()
+        or (folder / TRAIN_IMAGES).exists()
+    ):
+        return folder
+    with open_zip(whole) as archive:
+        members = {
+            PurePosixPath(i.filename).name: i
+            for i in archive.infolist()
+            if i.filename.endswith(".zip")
+        }
+        wanted = [
+            m
+            for name, m in members.items()
+            if name.removesuffix(".zip") in (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, *SAMPLES)
+        ]
+        if not wanted:
+            raise InputError(
+                f"{shown(whole)} holds none of the competition's zips: get it again, or its parts"
+            )
+        digest = hashlib.sha256(
+            repr([(m.filename, m.CRC, m.file_size) for m in wanted]).encode()
+        ).hexdigest()[:8]
+        target = CACHE / f"unpacked-{digest}"
+        with holding(target.with_suffix(".lock"), f"unpacking {WHOLE_ZIP}"):
+            for member in tqdm(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
+                path = target / PurePosixPath(member.filename).name
+                if not (path.exists() and path.stat().st_size == member.file_size):
+                    _copy_out(archive, member, path, whole)
+    return target
+
+
+def _copy_out(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, whole: Path) -> None:
+    """Copy one member of the big zip to a file, checking its checksum on the way."""
+    try:
+        with (
+            writing(path) as temporary,
+            archive.open(member) as source,
+            open(temporary, "wb") as out,
+        ):
+            shutil.copyfileobj(source, out, 1 << 22)
+    except BROKEN_ZIP as error:
+        raise InputError(f"{shown(whole)} is damaged ({error}): download it again") from None
+
+
+def write_subset(name: str, data: str | None) -> Path:
+    """Write a subset's four zips into `input/<name>/`, images byte for byte.
+
+    A subset's test galaxies may be training galaxies of the whole competition; their labels are
+    left out.
+
+    Raises:
+        InputError: no such subset, the input lacks one of its galaxies, or `input/<name>` is there
+            already (it may be a link to somebody's only copy).
+    """
+    lists = CONFIGS / "subsets" / name
+    if not lists.is_dir():
+        known = ", ".join(sorted(p.name for p in CONFIGS.glob("subsets/*")))
+        raise InputError(f"no subset '{name}' in {shown(CONFIGS)}/subsets: known are {known}")
+    train_ids, test_ids = (read_ids(lists / f"{part}_ids.txt") for part in ("train", "test"))
+    target = INPUT / name
+    if target.exists() or target.is_symlink():
+        raise InputError(f"{shown(target)} exists already: move it away first")
+    source = read_source(find_source(data))
+    missing = np.setdiff1d(train_ids, source.targets.index)
+    if len(missing):
+        raise InputError(
+            f"{shown(source.folder)} has no labels for GalaxyID {missing[0]} ({len(missing)} "
+            "of the subset missing): it must be the whole competition"
+        )
+    zeros = pd.DataFrame(0, index=test_ids, columns=source.targets.columns)
+    with files.writing_folder(target) as folder:
+        _write_images(folder / f"{TRAIN_IMAGES}.zip", train_ids, [source.train_images])
+        test_stores = [source.test_images, source.train_images]
+        _write_images(folder / f"{TEST_IMAGES}.zip", test_ids, test_stores)
+        _write_table(folder / f"{SAMPLES[0]}.zip", zeros)
+        _write_table(folder / f"{SOLUTIONS}.zip", source.targets.loc[train_ids])
+    return target
+
+
+def _write_images(path: Path, ids: np.ndarray, stores: list[ImageStore]) -> None:
+    write_zip(path, ((f"{path.stem}/{name}.jpg", _read(name, stores)) for name in map(int, ids)))
+
+
+def _read(galaxy_id: int, stores: list[ImageStore]) -> bytes:
+    store = next((s for s in stores if galaxy_id in s.names), None)
+    if store is None:
+        raise InputError(
+            f"the competition's images lack GalaxyID {galaxy_id}: it must be the whole competition"
+        )
+    return store.read(galaxy_id)
+
+
+def _write_table(path: Path, frame: pd.DataFrame) -> None:
+    text = frame.to_csv(index_label=ID, lineterminator="\n")
+    write_zip(path, [(f"{path.stem}.csv", text.encode())])

@@ -1,0 +1,335 @@
+"""Files from a server, asked for slowly, again where an answer fails, and checked before use.
+
+Galaxies cut out of the Sloan Digital Sky Survey's colour images, by their place in the sky.
+
+Each image is a file of its own, so whoever was stopped goes on where it was; `manifest.csv` beside
+them says of every galaxy where its image came from, what it holds, and what failed.
+
+Source: SkyServer's image cut-out service (https://skyserver.sdss.org/dr18/, "Image List" and its
+"getjpeg"), the one that Galaxy Zoo 2's own images came from (Willett et al. 2013, section 2.2).
+"""
+
+import hashlib
+import random
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import cv2
+import pandas as pd
+from tqdm import tqdm
+
+from galaxyzoo.config.schema import ORIGINAL_PX
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.image_cache import check_encoded, decode
+from galaxyzoo.io.archives import MAX_IMAGE_BYTES
+from galaxyzoo.io.tables import ID, read_csv, write_table
+
+_AGENT = "galaxy-zoo-ensemble/0.1 (Python urllib)"
+
+# Too early, too many requests, and what a server or one in front of it lacks for a while.
+_PASSING = (408, 425, 429, 500, 502, 503, 504)
+
+_LONGEST_PAUSE_S = 120.0
+
+_PART_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How slowly and how patiently a server is asked."""
+
+    workers: int = 4  # files on their way at once
+    rate: float = 5.0  # requests per second, of all workers together
+    tries: int = 5  # per file
+    first_pause_s: float = 1.0  # before the second try; doubled before each further one
+    timeout_s: float = 30.0  # without a byte
+    deadline_s: float = 120.0  # for a whole answer
+
+
+class DownloadError(Exception):
+    """A file could not be had.
+
+    Attributes:
+        is_refusal: the server has answered that it has no such file; asking again is of no use.
+        pause_s: how long the server wants to be left alone.
+    """
+
+    def __init__(self, message: str, is_refusal: bool = False, pause_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.is_refusal, self.pause_s = is_refusal, pause_s
+
+
+class Downloader:
+    """Fetches files; safe to use from several threads, which share the rate."""
+
+    def __init__(self, manners: Manners) -> None:
+        self.manners = manners
+        self._opener = urllib.request.build_opener()  # obeys the system's proxies
+        self._lock = threading.Lock()
+        self._next_turn = 0.0  # s, of the monotonic clock
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Let no thread wait any longer or ask again."""
+        self._stopped.set()
+
+    def fetch(self, url: str, check: Callable[[bytes], None], limit: int) -> bytes:
+        """The content of a URL, whole and checked.
+
+        Failures that may pass are tried again after pauses that double (exponential backoff) and
+        vary by a quarter, so that workers do not come back together; longer where the server says
+        so (`Retry-After`).
+
+        Args:
+            url: http or https.
+            check: raises ValueError where the content is not what it should be.
+            limit: the largest size that is read, in bytes.
+        Raises:
+            DownloadError: every try failed, or `stop` was called; the last reason.
+        """
+        failure, pause = DownloadError("stopped"), 0.0
+        for number in range(self.manners.tries):
+            if self._stopped.wait(pause) or not self._wait_for_turn():
+                break
+            try:
+                return self._try_once(url, check, limit)
+            except DownloadError as error:
+                failure = error
+            if failure.is_refusal:
+                break
+            own = self.manners.first_pause_s * 2**number * random.uniform(0.75, 1.25)
+            pause = min(max(own, failure.pause_s), _LONGEST_PAUSE_S)
+        raise failure
+
+    def _try_once(self, url: str, check: Callable[[bytes], None], limit: int) -> bytes:
+        request = urllib.request.Request(url, headers={"User-Agent": _AGENT})
+        try:
+            with self._opener.open(request, timeout=self.manners.timeout_s) as answer:
+                data = self._read(answer, limit)
+            check(data)
+        except urllib.error.HTTPError as error:
+            error.close()
+            pause = asked_pause_s(error.headers.get("Retry-After", "")) or 0.0
+            raise DownloadError(f"HTTP {error.code}", error.code not in _PASSING, pause) from None
+        except urllib.error.URLError as error:
+            raise DownloadError(f"no connection: {error.reason}") from None
+        except (OSError, HTTPException, ValueError) as error:
+            raise DownloadError(str(error) or type(error).__name__) from None
+        return data
+
+    def _read(self, answer: HTTPResponse, limit: int) -> bytes:
+        """A whole answer; one that drips in would never end by the time-out for each part."""
+        end = time.monotonic() + self.manners.deadline_s
+        parts, size = [], 0
+        while part := answer.read1(_PART_BYTES):
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                raise ValueError(f"larger than {limit:,} bytes")
+            if time.monotonic() > end:
+                raise ValueError(f"not whole after {self.manners.deadline_s:g} s")
+            if self._stopped.is_set():
+                raise ValueError("stopped")
+        said = answer.headers.get("Content-Length", "")
+        if said.isdecimal() and size != int(said):
+            raise ValueError(f"cut off after {size:,} of {int(said):,} bytes")
+        return b"".join(parts)
+
+    def _wait_for_turn(self) -> bool:
+        """Wait until the next request may go out; False: stopped meanwhile."""
+        with self._lock:
+            now = time.monotonic()
+            turn = max(now, self._next_turn)
+            self._next_turn = turn + 1 / self.manners.rate
+        return not self._stopped.wait(turn - now)
+
+
+def check_url(url: str) -> None:
+    """Raise InputError where a URL is not of the web (a `file:` would be read, too)."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        good = False
+    if not good:
+        raise InputError(f"'{url}' is no address that begins with http:// or https://")
+
+
+def asked_pause_s(header: str) -> float | None:
+    """How long a server asks to wait.
+
+    Args:
+        header: `Retry-After` (RFC 9110): seconds, or a date.
+    Returns:
+        Seconds, 0 or more; None where the header is empty or neither.
+    """
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        until = parsedate_to_datetime(header)
+        return max((until - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):  # no date, or one without a zone
+        return None
+
+
+SERVICE = "https://skyserver.sdss.org/dr18/SkyServerWS/ImgCutout/getjpeg"
+
+MANIFEST = "manifest.csv"
+
+GOOD = "ok"
+
+_COLUMNS = ("ra", "dec", "url", "bytes", "sha256", "status")
+
+_BETWEEN_NOTES = 500  # images that a killed run may leave out of the manifest
+
+_GIVE_UP = 20  # galaxies in a row that get no answer: the server is down, or the network
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """What is cut out around each galaxy."""
+
+    # arcsec per pixel. Galaxy Zoo 2 scaled each image by the galaxy (0.02 of its Petrosian radius
+    # petroR90_r), which the vote table does not hold; this suits the usual radius of 7.5".
+    scale: float = 0.15
+    size_px: int = ORIGINAL_PX
+    service: str = SERVICE
+
+    def url(self, ra: float, dec: float) -> str:
+        """Address of the image around a place in the sky (degrees)."""
+        side = f"width={self.size_px}&height={self.size_px}"
+        return f"{self.service.rstrip('?')}?ra={ra:.6f}&dec={dec:.6f}&scale={self.scale:g}&{side}"
+
+    def folder_name(self) -> str:
+        """Name that tells images of another scale or size apart, so that none is taken for ours."""
+        return f"sdss_{self.size_px}px_{self.scale:g}arcsec"
+
+    def check(self, data: bytes) -> None:
+        """Raise ValueError where bytes are no whole image of that size, or show nothing."""
+        (height, width), _ = check_encoded(data)
+        if (height, width) != (self.size_px, self.size_px):
+            raise ValueError(f"its size is {width} × {height} px, not {self.size_px}")
+        try:
+            pixels = decode(data, ORIGINAL_PX, self.size_px)
+        except cv2.error as error:
+            raise ValueError(f"it does not decode ({error.code})") from None
+        if pixels.min() == pixels.max():  # what lies outside the survey
+            raise ValueError("all its pixels are alike: it shows nothing")
+
+
+def download_cutouts(
+    positions: pd.DataFrame, folder: Path, cutout: Cutout, manners: Manners
+) -> pd.Series:
+    """Download the galaxies' images into `<folder>/<GalaxyID>.jpg`, and keep the manifest.
+
+    Images that are there and whole are kept.
+
+    Args:
+        positions: (galaxy, 2) `ra` and `dec` in degrees, by GalaxyID.
+        folder: made where it is not there.
+        cutout: what to cut out.
+        manners: how to ask.
+    Returns:
+        (galaxy,) `GOOD`, or why there is no image, by GalaxyID in the order of the positions.
+    Raises:
+        InputError: the service gives no answer, its address is none, or the disk is full. What was
+            downloaded until then is kept.
+    """
+    check_url(cutout.service)
+    manifest = _Manifest(folder / MANIFEST)
+    downloader = Downloader(manners)
+    one = partial(_download_one, downloader, folder, cutout)
+    silent = 0
+    with ThreadPoolExecutor(manners.workers) as pool:
+        jobs = {
+            pool.submit(one, int(place.Index), place.ra, place.dec): int(place.Index)
+            for place in positions.itertuples()
+        }
+        try:
+            bar = tqdm(as_completed(jobs), "downloading", len(jobs), unit="image", disable=None)
+            for job in bar:
+                row, is_answered = job.result()
+                manifest.add(jobs[job], row)
+                silent = 0 if is_answered else silent + 1
+                if silent == _GIVE_UP:
+                    raise InputError(
+                        f"{cutout.service} gives no image, of {silent} galaxies in a row (last: "
+                        f"{row[-1]}): see that the network is there, or try later; the same "
+                        "command goes on from here"
+                    )
+        finally:
+            downloader.stop()
+            pool.shutdown(cancel_futures=True)
+            manifest.write()
+    return manifest.statuses(positions.index)
+
+
+def _download_one(
+    downloader: Downloader, folder: Path, cutout: Cutout, galaxy_id: int, ra: float, dec: float
+) -> tuple[tuple, bool]:
+    """A galaxy's row of the manifest, and whether there was an answer, be it a refusal."""
+    path, url = folder / f"{galaxy_id}.jpg", cutout.url(ra, dec)
+    try:
+        data = _read_whole(path, cutout)
+        if data is None:
+            data = downloader.fetch(url, cutout.check, MAX_IMAGE_BYTES)
+            files.write_bytes(path, data)
+    except DownloadError as error:
+        return (ra, dec, url, 0, "", str(error)), error.is_refusal
+    return (ra, dec, url, len(data), hashlib.sha256(data).hexdigest(), GOOD), True
+
+
+def _read_whole(path: Path, cutout: Cutout) -> bytes | None:
+    """An image that was downloaded before; None where it is not there, or not whole."""
+    try:
+        data = path.read_bytes()
+        cutout.check(data)
+    except (FileNotFoundError, ValueError):
+        return None
+    return data
+
+
+class _Manifest:
+    """The table beside the images; galaxies of earlier runs stay in it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: dict[int, tuple] = {}
+        self._new = 0
+        if path.exists():
+            before = read_csv(path)
+            if missing := [name for name in _COLUMNS if name not in before.columns]:
+                raise InputError(
+                    f"{shown(path)} has no column '{missing[0]}': delete it, and it is made again"
+                )
+            rows = before[list(_COLUMNS)].itertuples(index=False, name=None)
+            self._rows = dict(zip(before.index.tolist(), rows, strict=True))
+
+    def add(self, galaxy_id: int, row: tuple) -> None:
+        """Take up a galaxy; now and then the file is written."""
+        self._rows[galaxy_id] = row
+        self._new += 1
+        if self._new % _BETWEEN_NOTES == 0:
+            self.write()
+
+    def write(self) -> None:
+        """Write the file, ids ascending."""
+        rows = [(galaxy_id, *self._rows[galaxy_id]) for galaxy_id in sorted(self._rows)]
+        write_table(self._path, pd.DataFrame(rows, columns=[ID, *_COLUMNS]))
+
+    def statuses(self, ids: pd.Index) -> pd.Series:
+        """(galaxy,) statuses by GalaxyID, in that order."""
+        return pd.Series([self._rows[int(g)][-1] for g in ids], index=ids, dtype=object)

@@ -1,0 +1,331 @@
+"""From the runs' tables to the ensemble's submission, out-of-fold table and score card.
+
+The score card of an ensemble: candidates beside the uniform mean, the choice, nested score.
+
+How different the runs of an ensemble are: whether they err alike, and what each is worth.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.version import code_version
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.ensemble.blends import Blend
+from galaxyzoo.ensemble.least_squares import OofFold, make_fold
+from galaxyzoo.ensemble.members import (
+    OutsideTable,
+    find_divergence,
+    find_optimistic,
+    find_seen,
+    find_unreadable,
+    load_oof,
+    load_test,
+)
+from galaxyzoo.ensemble.selection import MEAN, RULE, CrossFits, candidates_of, cross_fit, nested
+from galaxyzoo.inference import submission
+from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, rounded, score_table
+from galaxyzoo.io.tables import FOLD, write_predictions
+from galaxyzoo.tasks.metrics import difference, galaxy_losses
+from galaxyzoo.tasks.registry import Task
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Which runs are combined how, and where the result goes."""
+
+    task: Task
+    whole: Catalog  # the dataset's
+    runs: Sequence[str]
+    candidates: Sequence[str]
+    seed: int  # of the candidates that draw random numbers
+    path: Path  # of the submission; its card lies beside it
+    oof_path: Path | None  # of the cross-fitted predictions; None: they are not kept
+    outside: Sequence[OutsideTable] = ()  # predictions made elsewhere, to be combined too
+    set_aside: Sequence[OutsideTable] = ()  # such as are scored, but not combined
+
+    def make(self) -> tuple[dict[str, Any], bool]:
+        """Cross-fit, choose, predict the test galaxies and write, unless that has been done.
+
+        Returns:
+            The score card, and whether it was made now.
+        Raises:
+            InputError: a run's table is missing, broken or of another split, or something cannot be
+                written.
+        """
+        # Whoever has waited reads what is there now, not what was there before.
+        lock = files.holding(self.path.parent / files.NAME, "making this ensemble")
+        with lock if self.oof_path else nullcontext():
+            return self._make()
+
+    def _make(self) -> tuple[dict[str, Any], bool]:
+        """What `make` does, nobody else at the same."""
+        catalog, runs = self.whole.for_task(self.task), self.all_runs
+        oof, test = self._load(catalog)
+        unreadable = find_unreadable(self.runs, self.whole)
+        outside = self._describe_outside(catalog)
+        inputs = digest_inputs(
+            self.candidates, runs, oof, test, unreadable, catalog, self.seed, outside
+        )
+        card = self._finished_card(inputs)
+        if card is not None:
+            return card, False
+        targets = catalog.targets(self.task.name)
+        fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds, self.seed)
+        optimistic = find_optimistic(self.runs, self.whole)
+        marked = [table.run for table in self.outside if table.perhaps_seen]
+        card = {
+            "inputs": inputs,
+            "optimistic": bool(optimistic),
+            "optimistic_runs": optimistic,
+            "perhaps_seen": [*find_seen(self.runs, self.whole), *marked],
+            "outside": outside,
+            "diverged": find_divergence(self.runs, self.whole),
+            UNREADABLE: catalog.test_ids[unreadable].tolist(),
+            **make_card(fits, runs, oof, catalog, self.seed),
+        }
+        predictions = self.task.make_valid(fits.models[card["chosen"]].predict(test))
+        prior = targets.mean(axis=0)
+        # A stacker would bend the mean that the runs' tables hold there.
+        predictions[unreadable] = self.task.make_valid(prior[None])
+        if self.oof_path is not None:
+            card["oof_table"] = _write_oof(self.oof_path, fits, card["chosen"], catalog)
+        submission.write(self.path, predictions, self.task, catalog.test_ids, card, prior)
+        return card, True
+
+    @property
+    def all_runs(self) -> list[str]:
+        """Names of what is combined: our own runs, then the outside tables."""
+        return [*self.runs, *(table.run for table in self.outside)]
+
+    def _load(self, catalog: Catalog) -> tuple[np.ndarray, np.ndarray]:
+        """(galaxy, run, column) float32 out-of-fold and test predictions, of `all_runs`."""
+        oof = [table.load_oof(self.task, catalog)[:, None] for table in self.outside]
+        test = [table.load_test(self.task, catalog)[:, None] for table in self.outside]
+        if self.runs:
+            oof.insert(0, load_oof(self.runs, self.task, self.whole))
+            test.insert(0, load_test(self.runs, self.task, self.whole))
+        return np.concatenate(oof, axis=1), np.concatenate(test, axis=1)
+
+    def _describe_outside(self, catalog: Catalog) -> dict[str, Any]:
+        """What the card says of the outside tables, those set aside too."""
+        targets, about = catalog.targets(self.task.name), {}
+        for table in sorted([*self.outside, *self.set_aside], key=lambda table: table.name):
+            predictions = table.load_oof(self.task, catalog)
+            score = round(self.task.score(predictions, targets), DIGITS)
+            about[table.name] = table.describe(score, table in self.outside)
+        return about
+
+    def _finished_card(self, inputs: str) -> dict[str, Any] | None:
+        """The card of an ensemble that was made from the same inputs and is whole; else None.
+
+        A kill may have come between table and card, so the card must be of the very tables there.
+        """
+        try:
+            card = files.read_json(card_path(self.path))
+            expected = {"inputs": inputs, "table": digest_table(self.path)}
+            if self.oof_path is not None:
+                expected["oof_table"] = digest_table(self.oof_path)
+        except (InputError, OSError):
+            return None
+        return card if isinstance(card, dict) and expected.items() <= card.items() else None
+
+
+def _write_oof(path: Path, fits: CrossFits, name: str, catalog: Catalog) -> str:
+    """Write a candidate's cross-fitted predictions, as a run's out-of-fold table; its digest."""
+    columns = list(fits.task.columns)
+    table = pd.DataFrame(fits.predictions(name), index=catalog.ids, columns=columns)
+    table[FOLD] = catalog.folds
+    write_predictions(path, table)
+    return digest_table(path)
+
+
+DIGITS = 9  # decimals kept: BLAS libraries differ in the last ones, the card should not
+
+
+def make_card(
+    fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalog: Catalog, seed: int
+) -> dict:
+    """Gather what the choice rests on, as plain values; the same inputs give the same card.
+
+    Args:
+        fits: all cross-fitted candidates.
+        runs: names of the base models.
+        features: (galaxy, run, column) their raw out-of-fold predictions.
+        catalog: the dataset's catalog.
+        seed: the seed the candidates were fitted with.
+    Returns:
+        Score table of the chosen candidate (cross-fitted, but too good by the luck of choosing),
+        then `nested` (free of that; None below three folds), `candidates`, `runs`, how alike the
+        runs err (`error_correlation`), what leaving each out costs (`without`), and `model`, the
+        weights or settings of what was submitted.
+    """
+    task, best, chosen = fits.task, fits.best(), fits.choose()
+    run_tables = {run: _scores(fits, task.make_valid(features[:, i])) for i, run in enumerate(runs)}
+    card = {
+        "task": task.name,
+        "dataset": catalog.dataset,
+        "fingerprint": catalog.fingerprint,
+        "seed": seed,
+        "best": best,
+        "chosen": chosen,
+        "rule": RULE,
+        "scored": "cross-fitted on the runs' folds",
+        **_scores(fits, fits.predictions(chosen)),
+        "nested": _nested_scores(fits),
+        "candidates": {name: _candidate_scores(fits, name, best) for name in fits.names},
+        "runs": {run: scores["score"] for run, scores in run_tables.items()},
+        **(
+            {"run_classes": {run: scores["classes"] for run, scores in run_tables.items()}}
+            if task.is_classes
+            else {}
+        ),
+        "error_correlation": error_correlation(runs, features, fits.targets),
+        "without": costs_without(fits, chosen, runs, features, seed),
+        "model": fits.models[chosen].about(runs, task),
+    }
+    return rounded(card, DIGITS)
+
+
+def digest_inputs(
+    names: Sequence[str],
+    runs: Sequence[str],
+    oof: np.ndarray,
+    test: np.ndarray,
+    unreadable: np.ndarray,
+    catalog: Catalog,
+    seed: int,
+    outside: dict[str, Any],
+) -> str:
+    """Digest of all that an ensemble is made from: with the same one it need not be made again.
+
+    Args:
+        names: candidates.
+        runs: names of the base models.
+        oof: (galaxy, run, column) their out-of-fold predictions.
+        test: (test galaxy, run, column) their test predictions.
+        unreadable: (test galaxy,) whether its image cannot be read.
+        catalog: the dataset's catalog.
+        seed: the seed the candidates are fitted with.
+        outside: what the card says of outside tables, by name.
+    """
+    settings = (list(names), list(runs), catalog.fingerprint, seed, code_version(), outside)
+    digest = hashlib.sha256(repr(settings).encode())
+    for values in (oof, test, unreadable):
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()[:16]
+
+
+def _scores(fits: CrossFits, predictions: np.ndarray) -> dict[str, Any]:
+    return score_table(fits.task, predictions, fits.targets, fits.folds)
+
+
+def _candidate_scores(fits: CrossFits, name: str, best: str) -> dict[str, Any]:
+    """A candidate's line of the table; the columns' scores are left to the chosen one."""
+    scores = _scores(fits, fits.predictions(name))
+    to_mean, to_best = fits.difference(name, MEAN), fits.difference(name, best)
+    kept: dict[str, Any] = {
+        key: scores[key] for key in ("score", "per_fold", "mean", "sd", "classes") if key in scores
+    }
+    return {
+        **kept,
+        "minus_mean": to_mean.value,
+        "minus_mean_se": to_mean.error,
+        "minus_best": to_best.value,
+        "minus_best_se": to_best.error,
+    }
+
+
+def _nested_scores(fits: CrossFits) -> dict[str, Any] | None:
+    """Score of the choice itself, and what would have been chosen without each fold."""
+    result = nested(fits)
+    if result is None:
+        return None
+    predictions, choices = result
+    scores = _scores(fits, predictions)
+    return {
+        **{key: scores[key] for key in ("score", "per_fold", "classes") if key in scores},
+        "choices": {str(fold): name for fold, name in choices.items()},
+    }
+
+
+_CHUNK = 8192  # galaxies at a time, so that no second copy of the features is made
+
+
+def error_correlation(
+    runs: Sequence[str], features: np.ndarray, targets: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Correlation of the errors of each two runs, over all galaxies and columns.
+
+    Args:
+        runs: names.
+        features: (galaxy, run, column) predictions.
+        targets: (galaxy, column).
+    Returns:
+        Run -> run -> Pearson correlation; 0 with a run that never errs.
+    """
+    n_runs = len(runs)
+    sums, products = np.zeros(n_runs), np.zeros((n_runs, n_runs))
+    for start in range(0, len(features), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        errors = features[rows].transpose(1, 0, 2) - targets[rows].astype(np.float64)
+        errors = errors.reshape(n_runs, -1)  # (run, galaxy and column)
+        sums += errors.sum(axis=1)
+        products += errors @ errors.T
+    centred = products / targets.size - np.outer(sums, sums) / targets.size**2
+    spread = np.sqrt(np.maximum(np.diag(centred), 0.0))
+    scale = np.outer(spread, spread)
+    matrix = np.divide(centred, scale, out=np.zeros_like(centred), where=scale > 0)
+    return {
+        run: dict(zip(runs, row.tolist(), strict=True))
+        for run, row in zip(runs, matrix.clip(-1.0, 1.0), strict=True)
+    }
+
+
+def costs_without(
+    fits: CrossFits, chosen: str, runs: Sequence[str], features: np.ndarray, seed: int
+) -> dict[str, Any]:
+    """What the score loses where a run is left out and the weights are fitted anew.
+
+    Args:
+        fits: all cross-fitted candidates.
+        chosen: what is submitted. Where that is no blend, which would take long to fit anew, the
+            blend with the most weights among the candidates stands for it.
+        runs: names.
+        features: (galaxy, run, column) raw out-of-fold predictions.
+        seed: as of the candidates.
+    Returns:
+        `candidate`, and `runs`: run -> `difference` of the cross-fitted scores (without the run
+        less with it) and its standard error `se`; no runs where there is one only.
+    """
+    blends = [name for name, model in fits.models.items() if isinstance(model, Blend)]
+    name = chosen if chosen in blends else blends[-1]
+    costs: dict[str, dict[str, float]] = {}
+    if len(runs) > 1:
+        whole = fits.losses(name)
+        numbers = fits.fold_numbers
+        by_fold = {k: fits.rows_of(k) for k in numbers}
+        folds = {k: make_fold(features[rows], fits.targets[rows]) for k, rows in by_fold.items()}
+        for number, run in enumerate(runs):
+            others = {fold: rows.without_run(number) for fold, rows in folds.items()}
+            found = difference(fits.task, _losses(fits, name, others, seed), whole)
+            costs[run] = {"difference": found.value, "se": found.error}
+    return {"candidate": name, "runs": costs}
+
+
+def _losses(fits: CrossFits, name: str, by_fold: dict[int, OofFold], seed: int) -> np.ndarray:
+    """(galaxy,) losses of a candidate that is cross-fitted on other features."""
+    fit, losses = candidates_of(fits.task)[name], np.empty(len(fits.targets))
+    for fold, held_out in by_fold.items():
+        model = fit([rows for other, rows in by_fold.items() if other != fold], fits.task, seed)
+        predictions = fits.task.make_valid(model.predict(held_out.features))
+        losses[fits.rows_of(fold)] = galaxy_losses(fits.task, predictions, held_out.targets)
+    return losses

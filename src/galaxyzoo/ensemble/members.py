@@ -1,0 +1,363 @@
+"""The finished runs as an ensemble sees them: their predictions, checked against the catalog.
+
+A class task whose rule works on votes also takes the runs that predict votes: what the rule's soft
+side makes of their predicted fractions is one more set of class probabilities, at no training.
+
+Predictions made elsewhere on the same split: other people's networks, or weights from a hub.
+
+What the project's own runs prove by their score cards, such a table has to show by itself: that it
+holds each galaxy once, and that each was predicted in the fold it has here. Whether a network has
+seen the galaxies before, in its pretraining, no table shows; users say so with a mark.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.core import files, paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import is_ablation, oof_csv, run_dir, shown, task_name, test_csv
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.inference.fold_summary import describe_divergence
+from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table
+from galaxyzoo.io.tables import FOLD, read_predictions
+from galaxyzoo.tasks.registry import COMPETITION_TASK, Task, task_of
+
+
+def find_runs(
+    task: Task, catalog: Catalog, asked: Sequence[str], or_none: bool = False
+) -> tuple[list[str], list[str]]:
+    """Choose the runs to combine.
+
+    Args:
+        task: the task whose runs to look for.
+        catalog: the dataset's whole catalog.
+        asked: runs by name, `gz37/resnet18` or `resnet18`; empty for all that may be used.
+        or_none: whether no run at all will do.
+    Returns:
+        Run names in alphabetical order, and one line for each run that was left out: one with
+        missing folds or a fold that diverged, one whose epoch was chosen on the validation fold,
+        and one whose first weights may have seen the galaxies, because its out-of-fold score is too
+        good. An ablation study's runs are passed over without a word. Runs asked for by name are
+        never left out; a line says where one of them diverged.
+    Raises:
+        InputError: no run is left, unless none will do, or a run asked for is of another task.
+    """
+    if asked:
+        runs = sorted({_full_name(name, task, catalog) for name in asked})
+        diverged = find_divergence(runs, catalog)
+        return runs, [f"{run} was asked for, but its {text}" for run, text in diverged.items()]
+    folder = paths.OOF / catalog.dataset
+    tables = [
+        path for kind in _kinds(task, catalog) for path in sorted(folder.glob(f"{kind}/*.csv"))
+    ]
+    named = [f"{table.parent.name}/{table.stem}" for table in tables]
+    found = [run for run in named if not is_ablation(run)]  # there may be a hundred, all short
+    reasons = {run: _reason_to_leave_out(run, catalog) for run in found}
+    left_out = [f"{run} is left out: {reason}" for run, reason in reasons.items() if reason]
+    runs = [run for run, reason in reasons.items() if not reason]
+    if not or_none and not any(run.startswith(f"{task.name}/") for run in runs):
+        why = "; ".join(left_out) or "no table found"
+        raise InputError(f"no finished run in {shown(folder / task.name)} ({why})")
+    return runs, left_out
+
+
+def find_divergence(runs: Sequence[str], catalog: Catalog) -> dict[str, str]:
+    """The runs of which folds diverged, and which folds, in words with their losses."""
+    texts = {run: describe_divergence(_card(run, catalog)) for run in runs}
+    return {run: text for run, text in texts.items() if text}
+
+
+def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
+    """Out-of-fold predictions of the runs, as their tables hold them.
+
+    Args:
+        runs: names.
+        task: the task.
+        catalog: the dataset's whole catalog.
+    Returns:
+        (galaxy, run, column) float32, the task's galaxies in its catalog's order, runs in the
+        given order.
+    Raises:
+        InputError: a table or card is missing or broken, belongs to another catalog or split, or
+            its ids are not the catalog's.
+    """
+    ids = catalog.for_task(task).ids
+    tables = []
+    for run in runs:
+        own = catalog.for_task(task_of(run))
+        _check_card(run, own)
+        tables.append(_to_task(_read_oof(run, own), run, task).loc[ids])
+    return np.stack([_numbers(table) for table in tables], axis=1)
+
+
+def find_optimistic(runs: Sequence[str], catalog: Catalog) -> list[str]:
+    """Those of the runs whose epochs were chosen on the folds that they are scored on."""
+    return [run for run in runs if _is_optimistic(_card(run, catalog))]
+
+
+def find_seen(runs: Sequence[str], catalog: Catalog) -> list[str]:
+    """Those of the runs whose first weights may have seen the galaxies' votes."""
+    return [run for run in runs if _card(run, catalog).get("perhaps_seen")]
+
+
+def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
+    """Test predictions of the runs, as their tables hold them.
+
+    Returns:
+        (galaxy, run, column) float32, galaxies in the sample submission's order, runs in the given
+        order.
+    Raises:
+        InputError: a table is missing or broken, or its ids are not the sample submission's.
+    """
+    tables = []
+    for run in runs:
+        path = test_csv(catalog.dataset, run)
+        if not path.exists():
+            raise InputError(f"{shown(path)} is missing: training {run} again writes it")
+        _check_digest(_card(run, catalog), run, "test", path)
+        table = read_predictions(path, task_of(run).columns, catalog.test_ids)
+        tables.append(_numbers(_to_task(table, run, task)))
+    return np.stack(tables, axis=1)
+
+
+def find_unreadable(runs: Sequence[str], catalog: Catalog) -> np.ndarray:
+    """Test galaxies of whose image a run says that it could not be read.
+
+    Returns:
+        (test galaxy,) bool, in the sample submission's order.
+    """
+    cards = [_card(run, catalog) for run in runs]
+    return np.isin(catalog.test_ids, [i for card in cards for i in card.get(UNREADABLE, [])])
+
+
+def _kinds(task: Task, catalog: Catalog) -> list[str]:
+    """Tasks whose runs can serve a task: its own, and the one that predicts votes."""
+    by_votes = task.rule is not None and catalog.has_votes
+    return [task.name, *([COMPETITION_TASK] if by_votes else [])]
+
+
+def _to_task(table: pd.DataFrame, run: str, task: Task) -> pd.DataFrame:
+    """A run's predictions as the task's: class probabilities follow from predicted votes."""
+    own = task_of(run)
+    if own.name == task.name or task.rule is None:
+        return table[list(task.columns)]
+    shares = task.rule.shares(table)[list(task.columns)]
+    return pd.DataFrame(task.make_valid(shares.to_numpy()), table.index, shares.columns)
+
+
+def _full_name(name: str, task: Task, catalog: Catalog) -> str:
+    run = name if "/" in name else f"{task.name}/{name}"
+    if task_name(run) not in _kinds(task, catalog):
+        raise InputError(f"run '{name}' is not of task '{task.name}': add --task, or leave it out")
+    return run
+
+
+def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
+    """Why a run should not be used unasked; empty where nothing speaks against it."""
+    card = _card(run, catalog)
+    if _is_optimistic(card):
+        return "its epochs were chosen on the validation folds, so its score is optimistic"
+    if card.get("perhaps_seen"):
+        return "its first weights may have seen these galaxies, so its score counts as optimistic"
+    diverged = describe_divergence(card)
+    if diverged:
+        folder = shown(run_dir(catalog.dataset, run))
+        return f"{diverged}; delete {folder} to train it again with a lower train.lr"
+    return _what_is_unfinished(card, catalog)
+
+
+def _is_optimistic(card: dict[str, Any]) -> bool:
+    return bool(card.get("optimistic") or card.get("checkpoint") == "best")
+
+
+def _what_is_unfinished(card: dict[str, Any], catalog: Catalog) -> str:
+    """Which part of a run's folds is there; empty where all are."""
+    n_done = len(card.get("folds", ()))
+    return "" if n_done == catalog.n_folds else f"{n_done} of {catalog.n_folds} folds are finished"
+
+
+def _card(run: str, catalog: Catalog) -> dict[str, Any]:
+    path = card_path(oof_csv(catalog.dataset, run))
+    card = files.read_json(path)
+    if not isinstance(card, dict):
+        raise InputError(
+            f"{shown(path)} is not a score card: delete it and predict run {run} again"
+        )
+    return card
+
+
+def _check_card(run: str, catalog: Catalog) -> None:
+    """The card says that the run's table is of this catalog and whole."""
+    card, path = _card(run, catalog), oof_csv(catalog.dataset, run)
+    if card.get("fingerprint") != catalog.fingerprint:
+        raise InputError(
+            f"{shown(path)} was made with another catalog or split: delete it and train {run} "
+            "again, or name the runs to combine"
+        )
+    _check_digest(card, run, "oof", path)
+    unfinished = _what_is_unfinished(card, catalog)
+    if unfinished:
+        raise InputError(
+            f"{shown(path)} cannot be used: {unfinished}; train the others of {run} first"
+        )
+
+
+def _check_digest(card: dict[str, Any], run: str, which: str, path: Path) -> None:
+    """The card was written for this very table, where it says for which."""
+    digests = card.get("tables", {})
+    if which in digests and path.exists() and digests[which] != digest_table(path):
+        raise InputError(
+            f"{shown(path)} is not the table that its score card was written for: type the "
+            f"command that trained {run} again, which writes both (nothing is trained twice)"
+        )
+
+
+def _read_oof(run: str, catalog: Catalog) -> pd.DataFrame:
+    """A run's table in the order of its task's catalog, each row from the fold it has there."""
+    path = oof_csv(catalog.dataset, run)
+    table = read_predictions(path, task_of(run).columns, catalog.ids)
+    if FOLD not in table.columns:
+        raise InputError(
+            f"{shown(path)} has no column '{FOLD}': it is no out-of-fold table; predict {run} again"
+        )
+    moved = np.flatnonzero(table[FOLD].to_numpy() != catalog.folds)
+    if len(moved):
+        raise InputError(
+            f"{shown(path)} was made with another split (GalaxyID {catalog.ids[moved[0]]}: fold "
+            f"{table[FOLD].iloc[moved[0]]}, in the catalog {catalog.folds[moved[0]]}): "
+            f"train {run} again"
+        )
+    return table
+
+
+def _numbers(table: pd.DataFrame) -> np.ndarray:
+    """(row, column) float32; half the memory, and a vote fraction moves by 6e-8 at most."""
+    return table.to_numpy(dtype=np.float32)
+
+
+PREFIX = "outside/"  # of their names among the runs
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+_FAR = 1.0  # beyond 0 and 1 by more, a number is no fraction but another unit
+
+
+@dataclass(frozen=True)
+class OutsideTable:
+    """Somebody's out-of-fold and test predictions."""
+
+    name: str
+    oof_path: Path
+    test_path: Path
+    perhaps_seen: bool  # its networks may have learned from these galaxies' votes
+
+    @property
+    def run(self) -> str:
+        """Its name among the runs."""
+        return f"{PREFIX}{self.name}"
+
+    def load_oof(self, task: Task, catalog: Catalog) -> np.ndarray:
+        """(galaxy, column) float32 valid out-of-fold predictions, in the catalog's order.
+
+        Args:
+            task: the task.
+            catalog: the task's galaxies.
+        Raises:
+            InputError: the table is missing or broken, lacks a galaxy or its folds, or was made
+                with another split.
+        """
+        table = read_predictions(self.oof_path, task.columns, catalog.ids)
+        if FOLD not in table.columns:
+            raise InputError(
+                f"{shown(self.oof_path)} has no column '{FOLD}', so nobody can tell which model "
+                "predicted a galaxy: add the fold that each row was left out in, the same as in "
+                f"folds/{catalog.dataset}/train.csv"
+            )
+        moved = np.flatnonzero(table[FOLD].to_numpy() != catalog.folds)
+        if len(moved):
+            first = moved[0]
+            raise InputError(
+                f"{shown(self.oof_path)} was made with another split (GalaxyID "
+                f"{catalog.ids[first]}: fold {table[FOLD].iloc[first]:g}, here "
+                f"{catalog.folds[first]}; {len(moved)} such rows): train it on the folds of "
+                f"folds/{catalog.dataset}/train.csv"
+            )
+        return self._values(table[list(task.columns)].to_numpy(), self.oof_path, task)
+
+    def load_test(self, task: Task, catalog: Catalog) -> np.ndarray:
+        """(test galaxy, column) float32 valid predictions, in the sample submission's order.
+
+        Raises:
+            InputError: the table is missing or broken, or its ids are not the sample's.
+        """
+        table = read_predictions(self.test_path, task.columns, catalog.test_ids)
+        return self._values(table[list(task.columns)].to_numpy(), self.test_path, task)
+
+    def describe(self, score: float, is_used: bool) -> dict[str, Any]:
+        """What the ensemble's card says of it."""
+        return {
+            "oof": digest_table(self.oof_path),
+            "test": digest_table(self.test_path),
+            "perhaps_seen": self.perhaps_seen,
+            "used": is_used,
+            "score": score,
+        }
+
+    def _values(self, values: np.ndarray, path: Path, task: Task) -> np.ndarray:
+        """The table's numbers as our own runs' tables hold them."""
+        far = np.abs(values - 0.5) > 0.5 + _FAR
+        if far.any():
+            row, column = np.argwhere(far)[0]
+            raise InputError(
+                f"{shown(path)}, column '{task.columns[column]}': {values[row, column]:g} is no "
+                f"fraction between 0 and 1 ({far.sum():,} such values)"
+            )
+        return task.make_valid(values).astype(np.float32)
+
+
+def make_tables(given: Sequence[Sequence[str]], seen: Sequence[str]) -> list[OutsideTable]:
+    """The tables named on the command line, in alphabetical order.
+
+    Args:
+        given: name, out-of-fold table and test table of each.
+        seen: names of those to mark.
+    Raises:
+        InputError: a name is not one, or stands there twice, or a marked one is not there.
+    """
+    names = [name for name, *_ in given]
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"--outside {name!r} is no name: take letters, digits, '_', '.' and '-'"
+            )
+        if names.count(name) > 1:
+            raise InputError(f"--outside {name} stands there twice: give each table its own name")
+    for name in seen:
+        if name not in names:
+            known = ", ".join(names) or "none"
+            raise InputError(f"--seen {name} marks no table: --outside names {known}")
+    tables = [OutsideTable(name, Path(oof), Path(test), name in seen) for name, oof, test in given]
+    return sorted(tables, key=lambda table: table.name)
+
+
+def pick_tables(tables: Sequence[OutsideTable], asked: Sequence[str]) -> list[OutsideTable]:
+    """Those to combine: all without a mark, and the marked ones that are asked for by name.
+
+    Args:
+        tables: what there is.
+        asked: runs by name; of interest are those that start with `PREFIX`.
+    Raises:
+        InputError: one is asked for that is not there.
+    """
+    known = {table.run for table in tables}
+    for run in asked:
+        if run.startswith(PREFIX) and run not in known:
+            name = run.removeprefix(PREFIX)
+            raise InputError(f"run '{run}' is not there: add --outside {name} OOF.csv TEST.csv")
+    return [table for table in tables if not table.perhaps_seen or table.run in asked]

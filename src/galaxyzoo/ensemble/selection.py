@@ -1,0 +1,342 @@
+"""Which ensemble to submit: candidates fitted without each set of folds, compared, chosen.
+
+Everything rests on one step, fitting a candidate on all folds but a set E:
+- E empty gives the model that predicts the test galaxies;
+- E = {k} predicts fold k for the cross-fitted score, by which the candidate is chosen;
+- E = {j, k} predicts j and k: leaving k out of the whole choice, the candidates are compared on the
+  folds j != k by meta-models that saw neither (the networks behind the rows of fold j did train on
+  fold k, as in all stacking). A pair has no order, so K (K - 1) / 2 fits serve all K outer folds;
+- E = {i, j, k} is for the second level alone, which without j and k is fitted on what candidates
+  that saw none of the three say of i, and so on.
+
+Chosen is the simplest candidate whose score is within one standard error of the best one's: a
+difference that the draw of the galaxies explains is no reason for a model that is harder to trust.
+The nested score counts the choice itself: fold k is predicted by the candidate chosen without fold
+k.
+
+Source: the rule of one standard error: Breiman et al. 1984, "Classification and regression trees",
+section 3.4.3; here the error is that of the paired difference, which is smaller.
+
+The second level: a blend of the other candidates' predictions, weighted per question.
+
+What it is fitted on was said by candidates that saw neither the galaxy nor the folds that the
+second level itself is scored on, so nothing leaks from one level to the other.
+
+Source: Wolpert 1992, "Stacked generalization"; benanne/kaggle-galaxies blends its blends likewise.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.ensemble import blends, class_blends, class_stackers
+from galaxyzoo.ensemble.blends import Blend, MetaModel, fit_nnls, uniform_weights
+from galaxyzoo.ensemble.least_squares import OofFold, make_fold
+from galaxyzoo.ensemble.neural import fit_neural
+from galaxyzoo.ensemble.residual import fit_residual
+from galaxyzoo.ensemble.stackers import fit_deviations, fit_lightgbm, fit_ridge
+from galaxyzoo.tasks.metrics import Difference, difference, galaxy_losses
+from galaxyzoo.tasks.registry import Task
+
+Fit = Callable[[Sequence[OofFold], Task, int], MetaModel]  # (folds to fit on, task, seed)
+
+FoldSet = frozenset[int]
+
+# candidate, folds left out, fold -> (galaxy, column), valid
+HeldOut = dict[tuple[str, FoldSet, int], np.ndarray]
+
+MEAN = "mean"  # what every other candidate is held against
+
+TWO_LEVEL = "two_level"  # blends the other candidates, so it is fitted after them
+
+# To add a candidate: one function and one entry. The simplest stand first, which win where the
+# scores do not tell: by how much is fitted (nothing; one run; a weight per run, which may or need
+# not add up to one; per run and question; per run and column, without and with a blend below), then
+# trees, then networks. The mean stands before the best run: that one needs fewer networks, but its
+# choice is fitted.
+CANDIDATES: dict[str, Fit] = {
+    MEAN: blends.fit_mean,
+    "best": blends.fit_best,
+    "greedy": blends.fit_greedy,
+    "bagged": blends.fit_bagged,
+    "nnls_shared": blends.fit_nnls_shared,
+    "nnls": blends.fit_nnls,
+    "ridge": fit_ridge,
+    "deviations": fit_deviations,
+    "lightgbm": fit_lightgbm,
+    "residual": fit_residual,
+    "neural": fit_neural,
+}
+
+CLASS_CANDIDATES: dict[str, Fit] = {
+    MEAN: blends.fit_mean,
+    "best": class_blends.fit_best,
+    "greedy": class_blends.fit_greedy,
+    "mixture": class_blends.fit_mixture,
+    "pool": class_stackers.fit_pool,
+    "logistic": class_stackers.fit_logistic,
+    "lightgbm": class_stackers.fit_lightgbm,
+}
+
+RULE = "the simplest within one standard error of the best"  # how `CrossFits.choose` chooses
+
+NONE: FoldSet = frozenset()
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFits:
+    """All candidates: models fitted on every fold, and what other fits say of folds left out."""
+
+    task: Task
+    targets: np.ndarray  # (galaxy, column)
+    folds: np.ndarray  # (galaxy,)
+    models: dict[str, MetaModel]
+    held_out: HeldOut
+
+    @property
+    def names(self) -> list[str]:
+        """The candidates, the simplest first."""
+        return list(self.models)
+
+    @property
+    def fold_numbers(self) -> list[int]:
+        """The folds, ascending."""
+        return np.unique(self.folds).tolist()
+
+    def rows(self, without: FoldSet = NONE) -> np.ndarray:
+        """(galaxy,) bool, galaxies outside the given folds."""
+        return ~np.isin(self.folds, list(without))
+
+    def rows_of(self, fold: int) -> np.ndarray:
+        """(galaxy,) bool, galaxies of a fold."""
+        return self.folds == fold
+
+    def predictions(self, name: str, without: FoldSet = NONE) -> np.ndarray:
+        """Cross-fitted predictions of a candidate, as submitted; `without` is unseen throughout.
+
+        Returns:
+            (galaxy, column) for `rows(without)`, each from a fit that saw neither its fold nor
+            `without`.
+        """
+        out = np.empty_like(self.targets)
+        for fold in set(self.fold_numbers) - without:
+            out[self.folds == fold] = self.held_out[name, without | {fold}, fold]
+        return out[self.rows(without)]
+
+    def score(self, name: str, without: FoldSet = NONE) -> float:
+        """The task's score of `predictions(name, without)`."""
+        return self.task.score(self.predictions(name, without), self.targets[self.rows(without)])
+
+    def losses(self, name: str, without: FoldSet = NONE) -> np.ndarray:
+        """(galaxy,) losses of `predictions(name, without)`, whose mean makes the score."""
+        rows = self.rows(without)
+        return galaxy_losses(self.task, self.predictions(name, without), self.targets[rows])
+
+    def difference(self, name: str, other: str) -> Difference:
+        """How a candidate's cross-fitted score differs from another one's on the same galaxies."""
+        return difference(self.task, self.losses(name), self.losses(other))
+
+    def best(self, without: FoldSet = NONE) -> str:
+        """The candidate with the best cross-fitted score; the simplest of equals."""
+        return min(self.names, key=lambda name: float(self.losses(name, without).mean()))
+
+    def choose(self, without: FoldSet = NONE) -> str:
+        """The simplest candidate within one standard error of the best; `without` has no say."""
+        losses = {name: self.losses(name, without) for name in self.names}
+        best = losses[min(losses, key=lambda name: float(losses[name].mean()))]
+        near = (n for n in losses if difference(self.task, losses[n], best).is_within_error)
+        return next(near)
+
+
+def candidates_of(task: Task) -> dict[str, Fit]:
+    """The candidates for a task's kind."""
+    return CLASS_CANDIDATES if task.is_classes else CANDIDATES
+
+
+def candidate_names(task: Task) -> list[str]:
+    """All candidates for a task's kind, the simplest first."""
+    return [*candidates_of(task), *([] if task.is_classes else [TWO_LEVEL])]
+
+
+def pick_candidates(names: Sequence[str], task: Task) -> list[str]:
+    """The named candidates, or all, the simplest first; the uniform mean is always there.
+
+    Raises:
+        InputError: a name is unknown, or the second level is named without a first.
+    """
+    known = candidate_names(task)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InputError(f"unknown candidate '{unknown[0]}': known are {', '.join(known)}")
+    picked = [name for name in known if name == MEAN or name in names or not names]
+    if picked == [MEAN, TWO_LEVEL]:
+        raise InputError(
+            f"candidate '{TWO_LEVEL}' blends the others that are named: name some, such as "
+            f"nnls,ridge,{TWO_LEVEL}"
+        )
+    return picked
+
+
+def exclusions(fold_numbers: Sequence[int], most: int = 2) -> list[FoldSet]:
+    """The sets of folds to leave out, up to `most` at once if a fold remains to fit on."""
+    largest = min(most, len(fold_numbers) - 1)
+    return [
+        frozenset(folds)
+        for size in range(largest + 1)
+        for folds in combinations(fold_numbers, size)
+    ]
+
+
+def cross_fit(
+    names: Sequence[str],
+    task: Task,
+    features: np.ndarray,
+    targets: np.ndarray,
+    folds: np.ndarray,
+    seed: int,
+) -> CrossFits:
+    """Fit every candidate without every set of `exclusions`, side by side, one core each.
+
+    Args:
+        names: candidates, of `candidate_names(task)`, the simplest first.
+        task: the task.
+        features: (galaxy, run, column) raw out-of-fold predictions of the runs.
+        targets: (galaxy, column).
+        folds: (galaxy,) fold of each galaxy.
+        seed: for candidates that draw random numbers.
+    Returns:
+        All fits; rows in the given order.
+    Raises:
+        InputError: there are fewer than two folds.
+    """
+    numbers = np.unique(folds).tolist()
+    if len(numbers) < 2:
+        raise InputError(
+            "an ensemble is scored across folds: it needs at least two; train with more folds"
+        )
+    by_fold = {k: make_fold(features[folds == k], targets[folds == k]) for k in numbers}
+    first = [name for name in names if name != TWO_LEVEL]
+    sets = exclusions(numbers, most=3 if TWO_LEVEL in names else 2)
+    # The costliest candidates first, while little is kept of what others have said.
+    jobs = [(name, without) for name in reversed(first) for without in sets]
+    calls = (
+        delayed(fit_without)(candidates_of(task)[name], by_fold, without, task, seed)
+        for name, without in jobs
+    )
+    # Threads share the rows, and the libraries let go of the interpreter while they work; one BLAS
+    # thread each.
+    with threadpool_limits(1):
+        results = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(calls)
+        fits = list(tqdm(results, "fitting", len(jobs), unit="fit", disable=None, leave=False))
+    pairs = list(zip(jobs, fits, strict=True))
+    whole = {name: model for (name, without), (model, _) in pairs if not without}
+    models = {name: whole[name] for name in first}
+    held_out = {(*job, fold): values for job, (_, parts) in pairs for fold, values in parts.items()}
+    done = CrossFits(task, targets, folds, models, held_out)
+    return add_second_level(done, seed) if TWO_LEVEL in names else done
+
+
+def fit_without(
+    fit: Fit, by_fold: dict[int, OofFold], without: FoldSet, task: Task, seed: int
+) -> tuple[MetaModel, dict[int, np.ndarray]]:
+    """Fit a candidate on all folds but some, and let it predict those.
+
+    Returns:
+        The model, and for each fold left out its (galaxy, column) predictions as they would be
+        submitted.
+    """
+    model = fit([rows for fold, rows in by_fold.items() if fold not in without], task, seed)
+    # What serves the choice and the second level alone is kept in half the memory.
+    kept = np.float64 if len(without) == 1 else np.float32
+    return model, {
+        fold: task.make_valid(model.predict(by_fold[fold].features)).astype(kept, copy=False)
+        for fold in sorted(without)
+    }
+
+
+def add_second_level(fits: CrossFits, seed: int) -> CrossFits:
+    """Fit the second level without every set of `exclusions`, on what the others say.
+
+    Args:
+        fits: of all other candidates, up to three folds left out at once.
+        seed: for nothing; blends draw none.
+    """
+    task, first, numbers = fits.task, fits.names, fits.fold_numbers
+    models = dict(fits.models)
+    # Three folds are left out for the second level's features alone.
+    held_out = {key: values for key, values in fits.held_out.items() if len(key[1]) < 3}
+
+    def said(without: FoldSet, fold: int) -> np.ndarray:
+        """(galaxy, candidate, column) of a fold's galaxies."""
+        return np.stack([fits.held_out[name, without, fold] for name in first], axis=1)
+
+    for without in exclusions(numbers):
+        inside = [fold for fold in numbers if fold not in without]
+        parts = [
+            make_fold(said(without | {fold}, fold), fits.targets[fits.folds == fold])
+            for fold in (inside if len(inside) > 1 else [])
+        ]
+        blend = fit_second_level(parts, len(first), task, seed)
+        for fold in without:
+            predictions = blend.predict(said(without, fold))
+            held_out[TWO_LEVEL, without, fold] = task.make_valid(predictions)
+        if not without:
+            models[TWO_LEVEL] = TwoLevel(fits.models, blend, task)
+    return CrossFits(task, fits.targets, fits.folds, models, held_out)
+
+
+def nested(fits: CrossFits) -> tuple[np.ndarray, dict[int, str]] | None:
+    """Predict every fold with the candidate that is chosen without it, fitted without it.
+
+    Returns:
+        (galaxy, column) predictions in the rows' order, and the choice made for each fold; None
+        where fewer than three folds leave none to choose by.
+    """
+    if len(fits.fold_numbers) < 3:
+        return None
+    choices = {fold: fits.choose(without=frozenset({fold})) for fold in fits.fold_numbers}
+    out = np.empty_like(fits.targets)
+    for fold, name in choices.items():
+        out[fits.folds == fold] = fits.held_out[name, frozenset({fold}), fold]
+    return out, choices
+
+
+@dataclass(frozen=True, eq=False)
+class TwoLevel:
+    """Candidates, and a blend of what they would submit."""
+
+    first: Mapping[str, MetaModel]
+    blend: Blend
+    task: Task
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """(galaxy, run, column) -> (galaxy, column), float64."""
+        said = [self.task.make_valid(model.predict(features)) for model in self.first.values()]
+        return self.blend.predict(np.stack(said, axis=1))
+
+    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
+        """The candidates' weights, and what each is made of."""
+        first = {name: model.about(runs, task) for name, model in self.first.items()}
+        return {**self.blend.about(list(self.first), task), "candidates": first}
+
+
+def fit_second_level(folds: Sequence[OofFold], n_candidates: int, task: Task, seed: int) -> Blend:
+    """Non-negative least squares per question; the uniform mean where there is nothing to fit on.
+
+    Args:
+        folds: features (galaxy, candidate, column): valid predictions of the candidates, each
+            fitted without the galaxy's fold and without all that the blend must not see.
+        n_candidates: number of candidates.
+        task: the task.
+        seed: for nothing; blends draw none.
+    """
+    if not folds:
+        return Blend(uniform_weights(n_candidates, len(task.columns)))
+    return fit_nnls(folds, task, seed)

@@ -1,0 +1,330 @@
+"""Stackers: meta-models that predict each column from all columns of all runs.
+
+Each learns a correction to the uniform mean, so that the more it is held back, the closer it comes
+to the mean instead of to zero. As in `blending`, what is fitted is the squared error of raw
+predictions.
+
+Source: Wolpert 1992, "Stacked generalization"; the correction to the mean is own.
+
+A blend, and ridges on where the runs disagree: of the same question, then of all.
+
+What all runs say alike, the blend has already; a stacker that may bend that too fits mostly noise.
+So the features here are the runs' deviations from their mean. Each ridge corrects what is before it
+and is held back towards it: the first corrects the blend by non-negative least squares per question
+and knows the deviations of that question's answers, the second corrects the first and knows all,
+because that one network sees more of a bar than the others do says something of the spiral arms.
+
+Deviations are sums of features, so `Moments` are enough, and the result is one linear model.
+
+Source: ridge regression towards a first guess, as in `stacking`; deviations as features are own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+
+from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, fit_nnls
+from galaxyzoo.ensemble.least_squares import Moments, OofFold, total
+from galaxyzoo.tasks.registry import Task
+
+Penalty = float | np.ndarray  # of all columns, or of each, (column,)
+
+# Ridge penalties per galaxy, for features of unit variance; the largest leaves little but the mean.
+PENALTIES = tuple(10.0**exponent for exponent in range(-5, 2))
+
+UNTUNED_PENALTY = 0.1  # where a single fold leaves nothing to pick the penalty by
+
+BOOSTING_ROUNDS = 40
+
+FEATURES_PER_TREE = 64  # at most, which six runs of the competition's task reach
+
+BOOSTING: dict[str, str | float] = {
+    "objective": "regression",
+    "learning_rate": 0.12,
+    "num_leaves": 4,  # what the runs miss is mostly the noise of the votes
+    "min_data_in_leaf": 100,
+    "lambda_l2": 50.0,
+    "feature_fraction": 0.3,  # runs are near copies of each other, so a tree need not see all
+    "max_bin": 63,
+    "deterministic": True,
+    # The same trees as row-wise, up to 4 times as fast where one sees few of the features.
+    "force_col_wise": True,
+    "num_threads": 1,  # fits run beside each other instead; see ensembling.cross_fit
+    "verbosity": -1,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class LinearStacker:
+    """A linear model on all runs' predictions of all columns."""
+
+    weights: np.ndarray  # (feature, column), features are (run, column) pairs, runs outermost
+    intercept: np.ndarray  # (column,)
+    penalties: np.ndarray  # (column,) the penalty each column was fitted with
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """(galaxy, run, column) -> (galaxy, column), float64."""
+        return flatten(features) @ self.weights + self.intercept
+
+    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
+        """The penalty of each column."""
+        return {"penalties": dict(zip(task.columns, self.penalties.tolist(), strict=True))}
+
+
+def fit_ridge(folds: Sequence[OofFold], task: Task, _seed: int) -> LinearStacker:
+    """Ridge regression; each column's penalty is picked by cross-fitting inside the given folds.
+
+    Returns:
+        The stacker; a single fold is fitted with `UNTUNED_PENALTY`.
+    """
+
+    def fit(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
+        return _ridge(total(some), penalties)
+
+    return fit(folds, [pick_penalties(folds, fit, PENALTIES, UNTUNED_PENALTY)])[0]
+
+
+def pick_penalties(
+    folds: Sequence[OofFold],
+    fit: Callable[[Sequence[OofFold], Sequence[Penalty]], list[LinearStacker]],
+    penalties: Sequence[float],
+    untuned: float,
+) -> np.ndarray:
+    """The penalty of each column that serves held-out folds best.
+
+    Args:
+        folds: what will be fitted on.
+        fit: (folds, penalties) -> one stacker per penalty.
+        penalties: to pick from.
+        untuned: the penalty where there is a single fold.
+    Returns:
+        (column,) penalties.
+    """
+    if len(folds) == 1:
+        return np.full(folds[0].targets.shape[1], untuned)
+    errors = []
+    for held_out in folds:
+        models = fit([fold for fold in folds if fold is not held_out], penalties)
+        errors.append([held_out.moments.squared_error(m.weights, m.intercept) for m in models])
+    return np.take(penalties, np.sum(errors, axis=0).argmin(axis=0))
+
+
+def solve_ridge(
+    gram: np.ndarray, cross: np.ndarray, penalties: Sequence[Penalty]
+) -> list[np.ndarray]:
+    """Ridge weights for each penalty, from one eigendecomposition.
+
+    Args:
+        gram: (feature, feature) mean products of two features.
+        cross: (feature, column) mean products of features with targets.
+        penalties: of all columns or of each.
+    Returns:
+        (feature, column) weights per penalty.
+    """
+    values, vectors = np.linalg.eigh(gram)
+    values, turned = np.maximum(values, 0)[:, None], vectors.T @ cross
+    return [vectors @ (turned / (values + penalty)) for penalty in penalties]
+
+
+def _ridge(moments: Moments, penalties: Sequence[Penalty]) -> list[LinearStacker]:
+    """One stacker per penalty, from one eigendecomposition; features have variance 1."""
+    n_columns = len(moments.targets)
+    # (feature, column) the uniform mean as a linear model
+    mean = np.tile(np.eye(n_columns), (moments.n_runs, 1)) / moments.n_runs
+    centre, target = moments.features / moments.count, moments.targets / moments.count
+    gram = moments.gram / moments.count - np.outer(centre, centre)
+    cross = moments.cross / moments.count - np.outer(centre, target) - gram @ mean
+    # A feature that never changes has nothing to tell; its variance here is only rounding.
+    spread = np.sqrt(np.maximum(np.diag(gram), 1e-12))
+    solved = solve_ridge(gram / np.outer(spread, spread), cross / spread[:, None], penalties)
+    stackers = []
+    for correction, penalty in zip(solved, penalties, strict=True):
+        weights = mean + correction / spread[:, None]
+        stackers.append(
+            LinearStacker(weights, target - centre @ weights, np.broadcast_to(penalty, n_columns))
+        )
+    return stackers
+
+
+@dataclass(frozen=True, eq=False)
+class BoostedStacker:
+    """Gradient-boosted trees that correct the uniform mean, one set per column."""
+
+    boosters: tuple[lgb.Booster, ...]
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """(galaxy, run, column) -> (galaxy, column), float64."""
+        return mean_of_runs(features) + run_boosters(self.boosters, flatten(features))
+
+    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
+        """The boosting settings."""
+        settings = capped(BOOSTING, len(runs) * len(task.columns))
+        return {"rounds": BOOSTING_ROUNDS, "settings": settings}
+
+
+def fit_lightgbm(folds: Sequence[OofFold], task: Task, seed: int) -> BoostedStacker:
+    """Boost, for each column, what the uniform mean misses; the same seed gives the same trees.
+
+    Every tree may split by every column of every run, so a question's trees know its parents too.
+    """
+    features = np.concatenate([fold.features for fold in folds])
+    misses = np.concatenate([fold.targets for fold in folds]) - mean_of_runs(features)
+    settings = BOOSTING | {"seed": seed}
+    return BoostedStacker(boost(flatten(features), misses, settings, BOOSTING_ROUNDS))
+
+
+def boost(
+    features: np.ndarray, misses: np.ndarray, settings: dict[str, str | float], rounds: int
+) -> tuple[lgb.Booster, ...]:
+    """Boost each column on the same features.
+
+    Args:
+        features: (galaxy, feature) float32.
+        misses: (galaxy, column) what is to be added to a first guess.
+        settings: LightGBM's.
+        rounds: trees of a column.
+    Returns:
+        One booster per column.
+    """
+    settings = capped(settings, features.shape[1])
+    # Binning the features costs as much as boosting a column, so it is done once and the labels are
+    # swapped.
+    rows = lgb.Dataset(features, params=settings, free_raw_data=False).construct()
+    boosters = []
+    for column in range(misses.shape[1]):
+        rows.set_label(misses[:, column])
+        boosters.append(lgb.train(settings, rows, num_boost_round=rounds))
+    return tuple(boosters)
+
+
+def run_boosters(boosters: Sequence[lgb.Booster], features: np.ndarray) -> np.ndarray:
+    """(galaxy, feature) -> (galaxy, column) what each column's trees say, float64."""
+    if not len(features):
+        return np.empty((0, len(boosters)))
+    return np.column_stack([booster.predict(features, num_threads=1) for booster in boosters])
+
+
+def flatten(features: np.ndarray) -> np.ndarray:
+    """(galaxy, run, column) -> (galaxy, feature), runs outermost."""
+    return features.reshape(len(features), np.prod(features.shape[1:], dtype=int))
+
+
+def mean_of_runs(features: np.ndarray) -> np.ndarray:
+    """(galaxy, run, column) -> (galaxy, column) mean over runs in float64."""
+    return features.mean(axis=1, dtype=np.float64)
+
+
+def capped(settings: dict[str, str | float], n_features: int) -> dict[str, str | float]:
+    """Settings by which no tree sees more than `FEATURES_PER_TREE` of the features.
+
+    The time of a fit would otherwise grow with the runs, which are near copies of each other.
+    """
+    fraction = min(float(settings["feature_fraction"]), FEATURES_PER_TREE / n_features)
+    return settings | {"feature_fraction": fraction}
+
+
+# Per galaxy, for deviations of variance 1 on the whole; the largest leaves little but what is
+# corrected.
+DISAGREEMENT_PENALTIES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0)
+
+UNTUNED_DISAGREEMENT_PENALTY = 20.0  # where a single fold leaves nothing to pick the penalty by
+
+# Mean square of deviations over that of predictions: below it runs are copies that rounding parts.
+SMALLEST_SHARE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class DeviationStacker:
+    """A blend and its two corrections, as one linear model."""
+
+    blend: Blend
+    own: LinearStacker  # blend and first correction
+    whole: LinearStacker  # the second, too
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """(galaxy, run, column) -> (galaxy, column), float64."""
+        return self.whole.predict(features)
+
+    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
+        """The blend's weights and the penalties of each column's corrections."""
+        penalties = {
+            "of the same question": self.own.about(runs, task)["penalties"],
+            "of all": self.whole.about(runs, task)["penalties"],
+        }
+        return {**self.blend.about(runs, task), "penalties": penalties}
+
+
+def fit_deviations(folds: Sequence[OofFold], task: Task, seed: int) -> DeviationStacker:
+    """Fit the blend, then both corrections; penalties are picked by cross-fitting inside the folds.
+
+    Args:
+        folds: what to fit on; a single fold is corrected with `UNTUNED_PENALTY`.
+        task: whose questions share the blend's weights.
+        seed: for nothing; no part draws.
+    """
+
+    def correct_own(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
+        blend = as_linear(fit_nnls(some, task, seed).weights)
+        return correct(blend, total(some), task.groups, penalties)
+
+    own = pick_penalties(folds, correct_own, DISAGREEMENT_PENALTIES, UNTUNED_DISAGREEMENT_PENALTY)
+
+    def correct_all(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
+        first = correct_own(some, [own])[0].weights
+        return correct(first, total(some), [ALL_COLUMNS], penalties)
+
+    every = pick_penalties(folds, correct_all, DISAGREEMENT_PENALTIES, UNTUNED_DISAGREEMENT_PENALTY)
+    blend, moments = fit_nnls(folds, task, seed), total(folds)
+    first = correct(as_linear(blend.weights), moments, task.groups, [own])[0]
+    whole = correct(first.weights, moments, [ALL_COLUMNS], [every])[0]
+    return DeviationStacker(blend, first, whole)
+
+
+def as_linear(weights: np.ndarray) -> np.ndarray:
+    """A blend's (run, column) weights as those of a linear model, (feature, column)."""
+    n_columns = weights.shape[1]
+    return (weights[:, :, None] * np.eye(n_columns)).reshape(-1, n_columns)
+
+
+def correct(
+    first: np.ndarray, moments: Moments, groups: Sequence[slice], penalties: Sequence[Penalty]
+) -> list[LinearStacker]:
+    """A linear model with the ridge on top of it, once per penalty.
+
+    Args:
+        first: (feature, column) weights, fitted on the same galaxies. They are so few, or held back
+            so far, that what they miss of these is what they miss of others.
+        moments: sums over the galaxies to fit on.
+        groups: columns that are corrected by their own deviations alone.
+        penalties: per galaxy, where deviations have variance 1 on the whole.
+    """
+    n_columns = len(moments.targets)
+    gram = moments.gram / moments.count
+    missed = _deviate(moments.cross / moments.count - gram @ first, n_columns)
+    spread = _deviate(_deviate(gram, n_columns).T, n_columns)
+    scale = max(np.trace(spread), SMALLEST_SHARE * np.trace(gram), np.finfo(float).tiny)
+    scale /= len(spread)
+    weights = [first.copy() for _ in penalties]
+    by_column = [np.broadcast_to(penalty, n_columns) for penalty in penalties]
+    for group in groups:
+        rows = np.arange(len(first)).reshape(-1, n_columns)[:, group].ravel()
+        solved = solve_ridge(
+            spread[np.ix_(rows, rows)] / scale,
+            missed[rows, group] / scale,
+            [penalty[group] for penalty in by_column],
+        )
+        for found, correction in zip(weights, solved, strict=True):
+            found[rows, group] += _deviate(correction, correction.shape[1])
+    return [
+        LinearStacker(found, np.zeros(n_columns), penalty)
+        for found, penalty in zip(weights, by_column, strict=True)
+    ]
+
+
+def _deviate(rows: np.ndarray, n_columns: int) -> np.ndarray:
+    """Rows of features (runs outermost) less the mean over runs of the same column's rows."""
+    by_run = rows.reshape(-1, n_columns, rows.shape[1])
+    return (by_run - by_run.mean(axis=0)).reshape(rows.shape)

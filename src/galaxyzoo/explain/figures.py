@@ -1,0 +1,165 @@
+"""Pictures of explanations: heat over a galaxy beside votes and prediction; feature maps."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+
+from galaxyzoo.explain.galaxy import Galaxy
+from galaxyzoo.reports.figures import PREDICTED, VOTES, clean, new_figure, readable, save_figure
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import Task
+
+_OPACITY = 0.45  # of the hottest places over the image
+
+
+def draw_heat(
+    path: Path,
+    galaxy: Galaxy,
+    image: np.ndarray,
+    heat: np.ndarray,
+    prediction: np.ndarray,
+    column: int,
+    task: Task,
+    note: str,
+) -> Path:
+    """Write a PNG: the network's input, the heat over it, and bars of what was asked.
+
+    Args:
+        path: the PNG.
+        galaxy: name and what is known of it.
+        image: (H, W, 3) uint8, the network's input.
+        heat: (H, W) 0 to 1.
+        prediction: (column,).
+        column: that is explained.
+        task: whose columns these are.
+        note: below the title: run, method, layer.
+    """
+    figure = new_figure(11.5, 4.1)
+    plain, hot, bars = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
+    plain.imshow(image)
+    plain.set_title("what the network sees", fontsize=10)
+    hot.imshow(image)
+    overlay = hot.imshow(
+        heat, cmap="inferno", vmin=0, vmax=1, alpha=_OPACITY * (0.25 + 0.75 * heat)
+    )
+    hot.set_title(f"what speaks for “{describe(task, column)}”", fontsize=10)
+    for axis in (plain, hot):
+        axis.set_axis_off()
+    scale = figure.colorbar(ScalarMappable(overlay.norm, "inferno"), ax=hot, shrink=0.8)
+    scale.set_ticks([0, 1], labels=["little", "most"], fontsize=8)
+    _draw_answers(bars, galaxy, prediction, column, task)
+    figure.suptitle(f"{galaxy.name}\n{note}", fontsize=11)
+    return save_figure(figure, path)
+
+
+def describe(task: Task, column: int) -> str:
+    """A column in words."""
+    name = task.columns[column]
+    return readable(name) if task.is_classes else GALAXY_ZOO_2.answer_text(name)
+
+
+def find_column(task: Task, answer: str) -> int | None:
+    """The column that a user means by its name or, of votes, by its only such wording."""
+    wanted = answer.strip().lower().replace("_", " ")
+    names = [readable(name).lower() for name in task.columns]
+    if wanted in names:
+        return names.index(wanted)
+    texts = [describe(task, i).lower() for i in range(len(task.columns))]
+    return texts.index(wanted) if texts.count(wanted) == 1 else None
+
+
+def draw_maps(
+    path: Path, image: np.ndarray, maps: Mapping[str, np.ndarray], title: str, most: int = 16
+) -> Path:
+    """Write a PNG: the input, and of each layer the maps that are most at work.
+
+    Args:
+        path: the PNG.
+        image: (H, W, 3) uint8, the network's input.
+        maps: layer -> (channel, h, w).
+        title: above all.
+        most: maps of a layer.
+    """
+    across = 8
+    rows = [min(most, len(some)) for some in maps.values()]
+    down = [-(-count // across) for count in rows]
+    figure = new_figure(12, 1.5 * (sum(down) + 1) + 0.45 * len(maps) + 0.8)
+    heights = [1.15, *(n + 0.3 for n in down)]
+    parts = np.asarray(figure.subfigures(len(maps) + 1, 1, height_ratios=heights))
+    first = parts[0].subplots(1, across)
+    for axis in first:
+        axis.set_axis_off()
+    first[0].imshow(image)
+    parts[0].suptitle("what the network sees", fontsize=10, x=0.02, ha="left")
+    for part, (layer, some), height in zip(parts[1:], maps.items(), down, strict=True):
+        order = np.argsort(-some.std(axis=(1, 2)), kind="stable")[:most]
+        side = some.shape[-1]
+        about = f"{layer}: {len(some)} maps of {side} × {side}"
+        about += f", the {len(order)} that vary most" if len(order) < len(some) else ""
+        part.suptitle(about, fontsize=10, x=0.02, ha="left")
+        axes = part.subplots(height, across, squeeze=False)
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for axis, channel in zip(axes.flat, order, strict=False):
+            axis.imshow(some[channel], cmap="gray")
+            axis.set_title(str(channel), fontsize=7, pad=2)
+    figure.suptitle(title, fontsize=12)
+    return save_figure(figure, path)
+
+
+def draw_filters(path: Path, filters: np.ndarray, title: str) -> Path:
+    """Write a PNG of a first layer's kernels, each stretched to its own range.
+
+    Args:
+        path: the PNG.
+        filters: (channel, 3, h, w).
+        title: above all.
+    """
+    across = 12
+    down = -(-len(filters) // across)
+    figure = new_figure(12, down + 0.6)
+    for axis in (axes := figure.subplots(down, across, squeeze=False).flat):
+        axis.set_axis_off()
+    for axis, kernel in zip(axes, filters, strict=False):
+        low, high = kernel.min(), kernel.max()
+        axis.imshow(((kernel - low) / max(high - low, 1e-12)).transpose(1, 2, 0))
+    figure.suptitle(title, fontsize=12)
+    return save_figure(figure, path)
+
+
+def _draw_answers(
+    axis: Axes, galaxy: Galaxy, prediction: np.ndarray, column: int, task: Task
+) -> None:
+    """Bars of all classes, or of all answers to the question."""
+    columns = _columns_shown(task, column)
+    places = np.arange(len(columns))[::-1]
+    if galaxy.truth is None:
+        axis.barh(places, prediction[columns], 0.5, color=PREDICTED, label="predicted")
+    else:
+        known = "true class" if task.is_classes else "votes"
+        said = "predicted" if galaxy.fold is None else "predicted (out of fold)"
+        axis.barh(places + 0.2, galaxy.truth[columns], 0.38, color=VOTES, label=known)
+        axis.barh(places - 0.2, prediction[columns], 0.38, color=PREDICTED, label=said)
+    axis.set_yticks(places, [describe(task, i) for i in columns], fontsize=9)
+    for tick, shown_column in zip(axis.get_yticklabels(), columns, strict=True):
+        tick.set_fontweight("bold" if shown_column == column else "normal")
+    axis.set_xlim(0, 1)
+    axis.set_title(_question(task, column), fontsize=10)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, frameon=False, fontsize=8)
+    clean(axis)
+
+
+def _columns_shown(task: Task, column: int) -> Sequence[int]:
+    if task.is_classes:
+        return range(len(task.columns))
+    span = GALAXY_ZOO_2.span(GALAXY_ZOO_2.question_of(task.columns[column]))
+    return range(span.start, span.stop)
+
+
+def _question(task: Task, column: int) -> str:
+    if task.is_classes:
+        return "probability of each class"
+    return GALAXY_ZOO_2.question_of(task.columns[column]).text

@@ -1,0 +1,114 @@
+"""The mean of a run's networks as one ONNX file, for whoever has no PyTorch."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
+from galaxyzoo.models.build import GalaxyNet
+
+TOLERANCE = 1e-4  # how far predictions of the file may be from those of the networks
+
+INPUT, OUTPUT = "images", "predictions"
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # of `scripts/setup.sh --extras`
+
+# A file of this format holds 2 GB at most; above this the weights lie in a file beside it.
+_LARGEST_BYTES = 1_900_000_000
+
+
+class MeanNetwork(nn.Module):
+    """The mean of several networks over views of each image.
+
+    Args:
+        networks: of one run.
+        dihedral: whether over the eight symmetries of the square; else of the image as it is.
+    """
+
+    def __init__(self, networks: Sequence[GalaxyNet], dihedral: bool) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.n_views = DIHEDRAL if dihedral else 1
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) images, values 0 to 255 -> (B, column) float32."""
+        seen = torch.cat([dihedral_view(images, number) for number in range(self.n_views)])
+        total = sum(network(seen) for network in self.networks) / len(self.networks)
+        return total.unflatten(0, (self.n_views, images.shape[0])).mean(dim=0)
+
+
+def write_onnx(path: Path, networks: Sequence[GalaxyNet], size_px: int, dihedral: bool) -> float:
+    """Write the mean of networks as ONNX, and compare the two on noise.
+
+    Input `images`: (B, 3, size_px, size_px) uint8, RGB, B free. Output `predictions`: (B, column)
+    float32. The arithmetic is fp32, whatever the run's own precision is.
+
+    Args:
+        path: the file; weights of more than 1.9 GB go to a second one beside it.
+        networks: of one run; moved to the processor and put into eval mode here.
+        size_px: side of their input.
+        dihedral: whether the file averages over the eight symmetries of the square.
+    Returns:
+        The largest difference between predictions of the file and of the networks.
+    Raises:
+        InputError: the network cannot be expressed in ONNX, or the two differ by too much.
+    """
+    mean = MeanNetwork(networks, dihedral).cpu().eval()
+    noise = torch.randint(0, 256, (3, 3, size_px, size_px), generator=torch.Generator())
+    images = noise.to(torch.uint8)
+    bytes_ = sum(value.numel() * value.element_size() for value in mean.state_dict().values())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what torch will do differently some day
+        try:
+            torch.onnx.export(
+                mean,
+                (images[:2],),
+                path,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+                external_data=bytes_ > _LARGEST_BYTES,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = (str(error.__cause__ or error).strip() or "it says no more").splitlines()[0]
+            raise InputError(
+                f"this network cannot be written as ONNX ({reason}): add --no-onnx"
+            ) from None
+    _remove_traces(path)
+    with torch.inference_mode():
+        expected = mean(images).numpy()
+    difference = float(np.abs(run_onnx(path, images.numpy()) - expected).max())
+    if not difference <= TOLERANCE:
+        raise InputError(
+            f"predictions of the ONNX file differ from the networks' by {difference:.1e}, more "
+            f"than {TOLERANCE:.0e}: add --no-onnx"
+        )
+    return difference
+
+
+def _remove_traces(path: Path) -> None:
+    """Remove what torch notes of each operation: where in the code, with this machine's paths."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    for part in (model.graph, *model.functions):
+        del part.metadata_props[:]
+        for one in (*part.node, *part.value_info):
+            del one.metadata_props[:]
+    for one in (*model.graph.initializer, *model.graph.input, *model.graph.output):
+        del one.metadata_props[:]
+    onnx.save(model, path)
+
+
+def run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
+    """(B, 3, H, W) uint8 images -> (B, column) predictions of an ONNX file, on the processor."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run([OUTPUT], {INPUT: images})[0]

@@ -1,0 +1,151 @@
+"""From the finished folds' predictions to a run's out-of-fold table, test table and score card."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from galaxyzoo.config.loading import perhaps_seen
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core import files
+from galaxyzoo.core.paths import fold_dir, oof_csv, test_csv
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, score_table
+from galaxyzoo.inference.submission import describe_unreadable, with_classes
+from galaxyzoo.inference.tta import count_views
+from galaxyzoo.io.tables import FOLD, read_predictions, write_predictions
+from galaxyzoo.tasks.registry import get_task
+
+# Files of a fold: predictions of its own galaxies and of the test galaxies, and the mark that both
+# are whole.
+VAL_TABLE, TEST_TABLE, DONE = "val.csv", "test.csv", "fold.json"
+
+# How far the views of a galaxy differ (standard deviation), where there are several; folds trained
+# by an earlier version lack them, and nothing but intervals asks for them.
+VAL_SPREAD, TEST_SPREAD = "val_spread.csv", "test_spread.csv"
+
+
+@dataclass(frozen=True)
+class FoldTables:
+    """The prediction tables in a run's fold folders."""
+
+    config: Config
+    catalog: Catalog
+
+    def is_done(self, fold: int) -> bool:
+        """Whether a fold is trained and its predictions are written."""
+        return (fold_dir(self.catalog.dataset, self.config.run, fold) / DONE).exists()
+
+    @property
+    def done(self) -> list[int]:
+        """The finished folds."""
+        return [fold for fold in range(self.catalog.n_folds) if self.is_done(fold)]
+
+    def collect(self, test_images: ImageCache) -> dict[str, Any]:
+        """Put the finished folds' predictions together, score them, write tables and card.
+
+        Args:
+            test_images: which test images could not be read.
+        Returns:
+            The score card. The tables hold what a submission may hold (`Task.make_valid`); what
+            the networks gave stays in the folds' folders.
+        Raises:
+            InputError: a fold's table is missing or broken, or something cannot be written.
+        """
+        task, catalog, done = get_task(self.config.task), self.catalog, self.done
+        rows = np.isin(catalog.folds, done)
+        oof = pd.concat([self._read_val(fold) for fold in done]).loc[catalog.ids[rows]]
+        oof[:] = task.make_valid(oof.to_numpy())
+        targets, folds = catalog.targets(task.name), catalog.folds[rows]
+        summaries = self._summaries()
+        unreadable = _find_unreadable(summaries, test_images)
+        scores = score_table(task, oof.to_numpy(), targets[rows], folds, targets[~rows])
+        card = {
+            **self._card_head(summaries),
+            UNREADABLE: catalog.test_ids[unreadable].tolist(),
+            "no_better_than_mean": self._no_better_than_mean(scores["per_fold"]),
+            **scores,
+        }
+        oof[FOLD] = folds
+        test = self._mean_test(unreadable)
+        test[:] = task.make_valid(test.to_numpy())
+        prior = targets.mean(axis=0)
+        oof_path = oof_csv(catalog.dataset, self.config.run)
+        test_path = test_csv(catalog.dataset, self.config.run)
+        write_predictions(oof_path, oof)
+        write_predictions(test_path, with_classes(test, task, prior))
+        card["tables"] = {"oof": digest_table(oof_path), "test": digest_table(test_path)}
+        files.write_json(card_path(oof_path), card)
+        return card
+
+    def _no_better_than_mean(self, scores: dict[str, float]) -> list[int]:
+        """Folds as well predicted by the mean targets of the others; of classes, frequencies.
+
+        Args:
+            scores: of each finished fold.
+        """
+        task, catalog, found = get_task(self.config.task), self.catalog, []
+        targets = catalog.targets(task.name)
+        for fold in self.done:
+            own = catalog.folds == fold
+            mean = task.make_valid(targets[~own].mean(axis=0, keepdims=True))
+            limit = task.score(np.repeat(mean, own.sum(), axis=0), targets[own])
+            score = scores[str(fold)]
+            if not (score < limit if task.lower_is_better else score > limit):
+                found.append(fold)
+        return found
+
+    def _mean_test(self, unreadable: np.ndarray) -> pd.DataFrame:
+        """Mean over the folds' models; the mean of the training targets where there is no image."""
+        tables = [self._read(fold, TEST_TABLE, self.catalog.test_ids) for fold in self.done]
+        mean = sum(tables[1:], start=tables[0]) / len(tables)
+        if unreadable.any():
+            mean.loc[unreadable] = self.catalog.targets(self.config.task).mean(axis=0)
+            tqdm.write(describe_unreadable(self.catalog.test_ids[unreadable]))
+        return mean
+
+    def _summaries(self) -> dict[int, FoldSummary]:
+        """What the finished folds' marks say."""
+        folders = {k: fold_dir(self.catalog.dataset, self.config.run, k) for k in self.done}
+        return {fold: FoldSummary.read(folder / DONE) for fold, folder in folders.items()}
+
+    def _read_val(self, fold: int) -> pd.DataFrame:
+        return self._read(fold, VAL_TABLE, self.catalog.ids[self.catalog.folds == fold])
+
+    def _read(self, fold: int, name: str, ids: np.ndarray) -> pd.DataFrame:
+        path = fold_dir(self.catalog.dataset, self.config.run, fold) / name
+        return read_predictions(path, get_task(self.config.task).columns, ids)
+
+    def _card_head(self, summaries: dict[int, FoldSummary]) -> dict[str, Any]:
+        config, catalog = self.config, self.catalog
+        chosen = config.train.checkpoint == "best"
+        optimistic = [summary.optimistic for summary in summaries.values()]
+        return {
+            "run": config.run,
+            "about": config.about,
+            "task": config.task,
+            "dataset": catalog.dataset,
+            "fingerprint": catalog.fingerprint,
+            "config": config.digest(),
+            "folds": self.done,
+            "n_folds": catalog.n_folds,
+            "seed": config.train.seed,
+            "checkpoint": config.train.checkpoint,
+            "optimistic": any(chosen if one is None else one for one in optimistic),
+            "perhaps_seen": perhaps_seen(config, catalog.dataset),
+            "views": count_views(config.tta),
+            "start": " / ".join(dict.fromkeys(summary.start for summary in summaries.values())),
+            # before the first step, and at the end
+            "training_loss": {str(k): [s.first_loss, s.last_loss] for k, s in summaries.items()},
+            "diverged": [k for k, summary in summaries.items() if summary.diverged],
+        }
+
+
+def _find_unreadable(summaries: dict[int, FoldSummary], images: ImageCache) -> np.ndarray:
+    """(test galaxy,) bool: it has no image, or had none when a fold's model predicted it."""
+    earlier = [i for summary in summaries.values() for i in summary.unreadable_test_images]
+    return images.unreadable | np.isin(images.ids, earlier)

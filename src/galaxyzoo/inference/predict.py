@@ -1,0 +1,235 @@
+"""Predictions of a trained network: one function for out-of-fold, test and users' images alike.
+
+Trained runs on images that belong to no dataset.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.schema import Config, TTAConfig
+from galaxyzoo.core import distributed
+from galaxyzoo.core.devices import autocast, is_out_of_memory, release
+from galaxyzoo.core.errors import FoldError, InputError, one_line
+from galaxyzoo.core.paths import dataset_dir, run_dir, shown
+from galaxyzoo.data.image_cache import ImageCache, decode_many
+from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.inference.oof import DONE
+from galaxyzoo.inference.tta import count_views, iterate_views
+from galaxyzoo.io.archives import IMAGE_ENDS, ImageStore, list_images
+from galaxyzoo.io.tables import ID
+from galaxyzoo.models.build import GalaxyNet
+from galaxyzoo.tasks.registry import get_task
+
+# Images per forward pass, and on processors so few that what passes between layers stays in their
+# caches (at 80 px twice as fast as 256). It does not depend on the machine any further, because
+# results depend on it in their last bits.
+_BATCH, _BATCH_CPU = 256, 32
+
+
+def batch_of(device: torch.device) -> int:
+    """Images per forward pass on a device, where they fit."""
+    return _BATCH_CPU if device.type == "cpu" else _BATCH
+
+
+def predict(
+    model: GalaxyNet,
+    cache: ImageCache,
+    rows: np.ndarray,
+    config: Config,
+    tta: TTAConfig | None = None,
+) -> np.ndarray:
+    """The mean of `predict_views` alone; arguments and errors are the same."""
+    return predict_views(model, cache, rows, config, tta)[0]
+
+
+def predict_together(
+    model: GalaxyNet,
+    cache: ImageCache,
+    rows: np.ndarray,
+    config: Config,
+    tta: TTAConfig | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `predict_views`, by all processes that train a fold: each a part, and all have the whole.
+
+    Without `torchrun` it is the same.
+    """
+    own = rows[distributed.own_part(len(rows))]
+    mean, spread = predict_views(model, cache, own, config, tta)
+    return distributed.gather(mean), distributed.gather(spread)
+
+
+def predict_views(
+    model: GalaxyNet,
+    cache: ImageCache,
+    rows: np.ndarray,
+    config: Config,
+    tta: TTAConfig | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Average a network's predictions over the views of each image, and see how far they differ.
+
+    Args:
+        model: on the device where it is to run; put into eval mode here.
+        cache: decoded images.
+        rows: (n,) rows of the cache.
+        config: of the network.
+        tta: views; default the config's.
+    Returns:
+        Mean and standard deviation (of these views, so 0 for one) over views, both (n, column)
+        float32, in the order of `rows`.
+    Raises:
+        FoldError: there is too little memory for one image.
+    """
+    tta = tta or config.tta
+    model.eval()
+    nothing = np.empty((0, len(get_task(config.task).columns)), np.float32)
+    means, spreads = [nothing], [nothing]
+    start, size = 0, batch_of(model.mean.device)
+    while start < len(rows):
+        images = cache.images[rows[start : start + size]]
+        try:
+            mean, spread = _over_views(model, images, config, tta)
+            means.append(mean)
+            spreads.append(spread)
+            start += size
+            continue
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        if len(images) == 1:
+            raise FoldError(
+                f"{config.run}: out of memory while predicting one image: free some, or set "
+                "GALAXYZOO_DEVICE=cpu"
+            )
+        size = len(images) // 2
+        release()
+    return np.concatenate(means), np.concatenate(spreads)
+
+
+@torch.inference_mode()
+def _over_views(
+    model: GalaxyNet, images: np.ndarray, config: Config, tta: TTAConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """(B, cache_px, cache_px, 3) uint8 images -> (B, column) mean and standard deviation."""
+    device = model.mean.device
+    first: torch.Tensor | None = None
+    # Deviations from the first view, which is near the mean: squares of the values themselves would
+    # lose a small spread to rounding.
+    total, moved, squares = (torch.zeros((), device=device) for _ in range(3))
+    with autocast(config.train.amp, device):
+        for view in iterate_views(images, config.image, tta, device):
+            values = model(view).float()
+            first = values if first is None else first
+            total = total + values
+            moved, squares = moved + (values - first), squares + (values - first).square()
+    count = count_views(tta)
+    variance = (squares - moved.square() / count).clamp(min=0) / count
+    return (total / count).cpu().numpy(), variance.sqrt().cpu().numpy()
+
+
+_CHUNK = 1024  # images decoded at once
+
+
+def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet]]:
+    """A run's config and the networks of its finished folds, by fold.
+
+    Raises:
+        InputError: the run is not trained on that dataset.
+    """
+    folder = run_dir(dataset, run)
+    folds = {int(path.parent.name[5:]): path.parent for path in folder.glob(f"fold_*/{DONE}")}
+    if not folds:
+        trained = sorted(
+            str(p.parent.parent.relative_to(dataset_dir(dataset)))
+            for p in folder.parent.parent.glob(f"*/*/fold_0/{DONE}")
+        )
+        known = f": trained are {', '.join(trained)}" if trained else ""
+        raise InputError(f"run '{run}' has no finished fold on dataset '{dataset}'{known}")
+    config, _ = load_run_config(folder)
+    return config, {fold: load_fold_model(config, folds[fold]) for fold in sorted(folds)}
+
+
+def predict_stores(
+    config: Config, models: list[GalaxyNet], paths: list[Path]
+) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Predict all images of some folders, zips and files.
+
+    Args:
+        config: of the run.
+        models: networks to average.
+        paths: folders, zips or single images.
+    Returns:
+        Table of the task's columns, made valid as a submission is, indexed by GalaxyID where every
+        file is named by one, else by `image` (the file's name); and (name, reason) of each image
+        that could not be read.
+    Raises:
+        InputError: a path holds no image, or none of the images can be read.
+    """
+    stores = _stores(paths)
+    labels = _row_labels([store.names[int(i)] for store in stores for i in store.ids])
+    tables, unreadable = [], []
+    for store in stores:
+        for start in tqdm(
+            range(0, len(store.ids), _CHUNK), desc=one_line(store.path.name), leave=False
+        ):
+            ids = store.ids[start : start + _CHUNK]
+            table, problems = _predict_chunk(config, models, store, ids)
+            tables.append(table)
+            unreadable += problems
+    predictions = pd.concat(tables)
+    if predictions.empty:
+        name, why = unreadable[0]
+        raise InputError(f"none of the {len(unreadable)} images can be read (first: {name}: {why})")
+    predictions.index = pd.Index([labels[name] for name in predictions.index], name=labels[""])
+    return predictions, unreadable
+
+
+def _predict_chunk(
+    config: Config, models: list[GalaxyNet], store: ImageStore, ids: np.ndarray
+) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Predict some images of a store: table by name, and (name, reason) of the unreadable."""
+    task = get_task(config.task)
+    images, problems = decode_many(store, ids, config.image)
+    unreadable = np.isin(ids, list(problems))
+    cache, good = ImageCache(ids, images, unreadable), np.flatnonzero(~unreadable)
+    values = np.empty((0, len(task.columns)))
+    if len(good):
+        mean = np.mean([predict(model, cache, good, config) for model in models], axis=0)
+        values = task.make_valid(mean)
+    names = [store.names[int(i)] for i in ids[good]]
+    table = pd.DataFrame(values, index=names, columns=list(task.columns))
+    return table, [(store.names[i], why) for i, why in problems.items()]
+
+
+def _stores(paths: list[Path]) -> list[ImageStore]:
+    """One store per folder or zip, and one for all single files; each numbers from 0."""
+    stores, files = [], []
+    for path in paths:
+        if path.suffix.lower() in IMAGE_ENDS:
+            if not path.is_file():
+                raise InputError(f"{shown(path)} is missing")
+            files.append(str(path.resolve()))
+        else:
+            stores.append(ImageStore.numbered(path, [name for name, _ in list_images(path)]))
+    if files:
+        stores.append(ImageStore.numbered(Path.cwd(), files))
+    return stores
+
+
+def _row_labels(names: list[str]) -> dict[str, str | int]:
+    """What stands in the table's first column for each name; under "" the column's own name.
+
+    GalaxyIDs where every file is named by one and none is repeated, else the names.
+    """
+    stems = [Path(name).stem for name in names]
+    if all(stem.isdecimal() for stem in stems) and len(set(stems)) == len(stems):
+        return {"": ID, **{name: int(stem) for name, stem in zip(names, stems, strict=True)}}
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise InputError(f"image '{repeated[0]}' is named twice: predict the folders one by one")
+    return {"": "image", **{name: name for name in names}}

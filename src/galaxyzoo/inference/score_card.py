@@ -1,0 +1,81 @@
+"""Score cards: the JSON file beside every out-of-fold table and submission."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from galaxyzoo.core.version import code_version
+from galaxyzoo.tasks.metrics import score_classes
+from galaxyzoo.tasks.registry import Task
+
+# Key of a card, and of a finished fold's mark: GalaxyIDs of test images that could not be read.
+UNREADABLE = "unreadable_test_images"
+
+
+def score_table(
+    task: Task,
+    predictions: np.ndarray,
+    targets: np.ndarray,
+    folds: np.ndarray,
+    unscored: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Score predictions overall, per fold and per column.
+
+    Args:
+        predictions: (galaxy, column), as they would be submitted.
+        targets: (galaxy, column).
+        folds: (galaxy,) fold of each galaxy.
+        unscored: (other galaxy, column) targets of the galaxies that are not scored here; a class
+            task decides by frequencies that leave the scored fold out.
+    Returns:
+        Plain dict: `metric`, `score` over all rows, `per_fold`, their `mean` and `sd` (sample
+        standard deviation; None for one fold), `per_column`, and `classes` with more scores of a
+        class task.
+    """
+    numbers = sorted(set(folds.tolist()))
+    per_fold = [task.score(predictions[folds == k], targets[folds == k]) for k in numbers]
+    columns = {
+        c: task.score(predictions[:, [i]], targets[:, [i]]) for i, c in enumerate(task.columns)
+    }
+    return {
+        "metric": task.metric,
+        "score": task.score(predictions, targets),
+        "per_fold": dict(zip(map(str, numbers), per_fold, strict=True)),
+        "mean": float(np.mean(per_fold)),
+        "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else None,
+        "per_column": columns,
+        **(
+            {"classes": score_classes(task, predictions, targets, folds, unscored)}
+            if task.is_classes
+            else {}
+        ),
+        "galaxies": len(targets),
+        "code_version": code_version(),
+    }
+
+
+def rounded(value: Any, digits: int) -> Any:
+    """The same nested dicts and lists with every float rounded: libraries differ in last digits."""
+    if isinstance(value, dict):
+        return {key: rounded(item, digits) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item, digits) for item in value]
+    return round(value, digits) if isinstance(value, float) else value
+
+
+def card_path(table: Path) -> Path:
+    """The score card that belongs to a table."""
+    return table.with_suffix(".json")
+
+
+def digest_table(table: Path) -> str:
+    """Digest of a table's file, by which its score card knows it.
+
+    The two are written one after the other, and a kill may come between.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return hashlib.sha256(table.read_bytes()).hexdigest()[:16]

@@ -1,0 +1,34 @@
+"""Test-time views: the orientations (and zooms) of one image whose predictions are averaged."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from galaxyzoo.config.schema import ImageConfig, TTAConfig
+from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, to_tensor, warp, warp_matrix
+
+
+def count_views(tta: TTAConfig) -> int:
+    """How many views the settings make."""
+    return (DIHEDRAL if tta.dihedral else 1) * tta.angles * len(tta.zooms)
+
+
+def iterate_views(
+    images: np.ndarray, image: ImageConfig, tta: TTAConfig, device: torch.device
+) -> Iterator[Tensor]:
+    """All views of a batch; each angle and zoom is warped once and serves its eight dihedral views.
+
+    Args:
+        images: (B, cache_px, cache_px, 3) uint8.
+    Yields:
+        (B, 3, size_px, size_px) uint8 on the device, `count_views` times.
+    """
+    for zoom in tta.zooms:
+        for angle in np.arange(tta.angles) * (90.0 / tta.angles):
+            warped = to_tensor(
+                warp(images, warp_matrix(image, float(angle), zoom=zoom), image.size_px)
+            ).to(device)
+            for number in range(DIHEDRAL if tta.dihedral else 1):
+                yield dihedral_view(warped, number).contiguous(memory_format=torch.channels_last)

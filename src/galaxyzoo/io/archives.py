@@ -1,0 +1,301 @@
+"""Images by GalaxyID out of a zip or a folder, without unpacking.
+
+What a zip may hold: nothing in the project unpacks one that could write elsewhere or for ever.
+
+The list of contents is checked before anything is read. That a member is no longer than its entry
+says is for its reader to see to: `archive.open(name).read(info.file_size)` stops there.
+
+Zips that hold the same bytes whenever they are written.
+"""
+
+import errno
+import lzma
+import os
+import re
+import shutil
+import stat
+import struct
+import threading
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError, UnavailableError
+from galaxyzoo.core.paths import shown
+
+IMAGE_ENDS = (".jpg", ".jpeg", ".png")
+
+# What zipfile raises of bytes that are no zip, besides BadZipFile.
+BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    NotImplementedError,  # an unknown compression
+    RuntimeError,  # a password
+    ValueError,  # such as a name that is no text
+)
+
+MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
+
+# What the system lacks, or a network drive, whichever file is asked for.
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """Open a zip for reading, its list of contents checked.
+
+    Raises:
+        InputError: it is missing, cut off, no zip, or one that could do harm.
+    """
+    archive = _open_unchecked(path)
+    try:
+        check_members(archive, path)
+    except InputError:
+        archive.close()
+        raise
+    return archive
+
+
+def _open_unchecked(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except FileNotFoundError:
+        raise InputError(f"{shown(path)} is missing") from None
+    except BROKEN_ZIP as error:
+        size = path.stat().st_size if path.exists() else 0
+        raise InputError(
+            f"{shown(path)} is not a whole zip file ({size:,} bytes; {error}): its download "
+            "was cut off, get it again"
+        ) from None
+
+
+def list_images(path: Path) -> list[tuple[str, int]]:
+    """Images in a zip or folder (subfolders too): name, and CRC (zip) or stamp (folder).
+
+    Raises:
+        InputError: nothing there, a broken zip, or no image.
+    """
+    if path.is_dir():
+        files = {str(p.relative_to(path)): p for p in sorted(path.rglob("*"))}
+        entries = [
+            (name, stamp_of(p.stat()))
+            for name, p in files.items()
+            if _is_image(name) and p.is_file()
+        ]
+    else:
+        with open_zip(path) as archive:
+            entries = [(i.filename, i.CRC) for i in archive.infolist() if _is_image(i.filename)]
+    if not entries:
+        raise InputError(f"{shown(path)} holds no image ({', '.join(IMAGE_ENDS)})")
+    return entries
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an error is the system's, which would refuse any other file too."""
+    return isinstance(error, OSError) and error.errno in _PASSING
+
+
+def stamp_of(about: os.stat_result) -> int:
+    """What changes when a file or its rights do; a checksum would cost as long as reading it.
+
+    A copy of the file may count as another one, which costs no more than decoding it again.
+    """
+    rights = f"{about.st_mode} {about.st_uid} {about.st_gid}"
+    return zlib.crc32(f"{about.st_size} {about.st_mtime_ns} {rights}".encode())
+
+
+@dataclass
+class ImageStore:
+    """Encoded images of one zip or folder; safe to read from several threads.
+
+    Members or files are found by their name: `<anything>/<GalaxyID>.jpg`.
+    """
+
+    path: Path
+    names: dict[int, str]  # GalaxyID -> member of the zip, or file relative to the folder
+    stamps: dict[int, int] = field(repr=False)  # GalaxyID -> CRC of the member, or `stamp_of`
+    _local: threading.local = field(default_factory=threading.local, repr=False)
+
+    def __reduce__(self) -> tuple[Callable[..., "ImageStore"], tuple]:
+        """For another process, without this one's open files."""
+        return ImageStore, (self.path, self.names, self.stamps)
+
+    @staticmethod
+    def open(path: Path) -> "ImageStore":
+        """List the images.
+
+        Raises:
+            InputError: nothing there, a broken zip, no image, a name that is no id, or two images
+                of one id.
+        """
+        entries = list_images(path)
+        names: dict[int, str] = {}
+        stamps: dict[int, int] = {}
+        for name, stamp in entries:
+            stem = PurePosixPath(name).stem
+            if not re.fullmatch(r"\d{1,18}", stem):
+                raise InputError(f"{shown(path)}: '{name}' is not named by a GalaxyID")
+            if int(stem) in names:
+                raise InputError(
+                    f"{shown(path)} holds GalaxyID {stem} twice: '{names[int(stem)]}' and '{name}'"
+                )
+            names[int(stem)], stamps[int(stem)] = name, stamp
+        return ImageStore(path, names, stamps)
+
+    @staticmethod
+    def numbered(path: Path, names: list[str]) -> "ImageStore":
+        """A store of the named members (or files of a folder), numbered from 0 in their order."""
+        return ImageStore(path, dict(enumerate(names)), {})
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(image,) ids, ascending."""
+        return np.array(sorted(self.names), dtype=np.int64)
+
+    def digest_of(self, galaxy_id: int) -> tuple[int, str, int]:
+        """What identifies an image without reading it: id, name, CRC (zip) or stamp (folder)."""
+        return galaxy_id, self.names[galaxy_id], self.stamps[galaxy_id]
+
+    def read(self, galaxy_id: int) -> bytes:
+        """Encoded bytes of one image; a zip's checksum is checked on the way.
+
+        Raises:
+            InputError: damaged member, unreadable file, or a size beyond reason.
+            UnavailableError: the system cannot read any file now.
+        """
+        name = self.names[galaxy_id]
+        try:
+            if self.path.is_dir():
+                file = self.path / name
+                if file.stat().st_size > MAX_IMAGE_BYTES:
+                    raise InputError(f"{shown(file)} is larger than {MAX_IMAGE_BYTES:,} bytes")
+                return file.read_bytes()
+            archive = self._archive()
+            size = archive.getinfo(name).file_size
+            if size > MAX_IMAGE_BYTES:
+                raise InputError(
+                    f"{shown(self.path)}/{name} is larger than {MAX_IMAGE_BYTES:,} bytes"
+                )
+            with archive.open(name) as member:
+                return member.read(size)  # no more, however much its compressed bytes hold
+        except BROKEN_ZIP as error:
+            kind = UnavailableError if is_passing(error) else InputError
+            raise kind(f"{shown(self.path)}/{name} cannot be read ({error})") from None
+
+    def _archive(self) -> zipfile.ZipFile:
+        """This thread's own handle, so that threads do not share a file position.
+
+        The list of contents was checked when the store was made.
+        """
+        if not hasattr(self._local, "archive"):
+            self._local.archive = _open_unchecked(self.path)
+        return self._local.archive
+
+
+def _is_image(name: str) -> bool:
+    """Whether it is named as an image, and is none of the `._` files that macOS adds."""
+    return name.lower().endswith(IMAGE_ENDS) and not PurePosixPath(name).name.startswith("._")
+
+
+# Deflate reaches 1032:1. Tables of nothing but zeros reach 50:1, flat pictures as arrays 200:1 at
+# most; small things may do as they like.
+LARGEST_RATIO = 200
+
+MODEST_BYTES = 100_000_000
+
+_MODEST_TOTAL = 1_000_000_000
+
+# Names that lead out of the folder: absolute, of a drive, with a `..`, or cut short by a NUL.
+_OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
+
+
+def check_members(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse a zip that could do harm, by its list of contents alone.
+
+    Args:
+        archive: open zip.
+        path: its file.
+    Raises:
+        InputError: a member leads out of the folder, is a link or a device, is encrypted, packed in
+            a rare way, there twice, or larger than its packed size allows; or members overlap.
+    """
+    members, packed = archive.infolist(), path.stat().st_size
+    for member in members:
+        why = _objection(member)
+        if why:
+            raise InputError(f"{shown(path)}: '{member.orig_filename}' {why}")
+    names = Counter(member.filename for member in members if not member.is_dir())
+    if repeated := [name for name, count in names.items() if count > 1]:
+        raise InputError(
+            f"{shown(path)} holds '{repeated[0]}' twice: pack it again with one of them"
+        )
+    if sum(member.compress_size for member in members) > packed:
+        raise InputError(f"{shown(path)}: its members overlap, as in no honest zip: get it again")
+    total = sum(member.file_size for member in members)
+    if total > max(_MODEST_TOTAL, LARGEST_RATIO * packed):
+        raise InputError(
+            f"{shown(path)} would unpack from {packed:,} to {total:,} bytes: a zip bomb?"
+        )
+
+
+def _objection(member: zipfile.ZipInfo) -> str:
+    """Why a member is refused; empty where it is not."""
+    kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where it was not packed on a Unix
+    if _OUTSIDE.search(member.orig_filename):
+        return "leads out of the folder that it would be unpacked into"
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device, no file: pack the file itself"
+    if member.flag_bits & 0x1:
+        return "is encrypted: unpack it with its password, and pack it without"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "is packed in a rare way: pack it again with deflate, as zip programs usually do"
+    if member.file_size > max(MODEST_BYTES, LARGEST_RATIO * member.compress_size):
+        return (
+            f"would unpack from {member.compress_size:,} to {member.file_size:,} bytes: a zip bomb?"
+        )
+    return ""
+
+
+_DATE = (2013, 12, 20, 0, 0, 0)  # of every member: the end of the competition
+
+
+def write_zip(
+    path: Path,
+    members: Iterable[tuple[str, bytes | Path]],
+    date: tuple[int, int, int, int, int, int] = _DATE,
+    mode: int = 0o600,
+) -> None:
+    """Write a zip atomically, members in their order; tables are packed, all else is stored.
+
+    Args:
+        path: where to.
+        members: name inside the zip; its content, or the file that holds it.
+        date: of every member.
+        mode: of every member, once unpacked.
+    Raises:
+        InputError: it cannot be written.
+    """
+    with (
+        files.writing(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        for name, content in members:
+            member = zipfile.ZipInfo(name, date)
+            member.create_system, member.external_attr = 3, mode << 16  # on every machine alike
+            member.compress_type = (
+                zipfile.ZIP_DEFLATED if name.endswith(".csv") else zipfile.ZIP_STORED
+            )
+            if isinstance(content, bytes):
+                archive.writestr(member, content, member.compress_type)
+                continue
+            with open(content, "rb") as file, archive.open(member, "w", force_zip64=True) as to:
+                shutil.copyfileobj(file, to, 1 << 20)

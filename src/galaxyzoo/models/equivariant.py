@@ -1,0 +1,137 @@
+"""A network whose features are exactly the same for a galaxy turned by 90° or mirrored.
+
+Every map comes in eight copies, one for each symmetry of the square; turning the image turns the
+maps and exchanges the copies. The convolutions hold one kernel and apply it in all eight forms, as
+one convolution with the expanded kernel. Only steps that treat left and right, top and bottom alike
+are used: odd kernels, a strided stem with an even kernel, and pools, all on maps of even sides.
+
+Source: Cohen & Welling 2016 (ICML), group-equivariant convolutional networks, for the group p4m.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
+
+
+class LiftingConv(nn.Module):
+    """From an image to maps with a copy for each symmetry: one kernel in eight forms.
+
+    Args:
+        inputs: channels of the image.
+        outputs: channels of the result, eight copies each.
+        kernel: side of the kernel; even with stride 2, odd with stride 1.
+        stride: 1 or 2.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, kernel, kernel))
+        self.stride, self.padding = stride, (kernel - 1) // 2
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, 8 · outputs, H / stride, W / stride), copies outermost."""
+        forms = [dihedral_view(self.weight, number) for number in range(DIHEDRAL)]
+        return functional.conv2d(images, torch.cat(forms), stride=self.stride, padding=self.padding)
+
+
+class GroupConv(nn.Module):
+    """From maps with eight copies to maps with eight copies, by one kernel over both.
+
+    Args:
+        inputs: channels, eight copies each.
+        outputs: channels of the result, eight copies each.
+        kernel: odd side of the kernel.
+    """
+
+    sources: Tensor
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, DIHEDRAL * inputs, kernel, kernel))
+        self.padding = kernel // 2
+        self.register_buffer("sources", _sources(), persistent=False)
+        nn.init.normal_(self.weight, std=math.sqrt(2 / (DIHEDRAL * inputs * kernel**2)))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, 8 · inputs, H, W) -> (B, 8 · outputs, H, W), copies outermost."""
+        copies = self.weight.unflatten(1, (DIHEDRAL, -1))  # (outputs, copy, inputs, k, k)
+        forms = [
+            dihedral_view(copies[:, source].flatten(1, 2), number)
+            for number, source in enumerate(self.sources)
+        ]
+        return functional.conv2d(maps, torch.cat(forms), padding=self.padding)
+
+
+class GroupNorm(nn.BatchNorm2d):
+    """Batch norm whose statistics and weights are shared by the eight copies of a channel."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, 8 · channels, H, W) -> the same shape."""
+        batch, _, height, width = maps.shape
+        # In channels-last memory the copies lie like further pixels, so this moves nothing.
+        pixels = maps.permute(0, 2, 3, 1).reshape(batch, height, width * DIHEDRAL, -1)
+        normed = super().forward(pixels.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return normed.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+class D4CNN(nn.Module):
+    """A small convolutional network that treats all eight orientations of a galaxy alike.
+
+    As the plain `CNN`: a strided stem, then stages of two 3 × 3 convolutions with batch norm and
+    ReLU, each followed by max-pooling. The features are mean and maximum over the last map and the
+    eight copies, so that they are the same for all orientations.
+
+    Args:
+        size_px: side of the input images.
+        widths: channels of each stage, eight copies each.
+        features: channels of the last, 1 × 1 convolution, eight copies each.
+    Raises:
+        InputError: the side cannot be halved once for the stem and once for each stage.
+    Source: own, of the layers of Cohen & Welling 2016.
+    """
+
+    def __init__(
+        self, size_px: int, widths: tuple[int, ...] = (8, 16, 32, 64), features: int = 160
+    ) -> None:
+        super().__init__()
+        if size_px % 2 ** (1 + len(widths)):
+            raise InputError(
+                f"image.size_px: d4cnn needs a multiple of {2 ** (1 + len(widths))}, "
+                "so that every map has an even side"
+            )
+        stem = LiftingConv(3, widths[0], 6, stride=2)
+        stages: list[nn.Module] = [nn.Sequential(stem, GroupNorm(widths[0]), nn.ReLU())]
+        for inputs, outputs in zip((widths[0], *widths[:-1]), widths, strict=True):
+            layers = [*_conv(inputs, outputs), *_conv(outputs, outputs), nn.MaxPool2d(2)]
+            stages.append(nn.Sequential(*layers))
+        stages.append(nn.Sequential(*_conv(widths[-1], features, kernel=1)))
+        self.stages = nn.Sequential(*stages)
+        self.num_features = 2 * features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) normalised images -> (B, num_features)."""
+        maps = self.stages(images).unflatten(1, (DIHEDRAL, -1))  # (B, copy, channel, h, w)
+        return torch.cat([maps.mean(dim=(1, 3, 4)), maps.amax(dim=(1, 3, 4))], dim=1)
+
+
+def _conv(inputs: int, outputs: int, kernel: int = 3) -> list[nn.Module]:
+    return [GroupConv(inputs, outputs, kernel), GroupNorm(outputs), nn.ReLU()]
+
+
+def _sources() -> Tensor:
+    """(g, h) the number u of the view which view g turns into view h: u = g⁻¹h in the group."""
+    square = torch.arange(9).view(1, 1, 3, 3)
+    views = [dihedral_view(square, number) for number in range(DIHEDRAL)]
+    sources = torch.empty(DIHEDRAL, DIHEDRAL, dtype=torch.long)
+    for u, view in enumerate(views):
+        for g in range(DIHEDRAL):
+            turned = dihedral_view(view, g)
+            h = next(i for i, other in enumerate(views) if torch.equal(other, turned))
+            sources[g, h] = u
+    return sources

@@ -1,0 +1,143 @@
+"""Weights to start from: a local file, or a download by timm or torchvision."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import huggingface_hub
+import timm
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from galaxyzoo.config.schema import ModelConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import CODE_ROOT, shown
+
+TORCHVISION = "torchvision/"  # prefix of torchvision's models; other names are timm's
+
+HUB = "hf_hub:"  # prefix of a repository of huggingface.co with weights for one of timm's models
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+_HEAD = ("head.", "log_concentrations")  # of `GalaxyNet`: what belongs to a task and its loss
+
+_CLASSIFIERS = ("fc.", "classifier.", "head.", "heads.")
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a network's first weights came from, and the normalisation that they expect."""
+
+    origin: str  # for the run's records
+    mean: Triple  # per channel, of values in [0, 1]
+    std: Triple
+
+
+def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Start:
+    """Fill a backbone from the config's file where that exists, else by a download.
+
+    Args:
+        backbone: network without a classifier.
+        model: its config; with `allow_scratch` a failing download leaves the weights random.
+        run: name for messages.
+    Raises:
+        InputError: a file that cannot be read or does not fit, or a download that fails.
+    """
+    path = CODE_ROOT / model.weights_file if model.weights_file else None
+    if path is not None and path.is_file():
+        _fill(backbone, _read(path), shown(path))
+        return Start(path.name, model.mean, model.std)
+    try:
+        weights, start = _download(model)
+    except Exception as error:  # noqa: BLE001 - the clients raise their own, their transport's, the system's
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
+        missing = f", and {shown(path)} is not there" if path else ""
+        message = (
+            f"{run}: pretrained weights of '{model.name}' cannot be downloaded{missing} ({reason})"
+        )
+        if not model.allow_scratch:
+            raise InputError(
+                f"{message}: name a file with model.weights_file=… "
+                "or train from scratch with model.allow_scratch=true"
+            ) from None
+        tqdm.write(f"{message}: going on from scratch, so expect a worse score")
+        return Start("scratch (no download)", model.mean, model.std)
+    _fill(backbone, weights, model.name)
+    return start
+
+
+def fill_network(
+    model: nn.Module, weights: dict[str, Tensor], source: str, with_head: bool = False
+) -> None:
+    """Take over the backbone, and the normalisation that belongs to it, of another trained network.
+
+    Args:
+        model: `GalaxyNet`.
+        weights: of another one with the same backbone.
+        source: name for messages.
+        with_head: take over its head too; otherwise that is left aside.
+    Raises:
+        InputError: the backbones differ, or the heads that are to be the same.
+    """
+    left = () if with_head else _HEAD
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(left)}
+    _fill(model, kept, source, may_lack=left)
+
+
+def _download(model: ModelConfig) -> tuple[dict[str, Tensor], Start]:
+    if model.name.startswith(TORCHVISION):
+        weights = torchvision.models.get_model_weights(model.name.removeprefix(TORCHVISION)).DEFAULT
+        values = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        return values, Start(str(weights), IMAGENET_MEAN, IMAGENET_STD)
+    _prefer_cache_when_offline()
+    source = timm.create_model(model.name, pretrained=True, num_classes=0, **model.kwargs)
+    data = timm.data.resolve_model_data_config(source)
+    origin = model.name
+    if not origin.startswith(HUB):
+        origin = f"timm {timm.models.get_pretrained_cfg_value(model.name, 'tag')}"
+    return source.state_dict(), Start(origin, tuple(data["mean"]), tuple(data["std"]))
+
+
+@cache
+def _prefer_cache_when_offline() -> None:
+    """Ask the hub once; where it is silent, spare every fold the client's minute of retries."""
+    try:
+        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=5)
+    except Exception:  # noqa: BLE001 - whatever the transport raises: no answer
+        huggingface_hub.constants.HF_HUB_OFFLINE = True
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{shown(path)} is not a readable safetensors file: {error}") from None
+
+
+def _fill(
+    backbone: nn.Module, weights: dict[str, Tensor], source: str, may_lack: tuple[str, ...] = ()
+) -> None:
+    """Load weights; their own task's classifier is dropped, nothing else may be left over.
+
+    Nothing may be missing but what starts with a word of `may_lack`.
+    """
+    try:
+        result = backbone.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        raise InputError(f"{source} does not fit the model: {reason}") from None
+    missing = [
+        name
+        for name in result.missing_keys
+        if not name.endswith("num_batches_tracked") and not name.startswith(may_lack)
+    ]
+    extra = [name for name in result.unexpected_keys if not name.startswith(_CLASSIFIERS)]
+    if missing or extra:
+        raise InputError(
+            f"{source} does not fit the model: missing {missing[:2]}, unknown {extra[:2]}"
+        )

@@ -1,0 +1,166 @@
+"""Tables on the screen."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from galaxyzoo.core.console import print_table
+from galaxyzoo.inference.fold_summary import describe_divergence
+
+OPTIMISTIC = " *"  # behind the name of what is
+
+SEEN = " †"  # behind the name of what may be
+
+SEEN_EXPLAINED = (
+    "† perhaps seen: its first weights learned from Galaxy Zoo's votes, maybe of these galaxies, "
+    "so its score counts as optimistic too."
+)
+
+# Scores of classes that tables on the screen have room for; grouped: accuracy of the macro-classes.
+_SHOWN = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+    "macro_f1": "macro F1",
+    "macro_auc": "macro AUC",
+    "macro_class_accuracy": "grouped",
+}
+
+_ON_THE_PAGE_ALONE = (
+    "about",
+    "± sd of folds",
+    "micro AUC",
+    "macro-class accuracy",
+    "macro-class balanced accuracy",
+    "folds",
+    "views",
+    "the source's own score",
+)
+
+
+def marks(optimistic: bool, seen: bool) -> str:
+    """What stands behind a run's name: the marks that `explain_epochs` and `SEEN_EXPLAINED` tell.
+
+    Args:
+        optimistic: whether its epoch was chosen on the folds that it is scored on.
+        seen: whether its first weights may have seen the galaxies.
+    """
+    return (OPTIMISTIC if optimistic else "") + (SEEN if seen else "")
+
+
+def explain_epochs(optimistic: bool) -> str:
+    """Which epoch a run's scores are of; stands beside every table of them.
+
+    Args:
+        optimistic: whether a run is marked as such.
+    """
+    if not optimistic:
+        return "Every run's epoch is its last: none was chosen on a fold that it is scored on."
+    return (
+        "* optimistic: its epoch, or that of a run it starts from, was chosen on the fold that it "
+        "is scored on. Without a mark: the last epoch."
+    )
+
+
+def print_holdout_table(cards: list[dict[str, Any]]) -> None:
+    """Print one row per run: scores on the part that was held out.
+
+    Args:
+        cards: score cards of `holdout.train_holdout`.
+    """
+    metric, names = cards[0]["metric"], class_score_names(cards[0])
+    rows = [
+        (
+            card["run"],
+            " / ".join(f"{count:,}" for count in card["split"].values()),
+            f"{card['score']:.5f}",
+            *class_scores(card, names),
+        )
+        for card in cards
+    ]
+    header = ("run", "train / val / test", metric, *names)
+    print_table(f"hold-out scores, {cards[0]['dataset']}", header, rows)
+    for card in cards:
+        chosen = {"best": "the best on val", "last": "the last"}[card["checkpoint"]]
+        print(f"{card['run']}: its epoch is {chosen}; scored on test alone")
+
+
+def class_score_names(card: dict[str, Any]) -> list[str]:
+    """Names of the scores of classes that a card has; none of a task with vote fractions."""
+    scores = card.get("classes", {})
+    return [shown for name, shown in _SHOWN.items() if scores.get(name) is not None]
+
+
+def class_scores(card: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """Those scores as cells; a dash for one that a card lacks."""
+    scores = card.get("classes", {})
+    values = [scores.get(name) for name, shown in _SHOWN.items() if shown in names]
+    return ["–" if value is None else f"{value:.4f}" for value in values]
+
+
+def print_run_table(cards: list[tuple[dict[str, Any], float]]) -> None:
+    """Print one row per run: out-of-fold score, mean and deviation over folds, training minutes.
+
+    Args:
+        cards: score card and minutes of each run.
+    """
+    for task in dict.fromkeys(card["task"] for card, _ in cards):
+        _print_task_table([pair for pair in cards if pair[0]["task"] == task])
+    if cards:
+        print(explain_epochs(any(card["optimistic"] for card, _ in cards)))
+    if any(card.get("perhaps_seen") for card, _ in cards):
+        print(SEEN_EXPLAINED)
+    for card, _ in cards:
+        for problem in _problems(card):
+            print(f"! {card['run']}: {problem}")
+
+
+def _problems(card: dict[str, Any]) -> list[str]:
+    """What went wrong in a run's training; old cards do not know."""
+    problems = []
+    if card.get("diverged"):
+        problems.append(f"{describe_divergence(card)}; the ensemble leaves the run out")
+    weak = [
+        fold for fold in card.get("no_better_than_mean", ()) if fold not in card.get("diverged", ())
+    ]
+    if weak:
+        folds = f"fold{'s' if len(weak) > 1 else ''} {', '.join(map(str, weak))}"
+        problems.append(f"{folds}: no better than predicting the mean of the other folds")
+    return problems
+
+
+def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
+    first = cards[0][0]
+    names = class_score_names(first)
+    # A class task's scores leave no room for where a run started.
+    head = ("± sd of folds", *names) if names else ("± sd of folds", "views", "start")
+    rows = []
+    for card, minutes in cards:
+        spread = "–" if card["sd"] is None else f"{card['sd']:.5f}"
+        scores = class_scores(card, names) if names else [str(card["views"]), card["start"]]
+        mark = marks(card["optimistic"], card.get("perhaps_seen", False)) + (
+            " !" if _problems(card) else ""
+        )
+        folds = f"{len(card['folds'])}/{card['n_folds']}"
+        score = f"{card['score']:.5f}"
+        rows.append((card["run"] + mark, score, spread, *scores, folds, f"{minutes:.1f}"))
+    header = ("run", f"OOF {first['metric']}", *head, "folds", "minutes")
+    print_table(f"out-of-fold scores, {first['dataset']}", header, rows)
+
+
+def print_scores(title: str, table: pd.DataFrame) -> None:
+    """Print the scores of a comparison's table that fit on a line; the page has all.
+
+    Args:
+        title: above it.
+        table: of `comparison`, first column the run.
+    """
+    kept = [column for column in table.columns if column not in _ON_THE_PAGE_ALONE]
+    rows = [[_number(value) for value in row] for row in table[kept].itertuples(index=False)]
+    print_table(title, kept, rows)
+
+
+def _number(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.5f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,223 @@
+"""What all figures share: colours that the colour-blind can tell apart, size, and saving.
+
+Pictures: galaxies with what volunteers voted and what a run predicts.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogFormatter, LogFormatterMathtext
+
+from galaxyzoo.core import files
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+
+# Paul Tol's "muted" scheme (https://personal.sron.nl/~pault/), nine colours and a grey.
+COLORS = (
+    "#332288",
+    "#cc6677",
+    "#117733",
+    "#ddaa33",
+    "#88ccee",
+    "#882255",
+    "#44aa99",
+    "#999933",
+    "#aa4499",
+    "#777777",
+)
+
+TRAINED, VALIDATED = "#332288", "#cc6677"
+
+GREY, LIGHT_GREY = "#888888", "#bbbbbb"
+
+# Okabe and Ito's, where a few colours carry a meaning of their own.
+BLUE, SKY, GREEN, ORANGE, RED = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00"
+
+_DPI = 90
+
+rcParams["text.parse_math"] = False  # names from outside may hold dollar signs
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches that needs no screen."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, atomically, and without the names of the programs that drew it."""
+    for axes in figure.axes:  # those of colour bars are among them
+        for axis in (axes.xaxis, axes.yaxis):
+            _name_powers_plainly(axis)
+    with files.writing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
+    return path
+
+
+def _name_powers_plainly(axis: Axis) -> None:
+    """Let a logarithmic axis write 1e-06: Matplotlib's own names are mathematics, and shown raw."""
+    if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+        axis.set_major_formatter(LogFormatter())
+    if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
+        axis.set_minor_formatter(LogFormatter())
+
+
+def clean(axis: Axes) -> None:
+    """Take away the frame's upper and right side."""
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def readable(name: str) -> str:
+    """A column's name as people read it."""
+    return name.replace("_", " ")
+
+
+VOTES, PREDICTED = "#b8c4d6", "#e07a2f"
+
+RIGHT, WRONG = "#117733", "#a32638"
+
+SHOWN_ANSWERS = (
+    "Class1.1",
+    "Class1.2",
+    "Class2.1",
+    "Class3.1",
+    "Class4.1",
+    "Class6.1",
+    "Class7.1",
+    "Class7.3",
+)
+
+
+def pick_varied(targets: np.ndarray, count: int) -> np.ndarray:
+    """(count,) rows of galaxies that each show another answer of `SHOWN_ANSWERS` most clearly."""
+    columns = [GALAXY_ZOO_2.columns.index(c) for c in SHOWN_ANSWERS]
+    rows: list[int] = []
+    for i in range(count):
+        order = np.argsort(-targets[:, columns[i % len(columns)]], kind="stable")
+        rows.append(next(int(row) for row in order if row not in rows))
+    return np.array(rows)
+
+
+def draw_gallery(
+    path: Path,
+    ids: np.ndarray,
+    images: np.ndarray,
+    votes: np.ndarray,
+    predictions: np.ndarray,
+    title: str,
+    notes: Sequence[str] = (),
+) -> Path:
+    """Write a PNG: each galaxy beside bars of its votes and its out-of-fold predictions.
+
+    Args:
+        path: the PNG.
+        ids: (galaxy,) GalaxyIDs.
+        images: (galaxy, H, W, 3) uint8.
+        votes: (galaxy, answer) vote fractions.
+        predictions: (galaxy, answer).
+        title: above the grid.
+        notes: (galaxy,) what stands behind each GalaxyID; default nothing.
+    """
+    across = 4
+    down = -(-len(ids) // across)
+    figure = new_figure(15, 2.35 * down + 0.6)
+    axes = figure.subplots(down, 2 * across, squeeze=False, width_ratios=[1.0, 0.8] * across)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for i, (galaxy_id, image) in enumerate(zip(ids, images, strict=True)):
+        row, column = divmod(i, across)
+        axes[row, 2 * column].imshow(image)
+        name = f"GalaxyID {galaxy_id}" + (f", {notes[i]}" if notes else "")
+        axes[row, 2 * column].set_title(name, fontsize=9, loc="left")
+        _draw_bars(axes[row, 2 * column + 1], votes[i], predictions[i])
+    handles = [Rectangle((0, 0), 1, 1, color=color) for color in (VOTES, PREDICTED)]
+    figure.legend(
+        handles,
+        ["votes", "predicted (out of fold)"],
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+    )
+    figure.suptitle(title, fontsize=12)
+    return save_figure(figure, path)
+
+
+def draw_classes(
+    path: Path,
+    ids: np.ndarray,
+    images: np.ndarray,
+    truth: Sequence[str],
+    decided: Sequence[str],
+    probs: np.ndarray,
+    title: str,
+) -> Path:
+    """Write a PNG: a grid of galaxies with true class, predicted class and its probability.
+
+    Args:
+        path: the PNG.
+        ids: (galaxy,) GalaxyIDs, at least one.
+        images: (galaxy, H, W, 3) uint8.
+        truth: (galaxy,) names of the true classes.
+        decided: (galaxy,) names of the predicted classes.
+        probs: (galaxy,) probability of the predicted class.
+        title: above the grid.
+    """
+    right = [true == other for true, other in zip(truth, decided, strict=True)]
+    marks = ["✓" if one else "✗" for one in right]
+    notes = [
+        f"true: {readable(truth[i])}\n{marks[i]} {readable(decided[i])} {probs[i]:.2f}"
+        for i in range(len(ids))
+    ]
+    return draw_galaxies(path, ids, images, notes, title, [RIGHT if r else WRONG for r in right])
+
+
+def draw_galaxies(
+    path: Path,
+    ids: np.ndarray,
+    images: np.ndarray,
+    notes: Sequence[str],
+    title: str,
+    colors: Sequence[str] | None = None,
+) -> Path:
+    """Write a PNG: a grid of galaxies, each with a note.
+
+    Args:
+        path: the PNG.
+        ids: (galaxy,) GalaxyIDs, at least one.
+        images: (galaxy, H, W, 3) uint8.
+        notes: (galaxy,) below each GalaxyID; all of the same number of lines.
+        title: above the grid.
+        colors: (galaxy,) of the notes; default black.
+    """
+    across = 5
+    down = -(-len(ids) // across)
+    figure = new_figure(13, 3.15 * down + 0.5)
+    axes = figure.subplots(down, across, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for i, axis in enumerate(axes.flat[: len(ids)]):
+        axis.imshow(images[i])
+        label = f"GalaxyID {ids[i]}\n{notes[i]}"
+        axis.set_title(label, fontsize=8.5, loc="left", color=colors[i] if colors else "black")
+    figure.suptitle(title, fontsize=12)
+    return save_figure(figure, path)
+
+
+def _draw_bars(axis: Axes, votes: np.ndarray, predictions: np.ndarray) -> None:
+    columns = [GALAXY_ZOO_2.columns.index(c) for c in SHOWN_ANSWERS]
+    places = np.arange(len(columns))[::-1]
+    axis.set_axis_on()
+    axis.barh(places + 0.2, votes[columns], 0.38, color=VOTES)
+    axis.barh(places - 0.2, predictions[columns], 0.38, color=PREDICTED)
+    axis.set_yticks(places, [GALAXY_ZOO_2.answer_text(c) for c in SHOWN_ANSWERS], fontsize=7)
+    axis.set_xlim(0, 1)
+    axis.set_xticks([0, 1], ["0", "1"], fontsize=7)
+    clean(axis)
+    axis.tick_params(length=0)

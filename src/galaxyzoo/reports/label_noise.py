@@ -1,0 +1,82 @@
+"""How far labels made of votes can be trusted: what would a second crowd of volunteers score?"""
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
+from galaxyzoo.tasks.metrics import mean_recall, to_macro
+from galaxyzoo.tasks.registry import Task
+
+DRAWS = 20  # second crowds; their scores differ by far less than networks do
+
+
+def second_crowd(
+    task: Task, votes: pd.DataFrame, targets: np.ndarray, seed: int = 0
+) -> dict[str, float]:
+    """Score redrawn votes as a model: the class that they give against the published label.
+
+    Every volunteer answers as the published fractions say. Those were themselves counted from a
+    crowd, and labels are kept where they came out clear, so a real second crowd would agree
+    somewhat less often than this: a ceiling, not a forecast.
+
+    Args:
+        task: a task with a label rule.
+        votes: (galaxy, 37) published vote fractions of the galaxies that the rule keeps.
+        targets: (galaxy, class) one-hot labels, same rows.
+        seed: of the draws.
+    Returns:
+        Mean over `DRAWS` crowds of `accuracy` and `balanced_accuracy` (mean recall over classes),
+        for tasks with macro-classes also `macro_class_accuracy`, and their standard deviations with
+        `_sd`.
+    Source: own.
+    """
+    rng, truth = np.random.default_rng(seed), targets.argmax(axis=1)
+    scores = []
+    for _ in range(DRAWS):
+        drawn = redraw(votes[list(GALAXY_ZOO_2.columns)].to_numpy(), VOLUNTEERS, rng)
+        nearest = nearest_class(task, pd.DataFrame(drawn, columns=list(GALAXY_ZOO_2.columns)))
+        recall = mean_recall(truth, nearest)
+        scores.append({"accuracy": np.mean(nearest == truth), "balanced_accuracy": recall})
+        if task.macro:
+            macro_of = to_macro(task, np.eye(len(task.columns))).argmax(axis=1)
+            same = macro_of[nearest] == macro_of[truth]
+            scores[-1]["macro_class_accuracy"] = np.mean(same)
+    table = pd.DataFrame(scores)
+    return {**table.mean(), **table.std().add_suffix("_sd")}
+
+
+def nearest_class(task: Task, votes: pd.DataFrame) -> np.ndarray:
+    """(galaxy,) class numbers: the label rule's, else the class with the largest share.
+
+    A second crowd may leave a galaxy unclear that the rule would then drop; it has to be given some
+    class here, as a network has to.
+    """
+    if task.rule is None:
+        raise ValueError(f"task '{task.name}' has no label rule")
+    nearest = task.rule.shares(votes)[list(task.columns)].to_numpy().argmax(axis=1)
+    members = pd.DataFrame(task.rule.hard(votes))[list(task.columns)].to_numpy(dtype=bool)
+    return np.where(members.any(axis=1), members.argmax(axis=1), nearest)
+
+
+def redraw(votes: np.ndarray, volunteers: int, rng: np.random.Generator) -> np.ndarray:
+    """Vote fractions of another crowd, drawn down the decision tree.
+
+    Everybody answers the questions without a parent; the others go to those alone who gave the
+    answer that leads there.
+
+    Args:
+        votes: (galaxy, 37) fractions that obey the tree, from which each volunteer draws.
+        volunteers: how many look at each galaxy.
+        rng: draws.
+    Returns:
+        (galaxy, 37) fractions that obey the tree, multiples of 1 / volunteers.
+    """
+    counts = np.zeros(votes.shape, dtype=np.int64)
+    for question in GALAXY_ZOO_2.top_down:
+        span, parent = GALAXY_ZOO_2.span(question), GALAXY_ZOO_2.parent_index(question)
+        asked = np.full(len(votes), volunteers) if parent is None else counts[:, parent]
+        answers = np.maximum(votes[:, span].astype(np.float64), 0.0)
+        # Nobody is asked where an answer's parent has no votes; any fractions will do there.
+        answers[answers.sum(axis=1) == 0] = 1.0
+        counts[:, span] = rng.multinomial(asked, answers / answers.sum(axis=1, keepdims=True))
+    return counts / volunteers

@@ -1,0 +1,179 @@
+"""What can be evaluated: every run's out-of-fold table, and the ensemble's, checked and scored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core import files, paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import (
+    ensemble_csv,
+    ensemble_oof_csv,
+    is_ablation,
+    oof_csv,
+    run_dir,
+    shown,
+)
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.inference.score_card import card_path, score_table
+from galaxyzoo.io.tables import FOLD, read_predictions
+from galaxyzoo.tasks.registry import Task
+
+ENSEMBLE = "ensemble"  # last part of the name that an ensemble has among the runs
+
+_SAME = 1e-6  # a table has nine decimals; by more its score does not differ from its card's
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A run's out-of-fold predictions of the galaxies in its finished folds, with their scores."""
+
+    run: str  # "<task>/<stem>", the ensemble's "<task>/ensemble"
+    predictions: np.ndarray  # (scored galaxy, column), as they would be submitted
+    rows: np.ndarray  # (galaxy,) bool, which galaxies of the catalog these are
+    card: dict[str, Any]  # what training or the ensemble noted
+    scores: dict[str, Any]  # `scores.score_table` of the above
+    config: Config | None = None  # as saved with the run; None where that is gone
+
+    @property
+    def stem(self) -> str:
+        """The run's name without its task, for file names."""
+        return self.run.split("/", 1)[1]
+
+    @property
+    def folds(self) -> list[int]:
+        """The folds that are scored."""
+        return sorted(map(int, self.scores["per_fold"]))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every galaxy of the catalog is predicted."""
+        return bool(self.rows.all())
+
+    @property
+    def is_optimistic(self) -> bool:
+        """Whether an epoch was chosen on the fold that it is scored on."""
+        return bool(self.card.get("optimistic", False))
+
+    @property
+    def is_perhaps_seen(self) -> bool:
+        """Whether first weights may have seen the galaxies, its own or those of a run in it."""
+        return bool(self.card.get("perhaps_seen", False))
+
+    def on(self, rows: np.ndarray) -> np.ndarray:
+        """(chosen galaxy, column) predictions of some of its galaxies; (galaxy,) bool `rows`."""
+        return self.predictions[rows[self.rows]]
+
+
+def load_results(
+    task: Task, catalog: Catalog, named: Sequence[str] = ()
+) -> tuple[list[Result], list[str]]:
+    """Read every run of the task that has an out-of-fold table, and its ensemble.
+
+    Runs of ablation studies are read where they are named.
+
+    Args:
+        task: the task.
+        catalog: the dataset's catalog, galaxies of the task.
+        named: runs that have to be there, `zoo5/resnet18` or `zoo5/ensemble`.
+    Returns:
+        The results, best score first, and a line for each that cannot be used and was not named.
+    Raises:
+        InputError: a named run has no usable table, or no run has.
+    """
+    tables = sorted((paths.OOF / catalog.dataset / task.name).glob("*.csv"))
+    runs = [f"{task.name}/{table.stem}" for table in tables]
+    if ensemble_oof_csv(catalog.dataset, task.name).exists():
+        runs.append(f"{task.name}/{ENSEMBLE}")
+    for run in named:
+        if run not in runs:
+            raise InputError(
+                f"run '{run}' has no out-of-fold table on '{catalog.dataset}': known are "
+                f"{', '.join(runs)}"
+            )
+    results, problems = [], []
+    for run in runs:
+        if is_ablation(run) and run not in named:
+            continue
+        try:
+            results.append(load_result(run, task, catalog))
+        except InputError as error:
+            if run in named:
+                raise
+            problems.append(f"{run} is left out: {error}")
+    if not results:
+        why = "; ".join(problems) or "there is no table but those of ablation studies"
+        raise InputError(f"no run of {task.name} can be evaluated: {why}")
+    sign = 1.0 if task.lower_is_better else -1.0
+    return sorted(results, key=lambda result: sign * result.scores["score"]), problems
+
+
+def pick_best(results: Sequence[Result]) -> Result:
+    """The one that stands for the task: the ensemble, else the best fair run with all folds.
+
+    Args:
+        results: at least one, best score first. Where none is whole and fair, the one with the most
+            galaxies is taken.
+    """
+    fair = [r for r in results if r.is_whole and not (r.is_optimistic or r.is_perhaps_seen)]
+    ensembles = [result for result in fair if result.stem == ENSEMBLE]
+    return (ensembles or fair or sorted(results, key=lambda result: -result.rows.sum()))[0]
+
+
+def read_ensemble_card(task: Task, catalog: Catalog) -> dict[str, Any] | None:
+    """Score card of the task's ensemble; None where there is none of this catalog."""
+    try:
+        card = files.read_json(card_path(ensemble_csv(catalog.dataset, task.name)))
+    except InputError:
+        return None
+    ours = isinstance(card, dict) and card.get("fingerprint") == catalog.fingerprint
+    return card if ours else None
+
+
+def load_result(run: str, task: Task, catalog: Catalog) -> Result:
+    """Read one run's out-of-fold table, or the ensemble's, check and score it.
+
+    Args:
+        run: `<task>/<stem>`.
+        task: its task.
+        catalog: the dataset's catalog, galaxies of the task.
+    Raises:
+        InputError: a file of it is missing or broken, or is of another catalog or split.
+    """
+    is_ensemble = run == f"{task.name}/{ENSEMBLE}"
+    path = (ensemble_oof_csv if is_ensemble else oof_csv)(
+        catalog.dataset, task.name if is_ensemble else run
+    )
+    noted = card_path(ensemble_csv(catalog.dataset, task.name) if is_ensemble else path)
+    card = _read_card(noted, catalog)
+    rows = np.isin(catalog.folds, card.get("folds", np.unique(catalog.folds)))
+    table = read_predictions(path, task.columns, catalog.ids[rows])
+    if FOLD not in table.columns or (table[FOLD].to_numpy() != catalog.folds[rows]).any():
+        raise InputError(f"{shown(path)} was made with another split: make it again")
+    predictions = table[list(task.columns)].to_numpy()
+    targets = catalog.targets(task.name)
+    folds = catalog.folds[rows]
+    scores = score_table(task, predictions, targets[rows], folds, targets[~rows])
+    if abs(scores["score"] - card.get("score", np.nan)) > _SAME:
+        raise InputError(f"{shown(path)} is not the table that {shown(noted)} scores")
+    return Result(run, predictions, rows, card, scores, _saved_config(catalog.dataset, run))
+
+
+def _read_card(path: Path, catalog: Catalog) -> dict[str, Any]:
+    card = files.read_json(path)
+    if not isinstance(card, dict) or card.get("fingerprint") != catalog.fingerprint:
+        raise InputError(f"{shown(path)} is of another catalog or split of '{catalog.dataset}'")
+    return card
+
+
+def _saved_config(dataset: str, run: str) -> Config | None:
+    """The run's own config; a table can be evaluated without it."""
+    try:
+        return load_run_config(run_dir(dataset, run))[0]
+    except InputError:
+        return None

@@ -1,0 +1,193 @@
+"""Classes out of votes: each rule keeps the galaxies whose votes are clear and drops the others.
+
+A share is the part of the volunteers who came to a question and gave that answer: the published
+fraction divided by that of the answer that leads there. Rules are fixed here before any training;
+docs/tasks.md holds the counts that they keep.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+
+Parts = dict[str, np.ndarray]  # class name -> (galaxy,)
+
+
+@dataclass(frozen=True)
+class ClassRule:
+    """How classes follow from votes; both functions name the classes in the same order."""
+
+    # class -> (galaxy,) bool, at most one true per galaxy; none: the galaxy is dropped
+    hard: Callable[[pd.DataFrame], Parts]
+    # class -> (galaxy,) what the votes give each class, of any sum; below 0 counts as 0
+    soft: Callable[[pd.DataFrame], Parts]
+
+    def labels(self, votes: pd.DataFrame) -> pd.DataFrame:
+        """One-hot classes of the galaxies that the rule keeps.
+
+        Args:
+            votes: (galaxy, 37) vote fractions by column name.
+        Returns:
+            (kept galaxy, class) 0.0 or 1.0, rows in the votes' order.
+        """
+        members = pd.DataFrame(self.hard(votes), index=votes.index).astype(np.float64)
+        if (members.sum(axis=1) > 1).any():
+            raise ValueError("a label rule gives a galaxy two classes")
+        return members[members.any(axis=1)]
+
+    def shares(self, votes: pd.DataFrame) -> pd.DataFrame:
+        """(galaxy, class) probabilities that the votes give, rows add up to 1; soft targets."""
+        parts = pd.DataFrame(self.soft(votes), index=votes.index).clip(lower=0.0)
+        sums = parts.sum(axis=1)
+        even = pd.DataFrame(1 / parts.shape[1], index=parts.index, columns=parts.columns)
+        return parts.div(sums.where(sums > 0), axis=0).fillna(even)
+
+
+def share(votes: pd.DataFrame, column: str) -> np.ndarray:
+    """(galaxy,) part of those who were asked that gave the answer, 0 to 1; 0 where nobody was."""
+    question = GALAXY_ZOO_2.question_of(column)
+    value = votes[column].to_numpy(dtype=np.float64)
+    if question.parent is None:
+        return value
+    asked = votes[question.parent].to_numpy(dtype=np.float64)
+    return np.divide(value, asked, out=np.zeros_like(value), where=asked > 0)
+
+
+CLEAR = 0.80  # published fraction above which the first question is clearly answered
+
+
+def elliptical_spiral(votes: pd.DataFrame) -> Parts:
+    """More than 80 % smooth, or more than 80 % features or disk; the others (and artifacts) drop.
+
+    Source: the threshold is that of the source systems named in the configs.
+    """
+    return {
+        "elliptical": _vote(votes, "Class1.1") > CLEAR,
+        "spiral": _vote(votes, "Class1.2") > CLEAR,
+    }
+
+
+def elliptical_spiral_shares(votes: pd.DataFrame) -> Parts:
+    """The two answers of the first question."""
+    return _votes(votes, ("elliptical", "spiral"), ("Class1.1", "Class1.2"))
+
+
+MAJORITY = 0.5
+
+FIRST = 0.60  # smaller majorities of the first question leave the tuning fork's branch open
+
+
+def hubble10(votes: pd.DataFrame) -> Parts:
+    """Ten Hubble-like classes down the volunteers' own tree, a majority of shares at each step.
+
+    1. Odd (Class6.1 > 0.5) and mostly merger or mostly irregular: that class. Odd in another
+       way: dropped, for the Hubble sequence does not know it.
+    2. Smooth (Class1.1 > 0.6): round, intermediate or cigar-shaped by question 7.
+    3. Features or disk (Class1.2 > 0.6): edge-on, with or without a bulge by question 9; else
+       with spiral arms: barred, or unbarred of early type (bulge obvious or dominant) or late type
+       (just noticeable or none). A disk without arms is dropped.
+    Neither (and so every star or artifact): dropped.
+    """
+    odd = _odd(votes)
+    smooth = ~odd & (_vote(votes, "Class1.1") > FIRST)
+    disk = ~odd & (_vote(votes, "Class1.2") > FIRST)
+    edge_on = disk & _most(votes, "Class2.1")
+    spiral = disk & _most(votes, "Class2.2") & _most(votes, "Class4.1")
+    unbarred = spiral & _most(votes, "Class3.2")
+    early = share(votes, "Class5.3") + share(votes, "Class5.4")
+    return {
+        "E_round": smooth & _most(votes, "Class7.1"),
+        "E_intermediate": smooth & _most(votes, "Class7.2"),
+        "E_cigar": smooth & _most(votes, "Class7.3"),
+        "edge_on_bulge": edge_on & (share(votes, "Class9.3") < MAJORITY),
+        "edge_on_no_bulge": edge_on & _most(votes, "Class9.3"),
+        "S_early": unbarred & (early > MAJORITY),
+        "S_late": unbarred & (early < MAJORITY),
+        "SB": spiral & _most(votes, "Class3.1"),
+        "merger": odd & _most(votes, "Class8.6"),
+        "irregular": odd & _most(votes, "Class8.4"),
+    }
+
+
+def hubble10_shares(votes: pd.DataFrame) -> Parts:
+    """The votes that reach each class; mergers and irregulars first, as in the rule."""
+    merger, irregular = _vote(votes, "Class8.6"), _vote(votes, "Class8.4")
+    regular = 1 - merger - irregular
+    arms, bar = _vote(votes, "Class4.1"), share(votes, "Class3.1")
+    early = share(votes, "Class5.3") + share(votes, "Class5.4")
+    return {
+        "E_round": regular * _vote(votes, "Class7.1"),
+        "E_intermediate": regular * _vote(votes, "Class7.2"),
+        "E_cigar": regular * _vote(votes, "Class7.3"),
+        "edge_on_bulge": regular * (_vote(votes, "Class9.1") + _vote(votes, "Class9.2")),
+        "edge_on_no_bulge": regular * _vote(votes, "Class9.3"),
+        "S_early": regular * arms * (1 - bar) * early,
+        "S_late": regular * arms * (1 - bar) * (1 - early),
+        "SB": regular * arms * bar,
+        "merger": merger,
+        "irregular": irregular,
+    }
+
+
+def anomaly4(votes: pd.DataFrame) -> Parts:
+    """Clearly not odd (Class6.2 > 0.80), or odd (Class6.1 > 0.5) in one way for most of those."""
+    odd = _odd(votes)
+    return {
+        "normal": _vote(votes, "Class6.2") > CLEAR,
+        "ringed": odd & _most(votes, "Class8.1"),
+        "merger": odd & _most(votes, "Class8.6"),
+        "irregular": odd & _most(votes, "Class8.4"),
+    }
+
+
+def anomaly4_shares(votes: pd.DataFrame) -> Parts:
+    """Not odd, and the three answers of question 8."""
+    columns = ("Class6.2", "Class8.1", "Class8.6", "Class8.4")
+    return _votes(votes, ("normal", "ringed", "merger", "irregular"), columns)
+
+
+def zoo5(votes: pd.DataFrame) -> Parts:
+    """Five clear classes of published fractions.
+
+    Source: Zhu et al. 2019 (Astrophysics and Space Science 364:55), table 1, after the thresholds
+    of Willett et al. 2013 (MNRAS 435, 2835), table 3.
+    """
+    smooth, disk = _vote(votes, "Class1.1") >= 0.469, _vote(votes, "Class1.2") >= 0.430
+    edge_on = disk & (_vote(votes, "Class2.1") >= 0.602)
+    face_on = disk & (_vote(votes, "Class2.2") >= 0.715)
+    return {
+        "completely_round_smooth": smooth & (_vote(votes, "Class7.1") >= 0.5),
+        "in_between_smooth": smooth & (_vote(votes, "Class7.2") >= 0.5),
+        "cigar_shaped_smooth": smooth & (_vote(votes, "Class7.3") >= 0.5),
+        "edge_on": edge_on,
+        "spiral": face_on & (_vote(votes, "Class4.1") >= 0.619),
+    }
+
+
+def zoo5_shares(votes: pd.DataFrame) -> Parts:
+    """The published fractions that the rule's last steps look at."""
+    smooth = ("completely_round_smooth", "in_between_smooth", "cigar_shaped_smooth")
+    columns = ("Class7.1", "Class7.2", "Class7.3", "Class2.1", "Class4.1")
+    return _votes(votes, (*smooth, "edge_on", "spiral"), columns)
+
+
+def _vote(votes: pd.DataFrame, column: str) -> np.ndarray:
+    """(galaxy,) published fraction of an answer."""
+    return votes[column].to_numpy(dtype=np.float64)
+
+
+def _votes(votes: pd.DataFrame, classes: Sequence[str], columns: Sequence[str]) -> Parts:
+    """Each class with the published fraction of one answer."""
+    return {name: _vote(votes, column) for name, column in zip(classes, columns, strict=True)}
+
+
+def _most(votes: pd.DataFrame, column: str) -> np.ndarray:
+    """(galaxy,) whether more than half of those asked gave the answer."""
+    return share(votes, column) > MAJORITY
+
+
+def _odd(votes: pd.DataFrame) -> np.ndarray:
+    return _vote(votes, "Class6.1") > MAJORITY

@@ -1,0 +1,162 @@
+"""From a cached image to the network's input: one warp for all geometry, then colour and noise.
+
+Training images made of two galaxies, whose targets are mixed in the same shares.
+"""
+
+import os
+import warnings
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+
+from galaxyzoo.config.schema import AugmentConfig, ImageConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.geometry import warp, warp_matrix
+
+
+def random_matrices(
+    image: ImageConfig, augment: AugmentConfig, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """(count, 2, 3) random warps: angle, shift uniform; zoom log-uniform; half mirrored."""
+    angles = rng.uniform(-augment.rotate_deg, augment.rotate_deg, count)
+    zooms = np.exp(rng.uniform(-np.log(augment.zoom), np.log(augment.zoom), count))
+    shifts = rng.uniform(-augment.shift_px, augment.shift_px, (count, 2))
+    flips = (rng.random(count) < 0.5) & augment.flip
+    return np.stack(
+        [
+            warp_matrix(image, angle, flip, zoom, (shift[0], shift[1]))
+            for angle, flip, zoom, shift in zip(angles, flips, zooms, shifts, strict=True)
+        ]
+    )
+
+
+def augment_batch(
+    images: np.ndarray,
+    image: ImageConfig,
+    augment: AugmentConfig,
+    rng: np.random.Generator,
+    part: tuple[int, slice] | None = None,
+) -> np.ndarray:
+    """One training batch; depends on nothing but the arguments, so any batch can be made again.
+
+    Args:
+        images: (B, cache_px, cache_px, 3) uint8.
+        part: size of the whole batch, and which of it the images are; default all.
+    Returns:
+        (B, size_px, size_px, 3) uint8; geometry as of the whole batch.
+    """
+    whole, some = part or (len(images), slice(None))
+    warped = warp(images, random_matrices(image, augment, whole, rng)[some], image.size_px)
+    if augment.transforms:
+        transform = build_transforms(augment.transforms, seed=int(rng.integers(2**31)))
+        warped = np.stack([transform(image=one)["image"] for one in warped])
+    return warped
+
+
+def build_transforms(
+    settings: list[dict[str, Any]], seed: int | None = None
+) -> Callable[..., dict[str, Any]]:
+    """Compose albumentations' transforms from settings that `check_transforms` has passed.
+
+    Args:
+        settings: one dict per transform, its `name` and arguments.
+        seed: of all that the transforms draw.
+    """
+    return _albumentations().Compose([_make_transform(one) for one in settings], seed=seed)
+
+
+def check_transforms(settings: list[dict[str, Any]]) -> None:
+    """Refuse what albumentations does not know, before anything starts.
+
+    Raises:
+        InputError: unknown name, unknown argument, or a value out of range.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # it only warns of an unknown argument
+        for setting in settings:
+            try:
+                _make_transform(setting)
+            except (TypeError, ValueError, UserWarning) as error:
+                reason = " ".join(str(error).split())[:150]
+                name = setting.get("name")
+                raise InputError(f"augment.transforms: {name}: {reason}") from None
+
+
+def _make_transform(setting: dict[str, Any]) -> Any:
+    arguments = dict(setting)
+    name = str(arguments.pop("name", None))
+    package = _albumentations()
+    kind = getattr(package, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, package.BasicTransform)):
+        raise InputError(f"augment.transforms: albumentations has no transform '{name}'")
+    return kind(**arguments)
+
+
+def _albumentations() -> ModuleType:
+    """The package, imported only where a config uses it: that takes a second."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it asks the network for updates
+    import albumentations
+
+    return albumentations
+
+
+def mix_batch(
+    images: np.ndarray, targets: np.ndarray, augment: AugmentConfig, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mix each image of a batch with another one of it, as the settings ask; else hand back both.
+
+    With both mixup and cutmix on, half of the batches get the one and half the other. A galaxy's
+    share of its own image is drawn anew for each. Questions' sums are linear in the votes, so mixed
+    votes obey the decision tree as before.
+
+    Args:
+        images: (B, H, W, 3) uint8.
+        targets: (B, column) float, of the same galaxies.
+        augment: settings.
+        rng: all that is drawn comes from it; nothing is where mixing is off.
+    Returns:
+        Mixed images, uint8, and targets, of the given shapes and types.
+    Source: Zhang et al. 2018 (ICLR), mixup; Yun et al. 2019 (ICCV), CutMix.
+    """
+    if not (augment.mixup or augment.cutmix):
+        return images, targets
+    partners = rng.permutation(len(images))
+    both = augment.mixup > 0 and augment.cutmix > 0
+    cut = rng.random() < 0.5 if both else augment.cutmix > 0
+    alpha = augment.cutmix if cut else augment.mixup
+    shares = rng.beta(alpha, alpha, len(images))
+    if cut:
+        images, shares = _paste(images, partners, shares, rng)
+    else:
+        images = _blend(images, partners, shares)
+    own = shares[:, None].astype(targets.dtype)
+    return images, own * targets + (1 - own) * targets[partners]
+
+
+def _blend(images: np.ndarray, partners: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Each image times its share plus its partner times the rest, rounded."""
+    pairs = zip(images, images[partners], shares, strict=True)
+    return np.stack([cv2.addWeighted(own, s, other, 1 - s, 0) for own, other, s in pairs])
+
+
+def _paste(
+    images: np.ndarray, partners: np.ndarray, shares: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paste a box of each one's partner over it; returns the images and what is left of each.
+
+    The box has about the image's shape and 1 - share of its area, and its centre anywhere; what of
+    it lies outside the image is cut off, and the share goes up.
+    """
+    mixed, left = images.copy(), np.ones(len(images))
+    size = np.array(images.shape[1:3])
+    centres = rng.integers(0, size, (len(images), 2))
+    halves = np.sqrt(1 - shares)[:, None] * size / 2
+    starts = np.clip(np.rint(centres - halves), 0, size).astype(int)
+    ends = np.clip(np.rint(centres + halves), 0, size).astype(int)
+    for i, ((top, start), (bottom, end)) in enumerate(zip(starts, ends, strict=True)):
+        mixed[i, top:bottom, start:end] = images[partners[i], top:bottom, start:end]
+        left[i] -= (bottom - top) * (end - start) / size.prod()
+    return mixed, left

@@ -1,0 +1,229 @@
+"""One fold's training: from its last checkpoint, epoch by epoch, to the files that it leaves.
+
+A fold's history as TensorBoard's event files, beside the history that everything else reads.
+"""
+
+import csv
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core import distributed, files
+from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
+from galaxyzoo.core.errors import FoldError, InputError, one_line
+from galaxyzoo.core.launch import require
+from galaxyzoo.core.paths import shown
+from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
+from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.trainer import Trainer
+
+CHECKPOINT = "checkpoint.pt"
+
+HISTORY, TIMINGS = "history.csv", "timings.csv"
+
+History = Sequence[dict[str, Any]]  # an epoch's numbers to a row
+
+
+def watch_nothing(history: History) -> None:
+    """For trainings that nobody looks at between epochs."""
+
+
+def train_fold(
+    config: Config,
+    data: FoldData,
+    folder: Path,
+    label: str,
+    parts: int = 1,
+    watch: Callable[[History], None] = watch_nothing,
+) -> FoldSummary:
+    """Train a fold to its end, from its last checkpoint where there is one.
+
+    Writes `weights.safetensors` (the moving average after the last epoch, or of the best epoch
+    where the config asks for it), `history.csv` and `timings.csv` into `folder`. The last epoch's
+    checkpoint stays until the caller has used the weights, so nothing is ever trained twice.
+
+    Args:
+        config: the run.
+        data: the fold.
+        folder: the fold's.
+        label: of the progress bar.
+        parts: in how many to work through each batch; the config or the checkpoint may ask for
+            more, and so does memory that is used up, where the config allows it.
+        watch: called with all epochs so far, after each one and at the start of a training that
+            goes on; what it raises ends the training, which can go on after that epoch.
+    Raises:
+        FoldError: a loss or a weight is not finite, or memory is used up.
+        InputError: a file cannot be read or written.
+    """
+    state = load_checkpoint(folder / CHECKPOINT)
+    if state is not None and state["digest"] != config.digest():
+        state = None  # of other settings: the fold starts again
+    parts = max(parts, config.train.accumulation, state.get("parts", 1) if state else 1)
+    where = f"{config.run}, fold {data.fold}"
+    try:
+        return _train_from(state, config, data, folder, label, parts, watch)
+    except (RuntimeError, MemoryError) as error:
+        if config.train.compile and _is_compilers(error):
+            raise FoldError(
+                f"{where}: train.compile does not work here: leave it out ({one_line(str(error))})"
+            ) from None
+        if not is_out_of_memory(error):
+            raise
+        parts = more_parts(
+            config.train.batch_size, parts, where, config.train.on_out_of_memory == "accumulate"
+        )
+    del state
+    release()
+    tqdm.write(
+        f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} parts"
+    )
+    return train_fold(config, data, folder, label, parts, watch)
+
+
+def _train_from(
+    state: dict[str, Any] | None,
+    config: Config,
+    data: FoldData,
+    folder: Path,
+    label: str,
+    parts: int,
+    watch: Callable[[History], None],
+) -> FoldSummary:
+    """Train from a checkpoint's state, or from the start, to the end."""
+    trainer = Trainer(config, data, initialise=state is None)
+    if state is not None:
+        trainer.resume(state)
+    trainer.parts = parts
+    steps = trainer.steps_per_epoch
+    bar = tqdm(
+        total=config.train.epochs * steps,
+        initial=trainer.epoch * steps,
+        desc=label,
+        unit="step",
+        leave=False,
+    )
+    with bar, noting_epochs(config, folder) as note:
+        if trainer.history:
+            note(trainer.history)
+            watch(trainer.history)
+        while trainer.epoch < config.train.epochs:
+            started = time.perf_counter()
+            row = trainer.run_epoch(bar)
+            bar.set_postfix_str(
+                f"epoch {trainer.epoch}, {row['metric']} {row['val_score']:.5f}", refresh=False
+            )
+            if distributed.is_main():
+                save_checkpoint(folder / CHECKPOINT, trainer.state())
+                write_history(folder / HISTORY, trainer.history)
+                note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
+            note(trainer.history)
+            watch(trainer.history)
+    if distributed.is_main():
+        if trainer.history:  # again: a kill may have come before the last row
+            write_history(folder / HISTORY, trainer.history)
+        save_weights(folder / WEIGHTS, trainer.final_weights())
+    distributed.wait()
+    summary = trainer.summary()
+    if summary.diverged:
+        tqdm.write(
+            f"warning: {config.run}, fold {data.fold} diverged{summary.losses}; lower train.lr"
+        )
+    return summary
+
+
+def _is_compilers(error: Exception) -> bool:
+    from torch._dynamo.exc import TorchDynamoException  # here: it takes a second to import
+
+    return isinstance(error, TorchDynamoException)
+
+
+def write_history(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write an epoch's numbers to a row."""
+    with files.writing(path) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
+
+
+def note_timing(path: Path, epoch: int, seconds: float) -> None:
+    """Note an epoch's seconds; kept apart from the history, which must not differ between runs."""
+    earlier = path.read_text(encoding="utf-8") if path.exists() else ""
+    files.write_text(path, f"{earlier}{epoch},{seconds:.3f}\n")
+
+
+def read_timings(path: Path) -> dict[int, float]:
+    """Seconds by epoch; of an epoch that was trained twice, the last.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+        return {int(epoch): float(seconds) for epoch, seconds in rows}
+    except ValueError:
+        raise InputError(
+            f"{shown(path)} is damaged: delete it, it only says how long epochs took"
+        ) from None
+
+
+EVENTS = "tensorboard"  # folder of a fold's event files
+
+Note = Callable[[Sequence[dict[str, Any]]], None]  # of all epochs so far
+
+
+def check_installed(config: Config) -> None:
+    """Where a run asks for event files, what writes them is there.
+
+    Raises:
+        InputError: it is not.
+    """
+    if config.train.tensorboard:
+        require("train.tensorboard", "tensorboard")
+
+
+def noting_epochs(config: Config, folder: Path) -> AbstractContextManager[Note]:
+    """What writes a fold's epochs into event files, where the config asks for them.
+
+    Args:
+        config: the run.
+        folder: the fold's.
+    """
+    if config.train.tensorboard and distributed.is_main():
+        return _writing(folder / EVENTS)
+    return nullcontext(lambda history: None)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[Note]:
+    """Write every number of an epoch once, under its name in the history, at the epoch's number.
+
+    A training that goes on writes its earlier epochs anew, so that a kill neither doubles nor
+    drops one.
+    """
+    from torch.utils.tensorboard import SummaryWriter  # here: seconds, and not always installed
+
+    with files.explaining(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        writer = SummaryWriter(str(folder))
+    written = 0
+
+    def note(history: Sequence[dict[str, Any]]) -> None:
+        nonlocal written
+        with files.explaining(folder):
+            for row in history[written:]:
+                for name, value in row.items():
+                    if name != "epoch" and isinstance(value, int | float):
+                        writer.add_scalar(name, value, row["epoch"])
+            writer.flush()
+        written = len(history)
+
+    try:
+        yield note
+    finally:
+        writer.close()

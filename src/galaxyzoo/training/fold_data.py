@@ -1,0 +1,253 @@
+"""The images and targets that one training learns from and validates on.
+
+What one training of a run learns from and validates on, out of the prepared dataset.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from galaxyzoo.config.loading import CONFIG, Start, find_starts, load_without_ids
+from galaxyzoo.config.pretrain import load_saved
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.core.paths import dataset_dir, fold_dir, run_dir, shown
+from galaxyzoo.data.catalog import Catalog, load_catalog
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.inference.artifacts import WEIGHTS
+from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.training.pseudo_labels import (
+    PseudoLabelled,
+    check_teachers,
+    find_pseudo_labels,
+    soften,
+)
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """What one fold trains and validates on."""
+
+    cache: ImageCache  # images of all training galaxies
+    # (galaxy, column), rows as the cache has them; NaN for galaxies that the task does not keep
+    targets: np.ndarray
+    train_rows: np.ndarray  # rows of the above; every fold but this one
+    val_rows: np.ndarray
+    fold: int
+    # what the loss is taken against, where that is not the targets
+    soft_targets: np.ndarray | None = None
+    # trained weights whose backbone is the start
+    start_weights: Path | None = None
+    # images that are trained on with predicted targets; their rows come after the cache's
+    pseudo: PseudoLabelled | None = None
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """(row, cache_px, cache_px, 3) uint8 of ascending rows."""
+        own = self.cache.images[rows[rows < len(self.cache.ids)]]
+        if self.pseudo is None:
+            return own
+        return np.concatenate([own, self.pseudo.read(rows[len(own) :] - len(self.cache.ids))])
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(row,) GalaxyIDs of all rows."""
+        return np.concatenate([self.cache.ids, *([self.pseudo.ids] if self.pseudo else [])])
+
+
+_FEWEST = 2  # galaxies to train on: batch norm needs as many
+
+
+def make_fold_data(config: Config, data: Prepared, cache: ImageCache, fold: int) -> FoldData:
+    """Every fold but one to train on, that one to validate on.
+
+    Args:
+        config: the run.
+        data: the prepared dataset.
+        cache: images of all its training galaxies.
+        fold: the fold to validate on.
+    Raises:
+        FoldError: a run to start from, or to label images, is not trained.
+        InputError: the dataset has no labels for the task, or such a run cannot be used.
+    """
+    in_fold = data.catalog.for_task(get_task(config.task)).folds == fold
+    check_sources(config, data.catalog)
+    weights = find_start_weights(config, data.catalog, fold)
+    check_teachers(config, data.catalog, fold)
+    part = make_part_data(config, data, cache, ~in_fold, in_fold, fold, weights)
+    soft = part.soft_targets
+    if config.pseudo.own_share:
+        soft = soften(config, data, fold, part.targets)
+    return replace(part, soft_targets=soft, pseudo=find_pseudo_labels(config, data, fold))
+
+
+def check_sources(config: Config, catalog: Catalog) -> None:
+    """The runs that a run starts from, or whose labels it learns from, were trained on its folds.
+
+    Raises:
+        FoldError: one of them is not trained at all.
+        InputError: one of them was trained on another split than its dataset has now, or a galaxy
+            is in different folds of the two datasets: then its weights may have seen galaxies of
+            the fold to validate on. The same of what is behind those runs.
+    """
+    for run, dataset in config.sources(catalog.dataset):
+        if not (run_dir(dataset, run) / CONFIG).exists():
+            raise FoldError(
+                f"{config.run} needs {run} on {dataset}: {shown(run_dir(dataset, run))} is "
+                "missing; train that first"
+            )
+    for start in find_starts(config, catalog.dataset):
+        _check_start(config, catalog, start)
+        if start.shared:
+            _check_shared(config, catalog, start)
+
+
+def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | None:
+    """Weights of the same fold of the run to start from; None where the config names none.
+
+    Of a start without labels, or with `model.start_fold`, one set of weights is for all folds.
+
+    Raises:
+        FoldError: that fold of that run is not trained, or that pretraining is not done.
+        InputError: the pretraining was on other galaxies than its dataset has now.
+    """
+    start, dataset = config.model.start_run, config.model.start_dataset or catalog.dataset
+    if start is None:
+        return None
+    if config.model.starts_without_labels:
+        return _find_pretrained(config, catalog, start, dataset)
+    shared = config.model.start_fold
+    weights = fold_dir(dataset, start, fold if shared is None else shared) / WEIGHTS
+    if not weights.exists():
+        raise FoldError(
+            f"{config.run} starts from {start} on {dataset}: {shown(weights)} is missing; train "
+            "that first, or set model.start_run=null model.start_dataset=null"
+        )
+    return weights
+
+
+def _find_pretrained(config: Config, catalog: Catalog, start: str, dataset: str) -> Path:
+    """Weights of a pretraining on the images of the dataset as it is now, whatever its split."""
+    folder = run_dir(dataset, start)
+    if not (folder / WEIGHTS).exists():
+        raise FoldError(
+            f"{config.run} starts from {start} on {dataset}: {shown(folder / WEIGHTS)} is missing; "
+            f"type `python src/pretrain.py {start}` first, with --data where there are several "
+            "datasets, or set model.start_run=null model.start_dataset=null"
+        )
+    other = catalog if dataset == catalog.dataset else load_catalog(dataset)
+    if load_saved(folder / CONFIG)[1]["dataset_ids"] != other.ids_fingerprint:
+        raise InputError(
+            f"{config.run} cannot use {start}: {shown(folder)} was pretrained on other galaxies "
+            f"than {dataset} has now; delete it to pretrain again"
+        )
+    return folder / WEIGHTS
+
+
+def _check_start(config: Config, catalog: Catalog, behind: Start) -> None:
+    """A run behind the start was trained on the same folds as the catalog's."""
+    start, dataset = behind.config, behind.dataset
+    other = catalog if dataset == catalog.dataset else load_catalog(dataset)
+    if behind.fingerprint != other.for_task(get_task(start.task)).fingerprint:
+        raise InputError(
+            f"{config.run} cannot use {start.run}: {shown(run_dir(dataset, start.run))} was "
+            f"trained on another split of {dataset}; delete it to train it again"
+        )
+    difference = catalog.find_difference(other)
+    if difference:
+        raise InputError(
+            f"{config.run} cannot use {start.run}: {difference} differs between the folds of "
+            f"{catalog.dataset} and {dataset}; delete {shown(dataset_dir(catalog.dataset))} to "
+            "split it again"
+        )
+
+
+def _check_shared(config: Config, catalog: Catalog, behind: Start) -> None:
+    """A run whose one fold serves all folds learned from no galaxy of the catalog."""
+    start, folder = behind.config, run_dir(behind.dataset, behind.config.run)
+    refused = f"{config.run} cannot let all folds start from one of {start.run}"
+    if load_without_ids(folder).get(catalog.dataset) != catalog.ids_fingerprint:
+        raise InputError(
+            f"{refused}: {shown(folder)} was not trained with train.without=[{catalog.dataset}], "
+            "or that had other galaxies then; leave model.start_fold out, or train it so"
+        )
+    if start.sources(behind.dataset):
+        raise InputError(
+            f"{refused}: that starts from {start.sources(behind.dataset)[0][0]}, which may have "
+            f"learned from galaxies of {catalog.dataset}; leave model.start_fold out"
+        )
+
+
+def make_part_data(
+    config: Config,
+    data: Prepared,
+    cache: ImageCache,
+    train: np.ndarray,
+    val: np.ndarray,
+    number: int,
+    start_weights: Path | None = None,
+) -> FoldData:
+    """Any two parts of the galaxies that the task keeps.
+
+    Args:
+        config: the run.
+        data: the prepared dataset.
+        cache: images of all its training galaxies.
+        train: (galaxy of the task,) bool.
+        val: (galaxy of the task,) bool.
+        number: of the part, from which its random streams follow.
+        start_weights: trained weights to start from.
+    Raises:
+        InputError: the dataset has no labels for the task.
+    """
+    task = get_task(config.task)
+    catalog = data.catalog.for_task(task)
+    rows = np.searchsorted(cache.ids, catalog.ids)
+    targets = np.full((len(cache.ids), len(task.columns)), np.nan)
+    targets[rows] = catalog.targets(task.name)
+    soft = data.catalog.soft_targets(task) if config.loss == "soft_cross_entropy" else None
+    train_rows = choose_galaxies(config, rows[train & may_learn_from(config, catalog)], number)
+    return FoldData(cache, targets, train_rows, rows[val], number, soft, start_weights)
+
+
+def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:
+    """(galaxy,) bool: which galaxies are in none of the datasets that the config leaves out.
+
+    Args:
+        config: the run.
+        catalog: of its dataset.
+    Raises:
+        InputError: one of those is not prepared.
+    """
+    others = [load_catalog(dataset) for dataset in config.train.without]
+    known = [ids for other in others for ids in (other.ids, other.test_ids)]
+    return ~np.isin(catalog.ids, np.concatenate([*known, np.empty(0, np.int64)]))
+
+
+def choose_galaxies(config: Config, rows: np.ndarray, number: int) -> np.ndarray:
+    """The rows to train on where the config wants fewer than there are.
+
+    Args:
+        config: the run.
+        rows: (galaxy,) ascending, all that may be trained on.
+        number: of the fold, from which the draw follows, together with the seed.
+    Returns:
+        (`train.galaxies`,) of them, ascending; those of a smaller number are among those of a
+        larger one.
+    Raises:
+        InputError: there are too few.
+    """
+    if len(rows) < _FEWEST:
+        raise InputError(f"{config.run}: train.without leaves fold {number} nothing to train on")
+    count = config.train.galaxies
+    if count is None:
+        return rows
+    if count > len(rows):
+        raise InputError(
+            f"{config.run}: train.galaxies is {count:,}, but fold {number} has {len(rows):,} to "
+            "train on: give fewer, or null for all"
+        )
+    # Five numbers: every other stream of a training has a shorter key, of which missing ones are 0.
+    rng = np.random.default_rng((config.train.seed, number, 0, 0, 1))
+    return np.sort(rng.permutation(rows)[:count])

@@ -1,0 +1,126 @@
+"""A stratified hold-out beside the folds: 70 % to train, 15 % to choose the epoch, 15 % to score.
+
+It is what most published systems report. The folds stay the measure here; this stands beside those
+systems on their own terms.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import oof_csv, run_dir
+from galaxyzoo.data.catalog import GROUP, Catalog
+from galaxyzoo.data.folds import make_folds
+from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.inference.predict import predict
+from galaxyzoo.inference.score_card import score_table
+from galaxyzoo.io.tables import read_predictions, write_predictions
+from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.training.fold import CHECKPOINT, train_fold
+from galaxyzoo.training.fold_data import find_start_weights, make_part_data
+from galaxyzoo.training.run import Run
+
+TRAIN, VAL, TEST = "train", "val", "test"
+
+_TWENTIETHS = (TRAIN,) * 14 + (VAL,) * 3 + (TEST,) * 3
+
+_TABLE = "held_out.csv"  # predictions of the third part; its presence says that all is done
+
+
+def split(catalog: Catalog, task: str, seed: int = 0) -> np.ndarray:
+    """Deal a task's galaxies to the three parts, classes and near-duplicates as the folds do.
+
+    Args:
+        catalog: of the task.
+        task: its name.
+        seed: of the split.
+    Returns:
+        (galaxy,) "train", "val" or "test".
+    Raises:
+        InputError: there are fewer than 20 galaxies.
+    """
+    groups = catalog.train[GROUP].to_numpy()
+    try:
+        parts = make_folds(catalog.targets(task), groups, len(_TWENTIETHS), seed)
+    except ValueError as error:
+        raise InputError(f"--holdout: {error}") from None
+    return np.array(_TWENTIETHS)[parts]
+
+
+def train_holdout(run: Run) -> dict[str, Any]:
+    """Train a run on the first part, unless that was done, and score it on the third.
+
+    Returns:
+        The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
+    Raises:
+        InputError: the run starts from another one, or learns from its labels, and that has seen
+            the held-out galaxies; or something cannot be written.
+    """
+    config, catalog = run.config, run.catalog
+    seen = config.model.start_fold is None and not config.model.starts_without_labels
+    if config.model.start_run and seen:
+        raise InputError(
+            f"{config.run} starts from {config.model.start_run}, which has seen the galaxies "
+            "that a hold-out keeps back: train its folds instead"
+        )
+    if config.pseudo.runs:
+        raise InputError(
+            f"{config.run} learns from labels by {config.pseudo.runs[0]}, which has seen the "
+            "galaxies that a hold-out keeps back: train its folds instead"
+        )
+    parts = split(catalog, config.task)
+    with run.locked():
+        run.check()
+        if not (_folder(run) / _TABLE).exists():
+            _train(run, parts)
+        (_folder(run) / CHECKPOINT).unlink(missing_ok=True)
+    card = _score(run, parts)
+    files.write_json(oof_csv(catalog.dataset, f"{config.run}_holdout").with_suffix(".json"), card)
+    return card
+
+
+def _train(run: Run, parts: np.ndarray) -> None:
+    """Train on the first part, choose on the second where the config does, predict the third."""
+    config, catalog, cache = run.config, run.catalog, run.cache("train")
+    # The random streams are those of a fold after the last one.
+    start = find_start_weights(config, run.data.catalog, 0)
+    data = make_part_data(
+        config, run.data, cache, parts == TRAIN, parts == VAL, catalog.n_folds, start
+    )
+    train_fold(config, data, _folder(run), f"{config.run} hold-out")
+    ids = catalog.ids[parts == TEST]
+    rows = np.searchsorted(cache.ids, ids)
+    values = predict(load_fold_model(config, _folder(run)), cache, rows, config)
+    table = pd.DataFrame(values, index=ids, columns=list(get_task(config.task).columns))
+    write_predictions(_folder(run) / _TABLE, table)
+
+
+def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
+    """Score card of the third part."""
+    catalog, task = run.catalog, get_task(run.config.task)
+    rows, targets = parts == TEST, run.catalog.targets(run.config.task)
+    table = read_predictions(_folder(run) / _TABLE, task.columns, catalog.ids[rows])
+    return {
+        "run": run.config.run,
+        "task": task.name,
+        "dataset": catalog.dataset,
+        "fingerprint": catalog.fingerprint,
+        "checkpoint": run.config.train.checkpoint,  # the best one on the second part, or the last
+        "optimistic": False,
+        "split": {part: int((parts == part).sum()) for part in (TRAIN, VAL, TEST)},
+        **score_table(
+            task,
+            task.make_valid(table.to_numpy()),
+            targets[rows],
+            np.zeros(rows.sum(), np.int64),
+            targets[~rows],
+        ),
+    }
+
+
+def _folder(run: Run) -> Path:
+    return run_dir(run.catalog.dataset, run.config.run) / "holdout"

@@ -1,0 +1,177 @@
+"""Before anything long starts: what a run will cost, and whether it works at all."""
+
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from galaxyzoo.config.schema import Config, PseudoConfig, TTAConfig
+from galaxyzoo.core.console import print_table
+from galaxyzoo.core.devices import is_out_of_memory, out_of_memory
+from galaxyzoo.core.paths import FOLDS
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.inference.predict import predict
+from galaxyzoo.inference.tta import count_views
+from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.fold_data import FoldData, make_fold_data
+from galaxyzoo.training.trainer import Trainer
+
+_WARM, _TIMED = 2, 6  # steps of the probe
+
+_PREDICTED = 256  # images of the probe
+
+SMOKE_GALAXIES = 256
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run costs; seconds for all its folds, disk in bytes."""
+
+    train_s: float
+    predict_s: float
+    disk_bytes: int
+
+
+def estimate(config: Config, catalog: Catalog) -> Cost:
+    """Time a few real steps on random images and scale to the whole run, all folds of it.
+
+    Decoding, which happens once for all runs, and set-up are not counted.
+    """
+    data = random_fold(config, (_WARM + _TIMED) * config.train.batch_size)
+    try:
+        train_s, predict_s, weights = _probe(config, data)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(
+            config.train.batch_size, config.train.accumulation, config.run
+        ) from None
+    galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
+    trained = min(galaxies * (k - 1), k * (config.train.galaxies or galaxies)) * config.train.epochs
+    if config.pseudo.adds_images:
+        trained = round(trained * (1 + config.pseudo.ratio))
+    # Each fold's galaxies are also validated after every epoch, in one view.
+    viewed = galaxies + k * tests + galaxies * config.train.epochs / count_views(config.tta)
+    tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
+    # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
+    disk = weights * k + 4 * weights + tables * k
+    return Cost(trained * train_s, viewed * predict_s, disk)
+
+
+def _probe(config: Config, data: FoldData) -> tuple[float, float, int]:
+    """Seconds per trained image, seconds per image predicted in all views, bytes of the weights."""
+    trainer = Trainer(config, data, initialise=False)
+    started = trained = 0.0
+    for number, batch in enumerate(trainer.batches()):
+        if number == _WARM:
+            started, trained = time.perf_counter(), 0
+        trainer.step(number, batch).item()  # which waits for a GPU
+        trained += len(batch.rows)
+    train_s = (time.perf_counter() - started) / trained
+    predict(trainer.model, data.cache, data.val_rows, config, TTAConfig(dihedral=False))  # warm-up
+    started = time.perf_counter()
+    predict(trainer.model, data.cache, data.val_rows, config)
+    predict_s = (time.perf_counter() - started) / len(data.val_rows)
+    state = trainer.model.state_dict().values()
+    return train_s, predict_s, sum(t.numel() * t.element_size() for t in state)
+
+
+def random_fold(config: Config, train_images: int) -> FoldData:
+    """As many random training images, and some of them to predict."""
+    rng = np.random.default_rng(0)
+    count, side = max(train_images, _PREDICTED), config.image.cache_px
+    images = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    targets = rng.random((count, len(get_task(config.task).columns)))
+    cache = ImageCache(np.arange(count), images, np.zeros(count, bool))
+    return FoldData(cache, targets, np.arange(train_images), np.arange(_PREDICTED), 0)
+
+
+def print_plan(configs: list[Config], data: Prepared) -> None:
+    """Print each run's hours and disk, the caches' disk, the probe's memory, the free disk."""
+    catalogs = (data.catalog.for_task(get_task(config.task)) for config in configs)
+    costs = [estimate(config, some) for config, some in zip(configs, catalogs, strict=True)]
+    total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
+    names = [*(config.run for config in configs), "all runs"]
+    rows = [
+        (name, _hours(c.train_s), _hours(c.predict_s), _gigabytes(c.disk_bytes))
+        for name, c in zip(names, [*costs, total], strict=True)
+    ]
+    title = f"plan, {data.catalog.dataset}, {data.catalog.n_folds} folds"
+    print_table(title, ("run", "training", "prediction", "disk"), rows, bold=[len(costs)])
+    cached = _cache_bytes(configs, len(data.catalog.ids) + len(data.catalog.test_ids))
+    FOLDS.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(FOLDS).free
+    print(
+        f"decoded images: {_gigabytes(cached)} on disk, read as a memory map; "
+        f"peak memory of this probe {_peak_memory()}; free disk {_gigabytes(free)}"
+    )
+    if total.disk_bytes + cached > free:
+        print("warning: that does not fit on the disk")
+
+
+def smoke(config: Config, data: Prepared) -> None:
+    """Train one short fold on a few galaxies, predict, print the score; keeps nothing."""
+    started = time.perf_counter()
+    changes = {"epochs": 2, "head_epochs": min(1, config.train.head_epochs), "checkpoint": "last"}
+    train = config.train.model_copy(update=changes)
+    model = config.model.model_copy(update={"start_run": None})  # which may not be trained yet
+    short = config.model_copy(update={"train": train, "model": model, "pseudo": PseudoConfig()})
+    fold = make_fold_data(short, data, data.train_images(short.image), 0)
+    train_rows, val_rows = _some(fold.train_rows, SMOKE_GALAXIES), _some(fold.val_rows, 64)
+    fold = replace(fold, train_rows=train_rows, val_rows=val_rows)
+    with tempfile.TemporaryDirectory() as folder:
+        train_fold(short, fold, Path(folder), f"{short.run} smoke")
+        score = _smoke_score(short, fold, Path(folder))
+    print(
+        f"smoke: {short.run}, {len(fold.train_rows)} galaxies, 2 epochs: {score} on "
+        f"{len(fold.val_rows)} others in {time.perf_counter() - started:.0f} s; everything works"
+    )
+
+
+def _some(rows: np.ndarray, count: int) -> np.ndarray:
+    """At most so many of the rows, drawn at random, ascending."""
+    return np.sort(np.random.default_rng(0).permutation(rows)[:count])
+
+
+def _smoke_score(config: Config, fold: FoldData, folder: Path) -> str:
+    task = get_task(config.task)
+    predictions = predict(load_fold_model(config, folder), fold.cache, fold.val_rows, config)
+    score = task.score(task.make_valid(predictions), fold.targets[fold.val_rows])
+    mean = task.score(
+        np.broadcast_to(fold.targets[fold.train_rows].mean(axis=0), predictions.shape),
+        fold.targets[fold.val_rows],
+    )
+    return f"{task.metric} {score:.4f} (predicting the mean: {mean:.4f})"
+
+
+def _cache_bytes(configs: list[Config], images: int) -> int:
+    """Size of the decoded images; runs with the same crop share them."""
+    sizes = {(c.image.crop_px, c.image.cache_px): c.image.cache_px**2 * 3 for c in configs}
+    return images * sum(sizes.values())
+
+
+def _peak_memory() -> str:
+    """Largest resident size of this process so far, and of its share of a GPU."""
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in kB
+    host = _gigabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+    if not torch.cuda.is_available():
+        return host
+    return f"{host} and {_gigabytes(torch.cuda.max_memory_reserved())} on the GPU"
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 5400 else f"{seconds / 60:.1f} min"
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:.2f} GB"

@@ -1,0 +1,253 @@
+"""Images without labels, from the own dataset and others, all showing a network the same sky.
+
+Pseudo-labels: images without votes, whose targets are what trained networks predict for them.
+
+The networks that label for fold k never saw a label of fold k, and nothing did that they started
+from. A table of labels is kept in the folder of the fold that made it, so it goes with it.
+
+Source: Lee 2013 ("Pseudo-Label", ICML workshop) and Xie et al. 2020 ("noisy student", CVPR);
+predicted vote fractions are soft by nature, so no threshold is needed. Targets that are partly
+votes and partly predictions: Hinton et al. 2015 ("Distilling the knowledge in a neural network")
+and Furlanello et al. 2018 ("Born again neural networks", ICML).
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.schema import ORIGINAL_PX, OWN_TEST, OWN_TRAIN, Config, ImageConfig, TTAConfig
+from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.core.paths import fold_dir, run_dir, shown
+from galaxyzoo.data.catalog import Catalog, load_catalog
+from galaxyzoo.data.image_cache import ImageCache, open_cache
+from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.inference.oof import DONE
+from galaxyzoo.inference.predict import predict
+from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.io.tables import read_predictions, write_predictions
+from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.training.label_correction import correct
+
+
+@dataclass(frozen=True)
+class ImagePart:
+    """Images that lie in one place and show an equal part of the sky."""
+
+    name: str  # of the dataset, or "train" or "test" of the own
+    store: ImageStore
+    ids: np.ndarray  # (image,)
+    shown_px: float  # side of what they show, in original pixels
+
+    def open(self, image: ImageConfig) -> ImageCache:
+        """Its decoded images, those that cannot be read marked; `image` is for whole originals."""
+        return open_cache(self.store, self.ids, fit_geometry(image, self.shown_px), strict=False)
+
+    def readable(self, image: ImageConfig) -> tuple["ImagePart", np.ndarray]:
+        """The part without images that cannot be read, and its decoded images."""
+        cache = self.open(image)
+        if not cache.unreadable.any():
+            return self, cache.images
+        good = replace(self, ids=self.ids[~cache.unreadable])
+        return good, good.open(image).images
+
+
+def find_parts(
+    names: Sequence[str],
+    shown_px: Mapping[str, float],
+    image: ImageConfig,
+    data: Prepared,
+    tasks: set[str],
+    run: str,
+) -> Iterator[ImagePart]:
+    """The named images; of other datasets without the own galaxies, some of which are scored.
+
+    Args:
+        names: datasets in `input/`, or "train" and "test" of the own dataset.
+        shown_px: side, in original pixels, of what a dataset's images show, where not all.
+        image: what the network is to see of whole originals.
+        data: the own dataset.
+        tasks: for which another dataset is opened, where it holds several.
+        run: name for messages.
+    Raises:
+        InputError: a dataset is not there, or its images show less than the crop.
+    """
+    catalog = data.catalog
+    own = {
+        OWN_TRAIN: (data.source.train_images, catalog.ids),
+        OWN_TEST: (data.source.test_images, catalog.test_ids),
+    }
+    for name in names:
+        if name in own:
+            yield ImagePart(name, *own[name], ORIGINAL_PX)
+            continue
+        source = open_input(name, tasks)
+        ours = np.concatenate([catalog.ids, catalog.test_ids])[: 0 if source.own_ids else None]
+        side = shown_px.get(name, ORIGINAL_PX)
+        if image.crop_px > side:
+            raise InputError(
+                f"{run}: images of '{name}' show {side:g} px of the original: set "
+                f"image.crop_px to that or less (it is {image.crop_px})"
+            )
+        for store, ids in (
+            (source.train_images, source.targets.index.to_numpy()),
+            (source.test_images, source.test_ids),
+        ):
+            kept = ids[~np.isin(ids, ours)]
+            if len(kept):
+                yield ImagePart(name, store, kept, side)
+
+
+def fit_geometry(image: ImageConfig, shown_px: float) -> ImageConfig:
+    """Settings that show a network the same sky in images which hold less of it.
+
+    Args:
+        image: settings for whole images, 424 px wide.
+        shown_px: how many of those pixels the other images show, whatever their own size.
+    """
+    scale, crop_px = ORIGINAL_PX / shown_px, min(image.crop_px, shown_px)
+    return image.model_copy(
+        update={
+            "crop_px": round(crop_px * scale),
+            "cache_px": round(image.cache_px * crop_px / image.crop_px),
+            "field_px": image.field_px * scale,
+        }
+    )
+
+
+def read_rows(images: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Some images out of several arrays that count as one.
+
+    Args:
+        images: arrays, each (image, cache_px, cache_px, 3) uint8.
+        rows: (row,) ascending, of all arrays one after another.
+    Returns:
+        (row, cache_px, cache_px, 3) uint8.
+    """
+    starts = np.cumsum([0, *(len(some) for some in images)])
+    parts = zip(images, starts[:-1], starts[1:], strict=True)
+    return np.concatenate([some[rows[(rows >= a) & (rows < b)] - a] for some, a, b in parts])
+
+
+@dataclass(frozen=True)
+class PseudoLabelled:
+    """Decoded images with what stands for their votes."""
+
+    images: list[np.ndarray]  # each (image, cache_px, cache_px, 3) uint8, memory-mapped
+    ids: np.ndarray  # (image of all,)
+    targets: np.ndarray  # (image of all, column)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """(row, cache_px, cache_px, 3) uint8 of ascending rows."""
+        return read_rows(self.images, rows)
+
+
+def find_pseudo_labels(config: Config, data: Prepared, fold: int) -> PseudoLabelled | None:
+    """The config's images without votes, labelled by networks of the same fold.
+
+    Args:
+        config: the run.
+        data: the dataset that it is trained on.
+        fold: the fold to validate on.
+    Returns:
+        Images in the config's geometry and their labels, the mean over `pseudo.runs`; None where
+        the config names no run, or no images.
+    Raises:
+        InputError: a dataset is not there, or its images show less than the config's crop.
+    """
+    if not config.pseudo.adds_images:
+        return None
+    pseudo, image = config.pseudo, config.image
+    found = find_parts(pseudo.images, pseudo.shown_px, image, data, {config.task}, config.run)
+    parts = [part.readable(image) for part in found]
+    targets = [_find_targets(part, config, data, fold) for part, _ in parts]
+    return PseudoLabelled(
+        [images for _, images in parts],
+        np.concatenate([part.ids for part, _ in parts]),
+        np.concatenate(targets),
+    )
+
+
+def soften(config: Config, data: Prepared, fold: int, targets: np.ndarray) -> np.ndarray:
+    """Targets of the galaxies with votes, in part what the networks of the fold predict for them.
+
+    Args:
+        config: the run.
+        data: the dataset that it is trained on.
+        fold: the fold to validate on, whose galaxies keep theirs.
+        targets: (galaxy, column) of all training galaxies, ids ascending.
+    Returns:
+        (galaxy, column), the share `pseudo.own_share` of it predicted.
+    """
+    share = config.pseudo.own_share
+    predicted = _average(_own_part(data), config, data, fold)
+    learned = (data.catalog.folds != fold)[:, np.newaxis]
+    return np.where(learned, (1 - share) * targets + share * predicted, targets)
+
+
+def check_teachers(config: Config, catalog: Catalog, fold: int) -> None:
+    """The runs that are to label images are trained.
+
+    Raises:
+        FoldError: that fold of one of them is not.
+    """
+    for run in config.pseudo.runs:
+        folder = fold_dir(catalog.dataset, run, fold)
+        if not (folder / DONE).exists():
+            raise FoldError(
+                f"{config.run} learns from labels by {run}: {shown(folder)} is not trained; train "
+                "that first"
+            )
+
+
+def _find_targets(part: ImagePart, config: Config, data: Prepared, fold: int) -> np.ndarray:
+    """(image, column) mean of the runs' labels, corrected where the config says so."""
+    labels = _average(part, config, data, fold)
+    if not config.pseudo.use_classes or part.name == OWN_TEST:
+        return labels
+    other = load_catalog(part.name)
+    if not np.isin(part.ids, other.ids).any():
+        return labels  # its test images: nothing is said of them
+    own = _average(_own_part(data), config, data, fold)
+    corrected = correct(labels, part.ids, own, data.catalog, other, fold)
+    return get_task(config.task).make_valid(corrected)
+
+
+def _own_part(data: Prepared) -> ImagePart:
+    """All training galaxies, which are labelled like the others."""
+    return ImagePart(OWN_TRAIN, data.source.train_images, data.catalog.ids, ORIGINAL_PX)
+
+
+def _average(part: ImagePart, config: Config, data: Prepared, fold: int) -> np.ndarray:
+    """(image, column) mean of the runs' labels."""
+    return np.mean([_label(run, part, config, data, fold) for run in config.pseudo.runs], axis=0)
+
+
+def _label(run: str, part: ImagePart, config: Config, data: Prepared, fold: int) -> np.ndarray:
+    """(image, column) predictions by a run's network of the fold; made once and kept."""
+    dataset, task = data.catalog.dataset, get_task(config.task)
+    folder = fold_dir(dataset, run, fold)
+    path = folder / _table_name(part, config.pseudo.tta)
+    if not path.exists():
+        teacher, _ = load_run_config(run_dir(dataset, run))
+        cache = part.open(teacher.image)
+        teacher = teacher.model_copy(update={"image": fit_geometry(teacher.image, part.shown_px)})
+        tqdm.write(f"{run}, fold {fold}: labelling {len(part.ids):,} images of {part.name}")
+        network, rows = load_fold_model(teacher, folder), np.arange(len(part.ids))
+        values = predict(network, cache, rows, teacher, config.pseudo.tta)
+        table = pd.DataFrame(task.make_valid(values), part.ids, list(task.columns))
+        write_predictions(path, table)
+    return read_predictions(path, task.columns, part.ids).to_numpy()
+
+
+def _table_name(part: ImagePart, tta: TTAConfig) -> str:
+    """Name of the tables of its labels; other images, or other views of them, have another."""
+    digest = hashlib.sha256(np.ascontiguousarray(part.ids, dtype="<i8").tobytes())
+    digest.update(tta.model_dump_json().encode())
+    return f"pseudo_{part.name}_{digest.hexdigest()[:8]}.csv"

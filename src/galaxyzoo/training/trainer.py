@@ -1,0 +1,326 @@
+"""The trainer of one fold: its steps, schedule, weights' moving average, and state.
+
+Everything random depends only on (seed, fold, epoch, step), never on what ran before, so an epoch
+that is started again after a kill replays exactly and no generator's state needs to be kept.
+"""
+
+import copy
+import math
+from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import islice
+from typing import Any, cast
+
+import numpy as np
+import torch
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from galaxyzoo.config.schema import Config, TTAConfig
+from galaxyzoo.core import distributed
+from galaxyzoo.core.devices import autocast, get_device, place, prepare_to_train
+from galaxyzoo.core.errors import FoldError
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.geometry import to_tensor
+from galaxyzoo.inference.artifacts import load_weights
+from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.inference.predict import predict_together
+from galaxyzoo.models.build import GalaxyNet, build_model
+from galaxyzoo.models.losses import build_loss, part_weight
+from galaxyzoo.models.pretrained import fill_network
+from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.training.augmentation import augment_batch, mix_batch
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.loader import Batch, copy_ahead, make_ahead
+from galaxyzoo.training.optim import build_optimizer, learning_rate
+
+_ONE_VIEW = TTAConfig(dihedral=False)
+
+_FIRST_GALAXIES = 256  # on which the untrained network's loss is taken
+
+_CALMER = "train anew with a lower train.lr, or with train.clip_norm"
+
+
+class Trainer:
+    """The parts of a fold's training and the state that a checkpoint keeps."""
+
+    def __init__(self, config: Config, data: FoldData, initialise: bool = True) -> None:
+        self.config, self.data, self.device = config, data, get_device()
+        prepare_to_train(self.device, config.train.deterministic)
+        self.task = get_task(config.task)
+        labels = data.targets[data.train_rows]
+        # Of classes: their frequencies. A short probe may lack one; then it counts as one galaxy.
+        self.prior = np.maximum(labels.mean(axis=0), 1 / len(labels))
+        self.class_weights = self._class_weights()
+        self.loss = build_loss(config, self.class_weights)
+        torch.manual_seed(_seed(config, data.fold))
+        model = build_model(config, initialise and data.start_weights is None)
+        self.start = model.start.origin
+        if initialise and data.start_weights is not None:
+            weights, source = load_weights(data.start_weights), shown(data.start_weights)
+            fill_network(model, weights, source, config.model.start_head)
+            self.start = config.model.start
+        self.model = distributed.share_norms(place(model, self.device), self.device)
+        self.network: nn.Module = self.model  # as trained, by several processes perhaps
+        decay = config.train.ema_decay
+        self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
+        self.optimizer = build_optimizer(self.model, config.train)
+        self.steps_per_epoch = math.ceil(self._galaxies_per_epoch / config.train.batch_size)
+        self.parts = config.train.accumulation  # of each batch, one after another
+        self.epoch = 0
+        self.first_loss: float | None = None  # of the untrained network
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, Tensor] = {}
+        wanted = data.targets if data.soft_targets is None else data.soft_targets
+        if data.pseudo is not None:
+            wanted = np.concatenate([wanted, data.pseudo.targets])
+        self.targets = torch.from_numpy(wanted.astype(np.float32))
+
+    def run_epoch(self, bar: tqdm) -> dict[str, Any]:
+        """Train one epoch, validate, and add a row to the history."""
+        train = self.config.train
+        self.model.freeze(self.epoch < train.head_epochs, train.top_blocks)
+        self.model.train()
+        self.network = distributed.average_gradients(self.model)
+        if train.compile:
+            self.network = cast(nn.Module, torch.compile(self.network))
+        if self.epoch == 0:
+            self.first_loss = self._untrained_loss()
+        seed = _seed(self.config, self.data.fold, self.epoch) + distributed.rank()
+        torch.manual_seed(seed)  # dropout
+        sizes, values = [], []
+        for loss, rows in self._steps():
+            values.append(loss.item())
+            self._check_loss(values[-1], rows)
+            sizes.append(len(rows))
+            bar.update()
+        distributed.copy_buffers(self.model, self._averaged())
+        self._check_weights()
+        val_loss, val_scores = self._validate()
+        if not math.isfinite(val_loss):
+            raise FoldError(f"{self._where}: the validation loss is {val_loss}: {_CALMER}")
+        self.epoch += 1
+        row = {
+            "epoch": self.epoch,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "train_loss": float(np.average(values, weights=sizes)),
+            "val_loss": val_loss,
+            "metric": self.task.metric,
+            **val_scores,
+        }
+        self.history.append(row)
+        if self.config.train.checkpoint == "best" and self._is_best(val_scores["val_score"]):
+            weights = self._averaged().state_dict()
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+        return row
+
+    def final_weights(self) -> dict[str, Tensor]:
+        """The best epoch's weights where the config asks for them, else the last's.
+
+        Of classes that were balanced in training, the natural frequencies go into the last bias:
+        softmax(logits + log(prior)) is proportional to probability times prior.
+
+        Source: Saerens et al. 2002 (Neural Computation 14), equation 2.4.
+        """
+        weights = dict(self.best or self._averaged().state_dict())
+        if self.config.train.class_balance != "none":
+            name = f"head.{len(self.model.head) - 1}.bias"
+            log_prior = torch.from_numpy(np.log(self.prior).astype(np.float32))
+            weights[name] = weights[name] + log_prior.to(weights[name].device)
+        return weights
+
+    def summary(self) -> FoldSummary:
+        """What is noted of the fold once it is trained."""
+        if not self.history:  # no epochs: the start's networks as they are
+            return FoldSummary(self.start)
+        kept = self.history[-1]
+        if self.config.train.checkpoint == "best":
+            choose = min if self.task.lower_is_better else max
+            kept = choose(self.history, key=lambda row: row["val_score"])
+        return FoldSummary(self.start, self.first_loss, kept["train_loss"], self.parts)
+
+    def state(self) -> dict[str, Any]:
+        """All that the next epoch depends on."""
+        return {
+            "digest": self.config.digest(),
+            "epoch": self.epoch,
+            "model": self.model.state_dict(),
+            "ema": self.ema.module.state_dict() if self.ema else {},
+            "optimizer": self.optimizer.state_dict(),
+            "history": self.history,
+            "best": self.best,
+            "start": self.start,
+            "parts": self.parts,
+            "first_loss": self.first_loss,
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state."""
+        self.model.load_state_dict(state["model"])
+        if self.ema:
+            self.ema.module.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.history = state["epoch"], state["history"]
+        self.best, self.start = state["best"], state["start"]
+        self.first_loss = state.get("first_loss")  # a checkpoint of an earlier version has none
+
+    def _steps(self) -> Iterator[tuple[Tensor, np.ndarray]]:
+        """Train an epoch; yields each step's loss and its rows when the next step is on its way.
+
+        So that a GPU, which would be waited for to read the loss, has work meanwhile.
+        """
+        first, before = self.epoch * self.steps_per_epoch, None
+        for number, batch in enumerate(self.batches(), first):
+            loss = self.step(number, batch)
+            if before:
+                yield before
+            before = loss, batch.rows
+        if before:
+            yield before
+
+    def step(self, number: int, batch: Batch) -> Tensor:
+        """One optimizer step; returns the batch's loss."""
+        train = self.config.train
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(train, number, self.steps_per_epoch)
+        self.optimizer.zero_grad()
+        value = torch.zeros((), device=self.device)
+        for loss in self._part_losses(self.network, batch):
+            (loss * distributed.count()).backward()  # of which the mean over processes is taken
+            value += loss.detach()
+        if train.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
+        self.optimizer.step()
+        if self.ema:
+            self.ema.update(self.model, step=number + 1)
+        return distributed.add_up(value)
+
+    def _part_losses(self, network: nn.Module, batch: Batch) -> Iterator[Tensor]:
+        """Losses of a batch's parts, scaled so that they add up to that of the whole batch.
+
+        They add up over the processes, each of which has parts of its own.
+        """
+        whole = part_weight(batch.targets, self.class_weights)
+        targets = batch.targets[distributed.own_part(len(batch.targets))]
+        parts = min(self.parts, max(1, len(targets) // 2))  # batch norm needs two images
+        pairs = zip(batch.images.tensor_split(parts), targets.tensor_split(parts), strict=True)
+        for number, (some, wanted) in enumerate(pairs, 1):
+            with distributed.keep_apart(network) if number < parts else nullcontext():
+                with autocast(self.config.train.amp, self.device):
+                    predictions = network(some)
+                share = part_weight(wanted, self.class_weights) / whole
+                more = self.model.loss_parameters
+                yield self.loss(predictions.float(), wanted, *more) * share
+
+    @torch.no_grad()
+    def _untrained_loss(self) -> float:
+        """Mean loss over the first galaxies to come, before any step and without a trace.
+
+        The first batch's alone would say too little: galaxies differ.
+        """
+        torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))
+        model = copy.deepcopy(self.model)  # in training mode its norms take note of what they see
+        count = math.ceil(_FIRST_GALAXIES / self.config.train.batch_size)
+        losses, sizes = [], []
+        for batch in islice(self.batches(), count):
+            own = sum(self._part_losses(model, batch), start=torch.zeros((), device=self.device))
+            losses.append(distributed.add_up(own).item())
+            sizes.append(len(batch.rows))
+            self._check_loss(losses[-1], batch.rows)
+        return float(np.average(losses, weights=sizes))
+
+    @property
+    def _where(self) -> str:
+        return f"{self.config.run}, fold {self.data.fold}, epoch {self.epoch + 1}"
+
+    def _check_loss(self, loss: float, rows: np.ndarray) -> None:
+        if not math.isfinite(loss):
+            ids = ", ".join(map(str, self.data.ids[rows]))
+            raise FoldError(
+                f"{self._where}: the loss is {loss}: {_CALMER}; GalaxyIDs of the batch: {ids}"
+            )
+
+    def _check_weights(self) -> None:
+        """The last step may have spoilt them, and no loss has been taken since."""
+        networks = [self.model, *([self.ema.module] if self.ema else [])]
+        for name, tensor in (pair for net in networks for pair in net.state_dict().items()):
+            if not tensor.isfinite().all():
+                raise FoldError(f"{self._where}: weights in {name} are not finite: {_CALMER}")
+
+    def batches(self) -> Iterator[Batch]:
+        """This epoch's batches in order, on the device."""
+        key = (self.config.train.seed, self.data.fold, self.epoch)
+        order = self._draw_order(np.random.default_rng(key))
+        # Nearly equal: no tiny last batch for batch norm. Rows ascend: the cache is read forwards.
+        batches = [np.sort(rows) for rows in np.array_split(order, self.steps_per_epoch)]
+
+        def prepare(step: int) -> Batch:
+            # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
+            rng = np.random.default_rng((*key, step + 1))
+            rows, augment = batches[step], self.config.augment
+            part = distributed.own_part(len(rows))
+            # What draws image by image, or mixes images, needs all of them.
+            made = slice(0, len(rows)) if augment.needs_whole_batch else part
+            images = augment_batch(
+                self.data.images(rows[made]), self.config.image, augment, rng, (len(rows), made)
+            )
+            images, targets = mix_batch(images, self.targets[rows].numpy(), augment, rng)
+            own = images[part] if augment.needs_whole_batch else images
+            return Batch(rows, to_tensor(own), torch.from_numpy(targets))
+
+        yield from copy_ahead(make_ahead(prepare, len(batches)), self.device)
+
+    def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
+        """(galaxy,) rows of one epoch; with balanced sampling, of classes equally often."""
+        rows = self.data.train_rows
+        if self.data.pseudo is not None:
+            first, count = len(self.data.cache.ids), len(self.data.pseudo.ids)
+            more = self._galaxies_per_epoch - len(rows)
+            drawn = first + rng.choice(count, more, replace=more > count)
+            return rng.permutation(np.concatenate([rows, drawn]))
+        if self.config.train.class_balance != "sampling":
+            return rng.permutation(rows)
+        weights = self.data.targets[rows] @ (1 / self.prior)
+        return rng.choice(rows, len(rows), p=weights / weights.sum())
+
+    @property
+    def _galaxies_per_epoch(self) -> int:
+        own = len(self.data.train_rows)
+        return own + (round(self.config.pseudo.ratio * own) if self.data.pseudo else 0)
+
+    def _class_weights(self) -> Tensor | None:
+        """(class,) weights in the loss, inverse to the classes' frequencies; None: all alike."""
+        if self.config.train.class_balance != "weights":
+            return None
+        weights = 1 / (self.prior * len(self.prior))
+        return torch.from_numpy(weights.astype(np.float32)).to(self.device)
+
+    def _validate(self) -> tuple[float, dict[str, float]]:
+        """Loss and scores of the averaged weights on the validation fold, one view."""
+        rows = self.data.val_rows
+        model = self._averaged()
+        predictions, _ = predict_together(model, self.data.cache, rows, self.config, _ONE_VIEW)
+        guess, wanted = torch.from_numpy(predictions), self.targets[rows]
+        guess, wanted = guess.to(self.device), wanted.to(self.device)
+        loss = self.loss(guess, wanted, *model.loss_parameters).item()
+        targets = self.data.targets[rows]
+        scores = {"val_score": self.task.score(predictions, targets)}
+        if self.task.is_classes:
+            right = predictions.argmax(axis=1) == targets.argmax(axis=1)
+            scores["val_accuracy"] = float(right.mean())
+        return loss, scores
+
+    def _averaged(self) -> GalaxyNet:
+        return self.ema.module if self.ema else self.model
+
+    def _is_best(self, score: float) -> bool:
+        earlier = [row["val_score"] for row in self.history[:-1]]
+        return not earlier or (
+            score < min(earlier) if self.task.lower_is_better else score > max(earlier)
+        )
+
+
+def _seed(config: Config, fold: int, epoch: int = -1) -> int:
+    """A seed for torch that differs for every (seed, fold, epoch)."""
+    return int(np.random.SeedSequence((config.train.seed, fold, epoch + 1)).generate_state(1)[0])

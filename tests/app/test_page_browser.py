@@ -1,0 +1,215 @@
+"""The page in a real browser, wide and narrow; under load; and sent what is no galaxy."""
+
+import os
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Queue
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from support.browser import PATIENCE_MS, find_browser, show, start
+from support.commands import COMPETITION, call, complaint, train_project
+from support.page_client import PageClient
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.slow
+
+ID = str(COMPETITION.votes.index[5])
+
+UPLOADS = Path(tempfile.gettempdir()) / "gradio"
+
+WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which two folds of a run are trained."""
+    return train_project(tmp_path_factory.mktemp("project"), "--only", "0,1")
+
+
+@pytest.fixture(scope="module")
+def server(project: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process, where = start(project)
+    yield process, where
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = find_browser()
+    if path is None:
+        pytest.skip("no browser: `apt-get install chromium`, and these tests run")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(params=list(WIDTHS))
+def page(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator["Page"]:
+    width, height = WIDTHS[request.param]
+    opened = browser.new_page(viewport={"width": width, "height": height})
+    opened.set_default_timeout(PATIENCE_MS)
+    opened.goto(address)
+    opened.wait_for_selector("#id textarea, #id input")
+    yield opened
+    if folder := os.environ.get("GALAXYZOO_SCREENSHOTS"):
+        name = f"{request.node.originalname}_{request.param}.png"
+        opened.screenshot(path=Path(folder) / name, full_page=True)
+    wide = opened.evaluate("document.documentElement.scrollWidth")
+    opened.close()
+    assert wide <= width, "the page is wider than the screen"
+
+
+def test_a_galaxy_is_shown_explained_and_compared(page: "Page") -> None:
+    show(page, ID)
+    page.wait_for_selector("#answers .tree .question")
+    assert page.locator("#answers .answer").count() == 37
+    assert page.locator("#answers .bar i").count() == 37  # the volunteers' marks
+    assert f"GalaxyID {ID}: training galaxy" in page.inner_text("#facts")
+    page.click("#explain")
+    page.wait_for_selector("#heat img >> nth=1")
+    page.click("#alike")
+    page.wait_for_selector("#similar img >> nth=7")
+    page.click("#similar button:has(img) >> nth=2")
+    page.wait_for_function(f"!document.querySelector('#facts').innerText.includes('{ID}')")
+
+
+def test_an_image_that_is_sent_is_predicted(page: "Page", tmp_path: Path) -> None:
+    path = tmp_path / "mine.jpg"
+    path.write_bytes(COMPETITION.images[int(ID)])
+    page.set_input_files("#upload input[type=file]", path)
+    page.wait_for_selector("#answers .tree .question")
+    assert "no votes are known" in page.inner_text("#facts")
+
+
+def test_the_largest_errors_are_a_gallery(page: "Page") -> None:
+    page.click("button[role=tab]:has-text('Largest errors')")
+    page.click("#worst")
+    page.wait_for_selector("#errors img >> nth=11")
+    assert "RMSE" in page.inner_text("#errors")
+    page.click("#errors button:has(img) >> nth=3")
+    page.wait_for_selector("#answers .tree .question")
+    chosen = page.input_value("#id textarea, #id input")
+    assert int(chosen) in COMPETITION.votes.index
+
+
+def test_the_keyboard_alone_is_enough(page: "Page") -> None:
+    page.focus("#id textarea, #id input")
+    page.keyboard.type(ID)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#answers .tree .question")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id || ''") == "explain":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#heat img >> nth=1")
+
+
+@pytest.mark.parametrize("text", ["7", "../../etc/passwd", "<script>alert(1)</script>"])
+def test_a_mistake_is_a_sentence(page: "Page", text: str) -> None:
+    show(page, text)
+    said = page.wait_for_selector("[role=alert], .toast-body")
+    assert said is not None
+    expected = "GalaxyID 7 is not in dataset" if text == "7" else "a GalaxyID is a whole number"
+    assert expected in said.inner_text()
+
+
+def test_a_run_that_is_not_trained_is_said_before_anything_starts(project: Path) -> None:
+    said = complaint(call(project, "app.py", "gz37/resnet18"))
+    assert "run 'gz37/resnet18' is not trained: gz37/cnn are" in said
+
+
+def test_many_uploads_at_once_are_all_answered(
+    server: tuple[subprocess.Popen[str], str],
+) -> None:
+    """Fifty, eight at a time: each with its own galaxy's answer, and no memory kept of them."""
+    process, address = server
+    pictures = [COMPETITION.images[int(i)] for i in COMPETITION.votes.index[:10]]
+    visitors: Queue[PageClient] = Queue()
+    for _ in range(8):
+        visitors.put(PageClient(address))
+
+    def answer(number: int) -> str:
+        visitor = visitors.get()
+        said = visitor.show(pictures[number % len(pictures)], f"{number}.jpg")
+        visitors.put(visitor)
+        assert said["success"], said
+        return str(said["output"]["data"][1:3])  # with the galaxy's own picture
+
+    alone = [answer(number) for number in range(len(pictures))]
+    assert len(set(alone)) == len(pictures)
+    memory = []
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as at_once:
+            assert [*at_once.map(answer, range(50))] == alone * 5
+        memory.append(psutil.Process(process.pid).memory_info().rss)
+    assert memory[-1] - memory[0] < 20e6  # a hundred decoded originals take 54 MB
+
+
+def bomb(side: int) -> bytes:
+    """A small PNG that says it is huge."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+    head = side.to_bytes(4) + side.to_bytes(4) + bytes([8, 2, 0, 0, 0])
+    rows = zlib.compress(b"\0" * (3 * side + 1) * 100)
+    parts = chunk(b"IHDR", head), chunk(b"IDAT", rows), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+HOSTILE = {
+    "text": (b"hello", "this is no image that can be used: it is neither JPEG nor PNG"),
+    "bomb": (bomb(30_000), "this is no image that can be used: its size 30000 × 30000 px is out"),
+    "cut off": (COMPETITION.images[int(ID)][:400], "this is no image that can be used"),
+    "100 MB": (b"\xff\xd8" + bytes(100_000_000), "File size exceeded maximum allowed size"),
+}
+
+
+@pytest.mark.parametrize(("encoded", "said"), HOSTILE.values(), ids=HOSTILE)
+def test_what_is_no_galaxy_is_refused_in_a_sentence(
+    address: str, encoded: bytes, said: str
+) -> None:
+    visitor = PageClient(address)
+    answer = visitor.show(encoded, "galaxy.jpg")
+    assert not answer["success"]
+    assert said in answer["output"]["error"]
+    assert "Traceback" not in answer["output"]["error"]
+    assert PageClient(address).show(COMPETITION.images[int(ID)])["success"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil.jpg", "/etc/evil.jpg", "..\\evil.jpg", "a\0b.jpg", "%2e%2e%2fevil.jpg"]
+)
+def test_a_name_with_tricks_is_only_a_name(address: str, name: str) -> None:
+    visitor = PageClient(address)
+    sent = visitor.upload(COMPETITION.images[int(ID)], name)
+    place = Path(sent.json()[0])
+    assert place.parent.parent == UPLOADS
+    assert place.resolve() == place
+    assert visitor.show_file(str(place), name)["success"]
+
+
+def test_no_path_of_a_visitor_reaches_the_files(address: str, project: Path) -> None:
+    secret = project / "input" / "training_solutions_rev1.zip"
+    for path in (secret, Path("/etc/passwd"), Path("../../../../etc/passwd")):
+        answer = PageClient(address).show_file(str(path))
+        assert not answer["success"], path
+        assert "was not uploaded by a user" in answer["output"]["error"]
+        fetched = PageClient(address).http.get(f"/gradio_api/file={path}")
+        assert fetched.status_code in (403, 404)
+    other = PageClient(address).ask("show", "../../x", "– none –", ID)
+    assert "is not in the list of choices" in other["output"]["error"]

@@ -1,0 +1,155 @@
+"""What the page asks of trained runs, without the page."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.app import service
+from galaxyzoo.app.service import FEATURES, FeatureTable, LoadedRun, Look, embed, open_features
+from galaxyzoo.core import paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.explain.galaxy import Galaxy
+from galaxyzoo.inference.oof import DONE
+from galaxyzoo.io.tables import FOLD, write_predictions
+from galaxyzoo.models.build import build_model
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import TASKS
+from support.app_fixtures import CONFIG, jpeg, loaded
+from support.ensemble_fixtures import draw_votes
+
+
+def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(
+    prepared: Prepared,
+) -> None:
+    run, catalog = loaded(prepared), prepared.catalog
+    row = int(np.flatnonzero(catalog.folds == 1)[0])
+    look = run.look_at(int(catalog.ids[row]))
+    assert look.galaxy.truth is not None
+    assert np.array_equal(look.galaxy.truth, catalog.targets("gz37")[row])
+    alone = LoadedRun(run.dataset, CONFIG, {1: run.models[1]}, catalog, prepared)
+    assert np.array_equal(alone.look_at(int(catalog.ids[row])).prediction, look.prediction)
+    assert GALAXY_ZOO_2.residuals(look.prediction[None]).max() < 1e-6
+    test = run.look_at(int(catalog.test_ids[0]))
+    assert test.galaxy.truth is None
+    both = np.mean(
+        [
+            LoadedRun(run.dataset, CONFIG, {k: m}, catalog, prepared)
+            .look_at(int(catalog.test_ids[0]))
+            .prediction
+            for k, m in run.models.items()
+        ],
+        axis=0,
+    )
+    assert np.allclose(test.prediction, both, atol=1e-3)
+    with pytest.raises(InputError, match="GalaxyID 5 is not in dataset"):
+        run.look_at(5)
+
+
+def test_an_image_that_somebody_sends_is_predicted(prepared: Prepared) -> None:
+    look = loaded(prepared).look_at_upload(jpeg(120), "mine")
+    assert look.galaxy_id is None
+    assert look.prediction.shape == (37,)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "said"),
+    [
+        (b"not an image", "this is no image that can be used"),
+        (b"", "this is no image that can be used"),
+        (jpeg(64)[:300], "this is no image that can be used"),
+        (b"\xff" * (service.MAX_UPLOAD_BYTES + 1), "larger than 20 MB"),
+    ],
+    ids=["text", "nothing", "cut off", "too large"],
+)
+def test_what_is_no_image_is_a_sentence(encoded: bytes, said: str, prepared: Prepared) -> None:
+    with pytest.raises(InputError, match=said):
+        loaded(prepared).look_at_upload(encoded, "../../etc/passwd")
+
+
+def test_alike_are_the_nearest_by_angle(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(20, 5))
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    table = FeatureTable(np.arange(100, 120), values.astype(np.float16))
+    found = table.nearest(values[7], 3)
+    plain = sorted(range(20), key=lambda i: -float(values[i] @ values[7]))[:3]
+    assert [i for i, _ in found] == [100 + i for i in plain]
+    assert found[0][1] == pytest.approx(1, abs=1e-3)
+
+
+def test_features_are_made_once_and_again_where_they_are_damaged(tmp_path: Path) -> None:
+    model = build_model(CONFIG, initialise=False)
+    side = CONFIG.image.cache_px
+    images = np.random.default_rng(2).integers(0, 256, (9, side, side, 3), np.uint8)
+    cache = ImageCache(np.arange(9), images, np.zeros(9, bool))
+    shares: list[float] = []
+    table = open_features(tmp_path, model, cache, CONFIG, shares.append)
+    assert shares[-1] == 1
+    assert np.allclose(np.linalg.norm(table.vectors.astype(float), axis=1), 1, atol=1e-2)
+    assert np.array_equal(table.vectors, embed(model, images, CONFIG))
+    before = (tmp_path / FEATURES).stat().st_mtime_ns
+    open_features(tmp_path, model, cache, CONFIG)
+    assert (tmp_path / FEATURES).stat().st_mtime_ns == before
+    (tmp_path / FEATURES).write_bytes(b"x")
+    assert np.array_equal(open_features(tmp_path, model, cache, CONFIG).vectors, table.vectors)
+
+
+def test_a_galaxy_is_not_its_own_like(prepared: Prepared) -> None:
+    run = loaded(prepared)
+    own = int(prepared.catalog.ids[3])
+    found = run.find_similar(run.look_at(own), 4)
+    assert len(found) == 4
+    assert own not in [i for i, _ in found]
+    galaxy = Galaxy("a copy", run.look_at(own).galaxy.image)
+    copy = Look(galaxy, None, np.zeros(37), np.zeros(37))
+    assert run.find_similar(copy, 1)[0][0] == own
+
+
+def test_the_worst_are_those_farthest_off(prepared: Prepared) -> None:
+    run, catalog = loaded(prepared), prepared.catalog
+    columns = list(GALAXY_ZOO_2.columns)
+    table = pd.DataFrame(catalog.targets("gz37"), catalog.ids, columns)
+    table.iloc[4, 2] += 0.5
+    table.iloc[9] += 0.2
+    table[FOLD] = catalog.folds
+    write_predictions(paths.oof_csv(run.dataset, CONFIG.run), table)
+    assert run.worst(2, 2).index.tolist() == [catalog.ids[4], catalog.ids[9]]
+    row = run.worst(2, 1).iloc[0]
+    assert row["predicted"] - row["known"] == pytest.approx(0.5)
+    every = run.worst(None, 2)
+    assert every.index.tolist() == [catalog.ids[9], catalog.ids[4]]
+    assert every["error"].tolist() == pytest.approx([0.2, 0.5 / np.sqrt(37)])
+
+
+def test_classes_follow_from_votes_where_these_are_clear() -> None:
+    votes = draw_votes(np.random.default_rng(3), 400)[0]
+    table = pd.DataFrame(votes, columns=list(GALAXY_ZOO_2.columns))
+    for name, task in TASKS.items():
+        if task.rule is None:
+            continue
+        labels = task.rule.labels(table)
+        for row in (0, 1, 2, int(labels.index[0])):
+            found = service.classes_of_votes(votes[row])[name]
+            expected = labels.loc[row].idxmax() if row in labels.index else None
+            assert found == expected
+
+
+def test_runs_are_listed_newest_first(root: Path) -> None:
+    marks = {
+        "demo/gz37/cnn/fold_0": 10,
+        "demo/gz37/cnn/fold_1": 40,
+        "mini/zoo5/resnet18/fold_0": 30,
+        "mini/gz37/ablation.gz37.base/fold_0": 50,
+        "mini/pretrain/simsiam/fold_0": 60,
+    }
+    for name, when in marks.items():
+        mark = paths.FOLDS / name / DONE
+        mark.parent.mkdir(parents=True)
+        mark.write_text("{}")
+        os.utime(mark, (when, when))
+    assert service.list_runs() == [("demo", "gz37/cnn"), ("mini", "zoo5/resnet18")]

@@ -1,0 +1,78 @@
+"""The commands that explain one galaxy, as a user types them."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from support.commands import COMPETITION, call, complaint, train_project
+
+ID = str(COMPETITION.votes.index[5])
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which two of three folds are trained."""
+    return train_project(tmp_path_factory.mktemp("trained"), "--only", "0,2")
+
+
+def pictures(root: Path) -> list[str]:
+    return sorted(path.name for path in root.glob("reports/*/gz37/cnn/*.png"))
+
+
+@pytest.mark.slow
+def test_heat_and_maps_of_a_galaxy_are_drawn(trained: Path) -> None:
+    result = call(trained, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--answer", "Class4.1")
+    assert result.returncode == 0, result.stderr
+    said, picture = result.stdout.splitlines()
+    assert said.startswith("spiral arms: predicted 0.")
+    assert ", known 0." in said or ", known 1." in said
+    assert picture.endswith(f"gz37/cnn/{ID}_gradcam_Class4.1.png")
+    result = call(trained, "feature_maps.py", "gz37/cnn", "--galaxy-id", ID, "--fold", "2")
+    assert result.returncode == 0, result.stderr
+    assert {f"{ID}_feature_maps.png", f"{ID}_feature_maps_filters.png"} <= {*pictures(trained)}
+    for path in trained.glob("reports/*/gz37/cnn/*.png"):
+        assert path.read_bytes()[:4] == PNG
+
+
+@pytest.mark.slow
+def test_any_image_can_be_explained(trained: Path, tmp_path: Path) -> None:
+    path = tmp_path / "my galaxy.png"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 99, (120, 150, 3), np.uint8))
+    words = ["--image", path, "--method", "LayerCAM", "--output", tmp_path / "heat.png"]
+    result = call(trained, "gradcam.py", "gz37/cnn", *words)
+    assert result.returncode == 0, result.stderr
+    assert "known" not in result.stdout
+    assert (tmp_path / "heat.png").read_bytes()[:4] == PNG
+
+
+@pytest.mark.slow
+def test_methods_are_scored_beside_controls(trained: Path) -> None:
+    result = call(trained, "gradcam.py", "gz37/cnn", "--faithfulness", "6")
+    assert result.returncode == 0, result.stderr
+    for method in ("gradcam", "layercam", "centre", "random"):
+        assert f" {method} " in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["gradcam.py", "gz37/cnn", "--galaxy-id", "7"], "GalaxyID 7 is not in dataset"),
+        (["gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--answer", "yes"], "--answer 'yes' is"),
+        (["gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--layer", "x"], "no layer 'x' makes maps"),
+        (["gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--method", "x"], "no method 'x'"),
+        (["gradcam.py", "gz37/cnn", "--image", "none.png"], "none.png cannot be read: No such"),
+        (["gradcam.py", "gz37/cnn", "--image", __file__], "test_explain_commands.py: "),
+        (["feature_maps.py", "gz37/cnn", "--galaxy-id", ID, "--fold", "1"], "fold 1 of gz37/cnn"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(
+    words: list[str], said: str, trained: Path
+) -> None:
+    before = pictures(trained)
+    assert said in complaint(call(trained, *words))
+    assert pictures(trained) == before

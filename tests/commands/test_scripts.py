@@ -1,0 +1,343 @@
+"""The shell scripts and the entry scripts' start, run for real; what installs is a stand-in."""
+
+import gc
+import importlib.util
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from galaxyzoo.core import launch
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
+
+TOOLS = "bash cat cksum dirname basename rm mv cp mkdir touch sleep tail sed flock"
+
+ENTRIES = sorted((ROOT / "src").glob("*.py"))
+
+# Stands for python3, .venv/bin/python and uv; notes each call in $LOG.
+STAND_IN = r"""#!/bin/bash
+[[ "$*" == "-I -S -c"* ]] && exec "$REAL_PYTHON" "$@"
+echo "$(basename "$0") $*" >>"$LOG"
+case "$*" in
+    "-V") echo "Python 3.99" ;;
+    "-m venv .venv")
+        [[ -z ${NO_VENV:-} ]] || exit 1
+        mkdir -p .venv/bin
+        cp "$0" .venv/bin/python ;;
+    "-m pip install"*) cp "$0" .venv/bin/uv ;;
+    "pip install --compile-bytecode --requirements"*)
+        sleep "${INSTALL_S:-0}"
+        [[ -z ${INSTALL_FAILS:-} ]] || exit 1
+        mkdir -p .venv/lib/python3/site-packages
+        touch .venv/lib/python3/site-packages/opencv_python-1.dist-info ;;
+    "pip uninstall"*) rm -f .venv/lib/python3/site-packages/opencv_python* ;;
+    "pip install --no-deps opencv-python-headless=="*)
+        touch .venv/lib/python3/site-packages/opencv_python_headless-1.dist-info ;;
+    "-c import cv2") [[ -z ${NO_DISPLAY:-} || -e $(echo .venv/lib/*/*/opencv_python_headless*) ]] ;;
+    "-c import torch,"*)
+        [[ -z ${NO_GOMP:-} ]] || { echo "OSError: libgomp.so.1: cannot open" >&2; exit 1; } ;;
+esac
+"""
+
+
+class Project:
+    """A copy of the scripts in an empty folder, with stand-ins for whatever is slow to install."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.log = root / "project", root / "log"
+        shutil.copytree(ROOT / "scripts", self.root / "scripts")
+        for path in ROOT.glob("requirements*.txt"):
+            shutil.copy(path, self.root)
+        self.bin = root / "bin"
+        self.bin.mkdir()
+        for name in TOOLS.split():
+            if found := shutil.which(name):
+                (self.bin / name).symlink_to(found)
+        self.write("python3", STAND_IN)
+
+    def write(self, name: str, text: str) -> None:
+        (self.bin / name).write_text(text)
+        (self.bin / name).chmod(0o755)
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        return {"PATH": str(self.bin), "LOG": str(self.log), "REAL_PYTHON": sys.executable, **extra}
+
+    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        command = ["bash", str(self.root / "scripts" / "setup.sh"), *arguments]
+        environment, pipe = self.environment(**extra), subprocess.PIPE
+        return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+    def set_up(self, *arguments: str, **extra: str) -> tuple[int, str]:
+        """Exit status and everything printed."""
+        process = self.start(*arguments, **extra)
+        printed = "".join(process.communicate(timeout=60))
+        return process.returncode, printed
+
+    def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["bash", str(self.root / "scripts" / script), *arguments]
+        environment = self.environment()
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    def calls(self, start: str) -> int:
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return sum(line.startswith(start) for line in lines)
+
+    @property
+    def installs(self) -> int:
+        return self.calls("uv pip install --compile-bytecode --requirements")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
+def test_script_parses_and_stops_at_the_first_error(script: Path) -> None:
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    lines = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[0] == "set -euo pipefail"
+
+
+def test_ci_runs_the_test_script_and_nothing_else() -> None:
+    run = ROOT / ".ci" / "run"
+    assert os.access(run, os.X_OK)
+    assert run.read_text().splitlines()[-1] == "exec bash scripts/test.sh"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["requirements.txt", *(f"requirements-{part}.txt" for part in ("cluster", "extras", "dev"))],
+)
+def test_requirements_are_exact_and_name_no_host(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert not re.search(r"://|^\s*-|^/", text, re.MULTILINE)
+    lines = [line.split("#")[0].strip() for line in text.splitlines()]
+    pins = [line for line in lines if line]
+    assert all(re.fullmatch(r"[A-Za-z0-9-]+==[0-9][0-9.]*( ; \S.*)?", pin) for pin in pins), pins
+    names = [pin.split("==")[0].lower() for pin in pins]
+    assert len(set(names)) == len(names)
+    assert not [n for n in names if n.startswith(("nvidia", "cuda", "triton"))]
+
+
+def test_second_set_up_runs_nothing(project: Project) -> None:
+    status, printed = project.set_up()
+    assert (status, project.installs) == (0, 1)
+    assert "done in" in printed
+    calls = project.log.read_text()
+    assert project.set_up() == (0, "")
+    assert project.log.read_text() == calls
+
+
+def test_changed_requirements_are_installed_and_dev_includes_them(project: Project) -> None:
+    project.set_up()
+    project.set_up("--cluster")
+    assert project.installs == 2
+    project.set_up("--dev")
+    assert project.installs == 3
+    for words in ([], ["--cluster"], ["--extras"], ["--dev"]):
+        assert project.set_up(*words) == (0, "")
+    requirements = project.root / "requirements.txt"
+    requirements.write_text(requirements.read_text() + "more==1\n")
+    project.set_up()
+    assert project.installs == 4
+    project.set_up("--extras")
+    assert project.installs == 5
+    project.set_up("--dev")
+    assert project.installs == 6
+
+
+def test_failed_set_up_is_done_again(project: Project) -> None:
+    status, printed = project.set_up(INSTALL_FAILS="1")
+    assert status == 1
+    assert "error: the packages could not be installed" in printed
+    assert project.set_up()[0] == 0
+    assert project.installs == 2
+    assert project.set_up("--dev", INSTALL_FAILS="1")[0] == 1
+    assert project.set_up()[0] == 0  # what the failed one left behind is not trusted
+    assert project.installs == 4
+
+
+def test_killed_set_up_is_done_again(project: Project) -> None:
+    process = project.start(INSTALL_S="1")
+    while not project.installs and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert project.set_up()[0] == 0
+    assert project.installs == 2
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="no flock here")
+def test_two_set_ups_at_once_install_once(project: Project) -> None:
+    both = [project.start(INSTALL_S="0.3") for _ in range(2)]
+    printed = ["".join(p.communicate(timeout=60)) for p in both]
+    assert [p.returncode for p in both] == [0, 0]
+    assert project.installs == 1
+    assert sum("waiting for another set-up" in text for text in printed) == 1
+
+
+def test_too_old_or_missing_python_is_one_line(project: Project) -> None:
+    old = r"""#!/bin/bash
+[[ $1 == -V ]] && echo "Python 3.10.9" && exit
+exec "$REAL_PYTHON" -I -S -c "import sys; sys.version_info = (3, 10, 9)
+$4"
+"""
+    project.write("python3", old)
+    message = "error: no Python 3.11 or newer found (python3: {}): install one, then again\n"
+    assert project.set_up() == (1, message.format("Python 3.10.9"))
+    (project.bin / "python3").unlink()
+    assert project.set_up() == (1, message.format("none"))
+
+
+def test_python_without_venv_says_what_to_install_or_takes_uv(project: Project) -> None:
+    status, printed = project.set_up(NO_VENV="1")
+    assert status == 1
+    assert "apt-get install python3-venv" in printed.splitlines()[-1]
+    assert not (project.root / ".venv").exists()
+    uv = '#!/bin/bash\nmkdir -p .venv/bin && cp "$(dirname "$0")/python3" .venv/bin/python\n'
+    project.write("uv", uv)
+    assert project.set_up(NO_VENV="1")[0] == 0
+
+
+def test_venv_whose_python_is_gone_is_made_again(project: Project) -> None:
+    project.set_up()
+    (project.root / ".venv" / "bin" / "python").unlink()
+    assert project.set_up()[0] == 0
+    assert project.calls("python3 -m venv") == 2
+
+
+def test_machine_without_display_gets_the_headless_cv2_alone(project: Project) -> None:
+    packages = project.root / ".venv" / "lib" / "python3" / "site-packages"
+    status, printed = project.set_up(NO_DISPLAY="1")
+    requirements = (ROOT / "requirements.txt").read_text()
+    version = requirements.split("\nopencv-python==")[1].split()[0]
+    assert status == 0
+    assert f"taking opencv-python-headless {version}" in printed
+    assert project.calls(f"uv pip install --no-deps opencv-python-headless=={version}") == 1
+    assert [p.name for p in packages.iterdir()] == ["opencv_python_headless-1.dist-info"]
+    (project.root / "requirements.txt").write_text(requirements + "# changed\n")
+    project.set_up()  # the display came back: the headless one goes before the other comes
+    assert project.calls("uv pip uninstall opencv-python opencv-python-headless") == 1
+    assert [p.name for p in packages.iterdir()] == ["opencv_python-1.dist-info"]
+
+
+def test_package_that_does_not_load_is_named_and_set_up_is_not_done(project: Project) -> None:
+    status, printed = project.set_up(NO_GOMP="1")
+    assert status == 1
+    assert re.search(r"libgomp\.so\.1.*`apt-get install libgomp1`", printed)
+    assert project.set_up()[0] == 0
+    assert project.installs == 2
+
+
+def test_own_python_is_checked_and_left_alone(project: Project) -> None:
+    bare = project.bin / "bare"
+    project.write("bare", f'#!/bin/bash\nexec "{sys.executable}" -I -S "$@"\n')
+    status, printed = project.set_up(GALAXYZOO_PYTHON=str(bare))
+    assert status == 1
+    assert "GALAXYZOO_PYTHON lacks torch, torchvision" in printed
+    assert project.set_up(GALAXYZOO_PYTHON=sys.executable) == (0, "")
+    assert "no program" in project.set_up(GALAXYZOO_PYTHON="no-such-python")[1]
+    assert not (project.root / ".venv").exists()
+    assert not project.log.exists()
+
+
+def test_train_folds_passes_its_arguments_on(project: Project) -> None:
+    shown = STAND_IN.replace(
+        'case "$*" in', '[[ $1 != src/* ]] || printf "%s\\n" "$@"\ncase "$*" in', 1
+    )
+    project.write("python3", shown)
+    result = project.run("train_folds.sh", "gz37/a", "--plan", "name=x y")
+    assert result.returncode == 0
+    passed_on = result.stdout.splitlines()[-5:]
+    assert passed_on == ["src/train.py", "--ensemble", "gz37/a", "--plan", "name=x y"]
+
+
+def test_failing_check_fails_the_test_script_though_pytest_passes(project: Project) -> None:
+    failing = STAND_IN.replace('case "$*" in', 'case "$*" in\n    "-m mypy") exit 1 ;;', 1)
+    project.write("python3", failing)
+    result = project.run("test.sh", "-k", "x")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "error: failed: mypy"
+    assert project.calls("python -m pytest --numprocesses ") == 1
+    shutil.rmtree(project.root / ".venv")
+    project.write("python3", STAND_IN)
+    assert project.run("test.sh").returncode == 0
+
+
+@pytest.fixture
+def bare_copy(tmp_path: Path) -> Path:
+    """The entry scripts outside any environment."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    return shutil.copytree(ROOT / "src", tmp_path / "src", ignore=ignore).parent
+
+
+def run_bare(script: Path, **extra: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-S", str(script), "--help"]  # -S: no site-packages, so no torch
+    environment = {**os.environ, **extra}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", [p.name for p in ENTRIES])
+def test_entry_script_without_packages_says_what_to_type(bare_copy: Path, name: str) -> None:
+    result = run_bare(bare_copy / "src" / name)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert re.fullmatch(r"error: .*`bash scripts/setup\.sh`.*\n", result.stderr)
+
+
+@pytest.mark.parametrize("name", [p.name for p in ENTRIES])
+def test_entry_script_restarts_with_the_venvs_python(bare_copy: Path, name: str) -> None:
+    python = bare_copy / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/bash\necho "restarted $GALAXYZOO_RESTARTED: $*"\n')
+    python.chmod(0o755)
+    script = bare_copy / "src" / name
+    assert run_bare(script).stdout == f"restarted 1: {script} --help\n"
+    again = run_bare(script, GALAXYZOO_RESTARTED="1")  # a .venv without the packages ends it
+    assert again.returncode == 1
+    assert "bash scripts/setup.sh" in again.stderr
+
+
+@pytest.mark.parametrize("name", [p.name for p in ENTRIES])
+def test_entry_script_answers_help(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(ROOT / "src" / name), run_name="__main__")
+    assert not stopped.value.code
+    assert capsys.readouterr().out.startswith("usage: ")
+
+
+def test_python_that_has_the_packages_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("restarted"))
+    launch.use_project_python()
+    gc.enable()  # as run_main does
+
+
+def test_one_missing_package_is_enough_to_restart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls: list[list[str]] = []
+    find_spec = importlib.util.find_spec
+
+    def without_timm(name: str) -> object:
+        return None if name == "timm" else find_spec(name)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without_timm)
+    monkeypatch.setattr(os, "execv", lambda _, arguments: calls.append(arguments))
+    monkeypatch.setattr(launch, "VENV_PYTHON", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", "--plan"])
+    monkeypatch.setenv("GALAXYZOO_RESTARTED", "")
+    with pytest.raises(SystemExit):  # execv, had it been real, would not have come back
+        launch.use_project_python()
+    assert calls == [[str(tmp_path), "train.py", "--plan"]]

@@ -1,0 +1,246 @@
+"""Configs: every one in the tree builds; a mistake in one is an error that names file and key."""
+
+from itertools import pairwise
+
+import pytest
+from pydantic import ValidationError
+
+from galaxyzoo.config.loading import (
+    all_ensembles,
+    all_runs,
+    config_path,
+    load_config,
+    load_ensemble,
+    own_runs,
+    runs_of,
+)
+from galaxyzoo.config.schema import parse_config
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import CODE_ROOT, CONFIGS
+from galaxyzoo.tasks.registry import TASKS
+
+TINY = "task: gz37\nmodel:\n  name: cnn\n"
+
+CLASSES = "task: zoo5\nmodel: {name: cnn}\n"
+
+MISTAKES = {
+    "unknown key": ("epoch: 3\n", "unknown key 'epoch' (did you mean 'epochs'?)"),
+    "unknown key in a section": (
+        "train:\n  epohcs: 3\n",
+        "'train.epohcs' (did you mean 'epochs'?)",
+    ),
+    "word for a number": ("train:\n  epochs: many\n", "'train.epochs'"),
+    "fraction for a whole number": ("train:\n  epochs: 1.5\n", "'train.epochs'"),
+    "below the range": ("train:\n  epochs: -1\n", "'train.epochs'"),
+    "above the range": ("head:\n  dropout: 1.0\n", "'head.dropout'"),
+    "not a number": ("train:\n  lr: .nan\n", "'train.lr'"),
+    "no such choice": ("head:\n  output: logits\n", "'head.output'"),
+    "value for a section": ("train: 3\n", "'train'"),
+    "empty section": ("train:\n", "'train'"),
+    "too short a list": ("model: {name: cnn, mean: [0.5, 0.5]}\n", "'model.mean"),
+    "cache larger than the crop": ("image: {crop_px: 64, cache_px: 128}\n", "image.cache_px"),
+    "no YAML": ("train: [\n", "is not YAML"),
+    "a date that does not exist": ("about: 2024-13-45\n", "is not YAML"),
+    "nested too deeply": (f"about: {'[' * 2000}\n", "is not YAML"),
+    "aliases that multiply": (
+        "about:\n  - &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"  - &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghij")),
+        "'about'",
+    ),
+}
+
+
+@pytest.mark.parametrize("run", all_runs())
+def test_every_config_builds_and_a_typo_in_it_fails(run):
+    loaded = load_config(run)
+    assert loaded.run == run
+    values = loaded.model_dump()
+    assert parse_config(values, run) == loaded
+    values["train"]["epohcs"] = 1
+    with pytest.raises(InputError, match=r"train\.epohcs"):
+        parse_config(values, run)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("ensembles/*.yaml")), ids=lambda p: p.stem)
+def test_every_ensemble_names_runs_that_exist(path):
+    assert set(load_ensemble(path.stem)) <= set(all_runs())
+
+
+@pytest.mark.parametrize(("text", "named"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_that_names_file_and_key(configs, text, named):
+    base = TINY.split("model:")[0] if text.startswith("model") else TINY
+    (configs / "gz37" / "mine.yaml").write_text(base + text)
+    with pytest.raises(InputError) as caught:
+        load_config("gz37/mine")
+    assert "mine.yaml" in str(caught.value)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("model: {name: cnn}\n", "'task' is missing"),
+        ("task: gz37\n", "'model' is missing"),
+        ("task: gz37\nmodel: {pretrained: true}\n", "'model.name' is missing"),
+        ("task: gz38\nmodel: {name: cnn}\n", "unknown task 'gz38': known are gz37"),
+        ("- a\n", "expected keys and values"),
+        ("", "expected keys and values"),
+    ],
+)
+def test_what_must_be_there_is_named(configs, text, named):
+    (configs / "gz37" / "mine.yaml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_config("gz37/mine")
+    assert named in str(caught.value)
+
+
+def test_overrides_win_over_the_file_and_the_file_over_the_defaults(configs):
+    (configs / "gz37" / "mine.yaml").write_text(TINY + "train: {epochs: 3, lr: 0.1}\n")
+    plain = load_config("gz37/mine")
+    assert (plain.train.epochs, plain.train.lr, plain.train.batch_size) == (3, 0.1, 64)
+    changed = load_config(
+        "gz37/mine", ["train.lr=1e-3", "head.output=plain", "tta.zooms=[1.0, 1.2]"]
+    )
+    assert (changed.train.epochs, changed.train.lr) == (3, 1e-3)
+    assert changed.head.output == "plain"
+    assert changed.tta.zooms == (1.0, 1.2)
+    assert changed.digest() != plain.digest()
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("train.epohcs=4", "did you mean 'epochs'"),
+        ("train.epochs=four", "'train.epochs'"),
+        ("train.epochs=true", "'train.epochs': Input should be a number (got True)"),
+        ("augment.mixup=on", "'augment.mixup': Input should be a number (got True)"),
+        ("train.galaxies=off", "'train.galaxies': Input should be a number (got False)"),
+        ("train.epochs", "'train.epochs' is no override"),
+        ("=4", "'=4' is no override"),
+        ("train.epochs=[", "'train.epochs=['"),
+        ("train.epochs=2024-13-45", "'train.epochs=2024-13-45'"),
+        ("task.x=1", "'task' is a value"),
+    ],
+)
+def test_a_wrong_override_is_named(override, named):
+    with pytest.raises(InputError) as caught:
+        load_config("gz37/resnet18", [override])
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("run", ["gz37/resnet81", "gz37/resnet", "configs/gz37/resnt18.yaml"])
+def test_a_run_that_does_not_exist_suggests_near_ones(run):
+    with pytest.raises(InputError, match=f"'{run}'.*did you mean .*gz37/resnet18") as caught:
+        config_path(run)
+    assert len(str(caught.value).split("did you mean ")[1].split(", ")) == 3
+
+
+def test_for_a_run_that_is_like_none_tasks_and_ensembles_are_listed():
+    with pytest.raises(InputError) as caught:
+        config_path("zzz")
+    assert all(word in str(caught.value) for word in (*TASKS, *all_ensembles(), "configs/<task>/"))
+    assert not str(caught.value).endswith("…")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["gz37/resnet18", "configs/gz37/resnet18.yaml", str(CONFIGS / "gz37" / "resnet18.yaml")],
+)
+def test_a_run_may_be_named_by_its_path_from_anywhere(spelling, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert config_path(spelling) == CODE_ROOT / "configs" / "gz37" / "resnet18.yaml"
+    assert load_config(spelling).run == "gz37/resnet18"
+
+
+def test_texts_for_people_do_not_change_the_digest():
+    loaded = load_config("gz37/resnet18")
+    assert (
+        loaded.digest()
+        == load_config("gz37/resnet18", ["about=other", "reference=0.1 RMSE"]).digest()
+    )
+    for change in ("train.seed=1", "image.size_px=64", "tta.dihedral=false", "loss=kl"):
+        same = load_config("gz37/resnet18", [change]).digest() == loaded.digest()
+        assert same == (change == "loss=kl")
+
+
+def test_a_config_cannot_be_changed_after_it_was_checked():
+    loaded = load_config("gz37/resnet18")
+    with pytest.raises(ValidationError):
+        setattr(loaded.train, "epochs", 0)  # noqa: B010 - mypy refuses the plain form
+
+
+@pytest.mark.parametrize(
+    "text", ["runs: gz37/cnn\n", "run: [gz37/cnn]\n", "runs: [1]\n", "runs: [a]\nx: 1\n"]
+)
+def test_an_ensemble_holds_nothing_but_runs(configs, text):
+    (configs / "ensembles").mkdir()
+    (configs / "ensembles" / "mine.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"mine\.yaml.*runs:"):
+        load_ensemble("mine")
+    with pytest.raises(InputError, match="no ensemble 'yours'"):
+        load_ensemble("yours")
+
+
+def test_a_word_means_a_task_an_ensemble_or_a_run():
+    assert runs_of("zoo5") == own_runs("zoo5")
+    assert runs_of("one-gpu") == load_ensemble("one-gpu") != []
+    assert runs_of("gz37/resnet50") == ["gz37/resnet50"]
+    assert not set(all_ensembles()) & (set(TASKS) | set(all_runs()))
+    with pytest.raises(InputError, match=r"no run 'one-gup'.*one-gpu"):
+        config_path("one-gup")
+
+
+def test_runs_for_a_gpu_are_not_trained_with_their_task(configs):
+    (configs / "gz37" / "large.yaml").write_text(TINY + "needs_gpu: true\n")
+    (configs / "gz37" / "small.yaml").write_text(TINY)
+    assert own_runs("gz37") == ["gz37/small"]
+    assert all_runs() == ["gz37/large", "gz37/small"]
+    asked, unasked = (load_config("gz37/large", words) for words in ([], ["needs_gpu=false"]))
+    assert asked.digest() == unasked.digest()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "model: {name: cnn, start_run: zoo5/a, start_dataset: zoo5}",
+        "model: {name: cnn}\ntrain: {without: [b]}",
+    ],
+)
+def test_runs_after_another_dataset_are_not_trained_with_their_task(configs, more):
+    (configs / "gz37" / "first.yaml").write_text(f"task: gz37\n{more}\n")
+    for run, start in (("second", "first"), ("third", "second")):
+        text = f"task: gz37\nmodel: {{name: cnn, start_run: gz37/{start}}}\n"
+        (configs / "gz37" / f"{run}.yaml").write_text(text)
+    (configs / "gz37" / "small.yaml").write_text(TINY)
+    assert own_runs("gz37") == ["gz37/small"]
+
+
+def test_a_circle_of_runs_does_not_hang_the_list_of_a_task(configs):
+    for run, start in (("one", "other"), ("other", "one")):
+        text = f"task: gz37\nmodel: {{name: cnn, start_run: gz37/{start}}}\n"
+        (configs / "gz37" / f"{run}.yaml").write_text(text)
+    assert own_runs("gz37") == ["gz37/one", "gz37/other"]
+
+
+def test_defaults_follow_from_the_tasks_kind(configs):
+    path = configs / "gz37" / "mine.yaml"
+    path.write_text(CLASSES + "head: {hidden: 8}\n")
+    classes = load_config("gz37/mine")
+    assert (classes.head.output, classes.loss, classes.head.hidden) == (
+        "softmax",
+        "cross_entropy",
+        8,
+    )
+    assert classes.run == "zoo5/mine"
+    assert load_config("gz37/mine", ["loss=mse"]).loss == "mse"
+    path.write_text(TINY)
+    votes = load_config("gz37/mine")
+    assert (votes.head.output, votes.loss) == ("tree", "mse")
+    path.write_text(CLASSES + "head: 3\n")
+    with pytest.raises(InputError, match="key 'head'"):
+        load_config("gz37/mine")
+
+
+def test_every_folder_of_configs_is_a_tasks():
+    assert {load_config(run).task for run in all_runs()} == {r.split("/")[0] for r in all_runs()}

@@ -1,0 +1,124 @@
+"""Settings of a config that contradict each other, and those that go together."""
+
+import pytest
+
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.schema import parse_config
+from galaxyzoo.core.errors import InputError
+
+CLASSES = "task: zoo5\nmodel: {name: cnn}\n"
+
+VOTES = "task: gz37\nmodel: {name: cnn}\n"
+
+CONTRADICTIONS = {
+    "softmax of votes": (VOTES, "head: {output: softmax}", "head.output 'softmax' is not for task"),
+    "a tree of classes": (CLASSES, "head: {output: tree}", "head.output 'tree' is not for task"),
+    "cross-entropy of votes": (VOTES, "loss: cross_entropy", "loss 'cross_entropy' is not for"),
+    "soft classes of votes": (VOTES, "loss: soft_cross_entropy", "'soft_cross_entropy' is not for"),
+    "divergence of classes": (CLASSES, "loss: kl", "loss 'kl' is not for task 'zoo5'"),
+    "divergence without a tree": (
+        VOTES,
+        "loss: kl\nhead: {output: sigmoid}",
+        "whose answers are probabilities: head.output sigmoid goes with loss=mse",
+    ),
+    "likelihood of classes": (CLASSES, "loss: votes", "loss 'votes' is not for task 'zoo5'"),
+    "likelihood without a tree": (
+        VOTES,
+        "loss: votes\nhead: {output: clipped}",
+        "loss 'votes' needs head.output tree",
+    ),
+    "clipped classes": (CLASSES, "head: {output: clipped}", "head.output 'clipped' is not for"),
+    "divided classes": (CLASSES, "head: {output: divided}", "head.output 'divided' is not for"),
+    "a teacher of another task": (
+        VOTES,
+        "pseudo: {runs: [zoo5/cnn]}",
+        "pseudo.runs: 'zoo5/cnn' is not of task 'gz37'",
+    ),
+    "labels for what has labels": (
+        VOTES,
+        "pseudo: {runs: [gz37/cnn], images: [train]}",
+        "'train' are the images that have labels",
+    ),
+    "a share of nobody's labels": (
+        VOTES,
+        "pseudo: {own_share: 0.5}",
+        "own_share needs pseudo.runs",
+    ),
+    "teachers of nothing": (
+        VOTES,
+        "pseudo: {runs: [gz37/cnn], images: []}",
+        "pseudo.runs teach nothing: name pseudo.images",
+    ),
+    "pseudo-labels and balance": (
+        CLASSES,
+        "pseudo: {runs: [zoo5/cnn]}\ntrain: {class_balance: sampling}",
+        "pseudo.runs goes with neither",
+    ),
+    "classes corrected by classes": (
+        CLASSES,
+        "pseudo: {runs: [zoo5/cnn], use_classes: true}",
+        "pseudo.use_classes corrects votes",
+    ),
+    "balance of votes": (VOTES, "train: {class_balance: weights}", "class_balance is for tasks"),
+    "weights without a use": (
+        CLASSES,
+        "loss: mse\ntrain: {class_balance: weights}",
+        "train.class_balance 'weights' needs a cross-entropy",
+    ),
+    "smoothing without a use": (
+        CLASSES,
+        "loss: mse\ntrain: {label_smoothing: 0.1}",
+        "train.label_smoothing needs a cross-entropy",
+    ),
+    "more of the head than of all": (
+        CLASSES,
+        "train: {epochs: 2, head_epochs: 3}",
+        "train.head_epochs must not exceed train.epochs",
+    ),
+    "no epochs and no start": (
+        CLASSES,
+        "train: {epochs: 0}",
+        "train.epochs 0 trains nothing: it needs model.start_run and model.start_head=true",
+    ),
+    "no epochs and balance": (
+        "task: zoo5\nmodel: {name: cnn, start_run: zoo5/cnn, start_head: true}\n",
+        "train: {epochs: 0, class_balance: sampling}",
+        "train.epochs 0 trains nothing: leave out train.class_balance and pseudo.runs",
+    ),
+    "no epochs and pseudo-labels": (
+        "task: zoo5\nmodel: {name: cnn, start_run: zoo5/cnn, start_head: true}\n",
+        "pseudo: {runs: [zoo5/cnn]}\ntrain: {epochs: 0}",
+        "train.epochs 0 trains nothing: leave out train.class_balance and pseudo.runs",
+    ),
+    "blocks without a head": (
+        CLASSES,
+        "train: {top_blocks: 1}",
+        "train.top_blocks needs train.head_epochs",
+    ),
+}
+
+
+@pytest.mark.parametrize(("base", "text", "named"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_a_contradiction_is_one_line_that_names_file_and_key(configs, base, text, named):
+    (configs / "gz37" / "mine.yaml").write_text(base + text)
+    with pytest.raises(InputError) as caught:
+        load_config("gz37/mine")
+    assert str(caught.value).startswith(str(configs))
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "loss: mse\n",
+        "loss: soft_cross_entropy\ntrain: {class_balance: sampling, label_smoothing: 0.1}\n",
+        "train: {epochs: 2, head_epochs: 2, top_blocks: 1, class_balance: weights}\n",
+        "head: {hidden: [32, 16], activation: tanh}\n",
+        "head: {hidden: []}\n",
+    ],
+)
+def test_what_goes_together_is_accepted(configs, text):
+    (configs / "gz37" / "mine.yaml").write_text(CLASSES + text)
+    loaded = load_config("gz37/mine")
+    assert parse_config(loaded.model_dump(mode="json"), "saved with the run") == loaded

@@ -1,0 +1,111 @@
+"""One fold by several processes: the parts that they do, and the same result as of one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core import distributed
+from galaxyzoo.training.trainer import Trainer
+from support.commands import COMPETITION, SRC, artefacts, call, environment
+from support.small_models import small_config
+from support.training_fixtures import fold_data
+
+# Two processes sum a batch's gradient in another order; six steps of AdamW make that so much.
+TOLERANCE = 1e-5
+
+RUN = """
+task: gz37
+image: {size_px: 32}
+model: {name: test_convnext}  # normalised image by image: batch norm sees parts on processors
+head: {hidden: 16, dropout: 0.0}
+train: {epochs: 2, batch_size: 8, amp: fp32, clip_norm: 1.0, accumulation: 2}
+"""
+
+
+def torchrun(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command = [*launcher, str(SRC / "train.py"), str(root / "run.yaml"), *words]
+    return subprocess.run(
+        command, env=environment(root), cwd=root, capture_output=True, text=True, check=False
+    )
+
+
+def write_project(root: Path) -> Path:
+    COMPETITION.write_zips(root / "input")
+    (root / "run.yaml").write_text(RUN)
+    return root
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
+    one, two = write_project(tmp_path / "one"), write_project(tmp_path / "two")
+    words = ["--folds", "3", "--only", "0,1"]
+    result = call(one, "train.py", one / "run.yaml", *words)
+    assert result.returncode == 0, result.stderr
+    result = torchrun(two, *words)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("out-of-fold scores") == 1
+    ours, expected = artefacts(two), artefacts(one)
+    assert ours.keys() == expected.keys()
+    tables = [path for path in expected if path.endswith(".csv") and "/gz37/run" in path]
+    tables = [path for path in tables if not path.endswith("history.csv")]
+    assert len(tables) == 10  # four of each fold, those out of fold, those of the test galaxies
+    for path in tables:
+        near, exact = pd.read_csv(two / path), pd.read_csv(one / path)
+        assert (near["GalaxyID"] == exact["GalaxyID"]).all()
+        np.testing.assert_allclose(near, exact, rtol=0, atol=TOLERANCE)
+    assert torchrun(two, *words).returncode == 0
+    assert artefacts(two) == ours
+
+
+@pytest.mark.slow
+def test_several_processes_refuse_what_is_for_one(tmp_path: Path) -> None:
+    result = torchrun(write_project(tmp_path), "--jobs", "2")
+    assert result.returncode != 0
+    said = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert said == ["error: torchrun goes with none of --jobs, --plan, --smoke and --holdout"]
+
+
+def as_process(monkeypatch: pytest.MonkeyPatch, number: int, count: int) -> None:
+    monkeypatch.setattr(distributed, "count", lambda: count)
+    monkeypatch.setattr(distributed, "rank", lambda: number)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 7, 64])
+def test_the_parts_of_the_processes_are_the_whole(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, found = np.arange(length), []
+    for number in range(3):
+        as_process(monkeypatch, number, 3)
+        found.append(rows[distributed.own_part(length)])
+    assert np.array_equal(np.concatenate(found), rows)
+    sizes = [len(part) for part in found]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [
+        {},
+        {"mixup": 0.2},
+        {"transforms": [{"name": "RandomBrightnessContrast", "p": 0.5}]},
+    ],
+)
+def test_the_processes_make_the_images_that_one_makes(
+    augment: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(small_config(augment=augment), fold_data())
+    whole = list(trainer.batches())
+    parts = []
+    for number in range(2):
+        as_process(monkeypatch, number, 2)
+        parts.append(list(trainer.batches()))
+    for batch, first, second in zip(whole, *parts, strict=True):
+        images = np.concatenate([first.images.numpy(), second.images.numpy()])
+        assert np.array_equal(images, batch.images.numpy())
+        assert np.array_equal(first.targets.numpy(), batch.targets.numpy())

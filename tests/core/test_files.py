@@ -1,0 +1,97 @@
+"""Whole files or none; what killed writers leave goes away, what living ones write does not."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from galaxyzoo.core import paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.files import write_text, writing
+
+WRITER = """
+import sys
+from pathlib import Path
+from galaxyzoo.core import files as atomic
+with atomic.writing(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print("writing", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def start_writer(path: Path) -> subprocess.Popen[str]:
+    """Another process in the middle of writing `path`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(paths.CODE_ROOT / "src")},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writing\n"
+    return process
+
+
+def write_to_a_full_disk(path: Path) -> None:
+    with writing(path) as temporary:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_writing(tmp_path: Path) -> None:
+    path = tmp_path / "table [1].csv"  # a name that is also a pattern
+    path.write_text("old")
+    writer = start_writer(path)
+    writer.kill()
+    writer.wait()
+    assert len(files(tmp_path)) == 2
+    assert path.read_text() == "old"
+    write_text(path, "new")
+    assert files(tmp_path) == [path.name]
+    assert path.read_text() == "new"
+
+
+def test_what_a_living_writer_writes_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    writer = start_writer(path)
+    write_text(path, "mine")
+    assert len(files(tmp_path)) == 2
+    writer.communicate("go on\n")
+    assert path.read_text() == "half"
+    assert files(tmp_path) == ["table.csv"]
+
+
+def test_files_of_other_names_are_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / ".table.csv.bak.abc.part"  # of `table.csv.bak`
+    other.write_text("somebody's")
+    write_text(tmp_path / "able.csv", "new")
+    assert other.exists()
+
+
+def test_an_error_keeps_what_was_there_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(InputError, match=r"table\.csv: No space left on device .*unchanged"):
+        write_to_a_full_disk(path)
+    assert files(tmp_path) == ["table.csv"]
+    assert path.read_text() == "old"
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    """As root a rename goes over /dev/null as well, and then every program's nothing is a file."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(InputError, match=f"{name}: it is no file"):
+            write_text(tmp_path / name, "new")
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]

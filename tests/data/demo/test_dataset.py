@@ -1,0 +1,260 @@
+"""The demo set: votes obey the tree, pictures carry the labels, files are laid out as Kaggle's."""
+
+import zipfile
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.data.demo import dataset, galaxies
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+
+N = 300
+
+COLUMNS = list(GALAXY_ZOO_2.columns)
+
+ZIPS = (
+    "all_zeros_benchmark",
+    "images_test_rev1",
+    "images_training_rev1",
+    "training_solutions_rev1",
+)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """(N, 106, 106, 3) float32 images, shrunk fourfold, and (N, 37) votes."""
+    pairs = [dataset.draw(i, seed=0) for i in range(N)]
+    images = [cv2.resize(image, (106, 106), interpolation=cv2.INTER_AREA) for image, _ in pairs]
+    return np.stack(images).astype(np.float32), np.stack([votes for _, votes in pairs])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small demo set."""
+    folder = tmp_path_factory.mktemp("demo") / "input"
+    dataset.write_demo(folder, n_train=24, n_test=8, seed=3)
+    return folder
+
+
+def table(folder, stem):
+    with zipfile.ZipFile(folder / f"{stem}.zip") as archive:
+        return pd.read_csv(archive.open(f"{stem}.csv"))
+
+
+def members(folder, stem):
+    with zipfile.ZipFile(folder / f"{stem}.zip") as archive:
+        return archive.infolist()
+
+
+def member_ids(folder, stem):
+    return [
+        int(m.filename.removeprefix(f"{stem}/").removesuffix(".jpg")) for m in members(folder, stem)
+    ]
+
+
+def features(images):
+    """(n, 106, 106, 3) -> (n, 8): elongation, light, size, core, edges, colours of the middle."""
+    middle = np.maximum(images[:, 26:80, 26:80] - 12, 0)
+    light = middle.mean(axis=3)
+    y, x = np.mgrid[-26.5:27, -26.5:27]
+    weight = light * np.exp(-(x**2 + y**2) / (2 * 13**2))
+    total = weight.sum((1, 2)) + 1
+    xx, yy, xy = ((weight * m).sum((1, 2)) / total for m in (x * x, y * y, x * y))
+    elongation = np.hypot(xx - yy, 2 * xy) / (xx + yy + 1e-6)
+    core = (weight * (x**2 + y**2 < 25)).sum((1, 2)) / total
+    smooth = np.stack([cv2.GaussianBlur(a, (0, 0), 2.0) for a in light])
+    edges = np.abs(light - smooth).sum((1, 2)) / total
+    red, green, blue = (middle[..., b].sum((1, 2)) / (middle.sum((1, 2, 3)) + 1) for b in range(3))
+    return np.stack(
+        (
+            elongation,
+            elongation**2,
+            np.log(total),
+            np.sqrt(xx + yy),
+            core,
+            edges,
+            red - blue,
+            green,
+        ),
+        1,
+    )
+
+
+def test_galaxy_is_a_frame_and_37_votes():
+    image, votes = dataset.draw(123456, seed=0)
+    assert image.shape == (424, 424, 3)
+    assert image.dtype == np.uint8
+    assert votes.shape == (37,)
+    assert votes.dtype == np.float64
+
+
+def test_votes_obey_the_tree(drawn):
+    _, votes = drawn
+    assert votes.min() >= 0
+    assert votes.max() <= 1
+    assert GALAXY_ZOO_2.residuals(votes).max() < 1e-12
+
+
+def test_every_column_varies_and_smooth_is_as_common_as_in_the_competition(drawn):
+    _, votes = drawn
+    assert votes.std(axis=0).min() > 0.02, COLUMNS[int(votes.std(axis=0).argmin())]
+    assert 0.40 < votes[:, COLUMNS.index("Class1.1")].mean() < 0.52
+
+
+def test_each_answer_follows_its_hidden_parameter():
+    base = galaxies.sample(np.random.default_rng(0))
+    clear = replace(
+        base,
+        kind=galaxies.DISK,
+        sky_px=400,
+        brightness=60,
+        axis_ratio=0.9,
+        arms=1.0,
+        oddity=None,
+    )
+    clear = replace(clear, bar=0.0, oddness=0.0, flocculence=0.0)
+
+    def top(question, **changes):
+        return int(galaxies.answer_odds(replace(clear, **changes))[question].argmax())
+
+    assert top(1, kind=galaxies.SMOOTH, arms=0.0) == 0
+    assert top(1) == 1
+    assert top(1, kind=galaxies.ARTIFACT) == 2
+    assert top(2, axis_ratio=0.15) == 0
+    assert top(2) == 1
+    assert top(3, bar=0.9) == 0
+    assert top(3) == 1
+    assert top(4) == 0
+    assert top(4, arms=0.0) == 1
+    assert [top(5, bulge=b) for b in (0.0, 0.28, 0.6, 1.0)] == [0, 1, 2, 3]
+    assert top(6, oddity="ring", oddness=1.0) == 0
+    assert top(6) == 1
+    assert [top(7, axis_ratio=q) for q in (0.95, 0.6, 0.25)] == [0, 1, 2]
+    assert [top(8, oddity=o) for o in galaxies.ODDITIES] == list(range(7))
+    assert [top(9, bulge=b, boxiness=x) for b, x in ((0.6, 0), (0.6, 1), (0.0, 0))] == [0, 1, 2]
+    assert [top(10, pitch_deg=p) for p in (8, 20, 36)] == [0, 1, 2]
+    assert [top(11, arm_count=n) for n in (1, 2, 3, 4, 6)] == [0, 1, 2, 3, 4]
+    assert top(11, flocculence=1.0, sky_px=80) == 5
+
+
+def test_unclear_pictures_hide_features():
+    clear = replace(galaxies.sample(np.random.default_rng(0)), kind=galaxies.DISK, axis_ratio=0.9)
+    clear = replace(clear, arms=0.6, bar=0.0, oddness=0.0, sky_px=400, brightness=60)
+    unclear = replace(clear, sky_px=80, brightness=12)
+    assert galaxies.answer_odds(unclear)[1][1] < galaxies.answer_odds(clear)[1][1] - 0.3
+
+
+def test_edge_on_galaxies_look_longer_than_round_ones(drawn):
+    images, votes = drawn
+    elongation = features(images)[:, 0]
+    edge_on = votes[:, COLUMNS.index("Class2.1")] > 0.6
+    round_ = votes[:, COLUMNS.index("Class7.1")] > 0.6
+    assert edge_on.sum() > 15
+    assert round_.sum() > 15
+    assert np.quantile(elongation[edge_on], 0.25) > np.quantile(elongation[round_], 0.75) + 0.2
+
+
+def test_pictures_carry_the_labels_but_do_not_give_them_away(drawn):
+    images, votes = drawn
+    x = features(images)
+    fitted, held_out = np.arange(N) % 2 == 0, np.arange(N) % 2 == 1
+    x = np.clip((x - np.median(x[fitted], 0)) / x[fitted].std(0), -2, 2)  # tames bright stars
+    mean = votes[fitted].mean(0)
+    weights = np.linalg.solve(
+        x[fitted].T @ x[fitted] + 5 * np.eye(x.shape[1]), x[fitted].T @ (votes[fitted] - mean)
+    )
+    error = np.sqrt(np.mean((x[held_out] @ weights + mean - votes[held_out]) ** 2))
+    error_of_mean = np.sqrt(np.mean((mean - votes[held_out]) ** 2))
+    assert 0.4 * error_of_mean < error < 0.9 * error_of_mean
+
+
+def test_galaxy_depends_on_seed_and_id_alone():
+    image, votes = dataset.draw(7, seed=1)
+    dataset.draw(8, seed=1)
+    again, votes_again = dataset.draw(7, seed=1)
+    assert np.array_equal(image, again)
+    assert np.array_equal(votes, votes_again)
+    for other_id, other_seed in ((8, 1), (7, 2)):
+        assert not np.array_equal(image, dataset.draw(other_id, other_seed)[0])
+
+
+def test_same_seed_gives_the_same_bytes(folder, tmp_path):
+    dataset.write_demo(tmp_path, n_train=24, n_test=8, seed=3)
+    for stem in ZIPS:
+        again, first = ((f / f"{stem}.zip").read_bytes() for f in (tmp_path, folder))
+        assert again == first, stem
+
+
+def test_zip_members_carry_no_clock(folder):
+    assert {m.date_time for stem in ZIPS for m in members(folder, stem)} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_layout_is_the_competitions(folder):
+    assert sorted(p.name for p in folder.iterdir()) == [f"{stem}.zip" for stem in ZIPS]
+    for stem in ZIPS:
+        stored = stem.startswith("images")
+        expected = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+        assert {m.compress_type for m in members(folder, stem)} == {expected}
+    for stem in ("training_solutions_rev1", "all_zeros_benchmark"):
+        assert [m.filename for m in members(folder, stem)] == [f"{stem}.csv"]
+        assert list(table(folder, stem).columns) == ["GalaxyID", *COLUMNS]
+
+
+def test_ids_are_six_digits_ascending_disjoint_and_interleaved(folder):
+    train = table(folder, "training_solutions_rev1")["GalaxyID"].tolist()
+    test = table(folder, "all_zeros_benchmark")["GalaxyID"].tolist()
+    assert len(train) == 24
+    assert len(test) == 8
+    for ids, stem in ((train, "images_training_rev1"), (test, "images_test_rev1")):
+        assert ids == sorted(set(ids)) == member_ids(folder, stem)
+        assert all(100_000 <= i <= 999_999 for i in ids)
+    assert not set(train) & set(test)
+    assert min(train) < max(test)
+    assert min(test) < max(train)
+
+
+def test_table_holds_the_votes_of_the_pictures(folder):
+    solutions = table(folder, "training_solutions_rev1").set_index("GalaxyID")
+    assert GALAXY_ZOO_2.residuals(solutions.to_numpy()).max() < 2e-6
+    for galaxy_id in solutions.index[::6]:
+        assert (
+            np.abs(solutions.loc[galaxy_id] - dataset.draw(int(galaxy_id), seed=3)[1]).max() < 1e-8
+        )
+    assert (table(folder, "all_zeros_benchmark")[COLUMNS] == 0).all(axis=None)
+
+
+@pytest.mark.parametrize("stem", ["images_training_rev1", "images_test_rev1"])
+def test_jpeg_decodes_to_the_drawn_picture(folder, stem):
+    with zipfile.ZipFile(folder / f"{stem}.zip") as archive:
+        for galaxy_id in member_ids(folder, stem)[::5]:
+            data = np.frombuffer(archive.read(f"{stem}/{galaxy_id}.jpg"), np.uint8)
+            decoded = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+            assert decoded is not None
+            assert decoded.shape == (424, 424, 3)
+            image = dataset.draw(galaxy_id, seed=3)[0]
+            # Means per band: JPEG drops fine noise, but must not swap red and blue.
+            difference = decoded[180:244, 180:244].mean((0, 1)) - image[180:244, 180:244].mean(
+                (0, 1)
+            )
+            assert np.abs(difference).max() < 1.5
+
+
+def test_no_id_repeats_in_a_set_as_large_as_the_competitions():
+    train, test = dataset.choose_ids(61_578, 79_975, seed=0)
+    assert len(np.union1d(train, test)) == 61_578 + 79_975
+
+
+def test_another_seed_gives_other_ids():
+    assert not np.array_equal(
+        dataset.choose_ids(5, 5, seed=0)[0], dataset.choose_ids(5, 5, seed=1)[0]
+    )
+
+
+@pytest.mark.parametrize(("n_train", "n_test"), [(0, 5), (5, 0)])
+def test_a_set_without_galaxies_is_refused(tmp_path, n_train, n_test):
+    with pytest.raises(ValueError, match="at least one"):
+        dataset.write_demo(tmp_path, n_train, n_test)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,103 @@
+"""Which input a command means: by name, by path, by what input/ holds for its tasks."""
+
+from pathlib import Path
+
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import DEMO
+from galaxyzoo.data.readers import find, kaggle
+from galaxyzoo.data.readers.source import Source
+from support.class_fixtures import write_labelled
+from support.kaggle_fixtures import draw_competition
+
+VOTES = draw_competition(n_train=12, n_test=4, seed=1)
+
+
+@pytest.fixture
+def drawn(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The demo set, small and made without its renderer."""
+    folder = root / "input" / DEMO
+
+    def draw(announce: bool = False) -> Path:
+        return folder if folder.exists() else VOTES.write_zips(folder)
+
+    monkeypatch.setattr(kaggle, "_demo_folder", draw)
+    return folder
+
+
+def opened(*tasks: str, data: str | None = None) -> Source:
+    return find.open_input(data, set(tasks))
+
+
+def refusal(*tasks: str, data: str | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        opened(*tasks, data=data)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("task", ["gz37", "elliptical_spiral", "hubble10", "anomaly4", "zoo5"])
+def test_tasks_on_votes_take_the_demo_where_nothing_is_there(drawn, task):
+    source = opened(task)
+    assert source.dataset == DEMO
+    assert source.own_ids
+    assert opened(task, data="demo").dataset == DEMO
+
+
+@pytest.mark.parametrize("task", ["galaxy10", "galaxy10_decals"])
+def test_a_task_without_labels_in_input_says_so(drawn, task):
+    assert f"input/ holds no labels for task '{task}'" in refusal(task)
+    assert not drawn.exists()
+    VOTES.write_zips(drawn.parent)  # votes do not help
+    assert f"input/ holds no labels for task '{task}'" in refusal(task)
+
+
+def test_tasks_on_votes_take_the_competition(drawn):
+    VOTES.write_zips(drawn.parent / "mine")
+    for tasks in (["gz37"], ["gz37", "hubble10"], ["zoo5"]):
+        source = opened(*tasks)
+        assert source.folder == drawn.parent / "mine"
+        assert source.dataset.startswith("kaggle-")
+        assert not source.own_ids
+
+
+@pytest.mark.parametrize("where", ["", "small"])
+def test_labels_of_the_task_go_before_the_demo(drawn, where):
+    folder = write_labelled(drawn.parent / where)
+    assert opened("zoo5").folder == folder
+    assert opened("zoo5").dataset == (where or "input")
+    assert opened("gz37").dataset == DEMO  # which they are of no use for
+    assert opened("elliptical_spiral").dataset == DEMO
+
+
+def test_labels_and_a_competition_that_are_both_good_need_a_word(drawn, monkeypatch):
+    folder = write_labelled(drawn.parent / "small")
+    VOTES.write_zips(drawn.parent / "mine")
+    assert refusal("zoo5").endswith("are good for zoo5: add --data with one of mine, small")
+    assert opened("gz37").folder == drawn.parent / "mine"
+    monkeypatch.chdir(drawn.parent.parent)
+    for data in ("small", "input/small", str(folder)):
+        assert opened("zoo5", data=data).dataset == "small"
+    for data in ("mine", "input/mine", str(drawn.parent / "mine")):
+        assert opened("zoo5", data=data).dataset.startswith("kaggle-")
+
+
+def test_two_sets_of_labels_need_a_word(drawn):
+    write_labelled(drawn.parent / "one")
+    write_labelled(drawn.parent / "two", first=201)
+    assert refusal("zoo5") == (
+        "several datasets are good for zoo5: add --data with one of one, two"
+    )
+    assert opened("zoo5", data="two").targets.index[0] == 201
+
+
+def test_hidden_folders_the_cache_and_the_demo_hold_no_labels(drawn):
+    for name in (".half", "cache", DEMO):
+        write_labelled(drawn.parent / name)
+    assert [path.name for _, path in find._all_sets()] == []
+
+
+def test_a_name_that_is_nowhere_is_named(drawn):
+    assert "--data nowhere: no such folder" in refusal("zoo5", data="nowhere")
+    assert "--data nowhere: no such folder" in refusal("gz37", data="nowhere")

@@ -1,0 +1,270 @@
+"""Galaxy Zoo 2's own tables become the competition's vote fractions; every defect is named."""
+
+import gzip
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import CODE_ROOT
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.data.readers.gz2 import ANSWERS, to_votes
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
+from galaxyzoo.tasks.registry import TASKS
+from support.kaggle_fixtures import Competition, draw_competition, draw_image, encode, write_zip
+
+SAMPLE = CODE_ROOT.parent / "shared" / "data" / "gz2-sample"
+
+TABLE, MAPPING, IMAGES = "gz2_hart16.csv", "gz2_filename_mapping.csv", "images_gz2.zip"
+
+FIRST_ID = 587722982291472386
+
+VOTE_TASKS = sorted(name for name, task in TASKS.items() if task.rule or name == "gz37")
+
+
+def draw_shares(count: int = 30) -> pd.DataFrame:
+    """Shares of each question, weighted ones add up to 1, debiased ones to anything."""
+    rng = np.random.default_rng(0)
+    columns = {"dr7objid": FIRST_ID + rng.permutation(count) * 7, "gz2_class": "Ei"}
+    for question in GALAXY_ZOO_2.questions:
+        shares = rng.dirichlet(np.full(len(question.answers), 0.7), count)
+        scale = rng.uniform(0.4, 1.0, (count, 1))
+        for i, answer in enumerate(ANSWERS[GALAXY_ZOO_2.span(question)]):
+            columns[f"{answer}_weighted_fraction"] = shares[:, i]
+            columns[f"{answer}_debiased"] = (shares**1.5 * scale)[:, i]
+    return pd.DataFrame(columns)
+
+
+def write(folder: Path, shares: pd.DataFrame) -> dict[int, bytes]:
+    """The three files; returns each galaxy's image. Asset ids run against the galaxies' order."""
+    rng = np.random.default_rng(1)
+    ids = shares["dr7objid"].tolist()
+    assets = {galaxy: 900 - row for row, galaxy in enumerate(ids)}
+    images = {galaxy: encode(draw_image(rng)) for galaxy in ids}
+    stray = {"images/7.jpg": encode(draw_image(rng))}
+    write_zip(folder / IMAGES, stray | {f"images/{assets[g]}.jpg": images[g] for g in ids})
+    shares.to_csv(folder / TABLE, index=False)
+    mapping = pd.DataFrame({"objid": ids[::-1], "sample": "original"})
+    mapping["asset_id"] = mapping["objid"].map(assets)
+    coadd = pd.DataFrame({"objid": [8647474690312309780], "sample": "coadd", "asset_id": [7]})
+    pd.concat([coadd, mapping]).to_csv(folder / MAPPING, index=False)
+    return images
+
+
+@pytest.fixture
+def folder(root: Path) -> Path:
+    write(root / "input" / "zoo", draw_shares())
+    return root / "input" / "zoo"
+
+
+def edit(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    change(pd.read_csv(path)).to_csv(path, index=False)
+
+
+def refusal() -> str:
+    with pytest.raises(InputError) as caught:
+        open_input("zoo", {"gz37"})
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_votes_are_shares_times_the_votes_of_what_leads_there(root, folder):
+    """Against a slow, plain version."""
+    source = open_input("zoo", {"gz37"})
+    shares = draw_shares().set_index("dr7objid")
+    for galaxy in shares.index[:10]:
+        votes: dict[str, float] = {}
+        for question in GALAXY_ZOO_2.top_down:
+            names = ANSWERS[GALAXY_ZOO_2.span(question)]
+            own = [shares.loc[galaxy, f"{name}_debiased"] for name in names]
+            reached = 1.0 if question.parent is None else votes[question.parent]
+            for column, value in zip(question.columns, own, strict=True):
+                votes[column] = value / sum(own) * reached
+        for column in GALAXY_ZOO_2.columns:
+            assert source.targets.loc[galaxy, column] == pytest.approx(votes[column], abs=1e-8)
+    assert GALAXY_ZOO_2.residuals(source.targets.to_numpy()).max() < 1e-7
+    assert source.targets.index.is_monotonic_increasing
+    assert (source.dataset, source.own_ids, len(source.test_ids)) == ("zoo", True, 0)
+
+
+def test_every_answer_stands_in_its_column():
+    words = [answer.split("_", 1)[1].replace("_", " ") for answer in ANSWERS]
+    assert [int(answer[1:3]) for answer in ANSWERS] == [
+        q.number for q in GALAXY_ZOO_2.questions for _ in q.answers
+    ]
+    for word, column in zip(words, GALAXY_ZOO_2.columns, strict=True):
+        text = GALAXY_ZOO_2.answer_text(column).replace("'", "").replace("-", " ").split()[-1]
+        assert text in word or column.startswith(("Class2", "Class4", "Class6")), (word, column)
+    assert [a[4:] for a in ANSWERS if a.startswith(("t02", "t04", "t06"))] == [
+        "edgeon_a04_yes",
+        "edgeon_a05_no",
+        "spiral_a08_spiral",
+        "spiral_a09_no_spiral",
+        "odd_a14_yes",
+        "odd_a15_no",
+    ]
+
+
+def test_a_question_without_debiased_votes_takes_the_weighted_ones_else_all_alike():
+    shares, weighted = np.zeros((2, 37)), np.zeros((2, 37))
+    shares[:, :3] = [[0.6, 0.2, 0.0], [0.0, 0.5, 0.5]]
+    weighted[0, GALAXY_ZOO_2.columns.index("Class7.2")] = 0.9
+    votes = pd.DataFrame(to_votes(shares, weighted), columns=list(GALAXY_ZOO_2.columns))
+    assert votes.loc[0, ["Class1.1", "Class1.2"]].tolist() == pytest.approx([0.75, 0.25])
+    assert votes.loc[0, ["Class7.1", "Class7.2", "Class7.3"]].tolist() == pytest.approx(
+        [0, 0.75, 0]
+    )
+    assert votes.loc[0, ["Class2.1", "Class2.2"]].tolist() == pytest.approx([0.125, 0.125])
+    assert votes.loc[1, ["Class7.1", "Class7.2", "Class7.3"]].tolist() == [0, 0, 0]
+
+
+def test_without_debiased_columns_the_weighted_ones_are_read(root, folder):
+    edit(folder / TABLE, lambda f: f[[c for c in f if not c.endswith("_debiased")]])
+    votes = open_input("zoo", {"gz37"}).targets
+    shares = draw_shares().set_index("dr7objid").sort_index()
+    assert np.allclose(votes["Class1.1"], shares[f"{ANSWERS[0]}_weighted_fraction"], atol=1e-8)
+
+
+def zips(folder: Path) -> None:
+    pass
+
+
+def packed_tables(folder: Path) -> None:
+    for name in (TABLE, MAPPING):
+        data = (folder / name).read_bytes()
+        (folder / f"{name}.gz").write_bytes(gzip.compress(data))
+        (folder / name).unlink()
+
+
+def unpacked_images(folder: Path) -> None:
+    """As the zip unpacks, into a folder `images`."""
+    shutil.unpack_archive(folder / IMAGES, folder)
+    (folder / IMAGES).unlink()
+
+
+@pytest.mark.parametrize("lay_out", [zips, packed_tables, unpacked_images])
+def test_every_layout_reads_the_same_and_each_galaxy_gets_its_image(root, lay_out):
+    images = write(root / "input" / "zoo", draw_shares())
+    lay_out(root / "input" / "zoo")
+    source = open_input(None, {"gz37"})
+    assert source.targets.index.tolist() == sorted(images)
+    assert {galaxy: source.train_images.read(galaxy) for galaxy in images} == images
+
+
+def test_galaxies_without_an_image_are_left_out_and_counted(root, folder, capsys):
+    edit(folder / MAPPING, lambda f: f.iloc[3:])  # the coadd's row and two galaxies'
+    source = open_input("zoo", {"gz37"})
+    assert len(source.targets) == 28
+    assert capsys.readouterr().out == "input/zoo: 2 of 30 galaxies have no image, left out\n"
+    assert list(source.train_images.ids) == source.targets.index.tolist()
+
+
+@pytest.mark.parametrize("task", VOTE_TASKS)
+def test_it_counts_for_every_task_on_votes(root, folder, task):
+    assert open_input(None, {task}).dataset == "zoo"
+
+
+def test_beside_the_competition_one_must_be_named(root, folder):
+    competition: Competition = draw_competition()
+    competition.write_zips(root / "input" / "mine")
+    with pytest.raises(InputError, match=r"good for anomaly4: add --data with one of mine, zoo$"):
+        open_input(None, {"anomaly4"})
+    assert open_input("mine", {"anomaly4"}).dataset.startswith("kaggle-")
+    assert open_input("zoo", {"anomaly4"}).dataset == "zoo"
+    competition.write_zips(root / "input")
+    with pytest.raises(InputError, match=r"add --data with one of input, zoo$"):
+        open_input(None, {"gz37"})
+
+
+def test_in_input_itself_it_is_called_gz2(root):
+    write(root / "input", draw_shares())
+    assert open_input(None, {"gz37"}).dataset == "gz2"
+
+
+def test_it_is_prepared_and_every_task_finds_its_labels(root, folder):
+    data = prepare("zoo", n_folds=2)
+    assert prepare("zoo").catalog.fingerprint == data.catalog.fingerprint
+    assert data.train_images(data.source.image).images.shape[0] == 30
+    assert len(data.test_images(data.source.image).ids) == 0
+    assert GALAXY_ZOO_2.residuals(data.catalog.targets("gz37")).max() <= READ_TOLERANCE
+    labels = {
+        task.name: task.rule.labels(data.catalog.train) for task in TASKS.values() if task.rule
+    }
+    assert all(len(table) for table in labels.values())
+
+
+@pytest.mark.parametrize("column", ["t08_odd_feature_a19_ring_debiased", "dr7objid"])
+def test_a_missing_column_of_the_table_is_named(root, folder, column):
+    edit(folder / TABLE, lambda f: f.drop(columns=column))
+    message = refusal()
+    assert message.startswith(f"input/zoo/{TABLE} ")
+    assert f"column '{column}'" in message
+
+
+def test_a_table_of_counts_alone_is_refused(root, folder):
+    edit(folder / TABLE, lambda f: f[["dr7objid", "gz2_class"]])
+    assert f"{TABLE} lacks column 't01_smooth_or_features_a01_smooth_" in refusal()
+
+
+@pytest.mark.parametrize("column", ["objid", "asset_id"])
+def test_a_mapping_without_ids_is_named(root, folder, column):
+    edit(folder / MAPPING, lambda f: f.drop(columns=column))
+    assert refusal().startswith(f"input/zoo/{MAPPING} has no column '{column}' (found '")
+
+
+def test_an_empty_cell_of_the_mapping_is_named(root, folder):
+    text = (folder / MAPPING).read_text().splitlines()
+    text[4] = text[4].rsplit(",", 1)[0] + ","
+    (folder / MAPPING).write_text("\n".join(text))
+    assert refusal() == f"input/zoo/{MAPPING}, data row 4: 'nan' is no asset_id (1 such rows)"
+
+
+def test_a_mapping_of_other_galaxies_is_refused(root, folder):
+    edit(folder / MAPPING, lambda f: f.assign(objid=f["objid"] + 1))
+    assert "leads no galaxy of the vote table to an image" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("value", "named"), [(1.2, "1.2 is outside [0, 1]"), (np.nan, "'nan' is not a finite number")]
+)
+def test_a_wrong_share_is_named(root, folder, value, named):
+    column = "t03_bar_a06_bar_debiased"
+
+    def spoil(frame: pd.DataFrame) -> pd.DataFrame:
+        frame.loc[4, column] = value
+        return frame
+
+    edit(folder / TABLE, spoil)
+    message = refusal()
+    assert f"{draw_shares()['dr7objid'][4]}, column '{column}': {named}" in message
+
+
+@pytest.mark.parametrize("name", [MAPPING, IMAGES])
+def test_a_missing_file_is_named(root, folder, name):
+    (folder / name).unlink()
+    assert refusal().startswith(f"input/zoo/ lacks {name} (or ")
+
+
+def test_a_truncated_packed_table_is_named(root, folder):
+    packed_tables(folder)
+    path = folder / f"{TABLE}.gz"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert refusal().startswith(f"input/zoo/{TABLE}.gz cannot be read: ")
+
+
+@pytest.mark.skipif(not SAMPLE.exists(), reason=f"no real Galaxy Zoo 2 files in {SAMPLE}")
+def test_the_real_files_are_read(root):
+    source = open_input(str(SAMPLE), {"gz37"})
+    assert (source.dataset, len(source.targets)) == ("gz2-sample", 400)
+    assert GALAXY_ZOO_2.residuals(source.targets.to_numpy()).max() <= READ_TOLERANCE
+    classes = pd.read_csv(SAMPLE / TABLE, index_col="dr7objid")["gz2_class"].sort_index()
+    smooth = source.targets["Class1.1"] > 0.8
+    assert classes[smooth].str.startswith("E").mean() > 0.95
+    edge_on = source.targets["Class2.1"] > 0.6
+    assert classes[edge_on].str.startswith("Se").mean() > 0.9
+    assert source.train_images.read(FIRST_ID)[:2] == b"\xff\xd8"

@@ -1,0 +1,241 @@
+"""Finding and reading the competition's files: every form gives the same."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import CODE_ROOT
+from galaxyzoo.data.readers import kaggle
+from galaxyzoo.data.readers.kaggle import dataset_name, find_source, read_source
+from support.competition_files import read
+from support.kaggle_fixtures import PARTS, SAMPLE, SOLUTIONS, Competition, csv_bytes, write_zip
+
+MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
+
+
+def zips_in_input(competition: Competition, root: Path) -> None:
+    competition.write_zips(root / "input")
+
+
+def zips_in_a_subfolder(competition: Competition, root: Path) -> None:
+    competition.write_zips(root / "input" / "galaxies")
+
+
+def unpacked(competition: Competition, root: Path) -> None:
+    competition.write_unpacked(root / "input")
+
+
+def unpacked_twice_over(competition: Competition, root: Path) -> None:
+    """Each zip unpacked by a file manager into a folder of its own name."""
+    for part in PARTS:
+        write_zip(root / "tmp.zip", competition.members(part))
+        shutil.unpack_archive(root / "tmp.zip", root / "input" / part)
+    (root / "tmp.zip").unlink()
+
+
+def images_zipped_and_tables_not(competition: Competition, root: Path) -> None:
+    zips_in_input(competition, root)
+    for part in (SOLUTIONS, SAMPLE):
+        shutil.unpack_archive(root / "input" / f"{part}.zip", root / "input")
+        (root / "input" / f"{part}.zip").unlink()
+
+
+def whole_zip(competition: Competition, root: Path) -> None:
+    competition.write_whole_zip(root / "input")
+
+
+def whole_zip_in_a_subfolder(competition: Competition, root: Path) -> None:
+    competition.write_whole_zip(root / "input" / "galaxies")
+
+
+def links_to_zips(competition: Competition, root: Path) -> None:
+    for path in competition.write_zips(root / "elsewhere").iterdir():
+        (root / "input" / path.name).symlink_to(path)
+
+
+def link_to_a_folder(competition: Competition, root: Path) -> None:
+    competition.write_zips(root / "elsewhere")
+    (root / "input" / "galaxies").symlink_to(root / "elsewhere")
+
+
+def with_what_macos_adds(competition: Competition, root: Path) -> None:
+    for part in PARTS:
+        members = competition.members(part)
+        extra = {f"__MACOSX/{Path(n).parent}/._{Path(n).name}": b"\0\5\26\7" for n in members}
+        write_zip(root / "input" / f"{part}.zip", members | extra)
+
+
+def another_sample_submission(competition: Competition, root: Path) -> None:
+    zips_in_input(competition, root)
+    (root / "input" / f"{SAMPLE}.zip").unlink()
+    sample = competition.members(SAMPLE)[f"{SAMPLE}.csv"]
+    write_zip(
+        root / "input" / "central_pixel_benchmark.zip", {"central_pixel_benchmark.csv": sample}
+    )
+
+
+FORMS = (
+    zips_in_input,
+    zips_in_a_subfolder,
+    unpacked,
+    unpacked_twice_over,
+    images_zipped_and_tables_not,
+    whole_zip,
+    whole_zip_in_a_subfolder,
+    links_to_zips,
+    link_to_a_folder,
+    with_what_macos_adds,
+    another_sample_submission,
+)
+
+
+@pytest.mark.parametrize("lay_out", FORMS, ids=lambda f: f.__name__)
+def test_every_form_of_the_input_reads_the_same(competition, root, lay_out):
+    lay_out(competition, root)
+    source = read()
+    pd.testing.assert_frame_equal(source.targets, competition.votes)
+    assert source.test_ids.tolist() == competition.test_ids.tolist()
+    for store, ids in (
+        (source.train_images, competition.votes.index),
+        (source.test_images, competition.test_ids),
+    ):
+        assert store.ids.tolist() == ids.tolist()
+        assert {int(i): store.read(int(i)) for i in ids} == {
+            int(i): competition.images[int(i)] for i in ids
+        }
+    assert source.dataset.startswith("kaggle-")
+
+
+def test_the_whole_zip_is_unpacked_once(competition, root, monkeypatch):
+    whole_zip(competition, root)
+    first = read()
+    monkeypatch.setattr(shutil, "copyfileobj", lambda *_: pytest.fail("unpacked again"))
+    assert read().folder == first.folder
+
+
+def test_nothing_in_input_means_the_demo_set(root, monkeypatch, capsys):
+    written: list[Path] = []
+    monkeypatch.setattr(kaggle, "write_demo", written.append)
+    assert find_source() == root / "input" / "demo"
+    assert "built-in demo set" in capsys.readouterr().out
+    assert find_source("demo") == root / "input" / "demo"
+    assert written == [root / "input" / "demo"] * 2
+
+
+def test_the_demo_set_and_the_cache_are_not_taken_for_input(competition, root):
+    competition.write_zips(root / "input" / "demo")
+    competition.write_zips(root / "input" / "cache")
+    competition.write_zips(root / "input" / "mine")
+    assert find_source() == root / "input" / "mine"
+
+
+def test_of_several_datasets_one_must_be_named(competition, root, monkeypatch):
+    for name in ("one", "two"):
+        competition.write_zips(root / "input" / name)
+    with pytest.raises(InputError, match="--data with one of one, two"):
+        find_source()
+    assert find_source("two") == root / "input" / "two"
+    assert find_source(str(root / "input" / "one")) == root / "input" / "one"
+    (root / "two").mkdir()  # an empty folder of that name where the user stands
+    monkeypatch.chdir(root)
+    assert find_source("two") == root / "input" / "two"
+
+
+@pytest.mark.parametrize("data", ["nowhere", "empty"])
+def test_a_named_folder_without_the_files_is_refused(root, data):
+    (root / "input" / "empty").mkdir()
+    with pytest.raises(InputError, match=f"--data {data}"):
+        find_source(data)
+
+
+def with_a_mark(votes: pd.DataFrame) -> bytes:
+    return b"\xef\xbb\xbf" + csv_bytes(votes)
+
+
+def with_crlf(votes: pd.DataFrame) -> bytes:
+    return csv_bytes(votes).replace(b"\n", b"\r\n")
+
+
+def with_spaces(votes: pd.DataFrame) -> bytes:
+    return csv_bytes(votes).replace(b",", b" , ")
+
+
+def rows_shuffled(votes: pd.DataFrame) -> bytes:
+    return csv_bytes(votes.sample(frac=1, random_state=1))
+
+
+def columns_shuffled(votes: pd.DataFrame) -> bytes:
+    return csv_bytes(votes.sample(frac=1, random_state=1, axis=1))
+
+
+def with_a_column_more(votes: pd.DataFrame) -> bytes:
+    return csv_bytes(votes.assign(note="x"))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [with_a_mark, with_crlf, with_spaces, rows_shuffled, columns_shuffled, with_a_column_more],
+    ids=lambda f: f.__name__,
+)
+def test_other_spellings_of_the_solutions_read_the_same(competition, root, zips, write):
+    competition.write_solutions(zips, write(competition.votes))
+    source = read()
+    pd.testing.assert_frame_equal(source.targets, competition.votes)
+
+
+def test_rounding_just_outside_the_range_is_cut_off(competition, root, zips):
+    votes = competition.votes.copy()
+    votes.iloc[0, :3] = [1.000004, -0.000004, 0.0]  # the rest of the tree follows
+    votes.iloc[0, 3:13] = 0.0
+    votes.iloc[0, 15:18] = [1.0, 0.0, 0.0]
+    votes.iloc[0, 25:] = 0.0
+    competition.write_solutions(zips, csv_bytes(votes))
+    targets = read().targets
+    assert targets.iloc[0, :2].tolist() == [1.0, 0.0]
+
+
+def test_the_name_follows_from_the_ids_alone(root):
+    train, test = np.array([3, 1, 2]), np.array([9, 8])
+    name = dataset_name(train, test, root)
+    assert name == dataset_name(np.sort(train), np.sort(test), root / "elsewhere")
+    others = [
+        (np.array([1, 2, 4]), test),
+        (train, np.array([9, 7])),
+        (np.append(train, 9), test[1:]),
+    ]
+    assert len({name, *(dataset_name(*ids, root) for ids in others)}) == 4
+
+
+def test_the_demo_folder_is_the_demo_set_however_it_is_spelt(root, monkeypatch):
+    (root / "input" / "demo").mkdir()
+    (root / "link").symlink_to(root / "input" / "demo")
+    ids = np.array([1]), np.array([2])
+    assert dataset_name(*ids, root / "link") == "demo"
+    assert dataset_name(*ids, root / "input" / "mine") != "demo"
+
+
+def test_a_known_subset_and_the_whole_are_recognised(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(kaggle, "CONFIGS", tmp_path / "configs")
+    monkeypatch.setattr(kaggle, "COMPETITION_SIZE", (4, 2))
+    lists = tmp_path / "configs" / "subsets" / "few"
+    lists.mkdir(parents=True)
+    (lists.parent / ".DS_Store").write_bytes(b"\0")  # other things in that folder do no harm
+    (lists / "train_ids.txt").write_text("1\n2\n5\n")
+    assert dataset_name(np.array([5, 1, 2]), np.array([9]), root) == "few"
+    assert dataset_name(np.array([5, 1, 3]), np.array([9]), root).startswith("kaggle-")
+    assert dataset_name(np.array([5, 1, 3, 4]), np.array([9, 8]), root) == "kaggle"
+
+
+@pytest.mark.skipif(not MINI.exists(), reason=f"no real competition files in {MINI}")
+def test_the_real_files_are_read_and_recognised(root):
+    source = read_source(MINI)
+    assert (source.dataset, len(source.targets), len(source.test_ids)) == (
+        "kaggle-mini",
+        6000,
+        1500,
+    )
+    assert source.targets["Class1.1"].mean() == pytest.approx(0.46, abs=0.01)

@@ -1,0 +1,214 @@
+"""Defects of the competition's files: each is refused in a line that names it."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from support.competition_files import refusal
+from support.kaggle_fixtures import (
+    COLUMNS,
+    PARTS,
+    SAMPLE,
+    SOLUTIONS,
+    TEST_IMAGES,
+    TRAIN_IMAGES,
+    WHOLE,
+    Competition,
+    csv_bytes,
+    damage,
+    write_zip,
+)
+
+
+def edited(competition: Competition, column: str, value: object, row: int = 3) -> bytes:
+    votes = competition.votes.astype(object)
+    votes.loc[votes.index[row], column] = value
+    return csv_bytes(votes)
+
+
+@pytest.mark.parametrize("value", ["", "nan", "inf", "-inf", "many", "0.5.1"])
+def test_a_value_that_is_no_number_is_named(competition, root, zips, value):
+    competition.write_solutions(zips, edited(competition, "Class4.2", value))
+    message = refusal(root)
+    assert f"GalaxyID {competition.votes.index[3]}, column 'Class4.2'" in message
+    assert f"{SOLUTIONS}.zip" in message
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, 100])
+def test_a_value_outside_zero_to_one_is_named(competition, root, zips, value):
+    competition.write_solutions(zips, edited(competition, "Class6.1", value))
+    message = refusal(root)
+    assert f"GalaxyID {competition.votes.index[3]}, column 'Class6.1'" in message
+    assert "outside [0, 1] (1 such" in message
+    assert message.count("GalaxyID") == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "column"), [(1, "Class1.3"), (6, "Class6.2"), (11, "Class11.4")]
+)
+@pytest.mark.parametrize("change", [3e-5, 0.2])
+def test_sums_that_do_not_add_up_are_named(competition, root, zips, question, column, change):
+    value = competition.votes[column].iloc[3]
+    value += change if value < 0.5 else -change
+    competition.write_solutions(zips, edited(competition, column, value))
+    message = refusal(root)
+    assert f"GalaxyID {competition.votes.index[3]}: the answers of question {question} " in message
+    assert "(galaxies that do not add up: 1 of 12)" in message
+    assert message.count("GalaxyID") == 1
+
+
+@pytest.mark.parametrize(
+    ("rename", "named"),
+    [
+        ({"Class7.2": "Class7_2"}, "'Class7.2' (1 of 37 missing; found instead: 'Class7_2')"),
+        ({"Class7.2": "class7.2", "Class1.1": "x"}, "'Class1.1' (2 of 37 missing"),
+    ],
+)
+def test_a_misspelt_column_is_named(competition, root, zips, rename, named):
+    competition.write_solutions(zips, csv_bytes(competition.votes.rename(columns=rename)))
+    assert named in refusal(root)
+
+
+def test_a_missing_column_is_named(competition, root, zips):
+    competition.write_solutions(zips, csv_bytes(competition.votes.drop(columns="Class11.6")))
+    assert "lacks column 'Class11.6' (1 of 37 missing)" in refusal(root)
+
+
+def test_a_table_without_ids_is_named(competition, root, zips):
+    competition.write_solutions(zips, competition.votes.to_csv(index_label="id"))
+    message = refusal(root)
+    assert f"{SOLUTIONS}.csv has no column 'GalaxyID'" in message
+
+
+def test_a_repeated_id_is_named(competition, root, zips):
+    votes = competition.votes
+    competition.write_solutions(zips, csv_bytes(pd.concat([votes, votes.iloc[[2]]])))
+    assert f"GalaxyID {votes.index[2]} stands there twice" in refusal(root)
+
+
+def test_a_table_without_rows_is_named(competition, root, zips):
+    competition.write_solutions(zips, csv_bytes(competition.votes.iloc[:0]))
+    assert f"{SOLUTIONS}.zip holds no galaxy" in refusal(root)
+
+
+def test_a_table_cut_off_in_the_middle_of_a_row_is_named(competition, root, zips):
+    text = csv_bytes(competition.votes)
+    competition.write_solutions(zips, text[: len(text) - 120])
+    assert f"ends in the middle of line 13 ('{competition.votes.index[-1]}," in refusal(root)
+
+
+def test_a_repeated_test_id_is_named(competition, root, zips):
+    ids = np.append(competition.test_ids, competition.test_ids[1])
+    sample = csv_bytes(pd.DataFrame(0, index=ids, columns=COLUMNS))
+    write_zip(zips / f"{SAMPLE}.zip", {f"{SAMPLE}.csv": sample})
+    message = refusal(root)
+    assert SAMPLE in message
+    assert f"GalaxyID {competition.test_ids[1]} stands there twice" in message
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_missing_zip_is_named(competition, root, zips, part):
+    (zips / f"{part}.zip").unlink()
+    message = refusal(root)
+    assert f"{part}.zip" in message
+    assert message.startswith("input/ lacks")
+
+
+def test_one_part_alone_is_not_taken_for_an_empty_input(competition, root, zips):
+    for part in (TRAIN_IMAGES, SOLUTIONS, SAMPLE):
+        (zips / f"{part}.zip").unlink()
+    assert f"{SOLUTIONS}.zip" in refusal(root)
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("part", PARTS)
+def test_a_truncated_zip_is_named(root, zips, part, keep):
+    path = zips / f"{part}.zip"
+    path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
+    message = refusal(root)
+    assert f"input/{part}.zip is not a whole zip file ({path.stat().st_size:,} bytes" in message
+
+
+@pytest.mark.parametrize("part", [SOLUTIONS, SAMPLE])
+def test_a_damaged_table_in_a_zip_is_named(root, zips, part):
+    damage(zips / f"{part}.zip", f"{part}.csv")
+    message = refusal(root)
+    assert f"{part}.zip" in message
+
+
+def test_a_web_page_saved_as_a_zip_is_named(root, zips):
+    (zips / f"{TEST_IMAGES}.zip").write_text("<html>Please log in</html>")
+    assert f"input/{TEST_IMAGES}.zip is not a whole zip file" in refusal(root)
+
+
+@pytest.mark.parametrize("members", [{}, {"a.csv": b"x", "b.csv": b"x"}], ids=["none", "two"])
+def test_a_zip_that_does_not_hold_one_table_is_named(root, zips, members):
+    write_zip(zips / f"{SOLUTIONS}.zip", members)
+    assert f"{SOLUTIONS}.zip should hold one CSV file; it holds {len(members)}" in refusal(root)
+
+
+def test_a_zip_without_images_is_named(root, zips):
+    write_zip(zips / f"{TRAIN_IMAGES}.zip", {"readme.txt": b"x"})
+    assert f"{TRAIN_IMAGES}.zip holds no image" in refusal(root)
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.9])
+def test_a_truncated_whole_zip_is_named(competition, root, keep):
+    """Cut off after one of its inner zips, it even opens: as that one."""
+    competition.write_whole_zip(root / "input")
+    path = root / "input" / f"{WHOLE}.zip"
+    path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
+    assert f"input/{WHOLE}.zip" in refusal(root)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_damaged_whole_zip_is_named_and_nothing_is_left_half_unpacked(
+    competition, root, compression
+):
+    path = root / "input" / f"{WHOLE}.zip"
+    inner = competition.members(SAMPLE)[f"{SAMPLE}.csv"]  # no zip, but it can be compressed
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr(f"{TRAIN_IMAGES}.zip", inner)
+    damage(path, f"{TRAIN_IMAGES}.zip")
+    assert f"input/{WHOLE}.zip is damaged" in refusal(root)
+
+
+@pytest.mark.parametrize("part", [TRAIN_IMAGES, TEST_IMAGES])
+def test_a_row_without_an_image_is_named(competition, root, zips, part):
+    members = competition.members(part)
+    name = sorted(members)[2]
+    del members[name]
+    write_zip(zips / f"{part}.zip", members)
+    assert f"input/{part}.zip has no image of GalaxyID {Path(name).stem}" in refusal(root)
+
+
+@pytest.mark.parametrize("part", [TRAIN_IMAGES, TEST_IMAGES])
+def test_an_image_without_a_row_is_named(competition, root, zips, part):
+    members = competition.members(part)
+    write_zip(zips / f"{part}.zip", members | {f"{part}/42.jpg": next(iter(members.values()))})
+    assert f"input/{part}.zip holds an image of GalaxyID 42" in refusal(root)
+
+
+def test_an_image_that_is_there_twice_is_named(competition, root, zips):
+    members = competition.members(TRAIN_IMAGES)
+    name = next(iter(members))
+    write_zip(zips / f"{TRAIN_IMAGES}.zip", members | {f"copy/{Path(name).name}": members[name]})
+    message = refusal(root)
+    assert f"GalaxyID {Path(name).stem} twice" in message
+    assert f"'copy/{Path(name).name}'" in message
+
+
+def test_an_image_not_named_by_an_id_is_named(competition, root, zips):
+    members = competition.members(TRAIN_IMAGES)
+    write_zip(zips / f"{TRAIN_IMAGES}.zip", members | {"thumbnail.png": b"x"})
+    assert "'thumbnail.png'" in refusal(root)
+
+
+def test_an_id_in_train_and_test_is_named(competition, root):
+    shared = int(competition.votes.index[4])
+    test_ids = np.append(competition.test_ids, shared)
+    Competition(competition.votes, test_ids, competition.images).write_zips(root / "input")
+    assert f"GalaxyID {shared} is both a training and a test galaxy" in refusal(root)

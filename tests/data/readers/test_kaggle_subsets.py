@@ -1,0 +1,122 @@
+"""Cutting a known subset out of the whole competition: the same bytes each time, or nothing."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.readers import kaggle
+from galaxyzoo.data.readers.kaggle import find_source, read_source, write_subset
+from support.kaggle_fixtures import (
+    PARTS,
+    TEST_IMAGES,
+    TRAIN_IMAGES,
+    Competition,
+    damage,
+    draw_competition,
+    listing,
+    write_zip,
+)
+
+
+@pytest.fixture
+def whole(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Competition:
+    """The whole competition in input/, and a subset 'few': test ids from both of its halves."""
+    whole = draw_competition(n_train=12, n_test=6)
+    whole.write_zips(root / "input")
+    for module in (kaggle, kaggle):
+        monkeypatch.setattr(module, "CONFIGS", tmp_path / "configs")
+    write_lists(tmp_path, whole.votes.index[:5], [*whole.test_ids[[4, 1]], whole.votes.index[7]])
+    return whole
+
+
+def write_lists(root: Path, train_ids: Iterable[int], test_ids: Iterable[int]) -> None:
+    folder = root / "configs" / "subsets" / "few"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, ids in (("train", train_ids), ("test", test_ids)):
+        np.savetxt(folder / f"{name}_ids.txt", np.array(list(ids)), fmt="%d")
+
+
+def test_a_subset_is_a_competition_of_its_own_with_the_same_image_bytes(whole, root):
+    folder = write_subset("few", None)
+    assert folder == root / "input" / "few"
+    assert sorted(p.name for p in folder.iterdir()) == sorted(f"{part}.zip" for part in PARTS)
+    source = read_source(find_source("few"))
+    assert source.dataset == "few"
+    pd.testing.assert_frame_equal(source.targets, whole.votes.iloc[:5])
+    assert source.test_ids.tolist() == [*whole.test_ids[[4, 1]], whole.votes.index[7]]
+    for store in (source.train_images, source.test_images):
+        for galaxy_id in map(int, store.ids):
+            assert store.read(galaxy_id) == whole.images[galaxy_id]
+
+
+def test_labels_of_its_test_galaxies_are_left_out(whole, root):
+    write_subset("few", None)
+    assert int(whole.votes.index[7]) not in read_source(root / "input" / "few").targets.index
+
+
+def test_a_second_writing_gives_the_same_bytes(whole, root):
+    folder = write_subset("few", None)
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    folder.rename(root / "elsewhere")
+    assert {path.name: path.read_bytes() for path in write_subset("few", None).iterdir()} == first
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "dead link"])
+def test_what_is_there_already_is_left_alone(whole, root, tmp_path, kind):
+    theirs, target = tmp_path / "theirs", root / "input" / "few"
+    if kind == "folder":
+        target.mkdir()
+    else:
+        target.symlink_to(theirs)
+    if kind == "link":
+        draw_competition(seed=9).write_zips(theirs)
+    before = listing(root, tmp_path)
+    with pytest.raises(InputError, match="few exists already"):
+        write_subset("few", None)
+    assert listing(root, tmp_path) == before
+
+
+def test_an_unknown_subset_names_the_known_ones(whole, root):
+    with pytest.raises(InputError, match=r"'many'.*known are few"):
+        write_subset("many", None)
+
+
+def refusal(root: Path) -> str:
+    before = listing(root)
+    with pytest.raises(InputError) as caught:
+        write_subset("few", None)
+    assert listing(root) == before
+    assert not (root / "input" / "few").exists()
+    assert not list((root / "input").glob(".*"))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_galaxy_that_the_input_lacks_is_named_and_nothing_is_written(whole, root, tmp_path, part):
+    ids = {"train": list(whole.votes.index[:3]), "test": list(whole.test_ids)}
+    ids[part].append(77)
+    write_lists(tmp_path, ids["train"], ids["test"])
+    message = refusal(root)
+    assert "GalaxyID 77" in message
+    assert "whole competition" in message
+    assert ("no labels" in message) == (part == "train")
+
+
+@pytest.mark.parametrize("part", [TRAIN_IMAGES, TEST_IMAGES])
+def test_a_damaged_image_is_named_and_nothing_is_written(whole, root, part):
+    ids = whole.votes.index[:5] if part == TRAIN_IMAGES else whole.test_ids[[4, 1]]
+    name = f"{part}/{ids[1]}.jpg"
+    damage(root / "input" / f"{part}.zip", name)
+    assert name in refusal(root)
+
+
+def test_a_half_made_subset_of_a_killed_run_is_not_taken_for_input(whole, root):
+    for part in PARTS:
+        (root / "input" / f"{part}.zip").unlink()
+    write_zip(root / "input" / ".few-x" / f"{TRAIN_IMAGES}.zip", whole.members(TRAIN_IMAGES))
+    whole.write_zips(root / "input" / "mine")
+    assert find_source() == root / "input" / "mine"

@@ -1,0 +1,330 @@
+"""From input to a prepared catalog, made once: what it holds, refuses, and reads back."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import CODE_ROOT
+from galaxyzoo.data.catalog import GROUP, Catalog, has_catalog, load_catalog, save_catalog
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.io.tables import FOLD
+from support.kaggle_fixtures import (
+    COLUMNS,
+    SOLUTIONS,
+    TEST_IMAGES,
+    TRAIN_IMAGES,
+    Competition,
+    csv_bytes,
+    draw_competition,
+    listing,
+    write_zip,
+)
+
+SMALL = ImageConfig(crop_px=424, cache_px=16)
+
+
+@pytest.fixture(scope="module")
+def competition() -> Competition:
+    drawn = draw_competition(n_train=25)
+    drawn.images[int(drawn.votes.index[20])] = drawn.images[int(drawn.votes.index[2])]
+    return drawn
+
+
+@pytest.fixture
+def zips(competition: Competition, root: Path) -> Path:
+    return competition.write_zips(root / "input")
+
+
+def made_up_catalog() -> Catalog:
+    rng = np.random.default_rng(0)
+    train = pd.DataFrame(rng.random((8, 37)), index=np.arange(8) * 11 + 100, columns=COLUMNS)
+    train.insert(0, FOLD, np.arange(8) % 3)
+    train.insert(1, GROUP, np.arange(8))
+    return Catalog("made-up", train, np.array([9, 7, 8]), {"seed": 0})
+
+
+def test_a_catalog_reads_back_to_the_last_bit(root):
+    catalog = made_up_catalog()
+    save_catalog(catalog)
+    loaded = load_catalog("made-up")
+    np.testing.assert_array_equal(loaded.targets("gz37"), catalog.targets("gz37"))
+    assert loaded.ids.tolist() == catalog.ids.tolist()
+    assert loaded.folds.tolist() == catalog.folds.tolist()
+    assert loaded.test_ids.tolist() == [9, 7, 8]
+    assert loaded.fingerprint == catalog.fingerprint
+    assert (loaded.n_folds, loaded.about["seed"]) == (3, 0)
+
+
+def changed(**changes: object) -> Catalog:
+    catalog = made_up_catalog()
+    for column, value in changes.items():
+        if column == "test_ids":
+            return Catalog(catalog.dataset, catalog.train, np.array(value))
+        if column == "ids":
+            catalog.train.index = pd.Index(value)
+        else:
+            catalog.train.iloc[2, catalog.train.columns.get_loc(column)] = value
+    return catalog
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {FOLD: 0},
+        {GROUP: 0},
+        {"Class1.1": 0.5},
+        {"ids": [1, 2, 3, 4, 5, 6, 7, 8]},
+        {"test_ids": [7, 8, 9]},
+        {"test_ids": [9, 7]},
+    ],
+    ids=str,
+)
+def test_the_fingerprint_tells_any_two_catalogs_apart(change):
+    assert changed(**change).fingerprint != made_up_catalog().fingerprint
+    assert made_up_catalog().fingerprint == made_up_catalog().fingerprint
+
+
+def edit_text(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new, 1))
+
+    return edit
+
+
+def drop_last_row(folder: Path) -> None:
+    lines = (folder / "train.csv").read_text().splitlines(keepends=True)
+    (folder / "train.csv").write_text("".join(lines[:-1]))
+
+
+TAMPERED = {
+    "another fold": edit_text("train.csv", "\n111,1,", "\n111,2,"),
+    "a lost row": drop_last_row,
+    "a renamed column": edit_text("train.csv", "Class1.1", "Class1_1"),
+    "a lost fold column": edit_text("train.csv", "fold", "Fold"),
+    "a broken value": edit_text("train.csv", "\n111,1,", "\n111,one,"),
+    "a changed test id": edit_text("test.csv", "\n7\n", "\n6\n"),
+    "a repeated test id": edit_text("test.csv", "\n7\n", "\n9\n"),
+    "another fingerprint": edit_text("dataset.json", '"fingerprint": "', '"fingerprint": "0'),
+    "no fingerprint": edit_text("dataset.json", "fingerprint", "finger"),
+    "a cut-off dataset.json": lambda folder: (folder / "dataset.json").write_text("{"),
+    "a list for dataset.json": lambda folder: (folder / "dataset.json").write_text("[]"),
+    "no train.csv": lambda folder: (folder / "train.csv").unlink(),
+    "no test.csv": lambda folder: (folder / "test.csv").unlink(),
+}
+
+
+@pytest.mark.parametrize("tamper", TAMPERED.values(), ids=TAMPERED)
+def test_a_catalog_changed_by_hand_is_refused(root, tamper):
+    save_catalog(made_up_catalog())
+    tamper(root / "folds" / "made-up")
+    with pytest.raises(InputError, match="folds/made-up"):
+        load_catalog("made-up")
+
+
+def test_a_train_table_in_another_order_is_the_same_catalog(root):
+    save_catalog(made_up_catalog())
+    path = root / "folds" / "made-up" / "train.csv"
+    columns = pd.read_csv(path, dtype=str)
+    columns[columns.columns[::-1]].iloc[::-1].to_csv(path, index=False)
+    assert load_catalog("made-up").fingerprint == made_up_catalog().fingerprint
+
+
+def test_a_catalog_that_is_not_there_says_how_to_make_it(root):
+    assert not has_catalog("nothing")
+    with pytest.raises(InputError, match=r"'nothing'.*prepare\.py"):
+        load_catalog("nothing")
+
+
+def test_a_catalog_written_by_half_does_not_exist(root, monkeypatch):
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "write_json", fail)
+    with pytest.raises(KeyboardInterrupt):
+        save_catalog(made_up_catalog())
+    assert not has_catalog("made-up")
+
+
+def test_a_prepared_catalog_holds_the_input_and_a_split(competition, root, zips):
+    catalog = prepare().catalog
+    pd.testing.assert_frame_equal(catalog.train[COLUMNS], competition.votes)
+    assert catalog.test_ids.tolist() == competition.test_ids.tolist()
+    assert sorted(set(catalog.folds.tolist())) == [0, 1, 2, 3, 4]
+    assert catalog.folds[2] == catalog.folds[20]
+    assert catalog.train[GROUP].iloc[2] == catalog.train[GROUP].iloc[20]
+    assert catalog.train[GROUP].nunique() == 24
+    about = json.loads((root / "folds" / catalog.dataset / "dataset.json").read_text())
+    assert (about["training_galaxies"], about["test_galaxies"]) == (25, 5)
+    assert (about["n_folds"], about["seed"], about["galaxies_with_a_near_duplicate"]) == (5, 0, 2)
+    assert about["fingerprint"] == catalog.fingerprint
+
+
+def test_preparing_again_reads_and_changes_nothing(root, zips):
+    first = prepare()
+    before = listing(root / "folds")
+    again = prepare(n_folds=5, seed=0)  # asks for what is there
+    assert again.catalog.fingerprint == first.catalog.fingerprint
+    assert listing(root / "folds") == before
+
+
+def forms(competition: Competition, root: Path, form: str) -> None:
+    if form == "unpacked":
+        competition.write_unpacked(root / "input")
+    elif form == "whole zip":
+        competition.write_whole_zip(root / "input" / "mine")
+    else:
+        competition.write_zips(root / "input")
+    text = competition.votes.sample(frac=1, random_state=1)
+    if form == "rows shuffled":
+        competition.write_solutions(root / "input", csv_bytes(text))
+    if form == "columns shuffled":
+        competition.write_solutions(
+            root / "input", csv_bytes(text.sample(frac=1, axis=1, random_state=1))
+        )
+    if form == "from a spreadsheet":
+        data = b"\xef\xbb\xbf" + csv_bytes(text).replace(b"\n", b"\r\n").replace(b",", b", ")
+        competition.write_solutions(root / "input", data)
+
+
+@pytest.mark.parametrize(
+    "form", ["unpacked", "whole zip", "rows shuffled", "columns shuffled", "from a spreadsheet"]
+)
+def test_every_form_of_the_input_gives_the_same_catalog(competition, root, zips, form):
+    expected = prepare().catalog
+    for name in ("input", "folds"):
+        shutil.rmtree(root / name)
+        (root / name).mkdir()
+    forms(competition, root, form)
+    catalog = prepare().catalog
+    assert catalog.fingerprint == expected.fingerprint
+    assert catalog.dataset == expected.dataset
+
+
+def test_images_come_in_the_catalogs_order(competition, root, zips):
+    data = prepare()
+    for cache, ids in (
+        (data.train_images(SMALL), data.catalog.ids),
+        (data.test_images(SMALL), data.catalog.test_ids),
+    ):
+        assert cache.ids.tolist() == ids.tolist()
+        assert cache.images.shape == (len(ids), 16, 16, 3)
+
+
+def test_a_bad_training_image_is_an_error_that_leaves_no_split(competition, root, zips):
+    members = competition.members(TRAIN_IMAGES)
+    bad = sorted(members)[3]
+    write_zip(zips / f"{TRAIN_IMAGES}.zip", members | {bad: members[bad][:200]})
+    before = listing(root / "folds")
+    with pytest.raises(InputError, match=bad.split("/")[1]):
+        prepare()
+    assert listing(root / "folds") == before
+
+
+def test_a_bad_test_image_is_marked(competition, root, zips):
+    members = competition.members(TEST_IMAGES)
+    bad = sorted(members)[1]
+    write_zip(zips / f"{TEST_IMAGES}.zip", members | {bad: b"no image"})
+    cache = prepare().test_images(SMALL)
+    assert [f"{TEST_IMAGES}/{i}.jpg" for i in cache.ids[cache.unreadable]] == [bad]
+
+
+def other_votes(competition: Competition, folder: Path) -> None:
+    """Two galaxies' labels exchanged: everything still adds up."""
+    votes = competition.votes.copy()
+    votes.iloc[[0, 1]] = votes.iloc[[1, 0]].to_numpy()
+    competition.write_solutions(folder, csv_bytes(votes))
+
+
+@pytest.mark.parametrize("n_folds", [None, 5])
+def test_changed_input_is_refused(competition, root, zips, n_folds):
+    name = prepare().catalog.dataset
+    other_votes(competition, zips)
+    before = listing(root / "folds")
+    with pytest.raises(InputError, match=f"folds/{name}"):
+        prepare(n_folds=n_folds)
+    assert listing(root / "folds") == before
+
+
+def test_a_sample_submission_in_another_order_is_changed_input(competition, root, zips):
+    prepare()
+    Competition(competition.votes, competition.test_ids[::-1], competition.images).write_zips(zips)
+    with pytest.raises(InputError, match="no longer"):
+        prepare()
+
+
+def test_another_number_of_folds_is_refused_and_the_same_is_not(root, zips):
+    assert prepare(n_folds=3).catalog.n_folds == 3
+    assert prepare(n_folds=3).catalog.n_folds == 3
+    assert prepare().catalog.n_folds == 3
+    with pytest.raises(InputError, match=r"n_folds 3, now 5"):
+        prepare(n_folds=5)
+    with pytest.raises(InputError, match=r"seed 0, now 99"):
+        prepare(seed=99)
+
+
+@pytest.mark.parametrize("n_folds", [-1, 0, 1, 25])
+def test_a_number_of_folds_that_cannot_be_made_leaves_nothing(root, zips, n_folds):
+    with pytest.raises(InputError, match=f"--folds {n_folds}"):
+        prepare(n_folds=n_folds)
+    assert not listing(root / "folds")
+
+
+def test_the_split_depends_on_the_seed(root, zips):
+    first = prepare(seed=1).catalog
+    shutil.rmtree(root / "folds" / first.dataset)
+    assert (prepare(seed=2).catalog.folds != first.folds).any()
+    shutil.rmtree(root / "folds" / first.dataset)
+    assert prepare(seed=1).catalog.fingerprint == first.fingerprint
+
+
+def test_a_split_that_is_gone_is_made_again_as_it_was(root, zips):
+    first = prepare().catalog
+    shutil.rmtree(root / "folds")
+    assert prepare().catalog.fingerprint == first.fingerprint
+
+
+def run_prepare(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(CODE_ROOT / "src" / "prepare.py"), *arguments],
+        env={**os.environ, "GALAXYZOO_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_prints_a_mistake_as_one_line_and_exits_with_one(competition, root, zips):
+    done = run_prepare(root, "--folds", "3")
+    assert done.returncode == 0, done.stderr
+    assert "25 training galaxies in 3 folds, 2 of them with a near-duplicate" in done.stdout
+    (zips / f"{SOLUTIONS}.zip").unlink()
+    before = listing(root)
+    done = run_prepare(root)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: input/ lacks {SOLUTIONS}.zip")
+    assert done.stderr.count("\n") == 1
+    assert listing(root) == before
+    done = run_prepare(root, "--task", "galaxy10")
+    assert "input/ holds no labels for task 'galaxy10'" in done.stderr
+    assert listing(root) == before
+
+
+def test_solutions_that_break_the_tree_leave_nothing(competition, root, zips):
+    competition.write_solutions(zips, csv_bytes(competition.votes + 0.001))
+    before = listing(root)
+    with pytest.raises(InputError, match=SOLUTIONS):
+        prepare()
+    assert listing(root) == before

@@ -1,0 +1,222 @@
+"""Folds: equal shares, near-duplicates together, strangers not, rare answers spread evenly."""
+
+import cv2
+import numpy as np
+import pytest
+
+from galaxyzoo.data.folds import make_folds, near_duplicates
+from galaxyzoo.data.image_cache import decode
+from support.kaggle_fixtures import draw_votes, encode
+
+
+def votes(n: int, seed: int = 0) -> np.ndarray:
+    return draw_votes(np.random.default_rng(seed), np.arange(n)).to_numpy()
+
+
+def round_galaxy(rng: np.random.Generator, stars: int = 3) -> np.ndarray:
+    """(212, 212, 3) uint8: round galaxies, nearly alike, each with its own noise and stars."""
+    y, x = np.mgrid[:212, :212] - 105.5
+    image = 180 * np.exp(-np.hypot(x, y) / rng.uniform(14, 18))[..., None] + np.zeros(3)
+    image += rng.normal(18, 5, image.shape)
+    for row, column in rng.integers(5, 207, (stars, 2)):
+        image[row - 2 : row + 3, column - 2 : column + 3] += rng.uniform(40, 150)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def grouped(*lists: list[int]) -> np.ndarray:
+    """(galaxy,) group numbers from the group sizes."""
+    sizes = [size for sizes in lists for size in sizes]
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+@pytest.mark.parametrize("n_folds", [2, 3, 5, 10])
+@pytest.mark.parametrize("n", [10, 11, 47, 200])
+def test_folds_are_a_partition_into_equal_parts(n, n_folds):
+    folds = make_folds(votes(n), np.arange(n), n_folds, seed=0)
+    sizes = np.bincount(folds)
+    assert folds.shape == (n,)
+    assert len(sizes) == n_folds
+    assert sizes.sum() == n
+    assert sizes.max() - sizes.min() <= 1
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [grouped([4] * 7, [1] * 80), grouped([9, 5, 5, 2], [1] * 40), grouped([1] * 60, [2] * 20)],
+)
+@pytest.mark.parametrize("n_folds", [2, 5])
+def test_groups_stay_whole_and_folds_differ_by_no_more_than_the_largest(groups, n_folds):
+    order = np.random.default_rng(4).permutation(len(groups))  # members of a group lie apart
+    groups = groups[order] * 7 + 3  # any numbers will do
+    folds = make_folds(votes(len(groups)), groups, n_folds, seed=0)
+    for group in np.unique(groups):
+        assert len(set(folds[groups == group])) == 1
+    sizes = np.bincount(folds, minlength=n_folds)
+    assert sizes.min() > 0
+    assert sizes.max() - sizes.min() <= np.unique(groups, return_counts=True)[1].max()
+
+
+def test_rare_answers_are_spread_more_evenly_than_by_chance():
+    targets = votes(600).copy()
+    targets[:, 30] = 0
+    targets[::60, 30] = np.linspace(0.2, 0.9, 10)  # ten galaxies with an answer that no other shows
+    rare = [30, *np.argsort(targets.mean(axis=0))[:8]]
+
+    def spread(folds: np.ndarray) -> np.ndarray:
+        """(answer,) standard deviation of the folds' means."""
+        return np.std([targets[folds == k][:, rare].mean(axis=0) for k in range(5)], axis=0)
+
+    ours = [spread(make_folds(targets, np.arange(600), 5, seed)) for seed in range(20)]
+    rng = np.random.default_rng(0)
+    chance = [spread(rng.permutation(np.arange(600) % 5)) for _ in range(20)]
+    assert np.mean(ours) < 0.8 * np.mean(chance)
+    assert np.mean(ours, axis=0)[0] < 0.5 * np.mean(chance, axis=0)[0]
+    folds = make_folds(targets, np.arange(600), 5, seed=0)
+    assert np.bincount(folds[::60]).tolist() == [2, 2, 2, 2, 2]
+
+
+def test_one_hot_classes_are_stratified():
+    classes = np.random.default_rng(0).choice(3, 300, p=[0.8, 0.15, 0.05])
+    folds = make_folds(np.eye(3)[classes], np.arange(300), 5, seed=1)
+    for k in range(3):
+        counts = np.bincount(folds[classes == k], minlength=5)
+        assert counts.max() - counts.min() <= 2  # a deal may straddle two classes at either end
+
+
+def test_the_same_arguments_give_the_same_folds_and_another_seed_others():
+    targets, groups = votes(100), np.arange(100) // 2
+    first = make_folds(targets, groups, 5, seed=3)
+    np.testing.assert_array_equal(make_folds(targets, groups, 5, seed=3), first)
+    assert (make_folds(targets, groups, 5, seed=4) != first).any()
+
+
+def test_rows_in_another_order_get_the_same_folds():
+    targets, groups = votes(100), np.arange(100) // 2
+    order = np.random.default_rng(0).permutation(100)
+    folds = make_folds(targets, groups, 5, seed=3)
+    np.testing.assert_array_equal(
+        make_folds(targets[order], groups[order], 5, seed=3), folds[order]
+    )
+
+
+def test_rows_in_another_order_get_the_same_folds_where_only_rounding_tells_groups_apart():
+    """A sum's last bit depends on the order of its parts, and would break ties."""
+    rng = np.random.default_rng(0)
+    groups = np.arange(60) // 5
+    targets = np.stack([rng.permutation([0.1, 0.2, 0.3, 0.4, 0.7]) for _ in range(12)]).reshape(-1)
+    targets = np.stack([targets, np.roll(targets, 5)], axis=1)
+    targets[:10] = 0.3  # whose most telling answer the columns' means alone decide
+    targets[10:35, 1] = targets[35:, 0] = 0.0
+    folds = make_folds(targets, groups, 4, seed=0)
+    for _ in range(50):
+        order = rng.permutation(60)
+        again = make_folds(targets[order], groups[order], 4, seed=0)
+        np.testing.assert_array_equal(again, folds[order])
+
+
+@pytest.mark.parametrize("n_folds", [-1, 0, 1, 4])
+def test_a_number_of_folds_that_cannot_be_made_is_refused(n_folds):
+    with pytest.raises(ValueError, match=f"3 groups of galaxies cannot make {n_folds} folds"):
+        make_folds(votes(6), np.array([0, 0, 1, 1, 2, 2]), n_folds, seed=0)
+
+
+def encoded_again(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return decode(encode(image, quality=70), 424, 212)
+
+
+def noisier(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.clip(image + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
+
+
+def brighter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.clip(image * 1.15, 0, 255).astype(np.uint8)
+
+
+def copied(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return image.copy()
+
+
+@pytest.mark.parametrize(
+    "change", [copied, encoded_again, noisier, brighter], ids=lambda f: f.__name__
+)
+def test_another_copy_of_an_image_is_grouped_with_it(change):
+    rng = np.random.default_rng(1)
+    pictures = [round_galaxy(rng) for _ in range(6)]
+    copies = [change(pictures[i], rng) for i in (4, 1, 1)]
+    assert near_duplicates(np.stack(pictures + copies)).tolist() == [0, 1, 2, 3, 4, 5, 4, 1, 1]
+
+
+@pytest.mark.parametrize("stars", [0, 3])
+def test_round_galaxies_that_only_look_alike_are_strangers(stars):
+    rng = np.random.default_rng(2)
+    pictures = [decode(encode(round_galaxy(rng, stars)), 320, 80) for _ in range(60)]
+    assert near_duplicates(np.stack(pictures)).tolist() == list(range(60))
+
+
+def test_images_without_any_structure_are_strangers():
+    flat = np.stack([np.full((80, 80, 3), level, np.uint8) for level in (0, 0, 90, 90, 255)])
+    assert near_duplicates(flat).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_groups_are_numbered_by_first_appearance_wherever_their_members_lie():
+    rng = np.random.default_rng(3)
+    pictures = [round_galaxy(rng) for _ in range(11)]
+    order = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 9, 0, 5, 5]
+    found = near_duplicates(np.stack([noisier(pictures[i], rng) for i in order]))
+    assert found.tolist() == order
+
+
+def fine_structure(image: np.ndarray) -> np.ndarray:
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    small = np.sqrt(cv2.resize(gray, (40, 40), interpolation=cv2.INTER_AREA))
+    return (small - cv2.GaussianBlur(small, (0, 0), 2.0)).ravel()
+
+
+def test_the_threshold_is_the_smallest_correlation_of_a_pair():
+    rng = np.random.default_rng(4)
+    picture = round_galaxy(rng)
+    pair = np.stack([picture, noisier(picture, rng)])
+    correlation = np.corrcoef(fine_structure(pair[0]), fine_structure(pair[1]))[0, 1]
+    assert 0.9 < correlation < 0.999
+    assert near_duplicates(pair, threshold=correlation - 5e-4).tolist() == [0, 0]
+    assert near_duplicates(pair, threshold=correlation + 5e-4).tolist() == [0, 1]
+    mirrored = np.stack([picture, cv2.flip(picture, 1)])
+    assert near_duplicates(mirrored).tolist() == [0, 1]
+
+
+def test_known_folds_are_kept_groups_follow_and_the_rest_stays_even():
+    rng = np.random.default_rng(0)
+    targets, groups = votes(400), np.arange(400) // 2
+    known = np.where(rng.random(400) < 0.3, rng.integers(0, 5, 400), -1)
+    folds = make_folds(targets, groups, 5, 0, known)
+    np.testing.assert_array_equal(folds[known >= 0], known[known >= 0])
+    for group in range(200):
+        members = folds[groups == group]
+        given = known[groups == group]
+        if (given >= 0).any():
+            assert (members[given < 0] == given[given >= 0].min()).all()
+        else:
+            assert members[0] == members[1]
+    free = np.array([(known[groups == group] < 0).all() for group in groups])
+    sizes = np.bincount(folds[free], minlength=5)
+    assert sizes.max() - sizes.min() <= 2
+    np.testing.assert_array_equal(
+        make_folds(targets, groups, 5, 0, np.full(400, -1)), make_folds(targets, groups, 5, 0)
+    )
+    everything = make_folds(targets, groups, 5, 0, folds)
+    np.testing.assert_array_equal(everything, folds)
+
+
+def test_the_galaxies_still_to_be_dealt_are_stratified():
+    classes = np.random.default_rng(0).choice(3, 600, p=[0.8, 0.15, 0.05])
+    known = np.where(np.arange(600) % 3 == 0, np.arange(600) % 5, -1)
+    folds = make_folds(np.eye(3)[classes], np.arange(600), 5, 1, known)
+    for k in range(3):
+        counts = np.bincount(folds[(classes == k) & (known < 0)], minlength=5)
+        assert counts.max() - counts.min() <= 2
+
+
+def test_known_folds_that_leave_one_empty_are_refused():
+    known = np.array([0, 1, 0, 1, 0, 1])
+    with pytest.raises(ValueError, match="leave one of 3 empty"):
+        make_folds(np.ones((6, 1)), np.arange(6), 3, 0, known)

@@ -1,0 +1,214 @@
+"""The cache of decoded images: filled once, whatever interrupts it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data import image_cache
+from galaxyzoo.data.image_cache import decode, open_cache
+from galaxyzoo.io.archives import ImageStore
+from support.image_files import MAKERS, SMALL, N, make_zip
+from support.kaggle_fixtures import draw_image, encode
+
+
+@pytest.fixture
+def count(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one entry for every image that is decoded."""
+    seen: list[int] = []
+
+    def counting(data: bytes, *sizes: int) -> np.ndarray:
+        seen.append(len(data))
+        return decode(data, *sizes)
+
+    monkeypatch.setattr(image_cache, "decode", counting)
+    return seen
+
+
+@MAKERS
+def test_the_cache_holds_what_decode_gives_in_the_order_asked_for(root, encoded, make):
+    ids = [105, 100, 109, 103]
+    cache = open_cache(make(root, encoded), ids, SMALL, strict=True)
+    assert cache.ids.tolist() == ids
+    assert not cache.unreadable.any()
+    for i, image in zip(ids, cache.images, strict=True):
+        np.testing.assert_array_equal(image, decode(encoded[i], 400, 32))
+    with pytest.raises(ValueError, match="read-only"):
+        cache.images[0, 0, 0, 0] = 1
+
+
+@MAKERS
+def test_a_second_opening_decodes_nothing(root, encoded, make, count):
+    store = make(root, encoded)
+    first = open_cache(store, store.ids, SMALL, strict=True)
+    assert len(count) == N
+    again = open_cache(ImageStore.open(store.path), store.ids, SMALL, strict=True)
+    assert len(count) == N
+    np.testing.assert_array_equal(again.images, first.images)
+
+
+def other_crop(store: ImageStore, encoded: dict[int, bytes], make: Callable) -> tuple:
+    return store, store.ids, ImageConfig(crop_px=300, cache_px=32)
+
+
+def other_size(store: ImageStore, encoded: dict[int, bytes], make: Callable) -> tuple:
+    return store, store.ids, ImageConfig(crop_px=400, cache_px=16)
+
+
+def other_order(store: ImageStore, encoded: dict[int, bytes], make: Callable) -> tuple:
+    return store, store.ids[::-1], SMALL
+
+
+def fewer(store: ImageStore, encoded: dict[int, bytes], make: Callable) -> tuple:
+    return store, store.ids[:-1], SMALL
+
+
+def other_picture(store: ImageStore, encoded: dict[int, bytes], make: Callable) -> tuple:
+    image = encode(draw_image(np.random.default_rng(99), 60))
+    return make(store.path.parents[1], encoded | {104: image}), store.ids, SMALL
+
+
+@MAKERS
+@pytest.mark.parametrize(
+    "change", [other_crop, other_size, other_order, fewer, other_picture], ids=lambda f: f.__name__
+)
+def test_other_settings_or_other_images_are_another_cache(root, encoded, make, change):
+    store = make(root, encoded)
+    before = np.array(open_cache(store, store.ids, SMALL, strict=True).images)
+    store, ids, config = change(store, encoded, make)
+    after = open_cache(store, ids, config, strict=True)
+    assert after.images.shape == (len(ids), config.cache_px, config.cache_px, 3)
+    expected = [decode(store.read(int(i)), config.crop_px, config.cache_px) for i in ids]
+    np.testing.assert_array_equal(after.images, expected)
+    assert len(list((root / "input" / "cache").glob("*.npy"))) == 2
+    assert len(before) == N
+
+
+class Killed(BaseException):
+    """Stands for a process that is killed."""
+
+
+def fill_killed_after(chunks: int, store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = image_cache.decode_many
+    done: list[int] = []
+
+    def dying(*arguments, **keywords):
+        if len(done) == chunks:
+            raise Killed
+        done.append(1)
+        return plain(*arguments, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(image_cache, "decode_many", dying)
+        with pytest.raises(Killed):
+            open_cache(store, store.ids, SMALL, strict=False)
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 2])
+def test_an_interrupted_fill_goes_on_and_equals_an_undisturbed_one(
+    root, encoded, count, chunks, monkeypatch
+):
+    encoded[101] = b"no image"  # noted before the interruption, still known after it
+    monkeypatch.setattr(image_cache, "CHUNK", 4)
+    store = make_zip(root, encoded)
+    fill_killed_after(chunks, store, monkeypatch)
+    before = len(count)
+    assert before == 4 * chunks
+    cache = open_cache(store, store.ids, SMALL, strict=False)
+    assert len(count) == N
+    for i, image, bad in zip(store.ids, cache.images, cache.unreadable, strict=True):
+        assert bad == (i == 101)
+        expected = 0 if bad else decode(encoded[int(i)], 400, 32)
+        np.testing.assert_array_equal(image, np.broadcast_to(expected, (32, 32, 3)))
+    left = sorted(p.suffix for p in (root / "input" / "cache").iterdir() if p.suffix != ".lock")
+    assert left == [".json", ".npy"]
+
+
+def test_a_fill_whose_array_was_deleted_starts_again_however_often_it_is_killed(
+    root, encoded, monkeypatch
+):
+    monkeypatch.setattr(image_cache, "CHUNK", 4)
+    store = make_zip(root, encoded)
+    for chunks in (2, 0):
+        fill_killed_after(chunks, store, monkeypatch)
+        if chunks:
+            next((root / "input" / "cache").glob("*.part.npy")).unlink()
+    cache = open_cache(store, store.ids, SMALL, strict=True)
+    np.testing.assert_array_equal(
+        cache.images, [decode(encoded[int(i)], 400, 32) for i in store.ids]
+    )
+
+
+@pytest.mark.parametrize(
+    "notes", ["", "[]", "{}", '{"images": "x", "unreadable": {}}', '{"images": 4']
+)
+def test_a_fill_whose_notes_are_damaged_starts_again(root, encoded, monkeypatch, notes):
+    monkeypatch.setattr(image_cache, "CHUNK", 4)
+    store = make_zip(root, encoded)
+    fill_killed_after(2, store, monkeypatch)
+    next((root / "input" / "cache").glob("*.json")).write_text(notes)
+    cache = open_cache(store, store.ids, SMALL, strict=True)
+    np.testing.assert_array_equal(
+        cache.images, [decode(encoded[int(i)], 400, 32) for i in store.ids]
+    )
+
+
+def test_a_full_disk_is_said_before_anything_is_written(root, encoded, monkeypatch):
+    usage = shutil.disk_usage(root)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(InputError, match="input/cache needs"):
+        open_cache(make_zip(root, encoded), list(encoded), SMALL, strict=True)
+    assert not list((root / "input" / "cache").glob("*.np*"))
+
+
+def test_a_cache_folder_that_cannot_be_made_is_named(root, encoded):
+    shutil.rmtree(root / "input" / "cache")
+    (root / "input" / "cache").write_text("a file in its place")
+    with pytest.raises(InputError, match="input/cache"):
+        open_cache(make_zip(root, encoded), list(encoded), SMALL, strict=True)
+
+
+def spoil_notes(array: Path) -> None:
+    array.with_suffix(".json").write_text(json.dumps({})[:1])
+
+
+def spoil_keys(array: Path) -> None:
+    array.with_suffix(".json").write_text("{}")
+
+
+def spoil_shape(array: Path) -> None:
+    np.save(array, np.zeros((2, 2), np.uint8))
+
+
+def spoil_type(array: Path) -> None:
+    np.save(array, np.zeros((N, 32, 32, 3), np.int8))
+
+
+def spoil_end(array: Path) -> None:
+    array.write_bytes(array.read_bytes()[:-1])
+
+
+def spoil_head(array: Path) -> None:
+    array.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [spoil_notes, spoil_keys, spoil_shape, spoil_type, spoil_end, spoil_head],
+    ids=lambda f: f.__name__,
+)
+def test_a_spoilt_cache_is_named_and_decoded_again(root, encoded, spoil, capsys):
+    store = make_zip(root, encoded)
+    before = np.array(open_cache(store, store.ids, SMALL, strict=True).images)
+    array = next((root / "input" / "cache").glob("*.npy"))
+    spoil(array)
+    for said in (f"input/cache/{array.name} is damaged", ""):
+        cache = open_cache(store, store.ids, SMALL, strict=True)
+        np.testing.assert_array_equal(cache.images, before)
+        out = capsys.readouterr().out
+        assert said in out if said else not out

@@ -1,0 +1,142 @@
+"""Images that cannot be read, in the cache: marked or refused, and tried again once repaired."""
+
+import errno
+import json
+import os
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data import image_cache
+from galaxyzoo.data.image_cache import open_cache
+from galaxyzoo.data.readers.arrays import ArrayStore
+from galaxyzoo.io.archives import ImageStore
+from support.image_files import MAKERS, SMALL, N, make_folder, make_zip
+from support.kaggle_fixtures import damage, draw_image
+
+
+@MAKERS
+def test_a_bad_test_image_is_black_and_marked_and_a_bad_training_image_an_error(
+    root, encoded, make
+):
+    bad = {102: b"", 105: b"<html>", 107: encoded[107][:200]}
+    store = make(root, encoded | bad)
+    for _ in range(2):  # decoded, then out of the cache
+        cache = open_cache(store, store.ids, SMALL, strict=False)
+        assert cache.ids[cache.unreadable].tolist() == sorted(bad)
+        assert cache.images[cache.unreadable].max() == 0
+        assert cache.images[~cache.unreadable].reshape(N - 3, -1).max(axis=1).min() > 0
+        with pytest.raises(InputError) as caught:
+            open_cache(store, store.ids, SMALL, strict=True)
+        message = str(caught.value)
+        assert "3 of 10 images" in message
+        assert all(f"{i}.jpg" in message for i in bad)
+        assert "\n" not in message
+    open_cache(
+        make(root, encoded), store.ids, SMALL, strict=True
+    )  # repaired: nothing stale is in the way
+
+
+def test_only_the_first_bad_images_are_listed(root, encoded, monkeypatch):
+    monkeypatch.setattr(image_cache, "LISTED", 5)
+    store = make_zip(root, dict.fromkeys(encoded, b"x"))
+    with pytest.raises(InputError) as caught:
+        open_cache(store, store.ids, SMALL, strict=True)
+    assert str(caught.value).count(".jpg") == 5
+    assert "10 of 10" in str(caught.value)
+    listed = re.search(r"all are listed in (input/cache/\S+\.json);", str(caught.value))
+    assert listed
+    assert len(json.loads((root / listed[1]).read_text())["unreadable"]) == 10
+
+
+def test_a_damaged_member_of_a_zip_is_noticed_by_its_checksum(root, encoded):
+    store = make_zip(root, encoded)
+    damage(store.path, "pictures/103.jpg")
+    with pytest.raises(InputError, match=r"103\.jpg.*CRC"):
+        open_cache(ImageStore.open(store.path), store.ids, SMALL, strict=True)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.ESTALE])
+def test_what_the_system_lacks_is_no_images_fault(root, encoded, monkeypatch, number):
+    """It would stay in the cache for ever, and the images are as they were."""
+    (root / "pictures").mkdir()
+    for name, data in encoded.items():
+        (root / f"pictures/{name}.jpg").write_bytes(data)
+    store = ImageStore.open(root / "pictures")
+
+    def refused(_: Path) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refused)
+        with pytest.raises(InputError, match=rf"jpg cannot be read .*{os.strerror(number)}"):
+            open_cache(store, store.ids, SMALL, strict=False)
+    assert not open_cache(store, store.ids, SMALL, strict=False).unreadable.any()
+
+
+def test_a_file_that_got_the_right_to_be_read_is_tried_again(root, encoded, monkeypatch):
+    (root / "pictures").mkdir()
+    for name, data in encoded.items():
+        (root / f"pictures/{name}.jpg").write_bytes(data)
+    locked = root / "pictures/103.jpg"
+    locked.chmod(0)
+    read = Path.read_bytes
+
+    def read_as_a_user(path: Path) -> bytes:
+        """The tests may run as root, who may read everything."""
+        if not path.stat().st_mode & 0o400:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_as_a_user)
+    for mode, bad in ((0, [103]), (0o644, [])):
+        locked.chmod(mode)
+        store = ImageStore.open(root / "pictures")
+        cache = open_cache(store, store.ids, SMALL, strict=False)
+        assert cache.ids[cache.unreadable].tolist() == bad
+
+
+def test_nor_is_it_an_arrays(root, monkeypatch):
+    def refused() -> np.ndarray:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    store = ArrayStore.of_rows(root / "a.h5", 3, 0, refused)
+    with pytest.raises(InputError, match=r"a\.h5 cannot be read .*open files"):
+        open_cache(store, store.ids, SMALL, strict=False)
+    store.open_array = lambda: np.stack([draw_image(np.random.default_rng(i)) for i in range(3)])
+    assert not open_cache(store, store.ids, SMALL, strict=False).unreadable.any()
+
+
+def test_nor_is_memory_that_is_used_up(root, encoded, monkeypatch):
+    store = make_zip(root, encoded)
+    lack = cv2.error("Insufficient memory")
+    lack.code = cv2.Error.StsNoMem
+
+    def refused(*_: object, **__: object) -> None:
+        raise lack
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cv2, "resize", refused)
+        with pytest.raises(MemoryError, match=r"decoding .*\.jpg"):
+            open_cache(store, store.ids, SMALL, strict=False)
+    assert not open_cache(store, store.ids, SMALL, strict=False).unreadable.any()
+
+
+@MAKERS
+def test_an_image_beyond_reason_is_not_read(root, encoded, make, monkeypatch):
+    monkeypatch.setattr(
+        "galaxyzoo.io.archives.MAX_IMAGE_BYTES", max(map(len, encoded.values())) - 1
+    )
+    cache = open_cache(make(root, encoded), list(encoded), SMALL, strict=False)
+    assert 1 <= cache.unreadable.sum() < N
+
+
+def test_a_file_that_vanishes_is_marked(root, encoded):
+    store = make_folder(root, encoded)
+    (store.path / "104.jpg").unlink()
+    cache = open_cache(store, store.ids, SMALL, strict=False)
+    assert cache.ids[cache.unreadable].tolist() == [104]

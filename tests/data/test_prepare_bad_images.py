@@ -1,0 +1,310 @@
+"""Images that cannot be used: one line before anything starts, or galaxies left out and counted."""
+
+import contextlib
+import os
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import prepare as prepare_script
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.image_cache import decode
+from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.tasks.registry import TASKS
+from support.bad_image_fixtures import JPEG, KINDS
+from support.class_fixtures import write_labelled
+from support.commands import TINY, call, complaint, table
+from support.kaggle_fixtures import (
+    TRAIN_IMAGES,
+    Competition,
+    damage,
+    draw_competition,
+    encode,
+    listing,
+    write_zip,
+)
+from support.reliability import fuzzed, thorough
+
+pytestmark = pytest.mark.reliability
+
+SMALL = ImageConfig(crop_px=424, cache_px=32)
+
+COMPETITION = draw_competition(n_train=24, n_test=4, seed=6)
+
+IDS = [int(galaxy_id) for galaxy_id in COMPETITION.votes.index]
+
+
+def spoilt(images: dict[int, bytes]) -> Competition:
+    return Competition(COMPETITION.votes, COMPETITION.test_ids, {**COMPETITION.images, **images})
+
+
+def refused(**arguments: object) -> str:
+    with pytest.raises(InputError) as caught:
+        prepare(**arguments)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS.items(), ids=list(KINDS))
+def test_a_training_image_is_read_or_stops_all_before_the_split(name, kind, root, witness, capfd):
+    spoilt({IDS[7]: kind.data}).write_zips(root / "input")
+    if kind.refusal:
+        message = refused()
+        assert f"{TRAIN_IMAGES}.zip: 1 of 24 images cannot be used" in message
+        assert f"{IDS[7]}.jpg: " in message
+        assert kind.refusal in message
+        assert "get them again" in message
+        assert "on_bad_image=drop" in message
+        assert not list((root / "folds").glob("*/"))
+    else:
+        message = "read"
+        cache = prepare(n_folds=3).train_images(SMALL)
+        expected = decode(JPEG, SMALL.crop_px, SMALL.cache_px).astype(int)
+        if kind.close is not None:
+            assert np.abs(cache.images[7] - expected).mean() <= kind.close
+    printed = capfd.readouterr().err
+    assert "Corrupt" not in printed
+    assert "libpng" not in printed
+    witness("bad images", f"{name} (training)", message)
+
+
+def test_ten_are_named_by_their_reason_and_the_rest_lies_in_a_file(root, witness):
+    bad = {IDS[i]: b"" if i % 2 else b"<html>" for i in range(12)}
+    spoilt(bad).write_zips(root / "input")
+    message = refused()
+    assert "12 of 24 images" in message
+    assert [str(i) in message for i in bad] == [True] * 10 + [False] * 2
+    assert message.count("it is empty") == 1
+    path = message.split("all are listed in ")[1].split(";")[0]
+    noted = (root / path).read_text()
+    assert all(f'"{i}": "it is' in noted for i in bad)
+    witness("bad images", "more than ten bad training images", message)
+
+
+def test_what_to_do_is_said_however_long_the_reasons_are(root, witness):
+    """A zip's own words on a wrong checksum repeat the name of each image."""
+    path = COMPETITION.write_zips(root / "input") / f"{TRAIN_IMAGES}.zip"
+    for i in IDS[:11]:
+        damage(path, f"{TRAIN_IMAGES}/{i}.jpg")
+    message = refused()
+    assert "11 of 24 images cannot be used" in message
+    assert "on_bad_image=drop" in message
+    assert "all are listed in " in message
+    witness("bad images", "eleven members of a zip with a wrong checksum", message)
+
+
+def test_names_of_images_do_not_act_on_the_terminal(root, capsys):
+    made = spoilt({IDS[3]: b""})
+    path = made.write_zips(root / "input") / f"{TRAIN_IMAGES}.zip"
+    members = made.members(TRAIN_IMAGES)
+    write_zip(path, {f"\x1b]0;renamed\x07/{name}": data for name, data in members.items()})
+    drop(n_folds=3)
+    said = capsys.readouterr().out
+    assert f"\\x1b]0;renamed\\x07/{TRAIN_IMAGES}/{IDS[3]}.jpg: it is empty" in said
+    assert "\x1b" not in said
+
+
+@settings(max_examples=thorough(150, 5000), deadline=None)
+@given(st.integers(0, len(JPEG) - 16), st.booleans(), st.sampled_from([16, 53, 106]))
+@fuzzed("a JPEG cut off anywhere, with or without an end marker behind, is refused")
+def test_a_jpeg_cut_off_anywhere_is_refused(place, ended, size_px):
+    """But for its last bytes, where all pixels may be there."""
+    with pytest.raises(ValueError, match=r"empty|cut off|damaged|JPEG"):
+        decode(JPEG[:place] + (b"\xff\xd9" if ended else b""), 424, size_px)
+
+
+@settings(max_examples=thorough(150, 5000), deadline=None)
+@given(st.sampled_from(list(KINDS)), st.integers(0, 2**32 - 1))
+@fuzzed("an image with changed, lost or doubled bytes is decoded or refused, and nothing else")
+def test_damaged_bytes_are_decoded_or_refused(name, seed):
+    rng = np.random.default_rng(seed)
+    data = bytearray(KINDS[name].data)
+    for _ in range(rng.integers(1, 4)):
+        start, count = rng.integers(0, len(data) + 1), rng.integers(0, 40)
+        noise = rng.bytes(int(rng.integers(0, 40)))
+        data[start : start + count] = noise
+    with contextlib.suppress(ValueError):
+        assert decode(bytes(data), 324, 32).shape == (32, 32, 3)
+
+
+def test_a_header_of_nothing_but_markers_is_not_followed_to_its_end():
+    data = b"\xff\xd8" + b"\xff\xe0\x00\x02" * 200_000 + JPEG[2:]
+    with pytest.raises(ValueError, match="header"):
+        decode(data, 324, 32)
+
+
+def test_a_repaired_file_of_the_same_size_is_read_again(root, witness):
+    folder = COMPETITION.write_unpacked(root / "input") / TRAIN_IMAGES
+    path = folder / f"{IDS[3]}.jpg"
+    good = path.read_bytes()
+    path.write_bytes(bytes(len(good)))
+    assert path.name in refused()
+    path.write_bytes(good)
+    about = path.stat()
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns + 10**9))
+    assert len(prepare().catalog.ids) == 24
+    witness("bad images", "a file that was repaired and has the same size", "read")
+
+
+def drop(**arguments: object) -> Prepared:
+    return prepare(drop_bad=True, **arguments)  # type: ignore[arg-type]
+
+
+def test_the_split_is_that_of_the_others_alone(root, capsys, witness):
+    """All kinds at once; near-duplicates, of which one image is bad, among them."""
+    votes = draw_competition(n_train=len(KINDS) + 20, n_test=4, seed=8)
+    ids = [int(galaxy_id) for galaxy_id in votes.votes.index]
+    images = dict(votes.images)
+    for galaxy_id, other in ((20, 21), (22, 0), (23, 24)):  # 0 is bad, 22 is then alone
+        images[ids[galaxy_id]] = images[ids[other]]
+    images.update({i: kind.data for i, kind in zip(ids, KINDS.values(), strict=False)})
+    bad = {i for i, kind in zip(ids, KINDS.values(), strict=False) if kind.refusal}
+    Competition(votes.votes, votes.test_ids, images).write_zips(root / "input")
+    catalog = drop(n_folds=3).catalog
+    said = capsys.readouterr().out
+    assert f"{len(bad)} of {len(ids)} images cannot be used" in said
+    assert "left out" in said
+    assert set(catalog.ids) == set(ids) - bad
+    assert set(map(int, catalog.about["dropped_images"])) == bad
+    assert "cut off" in catalog.about["dropped_images"][str(ids[1])]
+    assert np.bincount(catalog.folds).sum() == len(ids) - len(bad)
+    assert set(catalog.folds) == {0, 1, 2}
+    first = listing(root / "folds")
+    shutil.rmtree(root / "folds" / catalog.dataset)
+    assert drop(n_folds=3).catalog.fingerprint == catalog.fingerprint
+    assert listing(root / "folds") == first  # the same bytes
+    for name in ("input", "folds"):
+        shutil.rmtree(root / name)
+        (root / name).mkdir()
+    others = votes.votes.drop(index=list(bad))
+    Competition(others, votes.test_ids, images).write_zips(root / "input" / catalog.dataset)
+    assert prepare(n_folds=3).catalog.fingerprint == catalog.fingerprint
+    witness("bad images", "all kinds at once, on_bad_image: drop (training)", said.splitlines()[-1])
+
+
+def test_a_split_that_was_made_stays_whatever_is_asked_later(root):
+    spoilt({IDS[0]: b"", IDS[9]: b"<html>"}).write_zips(root / "input")
+    first = drop().catalog
+    before = listing(root / "folds")
+    for again in (prepare(), drop()):
+        assert again.catalog.fingerprint == first.fingerprint
+        assert again.train_images(SMALL).ids.tolist() == first.ids.tolist()
+    COMPETITION.write_zips(root / "input")  # repaired: the split is still that of the others
+    assert prepare().catalog.fingerprint == first.fingerprint
+    assert listing(root / "folds") == before
+
+
+def test_an_image_that_goes_bad_after_the_split_stops_all_and_says_what_to_delete(root, witness):
+    COMPETITION.write_zips(root / "input")
+    first = prepare().catalog
+    spoilt({IDS[5]: b""}).write_zips(root / "input")
+    data = drop()
+    assert data.catalog.fingerprint == first.fingerprint
+    with pytest.raises(
+        InputError, match=rf"delete folds/{first.dataset} .*{IDS[5]}\.jpg"
+    ) as caught:
+        data.train_images(SMALL)
+    case = "bad after the split, on_bad_image: drop (training)"
+    witness("bad images", case, str(caught.value))
+    shutil.rmtree(root / "folds" / first.dataset)
+    assert IDS[5] not in drop().catalog.ids
+
+
+def test_a_galaxy_left_out_must_stay_in_the_input(root):
+    folder = write_labelled(root / "input" / "mine")
+    (folder / "images" / "7.jpg").write_bytes(b"")
+    drop(data="mine", n_folds=4)
+    labels = (folder / "train_labels.csv").read_text().splitlines(keepends=True)
+    kept = [line for line in labels if not line.startswith("7,")]
+    (folder / "train_labels.csv").write_text("".join(kept))
+    assert "input/mine is no longer what folds/mine" in refused(data="mine")
+
+
+@pytest.mark.parametrize(("left", "why"), [(0, "24 of 24 images"), (4, "cannot make 5 folds")])
+def test_where_too_few_are_left_there_is_one_error_and_no_split(root, left, why, witness):
+    spoilt(dict.fromkeys(IDS[left:], b"")).write_zips(root / "input")
+    message = refused(drop_bad=True)
+    assert why in message
+    assert not list((root / "folds").glob("*/"))
+    witness("bad images", f"{24 - left} of 24 bad, on_bad_image: drop (training)", message)
+
+
+def test_classes_lose_the_same_galaxies_and_keep_known_folds(root):
+    folder = write_labelled(root / "input" / "first")
+    first = prepare("first", n_folds=4).catalog
+    shutil.copytree(folder, root / "input" / "second")
+    bad = [3, 8, 21]
+    for galaxy_id in bad:
+        (root / "input" / "second" / "images" / f"{galaxy_id}.jpg").write_bytes(b"GIF89a")
+    second = drop(data="second", n_folds=4).catalog
+    assert second.ids.tolist() == [i for i in first.ids if i not in bad]
+    assert second.train["fold"].tolist() == first.train.loc[second.ids, "fold"].tolist()
+    assert second.for_task(TASKS["zoo5"]).ids.tolist() == second.ids.tolist()
+
+
+def test_images_in_class_folders_keep_their_numbers(root):
+    rng = np.random.default_rng(0)
+    for row in range(12):
+        path = root / "input" / "mine" / ("ringed" if row < 6 else "merger") / f"{row:02d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)))
+    (root / "input" / "mine" / "ringed" / "02.jpg").write_bytes(b"")
+    data = drop(n_folds=2, tasks={"anomaly4"})
+    numbers = sorted(f"{c}/{r:02d}" for r in range(12) for c in [("ringed", "merger")[r >= 6]])
+    lost = numbers.index("ringed/02")
+    assert data.catalog.ids.tolist() == [i for i in range(12) if i != lost]
+    assert data.train_images(SMALL).images.min(axis=0).max() > 0
+
+
+def test_the_key_changes_no_result_and_knows_two_words():
+    plain, dropping = load_config("gz37/cnn"), load_config("gz37/cnn", ["on_bad_image=drop"])
+    assert (plain.on_bad_image, dropping.on_bad_image) == ("stop", "drop")
+    assert plain.digest() == dropping.digest()
+    with pytest.raises(InputError, match="key 'on_bad_image'"):
+        load_config("gz37/cnn", ["on_bad_image=skip"])
+
+
+def test_prepare_has_a_switch_for_it(root, monkeypatch, capsys):
+    spoilt({IDS[0]: b"", IDS[1]: b""}).write_zips(root / "input")
+    for words, said in ((["stop"], None), ([], None), (["drop"], "22 training galaxies")):
+        switch = [f"--on-bad-image={word}" for word in words]
+        monkeypatch.setattr(sys, "argv", ["prepare.py", *switch])
+        with contextlib.nullcontext() if said else pytest.raises(InputError, match="2 of 24"):
+            prepare_script.main()
+        assert (said or "") in capsys.readouterr().out
+    prepare_script.main()
+    assert "(2 others left out for their image)" in capsys.readouterr().out
+
+
+def test_training_stops_or_leaves_out(tmp_path, witness):
+    """One bad training image, one bad test image: split, tables and submission agree."""
+    competition = draw_competition(n_train=36, n_test=7, seed=3)
+    bad, unseen = int(competition.votes.index[4]), int(competition.test_ids[2])
+    images = competition.images | {bad: KINDS["JPEG cut off"].data, unseen: b"<html>"}
+    Competition(competition.votes, competition.test_ids, images).write_zips(tmp_path / "input")
+    words = ["gz37/cnn", *TINY, "train.epochs=1", "--folds", "2", "--ensemble"]
+    message = complaint(call(tmp_path, "train.py", *words))
+    assert f"{bad}.jpg: it is cut off" in message
+    assert not list((tmp_path / "folds").glob("*/"))
+    result = call(tmp_path, "train.py", *words, "on_bad_image=drop")
+    assert result.returncode == 0, result.stderr
+    assert "1 of 36 images cannot be used" in result.stdout
+    reported = f"1 test images cannot be read; their rows hold the training mean: GalaxyID {unseen}"
+    assert result.stdout.count(reported) == 2  # of the run, and of the ensemble
+    kept = [i for i in competition.votes.index if i != bad]
+    split, oof = table(tmp_path, "folds", "train.csv"), table(tmp_path, "oof")
+    assert split.index.tolist() == oof.index.tolist() == kept
+    assert oof["fold"].tolist() == split["fold"].tolist()
+    mean = competition.votes.loc[kept].mean()
+    for name in ("gz37/cnn.csv", "gz37/predictions.csv"):
+        rows = table(tmp_path, "submissions", name)
+        assert rows.index.tolist() == competition.test_ids.tolist()
+        np.testing.assert_allclose(rows.loc[unseen], mean, atol=2e-6)  # the votes' own rounding
+    witness("bad images", "JPEG cut off, train_folds.sh (training)", message)
+    witness("bad images", "HTML page behind .jpg, train_folds.sh (test)", reported)

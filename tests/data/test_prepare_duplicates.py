@@ -1,0 +1,129 @@
+"""Copies of a validation galaxy: never trained on, under whatever name and in whatever dataset."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import GROUP
+from galaxyzoo.data.image_cache import decode
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.training import holdout
+from galaxyzoo.training.fold_data import make_fold_data
+from galaxyzoo.training.run import Run
+from support.kaggle_fixtures import Competition, draw_image, encode
+from support.leak_fixtures import CLASSES, clear_competition, tiny_config
+from support.reliability import Witness
+
+pytestmark = pytest.mark.reliability
+
+SECTION = "no leak"
+
+
+def encoded_again(picture: np.ndarray) -> bytes:
+    return encode(picture, quality=75)
+
+
+def noisier(picture: np.ndarray) -> bytes:
+    noise = np.random.default_rng(0).normal(0, 2, picture.shape)
+    return encode(np.clip(picture + noise, 0, 255).astype(np.uint8), end=".png")
+
+
+def brighter(picture: np.ndarray) -> bytes:
+    return encode(np.clip(picture * 1.1, 0, 255).astype(np.uint8))
+
+
+def shifted(picture: np.ndarray) -> bytes:
+    """By two pixels of a 424 px original."""
+    return encode(np.roll(picture, 1, axis=1))
+
+
+CHANGES = (encoded_again, noisier, brighter, shifted)
+
+
+def plant(competition: Competition, pairs: dict[int, tuple[int, Any]]) -> None:
+    """Give galaxies a changed copy of another one's image: copy -> (original, change)."""
+    for copy, (original, change) in pairs.items():
+        competition.images[copy] = change(decode(competition.images[original], 424, 212))
+
+
+@pytest.mark.parametrize("n_folds", [3, 5])
+def test_no_copy_of_a_validation_galaxy_is_trained_on(
+    root: Path, n_folds: int, witness: Witness
+) -> None:
+    competition = clear_competition(60, side_px=212)
+    ids = competition.votes.index.to_numpy()
+    pairs = {int(ids[30 + i]): (int(ids[i]), CHANGES[i % 4]) for i in range(16)}
+    plant(competition, pairs)
+    competition.write_zips(root / "input")
+    data = prepare(n_folds=n_folds)
+    fold_of = dict(zip(data.catalog.ids.tolist(), data.catalog.folds.tolist(), strict=True))
+    assert [c for c, (o, _) in pairs.items() if fold_of[c] != fold_of[o]] == []
+    assert data.catalog.about["galaxies_with_a_near_duplicate"] == 32
+    group_of = data.catalog.train[GROUP]
+    for config in (tiny_config(), tiny_config(**CLASSES)):
+        run = Run(config, data)
+        cache = run.cache("train")
+        for fold in range(n_folds):
+            part = make_fold_data(config, data, cache, fold)
+            assert len(part.val_rows) > 0
+            groups = [set(group_of.loc[cache.ids[r]]) for r in (part.train_rows, part.val_rows)]
+            assert not groups[0] & groups[1]
+        parts = holdout.split(run.catalog, config.task)
+        of_part = dict(zip(run.catalog.ids.tolist(), parts, strict=True))
+        assert [c for c, (o, _) in pairs.items() if of_part[c] != of_part[o]] == []
+    for change in CHANGES:
+        what = change.__name__.replace("_", " ")
+        witness(SECTION, f"a copy of an image, {what}", "both are in one fold", 4)
+
+
+@pytest.fixture
+def two_sets(root: Path) -> tuple[Competition, Competition, np.ndarray]:
+    """The second competition shares the first 20 ids with the first one."""
+    first, second = clear_competition(30, side_px=212), clear_competition(50, side_px=212)
+    ids = np.arange(101, 151)
+    for competition, some in ((first, ids[:30]), (second, np.roll(ids, 40))):
+        old = competition.votes.index
+        competition.images |= {
+            int(n): encode(draw_image(np.random.default_rng(int(n)), 212), 95) for n in some
+        }
+        for galaxy_id in old:
+            del competition.images[galaxy_id]
+        competition.votes.index = np.sort(some)
+    second.test_ids = second.test_ids + 1_000_000
+    for galaxy_id in second.test_ids:
+        second.images[int(galaxy_id)] = second.images.pop(int(galaxy_id) - 1_000_000)
+    return first, second, ids
+
+
+def test_a_copy_follows_its_originals_fold_in_another_dataset(
+    root: Path, two_sets: tuple[Competition, Competition, np.ndarray], witness: Witness
+) -> None:
+    first, second, ids = two_sets
+    pairs = {int(ids[35 + i]): (int(ids[i]), CHANGES[i % 4]) for i in range(12)}
+    plant(second, pairs)
+    first.write_zips(root / "input" / "first")
+    second.write_zips(root / "input" / "second")
+    before, after = (prepare(name, n_folds=5).catalog for name in ("first", "second"))
+    folds = [dict(zip(c.ids.tolist(), c.folds.tolist(), strict=True)) for c in (before, after)]
+    for copy, (original, _) in pairs.items():
+        assert folds[1][copy] == folds[1][original] == folds[0][original]
+    seen = "the copy is in the fold that the original has there"
+    witness(SECTION, "a copy of a galaxy that another dataset holds", seen, len(pairs))
+
+
+def test_copies_that_other_datasets_put_into_different_folds_are_refused(
+    root: Path, two_sets: tuple[Competition, Competition, np.ndarray], witness: Witness
+) -> None:
+    first, second, _ = two_sets
+    first.write_zips(root / "input" / "first")
+    before = prepare("first", n_folds=5).catalog
+    in_0, in_1 = (int(before.ids[before.folds == k][0]) for k in (0, 1))
+    plant(second, {in_1: (in_0, encoded_again)})
+    second.write_zips(root / "input" / "second")
+    with pytest.raises(InputError, match=f"{in_0} and {in_1} show the same patch of sky") as error:
+        prepare("second", n_folds=5)
+    assert len(list((root / "folds").glob("*/dataset.json"))) == 1
+    witness(SECTION, "copies that lie in different folds of another dataset", str(error.value))

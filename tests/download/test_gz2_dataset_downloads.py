@@ -1,0 +1,201 @@
+"""From Galaxy Zoo 2's votes and the survey's server to a balanced labelled dataset."""
+
+import gzip
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.download.gz2_dataset import Order, make_dataset
+from galaxyzoo.download.sdss import Cutout, Manners
+from support import cutout_server as answers
+from support.commands import SRC, call, complaint, environment
+from support.cutout_server import CutoutServer, serving
+from support.gz2_fixtures import SMALLEST, TABLE, draw_published, labels, ra_of, refusal
+from support.kaggle_fixtures import listing
+
+QUICK = Manners(rate=1000, tries=2, first_pause_s=0.01)
+
+IMAGES = "sdss_64px_0.15arcsec"
+
+
+@pytest.fixture
+def heeded_ctrl_c() -> Iterator[None]:
+    """Ctrl-C reaches the commands that a test starts.
+
+    A shell that runs the tests in the background has them ignore it, and what they start inherits
+    that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CutoutServer]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving() as running:
+        yield running
+
+
+def ordered(server: CutoutServer, **changes: object) -> Order:
+    cutout = Cutout(size_px=64, service=f"{server.base}/cut")
+    order = Order(download=True, table_url=f"{server.base}/t.gz", cutout=cutout, manners=QUICK)
+    return replace(order, **changes)  # type: ignore[arg-type]
+
+
+def test_only_what_was_drawn_is_downloaded(root, server):
+    (root / "input" / "gz2").mkdir()
+    table, classes = draw_published()
+    table.to_csv(root / "input" / "gz2" / TABLE, index=False)
+    made = labels(make_dataset(ordered(server)))
+    assert set(made.value_counts()) == {SMALLEST}
+    assert (made == classes[made.index]).all()
+    assert dict(server.asked) == {ra_of(galaxy): 1 for galaxy in made.index}
+    source = open_input("gz2-hubble10", {"hubble10"})
+    for galaxy in made.index:
+        assert source.train_images.read(galaxy) == server.picture(ra_of(galaxy))
+    server.asked.clear()
+    make_dataset(ordered(server, name="again"))
+    assert not server.asked
+
+
+def test_a_missing_table_is_downloaded_first(root, server):
+    table, _ = draw_published()
+    server.files["/t.gz"] = gzip.compress(table.to_csv(index=False).encode())
+    assert len(labels(make_dataset(ordered(server)))) == 40
+    assert (root / "input" / "gz2" / f"{TABLE}.gz").read_bytes() == server.files["/t.gz"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda data: data[:-9], "it is no whole gzip file"),
+        (lambda data: b"<html>sorry</html>", "it is no whole gzip file"),
+        (lambda data: gzip.compress(b"a,b\n1,2\n"), "its first line has no column 'dr7objid'"),
+    ],
+)
+def test_a_table_that_is_not_whole_is_not_kept(root, server, damage, reason, monkeypatch):
+    table, _ = draw_published()
+    server.files["/t.gz"] = damage(gzip.compress(table.to_csv(index=False).encode()))
+    monkeypatch.setattr("galaxyzoo.download.sdss.random.uniform", lambda low, high: 0.0)
+    message = refusal(ordered(server))
+    assert reason in message
+    assert "by hand, and put it into input/gz2/" in message
+    assert listing(root / "input") == {}
+
+
+def test_images_that_fail_stop_it_or_their_galaxies_are_left_out(root, server, capsys):
+    (root / "input" / "gz2").mkdir()
+    table, _ = draw_published()
+    table.to_csv(root / "input" / "gz2" / TABLE, index=False)
+    drawn = labels(make_dataset(ordered(server, name="first")))
+    lost = drawn.index[drawn == "merger"][0]
+    (root / "input" / "gz2" / IMAGES / f"{lost}.jpg").unlink()
+    server.plans[ra_of(lost)] = [answers.status(404)] * 2
+    message = refusal(ordered(server))
+    assert message == (
+        f"1 of 40 images could not be downloaded (first: GalaxyID {lost}: HTTP 404; all in "
+        f"input/gz2/{IMAGES}/manifest.csv): the same command tries these again, "
+        "--on-bad-image drop goes on without"
+    )
+    assert not (root / "input" / "gz2-hubble10").exists()
+    capsys.readouterr()
+    kept = labels(make_dataset(ordered(server, drop=True)))
+    assert lost not in kept.index
+    assert set(kept.value_counts()) == {SMALLEST - 1}
+    assert "): left out\n" in capsys.readouterr().out
+    assert (labels(make_dataset(ordered(server, name="later"))) == drawn).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.drop(columns="ra"), "has no columns 'ra' and 'dec'"),
+        (lambda f: f.assign(dec=91.0), "is at no place in the sky"),
+        (lambda f: f.assign(ra="x"), "column 'ra': 'x' is not a finite number"),
+    ],
+)
+def test_a_table_without_places_is_named(root, server, change, message):
+    (root / "input" / "gz2").mkdir()
+    change(draw_published()[0]).to_csv(root / "input" / "gz2" / TABLE, index=False)
+    assert message in refusal(ordered(server))
+    assert not server.asked
+
+
+def test_the_command_stops_in_one_line_and_goes_on_where_it_was(tmp_path, server):
+    (tmp_path / "input" / "gz2").mkdir(parents=True)
+    draw_published()[0].to_csv(tmp_path / "input" / "gz2" / TABLE, index=False)
+    words = ["gz2", "--download", "--base-url", f"{server.base}/cut", "--size-px", "64"]
+    words += ["--rate", "1000", "--tries", "1"]
+    _, classes = draw_published()
+    for galaxy in classes.index[classes == "SB"]:
+        server.plans[ra_of(galaxy)] = [answers.cut_off]
+    first = call(tmp_path, "prepare.py", *words)
+    assert "4 of 40 images could not be downloaded" in complaint(first)
+    assert [p.name for p in (tmp_path / "input").iterdir()] == ["gz2"]
+    server.asked.clear()
+    second = call(tmp_path, "prepare.py", *words)
+    assert second.returncode == 0, second.stderr
+    assert "wrote input/gz2-hubble10/: train with --data gz2-hubble10" in second.stdout
+    assert len(server.asked) == 4
+    manifest = pd.read_csv(tmp_path / "input" / "gz2" / IMAGES / "manifest.csv")
+    assert (manifest["status"] == "ok").all()
+    assert len(manifest) == 40
+
+
+@pytest.mark.usefixtures("heeded_ctrl_c")
+def test_who_presses_ctrl_c_keeps_what_is_there(tmp_path, server):
+    folder = tmp_path / "input" / "gz2"
+    folder.mkdir(parents=True)
+    draw_published()[0].to_csv(folder / TABLE, index=False)
+    words = ["prepare.py", "gz2", "--download", "--base-url", f"{server.base}/cut"]
+    words += ["--size-px", "64", "--rate", "1000", "--workers", "2"]
+    gate = threading.Event()  # however late this test looks, the command has not ended
+    server.always = answers.held_after(5, gate)
+    process = subprocess.Popen(
+        [sys.executable, str(SRC / words[0]), *words[1:]],
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        until = time.monotonic() + 300
+        while len(list(folder.glob("*/*.jpg"))) < 5 and time.monotonic() < until:
+            time.sleep(0.02)
+        assert len(list(folder.glob("*/*.jpg"))) >= 5, "the command has not come so far"
+        process.send_signal(signal.SIGINT)
+        time.sleep(1)
+        gate.set()
+        _, said = process.communicate(timeout=60)
+    finally:
+        gate.set()
+        process.kill()
+    assert said.endswith("\nstopped; the same command goes on from here\n")
+    assert process.returncode == 130
+    there = {p.name for p in (folder / IMAGES).iterdir()} - {"manifest.csv"}
+    assert 5 <= len(there) < 40
+    assert all(name.endswith(".jpg") and name[0] != "." for name in there)
+    assert (pd.read_csv(folder / IMAGES / "manifest.csv")["status"] == "ok").all()
+    server.asked.clear()
+    server.always = None
+    result = call(tmp_path, *words)
+    assert result.returncode == 0, result.stderr
+    assert len(server.asked) == 40 - len(there)
+
+
+@pytest.mark.parametrize(
+    "words", [["--task", "zoo5", "gz2"], ["gz2", "--rate", "0"], ["gz2", "--per-class", "0"]]
+)
+def test_words_that_mean_nothing_are_refused(tmp_path, words):
+    result = call(tmp_path, "prepare.py", *words)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,200 @@
+"""From Kaggle: the real client's downloads against a stand-in, whatever goes wrong on the way."""
+
+from pathlib import Path
+
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.readers import kaggle
+from galaxyzoo.download import kaggle_api
+from support.kaggle_connection import held
+from support.kaggle_server import TOKEN, KaggleServer
+
+TRAIN_ZIP = "images_training_rev1.zip"
+
+RULES = "You must accept this competition's rules before you'll be able to download files."
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(InputError) as refused:
+        kaggle_api.download(folder)
+    return str(refused.value)
+
+
+def test_all_files_arrive_and_a_second_call_asks_for_nothing(
+    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
+) -> None:
+    assert kaggle_api.download(root / "input") == list(kaggle_api.FILES)
+    assert held(root / "input") == kaggle_zips
+    assert not stand_in.store_saw_credentials
+    asked = [request for name, request in stand_in.calls if name == "DownloadDataFile"]
+    assert {request["competitionName"] for request in asked} == {kaggle_api.COMPETITION}
+    stand_in.calls.clear()
+    assert kaggle_api.download(root / "input") == []
+    assert stand_in.calls == []
+    kaggle.read_source(root / "input")
+    assert rests == []
+
+
+def test_broken_connection_goes_on_from_the_byte_where_it_stopped(
+    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
+) -> None:
+    whole, breaks = len(kaggle_zips[TRAIN_ZIP]), 2 * kaggle_api.TRIES
+    # Each try but the first gives up a new answer for the rest of the old one.
+    stand_in.cut_after[TRAIN_ZIP] = [1000, *[0, 1000] * (breaks - 1), 0]
+    kaggle_api.download(root / "input")
+    assert held(root / "input") == kaggle_zips
+    assert stand_in.sent[TRAIN_ZIP] == [1000, *[0, 1000] * (breaks - 1), 0, whole - 1000 * breaks]
+    assert rests == [2] * breaks  # whatever brings something is no try in vain
+    assert not stand_in.store_saw_credentials
+
+
+def test_expired_address_of_a_file_is_asked_for_anew(
+    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
+) -> None:
+    stand_in.faults["store"] = [(403, "", {})]
+    kaggle_api.download(root / "input")
+    assert held(root / "input") == kaggle_zips
+    assert stand_in.count("DownloadDataFile") == 5
+
+
+def test_stopped_download_goes_on_in_the_next_call(
+    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
+) -> None:
+    stand_in.cut_after[TRAIN_ZIP] = [5000, *[0] * 20]
+    assert "connection broke" in refusal(root / "input")
+    assert TRAIN_ZIP not in held(root / "input")
+    assert len(rests) == kaggle_api.TRIES - 1
+    stand_in.cut_after.clear()
+    stand_in.sent.clear()
+    assert kaggle_api.download(root / "input") == [TRAIN_ZIP, "images_test_rev1.zip"]
+    assert held(root / "input") == kaggle_zips
+    assert stand_in.sent[TRAIN_ZIP][-1] == len(kaggle_zips[TRAIN_ZIP]) - 5000
+
+
+def test_part_of_another_version_is_not_gone_on_with(
+    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
+) -> None:
+    stand_in.files[TRAIN_ZIP] = kaggle_zips["images_test_rev1.zip"]
+    stand_in.cut_after[TRAIN_ZIP] = [5000, *[0] * 20]
+    refusal(root / "input")
+    stand_in.files[TRAIN_ZIP] = kaggle_zips[TRAIN_ZIP]
+    stand_in.cut_after.clear()
+    stand_in.sent.clear()
+    kaggle_api.download(root / "input")
+    assert held(root / "input") == kaggle_zips
+    assert stand_in.sent[TRAIN_ZIP] == [len(kaggle_zips[TRAIN_ZIP])]
+
+
+def test_busy_server_is_asked_again_after_the_pause_that_it_names(
+    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
+) -> None:
+    stand_in.faults["DownloadDataFile"] = [
+        (429, "Too many requests", {"Retry-After": "7"}),
+        (503, "", {}),
+        None,
+    ]
+    kaggle_api.download(root / "input")
+    assert held(root / "input") == kaggle_zips
+    assert rests == [7, 4, 8]
+
+
+def test_server_that_stays_busy_ends_it_in_one_line(
+    stand_in: KaggleServer, rests: list[float], root: Path
+) -> None:
+    stand_in.faults["DownloadDataFile"] = [(500, "", {})] * 50
+    assert f"status 500, {kaggle_api.TRIES} times" in refusal(root / "input")
+    assert rests == [2, 4, 8, 16, 32]
+    assert held(root / "input") == {}
+
+
+def test_rules_not_accepted_name_their_page(
+    stand_in: KaggleServer, rests: list[float], root: Path
+) -> None:
+    stand_in.faults["DownloadDataFile"] = [(403, RULES, {})]
+    said = refusal(root / "input")
+    assert RULES in said
+    assert kaggle_api.RULES_PAGE in said
+    assert (rests, held(root / "input")) == ([], {})
+
+
+def test_wrong_key_names_the_settings_page(
+    stand_in: KaggleServer, rests: list[float], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAGGLE_KEY", "an old one")
+    said = refusal(root / "input")
+    assert "(401)" in said
+    assert kaggle_api.SETTINGS_PAGE in said
+    assert "an old one" not in said
+    assert rests == []
+
+
+@pytest.mark.parametrize("token", [TOKEN, "expired"])
+def test_token_is_taken_or_refused(
+    token: str,
+    stand_in: KaggleServer,
+    rests: list[float],
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("KAGGLE_USERNAME")
+    monkeypatch.delenv("KAGGLE_KEY")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", token)
+    if token == TOKEN:
+        assert len(kaggle_api.download(root / "input")) == 4
+    else:
+        assert kaggle_api.SETTINGS_PAGE in refusal(root / "input")
+        assert stand_in.count("DownloadDataFile") == 0
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_file_that_arrives_damaged_is_got_once_more(
+    times: int,
+    stand_in: KaggleServer,
+    rests: list[float],
+    kaggle_zips: dict[str, bytes],
+    root: Path,
+) -> None:
+    stand_in.damaged[TRAIN_ZIP] = times
+    if times == 1:
+        kaggle_api.download(root / "input")
+        assert held(root / "input") == kaggle_zips
+    else:
+        assert "arrived damaged twice" in refusal(root / "input")
+        assert not [name for name in held(root / "input") if TRAIN_ZIP in name]
+    assert len(stand_in.sent[TRAIN_ZIP]) == 2
+
+
+def test_broken_file_that_lay_there_is_replaced(
+    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
+) -> None:
+    (root / "input" / TRAIN_ZIP).write_bytes(kaggle_zips[TRAIN_ZIP][:-500])
+    kaggle_api.download(root / "input")
+    assert held(root / "input") == kaggle_zips
+
+
+def test_disk_that_is_too_small_is_told_before_the_first_byte(
+    stand_in: KaggleServer, rests: list[float], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 10})
+    monkeypatch.setattr(kaggle_api.shutil, "disk_usage", lambda _: usage)
+    assert "the disk of input/ has 10" in refusal(root / "input")
+    assert held(root / "input") == {}
+
+
+def test_silent_server_is_given_up(
+    stand_in: KaggleServer, rests: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = kaggle_api.connect()
+    seen: list[float] = []
+
+    def send(self: object, request: object, timeout: float | None = None, **_: object) -> object:
+        seen.append(timeout or 0)
+        raise requests.ReadTimeout
+
+    import requests.adapters
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    with pytest.raises(InputError, match="no answer"):
+        kaggle_api.patiently(lambda: api.competition_submissions("any"), "score")
+    assert seen == [kaggle_api.TIMEOUT_S] * kaggle_api.TRIES

@@ -1,0 +1,157 @@
+"""Which runs an ensemble takes, and that tables of another split or with other ids are refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core import paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.ensemble import members
+from galaxyzoo.tasks.registry import TASKS
+from support.class_fixtures import CLASSES, clear_votes, save_class_run
+from support.ensemble_fixtures import COLUMNS, save_project, save_run, use_root
+
+TASK = TASKS["gz37"]
+
+
+@pytest.fixture
+def catalog(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    return save_project()
+
+
+def add_run(catalog, name, **changes):
+    zeros = np.zeros((len(catalog.ids), 37)), np.zeros((len(catalog.test_ids), 37))
+    save_run(catalog, f"gz37/{name}", *zeros, **changes)
+
+
+def edit(path, change):
+    frame = change(pd.read_csv(path))
+    frame.to_csv(path, index=False)
+
+
+def test_unfinished_and_optimistic_runs_are_left_out_unless_asked_for(catalog):
+    add_run(catalog, "half", folds=[0, 1])
+    add_run(catalog, "source", checkpoint="best")
+    runs, left_out = members.find_runs(TASK, catalog, [])
+    assert runs == ["gz37/run0", "gz37/run1"]
+    assert [line.split(" is left out")[0] for line in left_out] == ["gz37/half", "gz37/source"]
+    assert "2 of 3 folds" in left_out[0]
+    assert "optimistic" in left_out[1]
+    asked = ["gz37/source", "run0", "gz37/run0"]
+    assert members.find_runs(TASK, catalog, asked) == (["gz37/run0", "gz37/source"], [])
+    assert members.load_oof(["gz37/source"], TASK, catalog).shape == (60, 1, 37)
+    with pytest.raises(InputError, match=r"gz37/half.csv cannot be used: 2 of 3 folds"):
+        members.load_oof(["gz37/half"], TASK, catalog)
+
+
+def test_no_run_at_all_says_why(catalog):
+    for name in ("run0", "run1"):
+        add_run(catalog, name, checkpoint="best")
+    with pytest.raises(InputError, match=r"no finished run.*run0 is left out.*optimistic"):
+        members.find_runs(TASK, catalog, [])
+
+
+def test_a_run_of_another_task_is_refused(catalog):
+    with pytest.raises(InputError, match="'zoo5/run0' is not of task 'gz37'"):
+        members.find_runs(TASK, catalog, ["zoo5/run0"])
+
+
+def test_rows_and_columns_in_any_order_are_read_by_name(catalog):
+    expected = members.load_oof(["gz37/run0"], TASK, catalog)
+    path = paths.oof_csv("tiny", "gz37/run0")
+    edit(
+        path, lambda f: f.sample(frac=1, random_state=0)[["Class3.1", *f.columns.drop("Class3.1")]]
+    )
+    np.testing.assert_array_equal(members.load_oof(["gz37/run0"], TASK, catalog), expected)
+    by_hand = pd.read_csv(path).set_index("GalaxyID").loc[catalog.ids, COLUMNS]
+    np.testing.assert_array_equal(expected[:, 0], by_hand.to_numpy(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.assign(fold=(f["fold"] + 1) % 3), "gz37/run1.csv was made with another split"),
+        (lambda f: f.drop(columns="fold"), "no column 'fold'"),
+        (lambda f: f.iloc[1:], "lacks GalaxyID"),
+        (lambda f: pd.concat([f, f.iloc[:1]]), "stands there twice"),
+        (lambda f: pd.concat([f, f.iloc[:1].assign(GalaxyID=1)]), "has GalaxyID 1,"),
+    ],
+)
+def test_an_oof_table_of_other_galaxies_or_folds_is_refused(catalog, change, message):
+    edit(paths.oof_csv("tiny", "gz37/run1"), change)
+    with pytest.raises(InputError, match=message):
+        members.load_oof(["gz37/run0", "gz37/run1"], TASK, catalog)
+
+
+def test_one_galaxy_in_another_fold_is_noticed_and_named(catalog):
+    def move(frame):
+        frame.loc[7, "fold"] = (frame.loc[7, "fold"] + 1) % 3
+        return frame
+
+    edit(paths.oof_csv("tiny", "gz37/run1"), move)
+    with pytest.raises(InputError, match=f"GalaxyID {catalog.ids[7]}: fold"):
+        members.load_oof(["gz37/run1"], TASK, catalog)
+
+
+def test_a_card_of_another_catalog_is_refused(catalog):
+    add_run(catalog, "old", fingerprint="0" * 16)
+    with pytest.raises(
+        InputError, match=r"gz37/old.csv was made with another catalog or split: delete"
+    ):
+        members.load_oof(["gz37/old"], TASK, catalog)
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_broken_card_is_refused_and_named(catalog, text):
+    paths.oof_csv("tiny", "gz37/run0").with_suffix(".json").write_text(text)
+    with pytest.raises(InputError, match=r"gz37/run0.json is not"):
+        members.find_runs(TASK, catalog, [])
+
+
+def test_test_tables_come_in_the_samples_order_and_must_be_there(catalog):
+    tests = members.load_test(["gz37/run0"], TASK, catalog)
+    by_hand = (
+        pd.read_csv(paths.test_csv("tiny", "gz37/run0")).set_index("GalaxyID").loc[catalog.test_ids]
+    )
+    np.testing.assert_array_equal(tests[:, 0], by_hand.to_numpy(np.float32))
+    paths.test_csv("tiny", "gz37/run0").unlink()
+    with pytest.raises(InputError, match=r"gz37/run0.csv is missing: training gz37/run0"):
+        members.load_test(["gz37/run0"], TASK, catalog)
+
+
+def test_runs_on_votes_join_a_class_task_with_the_shares_of_their_votes(catalog):
+    whole = clear_votes(catalog)
+    save_run(whole, "gz37/run0", whole.targets("gz37"), np.full((len(whole.test_ids), 37), 0.25))
+    probs = save_class_run(whole, "cnn")
+    add_run(whole, "run1", checkpoint="best")
+    runs, left_out = members.find_runs(CLASSES, whole, [])
+    assert runs == ["elliptical_spiral/cnn", "gz37/run0"]
+    assert len(left_out) == 1
+    own = whole.for_task(CLASSES)
+    assert 40 < len(own.ids) < len(whole.ids)
+    oof = members.load_oof(runs, CLASSES, whole)
+    assert oof[:, 0] == pytest.approx(probs)
+    votes = own_votes(whole, own.ids)
+    assert oof[:, 1] == pytest.approx(votes / votes.sum(axis=1, keepdims=True), abs=1e-6)
+    test = members.load_test(runs, CLASSES, whole)
+    assert test == pytest.approx(np.full((len(whole.test_ids), 2, 2), 0.5))
+
+
+def own_votes(catalog, ids):
+    return catalog.train.loc[ids, ["Class1.1", "Class1.2"]].to_numpy()
+
+
+def test_votes_alone_are_no_finished_run_of_a_class_task(catalog):
+    whole = clear_votes(catalog)
+    add_run(whole, "run0")
+    add_run(whole, "run1")
+    with pytest.raises(InputError, match=r"no finished run in .*elliptical_spiral"):
+        members.find_runs(CLASSES, whole, [])
+
+
+def test_a_class_run_of_another_split_is_refused(catalog):
+    whole = clear_votes(catalog)
+    save_class_run(whole, "cnn", fingerprint="other")
+    with pytest.raises(InputError, match="another catalog or split"):
+        members.load_oof(["elliptical_spiral/cnn"], CLASSES, whole)

@@ -1,0 +1,260 @@
+"""Tables made elsewhere: what they must hold, which join the ensemble, and how they are marked."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import intervals
+from galaxyzoo.config.loading import CONFIG, perhaps_seen, portable_config
+from galaxyzoo.core import paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.ensemble import members
+from galaxyzoo.ensemble.members import OutsideTable, make_tables, pick_tables
+from galaxyzoo.reports.evaluate import load_evaluation
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import TASKS
+from support.ensemble_fixtures import COLUMNS, draw_run, run_here, save_project, save_run, use_root
+from support.small_models import small_config
+
+TASK = TASKS["gz37"]
+
+QUICK = ("--candidates", "mean,nnls")
+
+
+@pytest.fixture
+def catalog(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    return save_project(n=90)
+
+
+def save_table(catalog: Catalog, folder: Path, noise: float = 0.02) -> tuple[str, str]:
+    """Good predictions as somebody would bring them: shuffled, raw; paths of the two tables."""
+    rng = np.random.default_rng(9)
+    oof = pd.DataFrame(draw_run(rng, catalog.targets("gz37"), noise), columns=COLUMNS)
+    oof.insert(0, "fold", catalog.folds)
+    oof.insert(0, "GalaxyID", catalog.ids)
+    test = pd.DataFrame(0.25, index=catalog.test_ids, columns=COLUMNS)
+    oof.sample(frac=1, random_state=0).to_csv(folder / "their_oof.csv", index=False)
+    test.to_csv(folder / "their_test.csv", index_label="GalaxyID")
+    return str(folder / "their_oof.csv"), str(folder / "their_test.csv")
+
+
+def read_card() -> dict:
+    return json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
+
+
+def table_of(catalog: Catalog, folder: Path) -> OutsideTable:
+    return make_tables([("them", *save_table(catalog, folder))], [])[0]
+
+
+def test_an_outside_table_joins_by_id_and_is_noted(catalog, tmp_path, monkeypatch, capsys):
+    given = save_table(catalog, tmp_path)
+    run_here(monkeypatch, "--outside", "them", *given, *QUICK)
+    card = read_card()
+    assert list(card["runs"]) == ["gz37/run0", "gz37/run1", "outside/them"]
+    assert card["runs"]["outside/them"] < 0.03  # rows in the wrong order would score 0.2
+    assert card["perhaps_seen"] == []
+    noted = card["outside"]["them"]
+    assert (noted["used"], noted["perhaps_seen"]) == (True, False)
+    assert noted["score"] == card["runs"]["outside/them"]
+    assert card["score"] < 0.03
+    before = paths.ensemble_csv("tiny", "gz37").read_bytes()
+    capsys.readouterr()
+    run_here(monkeypatch, "--outside", "them", *given, *QUICK)
+    assert "nothing has changed" in capsys.readouterr().out
+    assert paths.ensemble_csv("tiny", "gz37").read_bytes() == before
+    run_here(monkeypatch, *QUICK)
+    assert read_card()["outside"] == {}
+
+
+def test_a_table_that_may_have_seen_the_galaxies_joins_only_by_name(
+    catalog, tmp_path, monkeypatch, capsys
+):
+    given = "--outside", "them", *save_table(catalog, tmp_path), "--seen", "them", *QUICK
+    run_here(monkeypatch, *given)
+    card, printed = read_card(), capsys.readouterr().out
+    assert list(card["runs"]) == ["gz37/run0", "gz37/run1"]
+    assert (card["outside"]["them"]["used"], card["perhaps_seen"]) == (False, [])
+    assert "outside/them is left out: it may have seen these galaxies" in printed
+    assert "†" not in printed
+
+    run_here(monkeypatch, "run0", "run1", "outside/them", *given)
+    card, printed = read_card(), capsys.readouterr().out
+    assert list(card["runs"]) == ["gz37/run0", "gz37/run1", "outside/them"]
+    assert card["outside"]["them"] | {"oof": "", "test": "", "score": 0} == {
+        "oof": "",
+        "test": "",
+        "perhaps_seen": True,
+        "used": True,
+        "score": 0,
+    }
+    assert card["perhaps_seen"] == ["outside/them"]
+    assert "outside/them †" in printed
+    assert "every score of this ensemble is optimistic" in printed
+
+
+@pytest.mark.parametrize("asked", [(), ("outside/them",)])
+def test_outside_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, asked):
+    given = save_table(catalog, tmp_path)
+    if not asked:  # then no run is there; else those that are have not been asked for
+        for path in (paths.OOF / "tiny" / "gz37").iterdir():
+            path.unlink()
+    words = "--dataset", "tiny", "--outside", "them", *given, *QUICK
+    run_here(monkeypatch, *asked, *words)
+    card = read_card()
+    assert list(card["runs"]) == ["outside/them"]
+    assert card["outside"]["them"]["used"]
+    submitted = pd.read_csv(paths.ensemble_csv("tiny", "gz37"), index_col="GalaxyID")
+    assert submitted.index.tolist() == list(catalog.test_ids)
+
+
+def test_an_ensemble_of_outside_tables_alone_has_intervals_and_a_report(
+    catalog, tmp_path, monkeypatch
+):
+    for path in (paths.OOF / "tiny" / "gz37").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="oof/ holds no out-of-fold table of task 'gz37'"):
+        load_evaluation("gz37", [], None, tmp_path)
+    given = save_table(catalog, tmp_path)
+    run_here(monkeypatch, "--dataset", "tiny", "--outside", "them", *given, *QUICK)
+    (paths.SUBMISSIONS / "other" / "zoo5").mkdir(parents=True)
+    (paths.SUBMISSIONS / "other" / "zoo5" / "oof.csv").touch()  # of another task: no second choice
+    monkeypatch.setattr(sys, "argv", ["intervals.py"])
+    intervals.main()
+    table = pd.read_csv(paths.intervals_csv("tiny", "gz37"), index_col="GalaxyID")
+    assert table.index.tolist() == list(catalog.test_ids)
+    found = load_evaluation("gz37", [], None, tmp_path)
+    assert [result.run for result in found.results] == ["gz37/ensemble"]
+
+
+def test_tables_of_a_dataset_without_a_split_wait_for_one(catalog, tmp_path, monkeypatch):
+    given = "--dataset", "other", "--outside", "them", *save_table(catalog, tmp_path), *QUICK
+    with pytest.raises(InputError, match=r"folds/other holds no split: .*src/prepare\.py --data"):
+        run_here(monkeypatch, "outside/them", *given)
+
+
+def test_a_table_set_aside_leaves_nothing_to_combine(catalog, tmp_path, monkeypatch):
+    given = "--outside", "them", *save_table(catalog, tmp_path), "--seen", "them", *QUICK
+    for path in (paths.OOF / "tiny" / "gz37").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="no finished run"):
+        run_here(monkeypatch, "--dataset", "tiny", *given)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.drop(columns="fold"), r"no column 'fold', so nobody can tell .* add the fold"),
+        (lambda f: f.iloc[1:], "lacks GalaxyID"),
+        (lambda f: pd.concat([f, f.iloc[:1]]), "stands there twice"),
+        (lambda f: pd.concat([f, f.iloc[:1].assign(GalaxyID=1)]), "has GalaxyID 1,"),
+        (lambda f: f.assign(fold=f["fold"] + 1), r"another split \(GalaxyID"),
+        (lambda f: f.assign(**{"Class2.1": 30.0}), "30 is no fraction between 0 and 1"),
+        (lambda f: f.drop(columns="Class2.1"), "lacks column 'Class2.1'"),
+    ],
+)
+def test_an_oof_table_that_proves_nothing_is_refused(catalog, tmp_path, change, message):
+    table = table_of(catalog, tmp_path)
+    change(pd.read_csv(table.oof_path)).to_csv(table.oof_path, index=False)
+    with pytest.raises(InputError, match=message):
+        table.load_oof(TASK, catalog)
+
+
+def test_one_galaxy_of_another_fold_is_named(catalog, tmp_path):
+    table = table_of(catalog, tmp_path)
+    frame = pd.read_csv(table.oof_path, index_col="GalaxyID")
+    frame.loc[catalog.ids[7], "fold"] = (catalog.folds[7] + 1) % 3
+    frame.to_csv(table.oof_path)
+    with pytest.raises(InputError, match=f"GalaxyID {catalog.ids[7]}: fold"):
+        table.load_oof(TASK, catalog)
+
+
+def test_a_test_table_needs_all_test_galaxies_and_no_folds(catalog, tmp_path):
+    table = table_of(catalog, tmp_path)
+    values = table.load_test(TASK, catalog)
+    assert values.shape == (10, 37)
+    assert GALAXY_ZOO_2.residuals(values).max() < 1e-6  # made valid, as our own tables are
+    pd.read_csv(table.test_path).iloc[1:].to_csv(table.test_path, index=False)
+    with pytest.raises(InputError, match=r"their_test.csv lacks GalaxyID"):
+        table.load_test(TASK, catalog)
+
+
+@pytest.mark.parametrize(
+    ("given", "seen", "message"),
+    [
+        ([("a/b", "x", "y")], [], "is no name"),
+        ([("a", "x", "y"), ("a", "z", "y")], [], "--outside a stands there twice"),
+        ([("a", "x", "y")], ["b"], "--seen b marks no table: --outside names a"),
+    ],
+)
+def test_mistakes_in_naming_tables_are_named(given, seen, message):
+    with pytest.raises(InputError, match=message):
+        make_tables(given, seen)
+
+
+def test_tables_are_picked_by_mark_and_name():
+    tables = make_tables([("b", "x", "y"), ("a", "x", "y")], ["b"])
+    assert [table.run for table in pick_tables(tables, [])] == ["outside/a"]
+    picked = pick_tables(tables, ["gz37/cnn", "outside/b"])
+    assert [table.run for table in picked] == ["outside/a", "outside/b"]
+    with pytest.raises(InputError, match=r"'outside/c' is not there: add --outside c OOF.csv"):
+        pick_tables(tables, ["outside/c"])
+
+
+def test_the_submission_is_never_written_over_an_outside_table(catalog, tmp_path, monkeypatch):
+    given = save_table(catalog, tmp_path)
+    for path in given:
+        with pytest.raises(InputError, match="not for an ensemble"):
+            run_here(monkeypatch, "--outside", "them", *given, "--output", path, *QUICK)
+
+
+@pytest.mark.parametrize(
+    ("model", "seen"),
+    [
+        ({"name": "hf_hub:mwalmsley/zoobot-encoder-convnext_nano"}, True),
+        ({"name": "hf-hub:mwalmsley/Zoobot-encoder-resnet18"}, True),
+        ({"name": "resnet18", "weights_file": "shared/weights/zoobot_resnet18.safetensors"}, True),
+        ({"name": "resnet18", "weights_file": "shared/weights/resnet18.safetensors"}, False),
+    ],
+)
+def test_zoobots_weights_are_known_by_name(model, seen):
+    assert perhaps_seen(small_config(model=model), "tiny") is seen
+
+
+@pytest.mark.parametrize("zoobot", ["first", "second", "teacher"])
+def test_zoobots_weights_are_known_however_far_behind_a_run(tmp_path, monkeypatch, zoobot):
+    use_root(monkeypatch, tmp_path)
+
+    def keep(run: str, name: str, **model: object) -> None:
+        folder = paths.run_dir("tiny", run)
+        folder.mkdir(parents=True)
+        config = small_config(model={"name": name, **model})
+        (folder / CONFIG).write_text(portable_config(config, "any"))
+
+    names = dict.fromkeys(("first", "second", "teacher"), "resnet18")
+    names[zoobot] = "hf_hub:mwalmsley/zoobot-encoder-resnet18"
+    keep("gz37/first", names["first"], start_run="gz37/gone")  # its folder is not kept
+    keep("gz37/second", names["second"], start_run="gz37/first")
+    keep("gz37/teacher", names["teacher"])
+    start = {"name": "resnet18", "start_run": "gz37/second"}
+    learner = small_config(model=start, pseudo={"runs": ["gz37/gone", "gz37/teacher"]})
+    assert perhaps_seen(learner, "tiny")
+    assert perhaps_seen(small_config(model=start), "tiny") is (zoobot != "teacher")
+
+
+def test_a_run_that_may_have_seen_the_galaxies_is_left_out_unless_asked_for(
+    catalog, monkeypatch, capsys
+):
+    oof = draw_run(np.random.default_rng(1), catalog.targets("gz37"), 0.01)
+    save_run(catalog, "gz37/zoobot", oof, np.full((10, 37), 0.25), perhaps_seen=True)
+    runs, left_out = members.find_runs(TASK, catalog, [])
+    assert "gz37/zoobot" not in runs
+    assert "may have seen these galaxies" in left_out[0]
+    run_here(monkeypatch, "zoobot", "run0", *QUICK)
+    assert read_card()["perhaps_seen"] == ["gz37/zoobot"]
+    assert "gz37/zoobot †" in capsys.readouterr().out

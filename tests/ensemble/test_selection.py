@@ -1,0 +1,338 @@
+"""The choice among candidates: what was fitted on what, nested score, leaks, the command."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ensemble
+from galaxyzoo.core import launch, paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.ensemble import blends, selection
+from galaxyzoo.ensemble.least_squares import make_fold
+from galaxyzoo.ensemble.selection import (
+    CANDIDATES,
+    TWO_LEVEL,
+    candidate_names,
+    cross_fit,
+    exclusions,
+    nested,
+    pick_candidates,
+)
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import TASKS, Task, rmse
+from support.ensemble_fixtures import (
+    LINEAR,
+    SMALL,
+    draw_run,
+    draw_votes,
+    fit_all,
+    make_problem,
+    run_here,
+    save_project,
+    use_root,
+)
+
+SOURCE = Path(ensemble.__file__).resolve().parent
+
+
+def outer(fits: selection.CrossFits) -> tuple[np.ndarray, dict[int, str]]:
+    result = nested(fits)
+    assert result is not None
+    return result
+
+
+def test_five_folds_need_sixteen_fits_and_two_folds_no_pair():
+    sets = exclusions([0, 1, 2, 3, 4])
+    assert [sum(len(s) == size for s in sets) for size in range(3)] == [1, 5, 10]
+    assert len(set(sets)) == 16
+    assert exclusions([0, 1]) == [frozenset(), frozenset({0}), frozenset({1})]
+    assert len(exclusions([0, 1, 2, 3, 4], most=3)) == 26
+    assert max(map(len, exclusions([0, 1, 2], most=3))) == 2
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_cross_fitted_predictions_are_those_of_plain_fits_on_the_other_folds(name):
+    features, targets, folds = make_problem(0)
+    fits = fit_all((features, targets, folds))
+    for without in (frozenset(), frozenset({2})):
+        expected = np.full(targets.shape, np.nan)
+        for fold in {0, 1, 2, 3} - without:
+            kept = ~np.isin(folds, [fold, *without])
+            others = [
+                make_fold(features[folds == k], targets[folds == k]) for k in set(folds[kept])
+            ]
+            model = CANDIDATES[name](others, SMALL, 0)
+            expected[folds == fold] = np.clip(model.predict(features[folds == fold]), 0, 1)
+        found = fits.predictions(name, without)
+        tolerance = 1e-7 if without else 1e-9  # what serves the choice alone is float32
+        np.testing.assert_allclose(found, expected[~np.isin(folds, list(without))], atol=tolerance)
+
+
+def test_nested_score_is_that_of_choosing_again_without_each_fold():
+    features, targets, folds = make_problem(1, n=60)
+    fits = fit_all((features, targets, folds))
+    predictions, choices = outer(fits)
+    for fold in range(4):
+        kept = folds != fold
+        inner = fit_all((features[kept], targets[kept], folds[kept]))
+        assert choices[fold] == inner.choose()
+        expected = np.clip(inner.models[inner.choose()].predict(features[~kept]), 0, 1)
+        np.testing.assert_allclose(predictions[~kept], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("fold", range(4))
+def test_nested_choice_and_predictions_of_a_fold_do_not_see_its_targets(fold):
+    features, targets, folds = make_problem(2, n=120)
+    clean, poisoned = fit_all((features, targets, folds)), targets.copy()
+    poisoned[folds == fold] = 1 - 3 * features[folds == fold, -1]
+    dirty = fit_all((features, poisoned, folds))
+    (before, choices_before), (after, choices_after) = outer(clean), outer(dirty)
+    assert choices_after[fold] == choices_before[fold]
+    np.testing.assert_array_equal(after[folds == fold], before[folds == fold])
+    for name in LINEAR:
+        without = frozenset({fold})
+        np.testing.assert_array_equal(
+            dirty.predictions(name, without), clean.predictions(name, without)
+        )
+    # The poison is strong: whatever may see it does change.
+    assert dirty.choose() != clean.choose()
+    for other in {0, 1, 2, 3} - {fold}:
+        without = frozenset({other})
+        assert (dirty.predictions("ridge", without) != clean.predictions("ridge", without)).any()
+
+
+def test_nested_score_is_not_flattered_by_choosing_among_many(monkeypatch):
+    # Forty candidates that predict noise: the best of them looks good only until it is judged on
+    # other galaxies.
+    rng = np.random.default_rng(3)
+    _, targets, folds = make_problem(3, n=80)
+    runs = rng.random((80, 40, 2)).astype(np.float32)
+
+    def constant(run):
+        return lambda *_: blends.Blend(np.eye(40)[run][:, None] * np.ones(2))
+
+    names = [f"noise{i}" for i in range(40)]
+    monkeypatch.setattr(
+        selection, "CANDIDATES", {name: constant(i) for i, name in enumerate(names)}
+    )
+    fits = cross_fit(names, SMALL, runs, targets, folds, 0)
+    chosen, typical = fits.score(fits.choose()), np.mean([fits.score(name) for name in names])
+    nested_score = rmse(outer(fits)[0], targets)
+    assert chosen < typical - 0.015
+    assert nested_score > chosen + 0.01
+
+
+@pytest.mark.parametrize("name", [n for n in CANDIDATES if n not in ("mean", "best")])
+def test_no_candidate_beats_the_mean_target_where_runs_know_nothing(name):
+    rng = np.random.default_rng(4)
+    features = rng.random((600, 10, 2)).astype(np.float32)
+    targets, folds = rng.random((600, 2)), np.arange(600) % 5
+    fits = fit_all((features, targets, folds), [name])
+    chance = rmse(np.broadcast_to(targets.mean(axis=0), targets.shape), targets)
+    assert fits.score(name) > chance - 0.002
+
+
+class Memory:
+    """A meta-model that knows its galaxies by heart; others get the nearest one's targets."""
+
+    def __init__(self, folds):
+        self.features = np.concatenate([f.features for f in folds]).reshape(-1, 20)
+        self.targets = np.concatenate([f.targets for f in folds])
+
+    def predict(self, features):
+        distances = np.square(features.reshape(-1, 1, 20) - self.features).sum(axis=2)
+        return self.targets[distances.argmin(axis=1)]
+
+
+def test_a_candidate_that_knows_its_galaxies_by_heart_gains_nothing(monkeypatch):
+    monkeypatch.setitem(CANDIDATES, "memory", lambda folds, *_: Memory(folds))
+    rng = np.random.default_rng(4)
+    problem = rng.random((200, 10, 2)).astype(np.float32), rng.random((200, 2)), np.arange(200) % 5
+    fits = fit_all(problem, ["mean", "memory"])
+    assert rmse(fits.models["memory"].predict(problem[0]), problem[1]) == 0
+    assert fits.score("memory") > 0.35  # two unrelated uniform numbers differ by 0.408
+    assert fits.score("memory", without=frozenset({1})) > 0.35
+    assert fits.choose() == "mean"
+    assert rmse(outer(fits)[0], problem[1]) == fits.score("mean")
+
+
+def test_where_the_best_blend_is_known_it_is_chosen():
+    rng = np.random.default_rng(5)
+    features = rng.random((300, 3, 2)).astype(np.float32)
+    targets, folds = np.einsum("grc,r->gc", features, [0.6, 0.4, 0.0]), np.arange(300) % 3
+    fits = fit_all((features, targets, folds), ["mean", "best", "greedy"])
+    assert fits.choose() == "greedy"
+    about = fits.models["greedy"].about(["x", "y", "z"], SMALL)["weights"]
+    assert about == pytest.approx({"x": 0.6, "y": 0.4, "z": 0.0})
+    assert fits.score("greedy") < 1e-6 < fits.score("mean")
+
+
+def test_a_score_where_higher_is_better_turns_the_choice_round():
+    features, targets, folds = problem = make_problem(6)
+    task = Task("t", ("a", "b"), "minus", False, lambda p, t: -rmse(p, t), SMALL.make_valid)
+    fits = cross_fit(LINEAR, task, features, targets, folds, 0)
+    assert fits.choose() == fit_all(problem).choose()
+
+
+def test_candidates_are_scored_as_they_would_be_submitted():
+    rng, task = np.random.default_rng(7), TASKS["gz37"]
+    votes = draw_votes(rng, 90)[0]
+    features = np.stack([draw_run(rng, votes, 0.2) for _ in range(2)], axis=1)
+    fits = cross_fit(["mean"], task, features, votes, np.arange(90) % 3, 0)
+    predictions = fits.predictions("mean")
+    assert GALAXY_ZOO_2.residuals(predictions).max() < 1e-9
+    expected = rmse(GALAXY_ZOO_2.project(np.clip(features.mean(axis=1), 0, 1)), votes)
+    assert fits.score("mean") == pytest.approx(expected, abs=1e-6)
+    assert abs(fits.score("mean") - rmse(features.mean(axis=1), votes)) > 0.005
+
+
+def test_one_run_and_two_folds_still_work_without_a_nested_score():
+    features, targets, folds = make_problem(8, n_folds=2, n_runs=1)
+    fits = fit_all((features, targets, folds))
+    assert nested(fits) is None
+    assert fits.score("best") == fits.score("mean")
+    with pytest.raises(InputError, match="at least two"):
+        fit_all((features, targets, folds * 0))
+
+
+def test_candidates_are_picked_by_name_with_the_mean_and_a_typo_is_named():
+    assert pick_candidates([], SMALL) == candidate_names(SMALL) == [*CANDIDATES, TWO_LEVEL]
+    assert pick_candidates(["ridge", "best"], SMALL) == ["mean", "best", "ridge"]
+    with pytest.raises(InputError, match="unknown candidate 'rigde': known are mean, best"):
+        pick_candidates(["rigde"], SMALL)
+    assert pick_candidates(["two_level", "nnls"], SMALL) == ["mean", "nnls", "two_level"]
+    with pytest.raises(InputError, match="'two_level' blends the others that are named"):
+        pick_candidates(["mean", "two_level"], SMALL)
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    return tmp_path
+
+
+def test_shuffled_rows_columns_and_runs_give_the_same_bytes(root, monkeypatch):
+    save_project(n=90, n_runs=3)
+    written = [
+        root / "submissions" / "tiny" / "gz37" / name
+        for name in ("predictions.csv", "predictions.json")
+    ]
+    run_here(monkeypatch, "run0", "run1", "run2")
+    before = [path.read_bytes() for path in written]
+    for i in range(3):
+        for table in (
+            paths.oof_csv("tiny", f"gz37/run{i}"),
+            paths.test_csv("tiny", f"gz37/run{i}"),
+        ):
+            frame = pd.read_csv(table).sample(frac=1, random_state=i)
+            frame.sample(frac=1, axis=1, random_state=i).to_csv(
+                table, index=False, float_format="%.9f"
+            )
+    run_here(monkeypatch, "run2", "gz37/run0", "run1", "run0")
+    assert [path.read_bytes() for path in written] == before
+
+
+def test_the_submission_is_the_blend_of_the_runs_test_tables_that_the_card_states(
+    root, monkeypatch
+):
+    catalog = save_project(n=90)
+    run_here(monkeypatch, "--candidates", "greedy")
+    card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
+    weights = card["model"]["weights"]
+    assert card["chosen"] == "greedy"
+    assert 0.5 < weights["gz37/run0"] < 1.0  # the two runs are told apart
+    tables = {run: pd.read_csv(paths.test_csv("tiny", run), index_col=0) for run in weights}
+    blend = sum(weights[run] * tables[run].loc[catalog.test_ids].to_numpy() for run in weights)
+    written = pd.read_csv(paths.ensemble_csv("tiny", "gz37"), index_col=0)
+    expected = GALAXY_ZOO_2.project(np.clip(blend, 0, 1))
+    assert written.index.tolist() == catalog.test_ids.tolist()
+    np.testing.assert_allclose(written.to_numpy(), expected, atol=1e-6)
+
+
+def test_cross_fitted_predictions_are_kept_and_made_again_where_they_are_gone(
+    root, monkeypatch, capsys
+):
+    catalog = save_project(n=90)
+    run_here(monkeypatch)
+    card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
+    path = paths.ensemble_oof_csv("tiny", "gz37")
+    before = path.read_bytes()
+    table = pd.read_csv(path, index_col="GalaxyID")
+    assert table["fold"].tolist() == catalog.folds.tolist()
+    values, targets = table[catalog.label_columns].to_numpy(), catalog.targets("gz37")
+    assert np.sqrt(np.mean((values - targets) ** 2)) == pytest.approx(card["score"], abs=1e-8)
+    path.unlink()
+    run_here(monkeypatch)
+    assert path.read_bytes() == before
+    capsys.readouterr()
+    run_here(monkeypatch)
+    assert "nothing has changed" in capsys.readouterr().out
+
+
+def test_an_output_elsewhere_is_written_alone_and_never_over_a_runs_table(root, monkeypatch):
+    save_project()
+    elsewhere = root / "mine.csv"
+    run_here(monkeypatch, "--output", str(elsewhere), "--candidates", "mean")
+    assert elsewhere.exists()
+    assert elsewhere.with_suffix(".json").exists()
+    assert not (root / "submissions" / "predictions.csv").exists()
+    for name in ("predictions.csv", "oof.csv"):
+        assert not (root / "submissions" / "tiny" / "gz37" / name).exists()
+    folder = "submissions/tiny/gz37"
+    for taken in (f"{folder}/run0.csv", f"{folder}/oof.csv", "submissions/predictions.csv"):
+        with pytest.raises(InputError, match="not for an ensemble"):
+            run_here(monkeypatch, "--output", str(root / taken), "--candidates", "mean")
+    with pytest.raises(InputError, match="must end in"):
+        run_here(monkeypatch, "--output", str(root / "mine.json"))
+
+
+def test_a_demo_ensemble_says_that_it_does_not_replace_the_real_one(root, monkeypatch, capsys):
+    save_project("tiny")
+    save_project("demo")
+    run_here(monkeypatch, "--candidates", "mean")  # the real one is meant where both are there
+    published = root / "submissions" / "predictions.csv"
+    before = published.read_bytes()
+    run_here(monkeypatch, "--dataset", "demo", "--candidates", "best")
+    assert "is of more real data than demo" in capsys.readouterr().out
+    assert published.read_bytes() == before
+    assert json.loads(published.with_suffix(".json").read_text())["dataset"] == "tiny"
+
+
+def test_the_command_runs_from_tables_to_submission_without_torch(root):
+    catalog = save_project(n=120, n_folds=3, n_runs=2)
+    watched = (
+        f"import runpy, sys; runpy.run_path({str(SOURCE / 'ensemble.py')!r}, run_name='__main__');"
+        "assert not {'torch', 'timm', 'PIL'} & set(sys.modules), 'network or image package'"
+    )
+    env = {**os.environ, "GALAXYZOO_ROOT": str(root), "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-c", watched]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    card = json.loads((root / "submissions/tiny/gz37/predictions.json").read_text())
+    assert list(card["candidates"]) == candidate_names(TASKS["gz37"])
+    assert card["candidates"][card["best"]]["score"] == min(
+        row["score"] for row in card["candidates"].values()
+    )
+    assert card["score"] == card["candidates"][card["chosen"]]["score"]
+    assert card["fingerprint"] == catalog.fingerprint
+    assert set(card["runs"]) == {"gz37/run0", "gz37/run1"}
+    assert set(card["nested"]["choices"]) == {"0", "1", "2"}
+    assert f"chosen: {card['chosen']}" in done.stdout
+    written = (root / "submissions/tiny/gz37/predictions.csv").read_bytes()
+    assert written == (root / "submissions/predictions.csv").read_bytes()
+    assert len(written.splitlines()) == 1 + len(catalog.test_ids)
+
+
+def test_a_mistake_is_one_line_and_status_one(root, monkeypatch, capsys):
+    save_project()
+    monkeypatch.setattr(sys, "argv", ["ensemble.py", "--candidates", "rigde"])
+    with pytest.raises(SystemExit) as stopped:
+        launch.run_main(ensemble.main)
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err.startswith("error: unknown candidate 'rigde'")

@@ -1,0 +1,147 @@
+"""The choice among candidates of a class task: chance, copies, shuffled rows, the command."""
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ensemble
+from galaxyzoo.core import paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.ensemble.selection import (
+    CANDIDATES,
+    CLASS_CANDIDATES,
+    TWO_LEVEL,
+    cross_fit,
+    pick_candidates,
+)
+from galaxyzoo.tasks.metrics import decide
+from galaxyzoo.tasks.registry import TASKS, log_loss
+from support.class_fixtures import BALANCED, PLAIN, draw_probs, one_hot
+from support.class_project import NAMES, TASK, save_project
+from support.ensemble_fixtures import use_root
+
+FITTED = [name for name in CLASS_CANDIDATES if name not in ("mean", "best")]
+
+
+def problem(seed: int, n: int, n_runs: int, skill: float) -> tuple[np.ndarray, ...]:
+    """(galaxy, run, class) features, (galaxy, class) targets, (galaxy,) five folds."""
+    rng = np.random.default_rng(seed)
+    targets = one_hot(rng.choice(3, n, p=[0.6, 0.3, 0.1]))
+    return draw_probs(rng, targets, n_runs, skill), targets, np.arange(n) % 5
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_no_candidate_beats_the_frequencies_where_runs_know_nothing(name):
+    features, targets, folds = problem(0, 600, 3, 0.0)
+    fits = cross_fit([name], PLAIN, features, targets, folds, 0)
+    chance = log_loss(np.tile(targets.mean(axis=0), (600, 1)), targets)
+    assert fits.score(name) > chance - 0.002
+
+
+@pytest.mark.parametrize("name", CLASS_CANDIDATES)
+def test_every_candidate_gives_probabilities_and_bears_copies_of_a_run(name):
+    features, targets, folds = problem(1, 60, 2, 1.0)
+    copies = features[:, [0, 0, 1, 0]]
+    fits = cross_fit([name], PLAIN, copies, targets, folds, 0)
+    for values in (fits.predictions(name), PLAIN.make_valid(fits.models[name].predict(copies))):
+        assert values.shape == (60, 3)
+        assert values.min() > 0
+        np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-9)
+    json.dumps(fits.models[name].about(["w", "x", "y", "z"], PLAIN))  # plain values for the card
+
+
+@pytest.mark.parametrize("name", CLASS_CANDIDATES)
+def test_a_class_without_members_in_the_fitted_folds_stops_nothing(name):
+    features, targets, folds = problem(2, 60, 2, 1.0)
+    rare = targets[:, 2] == 1
+    folds = np.where(rare, 0, 1 + np.arange(60) % 4)
+    fits = cross_fit([name], PLAIN, features, targets, folds, 0)
+    values = fits.predictions(name)
+    assert np.isfinite(values).all()
+    np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-9)
+
+
+def test_where_one_run_knows_more_the_fitted_ones_beat_the_mean():
+    features, targets, folds = problem(3, 300, 3, 2.0)
+    fits = cross_fit(list(CLASS_CANDIDATES), PLAIN, features, targets, folds, 0)
+    for name in ("greedy", "mixture", "pool", "logistic"):
+        assert fits.score(name) < fits.score("mean") - 0.01
+    assert fits.choose() != "mean"
+
+
+def test_candidates_are_those_of_the_tasks_kind():
+    assert pick_candidates([], PLAIN) == list(CLASS_CANDIDATES)
+    assert pick_candidates([], TASKS["gz37"]) == [*CANDIDATES, TWO_LEVEL]
+    assert pick_candidates(["pool"], BALANCED) == ["mean", "pool"]
+    with pytest.raises(InputError, match="unknown candidate 'ridge': known are mean, best"):
+        pick_candidates(["ridge"], PLAIN)
+
+
+def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["ensemble.py", *arguments])
+    ensemble.main()
+
+
+def test_shuffled_rows_columns_and_runs_give_the_same_bytes(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    save_project()
+    folder = tmp_path / "submissions" / "tiny" / "anomaly4"
+    written = [folder / name for name in ("predictions.csv", "predictions.json")]
+    run_here(monkeypatch, "--task", "anomaly4", "run0", "run1", "run2")
+    before = [path.read_bytes() for path in written]
+    for i in range(3):
+        run = f"anomaly4/run{i}"
+        for table in (paths.oof_csv("tiny", run), paths.test_csv("tiny", run)):
+            frame = pd.read_csv(table).sample(frac=1, random_state=i)
+            shuffled = frame.sample(frac=1, axis=1, random_state=i)
+            shuffled.to_csv(table, index=False, float_format="%.9f")
+    run_here(monkeypatch, "--task", "anomaly4", "run2", "run1", "anomaly4/run0")
+    assert [path.read_bytes() for path in written] == before
+    assert not (tmp_path / "submissions" / "predictions.csv").exists()  # the competition's place
+
+
+def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    catalog = save_project()
+    run_here(monkeypatch, "--task", "anomaly4", "--candidates", "mean")
+    frame = pd.read_csv(paths.ensemble_csv("tiny", "anomaly4"), index_col="GalaxyID")
+    assert list(frame.columns) == ["class", *NAMES]
+    assert frame.index.tolist() == catalog.test_ids.tolist()
+    probs = frame[NAMES].to_numpy()
+    np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-8)
+    prior = catalog.targets("anomaly4").mean(axis=0)
+    decided = [NAMES[k] for k in decide(TASK, probs, prior)]
+    assert frame["class"].tolist() == decided
+    assert decided != [NAMES[k] for k in probs.argmax(axis=1)]  # balanced: not the likeliest
+    card = json.loads(paths.ensemble_csv("tiny", "anomaly4").with_suffix(".json").read_text())
+    assert card["metric"] == "log-loss"
+    assert {"accuracy", "balanced_accuracy", "macro_f1"} <= set(card["classes"])
+
+
+def test_the_task_follows_from_the_named_runs(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    save_project()
+    run_here(monkeypatch, "anomaly4/run0", "anomaly4/run1", "--candidates", "mean")
+    assert paths.ensemble_csv("tiny", "anomaly4").exists()
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ([], "gz37"),
+        (["resnet18"], "gz37"),
+        (["gz37/cnn", "outside/theirs"], "gz37"),
+        (["gz37/cnn", "zoo5/cnn"], "zoo5"),
+    ],
+)
+def test_runs_of_votes_serve_every_task(runs, expected):
+    assert ensemble.pick_task(None, runs).name == expected
+    assert ensemble.pick_task("hubble10", runs).name == "hubble10"
+
+
+def test_runs_of_several_tasks_need_one_named():
+    with pytest.raises(InputError, match="--task with one of hubble10, zoo5"):
+        ensemble.pick_task(None, ["zoo5/cnn", "hubble10/cnn"])

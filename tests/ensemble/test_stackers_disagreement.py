@@ -1,0 +1,173 @@
+"""The ridges on the runs' deviations: against scikit-learn on plain rows, and known cases."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from galaxyzoo.ensemble.blends import fit_nnls
+from galaxyzoo.ensemble.least_squares import OofFold, make_fold, total
+from galaxyzoo.ensemble.stackers import (
+    DISAGREEMENT_PENALTIES,
+    UNTUNED_DISAGREEMENT_PENALTY,
+    as_linear,
+    correct,
+    fit_deviations,
+)
+from galaxyzoo.tasks.registry import Task
+from support.ensemble_fixtures import SMALL
+
+GROUPS = (slice(0, 2), slice(2, 4))
+
+EVERY = (slice(0, 4),)
+
+TASK = Task("t", tuple("abcd"), "RMSE", True, SMALL.score, SMALL.make_valid, GROUPS)
+
+
+def draw_folds(seed: int, n: int = 60, n_runs: int = 3, noise: float = 0.3) -> list[OofFold]:
+    """Folds in which runs 0 and 1 tell a's error by where they differ in b, and c's by a."""
+    rng = np.random.default_rng(seed)
+    folds = []
+    for _ in range(3):
+        truth = rng.random((n, 1, 4))
+        features = truth + rng.normal(scale=0.2, size=(n, n_runs, 4))
+        targets = features.mean(axis=1) + noise * rng.normal(size=(n, 4))
+        apart = features[:, 1] - features[:, 0]
+        targets[:, 0] += 0.5 * apart[:, 1]
+        targets[:, 2] += 0.3 * apart[:, 0]
+        folds.append(make_fold(features, targets))
+    return folds
+
+
+def rows(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray]:
+    """(galaxy, run, column) features, (galaxy, column) targets."""
+    return (
+        np.concatenate([fold.features for fold in folds]).astype(float),
+        np.concatenate([fold.targets for fold in folds]),
+    )
+
+
+def apart(x: np.ndarray) -> np.ndarray:
+    """(galaxy, run, column) deviations from the mean of the runs, written out."""
+    return x - x.mean(axis=1, keepdims=True)
+
+
+def by_sklearn(
+    train: list[OofFold],
+    test: list[OofFold],
+    own: tuple[float, ...],
+    every: tuple[float, ...] | None = None,
+) -> np.ndarray:
+    """(galaxy, column) blend and corrections with a penalty per column, by scikit-learn."""
+    (x, y), (values, _) = rows(train), rows(test)
+    blend = fit_nnls(train, TASK, 0)
+    said, out = blend.predict(x), blend.predict(values)
+    scale = len(x) * np.square(apart(x)).mean()
+    steps = [(GROUPS, own), *([(EVERY, every)] if every else [])]
+    for groups, penalties in steps:
+        missed = y - said
+        for group in groups:
+            seen, new = (apart(some)[:, :, group].reshape(len(some), -1) for some in (x, values))
+            for column in range(group.start, group.stop):
+                model = Ridge(alpha=penalties[column] * scale, fit_intercept=False)
+                model.fit(seen, missed[:, column])
+                said[:, column] += model.predict(seen)
+                out[:, column] += model.predict(new)
+    return out
+
+
+def pick_by_sklearn(folds: list[OofFold], own: tuple[float, ...] = ()) -> tuple[float, ...]:
+    """The first correction's penalties; with these given, the second one's."""
+    errors = np.zeros((len(DISAGREEMENT_PENALTIES), 4))
+    for held_out in folds:
+        others = [fold for fold in folds if fold is not held_out]
+        for i, penalty in enumerate(DISAGREEMENT_PENALTIES):
+            tried = (penalty,) * 4
+            found = by_sklearn(others, [held_out], *((own, tried) if own else (tried,)))
+            errors[i] += np.square(found - held_out.targets).sum(axis=0)
+    return tuple(np.take(DISAGREEMENT_PENALTIES, errors.argmin(axis=0)))
+
+
+@pytest.mark.parametrize("own", [(0.01, 1.0, 100.0, 2.0), (5.0,) * 4])
+@pytest.mark.parametrize("every", [(1.0, 0.01, 0.1, 3.0), (1e-3,) * 4])
+def test_corrections_from_moments_are_those_of_sklearn(own, every):
+    train, (x, _) = draw_folds(0), rows(draw_folds(1))
+    blend = as_linear(fit_nnls(train, TASK, 0).weights)
+    first = correct(blend, total(train), GROUPS, [0.5, np.array(own)])[1]
+    np.testing.assert_allclose(first.predict(x), by_sklearn(train, draw_folds(1), own), atol=1e-6)
+    second = correct(first.weights, total(train), [slice(None)], [np.array(every)])[0]
+    np.testing.assert_allclose(
+        second.predict(x), by_sklearn(train, draw_folds(1), own, every), atol=1e-6
+    )
+
+
+def test_each_columns_penalties_are_picked_by_cross_fitting():
+    folds = draw_folds(2, noise=0.15)
+    own = pick_by_sklearn(folds)
+    every = pick_by_sklearn(folds, own)
+    assert len({*own}) > 1 < len({*every})  # else the test could not tell columns apart
+    assert own != every
+    model = fit_deviations(folds, TASK, 0)
+    about = model.about(["x", "y", "z"], TASK)
+    assert about["penalties"] == {
+        "of the same question": dict(zip("abcd", own, strict=True)),
+        "of all": dict(zip("abcd", every, strict=True)),
+    }
+    assert about["weights"] == fit_nnls(folds, TASK, 0).about(["x", "y", "z"], TASK)["weights"]
+    x, _ = rows(folds)
+    np.testing.assert_allclose(model.predict(x), by_sklearn(folds, folds, own, every), atol=1e-6)
+
+
+def test_it_learns_from_other_columns_and_questions_where_a_blend_cannot():
+    train, (x, y) = draw_folds(3, n=400, noise=0.02), rows(draw_folds(4, n=400, noise=0.02))
+    model = fit_deviations(train, TASK, 0)
+    blend, own, whole = (
+        np.square(values - y).mean(axis=0)
+        for values in (model.blend.predict(x), model.own.predict(x), model.predict(x))
+    )
+    assert own[0] < 0.3 * blend[0]  # by column b, of its own question
+    assert own[2] > 0.9 * blend[2]  # what column a tells is for the second correction
+    assert whole[2] < 0.3 * blend[2]
+
+
+def test_where_the_runs_agree_it_says_what_the_blend_says():
+    folds = draw_folds(5)
+    agreed = np.repeat(np.random.default_rng(0).random((20, 1, 4)), 3, axis=1)
+    model, (x, _) = fit_deviations(folds, TASK, 0), rows(folds)
+    np.testing.assert_allclose(model.predict(agreed), model.blend.predict(agreed), atol=1e-12)
+    assert np.abs(model.predict(x) - model.blend.predict(x)).max() > 0.01
+
+
+@pytest.mark.parametrize("n_copies", [1, 2, 3, 5])
+def test_one_run_and_its_copies_leave_nothing_to_correct(n_copies):
+    rng = np.random.default_rng(6)
+    folds = []
+    for _ in range(3):
+        values = rng.random((50, 1, 4)).repeat(n_copies, axis=1).astype(np.float32)
+        # A copy that was written out and read again differs in its last digit.
+        values *= 1 + 1e-7 * rng.integers(0, 2, values.shape)
+        folds.append(make_fold(values, rng.random((50, 4))))
+    model, (x, _) = fit_deviations(folds, TASK, 0), rows(folds)
+    np.testing.assert_allclose(model.predict(x), model.blend.predict(x), atol=1e-5)
+
+
+def test_held_back_strongly_it_is_what_is_corrected():
+    folds = draw_folds(7)
+    x, _ = rows(folds)
+    blend = fit_nnls(folds, TASK, 0)
+    first = as_linear(blend.weights)
+    for groups in (GROUPS, EVERY):
+        stacker = correct(first, total(folds), groups, [1e9])[0]
+        np.testing.assert_allclose(stacker.predict(x), blend.predict(x), atol=1e-6)
+    np.testing.assert_array_equal(first, as_linear(blend.weights))  # and that stays as it is
+
+
+def test_a_single_fold_and_no_galaxy():
+    model = fit_deviations(draw_folds(8)[:1], TASK, 0)
+    assert (model.own.penalties == UNTUNED_DISAGREEMENT_PENALTY).all()
+    assert (model.whole.penalties == UNTUNED_DISAGREEMENT_PENALTY).all()
+    assert model.predict(np.empty((0, 3, 4), np.float32)).shape == (0, 4)
+
+
+def test_predictions_that_are_all_zero_stay_zero():
+    folds = [make_fold(np.zeros((20, 3, 4)), np.full((20, 4), 0.5)) for _ in range(3)]
+    assert not fit_deviations(folds, TASK, 0).predict(np.zeros((4, 3, 4))).any()

@@ -1,0 +1,264 @@
+"""A run that is handed over: the folder predicts what the run does, or is not there."""
+
+import contextlib
+import importlib.util
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.core import files, launch
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.export import bundle
+from galaxyzoo.export.onnx import TOLERANCE, MeanNetwork, run_onnx, write_onnx
+from galaxyzoo.models.build import build_model
+from support.commands import COMPETITION, SRC, call, complaint, dataset, table
+
+TINY = ["image.size_px=32", "model.kwargs.widths=[8,16]", "head.hidden=16", "train.epochs=1"]
+
+EXACT = ["train.batch_size=8", "train.amp=fp32"]
+
+RUN = "gz37/cnn"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder in which two folds are trained, in fp32."""
+    root = tmp_path_factory.mktemp("trained")
+    COMPETITION.write_zips(root / "input")
+    result = call(root, "train.py", RUN, *TINY, *EXACT, "--folds", "2")
+    assert result.returncode == 0, result.stderr
+    return root
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path) -> Path:
+    result = call(trained, "export.py", RUN)
+    assert result.returncode == 0, result.stderr
+    folder = trained / "exported" / "gz37-cnn"
+    assert "hf upload YOUR_NAME/gz37-cnn exported/gz37-cnn" in result.stdout
+    return folder
+
+
+def snippets(folder: Path) -> list[str]:
+    """The card's examples in Python."""
+    return re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def test_the_folder_holds_all_that_is_needed_and_nothing_of_this_machine(exported: Path) -> None:
+    names = sorted(str(p.relative_to(exported)) for p in exported.rglob("*") if p.is_file())
+    assert names == [
+        *("LICENSE", "README.md", "config.yaml"),
+        *("fold_0/weights.safetensors", "fold_1/weights.safetensors", "model.onnx", "oof.json"),
+    ]
+    for path in exported.rglob("*"):
+        if path.is_file():
+            assert str(exported.parents[1]).encode() not in path.read_bytes(), path
+            assert str(SRC).encode() not in path.read_bytes(), path
+    assert [p.name for p in exported.parent.iterdir()] == ["gz37-cnn"]
+
+
+def test_the_card_says_the_scores_of_the_score_card(trained: Path, exported: Path) -> None:
+    text = (exported / "README.md").read_text()
+    scores = files.read_json(trained / "oof" / dataset(trained) / "gz37/cnn.json")
+    _, head, body = text.split("---\n", 2)
+    values = yaml.safe_load(head)
+    assert values["license_link"] == "LICENSE"
+    assert values["model-index"][0]["results"][0]["metrics"][0]["value"] == scores["score"]
+    for fold, score in scores["per_fold"].items():
+        assert f"| {fold} | {score:.5f} |" in body
+    assert "stt1458" in body
+
+
+def test_the_cards_examples_predict_as_the_run_does(
+    trained: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").symlink_to(exported)
+    (tmp_path / "model.onnx").symlink_to(exported / "model.onnx")
+    (tmp_path / "my_galaxies").mkdir()
+    for galaxy_id in COMPETITION.test_ids:
+        name = f"{galaxy_id}.jpg"
+        (tmp_path / "my_galaxies" / name).write_bytes(COMPETITION.images[int(galaxy_id)])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GALAXYZOO_DEVICE", "cpu")
+    with_project, with_onnx = snippets(exported)
+    expected = table(trained, "submissions")
+    got: dict[str, pd.DataFrame] = {}
+    with silent():
+        exec(compile(with_project, "card", "exec"), got)
+    assert np.abs(got["table"].loc[expected.index] - expected).to_numpy().max() < TOLERANCE
+    for galaxy_id in expected.index[:3]:
+        (tmp_path / "galaxy.jpg").write_bytes(COMPETITION.images[int(galaxy_id)])
+        found: dict[str, np.ndarray] = {}
+        with silent():
+            exec(compile(with_onnx, "card", "exec"), found)
+        assert np.abs(found["predictions"][0] - expected.loc[galaxy_id]).max() < TOLERANCE
+
+
+def test_onnx_takes_batches_of_any_size(exported: Path) -> None:
+    onnx.checker.check_model(exported / "model.onnx")
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32), dtype=np.uint8)
+    together = run_onnx(exported / "model.onnx", images)
+    alone = np.concatenate([run_onnx(exported / "model.onnx", images[[i]]) for i in range(5)])
+    assert together.shape == (5, 37)
+    assert np.abs(together - alone).max() < 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model.views=cyclic4"],
+        ["model.views=winner16", "image.size_px=96", "image.field_px=320"],
+        ["head.output=clipped", "loss=mse", "tta.dihedral=false"],
+    ],
+)
+def test_networks_of_several_views_become_onnx_too(words: list[str], tmp_path: Path) -> None:
+    config = load_config(RUN, [*TINY[:3], *words])
+    networks = [build_model(config).eval() for _ in range(2)]
+    path = tmp_path / "model.onnx"
+    assert write_onnx(path, networks, config.image.size_px, config.tta.dihedral) < TOLERANCE
+    shape = (5, 3, config.image.size_px, config.image.size_px)
+    images = torch.randint(0, 256, shape, generator=torch.Generator()).to(torch.uint8)
+    with torch.inference_mode():
+        expected = MeanNetwork(networks, config.tta.dihedral)(images).numpy()
+    assert np.abs(run_onnx(path, images.numpy()) - expected).max() < TOLERANCE
+
+
+def test_a_folder_that_is_there_stays_as_it_is(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    words = ("export.py", RUN, "--no-onnx", "--output", tmp_path / "mine")
+    assert "mine is there already" in complaint(call(trained, *words))
+    assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
+
+
+def test_without_the_packages_it_says_how_to_get_them(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    specs = SimpleNamespace(find_spec=lambda n: None if n == "onnxscript" else find_spec(n))
+    monkeypatch.setattr(launch.importlib, "util", specs)
+    with pytest.raises(InputError, match=r"onnxscript.*setup\.sh --extras.*--no-onnx"):
+        bundle.hand_over("demo", RUN, root / "out")
+    with pytest.raises(InputError, match="no finished fold"):
+        bundle.hand_over("demo", RUN, root / "out", with_onnx=False)
+    assert not (root / "out").exists()
+
+
+def test_scores_of_other_folds_are_not_handed_over(trained: Path, tmp_path: Path) -> None:
+    path = trained / "oof" / dataset(trained) / "gz37/cnn.json"
+    whole = path.read_bytes()
+    scores = files.read_json(path)
+    try:
+        files.write_json(path, {**scores, "folds": [0]})
+        result = call(trained, "export.py", RUN, "--no-onnx", "--output", tmp_path / "out")
+    finally:
+        path.write_bytes(whole)
+    assert "cnn.json is not of the folds" in complaint(result)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tables_that_are_handed_over_join_an_ensemble_as_the_run_does(
+    trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tables"
+    result = call(trained, "export.py", RUN, "--tables", "--output", folder)
+    assert result.returncode == 0, result.stderr
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *("config.yaml", "oof.csv.gz", "oof.json", "test.csv.gz")
+    ]
+    name = dataset(trained)
+    ours = table(trained, "oof")
+    packed = pd.read_csv(folder / "oof.csv.gz", index_col="GalaxyID")
+    assert list(packed.columns) == list(ours.columns)
+    assert list(packed.index) == list(ours.index)
+    assert (packed["fold"] == ours["fold"]).all()
+    assert np.abs(packed.to_numpy() - ours.to_numpy()).max() <= 5.1e-6
+    submitted = table(trained, "submissions")
+    test = pd.read_csv(folder / "test.csv.gz", index_col="GalaxyID")
+    assert list(test.index) == list(submitted.index)
+    assert np.abs(test.to_numpy() - submitted.to_numpy()).max() <= 5.1e-6
+    for path in folder.iterdir():
+        assert str(trained).encode() not in path.read_bytes(), path
+
+    again = tmp_path / "again"
+    assert call(trained, "export.py", RUN, "--tables", "--output", again).returncode == 0
+    assert all((again / p.name).read_bytes() == p.read_bytes() for p in folder.iterdir())
+
+    words = ["--outside", "packed", folder / "oof.csv.gz", folder / "test.csv.gz"]
+    output = tmp_path / "blend.csv"
+    result = call(trained, "ensemble.py", RUN, *words, "--candidates", "mean", "--output", output)
+    assert result.returncode == 0, result.stderr
+    card = files.read_json(output.with_suffix(".json"))
+    assert card["outside"]["packed"]["used"]
+    own = files.read_json(trained / "oof" / name / "gz37/cnn.json")["score"]
+    assert card["outside"]["packed"]["score"] == pytest.approx(own, abs=1e-6)
+
+
+@pytest.mark.parametrize("mark", [{"perhaps_seen": True}, {"optimistic": True}])
+def test_a_marked_runs_tables_are_to_be_combined_with_a_mark(
+    trained: Path, tmp_path: Path, mark: dict[str, bool]
+) -> None:
+    path = trained / "oof" / dataset(trained) / "gz37/cnn.json"
+    words = [RUN, "--tables", "--output"]
+    assert "--seen" not in call(trained, "export.py", *words, tmp_path / "fair").stdout
+    whole = path.read_bytes()
+    try:
+        files.write_json(path, {**files.read_json(path), **mark})
+        result = call(trained, "export.py", *words, tmp_path / "marked")
+    finally:
+        path.write_bytes(whole)
+    assert result.stdout.rstrip().endswith(" --seen gz37-cnn")
+
+
+def test_tables_of_a_run_that_is_not_finished_are_not_handed_over(
+    trained: Path, tmp_path: Path
+) -> None:
+    path = trained / "oof" / dataset(trained) / "gz37/cnn.json"
+    whole = path.read_bytes()
+    try:
+        files.write_json(path, {**files.read_json(path), "folds": [0]})
+        result = call(trained, "export.py", RUN, "--tables", "--output", tmp_path / "out")
+    finally:
+        path.write_bytes(whole)
+    assert "1 of 2 folds are finished" in complaint(result)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+
+    def fail() -> None:
+        with files.writing_folder(path) as part:
+            (part / "a").write_text("a")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+    left = tmp_path / ".out.dead.part"  # of a writer that was killed
+    left.mkdir()
+    (left / "b").write_text("b")
+    with files.writing_folder(path) as part:
+        (part / "c").write_text("c")
+        with files.writing_folder(tmp_path / "out2"):  # another writer leaves a living one alone
+            pass
+        assert not path.exists()
+        assert part.exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "out2"]
+    assert (path / "c").read_text() == "c"

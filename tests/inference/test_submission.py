@@ -1,0 +1,138 @@
+"""The written submission: exact ids in order, sums as read back; no demo replaces a real one."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core import paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.inference import submission
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import TASKS
+from support.ensemble_fixtures import COLUMNS, draw_votes, use_root
+
+TASK = TASKS["gz37"]
+
+PRIOR = np.full(len(COLUMNS), 0.5)  # plays a part for classes only
+
+IDS = np.array([500_001, 100_002, 300_003])  # the sample's order need not be ascending
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    return tmp_path
+
+
+def write(path, dataset="kaggle", seed=0):
+    votes = draw_votes(np.random.default_rng(seed), len(IDS))[0]
+    submission.write(path, votes, TASK, IDS, {"dataset": dataset, "seed": seed}, PRIOR)
+    return votes
+
+
+def rewrite(path, change):
+    """Let `change` edit the table and write it as text again."""
+    frame = change(pd.read_csv(path, dtype={"GalaxyID": int}))
+    frame.to_csv(path, index=False, float_format="%.9f")
+
+
+def test_written_file_has_the_samples_ids_and_sums_within_a_millionth(root):
+    rng = np.random.default_rng(1)
+    ids = rng.permutation(np.arange(100_000, 103_000))
+    raw = draw_votes(rng, len(ids))[0] + rng.normal(scale=0.2, size=(len(ids), 37))
+    path = root / "many.csv"
+    submission.write(path, TASK.make_valid(raw), TASK, ids, {}, PRIOR)
+    read = pd.read_csv(path)
+    assert list(read.columns) == ["GalaxyID", *COLUMNS]
+    assert read["GalaxyID"].tolist() == ids.tolist()
+    votes = read[COLUMNS].to_numpy()
+    assert votes.min() >= 0
+    assert votes.max() <= 1
+    assert GALAXY_ZOO_2.residuals(votes).max() <= 1e-6
+
+
+def test_raw_predictions_are_refused_and_leave_no_file(root):
+    path = root / "raw.csv"
+    raw = draw_votes(np.random.default_rng(0), len(IDS))[0]
+    raw[1, 4] += 1e-5
+    with pytest.raises(InputError, match=r"100002, column 'Class\d"):
+        submission.write(path, raw, TASK, IDS, {}, PRIOR)
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.iloc[:2], "lacks GalaxyID 300003"),
+        (lambda f: pd.concat([f, f.iloc[:1].assign(GalaxyID=777)]), "has GalaxyID 777"),
+        (lambda f: pd.concat([f, f.iloc[:1]]), "GalaxyID 500001 stands there twice"),
+        (lambda f: f.iloc[::-1], "data row 1: GalaxyID 300003, the sample has 500001"),
+        (lambda f: f[["GalaxyID", *COLUMNS[::-1]]], "in the sample's order"),
+        (lambda f: f.assign(fold=0), "in the sample's order"),
+        (lambda f: f.drop(columns="Class7.2"), "lacks column 'Class7.2'"),
+        (lambda f: f.assign(**{"Class1.1": np.nan}), "is not a finite number"),
+        (lambda f: f.assign(**{"Class6.1": f["Class6.1"] + 1e-6}), "Class6.1|Class6.2|Class8"),
+    ],
+)
+def test_a_file_that_is_no_submission_is_refused_and_says_why(root, change, message):
+    path = root / "file.csv"
+    write(path)
+    submission.check(path, TASK, IDS)
+    rewrite(path, change)
+    with pytest.raises(InputError, match=message):
+        submission.check(path, TASK, IDS)
+
+
+def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(root):
+    demo, real = root / "demo.csv", root / "real.csv"
+    write(demo, "demo", 0)
+    write(real, "kaggle", 1)
+    published, card = submission.published_csv(), submission.published_csv().with_suffix(".json")
+    assert published == paths.SUBMISSIONS / "predictions.csv"
+    assert submission.publish(demo, "demo")
+    assert submission.publish(demo, "demo")  # a demo replaces a demo
+    assert submission.publish(real, "kaggle-mini")
+    assert not submission.publish(demo, "demo")
+    assert submission.publish(real, "kaggle")
+    assert not submission.publish(real, "kaggle-mini")  # a subset never replaces the whole
+    assert json.loads(card.read_text())["dataset"] == "kaggle"
+    assert not submission.publish(demo, "demo")
+    assert published.read_bytes() == real.read_bytes()
+    assert json.loads(card.read_text())["dataset"] == "kaggle"
+
+
+@pytest.mark.parametrize("card", [None, "", "[]", "{}"])
+def test_a_submission_of_unknown_origin_counts_as_real(root, card):
+    demo = root / "demo.csv"
+    write(demo, "demo")
+    published = submission.published_csv()
+    published.parent.mkdir()
+    published.write_text("somebody's own")
+    if card is not None:
+        published.with_suffix(".json").write_text(card)
+    assert not submission.publish(demo, "demo")
+    assert published.read_text() == "somebody's own"
+
+
+def test_a_copy_that_stops_half_way_never_makes_a_real_submission_look_like_a_demo(
+    root, monkeypatch
+):
+    demo, real = root / "demo.csv", root / "real.csv"
+    write(demo, "demo", 0)
+    write(real, "kaggle", 1)
+    submission.publish(demo, "demo")
+    copies, copy = [], submission.shutil.copyfile
+
+    def stop_at_the_second(source, target):
+        copies.append(source)
+        if len(copies) == 2:
+            raise OSError("disk full")
+        return copy(source, target)
+
+    monkeypatch.setattr(submission.shutil, "copyfile", stop_at_the_second)
+    with pytest.raises(InputError, match="disk full"):
+        submission.publish(real, "kaggle")
+    card = json.loads(submission.published_csv().with_suffix(".json").read_text())
+    assert card["dataset"] == "kaggle"

@@ -1,0 +1,163 @@
+"""Test images that cannot be read: a row of the training mean in every table, and a word of it."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ensemble
+from galaxyzoo.core import files, paths
+from galaxyzoo.data.catalog import save_catalog
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.inference.score_card import UNREADABLE, card_path
+from galaxyzoo.tasks.metrics import decide
+from galaxyzoo.training import run as runs
+from galaxyzoo.training.run import Run
+from support.bad_image_fixtures import KINDS
+from support.class_fixtures import CLASSES, clear_votes, save_class_run
+from support.class_project import NAMES, TASK, save_project
+from support.ensemble_fixtures import COLUMNS, draw_run, make_catalog, save_run, use_root
+from support.kaggle_fixtures import TEST_IMAGES, Competition, draw_competition, write_zip
+from support.small_models import small_config
+from support.training_fixtures import fake_training
+
+pytestmark = pytest.mark.reliability
+
+SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
+
+
+def rows(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, index_col="GalaxyID")
+
+
+@pytest.mark.parametrize("first", [0, len(KINDS) // 2])
+def test_every_kind_gets_a_row(root, monkeypatch, witness, capsys, first):
+    """Half of the kinds at a time, in one test set."""
+    fake_training(monkeypatch, runs)
+    kinds = dict(list(KINDS.items())[first : first + (len(KINDS) + 1) // 2])
+    made = draw_competition(n_train=9, n_test=len(kinds))
+    ids = dict(zip(kinds, map(int, made.test_ids), strict=True))
+    images = made.images | {ids[name]: kind.data for name, kind in kinds.items()}
+    Competition(made.votes, made.test_ids, images).write_zips(root / "input")
+    run = Run(small_config(image=SIZES), prepare(n_folds=2))
+    card = run.train()
+    table = rows(paths.test_csv(run.catalog.dataset, run.config.run))
+    assert table.index.tolist() == made.test_ids.tolist()
+    bad = [ids[name] for name, kind in kinds.items() if kind.refusal]
+    assert card is not None
+    assert card[UNREADABLE] == bad
+    distance = np.abs(table - made.votes.mean()).max(axis=1)
+    assert (distance[bad] < 2e-6).all()
+    assert (distance.drop(index=bad) > 1e-3).all()
+    said = capsys.readouterr().out
+    line = next((line for line in said.splitlines() if "test images" in line), "")
+    assert (f"{len(bad)} test images cannot be read" in line) == bool(bad)
+    cache = run.data.test_images(run.config.image)
+    for name, kind in kinds.items():
+        why = f"its row holds the training mean: {cache.problems.get(ids[name])}"
+        witness("bad images", f"{name} (test)", why if kind.refusal else "read")
+
+
+def test_an_image_repaired_between_two_folds_keeps_its_row_of_the_mean(root, monkeypatch):
+    """The first fold's model predicted a black image there."""
+    fake_training(monkeypatch, runs)
+    made = draw_competition(n_train=12, n_test=4)
+    lost = int(made.test_ids[1])
+    path = made.write_zips(root / "input") / f"{TEST_IMAGES}.zip"
+    whole = made.members(TEST_IMAGES)
+    write_zip(path, whole | {f"{TEST_IMAGES}/{lost}.jpg": b""})
+    config = small_config(image=SIZES)
+    Run(config, prepare(n_folds=2)).train([0])
+    write_zip(path, whole)
+    run = Run(config, prepare())
+    card = run.train()
+    assert card is not None
+    assert card[UNREADABLE] == [lost]
+    table = rows(paths.test_csv(run.catalog.dataset, config.run))
+    np.testing.assert_allclose(table.loc[lost], made.votes.mean(), atol=2e-6)
+
+
+def note(run: str, *ids: int) -> None:
+    """Let a run's card say that it could not read these test images."""
+    path = card_path(paths.oof_csv("tiny", run))
+    files.write_json(path, {**files.read_json(path), UNREADABLE: list(map(int, ids))})
+
+
+def combine(monkeypatch: pytest.MonkeyPatch, task: str, *words: str) -> pd.DataFrame:
+    monkeypatch.setattr(sys, "argv", ["ensemble.py", "--task", task, *words])
+    ensemble.main()
+    return rows(paths.ensemble_csv("tiny", task))
+
+
+def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys, witness):
+    """Valid votes are given as they are; runs that disagree about what they lack are believed."""
+    use_root(monkeypatch, tmp_path)
+    rng = np.random.default_rng(3)
+    catalog, truth = make_catalog(rng, 60, 3, "tiny", 10)
+    save_catalog(catalog)
+    for i in range(2):
+        oof, test = (draw_run(rng, v, 0.1) + 0.1 for v in (catalog.targets("gz37"), truth))
+        save_run(catalog, f"gz37/run{i}", oof, test)
+    before = combine(monkeypatch, "gz37", "--candidates", "ridge")
+    lost = catalog.test_ids[[6, 2]]
+    note("gz37/run0", lost[0])
+    note("gz37/run1", *lost)
+    capsys.readouterr()
+    after = combine(monkeypatch, "gz37", "--candidates", "ridge")
+    mean = catalog.train[COLUMNS].mean()
+    assert np.abs(after.loc[lost] - mean).max(axis=None) < 2e-9
+    others = [i for i in catalog.test_ids if i not in lost]
+    pd.testing.assert_frame_equal(after.loc[others], before.loc[others])
+    card = files.read_json(card_path(paths.ensemble_csv("tiny", "gz37")))
+    assert card[UNREADABLE] == [catalog.test_ids[2], catalog.test_ids[6]]
+    line = f"2 test images cannot be read; their rows hold the training mean: GalaxyID {lost[1]}, "
+    assert line in capsys.readouterr().out
+    combine(monkeypatch, "gz37", "--candidates", "ridge")  # not made again, but said again
+    said = capsys.readouterr().out
+    assert "nothing has changed" in said
+    assert line in said
+    witness("bad images", "2 test images unreadable, ensemble (test)", f"{line}{lost[0]}")
+
+
+def test_only_five_are_named(tmp_path, monkeypatch, capsys):
+    use_root(monkeypatch, tmp_path)
+    catalog = save_project()
+    note("anomaly4/run0", *catalog.test_ids[:7])
+    combine(monkeypatch, "anomaly4", "--candidates", "mean")
+    line = next(line for line in capsys.readouterr().out.splitlines() if "7 test images" in line)
+    assert [str(i) in line for i in catalog.test_ids[:7]] == [True] * 5 + [False] * 2
+
+
+def test_the_class_of_such_a_row_is_the_most_frequent_one(tmp_path, monkeypatch):
+    """Where balanced accuracy counts, too: there the frequencies favour no class."""
+    use_root(monkeypatch, tmp_path)
+    catalog = save_project()
+    note("anomaly4/run1", *catalog.test_ids[:3])
+    row = combine(monkeypatch, "anomaly4", "--candidates", "pool").iloc[:3]
+    prior = catalog.targets("anomaly4").mean(axis=0)
+    np.testing.assert_allclose(row[NAMES], np.tile(prior, (3, 1)), atol=1e-9)
+    assert row["class"].tolist() == [NAMES[prior.argmax()]] * 3
+
+
+def test_frequencies_decide_for_the_most_frequent_class():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        prior = rng.dirichlet(np.full(4, 0.5)) * 0.99 + 0.0025
+        assert decide(TASK, TASK.make_valid(prior[None]), prior) == prior.argmax()
+
+
+def test_a_run_on_votes_that_joins_tells_of_its_images_too(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    rng = np.random.default_rng(3)
+    catalog = clear_votes(make_catalog(rng, 60, 3, "tiny", 10)[0])
+    votes = draw_run(rng, catalog.targets("gz37"), 0.1)
+    save_run(catalog, "gz37/run0", votes, np.full((10, 37), 0.25))
+    save_class_run(catalog, "cnn")
+    lost = catalog.test_ids[4]
+    note("gz37/run0", lost)
+    table = combine(monkeypatch, CLASSES.name, "--candidates", "mean")
+    frequencies = catalog.for_task(CLASSES).targets(CLASSES.name).mean(axis=0)
+    assert table.loc[lost, list(CLASSES.columns)].tolist() == pytest.approx(frequencies, abs=1e-8)
+    assert table.drop(index=lost)[list(CLASSES.columns)].to_numpy() == pytest.approx(0.5, abs=1e-6)

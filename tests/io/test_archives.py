@@ -1,0 +1,245 @@
+"""Zips that would write elsewhere, fill the disk, or say one thing and hold another."""
+
+import io
+import shutil
+import stat
+import struct
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.readers import arrays
+from galaxyzoo.data.readers.kaggle import read_source
+from galaxyzoo.io import archives
+from galaxyzoo.io.archives import ImageStore, open_zip
+from support.kaggle_fixtures import (
+    COLUMNS,
+    SOLUTIONS,
+    TRAIN_IMAGES,
+    WHOLE,
+    draw_competition,
+    listing,
+    write_zip,
+)
+from support.reliability import thorough
+
+pytestmark = pytest.mark.reliability
+
+SECTION = "no code from files"
+
+
+def refusal(path: Path) -> str:
+    """The message with which the list of contents is refused."""
+    with pytest.raises(InputError) as caught:
+        open_zip(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def zip_of(path: Path, *infos: zipfile.ZipInfo) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for info in infos:
+            archive.writestr(info, b"x")
+    return path
+
+
+def named(name: str, mode: int = 0) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo("x")
+    info.filename = info.orig_filename = name
+    info.external_attr = mode << 16
+    return info
+
+
+OUTSIDE = {
+    "..": "../evil.jpg",
+    ".. inside": "images/../../evil.jpg",
+    ".. at the end": "images/..",
+    ".. with backslashes": "images\\..\\..\\evil.jpg",
+    "an absolute path": "/tmp/evil.jpg",
+    "a share": "\\\\server\\evil.jpg",
+    "a drive": "C:\\evil.jpg",
+    "a drive's own folder": "c:evil.jpg",
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE.values(), ids=OUTSIDE)
+def test_a_name_that_leads_outside_is_refused(tmp_path, name, witness, request):
+    path = zip_of(tmp_path / "a.zip", named("1.jpg"), named(name))
+    message = refusal(path)
+    assert message == f"{path}: '{name}' leads out of the folder that it would be unpacked into"
+    witness(SECTION, f"a zip with {request.node.callspec.id}", message)
+
+
+@pytest.mark.parametrize("name", ["a..b.jpg", "...", "x/..y/1.jpg", "1..jpg", "ab:c.jpg", "d/"])
+def test_names_with_points_and_colons_are_as_good_as_others(tmp_path, name):
+    assert open_zip(zip_of(tmp_path / "a.zip", named(name))).namelist() == [name]
+
+
+def test_a_name_that_ends_early_is_refused(tmp_path):
+    path = zip_of(tmp_path / "a.zip", named("1.jpgXevil"))
+    path.write_bytes(path.read_bytes().replace(b"1.jpgXevil", b"1.jpg\0evil"))
+    assert "leads out of the folder" in refusal(path)
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
+def test_links_and_devices_are_refused(tmp_path, kind, witness):
+    path = zip_of(tmp_path / "a.zip", named("1.jpg", stat.S_IFREG), named("2.jpg", kind | 0o777))
+    message = refusal(path)
+    assert message == f"{path}: '2.jpg' is a link or a device, no file: pack the file itself"
+    witness(SECTION, "a zip with a link or a device", message)
+
+
+def test_a_member_that_is_there_twice_is_refused(tmp_path, witness):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        path = zip_of(tmp_path / "a.zip", named("1.jpg"), named("d/"), named("d/"))
+    open_zip(path)  # folders are nothing to choose between
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        zip_of(path, named("1.jpg"), named("2.jpg"), named("1.jpg"))
+    message = refusal(path)
+    assert message == f"{path} holds '1.jpg' twice: pack it again with one of them"
+    witness(SECTION, "a zip with two members of one name", message)
+
+
+def edit_entries(path: Path, offset: int, value: bytes) -> None:
+    """Change a field of every entry of the list of contents (APPNOTE 4.3.12)."""
+    data = bytearray(path.read_bytes())
+    start = data.find(b"PK\x01\x02")
+    while start >= 0:
+        data[start + offset : start + offset + len(value)] = value
+        start = data.find(b"PK\x01\x02", start + 4)
+    path.write_bytes(data)
+
+
+def test_an_encrypted_zip_is_refused(tmp_path, witness):
+    path = zip_of(tmp_path / "a.zip", named("1.jpg"))
+    edit_entries(path, 8, struct.pack("<H", 0x1))
+    message = refusal(path)
+    assert "'1.jpg' is encrypted: unpack it with its password, and pack it without" in message
+    witness(SECTION, "an encrypted zip", message)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_rare_ways_of_packing_are_refused(tmp_path, compression, witness):
+    """Python's own reader puts no limit to what one read of those unpacks."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", compression) as archive:
+        archive.writestr("1.jpg", b"x")
+    message = refusal(tmp_path / "a.zip")
+    assert "'1.jpg' is packed in a rare way: pack it again with deflate" in message
+    witness(SECTION, "a zip packed with bzip2 or LZMA", message)
+
+
+def squeezed(path: Path, members: int, size: int) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(members):
+            archive.writestr(f"{number}.jpg", bytes(size))
+    return path
+
+
+def test_a_member_beyond_reason_is_refused(tmp_path, witness):
+    message = refusal(squeezed(tmp_path / "a.zip", 1, 100_000_001))
+    assert "'0.jpg' would unpack from 97," in message
+    assert "to 100,000,001 bytes: a zip bomb?" in message
+    witness(SECTION, "a zip bomb of one member", message)
+
+
+def test_many_members_beyond_reason_are_refused(tmp_path, monkeypatch, witness):
+    path = squeezed(tmp_path / "a.zip", 40, 1_000_000)
+    open_zip(path)  # much smaller than what a disk or the memory would notice
+    monkeypatch.setattr(archives, "_MODEST_TOTAL", 30_000_000)
+    message = refusal(path)
+    assert "to 40,000,000 bytes: a zip bomb?" in message
+    witness(SECTION, "a zip bomb of many members", message)
+
+
+def test_members_that_share_their_bytes_are_refused(tmp_path, witness):
+    """Overlapping members multiply without any of them standing out (Fifield 2019, WOOT)."""
+    path = squeezed(tmp_path / "a.zip", 2, 4_000_000)
+    edit_entries(path, 20, struct.pack("<I", path.stat().st_size - 100))
+    message = refusal(path)
+    assert message == f"{path}: its members overlap, as in no honest zip: get it again"
+    witness(SECTION, "a zip whose members overlap", message)
+
+
+def test_an_image_is_read_no_further_than_its_entry_says(tmp_path, witness):
+    """An entry that says 1 kB before 60 MB: its reader stops, and the checksum tells."""
+    path = squeezed(tmp_path / "1.zip", 1, 60_000_000)
+    edit_entries(path, 24, struct.pack("<I", 1000))
+    store = ImageStore.open(path)
+    read: list[int] = []
+    unpack = zipfile.ZipExtFile._read1  # type: ignore[attr-defined]
+
+    def counted(self: zipfile.ZipExtFile, n: int) -> bytes:
+        read.append(n)
+        return unpack(self, n)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zipfile.ZipExtFile, "_read1", counted)
+        with pytest.raises(InputError, match=r"0\.jpg cannot be read \(Bad CRC-32") as caught:
+            store.read(0)
+    assert max(read) == 1000
+    witness(SECTION, "a zip that lies about a member's size", str(caught.value))
+
+
+def test_the_competitions_own_sample_submission_is_no_bomb(tmp_path):
+    """79,975 rows of zeros, the most compressible file that anyone has reason to bring."""
+    ids = np.sort(np.random.default_rng(0).choice(900_000, 79_975, replace=False)) + 100_000
+    zeros = ",".join(["0.000000"] * len(COLUMNS))
+    rows = [",".join(["GalaxyID", *COLUMNS]), *(f"{galaxy_id},{zeros}" for galaxy_id in ids), ""]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        archive.writestr("a.csv", "\n".join(rows))
+    member = open_zip(tmp_path / "a.zip").infolist()[0]
+    ratio = member.file_size / member.compress_size
+    assert 20 < ratio < archives.LARGEST_RATIO / 2
+
+
+def test_a_large_zip_is_checked_once_however_many_threads_read(tmp_path, monkeypatch):
+    members = thorough(2_000, 80_000)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for number in range(members):
+            archive.writestr(f"images/{number}.jpg", b"x")
+    checked: list[Path] = []
+    monkeypatch.setattr(archives, "check_members", lambda _, path: checked.append(path))
+    store = ImageStore.open(tmp_path / "a.zip")
+    with ThreadPoolExecutor(4) as threads:
+        read = list(threads.map(store.read, range(members)))
+    assert read == [b"x"] * members
+    assert checked == [tmp_path / "a.zip"]
+
+
+def bad(*_: object) -> bytes:
+    """A whole zip with a link in it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(named("../evil", stat.S_IFLNK), b"/etc/passwd")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("part", [SOLUTIONS, TRAIN_IMAGES, WHOLE, f"{SOLUTIONS} in {WHOLE}"])
+def test_every_zip_of_the_competition_is_checked_before_it_is_read(root, part, witness):
+    competition = draw_competition(4, 2)
+    if WHOLE not in part:
+        competition.write_zips(root / "input")
+        (root / "input" / f"{part}.zip").write_bytes(bad())
+    elif part == WHOLE:
+        (root / "input" / f"{WHOLE}.zip").write_bytes(bad())
+    else:
+        inner = competition.write_zips(root / "inner")
+        (inner / f"{SOLUTIONS}.zip").write_bytes(bad())
+        members = {path.name: path.read_bytes() for path in inner.iterdir()}
+        write_zip(root / "input" / f"{WHOLE}.zip", members)
+        shutil.rmtree(inner)
+    before = {Path(name).name for name in listing(root)}
+    with pytest.raises(InputError, match=r"'\.\./evil' leads out of the folder") as caught:
+        read_source(root / "input")
+    assert "evil" not in {Path(name).name for name in listing(root)} - before
+    witness(SECTION, f"such a zip as {part}", str(caught.value))
+
+
+def test_arrays_are_checked_as_a_zip_before_they_are_read(tmp_path):
+    (tmp_path / "a.npz").write_bytes(bad())
+    with pytest.raises(InputError, match=r"a\.npz: '\.\./evil' leads out of the folder"):
+        arrays.read_source(tmp_path / "a.npz")

@@ -1,0 +1,252 @@
+"""What an ensemble knows of the fold that it is scored on: nothing, whatever the candidate.
+
+Two kinds of proof. Changed labels of a fold change nothing that is said of it; and where the labels
+are random, no cross-fitted score is better than chance, by a test that a leak does not pass.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from galaxyzoo.data.folds import make_folds
+from galaxyzoo.ensemble import selection
+from galaxyzoo.ensemble.blends import MetaModel
+from galaxyzoo.ensemble.least_squares import OofFold
+from galaxyzoo.ensemble.selection import (
+    CLASS_CANDIDATES,
+    MEAN,
+    TWO_LEVEL,
+    CrossFits,
+    candidate_names,
+    cross_fit,
+    nested,
+)
+from galaxyzoo.tasks.metrics import score_classes
+from galaxyzoo.tasks.registry import SMALLEST_PROBABILITY, Task
+from support.class_fixtures import BALANCED, PLAIN, one_hot
+from support.ensemble_fixtures import SMALL
+from support.reliability import Witness, thorough
+
+pytestmark = pytest.mark.reliability
+
+SECTION = "no leak"
+
+TASKS = {"votes": SMALL, "classes": PLAIN}
+
+EVERY = [("votes", name) for name in candidate_names(SMALL)]
+
+EVERY += [("classes", name) for name in CLASS_CANDIDATES]
+
+FITTED = [(kind, name) for kind, name in EVERY if name != MEAN]
+
+N_FOLDS = 4
+
+
+def draw_targets(rng: np.random.Generator, task: Task, n: int) -> np.ndarray:
+    """(galaxy, column) that nothing can tell."""
+    if task.is_classes:
+        return one_hot(rng.integers(0, len(task.columns), n), len(task.columns))
+    return rng.uniform(0.1, 0.9, (n, len(task.columns)))
+
+
+def draw_noise(
+    rng: np.random.Generator, task: Task, n: int, n_runs: int, spread: float = 0.25
+) -> np.ndarray:
+    """(galaxy, run, column) float32: runs near the mean target, so that luck could look like skill.
+
+    Args:
+        rng: draws the noise.
+        task: the task.
+        n: galaxies.
+        n_runs: runs.
+        spread: of the runs, in standard deviations of the targets; a run far from the mean loses
+            more by it than the luck of being chosen wins.
+    """
+    noise = rng.normal(size=(n, n_runs, len(task.columns)))
+    if not task.is_classes:
+        return (0.5 + 0.23 * spread * noise).astype(np.float32)
+    raw = np.exp(spread * noise)
+    return (raw / raw.sum(axis=2, keepdims=True)).astype(np.float32)
+
+
+def losses(task: Task, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """(galaxy,) what the task's score averages: squared error, or log-loss."""
+    if task.is_classes:
+        probs = np.maximum((predictions * targets).sum(axis=1), SMALLEST_PROBABILITY)
+        return -np.log(probs)
+    return np.square(predictions - targets).mean(axis=1)
+
+
+def gain_over_chance(fits: CrossFits, predictions: np.ndarray) -> np.ndarray:
+    """(galaxy,) how much better than the targets' expectation, which the runs scatter around."""
+    task = fits.task
+    expected = 1 / len(task.columns) if task.is_classes else 0.5
+    chance = np.full(fits.targets.shape, expected)
+    return losses(task, chance, fits.targets) - losses(task, predictions, fits.targets)
+
+
+def looks_skilled(gains: Sequence[np.ndarray]) -> bool:
+    """Whether gains over chance, of all seeds together, are above zero by more than noise."""
+    values = np.concatenate(gains)
+    return float(values.mean()) > 3 * float(values.std()) / np.sqrt(len(values))
+
+
+def fit_noise(
+    task: Task, names: list[str], seed: int, n: int, n_runs: int, spread: float = 0.25
+) -> CrossFits:
+    rng = np.random.default_rng((seed, n_runs))
+    features, targets = draw_noise(rng, task, n, n_runs, spread), draw_targets(rng, task, n)
+    return cross_fit(names, task, features, targets, np.arange(n) % N_FOLDS, seed)
+
+
+def fit_on_all(
+    fit: selection.Fit, by_fold: dict[int, OofFold], without: frozenset[int], task: Task, seed: int
+) -> tuple[MetaModel, dict[int, np.ndarray]]:
+    """A leak: nothing is left out of any fit."""
+    model = fit(list(by_fold.values()), task, seed)
+    return model, {k: task.make_valid(model.predict(by_fold[k].features)) for k in without}
+
+
+def with_what_it_blends(name: str, *others: str) -> list[str]:
+    """The mean, the candidate, and what the second level needs below it; the simplest first."""
+    below = ["ridge"] if name == TWO_LEVEL else []
+    return list(dict.fromkeys([MEAN, *others, *below, name]))
+
+
+def settings_of(name: str) -> tuple[int, int, int, float]:
+    """(seeds, galaxies, runs, spread) by which a leak would show."""
+    if name == "lightgbm":  # needs rows before it splits at all
+        return thorough(2, 10), 800, 5, 0.25
+    if name == "residual":  # held back more
+        return thorough(2, 10), 1600, 5, 0.25
+    if name == "neural":
+        return thorough(2, 10), 160, 20, 0.25
+    if name == "logistic":  # the slowest
+        return thorough(2, 10), 160, thorough(5, 20), 0.25
+    if name == "mixture":
+        return thorough(10, 40), 80, 10, 0.25
+    if name in ("ridge", "deviations", "pool", TWO_LEVEL):
+        return thorough(4, 20), 160, 20, 0.25
+    return thorough(24, 60), 160, 20, 0.12  # of blends, little is fitted: it takes many
+
+
+@pytest.mark.parametrize(("kind", "name"), FITTED)
+def test_random_targets_give_chance_level_scores_and_a_leak_does_not(
+    kind: str, name: str, monkeypatch: pytest.MonkeyPatch, witness: Witness
+) -> None:
+    task, (seeds, n, n_runs, spread) = TASKS[kind], settings_of(name)
+    names = with_what_it_blends(name)
+    fits = [fit_noise(task, names, seed, n, n_runs, spread) for seed in range(seeds)]
+    assert not looks_skilled([gain_over_chance(some, some.predictions(name)) for some in fits])
+    chosen = [nested(some) for some in fits]
+    assert not looks_skilled(
+        [gain_over_chance(f, c[0]) for f, c in zip(fits, chosen, strict=True) if c is not None]
+    )
+    monkeypatch.setattr(selection, "fit_without", fit_on_all)
+    leaky = [fit_noise(task, names, seed, n, n_runs, spread) for seed in range(seeds)]
+    assert looks_skilled([gain_over_chance(some, some.predictions(name)) for some in leaky])
+    if task.is_classes and name != "best":
+        _check_classes(name, fits, leaky)
+    case = f"random targets, {n_runs} runs of noise: {name} of {kind}"
+    witness(SECTION, case, "chance level; fitted on all folds it would look skilled", seeds)
+
+
+def _check_classes(name: str, fits: list[CrossFits], leaky: list[CrossFits]) -> None:
+    """Accuracy, balanced accuracy and AUC are at chance too, and a leak shows in the AUC."""
+    scores = [score_classes(PLAIN, f.predictions(name), f.targets, f.folds) for f in fits]
+    n = sum(len(f.folds) for f in fits)
+    for key, chance, sd in (
+        ("accuracy", 1 / 3, np.sqrt(2 / 9 / n)),
+        ("balanced_accuracy", 1 / 3, np.sqrt(2 / 9 / n)),
+        ("macro_auc", 0.5, np.sqrt(1 / 6 / n)),
+    ):
+        assert np.mean([some[key] for some in scores]) < chance + 3 * sd, key
+    aucs = [roc_auc_score(f.targets, f.predictions(name), average="macro") for f in leaky]
+    assert np.mean(aucs) > 0.5 + 3 * np.sqrt(1 / 6 / n)
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_the_nested_score_of_choosing_among_all_is_at_chance_level(
+    kind: str, monkeypatch: pytest.MonkeyPatch, witness: Witness
+) -> None:
+    task, seeds = TASKS[kind], thorough(2, 10)
+    names = [name for which, name in EVERY if which == kind and name != "logistic"]
+
+    def gains() -> list[np.ndarray]:
+        fits = [fit_noise(task, names, seed, 160, 20) for seed in range(seeds)]
+        results = [(some, nested(some)) for some in fits]
+        return [gain_over_chance(f, result[0]) for f, result in results if result is not None]
+
+    assert not looks_skilled(gains())
+    monkeypatch.setattr(selection, "fit_without", fit_on_all)
+    assert looks_skilled(gains())
+    case = f"random targets, 20 runs of noise: the nested choice of {kind}"
+    witness(SECTION, case, "chance level; fitted on all folds it would look skilled", seeds)
+
+
+@pytest.mark.parametrize("task", [PLAIN, BALANCED], ids=["plain", "balanced"])
+def test_decisions_on_random_classes_are_at_chance_level(task: Task, witness: Witness) -> None:
+    """Also where a task decides by the classes' frequencies, as long as folds are stratified.
+
+    A class that is rarer in the other folds is more frequent in this one, and is decided more
+    often: where folds are dealt at random, noise would look skilled.
+    """
+    n, seeds = 300, thorough(60, 400)
+
+    def gains(stratified: bool) -> np.ndarray:
+        """(seed, score) balanced accuracy and AUC above chance."""
+        rng, found = np.random.default_rng(0), []
+        for seed in range(seeds):
+            targets = one_hot(rng.choice(3, n, p=[0.7, 0.2, 0.1]))
+            probs = task.make_valid(draw_noise(rng, task, n, 1)[:, 0] * [0.7, 0.2, 0.1])
+            dealt = make_folds(targets, np.arange(n), N_FOLDS, seed)
+            folds = dealt if stratified else np.arange(n) % N_FOLDS
+            scores = score_classes(task, probs, targets, folds)
+            found.append([scores["balanced_accuracy"] - 1 / 3, scores["macro_auc"] - 0.5])
+        return np.array(found)
+
+    for column in (0, 1):
+        assert not looks_skilled([gains(stratified=True)[:, column]])
+    assert looks_skilled([gains(stratified=False)[:, 0]]) == task.balanced
+    name = "balanced" if task.balanced else "plain"
+    witness(SECTION, f"random classes decided, {name} task", "balanced accuracy at chance", seeds)
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_targets_of_a_fold_change_nothing_that_is_said_of_it(
+    kind: str, name: str, witness: Witness
+) -> None:
+    task, rng = TASKS[kind], np.random.default_rng(5)
+    n = {"lightgbm": 600, "residual": 1200}.get(name, 80)
+    targets = draw_targets(rng, task, n)
+    features = (draw_noise(rng, task, n, 3) + 0.3 * targets[:, None]).astype(np.float32)
+    if task.is_classes:
+        features /= features.sum(axis=2, keepdims=True)
+    folds = np.arange(n) % N_FOLDS
+    names = with_what_it_blends(name, "best")
+    clean = cross_fit(names, task, features, targets, folds, 0)
+    before = nested(clean)
+    assert before is not None
+    for fold in range(thorough(1, N_FOLDS)):
+        rows, changed = folds == fold, targets.copy()
+        changed[rows] = np.roll(targets[rows], 1, axis=1)
+        dirty = cross_fit(names, task, features, changed, folds, 0)
+        after = nested(dirty)
+        assert after is not None
+        alone = frozenset({fold})
+        same = (
+            (dirty.held_out[name, alone, fold], clean.held_out[name, alone, fold]),
+            (dirty.predictions(name, alone), clean.predictions(name, alone)),
+            (after[0][rows], before[0][rows]),
+        )
+        for found, expected in same:
+            np.testing.assert_array_equal(found, expected)
+        assert after[1][fold] == before[1][fold]
+        if name not in (MEAN, "best"):  # whose fits may see them, change
+            other = (fold + 1) % N_FOLDS
+            key = name, frozenset({other}), other
+            assert (dirty.held_out[key] != clean.held_out[key]).any()
+    case = f"targets of a fold changed: {name} of {kind}"
+    witness(SECTION, case, "its predictions and the nested choice are the same", thorough(1, 4))

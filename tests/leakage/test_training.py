@@ -1,0 +1,187 @@
+"""What a fold's training knows of the galaxies that it is scored on: nothing, or it is said."""
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ensemble
+import evaluate
+import train
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.reports.console import print_holdout_table
+from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.training import holdout
+from galaxyzoo.training.run import Run
+from galaxyzoo.training.trainer import Trainer
+from support.commands import TINY
+from support.leak_fixtures import CLASSES, Project, clear_competition, tiny_config
+from support.reliability import Witness, thorough
+
+pytestmark = pytest.mark.reliability
+
+SECTION, WEIGHTS = "no leak", "weights.safetensors"
+
+START: dict[str, Any] = {"name": "cnn", "kwargs": {"widths": [8, 16]}, "start_run": "gz37/small"}
+
+KINDS: dict[str, dict[str, Any]] = {
+    "the 37 votes": {},
+    "classes": CLASSES,
+    "weights per class in the loss": {**CLASSES, "train": {"class_balance": "weights"}},
+    "classes drawn equally often": {**CLASSES, "train": {"class_balance": "sampling"}},
+    "soft targets": {**CLASSES, "loss": "soft_cross_entropy"},
+    "the head first, then the rest": {
+        **CLASSES,
+        "train": {"epochs": 3, "head_epochs": 1, "top_blocks": 1},
+    },
+    "a start from the votes' run": {**CLASSES, "model": START},
+}
+
+
+@pytest.fixture
+def project(root: Path) -> Project:
+    clear_competition().write_zips(root / "input")
+    data = prepare(n_folds=3)
+    assert len(data.catalog.for_task(get_task("elliptical_spiral")).ids) == 36
+    return Project(data, Run(tiny_config(), data).cache("train"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_of_a_folds_galaxies_reaches_its_training(
+    project: Project, kind: str, witness: Witness
+) -> None:
+    config = tiny_config(**KINDS[kind])
+    project.train(config, [0, 1, 2])
+    for fold in range(thorough(1, 3)):
+        clean, other = project.written(config, fold), (fold + 1) % 3
+        for changed, same in (
+            (project.other_labels(fold), {WEIGHTS, "val.csv", "test.csv"}),
+            (project.other_images(fold), {WEIGHTS, "test.csv"}),
+        ):
+            changed.train(config, [fold, other])
+            after = changed.written(config, fold)
+            assert {name for name in same if after[name] != clean[name]} == set()
+            assert after["history.csv"] != clean["history.csv"]  # it holds validation scores
+            # The change is a strong one: a fold that may see it does.
+            seen = [p.written(config, other)[WEIGHTS] for p in (project, changed)]
+            assert seen[0] != seen[1]
+    case = f"labels, then images, of fold {fold} changed: {kind}"
+    witness(SECTION, case, "the fold's weights and test predictions are the same bytes", 2)
+
+
+def run_here(monkeypatch: pytest.MonkeyPatch, script: ModuleType, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", [f"{script.__name__}.py", *words])
+    script.main()
+
+
+def test_the_best_epoch_knows_its_fold_and_so_does_a_run_that_starts_from_it(
+    project: Project, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = tiny_config(train={"checkpoint": "best", "ema_decay": 0})
+    changed = project.other_images(0)
+
+    def validate(self: Trainer) -> tuple[float, dict[str, float]]:
+        """To one of the two the first epoch is the best, to the other the last."""
+        score = float(self.epoch if self.data.cache is project.images else -self.epoch)
+        return score, {"val_score": score}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_validate", validate)
+        cards = [some.train(best, [0]) for some in (project, changed)]
+    weights = [some.written(best, 0)[WEIGHTS] for some in (project, changed)]
+    assert weights[0] != weights[1]  # this is why it has to be said
+    assert [card["optimistic"] for card in cards] == [True, True]
+    assert cards[0]["checkpoint"] == "best"
+    config = tiny_config(**CLASSES, model=START)
+    card = Run(config, project.data, {"train": project.images}).train([0])
+    assert card is not None
+    assert card["checkpoint"] == "last"
+    assert card["optimistic"]  # the weights that it starts from were chosen on the fold
+    fair = tiny_config(**{**CLASSES, "run": "elliptical_spiral/fair"})
+    assert not project.train(fair, [0])["optimistic"]
+    witness(SECTION, "a run that starts from one of a chosen epoch", '"optimistic": true')
+
+
+def test_a_chosen_epoch_is_said_beside_every_score(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    witness: Witness,
+) -> None:
+    clear_competition().write_zips(root / "input")
+    said = "* optimistic: its epoch, or that of a run it starts from, was chosen on the fold"
+    best = [*TINY, "train.checkpoint=best", "--folds", "3"]
+    run_here(monkeypatch, train, "gz37/cnn", *best, "--ensemble")
+    shown = capsys.readouterr().out
+    assert "gz37/cnn * " in shown
+    assert said in shown
+    assert "no ensemble: that needs" in shown
+    witness(SECTION, "an epoch chosen on its fold: train.py", said)
+
+    with pytest.raises(InputError, match=r"gz37/cnn is left out: its epochs were chosen") as left:
+        run_here(monkeypatch, ensemble)
+    witness(SECTION, "an epoch chosen on its fold: ensemble.py", str(left.value))
+    run_here(monkeypatch, train, "gz37/resnet18", "model.name=cnn", "model.pretrained=false", *TINY)
+    shown = capsys.readouterr().out
+    assert "*" not in shown
+    assert "Every run's epoch is its last" in shown
+    run_here(monkeypatch, ensemble)
+    shown = capsys.readouterr().out
+    assert "gz37/cnn is left out" in shown
+    assert "Every run's epoch is its last" in shown
+    dataset = next((root / "folds").glob("*/dataset.json")).parent.name
+    path = root / "submissions" / dataset / "gz37" / "predictions.json"
+    card = json.loads(path.read_text())
+    assert (card["optimistic"], list(card["runs"])) == (False, ["gz37/resnet18"])
+
+    run_here(monkeypatch, ensemble, "gz37/cnn", "gz37/resnet18")
+    shown = capsys.readouterr().out
+    assert "gz37/cnn * " in shown
+    assert said in shown
+    assert "every score of this ensemble is optimistic" in shown
+    card = json.loads(path.read_text())
+    assert (card["optimistic"], card["optimistic_runs"]) == (True, ["gz37/cnn"])
+    witness(SECTION, "an ensemble of such a run, named by hand", "gz37/cnn * … optimistic")
+
+    run_here(monkeypatch, evaluate, "gz37")
+    assert said in capsys.readouterr().out
+    page = (root / "reports" / dataset / "gz37" / "index.html").read_text()
+    assert said in page
+    assert "gz37/cnn *" in page
+    assert "gz37/ensemble *" in page
+    assert "gz37/resnet18 *" not in page
+    witness(SECTION, "an epoch chosen on its fold: evaluate.py", said)
+
+
+def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(
+    project: Project, capsys: pytest.CaptureFixture[str], witness: Witness
+) -> None:
+    lively = {"checkpoint": "best", "epochs": 6, "lr": 0.05, "ema_decay": 0}
+    config = tiny_config(**CLASSES, train=lively)
+    run = Run(config, project.data, {"train": project.images})
+    card = holdout.train_holdout(run)
+    assert (card["checkpoint"], card["optimistic"]) == ("best", False)
+    weights = (run.folder / "holdout" / WEIGHTS).read_bytes()
+    parts = holdout.split(run.catalog, config.task)
+    images = project.images.images.copy()
+    images[parts == "test"] ^= 255
+    targets = project.catalog.train.copy()
+    rows = np.flatnonzero(parts == "test")
+    labels = targets.columns.get_indexer(project.catalog.label_columns)
+    targets.iloc[rows, labels] = targets.iloc[np.roll(rows, 1), labels]
+    changed = project.changed("other test part", targets, images)
+    again = Run(config, changed.data, {"train": changed.images})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(holdout, "split", lambda *_: parts)
+        again_card = holdout.train_holdout(again)
+    assert (again.folder / "holdout" / WEIGHTS).read_bytes() == weights
+    assert again_card["score"] != card["score"]
+    print_holdout_table([card])
+    said = "elliptical_spiral/small: its epoch is the best on val; scored on test alone"
+    assert said in capsys.readouterr().out
+    witness(SECTION, "labels and images of the hold-out's test part changed", said)

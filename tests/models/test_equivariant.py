@@ -1,0 +1,141 @@
+"""The equivariant network: each layer against turned inputs, the whole against turned images."""
+
+import pytest
+import torch
+from torch import nn
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
+from galaxyzoo.models.build import build_model
+from galaxyzoo.models.equivariant import D4CNN, GroupConv, GroupNorm, LiftingConv
+from galaxyzoo.models.heads import build_output
+from galaxyzoo.training.optim import build_optimizer
+from support.small_models import small_config
+
+SQUARE = torch.arange(9.0).view(1, 1, 3, 3)
+
+STRIDED = LiftingConv(3, 4, 6, stride=2)
+
+LAYERS = {
+    "group conv": GroupConv(5, 4),
+    "group conv 1": GroupConv(5, 4, kernel=1),
+    "group conv 5": GroupConv(5, 4, kernel=5),
+    "norm": GroupNorm(5),
+    "norm in eval": GroupNorm(5).eval(),
+    "relu": nn.ReLU(),
+    "pool": nn.MaxPool2d(2),
+}
+
+
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def after(number: int, view: int) -> int:
+    """The number of the view that is one view after another."""
+    both = dihedral_view(dihedral_view(SQUARE, view), number)
+    return next(i for i in range(DIHEDRAL) if torch.equal(dihedral_view(SQUARE, i), both))
+
+
+def turn_maps(maps: torch.Tensor, number: int) -> torch.Tensor:
+    """What becomes of (B, 8 · channels, H, W) maps when the image is turned."""
+    copies = maps.unflatten(1, (DIHEDRAL, -1))
+    turned = torch.empty_like(copies)
+    for view in range(DIHEDRAL):
+        turned[:, after(number, view)] = dihedral_view(copies[:, view], number)
+    return turned.flatten(1, 2)
+
+
+@pytest.mark.parametrize("number", range(DIHEDRAL))
+@pytest.mark.parametrize("lift", [STRIDED, LiftingConv(3, 4, 5)], ids=["strided", "odd"])
+def test_lifted_maps_of_a_turned_image_are_turned(lift: LiftingConv, number: int) -> None:
+    lift, images = lift.double(), draw(2, 3, 12, 12)
+    maps = lift(images)
+    assert maps.shape == (2, 32, 12 // lift.stride, 12 // lift.stride)
+    turned = lift(dihedral_view(images, number))
+    torch.testing.assert_close(turned, turn_maps(maps, number))
+    assert number == 0 or not torch.allclose(turned, maps, atol=0.1)
+
+
+@pytest.mark.parametrize("number", range(DIHEDRAL))
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+def test_each_layer_keeps_the_turn(layer: nn.Module, number: int) -> None:
+    layer, maps = layer.double(), draw(2, 40, 6, 6)
+    if isinstance(layer, GroupNorm):
+        nn.init.uniform_(layer.weight, 0.5, 2.0)
+        nn.init.uniform_(layer.bias)
+    torch.testing.assert_close(layer(turn_maps(maps, number)), turn_maps(layer(maps), number))
+
+
+def test_a_kernel_is_used_in_eight_different_forms_and_all_copies_are_heard() -> None:
+    lifted = STRIDED.double()(draw(1, 3, 12, 12)).unflatten(1, (DIHEDRAL, -1))
+    for one in range(DIHEDRAL):
+        for other in range(one):
+            assert not torch.allclose(lifted[:, one], lifted[:, other], atol=0.1)
+    conv, maps = GroupConv(5, 4).double(), draw(1, 8, 5, 6, 6)
+    for copy in range(DIHEDRAL):
+        changed = maps.clone()
+        changed[:, copy] += 1
+        made, before = (conv(m.flatten(1, 2)).unflatten(1, (DIHEDRAL, -1)) for m in (changed, maps))
+        assert ((made - before).abs().amax(dim=(0, 2, 3, 4)) > 0.01).all()
+
+
+def test_the_first_form_is_the_kernel_as_it_is() -> None:
+    conv, maps = GroupConv(2, 3).double(), draw(1, 16, 5, 5)
+    expected = nn.functional.conv2d(maps, conv.weight, padding=1)
+    torch.testing.assert_close(conv(maps)[:, :3], expected)
+
+
+def test_the_norm_is_that_of_all_copies_together() -> None:
+    maps, norm, plain = draw(3, 40, 4, 4), GroupNorm(5).double(), nn.BatchNorm2d(5).double()
+    for memory in (torch.contiguous_format, torch.channels_last):
+        stacked = maps.unflatten(1, (DIHEDRAL, 5)).flatten(0, 1)  # copies as further images
+        expected = plain(stacked).unflatten(0, (3, DIHEDRAL)).flatten(1, 2)
+        torch.testing.assert_close(norm(maps.contiguous(memory_format=memory)), expected)
+    torch.testing.assert_close(norm.running_var, plain.running_var)
+    torch.testing.assert_close(norm.eval()(maps)[0, :5], plain.eval()(maps[:1, :5])[0])
+
+
+@pytest.mark.parametrize("training", [False, True])
+@torch.no_grad()
+def test_predictions_are_the_same_for_all_orientations(training: bool) -> None:
+    torch.manual_seed(0)
+    config = small_config(model={"name": "d4cnn", "kwargs": {}}, image={"size_px": 64})
+    model = build_model(config, initialise=False).train()
+    images = torch.randint(0, 256, (6, 3, 64, 64), dtype=torch.uint8)
+    for _ in range(20):  # until the norms' running statistics are those of images
+        model(images)
+    model.train(training)
+    expected, other = model(images), model(images.flip(0)).flip(0)
+    torch.testing.assert_close(other, expected, rtol=0, atol=1e-5)
+    assert (expected[0] - expected[1]).abs().max() > 1e-3
+    for number in range(DIHEDRAL):
+        turned = model(dihedral_view(images, number))
+        torch.testing.assert_close(turned, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [48, 65, 80])
+def test_a_side_that_cannot_be_halved_is_refused(side: int) -> None:
+    with pytest.raises(InputError, match=r"image\.size_px: d4cnn needs a multiple of 32"):
+        D4CNN(side)
+    D4CNN(side - side % 8, widths=(2, 2))
+
+
+def test_the_network_overfits_one_batch() -> None:
+    torch.manual_seed(0)
+    config = small_config(
+        model={"name": "d4cnn", "kwargs": {"widths": [2, 4], "features": 8}},
+        train={"lr": 3e-3, "weight_decay": 0.0},
+    )
+    model = build_model(config, initialise=False)
+    images = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
+    targets = build_output("tree")(3 * torch.randn(8, 37))
+    optimizer = build_optimizer(model, config.train)
+    losses = []
+    for _ in range(150):
+        loss = nn.functional.mse_loss(model(images), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.05 * losses[0]

@@ -1,0 +1,176 @@
+"""Losses against torch's own, slow plain versions, and what each lets a network learn."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+from tqdm import tqdm
+
+from galaxyzoo.config.schema import TTAConfig
+from galaxyzoo.inference.predict import predict
+from galaxyzoo.models.heads import TreeOutput
+from galaxyzoo.models.losses import build_loss, cross_entropy, tree_divergence
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.training.trainer import Trainer
+from support.class_fixtures import class_config, class_fold
+from support.slow_tree import draw_tree
+from support.small_models import small_config
+from support.training_fixtures import fold_data
+
+
+def draw(seed: int, n: int = 20, n_classes: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B, class) logits and (B,) class numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(n, n_classes, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(0, n_classes, (n,), generator=generator)
+
+
+def one_hot(numbers: torch.Tensor) -> torch.Tensor:
+    return functional.one_hot(numbers, 4).double()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weights", [None, [0.2, 1.0, 3.0, 0.7]])
+def test_cross_entropy_of_hard_classes_is_that_of_torch(weights, smoothing):
+    logits, numbers = draw(0)
+    class_weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+    ours = cross_entropy(logits.softmax(1), one_hot(numbers), class_weights, smoothing)
+    if class_weights is None:
+        expected = functional.cross_entropy(logits, numbers, label_smoothing=smoothing)
+    else:
+        # torch's weights weigh the classes of a smoothed target one by one; ours the galaxy.
+        losses = functional.cross_entropy(
+            logits, numbers, label_smoothing=smoothing, reduction="none"
+        )
+        of_galaxy = class_weights[numbers]
+        expected = (losses * of_galaxy).sum() / of_galaxy.sum()
+        if not smoothing:
+            torchs = functional.cross_entropy(logits, numbers, class_weights)
+            torch.testing.assert_close(expected, torchs)
+    torch.testing.assert_close(ours, expected)
+
+
+def test_cross_entropy_of_soft_classes_is_that_of_torch_and_of_a_slow_plain_one():
+    (logits, _), targets = draw(1), draw(2)[0].softmax(1)
+    ours = cross_entropy(logits.softmax(1), targets)
+    torch.testing.assert_close(ours, functional.cross_entropy(logits, targets))
+    weights, total, norm = [0.2, 1.0, 3.0, 0.7], 0.0, 0.0
+    for probs, target in zip(logits.softmax(1).tolist(), targets.tolist(), strict=True):
+        weight = sum(w * t for w, t in zip(weights, target, strict=True))
+        spread = [0.9 * t + 0.1 / 4 for t in target]
+        total -= weight * sum(s * np.log(p) for s, p in zip(spread, probs, strict=True))
+        norm += weight
+    class_weights = torch.tensor(weights, dtype=torch.float64)
+    ours = cross_entropy(logits.softmax(1), targets, class_weights, 0.1)
+    assert ours.item() == pytest.approx(total / norm, rel=1e-12)
+
+
+def test_a_probability_of_zero_costs_much_but_no_infinity():
+    probs = torch.tensor([[1.0, 0.0]], requires_grad=True)
+    loss = cross_entropy(probs, torch.tensor([[0.0, 1.0]]))
+    loss.backward()
+    assert 20 < loss.item() < 100
+    assert probs.grad is not None
+    assert torch.isfinite(probs.grad).all()
+
+
+def divergence_slowly(votes: np.ndarray, targets: np.ndarray) -> float:
+    """Question by question and answer by answer: asked share · sum s · log(s / t)."""
+    total = 0.0
+    for given, predicted in zip(targets, votes, strict=True):
+        for question in GALAXY_ZOO_2.questions:
+            parent = GALAXY_ZOO_2.parent_index(question)
+            asked, said = (1.0, 1.0) if parent is None else (given[parent], predicted[parent])
+            for column in question.columns:
+                i = GALAXY_ZOO_2.columns.index(column)
+                if given[i] > 0:
+                    total += (
+                        asked
+                        * (given[i] / asked)
+                        * np.log(given[i] / asked / (predicted[i] / said))
+                    )
+    return total / len(targets)
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+def test_tree_divergence_is_the_slow_one(zeros):
+    votes, targets = draw_tree(0), draw_tree(1)
+    if zeros:  # nobody said "smooth", so nobody was asked how round it is
+        targets[0, [0, *range(15, 18)]] = 0
+    ours = tree_divergence(votes, targets)
+    assert ours.item() == pytest.approx(divergence_slowly(votes.numpy(), targets.numpy()), rel=1e-9)
+    assert ours.item() > 0.1
+
+
+def test_tree_divergence_is_zero_at_the_truth_and_nowhere_less():
+    targets = draw_tree(2)
+    assert tree_divergence(targets, targets).item() == pytest.approx(0, abs=1e-12)
+    for seed in range(5):
+        near = 0.95 * targets + 0.05 * draw_tree(10 + seed)  # the tree's sums are kept
+        assert tree_divergence(near, targets).item() > 0
+
+
+@pytest.mark.parametrize("certain", [False, True])
+def test_gradients_are_finite_where_votes_are_zero(certain):
+    logits = torch.randn(4, 37, generator=torch.Generator().manual_seed(0))
+    if certain:
+        logits[:, ::3] = 200.0  # softmax gives exact zeros beside them
+    logits.requires_grad_(True)
+    targets = torch.zeros(4, 37)
+    targets[:, GALAXY_ZOO_2.columns.index("Class1.3")] = 1.0  # all say "star or artifact"
+    targets[:, GALAXY_ZOO_2.columns.index("Class6.2")] = 1.0
+    tree_divergence(TreeOutput(GALAXY_ZOO_2)(logits), targets).backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    assert certain or logits.grad.abs().sum() > 0
+
+
+LOSSES = [
+    ("gz37", "mse"),
+    ("gz37", "kl"),
+    ("gz37", "votes"),
+    ("zoo5", "mse"),
+    ("zoo5", "cross_entropy"),
+]
+
+
+@pytest.mark.parametrize(("task", "loss"), [*LOSSES, ("zoo5", "soft_cross_entropy")])
+def test_every_loss_trains(task, loss):
+    if task == "gz37":
+        config, data = small_config(loss=loss, train={"batch_size": 8}), fold_data()
+    else:
+        config, data = class_config(loss=loss), class_fold()
+    trainer = Trainer(config, data)
+    batch = next(iter(trainer.batches()))
+    losses = [trainer.step(4, batch) for _ in range(12)]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+
+
+def test_the_history_of_a_class_run_notes_its_accuracy():
+    config, data = class_config(), class_fold()
+    trainer = Trainer(config, data)
+    row = trainer.run_epoch(tqdm(disable=True))
+    one_view = TTAConfig(dihedral=False)
+    probs = predict(trainer._averaged(), data.cache, data.val_rows, config, one_view)
+    right = sum(
+        int(np.argmax(one) == np.argmax(target))
+        for one, target in zip(probs, data.targets[data.val_rows], strict=True)
+    )
+    assert row["val_accuracy"] == pytest.approx(right / len(probs))
+    votes = Trainer(small_config(train={"batch_size": 8}), fold_data())
+    assert "val_accuracy" not in votes.run_epoch(tqdm(disable=True))
+
+
+def test_losses_by_name_with_weights_and_smoothing():
+    logits, numbers = draw(3)
+    probs, targets = logits.softmax(1), one_hot(numbers)
+    weights = torch.tensor([0.2, 1.0, 3.0, 0.7], dtype=torch.float64)
+    config = class_config(train={"label_smoothing": 0.2})
+    given = build_loss(config, weights)(probs, targets)
+    torch.testing.assert_close(given, cross_entropy(probs, targets, weights, 0.2))
+    mse = build_loss(small_config(loss="mse"))(probs, targets)
+    torch.testing.assert_close(mse, (probs - targets).square().mean())
+    votes = draw_tree(4)
+    kl = build_loss(small_config(loss="kl"))(votes, draw_tree(5))
+    torch.testing.assert_close(kl, tree_divergence(votes, draw_tree(5)))

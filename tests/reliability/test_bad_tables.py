@@ -1,0 +1,313 @@
+"""Tables as they arrive: cut off, packed, edited, saved by other programs, and made to harm.
+
+What the smaller defects look like is in `test_tables.py` and `test_kaggle_defects.py`; here are
+those of a table as large as the competition's own, and of whole files.
+"""
+
+import gzip
+import io
+import os
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.readers.kaggle import read_source
+from galaxyzoo.io import tables
+from galaxyzoo.io.tables import read_csv, select_numbers
+from support.kaggle_fixtures import (
+    COLUMNS,
+    SAMPLE,
+    SOLUTIONS,
+    TEST_IMAGES,
+    TRAIN_IMAGES,
+    csv_bytes,
+    draw_competition,
+    draw_votes,
+    write_zip,
+)
+
+pytestmark = pytest.mark.reliability
+
+SECTION = "bad tables"
+
+GALAXIES = 61_578  # as in the competition
+
+PLAIN = "GalaxyID,a,b\n5,0.5,1\n3,0.25,0\n"
+
+
+def refusal(read: Callable[[], object]) -> str:
+    with pytest.raises(InputError) as caught:
+        read()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def table() -> bytes:
+    """The solutions of a whole competition, six decimals, 15 MB or more."""
+    rng = np.random.default_rng(0)
+    votes = draw_votes(rng, np.sort(rng.choice(900_000, GALAXIES, replace=False)) + 100_000)
+    text = votes.to_csv(index_label="GalaxyID", float_format="%.6f", lineterminator="\n").encode()
+    assert len(text) > 15e6
+    return text
+
+
+@pytest.fixture(scope="module")
+def images(table: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The competition's other files; its images have no content, which nobody looks at here."""
+    folder = tmp_path_factory.mktemp("whole")
+    ids = [line.split(b",", 1)[0].decode() for line in table.splitlines()[1:]]
+    with zipfile.ZipFile(folder / f"{TRAIN_IMAGES}.zip", "w") as archive:
+        for galaxy_id in ids:
+            archive.writestr(f"{galaxy_id}.jpg", b"")
+    write_zip(folder / f"{TEST_IMAGES}.zip", {"7.jpg": b""})
+    sample = csv_bytes(pd.DataFrame(0, index=[7], columns=COLUMNS))
+    write_zip(folder / f"{SAMPLE}.zip", {f"{SAMPLE}.csv": sample})
+    return folder
+
+
+@pytest.fixture
+def folder(images: Path, tmp_path: Path) -> Path:
+    for path in images.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    return tmp_path
+
+
+def middle(table: bytes) -> int:
+    """Where a line in the middle of the table starts, one whose last number is not zero."""
+    place = len(table) // 2
+    while True:
+        start = table.index(b"\n", place) + 1
+        place = table.index(b"\n", start)
+        if float(table[start:place].rsplit(b",", 1)[1]) > 0.1:
+            return start
+
+
+CUTS = {  # how many bytes stay, and what is said
+    "in the names of the columns": (
+        lambda t: 200,
+        "ends in the middle of line 1 ('GalaxyID,Class1",
+    ),
+    "after the names of the columns": (lambda t: t.index(b"\n") + 1, "holds no galaxy"),
+    "in an id": (lambda t: middle(t) + 3, "ends in the middle of line {line} ('"),
+    "in the middle of a row": (lambda t: middle(t) + 170, "ends in the middle of line {line} ('"),
+    "in a number": (lambda t: middle(t) + 12, "ends in the middle of line {line} ('"),
+    "after a comma": (lambda t: t.rindex(b",", 0, t.index(b"\n", middle(t))) + 1, "ends in the m"),
+    "in a row's last number": (
+        lambda t: t.index(b"\n", middle(t)) - 5,
+        "GalaxyID {id}: the answers of question 11 miss their parent's value by ",
+    ),
+    "at the end of a row": (middle, "lacks"),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "zipped"])
+@pytest.mark.parametrize(("cut", "named"), CUTS.values(), ids=CUTS)
+def test_a_table_of_15_mb_that_is_cut_off(table, folder, cut, named, packed, witness, request):
+    kept = table[: cut(table)]
+    if packed:
+        write_zip(folder / f"{SOLUTIONS}.zip", {f"{SOLUTIONS}.csv": kept})
+    else:
+        (folder / f"{SOLUTIONS}.csv").write_bytes(kept)
+    message = refusal(lambda: read_source(folder))
+    lines = kept.count(b"\n")
+    if "lacks" in named:
+        lost = GALAXIES - (lines - 1)
+        first = table.splitlines()[lines].split(b",")[0].decode()
+        assert f"holds an image of GalaxyID {first}, which {SOLUTIONS}.csv lacks" in message
+        assert f"({lost:,} such images)" in message
+    else:
+        last_id = kept.splitlines()[-1].split(b",")[0].decode()
+        assert named.format(line=f"{lines + 1:,}", id=last_id) in message
+        assert f"{SOLUTIONS}." in message
+    case = request.node.callspec.id.split("-")[0]
+    witness(SECTION, f"a 15 MB table cut off {case}", message)
+
+
+@pytest.mark.parametrize("part", [0.0001, 0.3, 0.999])
+def test_a_zip_of_the_table_that_is_cut_off(table, folder, part, witness):
+    path = folder / f"{SOLUTIONS}.zip"
+    write_zip(path, {f"{SOLUTIONS}.csv": table})
+    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+    message = refusal(lambda: read_source(folder))
+    assert f"{SOLUTIONS}.zip is not a whole zip file (" in message
+    witness(SECTION, "a zip of a 15 MB table cut off", message)
+
+
+def test_the_worst_galaxies_are_named_and_all_are_counted(table, folder, witness):
+    votes = pd.read_csv(io.BytesIO(table), index_col="GalaxyID")
+    rows = [40, 10, 30, 20]
+    for row, change in zip(rows, (0.2, 0.15, 0.1, 0.05), strict=True):
+        value = votes["Class6.2"].iloc[row]
+        votes.loc[votes.index[row], "Class6.2"] = value + (change if value < 0.5 else -change)
+    (folder / f"{SOLUTIONS}.csv").write_bytes(csv_bytes(votes))
+    message = refusal(lambda: read_source(folder))
+    said = [f"GalaxyID {votes.index[row]}: the answers of question 6 miss" for row in rows]
+    places = [message.index(text) for text in said[:3]]
+    assert places == sorted(places)
+    assert said[3] not in message
+    assert message.endswith(f"by 0.1 (galaxies that do not add up: 4 of {GALAXIES:,})")
+    witness(SECTION, "votes that do not add up", message)
+
+
+def test_the_values_furthest_out_of_range_are_named_and_all_are_counted(table, folder, witness):
+    votes = pd.read_csv(io.BytesIO(table), index_col="GalaxyID")
+    for row, value in ((5, -0.25), (9, 85.0), (2, 1.5), (7, 1.01)):
+        votes.loc[votes.index[row], "Class3.1"] = value
+    (folder / f"{SOLUTIONS}.csv").write_bytes(csv_bytes(votes))
+    message = refusal(lambda: read_source(folder))
+    said = [
+        f"GalaxyID {votes.index[row]}, column 'Class3.1': {value} is outside [0, 1]"
+        for row, value in ((9, "85"), (2, "1.5"), (5, "-0.25"))
+    ]
+    assert message.endswith(f"{'; '.join(said)} (4 such values)")
+    witness(SECTION, "values out of range", message)
+
+
+def test_all_that_is_accepted_at_once_reads_the_same(witness, tmp_path):
+    """Byte-order mark, CRLF, quotes, spaces, rows and columns in another order, another column."""
+    competition = draw_competition()
+    plain, other = tmp_path / "plain", tmp_path / "other"
+    competition.write_zips(plain)
+    competition.write_zips(other)
+    frame = competition.votes.reset_index().astype(str).assign(note="a, b")
+    frame = frame.sample(frac=1, random_state=1)[["note", *COLUMNS[::-1], "GalaxyID"]]
+    quoted = frame.to_csv(index=False, quoting=1, lineterminator="\r\n").replace('",', '", ')
+    competition.write_solutions(other, b"\xef\xbb\xbf" + quoted.encode())
+    pd.testing.assert_frame_equal(read_source(plain).targets, read_source(other).targets)
+    witness(SECTION, "BOM, CRLF, quotes, spaces, rows and columns in another order", "(accepted)")
+
+
+def zipped() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("table.csv", PLAIN)
+    return buffer.getvalue()
+
+
+NO_TABLES = {
+    "a column that is there twice": ("GalaxyID,a,b, a\n5,0.5,1,1\n", "has column 'a' twice"),
+    "NUL bytes in the middle": (PLAIN.replace("0.25", "\0\0\0"), "is damaged: it holds NUL bytes"),
+    "NUL bytes at the end": (PLAIN.encode() + bytes(4096), "is damaged: it holds NUL bytes"),
+    "UTF-16": (PLAIN.encode("utf-16"), "is UTF-16 text: save it as CSV in UTF-8"),
+    "UTF-16 without its mark": (PLAIN.encode("utf-16-le"), "is UTF-16 text"),
+    "Latin-1": ("GalaxyID,a,b\n5,é,1\n".encode("latin-1"), "'utf-8' codec can't decode byte 0xe9"),
+    "semicolons": (PLAIN.replace(",", ";"), "has ';' between its columns"),
+    "semicolons and decimal commas": (
+        PLAIN.replace(",", ";").replace(".", ","),
+        "has ';' between its columns: save it as CSV with commas",
+    ),
+    "tabs": (PLAIN.replace(",", "\t"), "has tabs between its columns"),
+    "a web page": (
+        "\n<!DOCTYPE html>\n<html><body>Log in, please</body></html>\n",
+        "is a web page",
+    ),
+    "a zip named .csv": (zipped(), "is a packed file or a spreadsheet's own: save it as CSV"),
+    "a gzip named .csv": (gzip.compress(PLAIN.encode()), "is a packed file"),
+    "rows longer than the first line": (
+        "GalaxyID,a,b\n5,0.5,1,7\n3,0.25,0,7\n",
+        "rows with more c",
+    ),
+    "a quote that is not closed": (PLAIN.replace("0.25", '"0.25'), "EOF inside string"),
+    "decimal commas in quotes": (
+        PLAIN.replace("0.25", '"0,25"'),
+        "'0,25' is not a finite number s",
+    ),
+    "a Unicode minus": (PLAIN.replace("0.25", "−0.25"), "column 'a': '−0.25' is not a finite"),
+    "a percent sign": (PLAIN.replace("0.25", "25%"), "column 'a': '25%' is not a finite number"),
+    "nothing but blank lines": ("\n\n \n", "is not a readable CSV table: No columns"),
+    "an id with an exponent": (PLAIN.replace("3,", "1e5,"), "data row 2: '1e5' is not a GalaxyID"),
+    "an id rounded by a spreadsheet": (PLAIN.replace("3,", "5.87723E+17,"), "'5.87723E+17' is not"),
+    "an id beyond 2^53 as a float": (
+        PLAIN.replace("3,", "587722981736120347.0,"),
+        "'587722981736120347.0' is not a GalaxyID, a whole number with all its digits",
+    ),
+    "an id just beyond 2^53 as a float": (
+        PLAIN.replace("3,", "9007199254740993.0,"),
+        "'9007199254740993.0' is not a GalaxyID",
+    ),
+    "an id in other digits": (PLAIN.replace("3,", "٣,"), "data row 2: '٣' is not a GalaxyID"),
+    "an id with a sign": (PLAIN.replace("3,", "-3,"), "data row 2: '-3' is not a GalaxyID"),
+    "an id that is NaN": (PLAIN.replace("3,", "NaN,"), "data row 2: 'nan' is not a GalaxyID"),
+    "an id that is missing": (PLAIN.replace("3,", ","), "data row 2: 'nan' is not a GalaxyID"),
+    "a repeated id, spelt otherwise": (PLAIN + "5.0,0,0\n", "GalaxyID 5 stands there twice"),
+    "an infinite value": (PLAIN.replace("0.25", "1e999"), "column 'a': 'inf' is not a finite"),
+}
+
+
+@pytest.mark.parametrize(("content", "named"), NO_TABLES.values(), ids=NO_TABLES)
+def test_what_is_no_table_is_said_in_one_line(content, named, tmp_path, witness, request):
+    path = tmp_path / "table.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    message = refusal(lambda: select_numbers(read_csv(path), ["a", "b"], path))
+    assert message.startswith(f"{path}")
+    assert named in message
+    witness(SECTION, request.node.callspec.id, message)
+
+
+@pytest.mark.parametrize("end", ["\r", ",\n"], ids=["old Mac", "a comma more"])
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_other_ends_of_lines_read_the_same(tmp_path, end, is_ended):
+    path = tmp_path / "table.csv"
+    text = PLAIN.replace("\n", end).replace("b,", "b")
+    path.write_bytes((text if is_ended else text.removesuffix(end)).encode())
+    frame = select_numbers(read_csv(path), ["a", "b"], path)
+    assert frame.reset_index().to_numpy().tolist() == [[5, 0.5, 1], [3, 0.25, 0]]
+
+
+def test_long_mixed_columns_are_named_without_a_warning(tmp_path, witness):
+    """Pandas reads it in pieces; ids stay exact although those of one piece have points."""
+    ids = 587_722_981_736_120_347 + np.arange(150_000)
+    rows = [f"{galaxy_id},0.5" for galaxy_id in ids] + [f"{i}.0,0.5" for i in range(150_000)]
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(["GalaxyID,a", *rows, "7000000,half"]) + "\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame = read_csv(path)
+    assert (frame.index[: len(ids)] == ids).all()
+    message = refusal(lambda: select_numbers(frame, ["a"], path))
+    assert "GalaxyID 7000000, column 'a': 'half' is not a finite number" in message
+    witness(SECTION, "one word in 300,000 numbers", message)
+
+
+def test_a_packed_table_that_is_cut_off(tmp_path, witness):
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(gzip.compress(PLAIN.encode())[:-12])
+    message = refusal(lambda: read_csv(path))
+    assert "table.csv.gz cannot be read: Compressed file ended before" in message
+    path.write_bytes(b"no gzip")
+    assert "cannot be read: Not a gzipped file" in refusal(lambda: read_csv(path))
+    path.write_bytes(gzip.compress(PLAIN.encode()[:-6]))
+    assert "ends in the middle of line 3 ('3,0…', 2 of 3 cells" in refusal(lambda: read_csv(path))
+    witness(SECTION, "a .csv.gz that is cut off", message)
+
+
+def test_a_packed_table_that_would_fill_the_memory(tmp_path, monkeypatch, witness):
+    monkeypatch.setattr(tables, "MODEST_BYTES", 10_000)
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(gzip.compress(b"GalaxyID,a\n" + b"0" * 10_000_000))
+    message = refusal(lambda: read_csv(path))
+    assert "table.csv.gz holds more than " in message
+    monkeypatch.setattr(tables, "MODEST_BYTES", 20_000_000)
+    assert "ends in the middle of line 2" in refusal(lambda: read_csv(path))
+    monkeypatch.setattr(tables, "MAX_BYTES", 20)
+    plain = tmp_path / "table.csv"
+    plain.write_text(PLAIN)
+    assert "table.csv holds more than 20 bytes" in refusal(lambda: read_csv(plain))
+    witness("no code from files", "a .csv.gz that unpacks to far more than it is", message)
+
+
+def test_a_table_that_may_not_be_read(tmp_path, monkeypatch, witness):
+    def deny(*_: object) -> None:
+        raise PermissionError(13, os.strerror(13))
+
+    monkeypatch.setattr(tables.io, "FileIO", deny)
+    message = refusal(lambda: read_csv(tmp_path / "table.csv"))
+    assert message == f"{tmp_path}/table.csv cannot be read: Permission denied"
+    witness(SECTION, "a table that may not be read", message)

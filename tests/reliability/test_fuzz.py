@@ -1,0 +1,177 @@
+"""Whatever numbers come: the decision tree and the folds keep what they promise."""
+
+import warnings
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from galaxyzoo.data.folds import make_folds
+from galaxyzoo.models.heads import TreeOutput
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import valid_votes
+from support.reliability import fuzzed, is_long, thorough
+from support.slow_tree import project_slowly
+from support.small_models import constrain_slowly
+
+pytestmark = pytest.mark.reliability
+
+CASES = settings(max_examples=thorough(100, 2000), deadline=None, derandomize=not is_long())
+
+FEW = settings(max_examples=thorough(40, 1000), deadline=None, derandomize=not is_long())
+
+N_ANSWERS = len(GALAXY_ZOO_2.columns)
+
+SMALL = [0.0, -0.0, 1.0, -1.0, 5e-324, 2.2e-308, 1e-300, 1e-9, 1 - 1e-16]
+
+ODD = st.sampled_from([*SMALL, 1.7e308, -1.7e308])
+
+VOTES = st.one_of(st.floats(-2, 2), ODD, st.floats(allow_nan=False, allow_infinity=False))
+
+
+def vote_arrays(dtype: Any = np.float64) -> st.SearchStrategy[np.ndarray]:
+    """(galaxy, answer), one to four galaxies; float32 is drawn in its own range."""
+    if dtype == np.float32:
+        odd = st.sampled_from([0.0, -0.0, 1.0, 1.401298464324817e-45, 1e-30, 3e38, -3e38])
+        elements = st.one_of(st.floats(-2, 2, width=32), odd)
+    else:
+        elements = VOTES
+    rows = st.integers(1, 4)
+    return rows.flatmap(lambda n: arrays(dtype, (n, N_ANSWERS), elements=elements))
+
+
+@CASES
+@given(st.one_of(vote_arrays(), vote_arrays(np.float32)), st.randoms(use_true_random=False))
+@example(1.7e308 * np.where(np.arange(2 * N_ANSWERS) % 2, 1, -1).reshape(2, -1), Random(0))
+@fuzzed("decision tree: the projection of any votes is valid, final and row by row")
+def test_the_projection_is_valid_final_and_row_by_row(votes: np.ndarray, random: Any) -> None:
+    with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):
+        warnings.simplefilter("error")
+        projected = GALAXY_ZOO_2.project(votes)
+    assert projected.dtype == np.float64
+    assert projected.min() >= 0
+    assert projected.max() <= 1
+    assert GALAXY_ZOO_2.residuals(projected).max() <= 1e-12
+    np.testing.assert_allclose(GALAXY_ZOO_2.project(projected), projected, rtol=0, atol=1e-12)
+    order = np.array(random.sample(range(len(votes)), len(votes)))
+    np.testing.assert_array_equal(GALAXY_ZOO_2.project(votes[order]), projected[order])
+    np.testing.assert_array_equal(GALAXY_ZOO_2.project(votes[:1]), projected[:1])
+
+
+@FEW
+@given(
+    arrays(
+        np.float64, (1, N_ANSWERS), elements=st.one_of(st.floats(-50, 50), st.sampled_from(SMALL))
+    )
+)
+@fuzzed("decision tree: the projection equals a slow plain one")
+def test_the_projection_equals_a_slow_plain_one(votes: np.ndarray) -> None:
+    expected = np.stack([project_slowly(row) for row in votes])
+    np.testing.assert_allclose(GALAXY_ZOO_2.project(votes), expected, rtol=0, atol=1e-11)
+    clipped = np.stack([project_slowly(row) for row in np.clip(votes, 0, 1)])
+    np.testing.assert_allclose(valid_votes(votes), clipped, rtol=0, atol=1e-11)
+
+
+@CASES
+@given(arrays(np.float64, (2, N_ANSWERS), elements=st.floats(-3, 3)), vote_arrays())
+@fuzzed("decision tree: no valid point of a root question gets further away")
+def test_no_valid_point_of_a_root_question_gets_further_away(
+    votes: np.ndarray, other: np.ndarray
+) -> None:
+    valid = GALAXY_ZOO_2.project(other[:1])
+    projected = GALAXY_ZOO_2.project(votes)
+    for question in GALAXY_ZOO_2.questions:
+        if question.parent is None:
+            span = GALAXY_ZOO_2.span(question)
+            before = np.linalg.norm(votes[:, span] - valid[:, span], axis=1)
+            after = np.linalg.norm(projected[:, span] - valid[:, span], axis=1)
+            assert (after <= before + 1e-12).all()
+
+
+@CASES
+@given(arrays(np.float64, (3, N_ANSWERS), elements=st.floats(-1e6, 1e6)))
+@fuzzed("decision tree: residuals equal a slow plain sum")
+def test_residuals_equal_a_slow_plain_sum(votes: np.ndarray) -> None:
+    residuals = GALAXY_ZOO_2.residuals(votes)
+    for i, row in enumerate(votes):
+        of = dict(zip(GALAXY_ZOO_2.columns, row.tolist(), strict=True))
+        for k, question in enumerate(GALAXY_ZOO_2.questions):
+            parent = 1.0 if question.parent is None else of[question.parent]
+            plain = abs(sum(of[column] for column in question.columns) - parent)
+            assert abs(residuals[i, k] - plain) <= 1e-8
+
+
+@CASES
+@given(vote_arrays(np.float32))
+@fuzzed("network's tree output: valid, its gradients finite, for any finite logits")
+def test_the_tree_output_is_valid_for_any_finite_logits(values: np.ndarray) -> None:
+    logits = torch.from_numpy(values).requires_grad_()
+    votes = TreeOutput(GALAXY_ZOO_2)(logits)
+    votes.square().sum().backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    found = votes.detach().numpy()
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert GALAXY_ZOO_2.residuals(found).max() <= 2e-6
+    if np.abs(values).max() < 80:
+        expected = [constrain_slowly(row) for row in values.astype(np.float64)]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+@st.composite
+def splits(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
+    """Targets of any shape, also all alike or zero; groups; number of folds; known folds."""
+    n, n_columns = draw(st.integers(2, 40)), draw(st.integers(1, 4))
+    n_folds = draw(st.integers(2, 6))
+    values = draw(
+        st.sampled_from(
+            [
+                st.floats(0, 1),
+                st.sampled_from([0.0, 1.0]),
+                st.just(0.0),
+                st.just(1.0),
+                st.sampled_from([0.1, 0.2, 0.3, 1e-300]),
+            ]
+        )
+    )
+    targets = draw(arrays(np.float64, (n, n_columns), elements=values))
+    groups = draw(arrays(np.int64, n, elements=st.integers(0, draw(st.integers(0, 50)))))
+    known = np.full(n, -1)
+    for group in draw(st.sets(st.sampled_from(sorted(set(groups.tolist()))), max_size=5)):
+        known[groups == group] = draw(st.integers(0, n_folds - 1))
+    return targets, groups, n_folds, known
+
+
+@CASES
+@given(splits(), st.integers(0, 3), st.randoms(use_true_random=False))
+@fuzzed("folds: a partition by whole groups, the same for rows in any order")
+def test_folds_are_a_partition_by_whole_groups(
+    split: tuple[np.ndarray, np.ndarray, int, np.ndarray], seed: int, random: Any
+) -> None:
+    targets, groups, n_folds, known = split
+    if len(np.unique(groups)) < n_folds:
+        with pytest.raises(ValueError, match="cannot make"):
+            make_folds(targets, groups, n_folds, seed, known)
+        return
+    try:
+        folds = make_folds(targets, groups, n_folds, seed, known)
+    except ValueError:
+        free_groups = len(np.unique(groups[known < 0]))
+        assert free_groups < n_folds  # the known ones alone leave a fold empty
+        return
+    assert set(folds.tolist()) == set(range(n_folds))
+    assert all(len(set(folds[groups == group])) == 1 for group in np.unique(groups))
+    np.testing.assert_array_equal(folds[known >= 0], known[known >= 0])
+    free = known < 0
+    if free.all():
+        sizes, largest = np.bincount(folds), np.bincount(groups).max()
+        assert sizes.max() - sizes.min() <= largest
+    order = np.array(random.sample(range(len(groups)), len(groups)))
+    again = make_folds(targets[order], groups[order], n_folds, seed, known[order])
+    np.testing.assert_array_equal(again, folds[order])

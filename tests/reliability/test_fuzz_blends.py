@@ -1,0 +1,162 @@
+"""Whatever the runs are, blends and stackers keep what they promise."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from galaxyzoo.ensemble import class_blends, class_stackers, stackers
+from galaxyzoo.ensemble.blends import fit_best, fit_greedy, fit_mean, fit_nnls, fit_nnls_shared
+from galaxyzoo.ensemble.least_squares import OofFold, make_fold
+from galaxyzoo.ensemble.stackers import fit_deviations
+from galaxyzoo.tasks.registry import Task, rmse
+from support.class_fixtures import PLAIN
+from support.reliability import fuzzed, is_long, thorough
+
+pytestmark = pytest.mark.reliability
+
+CASES = settings(max_examples=thorough(100, 2000), deadline=None, derandomize=not is_long())
+
+FEW = settings(max_examples=thorough(40, 1000), deadline=None, derandomize=not is_long())
+
+TWO = Task("two", ("a", "b"), "RMSE", True, rmse, lambda v: np.clip(v, 0, 1))
+
+
+@st.composite
+def oof_folds(draw: st.DrawFn, probabilities: bool = False) -> list[OofFold]:
+    """One to three folds of two columns (of classes: three): copies, constants, wild runs."""
+    n_runs, n_folds = draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    kinds = draw(st.lists(st.integers(0, 5), min_size=n_runs, max_size=n_runs))
+    scale = draw(st.sampled_from([1e-6, 0.1, 1.0, 1e3]))
+    folds = []
+    for _ in range(n_folds):
+        n = draw(st.integers(1, 12))
+        columns = 3 if probabilities else 2
+        targets = np.eye(3)[rng.integers(0, 3, n)] if probabilities else rng.random((n, 2))
+        features = np.empty((n, n_runs, columns))
+        for run, kind in enumerate(kinds):
+            noise = rng.normal(scale=scale, size=(n, columns))
+            features[:, run] = (
+                targets + noise,
+                np.zeros((n, columns)),
+                np.full((n, columns), 0.5),
+                features[:, max(run - 1, 0)] if run else targets,
+                1e-12 * noise,
+                targets,
+            )[kind]
+        features = (
+            PLAIN.make_valid(features.reshape(-1, columns)).reshape(features.shape)
+            if (probabilities)
+            else features
+        )
+        folds.append(make_fold(features, targets))
+    return folds
+
+
+def rows_of(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray]:
+    features = np.concatenate([fold.features for fold in folds]).astype(np.float64)
+    return features, np.concatenate([fold.targets for fold in folds])
+
+
+def turned(folds: list[OofFold]) -> list[OofFold]:
+    """The same with the runs in the opposite order."""
+    return [make_fold(fold.features[:, ::-1], fold.targets) for fold in folds]
+
+
+def squared(predictions: np.ndarray, targets: np.ndarray) -> float:
+    return float(np.square(predictions - targets).sum())
+
+
+def size_of(features: np.ndarray, targets: np.ndarray) -> float:
+    """What squared errors are held against: the squares of all that is given."""
+    return float(np.square(features).sum() + np.square(targets).sum())
+
+
+@FEW
+@given(oof_folds())
+@fuzzed("blends of votes: weights valid, never worse than the best run, runs in any order")
+def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
+    features, targets = rows_of(folds)
+    size = size_of(features, targets)
+    best = min(squared(features[:, run], targets) for run in range(features.shape[1]))
+    blends = (
+        fit_best,
+        fit_greedy,
+        fit_nnls_shared,
+        fit_nnls,
+        fit_mean,
+    )
+    for fit in blends:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model = fit(folds, TWO, 0)
+        weights = model.weights
+        assert np.isfinite(weights).all()
+        assert weights.min() >= 0
+        if fit not in (fit_nnls, fit_nnls_shared):
+            np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-9)
+        error = squared(model.predict(features), targets)
+        if fit is not fit_mean:
+            assert error <= best + 1e-6 * size
+        other = fit(turned(folds), TWO, 0).predict(features[:, ::-1])
+        assert abs(squared(other, targets) - error) <= 1e-6 * size
+
+
+@FEW
+@given(oof_folds())
+@fuzzed("ridge stacker: finite, no worse than the mean where it is fitted, runs in any order")
+def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
+    features, targets = rows_of(folds)
+    size = size_of(features, targets)
+    model = stackers.fit_ridge(folds, TWO, 0)
+    assert np.isfinite(model.weights).all()
+    assert set(model.penalties) <= {*stackers.PENALTIES, stackers.UNTUNED_PENALTY}
+    error = squared(model.predict(features), targets)
+    assert error <= squared(features.mean(axis=1), targets) + 1e-6 * size
+    other = stackers.fit_ridge(turned(folds), TWO, 0)
+    if (other.penalties == model.penalties).all():
+        values = other.predict(features[:, ::-1])
+        assert abs(squared(values, targets) - error) <= 1e-5 * size
+
+
+@FEW
+@given(oof_folds())
+@fuzzed("ridge on deviations: finite, no worse than its blend where fitted, runs in any order")
+def test_the_stacker_on_deviations_bears_any_runs(folds: list[OofFold]) -> None:
+    features, targets = rows_of(folds)
+    size = size_of(features, targets)
+    model = fit_deviations(folds, TWO, 0)
+    assert np.isfinite(model.whole.weights).all()
+    error = squared(model.predict(features), targets)
+    assert error <= squared(model.blend.predict(features), targets) + 1e-6 * size
+    other = fit_deviations(turned(folds), TWO, 0)
+    if (other.whole.penalties == model.whole.penalties).all():
+        values = other.predict(features[:, ::-1])
+        assert abs(squared(values, targets) - error) <= 1e-5 * size
+
+
+def mean_loss(probs: np.ndarray, targets: np.ndarray) -> float:
+    return float(-np.log(np.maximum((probs * targets).sum(axis=1), 1e-6)).mean())
+
+
+@FEW
+@given(oof_folds(probabilities=True))
+@fuzzed("blends and stackers of classes: probabilities, never worse than what they start from")
+def test_blends_and_stackers_of_classes_keep_their_promises(folds: list[OofFold]) -> None:
+    features, targets = rows_of(folds)
+    losses = [mean_loss(features[:, run], targets) for run in range(features.shape[1])]
+    logs = np.log(features).mean(axis=1)
+    geometric = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)
+    for fit in (class_blends.fit_best, class_blends.fit_greedy, class_blends.fit_mixture):
+        weights = fit(folds, PLAIN, 0).weights
+        assert weights.min() >= 0
+        np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
+        assert mean_loss(fit(folds, PLAIN, 0).predict(features), targets) <= min(losses) + 1e-3
+    for fitted in (class_stackers.fit_pool, class_stackers.fit_logistic):
+        probs = fitted(folds, PLAIN, 0).predict(features)
+        assert np.isfinite(probs).all()
+        np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-9)
+        assert mean_loss(probs, targets) <= mean_loss(geometric, targets) + 1e-6

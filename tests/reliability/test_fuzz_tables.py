@@ -1,0 +1,161 @@
+"""Whatever bytes lie in a table or config: what it holds, or one line that names it."""
+
+import csv
+import io
+import random
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.readers import kaggle
+from galaxyzoo.io.tables import FOLD, read_predictions
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
+from support.fuzz_fixtures import CASES, SEEDS, SLOW, check_refusal, mutate
+from support.kaggle_fixtures import COLUMNS, csv_bytes, draw_votes, write_zip
+from support.reliability import fuzzed
+
+pytestmark = pytest.mark.reliability
+
+VOTES = draw_votes(np.random.default_rng(1), np.arange(101, 106))
+
+
+def test_a_complaint_is_one_printable_line_whatever_it_quotes() -> None:
+    quoted = "x.csv: '0.1\x0b9\n\u2028\x1b[2J\x00' is not a number"
+    check_refusal(InputError(quoted), r"x.csv: '0.1\x0b9\n\u2028\x1b[2J\x00' is not")
+    check_refusal(InputError("x.csv: " + "9" * 5000), "x.csv: 999")
+
+
+def number(value: float, rng: random.Random) -> str:
+    """The same number in one of the ways that programs write it."""
+    forms = [repr(value), f"{value:.17g}", f"{value:.17e}", f"{value:.17E}", f"+{value!r}"]
+    return rng.choice([*forms, f"0{value!r}" if value >= 0 else repr(value)])
+
+
+def write_disguised(table: pd.DataFrame, rng: random.Random) -> bytes:
+    """A table in any order of rows and columns, quoting, line ends, with BOM and spaces."""
+    columns = [table.index.name, *table.columns]
+    rng.shuffle(columns)
+    rows = list(table.reset_index().to_dict("records"))
+    rng.shuffle(rows)
+    space = rng.choice(("", " ", "  "))
+    quoting: Any = rng.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    text = io.StringIO(newline="")
+    end = rng.choice(("\n", "\r\n"))
+    writer = csv.writer(text, quoting=quoting, lineterminator=end)
+    lead = space if quoting == csv.QUOTE_MINIMAL else ""  # a space before a quote is no quote
+    writer.writerow([lead + name + space for name in columns])
+    for row in rows:
+        cells = [
+            str(int(row[c])) if c in ("GalaxyID", FOLD) else number(float(row[c]), rng)
+            for c in columns
+        ]
+        writer.writerow([lead + cell + lead for cell in cells])
+    body = text.getvalue()
+    if rng.random() < 0.3:
+        body = body.rstrip("\r\n")
+    return rng.choice((b"", b"\xef\xbb\xbf")) + body.encode()
+
+
+@SLOW
+@given(SEEDS)
+@fuzzed("tables: any order, quoting, line end, BOM, spaces and float format reads the same")
+def test_a_table_reads_the_same_however_it_is_written(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    rng = random.Random(seed)
+    numbers = np.random.default_rng(seed)
+    ids = numbers.choice(10 ** rng.choice((3, 6, 17)), 5, replace=False)
+    values = numbers.random((5, 2)) * 10.0 ** numbers.integers(-12, 3, (5, 2))
+    table = pd.DataFrame(values, index=pd.Index(ids, name="GalaxyID"), columns=["a", "b c"])
+    table[FOLD] = numbers.integers(0, 5, 5)
+    path = tmp_path_factory.getbasetemp() / "disguised.csv"
+    path.write_bytes(write_disguised(table, rng))
+    found = read_predictions(path, ["a", "b c"], ids)
+    assert found.index.tolist() == ids.tolist()
+    np.testing.assert_allclose(found[["a", "b c"]], values, rtol=1e-15, atol=0)
+    assert found[FOLD].tolist() == table[FOLD].tolist()
+
+
+@CASES
+@given(SEEDS)
+@fuzzed("tables: any bytes are a valid table or one line that names the file")
+def test_any_bytes_are_a_valid_table_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str], seed: int
+) -> None:
+    rng = random.Random(seed)
+    table = VOTES.iloc[:, :3].assign(fold=[0, 1, 2, 0, 1])
+    path = tmp_path_factory.getbasetemp() / "mutated.csv"
+    path.write_bytes(mutate(csv_bytes(table), rng))
+    columns, ids = list(table.columns[:3]), VOTES.index.to_numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            found = read_predictions(path, columns, ids)
+        except InputError as error:
+            check_refusal(error, "mutated.csv")
+        else:
+            assert list(found.columns) in (columns, [*columns, FOLD])
+            assert found.index.tolist() == ids.tolist()
+            assert np.isfinite(found.to_numpy(dtype=float)).all()
+    assert capfd.readouterr().err == ""
+
+
+@CASES
+@given(SEEDS, st.booleans())
+@fuzzed("solutions: any bytes are valid votes or one line that names the file")
+def test_any_bytes_are_valid_solutions_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, zipped: bool
+) -> None:
+    rng = random.Random(seed)
+    folder = tmp_path_factory.getbasetemp() / "competition"
+    folder.mkdir(exist_ok=True)
+    name = "training_solutions_rev1"
+    for old in folder.iterdir():
+        old.unlink()
+    data = csv_bytes(VOTES)
+    path = folder / f"{name}.{'zip' if zipped else 'csv'}"
+    if zipped:
+        write_zip(path, {f"{name}.csv": data})
+        data = path.read_bytes()
+    path.write_bytes(mutate(data, rng))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            votes = kaggle._read_solutions(folder)
+        except InputError as error:
+            check_refusal(error, path.name)
+        else:
+            assert list(votes.columns) == COLUMNS
+            assert votes.index.is_unique
+            values = votes.to_numpy()
+            assert values.min() >= 0
+            assert values.max() <= 1
+            assert GALAXY_ZOO_2.residuals(values).max() <= 2 * READ_TOLERANCE * 7
+
+
+YAML = Path(__file__).resolve().parents[2] / "configs" / "hubble10" / "source_mobilenetv2.yaml"
+
+
+@CASES
+@given(SEEDS)
+@fuzzed("configs: any text is a config or one line that names the file")
+def test_any_text_is_a_config_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "mutated.yaml"
+    path.write_bytes(mutate(YAML.read_bytes(), random.Random(seed)))
+    try:
+        config: Any = load_config(str(path))
+    except InputError as error:
+        check_refusal(error, "mutated.yaml")
+    else:
+        assert isinstance(config, Config)

@@ -1,0 +1,336 @@
+"""Nothing that the project reads can run code: by its source, and by files that try to."""
+
+import ast
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from galaxyzoo.config.loading import load_config, load_run_config
+from galaxyzoo.config.schema import ImageConfig, ModelConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import CODE_ROOT
+from galaxyzoo.data.image_cache import open_cache
+from galaxyzoo.data.readers import galaxy10
+from galaxyzoo.data.readers.arrays import read_source, zipfile
+from galaxyzoo.inference.artifacts import load_checkpoint, load_weights
+from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.models import pretrained
+from support.kaggle_fixtures import draw_image, encode
+
+SECTION = "no code from files"
+
+SOURCES = sorted((CODE_ROOT / "src").rglob("*.py"))
+
+MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "shelve", "marshal", "hickle"}
+
+CALLS = {
+    *("eval", "exec", "compile", "__import__", "pandas.eval", "os.system", "os.popen"),
+    *("joblib.load", "joblib.dump", "pandas.read_pickle", "pandas.read_hdf"),
+    *("yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load", "yaml.Loader"),
+    *("torch.jit.load", "torch.hub.load", "torch.package.PackageImporter"),
+}
+
+# Calls that read safely with that word alone; the last part of the name tells them.
+NEEDS = {"torch.load": "weights_only", "get_state_dict": "weights_only"}
+
+NEEDS |= {"load_state_dict_from_url": "weights_only"}
+
+NEVER = {"allow_pickle": True, "shell": True, "weights_only": False}
+
+
+def real_names(tree: ast.AST) -> dict[str, str]:
+    """What each imported name of a module stands for."""
+    names: dict[str, str | None] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {a.asname or a.name.split(".")[0]: a.asname and a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+    return {name: real or name for name, real in names.items()}
+
+
+def objections(source: str) -> Iterator[str]:
+    """What in a module can run code from a file."""
+    tree = ast.parse(source)
+    names = real_names(tree)
+    yield from (f"imports {real}" for real in names.values() if real.split(".")[0] in MODULES)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        first, *rest = ast.unparse(node.func).split(".")
+        called = ".".join([names.get(first, first), *rest])
+        words = {w.arg: getattr(w.value, "value", "?") for w in node.keywords if w.arg}
+        if called in CALLS:
+            yield f"calls {called}"
+        for name, word in NEEDS.items():
+            if called == name or called.endswith(f".{name}"):
+                yield from () if words.get(word) is True else (f"{called} without {word}=True",)
+        for word, bad in NEVER.items():
+            if word in words and words[word] is not (not bad):
+                yield f"{word} in {called}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_no_module_can_run_code_from_a_file(path: Path) -> None:
+    assert list(objections(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "import pickle as p",
+        "from pickle import loads as read",
+        "import dill, os",
+        "from marshal import load",
+        "import shelve",
+        "import joblib\njoblib.load(x)",
+        "from joblib import load\nload(x)",
+        "from joblib import load as read\nread(x)",
+        "import torch\ntorch.load(x)",
+        "import torch as t\nt.load(x, weights_only=False)",
+        "from torch import load\nload(x, weights_only=flag)",
+        "weights.get_state_dict(progress=True)",
+        "from torch.hub import load_state_dict_from_url as get\nget(x)",
+        "import yaml\nyaml.load(x, yaml.SafeLoader)",
+        "from yaml import unsafe_load\nunsafe_load(x)",
+        "import numpy as np\nnp.load(x, allow_pickle=True)",
+        "import numpy as np\nnp.load(x, allow_pickle=flag)",
+        "import pandas as pd\npd.read_pickle(x)",
+        "from pandas import read_hdf\nread_hdf(x)",
+        "import subprocess\nsubprocess.run(x, shell=True)",
+        "import os\nos.system(x)",
+        "from os import popen\npopen(x)",
+        "eval(x)",
+        "exec(x)",
+        "compile(x, y, z)",
+        "__import__(x)",
+    ],
+)
+def test_the_look_at_the_source_finds_what_it_looks_for(source: str) -> None:
+    assert list(objections(source))
+
+
+def test_harmless_source_is_left_alone() -> None:
+    source = """
+import re, os, torch, numpy as np, yaml
+from joblib import Parallel
+re.compile(x); model.eval(); yaml.safe_load(x); np.load(x, mmap_mode="r", allow_pickle=False)
+torch.load(x, weights_only=True); weights.get_state_dict(weights_only=True); os.execv(x, y)
+"""
+    assert list(objections(source)) == []
+
+
+class Payload:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Callable[..., None], tuple[str]]:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Iterator[Path]:
+    """A folder that only the code in a file would make; the payload is seen to work."""
+    folder = tmp_path / "the code has run"
+    pickle.loads(pickle.dumps(Payload(folder)))
+    folder.rmdir()
+    yield folder
+    assert not folder.exists()
+
+
+def refusal(read: Callable[[], object]) -> str:
+    with pytest.raises(InputError) as caught:
+        read()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def plain_pickle(path: Path, payload: Payload) -> None:
+    path.write_bytes(pickle.dumps({"weight": payload}))
+
+
+def torch_file(path: Path, payload: Payload) -> None:
+    torch.save({"weight": torch.zeros(2), "more": payload}, path)
+
+
+def old_torch_file(path: Path, payload: Payload) -> None:
+    torch.save({"more": payload}, path, _use_new_zipfile_serialization=False)
+
+
+@pytest.mark.reliability
+@pytest.mark.parametrize("write", [plain_pickle, torch_file, old_torch_file])
+@pytest.mark.parametrize("what", ["a checkpoint", "a fold's weights", "model.weights_file"])
+def test_weights_that_are_code(tmp_path, trap, write, what, witness):
+    path = tmp_path / "weights.pth"
+    write(path, Payload(trap))
+    model = ModelConfig(name="resnet18", pretrained=True, weights_file=str(path))
+    read: dict[str, Callable[[], object]] = {
+        "a checkpoint": lambda: load_checkpoint(path),
+        "a fold's weights": lambda: load_weights(path),
+        "model.weights_file": lambda: pretrained.load_pretrained(nn.Linear(2, 2), model, "a/b"),
+    }
+    message = refusal(read[what])
+    assert "weights.pth is not a readable " in message
+    witness(SECTION, f"code in {what}", message)
+
+
+@pytest.mark.reliability
+@pytest.mark.parametrize("source", ["timm", "torchvision"])
+@pytest.mark.parametrize("write", [plain_pickle, torch_file, old_torch_file])
+def test_downloads_that_are_code(tmp_path, trap, write, source, monkeypatch, witness):
+    """The real clients, with a file where the network would be."""
+    path = tmp_path / "weights.pth"
+    write(path, Payload(trap))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(pretrained, "_prefer_cache_when_offline", lambda: None)
+    # Were the hash asked for, it would be refused for that alone.
+    monkeypatch.setattr(torch.hub, "HASH_REGEX", torch.hub.re.compile("no hash()"))
+    default = torchvision.models.ResNet18_Weights.DEFAULT
+    monkeypatch.setattr(default.value, "url", path.as_uri())
+    name = "resnet18" if source == "timm" else "torchvision/resnet18"
+    kwargs = {"pretrained_cfg_overlay": {"file": str(path)}} if source == "timm" else {}
+    model = ModelConfig(name=name, pretrained=True, kwargs=kwargs)
+    message = refusal(lambda: pretrained.load_pretrained(nn.Linear(2, 2), model, "a/b"))
+    assert message.startswith(f"a/b: pretrained weights of '{name}' cannot be downloaded (")
+    assert "eights" in message.partition("downloaded (")[2]
+    witness(SECTION, f"code in weights that {source} downloads", message)
+
+
+def test_a_download_of_torchvision_is_checked_by_its_hash(tmp_path, monkeypatch):
+    path = tmp_path / "resnet18-00000000.pth"
+    torch.save(nn.Linear(2, 2).state_dict(), path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(torchvision.models.ResNet18_Weights.DEFAULT.value, "url", path.as_uri())
+    model = ModelConfig(name="torchvision/resnet18", pretrained=True)
+    message = refusal(lambda: pretrained.load_pretrained(nn.Linear(2, 2), model, "a/b"))
+    assert "invalid hash value" in message
+
+
+@pytest.mark.reliability
+@pytest.mark.parametrize("name", ["images", "labels", "classes"])
+def test_arrays_that_are_code(tmp_path, trap, name, witness):
+    arrays: dict[str, Any] = {
+        "images": np.zeros((2, 8, 8, 3), np.uint8),
+        "labels": np.array([0, 1]),
+        "classes": np.array(["normal", "merger"]),
+    }
+    arrays[name] = np.full(arrays[name].shape, Payload(trap), dtype=object)
+    np.savez(tmp_path / "a.npz", **arrays)
+    message = refusal(lambda: read_source(tmp_path / "a.npz"))
+    assert f"a.npz: '{name}' " in message
+    witness(SECTION, f"code in an .npz file's {name}", message)
+
+
+@pytest.mark.reliability
+def test_an_array_whose_head_speaks_of_terabytes(tmp_path, witness):
+    head = np.lib.format.header_data_from_array_1_0(np.zeros(1, np.int64))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        with archive.open("labels.npy", "w") as member:
+            np.lib.format.write_array_header_1_0(member, head | {"shape": (10**13,)})
+        with archive.open("images.npy", "w") as member:
+            np.lib.format.write_array_header_1_0(member, head)
+    message = refusal(lambda: read_source(tmp_path / "a.npz"))
+    assert "'labels' cannot be read (its shape (10000000000000,) needs 80,000,000,0" in message
+    witness(SECTION, "an .npz file whose head speaks of terabytes", message)
+
+
+def link_to_another_file(file: h5py.File, other: Path) -> None:
+    file["images"] = h5py.ExternalLink(other, "images")
+
+
+def link_through_another_file(file: h5py.File, other: Path) -> None:
+    file["elsewhere"] = h5py.ExternalLink(other, "/")
+    file["images"] = h5py.SoftLink("/elsewhere/images")
+
+
+def storage_in_another_file(file: h5py.File, other: Path) -> None:
+    shape, size = (10, 69, 69, 3), 10 * 69 * 69 * 3
+    file.create_dataset("images", shape, np.uint8, external=[(str(other), 0, size)])
+
+
+def view_of_another_file(file: h5py.File, other: Path) -> None:
+    layout = h5py.VirtualLayout((10, 69, 69, 3), np.uint8)
+    layout[:] = h5py.VirtualSource(other, "images", (10, 69, 69, 3))
+    file.create_virtual_dataset("images", layout)
+
+
+def terabytes_of_nothing(file: h5py.File, _: Path) -> None:
+    file.create_dataset("images", (10**9, 69, 69, 3), np.uint8, chunks=(10, 69, 69, 3))
+
+
+@pytest.mark.reliability
+@pytest.mark.parametrize(
+    ("fill", "named"),
+    [
+        (link_to_another_file, "has no array 'images' (found "),
+        (link_through_another_file, "has no array 'images' (found "),
+        (storage_in_another_file, "'images' lies in other files: it is not astroNN's"),
+        (view_of_another_file, "'images' lies in other files: it is not astroNN's"),
+        (terabytes_of_nothing, "'images' has shape (1000000000, 69, 69, 3), too much for a file"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "").replace("_", " "),
+)
+def test_hdf5_that_leads_elsewhere(tmp_path, fill, named, witness, request):
+    other, path = tmp_path / "other.h5", tmp_path / "Galaxy10.h5"
+    images = np.zeros((10, 69, 69, 3), np.uint8)
+    with h5py.File(other, "w") as file:
+        file["images"] = images
+    with h5py.File(path, "w") as file:
+        file["ans"] = np.arange(10, dtype=np.uint8)
+        fill(file, other)
+    message = refusal(lambda: galaxy10.read_source(path))
+    assert named in message
+    witness(SECTION, f"HDF5: {request.node.callspec.id.strip('-')}", message)
+
+
+@pytest.mark.reliability
+def test_an_image_cache_that_is_code(root, trap, witness, capsys):
+    folder = root / "images"
+    folder.mkdir()
+    (folder / "5.jpg").write_bytes(encode(draw_image(np.random.default_rng(0))))
+    store, config = ImageStore.open(folder), ImageConfig(crop_px=424, cache_px=16)
+    open_cache(store, [5], config, strict=True)
+    (path,) = (root / "input" / "cache").glob("*.npy")
+    contents: list[Callable[[], Any]] = [
+        lambda: np.save(path, np.full((1, 16, 16, 3), Payload(trap), dtype=object)),
+        lambda: path.write_bytes(pickle.dumps(Payload(trap))),
+        lambda: np.save(path, np.zeros((1, 16, 16, 3))),
+        lambda: path.write_bytes(b""),
+    ]
+    for write in contents:
+        write()
+        open_cache(store, [5], config, strict=True)
+        message = next(line for line in capsys.readouterr().out.splitlines() if "damaged" in line)
+        assert message.endswith(".npy is damaged: decoding its images again")
+    witness(SECTION, "code in an image cache", message)
+
+
+def yaml_code(folder: Path) -> str:
+    return f"!!python/object/apply:os.mkdir ['{folder}']"
+
+
+@pytest.mark.reliability
+def test_configs_that_are_code(tmp_path, trap, witness):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"task: gz37\nmodel: {yaml_code(trap)}\n")
+    message = refusal(lambda: load_config(str(path)))
+    assert "config.yaml is not YAML: could not determine a constructor for the tag" in message
+    witness(SECTION, "code in a config", message)
+    message = refusal(lambda: load_config("gz37/cnn", [f"train.lr={yaml_code(trap)}"]))
+    assert "the value is not YAML" in message
+    witness(SECTION, "code in key=value", message)
+    message = refusal(lambda: load_run_config(tmp_path))
+    assert "config.yaml is damaged: delete" in message
+    witness(SECTION, "code in a trained run's config", message)

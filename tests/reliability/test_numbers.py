@@ -1,0 +1,239 @@
+"""Numbers that go wrong: a loss or a weight that is not finite stops its fold alone."""
+
+import gc
+import subprocess
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tqdm import tqdm
+
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core.errors import FoldError
+from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.ensemble import members
+from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint
+from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.training import run as runs
+from galaxyzoo.training.fold import CHECKPOINT, HISTORY, train_fold
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.loader import Batch
+from galaxyzoo.training.run import Run
+from galaxyzoo.training.trainer import Trainer
+from support.commands import TINY, call
+from support.kaggle_fixtures import draw_competition
+from support.reliability import Witness
+from support.small_models import small_config
+from support.training_fixtures import config, fake_training, fold_data
+
+pytestmark = pytest.mark.reliability
+
+SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
+
+
+@pytest.fixture
+def prepared(root: Path) -> Prepared:
+    draw_competition(n_train=30, n_test=5).write_zips(root / "input")
+    return prepare(n_folds=3)
+
+
+def spoil_losses(patch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Let every loss of an epoch, counted from 0, be no number."""
+    losses = Trainer._part_losses
+
+    def spoilt(self: Trainer, *arguments: object) -> Iterator[torch.Tensor]:
+        factor = float("nan") if self.epoch == epoch else 1.0
+        return (loss * factor for loss in losses(self, *arguments))  # type: ignore[arg-type]
+
+    patch.setattr(Trainer, "_part_losses", spoilt)
+
+
+def test_all_galaxies_of_the_batch_are_named(tmp_path: Path, witness: Witness) -> None:
+    data = fold_data()
+    data.targets[5] = np.nan
+    with pytest.raises(FoldError) as caught:
+        train_fold(config(batch_size=16), data, tmp_path, "nan")
+    text, _, ids = str(caught.value).partition("; GalaxyIDs of the batch: ")
+    assert text.startswith("gz37/small, fold 0, epoch 1: the loss is nan: ")
+    assert "train.lr" in text
+    named = np.array([int(word) for word in ids.split(", ")])
+    batches = Trainer(config(batch_size=16), data).batches()
+    trained = [data.cache.ids[batch.rows] for batch in batches]
+    assert any(np.array_equal(named, batch) for batch in trained)
+    assert 1005 in named
+    assert not (tmp_path / WEIGHTS).exists()
+    witness("numbers", "a batch's loss is not finite", str(caught.value))
+
+
+def test_all_of_a_large_batch_with_long_ids_are_named(tmp_path: Path) -> None:
+    data = fold_data(1500)
+    data.targets[:] = np.nan
+    data = replace(data, cache=replace(data.cache, ids=587_722_981_742_084_000 + np.arange(1500)))
+    with pytest.raises(FoldError) as caught:
+        train_fold(config(batch_size=1024), data, tmp_path, "nan")
+    ids = str(caught.value).rpartition(": ")[2].split(", ")
+    assert len(set(map(int, ids))) == len(ids) >= 500
+
+
+@pytest.mark.parametrize("network", ["model", "ema"])
+def test_weights_spoilt_by_an_epochs_last_step_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, witness: Witness
+) -> None:
+    step = Trainer.step
+
+    def spoil(self: Trainer, number: int, batch: Batch) -> torch.Tensor:
+        loss = step(self, number, batch)
+        if number == 2 * self.steps_per_epoch - 1:
+            assert self.ema is not None
+            spoilt = self.model if network == "model" else self.ema.module
+            next(spoilt.head.parameters()).data[0, 0] = float("inf")
+        return loss
+
+    monkeypatch.setattr(Trainer, "step", spoil)
+    with pytest.raises(FoldError, match=r"epoch 2: weights in head\.\S+ are not finite") as caught:
+        train_fold(config(), fold_data(), tmp_path, "inf")
+    kept = load_checkpoint(tmp_path / CHECKPOINT)
+    assert kept is not None
+    assert kept["epoch"] == 1
+    assert all(tensor.isfinite().all() for tensor in kept["model"].values())
+    witness("numbers", "weights are not finite after an epoch", str(caught.value))
+
+
+def test_a_validation_loss_that_is_not_finite_stops_the_fold(
+    tmp_path: Path, witness: Witness
+) -> None:
+    data = fold_data()
+    data.targets[data.val_rows[0]] = np.inf
+    with pytest.raises(FoldError, match="epoch 1: the validation loss is inf") as caught:
+        train_fold(config(), data, tmp_path, "inf")
+    assert not (tmp_path / CHECKPOINT).exists()
+    witness("numbers", "the validation loss is not finite", str(caught.value))
+
+
+def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = fold_data()
+    train_fold(config(), data, tmp_path / "whole", "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        spoil_losses(patch, epoch=2)
+        with pytest.raises(FoldError, match=r"epoch 3: the loss is nan: .*GalaxyIDs"):
+            train_fold(config(), data, tmp_path / "stopped", "stopped")
+    run_epoch, started = Trainer.run_epoch, []
+
+    def spy(self: Trainer, bar: tqdm) -> dict[str, object]:
+        started.append(self.epoch + 1)
+        return run_epoch(self, bar)
+
+    monkeypatch.setattr(Trainer, "run_epoch", spy)
+    train_fold(config(), data, tmp_path / "stopped", "stopped")
+    assert started == [3]
+    for name in (WEIGHTS, HISTORY):
+        expected = (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "stopped" / name).read_bytes() == expected
+
+
+def test_a_fold_stops_alone_and_is_tried_again(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = fake_training(monkeypatch, runs)
+    trained, networks = runs.train_fold, []
+
+    def fail(config: Config, data: FoldData, folder: Path, label: str) -> FoldSummary:
+        summary = trained(config, data, folder, label)
+        if len(seen) == 2:
+            network = torch.nn.Linear(2, 2)
+            networks.append(weakref.ref(network))
+            raise FoldError("gz37/small, fold 1, epoch 1: the loss is nan")
+        return summary
+
+    monkeypatch.setattr(runs, "train_fold", fail)
+    run = Run(small_config(image=SIZES), prepared)
+    card = run.train()
+    assert card is not None
+    assert card["folds"] == [0, 2]
+    assert run.stopped == ["gz37/small, fold 1, epoch 1: the loss is nan"]
+    assert run.stopped[0] in capsys.readouterr().out
+    gc.collect()
+    assert networks[0]() is None  # of a stopped fold nothing stays in memory
+    reason = members._reason_to_leave_out("gz37/small", prepared.catalog)
+    assert reason == "2 of 3 folds are finished"
+    again = Run(run.config, prepared)
+    whole = again.train()
+    assert whole is not None
+    assert (whole["folds"], again.stopped) == ([0, 1, 2], [])
+    assert [data.fold for data in seen] == [0, 1, 2, 1]
+
+
+def test_a_start_that_is_missing_stops_only_the_folds_that_need_it(prepared: Prepared) -> None:
+    model = {"name": "cnn", "kwargs": {"widths": [8, 12]}, "start_run": "gz37/other"}
+    run = Run(small_config(image=SIZES, model=model), prepared)
+    assert run.train([0, 1]) is None
+    assert len(run.stopped) == 2
+    assert all("needs gz37/other on" in reason for reason in run.stopped)
+
+
+def test_checkpoints_of_earlier_versions_go_on(tmp_path: Path) -> None:
+    data = fold_data()
+    train_fold(config(), data, tmp_path / "whole", "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        spoil_losses(patch, epoch=1)
+        with pytest.raises(FoldError):
+            train_fold(config(), data, tmp_path / "old", "old")
+    path = tmp_path / "old" / CHECKPOINT
+    state = load_checkpoint(path)
+    assert state is not None
+    save_checkpoint(path, {k: v for k, v in state.items() if k not in ("parts", "first_loss")})
+    summary = train_fold(config(), data, tmp_path / "old", "old")
+    assert summary.first_loss is None
+    assert not summary.diverged
+    assert (tmp_path / "old" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess]:
+    """Three runs in one call, the two bad ones first; project folder and what was printed."""
+    root = tmp_path_factory.mktemp("night")
+    draw_competition(n_train=36, n_test=7, seed=3).write_zips(root / "input")
+    for name, lr in (("bad", 1e30), ("wild", 100.0)):
+        (root / f"{name}.yaml").write_text(
+            f"task: gz37\nimage: {{size_px: 64}}\nmodel: {{name: cnn}}\ntrain: {{lr: {lr}}}\n"
+        )
+    words = ["bad.yaml", "wild.yaml", "gz37/cnn", *TINY, "tta.dihedral=false", "--folds", "2"]
+    return root, call(root, "train.py", *words, "--ensemble")
+
+
+def test_a_nights_other_runs_are_trained_and_combined(
+    night: tuple[Path, subprocess.CompletedProcess], witness: Witness
+) -> None:
+    root, result = night
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2  # one for each fold of the run
+    assert "delete the run's folder in folds/ first" in result.stdout  # settings are its own
+    for fold, line in enumerate(errors):
+        assert line.startswith(f"error: gz37/bad, fold {fold}, epoch 1: the loss is nan: ")
+    assert not list(root.glob("folds/*/gz37/bad/*/weights.safetensors"))
+    assert len(list(root.glob("folds/*/gz37/cnn/*/fold.json"))) == 2
+    assert (root / "submissions" / "predictions.csv").exists()
+    witness("numbers", "one of three runs gets no numbers; the others are combined", errors[0])
+
+
+def test_a_run_that_diverged_is_loud_and_left_out(
+    night: tuple[Path, subprocess.CompletedProcess], witness: Witness
+) -> None:
+    _, result = night
+    warnings = [line for line in result.stdout.splitlines() if "warning: " in line]
+    assert [line.split("warning: ")[1].split(":")[0] for line in warnings] == [
+        f"gz37/wild, fold {fold} diverged" for fold in (0, 1)
+    ]
+    assert "gz37/wild !" in result.stdout
+    left_out = next(line for line in result.stdout.splitlines() if "is left out" in line)
+    assert left_out.startswith("gz37/wild is left out: fold 0 diverged: training loss 0.")
+    assert "gz37/cnn is left out" not in result.stdout
+    witness("numbers", "a run's folds diverge", left_out)

@@ -1,0 +1,240 @@
+"""Text from outside, such as names of files: in tables, on pages, on the terminal."""
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from tqdm import tqdm
+
+from galaxyzoo.core import paths
+from galaxyzoo.core.console import print_table
+from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.launch import run_main
+from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.inference.predict import predict_stores
+from galaxyzoo.io.tables import without_formulas, write_predictions, write_table
+from galaxyzoo.models.build import build_model
+from galaxyzoo.reports.evaluate import Evaluation
+from support.class_fixtures import ZOO5, write_labelled
+from support.kaggle_fixtures import draw_image, encode
+from support.small_models import small_config
+
+pytestmark = pytest.mark.reliability
+
+SECTION = "no code from files"
+
+# OWASP's list; a line break inside a cell would begin a row, and with it a cell, of its own.
+STARTS = {
+    "=": "'=",
+    "+": "'+",
+    "-": "'-",
+    "@": "'@",
+    "＝": "'＝",
+    "＋": "'＋",
+    "－": "'－",
+    "＠": "'＠",
+}
+
+STARTS |= {"\t": "\\t", "\r": "\\r", "\n": "\\n", "a\r=": "a\\r=", "a\n=": "a\\n="}
+
+SCRIPT = "<img src=x onerror=alert(1)>"
+
+ESCAPES = "\x1b]0;renamed\x07\x1b[2Jgone\r\u202egpj"
+
+
+@pytest.mark.parametrize(("start", "shown"), STARTS.items(), ids=map(repr, STARTS))
+def test_no_cell_index_or_column_name_becomes_a_formula(start, shown):
+    text, written = f"{start}1+1", f"{shown}1+1"
+    table = pd.DataFrame({text: [text, "2=1+1"], "x": [-0.5, 1.0]}, index=[text, "b"])
+    plain = without_formulas(table)
+    assert plain.columns.tolist() == [written, "x"]
+    assert plain.index.tolist() == [written, "b"]
+    assert plain[written].tolist() == [written, "2=1+1"]
+    assert plain["x"].tolist() == [-0.5, 1.0]
+    assert table.index.tolist() == [text, "b"]  # the caller's own is left alone
+
+
+def write_csv_of_evaluation(path: Path, table: pd.DataFrame) -> None:
+    evaluation = Evaluation.__new__(Evaluation)
+    object.__setattr__(evaluation, "folder", path.parent)
+    evaluation.write_csv(path.name, table)
+
+
+@pytest.mark.parametrize("write", [write_table, write_csv_of_evaluation])
+def test_every_writer_of_tables_heeds_it(tmp_path, write, witness):
+    write(tmp_path / "a.csv", pd.DataFrame({"run": list(STARTS), "score": -1.5}))
+    read = pd.read_csv(tmp_path / "a.csv")
+    assert read["run"].tolist() == list(STARTS.values())
+    assert (read["score"] == -1.5).all()
+    witness(SECTION, "a text that begins as a formula, in a table", "'=1+1 in its cell")
+
+
+def test_ids_and_numbers_are_written_as_they_are(tmp_path):
+    table = pd.DataFrame({"a": [-0.25, 1e-7]}, index=pd.Index([7, 587722981736120347]))
+    write_predictions(tmp_path / "a.csv", table)
+    text = (tmp_path / "a.csv").read_text()
+    assert text == "GalaxyID,a\n7,-0.250000000\n587722981736120347,0.000000100\n"
+
+
+def test_names_of_files_reach_the_table_as_text(tmp_path, witness):
+    """Also one that is not UTF-8, as old archives unpack to."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    picture = encode(draw_image(np.random.default_rng(0), 48))
+    for name in ("=1+1.jpg", f"{SCRIPT}.jpg", "\x1b[2J.jpg", 'a",b.jpg', os.fsdecode(b"\xff.jpg")):
+        (folder / name).write_bytes(picture)
+    config = small_config()
+    predictions, unreadable = predict_stores(config, [build_model(config, False).eval()], [folder])
+    assert not unreadable
+    write_predictions(tmp_path / "a.csv", predictions)
+    names = pd.read_csv(tmp_path / "a.csv", index_col="image").index
+    expected = ["'=1+1.jpg", f"{SCRIPT}.jpg", "\\x1b[2J.jpg", 'a",b.jpg', "\\udcff.jpg"]
+    assert sorted(names) == sorted(expected)
+    witness(SECTION, "an image named =1+1.jpg", "'=1+1.jpg in the table")
+    witness(SECTION, "an image whose name is not UTF-8", "\\udcff.jpg in the table")
+
+
+def test_a_dataset_named_as_a_script_is_text_on_its_page(tmp_path, witness):
+    write_labelled(tmp_path / "input" / SCRIPT, n=40)
+    result = subprocess.run(
+        [sys.executable, str(paths.CODE_ROOT / "src" / "explore.py"), "--task", "zoo5"],
+        env={**os.environ, "GALAXYZOO_ROOT": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    page = tmp_path / "reports" / SCRIPT / "explore" / "index.html"
+    html = page.read_text(encoding="utf-8")
+    assert SCRIPT not in html
+    assert "<title>&lt;img src=x onerror=alert(1)&gt;: the data</title>" in html
+    assert ZOO5[0] in html
+    witness(SECTION, f"a dataset named {SCRIPT}", "its name, as text, on the page")
+
+
+def exit_of(main: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as caught:
+        run_main(main)
+    return int(str(caught.value.code)), capsys.readouterr().err
+
+
+def raiser(error: BaseException) -> Callable[[], None]:
+    def main() -> None:
+        raise error
+
+    return main
+
+
+def test_what_cannot_be_printed_is_shown_as_its_escape():
+    assert one_line(ESCAPES) == "\\x1b]0;renamed\\x07\\x1b[2Jgone\\r\\u202egpj"
+    assert one_line("a\nb\u2028\udcff") == "a\\nb\\u2028\\udcff"
+    assert one_line("Größe – 5 × 6 ≥ 日本 é") == "Größe – 5 × 6 ≥ 日本 é"
+
+
+def test_an_error_moves_no_cursor_and_stays_on_its_line(capsys, witness):
+    code, said = exit_of(raiser(InputError(f"input/{ESCAPES}.jpg\nis missing")), capsys)
+    assert code == 1
+    assert said == f"error: input/{one_line(ESCAPES)}.jpg\\nis missing\n"
+    witness(SECTION, "control characters in a file's name", said)
+
+
+def test_predict_prints_names_of_images_as_their_escapes(monkeypatch, capsys, tmp_path):
+    import predict
+
+    table = pd.DataFrame({"a": [0.5]}, index=pd.Index(["b.jpg"], name="image"))
+    monkeypatch.setattr(predict, "choose_dataset", lambda *_: "demo")
+    monkeypatch.setattr(predict, "load_run_models", lambda *_: (small_config(), {}))
+    monkeypatch.setattr(predict, "predict_stores", lambda *_: (table, [(ESCAPES, ESCAPES)]))
+    monkeypatch.setattr(predict, "with_classes", lambda table, *_: table)
+    monkeypatch.setattr(predict, "load_catalog", lambda _: predict_catalog())
+    output = tmp_path / f"{ESCAPES}.csv"
+    monkeypatch.setattr(sys, "argv", ["predict.py", "gz37/cnn", "x", "--output", str(output)])
+    predict.main()
+    printed = capsys.readouterr().out
+    assert f"left out: {one_line(ESCAPES)}: {one_line(ESCAPES)}\n" in printed
+    assert all(line.isprintable() for line in printed.splitlines())
+    assert len(printed.splitlines()) == 2
+
+
+def predict_catalog() -> object:
+    class Everything:
+        def for_task(self, _: object) -> "Everything":
+            return self
+
+        def targets(self, _: object) -> np.ndarray:
+            return np.zeros((1, 1))
+
+    return Everything()
+
+
+def test_a_dataset_whose_name_cannot_be_printed_is_refused(root, witness):
+    write_labelled(root / "input" / "a\x1b[2Jb", n=20)
+    with pytest.raises(InputError) as caught:
+        open_input(None, {"zoo5"})
+    assert str(caught.value) == "rename 'a\\x1b[2Jb': its name holds control characters"
+    witness(SECTION, "control characters in a dataset's name", str(caught.value))
+
+
+def test_brackets_and_colons_in_names_are_no_markup(capsys):
+    print_table("[/bold] of :smile:", ["run"], [["gz37/[red]x[/nothing]"]])
+    printed = capsys.readouterr().out
+    assert "[/bold] of :smile:" in printed
+    assert "gz37/[red]x[/nothing]" in printed
+
+
+@pytest.mark.parametrize(
+    ("code", "use"),
+    [
+        (errno.ENOSPC, "write"),
+        (errno.EDQUOT, "write"),
+        (errno.EROFS, "write"),
+        (errno.EFBIG, "write"),
+        (errno.EACCES, "read or write"),
+        (errno.EPERM, "read or write"),
+        (errno.EIO, "read or write"),
+    ],
+    ids=lambda value: errno.errorcode[value] if isinstance(value, int) else "",
+)
+def test_a_disk_that_refuses_is_one_line_that_names_the_path(code, use, capsys, witness):
+    error = OSError(code, os.strerror(code), "folds/kaggle/a\x1b.csv")
+    assert exit_of(raiser(error), capsys) == (
+        1,
+        f"error: cannot {use} folds/kaggle/a\\x1b.csv: {os.strerror(code)}\n",
+    )
+    status, said = exit_of(raiser(OSError(code, os.strerror(code))), capsys)
+    assert (status, said) == (1, f"error: cannot {use} a file: {os.strerror(code)}\n")
+    witness("disk", f"{errno.errorcode[code]} that nobody expected", said)
+
+
+def test_too_little_memory_is_one_line(capsys, witness):
+    status, said = exit_of(lambda: np.zeros(2**55).sum(), capsys)
+    assert status == 1
+    assert said.startswith("error: not enough memory (Unable to allocate 256. PiB for an array")
+    assert exit_of(raiser(MemoryError()), capsys)[1].startswith("error: not enough memory (the sys")
+    witness("disk", "not enough memory", said)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOENT, "no such file"), OSError("no number"), ValueError("x")]
+)
+def test_other_errors_are_bugs_and_keep_their_traceback(error):
+    with pytest.raises(type(error)) as caught:
+        run_main(raiser(error))
+    assert caught.value is error
+
+
+def test_an_error_amid_a_progress_bar_is_the_last_line_and_has_it_for_itself(capsys):
+    def main() -> None:
+        bar = tqdm(total=5, desc="unpacking")
+        bar.update()
+        raise InputError("x.zip is damaged")
+
+    _, said = exit_of(main, capsys)
+    assert said.splitlines()[-1] == "error: x.zip is damaged"
+    assert said.endswith("\nerror: x.zip is damaged\n")

@@ -1,0 +1,119 @@
+"""A table and its score card are two files: a kill between them must never go unnoticed."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ensemble
+from galaxyzoo.core import files, paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.ensemble import members
+from galaxyzoo.inference.score_card import digest_table
+from galaxyzoo.tasks.registry import TASKS
+from support.ensemble_fixtures import draw_run, save_project, save_run, use_root
+from support.kaggle_fixtures import listing
+from support.training_fixtures import Killed
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
+    use_root(monkeypatch, tmp_path)
+    monkeypatch.setattr(sys, "argv", ["ensemble.py", "--candidates", "mean,best"])
+    return save_project()
+
+
+def add_better_run(catalog: Catalog) -> None:
+    rng = np.random.default_rng(8)
+    oof = draw_run(rng, catalog.targets("gz37"), 0.01)
+    save_run(catalog, "gz37/best", oof, np.full((len(catalog.test_ids), 37), 0.5))
+
+
+@pytest.mark.parametrize("name", ["oof.csv", "predictions.json", "predictions.csv"])
+def test_an_ensemble_killed_over_an_older_one_is_made_again(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """Killed right before it puts one of its files in place of the older ensemble's."""
+    ensemble.main()
+    add_better_run(catalog)
+    replace = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if target == tmp_path / "submissions/tiny/gz37" / name:
+            raise Killed
+        return replace(self, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(Killed):
+            ensemble.main()
+    ensemble.main()
+    found = listing(tmp_path / "submissions")
+    for path in (tmp_path / "submissions/tiny/gz37").glob("[op]*.*"):
+        path.unlink()
+    ensemble.main()
+    assert listing(tmp_path / "submissions") == found
+
+
+@pytest.mark.parametrize("which", ["oof", "test"])
+def test_a_runs_table_that_is_not_its_cards_is_refused(catalog: Catalog, which: str) -> None:
+    run, task = "gz37/run0", TASKS["gz37"]
+    tables = {"oof": paths.oof_csv("tiny", run), "test": paths.test_csv("tiny", run)}
+    card = tables["oof"].with_suffix(".json")
+    digests = {name: digest_table(path) for name, path in tables.items()}
+    card.write_text(json.dumps({**json.loads(card.read_text()), "tables": digests}))
+    load = {"oof": members.load_oof, "test": members.load_test}[which]
+    load([run], task, catalog)
+    tables[which].write_bytes(tables[which].read_bytes().replace(b"0.", b"0.0", 1))
+    message = rf"{tables[which].name} is not the table .* trained gz37/run0 again"
+    with pytest.raises(InputError, match=message):
+        load([run], task, catalog)
+
+
+def test_an_ensemble_that_waits_reads_what_is_there_afterwards(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another process makes the ensemble and then trains a run anew while this one waits."""
+    rng = np.random.default_rng(9)
+
+    @contextmanager
+    def waiting(path: Path, what: str) -> Iterator[None]:
+        if "ensemble" in what:
+            oof = draw_run(rng, catalog.targets("gz37"), 0.01)
+            save_run(catalog, "gz37/run0", oof, np.full((len(catalog.test_ids), 37), 0.5))
+        yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "holding", waiting)
+        ensemble.main()
+    found = listing(tmp_path / "submissions")
+    ensemble.main()
+    assert listing(tmp_path / "submissions") == found
+
+
+def test_tables_of_a_killed_ensemble_do_not_stay_beside_an_older_card(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Killed once the new out-of-fold table is there; then the older ensemble is asked for."""
+    ensemble.main()
+    found = listing(tmp_path / "submissions")
+    replace = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if target.name == "predictions.json":
+            raise Killed
+        return replace(self, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        patch.setattr(sys, "argv", ["ensemble.py", "gz37/run1", "--candidates", "mean,best"])
+        with pytest.raises(Killed):
+            ensemble.main()
+    assert listing(tmp_path / "submissions") != found
+    ensemble.main()
+    assert listing(tmp_path / "submissions") == found

@@ -1,0 +1,269 @@
+"""The report of a task, from artefacts on disk to the page, as a user calls it."""
+
+import json
+import re
+import sys
+import zipfile
+from html import escape
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import evaluate
+from galaxyzoo.core import files, launch, paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.inference.score_card import score_table
+from galaxyzoo.io.tables import FOLD, write_predictions
+from galaxyzoo.reports.results import load_results, pick_best
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import get_task
+from support.commands import call, complaint
+from support.ensemble_fixtures import save_project
+from support.kaggle_fixtures import draw_competition, draw_image, encode
+
+N_FOLDS = 3
+
+
+def save_table(
+    catalog: Catalog, run: str, noise: float, folds: tuple[int, ...] = (0, 1, 2), **card: object
+) -> np.ndarray:
+    """Write what training leaves of a run but its networks; returns its predictions."""
+    task = get_task(run.split("/")[0])
+    catalog = catalog.for_task(task)
+    rows = np.isin(catalog.folds, folds)
+    targets = catalog.targets(task.name)[rows]
+    drawn = np.random.default_rng(len(run)).uniform(0, noise, targets.shape)
+    predictions = np.round(task.make_valid(targets + drawn), 9)
+    head = {"run": run, "about": "made up", "folds": list(folds), "views": 8, "optimistic": False}
+    scores = score_table(task, predictions, targets, catalog.folds[rows])
+    values = {**head, "fingerprint": catalog.fingerprint, **scores, **card}
+    table = pd.DataFrame(predictions, index=catalog.ids[rows], columns=list(task.columns))
+    table[FOLD] = catalog.folds[rows]
+    path = noted = paths.oof_csv(catalog.dataset, run)
+    if run.endswith("/ensemble"):
+        path = paths.ensemble_oof_csv(catalog.dataset, task.name)
+        noted = paths.ensemble_csv(catalog.dataset, task.name)
+    write_predictions(path, table)
+    files.write_json(noted.with_suffix(".json"), values)
+    return predictions
+
+
+def save_history(dataset: str, run: str, fold: int, reference: str) -> None:
+    folder = paths.fold_dir(dataset, run, fold)
+    folder.mkdir(parents=True)
+    row = {"epoch": 1, "train_loss": 0.3, "val_loss": 0.2, "metric": "score", "val_score": 0.2}
+    pd.DataFrame([row, {**row, "epoch": 2}]).to_csv(folder / "history.csv", index=False)
+    values = {"task": run.split("/")[0], "reference": reference, "model": {"name": "cnn"}}
+    (folder.parent / "config.yaml").write_text(yaml.safe_dump(values))
+
+
+def draw_inputs(root: Path) -> tuple[Catalog, Catalog]:
+    """A competition with clear first answers, and `toy` with the ten classes of hubble10."""
+    competition = draw_competition(n_train=24, n_test=2, seed=5)
+    votes = competition.votes.to_numpy().copy()
+    votes[::2, :3], votes[1::2, :3] = (0.9, 0.05, 0.05), (0.05, 0.9, 0.05)
+    competition.votes.iloc[:] = np.round(GALAXY_ZOO_2.project(votes), 6)
+    (root / "input" / "mini").mkdir()
+    competition.write_zips(root / "input" / "mini")
+    toy, rng = root / "input" / "toy", np.random.default_rng(8)
+    toy.mkdir()
+    names = np.repeat(get_task("hubble10").columns, 4)
+    labels = pd.DataFrame({"GalaxyID": np.arange(500, 540), "class": names})
+    labels.to_csv(toy / "train_labels.csv", index=False)
+    with zipfile.ZipFile(toy / "images.zip", "w") as archive:
+        for galaxy_id in labels["GalaxyID"]:
+            archive.writestr(f"{galaxy_id}.jpg", encode(draw_image(rng)))
+    made = prepare("mini", n_folds=N_FOLDS), prepare("toy", n_folds=N_FOLDS, tasks={"hubble10"})
+    return made[0].catalog, made[1].catalog
+
+
+@pytest.mark.slow
+def described(catalog: Catalog, run: str) -> str:
+    """What the index of reports says of the result that stands for a task."""
+    task = get_task(run.split("/")[0])
+    result = load_results(task, catalog.for_task(task), [run])[0]
+    score = next(r.scores["score"] for r in result if r.run == run)
+    whose = "the ensemble's" if run.endswith("ensemble") else "the best run's"
+    return f"{task.metric} {score:.4f}, {escape(whose)}"
+
+
+def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_task(root):
+    mini, toy = draw_inputs(root)
+    save_table(mini, "gz37/cnn", 0.3)
+    predicted = save_table(mini, "gz37/ensemble", 0.2, chosen="mean", runs={"gz37/cnn": 0.1})
+    save_table(mini, "elliptical_spiral/cnn", 1.5)
+    save_table(mini, "elliptical_spiral/source", 1.0, folds=(1,), optimistic=True)
+    save_table(toy, "hubble10/cnn", 1.2)
+    save_history(mini.dataset, "elliptical_spiral/source", 1, "accuracy 98 %")
+    result = call(root, "evaluate.py", "gz37", "elliptical_spiral", "hubble10")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("report: reports/") == 3
+
+    reports = root / "reports"
+    votes, classes = reports / mini.dataset / "gz37", reports / "toy" / "hubble10"
+    for folder, pictures in (
+        (votes, {"ensemble_votes", "ensemble_worst", "ensemble_sample", "questions"}),
+        (classes, {"cnn_confusion", "cnn_macro_confusion", "cnn_roc", "cnn_sample"}),
+    ):
+        page = (folder / "index.html").read_text()
+        assert re.findall(r"(?:src|href)='(?!data:|#)([^']*)'", page) == ["../../index.html"]
+        assert pictures <= {path.stem for path in folder.glob("*.png")}
+        for path in folder.glob("*.png"):
+            picture = cv2.imread(str(path))
+            assert picture is not None
+            assert picture.std() > 5
+        assert page.count("<img") == len(list(folder.glob("*.png")))
+    runs = pd.read_csv(votes / "runs.csv", index_col="run")
+    errors = predicted - mini.targets("gz37")
+    assert runs["RMSE"]["gz37/ensemble"] == pytest.approx(np.sqrt(np.mean(errors**2)), abs=1e-6)
+    assert runs.index.tolist() == ["gz37/ensemble", "gz37/cnn"]
+    macro = pd.read_csv(classes / "cnn_macro_report.csv", index_col="class")
+    assert macro["galaxies"].tolist()[:3] == [12, 20, 8]
+    assert "exceeds its frequency" in (classes / "index.html").read_text()
+
+    index = (reports / "index.html").read_text()
+    assert re.findall(r"<li><a href='([^']+)'>\w+</a>: ([^<]*)", index) == [
+        (f"{mini.dataset}/elliptical_spiral/index.html", described(mini, "elliptical_spiral/cnn")),
+        (f"{mini.dataset}/gz37/index.html", described(mini, "gz37/ensemble")),
+        ("toy/hubble10/index.html", described(toy, "hubble10/cnn")),
+    ]
+    assert all((reports / link).exists() for link in re.findall(r"href='([^#']+)'", index))
+
+    partial = reports / mini.dataset / "elliptical_spiral"
+    runs = pd.read_csv(partial / "runs.csv")
+    assert runs["run"].tolist() == [
+        "elliptical_spiral/cnn",
+        "elliptical_spiral/cnn",
+        "elliptical_spiral/source *",
+    ]
+    assert runs["scored_on"].tolist() == ["all 3 folds"] + 2 * ["fold 1 of 3 alone"]
+    assert runs["galaxies"].tolist() == [24, 8, 8]
+    page = (partial / "index.html").read_text()
+    assert "accuracy 98 %" in page
+    assert "is its most probable one" in page
+    assert "second crowd" in page
+    assert (partial / "source_curves.png").exists()
+
+
+@pytest.fixture
+def project(root):
+    """The catalog of galaxies with two classes and no images, and one run."""
+    catalog = save_classes(["spiral", "edge_on"] * 9)
+    save_table(catalog, "zoo5/cnn", 1.0)
+    return catalog
+
+
+def save_classes(names: list[str]) -> Catalog:
+    """A catalog of zoo5 whose other classes are all in the last two folds, two galaxies each."""
+    task = get_task("zoo5")
+    others = [name for name in task.columns if name not in names]
+    classes = np.array(names + 3 * others)
+    train = pd.DataFrame({c: (classes == c).astype(float) for c in task.columns})
+    train.index = np.arange(100, 100 + len(train))
+    rest = np.arange(3 * len(others)) % 2 + 1
+    train.insert(0, GROUP, np.arange(len(train)))
+    train.insert(0, FOLD, np.concatenate([np.arange(len(names)) // 2 % N_FOLDS, rest]))
+    catalog = Catalog("bare", train, np.empty(0, dtype=np.int64))
+    save_catalog(catalog)
+    return catalog
+
+
+def evaluate_here(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *words])
+    launch.run_main(evaluate.main)
+
+
+def test_without_images_the_report_says_so_and_has_all_else(project, monkeypatch, capsys):
+    evaluate_here(monkeypatch, "zoo5", "--output", str(paths.ROOT / "elsewhere"))
+    assert "No pictures of galaxies: input/ no longer holds" in capsys.readouterr().out
+    assert not (paths.INPUT / "demo").exists()  # none was drawn in their place
+    folder = paths.ROOT / "elsewhere" / "bare" / "zoo5"
+    assert "No pictures of galaxies" in (folder / "index.html").read_text()
+    assert (folder / "cnn_roc.png").exists()
+    assert not (folder / "cnn_sample.png").exists()
+    assert not list((paths.ROOT / "reports").iterdir())
+
+
+@pytest.mark.filterwarnings("error::sklearn.exceptions.UndefinedMetricWarning")
+def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(project, monkeypatch):
+    whole = save_table(project, "zoo5/cnn", 1.0)
+    save_table(project, "zoo5/half", 0.5, folds=(0,))
+    evaluate_here(monkeypatch, "zoo5/half")
+    folder = paths.ROOT / "reports" / "bare" / "zoo5"
+    report = pd.read_csv(folder / "half_report.csv", index_col="class")
+    assert report["galaxies"]["cigar_shaped_smooth"] == 0
+    assert report["galaxies"]["spiral"] == 3
+    runs = pd.read_csv(folder / "runs.csv")
+    assert runs["run"].tolist() == ["zoo5/cnn", "zoo5/cnn", "zoo5/half"]
+    assert runs["macro AUC"].isna().tolist() == [False, True, True]
+    own = project.folds == 0  # the whole run again, on the galaxies of the other
+    expected = -np.log(whole[own][project.targets("zoo5")[own] == 1]).mean()
+    assert runs["log-loss"][1] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["zoo6"], "unknown task 'zoo6'"),
+        (["anomaly4"], "no out-of-fold table of task 'anomaly4'"),
+        (["zoo5", "zoo5/resnet"], "run 'zoo5/resnet' has no out-of-fold table.*zoo5/cnn"),
+        (["zoo5/ensemble"], "run 'zoo5/ensemble' has no out-of-fold table"),
+        (["zoo5", "--dataset", "other"], "dataset 'other' has no out-of-fold table of task 'zoo5'"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_line_and_status_one(
+    project, monkeypatch, capsys, words, said
+):
+    with pytest.raises(SystemExit) as stopped:
+        evaluate_here(monkeypatch, *words)
+    assert stopped.value.code == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert re.search(said, lines[0])
+    assert not list((paths.ROOT / "reports").iterdir())
+
+
+def test_an_optimistic_or_unfinished_run_never_stands_for_the_task(project):
+    save_table(project, "zoo5/lucky", 0.1, optimistic=True)
+    save_table(project, "zoo5/part", 0.1, folds=(0, 2))
+    task, catalog = get_task("zoo5"), project.for_task(get_task("zoo5"))
+    results, _ = load_results(task, catalog)
+    assert results[-1].run == "zoo5/cnn"
+    assert pick_best(results).run == "zoo5/cnn"
+    save_table(project, "zoo5/ensemble", 2.0, chosen="mean", runs={})
+    assert pick_best(load_results(task, catalog)[0]).run == "zoo5/ensemble"
+
+
+def test_a_table_that_its_card_does_not_score_is_left_out_and_refused_by_name(project):
+    save_table(project, "zoo5/ensemble", 0.2, chosen="mean", runs={})
+    card = paths.ensemble_csv("bare", "zoo5").with_suffix(".json")
+    card.write_text(json.dumps({**json.loads(card.read_text()), "score": 0.01}))
+    task, catalog = get_task("zoo5"), project.for_task(get_task("zoo5"))
+    results, problems = load_results(task, catalog)
+    assert [result.run for result in results] == ["zoo5/cnn"]
+    assert "zoo5/ensemble is left out" in problems[0]
+    with pytest.raises(InputError, match="is not the table"):
+        load_results(task, catalog, ["zoo5/ensemble"])
+
+
+def test_a_gz37_project_without_an_ensembles_table_shows_its_card(root):
+    catalog = save_project("tiny", n=30)
+    for run in ("run0", "run1"):
+        paths.oof_csv("tiny", f"gz37/{run}").unlink()
+        save_table(catalog, f"gz37/{run}", 0.2)
+    result = call(root, "ensemble.py", "--candidates", "mean")
+    assert result.returncode == 0, result.stderr
+    paths.ensemble_oof_csv("tiny", "gz37").unlink()
+    result = call(root, "evaluate.py", "gz37")
+    assert result.returncode == 0, result.stderr
+    assert "src/ensemble.py --task gz37" in result.stdout
+    runs = pd.read_csv(root / "reports/tiny/gz37/runs.csv", index_col="run")
+    card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
+    assert runs["RMSE"]["gz37/ensemble"] == pytest.approx(card["score"], abs=1e-6)
+    assert "gz37/nothing" in complaint(call(root, "evaluate.py", "gz37/nothing"))

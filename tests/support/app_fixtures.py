@@ -1,0 +1,21 @@
+"""TODO"""
+
+import cv2
+import numpy as np
+
+from galaxyzoo.app.service import LoadedRun
+from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.models.build import build_model
+from support.small_models import small_config
+
+CONFIG = small_config()
+
+
+def loaded(data: Prepared) -> LoadedRun:
+    models = {fold: build_model(CONFIG, initialise=False).eval() for fold in (0, 1)}
+    return LoadedRun(data.catalog.dataset, CONFIG, models, data.catalog, data)
+
+
+def jpeg(side: int) -> bytes:
+    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    return cv2.imencode(".jpg", noise)[1].tobytes()

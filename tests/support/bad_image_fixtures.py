@@ -1,0 +1,145 @@
+"""One picture in every form that people's files come in, whole and broken."""
+
+import base64
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from support.kaggle_fixtures import draw_image, encode
+
+PICTURE = draw_image(np.random.default_rng(5))
+
+JPEG, PNG = encode(PICTURE), encode(PICTURE, end=".png")
+
+END = b"\xff\xd9"
+
+# 16 × 16 px, grey, arithmetic coding, made by libjpeg-turbo 2.1.5: no package here writes such.
+ARITHMETIC = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsL"
+    "EBYQERMUFRUVDA8XGBYUGBIUFRT/yQALCAAQABABAREA/8wABgAQEAX/2gAIAQEAAD8A/wDop3ExjDo7unATug5lIki0"
+    "W3t2HcXM7JmmTNbb8h0qt+vxhxFrj3uDXC8/W4DaYgkmkaRm93vMj5cOTbG9V1+Fq5kEfgUDVPBnzbYfwG30LYhDLaGT"
+    "KbwAOjmJeueUREA22QQT9dyUKvviblKWBy768GTXcQ06KKIhk2bdpcYg/9k="
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A file's content, and how it is taken."""
+
+    data: bytes
+    refusal: str = ""  # part of the reason why it cannot be used; empty where it can
+    # largest mean difference to the picture, in grey levels; None where it shows something else
+    close: float | None = None
+
+
+def save(form: str, **options: object) -> bytes:
+    """The picture as Pillow writes it."""
+    mode = str(options.pop("mode", "RGB"))
+    file = io.BytesIO()
+    Image.fromarray(PICTURE).convert(mode).save(file, form, **options)
+    return file.getvalue()
+
+
+def with_orientation(jpeg: bytes, orientation: int) -> bytes:
+    """The same JPEG with an EXIF segment that tells viewers to turn it."""
+    tiff = b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    exif = b"Exif\0\0" + tiff
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+
+
+def claiming(side: int) -> bytes:
+    """A small JPEG whose header claims to be `side` pixels wide and high."""
+    data = bytearray(encode(np.zeros((16, 16, 3), np.uint8)))
+    start = data.index(b"\xff\xc0")
+    data[start + 5 : start + 9] = struct.pack(">HH", side, side)
+    return bytes(data)
+
+
+def png_bomb(side: int) -> bytes:
+    """A whole PNG of a few kB that unpacks to `side` × `side` black pixels, one bit each."""
+    rows = zlib.compress(bytes((side // 8 + 1) * side), 9)
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)), (b"IDAT", rows))
+    return PNG[:8] + b"".join(map(chunk, *zip(*parts, (b"IEND", b""), strict=True)))
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return (
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+    )
+
+
+def changed(data: bytes) -> bytes:
+    """The data with another byte in their middle."""
+    place = len(data) // 2
+    return data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
+
+
+def split_marker() -> bytes:
+    """A JPEG that lacks a byte between two others, so that they look like a marker."""
+    place = JPEG.index(b"\xff\x00", len(JPEG) // 2)
+    return JPEG[: place + 1] + b"\x12" + JPEG[place + 2 :]
+
+
+def two_bytes(values: np.ndarray) -> bytes:
+    """A PNG of 16 bits."""
+    return cv2.imencode(".png", values.astype(np.uint16) * 257)[1].tobytes()
+
+
+BGR = np.ascontiguousarray(PICTURE[..., ::-1])
+
+GREY = cv2.cvtColor(PICTURE, cv2.COLOR_RGB2GRAY)
+
+RGBA = np.dstack([BGR, np.full(GREY.shape, 7, np.uint8)])
+
+PROGRESSIVE = cv2.imencode(".jpg", BGR, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+
+KINDS: dict[str, Kind] = {
+    "zero bytes": Kind(b"", "empty"),
+    "JPEG cut off": Kind(JPEG[: len(JPEG) // 2], "cut off"),
+    "JPEG cut off, zeros up to its size": Kind(JPEG[:900].ljust(len(JPEG), b"\0"), "cut off"),
+    "JPEG cut off, an end marker behind": Kind(JPEG[: len(JPEG) // 2] + END, "cut off or damaged"),
+    "JPEG with a hole of zeros": Kind(
+        JPEG[: len(JPEG) // 2] + bytes(900) + JPEG[len(JPEG) // 2 + 900 :], "cut off or damaged"
+    ),
+    "JPEG with a marker amid its pixels": Kind(split_marker(), "a marker amid its pixels"),
+    "progressive JPEG cut off": Kind(PROGRESSIVE[: len(PROGRESSIVE) // 2], "cut off"),
+    "JPEG header alone": Kind(JPEG[:40], "header is cut off"),
+    "PNG cut off": Kind(PNG[: len(PNG) // 2], "cut off"),
+    "PNG cut off, an end chunk behind": Kind(PNG[: len(PNG) // 2] + PNG[-12:], "checksum"),
+    "PNG with a changed byte": Kind(changed(PNG), "checksum"),
+    "HTML page behind .jpg": Kind(b"<html><title>404</title></html>", "neither JPEG nor PNG"),
+    "text behind .jpg": Kind(b"no galaxy\n", "neither JPEG nor PNG"),
+    "GIF behind .jpg": Kind(save("GIF"), "neither JPEG nor PNG"),
+    "WebP behind .jpg": Kind(save("WEBP"), "neither JPEG nor PNG"),
+    "TIFF behind .jpg": Kind(save("TIFF"), "neither JPEG nor PNG"),
+    "decompression bomb, JPEG of 60000 px": Kind(claiming(60_000), "60000 × 60000 px"),
+    "decompression bomb, PNG of 20000 px": Kind(png_bomb(20_000), "20000 × 20000 px"),
+    "PNG behind .jpg": Kind(PNG, close=3),
+    "grayscale JPEG": Kind(encode(GREY), close=3),
+    "grayscale PNG": Kind(encode(GREY, end=".png"), close=3),
+    "RGBA": Kind(cv2.imencode(".png", RGBA)[1].tobytes(), close=3),
+    "palette": Kind(save("PNG", mode="P"), close=7),
+    "CMYK": Kind(save("JPEG", mode="CMYK", quality=95), close=3),
+    "16 bits": Kind(two_bytes(BGR), close=3),
+    "16 bits, grayscale": Kind(two_bytes(GREY), close=3),
+    "1 × 1": Kind(encode(PICTURE[:1, :1])),
+    "EXIF-rotated": Kind(with_orientation(JPEG, 6), close=0),
+    "progressive JPEG": Kind(PROGRESSIVE, close=3),
+    "arithmetic coding": Kind(ARITHMETIC),
+    "a second picture behind (MPO)": Kind(JPEG + encode(PICTURE[::-1]), close=0),
+    "bytes behind the end, as cameras append": Kind(JPEG + b"\0trailer" * 500, close=0),
+    "bytes behind the end of a PNG": Kind(PNG + bytes(100), close=3),
+}
+
+BAD = {name: kind for name, kind in KINDS.items() if kind.refusal}
+
+GOOD = {name: kind for name, kind in KINDS.items() if not kind.refusal}

@@ -1,0 +1,118 @@
+"""Synthetic class tasks: made-up classes, probabilities and small networks for them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.config.schema import Config, parse_config
+from galaxyzoo.core import files, paths
+from galaxyzoo.data.catalog import Catalog, save_catalog
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.tasks.registry import TASKS, Task, log_loss, valid_probabilities
+from galaxyzoo.training.fold_data import FoldData
+from support.kaggle_fixtures import draw_image, encode
+from support.small_models import SMALL, small_config
+
+SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
+
+
+def holdout_config(**changes: object) -> Config:
+    task = {"task": "elliptical_spiral", "run": "elliptical_spiral/cnn"}
+    return parse_config({**SMALL, **task, "image": SIZES, **changes}, "test")
+
+
+CLASSES = TASKS["elliptical_spiral"]
+
+
+def clear_votes(catalog):
+    """Make every galaxy clearly smooth or clearly a disk, and prepare the dataset again."""
+    rng = np.random.default_rng(0)
+    smooth = rng.random(len(catalog.ids)) < 0.5
+    catalog.train["Class1.1"] = np.where(smooth, 0.9, 0.05)
+    catalog.train["Class1.2"] = np.where(smooth, 0.05, 0.9)
+    catalog.train.loc[catalog.ids[:10], "Class1.1"] = 0.5  # dropped by the rule unless a disk
+    remade = Catalog(catalog.dataset, catalog.train, catalog.test_ids)
+    save_catalog(remade)
+    return remade
+
+
+def save_class_run(catalog, name, **changes):
+    """A finished run of the class task, right by a hair; returns its probabilities."""
+    own = catalog.for_task(CLASSES)
+    probs = 0.4 + 0.2 * own.targets(CLASSES.name)
+    run = f"{CLASSES.name}/{name}"
+    table = pd.DataFrame(probs, index=own.ids, columns=list(CLASSES.columns))
+    table["fold"] = own.folds
+    write_predictions(paths.oof_csv(catalog.dataset, run), table)
+    test = pd.DataFrame(0.5, index=catalog.test_ids, columns=list(CLASSES.columns))
+    write_predictions(paths.test_csv(catalog.dataset, run), test)
+    card = {"fingerprint": own.fingerprint, "checkpoint": "last", "folds": [0, 1, 2]} | changes
+    files.write_json(paths.oof_csv(catalog.dataset, run).with_suffix(".json"), card)
+    return probs
+
+
+ABC = ("a", "b", "c")
+
+PLAIN = Task("abc", ABC, "log-loss", True, log_loss, valid_probabilities, is_classes=True)
+
+BALANCED = Task(
+    "abc", ABC, "log-loss", True, log_loss, valid_probabilities, is_classes=True, balanced=True
+)
+
+ZOO5 = TASKS["zoo5"].columns
+
+
+def one_hot(numbers: np.ndarray | list[int], n_classes: int = 3) -> np.ndarray:
+    """(galaxy,) class numbers -> (galaxy, class)."""
+    return np.eye(n_classes)[np.asarray(numbers)]
+
+
+def draw_probs(
+    rng: np.random.Generator, targets: np.ndarray, n_runs: int = 3, skill: float = 1.0
+) -> np.ndarray:
+    """(galaxy, run, class) float32 probabilities; later runs know less, none at skill 0."""
+    noise = rng.normal(size=(len(targets), n_runs, targets.shape[1]))
+    pull = skill * targets[:, None, :] / (1 + np.arange(n_runs))[:, None]
+    logits = noise + 2 * pull
+    probs = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    return probs.astype(np.float32)
+
+
+def class_config(**sections: Any) -> Config:
+    """Our CNN on zoo5 at 32 px, three epochs of batches of eight."""
+    train = {"epochs": 3, "batch_size": 8, "lr": 3e-3, **sections.pop("train", {})}
+    return small_config(task="zoo5", run="zoo5/small", train=train, **sections)
+
+
+def class_fold(galaxies: int = 40, seed: int = 0, **parts: Any) -> FoldData:
+    """Images whose brightness tells their class; class 0 is six times as frequent as the others."""
+    rng = np.random.default_rng(seed)
+    classes = np.minimum(np.maximum(np.arange(galaxies) % 10 - 5, 0), 4)
+    images = rng.integers(0, 40, (galaxies, 32, 32, 3), dtype=np.uint8)
+    images += (50 * classes).astype(np.uint8)[:, None, None, None]
+    rows = np.arange(galaxies)
+    cache = ImageCache(1000 + rows, images, np.zeros(galaxies, bool))
+    held_out = rows % 4 == 3
+    targets = one_hot(classes, 5)
+    return FoldData(cache, targets, rows[~held_out], rows[held_out], 0, **parts)
+
+
+def write_labelled(
+    folder: Path, n: int = 40, n_test: int = 4, first: int = 1, shuffle: int | None = None
+) -> Path:
+    """A folder of zoo5's form: classes in turn, ids from `first` on; shuffle: seed of the rows."""
+    images = folder / "images"
+    images.mkdir(parents=True)
+    ids = np.arange(first, first + n + n_test)
+    for galaxy_id in map(int, ids):
+        picture = draw_image(np.random.default_rng(galaxy_id), 48)
+        (images / f"{galaxy_id}.jpg").write_bytes(encode(picture))
+    labels = pd.DataFrame({"GalaxyID": ids[:n], "class": [ZOO5[i % 5] for i in range(n)]})
+    if shuffle is not None:
+        labels = labels.sample(frac=1, random_state=shuffle)[["class", "GalaxyID"]]
+    labels.to_csv(folder / "train_labels.csv", index=False)
+    pd.DataFrame({"GalaxyID": ids[n:]}).to_csv(folder / "test_ids.csv", index=False)
+    return folder

@@ -1,0 +1,87 @@
+"""TODO"""
+
+import atexit
+import functools
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from galaxyzoo.core import paths
+from support.forked_commands import ForkServer
+from support.kaggle_fixtures import draw_competition, listing
+
+SRC = paths.CODE_ROOT / "src"
+
+TINY = [
+    "image.size_px=32",
+    "model.kwargs.widths=[8,16]",
+    "head.hidden=16",
+    "train.epochs=2",
+    "train.batch_size=8",
+]
+
+TRAIN = ["train.py", "gz37/cnn", *TINY, "--folds", "3"]
+
+COMPETITION = draw_competition(n_train=36, n_test=7, seed=3)
+
+
+def environment(root: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "GALAXYZOO_ROOT": str(root),
+        "GALAXYZOO_DEVICE": "cpu",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+@functools.cache
+def fork_server() -> ForkServer:
+    """This process's own, which ends with it."""
+    server = ForkServer({**environment(SRC), "PYTHONPATH": str(SRC)})
+    atexit.register(server.close)
+    return server
+
+
+def call(root: Path, script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """A command as the user types it in that folder; only its imports are there already."""
+    command = [str(SRC / script), *map(str, words)]
+    with tempfile.TemporaryDirectory() as folder:
+        printed = [Path(folder) / name for name in ("output", "errors")]
+        status = fork_server().run(command, root, environment(root), *printed)
+        output, errors = (path.read_text(encoding="utf-8") for path in printed)
+    return subprocess.CompletedProcess(command, status, output, errors)
+
+
+def train_project(root: Path, *words: str) -> Path:
+    """A project folder with the small competition, in which its run has been trained."""
+    COMPETITION.write_zips(root / "input")
+    result = call(root, *TRAIN, *words)
+    assert result.returncode == 0, result.stderr
+    return root
+
+
+def complaint(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a command says when it refuses."""
+    assert result.returncode == 1, result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr, result.stderr
+    return lines[0]
+
+
+def artefacts(root: Path, *more: str) -> dict[str, bytes]:
+    """All that a run leaves, and other folders, but for locks and the time that it took."""
+    files = listing(*(root / name for name in ("folds", "oof", "submissions", *more)))
+    kept = {str(Path(path).relative_to(root)): data for path, data in files.items()}
+    return {path: data for path, data in kept.items() if not path.endswith("timings.csv")}
+
+
+def dataset(root: Path) -> str:
+    return next((root / "folds").glob("*/dataset.json")).parent.name
+
+
+def table(root: Path, folder: str, name: str = "gz37/cnn.csv") -> pd.DataFrame:
+    return pd.read_csv(root / folder / dataset(root) / name, index_col="GalaxyID")

@@ -1,0 +1,35 @@
+"""The competition's files as fixtures, and how they are refused."""
+
+from pathlib import Path
+
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.readers.kaggle import find_source, read_source
+from galaxyzoo.data.readers.source import Source
+from support.kaggle_fixtures import Competition, draw_competition, listing
+
+
+@pytest.fixture(scope="module")
+def competition() -> Competition:
+    return draw_competition()
+
+
+@pytest.fixture
+def zips(competition: Competition, root: Path) -> Path:
+    """input/ with the four zips."""
+    return competition.write_zips(root / "input")
+
+
+def read() -> Source:
+    return read_source(find_source())
+
+
+def refusal(root: Path) -> str:
+    """The message with which the input is refused; nothing may have been written."""
+    before = listing(root)
+    with pytest.raises(InputError) as caught:
+        read()
+    assert listing(root) == before
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

@@ -1,0 +1,118 @@
+"""Synthetic galaxies and runs for the ensemble's tests: made-up votes that obey the tree."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ensemble
+from galaxyzoo.core import files, paths
+from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
+from galaxyzoo.ensemble import selection
+from galaxyzoo.ensemble.selection import cross_fit
+from galaxyzoo.io.tables import FOLD, write_predictions
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import Task, rmse
+
+LINEAR = ["mean", "best", "greedy", "bagged", "nnls_shared", "nnls", "ridge", "deviations"]  # quick
+
+Problem = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def make_problem(
+    seed: int, n: int = 200, n_folds: int = 4, n_runs: int = 3, noise: float = 0.3
+) -> Problem:
+    """(galaxy, run, column) features, (galaxy, column) targets, (galaxy,) folds; two columns."""
+    rng = np.random.default_rng(seed)
+    targets = rng.random((n, 2))
+    features = targets[:, None, :] + rng.normal(scale=noise, size=(n, n_runs, 2))
+    return features.astype(np.float32), targets, rng.permutation(np.arange(n) % n_folds)
+
+
+def fit_all(problem: Problem, names: list[str] = LINEAR) -> selection.CrossFits:
+    return cross_fit(names, SMALL, *problem, seed=0)
+
+
+def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["ensemble.py", *arguments])
+    ensemble.main()
+
+
+COLUMNS = list(GALAXY_ZOO_2.columns)
+
+SMALL = Task("small", ("a", "b"), "RMSE", True, rmse, lambda values: np.clip(values, 0.0, 1.0))
+
+
+def draw_votes(
+    rng: np.random.Generator, n: int, n_latents: int = 4
+) -> tuple[np.ndarray, np.ndarray]:
+    """(galaxy, answer) valid votes and the (galaxy, latent) shapes that they come from."""
+    latents = rng.normal(size=(n, n_latents))
+    logits = latents @ np.random.default_rng(7).normal(size=(n_latents, len(COLUMNS)))
+    votes = np.zeros((n, len(COLUMNS)))
+    for question in GALAXY_ZOO_2.top_down:
+        span, parent = GALAXY_ZOO_2.span(question), GALAXY_ZOO_2.parent_index(question)
+        shares = np.exp(logits[:, span])
+        shares /= shares.sum(axis=1, keepdims=True)
+        votes[:, span] = shares * (1.0 if parent is None else votes[:, [parent]])
+    return votes, latents
+
+
+def draw_run(rng: np.random.Generator, votes: np.ndarray, noise: float) -> np.ndarray:
+    """(galaxy, answer) raw predictions of a run that errs by `noise` (standard deviation)."""
+    return votes + rng.normal(scale=noise, size=votes.shape)
+
+
+def make_catalog(
+    rng: np.random.Generator, n: int, n_folds: int, dataset: str, n_test: int
+) -> tuple[Catalog, np.ndarray]:
+    """A catalog of made-up galaxies, and the (test galaxy, answer) votes that nobody is told."""
+    ids = np.sort(rng.choice(np.arange(100_000, 900_000), n + n_test, replace=False))
+    rng.shuffle(ids)
+    train = pd.DataFrame(draw_votes(rng, n)[0], index=np.sort(ids[:n]), columns=COLUMNS)
+    train.insert(0, GROUP, np.arange(n))
+    train.insert(0, FOLD, rng.permutation(np.arange(n) % n_folds))
+    return Catalog(dataset, train, ids[n:]), draw_votes(rng, n_test)[0]
+
+
+def save_run(
+    catalog: Catalog, run: str, oof: np.ndarray, test: np.ndarray, **changes: object
+) -> None:
+    """Write a run's out-of-fold table, score card and test table as training and prediction do."""
+    table = pd.DataFrame(oof, index=catalog.ids, columns=COLUMNS)
+    table[FOLD] = catalog.folds
+    write_predictions(paths.oof_csv(catalog.dataset, run), table)
+    write_predictions(
+        paths.test_csv(catalog.dataset, run),
+        pd.DataFrame(test, index=catalog.test_ids, columns=COLUMNS),
+    )
+    card = {
+        "run": run,
+        "fingerprint": catalog.fingerprint,
+        "checkpoint": "last",
+        "folds": list(range(catalog.n_folds)),
+    }
+    files.write_json(paths.oof_csv(catalog.dataset, run).with_suffix(".json"), card | changes)
+
+
+def save_project(
+    dataset: str = "tiny", n: int = 60, n_folds: int = 3, n_runs: int = 2, n_test: int = 10
+) -> Catalog:
+    """A prepared dataset with finished runs `gz37/run0`, `gz37/run1`, … under the current root."""
+    rng = np.random.default_rng(3)
+    catalog, test_votes = make_catalog(rng, n, n_folds, dataset, n_test)
+    save_catalog(catalog)
+    for i in range(n_runs):
+        noise = 0.1 + 0.03 * i
+        oof, test = draw_run(rng, catalog.targets("gz37"), noise), draw_run(rng, test_votes, noise)
+        save_run(catalog, f"gz37/run{i}", oof, test)
+    return catalog
+
+
+def use_root(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    """Let every artefact folder lie under `root`."""
+    for name in ("input", "folds", "oof", "submissions", "reports"):
+        monkeypatch.setattr(paths, name.upper(), root / name)
+    monkeypatch.setattr(paths, "ROOT", root)

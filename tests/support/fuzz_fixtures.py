@@ -1,0 +1,67 @@
+"""Mutated files for random tests, and what a refusal of them must look like."""
+
+import random
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from galaxyzoo.core.errors import InputError
+from support.kaggle_fixtures import draw_image
+from support.reliability import is_long, thorough
+
+# One folder serves all cases of a test: each writes its file anew.
+_SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+CASES = settings(
+    max_examples=thorough(600, 4000),
+    deadline=None,
+    derandomize=not is_long(),
+    suppress_health_check=_SHARED,
+)
+
+SLOW = settings(CASES, max_examples=thorough(100, 3000))
+
+PICTURE = draw_image(np.random.default_rng(0), 60)
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+JUNK = (
+    b"", b"\x00", b"\xff", b"\n", b"\r", b",", b'"', b"'", b"-", b"nan", b"NaN", b"inf", b"1e999",
+    b"\xef\xbb\xbf", b"\xfe\xff", b";", b" ", b"\t", b"101", b"9" * 30, b"True", b"GalaxyID",
+    b"0x1", b"1_0", b"\xd9", b"\x89PNG\r\n\x1a\n", b"PK\x03\x04", b"PK\x05\x06", b"\xff\xff",
+)  # fmt: skip
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """Cut, flip, insert, take out, double or swap a few times; at times anything at all."""
+    if rng.random() < 0.03:
+        return rng.randbytes(rng.randrange(200))
+    out = bytearray(data)
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
+        place = rng.randrange(len(out) + 1)
+        end = min(len(out), place + rng.choice((1, 1, 2, 4, 30)))
+        what = rng.randrange(6)
+        if what == 0:
+            del out[place:]
+        elif what == 1 and place < len(out):
+            out[place] ^= 1 << rng.randrange(8)
+        elif what == 2:
+            out[place:place] = rng.choice(JUNK)
+        elif what == 3:
+            del out[place:end]
+        elif what == 4:
+            out[place:place] = out[place:end]
+        else:
+            out[place:end] = rng.randbytes(end - place)
+    return bytes(out)
+
+
+def check_refusal(error: InputError, name: str) -> None:
+    """One line of bearable length that names the file."""
+    text = str(error)
+    assert text
+    assert name in text
+    assert len(text.splitlines()) == 1, text
+    assert text.isprintable()
+    assert len(text) < 1000, text

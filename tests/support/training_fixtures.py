@@ -1,0 +1,86 @@
+"""Training that costs nothing, for tests of what goes on around it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from galaxyzoo.config.schema import Config
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
+from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.models.build import build_model
+from galaxyzoo.models.heads import TreeOutput
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.training import fold
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.loader import Batch
+from galaxyzoo.training.trainer import Trainer
+from support.small_models import small_config
+
+TRAIN = {"epochs": 3, "batch_size": 8, "lr": 3e-3}
+
+
+def config(**train: object) -> Config:
+    return small_config(train={**TRAIN, **train}, head={"dropout": 0.3})
+
+
+def fold_data(galaxies: int = 40, seed: int = 0) -> FoldData:
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (galaxies, 32, 32, 3), dtype=np.uint8)
+    votes = TreeOutput(GALAXY_ZOO_2)(torch.from_numpy(rng.normal(size=(galaxies, 37)))).numpy()
+    rows = np.arange(galaxies)
+    cache = ImageCache(1000 + rows, images, np.zeros(galaxies, bool))
+    return FoldData(cache, votes, rows[rows % 4 != 0], rows[rows % 4 == 0], 0)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL in one process."""
+
+
+def kill_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    original = Trainer.step
+
+    def step(self: Trainer, number: int, batch: Batch) -> torch.Tensor:
+        if number == steps:
+            raise Killed
+        return original(self, number, batch)
+
+    monkeypatch.setattr(Trainer, "step", step)
+
+
+# Nothing in it depends on the other images of a batch.
+NO_NORM = {"name": "layers", "kwargs": {"layers": ["conv4", "pool", "conv4/2", "pool"]}}
+
+
+def gradients(settings: Config, data: FoldData, parts: int) -> tuple[float, list[np.ndarray]]:
+    trainer = Trainer(settings, data)
+    trainer.parts = parts
+    trainer.model.train()
+    loss = trainer.step(0, next(iter(trainer.batches())))
+    return loss.item(), [p.grad.numpy() for p in trainer.model.parameters() if p.grad is not None]
+
+
+def fake_training(
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    summarise: Callable[[], FoldSummary] = lambda: FoldSummary("scratch"),
+) -> list[FoldData]:
+    """Replace a module's training loop by random weights; returns what each call is handed.
+
+    What is trained for no epochs keeps the networks of its start, as ever, and is not among them.
+    """
+    seen: list[FoldData] = []
+
+    def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> FoldSummary:
+        if not config.train.epochs:
+            return fold.train_fold(config, data, folder, label)
+        seen.append(data)
+        save_weights(folder / WEIGHTS, build_model(config).state_dict())
+        return summarise()
+
+    monkeypatch.setattr(module, "train_fold", train_fold)
+    return seen

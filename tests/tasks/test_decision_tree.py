@@ -1,0 +1,162 @@
+"""The decision tree: its shape, the sums of its answers, and the projection onto them."""
+
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from galaxyzoo.core.paths import CODE_ROOT
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE, DecisionTree, Question
+from support.kaggle_fixtures import draw_votes
+from support.slow_tree import COLUMNS, PARENTS, project_slowly
+
+MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
+
+ANSWERS = (3, 2, 2, 2, 4, 2, 3, 7, 3, 3, 6)
+
+
+def row(**values: float) -> np.ndarray:
+    """(1, 37) vote fractions from names such as c1_1; the others are 0."""
+    out = np.zeros((1, len(COLUMNS)))
+    for name, value in values.items():
+        out[0, COLUMNS.index(f"Class{name[1:].replace('_', '.')}")] = value
+    return out
+
+
+def valid_votes(n: int, seed: int = 0) -> np.ndarray:
+    """(n, 37) votes that obey the tree to rounding."""
+    return GALAXY_ZOO_2.project(draw_votes(np.random.default_rng(seed), np.arange(n)).to_numpy())
+
+
+def test_the_columns_are_the_competitions():
+    expected = [f"Class{q + 1}.{a + 1}" for q, n in enumerate(ANSWERS) for a in range(n)]
+    assert list(COLUMNS) == expected
+    assert len(COLUMNS) == 37
+
+
+def test_parents_are_those_that_the_published_sums_show():
+    assert {q.number: q.parent for q in GALAXY_ZOO_2.questions} == PARENTS
+
+
+def test_spans_cover_every_column_once():
+    places = [i for q in GALAXY_ZOO_2.questions for i in range(37)[GALAXY_ZOO_2.span(q)]]
+    assert places == list(range(37))
+    assert GALAXY_ZOO_2.span(GALAXY_ZOO_2.questions[7]) == slice(18, 25)
+    assert GALAXY_ZOO_2.answer_text("Class8.6") == "merger"
+
+
+def test_top_down_puts_every_question_after_the_answer_that_leads_to_it():
+    known: set[str] = set()
+    for question in GALAXY_ZOO_2.top_down:
+        assert question.parent is None or question.parent in known
+        known.update(question.columns)
+    assert known == set(COLUMNS)
+
+
+def test_a_tree_without_a_root_is_refused():
+    loop = DecisionTree(
+        (Question(1, "?", ("a", "b"), "Class2.1"), Question(2, "?", ("a",), "Class1.1"))
+    )
+    with pytest.raises(ValueError, match="parent"):
+        _ = loop.top_down
+
+
+def test_residuals_by_hand():
+    votes = row(c1_1=0.6, c1_2=0.3, c1_3=0.1, c2_1=0.1, c2_2=0.25, c6_1=0.2, c6_2=0.7, c7_1=0.6)
+    expected = {1: 0.0, 2: 0.05, 3: 0.25, 4: 0.25, 5: 0.25, 6: 0.1, 7: 0.0, 8: 0.2, 9: 0.1}
+    residuals = GALAXY_ZOO_2.residuals(votes)
+    assert residuals.shape == (1, 11)
+    np.testing.assert_allclose(
+        residuals[0], [expected.get(q + 1, 0.0) for q in range(11)], atol=1e-15
+    )
+
+
+def test_projection_by_hand():
+    # Question 1: (0.7, 0.5, 0.1) is 0.3 too much: each loses 0.1. Question 2: 0.4 in equal parts.
+    # Question 6: (1.5, 0.2) -> (1, 0). Question 8: all of it to the ring.
+    # Question 7: nothing is known, 0.6 / 3 each.
+    votes = row(c1_1=0.7, c1_2=0.5, c1_3=0.1, c6_1=1.5, c6_2=0.2, c8_1=5.0)
+    got = dict(zip(COLUMNS, GALAXY_ZOO_2.project(votes)[0], strict=True))
+    assert [got[f"Class1.{i}"] for i in (1, 2, 3)] == pytest.approx([0.6, 0.4, 0.0])
+    assert [got["Class2.1"], got["Class2.2"]] == pytest.approx([0.2, 0.2])
+    assert [got["Class6.1"], got["Class6.2"]] == pytest.approx([1.0, 0.0])
+    assert [got[f"Class8.{i}"] for i in range(1, 8)] == pytest.approx([1.0] + [0.0] * 6)
+    assert [got[f"Class7.{i}"] for i in (1, 2, 3)] == pytest.approx([0.2, 0.2, 0.2])
+    assert [got[f"Class5.{i}"] for i in (1, 2, 3, 4)] == pytest.approx([0.05] * 4)
+
+
+def test_projection_equals_a_slow_plain_one():
+    votes = np.random.default_rng(1).normal(0.3, 0.5, (40, 37))
+    expected = np.stack([project_slowly(v) for v in votes])
+    np.testing.assert_allclose(GALAXY_ZOO_2.project(votes), expected, atol=1e-12)
+
+
+def test_valid_votes_stay_as_they_are():
+    votes = valid_votes(200)
+    np.testing.assert_allclose(GALAXY_ZOO_2.project(votes), votes, rtol=0, atol=1e-12)
+
+
+def test_projection_does_not_touch_its_argument():
+    votes = np.full((2, 37), 0.5)
+    GALAXY_ZOO_2.project(votes)
+    assert (votes == 0.5).all()
+
+
+def test_projection_never_goes_away_from_the_truth_in_a_root_question():
+    """A projection onto a convex set that holds the truth cannot go away from it."""
+    truth = valid_votes(100)
+    guess = truth + np.random.default_rng(2).normal(0, 0.2, truth.shape)
+    for question in (GALAXY_ZOO_2.questions[0], GALAXY_ZOO_2.questions[5]):
+        span = GALAXY_ZOO_2.span(question)
+        before = np.linalg.norm((guess - truth)[:, span], axis=1)
+        after = np.linalg.norm((GALAXY_ZOO_2.project(guess) - truth)[:, span], axis=1)
+        assert (after <= before + 1e-12).all()
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    arrays(
+        np.float64,
+        (3, 37),
+        elements=st.one_of(
+            st.floats(-2, 2),
+            st.sampled_from([0.0, -0.0, 1.0, 1e-300, 1e-9]),
+            st.floats(-1e300, 1e300),
+        ),
+    )
+)
+def test_whatever_goes_in_the_projection_obeys_the_tree(votes):
+    projected = GALAXY_ZOO_2.project(votes)
+    assert projected.min() >= 0
+    assert projected.max() <= 1
+    assert GALAXY_ZOO_2.residuals(projected).max() <= 1e-12
+    np.testing.assert_allclose(GALAXY_ZOO_2.project(projected), projected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_projection_refuses_what_is_not_finite(bad):
+    votes = np.zeros((2, 37))
+    votes[1, 5] = bad
+    with pytest.raises(ValueError, match="finite"):
+        GALAXY_ZOO_2.project(votes)
+
+
+@pytest.mark.parametrize("shape", [(37,), (2, 36), (2, 38)])
+def test_another_number_of_columns_is_refused(shape):
+    for method in (GALAXY_ZOO_2.project, GALAXY_ZOO_2.residuals):
+        with pytest.raises(ValueError, match="37"):
+            method(np.zeros(shape))
+
+
+@pytest.mark.skipif(not MINI.exists(), reason=f"no real solutions in {MINI}")
+def test_the_real_solutions_obey_the_tree():
+    name = "training_solutions_rev1"
+    with zipfile.ZipFile(MINI / f"{name}.zip") as archive, archive.open(f"{name}.csv") as file:
+        votes = pd.read_csv(file)[list(COLUMNS)].to_numpy()
+    assert GALAXY_ZOO_2.residuals(votes).max() < 2e-6
+    moved = np.abs(GALAXY_ZOO_2.project(votes) - votes).max()
+    assert moved < 4 * WRITE_TOLERANCE

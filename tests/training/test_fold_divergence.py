@@ -1,0 +1,203 @@
+"""Folds that diverge or learn nothing: when that is said, and what the ensemble makes of it."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from tqdm import tqdm
+
+import ensemble
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import fold_dir
+from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.ensemble import members
+from galaxyzoo.inference.artifacts import WEIGHTS
+from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.inference.oof import DONE, TEST_TABLE, VAL_TABLE, FoldTables
+from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.reports import console
+from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.training import run as runs
+from galaxyzoo.training import trainer
+from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.run import Run
+from galaxyzoo.training.trainer import Trainer
+from support.ensemble_fixtures import save_project, save_run, use_root
+from support.kaggle_fixtures import draw_competition
+from support.reliability import Witness
+from support.small_models import small_config
+from support.training_fixtures import config, fake_training, fold_data
+
+pytestmark = pytest.mark.reliability
+
+PLAIN = {"epochs": 1, "amp": "fp32"}
+
+SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
+
+
+@pytest.fixture
+def prepared(root: Path) -> Prepared:
+    competition = draw_competition(n_train=31, n_test=5)
+    votes = competition.votes
+    # A third smooth and round, the others disks seen edge-on, for a task with classes.
+    smooth = np.arange(len(votes)) % 3 == 0
+    votes[:] = 0.0
+    votes.loc[smooth, ["Class1.1", "Class6.2", "Class7.1"]] = 1.0
+    votes.loc[~smooth, ["Class1.2", "Class2.1", "Class6.2", "Class9.1"]] = 1.0
+    competition.write_zips(root / "input")
+    return prepare(n_folds=3)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [(0.05, 0.31, True), (0.1, 0.119, False), (0.1, 0.121, True), (None, 9.0, False)],
+)
+def test_divergence_by_hand(first: float | None, last: float, expected: bool) -> None:
+    assert FoldSummary("scratch", first, last).diverged == expected
+
+
+@pytest.mark.parametrize(("lr", "expected"), [(1e-9, False), (3e-3, False), (100.0, True)])
+def test_only_training_that_makes_it_worse_diverges(
+    tmp_path: Path, lr: float, expected: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Labels are random here, so learning nothing is no divergence."""
+    summary = train_fold(config(lr=lr, epochs=2), fold_data(), tmp_path, "fold")
+    assert summary.diverged == expected
+    said = "warning: gz37/small, fold 0 diverged: training loss" in capsys.readouterr().out
+    assert said == expected
+
+
+def test_the_untrained_networks_loss_is_taken_without_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, settings = fold_data(), small_config(train={**PLAIN, "batch_size": 30})
+    summary = train_fold(settings, data, tmp_path / "a", "a")
+    untrained = Trainer(settings, data)
+    untrained.model.train()
+    ((_, images, targets),) = untrained.batches()
+    loss = untrained.loss(untrained.model(images), targets).item()
+    assert summary.first_loss == pytest.approx(loss, rel=1e-6)
+    monkeypatch.setattr(Trainer, "_untrained_loss", lambda self: 1.0)
+    train_fold(settings, data, tmp_path / "b", "b")
+    assert (tmp_path / "a" / WEIGHTS).read_bytes() == (tmp_path / "b" / WEIGHTS).read_bytes()
+
+
+def test_the_untrained_networks_loss_is_that_of_enough_galaxies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trainer, "_FIRST_GALAXIES", 24)
+    fold = Trainer(small_config(train={**PLAIN, "batch_size": 8}), fold_data(40))
+    fold.model.train()
+    first = [
+        (fold.loss(fold.model(images), targets).item(), len(rows))
+        for rows, images, targets in list(fold.batches())[:3]
+    ]
+    expected = np.average([loss for loss, _ in first], weights=[size for _, size in first])
+    assert fold._untrained_loss() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_chosen_epoch_counts_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([(0.1, {"val_score": score}) for score in (0.3, 0.1, 0.2)])
+    monkeypatch.setattr(Trainer, "_validate", lambda self: next(scores))
+    fold = Trainer(config(checkpoint="best"), fold_data())
+    rows = [fold.run_epoch(tqdm(disable=True)) for _ in range(3)]
+    assert fold.summary().last_loss == rows[1]["train_loss"]
+    fold.config = config()
+    assert fold.summary().last_loss == rows[2]["train_loss"]
+
+
+def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summaries = iter([FoldSummary("scratch", 0.05, last) for last in (0.02, 0.03, 0.31)])
+    fake_training(monkeypatch, runs, lambda: next(summaries))
+    card = Run(small_config(image=SIZES), prepared).train()
+    assert card is not None
+    assert card["diverged"] == [2]
+    assert card["training_loss"]["2"] == [0.05, 0.31]
+    console.print_run_table([(card, 1.0)])
+    text = "fold 2 diverged: training loss 0.31 at the end, 0.05 before the first step"
+    printed = capsys.readouterr().out
+    assert f"! gz37/small: {text}" in printed
+    assert "gz37/small !" in printed
+    with pytest.raises(InputError, match=rf"gz37/small is left out: {text}; delete folds/\S+small"):
+        members.find_runs(TASKS["gz37"], prepared.catalog, [])
+
+
+def test_folds_from_before_losses_were_noted_are_read(prepared: Prepared, root: Path) -> None:
+    path = root / DONE
+    path.write_text('{"start": "scratch"}')
+    assert FoldSummary.read(path) == FoldSummary("scratch")
+    path.write_text("[1]")
+    with pytest.raises(InputError, match=r"fold\.json is damaged: delete it"):
+        FoldSummary.read(path)
+
+
+def test_an_ensemble_takes_a_diverged_run_only_by_name_and_says_so(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    witness: Witness,
+) -> None:
+    use_root(monkeypatch, tmp_path)
+    catalog = save_project()
+    bad = np.full((60, 37), 0.3), np.full((10, 37), 0.3)
+    losses = {str(fold): [0.05, 0.31 if fold == 2 else 0.02] for fold in range(3)}
+    save_run(catalog, "gz37/wild", *bad, diverged=[2], training_loss=losses)
+    text = "fold 2 diverged: training loss 0.31 at the end, 0.05 before the first step"
+    cards = []
+    for names in ([], ["run0", "wild"]):
+        monkeypatch.setattr(sys, "argv", ["ensemble.py", *names, "--candidates", "mean"])
+        ensemble.main()
+        cards.append(json.loads((tmp_path / "submissions/tiny/gz37/predictions.json").read_text()))
+    assert [list(card["runs"]) for card in cards] == [
+        ["gz37/run0", "gz37/run1"],
+        ["gz37/run0", "gz37/wild"],
+    ]
+    assert [card["diverged"] for card in cards] == [{}, {"gz37/wild": text}]
+    printed = capsys.readouterr().out
+    assert f"gz37/wild is left out: {text}" in printed
+    assert f"gz37/wild was asked for, but its {text}" in printed
+    witness("numbers", "a run that diverged is asked for", f"gz37/wild was asked for, but {text}")
+
+
+@pytest.mark.parametrize("task", ["gz37", "elliptical_spiral"])
+def test_folds_that_learned_nothing_are_noted_but_kept(
+    prepared: Prepared, task: str, capsys: pytest.CaptureFixture[str], witness: Witness
+) -> None:
+    """Fold 0 is predicted by its own mean, fold 1 by that of the others, fold 2 by worse."""
+    settings = small_config(
+        image=SIZES,
+        task=task,
+        run=f"{task}/small",
+        head={"output": "tree" if task == "gz37" else "softmax"},
+        loss="mse" if task == "gz37" else "cross_entropy",
+    )
+    run = Run(settings, prepared)
+    catalog, columns = run.catalog, list(TASKS[task].columns)
+    targets, folds = catalog.targets(task), catalog.folds
+    for fold in range(3):
+        own = folds == fold
+        mean = np.broadcast_to(targets[~own].mean(axis=0), targets[own].shape)
+        own_mean = np.broadcast_to(targets[own].mean(axis=0), targets[own].shape)
+        values = (own_mean, mean, mean[:, ::-1])[fold]
+        folder = fold_dir(catalog.dataset, settings.run, fold)
+        write_predictions(
+            folder / VAL_TABLE, pd.DataFrame(values, index=catalog.ids[own], columns=columns)
+        )
+        test = pd.DataFrame(0.5, index=catalog.test_ids, columns=columns)
+        write_predictions(folder / TEST_TABLE, test)
+        (folder / DONE).write_text('{"start": "scratch"}')
+    card = FoldTables(settings, catalog).collect(run.cache("test"))
+    assert card["no_better_than_mean"] == [1, 2]
+    assert card["diverged"] == []
+    console.print_run_table([(card, 1.0)])
+    line = f"! {task}/small: folds 1, 2: no better than predicting the mean of the other folds"
+    assert line in capsys.readouterr().out
+    assert members._reason_to_leave_out(settings.run, catalog) == ""
+    witness("numbers", "folds have learned nothing", line)

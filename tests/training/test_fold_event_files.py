@@ -1,0 +1,57 @@
+"""TensorBoard's event files hold the history's numbers, and change nothing else."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from galaxyzoo.core import launch
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.inference.artifacts import WEIGHTS
+from galaxyzoo.training.fold import EVENTS, HISTORY, check_installed, train_fold
+from support.training_fixtures import Killed, config, fold_data, kill_after
+
+
+def read_events(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (_,) = folder.iterdir()
+    events = EventAccumulator(str(folder)).Reload()
+    return {
+        name: [(one.step, one.value) for one in events.Scalars(name)]
+        for name in events.Tags()["scalars"]
+    }
+
+
+def test_events_are_the_historys_numbers_each_once_and_nothing_else_differs(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("tensorboard")  # of `bash scripts/setup.sh --extras`
+    data = fold_data()
+    train_fold(config(), data, tmp_path / "without", "without")
+    assert not (tmp_path / "without" / EVENTS).exists()
+    switched = config(tensorboard=True)
+    assert switched.digest() == config().digest()
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(patch, 9)  # in the third epoch
+        with pytest.raises(Killed):
+            train_fold(switched, data, tmp_path / "with", "with")
+    train_fold(switched, data, tmp_path / "with", "with")
+    for name in (HISTORY, WEIGHTS):
+        ours, others = (tmp_path / which / name for which in ("with", "without"))
+        assert ours.read_bytes() == others.read_bytes()
+    with open(tmp_path / "with" / HISTORY, newline="") as file:
+        history = list(csv.DictReader(file))
+    events = read_events(tmp_path / "with" / EVENTS)
+    assert set(events) == {"lr", "train_loss", "val_loss", "val_score"}
+    for name, values in events.items():
+        assert [step for step, _ in values] == [1, 2, 3]
+        numbers = [float(row[name]) for row in history]
+        assert [value for _, value in values] == pytest.approx(numbers, rel=1e-6)
+
+
+def test_without_the_package_it_is_said_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"train\.tensorboard needs tensorboard, .*--extras"):
+        check_installed(config(tensorboard=True))
+    check_installed(config())

@@ -1,0 +1,80 @@
+"""The hold-out: a stratified 70/15/15 split whose third part nothing learns from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.training import holdout
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.run import Run
+from support.class_fixtures import holdout_config
+from support.kaggle_fixtures import draw_competition
+from support.training_fixtures import fake_training
+
+
+@pytest.fixture
+def prepared(root: Path) -> Prepared:
+    competition = draw_competition(n_train=60, n_test=3)
+    votes = competition.votes
+    # Two thirds clearly smooth, one third clearly not; the tree below them is all zero or all one.
+    votes[:] = 0.0
+    smooth = np.arange(len(votes)) % 3 > 0
+    for column in ("Class1.1", "Class7.1"):
+        votes.loc[smooth, column] = 1.0
+    for column in ("Class1.2", "Class2.1", "Class9.1"):
+        votes.loc[~smooth, column] = 1.0
+    votes["Class6.2"] = 1.0
+    competition.write_zips(root / "input")
+    return prepare(n_folds=3)
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
+    return fake_training(monkeypatch, holdout)
+
+
+def test_parts_are_70_15_15_and_keep_the_classes_shares(prepared: Prepared) -> None:
+    run = Run(holdout_config(), prepared)
+    parts = holdout.split(run.catalog, "elliptical_spiral")
+    assert [int((parts == p).sum()) for p in ("train", "val", "test")] == [42, 9, 9]
+    elliptical = run.catalog.targets("elliptical_spiral")[:, 0]
+    for part in ("train", "val", "test"):
+        assert elliptical[parts == part].mean() == pytest.approx(2 / 3, abs=0.12)
+    other = holdout.split(run.catalog, "elliptical_spiral", seed=1)
+    assert (other != parts).any()
+
+
+def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(
+    prepared: Prepared, trained: list[FoldData], root: Path
+) -> None:
+    run = Run(holdout_config(), prepared)
+    card = holdout.train_holdout(run)
+    parts = holdout.split(run.catalog, "elliptical_spiral")
+    (data,) = trained
+    ids = data.cache.ids
+    assert ids[data.train_rows].tolist() == run.catalog.ids[parts == "train"].tolist()
+    assert ids[data.val_rows].tolist() == run.catalog.ids[parts == "val"].tolist()
+    assert card["split"] == {"train": 42, "val": 9, "test": 9}
+    assert card["galaxies"] == 9
+    dataset = prepared.catalog.dataset
+    written = root / "oof" / dataset / "elliptical_spiral" / "cnn_holdout.json"
+    assert json.loads(written.read_text())["score"] == card["score"]
+    holdout.train_holdout(run)
+    assert len(trained) == 1  # done work is not done again
+
+
+def test_a_run_that_starts_from_another_one_has_no_hold_out(prepared: Prepared) -> None:
+    model = {"name": "cnn", "kwargs": {"widths": [8, 12]}, "start_run": "gz37/cnn"}
+    with pytest.raises(InputError, match="has seen the galaxies that a hold-out keeps back"):
+        holdout.train_holdout(Run(holdout_config(model=model), prepared))
+
+
+def test_too_few_galaxies_say_so(root: Path) -> None:
+    draw_competition(n_train=12, n_test=3).write_zips(root / "input")
+    data = prepare(n_folds=3)
+    with pytest.raises(InputError, match="--holdout: 12 groups of galaxies cannot make 20"):
+        holdout.split(data.catalog, "gz37")

@@ -1,0 +1,150 @@
+"""A run in one process: which galaxies train which fold, locks, and what killed writers leave."""
+
+import platform
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from filelock import FileLock
+from safetensors.torch import load_file
+
+from galaxyzoo.config.schema import TTAConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.export.model_card import write_card
+from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
+from galaxyzoo.inference.oof import VAL_TABLE
+from galaxyzoo.inference.predict import predict
+from galaxyzoo.training.fold import HISTORY
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.run import Run
+from support.small_models import small_config
+
+SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
+
+
+def test_each_fold_trains_on_all_galaxies_but_its_own(
+    prepared: Prepared, trained: list[FoldData]
+) -> None:
+    card = Run(small_config(image=SIZES), prepared).train()
+    folds = prepared.catalog.folds
+    assert [data.fold for data in trained] == [0, 1, 2]
+    for data in trained:
+        assert np.flatnonzero(folds != data.fold).tolist() == data.train_rows.tolist()
+        assert np.flatnonzero(folds == data.fold).tolist() == data.val_rows.tolist()
+        assert data.cache.ids.tolist() == prepared.catalog.ids.tolist()
+        assert np.array_equal(data.targets, prepared.catalog.targets("gz37"))
+    assert card is not None
+    assert card["folds"] == [0, 1, 2]
+
+
+def test_only_the_named_folds_are_trained_and_the_others_later(
+    prepared: Prepared, trained: list[FoldData]
+) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    first = run.train([1])
+    assert first is not None
+    assert (first["folds"], first["sd"]) == ([1], None)
+    whole = run.train()
+    assert [data.fold for data in trained] == [1, 0, 2]
+    assert whole is not None
+    assert whole["folds"] == [0, 1, 2]
+
+
+def test_the_checkpoint_of_a_fold_killed_right_after_its_end_is_removed(
+    prepared: Prepared, trained: list[FoldData]
+) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    run.train([0])
+    leftover = run.folder / "fold_0" / "checkpoint.pt"
+    leftover.write_bytes(b"all the weights")
+    run.train([0])
+    assert not leftover.exists()
+    assert len(trained) == 1
+
+
+def test_what_a_killed_process_half_wrote_goes_with_the_next_training(
+    prepared: Prepared, trained: list[FoldData]
+) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    leftover = run.folder / "fold_0" / ".timings.csv.abc.part"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(b"epoch,")
+    run.train([0])
+    assert not leftover.exists()
+
+
+def test_a_second_process_waits_and_then_finds_the_work_done(
+    prepared: Prepared, trained: list[FoldData], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    run.folder.mkdir(parents=True)
+    other = FileLock(run.folder / ".lock", thread_local=False)
+    other.acquire()
+    waiting = threading.Thread(target=run.train)
+    waiting.start()
+    waiting.join(timeout=1)
+    assert waiting.is_alive()
+    assert trained == []
+    other.release()
+    waiting.join(timeout=60)
+    assert len(trained) == 3
+    assert "waiting" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"[1, 2]", b"a: [", b"task: gz37\nmodel: {nam: cnn}", b"about: \xff", b"[" * 2000],
+)
+def test_a_damaged_config_is_named(prepared: Prepared, damage: bytes) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    run.folder.mkdir(parents=True)
+    (run.folder / "config.yaml").write_bytes(damage)
+    with pytest.raises(InputError, match=r"config\.yaml"):
+        run.check()
+
+
+def test_a_run_says_with_what_it_was_made(prepared: Prepared, trained: list[FoldData]) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    run.train([0])
+    saved = yaml.safe_load((run.folder / "config.yaml").read_text())
+    assert saved["packages"]["torch"] == torch.__version__
+    assert saved["packages"]["python"] == platform.python_version()
+    assert saved["code_version"]
+    run.check()  # which reads it
+
+
+def test_a_run_without_epochs_sees_its_starts_networks_through_its_own_views(
+    prepared: Prepared,
+) -> None:
+    start = small_config(image=SIZES, train={"epochs": 1}, tta={"dihedral": False})
+    Run(start, prepared).train()
+    views = {"dihedral": False, "zooms": [1.0, 1.4]}
+    other = small_config(
+        run="gz37/views",
+        image=SIZES,
+        model={"start_run": start.run, "start_head": True},
+        train={"epochs": 0},
+        tta=views,
+    )
+    run = Run(other, prepared)
+    card = run.train()
+    assert card is not None
+    assert (card["start"], card["views"], card["diverged"]) == (start.run, 2, [])
+    assert run.minutes() == 0
+    write_card(run.folder / "card.md", other, card, None)
+    assert "No training of its own" in (run.folder / "card.md").read_text()
+    for fold in range(3):
+        folder, theirs = (run.folder.parent / name / f"fold_{fold}" for name in ("views", "small"))
+        assert not (folder / HISTORY).exists()
+        networks = [load_file(place / WEIGHTS) for place in (folder, theirs)]
+        assert networks[0].keys() == networks[1].keys()
+        assert all(torch.equal(networks[0][name], tensor) for name, tensor in networks[1].items())
+        rows = np.flatnonzero(prepared.catalog.folds == fold)
+        model = load_fold_model(start, theirs)
+        expected = predict(model, run.cache("train"), rows, start, TTAConfig(**views))
+        given = pd.read_csv(folder / VAL_TABLE, index_col=0)
+        np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)

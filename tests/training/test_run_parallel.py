@@ -1,0 +1,87 @@
+"""Runs whose folds are trained side by side: the order that they need, and the same bytes."""
+
+from pathlib import Path
+
+import pytest
+
+from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.run import Run, find_levels, train_runs
+from support.commands import COMPETITION, TRAIN, artefacts, call, complaint, train_project
+from support.reliability import long_only
+from support.small_models import small_config
+
+LONG_ONLY = long_only("a minute to start such a backend")
+
+
+def named(name: str, data: Prepared, **values: object) -> Run:
+    return Run(small_config(run=f"gz37/{name}", **values), data)
+
+
+def test_runs_wait_for_those_that_they_need(prepared: Prepared) -> None:
+    elsewhere = {"start_run": "gz37/last", "start_dataset": "other"}
+    runs = [
+        named("first", prepared),
+        named("starts", prepared, model={"name": "cnn", "start_run": "gz37/first"}),
+        named("learns", prepared, pseudo={"runs": ["gz37/first", "gz37/starts"]}),
+        named("alone", prepared, model={"name": "cnn", **elsewhere}),
+        named("not asked", prepared, model={"name": "cnn", "start_run": "gz37/trained before"}),
+        named("last", prepared, model={"name": "cnn", "start_run": "gz37/starts"}),
+    ]
+    levels = [[run.config.run.split("/")[1] for run in level] for level in find_levels(runs)]
+    assert levels == [["first", "alone", "not asked"], ["starts"], ["learns", "last"]]
+    assert find_levels([]) == []
+
+
+def test_why_folds_stopped_is_in_their_runs(
+    prepared: Prepared, trained: list[FoldData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of one process; the start has no network to start from, for its training is faked."""
+    runs = [named("first", prepared), named("second", prepared)]
+    asked: list[tuple[str, int]] = []
+
+    def stop(function: object, calls: list[tuple[Run, int]], *_: object) -> list[list[str]]:
+        asked.extend((run.config.run, fold) for run, fold in calls)
+        return [[f"{run.config.run} {fold}"] if fold else [] for run, fold in calls]
+
+    monkeypatch.setattr("galaxyzoo.training.run.run_jobs", stop)
+    runs[0].train([1])  # is there already
+    assert [card["run"] for card in train_runs(runs, [0, 1], 2, "loky")] == ["gz37/first"]
+    assert asked == [("gz37/first", 0), ("gz37/second", 0), ("gz37/second", 1)]
+    assert [run.stopped for run in runs] == [[], ["gz37/second 1"]]
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which one process has trained a run and what starts from it."""
+    root = tmp_path_factory.mktemp("serial")
+    return train_project(root, str(write_second(root)))
+
+
+def write_second(root: Path) -> Path:
+    """A run that starts from the first."""
+    path = root / "second.yaml"
+    path.write_text("task: gz37\nmodel: {name: cnn, start_run: gz37/cnn}\n")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "backend", ["loky", *(pytest.param(name, marks=LONG_ONLY) for name in ("ray", "dask"))]
+)
+def test_two_processes_write_the_same_bytes_as_one(
+    backend: str, serial: Path, tmp_path: Path
+) -> None:
+    second = str(write_second(tmp_path))
+    train_project(tmp_path, second, "--jobs", "2", "--backend", backend)
+    ours, expected = artefacts(tmp_path), artefacts(serial)
+    assert len([path for path in ours if path.endswith("weights.safetensors")]) == 6
+    assert ours.keys() == expected.keys()
+    assert ours == expected
+
+
+@pytest.mark.slow
+def test_a_fold_that_stops_is_one_line(tmp_path: Path) -> None:
+    COMPETITION.write_zips(tmp_path / "input")
+    words = ("train.lr=1e9", "--jobs", "2", "--only", "1")
+    assert "gz37/cnn, fold 1, epoch 1: the loss is" in complaint(call(tmp_path, *TRAIN, *words))

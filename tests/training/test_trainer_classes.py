@@ -1,0 +1,233 @@
+"""Training of classes: a head's own stage, classes alike, soft targets, another run's start."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tqdm import tqdm
+
+from galaxyzoo.config.schema import TrainConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
+from galaxyzoo.models.build import build_model
+from galaxyzoo.training.fold import HISTORY, train_fold
+from galaxyzoo.training.optim import learning_rate
+from galaxyzoo.training.trainer import Trainer
+from support.class_fixtures import class_config, class_fold, one_hot
+from support.small_models import small_config
+from support.training_fixtures import Killed, kill_after
+
+STAGES = {"epochs": 3, "head_epochs": 2, "head_lr": 1e-2}
+
+
+def state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def run_epochs(trainer: Trainer, count: int) -> None:
+    for _ in range(count):
+        trainer.run_epoch(tqdm(disable=True))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_head_epochs_leave_every_byte_of_the_backbone(optimizer):
+    config = class_config(train={**STAGES, "optimizer": optimizer})
+    trainer = Trainer(config, class_fold())
+    assert trainer.ema is not None
+    networks = (trainer.model, trainer.ema.module)
+    before = [state(network) for network in networks]
+    run_epochs(trainer, 2)
+    for network, old in zip(networks, before, strict=True):
+        heads = {name for name in old if name.startswith("head.")}
+        assert changed(old, state(network)) == heads
+    run_epochs(trainer, 1)
+    moved = changed(before[0], state(trainer.model))
+    assert moved >= {name for name, _ in trainer.model.named_parameters()}
+    assert any("running_mean" in name for name in moved)
+
+
+def test_top_blocks_alone_are_trained_after_the_head():
+    config = class_config(
+        model={"kwargs": {"widths": [8, 8, 8]}}, train={**STAGES, "top_blocks": 2}
+    )
+    trainer = Trainer(config, class_fold())
+    before = state(trainer.model)
+    run_epochs(trainer, 3)
+    moved = changed(before, state(trainer.model))
+    prefixes = {name.split(".")[2] for name in moved if name.startswith("backbone.")}
+    assert prefixes == {"2", "3"}  # stages 0 (the stem) and 1 stay, their statistics too
+    assert {n for n in before if n.startswith("head.")} <= moved
+
+
+def test_learning_rates_of_both_stages_by_hand():
+    train = TrainConfig(epochs=3, head_epochs=1, head_lr=1.0, lr=0.1, warmup=0.25)
+    rates = [learning_rate(train, step, 4) for step in range(12)]
+    cosine = [0.5 * (1 + np.cos(np.pi * (i + 0.5) / 3)) for i in range(3)]
+    assert rates[:4] == pytest.approx([1.0, *cosine])
+    cosine = [0.05 * (1 + np.cos(np.pi * (i + 0.5) / 6)) for i in range(6)]
+    assert rates[4:] == pytest.approx([0.05, 0.1, *cosine])
+    constant = TrainConfig(epochs=3, head_epochs=1, head_lr=1.0, lr=0.1, schedule="constant")
+    assert [learning_rate(constant, step, 4) for step in range(12)] == [1.0] * 4 + [0.1] * 8
+    only_head = TrainConfig(epochs=1, head_epochs=1, head_lr=1.0, schedule="constant")
+    assert [learning_rate(only_head, step, 4) for step in range(4)] == [1.0] * 4
+
+
+def test_the_optimizer_gets_those_rates():
+    config = class_config(train={**STAGES, "head_epochs": 1, "lr": 1e-4, "schedule": "constant"})
+    trainer = Trainer(config, class_fold())
+    run_epochs(trainer, 2)
+    assert [row["lr"] for row in trainer.history] == [1e-2, 1e-4]
+
+
+@pytest.mark.parametrize("steps", [2, 6, 10])  # four an epoch: in the first, second and third
+@pytest.mark.parametrize("kind", ["all", "top_blocks", "sgd", "sampling"])
+def test_a_killed_fold_of_two_stages_ends_with_the_same_bytes(tmp_path, steps, kind):
+    more: dict[str, dict[str, object]] = {
+        "all": {},
+        "top_blocks": {"top_blocks": 1},
+        "sgd": {"optimizer": "sgd", "lr": 0.01},
+    }
+    extra = more.get(kind, {"class_balance": "sampling", "checkpoint": "best"})
+    settings = class_config(train={**STAGES, "head_epochs": 1, **extra})
+    data = class_fold()
+    train_fold(settings, data, tmp_path / "whole", "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(patch, steps)
+        with pytest.raises(Killed):
+            train_fold(settings, data, tmp_path / "killed", "killed")
+    train_fold(settings, data, tmp_path / "killed", "killed")
+    for name in (WEIGHTS, HISTORY):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_sampling_draws_classes_evenly_and_the_same_each_time():
+    config = class_config(train={"class_balance": "sampling"})
+    trainer, again = Trainer(config, class_fold(400)), Trainer(config, class_fold(400))
+    classes = trainer.data.targets.argmax(axis=1)
+    drawn = []
+    for epoch in range(20):
+        trainer.epoch = again.epoch = epoch
+        order = trainer._draw_order(np.random.default_rng(epoch))
+        np.testing.assert_array_equal(order, again._draw_order(np.random.default_rng(epoch)))
+        assert len(order) == len(trainer.data.train_rows)
+        assert set(order) <= set(trainer.data.train_rows)
+        drawn.append(np.bincount(classes[order], minlength=5) / len(order))
+    # Standard error of a mean share: sqrt(0.2 · 0.8 / (20 · 300)) = 0.005.
+    np.testing.assert_allclose(np.mean(drawn, axis=0), 0.2, atol=0.02)
+    batches = [[batch.rows for batch in each.batches()] for each in (trainer, again)]
+    for one, other in zip(*batches, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_are_the_inverse_frequencies_and_equal_ones_without_balance():
+    data = class_fold(80)
+    trainer = Trainer(class_config(train={"class_balance": "weights"}), data)
+    counts = data.targets[data.train_rows].sum(axis=0)
+    weights = trainer._class_weights()
+    assert weights is not None
+    np.testing.assert_allclose(weights.numpy(), counts.sum() / (5 * counts), rtol=1e-6)
+    assert np.average(weights.numpy(), weights=counts) == pytest.approx(1)
+    probs = torch.full((5, 5), 0.1) + 0.5 * torch.eye(5)
+    probs[0] = torch.tensor([0.1, 0.6, 0.1, 0.1, 0.1])  # wrong on the frequent class
+    plain = Trainer(class_config(), data)
+    assert plain._class_weights() is None
+    assert trainer.loss(probs, torch.eye(5)) < plain.loss(probs, torch.eye(5))
+
+
+@pytest.mark.parametrize("balance", ["weights", "sampling"])
+def test_the_saved_network_gives_natural_probabilities(tmp_path, balance):
+    """Proportional to the prior times what the balanced network gave."""
+    config, data = class_config(train={"class_balance": balance}), class_fold(80)
+    trainer = Trainer(config, data)
+    run_epochs(trainer, 1)
+    images = torch.from_numpy(data.cache.images[:6]).permute(0, 3, 1, 2)
+    before = trainer._averaged().eval()(images).detach().numpy()
+    model = build_model(config, initialise=False)
+    model.load_state_dict(trainer.final_weights())
+    after = model.eval()(images).detach().numpy()
+    expected = before * data.targets[data.train_rows].mean(axis=0)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(after, expected, atol=1e-5)
+    again = trainer._averaged().eval()(images).detach().numpy()
+    np.testing.assert_array_equal(again, before)  # training goes on from the balanced one
+    plain = Trainer(class_config(), data)
+    assert changed(plain._averaged().state_dict(), plain.final_weights()) == set()
+
+
+def test_soft_targets_train_but_do_not_score():
+    soft = one_hot(np.arange(40) % 5, 5) * 0.6 + 0.08
+    config = class_config(loss="soft_cross_entropy", train={"epochs": 1})
+    hard, softly = (Trainer(config, class_fold(soft_targets=s)) for s in (None, soft))
+    for trainer in (hard, softly):
+        trainer.model.load_state_dict(hard.model.state_dict())
+    run_epochs(hard, 1)
+    run_epochs(softly, 1)
+    assert changed(state(hard.model), state(softly.model))
+    softly.ema.module.load_state_dict(hard.ema.module.state_dict())  # type: ignore[union-attr]
+    (hard_loss, hard_score), (soft_loss, soft_score) = hard._validate(), softly._validate()
+    assert soft_score == hard_score
+    assert soft_loss != pytest.approx(hard_loss)
+    np.testing.assert_allclose(softly.targets.numpy(), soft, atol=1e-7)
+
+
+def test_a_start_run_fills_the_backbone_and_not_the_head(tmp_path: Path) -> None:
+    config = class_config(model={"start_run": "gz37/small"})
+    torch.manual_seed(5)
+    source = build_model(small_config(model={"mean": [0.1, 0.2, 0.3]}))
+    path = tmp_path / WEIGHTS
+    save_weights(path, source.state_dict())
+    plain = Trainer(class_config(), class_fold())
+    trainer = Trainer(config, class_fold(start_weights=path))
+    assert trainer.start == "gz37/small"
+    weights, ours = load_file(path), trainer.model.state_dict()
+    kept = [name for name in weights if not name.startswith("head.")]
+    assert {"mean", "std"} <= set(kept)  # its normalisation belongs to it
+    assert all(torch.equal(ours[name], weights[name]) for name in kept)
+    assert all(torch.equal(trainer.ema.module.state_dict()[n], weights[n]) for n in kept)  # type: ignore[union-attr]
+    heads = {name: tensor for name, tensor in ours.items() if name.startswith("head.")}
+    assert changed(heads, plain.model.state_dict()) == set()  # as drawn by the run's own seed
+
+
+def test_a_start_run_of_the_same_task_may_fill_the_head_too(tmp_path: Path) -> None:
+    start = {"start_run": "zoo5/small", "start_head": True}
+    torch.manual_seed(5)
+    path = tmp_path / WEIGHTS
+    save_weights(path, build_model(class_config()).state_dict())
+    trainer = Trainer(class_config(model=start), class_fold(start_weights=path))
+    weights = load_file(path)
+    assert any(name.startswith("head.") for name in weights)
+    assert changed(weights, trainer.model.state_dict()) == set()
+    assert changed(weights, trainer.ema.module.state_dict()) == set()  # type: ignore[union-attr]
+
+
+def test_a_head_of_another_form_is_no_start(tmp_path: Path) -> None:
+    start = {"start_run": "zoo5/small", "start_head": True}
+    path = tmp_path / WEIGHTS
+    save_weights(path, build_model(class_config(head={"hidden": 7})).state_dict())
+    with pytest.raises(InputError, match=r"weights\.safetensors does not fit the model.*head\."):
+        Trainer(class_config(model=start), class_fold(start_weights=path))
+
+
+@pytest.mark.parametrize("start", [{}, {"start_run": "gz37/small"}, {"start_run": "pretrain/x"}])
+def test_a_head_to_start_from_needs_a_run_of_the_same_task(start: dict[str, str]) -> None:
+    with pytest.raises(InputError, match=r"start_head needs .* a run of task 'zoo5'"):
+        class_config(model={"start_head": True, **start})
+
+
+def test_a_start_of_another_backbone_is_refused(tmp_path: Path) -> None:
+    source = build_model(small_config(model={"kwargs": {"widths": [8]}}))
+    path = tmp_path / WEIGHTS
+    save_weights(path, source.state_dict())
+    with pytest.raises(InputError, match=r"weights\.safetensors does not fit the model"):
+        Trainer(class_config(), class_fold(start_weights=path))
+    save_weights(
+        path, build_model(small_config(model={"kwargs": {"widths": [8, 24]}})).state_dict()
+    )
+    with pytest.raises(InputError, match=r"weights\.safetensors does not fit the model"):
+        Trainer(class_config(), class_fold(start_weights=path))

@@ -1,0 +1,246 @@
+"""Memory that is used up: smaller parts of a batch in training, fewer images in prediction."""
+
+import gc
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.schema import Config, TTAConfig
+from galaxyzoo.core.devices import is_out_of_memory
+from galaxyzoo.core.errors import FoldError
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.inference import predict
+from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint
+from galaxyzoo.models.build import GalaxyNet, build_model
+from galaxyzoo.training import planning
+from galaxyzoo.training.fold import CHECKPOINT, HISTORY, train_fold
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.trainer import Trainer
+from support.class_fixtures import class_config, class_fold
+from support.reliability import Witness
+from support.small_models import small_config
+from support.training_fixtures import NO_NORM, Killed, config, fold_data, gradients, kill_after
+
+pytestmark = pytest.mark.reliability
+
+GO_ON = {"on_out_of_memory": "accumulate"}
+
+
+def allow(patch: pytest.MonkeyPatch, most: int, after: int = 0) -> list[int]:
+    """Let networks use up the memory on more images than that, once so many batches have passed.
+
+    Returns:
+        The sizes of all batches that they were given.
+    """
+    forward, sizes = GalaxyNet.forward, list[int]()
+
+    def limited(self: GalaxyNet, images: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(images))
+        if len(sizes) > after and len(images) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return forward(self, images)
+
+    patch.setattr(GalaxyNet, "forward", limited)
+    return sizes
+
+
+def assert_same_training(one: Path, other: Path) -> None:
+    """The same weights; validation, in batches of other sizes, may differ in its last bits."""
+    assert (other / WEIGHTS).read_bytes() == (one / WEIGHTS).read_bytes()
+    histories = [pd.read_csv(folder / HISTORY) for folder in (one, other)]
+    pd.testing.assert_frame_equal(*histories, rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["mse", "kl", "votes", "classes", "weights", "smoothing"])
+@pytest.mark.parametrize("parts", [2, 3])
+def test_the_parts_gradients_add_up_to_the_whole_batchs(loss: str, parts: int) -> None:
+    train: dict[str, object] = {"batch_size": 10, "amp": "fp32", "optimizer": "sgd"}
+    if loss in ("mse", "kl", "votes"):
+        settings, data = small_config(loss=loss, model=NO_NORM, train=train), fold_data(40)
+    else:
+        train |= {"class_balance": "weights"} if loss != "classes" else {}
+        train |= {"label_smoothing": 0.1} if loss == "smoothing" else {}
+        settings, data = class_config(model=NO_NORM, train=train), class_fold(40)
+    (value, whole), (summed, added) = (gradients(settings, data, n) for n in (1, parts))
+    assert summed == pytest.approx(value, rel=1e-5)
+    assert len(whole) == len(list(Trainer(settings, data).model.parameters()))
+    for one, other in zip(whole, added, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-7)
+
+
+def test_a_batch_is_cut_no_smaller_than_two_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = allow(monkeypatch, 100)
+    gradients(config(batch_size=10, accumulation=5), fold_data(12), parts=99)
+    assert sizes == [3, 2, 2, 2]
+
+
+def test_stopping_says_what_would_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, witness: Witness
+) -> None:
+    allow(monkeypatch, 4)
+    with pytest.raises(FoldError) as caught:
+        train_fold(config(), fold_data(), tmp_path, "stop")
+    assert str(caught.value) == (
+        "gz37/small, fold 0: out of memory on batches of 8 images: add "
+        "train.on_out_of_memory=accumulate to go on with smaller parts, or train anew with "
+        "train.accumulation=2 or a smaller train.batch_size"
+    )
+    assert list(tmp_path.iterdir()) == []
+    witness("numbers", "out of memory in training", str(caught.value))
+
+
+def test_accumulating_trains_as_with_so_many_parts_from_the_start(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    witness: Witness,
+) -> None:
+    data = fold_data()
+    train_fold(config(accumulation=4), data, tmp_path / "whole", "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        sizes = allow(patch, 3)
+        summary = train_fold(config(**GO_ON), data, tmp_path / "short", "short")
+    assert sizes[:3] == [8, 4, 2]  # refused, refused, and the first part that fits
+    assert summary.accumulation == 4
+    assert_same_training(tmp_path / "whole", tmp_path / "short")
+    line = "gz37/small, fold 0: out of memory; it goes on from its last whole epoch, batches in "
+    said = [text for text in capsys.readouterr().out.splitlines() if line in text]
+    assert [text.split(line)[1] for text in said] == ["2 parts", "4 parts"]
+    witness("numbers", "out of memory in training, train.on_out_of_memory=accumulate", said[-1])
+
+
+def test_a_killed_fold_keeps_its_parts(tmp_path: Path) -> None:
+    """Memory runs out in the second epoch, the kill comes in the third, when there is enough."""
+    data, ends = fold_data(), []
+    for name, kill in (("whole", False), ("killed", True)):
+        with pytest.MonkeyPatch.context() as patch:
+            allow(patch, 4, after=12)  # an untrained look, an epoch and a validation take nine
+            if kill:
+                kill_after(patch, 9)
+                with pytest.raises(Killed):
+                    train_fold(config(**GO_ON), data, tmp_path / name, name)
+                state = load_checkpoint(tmp_path / name / CHECKPOINT)
+                assert state is not None
+                assert (state["epoch"], state["parts"]) == (2, 2)
+            else:
+                ends.append(train_fold(config(**GO_ON), data, tmp_path / name, name))
+    ends.append(train_fold(config(**GO_ON), data, tmp_path / "killed", "killed"))
+    assert ends[0] == ends[1]
+    assert ends[0].accumulation == 2
+    assert_same_training(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_the_first_network_is_gone_before_the_next_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[weakref.ref] = []
+    alive = []
+    start = Trainer.__init__
+
+    def spy(self: Trainer, config: Config, data: FoldData, initialise: bool = True) -> None:
+        alive.append(sum(reference() is not None for reference in built))
+        start(self, config, data, initialise)
+        built.append(weakref.ref(self.model))
+
+    monkeypatch.setattr(Trainer, "__init__", spy)
+    allow(monkeypatch, 4)
+    train_fold(config(**GO_ON), fold_data(), tmp_path, "again")
+    assert alive == [0, 0]
+    gc.collect()
+
+
+@pytest.mark.parametrize("on_out_of_memory", ["stop", "accumulate"])
+def test_nothing_smaller_than_two_images_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_out_of_memory: str, witness: Witness
+) -> None:
+    allow(monkeypatch, 1)
+    settings = config(accumulation=4, on_out_of_memory=on_out_of_memory)
+    with pytest.raises(FoldError) as caught:
+        train_fold(settings, fold_data(), tmp_path, "tiny")
+    assert str(caught.value) == (
+        "gz37/small, fold 0: out of memory on batches of 8 images in 4 parts: train anew with a "
+        "smaller image.size_px or network"
+    )
+    witness("numbers", "out of memory on two images", str(caught.value))
+
+
+def test_a_plan_that_does_not_fit_says_so(
+    monkeypatch: pytest.MonkeyPatch, witness: Witness
+) -> None:
+    allow(monkeypatch, 4)
+    catalog: Catalog = None  # type: ignore[assignment]
+    with pytest.raises(
+        FoldError, match=r"gz37/small: out of memory.*train\.accumulation=2"
+    ) as told:
+        planning.estimate(config(), catalog)
+    witness("numbers", "out of memory in the plan's probe", str(told.value))
+
+
+@pytest.mark.parametrize(
+    ("most", "tried"), [(300, [256, 44]), (100, [256, 128, 64, 64, 64, 64, 44])]
+)
+def test_prediction_goes_on_with_fewer_images(
+    monkeypatch: pytest.MonkeyPatch, most: int, tried: list[int], witness: Witness
+) -> None:
+    monkeypatch.setattr(predict, "batch_of", lambda device: 256)
+    data, settings = fold_data(300), small_config(train={"amp": "fp32"})
+    model, rows, one_view = build_model(settings), np.arange(300)[::-1], TTAConfig(dihedral=False)
+    expected = predict.predict(model, data.cache, rows, settings, one_view)
+    sizes = allow(monkeypatch, most)
+    got = predict.predict(model, data.cache, rows, settings, one_view)
+    assert sizes == tried
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    if most == 100:
+        witness("numbers", "out of memory in prediction", "nothing: it goes on with fewer images")
+
+
+def test_one_image_that_does_not_fit_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, witness: Witness
+) -> None:
+    allow(monkeypatch, 0)
+    settings = config()
+    with pytest.raises(FoldError, match="out of memory while predicting one image") as caught:
+        predict.predict(build_model(settings), fold_data().cache, np.arange(9), settings)
+    witness("numbers", "out of memory on one image in prediction", str(caught.value))
+
+
+def exhaust() -> None:
+    torch.empty(10**16)
+
+
+def of_numpy() -> None:
+    np.empty(10**17)
+
+
+@pytest.mark.parametrize("use", [exhaust, of_numpy])
+def test_real_errors_of_the_allocators_are_known(use: Callable[[], None]) -> None:
+    with pytest.raises((RuntimeError, MemoryError)) as caught:
+        use()
+    assert is_out_of_memory(caught.value)
+
+
+def test_other_errors_are_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: GalaxyNet, images: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(GalaxyNet, "forward", broken)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        train_fold(config(**GO_ON), fold_data(), tmp_path, "broken")
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        predict.predict(build_model(config()), fold_data().cache, np.arange(9), config())
+
+
+def test_what_to_do_without_memory_may_change_between_calls_but_parts_may_not() -> None:
+    plain = load_config("gz37/cnn")
+    assert load_config("gz37/cnn", ["train.on_out_of_memory=accumulate"]).digest() == plain.digest()
+    assert load_config("gz37/cnn", ["train.accumulation=2"]).digest() != plain.digest()
+
+
+def test_checkpoints_from_before_there_were_parts_fit_their_config() -> None:
+    assert small_config().digest() == "885d95ffe4c89cfc"  # as it was then

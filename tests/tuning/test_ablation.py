@@ -1,0 +1,198 @@
+"""An ablation study's runs: trained once, by one process each, and not taken up unasked."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.config.schema import TTAConfig
+from galaxyzoo.core import paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.ensemble.members import find_runs
+from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.inference.predict import predict
+from galaxyzoo.reports.results import load_results
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.tuning.ablation import format_rows, judge, make_rows, print_rows
+from support.ablation_fixtures import CHANGES, TASK, Scored, make, variant
+from support.kaggle_fixtures import listing
+
+
+def values(prepared: Prepared, name: str, fold: int) -> pd.DataFrame:
+    folder = paths.fold_dir(prepared.catalog.dataset, f"gz37/ablation.tiny.{name}", fold)
+    return pd.read_csv(folder / "val.csv", index_col="GalaxyID")
+
+
+def test_every_change_is_trained_once_on_the_folds_of_the_study(
+    prepared: Prepared, trained: list[FoldData], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ablation = make(prepared, tmp_path)
+    assert ablation.check(ablation.study.variants) == {}
+    assert ablation.train(ablation.study.variants) == []
+    assert [data.fold for data in trained] == [0, 1] * 3  # views train nothing
+    assert [row.verdict for row in make_rows(ablation)].count("not run") == 0
+    assert capsys.readouterr().out.count(": done") == 5
+    before = listing(tmp_path / "folds", tmp_path / "oof")
+    assert ablation.train(ablation.study.variants) == []
+    assert len(trained) == 6
+    assert listing(tmp_path / "folds", tmp_path / "oof") == before
+    more = make(prepared, tmp_path, folds=(0, 1, 2))
+    assert not more.is_done(more.study.base)
+    more.train(more.study.pick(["seed"]))
+    assert [data.fold for data in trained[6:]] == [2, 2]
+
+
+def test_views_are_of_the_recipes_own_networks(
+    prepared: Prepared, trained: list[FoldData], tmp_path: Path
+) -> None:
+    ablation = make(prepared, tmp_path)
+    ablation.train(ablation.study.pick(["two_sizes"]))
+    base = ablation.study.base.config
+    cache = ablation.run(ablation.study.base).cache("train")
+    for fold in (0, 1):
+        folder = paths.fold_dir(prepared.catalog.dataset, base.run, fold)
+        rows = np.flatnonzero(prepared.catalog.folds == fold)
+        tta = TTAConfig(dihedral=False, zooms=(1.0, 1.2))
+        expected = predict(load_fold_model(base, folder), cache, rows, base, tta)
+        given = values(prepared, "two_sizes", fold)
+        assert given.index.tolist() == prepared.catalog.ids[rows].tolist()
+        np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
+        # Not those of the base's eight views; of a network that has hardly learned they are near.
+        assert abs(given - values(prepared, "base", fold)).to_numpy().max() > 1e-6
+    assert len(trained) == 2
+    of_base, of_views = (ablation.run(variant(ablation, name)) for name in ("base", "two_sizes"))
+    epochs = [run.config.train.epochs for run in (of_base, of_views)]
+    assert epochs == [base.train.epochs, 0]  # the bar's total
+
+
+def test_a_changed_setting_is_refused_as_a_runs_is(
+    prepared: Prepared, trained: list[FoldData], tmp_path: Path
+) -> None:
+    ablation = make(prepared, tmp_path)
+    ablation.train(ablation.study.pick(["longer"]))
+    other = make(prepared, tmp_path, changes=[{**CHANGES[0], "changes": ["train.epochs=3"]}])
+    with pytest.raises(
+        InputError, match=r"longer was trained with other settings \(train\.epochs 2 → 3"
+    ):
+        other.check(other.study.variants)
+    text = make(prepared, tmp_path, changes=[{**CHANGES[0], "about": "said otherwise"}])
+    assert text.check(text.study.variants) == {}
+    assert text.is_done(variant(text, "longer"))
+    with pytest.raises(InputError, match=r"there is no fold 3: .* has folds 0 to 2"):
+        make(prepared, tmp_path, folds=(0, 3)).check(ablation.study.variants)
+
+
+def test_a_table_that_a_kill_left_out_is_written(
+    prepared: Prepared, trained: list[FoldData], tmp_path: Path
+) -> None:
+    ablation = make(prepared, tmp_path)
+    ablation.train(ablation.study.pick(["longer"]))
+    table = paths.oof_csv(prepared.catalog.dataset, "gz37/ablation.tiny.longer")
+    whole = table.read_bytes()
+    for spoil in (table.unlink, table.with_suffix(".json").unlink, lambda: table.write_text("x")):
+        spoil()
+        assert not ablation.is_done(variant(ablation, "longer"))
+        ablation.train(ablation.study.variants[:2])
+        assert table.read_bytes() == whole
+    assert len(trained) == 4
+
+
+def test_a_start_that_is_not_trained_leaves_the_others_alone(
+    prepared: Prepared, trained: list[FoldData], tmp_path: Path
+) -> None:
+    start = ["model.start_run=zoo5/cnn", "model.start_dataset=zoo5"]
+    ablation = make(prepared, tmp_path, changes=[*CHANGES, {"name": "zoo5", "changes": start}])
+    reasons = ablation.check(ablation.study.variants)
+    assert list(reasons) == ["zoo5"]
+    assert "needs zoo5/cnn on zoo5: folds/zoo5/zoo5/cnn is missing" in reasons["zoo5"]
+
+
+def test_ensembles_and_reports_take_up_what_is_named_only(
+    prepared: Prepared, trained: list[FoldData], tmp_path: Path
+) -> None:
+    ablation = make(prepared, tmp_path, folds=(0, 1, 2), changes=[])
+    ablation.train(ablation.study.variants)
+    catalog, run = prepared.catalog, "gz37/ablation.tiny.base"
+    with pytest.raises(InputError, match="no finished run in oof/"):
+        find_runs(TASK, catalog, [])
+    with pytest.raises(InputError, match="no table but those of ablation studies"):
+        load_results(TASK, catalog)
+    assert find_runs(TASK, catalog, [run]) == ([run], [])
+    assert [result.run for result in load_results(TASK, catalog, [run])[0]] == [run]
+
+
+def slow_rmse(predictions: np.ndarray, targets: np.ndarray) -> float:
+    total = sum((p - t) ** 2 for p, t in zip(predictions.flat, targets.flat, strict=True))
+    return float(np.sqrt(total / predictions.size))
+
+
+def test_numbers_are_those_of_plain_loops(scored: Scored) -> None:
+    catalog = scored.ablation.catalog
+    kept = catalog.folds < 2
+    targets = catalog.targets("gz37")[kept]
+    valid = {name: TASK.make_valid(p)[kept] for name, p in scored.predictions.items()}
+    rows = {row.variant.name: row for row in make_rows(scored.ablation)}
+    assert list(rows) == ["base", "longer", "one_view", "two_sizes", "seed"]
+    for name, baseline in (("longer", "base"), ("one_view", "base"), ("two_sizes", "one_view")):
+        ours, others = valid[name], valid[baseline]
+        assert rows[name].score == pytest.approx(slow_rmse(ours, targets), abs=1e-7)
+        difference = slow_rmse(ours, targets) - slow_rmse(others, targets)
+        left = []  # without each galaxy
+        for i in range(60):
+            rest = np.arange(60) != i
+            left.append(
+                slow_rmse(ours[rest], targets[rest]) - slow_rmse(others[rest], targets[rest])
+            )
+        error = np.sqrt(59 / 60 * sum((d - np.mean(left)) ** 2 for d in left))
+        assert rows[name].difference == pytest.approx((difference, error), abs=1e-7)
+    assert rows["longer"].verdict == "gain"
+    assert rows["two_sizes"].verdict == "loss"
+    assert rows["seed"].verdict == "not run"
+    assert (rows["base"].minutes, rows["longer"].minutes) == (2.0, 2.0)
+    assert rows["one_view"].minutes is None
+
+
+@pytest.mark.parametrize(
+    ("difference", "lower", "verdict"),
+    [
+        (-0.3, True, "gain"),
+        (0.3, True, "loss"),
+        (0.3, False, "gain"),
+        (-0.3, False, "loss"),
+        (0.2, True, "within one SE"),
+        (-0.2, True, "within one SE"),
+    ],
+)
+def test_a_verdict_by_hand(difference: float, lower: bool, verdict: str) -> None:
+    assert judge(difference, 0.2, lower) == verdict
+
+
+def test_the_tables_hold_every_row_under_its_heading(
+    scored: Scored, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = make_rows(scored.ablation)
+    text = format_rows(scored.ablation, rows)
+    print_rows(scored.ablation, rows)
+    printed = capsys.readouterr().out
+    for part in (text, printed):
+        names = ["base", "length", "longer", "views", "one_view", "two_sizes (of one_view)", "seed"]
+        places = [re.search(rf"\b{re.escape(name)}", part) for name in names]
+        assert all(places)
+        assert f"{rows[0].score:.5f}" in part
+        assert "{:+.5f} ± {:.5f}".format(*(rows[1].difference or ())) in part
+        assert "none is trained here" in part
+        assert "folds 0, 1 of 3: 60 galaxies scored" in part
+    lines = text.splitlines()
+    assert f"| `longer` | 2 epochs | {' | '.join(rows[1].cells)} |" in lines
+    assert "| `seed` | train.seed=1 | – | – | – | not run |" in lines
+    assert [line for line in lines if line.startswith("**")] == [
+        "**length**",
+        "**views**",
+        "**seed**",
+    ]
+    assert re.search(
+        r"^Machine: .*\. Command: `python src/ablate\.py .*tiny\.yaml --folds 0,1`\.$", text, re.M
+    )

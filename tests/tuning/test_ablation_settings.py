@@ -1,0 +1,152 @@
+"""Ablation studies: what a change is laid on, which need no training, and mistakes in the file."""
+
+from pathlib import Path
+
+import pytest
+
+from galaxyzoo.config.loading import all_runs, load_config
+from galaxyzoo.config.pretrain import all_pretrainings
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import is_ablation
+from galaxyzoo.models.build import build_model
+from galaxyzoo.training.augmentation import check_transforms
+from galaxyzoo.tuning.ablation import FOLDER, load_study
+from support.ablation_fixtures import BASE, write_study
+
+STUDIES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+TWICE = [{"name": "a", "changes": ["train.seed=1"]}] * 2
+
+MISTAKES: dict[str, tuple[dict[str, object], str]] = {
+    "unknown key": ({"fold": [0]}, "unknown key 'fold' (did you mean 'folds'?)"),
+    "unknown key of a change": (
+        {"changes": [{"name": "a", "changes": ["train.seed=1"], "grup": "b"}]},
+        "unknown key 'changes.0.grup' (did you mean 'group'?)",
+    ),
+    "no overrides": ({"changes": [{"name": "a", "changes": []}]}, "key 'changes.0.changes'"),
+    "a name that makes no file": (
+        {"changes": [{"name": "../a", "changes": ["train.seed=1"]}]},
+        "key 'changes.0.name'",
+    ),
+    "twice the same name": ({"changes": TWICE}, "change 'a' stands there twice"),
+    "the recipe's name": (
+        {"changes": [{"name": "base", "changes": ["train.seed=1"]}]},
+        "change 'base' stands there twice",
+    ),
+    "of an unknown change": (
+        {"changes": [{"name": "a", "of": "b", "changes": ["train.seed=1"]}]},
+        "change 'a': no change 'b' stands before it (of): there are base",
+    ),
+    "of itself": (
+        {"changes": [{"name": "a", "of": "a", "changes": ["train.seed=1"]}]},
+        "change 'a': no change 'a' stands before it",
+    ),
+    "unknown setting": (
+        {"changes": [{"name": "a", "changes": ["train.sead=1"]}]},
+        "change 'a': unknown key 'train.sead' (did you mean 'seed'?)",
+    ),
+    "wrong value": (
+        {"changes": [{"name": "a", "changes": ["train.seed=-1"]}]},
+        "change 'a': key 'train.seed'",
+    ),
+    "no override": (
+        {"changes": [{"name": "a", "changes": ["train.seed"]}]},
+        "change 'a': 'train.seed' is no override",
+    ),
+    "a contradiction": (
+        {"changes": [{"name": "a", "changes": ["image.cache_px=425"]}]},
+        "change 'a': key 'image.cache_px'",
+    ),
+    "no change at all": (
+        {"changes": [{"name": "a", "changes": ["train.epochs=1", "about=other"]}]},
+        "change 'a' changes nothing: base has those settings already",
+    ),
+    "another task": (
+        {"changes": [{"name": "a", "changes": ["task=zoo5", "head.output=softmax"]}]},
+        "change 'a': all changes of a study are of one task",
+    ),
+    "a wrong base": ({"base": {**BASE, "epochs": 3}}, "base: unknown key 'epochs'"),
+    "a base that is no run": ({"base": "gz37/resnet81"}, "no run 'gz37/resnet81'"),
+    "no fold": ({"folds": []}, "key 'folds'"),
+}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_in_the_tree_builds(name: str) -> None:
+    study = load_study(name)
+    runs = [variant.config.run for variant in study.variants]
+    assert len(set(runs)) == len(runs) > 3
+    built = []
+    for variant in study.variants:
+        assert is_ablation(variant.config.run)
+        check_transforms(variant.config.augment.transforms)
+        if variant.config.model not in built:
+            build_model(variant.config, initialise=False)
+            built.append(variant.config.model)
+        start = variant.config.model.start_run
+        assert start is None or start in [*all_runs(), *all_pretrainings()]
+    assert not any(run.startswith("ablations/") for run in all_runs())
+
+
+def test_changes_are_laid_on_the_recipe_or_on_the_change_named(tmp_path: Path) -> None:
+    study = load_study(str(write_study(tmp_path)))
+    base, longer, one_view, two_sizes, seed = study.variants
+    assert [v.config.run for v in study.variants] == [
+        f"gz37/ablation.tiny.{v.name}" for v in study.variants
+    ]
+    assert (base.baseline, longer.baseline, two_sizes.baseline) == (None, base, one_view)
+    assert (longer.config.train.epochs, seed.config.train.epochs) == (2, 1)
+    assert two_sizes.config.tta.zooms == (1.0, 1.2)
+    assert not two_sizes.config.tta.dihedral
+    assert seed.config.tta == base.config.tta
+    assert longer.about == longer.config.about == "2 epochs"
+    assert one_view.about == "tta.dihedral=false"
+
+
+def test_what_differs_in_views_alone_trains_nothing(tmp_path: Path) -> None:
+    more = [
+        {"name": "longer", "changes": ["train.epochs=2"]},
+        {"name": "its_view", "of": "longer", "changes": ["tta.dihedral=false"]},
+        {"name": "its_views", "of": "its_view", "changes": ["tta.dihedral=true", "tta.angles=2"]},
+        {"name": "both", "changes": ["tta.angles=2", "train.seed=1"]},
+    ]
+    study = load_study(str(write_study(tmp_path, changes=more)))
+    trained = {variant.name: variant.trained_as.name for variant in study.variants}
+    assert trained == {
+        "base": "base",
+        "longer": "longer",
+        "its_view": "longer",
+        "its_views": "longer",
+        "both": "both",
+    }
+
+
+def test_picking_a_change_picks_what_it_is_compared_with(tmp_path: Path) -> None:
+    study = load_study(str(write_study(tmp_path)))
+    assert [v.name for v in study.pick(["seed"])] == ["base", "seed"]
+    assert [v.name for v in study.pick(["two_sizes"])] == ["base", "one_view", "two_sizes"]
+    assert study.pick([]) == list(study.variants)
+    with pytest.raises(InputError, match=r"no change 'sead': it has base, longer, one_view"):
+        study.pick(["sead"])
+
+
+def test_the_recipe_may_be_a_run(tmp_path: Path) -> None:
+    study = load_study(str(write_study(tmp_path, base="gz37/resnet18", changes=[])))
+    config = load_config("gz37/resnet18")
+    assert study.base.config == config.model_copy(update={"run": "gz37/ablation.tiny.base"})
+
+
+@pytest.mark.parametrize(("changes", "named"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_that_names_it(
+    tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
+    path = write_study(tmp_path, **changes)
+    with pytest.raises(InputError) as caught:
+        load_study(str(path))
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_study_that_is_not_there_lists_those_that_are() -> None:
+    with pytest.raises(InputError, match=r"no ablation study 'gz73': known are gz37, learning"):
+        load_study("gz73")

@@ -1,0 +1,154 @@
+"""Searches: their ranges, the recipe among them, and mistakes in the file."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from galaxyzoo.config.loading import all_runs
+from galaxyzoo.core import launch
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.models.build import build_model
+from galaxyzoo.training.augmentation import check_transforms
+from galaxyzoo.tuning.search_space import FOLDER, FloatRange, IntRange, load_search
+from support.ablation_fixtures import BASE
+from support.tuning_fixtures import SPACE, write_search
+
+optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
+
+SEARCHES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+LR = {"type": "float", "low": 1e-4, "high": 1e-2}
+
+
+def space(setting: str, **values: Any) -> dict[str, Any]:
+    return {"space": {setting: values}}
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown key": ({"spaces": {}}, "unknown key 'spaces' (did you mean 'space'?)"),
+    "unknown key of a range": (space("train.lr", **LR, lo=1), "space 'train.lr': unknown key 'lo'"),
+    "unknown setting": (
+        space("train.lrr", **LR),
+        "space 'train.lrr': train.lrr=0.0001: unknown key 'train.lrr' (did you mean 'lr'?)",
+    ),
+    "unknown type": (
+        space("train.lr", type="real", low=1, high=2),
+        "space 'train.lr': type is 'real', and must be one of float, int, choice",
+    ),
+    "no type": (space("train.lr", low=1, high=2), "space 'train.lr': type is None"),
+    "low above high": (
+        space("train.lr", type="float", low=0.1, high=0.01),
+        "space 'train.lr': low 0.1 must be below high 0.01",
+    ),
+    "low is high": (
+        space("head.hidden", type="int", low=8, high=8),
+        "space 'head.hidden': low 8 must be below high 8",
+    ),
+    "no number": (
+        space("train.lr", type="float", low="a", high=1),
+        "space 'train.lr': key 'low'",
+    ),
+    "logarithm of 0": (
+        space("head.dropout", type="float", low=0, high=0.5, log=True),
+        "space 'head.dropout': log needs a low above 0",
+    ),
+    "logarithm in steps": (
+        space("train.lr", **LR, log=True, step=1e-4),
+        "space 'train.lr': log and step do not go together",
+    ),
+    "a bound that the setting cannot be": (
+        space("head.dropout", type="float", low=0, high=1),
+        "space 'head.dropout': head.dropout=1.0: key 'head.dropout': Input should be less than 1",
+    ),
+    "a choice that the setting cannot be": (
+        space("train.optimizer", type="choice", choices=["adam", "adim"]),
+        "space 'train.optimizer': train.optimizer=adim: key 'train.optimizer'",
+    ),
+    "one choice": (space("train.seed", type="choice", choices=[1]), "key 'choices'"),
+    "a choice twice": (
+        space("train.optimizer", type="choice", choices=["adam", "adam"]),
+        "one of the choices stands there twice",
+    ),
+    "what changes no result": (
+        space("train.deterministic", type="choice", choices=[True, False]),
+        "space 'train.deterministic' changes no result",
+    ),
+    "views": (space("tta.angles", type="int", low=1, high=3), "trials are scored on one view"),
+    "a value as a section": (
+        space("train.lr.high", type="int", low=1, high=3),
+        "space 'train.lr.high'",
+    ),
+    "no range": ({"space": {}}, "key 'space'"),
+    "a base that is no run": ({"base": "gz37/resnet81"}, "no run 'gz37/resnet81'"),
+    "a wrong base": ({"base": {**BASE, "epochs": 3}}, "base: unknown key 'epochs'"),
+    "another's labels": ({"base": "gz37/resnet18_pseudo"}, "base: pseudo.runs is set"),
+    "nothing to train": ({"base": "gz37/mobilenetv2_views"}, "base: train.epochs is 0"),
+}
+
+
+@pytest.mark.parametrize(("changes", "named"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_that_names_it(
+    tmp_path: Path, changes: dict[str, Any], named: str
+) -> None:
+    path = write_search(tmp_path, **changes)
+    with pytest.raises(InputError) as caught:
+        load_search(str(path))
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_every_search_in_the_tree_builds_and_holds_its_recipe(name: str) -> None:
+    search = load_search(name)
+    assert search.recipe is not None
+    for config in search.edges:
+        check_transforms(config.augment.transforms)
+        build_model(config, initialise=False)
+    assert not any(run.startswith("tuning/") for run in all_runs())
+
+
+def test_the_recipe_is_among_the_draws_where_its_values_are(tmp_path: Path) -> None:
+    search = load_search(str(write_search(tmp_path)))
+    assert search.recipe == {
+        "model.kwargs.widths": "[8, 16]",
+        "head.hidden": 16,
+        "head.dropout": 0.3,
+        "train.lr": 0.001,
+        "augment.zoom": 1.3,
+    }
+    outside = {**SPACE, "head.hidden": {"type": "int", "low": 20, "high": 30}}
+    assert load_search(str(write_search(tmp_path, space=outside))).recipe is None
+    angles = {"augment.rotate_deg": {"type": "choice", "choices": [0, 180]}}  # of 180.0
+    search = load_search(str(write_search(tmp_path, space=angles)))
+    assert search.recipe == {"augment.rotate_deg": "180"}
+
+
+def test_a_range_knows_what_it_holds() -> None:
+    steps = FloatRange(type="float", low=0.1, high=0.6, step=0.05)
+    assert [steps.holds(value) for value in (0.1, 0.4, 0.6, 0.42, 0.7, "0.4", True)] == [
+        *(True, True, True, False, False, False, False)
+    ]
+    whole = IntRange(type="int", low=64, high=512, step=32)
+    assert [whole.holds(value) for value in (64, 192, 200, 544, 64.0)] == [
+        *(True, True, False, False, False)
+    ]
+
+
+def test_draws_lie_in_their_ranges_and_have_few_digits(tmp_path: Path) -> None:
+    values = {"type": "float", "low": 1.23456e-4, "high": 1.23461e-4}
+    search = load_search(str(write_search(tmp_path, space={**SPACE, "train.lr": values})))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(20):
+        picks = search.draw(study.ask())
+        assert 1.23456e-4 <= picks["train.lr"] <= 1.23461e-4
+        assert picks["augment.zoom"] == float(f"{picks['augment.zoom']:.4g}")
+        config = search.config(picks, "gz37/drawn")
+        assert config.model.kwargs["widths"] == picks["model.kwargs.widths"]
+        assert config.head.hidden == picks["head.hidden"] in (8, 16, 24, 32)
+
+
+def test_a_missing_package_is_said_with_what_to_type() -> None:
+    with pytest.raises(InputError, match=r"src/tune.py needs optuma, .*setup.sh --extras`"):
+        launch.require("src/tune.py", "optuma")
+    launch.require("src/tune.py", "optuna")

@@ -1,0 +1,319 @@
+"""Trials: drawn alike however often interrupted, given up when bad, and the best one's config."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.training.fold import History, train_fold, write_history
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.tuning import study as tuning
+from galaxyzoo.tuning.search_space import load_search
+from galaxyzoo.tuning.study import Tuning, check_free, default_path, write_config
+from support.ablation_fixtures import BASE
+from support.commands import COMPETITION, call, complaint
+from support.tuning_fixtures import write_search
+
+pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
+
+Score = Callable[[Config, int, int], float]  # of a config, the number of the call, and an epoch
+
+SOON = {"startup_trials": 1, "warmup_epochs": 1}
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL in one process."""
+
+
+def make(prepared: Prepared, folder: Path, epochs: int = 3, **changes: object) -> Tuning:
+    base = {**BASE, "train": {"epochs": epochs, "batch_size": 8, **changes.pop("train", {})}}  # type: ignore[dict-item]
+    folder.mkdir(exist_ok=True)
+    return Tuning(load_search(str(write_search(folder, base=base, **changes))), prepared, 0)
+
+
+def by_lr(config: Config, call: int, epoch: int) -> float:
+    """Best at a learning rate of 1e-3, from the first epoch on."""
+    return 0.1 + abs(math.log10(config.train.lr) + 3) + 0.01 / epoch
+
+
+def fake(patch: pytest.MonkeyPatch, score: Score = by_lr) -> list[Path]:
+    """Replace training by made-up scores; returns the folders of trials that were trained."""
+    seen: list[Path] = []
+
+    def train(
+        config: Config, data: FoldData, folder: Path, label: str, watch: Callable[[History], None]
+    ) -> None:
+        seen.append(folder)
+        rows: list[dict[str, Any]] = []
+        for epoch in range(1, config.train.epochs + 1):
+            rows.append({"epoch": epoch, "val_score": score(config, len(seen), epoch)})
+            write_history(folder / "history.csv", rows)
+            watch(rows)
+
+    patch.setattr(tuning, "train_fold", train)
+    return seen
+
+
+def test_the_same_trials_are_drawn_in_one_call_and_in_several(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = fake(monkeypatch)
+    whole = make(prepared, tmp_path)
+    whole.check()
+    whole.train(13, 1, "loky")  # more than the ten that are drawn before the sampler learns
+    expected = whole.outcomes()
+    assert len({str(one.picks) for one in expected}) == len(expected) == 13
+    whole.folder.rename(tmp_path / "moved")
+    again = make(prepared, tmp_path)
+    for trials in (2, 2, 1, 13):
+        again.train(trials, 1, "loky")
+    assert again.outcomes() == expected
+    assert len(seen) == 26
+    assert expected[0].score == min(one.score for one in expected if one.score)
+    first = next(one for one in expected if one.number == 0)
+    assert first.picks["train.lr"] == 0.001  # the recipe itself
+    assert first.picks["model.kwargs.widths"] == [8, 16]
+
+
+def test_a_killed_trial_is_started_again_in_its_own_folder(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake(monkeypatch)
+    whole = make(prepared, tmp_path)
+    whole.train(5, 1, "loky")
+    expected = [(one.picks, one.score) for one in whole.outcomes()]
+    whole.folder.rename(tmp_path / "moved")
+
+    def killing(config: Config, call: int, epoch: int) -> float:
+        if (call, epoch) == (3, 2):
+            raise Killed
+        return by_lr(config, call, epoch)
+
+    seen = fake(monkeypatch, killing)
+    killed = make(prepared, tmp_path)
+    with pytest.raises(Killed):
+        killed.train(5, 1, "loky")
+    killed.train(5, 1, "loky")
+    assert [(one.picks, one.score) for one in killed.outcomes()] == expected
+    assert seen[2] == seen[3] == killed.trial_folder(2)
+    assert len(set(seen)) == 5
+
+
+@pytest.mark.parametrize("epoch", [2, 3])  # the third is the last
+def test_a_trial_goes_on_from_its_last_whole_epoch(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, epoch: int
+) -> None:
+    whole = make(prepared, tmp_path)
+    whole.train(1, 1, "loky")
+    history = (whole.trial_folder(0) / "history.csv").read_bytes()
+    expected = whole.outcomes()
+    left = sorted(path.name for path in whole.trial_folder(0).iterdir())
+    assert left == [".lock", "history.csv", "timings.csv"]
+    whole.folder.rename(tmp_path / "moved")
+    with monkeypatch.context() as patch:
+
+        def killed(
+            config: Config,
+            data: FoldData,
+            folder: Path,
+            label: str,
+            watch: Callable[[History], None],
+        ) -> None:
+            def look(rows: History) -> None:
+                watch(rows)
+                if len(rows) == epoch:
+                    raise Killed
+
+            train_fold(config, data, folder, label, watch=look)
+
+        patch.setattr(tuning, "train_fold", killed)
+        with pytest.raises(Killed):
+            whole.train(1, 1, "loky")
+    whole.train(1, 1, "loky")
+    assert whole.outcomes() == expected
+    assert expected[0].epochs == 3
+    assert (whole.trial_folder(0) / "history.csv").read_bytes() == history
+    epochs = (whole.trial_folder(0) / "timings.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in epochs] == ["1", "2", "3"]  # none was trained twice
+
+
+def test_a_trial_whose_process_ends_every_time_is_given_up(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def killing(config: Config, call: int, epoch: int) -> float:
+        if config.train.lr == 0.001:
+            raise Killed
+        return by_lr(config, call, epoch)
+
+    seen = fake(monkeypatch, killing)
+    search = make(prepared, tmp_path)
+    for _ in range(3):
+        with pytest.raises(Killed):
+            search.train(2, 1, "loky")
+    search.train(2, 1, "loky")
+    assert len(seen) == 4
+    good, bad = search.outcomes()
+    assert (good.score is None, bad.score) == (False, None)
+    assert "its process ended 3 times" in bad.reason
+
+
+@pytest.mark.parametrize(("warmup", "epochs"), [(1, 2), (2, 3)])
+def test_a_trial_worse_than_the_median_ends_early(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, warmup: int, epochs: int
+) -> None:
+    fake(monkeypatch, lambda config, call, epoch: (call > 1) + 1 / epoch)
+    search = make(
+        prepared, tmp_path, epochs=3, pruning={"startup_trials": 1, "warmup_epochs": warmup}
+    )
+    search.train(2, 1, "loky")
+    good, bad = search.outcomes()
+    assert (good.number, good.epochs) == (0, 3)
+    assert good.score == pytest.approx(1 / 3)
+    # What has come to its last epoch is whole.
+    assert bad.epochs == epochs
+    assert bad.state == ("complete" if epochs == 3 else "pruned")
+    assert bad.score == (pytest.approx(4 / 3) if epochs == 3 else None)
+
+
+def test_numbers_that_run_away_end_their_trial_alone(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def failing(config: Config, call: int, epoch: int) -> float:
+        if call == 1:
+            raise FoldError("the loss is nan")
+        return by_lr(config, call, epoch)
+
+    fake(monkeypatch, failing)
+    search = make(prepared, tmp_path)
+    search.train(2, 1, "loky")
+    assert [(one.number, one.reason) for one in search.outcomes()] == [
+        (1, ""),
+        (0, "the loss is nan"),
+    ]
+
+
+@pytest.mark.parametrize(("checkpoint", "score"), [("last", 0.5), ("best", 0.2)])
+def test_the_score_is_of_the_epoch_whose_weights_are_kept(
+    prepared: Prepared,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    checkpoint: str,
+    score: float,
+) -> None:
+    fake(monkeypatch, lambda config, call, epoch: [0.4, 0.2, 0.5][epoch - 1])
+    search = make(prepared, tmp_path, train={"checkpoint": checkpoint})
+    search.train(1, 1, "loky")
+    assert search.outcomes()[0].score == score
+    said = write_config(tmp_path / "won.yaml", search, search.outcomes()[0], 1, "x")
+    assert "chosen by that very score" in said
+    assert ("so was its epoch" in said) == (checkpoint == "best")
+
+
+def test_the_winners_config_is_the_best_trials(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake(monkeypatch, lambda config, call, epoch: 1 / call)
+    search = make(prepared, tmp_path)
+    search.train(3, 1, "loky")
+    best = search.outcomes()[0]
+    assert best.number == 2
+    path = tmp_path / "won.yaml"
+    check_free(path, search.search)
+    write_config(path, search, best, 3, "python src/tune.py tiny.yaml\n--trials 3")
+    check_free(path, search.search)  # it is its own
+    config = load_config(str(path))
+    trial = search.search.config(best.picks, "gz37/won")
+    assert config.model_copy(update={"about": trial.about}) == trial
+    assert config.head.dropout == best.picks["head.dropout"] != 0.3
+    text = path.read_text()
+    assert "validation RMSE 0.33333 on fold 0 of kaggle-" in text
+    assert "# python src/tune.py tiny.yaml\\n--trials 3\n" in text
+    assert "reference" not in yaml.safe_load(text)
+    path.write_text("task: gz37\n")
+    with pytest.raises(InputError, match="is there, and not by this search"):
+        check_free(path, search.search)
+
+
+def test_a_config_stands_under_its_task_without_saying_it_twice() -> None:
+    path = default_path(load_search("elliptical_spiral_cnn"))
+    assert path.parts[-3:] == ("configs", "elliptical_spiral", "cnn_tuned.yaml")
+
+
+def test_what_does_not_fit_the_study_is_refused(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake(monkeypatch)
+    make(prepared, tmp_path).train(1, 1, "loky")
+    make(prepared, tmp_path, about="said otherwise").check()
+    with pytest.raises(InputError, match="was searched with another base: delete it"):
+        make(prepared, tmp_path, epochs=4).check()
+    with pytest.raises(InputError, match="was searched with another pruning: delete it"):
+        make(prepared, tmp_path, pruning=SOON).check()
+    fewer = {"train.lr": {"type": "float", "low": 1e-4, "high": 1e-3}}
+    with pytest.raises(InputError, match="was searched with another space: delete it"):
+        make(prepared, tmp_path, space=fewer).check()
+    search = make(prepared, tmp_path)
+    search.fold = 3
+    with pytest.raises(InputError, match=r"there is no fold 3: .* has folds 0 to 2 \(--fold\)"):
+        search.check()
+    no_network = {"model.kwargs.width": {"type": "choice", "choices": [[8], [16]]}}
+    with pytest.raises(InputError, match=r"model\.kwargs of 'cnn'"):
+        make(prepared, tmp_path, space=no_network).check()
+
+
+def test_a_damaged_study_is_named_in_one_line(prepared: Prepared, tmp_path: Path) -> None:
+    search = make(prepared, tmp_path)
+    search.folder.mkdir(parents=True)
+    (search.folder / "study.db").write_bytes(b"no database" * 100)
+    with pytest.raises(InputError, match=r"study\.db cannot be used \(.*delete folds/") as caught:
+        search.check()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder in which the command was called twice, the second time for two at once."""
+    root = tmp_path_factory.mktemp("tuned")
+    COMPETITION.write_zips(root / "input")
+    write_search(root)
+    for words in (["1"], ["3", "--jobs", "2"]):
+        result = call(root, "tune.py", "tiny.yaml", "--output", "won.yaml", "--trials", *words)
+        assert result.returncode == 0, result.stderr
+        assert f"{words[0]} trials, 0 given up early" in result.stdout
+        assert "chosen by that very score" in result.stdout
+    return root
+
+
+@pytest.mark.slow
+def test_the_command_goes_on_and_its_winner_trains(tuned: Path) -> None:
+    (study,) = tuned.glob("folds/*/gz37/tune.tiny/fold_0/study.db")
+    trials = sorted(path.parent.name for path in study.parent.glob("trial_*/history.csv"))
+    assert trials == ["trial_0", "trial_1", "trial_2"]
+    assert not list(study.parent.rglob("*.safetensors"))
+    last = {
+        path.parent.name: float(path.read_text().splitlines()[-1].split(",")[5])
+        for path in study.parent.glob("trial_*/history.csv")
+    }
+    best = min(last, key=lambda name: last[name])
+    text = (tuned / "won.yaml").read_text()
+    number = best.removeprefix("trial_")
+    assert f"# Trial {number}: validation RMSE {last[best]:.5f} on fold 0 of" in text
+    # The same network comes of the ordinary command: fold 0's score is the trial's.
+    result = call(tuned, "train.py", "won.yaml", "--only", "0")
+    assert result.returncode == 0, result.stderr
+    (own,) = tuned.glob("folds/*/gz37/won/fold_0/history.csv")
+    assert own.read_bytes() == (study.parent / best / "history.csv").read_bytes()
+
+
+def test_a_mistake_is_said_before_anything_starts(tmp_path: Path) -> None:
+    write_search(tmp_path, space={"train.lr": {"type": "float", "low": 1, "high": 0.1}})
+    said = complaint(call(tmp_path, "tune.py", "tiny.yaml", "--trials", "1"))
+    assert "tiny.yaml, space 'train.lr': low 1.0 must be below high 0.1" in said
+    assert not list(tmp_path.glob("folds/*/"))
