@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.launch import add_jobs, check_jobs
-from galaxyzoo.core.paths import REPORTS, shown
+from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.tuning import marked_page
 from galaxyzoo.tuning.ablation import Study, load_study
@@ -67,7 +67,8 @@ def show(ablation: "Ablation", title: str, page: Path | None) -> None:
     print_rows(ablation, rows)
     text = format_rows(ablation, rows)
     if study.learning_curve:
-        picture = (page.parent if page else REPORTS / ablation.catalog.dataset) / f"{title}.png"
+        folder = page.parent if page else reports_dir() / ablation.catalog.dataset
+        picture = folder / f"{title}.png"
         curve = learning_curve.measure(ablation)
         print(curve.explain())
         if curve.fit:

@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from galaxyzoo.core.errors import one_line
-from galaxyzoo.core.paths import INPUT, shown
+from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.download.kaggle_api import FILES, download
 
 
@@ -33,7 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--folder", type=Path, default=INPUT, help="default: input/")
+    parser.add_argument("--folder", type=Path, default=input_dir(), help="default: input/")
     return parser.parse_args()
 
 

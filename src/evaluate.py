@@ -41,7 +41,7 @@ def main() -> None:
     """Parse, load every task's tables, then write one report after the other."""
     args = parse_args()
     wanted = sort_by_task(args.names)
-    output = (args.output or paths.REPORTS).resolve()
+    output = (args.output or paths.reports_dir()).resolve()
     loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
     for evaluation in loaded:
         write_report(with_images(evaluation, args.data), args.shift, args.data)

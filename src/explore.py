@@ -12,7 +12,7 @@ use_project_python()
 import argparse
 from pathlib import Path
 
-from galaxyzoo.core.paths import REPORTS, shown
+from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
 from galaxyzoo.reports.explore import (
@@ -33,7 +33,7 @@ def main() -> None:
     data = prepare(args.data, tasks={wanted.name} if wanted else None)
     catalog = data.catalog
     tasks = class_tasks(catalog) if wanted is None else [wanted] * wanted.is_classes
-    folder = args.output or REPORTS / catalog.dataset / "explore"
+    folder = args.output or reports_dir() / catalog.dataset / "explore"
     sections = [
         *explore_classes(catalog, tasks, folder),
         *explore_samples(data, tasks, args.seed, folder),
@@ -48,7 +48,7 @@ def main() -> None:
     write_page(folder / "index.html", f"{catalog.dataset}: the data", about, sections, up)
     print(f"wrote {shown(folder.resolve())}/: index.html, and its tables and pictures")
     if not args.output:
-        print(f"all reports: {shown(html.write_index(REPORTS))}")
+        print(f"all reports: {shown(html.write_index(reports_dir()))}")
 
 
 def parse_args() -> argparse.Namespace:

@@ -12,7 +12,7 @@ use_project_python()
 
 import argparse
 
-from galaxyzoo.core.paths import INPUT, shown
+from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.download.lite_weights import NETWORK, fetch
 
 
@@ -22,7 +22,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.parse_args()
-    path = INPUT / "weights" / f"{NETWORK}.imagenet.safetensors"
+    path = input_dir() / "weights" / f"{NETWORK}.imagenet.safetensors"
     if path.exists():
         print(f"{shown(path)} is there already")
         return

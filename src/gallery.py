@@ -13,7 +13,7 @@ from pathlib import Path
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import REPORTS, oof_csv, shown
+from galaxyzoo.core.paths import oof_csv, reports_dir, shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.io.tables import read_predictions
 from galaxyzoo.reports.figures import draw_gallery, pick_varied
@@ -32,7 +32,7 @@ def main() -> None:
     rows = pick_varied(targets, args.count)
     images = data.train_images(ImageConfig()).images[rows]
     predictions = task.make_valid(table[list(task.columns)].to_numpy()[rows])
-    path = args.output or REPORTS / catalog.dataset / f"{args.run}_gallery.png"
+    path = args.output or reports_dir() / catalog.dataset / f"{args.run}_gallery.png"
     title = f"{catalog.dataset}: votes and {args.run}"
     draw_gallery(path, catalog.ids[rows], images, targets[rows], predictions, title)
     print(f"wrote {shown(path.resolve())}")

@@ -1,9 +1,7 @@
 """Fixtures that every test file may use."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,9 +19,6 @@ pytest_plugins = [
     "support.reliability",
 ]
 
-FOLDERS = ("INPUT", "CACHE", "FOLDS", "OOF", "SUBMISSIONS", "REPORTS")
-REAL = {name: getattr(paths, name) for name in ("ROOT", *FOLDERS)}
-
 
 @pytest.fixture(autouse=True)
 def _same_draws() -> None:
@@ -33,24 +28,19 @@ def _same_draws() -> None:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Iterator[Path]:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project, with `input/`, `folds/` and so on, in place of the real one everywhere."""
-    moved = {name: tmp_path / path.relative_to(REAL["ROOT"]) for name, path in REAL.items()}
-    for folder in moved.values():
-        folder.mkdir(exist_ok=True)
-    _replace(REAL, moved)
-    try:
-        yield tmp_path
-    finally:
-        _replace(moved, REAL)  # also in modules imported meanwhile
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path))
+    folders = [paths.cache_dir(), paths.folds_dir(), paths.oof_dir()]
+    for folder in (*folders, paths.submissions_dir(), paths.reports_dir()):
+        folder.mkdir(parents=True)
+    return tmp_path
 
 
 @pytest.fixture
 def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty configs folder in place of the real one."""
-    from galaxyzoo.config import loading
-
-    monkeypatch.setattr(loading, "CONFIGS", tmp_path)
+    monkeypatch.setenv("GALAXYZOO_CONFIGS", str(tmp_path))
     (tmp_path / "gz37").mkdir()
     return tmp_path
 
@@ -72,14 +62,3 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> "list[FoldData]":
     from support.training_fixtures import fake_training
 
     return fake_training(monkeypatch, run)
-
-
-def _replace(old: dict[str, Path], new: dict[str, Path]) -> None:
-    for module in _package_modules():
-        for name in old:
-            if getattr(module, name, None) == old[name]:
-                setattr(module, name, new[name])
-
-
-def _package_modules() -> list[ModuleType]:
-    return [m for name, m in list(sys.modules.items()) if name.split(".")[0] == "galaxyzoo"]

@@ -13,7 +13,7 @@ import psutil
 from measuring import Table
 
 from galaxyzoo.app import service
-from galaxyzoo.core.paths import ROOT
+from galaxyzoo.core.paths import root
 from galaxyzoo.data.prepare import Prepared
 from support.browser import start
 from support.page_client import PageClient
@@ -31,7 +31,7 @@ def measure(data: Prepared, repeats: int) -> list[Table]:
     pictures = [store.read(int(i)) for i in some]
     with tempfile.TemporaryDirectory() as logs:
         started = time.perf_counter()
-        process, address = start(ROOT, log=Path(logs) / "log")
+        process, address = start(root(), log=Path(logs) / "log")
         try:
             visitor = PageClient(address)
             usable = time.perf_counter() - started

@@ -3,6 +3,7 @@
 Ours twice: as the run is configured, stopped on the way, and by a schedule made for this score.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -88,10 +89,11 @@ def train_ours(
 
 def decode_anew(data: Prepared, image: ImageConfig, folder: Path) -> ImageCache:
     """The training images' cache, decoded into an empty folder."""
-    from galaxyzoo.data import image_cache
-
-    image_cache.CACHE, before = folder, image_cache.CACHE
+    before = os.environ.get("GALAXYZOO_ROOT")
+    os.environ["GALAXYZOO_ROOT"] = str(folder)
     try:
         return open_cache(data.source.train_images, data.catalog.ids, image, strict=True)
     finally:
-        image_cache.CACHE = before
+        os.environ.pop("GALAXYZOO_ROOT")
+        if before is not None:
+            os.environ["GALAXYZOO_ROOT"] = before

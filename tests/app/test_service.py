@@ -148,7 +148,7 @@ def test_runs_are_listed_newest_first(root: Path) -> None:
         "mini/pretrain/simsiam/fold_0": 60,
     }
     for name, when in marks.items():
-        mark = paths.FOLDS / name / DONE
+        mark = paths.folds_dir() / name / DONE
         mark.parent.mkdir(parents=True)
         mark.write_text("{}")
         os.utime(mark, (when, when))

@@ -16,7 +16,7 @@ from galaxyzoo.config.loading import (
 )
 from galaxyzoo.config.schema import parse_config
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT, CONFIGS
+from galaxyzoo.core.paths import CODE_ROOT, configs_dir
 from galaxyzoo.tasks.registry import TASKS
 
 TINY = "task: gz37\nmodel:\n  name: cnn\n"
@@ -61,7 +61,10 @@ def test_every_config_builds_and_a_typo_in_it_fails(run):
         parse_config(values, run)
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("ensembles/*.yaml")), ids=lambda p: p.stem)
+ENSEMBLES = sorted(configs_dir().glob("ensembles/*.yaml"))
+
+
+@pytest.mark.parametrize("path", ENSEMBLES, ids=lambda p: p.stem)
 def test_every_ensemble_names_runs_that_exist(path):
     assert set(load_ensemble(path.stem)) <= set(all_runs())
 
@@ -145,7 +148,7 @@ def test_for_a_run_that_is_like_none_tasks_and_ensembles_are_listed():
 
 @pytest.mark.parametrize(
     "spelling",
-    ["gz37/resnet18", "configs/gz37/resnet18.yaml", str(CONFIGS / "gz37" / "resnet18.yaml")],
+    ["gz37/resnet18", "configs/gz37/resnet18.yaml", str(configs_dir() / "gz37" / "resnet18.yaml")],
 )
 def test_a_run_may_be_named_by_its_path_from_anywhere(spelling, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -7,8 +7,6 @@ import torch
 
 import pretrain
 import train
-from galaxyzoo.config import loading
-from galaxyzoo.config import pretrain as pretrain_config
 from galaxyzoo.config.loading import all_runs, load_config
 from galaxyzoo.config.pretrain import all_pretrainings, load_pretrain_config, parse_pretrain_config
 from galaxyzoo.core.errors import InputError
@@ -44,8 +42,7 @@ MISTAKES = {
 @pytest.fixture
 def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty configs folder in place of the real one."""
-    for module in (loading, pretrain_config):
-        monkeypatch.setattr(module, "CONFIGS", tmp_path)
+    monkeypatch.setenv("GALAXYZOO_CONFIGS", str(tmp_path))
     (tmp_path / "pretrain").mkdir()
     return tmp_path
 

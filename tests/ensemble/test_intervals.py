@@ -73,9 +73,9 @@ def test_every_test_galaxy_gets_an_interval_of_every_answer(
         "runs' spread times a factor",
     }
     assert "0.85" in capsys.readouterr().out
-    again = listing(paths.SUBMISSIONS)
+    again = listing(paths.submissions_dir())
     make(monkeypatch, "--level", "0.85")
-    assert listing(paths.SUBMISSIONS) == again
+    assert listing(paths.submissions_dir()) == again
 
 
 def test_runs_without_tables_of_their_folds_leave_intervals_without_spreads(

@@ -102,7 +102,7 @@ def test_a_table_that_may_have_seen_the_galaxies_joins_only_by_name(
 def test_outside_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, asked):
     given = save_table(catalog, tmp_path)
     if not asked:  # then no run is there; else those that are have not been asked for
-        for path in (paths.OOF / "tiny" / "gz37").iterdir():
+        for path in (paths.oof_dir() / "tiny" / "gz37").iterdir():
             path.unlink()
     words = "--dataset", "tiny", "--outside", "them", *given, *QUICK
     run_here(monkeypatch, *asked, *words)
@@ -116,14 +116,15 @@ def test_outside_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, aske
 def test_an_ensemble_of_outside_tables_alone_has_intervals_and_a_report(
     catalog, tmp_path, monkeypatch
 ):
-    for path in (paths.OOF / "tiny" / "gz37").iterdir():
+    for path in (paths.oof_dir() / "tiny" / "gz37").iterdir():
         path.unlink()
     with pytest.raises(InputError, match="oof/ holds no out-of-fold table of task 'gz37'"):
         load_evaluation("gz37", [], None, tmp_path)
     given = save_table(catalog, tmp_path)
     run_here(monkeypatch, "--dataset", "tiny", "--outside", "them", *given, *QUICK)
-    (paths.SUBMISSIONS / "other" / "zoo5").mkdir(parents=True)
-    (paths.SUBMISSIONS / "other" / "zoo5" / "oof.csv").touch()  # of another task: no second choice
+    other = paths.ensemble_oof_csv("other", "zoo5")
+    other.parent.mkdir(parents=True)
+    other.touch()  # of another task: no second choice
     monkeypatch.setattr(sys, "argv", ["intervals.py"])
     intervals.main()
     table = pd.read_csv(paths.intervals_csv("tiny", "gz37"), index_col="GalaxyID")
@@ -140,7 +141,7 @@ def test_tables_of_a_dataset_without_a_split_wait_for_one(catalog, tmp_path, mon
 
 def test_a_table_set_aside_leaves_nothing_to_combine(catalog, tmp_path, monkeypatch):
     given = "--outside", "them", *save_table(catalog, tmp_path), "--seen", "them", *QUICK
-    for path in (paths.OOF / "tiny" / "gz37").iterdir():
+    for path in (paths.oof_dir() / "tiny" / "gz37").iterdir():
         path.unlink()
     with pytest.raises(InputError, match="no finished run"):
         run_here(monkeypatch, "--dataset", "tiny", *given)

@@ -90,7 +90,7 @@ def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(root):
     write(demo, "demo", 0)
     write(real, "kaggle", 1)
     published, card = submission.published_csv(), submission.published_csv().with_suffix(".json")
-    assert published == paths.SUBMISSIONS / "predictions.csv"
+    assert published == paths.submissions_dir() / "predictions.csv"
     assert submission.publish(demo, "demo")
     assert submission.publish(demo, "demo")  # a demo replaces a demo
     assert submission.publish(real, "kaggle-mini")

@@ -180,14 +180,14 @@ def evaluate_here(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
 
 
 def test_without_images_the_report_says_so_and_has_all_else(project, monkeypatch, capsys):
-    evaluate_here(monkeypatch, "zoo5", "--output", str(paths.ROOT / "elsewhere"))
+    evaluate_here(monkeypatch, "zoo5", "--output", str(paths.root() / "elsewhere"))
     assert "No pictures of galaxies: input/ no longer holds" in capsys.readouterr().out
-    assert not (paths.INPUT / "demo").exists()  # none was drawn in their place
-    folder = paths.ROOT / "elsewhere" / "bare" / "zoo5"
+    assert not (paths.input_dir() / "demo").exists()  # none was drawn in their place
+    folder = paths.root() / "elsewhere" / "bare" / "zoo5"
     assert "No pictures of galaxies" in (folder / "index.html").read_text()
     assert (folder / "cnn_roc.png").exists()
     assert not (folder / "cnn_sample.png").exists()
-    assert not list((paths.ROOT / "reports").iterdir())
+    assert not list((paths.root() / "reports").iterdir())
 
 
 @pytest.mark.filterwarnings("error::sklearn.exceptions.UndefinedMetricWarning")
@@ -195,7 +195,7 @@ def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(project, mon
     whole = save_table(project, "zoo5/cnn", 1.0)
     save_table(project, "zoo5/half", 0.5, folds=(0,))
     evaluate_here(monkeypatch, "zoo5/half")
-    folder = paths.ROOT / "reports" / "bare" / "zoo5"
+    folder = paths.root() / "reports" / "bare" / "zoo5"
     report = pd.read_csv(folder / "half_report.csv", index_col="class")
     assert report["galaxies"]["cigar_shaped_smooth"] == 0
     assert report["galaxies"]["spiral"] == 3
@@ -226,7 +226,7 @@ def test_what_cannot_be_evaluated_is_one_line_and_status_one(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert re.search(said, lines[0])
-    assert not list((paths.ROOT / "reports").iterdir())
+    assert not list((paths.root() / "reports").iterdir())
 
 
 def test_an_optimistic_or_unfinished_run_never_stands_for_the_task(project):

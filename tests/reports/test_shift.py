@@ -228,7 +228,7 @@ def test_the_report_compares_training_with_test_galaxies(
     Run(tiny_config(), data).train()
     monkeypatch.setattr(sys, "argv", ["evaluate.py", "gz37", "--shift"])
     evaluate.main()
-    folder = paths.REPORTS / data.catalog.dataset / "gz37"
+    folder = paths.reports_dir() / data.catalog.dataset / "gz37"
     assert "Training and test galaxies" in (folder / "index.html").read_text()
     assert "cross-fitted" in capsys.readouterr().out
     summary = json.loads((folder / "shift.json").read_text())
@@ -247,6 +247,6 @@ def test_too_few_test_galaxies_are_said(root: Path, monkeypatch: pytest.MonkeyPa
     data = prepare(n_folds=3)
     fake_training(monkeypatch, run)
     Run(tiny_config(), data).train()
-    evaluation = load_evaluation("gz37", [], None, paths.REPORTS)
+    evaluation = load_evaluation("gz37", [], None, paths.reports_dir())
     with pytest.raises(InputError, match=r"has 2 test galaxies .* takes at least 6"):
         shift_section(evaluation, None)

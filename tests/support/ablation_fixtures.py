@@ -84,7 +84,6 @@ BASE = {
     "head": {"hidden": 16},
     "train": {"epochs": 1, "batch_size": 8},
 }
-
 CHANGES = [
     {"group": "length", "name": "longer", "about": "2 epochs", "changes": ["train.epochs=2"]},
     {"group": "views", "name": "one_view", "changes": ["tta.dihedral=false"]},

@@ -13,11 +13,8 @@ from PIL import Image
 from support.kaggle_fixtures import draw_image, encode
 
 PICTURE = draw_image(np.random.default_rng(5))
-
 JPEG, PNG = encode(PICTURE), encode(PICTURE, end=".png")
-
 END = b"\xff\xd9"
-
 # 16 × 16 px, grey, arithmetic coding, made by libjpeg-turbo 2.1.5: no package here writes such.
 ARITHMETIC = base64.b64decode(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsL"
@@ -95,13 +92,9 @@ def two_bytes(values: np.ndarray) -> bytes:
 
 
 BGR = np.ascontiguousarray(PICTURE[..., ::-1])
-
 GREY = cv2.cvtColor(PICTURE, cv2.COLOR_RGB2GRAY)
-
 RGBA = np.dstack([BGR, np.full(GREY.shape, 7, np.uint8)])
-
 PROGRESSIVE = cv2.imencode(".jpg", BGR, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
-
 KINDS: dict[str, Kind] = {
     "zero bytes": Kind(b"", "empty"),
     "JPEG cut off": Kind(JPEG[: len(JPEG) // 2], "cut off"),
@@ -139,7 +132,5 @@ KINDS: dict[str, Kind] = {
     "bytes behind the end, as cameras append": Kind(JPEG + b"\0trailer" * 500, close=0),
     "bytes behind the end of a PNG": Kind(PNG + bytes(100), close=3),
 }
-
 BAD = {name: kind for name, kind in KINDS.items() if kind.refusal}
-
 GOOD = {name: kind for name, kind in KINDS.items() if not kind.refusal}

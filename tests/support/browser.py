@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 PATIENCE_MS = 120_000
-
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 

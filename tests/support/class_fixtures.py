@@ -55,13 +55,10 @@ def save_class_run(catalog, name, **changes):
 
 
 ABC = ("a", "b", "c")
-
 PLAIN = Task("abc", ABC, "log-loss", True, log_loss, valid_probabilities, is_classes=True)
-
 BALANCED = Task(
     "abc", ABC, "log-loss", True, log_loss, valid_probabilities, is_classes=True, balanced=True
 )
-
 ZOO5 = TASKS["zoo5"].columns
 
 

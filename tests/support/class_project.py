@@ -11,7 +11,6 @@ from support.class_fixtures import draw_probs, one_hot
 from support.ensemble_fixtures import make_catalog
 
 TASK = TASKS["anomaly4"]
-
 NAMES = list(TASK.columns)
 
 

@@ -14,7 +14,6 @@ from support.forked_commands import ForkServer
 from support.kaggle_fixtures import draw_competition, listing
 
 SRC = paths.CODE_ROOT / "src"
-
 TINY = [
     "image.size_px=32",
     "model.kwargs.widths=[8,16]",
@@ -22,9 +21,7 @@ TINY = [
     "train.epochs=2",
     "train.batch_size=8",
 ]
-
 TRAIN = ["train.py", "gz37/cnn", *TINY, "--folds", "3"]
-
 COMPETITION = draw_competition(n_train=36, n_test=7, seed=3)
 
 

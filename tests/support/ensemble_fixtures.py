@@ -17,7 +17,6 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import Task, rmse
 
 LINEAR = ["mean", "best", "greedy", "bagged", "nnls_shared", "nnls", "ridge", "deviations"]  # quick
-
 Problem = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -41,7 +40,6 @@ def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 
 
 COLUMNS = list(GALAXY_ZOO_2.columns)
-
 SMALL = Task("small", ("a", "b"), "RMSE", True, rmse, lambda values: np.clip(values, 0.0, 1.0))
 
 
@@ -113,6 +111,4 @@ def save_project(
 
 def use_root(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     """Let every artefact folder lie under `root`."""
-    for name in ("input", "folds", "oof", "submissions", "reports"):
-        monkeypatch.setattr(paths, name.upper(), root / name)
-    monkeypatch.setattr(paths, "ROOT", root)
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(root))

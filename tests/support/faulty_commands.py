@@ -13,7 +13,6 @@ from support.commands import SRC, artefacts, environment
 from support.forked_commands import ForkServer
 
 FAULTS = Path(__file__).parent / "faults"
-
 # The whole path on a tiny competition: split, caches, three folds, tables, ensemble, submission.
 TRAIN = [
     *("train.py", "gz37/cnn", "--folds", "3", "--ensemble", "image.size_px=32", "head.hidden=16"),

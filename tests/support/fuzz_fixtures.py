@@ -12,20 +12,15 @@ from support.reliability import is_long, thorough
 
 # One folder serves all cases of a test: each writes its file anew.
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-
 CASES = settings(
     max_examples=thorough(600, 4000),
     deadline=None,
     derandomize=not is_long(),
     suppress_health_check=_SHARED,
 )
-
 SLOW = settings(CASES, max_examples=thorough(100, 3000))
-
 PICTURE = draw_image(np.random.default_rng(0), 60)
-
 SEEDS = st.integers(0, 2**32 - 1)
-
 JUNK = (
     b"", b"\x00", b"\xff", b"\n", b"\r", b",", b'"', b"'", b"-", b"nan", b"NaN", b"inf", b"1e999",
     b"\xef\xbb\xbf", b"\xfe\xff", b";", b" ", b"\t", b"101", b"9" * 30, b"True", b"GalaxyID",

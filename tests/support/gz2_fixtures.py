@@ -13,9 +13,7 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.kaggle_fixtures import draw_image, encode, write_zip
 
 TABLE, MAPPING, IMAGES = "gz2_hart16.csv", "gz2_filename_mapping.csv", "images_gz2.zip"
-
 FIRST_ID = 587722982291472386
-
 # The number of the answer that most give to a question, from 0; other questions are undecided.
 CLASSES = {
     "E_round": {1: 0, 6: 1, 7: 0},
@@ -30,9 +28,7 @@ CLASSES = {
     "irregular": {6: 0, 8: 3},
     "unclear": {6: 1},
 }
-
 COUNTS = {name: 4 + i % 3 for i, name in enumerate(CLASSES)}
-
 SMALLEST = 4
 
 

@@ -11,7 +11,6 @@ from galaxyzoo.io.archives import ImageStore
 from support.kaggle_fixtures import draw_image, encode, write_zip
 
 SMALL = ImageConfig(crop_px=400, cache_px=32)
-
 N = 10
 
 

@@ -12,13 +12,9 @@ import pandas as pd
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 COLUMNS = list(GALAXY_ZOO_2.columns)
-
 TRAIN_IMAGES, TEST_IMAGES = "images_training_rev1", "images_test_rev1"
-
 SOLUTIONS, SAMPLE = "training_solutions_rev1", "all_zeros_benchmark"
-
 PARTS = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLE)
-
 WHOLE = "galaxy-zoo-the-galaxy-challenge"
 
 

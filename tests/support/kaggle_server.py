@@ -16,7 +16,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 USERNAME, KEY, TOKEN = "astronomer", "key-of-a-test", "token-of-a-test"
-
 REF = 4711
 
 

@@ -17,9 +17,7 @@ from support.kaggle_fixtures import Competition, draw_competition, draw_image, e
 from support.small_models import small_config
 
 IMAGE = {"crop_px": 424, "cache_px": 32, "field_px": 424, "size_px": 32}
-
 TRAIN = {"epochs": 2, "batch_size": 8, "lr": 1e-2}
-
 CLASSES: dict[str, Any] = {"task": "elliptical_spiral", "run": "elliptical_spiral/small"}
 
 

@@ -13,7 +13,6 @@ from support.leak_fixtures import clear_competition
 from support.small_models import SMALL
 
 METHODS = ("simsiam", "byol")
-
 PRETRAIN: dict[str, Any] = {
     "run": "pretrain/small",
     "method": "simsiam",

@@ -17,7 +17,6 @@ import pytest
 from galaxyzoo.core import devices, paths
 
 LONG = "GALAXYZOO_LONG_TESTS"  # set by --long; the environment reaches modules and subprocesses
-
 SECTIONS = {
     "kill points": "Where SIGKILL struck",
     "two at once": "Two processes at once",
@@ -28,14 +27,10 @@ SECTIONS = {
     "numbers": "Numbers that go wrong",
     "no leak": "Leaks that were looked for",
 }
-
 # (section, case, what the user sees) -> how often
 Cases = Counter[tuple[str, str, str]]
-
 Witness = Callable[..., None]
-
 _cases: Cases = Counter()
-
 _fuzzed: Counter[str] = Counter()
 
 

@@ -7,7 +7,6 @@ from galaxyzoo.models.heads import TreeOutput
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 COLUMNS = GALAXY_ZOO_2.columns
-
 PARENTS = {
     1: None,
     2: "Class1.2",

@@ -7,13 +7,13 @@ import pytest
 from galaxyzoo.config.loading import all_runs, load_config
 from galaxyzoo.config.pretrain import all_pretrainings
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import is_ablation
+from galaxyzoo.core.paths import configs_dir, is_ablation
 from galaxyzoo.models.build import build_model
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.tuning.ablation import FOLDER, load_study
 from support.ablation_fixtures import BASE, write_study
 
-STUDIES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+STUDIES = sorted(path.stem for path in (configs_dir() / FOLDER).glob("*.yaml"))
 
 TWICE = [{"name": "a", "changes": ["train.seed=1"]}] * 2
 

@@ -8,6 +8,7 @@ import pytest
 from galaxyzoo.config.loading import all_runs
 from galaxyzoo.core import launch
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import configs_dir
 from galaxyzoo.models.build import build_model
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.tuning.search_space import FOLDER, FloatRange, IntRange, load_search
@@ -16,7 +17,7 @@ from support.tuning_fixtures import SPACE, write_search
 
 optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 
-SEARCHES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+SEARCHES = sorted(path.stem for path in (configs_dir() / FOLDER).glob("*.yaml"))
 
 LR = {"type": "float", "low": 1e-4, "high": 1e-2}
 

@@ -20,7 +20,6 @@ from galaxyzoo.reports.figures import readable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, Question
 
 HINT = "<p>Type a GalaxyID, take any galaxy, or drop an image.</p>"
-
 _SHOWN_PX = 320
 
 
@@ -126,7 +125,6 @@ STYLE = """
 .tree-key i { display: inline-block; width: 3px; height: .9em; background: #2b5fb8;
   margin: 0 .4em; vertical-align: middle; }
 """
-
 _UNLIKELY = 0.1  # questions that fewer reach are shown paler
 
 

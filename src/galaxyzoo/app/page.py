@@ -20,22 +20,14 @@ from galaxyzoo.explain.gradcam import METHODS, likeliest
 from galaxyzoo.tasks.registry import Task
 
 TITLE = "Galaxy Zoo explorer"
-
 NONE = "– none –"
-
 ALL = "all answers together"
-
 _SIMILAR, _WORST = 8, 12
-
 _PROGRESS = gr.Progress()
-
 _UPLOADS_KEPT = (600, 3600)  # how often, and from which age on, uploaded files go, in seconds
-
 _AT_ONCE = 4  # requests; the others wait in a line
-
 # One fold of our small network on the demo set: about a minute on two cores.
 DEMO_RUN = ("gz37/cnn", "--data", "demo", "--only", "0")
-
 CSS = f"""
 {STYLE}
 .gradio-container {{ max-width: 72rem !important; width: 100%; margin: auto; }}

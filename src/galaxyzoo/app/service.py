@@ -113,7 +113,6 @@ def _read(path: Path, count: int) -> np.ndarray | None:
 
 
 _RUNS_IN_MEMORY = 3
-
 MAX_UPLOAD_BYTES = 20_000_000
 
 
@@ -254,8 +253,8 @@ def decode_upload(encoded: bytes, config: Config) -> np.ndarray:
 def list_runs() -> list[tuple[str, str]]:
     """(dataset, run) of all that have a finished fold, newest first."""
     newest: dict[tuple[str, str], float] = {}
-    for mark in paths.FOLDS.glob(f"*/*/*/fold_*/{DONE}"):
-        dataset, task, stem = mark.relative_to(paths.FOLDS).parts[:3]
+    for mark in paths.folds_dir().glob(f"*/*/*/fold_*/{DONE}"):
+        dataset, task, stem = mark.relative_to(paths.folds_dir()).parts[:3]
         if task in TASKS and not is_ablation(f"{task}/{stem}"):
             key = (dataset, f"{task}/{stem}")
             newest[key] = max(newest.get(key, 0.0), mark.stat().st_mtime)

@@ -13,7 +13,7 @@ import yaml
 from galaxyzoo.config.base import override, read_saved, read_yaml
 from galaxyzoo.config.schema import PRETRAIN, Config, parse_config
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT, CONFIGS, run_dir, shown
+from galaxyzoo.core.paths import CODE_ROOT, configs_dir, run_dir, shown
 from galaxyzoo.tasks.registry import TASKS
 
 # Folders of configs whose files hold something else than a task's runs
@@ -29,7 +29,7 @@ def config_path(run: str, known: Sequence[str] | None = None) -> Path:
     Raises:
         InputError: there is no such file, with the nearest run names.
     """
-    if path := _find_yaml(CONFIGS, run):
+    if path := _find_yaml(configs_dir(), run):
         return path
     word = run.removeprefix("configs/").removesuffix(".yaml")
     ensembles = all_ensembles() if known is None else []
@@ -73,7 +73,7 @@ def all_runs() -> list[str]:
     """Names of all runs of tasks in `configs/`, `<task>/<stem>`."""
     return sorted(
         f"{p.parent.name}/{p.stem}"
-        for p in CONFIGS.glob("*/*.yaml")
+        for p in configs_dir().glob("*/*.yaml")
         if p.parent.name not in _NO_RUNS
     )
 
@@ -95,7 +95,7 @@ def _needs_more(run: str, *behind: str) -> bool:
 
 def all_ensembles() -> list[str]:
     """Names of all ensembles in `configs/ensembles/`."""
-    return sorted(path.stem for path in CONFIGS.glob("ensembles/*.yaml"))
+    return sorted(path.stem for path in configs_dir().glob("ensembles/*.yaml"))
 
 
 def runs_of(word: str) -> list[str]:
@@ -133,7 +133,7 @@ def load_ensemble(name: str) -> list[str]:
     Raises:
         InputError: no such file, or it holds anything but `runs:` with a list of run names.
     """
-    path = CONFIGS / "ensembles" / f"{name}.yaml"
+    path = configs_dir() / "ensembles" / f"{name}.yaml"
     if not path.is_file():
         raise InputError(f"no ensemble '{name}': there is no {shown(path)}")
     values = read_yaml(path)
@@ -151,9 +151,7 @@ def load_ensemble(name: str) -> list[str]:
 
 
 CONFIG = "config.yaml"
-
 WITHOUT_IDS = "without_ids"  # key in it
-
 _ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
 
 

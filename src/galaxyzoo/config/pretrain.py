@@ -21,7 +21,7 @@ from galaxyzoo.config.schema import (
     TrainConfig,
 )
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CONFIGS, shown
+from galaxyzoo.core.paths import configs_dir, shown
 
 # What may change between two calls of a pretraining
 _NOT_IN_DIGEST: Any = {
@@ -101,7 +101,7 @@ _SECTIONS = (
 
 def all_pretrainings() -> list[str]:
     """Names of all pretrainings in `configs/`, `pretrain/<stem>`."""
-    return sorted(f"{PRETRAIN}/{path.stem}" for path in CONFIGS.glob(f"{PRETRAIN}/*.yaml"))
+    return sorted(f"{PRETRAIN}/{path.stem}" for path in configs_dir().glob(f"{PRETRAIN}/*.yaml"))
 
 
 def load_pretrain_config(run: str, overrides: Sequence[str] = ()) -> PretrainConfig:

@@ -15,15 +15,11 @@ from galaxyzoo.core.paths import task_name
 from galaxyzoo.tasks.registry import TASKS
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
-
 # Among names of datasets: the images of the run's own training and test galaxies.
 OWN_TRAIN, OWN_TEST = "train", "test"
-
 # Folder of configs that are no task's runs: what is learned from images without labels.
 PRETRAIN = "pretrain"
-
 Positive = Annotated[float, Field(gt=0)]
-
 # What may change between two calls of a run
 _NOT_IN_DIGEST: Any = {
     "about": True,
@@ -37,7 +33,6 @@ _NOT_IN_DIGEST: Any = {
         "tensorboard": True,
     },
 }
-
 # Later keys, at the value that changes nothing: what was trained before there were any still fits
 _WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
     "model": {"views": "one", "start_fold": None, "start_head": False},
@@ -328,7 +323,6 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
 
 
 _OUTPUTS_BY_QUESTION = ("tree", "divided")
-
 _OUTPUTS_OF_VOTES = ("plain", "clipped", "sigmoid", *_OUTPUTS_BY_QUESTION)
 
 

@@ -36,7 +36,6 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError
 
 Model = TypeVar("Model", bound=nn.Module)
-
 _DEVICE = "GALAXYZOO_DEVICE"
 
 
@@ -132,9 +131,7 @@ def _cpuinfo(key: str) -> str:
 
 # malloc.h
 _TRIM_THRESHOLD = -1
-
 _MMAP_MAX = -4
-
 _ARENA_MAX = -8
 
 

@@ -21,7 +21,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import is_started_by_torchrun
 
 Model = TypeVar("Model", bound=nn.Module)
-
 _PATIENCE = timedelta(hours=6)  # the first process decodes a competition while the others wait
 
 

@@ -21,16 +21,11 @@ from pathlib import Path
 from galaxyzoo.core.errors import InputError, one_line
 
 VENV_PYTHON = Path(__file__).resolve().parents[3] / ".venv" / "bin" / "python"
-
 _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock", "rich")
-
 _RESTARTED = "GALAXYZOO_RESTARTED"
-
 _SECONDS_BEFORE_OWN_WORDS = 10
-
 # What a disk or its rights refuse; other errors of the system are the code's own mistakes.
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-
 _ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
 
 

@@ -24,7 +24,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
 
 _THREADS = "OMP_NUM_THREADS"  # of each process
-
 _RAY_STORE_BYTES = 100_000_000  # all that passes through it are settings and catalogs
 
 
@@ -181,7 +180,6 @@ def _missing(backend: str) -> InputError:
 
 
 _CLUSTERS = {"loky": _loky, "ray": _ray, "dask": _dask}
-
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 

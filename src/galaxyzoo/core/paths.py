@@ -10,44 +10,67 @@ from pathlib import Path
 from galaxyzoo.core.errors import InputError
 
 CODE_ROOT = Path(__file__).resolve().parents[3]
-
-# Tests and notebooks keep a whole set of artefact folders elsewhere by setting GALAXYZOO_ROOT.
-ROOT = Path(os.environ.get("GALAXYZOO_ROOT") or CODE_ROOT).resolve()
-
-CONFIGS = CODE_ROOT / "configs"
-
-INPUT = ROOT / "input"
-
-CACHE = INPUT / "cache"
-
-FOLDS = ROOT / "folds"
-
-OOF = ROOT / "oof"
-
-SUBMISSIONS = ROOT / "submissions"
-
-REPORTS = ROOT / "reports"
-
 ABLATION = "ablation."  # how the last part of the name of an ablation study's runs begins
-
 DEMO = "demo"  # name of the dataset that the project draws itself
-
 WHOLE = "kaggle"  # name of the whole competition
+
+
+def root() -> Path:
+    """The project's folder: `GALAXYZOO_ROOT` where that is set, else where the code lies.
+
+    Read at each call, so that tests and notebooks can keep a whole set of artefacts elsewhere.
+    """
+    return Path(os.environ.get("GALAXYZOO_ROOT") or CODE_ROOT).resolve()
+
+
+def configs_dir() -> Path:
+    """Folder of the YAML configs: `GALAXYZOO_CONFIGS` where that is set, else the code's own."""
+    return Path(os.environ.get("GALAXYZOO_CONFIGS") or CODE_ROOT / "configs").resolve()
+
+
+def input_dir() -> Path:
+    """Folder of what users put in, and of the demo set."""
+    return root() / "input"
+
+
+def cache_dir() -> Path:
+    """Folder of decoded images; safe to delete."""
+    return input_dir() / "cache"
+
+
+def folds_dir() -> Path:
+    """Folder of splits and trained folds."""
+    return root() / "folds"
+
+
+def oof_dir() -> Path:
+    """Folder of out-of-fold tables."""
+    return root() / "oof"
+
+
+def submissions_dir() -> Path:
+    """Folder of test predictions."""
+    return root() / "submissions"
+
+
+def reports_dir() -> Path:
+    """Folder of HTML reports."""
+    return root() / "reports"
 
 
 def dataset_dir(dataset: str) -> Path:
     """Folder of the prepared catalog and split: `train.csv`, `test.csv`, `dataset.json`."""
-    return FOLDS / dataset
+    return folds_dir() / dataset
 
 
 def fold_dir(dataset: str, run: str, fold: int) -> Path:
     """Folder of one trained fold: checkpoint, weights, history, timings."""
-    return FOLDS / dataset / run / f"fold_{fold}"
+    return folds_dir() / dataset / run / f"fold_{fold}"
 
 
 def run_dir(dataset: str, run: str) -> Path:
     """Folder of one run: resolved config and its folds."""
-    return FOLDS / dataset / run
+    return folds_dir() / dataset / run
 
 
 def task_name(run: str) -> str:
@@ -62,34 +85,34 @@ def is_ablation(run: str) -> bool:
 
 def oof_csv(dataset: str, run: str) -> Path:
     """Out-of-fold table of a run; its score file has the same stem and ends in `.json`."""
-    return OOF / dataset / f"{run}.csv"
+    return oof_dir() / dataset / f"{run}.csv"
 
 
 def test_csv(dataset: str, run: str) -> Path:
     """Test predictions of a run, in the competition's own format."""
-    return SUBMISSIONS / dataset / f"{run}.csv"
+    return submissions_dir() / dataset / f"{run}.csv"
 
 
 def ensemble_csv(dataset: str, task: str) -> Path:
     """Submission of a task's ensemble; its score card has the same stem and ends in `.json`."""
-    return SUBMISSIONS / dataset / task / "predictions.csv"
+    return submissions_dir() / dataset / task / "predictions.csv"
 
 
 def ensemble_oof_csv(dataset: str, task: str) -> Path:
     """Cross-fitted predictions of a task's ensemble; not in `oof/`, whose tables are combined."""
-    return SUBMISSIONS / dataset / task / "oof.csv"
+    return submissions_dir() / dataset / task / "oof.csv"
 
 
 def intervals_csv(dataset: str, task: str) -> Path:
     """Intervals around a task's ensemble; their card has the same stem and ends in `.json`."""
-    return SUBMISSIONS / dataset / task / "intervals.csv"
+    return submissions_dir() / dataset / task / "intervals.csv"
 
 
 def shown(path: Path) -> str:
     """A path as messages print it: relative to the project where it lies inside."""
-    for root in (ROOT, CODE_ROOT, Path.cwd()):
-        if path.is_relative_to(root):
-            return str(path.relative_to(root))
+    for folder in (root(), CODE_ROOT, Path.cwd()):
+        if path.is_relative_to(folder):
+            return str(path.relative_to(folder))
     return str(path)
 
 
@@ -100,9 +123,9 @@ def datasets_with_oof(task: str = "*", ensembles: bool = False) -> list[str]:
         task: whose tables count (default: any task's).
         ensembles: whether ensembles' tables count too; one of tables made elsewhere has no other.
     """
-    names = {p.name for p in OOF.glob("*") if any(p.glob(f"{task}/*.csv"))}
+    names = {p.name for p in oof_dir().glob("*") if any(p.glob(f"{task}/*.csv"))}
     if ensembles:
-        tables = SUBMISSIONS.glob(str(Path("*", task, ensemble_oof_csv("", "").name)))
+        tables = submissions_dir().glob(str(Path("*", task, ensemble_oof_csv("", "").name)))
         names |= {table.parents[1].name for table in tables}
     return sorted(names, key=lambda name: (name == DEMO, name))
 

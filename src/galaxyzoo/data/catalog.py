@@ -15,7 +15,7 @@ import pandas as pd
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import FOLDS, dataset_dir, shown
+from galaxyzoo.core.paths import dataset_dir, folds_dir, shown
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS, Task, get_task
@@ -168,7 +168,7 @@ def has_catalog(dataset: str) -> bool:
 
 def catalog_names() -> list[str]:
     """Names of all prepared datasets, in alphabetical order."""
-    return sorted(path.parent.name for path in FOLDS.glob("*/dataset.json"))
+    return sorted(path.parent.name for path in folds_dir().glob("*/dataset.json"))
 
 
 def load_catalog(dataset: str) -> Catalog:

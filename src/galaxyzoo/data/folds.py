@@ -15,7 +15,6 @@ import pandas as pd
 # different ones correlate above 0.73; copies with noise of 4 grey levels, saved again as JPEG of
 # quality 75, correlate above 0.86.
 DUPLICATE_CORRELATION = 0.85
-
 _THUMBNAIL_PX = 40
 
 

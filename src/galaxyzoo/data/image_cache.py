@@ -25,16 +25,13 @@ from tqdm import tqdm
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
-from galaxyzoo.core.paths import CACHE, shown
+from galaxyzoo.core.paths import cache_dir, shown
 from galaxyzoo.io.archives import ImageStore
 
 CHUNK = 512  # images decoded between two notes of progress
-
 LISTED = 10  # unusable images that a message names
-
 # cv2's flags by how much the JPEG decoder shrinks while it decodes.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
-
 _VERSION = 2  # of the decoding; raise it when the pixels change
 
 
@@ -127,7 +124,7 @@ def open_cache(
     if not len(ids):  # a memory map cannot be empty
         nothing = np.empty((0, config.cache_px, config.cache_px, 3), np.uint8)
         return ImageCache(ids, nothing, np.empty(0, bool))
-    path = CACHE / f"{_digest(store, ids, config)}.npy"
+    path = cache_dir() / f"{_digest(store, ids, config)}.npy"
     shape = (len(ids), config.cache_px, config.cache_px, 3)
     cache = _open_whole(path, ids, shape)
     if cache is None:
@@ -286,23 +283,15 @@ def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
 
 
 LARGEST_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
-
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-
 # JPEG's second marker bytes (ITU T.81, table B.1).
 _FILL, _SCAN = 0xFF, 0xDA
-
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-
 _SEQUENTIAL_FRAMES = {0xC0, 0xC1, 0xC9}
-
 _END_OF_IMAGE = b"\xff\xd9"
-
 # Amid a scan's pixels: neither a stuffed byte nor a restart.
 _MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
-
 _MOST_SEGMENTS = 10_000  # of a JPEG's header; a file of nothing but markers must not take minutes
-
 _READ_AHEAD = 16  # bytes; libjpeg fills a register of 8 before it decodes from it
 
 

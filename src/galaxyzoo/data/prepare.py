@@ -10,7 +10,7 @@ import numpy as np
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import DEMO, FOLDS, dataset_dir, shown
+from galaxyzoo.core.paths import DEMO, dataset_dir, folds_dir, shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import (
     GROUP,
@@ -28,7 +28,6 @@ from galaxyzoo.io.tables import FOLD
 from galaxyzoo.tasks.registry import COMPETITION_TASK
 
 DEFAULT_FOLDS = 5
-
 _DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
 
 
@@ -73,7 +72,7 @@ def prepare(
     source = open_input(data, tasks or {COMPETITION_TASK})
     if not has_catalog(source.dataset):
         # Of all datasets one at a time: a new one takes over the folds of galaxies that it shares.
-        with files.holding(FOLDS / files.NAME, "splitting a dataset into folds"):
+        with files.holding(folds_dir() / files.NAME, "splitting a dataset into folds"):
             if not has_catalog(source.dataset):
                 k = DEFAULT_FOLDS if n_folds is None else n_folds
                 return Prepared(_make_catalog(source, k, seed or 0, drop_bad), source)
@@ -153,7 +152,7 @@ def _known_folds(source: Source, n_folds: int) -> np.ndarray:
         if clash.any():
             raise InputError(
                 f"GalaxyID {shared[clash][0]} is in different folds of {name} and of another "
-                f"dataset in {shown(FOLDS)}/: delete one of them and prepare it again"
+                f"dataset in {shown(folds_dir())}/: delete one of them and prepare it again"
             )
         known[here] = other.folds[there]
     return known
@@ -172,8 +171,8 @@ def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> Non
         one, other = ids[order[place : place + 2]]
         raise InputError(
             f"GalaxyIDs {one} and {other} show the same patch of sky, but datasets in "
-            f"{shown(FOLDS)}/ have them in different folds: delete one of those and prepare it "
-            "again after this one"
+            f"{shown(folds_dir())}/ have them in different folds: delete one of those and "
+            "prepare it again after this one"
         )
 
 
@@ -239,8 +238,8 @@ def _own_folder(dataset: str) -> str | None:
     Raises:
         InputError: it holds nothing, and the demo set would be drawn.
     """
-    if dataset == DEMO or (paths.INPUT / dataset).exists():
+    if dataset == DEMO or (paths.input_dir() / dataset).exists():
         return dataset
     if is_anything_there():
         return None
-    raise InputError(f"{shown(paths.INPUT)}/ no longer holds the files of '{dataset}'")
+    raise InputError(f"{shown(paths.input_dir())}/ no longer holds the files of '{dataset}'")

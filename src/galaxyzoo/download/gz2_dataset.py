@@ -26,7 +26,7 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CACHE, DEMO, INPUT, shown
+from galaxyzoo.core.paths import DEMO, cache_dir, input_dir, shown
 from galaxyzoo.data.readers import gz2
 from galaxyzoo.data.readers.labelled import IMAGES, LABELS
 from galaxyzoo.download.sdss import (
@@ -44,16 +44,11 @@ from galaxyzoo.io.tables import CLASS, ID
 from galaxyzoo.tasks.registry import TASKS, Task, get_task
 
 PACKED = "dataset_galaxies.zip"
-
 DEFAULT_TASK = "hubble10"
-
 # Linked as table 1 of Galaxy Zoo 2 on https://data.galaxyzoo.org.
 TABLE_URL = "https://gz2hart.s3.amazonaws.com/gz2_hart16.csv.gz"
-
 _LARGEST_TABLE = 1_000_000_000  # bytes, packed; 5 times as many unpacked
-
 _TABLE_DEADLINE_S = 3600.0
-
 _NAME = re.compile(r"\w[\w.-]*")
 
 
@@ -112,12 +107,12 @@ def _checked(order: Order) -> tuple[Task, Path]:
         known = ", ".join(name for name, known in TASKS.items() if known.rule)
         raise InputError(f"no rule makes classes of '{order.task}' from votes: known are {known}")
     name = order.name or f"gz2-{order.task}"
-    if not _NAME.fullmatch(name) or name in (DEMO, CACHE.name):
+    if not _NAME.fullmatch(name) or name in (DEMO, cache_dir().name):
         raise InputError(
             f"'{name}' cannot be a dataset's name: letters, digits, '.', '-' and '_', and neither "
-            f"{DEMO} nor {CACHE.name}"
+            f"{DEMO} nor {cache_dir().name}"
         )
-    target = INPUT / name
+    target = input_dir() / name
     if target.exists() or target.is_symlink():
         raise InputError(f"{shown(target)} exists already: move it away first, or add --name")
     return task, target
@@ -126,9 +121,9 @@ def _checked(order: Order) -> tuple[Task, Path]:
 def _find_folder(order: Order) -> Path:
     """The folder with the vote table, which is downloaded where that is wanted."""
     if order.data is None:
-        places = [INPUT, *sorted(path for path in INPUT.glob("[!.]*") if path.is_dir())]
+        places = [input_dir(), *sorted(path for path in input_dir().glob("[!.]*") if path.is_dir())]
     else:
-        places = [Path(order.data), INPUT / order.data]
+        places = [Path(order.data), input_dir() / order.data]
     found = [place for place in places if gz2.holds_data(place)]
     if order.data is None and len(found) > 1:
         names = ", ".join(shown(place) for place in found)
@@ -141,7 +136,7 @@ def _find_folder(order: Order) -> Path:
             f"{where} no {gz2.TABLES[0]} (or {gz2.TABLES[1]}): put it into input/gz2/, or add "
             "--download"
         )
-    folder = INPUT / "gz2" if order.data is None else places[0]
+    folder = input_dir() / "gz2" if order.data is None else places[0]
     _download_table(folder / gz2.TABLES[1], order)
     return folder
 
@@ -274,9 +269,7 @@ def draw_balanced(classes: pd.Series, per_class: int | None, seed: int) -> pd.Se
 
 
 GZ2 = "gz2"
-
 Number = TypeVar("Number", int, float)
-
 _EXAMPLES = f"""Galaxy Zoo 2 as published, to a balanced dataset with a class per galaxy:
 input/<name>/ with train_labels.csv, images.zip, and both packed as {PACKED}.
 

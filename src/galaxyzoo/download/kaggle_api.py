@@ -39,27 +39,16 @@ if TYPE_CHECKING:
     import requests
 
 T = TypeVar("T")
-
 COMPETITION = "galaxy-zoo-the-galaxy-challenge"
-
 PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
-
 RULES_PAGE = f"{PAGE}/rules"
-
 SUBMISSIONS_PAGE = f"{PAGE}/submissions"
-
 SETTINGS_PAGE = "https://www.kaggle.com/settings"
-
 CREDENTIALS = "~/.kaggle/kaggle.json, KAGGLE_USERNAME and KAGGLE_KEY, or KAGGLE_API_TOKEN"
-
 TRIES = 6  # calls in a row that bring nothing, about a minute in all
-
 LONGEST_PAUSE_S = 60
-
 LONGEST_ASKED_PAUSE_S = 600  # where Kaggle itself says how long
-
 TIMEOUT_S = 60  # without a byte; the client by itself would wait for ever
-
 LONGEST_WORDS = 300  # characters of Kaggle's own that are quoted
 
 
@@ -243,7 +232,6 @@ def _asked_pause_s(error: OSError) -> float | None:
 
 # The small ones first: whatever is refused is refused at once.
 FILES = tuple(f"{part}.zip" for part in (SAMPLES[0], SOLUTIONS, TRAIN_IMAGES, TEST_IMAGES))
-
 CHUNK_BYTES = 1 << 16  # what of the last one has come is lost when the connection breaks
 
 
@@ -426,7 +414,6 @@ def _received_bytes(folder: Path, name: str) -> int:
 
 
 FIRST_PAUSE_S, LONGEST_SCORE_PAUSE_S = 2.0, 30.0
-
 _WHAT = "submission"
 
 

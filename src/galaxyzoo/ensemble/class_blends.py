@@ -12,9 +12,7 @@ from galaxyzoo.ensemble.least_squares import OofFold
 from galaxyzoo.tasks.registry import SMALLEST_PROBABILITY, Task
 
 GREEDY_STEPS = 50  # runs drawn at most; the finest weight is then 1/50
-
 _EM_STEPS = 2000
-
 _EM_TOLERANCE = 1e-6  # smallest change of a weight that is worth another step
 
 

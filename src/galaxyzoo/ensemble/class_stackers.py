@@ -21,13 +21,9 @@ from galaxyzoo.tasks.registry import SMALLEST_PROBABILITY, Task, log_loss
 
 # Squared distance from the mean of the runs, per galaxy, that costs one nat.
 PENALTIES = (1e-1, 1e-2, 1e-3)  # each fit starts where the stronger penalty's ended
-
 POOL_PENALTY = 1e-4
-
 _STEPS = 100
-
 BOOSTING_ROUNDS = 60
-
 BOOSTING = stackers.BOOSTING | {
     "objective": "multiclass",
     "learning_rate": 0.05,

@@ -147,11 +147,8 @@ def scale_features(
 
 
 MOST_BINS, LEAST_GALAXIES = 10, 200  # of a bin: fewer leave a tail of 2.5 % to one galaxy or two
-
 SMALLEST_SCALE = 1e-4  # so that an error over its scale stays a number
-
 _ROUNDING = 1e-9  # a limit nearer to a bound is at the bound
-
 NONE: frozenset[int] = frozenset()
 
 
@@ -301,11 +298,8 @@ def _ends(predictions: np.ndarray, scales: np.ndarray, low: float, high: float) 
 
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)  # of which coverage is always measured
-
 FEWEST_FOLDS = 3  # one to score, one to predict, one to fit
-
 _DIGITS = 6  # decimals kept in the card
-
 OURS, NO_SPREADS, CONSTANT_WIDTH, TIMES_SPREAD = (
     "conformal",
     "without spreads",

@@ -52,7 +52,7 @@ def find_runs(
         runs = sorted({_full_name(name, task, catalog) for name in asked})
         diverged = find_divergence(runs, catalog)
         return runs, [f"{run} was asked for, but its {text}" for run, text in diverged.items()]
-    folder = paths.OOF / catalog.dataset
+    folder = paths.oof_dir() / catalog.dataset
     tables = [
         path for kind in _kinds(task, catalog) for path in sorted(folder.glob(f"{kind}/*.csv"))
     ]
@@ -242,9 +242,7 @@ def _numbers(table: pd.DataFrame) -> np.ndarray:
 
 
 PREFIX = "outside/"  # of their names among the runs
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
 _FAR = 1.0  # beyond 0 and 1 by more, a number is no fraction but another unit
 
 

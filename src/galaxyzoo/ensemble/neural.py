@@ -20,23 +20,14 @@ from galaxyzoo.ensemble.stackers import flatten, mean_of_runs
 from galaxyzoo.tasks.registry import Task
 
 MEMBERS = 5  # networks; each is stopped by another fifth of the galaxies
-
 HIDDEN = 32
-
 STEPS = 1000  # at most; so the cost does not grow with the galaxies
-
 STEPS_BETWEEN_LOOKS = 25  # after which the galaxies kept back are scored
-
 PATIENCE = 6  # looks without a better score
-
 BATCH = 256
-
 LEARNING_RATE = 3e-3
-
 WEIGHT_DECAY = 0.1  # of the hidden layer's and the output's weights, by step and learning rate
-
 _SMALLEST_SPREAD = 1e-6  # a feature that never changes has nothing to tell
-
 Layers = list[np.ndarray]  # hidden weights and biases, output weights and biases
 
 

@@ -19,7 +19,6 @@ from galaxyzoo.ensemble.stackers import BOOSTING, boost, capped, flatten, run_bo
 from galaxyzoo.tasks.registry import Task
 
 ROUNDS = 40
-
 SETTINGS = BOOSTING | {
     "learning_rate": 0.05,
     "min_data_in_leaf": 200,

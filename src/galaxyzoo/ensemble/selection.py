@@ -46,16 +46,11 @@ from galaxyzoo.tasks.metrics import Difference, difference, galaxy_losses
 from galaxyzoo.tasks.registry import Task
 
 Fit = Callable[[Sequence[OofFold], Task, int], MetaModel]  # (folds to fit on, task, seed)
-
 FoldSet = frozenset[int]
-
 # candidate, folds left out, fold -> (galaxy, column), valid
 HeldOut = dict[tuple[str, FoldSet, int], np.ndarray]
-
 MEAN = "mean"  # what every other candidate is held against
-
 TWO_LEVEL = "two_level"  # blends the other candidates, so it is fitted after them
-
 # To add a candidate: one function and one entry. The simplest stand first, which win where the
 # scores do not tell: by how much is fitted (nothing; one run; a weight per run, which may or need
 # not add up to one; per run and question; per run and column, without and with a blend below), then
@@ -74,7 +69,6 @@ CANDIDATES: dict[str, Fit] = {
     "residual": fit_residual,
     "neural": fit_neural,
 }
-
 CLASS_CANDIDATES: dict[str, Fit] = {
     MEAN: blends.fit_mean,
     "best": class_blends.fit_best,
@@ -84,9 +78,7 @@ CLASS_CANDIDATES: dict[str, Fit] = {
     "logistic": class_stackers.fit_logistic,
     "lightgbm": class_stackers.fit_lightgbm,
 }
-
 RULE = "the simplest within one standard error of the best"  # how `CrossFits.choose` chooses
-
 NONE: FoldSet = frozenset()
 
 

@@ -31,16 +31,11 @@ from galaxyzoo.ensemble.least_squares import Moments, OofFold, total
 from galaxyzoo.tasks.registry import Task
 
 Penalty = float | np.ndarray  # of all columns, or of each, (column,)
-
 # Ridge penalties per galaxy, for features of unit variance; the largest leaves little but the mean.
 PENALTIES = tuple(10.0**exponent for exponent in range(-5, 2))
-
 UNTUNED_PENALTY = 0.1  # where a single fold leaves nothing to pick the penalty by
-
 BOOSTING_ROUNDS = 40
-
 FEATURES_PER_TREE = 64  # at most, which six runs of the competition's task reach
-
 BOOSTING: dict[str, str | float] = {
     "objective": "regression",
     "learning_rate": 0.12,
@@ -229,9 +224,7 @@ def capped(settings: dict[str, str | float], n_features: int) -> dict[str, str |
 # Per galaxy, for deviations of variance 1 on the whole; the largest leaves little but what is
 # corrected.
 DISAGREEMENT_PENALTIES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0)
-
 UNTUNED_DISAGREEMENT_PENALTY = 20.0  # where a single fold leaves nothing to pick the penalty by
-
 # Mean square of deviations over that of predictions: below it runs are copies that rounding parts.
 SMALLEST_SHARE = 1e-6
 

@@ -142,4 +142,5 @@ def picture_path(args: argparse.Namespace, dataset: str, run: str, what: str) ->
     if args.output is not None:
         return args.output.resolve()
     name = str(args.galaxy_id or re.sub(r"[^\w.-]+", "_", args.image.stem))
-    return paths.REPORTS / dataset / run / f"{name}_{re.sub(r'[^A-Za-z0-9.+_-]+', '_', what)}.png"
+    what = re.sub(r"[^A-Za-z0-9.+_-]+", "_", what)
+    return paths.reports_dir() / dataset / run / f"{name}_{what}.png"

@@ -36,13 +36,9 @@ from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.registry import Task, get_task
 
 CENTRE, RANDOM = "centre", "random"  # controls: a spot in the middle, and no meaning at all
-
 CONTROLS = (CENTRE, RANDOM)
-
 _REMOVED_PERCENT = (10, 30, 50, 70)
-
 _CELLS = 6  # of a side of random patches
-
 _SPOT = 0.25  # standard deviation of the spot over the image's side
 
 
@@ -144,7 +140,6 @@ METHODS = {
     "scorecam": Method("ScoreCAM", all_views=False),
     "ablationcam": Method("AblationCAM", all_views=False),
 }
-
 _FINE_ENOUGH = 5  # cells of a side below which a map shows no place
 
 

@@ -94,7 +94,6 @@ def _write_onnx(path: Path, config: Config, networks: dict[int, GalaxyNet]) -> f
 
 
 OOF, TEST = "oof.csv.gz", "test.csv.gz"
-
 _DECIMALS = 5  # a score moves by 1e-9, and the file is half as large
 
 

@@ -15,22 +15,16 @@ from galaxyzoo.inference.tta import count_views
 from galaxyzoo.tasks.registry import Task, get_task
 
 _WILLETT = "Willett et al. 2013, MNRAS 435, 2835, doi:10.1093/mnras/stt1458 (Galaxy Zoo 2)"
-
 _HART = "Hart et al. 2016, MNRAS 461, 3663, doi:10.1093/mnras/stw1588 (Galaxy Zoo 2, debiased)"
-
 _SDSS = "York et al. 2000, AJ 120, 1579, doi:10.1086/301513 (Sloan Digital Sky Survey)"
-
 _GALAXY10 = "Leung & Bovy 2019, MNRAS 483, 3255, doi:10.1093/mnras/sty3217 (Galaxy10, astroNN)"
-
 _ZHU = "Zhu et al. 2019, Ap&SS 364, 55, doi:10.1007/s10509-019-3540-1 (the five classes)"
-
 _LIMITS = """\
 - The answers are what Galaxy Zoo's volunteers would say of such an image, with their biases
   (distant galaxies look smoother), not measurements of the galaxy.
 - Other telescopes, filters, scales or image processing than in training are untested.
 - The mean of several networks has learned from all galaxies above: on those its answers are
   better than the scores, which hold for new galaxies of the same kind."""
-
 _OF_TASK = {"galaxy10": [_GALAXY10], "galaxy10_decals": [_GALAXY10], "zoo5": [_ZHU]}
 
 

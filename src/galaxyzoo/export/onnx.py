@@ -13,11 +13,8 @@ from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.models.build import GalaxyNet
 
 TOLERANCE = 1e-4  # how far predictions of the file may be from those of the networks
-
 INPUT, OUTPUT = "images", "predictions"
-
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # of `scripts/setup.sh --extras`
-
 # A file of this format holds 2 GB at most; above this the weights lie in a file beside it.
 _LARGEST_BYTES = 1_900_000_000
 

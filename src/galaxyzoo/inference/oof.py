@@ -23,7 +23,6 @@ from galaxyzoo.tasks.registry import get_task
 # Files of a fold: predictions of its own galaxies and of the test galaxies, and the mark that both
 # are whole.
 VAL_TABLE, TEST_TABLE, DONE = "val.csv", "test.csv", "fold.json"
-
 # How far the views of a galaxy differ (standard deviation), where there are several; folds trained
 # by an earlier version lack them, and nothing but intervals asks for them.
 VAL_SPREAD, TEST_SPREAD = "val_spread.csv", "test_spread.csv"

@@ -108,7 +108,7 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
 
 def published_csv() -> Path:
     """Where the competition's submission lies for whoever looks for it first."""
-    return paths.SUBMISSIONS / "predictions.csv"
+    return paths.submissions_dir() / "predictions.csv"
 
 
 def publish(path: Path, dataset: str) -> bool:

@@ -30,7 +30,6 @@ from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.paths import shown
 
 IMAGE_ENDS = (".jpg", ".jpeg", ".png")
-
 # What zipfile raises of bytes that are no zip, besides BadZipFile.
 BROKEN_ZIP = (
     zipfile.BadZipFile,
@@ -43,9 +42,7 @@ BROKEN_ZIP = (
     RuntimeError,  # a password
     ValueError,  # such as a name that is no text
 )
-
 MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
-
 # What the system lacks, or a network drive, whichever file is asked for.
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
 
@@ -209,11 +206,8 @@ def _is_image(name: str) -> bool:
 # Deflate reaches 1032:1. Tables of nothing but zeros reach 50:1, flat pictures as arrays 200:1 at
 # most; small things may do as they like.
 LARGEST_RATIO = 200
-
 MODEST_BYTES = 100_000_000
-
 _MODEST_TOTAL = 1_000_000_000
-
 # Names that lead out of the folder: absolute, of a drive, with a `..`, or cut short by a NUL.
 _OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
 

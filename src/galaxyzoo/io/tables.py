@@ -27,15 +27,10 @@ from galaxyzoo.io.archives import LARGEST_RATIO, MODEST_BYTES
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 
 ID = "GalaxyID"
-
 FOLD = "fold"
-
 CLASS = "class"
-
 _ID_LIMIT = 10**18  # so that an id fits into int64; Galaxy Zoo 2's own have 18 digits
-
 _EXACT = 2**53  # whole numbers above it may have been rounded where they were kept as floats
-
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")  # of OWASP's list (CSV injection), what can be printed
 
 
@@ -263,9 +258,7 @@ def _plain_cell(value: object) -> object:
 
 
 MAX_BYTES = 4_000_000_000  # Galaxy Zoo 2's largest table has a tenth of it
-
 _LONGEST_LINE = 1 << 20
-
 _PACKED = (b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")  # zip and xlsx, gzip, xls
 
 

@@ -10,7 +10,6 @@ from galaxyzoo.config.schema import HeadConfig
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
 
 _FLOOR = 0.01  # of a divided answer before the division, so that none of a question divides by 0
-
 _LEAK = 0.1  # share of the gradient that reaches an answer below 0
 
 

@@ -12,9 +12,7 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS, DecisionTree
 
 # (B, column) predictions, (B, column) targets, the network's own `loss_parameters` -> ()
 Loss = Callable[..., Tensor]
-
 _FIRST_CONCENTRATION = 10.0  # of every question, before training
-
 _TINY = 1e-12  # smallest probability whose logarithm is taken
 
 

@@ -17,15 +17,10 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, shown
 
 TORCHVISION = "torchvision/"  # prefix of torchvision's models; other names are timm's
-
 HUB = "hf_hub:"  # prefix of a repository of huggingface.co with weights for one of timm's models
-
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
 _HEAD = ("head.", "log_concentrations")  # of `GalaxyNet`: what belongs to a task and its loss
-
 _CLASSIFIERS = ("fc.", "classifier.", "head.", "heads.")
-
 Triple = tuple[float, float, float]
 
 

@@ -37,7 +37,6 @@ from galaxyzoo.tasks.decision_tree import VOLUNTEERS
 from galaxyzoo.tasks.metrics import decide_out_of_fold, to_macro
 
 MOST_PROBABLE = "The class of a galaxy is its most probable one."
-
 BALANCED = (
     "The class of a galaxy is the one whose probability exceeds its frequency in the other folds "
     "by the largest factor, which serves balanced accuracy (Menon et al. 2021)."
@@ -354,7 +353,6 @@ def _tidy(axis: Axes) -> None:
 
 
 N_BINS = 15  # as in the paper below
-
 N_VOTE_BINS = 10
 
 

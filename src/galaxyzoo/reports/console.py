@@ -9,14 +9,11 @@ from galaxyzoo.core.console import print_table
 from galaxyzoo.inference.fold_summary import describe_divergence
 
 OPTIMISTIC = " *"  # behind the name of what is
-
 SEEN = " †"  # behind the name of what may be
-
 SEEN_EXPLAINED = (
     "† perhaps seen: its first weights learned from Galaxy Zoo's votes, maybe of these galaxies, "
     "so its score counts as optimistic too."
 )
-
 # Scores of classes that tables on the screen have room for; grouped: accuracy of the macro-classes.
 _SHOWN = {
     "accuracy": "accuracy",
@@ -25,7 +22,6 @@ _SHOWN = {
     "macro_auc": "macro AUC",
     "macro_class_accuracy": "grouped",
 }
-
 _ON_THE_PAGE_ALONE = (
     "about",
     "± sd of folds",

@@ -137,9 +137,7 @@ CLASS_SCORES = {
     "macro_class_accuracy": "macro-class accuracy",
     "macro_class_balanced_accuracy": "macro-class balanced accuracy",
 }
-
 _HELD_OUT = "Every galaxy is predicted by networks that never saw it."
-
 _CROSS_FITTED = "The ensemble's weights are fitted without the fold that they are scored on."
 
 

@@ -30,9 +30,7 @@ from galaxyzoo.reports.html import Section
 from galaxyzoo.tasks.registry import TASKS, Task
 
 SAMPLED_IMAGES = 500
-
 GALAXIES_PER_CLASS = 6
-
 _TOP_VOTES = 3
 
 

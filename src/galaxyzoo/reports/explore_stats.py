@@ -17,15 +17,11 @@ from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE
 
 ANSWERS = list(GALAXY_ZOO_2.columns)
-
 ASKED = 0.1  # smallest vote of the parent answer at which a question's shares mean something
-
 # Of the entropy of a question's shares, 1 where all answers are equally frequent. Of two answers
 # 0.5 is a share of 89 % and 0.9 one of 68 %.
 CLEAR, AMBIGUOUS = 0.5, 0.9
-
 _ROUNDING = 1.001 * WRITE_TOLERANCE  # a miss of 1e-6 itself is rounding to six decimals
-
 CLARITY = ("clear", "between", "ambiguous", "hardly_asked")
 
 
@@ -140,11 +136,8 @@ def _names() -> list[str]:
 
 
 FRAME_PX = 106  # side of the small whole frames; a quarter of the competition's images
-
 SATURATED = 255
-
 CHANNELS = ("red", "green", "blue")
-
 _SKY_RINGS = 5  # outermost rings, taken as the background
 
 

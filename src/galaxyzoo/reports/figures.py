@@ -31,16 +31,11 @@ COLORS = (
     "#aa4499",
     "#777777",
 )
-
 TRAINED, VALIDATED = "#332288", "#cc6677"
-
 GREY, LIGHT_GREY = "#888888", "#bbbbbb"
-
 # Okabe and Ito's, where a few colours carry a meaning of their own.
 BLUE, SKY, GREEN, ORANGE, RED = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00"
-
 _DPI = 90
-
 rcParams["text.parse_math"] = False  # names from outside may hold dollar signs
 
 
@@ -80,9 +75,7 @@ def readable(name: str) -> str:
 
 
 VOTES, PREDICTED = "#b8c4d6", "#e07a2f"
-
 RIGHT, WRONG = "#117733", "#a32638"
-
 SHOWN_ANSWERS = (
     "Class1.1",
     "Class1.2",

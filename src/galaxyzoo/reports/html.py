@@ -35,7 +35,6 @@ caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 figure { margin: 1rem 0; } figcaption { font-size: .9rem; opacity: .8; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
 """
-
 _LONG = 28  # characters of a cell beyond which its line may be broken
 
 
@@ -125,7 +124,6 @@ def _picture(caption: str, path: Path) -> str:
 
 
 UP = "../../index.html"  # from a report to the page
-
 EXPLORE = "explore"
 
 
@@ -169,7 +167,7 @@ def _describe(dataset: str, task: str) -> str:
     ensemble = _scores([card_path(paths.ensemble_csv(dataset, task))])
     if ensemble:
         return f"{metric} {ensemble[0]:.4f}, the ensemble's"
-    runs = (path for path in (paths.OOF / dataset / task).glob("*.json"))
+    runs = (path for path in (paths.oof_dir() / dataset / task).glob("*.json"))
     scores = _scores(path for path in runs if not is_ablation(path.stem))
     return f"{metric} {better(scores):.4f}, the best run's" if scores else "no score card is left"
 

@@ -25,7 +25,6 @@ from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.tasks.registry import Task
 
 ENSEMBLE = "ensemble"  # last part of the name that an ensemble has among the runs
-
 _SAME = 1e-6  # a table has nine decimals; by more its score does not differ from its card's
 
 
@@ -86,7 +85,7 @@ def load_results(
     Raises:
         InputError: a named run has no usable table, or no run has.
     """
-    tables = sorted((paths.OOF / catalog.dataset / task.name).glob("*.csv"))
+    tables = sorted((paths.oof_dir() / catalog.dataset / task.name).glob("*.csv"))
     runs = [f"{task.name}/{table.stem}" for table in tables]
     if ensemble_oof_csv(catalog.dataset, task.name).exists():
         runs.append(f"{task.name}/{ENSEMBLE}")

@@ -22,9 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 LARGEST_WEIGHT = 20.0  # of one galaxy, against a mean of about 1; the smallest is its inverse
-
 BOOSTED, LOGISTIC = "boosted trees", "logistic regression"
-
 CLASSIFIERS: Mapping[str, Callable[[], ClassifierMixin]] = {
     BOOSTED: lambda: HistGradientBoostingClassifier(
         max_iter=100, learning_rate=0.05, max_leaf_nodes=15, min_samples_leaf=50, random_state=0

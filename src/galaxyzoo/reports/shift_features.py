@@ -12,11 +12,8 @@ from galaxyzoo.reports.explore_stats import CHANNELS
 from galaxyzoo.reports.shift import Sides, deal
 
 _CHUNK = 512  # images in memory as floats
-
 _BORDER = 0.06  # part of the side that counts as the frame's border, where the sky is
-
 _INNER, _OUTER = 0.1, 0.35  # radii of apertures as parts of the side
-
 _BRIGHT = 15.0  # above the sky, of 255
 
 

@@ -27,7 +27,6 @@ from galaxyzoo.tasks.metrics import galaxy_losses
 from galaxyzoo.tasks.registry import Task
 
 _SHOWN = 10  # most telling features
-
 _FEWEST = 2  # test galaxies of a part
 
 

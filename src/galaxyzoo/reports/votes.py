@@ -32,7 +32,6 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import rmse
 
 _DRAWN = 12  # galaxies of a gallery
-
 _MISSED = 8  # answers in the table of calibration
 
 

@@ -15,9 +15,7 @@ from functools import cached_property
 import numpy as np
 
 READ_TOLERANCE = 1e-5  # largest residual of a question's sum accepted in what users bring
-
 WRITE_TOLERANCE = 1e-6  # largest residual in what the project writes
-
 # Galaxy Zoo 2's galaxies were classified 40 to 45 times on average (Willett et al. 2013: some 16
 # million classifications of the whole sample).
 VOLUNTEERS = 43

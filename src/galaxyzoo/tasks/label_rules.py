@@ -76,7 +76,6 @@ def elliptical_spiral_shares(votes: pd.DataFrame) -> Parts:
 
 
 MAJORITY = 0.5
-
 FIRST = 0.60  # smaller majorities of the first question leave the tuning fork's branch open
 
 

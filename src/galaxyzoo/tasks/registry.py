@@ -17,7 +17,6 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.label_rules import ClassRule
 
 COMPETITION_TASK = "gz37"
-
 SMALLEST_PROBABILITY = (
     1e-6  # so that one wrong, certain prediction does not make a log-loss useless
 )
@@ -128,14 +127,12 @@ def _class_task(
 
 
 _QUESTIONS = tuple(GALAXY_ZOO_2.span(question) for question in GALAXY_ZOO_2.questions)
-
 _HUBBLE_MACRO = {
     "elliptical": ("E_round", "E_intermediate", "E_cigar"),
     "spiral": ("edge_on_bulge", "edge_on_no_bulge", "S_early", "S_late", "SB"),
     # where the source system had its artifacts, which are too few here to learn and are dropped
     "peculiar": ("merger", "irregular"),
 }
-
 # Class names in the order of the numbers in astroNN's files
 # (https://astronn.readthedocs.io/en/latest/galaxy10.html, "Galaxy10 SDSS" and "Galaxy10 DECaLS").
 _GALAXY10 = (
@@ -150,7 +147,6 @@ _GALAXY10 = (
     "disk_face_on_medium_spiral",
     "disk_face_on_loose_spiral",
 )
-
 _GALAXY10_DECALS = (
     "disturbed",
     "merging",
@@ -163,7 +159,6 @@ _GALAXY10_DECALS = (
     "edge_on_without_bulge",
     "edge_on_with_bulge",
 )
-
 TASKS = {
     task.name: task
     for task in (

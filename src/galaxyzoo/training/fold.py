@@ -26,9 +26,7 @@ from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 
 CHECKPOINT = "checkpoint.pt"
-
 HISTORY, TIMINGS = "history.csv", "timings.csv"
-
 History = Sequence[dict[str, Any]]  # an epoch's numbers to a row
 
 
@@ -173,7 +171,6 @@ def read_timings(path: Path) -> dict[int, float]:
 
 
 EVENTS = "tensorboard"  # folder of a fold's event files
-
 Note = Callable[[Sequence[dict[str, Any]]], None]  # of all epochs so far
 
 

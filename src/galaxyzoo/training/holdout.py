@@ -25,9 +25,7 @@ from galaxyzoo.training.fold_data import find_start_weights, make_part_data
 from galaxyzoo.training.run import Run
 
 TRAIN, VAL, TEST = "train", "val", "test"
-
 _TWENTIETHS = (TRAIN,) * 14 + (VAL,) * 3 + (TEST,) * 3
-
 _TABLE = "held_out.csv"  # predictions of the third part; its presence says that all is done
 
 

@@ -13,7 +13,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 
 FEWEST = 100  # galaxies with both, from which a correction can be learned
-
 PENALTY = 1.0  # of the squared coefficients, for a sum over galaxies
 
 

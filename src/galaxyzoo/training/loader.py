@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 Made = TypeVar("Made")
-
 # Batches prepared while the network works; their order and content do not depend on it.
 _AHEAD = max(3, min(8, os.cpu_count() or 1))
 

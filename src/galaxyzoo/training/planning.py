@@ -14,7 +14,7 @@ import torch
 from galaxyzoo.config.schema import Config, PseudoConfig, TTAConfig
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.devices import is_out_of_memory, out_of_memory
-from galaxyzoo.core.paths import FOLDS
+from galaxyzoo.core.paths import folds_dir
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Prepared
@@ -27,9 +27,7 @@ from galaxyzoo.training.fold_data import FoldData, make_fold_data
 from galaxyzoo.training.trainer import Trainer
 
 _WARM, _TIMED = 2, 6  # steps of the probe
-
 _PREDICTED = 256  # images of the probe
-
 SMOKE_GALAXIES = 256
 
 
@@ -109,8 +107,8 @@ def print_plan(configs: list[Config], data: Prepared) -> None:
     title = f"plan, {data.catalog.dataset}, {data.catalog.n_folds} folds"
     print_table(title, ("run", "training", "prediction", "disk"), rows, bold=[len(costs)])
     cached = _cache_bytes(configs, len(data.catalog.ids) + len(data.catalog.test_ids))
-    FOLDS.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(FOLDS).free
+    folds_dir().mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folds_dir()).free
     print(
         f"decoded images: {_gigabytes(cached)} on disk, read as a memory map; "
         f"peak memory of this probe {_peak_memory()}; free disk {_gigabytes(free)}"

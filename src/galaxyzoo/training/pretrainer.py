@@ -27,9 +27,7 @@ from galaxyzoo.training.self_supervision import SelfSupervised, target_momentum
 # Below this share of a healthy spread, all projections are nearly the same: the mean cosine between
 # those of two images is above 0.997.
 _COLLAPSED = 0.05
-
 _CALMER = "delete its folder and pretrain anew with a lower train.lr, with train.clip_norm"
-
 Pair = tuple[Tensor, Tensor]
 
 

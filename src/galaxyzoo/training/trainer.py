@@ -36,9 +36,7 @@ from galaxyzoo.training.loader import Batch, copy_ahead, make_ahead
 from galaxyzoo.training.optim import build_optimizer, learning_rate
 
 _ONE_VIEW = TTAConfig(dihedral=False)
-
 _FIRST_GALAXIES = 256  # on which the untrained network's loss is taken
-
 _CALMER = "train anew with a lower train.lr, or with train.clip_norm"
 
 

@@ -25,7 +25,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.console import format_table, print_table
 from galaxyzoo.core.devices import describe_machine
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.paths import ABLATION, CONFIGS, oof_csv, shown
+from galaxyzoo.core.paths import ABLATION, configs_dir, oof_csv, shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Prepared
 from galaxyzoo.inference.oof import FoldTables
@@ -37,8 +37,7 @@ from galaxyzoo.training.fold import TIMINGS, read_timings
 from galaxyzoo.training.run import Run, train_runs
 
 BASE = "base"  # name of the recipe among the changes
-
-FOLDER = CONFIGS / "ablations"
+FOLDER = "ablations"  # in configs/
 
 
 class _Change(Section):
@@ -144,7 +143,7 @@ def load_study(name: str) -> Study:
         InputError: no such file, an unknown key, a change that is wrong, changes nothing, has the
             name of another or is of one that does not stand before it.
     """
-    path = listed_path(FOLDER, name, "ablation study")
+    path = listed_path(configs_dir() / FOLDER, name, "ablation study")
     values = read_yaml(path)
     try:
         file = _File.model_validate(values)

@@ -17,11 +17,8 @@ from galaxyzoo.tasks.decision_tree import VOLUNTEERS
 from galaxyzoo.tuning.ablation import Ablation, load_predictions
 
 WHOLE_GALAXIES = 61_578  # of the whole competition
-
 _DRAWS = 500
-
 _FEWEST = 4  # points; the curve has three parameters
-
 _POWERS = np.linspace(0.05, 2, 391)  # tried for c
 
 

@@ -16,13 +16,12 @@ from galaxyzoo.config.base import Section, explain, place, read_yaml
 from galaxyzoo.config.loading import config_path, listed_path, load_config
 from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CONFIGS, shown
+from galaxyzoo.core.paths import configs_dir, shown
 
 if TYPE_CHECKING:
     import optuna
 
-FOLDER = CONFIGS / "tuning"
-
+FOLDER = "tuning"  # in configs/
 _DIGITS = 4  # of a drawn fraction: more say nothing and make configs hard to read
 
 
@@ -102,7 +101,6 @@ class Choice(Section):
 
 
 Range = FloatRange | IntRange | Choice
-
 _RANGES: dict[Any, type[Range]] = {"float": FloatRange, "int": IntRange, "choice": Choice}
 
 
@@ -192,7 +190,7 @@ def load_search(name: str) -> Search:
         InputError: no such file, an unknown key, a range that is none, that holds what the setting
             cannot be, or whose setting is not there to be tuned.
     """
-    path = listed_path(FOLDER, name, "search")
+    path = listed_path(configs_dir() / FOLDER, name, "search")
     values = read_yaml(path)
     try:
         file = _File.model_validate(values)

@@ -27,7 +27,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.parallel import run_jobs, watching
-from galaxyzoo.core.paths import CONFIGS, fold_dir, shown
+from galaxyzoo.core.paths import configs_dir, fold_dir, shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Prepared
 from galaxyzoo.inference.artifacts import WEIGHTS
@@ -38,13 +38,9 @@ from galaxyzoo.training.run import Run
 from galaxyzoo.tuning.search_space import Search
 
 STUDY = "study.db"
-
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-
 _MOST_STARTS = 3  # of a trial that ends with its process each time, for lack of memory perhaps
-
 _SECONDS_FOR_LOCKS = 60  # of the database, held by other processes
-
 # Notes that trials carry: the number of the trial that they start again, and of the first of those
 # (whose folder they use); how often it was started; what they drew; why they were given up.
 _AGAIN, _FIRST, _STARTS, _PICKS, _REASON = "again", "first", "starts", "picks", "reason"
@@ -348,14 +344,13 @@ def _count_done(study: optuna.Study) -> int:
 
 
 _WIDTH = 110
-
 _NOT_THE_WINNERS = ("reference", "run")  # keys of the recipe that are not true of another one
 
 
 def default_path(search: Search) -> Path:
     """Where the config of a search's best trial goes where the user names no file."""
     task = search.base.task
-    return CONFIGS / task / f"{search.name.removeprefix(f'{task}_')}_tuned.yaml"
+    return configs_dir() / task / f"{search.name.removeprefix(f'{task}_')}_tuned.yaml"
 
 
 def check_free(path: Path, search: Search) -> None:

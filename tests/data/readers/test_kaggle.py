@@ -219,7 +219,7 @@ def test_the_demo_folder_is_the_demo_set_however_it_is_spelt(root, monkeypatch):
 
 
 def test_a_known_subset_and_the_whole_are_recognised(root, tmp_path, monkeypatch):
-    monkeypatch.setattr(kaggle, "CONFIGS", tmp_path / "configs")
+    monkeypatch.setenv("GALAXYZOO_CONFIGS", str(tmp_path / "configs"))
     monkeypatch.setattr(kaggle, "COMPETITION_SIZE", (4, 2))
     lists = tmp_path / "configs" / "subsets" / "few"
     lists.mkdir(parents=True)

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.readers import kaggle
 from galaxyzoo.data.readers.kaggle import find_source, read_source, write_subset
 from support.kaggle_fixtures import (
     PARTS,
@@ -27,8 +26,7 @@ def whole(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compet
     """The whole competition in input/, and a subset 'few': test ids from both of its halves."""
     whole = draw_competition(n_train=12, n_test=6)
     whole.write_zips(root / "input")
-    for module in (kaggle, kaggle):
-        monkeypatch.setattr(module, "CONFIGS", tmp_path / "configs")
+    monkeypatch.setenv("GALAXYZOO_CONFIGS", str(tmp_path / "configs"))
     write_lists(tmp_path, whole.votes.index[:5], [*whole.test_ids[[4, 1]], whole.votes.index[7]])
     return whole
 

@@ -19,9 +19,7 @@ from galaxyzoo.io.tables import ID
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 JPEG_QUALITY = 75  # read off the quantization tables of the competition's own files
-
 _FIRST_ID, _LAST_ID = 100_000, 999_999  # six digits, as in the competition
-
 _EPOCH, _MODE = (1980, 1, 1, 0, 0, 0), 0o644  # of every zip member
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
 
 SMOOTH, DISK, ARTIFACT = "smooth", "disk", "artifact"
-
 ODDITIES = (
     "ring",
     "lens",
@@ -24,16 +23,11 @@ ODDITIES = (
     "merger",
     "dust lane",
 )  # the answers of question 8
-
 EDGE_ON_BELOW = 0.27  # axis ratio under which a disk is drawn from the side
-
 # Chosen so that the mean votes come out near the competition's (training_solutions_rev1.csv).
 _KIND_ODDS = {SMOOTH: 0.4, DISK: 0.58, ARTIFACT: 0.02}
-
 _ODD_SHARE = 0.22
-
 _ODDITY_ODDS = (0.14, 0.09, 0.17, 0.18, 0.16, 0.18, 0.08)
-
 _ARM_COUNT_ODDS = (0.1, 0.57, 0.14, 0.09, 0.06, 0.04)  # 1, 2, … 6 arms
 
 

@@ -18,11 +18,8 @@ import numpy as np
 from galaxyzoo.data.demo.galaxies import ARTIFACT, DISK, Morphology
 
 RADIUS = 0.047  # scale length of the usual disk, in frames
-
 OLD_STARS = np.array((1.22, 1.0, 0.66), np.float32)
-
 DISK_STARS = np.array((1.06, 1.0, 0.9), np.float32)
-
 YOUNG_STARS = np.array((0.86, 0.95, 1.18), np.float32)
 
 
@@ -239,9 +236,7 @@ _ODD_PAINTERS = {
     "merger": _merger,
     "dust lane": _dust_lane,
 }
-
 FRAME_PX = 424
-
 _STRETCH, _SOFTENING = 62.0, 7.0  # grey levels and noise units of the asinh stretch
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CACHE, DEMO, INPUT
+from galaxyzoo.core.paths import DEMO, cache_dir, input_dir
 from galaxyzoo.data.readers import arrays, class_folders, galaxy10, gz2, kaggle, labelled
 from galaxyzoo.data.readers.source import Source
 from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS
@@ -14,9 +14,7 @@ from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS
 # `holds_data(path)`, `find_tasks(path)` and `read_source(path)`. To add one: such a module, and its
 # name here.
 FOLDER_FORMS: tuple[ModuleType, ...] = (labelled, gz2, class_folders)
-
 FILE_FORMS: tuple[ModuleType, ...] = (galaxy10, arrays)
-
 Found = tuple[ModuleType, Path]
 
 
@@ -65,7 +63,7 @@ def is_anything_there() -> bool:
 
 def _find_named(data: str, tasks: set[str]) -> Found | None:
     """What the user named: a dataset, or a folder with one in a file; None: the competition."""
-    for path in (Path(data), INPUT / data) if data != DEMO else ():
+    for path in (Path(data), input_dir() / data) if data != DEMO else ():
         found = list(_sets_at(path))
         fitting = _fitting(found, tasks)
         if not fitting and not kaggle.holds_data(path):
@@ -78,8 +76,8 @@ def _find_named(data: str, tasks: set[str]) -> Found | None:
 
 def _all_sets() -> Iterator[Found]:
     """All datasets in `input/` and its subfolders, the competition and the demo aside."""
-    for path in (INPUT, *sorted(INPUT.glob("[!.]*"))):
-        if path.is_dir() and path.name not in (DEMO, CACHE.name):
+    for path in (input_dir(), *sorted(input_dir().glob("[!.]*"))):
+        if path.is_dir() and path.name not in (DEMO, cache_dir().name):
             yield from _sets_at(path)
 
 
@@ -105,8 +103,8 @@ def _check_single(places: list[Path], tasks: set[str]) -> None:
 
 def _name(path: Path) -> str:
     """What a user may name a dataset by; of the competition's files in `input/` itself, `input`."""
-    inside = path.is_relative_to(INPUT) and path != INPUT
-    return str(path.relative_to(INPUT)) if inside else path.name
+    inside = path.is_relative_to(input_dir()) and path != input_dir()
+    return str(path.relative_to(input_dir())) if inside else path.name
 
 
 def _read(found: Found) -> Source:

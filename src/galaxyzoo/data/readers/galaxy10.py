@@ -28,10 +28,8 @@ if TYPE_CHECKING:
     import h5py
 
 IMAGES, CLASSES = "images", "ans"
-
 # side of the images in px -> task, and side at which galaxies are compared: the whole image each
 _KINDS = {69: ("galaxy10", 69), 256: ("galaxy10_decals", 128)}
-
 _LARGEST_BLOCK = 1024  # images of 256 px read at a time: 200 MB
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import INPUT, shown
+from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.data.readers.source import Source
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.io.tables import check_range, read_csv, read_table, select_numbers, whole_numbers
@@ -22,19 +22,12 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS
 
 TABLES = ("gz2_hart16.csv", "gz2_hart16.csv.gz")
-
 MAPPINGS = ("gz2_filename_mapping.csv", "gz2_filename_mapping.csv.gz")
-
 IMAGES = ("images_gz2.zip", "images_gz2", "images", "images.zip")
-
 GALAXY, OBJECT, ASSET = "dr7objid", "objid", "asset_id"
-
 SKY = ("ra", "dec")  # degrees
-
 DEBIASED, WEIGHTED = "_debiased", "_weighted_fraction"
-
 _NUMBER_LIMIT = 2**63  # objects of other data releases, which have no votes here, have 19 digits
-
 # The table's names of the tree's questions and answers, in the tree's order.
 _QUESTIONS = {
     "t01_smooth_or_features": "a01_smooth a02_features_or_disk a03_star_or_artifact",
@@ -50,7 +43,6 @@ _QUESTIONS = {
     "t10_arms_winding": "a28_tight a29_medium a30_loose",
     "t11_arms_number": "a31_1 a32_2 a33_3 a34_4 a36_more_than_4 a37_cant_tell",
 }
-
 ANSWERS = tuple(f"{q}_{answer}" for q, answers in _QUESTIONS.items() for answer in answers.split())
 
 
@@ -135,7 +127,7 @@ def read_source(folder: Path) -> Source:
         {galaxy: images.names[asset] for galaxy, asset in names.items()},
         {galaxy: images.stamps[asset] for galaxy, asset in names.items()},
     )
-    dataset = "gz2" if folder.resolve() == INPUT.resolve() else folder.absolute().name
+    dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
     nobody = np.empty(0, np.int64)
     return Source(dataset, folder, kept, nobody, store, store, own_ids=True)
 

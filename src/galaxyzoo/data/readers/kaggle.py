@@ -19,7 +19,7 @@ from tqdm import tqdm
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.files import NAME, holding, writing
-from galaxyzoo.core.paths import CACHE, CONFIGS, DEMO, INPUT, WHOLE, shown
+from galaxyzoo.core.paths import DEMO, WHOLE, cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.demo.dataset import write_demo
 from galaxyzoo.data.readers.source import Source
 from galaxyzoo.io.archives import BROKEN_ZIP, ImageStore, open_zip, write_zip
@@ -27,15 +27,12 @@ from galaxyzoo.io.tables import ID, check_range, check_sums, read_csv, select_nu
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 WHOLE_ZIP = "galaxy-zoo-the-galaxy-challenge.zip"
-
 TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS = (
     "images_training_rev1",
     "images_test_rev1",
     "training_solutions_rev1",
 )
-
 SAMPLES = ("all_zeros_benchmark", "all_ones_benchmark", "central_pixel_benchmark")
-
 COMPETITION_SIZE = (61_578, 79_975)  # training and test galaxies of the whole competition
 
 
@@ -51,15 +48,15 @@ def find_source(data: str | None = None) -> Path:
     if data == DEMO:
         return _demo_folder()
     if data is not None:
-        folder = next((p for p in (Path(data), INPUT / data) if holds_data(p)), None)
+        folder = next((p for p in (Path(data), input_dir() / data) if holds_data(p)), None)
         if folder is None:
             raise InputError(
                 f"--data {data}: no such folder with {TRAIN_IMAGES}.zip or {WHOLE_ZIP} (nor "
                 "in input/)"
             )
         return folder
-    if holds_data(INPUT):
-        return INPUT
+    if holds_data(input_dir()):
+        return input_dir()
     folders = _folders()
     if len(folders) > 1:
         raise InputError(
@@ -71,7 +68,7 @@ def find_source(data: str | None = None) -> Path:
 
 def places() -> list[Path]:
     """Folders of `input/` that hold the competition or a part of it, the demo aside."""
-    return [INPUT] if holds_data(INPUT) else _folders()
+    return [input_dir()] if holds_data(input_dir()) else _folders()
 
 
 def holds_data(folder: Path) -> bool:
@@ -108,11 +105,11 @@ def read_source(folder: Path) -> Source:
 
 def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> str:
     """Name of a dataset by its ids: demo, kaggle, a known subset, else `kaggle-` and a digest."""
-    if folder.resolve() == (INPUT / DEMO).resolve():
+    if folder.resolve() == (input_dir() / DEMO).resolve():
         return DEMO
     if (len(train_ids), len(test_ids)) == COMPETITION_SIZE:
         return WHOLE
-    for path in sorted(CONFIGS.glob("subsets/*/train_ids.txt")):
+    for path in sorted(configs_dir().glob("subsets/*/train_ids.txt")):
         if np.array_equal(read_ids(path), np.sort(train_ids)):
             return path.parent.name
     ids = np.concatenate([np.sort(train_ids), np.sort(test_ids)])
@@ -133,7 +130,7 @@ def whole_sample_ids() -> np.ndarray:
         if len(ids) == COMPETITION_SIZE[1]:
             return ids
     raise InputError(
-        f"{shown(INPUT)}/ lacks the competition's {SAMPLES[0]}.zip with its "
+        f"{shown(input_dir())}/ lacks the competition's {SAMPLES[0]}.zip with its "
         f"{COMPETITION_SIZE[1]:,} galaxies: `bash scripts/download_data.sh` gets it"
     )
 
@@ -147,19 +144,19 @@ def _folders() -> list[Path]:
     """Subfolders of `input/` with the competition's files, the demo aside."""
     return sorted(
         p
-        for p in INPUT.glob("[!.]*")
-        if p.is_dir() and p.name not in (DEMO, CACHE.name) and holds_data(p)
+        for p in input_dir().glob("[!.]*")
+        if p.is_dir() and p.name not in (DEMO, cache_dir().name) and holds_data(p)
     )
 
 
 def _demo_folder(announce: bool = False) -> Path:
-    folder = INPUT / DEMO
+    folder = input_dir() / DEMO
     if announce:
         print(
             "input/ holds no competition files, so the built-in demo set is used; for the "
             "real thing put Kaggle's "
             f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip "
-            f"into {shown(INPUT)}/ (`bash scripts/download_data.sh` gets them)"
+            f"into {shown(input_dir())}/ (`bash scripts/download_data.sh` gets them)"
         )
     names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
     files = [folder / f"{name}.zip" for name in names]
@@ -263,7 +260,7 @@ def _unpack_whole_zip(folder: Path) -> Path:
         digest = hashlib.sha256(
             repr([(m.filename, m.CRC, m.file_size) for m in wanted]).encode()
         ).hexdigest()[:8]
-        target = CACHE / f"unpacked-{digest}"
+        target = cache_dir() / f"unpacked-{digest}"
         with holding(target.with_suffix(".lock"), f"unpacking {WHOLE_ZIP}"):
             for member in tqdm(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
                 path = target / PurePosixPath(member.filename).name
@@ -295,12 +292,12 @@ def write_subset(name: str, data: str | None) -> Path:
         InputError: no such subset, the input lacks one of its galaxies, or `input/<name>` is there
             already (it may be a link to somebody's only copy).
     """
-    lists = CONFIGS / "subsets" / name
+    lists = configs_dir() / "subsets" / name
     if not lists.is_dir():
-        known = ", ".join(sorted(p.name for p in CONFIGS.glob("subsets/*")))
-        raise InputError(f"no subset '{name}' in {shown(CONFIGS)}/subsets: known are {known}")
+        known = ", ".join(sorted(p.name for p in configs_dir().glob("subsets/*")))
+        raise InputError(f"no subset '{name}' in {shown(configs_dir())}/subsets: known are {known}")
     train_ids, test_ids = (read_ids(lists / f"{part}_ids.txt") for part in ("train", "test"))
-    target = INPUT / name
+    target = input_dir() / name
     if target.exists() or target.is_symlink():
         raise InputError(f"{shown(target)} exists already: move it away first")
     source = read_source(find_source(data))

@@ -18,7 +18,6 @@ from galaxyzoo.io.tables import CLASS, ID, read_csv
 from galaxyzoo.tasks.registry import TASKS, Task
 
 LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
-
 # Such images are cut out already, often small: all of them is kept.
 CUT_OUT = ImageConfig(crop_px=ORIGINAL_PX, cache_px=96)
 
