@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,9 +12,7 @@ from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.stackers import fit_deviations
 from galaxyzoo.tasks.registry import Task, rmse
 from support.class_fixtures import PLAIN
-from support.reliability import fuzzed, is_long, thorough
-
-pytestmark = pytest.mark.reliability
+from support.thoroughness import is_long, thorough
 
 CASES = settings(max_examples=thorough(100, 2000), deadline=None, derandomize=not is_long())
 
@@ -77,7 +74,6 @@ def size_of(features: np.ndarray, targets: np.ndarray) -> float:
 
 @FEW
 @given(oof_folds())
-@fuzzed("blends of votes: weights valid, never worse than the best run, runs in any order")
 def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
     size = size_of(features, targets)
@@ -107,7 +103,6 @@ def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
 
 @FEW
 @given(oof_folds())
-@fuzzed("ridge stacker: finite, no worse than the mean where it is fitted, runs in any order")
 def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
     size = size_of(features, targets)
@@ -124,7 +119,6 @@ def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
 
 @FEW
 @given(oof_folds())
-@fuzzed("ridge on deviations: finite, no worse than its blend where fitted, runs in any order")
 def test_the_stacker_on_deviations_bears_any_runs(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
     size = size_of(features, targets)
@@ -144,7 +138,6 @@ def mean_loss(probs: np.ndarray, targets: np.ndarray) -> float:
 
 @FEW
 @given(oof_folds(probabilities=True))
-@fuzzed("blends and stackers of classes: probabilities, never worse than what they start from")
 def test_blends_and_stackers_of_classes_keep_their_promises(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
     losses = [mean_loss(features[:, run], targets) for run in range(features.shape[1])]
