@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.tuning import ablation_records
 from galaxyzoo.tuning.ablation import Ablation, Row, format_rows, make_rows
 from support.ablation_fixtures import Scored
@@ -108,7 +108,7 @@ def test_a_record_of_something_else_does_not_count(
         train = whole.train.copy()
         train["Class1.1"] = np.roll(train["Class1.1"], 1)
         moved = Catalog(whole.dataset, train, whole.test_ids)
-        ablation = replace(ablation, data=Prepared(moved, None))  # type: ignore[arg-type]
+        ablation = replace(ablation, data=Dataset(moved, None))  # type: ignore[arg-type]
     else:
         ablation = replace(ablation, folds=(0,))
     assert ablation_records.recall(elsewhere, "tiny", ablation, [row]) == [row]

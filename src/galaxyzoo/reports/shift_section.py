@@ -7,7 +7,7 @@ import pandas as pd
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.prepare import open_prepared
+from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.ensemble.intervals import NetworkTables
 from galaxyzoo.reports.evaluate import Evaluation
 from galaxyzoo.reports.html import Section
@@ -42,10 +42,10 @@ def shift_section(evaluation: Evaluation, data: str | None) -> Section:
         InputError: the images are not there, or there are too few test galaxies.
     """
     task, catalog = evaluation.task, evaluation.catalog
-    prepared = open_prepared(data, catalog.dataset, task.name)
+    prepared = open_dataset(data, catalog.dataset, task.name)
     whole = [result for result in evaluation.results if result.is_whole]
     networks, problems = _open_networks(whole, evaluation)
-    image = prepared.source.image
+    image = prepared.raw.image
     images = prepared.train_images(image), prepared.test_images(image)
     sides = make_sides(networks, catalog, *images)
     counts = np.bincount(sides.parts[sides.is_test], minlength=catalog.n_folds)
