@@ -10,7 +10,7 @@ import pytest
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble.members import find_runs
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
@@ -21,13 +21,13 @@ from support.ablation_fixtures import CHANGES, TASK, Scored, make, variant
 from support.kaggle_fixtures import listing
 
 
-def values(prepared: Prepared, name: str, fold: int) -> pd.DataFrame:
+def values(prepared: Dataset, name: str, fold: int) -> pd.DataFrame:
     folder = paths.fold_dir(prepared.catalog.dataset, f"gz37/ablation.tiny.{name}", fold)
     return pd.read_csv(folder / "val.csv", index_col="GalaxyID")
 
 
 def test_every_change_is_trained_once_on_the_folds_of_the_study(
-    prepared: Prepared, trained: list[FoldData], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    prepared: Dataset, trained: list[FoldData], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ablation = make(prepared, tmp_path)
     assert ablation.check(ablation.study.variants) == {}
@@ -47,7 +47,7 @@ def test_every_change_is_trained_once_on_the_folds_of_the_study(
 
 
 def test_views_are_of_the_recipes_own_networks(
-    prepared: Prepared, trained: list[FoldData], tmp_path: Path
+    prepared: Dataset, trained: list[FoldData], tmp_path: Path
 ) -> None:
     ablation = make(prepared, tmp_path)
     ablation.train(ablation.study.pick(["two_sizes"]))
@@ -70,7 +70,7 @@ def test_views_are_of_the_recipes_own_networks(
 
 
 def test_a_changed_setting_is_refused_as_a_runs_is(
-    prepared: Prepared, trained: list[FoldData], tmp_path: Path
+    prepared: Dataset, trained: list[FoldData], tmp_path: Path
 ) -> None:
     ablation = make(prepared, tmp_path)
     ablation.train(ablation.study.pick(["longer"]))
@@ -87,7 +87,7 @@ def test_a_changed_setting_is_refused_as_a_runs_is(
 
 
 def test_a_table_that_a_kill_left_out_is_written(
-    prepared: Prepared, trained: list[FoldData], tmp_path: Path
+    prepared: Dataset, trained: list[FoldData], tmp_path: Path
 ) -> None:
     ablation = make(prepared, tmp_path)
     ablation.train(ablation.study.pick(["longer"]))
@@ -102,7 +102,7 @@ def test_a_table_that_a_kill_left_out_is_written(
 
 
 def test_a_start_that_is_not_trained_leaves_the_others_alone(
-    prepared: Prepared, trained: list[FoldData], tmp_path: Path
+    prepared: Dataset, trained: list[FoldData], tmp_path: Path
 ) -> None:
     start = ["model.start_run=zoo5/cnn", "model.start_dataset=zoo5"]
     ablation = make(prepared, tmp_path, changes=[*CHANGES, {"name": "zoo5", "changes": start}])
@@ -112,7 +112,7 @@ def test_a_start_that_is_not_trained_leaves_the_others_alone(
 
 
 def test_ensembles_and_reports_take_up_what_is_named_only(
-    prepared: Prepared, trained: list[FoldData], tmp_path: Path
+    prepared: Dataset, trained: list[FoldData], tmp_path: Path
 ) -> None:
     ablation = make(prepared, tmp_path, folds=(0, 1, 2), changes=[])
     ablation.train(ablation.study.variants)

@@ -23,7 +23,7 @@ from galaxyzoo.core.devices import describe_machine
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import ABLATION, configs_dir, oof_csv, shown
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.score_card import card_path, digest_table
 from galaxyzoo.reports.results import load_result
@@ -183,7 +183,7 @@ class Ablation:
     """A study on some folds of a dataset."""
 
     study: Study
-    data: Prepared
+    data: Dataset
     folds: tuple[int, ...]
 
     @property
