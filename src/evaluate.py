@@ -5,7 +5,6 @@ Reads out-of-fold tables and training histories, trains nothing. A task's report
 
     python src/evaluate.py zoo5
     python src/evaluate.py gz37/resnet18 gz37/ensemble --dataset kaggle-mini
-    python src/evaluate.py gz37 --shift
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python
@@ -32,7 +31,6 @@ from galaxyzoo.reports.evaluate import (
     load_evaluation,
 )
 from galaxyzoo.reports.html import Section, write_page
-from galaxyzoo.reports.shift_section import shift_section
 from galaxyzoo.reports.symmetry_section import symmetry_section
 from galaxyzoo.reports.votes import question_section, question_sections
 
@@ -44,7 +42,7 @@ def main() -> None:
     output = (args.output or paths.reports_dir()).resolve()
     loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
     for evaluation in loaded:
-        write_report(with_images(evaluation, args.data), args.shift, args.data)
+        write_report(with_images(evaluation, args.data))
     print(f"all reports: {shown(html.write_index(output))}")
 
 
@@ -61,11 +59,6 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--data", help="folder with the images, for the grids (default: found in input/)"
-    )
-    parser.add_argument(
-        "--shift",
-        action="store_true",
-        help="compare test galaxies with training ones; needs the images",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="write there (default: reports/)"
@@ -94,7 +87,7 @@ def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
     return replace(evaluation, images=images)
 
 
-def write_report(evaluation: Evaluation, shift: bool = False, data: str | None = None) -> None:
+def write_report(evaluation: Evaluation) -> None:
     """Write the page with what lies beside it, and print the scores."""
     task, dataset = evaluation.task, evaluation.catalog.dataset
     comparison = comparison_section(evaluation)
@@ -105,7 +98,6 @@ def write_report(evaluation: Evaluation, shift: bool = False, data: str | None =
         *details(evaluation),
         *([symmetry] if (symmetry := symmetry_section(evaluation)) else []),
         curves_section(evaluation),
-        *([shift_section(evaluation, data)] if shift else []),
     ]
     path = evaluation.folder / "index.html"
     about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
@@ -114,8 +106,6 @@ def write_report(evaluation: Evaluation, shift: bool = False, data: str | None =
         print_scores(f"{task.name} on {dataset}, {caption}", table)
     for line in comparison.text.splitlines()[1:]:
         print(line)
-    for caption, table in sections[-1].tables if shift else ():
-        print_scores(caption, table)
     print(f"report: {shown(path)}")
 
 

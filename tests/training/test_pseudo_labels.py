@@ -212,12 +212,14 @@ def test_a_teacher_of_another_split_is_refused(project):
         )
 
 
-def test_a_student_of_an_optimistic_teacher_is_optimistic(project):
+def test_a_student_of_a_teacher_selected_on_validation_is_marked_so_too(project):
     best = tiny_config(run="gz37/best", train={"checkpoint": "best", "ema_decay": 0})
     project.train(best, [0])
     student = tiny_config(run="gz37/student", pseudo={"runs": ["gz37/best"]})
-    assert project.train(student, [0])["optimistic"]
-    assert not project.train(tiny_config(**{**STUDENT, "run": "gz37/fair"}), [0])["optimistic"]
+    assert project.train(student, [0])["selected_on_validation"]
+    assert not project.train(tiny_config(**{**STUDENT, "run": "gz37/fair"}), [0])[
+        "selected_on_validation"
+    ]
 
 
 def test_a_hold_out_refuses_pseudo_labels(project):

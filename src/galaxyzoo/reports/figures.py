@@ -88,16 +88,6 @@ SHOWN_ANSWERS = (
 )
 
 
-def pick_varied(targets: np.ndarray, count: int) -> np.ndarray:
-    """(count,) rows of galaxies that each show another answer of `SHOWN_ANSWERS` most clearly."""
-    columns = [GALAXY_ZOO_2.columns.index(c) for c in SHOWN_ANSWERS]
-    rows: list[int] = []
-    for i in range(count):
-        order = np.argsort(-targets[:, columns[i % len(columns)]], kind="stable")
-        rows.append(next(int(row) for row in order if row not in rows))
-    return np.array(rows)
-
-
 def draw_gallery(
     path: Path,
     ids: np.ndarray,

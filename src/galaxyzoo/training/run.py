@@ -16,7 +16,7 @@ import yaml
 from tqdm import tqdm
 
 from galaxyzoo.config.base import describe_changes
-from galaxyzoo.config.loading import CONFIG, WITHOUT_IDS, is_optimistic, load_run_config
+from galaxyzoo.config.loading import CONFIG, WITHOUT_IDS, is_selected_on_validation, load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
 from galaxyzoo.core.errors import FoldError, InputError
@@ -192,7 +192,7 @@ class Run:
         self._predict(model, test, every, folder / TEST_TABLE, folder / TEST_SPREAD)
         noted = replace(
             summary,
-            optimistic=is_optimistic(self.config, self.catalog.dataset),
+            selected_on_validation=is_selected_on_validation(self.config, self.catalog.dataset),
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
         if distributed.is_main():
