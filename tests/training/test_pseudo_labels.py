@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.config.schema import Config, ImageConfig
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import fold_dir
-from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet
@@ -29,7 +29,7 @@ PSEUDO = {"runs": [TEACHER], "ratio": 0.5}
 STUDENT = {"run": "gz37/student", "pseudo": PSEUDO}
 
 
-def labelled(config: Config, data: Prepared, fold: int) -> PseudoLabelled:
+def labelled(config: Config, data: Dataset, fold: int) -> PseudoLabelled:
     found = find_pseudo_labels(config, data, fold)
     assert found is not None
     return found

@@ -25,7 +25,7 @@ from galaxyzoo.core.paths import fold_dir, run_dir, shown
 from galaxyzoo.core.version import code_version, package_versions
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.oof import DONE, TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE, FoldTables
 from galaxyzoo.inference.predict import predict_together
@@ -49,7 +49,7 @@ class Run:
     """One config trained on one prepared dataset."""
 
     config: Config
-    data: Prepared
+    data: Dataset
     _caches: dict[str, ImageCache] = field(default_factory=dict, repr=False)
     stopped: list[str] = field(default_factory=list)  # why folds are not trained to their end
 
