@@ -24,6 +24,7 @@ from support.small_models import small_config
 TASK = TASKS["gz37"]
 
 QUICK = ("--candidates", "mean,nnls")
+MARKED = "--possible-leakage", "them", *QUICK
 
 
 @pytest.fixture
@@ -75,8 +76,7 @@ def test_an_external_table_joins_by_id_and_is_noted(catalog, tmp_path, monkeypat
 def test_a_table_that_may_have_seen_the_galaxies_joins_only_by_name(
     catalog, tmp_path, monkeypatch, capsys
 ):
-    given = "--external", "them", *save_table(catalog, tmp_path)
-    given = *given, "--possible-leakage", "them", *QUICK
+    given = "--external", "them", *save_table(catalog, tmp_path), *MARKED
     run_here(monkeypatch, *given)
     card, printed = read_card(), capsys.readouterr().out
     assert list(card["runs"]) == ["gz37/run0", "gz37/run1"]
@@ -141,8 +141,7 @@ def test_tables_of_a_dataset_without_a_split_wait_for_one(catalog, tmp_path, mon
 
 
 def test_a_table_set_aside_leaves_nothing_to_combine(catalog, tmp_path, monkeypatch):
-    given = "--external", "them", *save_table(catalog, tmp_path)
-    given = *given, "--possible-leakage", "them", *QUICK
+    given = "--external", "them", *save_table(catalog, tmp_path), *MARKED
     for path in (paths.oof_dir() / "tiny" / "gz37").iterdir():
         path.unlink()
     with pytest.raises(InputError, match="no finished run"):
