@@ -185,10 +185,10 @@ def show(card: dict[str, Any]) -> None:
     score = f"{card['metric']} {card['score']:.5f} cross-fitted, {honest}"
     print(f"chosen: {card['chosen']}, {score}")
     print(f"best by score: {card['best']}; chosen is {card['rule']}, simplest first in the table")
-    print(explain_epochs(card["optimistic"]))
-    if card["perhaps_seen"]:
+    print(explain_epochs(card["selected_on_validation"]))
+    if card["possible_leakage"]:
         print(SEEN_EXPLAINED)
-    if card["optimistic"] or card["perhaps_seen"]:
+    if card["selected_on_validation"] or card["possible_leakage"]:
         print("every score of this ensemble is optimistic for the same reason")
     for name, table in card["outside"].items():
         if not table["used"]:
@@ -205,7 +205,7 @@ def show_runs(card: dict[str, Any]) -> None:
     of_runs = {run: {"classes": scores} for run, scores in card.get("run_classes", {}).items()}
     rows = []
     for run, score in card["runs"].items():
-        mark = marks(run in card["optimistic_runs"], run in card["perhaps_seen"])
+        mark = marks(run in card["runs_selected_on_validation"], run in card["possible_leakage"])
         scores = class_scores(of_runs.get(run, {}), names)
         rows.append((run + mark, f"{score:.5f}", *worth(card, run), *scores))
     title = f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies"

@@ -17,7 +17,7 @@ import argparse
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import choose_dataset, shown
-from galaxyzoo.data.prepare import open_prepared
+from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.explain.figures import describe, draw_heat, find_column
 from galaxyzoo.explain.galaxy import (
     add_galaxy,
@@ -65,7 +65,7 @@ def draw(
 def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
     """Score the fast methods beside controls."""
     config, models = load_run_models(dataset, args.run)
-    data = open_prepared(args.data, dataset, config.task)
+    data = open_dataset(args.data, dataset, config.task)
     found = measure_faithfulness(config, models, data, args.faithfulness, args.layer)
     title = f"faithfulness of heat maps, {config.run} on {dataset}, {args.faithfulness} galaxies"
     print_table(title, ("method", "score", "SE"), [(f.method, *f.describe()) for f in found])

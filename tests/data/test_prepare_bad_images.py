@@ -15,7 +15,7 @@ from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode
-from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.tasks.registry import TASKS
 from support.bad_image_fixtures import JPEG, KINDS
 from support.class_fixtures import write_labelled
@@ -152,7 +152,7 @@ def test_a_repaired_file_of_the_same_size_is_read_again(root, witness):
     witness("bad images", "a file that was repaired and has the same size", "read")
 
 
-def drop(**arguments: object) -> Prepared:
+def drop(**arguments: object) -> Dataset:
     return prepare(drop_bad=True, **arguments)  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import intervals
-from galaxyzoo.config.loading import CONFIG, perhaps_seen, portable_config
+from galaxyzoo.config.loading import CONFIG, portable_config, possible_leakage
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
@@ -58,9 +58,9 @@ def test_an_outside_table_joins_by_id_and_is_noted(catalog, tmp_path, monkeypatc
     card = read_card()
     assert list(card["runs"]) == ["gz37/run0", "gz37/run1", "outside/them"]
     assert card["runs"]["outside/them"] < 0.03  # rows in the wrong order would score 0.2
-    assert card["perhaps_seen"] == []
+    assert card["possible_leakage"] == []
     noted = card["outside"]["them"]
-    assert (noted["used"], noted["perhaps_seen"]) == (True, False)
+    assert (noted["used"], noted["possible_leakage"]) == (True, False)
     assert noted["score"] == card["runs"]["outside/them"]
     assert card["score"] < 0.03
     before = paths.ensemble_csv("tiny", "gz37").read_bytes()
@@ -79,7 +79,7 @@ def test_a_table_that_may_have_seen_the_galaxies_joins_only_by_name(
     run_here(monkeypatch, *given)
     card, printed = read_card(), capsys.readouterr().out
     assert list(card["runs"]) == ["gz37/run0", "gz37/run1"]
-    assert (card["outside"]["them"]["used"], card["perhaps_seen"]) == (False, [])
+    assert (card["outside"]["them"]["used"], card["possible_leakage"]) == (False, [])
     assert "outside/them is left out: it may have seen these galaxies" in printed
     assert "†" not in printed
 
@@ -89,11 +89,11 @@ def test_a_table_that_may_have_seen_the_galaxies_joins_only_by_name(
     assert card["outside"]["them"] | {"oof": "", "test": "", "score": 0} == {
         "oof": "",
         "test": "",
-        "perhaps_seen": True,
+        "possible_leakage": True,
         "used": True,
         "score": 0,
     }
-    assert card["perhaps_seen"] == ["outside/them"]
+    assert card["possible_leakage"] == ["outside/them"]
     assert "outside/them †" in printed
     assert "every score of this ensemble is optimistic" in printed
 
@@ -224,7 +224,7 @@ def test_the_submission_is_never_written_over_an_outside_table(catalog, tmp_path
     ],
 )
 def test_zoobots_weights_are_known_by_name(model, seen):
-    assert perhaps_seen(small_config(model=model), "tiny") is seen
+    assert possible_leakage(small_config(model=model), "tiny") is seen
 
 
 @pytest.mark.parametrize("zoobot", ["first", "second", "teacher"])
@@ -244,18 +244,18 @@ def test_zoobots_weights_are_known_however_far_behind_a_run(tmp_path, monkeypatc
     keep("gz37/teacher", names["teacher"])
     start = {"name": "resnet18", "start_run": "gz37/second"}
     learner = small_config(model=start, pseudo={"runs": ["gz37/gone", "gz37/teacher"]})
-    assert perhaps_seen(learner, "tiny")
-    assert perhaps_seen(small_config(model=start), "tiny") is (zoobot != "teacher")
+    assert possible_leakage(learner, "tiny")
+    assert possible_leakage(small_config(model=start), "tiny") is (zoobot != "teacher")
 
 
 def test_a_run_that_may_have_seen_the_galaxies_is_left_out_unless_asked_for(
     catalog, monkeypatch, capsys
 ):
     oof = draw_run(np.random.default_rng(1), catalog.targets("gz37"), 0.01)
-    save_run(catalog, "gz37/zoobot", oof, np.full((10, 37), 0.25), perhaps_seen=True)
+    save_run(catalog, "gz37/zoobot", oof, np.full((10, 37), 0.25), possible_leakage=True)
     runs, left_out = members.find_runs(TASK, catalog, [])
     assert "gz37/zoobot" not in runs
     assert "may have seen these galaxies" in left_out[0]
     run_here(monkeypatch, "zoobot", "run0", *QUICK)
-    assert read_card()["perhaps_seen"] == ["gz37/zoobot"]
+    assert read_card()["possible_leakage"] == ["gz37/zoobot"]
     assert "gz37/zoobot †" in capsys.readouterr().out

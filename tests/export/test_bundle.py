@@ -210,7 +210,7 @@ def test_tables_that_are_handed_over_join_an_ensemble_as_the_run_does(
     assert card["outside"]["packed"]["score"] == pytest.approx(own, abs=1e-6)
 
 
-@pytest.mark.parametrize("mark", [{"perhaps_seen": True}, {"optimistic": True}])
+@pytest.mark.parametrize("mark", [{"possible_leakage": True}, {"selected_on_validation": True}])
 def test_a_marked_runs_tables_are_to_be_combined_with_a_mark(
     trained: Path, tmp_path: Path, mark: dict[str, bool]
 ) -> None:

@@ -95,16 +95,18 @@ def test_the_best_epoch_knows_its_fold_and_so_does_a_run_that_starts_from_it(
         cards = [some.train(best, [0]) for some in (project, changed)]
     weights = [some.written(best, 0)[WEIGHTS] for some in (project, changed)]
     assert weights[0] != weights[1]  # this is why it has to be said
-    assert [card["optimistic"] for card in cards] == [True, True]
+    assert [card["selected_on_validation"] for card in cards] == [True, True]
     assert cards[0]["checkpoint"] == "best"
     config = tiny_config(**CLASSES, model=START)
     card = Run(config, project.data, {"train": project.images}).train([0])
     assert card is not None
     assert card["checkpoint"] == "last"
-    assert card["optimistic"]  # the weights that it starts from were chosen on the fold
+    assert card["selected_on_validation"]  # the weights that it starts from were chosen on the fold
     fair = tiny_config(**{**CLASSES, "run": "elliptical_spiral/fair"})
-    assert not project.train(fair, [0])["optimistic"]
-    witness(SECTION, "a run that starts from one of a chosen epoch", '"optimistic": true')
+    assert not project.train(fair, [0])["selected_on_validation"]
+    witness(
+        SECTION, "a run that starts from one of a chosen epoch", '"selected_on_validation": true'
+    )
 
 
 def test_a_chosen_epoch_is_said_beside_every_score(
@@ -137,7 +139,7 @@ def test_a_chosen_epoch_is_said_beside_every_score(
     dataset = next((root / "folds").glob("*/dataset.json")).parent.name
     path = root / "submissions" / dataset / "gz37" / "predictions.json"
     card = json.loads(path.read_text())
-    assert (card["optimistic"], list(card["runs"])) == (False, ["gz37/resnet18"])
+    assert (card["selected_on_validation"], list(card["runs"])) == (False, ["gz37/resnet18"])
 
     run_here(monkeypatch, ensemble, "gz37/cnn", "gz37/resnet18")
     shown = capsys.readouterr().out
@@ -145,7 +147,10 @@ def test_a_chosen_epoch_is_said_beside_every_score(
     assert said in shown
     assert "every score of this ensemble is optimistic" in shown
     card = json.loads(path.read_text())
-    assert (card["optimistic"], card["optimistic_runs"]) == (True, ["gz37/cnn"])
+    assert (card["selected_on_validation"], card["runs_selected_on_validation"]) == (
+        True,
+        ["gz37/cnn"],
+    )
     witness(SECTION, "an ensemble of such a run, named by hand", "gz37/cnn * … optimistic")
 
     run_here(monkeypatch, evaluate, "gz37")
@@ -165,7 +170,7 @@ def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(
     config = tiny_config(**CLASSES, train=lively)
     run = Run(config, project.data, {"train": project.images})
     card = holdout.train_holdout(run)
-    assert (card["checkpoint"], card["optimistic"]) == ("best", False)
+    assert (card["checkpoint"], card["selected_on_validation"]) == ("best", False)
     weights = (run.folder / "holdout" / WEIGHTS).read_bytes()
     parts = holdout.split(run.catalog, config.task)
     images = project.images.images.copy()

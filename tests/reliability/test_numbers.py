@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint
 from galaxyzoo.inference.fold_summary import FoldSummary
@@ -36,7 +36,7 @@ SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
 
 @pytest.fixture
-def prepared(root: Path) -> Prepared:
+def prepared(root: Path) -> Dataset:
     draw_competition(n_train=30, n_test=5).write_zips(root / "input")
     return prepare(n_folds=3)
 
@@ -138,7 +138,7 @@ def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(
 
 
 def test_a_fold_stops_alone_and_is_tried_again(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen = fake_training(monkeypatch, runs)
     trained, networks = runs.train_fold, []
@@ -169,7 +169,7 @@ def test_a_fold_stops_alone_and_is_tried_again(
     assert [data.fold for data in seen] == [0, 1, 2, 1]
 
 
-def test_a_start_that_is_missing_stops_only_the_folds_that_need_it(prepared: Prepared) -> None:
+def test_a_start_that_is_missing_stops_only_the_folds_that_need_it(prepared: Dataset) -> None:
     model = {"name": "cnn", "kwargs": {"widths": [8, 12]}, "start_run": "gz37/other"}
     run = Run(small_config(image=SIZES, model=model), prepared)
     assert run.train([0, 1]) is None

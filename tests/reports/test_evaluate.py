@@ -40,7 +40,13 @@ def save_table(
     targets = catalog.targets(task.name)[rows]
     drawn = np.random.default_rng(len(run)).uniform(0, noise, targets.shape)
     predictions = np.round(task.make_valid(targets + drawn), 9)
-    head = {"run": run, "about": "made up", "folds": list(folds), "views": 8, "optimistic": False}
+    head = {
+        "run": run,
+        "about": "made up",
+        "folds": list(folds),
+        "views": 8,
+        "selected_on_validation": False,
+    }
     scores = score_table(task, predictions, targets, catalog.folds[rows])
     values = {**head, "fingerprint": catalog.fingerprint, **scores, **card}
     table = pd.DataFrame(predictions, index=catalog.ids[rows], columns=list(task.columns))
@@ -98,7 +104,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     save_table(mini, "gz37/cnn", 0.3)
     predicted = save_table(mini, "gz37/ensemble", 0.2, chosen="mean", runs={"gz37/cnn": 0.1})
     save_table(mini, "elliptical_spiral/cnn", 1.5)
-    save_table(mini, "elliptical_spiral/source", 1.0, folds=(1,), optimistic=True)
+    save_table(mini, "elliptical_spiral/source", 1.0, folds=(1,), selected_on_validation=True)
     save_table(toy, "hubble10/cnn", 1.2)
     save_history(mini.dataset, "elliptical_spiral/source", 1, "accuracy 98 %")
     result = call(root, "evaluate.py", "gz37", "elliptical_spiral", "hubble10")
@@ -230,7 +236,7 @@ def test_what_cannot_be_evaluated_is_one_line_and_status_one(
 
 
 def test_an_optimistic_or_unfinished_run_never_stands_for_the_task(project):
-    save_table(project, "zoo5/lucky", 0.1, optimistic=True)
+    save_table(project, "zoo5/lucky", 0.1, selected_on_validation=True)
     save_table(project, "zoo5/part", 0.1, folds=(0, 2))
     task, catalog = get_task("zoo5"), project.for_task(get_task("zoo5"))
     results, _ = load_results(task, catalog)

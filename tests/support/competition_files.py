@@ -6,7 +6,7 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers.kaggle import find_source, read_source
-from galaxyzoo.data.readers.source import Source
+from galaxyzoo.data.readers.raw_dataset import RawDataset
 from support.kaggle_fixtures import Competition, draw_competition, listing
 
 
@@ -21,7 +21,7 @@ def zips(competition: Competition, root: Path) -> Path:
     return competition.write_zips(root / "input")
 
 
-def read() -> Source:
+def read() -> RawDataset:
     return read_source(find_source())
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 import ensemble
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import fold_dir
-from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
 from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.inference.fold_summary import FoldSummary
@@ -39,7 +39,7 @@ SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
 
 @pytest.fixture
-def prepared(root: Path) -> Prepared:
+def prepared(root: Path) -> Dataset:
     competition = draw_competition(n_train=31, n_test=5)
     votes = competition.votes
     # A third smooth and round, the others disks seen edge-on, for a task with classes.
@@ -112,7 +112,7 @@ def test_the_chosen_epoch_counts_not_the_last(
 
 
 def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     summaries = iter([FoldSummary("scratch", 0.05, last) for last in (0.02, 0.03, 0.31)])
     fake_training(monkeypatch, runs, lambda: next(summaries))
@@ -129,7 +129,7 @@ def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(
         members.find_runs(TASKS["gz37"], prepared.catalog, [])
 
 
-def test_folds_from_before_losses_were_noted_are_read(prepared: Prepared, root: Path) -> None:
+def test_folds_from_before_losses_were_noted_are_read(prepared: Dataset, root: Path) -> None:
     path = root / DONE
     path.write_text('{"start": "scratch"}')
     assert FoldSummary.read(path) == FoldSummary("scratch")
@@ -168,7 +168,7 @@ def test_an_ensemble_takes_a_diverged_run_only_by_name_and_says_so(
 
 @pytest.mark.parametrize("task", ["gz37", "elliptical_spiral"])
 def test_folds_that_learned_nothing_are_noted_but_kept(
-    prepared: Prepared, task: str, capsys: pytest.CaptureFixture[str], witness: Witness
+    prepared: Dataset, task: str, capsys: pytest.CaptureFixture[str], witness: Witness
 ) -> None:
     """Fold 0 is predicted by its own mean, fold 1 by that of the others, fold 2 by worse."""
     settings = small_config(

@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.config.schema import Config, ImageConfig
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import fold_dir
-from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet
@@ -29,7 +29,7 @@ PSEUDO = {"runs": [TEACHER], "ratio": 0.5}
 STUDENT = {"run": "gz37/student", "pseudo": PSEUDO}
 
 
-def labelled(config: Config, data: Prepared, fold: int) -> PseudoLabelled:
+def labelled(config: Config, data: Dataset, fold: int) -> PseudoLabelled:
     found = find_pseudo_labels(config, data, fold)
     assert found is not None
     return found
@@ -212,12 +212,14 @@ def test_a_teacher_of_another_split_is_refused(project):
         )
 
 
-def test_a_student_of_an_optimistic_teacher_is_optimistic(project):
+def test_a_student_of_a_teacher_selected_on_validation_is_marked_so_too(project):
     best = tiny_config(run="gz37/best", train={"checkpoint": "best", "ema_decay": 0})
     project.train(best, [0])
     student = tiny_config(run="gz37/student", pseudo={"runs": ["gz37/best"]})
-    assert project.train(student, [0])["optimistic"]
-    assert not project.train(tiny_config(**{**STUDENT, "run": "gz37/fair"}), [0])["optimistic"]
+    assert project.train(student, [0])["selected_on_validation"]
+    assert not project.train(tiny_config(**{**STUDENT, "run": "gz37/fair"}), [0])[
+        "selected_on_validation"
+    ]
 
 
 def test_a_hold_out_refuses_pseudo_labels(project):

@@ -21,7 +21,7 @@ from galaxyzoo.core.paths import is_ablation, oof_csv
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.geometry import to_tensor, warp, warp_matrix
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Prepared, open_prepared, take_images
+from galaxyzoo.data.prepare import Dataset, open_dataset, take_images
 from galaxyzoo.explain.galaxy import Galaxy, decode_galaxy, find_galaxy, predict_galaxy
 from galaxyzoo.explain.gradcam import explain
 from galaxyzoo.inference.oof import DONE
@@ -134,7 +134,7 @@ class LoadedRun:
     config: Config
     models: dict[int, GalaxyNet]
     catalog: Catalog  # galaxies of the task
-    data: Prepared | None  # None where the images are gone
+    data: Dataset | None  # None where the images are gone
     # hooks of explanations are the network's own: one at a time
     _explaining: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _features: FeatureTable | None = field(default=None, repr=False)
@@ -145,7 +145,7 @@ class LoadedRun:
         return get_task(self.config.task)
 
     @property
-    def _prepared(self) -> Prepared:
+    def _prepared(self) -> Dataset:
         """The dataset with its images; InputError where these are gone."""
         if self.data is None:
             raise InputError(f"the images of '{self.dataset}' are no longer in input/")
@@ -271,7 +271,7 @@ def load_run(dataset: str, run: str) -> LoadedRun:
     config, models = load_run_models(dataset, run)
     catalog = load_catalog(dataset).for_task(get_task(config.task))
     try:
-        data = open_prepared(None, dataset, config.task)
+        data = open_dataset(None, dataset, config.task)
     except InputError:
         data = None
     return LoadedRun(dataset, config, models, catalog, data)

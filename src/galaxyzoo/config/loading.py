@@ -227,7 +227,7 @@ def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Ite
         yield from find_starts(start, of, skip_missing)
 
 
-def is_optimistic(config: Config, dataset: str) -> bool:
+def is_selected_on_validation(config: Config, dataset: str) -> bool:
     """Whether an epoch was chosen on the fold that is scored, the run's own or one of its starts'.
 
     Args:
@@ -240,7 +240,7 @@ def is_optimistic(config: Config, dataset: str) -> bool:
     return any(some.train.checkpoint == "best" for some in (config, *starts))
 
 
-def perhaps_seen(config: Config, dataset: str) -> bool:
+def possible_leakage(config: Config, dataset: str) -> bool:
     """Whether a network's first weights were trained on Galaxy Zoo, maybe on these very galaxies.
 
     So it is with Zoobot's encoders (`hf_hub:mwalmsley/zoobot-encoder-…`): what their out-of-fold

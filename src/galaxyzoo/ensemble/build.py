@@ -24,8 +24,8 @@ from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.members import (
     OutsideTable,
     find_divergence,
-    find_optimistic,
     find_seen,
+    find_selected_on_validation,
     find_unreadable,
     load_oof,
     load_test,
@@ -80,13 +80,13 @@ class Combination:
             return card, False
         targets = catalog.targets(self.task.name)
         fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds, self.seed)
-        optimistic = find_optimistic(self.runs, self.whole)
-        marked = [table.run for table in self.outside if table.perhaps_seen]
+        selected = find_selected_on_validation(self.runs, self.whole)
+        marked = [table.run for table in self.outside if table.possible_leakage]
         card = {
             "inputs": inputs,
-            "optimistic": bool(optimistic),
-            "optimistic_runs": optimistic,
-            "perhaps_seen": [*find_seen(self.runs, self.whole), *marked],
+            "selected_on_validation": bool(selected),
+            "runs_selected_on_validation": selected,
+            "possible_leakage": [*find_seen(self.runs, self.whole), *marked],
             "outside": outside,
             "diverged": find_divergence(self.runs, self.whole),
             UNREADABLE: catalog.test_ids[unreadable].tolist(),

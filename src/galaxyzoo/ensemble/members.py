@@ -96,14 +96,14 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     return np.stack([_numbers(table) for table in tables], axis=1)
 
 
-def find_optimistic(runs: Sequence[str], catalog: Catalog) -> list[str]:
+def find_selected_on_validation(runs: Sequence[str], catalog: Catalog) -> list[str]:
     """Those of the runs whose epochs were chosen on the folds that they are scored on."""
-    return [run for run in runs if _is_optimistic(_card(run, catalog))]
+    return [run for run in runs if _is_selected_on_validation(_card(run, catalog))]
 
 
 def find_seen(runs: Sequence[str], catalog: Catalog) -> list[str]:
     """Those of the runs whose first weights may have seen the galaxies' votes."""
-    return [run for run in runs if _card(run, catalog).get("perhaps_seen")]
+    return [run for run in runs if _card(run, catalog).get("possible_leakage")]
 
 
 def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
@@ -161,9 +161,9 @@ def _full_name(name: str, task: Task, catalog: Catalog) -> str:
 def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
     """Why a run should not be used unasked; empty where nothing speaks against it."""
     card = _card(run, catalog)
-    if _is_optimistic(card):
+    if _is_selected_on_validation(card):
         return "its epochs were chosen on the validation folds, so its score is optimistic"
-    if card.get("perhaps_seen"):
+    if card.get("possible_leakage"):
         return "its first weights may have seen these galaxies, so its score counts as optimistic"
     diverged = describe_divergence(card)
     if diverged:
@@ -172,8 +172,8 @@ def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
     return _what_is_unfinished(card, catalog)
 
 
-def _is_optimistic(card: dict[str, Any]) -> bool:
-    return bool(card.get("optimistic") or card.get("checkpoint") == "best")
+def _is_selected_on_validation(card: dict[str, Any]) -> bool:
+    return bool(card.get("selected_on_validation") or card.get("checkpoint") == "best")
 
 
 def _what_is_unfinished(card: dict[str, Any], catalog: Catalog) -> str:
@@ -253,7 +253,7 @@ class OutsideTable:
     name: str
     oof_path: Path
     test_path: Path
-    perhaps_seen: bool  # its networks may have learned from these galaxies' votes
+    possible_leakage: bool  # its networks may have learned from these galaxies' votes
 
     @property
     def run(self) -> str:
@@ -302,7 +302,7 @@ class OutsideTable:
         return {
             "oof": digest_table(self.oof_path),
             "test": digest_table(self.test_path),
-            "perhaps_seen": self.perhaps_seen,
+            "possible_leakage": self.possible_leakage,
             "used": is_used,
             "score": score,
         }
@@ -358,4 +358,4 @@ def pick_tables(tables: Sequence[OutsideTable], asked: Sequence[str]) -> list[Ou
         if run.startswith(PREFIX) and run not in known:
             name = run.removeprefix(PREFIX)
             raise InputError(f"run '{run}' is not there: add --outside {name} OOF.csv TEST.csv")
-    return [table for table in tables if not table.perhaps_seen or table.run in asked]
+    return [table for table in tables if not table.possible_leakage or table.run in asked]

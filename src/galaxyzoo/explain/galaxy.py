@@ -18,7 +18,7 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import warp, warp_matrix
 from galaxyzoo.data.image_cache import ImageCache, decode
-from galaxyzoo.data.prepare import Prepared, open_prepared
+from galaxyzoo.data.prepare import Dataset, open_dataset
 from galaxyzoo.inference.predict import predict_views
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.registry import get_task
@@ -38,14 +38,14 @@ class Galaxy:
         return warp(self.image[None], warp_matrix(image), image.size_px)
 
 
-def find_galaxy(galaxy_id: int, config: Config, data: Prepared) -> Galaxy:
+def find_galaxy(galaxy_id: int, config: Config, data: Dataset) -> Galaxy:
     """A training or test galaxy of a dataset.
 
     Raises:
         InputError: there is no such galaxy, or its image cannot be used.
     """
     name = f"GalaxyID {galaxy_id}"
-    for store in (data.source.train_images, data.source.test_images):
+    for store in (data.raw.train_images, data.raw.test_images):
         if galaxy_id in store.names:
             image = decode_galaxy(store.read(galaxy_id), config.image, store.names[galaxy_id])
             break
@@ -134,7 +134,7 @@ def galaxy_of(args: argparse.Namespace, config: Config, dataset: str) -> Galaxy:
     """
     if args.image is not None:
         return read_galaxy(args.image, config.image)
-    return find_galaxy(args.galaxy_id, config, open_prepared(args.data, dataset, config.task))
+    return find_galaxy(args.galaxy_id, config, open_dataset(args.data, dataset, config.task))
 
 
 def picture_path(args: argparse.Namespace, dataset: str, run: str, what: str) -> Path:

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, warp, warp_matrix
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.explain.layers import MapLayer, as_maps, find_layers, last_of_each_side, pick_layers
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet
@@ -268,7 +268,7 @@ def explain(
 
 
 def measure_faithfulness(
-    config: Config, models: Mapping[int, GalaxyNet], data: Prepared, count: int, layer: str | None
+    config: Config, models: Mapping[int, GalaxyNet], data: Dataset, count: int, layer: str | None
 ) -> list[Faithfulness]:
     """Score the fast methods and the controls on galaxies that their network did not learn from.
 

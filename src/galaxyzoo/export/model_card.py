@@ -129,9 +129,9 @@ def _limits(config: Config, scores: dict[str, Any]) -> str:
     lines = [_LIMITS]
     if len(scores["folds"]) < scores["n_folds"]:
         lines.append("- Not all folds are trained: the scores are of those galaxies alone.")
-    if scores.get("optimistic"):
+    if scores.get("selected_on_validation"):
         lines.append("- The scores are optimistic: an epoch was chosen on the scored fold.")
-    if scores.get("perhaps_seen"):
+    if scores.get("possible_leakage"):
         lines.append("- The first weights may have learned from these very galaxies.")
     if scores.get("diverged"):
         lines.append(f"- Training diverged in fold(s) {', '.join(map(str, scores['diverged']))}.")

@@ -8,11 +8,11 @@ import pandas as pd
 from galaxyzoo.core.console import print_table
 from galaxyzoo.inference.fold_summary import describe_divergence
 
-OPTIMISTIC = " *"  # behind the name of what is
+SELECTED = " *"  # behind the name of what is
 SEEN = " †"  # behind the name of what may be
 SEEN_EXPLAINED = (
-    "† perhaps seen: its first weights learned from Galaxy Zoo's votes, maybe of these galaxies, "
-    "so its score counts as optimistic too."
+    "† possible leakage: its first weights learned from Galaxy Zoo's votes, maybe of these "
+    "galaxies, so its score counts as optimistic too."
 )
 # Scores of classes that tables on the screen have room for; grouped: accuracy of the macro-classes.
 _SHOWN = {
@@ -34,23 +34,23 @@ _ON_THE_PAGE_ALONE = (
 )
 
 
-def marks(optimistic: bool, seen: bool) -> str:
+def marks(selected: bool, leaked: bool) -> str:
     """What stands behind a run's name: the marks that `explain_epochs` and `SEEN_EXPLAINED` tell.
 
     Args:
-        optimistic: whether its epoch was chosen on the folds that it is scored on.
-        seen: whether its first weights may have seen the galaxies.
+        selected: whether its epoch was chosen on the folds that it is scored on.
+        leaked: whether its first weights may have seen the galaxies.
     """
-    return (OPTIMISTIC if optimistic else "") + (SEEN if seen else "")
+    return (SELECTED if selected else "") + (SEEN if leaked else "")
 
 
-def explain_epochs(optimistic: bool) -> str:
+def explain_epochs(selected: bool) -> str:
     """Which epoch a run's scores are of; stands beside every table of them.
 
     Args:
-        optimistic: whether a run is marked as such.
+        selected: whether a run is marked as such.
     """
-    if not optimistic:
+    if not selected:
         return "Every run's epoch is its last: none was chosen on a fold that it is scored on."
     return (
         "* optimistic: its epoch, or that of a run it starts from, was chosen on the fold that it "
@@ -103,8 +103,8 @@ def print_run_table(cards: list[tuple[dict[str, Any], float]]) -> None:
     for task in dict.fromkeys(card["task"] for card, _ in cards):
         _print_task_table([pair for pair in cards if pair[0]["task"] == task])
     if cards:
-        print(explain_epochs(any(card["optimistic"] for card, _ in cards)))
-    if any(card.get("perhaps_seen") for card, _ in cards):
+        print(explain_epochs(any(card["selected_on_validation"] for card, _ in cards)))
+    if any(card.get("possible_leakage") for card, _ in cards):
         print(SEEN_EXPLAINED)
     for card, _ in cards:
         for problem in _problems(card):
@@ -134,7 +134,7 @@ def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
     for card, minutes in cards:
         spread = "–" if card["sd"] is None else f"{card['sd']:.5f}"
         scores = class_scores(card, names) if names else [str(card["views"]), card["start"]]
-        mark = marks(card["optimistic"], card.get("perhaps_seen", False)) + (
+        mark = marks(card["selected_on_validation"], card.get("possible_leakage", False)) + (
             " !" if _problems(card) else ""
         )
         folds = f"{len(card['folds'])}/{card['n_folds']}"

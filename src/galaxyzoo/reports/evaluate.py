@@ -181,7 +181,7 @@ def _same_folds(evaluation: Evaluation, members: list[Result]) -> pd.DataFrame:
 
 
 def _row(evaluation: Evaluation, result: Result, scores: dict[str, Any]) -> dict[str, Any]:
-    mark = marks(result.is_optimistic, result.is_perhaps_seen)
+    mark = marks(result.is_selected_on_validation, result.has_possible_leakage)
     if result.stem == ENSEMBLE:
         about = f"{result.card['chosen']} of {len(result.card['runs'])} runs, cross-fitted"
     else:
@@ -223,8 +223,10 @@ def _explain(evaluation: Evaluation) -> str:
     """What the tables' marks and columns mean, as far as they occur."""
     has_ensemble = evaluation.ensemble_card or evaluation.best.stem == ENSEMBLE
     lines = [f"{_HELD_OUT} {_CROSS_FITTED}" if has_ensemble else _HELD_OUT]
-    lines.append(explain_epochs(any(result.is_optimistic for result in evaluation.results)))
-    if any(result.is_perhaps_seen for result in evaluation.results):
+    lines.append(
+        explain_epochs(any(result.is_selected_on_validation for result in evaluation.results))
+    )
+    if any(result.has_possible_leakage for result in evaluation.results):
         lines.append(SEEN_EXPLAINED)
     if evaluation.ensemble_card:
         lines.append(

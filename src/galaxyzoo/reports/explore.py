@@ -14,7 +14,7 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.io.tables import CLASS, FOLD, write_table
 from galaxyzoo.reports import explore_figures, explore_stats
 from galaxyzoo.reports.explore_stats import (
@@ -66,9 +66,9 @@ def explore_classes(catalog: Catalog, tasks: Sequence[Task], folder: Path) -> li
     return [section]
 
 
-def explore_images(data: Prepared, seed: int, folder: Path) -> list[HtmlSection]:
+def explore_images(data: Dataset, seed: int, folder: Path) -> list[HtmlSection]:
     """The section on a random sample of the training images, beside one of the test images."""
-    source, catalog = data.source, data.catalog
+    source, catalog = data.raw, data.catalog
     samples = {"train": sample_images(source.train_images, catalog.ids, SAMPLED_IMAGES, seed)}
     if len(catalog.test_ids):
         samples["test"] = sample_images(source.test_images, catalog.test_ids, SAMPLED_IMAGES, seed)
@@ -90,15 +90,13 @@ def explore_images(data: Prepared, seed: int, folder: Path) -> list[HtmlSection]
 
 
 def explore_samples(
-    data: Prepared, tasks: Sequence[Task], seed: int, folder: Path
+    data: Dataset, tasks: Sequence[Task], seed: int, folder: Path
 ) -> list[HtmlSection]:
     """The section with a few random galaxies of every class, one picture per task."""
     pictures = []
     for task in tasks:
         galaxies = _draw_galaxies(data.catalog, task, seed)
-        images, _ = decode_many(
-            data.source.train_images, galaxies.index.to_numpy(), data.source.image
-        )
+        images, _ = decode_many(data.raw.train_images, galaxies.index.to_numpy(), data.raw.image)
         path = folder / f"samples_{task.name}.png"
         title = f"{task.name}: random galaxies of each class, with their GalaxyID"
         explore_figures.plot_samples(path, title, task.columns, galaxies, images)

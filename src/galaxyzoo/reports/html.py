@@ -112,7 +112,9 @@ def _fair_scores(cards: Iterable[Path]) -> list[float]:
         try:
             card = files.read_json(path)
             folds = card.get("folds", [])
-            if not card.get("optimistic") and len(folds) == card.get("n_folds", len(folds)):
+            if not card.get("selected_on_validation") and len(folds) == card.get(
+                "n_folds", len(folds)
+            ):
                 found.append(float(card["score"]))
         except (InputError, AttributeError, KeyError, TypeError, ValueError):
             continue  # damaged, or of another kind, such as a hold-out's

@@ -15,7 +15,7 @@ from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import dataset_dir, fold_dir, run_dir, shown
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.pseudo_labels import (
@@ -59,7 +59,7 @@ class FoldData:
 _FEWEST = 2  # galaxies to train on: batch norm needs as many
 
 
-def make_fold_data(config: Config, data: Prepared, cache: ImageCache, fold: int) -> FoldData:
+def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) -> FoldData:
     """Every fold but one to train on, that one to validate on.
 
     Args:
@@ -181,7 +181,7 @@ def _check_shared(config: Config, catalog: Catalog, behind: Start) -> None:
 
 def make_part_data(
     config: Config,
-    data: Prepared,
+    data: Dataset,
     cache: ImageCache,
     train: np.ndarray,
     val: np.ndarray,

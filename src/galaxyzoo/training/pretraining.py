@@ -19,7 +19,7 @@ from galaxyzoo.core.devices import is_out_of_memory
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import run_dir, shown
 from galaxyzoo.core.version import code_version
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.models.build import start_backbone
 from galaxyzoo.tasks.registry import COMPETITION_TASK
@@ -43,7 +43,7 @@ class Pretraining:
     """One config on the images of one prepared dataset, and of others; no label is read."""
 
     config: PretrainConfig
-    data: Prepared
+    data: Dataset
     task: str = COMPETITION_TASK  # for which other datasets are opened, where they hold several
 
     @property

@@ -25,7 +25,7 @@ from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import fold_dir, run_dir, shown
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache, open_cache
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.oof import DONE
@@ -62,7 +62,7 @@ def find_parts(
     names: Sequence[str],
     shown_px: Mapping[str, float],
     image: ImageConfig,
-    data: Prepared,
+    data: Dataset,
     tasks: set[str],
     run: str,
 ) -> Iterator[ImagePart]:
@@ -80,8 +80,8 @@ def find_parts(
     """
     catalog = data.catalog
     own = {
-        OWN_TRAIN: (data.source.train_images, catalog.ids),
-        OWN_TEST: (data.source.test_images, catalog.test_ids),
+        OWN_TRAIN: (data.raw.train_images, catalog.ids),
+        OWN_TEST: (data.raw.test_images, catalog.test_ids),
     }
     for name in names:
         if name in own:
@@ -148,7 +148,7 @@ class PseudoLabelled:
         return read_rows(self.images, rows)
 
 
-def find_pseudo_labels(config: Config, data: Prepared, fold: int) -> PseudoLabelled | None:
+def find_pseudo_labels(config: Config, data: Dataset, fold: int) -> PseudoLabelled | None:
     """The config's images without votes, labelled by networks of the same fold.
 
     Args:
@@ -174,7 +174,7 @@ def find_pseudo_labels(config: Config, data: Prepared, fold: int) -> PseudoLabel
     )
 
 
-def soften(config: Config, data: Prepared, fold: int, targets: np.ndarray) -> np.ndarray:
+def soften(config: Config, data: Dataset, fold: int, targets: np.ndarray) -> np.ndarray:
     """Targets of the galaxies with votes, in part what the networks of the fold predict for them.
 
     Args:
@@ -206,7 +206,7 @@ def check_teachers(config: Config, catalog: Catalog, fold: int) -> None:
             )
 
 
-def _find_targets(part: ImagePart, config: Config, data: Prepared, fold: int) -> np.ndarray:
+def _find_targets(part: ImagePart, config: Config, data: Dataset, fold: int) -> np.ndarray:
     """(image, column) mean of the runs' labels, corrected where the config says so."""
     labels = _average(part, config, data, fold)
     if not config.pseudo.use_classes or part.name == OWN_TEST:
@@ -219,17 +219,17 @@ def _find_targets(part: ImagePart, config: Config, data: Prepared, fold: int) ->
     return get_task(config.task).make_valid(corrected)
 
 
-def _own_part(data: Prepared) -> ImagePart:
+def _own_part(data: Dataset) -> ImagePart:
     """All training galaxies, which are labelled like the others."""
-    return ImagePart(OWN_TRAIN, data.source.train_images, data.catalog.ids, ORIGINAL_PX)
+    return ImagePart(OWN_TRAIN, data.raw.train_images, data.catalog.ids, ORIGINAL_PX)
 
 
-def _average(part: ImagePart, config: Config, data: Prepared, fold: int) -> np.ndarray:
+def _average(part: ImagePart, config: Config, data: Dataset, fold: int) -> np.ndarray:
     """(image, column) mean of the runs' labels."""
     return np.mean([_label(run, part, config, data, fold) for run in config.pseudo.runs], axis=0)
 
 
-def _label(run: str, part: ImagePart, config: Config, data: Prepared, fold: int) -> np.ndarray:
+def _label(run: str, part: ImagePart, config: Config, data: Dataset, fold: int) -> np.ndarray:
     """(image, column) predictions by a run's network of the fold; made once and kept."""
     dataset, task = data.catalog.dataset, get_task(config.task)
     folder = fold_dir(dataset, run, fold)

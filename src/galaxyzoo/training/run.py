@@ -16,7 +16,7 @@ import yaml
 from tqdm import tqdm
 
 from galaxyzoo.config.base import describe_changes
-from galaxyzoo.config.loading import CONFIG, WITHOUT_IDS, is_optimistic, load_run_config
+from galaxyzoo.config.loading import CONFIG, WITHOUT_IDS, is_selected_on_validation, load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
 from galaxyzoo.core.errors import FoldError, InputError
@@ -25,7 +25,7 @@ from galaxyzoo.core.paths import fold_dir, run_dir, shown
 from galaxyzoo.core.version import code_version, package_versions
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.oof import DONE, TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE, FoldTables
 from galaxyzoo.inference.predict import predict_together
@@ -49,7 +49,7 @@ class Run:
     """One config trained on one prepared dataset."""
 
     config: Config
-    data: Prepared
+    data: Dataset
     _caches: dict[str, ImageCache] = field(default_factory=dict, repr=False)
     stopped: list[str] = field(default_factory=list)  # why folds are not trained to their end
 
@@ -192,7 +192,7 @@ class Run:
         self._predict(model, test, every, folder / TEST_TABLE, folder / TEST_SPREAD)
         noted = replace(
             summary,
-            optimistic=is_optimistic(self.config, self.catalog.dataset),
+            selected_on_validation=is_selected_on_validation(self.config, self.catalog.dataset),
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
         if distributed.is_main():

@@ -126,8 +126,8 @@ def test_anomaly4_from_folders_is_prepared(root):
     data = prepare("mine", n_folds=3, tasks={"anomaly4"})
     catalog = data.catalog.for_task(get_task("anomaly4"))
     assert catalog.targets("anomaly4").sum(axis=0).tolist() == list(MEMBERS)
-    assert data.train_images(data.source.image).images.shape == (18, 96, 96, 3)
-    assert len(data.test_images(data.source.image).ids) == 0
+    assert data.train_images(data.raw.image).images.shape == (18, 96, 96, 3)
+    assert len(data.test_images(data.raw.image).ids) == 0
     assert prepare("mine", tasks={"anomaly4"}).catalog.fingerprint == data.catalog.fingerprint
 
 
@@ -180,7 +180,7 @@ def test_anomaly4_from_an_npz_is_prepared(root):
     data = prepare(n_folds=3, tasks={"anomaly4"})
     catalog = data.catalog.for_task(get_task("anomaly4"))
     assert catalog.targets("anomaly4").argmax(axis=1).tolist() == numbers().tolist()
-    assert data.train_images(data.source.image).images.shape == (18, 96, 96, 3)
+    assert data.train_images(data.raw.image).images.shape == (18, 96, 96, 3)
 
 
 def objects(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMO
 from galaxyzoo.data.readers import find, kaggle
-from galaxyzoo.data.readers.source import Source
+from galaxyzoo.data.readers.raw_dataset import RawDataset
 from support.class_fixtures import write_labelled
 from support.kaggle_fixtures import draw_competition
 
@@ -26,7 +26,7 @@ def drawn(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def opened(*tasks: str, data: str | None = None) -> Source:
+def opened(*tasks: str, data: str | None = None) -> RawDataset:
     return find.open_input(data, set(tasks))
 
 

@@ -28,7 +28,7 @@ import pandas as pd
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.labelled import CUT_OUT, one_hot, one_task
-from galaxyzoo.data.readers.source import Source
+from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.archives import ImageStore, is_passing, open_zip
 
 _BLOCKS = 2  # kept at a time: threads stand on both sides of a border
@@ -123,7 +123,7 @@ def find_tasks(path: Path) -> set[str]:
     return {one_task(set(_read_names(path)), shown(path)).name}
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path) -> RawDataset:
     """Read the classes and check the images' shape; they are read when they are decoded.
 
     Raises:
@@ -139,7 +139,7 @@ def read_source(path: Path) -> Source:
         checksum = archive.getinfo(f"{IMAGES}.npy").CRC
     store = ArrayStore.of_rows(path, len(names), checksum, partial(_load, path, IMAGES))
     nobody = np.empty(0, np.int64)
-    return Source(path.stem, path, targets, nobody, store, store, CUT_OUT, own_ids=True)
+    return RawDataset(path.stem, path, targets, nobody, store, store, CUT_OUT, own_ids=True)
 
 
 def _read_names(path: Path) -> list[str]:

@@ -14,7 +14,7 @@ import pandas as pd
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.labelled import CUT_OUT, one_hot, one_task
-from galaxyzoo.data.readers.source import Source
+from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.archives import ImageStore, list_images
 from galaxyzoo.tasks.registry import TASKS, Task
 
@@ -40,7 +40,7 @@ def find_tasks(folder: Path) -> set[str]:
     return {_task_of(list_images(folder), folder).name}
 
 
-def read_source(folder: Path) -> Source:
+def read_source(folder: Path) -> RawDataset:
     """List the images; their folders are their classes.
 
     Raises:
@@ -59,7 +59,9 @@ def read_source(folder: Path) -> Source:
     classes = pd.Series([_class_of(name) for name, _ in entries], index=rows).sort_index()
     nobody, dataset = np.empty(0, np.int64), folder.absolute().name
     targets = one_hot(classes, task)
-    return Source(dataset, folder, targets, nobody, images, images, CUT_OUT, own_ids=ids is None)
+    return RawDataset(
+        dataset, folder, targets, nobody, images, images, CUT_OUT, own_ids=ids is None
+    )
 
 
 def _task_of(entries: list[tuple[str, int]], folder: Path) -> Task:

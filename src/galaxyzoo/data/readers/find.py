@@ -7,7 +7,7 @@ from types import ModuleType
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMO, cache_dir, input_dir
 from galaxyzoo.data.readers import arrays, class_folders, galaxy10, gz2, kaggle, labelled
-from galaxyzoo.data.readers.source import Source
+from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS
 
 # Forms of datasets besides the competition's: folders, and single files. Each module has
@@ -18,7 +18,7 @@ FILE_FORMS: tuple[ModuleType, ...] = (galaxy10, arrays)
 Found = tuple[ModuleType, Path]
 
 
-def open_input(data: str | None, tasks: set[str]) -> Source:
+def open_input(data: str | None, tasks: set[str]) -> RawDataset:
     """Find and read the input; arguments and errors as of `_open_input`.
 
     Raises:
@@ -30,7 +30,7 @@ def open_input(data: str | None, tasks: set[str]) -> Source:
     return source
 
 
-def _open_input(data: str | None, tasks: set[str]) -> Source:
+def _open_input(data: str | None, tasks: set[str]) -> RawDataset:
     """Find and read the input.
 
     Args:
@@ -107,10 +107,10 @@ def _name(path: Path) -> str:
     return str(path.relative_to(input_dir())) if inside else path.name
 
 
-def _read(found: Found) -> Source:
+def _read(found: Found) -> RawDataset:
     form, path = found
     return form.read_source(path)
 
 
-def _read_competition(data: str | None) -> Source:
+def _read_competition(data: str | None) -> RawDataset:
     return kaggle.read_source(kaggle.find_source(data))

@@ -20,7 +20,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.arrays import ArrayStore
 from galaxyzoo.data.readers.labelled import one_hot
-from galaxyzoo.data.readers.source import Source
+from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.archives import LARGEST_RATIO, MODEST_BYTES, stamp_of
 from galaxyzoo.tasks.registry import Task, get_task
 
@@ -48,7 +48,7 @@ def find_tasks(path: Path) -> set[str]:
         return {_KINDS[_check_images(file, path).shape[1]][0]}
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path) -> RawDataset:
     """Read the classes and check the arrays; images are read when they are decoded.
 
     Raises:
@@ -68,7 +68,7 @@ def read_source(path: Path) -> Source:
         )
     image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=cache_px)
     nobody = np.empty(0, np.int64)
-    return Source(task, path, targets, nobody, store, store, image, own_ids=True)
+    return RawDataset(task, path, targets, nobody, store, store, image, own_ids=True)
 
 
 def _read_classes(file: "h5py.File", path: Path, count: int, task: Task) -> pd.DataFrame:

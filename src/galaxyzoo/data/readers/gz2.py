@@ -15,7 +15,7 @@ import pandas as pd
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import input_dir, shown
-from galaxyzoo.data.readers.source import Source
+from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.io.tables import check_range, read_csv, read_table, select_numbers, whole_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -94,7 +94,7 @@ def find_tasks(folder: Path) -> set[str]:
     return {COMPETITION_TASK, *(task.name for task in TASKS.values() if task.rule)}
 
 
-def read_source(folder: Path) -> Source:
+def read_source(folder: Path) -> RawDataset:
     """Read votes and images; galaxies without an image are left out, and counted on screen.
 
     Raises:
@@ -129,7 +129,7 @@ def read_source(folder: Path) -> Source:
     )
     dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
     nobody = np.empty(0, np.int64)
-    return Source(dataset, folder, kept, nobody, store, store, own_ids=True)
+    return RawDataset(dataset, folder, kept, nobody, store, store, own_ids=True)
 
 
 def read_votes(path: Path) -> pd.DataFrame:

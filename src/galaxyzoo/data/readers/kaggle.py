@@ -21,7 +21,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.files import NAME, holding, writing
 from galaxyzoo.core.paths import DEMO, WHOLE, cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.demo.dataset import write_demo
-from galaxyzoo.data.readers.source import Source
+from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.archives import BROKEN_ZIP, ImageStore, open_zip, write_zip
 from galaxyzoo.io.tables import ID, check_range, check_sums, read_csv, select_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -78,7 +78,7 @@ def holds_data(folder: Path) -> bool:
     return any((folder / name).exists() for name in names)
 
 
-def read_source(folder: Path) -> Source:
+def read_source(folder: Path) -> RawDataset:
     """Read labels and ids and check that they and the images belong together.
 
     Raises:
@@ -100,7 +100,9 @@ def read_source(folder: Path) -> Source:
         )
     dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
     own_ids = dataset == DEMO
-    return Source(dataset, folder, targets, test_ids, train_images, test_images, own_ids=own_ids)
+    return RawDataset(
+        dataset, folder, targets, test_ids, train_images, test_images, own_ids=own_ids
+    )
 
 
 def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers.source import Source
+from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.io.tables import CLASS, ID, read_csv
 from galaxyzoo.tasks.registry import TASKS, Task
@@ -36,7 +36,7 @@ def find_tasks(folder: Path) -> set[str]:
     return {_task_of(_read_classes(folder / LABELS), folder / LABELS).name}
 
 
-def read_source(folder: Path) -> Source:
+def read_source(folder: Path) -> RawDataset:
     """Read labels and ids and check that every one has an image.
 
     Raises:
@@ -61,7 +61,7 @@ def read_source(folder: Path) -> Source:
         raise InputError(
             f"{shown(folder)}: GalaxyID {shared[0]} is both a training and a test galaxy"
         )
-    return Source(folder.absolute().name, folder, targets, test_ids, images, images, CUT_OUT)
+    return RawDataset(folder.absolute().name, folder, targets, test_ids, images, images, CUT_OUT)
 
 
 def one_task(classes: set[str], where: str) -> Task:

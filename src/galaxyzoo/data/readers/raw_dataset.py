@@ -11,7 +11,7 @@ from galaxyzoo.io.archives import ImageStore
 
 
 @dataclass(frozen=True)
-class Source:
+class RawDataset:
     """A dataset as it lies in `input/`, read and checked."""
 
     dataset: str
