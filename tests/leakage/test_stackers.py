@@ -123,7 +123,7 @@ def settings_of(name: str) -> tuple[int, int, int, float]:
         return thorough(2, 10), 160, thorough(5, 20), 0.25
     if name == "mixture":
         return thorough(10, 40), 80, 10, 0.25
-    if name in ("ridge", "deviations", "pool", TWO_LEVEL):
+    if name in ("ridge", "disagreement_ridge", "pool", TWO_LEVEL):
         return thorough(4, 20), 160, 20, 0.25
     return thorough(24, 60), 160, 20, 0.12  # of blends, little is fitted: it takes many
 

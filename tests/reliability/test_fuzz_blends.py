@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from galaxyzoo.ensemble import class_blends, class_stackers, stackers
 from galaxyzoo.ensemble.blends import fit_best, fit_greedy, fit_mean, fit_nnls, fit_nnls_shared
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
-from galaxyzoo.ensemble.stackers import fit_deviations
+from galaxyzoo.ensemble.stackers import fit_disagreement_ridge
 from galaxyzoo.tasks.registry import Task, rmse
 from support.class_fixtures import PLAIN
 from support.thoroughness import is_long, thorough
@@ -122,11 +122,11 @@ def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
 def test_the_stacker_on_deviations_bears_any_runs(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
     size = size_of(features, targets)
-    model = fit_deviations(folds, TWO, 0)
+    model = fit_disagreement_ridge(folds, TWO, 0)
     assert np.isfinite(model.whole.weights).all()
     error = squared(model.predict(features), targets)
     assert error <= squared(model.blend.predict(features), targets) + 1e-6 * size
-    other = fit_deviations(turned(folds), TWO, 0)
+    other = fit_disagreement_ridge(turned(folds), TWO, 0)
     if (other.whole.penalties == model.whole.penalties).all():
         values = other.predict(features[:, ::-1])
         assert abs(squared(values, targets) - error) <= 1e-5 * size
