@@ -28,11 +28,11 @@ from galaxyzoo.reports.evaluate import (
     Evaluation,
     comparison_section,
     ensemble_section,
-    history_section,
     load_evaluation,
 )
 from galaxyzoo.reports.html import HtmlSection, write_page
-from galaxyzoo.reports.votes import question_section, symmetry_section, vote_sections
+from galaxyzoo.reports.networks import history_section, symmetry_section
+from galaxyzoo.reports.votes import question_section, vote_sections
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.calibration import calibration_curve
 
 from galaxyzoo.reports.classes import (
     calibration_table,
@@ -22,6 +23,19 @@ def test_calibration_error_of_a_case_worked_by_hand():
     assert table["confidence"][2] == pytest.approx(0.65)
     assert table["accuracy"][2:].tolist() == [0.5, 1.0]
     assert expected_calibration_error(table) == pytest.approx((2 * 0.15 + 2 * 0.05) / 4)
+
+
+def test_used_bins_are_those_of_scikit_learn_which_leaves_out_counts_and_empty_bins():
+    rng = np.random.default_rng(6)
+    probs, truth = rng.dirichlet(np.ones(3), size=40), rng.integers(3, size=40)
+    table = calibration_table(probs, truth, n_bins=10)
+    accuracy, confidence = calibration_curve(
+        probs.argmax(axis=1) == truth, probs.max(axis=1), n_bins=10
+    )
+    used = table[table["galaxies"] > 0]
+    np.testing.assert_allclose(used["accuracy"], accuracy)
+    np.testing.assert_allclose(used["confidence"], confidence)
+    assert len(accuracy) < len(table) == 10  # below one third there is no confidence
 
 
 def test_a_confidence_on_an_edge_belongs_to_the_bin_below():

@@ -1,4 +1,4 @@
-"""Sections of a task's report that all tasks share: runs compared, ensemble, training history."""
+"""Sections of a task's report that all tasks share: runs compared, the ensemble."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,22 +7,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from galaxyzoo.core import files
-from galaxyzoo.core.paths import choose_dataset, fold_dir
+from galaxyzoo.core.paths import choose_dataset
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.inference.score_card import score_table
-from galaxyzoo.io.tables import FOLD, without_formulas
+from galaxyzoo.io.tables import without_formulas
 from galaxyzoo.reports.console import mark_notes, marks
-from galaxyzoo.reports.figures import TRAINED, VALIDATED, clean, new_figure, save_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import ENSEMBLE, Result, load_results, pick_best, read_ensemble_card
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import Task, get_task
-from galaxyzoo.training.fold import HISTORY
 
 SHOWN_GALAXIES = 20  # of a grid
 # Key of a card's `classes` -> heading.
@@ -139,24 +135,6 @@ def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
     return HtmlSection("Ensemble", text, tables=tables)
 
 
-def history_section(evaluation: Evaluation) -> HtmlSection:
-    """Loss and score over epochs of every run that has a training history."""
-    pictures = []
-    for result in evaluation.results:
-        history = _read_histories(evaluation.catalog.dataset, result)
-        if not history.empty:
-            path = evaluation.folder / f"{result.stem}_history.png"
-            pictures.append((f"{result.run}: loss and score over epochs", path))
-            _draw_history(path, history, result.run)
-    text = (
-        "Thin lines are folds, the thick one their mean. Scores are of the validation fold, one "
-        "view of each galaxy."
-        if pictures
-        else "No run has left a history of its training here."
-    )
-    return HtmlSection("Training history", text, pictures=pictures)
-
-
 def _run_tables(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:
     """Caption and table of the whole runs, then of each set of folds that others stop at."""
     n_folds = evaluation.catalog.n_folds
@@ -267,41 +245,3 @@ def _correlations(card: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(
         {"run": run, **{other: f"{r:.3f}" for other, r in row.items()}} for run, row in rows.items()
     )
-
-
-def _read_histories(dataset: str, result: Result) -> pd.DataFrame:
-    """Rows of the folds' histories with their `fold`; empty where none is there."""
-    paths = {fold: fold_dir(dataset, result.run, fold) / HISTORY for fold in result.folds}
-    tables = [
-        pd.read_csv(path).assign(**{FOLD: fold}) for fold, path in paths.items() if path.exists()
-    ]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def _draw_history(path: Path, history: pd.DataFrame, title: str) -> None:
-    """Draw loss and score over epochs; a thin line is a fold, the thick one their mean."""
-    figure = new_figure(11, 3.8)
-    left, right = figure.subplots(1, 2)
-    _draw_lines(left, history, "train_loss", TRAINED, "training")
-    _draw_lines(left, history, "val_loss", VALIDATED, "validation")
-    left.set_ylabel("loss")
-    # The score of a class run is its loss again, so accuracy is drawn where it was recorded.
-    has_accuracy = "val_accuracy" in history and history["val_accuracy"].notna().all()
-    shown = "val_accuracy" if has_accuracy else "val_score"
-    _draw_lines(right, history, shown, VALIDATED, "validation, one view")
-    right.set_ylabel("accuracy" if has_accuracy else str(history["metric"].iloc[0]))
-    for axis in (left, right):
-        axis.set_xlabel("epoch")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        clean(axis, grid="both")
-        axis.legend(frameon=False)
-    figure.suptitle(title, fontsize=12)
-    save_figure(figure, path)
-
-
-def _draw_lines(axis: Axes, history: pd.DataFrame, column: str, color: str, label: str) -> None:
-    for _, rows in history.groupby(FOLD):
-        axis.plot(rows["epoch"], rows[column], color=color, lw=0.8, alpha=0.4)
-    mean = history.groupby("epoch")[column].mean()
-    marker = "o" if len(mean) == 1 else ""  # one epoch alone makes no line
-    axis.plot(mean.index, mean, color=color, lw=2.2, marker=marker, label=label)

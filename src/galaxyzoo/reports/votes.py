@@ -1,4 +1,4 @@
-"""Sections of the vote task's report: errors by question, answer and galaxy; symmetry."""
+"""Sections of the vote task's report: errors by question, by answer and by galaxy."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,11 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
 
-from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
-from galaxyzoo.ensemble.intervals import NetworkTables
 from galaxyzoo.reports.evaluate import Evaluation
 from galaxyzoo.reports.explore_stats import answer_label
 from galaxyzoo.reports.figures import (
@@ -19,9 +16,7 @@ from galaxyzoo.reports.figures import (
     GREY,
     SHOWN_ANSWERS,
     SKY,
-    TRAINED,
     clean,
-    draw_galaxies,
     draw_gallery,
     new_figure,
     save_figure,
@@ -32,7 +27,6 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import rmse
 
 _DRAWN = 12  # galaxies of a gallery
-_ASYMMETRIC = 10  # galaxies whose views differ most
 _MISSED = 8  # answers in the table of calibration
 _N_BINS = 10  # of a calibration curve
 _CELLS = 40  # of a two-dimensional histogram, along each axis
@@ -76,40 +70,6 @@ def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     if evaluation.images is not None:
         sections.append(_galaxies(evaluation, evaluation.images, result, targets))
     return sections
-
-
-def symmetry_section(evaluation: Evaluation) -> HtmlSection | None:
-    """How far predictions of one galaxy differ between its views, for the best single run.
-
-    A galaxy that is turned or mirrored is the same one, so they should not differ. None where no
-    run has tables of this spread.
-    """
-    tables = _find_spreads(evaluation)
-    if tables is None:
-        return None
-    spread = tables.own(spread=True)
-    errors = galaxy_rmse(tables.own(), evaluation.targets)
-    by_galaxy = np.sqrt((spread**2).mean(axis=1))
-    stem = tables.run.split("/")[1]
-    path = evaluation.folder / f"{stem}_symmetry.png"
-    _draw_symmetry(path, by_galaxy, errors, tables.run)
-    pictures = [("each dot is a galaxy: its views' difference, and the error of their mean", path)]
-    if evaluation.images is not None:
-        worst = np.argsort(-by_galaxy, kind="stable")[:_ASYMMETRIC]
-        ids = evaluation.catalog.ids[worst]
-        path = evaluation.folder / f"{stem}_symmetry_galaxies.png"
-        notes = [f"difference {by_galaxy[i]:.3f}\nRMSE {errors[i]:.3f}" for i in worst]
-        title = f"{tables.run}: galaxies whose views differ most"
-        draw_galaxies(path, ids, take_images(evaluation.images, ids), notes, title)
-        pictures.append(("galaxies whose views differ most", path))
-    correlation = pd.Series(by_galaxy).corr(pd.Series(errors), method="spearman")
-    text = (
-        f"{tables.run}: predictions of the same galaxy, turned and mirrored, differ by "
-        f"{np.sqrt((spread**2).mean()):.4f} (standard deviation over views, root mean square over "
-        "galaxies and answers); an equivariant network would have 0. A galaxy's difference and "
-        f"its error have a rank correlation of {correlation:.2f}."
-    )
-    return HtmlSection("Symmetry", text, pictures=pictures)
 
 
 def question_rmse(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -211,21 +171,6 @@ def _name(result: Result) -> str:
     return result.run if result.is_whole else f"{result.run} (folds {folds})"
 
 
-def _find_spreads(evaluation: Evaluation) -> NetworkTables | None:
-    """Tables of the best single run that saved the spread of its views."""
-    whole = load_catalog(evaluation.catalog.dataset)
-    for result in evaluation.results:
-        if result.config is None or not result.is_whole:
-            continue
-        try:
-            tables = NetworkTables.open(result.run, whole)
-        except InputError:
-            continue
-        if tables.has_spread:
-            return tables
-    return None
-
-
 def _draw_questions(path: Path, scores: Mapping[str, np.ndarray], title: str) -> None:
     """Draw every question's RMSE: bars of the first run, marks of the others."""
     figure = new_figure(11, 5.6)
@@ -285,24 +230,4 @@ def _draw_calibration(path: Path, table: pd.DataFrame, title: str) -> None:
     figure.supxlabel("mean predicted fraction", fontsize=10)
     figure.supylabel("mean voted fraction", fontsize=10)
     figure.suptitle(title, fontsize=12)
-    save_figure(figure, path)
-
-
-def _draw_symmetry(path: Path, spread: np.ndarray, errors: np.ndarray, run: str) -> None:
-    """Draw errors over spreads: galaxies, and the RMSE of each tenth of them."""
-    figure = new_figure(7.5, 5)
-    axis = figure.subplots()
-    axis.scatter(spread, errors, s=5, alpha=0.25, color=TRAINED, linewidths=0, rasterized=True)
-    tenths = [part for part in np.array_split(np.argsort(spread), 10) if len(part)]
-    middles = [np.median(spread[part]) for part in tenths]
-    means = [np.sqrt((errors[part] ** 2).mean()) for part in tenths]
-    axis.plot(middles, means, color="black", marker="o", label="RMSE of each tenth of the galaxies")
-    axis.axline((0, 0), slope=1, color=GREY, linewidth=1, linestyle=":", label="equal")
-    axis.set_xlim(0, float(np.quantile(spread, 0.998)))
-    axis.set_ylim(0, float(np.quantile(errors, 0.998)))
-    axis.set_xlabel("difference between views")
-    axis.set_ylabel("error of their mean")
-    axis.set_title(run, fontsize=11)
-    axis.legend(frameon=False)
-    clean(axis)
     save_figure(figure, path)
