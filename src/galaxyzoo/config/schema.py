@@ -33,13 +33,6 @@ _NOT_IN_DIGEST: Any = {
         "tensorboard": True,
     },
 }
-# Later keys, at the value that changes nothing: what was trained before there were any still fits
-_WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
-    "model": {"views": "one", "start_fold": None, "start_head": False},
-    "augment": {"mixup": 0, "cutmix": 0},
-    "train": {"accumulation": 1, "galaxies": None, "without": []},
-    "pseudo": {"own_share": 0},
-}
 
 
 class ImageConfig(Section):
@@ -211,23 +204,13 @@ class PseudoConfig(Section):
     runs: tuple[str, ...] = ()
     # datasets in input/ whose images are labelled (not their galaxies that the run's own dataset
     # has too); "test": the own test images
-    images: tuple[str, ...] = (OWN_TEST,)
+    images: tuple[str, ...] = Field((OWN_TEST,), min_length=1)
     # side, in original pixels, of what the images of a dataset show, where that is not all
     shown_px: dict[str, Positive] = Field(default_factory=dict)
-    # correct the labels by what their own datasets say of them (classes, say), as learned from
-    # galaxies that have both; of the fold to validate on nothing is used
-    use_classes: bool = False
     # views averaged for a label, whatever the runs' own are: there are many images
     tta: TTAConfig = TTAConfig()
     # labelled images drawn in an epoch, for each galaxy with votes
     ratio: float = Field(1.0, gt=0)
-    # share of the runs' predictions in the targets of the galaxies with votes themselves
-    own_share: float = Field(0.0, ge=0, lt=1)
-
-    @property
-    def adds_images(self) -> bool:
-        """Whether there are images to learn from beside the galaxies with votes."""
-        return bool(self.runs and self.images)
 
 
 class Config(Section):
@@ -263,10 +246,6 @@ class Config(Section):
         fingerprint.
         """
         values = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
-        for section, keys in _WITHOUT_EFFECT.items():
-            for key, value in keys.items():
-                if values[section][key] == value:
-                    del values[section][key]
         if not self.pseudo.runs:
             del values["pseudo"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
@@ -381,13 +360,7 @@ def _find_in_pseudo_labels(config: "Config") -> str | None:
         return f"pseudo.runs: '{strange[0]}' is not of task '{config.task}'"
     if config.pseudo.runs and "train" in config.pseudo.images:
         return "pseudo.images: 'train' are the images that have labels"
-    if config.pseudo.own_share and not config.pseudo.runs:
-        return "pseudo.own_share needs pseudo.runs, whose predictions it is a share of"
-    if config.pseudo.runs and not (config.pseudo.images or config.pseudo.own_share):
-        return "pseudo.runs teach nothing: name pseudo.images, or set pseudo.own_share"
     balanced = config.train.class_balance != "none"
     if config.pseudo.runs and (config.loss == "soft_cross_entropy" or balanced):
         return "pseudo.runs goes with neither soft_cross_entropy nor train.class_balance"
-    if config.pseudo.use_classes and TASKS[config.task].is_classes:
-        return "pseudo.use_classes corrects votes: it is not for tasks with classes"
     return None

@@ -22,7 +22,6 @@ from galaxyzoo.training.pseudo_labels import (
     PseudoLabelled,
     check_teachers,
     find_pseudo_labels,
-    soften,
 )
 
 
@@ -76,10 +75,7 @@ def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) 
     weights = find_start_weights(config, data.catalog, fold)
     check_teachers(config, data.catalog, fold)
     part = make_part_data(config, data, cache, ~in_fold, in_fold, fold, weights)
-    soft = part.soft_targets
-    if config.pseudo.own_share:
-        soft = soften(config, data, fold, part.targets)
-    return replace(part, soft_targets=soft, pseudo=find_pseudo_labels(config, data, fold))
+    return replace(part, pseudo=find_pseudo_labels(config, data, fold))
 
 
 def check_sources(config: Config, catalog: Catalog) -> None:
