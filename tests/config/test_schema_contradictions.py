@@ -24,11 +24,9 @@ CONTRADICTIONS = {
     "likelihood of classes": (CLASSES, "loss: votes", "loss 'votes' is not for task 'zoo5'"),
     "likelihood without a tree": (
         VOTES,
-        "loss: votes\nhead: {output: clipped}",
+        "loss: votes\nhead: {output: sigmoid}",
         "loss 'votes' needs head.output tree",
     ),
-    "clipped classes": (CLASSES, "head: {output: clipped}", "head.output 'clipped' is not for"),
-    "divided classes": (CLASSES, "head: {output: divided}", "head.output 'divided' is not for"),
     "a teacher of another task": (
         VOTES,
         "pseudo: {runs: [zoo5/cnn]}",

@@ -54,10 +54,9 @@ class ModelConfig(Section):
     # "cnn" (ours), "d4cnn" (ours, the same for all orientations), "layers" (a plain stack),
     # torchvision/<name>, any timm name, or hf_hub:<owner>/<repository>-<timm name>
     name: str
-    # what of each image the network sees at once: one; cyclic4 or dihedral8: its orientations,
-    # features averaged (tta.dihedral then adds nothing to dihedral8); winner16: the 2014 winner's
-    # 16 corner parts, features joined. Costs as many times as much; winner16 3.4 times
-    views: Literal["one", "cyclic4", "dihedral8", "winner16"] = "one"
+    # orientations of each image that the network gets at once, their features averaged: cyclic4
+    # costs 4 times as much, dihedral8 8 times (tta.dihedral then adds nothing)
+    views: Literal["one", "cyclic4", "dihedral8"] = "one"
     # run, such as gz37/resnet18, whose weights of the same fold fill the backbone at the start; or
     # pretrain/<stem>: weights learned without any label, the same for every fold (images of the
     # validation galaxies were seen for them, as the test images may be)
@@ -106,9 +105,9 @@ class HeadConfig(Section):
     dropout: float = Field(0.3, ge=0, lt=1)
     # before the first layer
     input_dropout: float = Field(0.0, ge=0, lt=1)
-    # tree: softmax per question, scaled by the parent answer; divided: relu divided by its sum in
-    # place of the softmax; clipped: plain cut to [0, 1]; softmax (classes' default)
-    output: Literal["plain", "clipped", "sigmoid", "tree", "divided", "softmax"] = "tree"
+    # tree: softmax per question, scaled by the parent answer; plain: unconstrained; sigmoid: per
+    # answer; softmax: classes' default
+    output: Literal["plain", "sigmoid", "tree", "softmax"] = "tree"
 
 
 class AugmentConfig(Section):
@@ -256,7 +255,7 @@ class Config(Section):
         others = set(self.pseudo.images) - {OWN_TEST} if self.pseudo.runs else set()
         return bool(self.model.start_dataset or others or self.train.without)
 
-    def sources(self, dataset: str) -> list[tuple[str, str]]:
+    def required_runs(self, dataset: str) -> list[tuple[str, str]]:
         """The runs that it starts from or whose labels it learns, each with its dataset.
 
         A start without labels is none of them: it is no run of folds.
@@ -301,8 +300,7 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
     return {"loss": "cross_entropy", **values, "head": {"output": "softmax", **head}}
 
 
-_OUTPUTS_BY_QUESTION = ("tree", "divided")
-_OUTPUTS_OF_VOTES = ("plain", "clipped", "sigmoid", *_OUTPUTS_BY_QUESTION)
+_OUTPUTS_OF_VOTES = ("plain", "sigmoid", "tree")
 
 
 def find_contradiction(config: "Config") -> str | None:
@@ -315,9 +313,9 @@ def find_contradiction(config: "Config") -> str | None:
         return f"head.output '{config.head.output}' is not for task '{task.name}'"
     if loss != "mse" and loss.endswith("cross_entropy") != task.is_classes:
         return f"loss '{loss}' is not for task '{task.name}'"
-    if loss in ("kl", "votes") and config.head.output not in _OUTPUTS_BY_QUESTION:
+    if loss in ("kl", "votes") and config.head.output != "tree":
         return (
-            f"loss '{loss}' needs head.output tree or divided, whose answers are probabilities: "
+            f"loss '{loss}' needs head.output tree, whose answers are probabilities: "
             f"head.output {config.head.output} goes with loss=mse"
         )
     if train.class_balance != "none" and not task.is_classes:

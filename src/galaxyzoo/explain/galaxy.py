@@ -19,7 +19,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import warp, warp_matrix
 from galaxyzoo.data.image_cache import ImageCache, decode
 from galaxyzoo.data.prepare import Dataset, open_dataset
-from galaxyzoo.inference.predict import predict_views
+from galaxyzoo.inference.predict import predict_with_spread
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.registry import get_task
 
@@ -89,7 +89,7 @@ def predict_galaxy(
     own = [unaware] if unaware else [*models.values()]
     cache = ImageCache(np.zeros(1, np.int64), galaxy.image[None], np.zeros(1, bool))
     rows = np.zeros(1, np.int64)
-    seen = [predict_views(model, cache, rows, config) for model in own]
+    seen = [predict_with_spread(model, cache, rows, config) for model in own]
     mean, spread = (np.mean([pair[i][0] for pair in seen], axis=0) for i in range(2))
     return get_task(config.task).make_valid(mean[None])[0], spread
 

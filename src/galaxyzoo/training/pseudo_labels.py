@@ -34,7 +34,7 @@ from galaxyzoo.tasks.registry import get_task
 
 
 @dataclass(frozen=True)
-class ImagePart:
+class UnlabelledImages:
     """Images that lie in one place and show an equal part of the sky."""
 
     name: str  # of the dataset, or "train" or "test" of the own
@@ -46,7 +46,7 @@ class ImagePart:
         """Its decoded images, those that cannot be read marked; `image` is for whole originals."""
         return open_cache(self.store, self.ids, fit_geometry(image, self.shown_px), strict=False)
 
-    def readable(self, image: ImageConfig) -> tuple["ImagePart", np.ndarray]:
+    def readable(self, image: ImageConfig) -> tuple["UnlabelledImages", np.ndarray]:
         """The part without images that cannot be read, and its decoded images."""
         cache = self.open(image)
         if not cache.unreadable.any():
@@ -55,14 +55,14 @@ class ImagePart:
         return good, good.open(image).images
 
 
-def find_parts(
+def find_unlabelled_images(
     names: Sequence[str],
     shown_px: Mapping[str, float],
     image: ImageConfig,
     data: Dataset,
     tasks: set[str],
     run: str,
-) -> Iterator[ImagePart]:
+) -> Iterator[UnlabelledImages]:
     """The named images; of other datasets without the own galaxies, some of which are scored.
 
     Args:
@@ -82,7 +82,7 @@ def find_parts(
     }
     for name in names:
         if name in own:
-            yield ImagePart(name, *own[name], ORIGINAL_PX)
+            yield UnlabelledImages(name, *own[name], ORIGINAL_PX)
             continue
         source = open_input(name, tasks)
         ours = np.concatenate([catalog.ids, catalog.test_ids])[: 0 if source.own_ids else None]
@@ -98,7 +98,7 @@ def find_parts(
         ):
             kept = ids[~np.isin(ids, ours)]
             if len(kept):
-                yield ImagePart(name, store, kept, side)
+                yield UnlabelledImages(name, store, kept, side)
 
 
 def fit_geometry(image: ImageConfig, shown_px: float) -> ImageConfig:
@@ -161,7 +161,9 @@ def find_pseudo_labels(config: Config, data: Dataset, fold: int) -> PseudoLabell
     if not config.pseudo.runs:
         return None
     pseudo, image = config.pseudo, config.image
-    found = find_parts(pseudo.images, pseudo.shown_px, image, data, {config.task}, config.run)
+    found = find_unlabelled_images(
+        pseudo.images, pseudo.shown_px, image, data, {config.task}, config.run
+    )
     parts = [part.readable(image) for part in found]
     targets = [_average(part, config, data, fold) for part, _ in parts]
     return PseudoLabelled(
@@ -186,12 +188,14 @@ def check_teachers(config: Config, catalog: Catalog, fold: int) -> None:
             )
 
 
-def _average(part: ImagePart, config: Config, data: Dataset, fold: int) -> np.ndarray:
+def _average(part: UnlabelledImages, config: Config, data: Dataset, fold: int) -> np.ndarray:
     """(image, column) mean of the runs' labels."""
     return np.mean([_label(run, part, config, data, fold) for run in config.pseudo.runs], axis=0)
 
 
-def _label(run: str, part: ImagePart, config: Config, data: Dataset, fold: int) -> np.ndarray:
+def _label(
+    run: str, part: UnlabelledImages, config: Config, data: Dataset, fold: int
+) -> np.ndarray:
     """(image, column) predictions by a run's network of the fold; made once and kept."""
     dataset, task = data.catalog.dataset, get_task(config.task)
     folder = fold_dir(dataset, run, fold)
@@ -208,7 +212,7 @@ def _label(run: str, part: ImagePart, config: Config, data: Dataset, fold: int) 
     return read_predictions(path, task.columns, part.ids).to_numpy()
 
 
-def _table_name(part: ImagePart, tta: TTAConfig) -> str:
+def _table_name(part: UnlabelledImages, tta: TTAConfig) -> str:
     """Name of the tables of its labels; other images, or other views of them, have another."""
     digest = hashlib.sha256(np.ascontiguousarray(part.ids, dtype="<i8").tobytes())
     digest.update(tta.model_dump_json().encode())
