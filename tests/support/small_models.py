@@ -1,10 +1,12 @@
-"""TODO"""
+"""Small networks and their configs."""
 
 from typing import Any
 
 import numpy as np
+import torch
 
 from galaxyzoo.config.schema import Config, parse_config
+from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 SMALL: dict[str, Any] = {
@@ -21,6 +23,13 @@ def small_config(**sections: Any) -> Config:
     for name, section in sections.items():
         values[name] = {**values.get(name, {}), **section} if isinstance(section, dict) else section
     return parse_config(values, "test")
+
+
+def small_network(name: str, size_px: int, seed: int = 0) -> GalaxyNet:
+    """An untrained network of any kind, in eval mode."""
+    torch.manual_seed(seed)
+    config = small_config(model={"name": name, "kwargs": {}}, image={"size_px": size_px})
+    return build_model(config, initialise=False).eval()
 
 
 def constrain_slowly(logits: np.ndarray) -> np.ndarray:
