@@ -30,7 +30,7 @@ from galaxyzoo.reports.evaluate import (
     ensemble_section,
     load_evaluation,
 )
-from galaxyzoo.reports.html import Section, write_page
+from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.reports.symmetry_section import symmetry_section
 from galaxyzoo.reports.votes import question_section, question_sections
 
@@ -101,7 +101,7 @@ def write_report(evaluation: Evaluation) -> None:
     ]
     path = evaluation.folder / "index.html"
     about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
-    write_page(path, f"{task.name} on {dataset}", about, sections, up=html.UP)
+    write_page(path, f"{task.name} on {dataset}", about, sections, index=html.INDEX)
     for caption, table in comparison.tables:
         print_scores(f"{task.name} on {dataset}, {caption}", table)
     for line in comparison.text.splitlines()[1:]:
@@ -109,7 +109,7 @@ def write_report(evaluation: Evaluation) -> None:
     print(f"report: {shown(path)}")
 
 
-def details(evaluation: Evaluation) -> list[Section]:
+def details(evaluation: Evaluation) -> list[HtmlSection]:
     """Sections on the results that are shown in detail."""
     if not evaluation.task.is_classes:
         pages = [question_sections(evaluation, result) for result in evaluation.detailed]

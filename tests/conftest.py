@@ -16,7 +16,7 @@ pytest_plugins = [
     "support.competition_files",
     "support.image_files",
     "support.kaggle_connection",
-    "support.reliability",
+    "support.thoroughness",
 ]
 
 

@@ -21,7 +21,7 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.prepare import Dataset
 
 TRAIN, TEST = 61_578, 79_975  # galaxies of the competition
-LINEAR = "mean,best,greedy,bagged,nnls,nnls_shared,ridge,deviations,two_level"
+LINEAR = "mean,best,greedy,bagged,nnls,nnls_shared,ridge,disagreement_ridge,two_level"
 HEADER = ("galaxies", "runs", "seconds", "of the processors", "peak, GiB")
 _SIZES = ((15_000, 20), (30_000, 20), (TRAIN, 5), (TRAIN, 10), (TRAIN, 20))
 

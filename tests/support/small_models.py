@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from galaxyzoo.config.schema import Config, TrainConfig, parse_config
+from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.losses import Loss
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.optim import build_optimizer
@@ -26,6 +27,13 @@ def small_config(**sections: Any) -> Config:
     for name, section in sections.items():
         values[name] = {**values.get(name, {}), **section} if isinstance(section, dict) else section
     return parse_config(values, "test")
+
+
+def small_network(name: str, size_px: int, seed: int = 0) -> GalaxyNet:
+    """An untrained network of any kind, in eval mode."""
+    torch.manual_seed(seed)
+    config = small_config(model={"name": name, "kwargs": {}}, image={"size_px": size_px})
+    return build_model(config, initialise=False).eval()
 
 
 def overfit(

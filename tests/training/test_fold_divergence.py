@@ -27,11 +27,8 @@ from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.ensemble_fixtures import save_project, save_run, use_root
 from support.kaggle_fixtures import draw_competition
-from support.reliability import Witness
 from support.small_models import small_config
 from support.training_fixtures import config, fake_training, fold_data
-
-pytestmark = pytest.mark.reliability
 
 PLAIN = {"epochs": 1, "amp": "fp32"}
 
@@ -142,7 +139,6 @@ def test_an_ensemble_takes_a_diverged_run_only_by_name_and_says_so(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    witness: Witness,
 ) -> None:
     use_root(monkeypatch, tmp_path)
     catalog = save_project()
@@ -163,12 +159,11 @@ def test_an_ensemble_takes_a_diverged_run_only_by_name_and_says_so(
     printed = capsys.readouterr().out
     assert f"gz37/wild is left out: {text}" in printed
     assert f"gz37/wild was asked for, but its {text}" in printed
-    witness("numbers", "a run that diverged is asked for", f"gz37/wild was asked for, but {text}")
 
 
 @pytest.mark.parametrize("task", ["gz37", "elliptical_spiral"])
 def test_folds_that_learned_nothing_are_noted_but_kept(
-    prepared: Dataset, task: str, capsys: pytest.CaptureFixture[str], witness: Witness
+    prepared: Dataset, task: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Fold 0 is predicted by its own mean, fold 1 by that of the others, fold 2 by worse."""
     settings = small_config(
@@ -200,4 +195,3 @@ def test_folds_that_learned_nothing_are_noted_but_kept(
     line = f"! {task}/small: folds 1, 2: no better than predicting the mean of the other folds"
     assert line in capsys.readouterr().out
     assert members._reason_to_leave_out(settings.run, catalog) == ""
-    witness("numbers", "folds have learned nothing", line)

@@ -8,8 +8,8 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run, find_levels, train_runs
 from support.commands import COMPETITION, TRAIN, artefacts, call, complaint, train_project
-from support.reliability import long_only
 from support.small_models import small_config
+from support.thoroughness import long_only
 
 LONG_ONLY = long_only("a minute to start such a backend")
 

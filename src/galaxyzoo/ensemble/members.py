@@ -241,13 +241,13 @@ def _numbers(table: pd.DataFrame) -> np.ndarray:
     return table.to_numpy(dtype=np.float32)
 
 
-PREFIX = "outside/"  # of their names among the runs
+PREFIX = "external/"  # of their names among the runs
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _FAR = 1.0  # beyond 0 and 1 by more, a number is no fraction but another unit
 
 
 @dataclass(frozen=True)
-class OutsideTable:
+class ExternalTable:
     """Somebody's out-of-fold and test predictions."""
 
     name: str
@@ -319,7 +319,7 @@ class OutsideTable:
         return task.make_valid(values).astype(np.float32)
 
 
-def make_tables(given: Sequence[Sequence[str]], seen: Sequence[str]) -> list[OutsideTable]:
+def make_tables(given: Sequence[Sequence[str]], seen: Sequence[str]) -> list[ExternalTable]:
     """The tables named on the command line, in alphabetical order.
 
     Args:
@@ -332,19 +332,19 @@ def make_tables(given: Sequence[Sequence[str]], seen: Sequence[str]) -> list[Out
     for name in names:
         if not _NAME.fullmatch(name):
             raise InputError(
-                f"--outside {name!r} is no name: take letters, digits, '_', '.' and '-'"
+                f"--external {name!r} is no name: take letters, digits, '_', '.' and '-'"
             )
         if names.count(name) > 1:
-            raise InputError(f"--outside {name} stands there twice: give each table its own name")
+            raise InputError(f"--external {name} stands there twice: give each table its own name")
     for name in seen:
         if name not in names:
             known = ", ".join(names) or "none"
-            raise InputError(f"--seen {name} marks no table: --outside names {known}")
-    tables = [OutsideTable(name, Path(oof), Path(test), name in seen) for name, oof, test in given]
+            raise InputError(f"--possible-leakage {name} marks no table: --external names {known}")
+    tables = [ExternalTable(name, Path(oof), Path(test), name in seen) for name, oof, test in given]
     return sorted(tables, key=lambda table: table.name)
 
 
-def pick_tables(tables: Sequence[OutsideTable], asked: Sequence[str]) -> list[OutsideTable]:
+def pick_tables(tables: Sequence[ExternalTable], asked: Sequence[str]) -> list[ExternalTable]:
     """Those to combine: all without a mark, and the marked ones that are asked for by name.
 
     Args:
@@ -357,5 +357,5 @@ def pick_tables(tables: Sequence[OutsideTable], asked: Sequence[str]) -> list[Ou
     for run in asked:
         if run.startswith(PREFIX) and run not in known:
             name = run.removeprefix(PREFIX)
-            raise InputError(f"run '{run}' is not there: add --outside {name} OOF.csv TEST.csv")
+            raise InputError(f"run '{run}' is not there: add --external {name} OOF.csv TEST.csv")
     return [table for table in tables if not table.possible_leakage or table.run in asked]

@@ -3,7 +3,7 @@
 A run's predictions as one small folder: what an ensemble elsewhere needs of it.
 
 Networks are large and stay on the machine that trained them; tables of predictions can be kept
-beside the code, and `src/ensemble.py --outside` combines them with other runs on the same split.
+beside the code, and `src/ensemble.py --external` combines them with other runs on the same split.
 """
 
 import gzip
@@ -118,7 +118,7 @@ def hand_over_tables(dataset: str, run: str, folder: Path) -> HandedOver:
         run: such as gz37/resnet18.
         folder: to write; must not be there.
     Returns:
-        Names of the files, and whether an ensemble is to be told of the run (`--seen`).
+        Names of the files, and whether an ensemble is to be told of the run (`--possible-leakage`).
     Raises:
         InputError: the folder is there or cannot be written, the run is not finished on all folds,
             or its tables are missing, damaged or of another split.

@@ -30,7 +30,7 @@ from galaxyzoo.reports.figures import (
     readable,
     save_figure,
 )
-from galaxyzoo.reports.html import Section
+from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.label_noise import second_crowd
 from galaxyzoo.reports.results import Result
 from galaxyzoo.tasks.decision_tree import VOLUNTEERS
@@ -67,7 +67,7 @@ class _Decided:
         )
 
 
-def class_sections(evaluation: Evaluation, result: Result) -> list[Section]:
+def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     """All sections on one result; writes their tables and pictures."""
     decided = _Decided(evaluation, result)
     sections = [_classes(decided), _probabilities(decided)]
@@ -78,7 +78,7 @@ def class_sections(evaluation: Evaluation, result: Result) -> list[Section]:
     return sections
 
 
-def noise_section(evaluation: Evaluation) -> Section | None:
+def noise_section(evaluation: Evaluation) -> HtmlSection | None:
     """What a second crowd of volunteers would score, beside the best result; None without votes."""
     if evaluation.votes is None:
         return None
@@ -98,17 +98,17 @@ def noise_section(evaluation: Evaluation) -> Section | None:
         "votes are too unclear for the label rule, the class with the largest share counts. Real "
         "crowds would agree somewhat less, because galaxies were kept where the first was clear."
     )
-    return Section("How far the labels can be trusted", text, [("second crowd", table)])
+    return HtmlSection("How far the labels can be trusted", text, [("second crowd", table)])
 
 
-def _classes(decided: _Decided) -> Section:
+def _classes(decided: _Decided) -> HtmlSection:
     task, run = decided.evaluation.task, decided.result.run
     rule = BALANCED if task.balanced else MOST_PROBABLE
     truth, guess = decided.truth, decided.classes
     return _report(decided, task.columns, truth, guess, "", f"{run}: classes", rule)
 
 
-def _macro_classes(decided: _Decided) -> Section:
+def _macro_classes(decided: _Decided) -> HtmlSection:
     task, names = decided.evaluation.task, tuple(decided.evaluation.task.macro)
     truth = to_macro(task, decided.targets).argmax(axis=1)
     guess = to_macro(task, decided.result.predictions).argmax(axis=1)
@@ -126,7 +126,7 @@ def _report(
     prefix: str,
     title: str,
     text: str,
-) -> Section:
+) -> HtmlSection:
     """Report and confusion of some classes, as tables, CSV and PNG."""
     evaluation, stem = decided.evaluation, f"{decided.result.stem}_{prefix}"
     report, counts = report_table(names, truth, guess), confusion_counts(len(names), truth, guess)
@@ -134,7 +134,7 @@ def _report(
     evaluation.write_csv(f"{stem}confusion.csv", confusion_table(names, counts))
     path = evaluation.folder / f"{stem}confusion.png"
     draw_confusion(path, counts, names, f"{title}, {len(truth)} galaxies")
-    return Section(
+    return HtmlSection(
         title,
         text,
         [("precision, recall and F1", report)],
@@ -142,7 +142,7 @@ def _report(
     )
 
 
-def _probabilities(decided: _Decided) -> Section:
+def _probabilities(decided: _Decided) -> HtmlSection:
     evaluation, result = decided.evaluation, decided.result
     table = calibration_table(result.predictions, decided.truth)
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
@@ -152,7 +152,7 @@ def _probabilities(decided: _Decided) -> Section:
     draw_roc(roc, result.predictions, decided.targets, names, f"{result.run}: ROC curves")
     draw_calibration(calibration, table, result.run)
     error = expected_calibration_error(table)
-    return Section(
+    return HtmlSection(
         f"{result.run}: probabilities",
         f"Expected calibration error of the most probable class {error:.4f} (15 equally wide "
         "bins, Guo et al. 2017).",
@@ -163,7 +163,7 @@ def _probabilities(decided: _Decided) -> Section:
     )
 
 
-def _galaxies(decided: _Decided, images: ImageCache) -> Section:
+def _galaxies(decided: _Decided, images: ImageCache) -> HtmlSection:
     result, n = decided.result, len(decided.truth)
     wrong = confident_mistakes(result.predictions, decided.truth, decided.classes, SHOWN_GALAXIES)
     picks = {
@@ -176,7 +176,7 @@ def _galaxies(decided: _Decided, images: ImageCache) -> Section:
         if len(rows)
     ]
     text = "" if len(wrong) else "No galaxy is wrong."
-    return Section(f"{result.run}: galaxies", text, pictures=pictures)
+    return HtmlSection(f"{result.run}: galaxies", text, pictures=pictures)
 
 
 def _grid(decided: _Decided, images: ImageCache, name: str, rows: np.ndarray, text: str) -> Path:

@@ -2,7 +2,7 @@
 
 All runs of a task side by side, and those with some folds only beside the best on the same.
 
-Section of a report on the ensemble: its candidates, what each run is worth, how runs err.
+HtmlSection of a report on the ensemble: its candidates, what each run is worth, how runs err.
 
 Learning curves: what each fold's history says of every epoch.
 """
@@ -25,7 +25,7 @@ from galaxyzoo.inference.score_card import score_table
 from galaxyzoo.io.tables import FOLD, without_formulas
 from galaxyzoo.reports.console import SEEN_EXPLAINED, explain_epochs, marks
 from galaxyzoo.reports.figures import TRAINED, VALIDATED, clean, new_figure, save_figure
-from galaxyzoo.reports.html import Section
+from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import ENSEMBLE, Result, load_results, pick_best, read_ensemble_card
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import Task, get_task
@@ -109,7 +109,7 @@ def load_evaluation(
     )
 
 
-def curves_section(evaluation: Evaluation) -> Section:
+def curves_section(evaluation: Evaluation) -> HtmlSection:
     """Learning curves of every run that has a history."""
     pictures = []
     for result in evaluation.results:
@@ -124,7 +124,7 @@ def curves_section(evaluation: Evaluation) -> Section:
         if pictures
         else "No run has left a history of its training here."
     )
-    return Section("Learning curves", text, pictures=pictures)
+    return HtmlSection("Learning curves", text, pictures=pictures)
 
 
 # Key of the card's `classes` -> heading.
@@ -141,12 +141,12 @@ _HELD_OUT = "Every galaxy is predicted by networks that never saw it."
 _CROSS_FITTED = "The ensemble's weights are fitted without the fold that they are scored on."
 
 
-def comparison_section(evaluation: Evaluation) -> Section:
+def comparison_section(evaluation: Evaluation) -> HtmlSection:
     """Tables of all runs, written as CSV too: all folds, then each set of fewer folds."""
     tables = [(caption, table) for caption, table in run_tables(evaluation)]
     every = pd.concat([table.assign(scored_on=caption) for caption, table in tables])
     evaluation.write_csv("runs.csv", every)
-    return Section("Runs", _explain(evaluation), tables=tables)
+    return HtmlSection("Runs", _explain(evaluation), tables=tables)
 
 
 def run_tables(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -241,7 +241,7 @@ def _explain(evaluation: Evaluation) -> str:
 _DIFFERENCES = {"mean": "minus mean", "best": "minus best"}
 
 
-def ensemble_section(evaluation: Evaluation) -> Section | None:
+def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
     """Tables from the ensemble's score card; None where there is none, or an earlier version's."""
     card = _find_card(evaluation)
     if card is None or "without" not in card:
@@ -258,7 +258,7 @@ def ensemble_section(evaluation: Evaluation) -> Section | None:
         f"Chosen: {card['chosen']}, {card['rule']} ({card['best']}). Differences stand with their "
         "standard errors over galaxies, each compared with itself."
     )
-    return Section("Ensemble", text, tables=tables)
+    return HtmlSection("Ensemble", text, tables=tables)
 
 
 def _find_card(evaluation: Evaluation) -> dict[str, Any] | None:

@@ -15,13 +15,13 @@ from galaxyzoo.data.prepare import take_images
 from galaxyzoo.ensemble.intervals import NetworkTables
 from galaxyzoo.reports.evaluate import Evaluation
 from galaxyzoo.reports.figures import GREY, TRAINED, clean, draw_galaxies, new_figure, save_figure
-from galaxyzoo.reports.html import Section
+from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.votes import galaxy_rmse
 
 _DRAWN = 10  # galaxies of the gallery
 
 
-def symmetry_section(evaluation: Evaluation) -> Section | None:
+def symmetry_section(evaluation: Evaluation) -> HtmlSection | None:
     """Spreads of the best single run over views; None where no run has left them."""
     tables = _find_tables(evaluation)
     if tables is None:
@@ -47,7 +47,7 @@ def symmetry_section(evaluation: Evaluation) -> Section | None:
         "galaxies and answers). A network that knew the symmetry would have 0. A galaxy's "
         f"difference and its error have a rank correlation of {_ranked(by_galaxy, errors):.2f}."
     )
-    return Section("Symmetry", text, pictures=pictures)
+    return HtmlSection("Symmetry", text, pictures=pictures)
 
 
 def _find_tables(evaluation: Evaluation) -> NetworkTables | None:

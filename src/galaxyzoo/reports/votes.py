@@ -26,7 +26,7 @@ from galaxyzoo.reports.figures import (
     new_figure,
     save_figure,
 )
-from galaxyzoo.reports.html import Section
+from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import rmse
@@ -35,7 +35,7 @@ _DRAWN = 12  # galaxies of a gallery
 _MISSED = 8  # answers in the table of calibration
 
 
-def question_section(evaluation: Evaluation) -> Section:
+def question_section(evaluation: Evaluation) -> HtmlSection:
     """RMSE per question of the detailed result and of every other whole run."""
     shown = evaluation.detailed + [
         r for r in evaluation.results if r.is_whole and r not in evaluation.detailed
@@ -45,21 +45,21 @@ def question_section(evaluation: Evaluation) -> Section:
     evaluation.write_csv("questions.csv", table)
     path = evaluation.folder / "questions.png"
     draw_questions(path, scores, f"RMSE per question, {evaluation.catalog.dataset}")
-    return Section(
+    return HtmlSection(
         "Questions",
         tables=[("RMSE per question", table)],
         pictures=[("RMSE per question: bars of the first run, marks of the others", path)],
     )
 
 
-def question_sections(evaluation: Evaluation, result: Result) -> list[Section]:
+def question_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     """Sections on one result; writes their tables and pictures."""
     targets = evaluation.targets[result.rows]
     path = evaluation.folder / f"{result.stem}_votes.png"
     draw_votes(path, result.predictions, targets, f"{result.run}: predicted against voted")
     caption = "predicted against voted fractions; the colour counts galaxies"
     sections = [
-        Section(f"{result.run}: answers", pictures=[(caption, path)]),
+        HtmlSection(f"{result.run}: answers", pictures=[(caption, path)]),
         _calibration(evaluation, result, targets),
     ]
     if evaluation.images is not None:
@@ -67,7 +67,7 @@ def question_sections(evaluation: Evaluation, result: Result) -> list[Section]:
     return sections
 
 
-def _calibration(evaluation: Evaluation, result: Result, targets: np.ndarray) -> Section:
+def _calibration(evaluation: Evaluation, result: Result, targets: np.ndarray) -> HtmlSection:
     table = vote_calibration(result.predictions, targets, GALAXY_ZOO_2.columns)
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
     path = evaluation.folder / f"{result.stem}_calibration.png"
@@ -78,7 +78,7 @@ def _calibration(evaluation: Evaluation, result: Result, targets: np.ndarray) ->
     caption = (
         "voted over predicted fractions, each point a tenth of the galaxies; on the line: as said"
     )
-    return Section(
+    return HtmlSection(
         f"{result.run}: calibration",
         f"A galaxy's predicted fraction is off by {summary['error'].mean():.4f} on average over "
         "answers, once galaxies with like predictions are averaged. Bias: predicted less voted.",
@@ -89,7 +89,7 @@ def _calibration(evaluation: Evaluation, result: Result, targets: np.ndarray) ->
 
 def _galaxies(
     evaluation: Evaluation, images: ImageCache, result: Result, targets: np.ndarray
-) -> Section:
+) -> HtmlSection:
     errors = galaxy_rmse(result.predictions, targets)
     ids = evaluation.catalog.ids[result.rows]
     picks = {
@@ -109,7 +109,7 @@ def _galaxies(
         )
 
     pictures = [(text, draw(name, rows, text)) for name, (text, rows) in picks.items()]
-    return Section(f"{result.run}: galaxies", pictures=pictures)
+    return HtmlSection(f"{result.run}: galaxies", pictures=pictures)
 
 
 def _name(result: Result) -> str:
