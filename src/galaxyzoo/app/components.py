@@ -15,7 +15,7 @@ import numpy as np
 
 from galaxyzoo.app import service
 from galaxyzoo.app.service import LoadedRun, Look
-from galaxyzoo.explain.figures import describe
+from galaxyzoo.explain.figures import answer_text
 from galaxyzoo.reports.figures import readable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, Question
 
@@ -33,7 +33,7 @@ def result_html(one: LoadedRun, look: Look) -> str:
     for i in np.argsort(-look.prediction, kind="stable"):
         known = " ← volunteers" if truth is not None and truth[i] > 0.5 else ""
         rows.append(
-            f"<li><div class='answer'><span class='text'>{escape(describe(one.task, int(i)))}"
+            f"<li><div class='answer'><span class='text'>{escape(answer_text(one.task, int(i)))}"
             f"{known}</span><span class='bar'><span style='width:{100 * look.prediction[i]:.1f}%'>"
             f"</span></span><span class='value'>{look.prediction[i]:.0%}</span></div></li>"
         )

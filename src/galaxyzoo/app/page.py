@@ -15,8 +15,8 @@ from galaxyzoo.app.components import HINT, STYLE, caption, facts_html, heat_html
 from galaxyzoo.app.service import LoadedRun, Look
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.explain.figures import describe
-from galaxyzoo.explain.gradcam import METHODS, likeliest
+from galaxyzoo.explain.figures import answer_text
+from galaxyzoo.explain.gradcam import FAST_METHODS, likeliest
 from galaxyzoo.tasks.registry import Task
 
 TITLE = "Galaxy Zoo explorer"
@@ -130,7 +130,7 @@ def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, look: gr.State) -> list[An
             with gr.Accordion("Why?", open=True):
                 answer = gr.Dropdown([], label="What speaks for", elem_id="answer")
                 method = gr.Dropdown(
-                    [name for name, one in METHODS.items() if one.all_views],
+                    [*FAST_METHODS],
                     value="gradcam",
                     label="Method",
                     elem_id="method",
@@ -305,5 +305,5 @@ def _needed(look: Look | None) -> Look:
 def _answers(task: Task) -> list[str]:
     """What a task's columns are called in lists: unique, in their order."""
     if task.is_classes:
-        return [describe(task, i) for i in range(len(task.columns))]
-    return [f"{describe(task, i)} ({name})" for i, name in enumerate(task.columns)]
+        return [answer_text(task, i) for i in range(len(task.columns))]
+    return [f"{answer_text(task, i)} ({name})" for i, name in enumerate(task.columns)]
