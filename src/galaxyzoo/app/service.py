@@ -25,7 +25,7 @@ from galaxyzoo.data.prepare import Dataset, open_dataset, take_images
 from galaxyzoo.explain.galaxy import Galaxy, decode_galaxy, find_galaxy, predict_galaxy
 from galaxyzoo.explain.gradcam import average_gradcam
 from galaxyzoo.inference.oof import DONE
-from galaxyzoo.inference.predict import batch_of, load_run_models
+from galaxyzoo.inference.predict import batch_size_for, load_run_models
 from galaxyzoo.io.tables import FOLD, read_csv
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -244,7 +244,7 @@ def embed(
     """(n, cache_px, cache_px, 3) uint8 -> (n, feature) float16 of unit length, one view each."""
     model.eval()
     device, parts = model.mean.device, []
-    size, matrix = batch_of(device), warp_matrix(config.image)
+    size, matrix = batch_size_for(device), warp_matrix(config.image)
     for start in range(0, len(images), size):
         views = to_tensor(warp(images[start : start + size], matrix, config.image.size_px))
         with autocast(config.train.amp, device):

@@ -124,7 +124,7 @@ def _find_folder(order: Order) -> Path:
         places = [input_dir(), *sorted(path for path in input_dir().glob("[!.]*") if path.is_dir())]
     else:
         places = [Path(order.data), input_dir() / order.data]
-    found = [place for place in places if gz2.holds_data(place)]
+    found = [place for place in places if gz2.holds_table(place)]
     if order.data is None and len(found) > 1:
         names = ", ".join(shown(place) for place in found)
         raise InputError(f"several folders hold a {gz2.TABLES[0]}: add --data with one of {names}")
@@ -180,7 +180,7 @@ def _open(
                 f"{shown(folder)}/ lacks {gz2.IMAGES[0]}: put it there, or add --download to get "
                 "the images from the sky survey's server"
             )
-        source = gz2.read_source(folder)
+        source = gz2.read_dataset(folder)
         return source.targets, source.train_images.read, None
     table = gz2.find_table(folder)
     positions = gz2.read_positions(table)

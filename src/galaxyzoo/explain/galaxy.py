@@ -19,7 +19,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import warp, warp_matrix
 from galaxyzoo.data.image_cache import ImageCache, decode
 from galaxyzoo.data.prepare import Dataset, open_dataset
-from galaxyzoo.inference.predict import predict_views
+from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.registry import get_task
 
@@ -79,8 +79,8 @@ def predict_galaxy(galaxy: Galaxy, config: Config, models: Mapping[int, GalaxyNe
     own = [out_of_fold] if out_of_fold else [*models.values()]
     cache = ImageCache(np.zeros(1, np.int64), galaxy.image[None], np.zeros(1, bool))
     rows = np.zeros(1, np.int64)
-    mean = np.mean([predict_views(model, cache, rows, config)[0][0] for model in own], axis=0)
-    return get_task(config.task).make_valid(mean[None])[0]
+    predictions = [predict(model, cache, rows, config)[0] for model in own]
+    return get_task(config.task).make_valid(np.mean(predictions, axis=0)[None])[0]
 
 
 def decode_galaxy(encoded: bytes, image: ImageConfig, name: str) -> np.ndarray:
