@@ -143,16 +143,17 @@ def _plot_counts(path: Path, tables: Sequence[pd.DataFrame]) -> None:
 
 def _draw_counts(axis: Axes, table: pd.DataFrame) -> None:
     """Bars of one task; of a label file, which drops nothing, one bar per class."""
-    places, kept = np.arange(len(table)), int(table["kept"].sum())
+    kept = int(table["kept"].sum())
     whole = kept + int(table["dropped"].sum())
+    bars = {"kept": (BLUE, "kept by the rule")}
     if whole > kept:
-        before = "most votes, before the rule"
-        axis.barh(places - 0.2, table["before"], 0.38, color=LIGHT_GREY, label=before)
-        places = places + 0.2
-    axis.barh(places, table["kept"], 0.38, color=BLUE, label="kept by the rule")
-    for bars in axis.containers:
-        axis.bar_label(bars, fmt="{:,.0f}", fontsize=7, padding=3)
-    axis.set_yticks(range(len(table)), table[CLASS], fontsize=9)
+        bars = {"before": (LIGHT_GREY, "most votes, before the rule"), **bars}
+    places = np.arange(len(table))
+    for i, (column, (color, label)) in enumerate(bars.items()):
+        shift = 0.4 * (i - (len(bars) - 1) / 2)
+        drawn = axis.barh(places + shift, table[column], 0.38, color=color, label=label)
+        axis.bar_label(drawn, fmt="{:,.0f}", fontsize=7, padding=3)
+    axis.set_yticks(places, table[CLASS], fontsize=9)
     axis.invert_yaxis()
     axis.margins(x=0.07)
     title = f"{table['task'].iloc[0]}: {kept:,} of {whole:,} galaxies kept"
