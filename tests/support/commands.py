@@ -59,11 +59,17 @@ def call(root: Path, script: str, *words: str | Path) -> subprocess.CompletedPro
     return subprocess.CompletedProcess(command, status, output, errors)
 
 
+def succeed(root: Path, script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """The same for a command that must end well."""
+    result = call(root, script, *words)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
 def train_project(root: Path, *words: str) -> Path:
     """A project folder with the small competition, in which its run has been trained."""
     COMPETITION.write_zips(root / "input")
-    result = call(root, *TRAIN, *words)
-    assert result.returncode == 0, result.stderr
+    succeed(root, *TRAIN, *words)
     return root
 
 

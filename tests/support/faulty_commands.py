@@ -60,9 +60,9 @@ class Project:
         status = (server or fork_server()).run(command, self.work, environment, printed, printed)
         return self._result(status)
 
-    def run_alone(self, words: list[str]) -> Result:
+    def run_alone(self, words: list[str], fault: Fault | None = None) -> Result:
         """Run it in a process of its own, as a user types it; several may run at a time."""
-        command, environment = self._plan(words, Fault())
+        command, environment = self._plan(words, fault or Fault())
         with open(self.work / "output", "w", encoding="utf-8") as output:
             done = subprocess.run(
                 [sys.executable, *command],
