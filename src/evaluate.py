@@ -13,7 +13,7 @@ from galaxyzoo.core.launch import run_main, use_project_python
 use_project_python()
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,9 +32,11 @@ from galaxyzoo.reports.evaluate import (
     load_evaluation,
 )
 from galaxyzoo.reports.html import Section, write_page
+from galaxyzoo.reports.results import Result
 from galaxyzoo.reports.shift_section import shift_section
 from galaxyzoo.reports.symmetry_section import symmetry_section
 from galaxyzoo.reports.votes import question_section, question_sections
+from galaxyzoo.tasks.registry import ClassTask, Task, VoteTask
 
 
 def main() -> None:
@@ -121,12 +123,20 @@ def write_report(evaluation: Evaluation, shift: bool = False, data: str | None =
 
 def details(evaluation: Evaluation) -> list[Section]:
     """Sections on the results that are shown in detail."""
-    if not evaluation.task.is_classes:
-        pages = [question_sections(evaluation, result) for result in evaluation.detailed]
-        return [question_section(evaluation), *(section for page in pages for section in page)]
-    noise = noise_section(evaluation)
-    pages = [class_sections(evaluation, result) for result in evaluation.detailed]
-    return [*([noise] if noise else []), *(section for page in pages for section in page)]
+    first, detail = _DETAILS[type(evaluation.task)]
+    above = first(evaluation)
+    pages = [detail(evaluation, result) for result in evaluation.detailed]
+    return [*([above] if above else []), *(section for page in pages for section in page)]
+
+
+# kind of task -> section above those of each result, if any, and the sections of a result
+_DETAILS: dict[
+    type[Task],
+    tuple[Callable[[Evaluation], Section | None], Callable[[Evaluation, Result], list[Section]]],
+] = {
+    VoteTask: (question_section, question_sections),
+    ClassTask: (noise_section, class_sections),
+}
 
 
 if __name__ == "__main__":

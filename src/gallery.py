@@ -31,7 +31,7 @@ def main() -> None:
         raise InputError(f"--count {args.count}: the dataset has {len(targets)} galaxies to draw")
     rows = pick_varied(targets, args.count)
     images = data.train_images(ImageConfig()).images[rows]
-    predictions = task.make_valid(table[list(task.columns)].to_numpy()[rows])
+    predictions = task.project(table[list(task.columns)].to_numpy()[rows])
     path = args.output or reports_dir() / catalog.dataset / f"{args.run}_gallery.png"
     title = f"{catalog.dataset}: votes and {args.run}"
     draw_gallery(path, catalog.ids[rows], images, targets[rows], predictions, title)

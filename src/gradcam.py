@@ -18,7 +18,7 @@ from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import choose_dataset, shown
 from galaxyzoo.data.prepare import open_prepared
-from galaxyzoo.explain.figures import describe, draw_heat, find_column
+from galaxyzoo.explain.figures import draw_heat, find_column
 from galaxyzoo.explain.galaxy import (
     add_galaxy,
     check_galaxy,
@@ -58,7 +58,7 @@ def draw(
     note = f"{config.run}, {folds}, {METHODS[method].class_name} of layer {layer}"
     draw_heat(path, galaxy, image[0], heat, prediction, asked, task, note)
     known = "" if galaxy.truth is None else f", known {galaxy.truth[asked]:.3f}"
-    print(f"{describe(task, asked)}: predicted {prediction[asked]:.3f}{known}")
+    print(f"{task.text(asked)}: predicted {prediction[asked]:.3f}{known}")
     print(f"picture: {shown(path)}")
 
 
@@ -83,9 +83,7 @@ def column_of(task: Task, answer: str) -> int:
     """
     column = find_column(task, answer)
     if column is None:
-        known = ", ".join(f"{name} ({describe(task, i)})" for i, name in enumerate(task.columns))
-        names = ", ".join(task.columns) if task.is_classes else known
-        raise InputError(f"--answer '{answer}' is none, or several, of {names}")
+        raise InputError(f"--answer '{answer}' is none, or several, of {', '.join(task.labels)}")
     return column
 
 

@@ -18,8 +18,7 @@ from galaxyzoo.reports.classes import (
 from galaxyzoo.reports.label_noise import nearest_class, redraw, second_crowd
 from galaxyzoo.reports.votes import galaxy_rmse, question_rmse
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
-from galaxyzoo.tasks.metrics import to_macro
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import CLASS_TASKS
 from support.ensemble_fixtures import draw_votes
 
 COLUMNS = list(GALAXY_ZOO_2.columns)
@@ -80,12 +79,12 @@ def test_confusion_counts_true_classes_in_rows_and_keeps_empty_classes():
 
 
 def test_report_of_macro_classes_worked_by_hand():
-    task = get_task("hubble10")
+    task = CLASS_TASKS["hubble10"]
     probs = np.zeros((3, 10))
     probs[0, [0, 1, 3]] = 0.3, 0.3, 0.4  # elliptical by the sum, though edge-on is the largest
     probs[1, [4, 5, 8]] = 0.3, 0.3, 0.4  # spiral
     probs[2, [0, 8, 9]] = 0.4, 0.3, 0.3  # peculiar
-    guess = to_macro(task, probs).argmax(axis=1)
+    guess = task.to_macro(probs).argmax(axis=1)
     assert guess.tolist() == [0, 1, 2]
     table = report_table(list(task.macro), np.array([0, 0, 2]), guess).set_index("class")
     assert table["recall"].tolist()[:3] == [0.5, 0.0, 1.0]
@@ -131,7 +130,7 @@ def test_a_second_crowd_agrees_as_often_as_the_binomial_says():
     votes[:, [COLUMNS.index(c) for c in ("Class7.1", "Class2.1", "Class9.1")]] = 0.6, 0.4, 0.4
     votes[1000:, :2] = 1.0, 0.0  # these cannot be taken for spirals
     targets = np.tile([1.0, 0.0], (1500, 1))
-    task = get_task("elliptical_spiral")
+    task = CLASS_TASKS["elliptical_spiral"]
     result = second_crowd(task, pd.DataFrame(votes, columns=COLUMNS), targets)
     most = binom.sf(VOLUNTEERS // 2, VOLUNTEERS, 0.6)
     assert result["accuracy"] == pytest.approx((1000 * most + 500) / 1500, abs=0.005)
@@ -143,7 +142,7 @@ def test_a_second_crowd_may_doubt_a_class_and_not_its_macro_class():
     votes = pd.DataFrame(np.zeros((500, 37)), columns=COLUMNS)
     votes[["Class1.1", "Class6.2"]], votes["Class7.1"], votes["Class7.2"] = 1.0, 0.6, 0.4
     targets = np.eye(10)[np.zeros(500, np.int64)]  # all round
-    result = second_crowd(get_task("hubble10"), votes, targets)
+    result = second_crowd(CLASS_TASKS["hubble10"], votes, targets)
     most = binom.sf(VOLUNTEERS // 2, VOLUNTEERS, 0.6)
     assert result["accuracy"] == pytest.approx(most, abs=0.01)
     assert result["macro_class_accuracy"] == 1.0
@@ -151,7 +150,7 @@ def test_a_second_crowd_may_doubt_a_class_and_not_its_macro_class():
 
 @pytest.mark.parametrize("name", ["elliptical_spiral", "hubble10", "anomaly4", "zoo5"])
 def test_without_noise_the_nearest_class_is_the_label(name):
-    task = get_task(name)
+    task = CLASS_TASKS[name]
     assert task.rule is not None
     votes = pd.DataFrame(draw_votes(np.random.default_rng(5), 3000)[0], columns=COLUMNS)
     labels = task.rule.labels(votes)[list(task.columns)]

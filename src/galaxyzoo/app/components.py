@@ -6,6 +6,7 @@ Nested lists, so that readers of the screen and keyboards find their way; bars a
 """
 
 import base64
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -15,9 +16,9 @@ import numpy as np
 
 from galaxyzoo.app import service
 from galaxyzoo.app.service import LoadedRun, Look
-from galaxyzoo.explain.figures import describe
 from galaxyzoo.reports.figures import readable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, Question
+from galaxyzoo.tasks.registry import ClassTask, Task, VoteTask
 
 HINT = "<p>Type a GalaxyID, take any galaxy, or drop an image.</p>"
 _SHOWN_PX = 320
@@ -27,24 +28,36 @@ def result_html(one: LoadedRun, look: Look) -> str:
     """A run's answers: the tree, or the classes."""
     title = f"<h3>{escape(one.config.run)}</h3>"
     truth = look.galaxy.truth
-    if not one.task.is_classes:
-        return title + tree_html(look.prediction, truth)
+    return title + _ANSWERS[type(one.task)](one.task, look.prediction, truth)
+
+
+def _tree(_task: Task, prediction: np.ndarray, truth: np.ndarray | None) -> str:
+    return tree_html(prediction, truth)
+
+
+def _classes(task: Task, prediction: np.ndarray, truth: np.ndarray | None) -> str:
     rows = []
-    for i in np.argsort(-look.prediction, kind="stable"):
+    for i in np.argsort(-prediction, kind="stable"):
         known = " ← volunteers" if truth is not None and truth[i] > 0.5 else ""
         rows.append(
-            f"<li><div class='answer'><span class='text'>{escape(describe(one.task, int(i)))}"
-            f"{known}</span><span class='bar'><span style='width:{100 * look.prediction[i]:.1f}%'>"
-            f"</span></span><span class='value'>{look.prediction[i]:.0%}</span></div></li>"
+            f"<li><div class='answer'><span class='text'>{escape(task.text(int(i)))}"
+            f"{known}</span><span class='bar'><span style='width:{100 * prediction[i]:.1f}%'>"
+            f"</span></span><span class='value'>{prediction[i]:.0%}</span></div></li>"
         )
-    return f"{title}<ul class='tree'>{''.join(rows)}</ul>"
+    return f"<ul class='tree'>{''.join(rows)}</ul>"
+
+
+_ANSWERS: dict[type[Task], Callable[[Task, np.ndarray, np.ndarray | None], str]] = {
+    VoteTask: _tree,
+    ClassTask: _classes,
+}
 
 
 def facts_html(one: LoadedRun, look: Look) -> str:
     """The galaxy's picture, its name, and the class that each task's rule gives it."""
     picture = cv2.resize(look.galaxy.image, (_SHOWN_PX, _SHOWN_PX), interpolation=cv2.INTER_CUBIC)
     rows = ""
-    if not one.task.is_classes:
+    if isinstance(one.task, VoteTask):
         for task, name in service.classes_of_votes(look.prediction).items():
             text = f"<b>{escape(readable(name))}</b>" if name else "not clear enough"
             kind = "" if name else " class='unclear'"

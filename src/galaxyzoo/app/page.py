@@ -15,7 +15,6 @@ from galaxyzoo.app.components import HINT, STYLE, caption, facts_html, heat_html
 from galaxyzoo.app.service import LoadedRun, Look
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.explain.figures import describe
 from galaxyzoo.explain.gradcam import METHODS, likeliest
 from galaxyzoo.tasks.registry import Task
 
@@ -304,6 +303,4 @@ def _needed(look: Look | None) -> Look:
 
 def _answers(task: Task) -> list[str]:
     """What a task's columns are called in lists: unique, in their order."""
-    if task.is_classes:
-        return [describe(task, i) for i in range(len(task.columns))]
-    return [f"{describe(task, i)} ({name})" for i, name in enumerate(task.columns)]
+    return task.labels

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from galaxyzoo.config.base import Section, explain
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import task_name
-from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.tasks.registry import TASKS, ClassTask
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
 # Among names of datasets: the images of the run's own training and test galaxies.
@@ -317,32 +317,31 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
     """The settings with those defaults that depend on the task's kind."""
     task = TASKS.get(str(values.get("task")))
     head = values.get("head", {})
-    if task is None or not task.is_classes or not isinstance(head, dict):
+    if task is None or not isinstance(head, dict):
         return values
-    return {"loss": "cross_entropy", **values, "head": {"output": "softmax", **head}}
+    return {"loss": task.losses[0], **values, "head": {"output": task.outputs[0], **head}}
 
 
 _OUTPUTS_BY_QUESTION = ("tree", "divided")
-_OUTPUTS_OF_VOTES = ("plain", "clipped", "sigmoid", *_OUTPUTS_BY_QUESTION)
 
 
 def find_contradiction(config: "Config") -> str | None:
     """The first contradiction as one line; None where there is none."""
     task, train, loss = TASKS[config.task], config.train, config.loss
-    of_classes = ("softmax",) if task.is_classes else _OUTPUTS_OF_VOTES
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
-    if config.head.output not in of_classes:
-        return f"head.output '{config.head.output}' is not for task '{task.name}'"
-    if loss != "mse" and loss.endswith("cross_entropy") != task.is_classes:
-        return f"loss '{loss}' is not for task '{task.name}'"
+    for key, value, allowed in (
+        ("head.output", config.head.output, task.outputs),
+        ("loss", loss, task.losses),
+        ("train.class_balance", train.class_balance, task.class_balances),
+    ):
+        if value not in allowed:
+            return f"{key} '{value}' is not for task '{task.name}': it takes {', '.join(allowed)}"
     if loss in ("kl", "votes") and config.head.output not in _OUTPUTS_BY_QUESTION:
         return (
             f"loss '{loss}' needs head.output tree or divided, whose answers are probabilities: "
             f"head.output {config.head.output} goes with loss=mse"
         )
-    if train.class_balance != "none" and not task.is_classes:
-        return "train.class_balance is for tasks with classes"
     if not loss.endswith("cross_entropy"):
         if train.class_balance == "weights":
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
@@ -388,6 +387,6 @@ def _find_in_pseudo_labels(config: "Config") -> str | None:
     balanced = config.train.class_balance != "none"
     if config.pseudo.runs and (config.loss == "soft_cross_entropy" or balanced):
         return "pseudo.runs goes with neither soft_cross_entropy nor train.class_balance"
-    if config.pseudo.use_classes and TASKS[config.task].is_classes:
+    if config.pseudo.use_classes and isinstance(TASKS[config.task], ClassTask):
         return "pseudo.use_classes corrects votes: it is not for tasks with classes"
     return None

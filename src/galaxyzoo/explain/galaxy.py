@@ -91,7 +91,7 @@ def predict_galaxy(
     rows = np.zeros(1, np.int64)
     seen = [predict_views(model, cache, rows, config) for model in own]
     mean, spread = (np.mean([pair[i][0] for pair in seen], axis=0) for i in range(2))
-    return get_task(config.task).make_valid(mean[None])[0], spread
+    return get_task(config.task).project(mean[None])[0], spread
 
 
 def decode_galaxy(encoded: bytes, image: ImageConfig, name: str) -> np.ndarray:

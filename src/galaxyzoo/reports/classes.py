@@ -34,7 +34,7 @@ from galaxyzoo.reports.html import Section
 from galaxyzoo.reports.label_noise import second_crowd
 from galaxyzoo.reports.results import Result
 from galaxyzoo.tasks.decision_tree import VOLUNTEERS
-from galaxyzoo.tasks.metrics import decide_out_of_fold, to_macro
+from galaxyzoo.tasks.registry import ClassTask
 
 MOST_PROBABLE = "The class of a galaxy is its most probable one."
 BALANCED = (
@@ -50,6 +50,10 @@ class _Decided:
     evaluation: Evaluation
     result: Result
 
+    @property
+    def task(self) -> ClassTask:
+        return _class_task(self.evaluation)
+
     @cached_property
     def targets(self) -> np.ndarray:
         return self.evaluation.targets[self.result.rows]
@@ -62,16 +66,14 @@ class _Decided:
     def classes(self) -> np.ndarray:
         folds = self.evaluation.catalog.folds[self.result.rows]
         unscored = self.evaluation.targets[~self.result.rows]
-        return decide_out_of_fold(
-            self.evaluation.task, self.result.predictions, self.targets, folds, unscored
-        )
+        return self.task.decide_out_of_fold(self.result.predictions, self.targets, folds, unscored)
 
 
 def class_sections(evaluation: Evaluation, result: Result) -> list[Section]:
     """All sections on one result; writes their tables and pictures."""
     decided = _Decided(evaluation, result)
     sections = [_classes(decided), _probabilities(decided)]
-    if evaluation.task.macro:
+    if decided.task.macro:
         sections.append(_macro_classes(decided))
     if evaluation.images is not None:
         sections.append(_galaxies(decided, evaluation.images))
@@ -82,7 +84,7 @@ def noise_section(evaluation: Evaluation) -> Section | None:
     """What a second crowd of volunteers would score, beside the best result; None without votes."""
     if evaluation.votes is None:
         return None
-    crowd = second_crowd(evaluation.task, evaluation.votes, evaluation.targets)
+    crowd = second_crowd(_class_task(evaluation), evaluation.votes, evaluation.targets)
     ours = evaluation.best.scores["classes"]
     names = [name for name in crowd if not name.endswith("_sd")]
     rows = [
@@ -101,17 +103,22 @@ def noise_section(evaluation: Evaluation) -> Section | None:
     return Section("How far the labels can be trusted", text, [("second crowd", table)])
 
 
+def _class_task(evaluation: Evaluation) -> ClassTask:
+    assert isinstance(evaluation.task, ClassTask)
+    return evaluation.task
+
+
 def _classes(decided: _Decided) -> Section:
-    task, run = decided.evaluation.task, decided.result.run
+    task, run = decided.task, decided.result.run
     rule = BALANCED if task.balanced else MOST_PROBABLE
     truth, guess = decided.truth, decided.classes
     return _report(decided, task.columns, truth, guess, "", f"{run}: classes", rule)
 
 
 def _macro_classes(decided: _Decided) -> Section:
-    task, names = decided.evaluation.task, tuple(decided.evaluation.task.macro)
-    truth = to_macro(task, decided.targets).argmax(axis=1)
-    guess = to_macro(task, decided.result.predictions).argmax(axis=1)
+    task, names = decided.task, tuple(decided.task.macro)
+    truth = task.to_macro(decided.targets).argmax(axis=1)
+    guess = task.to_macro(decided.result.predictions).argmax(axis=1)
     members = "; ".join(f"{name}: {', '.join(some)}" for name, some in task.macro.items())
     text = f"The one with the largest summed probability. {members}."
     title = f"{decided.result.run}: macro-classes"

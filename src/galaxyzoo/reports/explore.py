@@ -27,14 +27,14 @@ from galaxyzoo.reports.explore_stats import (
     summarise_images,
 )
 from galaxyzoo.reports.html import Section
-from galaxyzoo.tasks.registry import TASKS, Task
+from galaxyzoo.tasks.registry import CLASS_TASKS, ClassTask
 
 SAMPLED_IMAGES = 500
 GALAXIES_PER_CLASS = 6
 _TOP_VOTES = 3
 
 
-def explore_classes(catalog: Catalog, tasks: Sequence[Task], folder: Path) -> list[Section]:
+def explore_classes(catalog: Catalog, tasks: Sequence[ClassTask], folder: Path) -> list[Section]:
     """The section on class counts; none without a class task.
 
     Raises:
@@ -90,7 +90,7 @@ def explore_images(data: Prepared, seed: int, folder: Path) -> list[Section]:
 
 
 def explore_samples(
-    data: Prepared, tasks: Sequence[Task], seed: int, folder: Path
+    data: Prepared, tasks: Sequence[ClassTask], seed: int, folder: Path
 ) -> list[Section]:
     """The section with a few random galaxies of every class, one picture per task."""
     pictures = []
@@ -143,7 +143,7 @@ def _squares(image: ImageConfig) -> dict[str, float]:
     }
 
 
-def _draw_galaxies(catalog: Catalog, task: Task, seed: int) -> pd.DataFrame:
+def _draw_galaxies(catalog: Catalog, task: ClassTask, seed: int) -> pd.DataFrame:
     """A few random galaxies of each class: `class`, and `votes` as text or ''."""
     classes = catalog.labels(task).idxmax(axis=1).sample(frac=1, random_state=seed)
     drawn = classes.groupby(classes).head(GALAXIES_PER_CLASS).sort_index()
@@ -221,17 +221,16 @@ def _consistency(catalog: Catalog, folder: Path) -> Section:
     )
 
 
-def class_tasks(catalog: Catalog) -> list[Task]:
+def labelled_tasks(catalog: Catalog) -> list[ClassTask]:
     """The class tasks that the catalog has labels for, or votes and the task a rule."""
     return [
         task
-        for task in TASKS.values()
-        if task.is_classes
-        and (set(task.columns) <= set(catalog.train.columns) or (task.rule and catalog.has_votes))
+        for task in CLASS_TASKS.values()
+        if (set(task.columns) <= set(catalog.train.columns) or (task.rule and catalog.has_votes))
     ]
 
 
-def count_classes(catalog: Catalog, task: Task) -> pd.DataFrame:
+def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
     """Count a task's classes; a class may be empty, which training would refuse.
 
     Args:

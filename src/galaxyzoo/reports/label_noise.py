@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
-from galaxyzoo.tasks.metrics import mean_recall, to_macro
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.metrics import mean_recall
+from galaxyzoo.tasks.registry import ClassTask
 
 DRAWS = 20  # second crowds; their scores differ by far less than networks do
 
 
 def second_crowd(
-    task: Task, votes: pd.DataFrame, targets: np.ndarray, seed: int = 0
+    task: ClassTask, votes: pd.DataFrame, targets: np.ndarray, seed: int = 0
 ) -> dict[str, float]:
     """Score redrawn votes as a model: the class that they give against the published label.
 
@@ -38,14 +38,14 @@ def second_crowd(
         recall = mean_recall(truth, nearest)
         scores.append({"accuracy": np.mean(nearest == truth), "balanced_accuracy": recall})
         if task.macro:
-            macro_of = to_macro(task, np.eye(len(task.columns))).argmax(axis=1)
+            macro_of = task.to_macro(np.eye(len(task.columns))).argmax(axis=1)
             same = macro_of[nearest] == macro_of[truth]
             scores[-1]["macro_class_accuracy"] = np.mean(same)
     table = pd.DataFrame(scores)
     return {**table.mean(), **table.std().add_suffix("_sd")}
 
 
-def nearest_class(task: Task, votes: pd.DataFrame) -> np.ndarray:
+def nearest_class(task: ClassTask, votes: pd.DataFrame) -> np.ndarray:
     """(galaxy,) class numbers: the label rule's, else the class with the largest share.
 
     A second crowd may leave a galaxy unclear that the rule would then drop; it has to be given some

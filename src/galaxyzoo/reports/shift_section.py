@@ -23,8 +23,7 @@ from galaxyzoo.reports.shift import (
     reweight,
 )
 from galaxyzoo.reports.shift_features import make_sides
-from galaxyzoo.tasks.metrics import galaxy_losses
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.registry import Task, VoteTask
 
 _SHOWN = 10  # most telling features
 _FEWEST = 2  # test galaxies of a part
@@ -110,8 +109,8 @@ def _open_networks(
 def _reweighted(
     task: Task, evaluation: Evaluation, result: Result, weights: np.ndarray
 ) -> dict[str, Any]:
-    losses = galaxy_losses(task, result.predictions, evaluation.targets)
-    return {"run": result.run, **reweight(losses, weights, is_root=not task.is_classes)}
+    losses = task.per_sample_losses(result.predictions, evaluation.targets)
+    return {"run": result.run, **reweight(losses, weights, is_root=isinstance(task, VoteTask))}
 
 
 def _explain(chosen: str, over: float, effective: float, galaxies: int) -> str:

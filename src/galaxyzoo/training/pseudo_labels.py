@@ -216,7 +216,7 @@ def _find_targets(part: ImagePart, config: Config, data: Prepared, fold: int) ->
         return labels  # its test images: nothing is said of them
     own = _average(_own_part(data), config, data, fold)
     corrected = correct(labels, part.ids, own, data.catalog, other, fold)
-    return get_task(config.task).make_valid(corrected)
+    return get_task(config.task).project(corrected)
 
 
 def _own_part(data: Prepared) -> ImagePart:
@@ -241,7 +241,7 @@ def _label(run: str, part: ImagePart, config: Config, data: Prepared, fold: int)
         tqdm.write(f"{run}, fold {fold}: labelling {len(part.ids):,} images of {part.name}")
         network, rows = load_fold_model(teacher, folder), np.arange(len(part.ids))
         values = predict(network, cache, rows, teacher, config.pseudo.tta)
-        table = pd.DataFrame(task.make_valid(values), part.ids, list(task.columns))
+        table = pd.DataFrame(task.project(values), part.ids, list(task.columns))
         write_predictions(path, table)
     return read_predictions(path, task.columns, part.ids).to_numpy()
 

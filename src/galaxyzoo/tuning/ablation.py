@@ -31,7 +31,6 @@ from galaxyzoo.data.prepare import Prepared
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.score_card import card_path, digest_table
 from galaxyzoo.reports.results import load_result
-from galaxyzoo.tasks.metrics import difference, galaxy_losses
 from galaxyzoo.tasks.registry import Task, get_task
 from galaxyzoo.training.fold import TIMINGS, read_timings
 from galaxyzoo.training.run import Run, train_runs
@@ -418,8 +417,8 @@ def _make_row(ablation: Ablation, variant: Variant, predictions: dict[str, np.nd
     if variant.baseline.name not in predictions:
         return Row(variant, f"{variant.baseline.name} not run", score, None, minutes)
     theirs = predictions[variant.baseline.name]
-    found = difference(
-        task, galaxy_losses(task, ours, targets), galaxy_losses(task, theirs, targets)
+    found = task.difference(
+        task.per_sample_losses(ours, targets), task.per_sample_losses(theirs, targets)
     )
     verdict = judge(found.value, found.error, task.lower_is_better)
     return Row(variant, verdict, score, (found.value, found.error), minutes)

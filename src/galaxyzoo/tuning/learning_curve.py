@@ -14,6 +14,7 @@ from galaxyzoo.core.console import format_table
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.reports.figures import BLUE, GREY, clean, new_figure, save_figure
 from galaxyzoo.tasks.decision_tree import VOLUNTEERS
+from galaxyzoo.tasks.registry import ClassTask
 from galaxyzoo.tuning.ablation import Ablation, load_predictions
 
 WHOLE_GALAXIES = 61_578  # of the whole competition
@@ -94,7 +95,7 @@ def measure(ablation: Ablation) -> LearningCurve:
         InputError: the task is not scored by RMSE, or an out-of-fold table is broken.
     """
     catalog, task, study = ablation.catalog, ablation.task, ablation.study
-    if task.is_classes:
+    if isinstance(task, ClassTask):
         raise InputError(
             f"learning_curve is for vote fractions, whose score is the RMSE, not for {task.name}"
         )

@@ -16,7 +16,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.labelled import CUT_OUT, one_hot, one_task
 from galaxyzoo.data.readers.source import Source
 from galaxyzoo.io.archives import ImageStore, list_images
-from galaxyzoo.tasks.registry import TASKS, Task
+from galaxyzoo.tasks.registry import CLASS_TASKS, ClassTask
 
 _GALAXY_ID = re.compile(r"[1-9]\d{5,17}")  # not the 1, 2, 3 or 0001 by which people number files
 
@@ -27,7 +27,7 @@ def holds_data(folder: Path) -> bool:
         return False
     with os.scandir(folder) as entries:  # asks nothing more of the disk, were it 60,000 images
         names = {entry.name for entry in entries if entry.is_dir()}
-    return any(task.is_classes and len(names & set(task.columns)) > 1 for task in TASKS.values())
+    return any(len(names & set(task.columns)) > 1 for task in CLASS_TASKS.values())
 
 
 def find_tasks(folder: Path) -> set[str]:
@@ -62,7 +62,7 @@ def read_source(folder: Path) -> Source:
     return Source(dataset, folder, targets, nobody, images, images, CUT_OUT, own_ids=ids is None)
 
 
-def _task_of(entries: list[tuple[str, int]], folder: Path) -> Task:
+def _task_of(entries: list[tuple[str, int]], folder: Path) -> ClassTask:
     loose = [name for name, _ in entries if len(PurePath(name).parts) == 1]
     if loose:
         raise InputError(f"{shown(folder)}: '{loose[0]}' lies in no class's folder")

@@ -8,7 +8,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMO, cache_dir, input_dir
 from galaxyzoo.data.readers import arrays, class_folders, galaxy10, gz2, kaggle, labelled
 from galaxyzoo.data.readers.source import Source
-from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS
+from galaxyzoo.tasks.registry import TASKS
 
 # Forms of datasets besides the competition's: folders, and single files. Each module has
 # `holds_data(path)`, `find_tasks(path)` and `read_source(path)`. To add one: such a module, and its
@@ -44,7 +44,7 @@ def _open_input(data: str | None, tasks: set[str]) -> Source:
         named = _find_named(data, tasks)
         return _read(named) if named else _read_competition(data)
     found = _fitting(_all_sets(), tasks)
-    by_votes = all(name == COMPETITION_TASK or TASKS[name].rule for name in tasks)
+    by_votes = all(TASKS[name].tasks_of_votes for name in tasks)
     competitions = kaggle.places() if by_votes else []
     if by_votes and not found:
         return _read_competition(None)

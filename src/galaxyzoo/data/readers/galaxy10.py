@@ -22,7 +22,7 @@ from galaxyzoo.data.readers.arrays import ArrayStore
 from galaxyzoo.data.readers.labelled import one_hot
 from galaxyzoo.data.readers.source import Source
 from galaxyzoo.io.archives import LARGEST_RATIO, MODEST_BYTES, stamp_of
-from galaxyzoo.tasks.registry import Task, get_task
+from galaxyzoo.tasks.registry import CLASS_TASKS, ClassTask
 
 if TYPE_CHECKING:
     import h5py
@@ -58,7 +58,7 @@ def read_source(path: Path) -> Source:
     with _opened(path) as file:
         images = _check_images(file, path)
         task, cache_px = _KINDS[images.shape[1]]
-        targets = _read_classes(file, path, len(images), get_task(task))
+        targets = _read_classes(file, path, len(images), CLASS_TASKS[task])
         store = ArrayStore.of_rows(
             path,
             len(images),
@@ -71,7 +71,7 @@ def read_source(path: Path) -> Source:
     return Source(task, path, targets, nobody, store, store, image, own_ids=True)
 
 
-def _read_classes(file: "h5py.File", path: Path, count: int, task: Task) -> pd.DataFrame:
+def _read_classes(file: "h5py.File", path: Path, count: int, task: ClassTask) -> pd.DataFrame:
     """(galaxy, class) one-hot, indexed by row number."""
     answers = _array(file, CLASSES, path)
     if answers.shape != (count,) or answers.dtype.kind not in "iu":

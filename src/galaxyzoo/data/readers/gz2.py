@@ -19,7 +19,7 @@ from galaxyzoo.data.readers.source import Source
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.io.tables import check_range, read_csv, read_table, select_numbers, whole_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS
+from galaxyzoo.tasks.registry import TASKS
 
 TABLES = ("gz2_hart16.csv", "gz2_hart16.csv.gz")
 MAPPINGS = ("gz2_filename_mapping.csv", "gz2_filename_mapping.csv.gz")
@@ -91,7 +91,7 @@ def read_positions(path: Path) -> pd.DataFrame:
 
 def find_tasks(folder: Path) -> set[str]:
     """Names of all tasks on votes."""
-    return {COMPETITION_TASK, *(task.name for task in TASKS.values() if task.rule)}
+    return {task.name for task in TASKS.values() if task.tasks_of_votes}
 
 
 def read_source(folder: Path) -> Source:

@@ -15,7 +15,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.source import Source
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.io.tables import CLASS, ID, read_csv
-from galaxyzoo.tasks.registry import TASKS, Task
+from galaxyzoo.tasks.registry import CLASS_TASKS, ClassTask
 
 LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
 # Such images are cut out already, often small: all of them is kept.
@@ -64,14 +64,13 @@ def read_source(folder: Path) -> Source:
     return Source(folder.absolute().name, folder, targets, test_ids, images, images, CUT_OUT)
 
 
-def one_task(classes: set[str], where: str) -> Task:
+def one_task(classes: set[str], where: str) -> ClassTask:
     """The task that knows all these class names.
 
     Raises:
         InputError: none does; the message names a class that the nearest task does not know.
     """
-    tasks = [task for task in TASKS.values() if task.is_classes]
-    best = max(tasks, key=lambda task: len(classes & set(task.columns)))
+    best = max(CLASS_TASKS.values(), key=lambda task: len(classes & set(task.columns)))
     unknown = sorted(classes - set(best.columns))
     if unknown:
         known = ", ".join(best.columns)
@@ -81,14 +80,14 @@ def one_task(classes: set[str], where: str) -> Task:
     return best
 
 
-def one_hot(classes: pd.Series, task: Task) -> pd.DataFrame:
+def one_hot(classes: pd.Series, task: ClassTask) -> pd.DataFrame:
     """(galaxy, class) 0.0 or 1.0 in the task's column order, of class names by GalaxyID."""
     names = classes.to_numpy()
     columns = {column: (names == column).astype(np.float64) for column in task.columns}
     return pd.DataFrame(columns, index=classes.index.rename(ID))
 
 
-def _task_of(classes: pd.Series, path: Path) -> Task:
+def _task_of(classes: pd.Series, path: Path) -> ClassTask:
     return one_task(set(classes), shown(path))
 
 
