@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measure how fast this project is, as ratios within one run (docs/performance.md).
 #
-#   bash scripts/bench.sh [PART…] [--gpu] [--data DATA] [--page FILE] [--help]
+#   bash scripts/bench.sh [PART…] [--gpu] [--data DATA] [--help]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,4 +1,4 @@
-"""Draw the README's pictures of explanations and of the page; `scripts/screenshots.sh` calls it.
+"""Draw the README's pictures of galaxies, a heat map and the page; for `scripts/screenshots.sh`.
 
 python scripts/screenshots.py FOLDER   (GALAXYZOO_ROOT holds a run trained on the demo set)
 """
@@ -7,10 +7,16 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from playwright.sync_api import ViewportSize, sync_playwright
 
+from galaxyzoo.core.paths import oof_csv
 from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.data.prepare import open_images, take_images
 from galaxyzoo.io.tables import read_csv
+from galaxyzoo.reports.figures import SHOWN_ANSWERS, draw_gallery
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.browser import PATIENCE_MS, find_browser, show, start
 from support.commands import call
 
@@ -19,11 +25,12 @@ RUN, SPIRAL = "gz37/cnn", "Class4.1"
 
 
 def main() -> None:
-    """A heat map, and the page with the same galaxy."""
+    """A gallery, a heat map, and the page with the same galaxy."""
     folder, root = Path(sys.argv[1]).resolve(), Path(os.environ["GALAXYZOO_ROOT"])
-    (table,) = root.glob(f"oof/*/{RUN}.csv")
-    ids = read_csv(table).index
-    galaxy = str(load_catalog("demo").train.loc[ids, SPIRAL].idxmax())
+    predictions = read_csv(oof_csv("demo", RUN))
+    votes = load_catalog("demo").train.loc[predictions.index]
+    draw_votes(folder / "demo_gallery.png", votes, predictions)
+    galaxy = str(votes[SPIRAL].idxmax())
     words = ["--galaxy-id", galaxy, "--answer", SPIRAL, "--output", folder / "demo_gradcam.png"]
     drawn = call(root, "gradcam.py", RUN, *words)
     assert drawn.returncode == 0, drawn.stderr
@@ -39,7 +46,18 @@ def main() -> None:
             page.screenshot(path=folder / "demo_page.png")
     finally:
         process.terminate()
-    print(f"pictures: demo_gradcam.png and demo_page.png in {folder}")
+    print(f"pictures: demo_gallery.png, demo_gradcam.png and demo_page.png in {folder}")
+
+
+def draw_votes(path: Path, votes: pd.DataFrame, predictions: pd.DataFrame) -> None:
+    """Draw, for each of some answers, the galaxy with the largest vote for it."""
+    ids: list[int] = []
+    for answer in SHOWN_ANSWERS:
+        ids.append(int(votes[answer].drop(ids).idxmax()))
+    images = take_images(open_images("demo", "demo", "gz37"), np.array(ids))
+    columns = list(GALAXY_ZOO_2.columns)
+    shown = votes.loc[ids, columns].to_numpy(), predictions.loc[ids, columns].to_numpy()
+    draw_gallery(path, np.array(ids), images, *shown, f"demo: votes and {RUN}")
 
 
 if __name__ == "__main__":

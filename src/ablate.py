@@ -1,12 +1,12 @@
-"""Measure what each switch of a recipe does: every change trained alone, on the same folds.
+"""Run an ablation study: train a recipe with one setting changed at a time, on the same folds.
 
-What is finished is not done again; what was interrupted goes on. Changes of test-time views alone
-train nothing: they look anew at the networks that are there.
+Finished trainings are not repeated; interrupted ones are resumed. Changes of test-time views alone
+train nothing: they use the networks that are there. The table is Markdown, to be pasted into docs.
 
-  python src/ablate.py configs/ablations/gz37.yaml --jobs 2     all changes, two at a time
+  python src/ablate.py configs/ablations/gz37.yaml --jobs 2     all changes, two folds at a time
   python src/ablate.py gz37 --only-changes crop_160 ema_none    two changes, and the recipe itself
   python src/ablate.py gz37 --folds all                         on all folds instead of the study's
-  python src/ablate.py gz37 --table --page docs/accuracy.md     the table alone, into a page too
+  python src/ablate.py gz37 --table                             only print the table
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python
@@ -14,86 +14,32 @@ from galaxyzoo.core.launch import run_main, use_project_python
 use_project_python()
 
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+from galaxyzoo.core.console import print_markdown
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.launch import add_jobs, check_jobs
-from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.tuning import marked_page
-from galaxyzoo.tuning.ablation import Study, load_study
-
-if TYPE_CHECKING:
-    from galaxyzoo.tuning.ablation import Ablation
+from galaxyzoo.tuning.ablation import Ablation, format_rows, load_study, make_rows
 
 
 def main() -> None:
-    """Parse, check everything, train what is missing, show the table."""
+    """Parse, check everything, train what is missing, print the table."""
     args = parse_args()
     study = load_study(args.study)
     variants = study.pick(args.only_changes)
-    title = name_part(study, args.folds)
-    if args.page:
-        marked_page.find_part(args.page, mark(title))
     data = prepare(args.data, tasks={study.base.config.task})
-    # Only now, so that whatever is wrong with words or files is said before torch's slow import.
-    from galaxyzoo.tuning.ablation import Ablation
-
     folds = tuple(range(data.catalog.n_folds)) if args.folds == "all" else args.folds or study.folds
     ablation = Ablation(study, data, folds)
     left_out = ablation.check(study.variants)
     wanted = [variant for variant in variants if variant.name not in left_out]
     stopped = [] if args.table else ablation.train(wanted, args.jobs, args.backend)
-    show(ablation, title, args.page)
+    print_markdown(format_rows(ablation, make_rows(ablation, variants)))
     for name, reason in left_out.items():
         print(f"! {name} is left out: {reason}")
     for reason in stopped:
         print(f"! {reason}")
     if stopped:
-        raise FoldError("not all changes are trained (see above): the same command goes on")
-
-
-def show(ablation: "Ablation", title: str, page: Path | None) -> None:
-    """Print the table, and the curve where the study has one; write both into the page."""
-    from galaxyzoo.tuning import ablation_records, learning_curve
-    from galaxyzoo.tuning.ablation import format_rows, make_rows, print_rows
-
-    study, rows = ablation.study, make_rows(ablation)
-    if page:
-        rows = ablation_records.recall(page, title, ablation, rows)
-    if title != study.name:  # what was not run, the table of the study's own folds says
-        rows = [row for row in rows if row.score is not None]
-    print_rows(ablation, rows)
-    text = format_rows(ablation, rows)
-    if study.learning_curve:
-        folder = page.parent if page else reports_dir() / ablation.catalog.dataset
-        picture = folder / f"{title}.png"
-        curve = learning_curve.measure(ablation)
-        print(curve.explain())
-        if curve.fit:
-            learning_curve.draw(picture, curve)
-            print(f"picture: {shown(picture.resolve())}")
-        text += "\n\n" + curve.format(picture.name)
-    if page:
-        ablation_records.note(page, title, ablation, rows)
-        marked_page.replace_part(page, mark(title), text)
-        print(f"written into {shown(page.resolve())}")
-
-
-def name_part(study: Study, folds: str | tuple[int, ...] | None) -> str:
-    """Of the part of a page that holds a study's tables, and of what lies beside the page.
-
-    On other folds than the study's own, tables stand in a part of their own.
-    """
-    if folds is None or folds == study.folds:
-        return study.name
-    return f"{study.name}_{'all_folds' if folds == 'all' else 'folds_' + '_'.join(map(str, folds))}"
-
-
-def mark(title: str) -> str:
-    """What a page's mark says above such a part."""
-    return f"ablation {title}"
+        raise FoldError("not all changes are trained (see above): the same command resumes them")
 
 
 def fold_numbers(text: str) -> str | tuple[int, ...]:
@@ -112,7 +58,7 @@ def parse_args() -> argparse.Namespace:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="train these alone, and what they are compared with",
+        help="train and print only these changes and their baselines",
     )
     parser.add_argument(
         "--folds",
@@ -124,15 +70,7 @@ def parse_args() -> argparse.Namespace:
         "--data", help="folder with the competition's files (default: found in input/), or 'demo'"
     )
     add_jobs(parser)
-    parser.add_argument("--table", action="store_true", help="train nothing, show what is there")
-    parser.add_argument(
-        "--page",
-        type=Path,
-        metavar="FILE",
-        help="write the tables into this Markdown page, between `<!-- ablation STUDY -->` and "
-        "`<!-- end -->`, with --folds all between `<!-- ablation STUDY_all_folds -->` and that; "
-        "what was measured elsewhere, noted beside it, stays",
-    )
+    parser.add_argument("--table", action="store_true", help="train nothing, only print the table")
     args = parser.parse_args()
     check_jobs(parser, args)
     return args

@@ -6,11 +6,11 @@ the best.
 
     python src/ensemble.py
     python src/ensemble.py gz37/resnet18 gz37/convnext_tiny --candidates mean,greedy
-    python src/ensemble.py --outside theirs OOF.csv TEST.csv
+    python src/ensemble.py --external theirs OOF.csv TEST.csv
 
-A table that was made elsewhere on the same split joins as outside/NAME; where no RUN but such is
-named, they are all that is combined. With --seen NAME it is only scored, as its networks may have
-learned from these galaxies; `outside/NAME` among the runs takes it all the same.
+Predictions made elsewhere on the same split join as the run external/NAME; if only such runs are
+named, only they are combined. A table marked with --possible-leakage is scored but not combined,
+because its networks may have been trained on these galaxies; naming external/NAME combines it.
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python
@@ -33,16 +33,15 @@ from galaxyzoo.core.paths import (
     test_csv,
 )
 from galaxyzoo.data.catalog import Catalog, load_catalog
-from galaxyzoo.ensemble.build import Combination
-from galaxyzoo.ensemble.members import PREFIX, OutsideTable, find_runs, make_tables, pick_tables
+from galaxyzoo.ensemble.build import EnsembleBuild
+from galaxyzoo.ensemble.members import PREFIX, ExternalTable, find_runs, make_tables, pick_tables
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, TWO_LEVEL, pick_candidates
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.score_card import UNREADABLE, card_path
 from galaxyzoo.reports.console import (
-    SEEN_EXPLAINED,
     class_score_names,
     class_scores,
-    explain_epochs,
+    mark_notes,
     marks,
 )
 from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS, Task, get_task
@@ -53,16 +52,16 @@ def main() -> None:
     started = time.perf_counter()
     options = parse()
     task = pick_task(options.task, options.runs)
-    whole = load_catalog(pick_dataset(options.dataset, task, bool(options.outside)))
+    whole = load_catalog(pick_dataset(options.dataset, task, bool(options.external)))
     names = pick_candidates([name for name in options.candidates.split(",") if name], task)
-    tables = make_tables(options.outside, options.seen)
-    outside = pick_tables(tables, options.runs)
-    set_aside = [table for table in tables if table not in outside]
-    runs, left_out = pick_runs(options.runs, task, whole, bool(outside))
+    tables = make_tables(options.external, options.possible_leakage)
+    external = pick_tables(tables, options.runs)
+    set_aside = [table for table in tables if table not in external]
+    runs, left_out = pick_runs(options.runs, task, whole, bool(external))
     path = check_output(options.output, whole.dataset, task.name, runs, tables)
     oof_path = ensemble_oof_csv(whole.dataset, task.name) if options.output is None else None
-    card, is_new = Combination(
-        task, whole, runs, names, options.seed, path, oof_path, outside, set_aside
+    card, is_new = EnsembleBuild(
+        task, whole, runs, names, options.seed, path, oof_path, external, set_aside
     ).make()
 
     if not is_new:
@@ -100,7 +99,7 @@ def parse() -> argparse.Namespace:
         f"of class tasks: {', '.join(CLASS_CANDIDATES)}",
     )
     parser.add_argument(
-        "--outside",
+        "--external",
         nargs=3,
         action="append",
         default=[],
@@ -108,11 +107,12 @@ def parse() -> argparse.Namespace:
         help="predictions made elsewhere on the same split, to be combined too; may be repeated",
     )
     parser.add_argument(
-        "--seen",
+        "--possible-leakage",
         action="append",
         default=[],
         metavar="NAME",
-        help="an outside table whose networks may have seen these galaxies; may be repeated",
+        help="an external table whose networks may have been trained on these galaxies; "
+        "may be repeated",
     )
     parser.add_argument(
         "--seed",
@@ -140,23 +140,23 @@ def pick_task(asked: str | None, runs: list[str]) -> Task:
     return get_task(asked)
 
 
-def pick_dataset(asked: str | None, task: Task, has_outside: bool) -> str:
+def pick_dataset(asked: str | None, task: Task, has_external: bool) -> str:
     """One with runs of ours, or with none if it is asked for and tables join."""
-    return asked if asked and has_outside else choose_dataset(asked, task.name)
+    return asked if asked and has_external else choose_dataset(asked, task.name)
 
 
 def pick_runs(
-    asked: list[str], task: Task, catalog: Catalog, has_outside: bool
+    asked: list[str], task: Task, catalog: Catalog, has_external: bool
 ) -> tuple[list[str], list[str]]:
     """Our own runs to combine, and why others are left out; none need be where tables join."""
     own = [name for name in asked if not name.startswith(PREFIX)]
     if asked and not own:
         return [], []
-    return find_runs(task, catalog, own, or_none=has_outside)
+    return find_runs(task, catalog, own, or_none=has_external)
 
 
 def check_output(
-    output: Path | None, dataset: str, task: str, runs: list[str], outside: list[OutsideTable]
+    output: Path | None, dataset: str, task: str, runs: list[str], external: list[ExternalTable]
 ) -> Path:
     """Where the submission goes: never over a run's table, nor past `publish` over its copy."""
     path = (output or ensemble_csv(dataset, task)).resolve()
@@ -164,7 +164,7 @@ def check_output(
         raise InputError(f"--output {shown(path)} must end in .csv")
     taken = {test_csv(dataset, run) for run in runs} | {submission.published_csv()}
     own_oof = ensemble_oof_csv(dataset, task)
-    theirs = {p.resolve() for table in outside for p in (table.oof_path, table.test_path)}
+    theirs = {p.resolve() for table in external for p in (table.oof_path, table.test_path)}
     if path in taken | theirs | {own_oof}:
         raise InputError(f"{shown(path)} is not for an ensemble to write: choose another --output")
     if own_oof in taken:
@@ -187,12 +187,10 @@ def show(card: dict[str, Any]) -> None:
     score = f"{card['metric']} {card['score']:.5f} cross-fitted, {honest}"
     print(f"chosen: {card['chosen']}, {score}")
     print(f"best by score: {card['best']}; chosen is {card['rule']}, simplest first in the table")
-    print(explain_epochs(card["optimistic"]))
-    if card["perhaps_seen"]:
-        print(SEEN_EXPLAINED)
-    if card["optimistic"] or card["perhaps_seen"]:
+    print(*mark_notes(card["selected_on_validation"], bool(card["possible_leakage"])), sep="\n")
+    if card["selected_on_validation"] or card["possible_leakage"]:
         print("every score of this ensemble is optimistic for the same reason")
-    for name, table in card["outside"].items():
+    for name, table in card["external"].items():
         if not table["used"]:
             print(
                 f"{PREFIX}{name} is left out: it may have seen these galaxies, so its "
@@ -207,7 +205,7 @@ def show_runs(card: dict[str, Any]) -> None:
     of_runs = {run: {"classes": scores} for run, scores in card.get("run_classes", {}).items()}
     rows = []
     for run, score in card["runs"].items():
-        mark = marks(run in card["optimistic_runs"], run in card["perhaps_seen"])
+        mark = marks(run in card["runs_selected_on_validation"], run in card["possible_leakage"])
         scores = class_scores(of_runs.get(run, {}), names)
         rows.append((run + mark, f"{score:.5f}", *worth(card, run), *scores))
     title = f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies"

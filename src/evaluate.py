@@ -5,7 +5,6 @@ Reads out-of-fold tables and training histories, trains nothing. A task's report
 
     python src/evaluate.py zoo5
     python src/evaluate.py gz37/resnet18 gz37/ensemble --dataset kaggle-mini
-    python src/evaluate.py gz37 --shift
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python
@@ -22,20 +21,19 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_images
 from galaxyzoo.reports import html
-from galaxyzoo.reports.classes import class_sections, noise_section
+from galaxyzoo.reports.annotators import annotator_section
+from galaxyzoo.reports.classes import class_sections
 from galaxyzoo.reports.console import print_scores
 from galaxyzoo.reports.evaluate import (
     Evaluation,
     comparison_section,
-    curves_section,
     ensemble_section,
     load_evaluation,
 )
-from galaxyzoo.reports.html import Section, write_page
+from galaxyzoo.reports.html import HtmlSection, write_page
+from galaxyzoo.reports.networks import history_section, symmetry_section
 from galaxyzoo.reports.results import Result
-from galaxyzoo.reports.shift_section import shift_section
-from galaxyzoo.reports.symmetry_section import symmetry_section
-from galaxyzoo.reports.votes import question_section, question_sections
+from galaxyzoo.reports.votes import question_section, vote_sections
 from galaxyzoo.tasks.registry import ClassTask, Task, VoteTask
 
 
@@ -46,7 +44,7 @@ def main() -> None:
     output = (args.output or paths.reports_dir()).resolve()
     loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
     for evaluation in loaded:
-        write_report(with_images(evaluation, args.data), args.shift, args.data)
+        write_report(with_images(evaluation, args.data))
     print(f"all reports: {shown(html.write_index(output))}")
 
 
@@ -63,11 +61,6 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--data", help="folder with the images, for the grids (default: found in input/)"
-    )
-    parser.add_argument(
-        "--shift",
-        action="store_true",
-        help="compare test galaxies with training ones; needs the images",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="write there (default: reports/)"
@@ -96,7 +89,7 @@ def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
     return replace(evaluation, images=images)
 
 
-def write_report(evaluation: Evaluation, shift: bool = False, data: str | None = None) -> None:
+def write_report(evaluation: Evaluation) -> None:
     """Write the page with what lies beside it, and print the scores."""
     task, dataset = evaluation.task, evaluation.catalog.dataset
     comparison = comparison_section(evaluation)
@@ -106,22 +99,19 @@ def write_report(evaluation: Evaluation, shift: bool = False, data: str | None =
         *([ensemble] if ensemble else []),
         *details(evaluation),
         *([symmetry] if (symmetry := symmetry_section(evaluation)) else []),
-        curves_section(evaluation),
-        *([shift_section(evaluation, data)] if shift else []),
+        history_section(evaluation),
     ]
     path = evaluation.folder / "index.html"
     about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
-    write_page(path, f"{task.name} on {dataset}", about, sections, up=html.UP)
+    write_page(path, f"{task.name} on {dataset}", about, sections, index=html.INDEX)
     for caption, table in comparison.tables:
         print_scores(f"{task.name} on {dataset}, {caption}", table)
     for line in comparison.text.splitlines()[1:]:
         print(line)
-    for caption, table in sections[-1].tables if shift else ():
-        print_scores(caption, table)
     print(f"report: {shown(path)}")
 
 
-def details(evaluation: Evaluation) -> list[Section]:
+def details(evaluation: Evaluation) -> list[HtmlSection]:
     """Sections on the results that are shown in detail."""
     first, detail = _DETAILS[type(evaluation.task)]
     above = first(evaluation)
@@ -132,10 +122,13 @@ def details(evaluation: Evaluation) -> list[Section]:
 # kind of task -> section above those of each result, if any, and the sections of a result
 _DETAILS: dict[
     type[Task],
-    tuple[Callable[[Evaluation], Section | None], Callable[[Evaluation, Result], list[Section]]],
+    tuple[
+        Callable[[Evaluation], HtmlSection | None],
+        Callable[[Evaluation, Result], list[HtmlSection]],
+    ],
 ] = {
-    VoteTask: (question_section, question_sections),
-    ClassTask: (noise_section, class_sections),
+    VoteTask: (question_section, vote_sections),
+    ClassTask: (annotator_section, class_sections),
 }
 
 

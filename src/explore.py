@@ -46,8 +46,8 @@ def main() -> None:
         f"{len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
         f"{len(catalog.test_ids):,} test galaxies. Random choices have the seed {args.seed}."
     )
-    up = None if args.output else html.UP
-    write_page(folder / "index.html", f"{catalog.dataset}: the data", about, sections, up)
+    index = None if args.output else html.INDEX
+    write_page(folder / "index.html", f"{catalog.dataset}: the data", about, sections, index)
     print(f"wrote {shown(folder.resolve())}/: index.html, and its tables and pictures")
     if not args.output:
         print(f"all reports: {shown(html.write_index(reports_dir()))}")

@@ -31,8 +31,8 @@ def main() -> None:
         written = hand_over_tables(dataset, args.run, folder)
         files = written.files
         paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF, TEST))
-        mark = f" --seen {name}" if written.seen else ""
-        then = f"to combine it: python src/ensemble.py --outside {name} {paths}{mark}"
+        mark = f" --possible-leakage {name}" if written.seen else ""
+        then = f"to combine it: python src/ensemble.py --external {name} {paths}{mark}"
     else:
         files = tuple(hand_over(dataset, args.run, folder, args.onnx))
         then = f"to publish it: hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"

@@ -36,7 +36,7 @@ def main() -> None:
         return
     drop = args.on_bad_image == "drop"
     data = prepare(args.data, args.folds, args.seed, {args.task}, drop)
-    catalog, config = data.catalog, data.source.image
+    catalog, config = data.catalog, data.raw.image
     data.train_images(config)
     bad = data.test_images(config).unreadable.sum()
     dropped = len(catalog.about.get("dropped_images", {}))

@@ -29,7 +29,7 @@ from galaxyzoo.config.loading import load_config, load_ensemble, runs_of
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.launch import add_jobs, check_jobs
-from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 
 DEFAULT_ENSEMBLE = "cpu"
 OWN = ""  # stands for the dataset to train on, whose name is not known before it is read
@@ -93,7 +93,7 @@ def one_after_another(args: argparse.Namespace) -> AbstractContextManager[None]:
 
 
 def train(
-    configs: list[Config], data: Prepared, args: argparse.Namespace
+    configs: list[Config], data: Dataset, args: argparse.Namespace
 ) -> tuple[set[str], list[str]]:
     """Train the runs, print their scores.
 
@@ -108,13 +108,13 @@ def train(
         run.check()  # all of them first: the last run's mistake must not wait for the first's hours
     cards = list(train_runs([*runs.values()], args.only, args.jobs, args.backend))
     print_run_table([(card, runs[card["run"]].minutes()) for card in cards])
-    reasons = ("optimistic", "perhaps_seen", "diverged")
+    reasons = ("selected_on_validation", "possible_leakage", "diverged")
     usable = [card for card in cards if not any(card.get(reason) for reason in reasons)]
     whole = {card["task"] for card in usable if len(card["folds"]) == card["n_folds"]}
     return whole, [reason for run in runs.values() for reason in run.stopped]
 
 
-def hold_out(configs: list[Config], data: Prepared) -> list[str]:
+def hold_out(configs: list[Config], data: Dataset) -> list[str]:
     """Train and score the runs on the stratified hold-out; returns why some could not be."""
     from galaxyzoo.reports.console import print_holdout_table
     from galaxyzoo.training.holdout import train_holdout
@@ -174,7 +174,7 @@ def with_start_runs(configs: list[Config]) -> list[Config]:
     def add(config: Config, waiting: tuple[str, ...]) -> None:
         if config.run in waiting:
             raise InputError(f"{config.run} starts from itself (model.start_run, pseudo.runs)")
-        for run, dataset in config.sources(OWN):
+        for run, dataset in config.required_runs(OWN):
             if dataset == OWN:
                 add(asked.get(run) or load_config(run), (*waiting, config.run))
         ordered.setdefault(config.run, config)

@@ -9,14 +9,14 @@ import pytest
 from galaxyzoo.core import paths
 
 if TYPE_CHECKING:
-    from galaxyzoo.data.prepare import Prepared
+    from galaxyzoo.data.prepare import Dataset
     from galaxyzoo.training.fold_data import FoldData
 
 pytest_plugins = [
     "support.competition_files",
     "support.image_files",
     "support.kaggle_connection",
-    "support.reliability",
+    "support.thoroughness",
 ]
 
 
@@ -46,7 +46,7 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def prepared(root: Path) -> "Prepared":
+def prepared(root: Path) -> "Dataset":
     """A small competition in three folds."""
     from galaxyzoo.data.prepare import prepare
     from support.kaggle_fixtures import draw_competition

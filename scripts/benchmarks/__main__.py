@@ -3,22 +3,17 @@
 bash scripts/bench.sh                          all parts but for a GPU's: hours on 2 cores
 bash scripts/bench.sh decoding steps           two of them
 bash scripts/bench.sh --gpu                    on a GPU
-bash scripts/bench.sh --page docs/performance.md    and write the tables there
+bash scripts/bench.sh steps > steps.md         as Markdown, to paste into docs
 """
 
 import argparse
 import importlib
-import sys
-from pathlib import Path
 
-from rich.console import Console
-from rich.markdown import Markdown
-
+from galaxyzoo.core.console import print_markdown
 from galaxyzoo.core.devices import describe_machine
 from galaxyzoo.core.launch import run_main
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.tuning import marked_page
 
 PARTS = (
     *("decoding", "steps", "allocator", "pipelines", "time_to_score"),
@@ -30,11 +25,7 @@ def main() -> None:
     """Measure the parts one after another, print each when it is done."""
     args = parse_args()
     parts = ["gpu"] if args.gpu else args.parts or list(PARTS)
-    if args.page:
-        for part in parts:
-            marked_page.find_part(args.page, f"benchmark {part}")
     data = prepare(args.data)
-    console = Console(width=None if sys.stdout.isatty() else 132)
     for part in parts:
         tables = importlib.import_module(part).measure(data, args.repeats)
         where = (
@@ -43,9 +34,7 @@ def main() -> None:
             f"`bash scripts/bench.sh {'--gpu' if args.gpu else part}`"
         )
         text = "\n\n".join([*(table.format() for table in tables), where])
-        console.print(Markdown(text))
-        if args.page:
-            marked_page.replace_part(args.page, f"benchmark {part}", text)
+        print_markdown(f"{text}\n")
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,7 +48,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--gpu", action="store_true", help="measure training on a GPU instead")
     parser.add_argument("--data", help="as of src/train.py")
     parser.add_argument("--repeats", type=int, default=5, help="rounds (default: %(default)s)")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into a page")
     args = parser.parse_args()
     unknown = [part for part in args.parts if part not in PARTS]
     if unknown:

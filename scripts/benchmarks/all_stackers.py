@@ -3,12 +3,12 @@
 from ensembling import HEADER, TRAIN, combine, label, show
 from measuring import Table
 
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 
 _RUNS = 20
 
 
-def measure(data: Prepared, repeats: int) -> list[Table]:
+def measure(data: Dataset, repeats: int) -> list[Table]:
     """Once, however many repeats are asked for: it takes a quarter of an hour."""
     row = (*label((TRAIN, _RUNS)), *show(combine(TRAIN, _RUNS, "")))
     return [Table("Ensembling with all stackers, 37 columns, five folds", HEADER, [row], [])]

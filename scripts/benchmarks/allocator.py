@@ -12,7 +12,7 @@ from measuring import Table, race, rate_rows
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.core import devices
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 
@@ -21,7 +21,7 @@ _GIVEN_BACK, _KEPT = "given back", "kept for the next step"
 _STEPS = 12
 
 
-def measure(data: Prepared, repeats: int) -> list[Table]:
+def measure(data: Dataset, repeats: int) -> list[Table]:
     """A table for each run; what is compared is set for a whole process, so each has its own."""
     return [measure_run(run, repeats) for run in RUNS]
 

@@ -14,13 +14,13 @@ from torchvision.io import ImageReadMode, decode_jpeg
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.image_cache import decode
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 
 _IMAGES = 300
 OURS = "this project: half size, centre, to 108 px"
 
 
-def measure(data: Prepared, repeats: int) -> list[Table]:
+def measure(data: Dataset, repeats: int) -> list[Table]:
     """Images per second of each decoder; our pixels against those of a full decoding."""
     jpegs = read_jpegs(data)
     cv2.setNumThreads(1)
@@ -42,9 +42,9 @@ def measure(data: Prepared, repeats: int) -> list[Table]:
     ]
 
 
-def read_jpegs(data: Prepared) -> list[bytes]:
+def read_jpegs(data: Dataset) -> list[bytes]:
     """The first encoded images."""
-    store = data.source.train_images
+    store = data.raw.train_images
     return [store.read(int(galaxy_id)) for galaxy_id in data.catalog.ids[:_IMAGES]]
 
 

@@ -18,10 +18,10 @@ from measuring import Table, growth
 from tqdm import tqdm
 
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 
 TRAIN, TEST = 61_578, 79_975  # galaxies of the competition
-LINEAR = "mean,best,greedy,bagged,nnls,nnls_shared,ridge,deviations,two_level"
+LINEAR = "mean,best,greedy,bagged,nnls,nnls_shared,ridge,disagreement_ridge,two_level"
 HEADER = ("galaxies", "runs", "seconds", "of the processors", "peak, GiB")
 _SIZES = ((15_000, 20), (30_000, 20), (TRAIN, 5), (TRAIN, 10), (TRAIN, 20))
 
@@ -35,7 +35,7 @@ class Cost:
     peak_gib: float
 
 
-def measure(data: Prepared, repeats: int) -> list[Table]:
+def measure(data: Dataset, repeats: int) -> list[Table]:
     """Each size once, without LightGBM and neural stackers."""
     costs = {
         (galaxies, runs): combine(galaxies, runs, LINEAR)

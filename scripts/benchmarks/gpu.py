@@ -9,7 +9,7 @@ import torch
 from measuring import Table
 
 from galaxyzoo.config.loading import load_config
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.planning import random_fold
 from galaxyzoo.training.trainer import Trainer
 
@@ -29,7 +29,7 @@ class Rate:
     busy: float  # share of looks at which the GPU was at work
 
 
-def measure(data: Prepared, repeats: int) -> list[Table]:
+def measure(data: Dataset, repeats: int) -> list[Table]:
     """Needs a GPU; images are made up, as many as the competition has."""
     if not torch.cuda.is_available():
         raise SystemExit("error: --gpu needs a GPU that torch can use, and here is none")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from galaxyzoo.export.model_card import format_table
+from galaxyzoo.core.console import format_table
 
 Rates = dict[str, list[float]]  # per second, round by round
 

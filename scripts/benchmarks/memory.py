@@ -11,7 +11,7 @@ from measuring import Table
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 
@@ -19,7 +19,7 @@ COUNTS = (6_000, 61_578)
 _STEPS = 40
 
 
-def measure(data: Prepared, repeats: int) -> list[Table]:
+def measure(data: Dataset, repeats: int) -> list[Table]:
     """Each in a process of its own, on made-up images in a memory-mapped file."""
     rows = []
     for count in COUNTS:

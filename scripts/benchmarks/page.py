@@ -14,19 +14,19 @@ from measuring import Table
 
 from galaxyzoo.app import service
 from galaxyzoo.core.paths import root
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from support.browser import start
 from support.page_client import PageClient
 
 _UPLOADS, _AT_ONCE = 50, 8
 
 
-def measure(data: Prepared, repeats: int) -> list[Table]:
+def measure(data: Dataset, repeats: int) -> list[Table]:
     """Start, one visitor, many; with the newest trained run, which has to be there."""
     known = service.list_runs()
     if not known:
         sys.exit("error: the page needs a trained run: bash scripts/train_folds.sh first")
-    store, ids = data.source.train_images, data.catalog.ids
+    store, ids = data.raw.train_images, data.catalog.ids
     some = np.random.default_rng(0).choice(ids, min(_UPLOADS, len(ids)), replace=False)
     pictures = [store.read(int(i)) for i in some]
     with tempfile.TemporaryDirectory() as logs:

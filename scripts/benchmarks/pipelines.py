@@ -13,13 +13,13 @@ from timm.data import create_dataset, create_loader
 from torch import Tensor
 
 from galaxyzoo.config.loading import load_config
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 
 OURS, PLAIN, TIMM = "this project", "as the sources wrote it", "timm's loader"
 _IMAGES = 1536  # a round
 
 
-def measure(data: Prepared, repeats: int) -> list[Table]:
+def measure(data: Dataset, repeats: int) -> list[Table]:
     """ResNet18 at our default size: whole pipelines, and how they divide into input and compute."""
     trainer = make_trainer(load_config("gz37/resnet18"), data)
     size, batch = trainer.config.image.size_px, trainer.config.train.batch_size

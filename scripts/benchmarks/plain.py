@@ -12,17 +12,17 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils import data as torch_data
 from torchvision import models, transforms
 
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 
 WEIGHTS = CODE_ROOT.parent / "shared" / "weights" / "resnet18.imagenet.safetensors"
 _MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
-class Galaxies(Dataset):
+class Galaxies(torch_data.Dataset):
     """Images of a folder, and their votes."""
 
     def __init__(self, folder: Path, ids: np.ndarray, votes: np.ndarray, size: int, train: bool):
@@ -41,21 +41,25 @@ class Galaxies(Dataset):
         return self.transform(image), self.votes[index]
 
 
-def unpack(data: Prepared, folder: Path) -> None:
+def unpack(data: Dataset, folder: Path) -> None:
     """Write the training images to a folder, as the competition unpacks them."""
     folder.mkdir(parents=True)
-    store = data.source.train_images
+    store = data.raw.train_images
     for galaxy_id in data.catalog.ids:
         (folder / f"{galaxy_id}.jpg").write_bytes(store.read(int(galaxy_id)))
 
 
-def make_loader(folder: Path, data: Prepared, fold: int, size: int, train: bool) -> DataLoader:
+def make_loader(
+    folder: Path, data: Dataset, fold: int, size: int, train: bool
+) -> torch_data.DataLoader:
     """Batches of 32 of every fold but one, or of that one, by two worker processes."""
     catalog = data.catalog
     some = (catalog.folds == fold) != train
     votes = catalog.targets("gz37")[some]
     galaxies = Galaxies(folder, catalog.ids[some], votes, size, train)
-    return DataLoader(galaxies, 32, shuffle=train, num_workers=2, persistent_workers=True)
+    return torch_data.DataLoader(
+        galaxies, 32, shuffle=train, num_workers=2, persistent_workers=True
+    )
 
 
 def make_network() -> nn.Module:
@@ -74,7 +78,7 @@ def make_optimizer(network: nn.Module) -> torch.optim.Optimizer:
 
 
 def train_epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterator | DataLoader
+    network: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterator | torch_data.DataLoader
 ) -> int:
     """Train on all batches; returns how many images they held."""
     network.train()
@@ -90,7 +94,7 @@ def train_epoch(
 
 
 @torch.no_grad()
-def validate(network: nn.Module, loader: DataLoader) -> float:
+def validate(network: nn.Module, loader: torch_data.DataLoader) -> float:
     """RMSE over the fold."""
     network.eval()
     squares = [((network(images) - votes) ** 2).mean(dim=1) for images, votes in loader]

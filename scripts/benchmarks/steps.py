@@ -13,7 +13,7 @@ from torch.nn import functional
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.data.geometry import to_tensor
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import augment_batch, build_transforms, random_matrices
@@ -26,14 +26,14 @@ _STEPS = 24
 _VIEWED = 256  # images
 
 
-def measure(data: Prepared, repeats: int) -> list[Table]:
+def measure(data: Dataset, repeats: int) -> list[Table]:
     """Tables of training, of its input alone, and of test-time views."""
     trainers = {run: make_trainer(load_config(run), data) for run in RUNS}
     tables = [measure_steps(run, trainer, repeats) for run, trainer in trainers.items()]
     return [*tables, measure_input(trainers[RUNS[0]], repeats), measure_views(trainers, repeats)]
 
 
-def make_trainer(config: Config, data: Prepared) -> Trainer:
+def make_trainer(config: Config, data: Dataset) -> Trainer:
     """Of fold 0, from random weights: they change no time."""
     catalog = data.catalog.for_task(get_task(config.task))
     cache, val = data.train_images(config.image), catalog.folds == 0

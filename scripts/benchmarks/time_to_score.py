@@ -16,7 +16,7 @@ from tqdm import tqdm
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.image_cache import ImageCache, open_cache
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.trainer import Trainer
 
@@ -25,7 +25,7 @@ _RUN = "gz37/resnet18"
 _SHORT = ("image.size_px=64", "train.epochs=4")
 
 
-def measure(data: Prepared, repeats: int) -> list[Table]:
+def measure(data: Dataset, repeats: int) -> list[Table]:
     """One training of each, however many repeats are asked for: they take an hour and a half."""
     theirs = train_plain(data)
     best, at = min((score, minutes) for minutes, score in theirs)
@@ -52,7 +52,7 @@ def measure(data: Prepared, repeats: int) -> list[Table]:
     ]
 
 
-def train_plain(data: Prepared) -> list[tuple[float, float]]:
+def train_plain(data: Dataset) -> list[tuple[float, float]]:
     """The source recipe from unpacked files: minutes so far and RMSE, epoch by epoch."""
     found = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -69,7 +69,7 @@ def train_plain(data: Prepared) -> list[tuple[float, float]]:
 
 
 def train_ours(
-    data: Prepared, overrides: Sequence[str], score: float
+    data: Dataset, overrides: Sequence[str], score: float
 ) -> tuple[list[tuple[float, float]], int]:
     """Our default ResNet18 until it is as good: the same, and the epochs of its schedule."""
     config = load_config(_RUN, overrides)
@@ -87,12 +87,12 @@ def train_ours(
     return found, config.train.epochs
 
 
-def decode_anew(data: Prepared, image: ImageConfig, folder: Path) -> ImageCache:
+def decode_anew(data: Dataset, image: ImageConfig, folder: Path) -> ImageCache:
     """The training images' cache, decoded into an empty folder."""
     before = os.environ.get("GALAXYZOO_ROOT")
     os.environ["GALAXYZOO_ROOT"] = str(folder)
     try:
-        return open_cache(data.source.train_images, data.catalog.ids, image, strict=True)
+        return open_cache(data.raw.train_images, data.catalog.ids, image, strict=True)
     finally:
         os.environ.pop("GALAXYZOO_ROOT")
         if before is not None:

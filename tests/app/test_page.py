@@ -9,13 +9,13 @@ import pytest
 from galaxyzoo.app import service
 from galaxyzoo.app.page import build_page
 from galaxyzoo.app.service import LoadedRun, Look
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from support.app_fixtures import jpeg, loaded
 from support.page_client import PageClient
 
 
 @pytest.fixture
-def address(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def address(prepared: Dataset, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     run = loaded(prepared)
     known = (run.dataset, run.config.run)
     monkeypatch.setattr(service, "list_runs", lambda: [known])

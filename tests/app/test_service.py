@@ -12,7 +12,7 @@ from galaxyzoo.app.service import FEATURES, FeatureTable, LoadedRun, Look, embed
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.inference.oof import DONE
 from galaxyzoo.io.tables import FOLD, write_predictions
@@ -24,7 +24,7 @@ from support.ensemble_fixtures import draw_votes
 
 
 def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(
-    prepared: Prepared,
+    prepared: Dataset,
 ) -> None:
     run, catalog = loaded(prepared), prepared.catalog
     row = int(np.flatnonzero(catalog.folds == 1)[0])
@@ -50,7 +50,7 @@ def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(
         run.look_at(5)
 
 
-def test_an_image_that_somebody_sends_is_predicted(prepared: Prepared) -> None:
+def test_an_image_that_somebody_sends_is_predicted(prepared: Dataset) -> None:
     look = loaded(prepared).look_at_upload(jpeg(120), "mine")
     assert look.galaxy_id is None
     assert look.prediction.shape == (37,)
@@ -66,7 +66,7 @@ def test_an_image_that_somebody_sends_is_predicted(prepared: Prepared) -> None:
     ],
     ids=["text", "nothing", "cut off", "too large"],
 )
-def test_what_is_no_image_is_a_sentence(encoded: bytes, said: str, prepared: Prepared) -> None:
+def test_what_is_no_image_is_a_sentence(encoded: bytes, said: str, prepared: Dataset) -> None:
     with pytest.raises(InputError, match=said):
         loaded(prepared).look_at_upload(encoded, "../../etc/passwd")
 
@@ -99,7 +99,7 @@ def test_features_are_made_once_and_again_where_they_are_damaged(tmp_path: Path)
     assert np.array_equal(open_features(tmp_path, model, cache, CONFIG).vectors, table.vectors)
 
 
-def test_a_galaxy_is_not_its_own_like(prepared: Prepared) -> None:
+def test_a_galaxy_is_not_its_own_like(prepared: Dataset) -> None:
     run = loaded(prepared)
     own = int(prepared.catalog.ids[3])
     found = run.find_similar(run.look_at(own), 4)
@@ -110,7 +110,7 @@ def test_a_galaxy_is_not_its_own_like(prepared: Prepared) -> None:
     assert run.find_similar(copy, 1)[0][0] == own
 
 
-def test_the_worst_are_those_farthest_off(prepared: Prepared) -> None:
+def test_the_worst_are_those_farthest_off(prepared: Dataset) -> None:
     run, catalog = loaded(prepared), prepared.catalog
     columns = list(GALAXY_ZOO_2.columns)
     table = pd.DataFrame(catalog.targets("gz37"), catalog.ids, columns)

@@ -11,16 +11,11 @@ import pytest
 from support.ablation_fixtures import CHANGES, write_study
 from support.commands import COMPETITION, SRC, artefacts, call, complaint, environment
 
-FEWER = [{"name": f"galaxies_{n}", "changes": [f"train.galaxies={n}"]} for n in (10, 14, 18)]
-
-PAGE = "# Mine\n\n<!-- ablation tiny -->\n<!-- end -->\n\nand more\n"
-
 
 def write_project(root: Path) -> Path:
-    """A competition, a page, and the path of a study with its learning curve."""
+    """A competition, and the path of a study."""
     COMPETITION.write_zips(root / "input")
-    (root / "page.md").write_text(PAGE)
-    return write_study(root, learning_curve=True, changes=[*CHANGES[:2], *FEWER])
+    return write_study(root, changes=CHANGES[:2])
 
 
 @pytest.fixture(scope="module")
@@ -28,64 +23,38 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder in which two processes have trained a study."""
     root = tmp_path_factory.mktemp("done")
     study = write_project(root)
-    result = call(root, "ablate.py", study, "--jobs", "2", "--page", root / "page.md")
+    result = call(root, "ablate.py", study, "--jobs", "2")
     assert result.returncode == 0, result.stderr
-    assert sorted(
-        line.split(":")[0] for line in result.stdout.splitlines() if ": done" in line
-    ) == [
-        "base",
-        "galaxies_10",
-        "galaxies_14",
-        "galaxies_18",
-        "longer",
-        "one_view",
-    ]
+    done = [line.split(":")[0] for line in result.stdout.splitlines() if line.endswith(": done")]
+    assert sorted(done) == ["base", "longer", "one_view"]
+    assert result.stdout.count("| `longer` | 2 epochs | 0.") == 1
+    assert "not run" not in result.stdout
     return root
 
 
 @pytest.mark.slow
-def test_the_page_holds_the_tables_and_all_else_that_it_held(done: Path) -> None:
-    page = (done / "page.md").read_text()
-    assert page.startswith("# Mine\n\n<!-- ablation tiny -->\n")
-    assert page.endswith("<!-- end -->\n\nand more\n")
-    assert page.count("not run") == 0
-    assert page.count("| `longer` | 2 epochs | 0.") == 1
-    assert "![Learning curve](tiny.png)" in page
-    assert (done / "tiny.png").read_bytes()[:4] == b"\x89PNG"
-
-
-@pytest.mark.slow
 def test_the_same_command_again_trains_nothing(done: Path) -> None:
-    before, page = artefacts(done), (done / "page.md").read_text()
-    result = call(done, "ablate.py", done / "tiny.yaml", "--page", done / "page.md")
+    before = artefacts(done)
+    result = call(done, "ablate.py", done / "tiny.yaml")
     assert result.returncode == 0, result.stderr
     assert ": done" not in result.stdout
     assert artefacts(done) == before
-    assert (done / "page.md").read_text() == page
 
 
 @pytest.mark.slow
-def test_tables_of_other_folds_have_a_part_of_their_own_with_what_is_trained(
+def test_the_table_of_some_folds_and_changes_is_printed_without_training(
     done: Path, tmp_path: Path
 ) -> None:
-    """What is not run stands in the table of the study's own folds alone."""
     untrained = {"name": "untrained", "changes": ["train.epochs=3"]}
-    changes = [*CHANGES[:2], *FEWER, untrained]
-    study = write_study(tmp_path, learning_curve=True, changes=changes)
-    page = tmp_path / "page.md"
-    page.write_text("<!-- ablation tiny_folds_1 -->\n<!-- end -->\n\n" + PAGE)
-    for words in (["--folds", "1"], []):
-        result = call(done, "ablate.py", study, *words, "--table", "--page", page)
-        assert result.returncode == 0, result.stderr
-    part, whole = page.read_text().split("# Mine")
-    assert "folds 1 of" in part
-    assert "`longer`" in part
-    assert "untrained" not in part
-    assert "![Learning curve](tiny_folds_1.png)" in part
-    assert "folds 0, 1 of" in whole
-    assert "`untrained`" in whole
-    records = {path.name for path in tmp_path.glob("*.json")}
-    assert records == {"ablation_tiny.json", "ablation_tiny_folds_1.json"}
+    study, before = write_study(tmp_path, changes=[*CHANGES[:2], untrained]), artefacts(done)
+    words = ["--folds", "1", "--table", "--only-changes", "longer", "untrained"]
+    result = call(done, "ablate.py", study, *words)
+    assert result.returncode == 0, result.stderr
+    assert "folds 1 of" in result.stdout
+    assert "| `longer` | 2 epochs | 0." in result.stdout
+    assert "| `untrained` | train.epochs=3 | – | – | – | not run |" in result.stdout
+    assert "one_view" not in result.stdout
+    assert artefacts(done) == before
 
 
 def processes(root: Path) -> list[Path]:
@@ -127,7 +96,6 @@ def test_workers_end_with_a_killed_command_and_the_next_one_goes_on(
     [
         (["gz73"], "no ablation study 'gz73'"),
         (["gz37", "--only-changes", "crop_161"], "has no change 'crop_161': it has base, crop_160"),
-        (["gz37", "--page", "none.md"], "none.md is missing: write the lines `<!-- ablation gz37"),
     ],
 )
 def test_a_mistake_is_said_before_anything_starts(

@@ -14,14 +14,14 @@ import pytest
 
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.download.gz2_dataset import Order, make_dataset
-from galaxyzoo.download.sdss import Cutout, Manners
+from galaxyzoo.download.sdss import Cutout, DownloadPolicy
 from support import cutout_server as answers
 from support.commands import SRC, call, complaint, environment
 from support.cutout_server import CutoutServer, serving
 from support.gz2_fixtures import SMALLEST, TABLE, draw_published, labels, ra_of, refusal
 from support.kaggle_fixtures import listing
 
-QUICK = Manners(rate=1000, tries=2, first_pause_s=0.01)
+QUICK = DownloadPolicy(rate=1000, tries=2, first_pause_s=0.01)
 
 IMAGES = "sdss_64px_0.15arcsec"
 
@@ -47,7 +47,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CutoutServer]:
 
 def ordered(server: CutoutServer, **changes: object) -> Order:
     cutout = Cutout(size_px=64, service=f"{server.base}/cut")
-    order = Order(download=True, table_url=f"{server.base}/t.gz", cutout=cutout, manners=QUICK)
+    order = Order(download=True, table_url=f"{server.base}/t.gz", cutout=cutout, policy=QUICK)
     return replace(order, **changes)  # type: ignore[arg-type]
 
 

@@ -32,7 +32,7 @@ def test_all_files_arrive_and_a_second_call_asks_for_nothing(
     stand_in.calls.clear()
     assert kaggle_api.download(root / "input") == []
     assert stand_in.calls == []
-    kaggle.read_source(root / "input")
+    kaggle.read_dataset(root / "input")
     assert rests == []
 
 

@@ -8,10 +8,16 @@ from typing import Any
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.download.sdss import Downloader, DownloadError, Manners, asked_pause_s, check_url
+from galaxyzoo.download.sdss import (
+    Downloader,
+    DownloadError,
+    DownloadPolicy,
+    asked_pause_s,
+    check_url,
+)
 from support.cutout_server import CutoutServer, cut_off, dripping, serving, silent, status
 
-QUICK = Manners(rate=1000, tries=2, first_pause_s=0.01, timeout_s=1.0, deadline_s=1.5)
+QUICK = DownloadPolicy(rate=1000, tries=2, first_pause_s=0.01, timeout_s=1.0, deadline_s=1.5)
 
 RA = 10.0
 
@@ -39,9 +45,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CutoutServer]:
         yield running
 
 
-def fetch(server: CutoutServer, manners: Manners = QUICK, **changes: Any) -> bytes:
+def fetch(server: CutoutServer, policy: DownloadPolicy = QUICK, **changes: Any) -> bytes:
     url = f"{server.base}/cut?ra={RA}&width=64"
-    downloader = Downloader(manners)
+    downloader = Downloader(policy)
     vars(downloader).update(changes)
     return downloader.fetch(url, lambda data: None, LIMIT)
 
@@ -99,10 +105,10 @@ def test_no_more_is_read_than_agreed(server):
 
 
 def test_pauses_double_and_the_server_may_ask_for_longer_ones(server):
-    manners = Manners(rate=1e9, tries=5, first_pause_s=1.0)
+    policy = DownloadPolicy(rate=1e9, tries=5, first_pause_s=1.0)
     server.plans[RA] = [status(500)] * 3 + [status(503, Retry_After="40")]
     clock = Clock()
-    fetch(server, manners, _stopped=clock)
+    fetch(server, policy, _stopped=clock)
     pauses = [wait for wait in clock.waits if wait > 0.1]
     for pause, expected in zip(pauses[:3], (1, 2, 4), strict=True):
         assert 0.75 * expected <= pause <= 1.25 * expected
@@ -126,7 +132,7 @@ def test_a_server_may_ask_for_a_pause_by_seconds_or_by_a_date():
 
 
 def test_turns_are_as_far_apart_as_the_rate_says(server):
-    downloader = Downloader(Manners(rate=0.01))
+    downloader = Downloader(DownloadPolicy(rate=0.01))
     clock = Clock()
     vars(downloader)["_stopped"] = clock
     for _ in range(3):

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.download.sdss import Cutout, Manners, download_cutouts
+from galaxyzoo.download.sdss import Cutout, DownloadPolicy, download_cutouts
 from galaxyzoo.io.archives import ImageStore
 from support import cutout_server as answers
 from support.cutout_server import CutoutServer, serving
 
-QUICK = Manners(rate=1000, tries=2, first_pause_s=0.01)
+QUICK = DownloadPolicy(rate=1000, tries=2, first_pause_s=0.01)
 
 FIRST = 587722982291472386
 

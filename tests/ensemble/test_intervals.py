@@ -85,9 +85,9 @@ def test_runs_without_tables_of_their_folds_leave_intervals_without_spreads(
     assert "gz37/run0 has no say in the spreads: folds/tiny/gz37/run0" in capsys.readouterr().out
     assert card["spread_of_runs"] == card["spread_of_views"] == []
     assert list(card["others"]) == ["constant width"]
-    spreads = read_spreads(["outside/theirs"], catalog)
+    spreads = read_spreads(["external/theirs"], catalog)
     assert spreads.problems == [
-        "outside/theirs has no say in the spreads: only its mean over networks came"
+        "external/theirs has no say in the spreads: only its mean over networks came"
     ]
     save_folds(catalog, spread=False)  # as an earlier version left them
     card = make(monkeypatch)

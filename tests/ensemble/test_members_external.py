@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 import intervals
-from galaxyzoo.config.loading import CONFIG, perhaps_seen, portable_config
+from galaxyzoo.config.loading import CONFIG, portable_config, possible_leakage
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
-from galaxyzoo.ensemble.members import OutsideTable, make_tables, pick_tables
+from galaxyzoo.ensemble.members import ExternalTable, make_tables, pick_tables
 from galaxyzoo.reports.evaluate import load_evaluation
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
@@ -24,6 +24,7 @@ from support.small_models import small_config
 TASK = TASKS["gz37"]
 
 QUICK = ("--candidates", "mean,nnls")
+MARKED = "--possible-leakage", "them", *QUICK
 
 
 @pytest.fixture
@@ -48,72 +49,72 @@ def read_card() -> dict:
     return json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
 
 
-def table_of(catalog: Catalog, folder: Path) -> OutsideTable:
+def table_of(catalog: Catalog, folder: Path) -> ExternalTable:
     return make_tables([("them", *save_table(catalog, folder))], [])[0]
 
 
-def test_an_outside_table_joins_by_id_and_is_noted(catalog, tmp_path, monkeypatch, capsys):
+def test_an_external_table_joins_by_id_and_is_noted(catalog, tmp_path, monkeypatch, capsys):
     given = save_table(catalog, tmp_path)
-    run_here(monkeypatch, "--outside", "them", *given, *QUICK)
+    run_here(monkeypatch, "--external", "them", *given, *QUICK)
     card = read_card()
-    assert list(card["runs"]) == ["gz37/run0", "gz37/run1", "outside/them"]
-    assert card["runs"]["outside/them"] < 0.03  # rows in the wrong order would score 0.2
-    assert card["perhaps_seen"] == []
-    noted = card["outside"]["them"]
-    assert (noted["used"], noted["perhaps_seen"]) == (True, False)
-    assert noted["score"] == card["runs"]["outside/them"]
+    assert list(card["runs"]) == ["gz37/run0", "gz37/run1", "external/them"]
+    assert card["runs"]["external/them"] < 0.03  # rows in the wrong order would score 0.2
+    assert card["possible_leakage"] == []
+    noted = card["external"]["them"]
+    assert (noted["used"], noted["possible_leakage"]) == (True, False)
+    assert noted["score"] == card["runs"]["external/them"]
     assert card["score"] < 0.03
     before = paths.ensemble_csv("tiny", "gz37").read_bytes()
     capsys.readouterr()
-    run_here(monkeypatch, "--outside", "them", *given, *QUICK)
+    run_here(monkeypatch, "--external", "them", *given, *QUICK)
     assert "nothing has changed" in capsys.readouterr().out
     assert paths.ensemble_csv("tiny", "gz37").read_bytes() == before
     run_here(monkeypatch, *QUICK)
-    assert read_card()["outside"] == {}
+    assert read_card()["external"] == {}
 
 
 def test_a_table_that_may_have_seen_the_galaxies_joins_only_by_name(
     catalog, tmp_path, monkeypatch, capsys
 ):
-    given = "--outside", "them", *save_table(catalog, tmp_path), "--seen", "them", *QUICK
+    given = "--external", "them", *save_table(catalog, tmp_path), *MARKED
     run_here(monkeypatch, *given)
     card, printed = read_card(), capsys.readouterr().out
     assert list(card["runs"]) == ["gz37/run0", "gz37/run1"]
-    assert (card["outside"]["them"]["used"], card["perhaps_seen"]) == (False, [])
-    assert "outside/them is left out: it may have seen these galaxies" in printed
+    assert (card["external"]["them"]["used"], card["possible_leakage"]) == (False, [])
+    assert "external/them is left out: it may have seen these galaxies" in printed
     assert "†" not in printed
 
-    run_here(monkeypatch, "run0", "run1", "outside/them", *given)
+    run_here(monkeypatch, "run0", "run1", "external/them", *given)
     card, printed = read_card(), capsys.readouterr().out
-    assert list(card["runs"]) == ["gz37/run0", "gz37/run1", "outside/them"]
-    assert card["outside"]["them"] | {"oof": "", "test": "", "score": 0} == {
+    assert list(card["runs"]) == ["gz37/run0", "gz37/run1", "external/them"]
+    assert card["external"]["them"] | {"oof": "", "test": "", "score": 0} == {
         "oof": "",
         "test": "",
-        "perhaps_seen": True,
+        "possible_leakage": True,
         "used": True,
         "score": 0,
     }
-    assert card["perhaps_seen"] == ["outside/them"]
-    assert "outside/them †" in printed
+    assert card["possible_leakage"] == ["external/them"]
+    assert "external/them †" in printed
     assert "every score of this ensemble is optimistic" in printed
 
 
-@pytest.mark.parametrize("asked", [(), ("outside/them",)])
-def test_outside_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, asked):
+@pytest.mark.parametrize("asked", [(), ("external/them",)])
+def test_external_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, asked):
     given = save_table(catalog, tmp_path)
     if not asked:  # then no run is there; else those that are have not been asked for
         for path in (paths.oof_dir() / "tiny" / "gz37").iterdir():
             path.unlink()
-    words = "--dataset", "tiny", "--outside", "them", *given, *QUICK
+    words = "--dataset", "tiny", "--external", "them", *given, *QUICK
     run_here(monkeypatch, *asked, *words)
     card = read_card()
-    assert list(card["runs"]) == ["outside/them"]
-    assert card["outside"]["them"]["used"]
+    assert list(card["runs"]) == ["external/them"]
+    assert card["external"]["them"]["used"]
     submitted = pd.read_csv(paths.ensemble_csv("tiny", "gz37"), index_col="GalaxyID")
     assert submitted.index.tolist() == list(catalog.test_ids)
 
 
-def test_an_ensemble_of_outside_tables_alone_has_intervals_and_a_report(
+def test_an_ensemble_of_external_tables_alone_has_intervals_and_a_report(
     catalog, tmp_path, monkeypatch
 ):
     for path in (paths.oof_dir() / "tiny" / "gz37").iterdir():
@@ -121,7 +122,7 @@ def test_an_ensemble_of_outside_tables_alone_has_intervals_and_a_report(
     with pytest.raises(InputError, match="oof/ holds no out-of-fold table of task 'gz37'"):
         load_evaluation("gz37", [], None, tmp_path)
     given = save_table(catalog, tmp_path)
-    run_here(monkeypatch, "--dataset", "tiny", "--outside", "them", *given, *QUICK)
+    run_here(monkeypatch, "--dataset", "tiny", "--external", "them", *given, *QUICK)
     other = paths.ensemble_oof_csv("other", "zoo5")
     other.parent.mkdir(parents=True)
     other.touch()  # of another task: no second choice
@@ -134,13 +135,13 @@ def test_an_ensemble_of_outside_tables_alone_has_intervals_and_a_report(
 
 
 def test_tables_of_a_dataset_without_a_split_wait_for_one(catalog, tmp_path, monkeypatch):
-    given = "--dataset", "other", "--outside", "them", *save_table(catalog, tmp_path), *QUICK
+    given = "--dataset", "other", "--external", "them", *save_table(catalog, tmp_path), *QUICK
     with pytest.raises(InputError, match=r"folds/other holds no split: .*src/prepare\.py --data"):
-        run_here(monkeypatch, "outside/them", *given)
+        run_here(monkeypatch, "external/them", *given)
 
 
 def test_a_table_set_aside_leaves_nothing_to_combine(catalog, tmp_path, monkeypatch):
-    given = "--outside", "them", *save_table(catalog, tmp_path), "--seen", "them", *QUICK
+    given = "--external", "them", *save_table(catalog, tmp_path), *MARKED
     for path in (paths.oof_dir() / "tiny" / "gz37").iterdir():
         path.unlink()
     with pytest.raises(InputError, match="no finished run"):
@@ -189,8 +190,8 @@ def test_a_test_table_needs_all_test_galaxies_and_no_folds(catalog, tmp_path):
     ("given", "seen", "message"),
     [
         ([("a/b", "x", "y")], [], "is no name"),
-        ([("a", "x", "y"), ("a", "z", "y")], [], "--outside a stands there twice"),
-        ([("a", "x", "y")], ["b"], "--seen b marks no table: --outside names a"),
+        ([("a", "x", "y"), ("a", "z", "y")], [], "--external a stands there twice"),
+        ([("a", "x", "y")], ["b"], "--possible-leakage b marks no table: --external names a"),
     ],
 )
 def test_mistakes_in_naming_tables_are_named(given, seen, message):
@@ -200,18 +201,18 @@ def test_mistakes_in_naming_tables_are_named(given, seen, message):
 
 def test_tables_are_picked_by_mark_and_name():
     tables = make_tables([("b", "x", "y"), ("a", "x", "y")], ["b"])
-    assert [table.run for table in pick_tables(tables, [])] == ["outside/a"]
-    picked = pick_tables(tables, ["gz37/cnn", "outside/b"])
-    assert [table.run for table in picked] == ["outside/a", "outside/b"]
-    with pytest.raises(InputError, match=r"'outside/c' is not there: add --outside c OOF.csv"):
-        pick_tables(tables, ["outside/c"])
+    assert [table.run for table in pick_tables(tables, [])] == ["external/a"]
+    picked = pick_tables(tables, ["gz37/cnn", "external/b"])
+    assert [table.run for table in picked] == ["external/a", "external/b"]
+    with pytest.raises(InputError, match=r"'external/c' is not there: add --external c OOF.csv"):
+        pick_tables(tables, ["external/c"])
 
 
-def test_the_submission_is_never_written_over_an_outside_table(catalog, tmp_path, monkeypatch):
+def test_the_submission_is_never_written_over_an_external_table(catalog, tmp_path, monkeypatch):
     given = save_table(catalog, tmp_path)
     for path in given:
         with pytest.raises(InputError, match="not for an ensemble"):
-            run_here(monkeypatch, "--outside", "them", *given, "--output", path, *QUICK)
+            run_here(monkeypatch, "--external", "them", *given, "--output", path, *QUICK)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ def test_the_submission_is_never_written_over_an_outside_table(catalog, tmp_path
     ],
 )
 def test_zoobots_weights_are_known_by_name(model, seen):
-    assert perhaps_seen(small_config(model=model), "tiny") is seen
+    assert possible_leakage(small_config(model=model), "tiny") is seen
 
 
 @pytest.mark.parametrize("zoobot", ["first", "second", "teacher"])
@@ -244,18 +245,18 @@ def test_zoobots_weights_are_known_however_far_behind_a_run(tmp_path, monkeypatc
     keep("gz37/teacher", names["teacher"])
     start = {"name": "resnet18", "start_run": "gz37/second"}
     learner = small_config(model=start, pseudo={"runs": ["gz37/gone", "gz37/teacher"]})
-    assert perhaps_seen(learner, "tiny")
-    assert perhaps_seen(small_config(model=start), "tiny") is (zoobot != "teacher")
+    assert possible_leakage(learner, "tiny")
+    assert possible_leakage(small_config(model=start), "tiny") is (zoobot != "teacher")
 
 
 def test_a_run_that_may_have_seen_the_galaxies_is_left_out_unless_asked_for(
     catalog, monkeypatch, capsys
 ):
     oof = draw_run(np.random.default_rng(1), catalog.targets("gz37"), 0.01)
-    save_run(catalog, "gz37/zoobot", oof, np.full((10, 37), 0.25), perhaps_seen=True)
+    save_run(catalog, "gz37/zoobot", oof, np.full((10, 37), 0.25), possible_leakage=True)
     runs, left_out = members.find_runs(TASK, catalog, [])
     assert "gz37/zoobot" not in runs
     assert "may have seen these galaxies" in left_out[0]
     run_here(monkeypatch, "zoobot", "run0", *QUICK)
-    assert read_card()["perhaps_seen"] == ["gz37/zoobot"]
+    assert read_card()["possible_leakage"] == ["gz37/zoobot"]
     assert "gz37/zoobot †" in capsys.readouterr().out

@@ -133,7 +133,7 @@ def test_the_task_follows_from_the_named_runs(tmp_path, monkeypatch):
     [
         ([], "gz37"),
         (["resnet18"], "gz37"),
-        (["gz37/cnn", "outside/theirs"], "gz37"),
+        (["gz37/cnn", "external/theirs"], "gz37"),
         (["gz37/cnn", "zoo5/cnn"], "zoo5"),
     ],
 )

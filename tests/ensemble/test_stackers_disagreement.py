@@ -11,7 +11,7 @@ from galaxyzoo.ensemble.stackers import (
     UNTUNED_DISAGREEMENT_PENALTY,
     as_linear,
     correct,
-    fit_deviations,
+    fit_disagreement_ridge,
 )
 from support.ensemble_fixtures import vote_task
 
@@ -105,7 +105,7 @@ def test_each_columns_penalties_are_picked_by_cross_fitting():
     every = pick_by_sklearn(folds, own)
     assert len({*own}) > 1 < len({*every})  # else the test could not tell columns apart
     assert own != every
-    model = fit_deviations(folds, TASK, 0)
+    model = fit_disagreement_ridge(folds, TASK, 0)
     about = model.about(["x", "y", "z"], TASK)
     assert about["penalties"] == {
         "of the same question": dict(zip(TASK.columns, own, strict=True)),
@@ -118,7 +118,7 @@ def test_each_columns_penalties_are_picked_by_cross_fitting():
 
 def test_it_learns_from_other_columns_and_questions_where_a_blend_cannot():
     train, (x, y) = draw_folds(3, n=400, noise=0.02), rows(draw_folds(4, n=400, noise=0.02))
-    model = fit_deviations(train, TASK, 0)
+    model = fit_disagreement_ridge(train, TASK, 0)
     blend, own, whole = (
         np.square(values - y).mean(axis=0)
         for values in (model.blend.predict(x), model.own.predict(x), model.predict(x))
@@ -131,7 +131,7 @@ def test_it_learns_from_other_columns_and_questions_where_a_blend_cannot():
 def test_where_the_runs_agree_it_says_what_the_blend_says():
     folds = draw_folds(5)
     agreed = np.repeat(np.random.default_rng(0).random((20, 1, 4)), 3, axis=1)
-    model, (x, _) = fit_deviations(folds, TASK, 0), rows(folds)
+    model, (x, _) = fit_disagreement_ridge(folds, TASK, 0), rows(folds)
     np.testing.assert_allclose(model.predict(agreed), model.blend.predict(agreed), atol=1e-12)
     assert np.abs(model.predict(x) - model.blend.predict(x)).max() > 0.01
 
@@ -145,7 +145,7 @@ def test_one_run_and_its_copies_leave_nothing_to_correct(n_copies):
         # A copy that was written out and read again differs in its last digit.
         values *= 1 + 1e-7 * rng.integers(0, 2, values.shape)
         folds.append(make_fold(values, rng.random((50, 4))))
-    model, (x, _) = fit_deviations(folds, TASK, 0), rows(folds)
+    model, (x, _) = fit_disagreement_ridge(folds, TASK, 0), rows(folds)
     np.testing.assert_allclose(model.predict(x), model.blend.predict(x), atol=1e-5)
 
 
@@ -161,7 +161,7 @@ def test_held_back_strongly_it_is_what_is_corrected():
 
 
 def test_a_single_fold_and_no_galaxy():
-    model = fit_deviations(draw_folds(8)[:1], TASK, 0)
+    model = fit_disagreement_ridge(draw_folds(8)[:1], TASK, 0)
     assert (model.own.penalties == UNTUNED_DISAGREEMENT_PENALTY).all()
     assert (model.whole.penalties == UNTUNED_DISAGREEMENT_PENALTY).all()
     assert model.predict(np.empty((0, 3, 4), np.float32)).shape == (0, 4)
@@ -169,4 +169,4 @@ def test_a_single_fold_and_no_galaxy():
 
 def test_predictions_that_are_all_zero_stay_zero():
     folds = [make_fold(np.zeros((20, 3, 4)), np.full((20, 4), 0.5)) for _ in range(3)]
-    assert not fit_deviations(folds, TASK, 0).predict(np.zeros((4, 3, 4))).any()
+    assert not fit_disagreement_ridge(folds, TASK, 0).predict(np.zeros((4, 3, 4))).any()

@@ -124,8 +124,7 @@ def test_onnx_takes_batches_of_any_size(exported: Path) -> None:
     "words",
     [
         ["model.views=cyclic4"],
-        ["model.views=winner16", "image.size_px=96", "image.field_px=320"],
-        ["head.output=clipped", "loss=mse", "tta.dihedral=false"],
+        ["model.views=dihedral8", "head.output=sigmoid", "loss=mse", "tta.dihedral=false"],
     ],
 )
 def test_networks_of_several_views_become_onnx_too(words: list[str], tmp_path: Path) -> None:
@@ -200,30 +199,30 @@ def test_tables_that_are_handed_over_join_an_ensemble_as_the_run_does(
     assert call(trained, "export.py", RUN, "--tables", "--output", again).returncode == 0
     assert all((again / p.name).read_bytes() == p.read_bytes() for p in folder.iterdir())
 
-    words = ["--outside", "packed", folder / "oof.csv.gz", folder / "test.csv.gz"]
+    words = ["--external", "packed", folder / "oof.csv.gz", folder / "test.csv.gz"]
     output = tmp_path / "blend.csv"
     result = call(trained, "ensemble.py", RUN, *words, "--candidates", "mean", "--output", output)
     assert result.returncode == 0, result.stderr
     card = files.read_json(output.with_suffix(".json"))
-    assert card["outside"]["packed"]["used"]
+    assert card["external"]["packed"]["used"]
     own = files.read_json(trained / "oof" / name / "gz37/cnn.json")["score"]
-    assert card["outside"]["packed"]["score"] == pytest.approx(own, abs=1e-6)
+    assert card["external"]["packed"]["score"] == pytest.approx(own, abs=1e-6)
 
 
-@pytest.mark.parametrize("mark", [{"perhaps_seen": True}, {"optimistic": True}])
+@pytest.mark.parametrize("mark", [{"possible_leakage": True}, {"selected_on_validation": True}])
 def test_a_marked_runs_tables_are_to_be_combined_with_a_mark(
     trained: Path, tmp_path: Path, mark: dict[str, bool]
 ) -> None:
     path = trained / "oof" / dataset(trained) / "gz37/cnn.json"
     words = [RUN, "--tables", "--output"]
-    assert "--seen" not in call(trained, "export.py", *words, tmp_path / "fair").stdout
+    assert "--possible-leakage" not in call(trained, "export.py", *words, tmp_path / "fair").stdout
     whole = path.read_bytes()
     try:
         files.write_json(path, {**files.read_json(path), **mark})
         result = call(trained, "export.py", *words, tmp_path / "marked")
     finally:
         path.write_bytes(whole)
-    assert result.stdout.rstrip().endswith(" --seen gz37-cnn")
+    assert result.stdout.rstrip().endswith(" --possible-leakage gz37-cnn")
 
 
 def test_tables_of_a_run_that_is_not_finished_are_not_handed_over(

@@ -22,8 +22,6 @@ from support.kaggle_fixtures import TEST_IMAGES, Competition, draw_competition, 
 from support.small_models import small_config
 from support.training_fixtures import fake_training
 
-pytestmark = pytest.mark.reliability
-
 SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
 
@@ -32,7 +30,7 @@ def rows(path: Path) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("first", [0, len(KINDS) // 2])
-def test_every_kind_gets_a_row(root, monkeypatch, witness, capsys, first):
+def test_every_kind_gets_a_row(root, monkeypatch, capsys, first):
     """Half of the kinds at a time, in one test set."""
     fake_training(monkeypatch, runs)
     kinds = dict(list(KINDS.items())[first : first + (len(KINDS) + 1) // 2])
@@ -54,9 +52,7 @@ def test_every_kind_gets_a_row(root, monkeypatch, witness, capsys, first):
     line = next((line for line in said.splitlines() if "test images" in line), "")
     assert (f"{len(bad)} test images cannot be read" in line) == bool(bad)
     cache = run.data.test_images(run.config.image)
-    for name, kind in kinds.items():
-        why = f"its row holds the training mean: {cache.problems.get(ids[name])}"
-        witness("bad images", f"{name} (test)", why if kind.refusal else "read")
+    assert sorted(cache.problems) == sorted(bad)
 
 
 def test_an_image_repaired_between_two_folds_keeps_its_row_of_the_mean(root, monkeypatch):
@@ -90,7 +86,7 @@ def combine(monkeypatch: pytest.MonkeyPatch, task: str, *words: str) -> pd.DataF
     return rows(paths.ensemble_csv("tiny", task))
 
 
-def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys, witness):
+def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys):
     """Valid votes are given as they are; runs that disagree about what they lack are believed."""
     use_root(monkeypatch, tmp_path)
     rng = np.random.default_rng(3)
@@ -117,7 +113,6 @@ def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys, witness):
     said = capsys.readouterr().out
     assert "nothing has changed" in said
     assert line in said
-    witness("bad images", "2 test images unreadable, ensemble (test)", f"{line}{lost[0]}")
 
 
 def test_only_five_are_named(tmp_path, monkeypatch, capsys):

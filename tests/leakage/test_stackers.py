@@ -27,11 +27,7 @@ from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
 from galaxyzoo.tasks.registry import ClassTask, Task
 from support.class_fixtures import BALANCED, PLAIN, one_hot
 from support.ensemble_fixtures import SMALL
-from support.reliability import Witness, thorough
-
-pytestmark = pytest.mark.reliability
-
-SECTION = "no leak"
+from support.thoroughness import thorough
 
 TASKS = {"votes": SMALL, "classes": PLAIN}
 
@@ -127,14 +123,14 @@ def settings_of(name: str) -> tuple[int, int, int, float]:
         return thorough(2, 10), 160, thorough(5, 20), 0.25
     if name == "mixture":
         return thorough(10, 40), 80, 10, 0.25
-    if name in ("ridge", "deviations", "pool", TWO_LEVEL):
+    if name in ("ridge", "disagreement_ridge", "pool", TWO_LEVEL):
         return thorough(4, 20), 160, 20, 0.25
     return thorough(24, 60), 160, 20, 0.12  # of blends, little is fitted: it takes many
 
 
 @pytest.mark.parametrize(("kind", "name"), FITTED)
 def test_random_targets_give_chance_level_scores_and_a_leak_does_not(
-    kind: str, name: str, monkeypatch: pytest.MonkeyPatch, witness: Witness
+    kind: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task, (seeds, n, n_runs, spread) = TASKS[kind], settings_of(name)
     names = with_what_it_blends(name)
@@ -149,8 +145,6 @@ def test_random_targets_give_chance_level_scores_and_a_leak_does_not(
     assert looks_skilled([gain_over_chance(some, some.predictions(name)) for some in leaky])
     if isinstance(task, ClassTask) and name != "best":
         _check_classes(name, fits, leaky)
-    case = f"random targets, {n_runs} runs of noise: {name} of {kind}"
-    witness(SECTION, case, "chance level; fitted on all folds it would look skilled", seeds)
 
 
 def _check_classes(name: str, fits: list[CrossFits], leaky: list[CrossFits]) -> None:
@@ -169,7 +163,7 @@ def _check_classes(name: str, fits: list[CrossFits], leaky: list[CrossFits]) -> 
 
 @pytest.mark.parametrize("kind", TASKS)
 def test_the_nested_score_of_choosing_among_all_is_at_chance_level(
-    kind: str, monkeypatch: pytest.MonkeyPatch, witness: Witness
+    kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task, seeds = TASKS[kind], thorough(2, 10)
     names = [name for which, name in EVERY if which == kind and name != "logistic"]
@@ -182,12 +176,10 @@ def test_the_nested_score_of_choosing_among_all_is_at_chance_level(
     assert not looks_skilled(gains())
     monkeypatch.setattr(selection, "fit_without", fit_on_all)
     assert looks_skilled(gains())
-    case = f"random targets, 20 runs of noise: the nested choice of {kind}"
-    witness(SECTION, case, "chance level; fitted on all folds it would look skilled", seeds)
 
 
 @pytest.mark.parametrize("task", [PLAIN, BALANCED], ids=["plain", "balanced"])
-def test_decisions_on_random_classes_are_at_chance_level(task: ClassTask, witness: Witness) -> None:
+def test_decisions_on_random_classes_are_at_chance_level(task: ClassTask) -> None:
     """Also where a task decides by the classes' frequencies, as long as folds are stratified.
 
     A class that is rarer in the other folds is more frequent in this one, and is decided more
@@ -210,14 +202,10 @@ def test_decisions_on_random_classes_are_at_chance_level(task: ClassTask, witnes
     for column in (0, 1):
         assert not looks_skilled([gains(stratified=True)[:, column]])
     assert looks_skilled([gains(stratified=False)[:, 0]]) == task.balanced
-    name = "balanced" if task.balanced else "plain"
-    witness(SECTION, f"random classes decided, {name} task", "balanced accuracy at chance", seeds)
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
-def test_targets_of_a_fold_change_nothing_that_is_said_of_it(
-    kind: str, name: str, witness: Witness
-) -> None:
+def test_targets_of_a_fold_change_nothing_that_is_said_of_it(kind: str, name: str) -> None:
     task, rng = TASKS[kind], np.random.default_rng(5)
     n = {"lightgbm": 600, "residual": 1200}.get(name, 80)
     targets = draw_targets(rng, task, n)
@@ -248,5 +236,3 @@ def test_targets_of_a_fold_change_nothing_that_is_said_of_it(
             other = (fold + 1) % N_FOLDS
             key = name, frozenset({other}), other
             assert (dirty.held_out[key] != clean.held_out[key]).any()
-    case = f"targets of a fold changed: {name} of {kind}"
-    witness(SECTION, case, "its predictions and the nested choice are the same", thorough(1, 4))

@@ -3,19 +3,16 @@
 import warnings
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyzoo.ensemble import class_blends, class_stackers, stackers
 from galaxyzoo.ensemble.blends import fit_best, fit_greedy, fit_mean, fit_nnls, fit_nnls_shared
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
-from galaxyzoo.ensemble.stackers import fit_deviations
+from galaxyzoo.ensemble.stackers import fit_disagreement_ridge
 from galaxyzoo.tasks.registry import VoteTask
 from support.class_fixtures import PLAIN
-from support.reliability import fuzzed, is_long, thorough
-
-pytestmark = pytest.mark.reliability
+from support.thoroughness import is_long, thorough
 
 CASES = settings(max_examples=thorough(100, 2000), deadline=None, derandomize=not is_long())
 
@@ -77,7 +74,6 @@ def size_of(features: np.ndarray, targets: np.ndarray) -> float:
 
 @FEW
 @given(oof_folds())
-@fuzzed("blends of votes: weights valid, never worse than the best run, runs in any order")
 def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
     size = size_of(features, targets)
@@ -107,7 +103,6 @@ def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
 
 @FEW
 @given(oof_folds())
-@fuzzed("ridge stacker: finite, no worse than the mean where it is fitted, runs in any order")
 def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
     size = size_of(features, targets)
@@ -124,15 +119,14 @@ def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
 
 @FEW
 @given(oof_folds())
-@fuzzed("ridge on deviations: finite, no worse than its blend where fitted, runs in any order")
 def test_the_stacker_on_deviations_bears_any_runs(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
     size = size_of(features, targets)
-    model = fit_deviations(folds, TWO, 0)
+    model = fit_disagreement_ridge(folds, TWO, 0)
     assert np.isfinite(model.whole.weights).all()
     error = squared(model.predict(features), targets)
     assert error <= squared(model.blend.predict(features), targets) + 1e-6 * size
-    other = fit_deviations(turned(folds), TWO, 0)
+    other = fit_disagreement_ridge(turned(folds), TWO, 0)
     if (other.whole.penalties == model.whole.penalties).all():
         values = other.predict(features[:, ::-1])
         assert abs(squared(values, targets) - error) <= 1e-5 * size
@@ -144,7 +138,6 @@ def mean_loss(probs: np.ndarray, targets: np.ndarray) -> float:
 
 @FEW
 @given(oof_folds(probabilities=True))
-@fuzzed("blends and stackers of classes: probabilities, never worse than what they start from")
 def test_blends_and_stackers_of_classes_keep_their_promises(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
     losses = [mean_loss(features[:, run], targets) for run in range(features.shape[1])]

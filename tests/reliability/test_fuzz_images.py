@@ -18,9 +18,6 @@ from galaxyzoo.data.image_cache import decode
 from galaxyzoo.io.archives import ImageStore
 from support.fuzz_fixtures import CASES, PICTURE, SEEDS, SLOW, check_refusal, mutate
 from support.kaggle_fixtures import encode, write_zip
-from support.reliability import fuzzed
-
-pytestmark = pytest.mark.reliability
 
 
 def sized_png(width: int, height: int) -> bytes:
@@ -43,7 +40,6 @@ SIDES = st.sampled_from([0, 1, 2, 59, 61, 500, 8192, 8193, 65535, 2**31 - 1, 2**
 
 @CASES
 @given(SEEDS, st.sampled_from([".jpg", ".png"]), st.integers(1, ORIGINAL_PX), st.data())
-@fuzzed("images: any bytes are an image of the asked size or a ValueError")
 def test_any_bytes_are_an_image_or_a_value_error(
     seed: int, end: str, crop_px: int, data: st.DataObject
 ) -> None:
@@ -60,7 +56,6 @@ def test_any_bytes_are_an_image_or_a_value_error(
 
 @CASES
 @given(SIDES, SIDES, st.sampled_from([sized_jpeg, sized_png]))
-@fuzzed("images: a header of any size is believed only up to 8192 px")
 def test_a_header_of_any_size_is_believed_only_up_to_8192_px(
     width: int, height: int, sized: Callable[[int, int], bytes]
 ) -> None:
@@ -96,7 +91,6 @@ def decode_slowly(picture: np.ndarray, crop_px: int, size_px: int) -> np.ndarray
 
 @SLOW
 @given(st.integers(1, 600), st.integers(1, 600), st.integers(1, ORIGINAL_PX), st.data())
-@fuzzed("images: any shape, crop and size agree with a slow plain version")
 def test_any_shape_crop_and_size_agree_with_a_slow_plain_version(
     height: int, width: int, crop_px: int, data: st.DataObject
 ) -> None:
@@ -115,7 +109,6 @@ def test_any_shape_crop_and_size_agree_with_a_slow_plain_version(
 
 @CASES
 @given(SEEDS)
-@fuzzed("zips: any bytes give the images' bytes or one line that names the zip")
 def test_any_bytes_are_a_zip_of_images_or_one_line(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:

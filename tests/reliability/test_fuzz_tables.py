@@ -21,9 +21,6 @@ from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from support.fuzz_fixtures import CASES, SEEDS, SLOW, check_refusal, mutate
 from support.kaggle_fixtures import COLUMNS, csv_bytes, draw_votes, write_zip
-from support.reliability import fuzzed
-
-pytestmark = pytest.mark.reliability
 
 VOTES = draw_votes(np.random.default_rng(1), np.arange(101, 106))
 
@@ -67,7 +64,6 @@ def write_disguised(table: pd.DataFrame, rng: random.Random) -> bytes:
 
 @SLOW
 @given(SEEDS)
-@fuzzed("tables: any order, quoting, line end, BOM, spaces and float format reads the same")
 def test_a_table_reads_the_same_however_it_is_written(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
@@ -87,7 +83,6 @@ def test_a_table_reads_the_same_however_it_is_written(
 
 @CASES
 @given(SEEDS)
-@fuzzed("tables: any bytes are a valid table or one line that names the file")
 def test_any_bytes_are_a_valid_table_or_one_line(
     tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str], seed: int
 ) -> None:
@@ -111,7 +106,6 @@ def test_any_bytes_are_a_valid_table_or_one_line(
 
 @CASES
 @given(SEEDS, st.booleans())
-@fuzzed("solutions: any bytes are valid votes or one line that names the file")
 def test_any_bytes_are_valid_solutions_or_one_line(
     tmp_path_factory: pytest.TempPathFactory, seed: int, zipped: bool
 ) -> None:
@@ -147,7 +141,6 @@ YAML = Path(__file__).resolve().parents[2] / "configs" / "hubble10" / "source_mo
 
 @CASES
 @given(SEEDS)
-@fuzzed("configs: any text is a config or one line that names the file")
 def test_any_text_is_a_config_or_one_line(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from galaxyzoo.core import paths
 from galaxyzoo.data.catalog import save_catalog
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.tuning.ablation import Ablation, Variant, load_study
@@ -22,7 +22,7 @@ TASK = get_task("gz37")
 
 
 def make(
-    prepared: Prepared, folder: Path, folds: Sequence[int] = (0, 1), **changes: object
+    prepared: Dataset, folder: Path, folds: Sequence[int] = (0, 1), **changes: object
 ) -> Ablation:
     return Ablation(load_study(str(write_study(folder, **changes))), prepared, tuple(folds))
 
@@ -45,7 +45,7 @@ def scored(root: Path) -> Scored:
     rng = np.random.default_rng(0)
     catalog, _ = make_catalog(rng, 90, 3, "made_up", 4)
     save_catalog(catalog)
-    ablation = make(Prepared(catalog, None), root)  # type: ignore[arg-type]
+    ablation = make(Dataset(catalog, None), root)  # type: ignore[arg-type]
     votes = catalog.targets("gz37")
     noises = {"base": 0.10, "longer": 0.08, "one_view": 0.101, "two_sizes": 0.15}
     made = {}

@@ -4,14 +4,14 @@ import cv2
 import numpy as np
 
 from galaxyzoo.app.service import LoadedRun
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.models.build import build_model
 from support.small_models import small_config
 
 CONFIG = small_config()
 
 
-def loaded(data: Prepared) -> LoadedRun:
+def loaded(data: Dataset) -> LoadedRun:
     models = {fold: build_model(CONFIG, initialise=False).eval() for fold in (0, 1)}
     return LoadedRun(data.catalog.dataset, CONFIG, models, data.catalog, data)
 

@@ -111,3 +111,17 @@ def write_labelled(
     labels.to_csv(folder / "train_labels.csv", index=False)
     pd.DataFrame({"GalaxyID": ids[n:]}).to_csv(folder / "test_ids.csv", index=False)
     return folder
+
+
+ANOMALIES = ("normal", "ringed", "merger", "irregular")
+
+
+def draw_images(count: int = 18, side_px: int = 48) -> np.ndarray:
+    """(image, H, W, 3) uint8 pictures that differ."""
+    rng = np.random.default_rng(count)
+    return np.stack([draw_image(rng, side_px) for _ in range(count)])
+
+
+def anomaly_numbers() -> np.ndarray:
+    """(18,) mixed class numbers: six of the first of `ANOMALIES`, four of each other."""
+    return np.random.default_rng(0).permutation(np.repeat(np.arange(4), (6, 4, 4, 4)))

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.readers.kaggle import find_source, read_source
-from galaxyzoo.data.readers.source import Source
+from galaxyzoo.data.readers.kaggle import find_folder, read_dataset
+from galaxyzoo.data.readers.raw_dataset import RawDataset
 from support.kaggle_fixtures import Competition, draw_competition, listing
 
 
@@ -21,8 +21,8 @@ def zips(competition: Competition, root: Path) -> Path:
     return competition.write_zips(root / "input")
 
 
-def read() -> Source:
-    return read_source(find_source())
+def read() -> RawDataset:
+    return read_dataset(find_folder())
 
 
 def refusal(root: Path) -> str:

@@ -16,7 +16,8 @@ from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
 from galaxyzoo.tasks.registry import VoteTask
 
-LINEAR = ["mean", "best", "greedy", "bagged", "nnls_shared", "nnls", "ridge", "deviations"]  # quick
+# The quick candidates.
+LINEAR = ["mean", "best", "greedy", "bagged", "nnls_shared", "nnls", "ridge", "disagreement_ridge"]
 Problem = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 

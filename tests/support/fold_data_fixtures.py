@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 from support.kaggle_fixtures import draw_competition, encode, write_zip
 
 IMAGE = ImageConfig(crop_px=424, cache_px=32, field_px=424, size_px=32)
@@ -14,7 +14,7 @@ MODEL = {"name": "cnn", "kwargs": {"widths": [8, 16]}, "start_run": "gz37/cnn"}
 
 
 @pytest.fixture
-def voted(root: Path) -> Prepared:
+def voted(root: Path) -> Dataset:
     """A competition where two galaxies of three are clearly smooth or clearly a disk."""
     competition = draw_competition(n_train=45, n_test=3)
     kind = np.arange(45) % 3
@@ -32,7 +32,7 @@ def voted(root: Path) -> Prepared:
     return prepare("voted", n_folds=3)
 
 
-def other_dataset(root: Path, ids: list[int], n_folds: int = 3) -> Prepared:
+def other_dataset(root: Path, ids: list[int], n_folds: int = 3) -> Dataset:
     """A labelled set of some of the galaxies."""
     folder = root / "input" / "labelled"
     names = ["elliptical", "spiral"]

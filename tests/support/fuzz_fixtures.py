@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from galaxyzoo.core.errors import InputError
 from support.kaggle_fixtures import draw_image
-from support.reliability import is_long, thorough
+from support.thoroughness import is_long, thorough
 
 # One folder serves all cases of a test: each writes its file anew.
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

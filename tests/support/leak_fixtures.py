@@ -10,7 +10,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.run import Run
 from support.kaggle_fixtures import Competition, draw_competition, draw_image, encode
@@ -46,7 +46,7 @@ def clear_competition(n_train: int = 36, side_px: int = 106) -> Competition:
 class Project:
     """A prepared dataset, with its decoded images."""
 
-    data: Prepared
+    data: Dataset
     images: ImageCache
 
     @property
@@ -69,7 +69,7 @@ class Project:
 
     def changed(self, name: str, train: pd.DataFrame, images: np.ndarray) -> "Project":
         catalog = replace(self.catalog, dataset=name, train=train)
-        return Project(Prepared(catalog, self.data.source), replace(self.images, images=images))
+        return Project(Dataset(catalog, self.data.raw), replace(self.images, images=images))
 
     def train(self, config: Config, folds: list[int]) -> dict[str, Any]:
         """Train folds of a run after those of the run that it starts from; returns the card."""

@@ -7,7 +7,7 @@ import pytest
 
 from galaxyzoo.config.pretrain import PretrainConfig, parse_pretrain_config
 from galaxyzoo.core.paths import run_dir
-from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.training.pretraining import Pretraining
 from support.leak_fixtures import clear_competition
 from support.small_models import SMALL
@@ -31,24 +31,24 @@ def pretrain_config(**sections: Any) -> PretrainConfig:
 
 
 @pytest.fixture
-def data(root: Path) -> Prepared:
+def data(root: Path) -> Dataset:
     """Three folds of 36 galaxies, and 4 test galaxies."""
     clear_competition().write_zips(root / "input" / "votes")
     return prepare("votes", n_folds=3)
 
 
-def written(config: PretrainConfig, data: Prepared) -> dict[str, bytes]:
+def written(config: PretrainConfig, data: Dataset) -> dict[str, bytes]:
     """What a pretraining leaves, but for the time that it took."""
     folder = run_dir(data.catalog.dataset, config.run)
     files = (path for path in folder.iterdir() if path.name not in ("timings.csv", ".lock"))
     return {path.name: path.read_bytes() for path in files}
 
 
-def pretrain(data: Prepared, **sections: Any) -> dict[str, bytes]:
+def pretrain(data: Dataset, **sections: Any) -> dict[str, bytes]:
     config = pretrain_config(**sections)
     Pretraining(config, data).run()
     return written(config, data)
 
 
-def folder(data: Prepared) -> Path:
+def folder(data: Dataset) -> Path:
     return run_dir(data.catalog.dataset, "pretrain/small")

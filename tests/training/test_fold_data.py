@@ -10,7 +10,7 @@ import yaml
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.training import fold_data
 from galaxyzoo.training.fold_data import FoldData
@@ -19,7 +19,7 @@ from support.class_fixtures import holdout_config
 from support.fold_data_fixtures import IMAGE, MODEL, other_dataset
 
 
-def write_weights(data: Prepared, fold: int) -> Path:
+def write_weights(data: Dataset, fold: int) -> Path:
     path = paths.fold_dir(data.catalog.dataset, "gz37/cnn", fold) / WEIGHTS
     path.parent.mkdir(parents=True)
     path.write_bytes(b"weights")
@@ -27,7 +27,7 @@ def write_weights(data: Prepared, fold: int) -> Path:
     return path
 
 
-def write_config(data: Prepared, run: str, fingerprint: str, **model: str) -> None:
+def write_config(data: Dataset, run: str, fingerprint: str, **model: str) -> None:
     """The config that training saves with a run."""
     values = {"task": run.split("/")[0], "run": run, "model": {"name": "cnn", **model}}
     path = paths.run_dir(data.catalog.dataset, run) / "config.yaml"
@@ -35,7 +35,7 @@ def write_config(data: Prepared, run: str, fingerprint: str, **model: str) -> No
     path.write_text(yaml.safe_dump({"data_fingerprint": fingerprint, **values}))
 
 
-def test_dropped_galaxies_are_in_neither_part(voted: Prepared) -> None:
+def test_dropped_galaxies_are_in_neither_part(voted: Dataset) -> None:
     data = fold_data.make_fold_data(holdout_config(), voted, voted.train_images(IMAGE), 1)
     whole = voted.catalog
     kept = (whole.train["Class1.3"] == 0).to_numpy()
@@ -47,7 +47,7 @@ def test_dropped_galaxies_are_in_neither_part(voted: Prepared) -> None:
     assert data.targets[kept].tolist() == np.column_stack([smooth, ~smooth])[kept].tolist()
 
 
-def test_weights_of_the_same_fold_are_the_start(voted: Prepared) -> None:
+def test_weights_of_the_same_fold_are_the_start(voted: Dataset) -> None:
     expected = [write_weights(voted, fold) for fold in range(3)]
     config = holdout_config(model=MODEL)
     found = [fold_data.find_start_weights(config, voted.catalog, fold) for fold in range(3)]
@@ -55,33 +55,33 @@ def test_weights_of_the_same_fold_are_the_start(voted: Prepared) -> None:
     assert fold_data.find_start_weights(holdout_config(), voted.catalog, 0) is None
 
 
-def test_a_start_that_is_not_trained_says_what_to_do(voted: Prepared) -> None:
+def test_a_start_that_is_not_trained_says_what_to_do(voted: Dataset) -> None:
     with pytest.raises(InputError, match=r"starts from gz37/cnn on kaggle-.*missing; train that"):
         fold_data.find_start_weights(holdout_config(model=MODEL), voted.catalog, 0)
 
 
-def test_a_start_from_another_dataset_needs_the_same_folds(voted: Prepared, root: Path) -> None:
+def test_a_start_from_another_dataset_needs_the_same_folds(voted: Dataset, root: Path) -> None:
     weights = write_weights(voted, 0)
     other = other_dataset(root, voted.catalog.ids[:20].tolist())
     config = holdout_config(model={**MODEL, "start_dataset": voted.catalog.dataset})
-    fold_data.check_sources(config, other.catalog)
+    fold_data.check_required_runs(config, other.catalog)
     assert fold_data.find_start_weights(config, other.catalog, 0) == weights
     frame = other.catalog.train.copy()
     frame.iloc[7, 0] = (frame.iloc[7, 0] + 1) % 3
     moved = Catalog("labelled", frame, other.catalog.test_ids)
     with pytest.raises(InputError, match=f"GalaxyID {frame.index[7]} differs between the folds"):
-        fold_data.check_sources(config, moved)
+        fold_data.check_required_runs(config, moved)
 
 
-def test_a_start_from_a_split_into_other_folds_is_refused(voted: Prepared, root: Path) -> None:
+def test_a_start_from_a_split_into_other_folds_is_refused(voted: Dataset, root: Path) -> None:
     write_weights(voted, 0)
     other = other_dataset(root, [1, 2, 3, 4, 5, 6, 7, 8], n_folds=2)
     config = holdout_config(model={**MODEL, "start_dataset": voted.catalog.dataset})
     with pytest.raises(InputError, match="the number of folds differs"):
-        fold_data.check_sources(config, other.catalog)
+        fold_data.check_required_runs(config, other.catalog)
 
 
-def test_a_start_that_was_trained_on_another_split_is_refused(voted: Prepared, root: Path) -> None:
+def test_a_start_that_was_trained_on_another_split_is_refused(voted: Dataset, root: Path) -> None:
     """Its weights may have seen the galaxies of the fold, whatever its dataset's split says now."""
     write_weights(voted, 0)
     write_config(voted, "gz37/cnn", "of another split")
@@ -90,27 +90,27 @@ def test_a_start_that_was_trained_on_another_split_is_refused(voted: Prepared, r
     far = holdout_config(model={**MODEL, "start_dataset": dataset})
     for config, catalog in ((own, voted.catalog), (far, other.catalog)):
         with pytest.raises(InputError, match=r"cannot use gz37/cnn: .* another split of"):
-            fold_data.check_sources(config, catalog)
+            fold_data.check_required_runs(config, catalog)
 
 
-def test_a_start_of_a_start_is_checked_too(voted: Prepared, root: Path) -> None:
+def test_a_start_of_a_start_is_checked_too(voted: Dataset, root: Path) -> None:
     write_weights(voted, 0)
     write_config(voted, "gz37/cnn", voted.catalog.fingerprint, start_run="gz37/first")
     with pytest.raises(InputError, match="gz37/first holds no trained run"):
-        fold_data.check_sources(holdout_config(model=MODEL), voted.catalog)
+        fold_data.check_required_runs(holdout_config(model=MODEL), voted.catalog)
     write_config(voted, "gz37/first", "of another split")
     with pytest.raises(InputError, match=r"cannot use gz37/first: .* another split of"):
-        fold_data.check_sources(holdout_config(model=MODEL), voted.catalog)
+        fold_data.check_required_runs(holdout_config(model=MODEL), voted.catalog)
     write_config(voted, "gz37/first", voted.catalog.fingerprint)
-    fold_data.check_sources(holdout_config(model=MODEL), voted.catalog)
+    fold_data.check_required_runs(holdout_config(model=MODEL), voted.catalog)
 
 
-def fewer(voted: Prepared, count: int | None, fold: int = 1, seed: int = 0) -> FoldData:
+def fewer(voted: Dataset, count: int | None, fold: int = 1, seed: int = 0) -> FoldData:
     config = holdout_config(train={"galaxies": count, "seed": seed})
     return fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), fold)
 
 
-def test_fewer_galaxies_are_among_more_and_the_validation_fold_stays(voted: Prepared) -> None:
+def test_fewer_galaxies_are_among_more_and_the_validation_fold_stays(voted: Dataset) -> None:
     whole = fewer(voted, None)
     drawn = [fewer(voted, count) for count in (4, 9, 15, len(whole.train_rows))]
     for data, count in zip(drawn, (4, 9, 15, len(whole.train_rows)), strict=True):
@@ -123,7 +123,7 @@ def test_fewer_galaxies_are_among_more_and_the_validation_fold_stays(voted: Prep
     assert drawn[1].train_rows.tolist() != whole.train_rows[:9].tolist()
 
 
-def test_which_galaxies_are_drawn_follows_from_fold_and_seed(voted: Prepared) -> None:
+def test_which_galaxies_are_drawn_follows_from_fold_and_seed(voted: Dataset) -> None:
     rows = np.arange(1000)
     settings = {seed: holdout_config(train={"galaxies": 100, "seed": seed}) for seed in (0, 1)}
     drawn = {
@@ -137,7 +137,7 @@ def test_which_galaxies_are_drawn_follows_from_fold_and_seed(voted: Prepared) ->
     assert set(again.tolist()) == drawn[1, 0]
 
 
-def test_more_galaxies_than_there_are_is_an_error_before_anything_starts(voted: Prepared) -> None:
+def test_more_galaxies_than_there_are_is_an_error_before_anything_starts(voted: Dataset) -> None:
     with pytest.raises(InputError, match=r"train\.galaxies is 31, but fold \d has \d\d "):
         Run(holdout_config(train={"galaxies": 31}), voted).check()
 

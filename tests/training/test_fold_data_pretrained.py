@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.training.fold_data import find_start_weights, make_fold_data
 from galaxyzoo.training.holdout import train_holdout
@@ -22,13 +22,13 @@ START = {"name": "cnn", "kwargs": {"widths": [8, 16]}, "start_run": "pretrain/sm
 
 
 @pytest.fixture
-def data(root: Path) -> Prepared:
+def data(root: Path) -> Dataset:
     """Three folds of 36 galaxies, and 4 test galaxies."""
     clear_competition().write_zips(root / "input" / "votes")
     return prepare("votes", n_folds=3)
 
 
-def test_a_run_starts_from_it_in_every_fold(data: Prepared) -> None:
+def test_a_run_starts_from_it_in_every_fold(data: Dataset) -> None:
     pretrain(data)
     weights = load_weights(folder(data) / "weights.safetensors")
     assert {"mean", "std"} < set(weights)
@@ -41,10 +41,10 @@ def test_a_run_starts_from_it_in_every_fold(data: Prepared) -> None:
     card = Run(config, data).train([0])
     assert card is not None
     assert card["start"] == "pretrain/small (no labels; images of every fold)"
-    assert not card["optimistic"]
+    assert not card["selected_on_validation"]
 
 
-def test_the_split_may_change_and_the_galaxies_may_not(data: Prepared) -> None:
+def test_the_split_may_change_and_the_galaxies_may_not(data: Dataset) -> None:
     config = tiny_config(model=START)
     pretrain(data)
     train = data.catalog.train.assign(fold=(data.catalog.folds + 1) % 3)
@@ -55,12 +55,12 @@ def test_the_split_may_change_and_the_galaxies_may_not(data: Prepared) -> None:
         find_start_weights(config, replace(data.catalog, train=train.iloc[1:]), 0)
 
 
-def test_a_missing_pretraining_is_said_before_anything_is_trained(data: Prepared) -> None:
+def test_a_missing_pretraining_is_said_before_anything_is_trained(data: Dataset) -> None:
     with pytest.raises(FoldError, match=r"type `python src/pretrain\.py pretrain/small` first"):
         Run(tiny_config(model=START), data).check()
 
 
-def test_a_run_of_another_dataset_may_start_from_it(data: Prepared, root: Path) -> None:
+def test_a_run_of_another_dataset_may_start_from_it(data: Dataset, root: Path) -> None:
     write_labelled(root / "input" / "labels")
     other = prepare("labels", n_folds=2, tasks={"zoo5"})  # other folds do not matter
     pretrain(data)
@@ -69,7 +69,7 @@ def test_a_run_of_another_dataset_may_start_from_it(data: Prepared, root: Path) 
     assert found == folder(data) / "weights.safetensors"
 
 
-def test_a_run_behind_a_run_may_start_from_it(data: Prepared) -> None:
+def test_a_run_behind_a_run_may_start_from_it(data: Dataset) -> None:
     pretrain(data)
     project = Project(data, Run(tiny_config(), data).cache("train"))
     first = tiny_config(model=START)
@@ -79,7 +79,7 @@ def test_a_run_behind_a_run_may_start_from_it(data: Prepared) -> None:
     assert Run(second, data).train([0])
 
 
-def test_a_hold_out_may_start_from_it(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hold_out_may_start_from_it(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its held-out galaxies' labels were not seen."""
     pretrain(data)
     seen: list[Path | None] = []

@@ -6,7 +6,7 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training import fold_data
 from galaxyzoo.training.run import Run
 from support.class_fixtures import holdout_config
@@ -18,13 +18,13 @@ SHARED = {**MODEL, "start_run": RUN, "start_dataset": "labelled", "start_fold": 
 
 
 @pytest.fixture
-def labelled(voted: Prepared, root: Path) -> Prepared:
+def labelled(voted: Dataset, root: Path) -> Dataset:
     """20 galaxies of the competition, two of them for test there, and 12 that it has not."""
     shared = [*voted.catalog.ids[:18].tolist(), *voted.catalog.test_ids[:2].tolist()]
     return other_dataset(root, [*shared, *range(1, 13)])
 
 
-def trained(data: Prepared, **changes: object) -> Run:
+def trained(data: Dataset, **changes: object) -> Run:
     """A run whose fold 0 is trained."""
     settings = {"model": {k: MODEL[k] for k in ("name", "kwargs")}, "run": RUN, **changes}
     run = Run(holdout_config(**settings), data)
@@ -34,8 +34,8 @@ def trained(data: Prepared, **changes: object) -> Run:
 
 
 def test_galaxies_of_other_datasets_are_validated_on_but_not_learned(
-    voted: Prepared,
-    labelled: Prepared,
+    voted: Dataset,
+    labelled: Dataset,
 ) -> None:
     cache = labelled.train_images(IMAGE)
     config = holdout_config(train={"without": [voted.catalog.dataset]})
@@ -47,7 +47,7 @@ def test_galaxies_of_other_datasets_are_validated_on_but_not_learned(
         assert data.val_rows.tolist() == whole.val_rows.tolist()
 
 
-def test_nothing_left_to_learn_from_is_said_before_anything_starts(labelled: Prepared) -> None:
+def test_nothing_left_to_learn_from_is_said_before_anything_starts(labelled: Dataset) -> None:
     config = holdout_config(train={"without": ["labelled"]})
     with pytest.raises(InputError, match=r"train\.without leaves fold 0 nothing to train on"):
         Run(config, labelled).check()
@@ -55,7 +55,7 @@ def test_nothing_left_to_learn_from_is_said_before_anything_starts(labelled: Pre
         Run(holdout_config(train={"without": ["lost"]}), labelled).check()
 
 
-def test_every_fold_starts_from_the_one_network(voted: Prepared, labelled: Prepared) -> None:
+def test_every_fold_starts_from_the_one_network(voted: Dataset, labelled: Dataset) -> None:
     start = trained(labelled, train={"without": [voted.catalog.dataset], "epochs": 1})
     config = holdout_config(model=SHARED)
     Run(config, voted).check()
@@ -66,8 +66,8 @@ def test_every_fold_starts_from_the_one_network(voted: Prepared, labelled: Prepa
 
 
 def test_a_start_that_knows_the_datasets_galaxies_is_refused(
-    voted: Prepared,
-    labelled: Prepared,
+    voted: Dataset,
+    labelled: Dataset,
 ) -> None:
     trained(labelled, train={"epochs": 1})
     with pytest.raises(InputError, match=r"cannot let all folds start.* not trained with train\.w"):
@@ -75,18 +75,18 @@ def test_a_start_that_knows_the_datasets_galaxies_is_refused(
 
 
 def test_a_start_that_left_out_other_galaxies_is_refused(
-    voted: Prepared,
-    labelled: Prepared,
+    voted: Dataset,
+    labelled: Dataset,
 ) -> None:
     trained(labelled, train={"without": [voted.catalog.dataset], "epochs": 1})
     fewer = Catalog(voted.catalog.dataset, voted.catalog.train[:-1], voted.catalog.test_ids)
     config = holdout_config(model=SHARED)
-    fold_data.check_sources(config, voted.catalog)
+    fold_data.check_required_runs(config, voted.catalog)
     with pytest.raises(InputError, match="or that had other galaxies then"):
-        fold_data.check_sources(config, fewer)
+        fold_data.check_required_runs(config, fewer)
 
 
-def test_a_start_with_labels_behind_it_is_refused(voted: Prepared, labelled: Prepared) -> None:
+def test_a_start_with_labels_behind_it_is_refused(voted: Dataset, labelled: Dataset) -> None:
     """What is behind it learned from the dataset's galaxies, though it did not itself."""
     dataset = voted.catalog.dataset
     trained(voted, train={"epochs": 1})
@@ -99,8 +99,8 @@ def test_a_start_with_labels_behind_it_is_refused(voted: Prepared, labelled: Pre
 
 
 def test_the_way_back_to_the_networks_own_dataset_is_refused(
-    voted: Prepared,
-    labelled: Prepared,
+    voted: Dataset,
+    labelled: Dataset,
 ) -> None:
     """Its fold 0 knows galaxies of every other fold of its own dataset."""
     dataset = voted.catalog.dataset

@@ -12,7 +12,7 @@ from tqdm import tqdm
 import ensemble
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import fold_dir
-from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
 from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.inference.fold_summary import FoldSummary
@@ -27,11 +27,8 @@ from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.ensemble_fixtures import save_project, save_run, use_root
 from support.kaggle_fixtures import draw_competition
-from support.reliability import Witness
 from support.small_models import small_config
 from support.training_fixtures import config, fake_training, fold_data
-
-pytestmark = pytest.mark.reliability
 
 PLAIN = {"epochs": 1, "amp": "fp32"}
 
@@ -39,7 +36,7 @@ SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
 
 @pytest.fixture
-def prepared(root: Path) -> Prepared:
+def prepared(root: Path) -> Dataset:
     competition = draw_competition(n_train=31, n_test=5)
     votes = competition.votes
     # A third smooth and round, the others disks seen edge-on, for a task with classes.
@@ -112,7 +109,7 @@ def test_the_chosen_epoch_counts_not_the_last(
 
 
 def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     summaries = iter([FoldSummary("scratch", 0.05, last) for last in (0.02, 0.03, 0.31)])
     fake_training(monkeypatch, runs, lambda: next(summaries))
@@ -129,7 +126,7 @@ def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(
         members.find_runs(TASKS["gz37"], prepared.catalog, [])
 
 
-def test_folds_from_before_losses_were_noted_are_read(prepared: Prepared, root: Path) -> None:
+def test_folds_from_before_losses_were_noted_are_read(prepared: Dataset, root: Path) -> None:
     path = root / DONE
     path.write_text('{"start": "scratch"}')
     assert FoldSummary.read(path) == FoldSummary("scratch")
@@ -142,7 +139,6 @@ def test_an_ensemble_takes_a_diverged_run_only_by_name_and_says_so(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    witness: Witness,
 ) -> None:
     use_root(monkeypatch, tmp_path)
     catalog = save_project()
@@ -163,12 +159,11 @@ def test_an_ensemble_takes_a_diverged_run_only_by_name_and_says_so(
     printed = capsys.readouterr().out
     assert f"gz37/wild is left out: {text}" in printed
     assert f"gz37/wild was asked for, but its {text}" in printed
-    witness("numbers", "a run that diverged is asked for", f"gz37/wild was asked for, but {text}")
 
 
 @pytest.mark.parametrize("task", ["gz37", "elliptical_spiral"])
 def test_folds_that_learned_nothing_are_noted_but_kept(
-    prepared: Prepared, task: str, capsys: pytest.CaptureFixture[str], witness: Witness
+    prepared: Dataset, task: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Fold 0 is predicted by its own mean, fold 1 by that of the others, fold 2 by worse."""
     settings = small_config(
@@ -200,4 +195,3 @@ def test_folds_that_learned_nothing_are_noted_but_kept(
     line = f"! {task}/small: folds 1, 2: no better than predicting the mean of the other folds"
     assert line in capsys.readouterr().out
     assert members._reason_to_leave_out(settings.run, catalog) == ""
-    witness("numbers", "folds have learned nothing", line)

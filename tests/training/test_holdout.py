@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.training import holdout
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
@@ -17,7 +17,7 @@ from support.training_fixtures import fake_training
 
 
 @pytest.fixture
-def prepared(root: Path) -> Prepared:
+def prepared(root: Path) -> Dataset:
     competition = draw_competition(n_train=60, n_test=3)
     votes = competition.votes
     # Two thirds clearly smooth, one third clearly not; the tree below them is all zero or all one.
@@ -37,7 +37,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
     return fake_training(monkeypatch, holdout)
 
 
-def test_parts_are_70_15_15_and_keep_the_classes_shares(prepared: Prepared) -> None:
+def test_parts_are_70_15_15_and_keep_the_classes_shares(prepared: Dataset) -> None:
     run = Run(holdout_config(), prepared)
     parts = holdout.split(run.catalog, "elliptical_spiral")
     assert [int((parts == p).sum()) for p in ("train", "val", "test")] == [42, 9, 9]
@@ -49,7 +49,7 @@ def test_parts_are_70_15_15_and_keep_the_classes_shares(prepared: Prepared) -> N
 
 
 def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(
-    prepared: Prepared, trained: list[FoldData], root: Path
+    prepared: Dataset, trained: list[FoldData], root: Path
 ) -> None:
     run = Run(holdout_config(), prepared)
     card = holdout.train_holdout(run)
@@ -67,7 +67,7 @@ def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(
     assert len(trained) == 1  # done work is not done again
 
 
-def test_a_run_that_starts_from_another_one_has_no_hold_out(prepared: Prepared) -> None:
+def test_a_run_that_starts_from_another_one_has_no_hold_out(prepared: Dataset) -> None:
     model = {"name": "cnn", "kwargs": {"widths": [8, 12]}, "start_run": "gz37/cnn"}
     with pytest.raises(InputError, match="has seen the galaxies that a hold-out keeps back"):
         holdout.train_holdout(Run(holdout_config(model=model), prepared))

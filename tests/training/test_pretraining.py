@@ -10,10 +10,10 @@ import yaml
 
 from galaxyzoo.config.schema import ModelConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.prepare import Prepared, prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.training import pretrainer, pretraining
 from galaxyzoo.training.pretrainer import Pretrainer
-from galaxyzoo.training.pseudo_labels import find_parts
+from galaxyzoo.training.pseudo_labels import find_unlabelled_images
 from support.class_fixtures import write_labelled
 from support.leak_fixtures import clear_competition
 from support.pretraining_fixtures import METHODS, folder, pretrain, pretrain_config, written
@@ -32,7 +32,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_killed_pretraining_ends_with_the_same_bytes(data: Prepared, method: str) -> None:
+def test_a_killed_pretraining_ends_with_the_same_bytes(data: Dataset, method: str) -> None:
     """Five steps an epoch: killed in the first, between the first and the second, in the third."""
     whole = pretrain(data, method=method)
     assert set(whole) == {
@@ -48,13 +48,15 @@ def test_a_killed_pretraining_ends_with_the_same_bytes(data: Prepared, method: s
         assert pretrain(data, method=method) == whole
 
 
-def test_a_finished_one_is_not_done_again(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_one_is_not_done_again(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     first = pretrain(data)
-    monkeypatch.setattr(pretraining, "find_parts", lambda *_: pytest.fail("images are opened"))
+    monkeypatch.setattr(
+        pretraining, "find_unlabelled_images", lambda *_: pytest.fail("images are opened")
+    )
     assert pretrain(data) == first
 
 
-def test_no_label_is_learned(data: Prepared) -> None:
+def test_no_label_is_learned(data: Dataset) -> None:
     """Other labels for all galaxies, and another split: not a byte differs."""
     first = pretrain(data)
     train, labels = data.catalog.train.copy(), data.catalog.label_columns
@@ -66,7 +68,7 @@ def test_no_label_is_learned(data: Prepared) -> None:
     assert {name: again[name] == first[name] for name in first} == dict.fromkeys(first, True)
 
 
-def test_images_that_the_config_names_are_learned(data: Prepared, root: Path) -> None:
+def test_images_that_the_config_names_are_learned(data: Dataset, root: Path) -> None:
     write_labelled(root / "input" / "labels")  # galaxies 1 to 40, and 41 to 44 without labels
     alone = pretrain(data, images=["test"])
     assert b'"images": 4' in alone["pretraining.json"]
@@ -75,7 +77,7 @@ def test_images_that_the_config_names_are_learned(data: Prepared, root: Path) ->
     assert both["weights.safetensors"] != alone["weights.safetensors"]
 
 
-def test_two_different_views_of_every_image_are_drawn(data: Prepared) -> None:
+def test_two_different_views_of_every_image_are_drawn(data: Dataset) -> None:
     images = [np.full((count, 32, 32, 3), 10 * count, np.uint8) for count in (12, 9)]
     images[0][:] += np.arange(12, dtype=np.uint8)[:, None, None, None]
     images[1][:] += np.arange(9, dtype=np.uint8)[:, None, None, None]
@@ -101,7 +103,7 @@ def test_images_that_cannot_be_read_are_left_out(root: Path) -> None:
     assert b'"images": 39' in left["pretraining.json"]
 
 
-def test_other_settings_are_refused(data: Prepared) -> None:
+def test_other_settings_are_refused(data: Dataset) -> None:
     pretrain(data)
     with pytest.raises(InputError, match=r"with other settings \(train.lr 0.003 → 0.5\): delete"):
         pretrain(data, train={"lr": 0.5})
@@ -111,22 +113,22 @@ def test_other_settings_are_refused(data: Prepared) -> None:
         pretrain(replace(data, catalog=fewer))
 
 
-def test_other_images_do_not_go_on(data: Prepared, root: Path) -> None:
+def test_other_images_do_not_go_on(data: Dataset, root: Path) -> None:
     write_labelled(root / "input" / "labels")
     names = ["train", "labels"]
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, 12)
         with pytest.raises(Killed):
             pretrain(data, images=names)
-    find = find_parts
+    find = find_unlabelled_images
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretraining, "find_parts", lambda *some: list(find(*some))[:1])
+        patch.setattr(pretraining, "find_unlabelled_images", lambda *some: list(find(*some))[:1])
         with pytest.raises(InputError, match="begun on other images: bring them back"):
             pretrain(data, images=names)
     assert b'"epochs": 3' in pretrain(data, images=names)["pretraining.json"]
 
 
-def test_a_collapsed_network_is_an_error(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_collapsed_network_is_an_error(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without variety in the images all projections are the same from the start."""
     images = [np.full((16, 32, 32, 3), 90, np.uint8)]
     made = Pretrainer(pretrain_config(method="byol"), images)
@@ -146,12 +148,12 @@ class Bar:
         pass
 
 
-def test_a_loss_that_is_no_number_is_an_error(data: Prepared) -> None:
+def test_a_loss_that_is_no_number_is_an_error(data: Dataset) -> None:
     with pytest.raises(InputError, match=r"pretrain/small, epoch 1: the loss is nan|not finite"):
         pretrain(data, train={"lr": 1e30})
 
 
-def test_too_little_memory_is_an_error(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_an_error(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
@@ -160,7 +162,7 @@ def test_too_little_memory_is_an_error(data: Prepared, monkeypatch: pytest.Monke
         pretrain(data)
 
 
-def test_the_saved_config_says_what_was_done(data: Prepared) -> None:
+def test_the_saved_config_says_what_was_done(data: Dataset) -> None:
     saved = yaml.safe_load(pretrain(data)["config.yaml"])
     assert saved["dataset_ids"] == data.catalog.ids_fingerprint
     assert saved["model"] == ModelConfig.model_validate(saved["model"]).model_dump(mode="json")

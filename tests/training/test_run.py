@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.oof import VAL_TABLE
@@ -27,7 +27,7 @@ SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
 
 def test_each_fold_trains_on_all_galaxies_but_its_own(
-    prepared: Prepared, trained: list[FoldData]
+    prepared: Dataset, trained: list[FoldData]
 ) -> None:
     card = Run(small_config(image=SIZES), prepared).train()
     folds = prepared.catalog.folds
@@ -42,7 +42,7 @@ def test_each_fold_trains_on_all_galaxies_but_its_own(
 
 
 def test_only_the_named_folds_are_trained_and_the_others_later(
-    prepared: Prepared, trained: list[FoldData]
+    prepared: Dataset, trained: list[FoldData]
 ) -> None:
     run = Run(small_config(image=SIZES), prepared)
     first = run.train([1])
@@ -55,7 +55,7 @@ def test_only_the_named_folds_are_trained_and_the_others_later(
 
 
 def test_the_checkpoint_of_a_fold_killed_right_after_its_end_is_removed(
-    prepared: Prepared, trained: list[FoldData]
+    prepared: Dataset, trained: list[FoldData]
 ) -> None:
     run = Run(small_config(image=SIZES), prepared)
     run.train([0])
@@ -67,7 +67,7 @@ def test_the_checkpoint_of_a_fold_killed_right_after_its_end_is_removed(
 
 
 def test_what_a_killed_process_half_wrote_goes_with_the_next_training(
-    prepared: Prepared, trained: list[FoldData]
+    prepared: Dataset, trained: list[FoldData]
 ) -> None:
     run = Run(small_config(image=SIZES), prepared)
     leftover = run.folder / "fold_0" / ".timings.csv.abc.part"
@@ -78,7 +78,7 @@ def test_what_a_killed_process_half_wrote_goes_with_the_next_training(
 
 
 def test_a_second_process_waits_and_then_finds_the_work_done(
-    prepared: Prepared, trained: list[FoldData], capsys: pytest.CaptureFixture[str]
+    prepared: Dataset, trained: list[FoldData], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Run(small_config(image=SIZES), prepared)
     run.folder.mkdir(parents=True)
@@ -99,7 +99,7 @@ def test_a_second_process_waits_and_then_finds_the_work_done(
     "damage",
     [b"", b"[1, 2]", b"a: [", b"task: gz37\nmodel: {nam: cnn}", b"about: \xff", b"[" * 2000],
 )
-def test_a_damaged_config_is_named(prepared: Prepared, damage: bytes) -> None:
+def test_a_damaged_config_is_named(prepared: Dataset, damage: bytes) -> None:
     run = Run(small_config(image=SIZES), prepared)
     run.folder.mkdir(parents=True)
     (run.folder / "config.yaml").write_bytes(damage)
@@ -107,7 +107,7 @@ def test_a_damaged_config_is_named(prepared: Prepared, damage: bytes) -> None:
         run.check()
 
 
-def test_a_run_says_with_what_it_was_made(prepared: Prepared, trained: list[FoldData]) -> None:
+def test_a_run_says_with_what_it_was_made(prepared: Dataset, trained: list[FoldData]) -> None:
     run = Run(small_config(image=SIZES), prepared)
     run.train([0])
     saved = yaml.safe_load((run.folder / "config.yaml").read_text())
@@ -118,7 +118,7 @@ def test_a_run_says_with_what_it_was_made(prepared: Prepared, trained: list[Fold
 
 
 def test_a_run_without_epochs_sees_its_starts_networks_through_its_own_views(
-    prepared: Prepared,
+    prepared: Dataset,
 ) -> None:
     start = small_config(image=SIZES, train={"epochs": 1}, tta={"dihedral": False})
     Run(start, prepared).train()

@@ -4,21 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run, find_levels, train_runs
 from support.commands import COMPETITION, TRAIN, artefacts, call, complaint, train_project
-from support.reliability import long_only
 from support.small_models import small_config
+from support.thoroughness import long_only
 
 LONG_ONLY = long_only("a minute to start such a backend")
 
 
-def named(name: str, data: Prepared, **values: object) -> Run:
+def named(name: str, data: Dataset, **values: object) -> Run:
     return Run(small_config(run=f"gz37/{name}", **values), data)
 
 
-def test_runs_wait_for_those_that_they_need(prepared: Prepared) -> None:
+def test_runs_wait_for_those_that_they_need(prepared: Dataset) -> None:
     elsewhere = {"start_run": "gz37/last", "start_dataset": "other"}
     runs = [
         named("first", prepared),
@@ -34,7 +34,7 @@ def test_runs_wait_for_those_that_they_need(prepared: Prepared) -> None:
 
 
 def test_why_folds_stopped_is_in_their_runs(
-    prepared: Prepared, trained: list[FoldData], monkeypatch: pytest.MonkeyPatch
+    prepared: Dataset, trained: list[FoldData], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of one process; the start has no network to start from, for its training is faked."""
     runs = [named("first", prepared), named("second", prepared)]

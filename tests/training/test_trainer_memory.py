@@ -23,11 +23,8 @@ from galaxyzoo.training.fold import CHECKPOINT, HISTORY, train_fold
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold
-from support.reliability import Witness
 from support.small_models import small_config
 from support.training_fixtures import NO_NORM, Killed, config, fold_data, gradients, kill_after
-
-pytestmark = pytest.mark.reliability
 
 GO_ON = {"on_out_of_memory": "accumulate"}
 
@@ -80,9 +77,7 @@ def test_a_batch_is_cut_no_smaller_than_two_images(monkeypatch: pytest.MonkeyPat
     assert sizes == [3, 2, 2, 2]
 
 
-def test_stopping_says_what_would_help(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, witness: Witness
-) -> None:
+def test_stopping_says_what_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     allow(monkeypatch, 4)
     with pytest.raises(FoldError) as caught:
         train_fold(config(), fold_data(), tmp_path, "stop")
@@ -92,14 +87,12 @@ def test_stopping_says_what_would_help(
         "train.accumulation=2 or a smaller train.batch_size"
     )
     assert list(tmp_path.iterdir()) == []
-    witness("numbers", "out of memory in training", str(caught.value))
 
 
 def test_accumulating_trains_as_with_so_many_parts_from_the_start(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    witness: Witness,
 ) -> None:
     data = fold_data()
     train_fold(config(accumulation=4), data, tmp_path / "whole", "whole")
@@ -112,7 +105,6 @@ def test_accumulating_trains_as_with_so_many_parts_from_the_start(
     line = "gz37/small, fold 0: out of memory; it goes on from its last whole epoch, batches in "
     said = [text for text in capsys.readouterr().out.splitlines() if line in text]
     assert [text.split(line)[1] for text in said] == ["2 parts", "4 parts"]
-    witness("numbers", "out of memory in training, train.on_out_of_memory=accumulate", said[-1])
 
 
 def test_a_killed_fold_keeps_its_parts(tmp_path: Path) -> None:
@@ -157,7 +149,7 @@ def test_the_first_network_is_gone_before_the_next_is_built(
 
 @pytest.mark.parametrize("on_out_of_memory", ["stop", "accumulate"])
 def test_nothing_smaller_than_two_images_is_tried(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_out_of_memory: str, witness: Witness
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_out_of_memory: str
 ) -> None:
     allow(monkeypatch, 1)
     settings = config(accumulation=4, on_out_of_memory=on_out_of_memory)
@@ -167,28 +159,22 @@ def test_nothing_smaller_than_two_images_is_tried(
         "gz37/small, fold 0: out of memory on batches of 8 images in 4 parts: train anew with a "
         "smaller image.size_px or network"
     )
-    witness("numbers", "out of memory on two images", str(caught.value))
 
 
-def test_a_plan_that_does_not_fit_says_so(
-    monkeypatch: pytest.MonkeyPatch, witness: Witness
-) -> None:
+def test_a_plan_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     allow(monkeypatch, 4)
     catalog: Catalog = None  # type: ignore[assignment]
-    with pytest.raises(
-        FoldError, match=r"gz37/small: out of memory.*train\.accumulation=2"
-    ) as told:
+    with pytest.raises(FoldError, match=r"gz37/small: out of memory.*train\.accumulation=2"):
         planning.estimate(config(), catalog)
-    witness("numbers", "out of memory in the plan's probe", str(told.value))
 
 
 @pytest.mark.parametrize(
     ("most", "tried"), [(300, [256, 44]), (100, [256, 128, 64, 64, 64, 64, 44])]
 )
 def test_prediction_goes_on_with_fewer_images(
-    monkeypatch: pytest.MonkeyPatch, most: int, tried: list[int], witness: Witness
+    monkeypatch: pytest.MonkeyPatch, most: int, tried: list[int]
 ) -> None:
-    monkeypatch.setattr(predict, "batch_of", lambda device: 256)
+    monkeypatch.setattr(predict, "batch_size_for", lambda device: 256)
     data, settings = fold_data(300), small_config(train={"amp": "fp32"})
     model, rows, one_view = build_model(settings), np.arange(300)[::-1], TTAConfig(dihedral=False)
     expected = predict.predict(model, data.cache, rows, settings, one_view)
@@ -196,18 +182,13 @@ def test_prediction_goes_on_with_fewer_images(
     got = predict.predict(model, data.cache, rows, settings, one_view)
     assert sizes == tried
     np.testing.assert_allclose(got, expected, atol=1e-6)
-    if most == 100:
-        witness("numbers", "out of memory in prediction", "nothing: it goes on with fewer images")
 
 
-def test_one_image_that_does_not_fit_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, witness: Witness
-) -> None:
+def test_one_image_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     allow(monkeypatch, 0)
     settings = config()
-    with pytest.raises(FoldError, match="out of memory while predicting one image") as caught:
+    with pytest.raises(FoldError, match="out of memory while predicting one image"):
         predict.predict(build_model(settings), fold_data().cache, np.arange(9), settings)
-    witness("numbers", "out of memory on one image in prediction", str(caught.value))
 
 
 def exhaust() -> None:

@@ -11,7 +11,7 @@ import yaml
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.fold import History, train_fold, write_history
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.tuning import study as tuning
@@ -32,7 +32,7 @@ class Killed(BaseException):
     """Stands for SIGKILL in one process."""
 
 
-def make(prepared: Prepared, folder: Path, epochs: int = 3, **changes: object) -> Tuning:
+def make(prepared: Dataset, folder: Path, epochs: int = 3, **changes: object) -> Tuning:
     base = {**BASE, "train": {"epochs": epochs, "batch_size": 8, **changes.pop("train", {})}}  # type: ignore[dict-item]
     folder.mkdir(exist_ok=True)
     return Tuning(load_search(str(write_search(folder, base=base, **changes))), prepared, 0)
@@ -62,7 +62,7 @@ def fake(patch: pytest.MonkeyPatch, score: Score = by_lr) -> list[Path]:
 
 
 def test_the_same_trials_are_drawn_in_one_call_and_in_several(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen = fake(monkeypatch)
     whole = make(prepared, tmp_path)
@@ -83,7 +83,7 @@ def test_the_same_trials_are_drawn_in_one_call_and_in_several(
 
 
 def test_a_killed_trial_is_started_again_in_its_own_folder(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fake(monkeypatch)
     whole = make(prepared, tmp_path)
@@ -108,7 +108,7 @@ def test_a_killed_trial_is_started_again_in_its_own_folder(
 
 @pytest.mark.parametrize("epoch", [2, 3])  # the third is the last
 def test_a_trial_goes_on_from_its_last_whole_epoch(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, epoch: int
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, epoch: int
 ) -> None:
     whole = make(prepared, tmp_path)
     whole.train(1, 1, "loky")
@@ -145,7 +145,7 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(
 
 
 def test_a_trial_whose_process_ends_every_time_is_given_up(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def killing(config: Config, call: int, epoch: int) -> float:
         if config.train.lr == 0.001:
@@ -166,7 +166,7 @@ def test_a_trial_whose_process_ends_every_time_is_given_up(
 
 @pytest.mark.parametrize(("warmup", "epochs"), [(1, 2), (2, 3)])
 def test_a_trial_worse_than_the_median_ends_early(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, warmup: int, epochs: int
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, warmup: int, epochs: int
 ) -> None:
     fake(monkeypatch, lambda config, call, epoch: (call > 1) + 1 / epoch)
     search = make(
@@ -183,7 +183,7 @@ def test_a_trial_worse_than_the_median_ends_early(
 
 
 def test_numbers_that_run_away_end_their_trial_alone(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def failing(config: Config, call: int, epoch: int) -> float:
         if call == 1:
@@ -201,7 +201,7 @@ def test_numbers_that_run_away_end_their_trial_alone(
 
 @pytest.mark.parametrize(("checkpoint", "score"), [("last", 0.5), ("best", 0.2)])
 def test_the_score_is_of_the_epoch_whose_weights_are_kept(
-    prepared: Prepared,
+    prepared: Dataset,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     checkpoint: str,
@@ -217,7 +217,7 @@ def test_the_score_is_of_the_epoch_whose_weights_are_kept(
 
 
 def test_the_winners_config_is_the_best_trials(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fake(monkeypatch, lambda config, call, epoch: 1 / call)
     search = make(prepared, tmp_path)
@@ -247,7 +247,7 @@ def test_a_config_stands_under_its_task_without_saying_it_twice() -> None:
 
 
 def test_what_does_not_fit_the_study_is_refused(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fake(monkeypatch)
     make(prepared, tmp_path).train(1, 1, "loky")
@@ -268,7 +268,7 @@ def test_what_does_not_fit_the_study_is_refused(
         make(prepared, tmp_path, space=no_network).check()
 
 
-def test_a_damaged_study_is_named_in_one_line(prepared: Prepared, tmp_path: Path) -> None:
+def test_a_damaged_study_is_named_in_one_line(prepared: Dataset, tmp_path: Path) -> None:
     search = make(prepared, tmp_path)
     search.folder.mkdir(parents=True)
     (search.folder / "study.db").write_bytes(b"no database" * 100)

@@ -15,7 +15,7 @@ from galaxyzoo.app.components import HINT, STYLE, caption, facts_html, heat_html
 from galaxyzoo.app.service import LoadedRun, Look
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.explain.gradcam import METHODS, likeliest
+from galaxyzoo.explain.gradcam import FAST_METHODS, likeliest
 from galaxyzoo.tasks.registry import Task
 
 TITLE = "Galaxy Zoo explorer"
@@ -129,7 +129,7 @@ def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, look: gr.State) -> list[An
             with gr.Accordion("Why?", open=True):
                 answer = gr.Dropdown([], label="What speaks for", elem_id="answer")
                 method = gr.Dropdown(
-                    [name for name, one in METHODS.items() if one.all_views],
+                    [*FAST_METHODS],
                     value="gradcam",
                     label="Method",
                     elem_id="method",

@@ -21,11 +21,11 @@ from galaxyzoo.core.paths import is_ablation, oof_csv
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.geometry import to_tensor, warp, warp_matrix
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Prepared, open_prepared, take_images
+from galaxyzoo.data.prepare import Dataset, open_dataset, take_images
 from galaxyzoo.explain.galaxy import Galaxy, decode_galaxy, find_galaxy, predict_galaxy
-from galaxyzoo.explain.gradcam import explain
+from galaxyzoo.explain.gradcam import average_gradcam
 from galaxyzoo.inference.oof import DONE
-from galaxyzoo.inference.predict import batch_of, load_run_models
+from galaxyzoo.inference.predict import batch_size_for, load_run_models
 from galaxyzoo.io.tables import FOLD, read_csv
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -92,7 +92,7 @@ def embed(
     """(n, cache_px, cache_px, 3) uint8 -> (n, feature) float16 of unit length, one view each."""
     model.eval()
     device, parts = model.mean.device, []
-    size, matrix = batch_of(device), warp_matrix(config.image)
+    size, matrix = batch_size_for(device), warp_matrix(config.image)
     for start in range(0, len(images), size):
         views = to_tensor(warp(images[start : start + size], matrix, config.image.size_px))
         with autocast(config.train.amp, device):
@@ -134,7 +134,7 @@ class LoadedRun:
     config: Config
     models: dict[int, GalaxyNet]
     catalog: Catalog  # galaxies of the task
-    data: Prepared | None  # None where the images are gone
+    data: Dataset | None  # None where the images are gone
     # hooks of explanations are the network's own: one at a time
     _explaining: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _features: FeatureTable | None = field(default=None, repr=False)
@@ -145,7 +145,7 @@ class LoadedRun:
         return get_task(self.config.task)
 
     @property
-    def _prepared(self) -> Prepared:
+    def _prepared(self) -> Dataset:
         """The dataset with its images; InputError where these are gone."""
         if self.data is None:
             raise InputError(f"the images of '{self.dataset}' are no longer in input/")
@@ -178,7 +178,7 @@ class LoadedRun:
         """(H, W, 3) uint8 what the network sees, and (H, W) 0 to 1 what speaks for an answer."""
         image = look.galaxy.as_input(self.config.image)
         with self._explaining:
-            heat, _ = explain(self.models, image, column, method)
+            heat, _ = average_gradcam(self.models, image, column, method)
         return image[0], heat
 
     def find_similar(
@@ -271,7 +271,7 @@ def load_run(dataset: str, run: str) -> LoadedRun:
     config, models = load_run_models(dataset, run)
     catalog = load_catalog(dataset).for_task(get_task(config.task))
     try:
-        data = open_prepared(None, dataset, config.task)
+        data = open_dataset(None, dataset, config.task)
     except InputError:
         data = None
     return LoadedRun(dataset, config, models, catalog, data)

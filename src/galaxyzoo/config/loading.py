@@ -90,7 +90,7 @@ def _needs_more(run: str, *behind: str) -> bool:
     config = load_config(run)
     if config.needs_other_dataset or config.needs_gpu:
         return True
-    return any(_needs_more(source, run, *behind) for source, _ in config.sources(""))
+    return any(_needs_more(source, run, *behind) for source, _ in config.required_runs(""))
 
 
 def all_ensembles() -> list[str]:
@@ -194,7 +194,7 @@ def portable_config(config: Config, fingerprint: str) -> str:
     )
 
 
-class Start(NamedTuple):
+class StageStart(NamedTuple):
     """A run behind another one."""
 
     config: Config
@@ -203,7 +203,7 @@ class Start(NamedTuple):
     shared: bool  # one of its folds serves all those of the other
 
 
-def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Iterator[Start]:
+def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Iterator[StageStart]:
     """The runs behind a run: those that it starts from or whose labels it learns, and so on.
 
     Args:
@@ -215,7 +215,7 @@ def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Ite
     Raises:
         InputError: one of them has left no config.
     """
-    for run, of in config.sources(dataset):
+    for run, of in config.required_runs(dataset):
         try:
             start, fingerprint = load_run_config(run_dir(of, run))
         except InputError:
@@ -223,11 +223,11 @@ def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Ite
                 continue
             raise
         shared = config.model.start_fold is not None and run == config.model.start_run
-        yield Start(start, of, fingerprint, shared)
+        yield StageStart(start, of, fingerprint, shared)
         yield from find_starts(start, of, skip_missing)
 
 
-def is_optimistic(config: Config, dataset: str) -> bool:
+def is_selected_on_validation(config: Config, dataset: str) -> bool:
     """Whether an epoch was chosen on the fold that is scored, the run's own or one of its starts'.
 
     Args:
@@ -240,7 +240,7 @@ def is_optimistic(config: Config, dataset: str) -> bool:
     return any(some.train.checkpoint == "best" for some in (config, *starts))
 
 
-def perhaps_seen(config: Config, dataset: str) -> bool:
+def possible_leakage(config: Config, dataset: str) -> bool:
     """Whether a network's first weights were trained on Galaxy Zoo, maybe on these very galaxies.
 
     So it is with Zoobot's encoders (`hf_hub:mwalmsley/zoobot-encoder-…`): what their out-of-fold

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Collection, Sequence
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.table import Table
 
 _LOG_WIDTH = 132  # characters where the output is no terminal but a file or a pipe
@@ -28,6 +29,14 @@ def print_table(
     width = None if sys.stdout.isatty() else _LOG_WIDTH
     # Names may hold brackets and colons, which are no markup.
     Console(highlight=False, markup=False, emoji=False, width=width).print(table)
+
+
+def print_markdown(text: str) -> None:
+    """Print Markdown: rendered on a terminal, as it is into a file or pipe."""
+    if sys.stdout.isatty():
+        Console().print(Markdown(text))
+    else:
+        print(text, flush=True)
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:

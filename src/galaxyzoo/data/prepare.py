@@ -23,7 +23,7 @@ from galaxyzoo.data.catalog import (
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
 from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
 from galaxyzoo.data.readers.find import is_anything_there, open_input
-from galaxyzoo.data.readers.source import Source
+from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.tasks.registry import COMPETITION_TASK
 
@@ -32,21 +32,21 @@ _DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Dataset:
     """A dataset ready for training: its catalog and where its images are."""
 
     catalog: Catalog
-    source: Source
+    raw: RawDataset  # its files, read and checked
 
     def train_images(self, config: ImageConfig) -> ImageCache:
         """Decoded training images in the catalog's order; an unreadable one raises InputError."""
         folder = shown(dataset_dir(self.catalog.dataset))
         cure = f"get them again, or delete {folder} and split again with {_DROP}"
-        return open_cache(self.source.train_images, self.catalog.ids, config, True, cure)
+        return open_cache(self.raw.train_images, self.catalog.ids, config, True, cure)
 
     def test_images(self, config: ImageConfig) -> ImageCache:
         """Decoded test images in the sample submission's order; unreadable ones are marked."""
-        return open_cache(self.source.test_images, self.catalog.test_ids, config, strict=False)
+        return open_cache(self.raw.test_images, self.catalog.test_ids, config, strict=False)
 
 
 def prepare(
@@ -55,7 +55,7 @@ def prepare(
     seed: int | None = None,
     tasks: set[str] | None = None,
     drop_bad: bool = False,
-) -> Prepared:
+) -> Dataset:
     """Find the input, check it, and make its catalog and folds, or read those made before.
 
     Args:
@@ -75,13 +75,13 @@ def prepare(
         with files.holding(folds_dir() / files.NAME, "splitting a dataset into folds"):
             if not has_catalog(source.dataset):
                 k = DEFAULT_FOLDS if n_folds is None else n_folds
-                return Prepared(_make_catalog(source, k, seed or 0, drop_bad), source)
+                return Dataset(_make_catalog(source, k, seed or 0, drop_bad), source)
     catalog = load_catalog(source.dataset)
     _check_unchanged(catalog, source, n_folds, seed)
-    return Prepared(catalog, source)
+    return Dataset(catalog, source)
 
 
-def _make_catalog(source: Source, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
+def _make_catalog(source: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
     print(f"{source.dataset}: new split; looking for near-identical images")
     ids, cure = source.targets.index.to_numpy(), f"get them again, or go on without: {_DROP}"
     cache = open_cache(source.train_images, ids, source.image, not drop_bad, cure)
@@ -116,7 +116,9 @@ def _make_catalog(source: Source, n_folds: int, seed: int, drop_bad: bool) -> Ca
     return load_catalog(source.dataset)
 
 
-def _drop_bad(source: Source, cache: ImageCache, groups: np.ndarray) -> tuple[Source, np.ndarray]:
+def _drop_bad(
+    source: RawDataset, cache: ImageCache, groups: np.ndarray
+) -> tuple[RawDataset, np.ndarray]:
     """The galaxies whose image can be used, and their groups, numbered as if no others had been.
 
     A bad image is black, so it is in a group of its own.
@@ -132,7 +134,7 @@ def _drop_bad(source: Source, cache: ImageCache, groups: np.ndarray) -> tuple[So
     return replace(source, targets=source.targets[kept]), renumbered
 
 
-def _known_folds(source: Source, n_folds: int) -> np.ndarray:
+def _known_folds(source: RawDataset, n_folds: int) -> np.ndarray:
     """(galaxy,) fold that a galaxy has in a dataset prepared earlier, -1 where in none.
 
     One fold per galaxy in every table: what was learned from one set without fold k may then start
@@ -177,7 +179,7 @@ def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> Non
 
 
 def _check_unchanged(
-    catalog: Catalog, source: Source, n_folds: int | None, seed: int | None
+    catalog: Catalog, source: RawDataset, n_folds: int | None, seed: int | None
 ) -> None:
     folder = shown(dataset_dir(catalog.dataset))
     dropped = [int(galaxy_id) for galaxy_id in catalog.about.get("dropped_images", {})]
@@ -214,11 +216,11 @@ def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
     Raises:
         InputError: the files are not there, are broken, or are another dataset's.
     """
-    prepared = open_prepared(data, dataset, task)
-    return prepared.train_images(prepared.source.image)
+    prepared = open_dataset(data, dataset, task)
+    return prepared.train_images(prepared.raw.image)
 
 
-def open_prepared(data: str | None, dataset: str, task: str) -> Prepared:
+def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
     """A prepared dataset with its images' files; arguments and errors as of `open_images`."""
     data = data or _own_folder(dataset)
     found = open_input(data, {task}).dataset

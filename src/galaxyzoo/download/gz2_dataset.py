@@ -35,7 +35,7 @@ from galaxyzoo.download.sdss import (
     Cutout,
     Downloader,
     DownloadError,
-    Manners,
+    DownloadPolicy,
     check_url,
     download_cutouts,
 )
@@ -67,7 +67,7 @@ class Order:
     drop: bool = False  # galaxies without an image to download: leave them out instead of stopping
     table_url: str = TABLE_URL
     cutout: Cutout = field(default_factory=Cutout)
-    manners: Manners = field(default_factory=Manners)
+    policy: DownloadPolicy = field(default_factory=DownloadPolicy)
 
 
 def make_dataset(order: Order) -> Path:
@@ -87,7 +87,7 @@ def make_dataset(order: Order) -> Path:
     _print_counts(classes, drawn, task)
     if positions is not None:
         images = folder / order.cutout.folder_name()
-        statuses = download_cutouts(positions.loc[drawn.index], images, order.cutout, order.manners)
+        statuses = download_cutouts(positions.loc[drawn.index], images, order.cutout, order.policy)
         failed = statuses[statuses != GOOD]
         if len(failed):
             _report_failures(failed, len(drawn), images / MANIFEST, order.drop)
@@ -124,7 +124,7 @@ def _find_folder(order: Order) -> Path:
         places = [input_dir(), *sorted(path for path in input_dir().glob("[!.]*") if path.is_dir())]
     else:
         places = [Path(order.data), input_dir() / order.data]
-    found = [place for place in places if gz2.holds_data(place)]
+    found = [place for place in places if gz2.holds_table(place)]
     if order.data is None and len(found) > 1:
         names = ", ".join(shown(place) for place in found)
         raise InputError(f"several folders hold a {gz2.TABLES[0]}: add --data with one of {names}")
@@ -144,9 +144,9 @@ def _find_folder(order: Order) -> Path:
 def _download_table(path: Path, order: Order) -> None:
     check_url(order.table_url)
     print(f"downloading {order.table_url} to {shown(path)}")
-    manners = Manners(deadline_s=_TABLE_DEADLINE_S, first_pause_s=order.manners.first_pause_s)
+    policy = DownloadPolicy(deadline_s=_TABLE_DEADLINE_S, first_pause_s=order.policy.first_pause_s)
     try:
-        data = Downloader(manners).fetch(order.table_url, _check_table, _LARGEST_TABLE)
+        data = Downloader(policy).fetch(order.table_url, _check_table, _LARGEST_TABLE)
     except DownloadError as error:
         raise InputError(
             f"{order.table_url} cannot be downloaded ({error}): get {gz2.TABLES[1]} from "
@@ -180,7 +180,7 @@ def _open(
                 f"{shown(folder)}/ lacks {gz2.IMAGES[0]}: put it there, or add --download to get "
                 "the images from the sky survey's server"
             )
-        source = gz2.read_source(folder)
+        source = gz2.read_dataset(folder)
         return source.targets, source.train_images.read, None
     table = gz2.find_table(folder)
     positions = gz2.read_positions(table)
@@ -327,12 +327,12 @@ def read_order(args: argparse.Namespace) -> Order:
         drop=args.on_bad_image == "drop",
         table_url=args.table_url,
         cutout=Cutout(args.scale, args.size_px, args.base_url),
-        manners=Manners(workers=args.workers, rate=args.rate, tries=args.tries),
+        policy=DownloadPolicy(workers=args.workers, rate=args.rate, tries=args.tries),
     )
 
 
 def _add_download(group: argparse._ArgumentGroup) -> None:
-    cutout, manners = Cutout(), Manners()
+    cutout, policy = Cutout(), DownloadPolicy()
     group.add_argument(
         "--download", action="store_true", help="get the images, and the table where it is missing"
     )
@@ -362,21 +362,21 @@ def _add_download(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--workers",
         type=_whole(1, 16),
-        default=manners.workers,
+        default=policy.workers,
         metavar="N",
         help="images on their way at once (default: %(default)s)",
     )
     group.add_argument(
         "--rate",
         type=_number(0.01, 1000),
-        default=manners.rate,
+        default=policy.rate,
         metavar="N",
         help="requests per second, all workers together (default: %(default)s)",
     )
     group.add_argument(
         "--tries",
         type=_whole(1, 20),
-        default=manners.tries,
+        default=policy.tries,
         metavar="N",
         help="per image, after pauses of 1, 2, 4, … s (default: %(default)s)",
     )

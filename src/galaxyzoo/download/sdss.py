@@ -45,7 +45,7 @@ _PART_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class Manners:
+class DownloadPolicy:
     """How slowly and how patiently a server is asked."""
 
     workers: int = 4  # files on their way at once
@@ -72,8 +72,8 @@ class DownloadError(Exception):
 class Downloader:
     """Fetches files; safe to use from several threads, which share the rate."""
 
-    def __init__(self, manners: Manners) -> None:
-        self.manners = manners
+    def __init__(self, policy: DownloadPolicy) -> None:
+        self.policy = policy
         self._opener = urllib.request.build_opener()  # obeys the system's proxies
         self._lock = threading.Lock()
         self._next_turn = 0.0  # s, of the monotonic clock
@@ -98,7 +98,7 @@ class Downloader:
             DownloadError: every try failed, or `stop` was called; the last reason.
         """
         failure, pause = DownloadError("stopped"), 0.0
-        for number in range(self.manners.tries):
+        for number in range(self.policy.tries):
             if self._stopped.wait(pause) or not self._wait_for_turn():
                 break
             try:
@@ -107,14 +107,14 @@ class Downloader:
                 failure = error
             if failure.is_refusal:
                 break
-            own = self.manners.first_pause_s * 2**number * random.uniform(0.75, 1.25)
+            own = self.policy.first_pause_s * 2**number * random.uniform(0.75, 1.25)
             pause = min(max(own, failure.pause_s), _LONGEST_PAUSE_S)
         raise failure
 
     def _try_once(self, url: str, check: Callable[[bytes], None], limit: int) -> bytes:
         request = urllib.request.Request(url, headers={"User-Agent": _AGENT})
         try:
-            with self._opener.open(request, timeout=self.manners.timeout_s) as answer:
+            with self._opener.open(request, timeout=self.policy.timeout_s) as answer:
                 data = self._read(answer, limit)
             check(data)
         except urllib.error.HTTPError as error:
@@ -129,7 +129,7 @@ class Downloader:
 
     def _read(self, answer: HTTPResponse, limit: int) -> bytes:
         """A whole answer; one that drips in would never end by the time-out for each part."""
-        end = time.monotonic() + self.manners.deadline_s
+        end = time.monotonic() + self.policy.deadline_s
         parts, size = [], 0
         while part := answer.read1(_PART_BYTES):
             parts.append(part)
@@ -137,7 +137,7 @@ class Downloader:
             if size > limit:
                 raise ValueError(f"larger than {limit:,} bytes")
             if time.monotonic() > end:
-                raise ValueError(f"not whole after {self.manners.deadline_s:g} s")
+                raise ValueError(f"not whole after {self.policy.deadline_s:g} s")
             if self._stopped.is_set():
                 raise ValueError("stopped")
         said = answer.headers.get("Content-Length", "")
@@ -150,7 +150,7 @@ class Downloader:
         with self._lock:
             now = time.monotonic()
             turn = max(now, self._next_turn)
-            self._next_turn = turn + 1 / self.manners.rate
+            self._next_turn = turn + 1 / self.policy.rate
         return not self._stopped.wait(turn - now)
 
 
@@ -223,7 +223,7 @@ class Cutout:
 
 
 def download_cutouts(
-    positions: pd.DataFrame, folder: Path, cutout: Cutout, manners: Manners
+    positions: pd.DataFrame, folder: Path, cutout: Cutout, policy: DownloadPolicy
 ) -> pd.Series:
     """Download the galaxies' images into `<folder>/<GalaxyID>.jpg`, and keep the manifest.
 
@@ -233,7 +233,7 @@ def download_cutouts(
         positions: (galaxy, 2) `ra` and `dec` in degrees, by GalaxyID.
         folder: made where it is not there.
         cutout: what to cut out.
-        manners: how to ask.
+        policy: how to ask.
     Returns:
         (galaxy,) `GOOD`, or why there is no image, by GalaxyID in the order of the positions.
     Raises:
@@ -242,10 +242,10 @@ def download_cutouts(
     """
     check_url(cutout.service)
     manifest = _Manifest(folder / MANIFEST)
-    downloader = Downloader(manners)
+    downloader = Downloader(policy)
     one = partial(_download_one, downloader, folder, cutout)
     silent = 0
-    with ThreadPoolExecutor(manners.workers) as pool:
+    with ThreadPoolExecutor(policy.workers) as pool:
         jobs = {
             pool.submit(one, int(place.Index), place.ra, place.dec): int(place.Index)
             for place in positions.itertuples()

@@ -22,10 +22,10 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.members import (
-    OutsideTable,
+    ExternalTable,
     find_divergence,
-    find_optimistic,
     find_seen,
+    find_selected_on_validation,
     find_unreadable,
     load_oof,
     load_test,
@@ -38,7 +38,7 @@ from galaxyzoo.tasks.registry import Task
 
 
 @dataclass(frozen=True)
-class Combination:
+class EnsembleBuild:
     """Which runs are combined how, and where the result goes."""
 
     task: Task
@@ -48,8 +48,8 @@ class Combination:
     seed: int  # of the candidates that draw random numbers
     path: Path  # of the submission; its card lies beside it
     oof_path: Path | None  # of the cross-fitted predictions; None: they are not kept
-    outside: Sequence[OutsideTable] = ()  # predictions made elsewhere, to be combined too
-    set_aside: Sequence[OutsideTable] = ()  # such as are scored, but not combined
+    external: Sequence[ExternalTable] = ()  # predictions made elsewhere, to be combined too
+    set_aside: Sequence[ExternalTable] = ()  # such as are scored, but not combined
 
     def make(self) -> tuple[dict[str, Any], bool]:
         """Cross-fit, choose, predict the test galaxies and write, unless that has been done.
@@ -70,23 +70,23 @@ class Combination:
         catalog, runs = self.whole.for_task(self.task), self.all_runs
         oof, test = self._load(catalog)
         unreadable = find_unreadable(self.runs, self.whole)
-        outside = self._describe_outside(catalog)
+        external = self._describe_external(catalog)
         inputs = digest_inputs(
-            self.candidates, runs, oof, test, unreadable, catalog, self.seed, outside
+            self.candidates, runs, oof, test, unreadable, catalog, self.seed, external
         )
         card = self._finished_card(inputs)
         if card is not None:
             return card, False
         targets = catalog.targets(self.task.name)
         fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds, self.seed)
-        optimistic = find_optimistic(self.runs, self.whole)
-        marked = [table.run for table in self.outside if table.perhaps_seen]
+        selected = find_selected_on_validation(self.runs, self.whole)
+        marked = [table.run for table in self.external if table.possible_leakage]
         card = {
             "inputs": inputs,
-            "optimistic": bool(optimistic),
-            "optimistic_runs": optimistic,
-            "perhaps_seen": [*find_seen(self.runs, self.whole), *marked],
-            "outside": outside,
+            "selected_on_validation": bool(selected),
+            "runs_selected_on_validation": selected,
+            "possible_leakage": [*find_seen(self.runs, self.whole), *marked],
+            "external": external,
             "diverged": find_divergence(self.runs, self.whole),
             UNREADABLE: catalog.test_ids[unreadable].tolist(),
             **make_card(fits, runs, oof, catalog, self.seed),
@@ -102,25 +102,25 @@ class Combination:
 
     @property
     def all_runs(self) -> list[str]:
-        """Names of what is combined: our own runs, then the outside tables."""
-        return [*self.runs, *(table.run for table in self.outside)]
+        """Names of what is combined: our own runs, then the external tables."""
+        return [*self.runs, *(table.run for table in self.external)]
 
     def _load(self, catalog: Catalog) -> tuple[np.ndarray, np.ndarray]:
         """(galaxy, run, column) float32 out-of-fold and test predictions, of `all_runs`."""
-        oof = [table.load_oof(self.task, catalog)[:, None] for table in self.outside]
-        test = [table.load_test(self.task, catalog)[:, None] for table in self.outside]
+        oof = [table.load_oof(self.task, catalog)[:, None] for table in self.external]
+        test = [table.load_test(self.task, catalog)[:, None] for table in self.external]
         if self.runs:
             oof.insert(0, load_oof(self.runs, self.task, self.whole))
             test.insert(0, load_test(self.runs, self.task, self.whole))
         return np.concatenate(oof, axis=1), np.concatenate(test, axis=1)
 
-    def _describe_outside(self, catalog: Catalog) -> dict[str, Any]:
-        """What the card says of the outside tables, those set aside too."""
+    def _describe_external(self, catalog: Catalog) -> dict[str, Any]:
+        """What the card says of the external tables, those set aside too."""
         targets, about = catalog.targets(self.task.name), {}
-        for table in sorted([*self.outside, *self.set_aside], key=lambda table: table.name):
+        for table in sorted([*self.external, *self.set_aside], key=lambda table: table.name):
             predictions = table.load_oof(self.task, catalog)
             score = round(self.task.score(predictions, targets), DIGITS)
-            about[table.name] = table.describe(score, table in self.outside)
+            about[table.name] = table.describe(score, table in self.external)
         return about
 
     def _finished_card(self, inputs: str) -> dict[str, Any] | None:
@@ -199,7 +199,7 @@ def digest_inputs(
     unreadable: np.ndarray,
     catalog: Catalog,
     seed: int,
-    outside: dict[str, Any],
+    external: dict[str, Any],
 ) -> str:
     """Digest of all that an ensemble is made from: with the same one it need not be made again.
 
@@ -211,9 +211,9 @@ def digest_inputs(
         unreadable: (test galaxy,) whether its image cannot be read.
         catalog: the dataset's catalog.
         seed: the seed the candidates are fitted with.
-        outside: what the card says of outside tables, by name.
+        external: what the card says of external tables, by name.
     """
-    settings = (list(names), list(runs), catalog.fingerprint, seed, code_version(), outside)
+    settings = (list(names), list(runs), catalog.fingerprint, seed, code_version(), external)
     digest = hashlib.sha256(repr(settings).encode())
     for values in (oof, test, unreadable):
         digest.update(np.ascontiguousarray(values).data)

@@ -62,7 +62,7 @@ from galaxyzoo.core.paths import (
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import nnls_weights
-from galaxyzoo.ensemble.members import PREFIX as OUTSIDE
+from galaxyzoo.ensemble.members import PREFIX as EXTERNAL
 from galaxyzoo.inference.oof import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, rounded
 from galaxyzoo.io.tables import read_predictions, write_predictions
@@ -616,7 +616,7 @@ class NetworkTables:
             InputError: a fold's tables are missing, or of another split; the run was trained
                 elsewhere.
         """
-        if run.startswith(OUTSIDE):
+        if run.startswith(EXTERNAL):
             raise InputError("only its mean over networks came")
         catalog = whole.for_task(task_of(run))
         folder = run_dir(catalog.dataset, run)

@@ -96,14 +96,14 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     return np.stack([_numbers(table) for table in tables], axis=1)
 
 
-def find_optimistic(runs: Sequence[str], catalog: Catalog) -> list[str]:
+def find_selected_on_validation(runs: Sequence[str], catalog: Catalog) -> list[str]:
     """Those of the runs whose epochs were chosen on the folds that they are scored on."""
-    return [run for run in runs if _is_optimistic(_card(run, catalog))]
+    return [run for run in runs if _is_selected_on_validation(_card(run, catalog))]
 
 
 def find_seen(runs: Sequence[str], catalog: Catalog) -> list[str]:
     """Those of the runs whose first weights may have seen the galaxies' votes."""
-    return [run for run in runs if _card(run, catalog).get("perhaps_seen")]
+    return [run for run in runs if _card(run, catalog).get("possible_leakage")]
 
 
 def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
@@ -161,9 +161,9 @@ def _full_name(name: str, task: Task, catalog: Catalog) -> str:
 def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
     """Why a run should not be used unasked; empty where nothing speaks against it."""
     card = _card(run, catalog)
-    if _is_optimistic(card):
+    if _is_selected_on_validation(card):
         return "its epochs were chosen on the validation folds, so its score is optimistic"
-    if card.get("perhaps_seen"):
+    if card.get("possible_leakage"):
         return "its first weights may have seen these galaxies, so its score counts as optimistic"
     diverged = describe_divergence(card)
     if diverged:
@@ -172,8 +172,8 @@ def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
     return _what_is_unfinished(card, catalog)
 
 
-def _is_optimistic(card: dict[str, Any]) -> bool:
-    return bool(card.get("optimistic") or card.get("checkpoint") == "best")
+def _is_selected_on_validation(card: dict[str, Any]) -> bool:
+    return bool(card.get("selected_on_validation") or card.get("checkpoint") == "best")
 
 
 def _what_is_unfinished(card: dict[str, Any], catalog: Catalog) -> str:
@@ -241,19 +241,19 @@ def _numbers(table: pd.DataFrame) -> np.ndarray:
     return table.to_numpy(dtype=np.float32)
 
 
-PREFIX = "outside/"  # of their names among the runs
+PREFIX = "external/"  # of their names among the runs
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _FAR = 1.0  # beyond 0 and 1 by more, a number is no fraction but another unit
 
 
 @dataclass(frozen=True)
-class OutsideTable:
+class ExternalTable:
     """Somebody's out-of-fold and test predictions."""
 
     name: str
     oof_path: Path
     test_path: Path
-    perhaps_seen: bool  # its networks may have learned from these galaxies' votes
+    possible_leakage: bool  # its networks may have learned from these galaxies' votes
 
     @property
     def run(self) -> str:
@@ -302,7 +302,7 @@ class OutsideTable:
         return {
             "oof": digest_table(self.oof_path),
             "test": digest_table(self.test_path),
-            "perhaps_seen": self.perhaps_seen,
+            "possible_leakage": self.possible_leakage,
             "used": is_used,
             "score": score,
         }
@@ -319,7 +319,7 @@ class OutsideTable:
         return task.project(values).astype(np.float32)
 
 
-def make_tables(given: Sequence[Sequence[str]], seen: Sequence[str]) -> list[OutsideTable]:
+def make_tables(given: Sequence[Sequence[str]], seen: Sequence[str]) -> list[ExternalTable]:
     """The tables named on the command line, in alphabetical order.
 
     Args:
@@ -332,19 +332,19 @@ def make_tables(given: Sequence[Sequence[str]], seen: Sequence[str]) -> list[Out
     for name in names:
         if not _NAME.fullmatch(name):
             raise InputError(
-                f"--outside {name!r} is no name: take letters, digits, '_', '.' and '-'"
+                f"--external {name!r} is no name: take letters, digits, '_', '.' and '-'"
             )
         if names.count(name) > 1:
-            raise InputError(f"--outside {name} stands there twice: give each table its own name")
+            raise InputError(f"--external {name} stands there twice: give each table its own name")
     for name in seen:
         if name not in names:
             known = ", ".join(names) or "none"
-            raise InputError(f"--seen {name} marks no table: --outside names {known}")
-    tables = [OutsideTable(name, Path(oof), Path(test), name in seen) for name, oof, test in given]
+            raise InputError(f"--possible-leakage {name} marks no table: --external names {known}")
+    tables = [ExternalTable(name, Path(oof), Path(test), name in seen) for name, oof, test in given]
     return sorted(tables, key=lambda table: table.name)
 
 
-def pick_tables(tables: Sequence[OutsideTable], asked: Sequence[str]) -> list[OutsideTable]:
+def pick_tables(tables: Sequence[ExternalTable], asked: Sequence[str]) -> list[ExternalTable]:
     """Those to combine: all without a mark, and the marked ones that are asked for by name.
 
     Args:
@@ -357,5 +357,5 @@ def pick_tables(tables: Sequence[OutsideTable], asked: Sequence[str]) -> list[Ou
     for run in asked:
         if run.startswith(PREFIX) and run not in known:
             name = run.removeprefix(PREFIX)
-            raise InputError(f"run '{run}' is not there: add --outside {name} OOF.csv TEST.csv")
-    return [table for table in tables if not table.perhaps_seen or table.run in asked]
+            raise InputError(f"run '{run}' is not there: add --external {name} OOF.csv TEST.csv")
+    return [table for table in tables if not table.possible_leakage or table.run in asked]

@@ -41,7 +41,7 @@ from galaxyzoo.ensemble.blends import Blend, MetaModel, fit_nnls, uniform_weight
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.neural import fit_neural
 from galaxyzoo.ensemble.residual import fit_residual
-from galaxyzoo.ensemble.stackers import fit_deviations, fit_lightgbm, fit_ridge
+from galaxyzoo.ensemble.stackers import fit_disagreement_ridge, fit_lightgbm, fit_ridge
 from galaxyzoo.tasks.metrics import Difference
 from galaxyzoo.tasks.registry import ClassTask, Task, VoteTask
 
@@ -64,7 +64,7 @@ CANDIDATES: dict[str, Fit] = {
     "nnls_shared": blends.fit_nnls_shared,
     "nnls": blends.fit_nnls,
     "ridge": fit_ridge,
-    "deviations": fit_deviations,
+    "disagreement_ridge": fit_disagreement_ridge,
     "lightgbm": fit_lightgbm,
     "residual": fit_residual,
     "neural": fit_neural,

@@ -230,7 +230,7 @@ SMALLEST_SHARE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class DeviationStacker:
+class DisagreementRidge:
     """A blend and its two corrections, as one linear model."""
 
     blend: Blend
@@ -250,7 +250,7 @@ class DeviationStacker:
         return {**self.blend.about(runs, task), "penalties": penalties}
 
 
-def fit_deviations(folds: Sequence[OofFold], task: Task, seed: int) -> DeviationStacker:
+def fit_disagreement_ridge(folds: Sequence[OofFold], task: Task, seed: int) -> DisagreementRidge:
     """Fit the blend, then both corrections; penalties are picked by cross-fitting inside the folds.
 
     Args:
@@ -273,7 +273,7 @@ def fit_deviations(folds: Sequence[OofFold], task: Task, seed: int) -> Deviation
     blend, moments = fit_nnls(folds, task, seed), total(folds)
     first = correct(as_linear(blend.weights), moments, task.groups, [own])[0]
     whole = correct(first.weights, moments, [ALL_COLUMNS], [every])[0]
-    return DeviationStacker(blend, first, whole)
+    return DisagreementRidge(blend, first, whole)
 
 
 def as_linear(weights: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 A run's predictions as one small folder: what an ensemble elsewhere needs of it.
 
 Networks are large and stay on the machine that trained them; tables of predictions can be kept
-beside the code, and `src/ensemble.py --outside` combines them with other runs on the same split.
+beside the code, and `src/ensemble.py --external` combines them with other runs on the same split.
 """
 
 import gzip
@@ -23,7 +23,7 @@ from galaxyzoo.core.files import check_free, read_json, write_json, writing_fold
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import CODE_ROOT, oof_csv, run_dir, shown
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.ensemble.members import find_optimistic, find_seen, load_oof, load_test
+from galaxyzoo.ensemble.members import find_seen, find_selected_on_validation, load_oof, load_test
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
@@ -118,7 +118,7 @@ def hand_over_tables(dataset: str, run: str, folder: Path) -> HandedOver:
         run: such as gz37/resnet18.
         folder: to write; must not be there.
     Returns:
-        Names of the files, and whether an ensemble is to be told of the run (`--seen`).
+        Names of the files, and whether an ensemble is to be told of the run (`--possible-leakage`).
     Raises:
         InputError: the folder is there or cannot be written, the run is not finished on all folds,
             or its tables are missing, damaged or of another split.
@@ -136,7 +136,7 @@ def hand_over_tables(dataset: str, run: str, folder: Path) -> HandedOver:
         _pack(part / TEST, test)
         write_json(part / SCORES, read_json(card_path(oof_csv(dataset, run))))
         (part / CONFIG).write_text(portable_config(*saved), encoding="utf-8")
-    seen = bool(find_seen([run], catalog) or find_optimistic([run], catalog))
+    seen = bool(find_seen([run], catalog) or find_selected_on_validation([run], catalog))
     return HandedOver((CONFIG, SCORES, OOF, TEST), seen)
 
 

@@ -128,9 +128,9 @@ def _limits(config: Config, scores: dict[str, Any]) -> str:
     lines = [_LIMITS]
     if len(scores["folds"]) < scores["n_folds"]:
         lines.append("- Not all folds are trained: the scores are of those galaxies alone.")
-    if scores.get("optimistic"):
+    if scores.get("selected_on_validation"):
         lines.append("- The scores are optimistic: an epoch was chosen on the scored fold.")
-    if scores.get("perhaps_seen"):
+    if scores.get("possible_leakage"):
         lines.append("- The first weights may have learned from these very galaxies.")
     if scores.get("diverged"):
         lines.append(f"- Training diverged in fold(s) {', '.join(map(str, scores['diverged']))}.")
@@ -168,7 +168,7 @@ def _use_onnx(config: Config, task: Task, difference: float) -> str:
     views = "the image's eight orientations" if config.tta.dihedral else "the image as it is"
     more = count_views(config.tta) // (8 if config.tta.dihedral else 1)
     left_out = f" (the run's own predictions also over {more} angles and zooms)" if more > 1 else ""
-    clip = "" if config.head.output in ("tree", "divided", "softmax") else " only after clipping"
+    clip = "" if config.head.output in ("tree", "softmax") else " only after clipping"
     return f"""`model.onnx` is the mean of the networks over {views}{left_out}. Input
 `images`: (batch, 3, {image.size_px}, {image.size_px}) uint8 RGB, a batch of any size. Output
 `predictions`: {task.quantity}{clip}, float32. It computes in fp32; predictions of

@@ -25,7 +25,7 @@ class FoldSummary:
     last_loss: float | None = None  # that of the epoch whose weights are kept
     accumulation: int = 1  # parts of a batch at the end
     # whether an epoch was chosen on the fold; None where an earlier version trained it
-    optimistic: bool | None = None
+    selected_on_validation: bool | None = None
     # GalaxyIDs of the test images that could not be read when it predicted them
     unreadable_test_images: Sequence[int] = ()
 

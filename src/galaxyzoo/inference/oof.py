@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galaxyzoo.config.loading import perhaps_seen
+from galaxyzoo.config.loading import possible_leakage
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.paths import fold_dir, oof_csv, test_csv
@@ -122,7 +122,7 @@ class FoldTables:
     def _card_head(self, summaries: dict[int, FoldSummary]) -> dict[str, Any]:
         config, catalog = self.config, self.catalog
         chosen = config.train.checkpoint == "best"
-        optimistic = [summary.optimistic for summary in summaries.values()]
+        selected = [summary.selected_on_validation for summary in summaries.values()]
         return {
             "run": config.run,
             "about": config.about,
@@ -134,8 +134,8 @@ class FoldTables:
             "n_folds": catalog.n_folds,
             "seed": config.train.seed,
             "checkpoint": config.train.checkpoint,
-            "optimistic": any(chosen if one is None else one for one in optimistic),
-            "perhaps_seen": perhaps_seen(config, catalog.dataset),
+            "selected_on_validation": any(chosen if one is None else one for one in selected),
+            "possible_leakage": possible_leakage(config, catalog.dataset),
             "views": count_views(config.tta),
             "start": " / ".join(dict.fromkeys(summary.start for summary in summaries.values())),
             # before the first step, and at the end

@@ -14,7 +14,7 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.io.tables import CLASS, FOLD, write_table
 from galaxyzoo.reports import explore_figures, explore_stats
 from galaxyzoo.reports.explore_stats import (
@@ -26,7 +26,7 @@ from galaxyzoo.reports.explore_stats import (
     sample_images,
     summarise_images,
 )
-from galaxyzoo.reports.html import Section
+from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.tasks.registry import CLASS_TASKS, ClassTask
 
 SAMPLED_IMAGES = 500
@@ -34,7 +34,9 @@ GALAXIES_PER_CLASS = 6
 _TOP_VOTES = 3
 
 
-def explore_classes(catalog: Catalog, tasks: Sequence[ClassTask], folder: Path) -> list[Section]:
+def explore_classes(
+    catalog: Catalog, tasks: Sequence[ClassTask], folder: Path
+) -> list[HtmlSection]:
     """The section on class counts; none without a class task.
 
     Raises:
@@ -57,7 +59,7 @@ def explore_classes(catalog: Catalog, tasks: Sequence[ClassTask], folder: Path) 
         if catalog.has_votes
         else "The classes come from a label file, so nothing is dropped."
     )
-    section = Section(
+    section = HtmlSection(
         "Classes of each task",
         "\n".join([text, *few]),
         [(table["task"].iloc[0], table.drop(columns="task")) for table in tables],
@@ -66,9 +68,9 @@ def explore_classes(catalog: Catalog, tasks: Sequence[ClassTask], folder: Path) 
     return [section]
 
 
-def explore_images(data: Prepared, seed: int, folder: Path) -> list[Section]:
+def explore_images(data: Dataset, seed: int, folder: Path) -> list[HtmlSection]:
     """The section on a random sample of the training images, beside one of the test images."""
-    source, catalog = data.source, data.catalog
+    source, catalog = data.raw, data.catalog
     samples = {"train": sample_images(source.train_images, catalog.ids, SAMPLED_IMAGES, seed)}
     if len(catalog.test_ids):
         samples["test"] = sample_images(source.test_images, catalog.test_ids, SAMPLED_IMAGES, seed)
@@ -86,25 +88,23 @@ def explore_images(data: Prepared, seed: int, folder: Path) -> list[Section]:
         explore_figures.plot_images(folder / "images.png", samples["train"], _squares(source.image))
         pictures = [("Sampled training images", folder / "images.png")]
     caption = f"Measured on the originals of {SAMPLED_IMAGES} or fewer random images"
-    return [Section("Images", "\n".join(lines), [(caption, table)], pictures)]
+    return [HtmlSection("Images", "\n".join(lines), [(caption, table)], pictures)]
 
 
 def explore_samples(
-    data: Prepared, tasks: Sequence[ClassTask], seed: int, folder: Path
-) -> list[Section]:
+    data: Dataset, tasks: Sequence[ClassTask], seed: int, folder: Path
+) -> list[HtmlSection]:
     """The section with a few random galaxies of every class, one picture per task."""
     pictures = []
     for task in tasks:
         galaxies = _draw_galaxies(data.catalog, task, seed)
-        images, _ = decode_many(
-            data.source.train_images, galaxies.index.to_numpy(), data.source.image
-        )
+        images, _ = decode_many(data.raw.train_images, galaxies.index.to_numpy(), data.raw.image)
         path = folder / f"samples_{task.name}.png"
         title = f"{task.name}: random galaxies of each class, with their GalaxyID"
         explore_figures.plot_samples(path, title, task.columns, galaxies, images)
         pictures.append((title, path))
     text = "Below each image its largest vote fractions." if data.catalog.has_votes else ""
-    return [Section("Galaxies of each class", text, pictures=pictures)] if pictures else []
+    return [HtmlSection("Galaxies of each class", text, pictures=pictures)] if pictures else []
 
 
 def _unreadable(samples: dict[str, ImageSample]) -> list[str]:
@@ -159,7 +159,7 @@ def _top_votes(votes: pd.Series) -> str:
 _WORST, _PAIRS = 10, 10
 
 
-def explore_votes(catalog: Catalog, folder: Path) -> list[Section]:
+def explore_votes(catalog: Catalog, folder: Path) -> list[HtmlSection]:
     """Sections on the votes; none where the dataset has classes instead."""
     if not catalog.has_votes:
         return []
@@ -174,7 +174,7 @@ def explore_votes(catalog: Catalog, folder: Path) -> list[Section]:
     explore_figures.plot_correlations(folder / "correlations.png", correlations)
     for column in ("answer", "other"):
         pairs[column] = pairs[column].map(answer_label)
-    votes_section = Section(
+    votes_section = HtmlSection(
         "Votes",
         "A vote fraction is the part of all volunteers that gave the answer; it already carries "
         "the fraction of the answer that leads there.",
@@ -188,11 +188,11 @@ def explore_votes(catalog: Catalog, folder: Path) -> list[Section]:
     return [votes_section, _clarity(catalog, folder), _consistency(catalog, folder)]
 
 
-def _clarity(catalog: Catalog, folder: Path) -> Section:
+def _clarity(catalog: Catalog, folder: Path) -> HtmlSection:
     clarity = explore_stats.count_clarity(explore_stats.entropies(catalog.train))
     write_table(folder / "clarity.csv", clarity)
     explore_figures.plot_clarity(folder / "clarity.png", clarity)
-    return Section(
+    return HtmlSection(
         "How clear the answers are",
         f"Entropy of the shares that a question's answers got, over that of equal shares: up to "
         f"{explore_stats.CLEAR:g} a galaxy is clear, from {explore_stats.AMBIGUOUS:g} on "
@@ -203,7 +203,7 @@ def _clarity(catalog: Catalog, folder: Path) -> Section:
     )
 
 
-def _consistency(catalog: Catalog, folder: Path) -> Section:
+def _consistency(catalog: Catalog, folder: Path) -> HtmlSection:
     missed = explore_stats.residuals(catalog.train)
     summary = explore_stats.summarise_residuals(missed)
     worst = explore_stats.worst_galaxies(missed, _WORST)
@@ -212,7 +212,7 @@ def _consistency(catalog: Catalog, folder: Path) -> Section:
     explore_figures.plot_residuals(folder / "consistency.png", missed)
     for table, columns in ((summary, ["largest", "mean"]), (worst, ["residual"])):
         table[columns] = table[columns].map("{:.1e}".format)
-    return Section(
+    return HtmlSection(
         "Do the votes add up?",
         "The answers of a question add up to the vote of the answer that leads to it. A table "
         "that misses this by more than 1e-5 is refused.",

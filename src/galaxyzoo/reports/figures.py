@@ -5,6 +5,7 @@ Pictures: galaxies with what volunteers voted and what a run predicts.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib import rcParams
@@ -64,9 +65,12 @@ def _name_powers_plainly(axis: Axis) -> None:
         axis.set_minor_formatter(LogFormatter())
 
 
-def clean(axis: Axes) -> None:
-    """Take away the frame's upper and right side."""
+def clean(axis: Axes, grid: Literal["x", "y", "both"] | None = None) -> None:
+    """Take away the frame's upper and right side, and add a grid behind the data."""
     axis.spines[["top", "right"]].set_visible(False)
+    if grid:
+        axis.grid(axis=grid, alpha=0.25)
+        axis.set_axisbelow(True)
 
 
 def readable(name: str) -> str:
@@ -86,16 +90,6 @@ SHOWN_ANSWERS = (
     "Class7.1",
     "Class7.3",
 )
-
-
-def pick_varied(targets: np.ndarray, count: int) -> np.ndarray:
-    """(count,) rows of galaxies that each show another answer of `SHOWN_ANSWERS` most clearly."""
-    columns = [GALAXY_ZOO_2.columns.index(c) for c in SHOWN_ANSWERS]
-    rows: list[int] = []
-    for i in range(count):
-        order = np.argsort(-targets[:, columns[i % len(columns)]], kind="stable")
-        rows.append(next(int(row) for row in order if row not in rows))
-    return np.array(rows)
 
 
 def draw_gallery(

@@ -55,14 +55,14 @@ class Result:
         return bool(self.rows.all())
 
     @property
-    def is_optimistic(self) -> bool:
+    def is_selected_on_validation(self) -> bool:
         """Whether an epoch was chosen on the fold that it is scored on."""
-        return bool(self.card.get("optimistic", False))
+        return bool(self.card.get("selected_on_validation", False))
 
     @property
-    def is_perhaps_seen(self) -> bool:
+    def has_possible_leakage(self) -> bool:
         """Whether first weights may have seen the galaxies, its own or those of a run in it."""
-        return bool(self.card.get("perhaps_seen", False))
+        return bool(self.card.get("possible_leakage", False))
 
     def on(self, rows: np.ndarray) -> np.ndarray:
         """(chosen galaxy, column) predictions of some of its galaxies; (galaxy,) bool `rows`."""
@@ -119,7 +119,11 @@ def pick_best(results: Sequence[Result]) -> Result:
         results: at least one, best score first. Where none is whole and fair, the one with the most
             galaxies is taken.
     """
-    fair = [r for r in results if r.is_whole and not (r.is_optimistic or r.is_perhaps_seen)]
+    fair = [
+        r
+        for r in results
+        if r.is_whole and not (r.is_selected_on_validation or r.has_possible_leakage)
+    ]
     ensembles = [result for result in fair if result.stem == ENSEMBLE]
     return (ensembles or fair or sorted(results, key=lambda result: -result.rows.sum()))[0]
 

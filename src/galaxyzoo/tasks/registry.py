@@ -137,7 +137,7 @@ class VoteTask(Task):
     quantity = "vote fractions on the decision tree"
     group = "question"
     truth = "votes"
-    outputs = ("tree", "divided", "plain", "clipped", "sigmoid")
+    outputs = ("tree", "plain", "sigmoid")
     losses = ("mse", "kl", "votes")
 
     @property

@@ -108,7 +108,7 @@ def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
         "dataset": catalog.dataset,
         "fingerprint": catalog.fingerprint,
         "checkpoint": run.config.train.checkpoint,  # the best one on the second part, or the last
-        "optimistic": False,
+        "selected_on_validation": False,
         "split": {part: int((parts == part).sum()) for part in (TRAIN, VAL, TEST)},
         **score_table(
             task,

@@ -17,7 +17,7 @@ from galaxyzoo.core.devices import is_out_of_memory, out_of_memory
 from galaxyzoo.core.paths import folds_dir
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.inference.tta import count_views
@@ -56,7 +56,7 @@ def estimate(config: Config, catalog: Catalog) -> Cost:
         ) from None
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
     trained = min(galaxies * (k - 1), k * (config.train.galaxies or galaxies)) * config.train.epochs
-    if config.pseudo.adds_images:
+    if config.pseudo.runs:
         trained = round(trained * (1 + config.pseudo.ratio))
     # Each fold's galaxies are also validated after every epoch, in one view.
     viewed = galaxies + k * tests + galaxies * config.train.epochs / count_views(config.tta)
@@ -94,7 +94,7 @@ def random_fold(config: Config, train_images: int) -> FoldData:
     return FoldData(cache, targets, np.arange(train_images), np.arange(_PREDICTED), 0)
 
 
-def print_plan(configs: list[Config], data: Prepared) -> None:
+def print_plan(configs: list[Config], data: Dataset) -> None:
     """Print each run's hours and disk, the caches' disk, the probe's memory, the free disk."""
     catalogs = (data.catalog.for_task(get_task(config.task)) for config in configs)
     costs = [estimate(config, some) for config, some in zip(configs, catalogs, strict=True)]
@@ -117,7 +117,7 @@ def print_plan(configs: list[Config], data: Prepared) -> None:
         print("warning: that does not fit on the disk")
 
 
-def smoke(config: Config, data: Prepared) -> None:
+def smoke(config: Config, data: Dataset) -> None:
     """Train one short fold on a few galaxies, predict, print the score; keeps nothing."""
     started = time.perf_counter()
     changes = {"epochs": 2, "head_epochs": min(1, config.train.head_epochs), "checkpoint": "last"}

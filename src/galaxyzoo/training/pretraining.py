@@ -19,7 +19,7 @@ from galaxyzoo.core.devices import is_out_of_memory
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import run_dir, shown
 from galaxyzoo.core.version import code_version
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.models.build import start_backbone
 from galaxyzoo.tasks.registry import COMPETITION_TASK
@@ -33,7 +33,7 @@ from galaxyzoo.training.fold import (
     write_history,
 )
 from galaxyzoo.training.pretrainer import Pretrainer
-from galaxyzoo.training.pseudo_labels import ImagePart, find_parts
+from galaxyzoo.training.pseudo_labels import UnlabelledImages, find_unlabelled_images
 
 DONE = "pretraining.json"  # what came of it; its presence says that all is done
 
@@ -43,7 +43,7 @@ class Pretraining:
     """One config on the images of one prepared dataset, and of others; no label is read."""
 
     config: PretrainConfig
-    data: Prepared
+    data: Dataset
     task: str = COMPETITION_TASK  # for which other datasets are opened, where they hold several
 
     @property
@@ -101,7 +101,7 @@ class Pretraining:
 
     def _pretrain(self) -> None:
         config = self.config
-        found = find_parts(
+        found = find_unlabelled_images(
             config.images, config.shown_px, config.image, self.data, {self.task}, config.run
         )
         opened = [part.readable(config.image) for part in found]
@@ -147,7 +147,7 @@ class Pretraining:
         write_history(folder / HISTORY, trainer.history)  # a kill may have come before the last row
         return trainer
 
-    def _save_config(self, parts: Sequence[ImagePart]) -> None:
+    def _save_config(self, parts: Sequence[UnlabelledImages]) -> None:
         """Save the config of a new pretraining; of one that goes on, compare its images.
 
         Raises:

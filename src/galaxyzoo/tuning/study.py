@@ -29,7 +29,7 @@ from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.parallel import run_jobs, watching
 from galaxyzoo.core.paths import configs_dir, fold_dir, shown
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.data.prepare import Prepared
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.tasks.registry import Task, get_task
 from galaxyzoo.training.fold import CHECKPOINT, HISTORY, History, train_fold
@@ -63,7 +63,7 @@ class Tuning:
     """A search on a fold of a dataset."""
 
     search: Search
-    data: Prepared
+    data: Dataset
     fold: int
 
     @cached_property

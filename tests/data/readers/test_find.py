@@ -7,7 +7,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMO
 from galaxyzoo.data.readers import find, kaggle
-from galaxyzoo.data.readers.source import Source
+from galaxyzoo.data.readers.raw_dataset import RawDataset
 from support.class_fixtures import write_labelled
 from support.kaggle_fixtures import draw_competition
 
@@ -26,7 +26,7 @@ def drawn(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def opened(*tasks: str, data: str | None = None) -> Source:
+def opened(*tasks: str, data: str | None = None) -> RawDataset:
     return find.open_input(data, set(tasks))
 
 
@@ -95,7 +95,7 @@ def test_two_sets_of_labels_need_a_word(drawn):
 def test_hidden_folders_the_cache_and_the_demo_hold_no_labels(drawn):
     for name in (".half", "cache", DEMO):
         write_labelled(drawn.parent / name)
-    assert [path.name for _, path in find._all_sets()] == []
+    assert not find.is_anything_there()
 
 
 def test_a_name_that_is_nowhere_is_named(drawn):

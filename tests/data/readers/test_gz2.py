@@ -189,8 +189,8 @@ def test_in_input_itself_it_is_called_gz2(root):
 def test_it_is_prepared_and_every_task_finds_its_labels(root, folder):
     data = prepare("zoo", n_folds=2)
     assert prepare("zoo").catalog.fingerprint == data.catalog.fingerprint
-    assert data.train_images(data.source.image).images.shape[0] == 30
-    assert len(data.test_images(data.source.image).ids) == 0
+    assert data.train_images(data.raw.image).images.shape[0] == 30
+    assert len(data.test_images(data.raw.image).ids) == 0
     assert GALAXY_ZOO_2.residuals(data.catalog.targets("gz37")).max() <= READ_TOLERANCE
     labels = {
         task.name: task.rule.labels(data.catalog.train) for task in TASKS.values() if task.rule

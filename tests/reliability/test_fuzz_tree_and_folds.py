@@ -15,11 +15,9 @@ from galaxyzoo.data.folds import make_folds
 from galaxyzoo.models.heads import TreeOutput
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
-from support.reliability import fuzzed, is_long, thorough
 from support.slow_tree import project_slowly
 from support.small_models import constrain_slowly
-
-pytestmark = pytest.mark.reliability
+from support.thoroughness import is_long, thorough
 
 CASES = settings(max_examples=thorough(100, 2000), deadline=None, derandomize=not is_long())
 
@@ -48,7 +46,6 @@ def vote_arrays(dtype: Any = np.float64) -> st.SearchStrategy[np.ndarray]:
 @CASES
 @given(st.one_of(vote_arrays(), vote_arrays(np.float32)), st.randoms(use_true_random=False))
 @example(1.7e308 * np.where(np.arange(2 * N_ANSWERS) % 2, 1, -1).reshape(2, -1), Random(0))
-@fuzzed("decision tree: the projection of any votes is valid, final and row by row")
 def test_the_projection_is_valid_final_and_row_by_row(votes: np.ndarray, random: Any) -> None:
     with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):
         warnings.simplefilter("error")
@@ -69,7 +66,6 @@ def test_the_projection_is_valid_final_and_row_by_row(votes: np.ndarray, random:
         np.float64, (1, N_ANSWERS), elements=st.one_of(st.floats(-50, 50), st.sampled_from(SMALL))
     )
 )
-@fuzzed("decision tree: the projection equals a slow plain one")
 def test_the_projection_equals_a_slow_plain_one(votes: np.ndarray) -> None:
     expected = np.stack([project_slowly(row) for row in votes])
     np.testing.assert_allclose(GALAXY_ZOO_2.project(votes), expected, rtol=0, atol=1e-11)
@@ -79,7 +75,6 @@ def test_the_projection_equals_a_slow_plain_one(votes: np.ndarray) -> None:
 
 @CASES
 @given(arrays(np.float64, (2, N_ANSWERS), elements=st.floats(-3, 3)), vote_arrays())
-@fuzzed("decision tree: no valid point of a root question gets further away")
 def test_no_valid_point_of_a_root_question_gets_further_away(
     votes: np.ndarray, other: np.ndarray
 ) -> None:
@@ -95,7 +90,6 @@ def test_no_valid_point_of_a_root_question_gets_further_away(
 
 @CASES
 @given(arrays(np.float64, (3, N_ANSWERS), elements=st.floats(-1e6, 1e6)))
-@fuzzed("decision tree: residuals equal a slow plain sum")
 def test_residuals_equal_a_slow_plain_sum(votes: np.ndarray) -> None:
     residuals = GALAXY_ZOO_2.residuals(votes)
     for i, row in enumerate(votes):
@@ -108,7 +102,6 @@ def test_residuals_equal_a_slow_plain_sum(votes: np.ndarray) -> None:
 
 @CASES
 @given(vote_arrays(np.float32))
-@fuzzed("network's tree output: valid, its gradients finite, for any finite logits")
 def test_the_tree_output_is_valid_for_any_finite_logits(values: np.ndarray) -> None:
     logits = torch.from_numpy(values).requires_grad_()
     votes = TreeOutput(GALAXY_ZOO_2)(logits)
@@ -150,7 +143,6 @@ def splits(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
 
 @CASES
 @given(splits(), st.integers(0, 3), st.randoms(use_true_random=False))
-@fuzzed("folds: a partition by whole groups, the same for rows in any order")
 def test_folds_are_a_partition_by_whole_groups(
     split: tuple[np.ndarray, np.ndarray, int, np.ndarray], seed: int, random: Any
 ) -> None:
