@@ -67,7 +67,7 @@ def plot_gradcam(
     """Draw the heat map of an answer, by default the likeliest one."""
     config, models = load_run_models(dataset, args.run)
     galaxy = load_galaxy(args, config, dataset)
-    prediction, _ = predict_galaxy(galaxy, config, models)
+    prediction = predict_galaxy(galaxy, config, models)
     asked = likeliest(prediction[None], task)[0] if column is None else column
     image = galaxy.as_input(config.image)
     layer = args.layer[0] if args.layer else None

@@ -170,7 +170,7 @@ def _use_onnx(config: Config, task: Task, difference: float) -> str:
     more = count_views(config.tta) // (8 if config.tta.dihedral else 1)
     left_out = f" (the run's own predictions also over {more} angles and zooms)" if more > 1 else ""
     valid = "vote fractions that obey the decision tree" if not task.is_classes else "probabilities"
-    clip = "" if config.head.output in ("tree", "divided", "softmax") else " only after clipping"
+    clip = "" if config.head.output in ("tree", "softmax") else " only after clipping"
     return f"""`model.onnx` is the mean of the networks over {views}{left_out}. Input
 `images`: (batch, 3, {image.size_px}, {image.size_px}) uint8 RGB, a batch of any size. Output
 `predictions`: {valid}{clip}, float32. It computes in fp32; predictions of

@@ -56,7 +56,7 @@ def estimate(config: Config, catalog: Catalog) -> Cost:
         ) from None
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
     trained = min(galaxies * (k - 1), k * (config.train.galaxies or galaxies)) * config.train.epochs
-    if config.pseudo.adds_images:
+    if config.pseudo.runs:
         trained = round(trained * (1 + config.pseudo.ratio))
     # Each fold's galaxies are also validated after every epoch, in one view.
     viewed = galaxies + k * tests + galaxies * config.train.epochs / count_views(config.tta)

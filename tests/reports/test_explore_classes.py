@@ -11,7 +11,7 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.readers.kaggle import read_dataset
 from galaxyzoo.io.tables import FOLD
-from galaxyzoo.reports.explore import class_tasks, count_classes
+from galaxyzoo.reports.explore_classes import class_tasks, count_classes
 from galaxyzoo.tasks.registry import TASKS, get_task
 from support.kaggle_fixtures import COLUMNS, draw_votes
 
