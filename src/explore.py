@@ -15,13 +15,9 @@ from pathlib import Path
 from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
-from galaxyzoo.reports.explore import (
-    explore_classes,
-    explore_images,
-    explore_samples,
-    explore_votes,
-    labelled_tasks,
-)
+from galaxyzoo.reports.explore_classes import explore_classes, explore_samples, labelled_tasks
+from galaxyzoo.reports.explore_images import explore_images
+from galaxyzoo.reports.explore_votes import explore_votes
 from galaxyzoo.reports.html import write_page
 from galaxyzoo.tasks.registry import ClassTask, get_task
 

@@ -119,9 +119,7 @@ def run_script(
         "from support import kaggle_server\n"
         f"kaggle_server.point_to({endpoint!r})\n"
         "from galaxyzoo.data.readers import kaggle\n"
-        "from galaxyzoo.download import kaggle_api\n"
         "kaggle.COMPETITION_SIZE = (6, 5)\n"
-        "kaggle_api.FIRST_PAUSE_S = 0.01\n"
     )
     places = [site, paths.CODE_ROOT / "tests", paths.CODE_ROOT / "src"]
     path = os.pathsep.join([*map(str, places), os.environ.get("PYTHONPATH", "")])

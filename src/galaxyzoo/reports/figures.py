@@ -74,8 +74,13 @@ def clean(axis: Axes, grid: Literal["x", "y", "both"] | None = None) -> None:
 
 
 def readable(name: str) -> str:
-    """A column's name as people read it."""
+    """A column's name with spaces."""
     return name.replace("_", " ")
+
+
+def answer_label(column: str) -> str:
+    """An answer's number and text, `9.3: no bulge`; other answers may have the same text."""
+    return f"{column.removeprefix('Class')}: {GALAXY_ZOO_2.answer_text(column)}"
 
 
 VOTES, PREDICTED = "#b8c4d6", "#e07a2f"

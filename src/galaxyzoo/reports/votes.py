@@ -10,12 +10,12 @@ from matplotlib.colors import LogNorm
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
 from galaxyzoo.reports.evaluate import Evaluation
-from galaxyzoo.reports.explore_stats import answer_label
 from galaxyzoo.reports.figures import (
     COLORS,
     GREY,
     SHOWN_ANSWERS,
     SKY,
+    answer_label,
     clean,
     draw_gallery,
     new_figure,

@@ -11,7 +11,7 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.readers.kaggle import read_dataset
 from galaxyzoo.io.tables import FOLD
-from galaxyzoo.reports.explore import count_classes, labelled_tasks
+from galaxyzoo.reports.explore_classes import count_classes, labelled_tasks
 from galaxyzoo.tasks.registry import CLASS_TASKS
 from support.kaggle_fixtures import COLUMNS, draw_votes
 
