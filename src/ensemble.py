@@ -39,10 +39,9 @@ from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, TWO_LEVEL
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.score_card import UNREADABLE, card_path
 from galaxyzoo.reports.console import (
-    SEEN_EXPLAINED,
     class_score_names,
     class_scores,
-    explain_epochs,
+    mark_notes,
     marks,
 )
 from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS, Task, get_task
@@ -130,7 +129,9 @@ def parse() -> argparse.Namespace:
 def pick_task(asked: str | None, runs: list[str]) -> Task:
     """The one asked for, else that of the named runs; runs of votes serve the others' too."""
     if asked is None:
-        named = sorted({task_name(run) for run in runs} & set(TASKS) - {COMPETITION_TASK})
+        tasks = {task_name(run) for run in runs} & set(TASKS)
+        serving = {name for task in tasks for name in TASKS[task].tasks_of_votes if name != task}
+        named = sorted(tasks - serving)
         if len(named) > 1:
             raise InputError(
                 f"runs of several tasks are named: add --task with one of {', '.join(named)}"
@@ -186,9 +187,7 @@ def show(card: dict[str, Any]) -> None:
     score = f"{card['metric']} {card['score']:.5f} cross-fitted, {honest}"
     print(f"chosen: {card['chosen']}, {score}")
     print(f"best by score: {card['best']}; chosen is {card['rule']}, simplest first in the table")
-    print(explain_epochs(card["selected_on_validation"]))
-    if card["possible_leakage"]:
-        print(SEEN_EXPLAINED)
+    print(*mark_notes(card["selected_on_validation"], bool(card["possible_leakage"])), sep="\n")
     if card["selected_on_validation"] or card["possible_leakage"]:
         print("every score of this ensemble is optimistic for the same reason")
     for name, table in card["external"].items():

@@ -1,11 +1,14 @@
-"""Show which parts of a galaxy speak for an answer: a heat map beside votes and prediction.
+"""Plot a Grad-CAM heat map for an answer, beside votes and prediction, or a network's feature maps.
 
-Averaged over the run's folds and, but for the slow methods, over the image's eight orientations.
+Heat maps are averaged over the run's folds and, but for the slow methods, over the image's eight
+orientations.
 
   python src/gradcam.py gz37/resnet18 --galaxy-id 100008
   python src/gradcam.py gz37/resnet18 --galaxy-id 100008 --answer Class4.1 --method gradcam++
   python src/gradcam.py zoo5/resnet18 --image mine.jpg --answer spiral
-  python src/gradcam.py gz37/resnet18 --faithfulness 40    do the maps of each method mean anything?
+  python src/gradcam.py gz37/resnet18 --faithfulness 40                  score the fast methods
+  python src/gradcam.py gz37/resnet18 --galaxy-id 100008 --feature-maps
+  python src/gradcam.py gz37/cnn --image mine.jpg --feature-maps --fold 2 --layer stages.1 stages.2
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python
@@ -18,15 +21,27 @@ from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import choose_dataset, shown
 from galaxyzoo.data.prepare import open_dataset
-from galaxyzoo.explain.figures import describe, draw_heat, find_column
+from galaxyzoo.explain.figures import (
+    draw_feature_maps,
+    draw_filters,
+    draw_gradcam,
+    find_column,
+)
 from galaxyzoo.explain.galaxy import (
-    add_galaxy,
-    check_galaxy,
-    galaxy_of,
+    add_galaxy_arguments,
+    check_galaxy_arguments,
+    load_galaxy,
     picture_path,
     predict_galaxy,
 )
-from galaxyzoo.explain.gradcam import METHODS, explain, find_method, likeliest, measure_faithfulness
+from galaxyzoo.explain.gradcam import (
+    METHODS,
+    average_gradcam,
+    find_method,
+    likeliest,
+    measure_faithfulness,
+)
+from galaxyzoo.explain.layers import compute_feature_maps, first_filters
 from galaxyzoo.inference.predict import load_run_models
 from galaxyzoo.tasks.registry import Task, task_of
 
@@ -39,36 +54,59 @@ def main() -> None:
     dataset = choose_dataset(args.dataset, task.name)
     if args.faithfulness:
         print_faithfulness(args, dataset)
+    elif args.feature_maps:
+        plot_feature_maps(args, dataset)
     else:
-        draw(args, dataset, task, method, column)
+        plot_gradcam(args, dataset, task, method, column)
 
 
-def draw(
+def plot_gradcam(
     args: argparse.Namespace, dataset: str, task: Task, method: str, column: int | None
 ) -> None:
-    """Explain an answer, or the likeliest, and draw it."""
+    """Draw the heat map of an answer, by default the likeliest one."""
     config, models = load_run_models(dataset, args.run)
-    galaxy = galaxy_of(args, config, dataset)
-    prediction, _ = predict_galaxy(galaxy, config, models)
+    galaxy = load_galaxy(args, config, dataset)
+    prediction = predict_galaxy(galaxy, config, models)
     asked = likeliest(prediction[None], task)[0] if column is None else column
     image = galaxy.as_input(config.image)
-    heat, layer = explain(models, image, asked, method, args.layer)
+    layer = args.layer[0] if args.layer else None
+    heat, used = average_gradcam(models, image, asked, method, layer)
     path = picture_path(args, dataset, config.run, f"{method}_{task.columns[asked]}")
     folds = f"{len(models)} fold{'s' if len(models) > 1 else ''}"
-    note = f"{config.run}, {folds}, {METHODS[method].class_name} of layer {layer}"
-    draw_heat(path, galaxy, image[0], heat, prediction, asked, task, note)
+    note = f"{config.run}, {folds}, {METHODS[method].class_name} of layer {used}"
+    draw_gradcam(path, galaxy, image[0], heat, prediction, asked, task, note)
     known = "" if galaxy.truth is None else f", known {galaxy.truth[asked]:.3f}"
-    print(f"{describe(task, asked)}: predicted {prediction[asked]:.3f}{known}")
+    print(f"{task.text(asked)}: predicted {prediction[asked]:.3f}{known}")
     print(f"picture: {shown(path)}")
 
 
+def plot_feature_maps(args: argparse.Namespace, dataset: str) -> None:
+    """Draw the feature maps of one fold's network, and the filters of its first layer."""
+    config, models = load_run_models(dataset, args.run)
+    if args.fold not in models:
+        raise InputError(f"fold {args.fold} of {args.run} is not trained (--fold)")
+    model, galaxy = models[args.fold], load_galaxy(args, config, dataset)
+    image = galaxy.as_input(config.image)
+    maps = compute_feature_maps(model, image, args.layer)
+    title = f"{galaxy.name} in {config.run}, fold {args.fold}"
+    path = picture_path(args, dataset, config.run, "feature_maps")
+    draw_feature_maps(path, image[0], maps, title)
+    print(f"picture: {shown(path)}")
+    filters = first_filters(model)
+    if filters is not None:
+        path = path.with_name(f"{path.stem}_filters.png")
+        draw_filters(path, filters, f"first filters, {title}")
+        print(f"picture: {shown(path)}")
+
+
 def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
-    """Score the fast methods beside controls."""
+    """Print the faithfulness of the fast methods beside two controls."""
     config, models = load_run_models(dataset, args.run)
     data = open_dataset(args.data, dataset, config.task)
-    found = measure_faithfulness(config, models, data, args.faithfulness, args.layer)
+    layer = args.layer[0] if args.layer else None
+    found = measure_faithfulness(config, models, data, args.faithfulness, layer)
     title = f"faithfulness of heat maps, {config.run} on {dataset}, {args.faithfulness} galaxies"
-    print_table(title, ("method", "score", "SE"), [(f.method, *f.describe()) for f in found])
+    print_table(title, ("method", "score", "SE"), [one.cells for one in found])
     print(
         "score: half of how much more the likeliest answer falls without the hottest places than "
         "without the coldest; `random` and `centre` (a spot in the middle) are the controls"
@@ -76,16 +114,10 @@ def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
 
 
 def column_of(task: Task, answer: str) -> int:
-    """The column that the user means.
-
-    Raises:
-        InputError: none, or several.
-    """
+    """The column of an answer's or class's name or text."""
     column = find_column(task, answer)
     if column is None:
-        known = ", ".join(f"{name} ({describe(task, i)})" for i, name in enumerate(task.columns))
-        names = ", ".join(task.columns) if task.is_classes else known
-        raise InputError(f"--answer '{answer}' is none, or several, of {names}")
+        raise InputError(f"--answer '{answer}' is none, or several, of {', '.join(task.labels)}")
     return column
 
 
@@ -94,22 +126,38 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_galaxy(parser)
+    add_galaxy_arguments(parser)
     parser.add_argument(
-        "--answer", help="an answer or class, by name or wording (default: the likeliest)"
+        "--answer", help="answer or class, by name or text (default: the likeliest)"
     )
     parser.add_argument(
         "--method", default="gradcam", help=f"{', '.join(METHODS)} (default: gradcam)"
     )
-    parser.add_argument("--layer", help="whose maps (default: the deepest that shows places)")
     parser.add_argument(
-        "--faithfulness", type=int, metavar="N", help="score the fast methods on so many galaxies"
+        "--layer",
+        nargs="+",
+        metavar="NAME",
+        help="layer of the maps (default: the deepest that shows places); several with "
+        "--feature-maps (default: the last of each resolution)",
+    )
+    parser.add_argument(
+        "--faithfulness", type=int, metavar="N", help="score the fast methods on N galaxies"
+    )
+    parser.add_argument(
+        "--feature-maps",
+        action="store_true",
+        help="plot feature maps of a network for one galaxy instead",
+    )
+    parser.add_argument(
+        "--fold", type=int, default=0, help="whose network, with --feature-maps (default: 0)"
     )
     args = parser.parse_args()
     if args.faithfulness is None:
-        check_galaxy(parser, args)
+        check_galaxy_arguments(parser, args)
     elif args.faithfulness < 2:
         parser.error("--faithfulness must be 2 or more")
+    if args.layer and len(args.layer) > 1 and not args.feature_maps:
+        parser.error("a heat map has one --layer; several go with --feature-maps")
     return args
 
 

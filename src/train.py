@@ -174,7 +174,7 @@ def with_start_runs(configs: list[Config]) -> list[Config]:
     def add(config: Config, waiting: tuple[str, ...]) -> None:
         if config.run in waiting:
             raise InputError(f"{config.run} starts from itself (model.start_run, pseudo.runs)")
-        for run, dataset in config.sources(OWN):
+        for run, dataset in config.required_runs(OWN):
             if dataset == OWN:
                 add(asked.get(run) or load_config(run), (*waiting, config.run))
         ordered.setdefault(config.run, config)

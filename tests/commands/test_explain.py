@@ -1,4 +1,4 @@
-"""The commands that explain one galaxy, as a user types them."""
+"""The command that explains one galaxy, as a user types it."""
 
 from pathlib import Path
 
@@ -31,7 +31,8 @@ def test_heat_and_maps_of_a_galaxy_are_drawn(trained: Path) -> None:
     assert said.startswith("spiral arms: predicted 0.")
     assert ", known 0." in said or ", known 1." in said
     assert picture.endswith(f"gz37/cnn/{ID}_gradcam_Class4.1.png")
-    result = call(trained, "feature_maps.py", "gz37/cnn", "--galaxy-id", ID, "--fold", "2")
+    words = ["--feature-maps", "--layer", "stages.0", "stages.2", "--fold", "2"]
+    result = call(trained, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, *words)
     assert result.returncode == 0, result.stderr
     assert {f"{ID}_feature_maps.png", f"{ID}_feature_maps_filters.png"} <= {*pictures(trained)}
     for path in trained.glob("reports/*/gz37/cnn/*.png"):
@@ -59,20 +60,20 @@ def test_methods_are_scored_beside_controls(trained: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
-        (["gradcam.py", "gz37/cnn", "--galaxy-id", "7"], "GalaxyID 7 is not in dataset"),
-        (["gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--answer", "yes"], "--answer 'yes' is"),
-        (["gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--layer", "x"], "no layer 'x' makes maps"),
-        (["gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--method", "x"], "no method 'x'"),
-        (["gradcam.py", "gz37/cnn", "--image", "none.png"], "none.png cannot be read: No such"),
-        (["gradcam.py", "gz37/cnn", "--image", __file__], "test_explain_commands.py: "),
-        (["feature_maps.py", "gz37/cnn", "--galaxy-id", ID, "--fold", "1"], "fold 1 of gz37/cnn"),
+        (["--galaxy-id", "7"], "GalaxyID 7 is not in dataset"),
+        (["--galaxy-id", ID, "--answer", "yes"], "--answer 'yes' is"),
+        (["--galaxy-id", ID, "--layer", "x"], "no layer 'x' has maps"),
+        (["--galaxy-id", ID, "--method", "x"], "no method 'x'"),
+        (["--image", "none.png"], "none.png cannot be read: No such"),
+        (["--image", __file__], "test_explain.py: "),
+        (["--galaxy-id", ID, "--feature-maps", "--fold", "1"], "fold 1 of gz37/cnn"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(
-    words: list[str], said: str, trained: Path
+    words: list[str], message: str, trained: Path
 ) -> None:
     before = pictures(trained)
-    assert said in complaint(call(trained, *words))
+    assert message in complaint(call(trained, "gradcam.py", "gz37/cnn", *words))
     assert pictures(trained) == before

@@ -24,11 +24,9 @@ CONTRADICTIONS = {
     "likelihood of classes": (CLASSES, "loss: votes", "loss 'votes' is not for task 'zoo5'"),
     "likelihood without a tree": (
         VOTES,
-        "loss: votes\nhead: {output: clipped}",
+        "loss: votes\nhead: {output: sigmoid}",
         "loss 'votes' needs head.output tree",
     ),
-    "clipped classes": (CLASSES, "head: {output: clipped}", "head.output 'clipped' is not for"),
-    "divided classes": (CLASSES, "head: {output: divided}", "head.output 'divided' is not for"),
     "a teacher of another task": (
         VOTES,
         "pseudo: {runs: [zoo5/cnn]}",
@@ -39,27 +37,21 @@ CONTRADICTIONS = {
         "pseudo: {runs: [gz37/cnn], images: [train]}",
         "'train' are the images that have labels",
     ),
-    "a share of nobody's labels": (
-        VOTES,
-        "pseudo: {own_share: 0.5}",
-        "own_share needs pseudo.runs",
-    ),
     "teachers of nothing": (
         VOTES,
         "pseudo: {runs: [gz37/cnn], images: []}",
-        "pseudo.runs teach nothing: name pseudo.images",
+        "'pseudo.images'",
     ),
     "pseudo-labels and balance": (
         CLASSES,
         "pseudo: {runs: [zoo5/cnn]}\ntrain: {class_balance: sampling}",
         "pseudo.runs goes with neither",
     ),
-    "classes corrected by classes": (
-        CLASSES,
-        "pseudo: {runs: [zoo5/cnn], use_classes: true}",
-        "pseudo.use_classes corrects votes",
+    "balance of votes": (
+        VOTES,
+        "train: {class_balance: weights}",
+        "train.class_balance 'weights' is not for task 'gz37'",
     ),
-    "balance of votes": (VOTES, "train: {class_balance: weights}", "class_balance is for tasks"),
     "weights without a use": (
         CLASSES,
         "loss: mse\ntrain: {class_balance: weights}",

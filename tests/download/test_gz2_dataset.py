@@ -8,7 +8,7 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.data.readers import gz2, labelled
+from galaxyzoo.data.readers import gz2
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.download.gz2_dataset import Order, make_dataset
 from support.commands import call
@@ -31,12 +31,12 @@ def test_votes_become_balanced_classes_with_their_images(root, published, capsys
     assert set(made.value_counts()) == {SMALLEST}
     assert (made == published[made.index]).all()
     assert set(made) == set(published) - {"unclear"}
-    source = labelled.read_source(folder)
-    before = gz2.read_source(root / "input" / "gz2").train_images
+    source = open_input("gz2-hubble10", {"hubble10"})
+    before = gz2.read_dataset(root / "input" / "gz2").train_images
     assert list(source.train_images.ids) == sorted(made.index)
     for galaxy in made.index:
         assert source.train_images.read(galaxy) == before.read(galaxy)
-    assert open_input("gz2-hubble10", {"hubble10"}).dataset == "gz2-hubble10"
+    assert source.dataset == "gz2-hubble10"
     lines = capsys.readouterr().out.splitlines()
     assert f"{len(published)} galaxies, of which the rule of hubble10 keeps 49" in lines[0]
     rows = [line.replace("│", " ").split() for line in lines]

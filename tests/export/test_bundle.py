@@ -124,8 +124,7 @@ def test_onnx_takes_batches_of_any_size(exported: Path) -> None:
     "words",
     [
         ["model.views=cyclic4"],
-        ["model.views=winner16", "image.size_px=96", "image.field_px=320"],
-        ["head.output=clipped", "loss=mse", "tta.dihedral=false"],
+        ["model.views=dihedral8", "head.output=sigmoid", "loss=mse", "tta.dihedral=false"],
     ],
 )
 def test_networks_of_several_views_become_onnx_too(words: list[str], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.ensemble.intervals import NetworkTables
 from galaxyzoo.inference.oof import TEST_SPREAD, VAL_SPREAD
-from galaxyzoo.inference.predict import predict, predict_views
+from galaxyzoo.inference.predict import predict, predict_with_spread
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.training import run
@@ -32,7 +32,7 @@ def test_mean_and_deviation_over_views_against_all_views_kept() -> None:
             model(view).float()
             for view in iterate_views(images, settings.image, settings.tta, torch.device("cpu"))
         ]
-    mean, spread = predict_views(model, data.cache, rows, settings)
+    mean, spread = predict_with_spread(model, data.cache, rows, settings)
     assert mean.tobytes() == (sum(views) / len(views)).numpy().tobytes()
     assert predict(model, data.cache, rows, settings).tobytes() == mean.tobytes()
     expected = torch.stack(views).double().std(dim=0, correction=0).numpy()
@@ -48,14 +48,14 @@ def test_a_small_spread_of_large_values_is_not_lost(monkeypatch: pytest.MonkeyPa
         return torch.full((len(images), 37), 1000.0) + 0.01 * (next(given) % 2)
 
     monkeypatch.setattr(GalaxyNet, "forward", forward)
-    _, spread = predict_views(build_model(settings), data.cache, np.arange(4), settings)
+    _, spread = predict_with_spread(build_model(settings), data.cache, np.arange(4), settings)
     np.testing.assert_allclose(spread, 0.005, rtol=0.03)
 
 
 def test_one_view_has_no_spread() -> None:
     settings, data = small_config(), fold_data(4)
     model, one = build_model(settings), TTAConfig(dihedral=False)
-    assert not predict_views(model, data.cache, np.arange(4), settings, one)[1].any()
+    assert not predict_with_spread(model, data.cache, np.arange(4), settings, one)[1].any()
 
 
 def test_a_run_keeps_the_spread_of_its_views_beside_its_predictions(

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.readers import arrays
-from galaxyzoo.data.readers.kaggle import read_source
+from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.data.readers.kaggle import read_dataset
 from galaxyzoo.io import archives
 from galaxyzoo.io.archives import ImageStore, open_zip
 from support.kaggle_fixtures import (
@@ -221,11 +221,11 @@ def test_every_zip_of_the_competition_is_checked_before_it_is_read(root, part):
         shutil.rmtree(inner)
     before = {Path(name).name for name in listing(root)}
     with pytest.raises(InputError, match=r"'\.\./evil' leads out of the folder"):
-        read_source(root / "input")
+        read_dataset(root / "input")
     assert "evil" not in {Path(name).name for name in listing(root)} - before
 
 
 def test_arrays_are_checked_as_a_zip_before_they_are_read(tmp_path):
     (tmp_path / "a.npz").write_bytes(bad())
     with pytest.raises(InputError, match=r"a\.npz: '\.\./evil' leads out of the folder"):
-        arrays.read_source(tmp_path / "a.npz")
+        open_input(str(tmp_path / "a.npz"), {"zoo5"})

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.readers.kaggle import read_source
+from galaxyzoo.data.readers.kaggle import read_dataset
 from galaxyzoo.io import tables
 from galaxyzoo.io.tables import read_csv, select_numbers
 from support.kaggle_fixtures import (
@@ -111,7 +111,7 @@ def test_a_table_of_15_mb_that_is_cut_off(table, folder, cut, named, packed):
         write_zip(folder / f"{SOLUTIONS}.zip", {f"{SOLUTIONS}.csv": kept})
     else:
         (folder / f"{SOLUTIONS}.csv").write_bytes(kept)
-    message = refusal(lambda: read_source(folder))
+    message = refusal(lambda: read_dataset(folder))
     lines = kept.count(b"\n")
     if "lacks" in named:
         lost = GALAXIES - (lines - 1)
@@ -129,7 +129,7 @@ def test_a_zip_of_the_table_that_is_cut_off(table, folder, part):
     path = folder / f"{SOLUTIONS}.zip"
     write_zip(path, {f"{SOLUTIONS}.csv": table})
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
-    message = refusal(lambda: read_source(folder))
+    message = refusal(lambda: read_dataset(folder))
     assert f"{SOLUTIONS}.zip is not a whole zip file (" in message
 
 
@@ -140,7 +140,7 @@ def test_the_worst_galaxies_are_named_and_all_are_counted(table, folder):
         value = votes["Class6.2"].iloc[row]
         votes.loc[votes.index[row], "Class6.2"] = value + (change if value < 0.5 else -change)
     (folder / f"{SOLUTIONS}.csv").write_bytes(csv_bytes(votes))
-    message = refusal(lambda: read_source(folder))
+    message = refusal(lambda: read_dataset(folder))
     said = [f"GalaxyID {votes.index[row]}: the answers of question 6 miss" for row in rows]
     places = [message.index(text) for text in said[:3]]
     assert places == sorted(places)
@@ -153,7 +153,7 @@ def test_the_values_furthest_out_of_range_are_named_and_all_are_counted(table, f
     for row, value in ((5, -0.25), (9, 85.0), (2, 1.5), (7, 1.01)):
         votes.loc[votes.index[row], "Class3.1"] = value
     (folder / f"{SOLUTIONS}.csv").write_bytes(csv_bytes(votes))
-    message = refusal(lambda: read_source(folder))
+    message = refusal(lambda: read_dataset(folder))
     said = [
         f"GalaxyID {votes.index[row]}, column 'Class3.1': {value} is outside [0, 1]"
         for row, value in ((9, "85"), (2, "1.5"), (5, "-0.25"))
@@ -171,7 +171,7 @@ def test_all_that_is_accepted_at_once_reads_the_same(tmp_path):
     frame = frame.sample(frac=1, random_state=1)[["note", *COLUMNS[::-1], "GalaxyID"]]
     quoted = frame.to_csv(index=False, quoting=1, lineterminator="\r\n").replace('",', '", ')
     competition.write_solutions(other, b"\xef\xbb\xbf" + quoted.encode())
-    pd.testing.assert_frame_equal(read_source(plain).targets, read_source(other).targets)
+    pd.testing.assert_frame_equal(read_dataset(plain).targets, read_dataset(other).targets)
 
 
 def zipped() -> bytes:

@@ -3,6 +3,7 @@
 import ast
 import os
 import pickle
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,7 @@ from galaxyzoo.config.schema import ImageConfig, ModelConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.image_cache import open_cache
-from galaxyzoo.data.readers import galaxy10
-from galaxyzoo.data.readers.arrays import read_source, zipfile
+from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.inference.artifacts import load_checkpoint, load_weights
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.models import pretrained
@@ -221,7 +221,7 @@ def test_arrays_that_are_code(tmp_path, trap, name):
     }
     arrays[name] = np.full(arrays[name].shape, Payload(trap), dtype=object)
     np.savez(tmp_path / "a.npz", **arrays)
-    message = refusal(lambda: read_source(tmp_path / "a.npz"))
+    message = refusal(lambda: open_input(str(tmp_path / "a.npz"), {"anomaly4"}))
     assert f"a.npz: '{name}' " in message
 
 
@@ -232,7 +232,7 @@ def test_an_array_whose_head_speaks_of_terabytes(tmp_path):
             np.lib.format.write_array_header_1_0(member, head | {"shape": (10**13,)})
         with archive.open("images.npy", "w") as member:
             np.lib.format.write_array_header_1_0(member, head)
-    message = refusal(lambda: read_source(tmp_path / "a.npz"))
+    message = refusal(lambda: open_input(str(tmp_path / "a.npz"), {"anomaly4"}))
     assert "'labels' cannot be read (its shape (10000000000000,) needs 80,000,000,0" in message
 
 
@@ -279,7 +279,7 @@ def test_hdf5_that_leads_elsewhere(tmp_path, fill, named):
     with h5py.File(path, "w") as file:
         file["ans"] = np.arange(10, dtype=np.uint8)
         fill(file, other)
-    message = refusal(lambda: galaxy10.read_source(path))
+    message = refusal(lambda: open_input(str(path), {"galaxy10"}))
     assert named in message
 
 

@@ -11,7 +11,7 @@ from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import Catalog, save_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.io.tables import write_predictions
-from galaxyzoo.tasks.registry import TASKS, Task, log_loss, valid_probabilities
+from galaxyzoo.tasks.registry import TASKS, ClassTask
 from galaxyzoo.training.fold_data import FoldData
 from support.kaggle_fixtures import draw_image, encode
 from support.small_models import SMALL, small_config
@@ -55,10 +55,8 @@ def save_class_run(catalog, name, **changes):
 
 
 ABC = ("a", "b", "c")
-PLAIN = Task("abc", ABC, "log-loss", True, log_loss, valid_probabilities, is_classes=True)
-BALANCED = Task(
-    "abc", ABC, "log-loss", True, log_loss, valid_probabilities, is_classes=True, balanced=True
-)
+PLAIN = ClassTask("abc", ABC)
+BALANCED = ClassTask("abc", ABC, balanced=True)
 ZOO5 = TASKS["zoo5"].columns
 
 
@@ -113,3 +111,17 @@ def write_labelled(
     labels.to_csv(folder / "train_labels.csv", index=False)
     pd.DataFrame({"GalaxyID": ids[n:]}).to_csv(folder / "test_ids.csv", index=False)
     return folder
+
+
+ANOMALIES = ("normal", "ringed", "merger", "irregular")
+
+
+def draw_images(count: int = 18, side_px: int = 48) -> np.ndarray:
+    """(image, H, W, 3) uint8 pictures that differ."""
+    rng = np.random.default_rng(count)
+    return np.stack([draw_image(rng, side_px) for _ in range(count)])
+
+
+def anomaly_numbers() -> np.ndarray:
+    """(18,) mixed class numbers: six of the first of `ANOMALIES`, four of each other."""
+    return np.random.default_rng(0).permutation(np.repeat(np.arange(4), (6, 4, 4, 4)))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.readers.kaggle import find_source, read_source
+from galaxyzoo.data.readers.kaggle import find_folder, read_dataset
 from galaxyzoo.data.readers.raw_dataset import RawDataset
 from support.kaggle_fixtures import Competition, draw_competition, listing
 
@@ -22,7 +22,7 @@ def zips(competition: Competition, root: Path) -> Path:
 
 
 def read() -> RawDataset:
-    return read_source(find_source())
+    return read_dataset(find_folder())
 
 
 def refusal(root: Path) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.data.readers.kaggle import read_source
+from galaxyzoo.data.readers.kaggle import read_dataset
 from galaxyzoo.io.tables import CLASS, read_csv
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.label_rules import ClassRule, share
@@ -266,9 +266,9 @@ def test_a_share_is_of_those_who_were_asked() -> None:
     reason=f"no real competition files and label table in {DATA}",
 )
 def test_the_zoo5_rule_gives_the_published_classes_galaxy_by_galaxy(root: Path) -> None:
-    labels = rule_of("zoo5").labels(read_source(DATA / "kaggle-mini").targets)
+    labels = rule_of("zoo5").labels(read_dataset(DATA / "kaggle-mini").targets)
     table = read_csv(DATA / "zoo5" / "train_labels.csv")[CLASS]
     assert labels.index.isin(table.index).all()
     assert labels.idxmax(axis=1).tolist() == table.loc[labels.index].tolist()
-    others = read_source(DATA / "kaggle-mini").targets.index.difference(labels.index)
+    others = read_dataset(DATA / "kaggle-mini").targets.index.difference(labels.index)
     assert not others.isin(table.index).any()  # what the rule drops is not in the table either

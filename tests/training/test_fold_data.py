@@ -64,13 +64,13 @@ def test_a_start_from_another_dataset_needs_the_same_folds(voted: Dataset, root:
     weights = write_weights(voted, 0)
     other = other_dataset(root, voted.catalog.ids[:20].tolist())
     config = holdout_config(model={**MODEL, "start_dataset": voted.catalog.dataset})
-    fold_data.check_sources(config, other.catalog)
+    fold_data.check_required_runs(config, other.catalog)
     assert fold_data.find_start_weights(config, other.catalog, 0) == weights
     frame = other.catalog.train.copy()
     frame.iloc[7, 0] = (frame.iloc[7, 0] + 1) % 3
     moved = Catalog("labelled", frame, other.catalog.test_ids)
     with pytest.raises(InputError, match=f"GalaxyID {frame.index[7]} differs between the folds"):
-        fold_data.check_sources(config, moved)
+        fold_data.check_required_runs(config, moved)
 
 
 def test_a_start_from_a_split_into_other_folds_is_refused(voted: Dataset, root: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_start_from_a_split_into_other_folds_is_refused(voted: Dataset, root: 
     other = other_dataset(root, [1, 2, 3, 4, 5, 6, 7, 8], n_folds=2)
     config = holdout_config(model={**MODEL, "start_dataset": voted.catalog.dataset})
     with pytest.raises(InputError, match="the number of folds differs"):
-        fold_data.check_sources(config, other.catalog)
+        fold_data.check_required_runs(config, other.catalog)
 
 
 def test_a_start_that_was_trained_on_another_split_is_refused(voted: Dataset, root: Path) -> None:
@@ -90,19 +90,19 @@ def test_a_start_that_was_trained_on_another_split_is_refused(voted: Dataset, ro
     far = holdout_config(model={**MODEL, "start_dataset": dataset})
     for config, catalog in ((own, voted.catalog), (far, other.catalog)):
         with pytest.raises(InputError, match=r"cannot use gz37/cnn: .* another split of"):
-            fold_data.check_sources(config, catalog)
+            fold_data.check_required_runs(config, catalog)
 
 
 def test_a_start_of_a_start_is_checked_too(voted: Dataset, root: Path) -> None:
     write_weights(voted, 0)
     write_config(voted, "gz37/cnn", voted.catalog.fingerprint, start_run="gz37/first")
     with pytest.raises(InputError, match="gz37/first holds no trained run"):
-        fold_data.check_sources(holdout_config(model=MODEL), voted.catalog)
+        fold_data.check_required_runs(holdout_config(model=MODEL), voted.catalog)
     write_config(voted, "gz37/first", "of another split")
     with pytest.raises(InputError, match=r"cannot use gz37/first: .* another split of"):
-        fold_data.check_sources(holdout_config(model=MODEL), voted.catalog)
+        fold_data.check_required_runs(holdout_config(model=MODEL), voted.catalog)
     write_config(voted, "gz37/first", voted.catalog.fingerprint)
-    fold_data.check_sources(holdout_config(model=MODEL), voted.catalog)
+    fold_data.check_required_runs(holdout_config(model=MODEL), voted.catalog)
 
 
 def fewer(voted: Dataset, count: int | None, fold: int = 1, seed: int = 0) -> FoldData:

@@ -81,9 +81,9 @@ def test_a_start_that_left_out_other_galaxies_is_refused(
     trained(labelled, train={"without": [voted.catalog.dataset], "epochs": 1})
     fewer = Catalog(voted.catalog.dataset, voted.catalog.train[:-1], voted.catalog.test_ids)
     config = holdout_config(model=SHARED)
-    fold_data.check_sources(config, voted.catalog)
+    fold_data.check_required_runs(config, voted.catalog)
     with pytest.raises(InputError, match="or that had other galaxies then"):
-        fold_data.check_sources(config, fewer)
+        fold_data.check_required_runs(config, fewer)
 
 
 def test_a_start_with_labels_behind_it_is_refused(voted: Dataset, labelled: Dataset) -> None:

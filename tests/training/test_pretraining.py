@@ -13,7 +13,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.training import pretrainer, pretraining
 from galaxyzoo.training.pretrainer import Pretrainer
-from galaxyzoo.training.pseudo_labels import find_parts
+from galaxyzoo.training.pseudo_labels import find_unlabelled_images
 from support.class_fixtures import write_labelled
 from support.leak_fixtures import clear_competition
 from support.pretraining_fixtures import METHODS, folder, pretrain, pretrain_config, written
@@ -50,7 +50,9 @@ def test_a_killed_pretraining_ends_with_the_same_bytes(data: Dataset, method: st
 
 def test_a_finished_one_is_not_done_again(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     first = pretrain(data)
-    monkeypatch.setattr(pretraining, "find_parts", lambda *_: pytest.fail("images are opened"))
+    monkeypatch.setattr(
+        pretraining, "find_unlabelled_images", lambda *_: pytest.fail("images are opened")
+    )
     assert pretrain(data) == first
 
 
@@ -118,9 +120,9 @@ def test_other_images_do_not_go_on(data: Dataset, root: Path) -> None:
         kill_at(patch, 12)
         with pytest.raises(Killed):
             pretrain(data, images=names)
-    find = find_parts
+    find = find_unlabelled_images
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretraining, "find_parts", lambda *some: list(find(*some))[:1])
+        patch.setattr(pretraining, "find_unlabelled_images", lambda *some: list(find(*some))[:1])
         with pytest.raises(InputError, match="begun on other images: bring them back"):
             pretrain(data, images=names)
     assert b'"epochs": 3' in pretrain(data, images=names)["pretraining.json"]

@@ -115,23 +115,6 @@ def test_an_epoch_trains_on_every_galaxy_and_on_the_share_of_labelled_images(pro
     np.testing.assert_array_equal(trainer.targets[some], targets.astype(np.float32))
 
 
-def test_targets_are_partly_votes_and_partly_the_teachers_predictions(project):
-    pseudo = {"runs": [TEACHER], "images": [], "own_share": 0.3}
-    config = tiny_config(run="gz37/student", pseudo=pseudo)
-    data = make_fold_data(config, project.data, project.images, 0)
-    trainer = Trainer(config, data)
-    network = teacher_network(project, 0)
-    predicted = predict(network, project.images, np.arange(36), tiny_config())
-    learned, votes = project.catalog.folds != 0, data.targets
-    expected = 0.7 * votes[learned] + 0.3 * predicted[learned]
-    np.testing.assert_allclose(trainer.targets[learned], expected, atol=2e-6)
-    assert np.abs(expected - votes[learned]).max() > 0.05
-    # The fold to validate on is scored against its votes, and nothing else is learned from.
-    np.testing.assert_array_equal(trainer.targets[~learned], votes[~learned].astype(np.float32))
-    rows = np.concatenate([batch.rows for batch in trainer.batches()])
-    assert sorted(rows) == sorted(data.train_rows)
-
-
 def test_pseudo_labels_change_what_is_learned(project):
     """Two students, one taught that all test galaxies are the same."""
     config = tiny_config(**STUDENT)
@@ -146,9 +129,8 @@ def test_pseudo_labels_change_what_is_learned(project):
     assert project.written(again, 0)["weights.safetensors"] != clean
 
 
-@pytest.mark.parametrize("own_share", [0, 0.5])
-def test_no_label_of_a_fold_reaches_its_student(project, own_share):
-    config = tiny_config(run="gz37/student", pseudo={**PSEUDO, "own_share": own_share})
+def test_no_label_of_a_fold_reaches_its_student(project):
+    config = tiny_config(**STUDENT)
     project.train(config, [0, 1])
     changed = project.other_labels(0)
     for some in (tiny_config(), config):
@@ -225,9 +207,3 @@ def test_a_student_of_a_teacher_selected_on_validation_is_marked_so_too(project)
 def test_a_hold_out_refuses_pseudo_labels(project):
     with pytest.raises(InputError, match="learns from labels by gz37/small"):
         train_holdout(Run(tiny_config(**STUDENT), project.data))
-
-
-def test_students_from_before_there_were_shares_fit_their_config():
-    assert tiny_config(**STUDENT).digest() == "e17ef86708cf5b3d"  # as it was then
-    shared = tiny_config(run="gz37/student", pseudo={**PSEUDO, "own_share": 0.1})
-    assert shared.digest() != tiny_config(**STUDENT).digest()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from galaxyzoo.models.build import build_model, start_backbone
-from galaxyzoo.models.pretrained import Start, fill_network
+from galaxyzoo.models.pretrained import PretrainedWeights, fill_network
 from galaxyzoo.training.self_supervision import SelfSupervised, alikeness, spread, target_momentum
 from support.pretraining_fixtures import METHODS, pretrain_config
 from support.small_models import small_config
@@ -80,7 +80,7 @@ class Scale(nn.Module):
 def test_no_gradient_goes_through_what_is_guessed(method: str) -> None:
     """The gradient is that of a loss whose targets are plain numbers."""
     torch.manual_seed(0)
-    start = Start("scratch", (0.5,) * 3, (0.2,) * 3)
+    start = PretrainedWeights("scratch", (0.5,) * 3, (0.2,) * 3)
     model = SelfSupervised(pretrain_config(method=method), Scale(), 4, start)
     first, second = draw_views()
     with torch.no_grad():

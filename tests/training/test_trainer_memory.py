@@ -174,7 +174,7 @@ def test_a_plan_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 def test_prediction_goes_on_with_fewer_images(
     monkeypatch: pytest.MonkeyPatch, most: int, tried: list[int]
 ) -> None:
-    monkeypatch.setattr(predict, "batch_of", lambda device: 256)
+    monkeypatch.setattr(predict, "batch_size_for", lambda device: 256)
     data, settings = fold_data(300), small_config(train={"amp": "fp32"})
     model, rows, one_view = build_model(settings), np.arange(300)[::-1], TTAConfig(dihedral=False)
     expected = predict.predict(model, data.cache, rows, settings, one_view)

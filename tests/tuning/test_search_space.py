@@ -83,7 +83,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no range": ({"space": {}}, "key 'space'"),
     "a base that is no run": ({"base": "gz37/resnet81"}, "no run 'gz37/resnet81'"),
     "a wrong base": ({"base": {**BASE, "epochs": 3}}, "base: unknown key 'epochs'"),
-    "another's labels": ({"base": "gz37/resnet18_pseudo"}, "base: pseudo.runs is set"),
+    "another's labels": ({"base": "gz37/mobilenetv2_pseudo"}, "base: pseudo.runs is set"),
     "nothing to train": ({"base": "gz37/mobilenetv2_views"}, "base: train.epochs is 0"),
 }
 

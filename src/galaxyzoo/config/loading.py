@@ -90,7 +90,7 @@ def _needs_more(run: str, *behind: str) -> bool:
     config = load_config(run)
     if config.needs_other_dataset or config.needs_gpu:
         return True
-    return any(_needs_more(source, run, *behind) for source, _ in config.sources(""))
+    return any(_needs_more(source, run, *behind) for source, _ in config.required_runs(""))
 
 
 def all_ensembles() -> list[str]:
@@ -194,7 +194,7 @@ def portable_config(config: Config, fingerprint: str) -> str:
     )
 
 
-class Start(NamedTuple):
+class StageStart(NamedTuple):
     """A run behind another one."""
 
     config: Config
@@ -203,7 +203,7 @@ class Start(NamedTuple):
     shared: bool  # one of its folds serves all those of the other
 
 
-def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Iterator[Start]:
+def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Iterator[StageStart]:
     """The runs behind a run: those that it starts from or whose labels it learns, and so on.
 
     Args:
@@ -215,7 +215,7 @@ def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Ite
     Raises:
         InputError: one of them has left no config.
     """
-    for run, of in config.sources(dataset):
+    for run, of in config.required_runs(dataset):
         try:
             start, fingerprint = load_run_config(run_dir(of, run))
         except InputError:
@@ -223,7 +223,7 @@ def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Ite
                 continue
             raise
         shared = config.model.start_fold is not None and run == config.model.start_run
-        yield Start(start, of, fingerprint, shared)
+        yield StageStart(start, of, fingerprint, shared)
         yield from find_starts(start, of, skip_missing)
 
 

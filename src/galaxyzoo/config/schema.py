@@ -33,13 +33,6 @@ _NOT_IN_DIGEST: Any = {
         "tensorboard": True,
     },
 }
-# Later keys, at the value that changes nothing: what was trained before there were any still fits
-_WITHOUT_EFFECT: dict[str, dict[str, Any]] = {
-    "model": {"views": "one", "start_fold": None, "start_head": False},
-    "augment": {"mixup": 0, "cutmix": 0},
-    "train": {"accumulation": 1, "galaxies": None, "without": []},
-    "pseudo": {"own_share": 0},
-}
 
 
 class ImageConfig(Section):
@@ -61,10 +54,9 @@ class ModelConfig(Section):
     # "cnn" (ours), "d4cnn" (ours, the same for all orientations), "layers" (a plain stack),
     # torchvision/<name>, any timm name, or hf_hub:<owner>/<repository>-<timm name>
     name: str
-    # what of each image the network sees at once: one; cyclic4 or dihedral8: its orientations,
-    # features averaged (tta.dihedral then adds nothing to dihedral8); winner16: the 2014 winner's
-    # 16 corner parts, features joined. Costs as many times as much; winner16 3.4 times
-    views: Literal["one", "cyclic4", "dihedral8", "winner16"] = "one"
+    # orientations of each image that the network gets at once, their features averaged: cyclic4
+    # costs 4 times as much, dihedral8 8 times (tta.dihedral then adds nothing)
+    views: Literal["one", "cyclic4", "dihedral8"] = "one"
     # run, such as gz37/resnet18, whose weights of the same fold fill the backbone at the start; or
     # pretrain/<stem>: weights learned without any label, the same for every fold (images of the
     # validation galaxies were seen for them, as the test images may be)
@@ -113,9 +105,9 @@ class HeadConfig(Section):
     dropout: float = Field(0.3, ge=0, lt=1)
     # before the first layer
     input_dropout: float = Field(0.0, ge=0, lt=1)
-    # tree: softmax per question, scaled by the parent answer; divided: relu divided by its sum in
-    # place of the softmax; clipped: plain cut to [0, 1]; softmax (classes' default)
-    output: Literal["plain", "clipped", "sigmoid", "tree", "divided", "softmax"] = "tree"
+    # tree: softmax per question, scaled by the parent answer; plain: unconstrained; sigmoid: per
+    # answer; softmax: classes' default
+    output: Literal["plain", "sigmoid", "tree", "softmax"] = "tree"
 
 
 class AugmentConfig(Section):
@@ -211,23 +203,13 @@ class PseudoConfig(Section):
     runs: tuple[str, ...] = ()
     # datasets in input/ whose images are labelled (not their galaxies that the run's own dataset
     # has too); "test": the own test images
-    images: tuple[str, ...] = (OWN_TEST,)
+    images: tuple[str, ...] = Field((OWN_TEST,), min_length=1)
     # side, in original pixels, of what the images of a dataset show, where that is not all
     shown_px: dict[str, Positive] = Field(default_factory=dict)
-    # correct the labels by what their own datasets say of them (classes, say), as learned from
-    # galaxies that have both; of the fold to validate on nothing is used
-    use_classes: bool = False
     # views averaged for a label, whatever the runs' own are: there are many images
     tta: TTAConfig = TTAConfig()
     # labelled images drawn in an epoch, for each galaxy with votes
     ratio: float = Field(1.0, gt=0)
-    # share of the runs' predictions in the targets of the galaxies with votes themselves
-    own_share: float = Field(0.0, ge=0, lt=1)
-
-    @property
-    def adds_images(self) -> bool:
-        """Whether there are images to learn from beside the galaxies with votes."""
-        return bool(self.runs and self.images)
 
 
 class Config(Section):
@@ -263,10 +245,6 @@ class Config(Section):
         fingerprint.
         """
         values = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
-        for section, keys in _WITHOUT_EFFECT.items():
-            for key, value in keys.items():
-                if values[section][key] == value:
-                    del values[section][key]
         if not self.pseudo.runs:
             del values["pseudo"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
@@ -277,7 +255,7 @@ class Config(Section):
         others = set(self.pseudo.images) - {OWN_TEST} if self.pseudo.runs else set()
         return bool(self.model.start_dataset or others or self.train.without)
 
-    def sources(self, dataset: str) -> list[tuple[str, str]]:
+    def required_runs(self, dataset: str) -> list[tuple[str, str]]:
         """The runs that it starts from or whose labels it learns, each with its dataset.
 
         A start without labels is none of them: it is no run of folds.
@@ -317,32 +295,28 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
     """The settings with those defaults that depend on the task's kind."""
     task = TASKS.get(str(values.get("task")))
     head = values.get("head", {})
-    if task is None or not task.is_classes or not isinstance(head, dict):
+    if task is None or not isinstance(head, dict):
         return values
-    return {"loss": "cross_entropy", **values, "head": {"output": "softmax", **head}}
-
-
-_OUTPUTS_BY_QUESTION = ("tree", "divided")
-_OUTPUTS_OF_VOTES = ("plain", "clipped", "sigmoid", *_OUTPUTS_BY_QUESTION)
+    return {"loss": task.losses[0], **values, "head": {"output": task.outputs[0], **head}}
 
 
 def find_contradiction(config: "Config") -> str | None:
     """The first contradiction as one line; None where there is none."""
     task, train, loss = TASKS[config.task], config.train, config.loss
-    of_classes = ("softmax",) if task.is_classes else _OUTPUTS_OF_VOTES
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
-    if config.head.output not in of_classes:
-        return f"head.output '{config.head.output}' is not for task '{task.name}'"
-    if loss != "mse" and loss.endswith("cross_entropy") != task.is_classes:
-        return f"loss '{loss}' is not for task '{task.name}'"
-    if loss in ("kl", "votes") and config.head.output not in _OUTPUTS_BY_QUESTION:
+    for key, value, allowed in (
+        ("head.output", config.head.output, task.outputs),
+        ("loss", loss, task.losses),
+        ("train.class_balance", train.class_balance, task.class_balances),
+    ):
+        if value not in allowed:
+            return f"{key} '{value}' is not for task '{task.name}': it takes {', '.join(allowed)}"
+    if loss in ("kl", "votes") and config.head.output != "tree":
         return (
-            f"loss '{loss}' needs head.output tree or divided, whose answers are probabilities: "
+            f"loss '{loss}' needs head.output tree, whose answers are probabilities: "
             f"head.output {config.head.output} goes with loss=mse"
         )
-    if train.class_balance != "none" and not task.is_classes:
-        return "train.class_balance is for tasks with classes"
     if not loss.endswith("cross_entropy"):
         if train.class_balance == "weights":
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
@@ -381,13 +355,7 @@ def _find_in_pseudo_labels(config: "Config") -> str | None:
         return f"pseudo.runs: '{strange[0]}' is not of task '{config.task}'"
     if config.pseudo.runs and "train" in config.pseudo.images:
         return "pseudo.images: 'train' are the images that have labels"
-    if config.pseudo.own_share and not config.pseudo.runs:
-        return "pseudo.own_share needs pseudo.runs, whose predictions it is a share of"
-    if config.pseudo.runs and not (config.pseudo.images or config.pseudo.own_share):
-        return "pseudo.runs teach nothing: name pseudo.images, or set pseudo.own_share"
     balanced = config.train.class_balance != "none"
     if config.pseudo.runs and (config.loss == "soft_cross_entropy" or balanced):
         return "pseudo.runs goes with neither soft_cross_entropy nor train.class_balance"
-    if config.pseudo.use_classes and TASKS[config.task].is_classes:
-        return "pseudo.use_classes corrects votes: it is not for tasks with classes"
     return None

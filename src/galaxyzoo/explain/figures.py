@@ -1,6 +1,6 @@
-"""Pictures of explanations: heat over a galaxy beside votes and prediction; feature maps."""
+"""Figures of one galaxy: a Grad-CAM heat map beside votes and prediction; feature maps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +9,12 @@ from matplotlib.cm import ScalarMappable
 
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.reports.figures import PREDICTED, VOTES, clean, new_figure, readable, save_figure
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import Task
 
-_OPACITY = 0.45  # of the hottest places over the image
+_OPACITY = 0.45  # of the heat map at its maximum
 
 
-def draw_heat(
+def draw_gradcam(
     path: Path,
     galaxy: Galaxy,
     image: np.ndarray,
@@ -25,63 +24,57 @@ def draw_heat(
     task: Task,
     note: str,
 ) -> Path:
-    """Write a PNG: the network's input, the heat over it, and bars of what was asked.
+    """Write a PNG: the network's input, the heat map over it, and bars of the predictions.
 
     Args:
         path: the PNG.
-        galaxy: name and what is known of it.
+        galaxy: its name is the title; its votes or class are drawn where they are known.
         image: (H, W, 3) uint8, the network's input.
         heat: (H, W) 0 to 1.
         prediction: (column,).
-        column: that is explained.
-        task: whose columns these are.
+        column: the answer or class explained.
+        task: the run's.
         note: below the title: run, method, layer.
     """
     figure = new_figure(11.5, 4.1)
     plain, hot, bars = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
     plain.imshow(image)
-    plain.set_title("what the network sees", fontsize=10)
+    plain.set_title("network input", fontsize=10)
     hot.imshow(image)
     overlay = hot.imshow(
         heat, cmap="inferno", vmin=0, vmax=1, alpha=_OPACITY * (0.25 + 0.75 * heat)
     )
-    hot.set_title(f"what speaks for “{describe(task, column)}”", fontsize=10)
+    hot.set_title(f"heat map for “{task.text(column)}”", fontsize=10)
     for axis in (plain, hot):
         axis.set_axis_off()
     scale = figure.colorbar(ScalarMappable(overlay.norm, "inferno"), ax=hot, shrink=0.8)
-    scale.set_ticks([0, 1], labels=["little", "most"], fontsize=8)
+    scale.set_ticks([0, 1], labels=["none", "most"], fontsize=8)
     _draw_answers(bars, galaxy, prediction, column, task)
     figure.suptitle(f"{galaxy.name}\n{note}", fontsize=11)
     return save_figure(figure, path)
 
 
-def describe(task: Task, column: int) -> str:
-    """A column in words."""
-    name = task.columns[column]
-    return readable(name) if task.is_classes else GALAXY_ZOO_2.answer_text(name)
-
-
 def find_column(task: Task, answer: str) -> int | None:
-    """The column that a user means by its name or, of votes, by its only such wording."""
+    """The column with this name or answer text; None where there is none, or several."""
     wanted = answer.strip().lower().replace("_", " ")
     names = [readable(name).lower() for name in task.columns]
     if wanted in names:
         return names.index(wanted)
-    texts = [describe(task, i).lower() for i in range(len(task.columns))]
+    texts = [task.text(i).lower() for i in range(len(task.columns))]
     return texts.index(wanted) if texts.count(wanted) == 1 else None
 
 
-def draw_maps(
+def draw_feature_maps(
     path: Path, image: np.ndarray, maps: Mapping[str, np.ndarray], title: str, most: int = 16
 ) -> Path:
-    """Write a PNG: the input, and of each layer the maps that are most at work.
+    """Write a PNG: the network's input, and of each layer the feature maps that vary most.
 
     Args:
         path: the PNG.
         image: (H, W, 3) uint8, the network's input.
         maps: layer -> (channel, h, w).
-        title: above all.
-        most: maps of a layer.
+        title: of the figure.
+        most: maps drawn per layer.
     """
     across = 8
     rows = [min(most, len(some)) for some in maps.values()]
@@ -93,7 +86,7 @@ def draw_maps(
     for axis in first:
         axis.set_axis_off()
     first[0].imshow(image)
-    parts[0].suptitle("what the network sees", fontsize=10, x=0.02, ha="left")
+    parts[0].suptitle("network input", fontsize=10, x=0.02, ha="left")
     for part, (layer, some), height in zip(parts[1:], maps.items(), down, strict=True):
         order = np.argsort(-some.std(axis=(1, 2)), kind="stable")[:most]
         side = some.shape[-1]
@@ -111,13 +104,7 @@ def draw_maps(
 
 
 def draw_filters(path: Path, filters: np.ndarray, title: str) -> Path:
-    """Write a PNG of a first layer's kernels, each stretched to its own range.
-
-    Args:
-        path: the PNG.
-        filters: (channel, 3, h, w).
-        title: above all.
-    """
+    """Write a PNG of a first layer's kernels, (channel, 3, h, w), each scaled to its own range."""
     across = 12
     down = -(-len(filters) // across)
     figure = new_figure(12, down + 0.6)
@@ -134,32 +121,18 @@ def _draw_answers(
     axis: Axes, galaxy: Galaxy, prediction: np.ndarray, column: int, task: Task
 ) -> None:
     """Bars of all classes, or of all answers to the question."""
-    columns = _columns_shown(task, column)
+    columns = task.group_of(column)
     places = np.arange(len(columns))[::-1]
     if galaxy.truth is None:
         axis.barh(places, prediction[columns], 0.5, color=PREDICTED, label="predicted")
     else:
-        known = "true class" if task.is_classes else "votes"
-        said = "predicted" if galaxy.fold is None else "predicted (out of fold)"
-        axis.barh(places + 0.2, galaxy.truth[columns], 0.38, color=VOTES, label=known)
-        axis.barh(places - 0.2, prediction[columns], 0.38, color=PREDICTED, label=said)
-    axis.set_yticks(places, [describe(task, i) for i in columns], fontsize=9)
+        label = "predicted" if galaxy.fold is None else "predicted (out of fold)"
+        axis.barh(places + 0.2, galaxy.truth[columns], 0.38, color=VOTES, label=task.truth)
+        axis.barh(places - 0.2, prediction[columns], 0.38, color=PREDICTED, label=label)
+    axis.set_yticks(places, [task.text(i) for i in columns], fontsize=9)
     for tick, shown_column in zip(axis.get_yticklabels(), columns, strict=True):
         tick.set_fontweight("bold" if shown_column == column else "normal")
     axis.set_xlim(0, 1)
-    axis.set_title(_question(task, column), fontsize=10)
+    axis.set_title(task.heading(column), fontsize=10)
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, frameon=False, fontsize=8)
     clean(axis)
-
-
-def _columns_shown(task: Task, column: int) -> Sequence[int]:
-    if task.is_classes:
-        return range(len(task.columns))
-    span = GALAXY_ZOO_2.span(GALAXY_ZOO_2.question_of(task.columns[column]))
-    return range(span.start, span.stop)
-
-
-def _question(task: Task, column: int) -> str:
-    if task.is_classes:
-        return "probability of each class"
-    return GALAXY_ZOO_2.question_of(task.columns[column]).text

@@ -1,6 +1,6 @@
-"""One galaxy as a run sees it: its image, what is known of it, and what the run predicts.
+"""One galaxy for the commands that explain a prediction: image, known votes, a run's prediction.
 
-What commands about one galaxy share: their words, the galaxy, the picture's name.
+The command-line arguments that name a galaxy are here too.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import warp, warp_matrix
 from galaxyzoo.data.image_cache import ImageCache, decode
 from galaxyzoo.data.prepare import Dataset, open_dataset
-from galaxyzoo.inference.predict import predict_views
+from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.registry import get_task
 
@@ -34,16 +34,12 @@ class Galaxy:
     fold: int | None = None  # of a training galaxy that the task keeps
 
     def as_input(self, image: ImageConfig) -> np.ndarray:
-        """(1, size_px, size_px, 3) uint8: upright, as the network sees it."""
+        """(1, size_px, size_px, 3) uint8: the network's input, upright."""
         return warp(self.image[None], warp_matrix(image), image.size_px)
 
 
 def find_galaxy(galaxy_id: int, config: Config, data: Dataset) -> Galaxy:
-    """A training or test galaxy of a dataset.
-
-    Raises:
-        InputError: there is no such galaxy, or its image cannot be used.
-    """
+    """A training or test galaxy of a dataset."""
     name = f"GalaxyID {galaxy_id}"
     for store in (data.raw.train_images, data.raw.test_images):
         if galaxy_id in store.names:
@@ -60,11 +56,7 @@ def find_galaxy(galaxy_id: int, config: Config, data: Dataset) -> Galaxy:
 
 
 def read_galaxy(path: Path, image: ImageConfig) -> Galaxy:
-    """A galaxy out of an image file.
-
-    Raises:
-        InputError: it is missing, or no image that can be used.
-    """
+    """A galaxy from an image file."""
     try:
         encoded = path.read_bytes()
     except OSError as error:
@@ -72,73 +64,60 @@ def read_galaxy(path: Path, image: ImageConfig) -> Galaxy:
     return Galaxy(one_line(path.name), decode_galaxy(encoded, image, shown(path)))
 
 
-def predict_galaxy(
-    galaxy: Galaxy, config: Config, models: Mapping[int, GalaxyNet]
-) -> tuple[np.ndarray, np.ndarray]:
-    """What a run predicts for it, over the run's views.
+def predict_galaxy(galaxy: Galaxy, config: Config, models: Mapping[int, GalaxyNet]) -> np.ndarray:
+    """A run's prediction for a galaxy, with the run's test-time augmentation.
 
     Args:
-        galaxy: one.
+        galaxy: a training galaxy is predicted by the network of its own fold, where that is
+            trained; any other by the mean of all networks.
         config: of the run.
-        models: its networks by fold. Of a training galaxy the one that did not learn from it, where
-            it is there; else all of them, averaged.
+        models: its networks by fold.
     Returns:
-        (column,) prediction, valid as in a submission, and the standard deviation over views.
+        (column,), valid as in a submission.
     """
-    unaware = None if galaxy.fold is None else models.get(galaxy.fold)
-    own = [unaware] if unaware else [*models.values()]
+    out_of_fold = None if galaxy.fold is None else models.get(galaxy.fold)
+    own = [out_of_fold] if out_of_fold else [*models.values()]
     cache = ImageCache(np.zeros(1, np.int64), galaxy.image[None], np.zeros(1, bool))
     rows = np.zeros(1, np.int64)
-    seen = [predict_views(model, cache, rows, config) for model in own]
-    mean, spread = (np.mean([pair[i][0] for pair in seen], axis=0) for i in range(2))
-    return get_task(config.task).make_valid(mean[None])[0], spread
+    predictions = [predict(model, cache, rows, config)[0] for model in own]
+    return get_task(config.task).project(np.mean(predictions, axis=0)[None])[0]
 
 
 def decode_galaxy(encoded: bytes, image: ImageConfig, name: str) -> np.ndarray:
-    """(cache_px, cache_px, 3) uint8 of an encoded image.
-
-    Raises:
-        InputError: it cannot be used; `name` comes before the reason.
-    """
+    """(cache_px, cache_px, 3) uint8 of an encoded image; `name` is for the error message."""
     try:
         return decode(encoded, image.crop_px, image.cache_px)
     except (ValueError, cv2.error) as error:
         raise InputError(f"{name}: {str(error).splitlines()[0]}") from None
 
 
-def add_galaxy(parser: argparse.ArgumentParser) -> None:
-    """Add the words that name a run and a galaxy, and say where the picture goes."""
+def add_galaxy_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name a run, a galaxy and the picture's file."""
     parser.add_argument("run", metavar="RUN", help="a trained run, such as gz37/resnet18")
     parser.add_argument("--galaxy-id", type=int, metavar="ID", help="a galaxy of the dataset")
     parser.add_argument("--image", type=Path, metavar="FILE", help="an image of any galaxy")
-    parser.add_argument(
-        "--dataset", help="the dataset that the run was trained on (default: the only real one)"
-    )
+    parser.add_argument("--dataset", help="dataset of the run (default: the only real one)")
     parser.add_argument("--data", help="folder with its images (default: found in input/)")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="the picture (default: in reports/)"
     )
 
 
-def check_galaxy(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """One galaxy is named, and no more."""
+def check_galaxy_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Exactly one galaxy is named."""
     if (args.galaxy_id is None) == (args.image is None):
         parser.error("name a galaxy: --galaxy-id ID or --image FILE")
 
 
-def galaxy_of(args: argparse.Namespace, config: Config, dataset: str) -> Galaxy:
-    """The galaxy that the user named.
-
-    Raises:
-        InputError: it is not there, or its image cannot be used.
-    """
+def load_galaxy(args: argparse.Namespace, config: Config, dataset: str) -> Galaxy:
+    """The galaxy that the arguments name."""
     if args.image is not None:
         return read_galaxy(args.image, config.image)
     return find_galaxy(args.galaxy_id, config, open_dataset(args.data, dataset, config.task))
 
 
 def picture_path(args: argparse.Namespace, dataset: str, run: str, what: str) -> Path:
-    """Where the picture goes: as the user says, else reports/<dataset>/<run>/."""
+    """`--output`, by default a file in reports/<dataset>/<run>/."""
     if args.output is not None:
         return args.output.resolve()
     name = str(args.galaxy_id or re.sub(r"[^\w.-]+", "_", args.image.stem))

@@ -1,10 +1,11 @@
-"""Layers of a network whose outputs are maps: where in the image something was found."""
+"""Find the layers of a network whose outputs are spatial maps, and record those maps."""
 
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,32 +13,31 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.models.build import GalaxyNet
 
 _SMALLEST_SIDE = 2
+_COLOURS = 3
 
 
 @dataclass(frozen=True)
 class MapLayer:
-    """A layer, and the shape of what it makes of one image."""
+    """A layer, and the shape of its maps of one image."""
 
     name: str  # inside the backbone, as its modules are named
     module: nn.Module
     channels: int
     side: int  # cells
-    tokens: bool = False  # whether it makes a transformer's tokens
+    tokens: bool = False  # whether its output is a transformer's tokens
 
 
 def find_layers(model: GalaxyNet, size_px: int) -> list[MapLayer]:
-    """All layers that make maps, in the order in which they work.
+    """All layers whose outputs are maps, transformers' tokens included, in order of execution.
 
     Args:
-        model: any of ours; transformers' tokens count as maps too.
+        model: with a single input image.
         size_px: side of its input.
-    Raises:
-        InputError: the network sees several views of an image at once, or makes no maps.
     """
     if model.views != "one":
         raise InputError(
-            f"a network that sees several views at once (model.views {model.views}) has no map of "
-            "the image: take another run"
+            f"a network of several input views (model.views {model.views}) has no map of the "
+            "image: take another run"
         )
     found: dict[str, MapLayer] = {}
     names = {module: name for name, module in model.backbone.named_modules() if name}
@@ -47,7 +47,7 @@ def find_layers(model: GalaxyNet, size_px: int) -> list[MapLayer]:
             maps = as_maps(output, model.backbone)
             if maps is not None and maps.shape[-1] >= _SMALLEST_SIDE:
                 name = names[module]
-                found.pop(name, None)  # of a module that works twice, the last time counts
+                found.pop(name, None)  # of a module that runs twice, the last output counts
                 tokens = output.ndim == 3
                 found[name] = MapLayer(name, module, maps.shape[1], maps.shape[-1], tokens)
 
@@ -63,29 +63,25 @@ def find_layers(model: GalaxyNet, size_px: int) -> list[MapLayer]:
         for handle in handles:
             handle.remove()
     if not found:
-        raise InputError("this network makes no maps of the image: take another run")
+        raise InputError("no layer of this network has maps of the image: take another run")
     return list(found.values())
 
 
 def pick_layers(layers: Sequence[MapLayer], names: Sequence[str]) -> list[MapLayer]:
-    """The named layers.
-
-    Raises:
-        InputError: there is no such layer.
-    """
+    """The named layers."""
     known = {layer.name: layer for layer in layers}
     for name in names:
         if name not in known:
             sides = ", ".join(layer.name for layer in last_of_each_side(layers))
-            raise InputError(f"no layer '{name}' makes maps; some that do: {sides}")
+            raise InputError(f"no layer '{name}' has maps; some that have: {sides}")
     return [known[name] for name in names]
 
 
 def last_of_each_side(layers: Sequence[MapLayer]) -> list[MapLayer]:
-    """Of each resolution, finest first, the last layer that is not a part of another such layer.
+    """The last layer of each resolution, finest first, that is not a part of another such layer.
 
-    Of a transformer's tokens the last ones that the attention reads: what comes later of the
-    image's patches, a network that decides by a token of its own never looks at.
+    For a transformer, the last tokens that attention reads: a network that classifies by a token
+    of its own does not use later patch tokens.
     """
     chosen: dict[int, MapLayer] = {}
     for layer in layers:
@@ -99,12 +95,12 @@ def last_of_each_side(layers: Sequence[MapLayer]) -> list[MapLayer]:
 
 
 def as_maps(output: Tensor, backbone: nn.Module) -> Tensor | None:
-    """(B, channels, side, side) of a layer's output; None where it is no square map.
+    """(B, channels, side, side) maps in a layer's output; None where it is no square map.
 
     Args:
-        output: (B, C, H, W), or (B, H, W, C) of networks that say so, or (B, token, C) with the
-            tokens of the image's patches last.
-        backbone: the network that the layer is of.
+        output: (B, C, H, W), (B, H, W, C) where the backbone's `output_fmt` is NHWC, or
+            (B, token, C) with the patch tokens last.
+        backbone: the network that contains the layer.
     """
     if output.ndim == 4:
         channels_last = str(getattr(backbone, "output_fmt", "")).endswith("NHWC")
@@ -118,21 +114,48 @@ def as_maps(output: Tensor, backbone: nn.Module) -> Tensor | None:
 
 
 @contextmanager
-def watching(model: GalaxyNet, layers: Sequence[MapLayer]) -> Iterator[dict[str, Tensor]]:
-    """Inside, every forward pass leaves the layers' maps in the dict, by name."""
-    seen: dict[str, Tensor] = {}
+def recording(model: GalaxyNet, layers: Sequence[MapLayer]) -> Iterator[dict[str, Tensor]]:
+    """In this context a forward pass puts the layers' maps into the dict, by layer name."""
+    recorded: dict[str, Tensor] = {}
 
     def note(layer: MapLayer) -> object:
         def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
             maps = as_maps(output, model.backbone)
             assert maps is not None
-            seen[layer.name] = maps.detach().float().cpu()
+            recorded[layer.name] = maps.detach().float().cpu()
 
         return layer.module.register_forward_hook(hook)
 
     handles = [note(layer) for layer in layers]
     try:
-        yield seen
+        yield recorded
     finally:
         for handle in handles:
             handle.remove()  # type: ignore[attr-defined]
+
+
+@torch.inference_mode()
+def compute_feature_maps(
+    model: GalaxyNet, image: np.ndarray, names: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Feature maps of one image.
+
+    Args:
+        model: in eval mode.
+        image: (1, H, W, 3) uint8, the network's input.
+        names: layers; default the last of each resolution.
+    Returns:
+        Layer name -> (channel, h, w) float32.
+    """
+    layers = find_layers(model, image.shape[1])
+    chosen = pick_layers(layers, names) if names else last_of_each_side(layers)
+    with recording(model, chosen) as maps:
+        model(torch.from_numpy(image).permute(0, 3, 1, 2).to(model.mean.device))
+    return {layer.name: maps[layer.name][0].numpy() for layer in chosen}
+
+
+def first_filters(model: GalaxyNet) -> np.ndarray | None:
+    """(channel, 3, h, w) kernels of the first convolution on colours; None where there is none."""
+    layers = (m for m in model.backbone.modules() if isinstance(m, nn.Conv2d))
+    first = next((m for m in layers if m.in_channels == _COLOURS), None)
+    return None if first is None else first.weight.detach().float().cpu().numpy()

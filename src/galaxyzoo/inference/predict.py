@@ -32,7 +32,7 @@ from galaxyzoo.tasks.registry import get_task
 _BATCH, _BATCH_CPU = 256, 32
 
 
-def batch_of(device: torch.device) -> int:
+def batch_size_for(device: torch.device) -> int:
     """Images per forward pass on a device, where they fit."""
     return _BATCH_CPU if device.type == "cpu" else _BATCH
 
@@ -44,27 +44,24 @@ def predict(
     config: Config,
     tta: TTAConfig | None = None,
 ) -> np.ndarray:
-    """The mean of `predict_views` alone; arguments and errors are the same."""
-    return predict_views(model, cache, rows, config, tta)[0]
+    """The mean of `predict_with_spread` alone; arguments and errors are the same."""
+    return predict_with_spread(model, cache, rows, config, tta)[0]
 
 
-def predict_together(
+def predict_distributed(
     model: GalaxyNet,
     cache: ImageCache,
     rows: np.ndarray,
     config: Config,
     tta: TTAConfig | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `predict_views`, by all processes that train a fold: each a part, and all have the whole.
-
-    Without `torchrun` it is the same.
-    """
+    """As `predict_with_spread`, each process of `torchrun` a part; all of them get the whole."""
     own = rows[distributed.own_part(len(rows))]
-    mean, spread = predict_views(model, cache, own, config, tta)
+    mean, spread = predict_with_spread(model, cache, own, config, tta)
     return distributed.gather(mean), distributed.gather(spread)
 
 
-def predict_views(
+def predict_with_spread(
     model: GalaxyNet,
     cache: ImageCache,
     rows: np.ndarray,
@@ -89,7 +86,7 @@ def predict_views(
     model.eval()
     nothing = np.empty((0, len(get_task(config.task).columns)), np.float32)
     means, spreads = [nothing], [nothing]
-    start, size = 0, batch_of(model.mean.device)
+    start, size = 0, batch_size_for(model.mean.device)
     while start < len(rows):
         images = cache.images[rows[start : start + size]]
         try:
@@ -200,7 +197,7 @@ def _predict_chunk(
     values = np.empty((0, len(task.columns)))
     if len(good):
         mean = np.mean([predict(model, cache, good, config) for model in models], axis=0)
-        values = task.make_valid(mean)
+        values = task.project(mean)
     names = [store.names[int(i)] for i in ids[good]]
     table = pd.DataFrame(values, index=names, columns=list(task.columns))
     return table, [(store.names[i], why) for i, why in problems.items()]

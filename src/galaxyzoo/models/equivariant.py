@@ -1,9 +1,9 @@
-"""A network whose features are exactly the same for a galaxy turned by 90° or mirrored.
+"""D4-equivariant CNN: its features do not change when an image is rotated by 90° or mirrored.
 
-Every map comes in eight copies, one for each symmetry of the square; turning the image turns the
-maps and exchanges the copies. The convolutions hold one kernel and apply it in all eight forms, as
-one convolution with the expanded kernel. Only steps that treat left and right, top and bottom alike
-are used: odd kernels, a strided stem with an even kernel, and pools, all on maps of even sides.
+Every map has eight copies, one for each symmetry of the square; rotating the image rotates the maps
+and permutes the copies. A convolution has one kernel and applies it in its eight orientations, as
+one convolution with the expanded kernel. All other steps are symmetric too: odd kernels, a strided
+stem with an even kernel, and pools, all on maps of even sides.
 
 Source: Cohen & Welling 2016 (ICML), group-equivariant convolutional networks, for the group p4m.
 """
@@ -19,7 +19,7 @@ from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 
 
 class LiftingConv(nn.Module):
-    """From an image to maps with a copy for each symmetry: one kernel in eight forms.
+    """Convolution from an image to maps with eight copies: one kernel in eight orientations.
 
     Args:
         inputs: channels of the image.
@@ -41,7 +41,7 @@ class LiftingConv(nn.Module):
 
 
 class GroupConv(nn.Module):
-    """From maps with eight copies to maps with eight copies, by one kernel over both.
+    """Convolution from maps with eight copies to maps with eight copies.
 
     Args:
         inputs: channels, eight copies each.
@@ -68,7 +68,7 @@ class GroupConv(nn.Module):
         return functional.conv2d(maps, torch.cat(forms), padding=self.padding)
 
 
-class GroupNorm(nn.BatchNorm2d):
+class P4MBatchNorm(nn.BatchNorm2d):
     """Batch norm whose statistics and weights are shared by the eight copies of a channel."""
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -81,18 +81,16 @@ class GroupNorm(nn.BatchNorm2d):
 
 
 class D4CNN(nn.Module):
-    """A small convolutional network that treats all eight orientations of a galaxy alike.
+    """A small convolutional network whose features are invariant under the symmetries of a square.
 
     As the plain `CNN`: a strided stem, then stages of two 3 × 3 convolutions with batch norm and
     ReLU, each followed by max-pooling. The features are mean and maximum over the last map and the
     eight copies, so that they are the same for all orientations.
 
     Args:
-        size_px: side of the input images.
+        size_px: side of the input images, which the stem and each stage halve.
         widths: channels of each stage, eight copies each.
         features: channels of the last, 1 × 1 convolution, eight copies each.
-    Raises:
-        InputError: the side cannot be halved once for the stem and once for each stage.
     Source: own, of the layers of Cohen & Welling 2016.
     """
 
@@ -106,7 +104,7 @@ class D4CNN(nn.Module):
                 "so that every map has an even side"
             )
         stem = LiftingConv(3, widths[0], 6, stride=2)
-        stages: list[nn.Module] = [nn.Sequential(stem, GroupNorm(widths[0]), nn.ReLU())]
+        stages: list[nn.Module] = [nn.Sequential(stem, P4MBatchNorm(widths[0]), nn.ReLU())]
         for inputs, outputs in zip((widths[0], *widths[:-1]), widths, strict=True):
             layers = [*_conv(inputs, outputs), *_conv(outputs, outputs), nn.MaxPool2d(2)]
             stages.append(nn.Sequential(*layers))
@@ -121,11 +119,11 @@ class D4CNN(nn.Module):
 
 
 def _conv(inputs: int, outputs: int, kernel: int = 3) -> list[nn.Module]:
-    return [GroupConv(inputs, outputs, kernel), GroupNorm(outputs), nn.ReLU()]
+    return [GroupConv(inputs, outputs, kernel), P4MBatchNorm(outputs), nn.ReLU()]
 
 
 def _sources() -> Tensor:
-    """(g, h) the number u of the view which view g turns into view h: u = g⁻¹h in the group."""
+    """(g, h) number u of the view that view g maps to view h: u = g⁻¹h in the group."""
     square = torch.arange(9).view(1, 1, 3, 3)
     views = [dihedral_view(square, number) for number in range(DIHEDRAL)]
     sources = torch.empty(DIHEDRAL, DIHEDRAL, dtype=torch.long)

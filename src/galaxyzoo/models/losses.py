@@ -1,4 +1,4 @@
-"""What training minimises, by the config's name."""
+"""Losses by name: squared error, divergence and likelihood of votes, cross-entropy of classes."""
 
 import math
 from collections.abc import Callable
@@ -34,12 +34,12 @@ def build_loss(config: Config, class_weights: Tensor | None = None) -> Loss:
 
 
 def first_log_concentrations(tree: DecisionTree = GALAXY_ZOO_2) -> Tensor:
-    """(question,) what `vote_likelihood` learns, before training."""
+    """(question,) initial log-concentrations of `vote_likelihood`."""
     return torch.full((len(tree.questions),), math.log(_FIRST_CONCENTRATION))
 
 
 def part_weight(targets: Tensor, class_weights: Tensor | None = None) -> float:
-    """What a part of a batch counts in the mean that the batch's loss is.
+    """Weight of a part of a batch in the batch's mean loss.
 
     Args:
         targets: (B, column) of the part.
@@ -108,8 +108,8 @@ def vote_likelihood(
 
     The published fractions stand for the answers of `VOLUNTEERS` people; since they carry the
     parent's weight already, a question's counts add up to those who were asked it. Beside the
-    answers' shares there is a concentration per question: how many answers the shares are worth
-    knowing. Where it is low, a galaxy far from its prediction is no surprise.
+    answers' shares there is a concentration per question, the inverse spread of galaxies around
+    their predicted shares.
 
     Args:
         votes: (B, answer) predicted fractions that obey the tree.
@@ -128,12 +128,21 @@ def vote_likelihood(
         counts, shares = VOLUNTEERS * targets[:, span].double(), votes[:, span].double()
         if parent is not None:
             shares = shares / votes[:, [parent]].double().clamp_min(_TINY)
-        total = total - _log_probability(counts, concentration * shares.clamp_min(_TINY)).mean()
+        total = (
+            total - dirichlet_multinomial(counts, concentration * shares.clamp_min(_TINY)).mean()
+        )
     return total.float()
 
 
-def _log_probability(counts: Tensor, concentrations: Tensor) -> Tensor:
-    """(B, answer) counts >= 0, whole or not, (B, answer) concentrations > 0 -> (B,) logarithms."""
+def dirichlet_multinomial(counts: Tensor, concentrations: Tensor) -> Tensor:
+    """Log-probability of counts under a Dirichlet-multinomial distribution.
+
+    Args:
+        counts: (B, answer) >= 0, whole or not.
+        concentrations: (B, answer) > 0.
+    Returns:
+        (B,) natural logarithms.
+    """
     asked, whole = counts.sum(dim=1), concentrations.sum(dim=1)
     ways = torch.lgamma(asked + 1) - torch.lgamma(counts + 1).sum(dim=1)
     answers = torch.lgamma(counts + concentrations) - torch.lgamma(concentrations)

@@ -1,7 +1,6 @@
-"""Weights to start from: a local file, or a download by timm or torchvision."""
+"""Pretrained weights: from a local file, or downloaded by timm or torchvision."""
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import huggingface_hub
@@ -25,28 +24,26 @@ Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where a network's first weights came from, and the normalisation that they expect."""
+class PretrainedWeights:
+    """Where the weights of an untrained network come from, and the normalisation they expect."""
 
     origin: str  # for the run's records
     mean: Triple  # per channel, of values in [0, 1]
     std: Triple
 
 
-def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Start:
-    """Fill a backbone from the config's file where that exists, else by a download.
+def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> PretrainedWeights:
+    """Load pretrained weights into a backbone: the config's file if it exists, else a download.
 
     Args:
         backbone: network without a classifier.
         model: its config; with `allow_scratch` a failing download leaves the weights random.
         run: name for messages.
-    Raises:
-        InputError: a file that cannot be read or does not fit, or a download that fails.
     """
     path = CODE_ROOT / model.weights_file if model.weights_file else None
     if path is not None and path.is_file():
         _fill(backbone, _read(path), shown(path))
-        return Start(path.name, model.mean, model.std)
+        return PretrainedWeights(path.name, model.mean, model.std)
     try:
         weights, start = _download(model)
     except Exception as error:  # noqa: BLE001 - the clients raise their own, their transport's, the system's
@@ -61,7 +58,7 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Start:
                 "or train from scratch with model.allow_scratch=true"
             ) from None
         tqdm.write(f"{message}: going on from scratch, so expect a worse score")
-        return Start("scratch (no download)", model.mean, model.std)
+        return PretrainedWeights("scratch (no download)", model.mean, model.std)
     _fill(backbone, weights, model.name)
     return start
 
@@ -69,38 +66,37 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Start:
 def fill_network(
     model: nn.Module, weights: dict[str, Tensor], source: str, with_head: bool = False
 ) -> None:
-    """Take over the backbone, and the normalisation that belongs to it, of another trained network.
+    """Load the backbone of another trained network, and the normalisation that belongs to it.
 
     Args:
         model: `GalaxyNet`.
         weights: of another one with the same backbone.
         source: name for messages.
-        with_head: take over its head too; otherwise that is left aside.
-    Raises:
-        InputError: the backbones differ, or the heads that are to be the same.
+        with_head: load its head too; by default that is ignored.
     """
     left = () if with_head else _HEAD
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith(left)}
     _fill(model, kept, source, may_lack=left)
 
 
-def _download(model: ModelConfig) -> tuple[dict[str, Tensor], Start]:
+def _download(model: ModelConfig) -> tuple[dict[str, Tensor], PretrainedWeights]:
     if model.name.startswith(TORCHVISION):
         weights = torchvision.models.get_model_weights(model.name.removeprefix(TORCHVISION)).DEFAULT
         values = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-        return values, Start(str(weights), IMAGENET_MEAN, IMAGENET_STD)
-    _prefer_cache_when_offline()
+        return values, PretrainedWeights(str(weights), IMAGENET_MEAN, IMAGENET_STD)
+    _use_cache_if_offline()
     source = timm.create_model(model.name, pretrained=True, num_classes=0, **model.kwargs)
     data = timm.data.resolve_model_data_config(source)
     origin = model.name
     if not origin.startswith(HUB):
         origin = f"timm {timm.models.get_pretrained_cfg_value(model.name, 'tag')}"
-    return source.state_dict(), Start(origin, tuple(data["mean"]), tuple(data["std"]))
+    return source.state_dict(), PretrainedWeights(origin, tuple(data["mean"]), tuple(data["std"]))
 
 
-@cache
-def _prefer_cache_when_offline() -> None:
-    """Ask the hub once; where it is silent, spare every fold the client's minute of retries."""
+def _use_cache_if_offline() -> None:
+    """Set the hub's client offline if the hub does not answer, which saves a minute of retries."""
+    if huggingface_hub.constants.HF_HUB_OFFLINE:
+        return
     try:
         huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=5)
     except Exception:  # noqa: BLE001 - whatever the transport raises: no answer
@@ -117,10 +113,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _fill(
     backbone: nn.Module, weights: dict[str, Tensor], source: str, may_lack: tuple[str, ...] = ()
 ) -> None:
-    """Load weights; their own task's classifier is dropped, nothing else may be left over.
-
-    Nothing may be missing but what starts with a word of `may_lack`.
-    """
+    """Load weights; only a classifier may be left over, only names in `may_lack` may be missing."""
     try:
         result = backbone.load_state_dict(weights, strict=False)
     except RuntimeError as error:

@@ -5,6 +5,7 @@ Pictures: galaxies with what volunteers voted and what a run predicts.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib import rcParams
@@ -64,14 +65,22 @@ def _name_powers_plainly(axis: Axis) -> None:
         axis.set_minor_formatter(LogFormatter())
 
 
-def clean(axis: Axes) -> None:
-    """Take away the frame's upper and right side."""
+def clean(axis: Axes, grid: Literal["x", "y", "both"] | None = None) -> None:
+    """Take away the frame's upper and right side, and add a grid behind the data."""
     axis.spines[["top", "right"]].set_visible(False)
+    if grid:
+        axis.grid(axis=grid, alpha=0.25)
+        axis.set_axisbelow(True)
 
 
 def readable(name: str) -> str:
-    """A column's name as people read it."""
+    """A column's name with spaces."""
     return name.replace("_", " ")
+
+
+def answer_label(column: str) -> str:
+    """An answer's number and text, `9.3: no bulge`; other answers may have the same text."""
+    return f"{column.removeprefix('Class')}: {GALAXY_ZOO_2.answer_text(column)}"
 
 
 VOTES, PREDICTED = "#b8c4d6", "#e07a2f"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config.loading import CONFIG, Start, find_starts, load_without_ids
+from galaxyzoo.config.loading import CONFIG, StageStart, find_starts, load_without_ids
 from galaxyzoo.config.pretrain import load_saved
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
@@ -22,7 +22,6 @@ from galaxyzoo.training.pseudo_labels import (
     PseudoLabelled,
     check_teachers,
     find_pseudo_labels,
-    soften,
 )
 
 
@@ -72,17 +71,14 @@ def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) 
         InputError: the dataset has no labels for the task, or such a run cannot be used.
     """
     in_fold = data.catalog.for_task(get_task(config.task)).folds == fold
-    check_sources(config, data.catalog)
+    check_required_runs(config, data.catalog)
     weights = find_start_weights(config, data.catalog, fold)
     check_teachers(config, data.catalog, fold)
     part = make_part_data(config, data, cache, ~in_fold, in_fold, fold, weights)
-    soft = part.soft_targets
-    if config.pseudo.own_share:
-        soft = soften(config, data, fold, part.targets)
-    return replace(part, soft_targets=soft, pseudo=find_pseudo_labels(config, data, fold))
+    return replace(part, pseudo=find_pseudo_labels(config, data, fold))
 
 
-def check_sources(config: Config, catalog: Catalog) -> None:
+def check_required_runs(config: Config, catalog: Catalog) -> None:
     """The runs that a run starts from, or whose labels it learns from, were trained on its folds.
 
     Raises:
@@ -91,7 +87,7 @@ def check_sources(config: Config, catalog: Catalog) -> None:
             is in different folds of the two datasets: then its weights may have seen galaxies of
             the fold to validate on. The same of what is behind those runs.
     """
-    for run, dataset in config.sources(catalog.dataset):
+    for run, dataset in config.required_runs(catalog.dataset):
         if not (run_dir(dataset, run) / CONFIG).exists():
             raise FoldError(
                 f"{config.run} needs {run} on {dataset}: {shown(run_dir(dataset, run))} is "
@@ -145,7 +141,7 @@ def _find_pretrained(config: Config, catalog: Catalog, start: str, dataset: str)
     return folder / WEIGHTS
 
 
-def _check_start(config: Config, catalog: Catalog, behind: Start) -> None:
+def _check_start(config: Config, catalog: Catalog, behind: StageStart) -> None:
     """A run behind the start was trained on the same folds as the catalog's."""
     start, dataset = behind.config, behind.dataset
     other = catalog if dataset == catalog.dataset else load_catalog(dataset)
@@ -163,7 +159,7 @@ def _check_start(config: Config, catalog: Catalog, behind: Start) -> None:
         )
 
 
-def _check_shared(config: Config, catalog: Catalog, behind: Start) -> None:
+def _check_shared(config: Config, catalog: Catalog, behind: StageStart) -> None:
     """A run whose one fold serves all folds learned from no galaxy of the catalog."""
     start, folder = behind.config, run_dir(behind.dataset, behind.config.run)
     refused = f"{config.run} cannot let all folds start from one of {start.run}"
@@ -172,10 +168,11 @@ def _check_shared(config: Config, catalog: Catalog, behind: Start) -> None:
             f"{refused}: {shown(folder)} was not trained with train.without=[{catalog.dataset}], "
             "or that had other galaxies then; leave model.start_fold out, or train it so"
         )
-    if start.sources(behind.dataset):
+    required = start.required_runs(behind.dataset)
+    if required:
         raise InputError(
-            f"{refused}: that starts from {start.sources(behind.dataset)[0][0]}, which may have "
-            f"learned from galaxies of {catalog.dataset}; leave model.start_fold out"
+            f"{refused}: that starts from {required[0][0]}, which may have learned from galaxies "
+            f"of {catalog.dataset}; leave model.start_fold out"
         )
 
 

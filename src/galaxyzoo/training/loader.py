@@ -22,7 +22,7 @@ class Batch(NamedTuple):
     targets: Tensor  # (B, column) of the whole batch
 
 
-def make_ahead(make: Callable[[int], Made], count: int) -> Iterator[Made]:
+def prefetch(make: Callable[[int], Made], count: int) -> Iterator[Made]:
     """Batches 0 to count - 1 in order, made in threads (cv2 lets go of Python's lock).
 
     Args:
@@ -37,7 +37,7 @@ def make_ahead(make: Callable[[int], Made], count: int) -> Iterator[Made]:
             yield pending.pop(0).result()
 
 
-def copy_ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+def prefetch_to_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
     """The batches on the device; to a GPU each is copied while the one before is worked on."""
     if device.type != "cuda":
         yield from (_move(batch, device) for batch in batches)

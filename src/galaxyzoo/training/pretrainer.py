@@ -19,7 +19,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.models.build import start_backbone
 from galaxyzoo.training.augmentation import augment_batch
-from galaxyzoo.training.loader import make_ahead
+from galaxyzoo.training.loader import prefetch
 from galaxyzoo.training.optim import build_optimizer, learning_rate
 from galaxyzoo.training.pseudo_labels import read_rows
 from galaxyzoo.training.self_supervision import SelfSupervised, target_momentum
@@ -122,7 +122,7 @@ class Pretrainer:
             )
             return first, second
 
-        yield from zip(batches, make_ahead(prepare, len(batches)), strict=True)
+        yield from zip(batches, prefetch(prepare, len(batches)), strict=True)
 
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on."""

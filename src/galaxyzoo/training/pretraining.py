@@ -33,7 +33,7 @@ from galaxyzoo.training.fold import (
     write_history,
 )
 from galaxyzoo.training.pretrainer import Pretrainer
-from galaxyzoo.training.pseudo_labels import ImagePart, find_parts
+from galaxyzoo.training.pseudo_labels import UnlabelledImages, find_unlabelled_images
 
 DONE = "pretraining.json"  # what came of it; its presence says that all is done
 
@@ -101,7 +101,7 @@ class Pretraining:
 
     def _pretrain(self) -> None:
         config = self.config
-        found = find_parts(
+        found = find_unlabelled_images(
             config.images, config.shown_px, config.image, self.data, {self.task}, config.run
         )
         opened = [part.readable(config.image) for part in found]
@@ -147,7 +147,7 @@ class Pretraining:
         write_history(folder / HISTORY, trainer.history)  # a kill may have come before the last row
         return trainer
 
-    def _save_config(self, parts: Sequence[ImagePart]) -> None:
+    def _save_config(self, parts: Sequence[UnlabelledImages]) -> None:
         """Save the config of a new pretraining; of one that goes on, compare its images.
 
         Raises:

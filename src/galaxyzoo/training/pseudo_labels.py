@@ -6,9 +6,7 @@ The networks that label for fold k never saw a label of fold k, and nothing did 
 from. A table of labels is kept in the folder of the fold that made it, so it goes with it.
 
 Source: Lee 2013 ("Pseudo-Label", ICML workshop) and Xie et al. 2020 ("noisy student", CVPR);
-predicted vote fractions are soft by nature, so no threshold is needed. Targets that are partly
-votes and partly predictions: Hinton et al. 2015 ("Distilling the knowledge in a neural network")
-and Furlanello et al. 2018 ("Born again neural networks", ICML).
+predicted vote fractions are soft by nature, so no threshold is needed.
 """
 
 import hashlib
@@ -23,7 +21,7 @@ from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import ORIGINAL_PX, OWN_TEST, OWN_TRAIN, Config, ImageConfig, TTAConfig
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import fold_dir, run_dir, shown
-from galaxyzoo.data.catalog import Catalog, load_catalog
+from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache, open_cache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.find import open_input
@@ -33,11 +31,10 @@ from galaxyzoo.inference.predict import predict
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.io.tables import read_predictions, write_predictions
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.label_correction import correct
 
 
 @dataclass(frozen=True)
-class ImagePart:
+class UnlabelledImages:
     """Images that lie in one place and show an equal part of the sky."""
 
     name: str  # of the dataset, or "train" or "test" of the own
@@ -49,7 +46,7 @@ class ImagePart:
         """Its decoded images, those that cannot be read marked; `image` is for whole originals."""
         return open_cache(self.store, self.ids, fit_geometry(image, self.shown_px), strict=False)
 
-    def readable(self, image: ImageConfig) -> tuple["ImagePart", np.ndarray]:
+    def readable(self, image: ImageConfig) -> tuple["UnlabelledImages", np.ndarray]:
         """The part without images that cannot be read, and its decoded images."""
         cache = self.open(image)
         if not cache.unreadable.any():
@@ -58,14 +55,14 @@ class ImagePart:
         return good, good.open(image).images
 
 
-def find_parts(
+def find_unlabelled_images(
     names: Sequence[str],
     shown_px: Mapping[str, float],
     image: ImageConfig,
     data: Dataset,
     tasks: set[str],
     run: str,
-) -> Iterator[ImagePart]:
+) -> Iterator[UnlabelledImages]:
     """The named images; of other datasets without the own galaxies, some of which are scored.
 
     Args:
@@ -85,7 +82,7 @@ def find_parts(
     }
     for name in names:
         if name in own:
-            yield ImagePart(name, *own[name], ORIGINAL_PX)
+            yield UnlabelledImages(name, *own[name], ORIGINAL_PX)
             continue
         source = open_input(name, tasks)
         ours = np.concatenate([catalog.ids, catalog.test_ids])[: 0 if source.own_ids else None]
@@ -101,7 +98,7 @@ def find_parts(
         ):
             kept = ids[~np.isin(ids, ours)]
             if len(kept):
-                yield ImagePart(name, store, kept, side)
+                yield UnlabelledImages(name, store, kept, side)
 
 
 def fit_geometry(image: ImageConfig, shown_px: float) -> ImageConfig:
@@ -157,38 +154,23 @@ def find_pseudo_labels(config: Config, data: Dataset, fold: int) -> PseudoLabell
         fold: the fold to validate on.
     Returns:
         Images in the config's geometry and their labels, the mean over `pseudo.runs`; None where
-        the config names no run, or no images.
+        the config names no run.
     Raises:
         InputError: a dataset is not there, or its images show less than the config's crop.
     """
-    if not config.pseudo.adds_images:
+    if not config.pseudo.runs:
         return None
     pseudo, image = config.pseudo, config.image
-    found = find_parts(pseudo.images, pseudo.shown_px, image, data, {config.task}, config.run)
+    found = find_unlabelled_images(
+        pseudo.images, pseudo.shown_px, image, data, {config.task}, config.run
+    )
     parts = [part.readable(image) for part in found]
-    targets = [_find_targets(part, config, data, fold) for part, _ in parts]
+    targets = [_average(part, config, data, fold) for part, _ in parts]
     return PseudoLabelled(
         [images for _, images in parts],
         np.concatenate([part.ids for part, _ in parts]),
         np.concatenate(targets),
     )
-
-
-def soften(config: Config, data: Dataset, fold: int, targets: np.ndarray) -> np.ndarray:
-    """Targets of the galaxies with votes, in part what the networks of the fold predict for them.
-
-    Args:
-        config: the run.
-        data: the dataset that it is trained on.
-        fold: the fold to validate on, whose galaxies keep theirs.
-        targets: (galaxy, column) of all training galaxies, ids ascending.
-    Returns:
-        (galaxy, column), the share `pseudo.own_share` of it predicted.
-    """
-    share = config.pseudo.own_share
-    predicted = _average(_own_part(data), config, data, fold)
-    learned = (data.catalog.folds != fold)[:, np.newaxis]
-    return np.where(learned, (1 - share) * targets + share * predicted, targets)
 
 
 def check_teachers(config: Config, catalog: Catalog, fold: int) -> None:
@@ -206,30 +188,14 @@ def check_teachers(config: Config, catalog: Catalog, fold: int) -> None:
             )
 
 
-def _find_targets(part: ImagePart, config: Config, data: Dataset, fold: int) -> np.ndarray:
-    """(image, column) mean of the runs' labels, corrected where the config says so."""
-    labels = _average(part, config, data, fold)
-    if not config.pseudo.use_classes or part.name == OWN_TEST:
-        return labels
-    other = load_catalog(part.name)
-    if not np.isin(part.ids, other.ids).any():
-        return labels  # its test images: nothing is said of them
-    own = _average(_own_part(data), config, data, fold)
-    corrected = correct(labels, part.ids, own, data.catalog, other, fold)
-    return get_task(config.task).make_valid(corrected)
-
-
-def _own_part(data: Dataset) -> ImagePart:
-    """All training galaxies, which are labelled like the others."""
-    return ImagePart(OWN_TRAIN, data.raw.train_images, data.catalog.ids, ORIGINAL_PX)
-
-
-def _average(part: ImagePart, config: Config, data: Dataset, fold: int) -> np.ndarray:
+def _average(part: UnlabelledImages, config: Config, data: Dataset, fold: int) -> np.ndarray:
     """(image, column) mean of the runs' labels."""
     return np.mean([_label(run, part, config, data, fold) for run in config.pseudo.runs], axis=0)
 
 
-def _label(run: str, part: ImagePart, config: Config, data: Dataset, fold: int) -> np.ndarray:
+def _label(
+    run: str, part: UnlabelledImages, config: Config, data: Dataset, fold: int
+) -> np.ndarray:
     """(image, column) predictions by a run's network of the fold; made once and kept."""
     dataset, task = data.catalog.dataset, get_task(config.task)
     folder = fold_dir(dataset, run, fold)
@@ -241,12 +207,12 @@ def _label(run: str, part: ImagePart, config: Config, data: Dataset, fold: int) 
         tqdm.write(f"{run}, fold {fold}: labelling {len(part.ids):,} images of {part.name}")
         network, rows = load_fold_model(teacher, folder), np.arange(len(part.ids))
         values = predict(network, cache, rows, teacher, config.pseudo.tta)
-        table = pd.DataFrame(task.make_valid(values), part.ids, list(task.columns))
+        table = pd.DataFrame(task.project(values), part.ids, list(task.columns))
         write_predictions(path, table)
     return read_predictions(path, task.columns, part.ids).to_numpy()
 
 
-def _table_name(part: ImagePart, tta: TTAConfig) -> str:
+def _table_name(part: UnlabelledImages, tta: TTAConfig) -> str:
     """Name of the tables of its labels; other images, or other views of them, have another."""
     digest = hashlib.sha256(np.ascontiguousarray(part.ids, dtype="<i8").tobytes())
     digest.update(tta.model_dump_json().encode())

@@ -28,7 +28,7 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.oof import DONE, TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE, FoldTables
-from galaxyzoo.inference.predict import predict_together
+from galaxyzoo.inference.predict import predict_distributed
 from galaxyzoo.inference.tta import count_views
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
@@ -36,7 +36,7 @@ from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import CHECKPOINT, TIMINGS, check_installed, read_timings, train_fold
 from galaxyzoo.training.fold_data import (
-    check_sources,
+    check_required_runs,
     choose_galaxies,
     find_start_weights,
     make_fold_data,
@@ -66,7 +66,7 @@ class Run:
     def needs(self) -> set[str]:
         """Runs of the same dataset that have to be trained before."""
         dataset = self.catalog.dataset
-        return {run for run, of in self.config.sources(dataset) if of == dataset}
+        return {run for run, of in self.config.required_runs(dataset) if of == dataset}
 
     @property
     def folder(self) -> Path:
@@ -88,7 +88,7 @@ class Run:
             rows = np.flatnonzero((self.catalog.folds != fold) & allowed)
             choose_galaxies(self.config, rows, fold)
         if self.config.model.start_dataset or self.config.model.starts_without_labels:
-            check_sources(self.config, self.data.catalog)
+            check_required_runs(self.config, self.data.catalog)
             find_start_weights(self.config, self.data.catalog, 0)
         if self.config.loss == "soft_cross_entropy":
             self.data.catalog.soft_targets(get_task(self.config.task))
@@ -206,7 +206,7 @@ class Run:
     ) -> None:
         """Write predictions and, of several views, how far they differ."""
         ids, columns = cache.ids[rows], list(get_task(self.config.task).columns)
-        predictions, spread = predict_together(model, cache, rows, self.config)
+        predictions, spread = predict_distributed(model, cache, rows, self.config)
         if not distributed.is_main():
             return
         write_predictions(path, pd.DataFrame(predictions, index=ids, columns=columns))

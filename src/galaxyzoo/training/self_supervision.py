@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from galaxyzoo.config.pretrain import PretrainConfig
-from galaxyzoo.models.pretrained import Start
+from galaxyzoo.models.pretrained import PretrainedWeights
 
 _PROJECTOR = "projector."
 
@@ -25,7 +25,7 @@ class Encoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: nn.Module, projector: nn.Module, start: Start) -> None:
+    def __init__(self, backbone: nn.Module, projector: nn.Module, start: PretrainedWeights) -> None:
         super().__init__()
         self.backbone, self.projector = backbone, projector
         self.register_buffer("mean", 255 * torch.tensor(start.mean).view(1, 3, 1, 1))
@@ -52,7 +52,7 @@ class SelfSupervised(nn.Module):
     """
 
     def __init__(
-        self, config: PretrainConfig, backbone: nn.Module, features: int, start: Start
+        self, config: PretrainConfig, backbone: nn.Module, features: int, start: PretrainedWeights
     ) -> None:
         super().__init__()
         self.method, sizes = config.method, config.projection

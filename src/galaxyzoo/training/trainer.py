@@ -25,14 +25,14 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.fold_summary import FoldSummary
-from galaxyzoo.inference.predict import predict_together
+from galaxyzoo.inference.predict import predict_distributed
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.losses import build_loss, part_weight
 from galaxyzoo.models.pretrained import fill_network
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import augment_batch, mix_batch
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.loader import Batch, copy_ahead, make_ahead
+from galaxyzoo.training.loader import Batch, prefetch, prefetch_to_device
 from galaxyzoo.training.optim import build_optimizer, learning_rate
 
 _ONE_VIEW = TTAConfig(dihedral=False)
@@ -267,7 +267,7 @@ class Trainer:
             own = images[part] if augment.needs_whole_batch else images
             return Batch(rows, to_tensor(own), torch.from_numpy(targets))
 
-        yield from copy_ahead(make_ahead(prepare, len(batches)), self.device)
+        yield from prefetch_to_device(prefetch(prepare, len(batches)), self.device)
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
         """(galaxy,) rows of one epoch; with balanced sampling, of classes equally often."""
@@ -298,15 +298,14 @@ class Trainer:
         """Loss and scores of the averaged weights on the validation fold, one view."""
         rows = self.data.val_rows
         model = self._averaged()
-        predictions, _ = predict_together(model, self.data.cache, rows, self.config, _ONE_VIEW)
+        predictions, _ = predict_distributed(model, self.data.cache, rows, self.config, _ONE_VIEW)
         guess, wanted = torch.from_numpy(predictions), self.targets[rows]
         guess, wanted = guess.to(self.device), wanted.to(self.device)
         loss = self.loss(guess, wanted, *model.loss_parameters).item()
         targets = self.data.targets[rows]
         scores = {"val_score": self.task.score(predictions, targets)}
-        if self.task.is_classes:
-            right = predictions.argmax(axis=1) == targets.argmax(axis=1)
-            scores["val_accuracy"] = float(right.mean())
+        more = self.task.quick_scores(predictions, targets)
+        scores |= {f"val_{name}": value for name, value in more.items()}
         return loss, scores
 
     def _averaged(self) -> GalaxyNet:

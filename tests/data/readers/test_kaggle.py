@@ -10,7 +10,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.readers import kaggle
-from galaxyzoo.data.readers.kaggle import dataset_name, find_source, read_source
+from galaxyzoo.data.readers.kaggle import dataset_name, find_folder, read_dataset
 from support.competition_files import read
 from support.kaggle_fixtures import PARTS, SAMPLE, SOLUTIONS, Competition, csv_bytes, write_zip
 
@@ -120,9 +120,9 @@ def test_the_whole_zip_is_unpacked_once(competition, root, monkeypatch):
 def test_nothing_in_input_means_the_demo_set(root, monkeypatch, capsys):
     written: list[Path] = []
     monkeypatch.setattr(kaggle, "write_demo", written.append)
-    assert find_source() == root / "input" / "demo"
+    assert find_folder() == root / "input" / "demo"
     assert "built-in demo set" in capsys.readouterr().out
-    assert find_source("demo") == root / "input" / "demo"
+    assert find_folder("demo") == root / "input" / "demo"
     assert written == [root / "input" / "demo"] * 2
 
 
@@ -130,26 +130,26 @@ def test_the_demo_set_and_the_cache_are_not_taken_for_input(competition, root):
     competition.write_zips(root / "input" / "demo")
     competition.write_zips(root / "input" / "cache")
     competition.write_zips(root / "input" / "mine")
-    assert find_source() == root / "input" / "mine"
+    assert find_folder() == root / "input" / "mine"
 
 
 def test_of_several_datasets_one_must_be_named(competition, root, monkeypatch):
     for name in ("one", "two"):
         competition.write_zips(root / "input" / name)
     with pytest.raises(InputError, match="--data with one of one, two"):
-        find_source()
-    assert find_source("two") == root / "input" / "two"
-    assert find_source(str(root / "input" / "one")) == root / "input" / "one"
+        find_folder()
+    assert find_folder("two") == root / "input" / "two"
+    assert find_folder(str(root / "input" / "one")) == root / "input" / "one"
     (root / "two").mkdir()  # an empty folder of that name where the user stands
     monkeypatch.chdir(root)
-    assert find_source("two") == root / "input" / "two"
+    assert find_folder("two") == root / "input" / "two"
 
 
 @pytest.mark.parametrize("data", ["nowhere", "empty"])
 def test_a_named_folder_without_the_files_is_refused(root, data):
     (root / "input" / "empty").mkdir()
     with pytest.raises(InputError, match=f"--data {data}"):
-        find_source(data)
+        find_folder(data)
 
 
 def with_a_mark(votes: pd.DataFrame) -> bytes:
@@ -232,7 +232,7 @@ def test_a_known_subset_and_the_whole_are_recognised(root, tmp_path, monkeypatch
 
 @pytest.mark.skipif(not MINI.exists(), reason=f"no real competition files in {MINI}")
 def test_the_real_files_are_read_and_recognised(root):
-    source = read_source(MINI)
+    source = read_dataset(MINI)
     assert (source.dataset, len(source.targets), len(source.test_ids)) == (
         "kaggle-mini",
         6000,

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.readers.kaggle import find_source, read_source, write_subset
+from galaxyzoo.data.readers.kaggle import find_folder, read_dataset, write_subset
 from support.kaggle_fixtures import (
     PARTS,
     TEST_IMAGES,
@@ -42,7 +42,7 @@ def test_a_subset_is_a_competition_of_its_own_with_the_same_image_bytes(whole, r
     folder = write_subset("few", None)
     assert folder == root / "input" / "few"
     assert sorted(p.name for p in folder.iterdir()) == sorted(f"{part}.zip" for part in PARTS)
-    source = read_source(find_source("few"))
+    source = read_dataset(find_folder("few"))
     assert source.dataset == "few"
     pd.testing.assert_frame_equal(source.targets, whole.votes.iloc[:5])
     assert source.test_ids.tolist() == [*whole.test_ids[[4, 1]], whole.votes.index[7]]
@@ -53,7 +53,7 @@ def test_a_subset_is_a_competition_of_its_own_with_the_same_image_bytes(whole, r
 
 def test_labels_of_its_test_galaxies_are_left_out(whole, root):
     write_subset("few", None)
-    assert int(whole.votes.index[7]) not in read_source(root / "input" / "few").targets.index
+    assert int(whole.votes.index[7]) not in read_dataset(root / "input" / "few").targets.index
 
 
 def test_a_second_writing_gives_the_same_bytes(whole, root):
@@ -117,4 +117,4 @@ def test_a_half_made_subset_of_a_killed_run_is_not_taken_for_input(whole, root):
         (root / "input" / f"{part}.zip").unlink()
     write_zip(root / "input" / ".few-x" / f"{TRAIN_IMAGES}.zip", whole.members(TRAIN_IMAGES))
     whole.write_zips(root / "input" / "mine")
-    assert find_source() == root / "input" / "mine"
+    assert find_folder() == root / "input" / "mine"

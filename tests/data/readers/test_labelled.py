@@ -1,4 +1,4 @@
-"""Folders of galaxies with a class each: order plays no part, every mistake is one line."""
+"""Galaxies with a class each, by a table or by folders: every mistake is one line."""
 
 import shutil
 import zipfile
@@ -11,9 +11,11 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.data.readers import labelled
+from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.data.readers.labelled import find_class_folders
 from galaxyzoo.tasks.registry import TASKS
-from support.class_fixtures import ZOO5, write_labelled
+from support.class_fixtures import ANOMALIES, ZOO5, anomaly_numbers, draw_images, write_labelled
+from support.kaggle_fixtures import encode
 
 
 @pytest.fixture
@@ -29,23 +31,21 @@ def rewrite(folder: Path, frame: pd.DataFrame) -> None:
     frame.to_csv(folder / "train_labels.csv", index=False)
 
 
-def refusal(folder: Path) -> str:
+def refusal(data: str, task: str = "zoo5") -> str:
     with pytest.raises(InputError) as caught:
-        labelled.read_source(folder)
+        open_input(data, {task})
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_labels_become_one_hot_columns_by_ascending_id(folder):
-    source = labelled.read_source(folder)
-    assert source.dataset == "small"
-    assert source.targets.index.tolist() == list(range(1, 41))
-    assert list(source.targets.columns) == list(ZOO5)
-    np.testing.assert_array_equal(source.targets.to_numpy().argmax(axis=1), np.arange(40) % 5)
-    assert (source.targets.sum(axis=1) == 1).all()
-    assert source.test_ids.tolist() == [41, 42, 43, 44]
-    assert labelled.find_tasks(folder) == {"zoo5"}
-    assert not source.own_ids
+    raw = open_input("small", {"zoo5"})
+    assert (raw.dataset, raw.own_ids) == ("small", False)
+    assert raw.targets.index.tolist() == list(range(1, 41))
+    assert list(raw.targets.columns) == list(ZOO5)
+    np.testing.assert_array_equal(raw.targets.to_numpy().argmax(axis=1), np.arange(40) % 5)
+    assert (raw.targets.sum(axis=1) == 1).all()
+    assert raw.test_ids.tolist() == [41, 42, 43, 44]
 
 
 def test_shuffled_rows_give_the_same_catalog(root, folder):
@@ -66,8 +66,8 @@ def test_spaces_a_byte_order_mark_and_other_columns_do_not_matter(folder):
     frame["class"] = " " + frame["class"] + " "
     text = frame.to_csv(index=False, lineterminator="\r\n")
     (folder / "train_labels.csv").write_bytes(text.encode("utf-8-sig"))
-    source = labelled.read_source(folder)
-    np.testing.assert_array_equal(source.targets.to_numpy().argmax(axis=1), np.arange(40) % 5)
+    raw = open_input("small", {"zoo5"})
+    np.testing.assert_array_equal(raw.targets.to_numpy().argmax(axis=1), np.arange(40) % 5)
 
 
 def test_images_may_be_a_zip_and_others_are_ignored(folder):
@@ -77,10 +77,10 @@ def test_images_may_be_a_zip_and_others_are_ignored(folder):
             archive.write(path, f"images/{path.name}")
     shutil.rmtree(folder / "images")
     (folder / "test_ids.csv").unlink()  # and a set without test galaxies is one, too
-    source = labelled.read_source(folder)
-    assert len(source.targets) == 40
-    assert source.test_ids.tolist() == []
-    assert source.test_ids.dtype == np.int64
+    raw = open_input("small", {"zoo5"})
+    assert len(raw.targets) == 40
+    assert raw.test_ids.tolist() == []
+    assert raw.test_ids.dtype == np.int64
 
 
 def change_class(frame: pd.DataFrame, value: object) -> pd.DataFrame:
@@ -103,41 +103,21 @@ MISTAKES = {
 @pytest.mark.parametrize(("change", "named"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_in_the_labels_is_one_line(folder, change, named):
     rewrite(folder, change(labels(folder)))
-    message = refusal(folder)
+    message = refusal("small")
     assert named in message
     assert "train_labels.csv" in message
 
 
 def test_test_ids_need_images_and_are_no_training_galaxies(folder):
     (folder / "test_ids.csv").write_text("GalaxyID\n41\n600\n700\n")
-    assert refusal(folder).endswith("GalaxyID 600, which stands in test_ids.csv (2 missing)")
+    assert refusal("small").endswith("GalaxyID 600, which stands in test_ids.csv (2 missing)")
     (folder / "test_ids.csv").write_text("GalaxyID\n41\n7\n")
-    assert "GalaxyID 7 is both a training and a test galaxy" in refusal(folder)
+    assert "GalaxyID 7 is both a training and a test galaxy" in refusal("small")
 
 
 def test_images_must_be_there(folder):
     shutil.rmtree(folder / "images")
-    assert "lacks images.zip (or a folder images/)" in refusal(folder)
-
-
-def test_a_class_with_fewer_members_than_folds_is_named(root, folder):
-    frame = labels(folder)
-    few = frame.index[frame["class"] == "edge_on"][:5]  # of eight
-    rewrite(folder, frame.drop(few))
-    catalog = prepare("small", n_folds=4).catalog
-    with pytest.raises(InputError) as caught:
-        catalog.for_task(TASKS["zoo5"])
-    assert "class 'edge_on' has 3 galaxies, too few for 4 folds" in str(caught.value)
-
-
-def test_a_class_of_its_own_task_is_missing_altogether(root, folder):
-    frame = labels(folder)
-    rewrite(folder, frame[frame["class"] != "spiral"])
-    catalog = prepare("small", n_folds=3).catalog
-    with pytest.raises(InputError, match="class 'spiral' has 0 galaxies"):
-        catalog.for_task(TASKS["zoo5"])
-    with pytest.raises(InputError, match="has no labels for task 'galaxy10'"):
-        catalog.for_task(TASKS["galaxy10"])
+    assert "lacks images.zip (or a folder images/)" in refusal("small")
 
 
 def test_labels_that_change_after_the_split_are_refused(root, folder):
@@ -153,3 +133,89 @@ def test_labels_that_change_after_the_split_are_refused(root, folder):
         prepare("small")
     rewrite(folder, before)
     assert load_catalog("small").fingerprint == prepare("small").catalog.fingerprint
+
+
+@pytest.mark.parametrize(("kept", "named"), [(3, "3 galaxies, too few for 4"), (0, "0 galaxies")])
+def test_a_class_with_fewer_members_than_folds_is_named(folder, kept, named):
+    frame = labels(folder)
+    rewrite(folder, frame.drop(frame.index[frame["class"] == "edge_on"][kept:]))
+    catalog = prepare("small", n_folds=4).catalog
+    with pytest.raises(InputError, match=f"class 'edge_on' has {named}"):
+        catalog.for_task(TASKS["zoo5"])
+    with pytest.raises(InputError, match="has no labels for task 'galaxy10'"):
+        catalog.for_task(TASKS["galaxy10"])
+
+
+def write_folders(folder: Path, names: list[str] | None = None) -> Path:
+    """One image each, its class by `anomaly_numbers`; default names are alike in every class."""
+    for row, (image, number) in enumerate(zip(draw_images(), anomaly_numbers(), strict=True)):
+        stem = names[row] if names else f"img ({row})"
+        path = folder / ANOMALIES[number] / f"{stem}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(image))
+    return folder
+
+
+def test_folders_are_classes_and_files_are_numbered_in_order(root):
+    folder = write_folders(root / "input" / "odd ones")
+    (folder / "merger").rename(folder / "deep")  # an image deeper down belongs to the class, too
+    (folder / "merger").mkdir()
+    (folder / "deep").rename(folder / "merger" / "deep")
+    raw = open_input(None, {"anomaly4"})
+    assert (raw.dataset, raw.own_ids, len(raw.test_ids)) == ("odd ones", True, 0)
+    assert list(raw.targets.columns) == list(TASKS["anomaly4"].columns)
+    assert raw.targets.index.tolist() == list(range(18))
+    paths = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.jpg"))
+    for row, path in enumerate(paths):
+        assert raw.targets.loc[row].idxmax() == Path(path).parts[0]
+        assert raw.train_images.read(row) == (folder / path).read_bytes()
+
+
+def test_names_that_are_galaxy_ids_are_ids(root):
+    ids = np.random.default_rng(1).permutation(np.arange(587722982291472386, 587722982291472404))
+    folder = write_folders(root / "input" / "mine", [str(i) for i in ids])
+    raw = open_input(None, {"anomaly4"})
+    assert not raw.own_ids
+    assert raw.targets.index.tolist() == sorted(ids)
+    for galaxy_id, number in zip(ids.tolist(), anomaly_numbers(), strict=True):
+        assert raw.targets.loc[galaxy_id].idxmax() == ANOMALIES[number]
+        path = folder / ANOMALIES[number] / f"{galaxy_id}.jpg"
+        assert raw.train_images.read(galaxy_id) == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "names", [[f"{i:06d}" for i in range(18)], [f"{i}" for i in range(18)], ["100008"] * 18]
+)
+def test_numbered_or_repeated_names_are_no_galaxy_ids(root, names):
+    write_folders(root / "input" / "mine", names)
+    raw = open_input(None, {"anomaly4"})
+    assert raw.own_ids
+    assert raw.targets.index.tolist() == list(range(len(raw.targets)))
+
+
+def test_a_folder_of_an_unknown_class_is_named(root):
+    folder = write_folders(root / "input" / "mine")
+    (folder / "ringed").rename(folder / "Ringed")
+    message = refusal("mine", "anomaly4")
+    assert message.startswith("input/mine/: unknown class 'Ringed': the classes of anomaly4 are")
+    (folder / "Ringed").rename(folder / "ringed")
+    (folder / "notes").mkdir()  # a folder without images is no class
+    assert open_input("mine", {"anomaly4"}).dataset == "mine"
+    (folder / "example.jpg").write_bytes(encode(draw_images(1)[0]))
+    assert refusal("mine", "anomaly4") == "input/mine: 'example.jpg' lies in no class's folder"
+
+
+def test_one_folder_with_a_class_name_is_not_yet_such_a_set(root):
+    assert find_class_folders(write_folders(root / "input" / "mine") / "normal") is None
+    (root / "input" / "spiral").mkdir()
+    assert find_class_folders(root / "input") is None
+
+
+def test_a_dataset_of_folders_is_prepared(root):
+    write_folders(root / "input" / "mine")
+    data = prepare("mine", n_folds=3, tasks={"anomaly4"})
+    catalog = data.catalog.for_task(TASKS["anomaly4"])
+    assert catalog.targets("anomaly4").sum(axis=0).tolist() == [6, 4, 4, 4]
+    assert data.train_images(data.raw.image).images.shape == (18, 96, 96, 3)
+    assert len(data.test_images(data.raw.image).ids) == 0
+    assert prepare("mine", tasks={"anomaly4"}).catalog.fingerprint == data.catalog.fingerprint

@@ -1,13 +1,15 @@
-"""Images by number out of one big array in a file, as astroNN's HDF5 files and `.npz` files hold.
+"""Labelled images in one file of arrays: `.npz` files, and astroNN's Galaxy10 in HDF5.
 
-The array is read in blocks of rows, each once for many images: a compressed file keeps pixels of
-hundreds of images in one piece, so that reading image by image would unpack all of it every time.
+Such files name no galaxies: images are numbered from 0.
 
-Labelled images in one `.npz` file: `images` (image, H, W, 3) uint8 and `labels` (image,).
+A `.npz` file has `images` (image, H, W, 3) uint8 and `labels` (image,): class names, or whole
+numbers that count the names in a third array, `classes`. Arrays of Python objects, which can run
+code, are refused.
 
-Labels are class names, or whole numbers that count the names in a third array, `classes`. Such
-files name no galaxies: images are numbered from 0. Nothing in them can run code: arrays of Python
-objects are refused.
+`Galaxy10.h5` (SDSS, 69 px) and `Galaxy10_DECals.h5` (DECaLS, 256 px) have `images` (galaxy, side,
+side, 3) uint8 and `ans` (galaxy,) class numbers 0 to 9; the side tells them apart.
+
+Source: https://astronn.readthedocs.io/en/latest/galaxy10.html
 """
 
 import math
@@ -19,28 +21,51 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import pandas as pd
 
+from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.labelled import CUT_OUT, one_hot, one_task
-from galaxyzoo.data.readers.raw_dataset import RawDataset
-from galaxyzoo.io.archives import ImageStore, is_passing, open_zip
+from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.io.archives import (
+    LARGEST_RATIO,
+    MODEST_BYTES,
+    ImageStore,
+    is_passing,
+    open_zip,
+    stamp_of,
+)
+from galaxyzoo.tasks.registry import CLASS_TASKS, ClassTask
 
+if TYPE_CHECKING:
+    import h5py
+
+IMAGES, LABELS, CLASSES = "images", "labels", "classes"
+ANSWERS = "ans"  # Galaxy10's labels
+# side of Galaxy10's images in px -> task, and side at which galaxies are compared: the whole image
+_KINDS = {69: ("galaxy10", 69), 256: ("galaxy10_decals", 128)}
 _BLOCKS = 2  # kept at a time: threads stand on both sides of a border
+_BLOCK_ROWS = 256
+_LARGEST_BLOCK = 1024  # images of 256 px read at a time: 200 MB
 
 
 @dataclass
 class ArrayStore(ImageStore):
-    """Images of an (image, H, W, 3) uint8 RGB array, numbered from 0; PNG where others are JPEG."""
+    """Images of an (image, H, W, 3) uint8 RGB array, numbered from 0; PNG where others are JPEG.
+
+    The array is read in blocks of rows, each once for many images: a compressed file keeps pixels
+    of hundreds of images in one piece, so that reading image by image would unpack all of it every
+    time.
+    """
 
     # opens the array, anything that a slice of rows can be taken of; called once, when needed
     open_array: Callable[[], Any] = field(kw_only=True, repr=False)
-    block_rows: int = field(default=256, kw_only=True)
+    block_rows: int = field(default=_BLOCK_ROWS, kw_only=True)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _problem: str = field(default="", repr=False)
     _array: Any = field(default=None, repr=False)
@@ -53,7 +78,11 @@ class ArrayStore(ImageStore):
 
     @staticmethod
     def of_rows(
-        path: Path, count: int, stamp: int, open_array: Callable[[], Any], block_rows: int = 256
+        path: Path,
+        count: int,
+        stamp: int,
+        open_array: Callable[[], Any],
+        block_rows: int = _BLOCK_ROWS,
     ) -> "ArrayStore":
         """A store of the first `count` rows.
 
@@ -69,12 +98,7 @@ class ArrayStore(ImageStore):
         return ArrayStore(path, names, stamps, open_array=open_array, block_rows=block_rows)
 
     def read(self, galaxy_id: int) -> bytes:
-        """One image as PNG, which loses nothing.
-
-        Raises:
-            InputError: the file is damaged.
-            UnavailableError: the system cannot read any file now.
-        """
+        """One image as PNG, which loses nothing."""
         block, row = divmod(galaxy_id, self.block_rows)
         image = self._block(block)[row]
         # Light compression: the bytes live only until they are decoded.
@@ -106,40 +130,42 @@ class ArrayStore(ImageStore):
         raise InputError(self._problem)
 
 
-IMAGES, LABELS, CLASSES = "images", "labels", "classes"
-
-
-def holds_data(path: Path) -> bool:
-    """Whether the path is a file of this form."""
-    return path.suffix.lower() == ".npz" and path.is_file()
-
-
-def find_tasks(path: Path) -> set[str]:
-    """Name of the task that the file's classes belong to.
-
-    Raises:
-        InputError: the file is damaged or lacks an array, or its classes are no task's.
-    """
-    return {one_task(set(_read_names(path)), shown(path)).name}
-
-
-def read_source(path: Path) -> RawDataset:
-    """Read the classes and check the images' shape; they are read when they are decoded.
-
-    Raises:
-        InputError: the file is damaged, an array is missing or of another shape or type, or a class
-            is unknown.
-    """
+def find_npz(path: Path) -> FoundDataset | None:
+    """The dataset of a `.npz` file; None of any other file."""
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return None
     names = _read_names(path)
-    shape = _check_images(path)
+    task = one_task(set(names), shown(path))
+    return FoundDataset(path, frozenset({task.name}), partial(_read_npz, path, names, task))
+
+
+def find_galaxy10(path: Path) -> FoundDataset | None:
+    """The dataset of one of astroNN's HDF5 files; None of a file that is not HDF5 by its name."""
+    if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
+        return None
+    with _opened(path) as file:
+        task, cache_px = _KINDS[_check_images(file, path).shape[1]]
+    return FoundDataset(
+        path, frozenset({task}), partial(_read_galaxy10, path, CLASS_TASKS[task], cache_px)
+    )
+
+
+def _read_npz(path: Path, names: list[str], task: ClassTask) -> RawDataset:
+    """Check the images' shape by the array's head; they are read when they are decoded."""
+    with _reading(path, IMAGES) as member:
+        shape, dtype = _read_head(member)
+    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape:
+        raise InputError(
+            f"{shown(path)}: '{IMAGES}' is {dtype} of shape {shape}, expected uint8 of shape "
+            "(image, height, width, 3)"
+        )
     if len(names) != shape[0]:
         raise InputError(f"{shown(path)} holds {shape[0]} images and {len(names)} labels")
-    targets = one_hot(pd.Series(names), one_task(set(names), shown(path)))
     with open_zip(path) as archive:
         checksum = archive.getinfo(f"{IMAGES}.npy").CRC
     store = ArrayStore.of_rows(path, len(names), checksum, partial(_load, path, IMAGES))
-    nobody = np.empty(0, np.int64)
-    return RawDataset(path.stem, path, targets, nobody, store, store, CUT_OUT, own_ids=True)
+    targets = one_hot(pd.Series(names), task)
+    return RawDataset(path.stem, path, targets, store, store, image=CUT_OUT, own_ids=True)
 
 
 def _read_names(path: Path) -> list[str]:
@@ -171,35 +197,6 @@ def _texts(names: np.ndarray) -> list[str]:
     ]
 
 
-def _check_images(path: Path) -> tuple[int, ...]:
-    """Shape of the images, from the array's head alone."""
-    with _reading(path, IMAGES) as member:
-        shape, dtype = _read_head(member)
-    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape:
-        raise InputError(
-            f"{shown(path)}: '{IMAGES}' is {dtype} of shape {shape}, expected uint8 of shape "
-            "(image, height, width, 3)"
-        )
-    return shape
-
-
-def _read_head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an array, which its first bytes tell."""
-    version, _ = np.lib.format.read_magic(member)
-    heads = {1: np.lib.format.read_array_header_1_0}
-    shape, _, dtype = heads.get(version, np.lib.format.read_array_header_2_0)(member)
-    return shape, dtype
-
-
-def _check_size(member: IO[bytes], size: int) -> None:
-    """Check, before numpy asks for the memory, that an array is as large as its head says."""
-    shape, dtype = _read_head(member)
-    needed = member.tell() + math.prod(shape) * dtype.itemsize
-    if needed != size and not dtype.hasobject:
-        raise ValueError(f"its shape {shape} needs {needed:,} bytes, it has {size:,}")
-    member.seek(0)
-
-
 def _load(path: Path, name: str) -> np.ndarray:
     with _reading(path, name) as member:
         return np.lib.format.read_array(member, allow_pickle=False)
@@ -207,7 +204,7 @@ def _load(path: Path, name: str) -> np.ndarray:
 
 @contextmanager
 def _reading(path: Path, name: str) -> Iterator[IO[bytes]]:
-    """Open an array's member of the zip that such a file is; says in one line what is wrong."""
+    """Open an array's member of a `.npz` file; an error in one line where it cannot be read."""
     try:
         with open_zip(path) as archive, archive.open(f"{name}.npy") as member:
             _check_size(member, archive.getinfo(f"{name}.npy").file_size)
@@ -223,3 +220,104 @@ def _reading(path: Path, name: str) -> Iterator[IO[bytes]]:
             ) from None
         reason = str(error).splitlines()[0]
         raise InputError(f"{shown(path)}: '{name}' cannot be read ({reason})") from None
+
+
+def _check_size(member: IO[bytes], size: int) -> None:
+    """Check, before numpy asks for the memory, that an array is as large as its head says."""
+    shape, dtype = _read_head(member)
+    needed = member.tell() + math.prod(shape) * dtype.itemsize
+    if needed != size and not dtype.hasobject:
+        raise ValueError(f"its shape {shape} needs {needed:,} bytes, it has {size:,}")
+    member.seek(0)
+
+
+def _read_head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an array, from its first bytes."""
+    version, _ = np.lib.format.read_magic(member)
+    heads = {1: np.lib.format.read_array_header_1_0}
+    shape, _, dtype = heads.get(version, np.lib.format.read_array_header_2_0)(member)
+    return shape, dtype
+
+
+def _read_galaxy10(path: Path, task: ClassTask, cache_px: int) -> RawDataset:
+    """Read the classes; images are read when they are decoded."""
+    with _opened(path) as file:
+        images, answers = _check_images(file, path), _array(file, ANSWERS, path)
+        count, chunks = len(images), images.chunks
+        if answers.shape != (count,) or answers.dtype.kind not in "iu":
+            raise InputError(
+                f"{shown(path)}: '{ANSWERS}' is {answers.dtype} of shape {answers.shape}, expected "
+                f"whole numbers, one for each of {count} images"
+            )
+        numbers = answers[:].astype(np.int64)
+    wrong = np.flatnonzero((numbers < 0) | (numbers >= len(task.columns)))
+    if len(wrong):
+        raise InputError(
+            f"{shown(path)}: '{ANSWERS}' of image {wrong[0]} is {numbers[wrong[0]]}, outside 0 to "
+            f"{len(task.columns) - 1} ({len(wrong)} such images)"
+        )
+    targets = one_hot(pd.Series(np.array(task.columns)[numbers]), task)
+    rows = min(chunks[0] if chunks else _BLOCK_ROWS, _LARGEST_BLOCK)
+    stamp = stamp_of(path.stat())
+    store = ArrayStore.of_rows(path, count, stamp, partial(_open_images, path), rows)
+    image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=cache_px)
+    return RawDataset(task.name, path, targets, store, store, image=image, own_ids=True)
+
+
+def _check_images(file: "h5py.File", path: Path) -> Any:
+    images = _array(file, IMAGES, path)
+    shape = images.shape
+    if images.dtype != np.uint8 or len(shape) != 4 or shape[1:] not in [(s, s, 3) for s in _KINDS]:
+        sides = " or ".join(f"{side} × {side}" for side in _KINDS)
+        raise InputError(
+            f"{shown(path)}: '{IMAGES}' is {images.dtype} of shape {shape}, expected uint8 colour "
+            f"images of {sides} px, as astroNN's files hold"
+        )
+    if not len(images):
+        raise InputError(f"{shown(path)} holds no galaxy")
+    return images
+
+
+def _array(file: "h5py.File", name: str, path: Path) -> Any:
+    h5py = _h5py()
+    # Asked for before it is followed: a link may lead to another file, or to a device.
+    is_inside = isinstance(file.get(name, getlink=True), h5py.HardLink)
+    found = file[name] if is_inside else None
+    if not isinstance(found, h5py.Dataset):
+        listed = ", ".join(map(repr, list(file)[:4])) or "nothing"
+        raise InputError(
+            f"{shown(path)} has no array '{name}' (found {listed}): it is not astroNN's Galaxy10"
+        )
+    if found.external or found.is_virtual:
+        raise InputError(f"{shown(path)}: '{name}' lies in other files: it is not astroNN's")
+    if found.nbytes > max(MODEST_BYTES, LARGEST_RATIO * path.stat().st_size):
+        raise InputError(
+            f"{shown(path)}: '{name}' has shape {found.shape}, too much for a file of "
+            f"{path.stat().st_size:,} bytes: get it again"
+        )
+    return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator["h5py.File"]:
+    try:
+        with _h5py().File(path) as file:
+            yield file
+    except OSError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{shown(path)} is not a whole HDF5 file ({path.stat().st_size:,} bytes; {reason}): "
+            "get it again"
+        ) from None
+
+
+def _open_images(path: Path) -> Any:
+    """The file's images, from which rows can be taken."""
+    return _h5py().File(path)[IMAGES]
+
+
+def _h5py() -> Any:
+    """The library, loaded only where there is such a file."""
+    import h5py
+
+    return h5py

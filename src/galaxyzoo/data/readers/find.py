@@ -1,59 +1,33 @@
-"""Which input a command means, whatever its form: votes, classes, or the demo."""
+"""Find the input that a command means, whatever its form: votes, classes, or the demo set."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMO, cache_dir, input_dir
-from galaxyzoo.data.readers import arrays, class_folders, galaxy10, gz2, kaggle, labelled
-from galaxyzoo.data.readers.raw_dataset import RawDataset
-from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS
+from galaxyzoo.data.readers import arrays, gz2, kaggle, labelled
+from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.tasks.registry import TASKS
 
-# Forms of datasets besides the competition's: folders, and single files. Each module has
-# `holds_data(path)`, `find_tasks(path)` and `read_source(path)`. To add one: such a module, and its
-# name here.
-FOLDER_FORMS: tuple[ModuleType, ...] = (labelled, gz2, class_folders)
-FILE_FORMS: tuple[ModuleType, ...] = (galaxy10, arrays)
-Found = tuple[ModuleType, Path]
+# Forms of datasets besides the competition's: folders, and single files. Each function gives the
+# dataset at a path, None where the path is not of its form. To add a form: such a function, here.
+Form = Callable[[Path], FoundDataset | None]
+FOLDER_FORMS: tuple[Form, ...] = (labelled.find_table, gz2.find, labelled.find_class_folders)
+FILE_FORMS: tuple[Form, ...] = (arrays.find_galaxy10, arrays.find_npz)
 
 
 def open_input(data: str | None, tasks: set[str]) -> RawDataset:
-    """Find and read the input; arguments and errors as of `_open_input`.
-
-    Raises:
-        InputError: also where its name, which every later message holds, cannot be printed.
-    """
-    source = _open_input(data, tasks)
-    if not source.dataset.isprintable():
-        raise InputError(f"rename {source.folder.name!r}: its name holds control characters")
-    return source
-
-
-def _open_input(data: str | None, tasks: set[str]) -> RawDataset:
     """Find and read the input.
 
     Args:
         data: folder or file that the user named, or `demo`; default: what `input/` holds for the
             tasks, else the demo set.
         tasks: names of the tasks that it is for.
-    Raises:
-        InputError: nothing or more than one thing is found, or what is found is broken.
     """
-    if data is not None:
-        named = _find_named(data, tasks)
-        return _read(named) if named else _read_competition(data)
-    found = _fitting(_all_sets(), tasks)
-    by_votes = all(name == COMPETITION_TASK or TASKS[name].rule for name in tasks)
-    competitions = kaggle.places() if by_votes else []
-    if by_votes and not found:
-        return _read_competition(None)
-    if not found:
-        raise InputError(
-            f"input/ holds no labels for task '{min(tasks)}' (docs/tasks.md: Input forms)"
-        )
-    _check_single([*competitions, *(path for _, path in found)], tasks)
-    return _read(found[0])
+    raw = _find_input(tasks) if data is None else _find_named(data, tasks)
+    if not raw.dataset.isprintable():  # every later message holds it
+        raise InputError(f"rename {raw.folder.name!r}: its name holds control characters")
+    return raw
 
 
 def is_anything_there() -> bool:
@@ -61,35 +35,50 @@ def is_anything_there() -> bool:
     return bool(kaggle.places()) or next(_all_sets(), None) is not None
 
 
-def _find_named(data: str, tasks: set[str]) -> Found | None:
-    """What the user named: a dataset, or a folder with one in a file; None: the competition."""
+def _find_input(tasks: set[str]) -> RawDataset:
+    found = _fitting(_all_sets(), tasks)
+    by_votes = all(TASKS[name].tasks_of_votes for name in tasks)
+    if by_votes and not found:
+        return kaggle.read_dataset(kaggle.find_folder())
+    if not found:
+        raise InputError(
+            f"input/ holds no labels for task '{min(tasks)}' (docs/tasks.md: Input forms)"
+        )
+    competitions = kaggle.places() if by_votes else []
+    _check_single([*competitions, *(one.path for one in found)], tasks)
+    return found[0].read()
+
+
+def _find_named(data: str, tasks: set[str]) -> RawDataset:
+    """What the user named: a dataset, a folder with one in a file, or the competition."""
     for path in (Path(data), input_dir() / data) if data != DEMO else ():
         found = list(_sets_at(path))
         fitting = _fitting(found, tasks)
         if not fitting and not kaggle.holds_data(path):
             fitting = found
         if fitting:
-            _check_single([place for _, place in fitting], tasks)
-            return fitting[0]
-    return None
+            _check_single([one.path for one in fitting], tasks)
+            return fitting[0].read()
+    return kaggle.read_dataset(kaggle.find_folder(data))
 
 
-def _all_sets() -> Iterator[Found]:
+def _all_sets() -> Iterator[FoundDataset]:
     """All datasets in `input/` and its subfolders, the competition and the demo aside."""
     for path in (input_dir(), *sorted(input_dir().glob("[!.]*"))):
         if path.is_dir() and path.name not in (DEMO, cache_dir().name):
             yield from _sets_at(path)
 
 
-def _sets_at(path: Path) -> Iterator[Found]:
+def _sets_at(path: Path) -> Iterator[FoundDataset]:
     """A file, or a folder and the files in it, where they are datasets."""
     places = [path, *sorted(path.glob("[!.]*.*"))] if path.is_dir() else [path]
-    yield from ((form, path) for form in FOLDER_FORMS if form.holds_data(path))
-    yield from ((form, place) for place in places for form in FILE_FORMS if form.holds_data(place))
+    folders = (find(path) for find in FOLDER_FORMS)
+    files = (find(place) for place in places for find in FILE_FORMS)
+    yield from (found for found in (*folders, *files) if found)
 
 
-def _fitting(found: Iterable[Found], tasks: set[str]) -> list[Found]:
-    return [(form, path) for form, path in found if tasks & form.find_tasks(path)]
+def _fitting(found: Iterable[FoundDataset], tasks: set[str]) -> list[FoundDataset]:
+    return [one for one in found if tasks & one.tasks]
 
 
 def _check_single(places: list[Path], tasks: set[str]) -> None:
@@ -105,12 +94,3 @@ def _name(path: Path) -> str:
     """What a user may name a dataset by; of the competition's files in `input/` itself, `input`."""
     inside = path.is_relative_to(input_dir()) and path != input_dir()
     return str(path.relative_to(input_dir())) if inside else path.name
-
-
-def _read(found: Found) -> RawDataset:
-    form, path = found
-    return form.read_source(path)
-
-
-def _read_competition(data: str | None) -> RawDataset:
-    return kaggle.read_source(kaggle.find_source(data))

@@ -8,6 +8,7 @@ fractions, so that every task on votes works with them.
 Source: Willett et al. 2013 (MNRAS 435, 2835) and Hart et al. 2016 (MNRAS 461, 3663) for the table.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ import pandas as pd
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import input_dir, shown
-from galaxyzoo.data.readers.raw_dataset import RawDataset
+from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.io.tables import check_range, read_csv, read_table, select_numbers, whole_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS
+from galaxyzoo.tasks.registry import TASKS
 
 TABLES = ("gz2_hart16.csv", "gz2_hart16.csv.gz")
 MAPPINGS = ("gz2_filename_mapping.csv", "gz2_filename_mapping.csv.gz")
@@ -46,8 +47,16 @@ _QUESTIONS = {
 ANSWERS = tuple(f"{q}_{answer}" for q, answers in _QUESTIONS.items() for answer in answers.split())
 
 
-def holds_data(folder: Path) -> bool:
-    """Whether the folder is of this form."""
+def find(folder: Path) -> FoundDataset | None:
+    """The dataset of a folder with the vote table, for all tasks on votes; None of any other."""
+    if not holds_table(folder):
+        return None
+    tasks = {task.name for task in TASKS.values() if task.tasks_of_votes}
+    return FoundDataset(folder, frozenset(tasks), partial(read_dataset, folder))
+
+
+def holds_table(folder: Path) -> bool:
+    """Whether the folder holds the vote table under one of its names."""
     return any((folder / name).is_file() for name in TABLES)
 
 
@@ -57,11 +66,7 @@ def has_images(folder: Path) -> bool:
 
 
 def find_table(folder: Path) -> Path:
-    """The vote table.
-
-    Raises:
-        InputError: there is none.
-    """
+    """The vote table of a folder."""
     return _part(folder, TABLES)
 
 
@@ -70,8 +75,6 @@ def read_positions(path: Path) -> pd.DataFrame:
 
     Returns:
         (galaxy, 2) `ra` and `dec` in degrees (J2000), by GalaxyID, rows in the file's order.
-    Raises:
-        InputError: a column is missing, or a value is no place in the sky.
     """
     frame = read_csv(path, key=GALAXY, wanted=lambda name: name in SKY)
     if not set(SKY) <= set(frame.columns):
@@ -89,18 +92,8 @@ def read_positions(path: Path) -> pd.DataFrame:
     return sky
 
 
-def find_tasks(folder: Path) -> set[str]:
-    """Names of all tasks on votes."""
-    return {COMPETITION_TASK, *(task.name for task in TASKS.values() if task.rule)}
-
-
-def read_source(folder: Path) -> RawDataset:
-    """Read votes and images; galaxies without an image are left out, and counted on screen.
-
-    Raises:
-        InputError: a file is missing or broken, a column is missing, a share is not 0 to 1, or no
-            galaxy has an image.
-    """
+def read_dataset(folder: Path) -> RawDataset:
+    """Read votes and list images; galaxies without an image are left out, and counted on screen."""
     votes = read_votes(find_table(folder)).sort_index()
     mapping = _part(folder, MAPPINGS)
     assets = _read_assets(mapping)
@@ -128,8 +121,7 @@ def read_source(folder: Path) -> RawDataset:
         {galaxy: images.stamps[asset] for galaxy, asset in names.items()},
     )
     dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
-    nobody = np.empty(0, np.int64)
-    return RawDataset(dataset, folder, kept, nobody, store, store, own_ids=True)
+    return RawDataset(dataset, folder, kept, store, store, own_ids=True)
 
 
 def read_votes(path: Path) -> pd.DataFrame:
@@ -137,8 +129,6 @@ def read_votes(path: Path) -> pd.DataFrame:
 
     Returns:
         (galaxy, 37) vote fractions by GalaxyID, rows in the file's order.
-    Raises:
-        InputError: the file is missing or broken, a column is missing, or a share is not 0 to 1.
     """
     frame = read_csv(path, key=GALAXY, wanted=lambda name: name.endswith((DEBIASED, WEIGHTED)))
     if not len(frame):

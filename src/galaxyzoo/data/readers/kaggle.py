@@ -1,10 +1,9 @@
 """The competition's own files in `input/`: zips, zips inside the one big zip, or unpacked.
 
-A source is one folder. Its four parts are `images_training_rev1`, `images_test_rev1`,
-`training_solutions_rev1` and a sample submission (`all_zeros_benchmark` or another benchmark). The
-dataset's name follows from its ids, so that the whole competition, a subset and the demo never mix.
-
-Known subsets of the competition, rebuilt by the id lists in `configs/subsets/<name>/`.
+A folder has four parts: `images_training_rev1`, `images_test_rev1`, `training_solutions_rev1` and a
+sample submission (`all_zeros_benchmark` or another benchmark). The dataset's name follows from its
+ids, so that the whole competition, a subset and the demo never mix. Subsets are cut out of the
+whole competition by the lists of ids in `configs/subsets/<name>/`.
 """
 
 import hashlib
@@ -18,7 +17,6 @@ from tqdm import tqdm
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.files import NAME, holding, writing
 from galaxyzoo.core.paths import DEMO, WHOLE, cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.demo.dataset import write_demo
 from galaxyzoo.data.readers.raw_dataset import RawDataset
@@ -36,14 +34,12 @@ SAMPLES = ("all_zeros_benchmark", "all_ones_benchmark", "central_pixel_benchmark
 COMPETITION_SIZE = (61_578, 79_975)  # training and test galaxies of the whole competition
 
 
-def find_source(data: str | None = None) -> Path:
+def find_folder(data: str | None = None) -> Path:
     """The folder that holds the competition's files; draws the demo set where there is none.
 
     Args:
         data: a folder that the user named; default: `input/`, else its only subfolder with such
             files, else the demo.
-    Raises:
-        InputError: the named folder holds none, or several subfolders do and none was named.
     """
     if data == DEMO:
         return _demo_folder()
@@ -78,14 +74,8 @@ def holds_data(folder: Path) -> bool:
     return any((folder / name).exists() for name in names)
 
 
-def read_source(folder: Path) -> RawDataset:
-    """Read labels and ids and check that they and the images belong together.
-
-    Raises:
-        InputError: a part is missing or broken, a value is not a vote fraction, the sums do not
-            obey the decision tree, a label row has no image or the reverse, or train and test share
-            an id.
-    """
+def read_dataset(folder: Path) -> RawDataset:
+    """Read labels and ids and check that they and the images belong together."""
     folder = _unpack_whole_zip(folder)
     targets = _read_solutions(folder)
     test_ids = _read_sample_ids(folder)
@@ -99,10 +89,8 @@ def read_source(folder: Path) -> RawDataset:
             f"{shown(folder)}: GalaxyID {shared[0]} is both a training and a test galaxy"
         )
     dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
-    own_ids = dataset == DEMO
-    return RawDataset(
-        dataset, folder, targets, test_ids, train_images, test_images, own_ids=own_ids
-    )
+    stores = train_images, test_images
+    return RawDataset(dataset, folder, targets, *stores, test_ids, own_ids=dataset == DEMO)
 
 
 def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> str:
@@ -119,11 +107,7 @@ def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> s
 
 
 def whole_sample_ids() -> np.ndarray:
-    """(test galaxy,) GalaxyIDs of the whole competition's sample submission, in its order.
-
-    Raises:
-        InputError: no folder of `input/` holds it.
-    """
+    """(test galaxy,) GalaxyIDs of the whole competition's sample submission, in its order."""
     for folder in places():
         try:
             ids = _read_sample_ids(_unpack_whole_zip(folder))
@@ -161,10 +145,10 @@ def _demo_folder(announce: bool = False) -> Path:
             f"into {shown(input_dir())}/ (`bash scripts/download_data.sh` gets them)"
         )
     names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
-    files = [folder / f"{name}.zip" for name in names]
-    if not all(map(Path.exists, files)):
-        with holding(folder / NAME, "drawing the demo set"):
-            if not all(map(Path.exists, files)):
+    zips = [folder / f"{name}.zip" for name in names]
+    if not all(map(Path.exists, zips)):
+        with files.holding(folder / files.NAME, "drawing the demo set"):
+            if not all(map(Path.exists, zips)):
                 write_demo(folder)
     return folder
 
@@ -263,7 +247,7 @@ def _unpack_whole_zip(folder: Path) -> Path:
             repr([(m.filename, m.CRC, m.file_size) for m in wanted]).encode()
         ).hexdigest()[:8]
         target = cache_dir() / f"unpacked-{digest}"
-        with holding(target.with_suffix(".lock"), f"unpacking {WHOLE_ZIP}"):
+        with files.holding(target.with_suffix(".lock"), f"unpacking {WHOLE_ZIP}"):
             for member in tqdm(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
                 path = target / PurePosixPath(member.filename).name
                 if not (path.exists() and path.stat().st_size == member.file_size):
@@ -275,11 +259,11 @@ def _copy_out(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, who
     """Copy one member of the big zip to a file, checking its checksum on the way."""
     try:
         with (
-            writing(path) as temporary,
-            archive.open(member) as source,
+            files.writing(path) as temporary,
+            archive.open(member) as packed,
             open(temporary, "wb") as out,
         ):
-            shutil.copyfileobj(source, out, 1 << 22)
+            shutil.copyfileobj(packed, out, 1 << 22)
     except BROKEN_ZIP as error:
         raise InputError(f"{shown(whole)} is damaged ({error}): download it again") from None
 
@@ -288,11 +272,7 @@ def write_subset(name: str, data: str | None) -> Path:
     """Write a subset's four zips into `input/<name>/`, images byte for byte.
 
     A subset's test galaxies may be training galaxies of the whole competition; their labels are
-    left out.
-
-    Raises:
-        InputError: no such subset, the input lacks one of its galaxies, or `input/<name>` is there
-            already (it may be a link to somebody's only copy).
+    left out. An `input/<name>` that is there is refused: it may be a link to somebody's only copy.
     """
     lists = configs_dir() / "subsets" / name
     if not lists.is_dir():
@@ -302,20 +282,20 @@ def write_subset(name: str, data: str | None) -> Path:
     target = input_dir() / name
     if target.exists() or target.is_symlink():
         raise InputError(f"{shown(target)} exists already: move it away first")
-    source = read_source(find_source(data))
-    missing = np.setdiff1d(train_ids, source.targets.index)
+    raw = read_dataset(find_folder(data))
+    missing = np.setdiff1d(train_ids, raw.targets.index)
     if len(missing):
         raise InputError(
-            f"{shown(source.folder)} has no labels for GalaxyID {missing[0]} ({len(missing)} "
+            f"{shown(raw.folder)} has no labels for GalaxyID {missing[0]} ({len(missing)} "
             "of the subset missing): it must be the whole competition"
         )
-    zeros = pd.DataFrame(0, index=test_ids, columns=source.targets.columns)
+    zeros = pd.DataFrame(0, index=test_ids, columns=raw.targets.columns)
     with files.writing_folder(target) as folder:
-        _write_images(folder / f"{TRAIN_IMAGES}.zip", train_ids, [source.train_images])
-        test_stores = [source.test_images, source.train_images]
+        _write_images(folder / f"{TRAIN_IMAGES}.zip", train_ids, [raw.train_images])
+        test_stores = [raw.test_images, raw.train_images]
         _write_images(folder / f"{TEST_IMAGES}.zip", test_ids, test_stores)
         _write_table(folder / f"{SAMPLES[0]}.zip", zeros)
-        _write_table(folder / f"{SOLUTIONS}.zip", source.targets.loc[train_ids])
+        _write_table(folder / f"{SOLUTIONS}.zip", raw.targets.loc[train_ids])
     return target
 
 

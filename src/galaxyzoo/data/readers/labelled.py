@@ -1,10 +1,17 @@
-"""Galaxies with a class each: a folder with `train_labels.csv` and `images.zip` or `images/`.
+"""Galaxies with a class each: a table of labels beside images, or one folder of images per class.
 
-`train_labels.csv` has the columns `GalaxyID,class` in any row order; `test_ids.csv`, where it is
-there, the ids to predict. Images of both lie together, named `<GalaxyID>.jpg`; others are ignored.
+A table: `train_labels.csv` with the columns `GalaxyID,class`, rows in any order; `images.zip` or
+`images/` with `<GalaxyID>.jpg`, others are ignored; `test_ids.csv` where there are galaxies to
+predict.
+
+Folders: `<folder>/<class>/<any name>.jpg`. Where every name is another GalaxyID (six digits or
+more), the images are those galaxies; else they are numbered from 0 in the order of their paths.
 """
 
-from pathlib import Path
+import os
+import re
+from functools import partial
+from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
@@ -12,66 +19,48 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers.raw_dataset import RawDataset
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.io.archives import ImageStore, list_images
 from galaxyzoo.io.tables import CLASS, ID, read_csv
-from galaxyzoo.tasks.registry import TASKS, Task
+from galaxyzoo.tasks.registry import CLASS_TASKS, ClassTask
 
 LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
 # Such images are cut out already, often small: all of them is kept.
 CUT_OUT = ImageConfig(crop_px=ORIGINAL_PX, cache_px=96)
+_GALAXY_ID = re.compile(r"[1-9]\d{5,17}")  # not the 1, 2, 3 or 0001 by which people number files
 
 
-def holds_data(folder: Path) -> bool:
-    """Whether the folder is of this form."""
-    return (folder / LABELS).is_file()
+def find_table(folder: Path) -> FoundDataset | None:
+    """The dataset of a folder with a table of labels; None where there is no such table."""
+    path = folder / LABELS
+    if not path.is_file():
+        return None
+    classes = _read_classes(path).sort_index()
+    task = one_task(set(classes), shown(path))
+    return FoundDataset(folder, frozenset({task.name}), partial(_read_table, folder, classes, task))
 
 
-def find_tasks(folder: Path) -> set[str]:
-    """Names of the tasks that the folder's classes belong to.
-
-    Raises:
-        InputError: the table is broken, or its classes are no task's.
-    """
-    return {_task_of(_read_classes(folder / LABELS), folder / LABELS).name}
-
-
-def read_source(folder: Path) -> RawDataset:
-    """Read labels and ids and check that every one has an image.
-
-    Raises:
-        InputError: a file is missing or broken, a class is unknown, an image is missing, or a
-            galaxy is both for training and for test.
-    """
-    classes = _read_classes(folder / LABELS).sort_index()
-    task = _task_of(classes, folder / LABELS)
-    targets = one_hot(classes, task)
-    path = folder / TEST
-    test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
-    images = _open_images(folder)
-    for ids, table in ((targets.index.to_numpy(), LABELS), (test_ids, TEST)):
-        missing = np.setdiff1d(ids, images.ids)
-        if len(missing):
-            raise InputError(
-                f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which stands in "
-                f"{table} ({len(missing)} missing)"
-            )
-    shared = np.intersect1d(targets.index, test_ids)
-    if len(shared):
-        raise InputError(
-            f"{shown(folder)}: GalaxyID {shared[0]} is both a training and a test galaxy"
-        )
-    return RawDataset(folder.absolute().name, folder, targets, test_ids, images, images, CUT_OUT)
+def find_class_folders(folder: Path) -> FoundDataset | None:
+    """The dataset of a folder where two or more classes of one task have folders; else None."""
+    if not folder.is_dir():
+        return None
+    with os.scandir(folder) as entries:  # asks nothing more of the disk, were it 60,000 images
+        names = {entry.name for entry in entries if entry.is_dir()}
+    if not any(len(names & set(task.columns)) > 1 for task in CLASS_TASKS.values()):
+        return None
+    images = sorted(list_images(folder))
+    loose = [name for name, _ in images if len(PurePath(name).parts) == 1]
+    if loose:
+        raise InputError(f"{shown(folder)}: '{loose[0]}' lies in no class's folder")
+    task = one_task({PurePath(name).parts[0] for name, _ in images}, f"{shown(folder)}/")
+    return FoundDataset(
+        folder, frozenset({task.name}), partial(_read_class_folders, folder, images, task)
+    )
 
 
-def one_task(classes: set[str], where: str) -> Task:
-    """The task that knows all these class names.
-
-    Raises:
-        InputError: none does; the message names a class that the nearest task does not know.
-    """
-    tasks = [task for task in TASKS.values() if task.is_classes]
-    best = max(tasks, key=lambda task: len(classes & set(task.columns)))
+def one_task(classes: set[str], where: str) -> ClassTask:
+    """The task that has all these class names; `where` they stand is for the error message."""
+    best = max(CLASS_TASKS.values(), key=lambda task: len(classes & set(task.columns)))
     unknown = sorted(classes - set(best.columns))
     if unknown:
         known = ", ".join(best.columns)
@@ -81,15 +70,11 @@ def one_task(classes: set[str], where: str) -> Task:
     return best
 
 
-def one_hot(classes: pd.Series, task: Task) -> pd.DataFrame:
+def one_hot(classes: pd.Series, task: ClassTask) -> pd.DataFrame:
     """(galaxy, class) 0.0 or 1.0 in the task's column order, of class names by GalaxyID."""
     names = classes.to_numpy()
     columns = {column: (names == column).astype(np.float64) for column in task.columns}
     return pd.DataFrame(columns, index=classes.index.rename(ID))
-
-
-def _task_of(classes: pd.Series, path: Path) -> Task:
-    return one_task(set(classes), shown(path))
 
 
 def _read_classes(path: Path) -> pd.Series:
@@ -105,8 +90,43 @@ def _read_classes(path: Path) -> pd.Series:
     return frame[CLASS].astype(str).str.strip()
 
 
+def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset:
+    path = folder / TEST
+    test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
+    images = _open_images(folder)
+    for ids, table in ((classes.index.to_numpy(), LABELS), (test_ids, TEST)):
+        missing = np.setdiff1d(ids, images.ids)
+        if len(missing):
+            raise InputError(
+                f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which stands in "
+                f"{table} ({len(missing)} missing)"
+            )
+    shared = np.intersect1d(classes.index, test_ids)
+    if len(shared):
+        raise InputError(
+            f"{shown(folder)}: GalaxyID {shared[0]} is both a training and a test galaxy"
+        )
+    name, targets = folder.absolute().name, one_hot(classes, task)
+    return RawDataset(name, folder, targets, images, images, test_ids, CUT_OUT)
+
+
 def _open_images(folder: Path) -> ImageStore:
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip"):
         if path.exists():
             return ImageStore.open(path)
     raise InputError(f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/)")
+
+
+def _read_class_folders(folder: Path, images: list[tuple[str, int]], task: ClassTask) -> RawDataset:
+    """The dataset of images given by name and stamp."""
+    stems = [PurePath(name).stem for name, _ in images]
+    named_by_id = all(map(_GALAXY_ID.fullmatch, stems)) and len(set(stems)) == len(stems)
+    rows = [int(stem) for stem in stems] if named_by_id else list(range(len(stems)))
+    store = ImageStore(
+        folder,
+        {row: name for row, (name, _) in zip(rows, images, strict=True)},
+        {row: stamp for row, (_, stamp) in zip(rows, images, strict=True)},
+    )
+    classes = pd.Series([PurePath(name).parts[0] for name, _ in images], index=rows).sort_index()
+    targets, name = one_hot(classes, task), folder.absolute().name
+    return RawDataset(name, folder, targets, store, store, image=CUT_OUT, own_ids=not named_by_id)

@@ -1,5 +1,6 @@
-"""What every reader of input files gives: labels, ids, and where each image is, not yet decoded."""
+"""What every reader gives: ids, labels, and where each encoded image is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.io.archives import ImageStore
 
 
+def _no_ids() -> np.ndarray:
+    return np.empty(0, np.int64)
+
+
 @dataclass(frozen=True)
 class RawDataset:
     """A dataset as it lies in `input/`, read and checked."""
@@ -18,10 +23,19 @@ class RawDataset:
     folder: Path  # for messages: where it was read from
     # indexed by GalaxyID ascending; the 37 vote fractions, or one-hot columns named as classes
     targets: pd.DataFrame
-    test_ids: np.ndarray  # (test galaxy,) in the sample submission's order; may be empty
     train_images: ImageStore
     test_images: ImageStore
+    test_ids: np.ndarray = field(default_factory=_no_ids)  # in the sample submission's order
     # how its images are decoded where galaxies are compared
     image: ImageConfig = field(default_factory=ImageConfig)
     # whether its ids mean other galaxies than the same ids of other datasets
     own_ids: bool = False
+
+
+@dataclass(frozen=True)
+class FoundDataset:
+    """A dataset whose labels are read as far as it takes to tell which tasks they are for."""
+
+    path: Path
+    tasks: frozenset[str]  # names
+    read: Callable[[], RawDataset]  # the rest: checks labels against images

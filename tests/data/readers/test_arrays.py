@@ -1,0 +1,331 @@
+"""Labelled arrays in `.npz` and Galaxy10's HDF5 files: read, prepared, and every defect named."""
+
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import CODE_ROOT
+from galaxyzoo.data.image_cache import decode, open_cache
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.data.readers.arrays import ArrayStore
+from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.tasks.registry import get_task
+from support.class_fixtures import ANOMALIES, anomaly_numbers, draw_images
+from support.kaggle_fixtures import damage, draw_competition
+
+CONFIG = """
+task: galaxy10
+image: {crop_px: 424, cache_px: 69, field_px: 340, size_px: 32}
+model: {name: cnn, kwargs: {widths: [8, 16]}}
+head: {hidden: 16}
+train: {epochs: 1, batch_size: 8}
+"""
+NAMES = np.array(ANOMALIES)[anomaly_numbers()]
+NUMBERS = anomaly_numbers()
+
+
+def write_npz(path: Path, **changes: Any) -> Path:
+    """A file with class names; arrays changed by name, None leaves one out."""
+    arrays = {"images": draw_images(), "labels": NAMES, **changes}
+    np.savez(path, **{name: values for name, values in arrays.items() if values is not None})
+    return path
+
+
+def draw(count: int = 40, side_px: int = 69) -> dict[str, np.ndarray]:
+    """Galaxy10's arrays: pictures that differ, classes in turn."""
+    images = draw_images(count, side_px)
+    return {"images": images, "ans": np.arange(count, dtype=np.uint8) % 10}
+
+
+def write(path: Path, arrays: dict[str, Any], **options: Any) -> Path:
+    with h5py.File(path, "w") as file:
+        for name, values in arrays.items():
+            if values is not None:
+                file.create_dataset(name, data=values, **options)
+    return path
+
+
+@pytest.fixture
+def sdss(root: Path) -> Path:
+    return write(root / "input" / "Galaxy10.h5", draw())
+
+
+def refusal(data: str | None, task: str) -> str:
+    with pytest.raises(InputError) as caught:
+        open_input(data, {task})
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("labels", ["names", "bytes", "numbers"])
+def test_every_way_to_write_labels_reads_the_same(root, save, labels):
+    classes = np.array(sorted(ANOMALIES))  # in another order than the task's
+    arrays = {
+        "names": {"labels": NAMES},
+        "bytes": {"labels": NAMES.astype("S")},
+        "numbers": {"labels": np.searchsorted(classes, NAMES), "classes": classes},
+    }[labels]
+    save(root / "input" / "mine.npz", images=draw_images(), **arrays)
+    raw = open_input(None, {"anomaly4"})
+    assert (raw.dataset, raw.own_ids, len(raw.test_ids)) == ("mine", True, 0)
+    assert raw.targets.to_numpy().argmax(axis=1).tolist() == NUMBERS.tolist()
+    decoded = np.stack([decode(raw.train_images.read(row), 424, 48) for row in range(18)])
+    assert (decoded == draw_images()).all()
+
+
+@pytest.mark.parametrize(
+    ("side_px", "name", "first", "cache_px"),
+    [
+        (69, "galaxy10", "disk_face_on_no_spiral", 69),
+        (256, "galaxy10_decals", "disturbed", 128),
+    ],
+)
+def test_the_side_of_the_images_says_which_file_it_is(root, side_px, name, first, cache_px):
+    made = draw(12, side_px)
+    write(root / "input" / "renamed.h5", made)
+    raw = open_input(None, {name})
+    assert (raw.dataset, raw.own_ids, len(raw.test_ids)) == (name, True, 0)
+    assert list(raw.targets.columns) == list(get_task(name).columns)
+    assert raw.targets.to_numpy().argmax(axis=1).tolist() == made["ans"].tolist()
+    assert raw.targets[first].tolist() == [1.0] + [0.0] * 9 + [1.0, 0.0]
+    assert (raw.image.crop_px, raw.image.cache_px) == (424, cache_px)
+    assert (decode(raw.train_images.read(5), 424, side_px) == made["images"][5]).all()
+
+
+def test_whole_images_reach_the_cache_unchanged(root, sdss):
+    raw = open_input(None, {"galaxy10"})
+    cache = open_cache(raw.train_images, raw.targets.index.to_numpy(), raw.image, True)
+    assert (np.asarray(cache.images) == draw()["images"]).all()
+
+
+@pytest.mark.parametrize("form", ["npz", "h5"])
+def test_a_store_that_another_process_gets_opens_the_array_itself(root, form):
+    """A search in several processes decodes in each, where its sizes differ from its recipe's."""
+    if form == "npz":
+        write_npz(root / "input" / "mine.npz")
+        store, image = open_input(None, {"anomaly4"}).train_images, draw_images()[5]
+    else:
+        write(root / "input" / "Galaxy10.h5", draw())
+        store, image = open_input(None, {"galaxy10"}).train_images, draw()["images"][5]
+    store.read(3)  # what is open here does not travel
+    there = pickle.loads(pickle.dumps(store))
+    assert (decode(there.read(5), 424, len(image)) == image).all()
+    assert there.path == store.path
+
+
+def test_a_changed_file_is_decoded_again(root, sdss):
+    npz, images = root / "input" / "mine.npz", draw_images()
+    for make, task in (
+        (lambda images: write_npz(npz, images=images), "anomaly4"),
+        (lambda images: write(sdss, draw() | {"images": images}), "galaxy10"),
+    ):
+        images = draw_images() if task == "anomaly4" else draw()["images"]
+        make(images)
+        before = open_input(None, {task}).train_images.digest_of(3)
+        assert open_input(None, {task}).train_images.digest_of(3) == before
+        images[3] += 1
+        make(images)
+        assert open_input(None, {task}).train_images.digest_of(3) != before
+
+
+def test_it_is_found_in_a_subfolder_and_by_name(root, sdss):
+    both = root / "input" / "both"
+    both.mkdir()
+    sdss.rename(both / "Galaxy10.h5")
+    write(both / "Galaxy10_DECals.h5", draw(12, 256))
+    for data in (None, "both", str(both), "both/Galaxy10.h5"):
+        assert open_input(data, {"galaxy10"}).dataset == "galaxy10"
+    assert open_input("both", {"galaxy10_decals"}).dataset == "galaxy10_decals"
+
+
+def test_it_leaves_the_competition_beside_it_alone(root, sdss):
+    draw_competition().write_zips(root / "input")
+    assert open_input(None, {"gz37"}).dataset.startswith("kaggle-")
+    assert open_input(str(root / "input"), {"gz37"}).dataset.startswith("kaggle-")
+    assert open_input(str(root / "input"), {"galaxy10"}).dataset == "galaxy10"
+
+
+def test_of_two_files_one_must_be_named(root, sdss):
+    write(root / "input" / "copy.h5", draw())
+    assert refusal(None, "galaxy10").endswith("--data with one of Galaxy10.h5, copy.h5")
+
+
+def test_an_array_is_read_block_by_block(tmp_path):
+    """Row by row, a compressed file's pieces would be unpacked again for every image."""
+    images, read = draw_images(60, 32), []
+
+    class Counted:
+        def __getitem__(self, rows: slice) -> np.ndarray:
+            read.append(rows)
+            return images[rows]
+
+    store = ArrayStore.of_rows(tmp_path, 60, 0, Counted, block_rows=25)
+    decoded = np.stack([decode(store.read(row), 424, 32) for row in range(60)])
+    assert read == [slice(0, 25), slice(25, 50), slice(50, 75)]
+    assert (decoded == images).all()
+
+
+def test_blocks_are_what_a_compressed_file_keeps_in_one_piece(root):
+    path = write(root / "input" / "g.h5", draw(60), compression="gzip", chunks=None)
+    store = open_input(None, {"galaxy10"}).train_images
+    assert isinstance(store, ArrayStore)
+    with h5py.File(path) as file:
+        assert store.block_rows == file["images"].chunks[0]
+
+
+def objects(values: np.ndarray) -> np.ndarray:
+    return values.astype(object)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"images": None, "pictures": draw_images()}, "has no array 'images'"),
+        ({"labels": None, "y": NUMBERS}, "has no array 'labels'"),
+        ({"labels": NUMBERS}, "has no array 'classes' (labels that are numbers need their"),
+        ({"images": objects(draw_images())}, "'images' is object of shape (18, 48, 48, 3), expec"),
+        ({"labels": objects(NAMES)}, "'labels' holds Python objects: save"),
+        ({"images": draw_images() / 255}, "'images' is float64"),
+        ({"images": draw_images()[..., 0]}, "'images' is uint8 of shape (18, 48, 48), expected"),
+        ({"images": draw_images()[:-1]}, "holds 17 images and 18 labels"),
+        ({"labels": NUMBERS / 2}, "'labels' is float64"),
+        ({"labels": np.eye(4, dtype=int)[NUMBERS]}, "'labels' has shape (18, 4)"),
+        ({"labels": NUMBERS, "classes": np.array(ANOMALIES[:3])}, "is 3, and 'classes' has 3 name"),
+        ({"labels": NUMBERS - 1, "classes": np.array(ANOMALIES)}, "is -1, and 'classes' has 4"),
+        ({"labels": np.array(("normal", "ringed", "merger", "odd"))[NUMBERS]}, "class 'odd'"),
+    ],
+)
+def test_what_is_wrong_with_npz_arrays_is_one_line(root, changes, named):
+    write_npz(root / "input" / "mine.npz", **changes)
+    message = refusal(None, "anomaly4")
+    assert message.startswith("input/mine.npz")
+    assert named in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"images": None, "data": [1]}, "no array 'images' (found 'ans', 'data')"),
+        ({"ans": None}, "no array 'ans' (found 'images')"),
+        ({"images": draw()["images"][..., 0]}, "'images' is uint8 of shape (40, 69, 69), expected"),
+        (
+            draw(12, 64),
+            "shape (12, 64, 64, 3), expected uint8 colour images of 69 × 69 or 256 × 256",
+        ),
+        ({"images": draw()["images"] / 255}, "'images' is float64"),
+        ({"ans": draw()["ans"] / 2}, "'ans' is float64"),
+        ({"ans": np.eye(10, dtype=int)[draw()["ans"]]}, "'ans' is int64 of shape (40, 10)"),
+        ({"ans": draw()["ans"][:-1]}, "'ans' is uint8 of shape (39,), expected whole numbers, one"),
+        ({"ans": draw()["ans"] + 1}, "'ans' of image 9 is 10, outside 0 to 9 (4 such images)"),
+        ({"ans": draw()["ans"].astype(int) - 1}, "'ans' of image 0 is -1, outside 0 to 9 (4 such"),
+        ({name: values[:0] for name, values in draw().items()}, "holds no galaxy"),
+    ],
+)
+def test_what_is_wrong_with_hdf5_arrays_is_one_line(root, changes, named):
+    write(root / "input" / "Galaxy10.h5", draw() | changes)
+    for data in (None, "Galaxy10.h5"):
+        message = refusal(data, "galaxy10")
+        assert message.startswith("input/Galaxy10.h5")
+        assert named in message
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def damaged_labels(path: Path) -> None:
+    damage(path, "labels.npy")
+
+
+def web_page(path: Path) -> None:
+    path.write_text("<html>Please log in</html>")
+
+
+def no_array(path: Path) -> None:
+    write_npz(path, images=None)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("images.npy", b"no array")
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "named"),
+    [
+        ("mine.npz", truncated, "is not a whole zip file"),
+        ("mine.npz", damaged_labels, "'labels' cannot be read (Bad CRC-32"),
+        ("mine.npz", web_page, "is not a whole zip file"),
+        ("mine.npz", no_array, "'images' cannot be read ("),
+        ("Galaxy10.h5", truncated, "is not a whole HDF5 file ("),
+        ("Galaxy10.h5", web_page, "is not a whole HDF5 file (26 bytes"),
+    ],
+)
+def test_a_damaged_file_is_named(
+    root: Path, name: str, spoil: Callable[[Path], None], named: str
+) -> None:
+    path = root / "input" / name
+    spoil(write(path, draw()) if path.suffix == ".h5" else write_npz(path))
+    message = refusal(name, "galaxy10" if path.suffix == ".h5" else "anomaly4")
+    assert message.startswith(f"input/{name}")
+    assert named in message
+
+
+def test_damaged_images_of_an_npz_are_named_when_they_are_decoded(root):
+    damage(write_npz(root / "input" / "mine.npz"), "images.npy")
+    with pytest.raises(InputError, match=r"input/mine\.npz: 'images' cannot be read \(Bad CRC"):
+        prepare(tasks={"anomaly4"})
+
+
+def test_an_hdf5_file_damaged_inside_is_named_when_it_is_decoded(root):
+    made = draw() | {"images": np.random.default_rng(0).integers(0, 256, (40, 69, 69, 3), np.uint8)}
+    path = write(root / "input" / "Galaxy10.h5", made, compression="gzip")
+    with h5py.File(path) as file:
+        start = file["images"].id.get_chunk_info(0).byte_offset
+    data = bytearray(path.read_bytes())
+    data[start + 100 : start + 200] = bytes(100)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"input/Galaxy10\.h5 is damaged \(") as caught:
+        prepare(tasks={"galaxy10"})
+    assert "\n" not in str(caught.value)
+
+
+def test_anomaly4_from_an_npz_is_prepared(root):
+    write_npz(root / "input" / "mine.npz")
+    data = prepare(n_folds=3, tasks={"anomaly4"})
+    catalog = data.catalog.for_task(get_task("anomaly4"))
+    assert catalog.targets("anomaly4").argmax(axis=1).tolist() == NUMBERS.tolist()
+    assert data.train_images(data.raw.image).images.shape == (18, 96, 96, 3)
+
+
+def test_the_commands_train_and_ensemble_without_test_galaxies(tmp_path):
+    (tmp_path / "input").mkdir()
+    write(tmp_path / "input" / "Galaxy10.h5", draw(60))
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    command = [sys.executable, str(CODE_ROOT / "src/train.py"), "tiny.yaml", "--folds", "3"]
+    environment = {"GALAXYZOO_ROOT": str(tmp_path), "GALAXYZOO_DEVICE": "cpu"}
+    result = subprocess.run(
+        [*command, "--ensemble"],
+        env={**os.environ, **environment, "OMP_NUM_THREADS": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    oof = pd.read_csv(tmp_path / "oof/galaxy10/galaxy10/tiny.csv", index_col="GalaxyID")
+    assert oof.index.tolist() == list(range(60))
+    for name in ("tiny.csv", "predictions.csv"):
+        lines = (tmp_path / "submissions/galaxy10/galaxy10" / name).read_text().splitlines()
+        assert lines == [",".join(["GalaxyID", "class", *get_task("galaxy10").columns])]
+    assert (tmp_path / "submissions/galaxy10/galaxy10/predictions.json").exists()

@@ -1,0 +1,128 @@
+"""Pretrained weights: from a file, from a hub that answers or not, and what does not fit."""
+
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.models.build import build_model
+from galaxyzoo.models.pretrained import fill_network
+from support.small_models import small_config
+
+ZOOBOT = "hf_hub:mwalmsley/zoobot-encoder-resnet18"
+
+
+def pretrained_config(name: str = "resnet18", **model: Any) -> Config:
+    return small_config(model={"name": name, "kwargs": {}, "pretrained": True, **model})
+
+
+def resnet_weights() -> dict[str, torch.Tensor]:
+    """Of a ResNet18 without a classifier."""
+    model = build_model(pretrained_config(), initialise=False)
+    return dict(model.backbone.state_dict())
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+
+def test_weights_file_fills_the_backbone(tmp_path: Path) -> None:
+    weights = {n: t for n, t in resnet_weights().items() if not n.endswith("num_batches_tracked")}
+    path = tmp_path / "weights.safetensors"
+    save_file({**weights, "fc.weight": torch.zeros(10, 512), "fc.bias": torch.zeros(10)}, path)
+    model = build_model(pretrained_config(weights_file=str(path)))
+    assert model.start.origin == "weights.safetensors"
+    filled = model.backbone.state_dict()
+    assert all(torch.equal(filled[name], tensor) for name, tensor in weights.items())
+
+
+@pytest.mark.parametrize("damage", ["missing", "extra", "shape", "bytes"])
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path, damage: str) -> None:
+    weights = resnet_weights()
+    if damage == "missing":
+        del weights["layer1.0.conv1.weight"]
+    elif damage == "extra":
+        weights["layer9.weight"] = torch.zeros(1)
+    elif damage == "shape":
+        weights["conv1.weight"] = torch.zeros(64, 1, 7, 7)
+    path = tmp_path / "broken.safetensors"
+    save_file(weights, path)
+    if damage == "bytes":
+        path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"broken\.safetensors"):
+        build_model(pretrained_config(weights_file=str(path)))
+
+
+def test_a_failing_download_goes_on_from_scratch_only_where_allowed(
+    monkeypatch: pytest.MonkeyPatch, offline: None
+) -> None:
+    create = timm.create_model
+
+    def fail(name: str, pretrained: bool = False, **kwargs: Any) -> torch.nn.Module:
+        if pretrained:
+            raise OSError("no route to host")
+        return create(name, **kwargs)
+
+    monkeypatch.setattr(timm, "create_model", fail)
+    missing = "no/such.safetensors"
+    with pytest.raises(InputError, match=r"weights_file"):
+        build_model(pretrained_config(weights_file=missing))
+    allowed = build_model(pretrained_config(weights_file=missing, allow_scratch=True))
+    assert allowed.start.origin.startswith("scratch")
+
+
+def test_a_repository_of_the_hub_is_built_without_network_and_filled_from_there(
+    monkeypatch: pytest.MonkeyPatch, offline: None
+) -> None:
+    weights = timm.create_model("resnet18", num_classes=0)
+    original, asked = timm.create_model, []
+
+    def create(name: str, pretrained: bool = False, **kwargs: Any) -> torch.nn.Module:
+        asked.append((name, pretrained))
+        return weights if pretrained else original(name, **kwargs)
+
+    monkeypatch.setattr(timm, "create_model", create)
+    build_model(pretrained_config(ZOOBOT), initialise=False)
+    assert asked == [("resnet18", False)]
+    model = build_model(pretrained_config(ZOOBOT))
+    assert asked[1:] == [("resnet18", False), (ZOOBOT, True)]
+    assert model.start.origin == ZOOBOT
+    for name, tensor in model.backbone.state_dict().items():
+        assert torch.equal(tensor, weights.state_dict()[name])
+
+
+def test_a_hub_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is switched offline after one question, instead of trying for a minute."""
+
+    def fail() -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub, "get_session", fail)
+    with pytest.raises(InputError, match=f"weights of '{ZOOBOT}' cannot be downloaded") as caught:
+        build_model(pretrained_config(ZOOBOT))
+    assert "\n" not in str(caught.value)
+    assert "weights_file" in str(caught.value)
+    assert huggingface_hub.constants.HF_HUB_OFFLINE
+
+
+@pytest.mark.parametrize("name", ["hf_hub:mwalmsley/zoobot", "hf_hub:", "hf_hub:a/resnet18-zoobot"])
+def test_a_repository_whose_name_ends_in_no_timm_model_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"model\.name 'hf_hub:.*must end in a timm model's"):
+        build_model(pretrained_config(name), initialise=False)
+
+
+@pytest.mark.parametrize("views", ["cyclic4", "dihedral8"])
+def test_a_network_of_several_views_starts_from_one_of_a_single_view(views: str) -> None:
+    start, model = build_model(small_config()), build_model(small_config(model={"views": views}))
+    for parameter in start.parameters():
+        parameter.data.fill_(0.25)
+    fill_network(model, start.state_dict(), "start")
+    assert all((parameter == 0.25).all() for parameter in model.backbone.parameters())
