@@ -33,6 +33,7 @@ from galaxyzoo.reports.evaluate import (
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.reports.networks import history_section, symmetry_section
 from galaxyzoo.reports.votes import question_section, vote_sections
+from galaxyzoo.tasks.registry import VoteTask
 
 
 def main() -> None:
@@ -112,7 +113,7 @@ def write_report(evaluation: Evaluation) -> None:
 
 def detail_sections(evaluation: Evaluation) -> list[HtmlSection | None]:
     """Sections on the results that are shown in detail."""
-    if not evaluation.task.is_classes:
+    if isinstance(evaluation.task, VoteTask):
         first, of_result = question_section(evaluation), vote_sections
     else:
         first, of_result = annotator_section(evaluation), class_sections
