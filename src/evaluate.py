@@ -114,10 +114,12 @@ def write_report(evaluation: Evaluation) -> None:
 def detail_sections(evaluation: Evaluation) -> list[HtmlSection | None]:
     """Sections on the results that are shown in detail."""
     if isinstance(evaluation.task, VoteTask):
-        first, of_result = question_section(evaluation), vote_sections
+        first: HtmlSection | None = question_section(evaluation)
+        sections_of = vote_sections
     else:
-        first, of_result = annotator_section(evaluation), class_sections
-    pages = [of_result(evaluation, result) for result in evaluation.detailed]
+        first = annotator_section(evaluation)
+        sections_of = class_sections
+    pages = [sections_of(evaluation, result) for result in evaluation.detailed]
     return [first, *(section for page in pages for section in page)]
 
 
