@@ -12,7 +12,7 @@ from galaxyzoo.core.launch import run_main, use_project_python
 use_project_python()
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +32,9 @@ from galaxyzoo.reports.evaluate import (
 )
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.reports.networks import history_section, symmetry_section
+from galaxyzoo.reports.results import Result
 from galaxyzoo.reports.votes import question_section, vote_sections
+from galaxyzoo.tasks.registry import ClassTask, Task, VoteTask
 
 
 def main() -> None:
@@ -111,12 +113,23 @@ def write_report(evaluation: Evaluation) -> None:
 
 def details(evaluation: Evaluation) -> list[HtmlSection]:
     """Sections on the results that are shown in detail."""
-    if not evaluation.task.is_classes:
-        pages = [vote_sections(evaluation, result) for result in evaluation.detailed]
-        return [question_section(evaluation), *(section for page in pages for section in page)]
-    noise = annotator_section(evaluation)
-    pages = [class_sections(evaluation, result) for result in evaluation.detailed]
-    return [*([noise] if noise else []), *(section for page in pages for section in page)]
+    first, detail = _DETAILS[type(evaluation.task)]
+    above = first(evaluation)
+    pages = [detail(evaluation, result) for result in evaluation.detailed]
+    return [*([above] if above else []), *(section for page in pages for section in page)]
+
+
+# kind of task -> section above those of each result, if any, and the sections of a result
+_DETAILS: dict[
+    type[Task],
+    tuple[
+        Callable[[Evaluation], HtmlSection | None],
+        Callable[[Evaluation, Result], list[HtmlSection]],
+    ],
+] = {
+    VoteTask: (question_section, vote_sections),
+    ClassTask: (annotator_section, class_sections),
+}
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ from pathlib import Path
 from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
-from galaxyzoo.reports.explore_classes import class_tasks, explore_classes, explore_samples
+from galaxyzoo.reports.explore_classes import explore_classes, explore_samples, labelled_tasks
 from galaxyzoo.reports.explore_images import explore_images
 from galaxyzoo.reports.explore_votes import explore_votes
 from galaxyzoo.reports.html import write_page
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import ClassTask, get_task
 
 
 def main() -> None:
@@ -28,7 +28,9 @@ def main() -> None:
     wanted = get_task(args.task) if args.task else None
     data = prepare(args.data, tasks={wanted.name} if wanted else None)
     catalog = data.catalog
-    tasks = class_tasks(catalog) if wanted is None else [wanted] * wanted.is_classes
+    tasks = labelled_tasks(catalog)
+    if wanted is not None:
+        tasks = [wanted] if isinstance(wanted, ClassTask) else []
     folder = args.output or reports_dir() / catalog.dataset / "explore"
     sections = [
         *explore_classes(catalog, tasks, folder),

@@ -27,7 +27,7 @@ def write_submission(root: Path) -> Path:
     """Valid predictions of the small competition's test galaxies, and its sample in `input/`."""
     COMPETITION.write_zips(root / "input")
     votes = draw_votes(np.random.default_rng(0), COMPETITION.test_ids)
-    frame = pd.DataFrame(get_task("gz37").make_valid(votes.to_numpy()), votes.index, COLUMNS)
+    frame = pd.DataFrame(get_task("gz37").project(votes.to_numpy()), votes.index, COLUMNS)
     path = published_csv()
     path.write_text(format_predictions(frame))
     return path

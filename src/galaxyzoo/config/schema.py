@@ -295,31 +295,28 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
     """The settings with those defaults that depend on the task's kind."""
     task = TASKS.get(str(values.get("task")))
     head = values.get("head", {})
-    if task is None or not task.is_classes or not isinstance(head, dict):
+    if task is None or not isinstance(head, dict):
         return values
-    return {"loss": "cross_entropy", **values, "head": {"output": "softmax", **head}}
-
-
-_OUTPUTS_OF_VOTES = ("plain", "sigmoid", "tree")
+    return {"loss": task.losses[0], **values, "head": {"output": task.outputs[0], **head}}
 
 
 def find_contradiction(config: "Config") -> str | None:
     """The first contradiction as one line; None where there is none."""
     task, train, loss = TASKS[config.task], config.train, config.loss
-    of_classes = ("softmax",) if task.is_classes else _OUTPUTS_OF_VOTES
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
-    if config.head.output not in of_classes:
-        return f"head.output '{config.head.output}' is not for task '{task.name}'"
-    if loss != "mse" and loss.endswith("cross_entropy") != task.is_classes:
-        return f"loss '{loss}' is not for task '{task.name}'"
+    for key, value, allowed in (
+        ("head.output", config.head.output, task.outputs),
+        ("loss", loss, task.losses),
+        ("train.class_balance", train.class_balance, task.class_balances),
+    ):
+        if value not in allowed:
+            return f"{key} '{value}' is not for task '{task.name}': it takes {', '.join(allowed)}"
     if loss in ("kl", "votes") and config.head.output != "tree":
         return (
             f"loss '{loss}' needs head.output tree, whose answers are probabilities: "
             f"head.output {config.head.output} goes with loss=mse"
         )
-    if train.class_balance != "none" and not task.is_classes:
-        return "train.class_balance is for tasks with classes"
     if not loss.endswith("cross_entropy"):
         if train.class_balance == "weights":
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"

@@ -18,7 +18,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import dataset_dir, folds_dir, shown
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import TASKS, Task, get_task
+from galaxyzoo.tasks.registry import TASKS, ClassTask, Task, get_task
 
 GROUP = "group"
 
@@ -79,7 +79,7 @@ class Catalog:
         each fold.
         """
         labels = self.labels(task)
-        if task.is_classes:
+        if isinstance(task, ClassTask):
             _check_members(labels, self.n_folds, f"task '{task.name}' on '{self.dataset}'")
         elif list(labels.columns) == self.label_columns:
             return self

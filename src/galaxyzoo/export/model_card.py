@@ -79,12 +79,11 @@ def _front_matter(config: Config, scores: dict[str, Any], has_onnx: bool) -> str
 
 def _summary(config: Config, scores: dict[str, Any], task: Task) -> str:
     folds = len(scores["folds"])
-    kind = "a probability per class" if task.is_classes else "vote fractions on the decision tree"
     return (
         f"{config.about or config.model.name}. {folds} networks, one for each of the folds "
         f"{', '.join(map(str, scores['folds']))} of {scores['n_folds']}, whose predictions are "
-        f"averaged. Input: an image of one galaxy. Output: {kind}, {len(task.columns)} columns: "
-        f"{', '.join(task.columns)}."
+        f"averaged. Input: an image of one galaxy. Output: {task.quantity}, {len(task.columns)} "
+        f"columns: {', '.join(task.columns)}."
     )
 
 
@@ -169,11 +168,10 @@ def _use_onnx(config: Config, task: Task, difference: float) -> str:
     views = "the image's eight orientations" if config.tta.dihedral else "the image as it is"
     more = count_views(config.tta) // (8 if config.tta.dihedral else 1)
     left_out = f" (the run's own predictions also over {more} angles and zooms)" if more > 1 else ""
-    valid = "vote fractions that obey the decision tree" if not task.is_classes else "probabilities"
     clip = "" if config.head.output in ("tree", "softmax") else " only after clipping"
     return f"""`model.onnx` is the mean of the networks over {views}{left_out}. Input
 `images`: (batch, 3, {image.size_px}, {image.size_px}) uint8 RGB, a batch of any size. Output
-`predictions`: {valid}{clip}, float32. It computes in fp32; predictions of
+`predictions`: {task.quantity}{clip}, float32. It computes in fp32; predictions of
 the networks in fp32 differ by at most {difference:.0e}. For JPEGs of {ORIGINAL_PX} px, with numpy,
 opencv-python and onnxruntime:
 

@@ -31,7 +31,7 @@ from galaxyzoo.reports.figures import (
 )
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
-from galaxyzoo.tasks.metrics import decide_out_of_fold, to_macro
+from galaxyzoo.tasks.registry import ClassTask
 
 MOST_PROBABLE = "The predicted class of a galaxy is its most probable one."
 BALANCED = (
@@ -48,6 +48,10 @@ class _Classified:
     evaluation: Evaluation
     result: Result
 
+    @property
+    def task(self) -> ClassTask:
+        return self.evaluation.class_task
+
     @cached_property
     def targets(self) -> np.ndarray:
         return self.evaluation.targets[self.result.rows]
@@ -60,9 +64,7 @@ class _Classified:
     def predicted(self) -> np.ndarray:
         folds = self.evaluation.catalog.folds[self.result.rows]
         unscored = self.evaluation.targets[~self.result.rows]
-        return decide_out_of_fold(
-            self.evaluation.task, self.result.predictions, self.targets, folds, unscored
-        )
+        return self.task.decide_out_of_fold(self.result.predictions, self.targets, folds, unscored)
 
     def path(self, name: str) -> Path:
         """A file beside the page, named after the run."""
@@ -73,7 +75,7 @@ def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     """All sections on one result; writes their tables and pictures."""
     classified = _Classified(evaluation, result)
     sections = [_classes(classified), _probabilities(classified)]
-    if evaluation.task.macro:
+    if classified.task.macro:
         sections.append(_macro_classes(classified))
     if evaluation.images is not None:
         sections.append(_galaxies(classified, evaluation.images))
@@ -81,16 +83,16 @@ def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
 
 
 def _classes(classified: _Classified) -> HtmlSection:
-    task = classified.evaluation.task
+    task = classified.task
     text = BALANCED if task.balanced else MOST_PROBABLE
     classes = classified.truth, classified.predicted
     return _confusion(classified, "classes", task.columns, *classes, text)
 
 
 def _macro_classes(classified: _Classified) -> HtmlSection:
-    task = classified.evaluation.task
-    truth = to_macro(task, classified.targets).argmax(axis=1)
-    predicted = to_macro(task, classified.result.predictions).argmax(axis=1)
+    task = classified.task
+    truth = task.to_macro(classified.targets).argmax(axis=1)
+    predicted = task.to_macro(classified.result.predictions).argmax(axis=1)
     members = "; ".join(f"{name}: {', '.join(some)}" for name, some in task.macro.items())
     text = f"The predicted one has the largest summed probability. {members}."
     return _confusion(classified, "macro-classes", tuple(task.macro), truth, predicted, text)
@@ -126,7 +128,7 @@ def _probabilities(classified: _Classified) -> HtmlSection:
     table = calibration_table(result.predictions, classified.truth)
     classified.evaluation.write_csv(classified.path("calibration.csv").name, table)
     roc, calibration = classified.path("roc.png"), classified.path("calibration.png")
-    names = classified.evaluation.task.columns
+    names = classified.task.columns
     draw_roc(roc, result.predictions, classified.targets, names, f"{result.run}: ROC curves")
     draw_calibration(calibration, table, result.run)
     return HtmlSection(
@@ -163,7 +165,7 @@ def _draw_galaxies(
     path: Path, classified: _Classified, images: ImageCache, rows: np.ndarray, title: str
 ) -> None:
     ids = classified.evaluation.catalog.ids[classified.result.rows][rows]
-    names, predicted = np.array(classified.evaluation.task.columns), classified.predicted[rows]
+    names, predicted = np.array(classified.task.columns), classified.predicted[rows]
     draw_classes(
         path,
         ids,

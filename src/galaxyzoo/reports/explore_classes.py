@@ -21,24 +21,25 @@ from galaxyzoo.reports.figures import (
 )
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import TASKS, Task
+from galaxyzoo.tasks.registry import CLASS_TASKS, ClassTask
 
 GALAXIES_PER_CLASS = 6
 _TOP_VOTES = 3  # below the picture of a galaxy
 _LONG = 16  # letters of a class name that fit beside a row of galaxies
 
 
-def class_tasks(catalog: Catalog) -> list[Task]:
+def labelled_tasks(catalog: Catalog) -> list[ClassTask]:
     """The class tasks that the catalog has labels for, or votes and the task a rule."""
     return [
         task
-        for task in TASKS.values()
-        if task.is_classes
-        and (set(task.columns) <= set(catalog.train.columns) or (task.rule and catalog.has_votes))
+        for task in CLASS_TASKS.values()
+        if (set(task.columns) <= set(catalog.train.columns) or (task.rule and catalog.has_votes))
     ]
 
 
-def explore_classes(catalog: Catalog, tasks: Sequence[Task], folder: Path) -> list[HtmlSection]:
+def explore_classes(
+    catalog: Catalog, tasks: Sequence[ClassTask], folder: Path
+) -> list[HtmlSection]:
     """The section on class counts; none without a class task."""
     if not tasks:
         return []
@@ -67,7 +68,7 @@ def explore_classes(catalog: Catalog, tasks: Sequence[Task], folder: Path) -> li
 
 
 def explore_samples(
-    data: Dataset, tasks: Sequence[Task], seed: int, folder: Path
+    data: Dataset, tasks: Sequence[ClassTask], seed: int, folder: Path
 ) -> list[HtmlSection]:
     """The section with a few random galaxies of every class, one picture per task."""
     pictures = []
@@ -83,7 +84,7 @@ def explore_samples(
     return [HtmlSection("Galaxies of each class", text, pictures=pictures)] if pictures else []
 
 
-def count_classes(catalog: Catalog, task: Task) -> pd.DataFrame:
+def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
     """Count a task's classes; a class may be empty, which training would refuse.
 
     Args:
@@ -114,7 +115,7 @@ def count_classes(catalog: Catalog, task: Task) -> pd.DataFrame:
     return counts.reset_index(drop=True)
 
 
-def _draw_galaxies(catalog: Catalog, task: Task, seed: int) -> pd.DataFrame:
+def _draw_galaxies(catalog: Catalog, task: ClassTask, seed: int) -> pd.DataFrame:
     """A few random galaxies of each class: `class`, and `votes` as text or ''."""
     classes = catalog.labels(task).idxmax(axis=1).sample(frac=1, random_state=seed)
     drawn = classes.groupby(classes).head(GALAXIES_PER_CLASS).sort_index()

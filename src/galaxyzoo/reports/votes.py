@@ -24,7 +24,7 @@ from galaxyzoo.reports.figures import (
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import rmse
+from galaxyzoo.tasks.metrics import rmse
 
 _DRAWN = 12  # galaxies of a gallery
 _MISSED = 8  # answers in the table of calibration

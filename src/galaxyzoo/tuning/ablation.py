@@ -27,7 +27,6 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.score_card import card_path, digest_table
 from galaxyzoo.reports.results import load_result
-from galaxyzoo.tasks.metrics import difference, galaxy_losses
 from galaxyzoo.tasks.registry import Task, get_task
 from galaxyzoo.training.fold import TIMINGS, read_timings
 from galaxyzoo.training.run import Run, train_runs
@@ -299,7 +298,7 @@ def make_rows(ablation: Ablation, variants: Iterable[Variant]) -> list[Row]:
         for variant in ablation.study.variants
         if ablation.is_done(variant)
     }
-    losses = {name: galaxy_losses(task, made, targets) for name, made in predictions.items()}
+    losses = {name: task.per_sample_losses(made, targets) for name, made in predictions.items()}
 
     def make_row(variant: Variant) -> Row:
         name, baseline = variant.name, variant.baseline
@@ -310,7 +309,7 @@ def make_rows(ablation: Ablation, variants: Iterable[Variant]) -> list[Row]:
             return Row(variant, "", score, None, minutes)
         if baseline.name not in predictions:
             return Row(variant, f"{baseline.name} not run", score, None, minutes)
-        found = difference(task, losses[name], losses[baseline.name])
+        found = task.difference(losses[name], losses[baseline.name])
         verdict = judge(found.value, found.error, task.lower_is_better)
         return Row(variant, verdict, score, (found.value, found.error), minutes)
 
