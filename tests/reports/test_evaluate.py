@@ -39,7 +39,7 @@ def save_table(
     rows = np.isin(catalog.folds, folds)
     targets = catalog.targets(task.name)[rows]
     drawn = np.random.default_rng(len(run)).uniform(0, noise, targets.shape)
-    predictions = np.round(task.make_valid(targets + drawn), 9)
+    predictions = np.round(task.project(targets + drawn), 9)
     head = {
         "run": run,
         "about": "made up",

@@ -16,10 +16,9 @@ import numpy as np
 from galaxyzoo.app import service
 from galaxyzoo.app.service import PredictedGalaxy
 from galaxyzoo.core.templates import render
-from galaxyzoo.explain.figures import answer_text
 from galaxyzoo.reports.figures import readable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, Question
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.registry import ClassTask, Task, VoteTask
 
 _SHOWN_PX = 320
 
@@ -54,10 +53,10 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy) -> str:
     """
     truth, classes = shown.galaxy.truth, []
     questions: tuple[ShownQuestion, ...] = ()
-    if task.is_classes:
+    if isinstance(task, ClassTask):
         for i in np.argsort(-shown.prediction, kind="stable"):
             known = " ← volunteers" if truth is not None and truth[i] > 0.5 else ""
-            text = f"{answer_text(task, int(i))}{known}"
+            text = f"{task.text(int(i))}{known}"
             classes.append(ShownAnswer(text, shown.prediction[i], None, likely=False))
     else:
         roots = [q for q in GALAXY_ZOO_2.questions if q.parent is None]
@@ -73,7 +72,8 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy) -> str:
 
 def facts_html(task: Task, shown: PredictedGalaxy) -> str:
     """The galaxy's picture and name, and its class by each task's rule on the predicted votes."""
-    classes = {} if task.is_classes else service.classes_of_votes(shown.prediction)
+    is_votes = isinstance(task, VoteTask)
+    classes = service.classes_of_votes(shown.prediction) if is_votes else {}
     return render(
         "galaxy_facts.html.j2",
         galaxy=shown.galaxy.name,

@@ -15,9 +15,7 @@ from galaxyzoo.app.components import answers_html, caption, facts_html, heat_htm
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.explain.figures import answer_text
 from galaxyzoo.explain.gradcam import FAST_METHODS, likeliest
-from galaxyzoo.tasks.registry import Task
 
 TITLE = "Galaxy Zoo explorer"
 NONE = "– none –"
@@ -184,11 +182,11 @@ def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy:
     )
 
     def choices(name: str) -> Any:
-        return gr.update(choices=[ALL, *_answers(_load(name).task)], value=ALL)
+        return gr.update(choices=[ALL, *_load(name).task.labels], value=ALL)
 
     def worst(name: str, asked: str) -> list[Any]:
         one = _load(name)
-        column = None if asked == ALL else _answers(one.task).index(asked)
+        column = None if asked == ALL else one.task.labels.index(asked)
         table = one.worst(column, _WORST)
         ids = [int(i) for i in table.index]
         notes = [caption(i, row) for i, (_, row) in zip(ids, table.iterrows(), strict=True)]
@@ -214,7 +212,7 @@ def _show(
         other = _load(second)
         pages.append(answers_html(other.config.run, other.task, predict_with(other)))
     asked = likeliest(shown.prediction[None], one.task)[0]
-    answers = _answers(one.task)
+    answers = one.task.labels
     chosen = gr.update(choices=answers, value=answers[asked])
     return [shown, facts_html(one.task, shown), "".join(pages), chosen, "", _no_gallery()]
 
@@ -247,7 +245,7 @@ def _no_gallery() -> Any:
 def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:
     """The network's input and its heat map."""
     one = _load(name)
-    column = _answers(one.task).index(answer)
+    column = one.task.labels.index(answer)
     return heat_html(*one.gradcam(_needed(shown), column, method), answer)
 
 
@@ -287,10 +285,3 @@ def _needed(shown: PredictedGalaxy | None) -> PredictedGalaxy:
     if shown is None:
         raise InputError("show a galaxy first")
     return shown
-
-
-def _answers(task: Task) -> list[str]:
-    """Names of a task's columns in lists: unique, in the task's order."""
-    if task.is_classes:
-        return [answer_text(task, i) for i in range(len(task.columns))]
-    return [f"{answer_text(task, i)} ({name})" for i, name in enumerate(task.columns)]

@@ -80,7 +80,7 @@ def predict_galaxy(galaxy: Galaxy, config: Config, models: Mapping[int, GalaxyNe
     cache = ImageCache(np.zeros(1, np.int64), galaxy.image[None], np.zeros(1, bool))
     rows = np.zeros(1, np.int64)
     predictions = [predict(model, cache, rows, config)[0] for model in own]
-    return get_task(config.task).make_valid(np.mean(predictions, axis=0)[None])[0]
+    return get_task(config.task).project(np.mean(predictions, axis=0)[None])[0]
 
 
 def decode_galaxy(encoded: bytes, image: ImageConfig, name: str) -> np.ndarray:
