@@ -82,7 +82,14 @@ def test_a_hostile_name_starts_no_html_link_or_cell(tmp_path: Path) -> None:
 def test_a_dataset_with_a_paper_of_its_own_is_cited(tmp_path: Path, task: str) -> None:
     config = small_config(task=task, loss="cross_entropy", head={"output": "softmax"})
     scores = dict.fromkeys(["dataset", "metric", "start", "fingerprint", "code_version"], "x")
-    numbers = {"score": 1, "mean": 1, "sd": None, "per_fold": {}, "folds": [0], "n_folds": 1}
+    numbers: dict[str, Any] = {
+        "score": 1,
+        "mean": 1,
+        "sd": None,
+        "per_fold": {},
+        "folds": [0],
+        "n_folds": 1,
+    }
     path = tmp_path / "card.md"
     counts = {"galaxies": 1, "views": 1}
     write_card(path, config, get_task(task), {**scores, **numbers, **counts}, None)
