@@ -56,7 +56,7 @@ class Evaluation:
 
     @property
     def best(self) -> Result:
-        """The result that stands for the task."""
+        """The result to show for the task."""
         return pick_best(self.results)
 
     @property
