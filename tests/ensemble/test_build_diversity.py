@@ -87,14 +87,3 @@ def test_the_card_the_screen_and_the_report_say_what_the_choice_rests_on(
     assert candidates["candidate"].tolist() == list(rows)
     assert costs["run"].tolist() == correlation["run"].tolist() == ["gz37/run0", "gz37/run1"]
     assert costs["without it"][0].startswith(f"{cost['difference']:+.5f}")
-
-
-def test_an_earlier_versions_card_has_no_section(tmp_path, monkeypatch):
-    use_root(monkeypatch, tmp_path)
-    save_project(n=60)
-    run_here(monkeypatch, "--candidates", "mean")
-    path = paths.ensemble_csv("tiny", "gz37").with_suffix(".json")
-    card = json.loads(path.read_text())
-    del card["without"]
-    path.write_text(json.dumps(card))
-    assert ensemble_section(load_evaluation("gz37", [], None, tmp_path / "reports")) is None
