@@ -21,10 +21,12 @@ from galaxyzoo.reports.evaluate import SHOWN_GALAXIES, Evaluation
 from galaxyzoo.reports.figures import (
     COLORS,
     GREY,
+    RIGHT,
     SKY,
     TRAINED,
+    WRONG,
     clean,
-    draw_classes,
+    draw_galaxies,
     new_figure,
     readable,
     save_figure,
@@ -164,17 +166,17 @@ def _galaxies(classified: _Classified, images: ImageCache) -> HtmlSection:
 def _draw_galaxies(
     path: Path, classified: _Classified, images: ImageCache, rows: np.ndarray, title: str
 ) -> None:
+    """A grid of some galaxies with true class, predicted class and its probability."""
     ids = classified.evaluation.catalog.ids[classified.result.rows][rows]
-    names, predicted = np.array(classified.task.columns), classified.predicted[rows]
-    draw_classes(
-        path,
-        ids,
-        take_images(images, ids),
-        names[classified.truth[rows]],
-        names[predicted],
-        classified.result.predictions[rows, predicted],
-        title,
-    )
+    names = [readable(name) for name in classified.task.columns]
+    notes, colors = [], []
+    for row in rows:
+        truth, predicted = classified.truth[row], classified.predicted[row]
+        mark, color = ("✓", RIGHT) if truth == predicted else ("✗", WRONG)
+        prob = classified.result.predictions[row, predicted]
+        notes.append(f"true: {names[truth]}\n{mark} {names[predicted]} {prob:.2f}")
+        colors.append(color)
+    draw_galaxies(path, ids, take_images(images, ids), notes, title, colors)
 
 
 def report_table(names: Sequence[str], truth: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from galaxyzoo.config.base import Section, explain, override, read_yaml
+from galaxyzoo.config.base import Settings, override, read_yaml
 from galaxyzoo.config.loading import listed_path, load_config
 from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.core import files
@@ -35,7 +35,7 @@ BASE = "base"  # name of the recipe among the changes
 FOLDER = "ablations"  # in configs/
 
 
-class _Change(Section):
+class _Change(Settings):
     """One entry of `changes:`."""
 
     # last part of its run's name
@@ -50,7 +50,7 @@ class _Change(Section):
     of: str = BASE
 
 
-class _File(Section):
+class _File(Settings):
     """The keys of a study's YAML."""
 
     about: str = ""
@@ -124,10 +124,7 @@ def load_study(name: str) -> Study:
     """Read a study, by name (`gz37`) or path of its YAML, and check every change."""
     path = listed_path(configs_dir() / FOLDER, name, "ablation study")
     values = read_yaml(path)
-    try:
-        file = _File.model_validate(values)
-    except ValidationError as error:
-        raise InputError(f"{shown(path)}: {explain(error, (_File, _Change))}") from None
+    file = _File.parse(values, shown(path))
     variants = {BASE: _load_base(file.base, path)}
     for change in file.changes:
         variants[change.name] = _make_variant(change, variants, path)
