@@ -39,7 +39,10 @@ class Cost:
 
 def measure(data: Dataset, repeats: int) -> list[Table]:
     """Each size once, however many repeats are asked for; with LightGBM the largest alone."""
-    costs = {size: combine(*size, LINEAR) for size in tqdm(_SIZES, "sizes", unit="size")}
+    costs = {
+        (galaxies, runs): combine(galaxies, runs, LINEAR)
+        for galaxies, runs in tqdm(_SIZES, "sizes", unit="size")
+    }
     rows = [(*label(size), *show(cost)) for size, cost in costs.items()]
     notes = []
     for what, fixed in (("galaxies", 1), ("runs", 0)):

@@ -173,7 +173,7 @@ def test_weights_that_are_code(tmp_path, trap, write, read):
 
 
 @pytest.fixture
-def torchvision_file(tmp_path, monkeypatch) -> Callable[[Path], None]:
+def torchvision_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     """Has torchvision's client find a file where the network would be."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     weights = torchvision.models.ResNet18_Weights.DEFAULT.value
