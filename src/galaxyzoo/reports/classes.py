@@ -72,6 +72,9 @@ class _Classified:
         """A file beside the page, named after the run."""
         return self.evaluation.folder / f"{self.result.stem}_{name}"
 
+    def write_csv(self, name: str, table: pd.DataFrame) -> None:
+        self.evaluation.write_csv(self.path(name).name, table)
+
 
 def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     """All sections on one result; writes their tables and pictures."""
@@ -113,8 +116,8 @@ def _confusion(
     prefix = "macro_" if kind == "macro-classes" else ""
     report = report_table(names, truth, predicted)
     confusion = confusion_table(names, truth, predicted)
-    classified.evaluation.write_csv(classified.path(f"{prefix}report.csv").name, report)
-    classified.evaluation.write_csv(classified.path(f"{prefix}confusion.csv").name, confusion)
+    classified.write_csv(f"{prefix}report.csv", report)
+    classified.write_csv(f"{prefix}confusion.csv", confusion)
     path = classified.path(f"{prefix}confusion.png")
     draw_confusion(path, confusion, f"{title}, {len(truth)} galaxies")
     return HtmlSection(
@@ -128,7 +131,7 @@ def _confusion(
 def _probabilities(classified: _Classified) -> HtmlSection:
     result = classified.result
     table = calibration_table(result.predictions, classified.truth)
-    classified.evaluation.write_csv(classified.path("calibration.csv").name, table)
+    classified.write_csv("calibration.csv", table)
     roc, calibration = classified.path("roc.png"), classified.path("calibration.png")
     names = classified.task.columns
     draw_roc(roc, result.predictions, classified.targets, names, f"{result.run}: ROC curves")
