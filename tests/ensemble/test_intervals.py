@@ -150,7 +150,7 @@ def test_the_ensembles_lock_is_held(catalog: Catalog, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(files, "holding", spy)
     make(monkeypatch)
-    assert held == [paths.ensemble_csv("tiny", "gz37").parent / files.NAME]
+    assert held == [paths.ensemble_csv("tiny", "gz37").parent / files.LOCK]
 
 
 def test_a_level_without_intervals_is_refused(

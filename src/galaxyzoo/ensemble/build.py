@@ -60,7 +60,7 @@ class EnsembleBuild:
             The score card, and whether it was made now.
         """
         # Under the lock, so that whoever has waited finds the ensemble that was made meanwhile.
-        lock = files.holding(self.path.parent / files.NAME, "making this ensemble")
+        lock = files.holding(self.path.parent / files.LOCK, "making this ensemble")
         with lock if self.oof_path else nullcontext():
             return self._make()
 
