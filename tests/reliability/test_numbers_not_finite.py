@@ -18,6 +18,7 @@ from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint
 from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.fold import CHECKPOINT, HISTORY, train_fold
 from galaxyzoo.training.fold_data import FoldData
@@ -152,8 +153,8 @@ def test_a_fold_stops_alone_and_is_tried_again(
     assert run.stopped[0] in capsys.readouterr().out
     gc.collect()
     assert networks[0]() is None  # of a stopped fold nothing stays in memory
-    reason = members._reason_to_leave_out("gz37/small", prepared.catalog)
-    assert reason == "2 of 3 folds are finished"
+    left_out = members.find_runs(TASKS["gz37"], prepared.catalog, [], or_none=True)[1]
+    assert left_out == ["gz37/small is left out: 2 of 3 folds are finished"]
     again = Run(run.config, prepared)
     whole = again.train()
     assert whole is not None

@@ -87,7 +87,7 @@ class Pretraining:
             InputError: it exists with other settings or images, it has collapsed, a loss is not
                 finite, memory is used up, or something cannot be read or written.
         """
-        with files.holding(self.folder / files.NAME, f"pretraining {self.config.run}"):
+        with files.holding(self.folder / files.LOCK, f"pretraining {self.config.run}"):
             self.check()
             if not (self.folder / DONE).exists():
                 self._pretrain()

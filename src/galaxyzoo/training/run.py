@@ -137,7 +137,7 @@ class Run:
         """Train a fold that is not finished, where another process does not, else wait for it."""
         folder, tables = self._fold_dir(fold), FoldTables(self.config, self.catalog)
         what = f"training {self.config.run}, fold {fold}"
-        with _holding(folder / files.NAME, what):
+        with _holding(folder / files.LOCK, what):
             distributed.wait()
             if not tables.is_done(fold):
                 # Of a killed process; of a file that is not written again nothing else would.
@@ -238,7 +238,7 @@ class Run:
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run's lock, waiting with a word where another process holds it."""
-        return _holding(self.folder / files.NAME, f"at work on {self.config.run}")
+        return _holding(self.folder / files.LOCK, f"at work on {self.config.run}")
 
 
 def _holding(path: Path, what: str) -> AbstractContextManager[None]:
