@@ -39,10 +39,9 @@ from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, TWO_LEVEL
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.score_card import UNREADABLE, card_path
 from galaxyzoo.reports.console import (
-    SEEN_EXPLAINED,
     class_score_names,
     class_scores,
-    explain_epochs,
+    mark_notes,
     marks,
 )
 from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS, Task, get_task
@@ -186,9 +185,7 @@ def show(card: dict[str, Any]) -> None:
     score = f"{card['metric']} {card['score']:.5f} cross-fitted, {honest}"
     print(f"chosen: {card['chosen']}, {score}")
     print(f"best by score: {card['best']}; chosen is {card['rule']}, simplest first in the table")
-    print(explain_epochs(card["selected_on_validation"]))
-    if card["possible_leakage"]:
-        print(SEEN_EXPLAINED)
+    print(*mark_notes(card["selected_on_validation"], bool(card["possible_leakage"])), sep="\n")
     if card["selected_on_validation"] or card["possible_leakage"]:
         print("every score of this ensemble is optimistic for the same reason")
     for name, table in card["external"].items():

@@ -21,18 +21,18 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_images
 from galaxyzoo.reports import html
-from galaxyzoo.reports.classes import class_sections, noise_section
+from galaxyzoo.reports.annotators import annotator_section
+from galaxyzoo.reports.classes import class_sections
 from galaxyzoo.reports.console import print_scores
 from galaxyzoo.reports.evaluate import (
     Evaluation,
     comparison_section,
-    curves_section,
     ensemble_section,
     load_evaluation,
 )
 from galaxyzoo.reports.html import HtmlSection, write_page
-from galaxyzoo.reports.symmetry_section import symmetry_section
-from galaxyzoo.reports.votes import question_section, question_sections
+from galaxyzoo.reports.networks import history_section, symmetry_section
+from galaxyzoo.reports.votes import question_section, vote_sections
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ def write_report(evaluation: Evaluation) -> None:
         *([ensemble] if ensemble else []),
         *details(evaluation),
         *([symmetry] if (symmetry := symmetry_section(evaluation)) else []),
-        curves_section(evaluation),
+        history_section(evaluation),
     ]
     path = evaluation.folder / "index.html"
     about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
@@ -112,9 +112,9 @@ def write_report(evaluation: Evaluation) -> None:
 def details(evaluation: Evaluation) -> list[HtmlSection]:
     """Sections on the results that are shown in detail."""
     if not evaluation.task.is_classes:
-        pages = [question_sections(evaluation, result) for result in evaluation.detailed]
+        pages = [vote_sections(evaluation, result) for result in evaluation.detailed]
         return [question_section(evaluation), *(section for page in pages for section in page)]
-    noise = noise_section(evaluation)
+    noise = annotator_section(evaluation)
     pages = [class_sections(evaluation, result) for result in evaluation.detailed]
     return [*([noise] if noise else []), *(section for page in pages for section in page)]
 

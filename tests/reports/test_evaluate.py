@@ -53,6 +53,7 @@ def save_table(
     table[FOLD] = catalog.folds[rows]
     path = noted = paths.oof_csv(catalog.dataset, run)
     if run.endswith("/ensemble"):
+        values |= {"rule": "simplest", "best": "mean", "candidates": {}, "without": {"runs": {}}}
         path = paths.ensemble_oof_csv(catalog.dataset, task.name)
         noted = paths.ensemble_csv(catalog.dataset, task.name)
     write_predictions(path, table)
@@ -153,8 +154,8 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     page = (partial / "index.html").read_text()
     assert "accuracy 98 %" in page
     assert "is its most probable one" in page
-    assert "second crowd" in page
-    assert (partial / "source_curves.png").exists()
+    assert "annotator resampling" in page
+    assert (partial / "source_history.png").exists()
 
 
 @pytest.fixture

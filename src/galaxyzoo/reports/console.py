@@ -1,4 +1,4 @@
-"""Tables on the screen."""
+"""Tables of scores on the terminal."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,13 +8,7 @@ import pandas as pd
 from galaxyzoo.core.console import print_table
 from galaxyzoo.inference.fold_summary import describe_divergence
 
-SELECTED = " *"  # behind the name of what is
-SEEN = " †"  # behind the name of what may be
-SEEN_EXPLAINED = (
-    "† possible leakage: its first weights learned from Galaxy Zoo's votes, maybe of these "
-    "galaxies, so its score counts as optimistic too."
-)
-# Scores of classes that tables on the screen have room for; grouped: accuracy of the macro-classes.
+# Class scores that a terminal has room for; grouped: accuracy of the macro-classes.
 _SHOWN = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced",
@@ -35,35 +29,36 @@ _ON_THE_PAGE_ALONE = (
 
 
 def marks(selected: bool, leaked: bool) -> str:
-    """What stands behind a run's name: the marks that `explain_epochs` and `SEEN_EXPLAINED` tell.
+    """Marks behind a run's name; `mark_notes` says what they mean.
 
     Args:
         selected: whether its epoch was chosen on the folds that it is scored on.
-        leaked: whether its first weights may have seen the galaxies.
+        leaked: whether its first weights may have been trained on the galaxies.
     """
-    return (SELECTED if selected else "") + (SEEN if leaked else "")
+    return (" *" if selected else "") + (" †" if leaked else "")
 
 
-def explain_epochs(selected: bool) -> str:
-    """Which epoch a run's scores are of; stands beside every table of them.
+def mark_notes(selected: bool, leaked: bool) -> list[str]:
+    """Sentences on the marks of a table's runs, and on its epochs.
 
     Args:
-        selected: whether a run is marked as such.
+        selected: whether a run of the table has the mark for a selected epoch.
+        leaked: whether a run has the mark for possible leakage.
     """
-    if not selected:
-        return "Every run's epoch is its last: none was chosen on a fold that it is scored on."
-    return (
+    last = "Every run's epoch is its last: none was chosen on a fold that it is scored on."
+    chosen = (
         "* optimistic: its epoch, or that of a run it starts from, was chosen on the fold that it "
         "is scored on. Without a mark: the last epoch."
     )
+    leakage = (
+        "† possible leakage: its first weights were trained on Galaxy Zoo's votes, maybe of these "
+        "galaxies, so its score counts as optimistic too."
+    )
+    return [chosen if selected else last, *([leakage] if leaked else [])]
 
 
 def print_holdout_table(cards: list[dict[str, Any]]) -> None:
-    """Print one row per run: scores on the part that was held out.
-
-    Args:
-        cards: score cards of `holdout.train_holdout`.
-    """
+    """Print one row per score card of `train_holdout`: scores on the part that was held out."""
     metric, names = cards[0]["metric"], class_score_names(cards[0])
     rows = [
         (
@@ -82,37 +77,37 @@ def print_holdout_table(cards: list[dict[str, Any]]) -> None:
 
 
 def class_score_names(card: dict[str, Any]) -> list[str]:
-    """Names of the scores of classes that a card has; none of a task with vote fractions."""
+    """Headings of the class scores that a card has; none for a task of vote fractions."""
     scores = card.get("classes", {})
     return [shown for name, shown in _SHOWN.items() if scores.get(name) is not None]
 
 
 def class_scores(card: dict[str, Any], names: Sequence[str]) -> list[str]:
-    """Those scores as cells; a dash for one that a card lacks."""
+    """Cells below the headings; a dash for a score that the card lacks."""
     scores = card.get("classes", {})
     values = [scores.get(name) for name, shown in _SHOWN.items() if shown in names]
     return ["–" if value is None else f"{value:.4f}" for value in values]
 
 
 def print_run_table(cards: list[tuple[dict[str, Any], float]]) -> None:
-    """Print one row per run: out-of-fold score, mean and deviation over folds, training minutes.
+    """Print one row per run: out-of-fold score, deviation over folds, training minutes.
 
     Args:
-        cards: score card and minutes of each run.
+        cards: score card and training minutes of each run.
     """
     for task in dict.fromkeys(card["task"] for card, _ in cards):
         _print_task_table([pair for pair in cards if pair[0]["task"] == task])
     if cards:
-        print(explain_epochs(any(card["selected_on_validation"] for card, _ in cards)))
-    if any(card.get("possible_leakage") for card, _ in cards):
-        print(SEEN_EXPLAINED)
+        selected = any(card["selected_on_validation"] for card, _ in cards)
+        leaked = any(card.get("possible_leakage") for card, _ in cards)
+        print(*mark_notes(selected, leaked), sep="\n")
     for card, _ in cards:
         for problem in _problems(card):
             print(f"! {card['run']}: {problem}")
 
 
 def _problems(card: dict[str, Any]) -> list[str]:
-    """What went wrong in a run's training; old cards do not know."""
+    """Diverged folds and folds no better than the mean prediction, a line each."""
     problems = []
     if card.get("diverged"):
         problems.append(f"{describe_divergence(card)}; the ensemble leaves the run out")
@@ -134,9 +129,8 @@ def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
     for card, minutes in cards:
         spread = "–" if card["sd"] is None else f"{card['sd']:.5f}"
         scores = class_scores(card, names) if names else [str(card["views"]), card["start"]]
-        mark = marks(card["selected_on_validation"], card.get("possible_leakage", False)) + (
-            " !" if _problems(card) else ""
-        )
+        mark = marks(card["selected_on_validation"], card.get("possible_leakage", False))
+        mark += " !" if _problems(card) else ""
         folds = f"{len(card['folds'])}/{card['n_folds']}"
         score = f"{card['score']:.5f}"
         rows.append((card["run"] + mark, score, spread, *scores, folds, f"{minutes:.1f}"))
@@ -145,12 +139,7 @@ def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
 
 
 def print_scores(title: str, table: pd.DataFrame) -> None:
-    """Print the scores of a comparison's table that fit on a line; the page has all.
-
-    Args:
-        title: above it.
-        table: of `comparison`, first column the run.
-    """
+    """Print the columns of a comparison's table that fit on a line; the page has all."""
     kept = [column for column in table.columns if column not in _ON_THE_PAGE_ALONE]
     rows = [[_number(value) for value in row] for row in table[kept].itertuples(index=False)]
     print_table(title, kept, rows)

@@ -5,6 +5,7 @@ Pictures: galaxies with what volunteers voted and what a run predicts.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib import rcParams
@@ -64,9 +65,12 @@ def _name_powers_plainly(axis: Axis) -> None:
         axis.set_minor_formatter(LogFormatter())
 
 
-def clean(axis: Axes) -> None:
-    """Take away the frame's upper and right side."""
+def clean(axis: Axes, grid: Literal["x", "y", "both"] | None = None) -> None:
+    """Take away the frame's upper and right side, and add a grid behind the data."""
     axis.spines[["top", "right"]].set_visible(False)
+    if grid:
+        axis.grid(axis=grid, alpha=0.25)
+        axis.set_axisbelow(True)
 
 
 def readable(name: str) -> str:

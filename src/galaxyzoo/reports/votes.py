@@ -1,11 +1,6 @@
-"""Sections of the vote task's report: errors by question, by answer and by galaxy.
+"""Sections of the vote task's report: errors by question, by answer and by galaxy."""
 
-Figures of predicted vote fractions: error per question, predicted against voted.
-
-Tables of predicted vote fractions: errors per question and per galaxy.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +9,13 @@ from matplotlib.colors import LogNorm
 
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
-from galaxyzoo.reports.classes import summarise_vote_calibration, vote_calibration
 from galaxyzoo.reports.evaluate import Evaluation
 from galaxyzoo.reports.explore_stats import answer_label
 from galaxyzoo.reports.figures import (
     COLORS,
     GREY,
     SHOWN_ANSWERS,
+    SKY,
     clean,
     draw_gallery,
     new_figure,
@@ -33,18 +28,28 @@ from galaxyzoo.tasks.registry import rmse
 
 _DRAWN = 12  # galaxies of a gallery
 _MISSED = 8  # answers in the table of calibration
+_N_BINS = 10  # of a calibration curve
+_CELLS = 40  # of a two-dimensional histogram, along each axis
+_MARKERS = "osD^vPX*"
 
 
 def question_section(evaluation: Evaluation) -> HtmlSection:
-    """RMSE per question of the detailed result and of every other whole run."""
+    """RMSE per question of the detailed results and of every other whole run."""
     shown = evaluation.detailed + [
         r for r in evaluation.results if r.is_whole and r not in evaluation.detailed
     ]
     scores = {_name(r): question_rmse(r.predictions, evaluation.targets[r.rows]) for r in shown}
-    table = question_table(scores)
+    questions = GALAXY_ZOO_2.questions
+    table = pd.DataFrame(
+        {
+            "question": [f"{q.number}. {q.text}" for q in questions],
+            "answers": [len(q.answers) for q in questions],
+            **scores,
+        }
+    )
     evaluation.write_csv("questions.csv", table)
     path = evaluation.folder / "questions.png"
-    draw_questions(path, scores, f"RMSE per question, {evaluation.catalog.dataset}")
+    _draw_questions(path, scores, f"RMSE per question, {evaluation.catalog.dataset}")
     return HtmlSection(
         "Questions",
         tables=[("RMSE per question", table)],
@@ -52,11 +57,11 @@ def question_section(evaluation: Evaluation) -> HtmlSection:
     )
 
 
-def question_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
+def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     """Sections on one result; writes their tables and pictures."""
     targets = evaluation.targets[result.rows]
     path = evaluation.folder / f"{result.stem}_votes.png"
-    draw_votes(path, result.predictions, targets, f"{result.run}: predicted against voted")
+    _draw_votes(path, result.predictions, targets, f"{result.run}: predicted against voted")
     caption = "predicted against voted fractions; the colour counts galaxies"
     sections = [
         HtmlSection(f"{result.run}: answers", pictures=[(caption, path)]),
@@ -67,23 +72,72 @@ def question_sections(evaluation: Evaluation, result: Result) -> list[HtmlSectio
     return sections
 
 
+def question_rmse(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """(question,) RMSE over all galaxies and a question's answers; (galaxy, 37) arguments."""
+    spans = [GALAXY_ZOO_2.span(question) for question in GALAXY_ZOO_2.questions]
+    return np.array([rmse(predictions[:, span], targets[:, span]) for span in spans])
+
+
+def galaxy_rmse(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """(galaxy,) RMSE over a galaxy's answers; (galaxy, 37) arguments."""
+    return np.sqrt(np.mean(np.square(predictions - targets), axis=1))
+
+
+def vote_calibration(
+    predictions: np.ndarray, votes: np.ndarray, names: Sequence[str], n_bins: int = _N_BINS
+) -> pd.DataFrame:
+    """Mean predicted and voted fraction of each answer, by bins of equally many galaxies.
+
+    Args:
+        predictions: (galaxy, answer) predicted vote fractions.
+        votes: (galaxy, answer) those of the volunteers.
+        names: (answer,) of the columns.
+        n_bins: of the predicted value; fewer where there are fewer galaxies.
+    Returns:
+        A row per answer and bin: `answer`, `galaxies`, means `predicted` and `voted`.
+    """
+    rows = []
+    for name, predicted, voted in zip(names, predictions.T, votes.T, strict=True):
+        order = np.argsort(predicted, kind="stable")
+        for part in np.array_split(order, min(n_bins, len(order))):
+            rows.append((name, len(part), predicted[part].mean(), voted[part].mean()))
+    return pd.DataFrame(rows, columns=["answer", "galaxies", "predicted", "voted"])
+
+
+def summarise_vote_calibration(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean differences between predicted and voted fractions, per answer.
+
+    Args:
+        table: of `vote_calibration`.
+    Returns:
+        Indexed by answer: `bias`, the mean of predicted - voted, and `error`, the mean over
+        galaxies of |predicted - voted| of their bin's means.
+    """
+    gaps = (table["predicted"] - table["voted"]) * table["galaxies"]
+    sums = pd.DataFrame({"bias": gaps, "error": gaps.abs(), "galaxies": table["galaxies"]})
+    sums = sums.groupby(table["answer"], sort=False).sum()
+    return sums[["bias", "error"]].div(sums["galaxies"], axis=0)
+
+
 def _calibration(evaluation: Evaluation, result: Result, targets: np.ndarray) -> HtmlSection:
     table = vote_calibration(result.predictions, targets, GALAXY_ZOO_2.columns)
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
     path = evaluation.folder / f"{result.stem}_calibration.png"
-    draw_vote_calibration(path, table, f"{result.run}: what was voted of what was predicted")
+    _draw_calibration(path, table, f"{result.run}: voted against predicted fractions")
     summary = summarise_vote_calibration(table)
     worst = summary.nlargest(_MISSED, "error").round(4)
     worst.index = worst.index.map(answer_label)
-    caption = (
-        "voted over predicted fractions, each point a tenth of the galaxies; on the line: as said"
-    )
     return HtmlSection(
         f"{result.run}: calibration",
-        f"A galaxy's predicted fraction is off by {summary['error'].mean():.4f} on average over "
-        "answers, once galaxies with like predictions are averaged. Bias: predicted less voted.",
-        [("Answers that are off most", worst.reset_index())],
-        [(caption, path)],
+        f"Predicted and voted fractions differ by {summary['error'].mean():.4f} on average over "
+        "answers, once galaxies with similar predictions are averaged. Bias: predicted - voted.",
+        [("Answers with the largest error", worst.reset_index())],
+        [
+            (
+                "voted over predicted fractions; each point is the mean of a tenth of the galaxies",
+                path,
+            )
+        ],
     )
 
 
@@ -92,23 +146,22 @@ def _galaxies(
 ) -> HtmlSection:
     errors = galaxy_rmse(result.predictions, targets)
     ids = evaluation.catalog.ids[result.rows]
-    picks = {
-        "worst": ("the largest errors", np.argsort(-errors, kind="stable")[:_DRAWN]),
-        "sample": ("a random held-out sample", evaluation.pick_random(len(ids))[:_DRAWN]),
-    }
-
-    def draw(name: str, rows: np.ndarray, text: str) -> Path:
-        return draw_gallery(
-            evaluation.folder / f"{result.stem}_{name}.png",
+    pictures = []
+    for name, caption, rows in (
+        ("worst", "the largest errors", np.argsort(-errors, kind="stable")[:_DRAWN]),
+        ("sample", "a random held-out sample", evaluation.pick_random(len(ids))[:_DRAWN]),
+    ):
+        path = evaluation.folder / f"{result.stem}_{name}.png"
+        draw_gallery(
+            path,
             ids[rows],
             take_images(images, ids[rows]),
             targets[rows],
             result.predictions[rows],
-            f"{result.run}: {text}",
+            f"{result.run}: {caption}",
             [f"RMSE {errors[row]:.3f}" for row in rows],
         )
-
-    pictures = [(text, draw(name, rows, text)) for name, (text, rows) in picks.items()]
+        pictures.append((caption, path))
     return HtmlSection(f"{result.run}: galaxies", pictures=pictures)
 
 
@@ -118,45 +171,27 @@ def _name(result: Result) -> str:
     return result.run if result.is_whole else f"{result.run} (folds {folds})"
 
 
-_CELLS = 40  # of a histogram, along each axis
-
-
-def draw_questions(path: Path, scores: Mapping[str, np.ndarray], title: str) -> Path:
-    """Draw every question's RMSE: bars of the first run, marks of the others.
-
-    Args:
-        path: the PNG.
-        scores: run -> (question,) RMSE.
-        title: above it.
-    """
+def _draw_questions(path: Path, scores: Mapping[str, np.ndarray], title: str) -> None:
+    """Draw every question's RMSE: bars of the first run, marks of the others."""
     figure = new_figure(11, 5.6)
     axis = figure.subplots()
     places = np.arange(len(GALAXY_ZOO_2.questions))[::-1]
     for i, (run, values) in enumerate(scores.items()):
         if i == 0:
-            axis.barh(places, values, 0.7, color="#88ccee", label=run)
+            axis.barh(places, values, 0.7, color=SKY, label=run)
         else:
-            marker = "osD^vPX*"[(i - 1) % 8]
-            axis.plot(values, places, marker, ms=6, color=COLORS[(i - 1) % 10], label=run)
+            marker, color = _MARKERS[(i - 1) % len(_MARKERS)], COLORS[(i - 1) % len(COLORS)]
+            axis.plot(values, places, marker, ms=6, color=color, label=run)
     axis.set_yticks(places, [f"{q.number}. {q.text}" for q in GALAXY_ZOO_2.questions])
     axis.set_xlabel("RMSE over the question's answers")
     axis.set_title(title, fontsize=12)
-    clean(axis)
-    axis.grid(axis="x", alpha=0.25)
-    axis.set_axisbelow(True)
+    clean(axis, grid="x")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    return save_figure(figure, path)
+    save_figure(figure, path)
 
 
-def draw_votes(path: Path, predictions: np.ndarray, targets: np.ndarray, title: str) -> Path:
-    """Draw predicted against voted fractions of `SHOWN_ANSWERS` as two-dimensional histograms.
-
-    Args:
-        path: the PNG.
-        predictions: (galaxy, 37).
-        targets: (galaxy, 37) vote fractions.
-        title: above it.
-    """
+def _draw_votes(path: Path, predictions: np.ndarray, targets: np.ndarray, title: str) -> None:
+    """Draw predicted against voted fractions of `SHOWN_ANSWERS` as two-dimensional histograms."""
     figure = new_figure(13, 6.8)
     edges = np.linspace(0, 1, _CELLS + 1)
     norm = LogNorm(1, max(len(targets), 10))
@@ -173,17 +208,11 @@ def draw_votes(path: Path, predictions: np.ndarray, targets: np.ndarray, title: 
     figure.supylabel("predicted fraction", fontsize=11)
     figure.colorbar(drawn[3], ax=axes, label="galaxies", shrink=0.7)
     figure.suptitle(title, fontsize=12)
-    return save_figure(figure, path)
+    save_figure(figure, path)
 
 
-def draw_vote_calibration(path: Path, table: pd.DataFrame, title: str) -> Path:
-    """Draw voted over predicted fractions, a panel per question, a line per answer.
-
-    Args:
-        path: the PNG.
-        table: of `calibration.vote_calibration`, of all answers.
-        title: above it.
-    """
+def _draw_calibration(path: Path, table: pd.DataFrame, title: str) -> None:
+    """Draw a `vote_calibration` of all answers: a panel per question, a line per answer."""
     figure = new_figure(13, 10.5)
     axes = figure.subplots(3, 4, sharex=True, sharey=True).ravel()
     axes[-1].set_axis_off()
@@ -191,13 +220,9 @@ def draw_vote_calibration(path: Path, table: pd.DataFrame, title: str) -> Path:
         axis.plot([0, 1], [0, 1], ":", color=GREY)
         for i, (column, answer) in enumerate(zip(question.columns, question.answers, strict=True)):
             bins = table[table["answer"] == column]
-            marks = "osD^vPX"[i % 7]
+            style = f"{_MARKERS[i % 7]}-"
             axis.plot(
-                *(bins["predicted"], bins["voted"], f"{marks}-"),
-                ms=4,
-                lw=1,
-                color=COLORS[i % 10],
-                label=answer,
+                bins["predicted"], bins["voted"], style, ms=4, lw=1, color=COLORS[i], label=answer
             )
         axis.set_title(f"{question.number}. {question.text}", fontsize=9)
         axis.legend(fontsize=7, frameon=False, loc="upper left", handlelength=1.2)
@@ -205,31 +230,4 @@ def draw_vote_calibration(path: Path, table: pd.DataFrame, title: str) -> Path:
     figure.supxlabel("mean predicted fraction", fontsize=10)
     figure.supylabel("mean voted fraction", fontsize=10)
     figure.suptitle(title, fontsize=12)
-    return save_figure(figure, path)
-
-
-def question_rmse(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """(question,) RMSE over all galaxies and a question's answers; (galaxy, 37) arguments."""
-    spans = [GALAXY_ZOO_2.span(question) for question in GALAXY_ZOO_2.questions]
-    return np.array([rmse(predictions[:, span], targets[:, span]) for span in spans])
-
-
-def galaxy_rmse(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """(galaxy,) RMSE over a galaxy's answers; (galaxy, 37) arguments."""
-    return np.sqrt(np.mean(np.square(predictions - targets), axis=1))
-
-
-def question_table(scores: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """A row per question: number, wording, answers, then each run's RMSE.
-
-    Args:
-        scores: run -> (question,) of `question_rmse`.
-    """
-    questions = GALAXY_ZOO_2.questions
-    return pd.DataFrame(
-        {
-            "question": [f"{q.number}. {q.text}" for q in questions],
-            "answers": [len(q.answers) for q in questions],
-            **scores,
-        }
-    )
+    save_figure(figure, path)

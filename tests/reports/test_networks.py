@@ -1,4 +1,4 @@
-"""The report's section on how far the views of a galaxy differ."""
+"""The section on symmetry: differences between the views of a galaxy."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.inference.oof import VAL_SPREAD, VAL_TABLE
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports.evaluate import load_evaluation
-from galaxyzoo.reports.symmetry_section import symmetry_section
+from galaxyzoo.reports.networks import symmetry_section
 from support.ensemble_fixtures import COLUMNS, save_project, use_root
 from support.interval_fixtures import RUNS, save_folds
 

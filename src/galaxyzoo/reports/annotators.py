@@ -1,0 +1,107 @@
+"""Annotator resampling: how well other volunteers would score against the labels made of votes."""
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.reports.evaluate import Evaluation
+from galaxyzoo.reports.html import HtmlSection
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
+from galaxyzoo.tasks.metrics import mean_recall, to_macro
+from galaxyzoo.tasks.registry import Task
+
+DRAWS = 20  # their scores differ by far less than networks do
+_COLUMNS = list(GALAXY_ZOO_2.columns)
+
+
+def annotator_section(evaluation: Evaluation) -> HtmlSection | None:
+    """Scores of resampled annotators beside those of the best result; None without votes."""
+    if evaluation.votes is None:
+        return None
+    resampled = score_annotators(evaluation.task, evaluation.votes, evaluation.targets)
+    best = evaluation.best
+    rows = {
+        f"{VOLUNTEERS} resampled annotators": resampled.mean(),
+        "± sd over draws": resampled.std(),
+        best.run: pd.Series(best.scores["classes"], dtype=float)[resampled.columns],
+    }
+    table = pd.DataFrame(rows).T.rename(columns=lambda name: name.replace("_", " "))
+    table = table.rename_axis("who").reset_index()
+    evaluation.write_csv("annotators.csv", table)
+    text = (
+        f"Labels are counted votes, so they are noisy. {VOLUNTEERS} new volunteers are drawn for "
+        "each galaxy from its published vote fractions, and their votes are given a class by the "
+        "same rule; where the votes are too unclear for it, the class with the largest share "
+        "counts. Real volunteers would agree somewhat less, because only galaxies whose first "
+        "votes were clear have a label."
+    )
+    return HtmlSection("Label noise", text, [("annotator resampling", table)])
+
+
+def score_annotators(
+    task: Task, votes: pd.DataFrame, targets: np.ndarray, seed: int = 0
+) -> pd.DataFrame:
+    """Score resampled votes as a model: the class that they give against the published label.
+
+    Every volunteer answers as the published fractions say. Those were themselves counted from
+    volunteers, and labels are kept where they came out clear, so real volunteers would agree
+    somewhat less often than this: a ceiling, not a forecast.
+
+    Args:
+        task: a task with a label rule.
+        votes: (galaxy, 37) published vote fractions of the galaxies that the rule keeps.
+        targets: (galaxy, class) one-hot labels, same rows.
+        seed: of the draws.
+    Returns:
+        (draw,) `accuracy` and `balanced_accuracy` (mean recall over classes), for tasks with
+        macro-classes also `macro_class_accuracy`.
+    Source: own.
+    """
+    rng, truth = np.random.default_rng(seed), targets.argmax(axis=1)
+    scores = []
+    for _ in range(DRAWS):
+        drawn = resample_votes(votes[_COLUMNS].to_numpy(), VOLUNTEERS, rng)
+        nearest = nearest_class(task, pd.DataFrame(drawn, columns=_COLUMNS))
+        recall = mean_recall(truth, nearest)
+        scores.append({"accuracy": np.mean(nearest == truth), "balanced_accuracy": recall})
+        if task.macro:
+            macro_of = to_macro(task, np.eye(len(task.columns))).argmax(axis=1)
+            same = macro_of[nearest] == macro_of[truth]
+            scores[-1]["macro_class_accuracy"] = np.mean(same)
+    return pd.DataFrame(scores)
+
+
+def nearest_class(task: Task, votes: pd.DataFrame) -> np.ndarray:
+    """(galaxy,) class numbers: the label rule's, else the class with the largest share.
+
+    Resampled votes may leave a galaxy unclear that the rule would then drop; it has to be given
+    some class here, as a network has to.
+    """
+    if task.rule is None:
+        raise ValueError(f"task '{task.name}' has no label rule")
+    nearest = task.rule.shares(votes)[list(task.columns)].to_numpy().argmax(axis=1)
+    members = pd.DataFrame(task.rule.hard(votes))[list(task.columns)].to_numpy(dtype=bool)
+    return np.where(members.any(axis=1), members.argmax(axis=1), nearest)
+
+
+def resample_votes(votes: np.ndarray, volunteers: int, rng: np.random.Generator) -> np.ndarray:
+    """Vote fractions of other volunteers, drawn down the decision tree.
+
+    All volunteers answer the questions without a parent; the others go to those alone who gave the
+    answer that leads there.
+
+    Args:
+        votes: (galaxy, 37) fractions that obey the tree, from which each volunteer draws.
+        volunteers: number per galaxy.
+        rng: draws.
+    Returns:
+        (galaxy, 37) fractions that obey the tree, multiples of 1 / volunteers.
+    """
+    counts = np.zeros(votes.shape, dtype=np.int64)
+    for question in GALAXY_ZOO_2.top_down:
+        span, parent = GALAXY_ZOO_2.span(question), GALAXY_ZOO_2.parent_index(question)
+        asked = np.full(len(votes), volunteers) if parent is None else counts[:, parent]
+        answers = np.maximum(votes[:, span].astype(np.float64), 0.0)
+        # Nobody is asked where an answer's parent has no votes; any fractions will do there.
+        answers[answers.sum(axis=1) == 0] = 1.0
+        counts[:, span] = rng.multinomial(asked, answers / answers.sum(axis=1, keepdims=True))
+    return counts / volunteers
