@@ -129,13 +129,13 @@ def test_best_keeps_the_weights_of_the_best_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([(score, {"val_score": score}) for score in (0.3, 0.1, 0.2)])
-    monkeypatch.setattr(Trainer, "_validate", lambda self: next(scores))
+    monkeypatch.setattr(Trainer, "validate", lambda self: next(scores))
     kept = []
     run_epoch = Trainer.run_epoch
 
     def spy(self: Trainer, bar: object) -> dict[str, object]:
         row = run_epoch(self, bar)
-        kept.append({n: t.clone() for n, t in self._averaged().state_dict().items()})
+        kept.append({n: t.clone() for n, t in self.averaged_model.state_dict().items()})
         return row
 
     monkeypatch.setattr(Trainer, "run_epoch", spy)

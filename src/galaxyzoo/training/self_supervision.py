@@ -33,7 +33,7 @@ from galaxyzoo.training.pseudo_labels import read_rows
 # Below this share of a healthy spread, all projections are nearly the same: the mean cosine between
 # those of two images is above 0.997.
 _COLLAPSED = 0.05
-_CALMER = "delete its folder and pretrain anew with a lower train.lr, with train.clip_norm"
+_HINT = "delete its folder and pretrain anew with a lower train.lr, with train.clip_norm"
 _PROJECTOR = "projector."
 Pair = tuple[Tensor, Tensor]  # two views of each image of a batch, (B, 3, H, W) each
 
@@ -173,7 +173,7 @@ class Pretrainer:
         with autocast(self.train.amp, self.device):
             loss, found = self.model(first, second)
         if not math.isfinite(loss.item()):
-            raise InputError(f"{self._where}: the loss is {loss.item()}: {_CALMER}")
+            raise InputError(f"{self._where}: the loss is {loss.item()}: {_HINT}")
         loss.backward()
         if self.train.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.train.clip_norm)
@@ -228,14 +228,14 @@ class Pretrainer:
     def _check_weights(self) -> None:
         for name, tensor in self.model.state_dict().items():
             if not tensor.isfinite().all():
-                raise InputError(f"{self._where}: weights in {name} are not finite: {_CALMER}")
+                raise InputError(f"{self._where}: weights in {name} are not finite: {_HINT}")
 
     def _check_spread(self, found: float) -> None:
         if found < _COLLAPSED * self.healthy_spread:
             raise InputError(
                 f"{self._where}: the network has collapsed, it gives all images the same "
                 f"projection (standard deviation {found:.2g}, about {self.healthy_spread:.2g} is "
-                f"healthy): {_CALMER}, a larger train.batch_size or stronger augment settings"
+                f"healthy): {_HINT}, a larger train.batch_size or stronger augment settings"
             )
 
 
