@@ -16,7 +16,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
-from galaxyzoo.inference.artifacts import WEIGHTS, FoldSummary
+from galaxyzoo.inference.artifacts import WEIGHTS, FoldSummary, load_checkpoint
 from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.fold import CHECKPOINT, HISTORY, train_fold
