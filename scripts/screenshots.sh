@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
-# Draws the README's pictures again, of demo galaxies: a small run is trained in a folder of its own,
+# Draw the README's pictures of demo galaxies: a small run is trained in a folder of its own,
 # explained, and shown by the page in a headless browser.
 #
 #   bash scripts/screenshots.sh [FOLDER]   (default: docs; needs Chromium: apt-get install chromium)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+case " $* " in *" --help "* | *" -h "*)
+    sed -n '2,/^set /{s/^# \{0,1\}//p}' scripts/screenshots.sh
+    exit
+    ;;
+esac
 to=$(realpath "${1:-docs}")
 bash scripts/setup.sh --dev
 python=$(command -v "${GALAXYZOO_PYTHON:-.venv/bin/python}")

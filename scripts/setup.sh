@@ -17,7 +17,7 @@ case ${1:-} in
 --extras) parts=(extras) ;;
 --dev) parts=(cluster extras dev) ;;
 --help | -h)
-    sed -n '2,/^set /{s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+    sed -n '2,/^set /{s/^# \{0,1\}//p}' scripts/setup.sh
     exit
     ;;
 *)

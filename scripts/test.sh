@@ -5,6 +5,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+case " $* " in *" --help "* | *" -h "*)
+    sed -n '2,/^set /{s/^# \{0,1\}//p}' scripts/test.sh
+    exit
+    ;;
+esac
 bash scripts/setup.sh --dev
 python=$(command -v "${GALAXYZOO_PYTHON:-.venv/bin/python}")
 shellcheck=$(command -v "$(dirname "$python")/shellcheck" || command -v shellcheck || true)

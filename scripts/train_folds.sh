@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case " $* " in *" --help "* | *" -h "*)
-    sed -n '2,/^set /{s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+    sed -n '2,/^set /{s/^# \{0,1\}//p}' scripts/train_folds.sh
     [[ -x .venv/bin/python ]] || exit 0 # the options' own help needs the packages
     ;;
 *) bash scripts/setup.sh ;;

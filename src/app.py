@@ -1,11 +1,11 @@
-"""Open a page where a person explores galaxies: answers, explanations, likeness, errors.
+"""Serve a page to explore galaxies: predictions, heat maps, similar galaxies, largest errors.
 
-Only this machine can reach it unless --host says otherwise. It opens with the newest trained run;
-where there is none it offers to train a small one.
+Only this machine can reach it unless --host is given. It opens with the newest trained run; without
+one it offers to train a small one.
 
   python src/app.py
   python src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
-  python src/app.py --host 0.0.0.0                          for all on the network
+  python src/app.py --host 0.0.0.0                          reachable from the network
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python
@@ -27,20 +27,21 @@ def main() -> None:
     import torch
 
     from galaxyzoo.app import service
-    from galaxyzoo.app.page import CSS, build_page
+    from galaxyzoo.app.page import build_page
+    from galaxyzoo.core.templates import render
 
     torch.set_num_threads(1)  # several requests at once, each on a core
     known = service.list_runs()
     chosen = pick(known, args.run, args.dataset) if args.run else (known[0] if known else None)
     if chosen:
-        service.load_run(*chosen)  # now, not when somebody waits
+        service.load_run(*chosen)  # before the first visitor waits for it
     page = build_page(chosen)
     page.queue(max_size=64).launch(
         server_name=args.host,
         server_port=args.port,
         inbrowser=args.open,
         max_file_size=service.MAX_UPLOAD_BYTES,
-        css=CSS,
+        css=render("app.css"),
         theme=gr.themes.Default(
             font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
         ),
@@ -51,11 +52,7 @@ def main() -> None:
 
 
 def pick(known: list[tuple[str, str]], run: str, dataset: str | None) -> tuple[str, str]:
-    """The trained run that the user named, the newest of that name.
-
-    Raises:
-        InputError: there is none.
-    """
+    """The newest trained run of this name."""
     for found in known:
         if found[1] == run and dataset in (None, found[0]):
             return found
@@ -71,10 +68,10 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", nargs="?", metavar="RUN", help="default: the newest")
-    parser.add_argument("--dataset", help="that the run was trained on")
+    parser.add_argument("--dataset", help="dataset of the run")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine")
     parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")
-    parser.add_argument("--open", action="store_true", help="open it in the browser")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
     return parser.parse_args()
 
 

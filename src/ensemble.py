@@ -129,7 +129,9 @@ def parse() -> argparse.Namespace:
 def pick_task(asked: str | None, runs: list[str]) -> Task:
     """The one asked for, else that of the named runs; runs of votes serve the others' too."""
     if asked is None:
-        named = sorted({task_name(run) for run in runs} & set(TASKS) - {COMPETITION_TASK})
+        tasks = {task_name(run) for run in runs} & set(TASKS)
+        serving = {name for task in tasks for name in TASKS[task].tasks_of_votes if name != task}
+        named = sorted(tasks - serving)
         if len(named) > 1:
             raise InputError(
                 f"runs of several tasks are named: add --task with one of {', '.join(named)}"

@@ -1,7 +1,7 @@
-"""Write a report of a task's runs and its ensemble: tables, curves and galaxies on one page.
+"""Write an HTML report of a task's runs and its ensemble, from out-of-fold tables.
 
-Reads out-of-fold tables and training histories, trains nothing. A task's report shows its ensemble
-(else its best run) in detail; naming runs shows those.
+Scores of all runs, the ensemble's candidates, and of the ensemble (else the best run, or the runs
+that are named) errors, calibration and galaxies.
 
     python src/evaluate.py zoo5
     python src/evaluate.py gz37/resnet18 gz37/ensemble --dataset kaggle-mini
@@ -33,6 +33,7 @@ from galaxyzoo.reports.evaluate import (
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.reports.networks import history_section, symmetry_section
 from galaxyzoo.reports.votes import question_section, vote_sections
+from galaxyzoo.tasks.registry import VoteTask
 
 
 def main() -> None:
@@ -52,22 +53,23 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "names", nargs="+", metavar="TASK|RUN", help="such as zoo5, zoo5/resnet18, zoo5/ensemble"
+        "names",
+        nargs="+",
+        metavar="TASK|RUN",
+        help="task, or run to show in detail: zoo5, zoo5/resnet18, zoo5/ensemble",
     )
     parser.add_argument(
         "--dataset", help="dataset of the tables (default: the only real one, else demo)"
     )
+    parser.add_argument("--data", help="folder with the images to show (default: found in input/)")
     parser.add_argument(
-        "--data", help="folder with the images, for the grids (default: found in input/)"
-    )
-    parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="write there (default: reports/)"
+        "--output", type=Path, metavar="FOLDER", help="folder of the reports (default: reports/)"
     )
     return parser.parse_args()
 
 
 def sort_by_task(names: Sequence[str]) -> dict[str, list[str]]:
-    """Task -> its runs that are named, nothing checked yet."""
+    """Task -> its named runs; whether they exist is checked later."""
     wanted: dict[str, list[str]] = {}
     for name in names:
         task, slash, _ = name.partition("/")
@@ -77,7 +79,7 @@ def sort_by_task(names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
-    """The same with its galaxies' images; without, and with a word, where they are not there."""
+    """The evaluation with its galaxies' images, or with a note where there are none."""
     try:
         images = open_images(data, evaluation.catalog.dataset, evaluation.task.name)
     except InputError as error:
@@ -88,20 +90,20 @@ def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
 
 
 def write_report(evaluation: Evaluation) -> None:
-    """Write the page with what lies beside it, and print the scores."""
+    """Write the page with its tables and pictures, and print the scores."""
     task, dataset = evaluation.task, evaluation.catalog.dataset
     comparison = comparison_section(evaluation)
-    ensemble = ensemble_section(evaluation)
     sections = [
         comparison,
-        *([ensemble] if ensemble else []),
-        *details(evaluation),
-        *([symmetry] if (symmetry := symmetry_section(evaluation)) else []),
+        ensemble_section(evaluation),
+        *detail_sections(evaluation),
+        symmetry_section(evaluation),
         history_section(evaluation),
     ]
     path = evaluation.folder / "index.html"
     about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
-    write_page(path, f"{task.name} on {dataset}", about, sections, index=html.INDEX)
+    shown_sections = [section for section in sections if section]
+    write_page(path, f"{task.name} on {dataset}", about, shown_sections, index=html.INDEX)
     for caption, table in comparison.tables:
         print_scores(f"{task.name} on {dataset}, {caption}", table)
     for line in comparison.text.splitlines()[1:]:
@@ -109,14 +111,16 @@ def write_report(evaluation: Evaluation) -> None:
     print(f"report: {shown(path)}")
 
 
-def details(evaluation: Evaluation) -> list[HtmlSection]:
+def detail_sections(evaluation: Evaluation) -> list[HtmlSection | None]:
     """Sections on the results that are shown in detail."""
-    if not evaluation.task.is_classes:
-        pages = [vote_sections(evaluation, result) for result in evaluation.detailed]
-        return [question_section(evaluation), *(section for page in pages for section in page)]
-    noise = annotator_section(evaluation)
-    pages = [class_sections(evaluation, result) for result in evaluation.detailed]
-    return [*([noise] if noise else []), *(section for page in pages for section in page)]
+    if isinstance(evaluation.task, VoteTask):
+        first: HtmlSection | None = question_section(evaluation)
+        sections_of = vote_sections
+    else:
+        first = annotator_section(evaluation)
+        sections_of = class_sections
+    pages = [sections_of(evaluation, result) for result in evaluation.detailed]
+    return [first, *(section for page in pages for section in page)]
 
 
 if __name__ == "__main__":

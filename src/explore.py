@@ -1,4 +1,4 @@
-"""Look at a dataset before training: votes, classes of each task, images, as one HTML page.
+"""Write an HTML page on a dataset before training: votes, classes of each task, images.
 
 python src/explore.py
 python src/explore.py --data zoo5
@@ -15,24 +15,22 @@ from pathlib import Path
 from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
-from galaxyzoo.reports.explore import (
-    class_tasks,
-    explore_classes,
-    explore_images,
-    explore_samples,
-    explore_votes,
-)
+from galaxyzoo.reports.explore_classes import explore_classes, explore_samples, labelled_tasks
+from galaxyzoo.reports.explore_images import explore_images
+from galaxyzoo.reports.explore_votes import explore_votes
 from galaxyzoo.reports.html import write_page
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import ClassTask, get_task
 
 
 def main() -> None:
-    """Parse, read, draw."""
+    """Parse, prepare the dataset, write its page."""
     args = parse_args()
     wanted = get_task(args.task) if args.task else None
     data = prepare(args.data, tasks={wanted.name} if wanted else None)
     catalog = data.catalog
-    tasks = class_tasks(catalog) if wanted is None else [wanted] * wanted.is_classes
+    tasks = labelled_tasks(catalog)
+    if wanted is not None:
+        tasks = [wanted] if isinstance(wanted, ClassTask) else []
     folder = args.output or reports_dir() / catalog.dataset / "explore"
     sections = [
         *explore_classes(catalog, tasks, folder),
@@ -60,11 +58,14 @@ def parse_args() -> argparse.Namespace:
         "--data", help="folder with a dataset's files (default: found in input/), or 'demo'"
     )
     parser.add_argument(
-        "--task", help="classes and galaxies of this task alone (default: all that there are)"
+        "--task", help="show the classes of this task alone (default: of all tasks)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the random choices (default: 0)")
     parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="default: reports/<dataset>/explore"
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of the page (default: reports/<dataset>/explore)",
     )
     return parser.parse_args()
 

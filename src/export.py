@@ -1,11 +1,11 @@
-"""Hand a trained run over: one folder with weights, config, scores, model card and ONNX.
+"""Export a trained run: one folder with weights, config, scores, model card and ONNX.
 
-The folder appears whole or not at all. Nothing is sent anywhere: the last line says how.
+The folder is written whole or not at all. Nothing is uploaded; the last line says how to.
 
   python src/export.py gz37/resnet18
   python src/export.py gz37/resnet18 --dataset demo --output my_model
   python src/export.py gz37/resnet18 --no-onnx     without the packages of scripts/setup.sh --extras
-  python src/export.py gz37/resnet18 --tables      its predictions alone, for an ensemble elsewhere
+  python src/export.py gz37/resnet18 --tables      only its predictions, for an ensemble elsewhere
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python
@@ -18,23 +18,22 @@ from pathlib import Path
 
 from galaxyzoo.core.errors import one_line
 from galaxyzoo.core.paths import choose_dataset, shown, task_name
-from galaxyzoo.export.bundle import OOF, TEST, hand_over, hand_over_tables
+from galaxyzoo.export.bundle import OOF, TABLE_FILES, TEST, export_run, export_tables
 
 
 def main() -> None:
-    """Parse, write the folder, say how to publish it."""
+    """Parse, write the folder, print how to publish it."""
     args = parse_args()
     dataset = choose_dataset(args.dataset, task_name(args.run))
     name = args.run.replace("/", "-")
     folder = (args.output or Path("exported") / name).resolve()
     if args.tables:
-        written = hand_over_tables(dataset, args.run, folder)
-        files = written.files
+        mark = f" --possible-leakage {name}" if export_tables(dataset, args.run, folder) else ""
+        files = [*TABLE_FILES]
         paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF, TEST))
-        mark = f" --possible-leakage {name}" if written.seen else ""
         then = f"to combine it: python src/ensemble.py --external {name} {paths}{mark}"
     else:
-        files = tuple(hand_over(dataset, args.run, folder, args.onnx))
+        files = export_run(dataset, args.run, folder, args.onnx)
         then = f"to publish it: hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
     print(one_line(f"wrote {shown(folder)}: {', '.join(files)}"))
     print(one_line(then))
@@ -46,9 +45,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", metavar="RUN", help="a trained run, such as gz37/resnet18")
-    parser.add_argument(
-        "--dataset", help="the dataset that the run was trained on (default: the only real one)"
-    )
+    parser.add_argument("--dataset", help="dataset of the run (default: the only real one)")
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="default: exported/<task>-<run> here"
     )

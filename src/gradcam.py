@@ -22,7 +22,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import choose_dataset, shown
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.explain.figures import (
-    answer_text,
     draw_feature_maps,
     draw_filters,
     draw_gradcam,
@@ -67,7 +66,7 @@ def plot_gradcam(
     """Draw the heat map of an answer, by default the likeliest one."""
     config, models = load_run_models(dataset, args.run)
     galaxy = load_galaxy(args, config, dataset)
-    prediction, _ = predict_galaxy(galaxy, config, models)
+    prediction = predict_galaxy(galaxy, config, models)
     asked = likeliest(prediction[None], task)[0] if column is None else column
     image = galaxy.as_input(config.image)
     layer = args.layer[0] if args.layer else None
@@ -77,7 +76,7 @@ def plot_gradcam(
     note = f"{config.run}, {folds}, {METHODS[method].class_name} of layer {used}"
     draw_gradcam(path, galaxy, image[0], heat, prediction, asked, task, note)
     known = "" if galaxy.truth is None else f", known {galaxy.truth[asked]:.3f}"
-    print(f"{answer_text(task, asked)}: predicted {prediction[asked]:.3f}{known}")
+    print(f"{task.text(asked)}: predicted {prediction[asked]:.3f}{known}")
     print(f"picture: {shown(path)}")
 
 
@@ -118,9 +117,7 @@ def column_of(task: Task, answer: str) -> int:
     """The column of an answer's or class's name or text."""
     column = find_column(task, answer)
     if column is None:
-        known = ", ".join(f"{name} ({answer_text(task, i)})" for i, name in enumerate(task.columns))
-        names = ", ".join(task.columns) if task.is_classes else known
-        raise InputError(f"--answer '{answer}' is none, or several, of {names}")
+        raise InputError(f"--answer '{answer}' is none, or several, of {', '.join(task.labels)}")
     return column
 
 

@@ -18,7 +18,6 @@ from galaxyzoo.core.errors import one_line
 from galaxyzoo.core.paths import choose_dataset, shown, task_name
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.inference.predict import load_run_models, predict_stores
-from galaxyzoo.inference.submission import with_classes
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.tasks.registry import get_task
 
@@ -31,7 +30,7 @@ def main() -> None:
     predictions, unreadable = predict_stores(config, [*models.values()], args.images)
     task = get_task(config.task)
     prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
-    write_predictions(args.output, with_classes(predictions, task, prior))
+    write_predictions(args.output, task.with_decision(predictions, prior))
     count = f"{len(predictions):,} images, mean of {len(models)} folds' models"
     print(one_line(f"wrote {shown(args.output.resolve())}: {count}"))
     for name, why in unreadable:

@@ -8,7 +8,7 @@ import pytest
 
 from galaxyzoo.app import service
 from galaxyzoo.app.page import build_page
-from galaxyzoo.app.service import LoadedRun, Look
+from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.data.prepare import Dataset
 from support.app_fixtures import jpeg, loaded
 from support.page_client import PageClient
@@ -30,15 +30,15 @@ def test_a_slow_request_does_not_stop_the_others(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow, begun, go_on = jpeg(40), threading.Event(), threading.Event()
-    original = LoadedRun.look_at_upload
+    original = LoadedRun.predict_upload
 
-    def held(self: LoadedRun, encoded: bytes, name: str) -> Look:
+    def held(self: LoadedRun, encoded: bytes, name: str) -> PredictedGalaxy:
         if encoded == slow:
             begun.set()
             assert go_on.wait(120)
         return original(self, encoded, name)
 
-    monkeypatch.setattr(LoadedRun, "look_at_upload", held)
+    monkeypatch.setattr(LoadedRun, "predict_upload", held)
     visitors = [PageClient(address) for _ in range(4)]
     with ThreadPoolExecutor(1) as waiting:
         first = waiting.submit(visitors[0].show, slow)

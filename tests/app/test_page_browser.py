@@ -44,6 +44,11 @@ def server(project: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @pytest.fixture(scope="module")
+def address(server: tuple[subprocess.Popen[str], str]) -> str:
+    return server[1]
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium, driven by Playwright."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -172,9 +177,9 @@ def bomb(side: int) -> bytes:
 
 
 HOSTILE = {
-    "text": (b"hello", "this is no image that can be used: it is neither JPEG nor PNG"),
-    "bomb": (bomb(30_000), "this is no image that can be used: its size 30000 × 30000 px is out"),
-    "cut off": (COMPETITION.images[int(ID)][:400], "this is no image that can be used"),
+    "text": (b"hello", "this image cannot be used: it is neither JPEG nor PNG"),
+    "bomb": (bomb(30_000), "this image cannot be used: its size 30000 × 30000 px is out"),
+    "cut off": (COMPETITION.images[int(ID)][:400], "this image cannot be used"),
     "100 MB": (b"\xff\xd8" + bytes(100_000_000), "File size exceeded maximum allowed size"),
 }
 

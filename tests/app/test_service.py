@@ -8,7 +8,14 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.app import service
-from galaxyzoo.app.service import FEATURES, FeatureTable, LoadedRun, Look, embed, open_features
+from galaxyzoo.app.service import (
+    FEATURES,
+    FeatureTable,
+    LoadedRun,
+    PredictedGalaxy,
+    embed,
+    open_features,
+)
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import ImageCache
@@ -28,18 +35,18 @@ def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(
 ) -> None:
     run, catalog = loaded(prepared), prepared.catalog
     row = int(np.flatnonzero(catalog.folds == 1)[0])
-    look = run.look_at(int(catalog.ids[row]))
-    assert look.galaxy.truth is not None
-    assert np.array_equal(look.galaxy.truth, catalog.targets("gz37")[row])
+    shown = run.predict(int(catalog.ids[row]))
+    assert shown.galaxy.truth is not None
+    assert np.array_equal(shown.galaxy.truth, catalog.targets("gz37")[row])
     alone = LoadedRun(run.dataset, CONFIG, {1: run.models[1]}, catalog, prepared)
-    assert np.array_equal(alone.look_at(int(catalog.ids[row])).prediction, look.prediction)
-    assert GALAXY_ZOO_2.residuals(look.prediction[None]).max() < 1e-6
-    test = run.look_at(int(catalog.test_ids[0]))
+    assert np.array_equal(alone.predict(int(catalog.ids[row])).prediction, shown.prediction)
+    assert GALAXY_ZOO_2.residuals(shown.prediction[None]).max() < 1e-6
+    test = run.predict(int(catalog.test_ids[0]))
     assert test.galaxy.truth is None
     both = np.mean(
         [
             LoadedRun(run.dataset, CONFIG, {k: m}, catalog, prepared)
-            .look_at(int(catalog.test_ids[0]))
+            .predict(int(catalog.test_ids[0]))
             .prediction
             for k, m in run.models.items()
         ],
@@ -47,28 +54,28 @@ def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(
     )
     assert np.allclose(test.prediction, both, atol=1e-3)
     with pytest.raises(InputError, match="GalaxyID 5 is not in dataset"):
-        run.look_at(5)
+        run.predict(5)
 
 
 def test_an_image_that_somebody_sends_is_predicted(prepared: Dataset) -> None:
-    look = loaded(prepared).look_at_upload(jpeg(120), "mine")
-    assert look.galaxy_id is None
-    assert look.prediction.shape == (37,)
+    shown = loaded(prepared).predict_upload(jpeg(120), "mine")
+    assert shown.galaxy_id is None
+    assert shown.prediction.shape == (37,)
 
 
 @pytest.mark.parametrize(
     ("encoded", "said"),
     [
-        (b"not an image", "this is no image that can be used"),
-        (b"", "this is no image that can be used"),
-        (jpeg(64)[:300], "this is no image that can be used"),
+        (b"not an image", "this image cannot be used"),
+        (b"", "this image cannot be used"),
+        (jpeg(64)[:300], "this image cannot be used"),
         (b"\xff" * (service.MAX_UPLOAD_BYTES + 1), "larger than 20 MB"),
     ],
     ids=["text", "nothing", "cut off", "too large"],
 )
 def test_what_is_no_image_is_a_sentence(encoded: bytes, said: str, prepared: Dataset) -> None:
     with pytest.raises(InputError, match=said):
-        loaded(prepared).look_at_upload(encoded, "../../etc/passwd")
+        loaded(prepared).predict_upload(encoded, "../../etc/passwd")
 
 
 def test_alike_are_the_nearest_by_angle(tmp_path: Path) -> None:
@@ -102,11 +109,11 @@ def test_features_are_made_once_and_again_where_they_are_damaged(tmp_path: Path)
 def test_a_galaxy_is_not_its_own_like(prepared: Dataset) -> None:
     run = loaded(prepared)
     own = int(prepared.catalog.ids[3])
-    found = run.find_similar(run.look_at(own), 4)
+    found = run.find_similar(run.predict(own), 4)
     assert len(found) == 4
     assert own not in [i for i, _ in found]
-    galaxy = Galaxy("a copy", run.look_at(own).galaxy.image)
-    copy = Look(galaxy, None, np.zeros(37), np.zeros(37))
+    galaxy = Galaxy("a copy", run.predict(own).galaxy.image)
+    copy = PredictedGalaxy(galaxy, None, np.zeros(37))
     assert run.find_similar(copy, 1)[0][0] == own
 
 

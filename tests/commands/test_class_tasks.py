@@ -7,28 +7,22 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core import files
-from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.tasks.registry import TASKS
-from support.commands import artefacts, call, complaint, dataset, table
+from support.commands import artefacts, call, complaint, dataset, succeed, table
 from support.kaggle_fixtures import draw_competition
 
 pytestmark = pytest.mark.slow
 
 COMPETITION = draw_competition(n_train=60, n_test=7, seed=3)
-
 NAMES = ["elliptical", "spiral"]
-
 COMMON = """
 image: {crop_px: 424, cache_px: 32, size_px: 32}
 head: {hidden: 8}
 train: {epochs: 1, batch_size: 8}
 """
-
 MODEL = "name: cnn, kwargs: {widths: [4, 8]}"
-
 START = f"task: gz37\nmodel: {{{MODEL}}}\n{COMMON}"
-
 FINE = f"task: elliptical_spiral\nmodel: {{{MODEL}, start_run: gz37/start}}\n{COMMON}"
+TRAIN = ["train.py", "fine.yaml", "start.yaml"]  # the run before the one that it starts from
 
 
 def kept() -> pd.DataFrame:
@@ -40,29 +34,27 @@ def kept() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A class run, asked for before the run that it starts from, and both tasks' ensembles."""
+    """A project with a class run, the votes' run that it starts from, and both tasks' ensembles."""
     root = tmp_path_factory.mktemp("classes")
     COMPETITION.write_zips(root / "input")
     (root / "start.yaml").write_text(START)
     (root / "fine.yaml").write_text(FINE)
-    result = call(root, "train.py", "fine.yaml", "start.yaml", "--folds", "3", "--ensemble")
-    assert result.returncode == 0, result.stderr
-    assert "submissions/" in result.stdout
-    assert "log-loss" in result.stdout
+    printed = succeed(root, *TRAIN, "--folds", "3", "--ensemble").stdout
+    assert "submissions/" in printed
+    assert "log-loss" in printed
     return root
 
 
 def test_the_galaxies_of_the_rule_have_probabilities_in_their_folds(trained: Path) -> None:
     oof = table(trained, "oof", "elliptical_spiral/fine.csv")
-    split = pd.read_csv(trained / "folds" / dataset(trained) / "train.csv", index_col="GalaxyID")
+    split = table(trained, "folds", "train.csv")
     labels = kept()
     assert 12 <= len(labels) < 40
     assert list(oof.columns) == [*NAMES, "fold"]
     assert oof.index.tolist() == labels.index.tolist()
     assert oof["fold"].tolist() == split.loc[labels.index, "fold"].tolist()
     np.testing.assert_allclose(oof[NAMES].sum(axis=1), 1, atol=1e-8)
-    path = trained / "oof" / dataset(trained) / "elliptical_spiral/fine.json"
-    card = files.read_json(path)
+    card = files.read_json(trained / "oof" / dataset(trained) / "elliptical_spiral/fine.json")
     expected = -np.log((oof[NAMES].to_numpy() * labels.to_numpy()).sum(axis=1)).mean()
     assert card["score"] == pytest.approx(expected, abs=1e-7)
     assert set(card["classes"]) >= {"accuracy", "balanced_accuracy", "macro_f1", "macro_auc"}
@@ -72,21 +64,21 @@ def test_the_galaxies_of_the_rule_have_probabilities_in_their_folds(trained: Pat
 def test_the_start_was_trained_first_and_fold_by_fold(trained: Path) -> None:
     folder = trained / "folds" / dataset(trained)
     for fold in range(3):
-        done = [folder / run / f"fold_{fold}" / "fold.json" for run in RUNS]
-        assert done[0].stat().st_mtime_ns < done[1].stat().st_mtime_ns
-        assert files.read_json(done[1])["start"] == "gz37/start"
-
-
-RUNS = ("gz37/start", "elliptical_spiral/fine")
+        start, fine = (
+            folder / run / f"fold_{fold}" / "fold.json"
+            for run in ("gz37/start", "elliptical_spiral/fine")
+        )
+        assert start.stat().st_mtime_ns < fine.stat().st_mtime_ns
+        assert files.read_json(fine)["start"] == "gz37/start"
 
 
 @pytest.mark.parametrize("name", ["fine.csv", "predictions.csv"])
 def test_test_galaxies_have_the_decided_class_and_its_probabilities(
     trained: Path, name: str
 ) -> None:
-    frame = pd.read_csv(trained / "submissions" / dataset(trained) / "elliptical_spiral" / name)
-    assert list(frame.columns) == ["GalaxyID", "class", *NAMES]
-    assert frame["GalaxyID"].tolist() == COMPETITION.test_ids.tolist()
+    frame = table(trained, "submissions", f"elliptical_spiral/{name}")
+    assert list(frame.columns) == ["class", *NAMES]
+    assert frame.index.tolist() == COMPETITION.test_ids.tolist()
     probs = frame[NAMES].to_numpy()
     np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-8)
     assert frame["class"].tolist() == [NAMES[k] for k in probs.argmax(axis=1)]
@@ -96,9 +88,7 @@ def test_test_galaxies_have_the_decided_class_and_its_probabilities(
 
 def test_predict_gives_what_the_test_table_holds(trained: Path, tmp_path: Path) -> None:
     archive, output = trained / "input" / "images_test_rev1.zip", tmp_path / "out.csv"
-    words = ["elliptical_spiral/fine", archive, "--output", output]
-    result = call(trained, "predict.py", *words)
-    assert result.returncode == 0, result.stderr
+    succeed(trained, "predict.py", "elliptical_spiral/fine", archive, "--output", output)
     got = pd.read_csv(output, index_col="GalaxyID").loc[COMPETITION.test_ids]
     expected = table(trained, "submissions", "elliptical_spiral/fine.csv")
     assert list(got.columns) == ["class", *NAMES]
@@ -106,34 +96,18 @@ def test_predict_gives_what_the_test_table_holds(trained: Path, tmp_path: Path) 
     assert got["class"].tolist() == expected["class"].tolist()
 
 
-def test_a_second_call_does_no_finished_work_again(trained: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "printed"),
+    [("--ensemble", "nothing has changed"), ("--plan", "disk"), ("--smoke", "log-loss")],
+)
+def test_finished_work_stays_as_it_is(trained: Path, option: str, printed: str) -> None:
     before = artefacts(trained)
-    result = call(trained, "train.py", "fine.yaml", "start.yaml", "--ensemble")
-    assert result.returncode == 0, result.stderr
-    assert "nothing has changed" in result.stdout
+    assert printed in succeed(trained, *TRAIN, option).stdout
     assert artefacts(trained) == before
 
 
-def test_plan_and_smoke_know_classes_and_keep_nothing(trained: Path) -> None:
-    before = artefacts(trained)
-    for option, word in (("--plan", "disk"), ("--smoke", "log-loss")):
-        result = call(trained, "train.py", "fine.yaml", "start.yaml", option)
-        assert result.returncode == 0, result.stderr
-        assert word in result.stdout
-    assert artefacts(trained) == before
-
-
-def test_a_start_that_is_not_trained_on_a_fold_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_start_that_does_not_exist_is_named(tmp_path: Path) -> None:
     COMPETITION.write_zips(tmp_path / "input")
     (tmp_path / "lost.yaml").write_text(FINE.replace("gz37/start", "gz37/strat"))
     assert "gz37/strat" in complaint(call(tmp_path, "train.py", "lost.yaml"))
     assert artefacts(tmp_path) == {}
-
-
-def test_the_rule_keeps_the_same_galaxies_for_the_catalog() -> None:
-    train = COMPETITION.votes.assign(fold=np.arange(60) % 3, group=0)
-    catalog = Catalog("x", train, COMPETITION.test_ids)
-    some = catalog.for_task(TASKS["elliptical_spiral"])
-    pd.testing.assert_frame_equal(some.train[NAMES], kept(), check_names=False)

@@ -1,7 +1,5 @@
-"""The shell scripts and the entry scripts' start, run for real; what installs is a stand-in."""
+"""The shell scripts, and how entry scripts start; stand-ins install nothing."""
 
-import gc
-import importlib.util
 import os
 import re
 import runpy
@@ -13,17 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.core import launch
+from galaxyzoo.core.paths import CODE_ROOT as ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-
-SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
-
-TOOLS = "bash cat cksum dirname basename rm mv cp mkdir touch sleep tail sed flock"
-
-ENTRIES = sorted((ROOT / "src").glob("*.py"))
-
-# Stands for python3, .venv/bin/python and uv; notes each call in $LOG.
+SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.sh"))
+ENTRIES = sorted(path.name for path in (ROOT / "src").glob("*.py"))
+TOOLS = "bash basename cat cksum cp dirname env flock mkdir mv rm sed sleep tail touch"
+# Stands for python3, .venv/bin/python, uv and lint-imports; notes each call in $LOG.
 STAND_IN = r"""#!/bin/bash
 [[ "$*" == "-I -S -c"* ]] && exec "$REAL_PYTHON" "$@"
 echo "$(basename "$0") $*" >>"$LOG"
@@ -37,6 +30,7 @@ case "$*" in
     "pip install --compile-bytecode --requirements"*)
         sleep "${INSTALL_S:-0}"
         [[ -z ${INSTALL_FAILS:-} ]] || exit 1
+        cp "$0" .venv/bin/lint-imports
         mkdir -p .venv/lib/python3/site-packages
         touch .venv/lib/python3/site-packages/opencv_python-1.dist-info ;;
     "pip uninstall"*) rm -f .venv/lib/python3/site-packages/opencv_python* ;;
@@ -68,26 +62,24 @@ class Project:
         (self.bin / name).write_text(text)
         (self.bin / name).chmod(0o755)
 
-    def environment(self, **extra: str) -> dict[str, str]:
-        return {"PATH": str(self.bin), "LOG": str(self.log), "REAL_PYTHON": sys.executable, **extra}
+    def start(self, script: str, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        command = ["bash", str(self.root / "scripts" / script), *arguments]
+        own = {"PATH": str(self.bin), "LOG": str(self.log), "REAL_PYTHON": sys.executable}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=own | extra, stdout=pipe, stderr=pipe, text=True)
 
-    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
-        command = ["bash", str(self.root / "scripts" / "setup.sh"), *arguments]
-        environment, pipe = self.environment(**extra), subprocess.PIPE
-        return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+    def run(self, script: str, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(script, *arguments, **extra)
+        printed = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, *printed)
 
     def set_up(self, *arguments: str, **extra: str) -> tuple[int, str]:
         """Exit status and everything printed."""
-        process = self.start(*arguments, **extra)
-        printed = "".join(process.communicate(timeout=60))
-        return process.returncode, printed
+        done = self.run("setup.sh", *arguments, **extra)
+        return done.returncode, done.stdout + done.stderr
 
-    def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["bash", str(self.root / "scripts" / script), *arguments]
-        environment = self.environment()
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    def calls(self, start: str) -> int:
+    def calls(self, start: str = "") -> int:
+        """How many noted calls begin so."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return sum(line.startswith(start) for line in lines)
 
@@ -101,11 +93,23 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
-def test_script_parses_and_stops_at_the_first_error(script: Path) -> None:
-    subprocess.run(["bash", "-n", str(script)], check=True)
-    lines = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
-    assert lines[0] == "set -euo pipefail"
+@pytest.mark.parametrize("script", [*(f"scripts/{name}" for name in SCRIPTS), ".ci/run"])
+def test_script_parses_and_stops_at_the_first_error(script: str) -> None:
+    subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
+    lines = (ROOT / script).read_text().splitlines()
+    first = next(line for line in lines if line and not line.startswith("#"))
+    assert first == "set -euo pipefail"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_prints_the_usage_and_runs_nothing(project: Project, script: str) -> None:
+    before = sorted(project.root.rglob("*"))
+    result = project.run(script, "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"bash scripts/{script}" in result.stdout
+    assert "set -euo" not in result.stdout
+    assert project.calls() == 0
+    assert sorted(project.root.rglob("*")) == before
 
 
 def test_ci_runs_the_test_script_and_nothing_else() -> None:
@@ -114,12 +118,9 @@ def test_ci_runs_the_test_script_and_nothing_else() -> None:
     assert run.read_text().splitlines()[-1] == "exec bash scripts/test.sh"
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["requirements.txt", *(f"requirements-{part}.txt" for part in ("cluster", "extras", "dev"))],
-)
+@pytest.mark.parametrize("name", ["", "-cluster", "-extras", "-dev"])
 def test_requirements_are_exact_and_name_no_host(name: str) -> None:
-    text = (ROOT / name).read_text()
+    text = (ROOT / f"requirements{name}.txt").read_text()
     assert not re.search(r"://|^\s*-|^/", text, re.MULTILINE)
     lines = [line.split("#")[0].strip() for line in text.splitlines()]
     pins = [line for line in lines if line]
@@ -139,21 +140,17 @@ def test_second_set_up_runs_nothing(project: Project) -> None:
 
 
 def test_changed_requirements_are_installed_and_dev_includes_them(project: Project) -> None:
-    project.set_up()
-    project.set_up("--cluster")
-    assert project.installs == 2
-    project.set_up("--dev")
-    assert project.installs == 3
+    requirements = project.root / "requirements.txt"
+
+    def installs(*words: str) -> int:
+        project.set_up(*words)
+        return project.installs
+
+    assert [installs(), installs("--cluster"), installs("--dev")] == [1, 2, 3]
     for words in ([], ["--cluster"], ["--extras"], ["--dev"]):
         assert project.set_up(*words) == (0, "")
-    requirements = project.root / "requirements.txt"
     requirements.write_text(requirements.read_text() + "more==1\n")
-    project.set_up()
-    assert project.installs == 4
-    project.set_up("--extras")
-    assert project.installs == 5
-    project.set_up("--dev")
-    assert project.installs == 6
+    assert [installs(), installs("--extras"), installs("--dev")] == [4, 5, 6]
 
 
 def test_failed_set_up_is_done_again(project: Project) -> None:
@@ -168,7 +165,7 @@ def test_failed_set_up_is_done_again(project: Project) -> None:
 
 
 def test_killed_set_up_is_done_again(project: Project) -> None:
-    process = project.start(INSTALL_S="1")
+    process = project.start("setup.sh", INSTALL_S="1")
     while not project.installs and process.poll() is None:
         time.sleep(0.01)
     process.kill()
@@ -179,7 +176,7 @@ def test_killed_set_up_is_done_again(project: Project) -> None:
 
 @pytest.mark.skipif(not shutil.which("flock"), reason="no flock here")
 def test_two_set_ups_at_once_install_once(project: Project) -> None:
-    both = [project.start(INSTALL_S="0.3") for _ in range(2)]
+    both = [project.start("setup.sh", INSTALL_S="0.3") for _ in range(2)]
     printed = ["".join(p.communicate(timeout=60)) for p in both]
     assert [p.returncode for p in both] == [0, 0]
     assert project.installs == 1
@@ -240,104 +237,103 @@ def test_package_that_does_not_load_is_named_and_set_up_is_not_done(project: Pro
 
 
 def test_own_python_is_checked_and_left_alone(project: Project) -> None:
-    bare = project.bin / "bare"
     project.write("bare", f'#!/bin/bash\nexec "{sys.executable}" -I -S "$@"\n')
-    status, printed = project.set_up(GALAXYZOO_PYTHON=str(bare))
+    status, printed = project.set_up(GALAXYZOO_PYTHON=str(project.bin / "bare"))
     assert status == 1
     assert "GALAXYZOO_PYTHON lacks torch, torchvision" in printed
     assert project.set_up(GALAXYZOO_PYTHON=sys.executable) == (0, "")
     assert "no program" in project.set_up(GALAXYZOO_PYTHON="no-such-python")[1]
     assert not (project.root / ".venv").exists()
-    assert not project.log.exists()
+    assert project.calls() == 0
 
 
 def test_train_folds_passes_its_arguments_on(project: Project) -> None:
-    shown = STAND_IN.replace(
-        'case "$*" in', '[[ $1 != src/* ]] || printf "%s\\n" "$@"\ncase "$*" in', 1
-    )
-    project.write("python3", shown)
+    shown = '[[ $1 != src/* ]] || printf "%s\\n" "$@"\ncase "$*" in'
+    project.write("python3", STAND_IN.replace('case "$*" in', shown, 1))
     result = project.run("train_folds.sh", "gz37/a", "--plan", "name=x y")
     assert result.returncode == 0
     passed_on = result.stdout.splitlines()[-5:]
     assert passed_on == ["src/train.py", "--ensemble", "gz37/a", "--plan", "name=x y"]
 
 
-def test_failing_check_fails_the_test_script_though_pytest_passes(project: Project) -> None:
-    failing = STAND_IN.replace('case "$*" in', 'case "$*" in\n    "-m mypy") exit 1 ;;', 1)
-    project.write("python3", failing)
+CHECKS = {
+    "ruff check": "python -m ruff check src tests scripts",
+    "ruff format": "python -m ruff format --check src tests scripts",
+    "mypy": "python -m mypy",
+    "import-linter": "lint-imports --no-cache",
+    "pytest": "python -m pytest --numprocesses",
+}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_failing_check_fails_the_test_script_after_all_have_run(
+    project: Project, name: str
+) -> None:
+    pattern = CHECKS[name].removeprefix("python ")
+    failing = f'case "$(basename "$0") $*" in *"{pattern}"*) exit 1 ;; esac\n'
+    project.write("python3", STAND_IN + failing)
     result = project.run("test.sh", "-k", "x")
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == "error: failed: mypy"
-    assert project.calls("python -m pytest --numprocesses ") == 1
-    shutil.rmtree(project.root / ".venv")
-    project.write("python3", STAND_IN)
+    assert result.stderr.splitlines()[-1] == f"error: failed: {name}"
+    assert {call: project.calls(call) for call in CHECKS.values()} == dict.fromkeys(
+        CHECKS.values(), 1
+    )
+
+
+def test_the_test_script_passes_where_all_checks_do(project: Project) -> None:
     assert project.run("test.sh").returncode == 0
 
 
 @pytest.fixture
 def bare_copy(tmp_path: Path) -> Path:
-    """The entry scripts outside any environment."""
+    """The entry scripts outside any environment, beside a .venv whose Python shows its call."""
     ignore = shutil.ignore_patterns("__pycache__")
-    return shutil.copytree(ROOT / "src", tmp_path / "src", ignore=ignore).parent
+    root = shutil.copytree(ROOT / "src", tmp_path / "src", ignore=ignore).parent
+    python = root / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/bash\necho "restarted $GALAXYZOO_RESTARTED: $*"\n')
+    python.chmod(0o755)
+    return root
 
 
-def run_bare(script: Path, **extra: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-S", str(script), "--help"]  # -S: no site-packages, so no torch
+def run_bare(script: Path, *options: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *options, str(script), "--help"]
     environment = {**os.environ, **extra}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("name", [p.name for p in ENTRIES])
-def test_entry_script_without_packages_says_what_to_type(bare_copy: Path, name: str) -> None:
-    result = run_bare(bare_copy / "src" / name)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert re.fullmatch(r"error: .*`bash scripts/setup\.sh`.*\n", result.stderr)
+@pytest.mark.parametrize("name", ENTRIES)
+def test_entry_script_without_packages_restarts_with_the_venvs_python_or_says_what_to_type(
+    bare_copy: Path, name: str
+) -> None:
+    script, no_packages = bare_copy / "src" / name, "-S"  # no site-packages, so no torch
+    assert run_bare(script, no_packages).stdout == f"restarted 1: {script} --help\n"
+    # A .venv without the packages ends it, and so does none at all.
+    again = run_bare(script, no_packages, GALAXYZOO_RESTARTED="1")
+    shutil.rmtree(bare_copy / ".venv")
+    for result in (again, run_bare(script, no_packages)):
+        assert (result.returncode, result.stdout) == (1, "")
+        assert re.fullmatch(r"error: .*`bash scripts/setup\.sh`.*\n", result.stderr)
 
 
-@pytest.mark.parametrize("name", [p.name for p in ENTRIES])
-def test_entry_script_restarts_with_the_venvs_python(bare_copy: Path, name: str) -> None:
-    python = bare_copy / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/bash\necho "restarted $GALAXYZOO_RESTARTED: $*"\n')
-    python.chmod(0o755)
-    script = bare_copy / "src" / name
-    assert run_bare(script).stdout == f"restarted 1: {script} --help\n"
-    again = run_bare(script, GALAXYZOO_RESTARTED="1")  # a .venv without the packages ends it
-    assert again.returncode == 1
-    assert "bash scripts/setup.sh" in again.stderr
+def test_one_missing_package_is_enough_to_restart(bare_copy: Path, tmp_path: Path) -> None:
+    """Python imports `sitecustomize` first, which hides one package here."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as util\n"
+        "find_spec = util.find_spec\n"
+        "util.find_spec = lambda name: None if name == 'timm' else find_spec(name)\n"
+    )
+    result = run_bare(bare_copy / "src" / "train.py", PYTHONPATH=str(tmp_path))
+    assert result.stdout == f"restarted 1: {bare_copy}/src/train.py --help\n"
 
 
-@pytest.mark.parametrize("name", [p.name for p in ENTRIES])
+@pytest.mark.parametrize("name", ENTRIES)
 def test_entry_script_answers_help(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Under this Python, which has the packages: a restart would end the tests."""
     monkeypatch.setattr(sys, "argv", [name, "--help"])
     with pytest.raises(SystemExit) as stopped:
         runpy.run_path(str(ROOT / "src" / name), run_name="__main__")
     assert not stopped.value.code
     assert capsys.readouterr().out.startswith("usage: ")
-
-
-def test_python_that_has_the_packages_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("restarted"))
-    launch.use_project_python()
-    gc.enable()  # as run_main does
-
-
-def test_one_missing_package_is_enough_to_restart(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    calls: list[list[str]] = []
-    find_spec = importlib.util.find_spec
-
-    def without_timm(name: str) -> object:
-        return None if name == "timm" else find_spec(name)
-
-    monkeypatch.setattr(importlib.util, "find_spec", without_timm)
-    monkeypatch.setattr(os, "execv", lambda _, arguments: calls.append(arguments))
-    monkeypatch.setattr(launch, "VENV_PYTHON", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["train.py", "--plan"])
-    monkeypatch.setenv("GALAXYZOO_RESTARTED", "")
-    with pytest.raises(SystemExit):  # execv, had it been real, would not have come back
-        launch.use_project_python()
-    assert calls == [[str(tmp_path), "train.py", "--plan"]]

@@ -47,7 +47,11 @@ CONTRADICTIONS = {
         "pseudo: {runs: [zoo5/cnn]}\ntrain: {class_balance: sampling}",
         "pseudo.runs goes with neither",
     ),
-    "balance of votes": (VOTES, "train: {class_balance: weights}", "class_balance is for tasks"),
+    "balance of votes": (
+        VOTES,
+        "train: {class_balance: weights}",
+        "train.class_balance 'weights' is not for task 'gz37'",
+    ),
     "weights without a use": (
         CLASSES,
         "loss: mse\ntrain: {class_balance: weights}",

@@ -27,7 +27,7 @@ def write_submission(root: Path) -> Path:
     """Valid predictions of the small competition's test galaxies, and its sample in `input/`."""
     COMPETITION.write_zips(root / "input")
     votes = draw_votes(np.random.default_rng(0), COMPETITION.test_ids)
-    frame = pd.DataFrame(get_task("gz37").make_valid(votes.to_numpy()), votes.index, COLUMNS)
+    frame = pd.DataFrame(get_task("gz37").project(votes.to_numpy()), votes.index, COLUMNS)
     path = published_csv()
     path.write_text(format_predictions(frame))
     return path
@@ -119,9 +119,7 @@ def run_script(
         "from support import kaggle_server\n"
         f"kaggle_server.point_to({endpoint!r})\n"
         "from galaxyzoo.data.readers import kaggle\n"
-        "from galaxyzoo.download import kaggle_api\n"
         "kaggle.COMPETITION_SIZE = (6, 5)\n"
-        "kaggle_api.FIRST_PAUSE_S = 0.01\n"
     )
     places = [site, paths.CODE_ROOT / "tests", paths.CODE_ROOT / "src"]
     path = os.pathsep.join([*map(str, places), os.environ.get("PYTHONPATH", "")])

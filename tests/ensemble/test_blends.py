@@ -5,8 +5,8 @@ import pytest
 from scipy.optimize import nnls
 
 from galaxyzoo.ensemble import blends, least_squares
-from galaxyzoo.tasks.registry import TASKS, Task
-from support.ensemble_fixtures import SMALL
+from galaxyzoo.tasks.registry import TASKS
+from support.ensemble_fixtures import SMALL, vote_task
 
 
 def random_fold(
@@ -118,7 +118,7 @@ def test_shared_nnls_from_moments_is_that_on_rows(seed):
 def test_nnls_from_moments_is_that_on_rows_per_group(seed):
     fold = random_fold(seed, n_columns=5)
     groups = (slice(0, 2), slice(2, 5))
-    task = Task("t", tuple("abcde"), "RMSE", True, SMALL.score, SMALL.make_valid, groups)
+    task = vote_task(2, 3)
     found = blends.fit_nnls([fold], task, 0).weights
     for group in groups:
         rows = fold.features[:, :, group].astype(float).transpose(0, 2, 1).reshape(-1, 3)

@@ -7,7 +7,7 @@ from scipy.optimize import approx_fprime, minimize
 from galaxyzoo.ensemble import class_blends, class_stackers
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
-from galaxyzoo.tasks.registry import log_loss
+from galaxyzoo.tasks.metrics import log_loss
 from support.class_fixtures import PLAIN, draw_probs, one_hot
 
 
@@ -89,7 +89,7 @@ def test_a_certain_mistake_of_one_run_does_not_stop_a_blend():
     fold = make_fold(features, one_hot([2, 1] * 4))
     for name in CLASS_CANDIDATES:
         model = CLASS_CANDIDATES[name]([fold], PLAIN, 0)
-        assert np.isfinite(PLAIN.make_valid(model.predict(features))).all()
+        assert np.isfinite(PLAIN.project(model.predict(features))).all()
     assert class_blends.fit_mixture([fold], PLAIN, 0).weights[1, 0] > 0.4
     both = make_fold(features[:, [0, 0]], fold.targets)  # no run holds the truth possible
     for fit in (class_blends.fit_mixture, class_blends.fit_greedy):

@@ -17,8 +17,8 @@ from galaxyzoo.ensemble.selection import (
     cross_fit,
     pick_candidates,
 )
-from galaxyzoo.tasks.metrics import decide
-from galaxyzoo.tasks.registry import TASKS, log_loss
+from galaxyzoo.tasks.metrics import log_loss
+from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import BALANCED, PLAIN, draw_probs, one_hot
 from support.class_project import NAMES, TASK, save_project
 from support.ensemble_fixtures import use_root
@@ -46,7 +46,7 @@ def test_every_candidate_gives_probabilities_and_bears_copies_of_a_run(name):
     features, targets, folds = problem(1, 60, 2, 1.0)
     copies = features[:, [0, 0, 1, 0]]
     fits = cross_fit([name], PLAIN, copies, targets, folds, 0)
-    for values in (fits.predictions(name), PLAIN.make_valid(fits.models[name].predict(copies))):
+    for values in (fits.predictions(name), PLAIN.project(fits.models[name].predict(copies))):
         assert values.shape == (60, 3)
         assert values.min() > 0
         np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-9)
@@ -113,7 +113,7 @@ def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_pat
     probs = frame[NAMES].to_numpy()
     np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-8)
     prior = catalog.targets("anomaly4").mean(axis=0)
-    decided = [NAMES[k] for k in decide(TASK, probs, prior)]
+    decided = [NAMES[k] for k in TASK.decide(probs, prior)]
     assert frame["class"].tolist() == decided
     assert decided != [NAMES[k] for k in probs.argmax(axis=1)]  # balanced: not the likeliest
     card = json.loads(paths.ensemble_csv("tiny", "anomaly4").with_suffix(".json").read_text())

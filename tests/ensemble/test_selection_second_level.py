@@ -81,7 +81,7 @@ def test_the_second_level_is_that_of_plain_inner_cross_fitting(n_folds):
         rows = [make_fold(features[folds == k], targets[folds == k]) for k in sorted(kept)]
         models = [CANDIDATES[name](rows, SMALL, 0) for name in FIRST]
         values = features[folds == fold]
-        return np.stack([SMALL.make_valid(model.predict(values)) for model in models], axis=1)
+        return np.stack([SMALL.project(model.predict(values)) for model in models], axis=1)
 
     everything = set(range(n_folds))
     for without in ({0}, {1, 2}):
@@ -95,13 +95,13 @@ def test_the_second_level_is_that_of_plain_inner_cross_fitting(n_folds):
             first = said(inside, fold)
             plain = blends.fit_nnls(level, SMALL, 0).predict(first) if level else first.mean(axis=1)
             found = fits.held_out[TWO_LEVEL, frozenset(without), fold]
-            np.testing.assert_allclose(found, SMALL.make_valid(plain), atol=1e-6)
+            np.testing.assert_allclose(found, SMALL.project(plain), atol=1e-6)
     model = fits.models[TWO_LEVEL]
     assert isinstance(model, TwoLevel)
     weights = model.about(["x", "y", "z"], SMALL)["weights"]
     assert list(weights) == FIRST
     values = model.predict(features)
-    first = np.stack([SMALL.make_valid(fits.models[n].predict(features)) for n in FIRST], axis=1)
+    first = np.stack([SMALL.project(fits.models[n].predict(features)) for n in FIRST], axis=1)
     np.testing.assert_allclose(values, model.blend.predict(first), atol=1e-12)
 
 

@@ -13,14 +13,13 @@ from galaxyzoo.ensemble.stackers import (
     correct,
     fit_disagreement_ridge,
 )
-from galaxyzoo.tasks.registry import Task
-from support.ensemble_fixtures import SMALL
+from support.ensemble_fixtures import vote_task
 
 GROUPS = (slice(0, 2), slice(2, 4))
 
 EVERY = (slice(0, 4),)
 
-TASK = Task("t", tuple("abcd"), "RMSE", True, SMALL.score, SMALL.make_valid, GROUPS)
+TASK = vote_task(2, 2)
 
 
 def draw_folds(seed: int, n: int = 60, n_runs: int = 3, noise: float = 0.3) -> list[OofFold]:
@@ -109,8 +108,8 @@ def test_each_columns_penalties_are_picked_by_cross_fitting():
     model = fit_disagreement_ridge(folds, TASK, 0)
     about = model.about(["x", "y", "z"], TASK)
     assert about["penalties"] == {
-        "of the same question": dict(zip("abcd", own, strict=True)),
-        "of all": dict(zip("abcd", every, strict=True)),
+        "of the same question": dict(zip(TASK.columns, own, strict=True)),
+        "of all": dict(zip(TASK.columns, every, strict=True)),
     }
     assert about["weights"] == fit_nnls(folds, TASK, 0).about(["x", "y", "z"], TASK)["weights"]
     x, _ = rows(folds)

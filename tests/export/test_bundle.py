@@ -1,4 +1,4 @@
-"""A run that is handed over: the folder predicts what the run does, or is not there."""
+"""An exported run: the folder predicts what the run does, or is not there."""
 
 import contextlib
 import importlib.util
@@ -18,7 +18,7 @@ import yaml
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.export import bundle
+from galaxyzoo.export.bundle import export_run
 from galaxyzoo.export.onnx import TOLERANCE, MeanNetwork, run_onnx, write_onnx
 from galaxyzoo.models.build import build_model
 from support.commands import COMPETITION, SRC, call, complaint, dataset, table
@@ -73,7 +73,7 @@ def test_the_folder_holds_all_that_is_needed_and_nothing_of_this_machine(exporte
     assert [p.name for p in exported.parent.iterdir()] == ["gz37-cnn"]
 
 
-def test_the_card_says_the_scores_of_the_score_card(trained: Path, exported: Path) -> None:
+def test_the_card_has_the_scores_of_the_score_card(trained: Path, exported: Path) -> None:
     text = (exported / "README.md").read_text()
     scores = files.read_json(trained / "oof" / dataset(trained) / "gz37/cnn.json")
     _, head, body = text.split("---\n", 2)
@@ -153,28 +153,38 @@ def test_without_the_packages_it_says_how_to_get_them(
     specs = SimpleNamespace(find_spec=lambda n: None if n == "onnxscript" else find_spec(n))
     monkeypatch.setattr(launch.importlib, "util", specs)
     with pytest.raises(InputError, match=r"onnxscript.*setup\.sh --extras.*--no-onnx"):
-        bundle.hand_over("demo", RUN, root / "out")
+        export_run("demo", RUN, root / "out")
     with pytest.raises(InputError, match="no finished fold"):
-        bundle.hand_over("demo", RUN, root / "out", with_onnx=False)
+        export_run("demo", RUN, root / "out", with_onnx=False)
     assert not (root / "out").exists()
 
 
-def test_scores_of_other_folds_are_not_handed_over(trained: Path, tmp_path: Path) -> None:
+@contextlib.contextmanager
+def score_card(trained: Path, **changes: object) -> Iterator[None]:
+    """Change the run's score card for a while."""
     path = trained / "oof" / dataset(trained) / "gz37/cnn.json"
     whole = path.read_bytes()
-    scores = files.read_json(path)
     try:
-        files.write_json(path, {**scores, "folds": [0]})
-        result = call(trained, "export.py", RUN, "--no-onnx", "--output", tmp_path / "out")
+        files.write_json(path, {**files.read_json(path), **changes})
+        yield
     finally:
         path.write_bytes(whole)
-    assert "cnn.json is not of the folds" in complaint(result)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [("--no-onnx", "cnn.json is not of the folds"), ("--tables", "1 of 2 folds are finished")],
+)
+def test_scores_of_other_folds_are_not_exported(
+    trained: Path, tmp_path: Path, word: str, message: str
+) -> None:
+    with score_card(trained, folds=[0]):
+        result = call(trained, "export.py", RUN, word, "--output", tmp_path / "out")
+    assert message in complaint(result)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tables_that_are_handed_over_join_an_ensemble_as_the_run_does(
-    trained: Path, tmp_path: Path
-) -> None:
+def test_exported_tables_join_an_ensemble_as_the_run_does(trained: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tables"
     result = call(trained, "export.py", RUN, "--tables", "--output", folder)
     assert result.returncode == 0, result.stderr
@@ -213,30 +223,11 @@ def test_tables_that_are_handed_over_join_an_ensemble_as_the_run_does(
 def test_a_marked_runs_tables_are_to_be_combined_with_a_mark(
     trained: Path, tmp_path: Path, mark: dict[str, bool]
 ) -> None:
-    path = trained / "oof" / dataset(trained) / "gz37/cnn.json"
     words = [RUN, "--tables", "--output"]
     assert "--possible-leakage" not in call(trained, "export.py", *words, tmp_path / "fair").stdout
-    whole = path.read_bytes()
-    try:
-        files.write_json(path, {**files.read_json(path), **mark})
+    with score_card(trained, **mark):
         result = call(trained, "export.py", *words, tmp_path / "marked")
-    finally:
-        path.write_bytes(whole)
     assert result.stdout.rstrip().endswith(" --possible-leakage gz37-cnn")
-
-
-def test_tables_of_a_run_that_is_not_finished_are_not_handed_over(
-    trained: Path, tmp_path: Path
-) -> None:
-    path = trained / "oof" / dataset(trained) / "gz37/cnn.json"
-    whole = path.read_bytes()
-    try:
-        files.write_json(path, {**files.read_json(path), "folds": [0]})
-        result = call(trained, "export.py", RUN, "--tables", "--output", tmp_path / "out")
-    finally:
-        path.write_bytes(whole)
-    assert "1 of 2 folds are finished" in complaint(result)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:

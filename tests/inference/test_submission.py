@@ -43,7 +43,7 @@ def test_written_file_has_the_samples_ids_and_sums_within_a_millionth(root):
     ids = rng.permutation(np.arange(100_000, 103_000))
     raw = draw_votes(rng, len(ids))[0] + rng.normal(scale=0.2, size=(len(ids), 37))
     path = root / "many.csv"
-    submission.write(path, TASK.make_valid(raw), TASK, ids, {}, PRIOR)
+    submission.write(path, TASK.project(raw), TASK, ids, {}, PRIOR)
     read = pd.read_csv(path)
     assert list(read.columns) == ["GalaxyID", *COLUMNS]
     assert read["GalaxyID"].tolist() == ids.tolist()

@@ -12,7 +12,6 @@ from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import save_catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.inference.score_card import UNREADABLE, card_path
-from galaxyzoo.tasks.metrics import decide
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.run import Run
 from support.bad_image_fixtures import KINDS
@@ -140,7 +139,7 @@ def test_frequencies_decide_for_the_most_frequent_class():
     rng = np.random.default_rng(0)
     for _ in range(200):
         prior = rng.dirichlet(np.full(4, 0.5)) * 0.99 + 0.0025
-        assert decide(TASK, TASK.make_valid(prior[None]), prior) == prior.argmax()
+        assert TASK.decide(TASK.project(prior[None]), prior) == prior.argmax()
 
 
 def test_a_run_on_votes_that_joins_tells_of_its_images_too(tmp_path, monkeypatch):

@@ -23,8 +23,8 @@ from galaxyzoo.ensemble.selection import (
     cross_fit,
     nested,
 )
-from galaxyzoo.tasks.metrics import score_classes
-from galaxyzoo.tasks.registry import SMALLEST_PROBABILITY, Task
+from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
+from galaxyzoo.tasks.registry import ClassTask, Task
 from support.class_fixtures import BALANCED, PLAIN, one_hot
 from support.ensemble_fixtures import SMALL
 from support.thoroughness import thorough
@@ -42,7 +42,7 @@ N_FOLDS = 4
 
 def draw_targets(rng: np.random.Generator, task: Task, n: int) -> np.ndarray:
     """(galaxy, column) that nothing can tell."""
-    if task.is_classes:
+    if isinstance(task, ClassTask):
         return one_hot(rng.integers(0, len(task.columns), n), len(task.columns))
     return rng.uniform(0.1, 0.9, (n, len(task.columns)))
 
@@ -61,7 +61,7 @@ def draw_noise(
             more by it than the luck of being chosen wins.
     """
     noise = rng.normal(size=(n, n_runs, len(task.columns)))
-    if not task.is_classes:
+    if not isinstance(task, ClassTask):
         return (0.5 + 0.23 * spread * noise).astype(np.float32)
     raw = np.exp(spread * noise)
     return (raw / raw.sum(axis=2, keepdims=True)).astype(np.float32)
@@ -69,7 +69,7 @@ def draw_noise(
 
 def losses(task: Task, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """(galaxy,) what the task's score averages: squared error, or log-loss."""
-    if task.is_classes:
+    if isinstance(task, ClassTask):
         probs = np.maximum((predictions * targets).sum(axis=1), SMALLEST_PROBABILITY)
         return -np.log(probs)
     return np.square(predictions - targets).mean(axis=1)
@@ -78,7 +78,7 @@ def losses(task: Task, predictions: np.ndarray, targets: np.ndarray) -> np.ndarr
 def gain_over_chance(fits: CrossFits, predictions: np.ndarray) -> np.ndarray:
     """(galaxy,) how much better than the targets' expectation, which the runs scatter around."""
     task = fits.task
-    expected = 1 / len(task.columns) if task.is_classes else 0.5
+    expected = 1 / len(task.columns) if isinstance(task, ClassTask) else 0.5
     chance = np.full(fits.targets.shape, expected)
     return losses(task, chance, fits.targets) - losses(task, predictions, fits.targets)
 
@@ -102,7 +102,7 @@ def fit_on_all(
 ) -> tuple[MetaModel, dict[int, np.ndarray]]:
     """A leak: nothing is left out of any fit."""
     model = fit(list(by_fold.values()), task, seed)
-    return model, {k: task.make_valid(model.predict(by_fold[k].features)) for k in without}
+    return model, {k: task.project(model.predict(by_fold[k].features)) for k in without}
 
 
 def with_what_it_blends(name: str, *others: str) -> list[str]:
@@ -143,13 +143,13 @@ def test_random_targets_give_chance_level_scores_and_a_leak_does_not(
     monkeypatch.setattr(selection, "fit_without", fit_on_all)
     leaky = [fit_noise(task, names, seed, n, n_runs, spread) for seed in range(seeds)]
     assert looks_skilled([gain_over_chance(some, some.predictions(name)) for some in leaky])
-    if task.is_classes and name != "best":
+    if isinstance(task, ClassTask) and name != "best":
         _check_classes(name, fits, leaky)
 
 
 def _check_classes(name: str, fits: list[CrossFits], leaky: list[CrossFits]) -> None:
     """Accuracy, balanced accuracy and AUC are at chance too, and a leak shows in the AUC."""
-    scores = [score_classes(PLAIN, f.predictions(name), f.targets, f.folds) for f in fits]
+    scores = [PLAIN.class_scores(f.predictions(name), f.targets, f.folds) for f in fits]
     n = sum(len(f.folds) for f in fits)
     for key, chance, sd in (
         ("accuracy", 1 / 3, np.sqrt(2 / 9 / n)),
@@ -179,7 +179,7 @@ def test_the_nested_score_of_choosing_among_all_is_at_chance_level(
 
 
 @pytest.mark.parametrize("task", [PLAIN, BALANCED], ids=["plain", "balanced"])
-def test_decisions_on_random_classes_are_at_chance_level(task: Task) -> None:
+def test_decisions_on_random_classes_are_at_chance_level(task: ClassTask) -> None:
     """Also where a task decides by the classes' frequencies, as long as folds are stratified.
 
     A class that is rarer in the other folds is more frequent in this one, and is decided more
@@ -192,10 +192,10 @@ def test_decisions_on_random_classes_are_at_chance_level(task: Task) -> None:
         rng, found = np.random.default_rng(0), []
         for seed in range(seeds):
             targets = one_hot(rng.choice(3, n, p=[0.7, 0.2, 0.1]))
-            probs = task.make_valid(draw_noise(rng, task, n, 1)[:, 0] * [0.7, 0.2, 0.1])
+            probs = task.project(draw_noise(rng, task, n, 1)[:, 0] * [0.7, 0.2, 0.1])
             dealt = make_folds(targets, np.arange(n), N_FOLDS, seed)
             folds = dealt if stratified else np.arange(n) % N_FOLDS
-            scores = score_classes(task, probs, targets, folds)
+            scores = task.class_scores(probs, targets, folds)
             found.append([scores["balanced_accuracy"] - 1 / 3, scores["macro_auc"] - 0.5])
         return np.array(found)
 
@@ -210,7 +210,7 @@ def test_targets_of_a_fold_change_nothing_that_is_said_of_it(kind: str, name: st
     n = {"lightgbm": 600, "residual": 1200}.get(name, 80)
     targets = draw_targets(rng, task, n)
     features = (draw_noise(rng, task, n, 3) + 0.3 * targets[:, None]).astype(np.float32)
-    if task.is_classes:
+    if isinstance(task, ClassTask):
         features /= features.sum(axis=2, keepdims=True)
     folds = np.arange(n) % N_FOLDS
     names = with_what_it_blends(name, "best")

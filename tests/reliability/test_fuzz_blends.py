@@ -10,7 +10,7 @@ from galaxyzoo.ensemble import class_blends, class_stackers, stackers
 from galaxyzoo.ensemble.blends import fit_best, fit_greedy, fit_mean, fit_nnls, fit_nnls_shared
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.stackers import fit_disagreement_ridge
-from galaxyzoo.tasks.registry import Task, rmse
+from galaxyzoo.tasks.registry import VoteTask
 from support.class_fixtures import PLAIN
 from support.thoroughness import is_long, thorough
 
@@ -18,7 +18,7 @@ CASES = settings(max_examples=thorough(100, 2000), deadline=None, derandomize=no
 
 FEW = settings(max_examples=thorough(40, 1000), deadline=None, derandomize=not is_long())
 
-TWO = Task("two", ("a", "b"), "RMSE", True, rmse, lambda v: np.clip(v, 0, 1))
+TWO = VoteTask("two", ("a", "b"))
 
 
 @st.composite
@@ -45,7 +45,7 @@ def oof_folds(draw: st.DrawFn, probabilities: bool = False) -> list[OofFold]:
                 targets,
             )[kind]
         features = (
-            PLAIN.make_valid(features.reshape(-1, columns)).reshape(features.shape)
+            PLAIN.project(features.reshape(-1, columns)).reshape(features.shape)
             if (probabilities)
             else features
         )

@@ -142,7 +142,6 @@ def test_predict_prints_names_of_images_as_their_escapes(monkeypatch, capsys, tm
     monkeypatch.setattr(predict, "choose_dataset", lambda *_: "demo")
     monkeypatch.setattr(predict, "load_run_models", lambda *_: (small_config(), {}))
     monkeypatch.setattr(predict, "predict_stores", lambda *_: (table, [(ESCAPES, ESCAPES)]))
-    monkeypatch.setattr(predict, "with_classes", lambda table, *_: table)
     monkeypatch.setattr(predict, "load_catalog", lambda _: predict_catalog())
     output = tmp_path / f"{ESCAPES}.csv"
     monkeypatch.setattr(sys, "argv", ["predict.py", "gz37/cnn", "x", "--output", str(output)])

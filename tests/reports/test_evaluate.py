@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import zipfile
 from pathlib import Path
 
@@ -13,52 +12,16 @@ import pytest
 import yaml
 from markupsafe import escape
 
-import evaluate
-from galaxyzoo.core import files, launch, paths
-from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
+from galaxyzoo.core import paths
+from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.inference.score_card import score_table
-from galaxyzoo.io.tables import FOLD, write_predictions
-from galaxyzoo.reports.results import load_results, pick_best
+from galaxyzoo.reports.results import load_results
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
-from support.commands import call, complaint
+from support.commands import call, complaint, succeed
 from support.ensemble_fixtures import save_project
 from support.kaggle_fixtures import draw_competition, draw_image, encode
-
-N_FOLDS = 3
-
-
-def save_table(
-    catalog: Catalog, run: str, noise: float, folds: tuple[int, ...] = (0, 1, 2), **card: object
-) -> np.ndarray:
-    """Write what training leaves of a run but its networks; returns its predictions."""
-    task = get_task(run.split("/")[0])
-    catalog = catalog.for_task(task)
-    rows = np.isin(catalog.folds, folds)
-    targets = catalog.targets(task.name)[rows]
-    drawn = np.random.default_rng(len(run)).uniform(0, noise, targets.shape)
-    predictions = np.round(task.make_valid(targets + drawn), 9)
-    head = {
-        "run": run,
-        "about": "made up",
-        "folds": list(folds),
-        "views": 8,
-        "selected_on_validation": False,
-    }
-    scores = score_table(task, predictions, targets, catalog.folds[rows])
-    values = {**head, "fingerprint": catalog.fingerprint, **scores, **card}
-    table = pd.DataFrame(predictions, index=catalog.ids[rows], columns=list(task.columns))
-    table[FOLD] = catalog.folds[rows]
-    path = noted = paths.oof_csv(catalog.dataset, run)
-    if run.endswith("/ensemble"):
-        values |= {"rule": "simplest", "best": "mean", "candidates": {}, "without": {"runs": {}}}
-        path = paths.ensemble_oof_csv(catalog.dataset, task.name)
-        noted = paths.ensemble_csv(catalog.dataset, task.name)
-    write_predictions(path, table)
-    files.write_json(noted.with_suffix(".json"), values)
-    return predictions
+from support.report_fixtures import N_FOLDS, save_classes, save_table
 
 
 def save_history(dataset: str, run: str, fold: int, reference: str) -> None:
@@ -90,8 +53,8 @@ def draw_inputs(root: Path) -> tuple[Catalog, Catalog]:
     return made[0].catalog, made[1].catalog
 
 
-def described(catalog: Catalog, run: str) -> str:
-    """What the index of reports says of the result that stands for a task."""
+def score_text(catalog: Catalog, run: str) -> str:
+    """Text beside the index's link to a task."""
     task = get_task(run.split("/")[0])
     result = load_results(task, catalog.for_task(task), [run])[0]
     score = next(r.scores["score"] for r in result if r.run == run)
@@ -108,8 +71,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     save_table(mini, "elliptical_spiral/source", 1.0, folds=(1,), selected_on_validation=True)
     save_table(toy, "hubble10/cnn", 1.2)
     save_history(mini.dataset, "elliptical_spiral/source", 1, "accuracy 98 %")
-    result = call(root, "evaluate.py", "gz37", "elliptical_spiral", "hubble10")
-    assert result.returncode == 0, result.stderr
+    result = succeed(root, "evaluate.py", "gz37", "elliptical_spiral", "hubble10")
     assert result.stdout.count("report: reports/") == 3
 
     reports = root / "reports"
@@ -136,9 +98,9 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
 
     index = (reports / "index.html").read_text()
     assert re.findall(r'<li><a href="([^"]+)">\w+</a>: ([^<]*)', index) == [
-        (f"{mini.dataset}/elliptical_spiral/index.html", described(mini, "elliptical_spiral/cnn")),
-        (f"{mini.dataset}/gz37/index.html", described(mini, "gz37/ensemble")),
-        ("toy/hubble10/index.html", described(toy, "hubble10/cnn")),
+        (f"{mini.dataset}/elliptical_spiral/index.html", score_text(mini, "elliptical_spiral/cnn")),
+        (f"{mini.dataset}/gz37/index.html", score_text(mini, "gz37/ensemble")),
+        ("toy/hubble10/index.html", score_text(toy, "hubble10/cnn")),
     ]
     assert all((reports / link).exists() for link in re.findall(r'href="([^#"]+)"', index))
 
@@ -166,43 +128,22 @@ def project(root):
     return catalog
 
 
-def save_classes(names: list[str]) -> Catalog:
-    """A catalog of zoo5 whose other classes are all in the last two folds, two galaxies each."""
-    task = get_task("zoo5")
-    others = [name for name in task.columns if name not in names]
-    classes = np.array(names + 3 * others)
-    train = pd.DataFrame({c: (classes == c).astype(float) for c in task.columns})
-    train.index = np.arange(100, 100 + len(train))
-    rest = np.arange(3 * len(others)) % 2 + 1
-    train.insert(0, GROUP, np.arange(len(train)))
-    train.insert(0, FOLD, np.concatenate([np.arange(len(names)) // 2 % N_FOLDS, rest]))
-    catalog = Catalog("bare", train, np.empty(0, dtype=np.int64))
-    save_catalog(catalog)
-    return catalog
-
-
-def evaluate_here(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", *words])
-    launch.run_main(evaluate.main)
-
-
-def test_without_images_the_report_says_so_and_has_all_else(project, monkeypatch, capsys):
-    evaluate_here(monkeypatch, "zoo5", "--output", str(paths.root() / "elsewhere"))
-    assert "No pictures of galaxies: input/ no longer holds" in capsys.readouterr().out
-    assert not (paths.input_dir() / "demo").exists()  # none was drawn in their place
-    folder = paths.root() / "elsewhere" / "bare" / "zoo5"
+def test_without_images_the_report_says_so_and_has_all_else(root, project):
+    result = succeed(root, "evaluate.py", "zoo5", "--output", root / "elsewhere")
+    assert "No pictures of galaxies: input/ no longer holds" in result.stdout
+    assert not (root / "input" / "demo").exists()  # none was drawn in their place
+    folder = root / "elsewhere" / "bare" / "zoo5"
     assert "No pictures of galaxies" in (folder / "index.html").read_text()
     assert (folder / "cnn_roc.png").exists()
     assert not (folder / "cnn_sample.png").exists()
-    assert not list((paths.root() / "reports").iterdir())
+    assert not list((root / "reports").iterdir())
 
 
-@pytest.mark.filterwarnings("error::sklearn.exceptions.UndefinedMetricWarning")
-def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(project, monkeypatch):
+def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(root, project):
     whole = save_table(project, "zoo5/cnn", 1.0)
     save_table(project, "zoo5/half", 0.5, folds=(0,))
-    evaluate_here(monkeypatch, "zoo5/half")
-    folder = paths.root() / "reports" / "bare" / "zoo5"
+    assert "UndefinedMetricWarning" not in succeed(root, "evaluate.py", "zoo5/half").stderr
+    folder = root / "reports" / "bare" / "zoo5"
     report = pd.read_csv(folder / "half_report.csv", index_col="class")
     assert report["galaxies"]["cigar_shaped_smooth"] == 0
     assert report["galaxies"]["spiral"] == 3
@@ -215,7 +156,7 @@ def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(project, mon
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["zoo6"], "unknown task 'zoo6'"),
         (["anomaly4"], "no out-of-fold table of task 'anomaly4'"),
@@ -224,39 +165,9 @@ def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(project, mon
         (["zoo5", "--dataset", "other"], "dataset 'other' has no out-of-fold table of task 'zoo5'"),
     ],
 )
-def test_what_cannot_be_evaluated_is_one_line_and_status_one(
-    project, monkeypatch, capsys, words, said
-):
-    with pytest.raises(SystemExit) as stopped:
-        evaluate_here(monkeypatch, *words)
-    assert stopped.value.code == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
-    assert re.search(said, lines[0])
-    assert not list((paths.root() / "reports").iterdir())
-
-
-def test_an_optimistic_or_unfinished_run_never_stands_for_the_task(project):
-    save_table(project, "zoo5/lucky", 0.1, selected_on_validation=True)
-    save_table(project, "zoo5/part", 0.1, folds=(0, 2))
-    task, catalog = get_task("zoo5"), project.for_task(get_task("zoo5"))
-    results, _ = load_results(task, catalog)
-    assert results[-1].run == "zoo5/cnn"
-    assert pick_best(results).run == "zoo5/cnn"
-    save_table(project, "zoo5/ensemble", 2.0, chosen="mean", runs={})
-    assert pick_best(load_results(task, catalog)[0]).run == "zoo5/ensemble"
-
-
-def test_a_table_that_its_card_does_not_score_is_left_out_and_refused_by_name(project):
-    save_table(project, "zoo5/ensemble", 0.2, chosen="mean", runs={})
-    card = paths.ensemble_csv("bare", "zoo5").with_suffix(".json")
-    card.write_text(json.dumps({**json.loads(card.read_text()), "score": 0.01}))
-    task, catalog = get_task("zoo5"), project.for_task(get_task("zoo5"))
-    results, problems = load_results(task, catalog)
-    assert [result.run for result in results] == ["zoo5/cnn"]
-    assert "zoo5/ensemble is left out" in problems[0]
-    with pytest.raises(InputError, match="is not the table"):
-        load_results(task, catalog, ["zoo5/ensemble"])
+def test_what_cannot_be_evaluated_is_one_line_and_status_one(root, project, arguments, message):
+    assert re.search(message, complaint(call(root, "evaluate.py", *arguments)))
+    assert not list((root / "reports").iterdir())
 
 
 def test_a_gz37_project_without_an_ensembles_table_shows_its_card(root):
@@ -264,12 +175,9 @@ def test_a_gz37_project_without_an_ensembles_table_shows_its_card(root):
     for run in ("run0", "run1"):
         paths.oof_csv("tiny", f"gz37/{run}").unlink()
         save_table(catalog, f"gz37/{run}", 0.2)
-    result = call(root, "ensemble.py", "--candidates", "mean")
-    assert result.returncode == 0, result.stderr
+    succeed(root, "ensemble.py", "--candidates", "mean")
     paths.ensemble_oof_csv("tiny", "gz37").unlink()
-    result = call(root, "evaluate.py", "gz37")
-    assert result.returncode == 0, result.stderr
-    assert "src/ensemble.py --task gz37" in result.stdout
+    assert "src/ensemble.py --task gz37" in succeed(root, "evaluate.py", "gz37").stdout
     runs = pd.read_csv(root / "reports/tiny/gz37/runs.csv", index_col="run")
     card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
     assert runs["RMSE"]["gz37/ensemble"] == pytest.approx(card["score"], abs=1e-6)

@@ -1,4 +1,4 @@
-"""TODO"""
+"""A loaded run of untrained networks, and uploads."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""TODO"""
+"""The page in a process of its own, and a real browser."""
 
 import shutil
 import socket
@@ -8,8 +8,6 @@ import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pytest
 
 from support.commands import SRC, environment
 
@@ -44,11 +42,6 @@ def start(root: Path, log: Path | None = None) -> tuple[subprocess.Popen[str], s
 def find_browser() -> str | None:
     """Where Chromium is installed."""
     return next(filter(None, map(shutil.which, BROWSERS)), None)
-
-
-@pytest.fixture(scope="module")
-def address(server: tuple[subprocess.Popen[str], str]) -> str:
-    return server[1]
 
 
 def show(page: "Page", galaxy_id: str) -> None:

@@ -11,7 +11,7 @@ from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import Catalog, save_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.io.tables import write_predictions
-from galaxyzoo.tasks.registry import TASKS, Task, log_loss, valid_probabilities
+from galaxyzoo.tasks.registry import TASKS, ClassTask
 from galaxyzoo.training.fold_data import FoldData
 from support.kaggle_fixtures import draw_image, encode
 from support.small_models import SMALL, small_config
@@ -55,10 +55,8 @@ def save_class_run(catalog, name, **changes):
 
 
 ABC = ("a", "b", "c")
-PLAIN = Task("abc", ABC, "log-loss", True, log_loss, valid_probabilities, is_classes=True)
-BALANCED = Task(
-    "abc", ABC, "log-loss", True, log_loss, valid_probabilities, is_classes=True, balanced=True
-)
+PLAIN = ClassTask("abc", ABC)
+BALANCED = ClassTask("abc", ABC, balanced=True)
 ZOO5 = TASKS["zoo5"].columns
 
 

@@ -1,10 +1,11 @@
-"""TODO"""
+"""Real commands on a tiny competition, and what they leave."""
 
 import atexit
 import functools
 import os
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +27,7 @@ COMPETITION = draw_competition(n_train=36, n_test=7, seed=3)
 
 
 def environment(root: Path) -> dict[str, str]:
+    """Of a command that works in that project folder, on one thread of the processor."""
     return {
         **os.environ,
         "GALAXYZOO_ROOT": str(root),
@@ -34,16 +36,21 @@ def environment(root: Path) -> dict[str, str]:
     }
 
 
+def new_fork_server(prefix: Sequence[str] = ()) -> ForkServer:
+    """Server of commands in any project folder, started by the prefix."""
+    return ForkServer({**environment(SRC), "PYTHONPATH": str(SRC)}, prefix)
+
+
 @functools.cache
 def fork_server() -> ForkServer:
     """This process's own, which ends with it."""
-    server = ForkServer({**environment(SRC), "PYTHONPATH": str(SRC)})
+    server = new_fork_server()
     atexit.register(server.close)
     return server
 
 
 def call(root: Path, script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    """A command as the user types it in that folder; only its imports are there already."""
+    """Run a command as the user types it in that folder, with its imports done already."""
     command = [str(SRC / script), *map(str, words)]
     with tempfile.TemporaryDirectory() as folder:
         printed = [Path(folder) / name for name in ("output", "errors")]
@@ -52,16 +59,22 @@ def call(root: Path, script: str, *words: str | Path) -> subprocess.CompletedPro
     return subprocess.CompletedProcess(command, status, output, errors)
 
 
+def succeed(root: Path, script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """The same for a command that must end well."""
+    result = call(root, script, *words)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
 def train_project(root: Path, *words: str) -> Path:
     """A project folder with the small competition, in which its run has been trained."""
     COMPETITION.write_zips(root / "input")
-    result = call(root, *TRAIN, *words)
-    assert result.returncode == 0, result.stderr
+    succeed(root, *TRAIN, *words)
     return root
 
 
 def complaint(result: subprocess.CompletedProcess[str]) -> str:
-    """The one line that a command says when it refuses."""
+    """The one line of a command that refuses its input."""
     assert result.returncode == 1, result.stderr
     lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, result.stderr
@@ -70,13 +83,17 @@ def complaint(result: subprocess.CompletedProcess[str]) -> str:
 
 
 def artefacts(root: Path, *more: str) -> dict[str, bytes]:
-    """All that a run leaves, and other folders, but for locks and the time that it took."""
+    """Path in the project -> content of all that a run leaves there, and of further folders.
+
+    Without locks, and without the timings, which differ from run to run.
+    """
     files = listing(*(root / name for name in ("folds", "oof", "submissions", *more)))
     kept = {str(Path(path).relative_to(root)): data for path, data in files.items()}
     return {path: data for path, data in kept.items() if not path.endswith("timings.csv")}
 
 
 def dataset(root: Path) -> str:
+    """Name of the only prepared dataset of a project."""
     return next((root / "folds").glob("*/dataset.json")).parent.name
 
 

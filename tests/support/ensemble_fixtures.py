@@ -13,8 +13,8 @@ from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.ensemble import selection
 from galaxyzoo.ensemble.selection import cross_fit
 from galaxyzoo.io.tables import FOLD, write_predictions
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import Task, rmse
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
+from galaxyzoo.tasks.registry import VoteTask
 
 # The quick candidates.
 LINEAR = ["mean", "best", "greedy", "bagged", "nnls_shared", "nnls", "ridge", "disagreement_ridge"]
@@ -41,7 +41,15 @@ def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 
 
 COLUMNS = list(GALAXY_ZOO_2.columns)
-SMALL = Task("small", ("a", "b"), "RMSE", True, rmse, lambda values: np.clip(values, 0.0, 1.0))
+SMALL = VoteTask("small", ("a", "b"))
+
+
+def vote_task(*answers: int) -> VoteTask:
+    """A task on votes with questions of so many answers, none below another."""
+    tree = DecisionTree(
+        tuple(Question(i, "", ("",) * count, None) for i, count in enumerate(answers, start=1))
+    )
+    return VoteTask("t", tree.columns, tree)
 
 
 def draw_votes(

@@ -4,15 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from support.commands import SRC, artefacts, environment
+from support.commands import SRC, artefacts, environment, fork_server
+from support.fork_server import FAULTS
 from support.forked_commands import ForkServer
 
-FAULTS = Path(__file__).parent / "faults"
 # The whole path on a tiny competition: split, caches, three folds, tables, ensemble, submission.
 TRAIN = [
     *("train.py", "gz37/cnn", "--folds", "3", "--ensemble", "image.size_px=32", "head.hidden=16"),
@@ -41,62 +39,65 @@ class Result:
     operations: list[str]  # what it changed under the root; `struck at …` where it was struck
 
     @property
-    def struck(self) -> str:
-        """The operation at which it was struck; empty where it was not."""
-        found = [line for line in self.operations if line.startswith("struck at ")]
-        return found[0].removeprefix("struck at ") if found else ""
+    def struck(self) -> bool:
+        """Whether it was struck."""
+        return any(line.startswith("struck at ") for line in self.operations)
 
 
-class Server:
-    """Runs commands under one project folder in forked processes."""
+@dataclass(frozen=True)
+class Project:
+    """A project folder whose commands can be struck, and a folder for notes about them."""
 
-    def __init__(self, root: Path, work: Path, prefix: tuple[str, ...] = ()) -> None:
-        self.root, self.work = root, work
-        self.forks = ForkServer(faulty_environment(root), "--one-project", prefix=prefix)
+    root: Path
+    work: Path
 
-    def run(self, words: list[str], fault: Fault | None = None) -> Result:
-        """Run an entry script with its words to its end, whatever that is."""
-        words, environment = prepare(self.root, self.work, words, fault or Fault())
+    def run(
+        self, words: list[str], fault: Fault | None = None, server: ForkServer | None = None
+    ) -> Result:
+        """Run an entry script with its arguments in a forked process, to its end."""
+        command, environment = self._plan(words, fault or Fault())
         printed = self.work / "output"
-        status = self.forks.run(words, self.work, environment, printed, printed)
-        return result(self.work, status)
+        status = (server or fork_server()).run(command, self.work, environment, printed, printed)
+        return self._result(status)
 
+    def run_alone(self, words: list[str], fault: Fault | None = None) -> Result:
+        """Run it in a process of its own, as a user types it; several may run at a time."""
+        command, environment = self._plan(words, fault or Fault())
+        with open(self.work / "output", "w", encoding="utf-8") as output:
+            done = subprocess.run(
+                [sys.executable, *command],
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                check=False,
+            )
+        return self._result(done.returncode)
 
-@contextmanager
-def serving(root: Path, work: Path, prefix: tuple[str, ...] = ()) -> Iterator[Server]:
-    """A server, ended with the block."""
-    work.mkdir(parents=True)
-    server = Server(root, work, prefix)
-    try:
-        yield server
-    finally:
-        server.forks.close()
+    def artefacts(self) -> dict[str, bytes]:
+        """All that the commands have left, the decoded images too."""
+        return artefacts(self.root, "input/cache")
 
+    def _plan(self, words: list[str], fault: Fault) -> tuple[list[str], dict[str, str]]:
+        """Write down a command's fault; returns its command line and environment."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        for left in ("operations", "output"):
+            (self.work / left).unlink(missing_ok=True)
+        path = self.work / "fault.json"
+        plan = {**asdict(fault), "root": str(self.root), "log": str(self.work / "operations")}
+        path.write_text(json.dumps(plan), encoding="utf-8")
+        script, *options = words
+        return [str(SRC / script), *options], {
+            **environment(self.root),
+            "PYTHONPATH": f"{FAULTS}{os.pathsep}{SRC}",  # also of the processes that it starts
+            "GALAXYZOO_FAULT": str(path),
+        }
 
-def call(root: Path, work: Path, words: list[str], fault: Fault | None = None) -> Result:
-    """The same without a server: as a user types it."""
-    work.mkdir(parents=True, exist_ok=True)
-    words, environment = prepare(root, work, words, fault or Fault())
-    with open(work / "output", "w", encoding="utf-8") as output:
-        done = subprocess.run(
-            [sys.executable, *words],
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            check=False,
-        )
-    return result(work, done.returncode)
-
-
-def faulty_environment(root: Path) -> dict[str, str]:
-    """That of every command, with the faults on Python's path."""
-    return {**environment(root), "PYTHONPATH": f"{FAULTS}{os.pathsep}{SRC}"}
-
-
-def all_artefacts(root: Path) -> dict[str, bytes]:
-    """All that the commands leave, the decoded images too."""
-    return artefacts(root, "input/cache")
+    def _result(self, status: int) -> Result:
+        log = self.work / "operations"
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        text = (self.work / "output").read_text(encoding="utf-8", errors="replace")  # maybe cut off
+        return Result(status, text, lines)
 
 
 def ranks(operations: list[str]) -> dict[str, int]:
@@ -109,24 +110,3 @@ def ranks(operations: list[str]) -> dict[str, int]:
         for place, operation in enumerate(operations)
         if not operation.startswith("mkdir") and not operation.endswith(".lock")
     }
-
-
-def prepare(
-    root: Path, work: Path, words: list[str], fault: Fault
-) -> tuple[list[str], dict[str, str]]:
-    """Write the plan of a command's fault; returns the command's words and environment."""
-    plan = {**asdict(fault), "root": str(root), "log": str(work / "operations")}
-    for left in ("operations", "output"):
-        (work / left).unlink(missing_ok=True)
-    (work / "fault.json").write_text(json.dumps(plan), encoding="utf-8")
-    script, *options = words
-    planned = {"GALAXYZOO_FAULT": str(work / "fault.json")}
-    return [str(SRC / script), *options], {**faulty_environment(root), **planned}
-
-
-def result(work: Path, status: int) -> Result:
-    """What the command left in its work folder."""
-    log = work / "operations"
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    output = (work / "output").read_text(encoding="utf-8", errors="replace")  # cut off by a kill
-    return Result(status, output, lines)

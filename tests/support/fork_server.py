@@ -1,8 +1,7 @@
 """Commands in forked processes: the slow imports are paid once, all else is a process's own.
 
 Reads one job a line from standard input (JSON: words, folder, environment, output, errors), prints
-its exit status. The project's own modules read their folders from the environment when they are
-imported, so each command imports its own copy; with `--one-project` all share this process's.
+its exit status. Modules ask for folders at call time, so all commands share one set of them.
 """
 
 import atexit
@@ -18,6 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
+FAULTS = Path(__file__).parent / "faults"
 PATIENCE_S = 300  # a command that hangs is killed then
 
 
@@ -33,14 +33,11 @@ def main() -> None:
 
 
 def import_packages() -> None:
-    """Import the project's modules, then forget these and keep what they have imported."""
+    """Import the project's modules, and with them all that they import."""
     import galaxyzoo
 
     for module in pkgutil.walk_packages(galaxyzoo.__path__, "galaxyzoo."):
         importlib.import_module(module.name)
-    if "--one-project" not in sys.argv:
-        for name in [name for name in sys.modules if name.split(".")[0] == "galaxyzoo"]:
-            del sys.modules[name]
     threads = len(list(Path("/proc/self/task").glob("*")))  # none on other systems than Linux
     assert threads <= 1, f"{threads} threads run: a fork would not be a clean copy"
 
@@ -59,9 +56,9 @@ def be(job: dict[str, Any]) -> NoReturn:
     sys.argv = job["words"]
     sys.path[0] = str(Path(sys.argv[0]).parent)
     if "GALAXYZOO_FAULT" in os.environ:
-        import sitecustomize
-
-        sitecustomize.install()
+        sys.modules.pop("sitecustomize", None)  # the system's own
+        sys.path.insert(1, str(FAULTS))
+        importlib.import_module("sitecustomize")
     status: object = 0
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
@@ -84,4 +81,5 @@ def end(status: int) -> NoReturn:
     os._exit(status)
 
 
-main()
+if __name__ == "__main__":
+    main()

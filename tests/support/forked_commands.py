@@ -1,4 +1,4 @@
-"""The project's commands in forked processes, see `fork_server.py`."""
+"""Client of `fork_server.py`: the project's commands in forked processes."""
 
 import json
 import subprocess
@@ -14,15 +14,12 @@ class ForkServer:
 
     Args:
         environment: of the server.
-        words: of its command line.
-        prefix: what starts the server, such as `unshare`.
+        prefix: command that starts the server, such as `unshare`.
     """
 
-    def __init__(
-        self, environment: Mapping[str, str], *words: str, prefix: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, environment: Mapping[str, str], prefix: Sequence[str] = ()) -> None:
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, str(SCRIPT), *words],
+            [*prefix, sys.executable, str(SCRIPT)],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -38,9 +35,9 @@ class ForkServer:
         output: Path,
         errors: Path,
     ) -> int:
-        """Run an entry script with its words to its end; its exit status, negative for a signal.
+        """Run an entry script with its arguments; its exit status, negative for a signal.
 
-        What it prints goes to the end of the two files, which may be the same.
+        What it prints is appended to the two files, which may be the same.
         """
         job = {
             "words": words,

@@ -5,8 +5,8 @@ import pytest
 from sklearn import metrics
 
 from galaxyzoo.inference.score_card import score_table
-from galaxyzoo.tasks.metrics import decide, decide_out_of_fold, score_classes, to_macro
-from galaxyzoo.tasks.registry import SMALLEST_PROBABILITY, TASKS, log_loss, valid_probabilities
+from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY, log_loss
+from galaxyzoo.tasks.registry import CLASS_TASKS
 from support.class_fixtures import BALANCED, PLAIN, one_hot
 
 PROBS = np.array([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
@@ -21,7 +21,7 @@ def random_scores(task, n=300, seed=0):
     rng = np.random.default_rng(seed)
     probs = rng.dirichlet([1.4, 0.4, 0.2], n)
     truth = np.array([rng.choice(3, p=row) for row in probs])
-    return truth, probs, score_classes(task, probs, one_hot(truth), np.arange(n) % 3)
+    return truth, probs, task.class_scores(probs, one_hot(truth), np.arange(n) % 3)
 
 
 def test_log_loss_by_hand_and_by_sklearn():
@@ -41,47 +41,47 @@ def test_the_log_losses_of_the_columns_add_up_to_the_whole():
     card = score_table(PLAIN, PROBS, one_hot(TRUTH), FOLDS)
     assert sum(card["per_column"].values()) == pytest.approx(card["score"])
     assert card["per_column"]["a"] == pytest.approx(-(np.log(0.7) + np.log(0.6)) / 4)
-    assert card["classes"] == score_classes(PLAIN, PROBS, one_hot(TRUTH), FOLDS)
+    assert card["classes"] == PLAIN.class_scores(PROBS, one_hot(TRUTH), FOLDS)
 
 
 def test_valid_probabilities_add_up_to_one_and_stay_what_they_are():
     raw = np.array([[0.5, 0.7, -0.1], [0.0, 0.0, 0.0], [1e-12, 2.0, 0.0], [0.3, 0.7, 0.0]])
-    valid = valid_probabilities(raw)
+    valid = PLAIN.project(raw)
     np.testing.assert_allclose(valid.sum(axis=1), 1, atol=1e-12)
     assert valid.min() > 0.3 * SMALLEST_PROBABILITY
     np.testing.assert_allclose(valid[0, :2], [0.5 / 1.2, 0.7 / 1.2], atol=1e-6)
-    again = valid_probabilities(valid[1:])  # raw rows that add up to one change no more
+    again = PLAIN.project(valid[1:])  # raw rows that add up to one change no more
     np.testing.assert_allclose(again, valid[1:], rtol=0, atol=1e-11)
 
 
 def test_the_most_probable_class_or_the_one_that_exceeds_its_frequency_most():
     prior = np.array([0.8, 0.125, 0.05])
-    assert decide(PLAIN, PROBS, prior).tolist() == [0, 0, 2, 0]
+    assert PLAIN.decide(PROBS, prior).tolist() == [0, 0, 2, 0]
     # 0.7 / 0.8 < 0.2 / 0.125 < 0.1 / 0.05, …, 0.6 / 0.8 < 0.1 / 0.05 < 0.3 / 0.125
-    assert decide(BALANCED, PROBS, prior).tolist() == [2, 2, 2, 1]
+    assert BALANCED.decide(PROBS, prior).tolist() == [2, 2, 2, 1]
 
 
 def test_decisions_for_a_fold_know_the_other_folds_frequencies_only():
     probs = np.tile([0.5, 0.3, 0.2], (6, 1))
     targets, folds = one_hot([0, 0, 1, 0, 1, 2]), np.array([0, 0, 0, 1, 1, 1])
     # Fold 0 is judged by fold 1's (1/3, 1/3, 1/3), fold 1 by fold 0's (2/3, 1/3, 0).
-    decided = decide_out_of_fold(BALANCED, probs, targets, folds)
+    decided = BALANCED.decide_out_of_fold(probs, targets, folds)
     assert decided.tolist() == [0, 0, 0, 2, 2, 2]
     for fold in (0, 1):
         changed = targets.copy()
         changed[folds == fold] = one_hot([0, 0, 0])
-        after = decide_out_of_fold(BALANCED, probs, changed, folds)
+        after = BALANCED.decide_out_of_fold(probs, changed, folds)
         assert after[folds == fold].tolist() == decided[folds == fold].tolist()
         assert after[folds != fold].tolist() != decided[folds != fold].tolist()
     # One finished fold is judged by the galaxies of the others, never by its own.
-    alone = decide_out_of_fold(BALANCED, probs[3:], targets[3:], folds[3:], targets[:3])
+    alone = BALANCED.decide_out_of_fold(probs[3:], targets[3:], folds[3:], targets[:3])
     assert alone.tolist() == decided[3:].tolist()
-    assert decide_out_of_fold(BALANCED, probs, targets, folds * 0).tolist() == [0] * 6
+    assert BALANCED.decide_out_of_fold(probs, targets, folds * 0).tolist() == [0] * 6
 
 
 def test_scores_by_hand():
     # Decided 0, 0, 2, 0 against 0, 1, 2, 0: recalls 1, 0, 1; F1 0.8, 0, 1.
-    scores = score_classes(PLAIN, PROBS, one_hot(TRUTH), FOLDS)
+    scores = PLAIN.class_scores(PROBS, one_hot(TRUTH), FOLDS)
     assert scores["accuracy"] == 0.75
     assert scores["balanced_accuracy"] == pytest.approx(2 / 3)
     assert scores["macro_f1"] == pytest.approx(0.6)
@@ -93,7 +93,7 @@ def test_scores_by_hand():
 @pytest.mark.parametrize("task", [PLAIN, BALANCED], ids=["plain", "balanced"])
 def test_scores_are_those_of_sklearn(task):
     truth, probs, scores = random_scores(task)
-    decided = decide_out_of_fold(task, probs, one_hot(truth), np.arange(300) % 3)
+    decided = task.decide_out_of_fold(probs, one_hot(truth), np.arange(300) % 3)
     assert scores["accuracy"] == pytest.approx(metrics.accuracy_score(truth, decided))
     expected = metrics.balanced_accuracy_score(truth, decided)
     assert scores["balanced_accuracy"] == pytest.approx(expected)
@@ -113,23 +113,23 @@ def test_deciding_by_frequencies_serves_balanced_accuracy():
 
 
 def test_a_class_that_is_missing_has_no_auc_and_no_recall():
-    scores = score_classes(PLAIN, PROBS, one_hot([0, 1, 1, 0]), FOLDS)
+    scores = PLAIN.class_scores(PROBS, one_hot([0, 1, 1, 0]), FOLDS)
     assert scores["macro_auc"] is None
     assert scores["micro_auc"] is None
     assert scores["balanced_accuracy"] == 0.5  # a: 2 of 2, b: 0 of 2
-    assert score_classes(PLAIN, PROBS, one_hot([0] * 4), FOLDS)["micro_auc"] is None
+    assert PLAIN.class_scores(PROBS, one_hot([0] * 4), FOLDS)["micro_auc"] is None
 
 
 def test_macro_classes_are_sums_and_are_decided_by_the_largest():
-    task = TASKS["hubble10"]
+    task = CLASS_TASKS["hubble10"]
     assert sorted(name for names in task.macro.values() for name in names) == sorted(task.columns)
     probs = np.zeros((2, 10))
     places = [task.columns.index(n) for n in ("E_round", "S_early", "SB", "merger")]
     probs[0, places] = 0.4, 0.3, 0.2, 0.1  # E_round is the likeliest class, spiral the macro-class
     probs[1, places] = 0.1, 0.1, 0.2, 0.6
-    np.testing.assert_allclose(to_macro(task, probs), [[0.4, 0.5, 0.1], [0.1, 0.3, 0.6]])
+    np.testing.assert_allclose(task.to_macro(probs), [[0.4, 0.5, 0.1], [0.1, 0.3, 0.6]])
     targets = one_hot([places[1], places[0]], 10)
-    scores = score_classes(task, probs, targets, np.array([0, 1]))
+    scores = task.class_scores(probs, targets, np.array([0, 1]))
     assert scores["macro_class_accuracy"] == 0.5
     assert scores["macro_class_balanced_accuracy"] == 0.5  # spiral found, elliptical not
 
@@ -137,8 +137,8 @@ def test_macro_classes_are_sums_and_are_decided_by_the_largest():
 def test_valid_probabilities_stay_as_they_are_and_zeros_become_even():
     rng = np.random.default_rng(0)
     raw = np.vstack([rng.random((50, 4)) * 1.5 - 0.2, np.zeros((1, 4)), np.full((1, 4), -3.0)])
-    valid = valid_probabilities(raw)
+    valid = PLAIN.project(raw)
     np.testing.assert_allclose(valid.sum(axis=1), 1.0)
     assert valid.min() >= SMALLEST_PROBABILITY * 0.99
-    assert np.abs(valid_probabilities(valid.round(9)) - valid).max() < 1e-8
+    assert np.abs(PLAIN.project(valid.round(9)) - valid).max() < 1e-8
     np.testing.assert_allclose(valid[-2:], 0.25)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from galaxyzoo.ensemble.selection import CrossFits
-from galaxyzoo.tasks.metrics import Difference, difference, galaxy_losses, score_of
-from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.tasks.metrics import Difference
+from galaxyzoo.tasks.registry import TASKS, VoteTask
 from support.class_fixtures import PLAIN, draw_probs, one_hot
 from support.ensemble_fixtures import SMALL
 
@@ -27,26 +27,30 @@ def candidates(*errors: np.ndarray, folds: np.ndarray | None = None) -> CrossFit
 @pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
 def test_the_mean_loss_of_galaxies_makes_every_tasks_score(task):
     rng, n = np.random.default_rng(0), len(task.columns)
-    targets = one_hot(rng.integers(0, n, 50), n) if task.is_classes else rng.random((50, n))
-    predictions = task.make_valid(rng.random((50, n)))
-    losses = galaxy_losses(task, predictions, targets)
-    assert float(score_of(task, losses.mean())) == pytest.approx(task.score(predictions, targets))
+    is_votes = isinstance(task, VoteTask)
+    targets = rng.random((50, n)) if is_votes else one_hot(rng.integers(0, n, 50), n)
+    predictions = task.project(rng.random((50, n)))
+    losses = task.per_sample_losses(predictions, targets)
+    assert float(task.score_from_loss(losses.mean())) == pytest.approx(
+        task.score(predictions, targets)
+    )
 
 
 @pytest.mark.parametrize("task", [SMALL, PLAIN])
 def test_the_error_is_that_of_leaving_out_each_galaxy_in_turn(task):
     rng = np.random.default_rng(1)
-    targets = one_hot(rng.integers(0, 3, 30)) if task.is_classes else rng.random((30, 2))
-    if task.is_classes:
-        values = [task.make_valid(draw_probs(rng, targets, 1)[:, 0]) for _ in range(2)]
+    if task is PLAIN:
+        targets = one_hot(rng.integers(0, 3, 30))
+        values = [task.project(draw_probs(rng, targets, 1)[:, 0]) for _ in range(2)]
     else:
+        targets = rng.random((30, 2))
         values = [targets + rng.normal(scale=0.1, size=(30, 2)) for _ in range(2)]
     kept = [np.arange(30) != i for i in range(30)]
     left = [
         task.score(values[0][rows], targets[rows]) - task.score(values[1][rows], targets[rows])
         for rows in kept
     ]
-    found = difference(task, *(galaxy_losses(task, value, targets) for value in values))
+    found = task.difference(*(task.per_sample_losses(value, targets) for value in values))
     assert found.error == pytest.approx(np.sqrt(29 / 30 * np.sum((left - np.mean(left)) ** 2)))
     whole = task.score(values[0], targets) - task.score(values[1], targets)
     assert found.value == pytest.approx(whole)
@@ -57,13 +61,13 @@ def test_the_error_is_that_of_a_thousand_resamples():
     ours, theirs = rng.random(400) ** 2, rng.random(400) ** 2
     rows = rng.integers(0, 400, (1000, 400))
     drawn = np.sqrt(ours[rows].mean(axis=1)) - np.sqrt(theirs[rows].mean(axis=1))
-    assert difference(SMALL, ours, theirs).error == pytest.approx(drawn.std(), rel=0.1)
+    assert SMALL.difference(ours, theirs).error == pytest.approx(drawn.std(), rel=0.1)
 
 
 def test_equal_losses_differ_by_nothing_and_one_galaxy_has_no_error():
     losses = np.random.default_rng(3).random(20)
-    assert difference(SMALL, losses, losses) == Difference(0.0, 0.0)
-    assert difference(SMALL, np.array([0.04]), np.array([0.01])) == Difference(0.1, 0.0)
+    assert SMALL.difference(losses, losses) == Difference(0.0, 0.0)
+    assert SMALL.difference(np.array([0.04]), np.array([0.01])) == Difference(0.1, 0.0)
 
 
 def test_chosen_is_the_simplest_within_one_error_worked_by_hand():

@@ -18,6 +18,7 @@ from galaxyzoo.export.model_card import write_card
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.oof import VAL_TABLE
 from galaxyzoo.inference.predict import predict
+from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import HISTORY
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
@@ -135,7 +136,7 @@ def test_a_run_without_epochs_sees_its_starts_networks_through_its_own_views(
     assert card is not None
     assert (card["start"], card["views"], card["diverged"]) == (start.run, 2, [])
     assert run.minutes() == 0
-    write_card(run.folder / "card.md", other, card, None)
+    write_card(run.folder / "card.md", other, get_task(other.task), card, None)
     assert "No training of its own" in (run.folder / "card.md").read_text()
     for fold in range(3):
         folder, theirs = (run.folder.parent / name / f"fold_{fold}" for name in ("views", "small"))

@@ -13,12 +13,11 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import build_model
-from galaxyzoo.training.fold import HISTORY, train_fold
 from galaxyzoo.training.optim import learning_rate
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold, one_hot
 from support.small_models import small_config
-from support.training_fixtures import Killed, fold_data, kill_after
+from support.training_fixtures import assert_a_kill_changes_nothing, fold_data
 
 STAGES = {"epochs": 3, "head_epochs": 2, "head_lr": 1e-2}
 
@@ -96,15 +95,7 @@ def test_a_killed_fold_of_two_stages_ends_with_the_same_bytes(tmp_path, steps, k
     }
     extra = more.get(kind, {"class_balance": "sampling", "checkpoint": "best"})
     settings = class_config(train={**STAGES, "head_epochs": 1, **extra})
-    data = class_fold()
-    train_fold(settings, data, tmp_path / "whole", "whole")
-    with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, steps)
-        with pytest.raises(Killed):
-            train_fold(settings, data, tmp_path / "killed", "killed")
-    train_fold(settings, data, tmp_path / "killed", "killed")
-    for name in (WEIGHTS, HISTORY):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert_a_kill_changes_nothing(tmp_path, settings, class_fold(), steps)
 
 
 def test_sampling_draws_classes_evenly_and_the_same_each_time():

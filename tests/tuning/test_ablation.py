@@ -138,7 +138,7 @@ def test_numbers_are_those_of_plain_loops(scored: Scored) -> None:
     catalog = scored.ablation.catalog
     kept = catalog.folds < 2
     targets = catalog.targets("gz37")[kept]
-    valid = {name: TASK.make_valid(p)[kept] for name, p in scored.predictions.items()}
+    valid = {name: TASK.project(p)[kept] for name, p in scored.predictions.items()}
     rows = {row.variant.name: row for row in made_rows(scored)}
     assert list(rows) == ["base", "longer", "one_view", "two_sizes", "seed"]
     for name, baseline in (("longer", "base"), ("one_view", "base"), ("two_sizes", "one_view")):

@@ -1,4 +1,4 @@
-"""The page where a person explores galaxies: what stands on it, and what its parts do."""
+"""The Gradio page to explore galaxies: its layout, and the actions of its parts."""
 
 import functools
 import os
@@ -11,66 +11,47 @@ import gradio as gr
 import numpy as np
 
 from galaxyzoo.app import service
-from galaxyzoo.app.components import HINT, STYLE, caption, facts_html, heat_html, result_html
-from galaxyzoo.app.service import LoadedRun, Look
+from galaxyzoo.app.components import answers_html, caption, facts_html, heat_html
+from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.explain.figures import answer_text
 from galaxyzoo.explain.gradcam import FAST_METHODS, likeliest
-from galaxyzoo.tasks.registry import Task
 
 TITLE = "Galaxy Zoo explorer"
 NONE = "– none –"
 ALL = "all answers together"
+HINT = "<p>Type a GalaxyID, choose a random galaxy, or drop an image.</p>"
 _SIMILAR, _WORST = 8, 12
 _PROGRESS = gr.Progress()
-_UPLOADS_KEPT = (600, 3600)  # how often, and from which age on, uploaded files go, in seconds
-_AT_ONCE = 4  # requests; the others wait in a line
+_UPLOADS_KEPT = (600, 3600)  # seconds between deletions, and age of the files deleted
+_AT_ONCE = 4  # requests; the others wait in a queue
 # One fold of our small network on the demo set: about a minute on two cores.
 DEMO_RUN = ("gz37/cnn", "--data", "demo", "--only", "0")
-CSS = f"""
-{STYLE}
-.gradio-container {{ max-width: 72rem !important; width: 100%; margin: auto; }}
-.gradio-container main, .gradio-container main > .wrap {{ width: 100%; }}
-.tree li, .tree-key {{ font-size: .95rem; margin: 0; }}
-.tree .question {{ margin: .5rem 0 .75rem !important; }}
-.facts, .facts tr, .facts td {{ border: 0 !important; font-size: .95rem; }}
-.facts td {{ padding: .1rem .9rem .1rem 0 !important; }}
-.facts .unclear {{ opacity: .7; }}
-.galaxies .grid-container {{ min-width: 0 !important;
-  grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)) !important; }}
-.galaxies .caption-label {{ font-size: .72rem; padding: .1rem .3rem; left: auto; right: 0;
-  max-width: 100%; white-space: normal; }}
-.pair {{ display: flex; gap: 1rem; flex-wrap: wrap; }}
-.pair figure {{ margin: 0; flex: 1 1 14rem; max-width: 22rem; }}
-.pair img {{ width: 100%; border-radius: 8px; image-rendering: auto; }}
-.pair figcaption {{ font-size: .85em; opacity: .85; margin: .25rem 0 .6rem; }}
-"""
 
 
 def build_page(chosen: tuple[str, str] | None) -> gr.Blocks:
     """The whole page.
 
     Args:
-        chosen: dataset and run that it opens with; default the newest.
+        chosen: dataset and run shown first; default the newest.
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_UPLOADS_KEPT) as page:
-        gr.Markdown(f"# {TITLE}\nHow trained networks see galaxies, beside what volunteers said.")
+        gr.Markdown(f"# {TITLE}\nPredictions of trained networks beside the volunteers' votes.")
         with gr.Column(visible=False) as empty:
             _add_training()
         with gr.Column(visible=False) as full:
             with gr.Row():
                 run = gr.Dropdown([], label="Run", elem_id="run")
                 other = gr.Dropdown([NONE], value=NONE, label="Compare with", elem_id="other")
-            look = gr.State(None)
+            shown = gr.State(None)
             with gr.Tabs() as tabs:
                 with gr.Tab("A galaxy", id="galaxy"):
-                    one = _add_galaxy(run, other, look)
+                    one = _add_galaxy(run, other, shown)
                 with gr.Tab("Largest errors", id="errors"):
                     _add_errors(run, other, tabs, one)
 
         def fill() -> list[Any]:
-            """What is trained when somebody opens the page."""
+            """The trained runs, listed whenever the page is opened."""
             names = [_name(found) for found in service.list_runs()]
             first = _name(chosen) if chosen else next(iter(names), None)
             lists = gr.update(choices=names, value=first), gr.update(choices=[NONE, *names])
@@ -81,18 +62,18 @@ def build_page(chosen: tuple[str, str] | None) -> gr.Blocks:
 
 
 def _add_training() -> None:
-    """Where nothing is trained: a button that trains a small run on drawn galaxies."""
+    """Without a trained run: a button that trains a small one on the demo set."""
     gr.Markdown(
-        "## No trained run yet\nTrain a small network on galaxies that this project draws itself; "
-        "it takes about a minute. Or train a real one: `bash scripts/train_folds.sh`."
+        "## No trained run yet\nTrain a small network on the built-in demo galaxies; it takes "
+        "about a minute. Or train a real one: `bash scripts/train_folds.sh`."
     )
     button = gr.Button("Train a demo run", variant="primary", elem_id="train")
-    said = gr.Textbox(label="Progress", lines=6, interactive=False, elem_id="progress")
-    button.click(_train, None, said, concurrency_limit=1, api_visibility="private")
+    progress = gr.Textbox(label="Progress", lines=6, interactive=False, elem_id="progress")
+    button.click(_train, None, progress, concurrency_limit=1, api_visibility="private")
 
 
 def _train() -> Iterator[str]:
-    """Train the demo run; yields what it has said so far."""
+    """Train the demo run; yields the last lines of its output."""
     command = [sys.executable, str(CODE_ROOT / "src" / "train.py"), *DEMO_RUN]
     lines: list[str] = []
     with subprocess.Popen(
@@ -111,14 +92,14 @@ def _train() -> Iterator[str]:
     yield "\n".join([*lines[-12:], done])
 
 
-def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, look: gr.State) -> list[Any]:
-    """The tab of one galaxy; returns its parts that `_show_number` fills."""
+def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, shown: gr.State) -> list[Any]:
+    """The tab of one galaxy; returns the components that `_show_number` fills."""
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             number = gr.Textbox(label="GalaxyID", placeholder="such as 100008", elem_id="id")
             with gr.Row():
                 go = gr.Button("Show", variant="primary", elem_id="show", min_width=100)
-                random = gr.Button("Any galaxy", elem_id="random", min_width=100)
+                random = gr.Button("Random galaxy", elem_id="random", min_width=100)
             upload = gr.File(
                 label="Or an image",
                 file_types=["image"],
@@ -127,21 +108,21 @@ def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, look: gr.State) -> list[An
                 elem_id="upload",
             )
             facts = gr.HTML(HINT, elem_id="facts")
-            with gr.Accordion("Why?", open=True):
-                answer = gr.Dropdown([], label="What speaks for", elem_id="answer")
+            with gr.Accordion("Heat map", open=True):
+                answer = gr.Dropdown([], label="Answer", elem_id="answer")
                 method = gr.Dropdown(
                     [*FAST_METHODS],
                     value="gradcam",
                     label="Method",
                     elem_id="method",
                 )
-                why = gr.Button("Explain", elem_id="explain")
+                why = gr.Button("Show heat map", elem_id="explain")
                 heat = gr.HTML("", elem_id="heat")
         with gr.Column(scale=3, min_width=320):
             tree = gr.HTML("", elem_id="answers")
-    alike = gr.Button("Find training galaxies that look like it to the network", elem_id="alike")
+    alike = gr.Button("Find similar training galaxies", elem_id="alike")
     gallery = gr.Gallery(
-        label="Similar galaxies; choose one to see it",
+        label="Similar galaxies; click one to show it",
         columns=4,
         height="auto",
         visible=False,
@@ -150,7 +131,7 @@ def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, look: gr.State) -> list[An
         allow_preview=False,
     )
     found = gr.State([])
-    outputs = [look, facts, tree, answer, heat, gallery]
+    outputs = [shown, facts, tree, answer, heat, gallery]
 
     def show_random(name: str, second: str) -> list[Any]:
         ids = _load(name).catalog.ids
@@ -159,13 +140,15 @@ def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, look: gr.State) -> list[An
     def show_upload(name: str, second: str, data: bytes | None) -> list[Any]:
         if data is None:
             return _nothing(HINT)
-        return _show(name, second, lambda one: one.look_at_upload(data, "the image you sent"))
+        return _show(name, second, lambda one: one.predict_upload(data, "uploaded image"))
 
-    def similar(name: str, seen: Look | None, progress: gr.Progress = _PROGRESS) -> list[Any]:
+    def similar(
+        name: str, shown: PredictedGalaxy | None, progress: gr.Progress = _PROGRESS
+    ) -> list[Any]:
         one = _load(name)
-        pairs = one.find_similar(_needed(seen), _SIMILAR, lambda part: progress(part, "comparing"))
+        pairs = one.find_similar(_needed(shown), _SIMILAR, lambda part: progress(part, "comparing"))
         ids = [i for i, _ in pairs]
-        notes = [f"{i} · {likeness:.2f}" for i, likeness in pairs]
+        notes = [f"{i} · {similarity:.2f}" for i, similarity in pairs]
         pictures = list(zip(one.thumbnails(ids), notes, strict=True))
         return [gr.update(value=pictures, visible=True), ids]
 
@@ -176,21 +159,21 @@ def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, look: gr.State) -> list[An
         _on(asked, _show_number, [run, other, number], [number, *outputs])
     _on(random.click, show_random, [run, other], [number, *outputs])
     _on(upload.change, show_upload, [run, other, upload], outputs)
-    _on(why.click, _explain, [run, look, answer, method], heat)
-    _on(alike.click, similar, [run, look], [gallery, found])
+    _on(why.click, _explain, [run, shown, answer, method], heat)
+    _on(alike.click, similar, [run, shown], [gallery, found])
     _on(gallery.select, open_similar, [run, other, found], [number, *outputs])
     for changed in (run, other):
-        _on(changed.change, _show_again, [run, other, look], outputs)
+        _on(changed.change, _show_again, [run, other, shown], outputs)
     return [number, *outputs]
 
 
 def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy: list[Any]) -> None:
-    """The tab of the largest errors, out of fold; what is chosen there is shown as one galaxy."""
+    """The tab of the largest out-of-fold errors; a click shows the galaxy in the first tab."""
     found = gr.State([])
     answer = gr.Dropdown([ALL], value=ALL, label="Errors in", elem_id="errors-in")
     button = gr.Button("Show the largest errors", variant="primary", elem_id="worst")
     gallery = gr.Gallery(
-        label="Out of fold; choose one to see it",
+        label="Out of fold; click one to show it",
         columns=4,
         height="auto",
         elem_id="errors",
@@ -199,11 +182,11 @@ def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy:
     )
 
     def choices(name: str) -> Any:
-        return gr.update(choices=[ALL, *_answers(_load(name).task)], value=ALL)
+        return gr.update(choices=[ALL, *_load(name).task.labels], value=ALL)
 
     def worst(name: str, asked: str) -> list[Any]:
         one = _load(name)
-        column = None if asked == ALL else _answers(one.task).index(asked)
+        column = None if asked == ALL else one.task.labels.index(asked)
         table = one.worst(column, _WORST)
         ids = [int(i) for i in table.index]
         notes = [caption(i, row) for i, (_, row) in zip(ids, table.iterrows(), strict=True)]
@@ -218,54 +201,56 @@ def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy:
     _on(gallery.select, open_error, [run, other, found], [tabs, *one_galaxy])
 
 
-def _show(name: str, second: str, look_with: Callable[[LoadedRun], Look]) -> list[Any]:
-    """Everything about one galaxy, by one run or two."""
+def _show(
+    name: str, second: str, predict_with: Callable[[LoadedRun], PredictedGalaxy]
+) -> list[Any]:
+    """All outputs for one galaxy, from one run or two."""
     one = _load(name)
-    look = look_with(one)
-    pages = [result_html(one, look)]
+    shown = predict_with(one)
+    pages = [answers_html(one.config.run, one.task, shown)]
     if second != NONE and second != name:
         other = _load(second)
-        pages.append(result_html(other, look_with(other)))
-    asked = likeliest(look.prediction[None], one.task)[0]
-    answers = _answers(one.task)
+        pages.append(answers_html(other.config.run, other.task, predict_with(other)))
+    asked = likeliest(shown.prediction[None], one.task)[0]
+    answers = one.task.labels
     chosen = gr.update(choices=answers, value=answers[asked])
-    return [look, facts_html(one, look), "".join(pages), chosen, "", _no_gallery()]
+    return [shown, facts_html(one.task, shown), "".join(pages), chosen, "", _no_gallery()]
 
 
 def _show_number(name: str, second: str, text: str | int | None) -> list[Any]:
-    """A galaxy by its GalaxyID, and that number for its box."""
+    """A galaxy by its GalaxyID; the number goes back into its box."""
     number = _number(text)
-    return [str(number), *_show(name, second, lambda one: one.look_at(number))]
+    return [str(number), *_show(name, second, lambda one: one.predict(number))]
 
 
-def _show_again(name: str, second: str, look: Look | None) -> list[Any]:
-    """The same galaxy by another run."""
-    if look is None:
+def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[Any]:
+    """The same galaxy with another run."""
+    if shown is None:
         return _nothing(HINT)
-    if look.galaxy_id is None:
-        return _nothing("<p>Send the image again for this run.</p>")
-    number = look.galaxy_id
-    return _show(name, second, lambda one: one.look_at(number))
+    if shown.galaxy_id is None:
+        return _nothing("<p>Upload the image again for this run.</p>")
+    number = shown.galaxy_id
+    return _show(name, second, lambda one: one.predict(number))
 
 
-def _nothing(said: str) -> list[Any]:
-    """The tab of one galaxy without one."""
-    return [None, said, "", gr.update(choices=[], value=None), "", _no_gallery()]
+def _nothing(hint: str) -> list[Any]:
+    """Outputs without a galaxy."""
+    return [None, hint, "", gr.update(choices=[], value=None), "", _no_gallery()]
 
 
 def _no_gallery() -> Any:
     return gr.update(value=[], visible=False)
 
 
-def _explain(name: str, look: Look | None, answer: str, method: str) -> str:
-    """What the network sees, and the heat over it."""
+def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:
+    """The network's input and its heat map."""
     one = _load(name)
-    column = _answers(one.task).index(answer)
-    return heat_html(*one.explain(_needed(look), column, method), answer)
+    column = one.task.labels.index(answer)
+    return heat_html(*one.gradcam(_needed(shown), column, method), answer)
 
 
 def _on(listen: Callable[..., Any], act: Callable[..., Any], inputs: Any, outputs: Any) -> None:
-    """Connect an event; a user's mistake becomes a sentence on the page."""
+    """Connect an event; a user's mistake is shown as a message on the page."""
 
     @functools.wraps(act)
     def careful(*args: Any, **kwargs: Any) -> Any:
@@ -278,7 +263,7 @@ def _on(listen: Callable[..., Any], act: Callable[..., Any], inputs: Any, output
 
 
 def _load(name: str) -> LoadedRun:
-    """The run that a name in the list means: any other is refused, whoever asks."""
+    """The run of a name in the list; any other name, whoever sends it, is an error."""
     for run in service.list_runs():
         if _name(run) == name:
             return service.load_run(*run)
@@ -296,14 +281,7 @@ def _number(text: str | int | None) -> int:
         raise InputError("a GalaxyID is a whole number, such as 100008") from None
 
 
-def _needed(look: Look | None) -> Look:
-    if look is None:
+def _needed(shown: PredictedGalaxy | None) -> PredictedGalaxy:
+    if shown is None:
         raise InputError("show a galaxy first")
-    return look
-
-
-def _answers(task: Task) -> list[str]:
-    """What a task's columns are called in lists: unique, in their order."""
-    if task.is_classes:
-        return [answer_text(task, i) for i in range(len(task.columns))]
-    return [f"{answer_text(task, i)} ({name})" for i, name in enumerate(task.columns)]
+    return shown

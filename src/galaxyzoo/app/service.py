@@ -1,6 +1,6 @@
-"""Which galaxies look alike to a network: near in its features, the last layer before the head.
+"""What the page asks of trained runs: predictions, heat maps, similar galaxies, largest errors.
 
-What the page asks of trained runs: a galaxy, its explanation, its like, the worst errors.
+Similar galaxies are near in the features of a network, its last layer before the head.
 """
 
 import threading
@@ -32,25 +32,179 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS, Task, get_task
 
 FEATURES = "features.npy"
+_RUNS_IN_MEMORY = 3
+MAX_UPLOAD_BYTES = 20_000_000
+
+
+def list_runs() -> list[tuple[str, str]]:
+    """(dataset, run) of all that have a finished fold, newest first."""
+    newest: dict[tuple[str, str], float] = {}
+    for mark in paths.folds_dir().glob(f"*/*/*/fold_*/{DONE}"):
+        dataset, task, stem = mark.relative_to(paths.folds_dir()).parts[:3]
+        if task in TASKS and not is_ablation(f"{task}/{stem}"):
+            key = (dataset, f"{task}/{stem}")
+            newest[key] = max(newest.get(key, 0.0), mark.stat().st_mtime)
+    return sorted(newest, key=lambda key: -newest[key])
+
+
+@lru_cache(maxsize=_RUNS_IN_MEMORY)
+def load_run(dataset: str, run: str) -> "LoadedRun":
+    """A run, kept in memory."""
+    config, models = load_run_models(dataset, run)
+    catalog = load_catalog(dataset).for_task(get_task(config.task))
+    try:
+        data = open_dataset(None, dataset, config.task)
+    except InputError:
+        data = None
+    return LoadedRun(dataset, config, models, catalog, data)
+
+
+@dataclass(frozen=True)
+class PredictedGalaxy:
+    """A galaxy and a run's prediction."""
+
+    galaxy: Galaxy
+    galaxy_id: int | None  # None for an uploaded image
+    prediction: np.ndarray  # (column,)
+
+
+@dataclass(eq=False)
+class LoadedRun:
+    """A trained run with its networks and its dataset."""
+
+    dataset: str
+    config: Config
+    models: dict[int, GalaxyNet]
+    catalog: Catalog  # galaxies of the task
+    data: Dataset | None  # None where the images are gone
+    # Grad-CAM hooks into the networks: one request at a time
+    _hooking: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _features: "FeatureTable | None" = field(default=None, repr=False)
+
+    @property
+    def task(self) -> Task:
+        """The run's."""
+        return get_task(self.config.task)
+
+    @property
+    def _prepared(self) -> Dataset:
+        """The dataset with its images."""
+        if self.data is None:
+            raise InputError(f"the images of '{self.dataset}' are no longer in input/")
+        return self.data
+
+    @cached_property
+    def _images(self) -> ImageCache:
+        """Decoded training images."""
+        return self._prepared.train_images(self.config.image)
+
+    def predict(self, galaxy_id: int) -> PredictedGalaxy:
+        """A galaxy of the dataset."""
+        galaxy = find_galaxy(galaxy_id, self.config, self._prepared)
+        return PredictedGalaxy(galaxy, galaxy_id, self._predict(galaxy))
+
+    def predict_upload(self, encoded: bytes, name: str) -> PredictedGalaxy:
+        """A galaxy in an uploaded image, decoded as training images are."""
+        if len(encoded) > MAX_UPLOAD_BYTES:
+            raise InputError(f"the file is larger than {MAX_UPLOAD_BYTES // 1_000_000} MB")
+        image = decode_galaxy(encoded, self.config.image, "this image cannot be used")
+        galaxy = Galaxy(name, image)
+        return PredictedGalaxy(galaxy, None, self._predict(galaxy))
+
+    def _predict(self, galaxy: Galaxy) -> np.ndarray:
+        return predict_galaxy(galaxy, self.config, self.models)
+
+    def gradcam(
+        self, shown: PredictedGalaxy, column: int, method: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W, 3) uint8 network input, and (H, W) 0 to 1 heat map for an answer."""
+        image = shown.galaxy.as_input(self.config.image)
+        with self._hooking:
+            heat, _ = average_gradcam(self.models, image, column, method)
+        return image[0], heat
+
+    def find_similar(
+        self,
+        shown: PredictedGalaxy,
+        count: int,
+        report: Callable[[float], None] = lambda share: None,
+    ) -> list[tuple[int, float]]:
+        """GalaxyIDs of the nearest training galaxies in the first network's features.
+
+        Args:
+            shown: the galaxy; it is not among them.
+            count: how many.
+            report: called with the share of features that are computed, 0 to 1.
+        Returns:
+            GalaxyID and cosine similarity, nearest first.
+        """
+        fold, model = next(iter(self.models.items()))
+        if self._features is None:
+            folder = paths.fold_dir(self.dataset, self.config.run, fold)
+            self._features = open_features(folder, model, self._images, self.config, report)
+        own = embed(model, shown.galaxy.image[None], self.config)[0]
+        found = self._features.nearest(own, count + 1)
+        return [pair for pair in found if pair[0] != shown.galaxy_id][:count]
+
+    def thumbnails(self, ids: Sequence[int]) -> np.ndarray:
+        """(galaxy, H, W, 3) uint8 of training galaxies."""
+        return take_images(self._images, np.array(ids))
+
+    def out_of_fold(self) -> pd.DataFrame:
+        """Predictions by GalaxyID of the galaxies in finished folds."""
+        table = read_csv(oof_csv(self.dataset, self.config.run))
+        return table.drop(columns=FOLD)[list(self.task.columns)]
+
+    def worst(self, column: int | None, count: int) -> pd.DataFrame:
+        """Galaxies with the largest out-of-fold errors, largest first.
+
+        Args:
+            column: error of this answer; None: RMSE over all columns.
+            count: how many.
+        Returns:
+            Indexed by GalaxyID: predicted, known (of the column, else the class or NaN), error.
+        """
+        predicted = self.out_of_fold()
+        known = pd.DataFrame(
+            self.catalog.targets(self.task.name), self.catalog.ids, list(self.task.columns)
+        ).loc[predicted.index]
+        off = (predicted - known).abs()
+        if column is None:
+            error = np.sqrt((off**2).mean(axis=1))
+            table = pd.DataFrame({"predicted": np.nan, "known": np.nan, "error": error})
+        else:
+            name = self.task.columns[column]
+            table = pd.DataFrame(
+                {"predicted": predicted[name], "known": known[name], "error": off[name]}
+            )
+        return table.sort_values("error", ascending=False, kind="stable")[:count]
+
+
+def classes_of_votes(prediction: np.ndarray) -> dict[str, str | None]:
+    """Class by the rule of each class task; None where the (37,) vote fractions are not clear."""
+    votes = pd.DataFrame(prediction[None], columns=list(GALAXY_ZOO_2.columns))
+    found: dict[str, str | None] = {}
+    for name, task in TASKS.items():
+        if task.rule is not None:
+            labels = task.rule.labels(votes)
+            found[name] = (
+                None if labels.empty else str(labels.columns[labels.to_numpy()[0].argmax()])
+            )
+    return found
 
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Features of a dataset's training galaxies."""
+    """Network features of a dataset's training galaxies."""
 
     ids: np.ndarray  # (galaxy,)
     vectors: np.ndarray  # (galaxy, feature) float16, of unit length
 
     def nearest(self, feature: np.ndarray, count: int) -> list[tuple[int, float]]:
-        """The galaxies nearest to a feature, and their cosine similarity, nearest first.
-
-        Args:
-            feature: (feature,) of unit length.
-            count: how many.
-        """
-        likeness = self.vectors.astype(np.float32) @ feature.astype(np.float32)
-        order = np.argsort(-likeness, kind="stable")[:count]
-        return [(int(self.ids[row]), float(likeness[row])) for row in order]
+        """GalaxyID and cosine similarity of the galaxies nearest to a (feature,) unit vector."""
+        similarity = self.vectors.astype(np.float32) @ feature.astype(np.float32)
+        order = np.argsort(-similarity, kind="stable")[:count]
+        return [(int(self.ids[row]), float(similarity[row])) for row in order]
 
 
 def open_features(
@@ -60,16 +214,14 @@ def open_features(
     config: Config,
     report: Callable[[float], None] = lambda share: None,
 ) -> FeatureTable:
-    """Features of all galaxies of a cache, made once and kept in the fold's folder.
+    """Features of all galaxies of a cache, computed once and kept in the fold's folder.
 
     Args:
-        folder: the fold's.
+        folder: of the fold.
         model: its network.
         cache: images of the training galaxies.
         config: of the run.
-        report: told the share that is done, 0 to 1.
-    Raises:
-        InputError: they cannot be written.
+        report: called with the share that is done, 0 to 1.
     """
     path = folder / FEATURES
     with files.holding(folder / f"{FEATURES}.lock", "comparing galaxies"):
@@ -103,192 +255,10 @@ def embed(
 
 
 def _read(path: Path, count: int) -> np.ndarray | None:
-    """What an earlier call has left, where it is whole and of as many galaxies."""
+    """The file of an earlier call, where it is whole and has as many galaxies."""
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError):
         return None
     fits = values.ndim == 2 and len(values) == count and values.dtype == np.float16
     return values if fits else None
-
-
-_RUNS_IN_MEMORY = 3
-MAX_UPLOAD_BYTES = 20_000_000
-
-
-@dataclass(frozen=True)
-class Look:
-    """A galaxy as a run sees it."""
-
-    galaxy: Galaxy
-    galaxy_id: int | None
-    prediction: np.ndarray  # (column,)
-    spread: np.ndarray  # (column,) over views
-
-
-@dataclass(eq=False)
-class LoadedRun:
-    """A trained run with all that questions about it need."""
-
-    dataset: str
-    config: Config
-    models: dict[int, GalaxyNet]
-    catalog: Catalog  # galaxies of the task
-    data: Dataset | None  # None where the images are gone
-    # hooks of explanations are the network's own: one at a time
-    _explaining: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _features: FeatureTable | None = field(default=None, repr=False)
-
-    @property
-    def task(self) -> Task:
-        """The run's."""
-        return get_task(self.config.task)
-
-    @property
-    def _prepared(self) -> Dataset:
-        """The dataset with its images; InputError where these are gone."""
-        if self.data is None:
-            raise InputError(f"the images of '{self.dataset}' are no longer in input/")
-        return self.data
-
-    @cached_property
-    def _images(self) -> ImageCache:
-        """Decoded training images; errors as of `_prepared`."""
-        return self._prepared.train_images(self.config.image)
-
-    def look_at(self, galaxy_id: int) -> Look:
-        """A galaxy of the dataset.
-
-        Raises:
-            InputError: there is no such galaxy, or its image cannot be used.
-        """
-        galaxy = find_galaxy(galaxy_id, self.config, self._prepared)
-        return Look(galaxy, galaxy_id, *predict_galaxy(galaxy, self.config, self.models))
-
-    def look_at_upload(self, encoded: bytes, name: str) -> Look:
-        """A galaxy that somebody sends.
-
-        Raises:
-            InputError: too many bytes or pixels, or no image.
-        """
-        galaxy = Galaxy(name, decode_upload(encoded, self.config))
-        return Look(galaxy, None, *predict_galaxy(galaxy, self.config, self.models))
-
-    def explain(self, look: Look, column: int, method: str) -> tuple[np.ndarray, np.ndarray]:
-        """(H, W, 3) uint8 what the network sees, and (H, W) 0 to 1 what speaks for an answer."""
-        image = look.galaxy.as_input(self.config.image)
-        with self._explaining:
-            heat, _ = average_gradcam(self.models, image, column, method)
-        return image[0], heat
-
-    def find_similar(
-        self, look: Look, count: int, report: Callable[[float], None] = lambda share: None
-    ) -> list[tuple[int, float]]:
-        """GalaxyIDs of the training galaxies most like it to the first network, and how much.
-
-        Raises:
-            InputError: the images are gone.
-        """
-        fold, model = next(iter(self.models.items()))
-        if self._features is None:
-            folder = paths.fold_dir(self.dataset, self.config.run, fold)
-            self._features = open_features(folder, model, self._images, self.config, report)
-        own = embed(model, look.galaxy.image[None], self.config)[0]
-        found = self._features.nearest(own, count + 1)
-        return [pair for pair in found if pair[0] != look.galaxy_id][:count]
-
-    def thumbnails(self, ids: Sequence[int]) -> np.ndarray:
-        """(galaxy, H, W, 3) uint8 of training galaxies.
-
-        Raises:
-            InputError: the images are gone.
-        """
-        return take_images(self._images, np.array(ids))
-
-    def out_of_fold(self) -> pd.DataFrame:
-        """Predictions by GalaxyID of the galaxies in finished folds.
-
-        Raises:
-            InputError: the table is missing or broken.
-        """
-        table = read_csv(oof_csv(self.dataset, self.config.run))
-        return table.drop(columns=FOLD)[list(self.task.columns)]
-
-    def worst(self, column: int | None, count: int) -> pd.DataFrame:
-        """Galaxies with the largest errors, largest first.
-
-        Args:
-            column: of this answer; None: over all columns.
-            count: how many.
-        Returns:
-            Indexed by GalaxyID: predicted, known (of the column, else the class or NaN), error.
-        """
-        predicted = self.out_of_fold()
-        known = pd.DataFrame(
-            self.catalog.targets(self.task.name), self.catalog.ids, list(self.task.columns)
-        ).loc[predicted.index]
-        off = (predicted - known).abs()
-        if column is None:
-            error = np.sqrt((off**2).mean(axis=1))
-            table = pd.DataFrame({"predicted": np.nan, "known": np.nan, "error": error})
-        else:
-            name = self.task.columns[column]
-            table = pd.DataFrame(
-                {"predicted": predicted[name], "known": known[name], "error": off[name]}
-            )
-        return table.sort_values("error", ascending=False, kind="stable")[:count]
-
-
-def decode_upload(encoded: bytes, config: Config) -> np.ndarray:
-    """(cache_px, cache_px, 3) uint8 by the reader that training uses.
-
-    Raises:
-        InputError: too many bytes or pixels, or no image.
-    """
-    if len(encoded) > MAX_UPLOAD_BYTES:
-        raise InputError(f"the file is larger than {MAX_UPLOAD_BYTES // 1_000_000} MB")
-    return decode_galaxy(encoded, config.image, "this is no image that can be used")
-
-
-def list_runs() -> list[tuple[str, str]]:
-    """(dataset, run) of all that have a finished fold, newest first."""
-    newest: dict[tuple[str, str], float] = {}
-    for mark in paths.folds_dir().glob(f"*/*/*/fold_*/{DONE}"):
-        dataset, task, stem = mark.relative_to(paths.folds_dir()).parts[:3]
-        if task in TASKS and not is_ablation(f"{task}/{stem}"):
-            key = (dataset, f"{task}/{stem}")
-            newest[key] = max(newest.get(key, 0.0), mark.stat().st_mtime)
-    return sorted(newest, key=lambda key: -newest[key])
-
-
-@lru_cache(maxsize=_RUNS_IN_MEMORY)
-def load_run(dataset: str, run: str) -> LoadedRun:
-    """A run, kept in memory.
-
-    Raises:
-        InputError: it is not trained, or damaged.
-    """
-    config, models = load_run_models(dataset, run)
-    catalog = load_catalog(dataset).for_task(get_task(config.task))
-    try:
-        data = open_dataset(None, dataset, config.task)
-    except InputError:
-        data = None
-    return LoadedRun(dataset, config, models, catalog, data)
-
-
-def classes_of_votes(prediction: np.ndarray) -> dict[str, str | None]:
-    """What each class task's rule says of vote fractions; None where they are not clear enough.
-
-    Args:
-        prediction: (37,) vote fractions.
-    """
-    votes = pd.DataFrame(prediction[None], columns=list(GALAXY_ZOO_2.columns))
-    found: dict[str, str | None] = {}
-    for name, task in TASKS.items():
-        if task.rule is not None:
-            labels = task.rule.labels(votes)
-            found[name] = (
-                None if labels.empty else str(labels.columns[labels.to_numpy()[0].argmax()])
-            )
-    return found

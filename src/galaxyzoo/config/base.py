@@ -1,10 +1,9 @@
-"""How typed settings are read: YAML, `key=value` on top, and mistakes as one line."""
+"""Typed settings: parse them from YAML and `key=value` overrides; a mistake is one line."""
 
 import difflib
 import reprlib
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
@@ -13,14 +12,36 @@ from pydantic_core import PydanticCustomError
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 
-# What yaml.safe_load raises of text that is no YAML: bad dates and nesting too deep included.
-BROKEN_YAML = (yaml.YAMLError, ValueError, RecursionError)
+# What yaml.safe_load raises for text that is not YAML, bad dates and too deep nesting included.
+_YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
 
 
-class Section(BaseModel):
-    """Settings of which an unknown key is an error; nothing changes once they are checked."""
+class Settings(BaseModel):
+    """Settings that refuse unknown keys and do not change once they are checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: Any, source: str) -> Self:
+        """Check nested values; the error names `source`, the key, and what may have been meant."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise InputError(f"{source}: {cls._first_problem(error)}") from None
+
+    @classmethod
+    def _first_problem(cls, error: ValidationError) -> str:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            schema = cls.model_json_schema()
+            parts = (schema, *schema.get("$defs", {}).values())
+            known = [name for part in parts for name in part.get("properties", ())]
+            near = difflib.get_close_matches(key.split(".")[-1], known, n=1)
+            return f"unknown key '{key}'" + (f" (did you mean '{near[0]}'?)" if near else "")
+        if first["type"] == "missing":
+            return f"key '{key}' is missing"
+        return f"key '{key}': {first['msg']} (got {reprlib.repr(first['input'])})"
 
     @field_validator("*", mode="before")
     @classmethod
@@ -32,98 +53,59 @@ class Section(BaseModel):
         return value
 
 
-def read_saved(path: Path, missing: str, damaged: str) -> dict[str, Any]:
-    """The settings that a training saved beside its weights.
-
-    Args:
-        path: of the YAML.
-        missing: the whole message where it is not there.
-        damaged: the whole message where it holds something else.
-    Raises:
-        InputError: with one of these.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(missing) from None
-    except BROKEN_YAML:
-        values = None
-    if not isinstance(values, dict):
-        raise InputError(damaged)
-    for record in ("code_version", "packages"):
-        values.pop(record, None)
-    return values
-
-
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The keys and values of a YAML file.
-
-    Raises:
-        InputError: it is not YAML, or holds something else.
-    """
+    """The keys and values of a YAML file."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except BROKEN_YAML as error:
+    except _YAML_ERRORS as error:
         raise InputError(f"{shown(path)} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise InputError(f"{shown(path)}: expected keys and values")
     return values
 
 
-def override(values: dict[str, Any], word: str) -> None:
-    """Set one nested value in place from `section.key=value`, the value read as YAML.
-
-    Raises:
-        InputError: it is no override, or the value is no YAML.
-    """
-    key, equals, text = word.partition("=")
-    if not equals or not key:
-        raise InputError(f"'{word}' is no override: write key=value, such as train.epochs=4")
-    try:
-        value = yaml.safe_load(text)
-    except BROKEN_YAML:
-        raise InputError(f"'{word}': the value is not YAML") from None
-    place(values, key, value, word)
-
-
-def place(values: dict[str, Any], key: str, value: Any, word: str) -> None:
-    """Set one nested value in place.
+def read_saved(path: Path, missing: str, damaged: str) -> dict[str, Any]:
+    """The settings that a training saved beside its weights.
 
     Args:
-        values: nested sections.
-        key: dotted.
-        value: as YAML would give it.
-        word: what the user wrote, for the message.
-    Raises:
-        InputError: what the key names as a section is a value.
+        path: the YAML file.
+        missing: the error message where there is no such file.
+        damaged: the error message where it is not a file of settings.
     """
+    try:
+        values = read_yaml(path)
+    except FileNotFoundError:
+        raise InputError(missing) from None
+    except InputError:
+        raise InputError(damaged) from None
+    for record in ("code_version", "packages"):
+        values.pop(record, None)
+    return values
+
+
+def override(values: dict[str, Any], assignment: str) -> None:
+    """Set one nested value in place from `section.key=value`, the value read as YAML."""
+    key, equals, text = assignment.partition("=")
+    if not equals or not key:
+        raise InputError(f"'{assignment}' is no override: write key=value, such as train.epochs=4")
+    try:
+        value = yaml.safe_load(text)
+    except _YAML_ERRORS:
+        raise InputError(f"'{assignment}': the value is not YAML") from None
+    set_key(values, key, value, assignment)
+
+
+def set_key(values: dict[str, Any], key: str, value: Any, source: str) -> None:
+    """Set the value of a dotted key in place; `source` begins the error message."""
     *sections, last = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
-            raise InputError(f"'{word}': '{section}' is a value, not a section")
+            raise InputError(f"'{source}': '{section}' is a value, not a section")
     values[last] = value
 
 
-def explain(error: ValidationError, sections: Iterable[type[BaseModel]]) -> str:
-    """The first problem as one line: which key, what is wrong, what was meant.
-
-    Args:
-        error: what checking raised.
-        sections: whose keys may have been meant.
-    """
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = [name for section in sections for name in section.model_fields]
-        near = difflib.get_close_matches(key.split(".")[-1], known, n=1)
-        return f"unknown key '{key}'" + (f" (did you mean '{near[0]}'?)" if near else "")
-    if first["type"] == "missing":
-        return f"key '{key}' is missing"
-    return f"key '{key}': {first['msg']} (got {reprlib.repr(first['input'])})"
-
-
-def describe_changes(old: BaseModel, new: BaseModel) -> str:
+def changed_settings(old: BaseModel, new: BaseModel) -> str:
     """The settings that differ, as `section.key old → new`."""
     before, after = (_flat(config.model_dump(mode="json")) for config in (old, new))
     changed = [k for k in before | after if before.get(k) != after.get(k)]

@@ -1,6 +1,6 @@
-"""The files of `configs/`: which runs and ensembles there are, and how one is read.
+"""Load the configs of runs and ensembles from `configs/`, and of trained runs from their folders.
 
-The config saved in a trained run's folder, and what follows from it for other runs.
+A trained run's folder holds the config that it was trained with, so later steps read that copy.
 """
 
 import difflib
@@ -16,45 +16,38 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, configs_dir, run_dir, shown
 from galaxyzoo.tasks.registry import TASKS
 
-# Folders of configs whose files hold something else than a task's runs
+CONFIG = "config.yaml"  # in a trained run's folder
+WITHOUT_IDS = "without_ids"  # key in it
+_ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
+# Folders of `configs/` that hold no runs
 _NO_RUNS = ("ensembles", "ablations", "tuning", PRETRAIN)
 
 
 def config_path(run: str, known: Sequence[str] | None = None) -> Path:
-    """The YAML that a user means by `gz37/resnet18`, `configs/gz37/resnet18.yaml` or any YAML path.
+    """The YAML file of a run, by its name, `gz37/resnet18`, or by any path of a YAML file.
 
     Args:
-        run: what the user wrote.
-        known: names to suggest; default all runs.
-    Raises:
-        InputError: there is no such file, with the nearest run names.
+        run: name or path.
+        known: names that the error message suggests; default all runs and ensembles.
     """
     if path := _find_yaml(configs_dir(), run):
         return path
-    word = run.removeprefix("configs/").removesuffix(".yaml")
-    ensembles = all_ensembles() if known is None else []
-    runs = all_runs() if known is None else list(known)
-    near = difflib.get_close_matches(word, [*runs, *ensembles], n=3)
-    there = (
-        f"there are {', '.join(runs)}"
-        if known is not None
-        else f"there are tasks ({', '.join(TASKS)}), ensembles ({', '.join(ensembles)}), and runs, "
-        "one for each file in configs/<task>/, such as gz37/cnn"
-    )
-    hint = f"did you mean {', '.join(near)}?" if near else there
+    name = run.removeprefix("configs/").removesuffix(".yaml")
+    names = [*all_runs(), *all_ensembles()] if known is None else known
+    if near := difflib.get_close_matches(name, names, n=3):
+        hint = f"did you mean {', '.join(near)}?"
+    elif known is not None:
+        hint = f"there are {', '.join(known)}"
+    else:
+        hint = (
+            f"there are tasks ({', '.join(TASKS)}), ensembles ({', '.join(all_ensembles())}), and "
+            "runs, one for each file in configs/<task>/, such as gz37/cnn"
+        )
     raise InputError(f"no run '{run}' (no such file in configs/): {hint}")
 
 
 def listed_path(folder: Path, name: str, what: str) -> Path:
-    """The YAML that a user means by a name in a folder of `configs/`, or any YAML path.
-
-    Args:
-        folder: whose files are all of one kind.
-        name: what the user wrote.
-        what: that kind, for the message.
-    Raises:
-        InputError: there is no such file, with the names that there are.
-    """
+    """The YAML file of that name in a folder, or of any path; `what` it is, for the message."""
     if path := _find_yaml(folder, name):
         return path
     known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
@@ -79,14 +72,14 @@ def all_runs() -> list[str]:
 
 
 def own_runs(task: str) -> list[str]:
-    """A task's runs that are ours and need no other dataset and no GPU, nor do their starts."""
+    """Our own runs of a task; no published recipes, and none that needs a GPU or more data."""
     runs = [run for run in all_runs() if run.startswith(f"{task}/")]
     return [run for run in runs if not run.startswith(f"{task}/source_") and not _needs_more(run)]
 
 
 def _needs_more(run: str, *behind: str) -> bool:
     if run in behind:
-        return False  # a circle: refused where it is to be trained
+        return False  # a circle, which training refuses
     config = load_config(run)
     if config.needs_other_dataset or config.needs_gpu:
         return True
@@ -99,40 +92,27 @@ def all_ensembles() -> list[str]:
 
 
 def runs_of(word: str) -> list[str]:
-    """The runs that a user means by a task, an ensemble or a run's own name.
-
-    Raises:
-        InputError: the ensemble's file is broken.
-    """
+    """The runs of a task or an ensemble; any other word is a run's own name."""
     if word in TASKS:
         return own_runs(word)
     return load_ensemble(word) if word in all_ensembles() else [word]
 
 
 def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
-    """Read a run's YAML, lay `section.key=value` overrides on top, and check everything.
-
-    Raises:
-        InputError: no such run, not YAML, an unknown key, a wrong type or range; the message names
-            the key.
-    """
+    """Read and check a run's YAML with `section.key=value` overrides on top."""
     path = config_path(run)
     if path.parent.name == PRETRAIN:
         raise InputError(
             f"{shown(path)} learns without labels: type `python src/pretrain.py {run}`"
         )
     values = read_yaml(path)
-    for word in overrides:
-        override(values, word)
+    for assignment in overrides:
+        override(values, assignment)
     return parse_config({**values, "run": f"{values.get('task')}/{path.stem}"}, shown(path))
 
 
 def load_ensemble(name: str) -> list[str]:
-    """Runs named by `configs/ensembles/<name>.yaml`, in its order.
-
-    Raises:
-        InputError: no such file, or it holds anything but `runs:` with a list of run names.
-    """
+    """Names of the runs in `configs/ensembles/<name>.yaml`, in its order."""
     path = configs_dir() / "ensembles" / f"{name}.yaml"
     if not path.is_file():
         raise InputError(f"no ensemble '{name}': there is no {shown(path)}")
@@ -150,17 +130,8 @@ def load_ensemble(name: str) -> list[str]:
     return runs
 
 
-CONFIG = "config.yaml"
-WITHOUT_IDS = "without_ids"  # key in it
-_ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
-
-
 def load_run_config(folder: Path) -> tuple[Config, str]:
-    """The config saved in a run's folder, and the fingerprint of the data that it was trained on.
-
-    Raises:
-        InputError: there is none, or it is broken.
-    """
+    """The config in a trained run's folder, and the fingerprint of its training data."""
     path = folder / CONFIG
     values = read_saved(
         path,
@@ -173,20 +144,13 @@ def load_run_config(folder: Path) -> tuple[Config, str]:
 
 
 def load_without_ids(folder: Path) -> dict[str, str]:
-    """Of a trained run, digests of the galaxies that it left out (`train.without`), by dataset."""
+    """Digests of the galaxies that a trained run left out (`train.without`), by dataset."""
     values = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     return dict(values.get(WITHOUT_IDS, {}))
 
 
 def portable_config(config: Config, fingerprint: str) -> str:
-    """A run's config to give away, as its folder has it but for a path of this machine.
-
-    Args:
-        config: of the run, resolved.
-        fingerprint: of the data that it was trained on.
-    Returns:
-        YAML that `load_run_config` reads.
-    """
+    """YAML that `load_run_config` reads, for a bundle: without paths of this machine."""
     model = config.model.model_copy(update={"weights_file": None})
     values = config.model_copy(update={"model": model}).model_dump(mode="json")
     return yaml.safe_dump(
@@ -204,16 +168,12 @@ class StageStart(NamedTuple):
 
 
 def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Iterator[StageStart]:
-    """The runs behind a run: those that it starts from or whose labels it learns, and so on.
+    """All runs behind a run: those that it starts from or whose labels it learns, and theirs.
 
     Args:
         config: the run.
-        dataset: that it is trained on.
-        skip_missing: pass over those that have left no config, and what is behind them.
-    Yields:
-        Each of them.
-    Raises:
-        InputError: one of them has left no config.
+        dataset: dataset that it is trained on.
+        skip_missing: pass over runs without a saved config; else they are an error.
     """
     for run, of in config.required_runs(dataset):
         try:
@@ -228,28 +188,17 @@ def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Ite
 
 
 def is_selected_on_validation(config: Config, dataset: str) -> bool:
-    """Whether an epoch was chosen on the fold that is scored, the run's own or one of its starts'.
-
-    Args:
-        config: the run.
-        dataset: that it is trained on.
-    Raises:
-        InputError: a run that it starts from has left no config.
-    """
+    """Whether the run or one behind it chose its epoch on the fold that it is scored on."""
     starts = (start.config for start in find_starts(config, dataset))
     return any(some.train.checkpoint == "best" for some in (config, *starts))
 
 
 def possible_leakage(config: Config, dataset: str) -> bool:
-    """Whether a network's first weights were trained on Galaxy Zoo, maybe on these very galaxies.
+    """Whether the first weights were trained on Galaxy Zoo, maybe on these very galaxies.
 
-    So it is with Zoobot's encoders (`hf_hub:mwalmsley/zoobot-encoder-…`): what their out-of-fold
-    predictions score may be memory.
-
-    Args:
-        config: the run.
-        dataset: that it is trained on. Runs that it starts from count too, as far as their configs
-            are still there.
+    So were Zoobot's encoders (`hf_hub:mwalmsley/zoobot-encoder-…`): the out-of-fold score of a
+    network that starts from them may be memory. Runs behind this one count as far as their configs
+    are still there.
     """
     starts = (start.config for start in find_starts(config, dataset, skip_missing=True))
     models = [some.model for some in (config, *starts)]

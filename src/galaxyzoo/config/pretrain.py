@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from galaxyzoo.config.base import Section, explain, override, read_saved, read_yaml
+from galaxyzoo.config.base import Settings, override, read_saved, read_yaml
 from galaxyzoo.config.loading import config_path
 from galaxyzoo.config.schema import (
     OWN_TEST,
@@ -31,7 +31,7 @@ _NOT_IN_DIGEST: Any = {
 }
 
 
-class ProjectionConfig(Section):
+class ProjectionConfig(Settings):
     """Projector and predictor on top of the backbone, which are not kept."""
 
     # units of the projector's hidden layers
@@ -42,7 +42,7 @@ class ProjectionConfig(Section):
     predictor: int | None = Field(None, ge=1)
 
 
-class PretrainTrainConfig(Section):
+class PretrainTrainConfig(Settings):
     """Keys of `train` in a run's config that a pretraining has too, with the same meaning."""
 
     epochs: int = Field(50, ge=1)
@@ -63,7 +63,7 @@ class PretrainTrainConfig(Section):
         return TrainConfig.model_validate(self.model_dump())
 
 
-class PretrainConfig(Section):
+class PretrainConfig(Settings):
     """Everything that determines a pretraining's weights, apart from the data and the machine."""
 
     # "pretrain/<stem>", set when loaded
@@ -90,12 +90,6 @@ class PretrainConfig(Section):
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
-_SECTIONS = (
-    *(ImageConfig, ModelConfig, ProjectionConfig, AugmentConfig),
-    *(PretrainTrainConfig, PretrainConfig),
-)
-
-
 def all_pretrainings() -> list[str]:
     """Names of all pretrainings in `configs/`, `pretrain/<stem>`."""
     return sorted(f"{PRETRAIN}/{path.stem}" for path in configs_dir().glob(f"{PRETRAIN}/*.yaml"))
@@ -114,10 +108,7 @@ def parse_pretrain_config(values: dict[str, Any], source: str) -> PretrainConfig
     """Check a nested dict of settings, read from `source`, and return the typed config."""
     if "task" in values:
         raise InputError(f"{source} is a task's run: python src/train.py learns from labels")
-    try:
-        config = PretrainConfig.model_validate(values)
-    except ValidationError as error:
-        raise InputError(f"{source}: {explain(error, _SECTIONS)}") from None
+    config = PretrainConfig.parse(values, source)
     problem = _find_contradiction(config)
     if problem:
         raise InputError(f"{source}: {problem}")

@@ -1,15 +1,15 @@
-"""Typed configuration of a run: defaults here, differences in its YAML, `key=value` on top.
+"""Typed configuration of a run: the defaults, and the settings that contradict each other.
 
-What settings of a run say against each other, each being right alone.
+A run's YAML holds what differs from the defaults; `key=value` overrides come on top.
 """
 
 import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from galaxyzoo.config.base import Section, explain
+from galaxyzoo.config.base import Settings
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import task_name
 from galaxyzoo.tasks.registry import TASKS
@@ -35,7 +35,7 @@ _NOT_IN_DIGEST: Any = {
 }
 
 
-class ImageConfig(Section):
+class ImageConfig(Settings):
     """What part of the sky image the network sees, and how large."""
 
     # side of the centre square kept of the 424 px original
@@ -48,7 +48,7 @@ class ImageConfig(Section):
     size_px: int = Field(80, ge=16, le=512)
 
 
-class ModelConfig(Section):
+class ModelConfig(Settings):
     """The network and the weights that it starts from."""
 
     # "cnn" (ours), "d4cnn" (ours, the same for all orientations), "layers" (a plain stack),
@@ -87,15 +87,15 @@ class ModelConfig(Section):
 
     @property
     def start(self) -> str:
-        """Whose weights fill the backbone, for a run's records."""
+        """Origin of the backbone's first weights, for a run's records."""
         of = f" of {self.start_dataset}" if self.start_dataset else ""
         if self.start_fold is not None:
-            of += f" (fold {self.start_fold}, which knows no galaxy of this dataset)"
+            of += f" (fold {self.start_fold}, trained on no galaxy of this dataset)"
         seen = " (no labels; images of every fold)" if self.starts_without_labels else ""
         return f"{self.start_run}{of}{seen}"
 
 
-class HeadConfig(Section):
+class HeadConfig(Settings):
     """Linear -> ReLU -> Dropout -> Linear, then the output."""
 
     # units of the hidden layer, or of several one after another
@@ -110,7 +110,7 @@ class HeadConfig(Section):
     output: Literal["plain", "sigmoid", "tree", "softmax"] = "tree"
 
 
-class AugmentConfig(Section):
+class AugmentConfig(Settings):
     """Random changes of training images; the geometric ones are one warp out of the cache."""
 
     # uniform in ± this angle
@@ -134,7 +134,7 @@ class AugmentConfig(Section):
         return bool(self.mixup or self.cutmix or self.transforms)
 
 
-class TrainConfig(Section):
+class TrainConfig(Settings):
     """One fold's training."""
 
     # learn from so many galaxies only, drawn at random (fewer are among more); null: from all
@@ -185,7 +185,7 @@ class TrainConfig(Section):
     seed: int = Field(0, ge=0)
 
 
-class TTAConfig(Section):
+class TTAConfig(Settings):
     """Views averaged at prediction."""
 
     # the eight rotations by 90° and mirror images
@@ -196,7 +196,7 @@ class TTAConfig(Section):
     zooms: tuple[Positive, ...] = Field((1.0,), min_length=1)
 
 
-class PseudoConfig(Section):
+class PseudoConfig(Settings):
     """Images without votes to learn from, labelled by trained runs."""
 
     # runs of the same dataset whose networks of the same fold label the images; their mean
@@ -212,7 +212,7 @@ class PseudoConfig(Section):
     ratio: float = Field(1.0, gt=0)
 
 
-class Config(Section):
+class Config(Settings):
     """Everything that determines a run's result, apart from the data and the machine."""
 
     # "<task>/<stem>", set when loaded
@@ -241,8 +241,7 @@ class Config(Section):
     def digest(self) -> str:
         """Digest of all that changes the result.
 
-        What is done with bad images does not count: which galaxies are in says the catalog's
-        fingerprint.
+        `on_bad_image` does not count: the catalog's fingerprint covers which galaxies are in.
         """
         values = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
         if not self.pseudo.runs:
@@ -258,32 +257,16 @@ class Config(Section):
     def required_runs(self, dataset: str) -> list[tuple[str, str]]:
         """The runs that it starts from or whose labels it learns, each with its dataset.
 
-        A start without labels is none of them: it is no run of folds.
-
-        Args:
-            dataset: that it is trained on.
+        Weights learned without labels are no run of folds, so they are not among them.
         """
         start = None if self.model.starts_without_labels else self.model.start_run
         starts = [(start, self.model.start_dataset or dataset)] if start else []
         return [*starts, *((run, dataset) for run in self.pseudo.runs)]
 
 
-_SECTIONS = (
-    *(ImageConfig, ModelConfig, HeadConfig, AugmentConfig, TrainConfig, PseudoConfig),
-    *(TTAConfig, Config),
-)
-
-
 def parse_config(values: dict[str, Any], source: str) -> Config:
-    """Check a nested dict of settings and return the typed config.
-
-    Raises:
-        InputError: naming `source` and the key.
-    """
-    try:
-        config = Config.model_validate(_with_task_defaults(values))
-    except ValidationError as error:
-        raise InputError(f"{source}: {explain(error, _SECTIONS)}") from None
+    """Check nested settings; an error names `source` and the key."""
+    config = Config.parse(_with_task_defaults(values), source)
     unknown = f"unknown task '{config.task}': known are {', '.join(TASKS)}"
     problem = find_contradiction(config) if config.task in TASKS else unknown
     if problem:
@@ -292,43 +275,40 @@ def parse_config(values: dict[str, Any], source: str) -> Config:
 
 
 def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
-    """The settings with those defaults that depend on the task's kind."""
+    """The values with the defaults that depend on the kind of the task."""
     task = TASKS.get(str(values.get("task")))
     head = values.get("head", {})
-    if task is None or not task.is_classes or not isinstance(head, dict):
+    if task is None or not isinstance(head, dict):
         return values
-    return {"loss": "cross_entropy", **values, "head": {"output": "softmax", **head}}
+    return {"loss": task.losses[0], **values, "head": {"output": task.outputs[0], **head}}
 
 
-_OUTPUTS_OF_VOTES = ("plain", "sigmoid", "tree")
-
-
-def find_contradiction(config: "Config") -> str | None:
-    """The first contradiction as one line; None where there is none."""
+def find_contradiction(config: Config) -> str | None:
+    """Two settings, each valid alone, that do not go together, as one line; None where all do."""
     task, train, loss = TASKS[config.task], config.train, config.loss
-    of_classes = ("softmax",) if task.is_classes else _OUTPUTS_OF_VOTES
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
-    if config.head.output not in of_classes:
-        return f"head.output '{config.head.output}' is not for task '{task.name}'"
-    if loss != "mse" and loss.endswith("cross_entropy") != task.is_classes:
-        return f"loss '{loss}' is not for task '{task.name}'"
+    for key, value, allowed in (
+        ("head.output", config.head.output, task.outputs),
+        ("loss", loss, task.losses),
+        ("train.class_balance", train.class_balance, task.class_balances),
+    ):
+        if value not in allowed:
+            return f"{key} '{value}' is not for task '{task.name}': it takes {', '.join(allowed)}"
     if loss in ("kl", "votes") and config.head.output != "tree":
         return (
             f"loss '{loss}' needs head.output tree, whose answers are probabilities: "
             f"head.output {config.head.output} goes with loss=mse"
         )
-    if train.class_balance != "none" and not task.is_classes:
-        return "train.class_balance is for tasks with classes"
     if not loss.endswith("cross_entropy"):
         if train.class_balance == "weights":
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
         if train.label_smoothing:
             return "train.label_smoothing needs a cross-entropy, whose targets it changes"
-    return _find_in_length(config) or _find_in_start(config) or _find_in_pseudo_labels(config)
+    return _find_in_epochs(config) or _find_in_start(config) or _find_in_pseudo_labels(config)
 
 
-def _find_in_length(config: "Config") -> str | None:
+def _find_in_epochs(config: Config) -> str | None:
     train = config.train
     if not train.epochs and not config.model.start_head:
         return "train.epochs 0 trains nothing: it needs model.start_run and model.start_head=true"
@@ -341,7 +321,7 @@ def _find_in_length(config: "Config") -> str | None:
     return None
 
 
-def _find_in_start(config: "Config") -> str | None:
+def _find_in_start(config: Config) -> str | None:
     model = config.model
     if model.start_dataset and not model.start_run:
         return "model.start_dataset needs model.start_run, a run of that dataset"
@@ -352,7 +332,7 @@ def _find_in_start(config: "Config") -> str | None:
     return None
 
 
-def _find_in_pseudo_labels(config: "Config") -> str | None:
+def _find_in_pseudo_labels(config: Config) -> str | None:
     strange = [run for run in config.pseudo.runs if task_name(run) != config.task]
     if strange:
         return f"pseudo.runs: '{strange[0]}' is not of task '{config.task}'"

@@ -198,8 +198,6 @@ def more_parts(batch_size: int, parts: int, where: str, accumulate: bool) -> int
         accumulate: whether to go on with smaller parts.
     Returns:
         Twice as many; each keeps two images at least, which batch norm needs.
-    Raises:
-        FoldError: that is not asked for, or the parts are as small as they can be.
     """
     if not accumulate or parts >= _most_parts(batch_size):
         raise out_of_memory(batch_size, parts, where)

@@ -25,11 +25,7 @@ _PATIENCE = timedelta(hours=6)  # the first process decodes a competition while 
 
 
 def start() -> None:
-    """Join the processes that `torchrun` started, each with a GPU of its own where there are some.
-
-    Raises:
-        InputError: there are fewer GPUs than processes.
-    """
+    """Join the processes that `torchrun` started; each gets a GPU of its own if there are any."""
     if not is_started_by_torchrun():
         return
     local = int(os.environ["LOCAL_RANK"])

@@ -28,10 +28,6 @@ def writing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; a clean exit renames it to `path`, an error removes it.
 
     What writers of the same path that were killed have left is removed.
-
-    Raises:
-        InputError: the folder cannot be written, the disk is full, or `path` is a folder or a
-            device; what was at `path` is still there.
     """
     with explaining(path), ExitStack() as stack:
         if path.exists() and not path.is_file():  # root may rename over a device: over /dev/null
@@ -54,12 +50,7 @@ def writing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; a clean exit renames it, an error removes it.
-
-    Raises:
-        InputError: `path` is there already, the folder above it cannot be written, or the disk is
-            full.
-    """
+    """Yield a temporary folder beside `path`; a clean exit renames it, an error removes it."""
     check_free(path)
     with explaining(path), ExitStack() as stack:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,22 +72,14 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
 
 def check_free(path: Path) -> None:
-    """Refuse a folder to be made that is there already.
-
-    Raises:
-        InputError: it is.
-    """
+    """Refuse a folder to be made that is there already."""
     if path.exists() or path.is_symlink():
         raise InputError(f"{shown(path)} is there already: delete it, or name another folder")
 
 
 @contextmanager
 def explaining(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write a file into one line that names it.
-
-    Raises:
-        InputError: the folder cannot be written or the disk is full.
-    """
+    """Turn the system's refusal to write a file into one line that names it."""
     try:
         yield
     except OSError as error:
@@ -123,11 +106,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file that the project wrote.
-
-    Raises:
-        InputError: the file is missing or is not JSON.
-    """
+    """Read a JSON file that the project wrote."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -185,8 +164,6 @@ def trying(path: Path) -> Iterator[bool]:
 
     Args:
         path: the lock file; its folder is made.
-    Raises:
-        InputError: the file cannot be made.
     """
     lock, is_mine = FileLock(path), True
     with explaining(path):
@@ -211,8 +188,6 @@ def holding(path: Path, what: str) -> Iterator[None]:
     Args:
         path: the lock file; its folder is made.
         what: what the holder does, as in "another process is …".
-    Raises:
-        InputError: the file cannot be made.
     """
     lock = FileLock(path)
     with explaining(path):

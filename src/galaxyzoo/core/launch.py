@@ -105,8 +105,6 @@ def require(what: str, *packages: str, otherwise: str = "") -> None:
         what: of ours needs them.
         packages: that are imported next.
         otherwise: what else would help.
-    Raises:
-        InputError: one of them is not installed.
     """
     lacks = [name for name in packages if importlib.util.find_spec(name) is None]
     if lacks:

@@ -46,9 +46,6 @@ def run_jobs(
         backend: loky, ray or dask.
     Returns:
         What it returned, in the order of the calls.
-    Raises:
-        InputError: a call raised one (the first in their order; the others have ended too), the
-            backend's package is missing, or a process was killed.
     """
     threads = int(os.environ.get(_THREADS) or max(1, joblib.cpu_count() // jobs))
     tasks = [joblib.delayed(_call)(function, arguments, threads) for arguments in calls]

@@ -137,10 +137,6 @@ def choose_dataset(name: str | None, task: str = "*", ensembles: bool = False) -
         name: what the user named.
         task: only datasets with tables of this task count.
         ensembles: whether ensembles' tables count too.
-
-    Raises:
-        InputError: no out-of-fold table exists, the name is not among them, or several real ones
-            do.
     """
     known = datasets_with_oof(task, ensembles)
     of_task, runs = ("", "") if task == "*" else (f" of task '{task}'", f" configs/{task}/*")

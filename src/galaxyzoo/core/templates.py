@@ -1,28 +1,42 @@
 """Pages and cards out of the Jinja2 templates in `galaxyzoo/templates/`."""
 
+import re
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+# What starts code, emphasis, a link, HTML, a table cell or a mention; and addresses that become
+# links by themselves.
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|&~@]|(?<=www)\.|:(?=//)", re.IGNORECASE)
 
 
 def render(name: str, **values: object) -> str:
     """Fill a template; a value that it lacks is an error.
 
     Args:
-        name: file in `galaxyzoo/templates/`. Where it ends in `.html.j2`, all values are escaped
-            but those marked `markupsafe.Markup`.
+        name: file in `galaxyzoo/templates/`. Where it ends in `.html.j2` or `.md.j2`, all values
+            are escaped, for HTML or Markdown, but those marked `markupsafe.Markup`.
         values: of the template's variables.
     """
-    return _environment().get_template(name).render(**values)
+    return _environment(name.endswith(".md.j2")).get_template(name).render(**values)
 
 
 @cache
-def _environment() -> Environment:
+def _environment(markdown: bool) -> Environment:
     return Environment(
         loader=PackageLoader("galaxyzoo"),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        finalize=_escape_markdown if markdown else None,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _escape_markdown(value: object) -> object:
+    """Text as Markdown that shows it as it is, on one line; other values unchanged."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _MARKDOWN.sub(lambda found: f"\\{found[0]}", " ".join(value.split()))

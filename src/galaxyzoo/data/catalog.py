@@ -1,4 +1,4 @@
-"""The prepared catalog of a dataset: galaxies, labels, folds; made once, later only read.
+"""The catalog of a prepared dataset: galaxies, labels, folds; made once, later only read.
 
 `folds/<dataset>/train.csv` holds `GalaxyID, fold, group`, then the label columns, ids ascending;
 `test.csv` the ids of the sample submission in its order; `dataset.json` where they came from and
@@ -18,7 +18,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import dataset_dir, folds_dir, shown
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import TASKS, Task, get_task
+from galaxyzoo.tasks.registry import TASKS, ClassTask, Task, get_task
 
 GROUP = "group"
 
@@ -62,9 +62,6 @@ class Catalog:
 
         They are the catalog's own columns where it has them, else they follow from its votes by the
         task's rule.
-
-        Raises:
-            InputError: the catalog has neither labels nor votes for the task.
         """
         if set(task.columns) <= set(self.train.columns):
             return self.train[list(task.columns)]
@@ -78,14 +75,11 @@ class Catalog:
     def for_task(self, task: Task) -> "Catalog":
         """The galaxies that a task keeps, in the same folds, with the task's own label columns.
 
-        The whole catalog where the task keeps all of it as it is.
-
-        Raises:
-            InputError: the catalog has neither labels nor votes for the task, or a class has fewer
-                members than there are folds.
+        The whole catalog where the task keeps all of it as it is. Every class needs a member in
+        each fold.
         """
         labels = self.labels(task)
-        if task.is_classes:
+        if isinstance(task, ClassTask):
             _check_members(labels, self.n_folds, f"task '{task.name}' on '{self.dataset}'")
         elif list(labels.columns) == self.label_columns:
             return self
@@ -93,11 +87,7 @@ class Catalog:
         return Catalog(self.dataset, train, self.test_ids, self.about)
 
     def soft_targets(self, task: Task) -> np.ndarray:
-        """(galaxy, class) class probabilities that the volunteers' votes give, galaxies of `self`.
-
-        Raises:
-            InputError: the catalog has no votes, or the task no rule.
-        """
+        """(galaxy, class) class probabilities by the volunteers' votes, rows in the ids' order."""
         if task.rule is None or not self.has_votes:
             raise InputError(
                 f"loss 'soft_cross_entropy' needs votes: '{self.dataset}' has none for {task.name}"
@@ -105,7 +95,7 @@ class Catalog:
         return task.rule.shares(self.train)[list(task.columns)].to_numpy()
 
     def find_difference(self, other: "Catalog") -> str | None:
-        """What keeps two datasets' folds from being used together; None where nothing does."""
+        """A galaxy in different folds of the two, or other fold counts; None where folds agree."""
         shared, here, there = np.intersect1d(self.ids, other.ids, return_indices=True)
         moved = self.folds[here] != other.folds[there]
         if moved.any():
@@ -119,7 +109,7 @@ class Catalog:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of every id, label and fold: tables with the same one may be combined."""
+        """Digest of every id, label and fold: tables with the same fingerprint may be combined."""
         digest = hashlib.sha256()
         for column in (ID, *self.train.columns):
             values = self.ids if column == ID else self.train[column].to_numpy()
@@ -130,7 +120,7 @@ class Catalog:
 
     @property
     def ids_fingerprint(self) -> str:
-        """Digest of the training and test ids: of what is learned from the images alone."""
+        """Digest of the training and test ids, for what is learned from the images alone."""
         digest = hashlib.sha256()
         for ids in (self.ids, self.test_ids):
             digest.update(f"{len(ids)}\n".encode())
@@ -150,7 +140,7 @@ def _check_members(labels: pd.DataFrame, n_folds: int, where: str) -> None:
 
 
 def save_catalog(catalog: Catalog) -> None:
-    """Write a catalog; `dataset.json` comes last and says that the rest is whole."""
+    """Write a catalog; `dataset.json` comes last: where it is, the rest is whole."""
     folder = dataset_dir(catalog.dataset)
     for name, frame in (
         ("train.csv", catalog.train),
@@ -172,11 +162,7 @@ def catalog_names() -> list[str]:
 
 
 def load_catalog(dataset: str) -> Catalog:
-    """Read a prepared catalog; rows of `train.csv` and its columns may be in any order.
-
-    Raises:
-        InputError: it is not there, a file of it is broken, or it was changed after it was made.
-    """
+    """Read a prepared catalog; rows of `train.csv` and its columns may be in any order."""
     folder = dataset_dir(dataset)
     if not has_catalog(dataset):
         raise InputError(

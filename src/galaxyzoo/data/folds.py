@@ -1,4 +1,4 @@
-"""One split for everything: rare answers spread evenly, near-identical images together.
+"""One split for all tasks: rare answers spread evenly, near-identical images together.
 
 Stratification: each galaxy is described by its most telling answer, the one whose vote fraction
 stands out most against the mean over all galaxies (so rare answers describe the galaxies that show

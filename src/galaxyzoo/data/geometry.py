@@ -16,10 +16,6 @@ def dihedral_view(images: Tensor, number: int) -> Tensor:
     Args:
         images: (B, C, H, W), H == W.
         number: 0 to 7: `number % 4` quarter turns counter-clockwise, from 4 on mirrored first.
-    Returns:
-        (B, C, H, W).
-    Raises:
-        ValueError: H != W or no such number.
     """
     if images.shape[-1] != images.shape[-2] or not 0 <= number < DIHEDRAL:
         raise ValueError(f"no dihedral view {number} of images of shape {tuple(images.shape)}")

@@ -1,9 +1,7 @@
-"""Decoding galaxies and keeping them decoded: one uint8 array per set of images, memory-mapped.
+"""Decode images once and keep them: one memory-mapped uint8 array per set of images.
 
-Every JPEG is decoded once ever. A cache is named by a digest of its settings and of the images in
-it, so a stale one cannot be read; an unfinished one goes on where it stopped.
-
-Encoded images: what their bytes say before anything is decoded.
+A cache is named by a digest of its settings and of the images in it, so a stale one cannot be read;
+an unfinished one goes on where it stopped. Encoded bytes are checked before they are decoded.
 """
 
 import hashlib
@@ -33,6 +31,17 @@ LISTED = 10  # unusable images that a message names
 # cv2's flags by how much the JPEG decoder shrinks while it decodes.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 _VERSION = 2  # of the decoding; raise it when the pixels change
+LARGEST_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+# JPEG's second marker bytes (ITU T.81, table B.1).
+_FILL, _SCAN = 0xFF, 0xDA
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_SEQUENTIAL_FRAMES = {0xC0, 0xC1, 0xC9}
+_END_OF_IMAGE = b"\xff\xd9"
+# Amid a scan's pixels: neither a stuffed byte nor a restart.
+_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+_MOST_SEGMENTS = 10_000  # of a JPEG's header; a file of nothing but markers must not take minutes
+_READ_AHEAD = 16  # bytes; libjpeg fills a register of 8 before it decodes from it
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ def decode(data: bytes, crop_px: int, size_px: int) -> np.ndarray:
     Returns:
         (size_px, size_px, 3) uint8 RGB.
     Raises:
-        ValueError: not an image, cut off, damaged, or larger than 8192 px.
+        ValueError: not an image, cut off, damaged, or of a side above `LARGEST_SIDE`.
     """
     (height, width), data = check_encoded(data)
     side = min(height, width) * crop_px / ORIGINAL_PX  # in this image's own pixels
@@ -72,11 +81,8 @@ def decode(data: bytes, crop_px: int, size_px: int) -> np.ndarray:
     top, left = (rows - keep) // 2, (columns - keep) // 2
     image = image[top : top + keep, left : left + keep]
     if keep != size_px:
-        image = cv2.resize(
-            image,
-            (size_px, size_px),
-            interpolation=cv2.INTER_AREA if keep > size_px else cv2.INTER_LINEAR,
-        )
+        kind = cv2.INTER_AREA if keep > size_px else cv2.INTER_LINEAR
+        image = cv2.resize(image, (size_px, size_px), interpolation=kind)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -115,10 +121,7 @@ def open_cache(
         ids: (image,) the order of the result.
         config: crop and size.
         strict: whether an image that does not decode is an error; otherwise it is black and marked.
-        cure: what that error tells the user to do.
-    Raises:
-        InputError: with `strict`, a list of the first images that do not decode; or a cache that
-            cannot be written, or files that the system cannot open now.
+        cure: advice in that error's message.
     """
     ids = np.asarray(ids, dtype=np.int64)
     if not len(ids):  # a memory map cannot be empty
@@ -144,14 +147,9 @@ def open_cache(
 
 
 def describe_bad(store: ImageStore, cache: ImageCache, then: str) -> str:
-    """One line: how many images of a cache cannot be used, what then, the first of them, and why.
+    """One line: how many images of a cache cannot be used, what `then`, the first of them, and why.
 
     The first ones come last: a line that gets too long is cut off there.
-
-    Args:
-        store: of the images.
-        cache: of the same images.
-        then: what is done, or to be done, about it.
     """
     names: dict[str, list[str]] = {}
     for galaxy_id, why in list(cache.problems.items())[:LISTED]:
@@ -166,8 +164,36 @@ def describe_bad(store: ImageStore, cache: ImageCache, then: str) -> str:
     )
 
 
+def check_encoded(data: bytes) -> tuple[tuple[int, int], bytes]:
+    """Refuse what is no whole JPEG or PNG of a reasonable size.
+
+    A decoder fills what a cut-off JPEG lacks with grey and warns on the terminal, at an end marker
+    as soon as at the end of the file. So the marker is taken away: then cv2 finds no more data and
+    decodes nothing. That works where all of the picture is in one scan; a progressive JPEG that was
+    cut off and given a new end is whole but less sharp, and is taken.
+
+    Args:
+        data: the file's content; whatever stands behind the image's end is ignored.
+    Returns:
+        (height, width) in px by the header, and the bytes to decode.
+    Raises:
+        ValueError: empty, another type, cut off, damaged, or a side outside 1 to `LARGEST_SIDE` px.
+    """
+    if not data:
+        raise ValueError("it is empty")
+    if data.startswith(_JPEG):
+        shape, data = _check_jpeg(data)
+    elif data.startswith(_PNG):
+        shape = _check_png(data)
+    else:
+        raise ValueError(f"it is neither JPEG nor PNG (it begins with {data[:8]!r})")
+    if min(shape) < 1 or max(shape) > LARGEST_SIDE:
+        raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {LARGEST_SIDE}")
+    return shape, data
+
+
 def _open_whole(path: Path, ids: np.ndarray, shape: tuple[int, ...]) -> ImageCache | None:
-    """The cache, where it is there and is what its name says; else None."""
+    """The cache; None where it is missing, unfinished or damaged."""
     if not path.exists():
         return None
     try:
@@ -240,7 +266,7 @@ def _npy_head(shape: tuple[int, ...]) -> bytes:
 
 
 def _check_space(folder: Path, needed: int) -> None:
-    """Say beforehand that a disk is too full, not after hours of decoding."""
+    """Refuse a disk that is too full before, not after hours of decoding."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(
@@ -257,7 +283,7 @@ def _threads() -> Parallel:
 def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.ndarray | str:
     """The decoded image, or why there is none.
 
-    What is not the image's fault is no such reason: a cache would keep it for ever.
+    Errors that are not the image's fault are raised: a cache would keep such a reason for ever.
 
     Raises:
         UnavailableError: the system cannot read any file now.
@@ -280,47 +306,6 @@ def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
     for galaxy_id in ids:
         digest.update(repr(store.digest_of(int(galaxy_id))).encode())
     return f"{store.path.stem}_{config.crop_px}_{config.cache_px}_{digest.hexdigest()[:12]}"
-
-
-LARGEST_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-# JPEG's second marker bytes (ITU T.81, table B.1).
-_FILL, _SCAN = 0xFF, 0xDA
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_SEQUENTIAL_FRAMES = {0xC0, 0xC1, 0xC9}
-_END_OF_IMAGE = b"\xff\xd9"
-# Amid a scan's pixels: neither a stuffed byte nor a restart.
-_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
-_MOST_SEGMENTS = 10_000  # of a JPEG's header; a file of nothing but markers must not take minutes
-_READ_AHEAD = 16  # bytes; libjpeg fills a register of 8 before it decodes from it
-
-
-def check_encoded(data: bytes) -> tuple[tuple[int, int], bytes]:
-    """Refuse what is no whole JPEG or PNG of a reasonable size.
-
-    A decoder fills what a cut-off JPEG lacks with grey and warns on the terminal, at an end marker
-    as soon as at the end of the file. So the marker is taken away: then cv2 finds no more data and
-    decodes nothing. That works where all of the picture is in one scan; a progressive JPEG that was
-    cut off and given a new end is whole but less sharp, and is taken.
-
-    Args:
-        data: the file's content; whatever stands behind the image's end is ignored.
-    Returns:
-        (height, width) in px by the header, and the bytes to decode.
-    Raises:
-        ValueError: empty, another type, cut off, damaged, or a side outside 1 to `LARGEST_SIDE` px.
-    """
-    if not data:
-        raise ValueError("it is empty")
-    if data.startswith(_JPEG):
-        shape, data = _check_jpeg(data)
-    elif data.startswith(_PNG):
-        shape = _check_png(data)
-    else:
-        raise ValueError(f"it is neither JPEG nor PNG (it begins with {data[:8]!r})")
-    if min(shape) < 1 or max(shape) > LARGEST_SIDE:
-        raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {LARGEST_SIDE}")
-    return shape, data
 
 
 def _check_jpeg(data: bytes) -> tuple[tuple[int, int], bytes]:

@@ -1,7 +1,4 @@
-"""From the files in `input/` to a prepared catalog: checked, duplicates grouped, folds dealt.
-
-Images of a dataset's galaxies by GalaxyID, for pictures.
-"""
+"""Prepare a dataset: check its files in `input/`, group duplicates, deal folds, open its images."""
 
 from dataclasses import dataclass, replace
 
@@ -39,7 +36,7 @@ class Dataset:
     raw: RawDataset  # its files, read and checked
 
     def train_images(self, config: ImageConfig) -> ImageCache:
-        """Decoded training images in the catalog's order; an unreadable one raises InputError."""
+        """Decoded training images in the catalog's order; an unreadable one is an error."""
         folder = shown(dataset_dir(self.catalog.dataset))
         cure = f"get them again, or delete {folder} and split again with {_DROP}"
         return open_cache(self.raw.train_images, self.catalog.ids, config, True, cure)
@@ -65,89 +62,107 @@ def prepare(
         tasks: what the data are for; default the competition's own task.
         drop_bad: whether a new split leaves out galaxies whose image cannot be used; else such an
             image is an error.
-    Raises:
-        InputError: the input is not as the competition's, or is not what an existing split was made
-            from, or its images cannot be used.
     """
-    source = open_input(data, tasks or {COMPETITION_TASK})
-    if not has_catalog(source.dataset):
+    raw = open_input(data, tasks or {COMPETITION_TASK})
+    if not has_catalog(raw.dataset):
         # Of all datasets one at a time: a new one takes over the folds of galaxies that it shares.
         with files.holding(folds_dir() / files.NAME, "splitting a dataset into folds"):
-            if not has_catalog(source.dataset):
+            if not has_catalog(raw.dataset):
                 k = DEFAULT_FOLDS if n_folds is None else n_folds
-                return Dataset(_make_catalog(source, k, seed or 0, drop_bad), source)
-    catalog = load_catalog(source.dataset)
-    _check_unchanged(catalog, source, n_folds, seed)
-    return Dataset(catalog, source)
+                return Dataset(_make_catalog(raw, k, seed or 0, drop_bad), raw)
+    catalog = load_catalog(raw.dataset)
+    _check_unchanged(catalog, raw, n_folds, seed)
+    return Dataset(catalog, raw)
 
 
-def _make_catalog(source: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
-    print(f"{source.dataset}: new split; looking for near-identical images")
-    ids, cure = source.targets.index.to_numpy(), f"get them again, or go on without: {_DROP}"
-    cache = open_cache(source.train_images, ids, source.image, not drop_bad, cure)
+def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
+    """A prepared dataset with its images' files.
+
+    Args:
+        data: folder of the input's files that the user named; default: the dataset's own in
+            `input/`, else what `input/` holds for the task.
+        dataset: name of the dataset.
+        task: name of the task.
+    """
+    data = data or _own_folder(dataset)
+    found = open_input(data, {task}).dataset
+    if found != dataset:  # before another dataset would be prepared
+        raise InputError(f"the images are of '{found}', not of '{dataset}': add --data")
+    return prepare(data, tasks={task})
+
+
+def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
+    """Decoded training images of a prepared dataset; arguments as of `open_dataset`."""
+    opened = open_dataset(data, dataset, task)
+    return opened.train_images(opened.raw.image)
+
+
+def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
+    """(galaxy, H, W, 3) uint8 images of some ids of the cache, whose own ids ascend."""
+    return cache.images[np.searchsorted(cache.ids, ids)]
+
+
+def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
+    print(f"{raw.dataset}: new split; looking for near-identical images")
+    ids, cure = raw.targets.index.to_numpy(), f"get them again, or go on without: {_DROP}"
+    cache = open_cache(raw.train_images, ids, raw.image, not drop_bad, cure)
     groups = near_duplicates(cache.images)
     if cache.problems:
-        source, groups = _drop_bad(source, cache, groups)
-    known = np.full(len(groups), -1) if source.own_ids else _known_folds(source, n_folds)
+        raw, groups = _drop_bad(raw, cache, groups)
+    known = np.full(len(groups), -1) if raw.own_ids else _known_folds(raw, n_folds)
     try:
-        folds = make_folds(source.targets.to_numpy(), groups, n_folds, seed, known)
+        folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known)
     except ValueError as error:
         raise InputError(f"--folds {n_folds}: {error}") from None
-    _check_groups(source.targets.index.to_numpy(), groups, folds)
-    train = source.targets.copy()
+    _check_groups(raw.targets.index.to_numpy(), groups, folds)
+    train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
     about = {
-        "dataset": source.dataset,
+        "dataset": raw.dataset,
         "training_galaxies": len(train),
-        "test_galaxies": len(source.test_ids),
+        "test_galaxies": len(raw.test_ids),
         "n_folds": n_folds,
         "seed": seed,
         "stratified_by": "most telling answer, then its vote fraction",
-        "own_ids": source.own_ids,
+        "own_ids": raw.own_ids,
         "folds_as_in_earlier_datasets": int((known >= 0).sum()),
         "duplicate_correlation": DUPLICATE_CORRELATION,
         "galaxies_with_a_near_duplicate": int((np.bincount(groups)[groups] > 1).sum()),
         "dropped_images": {str(galaxy_id): why for galaxy_id, why in cache.problems.items()},
         "code_version": code_version(),
     }
-    catalog = Catalog(source.dataset, train, source.test_ids, about)
+    catalog = Catalog(raw.dataset, train, raw.test_ids, about)
     save_catalog(catalog)
-    return load_catalog(source.dataset)
+    return load_catalog(raw.dataset)
 
 
 def _drop_bad(
-    source: RawDataset, cache: ImageCache, groups: np.ndarray
+    raw: RawDataset, cache: ImageCache, groups: np.ndarray
 ) -> tuple[RawDataset, np.ndarray]:
     """The galaxies whose image can be used, and their groups, numbered as if no others had been.
 
     A bad image is black, so it is in a group of its own.
-
-    Raises:
-        InputError: no galaxy is left.
     """
     if cache.unreadable.all():
-        raise InputError(describe_bad(source.train_images, cache, "get them again"))
-    print(describe_bad(source.train_images, cache, "those galaxies are left out"))
+        raise InputError(describe_bad(raw.train_images, cache, "get them again"))
+    print(describe_bad(raw.train_images, cache, "those galaxies are left out"))
     kept = ~cache.unreadable
     renumbered = np.unique(groups[kept], return_inverse=True)[1]
-    return replace(source, targets=source.targets[kept]), renumbered
+    return replace(raw, targets=raw.targets[kept]), renumbered
 
 
-def _known_folds(source: RawDataset, n_folds: int) -> np.ndarray:
+def _known_folds(raw: RawDataset, n_folds: int) -> np.ndarray:
     """(galaxy,) fold that a galaxy has in a dataset prepared earlier, -1 where in none.
 
     One fold per galaxy in every table: what was learned from one set without fold k may then start
     or feed fold k of another. A split into another number of folds cannot take part.
-
-    Raises:
-        InputError: two earlier datasets disagree.
     """
-    ids = source.targets.index.to_numpy()
+    ids = raw.targets.index.to_numpy()
     known = np.full(len(ids), -1)
     for name in catalog_names():
         other = load_catalog(name)
-        if other.about.get("own_ids", name == DEMO) or other.n_folds != n_folds:
+        if other.about.get("own_ids") or other.n_folds != n_folds:
             continue
         shared, here, there = np.intersect1d(ids, other.ids, return_indices=True)
         clash = (known[here] >= 0) & (known[here] != other.folds[there])
@@ -161,10 +176,9 @@ def _known_folds(source: RawDataset, n_folds: int) -> np.ndarray:
 
 
 def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> None:
-    """Folds taken over from other datasets may divide a group that none of those holds whole.
+    """Refuse folds of other datasets that divide a group, which none of those holds whole.
 
-    Raises:
-        InputError: they do; a copy of a validation galaxy would be trained on.
+    A copy of a validation galaxy would be trained on.
     """
     order = np.lexsort((folds, groups))
     divided = (np.diff(groups[order]) == 0) & (np.diff(folds[order]) != 0)
@@ -179,21 +193,21 @@ def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> Non
 
 
 def _check_unchanged(
-    catalog: Catalog, source: RawDataset, n_folds: int | None, seed: int | None
+    catalog: Catalog, raw: RawDataset, n_folds: int | None, seed: int | None
 ) -> None:
     folder = shown(dataset_dir(catalog.dataset))
     dropped = [int(galaxy_id) for galaxy_id in catalog.about.get("dropped_images", {})]
-    targets = source.targets.drop(index=dropped, errors="ignore")
+    targets = raw.targets.drop(index=dropped, errors="ignore")
     same = (
         catalog.label_columns == list(targets.columns)
-        and np.isin(dropped, source.targets.index).all()
+        and np.isin(dropped, raw.targets.index).all()
         and np.array_equal(catalog.ids, targets.index.to_numpy())
-        and np.array_equal(catalog.test_ids, source.test_ids)
+        and np.array_equal(catalog.test_ids, raw.test_ids)
         and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
     )
     if not same:
         raise InputError(
-            f"{shown(source.folder)} is no longer what {folder} was made from: bring the old "
+            f"{shown(raw.folder)} is no longer what {folder} was made from: bring the old "
             f"files back, or delete {folder} to start again"
         )
     asked = {"n_folds": n_folds, "seed": seed}
@@ -205,40 +219,10 @@ def _check_unchanged(
             )
 
 
-def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
-    """Decoded training images of a prepared dataset, as its galaxies were compared.
-
-    Args:
-        data: folder of the input's files that the user named; default: the dataset's own in
-            `input/`, else what `input/` holds for the task.
-        dataset: name of the dataset.
-        task: name of the task.
-    Raises:
-        InputError: the files are not there, are broken, or are another dataset's.
-    """
-    prepared = open_dataset(data, dataset, task)
-    return prepared.train_images(prepared.raw.image)
-
-
-def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
-    """A prepared dataset with its images' files; arguments and errors as of `open_images`."""
-    data = data or _own_folder(dataset)
-    found = open_input(data, {task}).dataset
-    if found != dataset:  # said before another dataset would be prepared
-        raise InputError(f"the images are of '{found}', not of '{dataset}': add --data")
-    return prepare(data, tasks={task})
-
-
-def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
-    """(galaxy, H, W, 3) uint8 images of some ids of the cache, whose own ids ascend."""
-    return cache.images[np.searchsorted(cache.ids, ids)]
-
-
 def _own_folder(dataset: str) -> str | None:
-    """What to ask the input for; None for all that `input/` holds itself.
+    """The dataset's name where `input/` has its folder, None where it may lie in `input/` itself.
 
-    Raises:
-        InputError: it holds nothing, and the demo set would be drawn.
+    An empty `input/` is refused: the demo set would be drawn.
     """
     if dataset == DEMO or (paths.input_dir() / dataset).exists():
         return dataset

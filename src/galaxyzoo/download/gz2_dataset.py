@@ -1,24 +1,18 @@
-"""From Galaxy Zoo 2 as published to a balanced dataset with a class per galaxy.
+"""Make a balanced dataset with a class per galaxy from Galaxy Zoo 2's published files.
 
-Votes become classes by the rule of a task, each class gives as many galaxies, and their images come
-from the folder or from the sky survey's server. What is written is a dataset of the labelled form,
-`input/<name>/`, and in it `dataset_galaxies.zip`, which unpacks into such a folder anywhere.
-
-As many galaxies of each class, drawn at random.
-
-The words of `prepare.py gz2`.
+Votes become classes by the rule of a task; as many galaxies of each class are drawn at random, and
+their images come from the folder or from the sky survey's server. The result is a dataset of the
+labelled form, `input/<name>/`, and in it `dataset_galaxies.zip`, which unpacks into such a folder
+anywhere.
 """
 
-import argparse
 import gzip
 import io
-import math
 import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -44,9 +38,6 @@ from galaxyzoo.io.tables import CLASS, ID
 from galaxyzoo.tasks.registry import TASKS, Task, get_task
 
 PACKED = "dataset_galaxies.zip"
-DEFAULT_TASK = "hubble10"
-# Linked as table 1 of Galaxy Zoo 2 on https://data.galaxyzoo.org.
-TABLE_URL = "https://gz2hart.s3.amazonaws.com/gz2_hart16.csv.gz"
 _LARGEST_TABLE = 1_000_000_000  # bytes, packed; 5 times as many unpacked
 _TABLE_DEADLINE_S = 3600.0
 _NAME = re.compile(r"\w[\w.-]*")
@@ -54,32 +45,25 @@ _NAME = re.compile(r"\w[\w.-]*")
 
 @dataclass(frozen=True)
 class Order:
-    """What a user wants made."""
+    """Settings of a dataset to make."""
 
     data: str | None = None  # folder of the published files; default: what is found in input/
-    task: str = DEFAULT_TASK  # whose rule makes the classes
+    task: str = "hubble10"  # whose rule makes the classes
     name: str | None = None  # of the new dataset; default gz2-<task>
     per_class: int | None = None  # galaxies of each class at most; default as the smallest has
     seed: int = 0  # of the draw
-    download: bool = (
-        False  # images from the survey's server, and the vote table where it is missing
-    )
+    # get images from the survey's server, and the vote table where it is missing
+    download: bool = False
     drop: bool = False  # galaxies without an image to download: leave them out instead of stopping
-    table_url: str = TABLE_URL
+    # linked as table 1 of Galaxy Zoo 2 on https://data.galaxyzoo.org
+    table_url: str = "https://gz2hart.s3.amazonaws.com/gz2_hart16.csv.gz"
     cutout: Cutout = field(default_factory=Cutout)
     policy: DownloadPolicy = field(default_factory=DownloadPolicy)
 
 
 def make_dataset(order: Order) -> Path:
-    """Make the dataset, and say on screen how many galaxies of each class there were and are.
-
-    Returns:
-        Its folder in `input/`.
-    Raises:
-        InputError: the task's classes do not follow from votes, the published files are missing or
-            broken, the new folder is there already, or an image cannot be downloaded.
-    """
-    task, target = _checked(order)
+    """Make the dataset in a new folder of `input/`, and print how many galaxies each class has."""
+    task, target = _check(order)
     folder = _find_folder(order)
     votes, read, positions = _open(folder, order)
     classes = _classify(votes, task, folder)
@@ -100,7 +84,29 @@ def make_dataset(order: Order) -> Path:
     return target
 
 
-def _checked(order: Order) -> tuple[Task, Path]:
+def draw_balanced(classes: pd.Series, per_class: int | None, seed: int) -> pd.Series:
+    """Draw at most so many galaxies of each class, each galaxy with the same probability.
+
+    The draw does not depend on the galaxies' order, and a larger draw contains a smaller one.
+
+    Args:
+        classes: class names by GalaxyID.
+        per_class: how many; default as many as the smallest class that has any.
+        seed: of the draw.
+    Returns:
+        Class names by GalaxyID of the drawn galaxies, ids ascending.
+    """
+    classes = classes.sort_index()
+    most = int(classes.value_counts().min()) if per_class is None else per_class
+    drawn = []
+    for name in sorted(classes.unique()):
+        # a stream per class, so that one more galaxy of a class changes no other's draw
+        rng = np.random.default_rng([seed, *name.encode()])
+        drawn.append(rng.permutation(classes.index[classes == name].to_numpy())[:most])
+    return classes.loc[np.sort(np.concatenate(drawn))]
+
+
+def _check(order: Order) -> tuple[Task, Path]:
     """The task, and where the dataset will be."""
     task = get_task(order.task)
     if task.rule is None:
@@ -156,7 +162,7 @@ def _download_table(path: Path, order: Order) -> None:
 
 
 def _check_table(data: bytes) -> None:
-    """Raise ValueError where bytes are not the packed vote table, whole by its checksum."""
+    """Raise ValueError unless the bytes are the packed vote table, whole by its checksum."""
     try:
         with gzip.open(io.BytesIO(data)) as file:
             if gz2.GALAXY.encode() not in file.readline(1 << 20):
@@ -173,15 +179,15 @@ def _check_table(data: bytes) -> None:
 def _open(
     folder: Path, order: Order
 ) -> tuple[pd.DataFrame, Callable[[int], bytes], pd.DataFrame | None]:
-    """Votes by GalaxyID ascending, what reads an image, and where to download it from, if so."""
+    """Votes by GalaxyID ascending, a function that reads an image, and positions to download."""
     if not order.download:
         if not gz2.has_images(folder):
             raise InputError(
                 f"{shown(folder)}/ lacks {gz2.IMAGES[0]}: put it there, or add --download to get "
                 "the images from the sky survey's server"
             )
-        source = gz2.read_dataset(folder)
-        return source.targets, source.train_images.read, None
+        raw = gz2.read_dataset(folder)
+        return raw.targets, raw.train_images.read, None
     table = gz2.find_table(folder)
     positions = gz2.read_positions(table)
     images = folder / order.cutout.folder_name()
@@ -243,160 +249,3 @@ def _write(folder: Path, classes: pd.Series, read: Callable[[int], bytes]) -> No
     names = map(int, classes.index)
     write_zip(images, ((f"{IMAGES}/{name}.jpg", read(name)) for name in names))
     write_zip(folder / PACKED, [(path.name, path) for path in (labels, images)])
-
-
-def draw_balanced(classes: pd.Series, per_class: int | None, seed: int) -> pd.Series:
-    """Draw at most so many galaxies of each class, all alike probable.
-
-    What is drawn depends on the galaxies, not on their order; and whoever is drawn for a number is
-    drawn for a larger one too.
-
-    Args:
-        classes: class names by GalaxyID.
-        per_class: how many; default as many as the smallest class that has any.
-        seed: of the draw.
-    Returns:
-        Class names of the drawn galaxies, ids ascending.
-    """
-    classes = classes.sort_index()
-    most = int(classes.value_counts().min()) if per_class is None else per_class
-    drawn = []
-    for name in sorted(classes.unique()):
-        # a stream per class, so that one more galaxy of a class changes no other's draw
-        rng = np.random.default_rng([seed, *name.encode()])
-        drawn.append(rng.permutation(classes.index[classes == name].to_numpy())[:most])
-    return classes.loc[np.sort(np.concatenate(drawn))]
-
-
-GZ2 = "gz2"
-Number = TypeVar("Number", int, float)
-_EXAMPLES = f"""Galaxy Zoo 2 as published, to a balanced dataset with a class per galaxy:
-input/<name>/ with train_labels.csv, images.zip, and both packed as {PACKED}.
-
-python src/prepare.py gz2                  gz2_hart16.csv, gz2_filename_mapping.csv and
-                                           images_gz2.zip lie in input/ or a folder in it
-python src/prepare.py gz2 --download       the images come from the sky survey's server, by the
-                                           table's ra and dec; the table too where it is missing
-"""
-
-
-def add_gz2(parser: argparse.ArgumentParser) -> None:
-    """Add `gz2` as an optional first word, with options of its own."""
-    words = parser.add_subparsers(dest="form", metavar="[gz2]")
-    gz2 = words.add_parser(
-        GZ2,
-        help="make a balanced dataset out of Galaxy Zoo 2's published files: gz2 --help",
-        description=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    gz2.add_argument("--data", help="folder with the published files (default: found in input/)")
-    gz2.add_argument(
-        "--task",
-        default=DEFAULT_TASK,
-        help="whose rule makes classes out of votes (default: %(default)s)",
-    )
-    gz2.add_argument("--name", help="of the new dataset (default: gz2-<task>)")
-    gz2.add_argument(
-        "--per-class",
-        type=_whole(1, 10**9),
-        metavar="N",
-        help="at most so many galaxies of each class (default: as many as the smallest class has)",
-    )
-    gz2.add_argument(
-        "--seed", type=_whole(0, 2**31), default=0, help="of the draw (default: %(default)s)"
-    )
-    gz2.add_argument(
-        "--on-bad-image",
-        choices=("stop", "drop"),
-        default="stop",
-        help="images that cannot be downloaded: stop, or leave those galaxies out (default: "
-        "%(default)s)",
-    )
-    _add_download(gz2.add_argument_group("download"))
-
-
-def read_order(args: argparse.Namespace) -> Order:
-    """What the words ask for."""
-    return Order(
-        data=args.data,
-        task=args.task,
-        name=args.name,
-        per_class=args.per_class,
-        seed=args.seed,
-        download=args.download,
-        drop=args.on_bad_image == "drop",
-        table_url=args.table_url,
-        cutout=Cutout(args.scale, args.size_px, args.base_url),
-        policy=DownloadPolicy(workers=args.workers, rate=args.rate, tries=args.tries),
-    )
-
-
-def _add_download(group: argparse._ArgumentGroup) -> None:
-    cutout, policy = Cutout(), DownloadPolicy()
-    group.add_argument(
-        "--download", action="store_true", help="get the images, and the table where it is missing"
-    )
-    group.add_argument(
-        "--base-url",
-        default=cutout.service,
-        metavar="URL",
-        help="of the cut-out service (default: %(default)s)",
-    )
-    group.add_argument(
-        "--table-url", default=TABLE_URL, metavar="URL", help="of the table (default: %(default)s)"
-    )
-    group.add_argument(
-        "--scale",
-        type=_number(0.015, 60),
-        default=cutout.scale,
-        metavar="ARCSEC",
-        help="per pixel (default: %(default)s)",
-    )
-    group.add_argument(
-        "--size-px",
-        type=_whole(64, 2048),
-        default=cutout.size_px,
-        metavar="N",
-        help="side of an image (default: %(default)s)",
-    )
-    group.add_argument(
-        "--workers",
-        type=_whole(1, 16),
-        default=policy.workers,
-        metavar="N",
-        help="images on their way at once (default: %(default)s)",
-    )
-    group.add_argument(
-        "--rate",
-        type=_number(0.01, 1000),
-        default=policy.rate,
-        metavar="N",
-        help="requests per second, all workers together (default: %(default)s)",
-    )
-    group.add_argument(
-        "--tries",
-        type=_whole(1, 20),
-        default=policy.tries,
-        metavar="N",
-        help="per image, after pauses of 1, 2, 4, … s (default: %(default)s)",
-    )
-
-
-def _whole(lowest: int, highest: int) -> Callable[[str], int]:
-    def whole_number(text: str) -> int:
-        return _between(int(text), lowest, highest)
-
-    return whole_number
-
-
-def _number(lowest: float, highest: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        return _between(float(text), lowest, highest)
-
-    return number
-
-
-def _between(value: Number, lowest: float, highest: float) -> Number:
-    if not (math.isfinite(value) and lowest <= value <= highest):
-        raise argparse.ArgumentTypeError(f"{value} is not {lowest:g} to {highest:g}")
-    return value

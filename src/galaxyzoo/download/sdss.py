@@ -1,9 +1,8 @@
-"""Files from a server, asked for slowly, again where an answer fails, and checked before use.
+"""Download cut-outs of galaxies from the Sloan Digital Sky Survey's colour images.
 
-Galaxies cut out of the Sloan Digital Sky Survey's colour images, by their place in the sky.
-
-Each image is a file of its own, so whoever was stopped goes on where it was; `manifest.csv` beside
-them says of every galaxy where its image came from, what it holds, and what failed.
+Requests are limited in rate, tried again where a failure may pass, and their content is checked.
+Each image is a file of its own, so a stopped download goes on where it was; `manifest.csv` beside
+them has each galaxy's address, size, checksum and status.
 
 Source: SkyServer's image cut-out service (https://skyserver.sdss.org/dr18/, "Image List" and its
 "getjpeg"), the one that Galaxy Zoo 2's own images came from (Willett et al. 2013, section 2.2).
@@ -38,30 +37,35 @@ from galaxyzoo.io.archives import MAX_IMAGE_BYTES
 from galaxyzoo.io.tables import ID, read_csv, write_table
 
 _AGENT = "galaxy-zoo-ensemble/0.1 (Python urllib)"
-# Too early, too many requests, and what a server or one in front of it lacks for a while.
+# Statuses that may pass: too early, too many requests, a server that fails for a while.
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _LONGEST_PAUSE_S = 120.0
 _PART_BYTES = 1 << 16
+MANIFEST = "manifest.csv"
+GOOD = "ok"
+_COLUMNS = ("ra", "dec", "url", "bytes", "sha256", "status")
+_BETWEEN_WRITES = 500  # images that a killed run may leave out of the manifest
+_GIVE_UP = 20  # galaxies in a row without an answer: the server is down, or the network
 
 
 @dataclass(frozen=True)
 class DownloadPolicy:
-    """How slowly and how patiently a server is asked."""
+    """Limits of rate, tries and time."""
 
-    workers: int = 4  # files on their way at once
-    rate: float = 5.0  # requests per second, of all workers together
+    workers: int = 4  # parallel downloads
+    rate: float = 5.0  # requests per second, all workers together
     tries: int = 5  # per file
     first_pause_s: float = 1.0  # before the second try; doubled before each further one
     timeout_s: float = 30.0  # without a byte
-    deadline_s: float = 120.0  # for a whole answer
+    deadline_s: float = 120.0  # for a whole file
 
 
 class DownloadError(Exception):
-    """A file could not be had.
+    """A file could not be downloaded.
 
     Attributes:
-        is_refusal: the server has answered that it has no such file; asking again is of no use.
-        pause_s: how long the server wants to be left alone.
+        is_refusal: the server answered that it has no such file; another try is of no use.
+        pause_s: how long the server asks to wait.
     """
 
     def __init__(self, message: str, is_refusal: bool = False, pause_s: float = 0.0) -> None:
@@ -70,7 +74,11 @@ class DownloadError(Exception):
 
 
 class Downloader:
-    """Fetches files; safe to use from several threads, which share the rate."""
+    """Downloads files with retries; safe to use from several threads, which share the rate.
+
+    urllib3's `Retry` is not used: it tries nothing again whose body is cut off, stalls or fails the
+    check, makes no pause before its first retry, and can be neither stopped nor limited in rate.
+    """
 
     def __init__(self, policy: DownloadPolicy) -> None:
         self.policy = policy
@@ -80,22 +88,22 @@ class Downloader:
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Let no thread wait any longer or ask again."""
+        """End all waits and retries of all threads."""
         self._stopped.set()
 
     def fetch(self, url: str, check: Callable[[bytes], None], limit: int) -> bytes:
         """The content of a URL, whole and checked.
 
         Failures that may pass are tried again after pauses that double (exponential backoff) and
-        vary by a quarter, so that workers do not come back together; longer where the server says
-        so (`Retry-After`).
+        vary by a quarter, so that workers do not come back together; longer where the server asks
+        for it (`Retry-After`).
 
         Args:
             url: http or https.
             check: raises ValueError where the content is not what it should be.
             limit: the largest size that is read, in bytes.
         Raises:
-            DownloadError: every try failed, or `stop` was called; the last reason.
+            DownloadError: every try failed, with the last reason, or `stop` was called.
         """
         failure, pause = DownloadError("stopped"), 0.0
         for number in range(self.policy.tries):
@@ -128,7 +136,7 @@ class Downloader:
         return data
 
     def _read(self, answer: HTTPResponse, limit: int) -> bytes:
-        """A whole answer; one that drips in would never end by the time-out for each part."""
+        """A whole body; of one that arrives byte by byte no part ever reaches the time-out."""
         end = time.monotonic() + self.policy.deadline_s
         parts, size = [], 0
         while part := answer.read1(_PART_BYTES):
@@ -140,13 +148,13 @@ class Downloader:
                 raise ValueError(f"not whole after {self.policy.deadline_s:g} s")
             if self._stopped.is_set():
                 raise ValueError("stopped")
-        said = answer.headers.get("Content-Length", "")
-        if said.isdecimal() and size != int(said):
-            raise ValueError(f"cut off after {size:,} of {int(said):,} bytes")
+        length = answer.headers.get("Content-Length", "")
+        if length.isdecimal() and size != int(length):
+            raise ValueError(f"cut off after {size:,} of {int(length):,} bytes")
         return b"".join(parts)
 
     def _wait_for_turn(self) -> bool:
-        """Wait until the next request may go out; False: stopped meanwhile."""
+        """Wait until the next request may be sent; False where stopped meanwhile."""
         with self._lock:
             now = time.monotonic()
             turn = max(now, self._next_turn)
@@ -155,7 +163,7 @@ class Downloader:
 
 
 def check_url(url: str) -> None:
-    """Raise InputError where a URL is not of the web (a `file:` would be read, too)."""
+    """Raise InputError unless a URL is http or https (urllib would read a `file:`, too)."""
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -166,13 +174,7 @@ def check_url(url: str) -> None:
 
 
 def asked_pause_s(header: str) -> float | None:
-    """How long a server asks to wait.
-
-    Args:
-        header: `Retry-After` (RFC 9110): seconds, or a date.
-    Returns:
-        Seconds, 0 or more; None where the header is empty or neither.
-    """
+    """Seconds that a `Retry-After` header (RFC 9110) asks for, as a number or a date; else None."""
     if header.strip().isdecimal():
         return float(header)
     try:
@@ -182,23 +184,15 @@ def asked_pause_s(header: str) -> float | None:
         return None
 
 
-SERVICE = "https://skyserver.sdss.org/dr18/SkyServerWS/ImgCutout/getjpeg"
-MANIFEST = "manifest.csv"
-GOOD = "ok"
-_COLUMNS = ("ra", "dec", "url", "bytes", "sha256", "status")
-_BETWEEN_NOTES = 500  # images that a killed run may leave out of the manifest
-_GIVE_UP = 20  # galaxies in a row that get no answer: the server is down, or the network
-
-
 @dataclass(frozen=True)
 class Cutout:
-    """What is cut out around each galaxy."""
+    """Scale, size and server of the images."""
 
     # arcsec per pixel. Galaxy Zoo 2 scaled each image by the galaxy (0.02 of its Petrosian radius
     # petroR90_r), which the vote table does not hold; this suits the usual radius of 7.5".
     scale: float = 0.15
     size_px: int = ORIGINAL_PX
-    service: str = SERVICE
+    service: str = "https://skyserver.sdss.org/dr18/SkyServerWS/ImgCutout/getjpeg"
 
     def url(self, ra: float, dec: float) -> str:
         """Address of the image around a place in the sky (degrees)."""
@@ -206,11 +200,11 @@ class Cutout:
         return f"{self.service.rstrip('?')}?ra={ra:.6f}&dec={dec:.6f}&scale={self.scale:g}&{side}"
 
     def folder_name(self) -> str:
-        """Name that tells images of another scale or size apart, so that none is taken for ours."""
+        """Name of the folder of images of this scale and size alone."""
         return f"sdss_{self.size_px}px_{self.scale:g}arcsec"
 
     def check(self, data: bytes) -> None:
-        """Raise ValueError where bytes are no whole image of that size, or show nothing."""
+        """Raise ValueError unless bytes are a whole image of that size that shows something."""
         (height, width), _ = check_encoded(data)
         if (height, width) != (self.size_px, self.size_px):
             raise ValueError(f"its size is {width} × {height} px, not {self.size_px}")
@@ -227,18 +221,15 @@ def download_cutouts(
 ) -> pd.Series:
     """Download the galaxies' images into `<folder>/<GalaxyID>.jpg`, and keep the manifest.
 
-    Images that are there and whole are kept.
+    Images that are there and whole are kept, also after an error.
 
     Args:
         positions: (galaxy, 2) `ra` and `dec` in degrees, by GalaxyID.
-        folder: made where it is not there.
-        cutout: what to cut out.
-        policy: how to ask.
+        folder: made where it is missing.
+        cutout: scale, size and server.
+        policy: limits.
     Returns:
         (galaxy,) `GOOD`, or why there is no image, by GalaxyID in the order of the positions.
-    Raises:
-        InputError: the service gives no answer, its address is none, or the disk is full. What was
-            downloaded until then is kept.
     """
     check_url(cutout.service)
     manifest = _Manifest(folder / MANIFEST)
@@ -272,7 +263,7 @@ def download_cutouts(
 def _download_one(
     downloader: Downloader, folder: Path, cutout: Cutout, galaxy_id: int, ra: float, dec: float
 ) -> tuple[tuple, bool]:
-    """A galaxy's row of the manifest, and whether there was an answer, be it a refusal."""
+    """A galaxy's row of the manifest, and whether the server answered, be it with a refusal."""
     path, url = folder / f"{galaxy_id}.jpg", cutout.url(ra, dec)
     try:
         data = _read_whole(path, cutout)
@@ -295,7 +286,7 @@ def _read_whole(path: Path, cutout: Cutout) -> bytes | None:
 
 
 class _Manifest:
-    """The table beside the images; galaxies of earlier runs stay in it."""
+    """The table beside the images; galaxies of earlier downloads stay in it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -311,10 +302,10 @@ class _Manifest:
             self._rows = dict(zip(before.index.tolist(), rows, strict=True))
 
     def add(self, galaxy_id: int, row: tuple) -> None:
-        """Take up a galaxy; now and then the file is written."""
+        """Add or replace a galaxy's row; now and then the file is written."""
         self._rows[galaxy_id] = row
         self._new += 1
-        if self._new % _BETWEEN_NOTES == 0:
+        if self._new % _BETWEEN_WRITES == 0:
             self.write()
 
     def write(self) -> None:

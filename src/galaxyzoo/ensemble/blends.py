@@ -1,7 +1,7 @@
 """Blends: each run has a weight, fixed or fitted; a column is blended from that column of the runs.
 
 Fitted blends minimise the squared error of raw predictions (for class probabilities, the Brier
-score), because then `Moments` are enough. They are scored as submitted, after `Task.make_valid`,
+score), because then `Moments` are enough. They are scored as submitted, after `Task.project`,
 which differs slightly.
 
 Source: the idea of comparing a uniform with fitted blends, and why the uniform one must be beaten
@@ -131,7 +131,7 @@ def fit_nnls(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
     """Non-negative least squares: one weight per run and group of columns (a question's answers).
 
     The weights are not made to sum to one: for calibrated runs least squares lands there by itself,
-    and where runs are over-confident a smaller sum is what it should find. `Task.make_valid`
+    and where runs are over-confident a smaller sum is what it should find. `Task.project`
     restores the answers' sums.
     """
     moments, weights = total(folds), uniform_weights(folds[0].features.shape[1], len(task.columns))

@@ -34,7 +34,6 @@ from galaxyzoo.ensemble.selection import MEAN, RULE, CrossFits, candidates_of, c
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, rounded, score_table
 from galaxyzoo.io.tables import FOLD, write_predictions
-from galaxyzoo.tasks.metrics import difference, galaxy_losses
 from galaxyzoo.tasks.registry import Task
 
 
@@ -92,10 +91,10 @@ class EnsembleBuild:
             UNREADABLE: catalog.test_ids[unreadable].tolist(),
             **make_card(fits, runs, oof, catalog, self.seed),
         }
-        predictions = self.task.make_valid(fits.models[card["chosen"]].predict(test))
+        predictions = self.task.project(fits.models[card["chosen"]].predict(test))
         prior = targets.mean(axis=0)
         # A stacker would bend the mean that the runs' tables hold there.
-        predictions[unreadable] = self.task.make_valid(prior[None])
+        predictions[unreadable] = self.task.project(prior[None])
         if self.oof_path is not None:
             card["oof_table"] = _write_oof(self.oof_path, fits, card["chosen"], catalog)
         submission.write(self.path, predictions, self.task, catalog.test_ids, card, prior)
@@ -169,7 +168,8 @@ def make_card(
         weights or settings of what was submitted.
     """
     task, best, chosen = fits.task, fits.best(), fits.choose()
-    run_tables = {run: _scores(fits, task.make_valid(features[:, i])) for i, run in enumerate(runs)}
+    run_tables = {run: _scores(fits, task.project(features[:, i])) for i, run in enumerate(runs)}
+    run_classes = {run: some["classes"] for run, some in run_tables.items() if "classes" in some}
     card = {
         "task": task.name,
         "dataset": catalog.dataset,
@@ -183,11 +183,7 @@ def make_card(
         "nested": _nested_scores(fits),
         "candidates": {name: _candidate_scores(fits, name, best) for name in fits.names},
         "runs": {run: scores["score"] for run, scores in run_tables.items()},
-        **(
-            {"run_classes": {run: scores["classes"] for run, scores in run_tables.items()}}
-            if task.is_classes
-            else {}
-        ),
+        **({"run_classes": run_classes} if run_classes else {}),
         "error_correlation": error_correlation(runs, features, fits.targets),
         "without": costs_without(fits, chosen, runs, features, seed),
         "model": fits.models[chosen].about(runs, task),
@@ -316,7 +312,7 @@ def costs_without(
         folds = {k: make_fold(features[rows], fits.targets[rows]) for k, rows in by_fold.items()}
         for number, run in enumerate(runs):
             others = {fold: rows.without_run(number) for fold, rows in folds.items()}
-            found = difference(fits.task, _losses(fits, name, others, seed), whole)
+            found = fits.task.difference(_losses(fits, name, others, seed), whole)
             costs[run] = {"difference": found.value, "se": found.error}
     return {"candidate": name, "runs": costs}
 
@@ -326,6 +322,6 @@ def _losses(fits: CrossFits, name: str, by_fold: dict[int, OofFold], seed: int) 
     fit, losses = candidates_of(fits.task)[name], np.empty(len(fits.targets))
     for fold, held_out in by_fold.items():
         model = fit([rows for other, rows in by_fold.items() if other != fold], fits.task, seed)
-        predictions = fits.task.make_valid(model.predict(held_out.features))
-        losses[fits.rows_of(fold)] = galaxy_losses(fits.task, predictions, held_out.targets)
+        predictions = fits.task.project(model.predict(held_out.features))
+        losses[fits.rows_of(fold)] = fits.task.per_sample_losses(predictions, held_out.targets)
     return losses

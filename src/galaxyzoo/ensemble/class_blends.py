@@ -9,7 +9,8 @@ import numpy as np
 
 from galaxyzoo.ensemble.blends import Blend, shared_weights
 from galaxyzoo.ensemble.least_squares import OofFold
-from galaxyzoo.tasks.registry import SMALLEST_PROBABILITY, Task
+from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
+from galaxyzoo.tasks.registry import Task
 
 GREEDY_STEPS = 50  # runs drawn at most; the finest weight is then 1/50
 _EM_STEPS = 2000

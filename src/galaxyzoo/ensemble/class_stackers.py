@@ -17,7 +17,8 @@ from scipy.special import log_softmax, softmax
 
 from galaxyzoo.ensemble import stackers
 from galaxyzoo.ensemble.least_squares import OofFold
-from galaxyzoo.tasks.registry import SMALLEST_PROBABILITY, Task, log_loss
+from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY, log_loss
+from galaxyzoo.tasks.registry import Task
 
 # Squared distance from the mean of the runs, per galaxy, that costs one nat.
 PENALTIES = (1e-1, 1e-2, 1e-3)  # each fit starts where the stronger penalty's ended

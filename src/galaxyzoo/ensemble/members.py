@@ -26,7 +26,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.inference.artifacts import describe_divergence
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table
 from galaxyzoo.io.tables import FOLD, read_predictions
-from galaxyzoo.tasks.registry import COMPETITION_TASK, Task, task_of
+from galaxyzoo.tasks.registry import Task, task_of
 
 
 def find_runs(
@@ -138,8 +138,8 @@ def find_unreadable(runs: Sequence[str], catalog: Catalog) -> np.ndarray:
 
 def _kinds(task: Task, catalog: Catalog) -> list[str]:
     """Tasks whose runs can serve a task: its own, and the one that predicts votes."""
-    by_votes = task.rule is not None and catalog.has_votes
-    return [task.name, *([COMPETITION_TASK] if by_votes else [])]
+    by_votes = task.tasks_of_votes if catalog.has_votes else ()
+    return list(dict.fromkeys([task.name, *by_votes]))
 
 
 def _to_task(table: pd.DataFrame, run: str, task: Task) -> pd.DataFrame:
@@ -148,7 +148,7 @@ def _to_task(table: pd.DataFrame, run: str, task: Task) -> pd.DataFrame:
     if own.name == task.name or task.rule is None:
         return table[list(task.columns)]
     shares = task.rule.shares(table)[list(task.columns)]
-    return pd.DataFrame(task.make_valid(shares.to_numpy()), table.index, shares.columns)
+    return pd.DataFrame(task.project(shares.to_numpy()), table.index, shares.columns)
 
 
 def _full_name(name: str, task: Task, catalog: Catalog) -> str:
@@ -316,7 +316,7 @@ class ExternalTable:
                 f"{shown(path)}, column '{task.columns[column]}': {values[row, column]:g} is no "
                 f"fraction between 0 and 1 ({far.sum():,} such values)"
             )
-        return task.make_valid(values).astype(np.float32)
+        return task.project(values).astype(np.float32)
 
 
 def make_tables(given: Sequence[Sequence[str]], seen: Sequence[str]) -> list[ExternalTable]:

@@ -42,8 +42,8 @@ from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.neural import fit_neural
 from galaxyzoo.ensemble.residual import fit_residual
 from galaxyzoo.ensemble.stackers import fit_disagreement_ridge, fit_lightgbm, fit_ridge
-from galaxyzoo.tasks.metrics import Difference, difference, galaxy_losses
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.metrics import Difference
+from galaxyzoo.tasks.registry import ClassTask, Task, VoteTask
 
 Fit = Callable[[Sequence[OofFold], Task, int], MetaModel]  # (folds to fit on, task, seed)
 FoldSet = frozenset[int]
@@ -78,6 +78,11 @@ CLASS_CANDIDATES: dict[str, Fit] = {
     "logistic": class_stackers.fit_logistic,
     "lightgbm": class_stackers.fit_lightgbm,
 }
+CANDIDATES_OF_KIND: dict[type[Task], dict[str, Fit]] = {
+    VoteTask: CANDIDATES,
+    ClassTask: CLASS_CANDIDATES,
+}
+SECOND_LEVELS: dict[type[Task], list[str]] = {VoteTask: [TWO_LEVEL], ClassTask: []}
 RULE = "the simplest within one standard error of the best"  # how `CrossFits.choose` chooses
 NONE: FoldSet = frozenset()
 
@@ -129,11 +134,11 @@ class CrossFits:
     def losses(self, name: str, without: FoldSet = NONE) -> np.ndarray:
         """(galaxy,) losses of `predictions(name, without)`, whose mean makes the score."""
         rows = self.rows(without)
-        return galaxy_losses(self.task, self.predictions(name, without), self.targets[rows])
+        return self.task.per_sample_losses(self.predictions(name, without), self.targets[rows])
 
     def difference(self, name: str, other: str) -> Difference:
         """How a candidate's cross-fitted score differs from another one's on the same galaxies."""
-        return difference(self.task, self.losses(name), self.losses(other))
+        return self.task.difference(self.losses(name), self.losses(other))
 
     def best(self, without: FoldSet = NONE) -> str:
         """The candidate with the best cross-fitted score; the simplest of equals."""
@@ -143,18 +148,18 @@ class CrossFits:
         """The simplest candidate within one standard error of the best; `without` has no say."""
         losses = {name: self.losses(name, without) for name in self.names}
         best = losses[min(losses, key=lambda name: float(losses[name].mean()))]
-        near = (n for n in losses if difference(self.task, losses[n], best).is_within_error)
+        near = (n for n in losses if self.task.difference(losses[n], best).is_within_error)
         return next(near)
 
 
 def candidates_of(task: Task) -> dict[str, Fit]:
     """The candidates for a task's kind."""
-    return CLASS_CANDIDATES if task.is_classes else CANDIDATES
+    return CANDIDATES_OF_KIND[type(task)]
 
 
 def candidate_names(task: Task) -> list[str]:
     """All candidates for a task's kind, the simplest first."""
-    return [*candidates_of(task), *([] if task.is_classes else [TWO_LEVEL])]
+    return [*candidates_of(task), *SECOND_LEVELS[type(task)]]
 
 
 def pick_candidates(names: Sequence[str], task: Task) -> list[str]:
@@ -248,7 +253,7 @@ def fit_without(
     # What serves the choice and the second level alone is kept in half the memory.
     kept = np.float64 if len(without) == 1 else np.float32
     return model, {
-        fold: task.make_valid(model.predict(by_fold[fold].features)).astype(kept, copy=False)
+        fold: task.project(model.predict(by_fold[fold].features)).astype(kept, copy=False)
         for fold in sorted(without)
     }
 
@@ -278,7 +283,7 @@ def add_second_level(fits: CrossFits, seed: int) -> CrossFits:
         blend = fit_second_level(parts, len(first), task, seed)
         for fold in without:
             predictions = blend.predict(said(without, fold))
-            held_out[TWO_LEVEL, without, fold] = task.make_valid(predictions)
+            held_out[TWO_LEVEL, without, fold] = task.project(predictions)
         if not without:
             models[TWO_LEVEL] = TwoLevel(fits.models, blend, task)
     return CrossFits(task, fits.targets, fits.folds, models, held_out)
@@ -310,7 +315,7 @@ class TwoLevel:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(galaxy, run, column) -> (galaxy, column), float64."""
-        said = [self.task.make_valid(model.predict(features)) for model in self.first.values()]
+        said = [self.task.project(model.predict(features)) for model in self.first.values()]
         return self.blend.predict(np.stack(said, axis=1))
 
     def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Figures of one galaxy: a Grad-CAM heat map beside votes and prediction; feature maps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,6 @@ from matplotlib.cm import ScalarMappable
 
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.reports.figures import PREDICTED, VOTES, clean, new_figure, readable, save_figure
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import Task
 
 _OPACITY = 0.45  # of the heat map at its maximum
@@ -45,7 +44,7 @@ def draw_gradcam(
     overlay = hot.imshow(
         heat, cmap="inferno", vmin=0, vmax=1, alpha=_OPACITY * (0.25 + 0.75 * heat)
     )
-    hot.set_title(f"heat map for “{answer_text(task, column)}”", fontsize=10)
+    hot.set_title(f"heat map for “{task.text(column)}”", fontsize=10)
     for axis in (plain, hot):
         axis.set_axis_off()
     scale = figure.colorbar(ScalarMappable(overlay.norm, "inferno"), ax=hot, shrink=0.8)
@@ -55,19 +54,13 @@ def draw_gradcam(
     return save_figure(figure, path)
 
 
-def answer_text(task: Task, column: int) -> str:
-    """A column's answer or class in plain English."""
-    name = task.columns[column]
-    return readable(name) if task.is_classes else GALAXY_ZOO_2.answer_text(name)
-
-
 def find_column(task: Task, answer: str) -> int | None:
     """The column with this name or answer text; None where there is none, or several."""
     wanted = answer.strip().lower().replace("_", " ")
     names = [readable(name).lower() for name in task.columns]
     if wanted in names:
         return names.index(wanted)
-    texts = [answer_text(task, i).lower() for i in range(len(task.columns))]
+    texts = [task.text(i).lower() for i in range(len(task.columns))]
     return texts.index(wanted) if texts.count(wanted) == 1 else None
 
 
@@ -128,32 +121,18 @@ def _draw_answers(
     axis: Axes, galaxy: Galaxy, prediction: np.ndarray, column: int, task: Task
 ) -> None:
     """Bars of all classes, or of all answers to the question."""
-    columns = _columns_shown(task, column)
+    columns = task.group_of(column)
     places = np.arange(len(columns))[::-1]
     if galaxy.truth is None:
         axis.barh(places, prediction[columns], 0.5, color=PREDICTED, label="predicted")
     else:
-        known = "true class" if task.is_classes else "votes"
         label = "predicted" if galaxy.fold is None else "predicted (out of fold)"
-        axis.barh(places + 0.2, galaxy.truth[columns], 0.38, color=VOTES, label=known)
+        axis.barh(places + 0.2, galaxy.truth[columns], 0.38, color=VOTES, label=task.truth)
         axis.barh(places - 0.2, prediction[columns], 0.38, color=PREDICTED, label=label)
-    axis.set_yticks(places, [answer_text(task, i) for i in columns], fontsize=9)
+    axis.set_yticks(places, [task.text(i) for i in columns], fontsize=9)
     for tick, shown_column in zip(axis.get_yticklabels(), columns, strict=True):
         tick.set_fontweight("bold" if shown_column == column else "normal")
     axis.set_xlim(0, 1)
-    axis.set_title(_question(task, column), fontsize=10)
+    axis.set_title(task.heading(column), fontsize=10)
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, frameon=False, fontsize=8)
     clean(axis)
-
-
-def _columns_shown(task: Task, column: int) -> Sequence[int]:
-    if task.is_classes:
-        return range(len(task.columns))
-    span = GALAXY_ZOO_2.span(GALAXY_ZOO_2.question_of(task.columns[column]))
-    return range(span.start, span.stop)
-
-
-def _question(task: Task, column: int) -> str:
-    if task.is_classes:
-        return "probability of each class"
-    return GALAXY_ZOO_2.question_of(task.columns[column]).text

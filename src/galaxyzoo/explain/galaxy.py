@@ -19,7 +19,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import warp, warp_matrix
 from galaxyzoo.data.image_cache import ImageCache, decode
 from galaxyzoo.data.prepare import Dataset, open_dataset
-from galaxyzoo.inference.predict import predict_with_spread
+from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.registry import get_task
 
@@ -64,9 +64,7 @@ def read_galaxy(path: Path, image: ImageConfig) -> Galaxy:
     return Galaxy(one_line(path.name), decode_galaxy(encoded, image, shown(path)))
 
 
-def predict_galaxy(
-    galaxy: Galaxy, config: Config, models: Mapping[int, GalaxyNet]
-) -> tuple[np.ndarray, np.ndarray]:
+def predict_galaxy(galaxy: Galaxy, config: Config, models: Mapping[int, GalaxyNet]) -> np.ndarray:
     """A run's prediction for a galaxy, with the run's test-time augmentation.
 
     Args:
@@ -75,15 +73,14 @@ def predict_galaxy(
         config: of the run.
         models: its networks by fold.
     Returns:
-        (column,) prediction, valid as in a submission, and the standard deviation over views.
+        (column,), valid as in a submission.
     """
     out_of_fold = None if galaxy.fold is None else models.get(galaxy.fold)
     own = [out_of_fold] if out_of_fold else [*models.values()]
     cache = ImageCache(np.zeros(1, np.int64), galaxy.image[None], np.zeros(1, bool))
     rows = np.zeros(1, np.int64)
-    predicted = [predict_with_spread(model, cache, rows, config) for model in own]
-    mean, spread = (np.mean([pair[i][0] for pair in predicted], axis=0) for i in range(2))
-    return get_task(config.task).make_valid(mean[None])[0], spread
+    predictions = [predict(model, cache, rows, config)[0] for model in own]
+    return get_task(config.task).project(np.mean(predictions, axis=0)[None])[0]
 
 
 def decode_galaxy(encoded: bytes, image: ImageConfig, name: str) -> np.ndarray:

@@ -156,8 +156,7 @@ def turn_back(maps: Tensor, number: int) -> Tensor:
 
 def likeliest(predictions: np.ndarray, task: Task) -> list[int]:
     """(galaxy,) the likeliest class, or answer to the first question, of (galaxy, column)."""
-    first = slice(None) if task.is_classes else task.groups[0]
-    return [int(i) for i in predictions[:, first].argmax(axis=1)]
+    return [int(i) for i in predictions[:, task.groups[0]].argmax(axis=1)]
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,12 @@
-"""A trained run as one folder that others can use: weights, config, scores, model card, ONNX.
+"""Export a trained run as one folder: weights, config, scores, model card and ONNX, or its tables.
 
-A run's predictions as one small folder: what an ensemble elsewhere needs of it.
-
-Networks are large and stay on the machine that trained them; tables of predictions can be kept
-beside the code, and `src/ensemble.py --external` combines them with other runs on the same split.
+Networks are large and stay on the machine that trained them. Tables of predictions are small and
+can be kept beside the code; `src/ensemble.py --external` combines them with other runs on the same
+split.
 """
 
 import gzip
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,6 @@ from galaxyzoo.config.loading import CONFIG, load_run_config, portable_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.files import check_free, read_json, write_json, writing_folder
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import CODE_ROOT, oof_csv, run_dir, shown
 from galaxyzoo.data.catalog import load_catalog
@@ -31,12 +28,15 @@ from galaxyzoo.inference.predict import load_run_models
 from galaxyzoo.inference.score_card import card_path
 from galaxyzoo.io.tables import FOLD, format_predictions
 from galaxyzoo.models.build import GalaxyNet
-from galaxyzoo.tasks.registry import Task, task_of
+from galaxyzoo.tasks.registry import Task, get_task, task_of
 
 CARD, SCORES, ONNX, LICENCE = "README.md", "oof.json", "model.onnx", "LICENSE"
+OOF, TEST = "oof.csv.gz", "test.csv.gz"
+TABLE_FILES = (CONFIG, SCORES, OOF, TEST)
+_DECIMALS = 5  # changes a score by 1e-9, and halves the file
 
 
-def hand_over(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> list[str]:
+def export_run(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> list[str]:
     """Write a run's folder, whole or not at all.
 
     It holds `config.yaml` and `fold_k/weights.safetensors` as the run's own folder does, so that
@@ -44,15 +44,12 @@ def hand_over(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> l
     card; and the code's licence.
 
     Args:
-        dataset: that it was trained on.
-        run: such as gz37/resnet18; its finished folds are taken.
-        folder: to write; must not be there.
+        dataset: that the run was trained on.
+        run: such as gz37/resnet18; its finished folds are exported.
+        folder: must not exist.
         with_onnx: whether to write the ONNX file, which needs the packages of `--extras`.
     Returns:
         Names of the files.
-    Raises:
-        InputError: the folder is there, packages are missing, the run is not trained, its score
-            card is missing or of other folds, or the folder cannot be written.
     """
     files.check_free(folder)
     if with_onnx:
@@ -68,16 +65,43 @@ def hand_over(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> l
         files.write_json(part / SCORES, scores)
         shutil.copyfile(CODE_ROOT / LICENCE, part / LICENCE)
         difference = _write_onnx(part / ONNX, config, networks) if with_onnx else None
-        write_card(part / CARD, config, scores, difference)
+        write_card(part / CARD, config, get_task(config.task), scores, difference)
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 
-def _read_scores(dataset: str, config: Config, folds: list[int]) -> dict[str, Any]:
-    """The run's score card, which must be of these folds.
+def export_tables(dataset: str, run: str, folder: Path) -> bool:
+    """Write a run's predictions, whole or not at all; the same predictions make the same bytes.
 
-    Raises:
-        InputError: it is not, or it is missing or damaged.
+    `oof.csv.gz` has every training galaxy once, with the `fold` it was left out of, `test.csv.gz`
+    the test galaxies (five decimals), `oof.json` is the run's score card and `config.yaml` its
+    settings.
+
+    Args:
+        dataset: that the run was trained on.
+        run: such as gz37/resnet18, finished on all folds.
+        folder: must not exist.
+    Returns:
+        Whether the networks, or the choice of their epochs, may have used the votes that they are
+        scored on; an ensemble has to be told (`--possible-leakage`).
     """
+    files.check_free(folder)
+    catalog = load_catalog(dataset)
+    task = task_of(run)
+    own = catalog.for_task(task)
+    oof = _table(load_oof([run], task, catalog), own.ids, task)
+    test = _table(load_test([run], task, catalog), catalog.test_ids, task)
+    oof[FOLD] = own.folds
+    saved = load_run_config(run_dir(dataset, run))
+    with files.writing_folder(folder) as part:
+        _pack(part / OOF, oof)
+        _pack(part / TEST, test)
+        files.write_json(part / SCORES, files.read_json(card_path(oof_csv(dataset, run))))
+        (part / CONFIG).write_text(portable_config(*saved), encoding="utf-8")
+    return bool(find_seen([run], catalog) or find_selected_on_validation([run], catalog))
+
+
+def _read_scores(dataset: str, config: Config, folds: list[int]) -> dict[str, Any]:
+    """The run's score card, which must be of these folds."""
     path = card_path(oof_csv(dataset, config.run))
     scores = files.read_json(path)
     of = scores.get("folds") if isinstance(scores, dict) else None
@@ -91,53 +115,6 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> dict[str, An
 
 def _write_onnx(path: Path, config: Config, networks: dict[int, GalaxyNet]) -> float:
     return write_onnx(path, [*networks.values()], config.image.size_px, config.tta.dihedral)
-
-
-OOF, TEST = "oof.csv.gz", "test.csv.gz"
-_DECIMALS = 5  # a score moves by 1e-9, and the file is half as large
-
-
-@dataclass(frozen=True)
-class HandedOver:
-    """What was written of a run."""
-
-    files: tuple[str, ...]
-    # whether its networks, or the choice of their epochs, have seen the votes they are scored on
-    seen: bool
-
-
-def hand_over_tables(dataset: str, run: str, folder: Path) -> HandedOver:
-    """Write a run's predictions, whole or not at all.
-
-    `oof.csv.gz` has every training galaxy once, with the `fold` that left it out, `test.csv.gz`
-    the test galaxies (five decimals), `oof.json` is the run's score card and `config.yaml` says how
-    it was trained. The same predictions make the same bytes.
-
-    Args:
-        dataset: that the run was trained on.
-        run: such as gz37/resnet18.
-        folder: to write; must not be there.
-    Returns:
-        Names of the files, and whether an ensemble is to be told of the run (`--possible-leakage`).
-    Raises:
-        InputError: the folder is there or cannot be written, the run is not finished on all folds,
-            or its tables are missing, damaged or of another split.
-    """
-    check_free(folder)
-    catalog = load_catalog(dataset)
-    task = task_of(run)
-    own = catalog.for_task(task)
-    oof = _table(load_oof([run], task, catalog), own.ids, task)
-    test = _table(load_test([run], task, catalog), catalog.test_ids, task)
-    oof[FOLD] = own.folds
-    saved = load_run_config(run_dir(dataset, run))
-    with writing_folder(folder) as part:
-        _pack(part / OOF, oof)
-        _pack(part / TEST, test)
-        write_json(part / SCORES, read_json(card_path(oof_csv(dataset, run))))
-        (part / CONFIG).write_text(portable_config(*saved), encoding="utf-8")
-    seen = bool(find_seen([run], catalog) or find_selected_on_validation([run], catalog))
-    return HandedOver((CONFIG, SCORES, OOF, TEST), seen)
 
 
 def _table(values: np.ndarray, ids: np.ndarray, task: Task) -> pd.DataFrame:

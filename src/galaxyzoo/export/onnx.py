@@ -1,4 +1,4 @@
-"""The mean of a run's networks as one ONNX file, for whoever has no PyTorch."""
+"""Write the mean of a run's networks as one ONNX file, for use without PyTorch."""
 
 import warnings
 from collections.abc import Sequence
@@ -20,12 +20,7 @@ _LARGEST_BYTES = 1_900_000_000
 
 
 class MeanNetwork(nn.Module):
-    """The mean of several networks over views of each image.
-
-    Args:
-        networks: of one run.
-        dihedral: whether over the eight symmetries of the square; else of the image as it is.
-    """
+    """The mean of networks over an image, or over its eight dihedral views."""
 
     def __init__(self, networks: Sequence[GalaxyNet], dihedral: bool) -> None:
         super().__init__()
@@ -34,8 +29,8 @@ class MeanNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) images, values 0 to 255 -> (B, column) float32."""
-        seen = torch.cat([dihedral_view(images, number) for number in range(self.n_views)])
-        total = sum(network(seen) for network in self.networks) / len(self.networks)
+        views = torch.cat([dihedral_view(images, number) for number in range(self.n_views)])
+        total = sum(network(views) for network in self.networks) / len(self.networks)
         return total.unflatten(0, (self.n_views, images.shape[0])).mean(dim=0)
 
 
@@ -52,15 +47,13 @@ def write_onnx(path: Path, networks: Sequence[GalaxyNet], size_px: int, dihedral
         dihedral: whether the file averages over the eight symmetries of the square.
     Returns:
         The largest difference between predictions of the file and of the networks.
-    Raises:
-        InputError: the network cannot be expressed in ONNX, or the two differ by too much.
     """
     mean = MeanNetwork(networks, dihedral).cpu().eval()
     noise = torch.randint(0, 256, (3, 3, size_px, size_px), generator=torch.Generator())
     images = noise.to(torch.uint8)
     bytes_ = sum(value.numel() * value.element_size() for value in mean.state_dict().values())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what torch will do differently some day
+        warnings.simplefilter("ignore")  # about future versions of torch
         try:
             torch.onnx.export(
                 mean,
@@ -73,7 +66,7 @@ def write_onnx(path: Path, networks: Sequence[GalaxyNet], size_px: int, dihedral
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            reason = (str(error.__cause__ or error).strip() or "it says no more").splitlines()[0]
+            reason = (str(error.__cause__ or error).strip() or "no reason given").splitlines()[0]
             raise InputError(
                 f"this network cannot be written as ONNX ({reason}): add --no-onnx"
             ) from None
@@ -90,7 +83,7 @@ def write_onnx(path: Path, networks: Sequence[GalaxyNet], size_px: int, dihedral
 
 
 def _remove_traces(path: Path) -> None:
-    """Remove what torch notes of each operation: where in the code, with this machine's paths."""
+    """Remove the source locations that torch adds to each operation: they hold local paths."""
     import onnx
 
     model = onnx.load(path, load_external_data=False)

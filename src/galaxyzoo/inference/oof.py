@@ -15,7 +15,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.inference.artifacts import FoldSummary
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, score_table
-from galaxyzoo.inference.submission import describe_unreadable, with_classes
+from galaxyzoo.inference.submission import describe_unreadable
 from galaxyzoo.inference.tta import count_views
 from galaxyzoo.io.tables import FOLD, read_predictions, write_predictions
 from galaxyzoo.tasks.registry import get_task
@@ -57,7 +57,7 @@ class FoldTables:
         task, catalog, done = get_task(self.config.task), self.catalog, self.done
         rows = np.isin(catalog.folds, done)
         oof = pd.concat([self._read_val(fold) for fold in done]).loc[catalog.ids[rows]]
-        oof[:] = task.make_valid(oof.to_numpy())
+        oof[:] = task.project(oof.to_numpy())
         targets, folds = catalog.targets(task.name), catalog.folds[rows]
         summaries = self._summaries()
         unreadable = _find_unreadable(summaries, test_images)
@@ -70,12 +70,12 @@ class FoldTables:
         }
         oof[FOLD] = folds
         test = self._mean_test(unreadable)
-        test[:] = task.make_valid(test.to_numpy())
+        test[:] = task.project(test.to_numpy())
         prior = targets.mean(axis=0)
         oof_path = oof_csv(catalog.dataset, self.config.run)
         test_path = test_csv(catalog.dataset, self.config.run)
         write_predictions(oof_path, oof)
-        write_predictions(test_path, with_classes(test, task, prior))
+        write_predictions(test_path, task.with_decision(test, prior))
         card["tables"] = {"oof": digest_table(oof_path), "test": digest_table(test_path)}
         files.write_json(card_path(oof_path), card)
         return card
@@ -90,7 +90,7 @@ class FoldTables:
         targets = catalog.targets(task.name)
         for fold in self.done:
             own = catalog.folds == fold
-            mean = task.make_valid(targets[~own].mean(axis=0, keepdims=True))
+            mean = task.project(targets[~own].mean(axis=0, keepdims=True))
             limit = task.score(np.repeat(mean, own.sum(), axis=0), targets[own])
             score = scores[str(fold)]
             if not (score < limit if task.lower_is_better else score > limit):

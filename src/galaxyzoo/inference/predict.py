@@ -187,7 +187,7 @@ def _predict_chunk(
     values = np.empty((0, len(task.columns)))
     if len(good):
         mean = np.mean([predict(model, cache, good, config) for model in models], axis=0)
-        values = task.make_valid(mean)
+        values = task.project(mean)
     names = [store.names[int(i)] for i in ids[good]]
     table = pd.DataFrame(values, index=names, columns=list(task.columns))
     return table, [(store.names[i], why) for i, why in problems.items()]

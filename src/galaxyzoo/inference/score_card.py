@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from galaxyzoo.core.version import code_version
-from galaxyzoo.tasks.metrics import score_classes
 from galaxyzoo.tasks.registry import Task
 
 # Key of a card: GalaxyIDs of test images that could not be read.
@@ -46,11 +45,7 @@ def score_table(
         "mean": float(np.mean(per_fold)),
         "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else None,
         "per_column": columns,
-        **(
-            {"classes": score_classes(task, predictions, targets, folds, unscored)}
-            if task.is_classes
-            else {}
-        ),
+        **task.further_scores(predictions, targets, folds, unscored),
         "galaxies": len(targets),
         "code_version": code_version(),
     }

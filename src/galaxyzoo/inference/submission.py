@@ -12,8 +12,7 @@ from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMO, WHOLE, shown
 from galaxyzoo.inference.score_card import card_path, digest_table
-from galaxyzoo.io.tables import CLASS, ID, format_predictions, read_csv, read_predictions
-from galaxyzoo.tasks.metrics import decide
+from galaxyzoo.io.tables import ID, format_predictions, read_csv, read_predictions
 from galaxyzoo.tasks.registry import Task
 
 # Largest distance from the nearest valid value. Nine decimals leave 1e-8 at most, and a question of
@@ -40,25 +39,11 @@ def write(
         prior: (column,) means of the training targets, of classes their frequencies.
     """
     table = pd.DataFrame(predictions, index=ids, columns=list(task.columns))
-    text = format_predictions(with_classes(table, task, prior))
+    text = format_predictions(task.with_decision(table, prior))
     with files.writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
         check(temporary, task, ids)
         files.write_json(card_path(path), {**card, "table": digest_table(temporary)})
-
-
-def with_classes(predictions: pd.DataFrame, task: Task, prior: np.ndarray) -> pd.DataFrame:
-    """Insert the decided class as the first column, for a class task.
-
-    Args:
-        predictions: (galaxy, column) of any task.
-        prior: (column,) frequencies of the classes in the training data.
-    """
-    if not task.is_classes:
-        return predictions
-    decided = decide(task, predictions.to_numpy(), prior)
-    names = pd.Series(np.array(task.columns)[decided], index=predictions.index, name=CLASS)
-    return pd.concat([names, predictions], axis=1)
 
 
 def describe_unreadable(ids: Sequence[int] | np.ndarray) -> str:
@@ -79,7 +64,7 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
     """
     values = read_predictions(path, task.columns, ids).to_numpy()
     frame = read_csv(path)
-    columns = [*([CLASS] if task.is_classes else []), *task.columns]
+    columns = [*task.decision_columns, *task.columns]
     if list(frame.columns) != columns:
         raise InputError(
             f"{shown(path)}: the columns must be {ID}, {columns[0]}, … in the sample's order"
@@ -91,13 +76,13 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
             f"{shown(path)}, data row {row + 1}: GalaxyID {frame.index[row]}, "
             f"the sample has {ids[row]} there"
         )
-    distances = np.abs(task.make_valid(values) - values)
+    distances = np.abs(task.project(values) - values)
     if distances.max(initial=0.0) > TOLERANCE:
         row, column = np.unravel_index(distances.argmax(), distances.shape)
         raise InputError(
             f"{shown(path)}: GalaxyID {ids[row]}, column '{task.columns[column]}': "
             f"{values[row, column]:.9f} is not between 0 and 1 or breaks the sum of its "
-            f"{'row' if task.is_classes else 'question'}"
+            f"{task.group}"
         )
 
 

@@ -48,11 +48,7 @@ _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMED
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Open a zip for reading, its list of contents checked.
-
-    Raises:
-        InputError: it is missing, cut off, no zip, or one that could do harm.
-    """
+    """Open a zip for reading, its list of contents checked."""
     archive = _open_unchecked(path)
     try:
         check_members(archive, path)
@@ -76,11 +72,7 @@ def _open_unchecked(path: Path) -> zipfile.ZipFile:
 
 
 def list_images(path: Path) -> list[tuple[str, int]]:
-    """Images in a zip or folder (subfolders too): name, and CRC (zip) or stamp (folder).
-
-    Raises:
-        InputError: nothing there, a broken zip, or no image.
-    """
+    """Images in a zip or folder (subfolders too): name, and CRC (zip) or stamp (folder)."""
     if path.is_dir():
         files = {str(p.relative_to(path)): p for p in sorted(path.rglob("*"))}
         entries = [
@@ -128,12 +120,7 @@ class ImageStore:
 
     @staticmethod
     def open(path: Path) -> "ImageStore":
-        """List the images.
-
-        Raises:
-            InputError: nothing there, a broken zip, no image, a name that is no id, or two images
-                of one id.
-        """
+        """List the images."""
         entries = list_images(path)
         names: dict[int, str] = {}
         stamps: dict[int, int] = {}
@@ -163,12 +150,7 @@ class ImageStore:
         return galaxy_id, self.names[galaxy_id], self.stamps[galaxy_id]
 
     def read(self, galaxy_id: int) -> bytes:
-        """Encoded bytes of one image; a zip's checksum is checked on the way.
-
-        Raises:
-            InputError: damaged member, unreadable file, or a size beyond reason.
-            UnavailableError: the system cannot read any file now.
-        """
+        """Encoded bytes of one image; a zip's checksum is checked on the way."""
         name = self.names[galaxy_id]
         try:
             if self.path.is_dir():
@@ -218,9 +200,6 @@ def check_members(archive: zipfile.ZipFile, path: Path) -> None:
     Args:
         archive: open zip.
         path: its file.
-    Raises:
-        InputError: a member leads out of the folder, is a link or a device, is encrypted, packed in
-            a rare way, there twice, or larger than its packed size allows; or members overlap.
     """
     members, packed = archive.infolist(), path.stat().st_size
     for member in members:
@@ -275,8 +254,6 @@ def write_zip(
         members: name inside the zip; its content, or the file that holds it.
         date: of every member.
         mode: of every member, once unpacked.
-    Raises:
-        InputError: it cannot be written.
     """
     with (
         files.writing(path) as temporary,

@@ -51,9 +51,6 @@ def read_csv(
         wanted: which columns to read besides; default all.
     Returns:
         Table indexed by GalaxyID (int64), every other column as pandas read it.
-    Raises:
-        InputError: the file is missing, is not a table, lacks the id column, or an id is repeated
-            or no whole number.
     """
     frame = read_table(
         path, source, (lambda name: name == key or wanted(name)) if wanted else None, {key}
@@ -91,8 +88,6 @@ def read_table(
         source: open file.
         wanted: columns to read.
         texts: columns to keep as text, digit by digit.
-    Raises:
-        InputError: the file is missing, is not a table, or is cut off.
     """
     try:
         with TableBytes(path, source) as content, warnings.catch_warnings():
@@ -149,12 +144,7 @@ def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:
 
 
 def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> pd.DataFrame:
-    """The named columns as finite float64 numbers in the named order.
-
-    Raises:
-        InputError: a column is missing (with the nearest name found), or a value is no finite
-            number.
-    """
+    """The named columns as finite float64 numbers in the named order."""
     missing = [c for c in columns if c not in frame.columns]
     if missing:
         extra = [c for c in frame.columns if c not in columns]
@@ -183,9 +173,6 @@ def read_predictions(
     Returns:
         (len(ids), len(columns)) float64 table indexed by GalaxyID; an out-of-fold table keeps its
         `fold` column last.
-    Raises:
-        InputError: an id of `ids` is missing or another one is there, or a column is missing or not
-            finite.
     """
     frame = read_csv(path)
     missing = np.setdiff1d(ids, frame.index)
@@ -207,7 +194,6 @@ def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
     """Write a prediction table atomically, as `format_predictions` has it.
 
     Raises:
-        InputError: it cannot be written.
         ValueError: an id is repeated or a value is not finite.
     """
     files.write_text(path, format_predictions(predictions))
@@ -309,9 +295,6 @@ class TableBytes(io.RawIOBase):
         """Check, when all is read, that the last line has all its cells.
 
         A file without a line break at its end is whole as long as its last row is.
-
-        Raises:
-            InputError: the last line is cut off.
         """
         text = self._last.decode("utf-8", "replace").strip("\ufeff \t")
         cells = _split(text)
@@ -381,8 +364,6 @@ def check_range(values: pd.DataFrame, path: Path, key: str = ID) -> None:
         values: finite numbers, indexed by galaxy.
         path: file, for the message.
         key: name of the index in that file.
-    Raises:
-        InputError: some are not; the message names how many and the worst.
     """
     numbers = values.to_numpy()
     beyond = np.maximum(-numbers, numbers - 1)
@@ -402,8 +383,6 @@ def check_sums(votes: pd.DataFrame, path: Path) -> None:
     Args:
         votes: (galaxy, 37) vote fractions indexed by GalaxyID, columns in the tree's order.
         path: file, for the message.
-    Raises:
-        InputError: some do not; the message names how many galaxies and the worst of them.
     """
     residuals = GALAXY_ZOO_2.residuals(votes.to_numpy())
     largest = residuals.max(axis=1, initial=0.0)

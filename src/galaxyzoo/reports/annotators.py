@@ -6,8 +6,8 @@ import pandas as pd
 from galaxyzoo.reports.evaluate import Evaluation
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
-from galaxyzoo.tasks.metrics import mean_recall, to_macro
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.metrics import mean_recall
+from galaxyzoo.tasks.registry import ClassTask
 
 DRAWS = 20  # their scores differ by far less than networks do
 _COLUMNS = list(GALAXY_ZOO_2.columns)
@@ -17,7 +17,7 @@ def annotator_section(evaluation: Evaluation) -> HtmlSection | None:
     """Scores of resampled annotators beside those of the best result; None without votes."""
     if evaluation.votes is None:
         return None
-    resampled = score_annotators(evaluation.task, evaluation.votes, evaluation.targets)
+    resampled = score_annotators(evaluation.class_task, evaluation.votes, evaluation.targets)
     best = evaluation.best
     rows = {
         f"{VOLUNTEERS} resampled annotators": resampled.mean(),
@@ -38,7 +38,7 @@ def annotator_section(evaluation: Evaluation) -> HtmlSection | None:
 
 
 def score_annotators(
-    task: Task, votes: pd.DataFrame, targets: np.ndarray, seed: int = 0
+    task: ClassTask, votes: pd.DataFrame, targets: np.ndarray, seed: int = 0
 ) -> pd.DataFrame:
     """Score resampled votes as a model: the class that they give against the published label.
 
@@ -64,13 +64,13 @@ def score_annotators(
         recall = mean_recall(truth, nearest)
         scores.append({"accuracy": np.mean(nearest == truth), "balanced_accuracy": recall})
         if task.macro:
-            macro_of = to_macro(task, np.eye(len(task.columns))).argmax(axis=1)
+            macro_of = task.to_macro(np.eye(len(task.columns))).argmax(axis=1)
             same = macro_of[nearest] == macro_of[truth]
             scores[-1]["macro_class_accuracy"] = np.mean(same)
     return pd.DataFrame(scores)
 
 
-def nearest_class(task: Task, votes: pd.DataFrame) -> np.ndarray:
+def nearest_class(task: ClassTask, votes: pd.DataFrame) -> np.ndarray:
     """(galaxy,) class numbers: the label rule's, else the class with the largest share.
 
     Resampled votes may leave a galaxy unclear that the rule would then drop; it has to be given

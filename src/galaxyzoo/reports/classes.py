@@ -21,17 +21,19 @@ from galaxyzoo.reports.evaluate import SHOWN_GALAXIES, Evaluation
 from galaxyzoo.reports.figures import (
     COLORS,
     GREY,
+    RIGHT,
     SKY,
     TRAINED,
+    WRONG,
     clean,
-    draw_classes,
+    draw_galaxies,
     new_figure,
     readable,
     save_figure,
 )
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
-from galaxyzoo.tasks.metrics import decide_out_of_fold, to_macro
+from galaxyzoo.tasks.registry import ClassTask
 
 MOST_PROBABLE = "The predicted class of a galaxy is its most probable one."
 BALANCED = (
@@ -48,6 +50,10 @@ class _Classified:
     evaluation: Evaluation
     result: Result
 
+    @property
+    def task(self) -> ClassTask:
+        return self.evaluation.class_task
+
     @cached_property
     def targets(self) -> np.ndarray:
         return self.evaluation.targets[self.result.rows]
@@ -60,20 +66,21 @@ class _Classified:
     def predicted(self) -> np.ndarray:
         folds = self.evaluation.catalog.folds[self.result.rows]
         unscored = self.evaluation.targets[~self.result.rows]
-        return decide_out_of_fold(
-            self.evaluation.task, self.result.predictions, self.targets, folds, unscored
-        )
+        return self.task.decide_out_of_fold(self.result.predictions, self.targets, folds, unscored)
 
     def path(self, name: str) -> Path:
         """A file beside the page, named after the run."""
         return self.evaluation.folder / f"{self.result.stem}_{name}"
+
+    def write_csv(self, name: str, table: pd.DataFrame) -> None:
+        self.evaluation.write_csv(self.path(name).name, table)
 
 
 def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     """All sections on one result; writes their tables and pictures."""
     classified = _Classified(evaluation, result)
     sections = [_classes(classified), _probabilities(classified)]
-    if evaluation.task.macro:
+    if classified.task.macro:
         sections.append(_macro_classes(classified))
     if evaluation.images is not None:
         sections.append(_galaxies(classified, evaluation.images))
@@ -81,16 +88,16 @@ def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
 
 
 def _classes(classified: _Classified) -> HtmlSection:
-    task = classified.evaluation.task
+    task = classified.task
     text = BALANCED if task.balanced else MOST_PROBABLE
     classes = classified.truth, classified.predicted
     return _confusion(classified, "classes", task.columns, *classes, text)
 
 
 def _macro_classes(classified: _Classified) -> HtmlSection:
-    task = classified.evaluation.task
-    truth = to_macro(task, classified.targets).argmax(axis=1)
-    predicted = to_macro(task, classified.result.predictions).argmax(axis=1)
+    task = classified.task
+    truth = task.to_macro(classified.targets).argmax(axis=1)
+    predicted = task.to_macro(classified.result.predictions).argmax(axis=1)
     members = "; ".join(f"{name}: {', '.join(some)}" for name, some in task.macro.items())
     text = f"The predicted one has the largest summed probability. {members}."
     return _confusion(classified, "macro-classes", tuple(task.macro), truth, predicted, text)
@@ -109,8 +116,8 @@ def _confusion(
     prefix = "macro_" if kind == "macro-classes" else ""
     report = report_table(names, truth, predicted)
     confusion = confusion_table(names, truth, predicted)
-    classified.evaluation.write_csv(classified.path(f"{prefix}report.csv").name, report)
-    classified.evaluation.write_csv(classified.path(f"{prefix}confusion.csv").name, confusion)
+    classified.write_csv(f"{prefix}report.csv", report)
+    classified.write_csv(f"{prefix}confusion.csv", confusion)
     path = classified.path(f"{prefix}confusion.png")
     draw_confusion(path, confusion, f"{title}, {len(truth)} galaxies")
     return HtmlSection(
@@ -124,9 +131,9 @@ def _confusion(
 def _probabilities(classified: _Classified) -> HtmlSection:
     result = classified.result
     table = calibration_table(result.predictions, classified.truth)
-    classified.evaluation.write_csv(classified.path("calibration.csv").name, table)
+    classified.write_csv("calibration.csv", table)
     roc, calibration = classified.path("roc.png"), classified.path("calibration.png")
-    names = classified.evaluation.task.columns
+    names = classified.task.columns
     draw_roc(roc, result.predictions, classified.targets, names, f"{result.run}: ROC curves")
     draw_calibration(calibration, table, result.run)
     return HtmlSection(
@@ -162,17 +169,17 @@ def _galaxies(classified: _Classified, images: ImageCache) -> HtmlSection:
 def _draw_galaxies(
     path: Path, classified: _Classified, images: ImageCache, rows: np.ndarray, title: str
 ) -> None:
+    """A grid of some galaxies with true class, predicted class and its probability."""
     ids = classified.evaluation.catalog.ids[classified.result.rows][rows]
-    names, predicted = np.array(classified.evaluation.task.columns), classified.predicted[rows]
-    draw_classes(
-        path,
-        ids,
-        take_images(images, ids),
-        names[classified.truth[rows]],
-        names[predicted],
-        classified.result.predictions[rows, predicted],
-        title,
-    )
+    names = [readable(name) for name in classified.task.columns]
+    notes, colors = [], []
+    for row in rows:
+        truth, predicted = classified.truth[row], classified.predicted[row]
+        mark, color = ("✓", RIGHT) if truth == predicted else ("✗", WRONG)
+        prob = classified.result.predictions[row, predicted]
+        notes.append(f"true: {names[truth]}\n{mark} {names[predicted]} {prob:.2f}")
+        colors.append(color)
+    draw_galaxies(path, ids, take_images(images, ids), notes, title, colors)
 
 
 def report_table(names: Sequence[str], truth: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from galaxyzoo.reports.console import mark_notes, marks
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import ENSEMBLE, Result, load_results, pick_best, read_ensemble_card
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import Task, get_task
+from galaxyzoo.tasks.registry import ClassTask, Task, get_task
 
 SHOWN_GALAXIES = 20  # of a grid
 # Key of a card's `classes` -> heading.
@@ -63,6 +63,12 @@ class Evaluation:
     def detailed(self) -> list[Result]:
         """The results to show in detail."""
         return [r for r in self.results if r.run in self.named] or [self.best]
+
+    @property
+    def class_task(self) -> ClassTask:
+        """The task, where it is one of classes."""
+        assert isinstance(self.task, ClassTask)
+        return self.task
 
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
         """Write a table beside the page."""

@@ -1,7 +1,4 @@
-"""What all figures share: colours that the colour-blind can tell apart, size, and saving.
-
-Pictures: galaxies with what volunteers voted and what a run predicts.
-"""
+"""Shared by all figures: colour-blind safe colours, labels, saving, and grids of galaxies."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +33,18 @@ TRAINED, VALIDATED = "#332288", "#cc6677"
 GREY, LIGHT_GREY = "#888888", "#bbbbbb"
 # Okabe and Ito's, where a few colours carry a meaning of their own.
 BLUE, SKY, GREEN, ORANGE, RED = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00"
+VOTES, PREDICTED = "#b8c4d6", "#e07a2f"
+RIGHT, WRONG = "#117733", "#a32638"
+SHOWN_ANSWERS = (  # in figures without room for all 37
+    "Class1.1",
+    "Class1.2",
+    "Class2.1",
+    "Class3.1",
+    "Class4.1",
+    "Class6.1",
+    "Class7.1",
+    "Class7.3",
+)
 _DPI = 90
 rcParams["text.parse_math"] = False  # names from outside may hold dollar signs
 
@@ -48,25 +57,17 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, atomically, and without the names of the programs that drew it."""
-    for axes in figure.axes:  # those of colour bars are among them
+    """Write a figure as PNG, atomically, and without the versions of the software."""
+    for axes in figure.axes:  # also those of colour bars
         for axis in (axes.xaxis, axes.yaxis):
-            _name_powers_plainly(axis)
+            _write_powers_plainly(axis)
     with files.writing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
     return path
 
 
-def _name_powers_plainly(axis: Axis) -> None:
-    """Let a logarithmic axis write 1e-06: Matplotlib's own names are mathematics, and shown raw."""
-    if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
-        axis.set_major_formatter(LogFormatter())
-    if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
-        axis.set_minor_formatter(LogFormatter())
-
-
 def clean(axis: Axes, grid: Literal["x", "y", "both"] | None = None) -> None:
-    """Take away the frame's upper and right side, and add a grid behind the data."""
+    """Remove the frame's upper and right side; optionally draw a grid behind the data."""
     axis.spines[["top", "right"]].set_visible(False)
     if grid:
         axis.grid(axis=grid, alpha=0.25)
@@ -74,22 +75,13 @@ def clean(axis: Axes, grid: Literal["x", "y", "both"] | None = None) -> None:
 
 
 def readable(name: str) -> str:
-    """A column's name as people read it."""
+    """A column's name with spaces."""
     return name.replace("_", " ")
 
 
-VOTES, PREDICTED = "#b8c4d6", "#e07a2f"
-RIGHT, WRONG = "#117733", "#a32638"
-SHOWN_ANSWERS = (
-    "Class1.1",
-    "Class1.2",
-    "Class2.1",
-    "Class3.1",
-    "Class4.1",
-    "Class6.1",
-    "Class7.1",
-    "Class7.3",
-)
+def answer_label(column: str) -> str:
+    """An answer's number and text, `9.3: no bulge`; other answers may have the same text."""
+    return f"{column.removeprefix('Class')}: {GALAXY_ZOO_2.answer_text(column)}"
 
 
 def draw_gallery(
@@ -100,8 +92,8 @@ def draw_gallery(
     predictions: np.ndarray,
     title: str,
     notes: Sequence[str] = (),
-) -> Path:
-    """Write a PNG: each galaxy beside bars of its votes and its out-of-fold predictions.
+) -> None:
+    """Draw each galaxy beside bars of its votes and its out-of-fold predictions.
 
     Args:
         path: the PNG.
@@ -110,7 +102,7 @@ def draw_gallery(
         votes: (galaxy, answer) vote fractions.
         predictions: (galaxy, answer).
         title: above the grid.
-        notes: (galaxy,) what stands behind each GalaxyID; default nothing.
+        notes: (galaxy,) behind each GalaxyID; default nothing.
     """
     across = 4
     down = -(-len(ids) // across)
@@ -133,36 +125,7 @@ def draw_gallery(
         frameon=False,
     )
     figure.suptitle(title, fontsize=12)
-    return save_figure(figure, path)
-
-
-def draw_classes(
-    path: Path,
-    ids: np.ndarray,
-    images: np.ndarray,
-    truth: Sequence[str],
-    decided: Sequence[str],
-    probs: np.ndarray,
-    title: str,
-) -> Path:
-    """Write a PNG: a grid of galaxies with true class, predicted class and its probability.
-
-    Args:
-        path: the PNG.
-        ids: (galaxy,) GalaxyIDs, at least one.
-        images: (galaxy, H, W, 3) uint8.
-        truth: (galaxy,) names of the true classes.
-        decided: (galaxy,) names of the predicted classes.
-        probs: (galaxy,) probability of the predicted class.
-        title: above the grid.
-    """
-    right = [true == other for true, other in zip(truth, decided, strict=True)]
-    marks = ["✓" if one else "✗" for one in right]
-    notes = [
-        f"true: {readable(truth[i])}\n{marks[i]} {readable(decided[i])} {probs[i]:.2f}"
-        for i in range(len(ids))
-    ]
-    return draw_galaxies(path, ids, images, notes, title, [RIGHT if r else WRONG for r in right])
+    save_figure(figure, path)
 
 
 def draw_galaxies(
@@ -172,8 +135,8 @@ def draw_galaxies(
     notes: Sequence[str],
     title: str,
     colors: Sequence[str] | None = None,
-) -> Path:
-    """Write a PNG: a grid of galaxies, each with a note.
+) -> None:
+    """Draw a grid of galaxies, each with a note.
 
     Args:
         path: the PNG.
@@ -194,7 +157,15 @@ def draw_galaxies(
         label = f"GalaxyID {ids[i]}\n{notes[i]}"
         axis.set_title(label, fontsize=8.5, loc="left", color=colors[i] if colors else "black")
     figure.suptitle(title, fontsize=12)
-    return save_figure(figure, path)
+    save_figure(figure, path)
+
+
+def _write_powers_plainly(axis: Axis) -> None:
+    """Let a logarithmic axis show 1e-06: Matplotlib's mathtext would be shown raw."""
+    if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+        axis.set_major_formatter(LogFormatter())
+    if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
+        axis.set_minor_formatter(LogFormatter())
 
 
 def _draw_bars(axis: Axes, votes: np.ndarray, predictions: np.ndarray) -> None:

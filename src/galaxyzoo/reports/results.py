@@ -1,4 +1,4 @@
-"""What can be evaluated: every run's out-of-fold table, and the ensemble's, checked and scored."""
+"""Results of a task: out-of-fold tables of its runs and its ensemble, checked and scored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.tasks.registry import Task
 
 ENSEMBLE = "ensemble"  # last part of the name that an ensemble has among the runs
-_SAME = 1e-6  # a table has nine decimals; by more its score does not differ from its card's
+_SAME = 1e-6  # largest difference of scores by rounding: tables have nine decimals
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,8 @@ class Result:
     run: str  # "<task>/<stem>", the ensemble's "<task>/ensemble"
     predictions: np.ndarray  # (scored galaxy, column), as they would be submitted
     rows: np.ndarray  # (galaxy,) bool, which galaxies of the catalog these are
-    card: dict[str, Any]  # what training or the ensemble noted
-    scores: dict[str, Any]  # `scores.score_table` of the above
+    card: dict[str, Any]  # score card written by training or by the ensemble
+    scores: dict[str, Any]  # `score_table` of the above
     config: Config | None = None  # as saved with the run; None where that is gone
 
     @property
@@ -61,7 +61,7 @@ class Result:
 
     @property
     def has_possible_leakage(self) -> bool:
-        """Whether first weights may have seen the galaxies, its own or those of a run in it."""
+        """Whether first weights may be trained on the galaxies, its own or those of a run in it."""
         return bool(self.card.get("possible_leakage", False))
 
     def on(self, rows: np.ndarray) -> np.ndarray:
@@ -82,8 +82,6 @@ def load_results(
         named: runs that have to be there, `zoo5/resnet18` or `zoo5/ensemble`.
     Returns:
         The results, best score first, and a line for each that cannot be used and was not named.
-    Raises:
-        InputError: a named run has no usable table, or no run has.
     """
     tables = sorted((paths.oof_dir() / catalog.dataset / task.name).glob("*.csv"))
     runs = [f"{task.name}/{table.stem}" for table in tables]
@@ -112,32 +110,6 @@ def load_results(
     return sorted(results, key=lambda result: sign * result.scores["score"]), problems
 
 
-def pick_best(results: Sequence[Result]) -> Result:
-    """The one that stands for the task: the ensemble, else the best fair run with all folds.
-
-    Args:
-        results: at least one, best score first. Where none is whole and fair, the one with the most
-            galaxies is taken.
-    """
-    fair = [
-        r
-        for r in results
-        if r.is_whole and not (r.is_selected_on_validation or r.has_possible_leakage)
-    ]
-    ensembles = [result for result in fair if result.stem == ENSEMBLE]
-    return (ensembles or fair or sorted(results, key=lambda result: -result.rows.sum()))[0]
-
-
-def read_ensemble_card(task: Task, catalog: Catalog) -> dict[str, Any] | None:
-    """Score card of the task's ensemble; None where there is none of this catalog."""
-    try:
-        card = files.read_json(card_path(ensemble_csv(catalog.dataset, task.name)))
-    except InputError:
-        return None
-    ours = isinstance(card, dict) and card.get("fingerprint") == catalog.fingerprint
-    return card if ours else None
-
-
 def load_result(run: str, task: Task, catalog: Catalog) -> Result:
     """Read one run's out-of-fold table, or the ensemble's, check and score it.
 
@@ -145,26 +117,49 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
         run: `<task>/<stem>`.
         task: its task.
         catalog: the dataset's catalog, galaxies of the task.
-    Raises:
-        InputError: a file of it is missing or broken, or is of another catalog or split.
     """
-    is_ensemble = run == f"{task.name}/{ENSEMBLE}"
-    path = (ensemble_oof_csv if is_ensemble else oof_csv)(
-        catalog.dataset, task.name if is_ensemble else run
-    )
-    noted = card_path(ensemble_csv(catalog.dataset, task.name) if is_ensemble else path)
-    card = _read_card(noted, catalog)
+    path = oof_csv(catalog.dataset, run)
+    scored = card_path(path)
+    if run == f"{task.name}/{ENSEMBLE}":
+        path = ensemble_oof_csv(catalog.dataset, task.name)
+        scored = card_path(ensemble_csv(catalog.dataset, task.name))
+    card = _read_card(scored, catalog)
     rows = np.isin(catalog.folds, card.get("folds", np.unique(catalog.folds)))
+    folds, targets = catalog.folds[rows], catalog.targets(task.name)
     table = read_predictions(path, task.columns, catalog.ids[rows])
-    if FOLD not in table.columns or (table[FOLD].to_numpy() != catalog.folds[rows]).any():
+    if FOLD not in table.columns or (table[FOLD].to_numpy() != folds).any():
         raise InputError(f"{shown(path)} was made with another split: make it again")
     predictions = table[list(task.columns)].to_numpy()
-    targets = catalog.targets(task.name)
-    folds = catalog.folds[rows]
     scores = score_table(task, predictions, targets[rows], folds, targets[~rows])
     if abs(scores["score"] - card.get("score", np.nan)) > _SAME:
-        raise InputError(f"{shown(path)} is not the table that {shown(noted)} scores")
+        raise InputError(f"{shown(path)} is not the table that {shown(scored)} scores")
     return Result(run, predictions, rows, card, scores, _saved_config(catalog.dataset, run))
+
+
+def read_ensemble_card(task: Task, catalog: Catalog) -> dict[str, Any] | None:
+    """Score card of the task's ensemble; None where there is none of this catalog."""
+    try:
+        return _read_card(card_path(ensemble_csv(catalog.dataset, task.name)), catalog)
+    except InputError:
+        return None
+
+
+def pick_best(results: Sequence[Result]) -> Result:
+    """The one that stands for the task: the ensemble, else the best fair run with all folds.
+
+    Fair: no epoch selected on the scored folds, no possible leakage.
+
+    Args:
+        results: at least one, best score first. Where none is whole and fair, the one with the most
+            galaxies is taken.
+    """
+    fair = [
+        result
+        for result in results
+        if result.is_whole and not (result.is_selected_on_validation or result.has_possible_leakage)
+    ]
+    ensembles = [result for result in fair if result.stem == ENSEMBLE]
+    return (ensembles or fair or sorted(results, key=lambda result: -result.rows.sum()))[0]
 
 
 def _read_card(path: Path, catalog: Catalog) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from matplotlib.colors import LogNorm
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
 from galaxyzoo.reports.evaluate import Evaluation
-from galaxyzoo.reports.explore_stats import answer_label
 from galaxyzoo.reports.figures import (
     COLORS,
     GREY,
     SHOWN_ANSWERS,
     SKY,
+    answer_label,
     clean,
     draw_gallery,
     new_figure,
@@ -24,7 +24,7 @@ from galaxyzoo.reports.figures import (
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import rmse
+from galaxyzoo.tasks.metrics import rmse
 
 _DRAWN = 12  # galaxies of a gallery
 _MISSED = 8  # answers in the table of calibration

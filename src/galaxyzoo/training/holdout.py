@@ -105,7 +105,7 @@ def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
         "split": {part: int((parts == part).sum()) for part in (TRAIN, VAL, TEST)},
         **score_table(
             task,
-            task.make_valid(table.to_numpy()),
+            task.project(table.to_numpy()),
             targets[rows],
             np.zeros(rows.sum(), np.int64),
             targets[~rows],

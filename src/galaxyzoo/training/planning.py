@@ -144,7 +144,7 @@ def _some(rows: np.ndarray, count: int) -> np.ndarray:
 def _smoke_score(config: Config, fold: FoldData, folder: Path) -> str:
     task = get_task(config.task)
     predictions = predict(load_fold_model(config, folder), fold.cache, fold.val_rows, config)
-    score = task.score(task.make_valid(predictions), fold.targets[fold.val_rows])
+    score = task.score(task.project(predictions), fold.targets[fold.val_rows])
     mean = task.score(
         np.broadcast_to(fold.targets[fold.train_rows].mean(axis=0), predictions.shape),
         fold.targets[fold.val_rows],

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from galaxyzoo.config.base import describe_changes
+from galaxyzoo.config.base import changed_settings
 from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.pretrain import PretrainConfig, load_saved
 from galaxyzoo.core import files
@@ -67,7 +67,7 @@ class Pretraining:
         if saved.digest() != self.config.digest():
             raise InputError(
                 f"{where} was pretrained with other settings "
-                f"({describe_changes(saved, self.config)}): delete it to pretrain again, or give "
+                f"({changed_settings(saved, self.config)}): delete it to pretrain again, or give "
                 "the new settings a config file of their own"
             )
 

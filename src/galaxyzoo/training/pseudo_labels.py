@@ -197,7 +197,7 @@ def _label(
         tqdm.write(f"{run}, fold {fold}: labelling {len(part.ids):,} images of {part.name}")
         network, rows = load_fold_model(teacher, folder), np.arange(len(part.ids))
         values = predict(network, cache, rows, teacher, config.pseudo.tta)
-        table = pd.DataFrame(task.make_valid(values), part.ids, list(task.columns))
+        table = pd.DataFrame(task.project(values), part.ids, list(task.columns))
         write_predictions(path, table)
     return read_predictions(path, task.columns, part.ids).to_numpy()
 

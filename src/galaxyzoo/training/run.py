@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
-from galaxyzoo.config.base import describe_changes
+from galaxyzoo.config.base import changed_settings
 from galaxyzoo.config.loading import CONFIG, WITHOUT_IDS, is_selected_on_validation, load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
@@ -100,7 +100,7 @@ class Run:
         if saved.digest() != self.config.digest():
             raise InputError(
                 f"{where} was trained with other settings "
-                f"({describe_changes(saved, self.config)}): delete it to train again, or give the "
+                f"({changed_settings(saved, self.config)}): delete it to train again, or give the "
                 "new settings a config file of their own"
             )
 

@@ -305,9 +305,8 @@ class Trainer:
         loss = self.loss(guess, wanted, *model.loss_parameters).item()
         targets = self.data.targets[rows]
         scores = {"val_score": self.task.score(predictions, targets)}
-        if self.task.is_classes:
-            right = predictions.argmax(axis=1) == targets.argmax(axis=1)
-            scores["val_accuracy"] = float(right.mean())
+        more = self.task.quick_scores(predictions, targets)
+        scores |= {f"val_{name}": value for name, value in more.items()}
         return loss, scores
 
     @property

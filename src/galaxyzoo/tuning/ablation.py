@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from galaxyzoo.config.base import Section, explain, override, read_yaml
+from galaxyzoo.config.base import Settings, override, read_yaml
 from galaxyzoo.config.loading import listed_path, load_config
 from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.core import files
@@ -27,7 +27,6 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.score_card import card_path, digest_table
 from galaxyzoo.reports.results import load_result
-from galaxyzoo.tasks.metrics import difference, galaxy_losses
 from galaxyzoo.tasks.registry import Task, get_task
 from galaxyzoo.training.fold import TIMINGS, read_timings
 from galaxyzoo.training.run import Run, train_runs
@@ -36,7 +35,7 @@ BASE = "base"  # name of the recipe among the changes
 FOLDER = "ablations"  # in configs/
 
 
-class _Change(Section):
+class _Change(Settings):
     """One entry of `changes:`."""
 
     # last part of its run's name
@@ -51,7 +50,7 @@ class _Change(Section):
     of: str = BASE
 
 
-class _File(Section):
+class _File(Settings):
     """The keys of a study's YAML."""
 
     about: str = ""
@@ -125,10 +124,7 @@ def load_study(name: str) -> Study:
     """Read a study, by name (`gz37`) or path of its YAML, and check every change."""
     path = listed_path(configs_dir() / FOLDER, name, "ablation study")
     values = read_yaml(path)
-    try:
-        file = _File.model_validate(values)
-    except ValidationError as error:
-        raise InputError(f"{shown(path)}: {explain(error, (_File, _Change))}") from None
+    file = _File.parse(values, shown(path))
     variants = {BASE: _load_base(file.base, path)}
     for change in file.changes:
         variants[change.name] = _make_variant(change, variants, path)
@@ -299,7 +295,7 @@ def make_rows(ablation: Ablation, variants: Iterable[Variant]) -> list[Row]:
         for variant in ablation.study.variants
         if ablation.is_done(variant)
     }
-    losses = {name: galaxy_losses(task, made, targets) for name, made in predictions.items()}
+    losses = {name: task.per_sample_losses(made, targets) for name, made in predictions.items()}
 
     def make_row(variant: Variant) -> Row:
         name, baseline = variant.name, variant.baseline
@@ -310,7 +306,7 @@ def make_rows(ablation: Ablation, variants: Iterable[Variant]) -> list[Row]:
             return Row(variant, "", score, None, minutes)
         if baseline.name not in predictions:
             return Row(variant, f"{baseline.name} not run", score, None, minutes)
-        found = difference(task, losses[name], losses[baseline.name])
+        found = task.difference(losses[name], losses[baseline.name])
         verdict = judge(found.value, found.error, task.lower_is_better)
         return Row(variant, verdict, score, (found.value, found.error), minutes)
 

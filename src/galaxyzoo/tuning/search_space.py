@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from galaxyzoo.config.base import Section, explain, place, read_yaml
+from galaxyzoo.config.base import Settings, read_yaml, set_key
 from galaxyzoo.config.loading import config_path, listed_path, load_config
 from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.core.errors import InputError
@@ -25,7 +25,7 @@ FOLDER = "tuning"  # in configs/
 _DIGITS = 4  # of a drawn fraction: more say nothing and make configs hard to read
 
 
-class FloatRange(Section):
+class FloatRange(Settings):
     """A fraction between two bounds, both included."""
 
     type: Literal["float"]
@@ -54,7 +54,7 @@ class FloatRange(Section):
         return min(max(float(f"{value:.{_DIGITS}g}"), self.low), self.high)
 
 
-class IntRange(Section):
+class IntRange(Settings):
     """A whole number between two bounds, both included."""
 
     type: Literal["int"]
@@ -80,7 +80,7 @@ class IntRange(Section):
         return trial.suggest_int(name, self.low, self.high, log=self.log, step=self.step)
 
 
-class Choice(Section):
+class Choice(Settings):
     """One of several values, which may be lists."""
 
     type: Literal["choice"]
@@ -104,7 +104,7 @@ Range = FloatRange | IntRange | Choice
 _RANGES: dict[Any, type[Range]] = {"float": FloatRange, "int": IntRange, "choice": Choice}
 
 
-class Pruning(Section):
+class Pruning(Settings):
     """When trials that do worse than the median of the earlier ones are given up."""
 
     # trials that are trained to their end first
@@ -113,7 +113,7 @@ class Pruning(Section):
     warmup_epochs: int = Field(2, ge=1)
 
 
-class _File(Section):
+class _File(Settings):
     """The keys of a search's YAML."""
 
     about: str = ""
@@ -154,7 +154,7 @@ class Search:
         """As `config`, unchecked and without defaults: what a YAML has to hold."""
         values = json.loads(json.dumps(self.own_values))
         for setting, value in picks.items():
-            place(values, setting, value, setting)
+            set_key(values, setting, value, setting)
         return values
 
     def draw(self, trial: "optuna.Trial") -> dict[str, Any]:
@@ -192,10 +192,7 @@ def load_search(name: str) -> Search:
     """
     path = listed_path(configs_dir() / FOLDER, name, "search")
     values = read_yaml(path)
-    try:
-        file = _File.model_validate(values)
-    except ValidationError as error:
-        raise InputError(f"{shown(path)}: {explain(error, (_File, Pruning))}") from None
+    file = _File.parse(values, shown(path))
     if isinstance(file.base, str):
         load_config(file.base)  # its own words for what is wrong there
         own = read_yaml(config_path(file.base))
@@ -218,10 +215,7 @@ def _read_range(values: dict[str, Any], source: str) -> Range:
     kind = values.get("type")
     if not isinstance(kind, str) or kind not in _RANGES:
         raise InputError(f"{source}: type is {kind!r}, and must be one of {', '.join(_RANGES)}")
-    try:
-        found = _RANGES[kind].model_validate(values)
-    except ValidationError as error:
-        raise InputError(f"{source}: {explain(error, (_RANGES[kind],))}") from None
+    found = _RANGES[kind].parse(values, source)
     if isinstance(found, Choice):
         try:
             texts = [json.dumps(choice, allow_nan=False) for choice in found.choices]

@@ -1,4 +1,4 @@
-"""The demo set: galaxies drawn by the project itself, so that every command runs without data.
+"""Write the demo set: galaxies drawn from a seed, so that every command runs without data.
 
 The files carry the competition's own names and layout; only the galaxies are made up. A galaxy's
 picture and votes depend on the seed and its GalaxyID alone.
@@ -26,13 +26,9 @@ _EPOCH, _MODE = (1980, 1, 1, 0, 0, 0), 0o644  # of every zip member
 def draw(galaxy_id: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw one demo galaxy; the same arguments give the same galaxy on one machine.
 
-    Args:
-        galaxy_id: GalaxyID, >= 0.
-        seed: >= 0.
     Returns:
         Image, (424, 424, 3) uint8 RGB; and vote fractions, (37,) float64, in the tree's column
         order, whose sums obey the tree.
-    Source: own.
     """
     rng = np.random.default_rng([seed, galaxy_id])
     galaxy = galaxies.sample(rng)
@@ -47,14 +43,10 @@ def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 
     interleaved. Each file is wholly written or not there; the tables come last.
 
     Args:
-        folder: where the zip files go; made if missing.
+        folder: made if missing.
         n_train: number of training galaxies, >= 1.
         n_test: number of test galaxies, >= 1.
         seed: >= 0; another seed gives other ids and galaxies.
-    Raises:
-        InputError: the folder cannot be written.
-        ValueError: a number of galaxies is below 1.
-    Source: own; names and layout as Kaggle serves them.
     """
     train_ids, test_ids = choose_ids(n_train, n_test, seed)
     votes = _write_images(folder / "images_training_rev1.zip", train_ids, seed)
@@ -65,14 +57,7 @@ def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 
 
 
 def choose_ids(n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the ids of training and test galaxies, all distinct, from one range: they interleave.
-
-    Returns:
-        (n_train,) and (n_test,) six-digit GalaxyIDs, int64, each ascending.
-    Raises:
-        ValueError: a number of galaxies is below 1.
-    Source: own.
-    """
+    """Ids of training and test galaxies: six digits, all distinct, interleaved, each ascending."""
     if n_train < 1 or n_test < 1:
         raise ValueError(
             f"need at least one training and one test galaxy, got {n_train} and {n_test}"

@@ -1,34 +1,27 @@
-"""What a demo galaxy is like: the hidden parameters that make both its picture and its votes.
+"""Hidden parameters of demo galaxies, which make both their pictures and their votes.
 
-Votes on a demo galaxy: some forty simulated volunteers walk down the decision tree.
-
-Each volunteer answers by odds that follow from the galaxy's hidden parameters; unclear pictures
-bring the answers closer to guesses and hide features. A vote fraction is the share of all
-volunteers who arrive at an answer, so the tree's sums hold by construction.
+Some forty simulated volunteers walk down the decision tree. Each answers by odds that follow from
+the galaxy's parameters; unclear pictures bring the answers closer to guesses and hide features. A
+vote fraction is the share of all volunteers who arrive at an answer, so the tree's sums hold by
+construction.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 SMOOTH, DISK, ARTIFACT = "smooth", "disk", "artifact"
-ODDITIES = (
-    "ring",
-    "lens",
-    "disturbed",
-    "irregular",
-    "other",
-    "merger",
-    "dust lane",
-)  # the answers of question 8
+# the answers of question 8
+ODDITIES = ("ring", "lens", "disturbed", "irregular", "other", "merger", "dust lane")
 EDGE_ON_BELOW = 0.27  # axis ratio under which a disk is drawn from the side
 # Chosen so that the mean votes come out near the competition's (training_solutions_rev1.csv).
 _KIND_ODDS = {SMOOTH: 0.4, DISK: 0.58, ARTIFACT: 0.02}
 _ODD_SHARE = 0.22
 _ODDITY_ODDS = (0.14, 0.09, 0.17, 0.18, 0.16, 0.18, 0.08)
 _ARM_COUNT_ODDS = (0.1, 0.57, 0.14, 0.09, 0.06, 0.04)  # 1, 2, … 6 arms
+MEAN_VOLUNTEERS = 43  # mean of the Galaxy Zoo 2 sample
 
 
 @dataclass(frozen=True)
@@ -74,11 +67,8 @@ def sample(rng: np.random.Generator) -> Morphology:
     Source: own; frames after Galaxy Zoo 2's, 8.5 Petrosian radii wide at 0.396 arcsec a pixel.
     """
     kind = str(rng.choice(list(_KIND_ODDS), p=list(_KIND_ODDS.values())))
-    oddity = (
-        str(rng.choice(ODDITIES, p=_ODDITY_ODDS))
-        if rng.random() < _ODD_SHARE and kind != ARTIFACT
-        else None
-    )
+    is_odd = rng.random() < _ODD_SHARE and kind != ARTIFACT
+    oddity = str(rng.choice(ODDITIES, p=_ODDITY_ODDS)) if is_odd else None
     if oddity in ("ring", "irregular"):
         kind = DISK  # both are made of a disk's young stars
     disk = kind == DISK
@@ -103,34 +93,18 @@ def sample(rng: np.random.Generator) -> Morphology:
     )
 
 
-def _axis_ratio(disk: bool, oddity: str | None, rng: np.random.Generator) -> float:
-    """Projected axis ratio; disks point anywhere, smooth galaxies are mostly roundish."""
-    if oddity in ("ring", "irregular"):
-        return float(rng.uniform(0.5, 1))
-    if disk:
-        return float(np.hypot(rng.uniform(0, 1), 0.13) / np.hypot(1, 0.13))
-    return float(0.2 + 0.8 * rng.beta(2.4, 1.2))
+def simulate(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
+    """Vote fractions of one galaxy, (37,) float64 in the tree's column order.
 
-
-MEAN_VOLUNTEERS = 43  # mean of the Galaxy Zoo 2 sample
-
-
-def simulate(
-    galaxy: Morphology, rng: np.random.Generator, tree: DecisionTree = GALAXY_ZOO_2
-) -> np.ndarray:
-    """Vote fractions of one galaxy.
-
-    Returns:
-        (37,) float64 in [0, 1], in the tree's column order, weighted down the tree.
     Source: own; volunteers per galaxy after Willett et al. 2013.
     """
     odds = answer_odds(galaxy)
     volunteers = 20 + int(rng.poisson(MEAN_VOLUNTEERS - 20))
-    counts = np.zeros(len(tree.columns), dtype=np.int64)
-    for question in tree.top_down:
-        parent = tree.parent_index(question)
+    counts = np.zeros(len(GALAXY_ZOO_2.columns), dtype=np.int64)
+    for question in GALAXY_ZOO_2.top_down:
+        parent = GALAXY_ZOO_2.parent_index(question)
         asked = volunteers if parent is None else counts[parent]
-        counts[tree.span(question)] = rng.multinomial(asked, odds[question.number])
+        counts[GALAXY_ZOO_2.span(question)] = rng.multinomial(asked, odds[question.number])
     return counts / volunteers
 
 
@@ -157,6 +131,15 @@ def answer_odds(galaxy: Morphology) -> dict[int, np.ndarray]:
     return {n: p if n in (1, 6) else (1 - guesses) * p + guesses / len(p) for n, p in odds.items()}
 
 
+def _axis_ratio(disk: bool, oddity: str | None, rng: np.random.Generator) -> float:
+    """Projected axis ratio; disks point anywhere, smooth galaxies are mostly roundish."""
+    if oddity in ("ring", "irregular"):
+        return float(rng.uniform(0.5, 1))
+    if disk:
+        return float(np.hypot(rng.uniform(0, 1), 0.13) / np.hypot(1, 0.13))
+    return float(0.2 + 0.8 * rng.beta(2.4, 1.2))
+
+
 def _features(galaxy: Morphology, edge_on: float) -> np.ndarray:
     """Smooth, features or disk, star or artifact."""
     if galaxy.kind == ARTIFACT:
@@ -164,14 +147,12 @@ def _features(galaxy: Morphology, edge_on: float) -> np.ndarray:
     seen = 0.0
     if galaxy.kind == DISK:
         patterns = max(galaxy.arms, galaxy.bar, galaxy.oddness) * (0.4 + 0.6 * _face_on(galaxy))
-        seen = max(
-            patterns * (0.25 + 0.75 * galaxy.clarity), edge_on * (0.6 + 0.4 * galaxy.clarity)
-        )
-    featured = (
-        0.05 + 0.9 * sigmoid((seen - 0.37) / 0.085) + 0.25 * galaxy.oddness * (galaxy.kind != DISK)
-    )
+        patterns *= 0.25 + 0.75 * galaxy.clarity
+        seen = max(patterns, edge_on * (0.6 + 0.4 * galaxy.clarity))
+    odd = 0.25 * galaxy.oddness * (galaxy.kind != DISK)
+    featured = min(0.05 + 0.9 * sigmoid((seen - 0.37) / 0.085) + odd, 0.95)
     star = 0.015 + 0.02 * (1 - galaxy.clarity)
-    return np.array((1 - star - min(featured, 0.95), min(featured, 0.95), star))
+    return np.array((1 - star - featured, featured, star))
 
 
 def _face_on(galaxy: Morphology) -> float:
@@ -183,9 +164,9 @@ def _oddities(galaxy: Morphology) -> np.ndarray:
     """Ring, lens or arc, disturbed, irregular, other, merger, dust lane."""
     odds = np.array((0.1, 0.08, 0.16, 0.16, 0.28, 0.19, 0.03))
     if galaxy.oddity is not None:
-        told_apart = 0.45 + 0.5 * galaxy.clarity
-        odds *= 1 - told_apart
-        odds[ODDITIES.index(galaxy.oddity)] += told_apart
+        recognised = 0.45 + 0.5 * galaxy.clarity
+        odds *= 1 - recognised
+        odds[ODDITIES.index(galaxy.oddity)] += recognised
     return odds
 
 

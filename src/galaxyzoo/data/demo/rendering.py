@@ -1,12 +1,10 @@
-"""The light of a demo galaxy: disk, arms, bar, bulge, oddities, before any blur and noise.
+"""Draw demo galaxies: first their light, then the sky around, blur, noise and the survey's stretch.
 
 Lengths are in frames: the picture runs from -0.5 to 0.5 both ways. Light is in units of the sky's
 noise, bands in the order i, r, g, which become red, green and blue. Strengths and sizes were tuned
 by eye against the competition's pictures.
 
-The camera of the demo set: sky around a galaxy, point spread, noise, the survey's own stretch.
-
-Light is laid down on the camera's pixels, of which a small galaxy covers few, and only the finished
+Light is drawn on the camera's pixels, of which a small galaxy covers few, and only the finished
 picture is enlarged: so small galaxies look as blurred as they do in the survey.
 """
 
@@ -17,10 +15,14 @@ import numpy as np
 
 from galaxyzoo.data.demo.galaxies import ARTIFACT, DISK, Morphology
 
+Light = np.ndarray  # (sky_px, sky_px, 3) float32
+Rng = np.random.Generator
 RADIUS = 0.047  # scale length of the usual disk, in frames
 OLD_STARS = np.array((1.22, 1.0, 0.66), np.float32)
 DISK_STARS = np.array((1.06, 1.0, 0.9), np.float32)
 YOUNG_STARS = np.array((0.86, 0.95, 1.18), np.float32)
+FRAME_PX = 424
+_STRETCH, _SOFTENING = 62.0, 7.0  # grey levels and noise units of the asinh stretch
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,25 @@ class Plane:
     texture: np.ndarray  # smooth noise, about -2 to 2
 
 
-def galaxy_light(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
-    """Light of a galaxy, with what is odd about it, as it reaches the camera.
+def render(galaxy: Morphology, rng: Rng) -> np.ndarray:
+    """Draw a galaxy with its surroundings, (424, 424, 3) uint8 RGB.
 
-    Returns:
-        (sky_px, sky_px, 3) float32, units of the sky's noise, bands i, r, g.
-    Source: own; Sersic profiles, exponential disks, logarithmic spirals.
+    Source: own; stretch after Lupton et al. 2004 (PASP 116, 133), as the survey's own pictures.
     """
+    light = _galaxy_light(galaxy, rng)
+    _add_field(light, rng)
+    if galaxy.kind == ARTIFACT:
+        _add_artifact(light, rng)
+    seeing_px = rng.uniform(1.1, 1.6)
+    light = cv2.GaussianBlur(light, (0, 0), seeing_px)
+    light = _misaligned(light, rng)
+    light += 0.3 + rng.standard_normal(light.shape, np.float32) * np.sqrt(1 + 0.15 * light)
+    picture = cv2.resize(_stretched(light), (FRAME_PX, FRAME_PX), interpolation=cv2.INTER_CUBIC)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def _galaxy_light(galaxy: Morphology, rng: Rng) -> np.ndarray:
+    """Light of a galaxy, with what is odd about it: Sersic profiles, exponential disks, spirals."""
     plane = _plane(galaxy, rng)
     if galaxy.kind == DISK:
         light = _edge_on_disk(galaxy, plane) if galaxy.edge_on else _open_disk(galaxy, plane, rng)
@@ -51,12 +65,12 @@ def galaxy_light(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
     return light
 
 
-def coloured(light: np.ndarray, colour: np.ndarray) -> np.ndarray:
+def _coloured(light: Light, colour: np.ndarray) -> np.ndarray:
     """Light of one colour: (n, m), (3,) -> (n, m, 3)."""
     return light[..., None] * colour
 
 
-def _plane(galaxy: Morphology, rng: np.random.Generator) -> Plane:
+def _plane(galaxy: Morphology, rng: Rng) -> Plane:
     n = galaxy.sky_px
     axis = (np.arange(n, dtype=np.float32) + 0.5) / n - 0.5
     cos, sin = np.float32(np.cos(galaxy.angle_rad)), np.float32(np.sin(galaxy.angle_rad))
@@ -68,7 +82,7 @@ def _plane(galaxy: Morphology, rng: np.random.Generator) -> Plane:
     return Plane(x, y, y_disk, np.sqrt(x * x + y_disk * y_disk + pixel * pixel), texture)
 
 
-def _smooth_noise(n: int, cells: int, rng: np.random.Generator) -> np.ndarray:
+def _smooth_noise(n: int, cells: int, rng: Rng) -> np.ndarray:
     """(n, n) noise of unit variance in patches, `cells` of them along a side of the frame."""
     return cv2.resize(
         rng.standard_normal((cells, cells), np.float32), (n, n), interpolation=cv2.INTER_CUBIC
@@ -85,24 +99,26 @@ def _smooth(galaxy: Morphology, plane: Plane) -> np.ndarray:
     length = RADIUS * galaxy.size * 1.15 / np.sqrt(galaxy.axis_ratio)
     light = galaxy.brightness * 0.32 * _sersic(plane.r, min(length, 0.08), galaxy.sersic)
     old = 0.35 + 0.65 * galaxy.sersic / 4.5  # the more concentrated, the older its stars
-    return coloured(light, OLD_STARS * old + DISK_STARS * (1 - old))
+    return _coloured(light, OLD_STARS * old + DISK_STARS * (1 - old))
 
 
-def _open_disk(galaxy: Morphology, plane: Plane, rng: np.random.Generator) -> np.ndarray:
+def _open_disk(galaxy: Morphology, plane: Plane, rng: Rng) -> np.ndarray:
     """Disk with arms, bar and bulge, seen from above or aslant."""
     length = RADIUS * galaxy.size * 1.25
     disk = galaxy.brightness * 0.95 * np.exp(-plane.r / length)
-    light = coloured(disk * (1 - 0.55 * galaxy.arms), DISK_STARS)
+    light = _coloured(disk * (1 - 0.55 * galaxy.arms), DISK_STARS)
     if galaxy.arms > 0:
-        light += coloured(disk * 1.9 * galaxy.arms * _arms(galaxy, plane, length, rng), YOUNG_STARS)
+        light += _coloured(
+            disk * 1.9 * galaxy.arms * _arms(galaxy, plane, length, rng), YOUNG_STARS
+        )
     if galaxy.bar > 0:
         across = np.abs(plane.y_disk) / (0.32 * length)
         bar = np.exp(-((np.abs(plane.x) / (1.35 * length)) ** 4) - across**2)
-        light += coloured(galaxy.brightness * 0.95 * galaxy.bar * bar, OLD_STARS)
+        light += _coloured(galaxy.brightness * 0.95 * galaxy.bar * bar, OLD_STARS)
     return light + _bulge(galaxy, plane, length)
 
 
-def _arms(galaxy: Morphology, plane: Plane, length: float, rng: np.random.Generator) -> np.ndarray:
+def _arms(galaxy: Morphology, plane: Plane, length: float, rng: Rng) -> np.ndarray:
     """Strength of logarithmic spiral arms, 0 to about 2, with knots and breaks."""
     turn = rng.choice((-1, 1)) / np.tan(np.radians(galaxy.pitch_deg))
     phase = np.arctan2(plane.y_disk, plane.x) - np.float32(turn) * np.log(plane.r / (1.2 * length))
@@ -119,7 +135,7 @@ def _bulge(galaxy: Morphology, plane: Plane, length: float) -> np.ndarray:
     r = (np.abs(plane.x) ** power + np.abs(plane.y / flat) ** power) ** (1 / power)
     half_light = length * (0.2 + 0.55 * galaxy.bulge)
     strength = galaxy.brightness * (0.05 + 1.35 * galaxy.bulge)
-    return coloured(strength * _sersic(r + 0.3 / galaxy.sky_px, half_light, 1.6), OLD_STARS)
+    return _coloured(strength * _sersic(r + 0.3 / galaxy.sky_px, half_light, 1.6), OLD_STARS)
 
 
 def _edge_on_disk(galaxy: Morphology, plane: Plane) -> np.ndarray:
@@ -128,34 +144,27 @@ def _edge_on_disk(galaxy: Morphology, plane: Plane) -> np.ndarray:
     along = np.exp(-np.sqrt(plane.x**2 + (0.3 * length) ** 2) / length)
     disk = galaxy.brightness * 1.7 * along / np.cosh(np.minimum(np.abs(plane.y) / height, 40))
     blue = np.float32(galaxy.arms * 0.6)
-    return coloured(disk, DISK_STARS * (1 - blue) + YOUNG_STARS * blue) + _bulge(
-        galaxy, plane, length * 0.8
-    )
+    light = _coloured(disk, DISK_STARS * (1 - blue) + YOUNG_STARS * blue)
+    return light + _bulge(galaxy, plane, length * 0.8)
 
 
-def _ring(
-    galaxy: Morphology, plane: Plane, light: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _ring(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
     radius = RADIUS * galaxy.size * rng.uniform(2.0, 2.6)
     ring = np.exp(-(((plane.r - radius) / (0.17 * radius)) ** 2)) * np.exp(0.2 * plane.texture)
     gap = np.exp(-(((plane.r - 0.6 * radius) / (0.3 * radius)) ** 2))
     dimmed = light * (1 - 0.6 * galaxy.oddness * gap)[..., None]
-    return dimmed + coloured(galaxy.brightness * 0.45 * galaxy.oddness * ring, YOUNG_STARS)
+    return dimmed + _coloured(galaxy.brightness * 0.45 * galaxy.oddness * ring, YOUNG_STARS)
 
 
-def _lens(
-    galaxy: Morphology, plane: Plane, light: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _lens(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
     radius, start = RADIUS * rng.uniform(2.2, 2.9), rng.uniform(-np.pi, np.pi)
     r = np.hypot(plane.x, plane.y)
     away = np.angle(np.exp(1j * (np.arctan2(plane.y, plane.x) - start)).astype(np.complex64))
     arc = np.exp(-(((r - radius) / 0.007) ** 2) - (away / 0.75) ** 4)
-    return light + coloured(galaxy.brightness * 0.7 * galaxy.oddness * arc, YOUNG_STARS)
+    return light + _coloured(galaxy.brightness * 0.7 * galaxy.oddness * arc, YOUNG_STARS)
 
 
-def _disturbed(
-    galaxy: Morphology, plane: Plane, light: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _disturbed(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
     """One side drawn out, and a tidal tail that curls away."""
     bend = rng.choice((-1, 1)) * rng.uniform(4, 8)
     side = rng.choice((-1, 1))
@@ -164,67 +173,52 @@ def _disturbed(
     tail = np.exp(-(distance**2) - np.maximum(x, 0) / 0.06) * (x > 0)
     lopsided = 1 + 0.75 * galaxy.oddness * np.tanh((x + plane.y * np.sign(bend)) / 0.05)
     light = light * (lopsided * np.exp(0.3 * galaxy.oddness * plane.texture))[..., None]
-    return light + coloured(galaxy.brightness * 0.6 * galaxy.oddness * tail, DISK_STARS)
+    return light + _coloured(galaxy.brightness * 0.6 * galaxy.oddness * tail, DISK_STARS)
 
 
-def _irregular(
-    galaxy: Morphology, plane: Plane, light: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _irregular(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
     """Patches of young stars around no clear centre."""
     patches = np.zeros_like(plane.r)
     for _ in range(rng.integers(5, 10)):
         x, y = rng.normal(0, 1.2 * RADIUS, 2)
         width = RADIUS * rng.uniform(0.25, 0.8)
-        patches += rng.uniform(0.3, 1) * np.exp(
-            -((plane.x - x) ** 2 + (plane.y_disk - y) ** 2) / width**2
-        )
+        r2 = (plane.x - x) ** 2 + (plane.y_disk - y) ** 2
+        patches += rng.uniform(0.3, 1) * np.exp(-r2 / width**2)
     patches *= galaxy.brightness * galaxy.oddness * np.exp(0.4 * plane.texture)
-    return light * (1 - 0.85 * galaxy.oddness) + coloured(patches, YOUNG_STARS)
+    return light * (1 - 0.85 * galaxy.oddness) + _coloured(patches, YOUNG_STARS)
 
 
-def _other(
-    galaxy: Morphology, plane: Plane, light: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _other(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
     """A cloud of glowing gas beside the galaxy, in a colour that no star has."""
     turn, distance = rng.uniform(0, 2 * np.pi), rng.uniform(1.8, 2.8) * RADIUS
     r2 = (plane.x - distance * np.cos(turn)) ** 2 + (plane.y - distance * np.sin(turn)) ** 2
     cloud = np.exp(-r2 / (0.55 * RADIUS) ** 2) * np.exp(0.4 * plane.texture)
     colour = np.array((0.5, 1.35, 0.85) if rng.random() < 0.6 else (0.6, 0.75, 1.5), np.float32)
-    return light + coloured(galaxy.brightness * 0.8 * galaxy.oddness * cloud, colour)
+    return light + _coloured(galaxy.brightness * 0.8 * galaxy.oddness * cloud, colour)
 
 
-def _merger(
-    galaxy: Morphology, plane: Plane, light: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _merger(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
     """A second galaxy close by, and a bridge of stars between the two."""
     side, distance = rng.choice((-1, 1)), rng.uniform(2.2, 3.6) * RADIUS
     x, y = plane.x - side * distance, plane.y - rng.uniform(-0.03, 0.03)
     tilt, flat = rng.uniform(0, np.pi), rng.uniform(0.45, 0.9)
-    along, across = (
-        x * np.cos(tilt) + y * np.sin(tilt),
-        (y * np.cos(tilt) - x * np.sin(tilt)) / flat,
-    )
-    partner = 0.45 * _sersic(
-        np.sqrt(along**2 + across**2) + 0.3 / galaxy.sky_px, 0.75 * RADIUS, 1.8
-    )
-    bridge = np.exp(
-        -((plane.y / 0.022) ** 2) - ((plane.x * side - distance / 2) / (0.8 * distance)) ** 4
-    )
-    stars = coloured(partner + 0.16 * bridge, DISK_STARS if rng.random() < 0.5 else OLD_STARS)
+    along = x * np.cos(tilt) + y * np.sin(tilt)
+    across = (y * np.cos(tilt) - x * np.sin(tilt)) / flat
+    r = np.sqrt(along**2 + across**2) + 0.3 / galaxy.sky_px
+    partner = 0.45 * _sersic(r, 0.75 * RADIUS, 1.8)
+    length = (plane.x * side - distance / 2) / (0.8 * distance)
+    bridge = np.exp(-((plane.y / 0.022) ** 2) - length**4)
+    stars = _coloured(partner + 0.16 * bridge, DISK_STARS if rng.random() < 0.5 else OLD_STARS)
     return light + galaxy.brightness * galaxy.oddness * stars
 
 
-def _dust_lane(
-    galaxy: Morphology, plane: Plane, light: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _dust_lane(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
     """Dust across the middle, which dims blue light most."""
     width = 0.005 if galaxy.edge_on else 0.009
-    depth = np.exp(
-        -(((plane.y - rng.uniform(-0.3, 0.3) * width) / width) ** 2) - (plane.x / 0.11) ** 2
-    )
-    return light * np.exp(
-        -coloured(2.6 * galaxy.oddness * depth, np.array((0.7, 1.0, 1.4), np.float32))
-    )
+    across = (plane.y - rng.uniform(-0.3, 0.3) * width) / width
+    depth = np.exp(-(across**2) - (plane.x / 0.11) ** 2)
+    reddening = np.array((0.7, 1.0, 1.4), np.float32)
+    return light * np.exp(-_coloured(2.6 * galaxy.oddness * depth, reddening))
 
 
 _ODD_PAINTERS = {
@@ -236,30 +230,9 @@ _ODD_PAINTERS = {
     "merger": _merger,
     "dust lane": _dust_lane,
 }
-FRAME_PX = 424
-_STRETCH, _SOFTENING = 62.0, 7.0  # grey levels and noise units of the asinh stretch
 
 
-def render(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
-    """Draw a galaxy with its surroundings.
-
-    Returns:
-        (424, 424, 3) uint8, RGB.
-    Source: own; stretch after Lupton et al. 2004 (PASP 116, 133), as the survey's own pictures.
-    """
-    light = galaxy_light(galaxy, rng)
-    _add_field(light, rng)
-    if galaxy.kind == ARTIFACT:
-        _add_artifact(light, rng)
-    seeing_px = rng.uniform(1.1, 1.6)
-    light = cv2.GaussianBlur(light, (0, 0), seeing_px)
-    light = _misaligned(light, rng)
-    light += 0.3 + rng.standard_normal(light.shape, np.float32) * np.sqrt(1 + 0.15 * light)
-    picture = cv2.resize(_stretched(light), (FRAME_PX, FRAME_PX), interpolation=cv2.INTER_CUBIC)
-    return np.clip(picture, 0, 255).astype(np.uint8)
-
-
-def _misaligned(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _misaligned(light: Light, rng: Rng) -> np.ndarray:
     """Shift the outer bands by part of a pixel, for the survey's coloured fringes."""
     shifts = rng.normal(0, 0.13, (3, 2)) * np.array((1, 0, 1))[:, None]
     bands = [
@@ -276,7 +249,7 @@ def _stretched(light: np.ndarray) -> np.ndarray:
     return levels * (255 / np.maximum(levels.max(axis=2, keepdims=True), 255))
 
 
-def _add_field(light: np.ndarray, rng: np.random.Generator) -> None:
+def _add_field(light: Light, rng: Rng) -> None:
     """Add stars and small galaxies; more camera pixels show more sky, so more of both."""
     n = len(light)
     for _ in range(rng.poisson(3 + 26 * (n / 424) ** 2)):
@@ -288,7 +261,7 @@ def _add_field(light: np.ndarray, rng: np.random.Generator) -> None:
         _add_small_galaxy(light, rng)
 
 
-def _add_small_galaxy(light: np.ndarray, rng: np.random.Generator) -> None:
+def _add_small_galaxy(light: Light, rng: Rng) -> None:
     x, y = rng.uniform(0, len(light), 2)
     reach = 12
     left, top = max(int(x) - reach, 0), max(int(y) - reach, 0)
@@ -298,24 +271,23 @@ def _add_small_galaxy(light: np.ndarray, rng: np.random.Generator) -> None:
     tilt = rng.uniform(-0.7, 0.7)
     r = np.sqrt(dx * dx + dy * dy + 2 * tilt * dx * dy) / rng.uniform(0.7, 1.8)
     colour = DISK_STARS + rng.uniform(-0.1, 0.9) * (OLD_STARS - DISK_STARS) * 1.5
-    patch += coloured(rng.uniform(4, 22) * np.exp(-r), colour)
+    patch += _coloured(rng.uniform(4, 22) * np.exp(-r), colour)
 
 
-def _add_artifact(light: np.ndarray, rng: np.random.Generator) -> None:
+def _add_artifact(light: Light, rng: Rng) -> None:
     """Add a saturated star with spikes, or a satellite's trail."""
     n = len(light)
     axis = (np.arange(n, dtype=np.float32) + 0.5) / n - 0.5
     x, y = axis[None] - rng.normal(0, 0.02), axis[:, None] - rng.normal(0, 0.02)
     if rng.random() < 0.7:
         halo = 900 / (1 + ((x * x + y * y) / 0.018**2) ** 1.3)
-        spikes = np.exp(-np.abs(y) / 0.004 - np.abs(x) / 0.1) + np.exp(
-            -np.abs(x) / 0.004 - np.abs(y) / 0.1
-        )
+        spikes = np.exp(-np.abs(y) / 0.004 - np.abs(x) / 0.1)
+        spikes = spikes + np.exp(-np.abs(x) / 0.004 - np.abs(y) / 0.1)
         warmth = rng.uniform(-0.15, 0.3)
-        light += coloured(halo + 160 * spikes, np.array((1 + warmth, 1, 1 - warmth), np.float32))
+        light += _coloured(halo + 160 * spikes, np.array((1 + warmth, 1, 1 - warmth), np.float32))
     else:
         turn = rng.uniform(0, np.pi)
         across = np.abs(x * np.sin(turn) - y * np.cos(turn))
         # The filters are exposed one after another, so a moving light is seen in one band only.
         band = np.eye(3, dtype=np.float32)[rng.integers(3)]
-        light += coloured(70 * np.exp(-((across / 0.008) ** 2)), band + 0.05)
+        light += _coloured(70 * np.exp(-((across / 0.008) ** 2)), band + 0.05)

@@ -40,7 +40,7 @@ from galaxyzoo.io.archives import (
     open_zip,
     stamp_of,
 )
-from galaxyzoo.tasks.registry import Task, get_task
+from galaxyzoo.tasks.registry import CLASS_TASKS, ClassTask
 
 if TYPE_CHECKING:
     import h5py
@@ -146,11 +146,11 @@ def find_galaxy10(path: Path) -> FoundDataset | None:
     with _opened(path) as file:
         task, cache_px = _KINDS[_check_images(file, path).shape[1]]
     return FoundDataset(
-        path, frozenset({task}), partial(_read_galaxy10, path, get_task(task), cache_px)
+        path, frozenset({task}), partial(_read_galaxy10, path, CLASS_TASKS[task], cache_px)
     )
 
 
-def _read_npz(path: Path, names: list[str], task: Task) -> RawDataset:
+def _read_npz(path: Path, names: list[str], task: ClassTask) -> RawDataset:
     """Check the images' shape by the array's head; they are read when they are decoded."""
     with _reading(path, IMAGES) as member:
         shape, dtype = _read_head(member)
@@ -239,7 +239,7 @@ def _read_head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def _read_galaxy10(path: Path, task: Task, cache_px: int) -> RawDataset:
+def _read_galaxy10(path: Path, task: ClassTask, cache_px: int) -> RawDataset:
     """Read the classes; images are read when they are decoded."""
     with _opened(path) as file:
         images, answers = _check_images(file, path), _array(file, ANSWERS, path)

@@ -7,7 +7,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMO, cache_dir, input_dir
 from galaxyzoo.data.readers import arrays, gz2, kaggle, labelled
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
-from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS
+from galaxyzoo.tasks.registry import TASKS
 
 # Forms of datasets besides the competition's: folders, and single files. Each function gives the
 # dataset at a path, None where the path is not of its form. To add a form: such a function, here.
@@ -37,7 +37,7 @@ def is_anything_there() -> bool:
 
 def _find_input(tasks: set[str]) -> RawDataset:
     found = _fitting(_all_sets(), tasks)
-    by_votes = all(name == COMPETITION_TASK or TASKS[name].rule for name in tasks)
+    by_votes = all(TASKS[name].tasks_of_votes for name in tasks)
     if by_votes and not found:
         return kaggle.read_dataset(kaggle.find_folder())
     if not found:

@@ -20,7 +20,7 @@ from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.io.tables import check_range, read_csv, read_table, select_numbers, whole_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS
+from galaxyzoo.tasks.registry import TASKS
 
 TABLES = ("gz2_hart16.csv", "gz2_hart16.csv.gz")
 MAPPINGS = ("gz2_filename_mapping.csv", "gz2_filename_mapping.csv.gz")
@@ -51,7 +51,7 @@ def find(folder: Path) -> FoundDataset | None:
     """The dataset of a folder with the vote table, for all tasks on votes; None of any other."""
     if not holds_table(folder):
         return None
-    tasks = {COMPETITION_TASK, *(task.name for task in TASKS.values() if task.rule)}
+    tasks = {task.name for task in TASKS.values() if task.tasks_of_votes}
     return FoundDataset(folder, frozenset(tasks), partial(read_dataset, folder))
 
 

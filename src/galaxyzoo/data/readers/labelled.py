@@ -22,7 +22,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.io.archives import ImageStore, list_images
 from galaxyzoo.io.tables import CLASS, ID, read_csv
-from galaxyzoo.tasks.registry import TASKS, Task
+from galaxyzoo.tasks.registry import CLASS_TASKS, ClassTask
 
 LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
 # Such images are cut out already, often small: all of them is kept.
@@ -46,7 +46,7 @@ def find_class_folders(folder: Path) -> FoundDataset | None:
         return None
     with os.scandir(folder) as entries:  # asks nothing more of the disk, were it 60,000 images
         names = {entry.name for entry in entries if entry.is_dir()}
-    if not any(task.is_classes and len(names & set(task.columns)) > 1 for task in TASKS.values()):
+    if not any(len(names & set(task.columns)) > 1 for task in CLASS_TASKS.values()):
         return None
     images = sorted(list_images(folder))
     loose = [name for name, _ in images if len(PurePath(name).parts) == 1]
@@ -58,10 +58,9 @@ def find_class_folders(folder: Path) -> FoundDataset | None:
     )
 
 
-def one_task(classes: set[str], where: str) -> Task:
+def one_task(classes: set[str], where: str) -> ClassTask:
     """The task that has all these class names; `where` they stand is for the error message."""
-    tasks = [task for task in TASKS.values() if task.is_classes]
-    best = max(tasks, key=lambda task: len(classes & set(task.columns)))
+    best = max(CLASS_TASKS.values(), key=lambda task: len(classes & set(task.columns)))
     unknown = sorted(classes - set(best.columns))
     if unknown:
         known = ", ".join(best.columns)
@@ -71,7 +70,7 @@ def one_task(classes: set[str], where: str) -> Task:
     return best
 
 
-def one_hot(classes: pd.Series, task: Task) -> pd.DataFrame:
+def one_hot(classes: pd.Series, task: ClassTask) -> pd.DataFrame:
     """(galaxy, class) 0.0 or 1.0 in the task's column order, of class names by GalaxyID."""
     names = classes.to_numpy()
     columns = {column: (names == column).astype(np.float64) for column in task.columns}
@@ -91,7 +90,7 @@ def _read_classes(path: Path) -> pd.Series:
     return frame[CLASS].astype(str).str.strip()
 
 
-def _read_table(folder: Path, classes: pd.Series, task: Task) -> RawDataset:
+def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset:
     path = folder / TEST
     test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
     images = _open_images(folder)
@@ -118,7 +117,7 @@ def _open_images(folder: Path) -> ImageStore:
     raise InputError(f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/)")
 
 
-def _read_class_folders(folder: Path, images: list[tuple[str, int]], task: Task) -> RawDataset:
+def _read_class_folders(folder: Path, images: list[tuple[str, int]], task: ClassTask) -> RawDataset:
     """The dataset of images given by name and stamp."""
     stems = [PurePath(name).stem for name, _ in images]
     named_by_id = all(map(_GALAXY_ID.fullmatch, stems)) and len(set(stems)) == len(stems)

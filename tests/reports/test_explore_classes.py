@@ -11,13 +11,13 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.readers.kaggle import read_dataset
 from galaxyzoo.io.tables import FOLD
-from galaxyzoo.reports.explore import class_tasks, count_classes
-from galaxyzoo.tasks.registry import TASKS, get_task
+from galaxyzoo.reports.explore_classes import count_classes, labelled_tasks
+from galaxyzoo.tasks.registry import CLASS_TASKS
 from support.kaggle_fixtures import COLUMNS, draw_votes
 
 MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
 
-RULES = [name for name, task in TASKS.items() if task.rule]
+RULES = [name for name, task in CLASS_TASKS.items() if task.rule]
 
 
 def catalog_of(labels: pd.DataFrame, n_folds: int = 3) -> Catalog:
@@ -36,7 +36,7 @@ def first_question(*votes: tuple[float, float]) -> pd.DataFrame:
 
 def test_hand_worked_counts() -> None:
     votes = first_question((0.9, 0.1), (0.7, 0.3), (0.85, 0.1), (0.3, 0.7), (0.1, 0.9), (0.95, 0))
-    table = count_classes(catalog_of(votes), get_task("elliptical_spiral"))
+    table = count_classes(catalog_of(votes), CLASS_TASKS["elliptical_spiral"])
     assert table.to_dict("list") == {
         "task": ["elliptical_spiral"] * 2,
         "class": ["elliptical", "spiral"],
@@ -50,34 +50,34 @@ def test_hand_worked_counts() -> None:
 
 
 def test_an_empty_class_is_counted_not_refused() -> None:
-    table = count_classes(catalog_of(first_question((0.9, 0.1))), get_task("elliptical_spiral"))
+    table = count_classes(catalog_of(first_question((0.9, 0.1))), CLASS_TASKS["elliptical_spiral"])
     assert table["kept"].tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_kept_and_dropped_add_up_to_the_dataset(name: str) -> None:
     catalog = catalog_of(draw_votes(np.random.default_rng(0), np.arange(2000)))
-    table = count_classes(catalog, get_task(name))
+    table = count_classes(catalog, CLASS_TASKS[name])
     assert table["before"].sum() == table["kept"].sum() + table["dropped"].sum() == 2000
     assert (table.filter(like="fold_").sum(axis=1) == table["kept"]).all()
-    assert table["kept"].tolist() == catalog.labels(get_task(name)).sum().astype(int).tolist()
+    assert table["kept"].tolist() == catalog.labels(CLASS_TASKS[name]).sum().astype(int).tolist()
 
 
 def test_a_label_file_keeps_all_and_has_only_its_own_task() -> None:
-    columns = get_task("zoo5").columns
+    columns = CLASS_TASKS["zoo5"].columns
     labels = pd.DataFrame(np.eye(5)[[0, 0, 3, 4]], columns=columns)
     catalog = catalog_of(labels)
-    assert [task.name for task in class_tasks(catalog)] == ["zoo5"]
-    table = count_classes(catalog, get_task("zoo5"))
+    assert [task.name for task in labelled_tasks(catalog)] == ["zoo5"]
+    table = count_classes(catalog, CLASS_TASKS["zoo5"])
     assert table["before"].tolist() == table["kept"].tolist() == [2, 0, 0, 1, 1]
     assert table["dropped"].sum() == 0
     with pytest.raises(InputError, match="hubble10"):
-        count_classes(catalog, get_task("hubble10"))
+        count_classes(catalog, CLASS_TASKS["hubble10"])
 
 
 def test_votes_serve_all_tasks_with_a_rule() -> None:
     catalog = catalog_of(first_question((0.9, 0.1)))
-    assert [task.name for task in class_tasks(catalog)] == RULES
+    assert [task.name for task in labelled_tasks(catalog)] == RULES
 
 
 def published(task: str) -> dict[str, int]:
@@ -93,7 +93,7 @@ def published(task: str) -> dict[str, int]:
 def test_the_documented_counts_are_those_of_the_real_files(root: Path) -> None:
     catalog = catalog_of(read_dataset(MINI).targets)
     for name in RULES:
-        table = count_classes(catalog, get_task(name))
+        table = count_classes(catalog, CLASS_TASKS[name])
         counted = dict(zip(table["class"], table["kept"], strict=True))
         sums = {key: int(table[key].sum()) for key in ("kept", "dropped")}
         assert counted | sums == published(name)

@@ -1,0 +1,208 @@
+"""Section of the exploration page on images: sizes, brightness, radial profiles of the light."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.image_cache import decode
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.io.tables import write_table
+from galaxyzoo.reports.figures import BLUE, GREEN, ORANGE, RED, clean, new_figure, save_figure
+from galaxyzoo.reports.html import HtmlSection
+
+SAMPLED_IMAGES = 500
+FRAME_PX = 106  # side of the small whole frames; a quarter of the competition's images
+SATURATED = 255
+CHANNELS = {"red": RED, "green": GREEN, "blue": BLUE}
+_SKY_RINGS = 5  # outermost rings, taken as the background
+_NAMED = 5  # unreadable images that the page names
+
+
+@dataclass(frozen=True)
+class ImageSample:
+    """Some images of a dataset as small whole frames, and measures of the originals."""
+
+    # indexed by GalaxyID: bytes, width, height, <channel>_mean, <channel>_sd, saturated (fraction)
+    measures: pd.DataFrame
+    frames: np.ndarray  # (image, FRAME_PX, FRAME_PX, 3) uint8 RGB
+    problems: dict[int, str]  # GalaxyID -> why it cannot be read
+
+
+def explore_images(data: Dataset, seed: int, folder: Path) -> list[HtmlSection]:
+    """The section on a random sample of the training images, beside one of the test images."""
+    raw, catalog = data.raw, data.catalog
+    samples = {"train": sample_images(raw.train_images, catalog.ids, SAMPLED_IMAGES, seed)}
+    if len(catalog.test_ids):
+        samples["test"] = sample_images(raw.test_images, catalog.test_ids, SAMPLED_IMAGES, seed)
+    table = pd.DataFrame({name: summarise_images(s) for name, s in samples.items()}, dtype=object)
+    table = table.rename_axis("measure").reset_index()
+    write_table(folder / "images.csv", table)
+    near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")
+    lines = [
+        f"Training galaxies with a near-duplicate, which share a fold with it: {near}.",
+        *(
+            f"GalaxyID {galaxy_id} ({name}) cannot be read: {why}."
+            for name, sample in samples.items()
+            for galaxy_id, why in list(sample.problems.items())[:_NAMED]
+        ),
+    ]
+    pictures = []
+    if len(samples["train"].frames):
+        lines.append(_light_text(samples["train"], raw.image))
+        path = folder / "images.png"
+        _plot_images(path, samples["train"], _kept_squares(raw.image))
+        pictures = [("Sampled training images", path)]
+    caption = f"Measured on the originals of {SAMPLED_IMAGES} or fewer random images"
+    return [HtmlSection("Images", "\n".join(lines), [(caption, table)], pictures)]
+
+
+def sample_images(store: ImageStore, ids: np.ndarray, count: int, seed: int) -> ImageSample:
+    """Draw images at random and measure them; unreadable ones become `problems`."""
+    drawn = np.random.default_rng(seed).choice(ids, min(count, len(ids)), replace=False)
+    measures, frames, problems = {}, [], {}
+    for galaxy_id in np.sort(drawn).tolist():
+        try:
+            data = store.read(galaxy_id)
+            frames.append(decode(data, ORIGINAL_PX, FRAME_PX))
+            measures[galaxy_id] = _measure(data)
+        except (ValueError, InputError, cv2.error) as error:
+            problems[galaxy_id] = str(error).splitlines()[0]
+    table = pd.DataFrame.from_dict(measures, orient="index").rename_axis("GalaxyID")
+    shape = (len(frames), FRAME_PX, FRAME_PX, 3)
+    return ImageSample(table, np.array(frames, np.uint8).reshape(shape), problems)
+
+
+def summarise_images(sample: ImageSample) -> dict[str, float | int | str]:
+    """Summary of a sample's measures, by name; only counts where no image is readable."""
+    table, unreadable = sample.measures, len(sample.problems)
+    counts = {"sampled": len(table) + unreadable, "unreadable": unreadable}
+    if table.empty:
+        return {**counts}
+    sizes = (table["width"].astype(str) + " × " + table["height"].astype(str)).value_counts()
+    return {
+        **counts,
+        "pixels": f"{sizes.index[0]}" + (f" ({len(sizes)} sizes)" if len(sizes) > 1 else ""),
+        "bytes, median": int(table["bytes"].median()),
+        "bytes, smallest": int(table["bytes"].min()),
+        "bytes, largest": int(table["bytes"].max()),
+        **{f"{c}, mean": round(float(table[f"{c}_mean"].mean()), 3) for c in CHANNELS},
+        **{f"{c}, sd within images": round(float(table[f"{c}_sd"].mean()), 3) for c in CHANNELS},
+        "saturated pixels, %": round(float(100 * table["saturated"].mean()), 5),
+        "images with a saturated pixel, %": round(float(100 * (table["saturated"] > 0).mean()), 2),
+    }
+
+
+def radial_profiles(frames: np.ndarray) -> np.ndarray:
+    """(image, ring) median brightness in rings around the centre, 0 to 255.
+
+    The median of a ring leaves out stars and neighbours. Rings are one pixel of the frame wide and
+    end where the circle touches the frame's edge.
+    """
+    bright = frames.mean(axis=3, dtype=np.float32)
+    place = np.arange(FRAME_PX) - (FRAME_PX - 1) / 2
+    ring = np.hypot(place[:, None], place[None, :]).astype(int)
+    rings = [np.median(bright[:, ring == k], axis=1) for k in range(FRAME_PX // 2)]
+    return np.column_stack(rings)
+
+
+def light_radii(profiles: np.ndarray, part: float) -> np.ndarray:
+    """(image,) radius that holds this part of the brightness above the background.
+
+    Args:
+        profiles: (image, ring).
+        part: 0 to 1.
+    Returns:
+        Radii as part of half the frame's side, 0 to 1; NaN where nothing is brighter than the
+        background.
+    """
+    sky = profiles[:, -_SKY_RINGS:].mean(axis=1, keepdims=True)
+    n_rings = profiles.shape[1]
+    area = 2 * np.arange(n_rings) + 1.0
+    grown = np.cumsum((profiles - sky) * area, axis=1)
+    total = grown[:, -1:]
+    first = (grown >= part * total).argmax(axis=1)
+    return np.where(total[:, 0] > 0, (first + 1) / n_rings, np.nan)
+
+
+def _measure(data: bytes) -> dict[str, float]:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise ValueError("it does not decode as an image")
+    mean, sd = cv2.meanStdDev(image)
+    return {
+        "bytes": len(data),
+        "width": image.shape[1],
+        "height": image.shape[0],
+        **{f"{name}_mean": float(v) for name, v in zip(CHANNELS, mean[:, 0], strict=True)},
+        **{f"{name}_sd": float(v) for name, v in zip(CHANNELS, sd[:, 0], strict=True)},
+        "saturated": float((image >= SATURATED).any(axis=2).mean()),
+    }
+
+
+def _light_text(sample: ImageSample, image: ImageConfig) -> str:
+    """Radii of half and of 90 % of the light, against the parts of the frame that are kept."""
+    profiles = radial_profiles(sample.frames)
+    half, most = light_radii(profiles, 0.5), light_radii(profiles, 0.9)
+    if np.isnan(most).all():
+        return "No image has anything brighter than its rim."
+    inside = [
+        f"; in {np.mean(most[~np.isnan(most)] <= side):.1%} of the images those 90 % lie inside "
+        f"{name}"
+        for name, side in _kept_squares(image).items()
+    ]
+    return (
+        f"Half of a galaxy's brightness lies within {np.nanmedian(half):.2f}, 90 % of it within "
+        f"{np.nanmedian(most):.2f} of half the frame's side (medians){''.join(inside)}."
+    )
+
+
+def _kept_squares(image: ImageConfig) -> dict[str, float]:
+    """Side, as part of the frame's, of what is cut out of whole originals; {} for cut-outs."""
+    if image.crop_px == ORIGINAL_PX:
+        return {}
+    return {
+        f"the network's view ({image.field_px:g} px)": image.field_px / ORIGINAL_PX,
+        f"the decoded square ({image.crop_px} px)": image.crop_px / ORIGINAL_PX,
+    }
+
+
+def _plot_images(path: Path, sample: ImageSample, kept: dict[str, float]) -> None:
+    """The mean frame, brightness around the centre, and the brightness of images per channel."""
+    figure = new_figure(14, 4.4)
+    frame, light, channels = figure.subplots(1, 3, width_ratios=[1, 1.3, 1.3])
+    mean = sample.frames.mean(axis=0) / 255
+    frame.imshow(mean / max(mean.max(), 1e-9))
+    frame.set_title("mean frame, brightest pixel as white", fontsize=10)
+    frame.set_axis_off()
+    _draw_profiles(light, radial_profiles(sample.frames), kept)
+    values = {name: sample.measures[f"{name}_mean"] for name in CHANNELS}
+    bins = np.linspace(0, max(column.max() for column in values.values()), 51).tolist()
+    for name, color in CHANNELS.items():
+        style = {"histtype": "step", "color": color, "linewidth": 1.6, "label": name}
+        channels.hist(values[name], bins, **style)
+    channels.set_title("mean brightness of each image", fontsize=10)
+    channels.set(xlabel="mean of the pixels, 0 to 255", ylabel="images")
+    channels.legend(frameon=False, fontsize=9)
+    clean(channels)
+    save_figure(figure, path)
+
+
+def _draw_profiles(axis: Axes, profiles: np.ndarray, kept: dict[str, float]) -> None:
+    radius = (np.arange(profiles.shape[1]) + 0.5) / profiles.shape[1]
+    low, middle, high = np.percentile(profiles, (16, 50, 84), axis=0)
+    axis.fill_between(radius, low, high, color=BLUE, alpha=0.25, label="16 to 84 % of the images")
+    axis.plot(radius, middle, color=BLUE, label="median image")
+    for (name, side), color in zip(kept.items(), (ORANGE, RED), strict=False):
+        axis.axvline(side, color=color, linestyle="--", label=f"half side of {name}")
+    axis.set_title("brightness around the centre", fontsize=10)
+    axis.set(xlabel="radius, half the frame's side = 1", ylabel="median of the ring, 0 to 255")
+    axis.set(xlim=(0, 1), ylim=(0, None))
+    axis.legend(framealpha=1, fontsize=9)
+    clean(axis)

@@ -1,0 +1,61 @@
+"""`src/explore.py`: the page of a dataset with votes, and of one with a label file."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.tasks.registry import get_task
+from support.commands import call, complaint
+from support.kaggle_fixtures import Competition, draw_competition
+
+
+def write_labelled(folder: Path, competition: Competition) -> None:
+    """A label file in which the fourth class has no galaxy."""
+    names = np.array(get_task("zoo5").columns)[[0, 1, 2, 4]]
+    (folder / "images").mkdir(parents=True)
+    for galaxy_id in competition.votes.index:
+        path = folder / "images" / f"{galaxy_id}.jpg"
+        path.write_bytes(competition.images[int(galaxy_id)])
+    labels = pd.Series(names[np.arange(len(competition.votes)) % 4], competition.votes.index)
+    labels.rename("class").to_csv(folder / "train_labels.csv", index_label="GalaxyID")
+
+
+def test_a_page_of_votes_classes_and_images(tmp_path: Path) -> None:
+    competition = draw_competition(n_train=24, n_test=4)
+    bad = int(competition.test_ids[0])
+    competition.images[bad] = b"no image"
+    competition.write_zips(tmp_path / "input")
+    result = call(tmp_path, "explore.py")
+    assert result.returncode == 0, result.stderr
+    assert "Warning" not in result.stderr
+    folder = next((tmp_path / "reports").glob("*/explore"))
+    html = (folder / "index.html").read_text(encoding="utf-8")
+    for png in folder.glob("*.png"):
+        picture = cv2.imread(str(png))
+        assert picture is not None
+        assert picture.std() > 3, png
+    names = {path.stem for path in folder.glob("*.png")}
+    tasks = {"elliptical_spiral", "hubble10", "anomaly4", "zoo5"}
+    charts = {"distributions", "means", "correlations", "clarity", "consistency"}
+    assert names == charts | {"classes", "images"} | {f"samples_{task}" for task in tasks}
+    assert html.count("data:image/png;base64,") == len(names)
+    assert f"GalaxyID {bad} (test) cannot be read" in html
+    assert "too few for 5 folds" in html  # of 24 galaxies, ten classes cannot have five each
+    counts = pd.read_csv(folder / "classes.csv")
+    assert set(counts["task"]) == tasks
+    assert (counts.groupby("task")[["kept", "dropped"]].sum().sum(axis=1) == 24).all()
+
+
+def test_a_page_of_a_label_file_and_one_task(tmp_path: Path) -> None:
+    write_labelled(tmp_path / "input" / "five", draw_competition(n_train=20, n_test=1))
+    result = call(tmp_path, "explore.py", "--data", "five", "--output", "page")
+    assert result.returncode == 0, result.stderr
+    files = {path.name for path in (tmp_path / "page").iterdir()}
+    pictures = {"classes.png", "images.png", "samples_zoo5.png"}
+    assert files == {*pictures, "index.html", "classes.csv", "images.csv"}
+    counts = pd.read_csv(tmp_path / "page" / "classes.csv")
+    assert counts["kept"].tolist() == [5, 5, 5, 0, 5]
+    refused = call(tmp_path, "explore.py", "--data", "five", "--task", "hubble10")
+    assert complaint(refused).startswith("error: dataset 'five' has no labels for task")

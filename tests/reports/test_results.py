@@ -1,0 +1,44 @@
+"""Which results are read, and which of them stands for a task."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from galaxyzoo.core import paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.reports.results import load_results, pick_best
+from galaxyzoo.tasks.registry import get_task
+from support.report_fixtures import save_classes, save_table
+
+
+@pytest.fixture
+def project(root: Path) -> Catalog:
+    """A catalog of the task zoo5, and one run."""
+    catalog = save_classes(["spiral", "edge_on"] * 9).for_task(get_task("zoo5"))
+    save_table(catalog, "zoo5/cnn", 1.0)
+    return catalog
+
+
+def test_an_optimistic_or_unfinished_run_never_stands_for_the_task(project: Catalog) -> None:
+    save_table(project, "zoo5/lucky", 0.1, selected_on_validation=True)
+    save_table(project, "zoo5/part", 0.1, folds=(0, 2))
+    results, _ = load_results(get_task("zoo5"), project)
+    assert results[-1].run == "zoo5/cnn"
+    assert pick_best(results).run == "zoo5/cnn"
+    save_table(project, "zoo5/ensemble", 2.0, chosen="mean", runs={})
+    assert pick_best(load_results(get_task("zoo5"), project)[0]).run == "zoo5/ensemble"
+
+
+def test_a_table_that_its_card_does_not_score_is_left_out_and_refused_by_name(
+    project: Catalog,
+) -> None:
+    save_table(project, "zoo5/ensemble", 0.2, chosen="mean", runs={})
+    card = paths.ensemble_csv("bare", "zoo5").with_suffix(".json")
+    card.write_text(json.dumps({**json.loads(card.read_text()), "score": 0.01}))
+    results, problems = load_results(get_task("zoo5"), project)
+    assert [result.run for result in results] == ["zoo5/cnn"]
+    assert "zoo5/ensemble is left out" in problems[0]
+    with pytest.raises(InputError, match="is not the table"):
+        load_results(get_task("zoo5"), project, ["zoo5/ensemble"])
