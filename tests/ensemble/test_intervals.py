@@ -156,7 +156,7 @@ def test_the_ensembles_lock_is_held(catalog: Catalog, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(files, "holding", spy)
     make(monkeypatch)
-    assert held == [paths.ensemble_csv("tiny", "gz37").parent / files.NAME]
+    assert held == [paths.ensemble_csv("tiny", "gz37").parent / files.LOCK]
 
 
 def test_the_interval_score_by_hand() -> None:

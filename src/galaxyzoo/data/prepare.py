@@ -66,7 +66,7 @@ def prepare(
     raw = open_input(data, tasks or {COMPETITION_TASK})
     if not has_catalog(raw.dataset):
         # Of all datasets one at a time: a new one takes over the folds of galaxies that it shares.
-        with files.holding(folds_dir() / files.NAME, "splitting a dataset into folds"):
+        with files.holding(folds_dir() / files.LOCK, "splitting a dataset into folds"):
             if not has_catalog(raw.dataset):
                 k = DEFAULT_FOLDS if n_folds is None else n_folds
                 return Dataset(_make_catalog(raw, k, seed or 0, drop_bad), raw)

@@ -79,7 +79,7 @@ def download(folder: Path, chunk_bytes: int = 1 << 16) -> list[str]:
     Returns:
         Names of the downloaded files.
     """
-    with files.holding(folder / files.NAME, "downloading"):
+    with files.holding(folder / files.LOCK, "downloading"):
         missing = [name for name in FILES if not _is_whole(folder / name)]
         if missing:
             api = connect()
@@ -250,7 +250,7 @@ def _fetch(api: Any, path: Path, chunk_bytes: int) -> None:
                 ) from None
             tqdm.write(f"{path.name} arrived damaged; from the start: {error}")
             continue
-        with files.explaining(path):
+        with files.naming_write_errors(path):
             part.replace(path)
             files.sync_folder(path.parent)
         return
@@ -302,9 +302,9 @@ def _receive_once(api: Any, name: str, part: Path, chunk_bytes: int) -> None:
         except requests.RequestException:
             raise
         except OSError as error:
-            with files.explaining(part):
+            with files.naming_write_errors(part):
                 raise error
-    with files.explaining(part), open(part, "rb") as file:
+    with files.naming_write_errors(part), open(part, "rb") as file:
         os.fsync(file.fileno())
 
 

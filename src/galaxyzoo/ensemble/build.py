@@ -61,7 +61,7 @@ class EnsembleBuild:
                 written.
         """
         # Whoever has waited reads what is there now, not what was there before.
-        lock = files.holding(self.path.parent / files.NAME, "making this ensemble")
+        lock = files.holding(self.path.parent / files.LOCK, "making this ensemble")
         with lock if self.oof_path else nullcontext():
             return self._make()
 

@@ -340,7 +340,7 @@ class Intervals:
                 "rename it"
             )
         # The ensemble's own lock: it must not change while it is read.
-        with files.holding(self.path.parent / files.NAME, "making this ensemble or its intervals"):
+        with files.holding(self.path.parent / files.LOCK, "making this ensemble or its intervals"):
             return self._make()
 
     def _make(self) -> tuple[dict[str, Any], Sequence[str]]:

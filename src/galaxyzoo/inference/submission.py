@@ -104,7 +104,7 @@ def publish(path: Path, dataset: str) -> bool:
         Whether it was copied.
     """
     target = published_csv()
-    with files.holding(target.parent / files.NAME, "copying a submission"):
+    with files.holding(target.parent / files.LOCK, "copying a submission"):
         if target.exists() and _rank(dataset) < _rank(_dataset_of(target)):
             return False
         for source, copy in ((card_path(path), card_path(target)), (path, target)):

@@ -188,14 +188,14 @@ def _writing(folder: Path) -> Iterator[Callback]:
     """
     from torch.utils.tensorboard import SummaryWriter  # here: seconds, and not always installed
 
-    with files.explaining(folder):
+    with files.naming_write_errors(folder):
         shutil.rmtree(folder, ignore_errors=True)
         writer = SummaryWriter(str(folder))
     written = 0
 
     def write(history: History) -> None:
         nonlocal written
-        with files.explaining(folder):
+        with files.naming_write_errors(folder):
             for row in history[written:]:
                 for name, value in row.items():
                     if name != "epoch" and isinstance(value, int | float):

@@ -80,7 +80,7 @@ class Pretraining:
         Returns:
             The content of `pretraining.json`.
         """
-        with files.holding(self.folder / files.NAME, f"pretraining {self.config.run}"):
+        with files.holding(self.folder / files.LOCK, f"pretraining {self.config.run}"):
             self.check()
             if not (self.folder / DONE).exists():
                 self._pretrain()

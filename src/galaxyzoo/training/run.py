@@ -137,7 +137,7 @@ class Run:
         """Train a fold that is not finished; wait if another process trains it."""
         folder, tables = self.fold_dir(fold), FoldTables(self.config, self.catalog)
         what = f"training {self.config.run}, fold {fold}"
-        with _holding(folder / files.NAME, what):
+        with _holding(folder / files.LOCK, what):
             distributed.wait()
             if not tables.is_done(fold):
                 # Temporary files of a killed process; nothing else removes them.
@@ -235,7 +235,7 @@ class Run:
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run's lock; wait, with a message, if another process holds it."""
-        return _holding(self.folder / files.NAME, f"at work on {self.config.run}")
+        return _holding(self.folder / files.LOCK, f"at work on {self.config.run}")
 
 
 def _holding(path: Path, what: str) -> AbstractContextManager[None]:
