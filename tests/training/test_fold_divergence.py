@@ -187,5 +187,4 @@ def test_folds_that_learned_nothing_are_noted_but_kept(
     console.print_run_table([(card, 1.0)])
     line = f"! {task}/small: folds 1, 2: no better than predicting the mean of the other folds"
     assert line in capsys.readouterr().out
-    runs, left_out = members.find_runs(TASKS[task], prepared.catalog, [])
-    assert (runs, left_out) == ([settings.run], [])
+    assert members.find_runs(TASKS[task], catalog, []) == ([settings.run], [])

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galaxyzoo.config.loading import possible_leakage
+from galaxyzoo.config.loading import load_run_config, possible_leakage
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
-from galaxyzoo.core.paths import fold_dir, oof_csv, test_csv
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import fold_dir, oof_csv, run_dir, shown, test_csv
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.inference.artifacts import FoldSummary
@@ -18,12 +19,12 @@ from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, 
 from galaxyzoo.inference.submission import describe_unreadable
 from galaxyzoo.inference.tta import count_views
 from galaxyzoo.io.tables import FOLD, read_predictions, write_predictions
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import get_task, task_of
 
 # Files of a fold: predictions of its validation galaxies and of the test galaxies, and the summary,
 # written last.
 VAL_TABLE, TEST_TABLE, DONE = "val.csv", "test.csv", "fold.json"
-# Standard deviation over the views of a galaxy, where there are several; read by intervals alone.
+# Standard deviation over the views of a galaxy, where there are several.
 VAL_SPREAD, TEST_SPREAD = "val_spread.csv", "test_spread.csv"
 
 
@@ -34,6 +35,23 @@ class FoldTables:
     config: Config
     catalog: Catalog
 
+    @classmethod
+    def open(cls, run: str, whole: Catalog) -> "FoldTables":
+        """Tables of a finished run on this split; `whole` is the dataset's catalog."""
+        catalog = whole.for_task(task_of(run))
+        for fold in range(catalog.n_folds):
+            for name in (VAL_TABLE, TEST_TABLE):
+                path = fold_dir(catalog.dataset, run, fold) / name
+                if not path.exists():
+                    raise InputError(f"{shown(path)} is missing: training {run} again writes it")
+        folder = run_dir(catalog.dataset, run)
+        config, fingerprint = load_run_config(folder)
+        if fingerprint != catalog.fingerprint:
+            raise InputError(
+                f"{shown(folder)} was trained on another split: delete it and train {run} again"
+            )
+        return cls(config, catalog)
+
     def is_done(self, fold: int) -> bool:
         """Whether a fold is trained and its predictions are written."""
         return (fold_dir(self.catalog.dataset, self.config.run, fold) / DONE).exists()
@@ -42,6 +60,39 @@ class FoldTables:
     def done(self) -> list[int]:
         """The finished folds."""
         return [fold for fold in range(self.catalog.n_folds) if self.is_done(fold)]
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether every fold has noted how far its views differ."""
+        folders = [
+            fold_dir(self.catalog.dataset, self.config.run, fold)
+            for fold in range(self.catalog.n_folds)
+        ]
+        names = (VAL_SPREAD, TEST_SPREAD)
+        return all((folder / name).exists() for folder in folders for name in names)
+
+    def val(self, spread: bool = False) -> np.ndarray:
+        """(galaxy, column) predictions of each training galaxy by the network of its own fold.
+
+        Args:
+            spread: the standard deviation over the views instead of their mean.
+        """
+        catalog, name = self.catalog, VAL_SPREAD if spread else VAL_TABLE
+        out = np.empty((len(catalog.ids), len(get_task(self.config.task).columns)))
+        for fold in range(catalog.n_folds):
+            rows = catalog.folds == fold
+            out[rows] = self._read(fold, name, catalog.ids[rows]).to_numpy()
+        return out
+
+    def test(self, fold: int, spread: bool = False) -> np.ndarray:
+        """(test galaxy, column) predictions by one fold's network, in the sample's order.
+
+        Args:
+            fold: the network's.
+            spread: the standard deviation over the views instead of their mean.
+        """
+        name = TEST_SPREAD if spread else TEST_TABLE
+        return self._read(fold, name, self.catalog.test_ids).to_numpy()
 
     def collect(self, test_images: ImageCache) -> dict[str, Any]:
         """Concatenate the finished folds' predictions, score them, write tables and card.
