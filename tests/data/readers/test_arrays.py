@@ -5,7 +5,6 @@ import pickle
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -270,9 +269,7 @@ def no_array(path: Path) -> None:
         ("Galaxy10.h5", web_page, "is not a whole HDF5 file (26 bytes"),
     ],
 )
-def test_a_damaged_file_is_named(
-    root: Path, name: str, spoil: Callable[[Path], None], named: str
-) -> None:
+def test_a_damaged_file_is_named(root, name, spoil, named):
     path = root / "input" / name
     spoil(write(path, draw()) if path.suffix == ".h5" else write_npz(path))
     message = refusal(name, "galaxy10" if path.suffix == ".h5" else "anomaly4")
