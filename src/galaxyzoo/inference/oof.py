@@ -1,4 +1,4 @@
-"""From the finished folds' predictions to a run's out-of-fold table, test table and score card."""
+"""Collect the folds' predictions into a run's out-of-fold table, test table and score card."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,15 +14,15 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import fold_dir, oof_csv, run_dir, shown, test_csv
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.inference.artifacts import FoldSummary
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, score_table
 from galaxyzoo.inference.submission import describe_unreadable
 from galaxyzoo.inference.tta import count_views
 from galaxyzoo.io.tables import FOLD, read_predictions, write_predictions
 from galaxyzoo.tasks.registry import get_task, task_of
 
-# Files of a fold: predictions of its own galaxies and of the test galaxies, and the mark that both
-# are whole.
+# Files of a fold: predictions of its validation galaxies and of the test galaxies, and the summary,
+# written last.
 VAL_TABLE, TEST_TABLE, DONE = "val.csv", "test.csv", "fold.json"
 # Standard deviation over the views of a galaxy, where there are several.
 VAL_SPREAD, TEST_SPREAD = "val_spread.csv", "test_spread.csv"
@@ -95,15 +95,15 @@ class FoldTables:
         return self._read(fold, name, self.catalog.test_ids).to_numpy()
 
     def collect(self, test_images: ImageCache) -> dict[str, Any]:
-        """Put the finished folds' predictions together, score them, write tables and card.
+        """Concatenate the finished folds' predictions, score them, write tables and card.
+
+        The tables hold predictions that are valid in a submission; the networks' own stay in the
+        folds' folders.
 
         Args:
-            test_images: which test images could not be read.
+            test_images: tells which test images could not be read.
         Returns:
-            The score card. The tables hold what a submission may hold (`Task.project`); what
-            the networks gave stays in the folds' folders.
-        Raises:
-            InputError: a fold's table is missing or broken, or something cannot be written.
+            The score card.
         """
         task, catalog, done = get_task(self.config.task), self.catalog, self.done
         rows = np.isin(catalog.folds, done)
@@ -132,10 +132,10 @@ class FoldTables:
         return card
 
     def _no_better_than_mean(self, scores: dict[str, float]) -> list[int]:
-        """Folds as well predicted by the mean targets of the others; of classes, frequencies.
+        """Folds whose score is no better than that of the mean targets of the other folds.
 
         Args:
-            scores: of each finished fold.
+            scores: score of each finished fold, by its number.
         """
         task, catalog, found = get_task(self.config.task), self.catalog, []
         targets = catalog.targets(task.name)
@@ -158,7 +158,7 @@ class FoldTables:
         return mean
 
     def _summaries(self) -> dict[int, FoldSummary]:
-        """What the finished folds' marks say."""
+        """Summaries of the finished folds."""
         folders = {k: fold_dir(self.catalog.dataset, self.config.run, k) for k in self.done}
         return {fold: FoldSummary.read(folder / DONE) for fold, folder in folders.items()}
 
@@ -171,8 +171,7 @@ class FoldTables:
 
     def _card_head(self, summaries: dict[int, FoldSummary]) -> dict[str, Any]:
         config, catalog = self.config, self.catalog
-        chosen = config.train.checkpoint == "best"
-        selected = [summary.selected_on_validation for summary in summaries.values()]
+        selected = any(summary.selected_on_validation for summary in summaries.values())
         return {
             "run": config.run,
             "about": config.about,
@@ -184,17 +183,16 @@ class FoldTables:
             "n_folds": catalog.n_folds,
             "seed": config.train.seed,
             "checkpoint": config.train.checkpoint,
-            "selected_on_validation": any(chosen if one is None else one for one in selected),
+            "selected_on_validation": selected,
             "possible_leakage": possible_leakage(config, catalog.dataset),
             "views": count_views(config.tta),
             "start": " / ".join(dict.fromkeys(summary.start for summary in summaries.values())),
-            # before the first step, and at the end
             "training_loss": {str(k): [s.first_loss, s.last_loss] for k, s in summaries.items()},
             "diverged": [k for k, summary in summaries.items() if summary.diverged],
         }
 
 
 def _find_unreadable(summaries: dict[int, FoldSummary], images: ImageCache) -> np.ndarray:
-    """(test galaxy,) bool: it has no image, or had none when a fold's model predicted it."""
+    """(test galaxy,) bool: its image cannot be read, or could not be when a fold predicted it."""
     earlier = [i for summary in summaries.values() for i in summary.unreadable_test_images]
     return images.unreadable | np.isin(images.ids, earlier)

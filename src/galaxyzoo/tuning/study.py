@@ -187,7 +187,7 @@ class Tuning:
         data = make_fold_data(config, self.data, cache, self.fold)
         with files.holding(folder / files.LOCK, f"training {name}"):
             try:
-                train_fold(config, data, folder, name, watch=_reporting(trial, config))
+                train_fold(config, data, folder, name, after_epoch=_reporting(trial, config))
             except FoldError as error:
                 raise _giving_up(trial, error) from None
         return self._score(config, folder)
