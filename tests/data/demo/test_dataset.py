@@ -143,8 +143,10 @@ def test_pictures_carry_the_labels_but_do_not_give_them_away(drawn):
 
 def test_galaxy_depends_on_seed_and_id_alone():
     image, votes = dataset.draw(7, seed=1)
-    assert (image.shape, image.dtype) == ((424, 424, 3), np.uint8)
-    assert (votes.shape, votes.dtype) == ((37,), np.float64)
+    assert image.shape == (424, 424, 3)
+    assert image.dtype == np.uint8
+    assert votes.shape == (37,)
+    assert votes.dtype == np.float64
     dataset.draw(8, seed=1)
     again, votes_again = dataset.draw(7, seed=1)
     assert np.array_equal(image, again)
