@@ -28,7 +28,7 @@ from pathlib import Path
 from galaxyzoo.config.loading import load_config, load_ensemble, runs_of
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.launch import add_jobs, check_jobs
+from galaxyzoo.core.launch import add_jobs
 from galaxyzoo.data.prepare import Dataset, prepare
 
 DEFAULT_ENSEMBLE = "cpu"
@@ -230,7 +230,6 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_intermixed_args()  # RUN and KEY=VALUE may stand before and after options
     if args.folds is not None and args.folds < 2:
         parser.error("--folds must be 2 or more")
-    check_jobs(parser, args)
     return args
 
 

@@ -162,9 +162,12 @@ def test_texts_for_people_do_not_change_the_digest():
         loaded.digest()
         == load_config("gz37/resnet18", ["about=other", "reference=0.1 RMSE"]).digest()
     )
-    for change in ("train.seed=1", "image.size_px=64", "tta.dihedral=false", "loss=kl"):
-        same = load_config("gz37/resnet18", [change]).digest() == loaded.digest()
-        assert same == (change == "loss=kl")
+    settings = ("train.seed=1", "image.size_px=64", "tta.dihedral=false", "augment.mixup=0.2")
+    more = ("train.accumulation=2", "train.galaxies=20", "train.without=[x]")
+    same = ("loss=kl", "augment.mixup=0", "train.without=[]", "train.on_out_of_memory=accumulate")
+    for change in (*settings, *more, *same):
+        digest = load_config("gz37/resnet18", [change]).digest()
+        assert (digest == loaded.digest()) == (change in same)
 
 
 def test_a_config_cannot_be_changed_after_it_was_checked():

@@ -1,9 +1,7 @@
 """Images that cannot be read, in the cache: marked or refused, and tried again once repaired."""
 
 import errno
-import json
 import os
-import re
 from pathlib import Path
 
 import cv2
@@ -11,7 +9,6 @@ import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data import image_cache
 from galaxyzoo.data.image_cache import open_cache
 from galaxyzoo.data.readers.arrays import ArrayStore
 from galaxyzoo.io.archives import ImageStore
@@ -39,18 +36,6 @@ def test_a_bad_test_image_is_black_and_marked_and_a_bad_training_image_an_error(
     open_cache(
         make(root, encoded), store.ids, SMALL, strict=True
     )  # repaired: nothing stale is in the way
-
-
-def test_only_the_first_bad_images_are_listed(root, encoded, monkeypatch):
-    monkeypatch.setattr(image_cache, "LISTED", 5)
-    store = make_zip(root, dict.fromkeys(encoded, b"x"))
-    with pytest.raises(InputError) as caught:
-        open_cache(store, store.ids, SMALL, strict=True)
-    assert str(caught.value).count(".jpg") == 5
-    assert "10 of 10" in str(caught.value)
-    listed = re.search(r"all are listed in (input/cache/\S+\.json);", str(caught.value))
-    assert listed
-    assert len(json.loads((root / listed[1]).read_text())["unreadable"]) == 10
 
 
 def test_a_damaged_member_of_a_zip_is_noticed_by_its_checksum(root, encoded):

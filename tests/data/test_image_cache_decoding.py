@@ -1,16 +1,20 @@
 """Decoding: the right pixels, and clear refusals of what is no image."""
 
-import io
+import contextlib
+import re
 import struct
 import zlib
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from galaxyzoo.data.image_cache import decode
-from support.bad_image_fixtures import claiming, with_orientation
-from support.kaggle_fixtures import draw_image, encode
+from support.bad_image_fixtures import JPEG, KINDS, PICTURE, Kind, claiming, with_orientation
+from support.kaggle_fixtures import encode
+from support.thoroughness import thorough
 
 
 def sky(seed: int = 0) -> np.ndarray:
@@ -113,55 +117,60 @@ def test_the_camera_orientation_is_ignored(orientation):
     )
 
 
-def test_grey_and_transparent_images_are_read():
-    grey = np.full((60, 60), 77, np.uint8)
-    for end in (".jpg", ".png"):
-        assert np.abs(decode(encode(grey, end=end), 424, 8).astype(int) - 77).max() <= 1
-    rgba = np.dstack([np.full((60, 60), v, np.uint8) for v in (30, 60, 90, 128)])  # cv2 writes BGRA
-    data = cv2.imencode(".png", rgba)[1].tobytes()
-    assert decode(data, 424, 8)[0, 0].tolist() == [90, 60, 30]
-
-
-def test_a_cmyk_image_is_read():
-    pillow = pytest.importorskip("PIL.Image")
-    file = io.BytesIO()
-    pillow.new("RGB", (64, 64), (200, 40, 40)).convert("CMYK").save(file, "JPEG")
-    assert np.abs(decode(file.getvalue(), 424, 8)[4, 4].astype(int) - [200, 40, 40]).max() < 12
-
-
-@pytest.mark.parametrize("end", [".jpg", ".png"])
-def test_an_image_of_one_pixel_is_read(end):
-    assert decode(encode(np.full((1, 1, 3), 50, np.uint8), end=end), 320, 16).shape == (16, 16, 3)
-
-
-JPEG = encode(draw_image(np.random.default_rng(5)))
-
-PNG = encode(draw_image(np.random.default_rng(5)), end=".png")
-
-UNUSABLE = {
-    "empty": (b"", "empty"),
-    "text": (b"<html>Not found</html>", "neither JPEG nor PNG"),
-    "GIF": (b"GIF89a" + b"\0" * 50, "neither JPEG nor PNG"),
-    "JPEG cut in half": (JPEG[: len(JPEG) // 2], "cut off"),
-    "JPEG without its last byte": (JPEG[:-1], "cut off"),
-    "first bytes of a JPEG": (JPEG[:3], "cut off"),
-    "PNG cut in half": (PNG[: len(PNG) // 2], "cut off"),
-    "JPEG header alone": (b"\xff\xd8\xff\xd9", "damaged"),
-    "JPEG of nothing but fill": (b"\xff" + b"\xd8" + b"\xff" * 40 + b"\xff\xd9", "damaged"),
-    "JPEG of 60000 px": (claiming(60_000), "60000 × 60000"),
-    "JPEG of no height": (claiming(0), "0 × 0"),
-    "PNG of 60000 px": (png_claiming(60_000), "60000 × 60000"),
-    "PNG whose pixels are missing": (PNG[:60] + PNG[-12:], "cut off"),
+FURTHER = {
+    "JPEG without its last byte": Kind(JPEG[:-1], "cut off"),
+    "first bytes of a JPEG": Kind(JPEG[:3], "cut off"),
+    "JPEG of an end marker alone": Kind(b"\xff\xd8\xff\xd9", "damaged"),
+    "JPEG of nothing but fill": Kind(b"\xff\xd8" + b"\xff" * 40 + b"\xff\xd9", "damaged"),
+    "JPEG of no height": Kind(claiming(0), "0 × 0"),
+    "PNG of 60000 px": Kind(png_claiming(60_000), "60000 × 60000"),
+    "PNG of one pixel": Kind(encode(PICTURE[:1, :1], end=".png")),
 }
 
 
-@pytest.mark.parametrize(("data", "why"), UNUSABLE.values(), ids=UNUSABLE)
-def test_what_cannot_be_used_is_refused_with_a_reason(data, why):
-    with pytest.raises(ValueError, match=why):
-        decode(data, 320, 32)
+@pytest.mark.parametrize("kind", [*KINDS.values(), *FURTHER.values()], ids=[*KINDS, *FURTHER])
+def test_every_kind_of_file_is_decoded_or_refused_with_a_reason(kind, capfd):
+    if kind.refusal:
+        with pytest.raises(ValueError, match=re.escape(kind.refusal)):
+            decode(kind.data, 424, 32)
+    else:
+        image = decode(kind.data, 424, 32)
+        assert image.shape == (32, 32, 3)
+        if kind.close is not None:
+            assert np.abs(image - decode(JPEG, 424, 32).astype(int)).mean() <= kind.close
+    printed = capfd.readouterr().err
+    assert "Corrupt" not in printed
+    assert "libpng" not in printed
 
 
 def test_a_huge_claim_is_refused_before_anything_is_decoded(monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ValueError, match="60000"):
         decode(claiming(60_000), 320, 32)
+
+
+@settings(max_examples=thorough(150, 5000), deadline=None)
+@given(st.integers(0, len(JPEG) - 16), st.booleans(), st.sampled_from([16, 53, 106]))
+def test_a_jpeg_cut_off_anywhere_is_refused(place, ended, size_px):
+    """But for its last bytes, where all pixels may be there."""
+    with pytest.raises(ValueError, match=r"empty|cut off|damaged|JPEG"):
+        decode(JPEG[:place] + (b"\xff\xd9" if ended else b""), 424, size_px)
+
+
+@settings(max_examples=thorough(150, 5000), deadline=None)
+@given(st.sampled_from(list(KINDS)), st.integers(0, 2**32 - 1))
+def test_damaged_bytes_are_decoded_or_refused(name, seed):
+    rng = np.random.default_rng(seed)
+    data = bytearray(KINDS[name].data)
+    for _ in range(rng.integers(1, 4)):
+        start, count = rng.integers(0, len(data) + 1), rng.integers(0, 40)
+        noise = rng.bytes(int(rng.integers(0, 40)))
+        data[start : start + count] = noise
+    with contextlib.suppress(ValueError):
+        assert decode(bytes(data), 324, 32).shape == (32, 32, 3)
+
+
+def test_a_header_of_nothing_but_markers_is_not_followed_to_its_end():
+    data = b"\xff\xd8" + b"\xff\xe0\x00\x02" * 200_000 + JPEG[2:]
+    with pytest.raises(ValueError, match="header"):
+        decode(data, 324, 32)

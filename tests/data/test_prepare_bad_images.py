@@ -7,17 +7,14 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import prepare as prepare_script
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.image_cache import decode
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.tasks.registry import TASKS
-from support.bad_image_fixtures import JPEG, KINDS
+from support.bad_image_fixtures import KINDS
 from support.class_fixtures import write_labelled
 from support.commands import TINY, call, complaint, table
 from support.kaggle_fixtures import (
@@ -29,7 +26,6 @@ from support.kaggle_fixtures import (
     listing,
     write_zip,
 )
-from support.thoroughness import thorough
 
 SMALL = ImageConfig(crop_px=424, cache_px=32)
 
@@ -49,33 +45,13 @@ def refused(**arguments: object) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "kind"), KINDS.items(), ids=list(KINDS))
-def test_a_training_image_is_read_or_stops_all_before_the_split(name, kind, root, capfd):
-    spoilt({IDS[7]: kind.data}).write_zips(root / "input")
-    if kind.refusal:
-        message = refused()
-        assert f"{TRAIN_IMAGES}.zip: 1 of 24 images cannot be used" in message
-        assert f"{IDS[7]}.jpg: " in message
-        assert kind.refusal in message
-        assert "get them again" in message
-        assert "on_bad_image=drop" in message
-        assert not list((root / "folds").glob("*/"))
-    else:
-        message = "read"
-        cache = prepare(n_folds=3).train_images(SMALL)
-        expected = decode(JPEG, SMALL.crop_px, SMALL.cache_px).astype(int)
-        if kind.close is not None:
-            assert np.abs(cache.images[7] - expected).mean() <= kind.close
-    printed = capfd.readouterr().err
-    assert "Corrupt" not in printed
-    assert "libpng" not in printed
-
-
 def test_ten_are_named_by_their_reason_and_the_rest_lies_in_a_file(root):
     bad = {IDS[i]: b"" if i % 2 else b"<html>" for i in range(12)}
     spoilt(bad).write_zips(root / "input")
     message = refused()
-    assert "12 of 24 images" in message
+    assert f"{TRAIN_IMAGES}.zip: 12 of 24 images cannot be used: get them again, or" in message
+    assert "on_bad_image=drop" in message
+    assert not list((root / "folds").glob("*/"))
     assert [str(i) in message for i in bad] == [True] * 10 + [False] * 2
     assert message.count("it is empty") == 1
     path = message.split("all are listed in ")[1].split(";")[0]
@@ -103,33 +79,6 @@ def test_names_of_images_do_not_act_on_the_terminal(root, capsys):
     said = capsys.readouterr().out
     assert f"\\x1b]0;renamed\\x07/{TRAIN_IMAGES}/{IDS[3]}.jpg: it is empty" in said
     assert "\x1b" not in said
-
-
-@settings(max_examples=thorough(150, 5000), deadline=None)
-@given(st.integers(0, len(JPEG) - 16), st.booleans(), st.sampled_from([16, 53, 106]))
-def test_a_jpeg_cut_off_anywhere_is_refused(place, ended, size_px):
-    """But for its last bytes, where all pixels may be there."""
-    with pytest.raises(ValueError, match=r"empty|cut off|damaged|JPEG"):
-        decode(JPEG[:place] + (b"\xff\xd9" if ended else b""), 424, size_px)
-
-
-@settings(max_examples=thorough(150, 5000), deadline=None)
-@given(st.sampled_from(list(KINDS)), st.integers(0, 2**32 - 1))
-def test_damaged_bytes_are_decoded_or_refused(name, seed):
-    rng = np.random.default_rng(seed)
-    data = bytearray(KINDS[name].data)
-    for _ in range(rng.integers(1, 4)):
-        start, count = rng.integers(0, len(data) + 1), rng.integers(0, 40)
-        noise = rng.bytes(int(rng.integers(0, 40)))
-        data[start : start + count] = noise
-    with contextlib.suppress(ValueError):
-        assert decode(bytes(data), 324, 32).shape == (32, 32, 3)
-
-
-def test_a_header_of_nothing_but_markers_is_not_followed_to_its_end():
-    data = b"\xff\xd8" + b"\xff\xe0\x00\x02" * 200_000 + JPEG[2:]
-    with pytest.raises(ValueError, match="header"):
-        decode(data, 324, 32)
 
 
 def test_a_repaired_file_of_the_same_size_is_read_again(root):

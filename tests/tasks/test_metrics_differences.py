@@ -21,7 +21,7 @@ def candidates(*errors: np.ndarray, folds: np.ndarray | None = None) -> CrossFit
             for without in ({fold}, *({fold, other} for other in range(3) if other != fold)):
                 held_out[f"c{i}", frozenset(without), fold] = values[dealt == fold]
     models = {f"c{i}": None for i in range(len(errors))}
-    return CrossFits(SMALL, np.full((n, 2), 0.5), dealt, models, held_out)  # type: ignore[arg-type]
+    return CrossFits(SMALL, {}, np.full((n, 2), 0.5), dealt, models, held_out)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))

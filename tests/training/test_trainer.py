@@ -1,5 +1,6 @@
-"""The epoch loop: resume replays exactly, schedules, checkpoints, what stops a fold."""
+"""The training loop: resume replays exactly, schedules, checkpoints, what stops a fold."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,34 +9,28 @@ import torch
 
 from galaxyzoo.config.schema import Config, TrainConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, load_weights, save_checkpoint
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.training import fold, trainer
 from galaxyzoo.training.fold import HISTORY, train_fold
-from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.optim import build_optimizer, learning_rate
 from galaxyzoo.training.trainer import Trainer
-from support.training_fixtures import Killed, config, fold_data, kill_after
+from support.training_fixtures import (
+    Killed,
+    assert_a_kill_changes_nothing,
+    assert_same_files,
+    config,
+    fold_data,
+    kill_after,
+)
 
 
 @pytest.mark.parametrize("checkpoint", ["last", "best"])
-@pytest.mark.parametrize(
-    "steps", [2, 4, 9]
-)  # four steps an epoch: in the first, at its end, in the third
+@pytest.mark.parametrize("steps", [2, 4, 9])  # of four an epoch: in the first, at its end, third
 def test_a_killed_fold_ends_with_the_same_bytes(
     tmp_path: Path, steps: int, checkpoint: str
 ) -> None:
-    data, settings = fold_data(), config(checkpoint=checkpoint)
-    train_fold(settings, data, tmp_path / "whole", "whole")
-    with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, steps)
-        with pytest.raises(Killed):
-            train_fold(settings, data, tmp_path / "killed", "killed")
-    assert not (tmp_path / "killed" / WEIGHTS).exists()
-    train_fold(settings, data, tmp_path / "killed", "killed")
-    for name in (WEIGHTS, HISTORY):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert_a_kill_changes_nothing(tmp_path, config(checkpoint=checkpoint), fold_data(), steps)
 
 
 def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_path: Path) -> None:
@@ -53,8 +48,7 @@ def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_pa
         with pytest.raises(Killed):
             train_fold(settings, data, tmp_path / "killed", "killed")
     train_fold(settings, data, tmp_path / "killed", "killed")
-    for name in (WEIGHTS, HISTORY):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert_same_files(tmp_path / "killed", tmp_path / "whole")
 
 
 def test_going_on_needs_no_pretrained_weights(tmp_path: Path) -> None:
@@ -101,9 +95,7 @@ def test_a_checkpoint_of_other_settings_is_not_used(tmp_path: Path) -> None:
             train_fold(config(lr=1e-4), data, tmp_path / "mixed", "mixed")
     train_fold(config(), data, tmp_path / "mixed", "mixed")
     train_fold(config(), data, tmp_path / "clean", "clean")
-    assert (tmp_path / "mixed" / WEIGHTS).read_bytes() == (
-        tmp_path / "clean" / WEIGHTS
-    ).read_bytes()
+    assert_same_files(tmp_path / "mixed", tmp_path / "clean")
 
 
 def test_validation_galaxies_do_not_train(tmp_path: Path) -> None:
@@ -113,13 +105,7 @@ def test_validation_galaxies_do_not_train(tmp_path: Path) -> None:
     images, targets = data.cache.images.copy(), data.targets.copy()
     images[data.val_rows] = 255 - images[data.val_rows]
     targets[data.val_rows] = targets[data.val_rows][::-1]
-    other = FoldData(
-        ImageCache(data.cache.ids, images, data.cache.unreadable),
-        targets,
-        data.train_rows,
-        data.val_rows,
-        0,
-    )
+    other = replace(data, cache=replace(data.cache, images=images), targets=targets)
     train_fold(config(), other, tmp_path / "b", "b")
     assert (tmp_path / "a" / WEIGHTS).read_bytes() == (tmp_path / "b" / WEIGHTS).read_bytes()
     assert (tmp_path / "a" / HISTORY).read_bytes() != (tmp_path / "b" / HISTORY).read_bytes()
@@ -129,13 +115,13 @@ def test_best_keeps_the_weights_of_the_best_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([(score, {"val_score": score}) for score in (0.3, 0.1, 0.2)])
-    monkeypatch.setattr(Trainer, "_validate", lambda self: next(scores))
+    monkeypatch.setattr(Trainer, "validate", lambda self: next(scores))
     kept = []
     run_epoch = Trainer.run_epoch
 
     def spy(self: Trainer, bar: object) -> dict[str, object]:
         row = run_epoch(self, bar)
-        kept.append({n: t.clone() for n, t in self._averaged().state_dict().items()})
+        kept.append({n: t.clone() for n, t in self.averaged_model.state_dict().items()})
         return row
 
     monkeypatch.setattr(Trainer, "run_epoch", spy)

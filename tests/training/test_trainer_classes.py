@@ -8,16 +8,16 @@ import torch
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from galaxyzoo.config.schema import TrainConfig
+from galaxyzoo.config.schema import TrainConfig, TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
+from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import build_model
-from galaxyzoo.training.fold import HISTORY, train_fold
 from galaxyzoo.training.optim import learning_rate
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold, one_hot
 from support.small_models import small_config
-from support.training_fixtures import Killed, kill_after
+from support.training_fixtures import assert_a_kill_changes_nothing, fold_data
 
 STAGES = {"epochs": 3, "head_epochs": 2, "head_lr": 1e-2}
 
@@ -95,15 +95,7 @@ def test_a_killed_fold_of_two_stages_ends_with_the_same_bytes(tmp_path, steps, k
     }
     extra = more.get(kind, {"class_balance": "sampling", "checkpoint": "best"})
     settings = class_config(train={**STAGES, "head_epochs": 1, **extra})
-    data = class_fold()
-    train_fold(settings, data, tmp_path / "whole", "whole")
-    with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, steps)
-        with pytest.raises(Killed):
-            train_fold(settings, data, tmp_path / "killed", "killed")
-    train_fold(settings, data, tmp_path / "killed", "killed")
-    for name in (WEIGHTS, HISTORY):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert_a_kill_changes_nothing(tmp_path, settings, class_fold(), steps)
 
 
 def test_sampling_draws_classes_evenly_and_the_same_each_time():
@@ -113,30 +105,29 @@ def test_sampling_draws_classes_evenly_and_the_same_each_time():
     drawn = []
     for epoch in range(20):
         trainer.epoch = again.epoch = epoch
-        order = trainer._draw_order(np.random.default_rng(epoch))
-        np.testing.assert_array_equal(order, again._draw_order(np.random.default_rng(epoch)))
-        assert len(order) == len(trainer.data.train_rows)
-        assert set(order) <= set(trainer.data.train_rows)
-        drawn.append(np.bincount(classes[order], minlength=5) / len(order))
+        batches = [[batch.rows for batch in each.batches()] for each in (trainer, again)]
+        for one, other in zip(*batches, strict=True):
+            np.testing.assert_array_equal(one, other)
+        rows = np.concatenate(batches[0])
+        assert len(rows) == len(trainer.data.train_rows)
+        assert set(rows) <= set(trainer.data.train_rows)
+        drawn.append(np.bincount(classes[rows], minlength=5) / len(rows))
     # Standard error of a mean share: sqrt(0.2 · 0.8 / (20 · 300)) = 0.005.
     np.testing.assert_allclose(np.mean(drawn, axis=0), 0.2, atol=0.02)
-    batches = [[batch.rows for batch in each.batches()] for each in (trainer, again)]
-    for one, other in zip(*batches, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_weights_are_the_inverse_frequencies_and_equal_ones_without_balance():
     data = class_fold(80)
     trainer = Trainer(class_config(train={"class_balance": "weights"}), data)
     counts = data.targets[data.train_rows].sum(axis=0)
-    weights = trainer._class_weights()
+    weights = trainer.class_weights
     assert weights is not None
     np.testing.assert_allclose(weights.numpy(), counts.sum() / (5 * counts), rtol=1e-6)
     assert np.average(weights.numpy(), weights=counts) == pytest.approx(1)
     probs = torch.full((5, 5), 0.1) + 0.5 * torch.eye(5)
     probs[0] = torch.tensor([0.1, 0.6, 0.1, 0.1, 0.1])  # wrong on the frequent class
     plain = Trainer(class_config(), data)
-    assert plain._class_weights() is None
+    assert plain.class_weights is None
     assert trainer.loss(probs, torch.eye(5)) < plain.loss(probs, torch.eye(5))
 
 
@@ -147,17 +138,32 @@ def test_the_saved_network_gives_natural_probabilities(tmp_path, balance):
     trainer = Trainer(config, data)
     run_epochs(trainer, 1)
     images = torch.from_numpy(data.cache.images[:6]).permute(0, 3, 1, 2)
-    before = trainer._averaged().eval()(images).detach().numpy()
+    before = trainer.averaged_model.eval()(images).detach().numpy()
     model = build_model(config, initialise=False)
     model.load_state_dict(trainer.final_weights())
     after = model.eval()(images).detach().numpy()
     expected = before * data.targets[data.train_rows].mean(axis=0)
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(after, expected, atol=1e-5)
-    again = trainer._averaged().eval()(images).detach().numpy()
+    again = trainer.averaged_model.eval()(images).detach().numpy()
     np.testing.assert_array_equal(again, before)  # training goes on from the balanced one
     plain = Trainer(class_config(), data)
-    assert changed(plain._averaged().state_dict(), plain.final_weights()) == set()
+    assert changed(plain.averaged_model.state_dict(), plain.final_weights()) == set()
+
+
+def test_the_history_of_a_class_run_notes_its_accuracy():
+    config, data = class_config(), class_fold()
+    trainer = Trainer(config, data)
+    row = trainer.run_epoch(tqdm(disable=True))
+    one_view = TTAConfig(dihedral=False)
+    probs = predict(trainer.averaged_model, data.cache, data.val_rows, config, one_view)
+    right = sum(
+        int(np.argmax(one) == np.argmax(target))
+        for one, target in zip(probs, data.targets[data.val_rows], strict=True)
+    )
+    assert row["val_accuracy"] == pytest.approx(right / len(probs))
+    votes = Trainer(small_config(train={"batch_size": 8}), fold_data())
+    assert "val_accuracy" not in votes.run_epoch(tqdm(disable=True))
 
 
 def test_soft_targets_train_but_do_not_score():
@@ -170,7 +176,7 @@ def test_soft_targets_train_but_do_not_score():
     run_epochs(softly, 1)
     assert changed(state(hard.model), state(softly.model))
     softly.ema.module.load_state_dict(hard.ema.module.state_dict())  # type: ignore[union-attr]
-    (hard_loss, hard_score), (soft_loss, soft_score) = hard._validate(), softly._validate()
+    (hard_loss, hard_score), (soft_loss, soft_score) = hard.validate(), softly.validate()
     assert soft_score == hard_score
     assert soft_loss != pytest.approx(hard_loss)
     np.testing.assert_allclose(softly.targets.numpy(), soft, atol=1e-7)

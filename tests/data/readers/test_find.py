@@ -39,9 +39,9 @@ def refusal(*tasks: str, data: str | None = None) -> str:
 
 @pytest.mark.parametrize("task", ["gz37", "elliptical_spiral", "hubble10", "anomaly4", "zoo5"])
 def test_tasks_on_votes_take_the_demo_where_nothing_is_there(drawn, task):
-    source = opened(task)
-    assert source.dataset == DEMO
-    assert source.own_ids
+    raw = opened(task)
+    assert raw.dataset == DEMO
+    assert raw.own_ids
     assert opened(task, data="demo").dataset == DEMO
 
 
@@ -56,10 +56,10 @@ def test_a_task_without_labels_in_input_says_so(drawn, task):
 def test_tasks_on_votes_take_the_competition(drawn):
     VOTES.write_zips(drawn.parent / "mine")
     for tasks in (["gz37"], ["gz37", "hubble10"], ["zoo5"]):
-        source = opened(*tasks)
-        assert source.folder == drawn.parent / "mine"
-        assert source.dataset.startswith("kaggle-")
-        assert not source.own_ids
+        raw = opened(*tasks)
+        assert raw.folder == drawn.parent / "mine"
+        assert raw.dataset.startswith("kaggle-")
+        assert not raw.own_ids
 
 
 @pytest.mark.parametrize("where", ["", "small"])

@@ -75,7 +75,7 @@ def refusal() -> str:
 
 def test_votes_are_shares_times_the_votes_of_what_leads_there(root, folder):
     """Against a slow, plain version."""
-    source = open_input("zoo", {"gz37"})
+    raw = open_input("zoo", {"gz37"})
     shares = draw_shares().set_index("dr7objid")
     for galaxy in shares.index[:10]:
         votes: dict[str, float] = {}
@@ -86,10 +86,10 @@ def test_votes_are_shares_times_the_votes_of_what_leads_there(root, folder):
             for column, value in zip(question.columns, own, strict=True):
                 votes[column] = value / sum(own) * reached
         for column in GALAXY_ZOO_2.columns:
-            assert source.targets.loc[galaxy, column] == pytest.approx(votes[column], abs=1e-8)
-    assert GALAXY_ZOO_2.residuals(source.targets.to_numpy()).max() < 1e-7
-    assert source.targets.index.is_monotonic_increasing
-    assert (source.dataset, source.own_ids, len(source.test_ids)) == ("zoo", True, 0)
+            assert raw.targets.loc[galaxy, column] == pytest.approx(votes[column], abs=1e-8)
+    assert GALAXY_ZOO_2.residuals(raw.targets.to_numpy()).max() < 1e-7
+    assert raw.targets.index.is_monotonic_increasing
+    assert (raw.dataset, raw.own_ids, len(raw.test_ids)) == ("zoo", True, 0)
 
 
 def test_every_answer_stands_in_its_column():
@@ -130,10 +130,6 @@ def test_without_debiased_columns_the_weighted_ones_are_read(root, folder):
     assert np.allclose(votes["Class1.1"], shares[f"{ANSWERS[0]}_weighted_fraction"], atol=1e-8)
 
 
-def zips(folder: Path) -> None:
-    pass
-
-
 def packed_tables(folder: Path) -> None:
     for name in (TABLE, MAPPING):
         data = (folder / name).read_bytes()
@@ -147,21 +143,21 @@ def unpacked_images(folder: Path) -> None:
     (folder / IMAGES).unlink()
 
 
-@pytest.mark.parametrize("lay_out", [zips, packed_tables, unpacked_images])
+@pytest.mark.parametrize("lay_out", [lambda folder: None, packed_tables, unpacked_images])
 def test_every_layout_reads_the_same_and_each_galaxy_gets_its_image(root, lay_out):
     images = write(root / "input" / "zoo", draw_shares())
     lay_out(root / "input" / "zoo")
-    source = open_input(None, {"gz37"})
-    assert source.targets.index.tolist() == sorted(images)
-    assert {galaxy: source.train_images.read(galaxy) for galaxy in images} == images
+    raw = open_input(None, {"gz37"})
+    assert raw.targets.index.tolist() == sorted(images)
+    assert {galaxy: raw.train_images.read(galaxy) for galaxy in images} == images
 
 
 def test_galaxies_without_an_image_are_left_out_and_counted(root, folder, capsys):
     edit(folder / MAPPING, lambda f: f.iloc[3:])  # the coadd's row and two galaxies'
-    source = open_input("zoo", {"gz37"})
-    assert len(source.targets) == 28
+    raw = open_input("zoo", {"gz37"})
+    assert len(raw.targets) == 28
     assert capsys.readouterr().out == "input/zoo: 2 of 30 galaxies have no image, left out\n"
-    assert list(source.train_images.ids) == source.targets.index.tolist()
+    assert list(raw.train_images.ids) == raw.targets.index.tolist()
 
 
 @pytest.mark.parametrize("task", VOTE_TASKS)
@@ -198,50 +194,58 @@ def test_it_is_prepared_and_every_task_finds_its_labels(root, folder):
     assert all(len(table) for table in labels.values())
 
 
-@pytest.mark.parametrize("column", ["t08_odd_feature_a19_ring_debiased", "dr7objid"])
-def test_a_missing_column_of_the_table_is_named(root, folder, column):
-    edit(folder / TABLE, lambda f: f.drop(columns=column))
-    message = refusal()
-    assert message.startswith(f"input/zoo/{TABLE} ")
-    assert f"column '{column}'" in message
-
-
-def test_a_table_of_counts_alone_is_refused(root, folder):
-    edit(folder / TABLE, lambda f: f[["dr7objid", "gz2_class"]])
-    assert f"{TABLE} lacks column 't01_smooth_or_features_a01_smooth_" in refusal()
-
-
-@pytest.mark.parametrize("column", ["objid", "asset_id"])
-def test_a_mapping_without_ids_is_named(root, folder, column):
-    edit(folder / MAPPING, lambda f: f.drop(columns=column))
-    assert refusal().startswith(f"input/zoo/{MAPPING} has no column '{column}' (found '")
-
-
-def test_an_empty_cell_of_the_mapping_is_named(root, folder):
-    text = (folder / MAPPING).read_text().splitlines()
-    text[4] = text[4].rsplit(",", 1)[0] + ","
-    (folder / MAPPING).write_text("\n".join(text))
-    assert refusal() == f"input/zoo/{MAPPING}, data row 4: 'nan' is no asset_id (1 such rows)"
-
-
-def test_a_mapping_of_other_galaxies_is_refused(root, folder):
-    edit(folder / MAPPING, lambda f: f.assign(objid=f["objid"] + 1))
-    assert "leads no galaxy of the vote table to an image" in refusal()
-
-
-@pytest.mark.parametrize(
-    ("value", "named"), [(1.2, "1.2 is outside [0, 1]"), (np.nan, "'nan' is not a finite number")]
-)
-def test_a_wrong_share_is_named(root, folder, value, named):
-    column = "t03_bar_a06_bar_debiased"
-
+def wrong_share(value: float) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def spoil(frame: pd.DataFrame) -> pd.DataFrame:
-        frame.loc[4, column] = value
+        frame.loc[4, "t03_bar_a06_bar_debiased"] = value
         return frame
 
-    edit(folder / TABLE, spoil)
+    return spoil
+
+
+RING, BAR = "t08_odd_feature_a19_ring_debiased", "t03_bar_a06_bar_debiased"
+WRONG_TABLES = {
+    "no answer": (TABLE, lambda f: f.drop(columns=RING), f"column '{RING}'"),
+    "no ids": (TABLE, lambda f: f.drop(columns="dr7objid"), "column 'dr7objid'"),
+    "counts alone": (
+        TABLE,
+        lambda f: f[["dr7objid", "gz2_class"]],
+        f"{TABLE} lacks column 't01_smooth_or_features_a01_smooth_",
+    ),
+    "a share above 1": (
+        TABLE,
+        wrong_share(1.2),
+        f"{draw_shares()['dr7objid'][4]}, column '{BAR}': 1.2 is outside [0, 1]",
+    ),
+    "no share": (
+        TABLE,
+        wrong_share(np.nan),
+        f"{draw_shares()['dr7objid'][4]}, column '{BAR}': 'nan' is not a finite number",
+    ),
+    "no object": (MAPPING, lambda f: f.drop(columns="objid"), "has no column 'objid' (found '"),
+    "no image": (
+        MAPPING,
+        lambda f: f.drop(columns="asset_id"),
+        "has no column 'asset_id' (found '",
+    ),
+    "other galaxies": (
+        MAPPING,
+        lambda f: f.assign(objid=f["objid"] + 1),
+        "leads no galaxy of the vote table to an image",
+    ),
+    "an empty cell": (
+        MAPPING,
+        lambda f: f.assign(asset_id=f["asset_id"].astype(object).where(f.index != 3)),
+        ", data row 4: 'nan' is no asset_id (1 such rows)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "change", "named"), WRONG_TABLES.values(), ids=WRONG_TABLES)
+def test_what_is_wrong_with_a_table_is_named(root, folder, name, change, named):
+    edit(folder / name, change)
     message = refusal()
-    assert f"{draw_shares()['dr7objid'][4]}, column '{column}': {named}" in message
+    assert message.startswith(f"input/zoo/{name}")
+    assert named in message
 
 
 @pytest.mark.parametrize("name", [MAPPING, IMAGES])
@@ -259,12 +263,12 @@ def test_a_truncated_packed_table_is_named(root, folder):
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason=f"no real Galaxy Zoo 2 files in {SAMPLE}")
 def test_the_real_files_are_read(root):
-    source = open_input(str(SAMPLE), {"gz37"})
-    assert (source.dataset, len(source.targets)) == ("gz2-sample", 400)
-    assert GALAXY_ZOO_2.residuals(source.targets.to_numpy()).max() <= READ_TOLERANCE
+    raw = open_input(str(SAMPLE), {"gz37"})
+    assert (raw.dataset, len(raw.targets)) == ("gz2-sample", 400)
+    assert GALAXY_ZOO_2.residuals(raw.targets.to_numpy()).max() <= READ_TOLERANCE
     classes = pd.read_csv(SAMPLE / TABLE, index_col="dr7objid")["gz2_class"].sort_index()
-    smooth = source.targets["Class1.1"] > 0.8
+    smooth = raw.targets["Class1.1"] > 0.8
     assert classes[smooth].str.startswith("E").mean() > 0.95
-    edge_on = source.targets["Class2.1"] > 0.6
+    edge_on = raw.targets["Class2.1"] > 0.6
     assert classes[edge_on].str.startswith("Se").mean() > 0.9
-    assert source.train_images.read(FIRST_ID)[:2] == b"\xff\xd8"
+    assert raw.train_images.read(FIRST_ID)[:2] == b"\xff\xd8"
