@@ -47,6 +47,22 @@ CONTRADICTIONS = {
         "pseudo: {runs: [zoo5/cnn]}\ntrain: {class_balance: sampling}",
         "pseudo.runs goes with neither",
     ),
+    **{
+        f"a fold of {start or 'no start'}": (
+            "task: gz37\n",
+            f"model: {{name: cnn, start_fold: 0{start}}}",
+            "model.start_fold needs model.start_run",
+        )
+        for start in ("", ", start_run: pretrain/x")
+    },
+    **{
+        f"a head of {start or 'no start'}": (
+            "task: zoo5\n",
+            f"model: {{name: cnn, start_head: true{start}}}",
+            "model.start_head needs model.start_run, a run of task 'zoo5'",
+        )
+        for start in ("", ", start_run: gz37/small", ", start_run: pretrain/x")
+    },
     "balance of votes": (
         VOTES,
         "train: {class_balance: weights}",

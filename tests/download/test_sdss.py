@@ -1,6 +1,7 @@
 """Downloads: asked for again where it helps, never more often than agreed, and never half."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -21,11 +22,9 @@ QUICK = DownloadPolicy(rate=1000, tries=2, first_pause_s=0.01, timeout_s=1.0, de
 
 RA = 10.0
 
-LIMIT = 10_000_000
-
 
 class Clock:
-    """In the place of the downloader's event: notes each wait, and waits none."""
+    """In the place of an event: notes each wait, and waits none."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
@@ -45,11 +44,17 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CutoutServer]:
         yield running
 
 
-def fetch(server: CutoutServer, policy: DownloadPolicy = QUICK, **changes: Any) -> bytes:
+def fetch(
+    server: CutoutServer,
+    policy: DownloadPolicy = QUICK,
+    stopped: Any = None,
+    check: Callable[[bytes], None] = lambda data: None,
+    limit: int = 10_000_000,
+    times: int = 1,
+) -> bytes:
     url = f"{server.base}/cut?ra={RA}&width=64"
-    downloader = Downloader(policy)
-    vars(downloader).update(changes)
-    return downloader.fetch(url, lambda data: None, LIMIT)
+    downloader = Downloader(policy, stopped)
+    return [downloader.fetch(url, check, limit) for _ in range(times)][-1]
 
 
 @pytest.mark.parametrize("bad", [status(500), status(503), status(429), cut_off, silent, dripping])
@@ -93,22 +98,20 @@ def test_what_fails_the_check_is_tried_again(server):
         if len(seen) < 2:
             raise ValueError("blurred")
 
-    url = f"{server.base}/cut?ra={RA}&width=64"
-    assert Downloader(QUICK).fetch(url, check, LIMIT) == server.picture(RA)
+    assert fetch(server, check=check) == server.picture(RA)
     assert len(seen) == 2
 
 
 def test_no_more_is_read_than_agreed(server):
-    url = f"{server.base}/cut?ra={RA}&width=64"
     with pytest.raises(DownloadError, match="larger than 100 bytes"):
-        Downloader(QUICK).fetch(url, lambda data: None, 100)
+        fetch(server, limit=100)
 
 
 def test_pauses_double_and_the_server_may_ask_for_longer_ones(server):
     policy = DownloadPolicy(rate=1e9, tries=5, first_pause_s=1.0)
     server.plans[RA] = [status(500)] * 3 + [status(503, Retry_After="40")]
     clock = Clock()
-    fetch(server, policy, _stopped=clock)
+    fetch(server, policy, clock)
     pauses = [wait for wait in clock.waits if wait > 0.1]
     for pause, expected in zip(pauses[:3], (1, 2, 4), strict=True):
         assert 0.75 * expected <= pause <= 1.25 * expected
@@ -118,7 +121,7 @@ def test_pauses_double_and_the_server_may_ask_for_longer_ones(server):
 def test_a_server_that_asks_for_a_day_gets_two_minutes(server):
     server.plans[RA] = [status(429, Retry_After="86400")]
     clock = Clock()
-    fetch(server, _stopped=clock)
+    fetch(server, stopped=clock)
     assert max(clock.waits) == 120
 
 
@@ -132,26 +135,23 @@ def test_a_server_may_ask_for_a_pause_by_seconds_or_by_a_date():
 
 
 def test_turns_are_as_far_apart_as_the_rate_says(server):
-    downloader = Downloader(DownloadPolicy(rate=0.01))
     clock = Clock()
-    vars(downloader)["_stopped"] = clock
-    for _ in range(3):
-        downloader.fetch(f"{server.base}/cut?ra={RA}&width=64", lambda data: None, LIMIT)
+    fetch(server, DownloadPolicy(rate=0.01), clock, times=3)
     turns = [wait for wait in clock.waits if wait > 1]
     assert turns == pytest.approx([100, 200], abs=30)  # s from now, which has gone on a little
 
 
 def test_who_has_been_stopped_asks_no_more(server):
-    downloader = Downloader(QUICK)
-    downloader.stop()
+    stopped = threading.Event()
+    stopped.set()
     with pytest.raises(DownloadError, match="stopped"):
-        downloader.fetch(f"{server.base}/cut?ra={RA}&width=64", lambda data: None, LIMIT)
+        fetch(server, stopped=stopped)
     assert server.asked[RA] == 0
 
 
 def test_no_connection_is_said():
     with pytest.raises(DownloadError, match=r"^no connection: .*refused"):
-        Downloader(QUICK).fetch("http://127.0.0.1:9/", lambda data: None, LIMIT)
+        Downloader(QUICK).fetch("http://127.0.0.1:9/", lambda data: None, 100)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a.b/c", "skyserver", "http://", ""])

@@ -46,14 +46,6 @@ def prepared(root: Path) -> Dataset:
     return prepare(n_folds=3)
 
 
-@pytest.mark.parametrize(
-    ("first", "last", "expected"),
-    [(0.05, 0.31, True), (0.1, 0.119, False), (0.1, 0.121, True), (None, 9.0, False)],
-)
-def test_divergence_by_hand(first: float | None, last: float, expected: bool) -> None:
-    assert FoldSummary("scratch", first, last).diverged == expected
-
-
 @pytest.mark.parametrize(("lr", "expected"), [(1e-9, False), (3e-3, False), (100.0, True)])
 def test_only_training_that_makes_it_worse_diverges(
     tmp_path: Path, lr: float, expected: bool, capsys: pytest.CaptureFixture[str]
@@ -119,13 +111,6 @@ def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(
     assert "gz37/small !" in printed
     with pytest.raises(InputError, match=rf"gz37/small is left out: {text}; delete folds/\S+small"):
         members.find_runs(TASKS["gz37"], prepared.catalog, [])
-
-
-def test_a_damaged_summary_is_named(root: Path) -> None:
-    path = root / DONE
-    path.write_text("[1]")
-    with pytest.raises(InputError, match=r"fold\.json is damaged: delete it"):
-        FoldSummary.read(path)
 
 
 def test_an_ensemble_takes_a_diverged_run_only_by_name_and_says_so(

@@ -1,6 +1,7 @@
 """Collect the folds' predictions into a run's out-of-fold table, test table and score card."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class FoldTables:
 
     def is_done(self, fold: int) -> bool:
         """Whether a fold is trained and its predictions are written."""
-        return (fold_dir(self.catalog.dataset, self.config.run, fold) / DONE).exists()
+        return (self._folder(fold) / DONE).exists()
 
     @property
     def done(self) -> list[int]:
@@ -63,11 +64,8 @@ class FoldTables:
 
     @property
     def has_spread(self) -> bool:
-        """Whether every fold has noted how far its views differ."""
-        folders = [
-            fold_dir(self.catalog.dataset, self.config.run, fold)
-            for fold in range(self.catalog.n_folds)
-        ]
+        """Whether every fold has tables of the standard deviation over views."""
+        folders = [self._folder(fold) for fold in range(self.catalog.n_folds)]
         names = (VAL_SPREAD, TEST_SPREAD)
         return all((folder / name).exists() for folder in folders for name in names)
 
@@ -159,14 +157,16 @@ class FoldTables:
 
     def _summaries(self) -> dict[int, FoldSummary]:
         """Summaries of the finished folds."""
-        folders = {k: fold_dir(self.catalog.dataset, self.config.run, k) for k in self.done}
-        return {fold: FoldSummary.read(folder / DONE) for fold, folder in folders.items()}
+        return {fold: FoldSummary.read(self._folder(fold) / DONE) for fold in self.done}
 
     def _read_val(self, fold: int) -> pd.DataFrame:
         return self._read(fold, VAL_TABLE, self.catalog.ids[self.catalog.folds == fold])
 
+    def _folder(self, fold: int) -> Path:
+        return fold_dir(self.catalog.dataset, self.config.run, fold)
+
     def _read(self, fold: int, name: str, ids: np.ndarray) -> pd.DataFrame:
-        path = fold_dir(self.catalog.dataset, self.config.run, fold) / name
+        path = self._folder(fold) / name
         return read_predictions(path, get_task(self.config.task).columns, ids)
 
     def _card_head(self, summaries: dict[int, FoldSummary]) -> dict[str, Any]:
