@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.core.launch import add_jobs, check_jobs, require
+from galaxyzoo.core.launch import add_jobs, require
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.tuning.search_space import load_search
@@ -106,7 +106,6 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.trials < 1:
         parser.error("--trials must be 1 or more")
-    check_jobs(parser, args)
     return args
 
 

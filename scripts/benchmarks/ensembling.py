@@ -20,10 +20,10 @@ from tqdm import tqdm
 
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.ensemble.selection import CANDIDATES, TWO_LEVEL
+from galaxyzoo.ensemble.selection import CANDIDATES
 
 TRAIN, TEST = 61_578, 79_975  # galaxies of the competition
-LINEAR = [name for name in (*CANDIDATES, TWO_LEVEL) if name != "lightgbm"]
+LINEAR = [name for name in CANDIDATES if name != "lightgbm"]
 HEADER = ("galaxies", "runs", "seconds", "of the processors", "peak, GiB")
 _SIZES = ((15_000, 20), (30_000, 20), (TRAIN, 5), (TRAIN, 10), (TRAIN, 20))
 

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.data.readers.kaggle import read_dataset
-from galaxyzoo.io import archives, tables
+from galaxyzoo.io import archives
+from galaxyzoo.io.csv_bytes import CsvBytes
 from galaxyzoo.io.tables import read_csv, select_numbers
 from support.fuzz_fixtures import refusal
 from support.kaggle_fixtures import (
@@ -276,11 +277,10 @@ def test_a_packed_table_that_would_fill_the_memory(tmp_path):
         assert message in refusal(lambda: read_csv(path))
 
 
-def test_a_table_of_too_many_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "MAX_BYTES", 20)
+def test_a_table_of_too_many_bytes(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text(PLAIN)
-    assert "table.csv holds more than 20 bytes" in refusal(lambda: read_csv(path))
+    assert "table.csv holds more than 20 bytes" in refusal(CsvBytes(path, largest=20).read)
 
 
 def test_a_table_that_cannot_be_read(tmp_path):

@@ -131,7 +131,7 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(
                 if len(rows) == epoch:
                     raise Killed
 
-            train_fold(config, data, folder, label, watch=look)
+            train_fold(config, data, folder, label, after_epoch=look)
 
         patch.setattr(tuning, "train_fold", killed)
         with pytest.raises(Killed):

@@ -112,7 +112,7 @@ class Tuning:
         Raises:
             InputError: something cannot be read or written, or as of `run_jobs`.
         """
-        with files.holding(self.folder / files.NAME, f"at work on {self.search.base.run}"):
+        with files.holding(self.folder / files.LOCK, f"at work on {self.search.base.run}"):
             study = self.open_study()
             self._begin(study)
             done = _count_done(study)
@@ -185,9 +185,9 @@ class Tuning:
             raise _giving_up(trial, error) from None
         cache = self.data.train_images(config.image)
         data = make_fold_data(config, self.data, cache, self.fold)
-        with files.holding(folder / files.NAME, f"training {name}"):
+        with files.holding(folder / files.LOCK, f"training {name}"):
             try:
-                train_fold(config, data, folder, name, watch=_reporting(trial, config))
+                train_fold(config, data, folder, name, after_epoch=_reporting(trial, config))
             except FoldError as error:
                 raise _giving_up(trial, error) from None
         return self._score(config, folder)
