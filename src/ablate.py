@@ -17,7 +17,7 @@ import argparse
 
 from galaxyzoo.core.console import print_markdown
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.core.launch import add_jobs, check_jobs
+from galaxyzoo.core.launch import add_jobs
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.tuning.ablation import Ablation, format_rows, load_study, make_rows
 
@@ -71,9 +71,7 @@ def parse_args() -> argparse.Namespace:
     )
     add_jobs(parser)
     parser.add_argument("--table", action="store_true", help="train nothing, only print the table")
-    args = parser.parse_args()
-    check_jobs(parser, args)
-    return args
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

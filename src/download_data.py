@@ -20,7 +20,7 @@ from galaxyzoo.download.kaggle_api import FILES, download
 
 
 def main() -> None:
-    """Parse, download, say what is there."""
+    """Parse, download, print."""
     folder = parse_args().folder.resolve()
     fetched = download(folder)
     print(

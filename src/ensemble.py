@@ -7,10 +7,14 @@ the best.
     python src/ensemble.py
     python src/ensemble.py gz37/resnet18 gz37/convnext_tiny --candidates mean,greedy
     python src/ensemble.py --external theirs OOF.csv TEST.csv
+    python src/ensemble.py --intervals --level 0.8
 
 Predictions made elsewhere on the same split join as the run external/NAME; if only such runs are
 named, only they are combined. A table marked with --possible-leakage is scored but not combined,
 because its networks may have been trained on these galaxies; naming external/NAME combines it.
+
+With --intervals the ensemble stays as it is, and each of its predicted vote fractions gets an
+interval, calibrated on its cross-fitted predictions; coverage is counted on folds left out.
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python
@@ -35,7 +39,7 @@ from galaxyzoo.core.paths import (
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
 from galaxyzoo.ensemble.members import PREFIX, ExternalTable, find_runs, make_tables, pick_tables
-from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, TWO_LEVEL, pick_candidates
+from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.score_card import UNREADABLE, card_path
 from galaxyzoo.reports.console import (
@@ -48,20 +52,29 @@ from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS, Task, get_task
 
 
 def main() -> None:
+    """Combine the runs, or make intervals of the ensemble that is there."""
+    options = parse()
+    if options.intervals:
+        make_intervals(options.dataset, 0.9 if options.level is None else options.level)
+    else:
+        combine(options)
+
+
+def combine(options: argparse.Namespace) -> None:
     """Load, cross-fit, choose, predict the test galaxies, write, print."""
     started = time.perf_counter()
-    options = parse()
     task = pick_task(options.task, options.runs)
     whole = load_catalog(pick_dataset(options.dataset, task, bool(options.external)))
-    names = pick_candidates([name for name in options.candidates.split(",") if name], task)
+    names = [name for name in options.candidates.split(",") if name]
     tables = make_tables(options.external, options.possible_leakage)
     external = pick_tables(tables, options.runs)
     set_aside = [table for table in tables if table not in external]
     runs, left_out = pick_runs(options.runs, task, whole, bool(external))
     path = check_output(options.output, whole.dataset, task.name, runs, tables)
     oof_path = ensemble_oof_csv(whole.dataset, task.name) if options.output is None else None
+    candidates, seed = pick_candidates(names, task), options.seed
     card, is_new = EnsembleBuild(
-        task, whole, runs, names, options.seed, path, oof_path, external, set_aside
+        task, whole, runs, candidates, seed, path, oof_path, external, set_aside
     ).make()
 
     if not is_new:
@@ -74,6 +87,23 @@ def main() -> None:
     if options.output is None and task.name == COMPETITION_TASK:
         publish(path, whole.dataset)
     print(f"done in {time.perf_counter() - started:.1f} s")
+
+
+def make_intervals(dataset: str | None, level: float) -> None:
+    """Calibrate intervals, write, print."""
+    # Only here: what reads the folds' tables imports PyTorch, which takes seconds.
+    from galaxyzoo.ensemble.intervals import Intervals
+
+    if not 0 < level < 1:
+        raise InputError(f"--level {level:g} must lie between 0 and 1, such as 0.9")
+    name = choose_dataset(dataset, COMPETITION_TASK, ensembles=True)
+    intervals = Intervals(load_catalog(name), level)
+    card, problems = intervals.make()
+    for line in problems:
+        print(line)
+    show_intervals(card)
+    print(f"intervals of {level:g}: {shown(intervals.path)}")
+    print(f"their coverage, by answer too: {shown(card_path(intervals.path))}")
 
 
 def parse() -> argparse.Namespace:
@@ -95,8 +125,7 @@ def parse() -> argparse.Namespace:
         "--candidates",
         default="",
         metavar="A,B",
-        help=f"some of: {', '.join([*CANDIDATES, TWO_LEVEL])}; "
-        f"of class tasks: {', '.join(CLASS_CANDIDATES)}",
+        help=f"some of: {', '.join(CANDIDATES)}; of class tasks: {', '.join(CLASS_CANDIDATES)}",
     )
     parser.add_argument(
         "--external",
@@ -118,12 +147,32 @@ def parse() -> argparse.Namespace:
         "--seed",
         type=int,
         default=0,
-        help="seed of bags, boosted stackers and networks (default: %(default)s)",
+        help="seed of the boosted trees (default: %(default)s)",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write the submission there, and nowhere else"
     )
-    return parser.parse_args()
+    parser.add_argument(
+        "--intervals", action="store_true", help="make intervals of the ensemble that is there"
+    )
+    parser.add_argument(
+        "--level",
+        type=float,
+        help="part of the galaxies whose votes the intervals are to hold (default: 0.9)",
+    )
+    options = parser.parse_args()
+    check_options(options, parser)
+    return options
+
+
+def check_options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Refuse options that would have no effect."""
+    if options.level is not None and not options.intervals:
+        raise InputError("--level is of intervals: add --intervals")
+    ignored = ("runs", "task", "candidates", "external", "possible_leakage", "seed", "output")
+    given = [name for name in ignored if getattr(options, name) != parser.get_default(name)]
+    if options.intervals and any(getattr(options, name) for name in given):
+        raise InputError("--intervals takes --level and --dataset alone: make the ensemble first")
 
 
 def pick_task(asked: str | None, runs: list[str]) -> Task:
@@ -193,7 +242,7 @@ def show(card: dict[str, Any]) -> None:
     for name, table in card["external"].items():
         if not table["used"]:
             print(
-                f"{PREFIX}{name} is left out: it may have seen these galaxies, so its "
+                f"{PREFIX}{name} is left out: it may have been trained on these galaxies, so its "
                 f"{card['metric']} {table['score']:.5f} counts as optimistic; "
                 f"name {PREFIX}{name} to take it"
             )
@@ -243,6 +292,24 @@ def show_candidates(card: dict[str, Any]) -> None:
     header = ("candidate", f"{metric}, cross-fitted", "± sd of folds", *differences, *names)
     chosen = list(card["candidates"]).index(card["chosen"])
     print_table("candidates, as they would be submitted", header, rows, bold=[chosen])
+
+
+def show_intervals(card: dict[str, Any]) -> None:
+    """Print coverage, width and interval score at each level."""
+    rows = [
+        (
+            level,
+            f"{scores['coverage']:.4f} ± {scores['coverage_se']:.4f}",
+            f"{scores['width']:.4f}",
+            f"{scores['score']:.4f}",
+        )
+        for level, scores in card["levels"].items()
+    ]
+    title = f"intervals of {card['dataset']}, {card['galaxies']} galaxies, cross-fitted"
+    print_table(title, ("level", "coverage ± SE", "width", "interval score"), rows)
+    for what in ("runs", "views"):
+        used = ", ".join(card[f"spread_of_{what}"])
+        print(f"spread of {what}: {used or 'none was left by the training'}")
 
 
 def publish(path: Path, dataset: str) -> None:

@@ -1,8 +1,8 @@
-"""Learn a network's first weights from images alone, without any label.
+"""Pretrain a network on unlabelled images.
 
-The dataset's own training and test images, and those of other datasets in input/, as the config
-says. What is finished is not done again; what was interrupted goes on. A run starts from the
-weights with model.start_run=pretrain/<name>.
+It learns from the dataset's training and test images, and those of other datasets in input/ that
+the config names. An interrupted pretraining goes on where it stopped. A run starts from the weights
+with model.start_run=pretrain/<name>.
 
   python src/pretrain.py pretrain/simsiam_mobilenetv2
   python src/pretrain.py pretrain/simsiam_mobilenetv2 train.epochs=20  one setting changed; for one
@@ -27,7 +27,7 @@ def main() -> None:
     get_task(args.task)
     config = load_pretrain_config(args.run, args.overrides)
     data = prepare(args.data, tasks={args.task})
-    # Only now, so that whatever is wrong with words or files is said before torch's slow import.
+    # Only now, so that mistakes in arguments or files are reported before torch's slow import.
     from galaxyzoo.core.devices import describe_machine
     from galaxyzoo.training.pretraining import Pretraining
 
@@ -54,7 +54,7 @@ def parse_args() -> argparse.Namespace:
         "--data", help="folder with the dataset's files (default: found in input/), or 'demo'"
     )
     parser.add_argument(
-        "--task", default=COMPETITION_TASK, help="what the data are for (default: %(default)s)"
+        "--task", default=COMPETITION_TASK, help="task of the dataset (default: %(default)s)"
     )
     return parser.parse_intermixed_args()  # KEY=VALUE may stand before and after options
 

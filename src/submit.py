@@ -16,10 +16,10 @@ from pathlib import Path
 
 from galaxyzoo.core.errors import one_line
 from galaxyzoo.core.paths import shown
-from galaxyzoo.download.kaggle_api import (
+from galaxyzoo.download.kaggle_api import connect
+from galaxyzoo.download.kaggle_submission import (
     SUBMISSIONS_PAGE,
     check_file,
-    connect,
     describe,
     send,
     wait_for_score,

@@ -1,13 +1,13 @@
 """Train every fold of the named runs; write out-of-fold tables, test predictions and score cards.
 
-What is finished is not done again; what was interrupted goes on. Without data in input/ the demo
-set is used.
+Finished folds are not trained again, and interrupted ones go on where they stopped. Without data in
+input/ the demo set is used.
 
   python src/train.py                              the default ensemble's runs
   python src/train.py gz37/resnet18                one run
-  python src/train.py hubble10                     our runs of a task, those for a GPU left out
+  python src/train.py hubble10                     the runs of a task, without those for a GPU
   python src/train.py one-gpu                      the runs of an ensemble in configs/ensembles/
-  python src/train.py gz37/resnet18 train.lr=2e-3  one setting changed; for a run not yet trained
+  python src/train.py gz37/resnet18 train.lr=2e-3  one setting changed, for a run not yet trained
   python src/train.py on_bad_image=drop            without galaxies whose image cannot be used
   python src/train.py --jobs 2                     two folds at a time, on half of the cores each
   torchrun --nproc-per-node 4 src/train.py         each fold on 4 GPUs
@@ -28,11 +28,11 @@ from pathlib import Path
 from galaxyzoo.config.loading import load_config, load_ensemble, runs_of
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.launch import add_jobs, check_jobs
+from galaxyzoo.core.launch import add_jobs
 from galaxyzoo.data.prepare import Dataset, prepare
 
 DEFAULT_ENSEMBLE = "cpu"
-OWN = ""  # stands for the dataset to train on, whose name is not known before it is read
+OWN = ""  # in place of the name of the dataset to train on, which is not known before it is read
 
 
 def main() -> None:
@@ -41,12 +41,12 @@ def main() -> None:
     asked = load_configs(args.runs)
     configs = with_start_runs(asked)
     drop = any(config.on_bad_image == "drop" for config in configs)
-    with one_after_another(args):
+    with in_turn(args):
         data = prepare(args.data, args.folds, tasks={c.task for c in configs}, drop_bad=drop)
     catalog = data.catalog
     if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
-    # Only now, so that whatever is wrong with words or files is said before torch's slow import.
+    # Only now, so that mistakes in arguments or files are reported before torch's slow import.
     from galaxyzoo.core.devices import describe_machine, get_device
     from galaxyzoo.training import planning
 
@@ -56,13 +56,13 @@ def main() -> None:
     )
     slow = [config.run for config in configs if config.needs_gpu]
     if slow and get_device().type == "cpu":
-        print(f"made for a GPU, and here is none (--plan says the hours): {', '.join(slow)}")
+        print(f"made for a GPU, and there is none (--plan prints hours): {', '.join(slow)}")
     if args.plan:
         planning.print_plan(configs, data)
     elif args.smoke:
         planning.smoke(asked[0], data)
     elif args.holdout:
-        say_what_stopped(hold_out(asked, data))
+        exit_if_stopped(hold_out(asked, data))
     else:
         whole, stopped = train(configs, data, args)
         whole &= {config.task for config in asked}
@@ -73,15 +73,11 @@ def main() -> None:
             )
         for task in sorted(whole) if args.ensemble else ():
             ensemble(catalog.dataset, task)
-        say_what_stopped(stopped)
+        exit_if_stopped(stopped)
 
 
-def one_after_another(args: argparse.Namespace) -> AbstractContextManager[None]:
-    """Where `torchrun` started several of this command: a context that they go through in turn.
-
-    Raises:
-        InputError: they are asked for what is not their work.
-    """
+def in_turn(args: argparse.Namespace) -> AbstractContextManager[None]:
+    """A context that the processes of `torchrun` enter one after another."""
     if not is_started_by_torchrun():
         return nullcontext()
     if args.jobs > 1 or args.plan or args.smoke or args.holdout:
@@ -98,7 +94,7 @@ def train(
     """Train the runs, print their scores.
 
     Returns:
-        The tasks of which an ensemble can be made, and why folds are not trained to their end.
+        The tasks of which an ensemble can be made, and the reasons why folds stopped.
     """
     from galaxyzoo.reports.console import print_run_table
     from galaxyzoo.training.run import Run, train_runs
@@ -115,7 +111,7 @@ def train(
 
 
 def hold_out(configs: list[Config], data: Dataset) -> list[str]:
-    """Train and score the runs on the stratified hold-out; returns why some could not be."""
+    """Train and score the runs on the stratified hold-out; returns the reasons why some stopped."""
     from galaxyzoo.reports.console import print_holdout_table
     from galaxyzoo.training.holdout import train_holdout
     from galaxyzoo.training.run import Run
@@ -131,8 +127,8 @@ def hold_out(configs: list[Config], data: Dataset) -> list[str]:
     return stopped
 
 
-def say_what_stopped(reasons: list[str]) -> None:
-    """End with one error line for each training that could not go on."""
+def exit_if_stopped(reasons: list[str]) -> None:
+    """Exit with one error line for each training that stopped."""
     if reasons:
         print(
             "the same command tries again from the last whole epoch; to train anew with other "
@@ -144,7 +140,7 @@ def say_what_stopped(reasons: list[str]) -> None:
 
 
 def ensemble(dataset: str, task: str) -> None:
-    """Run the ensembler as a process of its own, free of images and torch; exit if it fails."""
+    """Run `ensemble.py` in a process of its own, without images and torch; exit if it fails."""
     script = str(Path(__file__).with_name("ensemble.py"))
     command = [sys.executable, script, "--dataset", dataset, "--task", task]
     status = subprocess.run(command, check=False).returncode
@@ -157,17 +153,17 @@ def ensemble(dataset: str, task: str) -> None:
         sys.exit(status)
 
 
-def load_configs(words: list[str]) -> list[Config]:
-    """Split the command line's words into runs and `key=value` overrides, and load the configs."""
-    overrides = [word for word in words if "=" in word]
-    named = [word for word in words if "=" not in word] or load_ensemble(DEFAULT_ENSEMBLE)
-    runs = [run for word in named for run in runs_of(word)]
+def load_configs(arguments: list[str]) -> list[Config]:
+    """Split arguments into runs and `key=value` overrides, and load the configs."""
+    overrides = [one for one in arguments if "=" in one]
+    named = [one for one in arguments if "=" not in one] or load_ensemble(DEFAULT_ENSEMBLE)
+    runs = [run for one in named for run in runs_of(one)]
     configs = [load_config(run, overrides) for run in dict.fromkeys(runs)]
     return list({config.run: config for config in configs}.values())
 
 
 def with_start_runs(configs: list[Config]) -> list[Config]:
-    """The configs, each after the runs that it starts from or whose labels it learns; once each."""
+    """The configs and the runs that they need, each once and after the runs that it needs."""
     asked = {config.run: config for config in configs}
     ordered: dict[str, Config] = {}
 
@@ -214,7 +210,7 @@ def parse_args() -> argparse.Namespace:
     )
     add_jobs(parser)
     parser.add_argument(
-        "--ensemble", action="store_true", help="then blend and stack the task's runs"
+        "--ensemble", action="store_true", help="then build the ensemble of the task's runs"
     )
     parser.add_argument(
         "--plan", action="store_true", help="print hours, disk and memory, and stop"
@@ -230,7 +226,6 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_intermixed_args()  # RUN and KEY=VALUE may stand before and after options
     if args.folds is not None and args.folds < 2:
         parser.error("--folds must be 2 or more")
-    check_jobs(parser, args)
     return args
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.core.launch import add_jobs, check_jobs, require
+from galaxyzoo.core.launch import add_jobs, require
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
 
@@ -106,7 +106,6 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.trials < 1:
         parser.error("--trials must be 1 or more")
-    check_jobs(parser, args)
     return args
 
 

@@ -16,8 +16,8 @@ from galaxyzoo.core.version import code_version
 from galaxyzoo.data.prepare import prepare
 
 PARTS = (
-    *("decoding", "steps", "allocator", "pipelines", "time_to_score"),
-    *("memory", "ensembling", "all_stackers", "page"),
+    *("decoding", "steps", "allocator", "pipelines"),
+    *("time_to_score", "memory", "ensembling", "page"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Training steps with a step's memory kept for the next, and given back; processors only."""
+"""Training steps with freed memory kept for the next step, and returned; processors only."""
 
 import subprocess
 import sys
@@ -6,14 +6,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 from measuring import Table, race, rate_rows
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.core import devices
-from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.planning import random_fold
 from galaxyzoo.training.trainer import Trainer
 
 RUNS = ("gz37/resnet18", "gz37/mobilenetv2", "gz37/mobilenetv2_zoo5")
@@ -55,17 +53,11 @@ def start(stack: ExitStack, run: str, name: str) -> Callable[[], int]:
 
 
 def serve(run: str, name: str) -> None:
-    """Train some steps for each line that comes in, and say on how many images."""
+    """Train some steps for each line that comes in, and print how many images they held."""
     if name == _GIVEN_BACK:
         devices.keep_freed_memory = lambda: False
-    config, rng = load_config(run), np.random.default_rng(0)
-    count, side = 4 * config.train.batch_size, config.image.cache_px
-    images = rng.integers(0, 255, (count, side, side, 3), np.uint8)
-    cache = ImageCache(np.arange(count), images, np.zeros(count, bool))
-    fold = FoldData(cache, rng.random((count, 37), np.float32), np.arange(count), np.arange(2), 0)
-    config = config.model_copy(
-        update={"model": config.model.model_copy(update={"start_run": None})}
-    )
+    config = load_config(run, ["model.start_run=null", "model.start_dataset=null"])
+    fold = random_fold(config, 4 * config.train.batch_size)
     trainer = Trainer(config, fold, initialise=False)
     trainer.model.train()
     batch = next(trainer.batches())

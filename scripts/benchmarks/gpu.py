@@ -1,12 +1,11 @@
 """Training on a GPU: rates of networks and sizes, its busy share, minutes for the competition."""
 
 import statistics
-import threading
 import time
 from dataclasses import dataclass
 
 import torch
-from measuring import Table
+from measuring import Table, Watch
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.data.prepare import Dataset
@@ -68,7 +67,7 @@ def train(name: str, size: int, compiled: bool, seconds: float) -> Rate:
         trainer.network = torch.compile(trainer.network)  # type: ignore[assignment]
     started = None
     done = number = 0
-    busy = Busy()
+    busy = Watch(torch.cuda.utilization, 0.2)
     while started is None or time.perf_counter() - started < seconds:
         for batch in trainer.batches():
             loss = trainer.step(number, batch)
@@ -80,24 +79,4 @@ def train(name: str, size: int, compiled: bool, seconds: float) -> Rate:
             if started and time.perf_counter() - started >= seconds:
                 break
     loss.item()
-    return Rate(done / (time.perf_counter() - started), busy.stop())
-
-
-class Busy:
-    """Looks at the GPU now and then."""
-
-    def __init__(self) -> None:
-        self._looks: list[int] = []
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.2):
-            self._looks.append(torch.cuda.utilization())
-
-    def stop(self) -> float:
-        """The middle of what was seen, 0 to 1."""
-        self._ended.set()
-        self._thread.join()
-        return statistics.median(self._looks or [0]) / 100
+    return Rate(done / (time.perf_counter() - started), statistics.median(busy.stop()) / 100)

@@ -1,9 +1,12 @@
-"""What all benchmarks share: contestants raced in turn, and tables that hold ratios."""
+"""Shared by all benchmarks: races of contestants in turn, tables of ratios, watching a value."""
 
 import statistics
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from galaxyzoo.core.console import format_table
 
@@ -12,7 +15,7 @@ Rates = dict[str, list[float]]  # per second, round by round
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the page."""
+    """A table of results, with notes below."""
 
     title: str
     header: tuple[str, ...]
@@ -66,6 +69,24 @@ def rate_rows(rates: Rates, base: str) -> list[tuple[str, str, str, str]]:
 
 def growth(sizes: Sequence[float], values: Sequence[float]) -> float:
     """Exponent b of values = a · sizes ** b, by least squares on logarithms."""
-    import numpy as np
-
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
+
+
+class Watch:
+    """Reads a value now and then, in a thread, until it is stopped."""
+
+    def __init__(self, read: Callable[[], float], every_s: float) -> None:
+        self._read, self._every_s, self._values = read, every_s, list[float]()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while not self._ended.wait(self._every_s):
+            self._values.append(self._read())
+
+    def stop(self) -> list[float]:
+        """All that was read, 0 where nothing was."""
+        self._ended.set()
+        self._thread.join()
+        return self._values or [0.0]

@@ -3,11 +3,10 @@
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import numpy as np
-from measuring import Table
+from measuring import Table, Watch
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.data.image_cache import ImageCache
@@ -47,31 +46,12 @@ def train(count: int) -> tuple[float, float]:
         fold = FoldData(cache, targets, np.arange(count), np.arange(64), 0)
         trainer = Trainer(config, fold, initialise=False)
         trainer.model.train()
-        peak = Peak()
+        memory = Watch(_own_bytes, 0.02)
         for number, batch in enumerate(trainer.batches()):
             trainer.step(number, batch)
             if number == _STEPS:
                 break
-        return peak.stop() / 1e9, path.stat().st_size / 1e9
-
-
-class Peak:
-    """Watches this process's own memory, which mapped files are no part of."""
-
-    def __init__(self) -> None:
-        self.bytes, self._ended = 0, threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.02):
-            self.bytes = max(self.bytes, _own_bytes())
-
-    def stop(self) -> int:
-        """The most that was seen."""
-        self._ended.set()
-        self._thread.join()
-        return self.bytes
+        return max(memory.stop()) / 1e9, path.stat().st_size / 1e9
 
 
 def _own_bytes() -> int:

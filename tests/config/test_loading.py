@@ -21,8 +21,6 @@ from galaxyzoo.tasks.registry import TASKS
 
 TINY = "task: gz37\nmodel:\n  name: cnn\n"
 
-CLASSES = "task: zoo5\nmodel: {name: cnn}\n"
-
 MISTAKES = {
     "unknown key": ("epoch: 3\n", "unknown key 'epoch' (did you mean 'epochs'?)"),
     "unknown key in a section": (
@@ -162,9 +160,12 @@ def test_texts_for_people_do_not_change_the_digest():
         loaded.digest()
         == load_config("gz37/resnet18", ["about=other", "reference=0.1 RMSE"]).digest()
     )
-    for change in ("train.seed=1", "image.size_px=64", "tta.dihedral=false", "loss=kl"):
-        same = load_config("gz37/resnet18", [change]).digest() == loaded.digest()
-        assert same == (change == "loss=kl")
+    settings = ("train.seed=1", "image.size_px=64", "tta.dihedral=false", "augment.mixup=0.2")
+    more = ("train.accumulation=2", "train.galaxies=20", "train.without=[x]")
+    same = ("loss=kl", "augment.mixup=0", "train.without=[]", "train.on_out_of_memory=accumulate")
+    for change in (*settings, *more, *same):
+        digest = load_config("gz37/resnet18", [change]).digest()
+        assert (digest == loaded.digest()) == (change in same)
 
 
 def test_a_config_cannot_be_changed_after_it_was_checked():
@@ -224,25 +225,6 @@ def test_a_circle_of_runs_does_not_hang_the_list_of_a_task(configs):
         text = f"task: gz37\nmodel: {{name: cnn, start_run: gz37/{start}}}\n"
         (configs / "gz37" / f"{run}.yaml").write_text(text)
     assert own_runs("gz37") == ["gz37/one", "gz37/other"]
-
-
-def test_defaults_follow_from_the_tasks_kind(configs):
-    path = configs / "gz37" / "mine.yaml"
-    path.write_text(CLASSES + "head: {hidden: 8}\n")
-    classes = load_config("gz37/mine")
-    assert (classes.head.output, classes.loss, classes.head.hidden) == (
-        "softmax",
-        "cross_entropy",
-        8,
-    )
-    assert classes.run == "zoo5/mine"
-    assert load_config("gz37/mine", ["loss=mse"]).loss == "mse"
-    path.write_text(TINY)
-    votes = load_config("gz37/mine")
-    assert (votes.head.output, votes.loss) == ("tree", "mse")
-    path.write_text(CLASSES + "head: 3\n")
-    with pytest.raises(InputError, match="key 'head'"):
-        load_config("gz37/mine")
 
 
 def test_every_folder_of_configs_is_a_tasks():

@@ -12,17 +12,17 @@ from galaxyzoo.config.pretrain import all_pretrainings, load_pretrain_config, pa
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.models.build import start_backbone
 from galaxyzoo.training.augmentation import check_transforms
-from galaxyzoo.training.self_supervision import SelfSupervised
+from galaxyzoo.training.self_supervision import SimSiam
 
 TINY = "method: simsiam\nmodel: {name: cnn}\n"
 
 MISTAKES = {
-    "unknown key": ("metod: byol\n", "unknown key 'metod' (did you mean 'method'?)"),
+    "unknown key": ("metod: simsiam\n", "unknown key 'metod' (did you mean 'method'?)"),
     "unknown key in a section": ("train: {epohcs: 3}\n", "'train.epohcs' (did you mean 'epochs'?)"),
     "a key that only runs have": ("train: {label_smoothing: 0.1}\n", "'train.label_smoothing'"),
     "a section that only runs have": ("head: {hidden: 8}\n", "unknown key 'head'"),
     "a task": ("task: gz37\n", "is a task's run"),
-    "no such method": ("method: moco\n", "'method'"),
+    "no such method": ("method: byol\n", "'method'"),
     "no images": ("images: []\n", "'images'"),
     "below the range": ("train: {batch_size: 2}\n", "'train.batch_size'"),
     "a start that has learned labels": (
@@ -53,9 +53,9 @@ def test_every_config_builds_and_a_typo_in_it_fails(run: str) -> None:
     assert loaded.run == run
     check_transforms(loaded.augment.transforms)
     side = loaded.image.size_px
-    model = SelfSupervised(loaded, *start_backbone(loaded.model, side, run, False))
+    model = SimSiam(loaded, *start_backbone(loaded.model, side, run, False))
     images = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8)
-    assert model.online(images).shape == (2, loaded.projection.size)
+    assert model.encoder(images).shape == (2, loaded.projection.size)
     values = loaded.model_dump()
     assert parse_pretrain_config(values, run) == loaded
     values["train"]["epohcs"] = 1
@@ -82,19 +82,19 @@ def test_overrides_win_and_texts_do_not_change_the_digest(configs: Path) -> None
     assert (plain.run, plain.train.epochs, plain.images) == ("pretrain/mine", 3, ("train", "test"))
     changed = load_pretrain_config("pretrain/mine", ["train.lr=1e-4", "images=[test]"])
     assert (changed.train.epochs, changed.train.lr, changed.images) == (3, 1e-4, ("test",))
-    for word in ("train.seed=1", "method=byol", "projection.size=64", "about=x"):
+    for word in ("train.seed=1", "projection.size=64", "about=x"):
         same = load_pretrain_config("pretrain/mine", [word]).digest() == plain.digest()
         assert same == (word == "about=x")
 
 
 def test_none_is_taken_for_a_run_of_a_task() -> None:
     found = all_pretrainings()
-    assert {"pretrain/byol_mobilenetv2", "pretrain/simsiam_mobilenetv2"} <= set(found)
+    assert "pretrain/simsiam_mobilenetv2" in found
     assert not set(found) & set(all_runs())
-    with pytest.raises(InputError, match=r"type `python src/pretrain\.py pretrain/byol_mobilenet"):
-        load_config("pretrain/byol_mobilenetv2")
-    with pytest.raises(InputError, match=r"'pretrain/byol'.*did you mean pretrain/byol_mobilenet"):
-        load_pretrain_config("pretrain/byol")
+    with pytest.raises(InputError, match=r"type `python src/pretrain\.py pretrain/simsiam"):
+        load_config("pretrain/simsiam_mobilenetv2")
+    with pytest.raises(InputError, match=r"'pretrain/simsia'.*did you mean pretrain/simsiam"):
+        load_pretrain_config("pretrain/simsia")
     with pytest.raises(InputError, match=r"cnn\.yaml is a task's run: python src/train\.py"):
         load_pretrain_config("gz37/cnn")
 
@@ -109,10 +109,10 @@ def test_training_does_not_take_it_for_a_run_to_train_first() -> None:
 
 def test_the_command_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     for words, named in (
-        (["pretrain/nothing"], "pretrain/byol_mobilenetv2"),
-        (["pretrain/byol_mobilenetv2", "train.epoch=3"], "epochs"),
-        (["pretrain/byol_mobilenetv2", "--task", "gz38"], "gz38"),
-        (["pretrain/byol_mobilenetv2", "--data", "nowhere"], "nowhere"),
+        (["pretrain/nothing"], "pretrain/simsiam_mobilenetv2"),
+        (["pretrain/simsiam_mobilenetv2", "train.epoch=3"], "epochs"),
+        (["pretrain/simsiam_mobilenetv2", "--task", "gz38"], "gz38"),
+        (["pretrain/simsiam_mobilenetv2", "--data", "nowhere"], "nowhere"),
     ):
         monkeypatch.setattr("sys.argv", ["pretrain.py", *words])
         with pytest.raises(InputError, match=named):

@@ -88,9 +88,7 @@ def two_sets(root: Path) -> tuple[Competition, Competition, np.ndarray]:
     return first, second, ids
 
 
-def test_a_copy_follows_its_originals_fold_in_another_dataset(
-    root: Path, two_sets: tuple[Competition, Competition, np.ndarray]
-) -> None:
+def test_a_copy_follows_its_originals_fold_in_another_dataset(root, two_sets):
     first, second, ids = two_sets
     pairs = {int(ids[35 + i]): (int(ids[i]), CHANGES[i % 4]) for i in range(12)}
     plant(second, pairs)
@@ -102,9 +100,7 @@ def test_a_copy_follows_its_originals_fold_in_another_dataset(
         assert folds[1][copy] == folds[1][original] == folds[0][original]
 
 
-def test_copies_that_other_datasets_put_into_different_folds_are_refused(
-    root: Path, two_sets: tuple[Competition, Competition, np.ndarray]
-) -> None:
+def test_copies_that_other_datasets_put_into_different_folds_are_refused(root, two_sets):
     first, second, _ = two_sets
     first.write_zips(root / "input" / "first")
     before = prepare("first", n_folds=5).catalog

@@ -1,7 +1,6 @@
 """The command that makes intervals, from the files of an ensemble and its runs."""
 
 import json
-import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ import pandas as pd
 import pytest
 
 import ensemble
-import intervals
 from galaxyzoo.core import files, launch, paths
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.ensemble.intervals import are_held, coverage_by_third, interval_scores, read_spreads
-from support.ensemble_fixtures import COLUMNS, save_project, use_root
+from galaxyzoo.ensemble.intervals import read_spreads, score_intervals
+from support.ensemble_fixtures import COLUMNS, run_here, save_project, use_root
 from support.interval_fixtures import RUNS, save_folds
 from support.kaggle_fixtures import listing
 
@@ -25,23 +24,22 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
     """An ensemble of two runs whose folds have left no tables."""
     use_root(monkeypatch, tmp_path)
     catalog = save_project(n=240, n_test=12)
-    monkeypatch.setattr(sys, "argv", ["ensemble.py", "--candidates", "mean"])
-    ensemble.main()
+    run_here(monkeypatch, "--candidates", "mean")
     return catalog
 
 
-def make(monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str, Any]:
-    monkeypatch.setattr(sys, "argv", ["intervals.py", *words])
-    launch.run_main(intervals.main)
+def make(monkeypatch: pytest.MonkeyPatch, *options: str) -> dict[str, Any]:
+    monkeypatch.setattr("sys.argv", ["ensemble.py", "--intervals", *options])
+    launch.run_main(ensemble.main)
     return json.loads(paths.intervals_csv("tiny", "gz37").with_suffix(".json").read_text())
 
 
 def refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str
 ) -> str:
     capsys.readouterr()
     with pytest.raises(SystemExit) as stopped:
-        make(monkeypatch, *words)
+        make(monkeypatch, *options)
     assert stopped.value.code == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
@@ -67,11 +65,8 @@ def test_every_test_galaxy_gets_an_interval_of_every_answer(
     for level, scores in card["levels"].items():
         assert scores["coverage"] == pytest.approx(float(level), abs=0.04)
     assert card["spread_of_runs"] == card["spread_of_views"] == list(RUNS)
-    assert set(card["others"]) == {
-        "without spreads",
-        "constant width",
-        "runs' spread times a factor",
-    }
+    answers = list(card["levels"]["0.85"]["coverage_per_column"].values())
+    assert np.mean(answers) == pytest.approx(card["levels"]["0.85"]["coverage"], abs=1e-5)
     assert "0.85" in capsys.readouterr().out
     again = listing(paths.submissions_dir())
     make(monkeypatch, "--level", "0.85")
@@ -82,27 +77,25 @@ def test_runs_without_tables_of_their_folds_leave_intervals_without_spreads(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     card = make(monkeypatch)
-    assert "gz37/run0 has no say in the spreads: folds/tiny/gz37/run0" in capsys.readouterr().out
+    assert "gz37/run0 is left out of the spreads: folds/tiny/gz37/run0" in capsys.readouterr().out
     assert card["spread_of_runs"] == card["spread_of_views"] == []
-    assert list(card["others"]) == ["constant width"]
     spreads = read_spreads(["external/theirs"], catalog)
     assert spreads.problems == [
-        "external/theirs has no say in the spreads: only its mean over networks came"
+        "external/theirs is left out of the spreads: an external table holds no single networks"
     ]
-    save_folds(catalog, spread=False)  # as an earlier version left them
+    save_folds(catalog, spread=False)  # as networks of one view leave them
     card = make(monkeypatch)
     assert card["spread_of_runs"] == list(RUNS)
     assert card["spread_of_views"] == []
 
 
-def test_spreads_mean_the_same_on_both_sides(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_spreads_of_training_and_test_galaxies_are_comparable(catalog: Catalog) -> None:
     """The noise of single networks is alike, though that of their mean over folds is smaller."""
     save_folds(catalog)
-    test = make(monkeypatch)["test"]
-    for name in ("spread of runs", "spread of views"):
-        assert test[name] == pytest.approx(test[f"{name}, training"], rel=0.1)
+    spreads = read_spreads(RUNS, catalog)
+    assert len(spreads.train) == len(spreads.test) == 2
+    for train, test in zip(spreads.train, spreads.test, strict=True):
+        assert test.mean() == pytest.approx(train.mean(), rel=0.1)
 
 
 def test_a_galaxy_without_an_image_gets_the_training_galaxies_own_range(
@@ -120,10 +113,11 @@ def test_a_galaxy_without_an_image_gets_the_training_galaxies_own_range(
     assert inside.sum() == 194  # of 241 places 48 are left out, of 240 galaxies 46 or so
 
 
-def test_what_intervals_cannot_be_made_of_is_one_line(
+def test_a_mistake_is_one_line(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "--level 90 must lie between 0 and 1" in refused(monkeypatch, capsys, "--level", "90")
+    assert "make the ensemble first" in refused(monkeypatch, capsys, "run0")
     oof = paths.ensemble_oof_csv("tiny", "gz37")
     whole = oof.read_bytes()
     oof.write_bytes(whole.replace(b"0.", b"0.0", 1))
@@ -156,19 +150,20 @@ def test_the_ensembles_lock_is_held(catalog: Catalog, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(files, "holding", spy)
     make(monkeypatch)
-    assert held == [paths.ensemble_csv("tiny", "gz37").parent / files.NAME]
+    assert held == [paths.ensemble_csv("tiny", "gz37").parent / files.LOCK]
 
 
-def test_the_interval_score_by_hand() -> None:
+def test_a_level_without_intervals_is_refused(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="add --intervals"):
+        run_here(monkeypatch, "--level", "0.8")
+
+
+def test_scores_by_hand() -> None:
     ends = np.array([[[0.2, 0.5]], [[0.2, 0.5]], [[0.2, 0.5]]])
-    targets = np.array([[0.2], [0.1], [0.6]])
-    assert are_held(targets, ends).ravel().tolist() == [True, False, False]
-    assert interval_scores(targets, ends, 0.8).ravel() == pytest.approx([0.3, 1.3, 1.3])
-
-
-def test_coverage_by_thirds_by_hand() -> None:
-    ends = np.tile([0.2, 0.5], (6, 2, 1))
-    targets = np.array([[0.3, 0.3], [0.3, 0.9], [0.9, 0.3], [0.3, 0.9], [0.9, 0.3], [0.9, 0.9]])
-    values = np.array([[1, 6], [2, 5], [3, 4], [4, 3], [5, 2], [6, 1.0]])
-    # column one from small to large: both, one, none held; column two: one, one, one
-    assert coverage_by_third(values, targets, ends) == [0.75, 0.5, 0.25]
+    found = score_intervals(np.array([[0.2], [0.1], [0.6]]), ends, 0.8, ["a"])
+    assert found["score"] == pytest.approx((0.3 + 1.3 + 1.3) / 3)
+    assert found["coverage"] == found["coverage_per_column"]["a"] == pytest.approx(1 / 3)
+    assert found["coverage_se"] == pytest.approx(1 / 3)
+    assert found["width"] == found["width_per_column"]["a"] == pytest.approx(0.3)

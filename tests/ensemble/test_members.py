@@ -9,7 +9,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import members
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import CLASSES, clear_votes, save_class_run
-from support.ensemble_fixtures import COLUMNS, save_project, save_run, use_root
+from support.ensemble_fixtures import COLUMNS, save_project, save_run, sign, use_root
 
 TASK = TASKS["gz37"]
 
@@ -25,14 +25,16 @@ def add_run(catalog, name, **changes):
     save_run(catalog, f"gz37/{name}", *zeros, **changes)
 
 
-def edit(path, change):
-    frame = change(pd.read_csv(path))
-    frame.to_csv(path, index=False)
+def edit(run, change):
+    """Change an out-of-fold table and have its card agree."""
+    path = paths.oof_csv("tiny", run)
+    change(pd.read_csv(path)).to_csv(path, index=False)
+    sign("tiny", run)
 
 
 def test_unfinished_and_optimistic_runs_are_left_out_unless_asked_for(catalog):
     add_run(catalog, "half", folds=[0, 1])
-    add_run(catalog, "source", checkpoint="best")
+    add_run(catalog, "source", selected_on_validation=True)
     runs, left_out = members.find_runs(TASK, catalog, [])
     assert runs == ["gz37/run0", "gz37/run1"]
     assert [line.split(" is left out")[0] for line in left_out] == ["gz37/half", "gz37/source"]
@@ -47,7 +49,7 @@ def test_unfinished_and_optimistic_runs_are_left_out_unless_asked_for(catalog):
 
 def test_no_run_at_all_says_why(catalog):
     for name in ("run0", "run1"):
-        add_run(catalog, name, checkpoint="best")
+        add_run(catalog, name, selected_on_validation=True)
     with pytest.raises(InputError, match=r"no finished run.*run0 is left out.*optimistic"):
         members.find_runs(TASK, catalog, [])
 
@@ -61,7 +63,8 @@ def test_rows_and_columns_in_any_order_are_read_by_name(catalog):
     expected = members.load_oof(["gz37/run0"], TASK, catalog)
     path = paths.oof_csv("tiny", "gz37/run0")
     edit(
-        path, lambda f: f.sample(frac=1, random_state=0)[["Class3.1", *f.columns.drop("Class3.1")]]
+        "gz37/run0",
+        lambda f: f.sample(frac=1, random_state=0)[["Class3.1", *f.columns.drop("Class3.1")]],
     )
     np.testing.assert_array_equal(members.load_oof(["gz37/run0"], TASK, catalog), expected)
     by_hand = pd.read_csv(path).set_index("GalaxyID").loc[catalog.ids, COLUMNS]
@@ -79,7 +82,7 @@ def test_rows_and_columns_in_any_order_are_read_by_name(catalog):
     ],
 )
 def test_an_oof_table_of_other_galaxies_or_folds_is_refused(catalog, change, message):
-    edit(paths.oof_csv("tiny", "gz37/run1"), change)
+    edit("gz37/run1", change)
     with pytest.raises(InputError, match=message):
         members.load_oof(["gz37/run0", "gz37/run1"], TASK, catalog)
 
@@ -89,7 +92,7 @@ def test_one_galaxy_in_another_fold_is_noticed_and_named(catalog):
         frame.loc[7, "fold"] = (frame.loc[7, "fold"] + 1) % 3
         return frame
 
-    edit(paths.oof_csv("tiny", "gz37/run1"), move)
+    edit("gz37/run1", move)
     with pytest.raises(InputError, match=f"GalaxyID {catalog.ids[7]}: fold"):
         members.load_oof(["gz37/run1"], TASK, catalog)
 
@@ -124,7 +127,7 @@ def test_runs_on_votes_join_a_class_task_with_the_shares_of_their_votes(catalog)
     whole = clear_votes(catalog)
     save_run(whole, "gz37/run0", whole.targets("gz37"), np.full((len(whole.test_ids), 37), 0.25))
     probs = save_class_run(whole, "cnn")
-    add_run(whole, "run1", checkpoint="best")
+    add_run(whole, "run1", selected_on_validation=True)
     runs, left_out = members.find_runs(CLASSES, whole, [])
     assert runs == ["elliptical_spiral/cnn", "gz37/run0"]
     assert len(left_out) == 1

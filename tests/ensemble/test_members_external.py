@@ -1,14 +1,12 @@
 """Tables made elsewhere: what they must hold, which join the ensemble, and how they are marked."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import intervals
 from galaxyzoo.config.loading import CONFIG, portable_config, possible_leakage
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
@@ -81,7 +79,7 @@ def test_a_table_that_may_have_seen_the_galaxies_joins_only_by_name(
     card, printed = read_card(), capsys.readouterr().out
     assert list(card["runs"]) == ["gz37/run0", "gz37/run1"]
     assert (card["external"]["them"]["used"], card["possible_leakage"]) == (False, [])
-    assert "external/them is left out: it may have seen these galaxies" in printed
+    assert "external/them is left out: it may have been trained on these galaxies" in printed
     assert "†" not in printed
 
     run_here(monkeypatch, "run0", "run1", "external/them", *given)
@@ -126,8 +124,7 @@ def test_an_ensemble_of_external_tables_alone_has_intervals_and_a_report(
     other = paths.ensemble_oof_csv("other", "zoo5")
     other.parent.mkdir(parents=True)
     other.touch()  # of another task: no second choice
-    monkeypatch.setattr(sys, "argv", ["intervals.py"])
-    intervals.main()
+    run_here(monkeypatch, "--intervals")
     table = pd.read_csv(paths.intervals_csv("tiny", "gz37"), index_col="GalaxyID")
     assert table.index.tolist() == list(catalog.test_ids)
     found = load_evaluation("gz37", [], None, tmp_path)
@@ -151,7 +148,10 @@ def test_a_table_set_aside_leaves_nothing_to_combine(catalog, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: f.drop(columns="fold"), r"no column 'fold', so nobody can tell .* add the fold"),
+        (
+            lambda f: f.drop(columns="fold"),
+            r"no column 'fold', the fold .*: train it on the folds of folds/tiny/train",
+        ),
         (lambda f: f.iloc[1:], "lacks GalaxyID"),
         (lambda f: pd.concat([f, f.iloc[:1]]), "stands there twice"),
         (lambda f: pd.concat([f, f.iloc[:1].assign(GalaxyID=1)]), "has GalaxyID 1,"),
@@ -190,7 +190,7 @@ def test_a_test_table_needs_all_test_galaxies_and_no_folds(catalog, tmp_path):
     ("given", "seen", "message"),
     [
         ([("a/b", "x", "y")], [], "is no name"),
-        ([("a", "x", "y"), ("a", "z", "y")], [], "--external a stands there twice"),
+        ([("a", "x", "y"), ("a", "z", "y")], [], "--external a is given twice"),
         ([("a", "x", "y")], ["b"], "--possible-leakage b marks no table: --external names a"),
     ],
 )
@@ -256,7 +256,7 @@ def test_a_run_that_may_have_seen_the_galaxies_is_left_out_unless_asked_for(
     save_run(catalog, "gz37/zoobot", oof, np.full((10, 37), 0.25), possible_leakage=True)
     runs, left_out = members.find_runs(TASK, catalog, [])
     assert "gz37/zoobot" not in runs
-    assert "may have seen these galaxies" in left_out[0]
+    assert "may have been trained on these galaxies" in left_out[0]
     run_here(monkeypatch, "zoobot", "run0", *QUICK)
     assert read_card()["possible_leakage"] == ["gz37/zoobot"]
     assert "gz37/zoobot †" in capsys.readouterr().out

@@ -9,7 +9,6 @@ from sklearn.preprocessing import StandardScaler
 
 from galaxyzoo.ensemble import blends, stackers
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold, total
-from galaxyzoo.ensemble.residual import fit_residual
 from support.ensemble_fixtures import SMALL
 
 
@@ -44,9 +43,9 @@ def sklearn_ridge(train: list[OofFold], test: list[OofFold], penalty: float) -> 
 
 
 @pytest.mark.parametrize("penalty", [1e-5, 0.1, 10.0])
-def test_ridge_from_moments_is_that_of_sklearn(penalty):
+def test_ridge_from_sums_is_that_of_sklearn(penalty):
     train, test = linear_folds(0), linear_folds(1)
-    ours = stackers._ridge(total(train), [penalty])[0].predict(
+    ours = stackers.ridge_path(total(train), [penalty])[0].predict(
         np.concatenate([f.features for f in test])
     )
     np.testing.assert_allclose(ours, sklearn_ridge(train, test, penalty), atol=1e-6)
@@ -74,7 +73,7 @@ def test_ridge_picks_each_columns_penalty_by_cross_fitting():
 def test_ridge_held_back_strongly_is_the_mean_with_its_bias_removed():
     folds = linear_folds(3)
     x, y, mean = rows(folds)
-    ours = stackers._ridge(total(folds), [1e9])[0].predict(x)
+    ours = stackers.ridge_path(total(folds), [1e9])[0].predict(x)
     np.testing.assert_allclose(ours, mean + (y - mean).mean(axis=0), atol=1e-6)
 
 
@@ -93,17 +92,15 @@ def test_a_stacker_uses_other_columns_and_a_blend_cannot(fit):
     assert errors[0] < 0.8 * errors[1]
 
 
-@pytest.mark.parametrize(
-    "fit", [stackers.fit_ridge, stackers.fit_lightgbm, fit_residual, blends.fit_bagged]
-)
+@pytest.mark.parametrize("fit", [stackers.fit_ridge, stackers.fit_lightgbm])
 def test_no_galaxy_is_predicted_as_none(fit):
     model = fit(linear_folds(9, n=30), SMALL, 0)
     assert model.predict(np.empty((0, 2, 2), np.float32)).shape == (0, 2)
 
 
 @pytest.mark.parametrize(("n_runs", "fraction"), [(2, 0.3), (3, 0.3), (20, 64 / 740)])
-def test_trees_of_many_runs_see_no_more_features_than_those_of_a_few(n_runs, fraction):
-    assert stackers.capped(stackers.BOOSTING, n_runs * 37)["feature_fraction"] == fraction
+def test_trees_of_many_runs_have_no_more_features_than_those_of_a_few(n_runs, fraction):
+    assert stackers.capped(n_runs * 37)["feature_fraction"] == fraction
 
 
 def test_ridge_has_the_weights_that_made_the_targets():

@@ -88,7 +88,7 @@ def pick_by_sklearn(folds: list[OofFold], own: tuple[float, ...] = ()) -> tuple[
 
 @pytest.mark.parametrize("own", [(0.01, 1.0, 100.0, 2.0), (5.0,) * 4])
 @pytest.mark.parametrize("every", [(1.0, 0.01, 0.1, 3.0), (1e-3,) * 4])
-def test_corrections_from_moments_are_those_of_sklearn(own, every):
+def test_corrections_from_sums_are_those_of_sklearn(own, every):
     train, (x, _) = draw_folds(0), rows(draw_folds(1))
     blend = as_linear(fit_nnls(train, TASK, 0).weights)
     first = correct(blend, total(train), GROUPS, [0.5, np.array(own)])[1]

@@ -10,8 +10,7 @@ import torch
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.ensemble.intervals import NetworkTables
-from galaxyzoo.inference.oof import TEST_SPREAD, VAL_SPREAD
+from galaxyzoo.inference.oof import TEST_SPREAD, VAL_SPREAD, FoldTables
 from galaxyzoo.inference.predict import predict, predict_with_spread
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet, build_model
@@ -66,7 +65,7 @@ def test_a_run_keeps_the_spread_of_its_views_beside_its_predictions(
     fake_training(monkeypatch, run)
     config = tiny_config()
     Run(config, data).train()
-    networks = NetworkTables.open(config.run, data.catalog)
+    networks = FoldTables.open(config.run, data.catalog)
     assert networks.has_spread
     for fold in range(3):
         folder = fold_dir(data.catalog.dataset, config.run, fold)
@@ -80,7 +79,7 @@ def test_a_run_keeps_the_spread_of_its_views_beside_its_predictions(
     expected = pd.read_csv(folder / TEST_SPREAD, index_col="GalaxyID").to_numpy()
     assert np.array_equal(networks.test(fold, spread=True), expected)
     own = pd.read_csv(folder / VAL_SPREAD, index_col="GalaxyID").to_numpy()
-    assert np.array_equal(networks.own(spread=True)[data.catalog.folds == fold], own)
+    assert np.array_equal(networks.val(spread=True)[data.catalog.folds == fold], own)
 
 
 def test_a_run_of_one_view_keeps_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,4 +88,4 @@ def test_a_run_of_one_view_keeps_none(root: Path, monkeypatch: pytest.MonkeyPatc
     fake_training(monkeypatch, run)
     Run(tiny_config(tta={"dihedral": False}), data).train()
     assert not list(root.rglob("*_spread.csv"))
-    assert not NetworkTables.open(tiny_config().run, data.catalog).has_spread
+    assert not FoldTables.open(tiny_config().run, data.catalog).has_spread

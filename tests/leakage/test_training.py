@@ -85,7 +85,7 @@ def test_the_best_epoch_knows_its_fold_and_so_does_a_run_that_starts_from_it(
         return score, {"val_score": score}
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_validate", validate)
+        patch.setattr(Trainer, "validate", validate)
         cards = [some.train(best, [0]) for some in (project, changed)]
     weights = [some.written(best, 0)[WEIGHTS] for some in (project, changed)]
     assert weights[0] != weights[1]  # this is why it has to be said

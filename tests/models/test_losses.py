@@ -28,7 +28,7 @@ from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold
 from support.slow_tree import draw_tree
 from support.small_models import small_config
-from support.training_fixtures import Killed, fold_data, kill_after
+from support.training_fixtures import assert_a_kill_changes_nothing, fold_data
 
 # Columns of each question and of its parent answer, counted by hand; question 6 is asked of all.
 PARENTS = {1: None, 2: 1, 3: 4, 4: 4, 5: 4, 6: None, 7: 0, 8: 13, 9: 3, 10: 7, 11: 7}
@@ -266,14 +266,7 @@ def test_concentrations_are_trained_averaged_and_saved_with_the_network(tmp_path
     trainer.model.load_state_dict({**trainer.model.state_dict(), "log_concentrations": saved})
     assert trainer.ema is not None
     assert torch.equal(trainer.ema.module.loss_parameters[0], first)  # a tensor of its own
-    with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, 5)  # in the second of two epochs
-        with pytest.raises(Killed):
-            train_fold(votes_config(), data, tmp_path / "killed", "killed")
-    train_fold(votes_config(), data, tmp_path / "killed", "killed")
-    assert (tmp_path / "killed" / WEIGHTS).read_bytes() == (
-        tmp_path / "whole" / WEIGHTS
-    ).read_bytes()
+    assert_a_kill_changes_nothing(tmp_path, votes_config(), data, steps=5)  # in the second epoch
 
 
 def test_concentrations_train_beside_a_frozen_backbone() -> None:

@@ -1,25 +1,24 @@
-"""Tables as they arrive: cut off, packed, edited, saved by other programs, and made to harm.
+"""Tables as they arrive: cut off, packed, edited, saved by other programs, made to harm.
 
-What the smaller defects look like is in `test_tables.py` and `test_kaggle_defects.py`; here are
-those of a table as large as the competition's own, and of whole files.
+Small defects are in `tests/io/test_tables.py` and `tests/data/readers`; here are those of whole
+files, and of a table as large as the competition's own.
 """
 
 import gzip
 import io
-import os
 import warnings
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers.kaggle import read_dataset
-from galaxyzoo.io import tables
+from galaxyzoo.io import archives
+from galaxyzoo.io.csv_bytes import CsvBytes
 from galaxyzoo.io.tables import read_csv, select_numbers
+from support.fuzz_fixtures import refusal
 from support.kaggle_fixtures import (
     COLUMNS,
     SAMPLE,
@@ -33,15 +32,7 @@ from support.kaggle_fixtures import (
 )
 
 GALAXIES = 61_578  # as in the competition
-
 PLAIN = "GalaxyID,a,b\n5,0.5,1\n3,0.25,0\n"
-
-
-def refusal(read: Callable[[], object]) -> str:
-    with pytest.raises(InputError) as caught:
-        read()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.fixture(scope="module")
@@ -124,41 +115,45 @@ def test_a_table_of_15_mb_that_is_cut_off(table, folder, cut, named, packed):
         assert f"{SOLUTIONS}." in message
 
 
-@pytest.mark.parametrize("part", [0.0001, 0.3, 0.999])
-def test_a_zip_of_the_table_that_is_cut_off(table, folder, part):
+def test_a_zip_of_the_table_that_is_cut_off(table, folder):
     path = folder / f"{SOLUTIONS}.zip"
     write_zip(path, {f"{SOLUTIONS}.csv": table})
-    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
-    message = refusal(lambda: read_dataset(folder))
-    assert f"{SOLUTIONS}.zip is not a whole zip file (" in message
+    whole = path.read_bytes()
+    for part in (0.0001, 0.3, 0.999):
+        path.write_bytes(whole[: int(part * len(whole))])
+        message = refusal(lambda: read_dataset(folder))
+        assert f"{SOLUTIONS}.zip is not a whole zip file (" in message
 
 
-def test_the_worst_galaxies_are_named_and_all_are_counted(table, folder):
-    votes = pd.read_csv(io.BytesIO(table), index_col="GalaxyID")
+@pytest.fixture
+def votes(table: bytes) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(table), index_col="GalaxyID")
+
+
+def test_the_worst_galaxies_are_named_and_all_are_counted(votes, folder):
     rows = [40, 10, 30, 20]
     for row, change in zip(rows, (0.2, 0.15, 0.1, 0.05), strict=True):
         value = votes["Class6.2"].iloc[row]
         votes.loc[votes.index[row], "Class6.2"] = value + (change if value < 0.5 else -change)
     (folder / f"{SOLUTIONS}.csv").write_bytes(csv_bytes(votes))
     message = refusal(lambda: read_dataset(folder))
-    said = [f"GalaxyID {votes.index[row]}: the answers of question 6 miss" for row in rows]
-    places = [message.index(text) for text in said[:3]]
+    texts = [f"GalaxyID {votes.index[row]}: the answers of question 6 miss" for row in rows]
+    places = [message.index(text) for text in texts[:3]]
     assert places == sorted(places)
-    assert said[3] not in message
+    assert texts[3] not in message
     assert message.endswith(f"by 0.1 (galaxies that do not add up: 4 of {GALAXIES:,})")
 
 
-def test_the_values_furthest_out_of_range_are_named_and_all_are_counted(table, folder):
-    votes = pd.read_csv(io.BytesIO(table), index_col="GalaxyID")
+def test_the_values_furthest_out_of_range_are_named_and_all_are_counted(votes, folder):
     for row, value in ((5, -0.25), (9, 85.0), (2, 1.5), (7, 1.01)):
         votes.loc[votes.index[row], "Class3.1"] = value
     (folder / f"{SOLUTIONS}.csv").write_bytes(csv_bytes(votes))
-    message = refusal(lambda: read_dataset(folder))
-    said = [
+    worst = [
         f"GalaxyID {votes.index[row]}, column 'Class3.1': {value} is outside [0, 1]"
         for row, value in ((9, "85"), (2, "1.5"), (5, "-0.25"))
     ]
-    assert message.endswith(f"{'; '.join(said)} (4 such values)")
+    message = refusal(lambda: read_dataset(folder))
+    assert message.endswith(f"{'; '.join(worst)} (4 such values)")
 
 
 def test_all_that_is_accepted_at_once_reads_the_same(tmp_path):
@@ -174,65 +169,62 @@ def test_all_that_is_accepted_at_once_reads_the_same(tmp_path):
     pd.testing.assert_frame_equal(read_dataset(plain).targets, read_dataset(other).targets)
 
 
-def zipped() -> bytes:
+def zipped(text: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("table.csv", PLAIN)
+        archive.writestr("table.csv", text)
     return buffer.getvalue()
 
 
+def with_value(value: str) -> str:
+    return PLAIN.replace("0.25", value)
+
+
+def with_id(value: str) -> str:
+    return PLAIN.replace("3,", f"{value},")
+
+
+NO_NUMBER, NO_ID = "column 'a': '{}' is not a finite number", "data row 2: '{}' is not a GalaxyID"
+SEMICOLONS = PLAIN.replace(",", ";")
+PAGE = "\n<!DOCTYPE html>\n<html><body>Log in, please</body></html>\n"
+LONG = "587722981736120347.0"
 NO_TABLES = {
     "a column that is there twice": ("GalaxyID,a,b, a\n5,0.5,1,1\n", "has column 'a' twice"),
-    "NUL bytes in the middle": (PLAIN.replace("0.25", "\0\0\0"), "is damaged: it holds NUL bytes"),
+    "NUL bytes in the middle": (with_value("\0\0\0"), "is damaged: it holds NUL bytes"),
     "NUL bytes at the end": (PLAIN.encode() + bytes(4096), "is damaged: it holds NUL bytes"),
     "UTF-16": (PLAIN.encode("utf-16"), "is UTF-16 text: save it as CSV in UTF-8"),
     "UTF-16 without its mark": (PLAIN.encode("utf-16-le"), "is UTF-16 text"),
-    "Latin-1": ("GalaxyID,a,b\n5,é,1\n".encode("latin-1"), "'utf-8' codec can't decode byte 0xe9"),
-    "semicolons": (PLAIN.replace(",", ";"), "has ';' between its columns"),
-    "semicolons and decimal commas": (
-        PLAIN.replace(",", ";").replace(".", ","),
-        "has ';' between its columns: save it as CSV with commas",
-    ),
+    "Latin-1": (with_value("é").encode("latin-1"), "'utf-8' codec can't decode byte 0xe9"),
+    "semicolons": (SEMICOLONS, "has ';' between its columns: save it as CSV with commas"),
+    "semicolons and decimal commas": (SEMICOLONS.replace(".", ","), "has ';' between its columns"),
     "tabs": (PLAIN.replace(",", "\t"), "has tabs between its columns"),
-    "a web page": (
-        "\n<!DOCTYPE html>\n<html><body>Log in, please</body></html>\n",
-        "is a web page",
-    ),
-    "a zip named .csv": (zipped(), "is a packed file or a spreadsheet's own: save it as CSV"),
+    "a web page": (PAGE, "is a web page"),
+    "a zip named .csv": (zipped(PLAIN), "is a packed file or a spreadsheet's own: save it as CSV"),
     "a gzip named .csv": (gzip.compress(PLAIN.encode()), "is a packed file"),
-    "rows longer than the first line": (
-        "GalaxyID,a,b\n5,0.5,1,7\n3,0.25,0,7\n",
-        "rows with more c",
-    ),
-    "a quote that is not closed": (PLAIN.replace("0.25", '"0.25'), "EOF inside string"),
-    "decimal commas in quotes": (
-        PLAIN.replace("0.25", '"0,25"'),
-        "'0,25' is not a finite number s",
-    ),
-    "a Unicode minus": (PLAIN.replace("0.25", "−0.25"), "column 'a': '−0.25' is not a finite"),
-    "a percent sign": (PLAIN.replace("0.25", "25%"), "column 'a': '25%' is not a finite number"),
+    "rows longer than the first line": ("GalaxyID,a\n5,0.5,7\n3,0.25,7\n", "rows with more c"),
+    "a quote that is not closed": (with_value('"0.25'), "EOF inside string"),
     "nothing but blank lines": ("\n\n \n", "is not a readable CSV table: No columns"),
-    "an id with an exponent": (PLAIN.replace("3,", "1e5,"), "data row 2: '1e5' is not a GalaxyID"),
-    "an id rounded by a spreadsheet": (PLAIN.replace("3,", "5.87723E+17,"), "'5.87723E+17' is not"),
-    "an id beyond 2^53 as a float": (
-        PLAIN.replace("3,", "587722981736120347.0,"),
-        "'587722981736120347.0' is not a GalaxyID, a whole number with all its digits",
-    ),
+    "decimal commas in quotes": (with_value('"0,25"'), NO_NUMBER.format("0,25")),
+    "a Unicode minus": (with_value("−0.25"), NO_NUMBER.format("−0.25")),
+    "a percent sign": (with_value("25%"), NO_NUMBER.format("25%")),
+    "an infinite value": (with_value("1e999"), NO_NUMBER.format("inf")),
+    "an id with an exponent": (with_id("1e5"), NO_ID.format("1e5")),
+    "an id rounded by a spreadsheet": (with_id("5.87723E+17"), NO_ID.format("5.87723E+17")),
+    "an id beyond 2^53 as a float": (with_id(LONG), f"{NO_ID.format(LONG)}, a whole number with"),
     "an id just beyond 2^53 as a float": (
-        PLAIN.replace("3,", "9007199254740993.0,"),
-        "'9007199254740993.0' is not a GalaxyID",
+        with_id("9007199254740993.0"),
+        NO_ID.format("9007199254740993.0"),
     ),
-    "an id in other digits": (PLAIN.replace("3,", "٣,"), "data row 2: '٣' is not a GalaxyID"),
-    "an id with a sign": (PLAIN.replace("3,", "-3,"), "data row 2: '-3' is not a GalaxyID"),
-    "an id that is NaN": (PLAIN.replace("3,", "NaN,"), "data row 2: 'nan' is not a GalaxyID"),
-    "an id that is missing": (PLAIN.replace("3,", ","), "data row 2: 'nan' is not a GalaxyID"),
+    "an id in other digits": (with_id("٣"), NO_ID.format("٣")),
+    "an id with a sign": (with_id("-3"), NO_ID.format("-3")),
+    "an id that is NaN": (with_id("NaN"), NO_ID.format("nan")),
+    "an id that is missing": (with_id(""), NO_ID.format("nan")),
     "a repeated id, spelt otherwise": (PLAIN + "5.0,0,0\n", "GalaxyID 5 stands there twice"),
-    "an infinite value": (PLAIN.replace("0.25", "1e999"), "column 'a': 'inf' is not a finite"),
 }
 
 
 @pytest.mark.parametrize(("content", "named"), NO_TABLES.values(), ids=NO_TABLES)
-def test_what_is_no_table_is_said_in_one_line(content, named, tmp_path):
+def test_a_file_that_is_no_table_is_refused_by_its_name(content, named, tmp_path):
     path = tmp_path / "table.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     message = refusal(lambda: select_numbers(read_csv(path), ["a", "b"], path))
@@ -275,24 +267,21 @@ def test_a_packed_table_that_is_cut_off(tmp_path):
     assert "ends in the middle of line 3 ('3,0…', 2 of 3 cells" in refusal(lambda: read_csv(path))
 
 
-def test_a_packed_table_that_would_fill_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "MODEST_BYTES", 10_000)
+def test_a_packed_table_that_would_fill_the_memory(tmp_path):
     path = tmp_path / "table.csv.gz"
-    path.write_bytes(gzip.compress(b"GalaxyID,a\n" + b"0" * 10_000_000))
-    message = refusal(lambda: read_csv(path))
-    assert "table.csv.gz holds more than " in message
-    monkeypatch.setattr(tables, "MODEST_BYTES", 20_000_000)
-    assert "ends in the middle of line 2" in refusal(lambda: read_csv(path))
-    monkeypatch.setattr(tables, "MAX_BYTES", 20)
-    plain = tmp_path / "table.csv"
-    plain.write_text(PLAIN)
-    assert "table.csv holds more than 20 bytes" in refusal(lambda: read_csv(plain))
+    for zeros, message in (
+        (archives.MODEST_BYTES, "table.csv.gz holds more than "),
+        (archives.MODEST_BYTES // 10, "ends in the middle of line 2"),
+    ):
+        path.write_bytes(gzip.compress(b"GalaxyID,a\n" + b"0" * zeros, compresslevel=1))
+        assert message in refusal(lambda: read_csv(path))
 
 
-def test_a_table_that_may_not_be_read(tmp_path, monkeypatch):
-    def deny(*_: object) -> None:
-        raise PermissionError(13, os.strerror(13))
+def test_a_table_of_too_many_bytes(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(PLAIN)
+    assert "table.csv holds more than 20 bytes" in refusal(CsvBytes(path, largest=20).read)
 
-    monkeypatch.setattr(tables.io, "FileIO", deny)
-    message = refusal(lambda: read_csv(tmp_path / "table.csv"))
-    assert message == f"{tmp_path}/table.csv cannot be read: Permission denied"
+
+def test_a_table_that_cannot_be_read(tmp_path):
+    assert refusal(lambda: read_csv(tmp_path)) == f"{tmp_path} cannot be read: Is a directory"

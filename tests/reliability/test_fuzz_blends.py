@@ -1,4 +1,4 @@
-"""Whatever the runs are, blends and stackers keep what they promise."""
+"""Blends and stackers on arbitrary runs: copies, constants, wild values."""
 
 import warnings
 
@@ -6,12 +6,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galaxyzoo.ensemble import class_blends, class_stackers, stackers
-from galaxyzoo.ensemble.blends import fit_best, fit_greedy, fit_mean, fit_nnls, fit_nnls_shared
+from galaxyzoo.ensemble import stackers
+from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
-from galaxyzoo.ensemble.stackers import fit_disagreement_ridge
+from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
 from galaxyzoo.tasks.registry import VoteTask
 from support.class_fixtures import PLAIN
+from support.ensemble_fixtures import fit_weights
 from support.thoroughness import is_long, thorough
 
 CASES = settings(max_examples=thorough(100, 2000), deadline=None, derandomize=not is_long())
@@ -44,11 +45,9 @@ def oof_folds(draw: st.DrawFn, probabilities: bool = False) -> list[OofFold]:
                 1e-12 * noise,
                 targets,
             )[kind]
-        features = (
-            PLAIN.project(features.reshape(-1, columns)).reshape(features.shape)
-            if (probabilities)
-            else features
-        )
+        if probabilities:
+            valid = PLAIN.project(features.reshape(-1, columns))
+            features = valid.reshape(features.shape)
         folds.append(make_fold(features, targets))
     return folds
 
@@ -78,26 +77,18 @@ def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
     size = size_of(features, targets)
     best = min(squared(features[:, run], targets) for run in range(features.shape[1]))
-    blends = (
-        fit_best,
-        fit_greedy,
-        fit_nnls_shared,
-        fit_nnls,
-        fit_mean,
-    )
-    for fit in blends:
+    for name in ("mean", "best", "greedy", "nnls"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            model = fit(folds, TWO, 0)
-        weights = model.weights
+            weights = fit_weights(folds, name, TWO)
         assert np.isfinite(weights).all()
         assert weights.min() >= 0
-        if fit not in (fit_nnls, fit_nnls_shared):
+        if name != "nnls":
             np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-9)
-        error = squared(model.predict(features), targets)
-        if fit is not fit_mean:
+        error = squared(Blend(weights).predict(features), targets)
+        if name != "mean":
             assert error <= best + 1e-6 * size
-        other = fit(turned(folds), TWO, 0).predict(features[:, ::-1])
+        other = Blend(fit_weights(turned(folds), name, TWO)).predict(features[:, ::-1])
         assert abs(squared(other, targets) - error) <= 1e-6 * size
 
 
@@ -119,14 +110,14 @@ def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
 
 @FEW
 @given(oof_folds())
-def test_the_stacker_on_deviations_bears_any_runs(folds: list[OofFold]) -> None:
+def test_the_disagreement_ridge_bears_any_runs(folds: list[OofFold]) -> None:
     features, targets = rows_of(folds)
     size = size_of(features, targets)
-    model = fit_disagreement_ridge(folds, TWO, 0)
+    model = stackers.fit_disagreement_ridge(folds, TWO, 0)
     assert np.isfinite(model.whole.weights).all()
     error = squared(model.predict(features), targets)
     assert error <= squared(model.blend.predict(features), targets) + 1e-6 * size
-    other = fit_disagreement_ridge(turned(folds), TWO, 0)
+    other = stackers.fit_disagreement_ridge(turned(folds), TWO, 0)
     if (other.whole.penalties == model.whole.penalties).all():
         values = other.predict(features[:, ::-1])
         assert abs(squared(values, targets) - error) <= 1e-5 * size
@@ -143,13 +134,12 @@ def test_blends_and_stackers_of_classes_keep_their_promises(folds: list[OofFold]
     losses = [mean_loss(features[:, run], targets) for run in range(features.shape[1])]
     logs = np.log(features).mean(axis=1)
     geometric = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)
-    for fit in (class_blends.fit_best, class_blends.fit_greedy, class_blends.fit_mixture):
-        weights = fit(folds, PLAIN, 0).weights
+    for name in ("best", "greedy"):
+        weights = fit_weights(folds, name, PLAIN, CLASS_CANDIDATES)
         assert weights.min() >= 0
         np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
-        assert mean_loss(fit(folds, PLAIN, 0).predict(features), targets) <= min(losses) + 1e-3
-    for fitted in (class_stackers.fit_pool, class_stackers.fit_logistic):
-        probs = fitted(folds, PLAIN, 0).predict(features)
-        assert np.isfinite(probs).all()
-        np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-9)
-        assert mean_loss(probs, targets) <= mean_loss(geometric, targets) + 1e-6
+        assert mean_loss(Blend(weights).predict(features), targets) <= min(losses) + 1e-3
+    probs = CLASS_CANDIDATES["pool"](folds, PLAIN, 0).predict(features)
+    assert np.isfinite(probs).all()
+    np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-9)
+    assert mean_loss(probs, targets) <= mean_loss(geometric, targets) + 1e-6

@@ -16,8 +16,8 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
-from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint
-from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.inference.artifacts import WEIGHTS, FoldSummary, load_checkpoint
+from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.fold import CHECKPOINT, HISTORY, train_fold
 from galaxyzoo.training.fold_data import FoldData
@@ -40,13 +40,13 @@ def prepared(root: Path) -> Dataset:
 
 def spoil_losses(patch: pytest.MonkeyPatch, epoch: int) -> None:
     """Let every loss of an epoch, counted from 0, be no number."""
-    losses = Trainer._part_losses
+    losses = Trainer.part_losses
 
     def spoilt(self: Trainer, *arguments: object) -> Iterator[torch.Tensor]:
         factor = float("nan") if self.epoch == epoch else 1.0
         return (loss * factor for loss in losses(self, *arguments))  # type: ignore[arg-type]
 
-    patch.setattr(Trainer, "_part_losses", spoilt)
+    patch.setattr(Trainer, "part_losses", spoilt)
 
 
 def test_all_galaxies_of_the_batch_are_named(tmp_path: Path) -> None:
@@ -152,8 +152,8 @@ def test_a_fold_stops_alone_and_is_tried_again(
     assert run.stopped[0] in capsys.readouterr().out
     gc.collect()
     assert networks[0]() is None  # of a stopped fold nothing stays in memory
-    reason = members._reason_to_leave_out("gz37/small", prepared.catalog)
-    assert reason == "2 of 3 folds are finished"
+    left_out = members.find_runs(TASKS["gz37"], prepared.catalog, [], or_none=True)[1]
+    assert left_out == ["gz37/small is left out: 2 of 3 folds are finished"]
     again = Run(run.config, prepared)
     whole = again.train()
     assert whole is not None
@@ -167,23 +167,6 @@ def test_a_start_that_is_missing_stops_only_the_folds_that_need_it(prepared: Dat
     assert run.train([0, 1]) is None
     assert len(run.stopped) == 2
     assert all("needs gz37/other on" in reason for reason in run.stopped)
-
-
-def test_checkpoints_of_earlier_versions_go_on(tmp_path: Path) -> None:
-    data = fold_data()
-    train_fold(config(), data, tmp_path / "whole", "whole")
-    with pytest.MonkeyPatch.context() as patch:
-        spoil_losses(patch, epoch=1)
-        with pytest.raises(FoldError):
-            train_fold(config(), data, tmp_path / "old", "old")
-    path = tmp_path / "old" / CHECKPOINT
-    state = load_checkpoint(path)
-    assert state is not None
-    save_checkpoint(path, {k: v for k, v in state.items() if k not in ("parts", "first_loss")})
-    summary = train_fold(config(), data, tmp_path / "old", "old")
-    assert summary.first_loss is None
-    assert not summary.diverged
-    assert (tmp_path / "old" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.schema import Config, parse_config
-from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import Catalog, save_catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.tasks.registry import TASKS, ClassTask
 from galaxyzoo.training.fold_data import FoldData
+from support.ensemble_fixtures import save_run
 from support.kaggle_fixtures import draw_image, encode
 from support.small_models import SMALL, small_config
 
@@ -41,16 +40,9 @@ def clear_votes(catalog):
 
 def save_class_run(catalog, name, **changes):
     """A finished run of the class task, right by a hair; returns its probabilities."""
-    own = catalog.for_task(CLASSES)
-    probs = 0.4 + 0.2 * own.targets(CLASSES.name)
-    run = f"{CLASSES.name}/{name}"
-    table = pd.DataFrame(probs, index=own.ids, columns=list(CLASSES.columns))
-    table["fold"] = own.folds
-    write_predictions(paths.oof_csv(catalog.dataset, run), table)
-    test = pd.DataFrame(0.5, index=catalog.test_ids, columns=list(CLASSES.columns))
-    write_predictions(paths.test_csv(catalog.dataset, run), test)
-    card = {"fingerprint": own.fingerprint, "checkpoint": "last", "folds": [0, 1, 2]} | changes
-    files.write_json(paths.oof_csv(catalog.dataset, run).with_suffix(".json"), card)
+    probs = 0.4 + 0.2 * catalog.for_task(CLASSES).targets(CLASSES.name)
+    test = np.full((len(catalog.test_ids), len(CLASSES.columns)), 0.5)
+    save_run(catalog, f"{CLASSES.name}/{name}", probs, test, **changes)
     return probs
 
 

@@ -1,14 +1,13 @@
-"""TODO"""
+"""A synthetic project of a class task: catalog and finished runs."""
 
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
-from galaxyzoo.io.tables import FOLD, write_predictions
+from galaxyzoo.io.tables import FOLD
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import draw_probs, one_hot
-from support.ensemble_fixtures import make_catalog
+from support.ensemble_fixtures import make_catalog, save_run
 
 TASK = TASKS["anomaly4"]
 NAMES = list(TASK.columns)
@@ -27,14 +26,5 @@ def save_project(n: int = 90, n_runs: int = 3) -> Catalog:
     of_train = draw_probs(rng, labels, n_runs)
     of_test = draw_probs(rng, one_hot(np.arange(10) % 4, 4), n_runs)
     for i in range(n_runs):
-        run = f"anomaly4/run{i}"
-        table = pd.DataFrame(of_train[:, i], index=catalog.ids, columns=NAMES)
-        table[FOLD] = catalog.folds
-        write_predictions(paths.oof_csv("tiny", run), table)
-        frame = pd.DataFrame(of_test[:, i], index=catalog.test_ids, columns=NAMES)
-        frame.insert(0, "class", "normal")
-        write_predictions(paths.test_csv("tiny", run), frame)
-        card = {"run": run, "fingerprint": catalog.fingerprint, "checkpoint": "last"}
-        path = paths.oof_csv("tiny", run).with_suffix(".json")
-        files.write_json(path, {**card, "folds": [0, 1, 2]})
+        save_run(catalog, f"anomaly4/run{i}", of_train[:, i], of_test[:, i])
     return catalog

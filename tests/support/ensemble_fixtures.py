@@ -1,6 +1,7 @@
 """Synthetic galaxies and runs for the ensemble's tests: made-up votes that obey the tree."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,17 @@ import pytest
 import ensemble
 from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
-from galaxyzoo.ensemble import selection
-from galaxyzoo.ensemble.selection import cross_fit
+from galaxyzoo.ensemble.blends import Blend
+from galaxyzoo.ensemble.least_squares import OofFold
+from galaxyzoo.ensemble.selection import CANDIDATES, CrossFits, Fit, cross_fit
+from galaxyzoo.inference.score_card import card_path, digest_table
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
-from galaxyzoo.tasks.registry import VoteTask
+from galaxyzoo.tasks.registry import Task, VoteTask, task_of
 
-# The quick candidates.
-LINEAR = ["mean", "best", "greedy", "bagged", "nnls_shared", "nnls", "ridge", "disagreement_ridge"]
+LINEAR = ["mean", "best", "greedy", "nnls", "ridge", "disagreement_ridge"]  # the quick candidates
+COLUMNS = list(GALAXY_ZOO_2.columns)
+SMALL = VoteTask("small", ("a", "b"))
 Problem = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -31,17 +35,22 @@ def make_problem(
     return features.astype(np.float32), targets, rng.permutation(np.arange(n) % n_folds)
 
 
-def fit_all(problem: Problem, names: list[str] = LINEAR) -> selection.CrossFits:
-    return cross_fit(names, SMALL, *problem, seed=0)
+def fit_all(problem: Problem, names: list[str] = LINEAR) -> CrossFits:
+    return cross_fit({name: CANDIDATES[name] for name in names}, SMALL, *problem, seed=0)
+
+
+def fit_weights(
+    folds: list[OofFold], name: str, task: Task = SMALL, candidates: Mapping[str, Fit] = CANDIDATES
+) -> np.ndarray:
+    """(run, column) weights of a candidate that is a blend."""
+    model = candidates[name](folds, task, 0)
+    assert isinstance(model, Blend)
+    return model.weights
 
 
 def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", ["ensemble.py", *arguments])
     ensemble.main()
-
-
-COLUMNS = list(GALAXY_ZOO_2.columns)
-SMALL = VoteTask("small", ("a", "b"))
 
 
 def vote_task(*answers: int) -> VoteTask:
@@ -87,21 +96,36 @@ def make_catalog(
 def save_run(
     catalog: Catalog, run: str, oof: np.ndarray, test: np.ndarray, **changes: object
 ) -> None:
-    """Write a run's out-of-fold table, score card and test table as training and prediction do."""
-    table = pd.DataFrame(oof, index=catalog.ids, columns=COLUMNS)
-    table[FOLD] = catalog.folds
+    """Write a run's out-of-fold table, test table and score card as training does.
+
+    Args:
+        catalog: the dataset's whole catalog.
+        run: its task's name first.
+        oof: (galaxy, column) of the task's galaxies.
+        test: (test galaxy, column).
+        changes: of the card.
+    """
+    task = task_of(run)
+    own, columns = catalog.for_task(task), list(task.columns)
+    table = pd.DataFrame(oof, index=own.ids, columns=columns)
+    table[FOLD] = own.folds
     write_predictions(paths.oof_csv(catalog.dataset, run), table)
-    write_predictions(
-        paths.test_csv(catalog.dataset, run),
-        pd.DataFrame(test, index=catalog.test_ids, columns=COLUMNS),
-    )
-    card = {
-        "run": run,
-        "fingerprint": catalog.fingerprint,
-        "checkpoint": "last",
-        "folds": list(range(catalog.n_folds)),
-    }
-    files.write_json(paths.oof_csv(catalog.dataset, run).with_suffix(".json"), card | changes)
+    frame = pd.DataFrame(test, index=catalog.test_ids, columns=columns)
+    for name in task.decision_columns:
+        frame.insert(0, name, columns[0])
+    write_predictions(paths.test_csv(catalog.dataset, run), frame)
+    folds = list(range(catalog.n_folds))
+    card = {"run": run, "fingerprint": own.fingerprint, "folds": folds}
+    files.write_json(card_path(paths.oof_csv(catalog.dataset, run)), card | changes)
+    sign(catalog.dataset, run)
+
+
+def sign(dataset: str, run: str) -> None:
+    """Note on a run's card the digests of its tables as they are."""
+    tables = {"oof": paths.oof_csv(dataset, run), "test": paths.test_csv(dataset, run)}
+    path = card_path(tables["oof"])
+    digests = {which: digest_table(table) for which, table in tables.items()}
+    files.write_json(path, files.read_json(path) | {"tables": digests})
 
 
 def save_project(

@@ -1,4 +1,4 @@
-"""TODO"""
+"""A voted competition and a labelled set of some of its galaxies, for runs across datasets."""
 
 from pathlib import Path
 

@@ -1,8 +1,10 @@
 """Mutated files for random tests, and what a refusal of them must look like."""
 
 import random
+from collections.abc import Callable
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -52,7 +54,15 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
     return bytes(out)
 
 
-def check_refusal(error: InputError, name: str) -> None:
+def refusal(read: Callable[[], object]) -> str:
+    """The line with which a call refuses its input."""
+    with pytest.raises(InputError) as caught:
+        read()
+    check_refusal(caught.value)
+    return str(caught.value)
+
+
+def check_refusal(error: InputError, name: str = "") -> None:
     """One line of bearable length that names the file."""
     text = str(error)
     assert text

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Tables of single networks for a synthetic project of votes."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,8 @@ def save_folds(catalog: Catalog, runs: tuple[str, ...] = RUNS, spread: bool = Tr
     for run in runs:
         folder = paths.run_dir(catalog.dataset, run)
         folder.mkdir(parents=True)
-        config = {"task": "gz37", "model": {"name": "cnn"}, "data_fingerprint": catalog.fingerprint}
+        config = {"task": "gz37", "run": run, "model": {"name": "cnn"}}
+        config["data_fingerprint"] = catalog.fingerprint
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         for fold in range(catalog.n_folds):
             own = catalog.folds == fold

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Small pretrainings on a drawn competition, and the files that they leave."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from galaxyzoo.training.pretraining import Pretraining
 from support.leak_fixtures import clear_competition
 from support.small_models import SMALL
 
-METHODS = ("simsiam", "byol")
 PRETRAIN: dict[str, Any] = {
     "run": "pretrain/small",
     "method": "simsiam",

@@ -1,6 +1,6 @@
 """Training that costs nothing, for tests of what goes on around it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -10,12 +10,11 @@ import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
-from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.inference.artifacts import WEIGHTS, FoldSummary, save_weights
 from galaxyzoo.models.build import build_model
 from galaxyzoo.models.heads import TreeOutput
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.training import fold
+from galaxyzoo.training.fold import HISTORY, train_fold
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.trainer import Trainer
@@ -52,6 +51,25 @@ def kill_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     monkeypatch.setattr(Trainer, "step", step)
 
 
+def assert_a_kill_changes_nothing(
+    folder: Path, settings: Config, data: FoldData, steps: int
+) -> None:
+    """A fold that is killed after so many steps ends with the same weights and history."""
+    train_fold(settings, data, folder / "whole", "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(patch, steps)
+        with pytest.raises(Killed):
+            train_fold(settings, data, folder / "killed", "killed")
+    assert not (folder / "killed" / WEIGHTS).exists()
+    train_fold(settings, data, folder / "killed", "killed")
+    assert_same_files(folder / "killed", folder / "whole")
+
+
+def assert_same_files(one: Path, other: Path, names: Sequence[str] = (WEIGHTS, HISTORY)) -> None:
+    for name in names:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
 # Nothing in it depends on the other images of a batch.
 NO_NORM = {"name": "layers", "kwargs": {"layers": ["conv4", "pool", "conv4/2", "pool"]}}
 
@@ -75,12 +93,12 @@ def fake_training(
     """
     seen: list[FoldData] = []
 
-    def train_fold(config: Config, data: FoldData, folder: Path, label: str) -> FoldSummary:
+    def fake(config: Config, data: FoldData, folder: Path, label: str) -> FoldSummary:
         if not config.train.epochs:
-            return fold.train_fold(config, data, folder, label)
+            return train_fold(config, data, folder, label)
         seen.append(data)
         save_weights(folder / WEIGHTS, build_model(config).state_dict())
         return summarise()
 
-    monkeypatch.setattr(module, "train_fold", train_fold)
+    monkeypatch.setattr(module, "train_fold", fake)
     return seen

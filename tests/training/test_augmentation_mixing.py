@@ -5,15 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import AugmentConfig, Config
-from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.augmentation import augment_batch, check_transforms, mix_batch
-from galaxyzoo.training.fold import HISTORY, train_fold
 from galaxyzoo.training.trainer import Trainer
 from support.small_models import small_config
-from support.training_fixtures import NO_NORM, Killed, fold_data, gradients, kill_after
+from support.training_fixtures import NO_NORM, assert_a_kill_changes_nothing, fold_data, gradients
 
 STILL = {"rotate_deg": 0, "flip": False, "zoom": 1, "shift_px": 0}
 
@@ -117,15 +114,7 @@ def test_a_batch_depends_on_seed_fold_epoch_and_step_alone(augment: dict[str, fl
 
 @pytest.mark.parametrize("augment", KINDS)
 def test_a_killed_fold_ends_with_the_same_bytes(tmp_path: Path, augment: dict[str, float]) -> None:
-    data, settings = fold_data(), config(augment)
-    train_fold(settings, data, tmp_path / "whole", "whole")
-    with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, 5)
-        with pytest.raises(Killed):
-            train_fold(settings, data, tmp_path / "killed", "killed")
-    train_fold(settings, data, tmp_path / "killed", "killed")
-    for name in (WEIGHTS, HISTORY):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert_a_kill_changes_nothing(tmp_path, config(augment), fold_data(), steps=5)
 
 
 def test_parts_of_a_mixed_batch_add_up_to_the_whole() -> None:
@@ -135,13 +124,6 @@ def test_parts_of_a_mixed_batch_add_up_to_the_whole() -> None:
     assert summed == pytest.approx(value, rel=1e-5)
     for one, other in zip(whole, added, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-7)
-
-
-def test_mixing_changes_what_a_run_is_but_its_absence_does_not() -> None:
-    plain = load_config("gz37/cnn")
-    assert load_config("gz37/cnn", ["augment.mixup=0"]).digest() == plain.digest()
-    assert load_config("gz37/cnn", ["augment.mixup=0.2"]).digest() != plain.digest()
-    assert load_config("gz37/cnn", ["augment.cutmix=1"]).digest() != plain.digest()
 
 
 def test_cutout_is_one_of_albumentations_transforms() -> None:

@@ -14,18 +14,11 @@ from galaxyzoo.training.holdout import train_holdout
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import write_labelled
-from support.leak_fixtures import Project, clear_competition, tiny_config
+from support.leak_fixtures import Project, tiny_config
 from support.pretraining_fixtures import folder, pretrain
 from support.training_fixtures import Killed
 
 START = {"name": "cnn", "kwargs": {"widths": [8, 16]}, "start_run": "pretrain/small"}
-
-
-@pytest.fixture
-def data(root: Path) -> Dataset:
-    """Three folds of 36 galaxies, and 4 test galaxies."""
-    clear_competition().write_zips(root / "input" / "votes")
-    return prepare("votes", n_folds=3)
 
 
 def test_a_run_starts_from_it_in_every_fold(data: Dataset) -> None:

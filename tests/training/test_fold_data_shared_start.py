@@ -109,20 +109,3 @@ def test_the_way_back_to_the_networks_own_dataset_is_refused(
     start = {**MODEL, "start_run": "elliptical_spiral/there", "start_dataset": dataset}
     with pytest.raises(InputError, match=r"was not trained with train\.without=\[labelled\]"):
         Run(holdout_config(model=start), labelled).check()
-
-
-@pytest.mark.parametrize("start", [{}, {"start_run": "pretrain/x"}])
-def test_a_fold_to_start_from_needs_a_run_with_folds(start: dict[str, str]) -> None:
-    with pytest.raises(InputError, match=r"model\.start_fold needs model\.start_run"):
-        holdout_config(model={"name": "cnn", "start_fold": 0, **start})
-
-
-def test_the_new_keys_change_nothing_where_they_say_nothing() -> None:
-    explicit = holdout_config(
-        train={"without": []}, model={"name": "cnn", "start_fold": None, "start_head": False}
-    )
-    assert explicit.digest() == holdout_config(model={"name": "cnn"}).digest()
-    assert holdout_config(train={"without": ["x"]}).digest() != holdout_config().digest()
-    start = {"name": "cnn", "start_run": "elliptical_spiral/cnn"}
-    with_head = holdout_config(model={**start, "start_head": True})
-    assert with_head.digest() != holdout_config(model=start).digest()

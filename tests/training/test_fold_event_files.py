@@ -7,9 +7,8 @@ import pytest
 
 from galaxyzoo.core import launch
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.training.fold import EVENTS, HISTORY, check_installed, train_fold
-from support.training_fixtures import Killed, config, fold_data, kill_after
+from support.training_fixtures import Killed, assert_same_files, config, fold_data, kill_after
 
 
 def read_events(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -37,9 +36,7 @@ def test_events_are_the_historys_numbers_each_once_and_nothing_else_differs(
         with pytest.raises(Killed):
             train_fold(switched, data, tmp_path / "with", "with")
     train_fold(switched, data, tmp_path / "with", "with")
-    for name in (HISTORY, WEIGHTS):
-        ours, others = (tmp_path / which / name for which in ("with", "without"))
-        assert ours.read_bytes() == others.read_bytes()
+    assert_same_files(tmp_path / "with", tmp_path / "without")
     with open(tmp_path / "with" / HISTORY, newline="") as file:
         history = list(csv.DictReader(file))
     events = read_events(tmp_path / "with" / EVENTS)

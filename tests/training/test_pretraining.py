@@ -11,19 +11,19 @@ import yaml
 from galaxyzoo.config.schema import ModelConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset, prepare
-from galaxyzoo.training import pretrainer, pretraining
-from galaxyzoo.training.pretrainer import Pretrainer
+from galaxyzoo.training import pretraining
 from galaxyzoo.training.pseudo_labels import find_unlabelled_images
+from galaxyzoo.training.self_supervision import Pair, Pretrainer
 from support.class_fixtures import write_labelled
 from support.leak_fixtures import clear_competition
-from support.pretraining_fixtures import METHODS, folder, pretrain, pretrain_config, written
+from support.pretraining_fixtures import folder, pretrain, pretrain_config, written
 from support.training_fixtures import Killed
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     original = Pretrainer.step
 
-    def killed(self: Pretrainer, number: int, views: pretrainer.Pair) -> tuple[float, float]:
+    def killed(self: Pretrainer, number: int, views: Pair) -> tuple[float, float]:
         if number == step:
             raise Killed
         return original(self, number, views)
@@ -31,10 +31,9 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(Pretrainer, "step", killed)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_killed_pretraining_ends_with_the_same_bytes(data: Dataset, method: str) -> None:
+def test_a_killed_pretraining_ends_with_the_same_bytes(data: Dataset) -> None:
     """Five steps an epoch: killed in the first, between the first and the second, in the third."""
-    whole = pretrain(data, method=method)
+    whole = pretrain(data)
     assert set(whole) == {
         *("config.yaml", "history.csv", "pretraining.json", "weights.safetensors"),
     }
@@ -43,9 +42,9 @@ def test_a_killed_pretraining_ends_with_the_same_bytes(data: Dataset, method: st
         with pytest.MonkeyPatch.context() as patch:
             kill_at(patch, step)
             with pytest.raises(Killed):
-                pretrain(data, method=method)
+                pretrain(data)
         assert "weights.safetensors" not in written(pretrain_config(), data)
-        assert pretrain(data, method=method) == whole
+        assert pretrain(data) == whole
 
 
 def test_a_finished_one_is_not_done_again(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +130,7 @@ def test_other_images_do_not_go_on(data: Dataset, root: Path) -> None:
 def test_a_collapsed_network_is_an_error(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without variety in the images all projections are the same from the start."""
     images = [np.full((16, 32, 32, 3), 90, np.uint8)]
-    made = Pretrainer(pretrain_config(method="byol"), images)
+    made = Pretrainer(pretrain_config(), images)
     with pytest.raises(InputError, match=r"pretrain/small, epoch 1: the network has collapsed"):
         made.run_epoch(Bar())
     assert made.history == []

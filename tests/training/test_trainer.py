@@ -1,4 +1,4 @@
-"""The epoch loop: resume replays exactly, schedules, checkpoints, what stops a fold."""
+"""The training loop: resume replays exactly, schedules, checkpoints, what stops a fold."""
 
 from pathlib import Path
 
@@ -6,36 +6,29 @@ import numpy as np
 import pytest
 import torch
 
-from galaxyzoo.config.schema import Config, TrainConfig
+from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, load_weights, save_checkpoint
+from galaxyzoo.inference.artifacts import WEIGHTS, load_weights
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.training import fold, trainer
-from galaxyzoo.training.fold import HISTORY, train_fold
-from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.optim import build_optimizer, learning_rate
+from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.trainer import Trainer
-from support.training_fixtures import Killed, config, fold_data, kill_after
+from support.training_fixtures import (
+    Killed,
+    assert_a_kill_changes_nothing,
+    assert_same_files,
+    config,
+    fold_data,
+    kill_after,
+)
 
 
 @pytest.mark.parametrize("checkpoint", ["last", "best"])
-@pytest.mark.parametrize(
-    "steps", [2, 4, 9]
-)  # four steps an epoch: in the first, at its end, in the third
+@pytest.mark.parametrize("steps", [2, 4, 9])  # of four an epoch: in the first, at its end, third
 def test_a_killed_fold_ends_with_the_same_bytes(
     tmp_path: Path, steps: int, checkpoint: str
 ) -> None:
-    data, settings = fold_data(), config(checkpoint=checkpoint)
-    train_fold(settings, data, tmp_path / "whole", "whole")
-    with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, steps)
-        with pytest.raises(Killed):
-            train_fold(settings, data, tmp_path / "killed", "killed")
-    assert not (tmp_path / "killed" / WEIGHTS).exists()
-    train_fold(settings, data, tmp_path / "killed", "killed")
-    for name in (WEIGHTS, HISTORY):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert_a_kill_changes_nothing(tmp_path, config(checkpoint=checkpoint), fold_data(), steps)
 
 
 def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_path: Path) -> None:
@@ -53,8 +46,7 @@ def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_pa
         with pytest.raises(Killed):
             train_fold(settings, data, tmp_path / "killed", "killed")
     train_fold(settings, data, tmp_path / "killed", "killed")
-    for name in (WEIGHTS, HISTORY):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert_same_files(tmp_path / "killed", tmp_path / "whole")
 
 
 def test_going_on_needs_no_pretrained_weights(tmp_path: Path) -> None:
@@ -101,41 +93,20 @@ def test_a_checkpoint_of_other_settings_is_not_used(tmp_path: Path) -> None:
             train_fold(config(lr=1e-4), data, tmp_path / "mixed", "mixed")
     train_fold(config(), data, tmp_path / "mixed", "mixed")
     train_fold(config(), data, tmp_path / "clean", "clean")
-    assert (tmp_path / "mixed" / WEIGHTS).read_bytes() == (
-        tmp_path / "clean" / WEIGHTS
-    ).read_bytes()
-
-
-def test_validation_galaxies_do_not_train(tmp_path: Path) -> None:
-    """Neither the images nor the labels of the validation rows change a weight."""
-    data = fold_data()
-    train_fold(config(), data, tmp_path / "a", "a")
-    images, targets = data.cache.images.copy(), data.targets.copy()
-    images[data.val_rows] = 255 - images[data.val_rows]
-    targets[data.val_rows] = targets[data.val_rows][::-1]
-    other = FoldData(
-        ImageCache(data.cache.ids, images, data.cache.unreadable),
-        targets,
-        data.train_rows,
-        data.val_rows,
-        0,
-    )
-    train_fold(config(), other, tmp_path / "b", "b")
-    assert (tmp_path / "a" / WEIGHTS).read_bytes() == (tmp_path / "b" / WEIGHTS).read_bytes()
-    assert (tmp_path / "a" / HISTORY).read_bytes() != (tmp_path / "b" / HISTORY).read_bytes()
+    assert_same_files(tmp_path / "mixed", tmp_path / "clean")
 
 
 def test_best_keeps_the_weights_of_the_best_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([(score, {"val_score": score}) for score in (0.3, 0.1, 0.2)])
-    monkeypatch.setattr(Trainer, "_validate", lambda self: next(scores))
+    monkeypatch.setattr(Trainer, "validate", lambda self: next(scores))
     kept = []
     run_epoch = Trainer.run_epoch
 
     def spy(self: Trainer, bar: object) -> dict[str, object]:
         row = run_epoch(self, bar)
-        kept.append({n: t.clone() for n, t in self._averaged().state_dict().items()})
+        kept.append({n: t.clone() for n, t in self.averaged_model.state_dict().items()})
         return row
 
     monkeypatch.setattr(Trainer, "run_epoch", spy)
@@ -161,70 +132,3 @@ def test_images_and_targets_of_a_batch_belong_together() -> None:
     for rows, images, targets in trainer.batches():
         assert np.array_equal(images[:, 0, 16, 16].numpy(), data.cache.ids[rows] % 256)
         assert np.array_equal(targets.numpy(), data.targets[rows].astype(np.float32))
-
-
-def test_learning_rate_by_hand() -> None:
-    cosine = TrainConfig(lr=1.0, epochs=2, schedule="cosine", warmup=0.2)
-    rates = [learning_rate(cosine, step, 5) for step in range(10)]
-    assert rates[:2] == [0.5, 1.0]
-    assert rates[2] == pytest.approx(0.5 * (1 + np.cos(np.pi / 16)))
-    assert rates[5] == pytest.approx(0.5 * (1 + np.cos(np.pi * 3.5 / 8)))
-    assert rates[9] == pytest.approx(0.5 * (1 + np.cos(np.pi * 7.5 / 8)))
-    assert {
-        learning_rate(TrainConfig(lr=1.0, epochs=2, schedule="constant"), step, 5)
-        for step in range(10)
-    } == {1.0}
-
-
-def test_biases_and_norms_are_not_decayed() -> None:
-    model = build_model(config(), initialise=False)
-    groups = build_optimizer(model, TrainConfig(weight_decay=0.1)).param_groups
-    assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
-    assert all(p.ndim > 1 for p in groups[0]["params"])
-    assert all(p.ndim == 1 for p in groups[1]["params"])
-    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
-
-
-@pytest.mark.parametrize(
-    ("error", "raised", "said"),
-    [
-        (PermissionError(13, "Permission denied"), InputError, "Permission denied"),
-        (OSError(5, "Input/output error"), InputError, "Input/output error"),
-        (MemoryError(), MemoryError, "reading"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError, "reading"),
-        (ValueError(), InputError, "ValueError.*delete it"),
-    ],
-)
-def test_only_a_damaged_checkpoint_is_to_be_deleted(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    error: Exception,
-    raised: type[Exception],
-    said: str,
-) -> None:
-    path = tmp_path / "checkpoint.pt"
-    save_checkpoint(path, {"epoch": 2})
-
-    def refused(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(torch, "load", refused)
-    with pytest.raises(raised, match=said) as caught:
-        load_checkpoint(path)
-    assert ("delete" in str(caught.value)) == ("delete" in said)
-    assert "checkpoint.pt" in str(caught.value)
-
-
-def test_checkpoints_run_no_code(tmp_path: Path) -> None:
-    path = tmp_path / "checkpoint.pt"
-    torch.save({"evil": Path("x")}, path)  # any class outside torch's list stands for code
-    with pytest.raises(InputError, match=r"checkpoint\.pt"):
-        load_checkpoint(path)
-    path.write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(InputError, match=r"checkpoint\.pt"):
-        load_checkpoint(path)
-    save_checkpoint(path, {"epoch": 2, "tensor": torch.ones(2)})
-    state = load_checkpoint(path)
-    assert state is not None
-    assert state["epoch"] == 2
-    assert torch.equal(state["tensor"], torch.ones(2))

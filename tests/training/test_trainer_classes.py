@@ -1,6 +1,7 @@
 """Training of classes: a head's own stage, classes alike, soft targets, another run's start."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,18 +9,18 @@ import torch
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from galaxyzoo.config.schema import TrainConfig
+from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
+from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import build_model
-from galaxyzoo.training.fold import HISTORY, train_fold
-from galaxyzoo.training.optim import learning_rate
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold, one_hot
 from support.small_models import small_config
-from support.training_fixtures import Killed, kill_after
+from support.training_fixtures import assert_a_kill_changes_nothing, fold_data
 
 STAGES = {"epochs": 3, "head_epochs": 2, "head_lr": 1e-2}
+WITH_HEAD = {"start_run": "zoo5/small", "start_head": True}
 
 
 def state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -39,8 +40,8 @@ def run_epochs(trainer: Trainer, count: int) -> None:
 def test_head_epochs_leave_every_byte_of_the_backbone(optimizer):
     config = class_config(train={**STAGES, "optimizer": optimizer})
     trainer = Trainer(config, class_fold())
-    assert trainer.ema is not None
-    networks = (trainer.model, trainer.ema.module)
+    networks = (trainer.model, trainer.averaged_model)
+    assert networks[0] is not networks[1]
     before = [state(network) for network in networks]
     run_epochs(trainer, 2)
     for network, old in zip(networks, before, strict=True):
@@ -65,19 +66,6 @@ def test_top_blocks_alone_are_trained_after_the_head():
     assert {n for n in before if n.startswith("head.")} <= moved
 
 
-def test_learning_rates_of_both_stages_by_hand():
-    train = TrainConfig(epochs=3, head_epochs=1, head_lr=1.0, lr=0.1, warmup=0.25)
-    rates = [learning_rate(train, step, 4) for step in range(12)]
-    cosine = [0.5 * (1 + np.cos(np.pi * (i + 0.5) / 3)) for i in range(3)]
-    assert rates[:4] == pytest.approx([1.0, *cosine])
-    cosine = [0.05 * (1 + np.cos(np.pi * (i + 0.5) / 6)) for i in range(6)]
-    assert rates[4:] == pytest.approx([0.05, 0.1, *cosine])
-    constant = TrainConfig(epochs=3, head_epochs=1, head_lr=1.0, lr=0.1, schedule="constant")
-    assert [learning_rate(constant, step, 4) for step in range(12)] == [1.0] * 4 + [0.1] * 8
-    only_head = TrainConfig(epochs=1, head_epochs=1, head_lr=1.0, schedule="constant")
-    assert [learning_rate(only_head, step, 4) for step in range(4)] == [1.0] * 4
-
-
 def test_the_optimizer_gets_those_rates():
     config = class_config(train={**STAGES, "head_epochs": 1, "lr": 1e-4, "schedule": "constant"})
     trainer = Trainer(config, class_fold())
@@ -95,15 +83,7 @@ def test_a_killed_fold_of_two_stages_ends_with_the_same_bytes(tmp_path, steps, k
     }
     extra = more.get(kind, {"class_balance": "sampling", "checkpoint": "best"})
     settings = class_config(train={**STAGES, "head_epochs": 1, **extra})
-    data = class_fold()
-    train_fold(settings, data, tmp_path / "whole", "whole")
-    with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, steps)
-        with pytest.raises(Killed):
-            train_fold(settings, data, tmp_path / "killed", "killed")
-    train_fold(settings, data, tmp_path / "killed", "killed")
-    for name in (WEIGHTS, HISTORY):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert_a_kill_changes_nothing(tmp_path, settings, class_fold(), steps)
 
 
 def test_sampling_draws_classes_evenly_and_the_same_each_time():
@@ -113,30 +93,29 @@ def test_sampling_draws_classes_evenly_and_the_same_each_time():
     drawn = []
     for epoch in range(20):
         trainer.epoch = again.epoch = epoch
-        order = trainer._draw_order(np.random.default_rng(epoch))
-        np.testing.assert_array_equal(order, again._draw_order(np.random.default_rng(epoch)))
-        assert len(order) == len(trainer.data.train_rows)
-        assert set(order) <= set(trainer.data.train_rows)
-        drawn.append(np.bincount(classes[order], minlength=5) / len(order))
+        batches = [[batch.rows for batch in each.batches()] for each in (trainer, again)]
+        for one, other in zip(*batches, strict=True):
+            np.testing.assert_array_equal(one, other)
+        rows = np.concatenate(batches[0])
+        assert len(rows) == len(trainer.data.train_rows)
+        assert set(rows) <= set(trainer.data.train_rows)
+        drawn.append(np.bincount(classes[rows], minlength=5) / len(rows))
     # Standard error of a mean share: sqrt(0.2 · 0.8 / (20 · 300)) = 0.005.
     np.testing.assert_allclose(np.mean(drawn, axis=0), 0.2, atol=0.02)
-    batches = [[batch.rows for batch in each.batches()] for each in (trainer, again)]
-    for one, other in zip(*batches, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_weights_are_the_inverse_frequencies_and_equal_ones_without_balance():
     data = class_fold(80)
     trainer = Trainer(class_config(train={"class_balance": "weights"}), data)
     counts = data.targets[data.train_rows].sum(axis=0)
-    weights = trainer._class_weights()
+    weights = trainer.class_weights
     assert weights is not None
     np.testing.assert_allclose(weights.numpy(), counts.sum() / (5 * counts), rtol=1e-6)
     assert np.average(weights.numpy(), weights=counts) == pytest.approx(1)
     probs = torch.full((5, 5), 0.1) + 0.5 * torch.eye(5)
     probs[0] = torch.tensor([0.1, 0.6, 0.1, 0.1, 0.1])  # wrong on the frequent class
     plain = Trainer(class_config(), data)
-    assert plain._class_weights() is None
+    assert plain.class_weights is None
     assert trainer.loss(probs, torch.eye(5)) < plain.loss(probs, torch.eye(5))
 
 
@@ -147,17 +126,32 @@ def test_the_saved_network_gives_natural_probabilities(tmp_path, balance):
     trainer = Trainer(config, data)
     run_epochs(trainer, 1)
     images = torch.from_numpy(data.cache.images[:6]).permute(0, 3, 1, 2)
-    before = trainer._averaged().eval()(images).detach().numpy()
+    before = trainer.averaged_model.eval()(images).detach().numpy()
     model = build_model(config, initialise=False)
     model.load_state_dict(trainer.final_weights())
     after = model.eval()(images).detach().numpy()
     expected = before * data.targets[data.train_rows].mean(axis=0)
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(after, expected, atol=1e-5)
-    again = trainer._averaged().eval()(images).detach().numpy()
+    again = trainer.averaged_model.eval()(images).detach().numpy()
     np.testing.assert_array_equal(again, before)  # training goes on from the balanced one
     plain = Trainer(class_config(), data)
-    assert changed(plain._averaged().state_dict(), plain.final_weights()) == set()
+    assert changed(plain.averaged_model.state_dict(), plain.final_weights()) == set()
+
+
+def test_the_history_of_a_class_run_notes_its_accuracy():
+    config, data = class_config(), class_fold()
+    trainer = Trainer(config, data)
+    row = trainer.run_epoch(tqdm(disable=True))
+    one_view = TTAConfig(dihedral=False)
+    probs = predict(trainer.averaged_model, data.cache, data.val_rows, config, one_view)
+    right = sum(
+        int(np.argmax(one) == np.argmax(target))
+        for one, target in zip(probs, data.targets[data.val_rows], strict=True)
+    )
+    assert row["val_accuracy"] == pytest.approx(right / len(probs))
+    votes = Trainer(small_config(train={"batch_size": 8}), fold_data())
+    assert "val_accuracy" not in votes.run_epoch(tqdm(disable=True))
 
 
 def test_soft_targets_train_but_do_not_score():
@@ -169,8 +163,8 @@ def test_soft_targets_train_but_do_not_score():
     run_epochs(hard, 1)
     run_epochs(softly, 1)
     assert changed(state(hard.model), state(softly.model))
-    softly.ema.module.load_state_dict(hard.ema.module.state_dict())  # type: ignore[union-attr]
-    (hard_loss, hard_score), (soft_loss, soft_score) = hard._validate(), softly._validate()
+    softly.averaged_model.load_state_dict(hard.averaged_model.state_dict())
+    (hard_loss, hard_score), (soft_loss, soft_score) = hard.validate(), softly.validate()
     assert soft_score == hard_score
     assert soft_loss != pytest.approx(hard_loss)
     np.testing.assert_allclose(softly.targets.numpy(), soft, atol=1e-7)
@@ -189,45 +183,36 @@ def test_a_start_run_fills_the_backbone_and_not_the_head(tmp_path: Path) -> None
     kept = [name for name in weights if not name.startswith("head.")]
     assert {"mean", "std"} <= set(kept)  # its normalisation belongs to it
     assert all(torch.equal(ours[name], weights[name]) for name in kept)
-    assert all(torch.equal(trainer.ema.module.state_dict()[n], weights[n]) for n in kept)  # type: ignore[union-attr]
+    averaged = trainer.averaged_model.state_dict()
+    assert all(torch.equal(averaged[name], weights[name]) for name in kept)
     heads = {name: tensor for name, tensor in ours.items() if name.startswith("head.")}
     assert changed(heads, plain.model.state_dict()) == set()  # as drawn by the run's own seed
 
 
 def test_a_start_run_of_the_same_task_may_fill_the_head_too(tmp_path: Path) -> None:
-    start = {"start_run": "zoo5/small", "start_head": True}
     torch.manual_seed(5)
     path = tmp_path / WEIGHTS
     save_weights(path, build_model(class_config()).state_dict())
-    trainer = Trainer(class_config(model=start), class_fold(start_weights=path))
+    trainer = Trainer(class_config(model=WITH_HEAD), class_fold(start_weights=path))
     weights = load_file(path)
     assert any(name.startswith("head.") for name in weights)
     assert changed(weights, trainer.model.state_dict()) == set()
-    assert changed(weights, trainer.ema.module.state_dict()) == set()  # type: ignore[union-attr]
+    assert changed(weights, trainer.averaged_model.state_dict()) == set()
 
 
-def test_a_head_of_another_form_is_no_start(tmp_path: Path) -> None:
-    start = {"start_run": "zoo5/small", "start_head": True}
+@pytest.mark.parametrize(
+    ("source", "model", "named"),
+    [
+        (class_config(head={"hidden": 7}), WITH_HEAD, r"head\."),
+        (small_config(model={"kwargs": {"widths": [8]}}), {}, ""),
+        (small_config(model={"kwargs": {"widths": [8, 24]}}), {}, ""),
+    ],
+    ids=["head", "depth", "width"],
+)
+def test_a_start_of_another_form_is_refused(
+    tmp_path: Path, source: Config, model: dict[str, Any], named: str
+) -> None:
     path = tmp_path / WEIGHTS
-    save_weights(path, build_model(class_config(head={"hidden": 7})).state_dict())
-    with pytest.raises(InputError, match=r"weights\.safetensors does not fit the model.*head\."):
-        Trainer(class_config(model=start), class_fold(start_weights=path))
-
-
-@pytest.mark.parametrize("start", [{}, {"start_run": "gz37/small"}, {"start_run": "pretrain/x"}])
-def test_a_head_to_start_from_needs_a_run_of_the_same_task(start: dict[str, str]) -> None:
-    with pytest.raises(InputError, match=r"start_head needs .* a run of task 'zoo5'"):
-        class_config(model={"start_head": True, **start})
-
-
-def test_a_start_of_another_backbone_is_refused(tmp_path: Path) -> None:
-    source = build_model(small_config(model={"kwargs": {"widths": [8]}}))
-    path = tmp_path / WEIGHTS
-    save_weights(path, source.state_dict())
-    with pytest.raises(InputError, match=r"weights\.safetensors does not fit the model"):
-        Trainer(class_config(), class_fold(start_weights=path))
-    save_weights(
-        path, build_model(small_config(model={"kwargs": {"widths": [8, 24]}})).state_dict()
-    )
-    with pytest.raises(InputError, match=r"weights\.safetensors does not fit the model"):
-        Trainer(class_config(), class_fold(start_weights=path))
+    save_weights(path, build_model(source).state_dict())
+    with pytest.raises(InputError, match=rf"weights\.safetensors does not fit the model.*{named}"):
+        Trainer(class_config(model=model), class_fold(start_weights=path))

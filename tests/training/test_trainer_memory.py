@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import torch
 
-from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.devices import is_out_of_memory
 from galaxyzoo.core.errors import FoldError
@@ -215,13 +214,3 @@ def test_other_errors_are_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.M
         train_fold(config(**GO_ON), fold_data(), tmp_path, "broken")
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         predict.predict(build_model(config()), fold_data().cache, np.arange(9), config())
-
-
-def test_what_to_do_without_memory_may_change_between_calls_but_parts_may_not() -> None:
-    plain = load_config("gz37/cnn")
-    assert load_config("gz37/cnn", ["train.on_out_of_memory=accumulate"]).digest() == plain.digest()
-    assert load_config("gz37/cnn", ["train.accumulation=2"]).digest() != plain.digest()
-
-
-def test_checkpoints_from_before_there_were_parts_fit_their_config() -> None:
-    assert small_config().digest() == "885d95ffe4c89cfc"  # as it was then

@@ -48,14 +48,18 @@ def fake(patch: pytest.MonkeyPatch, score: Score = by_lr) -> list[Path]:
     seen: list[Path] = []
 
     def train(
-        config: Config, data: FoldData, folder: Path, label: str, watch: Callable[[History], None]
+        config: Config,
+        data: FoldData,
+        folder: Path,
+        label: str,
+        after_epoch: Callable[[History], None],
     ) -> None:
         seen.append(folder)
         rows: list[dict[str, Any]] = []
         for epoch in range(1, config.train.epochs + 1):
             rows.append({"epoch": epoch, "val_score": score(config, len(seen), epoch)})
             write_history(folder / "history.csv", rows)
-            watch(rows)
+            after_epoch(rows)
 
     patch.setattr(tuning, "train_fold", train)
     return seen
@@ -124,14 +128,14 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(
             data: FoldData,
             folder: Path,
             label: str,
-            watch: Callable[[History], None],
+            after_epoch: Callable[[History], None],
         ) -> None:
             def look(rows: History) -> None:
-                watch(rows)
+                after_epoch(rows)
                 if len(rows) == epoch:
                     raise Killed
 
-            train_fold(config, data, folder, label, watch=look)
+            train_fold(config, data, folder, label, after_epoch=look)
 
         patch.setattr(tuning, "train_fold", killed)
         with pytest.raises(Killed):

@@ -1,4 +1,4 @@
-"""Typed configuration of a pretraining: what is learned from images without any label."""
+"""Typed configuration of a pretraining on unlabelled images."""
 
 import hashlib
 import json
@@ -32,18 +32,18 @@ _NOT_IN_DIGEST: Any = {
 
 
 class ProjectionConfig(Settings):
-    """The two small networks on top of the backbone, which are thrown away at the end."""
+    """Projector and predictor on top of the backbone, which are not kept."""
 
     # units of the projector's hidden layers
     hidden: int = Field(512, ge=1)
     # length of a projection
     size: int = Field(256, ge=2)
-    # units of the predictor's hidden layer; null: simsiam a quarter of `size`, byol as `hidden`
+    # units of the predictor's hidden layer; null: a quarter of `size`
     predictor: int | None = Field(None, ge=1)
 
 
 class PretrainTrainConfig(Settings):
-    """What of `train` in a run's config there is here too, with the same meaning."""
+    """Keys of `train` in a run's config that a pretraining has too, with the same meaning."""
 
     epochs: int = Field(50, ge=1)
     # galaxies, each seen twice; batch norm must see more than a pair of them
@@ -59,7 +59,7 @@ class PretrainTrainConfig(Settings):
     seed: int = Field(0, ge=0)
 
     def as_train(self) -> TrainConfig:
-        """The same for what optimizers, schedules and precision are made from."""
+        """The same settings for optimizers, schedules and precision."""
         return TrainConfig.model_validate(self.model_dump())
 
 
@@ -70,17 +70,14 @@ class PretrainConfig(Settings):
     run: str = ""
     # what it is, for reports
     about: str = ""
-    # simsiam: the network itself gives what it is to predict; byol: its moving average does
-    method: Literal["simsiam", "byol"]
-    # of byol's moving average per step at the start; it rises to 1
-    momentum: float = Field(0.99, ge=0, le=1)
+    method: Literal["simsiam"]
     # "train" and "test": the dataset's own images; others: datasets in input/, without the galaxies
     # that the own dataset has too
     images: tuple[str, ...] = Field((OWN_TRAIN, OWN_TEST), min_length=1)
     # side, in original pixels, of what the images of a dataset show, where that is not all
     shown_px: dict[str, Positive] = Field(default_factory=dict)
     image: ImageConfig = ImageConfig()
-    # its start_… are not for it
+    # without start_run, start_dataset and start_head
     model: ModelConfig
     projection: ProjectionConfig = ProjectionConfig()
     # drawn twice for each image
@@ -99,7 +96,7 @@ def all_pretrainings() -> list[str]:
 
 
 def load_pretrain_config(run: str, overrides: Sequence[str] = ()) -> PretrainConfig:
-    """Read a pretraining's YAML, lay `section.key=value` overrides on top, and check everything."""
+    """Read a pretraining's YAML, apply `section.key=value` overrides, and check everything."""
     path = config_path(run, all_pretrainings())
     values = read_yaml(path)
     for word in overrides:
@@ -108,7 +105,7 @@ def load_pretrain_config(run: str, overrides: Sequence[str] = ()) -> PretrainCon
 
 
 def parse_pretrain_config(values: dict[str, Any], source: str) -> PretrainConfig:
-    """Check a nested dict of settings and return the typed config."""
+    """Check a nested dict of settings, read from `source`, and return the typed config."""
     if "task" in values:
         raise InputError(f"{source} is a task's run: python src/train.py learns from labels")
     config = PretrainConfig.parse(values, source)
@@ -119,11 +116,7 @@ def parse_pretrain_config(values: dict[str, Any], source: str) -> PretrainConfig
 
 
 def load_saved(path: Path) -> tuple[PretrainConfig, dict[str, str]]:
-    """The config saved with a pretraining, and digests of what it learns from.
-
-    Returns:
-        The config; `dataset_ids` and `image_ids`.
-    """
+    """The config saved with a pretraining, and its digests `dataset_ids` and `image_ids`."""
     values = read_saved(
         path,
         f"{shown(path.parent)} holds no pretraining (no {path.name})",
@@ -134,7 +127,7 @@ def load_saved(path: Path) -> tuple[PretrainConfig, dict[str, str]]:
 
 
 def _find_contradiction(config: PretrainConfig) -> str | None:
-    """What settings say against each other, or against learning without labels."""
+    """The first contradiction as one line; None where there is none."""
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
     if config.model.start_run or config.model.start_dataset:

@@ -1,21 +1,4 @@
-"""Which processor trains, in which precision.
-
-Memory of one training step is kept for the next, on a CPU with the GNU C library.
-
-Its malloc asks the system for every large block and returns it on the spot, so that each
-activation of each step is a fresh mapping whose pages the system has to clear. Kept instead,
-MobileNetV2 trains 1.2 times as fast (64 and 96 px, batch 64, one core of a Xeon at 2.5 GHz), with
-the same peak.
-
-Depthwise convolutions that are trained in fp32 where a processor trains the rest in bf16.
-
-Processors have fast bf16 kernels for dense convolutions and, as of torch 2.13, none for the
-gradient of depthwise ones: that alone takes two thirds of a bf16 step of MobileNetV2. In them every
-channel is on its own, so they are a small part of the arithmetic and fp32 costs them little: on an
-EPYC with bf16 units MobileNetV2 trains 1.3 (64 px) to 1.8 times (80 and 96 px) as fast as in fp32.
-
-Too little memory: how that is known, and what to do about it.
-"""
+"""Devices: the GPU or CPU that trains, its precision and kernels, and running out of memory."""
 
 import contextlib
 import ctypes
@@ -46,9 +29,9 @@ def get_device() -> torch.device:
 
 @contextlib.contextmanager
 def claiming_gpu() -> Iterator[None]:
-    """Of several GPUs take one that no other process of this user has claimed.
+    """Use a GPU that no other process of this user has claimed, where there are several.
 
-    Where there are more processes than GPUs, some are shared; where the user chose, that counts.
+    With more processes than GPUs some are shared; a device that the user chose is kept.
     """
     count = torch.cuda.device_count()
     if count < 2 or os.environ.get(_DEVICE):
@@ -79,12 +62,12 @@ def autocast(amp: str, device: torch.device) -> AbstractContextManager[object]:
 
 
 def prepare_to_train(device: torch.device, deterministic: bool) -> None:
-    """Set this process up: on a CPU its memory, on CUDA its kernels.
+    """Set this process up for training on a device: on a CPU its memory, on CUDA its kernels.
 
     Args:
-        device: that it trains on.
-        deterministic: use only kernels that give the same bytes every time; torch warns of an
-            operation for which it has none.
+        device: the device.
+        deterministic: on CUDA, use only kernels that give the same bytes every time; torch warns of
+            an operation for which it has none.
     """
     if device.type == "cpu":
         keep_freed_memory()
@@ -99,7 +82,8 @@ def describe_machine() -> str:
     if get_device().type == "cuda":
         return f"{torch.cuda.get_device_name()}, {os.cpu_count()} cores"
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{_cpu_name()}, {usable} cores"
+    name = _cpuinfo("model name") or platform.processor() or platform.machine()
+    return f"{name}, {usable} cores"
 
 
 def _has_bf16(device: torch.device) -> bool:
@@ -109,24 +93,14 @@ def _has_bf16(device: torch.device) -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _cpu_name() -> str:
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
 def _cpuinfo(key: str) -> str:
     """First value of a key of Linux's /proc/cpuinfo; empty elsewhere."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(
-                (
-                    line.partition(":")[2].strip()
-                    for line in file
-                    if line.split(":")[0].strip() == key
-                ),
-                "",
-            )
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for name, _, value in pairs if name.strip() == key), "")
 
 
 # malloc.h
@@ -136,7 +110,13 @@ _ARENA_MAX = -8
 
 
 def keep_freed_memory() -> bool:
-    """Let this process reuse what it frees instead of returning it; whether that was possible."""
+    """Keep freed memory for the next training step; False where the C library is not GNU's.
+
+    GNU malloc asks the system for every large block and returns it on the spot, so that each
+    activation of each step is a fresh mapping whose pages the system has to clear. Kept instead,
+    MobileNetV2 trains 1.2 times as fast (64 and 96 px, batch 64, one core of a Xeon at 2.5 GHz),
+    with the same peak.
+    """
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
@@ -146,7 +126,14 @@ def keep_freed_memory() -> bool:
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """As `nn.Conv2d`; under autocast in training it works in fp32 and returns the input's type."""
+    """As `nn.Conv2d`; under autocast in training it works in fp32 and returns the input's type.
+
+    Processors have fast bf16 kernels for dense convolutions and, as of torch 2.13, none for the
+    gradient of depthwise ones: that alone takes two thirds of a bf16 step of MobileNetV2. Every
+    channel is on its own in them, so they are a small part of the arithmetic and fp32 costs them
+    little: on an EPYC with bf16 units MobileNetV2 trains 1.3 (64 px) to 1.8 times (80 and 96 px) as
+    fast as in fp32.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', H', W')."""
@@ -168,7 +155,7 @@ def train_depthwise_in_fp32(model: nn.Module) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the accelerator's or the machine's memory is used up."""
+    """Whether an error means that the memory of the GPU or the machine is used up."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error)  # the CPU's allocator and CUDA's libraries raise a plain RuntimeError
@@ -182,22 +169,21 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release() -> None:
-    """Give back what nothing uses; to be called when the error, which holds tensors, is gone."""
+    """Free unused memory; call it once the error, which holds tensors, is gone."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def more_parts(batch_size: int, parts: int, where: str, accumulate: bool) -> int:
-    """Into how many parts to cut the batches that did not fit in so many.
+    """Twice as many parts of a batch, of two images at least, which batch norm needs.
 
     Args:
         batch_size: images in a batch.
-        parts: with which the memory was used up.
-        where: run and fold, for the message.
-        accumulate: whether to go on with smaller parts.
-    Returns:
-        Twice as many; each keeps two images at least, which batch norm needs.
+        parts: parts of a batch when memory ran out.
+        where: run and fold, for the error message.
+        accumulate: whether to go on with smaller parts; else, as where they cannot be smaller, a
+            FoldError says what to change.
     """
     if not accumulate or parts >= _most_parts(batch_size):
         raise out_of_memory(batch_size, parts, where)
@@ -205,7 +191,7 @@ def more_parts(batch_size: int, parts: int, where: str, accumulate: bool) -> int
 
 
 def out_of_memory(batch_size: int, parts: int, where: str) -> FoldError:
-    """The error that says what to do; arguments as of `more_parts`."""
+    """The error that says what to change; arguments as of `more_parts`."""
     happened = f"{where}: out of memory on batches of {batch_size} images"
     if parts > 1:
         happened += f" in {parts} parts"

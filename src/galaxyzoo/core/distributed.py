@@ -1,6 +1,6 @@
-"""One fold by several processes: what `torchrun` starts, and what its processes tell each other.
+"""Train one fold in several processes that `torchrun` starts, and exchange data between them.
 
-Without `torchrun` there is one process, and nothing here does anything.
+Without `torchrun` there is one process, and nothing here has an effect.
 """
 
 import atexit
@@ -40,22 +40,22 @@ def start() -> None:
 
 
 def count() -> int:
-    """How many processes train a fold."""
+    """Number of processes that train a fold."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """This one's number among them, from 0."""
+    """Number of this process among them, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def is_main() -> bool:
-    """Whether this is the one that writes."""
+    """Whether this is the process that writes."""
     return rank() == 0
 
 
 def own_part(length: int) -> slice:
-    """Which of so many rows are this process's: nearly equal parts in the processes' order."""
+    """The rows of this process: nearly equal parts of all rows, in the processes' order."""
     if count() == 1:
         return slice(0, length)
     bounds = np.linspace(0, length, count() + 1).round().astype(int)
@@ -63,14 +63,14 @@ def own_part(length: int) -> slice:
 
 
 def wait() -> None:
-    """Until all processes are here."""
+    """Wait until all processes are here."""
     if count() > 1:
         dist.barrier()
 
 
 @contextmanager
 def main_first() -> Iterator[None]:
-    """The first process goes through alone, then the others find its work done."""
+    """Let the first process work alone; the others then find its work done."""
     if not is_main():
         wait()
     yield
@@ -95,9 +95,9 @@ def add_up(value: Tensor) -> Tensor:
 
 
 def share_norms(model: Model, device: torch.device) -> Model:
-    """Let batch norms see the whole batch; on processors, for which torch has none such, own parts.
+    """Let batch norms see the whole batch, on GPUs: torch has no such batch norm for processors.
 
-    There each process's statistics differ, and `copy_buffers` makes them one again.
+    There the statistics of the processes differ, until `copy_buffers` makes them equal.
     """
     if count() == 1 or device.type == "cpu":
         return model
@@ -105,9 +105,9 @@ def share_norms(model: Model, device: torch.device) -> Model:
 
 
 def average_gradients(model: nn.Module) -> nn.Module:
-    """The network whose backward pass leaves the mean of all processes' gradients.
+    """Wrap a network so that its backward pass leaves the mean of all processes' gradients.
 
-    To be made anew when other parameters are trained than before.
+    Wrap again when other parameters are trained than before.
     """
     if count() == 1:
         return model

@@ -1,4 +1,4 @@
-"""The exceptions that a user's mistake, a broken file or a failed fold raises."""
+"""Exceptions for a user's mistake, a broken file or a failed fold."""
 
 
 class InputError(Exception):
@@ -15,19 +15,19 @@ class InputError(Exception):
 
 
 class UnavailableError(InputError):
-    """The system refuses a file just now, which says nothing of what the file holds."""
+    """The system cannot read a file just now; the file itself may be whole."""
 
 
 class FoldError(InputError):
-    """One fold cannot be trained to its end; other folds and other runs can go on."""
+    """Training of one fold failed; other folds and other runs can go on."""
 
     longest = 200_000  # all galaxies of a batch are named, 20 characters each at most
 
 
 def one_line(text: str) -> str:
-    """Text as a terminal may show it: what cannot be printed, a line break too, as its escape.
+    """Text with every character that cannot be printed, line breaks too, as its escape.
 
-    Names of files and cells of tables come from outside, and may hold what moves the cursor,
-    renames the window or hides a line.
+    Names of files and cells of tables come from outside, and may hold what moves a terminal's
+    cursor, renames its window or hides a line.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

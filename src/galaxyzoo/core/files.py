@@ -1,6 +1,8 @@
-"""Files and folders that are wholly written or not there: a temporary one beside, fsync, rename.
+"""Atomic files and folders, and file locks.
 
-One process at a time: whoever comes second waits, then finds the work done.
+A file or folder is written under a temporary name beside its own, synced and renamed, so it is
+wholly there or not at all. Work on a folder that must not be done twice holds its lock: a process
+that comes second waits, then finds the work done.
 """
 
 import fcntl
@@ -20,6 +22,7 @@ from tqdm import tqdm
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 
+LOCK = ".lock"  # name of the lock file of a folder
 _PART = ".part"
 
 
@@ -29,57 +32,60 @@ def writing(path: Path) -> Iterator[Path]:
 
     What writers of the same path that were killed have left is removed.
     """
-    with explaining(path), ExitStack() as stack:
+    with naming_write_errors(path):
         if path.exists() and not path.is_file():  # root may rename over a device: over /dev/null
             raise InputError(f"cannot write {shown(path)}: it is no file, but a folder or a device")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_left_over(path.parent, glob.escape(path.name))
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
-        stack.callback(os.close, handle)
-        temporary = Path(name)
-        stack.callback(_remove, temporary)
-        with suppress(OSError):  # some network drives know no locks
-            fcntl.flock(handle, fcntl.LOCK_SH)  # as long as the writer lives
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        sync_folder(path.parent)
+        with _temporary(path, is_folder=False) as temporary:
+            yield temporary
+            _sync(temporary)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+            sync_folder(path.parent)
 
 
 @contextmanager
 def writing_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; a clean exit renames it, an error removes it."""
     check_free(path)
-    with explaining(path), ExitStack() as stack:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_left_over(path.parent, glob.escape(path.name))
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART))
-        stack.callback(shutil.rmtree, temporary, ignore_errors=True)
-        handle = os.open(temporary, os.O_RDONLY)
-        stack.callback(os.close, handle)
-        with suppress(OSError):  # some network drives know no locks
-            fcntl.flock(handle, fcntl.LOCK_SH)  # as long as the writer lives
+    with naming_write_errors(path), _temporary(path, is_folder=True) as temporary:
         yield temporary
         for file in (found for found in temporary.rglob("*") if found.is_file()):
-            with open(file, "rb") as written:
-                os.fsync(written.fileno())
+            _sync(file)
         temporary.chmod(0o755)
         check_free(path)  # a rename would replace an empty folder that came meanwhile
         temporary.rename(path)
         sync_folder(path.parent)
 
 
+@contextmanager
+def _temporary(path: Path, is_folder: bool) -> Iterator[Path]:
+    """A new file or folder beside `path`, locked while its writer lives, removed at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_left_over(path.parent, glob.escape(path.name))
+    prefix = f".{path.name}."
+    with ExitStack() as stack:
+        if is_folder:
+            name = tempfile.mkdtemp(_PART, prefix, path.parent)
+            handle = os.open(name, os.O_RDONLY)
+        else:
+            handle, name = tempfile.mkstemp(_PART, prefix, path.parent)
+        temporary = Path(name)
+        stack.callback(os.close, handle)
+        stack.callback(_remove, temporary)
+        with suppress(OSError):  # some network drives know no locks
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        yield temporary
+
+
 def check_free(path: Path) -> None:
-    """Refuse a folder to be made that is there already."""
+    """Raise InputError where the folder to be made is there already."""
     if path.exists() or path.is_symlink():
         raise InputError(f"{shown(path)} is there already: delete it, or name another folder")
 
 
 @contextmanager
-def explaining(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write a file into one line that names it."""
+def naming_write_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError of writing a file into an InputError that names the file."""
     try:
         yield
     except OSError as error:
@@ -129,75 +135,70 @@ def remove_left_over(folder: Path, name: str = "*") -> None:
             handle = os.open(left, os.O_RDONLY)
             stack.callback(os.close, handle)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if left.is_dir():
-                shutil.rmtree(left)
-            else:
-                left.unlink(missing_ok=True)
+            _remove(left)
 
 
 def _remove(temporary: Path) -> None:
-    """Remove what was not renamed; where that is refused too, the first refusal is the one said."""
+    """Remove what was not renamed; a refusal must not hide the error that ended the writing."""
     with suppress(OSError):
-        temporary.unlink(missing_ok=True)
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
+def _sync(file: Path) -> None:
+    with open(file, "rb") as written:
+        os.fsync(written.fileno())
+
+
+def sync_folder(path: Path) -> None:
     """Make a rename survive a power cut, where the system allows a folder to be opened."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
+    with suppress(OSError), ExitStack() as stack:
+        handle = os.open(path, os.O_RDONLY)
+        stack.callback(os.close, handle)
         os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
-
-
-NAME = ".lock"
 
 
 @contextmanager
 def trying(path: Path) -> Iterator[bool]:
-    """Hold a lock file where no other process does; yields whether it is held here.
-
-    Args:
-        path: the lock file; its folder is made.
-    """
-    lock, is_mine = FileLock(path), True
-    with explaining(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            is_mine = False
+    """Hold a lock file, which is made, unless another process does; yields whether it is held."""
+    lock, is_held = _acquire(path)
     try:
-        yield is_mine
+        yield is_held
     finally:
         lock.release()
 
 
 @contextmanager
 def holding(path: Path, what: str) -> Iterator[None]:
-    """Hold a lock file, waiting with a word where another process holds it.
+    """Hold a lock file, which is made; wait, with a message, while another process holds it.
 
     The system frees the lock of a process that died, in whatever way, so none is ever left behind;
     the empty file that stays means nothing.
 
     Args:
-        path: the lock file; its folder is made.
+        path: the lock file.
         what: what the holder does, as in "another process is …".
     """
-    lock = FileLock(path)
-    with explaining(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            tqdm.write(f"another process is {what}; waiting for it")
+    lock, is_held = _acquire(path)
+    if not is_held:
+        tqdm.write(f"another process is {what}; waiting for it")
+        with naming_write_errors(path):
             lock.acquire()
     try:
         yield
     finally:
         lock.release()
+
+
+def _acquire(path: Path) -> tuple[FileLock, bool]:
+    """A lock and whether it could be taken at once."""
+    lock = FileLock(path)
+    with naming_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return lock, False
+    return lock, True

@@ -1,11 +1,7 @@
-"""What entry scripts do first and last: find the project's Python, turn errors into one line.
+"""Start and end of every entry script: the project's Python, shared arguments, one-line errors.
 
 Only the standard library is imported here, because it runs before anything else is known to be
 installed.
-
-Packages that only some commands need: `bash scripts/setup.sh --extras` installs them.
-
-What commands that train several folds at a time share: their words.
 """
 
 import argparse
@@ -20,10 +16,11 @@ from pathlib import Path
 
 from galaxyzoo.core.errors import InputError, one_line
 
+BACKENDS = ("loky", "ray", "dask")  # of joblib
 VENV_PYTHON = Path(__file__).resolve().parents[3] / ".venv" / "bin" / "python"
 _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock", "rich")
 _RESTARTED = "GALAXYZOO_RESTARTED"
-_SECONDS_BEFORE_OWN_WORDS = 10
+_SECONDS_BEFORE_OWN_ERROR = 10
 # What a disk or its rights refuse; other errors of the system are the code's own mistakes.
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
@@ -83,13 +80,13 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def _is_silent() -> bool:
-    """Whether another process, the first of several, speaks for this one."""
+    """Whether this is one of several processes, but not the first, which prints for all."""
     return is_started_by_torchrun() and os.environ.get("RANK") != "0"
 
 
 def _exit_with(message: str) -> None:
-    if _is_silent():  # what the first one fails by too, it says; then torchrun ends this process
-        time.sleep(_SECONDS_BEFORE_OWN_WORDS)
+    if _is_silent():  # an error of all is printed by the first; then torchrun ends this process
+        time.sleep(_SECONDS_BEFORE_OWN_ERROR)
     # A progress bar ends its line only when it is closed, and would be drawn again at the exit.
     bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
     for bar in list(getattr(bars, "_instances", ())):
@@ -99,12 +96,12 @@ def _exit_with(message: str) -> None:
 
 
 def require(what: str, *packages: str, otherwise: str = "") -> None:
-    """Say in one line what to type where packages are not installed.
+    """Raise an InputError that says what to type where optional packages are not installed.
 
     Args:
-        what: of ours needs them.
-        packages: that are imported next.
-        otherwise: what else would help.
+        what: what needs them.
+        packages: names by which they are imported.
+        otherwise: end of the message, another way out.
     """
     lacks = [name for name in packages if importlib.util.find_spec(name) is None]
     if lacks:
@@ -114,14 +111,11 @@ def require(what: str, *packages: str, otherwise: str = "") -> None:
         )
 
 
-BACKENDS = ("loky", "ray", "dask")
-
-
 def add_jobs(parser: argparse.ArgumentParser) -> None:
     """Add how many folds are trained at a time, and what starts their processes."""
     parser.add_argument(
         "--jobs",
-        type=int,
+        type=_positive,
         default=1,
         metavar="N",
         help="train so many folds at a time, each in a process and on a GPU of its own "
@@ -135,7 +129,8 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_jobs(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """There is at least one job."""
-    if args.jobs < 1:
-        parser.error("--jobs must be 1 or more")
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number

@@ -1,8 +1,6 @@
-"""Calls side by side in processes of their own, here or on a cluster, through joblib's backends.
+"""Run calls in parallel processes, on this machine or a cluster, through joblib's backends.
 
 Two threads of one process train small networks hardly faster than one does; two processes do.
-
-A bar of what other processes have done, read off what they leave.
 """
 
 import logging
@@ -33,19 +31,20 @@ def run_jobs(
     jobs: int,
     backend: str = "loky",
 ) -> list[Any]:
-    """Call a function with each tuple of arguments, so many calls at a time.
+    """Call a function with each tuple of arguments, `jobs` calls at a time.
 
     Processors are divided between the jobs, unless `OMP_NUM_THREADS` says how many threads each
     has; of several GPUs each job has one to itself. Where `RAY_ADDRESS` or `DASK_SCHEDULER_ADDRESS`
     names a cluster, it works there: its machines need this folder at the same place.
 
     Args:
-        function: of a module, so that another process finds it. What it prints may be lost.
-        calls: its arguments, call by call; all can be pickled.
-        jobs: calls at a time.
-        backend: loky, ray or dask.
+        function: a module's function, so that another process finds it. Its output may be lost.
+        calls: the arguments of each call; they must pickle.
+        jobs: number of calls at a time.
+        backend: of `launch.BACKENDS`.
     Returns:
-        What it returned, in the order of the calls.
+        The results in the order of the calls. The first InputError of a call, in their order, is
+        raised when all have ended.
     """
     threads = int(os.environ.get(_THREADS) or max(1, joblib.cpu_count() // jobs))
     tasks = [joblib.delayed(_call)(function, arguments, threads) for arguments in calls]
@@ -68,9 +67,9 @@ def run_jobs(
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], threads: int) -> Any:
-    """In the worker: the function's result, or the user's mistake that it raised.
+    """In the worker: the function's result, or its InputError.
 
-    Returned, because backends dress up what is raised in their own words.
+    Returned, because backends wrap what is raised in exceptions of their own.
     """
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
@@ -82,10 +81,10 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], threads: int
 
 
 def _end_with(parent: int) -> None:
-    """End this process when the one that started it does, also where that one is killed.
+    """End this process with the one that started it, also where that one is killed.
 
     What is half done then is as after a kill: files are whole, and the same command goes on.
-    Clusters see to it themselves.
+    Clusters do this themselves.
     """
 
     def wait() -> None:
@@ -98,10 +97,7 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def _environment(threads: int) -> Iterator[None]:
-    """What started processes find: so many threads, our packages, and no progress bars.
-
-    Bars of several processes would write over each other.
-    """
+    """Environment of started processes: threads, our packages, no bars, which would overlap."""
     wanted = {
         _THREADS: str(threads),
         "TQDM_DISABLE": "1",
@@ -129,7 +125,7 @@ def _loky(jobs: int) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _ray(jobs: int) -> Iterator[dict[str, Any]]:
-    """A Ray cluster that is there, or one of this machine for as long as it is needed."""
+    """The Ray cluster of `RAY_ADDRESS`, else one of this machine while it is needed."""
     try:
         import ray
         from ray.util.joblib import register_ray
@@ -158,7 +154,7 @@ def _ray(jobs: int) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _dask(jobs: int) -> Iterator[dict[str, Any]]:
-    """A Dask cluster that is there, or one of this machine for as long as it is needed."""
+    """The Dask cluster of `DASK_SCHEDULER_ADDRESS`, else one of this machine while it is needed."""
     try:
         import distributed
     except ModuleNotFoundError:
@@ -182,13 +178,13 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 @contextmanager
 def watching(count: Callable[[], int], total: int, title: str, unit: str) -> Iterator[None]:
-    """Show a bar as long as the context lasts.
+    """Show a progress bar of other processes' work, read off what they leave.
 
     Args:
-        count: how many of the units are done; called in a thread, about once in a second.
-        total: of all, those that are done already included.
-        title: before the bar.
-        unit: of what is counted.
+        count: gives the number of units done; called in a thread, about once in a second.
+        total: number of all units, those done before included.
+        title: text before the bar.
+        unit: name of a unit.
     """
     ended = threading.Event()
     with tqdm(total=total, initial=count(), desc=title, unit=unit, leave=False) as bar:

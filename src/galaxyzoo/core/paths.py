@@ -1,7 +1,7 @@
-"""Where everything lies: the folders that users see, and the place of every artefact inside them.
+"""Paths of all files: the folders that users see, and every artefact inside them.
 
-An artefact's place is always `<folder>/<dataset>/<run>`, where a run is `<task>/<config stem>`, so
-that artefacts of different data never mix.
+An artefact lies at `<folder>/<dataset>/<run>`, where a run is `<task>/<config stem>`, so artefacts
+of different datasets never mix.
 """
 
 import os
@@ -10,9 +10,9 @@ from pathlib import Path
 from galaxyzoo.core.errors import InputError
 
 CODE_ROOT = Path(__file__).resolve().parents[3]
-ABLATION = "ablation."  # how the last part of the name of an ablation study's runs begins
-DEMO = "demo"  # name of the dataset that the project draws itself
-WHOLE = "kaggle"  # name of the whole competition
+ABLATION = "ablation."  # prefix of the last part of the names of an ablation study's runs
+DEMO = "demo"  # the dataset that the project draws itself
+WHOLE = "kaggle"  # the dataset of the whole competition
 
 
 def root() -> Path:
@@ -74,12 +74,12 @@ def run_dir(dataset: str, run: str) -> Path:
 
 
 def task_name(run: str) -> str:
-    """Name of the task of a run; a run is named by its task and its config, `gz37/resnet18`."""
+    """Name of the task of a run, such as `gz37/resnet18`."""
     return run.split("/")[0]
 
 
 def is_ablation(run: str) -> bool:
-    """Whether a run belongs to an ablation study: nothing takes it up that was not asked for it."""
+    """Whether a run belongs to an ablation study; such a run is used only where it is named."""
     return run.split("/")[-1].startswith(ABLATION)
 
 
@@ -120,8 +120,9 @@ def datasets_with_oof(task: str = "*", ensembles: bool = False) -> list[str]:
     """Names of the datasets that have out-of-fold tables, demo last.
 
     Args:
-        task: whose tables count (default: any task's).
-        ensembles: whether ensembles' tables count too; one of tables made elsewhere has no other.
+        task: only its tables count (default: any task's).
+        ensembles: whether tables of ensembles count too; an ensemble of external predictions has
+            no other.
     """
     names = {p.name for p in oof_dir().glob("*") if any(p.glob(f"{task}/*.csv"))}
     if ensembles:
@@ -134,9 +135,9 @@ def choose_dataset(name: str | None, task: str = "*", ensembles: bool = False) -
     """The dataset of a command on existing artefacts: the named, else the only real one, else demo.
 
     Args:
-        name: what the user named.
+        name: the user's choice.
         task: only datasets with tables of this task count.
-        ensembles: whether ensembles' tables count too.
+        ensembles: as of `datasets_with_oof`.
     """
     known = datasets_with_oof(task, ensembles)
     of_task, runs = ("", "") if task == "*" else (f" of task '{task}'", f" configs/{task}/*")

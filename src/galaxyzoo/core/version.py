@@ -1,4 +1,4 @@
-"""Versions of Python and of the packages that a training's numbers depend on, for its records."""
+"""Versions of the code, of Python and of packages, which are recorded with every result."""
 
 import importlib.metadata
 import platform

@@ -136,7 +136,7 @@ def open_cache(
             if cache is None:
                 if path.exists():
                     tqdm.write(f"{shown(path)} is damaged: decoding its images again")
-                with files.explaining(path):
+                with files.naming_write_errors(path):
                     _fill(path, store, ids, config, shape)
                 cache = _open_whole(path, ids, shape)
     if cache is None:

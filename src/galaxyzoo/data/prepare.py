@@ -63,16 +63,7 @@ def prepare(
         drop_bad: whether a new split leaves out galaxies whose image cannot be used; else such an
             image is an error.
     """
-    raw = open_input(data, tasks or {COMPETITION_TASK})
-    if not has_catalog(raw.dataset):
-        # Of all datasets one at a time: a new one takes over the folds of galaxies that it shares.
-        with files.holding(folds_dir() / files.NAME, "splitting a dataset into folds"):
-            if not has_catalog(raw.dataset):
-                k = DEFAULT_FOLDS if n_folds is None else n_folds
-                return Dataset(_make_catalog(raw, k, seed or 0, drop_bad), raw)
-    catalog = load_catalog(raw.dataset)
-    _check_unchanged(catalog, raw, n_folds, seed)
-    return Dataset(catalog, raw)
+    return _prepare(open_input(data, tasks or {COMPETITION_TASK}), n_folds, seed, drop_bad)
 
 
 def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
@@ -84,11 +75,10 @@ def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
         dataset: name of the dataset.
         task: name of the task.
     """
-    data = data or _own_folder(dataset)
-    found = open_input(data, {task}).dataset
-    if found != dataset:  # before another dataset would be prepared
-        raise InputError(f"the images are of '{found}', not of '{dataset}': add --data")
-    return prepare(data, tasks={task})
+    raw = open_input(data or _own_folder(dataset), {task})
+    if raw.dataset != dataset:  # before another dataset would be prepared
+        raise InputError(f"the images are of '{raw.dataset}', not of '{dataset}': add --data")
+    return _prepare(raw)
 
 
 def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
@@ -100,6 +90,20 @@ def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
 def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
     """(galaxy, H, W, 3) uint8 images of some ids of the cache, whose own ids ascend."""
     return cache.images[np.searchsorted(cache.ids, ids)]
+
+
+def _prepare(
+    raw: RawDataset, n_folds: int | None = None, seed: int | None = None, drop_bad: bool = False
+) -> Dataset:
+    if not has_catalog(raw.dataset):
+        # Of all datasets one at a time: a new one takes over the folds of galaxies that it shares.
+        with files.holding(folds_dir() / files.LOCK, "splitting a dataset into folds"):
+            if not has_catalog(raw.dataset):
+                k = DEFAULT_FOLDS if n_folds is None else n_folds
+                return Dataset(_make_catalog(raw, k, seed or 0, drop_bad), raw)
+    catalog = load_catalog(raw.dataset)
+    _check_unchanged(catalog, raw, n_folds, seed)
+    return Dataset(catalog, raw)
 
 
 def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> Catalog:

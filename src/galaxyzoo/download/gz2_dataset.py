@@ -34,8 +34,8 @@ from galaxyzoo.download.sdss import (
     download_cutouts,
 )
 from galaxyzoo.io.archives import write_zip
-from galaxyzoo.io.tables import CLASS, ID
-from galaxyzoo.tasks.registry import TASKS, Task, get_task
+from galaxyzoo.io.tables import ID
+from galaxyzoo.tasks.registry import CLASS, TASKS, Task, get_task
 
 PACKED = "dataset_galaxies.zip"
 _LARGEST_TABLE = 1_000_000_000  # bytes, packed; 5 times as many unpacked

@@ -1,7 +1,7 @@
-"""The competition on Kaggle: its files downloaded and checked, submissions sent and scored.
+"""Download the competition's files through Kaggle's own client, which finds the credentials.
 
-All goes through Kaggle's own client, which finds the credentials and continues a broken download.
-It comes with `scripts/setup.sh --extras`, so it and what it brings are imported only where used.
+The client comes with `scripts/setup.sh --extras`, so it and what it brings are imported only where
+used. It continues a broken download; pauses, checks and errors in one line are ours.
 """
 
 import contextlib
@@ -21,12 +21,9 @@ from tqdm import tqdm
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers import kaggle
 from galaxyzoo.data.readers.kaggle import SAMPLES, SOLUTIONS, TEST_IMAGES, TRAIN_IMAGES
 from galaxyzoo.download.sdss import asked_pause_s
-from galaxyzoo.inference import submission
 from galaxyzoo.io.archives import BROKEN_ZIP, open_zip
-from galaxyzoo.tasks.registry import COMPETITION_TASK, get_task
 
 if TYPE_CHECKING:
     import requests
@@ -35,16 +32,14 @@ T = TypeVar("T")
 COMPETITION = "galaxy-zoo-the-galaxy-challenge"
 PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
 RULES_PAGE = f"{PAGE}/rules"
-SUBMISSIONS_PAGE = f"{PAGE}/submissions"
 SETTINGS_PAGE = "https://www.kaggle.com/settings"
 CREDENTIALS = "~/.kaggle/kaggle.json, KAGGLE_USERNAME and KAGGLE_KEY, or KAGGLE_API_TOKEN"
 # The small ones first: whatever is refused is refused at once.
 FILES = tuple(f"{part}.zip" for part in (SAMPLES[0], SOLUTIONS, TRAIN_IMAGES, TEST_IMAGES))
 TRIES = 6  # calls in a row that bring nothing, about a minute in all
 LONGEST_PAUSE_S = 60
-LONGEST_ASKED_PAUSE_S = 600  # where Kaggle itself says how long
+LONGEST_ASKED_PAUSE_S = 600  # where Kaggle asks for more
 TIMEOUT_S = 60  # without a byte; the client by itself would wait for ever
-FIRST_SCORE_PAUSE_S, LONGEST_SCORE_PAUSE_S = 2.0, 30.0
 _LONGEST_QUOTE = 300  # characters of Kaggle's own message
 
 
@@ -79,88 +74,13 @@ def download(folder: Path, chunk_bytes: int = 1 << 16) -> list[str]:
     Returns:
         Names of the downloaded files.
     """
-    with files.holding(folder / files.NAME, "downloading"):
+    with files.holding(folder / files.LOCK, "downloading"):
         missing = [name for name in FILES if not _is_whole(folder / name)]
         if missing:
             api = connect()
             for name in missing:
                 _fetch(api, folder / name, chunk_bytes)
     return missing
-
-
-def check_file(path: Path) -> None:
-    """Check that a file is a submission of the whole competition, before anything is sent."""
-    if not path.exists():
-        raise InputError(
-            f"{shown(path)} is missing: `bash scripts/train_folds.sh` writes "
-            f"{shown(submission.published_csv())}"
-        )
-    submission.check(path, get_task(COMPETITION_TASK), kaggle.whole_sample_ids())
-
-
-def send(api: Any, path: Path, message: str) -> int:
-    """Send a submission; never twice.
-
-    Args:
-        api: from `connect`.
-        path: the table.
-        message: its description on Kaggle.
-    Returns:
-        Kaggle's number of it; 0 where it gives none.
-    """
-    import requests
-
-    def submit() -> int:
-        try:
-            quiet = not sys.stderr.isatty()
-            answer = api.competition_submit(str(path), message, COMPETITION, quiet=quiet)
-        except OSError as error:
-            if not _may_have_arrived(error):
-                raise
-            raise InputError(
-                "the connection broke while Kaggle took the submission: look whether it stands "
-                f"on {SUBMISSIONS_PAGE} before you send it again"
-            ) from None
-        if answer.message == api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE:
-            raise requests.ConnectionError("the upload broke")  # before anything was submitted
-        return int(answer.ref)
-
-    return patiently(submit, "submission")
-
-
-def wait_for_score(api: Any, ref: int, limit_s: float) -> Any:
-    """Ask for the score until it is there.
-
-    Args:
-        api: from `connect`.
-        ref: Kaggle's number of the submission; 0: the newest.
-        limit_s: seconds of pauses in all.
-    Returns:
-        The client's `ApiSubmission` with `public_score` and `private_score`; None where Kaggle was
-        not done within the limit.
-    """
-    waited_s, pause_s = 0.0, FIRST_SCORE_PAUSE_S
-    while True:
-        entries = patiently(lambda: api.competition_submissions(COMPETITION), "score")
-        entry = next((e for e in entries or () if ref in (0, e.ref)), None)
-        if entry is not None and entry.status.name == "COMPLETE":
-            return entry
-        if entry is not None and entry.status.name == "ERROR":
-            raise InputError(
-                f"Kaggle could not score the submission ({entry.error_description or 'no reason'})"
-                f": see {SUBMISSIONS_PAGE}"
-            )
-        if waited_s >= limit_s:
-            return None
-        time.sleep(pause_s)
-        waited_s, pause_s = waited_s + pause_s, min(1.5 * pause_s, LONGEST_SCORE_PAUSE_S)
-
-
-def describe(entry: Any) -> str:
-    """One line with the scores; Kaggle may withhold the private one."""
-    scores = {"public": entry.public_score, "private": entry.private_score}
-    given = ", ".join(f"{kind} {value}" for kind, value in scores.items() if value)
-    return f"score ({get_task(COMPETITION_TASK).metric}): {given or 'none given'}"
 
 
 def patiently(call: Callable[[], T], what: str) -> T:
@@ -250,7 +170,7 @@ def _fetch(api: Any, path: Path, chunk_bytes: int) -> None:
                 ) from None
             tqdm.write(f"{path.name} arrived damaged; from the start: {error}")
             continue
-        with files.explaining(path):
+        with files.naming_write_errors(path):
             part.replace(path)
             files.sync_folder(path.parent)
         return
@@ -302,9 +222,9 @@ def _receive_once(api: Any, name: str, part: Path, chunk_bytes: int) -> None:
         except requests.RequestException:
             raise
         except OSError as error:
-            with files.explaining(part):
+            with files.naming_write_errors(part):
                 raise error
-    with files.explaining(part), open(part, "rb") as file:
+    with files.naming_write_errors(part), open(part, "rb") as file:
         os.fsync(file.fileno())
 
 
@@ -319,13 +239,6 @@ def _check_space(part: Path, name: str, needed: int) -> None:
             f"{name} needs {needed:,} more bytes, the disk of {shown(part.parent)}/ has {free:,}: "
             "make room, then again"
         )
-
-
-def _may_have_arrived(error: OSError) -> bool:
-    """Whether the last step's call broke in a way that leaves open what Kaggle made of it."""
-    request, response = getattr(error, "request", None), getattr(error, "response", None)
-    is_last_step = str(getattr(request, "url", "")).endswith("/CreateSubmission")
-    return is_last_step and (response is None or response.status_code >= 500)
 
 
 def _pause_after(error: OSError, tries: int, what: str) -> None:

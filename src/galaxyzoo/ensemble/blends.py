@@ -1,14 +1,14 @@
-"""Blends: each run has a weight, fixed or fitted; a column is blended from that column of the runs.
+"""Blends: weighted sums of the runs, column by column, with fixed or fitted weights.
 
-Fitted blends minimise the squared error of raw predictions (for class probabilities, the Brier
-score), because then `Moments` are enough. They are scored as submitted, after `Task.project`,
-which differs slightly.
+Greedy selection minimises a given loss: of vote fractions the squared error, of class probabilities
+the log-loss. Losses and least squares take raw predictions, scores are of what is submitted, after
+`Task.project`, which differs slightly.
 
 Source: the idea of comparing a uniform with fitted blends, and why the uniform one must be beaten
 first: benanne/kaggle-galaxies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,21 +16,22 @@ import numpy as np
 from scipy.optimize import nnls
 
 from galaxyzoo.ensemble.least_squares import OofFold, total
+from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
 from galaxyzoo.tasks.registry import Task
 
-GREEDY_STEPS = 100  # runs drawn at most; the finest weight is then 1/100
-BAGS = 20
 ALL_COLUMNS = slice(None)
+# (run,) how often each run has been drawn -> (run,) loss of the mean with each run drawn once more
+DrawLoss = Callable[[np.ndarray], np.ndarray]
 
 
 class MetaModel(Protocol):
-    """What every fitted candidate can do."""
+    """A fitted candidate."""
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(galaxy, run, column) predictions of runs -> (galaxy, column) raw ones, float64."""
 
     def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
-        """What the score card says of it: weights or settings, plain types."""
+        """Weights or settings for the score card, plain types."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,70 +62,69 @@ def fit_mean(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
     return Blend(uniform_weights(folds[0].features.shape[1], len(task.columns)))
 
 
-def fit_best(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
-    """The one run with the smallest squared error on the folds; the first by name among equals."""
-    gram, cross = total(folds).by_run(ALL_COLUMNS)
-    chosen = np.eye(len(cross))[np.argmin(np.diag(gram) - 2 * cross)]
-    return shared_weights(chosen, task)
-
-
-def fit_greedy(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
+def fit_greedy(
+    folds: Sequence[OofFold],
+    task: Task,
+    _seed: int,
+    loss: Callable[[Sequence[OofFold]], DrawLoss],
+    steps: int,
+) -> Blend:
     """Greedy selection with replacement, the same weights for all columns.
 
-    Source: Caruana et al. 2004 (ICML), "Ensemble selection from libraries of models".
+    Args:
+        folds: rows to fit on.
+        task: the task.
+        loss: `squared_error` or `log_loss`.
+        steps: runs to draw at most, so that the finest weight is 1 / steps; one step picks the best
+            single run.
+    Source: Caruana et al. 2004 (ICML), "Ensemble selection from libraries of models", without its
+        bagging.
     """
-    gram, cross = total(folds).by_run(ALL_COLUMNS)
-    return shared_weights(greedy_weights(gram, cross), task)
+    weights = greedy_weights(loss(folds), folds[0].features.shape[1], steps)
+    return Blend(np.repeat(weights[:, None], len(task.columns), axis=1))
 
 
-def fit_bagged(folds: Sequence[OofFold], task: Task, seed: int) -> Blend:
-    """Mean of the weights of greedy selections on resampled galaxies.
-
-    A bag is a bootstrap of the folds' blocks of galaxies. It holds every run: halves of the runs,
-    which keep thousands of models from being overfitted, would of three runs leave one or two.
-
-    Source: Caruana et al. 2004 (ICML), section 2.3, where a bag is a random part of the models.
-    """
-    blocks = [fold.blocks for fold in folds]
-    gram = np.concatenate([gram for gram, _ in blocks])  # (block, run, run)
-    cross = np.concatenate([cross for _, cross in blocks])  # (block, run)
-    rng = np.random.default_rng(seed)
-    # (bag, block) how often a block is drawn; the blocks are of one size, but for a galaxy
-    drawn = rng.multinomial(len(gram), np.full(len(gram), 1 / len(gram)), size=BAGS)
-    drawn = drawn.astype(np.float64)
-    bags = greedy_weights(np.tensordot(drawn, gram, 1), drawn @ cross)
-    return shared_weights(bags.mean(axis=0), task)
-
-
-def greedy_weights(gram: np.ndarray, cross: np.ndarray, steps: int = GREEDY_STEPS) -> np.ndarray:
+def greedy_weights(loss: DrawLoss, n_runs: int, steps: int) -> np.ndarray:
     """Draw, again and again, the run that helps the mean most; keep the best mean on the way.
 
-    Args:
-        gram: (run, run) sums of products of predictions; or of several bags, (bag, run, run).
-        cross: (run,) sums of products with the targets; or (bag, run).
-        steps: runs to draw.
     Returns:
-        Weights of `cross`'s shape, multiples of 1/n that sum to one; the shortest draw and the
-        first run win ties.
+        (run,) weights, multiples of 1/n that sum to one; the shortest draw and the first run win
+        ties.
     """
-    counts, best = np.zeros_like(cross), np.zeros_like(cross)
-    best_error, own = np.full((*cross.shape[:-1], 1), np.inf), np.einsum("...rr->...r", gram)
+    counts, best, best_loss = np.zeros(n_runs), np.zeros(n_runs), np.inf
     for n in range(1, steps + 1):
-        pull = (gram @ counts[..., None])[..., 0]
-        # n² times the squared error of the mean with each run added, less the targets' own squares
-        so_far = np.sum(counts * (pull - 2 * n * cross), axis=-1, keepdims=True)
-        errors = so_far + 2 * pull + own - 2 * n * cross
-        drawn = errors.argmin(axis=-1, keepdims=True)
-        np.put_along_axis(counts, drawn, np.take_along_axis(counts, drawn, -1) + 1, -1)
-        error = np.take_along_axis(errors, drawn, -1) / n**2
-        best = np.where(error < best_error, counts / n, best)
-        best_error = np.minimum(error, best_error)
+        losses = loss(counts)
+        drawn = losses.argmin()
+        counts[drawn] += 1
+        if losses[drawn] < best_loss:
+            best, best_loss = counts / n, losses[drawn]
     return best
 
 
-def fit_nnls_shared(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
-    """Non-negative least squares: one weight per run, the same for all columns."""
-    return shared_weights(nnls_weights(*total(folds).by_run(ALL_COLUMNS)), task)
+def squared_error(folds: Sequence[OofFold]) -> DrawLoss:
+    """Sums of squared errors of raw predictions, less the sum of squared targets."""
+    gram, cross = total(folds).by_run(ALL_COLUMNS)
+
+    def loss(counts: np.ndarray) -> np.ndarray:
+        n = counts.sum() + 1
+        pull = gram @ counts
+        so_far = np.sum(counts * (pull - 2 * n * cross))
+        return (so_far + 2 * pull + np.diag(gram) - 2 * n * cross) / n**2
+
+    return loss
+
+
+def log_loss(folds: Sequence[OofFold]) -> DrawLoss:
+    """Mean log-losses of class probabilities, in nats."""
+    # (galaxy, run) probability of the true class
+    parts = [np.einsum("grc,gc->gr", fold.features, fold.targets) for fold in folds]
+    likelihoods = np.maximum(np.concatenate(parts), SMALLEST_PROBABILITY)
+
+    def loss(counts: np.ndarray) -> np.ndarray:
+        summed = (likelihoods @ counts)[:, None] + likelihoods
+        return -np.log(summed / (counts.sum() + 1)).mean(axis=0)
+
+    return loss
 
 
 def fit_nnls(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
@@ -134,9 +134,9 @@ def fit_nnls(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
     and where runs are over-confident a smaller sum is what it should find. `Task.project`
     restores the answers' sums.
     """
-    moments, weights = total(folds), uniform_weights(folds[0].features.shape[1], len(task.columns))
+    sums, weights = total(folds), uniform_weights(folds[0].features.shape[1], len(task.columns))
     for columns in task.groups:
-        weights[:, columns] = nnls_weights(*moments.by_run(columns))[:, None]
+        weights[:, columns] = nnls_weights(*sums.by_run(columns))[:, None]
     return Blend(weights)
 
 
@@ -150,21 +150,16 @@ def nnls_weights(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
         (run,) weights >= 0.
     """
     weights, lengths = np.zeros(len(cross)), np.sqrt(np.diag(gram))
-    told = lengths > 0  # a run that is always zero has nothing to say, and rounding speaks for it
-    if not told.any():
+    used = lengths > 0  # the weight of a run that is always zero would be rounding noise
+    if not used.any():
         return weights
     # All of one length, or the part of a short one would go where rounding is cut off.
-    lengths = lengths[told]
-    gram, cross = gram[np.ix_(told, told)] / np.outer(lengths, lengths), cross[told] / lengths
+    lengths = lengths[used]
+    gram, cross = gram[np.ix_(used, used)] / np.outer(lengths, lengths), cross[used] / lengths
     values, vectors = np.linalg.eigh(gram)
     kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
     root = np.sqrt(values[kept])
     # The same problem as rows: |root·vectorsᵀ w - vectorsᵀ cross / root|² has these products.
     found = nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ cross / root)[0]
-    weights[told] = found / lengths
+    weights[used] = found / lengths
     return weights
-
-
-def shared_weights(weights: np.ndarray, task: Task) -> Blend:
-    """A blend whose columns all have the same (run,) weights."""
-    return Blend(np.repeat(weights[:, None], len(task.columns), axis=1))

@@ -1,12 +1,11 @@
-"""From the runs' tables to the ensemble's submission, out-of-fold table and score card.
+"""Build an ensemble: from the runs' tables to a submission, an out-of-fold table and a score card.
 
-The score card of an ensemble: candidates beside the uniform mean, the choice, nested score.
-
-How different the runs of an ensemble are: whether they err alike, and what each is worth.
+The card has the candidates beside the uniform mean, the choice among them and its nested score, how
+far the runs' errors correlate, and the cost of leaving each run out.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,70 +21,67 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.members import (
+    LEAKAGE,
+    SELECTED,
     ExternalTable,
     find_divergence,
-    find_seen,
-    find_selected_on_validation,
+    find_marked,
     find_unreadable,
     load_oof,
     load_test,
 )
-from galaxyzoo.ensemble.selection import MEAN, RULE, CrossFits, candidates_of, cross_fit, nested
+from galaxyzoo.ensemble.selection import MEAN, RULE, CrossFits, Fit, cross_fit, nested
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, rounded, score_table
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.tasks.registry import Task
 
+DIGITS = 9  # decimals on the card: the last ones differ between BLAS libraries
+
 
 @dataclass(frozen=True)
 class EnsembleBuild:
-    """Which runs are combined how, and where the result goes."""
+    """An ensemble to build: its members, its candidates, and where the result goes."""
 
     task: Task
     whole: Catalog  # the dataset's
     runs: Sequence[str]
-    candidates: Sequence[str]
+    candidates: Mapping[str, Fit]
     seed: int  # of the candidates that draw random numbers
     path: Path  # of the submission; its card lies beside it
     oof_path: Path | None  # of the cross-fitted predictions; None: they are not kept
-    external: Sequence[ExternalTable] = ()  # predictions made elsewhere, to be combined too
-    set_aside: Sequence[ExternalTable] = ()  # such as are scored, but not combined
+    external: Sequence[ExternalTable] = ()  # combined with the runs
+    set_aside: Sequence[ExternalTable] = ()  # scored, but not combined
 
     def make(self) -> tuple[dict[str, Any], bool]:
         """Cross-fit, choose, predict the test galaxies and write, unless that has been done.
 
         Returns:
             The score card, and whether it was made now.
-        Raises:
-            InputError: a run's table is missing, broken or of another split, or something cannot be
-                written.
         """
-        # Whoever has waited reads what is there now, not what was there before.
-        lock = files.holding(self.path.parent / files.NAME, "making this ensemble")
+        # Under the lock, so that whoever has waited finds the ensemble that was made meanwhile.
+        lock = files.holding(self.path.parent / files.LOCK, "making this ensemble")
         with lock if self.oof_path else nullcontext():
             return self._make()
 
     def _make(self) -> tuple[dict[str, Any], bool]:
-        """What `make` does, nobody else at the same."""
         catalog, runs = self.whole.for_task(self.task), self.all_runs
         oof, test = self._load(catalog)
         unreadable = find_unreadable(self.runs, self.whole)
         external = self._describe_external(catalog)
-        inputs = digest_inputs(
-            self.candidates, runs, oof, test, unreadable, catalog, self.seed, external
-        )
+        inputs = self._digest(oof, test, unreadable, external)
         card = self._finished_card(inputs)
         if card is not None:
             return card, False
         targets = catalog.targets(self.task.name)
         fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds, self.seed)
-        selected = find_selected_on_validation(self.runs, self.whole)
-        marked = [table.run for table in self.external if table.possible_leakage]
+        selected = find_marked(SELECTED, self.runs, self.whole)
+        leaking = [table.run for table in self.external if table.possible_leakage]
         card = {
             "inputs": inputs,
-            "selected_on_validation": bool(selected),
+            SELECTED: bool(selected),
             "runs_selected_on_validation": selected,
-            "possible_leakage": [*find_seen(self.runs, self.whole), *marked],
+            LEAKAGE: [*find_marked(LEAKAGE, self.runs, self.whole), *leaking],
             "external": external,
             "diverged": find_divergence(self.runs, self.whole),
             UNREADABLE: catalog.test_ids[unreadable].tolist(),
@@ -93,7 +89,7 @@ class EnsembleBuild:
         }
         predictions = self.task.project(fits.models[card["chosen"]].predict(test))
         prior = targets.mean(axis=0)
-        # A stacker would bend the mean that the runs' tables hold there.
+        # The runs' tables hold the mean there, which a stacker would bend.
         predictions[unreadable] = self.task.project(prior[None])
         if self.oof_path is not None:
             card["oof_table"] = _write_oof(self.oof_path, fits, card["chosen"], catalog)
@@ -102,7 +98,7 @@ class EnsembleBuild:
 
     @property
     def all_runs(self) -> list[str]:
-        """Names of what is combined: our own runs, then the external tables."""
+        """Names of all members: runs, then external tables."""
         return [*self.runs, *(table.run for table in self.external)]
 
     def _load(self, catalog: Catalog) -> tuple[np.ndarray, np.ndarray]:
@@ -115,7 +111,7 @@ class EnsembleBuild:
         return np.concatenate(oof, axis=1), np.concatenate(test, axis=1)
 
     def _describe_external(self, catalog: Catalog) -> dict[str, Any]:
-        """What the card says of the external tables, those set aside too."""
+        """The card's entry of each external table, those set aside too."""
         targets, about = catalog.targets(self.task.name), {}
         for table in sorted([*self.external, *self.set_aside], key=lambda table: table.name):
             predictions = table.load_oof(self.task, catalog)
@@ -123,10 +119,30 @@ class EnsembleBuild:
             about[table.name] = table.describe(score, table in self.external)
         return about
 
-    def _finished_card(self, inputs: str) -> dict[str, Any] | None:
-        """The card of an ensemble that was made from the same inputs and is whole; else None.
+    def _digest(
+        self, oof: np.ndarray, test: np.ndarray, unreadable: np.ndarray, external: dict[str, Any]
+    ) -> str:
+        """Digest of all that the ensemble is made from: with the same one it is not made again.
 
-        A kill may have come between table and card, so the card must be of the very tables there.
+        Args:
+            oof: (galaxy, run, column) out-of-fold predictions.
+            test: (test galaxy, run, column) test predictions.
+            unreadable: (test galaxy,) whether its image cannot be read.
+            external: the card's entries of external tables.
+        """
+        fingerprint = self.whole.for_task(self.task).fingerprint
+        names = list(self.candidates), self.all_runs
+        settings = (*names, fingerprint, self.seed, code_version(), external)
+        digest = hashlib.sha256(repr(settings).encode())
+        for values in (oof, test, unreadable):
+            digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()[:16]
+
+    def _finished_card(self, inputs: str) -> dict[str, Any] | None:
+        """The card of a finished ensemble from the same inputs; else None.
+
+        A kill may have come between table and card, so the card must be of the tables that are
+        there.
         """
         try:
             card = files.read_json(card_path(self.path))
@@ -139,7 +155,7 @@ class EnsembleBuild:
 
 
 def _write_oof(path: Path, fits: CrossFits, name: str, catalog: Catalog) -> str:
-    """Write a candidate's cross-fitted predictions, as a run's out-of-fold table; its digest."""
+    """Write a candidate's cross-fitted predictions as an out-of-fold table; returns its digest."""
     columns = list(fits.task.columns)
     table = pd.DataFrame(fits.predictions(name), index=catalog.ids, columns=columns)
     table[FOLD] = catalog.folds
@@ -147,25 +163,22 @@ def _write_oof(path: Path, fits: CrossFits, name: str, catalog: Catalog) -> str:
     return digest_table(path)
 
 
-DIGITS = 9  # decimals kept: BLAS libraries differ in the last ones, the card should not
-
-
 def make_card(
     fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalog: Catalog, seed: int
 ) -> dict:
-    """Gather what the choice rests on, as plain values; the same inputs give the same card.
+    """Score card of an ensemble, as plain values; the same inputs give the same card.
 
     Args:
         fits: all cross-fitted candidates.
         runs: names of the base models.
         features: (galaxy, run, column) their raw out-of-fold predictions.
-        catalog: the dataset's catalog.
+        catalog: the task's galaxies.
         seed: the seed the candidates were fitted with.
     Returns:
         Score table of the chosen candidate (cross-fitted, but too good by the luck of choosing),
-        then `nested` (free of that; None below three folds), `candidates`, `runs`, how alike the
-        runs err (`error_correlation`), what leaving each out costs (`without`), and `model`, the
-        weights or settings of what was submitted.
+        then `nested` (free of that; None below three folds), `candidates`, `runs`, the correlation
+        of their errors (`error_correlation`), the cost of leaving each out (`without`), and
+        `model`, the weights or settings of what is submitted.
     """
     task, best, chosen = fits.task, fits.best(), fits.choose()
     run_tables = {run: _scores(fits, task.project(features[:, i])) for i, run in enumerate(runs)}
@@ -191,35 +204,6 @@ def make_card(
     return rounded(card, DIGITS)
 
 
-def digest_inputs(
-    names: Sequence[str],
-    runs: Sequence[str],
-    oof: np.ndarray,
-    test: np.ndarray,
-    unreadable: np.ndarray,
-    catalog: Catalog,
-    seed: int,
-    external: dict[str, Any],
-) -> str:
-    """Digest of all that an ensemble is made from: with the same one it need not be made again.
-
-    Args:
-        names: candidates.
-        runs: names of the base models.
-        oof: (galaxy, run, column) their out-of-fold predictions.
-        test: (test galaxy, run, column) their test predictions.
-        unreadable: (test galaxy,) whether its image cannot be read.
-        catalog: the dataset's catalog.
-        seed: the seed the candidates are fitted with.
-        external: what the card says of external tables, by name.
-    """
-    settings = (list(names), list(runs), catalog.fingerprint, seed, code_version(), external)
-    digest = hashlib.sha256(repr(settings).encode())
-    for values in (oof, test, unreadable):
-        digest.update(np.ascontiguousarray(values).data)
-    return digest.hexdigest()[:16]
-
-
 def _scores(fits: CrossFits, predictions: np.ndarray) -> dict[str, Any]:
     return score_table(fits.task, predictions, fits.targets, fits.folds)
 
@@ -241,7 +225,7 @@ def _candidate_scores(fits: CrossFits, name: str, best: str) -> dict[str, Any]:
 
 
 def _nested_scores(fits: CrossFits) -> dict[str, Any] | None:
-    """Score of the choice itself, and what would have been chosen without each fold."""
+    """Score of the choice itself, and the choice without each fold."""
     result = nested(fits)
     if result is None:
         return None
@@ -253,11 +237,8 @@ def _nested_scores(fits: CrossFits) -> dict[str, Any] | None:
     }
 
 
-_CHUNK = 8192  # galaxies at a time, so that no second copy of the features is made
-
-
 def error_correlation(
-    runs: Sequence[str], features: np.ndarray, targets: np.ndarray
+    runs: Sequence[str], features: np.ndarray, targets: np.ndarray, chunk: int = 8192
 ) -> dict[str, dict[str, float]]:
     """Correlation of the errors of each two runs, over all galaxies and columns.
 
@@ -265,13 +246,14 @@ def error_correlation(
         runs: names.
         features: (galaxy, run, column) predictions.
         targets: (galaxy, column).
+        chunk: galaxies at a time, so that no second copy of the features is made.
     Returns:
-        Run -> run -> Pearson correlation; 0 with a run that never errs.
+        Run -> run -> Pearson correlation; 0 with a run whose errors are all equal.
     """
     n_runs = len(runs)
     sums, products = np.zeros(n_runs), np.zeros((n_runs, n_runs))
-    for start in range(0, len(features), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    for start in range(0, len(features), chunk):
+        rows = slice(start, start + chunk)
         errors = features[rows].transpose(1, 0, 2) - targets[rows].astype(np.float64)
         errors = errors.reshape(n_runs, -1)  # (run, galaxy and column)
         sums += errors.sum(axis=1)
@@ -289,12 +271,12 @@ def error_correlation(
 def costs_without(
     fits: CrossFits, chosen: str, runs: Sequence[str], features: np.ndarray, seed: int
 ) -> dict[str, Any]:
-    """What the score loses where a run is left out and the weights are fitted anew.
+    """Cost of leaving a run out, with weights fitted again.
 
     Args:
         fits: all cross-fitted candidates.
-        chosen: what is submitted. Where that is no blend, which would take long to fit anew, the
-            blend with the most weights among the candidates stands for it.
+        chosen: the candidate that is submitted. Where that is no blend, which would take long to
+            fit again, the blend with the most weights among the candidates stands in for it.
         runs: names.
         features: (galaxy, run, column) raw out-of-fold predictions.
         seed: as of the candidates.
@@ -319,7 +301,7 @@ def costs_without(
 
 def _losses(fits: CrossFits, name: str, by_fold: dict[int, OofFold], seed: int) -> np.ndarray:
     """(galaxy,) losses of a candidate that is cross-fitted on other features."""
-    fit, losses = candidates_of(fits.task)[name], np.empty(len(fits.targets))
+    fit, losses = fits.candidates[name], np.empty(len(fits.targets))
     for fold, held_out in by_fold.items():
         model = fit([rows for other, rows in by_fold.items() if other != fold], fits.task, seed)
         predictions = fits.task.project(model.predict(held_out.features))

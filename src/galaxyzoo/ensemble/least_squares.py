@@ -1,21 +1,19 @@
-"""What ensembles are fitted on: the out-of-fold rows of each fold, and their sums of products.
+"""Out-of-fold rows of each fold, and the sums of products by which least squares is fitted on them.
 
-Least squares needs no rows, only these sums, and sums of folds add up. So blends fitted on any
+Least squares needs these sums alone, and the sums of folds add up: linear meta-models fitted on any
 number of sets of folds cost one pass over the rows in all.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from operator import add
 
 import numpy as np
 
-BLOCKS = 50  # parts of a fold that a bootstrap draws; fewer where galaxies are
-
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class LeastSquares:
     """Sums over galaxies; "feature" counts every (run, column) pair, runs outermost."""
 
     gram: np.ndarray  # (feature, feature) sums of products of two features
@@ -25,8 +23,8 @@ class Moments:
     targets: np.ndarray  # (column,) sums of targets
     count: int  # galaxies
 
-    def __add__(self, other: "Moments") -> "Moments":
-        return Moments(
+    def __add__(self, other: "LeastSquares") -> "LeastSquares":
+        return LeastSquares(
             self.gram + other.gram,
             self.cross + other.cross,
             self.squares + other.squares,
@@ -55,11 +53,11 @@ class Moments:
         own_gram, own_cross = np.einsum("rcsc->crs", gram), np.einsum("rcc->cr", cross)
         return own_gram[columns].sum(axis=0), own_cross[columns].sum(axis=0)
 
-    def without_run(self, run: int) -> "Moments":
-        """The same sums of the other runs; `run` is a number."""
+    def without_run(self, run: int) -> "LeastSquares":
+        """The same sums without one of the runs, by number."""
         kept = np.delete(np.arange(len(self.features)).reshape(self.n_runs, -1), run, axis=0)
         rows = kept.ravel()
-        return Moments(
+        return LeastSquares(
             self.gram[np.ix_(rows, rows)],
             self.cross[rows],
             self.squares,
@@ -69,7 +67,7 @@ class Moments:
         )
 
     def squared_error(self, weights: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-        """Squared error of a linear model over the galaxies summed here.
+        """Squared error of a linear model on the galaxies summed here.
 
         Args:
             weights: (feature, column).
@@ -85,34 +83,17 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class OofFold:
-    """Out-of-fold rows of one fold: what base models trained without it say of its galaxies."""
+    """Rows of one fold: predictions of its galaxies by base models trained without the fold."""
 
     # (galaxy, run, column) float32 predictions, runs in name order, ids ascending
     features: np.ndarray
     targets: np.ndarray  # (galaxy, column) float64
-    moments: Moments
-
-    @cached_property
-    def blocks(self) -> tuple[np.ndarray, np.ndarray]:
-        """Normal equations as of `Moments.by_run` for all columns, of parts of the fold.
-
-        Returns:
-            (block, run, run) and (block, run), float64; block b holds every `BLOCKS`-th galaxy
-            from the b-th on.
-        """
-        n_blocks = min(BLOCKS, len(self.targets))
-        gram, cross = [], []
-        for block in range(n_blocks):
-            features = self.features[block::n_blocks].astype(np.float64)
-            by_run = features.transpose(1, 0, 2).reshape(features.shape[1], -1)
-            gram.append(by_run @ by_run.T)
-            cross.append(by_run @ self.targets[block::n_blocks].ravel())
-        return np.array(gram), np.array(cross)
+    sums: LeastSquares
 
     def without_run(self, run: int) -> "OofFold":
         """The same galaxies without one of the runs, by number."""
         features = np.delete(self.features, run, axis=1)
-        return OofFold(features, self.targets, self.moments.without_run(run))
+        return OofFold(features, self.targets, self.sums.without_run(run))
 
 
 def make_fold(features: np.ndarray, targets: np.ndarray) -> OofFold:
@@ -128,7 +109,7 @@ def make_fold(features: np.ndarray, targets: np.ndarray) -> OofFold:
     features = np.ascontiguousarray(features, dtype=np.float32)
     flat = features.reshape(len(features), -1).astype(np.float64)
     targets = np.asarray(targets, dtype=np.float64)
-    sums = Moments(
+    sums = LeastSquares(
         flat.T @ flat,
         flat.T @ targets,
         np.square(targets).sum(0),
@@ -139,6 +120,6 @@ def make_fold(features: np.ndarray, targets: np.ndarray) -> OofFold:
     return OofFold(features, targets, sums)
 
 
-def total(folds: Sequence[OofFold]) -> Moments:
-    """Moments of several folds together; at least one fold."""
-    return reduce(add, (fold.moments for fold in folds))
+def total(folds: Sequence[OofFold]) -> LeastSquares:
+    """Sums of several folds together; at least one fold."""
+    return reduce(add, (fold.sums for fold in folds))

@@ -1,13 +1,12 @@
-"""The finished runs as an ensemble sees them: their predictions, checked against the catalog.
+"""Members of an ensemble: finished runs, and predictions made elsewhere on the same split.
 
-A class task whose rule works on votes also takes the runs that predict votes: what the rule's soft
-side makes of their predicted fractions is one more set of class probabilities, at no training.
+Tables are checked against the catalog. A class task whose rule works on votes also takes the runs
+that predict votes: the rule's soft side turns predicted fractions into class probabilities, without
+training.
 
-Predictions made elsewhere on the same split: other people's networks, or weights from a hub.
-
-What the project's own runs prove by their score cards, such a table has to show by itself: that it
-holds each galaxy once, and that each was predicted in the fold it has here. Whether a network has
-seen the galaxies before, in its pretraining, no table shows; users say so with a mark.
+A run proves by its score card that its table is whole and of this split. An external table has to
+prove it by itself: it holds each galaxy once, with the fold in which it was predicted. No table
+shows whether a network was pretrained on these galaxies; users mark such tables.
 """
 
 import re
@@ -23,10 +22,21 @@ from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import is_ablation, oof_csv, run_dir, shown, task_name, test_csv
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.inference.fold_summary import describe_divergence
+from galaxyzoo.inference.artifacts import describe_divergence
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table
 from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.tasks.registry import Task, task_of
+
+PREFIX = "external/"  # of the names of external tables among the runs
+# Marks on a run's card: its scores are better than on galaxies that it had no part of.
+SELECTED, LEAKAGE = "selected_on_validation", "possible_leakage"
+_REASONS = {
+    SELECTED: "its epochs were chosen on the validation folds, so its score is optimistic",
+    LEAKAGE: "its first weights may have been trained on these galaxies, so its score counts as "
+    "optimistic",
+}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_FAR = 1.0  # a number further than this from 0 and 1 is no fraction but of another unit
 
 
 def find_runs(
@@ -38,15 +48,13 @@ def find_runs(
         task: the task whose runs to look for.
         catalog: the dataset's whole catalog.
         asked: runs by name, `gz37/resnet18` or `resnet18`; empty for all that may be used.
-        or_none: whether no run at all will do.
+        or_none: whether an empty result is allowed.
     Returns:
         Run names in alphabetical order, and one line for each run that was left out: one with
         missing folds or a fold that diverged, one whose epoch was chosen on the validation fold,
-        and one whose first weights may have seen the galaxies, because its out-of-fold score is too
-        good. An ablation study's runs are passed over without a word. Runs asked for by name are
-        never left out; a line says where one of them diverged.
-    Raises:
-        InputError: no run is left, unless none will do, or a run asked for is of another task.
+        and one whose first weights may have been trained on these galaxies. Runs of ablations are
+        left out silently. Runs asked for by name are never left out; a line names those that
+        diverged.
     """
     if asked:
         runs = sorted({_full_name(name, task, catalog) for name in asked})
@@ -67,10 +75,21 @@ def find_runs(
     return runs, left_out
 
 
+def find_marked(mark: str, runs: Sequence[str], catalog: Catalog) -> list[str]:
+    """Those of the runs whose cards bear a mark, `SELECTED` or `LEAKAGE`."""
+    return [run for run in runs if _read_card(run, catalog).get(mark)]
+
+
 def find_divergence(runs: Sequence[str], catalog: Catalog) -> dict[str, str]:
-    """The runs of which folds diverged, and which folds, in words with their losses."""
-    texts = {run: describe_divergence(_card(run, catalog)) for run in runs}
+    """Run -> which of its folds diverged, with their losses; only runs with such folds."""
+    texts = {run: describe_divergence(_read_card(run, catalog)) for run in runs}
     return {run: text for run, text in texts.items() if text}
+
+
+def find_unreadable(runs: Sequence[str], catalog: Catalog) -> np.ndarray:
+    """(test galaxy,) bool: a run had no readable image; in the sample submission's order."""
+    cards = [_read_card(run, catalog) for run in runs]
+    return np.isin(catalog.test_ids, [i for card in cards for i in card.get(UNREADABLE, [])])
 
 
 def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
@@ -83,27 +102,15 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     Returns:
         (galaxy, run, column) float32, the task's galaxies in its catalog's order, runs in the
         given order.
-    Raises:
-        InputError: a table or card is missing or broken, belongs to another catalog or split, or
-            its ids are not the catalog's.
     """
     ids = catalog.for_task(task).ids
     tables = []
     for run in runs:
-        own = catalog.for_task(task_of(run))
+        own, path = catalog.for_task(task_of(run)), oof_csv(catalog.dataset, run)
         _check_card(run, own)
-        tables.append(_to_task(_read_oof(run, own), run, task).loc[ids])
+        table = _read_oof(path, task_of(run), own, f"train {run} again")
+        tables.append(_to_task(table, run, task).loc[ids])
     return np.stack([_numbers(table) for table in tables], axis=1)
-
-
-def find_selected_on_validation(runs: Sequence[str], catalog: Catalog) -> list[str]:
-    """Those of the runs whose epochs were chosen on the folds that they are scored on."""
-    return [run for run in runs if _is_selected_on_validation(_card(run, catalog))]
-
-
-def find_seen(runs: Sequence[str], catalog: Catalog) -> list[str]:
-    """Those of the runs whose first weights may have seen the galaxies' votes."""
-    return [run for run in runs if _card(run, catalog).get("possible_leakage")]
 
 
 def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
@@ -112,28 +119,16 @@ def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     Returns:
         (galaxy, run, column) float32, galaxies in the sample submission's order, runs in the given
         order.
-    Raises:
-        InputError: a table is missing or broken, or its ids are not the sample submission's.
     """
     tables = []
     for run in runs:
         path = test_csv(catalog.dataset, run)
         if not path.exists():
             raise InputError(f"{shown(path)} is missing: training {run} again writes it")
-        _check_digest(_card(run, catalog), run, "test", path)
+        _check_digest(_read_card(run, catalog), run, "test", path)
         table = read_predictions(path, task_of(run).columns, catalog.test_ids)
         tables.append(_numbers(_to_task(table, run, task)))
     return np.stack(tables, axis=1)
-
-
-def find_unreadable(runs: Sequence[str], catalog: Catalog) -> np.ndarray:
-    """Test galaxies of whose image a run says that it could not be read.
-
-    Returns:
-        (test galaxy,) bool, in the sample submission's order.
-    """
-    cards = [_card(run, catalog) for run in runs]
-    return np.isin(catalog.test_ids, [i for card in cards for i in card.get(UNREADABLE, [])])
 
 
 def _kinds(task: Task, catalog: Catalog) -> list[str]:
@@ -159,30 +154,25 @@ def _full_name(name: str, task: Task, catalog: Catalog) -> str:
 
 
 def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
-    """Why a run should not be used unasked; empty where nothing speaks against it."""
-    card = _card(run, catalog)
-    if _is_selected_on_validation(card):
-        return "its epochs were chosen on the validation folds, so its score is optimistic"
-    if card.get("possible_leakage"):
-        return "its first weights may have seen these galaxies, so its score counts as optimistic"
+    """Why a run is not used unless asked for; empty for one that is."""
+    card = _read_card(run, catalog)
+    for mark, reason in _REASONS.items():
+        if card.get(mark):
+            return reason
     diverged = describe_divergence(card)
     if diverged:
         folder = shown(run_dir(catalog.dataset, run))
         return f"{diverged}; delete {folder} to train it again with a lower train.lr"
-    return _what_is_unfinished(card, catalog)
+    return _count_finished(card, catalog)
 
 
-def _is_selected_on_validation(card: dict[str, Any]) -> bool:
-    return bool(card.get("selected_on_validation") or card.get("checkpoint") == "best")
-
-
-def _what_is_unfinished(card: dict[str, Any], catalog: Catalog) -> str:
-    """Which part of a run's folds is there; empty where all are."""
+def _count_finished(card: dict[str, Any], catalog: Catalog) -> str:
+    """How many of a run's folds are finished; empty where all are."""
     n_done = len(card.get("folds", ()))
     return "" if n_done == catalog.n_folds else f"{n_done} of {catalog.n_folds} folds are finished"
 
 
-def _card(run: str, catalog: Catalog) -> dict[str, Any]:
+def _read_card(run: str, catalog: Catalog) -> dict[str, Any]:
     path = card_path(oof_csv(catalog.dataset, run))
     card = files.read_json(path)
     if not isinstance(card, dict):
@@ -193,15 +183,15 @@ def _card(run: str, catalog: Catalog) -> dict[str, Any]:
 
 
 def _check_card(run: str, catalog: Catalog) -> None:
-    """The card says that the run's table is of this catalog and whole."""
-    card, path = _card(run, catalog), oof_csv(catalog.dataset, run)
+    """Check that a run's table is of this catalog, the one of its card, and whole."""
+    card, path = _read_card(run, catalog), oof_csv(catalog.dataset, run)
     if card.get("fingerprint") != catalog.fingerprint:
         raise InputError(
             f"{shown(path)} was made with another catalog or split: delete it and train {run} "
             "again, or name the runs to combine"
         )
     _check_digest(card, run, "oof", path)
-    unfinished = _what_is_unfinished(card, catalog)
+    unfinished = _count_finished(card, catalog)
     if unfinished:
         raise InputError(
             f"{shown(path)} cannot be used: {unfinished}; train the others of {run} first"
@@ -209,29 +199,35 @@ def _check_card(run: str, catalog: Catalog) -> None:
 
 
 def _check_digest(card: dict[str, Any], run: str, which: str, path: Path) -> None:
-    """The card was written for this very table, where it says for which."""
-    digests = card.get("tables", {})
-    if which in digests and path.exists() and digests[which] != digest_table(path):
+    if path.exists() and card.get("tables", {}).get(which) != digest_table(path):
         raise InputError(
             f"{shown(path)} is not the table that its score card was written for: type the "
             f"command that trained {run} again, which writes both (nothing is trained twice)"
         )
 
 
-def _read_oof(run: str, catalog: Catalog) -> pd.DataFrame:
-    """A run's table in the order of its task's catalog, each row from the fold it has there."""
-    path = oof_csv(catalog.dataset, run)
-    table = read_predictions(path, task_of(run).columns, catalog.ids)
+def _read_oof(path: Path, task: Task, catalog: Catalog, remedy: str) -> pd.DataFrame:
+    """An out-of-fold table in the catalog's order, each row from the fold it has there.
+
+    Args:
+        path: the table.
+        task: whose columns it has.
+        catalog: the task's galaxies.
+        remedy: end of the messages.
+    """
+    table = read_predictions(path, task.columns, catalog.ids)
     if FOLD not in table.columns:
         raise InputError(
-            f"{shown(path)} has no column '{FOLD}': it is no out-of-fold table; predict {run} again"
+            f"{shown(path)} has no column '{FOLD}', the fold that each row was held out in: "
+            f"{remedy}"
         )
     moved = np.flatnonzero(table[FOLD].to_numpy() != catalog.folds)
     if len(moved):
+        first = moved[0]
         raise InputError(
-            f"{shown(path)} was made with another split (GalaxyID {catalog.ids[moved[0]]}: fold "
-            f"{table[FOLD].iloc[moved[0]]}, in the catalog {catalog.folds[moved[0]]}): "
-            f"train {run} again"
+            f"{shown(path)} was made with another split (GalaxyID {catalog.ids[first]}: fold "
+            f"{table[FOLD].iloc[first]:g}, in the catalog {catalog.folds[first]}; {len(moved)} "
+            f"such rows): {remedy}"
         )
     return table
 
@@ -241,19 +237,14 @@ def _numbers(table: pd.DataFrame) -> np.ndarray:
     return table.to_numpy(dtype=np.float32)
 
 
-PREFIX = "external/"  # of their names among the runs
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_FAR = 1.0  # beyond 0 and 1 by more, a number is no fraction but another unit
-
-
 @dataclass(frozen=True)
 class ExternalTable:
-    """Somebody's out-of-fold and test predictions."""
+    """Out-of-fold and test predictions made elsewhere."""
 
     name: str
     oof_path: Path
     test_path: Path
-    possible_leakage: bool  # its networks may have learned from these galaxies' votes
+    possible_leakage: bool  # its networks may have been trained on these galaxies' votes
 
     @property
     def run(self) -> str:
@@ -261,54 +252,34 @@ class ExternalTable:
         return f"{PREFIX}{self.name}"
 
     def load_oof(self, task: Task, catalog: Catalog) -> np.ndarray:
-        """(galaxy, column) float32 valid out-of-fold predictions, in the catalog's order.
+        """(galaxy, column) float32 valid out-of-fold predictions, in the order of the catalog.
 
         Args:
             task: the task.
             catalog: the task's galaxies.
-        Raises:
-            InputError: the table is missing or broken, lacks a galaxy or its folds, or was made
-                with another split.
         """
-        table = read_predictions(self.oof_path, task.columns, catalog.ids)
-        if FOLD not in table.columns:
-            raise InputError(
-                f"{shown(self.oof_path)} has no column '{FOLD}', so nobody can tell which model "
-                "predicted a galaxy: add the fold that each row was left out in, the same as in "
-                f"folds/{catalog.dataset}/train.csv"
-            )
-        moved = np.flatnonzero(table[FOLD].to_numpy() != catalog.folds)
-        if len(moved):
-            first = moved[0]
-            raise InputError(
-                f"{shown(self.oof_path)} was made with another split (GalaxyID "
-                f"{catalog.ids[first]}: fold {table[FOLD].iloc[first]:g}, here "
-                f"{catalog.folds[first]}; {len(moved)} such rows): train it on the folds of "
-                f"folds/{catalog.dataset}/train.csv"
-            )
-        return self._values(table[list(task.columns)].to_numpy(), self.oof_path, task)
+        remedy = f"train it on the folds of folds/{catalog.dataset}/train.csv"
+        table = _read_oof(self.oof_path, task, catalog, remedy)
+        return self._values(table, self.oof_path, task)
 
     def load_test(self, task: Task, catalog: Catalog) -> np.ndarray:
-        """(test galaxy, column) float32 valid predictions, in the sample submission's order.
-
-        Raises:
-            InputError: the table is missing or broken, or its ids are not the sample's.
-        """
+        """(test galaxy, column) float32 valid predictions, in the sample submission's order."""
         table = read_predictions(self.test_path, task.columns, catalog.test_ids)
-        return self._values(table[list(task.columns)].to_numpy(), self.test_path, task)
+        return self._values(table, self.test_path, task)
 
     def describe(self, score: float, is_used: bool) -> dict[str, Any]:
-        """What the ensemble's card says of it."""
+        """Its entry on the ensemble's card."""
         return {
             "oof": digest_table(self.oof_path),
             "test": digest_table(self.test_path),
-            "possible_leakage": self.possible_leakage,
+            LEAKAGE: self.possible_leakage,
             "used": is_used,
             "score": score,
         }
 
-    def _values(self, values: np.ndarray, path: Path, task: Task) -> np.ndarray:
-        """The table's numbers as our own runs' tables hold them."""
+    def _values(self, table: pd.DataFrame, path: Path, task: Task) -> np.ndarray:
+        """The table's numbers as the tables of runs hold them."""
+        values = table[list(task.columns)].to_numpy()
         far = np.abs(values - 0.5) > 0.5 + _FAR
         if far.any():
             row, column = np.argwhere(far)[0]
@@ -319,14 +290,12 @@ class ExternalTable:
         return task.project(values).astype(np.float32)
 
 
-def make_tables(given: Sequence[Sequence[str]], seen: Sequence[str]) -> list[ExternalTable]:
-    """The tables named on the command line, in alphabetical order.
+def make_tables(given: Sequence[Sequence[str]], leaking: Sequence[str]) -> list[ExternalTable]:
+    """The external tables of the command line, in alphabetical order.
 
     Args:
         given: name, out-of-fold table and test table of each.
-        seen: names of those to mark.
-    Raises:
-        InputError: a name is not one, or stands there twice, or a marked one is not there.
+        leaking: names of those to mark.
     """
     names = [name for name, *_ in given]
     for name in names:
@@ -335,12 +304,14 @@ def make_tables(given: Sequence[Sequence[str]], seen: Sequence[str]) -> list[Ext
                 f"--external {name!r} is no name: take letters, digits, '_', '.' and '-'"
             )
         if names.count(name) > 1:
-            raise InputError(f"--external {name} stands there twice: give each table its own name")
-    for name in seen:
+            raise InputError(f"--external {name} is given twice: give each table its own name")
+    for name in leaking:
         if name not in names:
             known = ", ".join(names) or "none"
             raise InputError(f"--possible-leakage {name} marks no table: --external names {known}")
-    tables = [ExternalTable(name, Path(oof), Path(test), name in seen) for name, oof, test in given]
+    tables = [
+        ExternalTable(name, Path(oof), Path(test), name in leaking) for name, oof, test in given
+    ]
     return sorted(tables, key=lambda table: table.name)
 
 
@@ -348,10 +319,8 @@ def pick_tables(tables: Sequence[ExternalTable], asked: Sequence[str]) -> list[E
     """Those to combine: all without a mark, and the marked ones that are asked for by name.
 
     Args:
-        tables: what there is.
-        asked: runs by name; of interest are those that start with `PREFIX`.
-    Raises:
-        InputError: one is asked for that is not there.
+        tables: all that are given.
+        asked: runs by name, those of external tables with `PREFIX`.
     """
     known = {table.run for table in tables}
     for run in asked:

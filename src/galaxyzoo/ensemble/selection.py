@@ -1,32 +1,31 @@
-"""Which ensemble to submit: candidates fitted without each set of folds, compared, chosen.
+"""Choice of the ensemble to submit: candidates cross-fitted, compared and chosen among.
 
 Everything rests on one step, fitting a candidate on all folds but a set E:
 - E empty gives the model that predicts the test galaxies;
 - E = {k} predicts fold k for the cross-fitted score, by which the candidate is chosen;
-- E = {j, k} predicts j and k: leaving k out of the whole choice, the candidates are compared on the
-  folds j != k by meta-models that saw neither (the networks behind the rows of fold j did train on
-  fold k, as in all stacking). A pair has no order, so K (K - 1) / 2 fits serve all K outer folds;
-- E = {i, j, k} is for the second level alone, which without j and k is fitted on what candidates
-  that saw none of the three say of i, and so on.
+- E = {j, k} predicts j and k: to leave k out of the whole choice, the candidates are compared on
+  the folds j != k by meta-models fitted without both (the networks behind the rows of fold j were
+  trained on fold k, as in all stacking). A pair has no order, so K (K - 1) / 2 fits serve all K
+  outer folds;
+- E = {i, j, k} is for the second level alone, which without j and k is fitted on predictions of i
+  by candidates fitted without all three, and so on.
 
-Chosen is the simplest candidate whose score is within one standard error of the best one's: a
-difference that the draw of the galaxies explains is no reason for a model that is harder to trust.
-The nested score counts the choice itself: fold k is predicted by the candidate chosen without fold
-k.
+Chosen is the simplest candidate whose score is within one standard error of the best: a difference
+that the draw of the galaxies explains is no reason for a model that is harder to trust. The nested
+score counts the choice itself: fold k is predicted by the candidate chosen without fold k.
 
-Source: the rule of one standard error: Breiman et al. 1984, "Classification and regression trees",
-section 3.4.3; here the error is that of the paired difference, which is smaller.
-
-The second level: a blend of the other candidates' predictions, weighted per question.
-
-What it is fitted on was said by candidates that saw neither the galaxy nor the folds that the
+The second level is a blend of the other candidates' predictions, weighted per question. It is
+fitted on predictions by candidates fitted without the galaxy's fold and without the folds that the
 second level itself is scored on, so nothing leaks from one level to the other.
 
-Source: Wolpert 1992, "Stacked generalization"; benanne/kaggle-galaxies blends its blends likewise.
+Sources: Breiman et al. 1984, "Classification and regression trees", section 3.4.3, for the rule of
+one standard error (here of the paired difference, which is smaller); Wolpert 1992, "Stacked
+generalization"; benanne/kaggle-galaxies for a blend of blends.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -36,62 +35,49 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.ensemble import blends, class_blends, class_stackers
-from galaxyzoo.ensemble.blends import Blend, MetaModel, fit_nnls, uniform_weights
+from galaxyzoo.ensemble import blends, class_stackers, stackers
+from galaxyzoo.ensemble.blends import Blend, MetaModel, uniform_weights
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
-from galaxyzoo.ensemble.neural import fit_neural
-from galaxyzoo.ensemble.residual import fit_residual
-from galaxyzoo.ensemble.stackers import fit_disagreement_ridge, fit_lightgbm, fit_ridge
 from galaxyzoo.tasks.metrics import Difference
-from galaxyzoo.tasks.registry import ClassTask, Task, VoteTask
+from galaxyzoo.tasks.registry import ClassTask, Task
 
 Fit = Callable[[Sequence[OofFold], Task, int], MetaModel]  # (folds to fit on, task, seed)
 FoldSet = frozenset[int]
 # candidate, folds left out, fold -> (galaxy, column), valid
 HeldOut = dict[tuple[str, FoldSet, int], np.ndarray]
-MEAN = "mean"  # what every other candidate is held against
-TWO_LEVEL = "two_level"  # blends the other candidates, so it is fitted after them
-# To add a candidate: one function and one entry. The simplest stand first, which win where the
-# scores do not tell: by how much is fitted (nothing; one run; a weight per run, which may or need
-# not add up to one; per run and question; per run and column, without and with a blend below), then
-# trees, then networks. The mean stands before the best run: that one needs fewer networks, but its
-# choice is fitted.
+MEAN = "mean"  # every other candidate is compared with it
+TWO_LEVEL = "two_level"
+# To add a candidate: one function and one entry. The simplest come first, because they are chosen
+# where scores are within the error: by how much is fitted (nothing; one run; a weight per run; per
+# run and question; per run and column, without and with a blend below), then trees. The mean comes
+# before the best run: that one needs fewer networks, but its choice is fitted.
 CANDIDATES: dict[str, Fit] = {
     MEAN: blends.fit_mean,
-    "best": blends.fit_best,
-    "greedy": blends.fit_greedy,
-    "bagged": blends.fit_bagged,
-    "nnls_shared": blends.fit_nnls_shared,
+    "best": partial(blends.fit_greedy, loss=blends.squared_error, steps=1),
+    "greedy": partial(blends.fit_greedy, loss=blends.squared_error, steps=100),
     "nnls": blends.fit_nnls,
-    "ridge": fit_ridge,
-    "disagreement_ridge": fit_disagreement_ridge,
-    "lightgbm": fit_lightgbm,
-    "residual": fit_residual,
-    "neural": fit_neural,
+    "ridge": stackers.fit_ridge,
+    "disagreement_ridge": stackers.fit_disagreement_ridge,
+    "lightgbm": stackers.fit_lightgbm,
+    TWO_LEVEL: blends.fit_nnls,  # on the other candidates' predictions, after them
 }
 CLASS_CANDIDATES: dict[str, Fit] = {
     MEAN: blends.fit_mean,
-    "best": class_blends.fit_best,
-    "greedy": class_blends.fit_greedy,
-    "mixture": class_blends.fit_mixture,
+    "best": partial(blends.fit_greedy, loss=blends.log_loss, steps=1),
+    "greedy": partial(blends.fit_greedy, loss=blends.log_loss, steps=50),
     "pool": class_stackers.fit_pool,
-    "logistic": class_stackers.fit_logistic,
     "lightgbm": class_stackers.fit_lightgbm,
 }
-CANDIDATES_OF_KIND: dict[type[Task], dict[str, Fit]] = {
-    VoteTask: CANDIDATES,
-    ClassTask: CLASS_CANDIDATES,
-}
-SECOND_LEVELS: dict[type[Task], list[str]] = {VoteTask: [TWO_LEVEL], ClassTask: []}
 RULE = "the simplest within one standard error of the best"  # how `CrossFits.choose` chooses
 NONE: FoldSet = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
 class CrossFits:
-    """All candidates: models fitted on every fold, and what other fits say of folds left out."""
+    """All candidates: models fitted on every fold, and predictions of the folds left out."""
 
     task: Task
+    candidates: Mapping[str, Fit]
     targets: np.ndarray  # (galaxy, column)
     folds: np.ndarray  # (galaxy,)
     models: dict[str, MetaModel]
@@ -116,11 +102,10 @@ class CrossFits:
         return self.folds == fold
 
     def predictions(self, name: str, without: FoldSet = NONE) -> np.ndarray:
-        """Cross-fitted predictions of a candidate, as submitted; `without` is unseen throughout.
+        """Cross-fitted predictions of a candidate, as submitted.
 
         Returns:
-            (galaxy, column) for `rows(without)`, each from a fit that saw neither its fold nor
-            `without`.
+            (galaxy, column) for `rows(without)`, each by a fit without its fold and `without`.
         """
         out = np.empty_like(self.targets)
         for fold in set(self.fold_numbers) - without:
@@ -153,27 +138,18 @@ class CrossFits:
 
 
 def candidates_of(task: Task) -> dict[str, Fit]:
-    """The candidates for a task's kind."""
-    return CANDIDATES_OF_KIND[type(task)]
+    """The candidates for a task's kind, the simplest first."""
+    return CLASS_CANDIDATES if isinstance(task, ClassTask) else CANDIDATES
 
 
-def candidate_names(task: Task) -> list[str]:
-    """All candidates for a task's kind, the simplest first."""
-    return [*candidates_of(task), *SECOND_LEVELS[type(task)]]
-
-
-def pick_candidates(names: Sequence[str], task: Task) -> list[str]:
-    """The named candidates, or all, the simplest first; the uniform mean is always there.
-
-    Raises:
-        InputError: a name is unknown, or the second level is named without a first.
-    """
-    known = candidate_names(task)
+def pick_candidates(names: Sequence[str], task: Task) -> dict[str, Fit]:
+    """The named candidates, or all, the simplest first; the uniform mean is always there."""
+    known = candidates_of(task)
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(f"unknown candidate '{unknown[0]}': known are {', '.join(known)}")
-    picked = [name for name in known if name == MEAN or name in names or not names]
-    if picked == [MEAN, TWO_LEVEL]:
+    picked = {name: fit for name, fit in known.items() if name in (MEAN, *(names or known))}
+    if list(picked) == [MEAN, TWO_LEVEL]:
         raise InputError(
             f"candidate '{TWO_LEVEL}' blends the others that are named: name some, such as "
             f"nnls,ridge,{TWO_LEVEL}"
@@ -192,26 +168,24 @@ def exclusions(fold_numbers: Sequence[int], most: int = 2) -> list[FoldSet]:
 
 
 def cross_fit(
-    names: Sequence[str],
+    candidates: Mapping[str, Fit],
     task: Task,
     features: np.ndarray,
     targets: np.ndarray,
     folds: np.ndarray,
     seed: int,
 ) -> CrossFits:
-    """Fit every candidate without every set of `exclusions`, side by side, one core each.
+    """Fit every candidate without every set of `exclusions`, in parallel, one core each.
 
     Args:
-        names: candidates, of `candidate_names(task)`, the simplest first.
+        candidates: by name, the simplest first.
         task: the task.
         features: (galaxy, run, column) raw out-of-fold predictions of the runs.
         targets: (galaxy, column).
-        folds: (galaxy,) fold of each galaxy.
+        folds: (galaxy,) fold of each galaxy, at least two different ones.
         seed: for candidates that draw random numbers.
     Returns:
         All fits; rows in the given order.
-    Raises:
-        InputError: there are fewer than two folds.
     """
     numbers = np.unique(folds).tolist()
     if len(numbers) < 2:
@@ -219,15 +193,15 @@ def cross_fit(
             "an ensemble is scored across folds: it needs at least two; train with more folds"
         )
     by_fold = {k: make_fold(features[folds == k], targets[folds == k]) for k in numbers}
-    first = [name for name in names if name != TWO_LEVEL]
-    sets = exclusions(numbers, most=3 if TWO_LEVEL in names else 2)
-    # The costliest candidates first, while little is kept of what others have said.
+    first = [name for name in candidates if name != TWO_LEVEL]
+    sets = exclusions(numbers, most=3 if TWO_LEVEL in candidates else 2)
+    # The costliest candidates first, while few predictions of others are kept in memory.
     jobs = [(name, without) for name in reversed(first) for without in sets]
     calls = (
-        delayed(fit_without)(candidates_of(task)[name], by_fold, without, task, seed)
+        delayed(fit_without)(candidates[name], by_fold, without, task, seed)
         for name, without in jobs
     )
-    # Threads share the rows, and the libraries let go of the interpreter while they work; one BLAS
+    # Threads share the rows, and the libraries release the interpreter while they compute; one BLAS
     # thread each.
     with threadpool_limits(1):
         results = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(calls)
@@ -236,14 +210,14 @@ def cross_fit(
     whole = {name: model for (name, without), (model, _) in pairs if not without}
     models = {name: whole[name] for name in first}
     held_out = {(*job, fold): values for job, (_, parts) in pairs for fold, values in parts.items()}
-    done = CrossFits(task, targets, folds, models, held_out)
-    return add_second_level(done, seed) if TWO_LEVEL in names else done
+    done = CrossFits(task, candidates, targets, folds, models, held_out)
+    return add_second_level(done, seed) if TWO_LEVEL in candidates else done
 
 
 def fit_without(
     fit: Fit, by_fold: dict[int, OofFold], without: FoldSet, task: Task, seed: int
 ) -> tuple[MetaModel, dict[int, np.ndarray]]:
-    """Fit a candidate on all folds but some, and let it predict those.
+    """Fit a candidate on all folds but some, and predict those.
 
     Returns:
         The model, and for each fold left out its (galaxy, column) predictions as they would be
@@ -259,34 +233,36 @@ def fit_without(
 
 
 def add_second_level(fits: CrossFits, seed: int) -> CrossFits:
-    """Fit the second level without every set of `exclusions`, on what the others say.
+    """Fit the second level without every set of `exclusions`, on predictions of the others.
 
     Args:
         fits: of all other candidates, up to three folds left out at once.
-        seed: for nothing; blends draw none.
+        seed: as of the other candidates.
     """
-    task, first, numbers = fits.task, fits.names, fits.fold_numbers
+    task, numbers, fit = fits.task, fits.fold_numbers, fits.candidates[TWO_LEVEL]
     models = dict(fits.models)
     # Three folds are left out for the second level's features alone.
     held_out = {key: values for key, values in fits.held_out.items() if len(key[1]) < 3}
 
-    def said(without: FoldSet, fold: int) -> np.ndarray:
+    def predictions(without: FoldSet, fold: int) -> np.ndarray:
         """(galaxy, candidate, column) of a fold's galaxies."""
-        return np.stack([fits.held_out[name, without, fold] for name in first], axis=1)
+        return np.stack([fits.held_out[name, without, fold] for name in fits.names], axis=1)
 
     for without in exclusions(numbers):
         inside = [fold for fold in numbers if fold not in without]
         parts = [
-            make_fold(said(without | {fold}, fold), fits.targets[fits.folds == fold])
+            make_fold(predictions(without | {fold}, fold), fits.targets[fits.folds == fold])
             for fold in (inside if len(inside) > 1 else [])
         ]
-        blend = fit_second_level(parts, len(first), task, seed)
+        # The mean of the candidates where nothing is left to fit on
+        uniform = Blend(uniform_weights(len(fits.names), len(task.columns)))
+        blend = fit(parts, task, seed) if parts else uniform
         for fold in without:
-            predictions = blend.predict(said(without, fold))
-            held_out[TWO_LEVEL, without, fold] = task.project(predictions)
+            blended = blend.predict(predictions(without, fold))
+            held_out[TWO_LEVEL, without, fold] = task.project(blended)
         if not without:
             models[TWO_LEVEL] = TwoLevel(fits.models, blend, task)
-    return CrossFits(task, fits.targets, fits.folds, models, held_out)
+    return replace(fits, models=models, held_out=held_out)
 
 
 def nested(fits: CrossFits) -> tuple[np.ndarray, dict[int, str]] | None:
@@ -307,33 +283,18 @@ def nested(fits: CrossFits) -> tuple[np.ndarray, dict[int, str]] | None:
 
 @dataclass(frozen=True, eq=False)
 class TwoLevel:
-    """Candidates, and a blend of what they would submit."""
+    """Candidates, and a blend of their predictions as submitted."""
 
     first: Mapping[str, MetaModel]
-    blend: Blend
+    blend: MetaModel
     task: Task
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(galaxy, run, column) -> (galaxy, column), float64."""
-        said = [self.task.project(model.predict(features)) for model in self.first.values()]
-        return self.blend.predict(np.stack(said, axis=1))
+        first = [self.task.project(model.predict(features)) for model in self.first.values()]
+        return self.blend.predict(np.stack(first, axis=1))
 
     def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
         """The candidates' weights, and what each is made of."""
         first = {name: model.about(runs, task) for name, model in self.first.items()}
         return {**self.blend.about(list(self.first), task), "candidates": first}
-
-
-def fit_second_level(folds: Sequence[OofFold], n_candidates: int, task: Task, seed: int) -> Blend:
-    """Non-negative least squares per question; the uniform mean where there is nothing to fit on.
-
-    Args:
-        folds: features (galaxy, candidate, column): valid predictions of the candidates, each
-            fitted without the galaxy's fold and without all that the blend must not see.
-        n_candidates: number of candidates.
-        task: the task.
-        seed: for nothing; blends draw none.
-    """
-    if not folds:
-        return Blend(uniform_weights(n_candidates, len(task.columns)))
-    return fit_nnls(folds, task, seed)

@@ -1,22 +1,18 @@
 """Stackers: meta-models that predict each column from all columns of all runs.
 
-Each learns a correction to the uniform mean, so that the more it is held back, the closer it comes
-to the mean instead of to zero. As in `blending`, what is fitted is the squared error of raw
-predictions.
+Each is regularised towards the uniform mean of the runs, or towards a blend, not towards zero, and
+is fitted to the squared error of raw predictions.
 
-Source: Wolpert 1992, "Stacked generalization"; the correction to the mean is own.
+- `ridge` corrects the mean by all predictions, `lightgbm` by boosted trees on them.
+- `disagreement_ridge` corrects the blend by non-negative least squares, twice, by the runs'
+  deviations from their mean: a stacker that may also bend what all runs agree on fits mostly noise.
+  The first ridge has the deviations of the same question's answers, the second those of all: where
+  one run predicts more of a bar than the others, the spiral arms can be affected.
 
-A blend, and ridges on where the runs disagree: of the same question, then of all.
+Deviations are sums of features, so sums of products are enough, and the result is one linear model.
 
-What all runs say alike, the blend has already; a stacker that may bend that too fits mostly noise.
-So the features here are the runs' deviations from their mean. Each ridge corrects what is before it
-and is held back towards it: the first corrects the blend by non-negative least squares per question
-and knows the deviations of that question's answers, the second corrects the first and knows all,
-because that one network sees more of a bar than the others do says something of the spiral arms.
-
-Deviations are sums of features, so `Moments` are enough, and the result is one linear model.
-
-Source: ridge regression towards a first guess, as in `stacking`; deviations as features are own.
+Sources: Wolpert 1992, "Stacked generalization"; corrections to a mean or blend, and deviations as
+features, are own.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,11 +23,11 @@ import lightgbm as lgb
 import numpy as np
 
 from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, fit_nnls
-from galaxyzoo.ensemble.least_squares import Moments, OofFold, total
+from galaxyzoo.ensemble.least_squares import LeastSquares, OofFold, total
 from galaxyzoo.tasks.registry import Task
 
 Penalty = float | np.ndarray  # of all columns, or of each, (column,)
-# Ridge penalties per galaxy, for features of unit variance; the largest leaves little but the mean.
+# Ridge penalties per galaxy, for features of unit variance; the largest leaves next to the mean.
 PENALTIES = tuple(10.0**exponent for exponent in range(-5, 2))
 UNTUNED_PENALTY = 0.1  # where a single fold leaves nothing to pick the penalty by
 BOOSTING_ROUNDS = 40
@@ -42,12 +38,12 @@ BOOSTING: dict[str, str | float] = {
     "num_leaves": 4,  # what the runs miss is mostly the noise of the votes
     "min_data_in_leaf": 100,
     "lambda_l2": 50.0,
-    "feature_fraction": 0.3,  # runs are near copies of each other, so a tree need not see all
+    "feature_fraction": 0.3,  # runs are near copies of each other, so part of them is enough
     "max_bin": 63,
     "deterministic": True,
-    # The same trees as row-wise, up to 4 times as fast where one sees few of the features.
+    # The same trees as row-wise, up to 4 times as fast where each has few of the features.
     "force_col_wise": True,
-    "num_threads": 1,  # fits run beside each other instead; see ensembling.cross_fit
+    "num_threads": 1,  # fits run in parallel instead; see selection.cross_fit
     "verbosity": -1,
 }
 
@@ -77,7 +73,7 @@ def fit_ridge(folds: Sequence[OofFold], task: Task, _seed: int) -> LinearStacker
     """
 
     def fit(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
-        return _ridge(total(some), penalties)
+        return ridge_path(total(some), penalties)
 
     return fit(folds, [pick_penalties(folds, fit, PENALTIES, UNTUNED_PENALTY)])[0]
 
@@ -103,7 +99,7 @@ def pick_penalties(
     errors = []
     for held_out in folds:
         models = fit([fold for fold in folds if fold is not held_out], penalties)
-        errors.append([held_out.moments.squared_error(m.weights, m.intercept) for m in models])
+        errors.append([held_out.sums.squared_error(m.weights, m.intercept) for m in models])
     return np.take(penalties, np.sum(errors, axis=0).argmin(axis=0))
 
 
@@ -124,15 +120,15 @@ def solve_ridge(
     return [vectors @ (turned / (values + penalty)) for penalty in penalties]
 
 
-def _ridge(moments: Moments, penalties: Sequence[Penalty]) -> list[LinearStacker]:
-    """One stacker per penalty, from one eigendecomposition; features have variance 1."""
-    n_columns = len(moments.targets)
+def ridge_path(sums: LeastSquares, penalties: Sequence[Penalty]) -> list[LinearStacker]:
+    """Ridge corrections to the uniform mean, one per penalty; features are standardised."""
+    n_columns = len(sums.targets)
     # (feature, column) the uniform mean as a linear model
-    mean = np.tile(np.eye(n_columns), (moments.n_runs, 1)) / moments.n_runs
-    centre, target = moments.features / moments.count, moments.targets / moments.count
-    gram = moments.gram / moments.count - np.outer(centre, centre)
-    cross = moments.cross / moments.count - np.outer(centre, target) - gram @ mean
-    # A feature that never changes has nothing to tell; its variance here is only rounding.
+    mean = np.tile(np.eye(n_columns), (sums.n_runs, 1)) / sums.n_runs
+    centre, target = sums.features / sums.count, sums.targets / sums.count
+    gram = sums.gram / sums.count - np.outer(centre, centre)
+    cross = sums.cross / sums.count - np.outer(centre, target) - gram @ mean
+    # The variance of a constant feature is only rounding.
     spread = np.sqrt(np.maximum(np.diag(gram), 1e-12))
     solved = solve_ridge(gram / np.outer(spread, spread), cross / spread[:, None], penalties)
     stackers = []
@@ -152,54 +148,44 @@ class BoostedStacker:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(galaxy, run, column) -> (galaxy, column), float64."""
-        return mean_of_runs(features) + run_boosters(self.boosters, flatten(features))
+        mean, inputs = mean_of_runs(features), flatten(features)
+        if not len(features):
+            return mean
+        return mean + np.column_stack(
+            [booster.predict(inputs, num_threads=1) for booster in self.boosters]
+        )
 
     def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
         """The boosting settings."""
-        settings = capped(BOOSTING, len(runs) * len(task.columns))
-        return {"rounds": BOOSTING_ROUNDS, "settings": settings}
+        return {"rounds": BOOSTING_ROUNDS, "settings": capped(len(runs) * len(task.columns))}
 
 
-def fit_lightgbm(folds: Sequence[OofFold], task: Task, seed: int) -> BoostedStacker:
-    """Boost, for each column, what the uniform mean misses; the same seed gives the same trees.
+def fit_lightgbm(folds: Sequence[OofFold], _task: Task, seed: int) -> BoostedStacker:
+    """Boost each column's difference from the uniform mean; the same seed gives the same trees.
 
-    Every tree may split by every column of every run, so a question's trees know its parents too.
+    Every tree may split by every column of every run, those of other questions too.
     """
     features = np.concatenate([fold.features for fold in folds])
     misses = np.concatenate([fold.targets for fold in folds]) - mean_of_runs(features)
-    settings = BOOSTING | {"seed": seed}
-    return BoostedStacker(boost(flatten(features), misses, settings, BOOSTING_ROUNDS))
-
-
-def boost(
-    features: np.ndarray, misses: np.ndarray, settings: dict[str, str | float], rounds: int
-) -> tuple[lgb.Booster, ...]:
-    """Boost each column on the same features.
-
-    Args:
-        features: (galaxy, feature) float32.
-        misses: (galaxy, column) what is to be added to a first guess.
-        settings: LightGBM's.
-        rounds: trees of a column.
-    Returns:
-        One booster per column.
-    """
-    settings = capped(settings, features.shape[1])
+    inputs = flatten(features)
+    settings = capped(inputs.shape[1]) | {"seed": seed}
     # Binning the features costs as much as boosting a column, so it is done once and the labels are
     # swapped.
-    rows = lgb.Dataset(features, params=settings, free_raw_data=False).construct()
+    rows = lgb.Dataset(inputs, params=settings, free_raw_data=False).construct()
     boosters = []
     for column in range(misses.shape[1]):
         rows.set_label(misses[:, column])
-        boosters.append(lgb.train(settings, rows, num_boost_round=rounds))
-    return tuple(boosters)
+        boosters.append(lgb.train(settings, rows, num_boost_round=BOOSTING_ROUNDS))
+    return BoostedStacker(tuple(boosters))
 
 
-def run_boosters(boosters: Sequence[lgb.Booster], features: np.ndarray) -> np.ndarray:
-    """(galaxy, feature) -> (galaxy, column) what each column's trees say, float64."""
-    if not len(features):
-        return np.empty((0, len(boosters)))
-    return np.column_stack([booster.predict(features, num_threads=1) for booster in boosters])
+def capped(n_features: int) -> dict[str, str | float]:
+    """Boosting settings by which no tree has more than `FEATURES_PER_TREE` features.
+
+    The time of a fit would otherwise grow with the runs, which are near copies of each other.
+    """
+    fraction = min(float(BOOSTING["feature_fraction"]), FEATURES_PER_TREE / n_features)
+    return BOOSTING | {"feature_fraction": fraction}
 
 
 def flatten(features: np.ndarray) -> np.ndarray:
@@ -212,20 +198,10 @@ def mean_of_runs(features: np.ndarray) -> np.ndarray:
     return features.mean(axis=1, dtype=np.float64)
 
 
-def capped(settings: dict[str, str | float], n_features: int) -> dict[str, str | float]:
-    """Settings by which no tree sees more than `FEATURES_PER_TREE` of the features.
-
-    The time of a fit would otherwise grow with the runs, which are near copies of each other.
-    """
-    fraction = min(float(settings["feature_fraction"]), FEATURES_PER_TREE / n_features)
-    return settings | {"feature_fraction": fraction}
-
-
-# Per galaxy, for deviations of variance 1 on the whole; the largest leaves little but what is
-# corrected.
+# Per galaxy, for deviations of variance 1 on the whole; the largest corrects next to nothing.
 DISAGREEMENT_PENALTIES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0)
 UNTUNED_DISAGREEMENT_PENALTY = 20.0  # where a single fold leaves nothing to pick the penalty by
-# Mean square of deviations over that of predictions: below it runs are copies that rounding parts.
+# Mean square of deviations over that of predictions: below it runs differ by rounding alone.
 SMALLEST_SHARE = 1e-6
 
 
@@ -235,7 +211,7 @@ class DisagreementRidge:
 
     blend: Blend
     own: LinearStacker  # blend and first correction
-    whole: LinearStacker  # the second, too
+    whole: LinearStacker  # blend and both corrections
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(galaxy, run, column) -> (galaxy, column), float64."""
@@ -253,10 +229,7 @@ class DisagreementRidge:
 def fit_disagreement_ridge(folds: Sequence[OofFold], task: Task, seed: int) -> DisagreementRidge:
     """Fit the blend, then both corrections; penalties are picked by cross-fitting inside the folds.
 
-    Args:
-        folds: what to fit on; a single fold is corrected with `UNTUNED_PENALTY`.
-        task: whose questions share the blend's weights.
-        seed: for nothing; no part draws.
+    A single fold is corrected with `UNTUNED_DISAGREEMENT_PENALTY`.
     """
 
     def correct_own(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
@@ -270,9 +243,9 @@ def fit_disagreement_ridge(folds: Sequence[OofFold], task: Task, seed: int) -> D
         return correct(first, total(some), [ALL_COLUMNS], penalties)
 
     every = pick_penalties(folds, correct_all, DISAGREEMENT_PENALTIES, UNTUNED_DISAGREEMENT_PENALTY)
-    blend, moments = fit_nnls(folds, task, seed), total(folds)
-    first = correct(as_linear(blend.weights), moments, task.groups, [own])[0]
-    whole = correct(first.weights, moments, [ALL_COLUMNS], [every])[0]
+    blend, sums = fit_nnls(folds, task, seed), total(folds)
+    first = correct(as_linear(blend.weights), sums, task.groups, [own])[0]
+    whole = correct(first.weights, sums, [ALL_COLUMNS], [every])[0]
     return DisagreementRidge(blend, first, whole)
 
 
@@ -283,20 +256,20 @@ def as_linear(weights: np.ndarray) -> np.ndarray:
 
 
 def correct(
-    first: np.ndarray, moments: Moments, groups: Sequence[slice], penalties: Sequence[Penalty]
+    first: np.ndarray, sums: LeastSquares, groups: Sequence[slice], penalties: Sequence[Penalty]
 ) -> list[LinearStacker]:
     """A linear model with the ridge on top of it, once per penalty.
 
     Args:
-        first: (feature, column) weights, fitted on the same galaxies. They are so few, or held back
-            so far, that what they miss of these is what they miss of others.
-        moments: sums over the galaxies to fit on.
+        first: (feature, column) weights, fitted on the same galaxies. They are so few, or so
+            regularised, that their errors on these galaxies are those on others.
+        sums: of the galaxies to fit on.
         groups: columns that are corrected by their own deviations alone.
         penalties: per galaxy, where deviations have variance 1 on the whole.
     """
-    n_columns = len(moments.targets)
-    gram = moments.gram / moments.count
-    missed = _deviate(moments.cross / moments.count - gram @ first, n_columns)
+    n_columns = len(sums.targets)
+    gram = sums.gram / sums.count
+    missed = _deviate(sums.cross / sums.count - gram @ first, n_columns)
     spread = _deviate(_deviate(gram, n_columns).T, n_columns)
     scale = max(np.trace(spread), SMALLEST_SHARE * np.trace(gram), np.finfo(float).tiny)
     scale /= len(spread)

@@ -20,7 +20,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import CODE_ROOT, oof_csv, run_dir, shown
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.ensemble.members import find_seen, find_selected_on_validation, load_oof, load_test
+from galaxyzoo.ensemble.members import LEAKAGE, SELECTED, find_marked, load_oof, load_test
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
@@ -97,7 +97,7 @@ def export_tables(dataset: str, run: str, folder: Path) -> bool:
         _pack(part / TEST, test)
         files.write_json(part / SCORES, files.read_json(card_path(oof_csv(dataset, run))))
         (part / CONFIG).write_text(portable_config(*saved), encoding="utf-8")
-    return bool(find_seen([run], catalog) or find_selected_on_validation([run], catalog))
+    return any(find_marked(mark, [run], catalog) for mark in (SELECTED, LEAKAGE))
 
 
 def _read_scores(dataset: str, config: Config, folds: list[int]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Prediction, and what a fold leaves on disk.
+"""Prediction, and the files of a fold.
 
 In: trained networks and images. Out: test-time averaged predictions, out-of-fold tables, score
 cards, submissions.

@@ -1,30 +1,31 @@
-"""From the finished folds' predictions to a run's out-of-fold table, test table and score card."""
+"""Collect the folds' predictions into a run's out-of-fold table, test table and score card."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galaxyzoo.config.loading import possible_leakage
+from galaxyzoo.config.loading import load_run_config, possible_leakage
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
-from galaxyzoo.core.paths import fold_dir, oof_csv, test_csv
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import fold_dir, oof_csv, run_dir, shown, test_csv
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.inference.artifacts import FoldSummary
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, score_table
 from galaxyzoo.inference.submission import describe_unreadable
 from galaxyzoo.inference.tta import count_views
 from galaxyzoo.io.tables import FOLD, read_predictions, write_predictions
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import get_task, task_of
 
-# Files of a fold: predictions of its own galaxies and of the test galaxies, and the mark that both
-# are whole.
+# Files of a fold: predictions of its validation galaxies and of the test galaxies, and the summary,
+# written last.
 VAL_TABLE, TEST_TABLE, DONE = "val.csv", "test.csv", "fold.json"
-# How far the views of a galaxy differ (standard deviation), where there are several; folds trained
-# by an earlier version lack them, and nothing but intervals asks for them.
+# Standard deviation over the views of a galaxy, where there are several.
 VAL_SPREAD, TEST_SPREAD = "val_spread.csv", "test_spread.csv"
 
 
@@ -35,25 +36,72 @@ class FoldTables:
     config: Config
     catalog: Catalog
 
+    @classmethod
+    def open(cls, run: str, whole: Catalog) -> "FoldTables":
+        """Tables of a finished run on this split; `whole` is the dataset's catalog."""
+        catalog = whole.for_task(task_of(run))
+        for fold in range(catalog.n_folds):
+            for name in (VAL_TABLE, TEST_TABLE):
+                path = fold_dir(catalog.dataset, run, fold) / name
+                if not path.exists():
+                    raise InputError(f"{shown(path)} is missing: training {run} again writes it")
+        folder = run_dir(catalog.dataset, run)
+        config, fingerprint = load_run_config(folder)
+        if fingerprint != catalog.fingerprint:
+            raise InputError(
+                f"{shown(folder)} was trained on another split: delete it and train {run} again"
+            )
+        return cls(config, catalog)
+
     def is_done(self, fold: int) -> bool:
         """Whether a fold is trained and its predictions are written."""
-        return (fold_dir(self.catalog.dataset, self.config.run, fold) / DONE).exists()
+        return (self._folder(fold) / DONE).exists()
 
     @property
     def done(self) -> list[int]:
         """The finished folds."""
         return [fold for fold in range(self.catalog.n_folds) if self.is_done(fold)]
 
-    def collect(self, test_images: ImageCache) -> dict[str, Any]:
-        """Put the finished folds' predictions together, score them, write tables and card.
+    @property
+    def has_spread(self) -> bool:
+        """Whether every fold has tables of the standard deviation over views."""
+        folders = [self._folder(fold) for fold in range(self.catalog.n_folds)]
+        names = (VAL_SPREAD, TEST_SPREAD)
+        return all((folder / name).exists() for folder in folders for name in names)
+
+    def val(self, spread: bool = False) -> np.ndarray:
+        """(galaxy, column) predictions of each training galaxy by the network of its own fold.
 
         Args:
-            test_images: which test images could not be read.
+            spread: the standard deviation over the views instead of their mean.
+        """
+        catalog, name = self.catalog, VAL_SPREAD if spread else VAL_TABLE
+        out = np.empty((len(catalog.ids), len(get_task(self.config.task).columns)))
+        for fold in range(catalog.n_folds):
+            rows = catalog.folds == fold
+            out[rows] = self._read(fold, name, catalog.ids[rows]).to_numpy()
+        return out
+
+    def test(self, fold: int, spread: bool = False) -> np.ndarray:
+        """(test galaxy, column) predictions by one fold's network, in the sample's order.
+
+        Args:
+            fold: the network's.
+            spread: the standard deviation over the views instead of their mean.
+        """
+        name = TEST_SPREAD if spread else TEST_TABLE
+        return self._read(fold, name, self.catalog.test_ids).to_numpy()
+
+    def collect(self, test_images: ImageCache) -> dict[str, Any]:
+        """Concatenate the finished folds' predictions, score them, write tables and card.
+
+        The tables hold predictions that are valid in a submission; the networks' own stay in the
+        folds' folders.
+
+        Args:
+            test_images: tells which test images could not be read.
         Returns:
-            The score card. The tables hold what a submission may hold (`Task.project`); what
-            the networks gave stays in the folds' folders.
-        Raises:
-            InputError: a fold's table is missing or broken, or something cannot be written.
+            The score card.
         """
         task, catalog, done = get_task(self.config.task), self.catalog, self.done
         rows = np.isin(catalog.folds, done)
@@ -82,10 +130,10 @@ class FoldTables:
         return card
 
     def _no_better_than_mean(self, scores: dict[str, float]) -> list[int]:
-        """Folds as well predicted by the mean targets of the others; of classes, frequencies.
+        """Folds whose score is no better than that of the mean targets of the other folds.
 
         Args:
-            scores: of each finished fold.
+            scores: score of each finished fold, by its number.
         """
         task, catalog, found = get_task(self.config.task), self.catalog, []
         targets = catalog.targets(task.name)
@@ -108,21 +156,22 @@ class FoldTables:
         return mean
 
     def _summaries(self) -> dict[int, FoldSummary]:
-        """What the finished folds' marks say."""
-        folders = {k: fold_dir(self.catalog.dataset, self.config.run, k) for k in self.done}
-        return {fold: FoldSummary.read(folder / DONE) for fold, folder in folders.items()}
+        """Summaries of the finished folds."""
+        return {fold: FoldSummary.read(self._folder(fold) / DONE) for fold in self.done}
 
     def _read_val(self, fold: int) -> pd.DataFrame:
         return self._read(fold, VAL_TABLE, self.catalog.ids[self.catalog.folds == fold])
 
+    def _folder(self, fold: int) -> Path:
+        return fold_dir(self.catalog.dataset, self.config.run, fold)
+
     def _read(self, fold: int, name: str, ids: np.ndarray) -> pd.DataFrame:
-        path = fold_dir(self.catalog.dataset, self.config.run, fold) / name
+        path = self._folder(fold) / name
         return read_predictions(path, get_task(self.config.task).columns, ids)
 
     def _card_head(self, summaries: dict[int, FoldSummary]) -> dict[str, Any]:
         config, catalog = self.config, self.catalog
-        chosen = config.train.checkpoint == "best"
-        selected = [summary.selected_on_validation for summary in summaries.values()]
+        selected = any(summary.selected_on_validation for summary in summaries.values())
         return {
             "run": config.run,
             "about": config.about,
@@ -134,17 +183,16 @@ class FoldTables:
             "n_folds": catalog.n_folds,
             "seed": config.train.seed,
             "checkpoint": config.train.checkpoint,
-            "selected_on_validation": any(chosen if one is None else one for one in selected),
+            "selected_on_validation": selected,
             "possible_leakage": possible_leakage(config, catalog.dataset),
             "views": count_views(config.tta),
             "start": " / ".join(dict.fromkeys(summary.start for summary in summaries.values())),
-            # before the first step, and at the end
             "training_loss": {str(k): [s.first_loss, s.last_loss] for k, s in summaries.items()},
             "diverged": [k for k, summary in summaries.items() if summary.diverged],
         }
 
 
 def _find_unreadable(summaries: dict[int, FoldSummary], images: ImageCache) -> np.ndarray:
-    """(test galaxy,) bool: it has no image, or had none when a fold's model predicted it."""
+    """(test galaxy,) bool: its image cannot be read, or could not be when a fold predicted it."""
     earlier = [i for summary in summaries.values() for i in summary.unreadable_test_images]
     return images.unreadable | np.isin(images.ids, earlier)

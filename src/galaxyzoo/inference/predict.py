@@ -1,6 +1,6 @@
-"""Predictions of a trained network: one function for out-of-fold, test and users' images alike.
+"""Predict decoded images with a network, and any folders, zips and files with a trained run.
 
-Trained runs on images that belong to no dataset.
+Out-of-fold, test and users' predictions are made by the same function.
 """
 
 from collections import Counter
@@ -26,10 +26,11 @@ from galaxyzoo.io.tables import ID
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.registry import get_task
 
-# Images per forward pass, and on processors so few that what passes between layers stays in their
-# caches (at 80 px twice as fast as 256). It does not depend on the machine any further, because
-# results depend on it in their last bits.
+# Images per forward pass; on processors so few that activations stay in their caches (at 80 px
+# twice as fast as 256). It depends on nothing else of the machine: the last bits of results depend
+# on it.
 _BATCH, _BATCH_CPU = 256, 32
+_CHUNK = 1024  # images decoded at once
 
 
 def batch_size_for(device: torch.device) -> int:
@@ -44,7 +45,7 @@ def predict(
     config: Config,
     tta: TTAConfig | None = None,
 ) -> np.ndarray:
-    """The mean of `predict_with_spread` alone; arguments and errors are the same."""
+    """The mean of `predict_with_spread` alone, of the same arguments."""
     return predict_with_spread(model, cache, rows, config, tta)[0]
 
 
@@ -68,7 +69,7 @@ def predict_with_spread(
     config: Config,
     tta: TTAConfig | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Average a network's predictions over the views of each image, and see how far they differ.
+    """Mean and standard deviation of a network's predictions over the views of each image.
 
     Args:
         model: on the device where it is to run; put into eval mode here.
@@ -77,10 +78,8 @@ def predict_with_spread(
         config: of the network.
         tta: views; default the config's.
     Returns:
-        Mean and standard deviation (of these views, so 0 for one) over views, both (n, column)
-        float32, in the order of `rows`.
-    Raises:
-        FoldError: there is too little memory for one image.
+        Mean and standard deviation (of these views, so 0 for one), both (n, column) float32, in
+        the order of `rows`.
     """
     tta = tta or config.tta
     model.eval()
@@ -90,7 +89,7 @@ def predict_with_spread(
     while start < len(rows):
         images = cache.images[rows[start : start + size]]
         try:
-            mean, spread = _over_views(model, images, config, tta)
+            mean, spread = _predict_batch(model, images, config, tta)
             means.append(mean)
             spreads.append(spread)
             start += size
@@ -109,7 +108,7 @@ def predict_with_spread(
 
 
 @torch.inference_mode()
-def _over_views(
+def _predict_batch(
     model: GalaxyNet, images: np.ndarray, config: Config, tta: TTAConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """(B, cache_px, cache_px, 3) uint8 images -> (B, column) mean and standard deviation."""
@@ -129,15 +128,8 @@ def _over_views(
     return (total / count).cpu().numpy(), variance.sqrt().cpu().numpy()
 
 
-_CHUNK = 1024  # images decoded at once
-
-
 def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet]]:
-    """A run's config and the networks of its finished folds, by fold.
-
-    Raises:
-        InputError: the run is not trained on that dataset.
-    """
+    """A run's config and the networks of its finished folds, by fold."""
     folder = run_dir(dataset, run)
     folds = {int(path.parent.name[5:]): path.parent for path in folder.glob(f"fold_*/{DONE}")}
     if not folds:
@@ -164,8 +156,6 @@ def predict_stores(
         Table of the task's columns, made valid as a submission is, indexed by GalaxyID where every
         file is named by one, else by `image` (the file's name); and (name, reason) of each image
         that could not be read.
-    Raises:
-        InputError: a path holds no image, or none of the images can be read.
     """
     stores = _stores(paths)
     labels = _row_labels([store.names[int(i)] for store in stores for i in store.ids])
@@ -204,7 +194,7 @@ def _predict_chunk(
 
 
 def _stores(paths: list[Path]) -> list[ImageStore]:
-    """One store per folder or zip, and one for all single files; each numbers from 0."""
+    """One store per folder or zip, and one for all single files; ids of each start at 0."""
     stores, files = [], []
     for path in paths:
         if path.suffix.lower() in IMAGE_ENDS:
@@ -219,9 +209,9 @@ def _stores(paths: list[Path]) -> list[ImageStore]:
 
 
 def _row_labels(names: list[str]) -> dict[str, str | int]:
-    """What stands in the table's first column for each name; under "" the column's own name.
+    """Label of each file in the table's first column; under "" the name of that column.
 
-    GalaxyIDs where every file is named by one and none is repeated, else the names.
+    GalaxyIDs where every file is named by one and none is repeated, else the file names.
     """
     stems = [Path(name).stem for name in names]
     if all(stem.isdecimal() for stem in stems) and len(set(stems)) == len(stems):

@@ -1,4 +1,4 @@
-"""Score cards: the JSON file beside every out-of-fold table and submission."""
+"""Score cards: the JSON files beside out-of-fold tables and submissions."""
 
 import hashlib
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 from galaxyzoo.core.version import code_version
 from galaxyzoo.tasks.registry import Task
 
-# Key of a card, and of a finished fold's mark: GalaxyIDs of test images that could not be read.
+# Key of a card: GalaxyIDs of test images that could not be read.
 UNREADABLE = "unreadable_test_images"
 
 
@@ -38,6 +38,7 @@ def score_table(
     columns = {
         c: task.score(predictions[:, [i]], targets[:, [i]]) for i, c in enumerate(task.columns)
     }
+    classes = task.class_scores(predictions, targets, folds, unscored)
     return {
         "metric": task.metric,
         "score": task.score(predictions, targets),
@@ -45,7 +46,7 @@ def score_table(
         "mean": float(np.mean(per_fold)),
         "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else None,
         "per_column": columns,
-        **task.further_scores(predictions, targets, folds, unscored),
+        **({"classes": classes} if classes else {}),
         "galaxies": len(targets),
         "code_version": code_version(),
     }
@@ -66,11 +67,8 @@ def card_path(table: Path) -> Path:
 
 
 def digest_table(table: Path) -> str:
-    """Digest of a table's file, by which its score card knows it.
+    """Digest of a table's file, noted in its score card.
 
     The two are written one after the other, and a kill may come between.
-
-    Raises:
-        OSError: it cannot be read.
     """
     return hashlib.sha256(table.read_bytes()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The submission: the sample's galaxies in its order, values as the task allows, checked."""
+"""Submissions: written in the sample's order, checked, and copied to where they are looked for."""
 
 import shutil
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def write(
     card: dict[str, Any],
     prior: np.ndarray,
 ) -> None:
-    """Write a submission and its score card; neither appears before the table has passed `check`.
+    """Write a submission and its score card, once the table has passed `check`.
 
     Args:
         path: the table; the card has the same stem and ends in `.json`.
@@ -37,8 +37,6 @@ def write(
         ids: (test galaxy,) GalaxyIDs in the sample submission's order.
         card: plain values; the table's digest is added.
         prior: (column,) means of the training targets, of classes their frequencies.
-    Raises:
-        InputError: the folder cannot be written, or the written table is not a submission.
     """
     table = pd.DataFrame(predictions, index=ids, columns=list(task.columns))
     text = format_predictions(task.with_decision(table, prior))
@@ -49,22 +47,20 @@ def write(
 
 
 def describe_unreadable(ids: Sequence[int] | np.ndarray) -> str:
-    """One line of the test galaxies whose image cannot be read."""
+    """A warning that names the test galaxies whose image cannot be read."""
     first = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
     count = f"{len(ids)} test images cannot be read"
     return f"{count}; their rows hold the training mean: GalaxyID {first}"
 
 
 def check(path: Path, task: Task, ids: np.ndarray) -> None:
-    """Check that a file is a submission of the task.
+    """Refuse a file that is no submission of the task.
+
+    An id may be missing, repeated or not in the sample, rows or columns in another order, a value
+    not finite or not within `TOLERANCE` of a valid one.
 
     Args:
-        path: the file.
-        task: the task.
         ids: (test galaxy,) GalaxyIDs in the sample submission's order.
-    Raises:
-        InputError: an id is missing, repeated or not in the sample, rows or columns are in another
-            order, or a value is not finite or not within `TOLERANCE` of what the task allows.
     """
     values = read_predictions(path, task.columns, ids).to_numpy()
     frame = read_csv(path)
@@ -91,27 +87,25 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
 
 
 def published_csv() -> Path:
-    """Where the competition's submission lies for whoever looks for it first."""
+    """Path of the most real submission so far, at the top of the submissions folder."""
     return paths.submissions_dir() / "predictions.csv"
 
 
 def publish(path: Path, dataset: str) -> bool:
     """Copy a submission and its card to `published_csv`, unless a more real one is there.
 
-    The whole competition goes before any other set, and that before the demo.
-
-    The card goes first: should the copy stop between the two, a real submission is never taken for
-    a demo.
+    The whole competition replaces any other dataset, and any of them the demo. The card is copied
+    first: if the copy stops between the two, a real submission is never taken for a demo.
 
     Args:
         path: the table, its card beside it.
-        dataset: the dataset that made it.
+        dataset: name of its dataset.
     Returns:
         Whether it was copied.
     """
     target = published_csv()
-    with files.holding(target.parent / files.NAME, "copying a submission"):
-        if target.exists() and _rank(dataset) < _rank(_made_by(target)):
+    with files.holding(target.parent / files.LOCK, "copying a submission"):
+        if target.exists() and _rank(dataset) < _rank(_dataset_of(target)):
             return False
         for source, copy in ((card_path(path), card_path(target)), (path, target)):
             with files.writing(copy) as temporary:
@@ -120,12 +114,12 @@ def publish(path: Path, dataset: str) -> bool:
 
 
 def _rank(dataset: str | None) -> int:
-    """How real a dataset is; somebody's own file, without a card, counts as real as can be."""
+    """Rank of a dataset; a file without a card, which is somebody's own, ranks highest."""
     return {DEMO: 0, WHOLE: 2, None: 2}.get(dataset, 1)
 
 
-def _made_by(path: Path) -> str | None:
-    """Dataset that made a submission; None where no card says so, as for somebody's own file."""
+def _dataset_of(path: Path) -> str | None:
+    """Dataset of a submission; None where it has no card that names it."""
     try:
         return files.read_json(card_path(path)).get("dataset")
     except (InputError, AttributeError):

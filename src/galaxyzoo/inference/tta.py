@@ -1,4 +1,4 @@
-"""Test-time views: the orientations (and zooms) of one image whose predictions are averaged."""
+"""Test-time augmentation: rotated, mirrored and zoomed views of an image."""
 
 from collections.abc import Iterator
 
@@ -11,14 +11,14 @@ from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, to_tensor, warp, wa
 
 
 def count_views(tta: TTAConfig) -> int:
-    """How many views the settings make."""
+    """Number of views of the settings."""
     return (DIHEDRAL if tta.dihedral else 1) * tta.angles * len(tta.zooms)
 
 
 def iterate_views(
     images: np.ndarray, image: ImageConfig, tta: TTAConfig, device: torch.device
 ) -> Iterator[Tensor]:
-    """All views of a batch; each angle and zoom is warped once and serves its eight dihedral views.
+    """All views of a batch; each angle and zoom is warped once for its eight dihedral views.
 
     Args:
         images: (B, cache_px, cache_px, 3) uint8.
@@ -27,8 +27,7 @@ def iterate_views(
     """
     for zoom in tta.zooms:
         for angle in np.arange(tta.angles) * (90.0 / tta.angles):
-            warped = to_tensor(
-                warp(images, warp_matrix(image, float(angle), zoom=zoom), image.size_px)
-            ).to(device)
+            matrix = warp_matrix(image, float(angle), zoom=zoom)
+            warped = to_tensor(warp(images, matrix, image.size_px)).to(device)
             for number in range(DIHEDRAL if tta.dihedral else 1):
                 yield dihedral_view(warped, number).contiguous(memory_format=torch.channels_last)

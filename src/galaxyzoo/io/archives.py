@@ -1,11 +1,7 @@
-"""Images by GalaxyID out of a zip or a folder, without unpacking.
+"""Zip archives: refuse harmful ones, read images by GalaxyID without unpacking, write them.
 
-What a zip may hold: nothing in the project unpacks one that could write elsewhere or for ever.
-
-The list of contents is checked before anything is read. That a member is no longer than its entry
-says is for its reader to see to: `archive.open(name).read(info.file_size)` stops there.
-
-Zips that hold the same bytes whenever they are written.
+A zip's list of contents is checked before anything is read from it. Readers stop at the size that
+the list names (`archive.open(name).read(info.file_size)`), whatever the member unpacks to.
 """
 
 import errno
@@ -30,7 +26,7 @@ from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.paths import shown
 
 IMAGE_ENDS = (".jpg", ".jpeg", ".png")
-# What zipfile raises of bytes that are no zip, besides BadZipFile.
+# What zipfile raises for bytes that are no zip
 BROKEN_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
@@ -43,8 +39,18 @@ BROKEN_ZIP = (
     ValueError,  # such as a name that is no text
 )
 MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
-# What the system lacks, or a network drive, whichever file is asked for.
+# Errors of the system or a network drive that would meet any other file too
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
+
+
+# Deflate reaches 1032:1. Tables of nothing but zeros reach 50:1, flat pictures as arrays 200:1 at
+# most; what unpacks to little may have any ratio.
+LARGEST_RATIO = 200
+MODEST_BYTES = 100_000_000
+_MODEST_TOTAL = 1_000_000_000
+# Names that lead out of the folder: absolute, of a drive, with a `..`, or cut short by a NUL
+_OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
+_DATE = (2013, 12, 20, 0, 0, 0)  # of every member: the end of the competition
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
@@ -89,14 +95,14 @@ def list_images(path: Path) -> list[tuple[str, int]]:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether an error is the system's, which would refuse any other file too."""
+    """Whether an error is the system's, whichever file is read, and may pass."""
     return isinstance(error, OSError) and error.errno in _PASSING
 
 
 def stamp_of(about: os.stat_result) -> int:
-    """What changes when a file or its rights do; a checksum would cost as long as reading it.
+    """A number that changes with a file or its rights; a checksum would cost reading the file.
 
-    A copy of the file may count as another one, which costs no more than decoding it again.
+    A copy of the file may have another stamp, which only means decoding it again.
     """
     rights = f"{about.st_mode} {about.st_uid} {about.st_gid}"
     return zlib.crc32(f"{about.st_size} {about.st_mtime_ns} {rights}".encode())
@@ -106,7 +112,7 @@ def stamp_of(about: os.stat_result) -> int:
 class ImageStore:
     """Encoded images of one zip or folder; safe to read from several threads.
 
-    Members or files are found by their name: `<anything>/<GalaxyID>.jpg`.
+    Members or files are named `<anything>/<GalaxyID>.jpg`, or `.png`.
     """
 
     path: Path
@@ -115,12 +121,12 @@ class ImageStore:
     _local: threading.local = field(default_factory=threading.local, repr=False)
 
     def __reduce__(self) -> tuple[Callable[..., "ImageStore"], tuple]:
-        """For another process, without this one's open files."""
+        """Pickle for another process, without this one's open files."""
         return ImageStore, (self.path, self.names, self.stamps)
 
     @staticmethod
     def open(path: Path) -> "ImageStore":
-        """List the images."""
+        """List the images of a zip or folder; an id must not be there twice."""
         entries = list_images(path)
         names: dict[int, str] = {}
         stamps: dict[int, int] = {}
@@ -146,7 +152,7 @@ class ImageStore:
         return np.array(sorted(self.names), dtype=np.int64)
 
     def digest_of(self, galaxy_id: int) -> tuple[int, str, int]:
-        """What identifies an image without reading it: id, name, CRC (zip) or stamp (folder)."""
+        """Identity of an image without reading it: id, name, CRC (zip) or stamp (folder)."""
         return galaxy_id, self.names[galaxy_id], self.stamps[galaxy_id]
 
     def read(self, galaxy_id: int) -> bytes:
@@ -185,22 +191,8 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_ENDS) and not PurePosixPath(name).name.startswith("._")
 
 
-# Deflate reaches 1032:1. Tables of nothing but zeros reach 50:1, flat pictures as arrays 200:1 at
-# most; small things may do as they like.
-LARGEST_RATIO = 200
-MODEST_BYTES = 100_000_000
-_MODEST_TOTAL = 1_000_000_000
-# Names that lead out of the folder: absolute, of a drive, with a `..`, or cut short by a NUL.
-_OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
-
-
 def check_members(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse a zip that could do harm, by its list of contents alone.
-
-    Args:
-        archive: open zip.
-        path: its file.
-    """
+    """Refuse a zip that could do harm, by its list of contents alone; `path` is its file."""
     members, packed = archive.infolist(), path.stat().st_size
     for member in members:
         why = _objection(member)
@@ -238,22 +230,20 @@ def _objection(member: zipfile.ZipInfo) -> str:
     return ""
 
 
-_DATE = (2013, 12, 20, 0, 0, 0)  # of every member: the end of the competition
-
-
 def write_zip(
     path: Path,
     members: Iterable[tuple[str, bytes | Path]],
     date: tuple[int, int, int, int, int, int] = _DATE,
     mode: int = 0o600,
 ) -> None:
-    """Write a zip atomically, members in their order; tables are packed, all else is stored.
+    """Write a zip atomically; the same members give the same bytes whenever they are written.
 
     Args:
-        path: where to.
-        members: name inside the zip; its content, or the file that holds it.
-        date: of every member.
-        mode: of every member, once unpacked.
+        path: the zip.
+        members: name inside the zip, and its content or the file that holds it, in the order of the
+            zip. Tables are compressed, all else is stored.
+        date: date of every member.
+        mode: permissions of every member once unpacked.
     """
     with (
         files.writing(path) as temporary,

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.io.tables import CLASS, FOLD, write_table
+from galaxyzoo.io.tables import FOLD, write_table
 from galaxyzoo.reports.figures import (
     BLUE,
     LIGHT_GREY,
@@ -21,7 +21,7 @@ from galaxyzoo.reports.figures import (
 )
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import CLASS_TASKS, ClassTask
+from galaxyzoo.tasks.registry import CLASS, CLASS_TASKS, ClassTask
 
 GALAXIES_PER_CLASS = 6
 _TOP_VOTES = 3  # below the picture of a galaxy

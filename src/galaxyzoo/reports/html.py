@@ -75,7 +75,7 @@ def write_index(folder: Path) -> Path:
     path = folder / "index.html"
     # The lock also covers the listing: a list from before another command's report must not
     # be written after it.
-    with files.holding(folder / files.NAME, "writing the index of the reports"):
+    with files.holding(folder / files.LOCK, "writing the index of the reports"):
         found = sorted(page.parent for page in folder.glob("*/*/index.html"))
         datasets = sorted({report.parent.name for report in found}, key=lambda n: (n == DEMO, n))
         sections = [

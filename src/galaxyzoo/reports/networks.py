@@ -11,7 +11,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import take_images
-from galaxyzoo.ensemble.intervals import NetworkTables
+from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.reports.evaluate import Evaluation
 from galaxyzoo.reports.figures import (
@@ -58,24 +58,24 @@ def symmetry_section(evaluation: Evaluation) -> HtmlSection | None:
     tables = _find_spreads(evaluation)
     if tables is None:
         return None
-    spread = tables.own(spread=True)
-    errors = galaxy_rmse(tables.own(), evaluation.targets)
+    spread = tables.val(spread=True)
+    errors = galaxy_rmse(tables.val(), evaluation.targets)
     by_galaxy = np.sqrt((spread**2).mean(axis=1))
-    stem = tables.run.split("/")[1]
+    stem = tables.config.run.split("/")[1]
     path = evaluation.folder / f"{stem}_symmetry.png"
-    _draw_symmetry(path, by_galaxy, errors, tables.run)
+    _draw_symmetry(path, by_galaxy, errors, tables.config.run)
     pictures = [("each dot is a galaxy: its views' difference, and the error of their mean", path)]
     if evaluation.images is not None:
         worst = np.argsort(-by_galaxy, kind="stable")[:_DRAWN]
         ids = evaluation.catalog.ids[worst]
         path = evaluation.folder / f"{stem}_symmetry_galaxies.png"
         notes = [f"difference {by_galaxy[i]:.3f}\nRMSE {errors[i]:.3f}" for i in worst]
-        title = f"{tables.run}: galaxies whose views differ most"
+        title = f"{tables.config.run}: galaxies whose views differ most"
         draw_galaxies(path, ids, take_images(evaluation.images, ids), notes, title)
         pictures.append(("galaxies whose views differ most", path))
     correlation = pd.Series(by_galaxy).corr(pd.Series(errors), method="spearman")
     text = (
-        f"{tables.run}: predictions of the same galaxy, turned and mirrored, differ by "
+        f"{tables.config.run}: predictions of the same galaxy, turned and mirrored, differ by "
         f"{np.sqrt((spread**2).mean()):.4f} (standard deviation over views, root mean square over "
         "galaxies and answers); an equivariant network would have 0. A galaxy's difference and "
         f"its error have a rank correlation of {correlation:.2f}."
@@ -121,14 +121,14 @@ def _draw_lines(axis: Axes, history: pd.DataFrame, column: str, color: str, labe
     axis.plot(mean.index, mean, color=color, lw=2.2, marker=marker, label=label)
 
 
-def _find_spreads(evaluation: Evaluation) -> NetworkTables | None:
+def _find_spreads(evaluation: Evaluation) -> FoldTables | None:
     """Tables of the best single run that saved the spread of its views."""
     whole = load_catalog(evaluation.catalog.dataset)
     for result in evaluation.results:
         if result.config is None or not result.is_whole:
             continue
         try:
-            tables = NetworkTables.open(result.run, whole)
+            tables = FoldTables.open(result.run, whole)
         except InputError:
             continue
         if tables.has_spread:

@@ -1,7 +1,4 @@
-"""From a cached image to the network's input: one warp for all geometry, then colour and noise.
-
-Training images made of two galaxies, whose targets are mixed in the same shares.
-"""
+"""Augment training batches: one random warp, albumentations' transforms, mixup and CutMix."""
 
 import os
 import warnings
@@ -40,13 +37,13 @@ def augment_batch(
     rng: np.random.Generator,
     part: tuple[int, slice] | None = None,
 ) -> np.ndarray:
-    """One training batch; depends on nothing but the arguments, so any batch can be made again.
+    """Warp and transform a training batch, depending on the arguments alone.
 
     Args:
         images: (B, cache_px, cache_px, 3) uint8.
-        part: size of the whole batch, and which of it the images are; default all.
+        part: size of the whole batch, and the slice of it that the images are; default all.
     Returns:
-        (B, size_px, size_px, 3) uint8; geometry as of the whole batch.
+        (B, size_px, size_px, 3) uint8; a part has the warps that it has in the whole batch.
     """
     whole, some = part or (len(images), slice(None))
     warped = warp(images, random_matrices(image, augment, whole, rng)[some], image.size_px)
@@ -59,21 +56,17 @@ def augment_batch(
 def build_transforms(
     settings: list[dict[str, Any]], seed: int | None = None
 ) -> Callable[..., dict[str, Any]]:
-    """Compose albumentations' transforms from settings that `check_transforms` has passed.
+    """Compose albumentations' transforms from checked settings.
 
     Args:
         settings: one dict per transform, its `name` and arguments.
-        seed: of all that the transforms draw.
+        seed: of all random numbers of the transforms.
     """
     return _albumentations().Compose([_make_transform(one) for one in settings], seed=seed)
 
 
 def check_transforms(settings: list[dict[str, Any]]) -> None:
-    """Refuse what albumentations does not know, before anything starts.
-
-    Raises:
-        InputError: unknown name, unknown argument, or a value out of range.
-    """
+    """Refuse unknown transforms and arguments, and values out of range, before anything starts."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # it only warns of an unknown argument
         for setting in settings:
@@ -106,17 +99,15 @@ def _albumentations() -> ModuleType:
 def mix_batch(
     images: np.ndarray, targets: np.ndarray, augment: AugmentConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mix each image of a batch with another one of it, as the settings ask; else hand back both.
+    """Mix each image and target of a batch with another one of it by mixup or CutMix.
 
-    With both mixup and cutmix on, half of the batches get the one and half the other. A galaxy's
-    share of its own image is drawn anew for each. Questions' sums are linear in the votes, so mixed
-    votes obey the decision tree as before.
+    With both on, half of the batches get the one and half the other. The shares are drawn for each
+    image. The tree's sums are linear in the votes, so mixed votes obey the decision tree too.
 
     Args:
         images: (B, H, W, 3) uint8.
         targets: (B, column) float, of the same galaxies.
-        augment: settings.
-        rng: all that is drawn comes from it; nothing is where mixing is off.
+        rng: not used where mixing is off.
     Returns:
         Mixed images, uint8, and targets, of the given shapes and types.
     Source: Zhang et al. 2018 (ICLR), mixup; Yun et al. 2019 (ICCV), CutMix.
@@ -137,7 +128,7 @@ def mix_batch(
 
 
 def _blend(images: np.ndarray, partners: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Each image times its share plus its partner times the rest, rounded."""
+    """Weighted mean of each image and its partner, rounded."""
     pairs = zip(images, images[partners], shares, strict=True)
     return np.stack([cv2.addWeighted(own, s, other, 1 - s, 0) for own, other, s in pairs])
 
@@ -145,10 +136,10 @@ def _blend(images: np.ndarray, partners: np.ndarray, shares: np.ndarray) -> np.n
 def _paste(
     images: np.ndarray, partners: np.ndarray, shares: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paste a box of each one's partner over it; returns the images and what is left of each.
+    """Paste a box of its partner over each image; returns the images and their remaining shares.
 
-    The box has about the image's shape and 1 - share of its area, and its centre anywhere; what of
-    it lies outside the image is cut off, and the share goes up.
+    The box has about the image's shape and 1 - share of its area, and its centre anywhere; the part
+    of it outside the image is cut off, and the share goes up.
     """
     mixed, left = images.copy(), np.ones(len(images))
     size = np.array(images.shape[1:3])

@@ -1,6 +1,6 @@
-"""One fold's training: from its last checkpoint, epoch by epoch, to the files that it leaves.
+"""Train one fold from its last checkpoint to its end; write weights, history and timings.
 
-A fold's history as TensorBoard's event files, beside the history that everything else reads.
+The history is written as a table, and as TensorBoard's event files where the config asks for them.
 """
 
 import csv
@@ -20,18 +20,21 @@ from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
-from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
-from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.inference.artifacts import (
+    WEIGHTS,
+    FoldSummary,
+    load_checkpoint,
+    save_checkpoint,
+    save_weights,
+)
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 
 CHECKPOINT = "checkpoint.pt"
 HISTORY, TIMINGS = "history.csv", "timings.csv"
-History = Sequence[dict[str, Any]]  # an epoch's numbers to a row
-
-
-def watch_nothing(history: History) -> None:
-    """For trainings that nobody looks at between epochs."""
+EVENTS = "tensorboard"  # folder of a fold's event files
+History = Sequence[dict[str, Any]]  # one row of numbers per epoch
+Callback = Callable[[History], None]
 
 
 def train_fold(
@@ -40,9 +43,9 @@ def train_fold(
     folder: Path,
     label: str,
     parts: int = 1,
-    watch: Callable[[History], None] = watch_nothing,
+    after_epoch: Callback | None = None,
 ) -> FoldSummary:
-    """Train a fold to its end, from its last checkpoint where there is one.
+    """Train a fold to its end, from its last checkpoint if there is one.
 
     Writes `weights.safetensors` (the moving average after the last epoch, or of the best epoch
     where the config asks for it), `history.csv` and `timings.csv` into `folder`. The last epoch's
@@ -53,23 +56,20 @@ def train_fold(
         data: the fold.
         folder: the fold's.
         label: of the progress bar.
-        parts: in how many to work through each batch; the config or the checkpoint may ask for
-            more, and so does memory that is used up, where the config allows it.
-        watch: called with all epochs so far, after each one and at the start of a training that
-            goes on; what it raises ends the training, which can go on after that epoch.
-    Raises:
-        FoldError: a loss or a weight is not finite, or memory is used up.
-        InputError: a file cannot be read or written.
+        parts: number of parts of each batch; the config, the checkpoint or a lack of memory may
+            raise it.
+        after_epoch: called with all epochs so far, after each one and when a training goes on; an
+            exception from it ends the training, which can go on after that epoch.
     """
     state = load_checkpoint(folder / CHECKPOINT)
     if state is not None and state["digest"] != config.digest():
-        state = None  # of other settings: the fold starts again
-    parts = max(parts, config.train.accumulation, state.get("parts", 1) if state else 1)
+        state = None  # it has other settings: the fold starts again
+    parts = max(parts, config.train.accumulation, state["parts"] if state else 1)
     where = f"{config.run}, fold {data.fold}"
     try:
-        return _train_from(state, config, data, folder, label, parts, watch)
+        return _train_from(state, config, data, folder, label, parts, after_epoch)
     except (RuntimeError, MemoryError) as error:
-        if config.train.compile and _is_compilers(error):
+        if config.train.compile and _is_of_compiler(error):
             raise FoldError(
                 f"{where}: train.compile does not work here: leave it out ({one_line(str(error))})"
             ) from None
@@ -83,7 +83,7 @@ def train_fold(
     tqdm.write(
         f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} parts"
     )
-    return train_fold(config, data, folder, label, parts, watch)
+    return train_fold(config, data, folder, label, parts, after_epoch)
 
 
 def _train_from(
@@ -93,7 +93,7 @@ def _train_from(
     folder: Path,
     label: str,
     parts: int,
-    watch: Callable[[History], None],
+    after_epoch: Callback | None,
 ) -> FoldSummary:
     """Train from a checkpoint's state, or from the start, to the end."""
     trainer = Trainer(config, data, initialise=state is None)
@@ -108,10 +108,11 @@ def _train_from(
         unit="step",
         leave=False,
     )
-    with bar, noting_epochs(config, folder) as note:
+    with bar, _event_writer(config, folder) as write_events:
+        callbacks = [write_events, *([after_epoch] if after_epoch else [])]
         if trainer.history:
-            note(trainer.history)
-            watch(trainer.history)
+            for call in callbacks:
+                call(trainer.history)
         while trainer.epoch < config.train.epochs:
             started = time.perf_counter()
             row = trainer.run_epoch(bar)
@@ -122,8 +123,8 @@ def _train_from(
                 save_checkpoint(folder / CHECKPOINT, trainer.state())
                 write_history(folder / HISTORY, trainer.history)
                 note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
-            note(trainer.history)
-            watch(trainer.history)
+            for call in callbacks:
+                call(trainer.history)
     if distributed.is_main():
         if trainer.history:  # again: a kill may have come before the last row
             write_history(folder / HISTORY, trainer.history)
@@ -131,36 +132,31 @@ def _train_from(
     distributed.wait()
     summary = trainer.summary()
     if summary.diverged:
-        tqdm.write(
-            f"warning: {config.run}, fold {data.fold} diverged{summary.losses}; lower train.lr"
-        )
+        losses = summary.describe_losses()
+        tqdm.write(f"warning: {config.run}, fold {data.fold} diverged{losses}; lower train.lr")
     return summary
 
 
-def _is_compilers(error: Exception) -> bool:
+def _is_of_compiler(error: Exception) -> bool:
     from torch._dynamo.exc import TorchDynamoException  # here: it takes a second to import
 
     return isinstance(error, TorchDynamoException)
 
 
 def write_history(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write an epoch's numbers to a row."""
+    """Write the history, one row per epoch."""
     with files.writing(path) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
 
 
 def note_timing(path: Path, epoch: int, seconds: float) -> None:
-    """Note an epoch's seconds; kept apart from the history, which must not differ between runs."""
+    """Append an epoch's seconds; not in the history, which is the same for each training."""
     earlier = path.read_text(encoding="utf-8") if path.exists() else ""
     files.write_text(path, f"{earlier}{epoch},{seconds:.3f}\n")
 
 
 def read_timings(path: Path) -> dict[int, float]:
-    """Seconds by epoch; of an epoch that was trained twice, the last.
-
-    Raises:
-        InputError: the file is damaged.
-    """
+    """Seconds by epoch; the last ones of an epoch that was trained twice."""
     try:
         rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
         return {int(epoch): float(seconds) for epoch, seconds in rows}
@@ -170,49 +166,36 @@ def read_timings(path: Path) -> dict[int, float]:
         ) from None
 
 
-EVENTS = "tensorboard"  # folder of a fold's event files
-Note = Callable[[Sequence[dict[str, Any]]], None]  # of all epochs so far
-
-
 def check_installed(config: Config) -> None:
-    """Where a run asks for event files, what writes them is there.
-
-    Raises:
-        InputError: it is not.
-    """
+    """Refuse a run that asks for event files where TensorBoard is not installed."""
     if config.train.tensorboard:
         require("train.tensorboard", "tensorboard")
 
 
-def noting_epochs(config: Config, folder: Path) -> AbstractContextManager[Note]:
-    """What writes a fold's epochs into event files, where the config asks for them.
-
-    Args:
-        config: the run.
-        folder: the fold's.
-    """
+def _event_writer(config: Config, folder: Path) -> AbstractContextManager[Callback]:
+    """A function that writes a fold's epochs into event files, where the config asks for them."""
     if config.train.tensorboard and distributed.is_main():
         return _writing(folder / EVENTS)
     return nullcontext(lambda history: None)
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[Note]:
-    """Write every number of an epoch once, under its name in the history, at the epoch's number.
+def _writing(folder: Path) -> Iterator[Callback]:
+    """Write every number of an epoch once, by its name in the history and the epoch's number.
 
-    A training that goes on writes its earlier epochs anew, so that a kill neither doubles nor
+    A training that goes on writes its earlier epochs again, so that a kill neither doubles nor
     drops one.
     """
     from torch.utils.tensorboard import SummaryWriter  # here: seconds, and not always installed
 
-    with files.explaining(folder):
+    with files.naming_write_errors(folder):
         shutil.rmtree(folder, ignore_errors=True)
         writer = SummaryWriter(str(folder))
     written = 0
 
-    def note(history: Sequence[dict[str, Any]]) -> None:
+    def write(history: History) -> None:
         nonlocal written
-        with files.explaining(folder):
+        with files.naming_write_errors(folder):
             for row in history[written:]:
                 for name, value in row.items():
                     if name != "epoch" and isinstance(value, int | float):
@@ -221,6 +204,6 @@ def _writing(folder: Path) -> Iterator[Note]:
         written = len(history)
 
     try:
-        yield note
+        yield write
     finally:
         writer.close()

@@ -1,7 +1,4 @@
-"""The images and targets that one training learns from and validates on.
-
-What one training of a run learns from and validates on, out of the prepared dataset.
-"""
+"""Images, targets and first weights of one fold; no fold's start may have seen its galaxies."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,19 +24,19 @@ from galaxyzoo.training.pseudo_labels import (
 
 @dataclass(frozen=True)
 class FoldData:
-    """What one fold trains and validates on."""
+    """Images and targets that one fold trains and validates on."""
 
     cache: ImageCache  # images of all training galaxies
-    # (galaxy, column), rows as the cache has them; NaN for galaxies that the task does not keep
+    # (galaxy, column), in the cache's order; NaN for galaxies that the task does not keep
     targets: np.ndarray
     train_rows: np.ndarray  # rows of the above; every fold but this one
     val_rows: np.ndarray
     fold: int
-    # what the loss is taken against, where that is not the targets
+    # targets of the loss, where they differ from the targets of the score
     soft_targets: np.ndarray | None = None
-    # trained weights whose backbone is the start
+    # weights file to initialise the backbone from
     start_weights: Path | None = None
-    # images that are trained on with predicted targets; their rows come after the cache's
+    # pseudo-labelled training images; their rows come after the cache's
     pseudo: PseudoLabelled | None = None
 
     def images(self, rows: np.ndarray) -> np.ndarray:
@@ -55,20 +52,14 @@ class FoldData:
         return np.concatenate([self.cache.ids, *([self.pseudo.ids] if self.pseudo else [])])
 
 
-_FEWEST = 2  # galaxies to train on: batch norm needs as many
-
-
 def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) -> FoldData:
-    """Every fold but one to train on, that one to validate on.
+    """Data of one fold, validated on that fold and trained on all others.
 
     Args:
         config: the run.
         data: the prepared dataset.
         cache: images of all its training galaxies.
         fold: the fold to validate on.
-    Raises:
-        FoldError: a run to start from, or to label images, is not trained.
-        InputError: the dataset has no labels for the task, or such a run cannot be used.
     """
     in_fold = data.catalog.for_task(get_task(config.task)).folds == fold
     check_required_runs(config, data.catalog)
@@ -79,13 +70,11 @@ def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) 
 
 
 def check_required_runs(config: Config, catalog: Catalog) -> None:
-    """The runs that a run starts from, or whose labels it learns from, were trained on its folds.
+    """Refuse starts and teachers that were trained on other folds than the run.
 
-    Raises:
-        FoldError: one of them is not trained at all.
-        InputError: one of them was trained on another split than its dataset has now, or a galaxy
-            is in different folds of the two datasets: then its weights may have seen galaxies of
-            the fold to validate on. The same of what is behind those runs.
+    Their weights may have seen galaxies of the fold to validate on. So it is if one of them was
+    trained on another split than its dataset has now, or if a galaxy is in different folds of the
+    two datasets. The runs that they start from themselves are checked too.
     """
     for run, dataset in config.required_runs(catalog.dataset):
         if not (run_dir(dataset, run) / CONFIG).exists():
@@ -102,11 +91,7 @@ def check_required_runs(config: Config, catalog: Catalog) -> None:
 def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | None:
     """Weights of the same fold of the run to start from; None where the config names none.
 
-    Of a start without labels, or with `model.start_fold`, one set of weights is for all folds.
-
-    Raises:
-        FoldError: that fold of that run is not trained, or that pretraining is not done.
-        InputError: the pretraining was on other galaxies than its dataset has now.
+    A pretraining, or `model.start_fold`, gives the same weights to all folds.
     """
     start, dataset = config.model.start_run, config.model.start_dataset or catalog.dataset
     if start is None:
@@ -124,7 +109,7 @@ def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | No
 
 
 def _find_pretrained(config: Config, catalog: Catalog, start: str, dataset: str) -> Path:
-    """Weights of a pretraining on the images of the dataset as it is now, whatever its split."""
+    """Weights of a pretraining, which must have had the galaxies that its dataset has now."""
     folder = run_dir(dataset, start)
     if not (folder / WEIGHTS).exists():
         raise FoldError(
@@ -141,11 +126,11 @@ def _find_pretrained(config: Config, catalog: Catalog, start: str, dataset: str)
     return folder / WEIGHTS
 
 
-def _check_start(config: Config, catalog: Catalog, behind: StageStart) -> None:
-    """A run behind the start was trained on the same folds as the catalog's."""
-    start, dataset = behind.config, behind.dataset
+def _check_start(config: Config, catalog: Catalog, earlier: StageStart) -> None:
+    """Refuse an earlier run that was trained on other folds than the catalog's."""
+    start, dataset = earlier.config, earlier.dataset
     other = catalog if dataset == catalog.dataset else load_catalog(dataset)
-    if behind.fingerprint != other.for_task(get_task(start.task)).fingerprint:
+    if earlier.fingerprint != other.for_task(get_task(start.task)).fingerprint:
         raise InputError(
             f"{config.run} cannot use {start.run}: {shown(run_dir(dataset, start.run))} was "
             f"trained on another split of {dataset}; delete it to train it again"
@@ -159,16 +144,16 @@ def _check_start(config: Config, catalog: Catalog, behind: StageStart) -> None:
         )
 
 
-def _check_shared(config: Config, catalog: Catalog, behind: StageStart) -> None:
-    """A run whose one fold serves all folds learned from no galaxy of the catalog."""
-    start, folder = behind.config, run_dir(behind.dataset, behind.config.run)
+def _check_shared(config: Config, catalog: Catalog, earlier: StageStart) -> None:
+    """Refuse one fold as the start of all folds if it learned from a galaxy of the catalog."""
+    start, folder = earlier.config, run_dir(earlier.dataset, earlier.config.run)
     refused = f"{config.run} cannot let all folds start from one of {start.run}"
     if load_without_ids(folder).get(catalog.dataset) != catalog.ids_fingerprint:
         raise InputError(
             f"{refused}: {shown(folder)} was not trained with train.without=[{catalog.dataset}], "
             "or that had other galaxies then; leave model.start_fold out, or train it so"
         )
-    required = start.required_runs(behind.dataset)
+    required = start.required_runs(earlier.dataset)
     if required:
         raise InputError(
             f"{refused}: that starts from {required[0][0]}, which may have learned from galaxies "
@@ -185,7 +170,7 @@ def make_part_data(
     number: int,
     start_weights: Path | None = None,
 ) -> FoldData:
-    """Any two parts of the galaxies that the task keeps.
+    """Data of a training on any two parts of the task's galaxies.
 
     Args:
         config: the run.
@@ -193,10 +178,8 @@ def make_part_data(
         cache: images of all its training galaxies.
         train: (galaxy of the task,) bool.
         val: (galaxy of the task,) bool.
-        number: of the part, from which its random streams follow.
-        start_weights: trained weights to start from.
-    Raises:
-        InputError: the dataset has no labels for the task.
+        number: in place of a fold's, for the random streams.
+        start_weights: weights file to start from.
     """
     task = get_task(config.task)
     catalog = data.catalog.for_task(task)
@@ -209,33 +192,23 @@ def make_part_data(
 
 
 def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:
-    """(galaxy,) bool: which galaxies are in none of the datasets that the config leaves out.
-
-    Args:
-        config: the run.
-        catalog: of its dataset.
-    Raises:
-        InputError: one of those is not prepared.
-    """
+    """(galaxy,) bool: the galaxy is in none of the datasets that `train.without` excludes."""
     others = [load_catalog(dataset) for dataset in config.train.without]
     known = [ids for other in others for ids in (other.ids, other.test_ids)]
     return ~np.isin(catalog.ids, np.concatenate([*known, np.empty(0, np.int64)]))
 
 
 def choose_galaxies(config: Config, rows: np.ndarray, number: int) -> np.ndarray:
-    """The rows to train on where the config wants fewer than there are.
+    """Draw `train.galaxies` rows to train on; all where the config gives no number.
 
     Args:
         config: the run.
         rows: (galaxy,) ascending, all that may be trained on.
-        number: of the fold, from which the draw follows, together with the seed.
+        number: of the fold; seeds the draw together with `train.seed`.
     Returns:
-        (`train.galaxies`,) of them, ascending; those of a smaller number are among those of a
-        larger one.
-    Raises:
-        InputError: there are too few.
+        Rows, ascending; those of a smaller `train.galaxies` are among those of a larger one.
     """
-    if len(rows) < _FEWEST:
+    if len(rows) < 2:  # batch norm needs two
         raise InputError(f"{config.run}: train.without leaves fold {number} nothing to train on")
     count = config.train.galaxies
     if count is None:

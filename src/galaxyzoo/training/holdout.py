@@ -1,7 +1,6 @@
-"""A stratified hold-out beside the folds: 70 % to train, 15 % to choose the epoch, 15 % to score.
+"""Stratified hold-out: train on 70 %, choose the epoch on 15 %, score on 15 %.
 
-It is what most published systems report. The folds stay the measure here; this stands beside those
-systems on their own terms.
+Most published systems report such a score; folds remain the measure here.
 """
 
 from pathlib import Path
@@ -26,20 +25,14 @@ from galaxyzoo.training.run import Run
 
 TRAIN, VAL, TEST = "train", "val", "test"
 _TWENTIETHS = (TRAIN,) * 14 + (VAL,) * 3 + (TEST,) * 3
-_TABLE = "held_out.csv"  # predictions of the third part; its presence says that all is done
+_TABLE = "held_out.csv"  # predictions of the third part, written last
 
 
 def split(catalog: Catalog, task: str, seed: int = 0) -> np.ndarray:
-    """Deal a task's galaxies to the three parts, classes and near-duplicates as the folds do.
+    """Split a task's galaxies into the three parts; classes and near-duplicates as for folds.
 
-    Args:
-        catalog: of the task.
-        task: its name.
-        seed: of the split.
     Returns:
         (galaxy,) "train", "val" or "test".
-    Raises:
-        InputError: there are fewer than 20 galaxies.
     """
     groups = catalog.train[GROUP].to_numpy()
     try:
@@ -50,13 +43,13 @@ def split(catalog: Catalog, task: str, seed: int = 0) -> np.ndarray:
 
 
 def train_holdout(run: Run) -> dict[str, Any]:
-    """Train a run on the first part, unless that was done, and score it on the third.
+    """Train a run on the first part, unless that is done, and score it on the third.
+
+    Runs that start from others, or learn from their labels, are refused where these others may have
+    learned from the held-out galaxies.
 
     Returns:
         The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
-    Raises:
-        InputError: the run starts from another one, or learns from its labels, and that has seen
-            the held-out galaxies; or something cannot be written.
     """
     config, catalog = run.config, run.catalog
     seen = config.model.start_fold is None and not config.model.starts_without_labels
@@ -82,9 +75,9 @@ def train_holdout(run: Run) -> dict[str, Any]:
 
 
 def _train(run: Run, parts: np.ndarray) -> None:
-    """Train on the first part, choose on the second where the config does, predict the third."""
+    """Train on the first part, validate on the second, predict the third."""
     config, catalog, cache = run.config, run.catalog, run.cache("train")
-    # The random streams are those of a fold after the last one.
+    # The random streams are those of one more fold.
     start = find_start_weights(config, run.data.catalog, 0)
     data = make_part_data(
         config, run.data, cache, parts == TRAIN, parts == VAL, catalog.n_folds, start

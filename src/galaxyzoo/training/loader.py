@@ -1,4 +1,4 @@
-"""Batches made ahead in threads, and brought to the GPU, while the network works."""
+"""Prefetch batches: prepared in threads, and copied to the GPU, while the network computes."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,35 +10,34 @@ import torch
 from torch import Tensor
 
 Made = TypeVar("Made")
-# Batches prepared while the network works; their order and content do not depend on it.
-_AHEAD = max(3, min(8, os.cpu_count() or 1))
+# Batches prepared in advance; their order and content do not depend on the number.
+_PREFETCHED = max(3, min(8, os.cpu_count() or 1))
 
 
 class Batch(NamedTuple):
-    """What one step learns from."""
+    """Images and targets of one optimizer step."""
 
-    rows: np.ndarray  # (B,) of the cache; of mixed images, the galaxies that come first
+    rows: np.ndarray  # (B,) of the fold's data; of mixed images, the first galaxy of each
     images: Tensor  # (B, 3, H, W) uint8; of several processes, this one's part of the batch
     targets: Tensor  # (B, column) of the whole batch
 
 
 def prefetch(make: Callable[[int], Made], count: int) -> Iterator[Made]:
-    """Batches 0 to count - 1 in order, made in threads (cv2 lets go of Python's lock).
+    """Batches 0 to count - 1 in order, made in threads (cv2 releases Python's lock).
 
     Args:
-        make: makes a batch of its number, and depends on nothing else.
-        count: how many.
+        make: from the number of a batch to the batch, depending on nothing else.
     """
-    with ThreadPoolExecutor(max_workers=_AHEAD) as pool:
-        pending = [pool.submit(make, number) for number in range(min(_AHEAD, count))]
+    with ThreadPoolExecutor(max_workers=_PREFETCHED) as pool:
+        pending = [pool.submit(make, number) for number in range(min(_PREFETCHED, count))]
         for number in range(count):
-            if number + _AHEAD < count:
-                pending.append(pool.submit(make, number + _AHEAD))
+            if number + _PREFETCHED < count:
+                pending.append(pool.submit(make, number + _PREFETCHED))
             yield pending.pop(0).result()
 
 
 def prefetch_to_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """The batches on the device; to a GPU each is copied while the one before is worked on."""
+    """The batches on the device; each is copied to a GPU while it computes the one before."""
     if device.type != "cuda":
         yield from (_move(batch, device) for batch in batches)
         return
@@ -47,10 +46,10 @@ def prefetch_to_device(batches: Iterator[Batch], device: torch.device) -> Iterat
         with torch.cuda.stream(stream):
             copied = _move(batch, device), stream.record_event()
         if waiting:
-            yield _arrived(*waiting)
+            yield _await_copy(*waiting)
         waiting = copied
     if waiting:
-        yield _arrived(*waiting)
+        yield _await_copy(*waiting)
 
 
 def _move(batch: Batch, device: torch.device) -> Batch:
@@ -61,8 +60,8 @@ def _move(batch: Batch, device: torch.device) -> Batch:
     return batch._replace(images=move(batch.images), targets=move(batch.targets))
 
 
-def _arrived(batch: Batch, copied: Any) -> Batch:
-    """A batch whose copy the GPU waits for, though this process does not."""
+def _await_copy(batch: Batch, copied: Any) -> Batch:
+    """Let the GPU, but not this process, wait for a batch's copy."""
     current = torch.cuda.current_stream(batch.images.device)
     current.wait_event(copied)
     for tensor in (batch.images, batch.targets):

@@ -1,4 +1,4 @@
-"""Optimizer and learning rate by config."""
+"""Optimizer and learning rate schedule of a config."""
 
 import math
 
@@ -9,15 +9,10 @@ from galaxyzoo.config.schema import TrainConfig
 
 
 def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
-    """Learning rate of a step: in each stage linear warm-up, then half a cosine to 0; or constant.
+    """Learning rate of a step, from 0 on: linear warm-up, then half a cosine to 0; or constant.
 
-    The first `train.head_epochs` epochs are a stage of their own, up to `train.head_lr`; the others
-    go up to `train.lr`.
-
-    Args:
-        train: settings.
-        step: number of the step, from 0.
-        steps_per_epoch: steps of one epoch.
+    The first `train.head_epochs` epochs have a schedule of their own, with `train.head_lr` as its
+    highest rate; the others have `train.lr`.
     """
     first, total = train.head_epochs * steps_per_epoch, train.epochs * steps_per_epoch
     if step < first:
@@ -26,7 +21,7 @@ def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
 
 
 def _stage_rate(train: TrainConfig, highest: float, step: int, total: int) -> float:
-    """Learning rate of a step, 0 to total - 1, of one stage."""
+    """Learning rate of a step, 0 to total - 1, of one schedule."""
     if train.schedule == "constant":
         return highest
     warmup = max(1, round(train.warmup * total))
@@ -37,7 +32,7 @@ def _stage_rate(train: TrainConfig, highest: float, step: int, total: int) -> fl
 
 
 def build_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
-    """The config's optimizer; biases and norms (one-dimensional parameters) are not decayed."""
+    """Build the optimizer; biases and norms (one-dimensional parameters) have no weight decay."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": train.weight_decay},

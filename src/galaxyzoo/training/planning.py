@@ -1,4 +1,4 @@
-"""Before anything long starts: what a run will cost, and whether it works at all."""
+"""Estimate the cost of runs before they start, and test that training works at all."""
 
 import resource
 import shutil
@@ -33,7 +33,7 @@ SMOKE_GALAXIES = 256
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run costs; seconds for all its folds, disk in bytes."""
+    """Cost of a run with all its folds."""
 
     train_s: float
     predict_s: float
@@ -41,9 +41,9 @@ class Cost:
 
 
 def estimate(config: Config, catalog: Catalog) -> Cost:
-    """Time a few real steps on random images and scale to the whole run, all folds of it.
+    """Time a few real steps on random images and scale to all folds of the run.
 
-    Decoding, which happens once for all runs, and set-up are not counted.
+    Decoding, once for all runs, and set-up are not counted.
     """
     data = random_fold(config, (_WARM + _TIMED) * config.train.batch_size)
     try:
@@ -73,7 +73,7 @@ def _probe(config: Config, data: FoldData) -> tuple[float, float, int]:
     for number, batch in enumerate(trainer.batches()):
         if number == _WARM:
             started, trained = time.perf_counter(), 0
-        trainer.step(number, batch).item()  # which waits for a GPU
+        trainer.step(number, batch).item()  # waits for a GPU
         trained += len(batch.rows)
     train_s = (time.perf_counter() - started) / trained
     predict(trainer.model, data.cache, data.val_rows, config, TTAConfig(dihedral=False))  # warm-up
@@ -85,7 +85,7 @@ def _probe(config: Config, data: FoldData) -> tuple[float, float, int]:
 
 
 def random_fold(config: Config, train_images: int) -> FoldData:
-    """As many random training images, and some of them to predict."""
+    """A fold of random images, some of which are predicted."""
     rng = np.random.default_rng(0)
     count, side = max(train_images, _PREDICTED), config.image.cache_px
     images = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
@@ -118,11 +118,11 @@ def print_plan(configs: list[Config], data: Dataset) -> None:
 
 
 def smoke(config: Config, data: Dataset) -> None:
-    """Train one short fold on a few galaxies, predict, print the score; keeps nothing."""
+    """Train one short fold on a few galaxies, predict, print the score; keep nothing."""
     started = time.perf_counter()
     changes = {"epochs": 2, "head_epochs": min(1, config.train.head_epochs), "checkpoint": "last"}
     train = config.train.model_copy(update=changes)
-    model = config.model.model_copy(update={"start_run": None})  # which may not be trained yet
+    model = config.model.model_copy(update={"start_run": None})  # may not be trained yet
     short = config.model_copy(update={"train": train, "model": model, "pseudo": PseudoConfig()})
     fold = make_fold_data(short, data, data.train_images(short.image), 0)
     train_rows, val_rows = _some(fold.train_rows, SMOKE_GALAXIES), _some(fold.val_rows, 64)

@@ -1,4 +1,4 @@
-"""One pretraining: from its config and the images that it names to weights to start from."""
+"""Pretrain a network on unlabelled images, for runs to start from its weights."""
 
 import hashlib
 import time
@@ -32,15 +32,15 @@ from galaxyzoo.training.fold import (
     read_timings,
     write_history,
 )
-from galaxyzoo.training.pretrainer import Pretrainer
 from galaxyzoo.training.pseudo_labels import UnlabelledImages, find_unlabelled_images
+from galaxyzoo.training.self_supervision import Pretrainer
 
 DONE = "pretraining.json"  # what came of it; its presence says that all is done
 
 
 @dataclass(frozen=True)
 class Pretraining:
-    """One config on the images of one prepared dataset, and of others; no label is read."""
+    """One config on the images of one prepared dataset, and of others; reads no label."""
 
     config: PretrainConfig
     data: Dataset
@@ -52,11 +52,7 @@ class Pretraining:
         return run_dir(self.data.catalog.dataset, self.config.run)
 
     def check(self) -> None:
-        """Refuse, before anything starts, what would fail later or mix with what is there.
-
-        Raises:
-            InputError: it exists with other settings or galaxies, or augmentation is misspelt.
-        """
+        """Refuse, before anything starts, mistakes that would fail later, and other settings."""
         check_transforms(self.config.augment.transforms)
         start_backbone(self.config.model, self.config.image.size_px, self.config.run, False)
         path, where = self.folder / CONFIG, shown(self.folder)
@@ -82,12 +78,9 @@ class Pretraining:
         `timings.csv` and, last, `pretraining.json` into `folder`.
 
         Returns:
-            What `pretraining.json` holds.
-        Raises:
-            InputError: it exists with other settings or images, it has collapsed, a loss is not
-                finite, memory is used up, or something cannot be read or written.
+            The content of `pretraining.json`.
         """
-        with files.holding(self.folder / files.NAME, f"pretraining {self.config.run}"):
+        with files.holding(self.folder / files.LOCK, f"pretraining {self.config.run}"):
             self.check()
             if not (self.folder / DONE).exists():
                 self._pretrain()
@@ -95,7 +88,7 @@ class Pretraining:
             return files.read_json(self.folder / DONE)
 
     def minutes(self) -> float:
-        """Minutes that its epochs took."""
+        """Minutes of all its epochs."""
         path = self.folder / TIMINGS
         return sum(read_timings(path).values()) / 60 if path.exists() else 0.0
 
@@ -115,7 +108,7 @@ class Pretraining:
                 f"{config.run}: out of memory on batches of {config.train.batch_size} galaxies: "
                 f"delete {shown(self.folder)} and pretrain anew with a smaller train.batch_size"
             ) from None
-        save_weights(self.folder / WEIGHTS, trainer.model.online.backbone_weights())
+        save_weights(self.folder / WEIGHTS, trainer.model.encoder.backbone_weights())
         last = {key: trainer.history[-1][key] for key in ("loss", "projection_std")}
         counts = {"epochs": trainer.epoch, "images": trainer.count}
         summary = {"start": trainer.start, **counts, **last, "healthy_std": trainer.healthy_spread}
@@ -148,11 +141,7 @@ class Pretraining:
         return trainer
 
     def _save_config(self, parts: Sequence[UnlabelledImages]) -> None:
-        """Save the config of a new pretraining; of one that goes on, compare its images.
-
-        Raises:
-            InputError: they are others.
-        """
+        """Save the config of a new pretraining; of an interrupted one, compare the images."""
         path, digest = self.folder / CONFIG, hashlib.sha256()
         for part in parts:
             digest.update(f"{part.name}\n".encode())

@@ -1,9 +1,7 @@
-"""Images without labels, from the own dataset and others, all showing a network the same sky.
+"""Pseudo-labels: train on images without votes, whose targets are predictions of trained networks.
 
-Pseudo-labels: images without votes, whose targets are what trained networks predict for them.
-
-The networks that label for fold k never saw a label of fold k, and nothing did that they started
-from. A table of labels is kept in the folder of the fold that made it, so it goes with it.
+The networks that label images for fold k never saw a label of fold k, nor did the networks that
+they started from. A table of labels is kept in the folder of the fold whose network made it.
 
 Source: Lee 2013 ("Pseudo-Label", ICML workshop) and Xie et al. 2020 ("noisy student", CVPR);
 predicted vote fractions are soft by nature, so no threshold is needed.
@@ -35,19 +33,19 @@ from galaxyzoo.tasks.registry import get_task
 
 @dataclass(frozen=True)
 class UnlabelledImages:
-    """Images that lie in one place and show an equal part of the sky."""
+    """Unlabelled images of one store that show an equal part of the sky."""
 
-    name: str  # of the dataset, or "train" or "test" of the own
+    name: str  # of the dataset, or "train" or "test" of the run's own
     store: ImageStore
     ids: np.ndarray  # (image,)
-    shown_px: float  # side of what they show, in original pixels
+    shown_px: float  # side of the images, in original pixels
 
     def open(self, image: ImageConfig) -> ImageCache:
-        """Its decoded images, those that cannot be read marked; `image` is for whole originals."""
+        """Decode the images, with unreadable ones marked; `image` is for whole originals."""
         return open_cache(self.store, self.ids, fit_geometry(image, self.shown_px), strict=False)
 
     def readable(self, image: ImageConfig) -> tuple["UnlabelledImages", np.ndarray]:
-        """The part without images that cannot be read, and its decoded images."""
+        """The readable images of these, and their pixels."""
         cache = self.open(image)
         if not cache.unreadable.any():
             return self, cache.images
@@ -63,17 +61,15 @@ def find_unlabelled_images(
     tasks: set[str],
     run: str,
 ) -> Iterator[UnlabelledImages]:
-    """The named images; of other datasets without the own galaxies, some of which are scored.
+    """Find the named images; without the galaxies of the run's own dataset, where they are others'.
 
     Args:
-        names: datasets in `input/`, or "train" and "test" of the own dataset.
-        shown_px: side, in original pixels, of what a dataset's images show, where not all.
-        image: what the network is to see of whole originals.
-        data: the own dataset.
+        names: datasets in `input/`, or "train" and "test" of the run's own dataset.
+        shown_px: side of a dataset's images in original pixels, where they are not whole.
+        image: geometry of the network's input, for whole originals.
+        data: the run's own dataset.
         tasks: for which another dataset is opened, where it holds several.
         run: name for messages.
-    Raises:
-        InputError: a dataset is not there, or its images show less than the crop.
     """
     catalog = data.catalog
     own = {
@@ -102,11 +98,11 @@ def find_unlabelled_images(
 
 
 def fit_geometry(image: ImageConfig, shown_px: float) -> ImageConfig:
-    """Settings that show a network the same sky in images which hold less of it.
+    """Geometry by which a network sees the same part of the sky in images of a smaller field.
 
     Args:
         image: settings for whole images, 424 px wide.
-        shown_px: how many of those pixels the other images show, whatever their own size.
+        shown_px: side of the other images in those pixels, whatever their own size.
     """
     scale, crop_px = ORIGINAL_PX / shown_px, min(image.crop_px, shown_px)
     return image.model_copy(
@@ -119,7 +115,7 @@ def fit_geometry(image: ImageConfig, shown_px: float) -> ImageConfig:
 
 
 def read_rows(images: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Some images out of several arrays that count as one.
+    """Read some rows of several arrays that count as one.
 
     Args:
         images: arrays, each (image, cache_px, cache_px, 3) uint8.
@@ -134,7 +130,7 @@ def read_rows(images: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PseudoLabelled:
-    """Decoded images with what stands for their votes."""
+    """Decoded images with predicted targets."""
 
     images: list[np.ndarray]  # each (image, cache_px, cache_px, 3) uint8, memory-mapped
     ids: np.ndarray  # (image of all,)
@@ -155,8 +151,6 @@ def find_pseudo_labels(config: Config, data: Dataset, fold: int) -> PseudoLabell
     Returns:
         Images in the config's geometry and their labels, the mean over `pseudo.runs`; None where
         the config names no run.
-    Raises:
-        InputError: a dataset is not there, or its images show less than the config's crop.
     """
     if not config.pseudo.runs:
         return None
@@ -174,11 +168,7 @@ def find_pseudo_labels(config: Config, data: Dataset, fold: int) -> PseudoLabell
 
 
 def check_teachers(config: Config, catalog: Catalog, fold: int) -> None:
-    """The runs that are to label images are trained.
-
-    Raises:
-        FoldError: that fold of one of them is not.
-    """
+    """Refuse to train a fold that one of the labelling runs has not finished."""
     for run in config.pseudo.runs:
         folder = fold_dir(catalog.dataset, run, fold)
         if not (folder / DONE).exists():
@@ -196,7 +186,7 @@ def _average(part: UnlabelledImages, config: Config, data: Dataset, fold: int) -
 def _label(
     run: str, part: UnlabelledImages, config: Config, data: Dataset, fold: int
 ) -> np.ndarray:
-    """(image, column) predictions by a run's network of the fold; made once and kept."""
+    """(image, column) predictions by a run's network of the fold; made once and saved."""
     dataset, task = data.catalog.dataset, get_task(config.task)
     folder = fold_dir(dataset, run, fold)
     path = folder / _table_name(part, config.pseudo.tta)
@@ -213,7 +203,7 @@ def _label(
 
 
 def _table_name(part: UnlabelledImages, tta: TTAConfig) -> str:
-    """Name of the tables of its labels; other images, or other views of them, have another."""
+    """File name of a table of labels; it changes with the images and the views."""
     digest = hashlib.sha256(np.ascontiguousarray(part.ids, dtype="<i8").tobytes())
     digest.update(tta.model_dump_json().encode())
     return f"pseudo_{part.name}_{digest.hexdigest()[:8]}.csv"

@@ -1,6 +1,7 @@
-"""A run: one config trained on one prepared dataset, fold by fold, up to its tables and card.
+"""Train runs: every fold of a config on a prepared dataset, then its tables and score card.
 
-Several runs trained, one after another or folds side by side, each after what it needs.
+Several runs are trained in the order of their dependencies, one fold after another or several folds
+in parallel.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,35 +52,30 @@ class Run:
     config: Config
     data: Dataset
     _caches: dict[str, ImageCache] = field(default_factory=dict, repr=False)
-    stopped: list[str] = field(default_factory=list)  # why folds are not trained to their end
+    stopped: list[str] = field(default_factory=list)  # reasons why folds are not finished
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The galaxies of the dataset that the run's task keeps."""
+        """The galaxies of the dataset that belong to the run's task."""
         return self.data.catalog.for_task(get_task(self.config.task))
 
     def __getstate__(self) -> dict[str, Any]:
-        """For another process, which opens the caches itself."""
+        """State for another process, which opens the caches itself."""
         return {**self.__dict__, "_caches": {}, "stopped": []}
 
     @property
     def needs(self) -> set[str]:
-        """Runs of the same dataset that have to be trained before."""
+        """Runs of the same dataset that have to be trained first."""
         dataset = self.catalog.dataset
         return {run for run, of in self.config.required_runs(dataset) if of == dataset}
 
     @property
     def folder(self) -> Path:
-        """Where the run's config and folds are."""
+        """Folder of the run's config and folds."""
         return run_dir(self.catalog.dataset, self.config.run)
 
     def check(self) -> None:
-        """Refuse, before anything starts, what would fail later or mix with what is there.
-
-        Raises:
-            InputError: the run exists with other settings or data, augmentation is misspelt, or
-                there are fewer galaxies than it is to learn from.
-        """
+        """Refuse, before anything starts, mistakes that would fail later, and other settings."""
         check_installed(self.config)
         check_transforms(self.config.augment.transforms)
         build_model(self.config, initialise=False)
@@ -109,62 +105,62 @@ class Run:
             )
 
     def train(self, folds: list[int] | None = None) -> dict[str, Any] | None:
-        """Train the folds that are not finished; write tables and card of all that are.
+        """Train the folds that are not finished; write tables and card of all finished folds.
 
-        A fold that fails, by its numbers or for lack of memory, stops alone and is noted in
-        `stopped`; the next call goes on with it from its last whole epoch.
+        A fold that fails, by a loss that is not finite or for lack of memory, stops alone and is
+        noted in `stopped`; the next call goes on with it from its last whole epoch.
 
         Args:
-            folds: which folds; default all.
+            folds: default all.
         Returns:
             The score card; None while no fold is finished.
-        Raises:
-            InputError: the run exists with other settings or data, or something cannot be written.
         """
         self.begin()
         for fold in range(self.catalog.n_folds) if folds is None else folds:
             self.train_one(fold)
         return self.collect()
 
+    def open_folds(self, folds: list[int] | None = None) -> list[int]:
+        """The given folds, by default all, that are not finished."""
+        done = FoldTables(self.config, self.catalog).done
+        asked = range(self.catalog.n_folds) if folds is None else folds
+        return [fold for fold in asked if fold not in done]
+
     def begin(self) -> None:
-        """Check the run and save its config; errors as of `train`."""
+        """Check the run and save its config."""
         with distributed.main_first(), self.locked():
             self.check()
             if distributed.is_main():
                 self._save_config()
 
     def train_one(self, fold: int) -> None:
-        """Train a fold that is not finished, where another process does not, else wait for it."""
-        folder, tables = self._fold_dir(fold), FoldTables(self.config, self.catalog)
+        """Train a fold that is not finished; wait if another process trains it."""
+        folder, tables = self.fold_dir(fold), FoldTables(self.config, self.catalog)
         what = f"training {self.config.run}, fold {fold}"
-        with _holding(folder / files.NAME, what):
+        with _holding(folder / files.LOCK, what):
             distributed.wait()
             if not tables.is_done(fold):
-                # Of a killed process; of a file that is not written again nothing else would.
+                # Temporary files of a killed process; nothing else removes them.
                 files.remove_left_over(folder)
                 self._try_fold(fold)
             distributed.wait()
             if distributed.is_main() and tables.is_done(fold):
-                # Here, for a kill may have come after the mark.
+                # Here, because a kill may have come after the summary.
                 (folder / CHECKPOINT).unlink(missing_ok=True)
 
     def collect(self) -> dict[str, Any] | None:
-        """Write tables and card of the finished folds; returns the card, None without such folds.
-
-        Raises:
-            InputError: something cannot be read or written.
-        """
+        """Write tables and card of the finished folds; returns the card, None without a fold."""
         tables = FoldTables(self.config, self.catalog)
         if not tables.done:
             return None
-        test_images = self.cache("test")  # which all processes open
+        test_images = self.cache("test")  # opened by all processes
         if not distributed.is_main():
             return None
         with self.locked():
             return tables.collect(test_images)
 
     def minutes(self) -> float:
-        """Minutes that the epochs of all folds took, wherever they ran."""
+        """Minutes of the epochs of all folds."""
         timings = [read_timings(path) for path in self.folder.glob(f"fold_*/{TIMINGS}")]
         return sum(sum(seconds.values()) for seconds in timings) / 60
 
@@ -172,14 +168,14 @@ class Run:
         try:
             self._train_fold(fold)
         except FoldError as error:
-            if distributed.count() > 1:  # the other processes may not know of it
+            if distributed.count() > 1:  # it may have happened in one process only
                 raise
             self.stopped.append(str(error))  # the error itself would keep the network in memory
             tqdm.write(f"stopped: {error}")
 
     def _train_fold(self, fold: int) -> None:
-        """Train a fold, then predict it and the test galaxies, and mark it as done."""
-        folder = self._fold_dir(fold)
+        """Train a fold, predict it and the test galaxies, and write its summary last."""
+        folder = self.fold_dir(fold)
         cache = self.cache("train")
         with distributed.main_first():
             data = make_fold_data(self.config, self.data, cache, fold)
@@ -190,21 +186,22 @@ class Run:
         self._predict(model, cache, rows, folder / VAL_TABLE, folder / VAL_SPREAD)
         every = np.arange(len(test.ids))
         self._predict(model, test, every, folder / TEST_TABLE, folder / TEST_SPREAD)
-        noted = replace(
+        summary = replace(
             summary,
             selected_on_validation=is_selected_on_validation(self.config, self.catalog.dataset),
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
         if distributed.is_main():
-            files.write_json(folder / DONE, asdict(noted))
+            files.write_json(folder / DONE, asdict(summary))
 
-    def _fold_dir(self, fold: int) -> Path:
+    def fold_dir(self, fold: int) -> Path:
+        """Folder of one fold."""
         return fold_dir(self.catalog.dataset, self.config.run, fold)
 
     def _predict(
         self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path, spread_path: Path
     ) -> None:
-        """Write predictions and, of several views, how far they differ."""
+        """Write predictions and, for several views, their spread."""
         ids, columns = cache.ids[rows], list(get_task(self.config.task).columns)
         predictions, spread = predict_distributed(model, cache, rows, self.config)
         if not distributed.is_main():
@@ -237,46 +234,30 @@ class Run:
         files.write_text(self.folder / CONFIG, text)
 
     def locked(self) -> AbstractContextManager[None]:
-        """Hold the run's lock, waiting with a word where another process holds it."""
-        return _holding(self.folder / files.NAME, f"at work on {self.config.run}")
+        """Hold the run's lock; wait, with a message, if another process holds it."""
+        return _holding(self.folder / files.LOCK, f"at work on {self.config.run}")
 
 
 def _holding(path: Path, what: str) -> AbstractContextManager[None]:
-    """As `locks.holding`, by the first of the processes that train a fold."""
+    """As `files.holding`, in the first of the processes that train a fold together."""
     return files.holding(path, what) if distributed.is_main() else nullcontext()
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What one process trains at a time: one fold of a run."""
-
-    run: Run
-    fold: int
-
-    def epochs_done(self) -> int:
-        """Epochs that the fold has behind it, in whatever process."""
-        folder = fold_dir(self.run.catalog.dataset, self.run.config.run, self.fold)
-        timings = folder / TIMINGS
-        return max(read_timings(timings), default=0) if timings.exists() else 0
 
 
 def train_runs(
     runs: Sequence[Run], folds: list[int] | None, jobs: int, backend: str
 ) -> Iterator[dict[str, Any]]:
-    """Train runs as `Run.train` does, so many folds at a time.
+    """Train runs as `Run.train` does, several folds in parallel.
 
-    However many at a time, the same bytes are written where each has the same number of threads.
+    The bytes that are written depend on the number of threads of each process, but not on the
+    number of processes.
 
     Args:
-        runs: each after those that it needs, where these are among them.
-        folds: which of each; default all.
-        jobs: processes; 1: this one.
-        backend: what starts them, as of `run_jobs`.
+        runs: each after the runs among them that it needs.
+        folds: of each run; default all.
+        jobs: number of processes; 1: this one.
+        backend: of joblib, as in `run_jobs`.
     Yields:
-        The score cards of runs with a finished fold, as they are done; why folds stopped is in the
-        runs.
-    Raises:
-        InputError: as of `Run.train` and `run_jobs`.
+        The score cards of runs with a finished fold; reasons of stopped folds are in the runs.
     """
     if jobs == 1:
         yield from filter(None, (run.train(folds) for run in runs))
@@ -285,24 +266,17 @@ def train_runs(
         for run in level:
             run.begin()
             run.cache("train"), run.cache("test")  # decoded here, by all processors
-        units = [unit for run in level for unit in _open_units(run, folds)]
-        epochs = sum(unit.run.config.train.epochs for unit in units)
-        with watching(partial(_epochs_done, units), epochs, f"{len(units)} folds", "epoch"):
-            calls = [(unit.run, unit.fold) for unit in units]
-            reasons = run_jobs(train_unit, calls, jobs, backend)
-        for unit, stopped in zip(units, reasons, strict=True):
-            unit.run.stopped += stopped
+        calls = [(run, fold) for run in level for fold in run.open_folds(folds)]
+        epochs = sum(run.config.train.epochs for run, _ in calls)
+        with watching(partial(_count_epochs, calls), epochs, f"{len(calls)} folds", "epoch"):
+            reasons = run_jobs(_train_one, calls, jobs, backend)
+        for (run, _), stopped in zip(calls, reasons, strict=True):
+            run.stopped += stopped
         yield from filter(None, (run.collect() for run in level))
 
 
-def train_unit(run: Run, fold: int) -> list[str]:
-    """Train one fold of a run that has begun; returns why it stopped, if it did."""
-    run.train_one(fold)
-    return run.stopped
-
-
 def find_levels(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs in groups: each needs runs of earlier groups alone."""
+    """Group the runs so that each needs runs of earlier groups only."""
     depth: dict[str, int] = {}
     for run in runs:
         before = [depth.get(name, -1) for name in run.needs]
@@ -311,12 +285,13 @@ def find_levels(runs: Sequence[Run]) -> list[list[Run]]:
     return [[run for run in runs if depth[run.config.run] == level] for level in range(count)]
 
 
-def _open_units(run: Run, folds: list[int] | None) -> list[Unit]:
-    """The folds of a run that are not finished."""
-    done = FoldTables(run.config, run.catalog).done
-    asked = range(run.catalog.n_folds) if folds is None else folds
-    return [Unit(run, fold) for fold in asked if fold not in done]
+def _train_one(run: Run, fold: int) -> list[str]:
+    """Train one fold in a process of its own; returns the reason if it stopped."""
+    run.train_one(fold)
+    return run.stopped
 
 
-def _epochs_done(units: Sequence[Unit]) -> int:
-    return sum(unit.epochs_done() for unit in units)
+def _count_epochs(folds: Sequence[tuple[Run, int]]) -> int:
+    """Epochs done so far, by all processes."""
+    timings = [run.fold_dir(fold) / TIMINGS for run, fold in folds]
+    return sum(max(read_timings(path), default=0) for path in timings if path.exists())

@@ -1,7 +1,7 @@
-"""The trainer of one fold: its steps, schedule, weights' moving average, and state.
+"""Training loop of one fold: batches, steps, validation, moving average of weights, state.
 
 Everything random depends only on (seed, fold, epoch, step), never on what ran before, so an epoch
-that is started again after a kill replays exactly and no generator's state needs to be kept.
+that is started again after a kill replays exactly and no generator's state has to be saved.
 """
 
 import copy
@@ -23,8 +23,7 @@ from galaxyzoo.core.devices import autocast, get_device, place, prepare_to_train
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import to_tensor
-from galaxyzoo.inference.artifacts import load_weights
-from galaxyzoo.inference.fold_summary import FoldSummary
+from galaxyzoo.inference.artifacts import FoldSummary, load_weights
 from galaxyzoo.inference.predict import predict_distributed
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.losses import build_loss, part_weight
@@ -37,18 +36,18 @@ from galaxyzoo.training.optim import build_optimizer, learning_rate
 
 _ONE_VIEW = TTAConfig(dihedral=False)
 _FIRST_GALAXIES = 256  # on which the untrained network's loss is taken
-_CALMER = "train anew with a lower train.lr, or with train.clip_norm"
+_HINT = "train anew with a lower train.lr, or with train.clip_norm"
 
 
 class Trainer:
-    """The parts of a fold's training and the state that a checkpoint keeps."""
+    """Network, optimizer and data of a fold in training."""
 
     def __init__(self, config: Config, data: FoldData, initialise: bool = True) -> None:
         self.config, self.data, self.device = config, data, get_device()
         prepare_to_train(self.device, config.train.deterministic)
         self.task = get_task(config.task)
         labels = data.targets[data.train_rows]
-        # Of classes: their frequencies. A short probe may lack one; then it counts as one galaxy.
+        # Class frequencies; a class that a short probe lacks counts as one galaxy.
         self.prior = np.maximum(labels.mean(axis=0), 1 / len(labels))
         self.class_weights = self._class_weights()
         self.loss = build_loss(config, self.class_weights)
@@ -60,12 +59,12 @@ class Trainer:
             fill_network(model, weights, source, config.model.start_head)
             self.start = config.model.start
         self.model = distributed.share_norms(place(model, self.device), self.device)
-        self.network: nn.Module = self.model  # as trained, by several processes perhaps
+        self.network: nn.Module = self.model  # wrapped for compilation or several processes
         decay = config.train.ema_decay
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
         self.optimizer = build_optimizer(self.model, config.train)
         self.steps_per_epoch = math.ceil(self._galaxies_per_epoch / config.train.batch_size)
-        self.parts = config.train.accumulation  # of each batch, one after another
+        self.parts = config.train.accumulation  # of each batch, worked through one by one
         self.epoch = 0
         self.first_loss: float | None = None  # of the untrained network
         self.history: list[dict[str, Any]] = []
@@ -84,7 +83,7 @@ class Trainer:
         if train.compile:
             self.network = cast(nn.Module, torch.compile(self.network))
         if self.epoch == 0:
-            self.first_loss = self._untrained_loss()
+            self.first_loss = self.untrained_loss()
         seed = _seed(self.config, self.data.fold, self.epoch) + distributed.rank()
         torch.manual_seed(seed)  # dropout
         sizes, values = [], []
@@ -93,11 +92,11 @@ class Trainer:
             self._check_loss(values[-1], rows)
             sizes.append(len(rows))
             bar.update()
-        distributed.copy_buffers(self.model, self._averaged())
+        distributed.copy_buffers(self.model, self.averaged_model)
         self._check_weights()
-        val_loss, val_scores = self._validate()
+        val_loss, val_scores = self.validate()
         if not math.isfinite(val_loss):
-            raise FoldError(f"{self._where}: the validation loss is {val_loss}: {_CALMER}")
+            raise FoldError(f"{self._where}: the validation loss is {val_loss}: {_HINT}")
         self.epoch += 1
         row = {
             "epoch": self.epoch,
@@ -108,20 +107,20 @@ class Trainer:
             **val_scores,
         }
         self.history.append(row)
-        if self.config.train.checkpoint == "best" and self._is_best(val_scores["val_score"]):
-            weights = self._averaged().state_dict()
+        if train.checkpoint == "best" and self._is_best(val_scores["val_score"]):
+            weights = self.averaged_model.state_dict()
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
         return row
 
     def final_weights(self) -> dict[str, Tensor]:
-        """The best epoch's weights where the config asks for them, else the last's.
+        """Weights of the best epoch if the config asks for it, else of the last.
 
-        Of classes that were balanced in training, the natural frequencies go into the last bias:
+        Where classes were balanced in training, their frequencies are added to the last bias:
         softmax(logits + log(prior)) is proportional to probability times prior.
 
         Source: Saerens et al. 2002 (Neural Computation 14), equation 2.4.
         """
-        weights = dict(self.best or self._averaged().state_dict())
+        weights = dict(self.best or self.averaged_model.state_dict())
         if self.config.train.class_balance != "none":
             name = f"head.{len(self.model.head) - 1}.bias"
             log_prior = torch.from_numpy(np.log(self.prior).astype(np.float32))
@@ -129,8 +128,8 @@ class Trainer:
         return weights
 
     def summary(self) -> FoldSummary:
-        """What is noted of the fold once it is trained."""
-        if not self.history:  # no epochs: the start's networks as they are
+        """Summary of the finished training."""
+        if not self.history:  # no epochs: the weights of the start
             return FoldSummary(self.start)
         kept = self.history[-1]
         if self.config.train.checkpoint == "best":
@@ -161,12 +160,12 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.history = state["epoch"], state["history"]
         self.best, self.start = state["best"], state["start"]
-        self.first_loss = state.get("first_loss")  # a checkpoint of an earlier version has none
+        self.first_loss = state["first_loss"]
 
     def _steps(self) -> Iterator[tuple[Tensor, np.ndarray]]:
-        """Train an epoch; yields each step's loss and its rows when the next step is on its way.
+        """Train an epoch; yield each step's loss and rows after the next step has been queued.
 
-        So that a GPU, which would be waited for to read the loss, has work meanwhile.
+        Reading a loss waits for the GPU, which so has work meanwhile.
         """
         first, before = self.epoch * self.steps_per_epoch, None
         for number, batch in enumerate(self.batches(), first):
@@ -184,7 +183,7 @@ class Trainer:
             group["lr"] = learning_rate(train, number, self.steps_per_epoch)
         self.optimizer.zero_grad()
         value = torch.zeros((), device=self.device)
-        for loss in self._part_losses(self.network, batch):
+        for loss in self.part_losses(self.network, batch):
             (loss * distributed.count()).backward()  # of which the mean over processes is taken
             value += loss.detach()
         if train.clip_norm:
@@ -194,10 +193,10 @@ class Trainer:
             self.ema.update(self.model, step=number + 1)
         return distributed.add_up(value)
 
-    def _part_losses(self, network: nn.Module, batch: Batch) -> Iterator[Tensor]:
-        """Losses of a batch's parts, scaled so that they add up to that of the whole batch.
+    def part_losses(self, network: nn.Module, batch: Batch) -> Iterator[Tensor]:
+        """Losses of a batch's parts, scaled so that they add up to the loss of the whole batch.
 
-        They add up over the processes, each of which has parts of its own.
+        The sum runs over all processes, each of which has parts of its own.
         """
         whole = part_weight(batch.targets, self.class_weights)
         targets = batch.targets[distributed.own_part(len(batch.targets))]
@@ -212,17 +211,18 @@ class Trainer:
                 yield self.loss(predictions.float(), wanted, *more) * share
 
     @torch.no_grad()
-    def _untrained_loss(self) -> float:
-        """Mean loss over the first galaxies to come, before any step and without a trace.
+    def untrained_loss(self) -> float:
+        """Mean loss of the untrained network over the first galaxies of the epoch.
 
-        The first batch's alone would say too little: galaxies differ.
+        The training that follows does not depend on it. The first batch alone would be too few
+        galaxies to compare with.
         """
         torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))
-        model = copy.deepcopy(self.model)  # in training mode its norms take note of what they see
+        model = copy.deepcopy(self.model)  # in training mode, norms update their statistics
         count = math.ceil(_FIRST_GALAXIES / self.config.train.batch_size)
         losses, sizes = [], []
         for batch in islice(self.batches(), count):
-            own = sum(self._part_losses(model, batch), start=torch.zeros((), device=self.device))
+            own = sum(self.part_losses(model, batch), start=torch.zeros((), device=self.device))
             losses.append(distributed.add_up(own).item())
             sizes.append(len(batch.rows))
             self._check_loss(losses[-1], batch.rows)
@@ -236,21 +236,22 @@ class Trainer:
         if not math.isfinite(loss):
             ids = ", ".join(map(str, self.data.ids[rows]))
             raise FoldError(
-                f"{self._where}: the loss is {loss}: {_CALMER}; GalaxyIDs of the batch: {ids}"
+                f"{self._where}: the loss is {loss}: {_HINT}; GalaxyIDs of the batch: {ids}"
             )
 
     def _check_weights(self) -> None:
-        """The last step may have spoilt them, and no loss has been taken since."""
+        """Refuse weights that are not finite: no loss has been taken since the last step."""
         networks = [self.model, *([self.ema.module] if self.ema else [])]
         for name, tensor in (pair for net in networks for pair in net.state_dict().items()):
             if not tensor.isfinite().all():
-                raise FoldError(f"{self._where}: weights in {name} are not finite: {_CALMER}")
+                raise FoldError(f"{self._where}: weights in {name} are not finite: {_HINT}")
 
     def batches(self) -> Iterator[Batch]:
         """This epoch's batches in order, on the device."""
         key = (self.config.train.seed, self.data.fold, self.epoch)
         order = self._draw_order(np.random.default_rng(key))
-        # Nearly equal: no tiny last batch for batch norm. Rows ascend: the cache is read forwards.
+        # Of nearly equal size: no tiny last batch for batch norm. Rows ascend: the cache is read
+        # forwards.
         batches = [np.sort(rows) for rows in np.array_split(order, self.steps_per_epoch)]
 
         def prepare(step: int) -> Batch:
@@ -258,7 +259,7 @@ class Trainer:
             rng = np.random.default_rng((*key, step + 1))
             rows, augment = batches[step], self.config.augment
             part = distributed.own_part(len(rows))
-            # What draws image by image, or mixes images, needs all of them.
+            # Transforms that draw image by image, or mix images, need all of them.
             made = slice(0, len(rows)) if augment.needs_whole_batch else part
             images = augment_batch(
                 self.data.images(rows[made]), self.config.image, augment, rng, (len(rows), made)
@@ -270,7 +271,7 @@ class Trainer:
         yield from prefetch_to_device(prefetch(prepare, len(batches)), self.device)
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
-        """(galaxy,) rows of one epoch; with balanced sampling, of classes equally often."""
+        """(galaxy,) rows of one epoch in random order; sampled classes come equally often."""
         rows = self.data.train_rows
         if self.data.pseudo is not None:
             first, count = len(self.data.cache.ids), len(self.data.pseudo.ids)
@@ -294,10 +295,10 @@ class Trainer:
         weights = 1 / (self.prior * len(self.prior))
         return torch.from_numpy(weights.astype(np.float32)).to(self.device)
 
-    def _validate(self) -> tuple[float, dict[str, float]]:
-        """Loss and scores of the averaged weights on the validation fold, one view."""
+    def validate(self) -> tuple[float, dict[str, float]]:
+        """Loss and scores of the averaged weights on the validation fold, one view an image."""
         rows = self.data.val_rows
-        model = self._averaged()
+        model = self.averaged_model
         predictions, _ = predict_distributed(model, self.data.cache, rows, self.config, _ONE_VIEW)
         guess, wanted = torch.from_numpy(predictions), self.targets[rows]
         guess, wanted = guess.to(self.device), wanted.to(self.device)
@@ -308,7 +309,9 @@ class Trainer:
         scores |= {f"val_{name}": value for name, value in more.items()}
         return loss, scores
 
-    def _averaged(self) -> GalaxyNet:
+    @property
+    def averaged_model(self) -> GalaxyNet:
+        """The network with the moving average of the weights, if there is one."""
         return self.ema.module if self.ema else self.model
 
     def _is_best(self, score: float) -> bool:

@@ -110,7 +110,7 @@ class Tuning:
             jobs: trials at a time.
             backend: as in `run_jobs`.
         """
-        with files.holding(self.folder / files.NAME, f"at work on {self.search.base.run}"):
+        with files.holding(self.folder / files.LOCK, f"at work on {self.search.base.run}"):
             study = self.open_study()
             self._begin(study)
             done = _count_done(study)
@@ -182,9 +182,9 @@ class Tuning:
         cache = self.data.train_images(config.image)
         data = make_fold_data(config, self.data, cache, self.fold)
         reporter = _Reporter(trial, config.train.epochs)
-        with files.holding(folder / files.NAME, f"training {name}"):
+        with files.holding(folder / files.LOCK, f"training {name}"):
             try:
-                train_fold(config, data, folder, name, watch=reporter)
+                train_fold(config, data, folder, name, after_epoch=reporter)
             except FoldError as error:
                 stop(trial, str(error))
         if config.train.checkpoint == "last":

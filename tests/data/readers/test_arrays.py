@@ -1,11 +1,7 @@
 """Labelled arrays in `.npz` and Galaxy10's HDF5 files: read, prepared, and every defect named."""
 
-import os
 import pickle
-import subprocess
-import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +11,13 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.image_cache import decode, open_cache
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.arrays import ArrayStore
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.tasks.registry import get_task
 from support.class_fixtures import ANOMALIES, anomaly_numbers, draw_images
+from support.commands import call
 from support.kaggle_fixtures import damage, draw_competition
 
 CONFIG = """
@@ -270,9 +266,7 @@ def no_array(path: Path) -> None:
         ("Galaxy10.h5", web_page, "is not a whole HDF5 file (26 bytes"),
     ],
 )
-def test_a_damaged_file_is_named(
-    root: Path, name: str, spoil: Callable[[Path], None], named: str
-) -> None:
+def test_a_damaged_file_is_named(root, name, spoil, named):
     path = root / "input" / name
     spoil(write(path, draw()) if path.suffix == ".h5" else write_npz(path))
     message = refusal(name, "galaxy10" if path.suffix == ".h5" else "anomaly4")
@@ -311,17 +305,7 @@ def test_the_commands_train_and_ensemble_without_test_galaxies(tmp_path):
     (tmp_path / "input").mkdir()
     write(tmp_path / "input" / "Galaxy10.h5", draw(60))
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    command = [sys.executable, str(CODE_ROOT / "src/train.py"), "tiny.yaml", "--folds", "3"]
-    environment = {"GALAXYZOO_ROOT": str(tmp_path), "GALAXYZOO_DEVICE": "cpu"}
-    result = subprocess.run(
-        [*command, "--ensemble"],
-        env={**os.environ, **environment, "OMP_NUM_THREADS": "1"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    result = call(tmp_path, "train.py", "tiny.yaml", "--folds", "3", "--ensemble")
     assert result.returncode == 0, result.stderr
     oof = pd.read_csv(tmp_path / "oof/galaxy10/galaxy10/tiny.csv", index_col="GalaxyID")
     assert oof.index.tolist() == list(range(60))

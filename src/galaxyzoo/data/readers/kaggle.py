@@ -147,7 +147,7 @@ def _demo_folder(announce: bool = False) -> Path:
     names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
     zips = [folder / f"{name}.zip" for name in names]
     if not all(map(Path.exists, zips)):
-        with files.holding(folder / files.NAME, "drawing the demo set"):
+        with files.holding(folder / files.LOCK, "drawing the demo set"):
             if not all(map(Path.exists, zips)):
                 write_demo(folder)
     return folder

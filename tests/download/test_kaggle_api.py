@@ -8,7 +8,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.download import kaggle_api
 from support.kaggle_connection import held
-from support.kaggle_server import TOKEN, KaggleServer
+from support.kaggle_server import KEY, TOKEN
 
 TRAIN_ZIP = "images_training_rev1.zip"
 
@@ -27,9 +27,7 @@ def refusal(root: Path) -> str:
     return str(refused.value)
 
 
-def test_all_files_arrive_and_a_second_call_asks_for_nothing(
-    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
-) -> None:
+def test_all_files_arrive_and_a_second_call_asks_for_nothing(stand_in, rests, kaggle_zips, root):
     assert download(root) == list(kaggle_api.FILES)
     assert held(root / "input") == kaggle_zips
     assert not stand_in.store_saw_credentials
@@ -43,8 +41,8 @@ def test_all_files_arrive_and_a_second_call_asks_for_nothing(
 
 
 def test_broken_connection_goes_on_from_the_byte_where_it_stopped(
-    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
-) -> None:
+    stand_in, rests, kaggle_zips, root
+):
     whole, breaks = len(kaggle_zips[TRAIN_ZIP]), 2 * kaggle_api.TRIES
     # Each try but the first gives up a new answer for the rest of the old one.
     stand_in.cut_after[TRAIN_ZIP] = [1000, *[0, 1000] * (breaks - 1), 0]
@@ -55,9 +53,7 @@ def test_broken_connection_goes_on_from_the_byte_where_it_stopped(
     assert not stand_in.store_saw_credentials
 
 
-def test_expired_address_of_a_file_is_asked_for_anew(
-    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
-) -> None:
+def test_expired_address_of_a_file_is_asked_for_anew(stand_in, rests, kaggle_zips, root):
     stand_in.faults["store"] = [(403, "", {})]
     download(root)
     assert held(root / "input") == kaggle_zips
@@ -65,8 +61,8 @@ def test_expired_address_of_a_file_is_asked_for_anew(
 
 
 def test_address_that_expires_before_the_rest_costs_no_more_than_a_new_start(
-    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
-) -> None:
+    stand_in, rests, kaggle_zips, root
+):
     """The client takes what the store answers for content; that must not stay."""
     stand_in.cut_after[TRAIN_ZIP] = [5000, 0]
     stand_in.expires_on_resume = 1
@@ -75,9 +71,7 @@ def test_address_that_expires_before_the_rest_costs_no_more_than_a_new_start(
     assert stand_in.sent[TRAIN_ZIP] == [5000, 0, len(kaggle_zips[TRAIN_ZIP])]
 
 
-def test_stopped_download_goes_on_in_the_next_call(
-    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
-) -> None:
+def test_stopped_download_goes_on_in_the_next_call(stand_in, rests, kaggle_zips, root):
     stand_in.cut_after[TRAIN_ZIP] = [5000, *[0] * 20]
     assert "connection broke" in refusal(root)
     assert TRAIN_ZIP not in held(root / "input")
@@ -89,9 +83,7 @@ def test_stopped_download_goes_on_in_the_next_call(
     assert stand_in.sent[TRAIN_ZIP][-1] == len(kaggle_zips[TRAIN_ZIP]) - 5000
 
 
-def test_part_of_another_version_is_not_gone_on_with(
-    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
-) -> None:
+def test_part_of_another_version_is_not_gone_on_with(stand_in, rests, kaggle_zips, root):
     stand_in.files[TRAIN_ZIP] = kaggle_zips["images_test_rev1.zip"]
     stand_in.cut_after[TRAIN_ZIP] = [5000, *[0] * 20]
     refusal(root)
@@ -104,8 +96,8 @@ def test_part_of_another_version_is_not_gone_on_with(
 
 
 def test_busy_server_is_asked_again_after_the_pause_that_it_names(
-    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
-) -> None:
+    stand_in, rests, kaggle_zips, root
+):
     stand_in.faults["DownloadDataFile"] = [
         (429, "Too many requests", {"Retry-After": "7"}),
         (503, "", {}),
@@ -116,44 +108,32 @@ def test_busy_server_is_asked_again_after_the_pause_that_it_names(
     assert rests == [7, 4, 8]
 
 
-def test_server_that_stays_busy_ends_it_in_one_line(
-    stand_in: KaggleServer, rests: list[float], root: Path
-) -> None:
+def test_server_that_stays_busy_ends_it_in_one_line(stand_in, rests, root):
     stand_in.faults["DownloadDataFile"] = [(500, "", {})] * 50
     assert f"status 500, {kaggle_api.TRIES} times" in refusal(root)
     assert rests == [2, 4, 8, 16, 32]
     assert held(root / "input") == {}
 
 
-def test_rules_not_accepted_name_their_page(
-    stand_in: KaggleServer, rests: list[float], root: Path
-) -> None:
-    stand_in.faults["DownloadDataFile"] = [(403, RULES, {})]
+@pytest.mark.parametrize(
+    ("key", "fault", "named"),
+    [
+        (KEY, (403, RULES, {}), ("status 403: " + RULES, kaggle_api.RULES_PAGE)),
+        (KEY, (404, "Not found", {}), ("status 404: Not found", f"{kaggle_api.PAGE}/data")),
+        ("an old one", None, ("status 401", kaggle_api.SETTINGS_PAGE)),
+    ],
+)
+def test_refusals_are_final_and_name_a_page(stand_in, rests, root, monkeypatch, key, fault, named):
+    monkeypatch.setenv("KAGGLE_KEY", key)
+    stand_in.faults["DownloadDataFile"] = [fault] if fault else []
     said = refusal(root)
-    assert RULES in said
-    assert kaggle_api.RULES_PAGE in said
+    assert all(part in said for part in named)
+    assert "an old one" not in said
     assert (rests, held(root / "input")) == ([], {})
 
 
-def test_wrong_key_names_the_settings_page(
-    stand_in: KaggleServer, rests: list[float], root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KAGGLE_KEY", "an old one")
-    said = refusal(root)
-    assert "status 401" in said
-    assert kaggle_api.SETTINGS_PAGE in said
-    assert "an old one" not in said
-    assert rests == []
-
-
 @pytest.mark.parametrize("token", [TOKEN, "expired"])
-def test_token_is_taken_or_refused(
-    token: str,
-    stand_in: KaggleServer,
-    rests: list[float],
-    root: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_token_is_taken_or_refused(token, stand_in, rests, root, monkeypatch):
     monkeypatch.delenv("KAGGLE_USERNAME")
     monkeypatch.delenv("KAGGLE_KEY")
     monkeypatch.setenv("KAGGLE_API_TOKEN", token)
@@ -165,13 +145,7 @@ def test_token_is_taken_or_refused(
 
 
 @pytest.mark.parametrize("times", [1, 9])
-def test_file_that_arrives_damaged_is_got_once_more(
-    times: int,
-    stand_in: KaggleServer,
-    rests: list[float],
-    kaggle_zips: dict[str, bytes],
-    root: Path,
-) -> None:
+def test_file_that_arrives_damaged_is_got_once_more(times, stand_in, rests, kaggle_zips, root):
     stand_in.damaged[TRAIN_ZIP] = times
     if times == 1:
         download(root)
@@ -182,26 +156,26 @@ def test_file_that_arrives_damaged_is_got_once_more(
     assert len(stand_in.sent[TRAIN_ZIP]) == 2
 
 
-def test_broken_file_that_lay_there_is_replaced(
-    stand_in: KaggleServer, rests: list[float], kaggle_zips: dict[str, bytes], root: Path
-) -> None:
+def test_broken_file_that_lay_there_is_replaced(stand_in, rests, kaggle_zips, root):
     (root / "input" / TRAIN_ZIP).write_bytes(kaggle_zips[TRAIN_ZIP][:-500])
     download(root)
     assert held(root / "input") == kaggle_zips
 
 
-def test_disk_that_is_too_small_is_told_before_the_first_byte(
-    stand_in: KaggleServer, rests: list[float], root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_disk_that_is_too_small_is_told_before_the_first_byte(stand_in, rests, root, monkeypatch):
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr(kaggle_api.shutil, "disk_usage", lambda _: usage)
     assert "the disk of input/ has 10" in refusal(root)
     assert held(root / "input") == {}
 
 
-def test_silent_server_is_given_up(
-    stand_in: KaggleServer, rests: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_part_that_cannot_be_written_is_named_at_once(stand_in, rests, root):
+    (root / "input" / f".{kaggle_api.FILES[0]}.part").mkdir()
+    assert refusal(root).startswith(f"cannot write input/.{kaggle_api.FILES[0]}.part: ")
+    assert rests == []
+
+
+def test_silent_server_is_given_up(stand_in, rests, monkeypatch):
     api = kaggle_api.connect()
     seen: list[float] = []
 

@@ -12,13 +12,13 @@ import pytest
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers import kaggle
-from galaxyzoo.download import kaggle_api
+from galaxyzoo.download import kaggle_api, kaggle_submission
 from galaxyzoo.inference.submission import published_csv
 from galaxyzoo.io.tables import format_predictions
 from galaxyzoo.tasks.registry import get_task
 from support.kaggle_connection import COMPETITION, held
 from support.kaggle_fixtures import COLUMNS, draw_votes
-from support.kaggle_server import KEY, REF, USERNAME, KaggleServer, without_credentials
+from support.kaggle_server import KEY, REF, USERNAME, without_credentials
 
 SCRIPTS = paths.CODE_ROOT / "scripts"
 
@@ -33,80 +33,65 @@ def write_submission(root: Path) -> Path:
     return path
 
 
-def test_submission_arrives_and_its_own_score_is_shown(
-    stand_in: KaggleServer, rests: list[float], root: Path
-) -> None:
+def test_submission_arrives_and_its_own_score_is_shown(stand_in, rests, root):
     path = write_submission(root)
-    kaggle_api.check_file(path)
+    kaggle_submission.check_file(path)
     api = kaggle_api.connect()
-    ref = kaggle_api.send(api, path, "three networks")
+    ref = kaggle_submission.send(api, path, "three networks")
     assert stand_in.uploads == [path.read_bytes()]
     assert stand_in.submissions[0]["submissionDescription"] == "three networks"
     assert stand_in.submissions[0]["competitionName"] == kaggle_api.COMPETITION
     stand_in.polls_before_score = 3
-    entry = kaggle_api.wait_for_score(api, ref, 100)
+    entry = kaggle_submission.wait_for_score(api, ref, 100)
     assert entry.ref == REF
     assert rests == [2, 3, 4.5]
-    shown = kaggle_api.describe(entry)
+    shown = kaggle_submission.describe(entry)
     assert "public 0.07512, private 0.07498" in shown
 
 
-def test_score_that_takes_too_long_is_waited_for_no_longer(
-    stand_in: KaggleServer, rests: list[float]
-) -> None:
+def test_score_that_takes_too_long_is_waited_for_no_longer(stand_in, rests):
     stand_in.polls_before_score = 1000
-    assert kaggle_api.wait_for_score(kaggle_api.connect(), REF, 10) is None
+    assert kaggle_submission.wait_for_score(kaggle_api.connect(), REF, 10) is None
     assert sum(rests) >= 10
     assert len(rests) < 6
 
 
-def test_file_that_kaggle_cannot_score_is_told(stand_in: KaggleServer, rests: list[float]) -> None:
+def test_file_that_kaggle_cannot_score_is_told(stand_in, rests):
     stand_in.error_description = "Evaluation Exception: row 3"
     with pytest.raises(InputError, match="Evaluation Exception: row 3"):
-        kaggle_api.wait_for_score(kaggle_api.connect(), REF, 10)
+        kaggle_submission.wait_for_score(kaggle_api.connect(), REF, 10)
 
 
-def test_upload_that_fails_is_tried_again_and_submitted_once(
-    stand_in: KaggleServer, rests: list[float], root: Path
-) -> None:
+def test_upload_that_fails_is_tried_again_and_submitted_once(stand_in, rests, root):
     path = write_submission(root)
     stand_in.faults["upload"] = [(500, "", {})]
     stand_in.faults["CreateSubmission"] = [(429, "", {})]
-    kaggle_api.send(kaggle_api.connect(), path, "m")
+    kaggle_submission.send(kaggle_api.connect(), path, "m")
     assert len(stand_in.submissions) == 1
     assert len(rests) == 2
 
 
 @pytest.mark.parametrize("fault", [None, (502, "", {})])
-def test_submission_that_may_have_arrived_is_not_sent_again(
-    fault: tuple[int, str, dict[str, str]] | None,
-    stand_in: KaggleServer,
-    rests: list[float],
-    root: Path,
-) -> None:
+def test_submission_that_may_have_arrived_is_not_sent_again(fault, stand_in, rests, root):
     path = write_submission(root)
     stand_in.faults["CreateSubmission"] = [fault]
-    with pytest.raises(InputError, match=kaggle_api.SUBMISSIONS_PAGE):
-        kaggle_api.send(kaggle_api.connect(), path, "m")
+    with pytest.raises(InputError, match=kaggle_submission.SUBMISSIONS_PAGE):
+        kaggle_submission.send(kaggle_api.connect(), path, "m")
     assert (stand_in.count("CreateSubmission"), rests) == (1, [])
 
 
-def test_what_kaggle_says_of_a_submission_is_told(
-    stand_in: KaggleServer, rests: list[float], root: Path
-) -> None:
+def test_what_kaggle_says_of_a_submission_is_told(stand_in, rests, root):
     path = write_submission(root)
     stand_in.faults["CreateSubmission"] = [(400, "No submissions left today", {})]
     with pytest.raises(InputError, match="No submissions left today"):
-        kaggle_api.send(kaggle_api.connect(), path, "m")
+        kaggle_submission.send(kaggle_api.connect(), path, "m")
 
 
-def test_sample_of_a_subset_is_not_taken_for_the_competitions(
-    rests: list[float], root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sample_of_a_subset_is_not_taken_for_the_competitions(rests, root, monkeypatch):
     path = write_submission(root)
     monkeypatch.setattr(kaggle, "COMPETITION_SIZE", (6, 79_975))
     with pytest.raises(InputError, match=r"79,975 .*download_data\.sh"):
-        kaggle_api.check_file(path)
+        kaggle_submission.check_file(path)
 
 
 def run_script(
@@ -143,9 +128,7 @@ def run_script(
     )
 
 
-def test_scripts_fetch_and_submit_with_the_users_own_key_file(
-    stand_in: KaggleServer, root: Path
-) -> None:
+def test_scripts_fetch_and_submit_with_the_users_own_key_file(stand_in, root):
     (root / "home" / ".kaggle").mkdir(parents=True)
     key_file = root / "home" / ".kaggle" / "kaggle.json"
     key_file.write_text(f'{{"username": "{USERNAME}", "key": "{KEY}"}}')
@@ -162,9 +145,7 @@ def test_scripts_fetch_and_submit_with_the_users_own_key_file(
     assert [s["submissionDescription"] for s in stand_in.submissions] == ["a test of it"]
 
 
-def test_download_without_credentials_says_where_to_get_them(
-    stand_in: KaggleServer, root: Path
-) -> None:
+def test_download_without_credentials_says_where_to_get_them(stand_in, root):
     result = run_script("download_data.sh", root=root, endpoint=stand_in.endpoint)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("error: ")
@@ -175,13 +156,8 @@ def test_download_without_credentials_says_where_to_get_them(
 
 @pytest.mark.parametrize("fault", ["order", "sum", "empty cell", "missing row"])
 def test_invalid_file_is_refused_before_anything_is_sent(
-    fault: str,
-    stand_in: KaggleServer,
-    rests: list[float],
-    root: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    fault, stand_in, rests, root, monkeypatch, capsys
+):
     import submit
 
     path = write_submission(root)

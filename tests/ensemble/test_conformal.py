@@ -1,24 +1,22 @@
-"""Intervals hold what they promise, by hand and on drawn galaxies, and learn nothing of a fold."""
+"""Conformal limits by hand, their coverage on drawn galaxies, and no leak from a fold."""
 
 import numpy as np
 import pytest
 from scipy.stats import binom
 
-from galaxyzoo.ensemble.intervals import LEAST_GALAXIES, Column, bin_edges, find_limits
+from galaxyzoo.ensemble.conformal import LEAST_GALAXIES, Column, bin_edges, find_limits
 
 N_FOLDS = 5
 
 
-def draw(
-    seed: int, n: int = 4000, n_bins: int = 10, spread: bool = True
-) -> tuple[Column, np.ndarray]:
-    """Fractions that err by an amount that the second feature tells, and (galaxy,) that amount."""
+def draw(seed: int, n: int = 4000, spread: bool = True) -> tuple[Column, np.ndarray]:
+    """Fractions that err by an amount given by the second feature, and (galaxy,) that amount."""
     rng = np.random.default_rng(seed)
     predictions = rng.uniform(0.02, 0.98, n)
     amounts = rng.choice([0.01, 0.1], n)
     targets = np.clip(predictions + amounts * rng.standard_t(4, n), 0, 1)
     features = np.stack([np.ones(n), amounts], axis=1) if spread else np.ones((n, 1))
-    return Column(predictions, features, targets, rng.permutation(n) % N_FOLDS, n_bins), amounts
+    return Column(predictions, features, targets, rng.permutation(n) % N_FOLDS), amounts
 
 
 def held(column: Column, ends: np.ndarray) -> np.ndarray:
@@ -86,14 +84,14 @@ def test_coverage_over_many_small_calibrations_is_no_less_than_promised() -> Non
 
 
 def test_without_the_scale_one_kind_is_held_too_rarely() -> None:
-    column, amounts = draw(3, n_bins=1, spread=False)
+    column, amounts = draw(3, spread=False)
     inside = held(column, column.cross_intervals([0.9])[0])
     assert abs(inside.mean() - 0.9) < 0.02
     assert inside[amounts == 0.1].mean() < 0.85
     assert inside[amounts == 0.01].mean() > 0.95
 
 
-def test_bins_tell_to_which_side_errors_go() -> None:
+def test_bins_allow_for_the_side_to_which_errors_go() -> None:
     """Below 0.5 everything is overestimated, above it underestimated, by 0.1 at most."""
     rng = np.random.default_rng(4)
     predictions = rng.uniform(0.2, 0.8, 4000)
@@ -106,7 +104,7 @@ def test_bins_tell_to_which_side_errors_go() -> None:
     assert np.median(ends[:, 1] - ends[:, 0]) < 0.095  # one for all would be 0.16 wide
 
 
-def test_a_folds_targets_have_no_say_in_its_intervals() -> None:
+def test_a_folds_targets_do_not_change_its_intervals() -> None:
     column, _ = draw(6, 1500)
     clean = column.cross_intervals([0.5, 0.9])
     for fold in range(N_FOLDS):
@@ -119,7 +117,7 @@ def test_a_folds_targets_have_no_say_in_its_intervals() -> None:
         assert not np.array_equal(after[:, ~rows], clean[:, ~rows])
 
 
-def test_a_galaxys_scale_never_saw_its_target() -> None:
+def test_a_galaxys_scale_is_fitted_without_its_target() -> None:
     column, _ = draw(7, 500)
     clean = column.held_out_scales(frozenset({2}))
     assert np.isnan(clean[column.folds == 2]).all()
@@ -133,9 +131,9 @@ def test_a_galaxys_scale_never_saw_its_target() -> None:
 def test_bins_are_large_enough_and_keep_equal_predictions_together() -> None:
     rng = np.random.default_rng(8)
     values = np.concatenate([np.zeros(1500), [1e-9], rng.uniform(0.1, 1, 499), np.ones(30)])
-    edges = bin_edges(values, 10)
+    edges = bin_edges(values)
     counts = np.bincount(np.searchsorted(edges, values, "right"))
     assert counts.min() >= LEAST_GALAXIES
     assert counts[0] >= 1500
-    assert len(bin_edges(rng.uniform(size=10 * LEAST_GALAXIES), 10)) == 9
-    assert len(bin_edges(values[:300], 10)) == 0
+    assert len(bin_edges(rng.uniform(size=10 * LEAST_GALAXIES))) == 9
+    assert len(bin_edges(values[:300])) == 0

@@ -1,0 +1,173 @@
+"""Conformal intervals of fractions between 0 and 1, calibrated across folds.
+
+For each column apart, with folds taken in turn:
+- a scale, the expected size of a galaxy's error, is fitted to the sizes of errors by non-negative
+  least squares on a few features;
+- galaxies are binned by their prediction, because an answer that hardly anybody gives errs to one
+  side only; in each bin the errors over their scale are ranked, each by a scale fitted without its
+  fold, and those that leave out the allowed share become the two limits;
+- an end that cannot be missed, because fractions stop at 0 and 1, gives its share of the misses to
+  the other end.
+
+Sources: Lei et al. 2018 (JASA 113, 1094), section 5.2, for errors over a fitted scale; Vovk 2012
+(ACML), "Conditional validity of inductive conformal predictors", for a calibration per bin; Vovk
+2015 (Ann. Math. Artif. Intell. 74, 9), cross-conformal prediction, for pooling the folds' errors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from operator import add
+
+import numpy as np
+
+from galaxyzoo.ensemble.blends import nnls_weights
+
+MOST_BINS, LEAST_GALAXIES = 10, 200  # of a bin: fewer leave a tail of 2.5 % to one galaxy or two
+SMALLEST_SCALE = 1e-4  # so that an error over its scale stays a number
+_ROUNDING = 1e-9  # a limit nearer to a bound is at the bound
+NONE: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """Training galaxies of one column, on which its intervals are calibrated."""
+
+    predictions: np.ndarray  # (galaxy,) each from a fit without its fold, 0 to 1
+    features: np.ndarray  # (galaxy, feature) >= 0, of the scale
+    targets: np.ndarray  # (galaxy,)
+    folds: np.ndarray  # (galaxy,)
+
+    def intervals(
+        self,
+        predictions: np.ndarray,
+        features: np.ndarray,
+        levels: Sequence[float],
+        without: frozenset[int] = NONE,
+    ) -> np.ndarray:
+        """Intervals around other predictions of the column, calibrated on all folds but some.
+
+        Args:
+            predictions: (row,).
+            features: (row, feature).
+            levels: parts of galaxies whose target the intervals are to hold, 0 to 1.
+            without: folds whose targets are not used; at least two must remain.
+        Returns:
+            (level, row, 2) lower and upper ends, 0 to 1; each interval holds its prediction.
+        """
+        scales, rows = self.held_out_scales(without), ~np.isin(self.folds, list(without))
+        known, known_scales, targets = self.predictions[rows], scales[rows], self.targets[rows]
+        edges = bin_edges(known)
+        place, new_place = (np.searchsorted(edges, p, "right") for p in (known, predictions))
+        new_scales = self._scales(features, without)
+        out = np.empty((len(levels), len(predictions), 2))
+        for number in np.unique(new_place):
+            here, new = place == number, new_place == number
+            for i, level in enumerate(levels):
+                low, high = find_limits(known[here], known_scales[here], targets[here], level)
+                out[i, new] = _ends(predictions[new], new_scales[new], low, high)
+        return out
+
+    def cross_intervals(self, levels: Sequence[float]) -> np.ndarray:
+        """(level, galaxy, 2) intervals of the training galaxies, each without its fold's targets.
+
+        At least three folds.
+        """
+        out = np.empty((len(levels), len(self.folds), 2))
+        for fold in self._sums:
+            rows = self.folds == fold
+            given = self.predictions[rows], self.features[rows]
+            out[:, rows] = self.intervals(*given, levels, frozenset({fold}))
+        return out
+
+    def held_out_scales(self, without: frozenset[int] = NONE) -> np.ndarray:
+        """(galaxy,) each from a fit without its fold and without some others; NaN in those."""
+        out = np.full(len(self.folds), np.nan)
+        for fold in self._sums.keys() - without:
+            rows = self.folds == fold
+            out[rows] = self._scales(self.features[rows], without | {fold})
+        return out
+
+    def _scales(self, features: np.ndarray, without: frozenset[int]) -> np.ndarray:
+        """(row, feature) -> (row,) expected size of the error, fitted without some folds."""
+        kept = [self._sums[fold] for fold in self._sums if fold not in without]
+        gram, cross = (reduce(add, sums) for sums in zip(*kept, strict=True))
+        return np.maximum(features @ nnls_weights(gram, cross), SMALLEST_SCALE)
+
+    @cached_property
+    def _sums(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Fold -> products of its features with each other and with the errors' sizes."""
+        sizes, sums = np.abs(self.targets - self.predictions), {}
+        for fold in np.unique(self.folds).tolist():
+            own = self.features[self.folds == fold]
+            sums[fold] = own.T @ own, own.T @ sizes[self.folds == fold]
+        return sums
+
+
+def bin_edges(predictions: np.ndarray) -> np.ndarray:
+    """(bin - 1,) edges between bins of about as many galaxies each, `LEAST_GALAXIES` at least.
+
+    An edge belongs to the bin above it; equal predictions, such as many zeros, are in one bin.
+    """
+    ordered, edges, start = np.sort(predictions), list[float](), 0
+    for part in range(1, MOST_BINS):
+        edge = ordered[len(ordered) * part // MOST_BINS]
+        place = int(np.searchsorted(ordered, edge))
+        if min(place - start, len(ordered) - place) >= LEAST_GALAXIES:
+            edges.append(edge)
+            start = place
+    return np.array(edges)
+
+
+def find_limits(
+    predictions: np.ndarray, scales: np.ndarray, targets: np.ndarray, level: float
+) -> tuple[float, float]:
+    """Limits of errors over their scale, between which a new galaxy's lies with the probability.
+
+    The error of a new galaxy is as likely to fall into any of the n + 1 places before, between and
+    after the n known ones; floor((n + 1) (1 - level)) of the places may be left out.
+
+    Args:
+        predictions: (galaxy,), 0 to 1.
+        scales: (galaxy,) > 0, from fits without the galaxy's target.
+        targets: (galaxy,), 0 to 1.
+        level: 0 to 1.
+    Returns:
+        Lower and upper limit: an interval is the prediction plus limit times scale, cut at 0 and 1.
+        Infinite where there are too few galaxies for the level.
+    """
+    errors = np.sort((targets - predictions) / scales)
+    places = int(np.floor(round((len(errors) + 1) * (1 - level), 9)))  # 1.0 in floats may be less
+    each = places // 2  # at either end
+    low = _limit(errors, each)
+    used = _used(targets - np.clip(predictions + low * scales, 0, 1), targets, each)
+    # Where nobody can be below zero, the upper end may leave out more, and the other way round.
+    above = max(each, places - used)
+    high = -_limit(-errors[::-1], above)
+    used = _used(np.clip(predictions + high * scales, 0, 1) - targets, 1 - targets, above)
+    return _limit(errors, max(each, places - used)), high
+
+
+def _limit(errors: np.ndarray, places: int) -> float:
+    """The limit below which so many places are; (galaxy,) errors ascending."""
+    return float(errors[places - 1]) if places else -np.inf
+
+
+def _used(above_limit: np.ndarray, above_bound: np.ndarray, places: int) -> int:
+    """Number of the places at an end that can be missed at all, with limits cut at 0 and 1.
+
+    Args:
+        above_limit: (galaxy,) distance of the target inside the limit after the cut.
+        above_bound: (galaxy,) the same of the bound itself.
+        places: given to that end.
+    """
+    if (above_bound - above_limit).max() < _ROUNDING:  # every limit is at the bound
+        return 0
+    return min(places, int((above_limit < -_ROUNDING).sum()) + 1)
+
+
+def _ends(predictions: np.ndarray, scales: np.ndarray, low: float, high: float) -> np.ndarray:
+    """(row, 2) ends of intervals that hold their prediction; limits may be infinite."""
+    lower = np.minimum(predictions + low * scales, predictions)
+    upper = np.maximum(predictions + high * scales, predictions)
+    return np.clip(np.stack([lower, upper], axis=1), 0.0, 1.0)

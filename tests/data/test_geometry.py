@@ -1,0 +1,104 @@
+"""The warp against slow sampling, and the dihedral group of the square."""
+
+import numpy as np
+import pytest
+import torch
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, warp, warp_matrix
+
+# One input pixel is one cached pixel.
+IMAGE = ImageConfig(crop_px=128, cache_px=64, field_px=64, size_px=32)
+
+
+def images(count: int = 2, side: int = 5) -> torch.Tensor:
+    pixels = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+
+def random_image(seed: int = 0, side: int = 64) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+
+
+def sample_slowly(image: np.ndarray, matrix: np.ndarray, size_px: int) -> np.ndarray:
+    """Bilinear sampling, one pixel at a time, for matrices that stay inside the image."""
+    out = np.zeros((size_px, size_px, 3))
+    for row in range(size_px):
+        for column in range(size_px):
+            x, y = matrix @ (column, row, 1.0)
+            left, top = int(np.floor(x)), int(np.floor(y))
+            for dy, dx in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                weight = (1 - abs(y - top - dy)) * (1 - abs(x - left - dx))
+                if weight > 0:
+                    out[row, column] += weight * image[top + dy, left + dx]
+    return out
+
+
+def test_identity_warp_is_the_centre_crop() -> None:
+    image = random_image()
+    assert np.array_equal(warp(image[None], warp_matrix(IMAGE), 32)[0], image[16:48, 16:48])
+
+
+@pytest.mark.parametrize("quarter", [0, 1, 2, 3])
+@pytest.mark.parametrize("flip", [False, True])
+def test_right_angles_and_mirror_are_exact(quarter: int, flip: bool) -> None:
+    image = random_image()
+    turned = np.rot90(image[16:48, 16:48], quarter)  # counter-clockwise
+    expected = turned[:, ::-1] if flip else turned
+    got = warp(image[None], warp_matrix(IMAGE, angle_deg=90.0 * quarter, flip=flip), 32)[0]
+    assert np.array_equal(got, expected)
+
+
+def test_any_warp_equals_slow_sampling() -> None:
+    image = random_image(1)
+    matrix = warp_matrix(IMAGE, angle_deg=33.0, flip=True, zoom=1.2, shift_px=(5.0, -3.0))
+    got = warp(image[None], matrix, 32)[0].astype(float)
+    # cv2 interpolates with 1/32 pixel steps, so neighbours that differ by 255 may be off by a few
+    # values
+    assert np.abs(got - sample_slowly(image, matrix, 32)).max() <= 9
+
+
+def test_zoom_enlarges_and_shift_moves_by_original_pixels() -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[31:33, 31:33] = 255  # the centre
+    small, large = (warp(image[None], warp_matrix(IMAGE, zoom=z), 32)[0] for z in (1.0, 2.0))
+    assert (large > 127).sum() == pytest.approx(4 * (small > 127).sum(), rel=0.3)
+    moved = warp(image[None], warp_matrix(IMAGE, shift_px=(8.0, 0.0)), 32)[0, :, :, 0]
+    # the field's centre moves 8 original = 4 cached pixels to the right, so the galaxy moves 4 to
+    # the left
+    assert np.argwhere(moved > 127).mean(axis=0) == pytest.approx([15.5, 11.5])
+
+
+def undo_dihedral_view(images: torch.Tensor, number: int) -> torch.Tensor:
+    turned = torch.rot90(images, -(number % 4), dims=(-2, -1))
+    return turned.flip(-1) if number >= 4 else turned
+
+
+def test_views_are_eight_distinct_ones_and_undo() -> None:
+    batch = images()
+    views = [dihedral_view(batch, number) for number in range(DIHEDRAL)]
+    assert len({view.contiguous().numpy().tobytes() for view in views}) == 8
+    for number, view in enumerate(views):
+        assert torch.equal(undo_dihedral_view(view, number), batch)
+
+
+def test_views_form_the_dihedral_group() -> None:
+    batch = images(1)
+    views = {
+        dihedral_view(batch, number).contiguous().numpy().tobytes() for number in range(DIHEDRAL)
+    }
+    for first in range(DIHEDRAL):
+        for second in range(DIHEDRAL):
+            both = dihedral_view(dihedral_view(batch, first), second)
+            assert both.contiguous().numpy().tobytes() in views
+
+
+@pytest.mark.parametrize("number", [-1, 8])
+def test_no_such_view(number: int) -> None:
+    with pytest.raises(ValueError, match="view"):
+        dihedral_view(torch.zeros(1, 3, 4, 4), number)
+
+
+def test_oblong_images_have_no_dihedral_views() -> None:
+    with pytest.raises(ValueError, match="shape"):
+        dihedral_view(torch.zeros(1, 3, 4, 5), 0)

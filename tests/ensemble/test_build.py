@@ -1,0 +1,233 @@
+"""From tables to a submission and its card: the command, correlations of errors, costs of runs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ensemble
+from galaxyzoo.core import launch, paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.ensemble.build import costs_without, error_correlation
+from galaxyzoo.ensemble.selection import CANDIDATES
+from galaxyzoo.reports.evaluate import ensemble_section, load_evaluation
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from support.ensemble_fixtures import (
+    fit_all,
+    make_problem,
+    run_here,
+    save_project,
+    sign,
+    use_root,
+)
+
+SOURCE = Path(ensemble.__file__).resolve().parent
+
+RUNS = ["x", "y", "z"]
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    return tmp_path
+
+
+def test_shuffled_rows_columns_and_runs_give_the_same_bytes(root, monkeypatch):
+    save_project(n=90, n_runs=3)
+    written = [
+        root / "submissions" / "tiny" / "gz37" / name
+        for name in ("predictions.csv", "predictions.json")
+    ]
+    run_here(monkeypatch, "run0", "run1", "run2")
+    before = [path.read_bytes() for path in written]
+    for i in range(3):
+        for table in (
+            paths.oof_csv("tiny", f"gz37/run{i}"),
+            paths.test_csv("tiny", f"gz37/run{i}"),
+        ):
+            frame = pd.read_csv(table).sample(frac=1, random_state=i)
+            frame.sample(frac=1, axis=1, random_state=i).to_csv(
+                table, index=False, float_format="%.9f"
+            )
+        sign("tiny", f"gz37/run{i}")
+    run_here(monkeypatch, "run2", "gz37/run0", "run1", "run0")
+    assert [path.read_bytes() for path in written] == before
+
+
+def test_the_submission_is_the_blend_of_the_runs_test_tables_that_the_card_states(
+    root, monkeypatch
+):
+    catalog = save_project(n=90)
+    run_here(monkeypatch, "--candidates", "greedy")
+    card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
+    weights = card["model"]["weights"]
+    assert card["chosen"] == "greedy"
+    assert 0.5 < weights["gz37/run0"] < 1.0  # the two runs are told apart
+    tables = {run: pd.read_csv(paths.test_csv("tiny", run), index_col=0) for run in weights}
+    blend = sum(weights[run] * tables[run].loc[catalog.test_ids].to_numpy() for run in weights)
+    written = pd.read_csv(paths.ensemble_csv("tiny", "gz37"), index_col=0)
+    expected = GALAXY_ZOO_2.project(np.clip(blend, 0, 1))
+    assert written.index.tolist() == catalog.test_ids.tolist()
+    np.testing.assert_allclose(written.to_numpy(), expected, atol=1e-6)
+
+
+def test_cross_fitted_predictions_are_kept_and_made_again_where_they_are_gone(
+    root, monkeypatch, capsys
+):
+    catalog = save_project(n=90)
+    run_here(monkeypatch)
+    card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
+    path = paths.ensemble_oof_csv("tiny", "gz37")
+    before = path.read_bytes()
+    table = pd.read_csv(path, index_col="GalaxyID")
+    assert table["fold"].tolist() == catalog.folds.tolist()
+    values, targets = table[catalog.label_columns].to_numpy(), catalog.targets("gz37")
+    assert np.sqrt(np.mean((values - targets) ** 2)) == pytest.approx(card["score"], abs=1e-8)
+    path.unlink()
+    run_here(monkeypatch)
+    assert path.read_bytes() == before
+    capsys.readouterr()
+    run_here(monkeypatch)
+    assert "nothing has changed" in capsys.readouterr().out
+
+
+def test_an_output_elsewhere_is_written_alone_and_never_over_a_runs_table(root, monkeypatch):
+    save_project()
+    elsewhere = root / "mine.csv"
+    run_here(monkeypatch, "--output", str(elsewhere), "--candidates", "mean")
+    assert elsewhere.exists()
+    assert elsewhere.with_suffix(".json").exists()
+    assert not (root / "submissions" / "predictions.csv").exists()
+    for name in ("predictions.csv", "oof.csv"):
+        assert not (root / "submissions" / "tiny" / "gz37" / name).exists()
+    folder = "submissions/tiny/gz37"
+    for taken in (f"{folder}/run0.csv", f"{folder}/oof.csv", "submissions/predictions.csv"):
+        with pytest.raises(InputError, match="not for an ensemble"):
+            run_here(monkeypatch, "--output", str(root / taken), "--candidates", "mean")
+    with pytest.raises(InputError, match="must end in"):
+        run_here(monkeypatch, "--output", str(root / "mine.json"))
+
+
+def test_a_demo_ensemble_says_that_it_does_not_replace_the_real_one(root, monkeypatch, capsys):
+    save_project("tiny")
+    save_project("demo")
+    run_here(monkeypatch, "--candidates", "mean")  # the real one is meant where both are there
+    published = root / "submissions" / "predictions.csv"
+    before = published.read_bytes()
+    run_here(monkeypatch, "--dataset", "demo", "--candidates", "best")
+    assert "is of more real data than demo" in capsys.readouterr().out
+    assert published.read_bytes() == before
+    assert json.loads(published.with_suffix(".json").read_text())["dataset"] == "tiny"
+
+
+def test_the_command_runs_from_tables_to_submission_without_torch(root):
+    catalog = save_project(n=120, n_folds=3, n_runs=2)
+    watched = (
+        f"import runpy, sys; runpy.run_path({str(SOURCE / 'ensemble.py')!r}, run_name='__main__');"
+        "assert not {'torch', 'timm', 'PIL'} & set(sys.modules), 'network or image package'"
+    )
+    env = {**os.environ, "GALAXYZOO_ROOT": str(root), "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-c", watched]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    card = json.loads((root / "submissions/tiny/gz37/predictions.json").read_text())
+    assert list(card["candidates"]) == list(CANDIDATES)
+    assert card["candidates"][card["best"]]["score"] == min(
+        row["score"] for row in card["candidates"].values()
+    )
+    assert card["score"] == card["candidates"][card["chosen"]]["score"]
+    assert card["fingerprint"] == catalog.fingerprint
+    assert set(card["runs"]) == {"gz37/run0", "gz37/run1"}
+    assert set(card["nested"]["choices"]) == {"0", "1", "2"}
+    assert f"chosen: {card['chosen']}" in done.stdout
+    written = (root / "submissions/tiny/gz37/predictions.csv").read_bytes()
+    assert written == (root / "submissions/predictions.csv").read_bytes()
+    assert len(written.splitlines()) == 1 + len(catalog.test_ids)
+
+
+def test_a_mistake_is_one_line_and_status_one(root, monkeypatch, capsys):
+    save_project()
+    monkeypatch.setattr(sys, "argv", ["ensemble.py", "--candidates", "rigde"])
+    with pytest.raises(SystemExit) as stopped:
+        launch.run_main(ensemble.main)
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err.startswith("error: unknown candidate 'rigde'")
+
+
+def test_correlation_is_that_of_numpy():
+    features, targets, _ = make_problem(0, n=50)
+    features[:, 1] = 0.5 * features[:, 0] + 0.5 * features[:, 1] + 0.1
+    found = error_correlation(RUNS, features, targets, chunk=7)
+    expected = np.corrcoef((features - targets[:, None]).transpose(1, 0, 2).reshape(3, -1))
+    assert np.array([list(row.values()) for row in found.values()]) == pytest.approx(expected)
+    assert found["x"]["y"] == found["y"]["x"] > 0.3
+
+
+def test_correlation_worked_by_hand_and_with_a_run_that_never_errs():
+    targets = np.zeros((4, 1))
+    features = np.array([[1, 1, 1, 1], [1, -1, -1, -1], [1, 1, -1, -1], [0, 0, 0, 0.0]]).T
+    found = error_correlation(["a", "b", "c", "d"], features[:, :, None], targets)
+    assert found["b"]["c"] == pytest.approx(1 / np.sqrt(3))
+    assert found["c"]["c"] == pytest.approx(1.0)
+    assert found["a"]["b"] == 0.0  # an error that is the same everywhere does not vary
+    assert found["c"]["d"] == 0.0
+
+
+@pytest.mark.parametrize("name", ["mean", "greedy", "nnls"])
+def test_the_cost_of_a_run_is_that_of_an_ensemble_of_the_others(name):
+    problem = features, targets, folds = make_problem(1)
+    names = list(dict.fromkeys(["mean", name]))
+    fits = fit_all(problem, names)
+    found = costs_without(fits, name, RUNS, features, 0)
+    assert found["candidate"] == name
+    for number, run in enumerate(RUNS):
+        others = np.delete(features, number, axis=1)
+        smaller = fit_all((others, targets, folds), names)
+        expected = smaller.score(name) - fits.score(name)
+        assert found["runs"][run]["difference"] == pytest.approx(expected, abs=1e-9)
+        assert found["runs"][run]["se"] > 0
+        assert found["runs"][run]["difference"] > 0  # three equal runs: each helps
+
+
+def test_where_no_blend_is_chosen_the_most_fitted_one_stands_for_it_and_says_so():
+    features, targets, folds = make_problem(2, n=60)
+    fits = fit_all((features, targets, folds), ["mean", "greedy", "nnls", "ridge"])
+    assert costs_without(fits, "ridge", RUNS, features, 0)["candidate"] == "nnls"
+    fits = fit_all((features, targets, folds), ["mean", "ridge"])
+    assert costs_without(fits, "ridge", RUNS, features, 0)["candidate"] == "mean"
+
+
+def test_a_run_alone_cannot_be_left_out():
+    features, targets, folds = make_problem(3, n=60, n_runs=1)
+    found = costs_without(fit_all((features, targets, folds)), "mean", ["x"], features, 0)
+    assert found == {"candidate": "mean", "runs": {}}
+
+
+def test_the_card_the_screen_and_the_report_show_what_the_choice_rests_on(
+    root, monkeypatch, capsys
+):
+    save_project(n=90)
+    run_here(monkeypatch, "--candidates", "best,greedy,nnls")
+    printed = capsys.readouterr().out
+    card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
+    rows = card["candidates"]
+    assert rows[card["best"]]["minus_best"] == 0
+    assert rows[card["chosen"]]["minus_best"] <= rows[card["chosen"]]["minus_best_se"]
+    simpler = list(rows)[: list(rows).index(card["chosen"])]
+    assert all(rows[name]["minus_best"] > rows[name]["minus_best_se"] for name in simpler)
+    cost = card["without"]["runs"]["gz37/run0"]
+    assert f"{cost['difference']:+.5f} ± {cost['se']:.5f}" in printed
+    assert f"run1 {card['error_correlation']['gz37/run0']['gz37/run1']:.2f}" in printed
+    assert f"chosen is {card['rule']}" in printed
+
+    section = ensemble_section(load_evaluation("gz37", [], None, root / "reports"))
+    assert section is not None
+    candidates, costs, correlation = (table for _, table in section.tables)
+    assert candidates["candidate"].tolist() == list(rows)
+    assert costs["run"].tolist() == correlation["run"].tolist() == ["gz37/run0", "gz37/run1"]
+    assert costs["without it"][0].startswith(f"{cost['difference']:+.5f}")

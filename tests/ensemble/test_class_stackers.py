@@ -1,0 +1,107 @@
+"""Stackers of class probabilities: a slow plain loss, known cases, and what a blend cannot do."""
+
+import numpy as np
+import pytest
+
+from galaxyzoo.ensemble.class_stackers import POOL_PENALTY, Pool, fit_pool
+from galaxyzoo.ensemble.least_squares import OofFold, make_fold
+from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
+from galaxyzoo.tasks.metrics import log_loss
+from support.class_fixtures import PLAIN, draw_probs, one_hot
+from support.ensemble_fixtures import fit_weights
+
+STACKERS = ["pool", "lightgbm"]
+
+
+def random_folds(seed: int, n: int = 60, n_folds: int = 3, skill: float = 1.0) -> list[OofFold]:
+    rng = np.random.default_rng(seed)
+    targets = [one_hot(rng.choice(3, n, p=[0.5, 0.3, 0.2])) for _ in range(n_folds)]
+    return [make_fold(draw_probs(rng, some, 3, skill), some) for some in targets]
+
+
+def rows(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray]:
+    """(galaxy, run, class) features, (galaxy, class) targets."""
+    parts = [fold.features for fold in folds], [fold.targets for fold in folds]
+    return np.concatenate(parts[0]).astype(float), np.concatenate(parts[1])
+
+
+def test_a_pool_is_the_weighted_geometric_mean_with_a_factor_per_class():
+    features, _ = rows(random_folds(1))
+    weights, bias = np.array([0.5, 0.2, -0.1]), np.array([0.3, -0.3, 0.0])
+    raw = np.prod(features ** weights[:, None], axis=1) * np.exp(bias)
+    expected = raw / raw.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(Pool(weights, bias).predict(features), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_pool_minimises_its_loss_and_penalty(seed):
+    """No step away from it makes a slow plain version of the loss smaller."""
+    folds = random_folds(seed, n=40)
+    features, targets = rows(folds)
+
+    def plain(weights: np.ndarray, bias: np.ndarray) -> float:
+        raw = np.prod(features ** weights[:, None], axis=1) * np.exp(bias)
+        fit = -np.log((raw / raw.sum(axis=1, keepdims=True) * targets).sum(axis=1)).mean()
+        return fit + POOL_PENALTY * (((weights - 1 / 3) ** 2).sum() + (bias**2).sum())
+
+    model, rng = fit_pool(folds, PLAIN, 0), np.random.default_rng(1)
+    best = plain(model.weights, model.bias)
+    assert best < plain(np.full(3, 1 / 3), np.zeros(3))
+    for size in (0.01, 0.05):
+        for _ in range(40):
+            moved = size * rng.normal(size=(2, 3))
+            assert best < plain(model.weights + moved[0], model.bias + moved[1])
+
+
+@pytest.mark.parametrize("name", STACKERS)
+def test_a_stacker_mends_what_a_blend_cannot(name):
+    """Runs that give one of the classes a twentieth of its probability."""
+    train, test = random_folds(6, n=500, skill=1.5), random_folds(7, n=500, n_folds=1, skill=1.5)
+
+    def spoil(fold: OofFold) -> OofFold:
+        spoilt = fold.features * [1.0, 1.0, 0.05]
+        return make_fold(spoilt / spoilt.sum(axis=2, keepdims=True), fold.targets)
+
+    train, held_out = [spoil(fold) for fold in train], spoil(test[0])
+    losses = [
+        log_loss(fit(train, PLAIN, 0).predict(held_out.features), held_out.targets)
+        for fit in (CLASS_CANDIDATES[name], CLASS_CANDIDATES["greedy"])
+    ]
+    assert losses[0] < losses[1] - 0.1
+
+
+@pytest.mark.parametrize("name", CLASS_CANDIDATES)
+def test_a_certain_mistake_of_one_run_stops_no_candidate(name):
+    features = np.array([[[1, 0, 0], [0.2, 0.3, 0.5]], [[0, 1, 0], [0.1, 0.8, 0.1]]] * 4)
+    for runs in ([0, 1], [0, 0]):  # in the second, the truth is impossible for all runs
+        fold = make_fold(features[:, runs], one_hot([2, 1] * 4))
+        model = CLASS_CANDIDATES[name]([fold], PLAIN, 0)
+        assert np.isfinite(PLAIN.project(model.predict(fold.features))).all()
+        if name == "greedy":
+            weights = fit_weights([fold], name, PLAIN, CLASS_CANDIDATES)
+            assert weights.sum(axis=0) == pytest.approx(1)
+            assert runs == [0, 0] or weights[1, 0] > 0.4
+
+
+@pytest.mark.parametrize("name", STACKERS)
+def test_a_stacker_leaves_a_mean_that_is_right_nearly_as_it_is(name):
+    rng = np.random.default_rng(9)
+
+    def fold(n: int) -> OofFold:
+        probs = rng.dirichlet([0.6, 0.4, 0.3], n)
+        truth = [rng.choice(3, p=row) for row in probs]
+        return make_fold(np.repeat(probs[:, None], 2, axis=1), one_hot(truth))
+
+    train, held_out = [fold(300), fold(300)], fold(600)
+    predictions = CLASS_CANDIDATES[name](train, PLAIN, 0).predict(held_out.features)
+    mean = log_loss(held_out.features.mean(axis=1), held_out.targets)
+    assert log_loss(predictions, held_out.targets) < mean + 0.03
+
+
+def test_lightgbm_repeats_itself_and_another_seed_does_not():
+    folds, fit = random_folds(8, n=150), CLASS_CANDIDATES["lightgbm"]
+    features = folds[0].features
+    first, again, other = (fit(folds, PLAIN, seed).predict(features) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert fit(folds, PLAIN, 3).predict(features[:0]).shape == (0, 3)

@@ -1,0 +1,42 @@
+"""Learning rates by hand, and which parameters are decayed."""
+
+import numpy as np
+import pytest
+
+from galaxyzoo.config.schema import TrainConfig
+from galaxyzoo.models.build import build_model
+from galaxyzoo.training.optim import build_optimizer, learning_rate
+from support.small_models import small_config
+
+
+def rates(epochs: int, steps_per_epoch: int, **train: object) -> list[float]:
+    settings = TrainConfig.model_validate({"epochs": epochs, **train})
+    steps = range(epochs * steps_per_epoch)
+    return [learning_rate(settings, step, steps_per_epoch) for step in steps]
+
+
+def half_cosine(highest: float, steps: int) -> list[float]:
+    return [highest * 0.5 * (1 + np.cos(np.pi * (i + 0.5) / steps)) for i in range(steps)]
+
+
+def test_learning_rate_by_hand() -> None:
+    assert rates(2, 5, lr=1.0, warmup=0.2) == pytest.approx([0.5, 1.0, *half_cosine(1.0, 8)])
+    assert rates(2, 5, lr=1.0, schedule="constant") == [1.0] * 10
+
+
+def test_learning_rates_of_both_stages_by_hand() -> None:
+    stages = {"head_epochs": 1, "head_lr": 1.0, "lr": 0.1}
+    both = rates(3, 4, **stages, warmup=0.25)
+    assert both[:4] == pytest.approx([1.0, *half_cosine(1.0, 3)])
+    assert both[4:] == pytest.approx([0.05, 0.1, *half_cosine(0.1, 6)])
+    assert rates(3, 4, **stages, schedule="constant") == [1.0] * 4 + [0.1] * 8
+    assert rates(1, 4, **stages, schedule="constant") == [1.0] * 4
+
+
+def test_biases_and_norms_are_not_decayed() -> None:
+    model = build_model(small_config(), initialise=False)
+    groups = build_optimizer(model, TrainConfig(weight_decay=0.1)).param_groups
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
+    assert all(p.ndim > 1 for p in groups[0]["params"])
+    assert all(p.ndim == 1 for p in groups[1]["params"])
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
