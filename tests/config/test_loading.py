@@ -21,8 +21,6 @@ from galaxyzoo.tasks.registry import TASKS
 
 TINY = "task: gz37\nmodel:\n  name: cnn\n"
 
-CLASSES = "task: zoo5\nmodel: {name: cnn}\n"
-
 MISTAKES = {
     "unknown key": ("epoch: 3\n", "unknown key 'epoch' (did you mean 'epochs'?)"),
     "unknown key in a section": (
@@ -227,25 +225,6 @@ def test_a_circle_of_runs_does_not_hang_the_list_of_a_task(configs):
         text = f"task: gz37\nmodel: {{name: cnn, start_run: gz37/{start}}}\n"
         (configs / "gz37" / f"{run}.yaml").write_text(text)
     assert own_runs("gz37") == ["gz37/one", "gz37/other"]
-
-
-def test_defaults_follow_from_the_tasks_kind(configs):
-    path = configs / "gz37" / "mine.yaml"
-    path.write_text(CLASSES + "head: {hidden: 8}\n")
-    classes = load_config("gz37/mine")
-    assert (classes.head.output, classes.loss, classes.head.hidden) == (
-        "softmax",
-        "cross_entropy",
-        8,
-    )
-    assert classes.run == "zoo5/mine"
-    assert load_config("gz37/mine", ["loss=mse"]).loss == "mse"
-    path.write_text(TINY)
-    votes = load_config("gz37/mine")
-    assert (votes.head.output, votes.loss) == ("tree", "mse")
-    path.write_text(CLASSES + "head: 3\n")
-    with pytest.raises(InputError, match="key 'head'"):
-        load_config("gz37/mine")
 
 
 def test_every_folder_of_configs_is_a_tasks():

@@ -1,14 +1,64 @@
-"""The processor's kernels: those that repeat themselves where that is asked for."""
+"""Devices: GPUs shared out, kernels that repeat themselves, kept memory, depthwise convolutions."""
 
+import copy
+import os
+import platform
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import timm
 import torch
+from torch import nn
 
-from galaxyzoo.core.devices import prepare_to_train
+from galaxyzoo.core.devices import (
+    DepthwiseConv2d,
+    claiming_gpu,
+    get_device,
+    keep_freed_memory,
+    place,
+    prepare_to_train,
+    train_depthwise_in_fp32,
+)
 from galaxyzoo.training import trainer
+from support.commands import SRC
 from support.small_models import small_config
 from support.training_fixtures import fold_data
+
+
+def test_each_process_claims_a_gpu_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GALAXYZOO_DEVICE", "")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with claiming_gpu():
+        assert get_device() == torch.device("cuda:0")
+        os.environ.pop("GALAXYZOO_DEVICE")  # as another process finds it
+        with claiming_gpu():
+            assert get_device() == torch.device("cuda:1")
+            os.environ.pop("GALAXYZOO_DEVICE")
+            with claiming_gpu():  # one more than there are
+                assert get_device() == torch.device(f"cuda:{os.getpid() % 2}")
+        os.environ["GALAXYZOO_DEVICE"] = "cuda:0"
+    assert "GALAXYZOO_DEVICE" not in os.environ
+    with claiming_gpu():
+        assert get_device() == torch.device("cuda:0")
+
+
+@pytest.mark.parametrize(("count", "chosen"), [(1, None), (2, "cpu")])
+def test_one_gpu_or_a_choice_of_the_user_is_left_alone(
+    count: int, chosen: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GALAXYZOO_DEVICE", raising=False)
+    if chosen:
+        monkeypatch.setenv("GALAXYZOO_DEVICE", chosen)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    with claiming_gpu():
+        assert os.environ.get("GALAXYZOO_DEVICE") == chosen
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +84,91 @@ def test_training_chooses_by_the_config(monkeypatch: pytest.MonkeyPatch, wanted:
     trainer.Trainer(config, fold_data())
     assert chosen == [wanted]
     assert config.digest() == small_config().digest()
+
+
+# Page faults of writing a block of 64 MB 16 times, each freed before the next is asked for.
+FAULTS = """
+import ctypes, resource
+from galaxyzoo.core.devices import keep_freed_memory
+if {kept}:
+    assert keep_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+size = 64 << 20
+for _ in range(16):
+    block = libc.malloc(ctypes.c_size_t(size))
+    ctypes.memset(block, 1, size)
+    libc.free(ctypes.c_void_p(block))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the GNU C library")
+def test_freed_memory_is_used_again_without_asking_the_system() -> None:
+    def faults(kept: bool) -> int:
+        command = [sys.executable, "-c", FAULTS.format(kept=kept)]
+        environment = {**os.environ, "PYTHONPATH": str(SRC)}
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        return int(done.stdout)
+
+    assert faults(kept=True) < 0.2 * faults(kept=False)
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not keep_freed_memory()
+
+
+def small() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, padding=1, groups=8, bias=False), nn.Conv2d(8, 4, 1)
+    )
+
+
+def test_only_depthwise_convolutions_change_and_no_name_or_value_does():
+    model = small()
+    model.append(nn.Conv2d(4, 4, 1, groups=2))
+    before = copy.deepcopy(model.state_dict())
+    train_depthwise_in_fp32(model)
+    kinds = [type(layer) for layer in model]
+    assert kinds == [nn.Conv2d, DepthwiseConv2d, nn.Conv2d, nn.Conv2d]
+    assert list(model.state_dict()) == list(before)
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
+    timms = place(timm.create_model("mobilenetv2_100", num_classes=0), torch.device("cpu"))
+    assert sum(isinstance(m, DepthwiseConv2d) for m in timms.modules()) == 17
+
+
+def test_its_arithmetic_and_gradients_are_those_of_fp32_on_rounded_inputs():
+    model = small()
+    train_depthwise_in_fp32(model)
+    depthwise, images = model[1], torch.randn(4, 3, 8, 8)
+    assert isinstance(depthwise, DepthwiseConv2d)
+    plain = nn.functional.conv2d
+    with torch.autocast("cpu", torch.bfloat16):
+        first = model[0](images)
+        second = depthwise(first)
+        second.float().square().sum().backward()
+    assert first.dtype == second.dtype == torch.bfloat16
+    weight = depthwise.weight.detach().clone().requires_grad_()
+    expected = plain(first.detach().float(), weight, padding=1, groups=8)
+    rounded = expected.to(torch.bfloat16)
+    rounded.float().square().sum().backward()
+    assert torch.equal(second, rounded)
+    found, wanted = depthwise.weight.grad, weight.grad
+    assert found is not None
+    assert wanted is not None
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-5)
+
+
+def test_without_autocast_or_in_eval_mode_it_is_an_ordinary_convolution():
+    model, images = small(), torch.randn(2, 3, 8, 8)
+    expected = model(images)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        expected_eval = model.eval()(images)
+    train_depthwise_in_fp32(model)
+    assert torch.equal(model.train()(images), expected)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model.eval()(images), expected_eval)

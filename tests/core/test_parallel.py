@@ -1,16 +1,13 @@
-"""Calls in processes of their own, and the GPUs that they share out."""
+"""Calls in processes of their own."""
 
 import os
 import signal
 import sys
-from pathlib import Path
 
 import joblib
 import pytest
 import torch
 
-from galaxyzoo.core import devices
-from galaxyzoo.core.devices import claiming_gpu, get_device
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.parallel import run_jobs
 
@@ -63,35 +60,3 @@ def test_a_missing_cluster_package_is_named_with_its_cure(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=rf"--backend {backend} .*setup\.sh --cluster"):
         run_jobs(describe_process, [(0,)], 2, backend)
-
-
-def test_each_process_claims_a_gpu_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GALAXYZOO_DEVICE", "")
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
-    with claiming_gpu():
-        assert get_device() == torch.device("cuda:0")
-        os.environ.pop("GALAXYZOO_DEVICE")  # as another process finds it
-        with claiming_gpu():
-            assert get_device() == torch.device("cuda:1")
-            os.environ.pop("GALAXYZOO_DEVICE")
-            with claiming_gpu():  # one more than there are
-                assert get_device() == torch.device(f"cuda:{os.getpid() % 2}")
-        os.environ["GALAXYZOO_DEVICE"] = "cuda:0"
-    assert "GALAXYZOO_DEVICE" not in os.environ
-    with claiming_gpu():
-        assert get_device() == torch.device("cuda:0")
-
-
-@pytest.mark.parametrize(("count", "chosen"), [(1, None), (2, "cpu")])
-def test_one_gpu_or_a_choice_of_the_user_is_left_alone(
-    count: int, chosen: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("GALAXYZOO_DEVICE", raising=False)
-    if chosen:
-        monkeypatch.setenv("GALAXYZOO_DEVICE", chosen)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    with claiming_gpu():
-        assert os.environ.get("GALAXYZOO_DEVICE") == chosen

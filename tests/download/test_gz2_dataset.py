@@ -3,6 +3,7 @@
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,7 +11,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.readers import gz2
 from galaxyzoo.data.readers.find import open_input
-from galaxyzoo.download.gz2_dataset import Order, make_dataset
+from galaxyzoo.download.gz2_dataset import Order, draw_balanced, make_dataset
 from support.commands import call
 from support.gz2_fixtures import COUNTS, FIRST_ID, SMALLEST, labels, refusal, write_published
 from support.kaggle_fixtures import listing
@@ -125,6 +126,42 @@ def test_two_folders_of_published_files_must_be_told_apart(root, published):
 def test_one_class_alone_is_refused(root):
     write_published(root / "input" / "gz2", {"E_round": 5, "unclear": 3})
     assert "the galaxies are of 1 classes" in refusal(Order())
+
+
+def draw_classes(n: int = 60) -> pd.Series:
+    rng = np.random.default_rng(1)
+    return pd.Series(rng.choice(["a", "b", "c"], n, p=[0.6, 0.3, 0.1]), index=1000 + np.arange(n))
+
+
+def test_as_many_of_each_class_as_the_smallest_has():
+    classes = draw_classes()
+    drawn = draw_balanced(classes, None, 0)
+    assert set(drawn.value_counts()) == {classes.value_counts().min()}
+    assert drawn.index.is_monotonic_increasing
+    assert drawn.index.is_unique
+    assert (drawn == classes[drawn.index]).all()
+    capped = draw_balanced(classes, 12, 0).value_counts()
+    assert capped.to_dict() == classes.value_counts().clip(upper=12).to_dict()
+
+
+def test_the_draw_is_random_by_the_seed_alone():
+    classes = draw_classes()
+    drawn = draw_balanced(classes, 5, 0)
+    assert drawn.equals(draw_balanced(classes.sample(frac=1, random_state=3), 5, 0))
+    assert not drawn.index.equals(draw_balanced(classes, 5, 1).index)
+    first = pd.concat([classes[classes == name].iloc[:5] for name in "abc"]).sort_index()
+    assert not drawn.index.equals(first.index)
+    assert drawn.index.isin(draw_balanced(classes, 9, 0).index).all()
+
+
+def test_every_galaxy_is_drawn_as_often():
+    classes = pd.Series(["a"] * 20 + ["b"] * 5, index=np.arange(25))
+    times = np.zeros(25)
+    for seed in range(400):
+        times[draw_balanced(classes, None, seed).index] += 1
+    assert (times[20:] == 400).all()
+    assert times[:20].min() > 60  # 100 expected, sd 8.7
+    assert times[:20].max() < 140
 
 
 @pytest.mark.slow

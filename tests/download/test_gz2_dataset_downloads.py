@@ -17,7 +17,7 @@ from galaxyzoo.download.gz2_dataset import Order, make_dataset
 from galaxyzoo.download.sdss import Cutout, DownloadPolicy
 from support import cutout_server as answers
 from support.commands import SRC, call, complaint, environment
-from support.cutout_server import CutoutServer, serving
+from support.cutout_server import CutoutServer
 from support.gz2_fixtures import SMALLEST, TABLE, draw_published, labels, ra_of, refusal
 from support.kaggle_fixtures import listing
 
@@ -36,13 +36,6 @@ def heeded_ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CutoutServer]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serving() as running:
-        yield running
 
 
 def ordered(server: CutoutServer, **changes: object) -> Order:

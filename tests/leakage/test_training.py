@@ -52,8 +52,9 @@ def project(root: Path) -> Project:
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_of_a_folds_galaxies_reaches_its_training(project: Project, kind: str) -> None:
     config = tiny_config(**KINDS[kind])
-    project.train(config, [0, 1, 2])
-    for fold in range(thorough(1, 3)):
+    folds = range(thorough(1, 3))
+    project.train(config, sorted({*folds, *((fold + 1) % 3 for fold in folds)}))
+    for fold in folds:
         clean, other = project.written(config, fold), (fold + 1) % 3
         for changed, same in (
             (project.other_labels(fold), {WEIGHTS, "val.csv", "test.csv"}),

@@ -56,11 +56,11 @@ def test_calibration_error_is_that_of_plain_loops():
 
 
 def test_confusion_counts_true_classes_in_rows_and_keeps_empty_classes():
-    truth, decided = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 3])
+    truth, predicted = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 3])
     expected = np.zeros((4, 4), dtype=int)
-    for row, column in zip(truth, decided, strict=True):
+    for row, column in zip(truth, predicted, strict=True):
         expected[row, column] += 1
-    table = confusion_table(list("abcd"), truth, decided)
+    table = confusion_table(list("abcd"), truth, predicted)
     assert table["true class"].tolist() == list("abcd")
     np.testing.assert_array_equal(table[list("abcd")], expected)
 
@@ -83,6 +83,6 @@ def test_report_of_macro_classes_worked_by_hand():
 
 def test_the_most_confident_mistakes_come_first_and_nothing_right_is_among_them():
     probs = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.7, 0.3]])
-    decided, truth = probs.argmax(axis=1), np.array([0, 0, 0, 1])
-    assert confident_mistakes(probs, truth, decided, 5).tolist() == [2, 3, 1]
-    assert confident_mistakes(probs, truth, decided, 2).tolist() == [2, 3]
+    predicted, truth = probs.argmax(axis=1), np.array([0, 0, 0, 1])
+    assert confident_mistakes(probs, truth, predicted, 5).tolist() == [2, 3, 1]
+    assert confident_mistakes(probs, truth, predicted, 2).tolist() == [2, 3]

@@ -1,4 +1,4 @@
-"""Which results are read, and which of them stands for a task."""
+"""Results that are read, and the one that a report shows for a task."""
 
 import json
 from pathlib import Path

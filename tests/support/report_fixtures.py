@@ -33,13 +33,13 @@ def save_table(
     values = {**head, "fingerprint": catalog.fingerprint, **scores, **card}
     table = pd.DataFrame(predictions, index=catalog.ids[rows], columns=list(task.columns))
     table[FOLD] = catalog.folds[rows]
-    path = noted = paths.oof_csv(catalog.dataset, run)
+    path = scored = paths.oof_csv(catalog.dataset, run)
     if run.endswith("/ensemble"):
         values |= {"rule": "simplest", "best": "mean", "candidates": {}, "without": {"runs": {}}}
         path = paths.ensemble_oof_csv(catalog.dataset, task.name)
-        noted = paths.ensemble_csv(catalog.dataset, task.name)
+        scored = paths.ensemble_csv(catalog.dataset, task.name)
     write_predictions(path, table)
-    files.write_json(noted.with_suffix(".json"), values)
+    files.write_json(scored.with_suffix(".json"), values)
     return predictions
 
 

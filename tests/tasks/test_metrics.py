@@ -1,27 +1,16 @@
-"""Scores of classes against hand-worked values and scikit-learn; what decides, by which folds."""
+"""Scores against hand-worked values; differences of scores against slow plain ones."""
 
 import numpy as np
 import pytest
 from sklearn import metrics
 
-from galaxyzoo.inference.score_card import score_table
-from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY, log_loss
-from galaxyzoo.tasks.registry import CLASS_TASKS
-from support.class_fixtures import BALANCED, PLAIN, one_hot
+from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY, Difference, log_loss
+from galaxyzoo.tasks.registry import TASKS, VoteTask
+from support.class_fixtures import PLAIN, draw_probs, one_hot
+from support.ensemble_fixtures import SMALL
 
 PROBS = np.array([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
-
 TRUTH = np.array([0, 1, 2, 0])
-
-FOLDS = np.array([0, 0, 1, 1])
-
-
-def random_scores(task, n=300, seed=0):
-    """Classes, probabilities with which they were drawn, and the scores of those."""
-    rng = np.random.default_rng(seed)
-    probs = rng.dirichlet([1.4, 0.4, 0.2], n)
-    truth = np.array([rng.choice(3, p=row) for row in probs])
-    return truth, probs, task.class_scores(probs, one_hot(truth), np.arange(n) % 3)
 
 
 def test_log_loss_by_hand_and_by_sklearn():
@@ -37,108 +26,47 @@ def test_one_certain_mistake_costs_no_more_than_the_smallest_probability():
     assert log_loss(wrong, one_hot([2])) == pytest.approx(-np.log(SMALLEST_PROBABILITY))
 
 
-def test_the_log_losses_of_the_columns_add_up_to_the_whole():
-    card = score_table(PLAIN, PROBS, one_hot(TRUTH), FOLDS)
-    assert sum(card["per_column"].values()) == pytest.approx(card["score"])
-    assert card["per_column"]["a"] == pytest.approx(-(np.log(0.7) + np.log(0.6)) / 4)
-    assert card["classes"] == PLAIN.class_scores(PROBS, one_hot(TRUTH), FOLDS)
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_the_mean_loss_of_galaxies_makes_every_tasks_score(task):
+    rng, n = np.random.default_rng(0), len(task.columns)
+    is_votes = isinstance(task, VoteTask)
+    targets = rng.random((50, n)) if is_votes else one_hot(rng.integers(0, n, 50), n)
+    predictions = task.project(rng.random((50, n)))
+    losses = task.per_sample_losses(predictions, targets)
+    assert float(task.score_from_loss(losses.mean())) == pytest.approx(
+        task.score(predictions, targets)
+    )
 
 
-def test_valid_probabilities_add_up_to_one_and_stay_what_they_are():
-    raw = np.array([[0.5, 0.7, -0.1], [0.0, 0.0, 0.0], [1e-12, 2.0, 0.0], [0.3, 0.7, 0.0]])
-    valid = PLAIN.project(raw)
-    np.testing.assert_allclose(valid.sum(axis=1), 1, atol=1e-12)
-    assert valid.min() > 0.3 * SMALLEST_PROBABILITY
-    np.testing.assert_allclose(valid[0, :2], [0.5 / 1.2, 0.7 / 1.2], atol=1e-6)
-    again = PLAIN.project(valid[1:])  # raw rows that add up to one change no more
-    np.testing.assert_allclose(again, valid[1:], rtol=0, atol=1e-11)
+@pytest.mark.parametrize("task", [SMALL, PLAIN])
+def test_the_error_is_that_of_leaving_out_each_galaxy_in_turn(task):
+    rng = np.random.default_rng(1)
+    if task is PLAIN:
+        targets = one_hot(rng.integers(0, 3, 30))
+        values = [task.project(draw_probs(rng, targets, 1)[:, 0]) for _ in range(2)]
+    else:
+        targets = rng.random((30, 2))
+        values = [targets + rng.normal(scale=0.1, size=(30, 2)) for _ in range(2)]
+    kept = [np.arange(30) != i for i in range(30)]
+    left = [
+        task.score(values[0][rows], targets[rows]) - task.score(values[1][rows], targets[rows])
+        for rows in kept
+    ]
+    found = task.difference(*(task.per_sample_losses(value, targets) for value in values))
+    assert found.error == pytest.approx(np.sqrt(29 / 30 * np.sum((left - np.mean(left)) ** 2)))
+    whole = task.score(values[0], targets) - task.score(values[1], targets)
+    assert found.value == pytest.approx(whole)
 
 
-def test_the_most_probable_class_or_the_one_that_exceeds_its_frequency_most():
-    prior = np.array([0.8, 0.125, 0.05])
-    assert PLAIN.decide(PROBS, prior).tolist() == [0, 0, 2, 0]
-    # 0.7 / 0.8 < 0.2 / 0.125 < 0.1 / 0.05, …, 0.6 / 0.8 < 0.1 / 0.05 < 0.3 / 0.125
-    assert BALANCED.decide(PROBS, prior).tolist() == [2, 2, 2, 1]
+def test_the_error_is_that_of_a_thousand_resamples():
+    rng = np.random.default_rng(2)
+    ours, theirs = rng.random(400) ** 2, rng.random(400) ** 2
+    rows = rng.integers(0, 400, (1000, 400))
+    drawn = np.sqrt(ours[rows].mean(axis=1)) - np.sqrt(theirs[rows].mean(axis=1))
+    assert SMALL.difference(ours, theirs).error == pytest.approx(drawn.std(), rel=0.1)
 
 
-def test_decisions_for_a_fold_know_the_other_folds_frequencies_only():
-    probs = np.tile([0.5, 0.3, 0.2], (6, 1))
-    targets, folds = one_hot([0, 0, 1, 0, 1, 2]), np.array([0, 0, 0, 1, 1, 1])
-    # Fold 0 is judged by fold 1's (1/3, 1/3, 1/3), fold 1 by fold 0's (2/3, 1/3, 0).
-    decided = BALANCED.decide_out_of_fold(probs, targets, folds)
-    assert decided.tolist() == [0, 0, 0, 2, 2, 2]
-    for fold in (0, 1):
-        changed = targets.copy()
-        changed[folds == fold] = one_hot([0, 0, 0])
-        after = BALANCED.decide_out_of_fold(probs, changed, folds)
-        assert after[folds == fold].tolist() == decided[folds == fold].tolist()
-        assert after[folds != fold].tolist() != decided[folds != fold].tolist()
-    # One finished fold is judged by the galaxies of the others, never by its own.
-    alone = BALANCED.decide_out_of_fold(probs[3:], targets[3:], folds[3:], targets[:3])
-    assert alone.tolist() == decided[3:].tolist()
-    assert BALANCED.decide_out_of_fold(probs, targets, folds * 0).tolist() == [0] * 6
-
-
-def test_scores_by_hand():
-    # Decided 0, 0, 2, 0 against 0, 1, 2, 0: recalls 1, 0, 1; F1 0.8, 0, 1.
-    scores = PLAIN.class_scores(PROBS, one_hot(TRUTH), FOLDS)
-    assert scores["accuracy"] == 0.75
-    assert scores["balanced_accuracy"] == pytest.approx(2 / 3)
-    assert scores["macro_f1"] == pytest.approx(0.6)
-    # Pairs in order: a 4 of 4 (0.7, 0.6 above 0.5, 0.2); b 2 of 3, two of them ties; c 3 of 3.
-    assert scores["macro_auc"] == pytest.approx((1 + (0.5 + 0.5 + 1) / 3 + 1) / 3)
-    assert "macro_class_accuracy" not in scores
-
-
-@pytest.mark.parametrize("task", [PLAIN, BALANCED], ids=["plain", "balanced"])
-def test_scores_are_those_of_sklearn(task):
-    truth, probs, scores = random_scores(task)
-    decided = task.decide_out_of_fold(probs, one_hot(truth), np.arange(300) % 3)
-    assert scores["accuracy"] == pytest.approx(metrics.accuracy_score(truth, decided))
-    expected = metrics.balanced_accuracy_score(truth, decided)
-    assert scores["balanced_accuracy"] == pytest.approx(expected)
-    expected = metrics.f1_score(truth, decided, average="macro")
-    assert scores["macro_f1"] == pytest.approx(expected)
-    expected = metrics.roc_auc_score(truth, probs, multi_class="ovr", average="macro")
-    assert scores["macro_auc"] == pytest.approx(expected)
-    expected = metrics.roc_auc_score(one_hot(truth).ravel(), probs.ravel())
-    assert scores["micro_auc"] == pytest.approx(expected)
-
-
-def test_deciding_by_frequencies_serves_balanced_accuracy():
-    plain, balanced = (random_scores(task, 3000)[2] for task in (PLAIN, BALANCED))
-    assert balanced["balanced_accuracy"] > plain["balanced_accuracy"] + 0.03
-    assert balanced["accuracy"] < plain["accuracy"]
-    assert balanced["macro_auc"] == plain["macro_auc"]
-
-
-def test_a_class_that_is_missing_has_no_auc_and_no_recall():
-    scores = PLAIN.class_scores(PROBS, one_hot([0, 1, 1, 0]), FOLDS)
-    assert scores["macro_auc"] is None
-    assert scores["micro_auc"] is None
-    assert scores["balanced_accuracy"] == 0.5  # a: 2 of 2, b: 0 of 2
-    assert PLAIN.class_scores(PROBS, one_hot([0] * 4), FOLDS)["micro_auc"] is None
-
-
-def test_macro_classes_are_sums_and_are_decided_by_the_largest():
-    task = CLASS_TASKS["hubble10"]
-    assert sorted(name for names in task.macro.values() for name in names) == sorted(task.columns)
-    probs = np.zeros((2, 10))
-    places = [task.columns.index(n) for n in ("E_round", "S_early", "SB", "merger")]
-    probs[0, places] = 0.4, 0.3, 0.2, 0.1  # E_round is the likeliest class, spiral the macro-class
-    probs[1, places] = 0.1, 0.1, 0.2, 0.6
-    np.testing.assert_allclose(task.to_macro(probs), [[0.4, 0.5, 0.1], [0.1, 0.3, 0.6]])
-    targets = one_hot([places[1], places[0]], 10)
-    scores = task.class_scores(probs, targets, np.array([0, 1]))
-    assert scores["macro_class_accuracy"] == 0.5
-    assert scores["macro_class_balanced_accuracy"] == 0.5  # spiral found, elliptical not
-
-
-def test_valid_probabilities_stay_as_they_are_and_zeros_become_even():
-    rng = np.random.default_rng(0)
-    raw = np.vstack([rng.random((50, 4)) * 1.5 - 0.2, np.zeros((1, 4)), np.full((1, 4), -3.0)])
-    valid = PLAIN.project(raw)
-    np.testing.assert_allclose(valid.sum(axis=1), 1.0)
-    assert valid.min() >= SMALLEST_PROBABILITY * 0.99
-    assert np.abs(PLAIN.project(valid.round(9)) - valid).max() < 1e-8
-    np.testing.assert_allclose(valid[-2:], 0.25)
+def test_equal_losses_differ_by_nothing_and_one_galaxy_has_no_error():
+    losses = np.random.default_rng(3).random(20)
+    assert SMALL.difference(losses, losses) == Difference(0.0, 0.0)
+    assert SMALL.difference(np.array([0.04]), np.array([0.01])) == Difference(0.1, 0.0)

@@ -80,16 +80,13 @@ class Downloader:
     check, makes no pause before its first retry, and can be neither stopped nor limited in rate.
     """
 
-    def __init__(self, policy: DownloadPolicy) -> None:
+    def __init__(self, policy: DownloadPolicy, stopped: threading.Event | None = None) -> None:
+        """Prepare; `stopped` ends all waits and retries of all threads once it is set."""
         self.policy = policy
+        self._stopped = stopped or threading.Event()
         self._opener = urllib.request.build_opener()  # obeys the system's proxies
         self._lock = threading.Lock()
         self._next_turn = 0.0  # s, of the monotonic clock
-        self._stopped = threading.Event()
-
-    def stop(self) -> None:
-        """End all waits and retries of all threads."""
-        self._stopped.set()
 
     def fetch(self, url: str, check: Callable[[bytes], None], limit: int) -> bytes:
         """The content of a URL, whole and checked.
@@ -103,7 +100,7 @@ class Downloader:
             check: raises ValueError where the content is not what it should be.
             limit: the largest size that is read, in bytes.
         Raises:
-            DownloadError: every try failed, with the last reason, or `stop` was called.
+            DownloadError: every try failed, with the last reason, or `stopped` was set.
         """
         failure, pause = DownloadError("stopped"), 0.0
         for number in range(self.policy.tries):
@@ -233,7 +230,8 @@ def download_cutouts(
     """
     check_url(cutout.service)
     manifest = _Manifest(folder / MANIFEST)
-    downloader = Downloader(policy)
+    stopped = threading.Event()
+    downloader = Downloader(policy, stopped)
     one = partial(_download_one, downloader, folder, cutout)
     silent = 0
     with ThreadPoolExecutor(policy.workers) as pool:
@@ -254,7 +252,7 @@ def download_cutouts(
                         "command goes on from here"
                     )
         finally:
-            downloader.stop()
+            stopped.set()
             pool.shutdown(cancel_futures=True)
             manifest.write()
     return manifest.statuses(positions.index)

@@ -38,6 +38,7 @@ def score_table(
     columns = {
         c: task.score(predictions[:, [i]], targets[:, [i]]) for i, c in enumerate(task.columns)
     }
+    classes = task.class_scores(predictions, targets, folds, unscored)
     return {
         "metric": task.metric,
         "score": task.score(predictions, targets),
@@ -45,7 +46,7 @@ def score_table(
         "mean": float(np.mean(per_fold)),
         "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else None,
         "per_column": columns,
-        **task.further_scores(predictions, targets, folds, unscored),
+        **({"classes": classes} if classes else {}),
         "galaxies": len(targets),
         "code_version": code_version(),
     }

@@ -8,15 +8,19 @@ import pandas as pd
 from galaxyzoo.core.console import print_table
 from galaxyzoo.inference.artifacts import describe_divergence
 
-# Class scores that a terminal has room for; grouped: accuracy of the macro-classes.
-_SHOWN = {
+# Key of a card's `classes` -> heading.
+CLASS_SCORES = {
     "accuracy": "accuracy",
-    "balanced_accuracy": "balanced",
-    "macro_f1": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
     "macro_auc": "macro AUC",
-    "macro_class_accuracy": "grouped",
+    "micro_auc": "micro AUC",
+    "macro_class_accuracy": "macro-class accuracy",
+    "macro_class_balanced_accuracy": "macro-class balanced accuracy",
 }
-_ON_THE_PAGE_ALONE = (
+# What a terminal has no room for: class scores of runs, and columns of a comparison.
+_SCORES_ON_PAGE_ONLY = ("micro_auc", "macro_class_balanced_accuracy")
+_COLUMNS_ON_PAGE_ONLY = (
     "about",
     "± sd of folds",
     "micro AUC",
@@ -79,13 +83,17 @@ def print_holdout_table(cards: list[dict[str, Any]]) -> None:
 def class_score_names(card: dict[str, Any]) -> list[str]:
     """Headings of the class scores that a card has; none for a task of vote fractions."""
     scores = card.get("classes", {})
-    return [shown for name, shown in _SHOWN.items() if scores.get(name) is not None]
+    return [
+        heading
+        for key, heading in CLASS_SCORES.items()
+        if key not in _SCORES_ON_PAGE_ONLY and scores.get(key) is not None
+    ]
 
 
 def class_scores(card: dict[str, Any], names: Sequence[str]) -> list[str]:
     """Cells below the headings; a dash for a score that the card lacks."""
     scores = card.get("classes", {})
-    values = [scores.get(name) for name, shown in _SHOWN.items() if shown in names]
+    values = [scores.get(key) for key, heading in CLASS_SCORES.items() if heading in names]
     return ["–" if value is None else f"{value:.4f}" for value in values]
 
 
@@ -140,7 +148,7 @@ def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
 
 def print_scores(title: str, table: pd.DataFrame) -> None:
     """Print the columns of a comparison's table that fit on a line; the page has all."""
-    kept = [column for column in table.columns if column not in _ON_THE_PAGE_ALONE]
+    kept = [column for column in table.columns if column not in _COLUMNS_ON_PAGE_ONLY]
     rows = [[_number(value) for value in row] for row in table[kept].itertuples(index=False)]
     print_table(title, kept, rows)
 

@@ -14,23 +14,13 @@ from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.inference.score_card import score_table
 from galaxyzoo.io.tables import without_formulas
-from galaxyzoo.reports.console import mark_notes, marks
+from galaxyzoo.reports.console import CLASS_SCORES, mark_notes, marks
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import ENSEMBLE, Result, load_results, pick_best, read_ensemble_card
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import ClassTask, Task, get_task
 
 SHOWN_GALAXIES = 20  # of a grid
-# Key of a card's `classes` -> heading.
-CLASS_SCORES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro-F1",
-    "macro_auc": "macro AUC",
-    "micro_auc": "micro AUC",
-    "macro_class_accuracy": "macro-class accuracy",
-    "macro_class_balanced_accuracy": "macro-class balanced accuracy",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +46,7 @@ class Evaluation:
 
     @property
     def best(self) -> Result:
-        """The result that stands for the task."""
+        """The result to show for the task."""
         return pick_best(self.results)
 
     @property

@@ -145,7 +145,7 @@ def read_ensemble_card(task: Task, catalog: Catalog) -> dict[str, Any] | None:
 
 
 def pick_best(results: Sequence[Result]) -> Result:
-    """The one that stands for the task: the ensemble, else the best fair run with all folds.
+    """The result to show for a task: the ensemble, else the best fair run with all folds.
 
     Fair: no epoch selected on the scored folds, no possible leakage.
 

@@ -6,7 +6,7 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMO
-from galaxyzoo.data.readers import find, kaggle
+from galaxyzoo.data.readers import find
 from galaxyzoo.data.readers.raw_dataset import RawDataset
 from support.class_fixtures import write_labelled
 from support.kaggle_fixtures import draw_competition
@@ -15,15 +15,9 @@ VOTES = draw_competition(n_train=12, n_test=4, seed=1)
 
 
 @pytest.fixture
-def drawn(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def demo(root: Path) -> Path:
     """The demo set, small and made without its renderer."""
-    folder = root / "input" / DEMO
-
-    def draw(announce: bool = False) -> Path:
-        return folder if folder.exists() else VOTES.write_zips(folder)
-
-    monkeypatch.setattr(kaggle, "_demo_folder", draw)
-    return folder
+    return VOTES.write_zips(root / "input" / DEMO)
 
 
 def opened(*tasks: str, data: str | None = None) -> RawDataset:
@@ -38,7 +32,7 @@ def refusal(*tasks: str, data: str | None = None) -> str:
 
 
 @pytest.mark.parametrize("task", ["gz37", "elliptical_spiral", "hubble10", "anomaly4", "zoo5"])
-def test_tasks_on_votes_take_the_demo_where_nothing_is_there(drawn, task):
+def test_tasks_on_votes_take_the_demo_where_nothing_is_there(demo, task):
     raw = opened(task)
     assert raw.dataset == DEMO
     assert raw.own_ids
@@ -46,58 +40,58 @@ def test_tasks_on_votes_take_the_demo_where_nothing_is_there(drawn, task):
 
 
 @pytest.mark.parametrize("task", ["galaxy10", "galaxy10_decals"])
-def test_a_task_without_labels_in_input_says_so(drawn, task):
+def test_a_task_without_labels_in_input_says_so(root, task):
     assert f"input/ holds no labels for task '{task}'" in refusal(task)
-    assert not drawn.exists()
-    VOTES.write_zips(drawn.parent)  # votes do not help
+    assert not (root / "input" / DEMO).exists()
+    VOTES.write_zips(root / "input")  # votes do not help
     assert f"input/ holds no labels for task '{task}'" in refusal(task)
 
 
-def test_tasks_on_votes_take_the_competition(drawn):
-    VOTES.write_zips(drawn.parent / "mine")
+def test_tasks_on_votes_take_the_competition(demo):
+    VOTES.write_zips(demo.parent / "mine")
     for tasks in (["gz37"], ["gz37", "hubble10"], ["zoo5"]):
         raw = opened(*tasks)
-        assert raw.folder == drawn.parent / "mine"
+        assert raw.folder == demo.parent / "mine"
         assert raw.dataset.startswith("kaggle-")
         assert not raw.own_ids
 
 
 @pytest.mark.parametrize("where", ["", "small"])
-def test_labels_of_the_task_go_before_the_demo(drawn, where):
-    folder = write_labelled(drawn.parent / where)
+def test_labels_of_the_task_go_before_the_demo(demo, where):
+    folder = write_labelled(demo.parent / where)
     assert opened("zoo5").folder == folder
     assert opened("zoo5").dataset == (where or "input")
     assert opened("gz37").dataset == DEMO  # which they are of no use for
     assert opened("elliptical_spiral").dataset == DEMO
 
 
-def test_labels_and_a_competition_that_are_both_good_need_a_word(drawn, monkeypatch):
-    folder = write_labelled(drawn.parent / "small")
-    VOTES.write_zips(drawn.parent / "mine")
+def test_labels_and_a_competition_that_are_both_good_need_a_word(demo, monkeypatch):
+    folder = write_labelled(demo.parent / "small")
+    VOTES.write_zips(demo.parent / "mine")
     assert refusal("zoo5").endswith("are good for zoo5: add --data with one of mine, small")
-    assert opened("gz37").folder == drawn.parent / "mine"
-    monkeypatch.chdir(drawn.parent.parent)
+    assert opened("gz37").folder == demo.parent / "mine"
+    monkeypatch.chdir(demo.parent.parent)
     for data in ("small", "input/small", str(folder)):
         assert opened("zoo5", data=data).dataset == "small"
-    for data in ("mine", "input/mine", str(drawn.parent / "mine")):
+    for data in ("mine", "input/mine", str(demo.parent / "mine")):
         assert opened("zoo5", data=data).dataset.startswith("kaggle-")
 
 
-def test_two_sets_of_labels_need_a_word(drawn):
-    write_labelled(drawn.parent / "one")
-    write_labelled(drawn.parent / "two", first=201)
+def test_two_sets_of_labels_need_a_word(demo):
+    write_labelled(demo.parent / "one")
+    write_labelled(demo.parent / "two", first=201)
     assert refusal("zoo5") == (
         "several datasets are good for zoo5: add --data with one of one, two"
     )
     assert opened("zoo5", data="two").targets.index[0] == 201
 
 
-def test_hidden_folders_the_cache_and_the_demo_hold_no_labels(drawn):
+def test_hidden_folders_the_cache_and_the_demo_hold_no_labels(demo):
     for name in (".half", "cache", DEMO):
-        write_labelled(drawn.parent / name)
+        write_labelled(demo.parent / name)
     assert not find.is_anything_there()
 
 
-def test_a_name_that_is_nowhere_is_named(drawn):
+def test_a_name_that_is_nowhere_is_named(demo):
     assert "--data nowhere: no such folder" in refusal("zoo5", data="nowhere")
     assert "--data nowhere: no such folder" in refusal("gz37", data="nowhere")

@@ -1,4 +1,4 @@
-"""Settings of a config that contradict each other, and those that go together."""
+"""Settings that contradict each other or go together, and defaults by the kind of the task."""
 
 import pytest
 
@@ -130,3 +130,22 @@ def test_what_goes_together_is_accepted(configs, text):
     (configs / "gz37" / "mine.yaml").write_text(CLASSES + text)
     loaded = load_config("gz37/mine")
     assert parse_config(loaded.model_dump(mode="json"), "saved with the run") == loaded
+
+
+def test_defaults_follow_from_the_tasks_kind(configs):
+    path = configs / "gz37" / "mine.yaml"
+    path.write_text(CLASSES + "head: {hidden: 8}\n")
+    classes = load_config("gz37/mine")
+    assert (classes.head.output, classes.loss, classes.head.hidden) == (
+        "softmax",
+        "cross_entropy",
+        8,
+    )
+    assert classes.run == "zoo5/mine"
+    assert load_config("gz37/mine", ["loss=mse"]).loss == "mse"
+    path.write_text(VOTES)
+    votes = load_config("gz37/mine")
+    assert (votes.head.output, votes.loss) == ("tree", "mse")
+    path.write_text(CLASSES + "head: 3\n")
+    with pytest.raises(InputError, match="key 'head'"):
+        load_config("gz37/mine")

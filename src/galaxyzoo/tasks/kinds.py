@@ -1,0 +1,340 @@
+"""The two kinds of task: vote fractions on the decision tree, and one class per galaxy.
+
+All that depends on the kind of a task is a method or an attribute here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.tasks.decision_tree import DecisionTree
+from galaxyzoo.tasks.label_rules import ClassRule
+from galaxyzoo.tasks.metrics import (
+    SMALLEST_PROBABILITY,
+    Difference,
+    jackknife,
+    log_loss,
+    mean_recall,
+    rmse,
+)
+
+COMPETITION_TASK = "gz37"
+CLASS = "class"  # column of class names, in label files and submissions
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A task: name, label columns, the score of predictions, and how predictions are made valid."""
+
+    name: str
+    columns: tuple[str, ...]
+
+    metric: ClassVar[str]  # name of the score, as tables and cards print it
+    lower_is_better: ClassVar[bool] = True
+    quantity: ClassVar[str]  # what the columns hold
+    group: ClassVar[str]  # what the columns of a group belong to
+    truth: ClassVar[str]  # what the targets are called in the legend of a plot
+    # allowed settings of a run, the default first
+    outputs: ClassVar[tuple[str, ...]]  # head.output
+    losses: ClassVar[tuple[str, ...]]
+    class_balances: ClassVar[tuple[str, ...]] = ("none",)
+    # columns of a submission before the task's own
+    decision_columns: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def tasks_of_votes(self) -> tuple[str, ...]:
+        """Tasks whose vote fractions give this task's predictions: itself, or by its rule."""
+        return (COMPETITION_TASK,) if self.rule else ()
+
+    @property
+    def groups(self) -> tuple[slice, ...]:
+        """Columns that share one blend weight per run, such as a question's."""
+        return (slice(0, len(self.columns)),)
+
+    @property
+    def rule(self) -> ClassRule | None:
+        """How classes follow from votes."""
+        return None
+
+    @property
+    def labels(self) -> list[str]:
+        """Unique texts of the columns, for lists and messages."""
+        return [self.text(column) for column in range(len(self.columns))]
+
+    @abstractmethod
+    def score(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        """Score of (galaxy, column) predictions; of some columns alone, too."""
+
+    @abstractmethod
+    def per_sample_losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """(galaxy,) losses of (galaxy, column) predictions; their mean makes the score."""
+
+    @abstractmethod
+    def score_from_loss(self, mean_loss: np.ndarray) -> np.ndarray:
+        """Means of `per_sample_losses` as scores, element by element."""
+
+    @abstractmethod
+    def project(self, predictions: np.ndarray) -> np.ndarray:
+        """(galaxy, column) predictions -> the nearest that may be submitted, float64."""
+
+    @abstractmethod
+    def text(self, column: int) -> str:
+        """Wording of a column's answer or class."""
+
+    @abstractmethod
+    def heading(self, column: int) -> str:
+        """Title above the columns of a column's group."""
+
+    def group_of(self, column: int) -> range:
+        """The columns of the group that a column belongs to."""
+        spans = [range(len(self.columns))[group] for group in self.groups]
+        return next(span for span in spans if column in span)
+
+    def difference(self, ours: np.ndarray, theirs: np.ndarray) -> Difference:
+        """Difference of two scores from (galaxy,) `per_sample_losses` of the same galaxies."""
+        return jackknife(ours, theirs, self.score_from_loss)
+
+    def quick_scores(self, _predictions: np.ndarray, _targets: np.ndarray) -> dict[str, float]:
+        """Scores besides the task's own that cost next to nothing, for each epoch."""
+        return {}
+
+    def class_scores(
+        self,
+        _probs: np.ndarray,
+        _targets: np.ndarray,
+        _folds: np.ndarray,
+        _unscored: np.ndarray | None = None,
+    ) -> dict[str, Any]:
+        """Scores of the decided classes for a score card; votes have none."""
+        return {}
+
+    def with_decision(self, predictions: pd.DataFrame, _prior: np.ndarray) -> pd.DataFrame:
+        """Predictions as a submission holds them.
+
+        Args:
+            predictions: (galaxy, column), valid.
+            _prior: (column,) means of the training targets.
+        """
+        return predictions
+
+
+@dataclass(frozen=True)
+class VoteTask(Task):
+    """Vote fractions, scored by RMSE; those on a decision tree obey its sums."""
+
+    tree: DecisionTree | None = None  # None: fractions without sums
+
+    metric = "RMSE"
+    quantity = "vote fractions on the decision tree"
+    group = "question"
+    truth = "votes"
+    outputs = ("tree", "plain", "sigmoid")
+    losses = ("mse", "kl", "votes")
+
+    @property
+    def tasks_of_votes(self) -> tuple[str, ...]:
+        """Itself alone."""
+        return (self.name,)
+
+    @property
+    def groups(self) -> tuple[slice, ...]:
+        """The questions' columns."""
+        if self.tree is None:
+            return super().groups
+        return tuple(self.tree.span(question) for question in self.tree.questions)
+
+    @property
+    def labels(self) -> list[str]:
+        """Answers, of which some are worded alike, with their columns."""
+        return [f"{self.text(column)} ({name})" for column, name in enumerate(self.columns)]
+
+    def score(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        """Root mean squared error."""
+        return rmse(predictions, targets)
+
+    def per_sample_losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """(galaxy,) squared error, mean over columns."""
+        return np.square(predictions - targets).mean(axis=1)
+
+    def score_from_loss(self, mean_loss: np.ndarray) -> np.ndarray:
+        """The root."""
+        return np.sqrt(np.maximum(mean_loss, 0.0))
+
+    def project(self, predictions: np.ndarray) -> np.ndarray:
+        """Clip to [0, 1] and project onto the decision tree."""
+        clipped = np.clip(predictions, 0.0, 1.0)
+        return clipped if self.tree is None else self.tree.project(clipped)
+
+    def text(self, column: int) -> str:
+        """Wording of the answer."""
+        name = self.columns[column]
+        return name if self.tree is None else self.tree.answer_text(name)
+
+    def heading(self, column: int) -> str:
+        """The question."""
+        return "" if self.tree is None else self.tree.question_of(self.columns[column]).text
+
+
+@dataclass(frozen=True)
+class ClassTask(Task):
+    """One class per galaxy, predicted as probabilities and scored by their log-loss."""
+
+    # how classes follow from the 37 votes; None where only a label file has them
+    rule: ClassRule | None = None
+    # class decided by probability over class frequency, for tasks judged by balanced accuracy
+    balanced: bool = False
+    # coarser classes: name -> the columns that make it up
+    macro: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    metric = "log-loss"
+    quantity = "class probabilities"
+    group = "row"
+    truth = "true class"
+    outputs = ("softmax",)
+    losses = ("cross_entropy", "soft_cross_entropy", "mse")
+    class_balances = ("none", "weights", "sampling")
+    decision_columns = (CLASS,)
+
+    def score(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        """Log-loss in nats."""
+        return log_loss(predictions, targets)
+
+    def per_sample_losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """(galaxy,) log-loss in nats."""
+        return -np.sum(targets * np.log(np.maximum(predictions, SMALLEST_PROBABILITY)), axis=1)
+
+    def score_from_loss(self, mean_loss: np.ndarray) -> np.ndarray:
+        """The mean itself."""
+        return mean_loss
+
+    def project(self, predictions: np.ndarray) -> np.ndarray:
+        """Clip to [0, 1], make rows sum to 1, lift to about `SMALLEST_PROBABILITY`."""
+        probs = np.clip(predictions.astype(np.float64), 0.0, 1.0)
+        for smallest in (1e-12, SMALLEST_PROBABILITY):  # the first only for rows of zeros
+            probs = np.maximum(probs, smallest)
+            probs /= probs.sum(axis=1, keepdims=True)
+        return probs
+
+    def text(self, column: int) -> str:
+        """The class's name without underscores."""
+        return self.columns[column].replace("_", " ")
+
+    def heading(self, _column: int) -> str:
+        """All classes are one group."""
+        return "probability of each class"
+
+    def quick_scores(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """Accuracy of the likeliest class."""
+        right = predictions.argmax(axis=1) == targets.argmax(axis=1)
+        return {"accuracy": float(right.mean())}
+
+    def with_decision(self, predictions: pd.DataFrame, prior: np.ndarray) -> pd.DataFrame:
+        """The name of the decided class, then the probabilities; arguments as of `decide`."""
+        decided = self.decide(predictions.to_numpy(), prior)
+        names = pd.Series(np.array(self.columns)[decided], index=predictions.index, name=CLASS)
+        return pd.concat([names, predictions], axis=1)
+
+    def decide(self, probs: np.ndarray, prior: np.ndarray) -> np.ndarray:
+        """The class of each galaxy.
+
+        The most probable one; for a task judged by balanced accuracy the one whose probability
+        exceeds its frequency by the largest factor, which is the choice that maximises balanced
+        accuracy.
+
+        Args:
+            probs: (galaxy, class) probabilities for galaxies as frequent as in nature.
+            prior: (class,) frequencies in the training data.
+        Returns:
+            (galaxy,) class numbers, columns of the task.
+        Source: Menon et al. 2021 (ICLR), "Long-tail learning via logit adjustment", section 4.1.
+        """
+        if not self.balanced:
+            return probs.argmax(axis=1)
+        # Where factors are alike, as those of the frequencies themselves, it is the most frequent.
+        factors = (probs / np.maximum(prior, 1e-12)).round(9)
+        order = np.argsort(-prior, kind="stable")
+        return order[factors[:, order].argmax(axis=1)]
+
+    def decide_out_of_fold(
+        self,
+        probs: np.ndarray,
+        targets: np.ndarray,
+        folds: np.ndarray,
+        unscored: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Decide each galaxy's class by class frequencies outside its own fold.
+
+        The folds must be stratified, as `folds.make_folds` deals them: in random ones a class that
+        the other folds lack abounds in this one, so that its frequency there would give the answer
+        away.
+
+        Args:
+            probs: (galaxy, class) out-of-fold probabilities.
+            targets: (galaxy, class) one-hot.
+            folds: (galaxy,).
+            unscored: (other galaxy, class) targets of galaxies in no fold above; they always count.
+        Returns:
+            (galaxy,) class numbers; where there is no other galaxy, every class counts as equally
+            frequent.
+        """
+        outside = targets[:0] if unscored is None else unscored
+        decided = np.empty(len(probs), dtype=np.int64)
+        for fold in np.unique(folds):
+            rows = folds == fold
+            others = np.concatenate([targets[~rows], outside])
+            prior = others.mean(axis=0) if len(others) else np.ones(targets.shape[1])
+            decided[rows] = self.decide(probs[rows], prior)
+        return decided
+
+    def to_macro(self, values: np.ndarray) -> np.ndarray:
+        """(galaxy, class) probabilities or one-hot targets -> (galaxy, macro-class), summed."""
+        place = {name: i for i, name in enumerate(self.columns)}
+        columns = [[place[name] for name in names] for names in self.macro.values()]
+        return np.column_stack([values[:, some].sum(axis=1) for some in columns])
+
+    def class_scores(
+        self,
+        probs: np.ndarray,
+        targets: np.ndarray,
+        folds: np.ndarray,
+        unscored: np.ndarray | None = None,
+    ) -> dict[str, Any]:
+        """All scores of the classes, from validation galaxies as frequent as they are.
+
+        Args:
+            probs: (galaxy, class) out-of-fold probabilities.
+            targets: (galaxy, class) one-hot.
+            folds: (galaxy,).
+            unscored: as of `decide_out_of_fold`.
+        Returns:
+            Plain dict: `accuracy`, `balanced_accuracy` (mean recall), `macro_f1`, `macro_auc`
+            (one against rest, mean over classes) and `micro_auc` (over all class and galaxy pairs),
+            and for tasks with macro-classes `macro_class_accuracy` and
+            `macro_class_balanced_accuracy` of the macro-class with the largest summed probability.
+            An AUC is None where a class is missing.
+        """
+        # Only here: scikit-learn takes seconds, and most commands score nothing with it.
+        from sklearn.metrics import f1_score, roc_auc_score
+
+        truth = targets.argmax(axis=1)
+        decided = self.decide_out_of_fold(probs, targets, folds, unscored)
+        numbers = np.arange(len(self.columns))
+        f1 = f1_score(truth, decided, labels=numbers, average="macro", zero_division=0)
+        scores: dict[str, Any] = {
+            "accuracy": float(np.mean(decided == truth)),
+            "balanced_accuracy": mean_recall(truth, decided),
+            "macro_f1": float(f1),
+        }
+        whole = targets.sum(axis=0).min() > 0 and targets.sum(axis=0).max() < len(targets)
+        for name in ("macro", "micro"):
+            auc = roc_auc_score(targets, probs, average=name) if whole else None
+            scores[f"{name}_auc"] = None if auc is None else float(auc)
+        if self.macro:
+            truth, decided = (self.to_macro(values).argmax(axis=1) for values in (targets, probs))
+            scores["macro_class_accuracy"] = float(np.mean(decided == truth))
+            scores["macro_class_balanced_accuracy"] = mean_recall(truth, decided)
+        return scores
