@@ -19,7 +19,7 @@ from galaxyzoo.reports.results import load_results
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
 from support.commands import call, complaint, succeed
-from support.ensemble_fixtures import save_project
+from support.ensemble_fixtures import save_project, sign
 from support.kaggle_fixtures import draw_competition, draw_image, encode
 from support.report_fixtures import N_FOLDS, save_classes, save_table
 
@@ -172,9 +172,10 @@ def test_what_cannot_be_evaluated_is_one_line_and_status_one(root, project, argu
 
 def test_a_gz37_project_without_an_ensembles_table_shows_its_card(root):
     catalog = save_project("tiny", n=30)
-    for run in ("run0", "run1"):
-        paths.oof_csv("tiny", f"gz37/{run}").unlink()
-        save_table(catalog, f"gz37/{run}", 0.2)
+    for run in ("gz37/run0", "gz37/run1"):
+        paths.oof_csv("tiny", run).unlink()
+        save_table(catalog, run, 0.2)
+        sign("tiny", run)
     succeed(root, "ensemble.py", "--candidates", "mean")
     paths.ensemble_oof_csv("tiny", "gz37").unlink()
     assert "src/ensemble.py --task gz37" in succeed(root, "evaluate.py", "gz37").stdout
