@@ -1,9 +1,9 @@
-"""Search for better settings of a recipe, trial by trial, each trained on one fold.
+"""Search for better settings of a recipe with Optuna; each trial is trained on one fold.
 
-Trials that do worse than the median of the earlier ones end early. The search is kept in folds/:
-the same command goes on until N trials are done, with what a kill ended too. The best trial becomes
-a config; its score is of the fold that chose it, so what counts is what that config then scores out
-of fold, trained like any other run.
+Trials that are worse than the median of the earlier ones end early. The search is kept in folds/:
+the same command continues until N trials are done, and resumes interrupted ones. The best trial
+becomes a config; its own score is optimistic, so what counts is that config's out-of-fold score,
+trained like any other run.
 
   python src/tune.py elliptical_spiral_cnn --trials 30            configs/tuning/<name>.yaml
   python src/tune.py elliptical_spiral_cnn --trials 60 --jobs 2   30 more, two at a time
@@ -20,11 +20,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.launch import add_jobs, require
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.tuning.search_space import load_search
 
 if TYPE_CHECKING:
     from galaxyzoo.tuning.study import Outcome, Tuning
@@ -33,17 +33,19 @@ _MOST_ROWS = 10
 
 
 def main() -> None:
-    """Parse, check everything, search, show, write the winner's config."""
+    """Parse, check everything, search, print, write the best trial's config."""
     args = parse_args()
     require("src/tune.py", "optuna")
+    from galaxyzoo.tuning.search_space import load_search
+
     search = load_search(args.search)
     data = prepare(args.data, tasks={search.base.task})
-    # Only now, so that whatever is wrong with words or files is said before torch's slow import.
+    # Imported here, so that mistakes in arguments or files are reported before torch's slow import.
     from galaxyzoo.tuning.study import Tuning, check_free, default_path, write_config
 
     path = (args.output or default_path(search)).resolve()
     check_free(path, search)
-    tuning = Tuning(search, data, search.fold if args.fold is None else args.fold)
+    tuning = Tuning(search, data, search.file.fold if args.fold is None else args.fold)
     tuning.check()
     tuning.train(args.trials, args.jobs, args.backend)
     outcomes = tuning.outcomes()
@@ -51,7 +53,7 @@ def main() -> None:
     best = outcomes[0]
     if best.score is None:
         raise FoldError(
-            f"none of the {len(outcomes)} trials was trained to its end: ask for more --trials, or "
+            f"none of the {len(outcomes)} trials was trained to its end: increase --trials, or "
             f"change the ranges in {shown(search.path)}"
         )
     command = f"python src/tune.py {shlex.join(sys.argv[1:])}"
@@ -61,8 +63,6 @@ def main() -> None:
 
 def show(tuning: "Tuning", outcomes: "list[Outcome]") -> None:
     """Print the best trials."""
-    from galaxyzoo.core.console import print_table
-
     rows = [
         [
             str(one.number),
@@ -74,7 +74,7 @@ def show(tuning: "Tuning", outcomes: "list[Outcome]") -> None:
     ]
     title = (
         f"search {tuning.search.name}, fold {tuning.fold} of {tuning.catalog.dataset}: "
-        f"{len(outcomes)} trials, {sum(one.score is None for one in outcomes)} given up early"
+        f"{len(outcomes)} trials, {sum(one.score is None for one in outcomes)} stopped early"
     )
     print_table(title, ("trial", f"val {tuning.task.metric}", "epochs", "settings"), rows)
 
@@ -88,10 +88,10 @@ def parse_args() -> argparse.Namespace:
         "search", metavar="SEARCH", help="such as configs/tuning/elliptical_spiral_cnn.yaml"
     )
     parser.add_argument(
-        "--trials", type=int, required=True, metavar="N", help="go on until so many are done"
+        "--trials", type=int, required=True, metavar="N", help="continue until N are done"
     )
     parser.add_argument(
-        "--fold", type=int, metavar="K", help="that trials are scored on (default: the search's)"
+        "--fold", type=int, metavar="K", help="fold of the trials (default: the search's)"
     )
     parser.add_argument(
         "--data", help="folder with the competition's files (default: found in input/), or 'demo'"
@@ -100,7 +100,7 @@ def parse_args() -> argparse.Namespace:
         "--output",
         type=Path,
         metavar="FILE",
-        help="the winner's config (default: configs/<task>/<search without the task>_tuned.yaml)",
+        help="the config to write (default: configs/<task>/<search without the task>_tuned.yaml)",
     )
     add_jobs(parser)
     args = parser.parse_args()

@@ -10,7 +10,7 @@ import pytest
 
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.files import write_text, writing
+from galaxyzoo.core.files import write_text, writing, writing_folder
 
 WRITER = """
 import sys
@@ -95,3 +95,27 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
             write_text(tmp_path / name, "new")
     assert (tmp_path / "pipe").is_fifo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+
+    def fail() -> None:
+        with writing_folder(path) as part:
+            (part / "a").write_text("a")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+    left = tmp_path / ".out.dead.part"  # of a writer that was killed
+    left.mkdir()
+    (left / "b").write_text("b")
+    with writing_folder(path) as part:
+        (part / "c").write_text("c")
+        with writing_folder(tmp_path / "out2"):  # another writer leaves a living one alone
+            pass
+        assert not path.exists()
+        assert part.exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "out2"]
+    assert (path / "c").read_text() == "c"

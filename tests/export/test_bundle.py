@@ -228,27 +228,3 @@ def test_a_marked_runs_tables_are_to_be_combined_with_a_mark(
     with score_card(trained, **mark):
         result = call(trained, "export.py", *words, tmp_path / "marked")
     assert result.stdout.rstrip().endswith(" --possible-leakage gz37-cnn")
-
-
-def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
-    path = tmp_path / "out"
-
-    def fail() -> None:
-        with files.writing_folder(path) as part:
-            (part / "a").write_text("a")
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert list(tmp_path.iterdir()) == []
-    left = tmp_path / ".out.dead.part"  # of a writer that was killed
-    left.mkdir()
-    (left / "b").write_text("b")
-    with files.writing_folder(path) as part:
-        (part / "c").write_text("c")
-        with files.writing_folder(tmp_path / "out2"):  # another writer leaves a living one alone
-            pass
-        assert not path.exists()
-        assert part.exists()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "out2"]
-    assert (path / "c").read_text() == "c"

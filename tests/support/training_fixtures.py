@@ -11,7 +11,7 @@ import torch
 from galaxyzoo.config.schema import Config
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.inference.artifacts import WEIGHTS, FoldSummary, save_weights
-from galaxyzoo.models.build import build_model
+from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.heads import TreeOutput
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold import HISTORY, train_fold
@@ -68,6 +68,24 @@ def assert_a_kill_changes_nothing(
 def assert_same_files(one: Path, other: Path, names: Sequence[str] = (WEIGHTS, HISTORY)) -> None:
     for name in names:
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def limit_memory(patch: pytest.MonkeyPatch, most: int, after: int = 0) -> list[int]:
+    """Networks run out of memory on more images than `most`, after so many batches.
+
+    Returns:
+        The sizes of all their batches.
+    """
+    forward, sizes = GalaxyNet.forward, list[int]()
+
+    def limited(self: GalaxyNet, images: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(images))
+        if len(sizes) > after and len(images) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return forward(self, images)
+
+    patch.setattr(GalaxyNet, "forward", limited)
+    return sizes
 
 
 # Nothing in it depends on the other images of a batch.

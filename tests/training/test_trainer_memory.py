@@ -1,4 +1,4 @@
-"""Memory that is used up: smaller parts of a batch in training, fewer images in prediction."""
+"""Memory that is used up in training: smaller parts of a batch, with the same gradients."""
 
 import gc
 import weakref
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from galaxyzoo.config.schema import Config, TTAConfig
+from galaxyzoo.config.schema import Config
 from galaxyzoo.core.devices import is_out_of_memory
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.catalog import Catalog
@@ -23,27 +23,17 @@ from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold
 from support.small_models import small_config
-from support.training_fixtures import NO_NORM, Killed, config, fold_data, gradients, kill_after
+from support.training_fixtures import (
+    NO_NORM,
+    Killed,
+    config,
+    fold_data,
+    gradients,
+    kill_after,
+    limit_memory,
+)
 
 GO_ON = {"on_out_of_memory": "accumulate"}
-
-
-def allow(patch: pytest.MonkeyPatch, most: int, after: int = 0) -> list[int]:
-    """Let networks use up the memory on more images than that, once so many batches have passed.
-
-    Returns:
-        The sizes of all batches that they were given.
-    """
-    forward, sizes = GalaxyNet.forward, list[int]()
-
-    def limited(self: GalaxyNet, images: torch.Tensor) -> torch.Tensor:
-        sizes.append(len(images))
-        if len(sizes) > after and len(images) > most:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return forward(self, images)
-
-    patch.setattr(GalaxyNet, "forward", limited)
-    return sizes
 
 
 def assert_same_training(one: Path, other: Path) -> None:
@@ -71,13 +61,13 @@ def test_the_parts_gradients_add_up_to_the_whole_batchs(loss: str, parts: int) -
 
 
 def test_a_batch_is_cut_no_smaller_than_two_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = allow(monkeypatch, 100)
+    sizes = limit_memory(monkeypatch, 100)
     gradients(config(batch_size=10, accumulation=5), fold_data(12), parts=99)
     assert sizes == [3, 2, 2, 2]
 
 
 def test_stopping_says_what_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    allow(monkeypatch, 4)
+    limit_memory(monkeypatch, 4)
     with pytest.raises(FoldError) as caught:
         train_fold(config(), fold_data(), tmp_path, "stop")
     assert str(caught.value) == (
@@ -96,7 +86,7 @@ def test_accumulating_trains_as_with_so_many_parts_from_the_start(
     data = fold_data()
     train_fold(config(accumulation=4), data, tmp_path / "whole", "whole")
     with pytest.MonkeyPatch.context() as patch:
-        sizes = allow(patch, 3)
+        sizes = limit_memory(patch, 3)
         summary = train_fold(config(**GO_ON), data, tmp_path / "short", "short")
     assert sizes[:3] == [8, 4, 2]  # refused, refused, and the first part that fits
     assert summary.accumulation == 4
@@ -111,7 +101,9 @@ def test_a_killed_fold_keeps_its_parts(tmp_path: Path) -> None:
     data, ends = fold_data(), []
     for name, kill in (("whole", False), ("killed", True)):
         with pytest.MonkeyPatch.context() as patch:
-            allow(patch, 4, after=12)  # an untrained look, an epoch and a validation take nine
+            limit_memory(
+                patch, 4, after=12
+            )  # an untrained look, an epoch and a validation take nine
             if kill:
                 kill_after(patch, 9)
                 with pytest.raises(Killed):
@@ -140,7 +132,7 @@ def test_the_first_network_is_gone_before_the_next_is_built(
         built.append(weakref.ref(self.model))
 
     monkeypatch.setattr(Trainer, "__init__", spy)
-    allow(monkeypatch, 4)
+    limit_memory(monkeypatch, 4)
     train_fold(config(**GO_ON), fold_data(), tmp_path, "again")
     assert alive == [0, 0]
     gc.collect()
@@ -150,7 +142,7 @@ def test_the_first_network_is_gone_before_the_next_is_built(
 def test_nothing_smaller_than_two_images_is_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_out_of_memory: str
 ) -> None:
-    allow(monkeypatch, 1)
+    limit_memory(monkeypatch, 1)
     settings = config(accumulation=4, on_out_of_memory=on_out_of_memory)
     with pytest.raises(FoldError) as caught:
         train_fold(settings, fold_data(), tmp_path, "tiny")
@@ -161,33 +153,10 @@ def test_nothing_smaller_than_two_images_is_tried(
 
 
 def test_a_plan_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    allow(monkeypatch, 4)
+    limit_memory(monkeypatch, 4)
     catalog: Catalog = None  # type: ignore[assignment]
     with pytest.raises(FoldError, match=r"gz37/small: out of memory.*train\.accumulation=2"):
         planning.estimate(config(), catalog)
-
-
-@pytest.mark.parametrize(
-    ("most", "tried"), [(300, [256, 44]), (100, [256, 128, 64, 64, 64, 64, 44])]
-)
-def test_prediction_goes_on_with_fewer_images(
-    monkeypatch: pytest.MonkeyPatch, most: int, tried: list[int]
-) -> None:
-    monkeypatch.setattr(predict, "batch_size_for", lambda device: 256)
-    data, settings = fold_data(300), small_config(train={"amp": "fp32"})
-    model, rows, one_view = build_model(settings), np.arange(300)[::-1], TTAConfig(dihedral=False)
-    expected = predict.predict(model, data.cache, rows, settings, one_view)
-    sizes = allow(monkeypatch, most)
-    got = predict.predict(model, data.cache, rows, settings, one_view)
-    assert sizes == tried
-    np.testing.assert_allclose(got, expected, atol=1e-6)
-
-
-def test_one_image_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    allow(monkeypatch, 0)
-    settings = config()
-    with pytest.raises(FoldError, match="out of memory while predicting one image"):
-        predict.predict(build_model(settings), fold_data().cache, np.arange(9), settings)
 
 
 def exhaust() -> None:

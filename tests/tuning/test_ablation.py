@@ -1,7 +1,9 @@
 """An ablation study's runs: trained once, by one process each, and not taken up unasked."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,14 +12,17 @@ import pytest
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import save_catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble.members import find_runs
 from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.reports.results import load_results
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.tuning.ablation import Row, format_rows, judge, make_rows
-from support.ablation_fixtures import CHANGES, TASK, Scored, make, variant
+from galaxyzoo.tuning.ablation import Ablation, Row, Variant, format_rows, judge, make_rows
+from support.ablation_fixtures import CHANGES, TASK, make, variant
+from support.ensemble_fixtures import draw_run, make_catalog, save_run
 from support.kaggle_fixtures import listing
 
 
@@ -123,6 +128,50 @@ def test_ensembles_and_reports_take_up_what_is_named_only(
         load_results(TASK, catalog)
     assert find_runs(TASK, catalog, [run]) == ([run], [])
     assert [result.run for result in load_results(TASK, catalog, [run])[0]] == [run]
+
+
+@dataclass
+class Scored:
+    """An ablation whose predictions are given."""
+
+    ablation: Ablation
+    predictions: dict[str, np.ndarray]
+
+
+@pytest.fixture
+def scored(root: Path) -> Scored:
+    """A study whose runs' tables are made up, on 90 galaxies of three folds."""
+    rng = np.random.default_rng(0)
+    catalog, _ = make_catalog(rng, 90, 3, "made_up", 4)
+    save_catalog(catalog)
+    ablation = make(Dataset(catalog, None), root)  # type: ignore[arg-type]
+    votes = catalog.targets("gz37")
+    noises = {"base": 0.10, "longer": 0.08, "one_view": 0.101, "two_sizes": 0.15}
+    made = {}
+    for name, noise in noises.items():
+        made[name] = np.clip(draw_run(rng, votes, noise), 0, 1)
+        run = f"gz37/ablation.tiny.{name}"
+        save_run(catalog, run, made[name], np.zeros((4, 37)))
+        finish(ablation, variant(ablation, name), made[name])
+    return Scored(ablation, made)
+
+
+def finish(ablation: Ablation, made: Variant, predictions: np.ndarray) -> None:
+    """Leave the files of a run whose folds 0 and 1 are trained, each in two epochs of 30 s."""
+    run, catalog = ablation.run(made), ablation.catalog
+    run.begin()
+    frame = pd.DataFrame(predictions, catalog.ids, list(TASK.columns))
+    for fold in (0, 1):
+        folder = paths.fold_dir(catalog.dataset, made.config.run, fold)
+        folder.mkdir()
+        frame[catalog.folds == fold].to_csv(folder / "val.csv", index_label="GalaxyID")
+        pd.DataFrame(np.zeros((4, 37)), catalog.test_ids, list(TASK.columns)).to_csv(
+            folder / "test.csv", index_label="GalaxyID"
+        )
+        (folder / "timings.csv").write_text("1,30.0\n2,30.0\n")
+        (folder / "fold.json").write_text('{"start": "scratch"}')
+    images: Any = type("Images", (), {"unreadable": np.zeros(4, bool), "ids": catalog.test_ids})
+    FoldTables(made.config, catalog).collect(images)
 
 
 def slow_rmse(predictions: np.ndarray, targets: np.ndarray) -> float:

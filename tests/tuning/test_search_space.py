@@ -1,5 +1,6 @@
 """Searches: their ranges, the recipe among them, and mistakes in the file."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import configs_dir
 from galaxyzoo.models.build import build_model
 from galaxyzoo.training.augmentation import check_transforms
-from galaxyzoo.tuning.search_space import FOLDER, FloatRange, IntRange, load_search
+from galaxyzoo.tuning.search_space import FOLDER, load_search
 from support.ablation_fixtures import BASE
 from support.tuning_fixtures import SPACE, write_search
 
 optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 
 SEARCHES = sorted(path.stem for path in (configs_dir() / FOLDER).glob("*.yaml"))
+
+PSEUDO = {**BASE, "pseudo": {"runs": ["gz37/cnn"]}}
 
 LR = {"type": "float", "low": 1e-4, "high": 1e-2}
 
@@ -28,36 +31,39 @@ def space(setting: str, **values: Any) -> dict[str, Any]:
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "unknown key": ({"spaces": {}}, "unknown key 'spaces' (did you mean 'space'?)"),
-    "unknown key of a range": (space("train.lr", **LR, lo=1), "space 'train.lr': unknown key 'lo'"),
+    "unknown key of a range": (space("train.lr", **LR, lo=1), "key 'space.train.lr.float.lo'"),
     "unknown setting": (
         space("train.lrr", **LR),
         "space 'train.lrr': train.lrr=0.0001: unknown key 'train.lrr' (did you mean 'lr'?)",
     ),
     "unknown type": (
         space("train.lr", type="real", low=1, high=2),
-        "space 'train.lr': type is 'real', and must be one of float, int, choice",
+        "key 'space.train.lr': Input tag 'real' found using",
     ),
-    "no type": (space("train.lr", low=1, high=2), "space 'train.lr': type is None"),
+    "no type": (space("train.lr", low=1, high=2), "key 'space.train.lr': Input tag 'None' found"),
     "low above high": (
         space("train.lr", type="float", low=0.1, high=0.01),
-        "space 'train.lr': low 0.1 must be below high 0.01",
+        "key 'space.train.lr.float': Value error, `low <= high` must hold",
     ),
     "low is high": (
         space("head.hidden", type="int", low=8, high=8),
-        "space 'head.hidden': low 8 must be below high 8",
+        "space 'head.hidden' changes no result",
     ),
-    "no number": (
-        space("train.lr", type="float", low="a", high=1),
-        "space 'train.lr': key 'low'",
+    "no number": (space("train.lr", type="float", low="a", high=1), "key 'space.train.lr.float"),
+    "a switch": (space("train.lr", type="float", low=True, high=2), "Input should be a number"),
+    "a fraction among whole numbers": (
+        space("head.hidden", type="int", low=8.5, high=16),
+        "key 'space.head.hidden.int': Value error, a range of type int has whole numbers",
     ),
     "logarithm of 0": (
         space("head.dropout", type="float", low=0, high=0.5, log=True),
-        "space 'head.dropout': log needs a low above 0",
+        "key 'space.head.dropout.float': Value error, `low > 0` must hold for `log=True`",
     ),
     "logarithm in steps": (
         space("train.lr", **LR, log=True, step=1e-4),
-        "space 'train.lr': log and step do not go together",
+        "The parameter `step` is not supported when `log` is true",
     ),
+    "no step": (space("train.lr", **LR, step=0), "`step > 0` must hold"),
     "a bound that the setting cannot be": (
         space("head.dropout", type="float", low=0, high=1),
         "space 'head.dropout': head.dropout=1.0: key 'head.dropout': Input should be less than 1",
@@ -66,10 +72,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         space("train.optimizer", type="choice", choices=["adam", "adim"]),
         "space 'train.optimizer': train.optimizer=adim: key 'train.optimizer'",
     ),
-    "one choice": (space("train.seed", type="choice", choices=[1]), "key 'choices'"),
+    "one choice": (space("train.seed", type="choice", choices=[1]), "train.seed.choice.choices'"),
     "a choice twice": (
         space("train.optimizer", type="choice", choices=["adam", "adam"]),
-        "one of the choices stands there twice",
+        "key 'space.train.optimizer.choice': Value error, a choice is there twice",
+    ),
+    "a choice that is no JSON": (
+        space("train.seed", type="choice", choices=[1, date(2020, 1, 1)]),
+        "key 'space.train.seed.choice.choices.1",
     ),
     "what changes no result": (
         space("train.deterministic", type="choice", choices=[True, False]),
@@ -83,7 +93,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no range": ({"space": {}}, "key 'space'"),
     "a base that is no run": ({"base": "gz37/resnet81"}, "no run 'gz37/resnet81'"),
     "a wrong base": ({"base": {**BASE, "epochs": 3}}, "base: unknown key 'epochs'"),
-    "another's labels": ({"base": "gz37/mobilenetv2_pseudo"}, "base: pseudo.runs is set"),
+    "another's labels": ({"base": PSEUDO}, "base: pseudo.runs is set"),
     "nothing to train": ({"base": "gz37/mobilenetv2_views"}, "base: train.epochs is 0"),
 }
 
@@ -125,15 +135,23 @@ def test_the_recipe_is_among_the_draws_where_its_values_are(tmp_path: Path) -> N
     assert search.recipe == {"augment.rotate_deg": "180"}
 
 
-def test_a_range_knows_what_it_holds() -> None:
-    steps = FloatRange(type="float", low=0.1, high=0.6, step=0.05)
-    assert [steps.holds(value) for value in (0.1, 0.4, 0.6, 0.42, 0.7, "0.4", True)] == [
-        *(True, True, True, False, False, False, False)
-    ]
-    whole = IntRange(type="int", low=64, high=512, step=32)
-    assert [whole.holds(value) for value in (64, 192, 200, 544, 64.0)] == [
-        *(True, True, False, False, False)
-    ]
+@pytest.mark.parametrize(
+    ("bounds", "is_inside"),
+    [
+        ({"type": "float", "low": 0.1, "high": 0.3}, True),
+        ({"type": "float", "low": 0.1, "high": 0.5, "step": 0.05}, True),
+        ({"type": "float", "low": 0.1, "high": 0.55, "step": 0.15}, False),
+        ({"type": "float", "low": 0.31, "high": 0.5}, False),
+        ({"type": "choice", "choices": [0.1, 0.3]}, True),
+        ({"type": "choice", "choices": [0.1, 0.2]}, False),
+    ],
+)
+def test_the_recipe_is_a_trial_where_all_its_values_are_inside(
+    tmp_path: Path, bounds: dict[str, Any], is_inside: bool
+) -> None:
+    base = {**BASE, "head": {"hidden": 16, "dropout": 0.3}, "train": {"epochs": 2}}
+    search = load_search(str(write_search(tmp_path, base=base, space={"head.dropout": bounds})))
+    assert (search.recipe is not None) == is_inside
 
 
 def test_draws_lie_in_their_ranges_and_have_few_digits(tmp_path: Path) -> None:
@@ -141,7 +159,7 @@ def test_draws_lie_in_their_ranges_and_have_few_digits(tmp_path: Path) -> None:
     search = load_search(str(write_search(tmp_path, space={**SPACE, "train.lr": values})))
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(20):
-        picks = search.draw(study.ask())
+        picks = search.decode(study.ask(search.distributions).params)
         assert 1.23456e-4 <= picks["train.lr"] <= 1.23461e-4
         assert picks["augment.zoom"] == float(f"{picks['augment.zoom']:.4g}")
         config = search.config(picks, "gz37/drawn")

@@ -99,7 +99,7 @@ class FoldTables:
         folds' folders.
 
         Args:
-            test_images: tells which test images could not be read.
+            test_images: images of all test galaxies, the unreadable ones marked.
         Returns:
             The score card.
         """

@@ -2,8 +2,7 @@
 
 Published values are already weighted: the answers of a question sum to the published value of the
 answer that leads to it. Question 6 ("anything odd?") is asked of every galaxy and sums to 1 in the
-released file, although the tree on paper would give 1 - Class1.3; the competition kept that, and so
-does this module.
+released file, although the tree on paper would give 1 - Class1.3; this module follows the file.
 
 Source: Willett et al. 2013 (MNRAS 435, 2835), table 2, for the questions; the sums are read off the
 competition's `training_solutions_rev1.csv`, whose residuals are below 2e-6.
@@ -14,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-READ_TOLERANCE = 1e-5  # largest residual of a question's sum accepted in what users bring
-WRITE_TOLERANCE = 1e-6  # largest residual in what the project writes
+READ_TOLERANCE = 1e-5  # largest residual of a question's sum in files of users
+WRITE_TOLERANCE = 1e-6  # largest residual in files that the project writes
 # Galaxy Zoo 2's galaxies were classified 40 to 45 times on average (Willett et al. 2013: some 16
 # million classifications of the whole sample).
 VOLUNTEERS = 43
@@ -23,7 +22,7 @@ VOLUNTEERS = 43
 
 @dataclass(frozen=True)
 class Question:
-    """One question: number as in `Class<number>.<answer>`, wording, answers, parent answer."""
+    """A question: number as in `Class<number>.<answer>`, wording, answers, parent answer."""
 
     number: int
     text: str
@@ -38,7 +37,7 @@ class Question:
 
 @dataclass(frozen=True)
 class DecisionTree:
-    """All questions; knows every column's place, so nothing else holds a column number."""
+    """All questions and the columns of their answers; nothing else holds a column number."""
 
     questions: tuple[Question, ...]
 

@@ -1,8 +1,8 @@
-"""Classes out of votes: each rule keeps the galaxies whose votes are clear and drops the others.
+"""Label rules: classes out of vote fractions, for the galaxies whose votes are clear.
 
-A share is the part of the volunteers who came to a question and gave that answer: the published
-fraction divided by that of the answer that leads there. Rules are fixed here before any training;
-docs/tasks.md holds the counts that they keep.
+A share is the fraction of the volunteers asked a question who gave an answer: the published
+fraction divided by that of the answer that leads to the question. Rules were fixed before any
+training; docs/tasks.md lists how many galaxies each keeps.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ Parts = dict[str, np.ndarray]  # class name -> (galaxy,)
 
 @dataclass(frozen=True)
 class ClassRule:
-    """How classes follow from votes; both functions name the classes in the same order."""
+    """Classes out of votes; both functions name the classes in the same order."""
 
     # class -> (galaxy,) bool, at most one true per galaxy; none: the galaxy is dropped
     hard: Callable[[pd.DataFrame], Parts]
-    # class -> (galaxy,) what the votes give each class, of any sum; below 0 counts as 0
+    # class -> (galaxy,) weight of the class in the votes, of any sum; below 0 counts as 0
     soft: Callable[[pd.DataFrame], Parts]
 
     def labels(self, votes: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +39,7 @@ class ClassRule:
         return members[members.any(axis=1)]
 
     def shares(self, votes: pd.DataFrame) -> pd.DataFrame:
-        """(galaxy, class) probabilities that the votes give, rows add up to 1; soft targets."""
+        """(galaxy, class) probabilities by the votes, rows sum to 1: soft targets."""
         parts = pd.DataFrame(self.soft(votes), index=votes.index).clip(lower=0.0)
         sums = parts.sum(axis=1)
         even = pd.DataFrame(1 / parts.shape[1], index=parts.index, columns=parts.columns)
@@ -47,7 +47,7 @@ class ClassRule:
 
 
 def share(votes: pd.DataFrame, column: str) -> np.ndarray:
-    """(galaxy,) part of those who were asked that gave the answer, 0 to 1; 0 where nobody was."""
+    """(galaxy,) share of an answer among those who were asked, 0 to 1; 0 where nobody was."""
     question = GALAXY_ZOO_2.question_of(column)
     value = votes[column].to_numpy(dtype=np.float64)
     if question.parent is None:
@@ -60,7 +60,7 @@ CLEAR = 0.80  # published fraction above which the first question is clearly ans
 
 
 def elliptical_spiral(votes: pd.DataFrame) -> Parts:
-    """More than 80 % smooth, or more than 80 % features or disk; the others (and artifacts) drop.
+    """More than 80 % smooth, or more than 80 % features or disk; others and artifacts are dropped.
 
     Source: the threshold is that of the source systems named in the configs.
     """
@@ -83,7 +83,7 @@ def hubble10(votes: pd.DataFrame) -> Parts:
     """Ten Hubble-like classes down the volunteers' own tree, a majority of shares at each step.
 
     1. Odd (Class6.1 > 0.5) and mostly merger or mostly irregular: that class. Odd in another
-       way: dropped, for the Hubble sequence does not know it.
+       way: dropped, as no class of the Hubble sequence.
     2. Smooth (Class1.1 > 0.6): round, intermediate or cigar-shaped by question 7.
     3. Features or disk (Class1.2 > 0.6): edge-on, with or without a bulge by question 9; else
        with spiral arms: barred, or unbarred of early type (bulge obvious or dominant) or late type
@@ -112,7 +112,7 @@ def hubble10(votes: pd.DataFrame) -> Parts:
 
 
 def hubble10_shares(votes: pd.DataFrame) -> Parts:
-    """The votes that reach each class; mergers and irregulars first, as in the rule."""
+    """Fraction of votes for each class; mergers and irregulars first, as in the rule."""
     merger, irregular = _vote(votes, "Class8.6"), _vote(votes, "Class8.4")
     regular = 1 - merger - irregular
     arms, bar = _vote(votes, "Class4.1"), share(votes, "Class3.1")
@@ -167,7 +167,7 @@ def zoo5(votes: pd.DataFrame) -> Parts:
 
 
 def zoo5_shares(votes: pd.DataFrame) -> Parts:
-    """The published fractions that the rule's last steps look at."""
+    """The published fractions of the rule's last steps."""
     smooth = ("completely_round_smooth", "in_between_smooth", "cigar_shaped_smooth")
     columns = ("Class7.1", "Class7.2", "Class7.3", "Class2.1", "Class4.1")
     return _votes(votes, (*smooth, "edge_on", "spiral"), columns)

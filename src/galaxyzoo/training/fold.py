@@ -162,7 +162,7 @@ def read_timings(path: Path) -> dict[int, float]:
         return {int(epoch): float(seconds) for epoch, seconds in rows}
     except ValueError:
         raise InputError(
-            f"{shown(path)} is damaged: delete it, it only says how long epochs took"
+            f"{shown(path)} is damaged: delete it, it holds nothing but the seconds of epochs"
         ) from None
 
 

@@ -35,7 +35,7 @@ from galaxyzoo.training.fold import (
 from galaxyzoo.training.pseudo_labels import UnlabelledImages, find_unlabelled_images
 from galaxyzoo.training.self_supervision import Pretrainer
 
-DONE = "pretraining.json"  # what came of it; its presence says that all is done
+DONE = "pretraining.json"  # the result, written last
 
 
 @dataclass(frozen=True)

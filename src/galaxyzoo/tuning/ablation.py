@@ -123,8 +123,7 @@ class Study:
 def load_study(name: str) -> Study:
     """Read a study, by name (`gz37`) or path of its YAML, and check every change."""
     path = listed_path(configs_dir() / FOLDER, name, "ablation study")
-    values = read_yaml(path)
-    file = _File.parse(values, shown(path))
+    file = _File.parse(read_yaml(path), shown(path))
     variants = {BASE: _load_base(file.base, path)}
     for change in file.changes:
         variants[change.name] = _make_variant(change, variants, path)
@@ -135,8 +134,8 @@ def load_study(name: str) -> Study:
 def _load_base(base: str | dict[str, Any], path: Path) -> Variant:
     source = f"{shown(path)}, base"
     config = load_config(base) if isinstance(base, str) else parse_config(base, source)
-    named = config.model_copy(update={"run": f"{config.task}/{ABLATION}{path.stem}.{BASE}"})
-    return Variant(BASE, config.about, "", named)
+    config = config.model_copy(update={"run": f"{config.task}/{ABLATION}{path.stem}.{BASE}"})
+    return Variant(BASE, config.about, "", config)
 
 
 def _make_variant(change: _Change, earlier: dict[str, Variant], path: Path) -> Variant:
@@ -149,11 +148,11 @@ def _make_variant(change: _Change, earlier: dict[str, Variant], path: Path) -> V
         )
     baseline = earlier[change.of]
     values = baseline.config.model_dump(mode="json")
-    for word in change.changes:
-        try:
+    try:
+        for word in change.changes:
             override(values, word)
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from None
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
     run = f"{baseline.config.task}/{ABLATION}{path.stem}.{change.name}"
     about = change.about or ", ".join(change.changes)
     config = parse_config({**values, "run": run, "about": about}, source)

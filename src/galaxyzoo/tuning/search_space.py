@@ -1,111 +1,121 @@
-"""A search: a recipe, and the settings of it that tuning may choose, each in its own range.
+"""Read a search: a recipe, and the ranges of the settings that Optuna may choose.
 
-`configs/tuning/<name>.yaml` names both, and the fold that the trials are scored on.
+`configs/tuning/<name>.yaml` names both, and the fold that trials are scored on.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from galaxyzoo.config.base import Settings, read_yaml, set_key
-from galaxyzoo.config.loading import config_path, listed_path, load_config
+from galaxyzoo.config.loading import config_path, listed_path
 from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import configs_dir, shown
 
-if TYPE_CHECKING:
-    import optuna
-
 FOLDER = "tuning"  # in configs/
-_DIGITS = 4  # of a drawn fraction: more say nothing and make configs hard to read
+_DIGITS = 4  # of a sampled fraction, so that configs are easy to read
 
 
-class FloatRange(Settings):
-    """A fraction between two bounds, both included."""
+class NumberRange(Settings):
+    """A number between two bounds, both included."""
 
-    type: Literal["float"]
-    low: float
-    high: float
-    # draw its logarithm evenly: for what counts by its factor, such as a learning rate
+    type: Literal["float", "int"]
+    low: int | float
+    high: int | float
+    # sample on a logarithmic scale, such as a learning rate
     log: bool = False
-    # between neighbours; null: any value
-    step: float | None = Field(None, gt=0)
+    # distance between neighbours; null: any value, of whole numbers 1
+    step: int | float | None = None
+
+    @property
+    def distribution(self) -> FloatDistribution | IntDistribution:
+        """What Optuna samples from; ValueError where the bounds are wrong."""
+        if self.type == "float":
+            return FloatDistribution(self.low, self.high, self.log, self.step)
+        bounds = [self.low, self.high, 1 if self.step is None else self.step]
+        if any(bound != int(bound) for bound in bounds):
+            raise ValueError("a range of type int has whole numbers")
+        low, high, step = map(int, bounds)
+        return IntDistribution(low, high, self.log, step)
 
     @property
     def edges(self) -> list[float]:
-        """Values that must be right settings, each with the recipe's others."""
-        return [self.low, self.high]
+        """Values that must be valid settings, each with the recipe's others."""
+        return [self.distribution.low, self.distribution.high]
 
-    def holds(self, value: Any) -> bool:
-        """Whether a value may be drawn."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        steps = (value - self.low) / self.step if self.step else 0
-        return self.low <= value <= self.high and math.isclose(steps, round(steps), abs_tol=1e-9)
+    def encode(self, value: Any) -> Any:
+        """Setting -> Optuna's parameter."""
+        return value
 
-    def draw(self, trial: "optuna.Trial", name: str) -> float:
-        """What a trial is to use, of few digits."""
-        value = trial.suggest_float(name, self.low, self.high, log=self.log, step=self.step)
-        return min(max(float(f"{value:.{_DIGITS}g}"), self.low), self.high)
+    def decode(self, parameter: float) -> float:
+        """Optuna's parameter -> setting, of few digits, inside the bounds."""
+        if self.type == "int":
+            return parameter
+        return min(max(float(f"{parameter:.{_DIGITS}g}"), self.low), self.high)
 
-
-class IntRange(Settings):
-    """A whole number between two bounds, both included."""
-
-    type: Literal["int"]
-    low: int
-    high: int
-    # as of fractions
-    log: bool = False
-    step: int = Field(1, ge=1)
-
-    @property
-    def edges(self) -> list[int]:
-        """Values that must be right settings, each with the recipe's others."""
-        return [self.low, self.high]
-
-    def holds(self, value: Any) -> bool:
-        """Whether a value may be drawn."""
-        if isinstance(value, bool) or not isinstance(value, int):
-            return False
-        return self.low <= value <= self.high and (value - self.low) % self.step == 0
-
-    def draw(self, trial: "optuna.Trial", name: str) -> int:
-        """What a trial is to use."""
-        return trial.suggest_int(name, self.low, self.high, log=self.log, step=self.step)
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        assert self.distribution
+        return self
 
 
 class Choice(Settings):
-    """One of several values, which may be lists."""
+    """One of several values; some are lists, so Optuna's parameter is their JSON."""
 
     type: Literal["choice"]
-    choices: Annotated[tuple[Any, ...], Field(min_length=2)]
+    choices: Annotated[tuple[JsonValue, ...], Field(min_length=2)]
+
+    @property
+    def distribution(self) -> CategoricalDistribution:
+        """What Optuna samples from; ValueError where a choice is repeated or no JSON."""
+        texts = [json.dumps(choice, allow_nan=False) for choice in self.choices]
+        if len(set(texts)) < len(texts):
+            raise ValueError("a choice is there twice")
+        return CategoricalDistribution(texts)
 
     @property
     def edges(self) -> list[Any]:
-        """Values that must be right settings, each with the recipe's others."""
+        """All choices."""
         return list(self.choices)
 
-    def holds(self, value: Any) -> bool:
-        """Whether a value may be drawn."""
-        return value in self.choices
+    def encode(self, value: Any) -> str:
+        """JSON of the choice as it is written: of 180, where the setting is 180.0."""
+        return json.dumps(self.choices[self.choices.index(value)])
 
-    def draw(self, trial: "optuna.Trial", name: str) -> Any:
-        """What a trial is to use; the study knows values by their text, for some are lists."""
-        return json.loads(trial.suggest_categorical(name, [json.dumps(c) for c in self.choices]))
+    def decode(self, parameter: str) -> Any:
+        """The choice of this JSON."""
+        return json.loads(parameter)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        assert self.distribution
+        return self
 
 
-Range = FloatRange | IntRange | Choice
-_RANGES: dict[Any, type[Range]] = {"float": FloatRange, "int": IntRange, "choice": Choice}
+# A tag each, as the field `type` itself has a validator that reads it before.
+Range = Annotated[
+    Annotated[NumberRange, Tag("float")]
+    | Annotated[NumberRange, Tag("int")]
+    | Annotated[Choice, Tag("choice")],
+    Discriminator(lambda values: str(values.get("type") if isinstance(values, dict) else values)),
+]
 
 
 class Pruning(Settings):
-    """When trials that do worse than the median of the earlier ones are given up."""
+    """When a trial that is worse than the median of the earlier ones ends early."""
 
     # trials that are trained to their end first
     startup_trials: int = Field(5, ge=1)
@@ -122,7 +132,7 @@ class _File(Settings):
     fold: int = Field(0, ge=0)
     pruning: Pruning = Pruning()
     # `section.key` -> its range
-    space: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+    space: Annotated[dict[str, Range], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -131,115 +141,76 @@ class Search:
 
     name: str
     path: Path
-    about: str
-    fold: int
-    pruning: Pruning
+    file: _File
     base: Config
-    own_values: dict[str, Any]  # of the recipe, as its YAML has them: what differs from defaults
-    space: dict[str, Range]
+    own_values: dict[str, Any]  # of the recipe, as in its YAML: what differs from the defaults
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Optuna's search space."""
+        return {setting: one.distribution for setting, one in self.file.space.items()}
+
+    def decode(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """`section.key` -> value, from a trial's parameters."""
+        return {setting: self.file.space[setting].decode(v) for setting, v in parameters.items()}
 
     def config(self, picks: Mapping[str, Any], run: str) -> Config:
-        """The recipe with some settings picked.
-
-        Args:
-            picks: `section.key` -> value.
-            run: the config's name.
-        Raises:
-            InputError: they contradict each other.
-        """
+        """The recipe with these values of `section.key`, checked."""
         values = {**self.values(picks), "run": run}
         return parse_config(values, ", ".join(f"{k}={v}" for k, v in picks.items()))
 
     def values(self, picks: Mapping[str, Any]) -> dict[str, Any]:
-        """As `config`, unchecked and without defaults: what a YAML has to hold."""
+        """As `config`, unchecked and without defaults: the content of a YAML."""
         values = json.loads(json.dumps(self.own_values))
         for setting, value in picks.items():
             set_key(values, setting, value, setting)
         return values
 
-    def draw(self, trial: "optuna.Trial") -> dict[str, Any]:
-        """What a trial is to use: `section.key` -> value."""
-        return {setting: one.draw(trial, setting) for setting, one in self.space.items()}
-
     @property
     def recipe(self) -> dict[str, Any] | None:
-        """What a study is to be told to try first, the recipe itself; None: it lies outside."""
-        values, found = self.base.model_dump(mode="json"), {}
-        for setting, one in self.space.items():
-            value: Any = values
-            for key in setting.split("."):
-                value = value.get(key) if isinstance(value, dict) else None
-            if not one.holds(value):
-                return None
-            if isinstance(one, Choice):  # as it stands there: 180, not 180.0
-                value = json.dumps(one.choices[one.choices.index(value)])
-            found[setting] = value
-        return found
+        """Parameters of the recipe itself, the first trial; None where it is outside a range."""
+        values = self.base.model_dump(mode="json")
+        try:
+            parameters = {
+                setting: one.encode(reduce(lambda v, key: v[key], setting.split("."), values))
+                for setting, one in self.file.space.items()
+            }
+            optuna.create_trial(params=parameters, distributions=self.distributions, value=0)
+        except (KeyError, TypeError, ValueError):
+            return None
+        return parameters
 
     @property
     def edges(self) -> list[Config]:
         """The recipe, and with one setting at a time at an edge of its range."""
-        picks = [{s: edge} for s, one in self.space.items() for edge in one.edges]
+        picks = [{s: edge} for s, one in self.file.space.items() for edge in one.edges]
         return [self.base, *(self.config(pick, self.base.run) for pick in picks)]
 
 
 def load_search(name: str) -> Search:
-    """Read a search, `elliptical_spiral_cnn` or the path of its YAML, and check every range.
-
-    Raises:
-        InputError: no such file, an unknown key, a range that is none, that holds what the setting
-            cannot be, or whose setting is not there to be tuned.
-    """
+    """Read a search, by name (`elliptical_spiral_cnn`) or path of its YAML; check every range."""
     path = listed_path(configs_dir() / FOLDER, name, "search")
-    values = read_yaml(path)
-    file = _File.parse(values, shown(path))
-    if isinstance(file.base, str):
-        load_config(file.base)  # its own words for what is wrong there
-        own = read_yaml(config_path(file.base))
-    else:
-        own = file.base
+    file = _File.parse(read_yaml(path), shown(path))
+    own = read_yaml(config_path(file.base)) if isinstance(file.base, str) else file.base
     run = f"{own.get('task')}/tune.{path.stem}"
     base = parse_config({**own, "run": run}, f"{shown(path)}, base")
     if base.pseudo.runs:
         raise InputError(f"{shown(path)}, base: pseudo.runs is set: tune the recipe without it")
     if not base.train.epochs:
         raise InputError(f"{shown(path)}, base: train.epochs is 0: tune a recipe that trains")
-    space = {s: _read_range(v, f"{shown(path)}, space '{s}'") for s, v in file.space.items()}
-    search = Search(path.stem, path, file.about, file.fold, file.pruning, base, own, space)
-    for setting, one in space.items():
+    search = Search(path.stem, path, file, base, own)
+    for setting, one in file.space.items():
         _check_setting(search, setting, one)
     return search
 
 
-def _read_range(values: dict[str, Any], source: str) -> Range:
-    kind = values.get("type")
-    if not isinstance(kind, str) or kind not in _RANGES:
-        raise InputError(f"{source}: type is {kind!r}, and must be one of {', '.join(_RANGES)}")
-    found = _RANGES[kind].parse(values, source)
-    if isinstance(found, Choice):
-        try:
-            texts = [json.dumps(choice, allow_nan=False) for choice in found.choices]
-        except (TypeError, ValueError):
-            raise InputError(f"{source}: choices must be numbers, words and lists") from None
-        if len(set(texts)) < len(texts):
-            raise InputError(f"{source}: one of the choices stands there twice")
-        return found
-    if found.low >= found.high:
-        raise InputError(f"{source}: low {found.low} must be below high {found.high}")
-    if found.log and found.low <= 0:
-        raise InputError(f"{source}: log needs a low above 0, not {found.low}")
-    if found.log and found.step not in (None, 1):
-        raise InputError(f"{source}: log and step do not go together: leave one out")
-    return found
-
-
-def _check_setting(search: Search, setting: str, one: Range) -> None:
-    """A setting is one that tuning can choose, and may be all that its range holds."""
+def _check_setting(search: Search, setting: str, one: NumberRange | Choice) -> None:
+    """A setting can be tuned, and its whole range is valid."""
     source = f"{shown(search.path)}, space '{setting}'"
     if setting == "task" or setting.split(".")[0] in ("tta", "pseudo"):
         raise InputError(
-            f"{source} is not there to be tuned: trials are scored on one view, of one task, "
-            "without pseudo-labels"
+            f"{source} cannot be tuned: trials are scored on one view, of one task, without "
+            "pseudo-labels"
         )
     digests = set()
     for edge in one.edges:

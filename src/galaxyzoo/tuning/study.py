@@ -1,18 +1,15 @@
-"""A search carried out: trials in a persistent Optuna study, trained here or side by side.
+"""Run a search: trials of a persistent Optuna study, each trained on one fold like any run.
 
-Trials are trained like any fold, on one fold. Their study, `study.db` in that fold's folder of
-`<task>/tune.<name>`, knows all that they drew and scored; each has a folder beside it.
-
-The config of a search's best trial, to be trained on all folds like any other run.
+The study is `study.db` in that fold's folder of `<task>/tune.<name>`; each trial has a folder
+beside it. The best trial becomes a config, to be trained on all folds like any other run.
 """
 
-import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import optuna
@@ -23,7 +20,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
 from galaxyzoo.config.loading import load_config
-from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.parallel import run_jobs, watching
@@ -32,30 +28,36 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.tasks.registry import Task, get_task
-from galaxyzoo.training.fold import CHECKPOINT, HISTORY, History, train_fold
+from galaxyzoo.training.fold import CHECKPOINT, History, train_fold
 from galaxyzoo.training.fold_data import find_start_weights, make_fold_data
 from galaxyzoo.training.run import Run
 from galaxyzoo.tuning.search_space import Search
 
 STUDY = "study.db"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-_MOST_STARTS = 3  # of a trial that ends with its process each time, for lack of memory perhaps
-_SECONDS_FOR_LOCKS = 60  # of the database, held by other processes
-# Notes that trials carry: the number of the trial that they start again, and of the first of those
-# (whose folder they use); how often it was started; what they drew; why they were given up.
-_AGAIN, _FIRST, _STARTS, _PICKS, _REASON = "again", "first", "starts", "picks", "reason"
+_MOST_RETRIES = 2  # of a trial that kills its process every time, for lack of memory perhaps
+_LOCK_TIMEOUT_S = 60  # waiting for other processes to release the database
+# User attributes of a trial: numbers of the lost trials that it retries, oldest first; why it was
+# stopped.
+_RETRIED, _REASON = "retried", "reason"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a trial."""
+    """A finished or stopped trial."""
 
     number: int
-    state: str  # complete or pruned
-    score: float | None  # None of a trial that was given up
+    score: float | None  # None for a trial that was stopped
     epochs: int
     picks: dict[str, Any]  # `section.key` -> value
-    reason: str  # why it was given up; empty where it was not, or for being worse than the median
+    reason: str  # why it was stopped; empty where it was pruned by the median, or finished
+
+    def __str__(self) -> str:
+        """The trial in a line."""
+        picks = " ".join(f"{setting}={value}" for setting, value in self.picks.items())
+        result = f"{self.score:.5f}" if self.score is not None else "stopped"
+        why = f" ({self.reason})" if self.reason else ""
+        return f"trial {self.number}: {result} after {self.epochs} epochs{why}; {picks}"
 
 
 @dataclass
@@ -81,14 +83,12 @@ class Tuning:
         """Where the study and the trials are."""
         return fold_dir(self.catalog.dataset, self.search.base.run, self.fold)
 
-    def check(self) -> None:
-        """Refuse, before anything starts, what would fail later or mix with what is there.
+    def trial_folder(self, number: int) -> Path:
+        """Where a trial leaves its history."""
+        return self.folder / f"trial_{number}"
 
-        Raises:
-            InputError: the dataset lacks the fold, a range holds what no network can be made of,
-                or the study is there with other ranges, recipe or data.
-            FoldError: the recipe starts from a run that is not trained.
-        """
+    def check(self) -> None:
+        """Check the fold, every range, and that an existing study is of this search."""
         if not 0 <= self.fold < self.catalog.n_folds:
             raise InputError(
                 f"there is no fold {self.fold}: '{self.catalog.dataset}' has folds 0 to "
@@ -101,16 +101,14 @@ class Tuning:
             self._check_study(self.open_study())
 
     def train(self, trials: int, jobs: int, backend: str) -> None:
-        """Go on until so many trials are done; those that a kill ended are started again.
+        """Continue until this many trials are done; killed ones are resumed.
 
-        Trials drawn one after another are the same however often the command was interrupted.
+        With one job, the same trials are drawn however often the command was interrupted.
 
         Args:
             trials: complete and pruned ones, those of earlier calls included.
             jobs: trials at a time.
-            backend: as of `run_jobs`.
-        Raises:
-            InputError: something cannot be read or written, or as of `run_jobs`.
+            backend: as in `run_jobs`.
         """
         with files.holding(self.folder / files.LOCK, f"at work on {self.search.base.run}"):
             study = self.open_study()
@@ -126,28 +124,33 @@ class Tuning:
                     run_jobs(run_trial, [(self, seed) for seed in seeds], jobs, backend)
 
     def outcomes(self) -> list[Outcome]:
-        """All trials that are done, the best first, those that were given up last."""
+        """All trials that are done, the best first, stopped ones last."""
         study = self.open_study()
-        with self._explaining():
-            found = [_describe(t) for t in study.get_trials(deepcopy=False, states=_DONE)]
+        with self.explaining():
+            trials = study.get_trials(deepcopy=False, states=_DONE)
         sign = 1 if self.task.lower_is_better else -1
+        found = map(self.outcome, trials)
         return sorted(found, key=lambda o: (o.score is None, sign * (o.score or 0), o.number))
 
-    def open_study(self, seed: int = 0) -> optuna.Study:
-        """The study, made where it is not there.
+    def outcome(self, trial: FrozenTrial) -> Outcome:
+        """A trial that is done."""
+        return Outcome(
+            number=first_number(trial),
+            score=trial.value if trial.state == TrialState.COMPLETE else None,
+            epochs=len(trial.intermediate_values),
+            picks=self.search.decode(trial.params),
+            reason=trial.user_attrs.get(_REASON, ""),
+        )
 
-        Args:
-            seed: of what is drawn next.
-        Raises:
-            InputError: its file cannot be used.
-        """
+    def open_study(self, seed: int = 0) -> optuna.Study:
+        """The study, created where it does not exist; `seed` is of its next draws."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         url = URL.create("sqlite", database=str(self.folder / STUDY)).render_as_string()
-        key, pruning = (self.search.base.train.seed, seed), self.search.pruning
-        with self._explaining():
+        key, pruning = (self.search.base.train.seed, seed), self.search.file.pruning
+        with self.explaining():
             return optuna.create_study(
                 storage=optuna.storages.RDBStorage(
-                    url, {"connect_args": {"timeout": _SECONDS_FOR_LOCKS}}
+                    url, {"connect_args": {"timeout": _LOCK_TIMEOUT_S}}
                 ),
                 sampler=optuna.samplers.TPESampler(
                     seed=int(np.random.SeedSequence(key).generate_state(1)[0])
@@ -161,96 +164,41 @@ class Tuning:
             )
 
     def train_trial(self, trial: optuna.Trial) -> float:
-        """Train a trial's fold, from its last whole epoch where there is one.
+        """Train a trial on its fold, from its last whole epoch where it was interrupted.
 
         Returns:
             The validation score: of the best epoch where the config keeps that one, else the last.
-        Raises:
-            TrialPruned: it does worse than the median, cannot be made, or its numbers run away.
-            InputError: something cannot be read or written.
         """
-        first = trial.user_attrs.get(_FIRST, trial.number)
-        folder = self.trial_folder(first)
-        picks = self.search.draw(trial)
-        trial.set_user_attr(_PICKS, picks)
-        name = f"{self.search.base.run}.trial_{first}"
-        starts = trial.user_attrs.get(_STARTS, 1)
-        if starts > _MOST_STARTS:
-            killed = f"its process ended {starts - 1} times before it did; is memory short?"
-            raise _giving_up(trial, FoldError(killed))
+        first = first_number(trial)
+        name, folder = f"{self.search.base.run}.trial_{first}", self.trial_folder(first)
+        retries = len(trial.user_attrs.get(_RETRIED, []))
+        if retries > _MOST_RETRIES:
+            stop(trial, f"its process ended {retries} times before it did; is memory short?")
         try:
-            config = self.search.config(picks, name)
+            config = self.search.config(self.search.decode(trial.params), name)
             Run(config, self.data).check()
         except InputError as error:
-            raise _giving_up(trial, error) from None
+            stop(trial, str(error))
         cache = self.data.train_images(config.image)
         data = make_fold_data(config, self.data, cache, self.fold)
+        reporter = _Reporter(trial, config.train.epochs)
         with files.holding(folder / files.LOCK, f"training {name}"):
             try:
-                train_fold(config, data, folder, name, after_epoch=_reporting(trial, config))
+                train_fold(config, data, folder, name, after_epoch=reporter)
             except FoldError as error:
-                raise _giving_up(trial, error) from None
-        return self._score(config, folder)
-
-    def trial_folder(self, number: int) -> Path:
-        """Where a trial leaves its history."""
-        return self.folder / f"trial_{number}"
-
-    def _score(self, config: Config, folder: Path) -> float:
-        with open(folder / HISTORY, newline="", encoding="utf-8") as file:
-            scores = [float(row["val_score"]) for row in csv.DictReader(file)]
+                stop(trial, str(error))
         if config.train.checkpoint == "last":
-            return scores[-1]
-        return min(scores) if self.task.lower_is_better else max(scores)
+            return reporter.scores[-1]
+        return min(reporter.scores) if self.task.lower_is_better else max(reporter.scores)
 
-    def _begin(self, study: optuna.Study) -> None:
-        """Make a new study ready; enqueue again what the processes of an earlier call left."""
-        with self._explaining():
-            self._check_study(study)
-            trials = study.get_trials(deepcopy=False)
-            if not trials and self.search.recipe:
-                study.enqueue_trial(self.search.recipe)
-            again = {trial.user_attrs.get(_AGAIN) for trial in trials}
-            for trial in trials:
-                if trial.state in (TrialState.RUNNING, TrialState.FAIL) and (
-                    trial.number not in again
-                ):
-                    _start_again(study, trial)
-                if trial.state in _DONE:  # a kill may have come before
-                    self._clean(trial.user_attrs.get(_FIRST, trial.number))
-
-    def _check_study(self, study: optuna.Study) -> None:
-        """Note what the study is of, or compare it with what was noted.
-
-        Raises:
-            InputError: it is of something else.
-        """
-        space = {setting: one.model_dump(mode="json") for setting, one in self.search.space.items()}
-        settings = {
-            "base": self.search.base.digest(),
-            "space": space,
-            "pruning": self.search.pruning.model_dump(),
-            "data": self.catalog.fingerprint,
-        }
-        with self._explaining():
-            noted = study.user_attrs
-            for key, value in settings.items():
-                if key not in noted:
-                    study.set_user_attr(key, value)
-                elif noted[key] != value:
-                    raise InputError(
-                        f"{shown(self.folder)} was searched with another {key}: delete it to "
-                        "search anew, or give the new search a file of its own"
-                    )
-
-    def _clean(self, number: int) -> None:
-        """Remove what only a trial in training needs; weights are made anew by its config."""
+    def clean(self, number: int) -> None:
+        """Remove a done trial's checkpoint and weights; its config would make them again."""
         for name in (CHECKPOINT, WEIGHTS):
             (self.trial_folder(number) / name).unlink(missing_ok=True)
 
     @contextmanager
-    def _explaining(self) -> Iterator[None]:
-        """Turn what goes wrong with the study's file into one line."""
+    def explaining(self) -> Iterator[None]:
+        """Turn errors of the study's file into one line."""
         path = self.folder / STUDY
         try:
             yield
@@ -261,82 +209,94 @@ class Tuning:
                 f"{shown(self.folder)} to search anew"
             ) from None
 
+    def _begin(self, study: optuna.Study) -> None:
+        """Prepare a new study; retry the trials of processes that ended before them.
+
+        The folder's lock is held, so no trial of an earlier call is still running; Optuna's
+        heartbeats would find that out after a minute only.
+        """
+        with self.explaining():
+            self._check_study(study)
+            trials = study.get_trials(deepcopy=False)
+            if not trials and self.search.recipe:
+                study.enqueue_trial(self.search.recipe)
+            retried = {n for trial in trials for n in trial.user_attrs.get(_RETRIED, [])}
+            for trial in trials:
+                is_lost = trial.state in (TrialState.RUNNING, TrialState.FAIL)
+                if is_lost and trial.number not in retried:
+                    history = [*trial.user_attrs.get(_RETRIED, []), trial.number]
+                    study.enqueue_trial(trial.params, {_RETRIED: history})
+                if trial.state == TrialState.RUNNING:
+                    study.tell(trial.number, state=TrialState.FAIL)
+                if trial.state in _DONE:  # its process may have ended before it was cleaned
+                    self.clean(first_number(trial))
+
+    def _check_study(self, study: optuna.Study) -> None:
+        """Record what the study is of, or compare it with the record."""
+        file = self.search.file
+        settings = {
+            "base": self.search.base.digest(),
+            "space": {setting: one.model_dump(mode="json") for setting, one in file.space.items()},
+            "pruning": file.pruning.model_dump(),
+            "data": self.catalog.fingerprint,
+        }
+        with self.explaining():
+            recorded = study.user_attrs
+            for key, value in settings.items():
+                if key not in recorded:
+                    study.set_user_attr(key, value)
+                elif recorded[key] != value:
+                    raise InputError(
+                        f"{shown(self.folder)} was searched with another {key}: delete it to "
+                        "search anew, or give the new search a file of its own"
+                    )
+
 
 def run_trial(tuning: Tuning, seed: int) -> None:
-    """Carry out one trial: what waits to be started again, else what the sampler draws.
+    """Run one trial: one that waits to be retried, else a new one.
 
     Args:
-        tuning: whose study has begun.
-        seed: of what is drawn.
-    Raises:
-        InputError: something cannot be read or written; the trial is started again by the next
-            `Tuning.train`.
+        tuning: its study is prepared.
+        seed: of the draws.
     """
     study = tuning.open_study(seed)
-    with tuning._explaining():
-        trial = study.ask()
+    with tuning.explaining():
+        trial = study.ask(tuning.search.distributions)
         try:
             study.tell(trial, tuning.train_trial(trial))
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)
-        first = trial.user_attrs.get(_FIRST, trial.number)
-        tuning._clean(first)
-        outcome = _describe(study.trials[trial.number])
-    tqdm.write(describe(outcome))
+        tuning.clean(first_number(trial))
+        outcome = tuning.outcome(study.trials[trial.number])
+    tqdm.write(str(outcome))
 
 
-def describe(outcome: Outcome) -> str:
-    """A trial in a line."""
-    picks = " ".join(f"{setting}={value}" for setting, value in outcome.picks.items())
-    how = f"{outcome.score:.5f}" if outcome.score is not None else "given up"
-    why = f" ({outcome.reason})" if outcome.reason else ""
-    return f"trial {outcome.number}: {how} after {outcome.epochs} epochs{why}; {picks}"
+def first_number(trial: optuna.Trial | FrozenTrial) -> int:
+    """Number of the trial that this one retries, or its own."""
+    return next(iter(trial.user_attrs.get(_RETRIED, [])), trial.number)
 
 
-def _describe(trial: FrozenTrial) -> Outcome:
-    is_complete = trial.state == TrialState.COMPLETE
-    return Outcome(
-        number=trial.user_attrs.get(_FIRST, trial.number),
-        state=trial.state.name.lower(),
-        score=trial.value if is_complete else None,
-        epochs=len(trial.intermediate_values),
-        picks=trial.user_attrs.get(_PICKS, {}),
-        reason=trial.user_attrs.get(_REASON, ""),
-    )
+def stop(trial: optuna.Trial, reason: str) -> NoReturn:
+    """End a trial as pruned, so that the sampler avoids trials like it."""
+    trial.set_user_attr(_REASON, reason[:300])
+    raise optuna.TrialPruned
 
 
-def _reporting(trial: optuna.Trial, config: Config) -> Any:
-    """What tells the study of each epoch's score once, and ends what does worse than the median."""
-    reported = 0
+@dataclass
+class _Reporter:
+    """Reports each epoch's score to Optuna once; ends a trial that is worse than the median."""
 
-    def report(history: History) -> None:
-        nonlocal reported
-        for row in history[reported:]:
-            trial.report(row["val_score"], row["epoch"])
-        reported = len(history)
-        # After its last epoch a trial is what it is.
-        if reported < config.train.epochs and trial.should_prune():
+    trial: optuna.Trial
+    epochs: int
+    scores: list[float] = field(default_factory=list)
+
+    def __call__(self, history: History) -> None:
+        for row in history[len(self.scores) :]:
+            self.trial.report(row["val_score"], row["epoch"])
+            self.scores.append(row["val_score"])
+        # After its last epoch a trial is complete.
+        if len(self.scores) < self.epochs and self.trial.should_prune():
             raise optuna.TrialPruned
-
-    return report
-
-
-def _giving_up(trial: optuna.Trial, error: InputError) -> optuna.TrialPruned:
-    """Note why a trial is given up; it counts as a bad one, so that its likes are avoided."""
-    trial.set_user_attr(_REASON, str(error)[:300])
-    return optuna.TrialPruned()
-
-
-def _start_again(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Enqueue a trial whose process ended before it did."""
-    notes = {
-        _AGAIN: trial.number,
-        _FIRST: trial.user_attrs.get(_FIRST, trial.number),
-        _STARTS: trial.user_attrs.get(_STARTS, 1) + 1,
-    }
-    study.enqueue_trial(trial.params, notes)
-    if trial.state == TrialState.RUNNING:
-        study.tell(trial.number, state=TrialState.FAIL)
 
 
 def _count_done(study: optuna.Study) -> int:
@@ -344,21 +304,17 @@ def _count_done(study: optuna.Study) -> int:
 
 
 _WIDTH = 110
-_NOT_THE_WINNERS = ("reference", "run")  # keys of the recipe that are not true of another one
+_ONLY_OF_RECIPE = ("reference", "run")  # keys of the recipe that are not true of another one
 
 
 def default_path(search: Search) -> Path:
-    """Where the config of a search's best trial goes where the user names no file."""
+    """The best trial's config where the user names no file."""
     task = search.base.task
     return configs_dir() / task / f"{search.name.removeprefix(f'{task}_')}_tuned.yaml"
 
 
 def check_free(path: Path, search: Search) -> None:
-    """A config that something else than this search wrote is not written over.
-
-    Raises:
-        InputError: there is one, or the file's name makes no config.
-    """
+    """Refuse to overwrite a config that this search did not write."""
     if path.suffix not in (".yaml", ".yml"):
         raise InputError(f"--output {shown(path)}: the name of a config ends in .yaml")
     if not path.exists():
@@ -374,23 +330,21 @@ def write_config(path: Path, tuning: Tuning, best: Outcome, trials: int, command
 
     Args:
         path: of the YAML.
-        tuning: the search, carried out.
-        best: the trial.
-        trials: among how many it is the best.
+        tuning: the search.
+        best: its best trial.
+        trials: how many it is the best of.
         command: that found it.
     Returns:
-        What to say of it.
-    Raises:
-        InputError: it cannot be written.
+        What the trial's score means, to be printed.
     """
     search = tuning.search
-    values = {k: v for k, v in search.values(best.picks).items() if k not in _NOT_THE_WINNERS}
-    values["about"] = f"best of {trials} trials from: {search.base.about or search.name}"
-    told = explain(tuning, best, trials)
+    values = {k: v for k, v in search.values(best.picks).items() if k not in _ONLY_OF_RECIPE}
+    values["about"] = f"best of {trials} trials from: {search.file.about or search.name}"
+    caveat = describe_score(tuning, best, trials)
     lines = [
         _mark(search) + f" {trials} trials; found by",
         one_line(command),
-        *told,
+        *caveat,
         f"python src/train.py {shown(path)}",
     ]
     comment = "".join(f"# {line}\n" for line in lines)
@@ -399,24 +353,24 @@ def write_config(path: Path, tuning: Tuning, best: Outcome, trials: int, command
     )
     files.write_text(path, comment + text)
     load_config(str(path))
-    return "\n".join(told)
+    return "\n".join(caveat)
 
 
-def explain(tuning: Tuning, best: Outcome, trials: int) -> list[str]:
-    """What the score of the best trial is, and is not, line by line."""
-    config, catalog = tuning.search.config(best.picks, "winner"), tuning.catalog
+def describe_score(tuning: Tuning, best: Outcome, trials: int) -> list[str]:
+    """Lines on the best trial's score, and why it is optimistic."""
+    config = tuning.search.config(best.picks, "winner")
     score = f"Trial {best.number}: validation {tuning.task.metric} {best.score:.5f}"
     epoch = ", and so was its epoch" if config.train.checkpoint == "best" else ""
     return [
-        f"{score} on fold {tuning.fold} of {catalog.dataset}, one view.",
-        f"It was chosen by that very score among {trials} trials{epoch}, which flatters it. What",
-        "counts is the out-of-fold score of all folds, from training the config like any other run",
-        f"(of which fold {tuning.fold} alone stays a little flattered):",
+        f"{score} on fold {tuning.fold} of {tuning.catalog.dataset}, one view.",
+        f"It was selected by that score among {trials} trials{epoch}, so it is optimistic. The",
+        "out-of-fold score of all folds counts, from training the config like any other run",
+        f"(in it fold {tuning.fold} alone remains a little optimistic):",
     ]
 
 
 def _mark(search: Search) -> str:
-    """How the comment of a config by a search begins."""
+    """Start of the comment in a config by a search."""
     return f"Tuned by the search {search.name}:"
 
 

@@ -1,4 +1,4 @@
-"""How far a network's views of a galaxy differ: the numbers, and the files that keep them."""
+"""Predictions: mean and deviation over views, their files, and memory that is used up."""
 
 from pathlib import Path
 
@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from galaxyzoo.config.schema import TTAConfig
+from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.prepare import prepare
+from galaxyzoo.inference import predict as prediction
 from galaxyzoo.inference.oof import TEST_SPREAD, VAL_SPREAD, FoldTables
 from galaxyzoo.inference.predict import predict, predict_with_spread
 from galaxyzoo.inference.tta import iterate_views
@@ -19,7 +21,7 @@ from galaxyzoo.training.run import Run
 from support.kaggle_fixtures import draw_competition
 from support.leak_fixtures import tiny_config
 from support.small_models import small_config
-from support.training_fixtures import fake_training, fold_data
+from support.training_fixtures import fake_training, fold_data, limit_memory
 
 
 def test_mean_and_deviation_over_views_against_all_views_kept() -> None:
@@ -89,3 +91,26 @@ def test_a_run_of_one_view_keeps_none(root: Path, monkeypatch: pytest.MonkeyPatc
     Run(tiny_config(tta={"dihedral": False}), data).train()
     assert not list(root.rglob("*_spread.csv"))
     assert not FoldTables.open(tiny_config().run, data.catalog).has_spread
+
+
+@pytest.mark.parametrize(
+    ("most", "tried"), [(300, [256, 44]), (100, [256, 128, 64, 64, 64, 64, 44])]
+)
+def test_prediction_goes_on_with_fewer_images(
+    monkeypatch: pytest.MonkeyPatch, most: int, tried: list[int]
+) -> None:
+    monkeypatch.setattr(prediction, "batch_size_for", lambda device: 256)
+    data, settings = fold_data(300), small_config(train={"amp": "fp32"})
+    model, rows, one_view = build_model(settings), np.arange(300)[::-1], TTAConfig(dihedral=False)
+    expected = predict(model, data.cache, rows, settings, one_view)
+    sizes = limit_memory(monkeypatch, most)
+    got = predict(model, data.cache, rows, settings, one_view)
+    assert sizes == tried
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_one_image_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit_memory(monkeypatch, 0)
+    settings = small_config()
+    with pytest.raises(FoldError, match="out of memory while predicting one image"):
+        predict(build_model(settings), fold_data().cache, np.arange(9), settings)
