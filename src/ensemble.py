@@ -103,7 +103,7 @@ def make_intervals(dataset: str | None, level: float) -> None:
         print(line)
     show_intervals(card)
     print(f"intervals of {level:g}: {shown(intervals.path)}")
-    print(f"their coverage, by answer too: {shown(card_path(intervals.path))}")
+    print(f"coverage, also by answer: {shown(card_path(intervals.path))}")
 
 
 def parse() -> argparse.Namespace:
@@ -161,17 +161,16 @@ def parse() -> argparse.Namespace:
         help="part of the galaxies whose votes the intervals are to hold (default: 0.9)",
     )
     options = parser.parse_args()
-    check_options(options, parser)
+    check_options(options)
     return options
 
 
-def check_options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+def check_options(options: argparse.Namespace) -> None:
     """Refuse options that would have no effect."""
     if options.level is not None and not options.intervals:
         raise InputError("--level is of intervals: add --intervals")
     ignored = ("runs", "task", "candidates", "external", "possible_leakage", "seed", "output")
-    given = [name for name in ignored if getattr(options, name) != parser.get_default(name)]
-    if options.intervals and any(getattr(options, name) for name in given):
+    if options.intervals and any(getattr(options, name) for name in ignored):
         raise InputError("--intervals takes --level and --dataset alone: make the ensemble first")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyzoo.core.errors import one_line
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE
 from support.commands import (
     COMPETITION,
@@ -101,14 +102,19 @@ def test_predict_gives_what_the_test_table_holds(trained: Path, tmp_path: Path) 
     assert np.allclose(got, expected, atol=1e-6)
 
 
-def test_predict_takes_zips_and_files_and_names_what_is_no_id(
+def test_predict_takes_zips_and_files_and_shows_names_as_text(
     trained: Path, tmp_path: Path
 ) -> None:
-    name = tmp_path / "=my galaxy.jpg"
+    escapes = "\x1b]0;renamed\x07\x1b[2Jgone\r\u202egpj"
+    name, bad = tmp_path / "=my galaxy.jpg", tmp_path / f"{escapes}.jpg"
     name.write_bytes(COMPETITION.images[int(COMPETITION.test_ids[0])])
-    archive = trained / "input" / "images_test_rev1.zip"
-    succeed(trained, "predict.py", "gz37/cnn", archive, name, "--output", tmp_path / "out.csv")
-    got = pd.read_csv(tmp_path / "out.csv", index_col="image")
+    bad.write_bytes(b"no image")
+    archive, output = trained / "input" / "images_test_rev1.zip", tmp_path / f"{escapes}.csv"
+    words = ["predict.py", "gz37/cnn", archive, name, bad, "--output", output]
+    printed = succeed(trained, *words).stdout.splitlines()
+    assert all(line.isprintable() for line in printed)
+    assert any(f"{one_line(escapes)}.jpg: it is neither JPEG nor PNG" in line for line in printed)
+    got = pd.read_csv(output, index_col="image")
     assert len(got) == len(COMPETITION.test_ids) + 1
     assert not any(label.startswith("=") for label in got.index)
 

@@ -1,4 +1,4 @@
-"""Which runs an ensemble takes, and that tables of another split or with other ids are refused."""
+"""Which runs join an ensemble; tables of another split or with other ids are refused."""
 
 import numpy as np
 import pandas as pd

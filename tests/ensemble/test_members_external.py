@@ -1,4 +1,4 @@
-"""Tables made elsewhere: what they must hold, which join the ensemble, and how they are marked."""
+"""External tables: their checks, which of them join an ensemble, and their marks."""
 
 import json
 from pathlib import Path
@@ -71,9 +71,7 @@ def test_an_external_table_joins_by_id_and_is_noted(catalog, tmp_path, monkeypat
     assert read_card()["external"] == {}
 
 
-def test_a_table_that_may_have_seen_the_galaxies_joins_only_by_name(
-    catalog, tmp_path, monkeypatch, capsys
-):
+def test_a_table_with_possible_leakage_joins_only_by_name(catalog, tmp_path, monkeypatch, capsys):
     given = "--external", "them", *save_table(catalog, tmp_path), *MARKED
     run_here(monkeypatch, *given)
     card, printed = read_card(), capsys.readouterr().out
@@ -187,16 +185,16 @@ def test_a_test_table_needs_all_test_galaxies_and_no_folds(catalog, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "seen", "message"),
+    ("given", "leaking", "message"),
     [
         ([("a/b", "x", "y")], [], "is no name"),
         ([("a", "x", "y"), ("a", "z", "y")], [], "--external a is given twice"),
         ([("a", "x", "y")], ["b"], "--possible-leakage b marks no table: --external names a"),
     ],
 )
-def test_mistakes_in_naming_tables_are_named(given, seen, message):
+def test_mistakes_in_naming_tables_are_named(given, leaking, message):
     with pytest.raises(InputError, match=message):
-        make_tables(given, seen)
+        make_tables(given, leaking)
 
 
 def test_tables_are_picked_by_mark_and_name():
@@ -249,9 +247,7 @@ def test_zoobots_weights_are_known_however_far_behind_a_run(tmp_path, monkeypatc
     assert possible_leakage(small_config(model=start), "tiny") is (zoobot != "teacher")
 
 
-def test_a_run_that_may_have_seen_the_galaxies_is_left_out_unless_asked_for(
-    catalog, monkeypatch, capsys
-):
+def test_a_run_with_possible_leakage_is_left_out_unless_asked_for(catalog, monkeypatch, capsys):
     oof = draw_run(np.random.default_rng(1), catalog.targets("gz37"), 0.01)
     save_run(catalog, "gz37/zoobot", oof, np.full((10, 37), 0.25), possible_leakage=True)
     runs, left_out = members.find_runs(TASK, catalog, [])

@@ -1,4 +1,4 @@
-"""The choice among candidates: what was fitted on what, nested score, leaks, the command."""
+"""The choice among candidates: fits without each fold, nested score, leaks."""
 
 from pathlib import Path
 

@@ -20,7 +20,16 @@ from galaxyzoo.data.readers import kaggle
 from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from support.fuzz_fixtures import CASES, SEEDS, SLOW, check_refusal, mutate
-from support.kaggle_fixtures import COLUMNS, csv_bytes, draw_votes, write_zip
+from support.kaggle_fixtures import (
+    COLUMNS,
+    SAMPLE,
+    SOLUTIONS,
+    TEST_IMAGES,
+    TRAIN_IMAGES,
+    csv_bytes,
+    draw_votes,
+    write_zip,
+)
 
 VOTES = draw_votes(np.random.default_rng(1), np.arange(101, 106))
 
@@ -104,32 +113,40 @@ def test_any_bytes_are_a_valid_table_or_one_line(
     assert capfd.readouterr().err == ""
 
 
+@pytest.fixture(scope="module")
+def competition(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The competition's other files; its images have no content, which nobody looks at here."""
+    folder = tmp_path_factory.mktemp("competition")
+    for part in (TRAIN_IMAGES, TEST_IMAGES):
+        ids = VOTES.index if part == TRAIN_IMAGES else [7]
+        write_zip(folder / f"{part}.zip", {f"{i}.jpg": b"" for i in ids})
+    sample = csv_bytes(pd.DataFrame(0, index=[7], columns=COLUMNS))
+    write_zip(folder / f"{SAMPLE}.zip", {f"{SAMPLE}.csv": sample})
+    return folder
+
+
 @CASES
 @given(SEEDS, st.booleans())
 def test_any_bytes_are_valid_solutions_or_one_line(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, zipped: bool
+    competition: Path, seed: int, zipped: bool
 ) -> None:
-    rng = random.Random(seed)
-    folder = tmp_path_factory.getbasetemp() / "competition"
-    folder.mkdir(exist_ok=True)
-    name = "training_solutions_rev1"
-    for old in folder.iterdir():
+    for old in competition.glob(f"{SOLUTIONS}.*"):
         old.unlink()
     data = csv_bytes(VOTES)
-    path = folder / f"{name}.{'zip' if zipped else 'csv'}"
+    path = competition / f"{SOLUTIONS}.{'zip' if zipped else 'csv'}"
     if zipped:
-        write_zip(path, {f"{name}.csv": data})
+        write_zip(path, {f"{SOLUTIONS}.csv": data})
         data = path.read_bytes()
-    path.write_bytes(mutate(data, rng))
+    path.write_bytes(mutate(data, random.Random(seed)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            votes = kaggle._read_solutions(folder)
+            votes = kaggle.read_dataset(competition).targets
         except InputError as error:
-            check_refusal(error, path.name)
+            check_refusal(error, SOLUTIONS)
         else:
             assert list(votes.columns) == COLUMNS
-            assert votes.index.is_unique
+            assert votes.index.tolist() == VOTES.index.tolist()
             values = votes.to_numpy()
             assert values.min() >= 0
             assert values.max() <= 1

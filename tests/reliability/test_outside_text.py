@@ -2,8 +2,6 @@
 
 import errno
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import pandas as pd
 import pytest
 from tqdm import tqdm
 
-from galaxyzoo.core import paths
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import run_main
@@ -22,25 +19,14 @@ from galaxyzoo.io.tables import without_formulas, write_predictions, write_table
 from galaxyzoo.models.build import build_model
 from galaxyzoo.reports.evaluate import Evaluation
 from support.class_fixtures import ZOO5, write_labelled
+from support.commands import succeed
 from support.kaggle_fixtures import draw_image, encode
 from support.small_models import small_config
 
 # OWASP's list; a line break inside a cell would begin a row, and with it a cell, of its own.
-STARTS = {
-    "=": "'=",
-    "+": "'+",
-    "-": "'-",
-    "@": "'@",
-    "＝": "'＝",
-    "＋": "'＋",
-    "－": "'－",
-    "＠": "'＠",
-}
-
+STARTS = {start: f"'{start}" for start in "=+-@＝＋－＠"}
 STARTS |= {"\t": "\\t", "\r": "\\r", "\n": "\\n", "a\r=": "a\\r=", "a\n=": "a\\n="}
-
 SCRIPT = "<img src=x onerror=alert(1)>"
-
 ESCAPES = "\x1b]0;renamed\x07\x1b[2Jgone\r\u202egpj"
 
 
@@ -95,14 +81,7 @@ def test_names_of_files_reach_the_table_as_text(tmp_path):
 
 def test_a_dataset_named_as_a_script_is_text_on_its_page(tmp_path):
     write_labelled(tmp_path / "input" / SCRIPT, n=40)
-    result = subprocess.run(
-        [sys.executable, str(paths.CODE_ROOT / "src" / "explore.py"), "--task", "zoo5"],
-        env={**os.environ, "GALAXYZOO_ROOT": str(tmp_path), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
+    succeed(tmp_path, "explore.py", "--task", "zoo5")
     page = tmp_path / "reports" / SCRIPT / "explore" / "index.html"
     html = page.read_text(encoding="utf-8")
     assert SCRIPT not in html
@@ -133,34 +112,6 @@ def test_an_error_moves_no_cursor_and_stays_on_its_line(capsys):
     code, said = exit_of(raiser(InputError(f"input/{ESCAPES}.jpg\nis missing")), capsys)
     assert code == 1
     assert said == f"error: input/{one_line(ESCAPES)}.jpg\\nis missing\n"
-
-
-def test_predict_prints_names_of_images_as_their_escapes(monkeypatch, capsys, tmp_path):
-    import predict
-
-    table = pd.DataFrame({"a": [0.5]}, index=pd.Index(["b.jpg"], name="image"))
-    monkeypatch.setattr(predict, "choose_dataset", lambda *_: "demo")
-    monkeypatch.setattr(predict, "load_run_models", lambda *_: (small_config(), {}))
-    monkeypatch.setattr(predict, "predict_stores", lambda *_: (table, [(ESCAPES, ESCAPES)]))
-    monkeypatch.setattr(predict, "load_catalog", lambda _: predict_catalog())
-    output = tmp_path / f"{ESCAPES}.csv"
-    monkeypatch.setattr(sys, "argv", ["predict.py", "gz37/cnn", "x", "--output", str(output)])
-    predict.main()
-    printed = capsys.readouterr().out
-    assert f"left out: {one_line(ESCAPES)}: {one_line(ESCAPES)}\n" in printed
-    assert all(line.isprintable() for line in printed.splitlines())
-    assert len(printed.splitlines()) == 2
-
-
-def predict_catalog() -> object:
-    class Everything:
-        def for_task(self, _: object) -> "Everything":
-            return self
-
-        def targets(self, _: object) -> np.ndarray:
-            return np.zeros((1, 1))
-
-    return Everything()
 
 
 def test_a_dataset_whose_name_cannot_be_printed_is_refused(root):
