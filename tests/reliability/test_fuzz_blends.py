@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from galaxyzoo.ensemble import stackers
@@ -13,11 +13,9 @@ from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
 from galaxyzoo.tasks.registry import VoteTask
 from support.class_fixtures import PLAIN
 from support.ensemble_fixtures import fit_weights
-from support.thoroughness import is_long, thorough
+from support.fuzz_fixtures import cases
 
-CASES = settings(max_examples=thorough(100, 2000), deadline=None, derandomize=not is_long())
-
-FEW = settings(max_examples=thorough(40, 1000), deadline=None, derandomize=not is_long())
+FEW = cases(40, 1000)
 
 TWO = VoteTask("two", ("a", "b"))
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -15,20 +15,15 @@ from galaxyzoo.data.folds import make_folds
 from galaxyzoo.models.heads import TreeOutput
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
+from support.fuzz_fixtures import cases
 from support.slow_tree import project_slowly
 from support.small_models import constrain_slowly
-from support.thoroughness import is_long, thorough
 
-CASES = settings(max_examples=thorough(100, 2000), deadline=None, derandomize=not is_long())
-
-FEW = settings(max_examples=thorough(40, 1000), deadline=None, derandomize=not is_long())
+CASES, FEW = cases(100, 2000), cases(40, 1000)
 
 N_ANSWERS = len(GALAXY_ZOO_2.columns)
-
 SMALL = [0.0, -0.0, 1.0, -1.0, 5e-324, 2.2e-308, 1e-300, 1e-9, 1 - 1e-16]
-
 ODD = st.sampled_from([*SMALL, 1.7e308, -1.7e308])
-
 VOTES = st.one_of(st.floats(-2, 2), ODD, st.floats(allow_nan=False, allow_infinity=False))
 
 

@@ -12,15 +12,19 @@ from galaxyzoo.core.errors import InputError
 from support.kaggle_fixtures import draw_image
 from support.thoroughness import is_long, thorough
 
-# One folder serves all cases of a test: each writes its file anew.
-_SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-CASES = settings(
-    max_examples=thorough(600, 4000),
-    deadline=None,
-    derandomize=not is_long(),
-    suppress_health_check=_SHARED,
-)
-SLOW = settings(CASES, max_examples=thorough(100, 3000))
+
+def cases(short: int, long: int) -> settings:
+    """Settings of a test of so many random cases, of the longer number with `--long`."""
+    return settings(
+        max_examples=thorough(short, long),
+        deadline=None,
+        derandomize=not is_long(),
+        # One folder serves all cases of a test: each writes its file anew.
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+CASES, SLOW = cases(600, 4000), cases(100, 3000)
 PICTURE = draw_image(np.random.default_rng(0), 60)
 SEEDS = st.integers(0, 2**32 - 1)
 JUNK = (

@@ -1,4 +1,4 @@
-"""TODO"""
+"""The projection onto the decision tree as slow plain loops, for comparison."""
 
 import numpy as np
 import torch
