@@ -15,14 +15,12 @@ from galaxyzoo.inference.score_card import UNREADABLE, card_path
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.run import Run
 from support.bad_image_fixtures import KINDS
-from support.class_fixtures import CLASSES, clear_votes, save_class_run
+from support.class_fixtures import CLASSES, SIZES, clear_votes, save_class_run
 from support.class_project import NAMES, TASK, save_project
 from support.ensemble_fixtures import COLUMNS, draw_run, make_catalog, save_run, use_root
 from support.kaggle_fixtures import TEST_IMAGES, Competition, draw_competition, write_zip
 from support.small_models import small_config
 from support.training_fixtures import fake_training
-
-SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
 
 def rows(path: Path) -> pd.DataFrame:

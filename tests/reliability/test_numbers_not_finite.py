@@ -23,13 +23,13 @@ from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
+from support.class_fixtures import SIZES
 from support.commands import TINY, call
 from support.kaggle_fixtures import draw_competition
 from support.small_models import small_config
 from support.training_fixtures import config, fake_training, fold_data
 
 Night = tuple[Path, subprocess.CompletedProcess[str]]
-SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
 
 def spoil_losses(patch: pytest.MonkeyPatch, epoch: int) -> None:

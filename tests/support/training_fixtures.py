@@ -51,15 +51,20 @@ def kill_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     monkeypatch.setattr(Trainer, "step", step)
 
 
+def train_until_killed(settings: Config, data: FoldData, folder: Path, steps: int) -> None:
+    """Train a fold, killed after so many steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(patch, steps)
+        with pytest.raises(Killed):
+            train_fold(settings, data, folder, "killed")
+
+
 def assert_a_kill_changes_nothing(
     folder: Path, settings: Config, data: FoldData, steps: int
 ) -> None:
     """A fold that is killed after so many steps ends with the same weights and history."""
     train_fold(settings, data, folder / "whole", "whole")
-    with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, steps)
-        with pytest.raises(Killed):
-            train_fold(settings, data, folder / "killed", "killed")
+    train_until_killed(settings, data, folder / "killed", steps)
     assert not (folder / "killed" / WEIGHTS).exists()
     train_fold(settings, data, folder / "killed", "killed")
     assert_same_files(folder / "killed", folder / "whole")

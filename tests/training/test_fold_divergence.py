@@ -23,14 +23,13 @@ from galaxyzoo.training import run as runs
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
+from support.class_fixtures import SIZES
 from support.ensemble_fixtures import save_project, save_run, use_root
 from support.kaggle_fixtures import draw_competition
 from support.small_models import small_config
 from support.training_fixtures import config, fake_training, fold_data
 
 PLAIN = {"epochs": 1, "amp": "fp32"}
-
-SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
 
 @pytest.fixture

@@ -7,8 +7,11 @@ import pytest
 
 from galaxyzoo.core import launch
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.training.fold import EVENTS, HISTORY, check_installed, train_fold
-from support.training_fixtures import Killed, assert_same_files, config, fold_data, kill_after
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.training.fold import EVENTS, HISTORY, train_fold
+from galaxyzoo.training.run import Run
+from support.small_models import small_config
+from support.training_fixtures import assert_same_files, config, fold_data, train_until_killed
 
 
 def read_events(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -31,10 +34,7 @@ def test_events_are_the_historys_numbers_each_once_and_nothing_else_differs(
     assert not (tmp_path / "without" / EVENTS).exists()
     switched = config(tensorboard=True)
     assert switched.digest() == config().digest()
-    with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, 9)  # in the third epoch
-        with pytest.raises(Killed):
-            train_fold(switched, data, tmp_path / "with", "with")
+    train_until_killed(switched, data, tmp_path / "with", 9)  # in the third epoch
     train_fold(switched, data, tmp_path / "with", "with")
     assert_same_files(tmp_path / "with", tmp_path / "without")
     with open(tmp_path / "with" / HISTORY, newline="") as file:
@@ -47,8 +47,10 @@ def test_events_are_the_historys_numbers_each_once_and_nothing_else_differs(
         assert [value for _, value in values] == pytest.approx(numbers, rel=1e-6)
 
 
-def test_without_the_package_it_is_said_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_it_is_said_what_to_type(
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"train\.tensorboard needs tensorboard, .*--extras"):
-        check_installed(config(tensorboard=True))
-    check_installed(config())
+        Run(small_config(train={"tensorboard": True}), prepared).check()
+    Run(small_config(), prepared).check()

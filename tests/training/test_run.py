@@ -22,9 +22,8 @@ from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import HISTORY
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
+from support.class_fixtures import SIZES
 from support.small_models import small_config
-
-SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
 
 def test_each_fold_trains_on_all_galaxies_but_its_own(
@@ -55,27 +54,18 @@ def test_only_the_named_folds_are_trained_and_the_others_later(
     assert whole["folds"] == [0, 1, 2]
 
 
-def test_the_checkpoint_of_a_fold_killed_right_after_its_end_is_removed(
-    prepared: Dataset, trained: list[FoldData]
+@pytest.mark.parametrize(("folds", "name"), [([0], "checkpoint.pt"), ([], ".timings.csv.abc.part")])
+def test_what_a_kill_left_after_or_before_the_end_of_a_fold_is_removed(
+    prepared: Dataset, trained: list[FoldData], folds: list[int], name: str
 ) -> None:
     run = Run(small_config(image=SIZES), prepared)
-    run.train([0])
-    leftover = run.folder / "fold_0" / "checkpoint.pt"
+    run.train(folds)
+    leftover = run.folder / "fold_0" / name
+    leftover.parent.mkdir(exist_ok=True)
     leftover.write_bytes(b"all the weights")
     run.train([0])
     assert not leftover.exists()
     assert len(trained) == 1
-
-
-def test_what_a_killed_process_half_wrote_goes_with_the_next_training(
-    prepared: Dataset, trained: list[FoldData]
-) -> None:
-    run = Run(small_config(image=SIZES), prepared)
-    leftover = run.folder / "fold_0" / ".timings.csv.abc.part"
-    leftover.parent.mkdir(parents=True)
-    leftover.write_bytes(b"epoch,")
-    run.train([0])
-    assert not leftover.exists()
 
 
 def test_a_second_process_waits_and_then_finds_the_work_done(

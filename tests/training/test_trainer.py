@@ -19,7 +19,7 @@ from support.training_fixtures import (
     assert_same_files,
     config,
     fold_data,
-    kill_after,
+    train_until_killed,
 )
 
 
@@ -51,10 +51,7 @@ def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_pa
 
 def test_going_on_needs_no_pretrained_weights(tmp_path: Path) -> None:
     data = fold_data()
-    with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, 5)
-        with pytest.raises(Killed):
-            train_fold(config(), data, tmp_path, "killed")
+    train_until_killed(config(), data, tmp_path, 5)
     asked = []
     with pytest.MonkeyPatch.context() as patch:
         build = build_model
@@ -87,10 +84,7 @@ def test_another_seed_or_fold_trains_another_model(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_other_settings_is_not_used(tmp_path: Path) -> None:
     data = fold_data()
-    with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, 5)
-        with pytest.raises(Killed):
-            train_fold(config(lr=1e-4), data, tmp_path / "mixed", "mixed")
+    train_until_killed(config(lr=1e-4), data, tmp_path / "mixed", 5)
     train_fold(config(), data, tmp_path / "mixed", "mixed")
     train_fold(config(), data, tmp_path / "clean", "clean")
     assert_same_files(tmp_path / "mixed", tmp_path / "clean")

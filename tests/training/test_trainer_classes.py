@@ -74,14 +74,17 @@ def test_the_optimizer_gets_those_rates():
 
 
 @pytest.mark.parametrize("steps", [2, 6, 10])  # four an epoch: in the first, second and third
-@pytest.mark.parametrize("kind", ["all", "top_blocks", "sgd", "sampling"])
-def test_a_killed_fold_of_two_stages_ends_with_the_same_bytes(tmp_path, steps, kind):
-    more: dict[str, dict[str, object]] = {
-        "all": {},
-        "top_blocks": {"top_blocks": 1},
-        "sgd": {"optimizer": "sgd", "lr": 0.01},
-    }
-    extra = more.get(kind, {"class_balance": "sampling", "checkpoint": "best"})
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {},
+        {"top_blocks": 1},
+        {"optimizer": "sgd", "lr": 0.01},
+        {"class_balance": "sampling", "checkpoint": "best"},
+    ],
+    ids=["all", "top_blocks", "sgd", "sampling"],
+)
+def test_a_killed_fold_of_two_stages_ends_with_the_same_bytes(tmp_path, steps, extra):
     settings = class_config(train={**STAGES, "head_epochs": 1, **extra})
     assert_a_kill_changes_nothing(tmp_path, settings, class_fold(), steps)
 

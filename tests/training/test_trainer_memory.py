@@ -43,11 +43,14 @@ def assert_same_training(one: Path, other: Path) -> None:
     pd.testing.assert_frame_equal(*histories, rtol=1e-6)
 
 
-@pytest.mark.parametrize("loss", ["mse", "kl", "votes", "classes", "weights", "smoothing"])
+@pytest.mark.parametrize("loss", ["mse", "kl", "votes", "classes", "weights", "smoothing", "mixup"])
 @pytest.mark.parametrize("parts", [2, 3])
 def test_the_parts_gradients_add_up_to_the_whole_batchs(loss: str, parts: int) -> None:
     train: dict[str, object] = {"batch_size": 10, "amp": "fp32", "optimizer": "sgd"}
-    if loss in ("mse", "kl", "votes"):
+    if loss == "mixup":
+        settings = small_config(augment={"mixup": 1.0}, model=NO_NORM, train=train)
+        data = fold_data(40)
+    elif loss in ("mse", "kl", "votes"):
         settings, data = small_config(loss=loss, model=NO_NORM, train=train), fold_data(40)
     else:
         train |= {"class_balance": "weights"} if loss != "classes" else {}
@@ -66,15 +69,32 @@ def test_a_batch_is_cut_no_smaller_than_two_images(monkeypatch: pytest.MonkeyPat
     assert sizes == [3, 2, 2, 2]
 
 
-def test_stopping_says_what_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit_memory(monkeypatch, 4)
+MORE_PARTS = (
+    " images: add train.on_out_of_memory=accumulate to go on with smaller parts, or train anew "
+    "with train.accumulation=2 or a smaller train.batch_size"
+)
+SMALLER = " images in 4 parts: train anew with a smaller image.size_px or network"
+
+
+@pytest.mark.parametrize(
+    ("most", "train", "advice"),
+    [
+        (4, {}, MORE_PARTS),
+        (1, {"accumulation": 4}, SMALLER),  # nothing smaller than two images is tried
+        (1, {"accumulation": 4, **GO_ON}, SMALLER),
+    ],
+)
+def test_stopping_says_what_would_help(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    train: dict[str, object],
+    advice: str,
+) -> None:
+    limit_memory(monkeypatch, most)
     with pytest.raises(FoldError) as caught:
-        train_fold(config(), fold_data(), tmp_path, "stop")
-    assert str(caught.value) == (
-        "gz37/small, fold 0: out of memory on batches of 8 images: add "
-        "train.on_out_of_memory=accumulate to go on with smaller parts, or train anew with "
-        "train.accumulation=2 or a smaller train.batch_size"
-    )
+        train_fold(config(**train), fold_data(), tmp_path, "stop")
+    assert str(caught.value) == f"gz37/small, fold 0: out of memory on batches of 8{advice}"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,20 +158,6 @@ def test_the_first_network_is_gone_before_the_next_is_built(
     gc.collect()
 
 
-@pytest.mark.parametrize("on_out_of_memory", ["stop", "accumulate"])
-def test_nothing_smaller_than_two_images_is_tried(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_out_of_memory: str
-) -> None:
-    limit_memory(monkeypatch, 1)
-    settings = config(accumulation=4, on_out_of_memory=on_out_of_memory)
-    with pytest.raises(FoldError) as caught:
-        train_fold(settings, fold_data(), tmp_path, "tiny")
-    assert str(caught.value) == (
-        "gz37/small, fold 0: out of memory on batches of 8 images in 4 parts: train anew with a "
-        "smaller image.size_px or network"
-    )
-
-
 def test_a_plan_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     limit_memory(monkeypatch, 4)
     catalog: Catalog = None  # type: ignore[assignment]
@@ -159,18 +165,10 @@ def test_a_plan_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> No
         planning.estimate(config(), catalog)
 
 
-def exhaust() -> None:
-    torch.empty(10**16)
-
-
-def of_numpy() -> None:
-    np.empty(10**17)
-
-
-@pytest.mark.parametrize("use", [exhaust, of_numpy])
-def test_real_errors_of_the_allocators_are_known(use: Callable[[], None]) -> None:
+@pytest.mark.parametrize("allocate", [torch.empty, np.empty])
+def test_real_errors_of_the_allocators_are_known(allocate: Callable[[int], object]) -> None:
     with pytest.raises((RuntimeError, MemoryError)) as caught:
-        use()
+        allocate(10**17)
     assert is_out_of_memory(caught.value)
 
 

@@ -111,21 +111,18 @@ class FoldSummary:
             return False
         return self.last_loss > _TOLERANCE * self.first_loss
 
-    def describe_losses(self) -> str:
-        """The two losses for a message; empty where nothing was trained."""
-        return _describe(self.first_loss, self.last_loss)
-
 
 def describe_divergence(card: dict[str, Any]) -> str:
     """The diverged folds of a run's score card with their losses; empty where there is none."""
     losses = card.get("training_loss", {})
     return "; ".join(
-        f"fold {fold} diverged{_describe(*losses.get(str(fold), (None, None)))}"
+        f"fold {fold} diverged{describe_losses(*losses.get(str(fold), (None, None)))}"
         for fold in card.get("diverged", ())
     )
 
 
-def _describe(first: float | None, last: float | None) -> str:
+def describe_losses(first: float | None, last: float | None) -> str:
+    """A fold's first and last training loss for a message; empty where nothing was trained."""
     if first is None or last is None:
         return ""
     return f": training loss {last:.3g} at the end, {first:.3g} before the first step"

@@ -105,11 +105,14 @@ class FoldTables:
         """
         task, catalog, done = get_task(self.config.task), self.catalog, self.done
         rows = np.isin(catalog.folds, done)
-        oof = pd.concat([self._read_val(fold) for fold in done]).loc[catalog.ids[rows]]
+        parts = [self._read(k, VAL_TABLE, catalog.ids[catalog.folds == k]) for k in done]
+        oof = pd.concat(parts).loc[catalog.ids[rows]]
         oof[:] = task.project(oof.to_numpy())
         targets, folds = catalog.targets(task.name), catalog.folds[rows]
-        summaries = self._summaries()
-        unreadable = _find_unreadable(summaries, test_images)
+        summaries = {fold: FoldSummary.read(self._folder(fold) / DONE) for fold in done}
+        # An image may have been repaired since a fold predicted it.
+        earlier = [i for summary in summaries.values() for i in summary.unreadable_test_images]
+        unreadable = test_images.unreadable | np.isin(test_images.ids, earlier)
         scores = score_table(task, oof.to_numpy(), targets[rows], folds, targets[~rows])
         card = {
             **self._card_head(summaries),
@@ -155,13 +158,6 @@ class FoldTables:
             tqdm.write(describe_unreadable(self.catalog.test_ids[unreadable]))
         return mean
 
-    def _summaries(self) -> dict[int, FoldSummary]:
-        """Summaries of the finished folds."""
-        return {fold: FoldSummary.read(self._folder(fold) / DONE) for fold in self.done}
-
-    def _read_val(self, fold: int) -> pd.DataFrame:
-        return self._read(fold, VAL_TABLE, self.catalog.ids[self.catalog.folds == fold])
-
     def _folder(self, fold: int) -> Path:
         return fold_dir(self.catalog.dataset, self.config.run, fold)
 
@@ -190,9 +186,3 @@ class FoldTables:
             "training_loss": {str(k): [s.first_loss, s.last_loss] for k, s in summaries.items()},
             "diverged": [k for k, summary in summaries.items() if summary.diverged],
         }
-
-
-def _find_unreadable(summaries: dict[int, FoldSummary], images: ImageCache) -> np.ndarray:
-    """(test galaxy,) bool: its image cannot be read, or could not be when a fold predicted it."""
-    earlier = [i for summary in summaries.values() for i in summary.unreadable_test_images]
-    return images.unreadable | np.isin(images.ids, earlier)

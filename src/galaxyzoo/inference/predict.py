@@ -73,9 +73,7 @@ def predict_with_spread(
 
     Args:
         model: on the device where it is to run; put into eval mode here.
-        cache: decoded images.
         rows: (n,) rows of the cache.
-        config: of the network.
         tta: views; default the config's.
     Returns:
         Mean and standard deviation (of these views, so 0 for one), both (n, column) float32, in

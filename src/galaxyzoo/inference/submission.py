@@ -33,7 +33,6 @@ def write(
     Args:
         path: the table; the card has the same stem and ends in `.json`.
         predictions: (test galaxy, column) valid predictions.
-        task: the task.
         ids: (test galaxy,) GalaxyIDs in the sample submission's order.
         card: plain values; the table's digest is added.
         prior: (column,) means of the training targets, of classes their frequencies.
@@ -99,7 +98,6 @@ def publish(path: Path, dataset: str) -> bool:
 
     Args:
         path: the table, its card beside it.
-        dataset: name of its dataset.
     Returns:
         Whether it was copied.
     """

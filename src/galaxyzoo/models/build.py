@@ -172,7 +172,6 @@ def build_model(config: Config, initialise: bool = True) -> GalaxyNet:
     """Build the network of a config.
 
     Args:
-        config: the run.
         initialise: whether to load pretrained weights (not needed before a checkpoint is loaded).
     """
     size_px = config.image.size_px
@@ -185,10 +184,8 @@ def start_backbone(
     """Build a network without its classifier; returns the number of its features and its start too.
 
     Args:
-        model: its config.
         size_px: side of the input images.
         run: name for messages.
-        initialise: whether to load pretrained weights.
     """
     backbone, features = _build_backbone(model, size_px)
     start = PretrainedWeights("scratch", model.mean, model.std)

@@ -20,7 +20,6 @@ def build_loss(config: Config, class_weights: Tensor | None = None) -> Loss:
     """The config's loss.
 
     Args:
-        config: the run.
         class_weights: (class,) weight of each class, for losses on classes; default all alike.
     """
     if config.loss == "mse":
@@ -33,9 +32,9 @@ def build_loss(config: Config, class_weights: Tensor | None = None) -> Loss:
     return lambda probs, targets: cross_entropy(probs, targets, class_weights, smoothing)
 
 
-def first_log_concentrations(tree: DecisionTree = GALAXY_ZOO_2) -> Tensor:
+def first_log_concentrations() -> Tensor:
     """(question,) initial log-concentrations of `vote_likelihood`."""
-    return torch.full((len(tree.questions),), math.log(_FIRST_CONCENTRATION))
+    return torch.full((len(GALAXY_ZOO_2.questions),), math.log(_FIRST_CONCENTRATION))
 
 
 def part_weight(targets: Tensor, class_weights: Tensor | None = None) -> float:

@@ -36,7 +36,6 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
     """Load pretrained weights into a backbone: the config's file if it exists, else a download.
 
     Args:
-        backbone: network without a classifier.
         model: its config; with `allow_scratch` a failing download leaves the weights random.
         run: name for messages.
     """
@@ -69,8 +68,7 @@ def fill_network(
     """Load the backbone of another trained network, and the normalisation that belongs to it.
 
     Args:
-        model: `GalaxyNet`.
-        weights: of another one with the same backbone.
+        weights: of another `GalaxyNet` with the same backbone.
         source: name for messages.
         with_head: load its head too; by default that is ignored.
     """

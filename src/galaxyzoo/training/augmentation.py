@@ -56,12 +56,7 @@ def augment_batch(
 def build_transforms(
     settings: list[dict[str, Any]], seed: int | None = None
 ) -> Callable[..., dict[str, Any]]:
-    """Compose albumentations' transforms from checked settings.
-
-    Args:
-        settings: one dict per transform, its `name` and arguments.
-        seed: of all random numbers of the transforms.
-    """
+    """Compose albumentations' transforms from checked settings, each a `name` and arguments."""
     return _albumentations().Compose([_make_transform(one) for one in settings], seed=seed)
 
 

@@ -7,7 +7,7 @@ import csv
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
 from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
-from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
 from galaxyzoo.inference.artifacts import (
     WEIGHTS,
     FoldSummary,
+    describe_losses,
     load_checkpoint,
     save_checkpoint,
     save_weights,
@@ -52,9 +52,6 @@ def train_fold(
     checkpoint stays until the caller has used the weights, so nothing is ever trained twice.
 
     Args:
-        config: the run.
-        data: the fold.
-        folder: the fold's.
         label: of the progress bar.
         parts: number of parts of each batch; the config, the checkpoint or a lack of memory may
             raise it.
@@ -132,7 +129,7 @@ def _train_from(
     distributed.wait()
     summary = trainer.summary()
     if summary.diverged:
-        losses = summary.describe_losses()
+        losses = describe_losses(summary.first_loss, summary.last_loss)
         tqdm.write(f"warning: {config.run}, fold {data.fold} diverged{losses}; lower train.lr")
     return summary
 
@@ -166,26 +163,17 @@ def read_timings(path: Path) -> dict[int, float]:
         ) from None
 
 
-def check_installed(config: Config) -> None:
-    """Refuse a run that asks for event files where TensorBoard is not installed."""
-    if config.train.tensorboard:
-        require("train.tensorboard", "tensorboard")
-
-
-def _event_writer(config: Config, folder: Path) -> AbstractContextManager[Callback]:
-    """A function that writes a fold's epochs into event files, where the config asks for them."""
-    if config.train.tensorboard and distributed.is_main():
-        return _writing(folder / EVENTS)
-    return nullcontext(lambda history: None)
-
-
 @contextmanager
-def _writing(folder: Path) -> Iterator[Callback]:
-    """Write every number of an epoch once, by its name in the history and the epoch's number.
+def _event_writer(config: Config, folder: Path) -> Iterator[Callback]:
+    """A function that writes every number of an epoch once, where the config asks for event files.
 
     A training that goes on writes its earlier epochs again, so that a kill neither doubles nor
     drops one.
     """
+    if not (config.train.tensorboard and distributed.is_main()):
+        yield lambda history: None
+        return
+    folder = folder / EVENTS
     from torch.utils.tensorboard import SummaryWriter  # here: seconds, and not always installed
 
     with files.naming_write_errors(folder):

@@ -15,11 +15,7 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.pseudo_labels import (
-    PseudoLabelled,
-    check_teachers,
-    find_pseudo_labels,
-)
+from galaxyzoo.training.pseudo_labels import PseudoLabelled, find_pseudo_labels
 
 
 @dataclass(frozen=True)
@@ -53,18 +49,14 @@ class FoldData:
 
 
 def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) -> FoldData:
-    """Data of one fold, validated on that fold and trained on all others.
+    """Data of a training on all folds but one, validated on that one.
 
     Args:
-        config: the run.
-        data: the prepared dataset.
-        cache: images of all its training galaxies.
-        fold: the fold to validate on.
+        cache: images of all training galaxies of the dataset.
     """
     in_fold = data.catalog.for_task(get_task(config.task)).folds == fold
     check_required_runs(config, data.catalog)
     weights = find_start_weights(config, data.catalog, fold)
-    check_teachers(config, data.catalog, fold)
     part = make_part_data(config, data, cache, ~in_fold, in_fold, fold, weights)
     return replace(part, pseudo=find_pseudo_labels(config, data, fold))
 
@@ -173,13 +165,10 @@ def make_part_data(
     """Data of a training on any two parts of the task's galaxies.
 
     Args:
-        config: the run.
-        data: the prepared dataset.
-        cache: images of all its training galaxies.
+        cache: images of all training galaxies of the dataset.
         train: (galaxy of the task,) bool.
         val: (galaxy of the task,) bool.
         number: in place of a fold's, for the random streams.
-        start_weights: weights file to start from.
     """
     task = get_task(config.task)
     catalog = data.catalog.for_task(task)
@@ -202,7 +191,6 @@ def choose_galaxies(config: Config, rows: np.ndarray, number: int) -> np.ndarray
     """Draw `train.galaxies` rows to train on; all where the config gives no number.
 
     Args:
-        config: the run.
         rows: (galaxy,) ascending, all that may be trained on.
         number: of the fold; seeds the draw together with `train.seed`.
     Returns:

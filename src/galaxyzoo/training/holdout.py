@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
@@ -15,9 +14,8 @@ from galaxyzoo.core.paths import oof_csv, run_dir
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.folds import make_folds
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.predict import predict
 from galaxyzoo.inference.score_card import score_table
-from galaxyzoo.io.tables import read_predictions, write_predictions
+from galaxyzoo.io.tables import read_predictions
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import CHECKPOINT, train_fold
 from galaxyzoo.training.fold_data import find_start_weights, make_part_data
@@ -83,11 +81,8 @@ def _train(run: Run, parts: np.ndarray) -> None:
         config, run.data, cache, parts == TRAIN, parts == VAL, catalog.n_folds, start
     )
     train_fold(config, data, _folder(run), f"{config.run} hold-out")
-    ids = catalog.ids[parts == TEST]
-    rows = np.searchsorted(cache.ids, ids)
-    values = predict(load_fold_model(config, _folder(run)), cache, rows, config)
-    table = pd.DataFrame(values, index=ids, columns=list(get_task(config.task).columns))
-    write_predictions(_folder(run) / _TABLE, table)
+    rows = np.searchsorted(cache.ids, catalog.ids[parts == TEST])
+    run.predict(load_fold_model(config, _folder(run)), cache, rows, _folder(run) / _TABLE)
 
 
 def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import ORIGINAL_PX, OWN_TEST, OWN_TRAIN, Config, ImageConfig, TTAConfig
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import fold_dir, run_dir, shown
-from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache, open_cache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.find import open_input
@@ -144,10 +143,6 @@ class PseudoLabelled:
 def find_pseudo_labels(config: Config, data: Dataset, fold: int) -> PseudoLabelled | None:
     """The config's images without votes, labelled by networks of the same fold.
 
-    Args:
-        config: the run.
-        data: the dataset that it is trained on.
-        fold: the fold to validate on.
     Returns:
         Images in the config's geometry and their labels, the mean over `pseudo.runs`; None where
         the config names no run.
@@ -155,32 +150,26 @@ def find_pseudo_labels(config: Config, data: Dataset, fold: int) -> PseudoLabell
     if not config.pseudo.runs:
         return None
     pseudo, image = config.pseudo, config.image
-    found = find_unlabelled_images(
-        pseudo.images, pseudo.shown_px, image, data, {config.task}, config.run
-    )
-    parts = [part.readable(image) for part in found]
-    targets = [_average(part, config, data, fold) for part, _ in parts]
-    return PseudoLabelled(
-        [images for _, images in parts],
-        np.concatenate([part.ids for part, _ in parts]),
-        np.concatenate(targets),
-    )
-
-
-def check_teachers(config: Config, catalog: Catalog, fold: int) -> None:
-    """Refuse to train a fold that one of the labelling runs has not finished."""
-    for run in config.pseudo.runs:
-        folder = fold_dir(catalog.dataset, run, fold)
+    for run in pseudo.runs:
+        folder = fold_dir(data.catalog.dataset, run, fold)
         if not (folder / DONE).exists():
             raise FoldError(
                 f"{config.run} learns from labels by {run}: {shown(folder)} is not trained; train "
                 "that first"
             )
-
-
-def _average(part: UnlabelledImages, config: Config, data: Dataset, fold: int) -> np.ndarray:
-    """(image, column) mean of the runs' labels."""
-    return np.mean([_label(run, part, config, data, fold) for run in config.pseudo.runs], axis=0)
+    found = find_unlabelled_images(
+        pseudo.images, pseudo.shown_px, image, data, {config.task}, config.run
+    )
+    parts = [part.readable(image) for part in found]
+    targets = [
+        np.mean([_label(run, part, config, data, fold) for run in pseudo.runs], axis=0)
+        for part, _ in parts
+    ]
+    return PseudoLabelled(
+        [images for _, images in parts],
+        np.concatenate([part.ids for part, _ in parts]),
+        np.concatenate(targets),
+    )
 
 
 def _label(

@@ -21,6 +21,7 @@ from galaxyzoo.config.loading import CONFIG, WITHOUT_IDS, is_selected_on_validat
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
 from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.core.launch import require
 from galaxyzoo.core.parallel import run_jobs, watching
 from galaxyzoo.core.paths import fold_dir, run_dir, shown
 from galaxyzoo.core.version import code_version, package_versions
@@ -35,7 +36,7 @@ from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import check_transforms
-from galaxyzoo.training.fold import CHECKPOINT, TIMINGS, check_installed, read_timings, train_fold
+from galaxyzoo.training.fold import CHECKPOINT, TIMINGS, read_timings, train_fold
 from galaxyzoo.training.fold_data import (
     check_required_runs,
     choose_galaxies,
@@ -76,7 +77,8 @@ class Run:
 
     def check(self) -> None:
         """Refuse, before anything starts, mistakes that would fail later, and other settings."""
-        check_installed(self.config)
+        if self.config.train.tensorboard:
+            require("train.tensorboard", "tensorboard")
         check_transforms(self.config.augment.transforms)
         build_model(self.config, initialise=False)
         allowed = may_learn_from(self.config, self.catalog)
@@ -183,9 +185,9 @@ class Run:
         summary = train_fold(self.config, data, folder, label)
         model, test = load_fold_model(self.config, folder), self.cache("test")
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
-        self._predict(model, cache, rows, folder / VAL_TABLE, folder / VAL_SPREAD)
+        self.predict(model, cache, rows, folder / VAL_TABLE, folder / VAL_SPREAD)
         every = np.arange(len(test.ids))
-        self._predict(model, test, every, folder / TEST_TABLE, folder / TEST_SPREAD)
+        self.predict(model, test, every, folder / TEST_TABLE, folder / TEST_SPREAD)
         summary = replace(
             summary,
             selected_on_validation=is_selected_on_validation(self.config, self.catalog.dataset),
@@ -198,16 +200,21 @@ class Run:
         """Folder of one fold."""
         return fold_dir(self.catalog.dataset, self.config.run, fold)
 
-    def _predict(
-        self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path, spread_path: Path
+    def predict(
+        self,
+        model: GalaxyNet,
+        cache: ImageCache,
+        rows: np.ndarray,
+        path: Path,
+        spread_path: Path | None = None,
     ) -> None:
-        """Write predictions and, for several views, their spread."""
+        """Write predictions of some rows and, for several views, their standard deviation."""
         ids, columns = cache.ids[rows], list(get_task(self.config.task).columns)
         predictions, spread = predict_distributed(model, cache, rows, self.config)
         if not distributed.is_main():
             return
         write_predictions(path, pd.DataFrame(predictions, index=ids, columns=columns))
-        if count_views(self.config.tta) > 1:
+        if spread_path and count_views(self.config.tta) > 1:
             write_predictions(spread_path, pd.DataFrame(spread, index=ids, columns=columns))
 
     def cache(self, which: str) -> ImageCache:
