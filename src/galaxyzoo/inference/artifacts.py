@@ -110,22 +110,3 @@ class FoldSummary:
         if self.first_loss is None or self.last_loss is None:
             return False
         return self.last_loss > _TOLERANCE * self.first_loss
-
-    def describe_losses(self) -> str:
-        """The two losses for a message; empty where nothing was trained."""
-        return _describe(self.first_loss, self.last_loss)
-
-
-def describe_divergence(card: dict[str, Any]) -> str:
-    """The diverged folds of a run's score card with their losses; empty where there is none."""
-    losses = card.get("training_loss", {})
-    return "; ".join(
-        f"fold {fold} diverged{_describe(*losses.get(str(fold), (None, None)))}"
-        for fold in card.get("diverged", ())
-    )
-
-
-def _describe(first: float | None, last: float | None) -> str:
-    if first is None or last is None:
-        return ""
-    return f": training loss {last:.3g} at the end, {first:.3g} before the first step"

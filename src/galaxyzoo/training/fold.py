@@ -27,6 +27,7 @@ from galaxyzoo.inference.artifacts import (
     save_checkpoint,
     save_weights,
 )
+from galaxyzoo.inference.score_card import describe_losses
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 
@@ -132,7 +133,7 @@ def _train_from(
     distributed.wait()
     summary = trainer.summary()
     if summary.diverged:
-        losses = summary.describe_losses()
+        losses = describe_losses(summary.first_loss, summary.last_loss)
         tqdm.write(f"warning: {config.run}, fold {data.fold} diverged{losses}; lower train.lr")
     return summary
 
