@@ -38,6 +38,7 @@ from galaxyzoo.core.paths import (
 )
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
+from galaxyzoo.ensemble.intervals import Intervals
 from galaxyzoo.ensemble.members import PREFIX, ExternalTable, find_runs, make_tables, pick_tables
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
 from galaxyzoo.inference import submission
@@ -91,9 +92,6 @@ def combine(options: argparse.Namespace) -> None:
 
 def make_intervals(dataset: str | None, level: float) -> None:
     """Calibrate intervals, write, print."""
-    # Only here: what reads the folds' tables imports PyTorch, which takes seconds.
-    from galaxyzoo.ensemble.intervals import Intervals
-
     if not 0 < level < 1:
         raise InputError(f"--level {level:g} must lie between 0 and 1, such as 0.9")
     name = choose_dataset(dataset, COMPETITION_TASK, ensembles=True)
