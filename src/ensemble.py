@@ -28,6 +28,7 @@ from typing import Any
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import (
     choose_dataset,
     ensemble_csv,
@@ -106,9 +107,7 @@ def make_intervals(dataset: str | None, level: float) -> None:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="runs to combine (default: all finished ones)"
     )
