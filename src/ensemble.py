@@ -28,6 +28,7 @@ from typing import Any
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import (
     choose_dataset,
     ensemble_csv,
@@ -38,6 +39,7 @@ from galaxyzoo.core.paths import (
 )
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
+from galaxyzoo.ensemble.intervals import Intervals
 from galaxyzoo.ensemble.members import PREFIX, ExternalTable, find_runs, make_tables, pick_tables
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
 from galaxyzoo.inference import submission
@@ -91,9 +93,6 @@ def combine(options: argparse.Namespace) -> None:
 
 def make_intervals(dataset: str | None, level: float) -> None:
     """Calibrate intervals, write, print."""
-    # Only here: what reads the folds' tables imports PyTorch, which takes seconds.
-    from galaxyzoo.ensemble.intervals import Intervals
-
     if not 0 < level < 1:
         raise InputError(f"--level {level:g} must lie between 0 and 1, such as 0.9")
     name = choose_dataset(dataset, COMPETITION_TASK, ensembles=True)
@@ -108,9 +107,7 @@ def make_intervals(dataset: str | None, level: float) -> None:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="runs to combine (default: all finished ones)"
     )

@@ -12,6 +12,7 @@ use_project_python()
 import argparse
 from pathlib import Path
 
+from galaxyzoo.core.launch import add_data, new_parser
 from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
@@ -51,12 +52,8 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", help="folder with a dataset's files (default: found in input/), or 'demo'"
-    )
+    parser = new_parser(__doc__)
+    add_data(parser)
     parser.add_argument(
         "--task", help="show the classes of this task alone (default: of all tasks)"
     )

@@ -193,6 +193,11 @@ class TTAConfig(Settings):
     # apparent sizes; times eight views each
     zooms: tuple[Positive, ...] = Field((1.0,), min_length=1)
 
+    @property
+    def n_views(self) -> int:
+        """Number of views of an image."""
+        return (8 if self.dihedral else 1) * self.angles * len(self.zooms)
+
 
 class PseudoConfig(Settings):
     """Images without votes to learn from, labelled by trained runs."""

@@ -22,8 +22,7 @@ from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import is_ablation, oof_csv, run_dir, shown, task_name, test_csv
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.inference.artifacts import describe_divergence
-from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table
+from galaxyzoo.inference.score_card import UNREADABLE, card_path, describe_divergence, digest_table
 from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.tasks.registry import Task, task_of
 

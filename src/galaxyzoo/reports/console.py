@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from galaxyzoo.core.console import print_table
-from galaxyzoo.inference.artifacts import describe_divergence
+from galaxyzoo.inference.score_card import describe_divergence
 
 # Key of a card's `classes` -> heading.
 CLASS_SCORES = {

@@ -20,13 +20,9 @@ from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
-from galaxyzoo.inference.artifacts import (
-    WEIGHTS,
-    FoldSummary,
-    load_checkpoint,
-    save_checkpoint,
-    save_weights,
-)
+from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
+from galaxyzoo.inference.oof import FoldSummary
+from galaxyzoo.inference.score_card import describe_losses
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 
@@ -132,7 +128,7 @@ def _train_from(
     distributed.wait()
     summary = trainer.summary()
     if summary.diverged:
-        losses = summary.describe_losses()
+        losses = describe_losses(summary.first_loss, summary.last_loss)
         tqdm.write(f"warning: {config.run}, fold {data.fold} diverged{losses}; lower train.lr")
     return summary
 

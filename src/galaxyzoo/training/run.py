@@ -30,7 +30,6 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.oof import DONE, TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE, FoldTables
 from galaxyzoo.inference.predict import predict_distributed
-from galaxyzoo.inference.tta import count_views
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.tasks.registry import get_task
@@ -207,7 +206,7 @@ class Run:
         if not distributed.is_main():
             return
         write_predictions(path, pd.DataFrame(predictions, index=ids, columns=columns))
-        if count_views(self.config.tta) > 1:
+        if self.config.tta.n_views > 1:
             write_predictions(spread_path, pd.DataFrame(spread, index=ids, columns=columns))
 
     def cache(self, which: str) -> ImageCache:
