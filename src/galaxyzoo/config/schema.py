@@ -137,8 +137,6 @@ class AugmentConfig(Settings):
 class TrainConfig(Settings):
     """One fold's training."""
 
-    # learn from so many galaxies only, drawn at random (fewer are among more); null: from all
-    galaxies: int | None = Field(None, ge=2)
     # datasets in input/ whose galaxies are not learned from, so that runs there may start from this
     without: tuple[str, ...] = ()
     # 0: the networks of model.start_run as they are, seen through this run's own views

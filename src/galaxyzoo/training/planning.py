@@ -54,7 +54,7 @@ def estimate(config: Config, catalog: Catalog) -> Cost:
             config.train.batch_size, config.train.accumulation, config.run
         ) from None
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
-    trained = min(galaxies * (k - 1), k * (config.train.galaxies or galaxies)) * config.train.epochs
+    trained = galaxies * (k - 1) * config.train.epochs
     if config.pseudo.runs:
         trained = round(trained * (1 + config.pseudo.ratio))
     # Each fold's galaxies are also validated after every epoch, in one view.

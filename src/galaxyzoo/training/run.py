@@ -37,7 +37,7 @@ from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import CHECKPOINT, TIMINGS, check_installed, read_timings, train_fold
 from galaxyzoo.training.fold_data import (
     check_required_runs,
-    choose_galaxies,
+    check_train_rows,
     find_start_weights,
     make_fold_data,
     may_learn_from,
@@ -81,7 +81,7 @@ class Run:
         allowed = may_learn_from(self.config, self.catalog)
         for fold in range(self.catalog.n_folds):
             rows = np.flatnonzero((self.catalog.folds != fold) & allowed)
-            choose_galaxies(self.config, rows, fold)
+            check_train_rows(self.config, rows, fold)
         if self.config.model.start_dataset or self.config.model.starts_without_labels:
             check_required_runs(self.config, self.data.catalog)
             find_start_weights(self.config, self.data.catalog, 0)
