@@ -91,6 +91,8 @@ def test_views_form_the_dihedral_group() -> None:
 @pytest.mark.parametrize(
     ("number", "side_px", "named"), [(-1, 4, "view"), (8, 4, "view"), (0, 5, "shape")]
 )
-def test_views_that_do_not_exist_and_oblong_images_are_refused(number, side_px, named) -> None:
+def test_views_that_do_not_exist_and_oblong_images_are_refused(
+    number: int, side_px: int, named: str
+) -> None:
     with pytest.raises(ValueError, match=named):
         dihedral_view(torch.zeros(1, 3, 4, side_px), number)
