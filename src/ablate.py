@@ -17,7 +17,7 @@ import argparse
 
 from galaxyzoo.core.console import print_markdown
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.core.launch import add_jobs
+from galaxyzoo.core.launch import add_data, add_jobs, new_parser
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.tuning.ablation import Ablation, format_rows, load_study, make_rows
 
@@ -49,9 +49,7 @@ def fold_numbers(text: str) -> str | tuple[int, ...]:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("study", metavar="STUDY", help="such as configs/ablations/gz37.yaml")
     parser.add_argument(
         "--only-changes",
@@ -66,9 +64,7 @@ def parse_args() -> argparse.Namespace:
         metavar="FOLDS",
         help="such as 0,1, or all (default: the study's)",
     )
-    parser.add_argument(
-        "--data", help="folder with the competition's files (default: found in input/), or 'demo'"
-    )
+    add_data(parser)
     add_jobs(parser)
     parser.add_argument("--table", action="store_true", help="train nothing, only print the table")
     return parser.parse_args()

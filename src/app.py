@@ -16,6 +16,7 @@ import argparse
 import os
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import new_parser
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -64,9 +65,7 @@ def pick(known: list[tuple[str, str]], run: str, dataset: str | None) -> tuple[s
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("run", nargs="?", metavar="RUN", help="default: the newest")
     parser.add_argument("--dataset", help="dataset of the run")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine")

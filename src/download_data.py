@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 
 from galaxyzoo.core.errors import one_line
+from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.download.kaggle_api import FILES, download
 
@@ -30,9 +31,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--folder", type=Path, default=input_dir(), help="default: input/")
     return parser.parse_args()
 

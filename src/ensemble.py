@@ -24,10 +24,9 @@ use_project_python()
 import argparse
 import time
 from pathlib import Path
-from typing import Any
 
-from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import (
     choose_dataset,
     ensemble_csv,
@@ -38,17 +37,14 @@ from galaxyzoo.core.paths import (
 )
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
+from galaxyzoo.ensemble.intervals import Intervals
 from galaxyzoo.ensemble.members import PREFIX, ExternalTable, find_runs, make_tables, pick_tables
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
 from galaxyzoo.inference import submission
-from galaxyzoo.inference.score_card import UNREADABLE, card_path
-from galaxyzoo.reports.console import (
-    class_score_names,
-    class_scores,
-    mark_notes,
-    marks,
-)
-from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS, Task, get_task
+from galaxyzoo.inference.score_card import card_path
+from galaxyzoo.reports.console import print_ensemble, print_intervals
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.tasks.registry import TASKS, get_task
 
 
 def main() -> None:
@@ -64,7 +60,9 @@ def combine(options: argparse.Namespace) -> None:
     """Load, cross-fit, choose, predict the test galaxies, write, print."""
     started = time.perf_counter()
     task = pick_task(options.task, options.runs)
-    whole = load_catalog(pick_dataset(options.dataset, task, bool(options.external)))
+    # External tables need no run of ours, so a dataset that is named is taken as it is.
+    named = options.dataset if options.external else None
+    whole = load_catalog(named or choose_dataset(options.dataset, task.name))
     names = [name for name in options.candidates.split(",") if name]
     tables = make_tables(options.external, options.possible_leakage)
     external = pick_tables(tables, options.runs)
@@ -81,19 +79,20 @@ def combine(options: argparse.Namespace) -> None:
         print("nothing has changed since this ensemble was made:")
     for line in left_out:
         print(line)
-    show(card)
+    print_ensemble(card)
     print(f"submission of {len(whole.test_ids)} galaxies: {shown(path)}")
     print(f"its score card: {shown(card_path(path))}")
     if options.output is None and task.name == COMPETITION_TASK:
-        publish(path, whole.dataset)
+        target = shown(submission.published_csv())
+        if submission.publish(path, whole.dataset):
+            print(f"copied to {target}")
+        else:
+            print(f"{target} is of more real data than {whole.dataset}, so it stays as it is")
     print(f"done in {time.perf_counter() - started:.1f} s")
 
 
 def make_intervals(dataset: str | None, level: float) -> None:
     """Calibrate intervals, write, print."""
-    # Only here: what reads the folds' tables imports PyTorch, which takes seconds.
-    from galaxyzoo.ensemble.intervals import Intervals
-
     if not 0 < level < 1:
         raise InputError(f"--level {level:g} must lie between 0 and 1, such as 0.9")
     name = choose_dataset(dataset, COMPETITION_TASK, ensembles=True)
@@ -101,16 +100,14 @@ def make_intervals(dataset: str | None, level: float) -> None:
     card, problems = intervals.make()
     for line in problems:
         print(line)
-    show_intervals(card)
+    print_intervals(card)
     print(f"intervals of {level:g}: {shown(intervals.path)}")
     print(f"coverage, also by answer: {shown(card_path(intervals.path))}")
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="runs to combine (default: all finished ones)"
     )
@@ -188,11 +185,6 @@ def pick_task(asked: str | None, runs: list[str]) -> Task:
     return get_task(asked)
 
 
-def pick_dataset(asked: str | None, task: Task, has_external: bool) -> str:
-    """One with runs of ours, or with none if it is asked for and tables join."""
-    return asked if asked and has_external else choose_dataset(asked, task.name)
-
-
 def pick_runs(
     asked: list[str], task: Task, catalog: Catalog, has_external: bool
 ) -> tuple[list[str], list[str]]:
@@ -218,106 +210,6 @@ def check_output(
     if own_oof in taken:
         raise InputError(f"run '{task}/oof' has its table where the ensemble's goes: rename it")
     return path
-
-
-def show(card: dict[str, Any]) -> None:
-    """Print the runs, the candidates and the choice."""
-    show_runs(card)
-    show_candidates(card)
-    nested = card["nested"]
-    honest = (
-        f"{nested['score']:.5f} nested, choice included"
-        if nested
-        else "no nested score below three folds"
-    )
-    if card[UNREADABLE]:
-        print(submission.describe_unreadable(card[UNREADABLE]))
-    score = f"{card['metric']} {card['score']:.5f} cross-fitted, {honest}"
-    print(f"chosen: {card['chosen']}, {score}")
-    print(f"best by score: {card['best']}; chosen is {card['rule']}, simplest first in the table")
-    print(*mark_notes(card["selected_on_validation"], bool(card["possible_leakage"])), sep="\n")
-    if card["selected_on_validation"] or card["possible_leakage"]:
-        print("every score of this ensemble is optimistic for the same reason")
-    for name, table in card["external"].items():
-        if not table["used"]:
-            print(
-                f"{PREFIX}{name} is left out: it may have been trained on these galaxies, so its "
-                f"{card['metric']} {table['score']:.5f} counts as optimistic; "
-                f"name {PREFIX}{name} to take it"
-            )
-
-
-def show_runs(card: dict[str, Any]) -> None:
-    """Print each run's score, what leaving it out costs, and the run that errs most like it."""
-    names = class_score_names(card)
-    of_runs = {run: {"classes": scores} for run, scores in card.get("run_classes", {}).items()}
-    rows = []
-    for run, score in card["runs"].items():
-        mark = marks(run in card["runs_selected_on_validation"], run in card["possible_leakage"])
-        scores = class_scores(of_runs.get(run, {}), names)
-        rows.append((run + mark, f"{score:.5f}", *worth(card, run), *scores))
-    title = f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies"
-    cost = f"{card['without']['candidate']} without it"
-    header = ("run", f"OOF {card['metric']}", f"{cost} ± SE", "errs most like (r)", *names)
-    print_table(title, header, rows)
-
-
-def worth(card: dict[str, Any], run: str) -> tuple[str, str]:
-    """Two cells: what leaving a run out costs, and the run that errs most like it."""
-    cost = card["without"]["runs"].get(run)
-    if cost is None:
-        return "–", "–"
-    others = {other: r for other, r in card["error_correlation"][run].items() if other != run}
-    nearest = max(others, key=lambda other: others[other])
-    short = nearest.removeprefix(f"{card['task']}/")
-    return f"{cost['difference']:+.5f} ± {cost['se']:.5f}", f"{short} {others[nearest]:.2f}"
-
-
-def show_candidates(card: dict[str, Any]) -> None:
-    """Print each candidate's cross-fitted score beside the mean's and the best one's."""
-    metric, names = card["metric"], class_score_names(card)
-    rows = [
-        (
-            name,
-            f"{row['score']:.5f}",
-            f"{row['sd']:.5f}",
-            f"{row['minus_mean']:+.5f} ± {row['minus_mean_se']:.5f}",
-            f"{row['minus_best']:+.5f} ± {row['minus_best_se']:.5f}",
-            *class_scores(row, names),
-        )
-        for name, row in card["candidates"].items()
-    ]
-    differences = ("minus mean ± SE", "minus best ± SE")
-    header = ("candidate", f"{metric}, cross-fitted", "± sd of folds", *differences, *names)
-    chosen = list(card["candidates"]).index(card["chosen"])
-    print_table("candidates, as they would be submitted", header, rows, bold=[chosen])
-
-
-def show_intervals(card: dict[str, Any]) -> None:
-    """Print coverage, width and interval score at each level."""
-    rows = [
-        (
-            level,
-            f"{scores['coverage']:.4f} ± {scores['coverage_se']:.4f}",
-            f"{scores['width']:.4f}",
-            f"{scores['score']:.4f}",
-        )
-        for level, scores in card["levels"].items()
-    ]
-    title = f"intervals of {card['dataset']}, {card['galaxies']} galaxies, cross-fitted"
-    print_table(title, ("level", "coverage ± SE", "width", "interval score"), rows)
-    for what in ("runs", "views"):
-        used = ", ".join(card[f"spread_of_{what}"])
-        print(f"spread of {what}: {used or 'none was left by the training'}")
-
-
-def publish(path: Path, dataset: str) -> None:
-    """Copy the submission to where users look first, and say so."""
-    target = shown(submission.published_csv())
-    if submission.publish(path, dataset):
-        print(f"copied to {target}")
-    else:
-        print(f"{target} is of more real data than {dataset}, so it stays as it is")
 
 
 if __name__ == "__main__":

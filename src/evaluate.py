@@ -18,6 +18,7 @@ from pathlib import Path
 
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_images
 from galaxyzoo.reports import html
@@ -33,7 +34,7 @@ from galaxyzoo.reports.evaluate import (
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.reports.networks import history_section, symmetry_section
 from galaxyzoo.reports.votes import question_section, vote_sections
-from galaxyzoo.tasks.registry import VoteTask
+from galaxyzoo.tasks.kinds import VoteTask
 
 
 def main() -> None:
@@ -49,9 +50,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument(
         "names",
         nargs="+",

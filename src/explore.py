@@ -12,6 +12,7 @@ use_project_python()
 import argparse
 from pathlib import Path
 
+from galaxyzoo.core.launch import add_data, new_parser
 from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
@@ -19,7 +20,8 @@ from galaxyzoo.reports.explore_classes import explore_classes, explore_samples, 
 from galaxyzoo.reports.explore_images import explore_images
 from galaxyzoo.reports.explore_votes import explore_votes
 from galaxyzoo.reports.html import write_page
-from galaxyzoo.tasks.registry import ClassTask, get_task
+from galaxyzoo.tasks.kinds import ClassTask
+from galaxyzoo.tasks.registry import get_task
 
 
 def main() -> None:
@@ -51,12 +53,8 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", help="folder with a dataset's files (default: found in input/), or 'demo'"
-    )
+    parser = new_parser(__doc__)
+    add_data(parser)
     parser.add_argument(
         "--task", help="show the classes of this task alone (default: of all tasks)"
     )

@@ -17,6 +17,7 @@ import shlex
 from pathlib import Path
 
 from galaxyzoo.core.errors import one_line
+from galaxyzoo.core.launch import add_trained_run, new_parser
 from galaxyzoo.core.paths import choose_dataset, shown, task_name
 from galaxyzoo.export.bundle import OOF, TABLE_FILES, TEST, export_run, export_tables
 
@@ -41,11 +42,8 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", metavar="RUN", help="a trained run, such as gz37/resnet18")
-    parser.add_argument("--dataset", help="dataset of the run (default: the only real one)")
+    parser = new_parser(__doc__)
+    add_trained_run(parser)
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="default: exported/<task>-<run> here"
     )

@@ -19,6 +19,7 @@ import argparse
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import choose_dataset, shown
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.explain.figures import (
@@ -43,7 +44,8 @@ from galaxyzoo.explain.gradcam import (
 )
 from galaxyzoo.explain.layers import compute_feature_maps, first_filters
 from galaxyzoo.inference.predict import load_run_models
-from galaxyzoo.tasks.registry import Task, task_of
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import task_of
 
 
 def main() -> None:
@@ -123,9 +125,7 @@ def column_of(task: Task, answer: str) -> int:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     add_galaxy_arguments(parser)
     parser.add_argument(
         "--answer", help="answer or class, by name or text (default: the likeliest)"

@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 
 from galaxyzoo.core.errors import one_line
+from galaxyzoo.core.launch import add_trained_run, new_parser
 from galaxyzoo.core.paths import choose_dataset, shown, task_name
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.inference.predict import load_run_models, predict_stores
@@ -39,18 +40,13 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", metavar="RUN", help="a trained run, such as gz37/resnet18")
+    parser = new_parser(__doc__)
+    add_trained_run(parser)
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGES", help="folders, zips or image files"
     )
     parser.add_argument(
         "--output", type=Path, default=Path("predictions.csv"), help="default: predictions.csv here"
-    )
-    parser.add_argument(
-        "--dataset", help="the dataset that the run was trained on (default: the only real one)"
     )
     return parser.parse_args()
 

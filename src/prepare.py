@@ -16,12 +16,14 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
+from galaxyzoo.core.launch import add_data, new_parser
 from galaxyzoo.core.paths import dataset_dir, shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.kaggle import write_subset
 from galaxyzoo.download.gz2_dataset import PACKED, Order, make_dataset
 from galaxyzoo.download.sdss import Cutout, DownloadPolicy
-from galaxyzoo.tasks.registry import COMPETITION_TASK, get_task
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import get_task
 
 GZ2 = "gz2"
 GZ2_HELP = f"""Make a balanced dataset with a class per galaxy from Galaxy Zoo 2's published files:
@@ -66,12 +68,8 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", help="folder with the competition's files (default: found in input/), or 'demo'"
-    )
+    parser = new_parser(__doc__)
+    add_data(parser)
     parser.add_argument(
         "--folds", type=int, metavar="K", help="number of folds of a new split (default: 5)"
     )

@@ -16,9 +16,11 @@ use_project_python()
 import argparse
 
 from galaxyzoo.config.pretrain import load_pretrain_config
+from galaxyzoo.core.launch import add_data, new_parser
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.tasks.registry import COMPETITION_TASK, get_task
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import get_task
 
 
 def main() -> None:
@@ -45,14 +47,10 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("run", metavar="RUN", help="such as pretrain/simsiam_mobilenetv2")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as train.epochs=20")
-    parser.add_argument(
-        "--data", help="folder with the dataset's files (default: found in input/), or 'demo'"
-    )
+    add_data(parser)
     parser.add_argument(
         "--task", default=COMPETITION_TASK, help="task of the dataset (default: %(default)s)"
     )

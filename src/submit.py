@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 
 from galaxyzoo.core.errors import one_line
+from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import shown
 from galaxyzoo.download.kaggle_api import connect
 from galaxyzoo.download.kaggle_submission import (
@@ -43,9 +44,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument(
         "file",
         nargs="?",

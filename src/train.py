@@ -28,7 +28,7 @@ from pathlib import Path
 from galaxyzoo.config.loading import load_config, load_ensemble, runs_of
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.launch import add_jobs
+from galaxyzoo.core.launch import add_data, add_jobs, new_parser
 from galaxyzoo.data.prepare import Dataset, prepare
 
 DEFAULT_ENSEMBLE = "cpu"
@@ -187,18 +187,14 @@ def fold_numbers(text: str) -> list[int]:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument(
         "runs",
         nargs="*",
         metavar="RUN|KEY=VALUE",
         help="such as gz37/resnet18, a task, an ensemble, or train.epochs=4",
     )
-    parser.add_argument(
-        "--data", help="folder with the competition's files (default: found in input/), or 'demo'"
-    )
+    add_data(parser)
     parser.add_argument(
         "--folds", type=int, metavar="K", help="number of folds of a new split (default: 5)"
     )

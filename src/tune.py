@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.core.launch import add_jobs, require
+from galaxyzoo.core.launch import add_data, add_jobs, new_parser, require
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
 
@@ -81,9 +81,7 @@ def show(tuning: "Tuning", outcomes: "list[Outcome]") -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument(
         "search", metavar="SEARCH", help="such as configs/tuning/elliptical_spiral_cnn.yaml"
     )
@@ -93,9 +91,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--fold", type=int, metavar="K", help="fold of the trials (default: the search's)"
     )
-    parser.add_argument(
-        "--data", help="folder with the competition's files (default: found in input/), or 'demo'"
-    )
+    add_data(parser)
     parser.add_argument(
         "--output",
         type=Path,

@@ -116,7 +116,7 @@ def test_overrides_win_over_the_file_and_the_file_over_the_defaults(configs):
         ("train.epochs=four", "'train.epochs'"),
         ("train.epochs=true", "'train.epochs': Input should be a number (got True)"),
         ("augment.mixup=on", "'augment.mixup': Input should be a number (got True)"),
-        ("train.galaxies=off", "'train.galaxies': Input should be a number (got False)"),
+        ("train.head_epochs=off", "'train.head_epochs': Input should be a number (got False)"),
         ("train.epochs", "'train.epochs' is no override"),
         ("=4", "'=4' is no override"),
         ("train.epochs=[", "'train.epochs=['"),
@@ -161,7 +161,7 @@ def test_texts_for_people_do_not_change_the_digest():
         == load_config("gz37/resnet18", ["about=other", "reference=0.1 RMSE"]).digest()
     )
     settings = ("train.seed=1", "image.size_px=64", "tta.dihedral=false", "augment.mixup=0.2")
-    more = ("train.accumulation=2", "train.galaxies=20", "train.without=[x]")
+    more = ("train.accumulation=2", "train.head_epochs=2", "train.without=[x]")
     same = ("loss=kl", "augment.mixup=0", "train.without=[]", "train.on_out_of_memory=accumulate")
     for change in (*settings, *more, *same):
         digest = load_config("gz37/resnet18", [change]).digest()

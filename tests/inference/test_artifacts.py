@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.inference.artifacts import FoldSummary, load_checkpoint, save_checkpoint
+from galaxyzoo.inference.artifacts import load_checkpoint, save_checkpoint
+from galaxyzoo.inference.oof import FoldSummary
 
 
 def test_a_checkpoint_is_read_as_it_was_saved(tmp_path: Path) -> None:

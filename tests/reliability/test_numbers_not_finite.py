@@ -15,7 +15,8 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble import members
-from galaxyzoo.inference.artifacts import WEIGHTS, FoldSummary, load_checkpoint
+from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint
+from galaxyzoo.inference.oof import FoldSummary
 from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.fold import CHECKPOINT, HISTORY, train_fold

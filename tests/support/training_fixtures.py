@@ -10,7 +10,8 @@ import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.inference.artifacts import WEIGHTS, FoldSummary, save_weights
+from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
+from galaxyzoo.inference.oof import FoldSummary
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.heads import TreeOutput
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2

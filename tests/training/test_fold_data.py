@@ -1,6 +1,5 @@
 """What a fold learns from: the task's galaxies only, and weights that never saw its own."""
 
-from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,6 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.training import fold_data
-from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.run import Run
 from support.class_fixtures import holdout_config
 from support.fold_data_fixtures import IMAGE, MODEL, other_dataset
 
@@ -103,40 +100,3 @@ def test_a_start_of_a_start_is_checked_too(voted: Dataset, root: Path) -> None:
         fold_data.check_required_runs(holdout_config(model=MODEL), voted.catalog)
     write_config(voted, "gz37/first", voted.catalog.fingerprint)
     fold_data.check_required_runs(holdout_config(model=MODEL), voted.catalog)
-
-
-def fewer(voted: Dataset, count: int | None, fold: int = 1, seed: int = 0) -> FoldData:
-    config = holdout_config(train={"galaxies": count, "seed": seed})
-    return fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), fold)
-
-
-def test_fewer_galaxies_are_among_more_and_the_validation_fold_stays(voted: Dataset) -> None:
-    whole = fewer(voted, None)
-    drawn = [fewer(voted, count) for count in (4, 9, 15, len(whole.train_rows))]
-    for data, count in zip(drawn, (4, 9, 15, len(whole.train_rows)), strict=True):
-        assert len(data.train_rows) == len(set(data.train_rows)) == count
-        assert data.train_rows.tolist() == sorted(data.train_rows)
-        assert data.val_rows.tolist() == whole.val_rows.tolist()
-    for few, more in pairwise(data.train_rows for data in drawn):
-        assert set(few) < set(more)
-    assert drawn[-1].train_rows.tolist() == whole.train_rows.tolist()
-    assert drawn[1].train_rows.tolist() != whole.train_rows[:9].tolist()
-
-
-def test_which_galaxies_are_drawn_follows_from_fold_and_seed(voted: Dataset) -> None:
-    rows = np.arange(1000)
-    settings = {seed: holdout_config(train={"galaxies": 100, "seed": seed}) for seed in (0, 1)}
-    drawn = {
-        (seed, fold): set(fold_data.choose_galaxies(settings[seed], rows, fold).tolist())
-        for seed in (0, 1)
-        for fold in (0, 1)
-    }
-    for one, other in combinations(drawn.values(), 2):
-        assert len(one & other) < 30  # 10 by chance, ± 3
-    again = fold_data.choose_galaxies(settings[1], rows, 0)
-    assert set(again.tolist()) == drawn[1, 0]
-
-
-def test_more_galaxies_than_there_are_is_an_error_before_anything_starts(voted: Dataset) -> None:
-    with pytest.raises(InputError, match=r"train\.galaxies is 31, but fold \d has \d\d "):
-        Run(holdout_config(train={"galaxies": 31}), voted).check()

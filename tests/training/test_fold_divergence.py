@@ -14,8 +14,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
-from galaxyzoo.inference.artifacts import WEIGHTS, FoldSummary
-from galaxyzoo.inference.oof import DONE, TEST_TABLE, VAL_TABLE, FoldTables
+from galaxyzoo.inference.artifacts import WEIGHTS
+from galaxyzoo.inference.oof import DONE, TEST_TABLE, VAL_TABLE, FoldSummary, FoldTables
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports import console
 from galaxyzoo.tasks.registry import TASKS

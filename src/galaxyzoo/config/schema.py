@@ -137,8 +137,6 @@ class AugmentConfig(Settings):
 class TrainConfig(Settings):
     """One fold's training."""
 
-    # learn from so many galaxies only, drawn at random (fewer are among more); null: from all
-    galaxies: int | None = Field(None, ge=2)
     # datasets in input/ whose galaxies are not learned from, so that runs there may start from this
     without: tuple[str, ...] = ()
     # 0: the networks of model.start_run as they are, seen through this run's own views
@@ -194,6 +192,11 @@ class TTAConfig(Settings):
     angles: int = Field(1, ge=1)
     # apparent sizes; times eight views each
     zooms: tuple[Positive, ...] = Field((1.0,), min_length=1)
+
+    @property
+    def n_views(self) -> int:
+        """Number of views of an image."""
+        return (8 if self.dihedral else 1) * self.angles * len(self.zooms)
 
 
 class PseudoConfig(Settings):

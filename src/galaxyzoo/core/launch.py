@@ -111,6 +111,26 @@ def require(what: str, *packages: str, otherwise: str = "") -> None:
         )
 
 
+def new_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser whose --help keeps the description's line breaks."""
+    return argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of the dataset to work on."""
+    parser.add_argument(
+        "--data", help="folder with the dataset's files (default: found in input/), or 'demo'"
+    )
+
+
+def add_trained_run(parser: argparse.ArgumentParser) -> None:
+    """Add a trained run and the dataset that it was trained on."""
+    parser.add_argument("run", metavar="RUN", help="a trained run, such as gz37/resnet18")
+    parser.add_argument("--dataset", help="dataset of the run (default: the only real one)")
+
+
 def add_jobs(parser: argparse.ArgumentParser) -> None:
     """Add how many folds are trained at a time, and what starts their processes."""
     parser.add_argument(

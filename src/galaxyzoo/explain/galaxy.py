@@ -15,6 +15,7 @@ import numpy as np
 from galaxyzoo.config.schema import Config, ImageConfig
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.launch import add_trained_run
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import warp, warp_matrix
 from galaxyzoo.data.image_cache import ImageCache, decode
@@ -93,10 +94,9 @@ def decode_galaxy(encoded: bytes, image: ImageConfig, name: str) -> np.ndarray:
 
 def add_galaxy_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that name a run, a galaxy and the picture's file."""
-    parser.add_argument("run", metavar="RUN", help="a trained run, such as gz37/resnet18")
+    add_trained_run(parser)
     parser.add_argument("--galaxy-id", type=int, metavar="ID", help="a galaxy of the dataset")
     parser.add_argument("--image", type=Path, metavar="FILE", help="an image of any galaxy")
-    parser.add_argument("--dataset", help="dataset of the run (default: the only real one)")
     parser.add_argument("--data", help="folder with its images (default: found in input/)")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="the picture (default: in reports/)"

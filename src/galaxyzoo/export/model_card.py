@@ -12,8 +12,7 @@ from markupsafe import Markup
 from galaxyzoo.config.schema import ORIGINAL_PX, Config, ImageConfig
 from galaxyzoo.core import files
 from galaxyzoo.core.templates import render
-from galaxyzoo.inference.tta import count_views
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.kinds import Task
 
 
 def write_card(
@@ -39,7 +38,7 @@ def write_card(
         scores=scores,
         original_px=ORIGINAL_PX,
         onnx_difference=onnx_difference,
-        other_views=count_views(config.tta) // (8 if config.tta.dihedral else 1),
+        other_views=config.tta.n_views // (8 if config.tta.dihedral else 1),
         **_preprocessing(config.image),
     )
     files.write_text(path, text)

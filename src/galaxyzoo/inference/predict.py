@@ -20,7 +20,7 @@ from galaxyzoo.core.paths import dataset_dir, run_dir, shown
 from galaxyzoo.data.image_cache import ImageCache, decode_many
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.oof import DONE
-from galaxyzoo.inference.tta import count_views, iterate_views
+from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import IMAGE_ENDS, ImageStore, list_images
 from galaxyzoo.io.tables import ID
 from galaxyzoo.models.build import GalaxyNet
@@ -121,7 +121,7 @@ def _predict_batch(
             first = values if first is None else first
             total = total + values
             moved, squares = moved + (values - first), squares + (values - first).square()
-    count = count_views(tta)
+    count = tta.n_views
     variance = (squares - moved.square() / count).clamp(min=0) / count
     return (total / count).cpu().numpy(), variance.sqrt().cpu().numpy()
 

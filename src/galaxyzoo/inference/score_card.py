@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from galaxyzoo.core.version import code_version
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.kinds import Task
 
 # Key of a card: GalaxyIDs of test images that could not be read.
 UNREADABLE = "unreadable_test_images"
@@ -72,3 +72,19 @@ def digest_table(table: Path) -> str:
     The two are written one after the other, and a kill may come between.
     """
     return hashlib.sha256(table.read_bytes()).hexdigest()[:16]
+
+
+def describe_divergence(card: dict[str, Any]) -> str:
+    """The diverged folds of a run's score card with their losses; empty where there is none."""
+    losses = card.get("training_loss", {})
+    return "; ".join(
+        f"fold {fold} diverged{describe_losses(*losses.get(str(fold), (None, None)))}"
+        for fold in card.get("diverged", ())
+    )
+
+
+def describe_losses(first: float | None, last: float | None) -> str:
+    """A training's losses before its first step and at its end, as a message ends."""
+    if first is None or last is None:
+        return ""
+    return f": training loss {last:.3g} at the end, {first:.3g} before the first step"

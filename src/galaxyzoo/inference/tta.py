@@ -10,11 +10,6 @@ from galaxyzoo.config.schema import ImageConfig, TTAConfig
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, to_tensor, warp, warp_matrix
 
 
-def count_views(tta: TTAConfig) -> int:
-    """Number of views of the settings."""
-    return (DIHEDRAL if tta.dihedral else 1) * tta.angles * len(tta.zooms)
-
-
 def iterate_views(
     images: np.ndarray, image: ImageConfig, tta: TTAConfig, device: torch.device
 ) -> Iterator[Tensor]:
@@ -23,7 +18,7 @@ def iterate_views(
     Args:
         images: (B, cache_px, cache_px, 3) uint8.
     Yields:
-        (B, 3, size_px, size_px) uint8 on the device, `count_views` times.
+        (B, 3, size_px, size_px) uint8 on the device, `tta.n_views` times.
     """
     for zoom in tta.zooms:
         for angle in np.arange(tta.angles) * (90.0 / tta.angles):

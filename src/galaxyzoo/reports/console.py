@@ -6,7 +6,9 @@ from typing import Any
 import pandas as pd
 
 from galaxyzoo.core.console import print_table
-from galaxyzoo.inference.artifacts import describe_divergence
+from galaxyzoo.ensemble.members import PREFIX
+from galaxyzoo.inference.score_card import UNREADABLE, describe_divergence
+from galaxyzoo.inference.submission import describe_unreadable
 
 # Key of a card's `classes` -> heading.
 CLASS_SCORES = {
@@ -144,6 +146,92 @@ def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
         rows.append((card["run"] + mark, score, spread, *scores, folds, f"{minutes:.1f}"))
     header = ("run", f"OOF {first['metric']}", *head, "folds", "minutes")
     print_table(f"out-of-fold scores, {first['dataset']}", header, rows)
+
+
+def print_ensemble(card: dict[str, Any]) -> None:
+    """Print the runs, the candidates and the choice of an ensemble's score card."""
+    _print_members(card)
+    _print_candidates(card)
+    if card[UNREADABLE]:
+        print(describe_unreadable(card[UNREADABLE]))
+    honest = "no nested score below three folds"
+    if card["nested"]:
+        honest = f"{card['nested']['score']:.5f} nested, choice included"
+    metric = card["metric"]
+    print(f"chosen: {card['chosen']}, {metric} {card['score']:.5f} cross-fitted, {honest}")
+    print(f"best by score: {card['best']}; chosen is {card['rule']}, simplest first in the table")
+    selected, leaked = card["selected_on_validation"], bool(card["possible_leakage"])
+    print(*mark_notes(selected, leaked), sep="\n")
+    if selected or leaked:
+        print("every score of this ensemble is optimistic for the same reason")
+    for name, table in card["external"].items():
+        if not table["used"]:
+            print(
+                f"{PREFIX}{name} is left out: it may have been trained on these galaxies, so its "
+                f"{metric} {table['score']:.5f} counts as optimistic; "
+                f"name {PREFIX}{name} to take it"
+            )
+
+
+def _print_members(card: dict[str, Any]) -> None:
+    """Print each run's score, what leaving it out costs, and the run that errs most like it."""
+    names, classes = class_score_names(card), card.get("run_classes", {})
+    rows = []
+    for run, score in card["runs"].items():
+        mark = marks(run in card["runs_selected_on_validation"], run in card["possible_leakage"])
+        cost, nearest = card["without"]["runs"].get(run), "–"
+        others = {other: r for other, r in card["error_correlation"][run].items() if other != run}
+        if others:
+            other = max(others, key=lambda other: others[other])
+            nearest = f"{other.removeprefix(card['task'] + '/')} {others[other]:.2f}"
+        worth = _with_error(cost["difference"], cost["se"]) if cost else "–"
+        scores = class_scores({"classes": classes.get(run, {})}, names)
+        rows.append((run + mark, f"{score:.5f}", worth, nearest, *scores))
+    title = f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies"
+    cost = f"{card['without']['candidate']} without it ± SE"
+    print_table(title, ("run", f"OOF {card['metric']}", cost, "errs most like (r)", *names), rows)
+
+
+def _print_candidates(card: dict[str, Any]) -> None:
+    """Print each candidate's cross-fitted score beside the mean's and the best one's."""
+    names = class_score_names(card)
+    rows = [
+        (
+            name,
+            f"{row['score']:.5f}",
+            f"{row['sd']:.5f}",
+            _with_error(row["minus_mean"], row["minus_mean_se"]),
+            _with_error(row["minus_best"], row["minus_best_se"]),
+            *class_scores(row, names),
+        )
+        for name, row in card["candidates"].items()
+    ]
+    differences = ("± sd of folds", "minus mean ± SE", "minus best ± SE")
+    header = ("candidate", f"{card['metric']}, cross-fitted", *differences, *names)
+    chosen = list(card["candidates"]).index(card["chosen"])
+    print_table("candidates, as they would be submitted", header, rows, bold=[chosen])
+
+
+def _with_error(difference: float, error: float) -> str:
+    return f"{difference:+.5f} ± {error:.5f}"
+
+
+def print_intervals(card: dict[str, Any]) -> None:
+    """Print coverage, width and interval score at each level."""
+    rows = [
+        (
+            level,
+            f"{scores['coverage']:.4f} ± {scores['coverage_se']:.4f}",
+            f"{scores['width']:.4f}",
+            f"{scores['score']:.4f}",
+        )
+        for level, scores in card["levels"].items()
+    ]
+    title = f"intervals of {card['dataset']}, {card['galaxies']} galaxies, cross-fitted"
+    print_table(title, ("level", "coverage ± SE", "width", "interval score"), rows)
+    for what in ("runs", "views"):
+        used = ", ".join(card[f"spread_of_{what}"])
+        print(f"spread of {what}: {used or 'none was left by the training'}")
 
 
 def print_scores(title: str, table: pd.DataFrame) -> None:

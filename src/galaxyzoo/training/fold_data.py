@@ -176,7 +176,8 @@ def make_part_data(
     targets = np.full((len(cache.ids), len(task.columns)), np.nan)
     targets[rows] = catalog.targets(task.name)
     soft = data.catalog.soft_targets(task) if config.loss == "soft_cross_entropy" else None
-    train_rows = choose_galaxies(config, rows[train & may_learn_from(config, catalog)], number)
+    train_rows = rows[train & may_learn_from(config, catalog)]
+    check_train_rows(config, train_rows, number)
     return FoldData(cache, targets, train_rows, rows[val], number, soft, start_weights)
 
 
@@ -187,25 +188,7 @@ def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:
     return ~np.isin(catalog.ids, np.concatenate([*known, np.empty(0, np.int64)]))
 
 
-def choose_galaxies(config: Config, rows: np.ndarray, number: int) -> np.ndarray:
-    """Draw `train.galaxies` rows to train on; all where the config gives no number.
-
-    Args:
-        rows: (galaxy,) ascending, all that may be trained on.
-        number: of the fold; seeds the draw together with `train.seed`.
-    Returns:
-        Rows, ascending; those of a smaller `train.galaxies` are among those of a larger one.
-    """
-    if len(rows) < 2:  # batch norm needs two
+def check_train_rows(config: Config, rows: np.ndarray, number: int) -> None:
+    """Refuse to train fold `number` on fewer than the two galaxies that batch norm needs."""
+    if len(rows) < 2:
         raise InputError(f"{config.run}: train.without leaves fold {number} nothing to train on")
-    count = config.train.galaxies
-    if count is None:
-        return rows
-    if count > len(rows):
-        raise InputError(
-            f"{config.run}: train.galaxies is {count:,}, but fold {number} has {len(rows):,} to "
-            "train on: give fewer, or null for all"
-        )
-    # Five numbers: every other stream of a training has a shorter key, of which missing ones are 0.
-    rng = np.random.default_rng((config.train.seed, number, 0, 0, 1))
-    return np.sort(rng.permutation(rows)[:count])

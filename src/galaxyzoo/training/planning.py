@@ -20,7 +20,6 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
-from galaxyzoo.inference.tta import count_views
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData, make_fold_data
@@ -55,11 +54,11 @@ def estimate(config: Config, catalog: Catalog) -> Cost:
             config.train.batch_size, config.train.accumulation, config.run
         ) from None
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
-    trained = min(galaxies * (k - 1), k * (config.train.galaxies or galaxies)) * config.train.epochs
+    trained = galaxies * (k - 1) * config.train.epochs
     if config.pseudo.runs:
         trained = round(trained * (1 + config.pseudo.ratio))
     # Each fold's galaxies are also validated after every epoch, in one view.
-    viewed = galaxies + k * tests + galaxies * config.train.epochs / count_views(config.tta)
+    viewed = galaxies + k * tests + galaxies * config.train.epochs / config.tta.n_views
     tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
     # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
     disk = weights * k + 4 * weights + tables * k

@@ -31,7 +31,6 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.oof import DONE, TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE, FoldTables
 from galaxyzoo.inference.predict import predict_distributed
-from galaxyzoo.inference.tta import count_views
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.tasks.registry import get_task
@@ -39,7 +38,7 @@ from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import CHECKPOINT, TIMINGS, read_timings, train_fold
 from galaxyzoo.training.fold_data import (
     check_required_runs,
-    choose_galaxies,
+    check_train_rows,
     find_start_weights,
     make_fold_data,
     may_learn_from,
@@ -84,7 +83,7 @@ class Run:
         allowed = may_learn_from(self.config, self.catalog)
         for fold in range(self.catalog.n_folds):
             rows = np.flatnonzero((self.catalog.folds != fold) & allowed)
-            choose_galaxies(self.config, rows, fold)
+            check_train_rows(self.config, rows, fold)
         if self.config.model.start_dataset or self.config.model.starts_without_labels:
             check_required_runs(self.config, self.data.catalog)
             find_start_weights(self.config, self.data.catalog, 0)
@@ -214,7 +213,7 @@ class Run:
         if not distributed.is_main():
             return
         write_predictions(path, pd.DataFrame(predictions, index=ids, columns=columns))
-        if spread_path and count_views(self.config.tta) > 1:
+        if spread_path and self.config.tta.n_views > 1:
             write_predictions(spread_path, pd.DataFrame(spread, index=ids, columns=columns))
 
     def cache(self, which: str) -> ImageCache:

@@ -23,7 +23,8 @@ from galaxyzoo.core.devices import autocast, get_device, place, prepare_to_train
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import to_tensor
-from galaxyzoo.inference.artifacts import FoldSummary, load_weights
+from galaxyzoo.inference.artifacts import load_weights
+from galaxyzoo.inference.oof import FoldSummary
 from galaxyzoo.inference.predict import predict_distributed
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.losses import build_loss, part_weight
