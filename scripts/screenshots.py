@@ -15,7 +15,7 @@ from galaxyzoo.core.paths import oof_csv
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_images, take_images
 from galaxyzoo.io.tables import read_csv
-from galaxyzoo.reports.figures import SHOWN_ANSWERS, draw_gallery
+from galaxyzoo.reports.figures import SHOWN_ANSWERS, draw_gallery, save_figure
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.browser import PATIENCE_MS, find_browser, show, start
 from support.commands import call
@@ -57,7 +57,7 @@ def draw_votes(path: Path, votes: pd.DataFrame, predictions: pd.DataFrame) -> No
     images = take_images(open_images("demo", "demo", "gz37"), np.array(ids))
     columns = list(GALAXY_ZOO_2.columns)
     shown = votes.loc[ids, columns].to_numpy(), predictions.loc[ids, columns].to_numpy()
-    draw_gallery(path, np.array(ids), images, *shown, f"demo: votes and {RUN}")
+    save_figure(draw_gallery(np.array(ids), images, *shown, f"demo: votes and {RUN}"), path)
 
 
 if __name__ == "__main__":

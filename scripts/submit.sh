@@ -3,12 +3,6 @@
 #
 #   bash scripts/submit.sh [FILE] -m MESSAGE [options of src/submit.py]
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-
-case " $* " in *" --help "* | *" -h "*)
-    sed -n '2,/^set /{s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
-    [[ -x $root/.venv/bin/python ]] || exit 0 # the options' own help needs the packages
-    ;;
-*) bash "$root/scripts/setup.sh" --extras ;;
-esac
-exec "${GALAXYZOO_PYTHON:-$root/.venv/bin/python}" "$root/src/submit.py" "$@"
+# shellcheck source=scripts/lib/start.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/start.sh" --extras "$@"
+exec "$python" "$root/src/submit.py" "$@"

@@ -27,7 +27,7 @@ check "ruff format" "$python" -m ruff format --check src tests scripts
 check "mypy" "$python" -m mypy
 check "import-linter" env PYTHONPATH=src "$(dirname "$python")/lint-imports" --no-cache
 if [[ -n $shellcheck ]]; then
-    check "shellcheck" "$shellcheck" scripts/*.sh .ci/run
+    check "shellcheck" "$shellcheck" -x scripts/*.sh scripts/lib/*.sh .ci/run
 else
     echo "== shellcheck: skipped, not installed here"
 fi

@@ -1,5 +1,6 @@
 """Fixtures that every test file may use."""
 
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,7 @@ if TYPE_CHECKING:
     from galaxyzoo.data.prepare import Dataset
     from galaxyzoo.training.fold_data import FoldData
 
-pytest_plugins = [
-    "support.competition_files",
-    "support.image_files",
-    "support.kaggle_connection",
-    "support.thoroughness",
-]
+pytest_plugins = ["support.thoroughness"]
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +49,20 @@ def prepared(root: Path) -> "Dataset":
 
     draw_competition(n_train=30, n_test=5).write_zips(root / "input")
     return prepare(n_folds=3)
+
+
+@pytest.fixture(scope="session")
+def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder in which the whole path has run once; no test may change it."""
+    from support.commands import train_project
+
+    return train_project(tmp_path_factory.mktemp("trained"), "--ensemble")
+
+
+@pytest.fixture(scope="module")
+def project(trained_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the trained project, to which the tests of a file may add files."""
+    return Path(shutil.copytree(trained_project, tmp_path_factory.mktemp("project") / "copy"))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from support.browser import PATIENCE_MS, find_browser, show, start
-from support.commands import COMPETITION, call, complaint, train_project
+from support.commands import COMPETITION, call, complaint
 from support.page_client import PageClient
 
 if TYPE_CHECKING:
@@ -27,12 +27,6 @@ ID = str(COMPETITION.votes.index[5])
 UPLOADS = Path(tempfile.gettempdir()) / "gradio"
 
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which two folds of a run are trained."""
-    return train_project(tmp_path_factory.mktemp("project"), "--only", "0,1")
 
 
 @pytest.fixture(scope="module")

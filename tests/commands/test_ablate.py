@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.ablation_fixtures import CHANGES, write_study
 from support.commands import COMPETITION, SRC, artefacts, call, complaint, environment
+from support.tuning_fixtures import CHANGES, write_study
 
 
 def write_project(root: Path) -> Path:

@@ -1,12 +1,13 @@
 """The command that explains one galaxy, as a user types it."""
 
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from support.commands import COMPETITION, call, complaint, train_project
+from support.commands import COMPETITION, call, complaint
 
 ID = str(COMPETITION.votes.index[5])
 
@@ -14,9 +15,10 @@ PNG = b"\x89PNG"
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(project: Path) -> Path:
     """A project in which two of three folds are trained."""
-    return train_project(tmp_path_factory.mktemp("trained"), "--only", "0,2")
+    shutil.rmtree(next(project.glob("folds/*/gz37/cnn/fold_1")))
+    return project
 
 
 def pictures(root: Path) -> list[str]:
@@ -24,35 +26,35 @@ def pictures(root: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_heat_and_maps_of_a_galaxy_are_drawn(trained: Path) -> None:
-    result = call(trained, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--answer", "Class4.1")
+def test_heat_and_maps_of_a_galaxy_are_drawn(project: Path) -> None:
+    result = call(project, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--answer", "Class4.1")
     assert result.returncode == 0, result.stderr
     said, picture = result.stdout.splitlines()
     assert said.startswith("spiral arms: predicted 0.")
     assert ", known 0." in said or ", known 1." in said
     assert picture.endswith(f"gz37/cnn/{ID}_gradcam_Class4.1.png")
     words = ["--feature-maps", "--layer", "stages.0", "stages.2", "--fold", "2"]
-    result = call(trained, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, *words)
+    result = call(project, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, *words)
     assert result.returncode == 0, result.stderr
-    assert {f"{ID}_feature_maps.png", f"{ID}_feature_maps_filters.png"} <= {*pictures(trained)}
-    for path in trained.glob("reports/*/gz37/cnn/*.png"):
+    assert {f"{ID}_feature_maps.png", f"{ID}_feature_maps_filters.png"} <= {*pictures(project)}
+    for path in project.glob("reports/*/gz37/cnn/*.png"):
         assert path.read_bytes()[:4] == PNG
 
 
 @pytest.mark.slow
-def test_any_image_can_be_explained(trained: Path, tmp_path: Path) -> None:
+def test_any_image_can_be_explained(project: Path, tmp_path: Path) -> None:
     path = tmp_path / "my galaxy.png"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 99, (120, 150, 3), np.uint8))
     words = ["--image", path, "--method", "LayerCAM", "--output", tmp_path / "heat.png"]
-    result = call(trained, "gradcam.py", "gz37/cnn", *words)
+    result = call(project, "gradcam.py", "gz37/cnn", *words)
     assert result.returncode == 0, result.stderr
     assert "known" not in result.stdout
     assert (tmp_path / "heat.png").read_bytes()[:4] == PNG
 
 
 @pytest.mark.slow
-def test_methods_are_scored_beside_controls(trained: Path) -> None:
-    result = call(trained, "gradcam.py", "gz37/cnn", "--faithfulness", "6")
+def test_methods_are_scored_beside_controls(project: Path) -> None:
+    result = call(project, "gradcam.py", "gz37/cnn", "--faithfulness", "6")
     assert result.returncode == 0, result.stderr
     for method in ("gradcam", "layercam", "centre", "random"):
         assert f" {method} " in result.stdout
@@ -72,8 +74,8 @@ def test_methods_are_scored_beside_controls(trained: Path) -> None:
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(
-    words: list[str], message: str, trained: Path
+    words: list[str], message: str, project: Path
 ) -> None:
-    before = pictures(trained)
-    assert message in complaint(call(trained, "gradcam.py", "gz37/cnn", *words))
-    assert pictures(trained) == before
+    before = pictures(project)
+    assert message in complaint(call(project, "gradcam.py", "gz37/cnn", *words))
+    assert pictures(project) == before

@@ -19,21 +19,14 @@ from support.commands import (
     dataset,
     succeed,
     table,
-    train_project,
 )
 from support.kaggle_fixtures import COLUMNS, Competition
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder in which the whole path has run once."""
-    return train_project(tmp_path_factory.mktemp("trained"), "--ensemble")
-
-
 @pytest.fixture
-def copy(trained: Path, tmp_path: Path) -> Path:
-    """The trained folder again, to change."""
-    return Path(shutil.copytree(trained, tmp_path / "copy"))
+def copy(trained_project: Path, tmp_path: Path) -> Path:
+    """A copy of the trained project, to change."""
+    return Path(shutil.copytree(trained_project, tmp_path / "copy"))
 
 
 def refusal(root: Path, *words: str) -> str:
@@ -44,25 +37,25 @@ def refusal(root: Path, *words: str) -> str:
     return line
 
 
-def test_oof_holds_every_training_galaxy_once_with_its_fold(trained: Path) -> None:
-    oof, split = table(trained, "oof"), table(trained, "folds", "train.csv")
+def test_oof_holds_every_training_galaxy_once_with_its_fold(project: Path) -> None:
+    oof, split = table(project, "oof"), table(project, "folds", "train.csv")
     assert oof.index.tolist() == COMPETITION.votes.index.tolist()
     assert oof["fold"].tolist() == split["fold"].tolist()
     assert sorted(oof["fold"].value_counts()) == [12, 12, 12]
 
 
-def test_each_oof_row_is_of_the_model_that_never_saw_it(trained: Path) -> None:
-    oof = table(trained, "oof")
+def test_each_oof_row_is_of_the_model_that_never_saw_it(project: Path) -> None:
+    oof = table(project, "oof")
     for fold in range(3):
-        own = table(trained, "folds", f"gz37/cnn/fold_{fold}/val.csv")
+        own = table(project, "folds", f"gz37/cnn/fold_{fold}/val.csv")
         assert sorted(own.index) == oof.index[oof["fold"] == fold].tolist()
         assert np.allclose(oof.loc[own.index, COLUMNS], own[COLUMNS], atol=1e-9)
-    tests = [table(trained, "folds", f"gz37/cnn/fold_{fold}/test.csv") for fold in range(3)]
-    assert np.allclose(table(trained, "submissions"), sum(tests) / 3, atol=2e-9)
+    tests = [table(project, "folds", f"gz37/cnn/fold_{fold}/test.csv") for fold in range(3)]
+    assert np.allclose(table(project, "submissions"), sum(tests) / 3, atol=2e-9)
 
 
-def test_the_submission_is_one_that_kaggle_accepts(trained: Path) -> None:
-    frame = pd.read_csv(trained / "submissions" / "predictions.csv")
+def test_the_submission_is_one_that_kaggle_accepts(project: Path) -> None:
+    frame = pd.read_csv(project / "submissions" / "predictions.csv")
     assert list(frame.columns) == ["GalaxyID", *COLUMNS]
     assert frame["GalaxyID"].tolist() == COMPETITION.test_ids.tolist()
     votes = frame[COLUMNS].to_numpy()
@@ -84,34 +77,34 @@ def test_a_second_call_does_no_finished_work_again(copy: Path) -> None:
     assert artefacts(copy) == before
 
 
-def test_plan_and_smoke_keep_nothing(trained: Path) -> None:
-    before = artefacts(trained)
+def test_plan_and_smoke_keep_nothing(project: Path) -> None:
+    before = artefacts(project)
     for option, word in (("--plan", "disk"), ("--smoke", "RMSE")):
-        assert word in succeed(trained, *TRAIN, option).stdout
-    assert artefacts(trained) == before
+        assert word in succeed(project, *TRAIN, option).stdout
+    assert artefacts(project) == before
 
 
-def test_predict_gives_what_the_test_table_holds(trained: Path, tmp_path: Path) -> None:
+def test_predict_gives_what_the_test_table_holds(project: Path, tmp_path: Path) -> None:
     for galaxy_id in COMPETITION.test_ids:
         (tmp_path / f"{galaxy_id}.jpg").write_bytes(COMPETITION.images[int(galaxy_id)])
     (tmp_path / "123.jpg").write_bytes(b"no image")
     words = ["predict.py", "gz37/cnn", tmp_path, "--output", tmp_path / "out.csv"]
-    assert "123.jpg" in succeed(trained, *words).stdout
+    assert "123.jpg" in succeed(project, *words).stdout
     got = pd.read_csv(tmp_path / "out.csv", index_col="GalaxyID").loc[COMPETITION.test_ids]
-    expected = GALAXY_ZOO_2.project(np.clip(table(trained, "submissions").to_numpy(), 0, 1))
+    expected = GALAXY_ZOO_2.project(np.clip(table(project, "submissions").to_numpy(), 0, 1))
     assert np.allclose(got, expected, atol=1e-6)
 
 
 def test_predict_takes_zips_and_files_and_shows_names_as_text(
-    trained: Path, tmp_path: Path
+    project: Path, tmp_path: Path
 ) -> None:
     escapes = "\x1b]0;renamed\x07\x1b[2Jgone\r\u202egpj"
     name, bad = tmp_path / "=my galaxy.jpg", tmp_path / f"{escapes}.jpg"
     name.write_bytes(COMPETITION.images[int(COMPETITION.test_ids[0])])
     bad.write_bytes(b"no image")
-    archive, output = trained / "input" / "images_test_rev1.zip", tmp_path / f"{escapes}.csv"
+    archive, output = project / "input" / "images_test_rev1.zip", tmp_path / f"{escapes}.csv"
     words = ["predict.py", "gz37/cnn", archive, name, bad, "--output", output]
-    printed = succeed(trained, *words).stdout.splitlines()
+    printed = succeed(project, *words).stdout.splitlines()
     assert all(line.isprintable() for line in printed)
     assert any(f"{one_line(escapes)}.jpg: it is neither JPEG nor PNG" in line for line in printed)
     got = pd.read_csv(output, index_col="image")
@@ -140,10 +133,10 @@ def test_predict_takes_zips_and_files_and_shows_names_as_text(
     ],
 )
 def test_a_mistake_is_one_line_and_changes_nothing(
-    trained: Path, words: list[str], named: str
+    project: Path, words: list[str], named: str
 ) -> None:
-    assert named in refusal(trained, *words)
-    assert not (trained / "predictions.csv").exists()
+    assert named in refusal(project, *words)
+    assert not (project / "predictions.csv").exists()
 
 
 def test_changed_labels_do_not_mix_with_the_split(copy: Path) -> None:

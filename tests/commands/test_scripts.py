@@ -118,6 +118,16 @@ def test_ci_runs_the_test_script_and_nothing_else() -> None:
     assert run.read_text().splitlines()[-1] == "exec bash scripts/test.sh"
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
+def test_no_file_is_a_link_or_names_a_folder_of_one_machine() -> None:
+    git = ["git", "-C", str(ROOT)]
+    command = [*git, "grep", "-nE", "/(tmp|work)/"]
+    named = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (named.returncode, named.stdout) == (1, "")
+    modes = subprocess.check_output([*git, "ls-files", "--stage"], text=True)
+    assert "\n120000 " not in f"\n{modes}"
+
+
 @pytest.mark.parametrize("name", ["", "-cluster", "-extras", "-dev"])
 def test_requirements_are_exact_and_name_no_host(name: str) -> None:
     text = (ROOT / f"requirements{name}.txt").read_text()

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from support.cutout_server import CutoutServer, serving
+from support.kaggle_connection import kaggle_zips, rests, stand_in
+
+__all__ = ["kaggle_zips", "rests", "server", "stand_in"]
 
 
 @pytest.fixture

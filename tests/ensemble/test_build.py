@@ -17,7 +17,7 @@ from galaxyzoo.ensemble.build import costs_without, error_correlation
 from galaxyzoo.ensemble.selection import CANDIDATES
 from galaxyzoo.reports.evaluate import ensemble_section, load_evaluation
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from support import class_project
+from support.class_fixtures import save_class_project
 from support.ensemble_fixtures import (
     fit_all,
     make_problem,
@@ -41,7 +41,7 @@ def root(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("task", ["gz37", "anomaly4"])
 def test_shuffled_rows_columns_and_runs_give_the_same_bytes(root, monkeypatch, task):
-    _ = save_project(n=90, n_runs=3) if task == "gz37" else class_project.save_project()
+    _ = save_project(n=90, n_runs=3) if task == "gz37" else save_class_project()
     folder = root / "submissions" / "tiny" / task
     written = [folder / name for name in ("predictions.csv", "predictions.json")]
     run_here(monkeypatch, "--task", task, "run0", "run1", "run2")

@@ -14,8 +14,14 @@ from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.intervals import read_spreads, score_intervals
-from support.ensemble_fixtures import COLUMNS, run_here, save_project, use_root
-from support.interval_fixtures import RUNS, save_folds
+from support.ensemble_fixtures import (
+    COLUMNS,
+    NETWORK_RUNS,
+    run_here,
+    save_networks,
+    save_project,
+    use_root,
+)
 from support.kaggle_fixtures import listing
 
 
@@ -50,7 +56,7 @@ def refused(
 def test_every_test_galaxy_gets_an_interval_of_every_answer(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_folds(catalog)
+    save_networks(catalog)
     card = make(monkeypatch, "--level", "0.85")
     table = pd.read_csv(paths.intervals_csv("tiny", "gz37"), index_col="GalaxyID")
     assert table.index.tolist() == catalog.test_ids.tolist()
@@ -64,7 +70,7 @@ def test_every_test_galaxy_gets_an_interval_of_every_answer(
     assert list(card["levels"]) == ["0.5", "0.8", "0.85", "0.9", "0.95"]
     for level, scores in card["levels"].items():
         assert scores["coverage"] == pytest.approx(float(level), abs=0.04)
-    assert card["spread_of_runs"] == card["spread_of_views"] == list(RUNS)
+    assert card["spread_of_runs"] == card["spread_of_views"] == list(NETWORK_RUNS)
     answers = list(card["levels"]["0.85"]["coverage_per_column"].values())
     assert np.mean(answers) == pytest.approx(card["levels"]["0.85"]["coverage"], abs=1e-5)
     assert "0.85" in capsys.readouterr().out
@@ -83,16 +89,16 @@ def test_runs_without_tables_of_their_folds_leave_intervals_without_spreads(
     assert spreads.problems == [
         "external/theirs is left out of the spreads: an external table holds no single networks"
     ]
-    save_folds(catalog, spread=False)  # as networks of one view leave them
+    save_networks(catalog, spread=False)  # as networks of one view leave them
     card = make(monkeypatch)
-    assert card["spread_of_runs"] == list(RUNS)
+    assert card["spread_of_runs"] == list(NETWORK_RUNS)
     assert card["spread_of_views"] == []
 
 
 def test_spreads_of_training_and_test_galaxies_are_comparable(catalog: Catalog) -> None:
     """The noise of single networks is alike, though that of their mean over folds is smaller."""
-    save_folds(catalog)
-    spreads = read_spreads(RUNS, catalog)
+    save_networks(catalog)
+    spreads = read_spreads(NETWORK_RUNS, catalog)
     assert len(spreads.train) == len(spreads.test) == 2
     for train, test in zip(spreads.train, spreads.test, strict=True):
         assert test.mean() == pytest.approx(train.mean(), rel=0.1)

@@ -11,8 +11,15 @@ from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates
 from galaxyzoo.tasks.registry import TASKS
-from support.class_fixtures import BALANCED, PLAIN, draw_probs, one_hot
-from support.class_project import NAMES, TASK, save_project
+from support.class_fixtures import (
+    ANOMALIES,
+    ANOMALY_TASK,
+    BALANCED,
+    PLAIN,
+    draw_probs,
+    one_hot,
+    save_class_project,
+)
 from support.ensemble_fixtures import read_card, run_here, use_root
 
 
@@ -64,17 +71,17 @@ def test_candidates_are_those_of_the_tasks_kind():
 
 def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_path, monkeypatch):
     use_root(monkeypatch, tmp_path)
-    catalog = save_project()
+    catalog = save_class_project()
     run_here(monkeypatch, "--task", "anomaly4", "--candidates", "mean")
     frame = pd.read_csv(paths.ensemble_csv("tiny", "anomaly4"), index_col="GalaxyID")
-    assert list(frame.columns) == ["class", *NAMES]
+    assert list(frame.columns) == ["class", *ANOMALIES]
     assert frame.index.tolist() == catalog.test_ids.tolist()
-    probs = frame[NAMES].to_numpy()
+    probs = frame[ANOMALIES].to_numpy()
     np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-8)
     prior = catalog.targets("anomaly4").mean(axis=0)
-    decided = [NAMES[k] for k in TASK.decide(probs, prior)]
+    decided = [ANOMALIES[k] for k in ANOMALY_TASK.decide(probs, prior)]
     assert frame["class"].tolist() == decided
-    assert decided != [NAMES[k] for k in probs.argmax(axis=1)]  # balanced: not the likeliest
+    assert decided != [ANOMALIES[k] for k in probs.argmax(axis=1)]  # balanced: not the likeliest
     card = read_card("anomaly4")
     assert card["metric"] == "log-loss"
     assert {"accuracy", "balanced_accuracy", "macro_f1"} <= set(card["classes"])
@@ -82,7 +89,7 @@ def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_pat
 
 def test_the_task_follows_from_the_named_runs(tmp_path, monkeypatch):
     use_root(monkeypatch, tmp_path)
-    save_project()
+    save_class_project()
     run_here(monkeypatch, "anomaly4/run0", "anomaly4/run1", "--candidates", "mean")
     assert paths.ensemble_csv("tiny", "anomaly4").exists()
 

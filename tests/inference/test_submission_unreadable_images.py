@@ -15,8 +15,14 @@ from galaxyzoo.inference.score_card import UNREADABLE, card_path
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.run import Run
 from support.bad_image_fixtures import KINDS
-from support.class_fixtures import CLASSES, clear_votes, save_class_run
-from support.class_project import NAMES, TASK, save_project
+from support.class_fixtures import (
+    ANOMALIES,
+    ANOMALY_TASK,
+    CLASSES,
+    clear_votes,
+    save_class_project,
+    save_class_run,
+)
 from support.ensemble_fixtures import COLUMNS, draw_run, make_catalog, save_run, use_root
 from support.kaggle_fixtures import TEST_IMAGES, Competition, draw_competition, write_zip
 from support.small_models import small_config
@@ -117,7 +123,7 @@ def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys):
 
 def test_only_five_are_named(tmp_path, monkeypatch, capsys):
     use_root(monkeypatch, tmp_path)
-    catalog = save_project()
+    catalog = save_class_project()
     note("anomaly4/run0", *catalog.test_ids[:7])
     combine(monkeypatch, "anomaly4", "--candidates", "mean")
     line = next(line for line in capsys.readouterr().out.splitlines() if "7 test images" in line)
@@ -127,19 +133,19 @@ def test_only_five_are_named(tmp_path, monkeypatch, capsys):
 def test_the_class_of_such_a_row_is_the_most_frequent_one(tmp_path, monkeypatch):
     """Where balanced accuracy counts, too: there the frequencies favour no class."""
     use_root(monkeypatch, tmp_path)
-    catalog = save_project()
+    catalog = save_class_project()
     note("anomaly4/run1", *catalog.test_ids[:3])
     row = combine(monkeypatch, "anomaly4", "--candidates", "pool").iloc[:3]
     prior = catalog.targets("anomaly4").mean(axis=0)
-    np.testing.assert_allclose(row[NAMES], np.tile(prior, (3, 1)), atol=1e-9)
-    assert row["class"].tolist() == [NAMES[prior.argmax()]] * 3
+    np.testing.assert_allclose(row[ANOMALIES], np.tile(prior, (3, 1)), atol=1e-9)
+    assert row["class"].tolist() == [ANOMALIES[prior.argmax()]] * 3
 
 
 def test_frequencies_decide_for_the_most_frequent_class():
     rng = np.random.default_rng(0)
     for _ in range(200):
         prior = rng.dirichlet(np.full(4, 0.5)) * 0.99 + 0.0025
-        assert TASK.decide(TASK.project(prior[None]), prior) == prior.argmax()
+        assert ANOMALY_TASK.decide(ANOMALY_TASK.project(prior[None]), prior) == prior.argmax()
 
 
 def test_a_run_on_votes_that_joins_tells_of_its_images_too(tmp_path, monkeypatch):

@@ -55,7 +55,7 @@ OUTSIDE = {
     ".. inside": "images/../../evil.jpg",
     ".. at the end": "images/..",
     ".. with backslashes": "images\\..\\..\\evil.jpg",
-    "an absolute path": "/tmp/evil.jpg",
+    "an absolute path": "/etc/evil.jpg",
     "a share": "\\\\server\\evil.jpg",
     "a drive": "C:\\evil.jpg",
     "a drive's own folder": "c:evil.jpg",

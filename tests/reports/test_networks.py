@@ -12,8 +12,7 @@ from galaxyzoo.inference.oof import VAL_SPREAD, VAL_TABLE
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports.evaluate import load_evaluation
 from galaxyzoo.reports.networks import symmetry_section
-from support.ensemble_fixtures import COLUMNS, save_project, use_root
-from support.interval_fixtures import RUNS, save_folds
+from support.ensemble_fixtures import COLUMNS, NETWORK_RUNS, save_networks, save_project, use_root
 
 
 @pytest.fixture
@@ -33,17 +32,17 @@ def section_text(tmp_path: Path) -> str | None:
 
 def test_no_run_has_noted_its_spread(catalog: Catalog, tmp_path: Path) -> None:
     assert section_text(tmp_path) is None
-    save_folds(catalog, spread=False)
+    save_networks(catalog, spread=False)
     assert section_text(tmp_path) is None
 
 
 def test_the_spread_is_that_of_single_networks(catalog: Catalog, tmp_path: Path) -> None:
     """By hand: half of the galaxies differ by 0.3 and are off by 0.3, the others by 0.1."""
-    save_folds(catalog)
+    save_networks(catalog)
     large = np.arange(len(catalog.ids)) % 2 == 0
     size = np.where(large, 0.3, 0.1)[:, None]
     votes = catalog.train[COLUMNS]
-    for run in RUNS:
+    for run in NETWORK_RUNS:
         for fold in range(catalog.n_folds):
             own, folder = catalog.folds == fold, paths.fold_dir(catalog.dataset, run, fold)
             write_predictions(folder / VAL_TABLE, votes[own] + size[own])

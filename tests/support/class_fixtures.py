@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.schema import Config, parse_config
-from galaxyzoo.data.catalog import Catalog, save_catalog
+from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.io.tables import FOLD
 from galaxyzoo.tasks.registry import TASKS, ClassTask
 from galaxyzoo.training.fold_data import FoldData
-from support.ensemble_fixtures import save_run
+from support.ensemble_fixtures import make_catalog, save_run
 from support.kaggle_fixtures import draw_image, encode
 from support.small_models import SMALL, small_config
 
@@ -105,7 +106,8 @@ def write_labelled(
     return folder
 
 
-ANOMALIES = ("normal", "ringed", "merger", "irregular")
+ANOMALY_TASK = TASKS["anomaly4"]
+ANOMALIES = list(ANOMALY_TASK.columns)
 
 
 def draw_images(count: int = 18, side_px: int = 48) -> np.ndarray:
@@ -117,3 +119,21 @@ def draw_images(count: int = 18, side_px: int = 48) -> np.ndarray:
 def anomaly_numbers() -> np.ndarray:
     """(18,) mixed class numbers: six of the first of `ANOMALIES`, four of each other."""
     return np.random.default_rng(0).permutation(np.repeat(np.arange(4), (6, 4, 4, 4)))
+
+
+def save_class_project(n: int = 90, n_runs: int = 3) -> Catalog:
+    """A dataset with four rare and frequent classes, and finished runs anomaly4/run0, …"""
+    rng = np.random.default_rng(5)
+    votes, _ = make_catalog(rng, n, 3, "tiny", 10)
+    labels = one_hot(rng.permutation(np.minimum(np.arange(n) % 12, 3)), 4)
+    train = pd.concat(
+        [votes.train[[FOLD, GROUP]], pd.DataFrame(labels, index=votes.ids, columns=ANOMALIES)],
+        axis=1,
+    )
+    catalog = Catalog("tiny", train, votes.test_ids)
+    save_catalog(catalog)
+    of_train = draw_probs(rng, labels, n_runs)
+    of_test = draw_probs(rng, one_hot(np.arange(10) % 4, 4), n_runs)
+    for i in range(n_runs):
+        save_run(catalog, f"anomaly4/run{i}", of_train[:, i], of_test[:, i])
+    return catalog

@@ -21,9 +21,9 @@ from galaxyzoo.inference.predict import predict
 from galaxyzoo.reports.results import load_results
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.tuning.ablation import Ablation, Row, Variant, format_rows, judge, make_rows
-from support.ablation_fixtures import CHANGES, TASK, make, variant
 from support.ensemble_fixtures import draw_run, make_catalog, save_run
 from support.kaggle_fixtures import listing
+from support.tuning_fixtures import CHANGES, TASK, make, variant
 
 
 def values(prepared: Dataset, name: str, fold: int) -> pd.DataFrame:

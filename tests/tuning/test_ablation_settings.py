@@ -11,7 +11,7 @@ from galaxyzoo.core.paths import configs_dir, is_ablation
 from galaxyzoo.models.build import build_model
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.tuning.ablation import FOLDER, load_study
-from support.ablation_fixtures import BASE, write_study
+from support.tuning_fixtures import BASE, write_study
 
 STUDIES = sorted(path.stem for path in (configs_dir() / FOLDER).glob("*.yaml"))
 

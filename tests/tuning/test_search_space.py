@@ -13,8 +13,7 @@ from galaxyzoo.core.paths import configs_dir
 from galaxyzoo.models.build import build_model
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.tuning.search_space import FOLDER, load_search
-from support.ablation_fixtures import BASE
-from support.tuning_fixtures import SPACE, write_search
+from support.tuning_fixtures import BASE, SPACE, write_search
 
 optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 

@@ -17,9 +17,8 @@ from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.tuning import study as tuning
 from galaxyzoo.tuning.search_space import load_search
 from galaxyzoo.tuning.study import Tuning, check_free, default_path, write_config
-from support.ablation_fixtures import BASE
 from support.commands import COMPETITION, call, complaint
-from support.tuning_fixtures import write_search
+from support.tuning_fixtures import BASE, write_search
 
 pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 

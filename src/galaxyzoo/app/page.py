@@ -111,25 +111,14 @@ def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, shown: gr.State) -> list[A
             with gr.Accordion("Heat map", open=True):
                 answer = gr.Dropdown([], label="Answer", elem_id="answer")
                 method = gr.Dropdown(
-                    [*FAST_METHODS],
-                    value="gradcam",
-                    label="Method",
-                    elem_id="method",
+                    [*FAST_METHODS], value="gradcam", label="Method", elem_id="method"
                 )
                 why = gr.Button("Show heat map", elem_id="explain")
                 heat = gr.HTML("", elem_id="heat")
         with gr.Column(scale=3, min_width=320):
             tree = gr.HTML("", elem_id="answers")
     alike = gr.Button("Find similar training galaxies", elem_id="alike")
-    gallery = gr.Gallery(
-        label="Similar galaxies; click one to show it",
-        columns=4,
-        height="auto",
-        visible=False,
-        elem_id="similar",
-        elem_classes="galaxies",
-        allow_preview=False,
-    )
+    gallery = _add_gallery("Similar galaxies; click one to show it", "similar", visible=False)
     found = gr.State([])
     outputs = [shown, facts, tree, answer, heat, gallery]
 
@@ -172,14 +161,7 @@ def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy:
     found = gr.State([])
     answer = gr.Dropdown([ALL], value=ALL, label="Errors in", elem_id="errors-in")
     button = gr.Button("Show the largest errors", variant="primary", elem_id="worst")
-    gallery = gr.Gallery(
-        label="Out of fold; click one to show it",
-        columns=4,
-        height="auto",
-        elem_id="errors",
-        elem_classes="galaxies",
-        allow_preview=False,
-    )
+    gallery = _add_gallery("Out of fold; click one to show it", "errors")
 
     def choices(name: str) -> Any:
         return gr.update(choices=[ALL, *_load(name).task.labels], value=ALL)
@@ -199,6 +181,19 @@ def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy:
     _on(answer.focus, choices, [run], answer)
     _on(button.click, worst, [run, answer], [gallery, found])
     _on(gallery.select, open_error, [run, other, found], [tabs, *one_galaxy])
+
+
+def _add_gallery(label: str, elem_id: str, visible: bool = True) -> gr.Gallery:
+    """Pictures of galaxies, each of which can be clicked."""
+    return gr.Gallery(
+        label=label,
+        columns=4,
+        height="auto",
+        visible=visible,
+        elem_id=elem_id,
+        elem_classes="galaxies",
+        allow_preview=False,
+    )
 
 
 def _show(

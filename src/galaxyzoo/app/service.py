@@ -26,7 +26,7 @@ from galaxyzoo.explain.galaxy import Galaxy, decode_galaxy, find_galaxy, predict
 from galaxyzoo.explain.gradcam import average_gradcam
 from galaxyzoo.inference.oof import DONE
 from galaxyzoo.inference.predict import batch_size_for, load_run_models
-from galaxyzoo.io.tables import FOLD, read_csv
+from galaxyzoo.io.tables import read_csv
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS, Task, get_task
@@ -150,11 +150,6 @@ class LoadedRun:
         """(galaxy, H, W, 3) uint8 of training galaxies."""
         return take_images(self._images, np.array(ids))
 
-    def out_of_fold(self) -> pd.DataFrame:
-        """Predictions by GalaxyID of the galaxies in finished folds."""
-        table = read_csv(oof_csv(self.dataset, self.config.run))
-        return table.drop(columns=FOLD)[list(self.task.columns)]
-
     def worst(self, column: int | None, count: int) -> pd.DataFrame:
         """Galaxies with the largest out-of-fold errors, largest first.
 
@@ -164,20 +159,19 @@ class LoadedRun:
         Returns:
             Indexed by GalaxyID: predicted, known (of the column, else the class or NaN), error.
         """
-        predicted = self.out_of_fold()
+        table = read_csv(oof_csv(self.dataset, self.config.run))
+        predicted = table[list(self.task.columns)]
         known = pd.DataFrame(
             self.catalog.targets(self.task.name), self.catalog.ids, list(self.task.columns)
         ).loc[predicted.index]
         off = (predicted - known).abs()
         if column is None:
             error = np.sqrt((off**2).mean(axis=1))
-            table = pd.DataFrame({"predicted": np.nan, "known": np.nan, "error": error})
+            errors = {"predicted": np.nan, "known": np.nan, "error": error}
         else:
             name = self.task.columns[column]
-            table = pd.DataFrame(
-                {"predicted": predicted[name], "known": known[name], "error": off[name]}
-            )
-        return table.sort_values("error", ascending=False, kind="stable")[:count]
+            errors = {"predicted": predicted[name], "known": known[name], "error": off[name]}
+        return pd.DataFrame(errors).sort_values("error", ascending=False, kind="stable")[:count]
 
 
 def classes_of_votes(prediction: np.ndarray) -> dict[str, str | None]:

@@ -79,7 +79,7 @@ def draw_feature_maps(
     across = 8
     rows = [min(most, len(some)) for some in maps.values()]
     down = [-(-count // across) for count in rows]
-    figure = new_figure(12, 1.5 * (sum(down) + 1) + 0.45 * len(maps) + 0.8)
+    figure = new_figure(12, 1.5 * (sum(down) + 1) + 0.45 * len(maps) + 0.8, title)
     heights = [1.15, *(n + 0.3 for n in down)]
     parts = np.asarray(figure.subfigures(len(maps) + 1, 1, height_ratios=heights))
     first = parts[0].subplots(1, across)
@@ -99,7 +99,6 @@ def draw_feature_maps(
         for axis, channel in zip(axes.flat, order, strict=False):
             axis.imshow(some[channel], cmap="gray")
             axis.set_title(str(channel), fontsize=7, pad=2)
-    figure.suptitle(title, fontsize=12)
     return save_figure(figure, path)
 
 
@@ -107,13 +106,12 @@ def draw_filters(path: Path, filters: np.ndarray, title: str) -> Path:
     """Write a PNG of a first layer's kernels, (channel, 3, h, w), each scaled to its own range."""
     across = 12
     down = -(-len(filters) // across)
-    figure = new_figure(12, down + 0.6)
+    figure = new_figure(12, down + 0.6, title)
     for axis in (axes := figure.subplots(down, across, squeeze=False).flat):
         axis.set_axis_off()
     for axis, kernel in zip(axes, filters, strict=False):
         low, high = kernel.min(), kernel.max()
         axis.imshow(((kernel - low) / max(high - low, 1e-12)).transpose(1, 2, 0))
-    figure.suptitle(title, fontsize=12)
     return save_figure(figure, path)
 
 

@@ -27,7 +27,6 @@ from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
 from galaxyzoo.inference.predict import load_run_models
 from galaxyzoo.inference.score_card import card_path
 from galaxyzoo.io.tables import FOLD, format_predictions
-from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.registry import Task, get_task, task_of
 
 CARD, SCORES, ONNX, LICENCE = "README.md", "oof.json", "model.onnx", "LICENSE"
@@ -64,7 +63,10 @@ def export_run(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> 
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
         files.write_json(part / SCORES, scores)
         shutil.copyfile(CODE_ROOT / LICENCE, part / LICENCE)
-        difference = _write_onnx(part / ONNX, config, networks) if with_onnx else None
+        difference = None
+        if with_onnx:
+            views = config.image.size_px, config.tta.dihedral
+            difference = write_onnx(part / ONNX, [*networks.values()], *views)
         write_card(part / CARD, config, get_task(config.task), scores, difference)
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
@@ -111,10 +113,6 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> dict[str, An
             f"type `python src/train.py {config.run}` to write it again"
         )
     return scores
-
-
-def _write_onnx(path: Path, config: Config, networks: dict[int, GalaxyNet]) -> float:
-    return write_onnx(path, [*networks.values()], config.image.size_px, config.tta.dihedral)
 
 
 def _table(values: np.ndarray, ids: np.ndarray, task: Task) -> pd.DataFrame:

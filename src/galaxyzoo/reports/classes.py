@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from sklearn.metrics import (
     ConfusionMatrixDisplay,
     classification_report,
@@ -27,9 +28,9 @@ from galaxyzoo.reports.figures import (
     WRONG,
     clean,
     draw_galaxies,
+    new_axes,
     new_figure,
     readable,
-    save_figure,
 )
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
@@ -68,12 +69,11 @@ class _Classified:
         unscored = self.evaluation.targets[~self.result.rows]
         return self.task.decide_out_of_fold(self.result.predictions, self.targets, folds, unscored)
 
-    def path(self, name: str) -> Path:
-        """A file beside the page, named after the run."""
-        return self.evaluation.folder / f"{self.result.stem}_{name}"
-
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
-        self.evaluation.write_csv(self.path(name).name, table)
+        self.evaluation.write_csv(f"{self.result.stem}_{name}", table)
+
+    def save_png(self, name: str, figure: Figure) -> Path:
+        return self.evaluation.save_png(f"{self.result.stem}_{name}", figure)
 
 
 def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
@@ -118,8 +118,8 @@ def _confusion(
     confusion = confusion_table(names, truth, predicted)
     classified.write_csv(f"{prefix}report.csv", report)
     classified.write_csv(f"{prefix}confusion.csv", confusion)
-    path = classified.path(f"{prefix}confusion.png")
-    draw_confusion(path, confusion, f"{title}, {len(truth)} galaxies")
+    figure = draw_confusion(confusion, f"{title}, {len(truth)} galaxies")
+    path = classified.save_png(f"{prefix}confusion.png", figure)
     return HtmlSection(
         title,
         text,
@@ -132,17 +132,19 @@ def _probabilities(classified: _Classified) -> HtmlSection:
     result = classified.result
     table = calibration_table(result.predictions, classified.truth)
     classified.write_csv("calibration.csv", table)
-    roc, calibration = classified.path("roc.png"), classified.path("calibration.png")
-    names = classified.task.columns
-    draw_roc(roc, result.predictions, classified.targets, names, f"{result.run}: ROC curves")
-    draw_calibration(calibration, table, result.run)
+    names, title = classified.task.columns, f"{result.run}: ROC curves"
+    roc = draw_roc(result.predictions, classified.targets, names, title)
+    calibration = draw_calibration(table, result.run)
     return HtmlSection(
         f"{result.run}: probabilities",
         "Expected calibration error of the most probable class "
         f"{expected_calibration_error(table):.4f} (15 equally wide bins, Guo et al. 2017).",
         pictures=[
-            ("ROC curves, each class against the rest", roc),
-            ("calibration: how often the most probable class is right", calibration),
+            ("ROC curves, each class against the rest", classified.save_png("roc.png", roc)),
+            (
+                "calibration: how often the most probable class is right",
+                classified.save_png("calibration.png", calibration),
+            ),
         ],
     )
 
@@ -159,16 +161,15 @@ def _galaxies(classified: _Classified, images: ImageCache) -> HtmlSection:
         ("sample", "a random sample of held-out galaxies", sample),
     ):
         if len(rows):
-            path = classified.path(f"{name}.png")
-            _draw_galaxies(path, classified, images, rows, f"{result.run}: {caption}")
-            pictures.append((caption, path))
+            figure = _draw_galaxies(classified, images, rows, f"{result.run}: {caption}")
+            pictures.append((caption, classified.save_png(f"{name}.png", figure)))
     text = "" if len(wrong) else "No galaxy is wrong."
     return HtmlSection(f"{result.run}: galaxies", text, pictures=pictures)
 
 
 def _draw_galaxies(
-    path: Path, classified: _Classified, images: ImageCache, rows: np.ndarray, title: str
-) -> None:
+    classified: _Classified, images: ImageCache, rows: np.ndarray, title: str
+) -> Figure:
     """A grid of some galaxies with true class, predicted class and its probability."""
     ids = classified.evaluation.catalog.ids[classified.result.rows][rows]
     names = [readable(name) for name in classified.task.columns]
@@ -179,7 +180,7 @@ def _draw_galaxies(
         prob = classified.result.predictions[row, predicted]
         notes.append(f"true: {names[truth]}\n{mark} {names[predicted]} {prob:.2f}")
         colors.append(color)
-    draw_galaxies(path, ids, take_images(images, ids), notes, title, colors)
+    return draw_galaxies(ids, take_images(images, ids), notes, title, colors)
 
 
 def report_table(names: Sequence[str], truth: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
@@ -265,13 +266,12 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
     return float((gaps * table["galaxies"]).sum() / table["galaxies"].sum())
 
 
-def draw_confusion(path: Path, table: pd.DataFrame, title: str) -> None:
+def draw_confusion(table: pd.DataFrame, title: str) -> Figure:
     """Draw a `confusion_table`: numbers of galaxies, and percent of each true class as colour."""
     counts = table.drop(columns="true class").to_numpy()
     percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(4.5, 0.95 * len(counts) + 2.2)
-    figure = new_figure(side + 0.8, side)
-    axis = figure.subplots()
+    figure, axis = new_axes(side + 0.8, side)
     names = [readable(name) for name in table["true class"]]
     display = ConfusionMatrixDisplay(percent, display_labels=names)
     display.plot(ax=axis, cmap="Blues", im_kw={"vmin": 0, "vmax": 100}, colorbar=False)
@@ -280,22 +280,19 @@ def draw_confusion(path: Path, table: pd.DataFrame, title: str) -> None:
     axis.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
     axis.set_title(title, fontsize=11)
     figure.colorbar(display.im_, label="% of the true class", shrink=0.8)
-    save_figure(figure, path)
+    return figure
 
 
-def draw_roc(
-    path: Path, probs: np.ndarray, targets: np.ndarray, names: Sequence[str], title: str
-) -> None:
+def draw_roc(probs: np.ndarray, targets: np.ndarray, names: Sequence[str], title: str) -> Figure:
     """Draw every class's ROC curve against the rest: the whole, and the upper left corner.
 
     Args:
-        path: the PNG.
         probs: (galaxy, class) probabilities.
         targets: (galaxy, class) one-hot; a class that all or no galaxies have gets no curve.
         names: of the classes.
         title: above it.
     """
-    figure = new_figure(13.5, 5.2)
+    figure = new_figure(13.5, 5.2, title)
     whole, corner = figure.subplots(1, 2)
     for i, name in enumerate(names):
         label = f"{readable(name)}: no AUC (one kind alone)"
@@ -316,15 +313,13 @@ def draw_roc(
     figure.legend(
         handles, labels, title="AUC, class against rest", loc="outside right upper", frameon=False
     )
-    figure.suptitle(title, fontsize=12)
-    save_figure(figure, path)
+    return figure
 
 
-def draw_calibration(path: Path, table: pd.DataFrame, title: str) -> None:
+def draw_calibration(table: pd.DataFrame, title: str) -> Figure:
     """Draw accuracy over confidence, and the number of galaxies at each confidence.
 
     Args:
-        path: the PNG.
         table: of `calibration_table`.
         title: above it.
     """
@@ -343,4 +338,4 @@ def draw_calibration(path: Path, table: pd.DataFrame, title: str) -> None:
     lower.set(xlabel="probability of the most probable class", ylabel="galaxies")
     for axis in (upper, lower):
         clean(axis, grid="both")
-    save_figure(figure, path)
+    return figure

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from galaxyzoo.core import files
 from galaxyzoo.core.paths import choose_dataset
@@ -15,6 +16,7 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.inference.score_card import score_table
 from galaxyzoo.io.tables import without_formulas
 from galaxyzoo.reports.console import CLASS_SCORES, mark_notes, marks
+from galaxyzoo.reports.figures import save_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import ENSEMBLE, Result, load_results, pick_best, read_ensemble_card
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -65,6 +67,10 @@ class Evaluation:
         with files.writing(self.folder / name) as temporary:
             text = without_formulas(table)
             text.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+
+    def save_png(self, name: str, figure: Figure) -> Path:
+        """Write a picture beside the page."""
+        return save_figure(figure, self.folder / name)
 
     def pick_random(self, count: int) -> np.ndarray:
         """At most `SHOWN_GALAXIES` numbers below `count`, ascending, the same every time."""

@@ -6,19 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.io.tables import FOLD, write_table
-from galaxyzoo.reports.figures import (
-    BLUE,
-    LIGHT_GREY,
-    answer_label,
-    clean,
-    new_figure,
-    save_figure,
-)
+from galaxyzoo.reports.figures import BLUE, LIGHT_GREY, answer_label, clean, new_figure, save_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import CLASS, CLASS_TASKS, ClassTask
@@ -45,7 +39,6 @@ def explore_classes(
         return []
     tables = [count_classes(catalog, task) for task in tasks]
     write_table(folder / "classes.csv", pd.concat(tables, ignore_index=True))
-    _plot_counts(folder / "classes.png", tables)
     few = [
         f"{row['task']}: class '{row[CLASS]}' has {row['kept']} galaxies, too few for "
         f"{catalog.n_folds} folds, so the task cannot be trained on this dataset."
@@ -62,7 +55,7 @@ def explore_classes(
         "Classes of each task",
         "\n".join([text, *few]),
         [(table["task"].iloc[0], table.drop(columns="task")) for table in tables],
-        [("Galaxies of each class", folder / "classes.png")],
+        [("Galaxies of each class", save_figure(_plot_counts(tables), folder / "classes.png"))],
     )
     return [section]
 
@@ -76,10 +69,9 @@ def explore_samples(
         galaxies = _draw_galaxies(data.catalog, task, seed)
         ids = galaxies.index.to_numpy()
         images, _ = decode_many(data.raw.train_images, ids, data.raw.image)
-        path = folder / f"samples_{task.name}.png"
         title = f"{task.name}: random galaxies of each class, with their GalaxyID"
-        _plot_samples(path, title, task.columns, galaxies, images)
-        pictures.append((title, path))
+        figure = _plot_samples(title, task.columns, galaxies, images)
+        pictures.append((title, save_figure(figure, folder / f"samples_{task.name}.png")))
     text = "Below each image its largest vote fractions." if data.catalog.has_votes else ""
     return [HtmlSection("Galaxies of each class", text, pictures=pictures)] if pictures else []
 
@@ -128,7 +120,7 @@ def _top_votes(votes: pd.Series) -> str:
     return "\n".join(f"{answer_label(str(c))} {value:.2f}" for c, value in top.items())
 
 
-def _plot_counts(path: Path, tables: Sequence[pd.DataFrame]) -> None:
+def _plot_counts(tables: Sequence[pd.DataFrame]) -> Figure:
     """A panel per table of `count_classes`: galaxies of each class before and after its rule."""
     figure = new_figure(10, sum(0.42 * len(table) + 1.1 for table in tables))
     axes = figure.subplots(len(tables), squeeze=False, height_ratios=[len(t) + 2 for t in tables])
@@ -139,7 +131,7 @@ def _plot_counts(path: Path, tables: Sequence[pd.DataFrame]) -> None:
         handles, labels = widest.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False)
     axes[-1, 0].set_xlabel("galaxies")
-    save_figure(figure, path)
+    return figure
 
 
 def _draw_counts(axis: Axes, table: pd.DataFrame) -> None:
@@ -163,12 +155,11 @@ def _draw_counts(axis: Axes, table: pd.DataFrame) -> None:
 
 
 def _plot_samples(
-    path: Path, title: str, classes: Sequence[str], galaxies: pd.DataFrame, images: np.ndarray
-) -> None:
+    title: str, classes: Sequence[str], galaxies: pd.DataFrame, images: np.ndarray
+) -> Figure:
     """A row of galaxies for every class.
 
     Args:
-        path: the PNG.
         title: above the grid.
         classes: in order, one row each; also those without galaxies.
         galaxies: indexed by GalaxyID; `class`, and `votes`, the text below an image.
@@ -191,4 +182,4 @@ def _plot_samples(
         label += "" if len(rows) else "\n(no galaxy)"
         axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10, labelpad=8)
     figure.suptitle(title, fontsize=11)
-    save_figure(figure, path)
+    return figure

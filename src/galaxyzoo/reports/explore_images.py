@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
@@ -56,9 +57,8 @@ def explore_images(data: Dataset, seed: int, folder: Path) -> list[HtmlSection]:
     pictures = []
     if len(samples["train"].frames):
         lines.append(_light_text(samples["train"], raw.image))
-        path = folder / "images.png"
-        _plot_images(path, samples["train"], _kept_squares(raw.image))
-        pictures = [("Sampled training images", path)]
+        figure = _plot_images(samples["train"], _kept_squares(raw.image))
+        pictures = [("Sampled training images", save_figure(figure, folder / "images.png"))]
     caption = f"Measured on the originals of {SAMPLED_IMAGES} or fewer random images"
     return [HtmlSection("Images", "\n".join(lines), [(caption, table)], pictures)]
 
@@ -173,7 +173,7 @@ def _kept_squares(image: ImageConfig) -> dict[str, float]:
     }
 
 
-def _plot_images(path: Path, sample: ImageSample, kept: dict[str, float]) -> None:
+def _plot_images(sample: ImageSample, kept: dict[str, float]) -> Figure:
     """The mean frame, brightness around the centre, and the brightness of images per channel."""
     figure = new_figure(14, 4.4)
     frame, light, channels = figure.subplots(1, 3, width_ratios=[1, 1.3, 1.3])
@@ -191,7 +191,7 @@ def _plot_images(path: Path, sample: ImageSample, kept: dict[str, float]) -> Non
     channels.set(xlabel="mean of the pixels, 0 to 255", ylabel="images")
     channels.legend(frameon=False, fontsize=9)
     clean(channels)
-    save_figure(figure, path)
+    return figure
 
 
 def _draw_profiles(axis: Axes, profiles: np.ndarray, kept: dict[str, float]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
 from scipy.special import entr
 
 from galaxyzoo.data.catalog import Catalog
@@ -17,6 +18,7 @@ from galaxyzoo.reports.figures import (
     SKY,
     answer_label,
     clean,
+    new_axes,
     new_figure,
     save_figure,
 )
@@ -48,9 +50,9 @@ def _answers(votes: pd.DataFrame, folder: Path) -> HtmlSection:
     pairs = strongest_pairs(correlations, _LISTED)
     write_table(folder / "answers.csv", summarise_answers(votes))
     write_table(folder / "correlations.csv", correlations.rename_axis("answer").reset_index())
-    _plot_distributions(folder / "distributions.png", votes)
-    _plot_means(folder / "means.png", votes)
-    _plot_correlations(folder / "correlations.png", correlations)
+    distributions = save_figure(_plot_distributions(votes), folder / "distributions.png")
+    means = save_figure(_plot_means(votes), folder / "means.png")
+    matrix = save_figure(_plot_correlations(correlations), folder / "correlations.png")
     for column in ("answer", "other"):
         pairs[column] = pairs[column].map(answer_label)
     return HtmlSection(
@@ -59,9 +61,9 @@ def _answers(votes: pd.DataFrame, folder: Path) -> HtmlSection:
         "the fraction of the answer that leads there.",
         [("Answers of different questions with the largest correlations", pairs)],
         [
-            ("How often each vote fraction occurs, 20 bins", folder / "distributions.png"),
-            ("Mean vote fraction of each answer", folder / "means.png"),
-            ("Correlations of all answers", folder / "correlations.png"),
+            ("How often each vote fraction occurs, 20 bins", distributions),
+            ("Mean vote fraction of each answer", means),
+            ("Correlations of all answers", matrix),
         ],
     )
 
@@ -69,14 +71,14 @@ def _answers(votes: pd.DataFrame, folder: Path) -> HtmlSection:
 def _clarity(votes: pd.DataFrame, folder: Path) -> HtmlSection:
     clarity = count_clarity(entropies(votes))
     write_table(folder / "clarity.csv", clarity)
-    _plot_clarity(folder / "clarity.png", clarity)
+    path = save_figure(_plot_clarity(clarity), folder / "clarity.png")
     return HtmlSection(
         "How clear the answers are",
         f"Entropy of the shares of a question's answers, over that of equal shares: up to "
         f"{CLEAR:g} a galaxy is clear, from {AMBIGUOUS:g} on ambiguous. Hardly asked: less than "
         f"{ASKED:g} of the volunteers came to the question.",
         [("Galaxies per question", clarity)],
-        [("Clear and ambiguous galaxies of each question", folder / "clarity.png")],
+        [("Clear and ambiguous galaxies of each question", path)],
     )
 
 
@@ -85,7 +87,7 @@ def _consistency(votes: pd.DataFrame, folder: Path) -> HtmlSection:
     summary, worst = summarise_residuals(missed), worst_galaxies(missed, _LISTED)
     write_table(folder / "consistency.csv", summary)
     write_table(folder / "worst_galaxies.csv", worst)
-    _plot_residuals(folder / "consistency.png", missed)
+    path = save_figure(_plot_residuals(missed), folder / "consistency.png")
     for table, columns in ((summary, ["largest", "mean"]), (worst, ["residual"])):
         table[columns] = table[columns].map("{:.1e}".format)
     return HtmlSection(
@@ -93,7 +95,7 @@ def _consistency(votes: pd.DataFrame, folder: Path) -> HtmlSection:
         "The answers of a question add up to the vote of the answer that leads to it. A table "
         "with a residual above 1e-5 is refused.",
         [("Residuals per question", summary), ("Galaxies with the largest residuals", worst)],
-        [("The largest residual of each galaxy", folder / "consistency.png")],
+        [("The largest residual of each galaxy", path)],
     )
 
 
@@ -186,7 +188,7 @@ def count_clarity(entropy: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis("question").reset_index()
 
 
-def _plot_distributions(path: Path, votes: pd.DataFrame) -> None:
+def _plot_distributions(votes: pd.DataFrame) -> Figure:
     """A panel per question, a row per answer: how often each vote fraction occurs."""
     figure = new_figure(14, 10)
     axes = figure.subplots(4, 3, height_ratios=[2.4, 2.4, 3.6, 3.6]).ravel()
@@ -206,13 +208,12 @@ def _plot_distributions(path: Path, votes: pd.DataFrame) -> None:
     label = "part of the galaxies (white: none)"
     figure.colorbar(mesh, ax=axes[-1], orientation="horizontal", label=label, fraction=0.3)
     figure.supxlabel("vote fraction", fontsize=10)
-    save_figure(figure, path)
+    return figure
 
 
-def _plot_means(path: Path, votes: pd.DataFrame) -> None:
+def _plot_means(votes: pd.DataFrame) -> Figure:
     """Mean vote fraction of each answer, questions in turns of two colours."""
-    figure = new_figure(9, 9)
-    axis = figure.subplots()
+    figure, axis = new_axes(9, 9)
     colors = [
         (BLUE, ORANGE)[i % 2] for i, q in enumerate(GALAXY_ZOO_2.questions) for _ in q.answers
     ]
@@ -223,13 +224,12 @@ def _plot_means(path: Path, votes: pd.DataFrame) -> None:
     axis.margins(y=0.01)
     axis.set_xlabel("mean vote fraction")
     clean(axis)
-    save_figure(figure, path)
+    return figure
 
 
-def _plot_correlations(path: Path, correlations: pd.DataFrame) -> None:
+def _plot_correlations(correlations: pd.DataFrame) -> Figure:
     """Correlations of all pairs of answers; lines divide the questions."""
-    figure = new_figure(11, 9.5)
-    axis = figure.subplots()
+    figure, axis = new_axes(11, 9.5)
     mesh = axis.imshow(correlations, cmap="PuOr", vmin=-1, vmax=1)
     places, labels = np.arange(len(ANSWERS)), [answer_label(c) for c in ANSWERS]
     axis.set_xticks(places, labels, rotation=90)
@@ -240,13 +240,12 @@ def _plot_correlations(path: Path, correlations: pd.DataFrame) -> None:
         axis.axvline(edge, color="black", linewidth=0.5)
     axis.tick_params(length=0, labelsize=7)
     figure.colorbar(mesh, ax=axis, label="correlation of vote fractions", shrink=0.7)
-    save_figure(figure, path)
+    return figure
 
 
-def _plot_clarity(path: Path, clarity: pd.DataFrame) -> None:
+def _plot_clarity(clarity: pd.DataFrame) -> Figure:
     """For each question, the parts of the galaxies that are clear, between, ambiguous, unasked."""
-    figure = new_figure(10, 4.6)
-    axis = figure.subplots()
+    figure, axis = new_axes(10, 4.6)
     counts = clarity[list(CLARITY)]
     parts = counts.div(counts.sum(axis=1), axis=0)
     labels, left = clarity["question"] + "  " + clarity["text"], np.zeros(len(parts))
@@ -259,13 +258,12 @@ def _plot_clarity(path: Path, clarity: pd.DataFrame) -> None:
     axis.set_xlabel("part of the galaxies")
     figure.legend(loc="outside upper center", ncols=4, frameon=False)
     clean(axis)
-    save_figure(figure, path)
+    return figure
 
 
-def _plot_residuals(path: Path, missed: pd.DataFrame) -> None:
+def _plot_residuals(missed: pd.DataFrame) -> Figure:
     """Histogram of each galaxy's largest residual; the tolerances as lines."""
-    figure = new_figure(9, 4.0)
-    axis = figure.subplots()
+    figure, axis = new_axes(9, 4.0)
     # Below is the rounding of floats; an exact sum has no logarithm.
     largest = missed.max(axis=1).clip(lower=1.1e-12)
     axis.hist(largest, np.logspace(-12, -4, 49).tolist(), color=BLUE)
@@ -276,4 +274,4 @@ def _plot_residuals(path: Path, missed: pd.DataFrame) -> None:
     axis.set_ylabel("galaxies")
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     clean(axis)
-    save_figure(figure, path)
+    return figure

@@ -49,11 +49,19 @@ _DPI = 90
 rcParams["text.parse_math"] = False  # names from outside may hold dollar signs
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float, title: str = "") -> Figure:
     """An empty figure of so many inches that needs no screen."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(title, fontsize=12)
     return figure
+
+
+def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of so many inches with one empty plot."""
+    figure = new_figure(width, height)
+    return figure, figure.subplots()
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
@@ -85,18 +93,16 @@ def answer_label(column: str) -> str:
 
 
 def draw_gallery(
-    path: Path,
     ids: np.ndarray,
     images: np.ndarray,
     votes: np.ndarray,
     predictions: np.ndarray,
     title: str,
     notes: Sequence[str] = (),
-) -> None:
+) -> Figure:
     """Draw each galaxy beside bars of its votes and its out-of-fold predictions.
 
     Args:
-        path: the PNG.
         ids: (galaxy,) GalaxyIDs.
         images: (galaxy, H, W, 3) uint8.
         votes: (galaxy, answer) vote fractions.
@@ -106,7 +112,7 @@ def draw_gallery(
     """
     across = 4
     down = -(-len(ids) // across)
-    figure = new_figure(15, 2.35 * down + 0.6)
+    figure = new_figure(15, 2.35 * down + 0.6, title)
     axes = figure.subplots(down, 2 * across, squeeze=False, width_ratios=[1.0, 0.8] * across)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -124,22 +130,19 @@ def draw_gallery(
         ncols=2,
         frameon=False,
     )
-    figure.suptitle(title, fontsize=12)
-    save_figure(figure, path)
+    return figure
 
 
 def draw_galaxies(
-    path: Path,
     ids: np.ndarray,
     images: np.ndarray,
     notes: Sequence[str],
     title: str,
     colors: Sequence[str] | None = None,
-) -> None:
+) -> Figure:
     """Draw a grid of galaxies, each with a note.
 
     Args:
-        path: the PNG.
         ids: (galaxy,) GalaxyIDs, at least one.
         images: (galaxy, H, W, 3) uint8.
         notes: (galaxy,) below each GalaxyID; all of the same number of lines.
@@ -148,7 +151,7 @@ def draw_galaxies(
     """
     across = 5
     down = -(-len(ids) // across)
-    figure = new_figure(13, 3.15 * down + 0.5)
+    figure = new_figure(13, 3.15 * down + 0.5, title)
     axes = figure.subplots(down, across, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -156,8 +159,7 @@ def draw_galaxies(
         axis.imshow(images[i])
         label = f"GalaxyID {ids[i]}\n{notes[i]}"
         axis.set_title(label, fontsize=8.5, loc="left", color=colors[i] if colors else "black")
-    figure.suptitle(title, fontsize=12)
-    save_figure(figure, path)
+    return figure
 
 
 def _write_powers_plainly(axis: Axis) -> None:

@@ -1,10 +1,9 @@
 """Sections on a task's networks: training history, and symmetry of the predictions."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from galaxyzoo.core.errors import InputError
@@ -20,8 +19,8 @@ from galaxyzoo.reports.figures import (
     VALIDATED,
     clean,
     draw_galaxies,
+    new_axes,
     new_figure,
-    save_figure,
 )
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
@@ -37,9 +36,9 @@ def history_section(evaluation: Evaluation) -> HtmlSection:
     for result in evaluation.results:
         history = _read_histories(evaluation.catalog.dataset, result)
         if not history.empty:
-            path = evaluation.folder / f"{result.stem}_history.png"
+            figure = _draw_history(history, result.run)
+            path = evaluation.save_png(f"{result.stem}_history.png", figure)
             pictures.append((f"{result.run}: loss and score over epochs", path))
-            _draw_history(path, history, result.run)
     text = (
         "Thin lines are folds, the thick one their mean. Scores are of the validation fold, one "
         "view of each galaxy."
@@ -62,16 +61,16 @@ def symmetry_section(evaluation: Evaluation) -> HtmlSection | None:
     errors = galaxy_rmse(tables.val(), evaluation.targets)
     by_galaxy = np.sqrt((spread**2).mean(axis=1))
     stem = tables.config.run.split("/")[1]
-    path = evaluation.folder / f"{stem}_symmetry.png"
-    _draw_symmetry(path, by_galaxy, errors, tables.config.run)
+    figure = _draw_symmetry(by_galaxy, errors, tables.config.run)
+    path = evaluation.save_png(f"{stem}_symmetry.png", figure)
     pictures = [("each dot is a galaxy: its views' difference, and the error of their mean", path)]
     if evaluation.images is not None:
         worst = np.argsort(-by_galaxy, kind="stable")[:_DRAWN]
         ids = evaluation.catalog.ids[worst]
-        path = evaluation.folder / f"{stem}_symmetry_galaxies.png"
         notes = [f"difference {by_galaxy[i]:.3f}\nRMSE {errors[i]:.3f}" for i in worst]
         title = f"{tables.config.run}: galaxies whose views differ most"
-        draw_galaxies(path, ids, take_images(evaluation.images, ids), notes, title)
+        figure = draw_galaxies(ids, take_images(evaluation.images, ids), notes, title)
+        path = evaluation.save_png(f"{stem}_symmetry_galaxies.png", figure)
         pictures.append(("galaxies whose views differ most", path))
     correlation = pd.Series(by_galaxy).corr(pd.Series(errors), method="spearman")
     text = (
@@ -92,9 +91,9 @@ def _read_histories(dataset: str, result: Result) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _draw_history(path: Path, history: pd.DataFrame, title: str) -> None:
+def _draw_history(history: pd.DataFrame, title: str) -> Figure:
     """Draw loss and score over epochs; a thin line is a fold, the thick one their mean."""
-    figure = new_figure(11, 3.8)
+    figure = new_figure(11, 3.8, title)
     left, right = figure.subplots(1, 2)
     _draw_lines(left, history, "train_loss", TRAINED, "training")
     _draw_lines(left, history, "val_loss", VALIDATED, "validation")
@@ -109,8 +108,7 @@ def _draw_history(path: Path, history: pd.DataFrame, title: str) -> None:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         clean(axis, grid="both")
         axis.legend(frameon=False)
-    figure.suptitle(title, fontsize=12)
-    save_figure(figure, path)
+    return figure
 
 
 def _draw_lines(axis: Axes, history: pd.DataFrame, column: str, color: str, label: str) -> None:
@@ -136,10 +134,9 @@ def _find_spreads(evaluation: Evaluation) -> FoldTables | None:
     return None
 
 
-def _draw_symmetry(path: Path, spread: np.ndarray, errors: np.ndarray, run: str) -> None:
+def _draw_symmetry(spread: np.ndarray, errors: np.ndarray, run: str) -> Figure:
     """Draw errors over spreads: galaxies, and the RMSE of each tenth of them."""
-    figure = new_figure(7.5, 5)
-    axis = figure.subplots()
+    figure, axis = new_axes(7.5, 5)
     axis.scatter(spread, errors, s=5, alpha=0.25, color=TRAINED, linewidths=0, rasterized=True)
     tenths = [part for part in np.array_split(np.argsort(spread), 10) if len(part)]
     middles = [np.median(spread[part]) for part in tenths]
@@ -153,4 +150,4 @@ def _draw_symmetry(path: Path, spread: np.ndarray, errors: np.ndarray, run: str)
     axis.set_title(run, fontsize=11)
     axis.legend(frameon=False)
     clean(axis)
-    save_figure(figure, path)
+    return figure

@@ -1,11 +1,11 @@
 """Sections of the vote task's report: errors by question, by answer and by galaxy."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
 
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
@@ -18,8 +18,8 @@ from galaxyzoo.reports.figures import (
     answer_label,
     clean,
     draw_gallery,
+    new_axes,
     new_figure,
-    save_figure,
 )
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
@@ -48,8 +48,8 @@ def question_section(evaluation: Evaluation) -> HtmlSection:
         }
     )
     evaluation.write_csv("questions.csv", table)
-    path = evaluation.folder / "questions.png"
-    _draw_questions(path, scores, f"RMSE per question, {evaluation.catalog.dataset}")
+    figure = _draw_questions(scores, f"RMSE per question, {evaluation.catalog.dataset}")
+    path = evaluation.save_png("questions.png", figure)
     return HtmlSection(
         "Questions",
         tables=[("RMSE per question", table)],
@@ -60,8 +60,8 @@ def question_section(evaluation: Evaluation) -> HtmlSection:
 def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     """Sections on one result; writes their tables and pictures."""
     targets = evaluation.targets[result.rows]
-    path = evaluation.folder / f"{result.stem}_votes.png"
-    _draw_votes(path, result.predictions, targets, f"{result.run}: predicted against voted")
+    figure = _draw_votes(result.predictions, targets, f"{result.run}: predicted against voted")
+    path = evaluation.save_png(f"{result.stem}_votes.png", figure)
     caption = "predicted against voted fractions; the colour counts galaxies"
     sections = [
         HtmlSection(f"{result.run}: answers", pictures=[(caption, path)]),
@@ -122,8 +122,9 @@ def summarise_vote_calibration(table: pd.DataFrame) -> pd.DataFrame:
 def _calibration(evaluation: Evaluation, result: Result, targets: np.ndarray) -> HtmlSection:
     table = vote_calibration(result.predictions, targets, GALAXY_ZOO_2.columns)
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
-    path = evaluation.folder / f"{result.stem}_calibration.png"
-    _draw_calibration(path, table, f"{result.run}: voted against predicted fractions")
+    figure = _draw_calibration(table, f"{result.run}: voted against predicted fractions")
+    path = evaluation.save_png(f"{result.stem}_calibration.png", figure)
+    caption = "voted over predicted fractions; each point is the mean of a tenth of the galaxies"
     summary = summarise_vote_calibration(table)
     worst = summary.nlargest(_MISSED, "error").round(4)
     worst.index = worst.index.map(answer_label)
@@ -132,12 +133,7 @@ def _calibration(evaluation: Evaluation, result: Result, targets: np.ndarray) ->
         f"Predicted and voted fractions differ by {summary['error'].mean():.4f} on average over "
         "answers, once galaxies with similar predictions are averaged. Bias: predicted - voted.",
         [("Answers with the largest error", worst.reset_index())],
-        [
-            (
-                "voted over predicted fractions; each point is the mean of a tenth of the galaxies",
-                path,
-            )
-        ],
+        [(caption, path)],
     )
 
 
@@ -151,9 +147,7 @@ def _galaxies(
         ("worst", "the largest errors", np.argsort(-errors, kind="stable")[:_DRAWN]),
         ("sample", "a random held-out sample", evaluation.pick_random(len(ids))[:_DRAWN]),
     ):
-        path = evaluation.folder / f"{result.stem}_{name}.png"
-        draw_gallery(
-            path,
+        figure = draw_gallery(
             ids[rows],
             take_images(images, ids[rows]),
             targets[rows],
@@ -161,7 +155,7 @@ def _galaxies(
             f"{result.run}: {caption}",
             [f"RMSE {errors[row]:.3f}" for row in rows],
         )
-        pictures.append((caption, path))
+        pictures.append((caption, evaluation.save_png(f"{result.stem}_{name}.png", figure)))
     return HtmlSection(f"{result.run}: galaxies", pictures=pictures)
 
 
@@ -171,10 +165,9 @@ def _name(result: Result) -> str:
     return result.run if result.is_whole else f"{result.run} (folds {folds})"
 
 
-def _draw_questions(path: Path, scores: Mapping[str, np.ndarray], title: str) -> None:
+def _draw_questions(scores: Mapping[str, np.ndarray], title: str) -> Figure:
     """Draw every question's RMSE: bars of the first run, marks of the others."""
-    figure = new_figure(11, 5.6)
-    axis = figure.subplots()
+    figure, axis = new_axes(11, 5.6)
     places = np.arange(len(GALAXY_ZOO_2.questions))[::-1]
     for i, (run, values) in enumerate(scores.items()):
         if i == 0:
@@ -187,12 +180,12 @@ def _draw_questions(path: Path, scores: Mapping[str, np.ndarray], title: str) ->
     axis.set_title(title, fontsize=12)
     clean(axis, grid="x")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    save_figure(figure, path)
+    return figure
 
 
-def _draw_votes(path: Path, predictions: np.ndarray, targets: np.ndarray, title: str) -> None:
+def _draw_votes(predictions: np.ndarray, targets: np.ndarray, title: str) -> Figure:
     """Draw predicted against voted fractions of `SHOWN_ANSWERS` as two-dimensional histograms."""
-    figure = new_figure(13, 6.8)
+    figure = new_figure(13, 6.8, title)
     edges = np.linspace(0, 1, _CELLS + 1)
     norm = LogNorm(1, max(len(targets), 10))
     axes = figure.subplots(2, len(SHOWN_ANSWERS) // 2, sharex=True, sharey=True)
@@ -207,13 +200,12 @@ def _draw_votes(path: Path, predictions: np.ndarray, targets: np.ndarray, title:
     figure.supxlabel("voted fraction", fontsize=11)
     figure.supylabel("predicted fraction", fontsize=11)
     figure.colorbar(drawn[3], ax=axes, label="galaxies", shrink=0.7)
-    figure.suptitle(title, fontsize=12)
-    save_figure(figure, path)
+    return figure
 
 
-def _draw_calibration(path: Path, table: pd.DataFrame, title: str) -> None:
+def _draw_calibration(table: pd.DataFrame, title: str) -> Figure:
     """Draw a `vote_calibration` of all answers: a panel per question, a line per answer."""
-    figure = new_figure(13, 10.5)
+    figure = new_figure(13, 10.5, title)
     axes = figure.subplots(3, 4, sharex=True, sharey=True).ravel()
     axes[-1].set_axis_off()
     for axis, question in zip(axes, GALAXY_ZOO_2.questions, strict=False):
@@ -229,5 +221,4 @@ def _draw_calibration(path: Path, table: pd.DataFrame, title: str) -> None:
         clean(axis)
     figure.supxlabel("mean predicted fraction", fontsize=10)
     figure.supylabel("mean voted fraction", fontsize=10)
-    figure.suptitle(title, fontsize=12)
-    save_figure(figure, path)
+    return figure
