@@ -20,7 +20,8 @@ from galaxyzoo.inference.oof import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TAB
 from galaxyzoo.inference.score_card import card_path, digest_table
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
-from galaxyzoo.tasks.registry import Task, VoteTask, task_of
+from galaxyzoo.tasks.kinds import Task, VoteTask
+from galaxyzoo.tasks.registry import task_of
 
 LINEAR = ["mean", "best", "greedy", "nnls", "ridge", "disagreement_ridge"]  # the quick candidates
 COLUMNS = list(GALAXY_ZOO_2.columns)

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from galaxyzoo.ensemble.least_squares import OofFold, total
+from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
-from galaxyzoo.tasks.registry import Task
 
 ALL_COLUMNS = slice(None)
 # (run,) how often each run has been drawn -> (run,) loss of the mean with each run drawn once more

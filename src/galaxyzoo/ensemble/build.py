@@ -34,7 +34,7 @@ from galaxyzoo.ensemble.selection import MEAN, RULE, CrossFits, Fit, cross_fit, 
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, rounded, score_table
 from galaxyzoo.io.tables import FOLD, write_predictions
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.kinds import Task
 
 DIGITS = 9  # decimals on the card: the last ones differ between BLAS libraries
 

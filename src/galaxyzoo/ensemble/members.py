@@ -24,7 +24,8 @@ from galaxyzoo.core.paths import is_ablation, oof_csv, run_dir, shown, task_name
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, describe_divergence, digest_table
 from galaxyzoo.io.tables import FOLD, read_predictions
-from galaxyzoo.tasks.registry import Task, task_of
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import task_of
 
 PREFIX = "external/"  # of the names of external tables among the runs
 # Marks on a run's card: its scores are better than on galaxies that it had no part of.

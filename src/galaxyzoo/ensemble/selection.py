@@ -38,8 +38,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import blends, class_stackers, stackers
 from galaxyzoo.ensemble.blends import Blend, MetaModel, uniform_weights
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
+from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.metrics import Difference
-from galaxyzoo.tasks.registry import ClassTask, Task
 
 Fit = Callable[[Sequence[OofFold], Task, int], MetaModel]  # (folds to fit on, task, seed)
 FoldSet = frozenset[int]
