@@ -15,16 +15,14 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP, Catalog, has_catalog, load_catalog, save_catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.io.tables import FOLD
-from support.commands import call, complaint
+from support.commands import call, complaint, succeed
 from support.kaggle_fixtures import (
     COLUMNS,
     SOLUTIONS,
-    TEST_IMAGES,
     Competition,
     csv_bytes,
     draw_competition,
     listing,
-    write_zip,
 )
 
 SMALL = ImageConfig(crop_px=424, cache_px=16)
@@ -35,11 +33,6 @@ def competition() -> Competition:
     drawn = draw_competition(n_train=25)
     drawn.images[int(drawn.votes.index[20])] = drawn.images[int(drawn.votes.index[2])]
     return drawn
-
-
-@pytest.fixture
-def zips(competition: Competition, root: Path) -> Path:
-    return competition.write_zips(root / "input")
 
 
 def made_up_catalog() -> Catalog:
@@ -186,14 +179,6 @@ def test_images_come_in_the_catalogs_order(competition, root, zips):
         assert cache.images.shape == (len(ids), 16, 16, 3)
 
 
-def test_a_bad_test_image_is_marked(competition, root, zips):
-    members = competition.members(TEST_IMAGES)
-    bad = sorted(members)[1]
-    write_zip(zips / f"{TEST_IMAGES}.zip", members | {bad: b"no image"})
-    cache = prepare().test_images(SMALL)
-    assert [f"{TEST_IMAGES}/{i}.jpg" for i in cache.ids[cache.unreadable]] == [bad]
-
-
 def other_votes(competition: Competition, folder: Path) -> None:
     """Two galaxies' labels exchanged: everything still adds up."""
     votes = competition.votes.copy()
@@ -201,21 +186,22 @@ def other_votes(competition: Competition, folder: Path) -> None:
     competition.write_solutions(folder, csv_bytes(votes))
 
 
+def other_order(competition: Competition, folder: Path) -> None:
+    """The sample submission's rows reversed."""
+    Competition(competition.votes, competition.test_ids[::-1], competition.images).write_zips(
+        folder
+    )
+
+
+@pytest.mark.parametrize("change", [other_votes, other_order])
 @pytest.mark.parametrize("n_folds", [None, 5])
-def test_changed_input_is_refused(competition, root, zips, n_folds):
+def test_changed_input_is_refused(competition, root, zips, change, n_folds):
     name = prepare().catalog.dataset
-    other_votes(competition, zips)
+    change(competition, zips)
     before = listing(root / "folds")
-    with pytest.raises(InputError, match=f"folds/{name}"):
+    with pytest.raises(InputError, match=f"no longer what folds/{name}"):
         prepare(n_folds=n_folds)
     assert listing(root / "folds") == before
-
-
-def test_a_sample_submission_in_another_order_is_changed_input(competition, root, zips):
-    prepare()
-    Competition(competition.votes, competition.test_ids[::-1], competition.images).write_zips(zips)
-    with pytest.raises(InputError, match="no longer"):
-        prepare()
 
 
 def test_another_number_of_folds_is_refused_and_the_same_is_not(root, zips):
@@ -228,7 +214,7 @@ def test_another_number_of_folds_is_refused_and_the_same_is_not(root, zips):
         prepare(seed=99)
 
 
-@pytest.mark.parametrize("n_folds", [-1, 0, 1, 25])
+@pytest.mark.parametrize("n_folds", [1, 25])
 def test_a_number_of_folds_that_cannot_be_made_leaves_nothing(root, zips, n_folds):
     with pytest.raises(InputError, match=f"--folds {n_folds}"):
         prepare(n_folds=n_folds)
@@ -244,15 +230,11 @@ def test_the_split_depends_on_the_seed(root, zips):
 
 
 def test_the_command_prints_a_mistake_as_one_line_and_exits_with_one(competition, root, zips):
-    done = call(root, "prepare.py", "--folds", "3")
-    assert done.returncode == 0, done.stderr
+    done = succeed(root, "prepare.py", "--folds", "3")
     assert "25 training galaxies in 3 folds, 2 of them with a near-duplicate" in done.stdout
     (zips / f"{SOLUTIONS}.zip").unlink()
     before = listing(root)
     done = call(root, "prepare.py")
     assert complaint(done).startswith(f"error: input/ lacks {SOLUTIONS}.zip")
     assert done.stderr.count("\n") == 1
-    assert listing(root) == before
-    done = call(root, "prepare.py", "--task", "galaxy10")
-    assert "input/ holds no labels for task 'galaxy10'" in complaint(done)
     assert listing(root) == before

@@ -48,10 +48,7 @@ def test_a_damaged_member_of_a_zip_is_noticed_by_its_checksum(root, encoded):
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.ESTALE])
 def test_what_the_system_lacks_is_no_images_fault(root, encoded, monkeypatch, number):
     """It would stay in the cache for ever, and the images are as they were."""
-    (root / "pictures").mkdir()
-    for name, data in encoded.items():
-        (root / f"pictures/{name}.jpg").write_bytes(data)
-    store = ImageStore.open(root / "pictures")
+    store = make_folder(root, encoded)
 
     def refused(_: Path) -> bytes:
         raise OSError(number, os.strerror(number))
@@ -64,10 +61,8 @@ def test_what_the_system_lacks_is_no_images_fault(root, encoded, monkeypatch, nu
 
 
 def test_a_file_that_got_the_right_to_be_read_is_tried_again(root, encoded, monkeypatch):
-    (root / "pictures").mkdir()
-    for name, data in encoded.items():
-        (root / f"pictures/{name}.jpg").write_bytes(data)
-    locked = root / "pictures/103.jpg"
+    folder = make_folder(root, encoded).path
+    locked = folder / "103.jpg"
     locked.chmod(0)
     read = Path.read_bytes
 
@@ -80,7 +75,7 @@ def test_a_file_that_got_the_right_to_be_read_is_tried_again(root, encoded, monk
     monkeypatch.setattr(Path, "read_bytes", read_as_a_user)
     for mode, bad in ((0, [103]), (0o644, [])):
         locked.chmod(mode)
-        store = ImageStore.open(root / "pictures")
+        store = ImageStore.open(folder)
         cache = open_cache(store, store.ids, SMALL, strict=False)
         assert cache.ids[cache.unreadable].tolist() == bad
 

@@ -6,8 +6,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.download.gz2_dataset import Order, make_dataset
 from galaxyzoo.download.sdss import Cutout, DownloadPolicy
 from support import cutout_server as answers
-from support.commands import SRC, call, complaint, environment
+from support.commands import SRC, call, complaint, environment, succeed
 from support.cutout_server import CutoutServer
 from support.gz2_fixtures import SMALLEST, TABLE, draw_published, labels, ra_of, refusal
 from support.kaggle_fixtures import listing
@@ -44,10 +45,19 @@ def ordered(server: CutoutServer, **changes: object) -> Order:
     return replace(order, **changes)  # type: ignore[arg-type]
 
 
-def test_only_what_was_drawn_is_downloaded(root, server):
-    (root / "input" / "gz2").mkdir()
+def write_votes(
+    root: Path, change: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table
+) -> pd.Series:
+    """The vote table alone, changed, in `input/gz2/`; returns each galaxy's class."""
     table, classes = draw_published()
-    table.to_csv(root / "input" / "gz2" / TABLE, index=False)
+    path = root / "input" / "gz2" / TABLE
+    path.parent.mkdir(parents=True)
+    change(table).to_csv(path, index=False)
+    return classes
+
+
+def test_only_what_was_drawn_is_downloaded(root, server):
+    classes = write_votes(root)
     made = labels(make_dataset(ordered(server)))
     assert set(made.value_counts()) == {SMALLEST}
     assert (made == classes[made.index]).all()
@@ -86,9 +96,7 @@ def test_a_table_that_is_not_whole_is_not_kept(root, server, damage, reason, mon
 
 
 def test_images_that_fail_stop_it_or_their_galaxies_are_left_out(root, server, capsys):
-    (root / "input" / "gz2").mkdir()
-    table, _ = draw_published()
-    table.to_csv(root / "input" / "gz2" / TABLE, index=False)
+    write_votes(root)
     drawn = labels(make_dataset(ordered(server, name="first")))
     lost = drawn.index[drawn == "merger"][0]
     (root / "input" / "gz2" / IMAGES / f"{lost}.jpg").unlink()
@@ -117,26 +125,22 @@ def test_images_that_fail_stop_it_or_their_galaxies_are_left_out(root, server, c
     ],
 )
 def test_a_table_without_places_is_named(root, server, change, message):
-    (root / "input" / "gz2").mkdir()
-    change(draw_published()[0]).to_csv(root / "input" / "gz2" / TABLE, index=False)
+    write_votes(root, change)
     assert message in refusal(ordered(server))
     assert not server.asked
 
 
 def test_the_command_stops_in_one_line_and_goes_on_where_it_was(tmp_path, server):
-    (tmp_path / "input" / "gz2").mkdir(parents=True)
-    draw_published()[0].to_csv(tmp_path / "input" / "gz2" / TABLE, index=False)
+    classes = write_votes(tmp_path)
     words = ["gz2", "--download", "--base-url", f"{server.base}/cut", "--size-px", "64"]
     words += ["--rate", "1000", "--tries", "1"]
-    _, classes = draw_published()
     for galaxy in classes.index[classes == "SB"]:
         server.plans[ra_of(galaxy)] = [answers.cut_off]
     first = call(tmp_path, "prepare.py", *words)
     assert "4 of 40 images could not be downloaded" in complaint(first)
     assert [p.name for p in (tmp_path / "input").iterdir()] == ["gz2"]
     server.asked.clear()
-    second = call(tmp_path, "prepare.py", *words)
-    assert second.returncode == 0, second.stderr
+    second = succeed(tmp_path, "prepare.py", *words)
     assert "wrote input/gz2-hubble10/: train with --data gz2-hubble10" in second.stdout
     assert len(server.asked) == 4
     manifest = pd.read_csv(tmp_path / "input" / "gz2" / IMAGES / "manifest.csv")
@@ -146,9 +150,8 @@ def test_the_command_stops_in_one_line_and_goes_on_where_it_was(tmp_path, server
 
 @pytest.mark.usefixtures("heeded_ctrl_c")
 def test_who_presses_ctrl_c_keeps_what_is_there(tmp_path, server):
+    write_votes(tmp_path)
     folder = tmp_path / "input" / "gz2"
-    folder.mkdir(parents=True)
-    draw_published()[0].to_csv(folder / TABLE, index=False)
     words = ["prepare.py", "gz2", "--download", "--base-url", f"{server.base}/cut"]
     words += ["--size-px", "64", "--rate", "1000", "--workers", "2"]
     gate = threading.Event()  # however late this test looks, the command has not ended
@@ -180,8 +183,7 @@ def test_who_presses_ctrl_c_keeps_what_is_there(tmp_path, server):
     assert (pd.read_csv(folder / IMAGES / "manifest.csv")["status"] == "ok").all()
     server.asked.clear()
     server.always = None
-    result = call(tmp_path, *words)
-    assert result.returncode == 0, result.stderr
+    succeed(tmp_path, *words)
     assert len(server.asked) == 40 - len(there)
 
 

@@ -71,20 +71,22 @@ def test_upload_that_fails_is_tried_again_and_submitted_once(stand_in, rests, ro
     assert len(rests) == 2
 
 
-@pytest.mark.parametrize("fault", [None, (502, "", {})])
-def test_submission_that_may_have_arrived_is_not_sent_again(fault, stand_in, rests, root):
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        (None, kaggle_submission.SUBMISSIONS_PAGE),  # it may have arrived
+        ((502, "", {}), kaggle_submission.SUBMISSIONS_PAGE),
+        ((400, "No submissions left today", {}), "No submissions left today"),
+    ],
+)
+def test_submission_that_may_have_arrived_or_is_refused_is_not_sent_again(
+    fault, named, stand_in, rests, root
+):
     path = write_submission(root)
     stand_in.faults["CreateSubmission"] = [fault]
-    with pytest.raises(InputError, match=kaggle_submission.SUBMISSIONS_PAGE):
+    with pytest.raises(InputError, match=named):
         kaggle_submission.send(kaggle_api.connect(), path, "m")
     assert (stand_in.count("CreateSubmission"), rests) == (1, [])
-
-
-def test_what_kaggle_says_of_a_submission_is_told(stand_in, rests, root):
-    path = write_submission(root)
-    stand_in.faults["CreateSubmission"] = [(400, "No submissions left today", {})]
-    with pytest.raises(InputError, match="No submissions left today"):
-        kaggle_submission.send(kaggle_api.connect(), path, "m")
 
 
 def test_sample_of_a_subset_is_not_taken_for_the_competitions(rests, root, monkeypatch):

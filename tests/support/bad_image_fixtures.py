@@ -132,5 +132,3 @@ KINDS: dict[str, Kind] = {
     "bytes behind the end, as cameras append": Kind(JPEG + b"\0trailer" * 500, close=0),
     "bytes behind the end of a PNG": Kind(PNG + bytes(100), close=3),
 }
-BAD = {name: kind for name, kind in KINDS.items() if kind.refusal}
-GOOD = {name: kind for name, kind in KINDS.items() if not kind.refusal}

@@ -20,7 +20,8 @@ from galaxyzoo.reports.figures import save_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import ENSEMBLE, Result, load_results, pick_best, read_ensemble_card
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import ClassTask, Task, get_task
+from galaxyzoo.tasks.kinds import ClassTask, Task
+from galaxyzoo.tasks.registry import get_task
 
 SHOWN_GALAXIES = 20  # of a grid
 

@@ -28,7 +28,8 @@ from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.score_card import card_path, digest_table
 from galaxyzoo.reports.console import with_error
 from galaxyzoo.reports.results import load_result
-from galaxyzoo.tasks.registry import Task, get_task
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import TIMINGS, read_timings
 from galaxyzoo.training.run import Run, train_runs
 

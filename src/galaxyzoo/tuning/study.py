@@ -27,7 +27,8 @@ from galaxyzoo.core.paths import configs_dir, fold_dir, shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS
-from galaxyzoo.tasks.registry import Task, get_task
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import CHECKPOINT, History, train_fold
 from galaxyzoo.training.fold_data import find_start_weights, make_fold_data
 from galaxyzoo.training.run import Run

@@ -10,11 +10,9 @@ import pytest
 
 from galaxyzoo.data.demo import dataset, galaxies
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from support.kaggle_fixtures import PARTS
+from support.kaggle_fixtures import COLUMNS, PARTS
 
 N = 300
-
-COLUMNS = list(GALAXY_ZOO_2.columns)
 
 ZIPS = sorted(PARTS)
 

@@ -17,7 +17,7 @@ from galaxyzoo.data.readers.arrays import ArrayStore
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.tasks.registry import get_task
 from support.class_fixtures import ANOMALIES, anomaly_numbers, draw_images
-from support.commands import call
+from support.commands import succeed
 from support.kaggle_fixtures import damage, draw_competition
 
 CONFIG = """
@@ -77,6 +77,7 @@ def test_every_way_to_write_labels_reads_the_same(root, save, labels):
     raw = open_input(None, {"anomaly4"})
     assert (raw.dataset, raw.own_ids, len(raw.test_ids)) == ("mine", True, 0)
     assert raw.targets.to_numpy().argmax(axis=1).tolist() == NUMBERS.tolist()
+    assert (raw.image.crop_px, raw.image.cache_px) == (424, 96)
     decoded = np.stack([decode(raw.train_images.read(row), 424, 48) for row in range(18)])
     assert (decoded == draw_images()).all()
 
@@ -293,20 +294,11 @@ def test_an_hdf5_file_damaged_inside_is_named_when_it_is_decoded(root):
     assert "\n" not in str(caught.value)
 
 
-def test_anomaly4_from_an_npz_is_prepared(root):
-    write_npz(root / "input" / "mine.npz")
-    data = prepare(n_folds=3, tasks={"anomaly4"})
-    catalog = data.catalog.for_task(get_task("anomaly4"))
-    assert catalog.targets("anomaly4").argmax(axis=1).tolist() == NUMBERS.tolist()
-    assert data.train_images(data.raw.image).images.shape == (18, 96, 96, 3)
-
-
 def test_the_commands_train_and_ensemble_without_test_galaxies(tmp_path):
     (tmp_path / "input").mkdir()
     write(tmp_path / "input" / "Galaxy10.h5", draw(60))
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    result = call(tmp_path, "train.py", "tiny.yaml", "--folds", "3", "--ensemble")
-    assert result.returncode == 0, result.stderr
+    succeed(tmp_path, "train.py", "tiny.yaml", "--folds", "3", "--ensemble")
     oof = pd.read_csv(tmp_path / "oof/galaxy10/galaxy10/tiny.csv", index_col="GalaxyID")
     assert oof.index.tolist() == list(range(60))
     for name in ("tiny.csv", "predictions.csv"):

@@ -75,6 +75,8 @@ def test_labels_and_a_competition_that_are_both_good_need_a_word(demo, monkeypat
         assert opened("zoo5", data=data).dataset == "small"
     for data in ("mine", "input/mine", str(demo.parent / "mine")):
         assert opened("zoo5", data=data).dataset.startswith("kaggle-")
+    VOTES.write_zips(demo.parent)
+    assert refusal("zoo5").endswith("add --data with one of input, small")
 
 
 def test_two_sets_of_labels_need_a_word(demo):

@@ -16,7 +16,7 @@ from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.readers.gz2 import ANSWERS, to_votes
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.tasks.registry import TASKS
-from support.kaggle_fixtures import Competition, draw_competition, draw_image, encode, write_zip
+from support.kaggle_fixtures import draw_image, encode, write_zip
 
 SAMPLE = CODE_ROOT.parent / "shared" / "data" / "gz2-sample"
 
@@ -163,18 +163,6 @@ def test_galaxies_without_an_image_are_left_out_and_counted(root, folder, capsys
 @pytest.mark.parametrize("task", VOTE_TASKS)
 def test_it_counts_for_every_task_on_votes(root, folder, task):
     assert open_input(None, {task}).dataset == "zoo"
-
-
-def test_beside_the_competition_one_must_be_named(root, folder):
-    competition: Competition = draw_competition()
-    competition.write_zips(root / "input" / "mine")
-    with pytest.raises(InputError, match=r"good for anomaly4: add --data with one of mine, zoo$"):
-        open_input(None, {"anomaly4"})
-    assert open_input("mine", {"anomaly4"}).dataset.startswith("kaggle-")
-    assert open_input("zoo", {"anomaly4"}).dataset == "zoo"
-    competition.write_zips(root / "input")
-    with pytest.raises(InputError, match=r"add --data with one of input, zoo$"):
-        open_input(None, {"gz37"})
 
 
 def test_in_input_itself_it_is_called_gz2(root):

@@ -12,7 +12,15 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.data.readers.kaggle import dataset_name, find_folder, read_dataset
 from support.competition_files import read
-from support.kaggle_fixtures import PARTS, SAMPLE, SOLUTIONS, Competition, csv_bytes, write_zip
+from support.kaggle_fixtures import (
+    PARTS,
+    SAMPLE,
+    SOLUTIONS,
+    TRAIN_IMAGES,
+    Competition,
+    csv_bytes,
+    write_zip,
+)
 
 MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
 
@@ -126,9 +134,13 @@ def test_nothing_in_input_means_the_demo_set(root, monkeypatch, capsys):
     assert written == [root / "input" / "demo"] * 2
 
 
-def test_the_demo_set_and_the_cache_are_not_taken_for_input(competition, root):
+def test_the_demo_set_the_cache_and_the_rest_of_a_killed_run_are_not_taken_for_input(
+    competition, root
+):
     competition.write_zips(root / "input" / "demo")
     competition.write_zips(root / "input" / "cache")
+    half = root / "input" / ".few-x" / f"{TRAIN_IMAGES}.zip"  # of a subset that was being written
+    write_zip(half, competition.members(TRAIN_IMAGES))
     competition.write_zips(root / "input" / "mine")
     assert find_folder() == root / "input" / "mine"
 

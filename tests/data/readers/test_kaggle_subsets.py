@@ -17,7 +17,6 @@ from support.kaggle_fixtures import (
     damage,
     draw_competition,
     listing,
-    write_zip,
 )
 
 
@@ -106,11 +105,3 @@ def test_a_damaged_image_is_named_and_nothing_is_written(whole, root, part):
     name = f"{part}/{ids[1]}.jpg"
     damage(root / "input" / f"{part}.zip", name)
     assert name in refusal(root)
-
-
-def test_a_half_made_subset_of_a_killed_run_is_not_taken_for_input(whole, root):
-    for part in PARTS:
-        (root / "input" / f"{part}.zip").unlink()
-    write_zip(root / "input" / ".few-x" / f"{TRAIN_IMAGES}.zip", whole.members(TRAIN_IMAGES))
-    whole.write_zips(root / "input" / "mine")
-    assert find_folder() == root / "input" / "mine"
