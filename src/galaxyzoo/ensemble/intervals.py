@@ -150,12 +150,7 @@ class Spreads:
 
 
 def read_spreads(runs: Sequence[str], whole: Catalog) -> Spreads:
-    """The spreads between predictions of single networks.
-
-    Args:
-        runs: base models of the ensemble.
-        whole: the dataset's whole catalog.
-    """
+    """The spreads between predictions of the runs' single networks; `whole` is the dataset's."""
     found, problems = list[FoldTables](), []
     for run in runs:
         try:

@@ -97,10 +97,6 @@ class CrossFits:
         """(galaxy,) bool, galaxies outside the given folds."""
         return ~np.isin(self.folds, list(without))
 
-    def rows_of(self, fold: int) -> np.ndarray:
-        """(galaxy,) bool, galaxies of a fold."""
-        return self.folds == fold
-
     def predictions(self, name: str, without: FoldSet = NONE) -> np.ndarray:
         """Cross-fitted predictions of a candidate, as submitted.
 
@@ -179,7 +175,7 @@ def cross_fit(
 
     Args:
         candidates: by name, the simplest first.
-        task: the task.
+        task: of the predictions.
         features: (galaxy, run, column) raw out-of-fold predictions of the runs.
         targets: (galaxy, column).
         folds: (galaxy,) fold of each galaxy, at least two different ones.

@@ -68,8 +68,7 @@ class LinearStacker:
 def fit_ridge(folds: Sequence[OofFold], task: Task, _seed: int) -> LinearStacker:
     """Ridge regression; each column's penalty is picked by cross-fitting inside the given folds.
 
-    Returns:
-        The stacker; a single fold is fitted with `UNTUNED_PENALTY`.
+    A single fold is fitted with `UNTUNED_PENALTY`.
     """
 
     def fit(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
