@@ -43,7 +43,8 @@ from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_cand
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.score_card import card_path
 from galaxyzoo.reports.console import print_ensemble, print_intervals
-from galaxyzoo.tasks.registry import COMPETITION_TASK, TASKS, Task, get_task
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.tasks.registry import TASKS, get_task
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from galaxyzoo.reports.evaluate import (
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.reports.networks import history_section, symmetry_section
 from galaxyzoo.reports.votes import question_section, vote_sections
-from galaxyzoo.tasks.registry import VoteTask
+from galaxyzoo.tasks.kinds import VoteTask
 
 
 def main() -> None:

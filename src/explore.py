@@ -20,7 +20,8 @@ from galaxyzoo.reports.explore_classes import explore_classes, explore_samples, 
 from galaxyzoo.reports.explore_images import explore_images
 from galaxyzoo.reports.explore_votes import explore_votes
 from galaxyzoo.reports.html import write_page
-from galaxyzoo.tasks.registry import ClassTask, get_task
+from galaxyzoo.tasks.kinds import ClassTask
+from galaxyzoo.tasks.registry import get_task
 
 
 def main() -> None:

@@ -44,7 +44,8 @@ from galaxyzoo.explain.gradcam import (
 )
 from galaxyzoo.explain.layers import compute_feature_maps, first_filters
 from galaxyzoo.inference.predict import load_run_models
-from galaxyzoo.tasks.registry import Task, task_of
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import task_of
 
 
 def main() -> None:

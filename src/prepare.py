@@ -22,7 +22,8 @@ from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.kaggle import write_subset
 from galaxyzoo.download.gz2_dataset import PACKED, Order, make_dataset
 from galaxyzoo.download.sdss import Cutout, DownloadPolicy
-from galaxyzoo.tasks.registry import COMPETITION_TASK, get_task
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import get_task
 
 GZ2 = "gz2"
 GZ2_HELP = f"""Make a balanced dataset with a class per galaxy from Galaxy Zoo 2's published files:

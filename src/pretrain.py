@@ -19,7 +19,8 @@ from galaxyzoo.config.pretrain import load_pretrain_config
 from galaxyzoo.core.launch import add_data, new_parser
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.tasks.registry import COMPETITION_TASK, get_task
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import get_task
 
 
 def main() -> None:

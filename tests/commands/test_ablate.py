@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import COMPETITION, SRC, artefacts, call, complaint, environment
+from support.commands import COMPETITION, SRC, artefacts, call, complaint, environment, succeed
 from support.tuning_fixtures import CHANGES, write_study
 
 
@@ -23,8 +23,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder in which two processes have trained a study."""
     root = tmp_path_factory.mktemp("done")
     study = write_project(root)
-    result = call(root, "ablate.py", study, "--jobs", "2")
-    assert result.returncode == 0, result.stderr
+    result = succeed(root, "ablate.py", study, "--jobs", "2")
     done = [line.split(":")[0] for line in result.stdout.splitlines() if line.endswith(": done")]
     assert sorted(done) == ["base", "longer", "one_view"]
     assert result.stdout.count("| `longer` | 2 epochs | 0.") == 1
@@ -35,8 +34,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_the_same_command_again_trains_nothing(done: Path) -> None:
     before = artefacts(done)
-    result = call(done, "ablate.py", done / "tiny.yaml")
-    assert result.returncode == 0, result.stderr
+    result = succeed(done, "ablate.py", done / "tiny.yaml")
     assert ": done" not in result.stdout
     assert artefacts(done) == before
 
@@ -48,8 +46,7 @@ def test_the_table_of_some_folds_and_changes_is_printed_without_training(
     untrained = {"name": "untrained", "changes": ["train.epochs=3"]}
     study, before = write_study(tmp_path, changes=[*CHANGES[:2], untrained]), artefacts(done)
     words = ["--folds", "1", "--table", "--only-changes", "longer", "untrained"]
-    result = call(done, "ablate.py", study, *words)
-    assert result.returncode == 0, result.stderr
+    result = succeed(done, "ablate.py", study, *words)
     assert "folds 1 of" in result.stdout
     assert "| `longer` | 2 epochs | 0." in result.stdout
     assert "| `untrained` | train.epochs=3 | – | – | – | not run |" in result.stdout
@@ -84,8 +81,7 @@ def test_workers_end_with_a_killed_command_and_the_next_one_goes_on(
         parent.send_signal(signal.SIGKILL)
     while processes(tmp_path):  # for ever, were they to wait for their parent
         time.sleep(0.05)
-    result = call(tmp_path, "ablate.py", study)
-    assert result.returncode == 0, result.stderr
+    succeed(tmp_path, "ablate.py", study)
     ours, theirs = artefacts(tmp_path), artefacts(done)
     assert ours.keys() == theirs.keys()
     assert ours == theirs

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from support.commands import COMPETITION, call, complaint
+from support.commands import COMPETITION, call, complaint, succeed
 
 ID = str(COMPETITION.votes.index[5])
 
@@ -27,15 +27,13 @@ def pictures(root: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_heat_and_maps_of_a_galaxy_are_drawn(project: Path) -> None:
-    result = call(project, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--answer", "Class4.1")
-    assert result.returncode == 0, result.stderr
+    result = succeed(project, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--answer", "Class4.1")
     said, picture = result.stdout.splitlines()
     assert said.startswith("spiral arms: predicted 0.")
     assert ", known 0." in said or ", known 1." in said
     assert picture.endswith(f"gz37/cnn/{ID}_gradcam_Class4.1.png")
     words = ["--feature-maps", "--layer", "stages.0", "stages.2", "--fold", "2"]
-    result = call(project, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, *words)
-    assert result.returncode == 0, result.stderr
+    succeed(project, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, *words)
     assert {f"{ID}_feature_maps.png", f"{ID}_feature_maps_filters.png"} <= {*pictures(project)}
     for path in project.glob("reports/*/gz37/cnn/*.png"):
         assert path.read_bytes()[:4] == PNG
@@ -46,16 +44,14 @@ def test_any_image_can_be_explained(project: Path, tmp_path: Path) -> None:
     path = tmp_path / "my galaxy.png"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 99, (120, 150, 3), np.uint8))
     words = ["--image", path, "--method", "LayerCAM", "--output", tmp_path / "heat.png"]
-    result = call(project, "gradcam.py", "gz37/cnn", *words)
-    assert result.returncode == 0, result.stderr
+    result = succeed(project, "gradcam.py", "gz37/cnn", *words)
     assert "known" not in result.stdout
     assert (tmp_path / "heat.png").read_bytes()[:4] == PNG
 
 
 @pytest.mark.slow
 def test_methods_are_scored_beside_controls(project: Path) -> None:
-    result = call(project, "gradcam.py", "gz37/cnn", "--faithfulness", "6")
-    assert result.returncode == 0, result.stderr
+    result = succeed(project, "gradcam.py", "gz37/cnn", "--faithfulness", "6")
     for method in ("gradcam", "layercam", "centre", "random"):
         assert f" {method} " in result.stdout
 

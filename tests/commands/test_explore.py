@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.tasks.registry import get_task
-from support.commands import call, complaint
+from support.commands import call, complaint, succeed
 from support.kaggle_fixtures import Competition, draw_competition
 
 
@@ -27,8 +27,7 @@ def test_a_page_of_votes_classes_and_images(tmp_path: Path) -> None:
     bad = int(competition.test_ids[0])
     competition.images[bad] = b"no image"
     competition.write_zips(tmp_path / "input")
-    result = call(tmp_path, "explore.py")
-    assert result.returncode == 0, result.stderr
+    result = succeed(tmp_path, "explore.py")
     assert "Warning" not in result.stderr
     folder = next((tmp_path / "reports").glob("*/explore"))
     html = (folder / "index.html").read_text(encoding="utf-8")
@@ -50,8 +49,7 @@ def test_a_page_of_votes_classes_and_images(tmp_path: Path) -> None:
 
 def test_a_page_of_a_label_file_and_one_task(tmp_path: Path) -> None:
     write_labelled(tmp_path / "input" / "five", draw_competition(n_train=20, n_test=1))
-    result = call(tmp_path, "explore.py", "--data", "five", "--output", "page")
-    assert result.returncode == 0, result.stderr
+    succeed(tmp_path, "explore.py", "--data", "five", "--output", "page")
     files = {path.name for path in (tmp_path / "page").iterdir()}
     pictures = {"classes.png", "images.png", "samples_zoo5.png"}
     assert files == {*pictures, "index.html", "classes.csv", "images.csv"}

@@ -10,7 +10,7 @@ import pytest
 
 from galaxyzoo.core import distributed
 from galaxyzoo.training.trainer import Trainer
-from support.commands import COMPETITION, SRC, artefacts, call, environment
+from support.commands import COMPETITION, SRC, artefacts, environment, succeed
 from support.small_models import small_config
 from support.training_fixtures import fold_data
 
@@ -44,8 +44,7 @@ def write_project(root: Path) -> Path:
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     one, two = write_project(tmp_path / "one"), write_project(tmp_path / "two")
     words = ["--folds", "3", "--only", "0,1"]
-    result = call(one, "train.py", one / "run.yaml", *words)
-    assert result.returncode == 0, result.stderr
+    succeed(one, "train.py", one / "run.yaml", *words)
     result = torchrun(two, *words)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("out-of-fold scores") == 1

@@ -12,7 +12,7 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.readers import gz2
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.download.gz2_dataset import Order, draw_balanced, make_dataset
-from support.commands import call
+from support.commands import succeed
 from support.gz2_fixtures import COUNTS, FIRST_ID, SMALLEST, labels, refusal, write_published
 from support.kaggle_fixtures import listing
 
@@ -167,8 +167,7 @@ def test_every_galaxy_is_drawn_as_often():
 @pytest.mark.skipif(not SAMPLE.exists(), reason=f"no real Galaxy Zoo 2 files in {SAMPLE}")
 def test_the_real_sample_becomes_a_dataset_that_trains(tmp_path):
     words = ["gz2", "--data", SAMPLE, "--per-class", "6", "--name", "real"]
-    result = call(tmp_path, "prepare.py", *words)
-    assert result.returncode == 0, result.stderr
+    succeed(tmp_path, "prepare.py", *words)
     made = labels(tmp_path / "input" / "real")
     assert made.nunique() == 10
     assert made.value_counts().max() == 6
@@ -176,7 +175,6 @@ def test_the_real_sample_becomes_a_dataset_that_trains(tmp_path):
     tiny = ["image.cache_px=32", "image.size_px=32", "train.epochs=1", "train.batch_size=8"]
     tiny += ["model.kwargs.layers=[conv4,pool,conv8,pool]", "head.hidden=8"]
     words = ["hubble10/source_cnn", *tiny, "--data", "real", "--folds", "2"]
-    result = call(tmp_path, "train.py", *words)
-    assert result.returncode == 0, result.stderr
+    succeed(tmp_path, "train.py", *words)
     oof = pd.read_csv(tmp_path / "oof" / "real" / "hubble10" / "source_cnn.csv")
     assert sorted(oof["GalaxyID"]) == sorted(made.index)

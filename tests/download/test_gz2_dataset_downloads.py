@@ -17,7 +17,7 @@ from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.download.gz2_dataset import Order, make_dataset
 from galaxyzoo.download.sdss import Cutout, DownloadPolicy
 from support import cutout_server as answers
-from support.commands import SRC, call, complaint, environment
+from support.commands import SRC, call, complaint, environment, succeed
 from support.cutout_server import CutoutServer
 from support.gz2_fixtures import SMALLEST, TABLE, draw_published, labels, ra_of, refusal
 from support.kaggle_fixtures import listing
@@ -140,8 +140,7 @@ def test_the_command_stops_in_one_line_and_goes_on_where_it_was(tmp_path, server
     assert "4 of 40 images could not be downloaded" in complaint(first)
     assert [p.name for p in (tmp_path / "input").iterdir()] == ["gz2"]
     server.asked.clear()
-    second = call(tmp_path, "prepare.py", *words)
-    assert second.returncode == 0, second.stderr
+    second = succeed(tmp_path, "prepare.py", *words)
     assert "wrote input/gz2-hubble10/: train with --data gz2-hubble10" in second.stdout
     assert len(server.asked) == 4
     manifest = pd.read_csv(tmp_path / "input" / "gz2" / IMAGES / "manifest.csv")
@@ -184,8 +183,7 @@ def test_who_presses_ctrl_c_keeps_what_is_there(tmp_path, server):
     assert (pd.read_csv(folder / IMAGES / "manifest.csv")["status"] == "ok").all()
     server.asked.clear()
     server.always = None
-    result = call(tmp_path, *words)
-    assert result.returncode == 0, result.stderr
+    succeed(tmp_path, *words)
     assert len(server.asked) == 40 - len(there)
 
 

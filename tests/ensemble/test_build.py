@@ -17,12 +17,14 @@ from galaxyzoo.ensemble.build import costs_without, error_correlation
 from galaxyzoo.ensemble.selection import CANDIDATES
 from galaxyzoo.reports.evaluate import ensemble_section, load_evaluation
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from support.class_fixtures import save_class_project
 from support.ensemble_fixtures import (
     fit_all,
     make_problem,
+    read_card,
     run_here,
     save_project,
-    sign,
+    shuffle_tables,
     use_root,
 )
 
@@ -37,26 +39,19 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_shuffled_rows_columns_and_runs_give_the_same_bytes(root, monkeypatch):
-    save_project(n=90, n_runs=3)
-    written = [
-        root / "submissions" / "tiny" / "gz37" / name
-        for name in ("predictions.csv", "predictions.json")
-    ]
-    run_here(monkeypatch, "run0", "run1", "run2")
+@pytest.mark.parametrize("task", ["gz37", "anomaly4"])
+def test_shuffled_rows_columns_and_runs_give_the_same_bytes(root, monkeypatch, task):
+    _ = save_project(n=90, n_runs=3) if task == "gz37" else save_class_project()
+    folder = root / "submissions" / "tiny" / task
+    written = [folder / name for name in ("predictions.csv", "predictions.json")]
+    run_here(monkeypatch, "--task", task, "run0", "run1", "run2")
     before = [path.read_bytes() for path in written]
     for i in range(3):
-        for table in (
-            paths.oof_csv("tiny", f"gz37/run{i}"),
-            paths.test_csv("tiny", f"gz37/run{i}"),
-        ):
-            frame = pd.read_csv(table).sample(frac=1, random_state=i)
-            frame.sample(frac=1, axis=1, random_state=i).to_csv(
-                table, index=False, float_format="%.9f"
-            )
-        sign("tiny", f"gz37/run{i}")
-    run_here(monkeypatch, "run2", "gz37/run0", "run1", "run0")
+        shuffle_tables(f"{task}/run{i}", seed=i)
+    run_here(monkeypatch, "--task", task, "run2", f"{task}/run0", "run1", "run0")
     assert [path.read_bytes() for path in written] == before
+    published = root / "submissions" / "predictions.csv"
+    assert published.exists() == (task == "gz37")  # the competition's place
 
 
 def test_the_submission_is_the_blend_of_the_runs_test_tables_that_the_card_states(
@@ -64,7 +59,7 @@ def test_the_submission_is_the_blend_of_the_runs_test_tables_that_the_card_state
 ):
     catalog = save_project(n=90)
     run_here(monkeypatch, "--candidates", "greedy")
-    card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
+    card = read_card()
     weights = card["model"]["weights"]
     assert card["chosen"] == "greedy"
     assert 0.5 < weights["gz37/run0"] < 1.0  # the two runs are told apart
@@ -81,7 +76,7 @@ def test_cross_fitted_predictions_are_kept_and_made_again_where_they_are_gone(
 ):
     catalog = save_project(n=90)
     run_here(monkeypatch)
-    card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
+    card = read_card()
     path = paths.ensemble_oof_csv("tiny", "gz37")
     before = path.read_bytes()
     table = pd.read_csv(path, index_col="GalaxyID")
@@ -214,7 +209,7 @@ def test_the_card_the_screen_and_the_report_show_what_the_choice_rests_on(
     save_project(n=90)
     run_here(monkeypatch, "--candidates", "best,greedy,nnls")
     printed = capsys.readouterr().out
-    card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
+    card = read_card()
     rows = card["candidates"]
     assert rows[card["best"]]["minus_best"] == 0
     assert rows[card["chosen"]]["minus_best"] <= rows[card["chosen"]]["minus_best_se"]

@@ -8,7 +8,7 @@ from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
 from galaxyzoo.tasks.metrics import log_loss
 from support.class_fixtures import PLAIN, draw_probs, one_hot
-from support.ensemble_fixtures import fit_weights
+from support.ensemble_fixtures import fit_weights, stack_folds
 
 STACKERS = ["pool", "lightgbm"]
 
@@ -19,14 +19,8 @@ def random_folds(seed: int, n: int = 60, n_folds: int = 3, skill: float = 1.0) -
     return [make_fold(draw_probs(rng, some, 3, skill), some) for some in targets]
 
 
-def rows(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray]:
-    """(galaxy, run, class) features, (galaxy, class) targets."""
-    parts = [fold.features for fold in folds], [fold.targets for fold in folds]
-    return np.concatenate(parts[0]).astype(float), np.concatenate(parts[1])
-
-
 def test_a_pool_is_the_weighted_geometric_mean_with_a_factor_per_class():
-    features, _ = rows(random_folds(1))
+    features, _ = stack_folds(random_folds(1))
     weights, bias = np.array([0.5, 0.2, -0.1]), np.array([0.3, -0.3, 0.0])
     raw = np.prod(features ** weights[:, None], axis=1) * np.exp(bias)
     expected = raw / raw.sum(axis=1, keepdims=True)
@@ -37,7 +31,7 @@ def test_a_pool_is_the_weighted_geometric_mean_with_a_factor_per_class():
 def test_the_pool_minimises_its_loss_and_penalty(seed):
     """No step away from it makes a slow plain version of the loss smaller."""
     folds = random_folds(seed, n=40)
-    features, targets = rows(folds)
+    features, targets = stack_folds(folds)
 
     def plain(weights: np.ndarray, bias: np.ndarray) -> float:
         raw = np.prod(features ** weights[:, None], axis=1) * np.exp(bias)

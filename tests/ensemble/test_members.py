@@ -1,5 +1,7 @@
 """Which runs join an ensemble; tables of another split or with other ids are refused."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,15 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import members
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import CLASSES, clear_votes, save_class_run
-from support.ensemble_fixtures import COLUMNS, save_project, save_run, sign, use_root
+from support.ensemble_fixtures import (
+    COLUMNS,
+    save_external,
+    save_project,
+    save_run,
+    shuffle_tables,
+    sign,
+    use_root,
+)
 
 TASK = TASKS["gz37"]
 
@@ -23,13 +33,6 @@ def catalog(tmp_path, monkeypatch):
 def add_run(catalog, name, **changes):
     zeros = np.zeros((len(catalog.ids), 37)), np.zeros((len(catalog.test_ids), 37))
     save_run(catalog, f"gz37/{name}", *zeros, **changes)
-
-
-def edit(run, change):
-    """Change an out-of-fold table and have its card agree."""
-    path = paths.oof_csv("tiny", run)
-    change(pd.read_csv(path)).to_csv(path, index=False)
-    sign("tiny", run)
 
 
 def test_unfinished_and_optimistic_runs_are_left_out_unless_asked_for(catalog):
@@ -59,42 +62,42 @@ def test_a_run_of_another_task_is_refused(catalog):
         members.find_runs(TASK, catalog, ["zoo5/run0"])
 
 
-def test_rows_and_columns_in_any_order_are_read_by_name(catalog):
-    expected = members.load_oof(["gz37/run0"], TASK, catalog)
-    path = paths.oof_csv("tiny", "gz37/run0")
-    edit(
-        "gz37/run0",
-        lambda f: f.sample(frac=1, random_state=0)[["Class3.1", *f.columns.drop("Class3.1")]],
-    )
-    np.testing.assert_array_equal(members.load_oof(["gz37/run0"], TASK, catalog), expected)
-    by_hand = pd.read_csv(path).set_index("GalaxyID").loc[catalog.ids, COLUMNS]
-    np.testing.assert_array_equal(expected[:, 0], by_hand.to_numpy(np.float32))
+def other_fold(frame):
+    """The table with its eighth row moved to another fold."""
+    return frame.assign(fold=frame["fold"].where(frame.index != 7, (frame["fold"] + 1) % 3))
 
 
+@pytest.mark.parametrize("kind", ["run", "external"])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: f.assign(fold=(f["fold"] + 1) % 3), "gz37/run1.csv was made with another split"),
-        (lambda f: f.drop(columns="fold"), "no column 'fold'"),
+        (
+            lambda f: f.assign(fold=(f["fold"] + 1) % 3),
+            r"another split \(GalaxyID .*; 60 such",
+        ),
+        (other_fold, r"GalaxyID {eighth}: fold \d, in the catalog \d; 1 such rows"),
+        (lambda f: f.drop(columns="fold"), r"no column 'fold', the fold .*: {remedy}"),
         (lambda f: f.iloc[1:], "lacks GalaxyID"),
+        (lambda f: f.drop(columns="Class2.1"), "lacks column 'Class2.1'"),
         (lambda f: pd.concat([f, f.iloc[:1]]), "stands there twice"),
         (lambda f: pd.concat([f, f.iloc[:1].assign(GalaxyID=1)]), "has GalaxyID 1,"),
     ],
 )
-def test_an_oof_table_of_other_galaxies_or_folds_is_refused(catalog, change, message):
-    edit("gz37/run1", change)
-    with pytest.raises(InputError, match=message):
-        members.load_oof(["gz37/run0", "gz37/run1"], TASK, catalog)
-
-
-def test_one_galaxy_in_another_fold_is_noticed_and_named(catalog):
-    def move(frame):
-        frame.loc[7, "fold"] = (frame.loc[7, "fold"] + 1) % 3
-        return frame
-
-    edit("gz37/run1", move)
-    with pytest.raises(InputError, match=f"GalaxyID {catalog.ids[7]}: fold"):
-        members.load_oof(["gz37/run1"], TASK, catalog)
+def test_an_oof_table_of_other_galaxies_or_folds_is_refused(
+    catalog, tmp_path, kind, change, message
+):
+    external = members.make_tables([("them", *save_external(catalog, tmp_path))], [])[0]
+    path = paths.oof_csv("tiny", "gz37/run1") if kind == "run" else external.oof_path
+    frame = pd.read_csv(path)
+    change(frame).to_csv(path, index=False)
+    sign("tiny", "gz37/run1")
+    remedy = "train gz37/run1 again" if kind == "run" else "train it on the folds of folds/tiny"
+    expected = message.replace("{remedy}", remedy).replace("{eighth}", str(frame["GalaxyID"][7]))
+    load = external.load_oof
+    if kind == "run":
+        load = partial(members.load_oof, ["gz37/run0", "gz37/run1"])
+    with pytest.raises(InputError, match=f"{path.name}.*{expected}"):
+        load(TASK, catalog)
 
 
 def test_a_card_of_another_catalog_is_refused(catalog):
@@ -112,12 +115,15 @@ def test_a_broken_card_is_refused_and_named(catalog, text):
         members.find_runs(TASK, catalog, [])
 
 
-def test_test_tables_come_in_the_samples_order_and_must_be_there(catalog):
-    tests = members.load_test(["gz37/run0"], TASK, catalog)
-    by_hand = (
-        pd.read_csv(paths.test_csv("tiny", "gz37/run0")).set_index("GalaxyID").loc[catalog.test_ids]
-    )
-    np.testing.assert_array_equal(tests[:, 0], by_hand.to_numpy(np.float32))
+def test_shuffled_tables_are_read_by_name_in_the_catalogs_order(catalog):
+    shuffle_tables("gz37/run0", seed=0)
+    found = {
+        paths.oof_csv: members.load_oof(["gz37/run0"], TASK, catalog),
+        paths.test_csv: members.load_test(["gz37/run0"], TASK, catalog),
+    }
+    for (of, values), ids in zip(found.items(), (catalog.ids, catalog.test_ids), strict=True):
+        by_hand = pd.read_csv(of("tiny", "gz37/run0")).set_index("GalaxyID").loc[ids, COLUMNS]
+        np.testing.assert_array_equal(values[:, 0], by_hand.to_numpy(np.float32))
     paths.test_csv("tiny", "gz37/run0").unlink()
     with pytest.raises(InputError, match=r"gz37/run0.csv is missing: training gz37/run0"):
         members.load_test(["gz37/run0"], TASK, catalog)

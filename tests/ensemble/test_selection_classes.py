@@ -1,4 +1,4 @@
-"""The choice among candidates of a class task: chance, copies, shuffled rows, the command."""
+"""The choice among candidates of a class task: copies, rare classes, the command."""
 
 import json
 
@@ -20,7 +20,7 @@ from support.class_fixtures import (
     one_hot,
     save_class_project,
 )
-from support.ensemble_fixtures import run_here, sign, use_root
+from support.ensemble_fixtures import read_card, run_here, use_root
 
 
 def problem(seed: int, n: int, n_runs: int, skill: float) -> tuple[np.ndarray, ...]:
@@ -69,25 +69,6 @@ def test_candidates_are_those_of_the_tasks_kind():
         pick_candidates(["ridge"], PLAIN)
 
 
-def test_shuffled_rows_columns_and_runs_give_the_same_bytes(tmp_path, monkeypatch):
-    use_root(monkeypatch, tmp_path)
-    save_class_project()
-    folder = tmp_path / "submissions" / "tiny" / "anomaly4"
-    written = [folder / name for name in ("predictions.csv", "predictions.json")]
-    run_here(monkeypatch, "--task", "anomaly4", "run0", "run1", "run2")
-    before = [path.read_bytes() for path in written]
-    for i in range(3):
-        run = f"anomaly4/run{i}"
-        for table in (paths.oof_csv("tiny", run), paths.test_csv("tiny", run)):
-            frame = pd.read_csv(table).sample(frac=1, random_state=i)
-            shuffled = frame.sample(frac=1, axis=1, random_state=i)
-            shuffled.to_csv(table, index=False, float_format="%.9f")
-        sign("tiny", run)
-    run_here(monkeypatch, "--task", "anomaly4", "run2", "run1", "anomaly4/run0")
-    assert [path.read_bytes() for path in written] == before
-    assert not (tmp_path / "submissions" / "predictions.csv").exists()  # the competition's place
-
-
 def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_path, monkeypatch):
     use_root(monkeypatch, tmp_path)
     catalog = save_class_project()
@@ -101,7 +82,7 @@ def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_pat
     decided = [ANOMALIES[k] for k in ANOMALY_TASK.decide(probs, prior)]
     assert frame["class"].tolist() == decided
     assert decided != [ANOMALIES[k] for k in probs.argmax(axis=1)]  # balanced: not the likeliest
-    card = json.loads(paths.ensemble_csv("tiny", "anomaly4").with_suffix(".json").read_text())
+    card = read_card("anomaly4")
     assert card["metric"] == "log-loss"
     assert {"accuracy", "balanced_accuracy", "macro_f1"} <= set(card["classes"])
 

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from galaxyzoo.ensemble import blends, stackers
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold, total
-from support.ensemble_fixtures import SMALL
+from support.ensemble_fixtures import SMALL, stack_folds
 
 
 def linear_folds(seed: int, n: int = 60, n_folds: int = 3, noise: float = 0.3) -> list[OofFold]:
@@ -26,12 +26,8 @@ def linear_folds(seed: int, n: int = 60, n_folds: int = 3, noise: float = 0.3) -
 
 def rows(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(galaxy, feature), (galaxy, column) targets, (galaxy, column) uniform mean."""
-    features = np.concatenate([f.features for f in folds]).astype(float)
-    return (
-        features.reshape(len(features), -1),
-        np.concatenate([f.targets for f in folds]),
-        features.mean(axis=1),
-    )
+    features, targets = stack_folds(folds)
+    return features.reshape(len(features), -1), targets, features.mean(axis=1)
 
 
 def sklearn_ridge(train: list[OofFold], test: list[OofFold], penalty: float) -> np.ndarray:

@@ -13,7 +13,7 @@ from galaxyzoo.ensemble.stackers import (
     correct,
     fit_disagreement_ridge,
 )
-from support.ensemble_fixtures import vote_task
+from support.ensemble_fixtures import stack_folds, vote_task
 
 GROUPS = (slice(0, 2), slice(2, 4))
 
@@ -37,14 +37,6 @@ def draw_folds(seed: int, n: int = 60, n_runs: int = 3, noise: float = 0.3) -> l
     return folds
 
 
-def rows(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray]:
-    """(galaxy, run, column) features, (galaxy, column) targets."""
-    return (
-        np.concatenate([fold.features for fold in folds]).astype(float),
-        np.concatenate([fold.targets for fold in folds]),
-    )
-
-
 def apart(x: np.ndarray) -> np.ndarray:
     """(galaxy, run, column) deviations from the mean of the runs, written out."""
     return x - x.mean(axis=1, keepdims=True)
@@ -57,7 +49,7 @@ def by_sklearn(
     every: tuple[float, ...] | None = None,
 ) -> np.ndarray:
     """(galaxy, column) blend and corrections with a penalty per column, by scikit-learn."""
-    (x, y), (values, _) = rows(train), rows(test)
+    (x, y), (values, _) = stack_folds(train), stack_folds(test)
     blend = fit_nnls(train, TASK, 0)
     said, out = blend.predict(x), blend.predict(values)
     scale = len(x) * np.square(apart(x)).mean()
@@ -89,7 +81,7 @@ def pick_by_sklearn(folds: list[OofFold], own: tuple[float, ...] = ()) -> tuple[
 @pytest.mark.parametrize("own", [(0.01, 1.0, 100.0, 2.0), (5.0,) * 4])
 @pytest.mark.parametrize("every", [(1.0, 0.01, 0.1, 3.0), (1e-3,) * 4])
 def test_corrections_from_sums_are_those_of_sklearn(own, every):
-    train, (x, _) = draw_folds(0), rows(draw_folds(1))
+    train, (x, _) = draw_folds(0), stack_folds(draw_folds(1))
     blend = as_linear(fit_nnls(train, TASK, 0).weights)
     first = correct(blend, total(train), GROUPS, [0.5, np.array(own)])[1]
     np.testing.assert_allclose(first.predict(x), by_sklearn(train, draw_folds(1), own), atol=1e-6)
@@ -112,12 +104,12 @@ def test_each_columns_penalties_are_picked_by_cross_fitting():
         "of all": dict(zip(TASK.columns, every, strict=True)),
     }
     assert about["weights"] == fit_nnls(folds, TASK, 0).about(["x", "y", "z"], TASK)["weights"]
-    x, _ = rows(folds)
+    x, _ = stack_folds(folds)
     np.testing.assert_allclose(model.predict(x), by_sklearn(folds, folds, own, every), atol=1e-6)
 
 
 def test_it_learns_from_other_columns_and_questions_where_a_blend_cannot():
-    train, (x, y) = draw_folds(3, n=400, noise=0.02), rows(draw_folds(4, n=400, noise=0.02))
+    train, (x, y) = draw_folds(3, n=400, noise=0.02), stack_folds(draw_folds(4, n=400, noise=0.02))
     model = fit_disagreement_ridge(train, TASK, 0)
     blend, own, whole = (
         np.square(values - y).mean(axis=0)
@@ -131,7 +123,7 @@ def test_it_learns_from_other_columns_and_questions_where_a_blend_cannot():
 def test_where_the_runs_agree_it_says_what_the_blend_says():
     folds = draw_folds(5)
     agreed = np.repeat(np.random.default_rng(0).random((20, 1, 4)), 3, axis=1)
-    model, (x, _) = fit_disagreement_ridge(folds, TASK, 0), rows(folds)
+    model, (x, _) = fit_disagreement_ridge(folds, TASK, 0), stack_folds(folds)
     np.testing.assert_allclose(model.predict(agreed), model.blend.predict(agreed), atol=1e-12)
     assert np.abs(model.predict(x) - model.blend.predict(x)).max() > 0.01
 
@@ -145,13 +137,13 @@ def test_one_run_and_its_copies_leave_nothing_to_correct(n_copies):
         # A copy that was written out and read again differs in its last digit.
         values *= 1 + 1e-7 * rng.integers(0, 2, values.shape)
         folds.append(make_fold(values, rng.random((50, 4))))
-    model, (x, _) = fit_disagreement_ridge(folds, TASK, 0), rows(folds)
+    model, (x, _) = fit_disagreement_ridge(folds, TASK, 0), stack_folds(folds)
     np.testing.assert_allclose(model.predict(x), model.blend.predict(x), atol=1e-5)
 
 
 def test_held_back_strongly_it_is_what_is_corrected():
     folds = draw_folds(7)
-    x, _ = rows(folds)
+    x, _ = stack_folds(folds)
     blend = fit_nnls(folds, TASK, 0)
     first = as_linear(blend.weights)
     for groups in (GROUPS, EVERY):

@@ -21,7 +21,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.export.bundle import export_run
 from galaxyzoo.export.onnx import TOLERANCE, MeanNetwork, run_onnx, write_onnx
 from galaxyzoo.models.build import build_model
-from support.commands import COMPETITION, SRC, call, complaint, dataset, table
+from support.commands import COMPETITION, SRC, call, complaint, dataset, succeed, table
 
 TINY = ["image.size_px=32", "model.kwargs.widths=[8,16]", "head.hidden=16", "train.epochs=1"]
 
@@ -35,15 +35,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder in which two folds are trained, in fp32."""
     root = tmp_path_factory.mktemp("trained")
     COMPETITION.write_zips(root / "input")
-    result = call(root, "train.py", RUN, *TINY, *EXACT, "--folds", "2")
-    assert result.returncode == 0, result.stderr
+    succeed(root, "train.py", RUN, *TINY, *EXACT, "--folds", "2")
     return root
 
 
 @pytest.fixture(scope="module")
 def exported(trained: Path) -> Path:
-    result = call(trained, "export.py", RUN)
-    assert result.returncode == 0, result.stderr
+    result = succeed(trained, "export.py", RUN)
     folder = trained / "exported" / "gz37-cnn"
     assert "hf upload YOUR_NAME/gz37-cnn exported/gz37-cnn" in result.stdout
     return folder
@@ -186,8 +184,7 @@ def test_scores_of_other_folds_are_not_exported(
 
 def test_exported_tables_join_an_ensemble_as_the_run_does(trained: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tables"
-    result = call(trained, "export.py", RUN, "--tables", "--output", folder)
-    assert result.returncode == 0, result.stderr
+    succeed(trained, "export.py", RUN, "--tables", "--output", folder)
     assert sorted(p.name for p in folder.iterdir()) == [
         *("config.yaml", "oof.csv.gz", "oof.json", "test.csv.gz")
     ]
@@ -211,8 +208,7 @@ def test_exported_tables_join_an_ensemble_as_the_run_does(trained: Path, tmp_pat
 
     words = ["--external", "packed", folder / "oof.csv.gz", folder / "test.csv.gz"]
     output = tmp_path / "blend.csv"
-    result = call(trained, "ensemble.py", RUN, *words, "--candidates", "mean", "--output", output)
-    assert result.returncode == 0, result.stderr
+    succeed(trained, "ensemble.py", RUN, *words, "--candidates", "mean", "--output", output)
     card = files.read_json(output.with_suffix(".json"))
     assert card["external"]["packed"]["used"]
     own = files.read_json(trained / "oof" / name / "gz37/cnn.json")["score"]

@@ -22,8 +22,8 @@ from galaxyzoo.ensemble.selection import (
     cross_fit,
     nested,
 )
+from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
-from galaxyzoo.tasks.registry import ClassTask, Task
 from support.class_fixtures import BALANCED, PLAIN, one_hot
 from support.ensemble_fixtures import SMALL
 from support.thoroughness import thorough

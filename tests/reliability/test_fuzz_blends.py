@@ -10,9 +10,9 @@ from galaxyzoo.ensemble import stackers
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
-from galaxyzoo.tasks.registry import VoteTask
+from galaxyzoo.tasks.kinds import VoteTask
 from support.class_fixtures import PLAIN
-from support.ensemble_fixtures import fit_weights
+from support.ensemble_fixtures import fit_weights, stack_folds
 from support.fuzz_fixtures import cases
 
 FEW = cases(40, 1000)
@@ -50,11 +50,6 @@ def oof_folds(draw: st.DrawFn, probabilities: bool = False) -> list[OofFold]:
     return folds
 
 
-def rows_of(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray]:
-    features = np.concatenate([fold.features for fold in folds]).astype(np.float64)
-    return features, np.concatenate([fold.targets for fold in folds])
-
-
 def turned(folds: list[OofFold]) -> list[OofFold]:
     """The same with the runs in the opposite order."""
     return [make_fold(fold.features[:, ::-1], fold.targets) for fold in folds]
@@ -72,7 +67,7 @@ def size_of(features: np.ndarray, targets: np.ndarray) -> float:
 @FEW
 @given(oof_folds())
 def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
-    features, targets = rows_of(folds)
+    features, targets = stack_folds(folds)
     size = size_of(features, targets)
     best = min(squared(features[:, run], targets) for run in range(features.shape[1]))
     for name in ("mean", "best", "greedy", "nnls"):
@@ -93,7 +88,7 @@ def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
 @FEW
 @given(oof_folds())
 def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
-    features, targets = rows_of(folds)
+    features, targets = stack_folds(folds)
     size = size_of(features, targets)
     model = stackers.fit_ridge(folds, TWO, 0)
     assert np.isfinite(model.weights).all()
@@ -109,7 +104,7 @@ def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
 @FEW
 @given(oof_folds())
 def test_the_disagreement_ridge_bears_any_runs(folds: list[OofFold]) -> None:
-    features, targets = rows_of(folds)
+    features, targets = stack_folds(folds)
     size = size_of(features, targets)
     model = stackers.fit_disagreement_ridge(folds, TWO, 0)
     assert np.isfinite(model.whole.weights).all()
@@ -128,7 +123,7 @@ def mean_loss(probs: np.ndarray, targets: np.ndarray) -> float:
 @FEW
 @given(oof_folds(probabilities=True))
 def test_blends_and_stackers_of_classes_keep_their_promises(folds: list[OofFold]) -> None:
-    features, targets = rows_of(folds)
+    features, targets = stack_folds(folds)
     losses = [mean_loss(features[:, run], targets) for run in range(features.shape[1])]
     logs = np.log(features).mean(axis=1)
     geometric = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)

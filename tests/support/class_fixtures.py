@@ -10,7 +10,8 @@ from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.io.tables import FOLD
-from galaxyzoo.tasks.registry import TASKS, ClassTask
+from galaxyzoo.tasks.kinds import ClassTask
+from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training.fold_data import FoldData
 from support.ensemble_fixtures import make_catalog, save_run
 from support.kaggle_fixtures import draw_image, encode

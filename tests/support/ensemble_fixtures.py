@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,8 @@ from galaxyzoo.inference.oof import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TAB
 from galaxyzoo.inference.score_card import card_path, digest_table
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
-from galaxyzoo.tasks.registry import Task, VoteTask, task_of
+from galaxyzoo.tasks.kinds import Task, VoteTask
+from galaxyzoo.tasks.registry import task_of
 
 LINEAR = ["mean", "best", "greedy", "nnls", "ridge", "disagreement_ridge"]  # the quick candidates
 COLUMNS = list(GALAXY_ZOO_2.columns)
@@ -53,6 +55,38 @@ def fit_weights(
 def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", ["ensemble.py", *arguments])
     ensemble.main()
+
+
+def read_card(task: str = "gz37") -> dict[str, Any]:
+    """The score card of the ensemble of `tiny`."""
+    return files.read_json(card_path(paths.ensemble_csv("tiny", task)))
+
+
+def stack_folds(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray]:
+    """(galaxy, run, column) features in float64, (galaxy, column) targets."""
+    features = np.concatenate([fold.features for fold in folds]).astype(float)
+    return features, np.concatenate([fold.targets for fold in folds])
+
+
+def shuffle_tables(run: str, seed: int) -> None:
+    """Shuffle rows and columns of both tables of a run of `tiny`."""
+    for table in (paths.oof_csv("tiny", run), paths.test_csv("tiny", run)):
+        frame = pd.read_csv(table).sample(frac=1, random_state=seed)
+        shuffled = frame.sample(frac=1, axis=1, random_state=seed)
+        shuffled.to_csv(table, index=False, float_format="%.9f")
+    sign("tiny", run)
+
+
+def save_external(catalog: Catalog, folder: Path, noise: float = 0.02) -> tuple[str, str]:
+    """Good predictions as somebody would bring them: shuffled, raw; paths of the two tables."""
+    rng = np.random.default_rng(9)
+    oof = pd.DataFrame(draw_run(rng, catalog.targets("gz37"), noise), columns=COLUMNS)
+    oof.insert(0, "fold", catalog.folds)
+    oof.insert(0, "GalaxyID", catalog.ids)
+    test = pd.DataFrame(0.25, index=catalog.test_ids, columns=COLUMNS)
+    oof.sample(frac=1, random_state=0).to_csv(folder / "their_oof.csv", index=False)
+    test.to_csv(folder / "their_test.csv", index_label="GalaxyID")
+    return str(folder / "their_oof.csv"), str(folder / "their_test.csv")
 
 
 def vote_task(*answers: int) -> VoteTask:

@@ -10,8 +10,9 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.readers.kaggle import read_dataset
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.kinds import CLASS
 from galaxyzoo.tasks.label_rules import ClassRule, share
-from galaxyzoo.tasks.registry import CLASS, TASKS
+from galaxyzoo.tasks.registry import TASKS
 from support.kaggle_fixtures import COLUMNS, draw_votes
 
 DATA = CODE_ROOT.parent / "shared" / "data"

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from galaxyzoo.tasks.kinds import VoteTask
 from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY, Difference, log_loss
-from galaxyzoo.tasks.registry import TASKS, VoteTask
+from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import PLAIN, draw_probs, one_hot
 from support.ensemble_fixtures import SMALL
 

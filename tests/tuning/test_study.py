@@ -17,7 +17,7 @@ from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.tuning import study as tuning
 from galaxyzoo.tuning.search_space import load_search
 from galaxyzoo.tuning.study import Tuning, check_free, default_path, write_config
-from support.commands import COMPETITION, call, complaint
+from support.commands import COMPETITION, call, complaint, succeed
 from support.tuning_fixtures import BASE, write_search
 
 pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
@@ -286,8 +286,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     COMPETITION.write_zips(root / "input")
     write_search(root)
     for words in (["1"], ["3", "--jobs", "2"]):
-        result = call(root, "tune.py", "tiny.yaml", "--output", "won.yaml", "--trials", *words)
-        assert result.returncode == 0, result.stderr
+        result = succeed(root, "tune.py", "tiny.yaml", "--output", "won.yaml", "--trials", *words)
         assert f"{words[0]} trials, 0 stopped early" in result.stdout
         assert "selected by that score" in result.stdout
     return root
@@ -308,8 +307,7 @@ def test_the_command_goes_on_and_its_winner_trains(tuned: Path) -> None:
     number = best.removeprefix("trial_")
     assert f"# Trial {number}: validation RMSE {last[best]:.5f} on fold 0 of" in text
     # The same network comes of the ordinary command: fold 0's score is the trial's.
-    result = call(tuned, "train.py", "won.yaml", "--only", "0")
-    assert result.returncode == 0, result.stderr
+    succeed(tuned, "train.py", "won.yaml", "--only", "0")
     (own,) = tuned.glob("folds/*/gz37/won/fold_0/history.csv")
     assert own.read_bytes() == (study.parent / best / "history.csv").read_bytes()
 

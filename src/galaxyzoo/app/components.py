@@ -18,7 +18,7 @@ from galaxyzoo.app.service import PredictedGalaxy
 from galaxyzoo.core.templates import render
 from galaxyzoo.reports.figures import readable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, Question
-from galaxyzoo.tasks.registry import ClassTask, Task, VoteTask
+from galaxyzoo.tasks.kinds import ClassTask, Task, VoteTask
 
 _SHOWN_PX = 320
 

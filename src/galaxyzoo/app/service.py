@@ -29,7 +29,8 @@ from galaxyzoo.inference.predict import batch_size_for, load_run_models
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import TASKS, Task, get_task
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import TASKS, get_task
 
 FEATURES = "features.npy"
 _RUNS_IN_MEMORY = 3

@@ -18,7 +18,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import dataset_dir, folds_dir, shown
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import TASKS, ClassTask, Task, get_task
+from galaxyzoo.tasks.kinds import ClassTask, Task
+from galaxyzoo.tasks.registry import TASKS, get_task
 
 GROUP = "group"
 

@@ -22,7 +22,7 @@ from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
 from galaxyzoo.data.readers.find import is_anything_there, open_input
 from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.tables import FOLD
-from galaxyzoo.tasks.registry import COMPETITION_TASK
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
 
 DEFAULT_FOLDS = 5
 _DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"

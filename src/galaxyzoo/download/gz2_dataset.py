@@ -35,7 +35,8 @@ from galaxyzoo.download.sdss import (
 )
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.io.tables import ID
-from galaxyzoo.tasks.registry import CLASS, TASKS, Task, get_task
+from galaxyzoo.tasks.kinds import CLASS, Task
+from galaxyzoo.tasks.registry import TASKS, get_task
 
 PACKED = "dataset_galaxies.zip"
 _LARGEST_TABLE = 1_000_000_000  # bytes, packed; 5 times as many unpacked

@@ -10,7 +10,8 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.download.kaggle_api import COMPETITION, PAGE, patiently
 from galaxyzoo.inference import submission
-from galaxyzoo.tasks.registry import COMPETITION_TASK, get_task
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import get_task
 
 SUBMISSIONS_PAGE = f"{PAGE}/submissions"
 FIRST_SCORE_PAUSE_S, LONGEST_SCORE_PAUSE_S = 2.0, 30.0

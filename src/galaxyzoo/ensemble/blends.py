@@ -16,8 +16,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from galaxyzoo.ensemble.least_squares import OofFold, total
+from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
-from galaxyzoo.tasks.registry import Task
 
 ALL_COLUMNS = slice(None)
 # (run,) how often each run has been drawn -> (run,) loss of the mean with each run drawn once more
@@ -71,34 +71,28 @@ def fit_greedy(
 ) -> Blend:
     """Greedy selection with replacement, the same weights for all columns.
 
+    Draws, again and again, the run that helps the mean most, and keeps the best mean on the way;
+    the shortest draw and the first run win ties.
+
     Args:
         folds: rows to fit on.
-        task: the task.
+        task: whose columns share the weights.
         loss: `squared_error` or `log_loss`.
         steps: runs to draw at most, so that the finest weight is 1 / steps; one step picks the best
             single run.
     Source: Caruana et al. 2004 (ICML), "Ensemble selection from libraries of models", without its
         bagging.
     """
-    weights = greedy_weights(loss(folds), folds[0].features.shape[1], steps)
-    return Blend(np.repeat(weights[:, None], len(task.columns), axis=1))
-
-
-def greedy_weights(loss: DrawLoss, n_runs: int, steps: int) -> np.ndarray:
-    """Draw, again and again, the run that helps the mean most; keep the best mean on the way.
-
-    Returns:
-        (run,) weights, multiples of 1/n that sum to one; the shortest draw and the first run win
-        ties.
-    """
+    losses_with = loss(folds)
+    n_runs = folds[0].features.shape[1]
     counts, best, best_loss = np.zeros(n_runs), np.zeros(n_runs), np.inf
     for n in range(1, steps + 1):
-        losses = loss(counts)
+        losses = losses_with(counts)
         drawn = losses.argmin()
         counts[drawn] += 1
         if losses[drawn] < best_loss:
             best, best_loss = counts / n, losses[drawn]
-    return best
+    return Blend(np.repeat(best[:, None], len(task.columns), axis=1))
 
 
 def squared_error(folds: Sequence[OofFold]) -> DrawLoss:

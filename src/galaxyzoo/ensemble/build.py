@@ -34,7 +34,7 @@ from galaxyzoo.ensemble.selection import MEAN, RULE, CrossFits, Fit, cross_fit, 
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, rounded, score_table
 from galaxyzoo.io.tables import FOLD, write_predictions
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.kinds import Task
 
 DIGITS = 9  # decimals on the card: the last ones differ between BLAS libraries
 
@@ -114,22 +114,20 @@ class EnsembleBuild:
         """The card's entry of each external table, those set aside too."""
         targets, about = catalog.targets(self.task.name), {}
         for table in sorted([*self.external, *self.set_aside], key=lambda table: table.name):
-            predictions = table.load_oof(self.task, catalog)
-            score = round(self.task.score(predictions, targets), DIGITS)
-            about[table.name] = table.describe(score, table in self.external)
+            score = self.task.score(table.load_oof(self.task, catalog), targets)
+            about[table.name] = {
+                "oof": digest_table(table.oof_path),
+                "test": digest_table(table.test_path),
+                LEAKAGE: table.possible_leakage,
+                "used": table in self.external,
+                "score": round(score, DIGITS),
+            }
         return about
 
     def _digest(
         self, oof: np.ndarray, test: np.ndarray, unreadable: np.ndarray, external: dict[str, Any]
     ) -> str:
-        """Digest of all that the ensemble is made from: with the same one it is not made again.
-
-        Args:
-            oof: (galaxy, run, column) out-of-fold predictions.
-            test: (test galaxy, run, column) test predictions.
-            unreadable: (test galaxy,) whether its image cannot be read.
-            external: the card's entries of external tables.
-        """
+        """Digest of all that the ensemble is made from: with the same one it is not made again."""
         fingerprint = self.whole.for_task(self.task).fingerprint
         names = list(self.candidates), self.all_runs
         settings = (*names, fingerprint, self.seed, code_version(), external)
@@ -275,7 +273,7 @@ def costs_without(
 
     Args:
         fits: all cross-fitted candidates.
-        chosen: the candidate that is submitted. Where that is no blend, which would take long to
+        chosen: the submitted candidate. Where that is no blend, which would take long to
             fit again, the blend with the most weights among the candidates stands in for it.
         runs: names.
         features: (galaxy, run, column) raw out-of-fold predictions.
@@ -289,9 +287,8 @@ def costs_without(
     costs: dict[str, dict[str, float]] = {}
     if len(runs) > 1:
         whole = fits.losses(name)
-        numbers = fits.fold_numbers
-        by_fold = {k: fits.rows_of(k) for k in numbers}
-        folds = {k: make_fold(features[rows], fits.targets[rows]) for k, rows in by_fold.items()}
+        own = {k: fits.folds == k for k in fits.fold_numbers}
+        folds = {k: make_fold(features[rows], fits.targets[rows]) for k, rows in own.items()}
         for number, run in enumerate(runs):
             others = {fold: rows.without_run(number) for fold, rows in folds.items()}
             found = fits.task.difference(_losses(fits, name, others, seed), whole)
@@ -305,5 +302,5 @@ def _losses(fits: CrossFits, name: str, by_fold: dict[int, OofFold], seed: int) 
     for fold, held_out in by_fold.items():
         model = fit([rows for other, rows in by_fold.items() if other != fold], fits.task, seed)
         predictions = fits.task.project(model.predict(held_out.features))
-        losses[fits.rows_of(fold)] = fits.task.per_sample_losses(predictions, held_out.targets)
+        losses[fits.folds == fold] = fits.task.per_sample_losses(predictions, held_out.targets)
     return losses

@@ -16,8 +16,8 @@ from scipy.special import log_softmax, softmax
 
 from galaxyzoo.ensemble import stackers
 from galaxyzoo.ensemble.least_squares import OofFold
+from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
-from galaxyzoo.tasks.registry import Task
 
 POOL_PENALTY = 1e-4  # nats per squared distance from the geometric mean, per galaxy
 BOOSTING_ROUNDS = 60

@@ -27,7 +27,8 @@ from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, rounded
 from galaxyzoo.io.tables import read_predictions, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import COMPETITION_TASK, get_task
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import get_task
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)  # of which coverage is always measured
 FEWEST_FOLDS = 3  # one to score, one to predict, one to fit
@@ -149,12 +150,7 @@ class Spreads:
 
 
 def read_spreads(runs: Sequence[str], whole: Catalog) -> Spreads:
-    """The spreads between predictions of single networks.
-
-    Args:
-        runs: base models of the ensemble.
-        whole: the dataset's whole catalog.
-    """
+    """The spreads between predictions of the runs' single networks; `whole` is the dataset's."""
     found, problems = list[FoldTables](), []
     for run in runs:
         try:

@@ -24,7 +24,8 @@ from galaxyzoo.core.paths import is_ablation, oof_csv, run_dir, shown, task_name
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, describe_divergence, digest_table
 from galaxyzoo.io.tables import FOLD, read_predictions
-from galaxyzoo.tasks.registry import Task, task_of
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import task_of
 
 PREFIX = "external/"  # of the names of external tables among the runs
 # Marks on a run's card: its scores are better than on galaxies that it had no part of.
@@ -96,7 +97,7 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
 
     Args:
         runs: names.
-        task: the task.
+        task: that they are to serve.
         catalog: the dataset's whole catalog.
     Returns:
         (galaxy, run, column) float32, the task's galaxies in its catalog's order, runs in the
@@ -251,12 +252,7 @@ class ExternalTable:
         return f"{PREFIX}{self.name}"
 
     def load_oof(self, task: Task, catalog: Catalog) -> np.ndarray:
-        """(galaxy, column) float32 valid out-of-fold predictions, in the order of the catalog.
-
-        Args:
-            task: the task.
-            catalog: the task's galaxies.
-        """
+        """(galaxy, column) float32 valid predictions, in the order of the task's catalog."""
         remedy = f"train it on the folds of folds/{catalog.dataset}/train.csv"
         table = _read_oof(self.oof_path, task, catalog, remedy)
         return self._values(table, self.oof_path, task)
@@ -265,16 +261,6 @@ class ExternalTable:
         """(test galaxy, column) float32 valid predictions, in the sample submission's order."""
         table = read_predictions(self.test_path, task.columns, catalog.test_ids)
         return self._values(table, self.test_path, task)
-
-    def describe(self, score: float, is_used: bool) -> dict[str, Any]:
-        """Its entry on the ensemble's card."""
-        return {
-            "oof": digest_table(self.oof_path),
-            "test": digest_table(self.test_path),
-            LEAKAGE: self.possible_leakage,
-            "used": is_used,
-            "score": score,
-        }
 
     def _values(self, table: pd.DataFrame, path: Path, task: Task) -> np.ndarray:
         """The table's numbers as the tables of runs hold them."""

@@ -38,8 +38,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import blends, class_stackers, stackers
 from galaxyzoo.ensemble.blends import Blend, MetaModel, uniform_weights
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
+from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.metrics import Difference
-from galaxyzoo.tasks.registry import ClassTask, Task
 
 Fit = Callable[[Sequence[OofFold], Task, int], MetaModel]  # (folds to fit on, task, seed)
 FoldSet = frozenset[int]
@@ -96,10 +96,6 @@ class CrossFits:
     def rows(self, without: FoldSet = NONE) -> np.ndarray:
         """(galaxy,) bool, galaxies outside the given folds."""
         return ~np.isin(self.folds, list(without))
-
-    def rows_of(self, fold: int) -> np.ndarray:
-        """(galaxy,) bool, galaxies of a fold."""
-        return self.folds == fold
 
     def predictions(self, name: str, without: FoldSet = NONE) -> np.ndarray:
         """Cross-fitted predictions of a candidate, as submitted.
@@ -179,7 +175,7 @@ def cross_fit(
 
     Args:
         candidates: by name, the simplest first.
-        task: the task.
+        task: of the predictions.
         features: (galaxy, run, column) raw out-of-fold predictions of the runs.
         targets: (galaxy, column).
         folds: (galaxy,) fold of each galaxy, at least two different ones.

@@ -24,7 +24,7 @@ import numpy as np
 
 from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, fit_nnls
 from galaxyzoo.ensemble.least_squares import LeastSquares, OofFold, total
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.kinds import Task
 
 Penalty = float | np.ndarray  # of all columns, or of each, (column,)
 # Ridge penalties per galaxy, for features of unit variance; the largest leaves next to the mean.
@@ -68,8 +68,7 @@ class LinearStacker:
 def fit_ridge(folds: Sequence[OofFold], task: Task, _seed: int) -> LinearStacker:
     """Ridge regression; each column's penalty is picked by cross-fitting inside the given folds.
 
-    Returns:
-        The stacker; a single fold is fitted with `UNTUNED_PENALTY`.
+    A single fold is fitted with `UNTUNED_PENALTY`.
     """
 
     def fit(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:

@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.reports.figures import PREDICTED, VOTES, clean, new_figure, readable, save_figure
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.kinds import Task
 
 _OPACITY = 0.45  # of the heat map at its maximum
 

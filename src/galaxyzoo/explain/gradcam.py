@@ -28,7 +28,8 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.explain.layers import MapLayer, as_maps, find_layers, last_of_each_side, pick_layers
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet
-from galaxyzoo.tasks.registry import Task, get_task
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import get_task
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
 from galaxyzoo.inference.predict import load_run_models
 from galaxyzoo.inference.score_card import card_path
 from galaxyzoo.io.tables import FOLD, format_predictions
-from galaxyzoo.tasks.registry import Task, get_task, task_of
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import get_task, task_of
 
 CARD, SCORES, ONNX, LICENCE = "README.md", "oof.json", "model.onnx", "LICENSE"
 OOF, TEST = "oof.csv.gz", "test.csv.gz"

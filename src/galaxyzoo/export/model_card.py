@@ -12,7 +12,7 @@ from markupsafe import Markup
 from galaxyzoo.config.schema import ORIGINAL_PX, Config, ImageConfig
 from galaxyzoo.core import files
 from galaxyzoo.core.templates import render
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.kinds import Task
 
 
 def write_card(

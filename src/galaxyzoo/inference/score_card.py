@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from galaxyzoo.core.version import code_version
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.kinds import Task
 
 # Key of a card: GalaxyIDs of test images that could not be read.
 UNREADABLE = "unreadable_test_images"

@@ -13,7 +13,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMO, WHOLE, shown
 from galaxyzoo.inference.score_card import card_path, digest_table
 from galaxyzoo.io.tables import ID, format_predictions, read_csv, read_predictions
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.kinds import Task
 
 # Largest distance from the nearest valid value. Nine decimals leave 1e-8 at most, and a question of
 # seven answers then keeps its sum within 8e-7 of its parent.

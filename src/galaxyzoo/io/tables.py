@@ -19,7 +19,7 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.io.csv_bytes import CsvBytes
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
-from galaxyzoo.tasks.registry import CLASS
+from galaxyzoo.tasks.kinds import CLASS
 
 ID = "GalaxyID"
 FOLD = "fold"

@@ -6,8 +6,8 @@ import pandas as pd
 from galaxyzoo.reports.evaluate import Evaluation
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
+from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.metrics import mean_recall
-from galaxyzoo.tasks.registry import ClassTask
 
 DRAWS = 20  # their scores differ by far less than networks do
 _COLUMNS = list(GALAXY_ZOO_2.columns)

@@ -34,7 +34,7 @@ from galaxyzoo.reports.figures import (
 )
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
-from galaxyzoo.tasks.registry import ClassTask
+from galaxyzoo.tasks.kinds import ClassTask
 
 MOST_PROBABLE = "The predicted class of a galaxy is its most probable one."
 BALANCED = (

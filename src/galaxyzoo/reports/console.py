@@ -99,6 +99,11 @@ def class_scores(card: dict[str, Any], names: Sequence[str]) -> list[str]:
     return ["–" if value is None else f"{value:.4f}" for value in values]
 
 
+def with_error(difference: float, error: float) -> str:
+    """A difference of scores with its standard error."""
+    return f"{difference:+.5f} ± {error:.5f}"
+
+
 def print_run_table(cards: list[tuple[dict[str, Any], float]]) -> None:
     """Print one row per run: out-of-fold score, deviation over folds, training minutes.
 
@@ -184,7 +189,7 @@ def _print_members(card: dict[str, Any]) -> None:
         if others:
             other = max(others, key=lambda other: others[other])
             nearest = f"{other.removeprefix(card['task'] + '/')} {others[other]:.2f}"
-        worth = _with_error(cost["difference"], cost["se"]) if cost else "–"
+        worth = with_error(cost["difference"], cost["se"]) if cost else "–"
         scores = class_scores({"classes": classes.get(run, {})}, names)
         rows.append((run + mark, f"{score:.5f}", worth, nearest, *scores))
     title = f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies"
@@ -200,8 +205,8 @@ def _print_candidates(card: dict[str, Any]) -> None:
             name,
             f"{row['score']:.5f}",
             f"{row['sd']:.5f}",
-            _with_error(row["minus_mean"], row["minus_mean_se"]),
-            _with_error(row["minus_best"], row["minus_best_se"]),
+            with_error(row["minus_mean"], row["minus_mean_se"]),
+            with_error(row["minus_best"], row["minus_best_se"]),
             *class_scores(row, names),
         )
         for name, row in card["candidates"].items()
@@ -210,10 +215,6 @@ def _print_candidates(card: dict[str, Any]) -> None:
     header = ("candidate", f"{card['metric']}, cross-fitted", *differences, *names)
     chosen = list(card["candidates"]).index(card["chosen"])
     print_table("candidates, as they would be submitted", header, rows, bold=[chosen])
-
-
-def _with_error(difference: float, error: float) -> str:
-    return f"{difference:+.5f} ± {error:.5f}"
 
 
 def print_intervals(card: dict[str, Any]) -> None:

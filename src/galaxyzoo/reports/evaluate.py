@@ -15,12 +15,13 @@ from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.inference.score_card import score_table
 from galaxyzoo.io.tables import without_formulas
-from galaxyzoo.reports.console import CLASS_SCORES, mark_notes, marks
+from galaxyzoo.reports.console import CLASS_SCORES, mark_notes, marks, with_error
 from galaxyzoo.reports.figures import save_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import ENSEMBLE, Result, load_results, pick_best, read_ensemble_card
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import ClassTask, Task, get_task
+from galaxyzoo.tasks.kinds import ClassTask, Task
+from galaxyzoo.tasks.registry import get_task
 
 SHOWN_GALAXIES = 20  # of a grid
 
@@ -223,7 +224,7 @@ def _candidate_table(card: dict[str, Any]) -> pd.DataFrame:
             "candidate": name,
             f"{card['metric']}, cross-fitted": f"{row['score']:.5f}",
             **{
-                f"minus {other}": f"{row[f'minus_{other}']:+.5f} ± {row[f'minus_{other}_se']:.5f}"
+                f"minus {other}": with_error(row[f"minus_{other}"], row[f"minus_{other}_se"])
                 for other in ("mean", "best")
             },
         }
@@ -236,7 +237,7 @@ def _cost_table(card: dict[str, Any]) -> pd.DataFrame:
         {
             "run": run,
             f"OOF {card['metric']}": f"{card['runs'][run]:.5f}",
-            "without it": f"{cost['difference']:+.5f} ± {cost['se']:.5f}",
+            "without it": with_error(cost["difference"], cost["se"]),
         }
         for run, cost in card["without"]["runs"].items()
     )

@@ -15,7 +15,8 @@ from galaxyzoo.io.tables import FOLD, write_table
 from galaxyzoo.reports.figures import BLUE, LIGHT_GREY, answer_label, clean, new_figure, save_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import CLASS, CLASS_TASKS, ClassTask
+from galaxyzoo.tasks.kinds import CLASS, ClassTask
+from galaxyzoo.tasks.registry import CLASS_TASKS
 
 GALAXIES_PER_CLASS = 6
 _TOP_VOTES = 3  # below the picture of a galaxy

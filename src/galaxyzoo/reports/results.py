@@ -22,7 +22,7 @@ from galaxyzoo.core.paths import (
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.inference.score_card import card_path, score_table
 from galaxyzoo.io.tables import FOLD, read_predictions
-from galaxyzoo.tasks.registry import Task
+from galaxyzoo.tasks.kinds import Task
 
 ENSEMBLE = "ensemble"  # last part of the name that an ensemble has among the runs
 _SAME = 1e-6  # largest difference of scores by rounding: tables have nine decimals

@@ -7,20 +7,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import task_name
 from galaxyzoo.tasks import label_rules
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.kinds import CLASS, COMPETITION_TASK, ClassTask, Task, VoteTask
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
 from galaxyzoo.tasks.label_rules import ClassRule
-
-__all__ = [
-    "CLASS",
-    "CLASS_TASKS",
-    "COMPETITION_TASK",
-    "TASKS",
-    "ClassTask",
-    "Task",
-    "VoteTask",
-    "get_task",
-    "task_of",
-]
 
 
 def get_task(name: str) -> Task:

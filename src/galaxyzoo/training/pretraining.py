@@ -22,7 +22,7 @@ from galaxyzoo.core.version import code_version
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.models.build import start_backbone
-from galaxyzoo.tasks.registry import COMPETITION_TASK
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import (
     CHECKPOINT,

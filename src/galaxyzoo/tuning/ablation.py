@@ -26,8 +26,10 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.score_card import card_path, digest_table
+from galaxyzoo.reports.console import with_error
 from galaxyzoo.reports.results import load_result
-from galaxyzoo.tasks.registry import Task, get_task
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import TIMINGS, read_timings
 from galaxyzoo.training.run import Run, train_runs
 
@@ -278,7 +280,7 @@ class Row:
             f"`{name}`",
             self.variant.about,
             "–" if self.score is None else f"{self.score:.5f}",
-            "{:+.5f} ± {:.5f}".format(*self.difference) if self.difference else "–",
+            with_error(*self.difference) if self.difference else "–",
             "–" if self.minutes is None else f"{self.minutes:.1f}",
             self.verdict,
         ]

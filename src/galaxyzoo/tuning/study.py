@@ -27,7 +27,8 @@ from galaxyzoo.core.paths import configs_dir, fold_dir, shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS
-from galaxyzoo.tasks.registry import Task, get_task
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import CHECKPOINT, History, train_fold
 from galaxyzoo.training.fold_data import find_start_weights, make_fold_data
 from galaxyzoo.training.run import Run
@@ -40,6 +41,8 @@ _LOCK_TIMEOUT_S = 60  # waiting for other processes to release the database
 # User attributes of a trial: numbers of the lost trials that it retries, oldest first; why it was
 # stopped.
 _RETRIED, _REASON = "retried", "reason"
+_WIDTH = 110  # of a line of the YAML
+_ONLY_OF_RECIPE = ("reference", "run")  # keys of the recipe that are not true of another one
 
 
 @dataclass(frozen=True)
@@ -301,10 +304,6 @@ class _Reporter:
 
 def _count_done(study: optuna.Study) -> int:
     return len(study.get_trials(deepcopy=False, states=_DONE))
-
-
-_WIDTH = 110
-_ONLY_OF_RECIPE = ("reference", "run")  # keys of the recipe that are not true of another one
 
 
 def default_path(search: Search) -> Path:

@@ -17,7 +17,7 @@ from galaxyzoo.data.readers.arrays import ArrayStore
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.tasks.registry import get_task
 from support.class_fixtures import ANOMALIES, anomaly_numbers, draw_images
-from support.commands import call
+from support.commands import succeed
 from support.kaggle_fixtures import damage, draw_competition
 from support.refusals import one_line_refusal
 
@@ -296,8 +296,7 @@ def test_the_commands_train_and_ensemble_without_test_galaxies(tmp_path):
     (tmp_path / "input").mkdir()
     write(tmp_path / "input" / "Galaxy10.h5", draw(60))
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    result = call(tmp_path, "train.py", "tiny.yaml", "--folds", "3", "--ensemble")
-    assert result.returncode == 0, result.stderr
+    succeed(tmp_path, "train.py", "tiny.yaml", "--folds", "3", "--ensemble")
     oof = pd.read_csv(tmp_path / "oof/galaxy10/galaxy10/tiny.csv", index_col="GalaxyID")
     assert oof.index.tolist() == list(range(60))
     for name in ("tiny.csv", "predictions.csv"):

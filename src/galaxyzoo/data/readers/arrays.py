@@ -40,7 +40,8 @@ from galaxyzoo.io.archives import (
     open_zip,
     stamp_of,
 )
-from galaxyzoo.tasks.registry import CLASS_TASKS, ClassTask
+from galaxyzoo.tasks.kinds import ClassTask
+from galaxyzoo.tasks.registry import CLASS_TASKS
 
 if TYPE_CHECKING:
     import h5py

@@ -22,7 +22,8 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.io.archives import ImageStore, list_images
 from galaxyzoo.io.tables import ID, read_csv
-from galaxyzoo.tasks.registry import CLASS, CLASS_TASKS, ClassTask
+from galaxyzoo.tasks.kinds import CLASS, ClassTask
+from galaxyzoo.tasks.registry import CLASS_TASKS
 
 LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
 # Such images are cut out already, often small: all of them is kept.
