@@ -26,6 +26,7 @@ from support.kaggle_fixtures import (
     listing,
     write_zip,
 )
+from support.refusals import one_line_refusal
 
 SMALL = ImageConfig(crop_px=424, cache_px=32)
 
@@ -39,10 +40,7 @@ def spoilt(images: dict[int, bytes]) -> Competition:
 
 
 def refused(**arguments: object) -> str:
-    with pytest.raises(InputError) as caught:
-        prepare(**arguments)  # type: ignore[arg-type]
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return one_line_refusal(prepare, **arguments)
 
 
 def test_ten_are_named_by_their_reason_and_the_rest_lies_in_a_file(root):

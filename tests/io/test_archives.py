@@ -25,15 +25,13 @@ from support.kaggle_fixtures import (
     listing,
     write_zip,
 )
+from support.refusals import one_line_refusal
 from support.thoroughness import thorough
 
 
 def refusal(path: Path) -> str:
     """The message with which the list of contents is refused."""
-    with pytest.raises(InputError) as caught:
-        open_zip(path)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return one_line_refusal(open_zip, path)
 
 
 def zip_of(path: Path, *infos: zipfile.ZipInfo) -> Path:

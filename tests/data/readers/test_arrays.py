@@ -19,6 +19,7 @@ from galaxyzoo.tasks.registry import get_task
 from support.class_fixtures import ANOMALIES, anomaly_numbers, draw_images
 from support.commands import succeed
 from support.kaggle_fixtures import damage, draw_competition
+from support.refusals import one_line_refusal
 
 CONFIG = """
 task: galaxy10
@@ -58,10 +59,7 @@ def sdss(root: Path) -> Path:
 
 
 def refusal(data: str | None, task: str) -> str:
-    with pytest.raises(InputError) as caught:
-        open_input(data, {task})
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return one_line_refusal(open_input, data, {task})
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

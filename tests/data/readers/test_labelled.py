@@ -16,6 +16,7 @@ from galaxyzoo.data.readers.labelled import find_class_folders
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import ANOMALIES, ZOO5, anomaly_numbers, draw_images, write_labelled
 from support.kaggle_fixtures import encode
+from support.refusals import one_line_refusal
 
 
 @pytest.fixture
@@ -32,10 +33,7 @@ def rewrite(folder: Path, frame: pd.DataFrame) -> None:
 
 
 def refusal(data: str, task: str = "zoo5") -> str:
-    with pytest.raises(InputError) as caught:
-        open_input(data, {task})
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return one_line_refusal(open_input, data, {task})
 
 
 def test_labels_become_one_hot_columns_by_ascending_id(folder):

@@ -51,9 +51,7 @@ def find_folder(data: str | None = None) -> Path:
                 "in input/)"
             )
         return folder
-    if holds_data(input_dir()):
-        return input_dir()
-    folders = _folders()
+    folders = places()
     if len(folders) > 1:
         raise InputError(
             "several datasets in input/: add --data with one of "
@@ -64,7 +62,13 @@ def find_folder(data: str | None = None) -> Path:
 
 def places() -> list[Path]:
     """Folders of `input/` that hold the competition or a part of it, the demo aside."""
-    return [input_dir()] if holds_data(input_dir()) else _folders()
+    if holds_data(input_dir()):
+        return [input_dir()]
+    return sorted(
+        p
+        for p in input_dir().glob("[!.]*")
+        if p.is_dir() and p.name not in (DEMO, cache_dir().name) and holds_data(p)
+    )
 
 
 def holds_data(folder: Path) -> bool:
@@ -124,15 +128,6 @@ def whole_sample_ids() -> np.ndarray:
 def read_ids(path: Path) -> np.ndarray:
     """(galaxy,) int64 ids of a text file with one id a line."""
     return np.loadtxt(path, dtype=np.int64, ndmin=1)
-
-
-def _folders() -> list[Path]:
-    """Subfolders of `input/` with the competition's files, the demo aside."""
-    return sorted(
-        p
-        for p in input_dir().glob("[!.]*")
-        if p.is_dir() and p.name not in (DEMO, cache_dir().name) and holds_data(p)
-    )
 
 
 def _demo_folder(announce: bool = False) -> Path:
