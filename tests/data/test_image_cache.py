@@ -88,7 +88,7 @@ def fill_killed_after(chunks: int, store: ImageStore, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(image_cache, "decode_many", dying)
         with pytest.raises(Killed):
-            open_cache(store, store.ids, SMALL, strict=False)
+            open_cache(store, store.ids, SMALL, strict=False, chunk=4)
 
 
 @pytest.mark.parametrize("chunks", [0, 1, 2])
@@ -96,7 +96,6 @@ def test_an_interrupted_fill_goes_on_and_equals_an_undisturbed_one(
     root, encoded, count, chunks, monkeypatch
 ):
     encoded[101] = b"no image"  # noted before the interruption, still known after it
-    monkeypatch.setattr(image_cache, "CHUNK", 4)
     store = make_zip(root, encoded)
     fill_killed_after(chunks, store, monkeypatch)
     before = len(count)
@@ -114,7 +113,6 @@ def test_an_interrupted_fill_goes_on_and_equals_an_undisturbed_one(
 def test_a_fill_whose_array_was_deleted_starts_again_however_often_it_is_killed(
     root, encoded, monkeypatch
 ):
-    monkeypatch.setattr(image_cache, "CHUNK", 4)
     store = make_zip(root, encoded)
     for chunks in (2, 0):
         fill_killed_after(chunks, store, monkeypatch)
@@ -130,7 +128,6 @@ def test_a_fill_whose_array_was_deleted_starts_again_however_often_it_is_killed(
     "notes", ["", "[]", "{}", '{"images": "x", "unreadable": {}}', '{"images": 4']
 )
 def test_a_fill_whose_notes_are_damaged_starts_again(root, encoded, monkeypatch, notes):
-    monkeypatch.setattr(image_cache, "CHUNK", 4)
     store = make_zip(root, encoded)
     fill_killed_after(2, store, monkeypatch)
     next((root / "input" / "cache").glob("*.json")).write_text(notes)

@@ -11,7 +11,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import open_cache
 from galaxyzoo.data.readers.arrays import ArrayStore
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.io.archives import MAX_IMAGE_BYTES, ImageStore
 from support.image_files import MAKERS, SMALL, N, make_folder, make_zip
 from support.kaggle_fixtures import damage, draw_image
 
@@ -107,12 +107,11 @@ def test_nor_is_memory_that_is_used_up(root, encoded, monkeypatch):
 
 
 @MAKERS
-def test_an_image_beyond_reason_is_not_read(root, encoded, make, monkeypatch):
-    monkeypatch.setattr(
-        "galaxyzoo.io.archives.MAX_IMAGE_BYTES", max(map(len, encoded.values())) - 1
-    )
+def test_an_image_beyond_reason_is_not_read(root, encoded, make):
+    encoded[104] += b"\0" * MAX_IMAGE_BYTES
     cache = open_cache(make(root, encoded), list(encoded), SMALL, strict=False)
-    assert 1 <= cache.unreadable.sum() < N
+    assert cache.ids[cache.unreadable].tolist() == [104]
+    assert "is larger than 50,000,000 bytes" in cache.problems[104]
 
 
 def test_a_file_that_vanishes_is_marked(root, encoded):

@@ -26,7 +26,6 @@ from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.paths import cache_dir, shown
 from galaxyzoo.io.archives import ImageStore
 
-CHUNK = 512  # images decoded between two notes of progress
 LISTED = 10  # unusable images that a message names
 # cv2's flags by how much the JPEG decoder shrinks while it decodes.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
@@ -113,6 +112,7 @@ def open_cache(
     config: ImageConfig,
     strict: bool,
     cure: str = "get them again",
+    chunk: int = 512,
 ) -> ImageCache:
     """Decode the galaxies' images, or open what an earlier call decoded.
 
@@ -122,6 +122,7 @@ def open_cache(
         config: crop and size.
         strict: whether an image that does not decode is an error; otherwise it is black and marked.
         cure: advice in that error's message.
+        chunk: images decoded between two notes of progress.
     """
     ids = np.asarray(ids, dtype=np.int64)
     if not len(ids):  # a memory map cannot be empty
@@ -137,7 +138,7 @@ def open_cache(
                 if path.exists():
                     tqdm.write(f"{shown(path)} is damaged: decoding its images again")
                 with files.naming_write_errors(path):
-                    _fill(path, store, ids, config, shape)
+                    _fill(path, store, ids, config, shape, chunk)
                 cache = _open_whole(path, ids, shape)
     if cache is None:
         raise InputError(f"{shown(path)} was changed while it was made: run again")
@@ -221,7 +222,12 @@ def _read_notes(path: Path) -> tuple[int, dict[str, str]]:
 
 
 def _fill(
-    path: Path, store: ImageStore, ids: np.ndarray, config: ImageConfig, shape: tuple[int, ...]
+    path: Path,
+    store: ImageStore,
+    ids: np.ndarray,
+    config: ImageConfig,
+    shape: tuple[int, ...],
+    chunk: int,
 ) -> None:
     """Decode into a `.part` file, noting after every chunk what is done; rename when whole.
 
@@ -244,8 +250,8 @@ def _fill(
     ):
         file.write(head)
         file.seek(len(head) + done * image_bytes)
-        for start in range(done, len(ids), CHUNK):
-            images, found = decode_many(store, ids[start : start + CHUNK], config, parallel)
+        for start in range(done, len(ids), chunk):
+            images, found = decode_many(store, ids[start : start + chunk], config, parallel)
             problems.update({str(galaxy_id): why for galaxy_id, why in found.items()})
             file.write(images.data)
             file.flush()
