@@ -18,7 +18,6 @@ from galaxyzoo.data.readers.kaggle import read_dataset
 from galaxyzoo.io import archives
 from galaxyzoo.io.csv_bytes import CsvBytes
 from galaxyzoo.io.tables import read_csv, select_numbers
-from support.fuzz_fixtures import refusal
 from support.kaggle_fixtures import (
     COLUMNS,
     SAMPLE,
@@ -30,6 +29,7 @@ from support.kaggle_fixtures import (
     draw_votes,
     write_zip,
 )
+from support.refusals import one_line_refusal
 
 GALAXIES = 61_578  # as in the competition
 PLAIN = "GalaxyID,a,b\n5,0.5,1\n3,0.25,0\n"
@@ -102,7 +102,7 @@ def test_a_table_of_15_mb_that_is_cut_off(table, folder, cut, named, packed):
         write_zip(folder / f"{SOLUTIONS}.zip", {f"{SOLUTIONS}.csv": kept})
     else:
         (folder / f"{SOLUTIONS}.csv").write_bytes(kept)
-    message = refusal(lambda: read_dataset(folder))
+    message = one_line_refusal(read_dataset, folder)
     lines = kept.count(b"\n")
     if "lacks" in named:
         lost = GALAXIES - (lines - 1)
@@ -121,7 +121,7 @@ def test_a_zip_of_the_table_that_is_cut_off(table, folder):
     whole = path.read_bytes()
     for part in (0.0001, 0.3, 0.999):
         path.write_bytes(whole[: int(part * len(whole))])
-        message = refusal(lambda: read_dataset(folder))
+        message = one_line_refusal(read_dataset, folder)
         assert f"{SOLUTIONS}.zip is not a whole zip file (" in message
 
 
@@ -136,7 +136,7 @@ def test_the_worst_galaxies_are_named_and_all_are_counted(votes, folder):
         value = votes["Class6.2"].iloc[row]
         votes.loc[votes.index[row], "Class6.2"] = value + (change if value < 0.5 else -change)
     (folder / f"{SOLUTIONS}.csv").write_bytes(csv_bytes(votes))
-    message = refusal(lambda: read_dataset(folder))
+    message = one_line_refusal(read_dataset, folder)
     texts = [f"GalaxyID {votes.index[row]}: the answers of question 6 miss" for row in rows]
     places = [message.index(text) for text in texts[:3]]
     assert places == sorted(places)
@@ -152,7 +152,7 @@ def test_the_values_furthest_out_of_range_are_named_and_all_are_counted(votes, f
         f"GalaxyID {votes.index[row]}, column 'Class3.1': {value} is outside [0, 1]"
         for row, value in ((9, "85"), (2, "1.5"), (5, "-0.25"))
     ]
-    message = refusal(lambda: read_dataset(folder))
+    message = one_line_refusal(read_dataset, folder)
     assert message.endswith(f"{'; '.join(worst)} (4 such values)")
 
 
@@ -227,7 +227,7 @@ NO_TABLES = {
 def test_a_file_that_is_no_table_is_refused_by_its_name(content, named, tmp_path):
     path = tmp_path / "table.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    message = refusal(lambda: select_numbers(read_csv(path), ["a", "b"], path))
+    message = one_line_refusal(lambda: select_numbers(read_csv(path), ["a", "b"], path))
     assert message.startswith(f"{path}")
     assert named in message
 
@@ -252,19 +252,21 @@ def test_long_mixed_columns_are_named_without_a_warning(tmp_path):
         warnings.simplefilter("error")
         frame = read_csv(path)
     assert (frame.index[: len(ids)] == ids).all()
-    message = refusal(lambda: select_numbers(frame, ["a"], path))
+    message = one_line_refusal(select_numbers, frame, ["a"], path)
     assert "GalaxyID 7000000, column 'a': 'half' is not a finite number" in message
 
 
 def test_a_packed_table_that_is_cut_off(tmp_path):
     path = tmp_path / "table.csv.gz"
     path.write_bytes(gzip.compress(PLAIN.encode())[:-12])
-    message = refusal(lambda: read_csv(path))
+    message = one_line_refusal(read_csv, path)
     assert "table.csv.gz cannot be read: Compressed file ended before" in message
     path.write_bytes(b"no gzip")
-    assert "cannot be read: Not a gzipped file" in refusal(lambda: read_csv(path))
+    assert "cannot be read: Not a gzipped file" in one_line_refusal(read_csv, path)
     path.write_bytes(gzip.compress(PLAIN.encode()[:-6]))
-    assert "ends in the middle of line 3 ('3,0…', 2 of 3 cells" in refusal(lambda: read_csv(path))
+    assert "ends in the middle of line 3 ('3,0…', 2 of 3 cells" in one_line_refusal(
+        lambda: read_csv(path)
+    )
 
 
 def test_a_packed_table_that_would_fill_the_memory(tmp_path):
@@ -274,14 +276,14 @@ def test_a_packed_table_that_would_fill_the_memory(tmp_path):
         (archives.MODEST_BYTES // 10, "ends in the middle of line 2"),
     ):
         path.write_bytes(gzip.compress(b"GalaxyID,a\n" + b"0" * zeros, compresslevel=1))
-        assert message in refusal(lambda: read_csv(path))
+        assert message in one_line_refusal(read_csv, path)
 
 
 def test_a_table_of_too_many_bytes(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text(PLAIN)
-    assert "table.csv holds more than 20 bytes" in refusal(CsvBytes(path, largest=20).read)
+    assert "table.csv holds more than 20 bytes" in one_line_refusal(CsvBytes(path, largest=20).read)
 
 
 def test_a_table_that_cannot_be_read(tmp_path):
-    assert refusal(lambda: read_csv(tmp_path)) == f"{tmp_path} cannot be read: Is a directory"
+    assert one_line_refusal(read_csv, tmp_path) == f"{tmp_path} cannot be read: Is a directory"

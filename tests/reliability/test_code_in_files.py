@@ -24,8 +24,8 @@ from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.inference.artifacts import load_checkpoint, load_weights
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.models import pretrained
-from support.fuzz_fixtures import refusal
 from support.kaggle_fixtures import draw_image, encode
+from support.refusals import one_line_refusal
 
 SOURCES = sorted((CODE_ROOT / "src").rglob("*.py"))
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "shelve", "marshal", "hickle"}
@@ -169,7 +169,7 @@ READ: dict[str, Callable[[Path], object]] = {
 def test_weights_that_are_code(tmp_path, trap, write, read):
     path = tmp_path / "weights.pth"
     write(path, Payload(trap))
-    assert "weights.pth is not a readable " in refusal(lambda: read(path))
+    assert "weights.pth is not a readable " in one_line_refusal(read, path)
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_downloads_that_are_code(tmp_path, trap, write, name, monkeypatch, torch
     monkeypatch.setattr(torch.hub, "HASH_REGEX", torch.hub.re.compile("no hash()"))
     torchvision_file(path)
     kwargs = {} if "/" in name else {"pretrained_cfg_overlay": {"file": str(path)}}
-    message = refusal(lambda: load_untrained(name, kwargs=kwargs))
+    message = one_line_refusal(load_untrained, name, kwargs=kwargs)
     assert message.startswith(f"a/b: pretrained weights of '{name}' cannot be downloaded (")
     assert "eights" in message.partition("downloaded (")[2]
 
@@ -200,7 +200,7 @@ def test_a_download_of_torchvision_is_checked_by_its_hash(tmp_path, torchvision_
     path = tmp_path / "resnet18-00000000.pth"
     torch.save(nn.Linear(2, 2).state_dict(), path)
     torchvision_file(path)
-    assert "invalid hash value" in refusal(lambda: load_untrained("torchvision/resnet18"))
+    assert "invalid hash value" in one_line_refusal(load_untrained, "torchvision/resnet18")
 
 
 @pytest.mark.parametrize("name", ["images", "labels", "classes"])
@@ -212,7 +212,9 @@ def test_arrays_that_are_code(tmp_path, trap, name):
     }
     arrays[name] = np.full(arrays[name].shape, Payload(trap), dtype=object)
     np.savez(tmp_path / "a.npz", **arrays)
-    assert f"a.npz: '{name}' " in refusal(lambda: open_input(str(tmp_path / "a.npz"), {"anomaly4"}))
+    assert f"a.npz: '{name}' " in one_line_refusal(
+        lambda: open_input(str(tmp_path / "a.npz"), {"anomaly4"})
+    )
 
 
 def test_an_array_whose_head_claims_terabytes(tmp_path):
@@ -222,7 +224,7 @@ def test_an_array_whose_head_claims_terabytes(tmp_path):
             np.lib.format.write_array_header_1_0(member, head | {"shape": (10**13,)})
         with archive.open("images.npy", "w") as member:
             np.lib.format.write_array_header_1_0(member, head)
-    message = refusal(lambda: open_input(str(tmp_path / "a.npz"), {"anomaly4"}))
+    message = one_line_refusal(lambda: open_input(str(tmp_path / "a.npz"), {"anomaly4"}))
     assert "'labels' cannot be read (its shape (10000000000000,) needs 80,000,000,0" in message
 
 
@@ -267,7 +269,7 @@ def test_hdf5_that_leads_elsewhere(tmp_path, fill, named):
     with h5py.File(path, "w") as file:
         file["ans"] = np.arange(10, dtype=np.uint8)
         fill(file, other)
-    assert named in refusal(lambda: open_input(str(path), {"galaxy10"}))
+    assert named in one_line_refusal(lambda: open_input(str(path), {"galaxy10"}))
 
 
 def test_an_image_cache_that_is_code(root, trap, capsys):
@@ -293,8 +295,8 @@ def test_an_image_cache_that_is_code(root, trap, capsys):
 def test_configs_that_are_code(tmp_path, trap):
     code, path = f"!!python/object/apply:os.mkdir ['{trap}']", tmp_path / "config.yaml"
     path.write_text(f"task: gz37\nmodel: {code}\n")
-    message = refusal(lambda: load_config(str(path)))
+    message = one_line_refusal(lambda: load_config(str(path)))
     assert "config.yaml is not YAML: could not determine a constructor for the tag" in message
-    message = refusal(lambda: load_config("gz37/cnn", [f"train.lr={code}"]))
+    message = one_line_refusal(load_config, "gz37/cnn", [f"train.lr={code}"])
     assert "the value is not YAML" in message
-    assert "config.yaml is damaged: delete" in refusal(lambda: load_run_config(tmp_path))
+    assert "config.yaml is damaged: delete" in one_line_refusal(load_run_config, tmp_path)

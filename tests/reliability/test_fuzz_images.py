@@ -16,8 +16,9 @@ from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode
 from galaxyzoo.io.archives import ImageStore
-from support.fuzz_fixtures import CASES, PICTURE, SEEDS, SLOW, check_refusal, mutate
+from support.fuzz_fixtures import CASES, PICTURE, SEEDS, SLOW, mutate
 from support.kaggle_fixtures import encode, write_zip
+from support.refusals import check_refusal
 
 
 def sized_png(width: int, height: int) -> bytes:

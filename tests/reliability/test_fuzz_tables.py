@@ -19,7 +19,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
-from support.fuzz_fixtures import CASES, SEEDS, SLOW, check_refusal, mutate
+from support.fuzz_fixtures import CASES, SEEDS, SLOW, mutate
 from support.kaggle_fixtures import (
     COLUMNS,
     SAMPLE,
@@ -30,6 +30,7 @@ from support.kaggle_fixtures import (
     draw_votes,
     write_zip,
 )
+from support.refusals import check_refusal
 
 VOTES = draw_votes(np.random.default_rng(1), np.arange(101, 106))
 

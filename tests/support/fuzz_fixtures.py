@@ -1,14 +1,11 @@
 """Mutated files for random tests, and what a refusal of them must look like."""
 
 import random
-from collections.abc import Callable
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from galaxyzoo.core.errors import InputError
 from support.kaggle_fixtures import draw_image
 from support.thoroughness import is_long, thorough
 
@@ -56,21 +53,3 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
         else:
             out[place:end] = rng.randbytes(end - place)
     return bytes(out)
-
-
-def refusal(read: Callable[[], object]) -> str:
-    """The line with which a call refuses its input."""
-    with pytest.raises(InputError) as caught:
-        read()
-    check_refusal(caught.value)
-    return str(caught.value)
-
-
-def check_refusal(error: InputError, name: str = "") -> None:
-    """One line of bearable length that names the file."""
-    text = str(error)
-    assert text
-    assert name in text
-    assert len(text.splitlines()) == 1, text
-    assert text.isprintable()
-    assert len(text) < 1000, text
