@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that CI checks: ruff, mypy, import-linter, shellcheck, then pytest, which gets this script's arguments.
+# Everything that CI checks: linters (ruff, mypy, import-linter, shellcheck, assertions that cannot fail), then pytest,
+# which gets this script's arguments.
 #
 #   bash scripts/test.sh [--long] [pytest arguments]   (--long: many more kills, faults and random cases)
 set -euo pipefail
@@ -24,6 +25,7 @@ check() { # NAME COMMAND…: goes on after a failure, so that one run shows all 
 
 check "ruff check" "$python" -m ruff check src tests scripts
 check "ruff format" "$python" -m ruff format --check src tests scripts
+check "assertions" "$python" scripts/check_asserts.py
 check "mypy" "$python" -m mypy
 check "import-linter" env PYTHONPATH=src "$(dirname "$python")/lint-imports" --no-cache
 if [[ -n $shellcheck ]]; then
