@@ -4,13 +4,14 @@ import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.files import write_text, writing, writing_folder
+from galaxyzoo.core.files import holding, write_text, writing, writing_folder
 
 WRITER = """
 import sys
@@ -119,3 +120,65 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
         assert part.exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "out2"]
     assert (path / "c").read_text() == "c"
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[int, int]]:
+    """Of each fsync so far: what it was of, and what was to be found under `out` (0: nothing)."""
+    fsync, calls, out = os.fsync, list[tuple[int, int]](), tmp_path / "out"
+
+    def spy(handle: int) -> None:
+        calls.append((os.fstat(handle).st_ino, inode(out) if out.exists() else 0))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    return calls
+
+
+def inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+def test_a_file_is_synced_renamed_and_its_folder_synced(
+    tmp_path: Path, synced: list[tuple[int, int]]
+) -> None:
+    """A reader and a power cut find the old file or the new one, never a copy half done."""
+    path = tmp_path / "out"
+    path.write_text("old")
+    old = inode(path)
+    with writing(path) as temporary:
+        temporary.write_text("new")
+        new = inode(temporary)
+    assert synced == [(new, old), (inode(tmp_path), new)]
+
+
+def test_a_folder_is_synced_with_all_in_it_renamed_and_its_parent_synced(
+    tmp_path: Path, synced: list[tuple[int, int]]
+) -> None:
+    with writing_folder(tmp_path / "out") as part:
+        (part / "inner").mkdir()
+        (part / "inner" / "a").write_text("a")
+        inside = {inode(path) for path in (part, part / "inner", part / "inner" / "a")}
+        new = inode(part)
+    assert {(one, 0) for one in inside} == set(synced[:-1])
+    assert synced[-1] == (inode(tmp_path), new)
+
+
+def test_who_comes_second_waits_until_the_first_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, entered = tmp_path / ".lock", list[str]()
+
+    def second() -> None:
+        with holding(path, "drawing"):
+            entered.append("second")
+
+    with ThreadPoolExecutor(1) as threads:
+        with holding(path, "drawing"):
+            waiting = threads.submit(second)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+            entered.append("first")
+        waiting.result(timeout=60)
+    assert entered == ["first", "second"]
+    assert "another process is drawing; waiting for it" in capsys.readouterr().out

@@ -49,8 +49,8 @@ def writing_folder(path: Path) -> Iterator[Path]:
     check_free(path)
     with naming_write_errors(path), _temporary(path, is_folder=True) as temporary:
         yield temporary
-        for file in (found for found in temporary.rglob("*") if found.is_file()):
-            _sync(file)
+        for made in (temporary, *temporary.rglob("*")):
+            (sync_folder if made.is_dir() else _sync)(made)
         temporary.chmod(0o755)
         check_free(path)  # a rename would replace an empty folder that came meanwhile
         temporary.rename(path)
@@ -153,7 +153,7 @@ def _sync(file: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make a rename survive a power cut, where the system allows a folder to be opened."""
+    """Make its names survive a power cut, where the system allows a folder to be opened."""
     with suppress(OSError), ExitStack() as stack:
         handle = os.open(path, os.O_RDONLY)
         stack.callback(os.close, handle)
