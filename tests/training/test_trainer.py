@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
@@ -12,6 +13,7 @@ from galaxyzoo.inference.artifacts import WEIGHTS, load_weights
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.training import fold, trainer
 from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.trainer import Trainer
 from support.training_fixtures import (
     Killed,
@@ -108,6 +110,27 @@ def test_best_keeps_the_weights_of_the_best_epoch(
     weights = load_weights(tmp_path / WEIGHTS)
     assert all(torch.equal(weights[name], kept[1][name]) for name in weights)
     assert not all(torch.equal(weights[name], kept[2][name]) for name in weights)
+
+
+def test_the_moving_average_is_that_of_a_plain_loop() -> None:
+    """Its warm-up: after n steps, the newest weights count n^(-2/3), but at least 1 - decay."""
+    trainer, decay = Trainer(config(ema_decay=0.6), fold_data()), 0.6
+    trained = []
+
+    def step(number: int, batch: Batch) -> torch.Tensor:
+        loss = Trainer.step(trainer, number, batch)
+        trained.append([p.detach().clone() for p in trainer.model.parameters()])
+        return loss
+
+    trainer.step = step  # type: ignore[method-assign]
+    for _ in range(2):
+        trainer.run_epoch(tqdm(disable=True))
+    average = trained[0]
+    for n, weights in enumerate(trained, 1):
+        share = max(n ** (-2 / 3), 1 - decay)
+        average = [(1 - share) * a + share * w for a, w in zip(average, weights, strict=True)]
+    assert len(trained) == 8
+    torch.testing.assert_close(list(trainer.averaged_model.parameters()), average)
 
 
 def test_every_galaxy_trains_once_an_epoch_and_batches_are_even(tmp_path: Path) -> None:
