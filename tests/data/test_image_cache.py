@@ -1,6 +1,11 @@
 """The cache of decoded images: filled once, whatever interrupts it."""
 
+import json
+import os
 import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,6 +129,24 @@ def test_a_fill_whose_array_was_deleted_starts_again_however_often_it_is_killed(
     )
 
 
+def test_what_a_killed_fill_left_is_checked_too(root, encoded, monkeypatch, capsys):
+    store = make_zip(root, encoded)
+    fill_killed_after(2, store, monkeypatch)
+    in_place(swap)(next((root / "input" / "cache").glob("*.part.npy")))
+    cache = open_cache(store, store.ids, SMALL, strict=True)
+    np.testing.assert_array_equal(
+        cache.images, [decode(encoded[int(i)], 400, 32) for i in store.ids]
+    )
+    assert "is damaged: decoding its images again" in capsys.readouterr().out
+
+
+def test_checksums_are_computed_once_in_a_process(root, encoded, monkeypatch):
+    store = make_zip(root, encoded)
+    open_cache(store, store.ids, SMALL, strict=True, chunk=4)
+    monkeypatch.setattr(zlib, "crc32", lambda *_: pytest.fail("computed again"))
+    open_cache(store, store.ids, SMALL, strict=True)
+
+
 @pytest.mark.parametrize(
     "notes", ["", "[]", "{}", '{"images": "x", "unreadable": {}}', '{"images": 4']
 )
@@ -152,7 +175,38 @@ def test_a_cache_folder_that_cannot_be_made_is_named(root, encoded):
         open_cache(make_zip(root, encoded), list(encoded), SMALL, strict=True)
 
 
+def swap(images: np.ndarray) -> None:
+    images[[2, 7]] = images[[7, 2]]
+
+
+def in_place(change: Callable[[np.ndarray], object]) -> Callable[[Path], object]:
+    return lambda array: change(np.load(array, mmap_mode="r+"))
+
+
+def change_notes(array: Path, **others: object) -> None:
+    notes = array.with_suffix(".json")
+    notes.write_text(json.dumps(json.loads(notes.read_text()) | others))
+
+
+def of_another_cache(array: Path, *ends: str) -> None:
+    store = ImageStore.open(array.parent.parent / "pictures.zip")
+    open_cache(store, store.ids[::-1], SMALL, strict=True)
+    (other,) = set(array.parent.glob("*.npy")) - {array}
+    for end in ends:
+        other.with_suffix(end).replace(array.with_suffix(end))
+
+
 SPOILT = {
+    "half black": in_place(lambda images: images[N // 2 :].fill(0)),
+    "rows reversed": in_place(lambda images: np.copyto(images, images[::-1].copy())),
+    "two swapped": in_place(swap),
+    "one bit": in_place(lambda images: images[4, 3, 2].__ixor__(1)),
+    "header": lambda array: array.write_bytes(array.read_bytes().replace(b"False", b"True ")),
+    "unreadable": lambda array: change_notes(array, unreadable={"104": "empty"}),
+    "checksums": lambda array: change_notes(array, crc32={str(N): 1}),
+    "not numbers": lambda array: change_notes(array, unreadable={"x": "empty"}, crc32=[1]),
+    "another's notes": lambda array: of_another_cache(array, ".json"),
+    "another's notes and images": lambda array: of_another_cache(array, ".json", ".npy"),
     "notes": lambda array: array.with_suffix(".json").write_text("{"),
     "keys": lambda array: array.with_suffix(".json").write_text("{}"),
     "shape": lambda array: np.save(array, np.zeros((2, 2), np.uint8)),
@@ -168,6 +222,7 @@ def test_a_spoilt_cache_is_named_and_decoded_again(root, encoded, spoil, capsys)
     before = np.array(open_cache(store, store.ids, SMALL, strict=True).images)
     array = next((root / "input" / "cache").glob("*.npy"))
     spoil(array)
+    os.utime(array, ns=(1, 1))  # a change within one tick of the clock needs another process
     for said in (f"input/cache/{array.name} is damaged", ""):
         cache = open_cache(store, store.ids, SMALL, strict=True)
         np.testing.assert_array_equal(cache.images, before)

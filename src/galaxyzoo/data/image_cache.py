@@ -1,7 +1,8 @@
 """Decode images once and keep them: one memory-mapped uint8 array per set of images.
 
 A cache is named by a digest of its settings and of the images in it, so a stale one cannot be read;
-an unfinished one goes on where it stopped. Encoded bytes are checked before they are decoded.
+an unfinished one goes on where it stopped. Its notes hold a checksum of every block of images,
+checked at the first opening in a process. Encoded bytes are checked before they are decoded.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import shutil
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -41,6 +43,8 @@ _END_OF_IMAGE = b"\xff\xd9"
 _MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 _MOST_SEGMENTS = 10_000  # of a JPEG's header; a file of nothing but markers must not take minutes
 _READ_AHEAD = 16  # bytes; libjpeg fills a register of 8 before it decodes from it
+# Caches that this process has checked: path, time of the last change, unreadable images.
+_checked: set[tuple[object, ...]] = set()
 
 
 @dataclass(frozen=True)
@@ -134,12 +138,13 @@ def open_cache(
     if cache is None:
         with files.holding(path.with_suffix(".lock"), f"decoding {shown(store.path)}"):
             cache = _open_whole(path, ids, shape)
-            if cache is None:
-                if path.exists():
-                    tqdm.write(f"{shown(path)} is damaged: decoding its images again")
-                with files.naming_write_errors(path):
-                    _fill(path, store, ids, config, shape, chunk)
-                cache = _open_whole(path, ids, shape)
+            for _ in range(2):  # twice where what a killed decoding has left is damaged
+                if cache is None:
+                    if path.exists():
+                        tqdm.write(f"{shown(path)} is damaged: decoding its images again")
+                    with files.naming_write_errors(path):
+                        _fill(path, store, ids, config, shape, chunk)
+                    cache = _open_whole(path, ids, shape)
     if cache is None:
         raise InputError(f"{shown(path)} was changed while it was made: run again")
     if strict and cache.problems:
@@ -197,28 +202,43 @@ def _open_whole(path: Path, ids: np.ndarray, shape: tuple[int, ...]) -> ImageCac
     """The cache; None where it is missing, unfinished or damaged."""
     if not path.exists():
         return None
+    head, notes = _npy_head(shape), path.with_suffix(".json")
+    checksums, problems = _read_notes(notes)
     try:
-        images = np.lib.format.open_memmap(path, mode="r")
+        data = np.memmap(path, np.uint8, "r")
+        key = (path, path.stat().st_mtime_ns, *problems)
     except OSError as error:
         raise InputError(f"cannot read {shown(path)}: {error.strerror or error}") from None
-    except ValueError:
+    except ValueError:  # it is empty
         return None
-    notes = path.with_suffix(".json")
-    done, noted = _read_notes(notes)
-    if images.shape != shape or images.dtype != np.uint8 or done != shape[0]:
+    stops = [0, *checksums]
+    if len(data) != len(head) + math.prod(shape) or stops[-1] != len(ids):
         return None
-    problems = {int(galaxy_id): why for galaxy_id, why in noted.items()}
-    return ImageCache(ids, images, np.isin(ids, list(problems)), problems, notes)
+    images, unreadable = data[len(head) :].reshape(shape), np.isin(ids, list(problems))
+    if key not in _checked:
+        found = [_checksum(path, images[a:b], unreadable[a:b]) for a, b in pairwise(stops)]
+        if bytes(data[: len(head)]) != head or found != list(checksums.values()):
+            return None
+        _checked.add(key)
+    return ImageCache(ids, images, unreadable, problems, notes)
 
 
-def _read_notes(path: Path) -> tuple[int, dict[str, str]]:
-    """How many images of a cache are decoded, and why some are black; none if it is damaged."""
+def _read_notes(path: Path) -> tuple[dict[int, int], dict[int, str]]:
+    """A cache's checksums, by the number of images up to a block's end, and why some are black.
+
+    Nothing where the notes are damaged.
+    """
     try:
         notes = files.read_json(path)
-        done, problems = notes["images"], notes["unreadable"]
-    except (InputError, KeyError, TypeError):
-        return 0, {}
-    return (done, problems) if isinstance(done, int) and isinstance(problems, dict) else (0, {})
+        checksums = {int(stop): int(value) for stop, value in notes["crc32"].items()}
+        return checksums, {int(key): str(why) for key, why in notes["unreadable"].items()}
+    except (InputError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return {}, {}
+
+
+def _checksum(path: Path, images: np.ndarray, unreadable: np.ndarray) -> int:
+    """Of a block of a cache: of its pixels, and of which of its images are unreadable."""
+    return zlib.crc32(images.data, zlib.crc32(unreadable.data, zlib.crc32(path.name.encode())))
 
 
 def _fill(
@@ -236,9 +256,10 @@ def _fill(
     """
     part, notes = path.with_suffix(".part.npy"), path.with_suffix(".json")
     head, image_bytes = _npy_head(shape), math.prod(shape[1:])
-    done, problems = _read_notes(notes)
+    checksums, problems = _read_notes(notes)
+    done = [0, *checksums][-1]
     if not (part.exists() and part.stat().st_size >= len(head) + done * image_bytes):
-        done, problems = 0, {}
+        done, checksums, problems = 0, {}, {}
     if not done:
         # Notes of an array that is gone must not be believed of the new one.
         notes.unlink(missing_ok=True)
@@ -251,12 +272,14 @@ def _fill(
         file.write(head)
         file.seek(len(head) + done * image_bytes)
         for start in range(done, len(ids), chunk):
-            images, found = decode_many(store, ids[start : start + chunk], config, parallel)
-            problems.update({str(galaxy_id): why for galaxy_id, why in found.items()})
+            some = ids[start : start + chunk]
+            images, found = decode_many(store, some, config, parallel)
+            problems |= found
+            checksums[start + len(some)] = _checksum(path, images, np.isin(some, list(found)))
             file.write(images.data)
             file.flush()
             os.fsync(file.fileno())
-            files.write_json(notes, {"images": start + len(images), "unreadable": problems})
+            files.write_json(notes, {"unreadable": problems, "crc32": checksums})
             bar.update(len(images))
     part.replace(path)
     files.sync_folder(path.parent)
