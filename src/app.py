@@ -28,7 +28,7 @@ def main() -> None:
     import torch
 
     from galaxyzoo.app import service
-    from galaxyzoo.app.page import build_page
+    from galaxyzoo.app.page import build_page, server_settings
     from galaxyzoo.core.templates import render
 
     torch.set_num_threads(1)  # several requests at once, each on a core
@@ -49,6 +49,7 @@ def main() -> None:
         footer_links=[],
         ssr_mode=False,
         show_error=True,
+        app_kwargs=server_settings(args.host),
     )
 
 

@@ -1,13 +1,15 @@
 """The page in this process, where its parts can be held up."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from galaxyzoo.app import service
-from galaxyzoo.app.page import build_page
+from galaxyzoo.app.page import build_page, server_settings
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.data.prepare import Dataset
 from support.app_fixtures import jpeg, loaded
@@ -21,7 +23,10 @@ def address(prepared: Dataset, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
     monkeypatch.setattr(service, "list_runs", lambda: [known])
     monkeypatch.setattr(service, "load_run", lambda *_: run)
     page = build_page(known)
-    _, where, _ = page.queue().launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
+    settings = server_settings("galaxies.example")
+    _, where, _ = page.queue().launch(
+        prevent_thread_lock=True, quiet=True, ssr_mode=False, app_kwargs=settings
+    )
     yield where
     page.close()
 
@@ -48,3 +53,12 @@ def test_a_slow_request_does_not_stop_the_others(
         assert not first.done()
         go_on.set()
         assert first.result()["success"]
+
+
+def test_the_page_answers_to_its_own_names_alone(address: str) -> None:
+    own = ["localhost", "127.0.0.1:1", "[::1]:7860", "10.0.0.5", "galaxies.example:80"]
+    foreign = ["evil.example", "127.0.0.1.evil.example:80", "x.galaxies.example", "[::", ""]
+    expected = dict.fromkeys((*own, socket.gethostname()), 200) | dict.fromkeys(foreign, 400)
+    assert expected == {
+        host: httpx.get(f"{address}config", headers={"Host": host}).status_code for host in expected
+    }

@@ -10,6 +10,7 @@ from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import psutil
 import pytest
 
@@ -212,3 +213,12 @@ def test_no_path_of_a_visitor_reaches_the_files(address: str, project: Path) -> 
         assert fetched.status_code in (403, 404)
     other = PageClient(address).ask("show", "../../x", "– none –", ID)
     assert "is not in the list of choices" in other["output"]["error"]
+
+
+def test_other_hosts_names_and_unknown_functions_are_refused(address: str) -> None:
+    forged = httpx.get(f"{address}/config", headers={"Host": "evil.example"})
+    assert forged.status_code == 400
+    body = {"data": [], "session_hash": "a"}
+    for path, number in (("queue/join", 999), ("run/predict", 999), ("call/7", None)):
+        asked = httpx.post(f"{address}/gradio_api/{path}", json={**body, "fn_index": number})
+        assert asked.status_code == 404, (path, asked.text)

@@ -1,14 +1,23 @@
 """The Gradio page to explore galaxies: its layout, and the actions of its parts."""
 
 import functools
+import ipaddress
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 import numpy as np
+from gradio.route_utils import FnIndexInferError
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from galaxyzoo.app import service
 from galaxyzoo.app.components import answers_html, caption, facts_html, heat_html
@@ -59,6 +68,42 @@ def build_page(chosen: tuple[str, str] | None) -> gr.Blocks:
 
         page.load(fill, None, [empty, full, run, other], api_visibility="private")
     return page
+
+
+class _OwnHosts(TrustedHostMiddleware):
+    """Refuse names that are not this machine's; any IP address is fine.
+
+    A browser that shows somebody's site would else reach the page, once the site's name leads here
+    (DNS rebinding). For that a name is needed, so an address is always what the user typed.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = dict(scope.get("headers", ())).get(b"host", b"").decode("latin-1")
+        answer: ASGIApp = self.app
+        try:
+            ipaddress.ip_address(urlsplit(f"//{host}").hostname or "")
+        except ValueError:
+            answer = super().__call__
+        await answer(scope, receive, send)
+
+
+def server_settings(host: str) -> dict[str, Any]:
+    """What the page's server refuses: other hosts' names, and functions that the page lacks.
+
+    Args:
+        host: name or address that the server listens at.
+    """
+    names = [host, "localhost", socket.gethostname()]
+    return {
+        "middleware": [Middleware(_OwnHosts, allowed_hosts=names)],
+        # Gradio looks visitors' numbers and names up in dictionaries; the functions' own errors
+        # do not come here.
+        "exception_handlers": dict.fromkeys((KeyError, FnIndexInferError), _not_found),
+    }
+
+
+def _not_found(_request: Request, _error: Exception) -> PlainTextResponse:
+    return PlainTextResponse("the page has no such function", status_code=404)
 
 
 def _add_training() -> None:
