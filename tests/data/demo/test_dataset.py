@@ -160,6 +160,50 @@ def test_same_seed_gives_the_same_bytes(folder, tmp_path):
         assert again == first, stem
 
 
+def flip_a_bit(part, before):
+    data = bytearray(part.read_bytes())
+    data[data.rindex(before) - 1] ^= 1
+    part.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "seed", "redrawn"),
+    [
+        (lambda part, patch: None, 3, 8),
+        (lambda part, patch: None, 4, 32),  # the parts are of another set
+        (lambda part, patch: flip_a_bit(part, b"\xff\xd9PK"), 3, 32),  # the end of a JPEG
+        (lambda part, patch: flip_a_bit(part, b".jpg"), 3, 32),
+        (lambda part, patch: part.write_bytes(part.read_bytes()[:-9]), 3, 32),
+        (lambda part, patch: patch.setattr(cv2, "__version__", "0"), 3, 32),
+        (lambda part, patch: patch.setattr(dataset, "__file__", __file__), 3, 32),  # other code
+    ],
+    ids=["nothing", "other seed", "picture", "name", "cut", "other library", "other code"],
+)
+def test_drawing_goes_on_with_what_is_whole_and_fits(
+    folder, tmp_path, monkeypatch, meanwhile, seed, redrawn
+):
+    drawn, draw, ids = [], dataset.draw, dataset.choose_ids(24, 8, seed=3)
+    monkeypatch.setattr(dataset, "choose_ids", lambda *_: ids)  # of both seeds
+
+    def stopped(galaxy_id, seed):
+        drawn.append(galaxy_id)
+        return draw(galaxy_id, seed) if len(drawn) < 28 else 1 / 0
+
+    monkeypatch.setattr(dataset, "draw", stopped)
+    with pytest.raises(ZeroDivisionError):  # among the test galaxies
+        dataset.write_demo(tmp_path, n_train=24, n_test=8, seed=seed)
+    (part,) = (tmp_path / ".drawn").iterdir()
+    meanwhile(part, monkeypatch)
+    drawn.clear()
+    monkeypatch.setattr(dataset, "draw", lambda *one: drawn.append(one[0]) or draw(*one))
+    dataset.write_demo(tmp_path, n_train=24, n_test=8, seed=3)
+    assert len(drawn) == redrawn
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{stem}.zip" for stem in ZIPS]
+    for stem in ZIPS:
+        again, first = ((f / f"{stem}.zip").read_bytes() for f in (tmp_path, folder))
+        assert again == first, stem
+
+
 def test_layout_is_the_competitions(folder):
     assert sorted(p.name for p in folder.iterdir()) == [f"{stem}.zip" for stem in ZIPS]
     for stem in ZIPS:

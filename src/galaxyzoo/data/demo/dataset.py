@@ -4,6 +4,8 @@ The files carry the competition's own names and layout; only the galaxies are ma
 picture and votes depend on the seed and its GalaxyID alone.
 """
 
+import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,14 +15,17 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.demo import galaxies, rendering
-from galaxyzoo.io.archives import write_zip
+from galaxyzoo.io.archives import ImageStore, write_zip
 from galaxyzoo.io.tables import ID
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 JPEG_QUALITY = 75  # read off the quantization tables of the competition's own files
 _FIRST_ID, _LAST_ID = 100_000, 999_999  # six digits, as in the competition
 _EPOCH, _MODE = (1980, 1, 1, 0, 0, 0), 0o644  # of every zip member
+_DRAWN = ".drawn"  # folder of what has been drawn, until the set is whole
+_PART = 25  # galaxies in each of its zips
 
 
 def draw(galaxy_id: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +45,8 @@ def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 
     """Write the demo set as the competition's four zip files.
 
     Rows and zip members come in ascending id order; training and test ids are disjoint and
-    interleaved. Each file is wholly written or not there; the tables come last.
+    interleaved. Each file is wholly written or not there; the tables come last. After a kill the
+    same call goes on with the pictures that it lacks.
 
     Args:
         folder: made if missing.
@@ -49,10 +55,13 @@ def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 
         seed: >= 0; another seed gives other ids and galaxies.
     """
     train_ids, test_ids = choose_ids(n_train, n_test, seed)
-    votes = _write_images(folder / "images_training_rev1.zip", train_ids, seed)
+    _write_images(folder / "images_training_rev1.zip", train_ids, seed)
     _write_images(folder / "images_test_rev1.zip", test_ids, seed)
+    rngs = [np.random.default_rng([seed, galaxy_id]) for galaxy_id in train_ids]
+    votes = np.stack([galaxies.simulate(galaxies.sample(rng), rng) for rng in rngs])  # as in draw
     zeros = np.zeros((n_test, len(GALAXY_ZOO_2.columns)), dtype=np.int64)
     _write_table(folder / "training_solutions_rev1.zip", train_ids, votes)
+    shutil.rmtree(folder / _DRAWN)  # now: with its last file the set counts as whole
     _write_table(folder / "all_zeros_benchmark.zip", test_ids, zeros)
 
 
@@ -67,33 +76,51 @@ def choose_ids(n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.nda
     return np.sort(ids[:n_train]), np.sort(ids[n_train:])
 
 
-def _write_images(path: Path, ids: np.ndarray, seed: int) -> np.ndarray:
-    """Draw galaxies into one zip of JPEG files; returns their votes, (galaxy, 37), as `ids` go."""
-    votes = []
+def _write_images(path: Path, ids: np.ndarray, seed: int) -> None:
+    """Draw galaxies into one zip of JPEG files; its parts are kept until the set is whole."""
+    parts = {
+        path.parent / _DRAWN / _name_part(some, seed): some.tolist()
+        for some in np.split(ids, range(_PART, len(ids), _PART))
+    }
+    missing = [part for part, some in parts.items() if not _is_whole(part, some)]
+    jpegs = _drawn([i for part in missing for i in parts[part]], seed, path.stem)
+    for part in missing:
+        write_zip(part, [(f"{i}.jpg", next(jpegs)) for i in parts[part]])
+    stores = map(ImageStore.open, parts)
+    members = ((f"{path.stem}/{i}.jpg", store.read(i)) for store in stores for i in store.ids)
+    write_zip(path, members, _EPOCH, _MODE)
 
-    def members() -> Iterator[tuple[str, bytes]]:
-        for galaxy_id, (jpeg, fractions) in zip(ids, _drawn(ids, seed, path.stem), strict=True):
-            votes.append(fractions)
-            yield f"{path.stem}/{galaxy_id}.jpg", jpeg
 
-    write_zip(path, members(), _EPOCH, _MODE)
-    return np.stack(votes)
+def _name_part(ids: np.ndarray, seed: int) -> str:
+    """A name that no part has whose pictures could differ: other galaxies, code or libraries."""
+    code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    about = (ids.tolist(), seed, code, np.__version__, cv2.__version__)
+    return f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.zip"
 
 
-def _drawn(ids: np.ndarray, seed: int, title: str) -> Iterator[tuple[bytes, np.ndarray]]:
-    """JPEG bytes and votes of each galaxy, in the order of `ids`, drawn on all cores."""
+def _is_whole(part: Path, ids: list[int]) -> bool:
+    """Whether a part is there with all of its pictures, whose checksums are right."""
+    try:
+        store = ImageStore.open(part)
+        return store.ids.tolist() == ids and all(map(store.read, ids))
+    except InputError:
+        return False
+
+
+def _drawn(ids: list[int], seed: int, title: str) -> Iterator[bytes]:
+    """JPEG bytes of each galaxy, in the order of `ids`, drawn on all cores."""
     # Threads: numpy and OpenCV let go of the interpreter, and starting processes takes seconds.
     workers = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")
-    jobs = workers(joblib.delayed(_draw_jpeg)(int(i), seed) for i in ids)
+    jobs = workers(joblib.delayed(_draw_jpeg)(i, seed) for i in ids)
     return iter(tqdm(jobs, total=len(ids), desc=f"drawing {title}", unit="galaxy"))
 
 
-def _draw_jpeg(galaxy_id: int, seed: int) -> tuple[bytes, np.ndarray]:
-    image, votes = draw(galaxy_id, seed)
+def _draw_jpeg(galaxy_id: int, seed: int) -> bytes:
+    image, _ = draw(galaxy_id, seed)
     done, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise RuntimeError(f"cannot encode the picture of galaxy {galaxy_id}")
-    return jpeg.tobytes(), votes
+    return jpeg.tobytes()
 
 
 def _write_table(path: Path, ids: np.ndarray, values: np.ndarray) -> None:
