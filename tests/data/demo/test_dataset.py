@@ -182,20 +182,19 @@ def flip_a_bit(part, before):
 def test_drawing_goes_on_with_what_is_whole_and_fits(
     folder, tmp_path, monkeypatch, meanwhile, seed, redrawn
 ):
-    drawn, draw, ids = [], dataset.draw, dataset.choose_ids(24, 8, seed=3)
+    draw, ids, drawn, most = dataset.draw, dataset.choose_ids(24, 8, seed=3), [], 28
     monkeypatch.setattr(dataset, "choose_ids", lambda *_: ids)  # of both seeds
 
-    def stopped(galaxy_id, seed):
+    def counted(galaxy_id, seed):
         drawn.append(galaxy_id)
-        return draw(galaxy_id, seed) if len(drawn) < 28 else 1 / 0
+        return draw(galaxy_id, seed) if len(drawn) < most else 1 / 0
 
-    monkeypatch.setattr(dataset, "draw", stopped)
+    monkeypatch.setattr(dataset, "draw", counted)
     with pytest.raises(ZeroDivisionError):  # among the test galaxies
         dataset.write_demo(tmp_path, n_train=24, n_test=8, seed=seed)
     (part,) = (tmp_path / ".drawn").iterdir()
     meanwhile(part, monkeypatch)
-    drawn.clear()
-    monkeypatch.setattr(dataset, "draw", lambda *one: drawn.append(one[0]) or draw(*one))
+    drawn, most = [], 99
     dataset.write_demo(tmp_path, n_train=24, n_test=8, seed=3)
     assert len(drawn) == redrawn
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{stem}.zip" for stem in ZIPS]
