@@ -12,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyzoo.data.image_cache import decode
-from support.bad_image_fixtures import JPEG, KINDS, PICTURE, Kind, claiming, with_orientation
+from support.bad_image_fixtures import (
+    END,
+    JPEG,
+    KINDS,
+    PICTURE,
+    PROGRESSIVE,
+    Kind,
+    claiming,
+    with_orientation,
+)
 from support.kaggle_fixtures import encode
 from support.thoroughness import thorough
 
@@ -155,6 +164,18 @@ def test_a_jpeg_cut_off_anywhere_is_refused(place, ended, size_px):
     """But for its last bytes, where all pixels may be there."""
     with pytest.raises(ValueError, match=r"empty|cut off|damaged|JPEG"):
         decode(JPEG[:place] + (b"\xff\xd9" if ended else b""), 424, size_px)
+
+
+def test_a_progressive_jpeg_cut_off_with_an_end_marker_behind_is_hardly_ever_read(capfd):
+    """Only between two scans: there the rest is a whole picture, if a less sharp one."""
+    places = np.linspace(2, len(PROGRESSIVE) - 3, thorough(468, 5140), dtype=int)
+    read = []
+    for place in places:
+        with contextlib.suppress(ValueError):
+            decode(PROGRESSIVE[:place] + END, 424, 32)
+            read.append(place)
+    assert len(read) <= 0.01 * len(places), read
+    assert "Corrupt" not in capfd.readouterr().err
 
 
 @settings(max_examples=thorough(150, 5000), deadline=None)

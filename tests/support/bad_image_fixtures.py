@@ -22,6 +22,12 @@ ARITHMETIC = base64.b64decode(
     "W3t2HcXM7JmmTNbb8h0qt+vxhxFrj3uDXC8/W4DaYgkmkaRm93vMj5cOTbG9V1+Fq5kEfgUDVPBnzbYfwG30LYhDLaGT"
     "KbwAOjmJeueUREA22QQT9dyUKvviblKWBy768GTXcQ06KKIhk2bdpcYg/9k="
 )
+# 8 × 8 px, in several scans: zeros at the end of arithmetic coding are left out.
+ARITHMETIC_SCANS = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAHJPVmRWR3JkXWSBeXKIq/+6q52dq//6/8////////////////////////////"
+    "//////////////////////////ygALCAAIAAgBAREA/8wABAAQ/9oACAEBAAAAAf/MAAQQBf/aAAgBAQABBQLA/8wABBAF"
+    "/9oACAEBAAY/AsD/zAAEEAX/2gAIAQEAAT8hS+T/2gAIAQEAAAAQ/8wABBAF/9oACAEBAAE/EHSYlrH5XJL/2Q=="
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,12 @@ KINDS: dict[str, Kind] = {
     ),
     "JPEG with a marker amid its pixels": Kind(split_marker(), "a marker amid its pixels"),
     "progressive JPEG cut off": Kind(PROGRESSIVE[: len(PROGRESSIVE) // 2], "cut off"),
+    "progressive JPEG cut off, an end marker behind": Kind(
+        PROGRESSIVE[: len(PROGRESSIVE) // 2] + END, "its last scan is not whole"
+    ),
+    "progressive JPEG without its last scan": Kind(
+        PROGRESSIVE[: PROGRESSIVE.rindex(b"\xff\xc4")] + END, close=3
+    ),
     "JPEG header alone": Kind(JPEG[:40], "header is cut off"),
     "PNG cut off": Kind(PNG[: len(PNG) // 2], "cut off"),
     "PNG cut off, an end chunk behind": Kind(PNG[: len(PNG) // 2] + PNG[-12:], "checksum"),
@@ -128,6 +140,7 @@ KINDS: dict[str, Kind] = {
     "EXIF-rotated": Kind(with_orientation(JPEG, 6), close=0),
     "progressive JPEG": Kind(PROGRESSIVE, close=3),
     "arithmetic coding": Kind(ARITHMETIC),
+    "arithmetic coding, progressive": Kind(ARITHMETIC_SCANS),
     "a second picture behind (MPO)": Kind(JPEG + encode(PICTURE[::-1]), close=0),
     "bytes behind the end, as cameras append": Kind(JPEG + b"\0trailer" * 500, close=0),
     "bytes behind the end of a PNG": Kind(PNG + bytes(100), close=3),

@@ -20,6 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from joblib import Parallel, delayed
+from PIL import Image
 from tqdm import tqdm
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
@@ -38,6 +39,8 @@ _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _FILL, _SCAN = 0xFF, 0xDA
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL_FRAMES = {0xC0, 0xC1, 0xC9}
+_HUFFMAN_FRAMES = {0xC0, 0xC1, 0xC2}  # others leave out zeros at a scan's end
+_TABLES = range(0xC0, 0xE0)  # and frames: what decoding needs, without EXIF and the like
 _END_OF_IMAGE = b"\xff\xd9"
 # Amid a scan's pixels: neither a stuffed byte nor a restart.
 _MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
@@ -175,8 +178,10 @@ def check_encoded(data: bytes) -> tuple[tuple[int, int], bytes]:
 
     A decoder fills what a cut-off JPEG lacks with grey and warns on the terminal, at an end marker
     as soon as at the end of the file. So the marker is taken away: then cv2 finds no more data and
-    decodes nothing. That works where all of the picture is in one scan; a progressive JPEG that was
-    cut off and given a new end is whole but less sharp, and is taken.
+    decodes nothing. That works where all of the picture is in one scan. Where it is in several, as
+    in a progressive JPEG, other bytes are put in the marker's place: they must change no pixel.
+    What that does not show is taken: a cut between two scans or at a restart marker (the rest is a
+    whole JPEG of a less sharp picture), and any cut of several scans in arithmetic coding.
 
     Args:
         data: the file's content; whatever stands behind the image's end is ignored.
@@ -339,7 +344,7 @@ def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
 
 def _check_jpeg(data: bytes) -> tuple[tuple[int, int], bytes]:
     """Follow the segments up to the first scan (ITU T.81, B.2)."""
-    kind, frame, position = 0, b"", 2
+    kind, frame, position, tables = 0, b"", 2, bytearray(data[:2])
     for _ in range(_MOST_SEGMENTS):
         head = data[position : position + 4]
         if len(head) < 4 or head[0] != 0xFF or (head[1] == _SCAN and len(frame) < 6):
@@ -352,6 +357,8 @@ def _check_jpeg(data: bytes) -> tuple[tuple[int, int], bytes]:
                 raise ValueError("it is cut off (no end of image)")
             shape = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
             if kind not in _SEQUENTIAL_FRAMES or segment[0] != frame[5]:  # fewer components
+                if kind in _HUFFMAN_FRAMES and max(shape) <= LARGEST_SIDE:
+                    _check_last_scan(tables + data[position:end])
                 return shape, data
             marker = _MARKER.search(data, position + 2 + length)
             if marker is None or marker.end() != end + len(_END_OF_IMAGE):
@@ -359,8 +366,25 @@ def _check_jpeg(data: bytes) -> tuple[tuple[int, int], bytes]:
             return shape, data[:end] + bytes(_READ_AHEAD)
         if head[1] in _FRAMES:
             kind, frame = head[1], segment
+        if head[1] in _TABLES:
+            tables += data[position : position + 2 + length]
         position += 1 if head[1] == _FILL else 2 + length
     raise ValueError("its JPEG header is cut off or damaged")
+
+
+def _check_last_scan(data: bytearray) -> None:
+    """Refuse a JPEG without its end marker whose pixels depend on the bytes put in its place.
+
+    By Pillow, which does not warn of such bytes on the terminal.
+    """
+    fills = bytes(_READ_AHEAD), b"\xaa" * _READ_AHEAD  # the first bits differ
+    ended = [io.BytesIO(data + fill + _END_OF_IMAGE) for fill in fills]
+    try:
+        first, second = (np.asarray(Image.open(file, formats=["JPEG"])) for file in ended)
+    except OSError:
+        raise ValueError("it is cut off or damaged") from None
+    if not np.array_equal(first, second):
+        raise ValueError("it is cut off (its last scan is not whole)")
 
 
 def _check_png(data: bytes) -> tuple[int, int]:
