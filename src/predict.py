@@ -18,7 +18,7 @@ from galaxyzoo.core.errors import one_line
 from galaxyzoo.core.launch import add_trained_run, new_parser
 from galaxyzoo.core.paths import choose_dataset, shown, task_name
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.inference.predict import load_run_models, predict_stores
+from galaxyzoo.inference.predict import check_output, load_run_models, predict_stores
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.tasks.registry import get_task
 
@@ -26,11 +26,12 @@ from galaxyzoo.tasks.registry import get_task
 def main() -> None:
     """Parse, predict, write."""
     args = parse_args()
+    check_output(args.output, args.images)
     dataset = choose_dataset(args.dataset, task_name(args.run))
     config, models = load_run_models(dataset, args.run)
-    predictions, unreadable = predict_stores(config, [*models.values()], args.images)
     task = get_task(config.task)
     prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
+    predictions, unreadable = predict_stores(config, [*models.values()], args.images)
     write_predictions(args.output, task.with_decision(predictions, prior))
     count = f"{len(predictions):,} images, mean of {len(models)} folds' models"
     print(one_line(f"wrote {shown(args.output.resolve())}: {count}"))

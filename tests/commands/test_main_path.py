@@ -20,7 +20,7 @@ from support.commands import (
     succeed,
     table,
 )
-from support.kaggle_fixtures import COLUMNS, Competition
+from support.kaggle_fixtures import COLUMNS, Competition, listing, write_zip
 
 
 @pytest.fixture
@@ -137,6 +137,34 @@ def test_a_mistake_is_one_line_and_changes_nothing(
 ) -> None:
     assert named in refusal(project, *words)
     assert not (project / "predictions.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("images", "output", "reason"),
+    [
+        (["folder"], "folder/007.jpg", "--output"),
+        (["folder"], "folder", "--output"),
+        (["folder"], "folder/notes.csv", "would replace a file of IMAGES"),
+        (["images.zip"], "images.zip", "--output"),
+        (["folder"], "link.csv", "would replace a file of IMAGES"),
+        (["images.txt"], "out.csv", "images.txt: IMAGES are folders, .zip files and images"),
+        (["folder"], "out.csv", "images '007.jpg' and '7.jpg' are both GalaxyID 7"),
+        (["folder/7.jpg", "images.zip"], "out.csv", "7.jpg' are both GalaxyID 7"),
+    ],
+)
+def test_a_mistake_in_predict_is_found_before_any_image_is_decoded(
+    project: Path, tmp_path: Path, images: list[str], output: str, reason: str
+) -> None:
+    """No image here can be decoded, which would be another message."""
+    write_zip(tmp_path / "images.zip", {"x/0007.png": b"no image"})
+    (tmp_path / "folder").mkdir()
+    for name in ("7.jpg", "007.jpg", "notes.csv", "../images.txt"):
+        (tmp_path / "folder" / name).write_bytes(b"no image")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "folder" / "7.jpg")
+    before = listing(tmp_path)
+    words = ["predict.py", "gz37/cnn", *(tmp_path / name for name in images)]
+    assert reason in complaint(call(project, *words, "--output", tmp_path / output))
+    assert listing(tmp_path) == before
 
 
 def test_changed_labels_do_not_mix_with_the_split(copy: Path) -> None:

@@ -13,11 +13,12 @@ from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.inference import predict as prediction
 from galaxyzoo.inference.oof import TEST_SPREAD, VAL_SPREAD, FoldTables
-from galaxyzoo.inference.predict import predict, predict_with_spread
+from galaxyzoo.inference.predict import predict, predict_stores, predict_with_spread
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.training import run
 from galaxyzoo.training.run import Run
+from support.bad_image_fixtures import JPEG
 from support.kaggle_fixtures import draw_competition
 from support.leak_fixtures import tiny_config
 from support.small_models import small_config
@@ -114,3 +115,13 @@ def test_one_image_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch
     settings = small_config()
     with pytest.raises(FoldError, match="out of memory while predicting one image"):
         predict(build_model(settings), fold_data().cache, np.arange(9), settings)
+
+
+@pytest.mark.parametrize("other", ["٣", "1234567890123456789"])
+def test_a_name_that_is_no_galaxy_id_stays_a_name(tmp_path: Path, other: str) -> None:
+    """Other alphabets' digits, or more of them than an id has."""
+    for stem in ("3", other):
+        (tmp_path / f"{stem}.jpg").write_bytes(JPEG)
+    table, _ = predict_stores(small_config(), [build_model(small_config()).eval()], [tmp_path])
+    assert table.index.name == "image"
+    assert set(table.index) == {"3.jpg", f"{other}.jpg"}

@@ -1,6 +1,8 @@
 """Zips that would write elsewhere, fill the disk, or say one thing and hold another."""
 
+import errno
 import io
+import os
 import shutil
 import stat
 import struct
@@ -227,3 +229,25 @@ def test_arrays_are_checked_as_a_zip_before_they_are_read(tmp_path):
     (tmp_path / "a.npz").write_bytes(bad())
     with pytest.raises(InputError, match=r"a\.npz: '\.\./evil' leads out of the folder"):
         open_input(str(tmp_path / "a.npz"), {"zoo5"})
+
+
+def test_a_subfolder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    """By the system's answer, since root may read everything."""
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "1.jpg").write_bytes(b"x")
+    scandir = os.scandir
+
+    def answer(path):
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", answer)
+    message = one_line_refusal(ImageStore.open, tmp_path)
+    assert message == f"{tmp_path / 'closed'} cannot be read: Permission denied"
+
+
+def test_only_ascii_digits_are_a_galaxy_id(tmp_path):
+    (tmp_path / "٣.jpg").write_bytes(b"x")
+    message = one_line_refusal(ImageStore.open, tmp_path)
+    assert message == f"{tmp_path}: '٣.jpg' is not named by a GalaxyID"

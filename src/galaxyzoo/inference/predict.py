@@ -21,8 +21,8 @@ from galaxyzoo.data.image_cache import ImageCache, decode_many
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.oof import DONE
 from galaxyzoo.inference.tta import iterate_views
-from galaxyzoo.io.archives import IMAGE_ENDS, ImageStore, list_images
-from galaxyzoo.io.tables import ID
+from galaxyzoo.io.archives import IMAGE_ENDS, ImageStore, galaxy_id_of, list_images
+from galaxyzoo.io.tables import ID, without_formulas
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.registry import get_task
 
@@ -141,6 +141,23 @@ def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet
     return config, {fold: load_fold_model(config, folds[fold]) for fold in sorted(folds)}
 
 
+def check_output(output: Path, paths: list[Path]) -> None:
+    """Refuse an output that is no table, or would replace a file of what is to be predicted.
+
+    Args:
+        output: the table to be written.
+        paths: as of `predict_stores`.
+    """
+    if output.suffix.lower() in (*IMAGE_ENDS, ".zip") or output.is_dir():
+        raise InputError(f"--output {shown(output)} is no table: name a file such as votes.csv")
+    target = output.resolve()
+    for path in paths:
+        if target.exists() and target.is_relative_to(path.resolve()):
+            raise InputError(
+                f"--output {shown(output)} would replace a file of IMAGES: name a new one"
+            )
+
+
 def predict_stores(
     config: Config, models: list[GalaxyNet], paths: list[Path]
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
@@ -195,12 +212,18 @@ def _stores(paths: list[Path]) -> list[ImageStore]:
     """One store per folder or zip, and one for all single files; ids of each start at 0."""
     stores, files = [], []
     for path in paths:
-        if path.suffix.lower() in IMAGE_ENDS:
-            if not path.is_file():
-                raise InputError(f"{shown(path)} is missing")
+        if path.is_dir() or path.suffix.lower() == ".zip":
+            stores.append(ImageStore.numbered(path, [name for name, _ in list_images(path)]))
+        elif not path.is_file():
+            raise InputError(f"{shown(path)} is missing")
+        elif path.suffix.lower() in IMAGE_ENDS:
             files.append(str(path.resolve()))
         else:
-            stores.append(ImageStore.numbered(path, [name for name, _ in list_images(path)]))
+            ends = ", ".join(IMAGE_ENDS)
+            raise InputError(
+                f"{shown(path)}: IMAGES are folders, .zip files and images ({ends}), not lists or "
+                "other files"
+            )
     if files:
         stores.append(ImageStore.numbered(Path.cwd(), files))
     return stores
@@ -211,10 +234,17 @@ def _row_labels(names: list[str]) -> dict[str, str | int]:
 
     GalaxyIDs where every file is named by one and none is repeated, else the file names.
     """
-    stems = [Path(name).stem for name in names]
-    if all(stem.isdecimal() for stem in stems) and len(set(stems)) == len(stems):
-        return {"": ID, **{name: int(stem) for name, stem in zip(names, stems, strict=True)}}
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise InputError(f"image '{repeated[0]}' is named twice: predict the folders one by one")
+    ids = {name: number for name in names if (number := galaxy_id_of(name)) is not None}
+    if len(ids) == len({Path(name).stem for name in names}) == len(names):
+        [(galaxy_id, count)] = Counter(ids.values()).most_common(1)
+        if count > 1:
+            one, other, *_ = (name for name in names if ids[name] == galaxy_id)
+            raise InputError(
+                f"images '{one}' and '{other}' are both GalaxyID {galaxy_id}: rename one of them"
+            )
+        return {"": ID, **ids}
+    written = without_formulas(pd.DataFrame(index=names)).index
+    if written.has_duplicates:
+        repeated = written[written.duplicated()][0]
+        raise InputError(f"image '{repeated}' is named twice: predict the folders one by one")
     return {"": "image", **{name: name for name in names}}

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 import numpy as np
 
@@ -80,11 +81,15 @@ def _open_unchecked(path: Path) -> zipfile.ZipFile:
 def list_images(path: Path) -> list[tuple[str, int]]:
     """Images in a zip or folder (subfolders too): name, and CRC (zip) or stamp (folder)."""
     if path.is_dir():
-        files = {str(p.relative_to(path)): p for p in sorted(path.rglob("*"))}
+        files = sorted(
+            Path(folder, name)
+            for folder, _, names in os.walk(path, onerror=_refuse_unreadable)
+            for name in names
+        )
         entries = [
-            (name, stamp_of(p.stat()))
-            for name, p in files.items()
-            if _is_image(name) and p.is_file()
+            (str(file.relative_to(path)), stamp_of(file.stat()))
+            for file in files
+            if _is_image(file.name) and file.is_file()
         ]
     else:
         with open_zip(path) as archive:
@@ -92,6 +97,16 @@ def list_images(path: Path) -> list[tuple[str, int]]:
     if not entries:
         raise InputError(f"{shown(path)} holds no image ({', '.join(IMAGE_ENDS)})")
     return entries
+
+
+def _refuse_unreadable(error: OSError) -> NoReturn:
+    raise InputError(f"{shown(Path(error.filename))} cannot be read: {error.strerror}") from None
+
+
+def galaxy_id_of(name: str) -> int | None:
+    """GalaxyID that an image is named by, `<anything>/<GalaxyID>.jpg`; None for other names."""
+    stem = PurePosixPath(name).stem
+    return int(stem) if re.fullmatch("[0-9]{1,18}", stem) else None
 
 
 def is_passing(error: BaseException) -> bool:
@@ -131,14 +146,15 @@ class ImageStore:
         names: dict[int, str] = {}
         stamps: dict[int, int] = {}
         for name, stamp in entries:
-            stem = PurePosixPath(name).stem
-            if not re.fullmatch(r"\d{1,18}", stem):
+            galaxy_id = galaxy_id_of(name)
+            if galaxy_id is None:
                 raise InputError(f"{shown(path)}: '{name}' is not named by a GalaxyID")
-            if int(stem) in names:
+            if galaxy_id in names:
                 raise InputError(
-                    f"{shown(path)} holds GalaxyID {stem} twice: '{names[int(stem)]}' and '{name}'"
+                    f"{shown(path)} holds GalaxyID {galaxy_id} twice: '{names[galaxy_id]}' and "
+                    f"'{name}'"
                 )
-            names[int(stem)], stamps[int(stem)] = name, stamp
+            names[galaxy_id], stamps[galaxy_id] = name, stamp
         return ImageStore(path, names, stamps)
 
     @staticmethod

@@ -28,7 +28,7 @@ from galaxyzoo.tasks.registry import CLASS_TASKS
 LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
 # Such images are cut out already, often small: all of them is kept.
 CUT_OUT = ImageConfig(crop_px=ORIGINAL_PX, cache_px=96)
-_GALAXY_ID = re.compile(r"[1-9]\d{5,17}")  # not the 1, 2, 3 or 0001 by which people number files
+_GALAXY_ID = re.compile("[1-9][0-9]{5,17}")  # not the 1, 2, 3 or 0001 by which people number files
 
 
 def find_table(folder: Path) -> FoundDataset | None:
