@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ import pytest
 
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.files import holding, write_text, writing, writing_folder
+from galaxyzoo.core.files import LOCK, holding, write_text, writing, writing_folder
 
 WRITER = """
 import sys
@@ -96,6 +97,22 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
             write_text(tmp_path / name, "new")
     assert (tmp_path / "pipe").is_fifo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]
+
+
+def test_nothing_is_written_below_a_folder_that_was_deleted_under_its_lock(tmp_path: Path) -> None:
+    """Nor if somebody else has made one of its name and holds its lock."""
+    folder = tmp_path / "run"
+    with holding(folder / LOCK, "at work"):
+        write_text(folder / "fold_0" / "kept", "old")
+        shutil.rmtree(folder)
+        for _ in range(2):
+            with pytest.raises(InputError, match="run was deleted while this command worked in it"):
+                write_text(folder / "fold_0" / "late", "old")
+            folder.mkdir(exist_ok=True)
+            (folder / LOCK).touch()
+        assert files(folder) == [LOCK]
+    with holding(folder / LOCK, "at work"):
+        write_text(folder / "new", "new")
 
 
 def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:

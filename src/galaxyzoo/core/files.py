@@ -24,6 +24,7 @@ from galaxyzoo.core.paths import shown
 
 LOCK = ".lock"  # name of the lock file of a folder
 _PART = ".part"
+_held: dict[Path, os.stat_result] = {}  # lock files that this process holds, as they were then
 
 
 @contextmanager
@@ -32,11 +33,13 @@ def writing(path: Path) -> Iterator[Path]:
 
     What writers of the same path that were killed have left is removed.
     """
+    _check_held(path)
     with naming_write_errors(path):
         if path.exists() and not path.is_file():  # root may rename over a device: over /dev/null
             raise InputError(f"cannot write {shown(path)}: it is no file, but a folder or a device")
         with _temporary(path, is_folder=False) as temporary:
             yield temporary
+            _check_held(path)
             _sync(temporary)
             temporary.chmod(0o644)
             temporary.replace(path)
@@ -89,6 +92,7 @@ def naming_write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        _check_held(path)
         reason = error.strerror or str(error)
         raise InputError(
             f"cannot write {shown(path)}: {reason} (what was there before is unchanged)"
@@ -175,7 +179,8 @@ def holding(path: Path, what: str) -> Iterator[None]:
     """Hold a lock file, which is made; wait, with a message, while another process holds it.
 
     The system frees the lock of a process that died, in whatever way, so none is ever left behind;
-    the empty file that stays means nothing.
+    the empty file that stays means nothing. If the lock's folder is deleted meanwhile, this process
+    writes nothing more in it (`writing` refuses): another one may have begun anew there.
 
     Args:
         path: the lock file.
@@ -187,9 +192,22 @@ def holding(path: Path, what: str) -> Iterator[None]:
         with naming_write_errors(path):
             lock.acquire()
     try:
+        with naming_write_errors(path):
+            _held[path] = path.stat()
         yield
     finally:
+        _held.pop(path, None)
         lock.release()
+
+
+def _check_held(path: Path) -> None:
+    """Refuse to write below a folder that was deleted while this process held its lock."""
+    for folder in path.parents:
+        held, lock = _held.get(folder / LOCK), folder / LOCK
+        if held and not (lock.exists() and os.path.samestat(held, lock.stat())):
+            raise InputError(
+                f"{shown(folder)} was deleted while this command worked in it: it stops here"
+            )
 
 
 def _acquire(path: Path) -> tuple[FileLock, bool]:
