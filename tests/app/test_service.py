@@ -21,7 +21,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.explain.galaxy import Galaxy
-from galaxyzoo.inference.oof import DONE
+from galaxyzoo.inference.fold_files import DONE
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.models.build import build_model
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2

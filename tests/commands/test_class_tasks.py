@@ -69,7 +69,7 @@ def test_the_start_was_trained_first_and_fold_by_fold(trained: Path) -> None:
             for run in ("gz37/start", "elliptical_spiral/fine")
         )
         assert start.stat().st_mtime_ns < fine.stat().st_mtime_ns
-        assert files.read_json(fine)["start"] == "gz37/start"
+        assert files.read_json(fine)["notes"]["start"] == "gz37/start"
 
 
 @pytest.mark.parametrize("name", ["fine.csv", "predictions.csv"])

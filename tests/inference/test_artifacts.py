@@ -1,26 +1,59 @@
-"""Files of a fold: checkpoints that are damaged or only out of reach, and its summary."""
+"""Networks on disk: checkpoints that are damaged, of another fold, or only out of reach."""
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.artifacts import load_checkpoint, save_checkpoint
+from galaxyzoo.inference.fold_files import MadeBy
 from galaxyzoo.inference.oof import FoldSummary
+
+MADE_BY: MadeBy = {"config": "abc", "fingerprint": "def", "fold": 1}
 
 
 def test_a_checkpoint_is_read_as_it_was_saved(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
-    assert load_checkpoint(path) is None
-    save_checkpoint(path, {"epoch": 2, "tensor": torch.ones(2)})
-    state = load_checkpoint(path)
+    assert load_checkpoint(path, MADE_BY) is None
+    save_checkpoint(path, {"epoch": 2, "tensor": torch.ones(2)}, MADE_BY)
+    state = load_checkpoint(path, MADE_BY)
     assert state is not None
     assert state["epoch"] == 2
     assert torch.equal(state["tensor"], torch.ones(2))
-    path.write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(InputError, match=r"checkpoint\.pt"):
-        load_checkpoint(path)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    """Cut off anywhere, or with a flipped bit anywhere, also amid the numbers of a tensor."""
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"tensor": torch.ones(500)}, MADE_BY)
+    whole = path.read_bytes()
+    places = np.linspace(0, len(whole) - 1, 60).astype(int).tolist()
+    flipped = [whole[:i] + bytes([whole[i] ^ 4]) + whole[i + 1 :] for i in places]
+    for damaged in [*(whole[:i] for i in places), *flipped, b"PK\x03\x04 cut off"]:
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"checkpoint\.pt is not a readable .* delete it"):
+            load_checkpoint(path, MADE_BY)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("config", "x", "other settings (abc, not x)"),
+        ("fingerprint", "x", "another split (def, not x)"),
+        ("fold", 2, "another fold (1, not 2)"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused(
+    tmp_path: Path, key: str, value: str | int, message: str
+) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {}, MADE_BY)
+    expected = re.escape(f"checkpoint.pt is of {message}: delete it to start the fold again")
+    with pytest.raises(InputError, match=expected):
+        load_checkpoint(path, {**MADE_BY, key: value})
 
 
 @pytest.mark.parametrize(
@@ -41,14 +74,14 @@ def test_only_a_damaged_checkpoint_is_to_be_deleted(
     message: str,
 ) -> None:
     path = tmp_path / "checkpoint.pt"
-    save_checkpoint(path, {"epoch": 2})
+    save_checkpoint(path, {"epoch": 2}, MADE_BY)
 
     def refused(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(torch, "load", refused)
     with pytest.raises(raised, match=message) as caught:
-        load_checkpoint(path)
+        load_checkpoint(path, MADE_BY)
     assert ("delete" in str(caught.value)) == ("delete" in message)
     assert "checkpoint.pt" in str(caught.value)
 
@@ -59,10 +92,3 @@ def test_only_a_damaged_checkpoint_is_to_be_deleted(
 )
 def test_divergence_by_hand(first: float | None, last: float, expected: bool) -> None:
     assert FoldSummary("scratch", first, last).diverged == expected
-
-
-def test_a_damaged_summary_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "fold.json"
-    path.write_text("[1]")
-    with pytest.raises(InputError, match=r"fold\.json is damaged: delete it"):
-        FoldSummary.read(path)

@@ -1,6 +1,7 @@
 """Nothing that the project reads can run code: by its source, and by files that try to."""
 
 import ast
+import hashlib
 import os
 import pickle
 import zipfile
@@ -157,8 +158,14 @@ def load_untrained(name: str, **settings: object) -> object:
     return pretrained.load_pretrained(nn.Linear(2, 2), model, "a/b")
 
 
+def load_with_checksum(path: Path) -> object:
+    """A checkpoint whose checksum fits."""
+    path.write_bytes(path.read_bytes() + hashlib.sha256(path.read_bytes()).digest())
+    return load_checkpoint(path, {})
+
+
 READ: dict[str, Callable[[Path], object]] = {
-    "a checkpoint": load_checkpoint,
+    "a checkpoint": load_with_checksum,
     "a fold's weights": load_weights,
     "model.weights_file": lambda path: load_untrained("resnet18", weights_file=str(path)),
 }

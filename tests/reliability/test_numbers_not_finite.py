@@ -86,7 +86,7 @@ def test_weights_spoilt_by_an_epochs_last_step_are_noticed(
     monkeypatch.setattr(Trainer, "step", spoil)
     with pytest.raises(FoldError, match=r"epoch 2: weights in head\.\S+ are not finite"):
         train_fold(config(), fold_data(), tmp_path, "inf")
-    kept = load_checkpoint(tmp_path / CHECKPOINT)
+    kept = load_checkpoint(tmp_path / CHECKPOINT, {})
     assert kept is not None
     assert kept["epoch"] == 1
     assert all(tensor.isfinite().all() for tensor in kept["model"].values())

@@ -19,18 +19,19 @@ from galaxyzoo.reports.results import load_results
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
 from support.commands import call, complaint, succeed
-from support.ensemble_fixtures import save_project, sign
+from support.ensemble_fixtures import finish_fold, save_project, sign
 from support.kaggle_fixtures import draw_competition, draw_image, encode
 from support.report_fixtures import N_FOLDS, save_classes, save_table
 
 
-def save_history(dataset: str, run: str, fold: int, reference: str) -> None:
-    folder = paths.fold_dir(dataset, run, fold)
+def save_history(catalog: Catalog, run: str, fold: int, reference: str) -> None:
+    folder = paths.fold_dir(catalog.dataset, run, fold)
     folder.mkdir(parents=True)
     row = {"epoch": 1, "train_loss": 0.3, "val_loss": 0.2, "metric": "score", "val_score": 0.2}
     pd.DataFrame([row, {**row, "epoch": 2}]).to_csv(folder / "history.csv", index=False)
     values = {"task": run.split("/")[0], "reference": reference, "model": {"name": "cnn"}}
-    (folder.parent / "config.yaml").write_text(yaml.safe_dump(values))
+    (folder.parent / "config.yaml").write_text(yaml.safe_dump({"run": run, **values}))
+    finish_fold(run, catalog, fold)
 
 
 def draw_inputs(root: Path) -> tuple[Catalog, Catalog]:
@@ -70,7 +71,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     save_table(mini, "elliptical_spiral/cnn", 1.5)
     save_table(mini, "elliptical_spiral/source", 1.0, folds=(1,), selected_on_validation=True)
     save_table(toy, "hubble10/cnn", 1.2)
-    save_history(mini.dataset, "elliptical_spiral/source", 1, "accuracy 98 %")
+    save_history(mini, "elliptical_spiral/source", 1, "accuracy 98 %")
     result = succeed(root, "evaluate.py", "gz37", "elliptical_spiral", "hubble10")
     assert result.stdout.count("report: reports/") == 3
 

@@ -12,7 +12,14 @@ from galaxyzoo.inference.oof import VAL_SPREAD, VAL_TABLE
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports.evaluate import load_evaluation
 from galaxyzoo.reports.networks import symmetry_section
-from support.ensemble_fixtures import COLUMNS, NETWORK_RUNS, save_networks, save_project, use_root
+from support.ensemble_fixtures import (
+    COLUMNS,
+    NETWORK_RUNS,
+    finish_fold,
+    save_networks,
+    save_project,
+    use_root,
+)
 
 
 @pytest.fixture
@@ -48,6 +55,7 @@ def test_the_spread_is_that_of_single_networks(catalog: Catalog, tmp_path: Path)
             write_predictions(folder / VAL_TABLE, votes[own] + size[own])
             spread = pd.DataFrame(0.0, votes.index[own], COLUMNS) + size[own]
             write_predictions(folder / VAL_SPREAD, spread)
+            finish_fold(run, catalog, fold)
     text = section_text(tmp_path)
     assert text is not None
     assert "differ by 0.2236 " in text  # sqrt((0.3² + 0.1²) / 2)

@@ -16,6 +16,7 @@ from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold
 from galaxyzoo.ensemble.selection import CANDIDATES, CrossFits, Fit, cross_fit
+from galaxyzoo.inference.fold_files import FoldFiles
 from galaxyzoo.inference.oof import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE
 from galaxyzoo.inference.score_card import card_path, digest_table
 from galaxyzoo.io.tables import FOLD, write_predictions
@@ -183,6 +184,13 @@ def use_root(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     monkeypatch.setenv("GALAXYZOO_ROOT", str(root))
 
 
+def finish_fold(run: str, catalog: Catalog, fold: int, **notes: object) -> None:
+    """Mark a fold, of a run with a saved config, as finished with the files that it has."""
+    found = FoldFiles.of_trained(catalog.dataset, run, fold)
+    names = [path.name for path in found.folder.iterdir()]
+    found.finish(names, {"start": "scratch", **notes})
+
+
 NETWORK_RUNS = ("gz37/run0", "gz37/run1")
 
 
@@ -194,7 +202,8 @@ def save_networks(
     for run in runs:
         folder = paths.run_dir(catalog.dataset, run)
         folder.mkdir(parents=True)
-        config = {"task": "gz37", "run": run, "model": {"name": "cnn"}}
+        tta = {"dihedral": spread}
+        config = {"task": "gz37", "run": run, "model": {"name": "cnn"}, "tta": tta}
         config["data_fingerprint"] = catalog.fingerprint
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         for fold in range(catalog.n_folds):
@@ -210,3 +219,4 @@ def save_networks(
                 if spread:
                     place = paths.fold_dir(catalog.dataset, run, fold) / spread_name
                     write_predictions(place, (table - votes).abs())
+            finish_fold(run, catalog, fold)

@@ -13,6 +13,7 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.training import fold_data
 from support.class_fixtures import holdout_config
+from support.ensemble_fixtures import finish_fold
 from support.fold_data_fixtures import IMAGE, MODEL, other_dataset
 
 
@@ -21,6 +22,7 @@ def write_weights(data: Dataset, fold: int) -> Path:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"weights")
     write_config(data, "gz37/cnn", data.catalog.fingerprint)
+    finish_fold("gz37/cnn", data.catalog, fold)
     return path
 
 
@@ -53,7 +55,8 @@ def test_weights_of_the_same_fold_are_the_start(voted: Dataset) -> None:
 
 
 def test_a_start_that_is_not_trained_says_what_to_do(voted: Dataset) -> None:
-    with pytest.raises(InputError, match=r"starts from gz37/cnn on kaggle-.*missing; train that"):
+    write_config(voted, "gz37/cnn", voted.catalog.fingerprint)
+    with pytest.raises(InputError, match=r"starts from gz37/cnn on kaggle-.*finished; train that"):
         fold_data.find_start_weights(holdout_config(model=MODEL), voted.catalog, 0)
 
 

@@ -15,7 +15,7 @@ from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
 from galaxyzoo.inference.artifacts import WEIGHTS
-from galaxyzoo.inference.oof import DONE, TEST_TABLE, VAL_TABLE, FoldSummary, FoldTables
+from galaxyzoo.inference.oof import TEST_TABLE, VAL_TABLE, FoldSummary, FoldTables
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports import console
 from galaxyzoo.tasks.registry import TASKS
@@ -164,7 +164,7 @@ def test_folds_that_learned_nothing_are_noted_but_kept(
         )
         test = pd.DataFrame(0.5, index=catalog.test_ids, columns=columns)
         write_predictions(folder / TEST_TABLE, test)
-        (folder / DONE).write_text('{"start": "scratch"}')
+        FoldTables(settings, catalog).files(fold).finish([VAL_TABLE, TEST_TABLE], {"start": "-"})
     card = FoldTables(settings, catalog).collect(run.cache("test"))
     assert card["no_better_than_mean"] == [1, 2]
     assert card["diverged"] == []

@@ -48,6 +48,15 @@ def test_parts_are_70_15_15_and_keep_the_classes_shares(prepared: Dataset) -> No
     assert (other != parts).any()
 
 
+def test_other_settings_do_not_get_the_first_ones_score(
+    prepared: Dataset, trained: list[FoldData]
+) -> None:
+    holdout.train_holdout(Run(holdout_config(), prepared))
+    with pytest.raises(InputError, match=r"trained with other settings \(train\.seed 0 → 1\)"):
+        holdout.train_holdout(Run(holdout_config(train={"seed": 1}), prepared))
+    assert len(trained) == 1
+
+
 def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(
     prepared: Dataset, trained: list[FoldData], root: Path
 ) -> None:

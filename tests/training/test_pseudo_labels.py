@@ -11,6 +11,7 @@ from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.inference.fold_files import FoldFiles
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.training.fold_data import make_fold_data
@@ -124,6 +125,8 @@ def test_pseudo_labels_change_what_is_learned(project):
     head, first, *others = table.read_text().splitlines()
     same = [line.split(",")[0] + "," + first.split(",", 1)[1] for line in others]
     table.write_text("\n".join([head, first, *same]) + "\n")
+    teacher = FoldFiles.of_trained(project.catalog.dataset, TEACHER, 0)
+    replace(teacher, mark=f"{table.stem}.json").finish([table.name], {})
     again = tiny_config(**{**STUDENT, "run": "gz37/again"})
     project.train(again, [0])
     assert project.written(again, 0)["weights.safetensors"] != clean

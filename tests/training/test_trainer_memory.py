@@ -128,7 +128,7 @@ def test_a_killed_fold_keeps_its_parts(tmp_path: Path) -> None:
                 kill_after(patch, 9)
                 with pytest.raises(Killed):
                     train_fold(config(**GO_ON), data, tmp_path / name, name)
-                state = load_checkpoint(tmp_path / name / CHECKPOINT)
+                state = load_checkpoint(tmp_path / name / CHECKPOINT, {})
                 assert state is not None
                 assert (state["epoch"], state["parts"]) == (2, 2)
             else:

@@ -21,7 +21,7 @@ from galaxyzoo.inference.predict import predict
 from galaxyzoo.reports.results import load_results
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.tuning.ablation import Ablation, Row, Variant, format_rows, judge, make_rows
-from support.ensemble_fixtures import draw_run, make_catalog, save_run
+from support.ensemble_fixtures import draw_run, finish_fold, make_catalog, save_run
 from support.kaggle_fixtures import listing
 from support.tuning_fixtures import CHANGES, TASK, make, variant
 
@@ -169,9 +169,9 @@ def finish(ablation: Ablation, made: Variant, predictions: np.ndarray) -> None:
             folder / "test.csv", index_label="GalaxyID"
         )
         (folder / "timings.csv").write_text("1,30.0\n2,30.0\n")
-        (folder / "fold.json").write_text('{"start": "scratch"}')
+        finish_fold(made.config.run, catalog, fold)
     images: Any = type("Images", (), {"unreadable": np.zeros(4, bool), "ids": catalog.test_ids})
-    FoldTables(made.config, catalog).collect(images)
+    FoldTables(run.config, catalog).collect(images)
 
 
 def slow_rmse(predictions: np.ndarray, targets: np.ndarray) -> float:

@@ -24,7 +24,7 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, open_dataset, take_images
 from galaxyzoo.explain.galaxy import Galaxy, decode_galaxy, find_galaxy, predict_galaxy
 from galaxyzoo.explain.gradcam import average_gradcam
-from galaxyzoo.inference.oof import DONE
+from galaxyzoo.inference.fold_files import DONE
 from galaxyzoo.inference.predict import batch_size_for, load_run_models
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.models.build import GalaxyNet

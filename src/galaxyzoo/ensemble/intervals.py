@@ -17,7 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from galaxyzoo.core import files
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import ensemble_csv, ensemble_oof_csv, intervals_csv, oof_csv, shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
@@ -155,9 +155,9 @@ def read_spreads(runs: Sequence[str], whole: Catalog) -> Spreads:
     for run in runs:
         try:
             if run.startswith(PREFIX):
-                raise InputError("an external table holds no single networks")
+                raise FoldError("an external table holds no single networks")
             found.append(FoldTables.open(run, whole))
-        except InputError as error:
+        except FoldError as error:
             problems.append(f"{run} is left out of the spreads: {error}")
     viewed = [tables for tables in found if tables.has_spread]
     train, test, folds = [], [], range(whole.n_folds)

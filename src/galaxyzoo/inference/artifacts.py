@@ -1,6 +1,7 @@
-"""Files of a fold: checkpoints and weights."""
+"""Networks on disk: checkpoints and weights."""
 
 import errno
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
@@ -15,24 +16,35 @@ from galaxyzoo.core import files
 from galaxyzoo.core.devices import get_device, is_out_of_memory, place
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
+from galaxyzoo.inference.fold_files import MadeBy, check_made_by
 from galaxyzoo.models.build import GalaxyNet, build_model
 
 WEIGHTS = "weights.safetensors"
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a nested dict of tensors and plain values atomically."""
+def save_checkpoint(path: Path, state: dict[str, Any], made_by: MadeBy) -> None:
+    """Write a nested dict of tensors and plain values, a checksum behind it, atomically."""
     data = io.BytesIO()  # torch's own file writer reports a full disk as a RuntimeError
-    torch.save(state, data)
+    torch.save({**state, "made_by": dict(made_by)}, data)
+    data.write(hashlib.sha256(data.getbuffer()).digest())
     files.write_bytes(path, data.getbuffer())
 
 
-def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """Read a checkpoint without running code from it; None where there is none."""
+def load_checkpoint(path: Path, made_by: MadeBy) -> dict[str, Any] | None:
+    """Read a checkpoint without running code from it; None where there is none.
+
+    One that is damaged, or of other settings, galaxies or another fold, is refused.
+    """
     if not path.exists():
         return None
+    cure = "delete it to start the fold again"
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        data = path.read_bytes()
+        body = io.BytesIO(data[:-32])
+        if hashlib.sha256(body.getbuffer()).digest() != data[-32:]:
+            raise ValueError("its checksum does not fit")
+        del data
+        state = torch.load(body, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - torch raises pickle's, zip's and its own errors
         # Hours of training may be in it: what the system lacks is no reason to delete it.
         if is_out_of_memory(error):
@@ -40,10 +52,9 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise InputError(f"cannot read {shown(path)}: {error.strerror}") from None
         reason = (str(error) or type(error).__name__).splitlines()[0][:100]
-        raise InputError(
-            f"{shown(path)} is not a readable checkpoint ({reason}): "
-            "delete it to start the fold again"
-        ) from None
+        raise InputError(f"{shown(path)} is not a readable checkpoint ({reason}): {cure}") from None
+    check_made_by(path, state["made_by"], made_by, cure)
+    return state
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
@@ -63,7 +74,10 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_fold_model(config: Config, folder: Path) -> GalaxyNet:
-    """Load the trained network of a fold, on the device, in eval mode."""
+    """Load the network of a fold from its folder, on the device, in eval mode.
+
+    Of a finished fold, check the weights first (`FoldFiles.path`).
+    """
     model, path = build_model(config, initialise=False), folder / WEIGHTS
     try:
         model.load_state_dict(load_weights(path))

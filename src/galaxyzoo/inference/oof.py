@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,18 @@ from tqdm import tqdm
 from galaxyzoo.config.loading import load_run_config, possible_leakage
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.paths import fold_dir, oof_csv, run_dir, shown, test_csv
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.inference.fold_files import DONE, FoldFiles
 from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, score_table
 from galaxyzoo.inference.submission import describe_unreadable
 from galaxyzoo.io.tables import FOLD, read_predictions, write_predictions
 from galaxyzoo.tasks.registry import get_task, task_of
 
-# Files of a fold: predictions of its validation galaxies and of the test galaxies, and the summary,
-# written last.
-VAL_TABLE, TEST_TABLE, DONE = "val.csv", "test.csv", "fold.json"
+# Files of a fold: predictions of its validation galaxies and of the test galaxies.
+VAL_TABLE, TEST_TABLE = "val.csv", "test.csv"
 # Standard deviation over the views of a galaxy, where there are several.
 VAL_SPREAD, TEST_SPREAD = "val_spread.csv", "test_spread.csv"
 # The untrained network's loss is a mean over a part of the galaxies and, like all losses in
@@ -44,14 +43,6 @@ class FoldSummary:
     selected_on_validation: bool = False  # an epoch was chosen on the fold
     # GalaxyIDs of the test images that could not be read when it predicted them
     unreadable_test_images: Sequence[int] = ()
-
-    @classmethod
-    def read(cls, path: Path) -> "FoldSummary":
-        """Read a summary that was written as a dict."""
-        try:
-            return cls(**files.read_json(path))
-        except TypeError:
-            raise InputError(f"{shown(path)} is damaged: delete it and train again") from None
 
     @property
     def diverged(self) -> bool:
@@ -74,36 +65,38 @@ class FoldTables:
 
     @classmethod
     def open(cls, run: str, whole: Catalog) -> "FoldTables":
-        """Tables of a finished run on this split; `whole` is the dataset's catalog."""
-        catalog = whole.for_task(task_of(run))
-        for fold in range(catalog.n_folds):
-            for name in (VAL_TABLE, TEST_TABLE):
-                path = fold_dir(catalog.dataset, run, fold) / name
-                if not path.exists():
-                    raise InputError(f"{shown(path)} is missing: training {run} again writes it")
-        folder = run_dir(catalog.dataset, run)
-        config, fingerprint = load_run_config(folder)
-        if fingerprint != catalog.fingerprint:
-            raise InputError(
-                f"{shown(folder)} was trained on another split: delete it and train {run} again"
-            )
-        return cls(config, catalog)
+        """Tables of a finished run on this split, all checked; `whole` is the dataset's catalog.
 
-    def is_done(self, fold: int) -> bool:
-        """Whether a fold is trained and its predictions are written."""
-        return (self._folder(fold) / DONE).exists()
+        Raises:
+            FoldError: a fold is not finished, or not at hand.
+            InputError: a file was changed, or is of other settings, galaxies or another fold.
+        """
+        catalog = whole.for_task(task_of(run))
+        folders = [fold_dir(catalog.dataset, run, fold) for fold in range(catalog.n_folds)]
+        for folder in folders:
+            if not (folder / DONE).exists():
+                raise FoldError(f"{shown(folder)} is not finished: train {run} first")
+        tables = cls(load_run_config(run_dir(catalog.dataset, run))[0], catalog)
+        names = (VAL_TABLE, TEST_TABLE, *((VAL_SPREAD, TEST_SPREAD) if tables.has_spread else ()))
+        for fold in range(catalog.n_folds):
+            for name in names:
+                tables.files(fold).path(name)
+        return tables
+
+    def files(self, fold: int) -> FoldFiles:
+        """The files of a fold."""
+        catalog = self.catalog
+        return FoldFiles.of(self.config, catalog.dataset, catalog.fingerprint, fold)
 
     @property
     def done(self) -> list[int]:
         """The finished folds."""
-        return [fold for fold in range(self.catalog.n_folds) if self.is_done(fold)]
+        return [fold for fold in range(self.catalog.n_folds) if self.files(fold).is_done]
 
     @property
     def has_spread(self) -> bool:
-        """Whether every fold has tables of the standard deviation over views."""
-        folders = [self._folder(fold) for fold in range(self.catalog.n_folds)]
-        names = (VAL_SPREAD, TEST_SPREAD)
-        return all((folder / name).exists() for folder in folders for name in names)
+        """Whether there are tables of the standard deviation over views."""
+        return self.config.tta.n_views > 1
 
     def val(self, spread: bool = False) -> np.ndarray:
         """(galaxy, column) predictions of each training galaxy by the network of its own fold.
@@ -145,7 +138,7 @@ class FoldTables:
         oof = pd.concat(parts).loc[catalog.ids[rows]]
         oof[:] = task.project(oof.to_numpy())
         targets, folds = catalog.targets(task.name), catalog.folds[rows]
-        summaries = {fold: FoldSummary.read(self._folder(fold) / DONE) for fold in done}
+        summaries = {fold: FoldSummary(**self.files(fold).notes) for fold in done}
         # An image may have been repaired since a fold predicted it.
         earlier = [i for summary in summaries.values() for i in summary.unreadable_test_images]
         unreadable = test_images.unreadable | np.isin(test_images.ids, earlier)
@@ -194,11 +187,8 @@ class FoldTables:
             tqdm.write(describe_unreadable(self.catalog.test_ids[unreadable]))
         return mean
 
-    def _folder(self, fold: int) -> Path:
-        return fold_dir(self.catalog.dataset, self.config.run, fold)
-
     def _read(self, fold: int, name: str, ids: np.ndarray) -> pd.DataFrame:
-        path = self._folder(fold) / name
+        path = self.files(fold).path(name)
         return read_predictions(path, get_task(self.config.task).columns, ids)
 
     def _card_head(self, summaries: dict[int, FoldSummary]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from galaxyzoo.core.devices import autocast, is_out_of_memory, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.paths import dataset_dir, run_dir, shown
 from galaxyzoo.data.image_cache import ImageCache, decode_many
-from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.oof import DONE
+from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
+from galaxyzoo.inference.fold_files import DONE, FoldFiles
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import IMAGE_ENDS, ImageStore, galaxy_id_of, list_images
 from galaxyzoo.io.tables import ID, without_formulas
@@ -129,7 +129,8 @@ def _predict_batch(
 def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet]]:
     """A run's config and the networks of its finished folds, by fold."""
     folder = run_dir(dataset, run)
-    folds = {int(path.parent.name[5:]): path.parent for path in folder.glob(f"fold_*/{DONE}")}
+    numbers = [path.parent.name.removeprefix("fold_") for path in folder.glob(f"fold_*/{DONE}")]
+    folds = sorted(int(number) for number in numbers if number.isdecimal())  # no `fold_0_old`
     if not folds:
         trained = sorted(
             str(p.parent.parent.relative_to(dataset_dir(dataset)))
@@ -137,8 +138,12 @@ def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet
         )
         known = f": trained are {', '.join(trained)}" if trained else ""
         raise InputError(f"run '{run}' has no finished fold on dataset '{dataset}'{known}")
-    config, _ = load_run_config(folder)
-    return config, {fold: load_fold_model(config, folds[fold]) for fold in sorted(folds)}
+    config, fingerprint = load_run_config(folder)
+    models = {}
+    for fold in folds:
+        weights = FoldFiles.of(config, dataset, fingerprint, fold).path(WEIGHTS)
+        models[fold] = load_fold_model(config, weights.parent)
+    return config, models
 
 
 def check_output(output: Path, paths: list[Path]) -> None:

@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import fold_dir
+from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import take_images
+from galaxyzoo.inference.fold_files import FoldFiles
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.reports.evaluate import Evaluation
@@ -84,9 +84,13 @@ def symmetry_section(evaluation: Evaluation) -> HtmlSection | None:
 
 def _read_histories(dataset: str, result: Result) -> pd.DataFrame:
     """Rows of the folds' histories with their `fold`; empty where none is there."""
-    paths = {fold: fold_dir(dataset, result.run, fold) / HISTORY for fold in result.folds}
+    if result.config is None or not result.config.train.epochs:
+        return pd.DataFrame()
+    trained = [FoldFiles.of_trained(dataset, result.run, fold) for fold in result.folds]
     tables = [
-        pd.read_csv(path).assign(**{FOLD: fold}) for fold, path in paths.items() if path.exists()
+        pd.read_csv(files.path(HISTORY)).assign(**{FOLD: files.made_by["fold"]})
+        for files in trained
+        if files.is_done
     ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
@@ -127,7 +131,7 @@ def _find_spreads(evaluation: Evaluation) -> FoldTables | None:
             continue
         try:
             tables = FoldTables.open(result.run, whole)
-        except InputError:
+        except FoldError:
             continue
         if tables.has_spread:
             return tables

@@ -20,6 +20,7 @@ from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
+from galaxyzoo.inference.fold_files import made_by
 from galaxyzoo.inference.oof import FoldSummary
 from galaxyzoo.inference.score_card import describe_losses
 from galaxyzoo.training.fold_data import FoldData
@@ -53,9 +54,7 @@ def train_fold(
         after_epoch: called with all epochs so far, after each one and when a training goes on; an
             exception from it ends the training, which can go on after that epoch.
     """
-    state = load_checkpoint(folder / CHECKPOINT)
-    if state is not None and state["digest"] != config.digest():
-        state = None  # it has other settings: the fold starts again
+    state = load_checkpoint(folder / CHECKPOINT, made_by(config, data.fingerprint, data.fold))
     parts = max(parts, config.train.accumulation, state["parts"] if state else 1)
     where = f"{config.run}, fold {data.fold}"
     try:
@@ -100,6 +99,7 @@ def _train_from(
         unit="step",
         leave=False,
     )
+    origin = made_by(config, data.fingerprint, data.fold)
     with bar, _event_writer(config, folder) as write_events:
         callbacks = [write_events, *([after_epoch] if after_epoch else [])]
         if trainer.history:
@@ -112,7 +112,7 @@ def _train_from(
                 f"epoch {trainer.epoch}, {row['metric']} {row['val_score']:.5f}", refresh=False
             )
             if distributed.is_main():
-                save_checkpoint(folder / CHECKPOINT, trainer.state())
+                save_checkpoint(folder / CHECKPOINT, trainer.state(), origin)
                 write_history(folder / HISTORY, trainer.history)
                 note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
             for call in callbacks:

@@ -9,11 +9,12 @@ from galaxyzoo.config.loading import CONFIG, StageStart, find_starts, load_witho
 from galaxyzoo.config.pretrain import load_saved
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.paths import dataset_dir, fold_dir, run_dir, shown
+from galaxyzoo.core.paths import dataset_dir, run_dir, shown
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS
+from galaxyzoo.inference.fold_files import PRETRAINED, FoldFiles
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.pseudo_labels import PseudoLabelled, find_pseudo_labels
 
@@ -34,6 +35,7 @@ class FoldData:
     start_weights: Path | None = None
     # pseudo-labelled training images; their rows come after the cache's
     pseudo: PseudoLabelled | None = None
+    fingerprint: str = ""  # of the task's galaxies, labels and folds
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """(row, cache_px, cache_px, 3) uint8 of ascending rows."""
@@ -91,31 +93,33 @@ def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | No
     if config.model.starts_without_labels:
         return _find_pretrained(config, catalog, start, dataset)
     shared = config.model.start_fold
-    weights = fold_dir(dataset, start, fold if shared is None else shared) / WEIGHTS
-    if not weights.exists():
+    files = FoldFiles.of_trained(dataset, start, fold if shared is None else shared)
+    if not files.is_done:
         raise FoldError(
-            f"{config.run} starts from {start} on {dataset}: {shown(weights)} is missing; train "
-            "that first, or set model.start_run=null model.start_dataset=null"
+            f"{config.run} starts from {start} on {dataset}: {shown(files.folder)} is not "
+            "finished; train that first, or set model.start_run=null model.start_dataset=null"
         )
-    return weights
+    return files.path(WEIGHTS)
 
 
 def _find_pretrained(config: Config, catalog: Catalog, start: str, dataset: str) -> Path:
     """Weights of a pretraining, which must have had the galaxies that its dataset has now."""
     folder = run_dir(dataset, start)
-    if not (folder / WEIGHTS).exists():
+    if not (folder / PRETRAINED).exists():
         raise FoldError(
-            f"{config.run} starts from {start} on {dataset}: {shown(folder / WEIGHTS)} is missing; "
+            f"{config.run} starts from {start} on {dataset}: {shown(folder)} is not finished; "
             f"type `python src/pretrain.py {start}` first, with --data where there are several "
             "datasets, or set model.start_run=null model.start_dataset=null"
         )
     other = catalog if dataset == catalog.dataset else load_catalog(dataset)
-    if load_saved(folder / CONFIG)[1]["dataset_ids"] != other.ids_fingerprint:
+    saved, digests = load_saved(folder / CONFIG)
+    if digests["dataset_ids"] != other.ids_fingerprint:
         raise InputError(
             f"{config.run} cannot use {start}: {shown(folder)} was pretrained on other galaxies "
             f"than {dataset} has now; delete it to pretrain again"
         )
-    return folder / WEIGHTS
+    made_by = {"config": saved.digest(), "galaxies": other.ids_fingerprint}
+    return FoldFiles(folder, made_by, PRETRAINED).path(WEIGHTS)
 
 
 def _check_start(config: Config, catalog: Catalog, earlier: StageStart) -> None:
@@ -178,7 +182,16 @@ def make_part_data(
     soft = data.catalog.soft_targets(task) if config.loss == "soft_cross_entropy" else None
     train_rows = rows[train & may_learn_from(config, catalog)]
     check_train_rows(config, train_rows, number)
-    return FoldData(cache, targets, train_rows, rows[val], number, soft, start_weights)
+    return FoldData(
+        cache,
+        targets,
+        train_rows,
+        rows[val],
+        number,
+        soft,
+        start_weights,
+        fingerprint=catalog.fingerprint,
+    )
 
 
 def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:

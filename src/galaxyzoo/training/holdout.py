@@ -3,27 +3,27 @@
 Most published systems report such a score; folds remain the measure here.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import oof_csv, run_dir
+from galaxyzoo.core.paths import oof_csv
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.folds import make_folds
-from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
+from galaxyzoo.inference.fold_files import FoldFiles, made_by
 from galaxyzoo.inference.score_card import score_table
 from galaxyzoo.io.tables import read_predictions
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import CHECKPOINT, train_fold
+from galaxyzoo.training.fold import CHECKPOINT, HISTORY, train_fold
 from galaxyzoo.training.fold_data import find_start_weights, make_part_data
 from galaxyzoo.training.run import Run
 
 TRAIN, VAL, TEST = "train", "val", "test"
 _TWENTIETHS = (TRAIN,) * 14 + (VAL,) * 3 + (TEST,) * 3
-_TABLE = "held_out.csv"  # predictions of the third part, written last
+_TABLE = "held_out.csv"  # predictions of the third part
 
 
 def split(catalog: Catalog, task: str, seed: int = 0) -> np.ndarray:
@@ -62,11 +62,11 @@ def train_holdout(run: Run) -> dict[str, Any]:
             "galaxies that a hold-out keeps back: train its folds instead"
         )
     parts = split(catalog, config.task)
+    run.begin()
     with run.locked():
-        run.check()
-        if not (_folder(run) / _TABLE).exists():
+        if not _files(run).is_done:
             _train(run, parts)
-        (_folder(run) / CHECKPOINT).unlink(missing_ok=True)
+        (_files(run).folder / CHECKPOINT).unlink(missing_ok=True)
     card = _score(run, parts)
     files.write_json(oof_csv(catalog.dataset, f"{config.run}_holdout").with_suffix(".json"), card)
     return card
@@ -80,16 +80,18 @@ def _train(run: Run, parts: np.ndarray) -> None:
     data = make_part_data(
         config, run.data, cache, parts == TRAIN, parts == VAL, catalog.n_folds, start
     )
-    train_fold(config, data, _folder(run), f"{config.run} hold-out")
+    files = _files(run)
+    train_fold(config, data, files.folder, f"{config.run} hold-out")
     rows = np.searchsorted(cache.ids, catalog.ids[parts == TEST])
-    run.predict(load_fold_model(config, _folder(run)), cache, rows, _folder(run) / _TABLE)
+    run.predict(load_fold_model(config, files.folder), cache, rows, files.folder / _TABLE)
+    files.finish([WEIGHTS, HISTORY, _TABLE], {})
 
 
 def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
     """Score card of the third part."""
     catalog, task = run.catalog, get_task(run.config.task)
     rows, targets = parts == TEST, run.catalog.targets(run.config.task)
-    table = read_predictions(_folder(run) / _TABLE, task.columns, catalog.ids[rows])
+    table = read_predictions(_files(run).path(_TABLE), task.columns, catalog.ids[rows])
     return {
         "run": run.config.run,
         "task": task.name,
@@ -108,5 +110,6 @@ def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _folder(run: Run) -> Path:
-    return run_dir(run.catalog.dataset, run.config.run) / "holdout"
+def _files(run: Run) -> FoldFiles:
+    origin = made_by(run.config, run.catalog.fingerprint, "holdout")
+    return FoldFiles(run.folder / "holdout", origin)

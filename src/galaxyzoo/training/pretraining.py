@@ -21,6 +21,7 @@ from galaxyzoo.core.paths import run_dir, shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
+from galaxyzoo.inference.fold_files import PRETRAINED, FoldFiles
 from galaxyzoo.models.build import start_backbone
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.training.augmentation import check_transforms
@@ -35,8 +36,6 @@ from galaxyzoo.training.fold import (
 from galaxyzoo.training.pseudo_labels import UnlabelledImages, find_unlabelled_images
 from galaxyzoo.training.self_supervision import Pretrainer
 
-DONE = "pretraining.json"  # the result, written last
-
 
 @dataclass(frozen=True)
 class Pretraining:
@@ -50,6 +49,13 @@ class Pretraining:
     def folder(self) -> Path:
         """Where its config, history and weights are."""
         return run_dir(self.data.catalog.dataset, self.config.run)
+
+    @property
+    def files(self) -> FoldFiles:
+        """What it leaves, marked by what made it."""
+        galaxies = self.data.catalog.ids_fingerprint
+        made_by = {"config": self.config.digest(), "galaxies": galaxies}
+        return FoldFiles(self.folder, made_by, PRETRAINED)
 
     def check(self) -> None:
         """Refuse, before anything starts, mistakes that would fail later, and other settings."""
@@ -82,10 +88,11 @@ class Pretraining:
         """
         with files.holding(self.folder / files.LOCK, f"pretraining {self.config.run}"):
             self.check()
-            if not (self.folder / DONE).exists():
+            if not self.files.is_done:
                 self._pretrain()
             (self.folder / CHECKPOINT).unlink(missing_ok=True)
-            return files.read_json(self.folder / DONE)
+            self.files.check()
+            return self.files.notes
 
     def minutes(self) -> float:
         """Minutes of all its epochs."""
@@ -112,14 +119,12 @@ class Pretraining:
         last = {key: trainer.history[-1][key] for key in ("loss", "projection_std")}
         counts = {"epochs": trainer.epoch, "images": trainer.count}
         summary = {"start": trainer.start, **counts, **last, "healthy_std": trainer.healthy_spread}
-        files.write_json(self.folder / DONE, summary)
+        self.files.finish([WEIGHTS, HISTORY], summary)
 
     def _train(self, images: Sequence[np.ndarray]) -> Pretrainer:
         """Train from the last checkpoint, or from the start, to the end."""
         config, folder = self.config, self.folder
-        state = load_checkpoint(folder / CHECKPOINT)
-        if state is not None and state["digest"] != config.digest():
-            state = None
+        state = load_checkpoint(folder / CHECKPOINT, self.files.made_by)
         trainer = Pretrainer(config, images, initialise=state is None)
         if state is not None:
             trainer.resume(state)
@@ -134,7 +139,7 @@ class Pretraining:
                 share = row["projection_std"] / trainer.healthy_spread
                 text = f"epoch {trainer.epoch}, loss {row['loss']:.4f}, spread {share:.0%}"
                 bar.set_postfix_str(text, refresh=False)
-                save_checkpoint(folder / CHECKPOINT, trainer.state())
+                save_checkpoint(folder / CHECKPOINT, trainer.state(), self.files.made_by)
                 write_history(folder / HISTORY, trainer.history)
                 note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
         write_history(folder / HISTORY, trainer.history)  # a kill may have come before the last row

@@ -18,12 +18,12 @@ from tqdm import tqdm
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import ORIGINAL_PX, OWN_TEST, OWN_TRAIN, Config, ImageConfig, TTAConfig
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.paths import fold_dir, run_dir, shown
+from galaxyzoo.core.paths import run_dir, shown
 from galaxyzoo.data.image_cache import ImageCache, open_cache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.find import open_input
-from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.oof import DONE
+from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
+from galaxyzoo.inference.fold_files import FoldFiles
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.io.tables import read_predictions, write_predictions
@@ -151,11 +151,11 @@ def find_pseudo_labels(config: Config, data: Dataset, fold: int) -> PseudoLabell
         return None
     pseudo, image = config.pseudo, config.image
     for run in pseudo.runs:
-        folder = fold_dir(data.catalog.dataset, run, fold)
-        if not (folder / DONE).exists():
+        files = FoldFiles.of_trained(data.catalog.dataset, run, fold)
+        if not files.is_done:
             raise FoldError(
-                f"{config.run} learns from labels by {run}: {shown(folder)} is not trained; train "
-                "that first"
+                f"{config.run} learns from labels by {run}: {shown(files.folder)} is not trained; "
+                "train that first"
             )
     found = find_unlabelled_images(
         pseudo.images, pseudo.shown_px, image, data, {config.task}, config.run
@@ -177,18 +177,21 @@ def _label(
 ) -> np.ndarray:
     """(image, column) predictions by a run's network of the fold; made once and saved."""
     dataset, task = data.catalog.dataset, get_task(config.task)
-    folder = fold_dir(dataset, run, fold)
-    path = folder / _table_name(part, config.pseudo.tta)
-    if not path.exists():
+    trained = FoldFiles.of_trained(dataset, run, fold)
+    path = trained.folder / _table_name(part, config.pseudo.tta)
+    labels = replace(trained, mark=f"{path.stem}.json")
+    if not labels.is_done:
         teacher, _ = load_run_config(run_dir(dataset, run))
         cache = part.open(teacher.image)
         teacher = teacher.model_copy(update={"image": fit_geometry(teacher.image, part.shown_px)})
         tqdm.write(f"{run}, fold {fold}: labelling {len(part.ids):,} images of {part.name}")
-        network, rows = load_fold_model(teacher, folder), np.arange(len(part.ids))
+        network = load_fold_model(teacher, trained.path(WEIGHTS).parent)
+        rows = np.arange(len(part.ids))
         values = predict(network, cache, rows, teacher, config.pseudo.tta)
         table = pd.DataFrame(task.project(values), part.ids, list(task.columns))
         write_predictions(path, table)
-    return read_predictions(path, task.columns, part.ids).to_numpy()
+        labels.finish([path.name], {})
+    return read_predictions(labels.path(path.name), task.columns, part.ids).to_numpy()
 
 
 def _table_name(part: UnlabelledImages, tta: TTAConfig) -> str:

@@ -28,14 +28,15 @@ from galaxyzoo.core.version import code_version, package_versions
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.oof import DONE, TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE, FoldTables
+from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
+from galaxyzoo.inference.fold_files import DONE
+from galaxyzoo.inference.oof import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE, FoldTables
 from galaxyzoo.inference.predict import predict_distributed
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import check_transforms
-from galaxyzoo.training.fold import CHECKPOINT, TIMINGS, read_timings, train_fold
+from galaxyzoo.training.fold import CHECKPOINT, HISTORY, TIMINGS, read_timings, train_fold
 from galaxyzoo.training.fold_data import (
     check_required_runs,
     check_train_rows,
@@ -43,6 +44,8 @@ from galaxyzoo.training.fold_data import (
     make_fold_data,
     may_learn_from,
 )
+
+_FILES = (WEIGHTS, HISTORY, VAL_TABLE, TEST_TABLE, VAL_SPREAD, TEST_SPREAD)  # of a finished fold
 
 
 @dataclass
@@ -70,6 +73,10 @@ class Run:
         return {run for run, of in self.config.required_runs(dataset) if of == dataset}
 
     @property
+    def _tables(self) -> FoldTables:
+        return FoldTables(self.config, self.catalog)
+
+    @property
     def folder(self) -> Path:
         """Folder of the run's config and folds."""
         return run_dir(self.catalog.dataset, self.config.run)
@@ -89,8 +96,18 @@ class Run:
             find_start_weights(self.config, self.data.catalog, 0)
         if self.config.loss == "soft_cross_entropy":
             self.data.catalog.soft_targets(get_task(self.config.task))
-        if not (self.folder / CONFIG).exists():
-            return
+        if (self.folder / CONFIG).exists():
+            self._check_saved()
+        elif begun := sorted(self.folder.glob(f"fold_*/{DONE}")):
+            raise InputError(
+                f"{shown(begun[0].parent)} is there, but not {shown(self.folder / CONFIG)}, its "
+                f"settings: bring that back, or delete {shown(self.folder)} to train again"
+            )
+        for fold in self._tables.done:
+            self._tables.files(fold).check()
+
+    def _check_saved(self) -> None:
+        """Refuse a folder that was begun with other settings, or on another split."""
         where = shown(self.folder)
         saved, fingerprint = load_run_config(self.folder)
         if fingerprint != self.catalog.fingerprint:
@@ -123,7 +140,7 @@ class Run:
 
     def open_folds(self, folds: list[int] | None = None) -> list[int]:
         """The given folds, by default all, that are not finished."""
-        done = FoldTables(self.config, self.catalog).done
+        done = self._tables.done
         asked = range(self.catalog.n_folds) if folds is None else folds
         return [fold for fold in asked if fold not in done]
 
@@ -136,29 +153,29 @@ class Run:
 
     def train_one(self, fold: int) -> None:
         """Train a fold that is not finished; wait if another process trains it."""
-        folder, tables = self.fold_dir(fold), FoldTables(self.config, self.catalog)
+        folder, fold_files = self.fold_dir(fold), self._tables.files(fold)
         what = f"training {self.config.run}, fold {fold}"
         with _holding(folder / files.LOCK, what):
             distributed.wait()
-            if not tables.is_done(fold):
+            self._check_saved()  # the folder may have been deleted, and begun again
+            if not fold_files.is_done:
                 # Temporary files of a killed process; nothing else removes them.
                 files.remove_left_over(folder)
                 self._try_fold(fold)
             distributed.wait()
-            if distributed.is_main() and tables.is_done(fold):
+            if distributed.is_main() and fold_files.is_done:
                 # Here, because a kill may have come after the summary.
                 (folder / CHECKPOINT).unlink(missing_ok=True)
 
     def collect(self) -> dict[str, Any] | None:
         """Write tables and card of the finished folds; returns the card, None without a fold."""
-        tables = FoldTables(self.config, self.catalog)
-        if not tables.done:
+        if not self._tables.done:
             return None
         test_images = self.cache("test")  # opened by all processes
         if not distributed.is_main():
             return None
         with self.locked():
-            return tables.collect(test_images)
+            return self._tables.collect(test_images)
 
     def minutes(self) -> float:
         """Minutes of the epochs of all folds."""
@@ -193,7 +210,7 @@ class Run:
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
         if distributed.is_main():
-            files.write_json(folder / DONE, asdict(summary))
+            self._tables.files(fold).finish(_FILES, asdict(summary))
 
     def fold_dir(self, fold: int) -> Path:
         """Folder of one fold."""

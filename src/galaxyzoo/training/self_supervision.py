@@ -202,7 +202,6 @@ class Pretrainer:
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on."""
         return {
-            "digest": self.config.digest(),
             "epoch": self.epoch,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),

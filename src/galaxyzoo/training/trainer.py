@@ -141,7 +141,6 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on."""
         return {
-            "digest": self.config.digest(),
             "epoch": self.epoch,
             "model": self.model.state_dict(),
             "ema": self.ema.module.state_dict() if self.ema else {},

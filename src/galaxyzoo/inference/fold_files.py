@@ -1,0 +1,117 @@
+"""The files of a finished fold, checked before they are used.
+
+Nothing on disk is trusted: a file is used if it is the very one that was written, for the same
+settings, galaxies and fold.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import fold_dir, run_dir, shown
+
+DONE, PRETRAINED = "fold.json", "pretraining.json"  # marks of a finished fold and pretraining
+MadeBy = Mapping[str, str | int]  # what made a file: settings, galaxies, fold
+_OTHER = {"config": "other settings", "fingerprint": "another split", "fold": "another fold"}
+
+
+def made_by(config: Config, fingerprint: str, fold: int | str) -> MadeBy:
+    """What makes a fold's files; `fingerprint` is of its task's galaxies, labels and folds."""
+    return {"config": config.digest(), "fingerprint": fingerprint, "fold": fold}
+
+
+@dataclass(frozen=True)
+class FoldFiles:
+    """The files of a finished fold.
+
+    The mark, a JSON file that is written last, holds what made the fold, the SHA-256 of each file,
+    notes on the training, and a digest of itself.
+    """
+
+    folder: Path
+    made_by: MadeBy
+    mark: str = DONE  # name of the mark
+
+    @classmethod
+    def of(cls, config: Config, dataset: str, fingerprint: str, fold: int) -> "FoldFiles":
+        """Files of a run's fold; arguments as of `made_by`."""
+        return cls(fold_dir(dataset, config.run, fold), made_by(config, fingerprint, fold))
+
+    @classmethod
+    def of_trained(cls, dataset: str, run: str, fold: int) -> "FoldFiles":
+        """Files of a trained run's fold, by the settings that were saved with the run."""
+        config, fingerprint = load_run_config(run_dir(dataset, run))
+        return cls.of(config, dataset, fingerprint, fold)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the mark is there."""
+        return (self.folder / self.mark).exists()
+
+    def finish(self, names: Sequence[str], notes: dict[str, Any]) -> None:
+        """Write the mark of the named files that are there."""
+        there = [name for name in names if (self.folder / name).exists()]
+        digests = {name: _sha256(self.folder / name) for name in there}
+        content = {"made_by": dict(self.made_by), "files": digests, "notes": notes}
+        files.write_json(self.folder / self.mark, {**content, "digest": _digest(content)})
+
+    @cached_property
+    def _content(self) -> dict[str, Any]:
+        """The mark's content, whole and of these settings, galaxies and fold."""
+        path = self.folder / self.mark
+        content = files.read_json(path)
+        if not isinstance(content, dict) or content.pop("digest", None) != _digest(content):
+            raise InputError(f"{shown(path)} was changed after it was written: {self._cure}")
+        check_made_by(path, content["made_by"], self.made_by, self._cure)
+        return content
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What `finish` was given."""
+        return self._content["notes"]
+
+    def path(self, name: str) -> Path:
+        """Path of a file that is still the one which the mark was written for."""
+        path, digest = self.folder / name, self._content["files"].get(name)
+        if digest is None or not path.is_file():
+            raise InputError(f"{shown(path)} is missing: bring it back, or {self._cure}")
+        if _sha256(path) != digest:
+            raise InputError(
+                f"{shown(path)} is not the file that {self.mark} was written for (changed, damaged "
+                f"or another's): bring that back, or {self._cure}"
+            )
+        return path
+
+    def check(self) -> None:
+        """Check all files."""
+        for name in self._content["files"]:
+            self.path(name)
+
+    @property
+    def _cure(self) -> str:
+        return f"delete {shown(self.folder)} to train again"
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def check_made_by(path: Path, found: MadeBy, expected: MadeBy, cure: str) -> None:
+    """Refuse what other settings, galaxies or another fold made."""
+    for key, value in expected.items():
+        if found.get(key) != value:
+            what = _OTHER.get(key, f"other {key}")
+            raise InputError(f"{shown(path)} is of {what} ({found.get(key)}, not {value}): {cure}")

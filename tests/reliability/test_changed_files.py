@@ -1,0 +1,139 @@
+"""Files of a trained run that were changed, exchanged or lost: commands name them and stop."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from galaxyzoo.inference.artifacts import WEIGHTS
+from galaxyzoo.inference.fold_files import DONE
+from support.commands import (
+    COMPETITION,
+    SRC,
+    TRAIN,
+    artefacts,
+    call,
+    complaint,
+    dataset,
+    environment,
+    succeed,
+    train_project,
+)
+from support.kaggle_fixtures import listing
+
+COLLECT = [*TRAIN, "--ensemble"]
+PREDICT = ["predict.py", "gz37/cnn", "input/images_test_rev1.zip", "--output", "new.csv"]
+NETWORKS = (COLLECT, PREDICT, ["export.py", "gz37/cnn", "--no-onnx"])
+TABLES = (COLLECT, ["ensemble.py", "--intervals"])
+
+
+def folder(root: Path, fold: int = 0) -> Path:
+    return root / "folds" / dataset(root) / f"gz37/cnn/fold_{fold}"
+
+
+def change_a_number(path: Path) -> None:
+    head, first, *others = path.read_text().splitlines(keepends=True)
+    galaxy, value, rest = first.split(",", 2)
+    path.write_text("".join([head, f"{galaxy},{float(value) / 2:.9f},{rest}", *others]))
+
+
+def put_the_truth(path: Path) -> None:
+    """The labels of the fold's own galaxies in place of their predictions."""
+    root = path.parents[5]
+    lines = (root / "folds" / dataset(root) / "train.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines]
+    kept = [row for row in rows if row[1] in ("fold", "0")]
+    path.write_text("".join(",".join([row[0], *row[3:]]) + "\n" for row in kept))
+
+
+def put_another_folds(path: Path) -> None:
+    shutil.copyfile(path.parent.with_name("fold_1") / path.name, path)
+
+
+def change_the_notes(path: Path) -> None:
+    path.write_text(path.read_text().replace('"accumulation": 1', '"accumulation": 2'))
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-50] ^= 1
+    path.write_bytes(data)
+
+
+CHANGES: dict[str, tuple[str, Callable[[Path], object], tuple[list[str], ...]]] = {
+    "a number in a validation table": ("val.csv", change_a_number, TABLES[:1]),
+    "the truth for predictions": ("val.csv", put_the_truth, TABLES[:1]),
+    "another fold's test table": ("test.csv", put_another_folds, TABLES[:1]),
+    "another fold's spread": ("test_spread.csv", put_another_folds, TABLES),
+    "another fold's weights": (WEIGHTS, put_another_folds, NETWORKS),
+    "a flipped bit in weights": (WEIGHTS, flip_a_bit, NETWORKS),
+    "weights cut off": (WEIGHTS, lambda p: p.write_bytes(p.read_bytes()[:999]), NETWORKS),
+    "empty weights": (WEIGHTS, lambda path: path.write_bytes(b""), NETWORKS),
+    "no weights": (WEIGHTS, Path.unlink, NETWORKS),
+    "another epoch's history": ("history.csv", change_a_number, (COLLECT, ["evaluate.py", "gz37"])),
+    "a number in the mark": (DONE, change_the_notes, (COLLECT, PREDICT)),
+    "another fold's mark": (DONE, put_another_folds, (COLLECT, PREDICT)),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_changed_file_is_named_and_nothing_is_made_of_it(project: Path, case: str) -> None:
+    name, change, commands = CHANGES[case]
+    kept = listing(project)
+    path = folder(project) / name
+    change(path)
+    before = artefacts(project)
+    try:
+        for command in commands:
+            line = complaint(call(project, *command))
+            assert str(path.relative_to(project)) in line
+            assert f"delete {folder(project).relative_to(project)} to train again" in line
+        assert artefacts(project) == before
+    finally:
+        path.write_bytes(kept[str(path)])
+
+
+def test_folds_without_their_settings_are_refused(project: Path) -> None:
+    run = folder(project).parent
+    (run / "config.yaml").rename(run / "kept")
+    try:
+        assert "config.yaml, its settings: bring that back" in complaint(call(project, *COLLECT))
+    finally:
+        (run / "kept").rename(run / "config.yaml")
+
+
+def test_a_run_folder_that_is_deleted_stops_the_training_in_it(tmp_path: Path) -> None:
+    """A training with other settings begins anew there; the bytes are as if it had been alone."""
+    alone = train_project(tmp_path / "alone", "--only", "0", "train.lr=2e-3")
+    root = tmp_path / "both"
+    COMPETITION.write_zips(root / "input")
+    words = [*TRAIN, "--only", "0"]
+    with subprocess.Popen(
+        [sys.executable, str(SRC / words[0]), *words[1:], "train.epochs=1000"],
+        env=environment(root),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as first:
+        wait_for(lambda: any(root.glob("folds/*/gz37/cnn/fold_0/history.csv")))
+        run = folder(root).parent
+        while run.exists():  # the training writes meanwhile
+            shutil.rmtree(run, ignore_errors=True)
+        succeed(root, *words, "train.lr=2e-3")
+        _, errors = first.communicate(timeout=60)
+    assert first.returncode == 1
+    lines = [line for line in errors.splitlines() if line.startswith("error: ")]
+    deleted = folder(root).relative_to(root)
+    assert lines == [f"error: {deleted} was deleted while this command worked in it: it stops here"]
+    assert artefacts(root) == artefacts(alone)
+
+
+def wait_for(happened: Callable[[], bool], most_s: float = 60) -> None:
+    end = time.monotonic() + most_s
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)
