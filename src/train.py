@@ -103,10 +103,9 @@ def train(
     for run in runs.values():
         run.check()  # all of them first: the last run's mistake must not wait for the first's hours
     cards = list(train_runs([*runs.values()], args.only, args.jobs, args.backend))
-    print_run_table([(card, runs[card["run"]].minutes()) for card in cards])
-    reasons = ("selected_on_validation", "possible_leakage", "diverged")
-    usable = [card for card in cards if not any(card.get(reason) for reason in reasons)]
-    whole = {card["task"] for card in usable if len(card["folds"]) == card["n_folds"]}
+    print_run_table([(card, runs[card.run].minutes()) for card in cards])
+    usable = [card for card in cards if not (card.is_optimistic or card.diverged)]
+    whole = {card.task for card in usable if card.is_whole}
     return whole, [reason for run in runs.values() for reason in run.stopped]
 
 

@@ -128,7 +128,7 @@ def test_a_mistake_is_one_line(
     whole = oof.read_bytes()
     oof.write_bytes(whole.replace(b"0.", b"0.0", 1))
     said = refused(monkeypatch, capsys)
-    assert "oof.csv is missing or not the table of" in said
+    assert "oof.csv is missing or not the table" in said
     assert "src/ensemble.py" in said
     oof.write_bytes(whole)
     taken = paths.oof_csv("tiny", "gz37/intervals")

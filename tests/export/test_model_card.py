@@ -4,12 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from markdown_it import MarkdownIt
 
+from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.export.model_card import write_card
+from galaxyzoo.inference.score_card import RunCard
+from galaxyzoo.io.tables import FOLD
 from galaxyzoo.tasks.registry import get_task
+from support.ensemble_fixtures import run_card
 from support.small_models import small_config
 
 HOSTILE = (
@@ -18,28 +24,22 @@ HOSTILE = (
 )
 
 
+def card_of(task: str, **changes: Any) -> RunCard:
+    """Score card of a run of two folds out of five."""
+    scores: dict[str, Any] = {"metric": "log-loss", "score": 0.25, "mean": 0.25, "sd": 0.01}
+    scores |= {"per_fold": {"0": 0.24, "1": 0.26}, "n_folds": 5, "galaxies": 1234}
+    catalog = Catalog("d", pd.DataFrame({FOLD: [0], GROUP: [0]}), np.array([2]))
+    values = run_card(catalog, f"{task}/cnn", code_version="1", **scores | changes)
+    return RunCard.parse(values, "a test")
+
+
 def card(tmp_path: Path, name: str, **changes: Any) -> str:
     """A card in which the run, dataset, description and a class have this name."""
     config = small_config(
         task="elliptical_spiral", loss="cross_entropy", head={"output": "softmax"}
     )
     task = replace(get_task("elliptical_spiral"), columns=(name, "spiral"))
-    scores = {
-        "dataset": name,
-        "metric": "log-loss",
-        "score": 0.25,
-        "mean": 0.25,
-        "sd": 0.01,
-        "per_fold": {"0": 0.24, "1": 0.26},
-        "folds": [0, 1],
-        "n_folds": 5,
-        "galaxies": 1234,
-        "views": 8,
-        "start": name,
-        "fingerprint": "f",
-        "code_version": "1",
-        **changes,
-    }
+    scores = card_of(task.name, **{"dataset": name, "start": name, "folds": [0, 1], **changes})
     named = config.model_copy(update={"run": name, "about": name})
     path = tmp_path / "card.md"
     write_card(path, named, task, scores, 1e-6)
@@ -81,18 +81,8 @@ def test_a_hostile_name_starts_no_html_link_or_cell(tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", ["galaxy10", "zoo5", "elliptical_spiral"])
 def test_a_dataset_with_a_paper_of_its_own_is_cited(tmp_path: Path, task: str) -> None:
     config = small_config(task=task, loss="cross_entropy", head={"output": "softmax"})
-    scores = dict.fromkeys(["dataset", "metric", "start", "fingerprint", "code_version"], "x")
-    numbers: dict[str, Any] = {
-        "score": 1,
-        "mean": 1,
-        "sd": None,
-        "per_fold": {},
-        "folds": [0],
-        "n_folds": 1,
-    }
     path = tmp_path / "card.md"
-    counts = {"galaxies": 1, "views": 1}
-    write_card(path, config, get_task(task), {**scores, **numbers, **counts}, None)
+    write_card(path, config, get_task(task), card_of(task, sd=None), None)
     cited = path.read_text().split("## Please cite")[1].strip().splitlines()
     assert len(cited) == (3 if task == "elliptical_spiral" else 4)
     assert "onnx" not in path.read_text()

@@ -11,7 +11,7 @@ import ensemble
 from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import save_catalog
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.inference.score_card import UNREADABLE, card_path
+from galaxyzoo.inference.score_card import card_path
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.run import Run
 from support.bad_image_fixtures import KINDS
@@ -49,7 +49,7 @@ def test_every_kind_gets_a_row(root, monkeypatch, capsys, first):
     assert table.index.tolist() == made.test_ids.tolist()
     bad = [ids[name] for name, kind in kinds.items() if kind.refusal]
     assert card is not None
-    assert card[UNREADABLE] == bad
+    assert card.unreadable_test_images == bad
     distance = np.abs(table - made.votes.mean()).max(axis=1)
     assert (distance[bad] < 2e-6).all()
     assert (distance.drop(index=bad) > 1e-3).all()
@@ -74,7 +74,7 @@ def test_an_image_repaired_between_two_folds_keeps_its_row_of_the_mean(root, mon
     run = Run(config, prepare())
     card = run.train()
     assert card is not None
-    assert card[UNREADABLE] == [lost]
+    assert card.unreadable_test_images == [lost]
     table = rows(paths.test_csv(run.catalog.dataset, config.run))
     np.testing.assert_allclose(table.loc[lost], made.votes.mean(), atol=2e-6)
 
@@ -82,7 +82,7 @@ def test_an_image_repaired_between_two_folds_keeps_its_row_of_the_mean(root, mon
 def note(run: str, *ids: int) -> None:
     """Let a run's card say that it could not read these test images."""
     path = card_path(paths.oof_csv("tiny", run))
-    files.write_json(path, {**files.read_json(path), UNREADABLE: list(map(int, ids))})
+    files.write_json(path, files.read_json(path) | {"unreadable_test_images": list(map(int, ids))})
 
 
 def combine(monkeypatch: pytest.MonkeyPatch, task: str, *words: str) -> pd.DataFrame:
@@ -111,7 +111,7 @@ def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys):
     others = [i for i in catalog.test_ids if i not in lost]
     pd.testing.assert_frame_equal(after.loc[others], before.loc[others])
     card = files.read_json(card_path(paths.ensemble_csv("tiny", "gz37")))
-    assert card[UNREADABLE] == [catalog.test_ids[2], catalog.test_ids[6]]
+    assert card["unreadable_test_images"] == [catalog.test_ids[2], catalog.test_ids[6]]
     line = f"2 test images cannot be read; their rows hold the training mean: GalaxyID {lost[1]}, "
     assert line in capsys.readouterr().out
     combine(monkeypatch, "gz37", "--candidates", "ridge")  # not made again, but said again

@@ -90,15 +90,15 @@ def test_the_best_epoch_knows_its_fold_and_so_does_a_run_that_starts_from_it(
         cards = [some.train(best, [0]) for some in (project, changed)]
     weights = [some.written(best, 0)[WEIGHTS] for some in (project, changed)]
     assert weights[0] != weights[1]  # this is why it has to be said
-    assert [card["selected_on_validation"] for card in cards] == [True, True]
-    assert cards[0]["checkpoint"] == "best"
+    assert [card.selected_on_validation for card in cards] == [True, True]
+    assert cards[0].checkpoint == "best"
     config = tiny_config(**CLASSES, model=START)
     card = Run(config, project.data, {"train": project.images}).train([0])
     assert card is not None
-    assert card["checkpoint"] == "last"
-    assert card["selected_on_validation"]  # the weights that it starts from were chosen on the fold
+    assert card.checkpoint == "last"
+    assert card.selected_on_validation  # the weights that it starts from were chosen on the fold
     fair = tiny_config(**{**CLASSES, "run": "elliptical_spiral/fair"})
-    assert not project.train(fair, [0])["selected_on_validation"]
+    assert not project.train(fair, [0]).selected_on_validation
 
 
 def test_a_chosen_epoch_is_said_beside_every_score(

@@ -70,7 +70,7 @@ def test_a_runs_table_that_is_not_its_cards_is_refused(catalog: Catalog, which: 
     load = {"oof": members.load_oof, "test": members.load_test}[which]
     load([run], task, catalog)
     tables[which].write_bytes(tables[which].read_bytes().replace(b"0.", b"0.0", 1))
-    message = rf"{tables[which].name} is not the table .* trained gz37/run0 again"
+    message = rf"{tables[which].name} is missing or not the table .* trained gz37/run0 again"
     with pytest.raises(InputError, match=message):
         load([run], task, catalog)
 

@@ -141,7 +141,7 @@ def test_a_fold_stops_alone_and_is_tried_again(
     run = Run(small_config(image=SIZES), prepared)
     card = run.train()
     assert card is not None
-    assert card["folds"] == [0, 2]
+    assert card.folds == [0, 2]
     assert run.stopped == ["gz37/small, fold 1, epoch 1: the loss is nan"]
     assert run.stopped[0] in capsys.readouterr().out
     gc.collect()
@@ -151,7 +151,7 @@ def test_a_fold_stops_alone_and_is_tried_again(
     again = Run(run.config, prepared)
     whole = again.train()
     assert whole is not None
-    assert (whole["folds"], again.stopped) == ([0, 1, 2], [])
+    assert (whole.folds, again.stopped) == ([0, 1, 2], [])
     assert [data.fold for data in seen] == [0, 1, 2, 1]
 
 

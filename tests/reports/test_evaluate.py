@@ -67,7 +67,7 @@ def score_text(catalog: Catalog, run: str) -> str:
 def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_task(root):
     mini, toy = draw_inputs(root)
     save_table(mini, "gz37/cnn", 0.3)
-    predicted = save_table(mini, "gz37/ensemble", 0.2, chosen="mean", runs={"gz37/cnn": 0.1})
+    predicted = save_table(mini, "gz37/ensemble", 0.2, runs={"gz37/cnn": 0.1})
     save_table(mini, "elliptical_spiral/cnn", 1.5)
     save_table(mini, "elliptical_spiral/source", 1.0, folds=(1,), selected_on_validation=True)
     save_table(toy, "hubble10/cnn", 1.2)

@@ -27,14 +27,14 @@ def test_an_optimistic_or_unfinished_run_never_stands_for_the_task(project: Cata
     results, _ = load_results(get_task("zoo5"), project)
     assert results[-1].run == "zoo5/cnn"
     assert pick_best(results).run == "zoo5/cnn"
-    save_table(project, "zoo5/ensemble", 2.0, chosen="mean", runs={})
+    save_table(project, "zoo5/ensemble", 2.0)
     assert pick_best(load_results(get_task("zoo5"), project)[0]).run == "zoo5/ensemble"
 
 
 def test_a_table_that_its_card_does_not_score_is_left_out_and_refused_by_name(
     project: Catalog,
 ) -> None:
-    save_table(project, "zoo5/ensemble", 0.2, chosen="mean", runs={})
+    save_table(project, "zoo5/ensemble", 0.2)
     card = paths.ensemble_csv("bare", "zoo5").with_suffix(".json")
     card.write_text(json.dumps({**json.loads(card.read_text()), "score": 0.01}))
     results, problems = load_results(get_task("zoo5"), project)

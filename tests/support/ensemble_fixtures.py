@@ -18,7 +18,7 @@ from galaxyzoo.ensemble.least_squares import OofFold
 from galaxyzoo.ensemble.selection import CANDIDATES, CrossFits, Fit, cross_fit
 from galaxyzoo.inference.fold_files import FoldFiles
 from galaxyzoo.inference.oof import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE
-from galaxyzoo.inference.score_card import card_path, digest_table
+from galaxyzoo.inference.score_card import card_path, digest_table, score_table
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
 from galaxyzoo.tasks.kinds import Task, VoteTask
@@ -151,10 +151,27 @@ def save_run(
     for name in task.decision_columns:
         frame.insert(0, name, columns[0])
     write_predictions(paths.test_csv(catalog.dataset, run), frame)
-    folds = list(range(catalog.n_folds))
-    card = {"run": run, "fingerprint": own.fingerprint, "folds": folds}
-    files.write_json(card_path(paths.oof_csv(catalog.dataset, run)), card | changes)
+    scores = score_table(task, oof, own.targets(task.name), own.folds)
+    card = run_card(own, run, **scores, **changes)
+    files.write_json(card_path(paths.oof_csv(catalog.dataset, run)), card)
     sign(catalog.dataset, run)
+
+
+def run_card(own: Catalog, run: str, **values: object) -> dict[str, Any]:
+    """A run's card, as plain values.
+
+    Args:
+        own: the galaxies of its task.
+        run: its task's name first.
+        values: scores, and what differs from a run without fault.
+    """
+    card: dict[str, Any] = {"run": run, "task": task_of(run).name, "dataset": own.dataset}
+    card |= {"fingerprint": own.fingerprint, "n_folds": own.n_folds}
+    card |= {"folds": list(range(own.n_folds)), "views": 8, "selected_on_validation": False}
+    card |= {"possible_leakage": False, "training_loss": {}, "tables": {"oof": "", "test": ""}}
+    card |= dict.fromkeys(("about", "config", "start", "checkpoint"), "made up")
+    lists = ("diverged", "no_better_than_mean", "unreadable_test_images")
+    return card | {key: [] for key in lists} | values
 
 
 def sign(dataset: str, run: str) -> None:

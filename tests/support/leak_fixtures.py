@@ -11,6 +11,7 @@ from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.run import Run
 from support.kaggle_fixtures import Competition, draw_competition, draw_image, encode
@@ -71,7 +72,7 @@ class Project:
         catalog = replace(self.catalog, dataset=name, train=train)
         return Project(Dataset(catalog, self.data.raw), replace(self.images, images=images))
 
-    def train(self, config: Config, folds: list[int]) -> dict[str, Any]:
+    def train(self, config: Config, folds: list[int]) -> RunCard:
         """Train folds of a run after those of the run that it starts from; returns the card."""
         if config.model.start_run:
             self.train(tiny_config(), folds)

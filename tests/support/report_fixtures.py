@@ -5,9 +5,10 @@ import pandas as pd
 
 from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
-from galaxyzoo.inference.score_card import score_table
+from galaxyzoo.inference.score_card import digest_table, score_table
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.tasks.registry import get_task
+from support.ensemble_fixtures import run_card
 
 N_FOLDS = 3
 
@@ -22,23 +23,21 @@ def save_table(
     targets = catalog.targets(task.name)[rows]
     drawn = np.random.default_rng(len(run)).uniform(0, noise, targets.shape)
     predictions = np.round(task.project(targets + drawn), 9)
-    head = {
-        "run": run,
-        "about": "made up",
-        "folds": list(folds),
-        "views": 8,
-        "selected_on_validation": False,
-    }
     scores = score_table(task, predictions, targets, catalog.folds[rows])
-    values = {**head, "fingerprint": catalog.fingerprint, **scores, **card}
+    values = run_card(catalog, run, folds=list(folds), **scores)
     table = pd.DataFrame(predictions, index=catalog.ids[rows], columns=list(task.columns))
     table[FOLD] = catalog.folds[rows]
     path = scored = paths.oof_csv(catalog.dataset, run)
     if run.endswith("/ensemble"):
-        values |= {"rule": "simplest", "best": "mean", "candidates": {}, "without": {"runs": {}}}
+        values |= {"inputs": "", "rule": "simplest", "best": "mean", "chosen": "mean"}
+        values |= {"candidates": {}, "without": {"candidate": "mean", "runs": {}}, "nested": None}
+        values |= {"runs_selected_on_validation": [], "possible_leakage": [], "external": {}}
+        values |= {"runs": {}, "error_correlation": {}, "table": ""}
         path = paths.ensemble_oof_csv(catalog.dataset, task.name)
         scored = paths.ensemble_csv(catalog.dataset, task.name)
     write_predictions(path, table)
+    digest = digest_table(path)
+    values |= {"tables": {"oof": digest, "test": ""}, "oof_table": digest, **card}
     files.write_json(scored.with_suffix(".json"), values)
     return predictions
 

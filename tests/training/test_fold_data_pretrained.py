@@ -33,8 +33,8 @@ def test_a_run_starts_from_it_in_every_fold(data: Dataset) -> None:
         assert all((state[name] == value).all() for name, value in weights.items())
     card = Run(config, data).train([0])
     assert card is not None
-    assert card["start"] == "pretrain/small (no labels; images of every fold)"
-    assert not card["selected_on_validation"]
+    assert card.start == "pretrain/small (no labels; images of every fold)"
+    assert not card.selected_on_validation
 
 
 def test_the_split_may_change_and_the_galaxies_may_not(data: Dataset) -> None:

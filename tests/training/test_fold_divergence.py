@@ -101,8 +101,8 @@ def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(
     fake_training(monkeypatch, runs, lambda: next(summaries))
     card = Run(small_config(image=SIZES), prepared).train()
     assert card is not None
-    assert card["diverged"] == [2]
-    assert card["training_loss"]["2"] == [0.05, 0.31]
+    assert card.diverged == [2]
+    assert card.training_loss["2"] == (0.05, 0.31)
     console.print_run_table([(card, 1.0)])
     text = "fold 2 diverged: training loss 0.31 at the end, 0.05 before the first step"
     printed = capsys.readouterr().out
@@ -166,8 +166,8 @@ def test_folds_that_learned_nothing_are_noted_but_kept(
         write_predictions(folder / TEST_TABLE, test)
         FoldTables(settings, catalog).files(fold).finish([VAL_TABLE, TEST_TABLE], {"start": "-"})
     card = FoldTables(settings, catalog).collect(run.cache("test"))
-    assert card["no_better_than_mean"] == [1, 2]
-    assert card["diverged"] == []
+    assert card.no_better_than_mean == [1, 2]
+    assert card.diverged == []
     console.print_run_table([(card, 1.0)])
     line = f"! {task}/small: folds 1, 2: no better than predicting the mean of the other folds"
     assert line in capsys.readouterr().out

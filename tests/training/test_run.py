@@ -38,7 +38,7 @@ def test_each_fold_trains_on_all_galaxies_but_its_own(
         assert data.cache.ids.tolist() == prepared.catalog.ids.tolist()
         assert np.array_equal(data.targets, prepared.catalog.targets("gz37"))
     assert card is not None
-    assert card["folds"] == [0, 1, 2]
+    assert card.folds == [0, 1, 2]
 
 
 def test_only_the_named_folds_are_trained_and_the_others_later(
@@ -47,11 +47,11 @@ def test_only_the_named_folds_are_trained_and_the_others_later(
     run = Run(small_config(image=SIZES), prepared)
     first = run.train([1])
     assert first is not None
-    assert (first["folds"], first["sd"]) == ([1], None)
+    assert (first.folds, first.sd) == ([1], None)
     whole = run.train()
     assert [data.fold for data in trained] == [1, 0, 2]
     assert whole is not None
-    assert whole["folds"] == [0, 1, 2]
+    assert whole.folds == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("folds", "name"), [([0], "checkpoint.pt"), ([], ".timings.csv.abc.part")])
@@ -124,7 +124,7 @@ def test_a_run_without_epochs_sees_its_starts_networks_through_its_own_views(
     run = Run(other, prepared)
     card = run.train()
     assert card is not None
-    assert (card["start"], card["views"], card["diverged"]) == (start.run, 2, [])
+    assert (card.start, card.views, card.diverged) == (start.run, 2, [])
     assert run.minutes() == 0
     write_card(run.folder / "card.md", other, get_task(other.task), card, None)
     assert "No training of its own" in (run.folder / "card.md").read_text()

@@ -46,7 +46,7 @@ def test_why_folds_stopped_is_in_their_runs(
 
     monkeypatch.setattr("galaxyzoo.training.run.run_jobs", stop)
     runs[0].train([1])  # is there already
-    assert [card["run"] for card in train_runs(runs, [0, 1], 2, "loky")] == ["gz37/first"]
+    assert [card.run for card in train_runs(runs, [0, 1], 2, "loky")] == ["gz37/first"]
     assert asked == [("gz37/first", 0), ("gz37/second", 0), ("gz37/second", 1)]
     assert [run.stopped for run in runs] == [[], ["gz37/second 1"]]
 

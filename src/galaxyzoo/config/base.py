@@ -41,7 +41,8 @@ class Settings(BaseModel):
             return f"unknown key '{key}'" + (f" (did you mean '{near[0]}'?)" if near else "")
         if first["type"] == "missing":
             return f"key '{key}' is missing"
-        return f"key '{key}': {first['msg']} (got {reprlib.repr(first['input'])})"
+        where = f"key '{key}': " if key else ""
+        return f"{where}{first['msg']} (got {reprlib.repr(first['input'])})"
 
     @field_validator("*", mode="before")
     @classmethod

@@ -21,18 +21,20 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.members import (
-    LEAKAGE,
-    SELECTED,
     ExternalTable,
-    find_divergence,
-    find_marked,
-    find_unreadable,
     load_oof,
     load_test,
 )
 from galaxyzoo.ensemble.selection import MEAN, RULE, CrossFits, Fit, cross_fit, nested
 from galaxyzoo.inference import submission
-from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, rounded, score_table
+from galaxyzoo.inference.score_card import (
+    EnsembleCard,
+    RunCard,
+    card_path,
+    digest_table,
+    rounded,
+    score_table,
+)
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.tasks.kinds import Task
 
@@ -53,7 +55,7 @@ class EnsembleBuild:
     external: Sequence[ExternalTable] = ()  # combined with the runs
     set_aside: Sequence[ExternalTable] = ()  # scored, but not combined
 
-    def make(self) -> tuple[dict[str, Any], bool]:
+    def make(self) -> tuple[EnsembleCard, bool]:
         """Cross-fit, choose, predict the test galaxies and write, unless that has been done.
 
         Returns:
@@ -64,27 +66,30 @@ class EnsembleBuild:
         with lock if self.oof_path else nullcontext():
             return self._make()
 
-    def _make(self) -> tuple[dict[str, Any], bool]:
+    def _make(self) -> tuple[EnsembleCard, bool]:
         catalog, runs = self.whole.for_task(self.task), self.all_runs
         oof, test = self._load(catalog)
-        unreadable = find_unreadable(self.runs, self.whole)
+        cards = [RunCard.of(catalog.dataset, run) for run in self.runs]
+        earlier = [i for card in cards for i in card.unreadable_test_images]
+        unreadable = np.isin(catalog.test_ids, earlier)
         external = self._describe_external(catalog)
         inputs = self._digest(oof, test, unreadable, external)
-        card = self._finished_card(inputs)
-        if card is not None:
-            return card, False
+        finished = self._finished_card(inputs)
+        if finished is not None:
+            return finished, False
         targets = catalog.targets(self.task.name)
         fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds, self.seed)
-        selected = find_marked(SELECTED, self.runs, self.whole)
-        leaking = [table.run for table in self.external if table.possible_leakage]
+        selected = [card.run for card in cards if card.selected_on_validation]
+        leaking = [card.run for card in cards if card.possible_leakage]
+        leaking += [table.run for table in self.external if table.possible_leakage]
         card = {
             "inputs": inputs,
-            SELECTED: bool(selected),
+            "selected_on_validation": bool(selected),
             "runs_selected_on_validation": selected,
-            LEAKAGE: [*find_marked(LEAKAGE, self.runs, self.whole), *leaking],
+            "possible_leakage": leaking,
             "external": external,
-            "diverged": find_divergence(self.runs, self.whole),
-            UNREADABLE: catalog.test_ids[unreadable].tolist(),
+            "diverged": {card.run: card.divergence for card in cards if card.diverged},
+            "unreadable_test_images": catalog.test_ids[unreadable].tolist(),
             **make_card(fits, runs, oof, catalog, self.seed),
         }
         predictions = self.task.project(fits.models[card["chosen"]].predict(test))
@@ -94,7 +99,7 @@ class EnsembleBuild:
         if self.oof_path is not None:
             card["oof_table"] = _write_oof(self.oof_path, fits, card["chosen"], catalog)
         submission.write(self.path, predictions, self.task, catalog.test_ids, card, prior)
-        return card, True
+        return EnsembleCard.read(card_path(self.path)), True
 
     @property
     def all_runs(self) -> list[str]:
@@ -118,7 +123,7 @@ class EnsembleBuild:
             about[table.name] = {
                 "oof": digest_table(table.oof_path),
                 "test": digest_table(table.test_path),
-                LEAKAGE: table.possible_leakage,
+                "possible_leakage": table.possible_leakage,
                 "used": table in self.external,
                 "score": round(score, DIGITS),
             }
@@ -136,20 +141,19 @@ class EnsembleBuild:
             digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()[:16]
 
-    def _finished_card(self, inputs: str) -> dict[str, Any] | None:
+    def _finished_card(self, inputs: str) -> EnsembleCard | None:
         """The card of a finished ensemble from the same inputs; else None.
 
         A kill may have come between table and card, so the card must be of the tables that are
         there.
         """
         try:
-            card = files.read_json(card_path(self.path))
-            expected = {"inputs": inputs, "table": digest_table(self.path)}
-            if self.oof_path is not None:
-                expected["oof_table"] = digest_table(self.oof_path)
+            card = EnsembleCard.read(card_path(self.path))
+            oof = card.oof_table if self.oof_path is None else digest_table(self.oof_path)
+            found = inputs, digest_table(self.path), oof
         except (InputError, OSError):
             return None
-        return card if isinstance(card, dict) and expected.items() <= card.items() else None
+        return card if found == (card.inputs, card.table, card.oof_table) else None
 
 
 def _write_oof(path: Path, fits: CrossFits, name: str, catalog: Catalog) -> str:

@@ -18,13 +18,13 @@ from tqdm import tqdm
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.paths import ensemble_csv, ensemble_oof_csv, intervals_csv, oof_csv, shown
+from galaxyzoo.core.paths import ensemble_csv, ensemble_oof_csv, intervals_csv, oof_csv
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.conformal import Column, find_limits
 from galaxyzoo.ensemble.members import PREFIX
 from galaxyzoo.inference.oof import FoldTables
-from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, rounded
+from galaxyzoo.inference.score_card import EnsembleCard, card_path, digest_table, rounded
 from galaxyzoo.io.tables import read_predictions, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
@@ -68,13 +68,14 @@ class Intervals:
             return self._make()
 
     def _make(self) -> tuple[dict[str, Any], Sequence[str]]:
-        ensemble, catalog = read_ensemble(self.whole), self.whole
-        task = get_task(COMPETITION_TASK)
+        catalog, task = self.whole, get_task(COMPETITION_TASK)
+        tables = [of(catalog.dataset, task.name) for of in (ensemble_oof_csv, ensemble_csv)]
+        ensemble = EnsembleCard.of(catalog.dataset, task.name).check(catalog, *tables)
         oof, test = (
-            read_predictions(of(catalog.dataset, task.name), task.columns, ids)[list(task.columns)]
-            for of, ids in ((ensemble_oof_csv, catalog.ids), (ensemble_csv, catalog.test_ids))
+            read_predictions(path, task.columns, ids)[list(task.columns)]
+            for path, ids in zip(tables, (catalog.ids, catalog.test_ids), strict=True)
         )
-        spreads = read_spreads(list(ensemble["runs"]), catalog)
+        spreads = read_spreads(list(ensemble.runs), catalog)
         targets = catalog.targets(task.name)
         features = scale_features(oof.to_numpy(), spreads.train)
         columns = [
@@ -89,7 +90,7 @@ class Intervals:
             ],
             axis=1,
         )
-        unreadable = np.isin(catalog.test_ids, ensemble.get(UNREADABLE, []))
+        unreadable = np.isin(catalog.test_ids, ensemble.unreadable_test_images)
         ends[unreadable] = _ends_without_image(targets, self.level)
         names = [f"{column}_{end}" for column in task.columns for end in ("lower", "upper")]
         write_predictions(self.path, pd.DataFrame(ends.reshape(len(ends), -1), test.index, names))
@@ -104,9 +105,9 @@ class Intervals:
             "task": task.name,
             "dataset": catalog.dataset,
             "fingerprint": catalog.fingerprint,
-            "ensemble": ensemble["table"],  # digest of the predictions that the intervals are of
+            "ensemble": ensemble.table,  # digest of the predictions that the intervals are of
             "level": self.level,
-            "runs": list(ensemble["runs"]),
+            "runs": list(ensemble.runs),
             "spread_of_runs": list(spreads.runs),
             "spread_of_views": list(spreads.view_runs),
             "galaxies": len(targets),
@@ -117,25 +118,6 @@ class Intervals:
         }
         files.write_json(card_path(self.path), card)
         return card, spreads.problems
-
-
-def read_ensemble(catalog: Catalog) -> dict[str, Any]:
-    """Card of the vote task's ensemble, after a check that both of its tables are the card's."""
-    path, oof_path = (
-        of(catalog.dataset, COMPETITION_TASK) for of in (ensemble_csv, ensemble_oof_csv)
-    )
-    again = "run `python src/ensemble.py` first"
-    if not card_path(path).exists():
-        raise InputError(f"{shown(card_path(path))} is missing: {again}")
-    card = files.read_json(card_path(path))
-    if not isinstance(card, dict) or card.get("fingerprint") != catalog.fingerprint:
-        raise InputError(f"{shown(card_path(path))} is of another catalog or split: {again}")
-    for key, table in (("oof_table", oof_path), ("table", path)):
-        if not table.exists() or card.get(key) != digest_table(table):
-            raise InputError(
-                f"{shown(table)} is missing or not the table of {shown(card_path(path))}: {again}"
-            )
-    return card
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,28 +13,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import is_ablation, oof_csv, run_dir, shown, task_name, test_csv
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.inference.score_card import UNREADABLE, card_path, describe_divergence, digest_table
+from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import task_of
 
 PREFIX = "external/"  # of the names of external tables among the runs
-# Marks on a run's card: its scores are better than on galaxies that it had no part of.
-SELECTED, LEAKAGE = "selected_on_validation", "possible_leakage"
-_REASONS = {
-    SELECTED: "its epochs were chosen on the validation folds, so its score is optimistic",
-    LEAKAGE: "its first weights may have been trained on these galaxies, so its score counts as "
-    "optimistic",
-}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _FAR = 1.0  # a number further than this from 0 and 1 is no fraction but of another unit
 
@@ -58,8 +50,9 @@ def find_runs(
     """
     if asked:
         runs = sorted({_full_name(name, task, catalog) for name in asked})
-        diverged = find_divergence(runs, catalog)
-        return runs, [f"{run} was asked for, but its {text}" for run, text in diverged.items()]
+        cards = [RunCard.of(catalog.dataset, run) for run in runs]
+        diverged = [card for card in cards if card.diverged]
+        return runs, [f"{card.run} was asked for, but its {card.divergence}" for card in diverged]
     folder = paths.oof_dir() / catalog.dataset
     tables = [
         path for kind in _kinds(task, catalog) for path in sorted(folder.glob(f"{kind}/*.csv"))
@@ -73,23 +66,6 @@ def find_runs(
         why = "; ".join(left_out) or "no table found"
         raise InputError(f"no finished run in {shown(folder / task.name)} ({why})")
     return runs, left_out
-
-
-def find_marked(mark: str, runs: Sequence[str], catalog: Catalog) -> list[str]:
-    """Those of the runs whose cards bear a mark, `SELECTED` or `LEAKAGE`."""
-    return [run for run in runs if _read_card(run, catalog).get(mark)]
-
-
-def find_divergence(runs: Sequence[str], catalog: Catalog) -> dict[str, str]:
-    """Run -> which of its folds diverged, with their losses; only runs with such folds."""
-    texts = {run: describe_divergence(_read_card(run, catalog)) for run in runs}
-    return {run: text for run, text in texts.items() if text}
-
-
-def find_unreadable(runs: Sequence[str], catalog: Catalog) -> np.ndarray:
-    """(test galaxy,) bool: a run had no readable image; in the sample submission's order."""
-    cards = [_read_card(run, catalog) for run in runs]
-    return np.isin(catalog.test_ids, [i for card in cards for i in card.get(UNREADABLE, [])])
 
 
 def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
@@ -107,7 +83,12 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     tables = []
     for run in runs:
         own, path = catalog.for_task(task_of(run)), oof_csv(catalog.dataset, run)
-        _check_card(run, own)
+        card = RunCard.of(catalog.dataset, run).check(own, path)
+        unfinished = _count_finished(card)
+        if unfinished:
+            raise InputError(
+                f"{shown(path)} cannot be used: {unfinished}; train the others of {run} first"
+            )
         table = _read_oof(path, task_of(run), own, f"train {run} again")
         tables.append(_to_task(table, run, task).loc[ids])
     return np.stack([_numbers(table) for table in tables], axis=1)
@@ -123,9 +104,7 @@ def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     tables = []
     for run in runs:
         path = test_csv(catalog.dataset, run)
-        if not path.exists():
-            raise InputError(f"{shown(path)} is missing: training {run} again writes it")
-        _check_digest(_read_card(run, catalog), run, "test", path)
+        RunCard.of(catalog.dataset, run).check(catalog.for_task(task_of(run)), path)
         table = read_predictions(path, task_of(run).columns, catalog.test_ids)
         tables.append(_numbers(_to_task(table, run, task)))
     return np.stack(tables, axis=1)
@@ -155,55 +134,23 @@ def _full_name(name: str, task: Task, catalog: Catalog) -> str:
 
 def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
     """Why a run is not used unless asked for; empty for one that is."""
-    card = _read_card(run, catalog)
-    for mark, reason in _REASONS.items():
-        if card.get(mark):
-            return reason
-    diverged = describe_divergence(card)
-    if diverged:
+    card = RunCard.of(catalog.dataset, run)
+    if card.selected_on_validation:
+        return "its epochs were chosen on the validation folds, so its score is optimistic"
+    if card.possible_leakage:
+        return (
+            "its first weights may have been trained on these galaxies, so its score counts as "
+            "optimistic"
+        )
+    if card.diverged:
         folder = shown(run_dir(catalog.dataset, run))
-        return f"{diverged}; delete {folder} to train it again with a lower train.lr"
-    return _count_finished(card, catalog)
+        return f"{card.divergence}; delete {folder} to train it again with a lower train.lr"
+    return _count_finished(card)
 
 
-def _count_finished(card: dict[str, Any], catalog: Catalog) -> str:
+def _count_finished(card: RunCard) -> str:
     """How many of a run's folds are finished; empty where all are."""
-    n_done = len(card.get("folds", ()))
-    return "" if n_done == catalog.n_folds else f"{n_done} of {catalog.n_folds} folds are finished"
-
-
-def _read_card(run: str, catalog: Catalog) -> dict[str, Any]:
-    path = card_path(oof_csv(catalog.dataset, run))
-    card = files.read_json(path)
-    if not isinstance(card, dict):
-        raise InputError(
-            f"{shown(path)} is not a score card: delete it and predict run {run} again"
-        )
-    return card
-
-
-def _check_card(run: str, catalog: Catalog) -> None:
-    """Check that a run's table is of this catalog, the one of its card, and whole."""
-    card, path = _read_card(run, catalog), oof_csv(catalog.dataset, run)
-    if card.get("fingerprint") != catalog.fingerprint:
-        raise InputError(
-            f"{shown(path)} was made with another catalog or split: delete it and train {run} "
-            "again, or name the runs to combine"
-        )
-    _check_digest(card, run, "oof", path)
-    unfinished = _count_finished(card, catalog)
-    if unfinished:
-        raise InputError(
-            f"{shown(path)} cannot be used: {unfinished}; train the others of {run} first"
-        )
-
-
-def _check_digest(card: dict[str, Any], run: str, which: str, path: Path) -> None:
-    if path.exists() and card.get("tables", {}).get(which) != digest_table(path):
-        raise InputError(
-            f"{shown(path)} is not the table that its score card was written for: type the "
-            f"command that trained {run} again, which writes both (nothing is trained twice)"
-        )
+    return "" if card.is_whole else f"{len(card.folds)} of {card.n_folds} folds are finished"
 
 
 def _read_oof(path: Path, task: Task, catalog: Catalog, remedy: str) -> pd.DataFrame:

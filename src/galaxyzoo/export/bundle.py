@@ -8,7 +8,6 @@ split.
 import gzip
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,12 +19,12 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import CODE_ROOT, oof_csv, run_dir, shown
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.ensemble.members import LEAKAGE, SELECTED, find_marked, load_oof, load_test
+from galaxyzoo.ensemble.members import load_oof, load_test
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
 from galaxyzoo.inference.predict import load_run_models
-from galaxyzoo.inference.score_card import card_path
+from galaxyzoo.inference.score_card import RunCard, card_path
 from galaxyzoo.io.tables import FOLD, format_predictions
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
@@ -62,7 +61,7 @@ def export_run(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> 
             (part / f"fold_{fold}").mkdir()
             save_weights(part / f"fold_{fold}" / WEIGHTS, network.state_dict())
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
-        files.write_json(part / SCORES, scores)
+        shutil.copyfile(card_path(oof_csv(dataset, run)), part / SCORES)
         shutil.copyfile(CODE_ROOT / LICENCE, part / LICENCE)
         difference = None
         if with_onnx:
@@ -98,17 +97,16 @@ def export_tables(dataset: str, run: str, folder: Path) -> bool:
     with files.writing_folder(folder) as part:
         _pack(part / OOF, oof)
         _pack(part / TEST, test)
-        files.write_json(part / SCORES, files.read_json(card_path(oof_csv(dataset, run))))
+        shutil.copyfile(card_path(oof_csv(dataset, run)), part / SCORES)
         (part / CONFIG).write_text(portable_config(*saved), encoding="utf-8")
-    return any(find_marked(mark, [run], catalog) for mark in (SELECTED, LEAKAGE))
+    return RunCard.of(dataset, run).is_optimistic
 
 
-def _read_scores(dataset: str, config: Config, folds: list[int]) -> dict[str, Any]:
+def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
     """The run's score card, which must be of these folds."""
-    path = card_path(oof_csv(dataset, config.run))
-    scores = files.read_json(path)
-    of = scores.get("folds") if isinstance(scores, dict) else None
-    if of != folds or scores.get("config") != config.digest():
+    scores = RunCard.of(dataset, config.run)
+    if scores.folds != folds or scores.config != config.digest():
+        path = card_path(oof_csv(dataset, config.run))
         raise InputError(
             f"{shown(path)} is not of the folds that are trained ({', '.join(map(str, folds))}): "
             f"type `python src/train.py {config.run}` to write it again"

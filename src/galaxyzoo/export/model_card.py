@@ -4,7 +4,6 @@ Source: huggingface.co/docs/hub/model-cards, for its front matter.
 """
 
 from pathlib import Path
-from typing import Any
 
 import yaml
 from markupsafe import Markup
@@ -12,11 +11,12 @@ from markupsafe import Markup
 from galaxyzoo.config.schema import ORIGINAL_PX, Config, ImageConfig
 from galaxyzoo.core import files
 from galaxyzoo.core.templates import render
+from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.tasks.kinds import Task
 
 
 def write_card(
-    path: Path, config: Config, task: Task, scores: dict[str, Any], onnx_difference: float | None
+    path: Path, config: Config, task: Task, scores: RunCard, onnx_difference: float | None
 ) -> None:
     """Write a model card in Markdown.
 
@@ -44,12 +44,12 @@ def write_card(
     files.write_text(path, text)
 
 
-def _front_matter(config: Config, scores: dict[str, Any], has_onnx: bool) -> str:
+def _front_matter(config: Config, scores: RunCard, has_onnx: bool) -> str:
     """What the hub shows and searches, as YAML."""
     result = {
         "task": {"type": "image-classification"},
-        "dataset": {"name": scores["dataset"], "type": "galaxy-zoo"},
-        "metrics": [{"type": scores["metric"], "value": scores["score"], "name": "out of fold"}],
+        "dataset": {"name": scores.dataset, "type": "galaxy-zoo"},
+        "metrics": [{"type": scores.metric, "value": scores.score, "name": "out of fold"}],
     }
     values = {
         "license": "other",

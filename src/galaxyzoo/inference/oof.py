@@ -16,7 +16,7 @@ from galaxyzoo.core.paths import fold_dir, oof_csv, run_dir, shown, test_csv
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.inference.fold_files import DONE, FoldFiles
-from galaxyzoo.inference.score_card import UNREADABLE, card_path, digest_table, score_table
+from galaxyzoo.inference.score_card import RunCard, card_path, digest_table, score_table
 from galaxyzoo.inference.submission import describe_unreadable
 from galaxyzoo.io.tables import FOLD, read_predictions, write_predictions
 from galaxyzoo.tasks.registry import get_task, task_of
@@ -121,7 +121,7 @@ class FoldTables:
         name = TEST_SPREAD if spread else TEST_TABLE
         return self._read(fold, name, self.catalog.test_ids).to_numpy()
 
-    def collect(self, test_images: ImageCache) -> dict[str, Any]:
+    def collect(self, test_images: ImageCache) -> RunCard:
         """Concatenate the finished folds' predictions, score them, write tables and card.
 
         The tables hold predictions that are valid in a submission; the networks' own stay in the
@@ -145,7 +145,7 @@ class FoldTables:
         scores = score_table(task, oof.to_numpy(), targets[rows], folds, targets[~rows])
         card = {
             **self._card_head(summaries),
-            UNREADABLE: catalog.test_ids[unreadable].tolist(),
+            "unreadable_test_images": catalog.test_ids[unreadable].tolist(),
             "no_better_than_mean": self._no_better_than_mean(scores["per_fold"]),
             **scores,
         }
@@ -159,7 +159,7 @@ class FoldTables:
         write_predictions(test_path, task.with_decision(test, prior))
         card["tables"] = {"oof": digest_table(oof_path), "test": digest_table(test_path)}
         files.write_json(card_path(oof_path), card)
-        return card
+        return RunCard.read(card_path(oof_path))
 
     def _no_better_than_mean(self, scores: dict[str, float]) -> list[int]:
         """Folds whose score is no better than that of the mean targets of the other folds.

@@ -1,16 +1,221 @@
-"""Score cards: the JSON files beside out-of-fold tables and submissions."""
+"""Score cards: the JSON files beside out-of-fold tables and submissions.
+
+Each is read as one of the models below, which hold the keys that have a reader.
+"""
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from pydantic import ConfigDict, Field
 
+from galaxyzoo.config.base import Settings
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import ensemble_csv, ensemble_oof_csv, oof_csv, shown, test_csv
 from galaxyzoo.core.version import code_version
+from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.tasks.kinds import Task
 
-# Key of a card: GalaxyIDs of test images that could not be read.
-UNREADABLE = "unreadable_test_images"
+
+class _Keys(Settings):
+    """The keys of a card, or of a part of one, that have a reader; others are left alone."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a card; the error names the key that is missing or of a wrong type."""
+        source = f"{shown(path)} is not a whole score card, make it again"
+        return cls.parse(files.read_json(path), source)
+
+
+class SubmissionCard(_Keys):
+    """What every card beside a submission holds."""
+
+    dataset: str
+    table: str  # digest of the submission
+
+
+class ScoreCard(_Keys):
+    """What the cards of runs and ensembles share; scores are those of `score_table`."""
+
+    task: str
+    dataset: str
+    fingerprint: str  # of the task's galaxies, labels and folds
+    selected_on_validation: bool  # an epoch was chosen on a scored fold
+    # first weights may be trained on these galaxies' votes; of an ensemble, whose
+    possible_leakage: bool | list[str]
+    unreadable_test_images: list[int]  # GalaxyIDs
+    metric: str
+    score: float
+    per_fold: dict[str, float]
+    sd: float | None
+    classes: dict[str, float | None] = Field(default_factory=dict)
+    galaxies: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all folds are scored."""
+        return True
+
+    @property
+    def is_optimistic(self) -> bool:
+        """Whether its scores are better than on galaxies that the networks had no part of."""
+        return self.selected_on_validation or bool(self.possible_leakage)
+
+    def check(self, catalog: Catalog, *tables: Path) -> Self:
+        """Refuse a card of another catalog, and tables that are not the ones it was written for.
+
+        Args:
+            catalog: galaxies of the task.
+            tables: those to compare with their digests.
+        """
+        digests = self._digests(catalog.dataset)
+        if self.fingerprint != catalog.fingerprint:
+            first = shown(next(iter(digests)))
+            raise InputError(f"{first} was made with another catalog or split: {self._again}")
+        for table in tables:
+            if not table.exists() or digests[table] != digest_table(table):
+                raise InputError(
+                    f"{shown(table)} is missing or not the table that its score card was written "
+                    f"for: {self._again}"
+                )
+        return self
+
+    def _digests(self, dataset: str) -> dict[Path, str | None]:
+        """Table -> its digest."""
+        raise NotImplementedError
+
+    @property
+    def _again(self) -> str:
+        """How to make card and tables again."""
+        raise NotImplementedError
+
+
+class _Tables(_Keys):
+    oof: str
+    test: str
+
+
+class RunCard(ScoreCard):
+    """The card of a run's out-of-fold and test tables."""
+
+    run: str
+    about: str
+    config: str  # digest of the settings
+    folds: list[int]  # the finished ones
+    n_folds: int
+    possible_leakage: bool
+    checkpoint: str  # of each fold: best or last epoch
+    views: int  # of an image
+    start: str  # where the first weights came from
+    # fold -> loss before the first step and at the end
+    training_loss: dict[str, tuple[float | None, float | None]]
+    diverged: list[int]  # folds
+    no_better_than_mean: list[int]  # folds
+    mean: float
+    code_version: str
+    tables: _Tables  # digests
+
+    @classmethod
+    def of(cls, dataset: str, run: str) -> Self:
+        """The card beside a run's out-of-fold table."""
+        path = card_path(oof_csv(dataset, run))
+        card = cls.read(path)
+        if card.run != run:
+            raise InputError(
+                f"{shown(path)} is the score card of {card.run}: delete it and its table, or name "
+                "other runs"
+            )
+        return card
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all folds are finished and scored."""
+        return len(self.folds) == self.n_folds
+
+    @property
+    def divergence(self) -> str:
+        """The diverged folds with their losses; empty where there is none."""
+        losses = self.training_loss
+        return "; ".join(
+            f"fold {fold} diverged{describe_losses(*losses.get(str(fold), (None, None)))}"
+            for fold in self.diverged
+        )
+
+    def _digests(self, dataset: str) -> dict[Path, str | None]:
+        oof, test = oof_csv(dataset, self.run), test_csv(dataset, self.run)
+        return {oof: self.tables.oof, test: self.tables.test}
+
+    @property
+    def _again(self) -> str:
+        return (
+            f"type the command that trained {self.run} again, which trains nothing twice, or name "
+            "other runs"
+        )
+
+
+class _Candidate(_Keys):
+    score: float
+    sd: float
+    classes: dict[str, float | None] = Field(default_factory=dict)
+    minus_mean: float
+    minus_mean_se: float
+    minus_best: float
+    minus_best_se: float
+
+
+class _Cost(_Keys):
+    difference: float
+    se: float
+
+
+class _Without(_Keys):
+    candidate: str
+    runs: dict[str, _Cost]
+
+
+class _Nested(_Keys):
+    score: float
+
+
+class _External(_Keys):
+    used: bool
+    score: float
+
+
+class EnsembleCard(SubmissionCard, ScoreCard):
+    """The card of an ensemble's submission; `ensemble.build.make_card` describes its keys."""
+
+    inputs: str  # digest of all that it was made from
+    oof_table: str | None = None  # digest of the cross-fitted predictions; None: not kept
+    best: str
+    chosen: str
+    rule: str
+    nested: _Nested | None
+    candidates: dict[str, _Candidate]
+    runs: dict[str, float]
+    run_classes: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    runs_selected_on_validation: list[str]
+    possible_leakage: list[str]  # runs
+    external: dict[str, _External]
+    error_correlation: dict[str, dict[str, float]]
+    without: _Without
+
+    @classmethod
+    def of(cls, dataset: str, task: str) -> Self:
+        """The card of a task's ensemble."""
+        return cls.read(card_path(ensemble_csv(dataset, task)))
+
+    def _digests(self, dataset: str) -> dict[Path, str | None]:
+        table, oof = ensemble_csv(dataset, self.task), ensemble_oof_csv(dataset, self.task)
+        return {table: self.table, oof: self.oof_table}
+
+    @property
+    def _again(self) -> str:
+        return f"run `python src/ensemble.py --task {self.task}`"
 
 
 def score_table(
@@ -72,15 +277,6 @@ def digest_table(table: Path) -> str:
     The two are written one after the other, and a kill may come between.
     """
     return hashlib.sha256(table.read_bytes()).hexdigest()[:16]
-
-
-def describe_divergence(card: dict[str, Any]) -> str:
-    """The diverged folds of a run's score card with their losses; empty where there is none."""
-    losses = card.get("training_loss", {})
-    return "; ".join(
-        f"fold {fold} diverged{describe_losses(*losses.get(str(fold), (None, None)))}"
-        for fold in card.get("diverged", ())
-    )
 
 
 def describe_losses(first: float | None, last: float | None) -> str:

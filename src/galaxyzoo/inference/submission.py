@@ -11,7 +11,7 @@ import pandas as pd
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMO, WHOLE, shown
-from galaxyzoo.inference.score_card import card_path, digest_table
+from galaxyzoo.inference.score_card import SubmissionCard, card_path, digest_table
 from galaxyzoo.io.tables import ID, format_predictions, read_csv, read_predictions
 from galaxyzoo.tasks.kinds import Task
 
@@ -119,6 +119,6 @@ def _rank(dataset: str | None) -> int:
 def _dataset_of(path: Path) -> str | None:
     """Dataset of a submission; None where it has no card that names it."""
     try:
-        return files.read_json(card_path(path)).get("dataset")
-    except (InputError, AttributeError):
+        return SubmissionCard.read(card_path(path)).dataset
+    except InputError:
         return None

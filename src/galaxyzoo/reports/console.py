@@ -1,13 +1,13 @@
 """Tables of scores on the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.ensemble.members import PREFIX
-from galaxyzoo.inference.score_card import UNREADABLE, describe_divergence
+from galaxyzoo.inference.score_card import EnsembleCard, RunCard
 from galaxyzoo.inference.submission import describe_unreadable
 
 # Key of a card's `classes` -> heading.
@@ -65,13 +65,13 @@ def mark_notes(selected: bool, leaked: bool) -> list[str]:
 
 def print_holdout_table(cards: list[dict[str, Any]]) -> None:
     """Print one row per score card of `train_holdout`: scores on the part that was held out."""
-    metric, names = cards[0]["metric"], class_score_names(cards[0])
+    metric, names = cards[0]["metric"], class_score_names(cards[0].get("classes", {}))
     rows = [
         (
             card["run"],
             " / ".join(f"{count:,}" for count in card["split"].values()),
             f"{card['score']:.5f}",
-            *class_scores(card, names),
+            *class_scores(card.get("classes", {}), names),
         )
         for card in cards
     ]
@@ -82,9 +82,8 @@ def print_holdout_table(cards: list[dict[str, Any]]) -> None:
         print(f"{card['run']}: its epoch is {chosen}; scored on test alone")
 
 
-def class_score_names(card: dict[str, Any]) -> list[str]:
-    """Headings of the class scores that a card has; none for a task of vote fractions."""
-    scores = card.get("classes", {})
+def class_score_names(scores: Mapping[str, float | None]) -> list[str]:
+    """Headings of the class scores that are there; a task of vote fractions has none."""
     return [
         heading
         for key, heading in CLASS_SCORES.items()
@@ -92,9 +91,8 @@ def class_score_names(card: dict[str, Any]) -> list[str]:
     ]
 
 
-def class_scores(card: dict[str, Any], names: Sequence[str]) -> list[str]:
-    """Cells below the headings; a dash for a score that the card lacks."""
-    scores = card.get("classes", {})
+def class_scores(scores: Mapping[str, float | None], names: Sequence[str]) -> list[str]:
+    """Cells below the headings; a dash for a score that is not there."""
     values = [scores.get(key) for key, heading in CLASS_SCORES.items() if heading in names]
     return ["–" if value is None else f"{value:.4f}" for value in values]
 
@@ -104,116 +102,112 @@ def with_error(difference: float, error: float) -> str:
     return f"{difference:+.5f} ± {error:.5f}"
 
 
-def print_run_table(cards: list[tuple[dict[str, Any], float]]) -> None:
+def print_run_table(cards: list[tuple[RunCard, float]]) -> None:
     """Print one row per run: out-of-fold score, deviation over folds, training minutes.
 
     Args:
         cards: score card and training minutes of each run.
     """
-    for task in dict.fromkeys(card["task"] for card, _ in cards):
-        _print_task_table([pair for pair in cards if pair[0]["task"] == task])
+    for task in dict.fromkeys(card.task for card, _ in cards):
+        _print_task_table([pair for pair in cards if pair[0].task == task])
     if cards:
-        selected = any(card["selected_on_validation"] for card, _ in cards)
-        leaked = any(card.get("possible_leakage") for card, _ in cards)
+        selected = any(card.selected_on_validation for card, _ in cards)
+        leaked = any(card.possible_leakage for card, _ in cards)
         print(*mark_notes(selected, leaked), sep="\n")
     for card, _ in cards:
         for problem in _problems(card):
-            print(f"! {card['run']}: {problem}")
+            print(f"! {card.run}: {problem}")
 
 
-def _problems(card: dict[str, Any]) -> list[str]:
+def _problems(card: RunCard) -> list[str]:
     """Diverged folds and folds no better than the mean prediction, a line each."""
     problems = []
-    if card.get("diverged"):
-        problems.append(f"{describe_divergence(card)}; the ensemble leaves the run out")
-    weak = [
-        fold for fold in card.get("no_better_than_mean", ()) if fold not in card.get("diverged", ())
-    ]
+    if card.diverged:
+        problems.append(f"{card.divergence}; the ensemble leaves the run out")
+    weak = [fold for fold in card.no_better_than_mean if fold not in card.diverged]
     if weak:
         folds = f"fold{'s' if len(weak) > 1 else ''} {', '.join(map(str, weak))}"
         problems.append(f"{folds}: no better than predicting the mean of the other folds")
     return problems
 
 
-def _print_task_table(cards: list[tuple[dict[str, Any], float]]) -> None:
+def _print_task_table(cards: list[tuple[RunCard, float]]) -> None:
     first = cards[0][0]
-    names = class_score_names(first)
+    names = class_score_names(first.classes)
     # A class task's scores leave no room for where a run started.
     head = ("± sd of folds", *names) if names else ("± sd of folds", "views", "start")
     rows = []
     for card, minutes in cards:
-        spread = "–" if card["sd"] is None else f"{card['sd']:.5f}"
-        scores = class_scores(card, names) if names else [str(card["views"]), card["start"]]
-        mark = marks(card["selected_on_validation"], card.get("possible_leakage", False))
+        spread = "–" if card.sd is None else f"{card.sd:.5f}"
+        scores = class_scores(card.classes, names) if names else [str(card.views), card.start]
+        mark = marks(card.selected_on_validation, card.possible_leakage)
         mark += " !" if _problems(card) else ""
-        folds = f"{len(card['folds'])}/{card['n_folds']}"
-        score = f"{card['score']:.5f}"
-        rows.append((card["run"] + mark, score, spread, *scores, folds, f"{minutes:.1f}"))
-    header = ("run", f"OOF {first['metric']}", *head, "folds", "minutes")
-    print_table(f"out-of-fold scores, {first['dataset']}", header, rows)
+        folds = f"{len(card.folds)}/{card.n_folds}"
+        score = f"{card.score:.5f}"
+        rows.append((card.run + mark, score, spread, *scores, folds, f"{minutes:.1f}"))
+    header = ("run", f"OOF {first.metric}", *head, "folds", "minutes")
+    print_table(f"out-of-fold scores, {first.dataset}", header, rows)
 
 
-def print_ensemble(card: dict[str, Any]) -> None:
+def print_ensemble(card: EnsembleCard) -> None:
     """Print the runs, the candidates and the choice of an ensemble's score card."""
     _print_members(card)
     _print_candidates(card)
-    if card[UNREADABLE]:
-        print(describe_unreadable(card[UNREADABLE]))
+    if card.unreadable_test_images:
+        print(describe_unreadable(card.unreadable_test_images))
     honest = "no nested score below three folds"
-    if card["nested"]:
-        honest = f"{card['nested']['score']:.5f} nested, choice included"
-    metric = card["metric"]
-    print(f"chosen: {card['chosen']}, {metric} {card['score']:.5f} cross-fitted, {honest}")
-    print(f"best by score: {card['best']}; chosen is {card['rule']}, simplest first in the table")
-    selected, leaked = card["selected_on_validation"], bool(card["possible_leakage"])
-    print(*mark_notes(selected, leaked), sep="\n")
-    if selected or leaked:
+    if card.nested:
+        honest = f"{card.nested.score:.5f} nested, choice included"
+    print(f"chosen: {card.chosen}, {card.metric} {card.score:.5f} cross-fitted, {honest}")
+    print(f"best by score: {card.best}; chosen is {card.rule}, simplest first in the table")
+    print(*mark_notes(card.selected_on_validation, bool(card.possible_leakage)), sep="\n")
+    if card.is_optimistic:
         print("every score of this ensemble is optimistic for the same reason")
-    for name, table in card["external"].items():
-        if not table["used"]:
+    for name, table in card.external.items():
+        if not table.used:
             print(
                 f"{PREFIX}{name} is left out: it may have been trained on these galaxies, so its "
-                f"{metric} {table['score']:.5f} counts as optimistic; "
+                f"{card.metric} {table.score:.5f} counts as optimistic; "
                 f"name {PREFIX}{name} to take it"
             )
 
 
-def _print_members(card: dict[str, Any]) -> None:
+def _print_members(card: EnsembleCard) -> None:
     """Print each run's score, what leaving it out costs, and the run that errs most like it."""
-    names, classes = class_score_names(card), card.get("run_classes", {})
+    names = class_score_names(card.classes)
     rows = []
-    for run, score in card["runs"].items():
-        mark = marks(run in card["runs_selected_on_validation"], run in card["possible_leakage"])
-        cost, nearest = card["without"]["runs"].get(run), "–"
-        others = {other: r for other, r in card["error_correlation"][run].items() if other != run}
+    for run, score in card.runs.items():
+        mark = marks(run in card.runs_selected_on_validation, run in card.possible_leakage)
+        cost, nearest = card.without.runs.get(run), "–"
+        others = {other: r for other, r in card.error_correlation[run].items() if other != run}
         if others:
             other = max(others, key=lambda other: others[other])
-            nearest = f"{other.removeprefix(card['task'] + '/')} {others[other]:.2f}"
-        worth = with_error(cost["difference"], cost["se"]) if cost else "–"
-        scores = class_scores({"classes": classes.get(run, {})}, names)
+            nearest = f"{other.removeprefix(card.task + '/')} {others[other]:.2f}"
+        worth = with_error(cost.difference, cost.se) if cost else "–"
+        scores = class_scores(card.run_classes.get(run, {}), names)
         rows.append((run + mark, f"{score:.5f}", worth, nearest, *scores))
-    title = f"{card['task']} on {card['dataset']}, {card['galaxies']} galaxies"
-    cost = f"{card['without']['candidate']} without it ± SE"
-    print_table(title, ("run", f"OOF {card['metric']}", cost, "errs most like (r)", *names), rows)
+    title = f"{card.task} on {card.dataset}, {card.galaxies} galaxies"
+    fitted = f"{card.without.candidate} without it ± SE"
+    print_table(title, ("run", f"OOF {card.metric}", fitted, "errs most like (r)", *names), rows)
 
 
-def _print_candidates(card: dict[str, Any]) -> None:
+def _print_candidates(card: EnsembleCard) -> None:
     """Print each candidate's cross-fitted score beside the mean's and the best one's."""
-    names = class_score_names(card)
+    names = class_score_names(card.classes)
     rows = [
         (
             name,
-            f"{row['score']:.5f}",
-            f"{row['sd']:.5f}",
-            with_error(row["minus_mean"], row["minus_mean_se"]),
-            with_error(row["minus_best"], row["minus_best_se"]),
-            *class_scores(row, names),
+            f"{row.score:.5f}",
+            f"{row.sd:.5f}",
+            with_error(row.minus_mean, row.minus_mean_se),
+            with_error(row.minus_best, row.minus_best_se),
+            *class_scores(row.classes, names),
         )
-        for name, row in card["candidates"].items()
+        for name, row in card.candidates.items()
     ]
     differences = ("± sd of folds", "minus mean ± SE", "minus best ± SE")
-    header = ("candidate", f"{card['metric']}, cross-fitted", *differences, *names)
-    chosen = list(card["candidates"]).index(card["chosen"])
+    header = ("candidate", f"{card.metric}, cross-fitted", *differences, *names)
+    chosen = list(card.candidates).index(card.chosen)
     print_table("candidates, as they would be submitted", header, rows, bold=[chosen])
 
 

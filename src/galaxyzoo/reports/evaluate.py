@@ -13,7 +13,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.paths import choose_dataset
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.inference.score_card import score_table
+from galaxyzoo.inference.score_card import EnsembleCard, score_table
 from galaxyzoo.io.tables import without_formulas
 from galaxyzoo.reports.console import CLASS_SCORES, mark_notes, marks, with_error
 from galaxyzoo.reports.figures import save_figure
@@ -37,7 +37,7 @@ class Evaluation:
     folder: Path  # of the report
     problems: Sequence[str] = ()  # a line for each thing that is left out
     # of an ensemble that left no table of predictions; else None
-    ensemble_card: dict[str, Any] | None = None
+    ensemble_card: EnsembleCard | None = None
     # published votes of the task's galaxies; None where labels come without
     votes: pd.DataFrame | None = None
     images: ImageCache | None = None
@@ -119,20 +119,22 @@ def comparison_section(evaluation: Evaluation) -> HtmlSection:
 
 def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
     """Candidates, cost of leaving a run out and correlated errors, from the ensemble's card."""
-    cards = [result.card for result in evaluation.results if result.stem == ENSEMBLE]
-    card = cards[0] if cards else evaluation.ensemble_card
+    cards = [result.card for result in evaluation.results]
+    found = (card for card in cards if isinstance(card, EnsembleCard))
+    card = next(found, evaluation.ensemble_card)
     if card is None:
         return None
     tables = [("candidates, the simplest first", _candidate_table(card))]
-    if card["without"]["runs"]:
-        fitted = card["without"]["candidate"]
-        caption = f"cost of leaving a run out ({fitted}, fitted anew and cross-fitted)"
+    if card.without.runs:
+        caption = (
+            f"cost of leaving a run out ({card.without.candidate}, fitted anew and cross-fitted)"
+        )
         tables += [
             (caption, _cost_table(card)),
             ("correlation of the runs' errors, over all galaxies and columns", _correlations(card)),
         ]
     text = (
-        f"Chosen: {card['chosen']}, {card['rule']} ({card['best']}). Differences are paired by "
+        f"Chosen: {card.chosen}, {card.rule} ({card.best}). Differences are paired by "
         "galaxy and have their standard errors over galaxies."
     )
     return HtmlSection("Ensemble", text, tables=tables)
@@ -145,8 +147,8 @@ def _run_tables(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:
     rows = [_row(evaluation, result, result.scores) for result in whole]
     if evaluation.ensemble_card:
         card = evaluation.ensemble_card
-        run, about = f"{evaluation.task.name}/{ENSEMBLE}", f"{card['chosen']}, from its card"
-        rows.insert(0, _cells(run, about, None, card, None))
+        run, about = f"{evaluation.task.name}/{ENSEMBLE}", f"{card.chosen}, from its card"
+        rows.insert(0, _cells(run, about, None, card.model_dump(), None))
     if rows:
         yield f"all {n_folds} folds", pd.DataFrame(rows, dtype=object)
     partial = [r for r in evaluation.results if not r.is_whole]
@@ -171,13 +173,14 @@ def _same_folds(evaluation: Evaluation, members: list[Result]) -> pd.DataFrame:
 
 
 def _row(evaluation: Evaluation, result: Result, scores: dict[str, Any]) -> dict[str, Any]:
-    if result.stem == ENSEMBLE:
-        about = f"{result.card['chosen']} of {len(result.card['runs'])} runs, cross-fitted"
+    card, views = result.card, None
+    if isinstance(card, EnsembleCard):
+        about = f"{card.chosen} of {len(card.runs)} runs, cross-fitted"
     else:
-        about = result.card.get("about") or "–"
-    run = result.run + marks(result.is_selected_on_validation, result.has_possible_leakage)
+        about, views = card.about or "–", card.views
+    run = result.run + marks(card.selected_on_validation, bool(card.possible_leakage))
     reference = result.config.reference if result.config else None
-    return _cells(run, about, reference, scores, result.card.get("views"))
+    return _cells(run, about, reference, scores, views)
 
 
 def _cells(
@@ -205,8 +208,8 @@ def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
         held_out += " The ensemble's weights are fitted without the fold that they are scored on."
     yield held_out
     yield from mark_notes(
-        any(result.is_selected_on_validation for result in evaluation.results),
-        any(result.has_possible_leakage for result in evaluation.results),
+        any(result.card.selected_on_validation for result in evaluation.results),
+        any(result.card.possible_leakage for result in evaluation.results),
     )
     if evaluation.ensemble_card:
         yield (
@@ -218,33 +221,31 @@ def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
     yield from evaluation.problems
 
 
-def _candidate_table(card: dict[str, Any]) -> pd.DataFrame:
+def _candidate_table(card: EnsembleCard) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "candidate": name,
-            f"{card['metric']}, cross-fitted": f"{row['score']:.5f}",
-            **{
-                f"minus {other}": with_error(row[f"minus_{other}"], row[f"minus_{other}_se"])
-                for other in ("mean", "best")
-            },
+            f"{card.metric}, cross-fitted": f"{row.score:.5f}",
+            "minus mean": with_error(row.minus_mean, row.minus_mean_se),
+            "minus best": with_error(row.minus_best, row.minus_best_se),
         }
-        for name, row in card["candidates"].items()
+        for name, row in card.candidates.items()
     )
 
 
-def _cost_table(card: dict[str, Any]) -> pd.DataFrame:
+def _cost_table(card: EnsembleCard) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "run": run,
-            f"OOF {card['metric']}": f"{card['runs'][run]:.5f}",
-            "without it": with_error(cost["difference"], cost["se"]),
+            f"OOF {card.metric}": f"{card.runs[run]:.5f}",
+            "without it": with_error(cost.difference, cost.se),
         }
-        for run, cost in card["without"]["runs"].items()
+        for run, cost in card.without.runs.items()
     )
 
 
-def _correlations(card: dict[str, Any]) -> pd.DataFrame:
-    rows = card["error_correlation"]
+def _correlations(card: EnsembleCard) -> pd.DataFrame:
+    rows = card.error_correlation
     return pd.DataFrame(
         {"run": run, **{other: f"{r:.3f}" for other, r in row.items()}} for run, row in rows.items()
     )

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMO, is_ablation
 from galaxyzoo.core.templates import render
-from galaxyzoo.inference.score_card import card_path
+from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path
 from galaxyzoo.tasks.registry import TASKS
 
 INDEX = "../../index.html"  # from a report's page to the index
@@ -97,25 +98,20 @@ def _best_score(dataset: str, task: str) -> str:
     if task not in TASKS:
         return "a report"
     metric, better = TASKS[task].metric, min if TASKS[task].lower_is_better else max
-    ensemble = _fair_scores([card_path(paths.ensemble_csv(dataset, task))])
+    ensemble = _fair_scores(EnsembleCard, [card_path(paths.ensemble_csv(dataset, task))])
     if ensemble:
         return f"{metric} {ensemble[0]:.4f}, the ensemble's"
     runs = (paths.oof_dir() / dataset / task).glob("*.json")
-    scores = _fair_scores(path for path in runs if not is_ablation(path.stem))
+    scores = _fair_scores(RunCard, (path for path in runs if not is_ablation(path.stem)))
     return f"{metric} {better(scores):.4f}, the best run's" if scores else "no score card is left"
 
 
-def _fair_scores(cards: Iterable[Path]) -> list[float]:
-    """Scores of the readable cards that cover all folds, with no epoch selected on them."""
+def _fair_scores(kind: type[RunCard | EnsembleCard], cards: Iterable[Path]) -> list[float]:
+    """Scores of the readable cards that cover all folds and are not optimistic."""
     found = []
     for path in cards:
-        try:
-            card = files.read_json(path)
-            folds = card.get("folds", [])
-            if not card.get("selected_on_validation") and len(folds) == card.get(
-                "n_folds", len(folds)
-            ):
-                found.append(float(card["score"]))
-        except (InputError, AttributeError, KeyError, TypeError, ValueError):
-            continue  # damaged, or of another kind, such as a hold-out's
+        with suppress(InputError):  # damaged, or of another kind, such as a hold-out's
+            card = kind.read(path)
+            if card.is_whole and not card.is_optimistic:
+                found.append(card.score)
     return found

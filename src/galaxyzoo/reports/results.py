@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import (
-    ensemble_csv,
     ensemble_oof_csv,
     is_ablation,
     oof_csv,
@@ -20,7 +18,7 @@ from galaxyzoo.core.paths import (
     shown,
 )
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.inference.score_card import card_path, score_table
+from galaxyzoo.inference.score_card import EnsembleCard, RunCard, score_table
 from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.tasks.kinds import Task
 
@@ -35,7 +33,7 @@ class Result:
     run: str  # "<task>/<stem>", the ensemble's "<task>/ensemble"
     predictions: np.ndarray  # (scored galaxy, column), as they would be submitted
     rows: np.ndarray  # (galaxy,) bool, which galaxies of the catalog these are
-    card: dict[str, Any]  # score card written by training or by the ensemble
+    card: RunCard | EnsembleCard
     scores: dict[str, Any]  # `score_table` of the above
     config: Config | None = None  # as saved with the run; None where that is gone
 
@@ -53,16 +51,6 @@ class Result:
     def is_whole(self) -> bool:
         """Whether every galaxy of the catalog is predicted."""
         return bool(self.rows.all())
-
-    @property
-    def is_selected_on_validation(self) -> bool:
-        """Whether an epoch was chosen on the fold that it is scored on."""
-        return bool(self.card.get("selected_on_validation", False))
-
-    @property
-    def has_possible_leakage(self) -> bool:
-        """Whether first weights may be trained on the galaxies, its own or those of a run in it."""
-        return bool(self.card.get("possible_leakage", False))
 
     def on(self, rows: np.ndarray) -> np.ndarray:
         """(chosen galaxy, column) predictions of some of its galaxies; (galaxy,) bool `rows`."""
@@ -118,28 +106,29 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
         task: its task.
         catalog: the dataset's catalog, galaxies of the task.
     """
-    path = oof_csv(catalog.dataset, run)
-    scored = card_path(path)
+    card: RunCard | EnsembleCard
     if run == f"{task.name}/{ENSEMBLE}":
-        path = ensemble_oof_csv(catalog.dataset, task.name)
-        scored = card_path(ensemble_csv(catalog.dataset, task.name))
-    card = _read_card(scored, catalog)
-    rows = np.isin(catalog.folds, card.get("folds", np.unique(catalog.folds)))
+        path, rows = ensemble_oof_csv(catalog.dataset, task.name), np.ones(len(catalog.ids), bool)
+        card = EnsembleCard.of(catalog.dataset, task.name).check(catalog, path)
+    else:
+        path = oof_csv(catalog.dataset, run)
+        card = RunCard.of(catalog.dataset, run).check(catalog, path)
+        rows = np.isin(catalog.folds, card.folds)
     folds, targets = catalog.folds[rows], catalog.targets(task.name)
     table = read_predictions(path, task.columns, catalog.ids[rows])
     if FOLD not in table.columns or (table[FOLD].to_numpy() != folds).any():
         raise InputError(f"{shown(path)} was made with another split: make it again")
     predictions = table[list(task.columns)].to_numpy()
     scores = score_table(task, predictions, targets[rows], folds, targets[~rows])
-    if abs(scores["score"] - card.get("score", np.nan)) > _SAME:
-        raise InputError(f"{shown(path)} is not the table that {shown(scored)} scores")
+    if abs(scores["score"] - card.score) > _SAME:
+        raise InputError(f"{shown(path)} is not the table that its score card scores")
     return Result(run, predictions, rows, card, scores, _saved_config(catalog.dataset, run))
 
 
-def read_ensemble_card(task: Task, catalog: Catalog) -> dict[str, Any] | None:
+def read_ensemble_card(task: Task, catalog: Catalog) -> EnsembleCard | None:
     """Score card of the task's ensemble; None where there is none of this catalog."""
     try:
-        return _read_card(card_path(ensemble_csv(catalog.dataset, task.name)), catalog)
+        return EnsembleCard.of(catalog.dataset, task.name).check(catalog)
     except InputError:
         return None
 
@@ -153,20 +142,9 @@ def pick_best(results: Sequence[Result]) -> Result:
         results: at least one, best score first. Where none is whole and fair, the one with the most
             galaxies is taken.
     """
-    fair = [
-        result
-        for result in results
-        if result.is_whole and not (result.is_selected_on_validation or result.has_possible_leakage)
-    ]
+    fair = [result for result in results if result.is_whole and not result.card.is_optimistic]
     ensembles = [result for result in fair if result.stem == ENSEMBLE]
     return (ensembles or fair or sorted(results, key=lambda result: -result.rows.sum()))[0]
-
-
-def _read_card(path: Path, catalog: Catalog) -> dict[str, Any]:
-    card = files.read_json(path)
-    if not isinstance(card, dict) or card.get("fingerprint") != catalog.fingerprint:
-        raise InputError(f"{shown(path)} is of another catalog or split of '{catalog.dataset}'")
-    return card
 
 
 def _saved_config(dataset: str, run: str) -> Config | None:

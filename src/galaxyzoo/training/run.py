@@ -32,6 +32,7 @@ from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.fold_files import DONE
 from galaxyzoo.inference.oof import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE, FoldTables
 from galaxyzoo.inference.predict import predict_distributed
+from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.tasks.registry import get_task
@@ -122,7 +123,7 @@ class Run:
                 "new settings a config file of their own"
             )
 
-    def train(self, folds: list[int] | None = None) -> dict[str, Any] | None:
+    def train(self, folds: list[int] | None = None) -> RunCard | None:
         """Train the folds that are not finished; write tables and card of all finished folds.
 
         A fold that fails, by a loss that is not finite or for lack of memory, stops alone and is
@@ -167,7 +168,7 @@ class Run:
                 # Here, because a kill may have come after the summary.
                 (folder / CHECKPOINT).unlink(missing_ok=True)
 
-    def collect(self) -> dict[str, Any] | None:
+    def collect(self) -> RunCard | None:
         """Write tables and card of the finished folds; returns the card, None without a fold."""
         if not self._tables.done:
             return None
@@ -268,7 +269,7 @@ def _holding(path: Path, what: str) -> AbstractContextManager[None]:
 
 def train_runs(
     runs: Sequence[Run], folds: list[int] | None, jobs: int, backend: str
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[RunCard]:
     """Train runs as `Run.train` does, several folds in parallel.
 
     The bytes that are written depend on the number of threads of each process, but not on the

@@ -17,7 +17,6 @@ from pydantic import Field
 from galaxyzoo.config.base import Settings, override, read_yaml
 from galaxyzoo.config.loading import listed_path, load_config
 from galaxyzoo.config.schema import Config, parse_config
-from galaxyzoo.core import files
 from galaxyzoo.core.console import format_table
 from galaxyzoo.core.devices import describe_machine
 from galaxyzoo.core.errors import FoldError, InputError
@@ -25,7 +24,7 @@ from galaxyzoo.core.paths import ABLATION, configs_dir, oof_csv, shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.oof import FoldTables
-from galaxyzoo.inference.score_card import card_path, digest_table
+from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.reports.console import with_error
 from galaxyzoo.reports.results import load_result
 from galaxyzoo.tasks.kinds import Task
@@ -221,16 +220,14 @@ class Ablation:
         """Whether all folds of a variant are trained and in its out-of-fold table."""
         table = oof_csv(self.catalog.dataset, variant.config.run)
         done = FoldTables(variant.run_config, self.catalog).done
-        if not {*self.folds} <= {*done} or not table.exists():
+        if not {*self.folds} <= {*done}:
             return False
         try:
-            card = files.read_json(card_path(table))
             # A kill may have come after the last fold, before the table or its card.
-            return {*self.folds} <= {*card["folds"]} and (
-                card["tables"]["oof"] == digest_table(table)
-            )
-        except (InputError, KeyError, TypeError):
+            card = RunCard.of(self.catalog.dataset, variant.config.run).check(self.catalog, table)
+        except InputError:
             return False
+        return {*self.folds} <= {*card.folds}
 
     def train(self, variants: Sequence[Variant], jobs: int = 1, backend: str = "loky") -> list[str]:
         """Train the variants that are not finished.
@@ -245,7 +242,7 @@ class Ablation:
         runs = {v.name: self.run(v) for v in variants if not self.is_done(v)}
         names = {run.config.run: name for name, run in runs.items()}
         for card in train_runs([*runs.values()], list(self.folds), jobs, backend):
-            name = names[card["run"]]
+            name = names[card.run]
             if not runs[name].stopped:
                 print(f"{name}: done", flush=True)
         return [f"{name}: {reason}" for name, run in runs.items() for reason in run.stopped]

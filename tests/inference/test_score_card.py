@@ -1,0 +1,110 @@
+"""Score cards that are not as they were written, and tables that are not their card's."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import evaluate
+from galaxyzoo.core import paths
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.ensemble import members
+from galaxyzoo.inference.score_card import card_path
+from galaxyzoo.reports.results import load_result
+from galaxyzoo.tasks.registry import TASKS
+from support.ensemble_fixtures import run_here, save_project, use_root
+from support.refusals import one_line_refusal
+
+TASK, MEAN = TASKS["gz37"], ("--candidates", "mean")
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
+    use_root(monkeypatch, tmp_path)
+    return save_project()
+
+
+def change(card: Path, key: str, value: Any) -> None:
+    """Replace the value of a card's key; remove the key where the value is None."""
+    values = {**json.loads(card.read_text()), key: value}
+    card.write_text(json.dumps({k: v for k, v in values.items() if k != key or v is not None}))
+
+
+def refusals(catalog: Catalog, run: str) -> list[str]:
+    """What ensemble and report say of a run."""
+    return [
+        one_line_refusal(members.load_oof, [run], TASK, catalog),
+        one_line_refusal(load_result, run, TASK, catalog),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("folds", 7), ("tables", 5), ("score", "x"), ("diverged", 3), ("training_loss", [1])),
+        *(("unreadable_test_images", "x"), ("per_fold", None), ("run", None), ("tables", None)),
+        *(("fingerprint", None), ("tables.oof", {"test": ""})),
+    ],
+)
+def test_a_runs_card_with_a_wrong_or_missing_key_is_refused(
+    catalog: Catalog, key: str, value: Any
+) -> None:
+    change(card_path(paths.oof_csv("tiny", "gz37/run0")), key.split(".")[0], value)
+    for text in refusals(catalog, "gz37/run0"):
+        assert text.startswith("oof/tiny/gz37/run0.json is not a whole score card, make it again: ")
+        assert f"key '{key}" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("runs", 3), ("unreadable_test_images", 4), ("candidates", [1]), ("without", None)),
+        *(("table", None), ("nested", 7), ("external", {"a": {}})),
+    ],
+)
+def test_an_ensembles_card_with_a_wrong_or_missing_key_is_refused_and_made_again(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, key: str, value: Any
+) -> None:
+    run_here(monkeypatch, *MEAN)
+    card = card_path(paths.ensemble_csv("tiny", "gz37"))
+    whole = card.read_bytes()
+    change(card, key, value)
+    for text in (
+        one_line_refusal(run_here, monkeypatch, "--intervals"),
+        one_line_refusal(load_result, "gz37/ensemble", TASK, catalog),
+    ):
+        assert text.startswith("submissions/tiny/gz37/predictions.json is not a whole score card")
+        assert f"key '{key}" in text
+    run_here(monkeypatch, *MEAN)
+    assert card.read_bytes() == whole
+
+
+@pytest.mark.parametrize("run", ["gz37/run0", "gz37/ensemble"])
+def test_a_report_refuses_a_table_that_is_not_the_cards(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, run: str
+) -> None:
+    """The last of nine decimals: the score stays the same."""
+    run_here(monkeypatch, *MEAN)
+    path = paths.ensemble_oof_csv("tiny", "gz37")
+    path = path if run == "gz37/ensemble" else paths.oof_csv("tiny", run)
+    load_result(run, TASK, catalog)
+    text = path.read_text()
+    at = text.index("\n", text.index("\n") + 1) - len(",0") - 1
+    path.write_text(text[:at] + ("2" if text[at] == "1" else "1") + text[at + 1 :])
+    monkeypatch.setattr("sys.argv", ["evaluate.py", run])
+    assert f"{paths.shown(path)} is missing or not the table" in one_line_refusal(evaluate.main)
+
+
+def test_a_table_and_card_under_another_runs_name_are_refused(catalog: Catalog) -> None:
+    for of in (paths.oof_csv, paths.test_csv):
+        shutil.copy(of("tiny", "gz37/run0"), of("tiny", "gz37/copy"))
+    own, copy = (card_path(paths.oof_csv("tiny", f"gz37/{name}")) for name in ("run0", "copy"))
+    shutil.copy(own, copy)
+    texts = [
+        *refusals(catalog, "gz37/copy"),
+        one_line_refusal(members.find_runs, TASK, catalog, []),
+    ]
+    for text in texts:
+        assert "gz37/copy.json is the score card of gz37/run0: delete it and its table" in text
