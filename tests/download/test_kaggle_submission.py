@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.core import paths
+from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.download import kaggle_api, kaggle_submission
+from galaxyzoo.inference.score_card import card_path, digest_table
 from galaxyzoo.inference.submission import published_csv
 from galaxyzoo.io.tables import format_predictions
 from galaxyzoo.tasks.registry import get_task
@@ -33,8 +34,13 @@ def write_submission(root: Path) -> Path:
     return path
 
 
+def write_card(path: Path, digest: str) -> None:
+    files.write_json(card_path(path), {"dataset": "kaggle", "table": digest})
+
+
 def test_submission_arrives_and_its_own_score_is_shown(stand_in, rests, root):
     path = write_submission(root)
+    write_card(path, digest_table(path))
     kaggle_submission.check_file(path)
     api = kaggle_api.connect()
     ref = kaggle_submission.send(api, path, "three networks")
@@ -156,7 +162,7 @@ def test_download_without_credentials_says_where_to_get_them(stand_in, root):
     assert held(root / "input") == {}
 
 
-@pytest.mark.parametrize("fault", ["order", "sum", "empty cell", "missing row"])
+@pytest.mark.parametrize("fault", ["order", "sum", "empty cell", "missing row", "card"])
 def test_invalid_file_is_refused_before_anything_is_sent(
     fault, stand_in, rests, root, monkeypatch, capsys
 ):
@@ -164,7 +170,9 @@ def test_invalid_file_is_refused_before_anything_is_sent(
 
     path = write_submission(root)
     frame = pd.read_csv(path)
-    if fault == "order":
+    if fault == "card":
+        write_card(path, "of another")
+    elif fault == "order":
         frame = frame.iloc[::-1]
     elif fault == "missing row":
         frame = frame.iloc[1:]

@@ -10,6 +10,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.download.kaggle_api import COMPETITION, PAGE, patiently
 from galaxyzoo.inference import submission
+from galaxyzoo.inference.score_card import SubmissionCard, card_path, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 
@@ -18,11 +19,20 @@ FIRST_SCORE_PAUSE_S, LONGEST_SCORE_PAUSE_S = 2.0, 30.0
 
 
 def check_file(path: Path) -> None:
-    """Check that a file is a submission of the whole competition, before anything is sent."""
+    """Check that a file is a submission of the whole competition, before anything is sent.
+
+    A score card beside it must be its own; a file of somebody else needs none.
+    """
     if not path.exists():
         raise InputError(
             f"{shown(path)} is missing: `bash scripts/train_folds.sh` writes "
             f"{shown(submission.published_csv())}"
+        )
+    card = card_path(path)
+    if card.exists() and SubmissionCard.read(card).table != digest_table(path):
+        raise InputError(
+            f"{shown(path)} is not the table that {shown(card)} was written for: make both again, "
+            "or delete the card if the table is your own"
         )
     submission.check(path, get_task(COMPETITION_TASK), kaggle.whole_sample_ids())
 
