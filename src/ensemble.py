@@ -11,7 +11,8 @@ the best.
 
 Predictions made elsewhere on the same split join as the run external/NAME; if only such runs are
 named, only they are combined. A table marked with --possible-leakage is scored but not combined,
-because its networks may have been trained on these galaxies; naming external/NAME combines it.
+because its networks may have been trained on these galaxies; naming external/NAME combines it. A
+table with a fold too good to be true, as if made from the labels, is refused without that mark.
 
 With --intervals the ensemble stays as it is, and each of its predicted vote fractions gets an
 interval, calibrated on its cross-fitted predictions; coverage is counted on folds left out.

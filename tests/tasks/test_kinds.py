@@ -1,4 +1,7 @@
-"""Class tasks: scores against hand-worked values and scikit-learn; decisions, by which folds."""
+"""Class tasks: scores against hand-worked values and scikit-learn; decisions, by which folds.
+
+Votes: folds that are too good to be predicted.
+"""
 
 import numpy as np
 import pytest
@@ -6,8 +9,9 @@ from sklearn import metrics
 
 from galaxyzoo.inference.score_card import score_table
 from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
-from galaxyzoo.tasks.registry import CLASS_TASKS
+from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from support.class_fixtures import BALANCED, PLAIN, one_hot
+from support.ensemble_fixtures import draw_votes
 
 PROBS = np.array([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
 
@@ -123,3 +127,24 @@ def test_macro_classes_are_sums_and_are_decided_by_the_largest():
     scores = task.class_scores(probs, targets, np.array([0, 1]))
     assert scores["macro_class_accuracy"] == 0.5
     assert scores["macro_class_balanced_accuracy"] == 0.5  # spiral found, elliptical not
+
+
+@pytest.mark.parametrize(
+    ("galaxies", "share", "refused"),
+    [(1, 0, 1), (2, 0, 1), (2, 1, 0), (3, 1, 0), (5, 1, 0), (12, 1, 0), (60, 1, 0), (60, 0.5, 1)],
+)
+def test_errors_below_the_votes_own_scatter_are_too_good_and_those_at_it_never(
+    galaxies, share, refused
+):
+    """300 folds each, with errors of a share of the scatter of 43 volunteers."""
+    rng = np.random.default_rng(galaxies)
+    votes = draw_votes(rng, 300 * galaxies)[0].reshape(300, galaxies, -1)
+    predictions = votes + share * rng.normal(size=votes.shape) * np.sqrt(votes * (1 - votes) / 43)
+    found = {TASKS["gz37"].is_too_good(*fold) for fold in zip(predictions, votes, strict=True)}
+    assert found == {bool(refused)}
+
+
+def test_classes_are_too_good_where_every_row_is_right_and_certain():
+    truth = one_hot(TRUTH)
+    assert PLAIN.is_too_good(PLAIN.project(truth), truth)
+    assert not PLAIN.is_too_good(np.vstack([truth[:3], PROBS[3:]]), truth)

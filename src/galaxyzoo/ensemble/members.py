@@ -202,12 +202,28 @@ class ExternalTable:
         """(galaxy, column) float32 valid predictions, in the order of the task's catalog."""
         remedy = f"train it on the folds of folds/{catalog.dataset}/train.csv"
         table = _read_oof(self.oof_path, task, catalog, remedy)
-        return self._values(table, self.oof_path, task)
+        values = self._values(table, self.oof_path, task)
+        if not self.possible_leakage:
+            self._check_scores(values, task, catalog)
+        return values
 
     def load_test(self, task: Task, catalog: Catalog) -> np.ndarray:
         """(test galaxy, column) float32 valid predictions, in the sample submission's order."""
         table = read_predictions(self.test_path, task.columns, catalog.test_ids)
         return self._values(table, self.test_path, task)
+
+    def _check_scores(self, values: np.ndarray, task: Task, catalog: Catalog) -> None:
+        """Refuse a fold that is too good to be predicted."""
+        for fold in range(catalog.n_folds):
+            rows = catalog.folds == fold
+            predictions, targets = values[rows], catalog.targets(task.name)[rows]
+            if task.is_too_good(predictions, targets):
+                raise InputError(
+                    f"{shown(self.oof_path)}, fold {fold}: {task.metric} "
+                    f"{task.score(predictions, targets):.5f} is too good to be true, as if the "
+                    "labels had been used; to combine it all the same, add --possible-leakage "
+                    f"{self.name} and name {self.run} among the runs"
+                )
 
     def _values(self, table: pd.DataFrame, path: Path, task: Task) -> np.ndarray:
         """The table's numbers as the tables of runs hold them."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.tasks.decision_tree import DecisionTree
+from galaxyzoo.tasks.decision_tree import VOLUNTEERS, DecisionTree
 from galaxyzoo.tasks.label_rules import ClassRule
 from galaxyzoo.tasks.metrics import (
     SMALLEST_PROBABILITY,
@@ -23,6 +23,8 @@ from galaxyzoo.tasks.metrics import (
 )
 
 COMPETITION_TASK = "gz37"
+# A table's fifth decimal; `ClassTask.project` moves a probability of 1 by less.
+_ROUNDING = 1e-5
 CLASS = "class"  # column of class names, in label files and submissions
 
 
@@ -88,6 +90,10 @@ class Task(ABC):
     @abstractmethod
     def heading(self, column: int) -> str:
         """Title above the columns of a column's group."""
+
+    def is_too_good(self, predictions: np.ndarray, targets: np.ndarray) -> bool:
+        """Whether (galaxy, column) predictions are the targets themselves, to rounding."""
+        return bool(np.abs(predictions - targets).max() < _ROUNDING)
 
     def group_of(self, column: int) -> range:
         """The columns of the group that a column belongs to."""
@@ -163,6 +169,24 @@ class VoteTask(Task):
     def score_from_loss(self, mean_loss: np.ndarray) -> np.ndarray:
         """The root."""
         return np.sqrt(np.maximum(mean_loss, 0.0))
+
+    def is_too_good(self, predictions: np.ndarray, targets: np.ndarray) -> bool:
+        """Whether they are the targets, or closer to them than any prediction of them can be.
+
+        A fraction v that n volunteers vote for scatters with the variance v (1 - v) / n, which no
+        image shows. Too good is an RMSE of more than five standard errors below the root of the
+        mean variance. The standard error is that of the mean squared error over galaxies, carried
+        over to RMSE. It is taken about the variances, not about the galaxies' own mean: a few that
+        agree by chance would make that one small.
+
+        Source: binomial variance; 0.0365 for 43 volunteers, over 6,000 galaxies of the competition.
+        """
+        limits = (targets * (1 - targets)).mean(axis=1) / VOLUNTEERS  # (galaxy,)
+        losses, limit = self.per_sample_losses(predictions, targets), np.sqrt(limits.mean())
+        error = np.sqrt(np.mean((losses - limits) ** 2) / len(losses))
+        # The root's slope at the limit is 1 / (2 limit); a limit of 0 needs no division.
+        below = 2 * limit * (limit - np.sqrt(losses.mean()))
+        return super().is_too_good(predictions, targets) or bool(below > 5 * error)
 
     def project(self, predictions: np.ndarray) -> np.ndarray:
         """Clip to [0, 1] and project onto the decision tree."""
