@@ -11,10 +11,17 @@ from support.commands import SRC, artefacts, environment, fork_server
 from support.fork_server import FAULTS
 from support.forked_commands import ForkServer
 
-# The whole path on a tiny competition: split, caches, three folds, tables, ensemble, submission.
+# The whole path on a small demo set: drawing, split, caches, three folds, tables, ensemble,
+# submission.
 TRAIN = [
-    *("train.py", "gz37/cnn", "--folds", "3", "--ensemble", "image.size_px=32", "head.hidden=16"),
-    *("model.kwargs.widths=[8,16]", "train.epochs=3", "train.batch_size=8"),
+    *(str(FAULTS / "train_on_small_demo.py"), "gz37/cnn", "--folds", "3", "--ensemble"),
+    *(
+        "image.size_px=32",
+        "head.hidden=16",
+        "model.kwargs.widths=[8,16]",
+        "train.epochs=3",
+        "train.batch_size=8",
+    ),
 ]
 
 
@@ -54,7 +61,7 @@ class Project:
     def run(
         self, words: list[str], fault: Fault | None = None, server: ForkServer | None = None
     ) -> Result:
-        """Run an entry script with its arguments in a forked process, to its end."""
+        """Run a script with its arguments in a forked process, to its end."""
         command, environment = self._plan(words, fault or Fault())
         printed = self.work / "output"
         status = (server or fork_server()).run(command, self.work, environment, printed, printed)
@@ -75,8 +82,8 @@ class Project:
         return self._result(done.returncode)
 
     def artefacts(self) -> dict[str, bytes]:
-        """All that the commands have left, the decoded images too."""
-        return artefacts(self.root, "input/cache")
+        """All that the commands have left, the demo set and its decoded images too."""
+        return artefacts(self.root, "input")
 
     def _plan(self, words: list[str], fault: Fault) -> tuple[list[str], dict[str, str]]:
         """Write down a command's fault; returns its command line and environment."""
@@ -91,6 +98,7 @@ class Project:
             **environment(self.root),
             "PYTHONPATH": f"{FAULTS}{os.pathsep}{SRC}",  # also of the processes that it starts
             "GALAXYZOO_FAULT": str(path),
+            "GIT_DIR": os.devnull,  # a commit meanwhile is no other version of the code
         }
 
     def _result(self, status: int) -> Result:
