@@ -53,7 +53,7 @@ def test_a_runs_card_with_a_wrong_or_missing_key_is_refused(
 ) -> None:
     change(card_path(paths.oof_csv("tiny", "gz37/run0")), key.split(".")[0], value)
     for text in refusals(catalog, "gz37/run0"):
-        assert text.startswith("oof/tiny/gz37/run0.json is not a whole score card, make it again: ")
+        assert text.startswith("oof/tiny/gz37/run0.json is not a whole score card (the command ")
         assert f"key '{key}" in text
 
 

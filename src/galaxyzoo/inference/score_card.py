@@ -27,7 +27,9 @@ class _Keys(Settings):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a card; the error names the key that is missing or of a wrong type."""
-        source = f"{shown(path)} is not a whole score card, make it again"
+        source = (
+            f"{shown(path)} is not a whole score card (the command that wrote it makes it again)"
+        )
         return cls.parse(files.read_json(path), source)
 
 
@@ -77,7 +79,7 @@ class ScoreCard(_Keys):
             first = shown(next(iter(digests)))
             raise InputError(f"{first} was made with another catalog or split: {self._again}")
         for table in tables:
-            if not table.exists() or digests[table] != digest_table(table):
+            if not table.exists() or digests.get(table) != digest_table(table):
                 raise InputError(
                     f"{shown(table)} is missing or not the table that its score card was written "
                     f"for: {self._again}"
