@@ -5,6 +5,7 @@
 # and what scripts/test.sh needs. Nothing is done when nothing changed. With GALAXYZOO_PYTHON set (Kaggle kernel, conda)
 # that interpreter is only checked, never changed.
 set -euo pipefail
+trap 'exit 130' INT # else a program that Ctrl-C ends looks like one that failed
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 UV=uv==0.13.8  # pip alone can pair torch and torchvision builds that do not fit; uv's resolver does not

@@ -1,7 +1,9 @@
 """Fixtures that every test file may use."""
 
 import shutil
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,18 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in (*folders, paths.submissions_dir(), paths.reports_dir()):
         folder.mkdir(parents=True)
     return tmp_path
+
+
+@pytest.fixture
+def heeded_ctrl_c() -> Iterator[None]:
+    """Ctrl-C reaches the commands that a test starts.
+
+    A shell that runs the tests in the background has them ignore it, and what they start inherits
+    that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import os
 import re
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ case "$*" in
         cp "$0" .venv/bin/python ;;
     "-m pip install"*) cp "$0" .venv/bin/uv ;;
     "pip install --compile-bytecode --requirements"*)
+        trap 'exit 1' INT
         sleep "${INSTALL_S:-0}"
         [[ -z ${INSTALL_FAILS:-} ]] || exit 1
         cp "$0" .venv/bin/lint-imports
@@ -66,7 +68,14 @@ class Project:
         command = ["bash", str(self.root / "scripts" / script), *arguments]
         own = {"PATH": str(self.bin), "LOG": str(self.log), "REAL_PYTHON": sys.executable}
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, env=own | extra, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(
+            command,
+            env=own | extra,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            start_new_session=True,
+        )
 
     def run(self, script: str, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         process = self.start(script, *arguments, **extra)
@@ -182,6 +191,18 @@ def test_killed_set_up_is_done_again(project: Project) -> None:
     process.communicate()
     assert project.set_up()[0] == 0
     assert project.installs == 2
+
+
+@pytest.mark.usefixtures("heeded_ctrl_c")
+@pytest.mark.parametrize("script", ["setup.sh", "train_folds.sh"])
+def test_ctrl_c_amid_the_set_up_is_no_failure_of_it(project: Project, script: str) -> None:
+    """A terminal sends it to all processes; pip ends with status 1."""
+    process = project.start(script, INSTALL_S="1", INSTALL_FAILS="1")
+    while not project.installs and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 130
 
 
 @pytest.mark.skipif(not shutil.which("flock"), reason="no flock here")

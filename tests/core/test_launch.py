@@ -1,11 +1,16 @@
 """How an entry script begins and ends."""
 
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from galaxyzoo.core.paths import CODE_ROOT
+from support.commands import SRC, TRAIN, environment
+from support.thoroughness import thorough
 
 SCRIPT = """
 import atexit, gc
@@ -35,3 +40,64 @@ def test_garbage_is_looked_for_during_the_work_alone(end: str, status: int) -> N
     )
     assert done.returncode == status, done.stderr
     assert done.stdout.split("\n")[:3] == ["imports False", "work True", "end True"]
+
+
+STOPPED = "stopped; the same command goes on from here"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("heeded_ctrl_c")
+@pytest.mark.parametrize(
+    "words",
+    [["ensemble.py"], ["predict.py", "gz37/cnn", "input/images_test_rev1.zip"], TRAIN],
+    ids=lambda words: words[0],
+)
+def test_ctrl_c_is_one_line_whenever_it_comes(project: Path, words: list[str]) -> None:
+    """From the first import on, through all of them, to the end of the work."""
+    tries = thorough(6, 26)
+    for number in range(tries):
+        process = subprocess.Popen(
+            [sys.executable, str(SRC / words[0]), *words[1:]],
+            env={**environment(project), "TQDM_DISABLE": "1"},
+            cwd=project,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while "site-packages" not in Path(f"/proc/{process.pid}/maps").read_text():
+            time.sleep(0.001)
+        time.sleep(2.5 * number / tries)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1].strip()
+        # A command that has ended its work has nothing to say.
+        assert (process.returncode, said) in ((130, STOPPED), (130, ""), (0, "")), number
+
+
+@pytest.mark.usefixtures("heeded_ctrl_c")
+def test_a_second_ctrl_c_ends_a_command_that_takes_long_to_end() -> None:
+    ending = "raise KeyboardInterrupt\natexit.register(lambda: print(input()))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(end=ending)],
+        cwd=SRC,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "\n"
+    assert process.stderr.readline() == f"{STOPPED}\n"
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert (process.returncode, said) == (130, "")
+
+
+def test_who_imports_a_script_keeps_the_usual_ctrl_c() -> None:
+    """Worker processes read the script too, under another name."""
+    code = """
+import signal
+from galaxyzoo.core.launch import use_project_python
+exec("start()", {"__name__": "__mp_main__", "start": use_project_python})
+assert signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_IGN)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=SRC, check=True)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,18 +25,6 @@ from support.kaggle_fixtures import listing
 QUICK = DownloadPolicy(rate=1000, tries=2, first_pause_s=0.01)
 
 IMAGES = "sdss_64px_0.15arcsec"
-
-
-@pytest.fixture
-def heeded_ctrl_c() -> Iterator[None]:
-    """Ctrl-C reaches the commands that a test starts.
-
-    A shell that runs the tests in the background has them ignore it, and what they start inherits
-    that.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def ordered(server: CutoutServer, **changes: object) -> Order:

@@ -5,12 +5,15 @@ installed.
 """
 
 import argparse
+import atexit
 import errno
 import gc
 import importlib.util
 import os
+import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +27,7 @@ _SECONDS_BEFORE_OWN_ERROR = 10
 # What a disk or its rights refuse; other errors of the system are the code's own mistakes.
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
+_STOPPED = "\nstopped; the same command goes on from here"
 
 
 def is_started_by_torchrun() -> bool:
@@ -35,8 +39,15 @@ def use_project_python() -> None:
     """Start the running script again with `.venv`'s Python where this one lacks the packages.
 
     An interpreter that has them (an active venv, conda, a Kaggle kernel) is used as it is. Exits
-    with one line saying what to type where neither has them.
+    with one line saying what to type where neither has them. Until `run_main`, Ctrl-C ends the
+    process at once: libraries would turn a KeyboardInterrupt amid their import into anything.
     """
+    if sys._getframe(1).f_globals["__name__"] != "__main__":
+        return  # a worker or a test imports the script
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored: nohup
+        signal.signal(signal.SIGINT, _stop_importing)
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the last of all to be run
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if _is_silent():
         os.environ["TQDM_DISABLE"] = "1"
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 until the end
@@ -45,6 +56,7 @@ def use_project_python() -> None:
         return
     if VENV_PYTHON.exists() and not os.environ.get(_RESTARTED):
         os.environ[_RESTARTED] = "1"
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # waits for the handler above
         os.execv(VENV_PYTHON, [str(VENV_PYTHON), *sys.argv])
     sys.exit(
         "error: the packages are not installed for this Python: "
@@ -59,13 +71,23 @@ def run_main(main: Callable[[], None]) -> None:
     """
     gc.enable()
     try:
-        main()
+        heeds_ctrl_c = signal.getsignal(signal.SIGINT) is _stop_importing
+        try:
+            if heeds_ctrl_c:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            main()
+            sys.stdout.flush()
+        finally:
+            if heeds_ctrl_c:  # again, while processes and threads are ended
+                signal.signal(signal.SIGINT, _stop_ending)
     except InputError as error:
         _exit_with(str(error))
     except MemoryError as error:
         _exit_with(f"not enough memory ({str(error) or 'the system gave no more'})")
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        warnings.simplefilter("ignore")  # of work that was not done
+        if not _is_silent():
+            print(_STOPPED, file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # `… | head` closed the pipe
         sys.stderr.close()
@@ -77,6 +99,16 @@ def run_main(main: Callable[[], None]) -> None:
         _exit_with(f"cannot {use} {error.filename or 'a file'}: {error.strerror}")
     finally:
         gc.freeze()  # or the interpreter's last collections go through all of torch, for seconds
+
+
+def _stop_importing(*_: object) -> None:
+    if not _is_silent():
+        os.write(2, f"{_STOPPED}\n".encode())
+    os._exit(130)
+
+
+def _stop_ending(*_: object) -> None:
+    os._exit(130)
 
 
 def _is_silent() -> bool:
