@@ -20,7 +20,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from joblib import Parallel, delayed
-from PIL import Image
 from tqdm import tqdm
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
@@ -377,6 +376,8 @@ def _check_last_scan(data: bytearray) -> None:
 
     By Pillow, which does not warn of such bytes on the terminal.
     """
+    from PIL import Image  # here: the ensembler, which reads no image, comes by this module
+
     fills = bytes(_READ_AHEAD), b"\xaa" * _READ_AHEAD  # the first bits differ
     ended = [io.BytesIO(data + fill + _END_OF_IMAGE) for fill in fills]
     try:
