@@ -53,7 +53,7 @@ def main() -> None:
     args = parse_args()
     task, method = task_of(args.run), find_method(args.method)
     column = None if args.answer is None else column_of(task, args.answer)
-    dataset = choose_dataset(args.dataset, task.name)
+    dataset = choose_dataset(args.dataset, args.run)
     if args.faithfulness:
         print_faithfulness(args, dataset)
     elif args.feature_maps:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from galaxyzoo.core.errors import one_line
 from galaxyzoo.core.launch import add_trained_run, new_parser
-from galaxyzoo.core.paths import choose_dataset, shown, task_name
+from galaxyzoo.core.paths import choose_dataset, shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.inference.predict import check_output, load_run_models, predict_stores
 from galaxyzoo.io.tables import write_predictions
@@ -27,7 +27,7 @@ def main() -> None:
     """Parse, predict, write."""
     args = parse_args()
     check_output(args.output, args.images)
-    dataset = choose_dataset(args.dataset, task_name(args.run))
+    dataset = choose_dataset(args.dataset, args.run)
     config, models = load_run_models(dataset, args.run)
     task = get_task(config.task)
     prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)

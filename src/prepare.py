@@ -14,6 +14,7 @@ use_project_python()
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from galaxyzoo.core.launch import add_data, new_parser
@@ -42,13 +43,12 @@ def main() -> None:
     args = parse_args()
     if args.form == GZ2:
         made = make_dataset(_order(args))
-        print(f"wrote {shown(made)}/: train with --data {made.name}")
+        # It has no votes, so its runs cannot start from those that learn votes.
+        print_made(made, f"{args.task} --data {made.name} model.start_run=null")
         return
     get_task(args.task)
     if args.subset:
-        print(
-            f"wrote {shown(write_subset(args.subset, args.data))}/: train with --data {args.subset}"
-        )
+        print_made(write_subset(args.subset, args.data), f"--data {args.subset}")
         return
     drop = args.on_bad_image == "drop"
     data = prepare(args.data, args.folds, args.seed, {args.task}, drop)
@@ -64,6 +64,11 @@ def main() -> None:
         f"{len(catalog.test_ids):,} test galaxies, {bad} unreadable; "
         f"split in {shown(dataset_dir(catalog.dataset))}/"
     )
+
+
+def print_made(folder: Path, words: str) -> None:
+    """Print where a new dataset is, and the command that trains on it."""
+    print(f"wrote {shown(folder)}/; to train on it: bash scripts/train_folds.sh {words}")
 
 
 def parse_args() -> argparse.Namespace:

@@ -100,8 +100,10 @@ def train(
     from galaxyzoo.training.run import Run, train_runs
 
     runs = {config.run: Run(config, data) for config in configs}
-    for run in runs.values():
-        run.check()  # all of them first: the last run's mistake must not wait for the first's hours
+    # All of them first: the last run's mistake must not wait for the first's hours. The last first:
+    # where a start run has no labels here, the run that needs it says what to do.
+    for run in reversed(runs.values()):
+        run.check()
     cards = list(train_runs([*runs.values()], args.only, args.jobs, args.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
     usable = [card for card in cards if not (card.is_optimistic or card.diverged)]

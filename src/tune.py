@@ -56,9 +56,13 @@ def main() -> None:
             f"none of the {len(outcomes)} trials was trained to its end: increase --trials, or "
             f"change the ranges in {shown(search.path)}"
         )
-    command = f"python src/tune.py {shlex.join(sys.argv[1:])}"
-    print(write_config(path, tuning, best, len(outcomes), command))
-    print(f"{shown(path)}: type `python src/train.py {shown(path)}`")
+    data_words = f" --data {shlex.quote(args.data)}" if args.data else ""
+    commands = (
+        f"python3 src/tune.py {shlex.join(sys.argv[1:])}",
+        f"python3 src/train.py {shlex.quote(shown(path))}{data_words}",
+    )
+    print(write_config(path, tuning, best, len(outcomes), *commands))
+    print(f"wrote {shown(path)}; to train it: {commands[1]}")
 
 
 def show(tuning: "Tuning", outcomes: "list[Outcome]") -> None:

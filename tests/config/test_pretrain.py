@@ -91,7 +91,7 @@ def test_none_is_taken_for_a_run_of_a_task() -> None:
     found = all_pretrainings()
     assert "pretrain/simsiam_mobilenetv2" in found
     assert not set(found) & set(all_runs())
-    with pytest.raises(InputError, match=r"type `python src/pretrain\.py pretrain/simsiam"):
+    with pytest.raises(InputError, match=r"type the same with src/pretrain\.py"):
         load_config("pretrain/simsiam_mobilenetv2")
     with pytest.raises(InputError, match=r"'pretrain/simsia'.*did you mean pretrain/simsiam"):
         load_pretrain_config("pretrain/simsia")

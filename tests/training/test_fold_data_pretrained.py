@@ -49,7 +49,7 @@ def test_the_split_may_change_and_the_galaxies_may_not(data: Dataset) -> None:
 
 
 def test_a_missing_pretraining_is_said_before_anything_is_trained(data: Dataset) -> None:
-    with pytest.raises(FoldError, match=r"type `python src/pretrain\.py pretrain/small` first"):
+    with pytest.raises(FoldError, match=r"type `python3 src/pretrain\.py pretrain/small` first"):
         Run(tiny_config(model=START), data).check()
 
 

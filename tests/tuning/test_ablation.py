@@ -241,5 +241,5 @@ def test_the_tables_hold_every_row_under_its_heading(scored: Scored) -> None:
         *("**seed**", "| `seed`"),
     ]
     assert re.search(
-        r"^Machine: .*\. Command: `python src/ablate\.py .*tiny\.yaml --folds 0,1`\.$", text, re.M
+        r"^Machine: .*\. Command: `python3 src/ablate\.py .*tiny\.yaml --folds 0,1`\.$", text, re.M
     )

@@ -213,7 +213,7 @@ def test_the_score_is_of_the_epoch_whose_weights_are_kept(
     search = make(prepared, tmp_path, train={"checkpoint": checkpoint})
     search.train(1, 1, "loky")
     assert search.outcomes()[0].score == score
-    caveat = write_config(tmp_path / "won.yaml", search, search.outcomes()[0], 1, "x")
+    caveat = write_config(tmp_path / "won.yaml", search, search.outcomes()[0], 1, "x", "y")
     assert "selected by that score" in caveat
     assert ("so was its epoch" in caveat) == (checkpoint == "best")
 
@@ -228,7 +228,7 @@ def test_the_winners_config_is_the_best_trials(
     assert best.number == 2
     path = tmp_path / "won.yaml"
     check_free(path, search.search)
-    write_config(path, search, best, 3, "python src/tune.py tiny.yaml\n--trials 3")
+    write_config(path, search, best, 3, "python src/tune.py tiny.yaml\n--trials 3", "y")
     check_free(path, search.search)  # it is its own
     config = load_config(str(path))
     trial = search.search.config(best.picks, "gz37/won")

@@ -102,9 +102,7 @@ def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
     """Read and check a run's YAML with `section.key=value` overrides on top."""
     path = config_path(run)
     if path.parent.name == PRETRAIN:
-        raise InputError(
-            f"{shown(path)} learns without labels: type `python src/pretrain.py {run}`"
-        )
+        raise InputError(f"{shown(path)} learns without labels: type the same with src/pretrain.py")
     values = read_yaml(path)
     for assignment in overrides:
         override(values, assignment)

@@ -116,6 +116,12 @@ def shown(path: Path) -> str:
     return str(path)
 
 
+def data_option(dataset: str | None) -> str:
+    """The option that makes a command read that dataset, none where it needs none, for messages."""
+    named = dataset and (dataset == DEMO or (input_dir() / dataset).exists())
+    return f" --data {dataset}" if named else ""
+
+
 def datasets_with_oof(task: str = "*", ensembles: bool = False) -> list[str]:
     """Names of the datasets that have out-of-fold tables, demo last.
 
@@ -131,20 +137,20 @@ def datasets_with_oof(task: str = "*", ensembles: bool = False) -> list[str]:
     return sorted(names, key=lambda name: (name == DEMO, name))
 
 
-def choose_dataset(name: str | None, task: str = "*", ensembles: bool = False) -> str:
+def choose_dataset(name: str | None, wanted: str, ensembles: bool = False) -> str:
     """The dataset of a command on existing artefacts: the named, else the only real one, else demo.
 
     Args:
         name: the user's choice.
-        task: only datasets with tables of this task count.
+        wanted: task, or a run of it; only datasets with tables of that task count.
         ensembles: as of `datasets_with_oof`.
     """
-    known = datasets_with_oof(task, ensembles)
-    of_task, runs = ("", "") if task == "*" else (f" of task '{task}'", f" configs/{task}/*")
+    task = task_name(wanted)
+    known, of_task = datasets_with_oof(task, ensembles), f" of task '{task}'"
     if not known:
         raise InputError(
             f"oof/ holds no out-of-fold table{of_task}: "
-            f"run `bash scripts/train_folds.sh{runs}` first"
+            f"type `bash scripts/train_folds.sh {wanted}{data_option(name)}` first"
         )
     if name is not None:
         if name not in known:

@@ -58,6 +58,11 @@ class Catalog:
         """Whether the label columns hold the volunteers' 37 vote fractions."""
         return set(GALAXY_ZOO_2.columns) <= set(self.train.columns)
 
+    def has_labels(self, task: Task) -> bool:
+        """Whether it has a task's label columns, or votes and the task a rule."""
+        own = set(task.columns) <= set(self.train.columns)
+        return own or (task.rule is not None and self.has_votes)
+
     def labels(self, task: Task) -> pd.DataFrame:
         """(kept galaxy, column) labels of the galaxies that a task keeps, rows in the ids' order.
 
@@ -68,9 +73,10 @@ class Catalog:
             return self.train[list(task.columns)]
         if task.rule and self.has_votes:
             return task.rule.labels(self.train)[list(task.columns)]
+        known = [other for other in TASKS if self.has_labels(TASKS[other])]
         raise InputError(
-            f"dataset '{self.dataset}' has no labels for task '{task.name}': it has "
-            f"{', '.join(self.label_columns[:3])}, …"
+            f"dataset '{self.dataset}' has no labels for task '{task.name}': it has those of "
+            f"{', '.join(known)}"
         )
 
     def for_task(self, task: Task) -> "Catalog":

@@ -17,7 +17,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import require
-from galaxyzoo.core.paths import CODE_ROOT, oof_csv, run_dir, shown
+from galaxyzoo.core.paths import CODE_ROOT, data_option, oof_csv, run_dir, shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.members import load_oof, load_test
 from galaxyzoo.export.model_card import write_card
@@ -109,7 +109,7 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
         path = card_path(oof_csv(dataset, config.run))
         raise InputError(
             f"{shown(path)} is not of the folds that are trained ({', '.join(map(str, folds))}): "
-            f"type `python src/train.py {config.run}` to write it again"
+            f"type `python3 src/train.py {config.run}{data_option(dataset)}` to write it again"
         )
     return scores
 

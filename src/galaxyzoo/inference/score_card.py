@@ -77,12 +77,14 @@ class ScoreCard(_Keys):
         digests = self._digests(catalog.dataset)
         if self.fingerprint != catalog.fingerprint:
             first = shown(next(iter(digests)))
-            raise InputError(f"{first} was made with another catalog or split: {self._again}")
+            raise InputError(
+                f"{first} was made with another catalog or split: {self._again(catalog.dataset)}"
+            )
         for table in tables:
             if not table.exists() or digests.get(table) != digest_table(table):
                 raise InputError(
                     f"{shown(table)} is missing or not the table that its score card was written "
-                    f"for: {self._again}"
+                    f"for: {self._again(catalog.dataset)}"
                 )
         return self
 
@@ -90,8 +92,7 @@ class ScoreCard(_Keys):
         """Table -> its digest."""
         raise NotImplementedError
 
-    @property
-    def _again(self) -> str:
+    def _again(self, dataset: str) -> str:
         """How to make card and tables again."""
         raise NotImplementedError
 
@@ -151,8 +152,7 @@ class RunCard(ScoreCard):
         oof, test = oof_csv(dataset, self.run), test_csv(dataset, self.run)
         return {oof: self.tables.oof, test: self.tables.test}
 
-    @property
-    def _again(self) -> str:
+    def _again(self, dataset: str) -> str:
         return (
             f"type the command that trained {self.run} again, which trains nothing twice, or name "
             "other runs"
@@ -209,15 +209,21 @@ class EnsembleCard(SubmissionCard, ScoreCard):
     @classmethod
     def of(cls, dataset: str, task: str) -> Self:
         """The card of a task's ensemble."""
-        return cls.read(card_path(ensemble_csv(dataset, task)))
+        path = card_path(ensemble_csv(dataset, task))
+        if not path.exists():
+            raise InputError(f"{shown(path)} is missing: {_remake_ensemble(dataset, task)}")
+        return cls.read(path)
 
     def _digests(self, dataset: str) -> dict[Path, str | None]:
         table, oof = ensemble_csv(dataset, self.task), ensemble_oof_csv(dataset, self.task)
         return {table: self.table, oof: self.oof_table}
 
-    @property
-    def _again(self) -> str:
-        return f"run `python src/ensemble.py --task {self.task}`"
+    def _again(self, dataset: str) -> str:
+        return _remake_ensemble(dataset, self.task)
+
+
+def _remake_ensemble(dataset: str, task: str) -> str:
+    return f"type `python3 src/ensemble.py --task {task} --dataset {dataset}`"
 
 
 def score_table(

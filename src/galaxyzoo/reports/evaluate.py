@@ -214,7 +214,8 @@ def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.ensemble_card:
         yield (
             "The ensemble has left no predictions of the training galaxies: "
-            f"`python src/ensemble.py --task {evaluation.task.name}` writes them."
+            f"`python3 src/ensemble.py --task {evaluation.task.name} --dataset "
+            f"{evaluation.catalog.dataset}` writes them."
         )
     if not all(result.is_whole for result in evaluation.results):
         yield "Runs with some folds only are below the best whole run on those folds."

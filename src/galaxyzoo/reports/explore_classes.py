@@ -25,11 +25,7 @@ _LONG = 16  # letters of a class name that fit beside a row of galaxies
 
 def labelled_tasks(catalog: Catalog) -> list[ClassTask]:
     """The class tasks that the catalog has labels for, or votes and the task a rule."""
-    return [
-        task
-        for task in CLASS_TASKS.values()
-        if (set(task.columns) <= set(catalog.train.columns) or (task.rule and catalog.has_votes))
-    ]
+    return [task for task in CLASS_TASKS.values() if catalog.has_labels(task)]
 
 
 def explore_classes(

@@ -9,7 +9,7 @@ from galaxyzoo.config.loading import CONFIG, StageStart, find_starts, load_witho
 from galaxyzoo.config.pretrain import load_saved
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.paths import dataset_dir, run_dir, shown
+from galaxyzoo.core.paths import data_option, dataset_dir, run_dir, shown
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
@@ -108,8 +108,8 @@ def _find_pretrained(config: Config, catalog: Catalog, start: str, dataset: str)
     if not (folder / PRETRAINED).exists():
         raise FoldError(
             f"{config.run} starts from {start} on {dataset}: {shown(folder)} is not finished; "
-            f"type `python src/pretrain.py {start}` first, with --data where there are several "
-            "datasets, or set model.start_run=null model.start_dataset=null"
+            f"type `python3 src/pretrain.py {start}{data_option(dataset)}` first, or set "
+            "model.start_run=null model.start_dataset=null"
         )
     other = catalog if dataset == catalog.dataset else load_catalog(dataset)
     saved, digests = load_saved(folder / CONFIG)

@@ -35,7 +35,7 @@ from galaxyzoo.inference.predict import predict_distributed
 from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import get_task, task_of
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import CHECKPOINT, HISTORY, TIMINGS, read_timings, train_fold
 from galaxyzoo.training.fold_data import (
@@ -86,6 +86,12 @@ class Run:
         """Refuse, before anything starts, mistakes that would fail later, and other settings."""
         if self.config.train.tensorboard:
             require("train.tensorboard", "tensorboard")
+        for run in sorted(self.needs):
+            if not self.data.catalog.has_labels(task_of(run)):
+                raise InputError(
+                    f"{self.config.run} starts from {run}, for whose task dataset "
+                    f"'{self.catalog.dataset}' has no labels: add model.start_run=null"
+                )
         check_transforms(self.config.augment.transforms)
         build_model(self.config, initialise=False)
         allowed = may_learn_from(self.config, self.catalog)

@@ -20,7 +20,7 @@ from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.core.console import format_table
 from galaxyzoo.core.devices import describe_machine
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.paths import ABLATION, configs_dir, oof_csv, shown
+from galaxyzoo.core.paths import ABLATION, configs_dir, data_option, oof_csv, shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.oof import FoldTables
@@ -337,6 +337,7 @@ def format_rows(ablation: Ablation, rows: Sequence[Row]) -> str:
         "the same recipe differ. Minutes are of training alone, one process per fold; changes of "
         "test-time views train nothing."
     )
-    command = f"python src/ablate.py {shown(study.path)} --folds {folds.replace(' ', '')}"
+    words = f"{shown(study.path)} --folds {folds.replace(' ', '')}{data_option(catalog.dataset)}"
+    command = f"python3 src/ablate.py {words}"
     parts.append(f"Machine: {describe_machine()}. Command: `{command}`.")
     return "\n\n".join(part for part in parts if part)

@@ -324,7 +324,9 @@ def check_free(path: Path, search: Search) -> None:
         )
 
 
-def write_config(path: Path, tuning: Tuning, best: Outcome, trials: int, command: str) -> str:
+def write_config(
+    path: Path, tuning: Tuning, best: Outcome, trials: int, command: str, then: str
+) -> str:
     """Write the best trial's config.
 
     Args:
@@ -333,6 +335,7 @@ def write_config(path: Path, tuning: Tuning, best: Outcome, trials: int, command
         best: its best trial.
         trials: how many it is the best of.
         command: that found it.
+        then: command that trains it.
     Returns:
         What the trial's score means, to be printed.
     """
@@ -344,7 +347,7 @@ def write_config(path: Path, tuning: Tuning, best: Outcome, trials: int, command
         _mark(search) + f" {trials} trials; found by",
         one_line(command),
         *caveat,
-        f"python src/train.py {shown(path)}",
+        one_line(then),
     ]
     comment = "".join(f"# {line}\n" for line in lines)
     text = yaml.safe_dump(

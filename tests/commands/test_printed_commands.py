@@ -1,0 +1,127 @@
+"""Every command that a command prints works as it is printed, here on tiny configs.
+
+`input/` holds the competition twice, so a command without its dataset stops.
+"""
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from galaxyzoo.data.readers.kaggle import dataset_name
+from support.commands import COMPETITION, call, complaint, succeed
+from support.gz2_fixtures import CLASSES, write_published
+from support.pretraining_fixtures import PRETRAIN
+from support.tuning_fixtures import BASE, write_search
+
+NAME = dataset_name(COMPETITION.votes.index.to_numpy(), COMPETITION.test_ids, Path())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_configs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Small configs in place of the real ones; of the class runs, one that starts from votes."""
+    folder = tmp_path_factory.mktemp("configs")
+    start = {**BASE["model"], "start_run": "gz37/cnn"}
+    contents = {
+        "gz37/cnn": BASE,
+        "hubble10/cnn": {**BASE, "task": "hubble10", "model": start},
+        "ensembles/cpu": {"runs": ["gz37/cnn"]},
+        "pretrain/small": {key: PRETRAIN[key] for key in PRETRAIN if key != "run"},
+    }
+    for name, content in contents.items():
+        path = folder / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(content))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GALAXYZOO_CONFIGS", str(folder))
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_configs: None) -> Path:
+    """A project with a trained run and its ensemble, on one of two datasets."""
+    root = tmp_path_factory.mktemp("finished")
+    for name in (NAME, "copy"):
+        COMPETITION.write_zips(root / "input" / name)
+    succeed(root, "train.py", "--ensemble", "--data", NAME, "--folds", "3")
+    return root
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "project"))
+
+
+def printed_commands(text: str) -> list[list[str]]:
+    """Entry script and arguments of each command in what was printed."""
+    found = re.findall(r"(?:python3?|bash) (?:src|scripts)/[^`\n]+", text)
+    commands = [[Path(words[1]).name, *words[2:]] for words in map(shlex.split, found)]
+    return [
+        ["train.py", "--ensemble", *words] if script == "train_folds.sh" else [script, *words]
+        for script, *words in commands
+    ]
+
+
+def check_printed(root: Path, text: str) -> None:
+    commands = printed_commands(text)
+    assert commands, text
+    for command in commands:
+        succeed(root, *command)
+
+
+def test_a_new_dataset_can_be_trained_on(tmp_path: Path) -> None:
+    write_published(tmp_path / "input" / "gz2", dict.fromkeys(CLASSES, 5))
+    check_printed(tmp_path, succeed(tmp_path, "prepare.py", "gz2").stdout)
+    words = ["--data", "gz2-hubble10"]
+    assert "it has those of hubble10" in complaint(call(tmp_path, "train.py", *words))
+    line = complaint(call(tmp_path, "train.py", "hubble10", *words))
+    assert "hubble10/cnn starts from gz37/cnn" in line
+    assert "model.start_run=null" in line
+
+
+def test_the_config_of_a_search_can_be_trained(project: Path, tmp_path: Path) -> None:
+    words = [write_search(tmp_path), "--trials", "1", "--output", tmp_path / "won.yaml"]
+    check_printed(project, succeed(project, "tune.py", *words, "--data", NAME).stdout)
+    check_printed(project, (tmp_path / "won.yaml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "missing"),
+    [
+        ("evaluate.py", ["gz37", "--dataset", NAME], ["oof", "submissions"]),
+        (
+            "predict.py",
+            ["gz37/cnn", f"input/{NAME}/images_test_rev1.zip", "--dataset", NAME],
+            ["oof"],
+        ),
+        (
+            "export.py",
+            ["gz37/cnn", "--dataset", NAME, "--no-onnx"],
+            [f"folds/{NAME}/gz37/cnn/fold_1"],
+        ),
+        ("ensemble.py", ["--intervals"], [f"submissions/{NAME}/gz37/oof.csv"]),
+        ("ensemble.py", ["--intervals"], [f"submissions/{NAME}/gz37/predictions.json"]),
+        (
+            "train.py",
+            ["gz37/cnn", "model.start_run=pretrain/small", "--data", NAME],
+            [f"folds/{NAME}/gz37"],
+        ),
+    ],
+)
+def test_a_refusal_names_a_command_after_which_it_goes_on(
+    project: Path, script: str, words: list[str], missing: list[str]
+) -> None:
+    for name in missing:
+        path = project / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    refused = complaint(call(project, script, *words))
+    check_printed(project, refused)
+    succeed(project, script, *words)
+
+
+def test_tables_can_be_combined_elsewhere(project: Path) -> None:
+    check_printed(project, succeed(project, "export.py", "gz37/cnn", "--tables").stdout)
