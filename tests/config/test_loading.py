@@ -22,10 +22,10 @@ from galaxyzoo.tasks.registry import TASKS
 TINY = "task: gz37\nmodel:\n  name: cnn\n"
 
 MISTAKES = {
-    "unknown key": ("epoch: 3\n", "unknown key 'epoch' (did you mean 'epochs'?)"),
+    "unknown key": ("epoch: 3\n", "unknown key 'epoch' (did you mean 'train.epochs'?)"),
     "unknown key in a section": (
         "train:\n  epohcs: 3\n",
-        "'train.epohcs' (did you mean 'epochs'?)",
+        "'train.epohcs' (did you mean 'train.epochs'?)",
     ),
     "word for a number": ("train:\n  epochs: many\n", "'train.epochs'"),
     "fraction for a whole number": ("train:\n  epochs: 1.5\n", "'train.epochs'"),
@@ -112,7 +112,9 @@ def test_overrides_win_over_the_file_and_the_file_over_the_defaults(configs):
 @pytest.mark.parametrize(
     ("override", "named"),
     [
-        ("train.epohcs=4", "did you mean 'epochs'"),
+        ("train.epohcs=4", "did you mean 'train.epochs'?"),
+        ("epochs=2", "command line, on top of configs/gz37/resnet18.yaml: unknown key 'epochs'"),
+        ("ttaa=1", "did you mean 'tta'?"),
         ("train.epochs=four", "'train.epochs'"),
         ("train.epochs=true", "'train.epochs': Input should be a number (got True)"),
         ("augment.mixup=on", "'augment.mixup': Input should be a number (got True)"),

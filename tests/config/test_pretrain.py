@@ -18,7 +18,10 @@ TINY = "method: simsiam\nmodel: {name: cnn}\n"
 
 MISTAKES = {
     "unknown key": ("metod: simsiam\n", "unknown key 'metod' (did you mean 'method'?)"),
-    "unknown key in a section": ("train: {epohcs: 3}\n", "'train.epohcs' (did you mean 'epochs'?)"),
+    "unknown key in a section": (
+        "train: {epohcs: 3}\n",
+        "'train.epohcs' (did you mean 'train.epochs'?)",
+    ),
     "a key that only runs have": ("train: {label_smoothing: 0.1}\n", "'train.label_smoothing'"),
     "a section that only runs have": ("head: {hidden: 8}\n", "unknown key 'head'"),
     "a task": ("task: gz37\n", "is a task's run"),

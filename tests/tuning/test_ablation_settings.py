@@ -43,7 +43,7 @@ MISTAKES: dict[str, tuple[dict[str, object], str]] = {
     ),
     "unknown setting": (
         {"changes": [{"name": "a", "changes": ["train.sead=1"]}]},
-        "change 'a': unknown key 'train.sead' (did you mean 'seed'?)",
+        "change 'a': unknown key 'train.sead' (did you mean 'train.seed'?)",
     ),
     "wrong value": (
         {"changes": [{"name": "a", "changes": ["train.seed=-1"]}]},

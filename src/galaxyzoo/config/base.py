@@ -2,8 +2,9 @@
 
 import difflib
 import reprlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
@@ -14,6 +15,7 @@ from galaxyzoo.core.paths import shown
 
 # What yaml.safe_load raises for text that is not YAML, bad dates and too deep nesting included.
 _YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
+_Parsed = TypeVar("_Parsed")
 
 
 class Settings(BaseModel):
@@ -34,11 +36,15 @@ class Settings(BaseModel):
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            schema = cls.model_json_schema()
-            parts = (schema, *schema.get("$defs", {}).values())
-            known = [name for part in parts for name in part.get("properties", ())]
+            parts = cls.model_json_schema().get("$defs", {}).values()
+            known = {name: name for part in parts for name in part.get("properties", ())}
+            for section, about in cls.model_fields.items():
+                inner = getattr(about.annotation, "model_fields", ())
+                known |= {name: f"{section}.{name}" for name in inner}
+            known |= {name: name for name in cls.model_fields}
             near = difflib.get_close_matches(key.split(".")[-1], known, n=1)
-            return f"unknown key '{key}'" + (f" (did you mean '{near[0]}'?)" if near else "")
+            hint = f" (did you mean '{known[near[0]]}'?)" if near else ""
+            return f"unknown key '{key}'{hint}"
         if first["type"] == "missing":
             return f"key '{key}' is missing"
         where = f"key '{key}': " if key else ""
@@ -82,6 +88,22 @@ def read_saved(path: Path, missing: str, damaged: str) -> dict[str, Any]:
     for record in ("code_version", "packages"):
         values.pop(record, None)
     return values
+
+
+def parse_with(
+    overrides: Sequence[str], path: Path, parse: Callable[[dict[str, Any], str], _Parsed]
+) -> _Parsed:
+    """Parse a YAML file, then once more with the command line's overrides on top.
+
+    So an error names the one of the two that it is in.
+    """
+    values, source = read_yaml(path), shown(path)
+    parsed = parse(values, source)
+    if not overrides:
+        return parsed
+    for assignment in overrides:
+        override(values, assignment)
+    return parse(values, f"command line, on top of {source}")
 
 
 def override(values: dict[str, Any], assignment: str) -> None:

@@ -6,11 +6,11 @@ A trained run's folder holds the config that it was trained with, so later steps
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
-from galaxyzoo.config.base import override, read_saved, read_yaml
+from galaxyzoo.config.base import parse_with, read_saved, read_yaml
 from galaxyzoo.config.schema import PRETRAIN, Config, parse_config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, configs_dir, run_dir, shown
@@ -103,10 +103,11 @@ def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
     path = config_path(run)
     if path.parent.name == PRETRAIN:
         raise InputError(f"{shown(path)} learns without labels: type the same with src/pretrain.py")
-    values = read_yaml(path)
-    for assignment in overrides:
-        override(values, assignment)
-    return parse_config({**values, "run": f"{values.get('task')}/{path.stem}"}, shown(path))
+
+    def parse(values: dict[str, Any], source: str) -> Config:
+        return parse_config({**values, "run": f"{values.get('task')}/{path.stem}"}, source)
+
+    return parse_with(overrides, path, parse)
 
 
 def load_ensemble(name: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from galaxyzoo.config.base import Settings, override, read_saved, read_yaml
+from galaxyzoo.config.base import Settings, parse_with, read_saved
 from galaxyzoo.config.loading import config_path
 from galaxyzoo.config.schema import (
     OWN_TEST,
@@ -98,10 +98,8 @@ def all_pretrainings() -> list[str]:
 def load_pretrain_config(run: str, overrides: Sequence[str] = ()) -> PretrainConfig:
     """Read a pretraining's YAML, apply `section.key=value` overrides, and check everything."""
     path = config_path(run, all_pretrainings())
-    values = read_yaml(path)
-    for word in overrides:
-        override(values, word)
-    return parse_pretrain_config({**values, "run": f"{PRETRAIN}/{path.stem}"}, shown(path))
+    named = {"run": f"{PRETRAIN}/{path.stem}"}
+    return parse_with(overrides, path, lambda values, s: parse_pretrain_config(values | named, s))
 
 
 def parse_pretrain_config(values: dict[str, Any], source: str) -> PretrainConfig:
