@@ -5,7 +5,7 @@ takes every finished run of the task. Chosen is the simplest candidate within on
 the best.
 
     python src/ensemble.py
-    python src/ensemble.py gz37/resnet18 gz37/convnext_tiny --candidates mean,greedy
+    python src/ensemble.py gz37/resnet18 gz37/mobilenetv2 --candidates mean,greedy
     python src/ensemble.py --external theirs OOF.csv TEST.csv
     python src/ensemble.py --intervals --level 0.8
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from galaxyzoo.core.errors import one_line
 from galaxyzoo.core.launch import add_trained_run, new_parser
-from galaxyzoo.core.paths import choose_dataset, shown
+from galaxyzoo.core.paths import choose_dataset, shown, task_name
 from galaxyzoo.export.bundle import OOF, TABLE_FILES, TEST, export_run, export_tables
 
 
@@ -27,12 +27,14 @@ def main() -> None:
     args = parse_args()
     dataset = choose_dataset(args.dataset, args.run)
     name = args.run.replace("/", "-")
-    folder = (args.output or Path("exported") / name).resolve()
+    default = Path("exported") / (f"{name}-tables" if args.tables else name)
+    folder = (args.output or default).resolve()
     if args.tables:
         mark = f" --possible-leakage {name}" if export_tables(dataset, args.run, folder) else ""
         files = [*TABLE_FILES]
         paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF, TEST))
-        then = f"to combine it: python src/ensemble.py --external {name} {paths}{mark}"
+        words = f"--task {task_name(args.run)} --dataset {dataset} --external {name} {paths}{mark}"
+        then = f"to combine it: python3 src/ensemble.py {words}"
     else:
         files = export_run(dataset, args.run, folder, args.onnx)
         then = f"to publish it: hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
@@ -45,7 +47,10 @@ def parse_args() -> argparse.Namespace:
     parser = new_parser(__doc__)
     add_trained_run(parser)
     parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="default: exported/<task>-<run> here"
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="default: exported/<task>-<run> here, with --tables exported/<task>-<run>-tables",
     )
     parser.add_argument(
         "--no-onnx", dest="onnx", action="store_false", help="leave the ONNX file out"

@@ -76,6 +76,7 @@ def check_printed(root: Path, text: str) -> None:
 def test_a_new_dataset_can_be_trained_on(tmp_path: Path) -> None:
     write_published(tmp_path / "input" / "gz2", dict.fromkeys(CLASSES, 5))
     check_printed(tmp_path, succeed(tmp_path, "prepare.py", "gz2").stdout)
+    check_printed(tmp_path, succeed(tmp_path, "export.py", "hubble10/cnn", "--tables").stdout)
     words = ["--data", "gz2-hubble10"]
     assert "it has those of hubble10" in complaint(call(tmp_path, "train.py", *words))
     line = complaint(call(tmp_path, "train.py", "hubble10", *words))
@@ -123,5 +124,6 @@ def test_a_refusal_names_a_command_after_which_it_goes_on(
     succeed(project, script, *words)
 
 
-def test_tables_can_be_combined_elsewhere(project: Path) -> None:
+def test_tables_can_be_combined_elsewhere_and_are_not_in_the_way_of_the_run(project: Path) -> None:
     check_printed(project, succeed(project, "export.py", "gz37/cnn", "--tables").stdout)
+    succeed(project, "export.py", "gz37/cnn", "--no-onnx")
