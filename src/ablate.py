@@ -19,12 +19,14 @@ from galaxyzoo.core.console import print_markdown
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.launch import add_data, add_jobs, new_parser
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.tuning.ablation import Ablation, format_rows, load_study, make_rows
 
 
 def main() -> None:
     """Parse, check everything, train what is missing, print the table."""
     args = parse_args()
+    # Only now, or --help waits for torch.
+    from galaxyzoo.tuning.ablation import Ablation, format_rows, load_study, make_rows
+
     study = load_study(args.study)
     variants = study.pick(args.only_changes)
     data = prepare(args.data, tasks={study.base.config.task})

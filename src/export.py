@@ -19,12 +19,14 @@ from pathlib import Path
 from galaxyzoo.core.errors import one_line
 from galaxyzoo.core.launch import add_trained_run, new_parser
 from galaxyzoo.core.paths import choose_dataset, shown, task_name
-from galaxyzoo.export.bundle import OOF, TABLE_FILES, TEST, export_run, export_tables
 
 
 def main() -> None:
     """Parse, write the folder, print how to publish it."""
     args = parse_args()
+    # Only now, or --help waits for torch.
+    from galaxyzoo.export.bundle import OOF, TABLE_FILES, TEST, export_run, export_tables
+
     dataset = choose_dataset(args.dataset, args.run)
     name = args.run.replace("/", "-")
     default = Path("exported") / (f"{name}-tables" if args.tables else name)

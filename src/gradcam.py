@@ -3,11 +3,11 @@
 Heat maps are averaged over the run's folds and, but for the slow methods, over the image's eight
 orientations.
 
-  python src/gradcam.py gz37/resnet18 --galaxy-id 100008
-  python src/gradcam.py gz37/resnet18 --galaxy-id 100008 --answer Class4.1 --method gradcam++
+  python src/gradcam.py gz37/resnet18 --galaxy-id 781510
+  python src/gradcam.py gz37/resnet18 --galaxy-id 781510 --answer Class4.1 --method gradcam++
   python src/gradcam.py zoo5/resnet18 --image mine.jpg --answer spiral
   python src/gradcam.py gz37/resnet18 --faithfulness 40                  score the fast methods
-  python src/gradcam.py gz37/resnet18 --galaxy-id 100008 --feature-maps
+  python src/gradcam.py gz37/resnet18 --galaxy-id 781510 --feature-maps
   python src/gradcam.py gz37/cnn --image mine.jpg --feature-maps --fold 2 --layer stages.1 stages.2
 """
 
@@ -16,34 +16,13 @@ from galaxyzoo.core.launch import run_main, use_project_python
 use_project_python()
 
 import argparse
+from pathlib import Path
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import new_parser
+from galaxyzoo.core.launch import add_trained_run, new_parser
 from galaxyzoo.core.paths import choose_dataset, shown
 from galaxyzoo.data.prepare import open_dataset
-from galaxyzoo.explain.figures import (
-    draw_feature_maps,
-    draw_filters,
-    draw_gradcam,
-    find_column,
-)
-from galaxyzoo.explain.galaxy import (
-    add_galaxy_arguments,
-    check_galaxy_arguments,
-    load_galaxy,
-    picture_path,
-    predict_galaxy,
-)
-from galaxyzoo.explain.gradcam import (
-    METHODS,
-    average_gradcam,
-    find_method,
-    likeliest,
-    measure_faithfulness,
-)
-from galaxyzoo.explain.layers import compute_feature_maps, first_filters
-from galaxyzoo.inference.predict import load_run_models
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import task_of
 
@@ -51,6 +30,9 @@ from galaxyzoo.tasks.registry import task_of
 def main() -> None:
     """Parse, load the run, draw the picture or print the table."""
     args = parse_args()
+    # Only now and in the functions below, or --help waits for torch.
+    from galaxyzoo.explain.gradcam import find_method
+
     task, method = task_of(args.run), find_method(args.method)
     column = None if args.answer is None else column_of(task, args.answer)
     dataset = choose_dataset(args.dataset, args.run)
@@ -66,6 +48,11 @@ def plot_gradcam(
     args: argparse.Namespace, dataset: str, task: Task, method: str, column: int | None
 ) -> None:
     """Draw the heat map of an answer, by default the likeliest one."""
+    from galaxyzoo.explain.figures import draw_gradcam
+    from galaxyzoo.explain.galaxy import load_galaxy, picture_path, predict_galaxy
+    from galaxyzoo.explain.gradcam import METHODS, average_gradcam, likeliest
+    from galaxyzoo.inference.predict import load_run_models
+
     config, models = load_run_models(dataset, args.run)
     galaxy = load_galaxy(args, config, dataset)
     prediction = predict_galaxy(galaxy, config, models)
@@ -84,6 +71,11 @@ def plot_gradcam(
 
 def plot_feature_maps(args: argparse.Namespace, dataset: str) -> None:
     """Draw the feature maps of one fold's network, and the filters of its first layer."""
+    from galaxyzoo.explain.figures import draw_feature_maps, draw_filters
+    from galaxyzoo.explain.galaxy import load_galaxy, picture_path
+    from galaxyzoo.explain.layers import compute_feature_maps, first_filters
+    from galaxyzoo.inference.predict import load_run_models
+
     config, models = load_run_models(dataset, args.run)
     if args.fold not in models:
         raise InputError(f"fold {args.fold} of {args.run} is not trained (--fold)")
@@ -103,6 +95,9 @@ def plot_feature_maps(args: argparse.Namespace, dataset: str) -> None:
 
 def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
     """Print the faithfulness of the fast methods beside two controls."""
+    from galaxyzoo.explain.gradcam import measure_faithfulness
+    from galaxyzoo.inference.predict import load_run_models
+
     config, models = load_run_models(dataset, args.run)
     data = open_dataset(args.data, dataset, config.task)
     layer = args.layer[0] if args.layer else None
@@ -117,6 +112,8 @@ def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
 
 def column_of(task: Task, answer: str) -> int:
     """The column of an answer's or class's name or text."""
+    from galaxyzoo.explain.figures import find_column
+
     column = find_column(task, answer)
     if column is None:
         raise InputError(f"--answer '{answer}' is none, or several, of {', '.join(task.labels)}")
@@ -126,12 +123,18 @@ def column_of(task: Task, answer: str) -> int:
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = new_parser(__doc__)
-    add_galaxy_arguments(parser)
+    add_trained_run(parser)
+    parser.add_argument("--galaxy-id", type=int, metavar="ID", help="a galaxy of the dataset")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="an image of any galaxy")
+    parser.add_argument("--data", help="folder with its images (default: found in input/)")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="the picture (default: in reports/)"
+    )
     parser.add_argument(
         "--answer", help="answer or class, by name or text (default: the likeliest)"
     )
     parser.add_argument(
-        "--method", default="gradcam", help=f"{', '.join(METHODS)} (default: gradcam)"
+        "--method", default="gradcam", help="one of docs/explore.md (default: %(default)s)"
     )
     parser.add_argument(
         "--layer",
@@ -153,7 +156,8 @@ def parse_args() -> argparse.Namespace:
     )
     args = parser.parse_args()
     if args.faithfulness is None:
-        check_galaxy_arguments(parser, args)
+        if (args.galaxy_id is None) == (args.image is None):
+            parser.error("name a galaxy: --galaxy-id ID or --image FILE")
     elif args.faithfulness < 2:
         parser.error("--faithfulness must be 2 or more")
     if args.layer and len(args.layer) > 1 and not args.feature_maps:

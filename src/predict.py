@@ -18,7 +18,6 @@ from galaxyzoo.core.errors import one_line
 from galaxyzoo.core.launch import add_trained_run, new_parser
 from galaxyzoo.core.paths import choose_dataset, shown
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.inference.predict import check_output, load_run_models, predict_stores
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.tasks.registry import get_task
 
@@ -26,6 +25,9 @@ from galaxyzoo.tasks.registry import get_task
 def main() -> None:
     """Parse, predict, write."""
     args = parse_args()
+    # Only now, or --help waits for torch.
+    from galaxyzoo.inference.predict import check_output, load_run_models, predict_stores
+
     check_output(args.output, args.images)
     dataset = choose_dataset(args.dataset, args.run)
     config, models = load_run_models(dataset, args.run)

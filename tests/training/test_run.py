@@ -16,10 +16,10 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
+from galaxyzoo.inference.fold_files import HISTORY
 from galaxyzoo.inference.oof import VAL_TABLE
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import HISTORY
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
 from support.class_fixtures import SIZES

@@ -16,9 +16,10 @@ from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.inference import predict
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint
+from galaxyzoo.inference.fold_files import HISTORY
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.training import planning
-from galaxyzoo.training.fold import CHECKPOINT, HISTORY, train_fold
+from galaxyzoo.training.fold import CHECKPOINT, train_fold
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold

@@ -1,7 +1,4 @@
-"""One galaxy for the commands that explain a prediction: image, known votes, a run's prediction.
-
-The command-line arguments that name a galaxy are here too.
-"""
+"""One galaxy for the commands that explain a prediction: image, known votes, a run's prediction."""
 
 import argparse
 import re
@@ -15,7 +12,6 @@ import numpy as np
 from galaxyzoo.config.schema import Config, ImageConfig
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.launch import add_trained_run
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import warp, warp_matrix
 from galaxyzoo.data.image_cache import ImageCache, decode
@@ -90,23 +86,6 @@ def decode_galaxy(encoded: bytes, image: ImageConfig, name: str) -> np.ndarray:
         return decode(encoded, image.crop_px, image.cache_px)
     except (ValueError, cv2.error) as error:
         raise InputError(f"{name}: {str(error).splitlines()[0]}") from None
-
-
-def add_galaxy_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that name a run, a galaxy and the picture's file."""
-    add_trained_run(parser)
-    parser.add_argument("--galaxy-id", type=int, metavar="ID", help="a galaxy of the dataset")
-    parser.add_argument("--image", type=Path, metavar="FILE", help="an image of any galaxy")
-    parser.add_argument("--data", help="folder with its images (default: found in input/)")
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="the picture (default: in reports/)"
-    )
-
-
-def check_galaxy_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Exactly one galaxy is named."""
-    if (args.galaxy_id is None) == (args.image is None):
-        parser.error("name a galaxy: --galaxy-id ID or --image FILE")
 
 
 def load_galaxy(args: argparse.Namespace, config: Config, dataset: str) -> Galaxy:

@@ -18,6 +18,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import fold_dir, run_dir, shown
 
+HISTORY = "history.csv"  # of a fold's training
 DONE, PRETRAINED = "fold.json", "pretraining.json"  # marks of a finished fold and pretraining
 MadeBy = Mapping[str, str | int]  # what made a file: settings, galaxies, fold
 _OTHER = {"config": "other settings", "fingerprint": "another split", "fold": "another fold"}

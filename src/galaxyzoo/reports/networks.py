@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import take_images
-from galaxyzoo.inference.fold_files import FoldFiles
+from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.reports.evaluate import Evaluation
@@ -25,7 +25,6 @@ from galaxyzoo.reports.figures import (
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
 from galaxyzoo.reports.votes import galaxy_rmse
-from galaxyzoo.training.fold import HISTORY
 
 _DRAWN = 10  # galaxies whose views differ most
 

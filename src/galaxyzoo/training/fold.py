@@ -20,14 +20,14 @@ from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
-from galaxyzoo.inference.fold_files import made_by
+from galaxyzoo.inference.fold_files import HISTORY, made_by
 from galaxyzoo.inference.oof import FoldSummary
 from galaxyzoo.inference.score_card import describe_losses
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 
 CHECKPOINT = "checkpoint.pt"
-HISTORY, TIMINGS = "history.csv", "timings.csv"
+TIMINGS = "timings.csv"
 EVENTS = "tensorboard"  # folder of a fold's event files
 History = Sequence[dict[str, Any]]  # one row of numbers per epoch
 Callback = Callable[[History], None]

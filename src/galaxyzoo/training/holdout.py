@@ -13,11 +13,11 @@ from galaxyzoo.core.paths import oof_csv
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.folds import make_folds
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
-from galaxyzoo.inference.fold_files import FoldFiles, made_by
+from galaxyzoo.inference.fold_files import HISTORY, FoldFiles, made_by
 from galaxyzoo.inference.score_card import score_table
 from galaxyzoo.io.tables import read_predictions
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import CHECKPOINT, HISTORY, train_fold
+from galaxyzoo.training.fold import CHECKPOINT, train_fold
 from galaxyzoo.training.fold_data import find_start_weights, make_part_data
 from galaxyzoo.training.run import Run
 

@@ -21,13 +21,12 @@ from galaxyzoo.core.paths import run_dir, shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
-from galaxyzoo.inference.fold_files import PRETRAINED, FoldFiles
+from galaxyzoo.inference.fold_files import HISTORY, PRETRAINED, FoldFiles
 from galaxyzoo.models.build import start_backbone
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import (
     CHECKPOINT,
-    HISTORY,
     TIMINGS,
     note_timing,
     read_timings,

@@ -29,7 +29,7 @@ from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
-from galaxyzoo.inference.fold_files import DONE
+from galaxyzoo.inference.fold_files import DONE, HISTORY
 from galaxyzoo.inference.oof import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE, FoldTables
 from galaxyzoo.inference.predict import predict_distributed
 from galaxyzoo.inference.score_card import RunCard
@@ -37,7 +37,7 @@ from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.tasks.registry import get_task, task_of
 from galaxyzoo.training.augmentation import check_transforms
-from galaxyzoo.training.fold import CHECKPOINT, HISTORY, TIMINGS, read_timings, train_fold
+from galaxyzoo.training.fold import CHECKPOINT, TIMINGS, read_timings, train_fold
 from galaxyzoo.training.fold_data import (
     check_required_runs,
     check_train_rows,
