@@ -107,9 +107,10 @@ def draw_filters(path: Path, filters: np.ndarray, title: str) -> Path:
     across = 12
     down = -(-len(filters) // across)
     figure = new_figure(12, down + 0.6, title)
-    for axis in (axes := figure.subplots(down, across, squeeze=False).flat):
+    axes = figure.subplots(down, across, squeeze=False)
+    for axis in axes.flat:
         axis.set_axis_off()
-    for axis, kernel in zip(axes, filters, strict=False):
+    for axis, kernel in zip(axes.flat, filters, strict=False):
         low, high = kernel.min(), kernel.max()
         axis.imshow(((kernel - low) / max(high - low, 1e-12)).transpose(1, 2, 0))
     return save_figure(figure, path)
