@@ -31,10 +31,11 @@ def main() -> None:
     """Parse, load the run, draw the picture or print the table."""
     args = parse_args()
     # Only now and in the functions below, or --help waits for torch.
+    from galaxyzoo.explain.figures import find_column
     from galaxyzoo.explain.gradcam import find_method
 
     task, method = task_of(args.run), find_method(args.method)
-    column = None if args.answer is None else column_of(task, args.answer)
+    column = None if args.answer is None else find_column(task, args.answer)
     dataset = choose_dataset(args.dataset, args.run)
     if args.faithfulness:
         print_faithfulness(args, dataset)
@@ -108,16 +109,6 @@ def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
         "score: half of how much more the likeliest answer falls without the hottest places than "
         "without the coldest; `random` and `centre` (a spot in the middle) are the controls"
     )
-
-
-def column_of(task: Task, answer: str) -> int:
-    """The column of an answer's or class's name or text."""
-    from galaxyzoo.explain.figures import find_column
-
-    column = find_column(task, answer)
-    if column is None:
-        raise InputError(f"--answer '{answer}' is none, or several, of {', '.join(task.labels)}")
-    return column
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,12 +1,14 @@
 """Figures of one galaxy: a Grad-CAM heat map beside votes and prediction; feature maps."""
 
 from collections.abc import Mapping
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.reports.figures import PREDICTED, VOTES, clean, new_figure, readable, save_figure
 from galaxyzoo.tasks.kinds import Task
@@ -54,14 +56,17 @@ def draw_gradcam(
     return save_figure(figure, path)
 
 
-def find_column(task: Task, answer: str) -> int | None:
-    """The column with this name or answer text; None where there is none, or several."""
-    wanted = answer.strip().lower().replace("_", " ")
-    names = [readable(name).lower() for name in task.columns]
-    if wanted in names:
-        return names.index(wanted)
-    texts = [task.text(i).lower() for i in range(len(task.columns))]
-    return texts.index(wanted) if texts.count(wanted) == 1 else None
+def find_column(task: Task, answer: str) -> int:
+    """The column with this name or answer text; an error where there is none, or several."""
+    wanted = readable(answer.strip()).lower()
+    names = [(readable(name).lower(), task.text(i).lower()) for i, name in enumerate(task.columns)]
+    found = [i for i, both in enumerate(names) if wanted in both]
+    if len(found) == 1:
+        return found[0]
+    likeness = [max(SequenceMatcher(None, wanted, name).ratio() for name in both) for both in names]
+    near = [task.labels[i] for i in np.argsort(np.negative(likeness), kind="stable")[:3]]
+    what = "several answers" if found else "no answer"
+    raise InputError(f"--answer '{answer}' is {what} of {task.name}; nearest: {', '.join(near)}")
 
 
 def draw_feature_maps(
