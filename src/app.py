@@ -13,6 +13,7 @@ from galaxyzoo.core.launch import run_main, use_project_python
 use_project_python()
 
 import argparse
+import gc
 import os
 
 from galaxyzoo.core.errors import InputError
@@ -24,6 +25,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 def main() -> None:
     """Parse, load the first run, serve."""
     args = parse_args()
+    gc.disable()  # imports leave nothing to collect, and looking for it takes a quarter of them
     import gradio as gr
     import torch
 
@@ -31,6 +33,7 @@ def main() -> None:
     from galaxyzoo.app.page import build_page, server_settings
     from galaxyzoo.core.templates import render
 
+    gc.enable()
     torch.set_num_threads(1)  # several requests at once, each on a core
     known = service.list_runs()
     chosen = pick(known, args.run, args.dataset) if args.run else (known[0] if known else None)
