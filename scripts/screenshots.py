@@ -42,7 +42,7 @@ def main() -> None:
             page.set_default_timeout(PATIENCE_MS)
             page.goto(address)
             show(page, galaxy)
-            page.wait_for_selector("#answers .tree .question")
+            page.wait_for_selector(f"#facts :text('GalaxyID {galaxy}:')")
             page.screenshot(path=folder / "demo_page.png")
     finally:
         process.terminate()

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from galaxyzoo.app import service
-from galaxyzoo.app.page import build_page, server_settings
+from galaxyzoo.app.page import NONE, build_page, server_settings
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.data.prepare import Dataset
 from support.app_fixtures import jpeg, loaded
@@ -53,6 +53,27 @@ def test_a_slow_request_does_not_stop_the_others(
         assert not first.done()
         go_on.set()
         assert first.result()["success"]
+
+
+def test_a_heat_map_of_no_galaxy_is_refused_in_a_sentence(address: str) -> None:
+    visitor = PageClient(address)
+    answer = visitor.ask("explain", visitor.run, NONE, None, "gradcam")
+    assert (answer["success"], answer["output"]["error"]) == (False, "show a galaxy first")
+
+
+def test_another_run_shows_the_same_galaxy_or_its_first(
+    address: str, prepared: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor, ids = PageClient(address), [str(i) for i in prepared.catalog.ids]
+
+    def shown() -> str:
+        return str(visitor.ask("compare", visitor.run, NONE, None)["output"]["data"][0]["value"])
+
+    assert shown() == ids[0]
+    assert visitor.ask("show", visitor.run, NONE, ids[3])["success"]
+    assert shown() == ids[3]
+    monkeypatch.setattr(LoadedRun, "has", lambda *_: False)
+    assert shown() == ids[0]
 
 
 def test_the_page_answers_to_its_own_names_alone(address: str) -> None:

@@ -14,8 +14,9 @@ import httpx
 import psutil
 import pytest
 
+from support.bad_image_fixtures import save
 from support.browser import PATIENCE_MS, find_browser, show, start
-from support.commands import COMPETITION, call, complaint
+from support.commands import COMPETITION, TINY, call, complaint, succeed
 from support.page_client import PageClient
 
 if TYPE_CHECKING:
@@ -27,11 +28,18 @@ ID = str(COMPETITION.votes.index[5])
 
 UPLOADS = Path(tempfile.gettempdir()) / "gradio"
 
+SECOND = [
+    "gz37/mobilenetv2_longest",
+    *TINY,
+    *("model.name=cnn", "model.pretrained=false", "model.start_run=null", "tta.dihedral=false"),
+    *("tta.angles=1", "tta.zooms=[1.0]"),
+]
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="module")
 def server(project: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    succeed(project, "train.py", *SECOND, "--only", "0")
     process, where = start(project)
     yield process, where
     process.terminate()
@@ -62,7 +70,7 @@ def page(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator
     opened = browser.new_page(viewport={"width": width, "height": height})
     opened.set_default_timeout(PATIENCE_MS)
     opened.goto(address)
-    opened.wait_for_selector("#id textarea, #id input")
+    opened.wait_for_selector("#answers .tree .question")
     yield opened
     if folder := os.environ.get("GALAXYZOO_SCREENSHOTS"):
         name = f"{request.node.originalname}_{request.param}.png"
@@ -74,10 +82,9 @@ def page(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator
 
 def test_a_galaxy_is_shown_explained_and_compared(page: "Page") -> None:
     show(page, ID)
-    page.wait_for_selector("#answers .tree .question")
+    page.wait_for_selector(f"#facts :text('GalaxyID {ID}: training galaxy')")
     assert page.locator("#answers .answer").count() == 37
     assert page.locator("#answers .bar i").count() == 37  # the volunteers' marks
-    assert f"GalaxyID {ID}: training galaxy" in page.inner_text("#facts")
     page.click("#explain")
     page.wait_for_selector("#heat img >> nth=1")
     page.click("#alike")
@@ -89,9 +96,8 @@ def test_a_galaxy_is_shown_explained_and_compared(page: "Page") -> None:
 def test_an_image_that_is_sent_is_predicted(page: "Page", tmp_path: Path) -> None:
     path = tmp_path / "mine.jpg"
     path.write_bytes(COMPETITION.images[int(ID)])
-    page.set_input_files("#upload input[type=file]", path)
-    page.wait_for_selector("#answers .tree .question")
-    assert "no votes are known" in page.inner_text("#facts")
+    page.set_input_files("input[type=file]", path)
+    page.wait_for_selector("#facts :text('no votes are known')")
 
 
 def test_the_largest_errors_are_a_gallery(page: "Page") -> None:
@@ -107,15 +113,65 @@ def test_the_largest_errors_are_a_gallery(page: "Page") -> None:
 
 def test_the_keyboard_alone_is_enough(page: "Page") -> None:
     page.focus("#id textarea, #id input")
+    page.keyboard.press("Control+A")
     page.keyboard.type(ID)
     page.keyboard.press("Enter")
-    page.wait_for_selector("#answers .tree .question")
+    page.wait_for_selector(f"#facts :text('GalaxyID {ID}')")
     for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id || ''") == "explain":
             break
     page.keyboard.press("Enter")
     page.wait_for_selector("#heat img >> nth=1")
+
+
+def test_the_page_opens_with_a_galaxy_on_the_first_screen(page: "Page") -> None:
+    box = page.locator("#facts img").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] / 2 < page.evaluate("innerHeight")
+    number = page.locator("#id textarea, #id input")
+    assert f"GalaxyID {number.input_value()}:" in page.inner_text("#facts")
+    example = number.get_attribute("placeholder") or ""
+    assert int(example.removeprefix("such as ")) in COMPETITION.votes.index
+
+
+# Words whose letters are not all on one line.
+BROKEN_WORDS = r"""() => {
+  const broken = [], range = document.createRange(), page = document.querySelector("#answers");
+  const texts = document.createTreeWalker(page, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode())
+    for (const word of texts.currentNode.data.matchAll(/[^\s/]+/g)) {
+      range.setStart(texts.currentNode, word.index);
+      range.setEnd(texts.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map(r => r.top)).size > 1) broken.push(word[0]);
+    }
+  return broken;
+}"""
+
+
+HAS_ROOM_FOR = """(input, text) => {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = getComputedStyle(input).font;
+  return pen.measureText(text).width < input.clientWidth;
+}"""
+
+
+def test_two_runs_are_side_by_side_and_readable(page: "Page") -> None:
+    page.click("#other input")
+    page.click("[role=option]:has-text('gz37/cnn')")
+    page.wait_for_selector("#answers h3 >> nth=1")
+    assert page.locator("#answers h3").all_inner_texts() == [SECOND[0], "gz37/cnn"]
+    one, two = (found.bounding_box() for found in page.locator("#answers h3").all())
+    assert one is not None
+    assert two is not None
+    is_wide = page.evaluate("innerWidth") == WIDTHS["desktop"][0]
+    assert (one["y"] == two["y"], two["x"] >= one["x"] + one["width"]) == (is_wide, is_wide)
+    assert page.evaluate(BROKEN_WORDS) == []
+    bars = "found => found.map(bar => bar.clientWidth)"
+    assert min(page.locator("#answers .bar").evaluate_all(bars)) > 100
+    name = page.locator("#run input")
+    assert name.input_value().startswith(f"{SECOND[0]} on ")
+    assert name.evaluate(HAS_ROOM_FOR, SECOND[0])
 
 
 @pytest.mark.parametrize("text", ["7", "../../etc/passwd", "<script>alert(1)</script>"])
@@ -125,11 +181,13 @@ def test_a_mistake_is_a_sentence(page: "Page", text: str) -> None:
     assert said is not None
     expected = "GalaxyID 7 is not in dataset" if text == "7" else "a GalaxyID is a whole number"
     assert expected in said.inner_text()
+    assert page.get_by_text("Error", exact=True).count() == 0
 
 
 def test_a_run_that_is_not_trained_is_said_before_anything_starts(project: Path) -> None:
     said = complaint(call(project, "app.py", "gz37/resnet18"))
-    assert "run 'gz37/resnet18' is not trained: gz37/cnn are" in said
+    assert "run 'gz37/resnet18' is not trained: " in said
+    assert "gz37/cnn are" in said
 
 
 def test_many_uploads_at_once_are_all_answered(
@@ -147,7 +205,7 @@ def test_many_uploads_at_once_are_all_answered(
         said = visitor.show(pictures[number % len(pictures)], f"{number}.jpg")
         visitors.put(visitor)
         assert said["success"], said
-        return str(said["output"]["data"][1:3])  # with the galaxy's own picture
+        return str(said["output"]["data"][2:4])  # with the galaxy's own picture
 
     alone = [answer(number) for number in range(len(pictures))]
     assert len(set(alone)) == len(pictures)
@@ -172,6 +230,7 @@ def bomb(side: int) -> bytes:
 
 
 HOSTILE = {
+    "GIF": (save("GIF"), "this image cannot be used: it is neither JPEG nor PNG"),
     "text": (b"hello", "this image cannot be used: it is neither JPEG nor PNG"),
     "bomb": (bomb(30_000), "this image cannot be used: its size 30000 × 30000 px is out"),
     "cut off": (COMPETITION.images[int(ID)][:400], "this image cannot be used"),
@@ -188,6 +247,7 @@ def test_what_is_no_galaxy_is_refused_in_a_sentence(
     assert not answer["success"]
     assert said in answer["output"]["error"]
     assert "Traceback" not in answer["output"]["error"]
+    assert "b'" not in answer["output"]["error"]  # raw bytes
     assert PageClient(address).show(COMPETITION.images[int(ID)])["success"]
 
 

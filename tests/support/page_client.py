@@ -8,9 +8,10 @@ import httpx
 
 _EVENTS = {
     "load": (None, "load"),
-    "upload": ("upload", "change"),
+    "upload": ("upload", "upload"),
     "show": ("show", "click"),
     "explain": ("explain", "click"),
+    "compare": ("other", "change"),
 }
 
 
@@ -42,7 +43,8 @@ class PageClient:
             event: of `_EVENTS`.
             data: what the event's inputs hold.
         Returns:
-            The last message: `success`, and `output` with the parts' new `data`, or an `error`.
+            The last message: `success`, and `output` with the parts' new `data`, or an `error`,
+            which may be a warning that the page shows.
         """
         body = {
             "data": data,
@@ -52,12 +54,14 @@ class PageClient:
         joined = self.http.post("/gradio_api/queue/join", json=body)
         if joined.is_error:
             return {"success": False, "output": {"error": joined.text}}
-        where = {"session_hash": self.session}
+        where, refused = {"session_hash": self.session}, {}
         with self.http.stream("GET", "/gradio_api/queue/data", params=where) as messages:
             for line in messages.iter_lines():
                 said = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
+                if said.get("msg") == "log":
+                    refused = {"success": False, "output": {"error": said["log"]}}
                 if said.get("msg") == "process_completed":
-                    return said
+                    return refused or said
         raise AssertionError("the page has not answered")
 
     def show(self, encoded: bytes, name: str = "mine.jpg") -> dict[str, Any]:

@@ -29,7 +29,6 @@ from galaxyzoo.explain.gradcam import FAST_METHODS, likeliest
 TITLE = "Galaxy Zoo explorer"
 NONE = "– none –"
 ALL = "all answers together"
-HINT = "<p>Type a GalaxyID, choose a random galaxy, or drop an image.</p>"
 _SIMILAR, _WORST = 8, 12
 _PROGRESS = gr.Progress()
 _UPLOADS_KEPT = (600, 3600)  # seconds between deletions, and age of the files deleted
@@ -50,8 +49,10 @@ def build_page(chosen: tuple[str, str] | None) -> gr.Blocks:
             _add_training()
         with gr.Column(visible=False) as full:
             with gr.Row():
-                run = gr.Dropdown([], label="Run", elem_id="run")
-                other = gr.Dropdown([NONE], value=NONE, label="Compare with", elem_id="other")
+                run = gr.Dropdown([], label="Run", elem_id="run", min_width=280)
+                other = gr.Dropdown(
+                    [NONE], value=NONE, label="Compare with", elem_id="other", min_width=280
+                )
             shown = gr.State(None)
             with gr.Tabs() as tabs:
                 with gr.Tab("A galaxy", id="galaxy"):
@@ -138,43 +139,52 @@ def _train() -> Iterator[str]:
 
 
 def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, shown: gr.State) -> list[Any]:
-    """The tab of one galaxy; returns the components that `_show_number` fills."""
+    """The tab of one galaxy; returns the components that `_show` fills."""
     with gr.Row():
-        with gr.Column(scale=2, min_width=300):
-            number = gr.Textbox(label="GalaxyID", placeholder="such as 100008", elem_id="id")
+        with gr.Column(scale=1, min_width=300):
+            number = gr.Textbox(label="GalaxyID", elem_id="id")
             with gr.Row():
-                go = gr.Button("Show", variant="primary", elem_id="show", min_width=100)
-                random = gr.Button("Random galaxy", elem_id="random", min_width=100)
-            upload = gr.File(
-                label="Or an image",
-                file_types=["image"],
-                type="binary",
-                height=140,
-                elem_id="upload",
-            )
-            facts = gr.HTML(HINT, elem_id="facts")
-            with gr.Accordion("Heat map", open=True):
-                answer = gr.Dropdown([], label="Answer", elem_id="answer")
-                method = gr.Dropdown(
-                    [*FAST_METHODS], value="gradcam", label="Method", elem_id="method"
+                go = gr.Button("Show", variant="primary", elem_id="show", min_width=90)
+                random = gr.Button("Random galaxy", elem_id="random", min_width=90)
+                upload = gr.UploadButton(
+                    "Upload image",
+                    file_types=["image"],
+                    type="binary",
+                    elem_id="upload",
+                    min_width=90,
                 )
-                why = gr.Button("Show heat map", elem_id="explain")
-                heat = gr.HTML("", elem_id="heat")
-        with gr.Column(scale=3, min_width=320):
+            facts = gr.HTML("", elem_id="facts")
+            answer, heat = _add_heat_map(run, shown)
+        with gr.Column(scale=2, min_width=320):
             tree = gr.HTML("", elem_id="answers")
+    gallery, found = _add_similar(run, shown)
+    outputs = [number, shown, facts, tree, answer, heat, gallery]
+    for asked in (go.click, number.submit):
+        _on(asked, _show_number, [run, other, number], outputs)
+    _on(random.click, _show_random, [run, other], outputs)
+    _on(upload.upload, _show_upload, [run, other, upload], outputs)
+    _on(gallery.select, _open, [run, other, found], outputs)
+    for changed in (run, other):
+        _on(changed.change, _show_again, [run, other, shown], outputs)
+    return outputs
+
+
+def _add_heat_map(run: gr.Dropdown, shown: gr.State) -> tuple[gr.Dropdown, gr.HTML]:
+    """The choice of an answer, and its heat map for the galaxy that is shown."""
+    with gr.Accordion("Heat map", open=True):
+        answer = gr.Dropdown([], label="Answer", elem_id="answer")
+        method = gr.Dropdown([*FAST_METHODS], value="gradcam", label="Method", elem_id="method")
+        why = gr.Button("Show heat map", elem_id="explain")
+        heat = gr.HTML("", elem_id="heat")
+    _on(why.click, _explain, [run, shown, answer, method], heat)
+    return answer, heat
+
+
+def _add_similar(run: gr.Dropdown, shown: gr.State) -> tuple[gr.Gallery, gr.State]:
+    """The gallery of similar galaxies, and their GalaxyIDs."""
     alike = gr.Button("Find similar training galaxies", elem_id="alike")
     gallery = _add_gallery("Similar galaxies; click one to show it", "similar", visible=False)
     found = gr.State([])
-    outputs = [shown, facts, tree, answer, heat, gallery]
-
-    def show_random(name: str, second: str) -> list[Any]:
-        ids = _load(name).catalog.ids
-        return _show_number(name, second, int(np.random.default_rng().choice(ids)))
-
-    def show_upload(name: str, second: str, data: bytes | None) -> list[Any]:
-        if data is None:
-            return _nothing(HINT)
-        return _show(name, second, lambda one: one.predict_upload(data, "uploaded image"))
 
     def similar(
         name: str, shown: PredictedGalaxy | None, progress: gr.Progress = _PROGRESS
@@ -186,19 +196,8 @@ def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, shown: gr.State) -> list[A
         pictures = list(zip(one.thumbnails(ids), notes, strict=True))
         return [gr.update(value=pictures, visible=True), ids]
 
-    def open_similar(name: str, second: str, ids: list[int], event: gr.SelectData) -> list[Any]:
-        return _show_number(name, second, ids[event.index])
-
-    for asked in (go.click, number.submit):
-        _on(asked, _show_number, [run, other, number], [number, *outputs])
-    _on(random.click, show_random, [run, other], [number, *outputs])
-    _on(upload.change, show_upload, [run, other, upload], outputs)
-    _on(why.click, _explain, [run, shown, answer, method], heat)
     _on(alike.click, similar, [run, shown], [gallery, found])
-    _on(gallery.select, open_similar, [run, other, found], [number, *outputs])
-    for changed in (run, other):
-        _on(changed.change, _show_again, [run, other, shown], outputs)
-    return [number, *outputs]
+    return gallery, found
 
 
 def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy: list[Any]) -> None:
@@ -220,7 +219,7 @@ def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy:
         return [list(zip(one.thumbnails(ids), notes, strict=True)), ids]
 
     def open_error(name: str, second: str, ids: list[int], event: gr.SelectData) -> list[Any]:
-        return [gr.Tabs(selected="galaxy"), *_show_number(name, second, ids[event.index])]
+        return [gr.Tabs(selected="galaxy"), *_open(name, second, ids, event)]
 
     _on(run.change, choices, [run], answer)
     _on(answer.focus, choices, [run], answer)
@@ -253,29 +252,50 @@ def _show(
         pages.append(answers_html(other.config.run, other.task, predict_with(other)))
     asked = likeliest(shown.prediction[None], one.task)[0]
     answers = one.task.labels
-    chosen = gr.update(choices=answers, value=answers[asked])
-    return [shown, facts_html(one.task, shown), "".join(pages), chosen, "", _no_gallery()]
+    return [
+        gr.update(
+            value="" if shown.galaxy_id is None else str(shown.galaxy_id),
+            placeholder=f"such as {one.catalog.ids[0]}",
+        ),
+        shown,
+        facts_html(one.task, shown),
+        f'<div class="runs">{"".join(pages)}</div>',
+        gr.update(choices=answers, value=answers[asked]),
+        "",
+        _no_gallery(),
+    ]
 
 
-def _show_number(name: str, second: str, text: str | int | None) -> list[Any]:
-    """A galaxy by its GalaxyID; the number goes back into its box."""
+def _show_number(name: str, second: str, text: str | int) -> list[Any]:
+    """A galaxy by its GalaxyID."""
     number = _number(text)
-    return [str(number), *_show(name, second, lambda one: one.predict(number))]
-
-
-def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[Any]:
-    """The same galaxy with another run."""
-    if shown is None:
-        return _nothing(HINT)
-    if shown.galaxy_id is None:
-        return _nothing("<p>Upload the image again for this run.</p>")
-    number = shown.galaxy_id
     return _show(name, second, lambda one: one.predict(number))
 
 
-def _nothing(hint: str) -> list[Any]:
-    """Outputs without a galaxy."""
-    return [None, hint, "", gr.update(choices=[], value=None), "", _no_gallery()]
+def _show_random(name: str, second: str) -> list[Any]:
+    ids = _load(name).catalog.ids
+    return _show_number(name, second, int(np.random.default_rng().choice(ids)))
+
+
+def _show_upload(name: str, second: str, encoded: bytes) -> list[Any]:
+    return _show(name, second, lambda one: one.predict_upload(encoded, "uploaded image"))
+
+
+def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[Any]:
+    """The same galaxy with another run; the first of the run's where there is none, or no such."""
+    number = None if shown is None else shown.galaxy_id
+    if shown is not None and number is None:
+        hint = "<p>Upload the image again for this run.</p>"
+        return ["", None, hint, "", gr.update(choices=[], value=None), "", _no_gallery()]
+    one = _load(name)
+    if number is None or not one.has(number):
+        number = int(one.catalog.ids[0])
+    return _show_number(name, second, number)
+
+
+def _open(name: str, second: str, ids: list[int], event: gr.SelectData) -> list[Any]:
+    """The galaxy of a gallery that was clicked."""
+    return _show_number(name, second, ids[event.index])
 
 
 def _no_gallery() -> Any:
@@ -284,9 +304,9 @@ def _no_gallery() -> Any:
 
 def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:
     """The network's input and its heat map."""
-    one = _load(name)
+    one, galaxy = _load(name), _needed(shown)
     column = one.task.labels.index(answer)
-    return heat_html(*one.gradcam(_needed(shown), column, method), answer)
+    return heat_html(*one.gradcam(galaxy, column, method), answer)
 
 
 def _on(listen: Callable[..., Any], act: Callable[..., Any], inputs: Any, outputs: Any) -> None:
@@ -297,7 +317,9 @@ def _on(listen: Callable[..., Any], act: Callable[..., Any], inputs: Any, output
         try:
             return act(*args, **kwargs)
         except InputError as error:
-            raise gr.Error(str(error), print_exception=False, duration=None) from None
+            # Of an error Gradio would also write "Error" over each of the outputs.
+            gr.Warning(str(error), duration=None)
+            return gr.skip()
 
     listen(careful, inputs, outputs, concurrency_limit=_AT_ONCE, api_visibility="private")
 
@@ -314,11 +336,11 @@ def _name(run: tuple[str, str]) -> str:
     return f"{run[1]} on {run[0]}"
 
 
-def _number(text: str | int | None) -> int:
+def _number(text: str | int) -> int:
     try:
         return int(str(text).strip())
     except ValueError:
-        raise InputError("a GalaxyID is a whole number, such as 100008") from None
+        raise InputError("a GalaxyID is a whole number") from None
 
 
 def _needed(shown: PredictedGalaxy | None) -> PredictedGalaxy:

@@ -99,6 +99,11 @@ class LoadedRun:
         """Decoded training images."""
         return self._prepared.train_images(self.config.image)
 
+    def has(self, galaxy_id: int) -> bool:
+        """Whether the dataset holds a galaxy's image."""
+        raw = self._prepared.raw
+        return galaxy_id in raw.train_images.names or galaxy_id in raw.test_images.names
+
     def predict(self, galaxy_id: int) -> PredictedGalaxy:
         """A galaxy of the dataset."""
         galaxy = find_galaxy(galaxy_id, self.config, self._prepared)

@@ -196,7 +196,7 @@ def check_encoded(data: bytes) -> tuple[tuple[int, int], bytes]:
     elif data.startswith(_PNG):
         shape = _check_png(data)
     else:
-        raise ValueError(f"it is neither JPEG nor PNG (it begins with {data[:8]!r})")
+        raise ValueError("it is neither JPEG nor PNG")
     if min(shape) < 1 or max(shape) > LARGEST_SIDE:
         raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {LARGEST_SIDE}")
     return shape, data
