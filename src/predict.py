@@ -37,8 +37,10 @@ def main() -> None:
     write_predictions(args.output, task.with_decision(predictions, prior))
     count = f"{len(predictions):,} images, mean of {len(models)} folds' models"
     print(one_line(f"wrote {shown(args.output.resolve())}: {count}"))
+    if unreadable:
+        print(f"left out {len(unreadable):,} of {len(predictions) + len(unreadable):,} images:")
     for name, why in unreadable:
-        print(one_line(f"left out: {name}: {why}"))
+        print(one_line(f"  {name}: {why}"))
 
 
 def parse_args() -> argparse.Namespace:

@@ -87,9 +87,16 @@ def test_plan_and_smoke_keep_nothing(project: Path) -> None:
 def test_predict_gives_what_the_test_table_holds(project: Path, tmp_path: Path) -> None:
     for galaxy_id in COMPETITION.test_ids:
         (tmp_path / f"{galaxy_id}.jpg").write_bytes(COMPETITION.images[int(galaxy_id)])
-    (tmp_path / "123.jpg").write_bytes(b"no image")
+    for name in ("123.jpg", "124.WebP", "deep/781.tif", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"no image")
     words = ["predict.py", "gz37/cnn", tmp_path, "--output", tmp_path / "out.csv"]
-    assert "123.jpg" in succeed(project, *words).stdout
+    assert succeed(project, *words).stdout.splitlines()[1:] == [
+        f"left out 3 of {len(COMPETITION.test_ids) + 3} images:",
+        "  124.WebP: .webp is not read: convert it to JPEG or PNG",
+        "  deep/781.tif: .tif is not read: convert it to JPEG or PNG",
+        "  123.jpg: it is neither JPEG nor PNG (it begins with b'no image')",
+    ]
     got = pd.read_csv(tmp_path / "out.csv", index_col="GalaxyID").loc[COMPETITION.test_ids]
     expected = GALAXY_ZOO_2.project(np.clip(table(project, "submissions").to_numpy(), 0, 1))
     assert np.allclose(got, expected, atol=1e-6)
@@ -147,6 +154,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(
         (["folder"], "folder/notes.csv", "would replace a file of IMAGES"),
         (["images.zip"], "images.zip", "--output"),
         (["folder"], "link.csv", "would replace a file of IMAGES"),
+        (["a.tif"], "out.csv", "a.tif: .tif is not read: convert it to JPEG or PNG"),
         (["images.txt"], "out.csv", "images.txt: IMAGES are folders, .zip files and images"),
         (["folder"], "out.csv", "images '007.jpg' and '7.jpg' are both GalaxyID 7"),
         (["folder/7.jpg", "images.zip"], "out.csv", "7.jpg' are both GalaxyID 7"),
@@ -158,7 +166,7 @@ def test_a_mistake_in_predict_is_found_before_any_image_is_decoded(
     """No image here can be decoded, which would be another message."""
     write_zip(tmp_path / "images.zip", {"x/0007.png": b"no image"})
     (tmp_path / "folder").mkdir()
-    for name in ("7.jpg", "007.jpg", "notes.csv", "../images.txt"):
+    for name in ("7.jpg", "007.jpg", "notes.csv", "../images.txt", "../a.tif"):
         (tmp_path / "folder" / name).write_bytes(b"no image")
     (tmp_path / "link.csv").symlink_to(tmp_path / "folder" / "7.jpg")
     before = listing(tmp_path)

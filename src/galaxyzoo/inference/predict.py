@@ -21,7 +21,7 @@ from galaxyzoo.data.image_cache import ImageCache, decode_many
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.fold_files import DONE, FoldFiles
 from galaxyzoo.inference.tta import iterate_views
-from galaxyzoo.io.archives import IMAGE_ENDS, ImageStore, galaxy_id_of, list_images
+from galaxyzoo.io.archives import IMAGE_ENDS, OTHER_ENDS, ImageStore, galaxy_id_of, list_images
 from galaxyzoo.io.tables import ID, without_formulas
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.registry import get_task
@@ -31,6 +31,7 @@ from galaxyzoo.tasks.registry import get_task
 # on it.
 _BATCH, _BATCH_CPU = 256, 32
 _CHUNK = 1024  # images decoded at once
+_ENDS = (*IMAGE_ENDS, *OTHER_ENDS)
 
 
 def batch_size_for(device: torch.device) -> int:
@@ -153,7 +154,7 @@ def check_output(output: Path, paths: list[Path]) -> None:
         output: the table to be written.
         paths: as of `predict_stores`.
     """
-    if output.suffix.lower() in (*IMAGE_ENDS, ".zip") or output.is_dir():
+    if output.suffix.lower() in (*_ENDS, ".zip") or output.is_dir():
         raise InputError(f"--output {shown(output)} is no table: name a file such as votes.csv")
     target = output.resolve()
     for path in paths:
@@ -177,9 +178,9 @@ def predict_stores(
         file is named by one, else by `image` (the file's name); and (name, reason) of each image
         that could not be read.
     """
-    stores = _stores(paths)
+    stores, unreadable = _stores(paths)
     labels = _row_labels([store.names[int(i)] for store in stores for i in store.ids])
-    tables, unreadable = [], []
+    tables = []
     for store in stores:
         for start in tqdm(
             range(0, len(store.ids), _CHUNK), desc=one_line(store.path.name), leave=False
@@ -188,7 +189,7 @@ def predict_stores(
             table, problems = _predict_chunk(config, models, store, ids)
             tables.append(table)
             unreadable += problems
-    predictions = pd.concat(tables)
+    predictions = pd.concat(tables) if tables else pd.DataFrame()
     if predictions.empty:
         name, why = unreadable[0]
         raise InputError(f"none of the {len(unreadable)} images can be read (first: {name}: {why})")
@@ -213,15 +214,18 @@ def _predict_chunk(
     return table, [(store.names[i], why) for i, why in problems.items()]
 
 
-def _stores(paths: list[Path]) -> list[ImageStore]:
-    """One store per folder or zip, and one for all single files; ids of each start at 0."""
-    stores, files = [], []
+def _stores(paths: list[Path]) -> tuple[list[ImageStore], list[tuple[str, str]]]:
+    """One store per folder or zip, and one for all single files; ids of each start at 0.
+
+    And (name, reason) of each picture that is neither JPEG nor PNG by its name.
+    """
+    named, files = [], []
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".zip":
-            stores.append(ImageStore.numbered(path, [name for name, _ in list_images(path)]))
+            named.append((path, [name for name, _ in list_images(path, _ENDS)]))
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")
-        elif path.suffix.lower() in IMAGE_ENDS:
+        elif path.suffix.lower() in _ENDS:
             files.append(str(path.resolve()))
         else:
             ends = ", ".join(IMAGE_ENDS)
@@ -230,8 +234,14 @@ def _stores(paths: list[Path]) -> list[ImageStore]:
                 "other files"
             )
     if files:
-        stores.append(ImageStore.numbered(Path.cwd(), files))
-    return stores
+        named.append((Path.cwd(), files))
+    stores = [
+        ImageStore.numbered(path, [name for name in names if name.lower().endswith(IMAGE_ENDS)])
+        for path, names in named
+    ]
+    others = [name for _, names in named for name in names if name.lower().endswith(OTHER_ENDS)]
+    why = "{} is not read: convert it to JPEG or PNG"
+    return stores, [(name, why.format(Path(name).suffix.lower())) for name in others]
 
 
 def _row_labels(names: list[str]) -> dict[str, str | int]:
@@ -240,7 +250,7 @@ def _row_labels(names: list[str]) -> dict[str, str | int]:
     GalaxyIDs where every file is named by one and none is repeated, else the file names.
     """
     ids = {name: number for name in names if (number := galaxy_id_of(name)) is not None}
-    if len(ids) == len({Path(name).stem for name in names}) == len(names):
+    if ids and len(ids) == len({Path(name).stem for name in names}) == len(names):
         [(galaxy_id, count)] = Counter(ids.values()).most_common(1)
         if count > 1:
             one, other, *_ = (name for name in names if ids[name] == galaxy_id)

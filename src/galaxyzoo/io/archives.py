@@ -27,6 +27,8 @@ from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.paths import shown
 
 IMAGE_ENDS = (".jpg", ".jpeg", ".png")
+# Pictures that are not read: each decoder would need its own check for files that are cut off.
+OTHER_ENDS = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".fits")
 # What zipfile raises for bytes that are no zip
 BROKEN_ZIP = (
     zipfile.BadZipFile,
@@ -78,8 +80,12 @@ def _open_unchecked(path: Path) -> zipfile.ZipFile:
         ) from None
 
 
-def list_images(path: Path) -> list[tuple[str, int]]:
-    """Images in a zip or folder (subfolders too): name, and CRC (zip) or stamp (folder)."""
+def list_images(path: Path, ends: tuple[str, ...] = IMAGE_ENDS) -> list[tuple[str, int]]:
+    """Files with those ends of their names in a zip or folder (subfolders too).
+
+    Returns:
+        Name, and CRC (zip) or stamp (folder).
+    """
     if path.is_dir():
         files = sorted(
             Path(folder, name)
@@ -89,11 +95,12 @@ def list_images(path: Path) -> list[tuple[str, int]]:
         entries = [
             (str(file.relative_to(path)), stamp_of(file.stat()))
             for file in files
-            if _is_image(file.name) and file.is_file()
+            if _is_image(file.name, ends) and file.is_file()
         ]
     else:
         with open_zip(path) as archive:
-            entries = [(i.filename, i.CRC) for i in archive.infolist() if _is_image(i.filename)]
+            members = archive.infolist()
+            entries = [(i.filename, i.CRC) for i in members if _is_image(i.filename, ends)]
     if not entries:
         raise InputError(f"{shown(path)} holds no image ({', '.join(IMAGE_ENDS)})")
     return entries
@@ -202,9 +209,9 @@ class ImageStore:
         return self._local.archive
 
 
-def _is_image(name: str) -> bool:
+def _is_image(name: str, ends: tuple[str, ...]) -> bool:
     """Whether it is named as an image, and is none of the `._` files that macOS adds."""
-    return name.lower().endswith(IMAGE_ENDS) and not PurePosixPath(name).name.startswith("._")
+    return name.lower().endswith(ends) and not PurePosixPath(name).name.startswith("._")
 
 
 def check_members(archive: zipfile.ZipFile, path: Path) -> None:
