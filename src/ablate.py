@@ -3,10 +3,10 @@
 Finished trainings are not repeated; interrupted ones are resumed. Changes of test-time views alone
 train nothing: they use the networks that are there. The table is Markdown, to be pasted into docs.
 
-  python src/ablate.py configs/ablations/gz37.yaml --jobs 2     all changes, two folds at a time
-  python src/ablate.py gz37 --only-changes crop_160 ema_none    two changes, and the recipe itself
-  python src/ablate.py gz37 --folds all                         on all folds instead of the study's
-  python src/ablate.py gz37 --table                             only print the table
+  python3 src/ablate.py configs/ablations/gz37.yaml --jobs 2    all changes, two folds at a time
+  python3 src/ablate.py gz37 --only-changes crop_160 ema_none   two changes, and the recipe itself
+  python3 src/ablate.py gz37 --folds all                        on all folds instead of the study's
+  python3 src/ablate.py gz37 --table                            only print the table
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python

@@ -3,9 +3,9 @@
 Only this machine can reach it unless --host is given. It opens with the newest trained run; without
 one it offers to train a small one.
 
-  python src/app.py
-  python src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
-  python src/app.py --host 0.0.0.0                          reachable from the network
+  python3 src/app.py
+  python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
+  python3 src/app.py --host 0.0.0.0                         reachable from the network
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python

@@ -1,7 +1,7 @@
 """Get the competition's files from Kaggle into input/; what is there and whole stays.
 
   bash scripts/download_data.sh
-  python src/download_data.py --folder input/kaggle    # a subfolder, beside other datasets
+  python3 src/download_data.py --folder input/kaggle   # a subfolder, beside other datasets
 
 Credentials are Kaggle's usual ones: ~/.kaggle/kaggle.json, KAGGLE_USERNAME and KAGGLE_KEY, or
 KAGGLE_API_TOKEN. An interrupted download goes on where it stopped.

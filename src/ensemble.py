@@ -4,10 +4,10 @@ Reads the runs' out-of-fold and test tables, never an image, and needs no GPU. W
 takes every finished run of the task. Chosen is the simplest candidate within one standard error of
 the best.
 
-    python src/ensemble.py
-    python src/ensemble.py gz37/resnet18 gz37/mobilenetv2 --candidates mean,greedy
-    python src/ensemble.py --external theirs OOF.csv TEST.csv
-    python src/ensemble.py --intervals --level 0.8
+    python3 src/ensemble.py
+    python3 src/ensemble.py gz37/resnet18 gz37/mobilenetv2 --candidates mean,greedy
+    python3 src/ensemble.py --external theirs OOF.csv TEST.csv
+    python3 src/ensemble.py --intervals --level 0.8
 
 Predictions made elsewhere on the same split join as the run external/NAME; if only such runs are
 named, only they are combined. A table marked with --possible-leakage is scored but not combined,

@@ -3,8 +3,8 @@
 Scores of all runs, the ensemble's candidates, and of the ensemble (else the best run, or the runs
 that are named) errors, calibration and galaxies.
 
-    python src/evaluate.py zoo5
-    python src/evaluate.py gz37/resnet18 gz37/ensemble --dataset kaggle-mini
+    python3 src/evaluate.py zoo5
+    python3 src/evaluate.py gz37/resnet18 gz37/ensemble --dataset kaggle-mini
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python

@@ -1,8 +1,8 @@
 """Write an HTML page on a dataset before training: votes, classes of each task, images.
 
-python src/explore.py
-python src/explore.py --data zoo5
-python src/explore.py --data kaggle-mini --task hubble10
+python3 src/explore.py
+python3 src/explore.py --data zoo5
+python3 src/explore.py --data kaggle-mini --task hubble10
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python

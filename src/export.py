@@ -2,10 +2,10 @@
 
 The folder is written whole or not at all. Nothing is uploaded; the last line says how to.
 
-  python src/export.py gz37/resnet18
-  python src/export.py gz37/resnet18 --dataset demo --output my_model
-  python src/export.py gz37/resnet18 --no-onnx     without the packages of scripts/setup.sh --extras
-  python src/export.py gz37/resnet18 --tables      only its predictions, for an ensemble elsewhere
+  python3 src/export.py gz37/resnet18
+  python3 src/export.py gz37/resnet18 --dataset demo --output my_model
+  python3 src/export.py gz37/resnet18 --no-onnx    without the packages of scripts/setup.sh --extras
+  python3 src/export.py gz37/resnet18 --tables     only its predictions, for an ensemble elsewhere
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python

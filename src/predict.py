@@ -2,9 +2,9 @@
 
 The folds' models and the run's views are averaged, as for the test set.
 
-  python src/predict.py gz37/resnet18 my_galaxies/
-  python src/predict.py gz37/resnet18 images.zip --output votes.csv
-  python src/predict.py gz37/resnet18 a.jpg b.jpg --dataset demo
+  python3 src/predict.py gz37/resnet18 my_galaxies/
+  python3 src/predict.py gz37/resnet18 images.zip --output votes.csv
+  python3 src/predict.py gz37/resnet18 a.jpg b.jpg --dataset demo
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python

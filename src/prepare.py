@@ -1,10 +1,10 @@
 """Find and check the input, decode it, and make the folds; training does the same by itself.
 
-python src/prepare.py                       what lies in input/, or the demo set
-python src/prepare.py --subset kaggle-mini  cut that subset out of the whole competition, into
-                                            input/kaggle-mini/
-python src/prepare.py gz2                   make a balanced dataset from Galaxy Zoo 2's published
-                                            files, downloaded where wanted (gz2 --help)
+python3 src/prepare.py                       what lies in input/, or the demo set
+python3 src/prepare.py --subset kaggle-mini  cut that subset out of the whole competition, into
+                                             input/kaggle-mini/
+python3 src/prepare.py gz2                   make a balanced dataset from Galaxy Zoo 2's published
+                                             files, downloaded where wanted (gz2 --help)
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python
@@ -30,9 +30,9 @@ GZ2 = "gz2"
 GZ2_HELP = f"""Make a balanced dataset with a class per galaxy from Galaxy Zoo 2's published files:
 input/<name>/ with train_labels.csv, images.zip, and both packed as {PACKED}.
 
-python src/prepare.py gz2                  gz2_hart16.csv, gz2_filename_mapping.csv and
+python3 src/prepare.py gz2                 gz2_hart16.csv, gz2_filename_mapping.csv and
                                            images_gz2.zip lie in input/ or a folder in it
-python src/prepare.py gz2 --download       the images come from the sky survey's server, by the
+python3 src/prepare.py gz2 --download      the images come from the sky survey's server, by the
                                            table's ra and dec; the table too where it is missing
 """
 Number = TypeVar("Number", int, float)

@@ -4,9 +4,9 @@ It learns from the dataset's training and test images, and those of other datase
 the config names. An interrupted pretraining goes on where it stopped. A run starts from the weights
 with model.start_run=pretrain/<name>.
 
-  python src/pretrain.py pretrain/simsiam_mobilenetv2
-  python src/pretrain.py pretrain/simsiam_mobilenetv2 train.epochs=20  one setting changed; for one
-                                                                       not yet begun
+  python3 src/pretrain.py pretrain/simsiam_mobilenetv2
+  python3 src/pretrain.py pretrain/simsiam_mobilenetv2 train.epochs=20  one setting changed; for one
+                                                                        not yet begun
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python

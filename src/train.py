@@ -3,16 +3,16 @@
 Finished folds are not trained again, and interrupted ones go on where they stopped. Without data in
 input/ the demo set is used.
 
-  python src/train.py                              the default ensemble's runs
-  python src/train.py gz37/resnet18                one run
-  python src/train.py hubble10                     the runs of a task, without those for a GPU
-  python src/train.py one-gpu                      the runs of an ensemble in configs/ensembles/
-  python src/train.py gz37/resnet18 train.lr=2e-3  one setting changed, for a run not yet trained
-  python src/train.py on_bad_image=drop            without galaxies whose image cannot be used
-  python src/train.py --jobs 2                     two folds at a time, on half of the cores each
-  torchrun --nproc-per-node 4 src/train.py         each fold on 4 GPUs
-  python src/train.py --plan                       hours, disk and memory, before anything starts
-  python src/train.py --smoke                      one short fold, to see that everything works
+  python3 src/train.py                              the default ensemble's runs
+  python3 src/train.py gz37/resnet18                one run
+  python3 src/train.py hubble10                     the runs of a task, without those for a GPU
+  python3 src/train.py one-gpu                      the runs of an ensemble in configs/ensembles/
+  python3 src/train.py gz37/resnet18 train.lr=2e-3  one setting changed, for a run not yet trained
+  python3 src/train.py on_bad_image=drop            without galaxies whose image cannot be used
+  python3 src/train.py --jobs 2                     two folds at a time, on half of the cores each
+  torchrun --nproc-per-node 4 src/train.py          each fold on 4 GPUs
+  python3 src/train.py --plan                       hours, disk and memory, before anything starts
+  python3 src/train.py --smoke                      one short fold, to see that everything works
 """
 
 from galaxyzoo.core.launch import is_started_by_torchrun, run_main, use_project_python
@@ -146,7 +146,7 @@ def ensemble(dataset: str, task: str) -> None:
     command = [sys.executable, script, "--dataset", dataset, "--task", task]
     status = subprocess.run(command, check=False).returncode
     if status < 0:
-        again = " ".join(["python src/ensemble.py", *command[2:]])
+        again = " ".join(["python3 src/ensemble.py", *command[2:]])
         raise InputError(
             f"the ensembler was killed by signal {-status} (is memory short?): type `{again}`"
         )

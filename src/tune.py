@@ -5,9 +5,9 @@ the same command continues until N trials are done, and resumes interrupted ones
 becomes a config; its own score is optimistic, so what counts is that config's out-of-fold score,
 trained like any other run.
 
-  python src/tune.py elliptical_spiral_cnn --trials 30            configs/tuning/<name>.yaml
-  python src/tune.py elliptical_spiral_cnn --trials 60 --jobs 2   30 more, two at a time
-  python src/tune.py my_search.yaml --trials 20 --fold 1          scored on another fold
+  python3 src/tune.py elliptical_spiral_cnn --trials 30           configs/tuning/<name>.yaml
+  python3 src/tune.py elliptical_spiral_cnn --trials 60 --jobs 2  30 more, two at a time
+  python3 src/tune.py my_search.yaml --trials 20 --fold 1         scored on another fold
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python

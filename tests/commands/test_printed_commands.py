@@ -58,7 +58,7 @@ def project(finished: Path, tmp_path: Path) -> Path:
 
 def printed_commands(text: str) -> list[list[str]]:
     """Entry script and arguments of each command in what was printed."""
-    found = re.findall(r"(?:python3?|bash) (?:src|scripts)/[^`\n]+", text)
+    found = re.findall(r"(?:python3|bash) (?:src|scripts)/[^`\n]+", text)
     commands = [[Path(words[1]).name, *words[2:]] for words in map(shlex.split, found)]
     return [
         ["train.py", "--ensemble", *words] if script == "train_folds.sh" else [script, *words]

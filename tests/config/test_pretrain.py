@@ -98,7 +98,7 @@ def test_none_is_taken_for_a_run_of_a_task() -> None:
         load_config("pretrain/simsiam_mobilenetv2")
     with pytest.raises(InputError, match=r"'pretrain/simsia'.*did you mean pretrain/simsiam"):
         load_pretrain_config("pretrain/simsia")
-    with pytest.raises(InputError, match=r"cnn\.yaml is a task's run: python src/train\.py"):
+    with pytest.raises(InputError, match=r"cnn\.yaml is a task's run: python3 src/train\.py"):
         load_pretrain_config("gz37/cnn")
 
 

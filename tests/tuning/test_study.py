@@ -228,7 +228,7 @@ def test_the_winners_config_is_the_best_trials(
     assert best.number == 2
     path = tmp_path / "won.yaml"
     check_free(path, search.search)
-    write_config(path, search, best, 3, "python src/tune.py tiny.yaml\n--trials 3", "y")
+    write_config(path, search, best, 3, "python3 src/tune.py tiny.yaml\n--trials 3", "y")
     check_free(path, search.search)  # it is its own
     config = load_config(str(path))
     trial = search.search.config(best.picks, "gz37/won")
@@ -236,7 +236,7 @@ def test_the_winners_config_is_the_best_trials(
     assert config.head.dropout == best.picks["head.dropout"] != 0.3
     text = path.read_text()
     assert "validation RMSE 0.33333 on fold 0 of kaggle-" in text
-    assert "# python src/tune.py tiny.yaml\\n--trials 3\n" in text
+    assert "# python3 src/tune.py tiny.yaml\\n--trials 3\n" in text
     assert "reference" not in yaml.safe_load(text)
     path.write_text("task: gz37\n")
     with pytest.raises(InputError, match="is there, and not by this search"):

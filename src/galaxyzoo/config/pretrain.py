@@ -105,7 +105,7 @@ def load_pretrain_config(run: str, overrides: Sequence[str] = ()) -> PretrainCon
 def parse_pretrain_config(values: dict[str, Any], source: str) -> PretrainConfig:
     """Check a nested dict of settings, read from `source`, and return the typed config."""
     if "task" in values:
-        raise InputError(f"{source} is a task's run: python src/train.py learns from labels")
+        raise InputError(f"{source} is a task's run: python3 src/train.py learns from labels")
     config = PretrainConfig.parse(values, source)
     problem = _find_contradiction(config)
     if problem:

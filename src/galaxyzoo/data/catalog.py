@@ -174,7 +174,7 @@ def load_catalog(dataset: str) -> Catalog:
     if not has_catalog(dataset):
         raise InputError(
             f"{shown(folder)} holds no split: put dataset '{dataset}' into input/ and run "
-            "`python src/prepare.py --data ITS_FOLDER` first"
+            "`python3 src/prepare.py --data ITS_FOLDER` first"
         )
     about = files.read_json(folder / "dataset.json")
     train = read_csv(folder / "train.csv")
