@@ -34,12 +34,14 @@ def main() -> None:
     if wanted is not None:
         tasks = [wanted] if isinstance(wanted, ClassTask) else []
     folder = args.output or reports_dir() / catalog.dataset / "explore"
-    sections = [
+    classes = [
         *explore_classes(catalog, tasks, folder),
         *explore_samples(data, tasks, args.seed, folder),
-        *explore_votes(catalog, folder),
-        *explore_images(data, args.seed, folder),
     ]
+    votes = explore_votes(catalog, folder)
+    # The dataset's own labels first, unless a task is asked for.
+    first = [*classes, *votes] if args.task else [*votes, *classes]
+    sections = [*first, *explore_images(data, args.seed, folder)]
     about = (
         f"{len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
         f"{len(catalog.test_ids):,} test galaxies. Random choices have the seed {args.seed}."

@@ -45,6 +45,7 @@ def test_a_page_of_votes_classes_and_images(tmp_path: Path) -> None:
     counts = pd.read_csv(folder / "classes.csv")
     assert set(counts["task"]) == tasks
     assert (counts.groupby("task")[["kept", "dropped"]].sum().sum(axis=1) == 24).all()
+    assert html.index(">Votes</h2>") < html.index(">Classes of each task</h2>")
 
 
 def test_a_page_of_a_label_file_and_one_task(tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def explore_classes(
         for _, row in table[table["kept"] < catalog.n_folds].iterrows()
     ]
     text = (
-        "Before: galaxies that have more votes for this class than for any other. Kept: those that "
-        "the task's rule gives the class. Dropped: those of 'before' that the rule gives none."
+        "Kept: galaxies that the task's rule gives the class. Dropped: those that it gives no "
+        "class, counted at the class with most of their votes. Before: both."
         if catalog.has_votes
         else "The classes come from a label file, so nothing is dropped."
     )
@@ -80,21 +80,22 @@ def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
         catalog: the whole dataset, not what `for_task` has left of it.
         task: a class task that it has labels for.
     Returns:
-        One row per class in the task's order: `task`, `class`; `before`, galaxies whose votes say
-        this class more than any other (the first of equal ones); `kept`, galaxies that the rule
-        gives this class; `dropped`, those of `before` that the rule gives none; then `fold_0`, …,
-        the kept ones of each fold. Over the classes, `kept` and `dropped` add up to the dataset.
+        One row per class in the task's order: `task`, `class`; `before`, the sum of the next two;
+        `kept`, galaxies that the rule gives this class; `dropped`, those that it gives none and
+        whose votes are most for this class (the first of equal ones); then `fold_0`, …, the kept
+        ones of each fold. Over the classes, `before` adds up to the dataset.
     """
     labels = catalog.labels(task)
     kept = labels.idxmax(axis=1)
-    leading = kept
+    dropped = kept.iloc[:0]
     if task.rule and catalog.has_votes:
-        leading = task.rule.shares(catalog.train)[list(task.columns)].idxmax(axis=1)
+        shares = task.rule.shares(catalog.train.drop(kept.index))
+        dropped = shares[list(task.columns)].idxmax(axis=1)
     folds = catalog.train.loc[kept.index, FOLD]
     classes = {
-        "before": leading,
+        "before": pd.concat([kept, dropped]),
         "kept": kept,
-        "dropped": leading.drop(kept.index),
+        "dropped": dropped,
         **{f"fold_{k}": kept[folds == k] for k in range(catalog.n_folds)},
     }
     counts = pd.DataFrame({name: some.value_counts() for name, some in classes.items()})
@@ -137,7 +138,7 @@ def _draw_counts(axis: Axes, table: pd.DataFrame) -> None:
     whole = kept + int(table["dropped"].sum())
     bars = {"kept": (BLUE, "kept by the rule")}
     if whole > kept:
-        bars = {"before": (LIGHT_GREY, "most votes, before the rule"), **bars}
+        bars = {"before": (LIGHT_GREY, "before the rule"), **bars}
     places = np.arange(len(table))
     for i, (column, (color, label)) in enumerate(bars.items()):
         shift = 0.4 * (i - (len(bars) - 1) / 2)
