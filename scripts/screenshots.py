@@ -43,7 +43,7 @@ def main() -> None:
             page.goto(address)
             show(page, galaxy)
             page.wait_for_selector(f"#facts :text('GalaxyID {galaxy}:')")
-            page.screenshot(path=folder / "demo_page.png")
+            page.screenshot(path=folder / "demo_page.png", animations="disabled")
     finally:
         process.terminate()
     print(f"pictures: demo_gallery.png, demo_gradcam.png and demo_page.png in {folder}")
