@@ -35,7 +35,7 @@ def write_submission(root: Path) -> Path:
 
 
 def write_card(path: Path, digest: str) -> None:
-    files.write_json(card_path(path), {"dataset": "kaggle", "table": digest})
+    files.write_sealed(card_path(path), {"dataset": "kaggle", "table": digest})
 
 
 def test_submission_arrives_and_its_own_score_is_shown(stand_in, rests, root):

@@ -110,7 +110,7 @@ def test_a_galaxy_without_an_image_gets_the_training_galaxies_own_range(
     card_path = paths.ensemble_csv("tiny", "gz37").with_suffix(".json")
     card = json.loads(card_path.read_text())
     card["unreadable_test_images"] = [int(catalog.test_ids[3])]
-    card_path.write_text(json.dumps(card))
+    files.write_sealed(card_path, card)
     make(monkeypatch, "--level", "0.8")
     table = pd.read_csv(paths.intervals_csv("tiny", "gz37"), index_col="GalaxyID")
     row = table.loc[catalog.test_ids[3]]

@@ -163,7 +163,7 @@ def score_card(trained: Path, **changes: object) -> Iterator[None]:
     path = trained / "oof" / dataset(trained) / "gz37/cnn.json"
     whole = path.read_bytes()
     try:
-        files.write_json(path, {**files.read_json(path), **changes})
+        files.write_sealed(path, {**files.read_json(path), **changes})
         yield
     finally:
         path.write_bytes(whole)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import evaluate
-from galaxyzoo.core import paths
+from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.inference.score_card import card_path
@@ -28,8 +28,8 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
 
 def change(card: Path, key: str, value: Any) -> None:
     """Replace the value of a card's key; remove the key where the value is None."""
-    values = {**json.loads(card.read_text()), key: value}
-    card.write_text(json.dumps({k: v for k, v in values.items() if k != key or v is not None}))
+    values = {**files.read_json(card), key: value}
+    files.write_sealed(card, {k: v for k, v in values.items() if k != key or v is not None})
 
 
 def refusals(catalog: Catalog, run: str) -> list[str]:
@@ -79,6 +79,23 @@ def test_an_ensembles_card_with_a_wrong_or_missing_key_is_refused_and_made_again
         assert f"key '{key}" in text
     run_here(monkeypatch, *MEAN)
     assert card.read_bytes() == whole
+
+
+@pytest.mark.parametrize("run", ["gz37/run0", "gz37/ensemble"])
+def test_a_card_with_another_number_is_refused_and_the_ensembles_is_made_again(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, run: str
+) -> None:
+    """A fold's score: nothing else that is read would contradict it."""
+    run_here(monkeypatch, *MEAN)
+    table = paths.ensemble_csv if run == "gz37/ensemble" else paths.oof_csv
+    card = card_path(table("tiny", run.removesuffix("/ensemble")))
+    whole, values = card.read_bytes(), files.read_json(card)
+    card.write_text(json.dumps({**values, "per_fold": {**values["per_fold"], "0": 0.01}}))
+    text = one_line_refusal(load_result, run, TASK, catalog)
+    assert text.startswith(f"{paths.shown(card)} was changed after it was written: the command ")
+    if run == "gz37/ensemble":
+        run_here(monkeypatch, *MEAN)
+        assert card.read_bytes() == whole
 
 
 @pytest.mark.parametrize("run", ["gz37/run0", "gz37/ensemble"])

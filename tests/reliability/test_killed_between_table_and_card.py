@@ -1,6 +1,5 @@
 """A table and its score card are two files: a kill between them must never go unnoticed."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,7 +65,7 @@ def test_a_runs_table_that_is_not_its_cards_is_refused(catalog: Catalog, which: 
     tables = {"oof": paths.oof_csv("tiny", run), "test": paths.test_csv("tiny", run)}
     card = tables["oof"].with_suffix(".json")
     digests = {name: digest_table(path) for name, path in tables.items()}
-    card.write_text(json.dumps({**json.loads(card.read_text()), "tables": digests}))
+    files.write_sealed(card, {**files.read_json(card), "tables": digests})
     load = {"oof": members.load_oof, "test": members.load_test}[which]
     load([run], task, catalog)
     tables[which].write_bytes(tables[which].read_bytes().replace(b"0.", b"0.0", 1))

@@ -153,7 +153,7 @@ def save_run(
     write_predictions(paths.test_csv(catalog.dataset, run), frame)
     scores = score_table(task, oof, own.targets(task.name), own.folds)
     card = run_card(own, run, **scores, **changes)
-    files.write_json(card_path(paths.oof_csv(catalog.dataset, run)), card)
+    files.write_sealed(card_path(paths.oof_csv(catalog.dataset, run)), card)
     sign(catalog.dataset, run)
 
 
@@ -179,7 +179,7 @@ def sign(dataset: str, run: str) -> None:
     tables = {"oof": paths.oof_csv(dataset, run), "test": paths.test_csv(dataset, run)}
     path = card_path(tables["oof"])
     digests = {which: digest_table(table) for which, table in tables.items()}
-    files.write_json(path, files.read_json(path) | {"tables": digests})
+    files.write_sealed(path, files.read_json(path) | {"tables": digests})
 
 
 def save_project(

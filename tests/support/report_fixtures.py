@@ -38,7 +38,7 @@ def save_table(
     write_predictions(path, table)
     digest = digest_table(path)
     values |= {"tables": {"oof": digest, "test": ""}, "oof_table": digest, **card}
-    files.write_json(scored.with_suffix(".json"), values)
+    files.write_sealed(scored.with_suffix(".json"), values)
     return predictions
 
 

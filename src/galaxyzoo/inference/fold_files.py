@@ -5,7 +5,6 @@ settings, galaxies and fold.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,15 +61,13 @@ class FoldFiles:
         there = [name for name in names if (self.folder / name).exists()]
         digests = {name: _sha256(self.folder / name) for name in there}
         content = {"made_by": dict(self.made_by), "files": digests, "notes": notes}
-        files.write_json(self.folder / self.mark, {**content, "digest": _digest(content)})
+        files.write_sealed(self.folder / self.mark, content)
 
     @cached_property
     def _content(self) -> dict[str, Any]:
         """The mark's content, whole and of these settings, galaxies and fold."""
         path = self.folder / self.mark
-        content = files.read_json(path)
-        if not isinstance(content, dict) or content.pop("digest", None) != _digest(content):
-            raise InputError(f"{shown(path)} was changed after it was written: {self._cure}")
+        content = files.read_sealed(path, self._cure)
         check_made_by(path, content["made_by"], self.made_by, self._cure)
         return content
 
@@ -104,10 +101,6 @@ class FoldFiles:
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def check_made_by(path: Path, found: MadeBy, expected: MadeBy, cure: str) -> None:

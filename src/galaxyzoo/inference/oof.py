@@ -158,7 +158,7 @@ class FoldTables:
         write_predictions(oof_path, oof)
         write_predictions(test_path, task.with_decision(test, prior))
         card["tables"] = {"oof": digest_table(oof_path), "test": digest_table(test_path)}
-        files.write_json(card_path(oof_path), card)
+        files.write_sealed(card_path(oof_path), card)
         return RunCard.read(card_path(oof_path))
 
     def _no_better_than_mean(self, scores: dict[str, float]) -> list[int]:

@@ -27,10 +27,9 @@ class _Keys(Settings):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a card; the error names the key that is missing or of a wrong type."""
-        source = (
-            f"{shown(path)} is not a whole score card (the command that wrote it makes it again)"
-        )
-        return cls.parse(files.read_json(path), source)
+        again = "the command that wrote it makes it again"
+        values = files.read_sealed(path, again)
+        return cls.parse(values, f"{shown(path)} is not a whole score card ({again})")
 
 
 class SubmissionCard(_Keys):

@@ -42,7 +42,7 @@ def write(
     with files.writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
         check(temporary, task, ids)
-        files.write_json(card_path(path), {**card, "table": digest_table(temporary)})
+        files.write_sealed(card_path(path), {**card, "table": digest_table(temporary)})
 
 
 def describe_unreadable(ids: Sequence[int] | np.ndarray) -> str:
