@@ -171,6 +171,10 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_json_that_is_missing_or_broken_is_named(tmp_path):
     with pytest.raises(InputError, match=r"card\.json is missing"):
         files.read_json(tmp_path / "card.json")
-    (tmp_path / "card.json").write_text('{"score": 0.1')
-    with pytest.raises(InputError, match=r"card\.json is not readable JSON"):
-        files.read_json(tmp_path / "card.json")
+    (tmp_path / "folder.json").mkdir()
+    for name, text in (("card", '{"score": 0.1'), ("deep", "[" * 100_000), ("folder", "")):
+        path = tmp_path / f"{name}.json"
+        if text:
+            path.write_text(text)
+        with pytest.raises(InputError, match=rf"{name}\.json is not readable JSON"):
+            files.read_json(path)

@@ -123,7 +123,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{shown(path)} is missing: run the step that writes it again") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError, IsADirectoryError) as error:
         raise InputError(
             f"{shown(path)} is not readable JSON ({error}): delete it and run again"
         ) from None
