@@ -170,13 +170,17 @@ def score_card(trained: Path, **changes: object) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("word", "message"),
-    [("--no-onnx", "cnn.json is not of the folds"), ("--tables", "1 of 2 folds are finished")],
+    ("word", "changes", "message"),
+    [
+        ("--no-onnx", {"folds": [0]}, "cnn.json is not of the folds"),
+        ("--tables", {"folds": [0]}, "1 of 2 folds are finished"),
+        ("--tables", {"config": "another's"}, "or not of the settings in folds/"),
+    ],
 )
-def test_scores_of_other_folds_are_not_exported(
-    trained: Path, tmp_path: Path, word: str, message: str
+def test_scores_of_other_folds_or_settings_are_not_exported(
+    trained: Path, tmp_path: Path, word: str, changes: dict[str, object], message: str
 ) -> None:
-    with score_card(trained, folds=[0]):
+    with score_card(trained, **changes):
         result = call(trained, "export.py", RUN, word, "--output", tmp_path / "out")
     assert message in complaint(result)
     assert list(tmp_path.iterdir()) == []

@@ -93,22 +93,24 @@ def export_tables(dataset: str, run: str, folder: Path) -> bool:
     oof = _table(load_oof([run], task, catalog), own.ids, task)
     test = _table(load_test([run], task, catalog), catalog.test_ids, task)
     oof[FOLD] = own.folds
-    saved = load_run_config(run_dir(dataset, run))
+    config, fingerprint = load_run_config(run_dir(dataset, run))
+    scores = _read_scores(dataset, config, [*range(own.n_folds)])
     with files.writing_folder(folder) as part:
         _pack(part / OOF, oof)
         _pack(part / TEST, test)
         shutil.copyfile(card_path(oof_csv(dataset, run)), part / SCORES)
-        (part / CONFIG).write_text(portable_config(*saved), encoding="utf-8")
-    return RunCard.of(dataset, run).is_optimistic
+        (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
+    return scores.is_optimistic
 
 
 def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
-    """The run's score card, which must be of these folds."""
+    """The run's score card, which must be of these settings and folds."""
     scores = RunCard.of(dataset, config.run)
     if scores.folds != folds or scores.config != config.digest():
         path = card_path(oof_csv(dataset, config.run))
         raise InputError(
-            f"{shown(path)} is not of the folds that are trained ({', '.join(map(str, folds))}): "
+            f"{shown(path)} is not of the folds that are trained ({', '.join(map(str, folds))}), "
+            f"or not of the settings in {shown(run_dir(dataset, config.run) / CONFIG)}: "
             f"type `python3 src/train.py {config.run}{data_option(dataset)}` to write it again"
         )
     return scores
