@@ -52,6 +52,7 @@ MISTAKES = {
 def test_every_config_builds_and_a_typo_in_it_fails(run):
     loaded = load_config(run)
     assert loaded.run == run
+    assert "ImageNet" not in loaded.about  # where there is no download, it starts from scratch
     values = loaded.model_dump()
     assert parse_config(values, run) == loaded
     values["train"]["epohcs"] = 1

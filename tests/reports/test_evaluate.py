@@ -12,6 +12,7 @@ import pytest
 import yaml
 from markupsafe import escape
 
+from galaxyzoo.config.loading import load_config
 from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import prepare
@@ -66,7 +67,8 @@ def score_text(catalog: Catalog, run: str) -> str:
 @pytest.mark.slow
 def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_task(root):
     mini, toy = draw_inputs(root)
-    save_table(mini, "gz37/cnn", 0.3)
+    about, start = load_config("gz37/resnet18").about, "scratch (no download)"
+    save_table(mini, "gz37/cnn", 0.3, about=about, start=start)
     predicted = save_table(mini, "gz37/ensemble", 0.2, runs={"gz37/cnn": 0.1})
     save_table(mini, "elliptical_spiral/cnn", 1.5)
     save_table(mini, "elliptical_spiral/source", 1.0, folds=(1,), selected_on_validation=True)
@@ -93,6 +95,9 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
             assert picture is not None
             assert picture.std() > 5
         assert page.count("<img") == len(list(folder.glob("*.png")))
+    page = (votes / "index.html").read_text()
+    assert "ResNet18, 80 px; start: scratch (no download)" in page
+    assert "ImageNet" not in page
     runs = pd.read_csv(votes / "runs.csv", index_col="run")
     errors = predicted - mini.targets("gz37")
     assert runs["RMSE"]["gz37/ensemble"] == pytest.approx(np.sqrt(np.mean(errors**2)), abs=1e-6)

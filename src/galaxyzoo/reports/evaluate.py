@@ -177,7 +177,7 @@ def _row(evaluation: Evaluation, result: Result, scores: dict[str, Any]) -> dict
     if isinstance(card, EnsembleCard):
         about = f"{card.chosen} of {len(card.runs)} runs, cross-fitted"
     else:
-        about, views = card.about or "–", card.views
+        about, views = f"{card.about or '–'}; start: {card.start}", card.views
     run = result.run + marks(card.selected_on_validation, bool(card.possible_leakage))
     reference = result.config.reference if result.config else None
     return _cells(run, about, reference, scores, views)
