@@ -133,14 +133,14 @@ def test_the_best_run_is_not_the_one_with_the_smallest_predictions():
     # added.
     targets = np.array([[1.0, 0.5], [0.25, 0.75]])
     fold = make_fold(np.stack([0.5 * targets, 1.25 * targets], axis=1), targets)
-    weights = fit_weights([fold], "best")
+    weights = fit_weights([fold], "best_run")
     np.testing.assert_array_equal(weights, np.array([[0, 0], [1, 1]]))
 
 
 def test_best_is_the_run_with_the_smallest_loss_and_mean_is_the_mean():
     fold = random_fold(4)
     errors = np.square(fold.features - fold.targets[:, None]).sum(axis=(0, 2))
-    best = CANDIDATES["best"]([fold], SMALL, 0).predict(fold.features)
+    best = CANDIDATES["best_run"]([fold], SMALL, 0).predict(fold.features)
     np.testing.assert_array_equal(best, fold.features[:, errors.argmin()])
     mean = CANDIDATES["mean"]([fold], SMALL, 0).predict(fold.features)
     np.testing.assert_allclose(mean, fold.features.mean(axis=1), atol=1e-6)
@@ -150,7 +150,7 @@ def test_a_class_run_that_is_surest_on_average_but_once_quite_wrong_is_not_the_b
     sure = np.array([[0.99, 0.6], [0.99, 0.6], [1e-5, 0.6]])  # mean 0.66 against 0.6
     features = np.stack([sure, (1 - sure) / 2, (1 - sure) / 2], axis=2)
     fold = make_fold(features, one_hot([0, 0, 0]))
-    assert fit_weights([fold], "best", PLAIN, CLASS_CANDIDATES)[:, 0].tolist() == [0, 1]
+    assert fit_weights([fold], "best_run", PLAIN, CLASS_CANDIDATES)[:, 0].tolist() == [0, 1]
 
 
 def test_the_card_has_one_weight_per_run_where_columns_share_it():

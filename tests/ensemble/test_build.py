@@ -14,7 +14,7 @@ import ensemble
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.build import costs_without, error_correlation
-from galaxyzoo.ensemble.selection import CANDIDATES
+from galaxyzoo.ensemble.selection import ABOUT, CANDIDATES
 from galaxyzoo.reports.evaluate import ensemble_section, load_evaluation
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.class_fixtures import save_class_project
@@ -114,7 +114,7 @@ def test_a_demo_ensemble_says_that_it_does_not_replace_the_real_one(root, monkey
     run_here(monkeypatch, "--candidates", "mean")  # the real one is meant where both are there
     published = root / "submissions" / "predictions.csv"
     before = published.read_bytes()
-    run_here(monkeypatch, "--dataset", "demo", "--candidates", "best")
+    run_here(monkeypatch, "--dataset", "demo", "--candidates", "best_run")
     assert "is of more real data than demo" in capsys.readouterr().out
     assert published.read_bytes() == before
     assert json.loads(published.with_suffix(".json").read_text())["dataset"] == "tiny"
@@ -140,6 +140,8 @@ def test_the_command_runs_from_tables_to_submission_without_torch(root):
     assert set(card["runs"]) == {"gz37/run0", "gz37/run1"}
     assert set(card["nested"]["choices"]) == {"0", "1", "2"}
     assert f"chosen: {card['chosen']}" in done.stdout
+    assert all(f" {ABOUT[name]} │" in done.stdout for name in CANDIDATES)
+    assert "0.00000 ± 0.00000" not in done.stdout  # of a candidate minus itself
     written = (root / "submissions/tiny/gz37/predictions.csv").read_bytes()
     assert written == (root / "submissions/predictions.csv").read_bytes()
     assert len(written.splitlines()) == 1 + len(catalog.test_ids)
@@ -207,7 +209,7 @@ def test_the_card_the_screen_and_the_report_show_what_the_choice_rests_on(
     root, monkeypatch, capsys
 ):
     save_project(n=90)
-    run_here(monkeypatch, "--candidates", "best,greedy,nnls")
+    run_here(monkeypatch, "--candidates", "best_run,greedy,nnls")
     printed = capsys.readouterr().out
     card = read_card()
     rows = card["candidates"]

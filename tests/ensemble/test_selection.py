@@ -125,7 +125,7 @@ def test_where_the_best_blend_is_known_it_is_chosen():
     rng = np.random.default_rng(5)
     features = rng.random((300, 3, 2)).astype(np.float32)
     targets, folds = np.einsum("grc,r->gc", features, [0.6, 0.4, 0.0]), np.arange(300) % 3
-    fits = fit_all((features, targets, folds), ["mean", "best", "greedy"])
+    fits = fit_all((features, targets, folds), ["mean", "best_run", "greedy"])
     assert fits.choose() == "greedy"
     about = fits.models["greedy"].about(["x", "y", "z"], SMALL)["weights"]
     assert about == pytest.approx({"x": 0.6, "y": 0.4, "z": 0.0})
@@ -148,14 +148,14 @@ def test_one_run_and_two_folds_still_work_without_a_nested_score():
     features, targets, folds = make_problem(8, n_folds=2, n_runs=1)
     fits = fit_all((features, targets, folds))
     assert nested(fits) is None
-    assert fits.score("best") == fits.score("mean")
+    assert fits.score("best_run") == fits.score("mean")
     with pytest.raises(InputError, match="at least two"):
         fit_all((features, targets, folds * 0))
 
 
 def test_candidates_are_picked_by_name_with_the_mean_and_a_typo_is_named():
     assert pick_candidates([], SMALL) == CANDIDATES
-    assert list(pick_candidates(["ridge", "best"], SMALL)) == ["mean", "best", "ridge"]
+    assert list(pick_candidates(["ridge", "best_run"], SMALL)) == ["mean", "best_run", "ridge"]
     with pytest.raises(InputError, match="unknown candidate 'rigde': known are mean, best"):
         pick_candidates(["rigde"], SMALL)
     assert list(pick_candidates(["two_level", "nnls"], SMALL)) == ["mean", "nnls", "two_level"]

@@ -23,7 +23,7 @@ from support.training_fixtures import Killed
 @pytest.fixture
 def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
     use_root(monkeypatch, tmp_path)
-    monkeypatch.setattr(sys, "argv", ["ensemble.py", "--candidates", "mean,best"])
+    monkeypatch.setattr(sys, "argv", ["ensemble.py", "--candidates", "mean,best_run"])
     return save_project()
 
 
@@ -110,7 +110,7 @@ def test_tables_of_a_killed_ensemble_do_not_stay_beside_an_older_card(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "replace", killed)
-        patch.setattr(sys, "argv", ["ensemble.py", "gz37/run1", "--candidates", "mean,best"])
+        patch.setattr(sys, "argv", ["ensemble.py", "gz37/run1", "--candidates", "mean,best_run"])
         with pytest.raises(Killed):
             ensemble.main()
     assert listing(tmp_path / "submissions") != found

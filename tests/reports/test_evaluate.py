@@ -189,6 +189,9 @@ def test_a_gz37_project_without_an_ensembles_table_shows_its_card(root):
     succeed(root, "ensemble.py", "--candidates", "mean")
     paths.ensemble_oof_csv("tiny", "gz37").unlink()
     assert "src/ensemble.py --task gz37" in succeed(root, "evaluate.py", "gz37").stdout
+    page = (root / "reports/tiny/gz37/index.html").read_text()
+    assert "<td>equal weights</td>" in page
+    assert "0.00000 ± 0.00000" not in page
     runs = pd.read_csv(root / "reports/tiny/gz37/runs.csv", index_col="run")
     card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
     assert runs["RMSE"]["gz37/ensemble"] == pytest.approx(card["score"], abs=1e-6)

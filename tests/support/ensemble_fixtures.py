@@ -24,7 +24,14 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
 from galaxyzoo.tasks.kinds import Task, VoteTask
 from galaxyzoo.tasks.registry import task_of
 
-LINEAR = ["mean", "best", "greedy", "nnls", "ridge", "disagreement_ridge"]  # the quick candidates
+LINEAR = [
+    "mean",
+    "best_run",
+    "greedy",
+    "nnls",
+    "ridge",
+    "disagreement_ridge",
+]  # the quick candidates
 COLUMNS = list(GALAXY_ZOO_2.columns)
 SMALL = VoteTask("small", ("a", "b"))
 Problem = tuple[np.ndarray, np.ndarray, np.ndarray]

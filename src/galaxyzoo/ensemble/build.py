@@ -25,7 +25,7 @@ from galaxyzoo.ensemble.members import (
     load_oof,
     load_test,
 )
-from galaxyzoo.ensemble.selection import MEAN, RULE, CrossFits, Fit, cross_fit, nested
+from galaxyzoo.ensemble.selection import ABOUT, MEAN, RULE, CrossFits, Fit, cross_fit, nested
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.score_card import (
     EnsembleCard,
@@ -218,6 +218,7 @@ def _candidate_scores(fits: CrossFits, name: str, best: str) -> dict[str, Any]:
         key: scores[key] for key in ("score", "per_fold", "mean", "sd", "classes") if key in scores
     }
     return {
+        "about": ABOUT[name],
         **kept,
         "minus_mean": to_mean.value,
         "minus_mean_se": to_mean.error,

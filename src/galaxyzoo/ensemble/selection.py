@@ -53,7 +53,7 @@ TWO_LEVEL = "two_level"
 # before the best run: that one needs fewer networks, but its choice is fitted.
 CANDIDATES: dict[str, Fit] = {
     MEAN: blends.fit_mean,
-    "best": partial(blends.fit_greedy, loss=blends.squared_error, steps=1),
+    "best_run": partial(blends.fit_greedy, loss=blends.squared_error, steps=1),
     "greedy": partial(blends.fit_greedy, loss=blends.squared_error, steps=100),
     "nnls": blends.fit_nnls,
     "ridge": stackers.fit_ridge,
@@ -63,10 +63,21 @@ CANDIDATES: dict[str, Fit] = {
 }
 CLASS_CANDIDATES: dict[str, Fit] = {
     MEAN: blends.fit_mean,
-    "best": partial(blends.fit_greedy, loss=blends.log_loss, steps=1),
+    "best_run": partial(blends.fit_greedy, loss=blends.log_loss, steps=1),
     "greedy": partial(blends.fit_greedy, loss=blends.log_loss, steps=50),
     "pool": class_stackers.fit_pool,
     "lightgbm": class_stackers.fit_lightgbm,
+}
+ABOUT = {  # what each candidate is, for tables
+    MEAN: "equal weights",
+    "best_run": "the best single run",
+    "greedy": "a weight per run, greedily",
+    "nnls": "a weight per run, question",
+    "ridge": "linear in all runs' answers",
+    "disagreement_ridge": "nnls and where runs differ",
+    "pool": "weighted geometric mean",
+    "lightgbm": "boosted trees",
+    TWO_LEVEL: "nnls of all candidates above",
 }
 RULE = "the simplest within one standard error of the best"  # how `CrossFits.choose` chooses
 NONE: FoldSet = frozenset()

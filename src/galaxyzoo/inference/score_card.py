@@ -159,6 +159,7 @@ class RunCard(ScoreCard):
 
 
 class _Candidate(_Keys):
+    about: str  # what it is, in a few words
     score: float
     sd: float
     classes: dict[str, float | None] = Field(default_factory=dict)

@@ -98,8 +98,9 @@ def class_scores(scores: Mapping[str, float | None], names: Sequence[str]) -> li
 
 
 def with_error(difference: float, error: float) -> str:
-    """A difference of scores with its standard error."""
-    return f"{difference:+.5f} ± {error:.5f}"
+    """A difference of scores with its standard error; `same` where both round to zero."""
+    text = f"{round(difference, 5) + 0:+.5f} ± {error:.5f}"  # + 0: no -0.0
+    return "same" if text == "+0.00000 ± 0.00000" else text
 
 
 def print_run_table(cards: list[tuple[RunCard, float]]) -> None:
@@ -159,7 +160,7 @@ def print_ensemble(card: EnsembleCard) -> None:
     if card.nested:
         honest = f"{card.nested.score:.5f} nested, choice included"
     print(f"chosen: {card.chosen}, {card.metric} {card.score:.5f} cross-fitted, {honest}")
-    print(f"best by score: {card.best}; chosen is {card.rule}, simplest first in the table")
+    print(f"lowest: {card.best}; chosen is {card.rule}, simplest first in the table")
     print(*mark_notes(card.selected_on_validation, bool(card.possible_leakage)), sep="\n")
     if card.is_optimistic:
         print("every score of this ensemble is optimistic for the same reason")
@@ -192,11 +193,12 @@ def _print_members(card: EnsembleCard) -> None:
 
 
 def _print_candidates(card: EnsembleCard) -> None:
-    """Print each candidate's cross-fitted score beside the mean's and the best one's."""
+    """Print each candidate's cross-fitted score beside the mean's and the lowest."""
     names = class_score_names(card.classes)
     rows = [
         (
             name,
+            row.about,
             f"{row.score:.5f}",
             f"{row.sd:.5f}",
             with_error(row.minus_mean, row.minus_mean_se),
@@ -205,8 +207,8 @@ def _print_candidates(card: EnsembleCard) -> None:
         )
         for name, row in card.candidates.items()
     ]
-    differences = ("± sd of folds", "minus mean ± SE", "minus best ± SE")
-    header = ("candidate", f"{card.metric}, cross-fitted", *differences, *names)
+    differences = ("± sd of folds", "minus mean ± SE", "minus lowest ± SE")
+    header = ("candidate", "what it is", f"{card.metric}, cross-fitted", *differences, *names)
     chosen = list(card.candidates).index(card.chosen)
     print_table("candidates, as they would be submitted", header, rows, bold=[chosen])
 

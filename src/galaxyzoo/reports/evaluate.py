@@ -226,9 +226,10 @@ def _candidate_table(card: EnsembleCard) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "candidate": name,
+            "what it is": row.about,
             f"{card.metric}, cross-fitted": f"{row.score:.5f}",
             "minus mean": with_error(row.minus_mean, row.minus_mean_se),
-            "minus best": with_error(row.minus_best, row.minus_best_se),
+            "minus lowest": with_error(row.minus_best, row.minus_best_se),
         }
         for name, row in card.candidates.items()
     )
