@@ -1,13 +1,38 @@
-"""Tables on the screen and in Markdown."""
+"""Tables and progress bars on the screen, tables in Markdown."""
 
 import sys
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
+from tqdm import tqdm
 
 _LOG_WIDTH = 132  # characters where the output is no terminal but a file or a pipe
+_LINE = (
+    "{desc}: {percentage:.0f} % ({n_fmt} of {total_fmt}), {elapsed} gone, {remaining} left{postfix}"
+)
+_MINUTE_S = 60.0
+
+
+class Bar(tqdm):
+    """A progress bar, its arguments those of tqdm; where no terminal shows it, a line a minute."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        if not sys.stderr.isatty():
+            rate = dict.fromkeys(("mininterval", "maxinterval", "delay"), _MINUTE_S)
+            options |= {"file": _Log(), "position": 0, "bar_format": _LINE, **rate}
+        super().__init__(*args, **options)
+
+
+class _Log:
+    """Standard error in whole lines, without what moves the cursor of a terminal."""
+
+    def write(self, text: str) -> None:
+        """Print a line, unless the text is a mere space or carriage return."""
+        if line := text.strip():
+            print(line[:_LOG_WIDTH], file=sys.stderr, flush=True)
 
 
 def print_table(

@@ -15,8 +15,8 @@ import cv2
 import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from tqdm import tqdm
 
+from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import claiming_gpu
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
@@ -187,7 +187,7 @@ def watching(count: Callable[[], int], total: int, title: str, unit: str) -> Ite
         unit: name of a unit.
     """
     ended = threading.Event()
-    with tqdm(total=total, initial=count(), desc=title, unit=unit, leave=False) as bar:
+    with Bar(total=total, initial=count(), desc=title, unit=unit, leave=False) as bar:
 
         def look() -> None:
             while not ended.wait(_SECONDS_BETWEEN_LOOKS):

@@ -20,10 +20,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core import files
+from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.paths import cache_dir, shown
 from galaxyzoo.io.archives import ImageStore
@@ -143,7 +143,7 @@ def open_cache(
             for _ in range(2):  # twice where what a killed decoding has left is damaged
                 if cache is None:
                     if path.exists():
-                        tqdm.write(f"{shown(path)} is damaged: decoding its images again")
+                        Bar.write(f"{shown(path)} is damaged: decoding its images again")
                     with files.naming_write_errors(path):
                         _fill(path, store, ids, config, shape, chunk)
                     cache = _open_whole(path, ids, shape)
@@ -271,7 +271,7 @@ def _fill(
     with (
         open(part, "r+b" if done else "wb") as file,
         _threads() as parallel,
-        tqdm(total=len(ids), initial=done, desc=f"decoding {store.path.name}", unit="img") as bar,
+        Bar(total=len(ids), initial=done, desc=f"decoding {store.path.name}", unit="img") as bar,
     ):
         file.write(head)
         file.seek(len(head) + done * image_bytes)

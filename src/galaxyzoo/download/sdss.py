@@ -26,10 +26,10 @@ from urllib.parse import urlsplit
 
 import cv2
 import pandas as pd
-from tqdm import tqdm
 
 from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.core import files
+from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import check_encoded, decode
@@ -240,7 +240,7 @@ def download_cutouts(
             for place in positions.itertuples()
         }
         try:
-            bar = tqdm(as_completed(jobs), "downloading", len(jobs), unit="image", disable=None)
+            bar = Bar(as_completed(jobs), "downloading", len(jobs), unit="image")
             for job in bar:
                 row, is_answered = job.result()
                 manifest.add(jobs[job], row)

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from galaxyzoo.core import files
+from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import ensemble_csv, ensemble_oof_csv, intervals_csv, oof_csv
 from galaxyzoo.core.version import code_version
@@ -95,7 +95,7 @@ class Intervals:
         names = [f"{column}_{end}" for column in task.columns for end in ("lower", "upper")]
         write_predictions(self.path, pd.DataFrame(ends.reshape(len(ends), -1), test.index, names))
         levels = sorted({*LEVELS, self.level})
-        bar = tqdm(columns, "calibrating", unit="column", disable=None, leave=False)
+        bar = Bar(columns, "calibrating", unit="column", leave=False)
         crossed = np.stack([column.cross_intervals(levels) for column in bar], axis=2)
         scores = {
             f"{level:g}": score_intervals(targets, crossed[i], level, task.columns)

@@ -32,8 +32,8 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
+from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import blends, class_stackers, stackers
 from galaxyzoo.ensemble.blends import Blend, MetaModel, uniform_weights
@@ -212,7 +212,7 @@ def cross_fit(
     # thread each.
     with threadpool_limits(1):
         results = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(calls)
-        fits = list(tqdm(results, "fitting", len(jobs), unit="fit", disable=None, leave=False))
+        fits = list(Bar(results, "fitting", len(jobs), unit="fit", leave=False))
     pairs = list(zip(jobs, fits, strict=True))
     whole = {name: model for (name, without), (model, _) in pairs if not without}
     models = {name: whole[name] for name in first}

@@ -23,9 +23,9 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 from threadpoolctl import threadpool_limits
 from torch import Tensor
-from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config
+from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, warp, warp_matrix
 from galaxyzoo.data.prepare import Dataset
@@ -204,7 +204,10 @@ def measure_faithfulness(
     patches = random_patches(count, side)
     scores: list[np.ndarray] = []  # of each galaxy, (method,)
     # One galaxy is too little work for several threads: where cores are shared, they mostly wait.
-    with threadpool_limits(1), tqdm(total=count, unit="galaxy", leave=False) as bar:
+    with (
+        threadpool_limits(1),
+        Bar(total=count, desc="removing pixels", unit="galaxy", leave=False) as bar,
+    ):
         for fold, model in models.items():
             some = drawn[catalog.folds[drawn] == fold]
             rows = np.sort(np.searchsorted(cache.ids, catalog.ids[some]))

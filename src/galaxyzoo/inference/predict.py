@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core import distributed
+from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import autocast, is_out_of_memory, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.paths import dataset_dir, run_dir, shown
@@ -182,7 +182,7 @@ def predict_stores(
     labels = _row_labels([store.names[int(i)] for store in stores for i in store.ids])
     tables = []
     for store in stores:
-        for start in tqdm(
+        for start in Bar(
             range(0, len(store.ids), _CHUNK), desc=one_line(store.path.name), leave=False
         ):
             ids = store.ids[start : start + _CHUNK]

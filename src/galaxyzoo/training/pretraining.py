@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import yaml
-from tqdm import tqdm
 
 from galaxyzoo.config.base import changed_settings
 from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.pretrain import PretrainConfig, load_saved
 from galaxyzoo.core import files
+from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import is_out_of_memory
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import run_dir, shown
@@ -129,7 +129,7 @@ class Pretraining:
             trainer.resume(state)
         steps, epochs = trainer.steps_per_epoch, config.train.epochs
         done = trainer.epoch * steps
-        with tqdm(
+        with Bar(
             total=epochs * steps, initial=done, desc=config.run, unit="step", leave=False
         ) as bar:
             while trainer.epoch < epochs:

@@ -17,10 +17,10 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
-from tqdm import tqdm
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.core import files
+from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.parallel import run_jobs, watching
 from galaxyzoo.core.paths import configs_dir, fold_dir, shown
@@ -119,7 +119,7 @@ class Tuning:
             done = _count_done(study)
             seeds = range(done, trials)
             if jobs == 1:
-                for seed in tqdm(seeds, "trials", trials, False, initial=done, unit="trial"):
+                for seed in Bar(seeds, "trials", trials, False, initial=done, unit="trial"):
                     run_trial(self, seed)
             elif seeds:
                 self.data.train_images(self.search.base.image)  # decoded here, by all processors
@@ -271,7 +271,7 @@ def run_trial(tuning: Tuning, seed: int) -> None:
             study.tell(trial, state=TrialState.PRUNED)
         tuning.clean(first_number(trial))
         outcome = tuning.outcome(study.trials[trial.number])
-    tqdm.write(str(outcome))
+    Bar.write(str(outcome))
 
 
 def first_number(trial: optuna.Trial | FrozenTrial) -> int:

@@ -13,8 +13,8 @@ import cv2
 import joblib
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
+from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.demo import galaxies, rendering
 from galaxyzoo.io.archives import ImageStore, write_zip
@@ -112,7 +112,7 @@ def _drawn(ids: list[int], seed: int, title: str) -> Iterator[bytes]:
     # Threads: numpy and OpenCV let go of the interpreter, and starting processes takes seconds.
     workers = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")
     jobs = workers(joblib.delayed(_draw_jpeg)(i, seed) for i in ids)
-    return iter(tqdm(jobs, total=len(ids), desc=f"drawing {title}", unit="galaxy"))
+    return iter(Bar(jobs, total=len(ids), desc=f"drawing {title}", unit="galaxy"))
 
 
 def _draw_jpeg(galaxy_id: int, seed: int) -> bytes:

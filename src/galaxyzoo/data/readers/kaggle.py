@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from galaxyzoo.core import files
+from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMO, WHOLE, cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.demo.dataset import write_demo
@@ -243,7 +243,7 @@ def _unpack_whole_zip(folder: Path) -> Path:
         ).hexdigest()[:8]
         target = cache_dir() / f"unpacked-{digest}"
         with files.holding(target.with_suffix(".lock"), f"unpacking {WHOLE_ZIP}"):
-            for member in tqdm(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
+            for member in Bar(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
                 path = target / PurePosixPath(member.filename).name
                 if not (path.exists() and path.stat().st_size == member.file_size):
                     _copy_out(archive, member, path, whole)
