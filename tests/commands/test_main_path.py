@@ -1,5 +1,7 @@
 """The real commands on a tiny competition, as a user types them."""
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -82,6 +84,19 @@ def test_plan_and_smoke_keep_nothing(project: Path) -> None:
     for option, word in (("--plan", "disk"), ("--smoke", "RMSE")):
         assert word in succeed(project, *TRAIN, option).stdout
     assert artefacts(project) == before
+
+
+def test_each_finished_fold_leaves_a_line_with_the_cards_score(copy: Path) -> None:
+    for fold in (1, 2):
+        shutil.rmtree(copy / "folds" / dataset(copy) / f"gz37/cnn/fold_{fold}")
+    result = succeed(copy, *TRAIN)
+    lines = [line for line in result.stdout.splitlines() if ", fold " in line]
+    card = json.loads((copy / "oof" / dataset(copy) / "gz37/cnn.json").read_text())
+    one, two = (f"gz37/cnn, fold {k}: RMSE {card['per_fold'][str(k)]:.5f} in " for k in (1, 2))
+    assert re.fullmatch(re.escape(one) + r"\S+ min; left: 1 fold in about \S+ min", lines[0])
+    assert re.fullmatch(re.escape(two) + r"\S+ min", lines[1])
+    assert "step" not in result.stderr
+    assert max(map(len, (result.stdout + result.stderr).splitlines())) <= 200
 
 
 def test_predict_gives_what_the_test_table_holds(project: Path, tmp_path: Path) -> None:

@@ -61,8 +61,10 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, damage: str) -> Non
 
 
 def test_a_failing_download_goes_on_from_scratch_only_where_allowed(
-    monkeypatch: pytest.MonkeyPatch, offline: None
+    monkeypatch: pytest.MonkeyPatch, offline: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """With one warning, however many networks are built, that names no path."""
+    monkeypatch.setenv("GALAXYZOO_WARNED_OF_SCRATCH", "")
     create = timm.create_model
 
     def fail(name: str, pretrained: bool = False, **kwargs: Any) -> torch.nn.Module:
@@ -74,8 +76,12 @@ def test_a_failing_download_goes_on_from_scratch_only_where_allowed(
     missing = "no/such.safetensors"
     with pytest.raises(InputError, match=r"weights_file"):
         build_model(pretrained_config(weights_file=missing))
-    allowed = build_model(pretrained_config(weights_file=missing, allow_scratch=True))
-    assert allowed.start.origin.startswith("scratch")
+    for _ in range(2):
+        allowed = build_model(pretrained_config(weights_file=missing, allow_scratch=True))
+        assert allowed.start.origin.startswith("scratch")
+    [warning] = capsys.readouterr().out.splitlines()
+    assert "no pretrained weights can be downloaded (OSError): gz37/small" in warning
+    assert "no/such" not in warning
 
 
 def test_a_repository_of_the_hub_is_built_without_network_and_filled_from_there(

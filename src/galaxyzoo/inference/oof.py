@@ -121,6 +121,12 @@ class FoldTables:
         name = TEST_SPREAD if spread else TEST_TABLE
         return self._read(fold, name, self.catalog.test_ids).to_numpy()
 
+    def score(self, fold: int) -> float:
+        """Score of a finished fold's network on the fold, as on the card."""
+        task, own = get_task(self.config.task), self.catalog.folds == fold
+        predictions = self._read(fold, VAL_TABLE, self.catalog.ids[own]).to_numpy()
+        return task.score(task.project(predictions), self.catalog.targets(task.name)[own])
+
     def collect(self, test_images: ImageCache) -> RunCard:
         """Concatenate the finished folds' predictions, score them, write tables and card.
 

@@ -1,5 +1,7 @@
 """Pretrained weights: from a local file, or downloaded by timm or torchvision."""
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ TORCHVISION = "torchvision/"  # prefix of torchvision's models; other names are 
 HUB = "hf_hub:"  # prefix of a repository of huggingface.co with weights for one of timm's models
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HEAD = ("head.", "log_concentrations")  # of `GalaxyNet`: what belongs to a task and its loss
+_WARNED = "GALAXYZOO_WARNED_OF_SCRATCH"  # variable of the environment of one command
 _CLASSIFIERS = ("fc.", "classifier.", "head.", "heads.")
 Triple = tuple[float, float, float]
 
@@ -47,16 +50,20 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
         weights, start = _download(model)
     except Exception as error:  # noqa: BLE001 - the clients raise their own, their transport's, the system's
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
-        missing = f", and {shown(path)} is not there" if path else ""
-        message = (
-            f"{run}: pretrained weights of '{model.name}' cannot be downloaded{missing} ({reason})"
-        )
         if not model.allow_scratch:
+            missing = f", and {shown(path)} is not there" if path else ""
             raise InputError(
-                f"{message}: name a file with model.weights_file=… "
+                f"{run}: pretrained weights of '{model.name}' cannot be downloaded{missing} "
+                f"({reason}): name a file with model.weights_file=… "
                 "or train from scratch with model.allow_scratch=true"
             ) from None
-        tqdm.write(f"{message}: going on from scratch, so expect a worse score")
+        if not os.environ.get(_WARNED):
+            os.environ[_WARNED] = "1"  # also for the processes that this one starts
+            tqdm.write(
+                f"warning: no pretrained weights can be downloaded ({type(error).__name__}): "
+                f"{run}, and each later run without them, starts from scratch, so expect worse "
+                "scores"
+            )
         return PretrainedWeights("scratch (no download)", model.mean, model.std)
     _fill(backbone, weights, model.name)
     return start
@@ -80,9 +87,13 @@ def fill_network(
 def _download(model: ModelConfig) -> tuple[dict[str, Tensor], PretrainedWeights]:
     if model.name.startswith(TORCHVISION):
         weights = torchvision.models.get_model_weights(model.name.removeprefix(TORCHVISION)).DEFAULT
-        values = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        values = weights.get_state_dict(
+            progress=sys.stderr.isatty(), check_hash=True, weights_only=True
+        )
         return values, PretrainedWeights(str(weights), IMAGENET_MEAN, IMAGENET_STD)
     _use_cache_if_offline()
+    if not sys.stderr.isatty():
+        huggingface_hub.utils.disable_progress_bars()
     source = timm.create_model(model.name, pretrained=True, num_classes=0, **model.kwargs)
     data = timm.data.resolve_model_data_config(source)
     origin = model.name

@@ -104,10 +104,10 @@ def with_error(difference: float, error: float) -> str:
 
 
 def print_run_table(cards: list[tuple[RunCard, float]]) -> None:
-    """Print one row per run: out-of-fold score, deviation over folds, training minutes.
+    """Print one row per run: out-of-fold score, deviation over folds, minutes.
 
     Args:
-        cards: score card and training minutes of each run.
+        cards: score card of each run, and the minutes that its folds took.
     """
     for task in dict.fromkeys(card.task for card, _ in cards):
         _print_task_table([pair for pair in cards if pair[0].task == task])

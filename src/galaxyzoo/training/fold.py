@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
+from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.paths import shown
@@ -71,7 +71,7 @@ def train_fold(
         )
     del state
     release()
-    tqdm.write(
+    Bar.write(
         f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} parts"
     )
     return train_fold(config, data, folder, label, parts, after_epoch)
@@ -92,7 +92,7 @@ def _train_from(
         trainer.resume(state)
     trainer.parts = parts
     steps = trainer.steps_per_epoch
-    bar = tqdm(
+    bar = Bar(
         total=config.train.epochs * steps,
         initial=trainer.epoch * steps,
         desc=label,
@@ -125,7 +125,7 @@ def _train_from(
     summary = trainer.summary()
     if summary.diverged:
         losses = describe_losses(summary.first_loss, summary.last_loss)
-        tqdm.write(f"warning: {config.run}, fold {data.fold} diverged{losses}; lower train.lr")
+        Bar.write(f"warning: {config.run}, fold {data.fold} diverged{losses}; lower train.lr")
     return summary
 
 
@@ -142,7 +142,10 @@ def write_history(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def note_timing(path: Path, epoch: int, seconds: float) -> None:
-    """Append an epoch's seconds; not in the history, which is the same for each training."""
+    """Append an epoch's seconds, or as epoch 0 those of predicting with the finished network.
+
+    They are not in the history, which is the same for each training.
+    """
     earlier = path.read_text(encoding="utf-8") if path.exists() else ""
     files.write_text(path, f"{earlier}{epoch},{seconds:.3f}\n")
 

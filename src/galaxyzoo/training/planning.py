@@ -1,4 +1,4 @@
-"""Estimate the cost of runs before they start, and test that training works at all."""
+"""What runs will cost, before they start and while they are trained; whether training works."""
 
 import resource
 import shutil
@@ -12,16 +12,17 @@ import numpy as np
 import torch
 
 from galaxyzoo.config.schema import Config, PseudoConfig, TTAConfig
-from galaxyzoo.core.console import print_table
+from galaxyzoo.core.console import Bar, print_table
 from galaxyzoo.core.devices import is_out_of_memory, out_of_memory
 from galaxyzoo.core.paths import folds_dir
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.fold import TIMINGS, read_timings, train_fold
 from galaxyzoo.training.fold_data import FoldData, make_fold_data
 from galaxyzoo.training.trainer import Trainer
 
@@ -172,3 +173,48 @@ def _hours(seconds: float) -> str:
 
 def _gigabytes(count: float) -> str:
     return f"{count / 1e9:.2f} GB"
+
+
+class FoldsLeft:
+    """Folds to train, and how far they are, read off what they leave on disk.
+
+    Args:
+        folds: of all runs of the command, each with its run's tables.
+        jobs: number of them that are trained at a time.
+    """
+
+    def __init__(self, folds: list[tuple[FoldTables, int]], jobs: int) -> None:
+        self.jobs, self.folds, self.left = jobs, folds, folds
+        self.epochs = sum(tables.config.train.epochs for tables, _ in folds)
+
+    def look(self) -> int:
+        """Print a line for each fold that has been finished since; returns the epochs done."""
+        for pair in self.left:
+            tables, fold = pair
+            if fold in tables.done:
+                self.left = [one for one in self.left if one is not pair]
+                score = f"{get_task(tables.config.task).metric} {tables.score(fold):.5f}"
+                took = f"{sum(_timings(*pair).values()) / 60:.1f} min"
+                Bar.write(f"{tables.config.run}, fold {fold}: {score} in {took}{self._and_left()}")
+                sys.stdout.flush()  # into a log at once
+        return sum(max(_timings(*pair), default=0) for pair in self.folds)
+
+    def _and_left(self) -> str:
+        """How many folds, and the time of those whose run has a finished one."""
+        if not self.left:
+            return ""
+        seconds = []
+        for tables, fold in self.left:
+            done = [sum(_timings(tables, k).values()) for k in tables.done]
+            if done:
+                gone = sum(_timings(tables, fold).values())
+                seconds.append(max(0, sum(done) / len(done) - gone))
+        text = f"; left: {len(self.left)} fold{'s' if len(self.left) > 1 else ''}"
+        some = "" if len(seconds) == len(self.left) else f", {len(seconds)} of them"
+        return f"{text}{some} in about {_hours(sum(seconds) / self.jobs)}" if seconds else text
+
+
+def _timings(tables: FoldTables, fold: int) -> dict[int, float]:
+    """Seconds of each epoch of a fold so far, and under 0 those of its predictions."""
+    path = tables.files(fold).folder / TIMINGS
+    return read_timings(path) if path.exists() else {}

@@ -4,10 +4,11 @@ Several runs are trained in the order of their dependencies, one fold after anot
 in parallel.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.tasks.registry import get_task, task_of
 from galaxyzoo.training.augmentation import check_transforms
-from galaxyzoo.training.fold import CHECKPOINT, TIMINGS, read_timings, train_fold
+from galaxyzoo.training.fold import CHECKPOINT, TIMINGS, note_timing, read_timings, train_fold
 from galaxyzoo.training.fold_data import (
     check_required_runs,
     check_train_rows,
@@ -45,6 +46,7 @@ from galaxyzoo.training.fold_data import (
     make_fold_data,
     may_learn_from,
 )
+from galaxyzoo.training.planning import FoldsLeft
 
 _FILES = (WEIGHTS, HISTORY, VAL_TABLE, TEST_TABLE, VAL_SPREAD, TEST_SPREAD)  # of a finished fold
 
@@ -129,7 +131,9 @@ class Run:
                 "new settings a config file of their own"
             )
 
-    def train(self, folds: list[int] | None = None) -> RunCard | None:
+    def train(
+        self, folds: list[int] | None = None, after_fold: Callable[[], object] | None = None
+    ) -> RunCard | None:
         """Train the folds that are not finished; write tables and card of all finished folds.
 
         A fold that fails, by a loss that is not finite or for lack of memory, stops alone and is
@@ -137,12 +141,15 @@ class Run:
 
         Args:
             folds: default all.
+            after_fold: called after each of them.
         Returns:
             The score card; None while no fold is finished.
         """
         self.begin()
         for fold in range(self.catalog.n_folds) if folds is None else folds:
             self.train_one(fold)
+            if after_fold:
+                after_fold()
         return self.collect()
 
     def open_folds(self, folds: list[int] | None = None) -> list[int]:
@@ -185,7 +192,7 @@ class Run:
             return self._tables.collect(test_images)
 
     def minutes(self) -> float:
-        """Minutes of the epochs of all folds."""
+        """Minutes that its folds have taken so far."""
         timings = [read_timings(path) for path in self.folder.glob(f"fold_*/{TIMINGS}")]
         return sum(sum(seconds.values()) for seconds in timings) / 60
 
@@ -204,8 +211,8 @@ class Run:
         cache = self.cache("train")
         with distributed.main_first():
             data = make_fold_data(self.config, self.data, cache, fold)
-        label = f"{self.config.run} fold {fold + 1}/{self.catalog.n_folds}"
-        summary = train_fold(self.config, data, folder, label)
+        summary = train_fold(self.config, data, folder, f"{self.config.run}, fold {fold}")
+        started = time.perf_counter()
         model, test = load_fold_model(self.config, folder), self.cache("test")
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
         self.predict(model, cache, rows, folder / VAL_TABLE, folder / VAL_SPREAD)
@@ -217,6 +224,7 @@ class Run:
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
         if distributed.is_main():
+            note_timing(folder / TIMINGS, 0, time.perf_counter() - started)
             self._tables.files(fold).finish(_FILES, asdict(summary))
 
     def fold_dir(self, fold: int) -> Path:
@@ -289,17 +297,20 @@ def train_runs(
     Yields:
         The score cards of runs with a finished fold; reasons of stopped folds are in the runs.
     """
+    left = FoldsLeft([(run._tables, k) for run in runs for k in run.open_folds(folds)], jobs)
     if jobs == 1:
-        yield from filter(None, (run.train(folds) for run in runs))
+        yield from filter(None, (run.train(folds, left.look) for run in runs))
         return
     for level in find_levels(runs):
         for run in level:
             run.begin()
             run.cache("train"), run.cache("test")  # decoded here, by all processors
+            if run.open_folds(folds) and not run.config.model.start_run:
+                build_model(run.config)  # weights are downloaded here, or missed, once
         calls = [(run, fold) for run in level for fold in run.open_folds(folds)]
-        epochs = sum(run.config.train.epochs for run, _ in calls)
-        with watching(partial(_count_epochs, calls), epochs, f"{len(calls)} folds", "epoch"):
+        with watching(left.look, left.epochs, "all folds", "epoch"):
             reasons = run_jobs(_train_one, calls, jobs, backend)
+        left.look()
         for (run, _), stopped in zip(calls, reasons, strict=True):
             run.stopped += stopped
         yield from filter(None, (run.collect() for run in level))
@@ -319,9 +330,3 @@ def _train_one(run: Run, fold: int) -> list[str]:
     """Train one fold in a process of its own; returns the reason if it stopped."""
     run.train_one(fold)
     return run.stopped
-
-
-def _count_epochs(folds: Sequence[tuple[Run, int]]) -> int:
-    """Epochs done so far, by all processes."""
-    timings = [run.fold_dir(fold) / TIMINGS for run, fold in folds]
-    return sum(max(read_timings(path), default=0) for path in timings if path.exists())

@@ -248,7 +248,7 @@ class Ablation:
         return [f"{name}: {reason}" for name, run in runs.items() for reason in run.stopped]
 
     def minutes(self, variant: Variant) -> float | None:
-        """Training minutes of the study's folds; None for a variant that trains nothing."""
+        """Minutes of the study's folds; None for a variant that trains nothing."""
         if variant.trained_as is not variant:
             return None
         folder = self.run(variant).folder
