@@ -1,17 +1,19 @@
 """What runs will cost, before they start and while they are trained; whether training works."""
 
+import math
 import resource
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from galaxyzoo.config.schema import Config, PseudoConfig, TTAConfig
+from galaxyzoo.config.schema import Config, PseudoConfig
 from galaxyzoo.core.console import Bar, print_table
 from galaxyzoo.core.devices import is_out_of_memory, out_of_memory
 from galaxyzoo.core.paths import folds_dir
@@ -26,8 +28,13 @@ from galaxyzoo.training.fold import TIMINGS, read_timings, train_fold
 from galaxyzoo.training.fold_data import FoldData, make_fold_data
 from galaxyzoo.training.trainer import Trainer
 
-_WARM, _TIMED = 2, 6  # steps of the probe
-_PREDICTED = 256  # images of the probe
+_BATCHES, _PREDICTED = 4, 256  # of a probe, at most: batches trained, images predicted
+_FEW = 2  # images that a timing begins with
+_PROBES_S = 60.0  # seconds of all probes together
+_TIMINGS = 4  # of a run's probe: training and prediction, with one thread and with all
+_IDLE = 0.8  # share of its time that a probe is computing where nothing else is
+# n cores train n ** this times as fast as one: 1.6 times with two, our three default networks.
+_SPEED_UP = 0.7
 SMOKE_GALAXIES = 256
 
 
@@ -38,16 +45,23 @@ class Cost:
     train_s: float
     predict_s: float
     disk_bytes: int
+    share: float = 1.0  # of its time that the probe was computing: less where others compute
 
 
-def estimate(config: Config, catalog: Catalog) -> Cost:
+def estimate(config: Config, catalog: Catalog, seconds: float = _PROBES_S) -> Cost:
     """Time a few real steps on random images and scale to all folds of the run.
 
-    Decoding, once for all runs, and set-up are not counted.
+    Decoding, once for all runs, and set-up are not counted. Where other work keeps the processors
+    busy, the hours are those on this machine without it.
+
+    Args:
+        config: of the run.
+        catalog: its galaxies.
+        seconds: that the probe may take; a few images are timed in any case.
     """
-    data = random_fold(config, (_WARM + _TIMED) * config.train.batch_size)
+    data = random_fold(config, _BATCHES * config.train.batch_size)
     try:
-        train_s, predict_s, weights = _probe(config, data)
+        train_s, predict_s, share, weights = _probe(config, data, seconds / _TIMINGS)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -63,25 +77,62 @@ def estimate(config: Config, catalog: Catalog) -> Cost:
     tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
     # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
     disk = weights * k + 4 * weights + tables * k
-    return Cost(trained * train_s, viewed * predict_s, disk)
+    return Cost(trained * train_s, viewed * predict_s, disk, share)
 
 
-def _probe(config: Config, data: FoldData) -> tuple[float, float, int]:
-    """Seconds per trained image, seconds per image predicted in all views, bytes of the weights."""
+def _probe(config: Config, data: FoldData, seconds: float) -> tuple[float, float, float, int]:
+    """Seconds per image trained and predicted in all views, processor share, bytes of weights.
+
+    Args:
+        config: of the run.
+        data: random images.
+        seconds: of each timing.
+    """
     trainer = Trainer(config, data, initialise=False)
-    started = trained = 0.0
-    for number, batch in enumerate(trainer.batches()):
-        if number == _WARM:
-            started, trained = time.perf_counter(), 0
-        trainer.step(number, batch).item()  # waits for a GPU
-        trained += len(batch.rows)
-    train_s = (time.perf_counter() - started) / trained
-    predict(trainer.model, data.cache, data.val_rows, config, TTAConfig(dihedral=False))  # warm-up
-    started = time.perf_counter()
-    predict(trainer.model, data.cache, data.val_rows, config)
-    predict_s = (time.perf_counter() - started) / len(data.val_rows)
+
+    def train(count: int) -> None:
+        trainer.data = replace(data, train_rows=data.train_rows[:count])
+        trainer.steps_per_epoch = math.ceil(count / config.train.batch_size)
+        for number, batch in enumerate(trainer.batches()):
+            trainer.step(number, batch).item()  # waits for a GPU
+
+    def view(count: int) -> None:
+        predict(trainer.model, data.cache, data.val_rows[:count], config)
+
     state = trainer.model.state_dict().values()
-    return train_s, predict_s, sum(t.numel() * t.element_size() for t in state)
+    weights = sum(t.numel() * t.element_size() for t in state)
+    works = (train, len(data.train_rows)), (view, len(data.val_rows))
+    threads, share = torch.get_num_threads(), 1.0
+    if trainer.device.type == "cpu":
+        # With one thread: several that wait for each other on a busy machine burn processor time.
+        torch.set_num_threads(1)
+        try:
+            spent = [_seconds_per_image(*work, seconds) for work in works]
+        finally:
+            torch.set_num_threads(threads)
+        share = sum(cpu for _, cpu in spent) / sum(wall for wall, _ in spent)
+        share = min(1.0, max(0.01, share))  # 0 by a coarse clock
+        if share < _IDLE:
+            train_s, predict_s = (cpu / threads**_SPEED_UP for _, cpu in spent)
+            return train_s, predict_s, share, weights
+    train_s, predict_s = (_seconds_per_image(*work, seconds)[0] for work in works)
+    return train_s, predict_s, share, weights
+
+
+def _seconds_per_image(
+    work: Callable[[int], None], most: int, seconds: float
+) -> tuple[float, float]:
+    """Seconds of wall and processor time, of as many images as there is time for."""
+    count = _FEW
+    work(count)  # warm-up
+    while True:
+        wall, cpu = time.perf_counter(), time.process_time()
+        work(count)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        more = min(most, 4 * count)
+        if more <= count or wall * more / count > seconds:
+            return wall / count, cpu / count
+        count = more
 
 
 def random_fold(config: Config, train_images: int) -> FoldData:
@@ -96,9 +147,13 @@ def random_fold(config: Config, train_images: int) -> FoldData:
 
 def print_plan(configs: list[Config], data: Dataset) -> None:
     """Print each run's hours and disk, the caches' disk, the probe's memory, the free disk."""
-    catalogs = (data.catalog.for_task(get_task(config.task)) for config in configs)
-    costs = [estimate(config, some) for config, some in zip(configs, catalogs, strict=True)]
+    print(f"probing {len(configs)} runs, a minute at most", flush=True)
+    costs = []
+    for config in Bar(configs, "probing", unit="run", leave=False):
+        catalog = data.catalog.for_task(get_task(config.task))
+        costs.append(estimate(config, catalog, _PROBES_S / len(configs)))
     total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
+    share = total.share / len(costs)
     names = [*(config.run for config in configs), "all runs"]
     rows = [
         (name, _hours(c.train_s), _hours(c.predict_s), _gigabytes(c.disk_bytes))
@@ -106,6 +161,11 @@ def print_plan(configs: list[Config], data: Dataset) -> None:
     ]
     title = f"plan, {data.catalog.dataset}, {data.catalog.n_folds} folds"
     print_table(title, ("run", "training", "prediction", "disk"), rows, bold=[len(costs)])
+    if any(cost.share < _IDLE for cost in costs):
+        print(
+            f"this machine is busy: the probe computed in {share:.0%} of its time. The hours are "
+            f"those without other work; beside it expect {1 / share:.1f} times as many, or more"
+        )
     cached = _cache_bytes(configs, len(data.catalog.ids) + len(data.catalog.test_ids))
     folds_dir().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folds_dir()).free
@@ -118,7 +178,7 @@ def print_plan(configs: list[Config], data: Dataset) -> None:
 
 
 def smoke(config: Config, data: Dataset) -> None:
-    """Train one short fold on a few galaxies, predict, print the score; keep nothing."""
+    """Train one short fold on a few galaxies, predict, print what was checked; keep nothing."""
     started = time.perf_counter()
     changes = {"epochs": 2, "head_epochs": min(1, config.train.head_epochs), "checkpoint": "last"}
     train = config.train.model_copy(update=changes)
@@ -129,27 +189,17 @@ def smoke(config: Config, data: Dataset) -> None:
     fold = replace(fold, train_rows=train_rows, val_rows=val_rows)
     with tempfile.TemporaryDirectory() as folder:
         train_fold(short, fold, Path(folder), f"{short.run} smoke")
-        score = _smoke_score(short, fold, Path(folder))
+        predict(load_fold_model(short, Path(folder)), fold.cache, fold.val_rows, short)
     print(
-        f"smoke: {short.run}, {len(fold.train_rows)} galaxies, 2 epochs: {score} on "
-        f"{len(fold.val_rows)} others in {time.perf_counter() - started:.0f} s; everything works"
+        f"everything works: {short.run} was trained on {len(fold.train_rows)} galaxies for 2 "
+        f"epochs, saved, read back, and has predicted {len(fold.val_rows)} others, in "
+        f"{time.perf_counter() - started:.0f} s; nothing of it is kept"
     )
 
 
 def _some(rows: np.ndarray, count: int) -> np.ndarray:
     """At most so many of the rows, drawn at random, ascending."""
     return np.sort(np.random.default_rng(0).permutation(rows)[:count])
-
-
-def _smoke_score(config: Config, fold: FoldData, folder: Path) -> str:
-    task = get_task(config.task)
-    predictions = predict(load_fold_model(config, folder), fold.cache, fold.val_rows, config)
-    score = task.score(task.project(predictions), fold.targets[fold.val_rows])
-    mean = task.score(
-        np.broadcast_to(fold.targets[fold.train_rows].mean(axis=0), predictions.shape),
-        fold.targets[fold.val_rows],
-    )
-    return f"{task.metric} {score:.4f} (predicting the mean: {mean:.4f})"
 
 
 def _cache_bytes(configs: list[Config], images: int) -> int:

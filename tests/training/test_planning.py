@@ -1,0 +1,53 @@
+"""The plan of a run, by a clock on which each image takes a second."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.training import planning
+from galaxyzoo.training.loader import Batch
+from galaxyzoo.training.trainer import Trainer
+from support.small_models import small_config
+
+
+@pytest.fixture(params=[1.0, 0.25], ids=["idle", "busy"])
+def share(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Share of that time that is processor time."""
+    now = [0.0]
+
+    def step(trainer: Trainer, number: int, batch: Batch) -> torch.Tensor:
+        now[0] += len(batch.rows)
+        return torch.zeros(())
+
+    def predict(model: object, cache: object, rows: list[int], config: object) -> None:
+        now[0] += len(rows)
+
+    clock = SimpleNamespace(
+        perf_counter=lambda: now[0], process_time=lambda: request.param * now[0]
+    )
+    monkeypatch.setenv("GALAXYZOO_DEVICE", "cpu")
+    monkeypatch.setattr(planning, "time", clock)
+    monkeypatch.setattr(planning, "predict", predict)
+    monkeypatch.setattr(Trainer, "step", step)
+    return request.param
+
+
+def test_a_busy_machines_plan_is_in_processor_time_and_a_minute_is_enough(
+    share: float, prepared: Dataset
+) -> None:
+    config, catalog = small_config(), prepared.catalog
+    cost = planning.estimate(config, catalog)
+    images = len(catalog.ids) * (catalog.n_folds - 1) * config.train.epochs
+    speed_up = 1 if share == 1 else torch.get_num_threads() ** 0.7
+    assert cost.train_s == pytest.approx(images * share / speed_up)
+    assert planning.time.perf_counter() <= 75  # seconds, so images
+
+
+def test_a_plan_says_that_the_machine_is_busy(
+    share: float, prepared: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planning.print_plan([small_config()], prepared)
+    said = "this machine is busy: the probe computed in 25% of its time" in capsys.readouterr().out
+    assert said == (share < 1)
