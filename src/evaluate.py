@@ -1,7 +1,7 @@
 """Write an HTML report of a task's runs and its ensemble, from out-of-fold tables.
 
 Scores of all runs, the ensemble's candidates, and of the ensemble (else the best run, or the runs
-that are named) errors, calibration and galaxies.
+that are named) errors, calibration and galaxies. A run that is named once stays on the page.
 
     python3 src/evaluate.py zoo5
     python3 src/evaluate.py gz37/resnet18 gz37/ensemble --dataset kaggle-mini

@@ -160,6 +160,9 @@ def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(root, projec
     runs = pd.read_csv(folder / "runs.csv")
     assert runs["run"].tolist() == ["zoo5/cnn", "zoo5/cnn", "zoo5/half"]
     assert runs["macro AUC"].isna().tolist() == [False, True, True]
+    succeed(root, "evaluate.py", "zoo5")
+    page = (folder / "index.html").read_text()
+    assert page.count("ROC curves, each class against the rest") == 4  # of both runs, twice each
     own = project.folds == 0  # the whole run again, on the galaxies of the other
     expected = -np.log(whole[own][project.targets("zoo5")[own] == 1]).mean()
     assert runs["log-loss"][1] == pytest.approx(expected)

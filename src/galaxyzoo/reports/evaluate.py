@@ -33,7 +33,7 @@ class Evaluation:
     task: Task
     catalog: Catalog  # galaxies that the task keeps
     results: Sequence[Result]  # best score first
-    named: Sequence[str]  # runs to show in detail; none: the best one
+    shown: Sequence[str]  # runs to show in detail
     folder: Path  # of the report
     problems: Sequence[str] = ()  # a line for each thing that is left out
     # of an ensemble that left no table of predictions; else None
@@ -55,7 +55,7 @@ class Evaluation:
     @property
     def detailed(self) -> list[Result]:
         """The results to show in detail."""
-        return [r for r in self.results if r.run in self.named] or [self.best]
+        return [r for r in self.results if r.run in self.shown]
 
     @property
     def class_task(self) -> ClassTask:
@@ -86,7 +86,7 @@ def load_evaluation(
 
     Args:
         task_name: the task.
-        named: runs to show in detail.
+        named: runs to show in detail, none: the best one, beside those that the page has shown.
         dataset: that the user named.
         output: folder of all reports.
     """
@@ -96,13 +96,15 @@ def load_evaluation(
     results, problems = load_results(task, catalog, named)
     columns = list(GALAXY_ZOO_2.columns)
     has_votes = task.rule is not None and set(columns) <= set(whole.train.columns)
+    folder, end = output / whole.dataset / task.name, "_calibration.csv"
+    before = [f"{task.name}/{p.name.removesuffix(end)}" for p in folder.glob(f"*{end}")]
     has_ensemble = any(result.stem == ENSEMBLE for result in results)
     return Evaluation(
         task=task,
         catalog=catalog,
         results=results,
-        named=named,
-        folder=output / whole.dataset / task.name,
+        shown=[*(named or [pick_best(results).run]), *before],
+        folder=folder,
         problems=problems,
         ensemble_card=None if has_ensemble else read_ensemble_card(task, catalog),
         votes=whole.train.loc[catalog.ids, columns] if has_votes else None,
