@@ -147,7 +147,7 @@ def random_fold(config: Config, train_images: int) -> FoldData:
 
 def print_plan(configs: list[Config], data: Dataset) -> None:
     """Print each run's hours and disk, the caches' disk, the probe's memory, the free disk."""
-    print(f"probing {len(configs)} runs, a minute at most", flush=True)
+    print("probing the networks, a minute at most", flush=True)
     costs = []
     for config in Bar(configs, "probing", unit="run", leave=False):
         catalog = data.catalog.for_task(get_task(config.task))
