@@ -106,6 +106,18 @@ def test_folds_without_their_settings_are_refused(project: Path) -> None:
         (run / "kept").rename(run / "config.yaml")
 
 
+@pytest.mark.parametrize("command", [COLLECT, ["gradcam.py", "gz37/cnn", "--faithfulness", "2"]])
+def test_runs_without_their_split_are_refused(project: Path, command: list[str]) -> None:
+    split = project / "folds" / dataset(project)
+    (split / "dataset.json").rename(split / "kept")
+    before = artefacts(project)
+    try:
+        assert "but no dataset.json of their split" in complaint(call(project, *command))
+        assert artefacts(project) == before
+    finally:
+        (split / "kept").rename(split / "dataset.json")
+
+
 def test_a_run_folder_that_is_deleted_stops_the_training_in_it(tmp_path: Path) -> None:
     """A training with other settings begins anew there; the bytes are as if it had been alone."""
     alone = train_project(tmp_path / "alone", "--only", "0", "train.lr=2e-3")

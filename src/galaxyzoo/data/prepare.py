@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
@@ -107,6 +108,12 @@ def _prepare(
 
 
 def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
+    folder = dataset_dir(raw.dataset)
+    if any(folder.glob(f"*/*/{CONFIG}")):
+        raise InputError(
+            f"{shown(folder)} holds trained runs, but no dataset.json of their split: bring that "
+            "back, or delete the folder to split and train again"
+        )
     print(f"{raw.dataset}: new split; looking for near-identical images")
     ids, cure = raw.targets.index.to_numpy(), f"get them again, or go on without: {_DROP}"
     cache = open_cache(raw.train_images, ids, raw.image, not drop_bad, cure)
