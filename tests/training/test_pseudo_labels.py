@@ -201,10 +201,9 @@ def test_a_student_of_a_teacher_selected_on_validation_is_marked_so_too(project)
     best = tiny_config(run="gz37/best", train={"checkpoint": "best", "ema_decay": 0})
     project.train(best, [0])
     student = tiny_config(run="gz37/student", pseudo={"runs": ["gz37/best"]})
-    assert project.train(student, [0])["selected_on_validation"]
-    assert not project.train(tiny_config(**{**STUDENT, "run": "gz37/fair"}), [0])[
-        "selected_on_validation"
-    ]
+    assert project.train(student, [0]).selected_on_validation
+    fair = tiny_config(**{**STUDENT, "run": "gz37/fair"})
+    assert not project.train(fair, [0]).selected_on_validation
 
 
 def test_a_hold_out_refuses_pseudo_labels(project):
