@@ -88,7 +88,10 @@ def combine(options: argparse.Namespace) -> None:
         if submission.publish(path, whole.dataset):
             print(f"copied to {target}")
         else:
-            print(f"{target} is of more real data than {whole.dataset}, so it stays as it is")
+            print(
+                f"{target} stays as it is: it is of more real data than {whole.dataset}, or has no "
+                "whole score card; delete it to have a copy there"
+            )
     print(f"done in {time.perf_counter() - started:.1f} s")
 
 
