@@ -15,6 +15,7 @@ use_project_python()
 import argparse
 import gc
 import os
+import socket
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser
@@ -25,6 +26,13 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 def main() -> None:
     """Parse, load the first run, serve."""
     args = parse_args()
+    family = socket.AF_INET6 if args.host[:1] == "[" else socket.AF_INET
+    try:  # gradio's own error is a traceback, and comes after the imports
+        socket.create_server((args.host.strip("[]"), args.port), family=family).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"cannot serve on --host {args.host} --port {args.port}: {error}"
+        ) from None
     gc.disable()  # imports leave nothing to collect, and looking for it takes a quarter of them
     import gradio as gr
     import torch

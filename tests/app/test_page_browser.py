@@ -190,6 +190,16 @@ def test_a_run_that_is_not_trained_is_said_before_anything_starts(project: Path)
     assert "gz37/cnn are" in said
 
 
+def test_a_port_that_is_taken_or_none_is_one_line(
+    server: tuple[subprocess.Popen[str], str], project: Path
+) -> None:
+    taken = server[1].rstrip("/").rpartition(":")[2]
+    for port, reason in ((taken, "in use"), ("99999", "0-65535")):
+        said = complaint(call(project, "app.py", "--port", port))
+        assert f"--port {port}: " in said
+        assert reason in said
+
+
 def test_many_uploads_at_once_are_all_answered(
     server: tuple[subprocess.Popen[str], str],
 ) -> None:
