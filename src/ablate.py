@@ -32,7 +32,7 @@ def main() -> None:
     data = prepare(args.data, tasks={study.base.config.task})
     folds = tuple(range(data.catalog.n_folds)) if args.folds == "all" else args.folds or study.folds
     ablation = Ablation(study, data, folds)
-    left_out = ablation.check(study.variants)
+    left_out = ablation.check(variants)
     wanted = [variant for variant in variants if variant.name not in left_out]
     stopped = [] if args.table else ablation.train(wanted, args.jobs, args.backend)
     print_markdown(format_rows(ablation, make_rows(ablation, variants)))

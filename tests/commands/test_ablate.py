@@ -44,13 +44,19 @@ def test_the_table_of_some_folds_and_changes_is_printed_without_training(
     done: Path, tmp_path: Path
 ) -> None:
     untrained = {"name": "untrained", "changes": ["train.epochs=3"]}
-    study, before = write_study(tmp_path, changes=[*CHANGES[:2], untrained]), artefacts(done)
+    no_start = {
+        "name": "no_start",
+        "changes": ["model.start_run=gz37/cnn", "model.start_dataset=none"],
+    }
+    changes = [*CHANGES[:2], untrained, no_start]
+    study, before = write_study(tmp_path, changes=changes), artefacts(done)
     words = ["--folds", "1", "--table", "--only-changes", "longer", "untrained"]
     result = succeed(done, "ablate.py", study, *words)
     assert "folds 1 of" in result.stdout
     assert "| `longer` | 2 epochs | 0." in result.stdout
     assert "| `untrained` | train.epochs=3 | – | – | – | not run |" in result.stdout
     assert "one_view" not in result.stdout
+    assert "left out" not in result.stdout
     assert artefacts(done) == before
 
 
