@@ -69,9 +69,10 @@ def pick(known: list[tuple[str, str]], run: str, dataset: str | None) -> tuple[s
     for found in known:
         if found[1] == run and dataset in (None, found[0]):
             return found
-    names = ", ".join(dict.fromkeys(name for _, name in known)) or "none"
+    names = ", ".join(dict.fromkeys(name for _, name in known))
     raise InputError(
-        f"run '{run}' is not trained{f' on {dataset}' if dataset else ''}: {names} are"
+        f"run '{run}' is not trained{f' on {dataset}' if dataset else ''}: "
+        + (f"{names} are" if names else f"type `bash scripts/train_folds.sh {run}` first")
     )
 
 

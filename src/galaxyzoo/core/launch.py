@@ -160,7 +160,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 def add_trained_run(parser: argparse.ArgumentParser) -> None:
     """Add a trained run and the dataset that it was trained on."""
     parser.add_argument("run", metavar="RUN", help="a trained run, such as gz37/resnet18")
-    parser.add_argument("--dataset", help="dataset of the run (default: the only real one)")
+    parser.add_argument(
+        "--dataset", help="dataset of the run (default: the only real one, else demo)"
+    )
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:

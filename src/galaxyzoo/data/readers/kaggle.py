@@ -48,7 +48,7 @@ def find_folder(data: str | None = None) -> Path:
         if folder is None:
             raise InputError(
                 f"--data {data}: no such folder with {TRAIN_IMAGES}.zip or {WHOLE_ZIP} (nor "
-                "in input/)"
+                "in input/), nor with another form of input (docs/tasks.md: Input forms)"
             )
         return folder
     folders = places()
@@ -121,7 +121,8 @@ def whole_sample_ids() -> np.ndarray:
             return ids
     raise InputError(
         f"{shown(input_dir())}/ lacks the competition's {SAMPLES[0]}.zip with its "
-        f"{COMPETITION_SIZE[1]:,} galaxies: `bash scripts/download_data.sh` gets it"
+        f"{COMPETITION_SIZE[1]:,} galaxies: move what is there, if it is a part of them, into a "
+        "folder of input/; then `bash scripts/download_data.sh` gets it"
     )
 
 
