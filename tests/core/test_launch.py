@@ -74,6 +74,23 @@ def test_ctrl_c_is_one_line_whenever_it_comes(project: Path, words: list[str]) -
 
 
 @pytest.mark.usefixtures("heeded_ctrl_c")
+def test_ctrl_c_amid_an_import_of_the_work_is_not_caught_by_the_library(tmp_path: Path) -> None:
+    library = (
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept:\n    pass\n"
+    )
+    (tmp_path / "library.py").write_text(library)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(end="import library")],
+        cwd=SRC,
+        env={**environment(tmp_path), "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.strip()) == (130, STOPPED)
+
+
+@pytest.mark.usefixtures("heeded_ctrl_c")
 def test_a_second_ctrl_c_ends_a_command_that_takes_long_to_end() -> None:
     ending = "raise KeyboardInterrupt\natexit.register(lambda: print(input()))"
     process = subprocess.Popen(

@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from galaxyzoo.core.errors import InputError, one_line
 
@@ -74,7 +75,7 @@ def run_main(main: Callable[[], None]) -> None:
         heeds_ctrl_c = signal.getsignal(signal.SIGINT) is _stop_importing
         try:
             if heeds_ctrl_c:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
+                signal.signal(signal.SIGINT, _stop_working)
             main()
             sys.stdout.flush()
         finally:
@@ -105,6 +106,15 @@ def _stop_importing(*_: object) -> None:
     if not _is_silent():
         os.write(2, f"{_STOPPED}\n".encode())
     os._exit(130)
+
+
+def _stop_working(_number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, or end at once where the work is importing a library."""
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            _stop_importing()
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def _stop_ending(*_: object) -> None:
