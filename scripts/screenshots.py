@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from playwright.sync_api import ViewportSize, sync_playwright
 
-from galaxyzoo.core.paths import oof_csv
+from galaxyzoo.core.paths import DEMO_FULL, oof_csv
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_images, take_images
 from galaxyzoo.io.tables import read_csv
@@ -27,8 +27,8 @@ RUN, SPIRAL = "gz37/cnn", "Class4.1"
 def main() -> None:
     """A gallery, a heat map, and the page with the same galaxy."""
     folder, root = Path(sys.argv[1]).resolve(), Path(os.environ["GALAXYZOO_ROOT"])
-    predictions = read_csv(oof_csv("demo", RUN))
-    votes = load_catalog("demo").train.loc[predictions.index]
+    predictions = read_csv(oof_csv(DEMO_FULL, RUN))
+    votes = load_catalog(DEMO_FULL).train.loc[predictions.index]
     draw_votes(folder / "demo_gallery.png", votes, predictions)
     galaxy = str(votes[SPIRAL].idxmax())
     words = ["--galaxy-id", galaxy, "--answer", SPIRAL, "--output", folder / "demo_gradcam.png"]
@@ -54,7 +54,7 @@ def draw_votes(path: Path, votes: pd.DataFrame, predictions: pd.DataFrame) -> No
     ids: list[int] = []
     for answer in SHOWN_ANSWERS:
         ids.append(int(votes[answer].drop(ids).idxmax()))
-    images = take_images(open_images("demo", "demo", "gz37"), np.array(ids))
+    images = take_images(open_images(DEMO_FULL, DEMO_FULL, "gz37"), np.array(ids))
     columns = list(GALAXY_ZOO_2.columns)
     shown = votes.loc[ids, columns].to_numpy(), predictions.loc[ids, columns].to_numpy()
     save_figure(draw_gallery(np.array(ids), images, *shown, f"demo: votes and {RUN}"), path)

@@ -19,5 +19,5 @@ export GALAXYZOO_ROOT
 trap 'rm -rf "$GALAXYZOO_ROOT"' EXIT
 mkdir "$GALAXYZOO_ROOT/input"
 
-"$python" src/train.py gz37/cnn --data demo --only 0
+"$python" src/train.py gz37/cnn --data demo-full --only 0
 PYTHONPATH=src:tests "$python" scripts/screenshots.py "$to"

@@ -1,7 +1,7 @@
 """Train every fold of the named runs; write out-of-fold tables, test predictions and score cards.
 
 Finished folds are not trained again, and interrupted ones go on where they stopped. Without data in
-input/ the demo set is used.
+input/ the demo set is used, with the short schedules of configs/demo.yaml.
 
   python3 src/train.py                              the default ensemble's runs
   python3 src/train.py gz37/resnet18                one run
@@ -9,6 +9,7 @@ input/ the demo set is used.
   python3 src/train.py one-gpu                      the runs of an ensemble in configs/ensembles/
   python3 src/train.py gz37/resnet18 train.lr=2e-3  one setting changed, for a run not yet trained
   python3 src/train.py on_bad_image=drop            without galaxies whose image cannot be used
+  python3 src/train.py --data demo-full             the demo set without its short schedules
   python3 src/train.py --jobs 2                     two folds at a time, on half of the cores each
   torchrun --nproc-per-node 4 src/train.py          each fold on 4 GPUs
   python3 src/train.py --plan                       hours, disk and memory, before anything starts
@@ -25,10 +26,11 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from galaxyzoo.config.loading import load_config, load_ensemble, runs_of
+from galaxyzoo.config.loading import load_config, load_demo_schedules, load_ensemble, runs_of
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.launch import add_data, add_jobs, new_parser
+from galaxyzoo.core.paths import DEMO, DEMO_FULL
 from galaxyzoo.data.prepare import Dataset, prepare
 
 DEFAULT_ENSEMBLE = "cpu"
@@ -38,12 +40,18 @@ OWN = ""  # in place of the name of the dataset to train on, which is not known 
 def main() -> None:
     """Parse, prepare, then plan, smoke or train."""
     args = parse_args()
-    asked = load_configs(args.runs)
-    configs = with_start_runs(asked)
+    schedules: dict[str, list[str]] = {}
+    asked = load_configs(args.runs, schedules)
+    configs = with_start_runs(asked, schedules)
     drop = any(config.on_bad_image == "drop" for config in configs)
     with in_turn(args):
         data = prepare(args.data, args.folds, tasks={c.task for c in configs}, drop_bad=drop)
     catalog = data.catalog
+    if catalog.dataset == DEMO:
+        schedules = load_demo_schedules()
+        asked = load_configs(args.runs, schedules)
+        configs = with_start_runs(asked, schedules)
+    short = [config.run for config in configs if config.run in schedules]
     if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
     # Only now, so that mistakes in arguments or files are reported before torch's slow import.
@@ -54,6 +62,11 @@ def main() -> None:
         f"dataset {catalog.dataset}: {len(catalog.ids):,} training and "
         f"{len(catalog.test_ids):,} test galaxies, {catalog.n_folds} folds; {describe_machine()}"
     )
+    if short:
+        print(
+            f"demo schedule: {', '.join(short)} with smaller images and fewer epochs "
+            f"(configs/demo.yaml); in full: --data {DEMO_FULL}"
+        )
     slow = [config.run for config in configs if config.needs_gpu]
     if slow and get_device().type == "cpu":
         print(f"made for a GPU, and there is none (--plan prints hours): {', '.join(slow)}")
@@ -64,7 +77,8 @@ def main() -> None:
     elif args.holdout:
         exit_if_stopped(hold_out(asked, data))
     else:
-        whole, stopped = train(configs, data, args)
+        jobs = args.jobs or default_jobs(args, short)
+        whole, stopped = train(configs, data, args, jobs)
         whole &= {config.task for config in asked}
         if args.ensemble and not whole:
             print(
@@ -80,7 +94,7 @@ def in_turn(args: argparse.Namespace) -> AbstractContextManager[None]:
     """A context that the processes of `torchrun` enter one after another."""
     if not is_started_by_torchrun():
         return nullcontext()
-    if args.jobs > 1 or args.plan or args.smoke or args.holdout:
+    if (args.jobs or 1) > 1 or args.plan or args.smoke or args.holdout:
         raise InputError("torchrun goes with none of --jobs, --plan, --smoke and --holdout")
     from galaxyzoo.core import distributed
 
@@ -88,8 +102,14 @@ def in_turn(args: argparse.Namespace) -> AbstractContextManager[None]:
     return distributed.main_first()
 
 
+def default_jobs(args: argparse.Namespace, short: list[str]) -> int:
+    """Two folds at a time where demo schedules have networks too small to keep two cores busy."""
+    several = args.only is None or len(args.only) > 1
+    return 2 if short and several and not is_started_by_torchrun() else 1
+
+
 def train(
-    configs: list[Config], data: Dataset, args: argparse.Namespace
+    configs: list[Config], data: Dataset, args: argparse.Namespace, jobs: int
 ) -> tuple[set[str], list[str]]:
     """Train the runs, print their scores.
 
@@ -104,7 +124,7 @@ def train(
     # where a start run has no labels here, the run that needs it says what to do.
     for run in reversed(runs.values()):
         run.check()
-    cards = list(train_runs([*runs.values()], args.only, args.jobs, args.backend))
+    cards = list(train_runs([*runs.values()], args.only, jobs, args.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
     usable = [card for card in cards if not (card.is_optimistic or card.diverged)]
     whole = {card.task for card in usable if card.is_whole}
@@ -154,16 +174,21 @@ def ensemble(dataset: str, task: str) -> None:
         sys.exit(status)
 
 
-def load_configs(arguments: list[str]) -> list[Config]:
-    """Split arguments into runs and `key=value` overrides, and load the configs."""
+def load_configs(arguments: list[str], schedules: dict[str, list[str]]) -> list[Config]:
+    """Split arguments into runs and `key=value` overrides, and load the configs.
+
+    `schedules` are a dataset's own overrides of runs; the arguments go on top of them.
+    """
     overrides = [one for one in arguments if "=" in one]
     named = [one for one in arguments if "=" not in one] or load_ensemble(DEFAULT_ENSEMBLE)
     runs = [run for one in named for run in runs_of(one)]
-    configs = [load_config(run, overrides) for run in dict.fromkeys(runs)]
+    configs = [
+        load_config(run, [*schedules.get(run, ()), *overrides]) for run in dict.fromkeys(runs)
+    ]
     return list({config.run: config for config in configs}.values())
 
 
-def with_start_runs(configs: list[Config]) -> list[Config]:
+def with_start_runs(configs: list[Config], schedules: dict[str, list[str]]) -> list[Config]:
     """The configs and the runs that they need, each once and after the runs that it needs."""
     asked = {config.run: config for config in configs}
     ordered: dict[str, Config] = {}
@@ -173,7 +198,10 @@ def with_start_runs(configs: list[Config]) -> list[Config]:
             raise InputError(f"{config.run} starts from itself (model.start_run, pseudo.runs)")
         for run, dataset in config.required_runs(OWN):
             if dataset == OWN:
-                add(asked.get(run) or load_config(run), (*waiting, config.run))
+                add(
+                    asked.get(run) or load_config(run, schedules.get(run, ())),
+                    (*waiting, config.run),
+                )
         ordered.setdefault(config.run, config)
 
     for config in configs:
@@ -206,6 +234,7 @@ def parse_args() -> argparse.Namespace:
         help="train these folds only, such as 0 or 0,2",
     )
     add_jobs(parser)
+    parser.set_defaults(jobs=None)  # see `default_jobs`
     parser.add_argument(
         "--ensemble", action="store_true", help="then build the ensemble of the task's runs"
     )

@@ -92,9 +92,11 @@ def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(root):
     published, card = submission.published_csv(), submission.published_csv().with_suffix(".json")
     assert published == paths.submissions_dir() / "predictions.csv"
     assert submission.publish(demo, "demo")
-    assert submission.publish(demo, "demo")  # a demo replaces a demo
+    assert submission.publish(demo, "demo-full")  # a demo replaces a demo
+    assert submission.publish(demo, "demo")
     assert submission.publish(real, "kaggle-mini")
     assert not submission.publish(demo, "demo")
+    assert not submission.publish(demo, "demo-full")
     assert submission.publish(real, "kaggle")
     assert not submission.publish(real, "kaggle-mini")  # a subset never replaces the whole
     assert json.loads(card.read_text())["dataset"] == "kaggle"

@@ -14,7 +14,8 @@ from support.forked_commands import ForkServer
 # The whole path on a small demo set: drawing, split, caches, three folds, tables, ensemble,
 # submission.
 TRAIN = [
-    *(str(FAULTS / "train_on_small_demo.py"), "gz37/cnn", "--folds", "3", "--ensemble"),
+    *(str(FAULTS / "train_on_small_demo.py"), "gz37/cnn", "--data", "demo-full"),
+    *("--folds", "3", "--ensemble"),
     *(
         "image.size_px=32",
         "head.hidden=16",

@@ -129,6 +129,16 @@ def load_ensemble(name: str) -> list[str]:
     return runs
 
 
+def load_demo_schedules() -> dict[str, list[str]]:
+    """Overrides of runs on the demo set, `configs/demo.yaml`; none where there is no such file."""
+    path = configs_dir() / "demo.yaml"
+    schedules = read_yaml(path) if path.is_file() else {}
+    for run, overrides in schedules.items():
+        if not isinstance(overrides, list) or not all(isinstance(one, str) for one in overrides):
+            raise InputError(f"{shown(path)}: '{run}': expected a list of key=value")
+    return schedules
+
+
 def load_run_config(folder: Path) -> tuple[Config, str]:
     """The config in a trained run's folder, and the fingerprint of its training data."""
     path = folder / CONFIG

@@ -163,7 +163,8 @@ def new_parser(description: str | None) -> argparse.ArgumentParser:
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add the folder of the dataset to work on."""
     parser.add_argument(
-        "--data", help="folder with the dataset's files (default: found in input/), or 'demo'"
+        "--data",
+        help="folder with the dataset's files (default: found in input/), demo or demo-full",
     )
 
 

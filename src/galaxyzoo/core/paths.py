@@ -11,7 +11,9 @@ from galaxyzoo.core.errors import InputError
 
 CODE_ROOT = Path(__file__).resolve().parents[3]
 ABLATION = "ablation."  # prefix of the last part of the names of an ablation study's runs
-DEMO = "demo"  # the dataset that the project draws itself
+DEMO = "demo"  # the dataset that the project draws itself, with short schedules (configs/demo.yaml)
+DEMO_FULL = "demo-full"  # the same galaxies, trained as real ones are
+DEMOS = (DEMO, DEMO_FULL)
 WHOLE = "kaggle"  # the dataset of the whole competition
 
 
@@ -118,12 +120,12 @@ def shown(path: Path) -> str:
 
 def data_option(dataset: str | None) -> str:
     """The option that makes a command read that dataset, none where it needs none, for messages."""
-    named = dataset and (dataset == DEMO or (input_dir() / dataset).exists())
+    named = dataset and (dataset in DEMOS or (input_dir() / dataset).exists())
     return f" --data {dataset}" if named else ""
 
 
 def datasets_with_oof(task: str = "*", ensembles: bool = False) -> list[str]:
-    """Names of the datasets that have out-of-fold tables, demo last.
+    """Names of the datasets that have out-of-fold tables, demos last.
 
     Args:
         task: only its tables count (default: any task's).
@@ -134,7 +136,12 @@ def datasets_with_oof(task: str = "*", ensembles: bool = False) -> list[str]:
     if ensembles:
         tables = submissions_dir().glob(str(Path("*", task, ensemble_oof_csv("", "").name)))
         names |= {table.parents[1].name for table in tables}
-    return sorted(names, key=lambda name: (name == DEMO, name))
+    return sorted(names, key=real_first)
+
+
+def real_first(dataset: str) -> tuple[bool, bool, str]:
+    """Sort key of datasets' names: the demos last, `demo` behind `demo-full`."""
+    return dataset in DEMOS, dataset == DEMO, dataset
 
 
 def choose_dataset(name: str | None, wanted: str, ensembles: bool = False) -> str:
@@ -158,7 +165,7 @@ def choose_dataset(name: str | None, wanted: str, ensembles: bool = False) -> st
                 f"dataset '{name}' has no out-of-fold table{of_task}: known are {', '.join(known)}"
             )
         return name
-    real = [n for n in known if n != DEMO]
+    real = [n for n in known if n not in DEMOS]
     if len(real) > 1:
         raise InputError(
             f"several datasets have out-of-fold tables: add --dataset with one of {', '.join(real)}"

@@ -8,7 +8,7 @@ from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import DEMO, dataset_dir, folds_dir, shown
+from galaxyzoo.core.paths import DEMOS, dataset_dir, folds_dir, shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import (
     GROUP,
@@ -235,7 +235,7 @@ def _own_folder(dataset: str) -> str | None:
 
     An empty `input/` is refused: the demo set would be drawn.
     """
-    if dataset == DEMO or (paths.input_dir() / dataset).exists():
+    if dataset in DEMOS or (paths.input_dir() / dataset).exists():
         return dataset
     if is_anything_there():
         return None

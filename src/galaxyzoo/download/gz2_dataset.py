@@ -20,7 +20,7 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import DEMO, cache_dir, input_dir, shown
+from galaxyzoo.core.paths import DEMOS, cache_dir, input_dir, shown
 from galaxyzoo.data.readers import gz2
 from galaxyzoo.data.readers.labelled import IMAGES, LABELS
 from galaxyzoo.download.sdss import (
@@ -114,10 +114,10 @@ def _check(order: Order) -> tuple[Task, Path]:
         known = ", ".join(name for name, known in TASKS.items() if known.rule)
         raise InputError(f"no rule makes classes of '{order.task}' from votes: known are {known}")
     name = order.name or f"gz2-{order.task}"
-    if not _NAME.fullmatch(name) or name in (DEMO, cache_dir().name):
+    if not _NAME.fullmatch(name) or name in (*DEMOS, cache_dir().name):
         raise InputError(
-            f"'{name}' cannot be a dataset's name: letters, digits, '.', '-' and '_', and neither "
-            f"{DEMO} nor {cache_dir().name}"
+            f"'{name}' cannot be a dataset's name: letters, digits, '.', '-' and '_', and none of "
+            f"{', '.join(DEMOS)} and {cache_dir().name}"
         )
     target = input_dir() / name
     if target.exists() or target.is_symlink():

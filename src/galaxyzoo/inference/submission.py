@@ -10,7 +10,7 @@ import pandas as pd
 
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import DEMO, WHOLE, shown
+from galaxyzoo.core.paths import DEMOS, WHOLE, shown
 from galaxyzoo.inference.score_card import SubmissionCard, card_path, digest_table
 from galaxyzoo.io.tables import ID, format_predictions, read_csv, read_predictions
 from galaxyzoo.tasks.kinds import Task
@@ -93,7 +93,7 @@ def published_csv() -> Path:
 def publish(path: Path, dataset: str) -> bool:
     """Copy a submission and its card to `published_csv`, unless a more real one is there.
 
-    The whole competition replaces any other dataset, and any of them the demo. The card is copied
+    The whole competition replaces any other dataset, and any of them a demo. The card is copied
     first: if the copy stops between the two, a real submission is never taken for a demo.
 
     Args:
@@ -113,7 +113,7 @@ def publish(path: Path, dataset: str) -> bool:
 
 def _rank(dataset: str | None) -> int:
     """Rank of a dataset; a file without a card, which is somebody's own, ranks highest."""
-    return {DEMO: 0, WHOLE: 2, None: 2}.get(dataset, 1)
+    return {**dict.fromkeys(DEMOS, 0), WHOLE: 2, None: 2}.get(dataset, 1)
 
 
 def _dataset_of(path: Path) -> str | None:

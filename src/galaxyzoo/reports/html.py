@@ -10,7 +10,7 @@ import pandas as pd
 
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import DEMO, is_ablation
+from galaxyzoo.core.paths import is_ablation, real_first
 from galaxyzoo.core.templates import render
 from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path
 from galaxyzoo.tasks.registry import TASKS
@@ -78,7 +78,7 @@ def write_index(folder: Path) -> Path:
     # be written after it.
     with files.holding(folder / files.LOCK, "writing the index of the reports"):
         found = sorted(page.parent for page in folder.glob("*/*/index.html"))
-        datasets = sorted({report.parent.name for report in found}, key=lambda n: (n == DEMO, n))
+        datasets = sorted({report.parent.name for report in found}, key=real_first)
         sections = [
             HtmlSection(dataset, links=[_link(r) for r in found if r.parent.name == dataset])
             for dataset in datasets

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.core.paths import DEMO
+from galaxyzoo.core.paths import DEMO, DEMOS
 from galaxyzoo.data.readers import find
 from galaxyzoo.data.readers.raw_dataset import RawDataset
 from support.class_fixtures import write_labelled
@@ -86,7 +86,7 @@ def test_two_sets_of_labels_need_a_word(demo):
 
 
 def test_hidden_folders_the_cache_and_the_demo_hold_no_labels(demo):
-    for name in (".half", "cache", DEMO):
+    for name in (".half", "cache", *DEMOS):
         write_labelled(demo.parent / name)
     assert not find.is_anything_there()
 

@@ -131,14 +131,15 @@ def test_nothing_in_input_means_the_demo_set(root, monkeypatch, capsys):
     assert find_folder() == root / "input" / "demo"
     assert "built-in demo set" in capsys.readouterr().out
     assert find_folder("demo") == root / "input" / "demo"
-    assert written == [root / "input" / "demo"] * 2
+    assert find_folder("demo-full") == root / "input" / "demo-full"
+    assert written == [root / "input" / name for name in ("demo", "demo", "demo-full")]
 
 
 def test_the_demo_set_the_cache_and_the_rest_of_a_killed_run_are_not_taken_for_input(
     competition, root
 ):
-    competition.write_zips(root / "input" / "demo")
-    competition.write_zips(root / "input" / "cache")
+    for name in ("demo", "demo-full", "cache"):
+        competition.write_zips(root / "input" / name)
     half = root / "input" / ".few-x" / f"{TRAIN_IMAGES}.zip"  # of a subset that was being written
     write_zip(half, competition.members(TRAIN_IMAGES))
     competition.write_zips(root / "input" / "mine")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import DEMO, cache_dir, input_dir
+from galaxyzoo.core.paths import DEMOS, cache_dir, input_dir
 from galaxyzoo.data.readers import arrays, gz2, kaggle, labelled
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.tasks.registry import TASKS
@@ -20,8 +20,8 @@ def open_input(data: str | None, tasks: set[str]) -> RawDataset:
     """Find and read the input.
 
     Args:
-        data: folder or file that the user named, or `demo`; default: what `input/` holds for the
-            tasks, else the demo set.
+        data: folder or file that the user named, or one of `DEMOS`; default: what `input/` holds
+            for the tasks, else the demo set.
         tasks: names of the tasks that it is for.
     """
     raw = _find_input(tasks) if data is None else _find_named(data, tasks)
@@ -51,7 +51,7 @@ def _find_input(tasks: set[str]) -> RawDataset:
 
 def _find_named(data: str, tasks: set[str]) -> RawDataset:
     """What the user named: a dataset, a folder with one in a file, or the competition."""
-    for path in (Path(data), input_dir() / data) if data != DEMO else ():
+    for path in (Path(data), input_dir() / data) if data not in DEMOS else ():
         found = list(_sets_at(path))
         fitting = _fitting(found, tasks)
         if not fitting and not kaggle.holds_data(path):
@@ -65,7 +65,7 @@ def _find_named(data: str, tasks: set[str]) -> RawDataset:
 def _all_sets() -> Iterator[FoundDataset]:
     """All datasets in `input/` and its subfolders, the competition and the demo aside."""
     for path in (input_dir(), *sorted(input_dir().glob("[!.]*"))):
-        if path.is_dir() and path.name not in (DEMO, cache_dir().name):
+        if path.is_dir() and path.name not in (*DEMOS, cache_dir().name):
             yield from _sets_at(path)
 
 

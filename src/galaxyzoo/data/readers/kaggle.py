@@ -17,7 +17,7 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import DEMO, WHOLE, cache_dir, configs_dir, input_dir, shown
+from galaxyzoo.core.paths import DEMO, DEMOS, WHOLE, cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.demo.dataset import write_demo
 from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.archives import BROKEN_ZIP, ImageStore, open_zip, write_zip
@@ -41,8 +41,8 @@ def find_folder(data: str | None = None) -> Path:
         data: a folder that the user named; default: `input/`, else its only subfolder with such
             files, else the demo.
     """
-    if data == DEMO:
-        return _demo_folder()
+    if data in DEMOS:
+        return _demo_folder(data)
     if data is not None:
         folder = next((p for p in (Path(data), input_dir() / data) if holds_data(p)), None)
         if folder is None:
@@ -57,7 +57,7 @@ def find_folder(data: str | None = None) -> Path:
             "several datasets in input/: add --data with one of "
             f"{', '.join(p.name for p in folders)}"
         )
-    return folders[0] if folders else _demo_folder(announce=True)
+    return folders[0] if folders else _demo_folder(DEMO, announce=True)
 
 
 def places() -> list[Path]:
@@ -67,7 +67,7 @@ def places() -> list[Path]:
     return sorted(
         p
         for p in input_dir().glob("[!.]*")
-        if p.is_dir() and p.name not in (DEMO, cache_dir().name) and holds_data(p)
+        if p.is_dir() and p.name not in (*DEMOS, cache_dir().name) and holds_data(p)
     )
 
 
@@ -94,13 +94,14 @@ def read_dataset(folder: Path) -> RawDataset:
         )
     dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
     stores = train_images, test_images
-    return RawDataset(dataset, folder, targets, *stores, test_ids, own_ids=dataset == DEMO)
+    return RawDataset(dataset, folder, targets, *stores, test_ids, own_ids=dataset in DEMOS)
 
 
 def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> str:
-    """Name of a dataset by its ids: demo, kaggle, a known subset, else `kaggle-` and a digest."""
-    if folder.resolve() == (input_dir() / DEMO).resolve():
-        return DEMO
+    """Name of a dataset by its ids: a demo, kaggle, a known subset, else `kaggle-` and a digest."""
+    for name in DEMOS:
+        if folder.resolve() == (input_dir() / name).resolve():
+            return name
     if (len(train_ids), len(test_ids)) == COMPETITION_SIZE:
         return WHOLE
     for path in sorted(configs_dir().glob("subsets/*/train_ids.txt")):
@@ -131,8 +132,8 @@ def read_ids(path: Path) -> np.ndarray:
     return np.loadtxt(path, dtype=np.int64, ndmin=1)
 
 
-def _demo_folder(announce: bool = False) -> Path:
-    folder = input_dir() / DEMO
+def _demo_folder(name: str, announce: bool = False) -> Path:
+    folder = input_dir() / name
     if announce:
         print(
             "input/ holds no competition files, so the built-in demo set is used; for the "

@@ -1,0 +1,71 @@
+"""Without data: the demo set with its short schedules, and in full, by the real commands."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from galaxyzoo.config.loading import (
+    load_config,
+    load_demo_schedules,
+    load_ensemble,
+    load_run_config,
+)
+from support.commands import SRC, TINY, artefacts, environment, succeed
+from support.fork_server import FAULTS
+
+TRAIN = (FAULTS / "train_on_small_demo.py", "--folds", "2")
+CSV = "submissions/predictions.csv"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A project in which the default command has run on a small demo set, and what it printed."""
+    root = tmp_path_factory.mktemp("demo")
+    return root, type_in(root, *TRAIN, "--ensemble")
+
+
+def type_in(root: Path, *words: str | Path) -> str:
+    """Output of a command in a process of its own, for it starts others."""
+    env = {**environment(root), "PYTHONPATH": str(SRC)}
+    command = [sys.executable, *map(str, words)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_default_command_takes_short_schedules_and_says_how_to_train_in_full(demo):
+    root, printed = demo
+    runs = load_ensemble("cpu")
+    (said,) = (line for line in printed.splitlines() if line.startswith("demo schedule:"))
+    assert ", ".join(runs) in said
+    assert said.endswith("in full: --data demo-full")
+    for run in runs:
+        saved, _ = load_run_config(root / "folds/demo" / run)
+        assert saved == load_config(run, load_demo_schedules()[run])
+        assert saved.digest() != load_config(run).digest()
+    assert len(pd.read_csv(root / CSV)) == 7
+
+
+def test_what_follows_needs_no_option(demo):
+    root, _ = demo
+    before = artefacts(root)
+    assert "nothing has changed" in succeed(root, "ensemble.py").stdout
+    assert "reports/demo/gz37/index.html" in succeed(root, "evaluate.py", "gz37").stdout
+    assert "trained" not in type_in(root, *TRAIN, "gz37/resnet18", "--only", "1")
+    assert artefacts(root) == before
+
+
+def test_demo_full_trains_the_same_galaxies_as_the_configs_say(demo):
+    root, _ = demo
+    before = artefacts(root)
+    printed = type_in(root, *TRAIN, "--data", "demo-full", "gz37/cnn", *TINY, "--ensemble")
+    assert "demo schedule" not in printed
+    saved, _ = load_run_config(root / "folds/demo-full/gz37/cnn")
+    assert saved == load_config("gz37/cnn", TINY)
+    split = (root / "folds/demo-full/train.csv").read_bytes()
+    assert split == before["folds/demo/train.csv"]
+    assert f"copied to {CSV}" in printed
+    assert "demo-full" in succeed(root, "ensemble.py").stdout  # the more thorough one
