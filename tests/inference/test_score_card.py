@@ -9,9 +9,10 @@ import pytest
 
 import evaluate
 from galaxyzoo.core import files, paths
+from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
-from galaxyzoo.inference.score_card import card_path
+from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path
 from galaxyzoo.reports.results import load_result
 from galaxyzoo.tasks.registry import TASKS
 from support.ensemble_fixtures import run_here, save_project, use_root
@@ -125,3 +126,13 @@ def test_a_table_and_card_under_another_runs_name_are_refused(catalog: Catalog) 
     ]
     for text in texts:
         assert "gz37/copy.json is the score card of gz37/run0: delete it and its table" in text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kind"), [("*/*/predictions.json", EnsembleCard), ("*/*/runs/*/oof.json", RunCard)]
+)
+def test_the_committed_cards_are_whole(pattern, kind):
+    cards = sorted((CODE_ROOT / "submissions").glob(pattern))
+    assert len(cards) >= 5
+    for card in cards:
+        kind.read(card)

@@ -113,7 +113,9 @@ def publish(path: Path, dataset: str) -> bool:
 
 def _rank(dataset: str | None) -> int:
     """Rank of a dataset; a file without a card, which is somebody's own, ranks highest."""
-    return {**dict.fromkeys(DEMOS, 0), WHOLE: 2, None: 2}.get(dataset, 1)
+    if dataset in DEMOS:
+        return 0
+    return 2 if dataset in (WHOLE, None) else 1
 
 
 def _dataset_of(path: Path) -> str | None:
