@@ -96,6 +96,21 @@ def test_predict_gives_what_the_test_table_holds(trained: Path, tmp_path: Path) 
     assert got["class"].tolist() == expected["class"].tolist()
 
 
+@pytest.mark.parametrize("task", ["elliptical_spiral", "gz37"])
+def test_a_fitted_ensemble_gives_its_submissions_numbers(
+    trained: Path, tmp_path: Path, task: str
+) -> None:
+    archive, output = trained / "input" / "images_test_rev1.zip", tmp_path / "out.csv"
+    printed = succeed(trained, "predict.py", f"ensemble:{task}", archive, "--output", output)
+    assert f"of {2 if task == 'elliptical_spiral' else 1} runs" in printed.stdout  # votes too
+    got = pd.read_csv(output, index_col="GalaxyID").loc[COMPETITION.test_ids]
+    expected = table(trained, "submissions", f"{task}/predictions.csv")
+    assert list(got.columns) == list(expected.columns)
+    numbers = expected.select_dtypes("number").columns
+    np.testing.assert_allclose(got[numbers], expected[numbers], atol=1e-5)
+    assert got.drop(columns=numbers).equals(expected.drop(columns=numbers))
+
+
 @pytest.mark.parametrize(
     ("option", "printed"),
     [("--ensemble", "nothing has changed"), ("--plan", "disk"), ("--smoke", "everything works")],

@@ -13,7 +13,7 @@ from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.inference import predict as prediction
 from galaxyzoo.inference.oof import TEST_SPREAD, VAL_SPREAD, FoldTables
-from galaxyzoo.inference.predict import predict, predict_stores, predict_with_spread
+from galaxyzoo.inference.predict import RunNetworks, predict, predict_stores, predict_with_spread
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.training import run
@@ -122,6 +122,8 @@ def test_a_name_that_is_no_galaxy_id_stays_a_name(tmp_path: Path, other: str) ->
     """Other alphabets' digits, or more of them than an id has."""
     for stem in ("3", other):
         (tmp_path / f"{stem}.jpg").write_bytes(JPEG)
-    table, _ = predict_stores(small_config(), [build_model(small_config()).eval()], [tmp_path])
+    table, _ = predict_stores(
+        RunNetworks(small_config(), {0: build_model(small_config()).eval()}), [tmp_path]
+    )
     assert table.index.name == "image"
     assert set(table.index) == {"3.jpg", f"{other}.jpg"}

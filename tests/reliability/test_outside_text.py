@@ -14,7 +14,7 @@ from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import run_main
 from galaxyzoo.data.readers.find import open_input
-from galaxyzoo.inference.predict import predict_stores
+from galaxyzoo.inference.predict import RunNetworks, predict_stores
 from galaxyzoo.io.tables import without_formulas, write_predictions, write_table
 from galaxyzoo.models.build import build_model
 from galaxyzoo.reports.evaluate import Evaluation
@@ -71,7 +71,9 @@ def test_names_of_files_reach_the_table_as_text(tmp_path):
     for name in ("=1+1.jpg", f"{SCRIPT}.jpg", "\x1b[2J.jpg", 'a",b.jpg', os.fsdecode(b"\xff.jpg")):
         (folder / name).write_bytes(picture)
     config = small_config()
-    predictions, unreadable = predict_stores(config, [build_model(config, False).eval()], [folder])
+    predictions, unreadable = predict_stores(
+        RunNetworks(config, {0: build_model(config, False).eval()}), [folder]
+    )
     assert not unreadable
     write_predictions(tmp_path / "a.csv", predictions)
     names = pd.read_csv(tmp_path / "a.csv", index_col="image").index

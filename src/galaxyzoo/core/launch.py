@@ -170,7 +170,14 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 def add_trained_run(parser: argparse.ArgumentParser) -> None:
     """Add a trained run and the dataset that it was trained on."""
-    parser.add_argument("run", metavar="RUN", help="a trained run, such as gz37/resnet18")
+    parser.add_argument(
+        "run", metavar="RUN", help="a trained run, gz37/resnet18, or an ensemble, ensemble:default"
+    )
+    add_dataset(parser)
+
+
+def add_dataset(parser: argparse.ArgumentParser) -> None:
+    """Add the dataset that a run was trained on."""
     parser.add_argument(
         "--dataset", help="dataset of the run (default: the only real one, else demo)"
     )

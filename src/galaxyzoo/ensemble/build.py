@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import Blend
+from galaxyzoo.ensemble.fitted import fitted_path, save_model
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.members import (
     ExternalTable,
@@ -27,6 +29,7 @@ from galaxyzoo.ensemble.members import (
 )
 from galaxyzoo.ensemble.selection import ABOUT, MEAN, RULE, CrossFits, Fit, cross_fit, nested
 from galaxyzoo.inference import submission
+from galaxyzoo.inference.fold_files import digest_networks
 from galaxyzoo.inference.score_card import (
     EnsembleCard,
     RunCard,
@@ -84,6 +87,7 @@ class EnsembleBuild:
         leaking += [table.run for table in self.external if table.possible_leakage]
         card = {
             "inputs": inputs,
+            "members": self._members,
             "selected_on_validation": bool(selected),
             "runs_selected_on_validation": selected,
             "possible_leakage": leaking,
@@ -98,6 +102,7 @@ class EnsembleBuild:
         predictions[unreadable] = self.task.project(prior[None])
         if self.oof_path is not None:
             card["oof_table"] = _write_oof(self.oof_path, fits, card["chosen"], catalog)
+            card["fitted"] = save_model(fitted_path(self.path), fits.models[card["chosen"]])
         submission.write(self.path, predictions, self.task, catalog.test_ids, card, prior)
         return EnsembleCard.read(card_path(self.path)), True
 
@@ -105,6 +110,13 @@ class EnsembleBuild:
     def all_runs(self) -> list[str]:
         """Names of all members: runs, then external tables."""
         return [*self.runs, *(table.run for table in self.external)]
+
+    @cached_property
+    def _members(self) -> dict[str, str | None]:
+        """Each member's digest of its networks; None where they are not at hand."""
+        dataset, folds = self.whole.dataset, self.whole.n_folds
+        own = {run: digest_networks(dataset, run, folds) for run in self.runs}
+        return {**own, **{table.run: None for table in self.external}}
 
     def _load(self, catalog: Catalog) -> tuple[np.ndarray, np.ndarray]:
         """(galaxy, run, column) float32 out-of-fold and test predictions, of `all_runs`."""
@@ -135,7 +147,7 @@ class EnsembleBuild:
         """Digest of all that the ensemble is made from: with the same one it is not made again."""
         fingerprint = self.whole.for_task(self.task).fingerprint
         names = list(self.candidates), self.all_runs
-        settings = (*names, fingerprint, self.seed, code_version(), external)
+        settings = (*names, fingerprint, self.seed, code_version(), external, self._members)
         digest = hashlib.sha256(repr(settings).encode())
         for values in (oof, test, unreadable):
             digest.update(np.ascontiguousarray(values).data)
@@ -149,11 +161,13 @@ class EnsembleBuild:
         """
         try:
             card = EnsembleCard.read(card_path(self.path))
-            oof = card.oof_table if self.oof_path is None else digest_table(self.oof_path)
-            found = inputs, digest_table(self.path), oof
+            found = [inputs, digest_table(self.path)]
+            if self.oof_path is not None:
+                found += [digest_table(self.oof_path), digest_table(fitted_path(self.path))]
         except (InputError, OSError):
             return None
-        return card if found == (card.inputs, card.table, card.oof_table) else None
+        noted = [card.inputs, card.table, card.oof_table, card.fitted]
+        return card if found == noted[: len(found)] else None
 
 
 def _write_oof(path: Path, fits: CrossFits, name: str, catalog: Catalog) -> str:

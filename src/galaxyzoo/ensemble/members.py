@@ -90,7 +90,7 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
                 f"{shown(path)} cannot be used: {unfinished}; train the others of {run} first"
             )
         table = _read_oof(path, task_of(run), own, f"train {run} again")
-        tables.append(_to_task(table, run, task).loc[ids])
+        tables.append(to_task(table, run, task).loc[ids])
     return np.stack([_numbers(table) for table in tables], axis=1)
 
 
@@ -106,7 +106,7 @@ def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
         path = test_csv(catalog.dataset, run)
         RunCard.of(catalog.dataset, run).check(catalog.for_task(task_of(run)), path)
         table = read_predictions(path, task_of(run).columns, catalog.test_ids)
-        tables.append(_numbers(_to_task(table, run, task)))
+        tables.append(_numbers(to_task(table, run, task)))
     return np.stack(tables, axis=1)
 
 
@@ -116,8 +116,8 @@ def _kinds(task: Task, catalog: Catalog) -> list[str]:
     return list(dict.fromkeys([task.name, *by_votes]))
 
 
-def _to_task(table: pd.DataFrame, run: str, task: Task) -> pd.DataFrame:
-    """A run's predictions as the task's: class probabilities follow from predicted votes."""
+def to_task(table: pd.DataFrame, run: str, task: Task) -> pd.DataFrame:
+    """A run's predictions as those of `task`: class probabilities follow from predicted votes."""
     own = task_of(run)
     if own.name == task.name or task.rule is None:
         return table[list(task.columns)]

@@ -94,8 +94,22 @@ class FoldFiles:
             self.path(name)
 
     @property
+    def digest(self) -> str:
+        """Digest of all files, as the mark has them."""
+        return hashlib.sha256(repr(sorted(self._content["files"].items())).encode()).hexdigest()
+
+    @property
     def _cure(self) -> str:
         return f"delete {shown(self.folder)} to train again"
+
+
+def digest_networks(dataset: str, run: str, n_folds: int) -> str | None:
+    """Digest of all folds of a trained run; None where one is missing or of another training."""
+    try:
+        folds = [FoldFiles.of_trained(dataset, run, fold).digest for fold in range(n_folds)]
+    except (InputError, OSError):
+        return None
+    return hashlib.sha256(" ".join(folds).encode()).hexdigest()[:16]
 
 
 def _sha256(path: Path) -> str:

@@ -1,17 +1,21 @@
-"""Predict decoded images with a network, and any folders, zips and files with a trained run.
+"""Predict decoded images with a network, and any folders, zips and files with trained networks.
 
 Out-of-fold, test and users' predictions are made by the same function.
 """
 
+import functools
 from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import torch
 
 from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.schema import Config, TTAConfig
+from galaxyzoo.config.schema import Config, ImageConfig, TTAConfig
 from galaxyzoo.core import distributed
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import autocast, is_out_of_memory, release
@@ -24,6 +28,7 @@ from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import IMAGE_ENDS, OTHER_ENDS, ImageStore, galaxy_id_of, list_images
 from galaxyzoo.io.tables import ID, without_formulas
 from galaxyzoo.models.build import GalaxyNet
+from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
 
 # Images per forward pass; on processors so few that activations stay in their caches (at 80 px
@@ -127,6 +132,55 @@ def _predict_batch(
     return (total / count).cpu().numpy(), variance.sqrt().cpu().numpy()
 
 
+class Predictor(Protocol):
+    """What predicts images: a trained run, or an ensemble of them."""
+
+    @property
+    def task(self) -> Task:
+        """Of the predictions."""
+
+    def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+        """Predict some images.
+
+        Args:
+            decode: the images as a config wants them, (n, cache_px, cache_px, 3) uint8.
+        Returns:
+            (n, column), valid as in a submission.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class RunNetworks:
+    """A trained run's networks."""
+
+    config: Config
+    models: Mapping[int, GalaxyNet]  # by fold
+
+    @property
+    def task(self) -> Task:
+        """The run's."""
+        return get_task(self.config.task)
+
+    def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+        """As `Predictor.predict`."""
+        return self.task.project(self.predict_raw(decode(self.config.image)))
+
+    def predict_raw(self, images: np.ndarray, fold: int | None = None) -> np.ndarray:
+        """Mean prediction of the networks, as the run's tables hold it.
+
+        Args:
+            images: (n, cache_px, cache_px, 3) uint8.
+            fold: whose network alone predicts, where it is trained; by default all.
+        Returns:
+            (n, column).
+        """
+        own = self.models.get(-1 if fold is None else fold)
+        rows = np.arange(len(images))
+        cache = ImageCache(rows, images, np.zeros(len(images), bool))
+        models = [own] if own else self.models.values()
+        return np.mean([predict(model, cache, rows, self.config) for model in models], axis=0)
+
+
 def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet]]:
     """A run's config and the networks of its finished folds, by fold."""
     folder = run_dir(dataset, run)
@@ -165,13 +219,12 @@ def check_output(output: Path, paths: list[Path]) -> None:
 
 
 def predict_stores(
-    config: Config, models: list[GalaxyNet], paths: list[Path]
+    predictor: Predictor, paths: list[Path]
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Predict all images of some folders, zips and files.
 
     Args:
-        config: of the run.
-        models: networks to average.
+        predictor: such as `RunNetworks`.
         paths: folders, zips or single images.
     Returns:
         Table of the task's columns, made valid as a submission is, indexed by GalaxyID where every
@@ -186,7 +239,7 @@ def predict_stores(
             range(0, len(store.ids), _CHUNK), desc=one_line(store.path.name), leave=False
         ):
             ids = store.ids[start : start + _CHUNK]
-            table, problems = _predict_chunk(config, models, store, ids)
+            table, problems = _predict_chunk(predictor, store, ids)
             tables.append(table)
             unreadable += problems
     predictions = pd.concat(tables) if tables else pd.DataFrame()
@@ -198,19 +251,20 @@ def predict_stores(
 
 
 def _predict_chunk(
-    config: Config, models: list[GalaxyNet], store: ImageStore, ids: np.ndarray
+    predictor: Predictor, store: ImageStore, ids: np.ndarray
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Predict some images of a store: table by name, and (name, reason) of the unreadable."""
-    task = get_task(config.task)
-    images, problems = decode_many(store, ids, config.image)
-    unreadable = np.isin(ids, list(problems))
-    cache, good = ImageCache(ids, images, unreadable), np.flatnonzero(~unreadable)
-    values = np.empty((0, len(task.columns)))
-    if len(good):
-        mean = np.mean([predict(model, cache, good, config) for model in models], axis=0)
-        values = task.project(mean)
-    names = [store.names[int(i)] for i in ids[good]]
-    table = pd.DataFrame(values, index=names, columns=list(task.columns))
+    problems: dict[int, str] = {}
+
+    @functools.cache  # members of an ensemble share most of their configs
+    def decode(crop_px: int, cache_px: int) -> np.ndarray:
+        images, found = decode_many(store, ids, ImageConfig(crop_px=crop_px, cache_px=cache_px))
+        problems.update(found)
+        return images[~np.isin(ids, list(found))]
+
+    values = predictor.predict(lambda image: decode(image.crop_px, image.cache_px))
+    names = [store.names[int(i)] for i in ids if i not in problems]
+    table = pd.DataFrame(values, index=names, columns=list(predictor.task.columns))
     return table, [(store.names[i], why) for i, why in problems.items()]
 
 

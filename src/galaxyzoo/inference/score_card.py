@@ -193,6 +193,8 @@ class EnsembleCard(SubmissionCard, ScoreCard):
 
     inputs: str  # digest of all that it was made from
     oof_table: str | None = None  # digest of the cross-fitted predictions; None: not kept
+    fitted: str = ""  # digest of the file of fitted weights; empty: not kept
+    members: dict[str, str | None] = Field(default_factory=dict)  # run -> digest of its networks
     best: str
     chosen: str
     rule: str
@@ -211,7 +213,7 @@ class EnsembleCard(SubmissionCard, ScoreCard):
         """The card of a task's ensemble."""
         path = card_path(ensemble_csv(dataset, task))
         if not path.exists():
-            raise InputError(f"{shown(path)} is missing: {_remake_ensemble(dataset, task)}")
+            raise InputError(f"{shown(path)} is missing: {remake_ensemble(dataset, task)}")
         return cls.read(path)
 
     def _digests(self, dataset: str) -> dict[Path, str | None]:
@@ -219,10 +221,11 @@ class EnsembleCard(SubmissionCard, ScoreCard):
         return {table: self.table, oof: self.oof_table}
 
     def _again(self, dataset: str) -> str:
-        return _remake_ensemble(dataset, self.task)
+        return remake_ensemble(dataset, self.task)
 
 
-def _remake_ensemble(dataset: str, task: str) -> str:
+def remake_ensemble(dataset: str, task: str) -> str:
+    """What to type for a task's ensemble, as the end of a message."""
     return f"type `python3 src/ensemble.py --task {task} --dataset {dataset}`"
 
 

@@ -10,6 +10,9 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
 from galaxyzoo.tasks.label_rules import ClassRule
 
+ENSEMBLE = "ensemble:"  # begins the names of ensembles where a run can stand too
+DEFAULT_ENSEMBLE = f"{ENSEMBLE}default"
+
 
 def get_task(name: str) -> Task:
     """The task of that name."""
@@ -18,9 +21,20 @@ def get_task(name: str) -> Task:
     return TASKS[name]
 
 
-def task_of(run: str) -> Task:
-    """The task of a run, such as `gz37/resnet18`."""
-    return get_task(task_name(run))
+def task_of(name: str) -> Task:
+    """The task of a run, such as `gz37/resnet18`, or of an ensemble, `ensemble:NAME`."""
+    return ensemble_task(name) or get_task(task_name(name))
+
+
+def ensemble_task(name: str) -> Task | None:
+    """The task of `ensemble:NAME`; None of a run.
+
+    An ensemble is named by its task; that of the competition's is `ensemble:default` too.
+    """
+    if not name.startswith(ENSEMBLE):
+        return None
+    of = name.removeprefix(ENSEMBLE)
+    return get_task(COMPETITION_TASK if name == DEFAULT_ENSEMBLE else of)
 
 
 _HUBBLE_MACRO = {

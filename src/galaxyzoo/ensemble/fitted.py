@@ -1,0 +1,180 @@
+"""A fitted ensemble on disk, to be applied to other galaxies.
+
+Its score card names the members and how they were combined; one safetensors file beside it holds
+the fitted weights, and LightGBM's trees in their text form. Reading them runs no code. The card has
+digests of that file and of the members' networks, so that nothing else is ever applied.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import ensemble_csv, shown
+from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.ensemble.blends import Blend, MetaModel
+from galaxyzoo.ensemble.class_stackers import BoostedClasses, Pool
+from galaxyzoo.ensemble.members import PREFIX, to_task
+from galaxyzoo.ensemble.selection import TwoLevel
+from galaxyzoo.ensemble.stackers import BoostedStacker, DisagreementRidge, LinearStacker
+from galaxyzoo.inference.fold_files import digest_networks
+from galaxyzoo.inference.score_card import EnsembleCard, digest_table, remake_ensemble
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import get_task, task_of
+
+# Fitted candidates that can be kept. To add one: a dataclass of arrays, boosters, and such.
+_KINDS = {
+    kind.__name__: kind
+    for kind in (
+        *(Blend, LinearStacker, DisagreementRidge, BoostedStacker, TwoLevel),
+        *(Pool, BoostedClasses),
+    )
+}
+
+
+def fitted_path(submission: Path) -> Path:
+    """The file of fitted weights beside an ensemble's submission."""
+    return submission.with_suffix(".safetensors")
+
+
+def save_model(path: Path, model: MetaModel) -> str:
+    """Write a fitted candidate, atomically; returns the file's digest."""
+    arrays: dict[str, np.ndarray] = {}
+    form = _pack(model, "model", arrays)
+    files.write_bytes(path, save(arrays, {"model": json.dumps(form)}))
+    return digest_table(path)
+
+
+def load_model(path: Path, digest: str, task: Task, cure: str) -> MetaModel:
+    """Read a fitted candidate from the file of that digest.
+
+    Args:
+        path: as of `save_model`.
+        digest: as noted in the score card.
+        task: of the ensemble.
+        cure: end of the error message.
+    """
+    if not path.is_file() or digest_table(path) != digest:
+        raise InputError(
+            f"{shown(path)} is missing or not the file that its score card was written for: {cure}"
+        )
+    try:
+        with safe_open(path, "numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            form = json.loads(file.metadata()["model"])
+        return _unpack(form, arrays, task)
+    except (SafetensorError, KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
+        raise InputError(f"{shown(path)} was made by another version ({error}): {cure}") from None
+
+
+def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    """A plain form of a fitted candidate or a part of one; its numbers go into `arrays`."""
+    if isinstance(value, np.ndarray):
+        arrays[name] = np.ascontiguousarray(value)
+        return {"array": name}
+    if isinstance(value, lgb.Booster):
+        text = value.model_to_string().encode()
+        arrays[name] = np.frombuffer(text, np.uint8)
+        return {"trees": name}
+    if isinstance(value, Task):
+        return {"task": value.name}
+    if isinstance(value, tuple):
+        return [_pack(one, f"{name}.{i}", arrays) for i, one in enumerate(value)]
+    if isinstance(value, Mapping):
+        return {"parts": {key: _pack(one, f"{name}.{key}", arrays) for key, one in value.items()}}
+    fields = {
+        field.name: _pack(getattr(value, field.name), f"{name}.{field.name}", arrays)
+        for field in dataclasses.fields(value)
+    }
+    return {"kind": _KINDS[type(value).__name__].__name__, "fields": fields}
+
+
+def _unpack(form: Any, arrays: Mapping[str, np.ndarray], task: Task) -> Any:
+    """The opposite of `_pack`."""
+    if isinstance(form, list):
+        return tuple(_unpack(one, arrays, task) for one in form)
+    match form:
+        case {"array": name}:
+            return arrays[name]
+        case {"trees": name}:
+            return lgb.Booster(model_str=arrays[name].tobytes().decode())
+        case {"task": _}:
+            return task
+        case {"parts": parts}:
+            return {key: _unpack(one, arrays, task) for key, one in parts.items()}
+        case {"kind": kind, "fields": fields}:
+            return _KINDS[kind](**{k: _unpack(one, arrays, task) for k, one in fields.items()})
+    raise ValueError(f"unknown part {str(form)[:40]}")
+
+
+@dataclass(frozen=True, eq=False)
+class FittedEnsemble:
+    """An ensemble that answers for any galaxy of which its members predicted something."""
+
+    dataset: str  # of its members
+    task: Task
+    card: EnsembleCard
+    model: MetaModel
+    prior: np.ndarray  # (column,) means of the training targets, of classes their frequencies
+
+    @classmethod
+    def load(cls, dataset: str, task: str) -> "FittedEnsemble":
+        """The ensemble of a task; refused where it, a member or the split has changed since.
+
+        Args:
+            dataset: that its members were trained on.
+            task: name.
+        """
+        card, catalog = EnsembleCard.of(dataset, task), load_catalog(dataset)
+        own, path = get_task(task), ensemble_csv(dataset, task)
+        again = remake_ensemble(dataset, task)
+        card.check(catalog.for_task(own))
+        model = load_model(fitted_path(path), card.fitted, own, again)
+        for run, digest in card.members.items():
+            if run.startswith(PREFIX):
+                raise InputError(
+                    f"{shown(path)} combines {run}, of which there are tables but no networks: "
+                    f"{again} with runs alone"
+                )
+            now = digest_networks(dataset, run, catalog.n_folds)
+            if now is None:
+                raise InputError(
+                    f"{run}, a member of {shown(path)}, lacks networks: type `bash "
+                    f"scripts/train_folds.sh {run}`, or {again} with the runs that are there"
+                )
+            if now != digest:
+                raise InputError(
+                    f"{run}, a member of {shown(path)}, has been trained since it was made: {again}"
+                )
+        prior = catalog.for_task(own).targets(task).mean(axis=0)
+        return cls(dataset, own, card, model, prior)
+
+    @property
+    def runs(self) -> list[str]:
+        """Its members."""
+        return [*self.card.members]
+
+    def combine(self, predictions: Sequence[np.ndarray]) -> np.ndarray:
+        """Combine the members' raw predictions of the same galaxies.
+
+        Args:
+            predictions: of each of `runs`, (galaxy, column of the run's task).
+        Returns:
+            (galaxy, column) float64, valid as in a submission.
+        """
+        tables = [
+            to_task(pd.DataFrame(values, columns=list(task_of(run).columns)), run, self.task)
+            for run, values in zip(self.runs, predictions, strict=True)
+        ]
+        features = np.stack([table.to_numpy(dtype=np.float32) for table in tables], axis=1)
+        return self.task.project(self.model.predict(features))

@@ -1,0 +1,100 @@
+"""What predicts images by its name: a trained run, or `ensemble:NAME`, runs combined."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import datasets_with_oof, ensemble_csv, is_ablation, oof_dir, shown
+from galaxyzoo.ensemble.fitted import FittedEnsemble
+from galaxyzoo.inference import submission
+from galaxyzoo.inference.fold_files import digest_networks
+from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run_models
+from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path, digest_table
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.tasks.registry import DEFAULT_ENSEMBLE, ensemble_task
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleNetworks:
+    """A fitted ensemble with its members' networks."""
+
+    fitted: FittedEnsemble
+    members: list[RunNetworks]  # in the order of `fitted.runs`
+
+    @classmethod
+    def load(cls, dataset: str, task: str) -> "EnsembleNetworks":
+        """The ensemble of a task; arguments as of `FittedEnsemble.load`."""
+        fitted = FittedEnsemble.load(dataset, task)
+        return cls(fitted, [load_run(dataset, run) for run in fitted.runs])
+
+    @property
+    def task(self) -> Task:
+        """The ensemble's."""
+        return self.fitted.task
+
+    def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+        """As `Predictor.predict`."""
+        parts = [run.predict_raw(decode(run.config.image)) for run in self.members]
+        return self.fitted.combine(parts)
+
+
+def load_run(dataset: str, run: str) -> RunNetworks:
+    """A trained run's networks."""
+    return RunNetworks(*load_run_models(dataset, run))
+
+
+def load_predictor(dataset: str, name: str) -> Predictor:
+    """A trained run, `gz37/resnet18`, or an ensemble, `ensemble:NAME`."""
+    task = ensemble_task(name)
+    return load_run(dataset, name) if task is None else EnsembleNetworks.load(dataset, task.name)
+
+
+def describe(predictor: Predictor) -> str:
+    """What is averaged or combined, for messages."""
+    if isinstance(predictor, EnsembleNetworks):
+        count = sum(len(run.models) for run in predictor.members)
+        how = predictor.fitted.card.chosen
+        return f"{how} of {len(predictor.members)} runs ({count} networks)"
+    assert isinstance(predictor, RunNetworks)
+    return f"mean of {len(predictor.models)} folds' models"
+
+
+def pick_default(dataset: str | None) -> tuple[str, str]:
+    """What answers where nothing is named, as (dataset, name).
+
+    The ensemble that wrote `submissions/predictions.csv`, where that is still there; else the run
+    of the competition's task with the best score that has networks, real data before demos.
+
+    Args:
+        dataset: that the user named: its ensemble, else its best run.
+    """
+    path = ensemble_csv(dataset, COMPETITION_TASK) if dataset else submission.published_csv()
+    try:
+        card = EnsembleCard.read(card_path(path))
+        if card.table == digest_table(path) and card.fitted:
+            EnsembleCard.of(card.dataset, COMPETITION_TASK)
+            return card.dataset, DEFAULT_ENSEMBLE
+    except (InputError, OSError):
+        pass  # none, or another file
+    for name in [dataset] if dataset else datasets_with_oof(COMPETITION_TASK):
+        if found := _best_run(name):
+            return name, found
+    raise InputError(
+        f"no trained run of {COMPETITION_TASK} in {shown(oof_dir())}/: type `bash "
+        "scripts/train_folds.sh`, or name a run of another task"
+    )
+
+
+def _best_run(dataset: str) -> str | None:
+    """The fair run with the best score among those whose folds all have networks."""
+    found = []
+    for table in sorted((oof_dir() / dataset / COMPETITION_TASK).glob("*.csv")):
+        run = f"{COMPETITION_TASK}/{table.stem}"
+        card = RunCard.of(dataset, run)
+        fair = card.is_whole and not card.is_optimistic and not is_ablation(run)
+        if fair and digest_networks(dataset, run, card.n_folds):
+            found.append((card.score, run))
+    return min(found)[1] if found else None

@@ -1,0 +1,48 @@
+"""A fitted candidate on disk predicts what it predicted in memory, to the last bit."""
+
+import numpy as np
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.ensemble.fitted import load_model, save_model
+from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit
+from support.class_fixtures import PLAIN, draw_probs, one_hot
+from support.ensemble_fixtures import SMALL, fit_all, make_problem
+
+CURE = "make it again"
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [*((SMALL, name) for name in CANDIDATES), *((PLAIN, name) for name in CLASS_CANDIDATES)],
+    ids=str,
+)
+def test_a_saved_candidate_predicts_the_same(tmp_path, task, name):
+    features, targets, folds = make_problem(0, n=600, n_folds=3)
+    known = CANDIDATES
+    if task is PLAIN:
+        rng, known = np.random.default_rng(0), CLASS_CANDIDATES
+        targets = one_hot(rng.choice(3, 600, p=[0.6, 0.3, 0.1]))
+        features = draw_probs(rng, targets, 3, 1.0)
+    some = {**dict.fromkeys(["mean", "lightgbm"]), name: None}
+    fits = cross_fit({n: known[n] for n in known if n in some}, task, features, targets, folds, 0)
+    model, path = fits.models[name], tmp_path / "model.safetensors"
+    loaded = load_model(path, save_model(path, model), task, CURE)
+    np.testing.assert_array_equal(loaded.predict(features), model.predict(features))
+    assert name in ("mean", "best_run") or np.ptp(model.predict(features)) > 0
+    data = path.read_bytes()
+    save_model(path, loaded)
+    assert path.read_bytes() == data
+
+
+def test_a_changed_or_missing_file_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    digest = save_model(path, fit_all(make_problem(0), ["nnls"]).models["nnls"])
+    data = path.read_bytes()
+    for place in (0, 9, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with pytest.raises(InputError, match=f"is missing or not the file .*: {CURE}"):
+            load_model(path, digest, SMALL, CURE)
+    path.unlink()
+    with pytest.raises(InputError, match="is missing"):
+        load_model(path, digest, SMALL, CURE)
