@@ -19,6 +19,7 @@ import socket
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser
+from galaxyzoo.tasks.registry import ensemble_name, ensemble_task
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -65,9 +66,11 @@ def main() -> None:
 
 
 def pick(known: list[tuple[str, str]], run: str, dataset: str | None) -> tuple[str, str]:
-    """The newest trained run of this name."""
+    """The newest trained run of this name, or the ensemble."""
+    task = ensemble_task(run)
+    wanted = run if task is None else ensemble_name(task.name)
     for found in known:
-        if found[1] == run and dataset in (None, found[0]):
+        if found[1] == wanted and dataset in (None, found[0]):
             return found
     names = ", ".join(dict.fromkeys(name for _, name in known))
     raise InputError(
@@ -79,7 +82,9 @@ def pick(known: list[tuple[str, str]], run: str, dataset: str | None) -> tuple[s
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = new_parser(__doc__)
-    parser.add_argument("run", nargs="?", metavar="RUN", help="default: the newest")
+    parser.add_argument(
+        "run", nargs="?", metavar="RUN", help="or ensemble:NAME; default: the newest run"
+    )
     parser.add_argument("--dataset", help="dataset of the run")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine")
     parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")

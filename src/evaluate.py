@@ -33,8 +33,10 @@ from galaxyzoo.reports.evaluate import (
 )
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.reports.networks import history_section, symmetry_section
+from galaxyzoo.reports.results import ENSEMBLE
 from galaxyzoo.reports.votes import question_section, vote_sections
 from galaxyzoo.tasks.kinds import VoteTask
+from galaxyzoo.tasks.registry import ensemble_task
 
 
 def main() -> None:
@@ -55,7 +57,7 @@ def parse_args() -> argparse.Namespace:
         "names",
         nargs="+",
         metavar="TASK|RUN",
-        help="task, or run to show in detail: zoo5, zoo5/resnet18, zoo5/ensemble",
+        help="task, or run to show in detail: zoo5, zoo5/resnet18, ensemble:zoo5",
     )
     parser.add_argument(
         "--dataset", help="dataset of the tables (default: the only real one, else demo)"
@@ -71,9 +73,11 @@ def sort_by_task(names: Sequence[str]) -> dict[str, list[str]]:
     """Task -> its named runs; whether they exist is checked later."""
     wanted: dict[str, list[str]] = {}
     for name in names:
-        task, slash, _ = name.partition("/")
+        of = ensemble_task(name)
+        run = f"{of.name}/{ENSEMBLE}" if of else name
+        task, slash, _ = run.partition("/")
         runs = wanted.setdefault(task, [])
-        runs += [name] if slash else []
+        runs += [run] if slash else []
     return wanted
 
 

@@ -1,8 +1,9 @@
-"""Export a trained run: one folder with weights, config, scores, model card and ONNX.
+"""Export a trained run or ensemble: one folder with weights, config, scores, model card and ONNX.
 
 The folder is written whole or not at all. Nothing is uploaded; the last line says how to.
 
   python3 src/export.py gz37/resnet18
+  python3 src/export.py ensemble:default           what was fitted, and each of its runs
   python3 src/export.py gz37/resnet18 --dataset demo --output my_model
   python3 src/export.py gz37/resnet18 --no-onnx    without the packages of scripts/setup.sh --extras
   python3 src/export.py gz37/resnet18 --tables     only its predictions, for an ensemble elsewhere
@@ -16,19 +17,30 @@ import argparse
 import shlex
 from pathlib import Path
 
-from galaxyzoo.core.errors import one_line
+from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import add_trained_run, new_parser
 from galaxyzoo.core.paths import choose_dataset, shown, task_name
+from galaxyzoo.tasks.registry import ensemble_task, task_of
 
 
 def main() -> None:
     """Parse, write the folder, print how to publish it."""
     args = parse_args()
     # Only now, or --help waits for torch.
-    from galaxyzoo.export.bundle import OOF, TABLE_FILES, TEST, export_run, export_tables
+    from galaxyzoo.export.bundle import (
+        OOF,
+        TABLE_FILES,
+        TEST,
+        export_ensemble,
+        export_run,
+        export_tables,
+    )
 
-    dataset = choose_dataset(args.dataset, args.run)
-    name = args.run.replace("/", "-")
+    of = ensemble_task(args.run)
+    if of and args.tables:
+        raise InputError("--tables are of a run: name one, not an ensemble")
+    dataset = choose_dataset(args.dataset, task_of(args.run).name)
+    name = args.run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if args.tables else name)
     folder = (args.output or default).resolve()
     if args.tables:
@@ -38,7 +50,10 @@ def main() -> None:
         words = f"--task {task_name(args.run)} --dataset {dataset} --external {name} {paths}{mark}"
         then = f"to combine it: python3 src/ensemble.py {words}"
     else:
-        files = export_run(dataset, args.run, folder, args.onnx)
+        if of:
+            files = export_ensemble(dataset, of.name, folder, args.onnx)
+        else:
+            files = export_run(dataset, args.run, folder, args.onnx)
         then = f"to publish it: hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
     print(one_line(f"wrote {shown(folder)}: {', '.join(files)}"))
     print(one_line(then))

@@ -4,6 +4,7 @@ Heat maps are averaged over the run's folds and, but for the slow methods, over 
 orientations.
 
   python3 src/gradcam.py gz37/resnet18 --galaxy-id 781510
+  python3 src/gradcam.py ensemble:default --galaxy-id 781510
   python3 src/gradcam.py gz37/resnet18 --galaxy-id 781510 --answer Class4.1 --method gradcam++
   python3 src/gradcam.py zoo5/resnet18 --image mine.jpg --answer spiral
   python3 src/gradcam.py gz37/resnet18 --faithfulness 40                 score the fast methods
@@ -24,7 +25,7 @@ from galaxyzoo.core.launch import add_trained_run, new_parser
 from galaxyzoo.core.paths import choose_dataset, shown
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import task_of
+from galaxyzoo.tasks.registry import ENSEMBLE, task_of
 
 
 def main() -> None:
@@ -36,7 +37,11 @@ def main() -> None:
 
     task, method = task_of(args.run), find_method(args.method)
     column = None if args.answer is None else find_column(task, args.answer)
-    dataset = choose_dataset(args.dataset, args.run)
+    dataset = choose_dataset(args.dataset, task.name)
+    if args.run.startswith(ENSEMBLE) and (args.faithfulness or args.feature_maps):
+        raise InputError(
+            f"--faithfulness and --feature-maps are of one run: name one, not {args.run}"
+        )
     if args.faithfulness:
         print_faithfulness(args, dataset)
     elif args.feature_maps:
@@ -49,22 +54,20 @@ def plot_gradcam(
     args: argparse.Namespace, dataset: str, task: Task, method: str, column: int | None
 ) -> None:
     """Draw the heat map of an answer, by default the likeliest one."""
+    from galaxyzoo.ensemble.networks import describe, load_predictor
     from galaxyzoo.explain.figures import draw_gradcam
     from galaxyzoo.explain.galaxy import load_galaxy, picture_path, predict_galaxy
-    from galaxyzoo.explain.gradcam import METHODS, average_gradcam, likeliest
-    from galaxyzoo.inference.predict import load_run_models
+    from galaxyzoo.explain.gradcam import METHODS, explain, likeliest
 
-    config, models = load_run_models(dataset, args.run)
-    galaxy = load_galaxy(args, config, dataset)
-    prediction = predict_galaxy(galaxy, config, models)
+    predictor = load_predictor(dataset, args.run)
+    galaxy = load_galaxy(args, task, dataset)
+    prediction = predict_galaxy(galaxy, predictor)
     asked = likeliest(prediction[None], task)[0] if column is None else column
-    image = galaxy.as_input(config.image)
     layer = args.layer[0] if args.layer else None
-    heat, used = average_gradcam(models, image, asked, method, layer)
-    path = picture_path(args, dataset, config.run, f"{method}_{task.columns[asked]}")
-    folds = f"{len(models)} fold{'s' if len(models) > 1 else ''}"
-    note = f"{config.run}, {folds}, {METHODS[method].class_name} of layer {used}"
-    draw_gradcam(path, galaxy, image[0], heat, prediction, asked, task, note)
+    image, heat, used = explain(predictor, galaxy, asked, method, layer)
+    path = picture_path(args, dataset, args.run, f"{method}_{task.columns[asked]}")
+    note = f"{args.run}, {describe(predictor)}, {METHODS[method].class_name} of layer {used}"
+    draw_gradcam(path, galaxy, image, heat, prediction, asked, task, note)
     known = "" if galaxy.truth is None else f", known {galaxy.truth[asked]:.3f}"
     print(f"{task.text(asked)}: predicted {prediction[asked]:.3f}{known}")
     print(f"picture: {shown(path)}")
@@ -80,7 +83,7 @@ def plot_feature_maps(args: argparse.Namespace, dataset: str) -> None:
     config, models = load_run_models(dataset, args.run)
     if args.fold not in models:
         raise InputError(f"fold {args.fold} of {args.run} is not trained (--fold)")
-    model, galaxy = models[args.fold], load_galaxy(args, config, dataset)
+    model, galaxy = models[args.fold], load_galaxy(args, task_of(args.run), dataset)
     image = galaxy.as_input(config.image)
     maps = compute_feature_maps(model, image, args.layer)
     title = f"{galaxy.name} in {config.run}, fold {args.fold}"

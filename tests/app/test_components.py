@@ -35,7 +35,7 @@ def predicted(
     prediction: np.ndarray, truth: np.ndarray | None = None, name: str = "1"
 ) -> PredictedGalaxy:
     image = np.zeros((8, 8, 3), np.uint8)
-    return PredictedGalaxy(Galaxy(name, image, truth), None, prediction)
+    return PredictedGalaxy(Galaxy(name, b"", "here", truth), None, prediction, image)
 
 
 def tree_html(prediction: np.ndarray, votes: np.ndarray | None = None) -> str:

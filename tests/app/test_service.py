@@ -22,12 +22,19 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.inference.fold_files import DONE
+from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.models.build import build_model
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.app_fixtures import CONFIG, jpeg, loaded
 from support.ensemble_fixtures import draw_votes
+
+
+def of_some(run: LoadedRun, folds: list[int]) -> LoadedRun:
+    """The run with the networks of some folds alone."""
+    models = {fold: run.predictor.runs[0].models[fold] for fold in folds}
+    return LoadedRun(run.dataset, run.run, RunNetworks(CONFIG, models), run.catalog, run.data)
 
 
 def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(
@@ -38,17 +45,15 @@ def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(
     shown = run.predict(int(catalog.ids[row]))
     assert shown.galaxy.truth is not None
     assert np.array_equal(shown.galaxy.truth, catalog.targets("gz37")[row])
-    alone = LoadedRun(run.dataset, CONFIG, {1: run.models[1]}, catalog, prepared)
+    alone = of_some(run, [1])
     assert np.array_equal(alone.predict(int(catalog.ids[row])).prediction, shown.prediction)
     assert GALAXY_ZOO_2.residuals(shown.prediction[None]).max() < 1e-6
     test = run.predict(int(catalog.test_ids[0]))
     assert test.galaxy.truth is None
     both = np.mean(
         [
-            LoadedRun(run.dataset, CONFIG, {k: m}, catalog, prepared)
-            .predict(int(catalog.test_ids[0]))
-            .prediction
-            for k, m in run.models.items()
+            of_some(run, [k]).predict(int(catalog.test_ids[0])).prediction
+            for k in run.predictor.runs[0].models
         ],
         axis=0,
     )
@@ -112,8 +117,8 @@ def test_a_galaxy_is_not_its_own_like(prepared: Dataset) -> None:
     found = run.find_similar(run.predict(own), 4)
     assert len(found) == 4
     assert own not in [i for i, _ in found]
-    galaxy = Galaxy("a copy", run.predict(own).galaxy.image)
-    copy = PredictedGalaxy(galaxy, None, np.zeros(37))
+    galaxy = Galaxy("a copy", run.predict(own).galaxy.encoded, "here")
+    copy = PredictedGalaxy(galaxy, None, np.zeros(37), run.predict(own).picture)
     assert run.find_similar(copy, 1)[0][0] == own
 
 
@@ -160,3 +165,22 @@ def test_runs_are_listed_newest_first(root: Path) -> None:
         mark.write_text("{}")
         os.utime(mark, (when, when))
     assert service.list_runs() == [("demo", "gz37/cnn"), ("mini", "zoo5/resnet18")]
+
+
+def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(project))
+    monkeypatch.setenv("GALAXYZOO_DEVICE", "cpu")
+    known = service.list_runs()
+    assert [name for _, name in known] == ["gz37/cnn", "ensemble:default"]
+    run, whole = (service.load_run.__wrapped__(*one) for one in known)
+    galaxy = int(whole.catalog.ids[0])
+    shown, alone = whole.predict(galaxy), run.predict(galaxy)
+    assert np.allclose(shown.prediction, alone.prediction, atol=0.05)  # the chosen may correct it
+    for one, two in zip(
+        whole.gradcam(shown, 0, "gradcam"), run.gradcam(alone, 0, "gradcam"), strict=True
+    ):
+        assert np.array_equal(one, two)
+    assert whole.find_similar(shown, 2) == run.find_similar(alone, 2)
+    assert len(whole.worst(None, 3)) == 3

@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from galaxyzoo.ensemble.networks import EnsembleNetworks
+from galaxyzoo.inference.predict import predict_stores
 from support.commands import (
     COMPETITION,
     TRAIN,
@@ -95,3 +97,37 @@ def test_tables_without_networks_are_named(copy: Path) -> None:
     )
     succeed(copy, "ensemble.py", "--external", "theirs", oof, test)
     assert "combines external/theirs, of which there are tables but no networks" in refusal(copy)
+
+
+def test_it_stands_where_a_run_can(copy: Path) -> None:
+    galaxy, picture = str(COMPETITION.votes.index[0]), copy / "heat.png"
+    words = ("--galaxy-id", galaxy, "--output", picture)
+    of_run = succeed(copy, "gradcam.py", "gz37/cnn", *words, "--answer", "Class1.1").stdout
+    heat = picture.read_bytes()
+    of_all = succeed(copy, "gradcam.py", "ensemble:default", *words, "--answer", "Class1.1").stdout
+    assert of_run.split(":")[0] == of_all.split(":")[0]
+    assert picture.read_bytes() != heat  # its title and prediction
+    line = complaint(call(copy, "gradcam.py", "ensemble:default", *words, "--feature-maps"))
+    assert "of one run" in line
+    succeed(copy, "evaluate.py", "ensemble:default")
+    report = (copy / "reports" / dataset(copy) / "gz37/index.html").read_text()
+    assert "gz37/ensemble" in report
+    assert "--tables are of a run" in complaint(
+        call(copy, "export.py", "ensemble:default", "--tables", "--output", copy / "x")
+    )
+
+
+def test_an_exported_ensemble_predicts_the_same_elsewhere(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict(copy, "ensemble:default")
+    succeed(copy, "export.py", "ensemble:default", "--no-onnx", "--output", tmp_path / "model")
+    archive = (copy / "input" / "images_test_rev1.zip").rename(tmp_path / "images.zip")
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path / "nothing"))
+    monkeypatch.setenv("GALAXYZOO_DEVICE", "cpu")
+    ensemble = EnsembleNetworks.open(tmp_path / "model")
+    found, unreadable = predict_stores(ensemble, [archive])
+    assert unreadable == []
+    expected = pd.read_csv(copy / "out.csv", index_col="GalaxyID")
+    assert abs(found.loc[expected.index] - expected).to_numpy().max() < 1e-6
+    assert "EnsembleNetworks.open" in (tmp_path / "model/README.md").read_text()

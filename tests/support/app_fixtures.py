@@ -5,6 +5,7 @@ import numpy as np
 
 from galaxyzoo.app.service import LoadedRun
 from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import build_model
 from support.small_models import small_config
 
@@ -13,7 +14,9 @@ CONFIG = small_config()
 
 def loaded(data: Dataset) -> LoadedRun:
     models = {fold: build_model(CONFIG, initialise=False).eval() for fold in (0, 1)}
-    return LoadedRun(data.catalog.dataset, CONFIG, models, data.catalog, data)
+    return LoadedRun(
+        data.catalog.dataset, CONFIG.run, RunNetworks(CONFIG, models), data.catalog, data
+    )
 
 
 def jpeg(side: int) -> bytes:

@@ -77,7 +77,7 @@ def facts_html(task: Task, shown: PredictedGalaxy) -> str:
     return render(
         "galaxy_facts.html.j2",
         galaxy=shown.galaxy.name,
-        picture=_data_uri(shown.galaxy.image),
+        picture=_data_uri(shown.picture),
         kind="training galaxy" if shown.galaxy.truth is not None else "no votes are known",
         classes=[(readable(name), found and readable(found)) for name, found in classes.items()],
     )

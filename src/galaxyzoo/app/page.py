@@ -246,10 +246,10 @@ def _show(
     """All outputs for one galaxy, from one run or two."""
     one = _load(name)
     shown = predict_with(one)
-    pages = [answers_html(one.config.run, one.task, shown)]
+    pages = [answers_html(one.run, one.task, shown)]
     if second != NONE and second != name:
         other = _load(second)
-        pages.append(answers_html(other.config.run, other.task, predict_with(other)))
+        pages.append(answers_html(other.run, other.task, predict_with(other)))
     asked = likeliest(shown.prediction[None], one.task)[0]
     answers = one.task.labels
     return [

@@ -17,20 +17,22 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.devices import autocast
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import is_ablation, oof_csv
+from galaxyzoo.core.paths import ensemble_oof_csv, is_ablation, oof_csv
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.geometry import to_tensor, warp, warp_matrix
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, open_dataset, take_images
-from galaxyzoo.explain.galaxy import Galaxy, decode_galaxy, find_galaxy, predict_galaxy
-from galaxyzoo.explain.gradcam import average_gradcam
+from galaxyzoo.ensemble.fitted import fitted_path
+from galaxyzoo.ensemble.networks import load_predictor
+from galaxyzoo.explain.galaxy import Galaxy, find_galaxy, predict_galaxy
+from galaxyzoo.explain.gradcam import explain
 from galaxyzoo.inference.fold_files import DONE
-from galaxyzoo.inference.predict import batch_size_for, load_run_models
+from galaxyzoo.inference.predict import Predictor, batch_size_for
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import TASKS, get_task
+from galaxyzoo.tasks.registry import TASKS, ensemble_name, ensemble_task
 
 FEATURES = "features.npy"
 _RUNS_IN_MEMORY = 3
@@ -38,26 +40,32 @@ MAX_UPLOAD_BYTES = 20_000_000
 
 
 def list_runs() -> list[tuple[str, str]]:
-    """(dataset, run) of all that have a finished fold, newest first."""
+    """(dataset, run) of all that have a finished fold, newest first, then of the ensembles."""
     newest: dict[tuple[str, str], float] = {}
     for mark in paths.folds_dir().glob(f"*/*/*/fold_*/{DONE}"):
         dataset, task, stem = mark.relative_to(paths.folds_dir()).parts[:3]
         if task in TASKS and not is_ablation(f"{task}/{stem}"):
             key = (dataset, f"{task}/{stem}")
             newest[key] = max(newest.get(key, 0.0), mark.stat().st_mtime)
-    return sorted(newest, key=lambda key: -newest[key])
+    ensembles = [
+        (dataset, ensemble_name(task))
+        for dataset in dict.fromkeys(dataset for dataset, _ in newest)
+        for task in TASKS
+        if fitted_path(paths.ensemble_csv(dataset, task)).exists()
+    ]
+    return [*sorted(newest, key=lambda key: -newest[key]), *ensembles]
 
 
 @lru_cache(maxsize=_RUNS_IN_MEMORY)
 def load_run(dataset: str, run: str) -> "LoadedRun":
-    """A run, kept in memory."""
-    config, models = load_run_models(dataset, run)
-    catalog = load_catalog(dataset).for_task(get_task(config.task))
+    """A run or an ensemble, kept in memory."""
+    predictor = load_predictor(dataset, run)
+    catalog = load_catalog(dataset).for_task(predictor.task)
     try:
-        data = open_dataset(None, dataset, config.task)
+        data = open_dataset(None, dataset, predictor.task.name)
     except InputError:
         data = None
-    return LoadedRun(dataset, config, models, catalog, data)
+    return LoadedRun(dataset, run, predictor, catalog, data)
 
 
 @dataclass(frozen=True)
@@ -67,15 +75,16 @@ class PredictedGalaxy:
     galaxy: Galaxy
     galaxy_id: int | None  # None for an uploaded image
     prediction: np.ndarray  # (column,)
+    picture: np.ndarray  # (H, W, 3) uint8
 
 
 @dataclass(eq=False)
 class LoadedRun:
-    """A trained run with its networks and its dataset."""
+    """A trained run, or an ensemble of some, with its networks and its dataset."""
 
     dataset: str
-    config: Config
-    models: dict[int, GalaxyNet]
+    run: str  # name, `ensemble:NAME` of an ensemble
+    predictor: Predictor
     catalog: Catalog  # galaxies of the task
     data: Dataset | None  # None where the images are gone
     # Grad-CAM hooks into the networks: one request at a time
@@ -85,7 +94,12 @@ class LoadedRun:
     @property
     def task(self) -> Task:
         """The run's."""
-        return get_task(self.config.task)
+        return self.predictor.task
+
+    @property
+    def config(self) -> Config:
+        """Of the run, of an ensemble its first one's, whose features tell what is alike."""
+        return self.predictor.runs[0].config
 
     @property
     def _prepared(self) -> Dataset:
@@ -106,28 +120,25 @@ class LoadedRun:
 
     def predict(self, galaxy_id: int) -> PredictedGalaxy:
         """A galaxy of the dataset."""
-        galaxy = find_galaxy(galaxy_id, self.config, self._prepared)
-        return PredictedGalaxy(galaxy, galaxy_id, self._predict(galaxy))
+        return self._predict(find_galaxy(galaxy_id, self.task, self._prepared), galaxy_id)
 
     def predict_upload(self, encoded: bytes, name: str) -> PredictedGalaxy:
         """A galaxy in an uploaded image, decoded as training images are."""
         if len(encoded) > MAX_UPLOAD_BYTES:
             raise InputError(f"the file is larger than {MAX_UPLOAD_BYTES // 1_000_000} MB")
-        image = decode_galaxy(encoded, self.config.image, "this image cannot be used")
-        galaxy = Galaxy(name, image)
-        return PredictedGalaxy(galaxy, None, self._predict(galaxy))
+        return self._predict(Galaxy(name, encoded, "this image cannot be used"), None)
 
-    def _predict(self, galaxy: Galaxy) -> np.ndarray:
-        return predict_galaxy(galaxy, self.config, self.models)
+    def _predict(self, galaxy: Galaxy, galaxy_id: int | None) -> PredictedGalaxy:
+        picture = galaxy.decode(self.config.image)[0]
+        return PredictedGalaxy(galaxy, galaxy_id, predict_galaxy(galaxy, self.predictor), picture)
 
     def gradcam(
         self, shown: PredictedGalaxy, column: int, method: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """(H, W, 3) uint8 network input, and (H, W) 0 to 1 heat map for an answer."""
-        image = shown.galaxy.as_input(self.config.image)
         with self._hooking:
-            heat, _ = average_gradcam(self.models, image, column, method)
-        return image[0], heat
+            image, heat, _ = explain(self.predictor, shown.galaxy, column, method)
+        return image, heat
 
     def find_similar(
         self,
@@ -135,7 +146,7 @@ class LoadedRun:
         count: int,
         report: Callable[[float], None] = lambda share: None,
     ) -> list[tuple[int, float]]:
-        """GalaxyIDs of the nearest training galaxies in the first network's features.
+        """GalaxyIDs of the nearest training galaxies in the first run's first network's features.
 
         Args:
             shown: the galaxy; it is not among them.
@@ -144,11 +155,11 @@ class LoadedRun:
         Returns:
             GalaxyID and cosine similarity, nearest first.
         """
-        fold, model = next(iter(self.models.items()))
+        fold, model = next(iter(self.predictor.runs[0].models.items()))
         if self._features is None:
             folder = paths.fold_dir(self.dataset, self.config.run, fold)
             self._features = open_features(folder, model, self._images, self.config, report)
-        own = embed(model, shown.galaxy.image[None], self.config)[0]
+        own = embed(model, shown.galaxy.decode(self.config.image), self.config)[0]
         found = self._features.nearest(own, count + 1)
         return [pair for pair in found if pair[0] != shown.galaxy_id][:count]
 
@@ -165,7 +176,9 @@ class LoadedRun:
         Returns:
             Indexed by GalaxyID: predicted, known (of the column, else the class or NaN), error.
         """
-        table = read_csv(oof_csv(self.dataset, self.config.run))
+        own = ensemble_task(self.run)
+        path = ensemble_oof_csv(self.dataset, own.name) if own else oof_csv(self.dataset, self.run)
+        table = read_csv(path)
         predicted = table[list(self.task.columns)]
         known = pd.DataFrame(
             self.catalog.targets(self.task.name), self.catalog.ids, list(self.task.columns)

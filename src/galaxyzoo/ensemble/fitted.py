@@ -125,7 +125,6 @@ class FittedEnsemble:
     task: Task
     card: EnsembleCard
     model: MetaModel
-    prior: np.ndarray  # (column,) means of the training targets, of classes their frequencies
 
     @classmethod
     def load(cls, dataset: str, task: str) -> "FittedEnsemble":
@@ -156,8 +155,7 @@ class FittedEnsemble:
                 raise InputError(
                     f"{run}, a member of {shown(path)}, has been trained since it was made: {again}"
                 )
-        prior = catalog.for_task(own).targets(task).mean(axis=0)
-        return cls(dataset, own, card, model, prior)
+        return cls(dataset, own, card, model)
 
     @property
     def runs(self) -> list[str]:

@@ -2,19 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import datasets_with_oof, ensemble_csv, is_ablation, oof_dir, shown
-from galaxyzoo.ensemble.fitted import FittedEnsemble
+from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
 from galaxyzoo.inference import submission
+from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.fold_files import digest_networks
 from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run_models
 from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
-from galaxyzoo.tasks.registry import DEFAULT_ENSEMBLE, ensemble_task
+from galaxyzoo.tasks.registry import DEFAULT_ENSEMBLE, ensemble_task, get_task
+
+EXPORTED_CARD, EXPORTED_MODEL = "ensemble.json", "ensemble.safetensors"  # in an exported folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +27,7 @@ class EnsembleNetworks:
     """A fitted ensemble with its members' networks."""
 
     fitted: FittedEnsemble
-    members: list[RunNetworks]  # in the order of `fitted.runs`
+    runs: list[RunNetworks]  # in the order of `fitted.runs`
 
     @classmethod
     def load(cls, dataset: str, task: str) -> "EnsembleNetworks":
@@ -30,15 +35,34 @@ class EnsembleNetworks:
         fitted = FittedEnsemble.load(dataset, task)
         return cls(fitted, [load_run(dataset, run) for run in fitted.runs])
 
+    @classmethod
+    def open(cls, folder: Path) -> "EnsembleNetworks":
+        """The ensemble in a folder of `src/export.py`."""
+        card = EnsembleCard.read(folder / EXPORTED_CARD)
+        task, again = get_task(card.task), "export it again"
+        model = load_model(folder / EXPORTED_MODEL, card.fitted, task, again)
+        runs = [_open_run(folder / run) for run in card.members]
+        return cls(FittedEnsemble(card.dataset, task, card, model), runs)
+
     @property
     def task(self) -> Task:
         """The ensemble's."""
         return self.fitted.task
 
-    def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+    def predict(
+        self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
+    ) -> np.ndarray:
         """As `Predictor.predict`."""
-        parts = [run.predict_raw(decode(run.config.image)) for run in self.members]
+        parts = [run.predict_raw(decode(run.config.image), fold) for run in self.runs]
         return self.fitted.combine(parts)
+
+
+def _open_run(folder: Path) -> RunNetworks:
+    """The run in a folder of `src/export.py`."""
+    config, _ = load_run_config(folder)
+    folds = {int(path.name.removeprefix("fold_")): path for path in sorted(folder.glob("fold_*"))}
+    models = {fold: load_fold_model(config, path) for fold, path in folds.items()}
+    return RunNetworks(config, models)
 
 
 def load_run(dataset: str, run: str) -> RunNetworks:
@@ -54,12 +78,11 @@ def load_predictor(dataset: str, name: str) -> Predictor:
 
 def describe(predictor: Predictor) -> str:
     """What is averaged or combined, for messages."""
+    count = sum(len(run.models) for run in predictor.runs)
     if isinstance(predictor, EnsembleNetworks):
-        count = sum(len(run.models) for run in predictor.members)
         how = predictor.fitted.card.chosen
-        return f"{how} of {len(predictor.members)} runs ({count} networks)"
-    assert isinstance(predictor, RunNetworks)
-    return f"mean of {len(predictor.models)} folds' models"
+        return f"{how} of {len(predictor.runs)} runs ({count} networks)"
+    return f"mean of {count} folds' models"
 
 
 def pick_default(dataset: str | None) -> tuple[str, str]:

@@ -24,13 +24,14 @@ from scipy.sparse.linalg import splu
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from galaxyzoo.config.schema import Config
+from galaxyzoo.config.schema import Config, ImageConfig
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, warp, warp_matrix
 from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.explain.layers import MapLayer, as_maps, find_layers, last_of_each_side, pick_layers
-from galaxyzoo.inference.predict import predict
+from galaxyzoo.inference.predict import Predictor, predict
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
@@ -95,6 +96,48 @@ def average_gradcam(
         used = choose_layer(model, image.shape[1], layer)
         maps.append(compute_gradcam(model, image, [column], method, used)[0])
     return np.mean(maps, axis=0), used.name
+
+
+def explain(
+    predictor: Predictor, galaxy: Galaxy, column: int, method: str, layer: str | None = None
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Heat map of a galaxy for an answer, of a run or averaged over an ensemble's runs.
+
+    Runs that predict other columns, votes of which an ensemble makes classes, have no map.
+
+    Args:
+        predictor: run or ensemble.
+        galaxy: to explain.
+        column: as of `average_gradcam`, which explains the other arguments.
+        method: of `METHODS`.
+        layer: of all networks.
+    Returns:
+        (H, W, 3) uint8 network input of the first run, (H, W) float32 heat map, 0 to 1, and names
+        of the layers.
+    """
+    runs = [run for run in predictor.runs if run.task.name == predictor.task.name]
+    if not runs:
+        raise InputError(
+            f"no run of this ensemble predicts {predictor.task.name}'s classes itself: name a run"
+        )
+    first, maps, names = runs[0].config.image, [], []
+    for run in runs:
+        own = run.config.image
+        heat, name = average_gradcam(run.models, galaxy.as_input(own), column, method, layer)
+        maps.append(_onto(heat, own, first))
+        names.append(name)
+    return galaxy.as_input(first)[0], np.mean(maps, axis=0), ", ".join(dict.fromkeys(names))
+
+
+def _onto(heat: np.ndarray, own: ImageConfig, other: ImageConfig) -> np.ndarray:
+    """A heat map as it lies on the network input of another config: same middle, other scale."""
+    if (own.size_px, own.field_px) == (other.size_px, other.field_px):
+        return heat
+    step = (other.field_px / other.size_px) / (own.field_px / own.size_px)
+    shift = (own.size_px - 1) / 2 - step * (other.size_px - 1) / 2
+    matrix = np.array([[step, 0, shift], [0, step, shift]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(heat, matrix, (other.size_px, other.size_px), flags=flags)
 
 
 def compute_gradcam(

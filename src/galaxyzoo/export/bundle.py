@@ -17,9 +17,12 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import require
-from galaxyzoo.core.paths import CODE_ROOT, data_option, oof_csv, run_dir, shown
+from galaxyzoo.core.paths import CODE_ROOT, data_option, ensemble_csv, oof_csv, run_dir, shown
+from galaxyzoo.core.templates import render
 from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.ensemble.fitted import FittedEnsemble, fitted_path
 from galaxyzoo.ensemble.members import load_oof, load_test
+from galaxyzoo.ensemble.networks import EXPORTED_CARD, EXPORTED_MODEL
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
@@ -27,7 +30,7 @@ from galaxyzoo.inference.predict import load_run_models
 from galaxyzoo.inference.score_card import RunCard, card_path
 from galaxyzoo.io.tables import FOLD, format_predictions
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import get_task, task_of
+from galaxyzoo.tasks.registry import ensemble_name, get_task, task_of
 
 CARD, SCORES, ONNX, LICENCE = "README.md", "oof.json", "model.onnx", "LICENSE"
 OOF, TEST = "oof.csv.gz", "test.csv.gz"
@@ -68,6 +71,30 @@ def export_run(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> 
             views = config.image.size_px, config.tta.dihedral
             difference = write_onnx(part / ONNX, [*networks.values()], *views)
         write_card(part / CARD, config, get_task(config.task), scores, difference)
+        return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
+
+
+def export_ensemble(dataset: str, task: str, folder: Path, with_onnx: bool = True) -> list[str]:
+    """Write an ensemble's folder, whole or not at all: what was fitted, and its runs' folders.
+
+    Args:
+        dataset: that its runs were trained on.
+        task: name.
+        folder: must not exist.
+        with_onnx: as of `export_run`, which writes the runs.
+    Returns:
+        Names of the files.
+    """
+    files.check_free(folder)
+    fitted, path = FittedEnsemble.load(dataset, task), ensemble_csv(dataset, task)
+    with files.writing_folder(folder) as part:
+        for run in fitted.runs:
+            export_run(dataset, run, part / run, with_onnx)
+        shutil.copyfile(card_path(path), part / EXPORTED_CARD)
+        shutil.copyfile(fitted_path(path), part / EXPORTED_MODEL)
+        shutil.copyfile(CODE_ROOT / LICENCE, part / LICENCE)
+        about = render("ensemble_card.md.j2", title=ensemble_name(task), card=fitted.card)
+        (part / CARD).write_text(about, encoding="utf-8")
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 

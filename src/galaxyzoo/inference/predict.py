@@ -139,11 +139,18 @@ class Predictor(Protocol):
     def task(self) -> Task:
         """Of the predictions."""
 
-    def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+    @property
+    def runs(self) -> "list[RunNetworks]":
+        """The runs whose networks predict."""
+
+    def predict(
+        self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
+    ) -> np.ndarray:
         """Predict some images.
 
         Args:
             decode: the images as a config wants them, (n, cache_px, cache_px, 3) uint8.
+            fold: whose networks alone predict, where they are trained; by default all.
         Returns:
             (n, column), valid as in a submission.
         """
@@ -161,16 +168,23 @@ class RunNetworks:
         """The run's."""
         return get_task(self.config.task)
 
-    def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+    @property
+    def runs(self) -> list["RunNetworks"]:
+        """This one."""
+        return [self]
+
+    def predict(
+        self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
+    ) -> np.ndarray:
         """As `Predictor.predict`."""
-        return self.task.project(self.predict_raw(decode(self.config.image)))
+        return self.task.project(self.predict_raw(decode(self.config.image), fold))
 
     def predict_raw(self, images: np.ndarray, fold: int | None = None) -> np.ndarray:
         """Mean prediction of the networks, as the run's tables hold it.
 
         Args:
             images: (n, cache_px, cache_px, 3) uint8.
-            fold: whose network alone predicts, where it is trained; by default all.
+            fold: as of `Predictor.predict`.
         Returns:
             (n, column).
         """

@@ -26,6 +26,11 @@ def task_of(name: str) -> Task:
     return ensemble_task(name) or get_task(task_name(name))
 
 
+def ensemble_name(task: str) -> str:
+    """The name of a task's ensemble."""
+    return DEFAULT_ENSEMBLE if task == COMPETITION_TASK else f"{ENSEMBLE}{task}"
+
+
 def ensemble_task(name: str) -> Task | None:
     """The task of `ensemble:NAME`; None of a run.
 
