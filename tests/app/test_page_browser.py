@@ -93,6 +93,17 @@ def test_a_galaxy_is_shown_explained_and_compared(page: "Page") -> None:
     page.wait_for_function(f"!document.querySelector('#facts').innerText.includes('{ID}')")
 
 
+def test_an_ensemble_is_chosen_as_a_run_is(page: "Page") -> None:
+    page.click("#run input")
+    page.click("[role=option]:has-text('ensemble:default')")
+    page.wait_for_selector("#answers :text('ensemble:default')")
+    show(page, ID)
+    page.wait_for_selector(f"#facts :text('GalaxyID {ID}: training galaxy')")
+    page.click("#explain")
+    page.wait_for_selector("#heat img >> nth=1")
+    assert page.locator("#answers .answer").count() == 37
+
+
 def test_an_image_that_is_sent_is_predicted(page: "Page", tmp_path: Path) -> None:
     path = tmp_path / "mine.jpg"
     path.write_bytes(COMPETITION.images[int(ID)])
