@@ -193,15 +193,18 @@ def with_start_runs(configs: list[Config], schedules: dict[str, list[str]]) -> l
     asked = {config.run: config for config in configs}
     ordered: dict[str, Config] = {}
 
+    def find(run: str, needed_by: Config) -> Config:
+        before = needed_by.before
+        if before and before.run == run:
+            return before
+        return asked.get(run) or load_config(run, schedules.get(run, ()))
+
     def add(config: Config, waiting: tuple[str, ...]) -> None:
         if config.run in waiting:
             raise InputError(f"{config.run} starts from itself (model.start_run, pseudo.runs)")
         for run, dataset in config.required_runs(OWN):
             if dataset == OWN:
-                add(
-                    asked.get(run) or load_config(run, schedules.get(run, ())),
-                    (*waiting, config.run),
-                )
+                add(find(run, config), (*waiting, config.run))
         ordered.setdefault(config.run, config)
 
     for config in configs:

@@ -26,6 +26,13 @@ from support.thoroughness import thorough
 WEIGHTS = "weights.safetensors"
 
 START: dict[str, Any] = {"name": "cnn", "kwargs": {"widths": [8, 16]}, "start_run": "gz37/small"}
+STAGES: dict[str, Any] = {
+    "stages": [
+        {"name": "votes"},
+        {"name": "classes", "task": "elliptical_spiral", "train": {"class_balance": "weights"}},
+        {"name": "again", "image": {"size_px": 24}},
+    ]
+}
 
 KINDS: dict[str, dict[str, Any]] = {
     "the 37 votes": {},
@@ -38,6 +45,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "train": {"epochs": 3, "head_epochs": 1, "top_blocks": 1},
     },
     "a start from the votes' run": {**CLASSES, "model": START},
+    "three stages of two tasks": STAGES,
 }
 
 

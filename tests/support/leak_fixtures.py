@@ -74,11 +74,16 @@ class Project:
 
     def train(self, config: Config, folds: list[int]) -> RunCard:
         """Train folds of a run after those of the run that it starts from; returns the card."""
-        if config.model.start_run:
-            self.train(tiny_config(), folds)
-        card = Run(config, self.data, {"train": self.images}).train(folds)
+        if config.model.start_run and not config.before:
+            self._train(tiny_config(), folds)
+        card = self._train(config, folds)
         assert card is not None
         return card
+
+    def _train(self, config: Config, folds: list[int]) -> RunCard | None:
+        if config.before:
+            self._train(config.before, folds)
+        return Run(config, self.data, {"train": self.images}).train(folds)
 
     def written(self, config: Config, fold: int) -> dict[str, bytes]:
         """What a fold's training left."""

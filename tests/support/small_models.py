@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from galaxyzoo.config.schema import Config, TrainConfig, parse_config
+from galaxyzoo.config.schema import Config, TrainConfig
+from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.losses import Loss
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -26,7 +27,7 @@ def small_config(**sections: Any) -> Config:
     values = dict(SMALL)
     for name, section in sections.items():
         values[name] = {**values.get(name, {}), **section} if isinstance(section, dict) else section
-    return parse_config(values, "test")
+    return parse_recipe(values, "test")
 
 
 def small_network(name: str, size_px: int, seed: int = 0) -> GalaxyNet:

@@ -40,7 +40,7 @@ def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_pa
     write = fold.write_history
     with pytest.MonkeyPatch.context() as patch:
 
-        def killed_at_last(path: Path, rows: list[dict[str, object]]) -> None:
+        def killed_at_last(path: Path, rows: list[dict[str, object]], *more: object) -> None:
             if len(rows) == settings.train.epochs:
                 raise Killed
             write(path, rows)

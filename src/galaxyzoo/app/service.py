@@ -17,7 +17,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.devices import autocast
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import ensemble_oof_csv, is_ablation, oof_csv
+from galaxyzoo.core.paths import ensemble_oof_csv, is_ablation, is_stage, oof_csv
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.geometry import to_tensor, warp, warp_matrix
 from galaxyzoo.data.image_cache import ImageCache
@@ -44,7 +44,7 @@ def list_runs() -> list[tuple[str, str]]:
     newest: dict[tuple[str, str], float] = {}
     for mark in paths.folds_dir().glob(f"*/*/*/fold_*/{DONE}"):
         dataset, task, stem = mark.relative_to(paths.folds_dir()).parts[:3]
-        if task in TASKS and not is_ablation(f"{task}/{stem}"):
+        if task in TASKS and not is_ablation(stem) and not is_stage(stem):
             key = (dataset, f"{task}/{stem}")
             newest[key] = max(newest.get(key, 0.0), mark.stat().st_mtime)
     ensembles = [

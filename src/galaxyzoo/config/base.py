@@ -115,7 +115,17 @@ def override(values: dict[str, Any], assignment: str) -> None:
         value = yaml.safe_load(text)
     except _YAML_ERRORS:
         raise InputError(f"'{assignment}': the value is not YAML") from None
-    set_key(values, key, value, assignment)
+    stages = [one for one in values.get("stages") or () if isinstance(one, dict)]
+    if key.startswith("stages."):
+        _, name, own = [*key.split(".", 2), ""][:3]
+        stages = [one for one in stages if one.get("name") == name]
+        if not stages or not own:
+            raise InputError(f"'{assignment}': write stages.NAME.key=value, NAME as in the config")
+        key = own
+    else:
+        set_key(values, key, value, assignment)
+    for stage in stages:
+        set_key(stage, key, value, assignment)
 
 
 def set_key(values: dict[str, Any], key: str, value: Any, source: str) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from galaxyzoo.config.base import parse_with, read_saved, read_yaml
 from galaxyzoo.config.schema import PRETRAIN, Config, parse_config
+from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, configs_dir, run_dir, shown
 from galaxyzoo.tasks.registry import TASKS
@@ -105,7 +106,7 @@ def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
         raise InputError(f"{shown(path)} learns without labels: type the same with src/pretrain.py")
 
     def parse(values: dict[str, Any], source: str) -> Config:
-        return parse_config({**values, "run": f"{values.get('task')}/{path.stem}"}, source)
+        return parse_recipe({**values, "run": f"{values.get('task')}/{path.stem}"}, source)
 
     return parse_with(overrides, path, parse)
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from galaxyzoo.config.base import Settings
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import task_name
+from galaxyzoo.core.paths import is_stage, task_name
 from galaxyzoo.tasks.registry import TASKS
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
@@ -26,6 +26,8 @@ _NOT_IN_DIGEST: Any = {
     "reference": True,
     "needs_gpu": True,
     "on_bad_image": True,
+    "stage": True,
+    "before": True,
     "train": {
         "on_out_of_memory": True,
         "deterministic": True,
@@ -223,6 +225,9 @@ class Config(Settings):
     task: str
     # what it is, for tables and reports
     about: str = ""
+    # name of the stage of a recipe, and the stage before it, from which it starts; set when loaded
+    stage: str = ""
+    before: "Config | None" = None
     # the source's own score, where the config reproduces a published recipe
     reference: str | None = None
     # made for a GPU: trained where it or its ensemble is named, but not with its whole task
@@ -256,6 +261,11 @@ class Config(Settings):
         """Whether it starts from a run of another dataset, or learns or leaves out its images."""
         others = set(self.pseudo.images) - {OWN_TEST} if self.pseudo.runs else set()
         return bool(self.model.start_dataset or others or self.train.without)
+
+    @property
+    def is_earlier_stage(self) -> bool:
+        """Whether another stage starts from it; it predicts nothing then."""
+        return is_stage(self.run)
 
     def required_runs(self, dataset: str) -> list[tuple[str, str]]:
         """The runs that it starts from or whose labels it learns, each with its dataset.

@@ -11,6 +11,7 @@ from galaxyzoo.core.errors import InputError
 
 CODE_ROOT = Path(__file__).resolve().parents[3]
 ABLATION = "ablation."  # prefix of the last part of the names of an ablation study's runs
+STAGE = "stage."  # the same of runs that are earlier stages of others
 DEMO = "demo"  # the dataset that the project draws itself, with short schedules (configs/demo.yaml)
 DEMO_FULL = "demo-full"  # the same galaxies, trained as real ones are
 DEMOS = (DEMO, DEMO_FULL)
@@ -83,6 +84,11 @@ def task_name(run: str) -> str:
 def is_ablation(run: str) -> bool:
     """Whether a run belongs to an ablation study; such a run is used only where it is named."""
     return run.split("/")[-1].startswith(ABLATION)
+
+
+def is_stage(run: str) -> bool:
+    """Whether a run is an earlier stage of others, which has networks but no tables."""
+    return run.split("/")[-1].startswith(STAGE)
 
 
 def oof_csv(dataset: str, run: str) -> Path:

@@ -15,7 +15,7 @@ from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.paths import fold_dir, oof_csv, run_dir, shown, test_csv
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.inference.fold_files import DONE, FoldFiles
+from galaxyzoo.inference.fold_files import DONE, HISTORY, FoldFiles
 from galaxyzoo.inference.score_card import RunCard, card_path, digest_table, score_table
 from galaxyzoo.inference.submission import describe_unreadable
 from galaxyzoo.io.tables import FOLD, read_predictions, write_predictions
@@ -122,7 +122,12 @@ class FoldTables:
         return self._read(fold, name, self.catalog.test_ids).to_numpy()
 
     def score(self, fold: int) -> float:
-        """Score of a finished fold's network on the fold, as on the card."""
+        """Score of a finished fold's network on the fold, as on the card.
+
+        Of an earlier stage, the score of one view after its last epoch.
+        """
+        if self.config.is_earlier_stage:
+            return float(pd.read_csv(self.files(fold).path(HISTORY))["val_score"].iloc[-1])
         task, own = get_task(self.config.task), self.catalog.folds == fold
         predictions = self._read(fold, VAL_TABLE, self.catalog.ids[own]).to_numpy()
         return task.score(task.project(predictions), self.catalog.targets(task.name)[own])

@@ -91,6 +91,8 @@ def _read_histories(dataset: str, result: Result) -> pd.DataFrame:
         for files in trained
         if files.is_done
     ]
+    for table in tables:  # of all stages together
+        table["epoch"] = np.arange(1, len(table) + 1)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
@@ -104,14 +106,32 @@ def _draw_history(history: pd.DataFrame, title: str) -> Figure:
     # The score of a class run is its loss again, so accuracy is drawn where it was recorded.
     has_accuracy = "val_accuracy" in history and history["val_accuracy"].notna().all()
     shown = "val_accuracy" if has_accuracy else "val_score"
-    _draw_lines(right, history, shown, VALIDATED, "validation, one view")
-    right.set_ylabel("accuracy" if has_accuracy else str(history["metric"].iloc[0]))
+    same = history["metric"] == history["metric"].iloc[-1]  # stages may have other tasks
+    _draw_lines(right, history[same], shown, VALIDATED, "validation, one view")
+    right.set_ylabel("accuracy" if has_accuracy else str(history["metric"].iloc[-1]))
     for axis in (left, right):
+        if "stage" in history:
+            _mark_stages(axis, history)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         clean(axis, grid="both")
         axis.legend(frameon=False)
     return figure
+
+
+def _mark_stages(axis: Axes, history: pd.DataFrame) -> None:
+    """Name each stage at its first epoch, with a line where it is not the first."""
+    first = history[history[FOLD] == history[FOLD].iloc[0]].drop_duplicates("stage")
+    for epoch, stage in zip(first["epoch"], first["stage"], strict=True):
+        if epoch > 1:
+            axis.axvline(epoch - 0.5, color=GREY, linewidth=1, linestyle=":")
+        axis.annotate(
+            str(stage),
+            (epoch - 0.4, 1),
+            xycoords=("data", "axes fraction"),
+            va="bottom",
+            fontsize=8,
+        )
 
 
 def _draw_lines(axis: Axes, history: pd.DataFrame, column: str, color: str, label: str) -> None:

@@ -113,13 +113,13 @@ def _train_from(
             )
             if distributed.is_main():
                 save_checkpoint(folder / CHECKPOINT, trainer.state(), origin)
-                write_history(folder / HISTORY, trainer.history)
+                write_history(folder / HISTORY, trainer.history, data.earlier_history)
                 note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
             for call in callbacks:
                 call(trainer.history)
     if distributed.is_main():
         if trainer.history:  # again: a kill may have come before the last row
-            write_history(folder / HISTORY, trainer.history)
+            write_history(folder / HISTORY, trainer.history, data.earlier_history)
         save_weights(folder / WEIGHTS, trainer.final_weights())
     distributed.wait()
     summary = trainer.summary()
@@ -135,10 +135,13 @@ def _is_of_compiler(error: Exception) -> bool:
     return isinstance(error, TorchDynamoException)
 
 
-def write_history(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the history, one row per epoch."""
+def write_history(path: Path, rows: list[dict[str, Any]], earlier: Path | None = None) -> None:
+    """Write the history, one row per epoch, below those of the stages before."""
+    table = pd.DataFrame(rows)
+    if earlier is not None:
+        table = pd.concat([pd.read_csv(earlier), table], ignore_index=True)
     with files.writing(path) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
+        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def note_timing(path: Path, epoch: int, seconds: float) -> None:

@@ -14,7 +14,7 @@ from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS
-from galaxyzoo.inference.fold_files import PRETRAINED, FoldFiles
+from galaxyzoo.inference.fold_files import HISTORY, PRETRAINED, FoldFiles
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.pseudo_labels import PseudoLabelled, find_pseudo_labels
 
@@ -33,6 +33,8 @@ class FoldData:
     soft_targets: np.ndarray | None = None
     # weights file to initialise the backbone from
     start_weights: Path | None = None
+    # history of the stages before; None where there is none
+    earlier_history: Path | None = None
     # pseudo-labelled training images; their rows come after the cache's
     pseudo: PseudoLabelled | None = None
     fingerprint: str = ""  # of the task's galaxies, labels and folds
@@ -60,7 +62,11 @@ def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) 
     check_required_runs(config, data.catalog)
     weights = find_start_weights(config, data.catalog, fold)
     part = make_part_data(config, data, cache, ~in_fold, in_fold, fold, weights)
-    return replace(part, pseudo=find_pseudo_labels(config, data, fold))
+    earlier = None
+    if config.before and weights:
+        earlier = FoldFiles.of_trained(data.catalog.dataset, config.before.run, fold).path(HISTORY)
+    pseudo = find_pseudo_labels(config, data, fold)
+    return replace(part, pseudo=pseudo, earlier_history=earlier)
 
 
 def check_required_runs(config: Config, catalog: Catalog) -> None:

@@ -73,7 +73,9 @@ def estimate(config: Config, catalog: Catalog, seconds: float = _PROBES_S) -> Co
     if config.pseudo.runs:
         trained = round(trained * (1 + config.pseudo.ratio))
     # Each fold's galaxies are also validated after every epoch, in one view.
-    viewed = galaxies + k * tests + galaxies * config.train.epochs / config.tta.n_views
+    viewed = galaxies * config.train.epochs / config.tta.n_views
+    if not config.is_earlier_stage:
+        viewed += galaxies + k * tests
     tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
     # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
     disk = weights * k + 4 * weights + tables * k

@@ -182,8 +182,11 @@ class Run:
                 (folder / CHECKPOINT).unlink(missing_ok=True)
 
     def collect(self) -> RunCard | None:
-        """Write tables and card of the finished folds; returns the card, None without a fold."""
-        if not self._tables.done:
+        """Write tables and card of the finished folds; returns the card.
+
+        None without a fold, and of an earlier stage.
+        """
+        if not self._tables.done or self.config.is_earlier_stage:
             return None
         test_images = self.cache("test")  # opened by all processes
         if not distributed.is_main():
@@ -212,6 +215,10 @@ class Run:
         with distributed.main_first():
             data = make_fold_data(self.config, self.data, cache, fold)
         summary = train_fold(self.config, data, folder, f"{self.config.run}, fold {fold}")
+        if self.config.is_earlier_stage:
+            if distributed.is_main():
+                self._tables.files(fold).finish(_FILES, asdict(summary))
+            return
         started = time.perf_counter()
         model, test = load_fold_model(self.config, folder), self.cache("test")
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])

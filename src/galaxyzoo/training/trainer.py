@@ -100,6 +100,7 @@ class Trainer:
             raise FoldError(f"{self._where}: the validation loss is {val_loss}: {_HINT}")
         self.epoch += 1
         row = {
+            **({"stage": self.config.stage} if self.config.stage else {}),
             "epoch": self.epoch,
             "lr": self.optimizer.param_groups[0]["lr"],
             "train_loss": float(np.average(values, weights=sizes)),

@@ -1,0 +1,91 @@
+"""Stages: one recipe that trains a network several times, each time from where the last one ended.
+
+A recipe's YAML lists `stages`, each with a name and what differs in it; all else is the recipe's. A
+stage becomes the config of a training of its own, which starts from the weights of the same fold of
+the stage before, with its head where both have the same task. Overrides on the command line hold in
+every stage, `stages.NAME.section.key=value` in one.
+
+What an earlier stage trains lies in a folder that is named by the digest of all stages up to it. So
+recipes that begin alike share it, and a recipe that grows longer trains only what is new.
+"""
+
+import re
+from typing import Any
+
+from galaxyzoo.config.schema import Config, parse_config
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import STAGE
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_START = ("start_run", "start_dataset", "start_fold", "start_head")
+
+
+def parse_recipe(values: dict[str, Any], source: str) -> Config:
+    """Check a recipe; returns the config of its last stage, which holds the one before, and so on.
+
+    Args:
+        values: nested settings, without `stages` those of a single training.
+        source: where they are from, for error messages.
+    """
+    recipe = {key: value for key, value in values.items() if key != "stages"}
+    stages = values.get("stages")
+    if stages is None:
+        return parse_config(recipe, source)
+    before: Config | None = None
+    for stage in _check_stages(stages, source):
+        before = _parse_stage(recipe, stage, before, stage is stages[-1], source)
+    assert before is not None
+    return before
+
+
+def _check_stages(stages: Any, source: str) -> list[dict[str, Any]]:
+    whole = isinstance(stages, list) and stages and all(isinstance(one, dict) for one in stages)
+    if not whole:
+        raise InputError(f"{source}: expected `stages:` with a list of settings, each with a name")
+    names = [stage.get("name") for stage in stages]
+    for name in names:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise InputError(f"{source}: a stage's name has letters, digits, - and _, not {name!r}")
+        if names.count(name) > 1:
+            raise InputError(f"{source}: two stages are named '{name}'")
+    return stages
+
+
+def _parse_stage(
+    recipe: dict[str, Any], stage: dict[str, Any], before: Config | None, last: bool, source: str
+) -> Config:
+    source, changes = f"{source}, stage '{stage['name']}'", dict(stage)
+    name = changes.pop("name")
+    for key in ("stages", "run", "stage", "before"):
+        if key in changes:
+            raise InputError(f"{source}: unknown key '{key}'")
+    values = _merge(recipe, changes)
+    if last and values.get("task") != recipe.get("task"):
+        raise InputError(f"{source}: the last stage has the recipe's task, '{recipe.get('task')}'")
+    values |= {"stage": name, "before": before}
+    if before is not None:
+        own = {key: values["model"][key] for key in _START if key in changes.get("model", {})}
+        if own:
+            raise InputError(f"{source}: model.{next(iter(own))}: it starts from the stage before")
+        start = dict.fromkeys(_START) | {
+            "start_run": before.run,
+            "start_head": before.task == values.get("task"),
+        }
+        values["model"] = {**values["model"], **start}
+    if last:
+        return parse_config(values, source)
+    # Named by what it does, whatever the recipe is called and what comes after.
+    digest = parse_config({**values, "run": ""}, source).digest()
+    run = f"{values['task']}/{STAGE}{name}-{digest}"
+    about = f"stage {name} of {recipe.get('run')}"
+    return parse_config({**values, "run": run, "about": about}, source)
+
+
+def _merge(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The values with the changes in place of theirs, section by section."""
+    merged = dict(values)
+    for key, value in changes.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged

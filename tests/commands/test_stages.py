@@ -1,0 +1,95 @@
+"""A recipe of three stages by the real commands: one result, its beginning shared and resumed."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from galaxyzoo.training.fold import CHECKPOINT
+from support.commands import artefacts, dataset, succeed, table
+from support.kaggle_fixtures import draw_competition
+
+pytestmark = pytest.mark.slow
+
+COMPETITION = draw_competition(n_train=60, n_test=7, seed=3)
+RECIPE = """
+task: gz37
+image: {crop_px: 424, cache_px: 32, size_px: 24}
+model: {name: cnn, kwargs: {widths: [4, 8]}}
+head: {hidden: 8}
+train: {epochs: 2, batch_size: 8}
+stages:
+  - {name: small}
+  - {name: classes, task: elliptical_spiral, train: {epochs: 1}}
+  - {name: large, image: {size_px: 32}}
+"""
+LONGER = RECIPE + "  - {name: last, train: {epochs: 1, lr: 1.0e-4}}\n"
+TRAIN = ["train.py", "net.yaml", "--folds", "2"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which the recipe has been trained."""
+    root = tmp_path_factory.mktemp("stages")
+    COMPETITION.write_zips(root / "input")
+    (root / "net.yaml").write_text(RECIPE)
+    (root / "longer.yaml").write_text(LONGER)
+    succeed(root, *TRAIN, "--ensemble")
+    return root
+
+
+@pytest.fixture
+def copy(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "copy"))
+
+
+def earlier(root: Path) -> dict[str, Path]:
+    """Folder of each earlier stage, by its name."""
+    found = (root / "folds" / dataset(root)).glob("*/stage.*")
+    return {path.name.removeprefix("stage.").rsplit("-", 1)[0]: path for path in found}
+
+
+def test_a_recipe_has_one_result_and_one_history(trained: Path) -> None:
+    assert len(table(trained, "oof", "gz37/net.csv")) == 60
+    assert sorted(p.name for p in (trained / "oof" / dataset(trained)).glob("*/*.csv")) == [
+        "net.csv"
+    ]
+    assert sorted(earlier(trained)) == ["classes", "small"]
+    assert {path.parent.name for path in earlier(trained).values()} == {"gz37", "elliptical_spiral"}
+    history = pd.read_csv(trained / "folds" / dataset(trained) / "gz37/net/fold_1/history.csv")
+    assert history["stage"].tolist() == ["small"] * 2 + ["classes"] + ["large"] * 2
+    assert history["metric"].tolist() == ["RMSE"] * 2 + ["log-loss"] + ["RMSE"] * 2
+    succeed(trained, "evaluate.py", "gz37")
+    assert (trained / "reports" / dataset(trained) / "gz37/net_history.png").exists()
+
+
+def test_a_longer_recipe_trains_only_what_is_new(copy: Path) -> None:
+    before = {path: path.read_bytes() for path in earlier(copy).values() for path in path.rglob("*")
+              if path.is_file()}  # fmt: skip
+    times = {path: path.stat().st_mtime_ns for path in before}
+    assert "gz37/longer" in succeed(copy, "train.py", "longer.yaml").stdout
+    assert {path: path.stat().st_mtime_ns for path in before} == times
+    assert sorted(earlier(copy)) == ["classes", "large", "small"]
+    large, net = earlier(copy)["large"], copy / "folds" / dataset(copy) / "gz37/net"
+    for fold in ("fold_0", "fold_1"):  # the same stage, now as an earlier one
+        one, two = (folder / fold / "weights.safetensors" for folder in (large, net))
+        assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("stage", ["small", "classes", "net"])
+def test_what_is_lost_of_any_stage_is_made_again_byte_for_byte(copy: Path, stage: str) -> None:
+    expected = artefacts(copy)
+    folders = {**earlier(copy), "net": copy / "folds" / dataset(copy) / "gz37/net"}
+    fold = folders[stage] / "fold_1"
+    shutil.rmtree(fold)
+    shutil.rmtree(folders["net"] / "fold_1", ignore_errors=True)
+    succeed(copy, *TRAIN, "--ensemble")
+    assert not list(copy.rglob(CHECKPOINT))
+    assert artefacts(copy) == expected
+
+
+def test_the_plan_adds_the_stages_up(trained: Path) -> None:
+    printed = succeed(trained, "train.py", "longer.yaml", "--plan").stdout
+    for name in ("stage.small", "stage.classes", "stage.large", "gz37/longer"):
+        assert name in printed
