@@ -23,8 +23,10 @@ use_project_python()
 import argparse
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from types import MappingProxyType
 
 from galaxyzoo.config.loading import load_config, load_demo_schedules, load_ensemble, runs_of
 from galaxyzoo.config.schema import Config
@@ -34,23 +36,25 @@ from galaxyzoo.core.paths import DEMO, DEMO_FULL
 from galaxyzoo.data.prepare import Dataset, prepare
 
 DEFAULT_ENSEMBLE = "cpu"
+Schedules = Mapping[str, Sequence[str]]  # run -> overrides
 OWN = ""  # in place of the name of the dataset to train on, which is not known before it is read
 
 
 def main() -> None:
     """Parse, prepare, then plan, smoke or train."""
     args = parse_args()
-    schedules: dict[str, list[str]] = {}
-    asked = load_configs(args.runs, schedules)
-    configs = with_start_runs(asked, schedules)
+    configs = with_start_runs(load_configs(args.runs))
     drop = any(config.on_bad_image == "drop" for config in configs)
     with in_turn(args):
-        data = prepare(args.data, args.folds, tasks={c.task for c in configs}, drop_bad=drop)
-    catalog = data.catalog
-    if catalog.dataset == DEMO:
-        schedules = load_demo_schedules()
-        asked = load_configs(args.runs, schedules)
+        tasks = {config.task for config in configs if config.dataset is None}
+        data = prepare(args.data, args.folds, tasks=tasks, drop_bad=drop)
+        catalog = data.catalog
+        # Once more: what a run is may depend on its dataset.
+        schedules = load_demo_schedules() if catalog.dataset == DEMO else {}
+        asked = load_configs(args.runs, schedules, catalog.dataset)
         configs = with_start_runs(asked, schedules)
+        datasets: dict[str | None, Dataset] = {None: data}
+        datasets.update(prepare_others(configs, catalog.n_folds))
     short = [config.run for config in configs if config.run in schedules]
     if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
@@ -71,14 +75,16 @@ def main() -> None:
     if slow and get_device().type == "cpu":
         print(f"made for a GPU, and there is none (--plan prints hours): {', '.join(slow)}")
     if args.plan:
-        planning.print_plan(configs, data)
+        planning.print_plan(configs, datasets)
     elif args.smoke:
         planning.smoke(asked[0], data)
     elif args.holdout:
+        if staged := [config.run for config in asked if config.before]:
+            raise InputError(f"--holdout trains runs of one stage: {staged[0]} has several")
         exit_if_stopped(hold_out(asked, data))
     else:
         jobs = args.jobs or default_jobs(args, short)
-        whole, stopped = train(configs, data, args, jobs)
+        whole, stopped = train(configs, datasets, args, jobs)
         whole &= {config.task for config in asked}
         if args.ensemble and not whole:
             print(
@@ -109,7 +115,10 @@ def default_jobs(args: argparse.Namespace, short: list[str]) -> int:
 
 
 def train(
-    configs: list[Config], data: Dataset, args: argparse.Namespace, jobs: int
+    configs: list[Config],
+    datasets: Mapping[str | None, Dataset],
+    args: argparse.Namespace,
+    jobs: int,
 ) -> tuple[set[str], list[str]]:
     """Train the runs, print their scores.
 
@@ -119,7 +128,7 @@ def train(
     from galaxyzoo.reports.console import print_run_table
     from galaxyzoo.training.run import Run, train_runs
 
-    runs = {config.run: Run(config, data) for config in configs}
+    runs = {config.run: Run(config, datasets[config.dataset]) for config in configs}
     # All of them first: the last run's mistake must not wait for the first's hours. The last first:
     # where a start run has no labels here, the run that needs it says what to do.
     for run in reversed(runs.values()):
@@ -174,21 +183,38 @@ def ensemble(dataset: str, task: str) -> None:
         sys.exit(status)
 
 
-def load_configs(arguments: list[str], schedules: dict[str, list[str]]) -> list[Config]:
+def prepare_others(configs: list[Config], n_folds: int) -> dict[str | None, Dataset]:
+    """The other datasets that stages are on, galaxies of both in the same folds."""
+    tasks: dict[str, set[str]] = {}
+    for config in configs:
+        if config.dataset is not None:
+            tasks.setdefault(config.dataset, set()).add(config.task)
+    return {name: prepare(name, n_folds, tasks=some) for name, some in tasks.items()}
+
+
+def load_configs(
+    arguments: list[str], schedules: Schedules = MappingProxyType({}), dataset: str = ""
+) -> list[Config]:
     """Split arguments into runs and `key=value` overrides, and load the configs.
 
-    `schedules` are a dataset's own overrides of runs; the arguments go on top of them.
+    Args:
+        arguments: of the command line.
+        schedules: the dataset's own overrides of runs; the arguments go on top of them.
+        dataset: that the runs are trained on; empty where that is not known yet.
     """
     overrides = [one for one in arguments if "=" in one]
     named = [one for one in arguments if "=" not in one] or load_ensemble(DEFAULT_ENSEMBLE)
     runs = [run for one in named for run in runs_of(one)]
     configs = [
-        load_config(run, [*schedules.get(run, ()), *overrides]) for run in dict.fromkeys(runs)
+        load_config(run, [*schedules.get(run, ()), *overrides], dataset)
+        for run in dict.fromkeys(runs)
     ]
     return list({config.run: config for config in configs}.values())
 
 
-def with_start_runs(configs: list[Config], schedules: dict[str, list[str]]) -> list[Config]:
+def with_start_runs(
+    configs: list[Config], schedules: Schedules = MappingProxyType({})
+) -> list[Config]:
     """The configs and the runs that they need, each once and after the runs that it needs."""
     asked = {config.run: config for config in configs}
     ordered: dict[str, Config] = {}
@@ -203,7 +229,7 @@ def with_start_runs(configs: list[Config], schedules: dict[str, list[str]]) -> l
         if config.run in waiting:
             raise InputError(f"{config.run} starts from itself (model.start_run, pseudo.runs)")
         for run, dataset in config.required_runs(OWN):
-            if dataset == OWN:
+            if dataset == OWN or (config.before and config.before.run == run):
                 add(find(run, config), (*waiting, config.run))
         ordered.setdefault(config.run, config)
 

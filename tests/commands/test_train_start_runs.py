@@ -22,7 +22,7 @@ def zoo5(configs: Path) -> None:
 
 def order(*names: str, overrides: tuple[str, ...] = ()) -> list[str]:
     configs = [load_config(f"zoo5/{name}", overrides) for name in names]
-    return [config.run.removeprefix("zoo5/") for config in train.with_start_runs(configs, {})]
+    return [config.run.removeprefix("zoo5/") for config in train.with_start_runs(configs)]
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_a_run_is_trained_after_the_one_that_it_starts_from(asked, trained):
 
 def test_a_start_that_was_asked_for_keeps_its_own_settings():
     asked = [load_config(f"zoo5/{name}", ["train.epochs=3"]) for name in ("other", "first")]
-    assert train.with_start_runs(asked, {}) == asked[::-1]
-    unasked = train.with_start_runs(asked[:1], {})
+    assert train.with_start_runs(asked) == asked[::-1]
+    unasked = train.with_start_runs(asked[:1])
     assert [config.train.epochs for config in unasked] == [16, 3]
     unasked = train.with_start_runs(asked[:1], {"zoo5/first": ["train.epochs=2"]})
     assert [config.train.epochs for config in unasked] == [2, 3]

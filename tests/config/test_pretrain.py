@@ -103,7 +103,7 @@ def test_none_is_taken_for_a_run_of_a_task() -> None:
 
 
 def test_training_does_not_take_it_for_a_run_to_train_first() -> None:
-    (only,) = train.with_start_runs([load_config("gz37/cnn", ["model.start_run=pretrain/x"])], {})
+    (only,) = train.with_start_runs([load_config("gz37/cnn", ["model.start_run=pretrain/x"])])
     assert only.run == "gz37/cnn"
     assert only.required_runs("kaggle") == []
     assert only.model.starts_without_labels

@@ -48,6 +48,6 @@ def test_a_busy_machines_plan_is_in_processor_time_and_a_minute_is_enough(
 def test_a_plan_says_that_the_machine_is_busy(
     share: float, prepared: Dataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    planning.print_plan([small_config()], prepared)
+    planning.print_plan([small_config()], {None: prepared})
     said = "this machine is busy: the probe computed in 25% of its time" in capsys.readouterr().out
     assert said == (share < 1)

@@ -99,14 +99,18 @@ def runs_of(word: str) -> list[str]:
     return load_ensemble(word) if word in all_ensembles() else [word]
 
 
-def load_config(run: str, overrides: Sequence[str] = ()) -> Config:
-    """Read and check a run's YAML with `section.key=value` overrides on top."""
+def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> Config:
+    """Read and check a run's YAML with `section.key=value` overrides on top.
+
+    `dataset` is the one that it is trained on, which stages on other datasets need.
+    """
     path = config_path(run)
     if path.parent.name == PRETRAIN:
         raise InputError(f"{shown(path)} learns without labels: type the same with src/pretrain.py")
 
     def parse(values: dict[str, Any], source: str) -> Config:
-        return parse_recipe({**values, "run": f"{values.get('task')}/{path.stem}"}, source)
+        named = {**values, "run": f"{values.get('task')}/{path.stem}"}
+        return parse_recipe(named, source, dataset)
 
     return parse_with(overrides, path, parse)
 

@@ -27,6 +27,7 @@ _NOT_IN_DIGEST: Any = {
     "needs_gpu": True,
     "on_bad_image": True,
     "stage": True,
+    "dataset": True,
     "before": True,
     "train": {
         "on_out_of_memory": True,
@@ -228,6 +229,10 @@ class Config(Settings):
     # name of the stage of a recipe, and the stage before it, from which it starts; set when loaded
     stage: str = ""
     before: "Config | None" = None
+    # of a stage on another dataset of input/: its name, and the recipe's own, whose test galaxies
+    # are not learned from
+    dataset: str | None = None
+    own_dataset: str | None = None
     # the source's own score, where the config reproduces a published recipe
     reference: str | None = None
     # made for a GPU: trained where it or its ensemble is named, but not with its whole task
@@ -254,6 +259,8 @@ class Config(Settings):
         values = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
         if not self.pseudo.runs:
             del values["pseudo"]
+        if self.own_dataset is None:
+            del values["own_dataset"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     @property

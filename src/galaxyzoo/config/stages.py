@@ -5,6 +5,9 @@ stage becomes the config of a training of its own, which starts from the weights
 the stage before, with its head where both have the same task. Overrides on the command line hold in
 every stage, `stages.NAME.section.key=value` in one.
 
+A stage may be on another dataset of `input/`, for its labels. Galaxies that both hold must be in
+the same folds; test galaxies of the recipe's own dataset are left out.
+
 What an earlier stage trains lies in a folder that is named by the digest of all stages up to it. So
 recipes that begin alike share it, and a recipe that grows longer trains only what is new.
 """
@@ -20,12 +23,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _START = ("start_run", "start_dataset", "start_fold", "start_head")
 
 
-def parse_recipe(values: dict[str, Any], source: str) -> Config:
+def parse_recipe(values: dict[str, Any], source: str, dataset: str = "") -> Config:
     """Check a recipe; returns the config of its last stage, which holds the one before, and so on.
 
     Args:
         values: nested settings, without `stages` those of a single training.
         source: where they are from, for error messages.
+        dataset: that the recipe is trained on; empty where that is not known yet: then stages that
+            follow one on another dataset have no final names.
     """
     recipe = {key: value for key, value in values.items() if key != "stages"}
     stages = values.get("stages")
@@ -33,7 +38,7 @@ def parse_recipe(values: dict[str, Any], source: str) -> Config:
         return parse_config(recipe, source)
     before: Config | None = None
     for stage in _check_stages(stages, source):
-        before = _parse_stage(recipe, stage, before, stage is stages[-1], source)
+        before = _parse_stage(recipe, stage, before, stage is stages[-1], source, dataset)
     assert before is not None
     return before
 
@@ -52,17 +57,30 @@ def _check_stages(stages: Any, source: str) -> list[dict[str, Any]]:
 
 
 def _parse_stage(
-    recipe: dict[str, Any], stage: dict[str, Any], before: Config | None, last: bool, source: str
+    recipe: dict[str, Any],
+    stage: dict[str, Any],
+    before: Config | None,
+    last: bool,
+    source: str,
+    dataset: str,
 ) -> Config:
     source, changes = f"{source}, stage '{stage['name']}'", dict(stage)
-    name = changes.pop("name")
-    for key in ("stages", "run", "stage", "before"):
+    name, elsewhere = changes.pop("name"), changes.pop("dataset", None)
+    for key in ("stages", "run", "stage", "before", "own_dataset"):
         if key in changes:
             raise InputError(f"{source}: unknown key '{key}'")
     values = _merge(recipe, changes)
     if last and values.get("task") != recipe.get("task"):
         raise InputError(f"{source}: the last stage has the recipe's task, '{recipe.get('task')}'")
-    values |= {"stage": name, "before": before}
+    if elsewhere == dataset:
+        elsewhere = None
+    if last and elsewhere:
+        raise InputError(
+            f"{source}: the last stage is on the dataset that the recipe is trained on"
+        )
+    values |= {"stage": name, "before": before, "dataset": elsewhere}
+    if elsewhere:
+        values["own_dataset"] = dataset
     if before is not None:
         own = {key: values["model"][key] for key in _START if key in changes.get("model", {})}
         if own:
@@ -71,6 +89,8 @@ def _parse_stage(
             "start_run": before.run,
             "start_head": before.task == values.get("task"),
         }
+        if before.dataset != elsewhere:
+            start["start_dataset"] = before.dataset or dataset
         values["model"] = {**values["model"], **start}
     if last:
         return parse_config(values, source)

@@ -64,7 +64,8 @@ def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) 
     part = make_part_data(config, data, cache, ~in_fold, in_fold, fold, weights)
     earlier = None
     if config.before and weights:
-        earlier = FoldFiles.of_trained(data.catalog.dataset, config.before.run, fold).path(HISTORY)
+        dataset = config.model.start_dataset or data.catalog.dataset
+        earlier = FoldFiles.of_trained(dataset, config.before.run, fold).path(HISTORY)
     pseudo = find_pseudo_labels(config, data, fold)
     return replace(part, pseudo=pseudo, earlier_history=earlier)
 
@@ -137,12 +138,16 @@ def _check_start(config: Config, catalog: Catalog, earlier: StageStart) -> None:
             f"{config.run} cannot use {start.run}: {shown(run_dir(dataset, start.run))} was "
             f"trained on another split of {dataset}; delete it to train it again"
         )
+    check_same_folds(f"{config.run} cannot use {start.run}", catalog, other)
+
+
+def check_same_folds(refused: str, catalog: Catalog, other: Catalog) -> None:
+    """Refuse, in these words, two datasets that have a galaxy in different folds."""
     difference = catalog.find_difference(other)
     if difference:
         raise InputError(
-            f"{config.run} cannot use {start.run}: {difference} differs between the folds of "
-            f"{catalog.dataset} and {dataset}; delete {shown(dataset_dir(catalog.dataset))} to "
-            "split it again"
+            f"{refused}: {difference} differs between the folds of {catalog.dataset} and "
+            f"{other.dataset}; delete {shown(dataset_dir(catalog.dataset))} to split it again"
         )
 
 
@@ -201,9 +206,13 @@ def make_part_data(
 
 
 def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:
-    """(galaxy,) bool: the galaxy is in none of the datasets that `train.without` excludes."""
+    """(galaxy,) bool: the galaxy is in none of the datasets that `train.without` excludes.
+
+    Nor is it, in a stage on another dataset, a test galaxy of the recipe's own.
+    """
     others = [load_catalog(dataset) for dataset in config.train.without]
     known = [ids for other in others for ids in (other.ids, other.test_ids)]
+    known += [load_catalog(config.own_dataset).test_ids] if config.own_dataset else []
     return ~np.isin(catalog.ids, np.concatenate([*known, np.empty(0, np.int64)]))
 
 

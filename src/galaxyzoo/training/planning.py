@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
@@ -147,13 +147,14 @@ def random_fold(config: Config, train_images: int) -> FoldData:
     return FoldData(cache, targets, np.arange(train_images), np.arange(_PREDICTED), 0)
 
 
-def print_plan(configs: list[Config], data: Dataset) -> None:
+def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) -> None:
     """Print each run's hours and disk, the caches' disk, the probe's memory, the free disk."""
     print("probing the networks, a minute at most", flush=True)
     costs = []
     for config in Bar(configs, "probing", unit="run", leave=False):
-        catalog = data.catalog.for_task(get_task(config.task))
+        catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
         costs.append(estimate(config, catalog, _PROBES_S / len(configs)))
+    data = datasets[None]
     total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
     share = total.share / len(costs)
     names = [*(config.run for config in configs), "all runs"]

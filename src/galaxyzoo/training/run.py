@@ -41,6 +41,7 @@ from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import CHECKPOINT, TIMINGS, note_timing, read_timings, train_fold
 from galaxyzoo.training.fold_data import (
     check_required_runs,
+    check_same_folds,
     check_train_rows,
     find_start_weights,
     make_fold_data,
@@ -71,9 +72,10 @@ class Run:
 
     @property
     def needs(self) -> set[str]:
-        """Runs of the same dataset that have to be trained first."""
-        dataset = self.catalog.dataset
-        return {run for run, of in self.config.required_runs(dataset) if of == dataset}
+        """Runs that have to be trained first: of the same dataset, and the stage before."""
+        dataset, before = self.catalog.dataset, self.config.before
+        required = self.config.required_runs(dataset)
+        return {run for run, of in required if of == dataset or (before and run == before.run)}
 
     @property
     def _tables(self) -> FoldTables:
@@ -88,7 +90,8 @@ class Run:
         """Refuse, before anything starts, mistakes that would fail later, and other settings."""
         if self.config.train.tensorboard:
             require("train.tensorboard", "tensorboard")
-        for run in sorted(self.needs):
+        before, start_dataset = self.config.before, self.config.model.start_dataset
+        for run in sorted(self.needs - {before.run if before else ""}):
             if not self.data.catalog.has_labels(task_of(run)):
                 raise InputError(
                     f"{self.config.run} starts from {run}, for whose task dataset "
@@ -100,7 +103,10 @@ class Run:
         for fold in range(self.catalog.n_folds):
             rows = np.flatnonzero((self.catalog.folds != fold) & allowed)
             check_train_rows(self.config, rows, fold)
-        if self.config.model.start_dataset or self.config.model.starts_without_labels:
+        if before and start_dataset:
+            refused = f"{self.config.run} cannot start from {before.run}"
+            check_same_folds(refused, self.data.catalog, load_catalog(start_dataset))
+        elif start_dataset or self.config.model.starts_without_labels:
             check_required_runs(self.config, self.data.catalog)
             find_start_weights(self.config, self.data.catalog, 0)
         if self.config.loss == "soft_cross_entropy":

@@ -1,0 +1,117 @@
+"""A recipe whose second stage learns the classes of another dataset, by the real commands."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from support.class_fixtures import ZOO5
+from support.commands import call, complaint, succeed
+from support.kaggle_fixtures import draw_competition
+
+pytestmark = pytest.mark.slow
+
+COMPETITION = draw_competition(n_train=60, n_test=9, seed=3)
+RECIPE = """
+task: gz37
+image: {crop_px: 424, cache_px: 32, size_px: 32}
+model: {name: cnn, kwargs: {widths: [4, 8]}}
+head: {hidden: 8}
+train: {epochs: 1, batch_size: 8}
+stages:
+  - {name: votes}
+  - {name: classes, task: zoo5, dataset: classes}
+  - {name: again}
+"""
+TRAIN = ["train.py", "net.yaml", "--data", "votes", "--folds", "3"]
+SHARED = COMPETITION.votes.index[::2].tolist()
+EVERY = [*SHARED, *COMPETITION.test_ids.tolist()]
+
+
+def write_classes(root: Path, turned: tuple[int, ...] = ()) -> None:
+    """The other dataset: half of the first's training galaxies, and its test galaxies."""
+    folder = root / "input" / "classes"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "images").mkdir(parents=True)
+    for galaxy_id in EVERY:
+        (folder / "images" / f"{galaxy_id}.jpg").write_bytes(COMPETITION.images[galaxy_id])
+    labels = [ZOO5[(i + (galaxy_id in turned)) % 5] for i, galaxy_id in enumerate(EVERY)]
+    table = pd.DataFrame({"GalaxyID": EVERY, "class": labels})
+    table.to_csv(folder / "train_labels.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("two")
+    COMPETITION.write_zips(root / "input" / "votes")
+    write_classes(root)
+    (root / "net.yaml").write_text(RECIPE)
+    succeed(root, *TRAIN)
+    return root
+
+
+def own(root: Path) -> Path:
+    """Folder of the recipe's own dataset in folds/."""
+    return next(path for path in (root / "folds").glob("*/gz37/net")).parents[1]
+
+
+def weights(root: Path) -> dict[int, bytes]:
+    """Of each fold of the last stage."""
+    run = own(root) / "gz37" / "net"
+    return {k: (run / f"fold_{k}" / "weights.safetensors").read_bytes() for k in range(3)}
+
+
+def test_the_stage_is_trained_there_and_the_recipe_ends_here(trained: Path) -> None:
+    (stage,) = (trained / "folds/classes/zoo5").iterdir()
+    assert stage.name.startswith("stage.classes-")
+    saved = yaml.safe_load((stage / "config.yaml").read_text())
+    assert saved["own_dataset"] == saved["model"]["start_dataset"] == own(trained).name
+    history = pd.read_csv(own(trained) / "gz37/net/fold_2/history.csv")
+    assert history["stage"].tolist() == ["votes", "classes", "again"]
+    split, other = (pd.read_csv(folder / "train.csv", index_col=0) for folder in
+                    (own(trained), trained / "folds/classes"))  # fmt: skip
+    assert split.loc[SHARED, "fold"].tolist() == other.loc[SHARED, "fold"].tolist()
+
+
+@pytest.mark.parametrize("which", ["fold", "test"])
+def test_no_label_of_the_fold_or_the_test_set_reaches_a_network(
+    trained: Path, tmp_path: Path, which: str
+) -> None:
+    """Classes of one fold's galaxies, or of test galaxies, are turned in the other dataset."""
+    split = pd.read_csv(own(trained) / "train.csv", index_col=0)
+    fold = split.index[split["fold"] == 1]
+    turned = fold[np.isin(fold, SHARED)] if which == "fold" else COMPETITION.test_ids
+    root = tmp_path / "copy"
+    root.mkdir()
+    COMPETITION.write_zips(root / "input" / "votes")
+    write_classes(root, tuple(map(int, turned)))
+    (root / "net.yaml").write_text(RECIPE)
+    succeed(root, *TRAIN)
+    again = pd.read_csv(own(root) / "train.csv", index_col=0)
+    assert again["fold"].tolist() == split["fold"].tolist()
+    same = {k: weights(root)[k] == weights(trained)[k] for k in range(3)}
+    # The change is a strong one: folds that may see it do.
+    assert same == {0: which == "test", 1: True, 2: which == "test"}
+
+
+def test_other_folds_there_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    COMPETITION.write_zips(tmp_path / "input" / "votes")
+    write_classes(tmp_path)
+    (tmp_path / "net.yaml").write_text(RECIPE)
+    succeed(tmp_path, "prepare.py", "--data", "votes", "--folds", "3")
+    folder = next(path.parent for path in (tmp_path / "folds").glob("*/train.csv"))
+    folder.rename(tmp_path / "away")
+    succeed(tmp_path, "prepare.py", "--data", "classes", "--folds", "3", "--seed", "1")
+    (tmp_path / "away").rename(folder)
+    assert "differs between the folds of" in complaint(call(tmp_path, *TRAIN))
+    assert not list(tmp_path.glob("folds/*/*/*/fold_0"))
+
+
+def test_a_dataset_that_is_not_there_is_named(tmp_path: Path) -> None:
+    COMPETITION.write_zips(tmp_path / "input" / "votes")
+    (tmp_path / "net.yaml").write_text(RECIPE)
+    assert "--data classes: no such folder" in complaint(call(tmp_path, *TRAIN))
+    assert np.all([not path.name.startswith("fold_") for path in tmp_path.glob("folds/*/*/*/*")])
