@@ -5,6 +5,7 @@ takes every finished run of the task. Chosen is the simplest candidate within on
 the best.
 
     python3 src/ensemble.py
+    python3 src/ensemble.py cpu-long         the runs, tables and candidates of configs/ensembles/
     python3 src/ensemble.py gz37/resnet18 gz37/mobilenetv2 --candidates mean,greedy
     python3 src/ensemble.py --external theirs OOF.csv TEST.csv
     python3 src/ensemble.py --intervals --level 0.8
@@ -26,6 +27,7 @@ import argparse
 import time
 from pathlib import Path
 
+from galaxyzoo.config.loading import all_ensembles, load_ensemble
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import (
@@ -113,7 +115,10 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = new_parser(__doc__)
     parser.add_argument(
-        "runs", nargs="*", metavar="RUN", help="runs to combine (default: all finished ones)"
+        "runs",
+        nargs="*",
+        metavar="RUN|ENSEMBLE",
+        help="runs to combine, or an ensemble in configs/ensembles/ (default: all finished runs)",
     )
     parser.add_argument(
         "--dataset", help="dataset whose runs to combine (default: the only real one, else demo)"
@@ -162,8 +167,24 @@ def parse() -> argparse.Namespace:
         help="part of the galaxies whose votes the intervals are to hold (default: 0.9)",
     )
     options = parser.parse_args()
+    take_ensemble(options)
     check_options(options)
     return options
+
+
+def take_ensemble(options: argparse.Namespace) -> None:
+    """Put the runs, tables and candidates of an ensemble that is named into the options."""
+    known = all_ensembles()
+    named = [name for name in options.runs if name in known]
+    if not named:
+        return
+    if len(options.runs) > 1:
+        raise InputError(f"'{named[0]}' is an ensemble: name it alone, or runs")
+    settings = load_ensemble(named[0])
+    options.runs = [*settings.runs, *(f"{PREFIX}{name}" for name, *_ in settings.external)]
+    options.external += settings.external
+    options.dataset = options.dataset or settings.dataset
+    options.candidates = options.candidates or ",".join(settings.candidates)
 
 
 def check_options(options: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 
-from galaxyzoo.config.loading import load_config, load_demo_schedules, load_ensemble, runs_of
+from galaxyzoo.config.loading import load_config, load_demo_schedules, runs_of
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.launch import add_data, add_jobs, new_parser
@@ -203,7 +203,7 @@ def load_configs(
         dataset: that the runs are trained on; empty where that is not known yet.
     """
     overrides = [one for one in arguments if "=" in one]
-    named = [one for one in arguments if "=" not in one] or load_ensemble(DEFAULT_ENSEMBLE)
+    named = [one for one in arguments if "=" not in one] or [DEFAULT_ENSEMBLE]
     runs = [run for one in named for run in runs_of(one)]
     configs = [
         load_config(run, [*schedules.get(run, ()), *overrides], dataset)

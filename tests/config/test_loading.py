@@ -65,7 +65,7 @@ ENSEMBLES = sorted(configs_dir().glob("ensembles/*.yaml"))
 
 @pytest.mark.parametrize("path", ENSEMBLES, ids=lambda p: p.stem)
 def test_every_ensemble_names_runs_that_exist(path):
-    assert set(load_ensemble(path.stem)) <= set(all_runs())
+    assert set(load_ensemble(path.stem).runs) <= set(all_runs())
 
 
 @pytest.mark.parametrize(("text", "named"), MISTAKES.values(), ids=MISTAKES)
@@ -178,12 +178,13 @@ def test_a_config_cannot_be_changed_after_it_was_checked():
 
 
 @pytest.mark.parametrize(
-    "text", ["runs: gz37/cnn\n", "run: [gz37/cnn]\n", "runs: [1]\n", "runs: [a]\nx: 1\n"]
+    "text",
+    ["runs: gz37/cnn\n", "run: [gz37/cnn]\n", "runs: [1]\n", "runs: [a]\nx: 1\n", "runs: []\n"],
 )
 def test_an_ensemble_holds_nothing_but_runs(configs, text):
     (configs / "ensembles").mkdir()
     (configs / "ensembles" / "mine.yaml").write_text(text)
-    with pytest.raises(InputError, match=r"mine\.yaml.*runs:"):
+    with pytest.raises(InputError, match=r"mine\.yaml: (.*'runs|unknown key 'x'|expected `runs:`)"):
         load_ensemble("mine")
     with pytest.raises(InputError, match="no ensemble 'yours'"):
         load_ensemble("yours")
@@ -191,8 +192,10 @@ def test_an_ensemble_holds_nothing_but_runs(configs, text):
 
 def test_a_word_means_a_task_an_ensemble_or_a_run():
     assert runs_of("zoo5") == own_runs("zoo5")
-    assert runs_of("one-gpu") == load_ensemble("one-gpu") != []
+    assert runs_of("one-gpu") == load_ensemble("one-gpu").runs != []
     assert runs_of("gz37/resnet50") == ["gz37/resnet50"]
+    with pytest.raises(InputError, match=r"of tables alone: .*ensemble.py transfer12"):
+        runs_of("transfer12")
     assert not set(all_ensembles()) & (set(TASKS) | set(all_runs()))
     with pytest.raises(InputError, match=r"no run 'one-gup'.*one-gpu"):
         config_path("one-gup")

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from pydantic import Field
 
-from galaxyzoo.config.base import parse_with, read_saved, read_yaml
+from galaxyzoo.config.base import Settings, parse_with, read_saved, read_yaml
 from galaxyzoo.config.schema import PRETRAIN, Config, parse_config
 from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.core.errors import InputError
@@ -96,7 +97,14 @@ def runs_of(word: str) -> list[str]:
     """The runs of a task or an ensemble; any other word is a run's own name."""
     if word in TASKS:
         return own_runs(word)
-    return load_ensemble(word) if word in all_ensembles() else [word]
+    if word not in all_ensembles():
+        return [word]
+    runs = load_ensemble(word).runs
+    if not runs:
+        raise InputError(
+            f"ensemble '{word}' is of tables alone: type `python3 src/ensemble.py {word}`"
+        )
+    return runs
 
 
 def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> Config:
@@ -115,23 +123,34 @@ def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> C
     return parse_with(overrides, path, parse)
 
 
-def load_ensemble(name: str) -> list[str]:
-    """Names of the runs in `configs/ensembles/<name>.yaml`, in its order."""
+class EnsembleSettings(Settings):
+    """`configs/ensembles/<name>.yaml`: what is combined."""
+
+    about: str = ""
+    # names of the runs, which `src/train.py <name>` trains
+    runs: list[str] = Field(default_factory=list)
+    # folder, from the project's root, of tables to combine without networks: in a folder each,
+    # oof.csv.gz and test.csv.gz, as `src/export.py RUN --tables` writes them
+    tables: str | None = None
+    dataset: str | None = None  # that the tables are of
+    candidates: list[str] = Field(default_factory=list)  # default all
+
+    @property
+    def external(self) -> list[tuple[str, Path, Path]]:
+        """Name, out-of-fold table and test table of each of the tables."""
+        folders = sorted((CODE_ROOT / self.tables).glob("*/")) if self.tables else []
+        return [(path.name, path / "oof.csv.gz", path / "test.csv.gz") for path in folders]
+
+
+def load_ensemble(name: str) -> EnsembleSettings:
+    """The settings in `configs/ensembles/<name>.yaml`."""
     path = configs_dir() / "ensembles" / f"{name}.yaml"
     if not path.is_file():
         raise InputError(f"no ensemble '{name}': there is no {shown(path)}")
-    values = read_yaml(path)
-    runs = values.get("runs")
-    if (
-        set(values) - {"runs", "about"}
-        or not isinstance(runs, list)
-        or not all(isinstance(r, str) for r in runs)
-    ):
-        raise InputError(
-            f"{shown(path)}: expected `runs:` with a list of run names, and no other key but "
-            "`about:`"
-        )
-    return runs
+    settings = EnsembleSettings.parse(read_yaml(path), shown(path))
+    if not (settings.runs or settings.external):
+        raise InputError(f"{shown(path)}: expected `runs:` with a list of run names, or `tables:`")
+    return settings
 
 
 def load_demo_schedules() -> dict[str, list[str]]:
