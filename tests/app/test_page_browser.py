@@ -29,7 +29,7 @@ ID = str(COMPETITION.votes.index[5])
 UPLOADS = Path(tempfile.gettempdir()) / "gradio"
 
 SECOND = [
-    "gz37/mobilenetv2_longest",
+    "gz37/mobilenetv2",
     *TINY,
     *("model.name=cnn", "model.pretrained=false", "model.start_run=null", "tta.dihedral=false"),
     *("tta.angles=1", "tta.zooms=[1.0]"),

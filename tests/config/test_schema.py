@@ -48,14 +48,6 @@ CONTRADICTIONS = {
         "pseudo.runs goes with neither",
     ),
     **{
-        f"a fold of {start or 'no start'}": (
-            "task: gz37\n",
-            f"model: {{name: cnn, start_fold: 0{start}}}",
-            "model.start_fold needs model.start_run",
-        )
-        for start in ("", ", start_run: pretrain/x")
-    },
-    **{
         f"a head of {start or 'no start'}": (
             "task: zoo5\n",
             f"model: {{name: cnn, start_head: true{start}}}",

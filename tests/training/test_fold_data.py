@@ -46,6 +46,12 @@ def test_dropped_galaxies_are_in_neither_part(voted: Dataset) -> None:
     assert data.targets[kept].tolist() == np.column_stack([smooth, ~smooth])[kept].tolist()
 
 
+def test_a_fold_with_next_to_nothing_to_train_on_is_refused() -> None:
+    with pytest.raises(InputError, match="fold 2 has fewer than two galaxies to train on"):
+        fold_data.check_train_rows(holdout_config(), np.array([5]), 2)
+    fold_data.check_train_rows(holdout_config(), np.array([5, 6]), 2)
+
+
 def test_weights_of_the_same_fold_are_the_start(voted: Dataset) -> None:
     expected = [write_weights(voted, fold) for fold in range(3)]
     config = holdout_config(model=MODEL)

@@ -19,7 +19,6 @@ from galaxyzoo.core.paths import CODE_ROOT, configs_dir, run_dir, shown
 from galaxyzoo.tasks.registry import TASKS
 
 CONFIG = "config.yaml"  # in a trained run's folder
-WITHOUT_IDS = "without_ids"  # key in it
 _ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
 # Folders of `configs/` that hold no runs
 _NO_RUNS = ("ensembles", "ablations", "tuning", PRETRAIN)
@@ -172,14 +171,7 @@ def load_run_config(folder: Path) -> tuple[Config, str]:
         f"{shown(path)} is damaged: delete {shown(folder)} to train again",
     )
     fingerprint = str(values.pop("data_fingerprint", ""))
-    values.pop(WITHOUT_IDS, None)
     return parse_config(values, shown(path)), fingerprint
-
-
-def load_without_ids(folder: Path) -> dict[str, str]:
-    """Digests of the galaxies that a trained run left out (`train.without`), by dataset."""
-    values = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    return dict(values.get(WITHOUT_IDS, {}))
 
 
 def portable_config(config: Config, fingerprint: str) -> str:
@@ -197,7 +189,6 @@ class StageStart(NamedTuple):
     config: Config
     dataset: str  # that it was trained on
     fingerprint: str  # of that dataset's galaxies, labels and folds
-    shared: bool  # one of its folds serves all those of the other
 
 
 def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Iterator[StageStart]:
@@ -215,8 +206,7 @@ def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Ite
             if skip_missing:
                 continue
             raise
-        shared = config.model.start_fold is not None and run == config.model.start_run
-        yield StageStart(start, of, fingerprint, shared)
+        yield StageStart(start, of, fingerprint)
         yield from find_starts(start, of, skip_missing)
 
 

@@ -66,9 +66,6 @@ class ModelConfig(Settings):
     start_run: str | None = None
     # dataset that it was trained on; null: the run's own. Folds must agree on shared galaxies
     start_dataset: str | None = None
-    # every fold starts from that one fold's weights; null: from its own. For a start that learned
-    # from no galaxy of this run's dataset, which its train.without names
-    start_fold: int | None = Field(None, ge=0)
     # take over the start's head too, where it has learned the same task; false: a new one
     start_head: bool = False
     # start from the weights that timm, torchvision or the hub has of it, mostly of ImageNet
@@ -92,8 +89,6 @@ class ModelConfig(Settings):
     def start(self) -> str:
         """Origin of the backbone's first weights, for a run's records."""
         of = f" of {self.start_dataset}" if self.start_dataset else ""
-        if self.start_fold is not None:
-            of += f" (fold {self.start_fold}, trained on no galaxy of this dataset)"
         seen = " (no labels; images of every fold)" if self.starts_without_labels else ""
         return f"{self.start_run}{of}{seen}"
 
@@ -140,8 +135,6 @@ class AugmentConfig(Settings):
 class TrainConfig(Settings):
     """One fold's training."""
 
-    # datasets in input/ whose galaxies are not learned from, so that runs there may start from this
-    without: tuple[str, ...] = ()
     # 0: the networks of model.start_run as they are, seen through this run's own views
     epochs: int = Field(16, ge=0)
     # the first so many of them train the head alone, the backbone frozen
@@ -265,9 +258,9 @@ class Config(Settings):
 
     @property
     def needs_other_dataset(self) -> bool:
-        """Whether it starts from a run of another dataset, or learns or leaves out its images."""
+        """Whether it starts from a run of another dataset, or learns from its images."""
         others = set(self.pseudo.images) - {OWN_TEST} if self.pseudo.runs else set()
-        return bool(self.model.start_dataset or others or self.train.without)
+        return bool(self.model.start_dataset or others)
 
     @property
     def is_earlier_stage(self) -> bool:
@@ -345,8 +338,6 @@ def _find_in_start(config: Config) -> str | None:
     model = config.model
     if model.start_dataset and not model.start_run:
         return "model.start_dataset needs model.start_run, a run of that dataset"
-    if model.start_fold is not None and (not model.start_run or model.starts_without_labels):
-        return "model.start_fold needs model.start_run, a run with folds"
     if model.start_head and task_name(model.start_run or "") != config.task:
         return f"model.start_head needs model.start_run, a run of task '{config.task}'"
     return None

@@ -20,7 +20,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import STAGE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_START = ("start_run", "start_dataset", "start_fold", "start_head")
+_START = ("start_run", "start_dataset", "start_head")
 
 
 def parse_recipe(values: dict[str, Any], source: str, dataset: str = "") -> Config:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config.loading import CONFIG, StageStart, find_starts, load_without_ids
+from galaxyzoo.config.loading import CONFIG, StageStart, find_starts
 from galaxyzoo.config.pretrain import load_saved
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
@@ -85,22 +85,19 @@ def check_required_runs(config: Config, catalog: Catalog) -> None:
             )
     for start in find_starts(config, catalog.dataset):
         _check_start(config, catalog, start)
-        if start.shared:
-            _check_shared(config, catalog, start)
 
 
 def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | None:
     """Weights of the same fold of the run to start from; None where the config names none.
 
-    A pretraining, or `model.start_fold`, gives the same weights to all folds.
+    A pretraining gives the same weights to all folds.
     """
     start, dataset = config.model.start_run, config.model.start_dataset or catalog.dataset
     if start is None:
         return None
     if config.model.starts_without_labels:
         return _find_pretrained(config, catalog, start, dataset)
-    shared = config.model.start_fold
-    files = FoldFiles.of_trained(dataset, start, fold if shared is None else shared)
+    files = FoldFiles.of_trained(dataset, start, fold)
     if not files.is_done:
         raise FoldError(
             f"{config.run} starts from {start} on {dataset}: {shown(files.folder)} is not "
@@ -151,23 +148,6 @@ def check_same_folds(refused: str, catalog: Catalog, other: Catalog) -> None:
         )
 
 
-def _check_shared(config: Config, catalog: Catalog, earlier: StageStart) -> None:
-    """Refuse one fold as the start of all folds if it learned from a galaxy of the catalog."""
-    start, folder = earlier.config, run_dir(earlier.dataset, earlier.config.run)
-    refused = f"{config.run} cannot let all folds start from one of {start.run}"
-    if load_without_ids(folder).get(catalog.dataset) != catalog.ids_fingerprint:
-        raise InputError(
-            f"{refused}: {shown(folder)} was not trained with train.without=[{catalog.dataset}], "
-            "or that had other galaxies then; leave model.start_fold out, or train it so"
-        )
-    required = start.required_runs(earlier.dataset)
-    if required:
-        raise InputError(
-            f"{refused}: that starts from {required[0][0]}, which may have learned from galaxies "
-            f"of {catalog.dataset}; leave model.start_fold out"
-        )
-
-
 def make_part_data(
     config: Config,
     data: Dataset,
@@ -206,17 +186,13 @@ def make_part_data(
 
 
 def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:
-    """(galaxy,) bool: the galaxy is in none of the datasets that `train.without` excludes.
-
-    Nor is it, in a stage on another dataset, a test galaxy of the recipe's own.
-    """
-    others = [load_catalog(dataset) for dataset in config.train.without]
-    known = [ids for other in others for ids in (other.ids, other.test_ids)]
-    known += [load_catalog(config.own_dataset).test_ids] if config.own_dataset else []
-    return ~np.isin(catalog.ids, np.concatenate([*known, np.empty(0, np.int64)]))
+    """(galaxy,) bool: it is no test galaxy of the recipe's own dataset, for stages on others."""
+    if config.own_dataset is None:
+        return np.ones(len(catalog.ids), bool)
+    return ~np.isin(catalog.ids, load_catalog(config.own_dataset).test_ids)
 
 
 def check_train_rows(config: Config, rows: np.ndarray, number: int) -> None:
     """Refuse to train fold `number` on fewer than the two galaxies that batch norm needs."""
     if len(rows) < 2:
-        raise InputError(f"{config.run}: train.without leaves fold {number} nothing to train on")
+        raise InputError(f"{config.run}: fold {number} has fewer than two galaxies to train on")

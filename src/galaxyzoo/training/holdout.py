@@ -50,8 +50,7 @@ def train_holdout(run: Run) -> dict[str, Any]:
         The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
     """
     config, catalog = run.config, run.catalog
-    seen = config.model.start_fold is None and not config.model.starts_without_labels
-    if config.model.start_run and seen:
+    if config.model.start_run and not config.model.starts_without_labels:
         raise InputError(
             f"{config.run} starts from {config.model.start_run}, which has seen the galaxies "
             "that a hold-out keeps back: train its folds instead"

@@ -18,7 +18,7 @@ import yaml
 from tqdm import tqdm
 
 from galaxyzoo.config.base import changed_settings
-from galaxyzoo.config.loading import CONFIG, WITHOUT_IDS, is_selected_on_validation, load_run_config
+from galaxyzoo.config.loading import CONFIG, is_selected_on_validation, load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
 from galaxyzoo.core.errors import FoldError, InputError
@@ -273,12 +273,10 @@ class Run:
         """Save the config of a new run."""
         if (self.folder / CONFIG).exists():
             return
-        without = self.config.train.without
         values = {
             "data_fingerprint": self.catalog.fingerprint,
             "code_version": code_version(),
             "packages": package_versions(),
-            WITHOUT_IDS: {name: load_catalog(name).ids_fingerprint for name in without},
             **self.config.model_dump(mode="json"),
         }
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

@@ -85,7 +85,7 @@ class Variant:
             return self.config
         values = self.config.model_dump(mode="json", exclude={"pseudo"})
         values["model"].update(start_run=self.trained_as.config.run, start_head=True)
-        values["model"].update(start_dataset=None, start_fold=None)
+        values["model"].update(start_dataset=None)
         values["train"].update(epochs=0, head_epochs=0, top_blocks=None, class_balance="none")
         return parse_config(values, self.config.run)
 
