@@ -19,14 +19,15 @@ from pathlib import Path
 
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import add_trained_run, new_parser
-from galaxyzoo.core.paths import choose_dataset, shown, task_name
-from galaxyzoo.tasks.registry import ensemble_task, task_of
+from galaxyzoo.core.paths import shown, task_name
+from galaxyzoo.tasks.registry import ensemble_task
 
 
 def main() -> None:
     """Parse, write the folder, print how to publish it."""
     args = parse_args()
     # Only now, or --help waits for torch.
+    from galaxyzoo.ensemble.networks import choose_dataset_of
     from galaxyzoo.export.bundle import (
         OOF,
         TABLE_FILES,
@@ -39,7 +40,7 @@ def main() -> None:
     of = ensemble_task(args.run)
     if of and args.tables:
         raise InputError("--tables are of a run: name one, not an ensemble")
-    dataset = choose_dataset(args.dataset, task_of(args.run).name)
+    dataset = choose_dataset_of(args.dataset, args.run)
     name = args.run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if args.tables else name)
     folder = (args.output or default).resolve()

@@ -22,7 +22,7 @@ from pathlib import Path
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import add_trained_run, new_parser
-from galaxyzoo.core.paths import choose_dataset, shown
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import ENSEMBLE, task_of
@@ -32,12 +32,13 @@ def main() -> None:
     """Parse, load the run, draw the picture or print the table."""
     args = parse_args()
     # Only now and in the functions below, or --help waits for torch.
+    from galaxyzoo.ensemble.networks import choose_dataset_of
     from galaxyzoo.explain.figures import find_column
     from galaxyzoo.explain.gradcam import find_method
 
     task, method = task_of(args.run), find_method(args.method)
     column = None if args.answer is None else find_column(task, args.answer)
-    dataset = choose_dataset(args.dataset, task.name)
+    dataset = choose_dataset_of(args.dataset, args.run)
     if args.run.startswith(ENSEMBLE) and (args.faithfulness or args.feature_maps):
         raise InputError(
             f"--faithfulness and --feature-maps are of one run: name one, not {args.run}"

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import add_dataset, new_parser
-from galaxyzoo.core.paths import choose_dataset, shown, task_name
+from galaxyzoo.core.paths import shown, task_name
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.io.tables import write_predictions
-from galaxyzoo.tasks.registry import ENSEMBLE, TASKS, ensemble_task, task_of
+from galaxyzoo.tasks.registry import ENSEMBLE, TASKS
 
 
 def main() -> None:
@@ -30,7 +30,12 @@ def main() -> None:
     args = parse_args()
     name, images = split_words(args.words)
     # Only now, or --help waits for torch.
-    from galaxyzoo.ensemble.networks import describe, load_predictor, pick_default
+    from galaxyzoo.ensemble.networks import (
+        choose_dataset_of,
+        describe,
+        load_predictor,
+        pick_default,
+    )
     from galaxyzoo.inference.predict import check_output, predict_stores
 
     check_output(args.output, images)
@@ -38,8 +43,7 @@ def main() -> None:
         dataset, name = pick_default(args.dataset)
         print(f"by {name} of dataset {dataset}")
     else:
-        is_ensemble = ensemble_task(name) is not None
-        dataset = choose_dataset(args.dataset, task_of(name).name, ensembles=is_ensemble)
+        dataset = choose_dataset_of(args.dataset, name)
     predictor = load_predictor(dataset, name)
     task = predictor.task
     prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)

@@ -80,6 +80,12 @@ def project(trained_project: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
+def copy(trained_project: Path, tmp_path: Path) -> Path:
+    """A copy of the trained project for one test, to change."""
+    return Path(shutil.copytree(trained_project, tmp_path / "copy"))
+
+
+@pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> "list[FoldData]":
     """What runs hand to their training, which costs nothing here."""
     from galaxyzoo.training import run

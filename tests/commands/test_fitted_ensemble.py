@@ -21,12 +21,6 @@ from support.commands import (
 from support.kaggle_fixtures import COLUMNS
 
 
-@pytest.fixture
-def copy(trained_project: Path, tmp_path: Path) -> Path:
-    """A copy of the trained project, to change."""
-    return Path(shutil.copytree(trained_project, tmp_path / "copy"))
-
-
 def predict(root: Path, *words: str | Path) -> str:
     """What predict.py prints of the test images; it writes out.csv."""
     archive = root / "input" / "images_test_rev1.zip"

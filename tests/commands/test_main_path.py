@@ -26,12 +26,6 @@ from support.commands import (
 from support.kaggle_fixtures import COLUMNS, Competition, listing, write_zip
 
 
-@pytest.fixture
-def copy(trained_project: Path, tmp_path: Path) -> Path:
-    """A copy of the trained project, to change."""
-    return Path(shutil.copytree(trained_project, tmp_path / "copy"))
-
-
 def refusal(root: Path, *words: str) -> str:
     """The error line of a command that must change nothing."""
     before = artefacts(root)

@@ -92,6 +92,9 @@ def test_what_is_saved_with_the_run_is_the_recipe(configs):
         ("stages: [{name: a}, {name: a}]", "net.yaml: two stages are named 'a'"),
         ("stages: [{name: a, train: {epoch: 1}}, {name: b}]", "net.yaml, stage 'a': unknown key"),
         ("stages: [{name: a}, {name: b, stages: []}]", "stage 'b': unknown key 'stages'"),
+        ("stages: [{name: a}, {name: b, model: 3}]", "stage 'b': key 'model'"),
+        ("stages: [{name: a}, {name: b, dataset: zoo5}]", "the last stage is on the recipe's own"),
+        ("dataset: zoo5", "net.yaml: unknown key 'dataset'"),
         ("stages: [{name: a}, {name: b, task: zoo5}]", "the last stage has the recipe's task"),
         (
             "stages: [{name: a}, {name: b, model: {start_run: gz37/x}}]",

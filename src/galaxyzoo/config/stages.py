@@ -13,6 +13,7 @@ recipes that begin alike share it, and a recipe that grows longer trains only wh
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from galaxyzoo.config.schema import Config, parse_config
@@ -21,6 +22,7 @@ from galaxyzoo.core.paths import STAGE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _START = ("start_run", "start_dataset", "start_head")
+_OWN = ("stage", "before", "dataset", "own_dataset")  # keys that are set here alone
 
 
 def parse_recipe(values: dict[str, Any], source: str, dataset: str = "") -> Config:
@@ -33,6 +35,7 @@ def parse_recipe(values: dict[str, Any], source: str, dataset: str = "") -> Conf
             follow one on another dataset have no final names.
     """
     recipe = {key: value for key, value in values.items() if key != "stages"}
+    _refuse_keys(recipe, _OWN, source)
     stages = values.get("stages")
     if stages is None:
         return parse_config(recipe, source)
@@ -66,39 +69,43 @@ def _parse_stage(
 ) -> Config:
     source, changes = f"{source}, stage '{stage['name']}'", dict(stage)
     name, elsewhere = changes.pop("name"), changes.pop("dataset", None)
-    for key in ("stages", "run", "stage", "before", "own_dataset"):
-        if key in changes:
-            raise InputError(f"{source}: unknown key '{key}'")
+    _refuse_keys(changes, ("stages", "run", *_OWN), source)
     values = _merge(recipe, changes)
     if last and values.get("task") != recipe.get("task"):
         raise InputError(f"{source}: the last stage has the recipe's task, '{recipe.get('task')}'")
     if elsewhere == dataset:
         elsewhere = None
     if last and elsewhere:
-        raise InputError(
-            f"{source}: the last stage is on the dataset that the recipe is trained on"
-        )
+        raise InputError(f"{source}: the last stage is on the recipe's own dataset")
     values |= {"stage": name, "before": before, "dataset": elsewhere}
     if elsewhere:
         values["own_dataset"] = dataset
-    if before is not None:
-        own = {key: values["model"][key] for key in _START if key in changes.get("model", {})}
-        if own:
-            raise InputError(f"{source}: model.{next(iter(own))}: it starts from the stage before")
+    model = values.get("model")
+    if before is not None and isinstance(model, dict):  # any other is an error below
+        changed = changes.get("model", {})
+        for key in _START:
+            if key in changed:
+                raise InputError(f"{source}: model.{key}: it starts from the stage before")
         start = dict.fromkeys(_START) | {
             "start_run": before.run,
             "start_head": before.task == values.get("task"),
         }
         if before.dataset != elsewhere:
             start["start_dataset"] = before.dataset or dataset
-        values["model"] = {**values["model"], **start}
+        values["model"] = {**model, **start}
     if last:
         return parse_config(values, source)
     # Named by what it does, whatever the recipe is called and what comes after.
-    digest = parse_config({**values, "run": ""}, source).digest()
-    run = f"{values['task']}/{STAGE}{name}-{digest}"
+    config = parse_config({**values, "run": ""}, source)
+    run = f"{config.task}/{STAGE}{name}-{config.digest()}"
     about = f"stage {name} of {recipe.get('run')}"
-    return parse_config({**values, "run": run, "about": about}, source)
+    return config.model_copy(update={"run": run, "about": about})
+
+
+def _refuse_keys(values: dict[str, Any], keys: Iterable[str], source: str) -> None:
+    for key in keys:
+        if key in values:
+            raise InputError(f"{source}: unknown key '{key}'")
 
 
 def _merge(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -6,18 +6,23 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import datasets_with_oof, ensemble_csv, is_ablation, oof_dir, shown
+from galaxyzoo.core.paths import (
+    choose_dataset,
+    datasets_with_oof,
+    ensemble_csv,
+    is_ablation,
+    oof_dir,
+    shown,
+)
 from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
 from galaxyzoo.inference import submission
-from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.fold_files import digest_networks
 from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run_models
 from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
-from galaxyzoo.tasks.registry import DEFAULT_ENSEMBLE, ensemble_task, get_task
+from galaxyzoo.tasks.registry import DEFAULT_ENSEMBLE, ensemble_task, get_task, task_of
 
 EXPORTED_CARD, EXPORTED_MODEL = "ensemble.json", "ensemble.safetensors"  # in an exported folder
 
@@ -41,7 +46,7 @@ class EnsembleNetworks:
         card = EnsembleCard.read(folder / EXPORTED_CARD)
         task, again = get_task(card.task), "export it again"
         model = load_model(folder / EXPORTED_MODEL, card.fitted, task, again)
-        runs = [_open_run(folder / run) for run in card.members]
+        runs = [RunNetworks.open(folder / run) for run in card.members]
         return cls(FittedEnsemble(card.dataset, task, card, model), runs)
 
     @property
@@ -57,17 +62,15 @@ class EnsembleNetworks:
         return self.fitted.combine(parts)
 
 
-def _open_run(folder: Path) -> RunNetworks:
-    """The run in a folder of `src/export.py`."""
-    config, _ = load_run_config(folder)
-    folds = {int(path.name.removeprefix("fold_")): path for path in sorted(folder.glob("fold_*"))}
-    models = {fold: load_fold_model(config, path) for fold, path in folds.items()}
-    return RunNetworks(config, models)
-
-
 def load_run(dataset: str, run: str) -> RunNetworks:
     """A trained run's networks."""
     return RunNetworks(*load_run_models(dataset, run))
+
+
+def choose_dataset_of(asked: str | None, name: str) -> str:
+    """As `choose_dataset`, for a run or an ensemble."""
+    is_ensemble = ensemble_task(name) is not None
+    return choose_dataset(asked, task_of(name).name, ensembles=is_ensemble)
 
 
 def load_predictor(dataset: str, name: str) -> Predictor:

@@ -106,7 +106,9 @@ class FoldFiles:
 def digest_networks(dataset: str, run: str, n_folds: int) -> str | None:
     """Digest of all folds of a trained run; None where one is missing or of another training."""
     try:
-        folds = [FoldFiles.of_trained(dataset, run, fold).digest for fold in range(n_folds)]
+        config, fingerprint = load_run_config(run_dir(dataset, run))
+        marks = [FoldFiles.of(config, dataset, fingerprint, fold) for fold in range(n_folds)]
+        folds = [mark.digest for mark in marks]
     except (InputError, OSError):
         return None
     return hashlib.sha256(" ".join(folds).encode()).hexdigest()[:16]

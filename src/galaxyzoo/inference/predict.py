@@ -163,6 +163,13 @@ class RunNetworks:
     config: Config
     models: Mapping[int, GalaxyNet]  # by fold
 
+    @classmethod
+    def open(cls, folder: Path) -> "RunNetworks":
+        """The run in a folder of `src/export.py`."""
+        config, _ = load_run_config(folder)
+        paths = {int(path.name.removeprefix("fold_")): path for path in folder.glob("fold_*")}
+        return cls(config, {fold: load_fold_model(config, paths[fold]) for fold in sorted(paths)})
+
     @property
     def task(self) -> Task:
         """The run's."""

@@ -169,7 +169,7 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
             f"this machine is busy: the probe computed in {share:.0%} of its time. The hours are "
             f"those without other work; beside it expect {1 / share:.1f} times as many, or more"
         )
-    cached = _cache_bytes(configs, len(data.catalog.ids) + len(data.catalog.test_ids))
+    cached = _cache_bytes(configs, datasets)
     folds_dir().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folds_dir()).free
     print(
@@ -205,10 +205,12 @@ def _some(rows: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(rows)[:count])
 
 
-def _cache_bytes(configs: list[Config], images: int) -> int:
-    """Size of the decoded images; runs with the same crop share them."""
-    sizes = {(c.image.crop_px, c.image.cache_px): c.image.cache_px**2 * 3 for c in configs}
-    return images * sum(sizes.values())
+def _cache_bytes(configs: list[Config], datasets: Mapping[str | None, Dataset]) -> int:
+    """Size of the decoded images; runs on the same dataset with the same crop share them."""
+    kinds = {(c.dataset, c.image.crop_px, c.image.cache_px) for c in configs}
+    catalogs = {name: data.catalog for name, data in datasets.items()}
+    images = {name: len(one.ids) + len(one.test_ids) for name, one in catalogs.items()}
+    return sum(images[dataset] * cache_px**2 * 3 for dataset, _, cache_px in kinds)
 
 
 def _peak_memory() -> str:
