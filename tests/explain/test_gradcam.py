@@ -1,5 +1,8 @@
 """Grad-CAM: maps of a network whose answer is known, averages, and faithfulness."""
 
+from types import SimpleNamespace
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,8 @@ from torch import nn
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
+from galaxyzoo.explain import gradcam
+from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.explain.gradcam import (
     METHODS,
     answer_of,
@@ -19,6 +24,7 @@ from galaxyzoo.explain.gradcam import (
     score_maps,
     turn_back,
 )
+from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import GalaxyNet, build_model
 from support.small_models import small_config, small_network
 
@@ -156,3 +162,27 @@ def test_a_method_is_found_however_it_is_written() -> None:
     assert find_method("Grad-CAM++") == find_method("GradCAMPlusPlus") == "gradcam++"
     with pytest.raises(InputError, match=r"no method 'gradcan': there are gradcam, gradcam\+\+"):
         find_method("gradcan")
+
+
+def test_maps_of_runs_that_see_other_parts_of_the_sky_lie_on_the_first_ones_input(monkeypatch):
+    """A hot place 40 original pixels right of the middle and 20 above it is there in the mean."""
+    first = small_config(image={"size_px": 65, "field_px": 130.0})  # 2 original pixels each
+    wide = small_config(image={"size_px": 51, "field_px": 204.0})  # 4 each
+    places = {65: (32 - 10, 32 + 20), 51: (25 - 5, 25 + 10)}  # by the side of the input
+
+    def one_hot(_models, image, *_):
+        heat = np.zeros(image.shape[1:3], np.float32)
+        heat[places[image.shape[1]]] = 1
+        return heat, "layer"
+
+    monkeypatch.setattr(gradcam, "average_gradcam", one_hot)
+    picture = np.zeros((64, 64, 3), np.uint8)
+    galaxy = Galaxy("one", cv2.imencode(".png", picture)[1].tobytes(), "here")
+    runs = [RunNetworks(config, {}) for config in (first, wide)]
+    both = SimpleNamespace(runs=runs, task=runs[0].task)
+    image, heat, _ = gradcam.explain(both, galaxy, 0, "gradcam")
+    assert image.shape[:2] == heat.shape == (65, 65)
+    assert np.argwhere(heat == heat.max()).tolist() == [list(places[65])]
+    assert heat.max() == pytest.approx(1)
+    alone = gradcam.explain(SimpleNamespace(runs=runs[::-1], task=both.task), galaxy, 0, "gradcam")
+    assert np.argwhere(alone[1] == alone[1].max()).tolist() == [list(places[51])]
