@@ -44,7 +44,7 @@ def main() -> None:
     if args.form == GZ2:
         made = make_dataset(_order(args))
         # It has no votes, so its runs cannot start from those that learn votes.
-        print_made(made, f"{args.task} --data {made.name} model.start_run=null")
+        print_made(made, f"{args.task} --data {made.name} stages=null")
         return
     get_task(args.task)
     if args.subset:

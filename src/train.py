@@ -23,39 +23,35 @@ use_project_python()
 import argparse
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from types import MappingProxyType
 
-from galaxyzoo.config.loading import load_config, load_demo_schedules, runs_of
+from galaxyzoo.config.loading import demo_schedule, load_config, runs_of
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.launch import add_data, add_jobs, new_parser
-from galaxyzoo.core.paths import DEMO, DEMO_FULL
+from galaxyzoo.core.paths import DEMO_FULL
 from galaxyzoo.data.prepare import Dataset, prepare
 
 DEFAULT_ENSEMBLE = "cpu"
-Schedules = Mapping[str, Sequence[str]]  # run -> overrides
-OWN = ""  # in place of the name of the dataset to train on, which is not known before it is read
 
 
 def main() -> None:
     """Parse, prepare, then plan, smoke or train."""
     args = parse_args()
-    configs = with_start_runs(load_configs(args.runs))
+    configs = with_stages(load_configs(args.runs))
     drop = any(config.on_bad_image == "drop" for config in configs)
     with in_turn(args):
         tasks = {config.task for config in configs if config.dataset is None}
         data = prepare(args.data, args.folds, tasks=tasks, drop_bad=drop)
         catalog = data.catalog
         # Once more: what a run is may depend on its dataset.
-        schedules = load_demo_schedules() if catalog.dataset == DEMO else {}
-        asked = load_configs(args.runs, schedules, catalog.dataset)
-        configs = with_start_runs(asked, schedules)
+        asked = load_configs(args.runs, catalog.dataset)
+        configs = with_stages(asked)
         datasets: dict[str | None, Dataset] = {None: data}
         datasets.update(prepare_others(configs, catalog.n_folds))
-    short = [config.run for config in configs if config.run in schedules]
+    short = [one.run for one in asked if demo_schedule(one.run, catalog.dataset)]
     if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
     # Only now, so that mistakes in arguments or files are reported before torch's slow import.
@@ -79,8 +75,6 @@ def main() -> None:
     elif args.smoke:
         planning.smoke(asked[0], data)
     elif args.holdout:
-        if staged := [config.run for config in asked if config.before]:
-            raise InputError(f"--holdout trains runs of one stage: {staged[0]} has several")
         exit_if_stopped(hold_out(asked, data))
     else:
         jobs = args.jobs or default_jobs(args, short)
@@ -130,7 +124,7 @@ def train(
 
     runs = {config.run: Run(config, datasets[config.dataset]) for config in configs}
     # All of them first: the last run's mistake must not wait for the first's hours. The last first:
-    # where a start run has no labels here, the run that needs it says what to do.
+    # where an earlier stage has no labels here, the run that needs it says what to do.
     for run in reversed(runs.values()):
         run.check()
     cards = list(train_runs([*runs.values()], args.only, jobs, args.backend))
@@ -192,50 +186,23 @@ def prepare_others(configs: list[Config], n_folds: int) -> dict[str | None, Data
     return {name: prepare(name, n_folds, tasks=some) for name, some in tasks.items()}
 
 
-def load_configs(
-    arguments: list[str], schedules: Schedules = MappingProxyType({}), dataset: str = ""
-) -> list[Config]:
+def load_configs(arguments: list[str], dataset: str = "") -> list[Config]:
     """Split arguments into runs and `key=value` overrides, and load the configs.
 
     Args:
         arguments: of the command line.
-        schedules: the dataset's own overrides of runs; the arguments go on top of them.
         dataset: that the runs are trained on; empty where that is not known yet.
     """
     overrides = [one for one in arguments if "=" in one]
     named = [one for one in arguments if "=" not in one] or [DEFAULT_ENSEMBLE]
     runs = [run for one in named for run in runs_of(one)]
-    configs = [
-        load_config(run, [*schedules.get(run, ()), *overrides], dataset)
-        for run in dict.fromkeys(runs)
-    ]
+    configs = [load_config(run, overrides, dataset) for run in dict.fromkeys(runs)]
     return list({config.run: config for config in configs}.values())
 
 
-def with_start_runs(
-    configs: list[Config], schedules: Schedules = MappingProxyType({})
-) -> list[Config]:
-    """The configs and the runs that they need, each once and after the runs that it needs."""
-    asked = {config.run: config for config in configs}
-    ordered: dict[str, Config] = {}
-
-    def find(run: str, needed_by: Config) -> Config:
-        before = needed_by.before
-        if before and before.run == run:
-            return before
-        return asked.get(run) or load_config(run, schedules.get(run, ()))
-
-    def add(config: Config, waiting: tuple[str, ...]) -> None:
-        if config.run in waiting:
-            raise InputError(f"{config.run} starts from itself (model.start_run, pseudo.runs)")
-        for run, dataset in config.required_runs(OWN):
-            if dataset == OWN or (config.before and config.before.run == run):
-                add(find(run, config), (*waiting, config.run))
-        ordered.setdefault(config.run, config)
-
-    for config in configs:
-        add(config, ())
-    return list(ordered.values())
+def with_stages(configs: list[Config]) -> list[Config]:
+    """The configs and their earlier stages, each once and after the stage before it."""
+    return list({stage.run: stage for config in configs for stage in config.stages}.values())
 
 
 def fold_numbers(text: str) -> list[int]:

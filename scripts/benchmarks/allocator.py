@@ -14,7 +14,7 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.planning import random_fold
 from galaxyzoo.training.trainer import Trainer
 
-RUNS = ("gz37/resnet18", "gz37/mobilenetv2", "gz37/mobilenetv2_zoo5")
+RUNS = ("gz37/resnet18", "gz37/mobilenetv2", "gz37/mobilenetv2_transfer")
 _GIVEN_BACK, _KEPT = "given back", "kept for the next step"
 _STEPS = 12
 
@@ -56,7 +56,7 @@ def serve(run: str, name: str) -> None:
     """Train some steps for each line that comes in, and print how many images they held."""
     if name == _GIVEN_BACK:
         devices.keep_freed_memory = lambda: False
-    config = load_config(run, ["model.start_run=null", "model.start_dataset=null"])
+    config = load_config(run, ["stages=null"])
     fold = random_fold(config, 4 * config.train.batch_size)
     trainer = Trainer(config, fold, initialise=False)
     trainer.model.train()

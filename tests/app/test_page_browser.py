@@ -31,7 +31,7 @@ UPLOADS = Path(tempfile.gettempdir()) / "gradio"
 SECOND = [
     "gz37/mobilenetv2",
     *TINY,
-    *("model.name=cnn", "model.pretrained=false", "model.start_run=null", "tta.dihedral=false"),
+    *("model.name=cnn", "model.pretrained=false", "tta.dihedral=false"),
     *("tta.angles=1", "tta.zooms=[1.0]"),
 ]
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}

@@ -157,7 +157,7 @@ def test_runs_are_listed_newest_first(root: Path) -> None:
         "demo/gz37/cnn/fold_1": 40,
         "mini/zoo5/resnet18/fold_0": 30,
         "mini/gz37/ablation.gz37.base/fold_0": 50,
-        "mini/pretrain/simsiam/fold_0": 60,
+        "mini/gz37/stage.small-0123/fold_0": 60,
     }
     for name, when in marks.items():
         mark = paths.folds_dir() / name / DONE

@@ -44,11 +44,7 @@ def test_the_table_of_some_folds_and_changes_is_printed_without_training(
     done: Path, tmp_path: Path
 ) -> None:
     untrained = {"name": "untrained", "changes": ["train.epochs=3"]}
-    no_start = {
-        "name": "no_start",
-        "changes": ["model.start_run=gz37/cnn", "model.start_dataset=none"],
-    }
-    changes = [*CHANGES[:2], untrained, no_start]
+    changes = [*CHANGES[:2], untrained]
     study, before = write_study(tmp_path, changes=changes), artefacts(done)
     words = ["--folds", "1", "--table", "--only-changes", "longer", "untrained"]
     result = succeed(done, "ablate.py", study, *words)

@@ -21,8 +21,9 @@ train: {epochs: 1, batch_size: 8}
 """
 MODEL = "name: cnn, kwargs: {widths: [4, 8]}"
 START = f"task: gz37\nmodel: {{{MODEL}}}\n{COMMON}"
-FINE = f"task: elliptical_spiral\nmodel: {{{MODEL}, start_run: gz37/start}}\n{COMMON}"
-TRAIN = ["train.py", "fine.yaml", "start.yaml"]  # the run before the one that it starts from
+STAGES = "stages: [{name: votes, recipe: start.yaml}, {name: classes}]"
+FINE = f"task: elliptical_spiral\nmodel: {{{MODEL}}}\n{COMMON}{STAGES}\n"
+TRAIN = ["train.py", "fine.yaml", "start.yaml"]
 
 
 def kept() -> pd.DataFrame:
@@ -34,7 +35,7 @@ def kept() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a class run, the votes' run that it starts from, and both tasks' ensembles."""
+    """A project with a class run, a run on the votes that it begins with, and their ensembles."""
     root = tmp_path_factory.mktemp("classes")
     COMPETITION.write_zips(root / "input")
     (root / "start.yaml").write_text(START)
@@ -61,15 +62,19 @@ def test_the_galaxies_of_the_rule_have_probabilities_in_their_folds(trained: Pat
     assert card["galaxies"] == len(labels)
 
 
-def test_the_start_was_trained_first_and_fold_by_fold(trained: Path) -> None:
+def test_a_run_that_equals_an_earlier_stage_takes_its_weights(trained: Path) -> None:
     folder = trained / "folds" / dataset(trained)
-    for fold in range(3):
-        start, fine = (
-            folder / run / f"fold_{fold}" / "fold.json"
-            for run in ("gz37/start", "elliptical_spiral/fine")
-        )
-        assert start.stat().st_mtime_ns < fine.stat().st_mtime_ns
-        assert files.read_json(fine)["notes"]["start"] == "gz37/start"
+    (stage,) = (folder / "gz37").glob("stage.votes-*")
+    for fold in (f"fold_{k}" for k in range(3)):
+        one, two = (path / fold for path in (stage, folder / "gz37/start"))
+        name = "weights.safetensors"
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+        assert files.read_json(two / "fold.json")["notes"]["start"] == "scratch"
+        seconds = (two / "timings.csv").read_text().splitlines()
+        assert [line.split(",")[0] for line in seconds] == ["0"]  # predicted, not trained
+        assert "stage" not in (two / "history.csv").read_text()
+        fine = files.read_json(folder / "elliptical_spiral/fine" / fold / "fold.json")
+        assert fine["notes"]["start"] == "scratch, then votes"
 
 
 @pytest.mark.parametrize("name", ["fine.csv", "predictions.csv"])
@@ -123,6 +128,6 @@ def test_finished_work_stays_as_it_is(trained: Path, option: str, printed: str) 
 
 def test_a_start_that_does_not_exist_is_named(tmp_path: Path) -> None:
     COMPETITION.write_zips(tmp_path / "input")
-    (tmp_path / "lost.yaml").write_text(FINE.replace("gz37/start", "gz37/strat"))
-    assert "gz37/strat" in complaint(call(tmp_path, "train.py", "lost.yaml"))
+    (tmp_path / "lost.yaml").write_text(FINE.replace("start.yaml", "strat.yaml"))
+    assert "no run 'strat.yaml'" in complaint(call(tmp_path, "train.py", "lost.yaml"))
     assert artefacts(tmp_path) == {}

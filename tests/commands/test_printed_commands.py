@@ -15,7 +15,6 @@ import yaml
 from galaxyzoo.data.readers.kaggle import dataset_name
 from support.commands import COMPETITION, call, complaint, succeed
 from support.gz2_fixtures import CLASSES, write_published
-from support.pretraining_fixtures import PRETRAIN
 from support.tuning_fixtures import BASE, write_search
 
 NAME = dataset_name(COMPETITION.votes.index.to_numpy(), COMPETITION.test_ids, Path())
@@ -23,14 +22,13 @@ NAME = dataset_name(COMPETITION.votes.index.to_numpy(), COMPETITION.test_ids, Pa
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny_configs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Small configs in place of the real ones; of the class runs, one that starts from votes."""
+    """Small configs in place of the real ones; of the class runs, one that begins with votes."""
     folder = tmp_path_factory.mktemp("configs")
-    start = {**BASE["model"], "start_run": "gz37/cnn"}
+    stages = [{"name": "votes", "recipe": "gz37/cnn"}, {"name": "classes"}]
     contents = {
         "gz37/cnn": BASE,
-        "hubble10/cnn": {**BASE, "task": "hubble10", "model": start},
+        "hubble10/cnn": {**BASE, "task": "hubble10", "stages": stages},
         "ensembles/cpu": {"runs": ["gz37/cnn"]},
-        "pretrain/small": {key: PRETRAIN[key] for key in PRETRAIN if key != "run"},
     }
     for name, content in contents.items():
         path = folder / f"{name}.yaml"
@@ -80,8 +78,8 @@ def test_a_new_dataset_can_be_trained_on(tmp_path: Path) -> None:
     words = ["--data", "gz2-hubble10"]
     assert "it has those of hubble10" in complaint(call(tmp_path, "train.py", *words))
     line = complaint(call(tmp_path, "train.py", "hubble10", *words))
-    assert "hubble10/cnn starts from gz37/cnn" in line
-    assert "model.start_run=null" in line
+    assert "hubble10/cnn learns task gz37 in its stage 'votes'" in line
+    assert "stages=null" in line
 
 
 def test_the_config_of_a_search_can_be_trained(project: Path, tmp_path: Path) -> None:
@@ -106,11 +104,6 @@ def test_the_config_of_a_search_can_be_trained(project: Path, tmp_path: Path) ->
         ),
         ("ensemble.py", ["--intervals"], [f"submissions/{NAME}/gz37/oof.csv"]),
         ("ensemble.py", ["--intervals"], [f"submissions/{NAME}/gz37/predictions.json"]),
-        (
-            "train.py",
-            ["gz37/cnn", "model.start_run=pretrain/small", "--data", NAME],
-            [f"folds/{NAME}/gz37"],
-        ),
     ],
 )
 def test_a_refusal_names_a_command_after_which_it_goes_on(

@@ -68,7 +68,7 @@ def test_the_stage_is_trained_there_and_the_recipe_ends_here(trained: Path) -> N
     (stage,) = (trained / "folds/classes/zoo5").iterdir()
     assert stage.name.startswith("stage.classes-")
     saved = yaml.safe_load((stage / "config.yaml").read_text())
-    assert saved["own_dataset"] == saved["model"]["start_dataset"] == own(trained).name
+    assert saved["own_dataset"] == own(trained).name
     history = pd.read_csv(own(trained) / "gz37/net/fold_2/history.csv")
     assert history["stage"].tolist() == ["votes", "classes", "again"]
     split, other = (pd.read_csv(folder / "train.csv", index_col=0) for folder in

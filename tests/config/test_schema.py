@@ -27,34 +27,6 @@ CONTRADICTIONS = {
         "loss: votes\nhead: {output: sigmoid}",
         "loss 'votes' needs head.output tree",
     ),
-    "a teacher of another task": (
-        VOTES,
-        "pseudo: {runs: [zoo5/cnn]}",
-        "pseudo.runs: 'zoo5/cnn' is not of task 'gz37'",
-    ),
-    "labels for what has labels": (
-        VOTES,
-        "pseudo: {runs: [gz37/cnn], images: [train]}",
-        "'train' are the images that have labels",
-    ),
-    "teachers of nothing": (
-        VOTES,
-        "pseudo: {runs: [gz37/cnn], images: []}",
-        "'pseudo.images'",
-    ),
-    "pseudo-labels and balance": (
-        CLASSES,
-        "pseudo: {runs: [zoo5/cnn]}\ntrain: {class_balance: sampling}",
-        "pseudo.runs goes with neither",
-    ),
-    **{
-        f"a head of {start or 'no start'}": (
-            "task: zoo5\n",
-            f"model: {{name: cnn, start_head: true{start}}}",
-            "model.start_head needs model.start_run, a run of task 'zoo5'",
-        )
-        for start in ("", ", start_run: gz37/small", ", start_run: pretrain/x")
-    },
     "balance of votes": (
         VOTES,
         "train: {class_balance: weights}",
@@ -70,30 +42,16 @@ CONTRADICTIONS = {
         "loss: mse\ntrain: {label_smoothing: 0.1}",
         "train.label_smoothing needs a cross-entropy",
     ),
-    "more of the head than of all": (
+    "no epochs": (CLASSES, "train: {epochs: 0}", "'train.epochs'"),
+    "balance without labels": (
         CLASSES,
-        "train: {epochs: 2, head_epochs: 3}",
-        "train.head_epochs must not exceed train.epochs",
+        "stages: [{name: a, loss: simsiam, train: {class_balance: sampling}}, {name: b}]",
+        "loss 'simsiam' reads no label",
     ),
-    "no epochs and no start": (
-        CLASSES,
-        "train: {epochs: 0}",
-        "train.epochs 0 trains nothing: it needs model.start_run and model.start_head=true",
-    ),
-    "no epochs and balance": (
-        "task: zoo5\nmodel: {name: cnn, start_run: zoo5/cnn, start_head: true}\n",
-        "train: {epochs: 0, class_balance: sampling}",
-        "train.epochs 0 trains nothing: leave out train.class_balance and pseudo.runs",
-    ),
-    "no epochs and pseudo-labels": (
-        "task: zoo5\nmodel: {name: cnn, start_run: zoo5/cnn, start_head: true}\n",
-        "pseudo: {runs: [zoo5/cnn]}\ntrain: {epochs: 0}",
-        "train.epochs 0 trains nothing: leave out train.class_balance and pseudo.runs",
-    ),
-    "blocks without a head": (
-        CLASSES,
-        "train: {top_blocks: 1}",
-        "train.top_blocks needs train.head_epochs",
+    "pseudo-labels and balance": (
+        CLASSES + "train: {class_balance: sampling}\n",
+        "stages: [{name: a}, {name: b, unlabelled: {images: [test]}}]",
+        "unlabelled.images goes with neither",
     ),
 }
 
@@ -113,7 +71,7 @@ def test_a_contradiction_is_one_line_that_names_file_and_key(configs, base, text
     [
         "loss: mse\n",
         "loss: soft_cross_entropy\ntrain: {class_balance: sampling, label_smoothing: 0.1}\n",
-        "train: {epochs: 2, head_epochs: 2, top_blocks: 1, class_balance: weights}\n",
+        "train: {epochs: 2, freeze: backbone, class_balance: weights}\n",
         "head: {hidden: [32, 16], activation: tanh}\n",
         "head: {hidden: []}\n",
     ],

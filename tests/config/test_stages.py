@@ -24,10 +24,7 @@ stages:
 def load(configs: Path, text: str = RECIPE, *overrides: str, name: str = "net") -> list[Config]:
     """The stages' configs, first to last."""
     (configs / "gz37" / f"{name}.yaml").write_text(text)
-    found = [load_config(f"gz37/{name}", overrides)]
-    while found[0].before:
-        found.insert(0, found[0].before)
-    return found
+    return load_config(f"gz37/{name}", overrides).stages
 
 
 def test_a_stage_is_the_recipe_with_its_own_changes(configs):
@@ -38,9 +35,8 @@ def test_a_stage_is_the_recipe_with_its_own_changes(configs):
     assert [one.train.lr for one in (small, classes, large)] == [1e-3, 1e-3, 5e-4]
     assert [one.image.size_px for one in (small, classes, large)] == [32, 80, 64]
     assert {one.train.batch_size for one in (small, classes, large)} == {32}
-    assert (small.model.start_run, large.model.start_run) == (None, classes.run)
-    assert classes.model.start_run == small.run
-    assert [classes.model.start_head, large.model.start_head] == [False] * 2  # the task changes
+    assert (small.before, classes.before, large.before) == (None, small, classes)
+    assert [classes.keeps_head, large.keeps_head] == [False] * 2  # the task changes
     assert large.run == "gz37/net"
     assert not large.is_earlier_stage
     assert small.is_earlier_stage
@@ -48,8 +44,8 @@ def test_a_stage_is_the_recipe_with_its_own_changes(configs):
 
 def test_the_head_goes_on_where_the_task_does(configs):
     small, large = load(configs, RECIPE.replace("  - {name: classes", "#"))
-    assert large.model.start_head
-    assert large.model.start_run == small.run
+    assert large.keeps_head
+    assert large.before == small
 
 
 def test_recipes_that_begin_alike_share_their_beginning(configs):
@@ -58,7 +54,7 @@ def test_recipes_that_begin_alike_share_their_beginning(configs):
     *begin, large_of_longer, last = load(configs, longer, name="longer")
     assert [one.run for one in begin] == [small.run, classes.run]
     assert large_of_longer.digest() != last.digest()
-    assert large_of_longer.model == large.model
+    assert large_of_longer.weights_digest() == large.weights_digest()
     other = load(configs, RECIPE.replace("epochs: 4", "epochs: 5"), name="other")
     assert not {one.run for one in other[:2]} & {small.run, classes.run}
     same = load(configs, RECIPE.replace("task: gz37\n", "about: x\ntask: gz37\n"), name="same")
@@ -95,10 +91,18 @@ def test_what_is_saved_with_the_run_is_the_recipe(configs):
         ("stages: [{name: a}, {name: b, model: 3}]", "stage 'b': key 'model'"),
         ("stages: [{name: a}, {name: b, dataset: zoo5}]", "the last stage is on the recipe's own"),
         ("dataset: zoo5", "net.yaml: unknown key 'dataset'"),
-        ("stages: [{name: a}, {name: b, task: zoo5}]", "the last stage has the recipe's task"),
+        ("stages: [{name: a}, {name: b, task: zoo5}]", "the last stage has the recipe's own task"),
+        ("stages: [{name: a}, {name: b, loss: simsiam}]", "loss simsiam is for a stage before"),
+        ("stages: [{name: a, recipe: gz37/cmm}, {name: b}]", "no run 'gz37/cmm'"),
+        ("stages: [{name: a, recipe: gz37/net}, {name: b}]", "recipe gz37/net contains itself"),
+        ("unlabelled: {images: [test]}", "unlabelled.images are labelled by the stage before"),
         (
-            "stages: [{name: a}, {name: b, model: {start_run: gz37/x}}]",
-            "stage 'b': model.start_run: it starts from the stage before",
+            "stages: [{name: a, task: zoo5}, {name: b, unlabelled: {images: [test]}}]",
+            "stage 'b': unlabelled.images are labelled by the stage before, which must have",
+        ),
+        (
+            "stages: [{name: a, loss: simsiam, train: {checkpoint: best}}, {name: b}]",
+            "stage 'a': loss 'simsiam' reads no label",
         ),
     ],
 )
@@ -110,3 +114,57 @@ def test_an_override_of_a_stage_that_is_not_there_is_named(configs):
     assert "write stages.NAME.key=value" in one_line_refusal(
         load, configs, RECIPE, "stages.huge.train.lr=1"
     )
+
+
+CLASSES = """
+task: hubble10
+model: {name: cnn}
+head: {hidden: 7}
+stages:
+  - {name: first, recipe: gz37/net}
+  - {name: classes}
+"""
+
+
+def test_a_stage_may_be_another_recipe_as_its_file_says(configs):
+    recipe = load(configs)
+    (configs / "hubble10").mkdir()
+    (configs / "hubble10" / "net.yaml").write_text(CLASSES)
+    *inner, classes = load_config("hubble10/net").stages
+    assert [one.stage for one in inner] == ["first_small", "first_classes", "first_large"]
+    assert [one.weights_digest() for one in inner] == [one.weights_digest() for one in recipe]
+    assert (classes.head.hidden, classes.train.batch_size) == (7, 64)
+    for overrides, ends_with in (("stages.first.train.epochs=1", 16), ("train.epochs=1", 1)):
+        every = load_config("hubble10/net", [overrides]).stages
+        assert [one.train.epochs for one in every] == [1, 1, 1, ends_with]
+    last = "stages=[{name: a}, {name: b, recipe: gz37/net}]"
+    refused = one_line_refusal(load_config, "hubble10/net", [last])
+    assert "stage 'b_large': the last stage has the recipe's own run" in refused
+    (alone,) = load_config("hubble10/net", ["stages=null"]).stages
+    assert alone.digest() != classes.digest()
+
+
+def test_recipes_in_a_circle_are_refused(configs):
+    for name, other in (("one", "two"), ("two", "one")):
+        text = f"stages: [{{name: a, recipe: gz37/{other}}}, {{name: b}}]"
+        (configs / "gz37" / f"{name}.yaml").write_text(
+            f"task: gz37\nmodel: {{name: cnn}}\n{text}\n"
+        )
+    assert "contains itself" in one_line_refusal(load_config, "gz37/one")
+
+
+def test_what_differs_in_name_and_views_has_the_same_weights(configs):
+    (plain,) = load(configs, "task: gz37\nmodel: {name: cnn}\n")
+    (views,) = load(configs, "task: gz37\nmodel: {name: cnn}\ntta: {angles: 2}\n", name="other")
+    (seed,) = load(configs, "task: gz37\nmodel: {name: cnn}\n", "train.seed=1")
+    assert plain.weights_digest() == views.weights_digest() != seed.weights_digest()
+    assert plain.digest() != views.digest()
+
+
+def test_the_class_recipes_begin_with_what_the_runs_on_votes_train():
+    """So that these are not trained again."""
+    for task in ("hubble10", "anomaly4", "elliptical_spiral"):
+        for net in ("cnn", "resnet18", "mobilenetv2"):
+            *earlier, _ = load_config(f"{task}/{net}").stages
+            votes = load_config(f"gz37/{net}").stages
+            assert [s.weights_digest() for s in earlier] == [s.weights_digest() for s in votes]

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.config.loading import CONFIG, portable_config, possible_leakage
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
@@ -247,28 +246,14 @@ def test_the_submission_is_never_written_over_an_external_table(catalog, tmp_pat
     ],
 )
 def test_zoobots_weights_are_known_by_name(model, seen):
-    assert possible_leakage(small_config(model=model), "tiny") is seen
+    assert small_config(model=model).possible_leakage is seen
 
 
-@pytest.mark.parametrize("zoobot", ["first", "second", "teacher"])
-def test_zoobots_weights_are_known_however_far_behind_a_run(tmp_path, monkeypatch, zoobot):
-    use_root(monkeypatch, tmp_path)
-
-    def keep(run: str, name: str, **model: object) -> None:
-        folder = paths.run_dir("tiny", run)
-        folder.mkdir(parents=True)
-        config = small_config(model={"name": name, **model})
-        (folder / CONFIG).write_text(portable_config(config, "any"))
-
-    names = dict.fromkeys(("first", "second", "teacher"), "resnet18")
-    names[zoobot] = "hf_hub:mwalmsley/zoobot-encoder-resnet18"
-    keep("gz37/first", names["first"], start_run="gz37/gone")  # its folder is not kept
-    keep("gz37/second", names["second"], start_run="gz37/first")
-    keep("gz37/teacher", names["teacher"])
-    start = {"name": "resnet18", "start_run": "gz37/second"}
-    learner = small_config(model=start, pseudo={"runs": ["gz37/gone", "gz37/teacher"]})
-    assert possible_leakage(learner, "tiny")
-    assert possible_leakage(small_config(model=start), "tiny") is (zoobot != "teacher")
+def test_zoobots_weights_are_known_however_far_back():
+    stages: list[dict[str, object]] = [{"name": name} for name in ("one", "two", "three")]
+    assert not small_config(stages=stages).possible_leakage
+    stages[0]["model"] = {"name": "hf_hub:mwalmsley/zoobot-encoder-resnet18"}
+    assert small_config(stages=stages).possible_leakage
 
 
 def test_a_run_with_possible_leakage_is_left_out_unless_asked_for(catalog, monkeypatch, capsys):

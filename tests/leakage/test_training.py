@@ -25,7 +25,6 @@ from support.thoroughness import thorough
 
 WEIGHTS = "weights.safetensors"
 
-START: dict[str, Any] = {"name": "cnn", "kwargs": {"widths": [8, 16]}, "start_run": "gz37/small"}
 STAGES: dict[str, Any] = {
     "stages": [
         {"name": "votes"},
@@ -40,11 +39,17 @@ KINDS: dict[str, dict[str, Any]] = {
     "weights per class in the loss": {**CLASSES, "train": {"class_balance": "weights"}},
     "classes drawn equally often": {**CLASSES, "train": {"class_balance": "sampling"}},
     "soft targets": {**CLASSES, "loss": "soft_cross_entropy"},
-    "the head first, then the rest": {
+    "without labels, then the head, then the rest": {
         **CLASSES,
-        "train": {"epochs": 3, "head_epochs": 1, "top_blocks": 1},
+        "stages": [
+            {"name": "alike", "loss": "simsiam", "unlabelled": {"images": ["test"]}},
+            {"name": "head", "train": {"freeze": "backbone"}},
+            {"name": "rest"},
+        ],
     },
-    "a start from the votes' run": {**CLASSES, "model": START},
+    "pseudo-labels": {
+        "stages": [{"name": "votes"}, {"name": "more", "unlabelled": {"images": ["test"]}}]
+    },
     "three stages of two tasks": STAGES,
 }
 
@@ -100,9 +105,8 @@ def test_the_best_epoch_knows_its_fold_and_so_does_a_run_that_starts_from_it(
     assert weights[0] != weights[1]  # this is why it has to be said
     assert [card.selected_on_validation for card in cards] == [True, True]
     assert cards[0].checkpoint == "best"
-    config = tiny_config(**CLASSES, model=START)
-    card = Run(config, project.data, {"train": project.images}).train([0])
-    assert card is not None
+    first = {"name": "votes", "task": "gz37", "train": {"checkpoint": "best", "ema_decay": 0}}
+    card = project.train(tiny_config(**CLASSES, stages=[first, {"name": "classes"}]), [0])
     assert card.checkpoint == "last"
     assert card.selected_on_validation  # the weights that it starts from were chosen on the fold
     fair = tiny_config(**{**CLASSES, "run": "elliptical_spiral/fair"})

@@ -145,23 +145,15 @@ def test_too_many_pools_and_other_keys_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, "vit_tiny_patch16_224"])
-def test_freezing_leaves_what_was_asked_for(name: str) -> None:
+def test_a_frozen_backbone_leaves_the_head_to_train(name: str) -> None:
     kwargs = {"img_size": 32} if name.startswith("vit") else {}
-    model = build_model(small_config(model={"name": name, "kwargs": kwargs}), initialise=False)
-    backbone = set(model.backbone.parameters())
-    model.freeze(head_only=True)
-    model.train()
-    assert {p for p in model.parameters() if p.requires_grad} == set(model.head.parameters())
-    norms = [m for m in model.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    assert not any(norm.training for norm in norms)
-    model.freeze(head_only=False, top_blocks=2)
-    trained = {p for p in backbone if p.requires_grad}
-    assert trained
-    assert trained < backbone
-    last = [p for p in model.backbone.parameters() if p.requires_grad]
-    assert last[-1] is list(model.backbone.parameters())[-1]
-    assert not next(iter(model.backbone.parameters())).requires_grad
-    model.freeze(head_only=False)
-    model.train()
-    assert all(p.requires_grad for p in model.parameters())
-    assert all(norm.training for norm in norms)
+    model = {"name": name, "kwargs": kwargs}
+    frozen, free = (
+        build_model(small_config(model=model, train={"freeze": what}), initialise=False).train()
+        for what in ("backbone", "none")
+    )
+    assert {p for p in frozen.parameters() if p.requires_grad} == set(frozen.head.parameters())
+    assert all(p.requires_grad for p in free.parameters())
+    for network, moving in ((frozen, False), (free, True)):
+        norms = [m for m in network.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        assert all(norm.training is moving for norm in norms)

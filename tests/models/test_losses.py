@@ -270,8 +270,7 @@ def test_concentrations_are_trained_averaged_and_saved_with_the_network(tmp_path
 
 
 def test_concentrations_train_beside_a_frozen_backbone() -> None:
-    trainer = Trainer(votes_config(head_epochs=1, epochs=2), fold_data())
-    trainer.model.freeze(head_only=True)
+    trainer = Trainer(votes_config(freeze="backbone"), fold_data())
     trainer.step(0, next(iter(trainer.batches())))
     assert trainer.model.log_concentrations is not None
     assert (trainer.model.log_concentrations != first_log_concentrations()).all()

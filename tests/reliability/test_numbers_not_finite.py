@@ -156,12 +156,11 @@ def test_a_fold_stops_alone_and_is_tried_again(
     assert [data.fold for data in seen] == [0, 1, 2, 1]
 
 
-def test_a_start_that_is_missing_stops_only_the_folds_that_need_it(prepared: Dataset) -> None:
-    model = {"name": "cnn", "kwargs": {"widths": [8, 12]}, "start_run": "gz37/other"}
-    run = Run(small_config(image=SIZES, model=model), prepared)
+def test_a_stage_that_is_missing_stops_only_the_folds_that_need_it(prepared: Dataset) -> None:
+    run = Run(small_config(image=SIZES, stages=[{"name": "a"}, {"name": "b"}]), prepared)
     assert run.train([0, 1]) is None
     assert len(run.stopped) == 2
-    assert all("needs gz37/other on" in reason for reason in run.stopped)
+    assert all("goes on from gz37/stage.a-" in reason for reason in run.stopped)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.schema import Config, parse_config
+from galaxyzoo.config.loading import read_recipe
+from galaxyzoo.config.schema import Config
+from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.io.tables import FOLD
@@ -20,9 +22,10 @@ from support.small_models import SMALL, small_config
 SIZES = {"crop_px": 424, "cache_px": 53, "field_px": 424, "size_px": 32}
 
 
-def holdout_config(**changes: object) -> Config:
+def holdout_config(dataset: str = "", **changes: object) -> Config:
     task = {"task": "elliptical_spiral", "run": "elliptical_spiral/cnn"}
-    return parse_config({**SMALL, **task, "image": SIZES, **changes}, "test")
+    values = {**SMALL, **task, "image": SIZES, **changes}
+    return parse_recipe(values, "test", read_recipe, dataset)
 
 
 CLASSES = TASKS["elliptical_spiral"]

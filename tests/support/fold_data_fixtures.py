@@ -10,7 +10,6 @@ from galaxyzoo.data.prepare import Dataset, prepare
 from support.kaggle_fixtures import draw_competition, encode, write_zip
 
 IMAGE = ImageConfig(crop_px=424, cache_px=32, field_px=424, size_px=32)
-MODEL = {"name": "cnn", "kwargs": {"widths": [8, 16]}, "start_run": "gz37/cnn"}
 
 
 @pytest.fixture

@@ -73,9 +73,7 @@ class Project:
         return Project(Dataset(catalog, self.data.raw), replace(self.images, images=images))
 
     def train(self, config: Config, folds: list[int]) -> RunCard:
-        """Train folds of a run after those of the run that it starts from; returns the card."""
-        if config.model.start_run and not config.before:
-            self._train(tiny_config(), folds)
+        """Train folds of a run, stage by stage; returns the card."""
         card = self._train(config, folds)
         assert card is not None
         return card

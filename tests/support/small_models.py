@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from galaxyzoo.config.loading import read_recipe
 from galaxyzoo.config.schema import Config, TrainConfig
 from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.models.build import GalaxyNet, build_model
@@ -27,7 +28,7 @@ def small_config(**sections: Any) -> Config:
     values = dict(SMALL)
     for name, section in sections.items():
         values[name] = {**values.get(name, {}), **section} if isinstance(section, dict) else section
-    return parse_recipe(values, "test")
+    return parse_recipe(values, "test", read_recipe)
 
 
 def small_network(name: str, size_px: int, seed: int = 0) -> GalaxyNet:

@@ -76,10 +76,11 @@ def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(
     assert len(trained) == 1  # done work is not done again
 
 
-def test_a_run_that_starts_from_another_one_has_no_hold_out(prepared: Dataset) -> None:
-    model = {"name": "cnn", "kwargs": {"widths": [8, 12]}, "start_run": "gz37/cnn"}
-    with pytest.raises(InputError, match="has seen the galaxies that a hold-out keeps back"):
-        holdout.train_holdout(Run(holdout_config(model=model), prepared))
+def test_a_run_of_several_stages_has_no_hold_out(prepared: Dataset) -> None:
+    """Another task's stage would have a split of its own."""
+    stages = [{"name": "votes", "task": "gz37", "loss": "kl"}, {"name": "classes"}]
+    with pytest.raises(InputError, match="elliptical_spiral/cnn has several"):
+        holdout.train_holdout(Run(holdout_config(stages=stages), prepared))
 
 
 def test_too_few_galaxies_say_so(root: Path) -> None:

@@ -24,15 +24,6 @@ def test_learning_rate_by_hand() -> None:
     assert rates(2, 5, lr=1.0, schedule="constant") == [1.0] * 10
 
 
-def test_learning_rates_of_both_stages_by_hand() -> None:
-    stages = {"head_epochs": 1, "head_lr": 1.0, "lr": 0.1}
-    both = rates(3, 4, **stages, warmup=0.25)
-    assert both[:4] == pytest.approx([1.0, *half_cosine(1.0, 3)])
-    assert both[4:] == pytest.approx([0.05, 0.1, *half_cosine(0.1, 6)])
-    assert rates(3, 4, **stages, schedule="constant") == [1.0] * 4 + [0.1] * 8
-    assert rates(1, 4, **stages, schedule="constant") == [1.0] * 4
-
-
 def test_biases_and_norms_are_not_decayed() -> None:
     model = build_model(small_config(), initialise=False)
     groups = build_optimizer(model, TrainConfig(weight_decay=0.1)).param_groups

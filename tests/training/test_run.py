@@ -9,17 +9,15 @@ import pytest
 import torch
 import yaml
 from filelock import FileLock
-from safetensors.torch import load_file
 
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.export.model_card import write_card
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.fold_files import HISTORY
 from galaxyzoo.inference.oof import VAL_TABLE
 from galaxyzoo.inference.predict import predict
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.training.fold import TIMINGS, read_timings
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
 from support.class_fixtures import SIZES
@@ -108,33 +106,34 @@ def test_a_run_says_with_what_it_was_made(prepared: Dataset, trained: list[FoldD
     run.check()  # which reads it
 
 
-def test_a_run_without_epochs_sees_its_starts_networks_through_its_own_views(
-    prepared: Dataset,
-) -> None:
+def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared: Dataset) -> None:
     start = small_config(image=SIZES, train={"epochs": 1}, tta={"dihedral": False})
     Run(start, prepared).train()
     views = {"dihedral": False, "zooms": [1.0, 1.4]}
-    other = small_config(
-        run="gz37/views",
-        image=SIZES,
-        model={"start_run": start.run, "start_head": True},
-        train={"epochs": 0},
-        tta=views,
-    )
+    other = small_config(run="gz37/views", image=SIZES, train={"epochs": 1}, tta=views)
     run = Run(other, prepared)
     card = run.train()
     assert card is not None
-    assert (card.start, card.views, card.diverged) == (start.run, 2, [])
-    write_card(run.folder / "card.md", other, get_task(other.task), card, None)
-    assert "No training of its own" in (run.folder / "card.md").read_text()
+    assert (card.start, card.views, card.diverged) == ("scratch", 2, [])
     for fold in range(3):
         folder, theirs = (run.folder.parent / name / f"fold_{fold}" for name in ("views", "small"))
-        assert not (folder / HISTORY).exists()
-        networks = [load_file(place / WEIGHTS) for place in (folder, theirs)]
-        assert networks[0].keys() == networks[1].keys()
-        assert all(torch.equal(networks[0][name], tensor) for name, tensor in networks[1].items())
+        assert list(read_timings(folder / TIMINGS)) == [0]  # predicted, not trained
+        for name in (WEIGHTS, HISTORY):
+            assert (folder / name).read_bytes() == (theirs / name).read_bytes()
         rows = np.flatnonzero(prepared.catalog.folds == fold)
         model = load_fold_model(start, theirs)
         expected = predict(model, run.cache("train"), rows, start, TTAConfig(**views))
         given = pd.read_csv(folder / VAL_TABLE, index_col=0)
         np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
+
+
+def test_damaged_weights_are_not_taken(prepared: Dataset) -> None:
+    start = small_config(image=SIZES, train={"epochs": 1})
+    Run(start, prepared).train([0])
+    weights = Run(start, prepared).fold_dir(0) / WEIGHTS
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    other = Run(start.model_copy(update={"run": "gz37/other"}), prepared)
+    other.train([0])
+    assert list(read_timings(other.fold_dir(0) / TIMINGS)) == [1, 0]
+    assert (other.fold_dir(0) / WEIGHTS).read_bytes() == good

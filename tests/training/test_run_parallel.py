@@ -19,17 +19,18 @@ def named(name: str, data: Dataset, **values: object) -> Run:
 
 
 def test_runs_wait_for_those_that_they_need(prepared: Dataset) -> None:
-    elsewhere = {"start_run": "gz37/last", "start_dataset": "other"}
+    stages = [{"name": "one"}, {"name": "two", "train": {"seed": 1}}, {"name": "three"}]
+    last = named("last", prepared, stages=stages)
+    one, two = (Run(stage, prepared) for stage in last.config.stages[:2])
     runs = [
-        named("first", prepared),
-        named("starts", prepared, model={"name": "cnn", "start_run": "gz37/first"}),
-        named("learns", prepared, pseudo={"runs": ["gz37/first", "gz37/starts"]}),
-        named("alone", prepared, model={"name": "cnn", **elsewhere}),
-        named("not asked", prepared, model={"name": "cnn", "start_run": "gz37/trained before"}),
-        named("last", prepared, model={"name": "cnn", "start_run": "gz37/starts"}),
+        named("alone", prepared, train={"seed": 3}),
+        *(one, two, last),
+        named("other views", prepared, tta={"angles": 2}),  # of the weights of stage one
+        named("begins alike", prepared, stages=[stages[0], {"name": "other"}]),
     ]
     levels = [[run.config.run.split("/")[1] for run in level] for level in find_levels(runs)]
-    assert levels == [["first", "alone", "not asked"], ["starts"], ["learns", "last"]]
+    names = [stage.config.run.split("/")[1] for stage in (one, two)]
+    assert levels == [["alone", names[0]], [names[1], "other views", "begins alike"], ["last"]]
     assert find_levels([]) == []
 
 
@@ -53,15 +54,16 @@ def test_why_folds_stopped_is_in_their_runs(
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which one process has trained a run and what starts from it."""
+    """A project in which one process has trained a run and one that begins with it."""
     root = tmp_path_factory.mktemp("serial")
     return train_project(root, str(write_second(root)))
 
 
 def write_second(root: Path) -> Path:
-    """A run that starts from the first."""
+    """A run that begins with the first."""
     path = root / "second.yaml"
-    path.write_text("task: gz37\nmodel: {name: cnn, start_run: gz37/cnn}\n")
+    stages = "[{name: first, recipe: gz37/cnn}, {name: second}]"
+    path.write_text(f"task: gz37\nmodel: {{name: cnn}}\nstages: {stages}\n")
     return path
 
 
@@ -75,7 +77,7 @@ def test_two_processes_write_the_same_bytes_as_one(
     second = str(write_second(tmp_path))
     train_project(tmp_path, second, "--jobs", "2", "--backend", backend)
     ours, expected = artefacts(tmp_path), artefacts(serial)
-    assert len([path for path in ours if path.endswith("weights.safetensors")]) == 6
+    assert len([path for path in ours if path.endswith("weights.safetensors")]) == 9
     assert ours.keys() == expected.keys()
     assert ours == expected
 

@@ -1,4 +1,4 @@
-"""Training of classes: a head's own stage, classes alike, soft targets, another run's start."""
+"""Training of classes: a frozen backbone, classes alike, soft targets, the start of a stage."""
 
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from support.class_fixtures import class_config, class_fold, one_hot
 from support.small_models import small_config
 from support.training_fixtures import assert_a_kill_changes_nothing, fold_data
 
-STAGES = {"epochs": 3, "head_epochs": 2, "head_lr": 1e-2}
-WITH_HEAD = {"start_run": "zoo5/small", "start_head": True}
+# A class run after a stage on the same classes, and after one on votes.
+AGAIN = {"stages": [{"name": "classes"}, {"name": "again"}]}
+AFTER_VOTES = {"stages": [{"name": "votes", "task": "gz37"}, {"name": "classes"}]}
 
 
 def state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -37,8 +38,8 @@ def run_epochs(trainer: Trainer, count: int) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_head_epochs_leave_every_byte_of_the_backbone(optimizer):
-    config = class_config(train={**STAGES, "optimizer": optimizer})
+def test_a_frozen_backbone_keeps_every_byte(optimizer):
+    config = class_config(train={"freeze": "backbone", "optimizer": optimizer})
     trainer = Trainer(config, class_fold())
     networks = (trainer.model, trainer.averaged_model)
     assert networks[0] is not networks[1]
@@ -47,46 +48,26 @@ def test_head_epochs_leave_every_byte_of_the_backbone(optimizer):
     for network, old in zip(networks, before, strict=True):
         heads = {name for name in old if name.startswith("head.")}
         assert changed(old, state(network)) == heads
-    run_epochs(trainer, 1)
-    moved = changed(before[0], state(trainer.model))
-    assert moved >= {name for name, _ in trainer.model.named_parameters()}
+    free = Trainer(class_config(), class_fold())
+    old = state(free.model)
+    run_epochs(free, 1)
+    moved = changed(old, state(free.model))
+    assert moved >= {name for name, _ in free.model.named_parameters()}
     assert any("running_mean" in name for name in moved)
-
-
-def test_top_blocks_alone_are_trained_after_the_head():
-    config = class_config(
-        model={"kwargs": {"widths": [8, 8, 8]}}, train={**STAGES, "top_blocks": 2}
-    )
-    trainer = Trainer(config, class_fold())
-    before = state(trainer.model)
-    run_epochs(trainer, 3)
-    moved = changed(before, state(trainer.model))
-    prefixes = {name.split(".")[2] for name in moved if name.startswith("backbone.")}
-    assert prefixes == {"2", "3"}  # stages 0 (the stem) and 1 stay, their statistics too
-    assert {n for n in before if n.startswith("head.")} <= moved
-
-
-def test_the_optimizer_gets_those_rates():
-    config = class_config(train={**STAGES, "head_epochs": 1, "lr": 1e-4, "schedule": "constant"})
-    trainer = Trainer(config, class_fold())
-    run_epochs(trainer, 2)
-    assert [row["lr"] for row in trainer.history] == [1e-2, 1e-4]
 
 
 @pytest.mark.parametrize("steps", [2, 6, 10])  # four an epoch: in the first, second and third
 @pytest.mark.parametrize(
     "extra",
     [
-        {},
-        {"top_blocks": 1},
+        {"freeze": "backbone"},
         {"optimizer": "sgd", "lr": 0.01},
         {"class_balance": "sampling", "checkpoint": "best"},
     ],
-    ids=["all", "top_blocks", "sgd", "sampling"],
+    ids=["frozen", "sgd", "sampling"],
 )
-def test_a_killed_fold_of_two_stages_ends_with_the_same_bytes(tmp_path, steps, extra):
-    settings = class_config(train={**STAGES, "head_epochs": 1, **extra})
-    assert_a_kill_changes_nothing(tmp_path, settings, class_fold(), steps)
+def test_a_killed_fold_ends_with_the_same_bytes(tmp_path, steps, extra):
+    assert_a_kill_changes_nothing(tmp_path, class_config(train=extra), class_fold(), steps)
 
 
 def test_sampling_draws_classes_evenly_and_the_same_each_time():
@@ -173,15 +154,15 @@ def test_soft_targets_train_but_do_not_score():
     np.testing.assert_allclose(softly.targets.numpy(), soft, atol=1e-7)
 
 
-def test_a_start_run_fills_the_backbone_and_not_the_head(tmp_path: Path) -> None:
-    config = class_config(model={"start_run": "gz37/small"})
+def test_the_stage_before_fills_the_backbone_and_not_the_head(tmp_path: Path) -> None:
+    config = class_config(**AFTER_VOTES)
     torch.manual_seed(5)
     source = build_model(small_config(model={"mean": [0.1, 0.2, 0.3]}))
     path = tmp_path / WEIGHTS
     save_weights(path, source.state_dict())
     plain = Trainer(class_config(), class_fold())
-    trainer = Trainer(config, class_fold(start_weights=path))
-    assert trainer.start == "gz37/small"
+    trainer = Trainer(config, class_fold(start_weights=path, start="scratch, then votes"))
+    assert trainer.start == "scratch, then votes"
     weights, ours = load_file(path), trainer.model.state_dict()
     kept = [name for name in weights if not name.startswith("head.")]
     assert {"mean", "std"} <= set(kept)  # its normalisation belongs to it
@@ -192,11 +173,11 @@ def test_a_start_run_fills_the_backbone_and_not_the_head(tmp_path: Path) -> None
     assert changed(heads, plain.model.state_dict()) == set()  # as drawn by the run's own seed
 
 
-def test_a_start_run_of_the_same_task_may_fill_the_head_too(tmp_path: Path) -> None:
+def test_a_stage_of_the_same_task_fills_the_head_too(tmp_path: Path) -> None:
     torch.manual_seed(5)
     path = tmp_path / WEIGHTS
     save_weights(path, build_model(class_config()).state_dict())
-    trainer = Trainer(class_config(model=WITH_HEAD), class_fold(start_weights=path))
+    trainer = Trainer(class_config(**AGAIN), class_fold(start_weights=path))
     weights = load_file(path)
     assert any(name.startswith("head.") for name in weights)
     assert changed(weights, trainer.model.state_dict()) == set()
@@ -204,18 +185,18 @@ def test_a_start_run_of_the_same_task_may_fill_the_head_too(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("source", "model", "named"),
+    ("source", "stages", "named"),
     [
-        (class_config(head={"hidden": 7}), WITH_HEAD, r"head\."),
-        (small_config(model={"kwargs": {"widths": [8]}}), {}, ""),
-        (small_config(model={"kwargs": {"widths": [8, 24]}}), {}, ""),
+        (class_config(head={"hidden": 7}), AGAIN, r"head\."),
+        (small_config(model={"kwargs": {"widths": [8]}}), AFTER_VOTES, ""),
+        (small_config(model={"kwargs": {"widths": [8, 24]}}), AFTER_VOTES, ""),
     ],
     ids=["head", "depth", "width"],
 )
 def test_a_start_of_another_form_is_refused(
-    tmp_path: Path, source: Config, model: dict[str, Any], named: str
+    tmp_path: Path, source: Config, stages: dict[str, Any], named: str
 ) -> None:
     path = tmp_path / WEIGHTS
     save_weights(path, build_model(source).state_dict())
     with pytest.raises(InputError, match=rf"weights\.safetensors does not fit the model.*{named}"):
-        Trainer(class_config(model=model), class_fold(start_weights=path))
+        Trainer(class_config(**stages), class_fold(start_weights=path))

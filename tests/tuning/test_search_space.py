@@ -19,13 +19,6 @@ optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 
 SEARCHES = sorted(path.stem for path in (configs_dir() / FOLDER).glob("*.yaml"))
 
-PSEUDO = {**BASE, "pseudo": {"runs": ["gz37/cnn"]}}
-UNTRAINED = {
-    **BASE,
-    "model": {**BASE["model"], "start_run": f"{BASE['task']}/cnn", "start_head": True},
-    "train": {"epochs": 0},
-}
-
 LR = {"type": "float", "low": 1e-4, "high": 1e-2}
 
 
@@ -97,8 +90,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no range": ({"space": {}}, "key 'space'"),
     "a base that is no run": ({"base": "gz37/resnet81"}, "no run 'gz37/resnet81'"),
     "a wrong base": ({"base": {**BASE, "epochs": 3}}, "base: unknown key 'epochs'"),
-    "another's labels": ({"base": PSEUDO}, "base: pseudo.runs is set"),
-    "nothing to train": ({"base": UNTRAINED}, "base: train.epochs is 0"),
+    "stages": ({"base": {**BASE, "stages": [{"name": "a"}]}}, "base: has several stages"),
 }
 
 

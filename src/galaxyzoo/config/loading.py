@@ -4,24 +4,23 @@ A trained run's folder holds the config that it was trained with, so later steps
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from pydantic import Field
 
-from galaxyzoo.config.base import Settings, parse_with, read_saved, read_yaml
-from galaxyzoo.config.schema import PRETRAIN, Config, parse_config
+from galaxyzoo.config.base import Settings, override, parse_with, read_saved, read_yaml
+from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT, configs_dir, run_dir, shown
+from galaxyzoo.core.paths import CODE_ROOT, DEMO, configs_dir, shown
 from galaxyzoo.tasks.registry import TASKS
 
 CONFIG = "config.yaml"  # in a trained run's folder
-_ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
 # Folders of `configs/` that hold no runs
-_NO_RUNS = ("ensembles", "ablations", "tuning", PRETRAIN)
+_NO_RUNS = ("ensembles", "ablations", "tuning")
 
 
 def config_path(run: str, known: Sequence[str] | None = None) -> Path:
@@ -75,16 +74,8 @@ def all_runs() -> list[str]:
 def own_runs(task: str) -> list[str]:
     """Our own runs of a task; no published recipes, and none that needs a GPU or more data."""
     runs = [run for run in all_runs() if run.startswith(f"{task}/")]
-    return [run for run in runs if not run.startswith(f"{task}/source_") and not _needs_more(run)]
-
-
-def _needs_more(run: str, *behind: str) -> bool:
-    if run in behind:
-        return False  # a circle, which training refuses
-    config = load_config(run)
-    if config.needs_other_dataset or config.needs_gpu:
-        return True
-    return any(_needs_more(source, run, *behind) for source, _ in config.required_runs(""))
+    configs = [load_config(run) for run in runs if not run.startswith(f"{task}/source_")]
+    return [one.run for one in configs if not (one.needs_other_dataset or one.needs_gpu)]
 
 
 def all_ensembles() -> list[str]:
@@ -109,17 +100,27 @@ def runs_of(word: str) -> list[str]:
 def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> Config:
     """Read and check a run's YAML with `section.key=value` overrides on top.
 
-    `dataset` is the one that it is trained on, which stages on other datasets need.
+    Args:
+        run: name, or path of the YAML.
+        overrides: of the command line.
+        dataset: that it is trained on; stages on others need it, and the demo set has schedules of
+            its own, `configs/demo.yaml`, below the overrides.
     """
     path = config_path(run)
-    if path.parent.name == PRETRAIN:
-        raise InputError(f"{shown(path)} learns without labels: type the same with src/pretrain.py")
 
     def parse(values: dict[str, Any], source: str) -> Config:
         named = {**values, "run": f"{values.get('task')}/{path.stem}"}
-        return parse_recipe(named, source, dataset)
+        return parse_recipe(named, source, lambda name: read_recipe(name, dataset), dataset)
 
-    return parse_with(overrides, path, parse)
+    return parse_with([*demo_schedule(run, dataset), *overrides], path, parse)
+
+
+def read_recipe(run: str, dataset: str = "") -> dict[str, Any]:
+    """The settings in a run's YAML as they are on that dataset, unchecked."""
+    values = read_yaml(config_path(run))
+    for assignment in demo_schedule(run, dataset):
+        override(values, assignment)
+    return values
 
 
 class EnsembleSettings(Settings):
@@ -152,14 +153,13 @@ def load_ensemble(name: str) -> EnsembleSettings:
     return settings
 
 
-def load_demo_schedules() -> dict[str, list[str]]:
-    """Overrides of runs on the demo set, `configs/demo.yaml`; none where there is no such file."""
+def demo_schedule(run: str, dataset: str) -> list[str]:
+    """Overrides of a run on the demo set, in `configs/demo.yaml`; none on other datasets."""
     path = configs_dir() / "demo.yaml"
-    schedules = read_yaml(path) if path.is_file() else {}
-    for run, overrides in schedules.items():
-        if not isinstance(overrides, list) or not all(isinstance(one, str) for one in overrides):
-            raise InputError(f"{shown(path)}: '{run}': expected a list of key=value")
-    return schedules
+    overrides = read_yaml(path).get(run, []) if dataset == DEMO and path.is_file() else []
+    if not isinstance(overrides, list) or not all(isinstance(one, str) for one in overrides):
+        raise InputError(f"{shown(path)}: '{run}': expected a list of key=value")
+    return overrides
 
 
 def load_run_config(folder: Path) -> tuple[Config, str]:
@@ -181,49 +181,3 @@ def portable_config(config: Config, fingerprint: str) -> str:
     return yaml.safe_dump(
         {"data_fingerprint": fingerprint, **values}, sort_keys=False, allow_unicode=True
     )
-
-
-class StageStart(NamedTuple):
-    """A run behind another one."""
-
-    config: Config
-    dataset: str  # that it was trained on
-    fingerprint: str  # of that dataset's galaxies, labels and folds
-
-
-def find_starts(config: Config, dataset: str, skip_missing: bool = False) -> Iterator[StageStart]:
-    """All runs behind a run: those that it starts from or whose labels it learns, and theirs.
-
-    Args:
-        config: the run.
-        dataset: dataset that it is trained on.
-        skip_missing: pass over runs without a saved config; else they are an error.
-    """
-    for run, of in config.required_runs(dataset):
-        try:
-            start, fingerprint = load_run_config(run_dir(of, run))
-        except InputError:
-            if skip_missing:
-                continue
-            raise
-        yield StageStart(start, of, fingerprint)
-        yield from find_starts(start, of, skip_missing)
-
-
-def is_selected_on_validation(config: Config, dataset: str) -> bool:
-    """Whether the run or one behind it chose its epoch on the fold that it is scored on."""
-    starts = (start.config for start in find_starts(config, dataset))
-    return any(some.train.checkpoint == "best" for some in (config, *starts))
-
-
-def possible_leakage(config: Config, dataset: str) -> bool:
-    """Whether the first weights were trained on Galaxy Zoo, maybe on these very galaxies.
-
-    So were Zoobot's encoders (`hf_hub:mwalmsley/zoobot-encoder-…`): the out-of-fold score of a
-    network that starts from them may be memory. Runs behind this one count as far as their configs
-    are still there.
-    """
-    starts = (start.config for start in find_starts(config, dataset, skip_missing=True))
-    models = [some.model for some in (config, *starts)]
-    names = (f"{model.name} {model.weights_file or ''}".lower() for model in models)
-    return any(_ZOOBOT in name for name in names)

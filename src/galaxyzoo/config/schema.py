@@ -11,14 +11,13 @@ from pydantic import Field
 
 from galaxyzoo.config.base import Settings
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import is_stage, task_name
+from galaxyzoo.core.paths import is_stage
 from galaxyzoo.tasks.registry import TASKS
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
-# Among names of datasets: the images of the run's own training and test galaxies.
-OWN_TRAIN, OWN_TEST = "train", "test"
-# Folder of configs that are no task's runs: what is learned from images without labels.
-PRETRAIN = "pretrain"
+OWN_TEST = "test"  # among names of datasets: the run's own test galaxies
+SIMSIAM = "simsiam"  # the loss that takes no labels
+_ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
 Positive = Annotated[float, Field(gt=0)]
 # What may change between two calls of a run
 _NOT_IN_DIGEST: Any = {
@@ -27,8 +26,7 @@ _NOT_IN_DIGEST: Any = {
     "needs_gpu": True,
     "on_bad_image": True,
     "stage": True,
-    "dataset": True,
-    "before": True,
+    "before": True,  # by its own digest
     "train": {
         "on_out_of_memory": True,
         "deterministic": True,
@@ -60,14 +58,6 @@ class ModelConfig(Settings):
     # orientations of each image that the network gets at once, their features averaged: cyclic4
     # costs 4 times as much, dihedral8 8 times (tta.dihedral then adds nothing)
     views: Literal["one", "cyclic4", "dihedral8"] = "one"
-    # run, such as gz37/resnet18, whose weights of the same fold fill the backbone at the start; or
-    # pretrain/<stem>: weights learned without any label, the same for every fold (images of the
-    # validation galaxies were seen for them, as the test images may be)
-    start_run: str | None = None
-    # dataset that it was trained on; null: the run's own. Folds must agree on shared galaxies
-    start_dataset: str | None = None
-    # take over the start's head too, where it has learned the same task; false: a new one
-    start_head: bool = False
     # start from the weights that timm, torchvision or the hub has of it, mostly of ImageNet
     pretrained: bool = False
     # safetensors used where it exists (path from the project root); elsewhere timm downloads
@@ -79,18 +69,6 @@ class ModelConfig(Settings):
     # per channel, of values in [0, 1]; downloaded weights bring their own
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
-
-    @property
-    def starts_without_labels(self) -> bool:
-        """Whether the weights to start from were learned from images alone."""
-        return self.start_run is not None and self.start_run.startswith(f"{PRETRAIN}/")
-
-    @property
-    def start(self) -> str:
-        """Origin of the backbone's first weights, for a run's records."""
-        of = f" of {self.start_dataset}" if self.start_dataset else ""
-        seen = " (no labels; images of every fold)" if self.starts_without_labels else ""
-        return f"{self.start_run}{of}{seen}"
 
 
 class HeadConfig(Settings):
@@ -135,14 +113,9 @@ class AugmentConfig(Settings):
 class TrainConfig(Settings):
     """One fold's training."""
 
-    # 0: the networks of model.start_run as they are, seen through this run's own views
-    epochs: int = Field(16, ge=0)
-    # the first so many of them train the head alone, the backbone frozen
-    head_epochs: int = Field(0, ge=0)
-    # highest learning rate of those
-    head_lr: float = Field(1e-3, gt=0)
-    # afterwards, train only the last so many blocks of the backbone; null: all of it
-    top_blocks: int | None = Field(None, ge=1)
+    epochs: int = Field(16, ge=1)
+    # backbone: only the head learns, and norms keep their statistics
+    freeze: Literal["none", "backbone"] = "none"
     batch_size: int = Field(64, ge=2)
     # work through each batch in so many parts, of two images at least, whose gradients add up:
     # less memory; batch norm sees the parts
@@ -195,19 +168,20 @@ class TTAConfig(Settings):
         return (8 if self.dihedral else 1) * self.angles * len(self.zooms)
 
 
-class PseudoConfig(Settings):
-    """Images without votes to learn from, labelled by trained runs."""
+class UnlabelledConfig(Settings):
+    """Images without votes to learn from.
 
-    # runs of the same dataset whose networks of the same fold label the images; their mean
-    runs: tuple[str, ...] = ()
-    # datasets in input/ whose images are labelled (not their galaxies that the run's own dataset
+    Without labels where the loss is `simsiam`; else as the stage before predicts them.
+    """
+
+    # datasets in input/ whose images are used (not their galaxies that the run's own dataset
     # has too); "test": the own test images
-    images: tuple[str, ...] = Field((OWN_TEST,), min_length=1)
+    images: tuple[str, ...] = ()
     # side, in original pixels, of what the images of a dataset show, where that is not all
     shown_px: dict[str, Positive] = Field(default_factory=dict)
-    # views averaged for a label, whatever the runs' own are: there are many images
+    # views averaged for a label: fewer than for the test galaxies, as there are many images
     tta: TTAConfig = TTAConfig()
-    # labelled images drawn in an epoch, for each galaxy with votes
+    # such images drawn in an epoch, for each galaxy with votes
     ratio: float = Field(1.0, gt=0)
 
 
@@ -219,7 +193,8 @@ class Config(Settings):
     task: str
     # what it is, for tables and reports
     about: str = ""
-    # name of the stage of a recipe, and the stage before it, from which it starts; set when loaded
+    # name of the stage of a recipe, and the stage before it, from whose weights it starts, its head
+    # too where both have the same task; set when loaded
     stage: str = ""
     before: "Config | None" = None
     # of a stage on another dataset of input/: its name, and the recipe's own, whose test galaxies
@@ -237,11 +212,11 @@ class Config(Settings):
     head: HeadConfig = HeadConfig()
     # kl: divergence per question of the tree; votes: likelihood of the volunteers' answers per
     # question, its widths learned; cross_entropy: classes' default; soft_cross_entropy: the
-    # classes' shares in the votes as targets
-    loss: Literal["mse", "kl", "votes", "cross_entropy", "soft_cross_entropy"] = "mse"
+    # classes' shares in the votes as targets; simsiam: for a stage that reads no label
+    loss: Literal["mse", "kl", "votes", "cross_entropy", "soft_cross_entropy", "simsiam"] = "mse"
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
-    pseudo: PseudoConfig = PseudoConfig()
+    unlabelled: UnlabelledConfig = UnlabelledConfig()
     tta: TTAConfig = TTAConfig()
 
     def digest(self) -> str:
@@ -249,32 +224,65 @@ class Config(Settings):
 
         `on_bad_image` does not count: the catalog's fingerprint covers which galaxies are in.
         """
-        values = self.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
-        if not self.pseudo.runs:
-            del values["pseudo"]
-        if self.own_dataset is None:
-            del values["own_dataset"]
+        return self._digest(self.before.digest() if self.before else "")
+
+    def weights_digest(self) -> str:
+        """Digest of all that changes the weights: runs with other names and views have the same."""
+        return self._digest(self.before.weights_digest() if self.before else "", "run", "tta")
+
+    def _digest(self, before: str, *without: str) -> str:
+        exclude = _NOT_IN_DIGEST | dict.fromkeys(without, True)
+        values = [before, self.model_dump(mode="json", exclude=exclude)]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
+    def stages(self) -> "list[Config]":
+        """The stages of the recipe up to this one, first to last."""
+        return [*(self.before.stages if self.before else ()), self]
+
+    @property
+    def keeps_head(self) -> bool:
+        """Whether it goes on with the head of the stage before, which has learned the same task."""
+        before = self.before
+        return (
+            before is not None and before.task == self.task and before.loss != SIMSIAM != self.loss
+        )
+
+    @property
+    def metric(self) -> str:
+        """Name of the score after each epoch."""
+        return "spread" if self.loss == SIMSIAM else TASKS[self.task].metric
+
+    @property
     def needs_other_dataset(self) -> bool:
-        """Whether it starts from a run of another dataset, or learns from its images."""
-        others = set(self.pseudo.images) - {OWN_TEST} if self.pseudo.runs else set()
-        return bool(self.model.start_dataset or others)
+        """Whether a stage learns another dataset's labels, or from its images."""
+        return any(
+            stage.dataset or set(stage.unlabelled.images) - {OWN_TEST} for stage in self.stages
+        )
 
     @property
     def is_earlier_stage(self) -> bool:
         """Whether another stage starts from it; it predicts nothing then."""
         return is_stage(self.run)
 
-    def required_runs(self, dataset: str) -> list[tuple[str, str]]:
-        """The runs that it starts from or whose labels it learns, each with its dataset.
+    @property
+    def is_selected_on_validation(self) -> bool:
+        """Whether a stage chose its epoch on the fold that the run is scored on."""
+        return any(stage.train.checkpoint == "best" for stage in self.stages)
 
-        Weights learned without labels are no run of folds, so they are not among them.
+    @property
+    def possible_leakage(self) -> bool:
+        """Whether the first weights were trained on Galaxy Zoo, maybe on these very galaxies.
+
+        So were Zoobot's encoders (`hf_hub:mwalmsley/zoobot-encoder-…`): the out-of-fold score of a
+        network that starts from them may be memory.
         """
-        start = None if self.model.starts_without_labels else self.model.start_run
-        starts = [(start, self.model.start_dataset or dataset)] if start else []
-        return [*starts, *((run, dataset) for run in self.pseudo.runs)]
+        models = [stage.model for stage in self.stages]
+        return any(_ZOOBOT in f"{m.name} {m.weights_file or ''}".lower() for m in models)
+
+    def dataset_before(self, dataset: str) -> str:
+        """Dataset of the stage before; `dataset` is that of this stage."""
+        return (self.before and self.before.dataset) or self.own_dataset or dataset
 
 
 def parse_config(values: dict[str, Any], source: str) -> Config:
@@ -299,11 +307,12 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
 def find_contradiction(config: Config) -> str | None:
     """Two settings, each valid alone, that do not go together, as one line; None where all do."""
     task, train, loss = TASKS[config.task], config.train, config.loss
+    losses = (*task.losses, SIMSIAM)
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
     for key, value, allowed in (
         ("head.output", config.head.output, task.outputs),
-        ("loss", loss, task.losses),
+        ("loss", loss, losses),
         ("train.class_balance", train.class_balance, task.class_balances),
     ):
         if value not in allowed:
@@ -318,38 +327,21 @@ def find_contradiction(config: Config) -> str | None:
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
         if train.label_smoothing:
             return "train.label_smoothing needs a cross-entropy, whose targets it changes"
-    return _find_in_epochs(config) or _find_in_start(config) or _find_in_pseudo_labels(config)
+    if loss == SIMSIAM and (train.checkpoint == "best" or train.class_balance != "none"):
+        return "loss 'simsiam' reads no label: it takes neither checkpoint=best nor class_balance"
+    return _find_in_unlabelled(config)
 
 
-def _find_in_epochs(config: Config) -> str | None:
-    train = config.train
-    if not train.epochs and not config.model.start_head:
-        return "train.epochs 0 trains nothing: it needs model.start_run and model.start_head=true"
-    if not train.epochs and (train.class_balance != "none" or config.pseudo.runs):
-        return "train.epochs 0 trains nothing: leave out train.class_balance and pseudo.runs"
-    if train.head_epochs > train.epochs:
-        return "train.head_epochs must not exceed train.epochs, which counts them too"
-    if train.top_blocks and not train.head_epochs:
-        return "train.top_blocks needs train.head_epochs: the head has to be trained first"
-    return None
-
-
-def _find_in_start(config: Config) -> str | None:
-    model = config.model
-    if model.start_dataset and not model.start_run:
-        return "model.start_dataset needs model.start_run, a run of that dataset"
-    if model.start_head and task_name(model.start_run or "") != config.task:
-        return f"model.start_head needs model.start_run, a run of task '{config.task}'"
-    return None
-
-
-def _find_in_pseudo_labels(config: Config) -> str | None:
-    strange = [run for run in config.pseudo.runs if task_name(run) != config.task]
-    if strange:
-        return f"pseudo.runs: '{strange[0]}' is not of task '{config.task}'"
-    if config.pseudo.runs and "train" in config.pseudo.images:
-        return "pseudo.images: 'train' are the images that have labels"
-    balanced = config.train.class_balance != "none"
-    if config.pseudo.runs and (config.loss == "soft_cross_entropy" or balanced):
-        return "pseudo.runs goes with neither soft_cross_entropy nor train.class_balance"
+def _find_in_unlabelled(config: Config) -> str | None:
+    if not config.unlabelled.images or config.loss == SIMSIAM:
+        return None
+    teacher = config.before
+    if (
+        teacher is None
+        or (teacher.task, teacher.dataset) != (config.task, config.dataset)
+        or teacher.loss == SIMSIAM
+    ):
+        return "unlabelled.images are labelled by the stage before, which must have the same task"
+    if config.loss == "soft_cross_entropy" or config.train.class_balance != "none":
+        return "unlabelled.images goes with neither soft_cross_entropy nor train.class_balance"
     return None

@@ -18,7 +18,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import fold_dir, run_dir, shown
 
 HISTORY = "history.csv"  # of a fold's training
-DONE, PRETRAINED = "fold.json", "pretraining.json"  # marks of a finished fold and pretraining
+DONE = "fold.json"  # mark of a finished fold
 MadeBy = Mapping[str, str | int]  # what made a file: settings, galaxies, fold
 _OTHER = {"config": "other settings", "fingerprint": "another split", "fold": "another fold"}
 

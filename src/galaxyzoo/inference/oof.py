@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galaxyzoo.config.loading import load_run_config, possible_leakage
+from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError
@@ -217,7 +217,7 @@ class FoldTables:
             "seed": config.train.seed,
             "checkpoint": config.train.checkpoint,
             "selected_on_validation": selected,
-            "possible_leakage": possible_leakage(config, catalog.dataset),
+            "possible_leakage": config.possible_leakage,
             "views": config.tta.n_views,
             "start": " / ".join(dict.fromkeys(summary.start for summary in summaries.values())),
             "training_loss": {str(k): [s.first_loss, s.last_loss] for k, s in summaries.items()},

@@ -44,35 +44,19 @@ class GalaxyNet(nn.Module):
         # Buffers, so that they are saved with the weights.
         self.register_buffer("mean", 255 * torch.tensor(start.mean).view(1, 3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(start.std).view(1, 3, 1, 1))
-        self._frozen: list[nn.Module] = []
+        self._frozen = config.train.freeze == "backbone"
+        self.backbone.requires_grad_(not self._frozen)
 
     @property
     def loss_parameters(self) -> tuple[Tensor, ...]:
         """Arguments of the loss after predictions and targets: for `votes`, concentrations."""
         return () if self.log_concentrations is None else (self.log_concentrations,)
 
-    def freeze(self, head_only: bool, top_blocks: int | None = None) -> None:
-        """Choose what is trained from now on; frozen norms keep their statistics.
-
-        Args:
-            head_only: train the head alone.
-            top_blocks: number of last blocks of the backbone to train otherwise; None: all.
-        """
-        blocks = _blocks(self.backbone)
-        kept = 0 if head_only else len(blocks) if top_blocks is None else top_blocks
-        self._frozen = blocks[: max(0, len(blocks) - kept)]
-        self.requires_grad_(True)
-        for block in self._frozen:
-            block.requires_grad_(False)
-        if self._frozen:  # such as a transformer's position embedding: before the first block
-            for parameter in self.backbone.parameters(recurse=False):
-                parameter.requires_grad_(False)
-
     def train(self, mode: bool = True) -> "GalaxyNet":
-        """Switch to training mode, except the frozen blocks."""
+        """Switch to training mode, except a frozen backbone, whose norms keep their statistics."""
         super().train(mode)
-        for block in self._frozen:
-            block.eval()
+        if self._frozen:
+            self.backbone.eval()
         return self
 
     def forward(self, images: Tensor) -> Tensor:
@@ -237,16 +221,6 @@ def _build_torchvision(model: ModelConfig) -> tuple[nn.Module, int]:
     last, layer = [(n, m) for n, m in backbone.named_modules() if isinstance(m, nn.Linear)][-1]
     backbone.set_submodule(last, nn.Identity())
     return backbone, layer.in_features
-
-
-def _blocks(backbone: nn.Module) -> list[nn.Module]:
-    """The backbone's modules with weights in order; sequences are taken apart."""
-    parts = (
-        part
-        for child in backbone.children()
-        for part in (child.children() if isinstance(child, nn.Sequential) else (child,))
-    )
-    return [part for part in parts if any(True for _ in part.parameters())]
 
 
 def _conv(inputs: int, outputs: int) -> list[nn.Module]:

@@ -11,19 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.schema import Config
+from galaxyzoo.config.schema import SIMSIAM, Config
 from galaxyzoo.core import distributed, files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
-from galaxyzoo.inference.fold_files import HISTORY, made_by
+from galaxyzoo.inference.fold_files import HISTORY, FoldFiles, made_by
 from galaxyzoo.inference.oof import FoldSummary
 from galaxyzoo.inference.score_card import describe_losses
 from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.self_supervision import SelfSupervisedTrainer
 from galaxyzoo.training.trainer import Trainer
 
 CHECKPOINT = "checkpoint.pt"
@@ -77,6 +79,12 @@ def train_fold(
     return train_fold(config, data, folder, label, parts, after_epoch)
 
 
+def build_trainer(config: Config, data: FoldData, initialise: bool = True) -> Trainer:
+    """The trainer for the config's loss; arguments as of `Trainer`."""
+    kind = SelfSupervisedTrainer if config.loss == SIMSIAM else Trainer
+    return kind(config, data, initialise)
+
+
 def _train_from(
     state: dict[str, Any] | None,
     config: Config,
@@ -87,7 +95,7 @@ def _train_from(
     after_epoch: Callback | None,
 ) -> FoldSummary:
     """Train from a checkpoint's state, or from the start, to the end."""
-    trainer = Trainer(config, data, initialise=state is None)
+    trainer = build_trainer(config, data, initialise=state is None)
     if state is not None:
         trainer.resume(state)
     trainer.parts = parts
@@ -139,7 +147,33 @@ def write_history(path: Path, rows: list[dict[str, Any]], earlier: Path | None =
     """Write the history, one row per epoch, below those of the stages before."""
     table = pd.DataFrame(rows)
     if earlier is not None:
-        table = pd.concat([pd.read_csv(earlier), table], ignore_index=True)
+        table = pd.concat([_read_text(earlier), table], ignore_index=True)
+    _write_table(path, table)
+
+
+def copy_training(trained: FoldFiles, folder: Path, config: Config) -> None:
+    """Copy weights and history of a fold whose training differed in names alone.
+
+    Args:
+        trained: the files of that fold.
+        folder: of the fold to fill.
+        config: its run's, whose stages have names of their own.
+    """
+    table = _read_text(trained.path(HISTORY)).drop(columns="stage", errors="ignore")
+    stages = np.repeat([s.stage for s in config.stages], [s.train.epochs for s in config.stages])
+    if config.stage:
+        table.insert(0, "stage", stages)
+    _write_table(folder / HISTORY, table)
+    with files.writing(folder / WEIGHTS) as temporary:
+        shutil.copyfile(trained.path(WEIGHTS), temporary)
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    """A table whose numbers stay as they are written."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
     with files.writing(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
 

@@ -5,18 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config.loading import CONFIG, StageStart, find_starts
-from galaxyzoo.config.pretrain import load_saved
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.paths import data_option, dataset_dir, run_dir, shown
+from galaxyzoo.core.paths import dataset_dir, shown
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS
-from galaxyzoo.inference.fold_files import HISTORY, PRETRAINED, FoldFiles
+from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.pseudo_labels import PseudoLabelled, find_pseudo_labels
+from galaxyzoo.training.pseudo_labels import ExtraImages, find_extra_images
 
 
 @dataclass(frozen=True)
@@ -31,25 +29,26 @@ class FoldData:
     fold: int
     # targets of the loss, where they differ from the targets of the score
     soft_targets: np.ndarray | None = None
-    # weights file to initialise the backbone from
+    # weights file of the stage before, and where these come from
     start_weights: Path | None = None
+    start: str = ""
     # history of the stages before; None where there is none
     earlier_history: Path | None = None
-    # pseudo-labelled training images; their rows come after the cache's
-    pseudo: PseudoLabelled | None = None
+    # training images without votes; their rows come after the cache's
+    extra: ExtraImages | None = None
     fingerprint: str = ""  # of the task's galaxies, labels and folds
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """(row, cache_px, cache_px, 3) uint8 of ascending rows."""
         own = self.cache.images[rows[rows < len(self.cache.ids)]]
-        if self.pseudo is None:
+        if self.extra is None:
             return own
-        return np.concatenate([own, self.pseudo.read(rows[len(own) :] - len(self.cache.ids))])
+        return np.concatenate([own, self.extra.read(rows[len(own) :] - len(self.cache.ids))])
 
     @property
     def ids(self) -> np.ndarray:
         """(row,) GalaxyIDs of all rows."""
-        return np.concatenate([self.cache.ids, *([self.pseudo.ids] if self.pseudo else [])])
+        return np.concatenate([self.cache.ids, *([self.extra.ids] if self.extra else [])])
 
 
 def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) -> FoldData:
@@ -59,83 +58,53 @@ def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) 
         cache: images of all training galaxies of the dataset.
     """
     in_fold = data.catalog.for_task(get_task(config.task)).folds == fold
-    check_required_runs(config, data.catalog)
-    weights = find_start_weights(config, data.catalog, fold)
-    part = make_part_data(config, data, cache, ~in_fold, in_fold, fold, weights)
-    earlier = None
-    if config.before and weights:
-        dataset = config.model.start_dataset or data.catalog.dataset
-        earlier = FoldFiles.of_trained(dataset, config.before.run, fold).path(HISTORY)
-    pseudo = find_pseudo_labels(config, data, fold)
-    return replace(part, pseudo=pseudo, earlier_history=earlier)
+    before = find_stage_before(config, data.catalog, fold)
+    part = make_part_data(config, data, cache, ~in_fold, in_fold, fold)
+    part = replace(part, extra=find_extra_images(config, data, fold, before))
+    if before is None:
+        return part
+    return replace(
+        part,
+        start_weights=before.path(WEIGHTS),
+        start=describe_start(config, before),
+        earlier_history=before.path(HISTORY),
+    )
 
 
-def check_required_runs(config: Config, catalog: Catalog) -> None:
-    """Refuse starts and teachers that were trained on other folds than the run.
+def describe_start(config: Config, before: FoldFiles) -> str:
+    """Where the first weights come from, such as `timm a1_in1k, then small`, for records."""
+    return f"{before.notes['start']}, then {config.before.stage if config.before else ''}"
 
-    Their weights may have seen galaxies of the fold to validate on. So it is if one of them was
-    trained on another split than its dataset has now, or if a galaxy is in different folds of the
-    two datasets. The runs that they start from themselves are checked too.
+
+def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFiles | None:
+    """The same fold of the stage before, finished on the folds that its dataset has now.
+
+    A galaxy has the same fold in the datasets of both stages, else the weights to start from may
+    have seen galaxies of the fold to validate on.
     """
-    for run, dataset in config.required_runs(catalog.dataset):
-        if not (run_dir(dataset, run) / CONFIG).exists():
-            raise FoldError(
-                f"{config.run} needs {run} on {dataset}: {shown(run_dir(dataset, run))} is "
-                "missing; train that first"
-            )
-    for start in find_starts(config, catalog.dataset):
-        _check_start(config, catalog, start)
-
-
-def find_start_weights(config: Config, catalog: Catalog, fold: int) -> Path | None:
-    """Weights of the same fold of the run to start from; None where the config names none.
-
-    A pretraining gives the same weights to all folds.
-    """
-    start, dataset = config.model.start_run, config.model.start_dataset or catalog.dataset
-    if start is None:
+    before = config.before
+    if before is None:
         return None
-    if config.model.starts_without_labels:
-        return _find_pretrained(config, catalog, start, dataset)
-    files = FoldFiles.of_trained(dataset, start, fold)
+    other = check_dataset_before(config, catalog)
+    fingerprint = other.for_task(get_task(before.task)).fingerprint
+    files = FoldFiles.of(before, other.dataset, fingerprint, fold)
     if not files.is_done:
         raise FoldError(
-            f"{config.run} starts from {start} on {dataset}: {shown(files.folder)} is not "
-            "finished; train that first, or set model.start_run=null model.start_dataset=null"
+            f"{config.run} goes on from {before.run} on {other.dataset}: {shown(files.folder)} is "
+            "not finished"
         )
-    return files.path(WEIGHTS)
+    return files
 
 
-def _find_pretrained(config: Config, catalog: Catalog, start: str, dataset: str) -> Path:
-    """Weights of a pretraining, which must have had the galaxies that its dataset has now."""
-    folder = run_dir(dataset, start)
-    if not (folder / PRETRAINED).exists():
-        raise FoldError(
-            f"{config.run} starts from {start} on {dataset}: {shown(folder)} is not finished; "
-            f"type `python3 src/pretrain.py {start}{data_option(dataset)}` first, or set "
-            "model.start_run=null model.start_dataset=null"
-        )
-    other = catalog if dataset == catalog.dataset else load_catalog(dataset)
-    saved, digests = load_saved(folder / CONFIG)
-    if digests["dataset_ids"] != other.ids_fingerprint:
-        raise InputError(
-            f"{config.run} cannot use {start}: {shown(folder)} was pretrained on other galaxies "
-            f"than {dataset} has now; delete it to pretrain again"
-        )
-    made_by = {"config": saved.digest(), "galaxies": other.ids_fingerprint}
-    return FoldFiles(folder, made_by, PRETRAINED).path(WEIGHTS)
-
-
-def _check_start(config: Config, catalog: Catalog, earlier: StageStart) -> None:
-    """Refuse an earlier run that was trained on other folds than the catalog's."""
-    start, dataset = earlier.config, earlier.dataset
-    other = catalog if dataset == catalog.dataset else load_catalog(dataset)
-    if earlier.fingerprint != other.for_task(get_task(start.task)).fingerprint:
-        raise InputError(
-            f"{config.run} cannot use {start.run}: {shown(run_dir(dataset, start.run))} was "
-            f"trained on another split of {dataset}; delete it to train it again"
-        )
-    check_same_folds(f"{config.run} cannot use {start.run}", catalog, other)
+def check_dataset_before(config: Config, catalog: Catalog) -> Catalog:
+    """The dataset of the stage before; refused where it has a galaxy in another fold."""
+    dataset = config.dataset_before(catalog.dataset)
+    if dataset == catalog.dataset:
+        return catalog
+    other = load_catalog(dataset)
+    before = config.before.run if config.before else ""
+    check_same_folds(f"{config.run} cannot go on from {before}", catalog, other)
+    return other
 
 
 def check_same_folds(refused: str, catalog: Catalog, other: Catalog) -> None:
@@ -155,7 +124,6 @@ def make_part_data(
     train: np.ndarray,
     val: np.ndarray,
     number: int,
-    start_weights: Path | None = None,
 ) -> FoldData:
     """Data of a training on any two parts of the task's galaxies.
 
@@ -180,7 +148,6 @@ def make_part_data(
         rows[val],
         number,
         soft,
-        start_weights,
         fingerprint=catalog.fingerprint,
     )
 

@@ -18,7 +18,7 @@ from galaxyzoo.inference.score_card import score_table
 from galaxyzoo.io.tables import read_predictions
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import CHECKPOINT, train_fold
-from galaxyzoo.training.fold_data import find_start_weights, make_part_data
+from galaxyzoo.training.fold_data import make_part_data
 from galaxyzoo.training.run import Run
 
 TRAIN, VAL, TEST = "train", "val", "test"
@@ -43,23 +43,12 @@ def split(catalog: Catalog, task: str, seed: int = 0) -> np.ndarray:
 def train_holdout(run: Run) -> dict[str, Any]:
     """Train a run on the first part, unless that is done, and score it on the third.
 
-    Runs that start from others, or learn from their labels, are refused where these others may have
-    learned from the held-out galaxies.
-
     Returns:
         The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
     """
     config, catalog = run.config, run.catalog
-    if config.model.start_run and not config.model.starts_without_labels:
-        raise InputError(
-            f"{config.run} starts from {config.model.start_run}, which has seen the galaxies "
-            "that a hold-out keeps back: train its folds instead"
-        )
-    if config.pseudo.runs:
-        raise InputError(
-            f"{config.run} learns from labels by {config.pseudo.runs[0]}, which has seen the "
-            "galaxies that a hold-out keeps back: train its folds instead"
-        )
+    if config.before:
+        raise InputError(f"--holdout trains runs of one stage: {config.run} has several")
     parts = split(catalog, config.task)
     run.begin()
     with run.locked():
@@ -75,10 +64,7 @@ def _train(run: Run, parts: np.ndarray) -> None:
     """Train on the first part, validate on the second, predict the third."""
     config, catalog, cache = run.config, run.catalog, run.cache("train")
     # The random streams are those of one more fold.
-    start = find_start_weights(config, run.data.catalog, 0)
-    data = make_part_data(
-        config, run.data, cache, parts == TRAIN, parts == VAL, catalog.n_folds, start
-    )
+    data = make_part_data(config, run.data, cache, parts == TRAIN, parts == VAL, catalog.n_folds)
     files = _files(run)
     train_fold(config, data, files.folder, f"{config.run} hold-out")
     rows = np.searchsorted(cache.ids, catalog.ids[parts == TEST])

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from galaxyzoo.config.schema import Config, PseudoConfig
+from galaxyzoo.config.schema import SIMSIAM, Config, UnlabelledConfig
 from galaxyzoo.core.console import Bar, print_table
 from galaxyzoo.core.devices import is_out_of_memory, out_of_memory
 from galaxyzoo.core.paths import folds_dir
@@ -24,9 +24,8 @@ from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import TIMINGS, read_timings, train_fold
+from galaxyzoo.training.fold import TIMINGS, build_trainer, read_timings, train_fold
 from galaxyzoo.training.fold_data import FoldData, make_fold_data
-from galaxyzoo.training.trainer import Trainer
 
 _BATCHES, _PREDICTED = 4, 256  # of a probe, at most: batches trained, images predicted
 _FEW = 2  # images that a timing begins with
@@ -70,8 +69,8 @@ def estimate(config: Config, catalog: Catalog, seconds: float = _PROBES_S) -> Co
         ) from None
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
     trained = galaxies * (k - 1) * config.train.epochs
-    if config.pseudo.runs:
-        trained = round(trained * (1 + config.pseudo.ratio))
+    if config.unlabelled.images:
+        trained = round(trained * (1 + config.unlabelled.ratio))
     # Each fold's galaxies are also validated after every epoch, in one view.
     viewed = galaxies * config.train.epochs / config.tta.n_views
     if not config.is_earlier_stage:
@@ -90,7 +89,7 @@ def _probe(config: Config, data: FoldData, seconds: float) -> tuple[float, float
         data: random images.
         seconds: of each timing.
     """
-    trainer = Trainer(config, data, initialise=False)
+    trainer = build_trainer(config, data, initialise=False)
 
     def train(count: int) -> None:
         trainer.data = replace(data, train_rows=data.train_rows[:count])
@@ -99,7 +98,8 @@ def _probe(config: Config, data: FoldData, seconds: float) -> tuple[float, float
             trainer.step(number, batch).item()  # waits for a GPU
 
     def view(count: int) -> None:
-        predict(trainer.model, data.cache, data.val_rows[:count], config)
+        if config.loss != SIMSIAM:  # which predicts nothing
+            predict(trainer.model, data.cache, data.val_rows[:count], config)
 
     state = trainer.model.state_dict().values()
     weights = sum(t.numel() * t.element_size() for t in state)
@@ -183,10 +183,13 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
 def smoke(config: Config, data: Dataset) -> None:
     """Train one short fold on a few galaxies, predict, print what was checked; keep nothing."""
     started = time.perf_counter()
-    changes = {"epochs": 2, "head_epochs": min(1, config.train.head_epochs), "checkpoint": "last"}
+    changes = {"epochs": 2, "checkpoint": "last"}
     train = config.train.model_copy(update=changes)
-    model = config.model.model_copy(update={"start_run": None})  # may not be trained yet
-    short = config.model_copy(update={"train": train, "model": model, "pseudo": PseudoConfig()})
+    alone = {
+        "before": None,
+        "unlabelled": UnlabelledConfig(),
+    }  # earlier stages may not be trained yet
+    short = config.model_copy(update={"train": train, **alone})
     fold = make_fold_data(short, data, data.train_images(short.image), 0)
     train_rows, val_rows = _some(fold.train_rows, SMOKE_GALAXIES), _some(fold.val_rows, 64)
     fold = replace(fold, train_rows=train_rows, val_rows=val_rows)
@@ -248,11 +251,13 @@ class FoldsLeft:
             tables, fold = pair
             if fold in tables.done:
                 self.left = [one for one in self.left if one is not pair]
-                score = f"{get_task(tables.config.task).metric} {tables.score(fold):.5f}"
+                score = f"{tables.config.metric} {tables.score(fold):.5f}"
                 took = f"{sum(_timings(*pair).values()) / 60:.1f} min"
                 Bar.write(f"{tables.config.run}, fold {fold}: {score} in {took}{self._and_left()}")
                 sys.stdout.flush()  # into a log at once
-        return sum(max(_timings(*pair), default=0) for pair in self.folds)
+        # A fold that took over the weights of another has trained no epoch.
+        ahead = (t.config.train.epochs - max(_timings(t, k), default=0) for t, k in self.left)
+        return self.epochs - sum(ahead)
 
     def _and_left(self) -> str:
         """How many folds, and the time of those whose run has a finished one."""

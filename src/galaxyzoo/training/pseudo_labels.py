@@ -1,7 +1,7 @@
-"""Pseudo-labels: train on images without votes, whose targets are predictions of trained networks.
+"""Images without votes: found, decoded and, where the loss asks for labels, pseudo-labelled.
 
-The networks that label images for fold k never saw a label of fold k, nor did the networks that
-they started from. A table of labels is kept in the folder of the fold whose network made it.
+The network of the stage before labels the images; for fold k that of fold k, which like all stages
+before it never saw a label of fold k. A table of labels is kept in the folder of its fold.
 
 Source: Lee 2013 ("Pseudo-Label", ICML workshop) and Xie et al. 2020 ("noisy student", CVPR);
 predicted vote fractions are soft by nature, so no threshold is needed.
@@ -15,10 +15,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.schema import ORIGINAL_PX, OWN_TEST, OWN_TRAIN, Config, ImageConfig, TTAConfig
-from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.paths import run_dir, shown
+from galaxyzoo.config.schema import ORIGINAL_PX, OWN_TEST, SIMSIAM, Config, ImageConfig, TTAConfig
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import ImageCache, open_cache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.find import open_input
@@ -34,7 +32,7 @@ from galaxyzoo.tasks.registry import get_task
 class UnlabelledImages:
     """Unlabelled images of one store that show an equal part of the sky."""
 
-    name: str  # of the dataset, or "train" or "test" of the run's own
+    name: str  # of the dataset, or "test" of the run's own
     store: ImageStore
     ids: np.ndarray  # (image,)
     shown_px: float  # side of the images, in original pixels
@@ -63,7 +61,7 @@ def find_unlabelled_images(
     """Find the named images; without the galaxies of the run's own dataset, where they are others'.
 
     Args:
-        names: datasets in `input/`, or "train" and "test" of the run's own dataset.
+        names: datasets in `input/`, or "test": the own test galaxies.
         shown_px: side of a dataset's images in original pixels, where they are not whole.
         image: geometry of the network's input, for whole originals.
         data: the run's own dataset.
@@ -71,13 +69,9 @@ def find_unlabelled_images(
         run: name for messages.
     """
     catalog = data.catalog
-    own = {
-        OWN_TRAIN: (data.raw.train_images, catalog.ids),
-        OWN_TEST: (data.raw.test_images, catalog.test_ids),
-    }
     for name in names:
-        if name in own:
-            yield UnlabelledImages(name, *own[name], ORIGINAL_PX)
+        if name == OWN_TEST:
+            yield UnlabelledImages(name, data.raw.test_images, catalog.test_ids, ORIGINAL_PX)
             continue
         source = open_input(name, tasks)
         ours = np.concatenate([catalog.ids, catalog.test_ids])[: 0 if source.own_ids else None]
@@ -113,83 +107,58 @@ def fit_geometry(image: ImageConfig, shown_px: float) -> ImageConfig:
     )
 
 
-def read_rows(images: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Read some rows of several arrays that count as one.
-
-    Args:
-        images: arrays, each (image, cache_px, cache_px, 3) uint8.
-        rows: (row,) ascending, of all arrays one after another.
-    Returns:
-        (row, cache_px, cache_px, 3) uint8.
-    """
-    starts = np.cumsum([0, *(len(some) for some in images)])
-    parts = zip(images, starts[:-1], starts[1:], strict=True)
-    return np.concatenate([some[rows[(rows >= a) & (rows < b)] - a] for some, a, b in parts])
-
-
 @dataclass(frozen=True)
-class PseudoLabelled:
-    """Decoded images with predicted targets."""
+class ExtraImages:
+    """Decoded images beside those with votes, and their targets."""
 
     images: list[np.ndarray]  # each (image, cache_px, cache_px, 3) uint8, memory-mapped
     ids: np.ndarray  # (image of all,)
-    targets: np.ndarray  # (image of all, column)
+    targets: np.ndarray  # (image of all, column) predicted; 0 where the loss takes none
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """(row, cache_px, cache_px, 3) uint8 of ascending rows."""
-        return read_rows(self.images, rows)
+        """(row, cache_px, cache_px, 3) uint8 of ascending rows, of all arrays one after another."""
+        starts = np.cumsum([0, *(len(some) for some in self.images)])
+        parts = zip(self.images, starts[:-1], starts[1:], strict=True)
+        return np.concatenate([some[rows[(rows >= a) & (rows < b)] - a] for some, a, b in parts])
 
 
-def find_pseudo_labels(config: Config, data: Dataset, fold: int) -> PseudoLabelled | None:
-    """The config's images without votes, labelled by networks of the same fold.
+def find_extra_images(
+    config: Config, data: Dataset, fold: int, before: FoldFiles | None
+) -> ExtraImages | None:
+    """The config's images without votes, in its geometry; None where it names none.
 
-    Returns:
-        Images in the config's geometry and their labels, the mean over `pseudo.runs`; None where
-        the config names no run.
+    Args:
+        before: files of the fold of the stage before, whose network labels them; not used where
+            they are learned from without labels.
     """
-    if not config.pseudo.runs:
+    wanted, image = config.unlabelled, config.image
+    if not wanted.images:
         return None
-    pseudo, image = config.pseudo, config.image
-    for run in pseudo.runs:
-        files = FoldFiles.of_trained(data.catalog.dataset, run, fold)
-        if not files.is_done:
-            raise FoldError(
-                f"{config.run} learns from labels by {run}: {shown(files.folder)} is not trained; "
-                "train that first"
-            )
     found = find_unlabelled_images(
-        pseudo.images, pseudo.shown_px, image, data, {config.task}, config.run
+        wanted.images, wanted.shown_px, image, data, {config.task}, config.run
     )
     parts = [part.readable(image) for part in found]
-    targets = [
-        np.mean([_label(run, part, config, data, fold) for run in pseudo.runs], axis=0)
-        for part, _ in parts
-    ]
-    return PseudoLabelled(
-        [images for _, images in parts],
-        np.concatenate([part.ids for part, _ in parts]),
-        np.concatenate(targets),
-    )
+    ids = np.concatenate([part.ids for part, _ in parts])
+    if config.loss == SIMSIAM or before is None:
+        targets = np.zeros((len(ids), len(get_task(config.task).columns)))
+    else:
+        targets = np.concatenate([_label(part, config, fold, before) for part, _ in parts])
+    return ExtraImages([images for _, images in parts], ids, targets)
 
 
-def _label(
-    run: str, part: UnlabelledImages, config: Config, data: Dataset, fold: int
-) -> np.ndarray:
-    """(image, column) predictions by a run's network of the fold; made once and saved."""
-    dataset, task = data.catalog.dataset, get_task(config.task)
-    trained = FoldFiles.of_trained(dataset, run, fold)
-    path = trained.folder / _table_name(part, config.pseudo.tta)
-    labels = replace(trained, mark=f"{path.stem}.json")
+def _label(part: UnlabelledImages, config: Config, fold: int, before: FoldFiles) -> np.ndarray:
+    """(image, column) predictions by the stage before; made once and saved."""
+    teacher, task = config.before, get_task(config.task)
+    assert teacher is not None
+    path = before.folder / _table_name(part, config.unlabelled.tta)
+    labels = replace(before, mark=f"{path.stem}.json")
     if not labels.is_done:
-        teacher, _ = load_run_config(run_dir(dataset, run))
         cache = part.open(teacher.image)
         teacher = teacher.model_copy(update={"image": fit_geometry(teacher.image, part.shown_px)})
-        tqdm.write(f"{run}, fold {fold}: labelling {len(part.ids):,} images of {part.name}")
-        network = load_fold_model(teacher, trained.path(WEIGHTS).parent)
-        rows = np.arange(len(part.ids))
-        values = predict(network, cache, rows, teacher, config.pseudo.tta)
-        table = pd.DataFrame(task.project(values), part.ids, list(task.columns))
-        write_predictions(path, table)
+        tqdm.write(f"{teacher.run}, fold {fold}: labelling {len(part.ids):,} images of {part.name}")
+        network = load_fold_model(teacher, before.path(WEIGHTS).parent)
+        values = predict(network, cache, np.arange(len(part.ids)), teacher, config.unlabelled.tta)
+        write_predictions(path, pd.DataFrame(task.project(values), part.ids, list(task.columns)))
         labels.finish([path.name], {})
     return read_predictions(labels.path(path.name), task.columns, part.ids).to_numpy()
 

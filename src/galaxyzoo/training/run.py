@@ -18,7 +18,7 @@ import yaml
 from tqdm import tqdm
 
 from galaxyzoo.config.base import changed_settings
-from galaxyzoo.config.loading import CONFIG, is_selected_on_validation, load_run_config
+from galaxyzoo.config.loading import CONFIG, load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
 from galaxyzoo.core.errors import FoldError, InputError
@@ -26,24 +26,38 @@ from galaxyzoo.core.launch import require
 from galaxyzoo.core.parallel import run_jobs, watching
 from galaxyzoo.core.paths import fold_dir, run_dir, shown
 from galaxyzoo.core.version import code_version, package_versions
-from galaxyzoo.data.catalog import Catalog, load_catalog
+from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
-from galaxyzoo.inference.fold_files import DONE, HISTORY
-from galaxyzoo.inference.oof import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE, FoldTables
+from galaxyzoo.inference.fold_files import DONE, HISTORY, FoldFiles
+from galaxyzoo.inference.oof import (
+    TEST_SPREAD,
+    TEST_TABLE,
+    VAL_SPREAD,
+    VAL_TABLE,
+    FoldSummary,
+    FoldTables,
+)
 from galaxyzoo.inference.predict import predict_distributed
 from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
-from galaxyzoo.tasks.registry import get_task, task_of
+from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import check_transforms
-from galaxyzoo.training.fold import CHECKPOINT, TIMINGS, note_timing, read_timings, train_fold
+from galaxyzoo.training.fold import (
+    CHECKPOINT,
+    TIMINGS,
+    copy_training,
+    note_timing,
+    read_timings,
+    train_fold,
+)
 from galaxyzoo.training.fold_data import (
-    check_required_runs,
-    check_same_folds,
+    check_dataset_before,
     check_train_rows,
-    find_start_weights,
+    describe_start,
+    find_stage_before,
     make_fold_data,
     may_learn_from,
 )
@@ -71,13 +85,6 @@ class Run:
         return {**self.__dict__, "_caches": {}, "stopped": []}
 
     @property
-    def needs(self) -> set[str]:
-        """Runs that have to be trained first: of the same dataset, and the stage before."""
-        dataset, before = self.catalog.dataset, self.config.before
-        required = self.config.required_runs(dataset)
-        return {run for run, of in required if of == dataset or (before and run == before.run)}
-
-    @property
     def _tables(self) -> FoldTables:
         return FoldTables(self.config, self.catalog)
 
@@ -90,12 +97,12 @@ class Run:
         """Refuse, before anything starts, mistakes that would fail later, and other settings."""
         if self.config.train.tensorboard:
             require("train.tensorboard", "tensorboard")
-        before, start_dataset = self.config.before, self.config.model.start_dataset
-        for run in sorted(self.needs - {before.run if before else ""}):
-            if not self.data.catalog.has_labels(task_of(run)):
+        for stage in self.config.stages[:-1]:
+            here = stage.dataset == self.config.dataset
+            if here and not self.data.catalog.has_labels(get_task(stage.task)):
                 raise InputError(
-                    f"{self.config.run} starts from {run}, for whose task dataset "
-                    f"'{self.catalog.dataset}' has no labels: add model.start_run=null"
+                    f"{self.config.run} learns task {stage.task} in its stage '{stage.stage}', for "
+                    f"which dataset '{self.catalog.dataset}' has no labels: add stages=null"
                 )
         check_transforms(self.config.augment.transforms)
         build_model(self.config, initialise=False)
@@ -103,12 +110,7 @@ class Run:
         for fold in range(self.catalog.n_folds):
             rows = np.flatnonzero((self.catalog.folds != fold) & allowed)
             check_train_rows(self.config, rows, fold)
-        if before and start_dataset:
-            refused = f"{self.config.run} cannot start from {before.run}"
-            check_same_folds(refused, self.data.catalog, load_catalog(start_dataset))
-        elif start_dataset or self.config.model.starts_without_labels:
-            check_required_runs(self.config, self.data.catalog)
-            find_start_weights(self.config, self.data.catalog, 0)
+        check_dataset_before(self.config, self.data.catalog)
         if self.config.loss == "soft_cross_entropy":
             self.data.catalog.soft_targets(get_task(self.config.task))
         if (self.folder / CONFIG).exists():
@@ -216,11 +218,15 @@ class Run:
 
     def _train_fold(self, fold: int) -> None:
         """Train a fold, predict it and the test galaxies, and write its summary last."""
-        folder = self.fold_dir(fold)
-        cache = self.cache("train")
-        with distributed.main_first():
-            data = make_fold_data(self.config, self.data, cache, fold)
-        summary = train_fold(self.config, data, folder, f"{self.config.run}, fold {fold}")
+        folder, cache = self.fold_dir(fold), self.cache("train")
+        what = f"{self.config.run}, fold {fold}"
+        if twin := self._find_twin(fold):
+            tqdm.write(f"{what}: the weights of {shown(twin.folder)}, trained alike")
+            summary = self._copy_fold(twin, fold)
+        else:
+            with distributed.main_first():
+                data = make_fold_data(self.config, self.data, cache, fold)
+            summary = train_fold(self.config, data, folder, what)
         if self.config.is_earlier_stage:
             if distributed.is_main():
                 self._tables.files(fold).finish(_FILES, asdict(summary))
@@ -233,12 +239,37 @@ class Run:
         self.predict(model, test, every, folder / TEST_TABLE, folder / TEST_SPREAD)
         summary = replace(
             summary,
-            selected_on_validation=is_selected_on_validation(self.config, self.catalog.dataset),
+            selected_on_validation=self.config.is_selected_on_validation,
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
         if distributed.is_main():
             note_timing(folder / TIMINGS, 0, time.perf_counter() - started)
             self._tables.files(fold).finish(_FILES, asdict(summary))
+
+    def _find_twin(self, fold: int) -> FoldFiles | None:
+        """The same fold of another run whose weights are bound to be the same, if one is whole."""
+        digest, dataset = self.config.weights_digest(), self.catalog.dataset
+        for path in sorted(self.folder.parent.glob(f"*/{CONFIG}")):
+            try:
+                config, fingerprint = load_run_config(path.parent)
+                twin = FoldFiles.of(config, dataset, fingerprint, fold)
+                alike = fingerprint == self.catalog.fingerprint
+                if alike and config.weights_digest() == digest and twin.is_done:
+                    twin.check()
+                    return twin
+            except InputError:  # damaged, which is for its own commands to say
+                continue
+        return None
+
+    def _copy_fold(self, twin: FoldFiles, fold: int) -> FoldSummary:
+        """Take over the training of a twin's fold, under the names of this run's stages."""
+        if distributed.is_main():
+            copy_training(twin, self.fold_dir(fold), self.config)
+        distributed.wait()
+        before = find_stage_before(self.config, self.data.catalog, fold)
+        start = describe_start(self.config, before) if before else twin.notes["start"]
+        of_run = {"selected_on_validation": False, "unreadable_test_images": ()}
+        return FoldSummary(**{**twin.notes, **of_run, "start": start})
 
     def fold_dir(self, fold: int) -> Path:
         """Folder of one fold."""
@@ -316,7 +347,7 @@ def train_runs(
         for run in level:
             run.begin()
             run.cache("train"), run.cache("test")  # decoded here, by all processors
-            if run.open_folds(folds) and not run.config.model.start_run:
+            if run.open_folds(folds) and not run.config.before:
                 build_model(run.config)  # weights are downloaded here, or missed, once
         calls = [(run, fold) for run in level for fold in run.open_folds(folds)]
         with watching(left.look, left.epochs, "all folds", "epoch"):
@@ -328,11 +359,17 @@ def train_runs(
 
 
 def find_levels(runs: Sequence[Run]) -> list[list[Run]]:
-    """Group the runs so that each needs runs of earlier groups only."""
+    """Group the runs so that each needs runs of earlier groups only.
+
+    A run needs the stage before it, and the first of those whose weights are the same as its own.
+    """
     depth: dict[str, int] = {}
+    first: dict[str, str] = {}  # by the digest of the weights
     for run in runs:
-        before = [depth.get(name, -1) for name in run.needs]
-        depth[run.config.run] = 1 + max(before, default=-1)
+        config = run.config
+        needs = {first.setdefault(config.weights_digest(), config.run)}
+        needs |= {config.before.run} if config.before else set()
+        depth[config.run] = 1 + max(depth.get(name, -1) for name in needs)
     count = 1 + max(depth.values(), default=-1)
     return [[run for run in runs if depth[run.config.run] == level] for level in range(count)]
 

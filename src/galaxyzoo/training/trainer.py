@@ -53,12 +53,12 @@ class Trainer:
         self.class_weights = self._class_weights()
         self.loss = build_loss(config, self.class_weights)
         torch.manual_seed(_seed(config, data.fold))
-        model = build_model(config, initialise and data.start_weights is None)
+        model = self._build_model(initialise and data.start_weights is None)
         self.start = model.start.origin
         if initialise and data.start_weights is not None:
             weights, source = load_weights(data.start_weights), shown(data.start_weights)
-            fill_network(model, weights, source, config.model.start_head)
-            self.start = config.model.start
+            fill_network(model, weights, source, config.keeps_head)
+            self.start = data.start
         self.model = distributed.share_norms(place(model, self.device), self.device)
         self.network: nn.Module = self.model  # wrapped for compilation or several processes
         decay = config.train.ema_decay
@@ -71,14 +71,16 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
         wanted = data.targets if data.soft_targets is None else data.soft_targets
-        if data.pseudo is not None:
-            wanted = np.concatenate([wanted, data.pseudo.targets])
+        if data.extra is not None:
+            wanted = np.concatenate([wanted, data.extra.targets])
         self.targets = torch.from_numpy(wanted.astype(np.float32))
+
+    def _build_model(self, initialise: bool) -> GalaxyNet:
+        return build_model(self.config, initialise)
 
     def run_epoch(self, bar: tqdm) -> dict[str, Any]:
         """Train one epoch, validate, and add a row to the history."""
         train = self.config.train
-        self.model.freeze(self.epoch < train.head_epochs, train.top_blocks)
         self.model.train()
         self.network = distributed.average_gradients(self.model)
         if train.compile:
@@ -105,7 +107,7 @@ class Trainer:
             "lr": self.optimizer.param_groups[0]["lr"],
             "train_loss": float(np.average(values, weights=sizes)),
             "val_loss": val_loss,
-            "metric": self.task.metric,
+            "metric": self.config.metric,
             **val_scores,
         }
         self.history.append(row)
@@ -131,8 +133,6 @@ class Trainer:
 
     def summary(self) -> FoldSummary:
         """Summary of the finished training."""
-        if not self.history:  # no epochs: the weights of the start
-            return FoldSummary(self.start)
         kept = self.history[-1]
         if self.config.train.checkpoint == "best":
             choose = min if self.task.lower_is_better else max
@@ -257,25 +257,26 @@ class Trainer:
 
         def prepare(step: int) -> Batch:
             # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
-            rng = np.random.default_rng((*key, step + 1))
-            rows, augment = batches[step], self.config.augment
-            part = distributed.own_part(len(rows))
-            # Transforms that draw image by image, or mix images, need all of them.
-            made = slice(0, len(rows)) if augment.needs_whole_batch else part
-            images = augment_batch(
-                self.data.images(rows[made]), self.config.image, augment, rng, (len(rows), made)
-            )
-            images, targets = mix_batch(images, self.targets[rows].numpy(), augment, rng)
-            own = images[part] if augment.needs_whole_batch else images
-            return Batch(rows, to_tensor(own), torch.from_numpy(targets))
+            return self._make_batch(batches[step], np.random.default_rng((*key, step + 1)))
 
         yield from prefetch_to_device(prefetch(prepare, len(batches)), self.device)
+
+    def _make_batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
+        augment, part = self.config.augment, distributed.own_part(len(rows))
+        # Transforms that draw image by image, or mix images, need all of them.
+        made = slice(0, len(rows)) if augment.needs_whole_batch else part
+        images = augment_batch(
+            self.data.images(rows[made]), self.config.image, augment, rng, (len(rows), made)
+        )
+        images, targets = mix_batch(images, self.targets[rows].numpy(), augment, rng)
+        own = images[part] if augment.needs_whole_batch else images
+        return Batch(rows, to_tensor(own), torch.from_numpy(targets))
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
         """(galaxy,) rows of one epoch in random order; sampled classes come equally often."""
         rows = self.data.train_rows
-        if self.data.pseudo is not None:
-            first, count = len(self.data.cache.ids), len(self.data.pseudo.ids)
+        if self.data.extra is not None:
+            first, count = len(self.data.cache.ids), len(self.data.extra.ids)
             more = self._galaxies_per_epoch - len(rows)
             drawn = first + rng.choice(count, more, replace=more > count)
             return rng.permutation(np.concatenate([rows, drawn]))
@@ -287,7 +288,7 @@ class Trainer:
     @property
     def _galaxies_per_epoch(self) -> int:
         own = len(self.data.train_rows)
-        return own + (round(self.config.pseudo.ratio * own) if self.data.pseudo else 0)
+        return own + (round(self.config.unlabelled.ratio * own) if self.data.extra else 0)
 
     def _class_weights(self) -> Tensor | None:
         """(class,) weights in the loss, inverse to the classes' frequencies; None: all alike."""

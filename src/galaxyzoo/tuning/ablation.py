@@ -4,9 +4,9 @@
 of its own, `<task>/ablation.<study>.<change>`.
 """
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,11 +15,12 @@ import numpy as np
 from pydantic import Field
 
 from galaxyzoo.config.base import Settings, override, read_yaml
-from galaxyzoo.config.loading import listed_path, load_config
-from galaxyzoo.config.schema import Config, parse_config
+from galaxyzoo.config.loading import listed_path, read_recipe
+from galaxyzoo.config.schema import Config
+from galaxyzoo.config.stages import Values, parse_recipe
 from galaxyzoo.core.console import format_table
 from galaxyzoo.core.devices import describe_machine
-from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import ABLATION, configs_dir, data_option, oof_csv, shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
@@ -68,26 +69,9 @@ class Variant:
     name: str
     about: str
     group: str
+    values: Values  # settings, as in a run's own YAML
     config: Config
     baseline: "Variant | None" = None  # what it is compared with; None for the recipe itself
-
-    @cached_property
-    def trained_as(self) -> "Variant":
-        """The variant whose weights this one uses: another's where only test-time views differ."""
-        if self.baseline is None or not _same_weights(self.config, self.baseline.config):
-            return self
-        return self.baseline.trained_as
-
-    @cached_property
-    def run_config(self) -> Config:
-        """The settings of its run, without epochs where it uses another variant's weights."""
-        if self.trained_as is self:
-            return self.config
-        values = self.config.model_dump(mode="json", exclude={"pseudo"})
-        values["model"].update(start_run=self.trained_as.config.run, start_head=True)
-        values["model"].update(start_dataset=None)
-        values["train"].update(epochs=0, head_epochs=0, top_blocks=None, class_balance="none")
-        return parse_config(values, self.config.run)
 
     @property
     def needed(self) -> list["Variant"]:
@@ -133,10 +117,14 @@ def load_study(name: str) -> Study:
 
 
 def _load_base(base: str | dict[str, Any], path: Path) -> Variant:
-    source = f"{shown(path)}, base"
-    config = load_config(base) if isinstance(base, str) else parse_config(base, source)
-    config = config.model_copy(update={"run": f"{config.task}/{ABLATION}{path.stem}.{BASE}"})
-    return Variant(BASE, config.about, "", config)
+    values = read_recipe(base) if isinstance(base, str) else base
+    config = _parse(values, f"{shown(path)}, base", path, BASE)
+    return Variant(BASE, config.about, "", values, config)
+
+
+def _parse(values: Values, source: str, path: Path, name: str) -> Config:
+    run = f"{values.get('task')}/{ABLATION}{path.stem}.{name}"
+    return parse_recipe({**values, "run": run}, source, read_recipe)
 
 
 def _make_variant(change: _Change, earlier: dict[str, Variant], path: Path) -> Variant:
@@ -148,30 +136,24 @@ def _make_variant(change: _Change, earlier: dict[str, Variant], path: Path) -> V
             f"{source}: no change '{change.of}' before it (of): there are {', '.join(earlier)}"
         )
     baseline = earlier[change.of]
-    values = baseline.config.model_dump(mode="json")
+    values = copy.deepcopy(baseline.values)
     try:
         for word in change.changes:
             override(values, word)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
-    run = f"{baseline.config.task}/{ABLATION}{path.stem}.{change.name}"
     about = change.about or ", ".join(change.changes)
-    config = parse_config({**values, "run": run, "about": about}, source)
+    config = _parse({**values, "about": about}, source, path, change.name)
     if config.task != baseline.config.task:
         raise InputError(f"{source}: all changes of a study are of one task")
     if _same(config, baseline.config):
         raise InputError(f"{source} changes nothing: {change.of} has those settings already")
-    return Variant(change.name, about, change.group, config, baseline)
+    return Variant(change.name, about, change.group, values, config, baseline)
 
 
 def _same(one: Config, other: Config) -> bool:
     """Whether two configs differ in nothing but names."""
     return one.model_copy(update={"run": other.run}).digest() == other.digest()
-
-
-def _same_weights(one: Config, other: Config) -> bool:
-    """Whether two configs differ in nothing but names and test-time views."""
-    return _same(one.model_copy(update={"tta": other.tta}), other)
 
 
 @dataclass(frozen=True)
@@ -194,13 +176,13 @@ class Ablation:
 
     def run(self, variant: Variant) -> Run:
         """The run of a variant."""
-        return Run(variant.run_config, self.data)
+        return Run(variant.config, self.data)
 
     def check(self, variants: Sequence[Variant]) -> dict[str, str]:
         """Check folds and settings before anything is trained.
 
         Returns:
-            Name of a variant -> why it cannot be trained yet: the run it starts from is missing.
+            Name of a variant -> why it cannot be trained here.
         """
         missing = [fold for fold in self.folds if not 0 <= fold < self.catalog.n_folds]
         if missing:
@@ -210,16 +192,16 @@ class Ablation:
             )
         reasons = {}
         for variant in variants:
-            try:
-                self.run(variant).check()
-            except FoldError as error:
-                reasons[variant.name] = str(error)
+            if others := {one.dataset for one in variant.config.stages if one.dataset}:
+                reasons[variant.name] = f"it has a stage on another dataset ({', '.join(others)})"
+                continue
+            self.run(variant).check()
         return reasons
 
     def is_done(self, variant: Variant) -> bool:
         """Whether all folds of a variant are trained and in its out-of-fold table."""
         table = oof_csv(self.catalog.dataset, variant.config.run)
-        done = FoldTables(variant.run_config, self.catalog).done
+        done = FoldTables(variant.config, self.catalog).done
         if not {*self.folds} <= {*done}:
             return False
         try:
@@ -233,7 +215,7 @@ class Ablation:
         """Train the variants that are not finished.
 
         Args:
-            variants: one that uses another's weights comes after it.
+            variants: one that differs in its views alone uses the weights of one before it.
             jobs: folds trained at a time.
             backend: as in `train_runs`.
         Returns:
@@ -241,19 +223,25 @@ class Ablation:
         """
         runs = {v.name: self.run(v) for v in variants if not self.is_done(v)}
         names = {run.config.run: name for name, run in runs.items()}
-        for card in train_runs([*runs.values()], list(self.folds), jobs, backend):
+        earlier = [one for run in runs.values() for one in run.config.stages[:-1]]
+        stages = {one.run: Run(one, self.data) for one in earlier}
+        every = {**stages, **{run.config.run: run for run in runs.values()}}
+        for card in train_runs([*every.values()], list(self.folds), jobs, backend):
             name = names[card.run]
             if not runs[name].stopped:
                 print(f"{name}: done", flush=True)
-        return [f"{name}: {reason}" for name, run in runs.items() for reason in run.stopped]
+        return [
+            f"{names.get(one, one)}: {why}" for one, run in every.items() for why in run.stopped
+        ]
 
     def minutes(self, variant: Variant) -> float | None:
-        """Minutes of the study's folds; None for a variant that trains nothing."""
-        if variant.trained_as is not variant:
+        """Minutes of the study's folds, all stages; None for a variant that trained nothing."""
+        folders = [Run(stage, self.data).folder for stage in variant.config.stages]
+        paths = [folder / f"fold_{fold}" / TIMINGS for folder in folders for fold in self.folds]
+        timings = [read_timings(path) for path in paths if path.exists()]
+        if not any(epoch for seconds in timings for epoch in seconds):
             return None
-        folder = self.run(variant).folder
-        paths = [folder / f"fold_{fold}" / TIMINGS for fold in self.folds]
-        return sum(sum(read_timings(path).values()) for path in paths if path.exists()) / 60
+        return sum(sum(seconds.values()) for seconds in timings) / 60
 
 
 @dataclass(frozen=True)

@@ -192,12 +192,10 @@ def load_search(name: str) -> Search:
     path = listed_path(configs_dir() / FOLDER, name, "search")
     file = _File.parse(read_yaml(path), shown(path))
     own = read_yaml(config_path(file.base)) if isinstance(file.base, str) else file.base
+    if "stages" in own:
+        raise InputError(f"{shown(path)}, base: has several stages: tune a recipe of one")
     run = f"{own.get('task')}/tune.{path.stem}"
     base = parse_config({**own, "run": run}, f"{shown(path)}, base")
-    if base.pseudo.runs:
-        raise InputError(f"{shown(path)}, base: pseudo.runs is set: tune the recipe without it")
-    if not base.train.epochs:
-        raise InputError(f"{shown(path)}, base: train.epochs is 0: tune a recipe that trains")
     search = Search(path.stem, path, file, base, own)
     for setting, one in file.space.items():
         _check_setting(search, setting, one)
@@ -207,10 +205,10 @@ def load_search(name: str) -> Search:
 def _check_setting(search: Search, setting: str, one: NumberRange | Choice) -> None:
     """A setting can be tuned, and its whole range is valid."""
     source = f"{shown(search.path)}, space '{setting}'"
-    if setting == "task" or setting.split(".")[0] in ("tta", "pseudo"):
+    if setting == "task" or setting.split(".")[0] in ("tta", "unlabelled", "stages"):
         raise InputError(
             f"{source} cannot be tuned: trials are scored on one view, of one task, without "
-            "pseudo-labels"
+            "stages or unlabelled images"
         )
     digests = set()
     for edge in one.edges:

@@ -30,7 +30,7 @@ from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import CHECKPOINT, History, train_fold
-from galaxyzoo.training.fold_data import find_start_weights, make_fold_data
+from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.run import Run
 from galaxyzoo.tuning.search_space import Search
 
@@ -99,7 +99,6 @@ class Tuning:
             )
         for config in self.search.edges:
             Run(config, self.data).check()
-        find_start_weights(self.search.base, self.data.catalog, self.fold)
         if (self.folder / STUDY).exists():
             self._check_study(self.open_study())
 
