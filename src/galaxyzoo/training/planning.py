@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from galaxyzoo.config.schema import SIMSIAM, Config, UnlabelledConfig
 from galaxyzoo.core.console import Bar, print_table
-from galaxyzoo.core.devices import is_out_of_memory, out_of_memory
+from galaxyzoo.core.devices import get_device, is_out_of_memory, out_of_memory
 from galaxyzoo.core.paths import folds_dir
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
@@ -23,6 +24,7 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.predict import predict
+from galaxyzoo.models.build import build_model
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import TIMINGS, build_trainer, read_timings, train_fold
 from galaxyzoo.training.fold_data import FoldData, make_fold_data
@@ -35,6 +37,11 @@ _IDLE = 0.8  # share of its time that a probe is computing where nothing else is
 # n cores train n ** this times as fast as one: 1.6 times with two, our three default networks.
 _SPEED_UP = 0.7
 SMOKE_GALAXIES = 256
+# Operations a second in training. On an RTX 3090 ResNet50 reaches 30e12 and ConvNeXt-T 22e12 (in
+# timm's results/benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv); 20e12 are taken. An RTX 4090
+# trains ResNet50 1.6 times as fast (Lambda Labs, 2022), an A100 2.1 times (timm's issue 1491: 2,600
+# images a second), an H100 3.5 times if it gains on the A100 what its memory does.
+_GPU_RATES = {"RTX 4090": 32e12, "A100": 42e12, "H100": 70e12}
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Cost:
     predict_s: float
     disk_bytes: int
     share: float = 1.0  # of its time that the probe was computing: less where others compute
+    operations: float = 0.0  # of a run that is made for a GPU, forwards and backwards
 
 
 def estimate(config: Config, catalog: Catalog, seconds: float = _PROBES_S) -> Cost:
@@ -78,7 +86,17 @@ def estimate(config: Config, catalog: Catalog, seconds: float = _PROBES_S) -> Co
     tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
     # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
     disk = weights * k + 4 * weights + tables * k
-    return Cost(trained * train_s, viewed * predict_s, disk, share)
+    passes = 3 * trained + config.tta.n_views * viewed  # backwards is twice forwards
+    operations = passes * _count_operations(config) if config.needs_gpu else 0.0
+    return Cost(trained * train_s, viewed * predict_s, disk, share, operations)
+
+
+def _count_operations(config: Config) -> float:
+    """Multiplications and additions for one image, forwards."""
+    model, size_px = build_model(config, initialise=False).eval(), config.image.size_px
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, size_px, size_px, dtype=torch.uint8))
+    return float(counter.get_total_flops())
 
 
 def _probe(config: Config, data: FoldData, seconds: float) -> tuple[float, float, float, int]:
@@ -169,6 +187,9 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
             f"this machine is busy: the probe computed in {share:.0%} of its time. The hours are "
             f"those without other work; beside it expect {1 / share:.1f} times as many, or more"
         )
+    if total.operations and get_device().type == "cpu":
+        hours = [f"{gpu} {_hours(total.operations / rate)}" for gpu, rate in _GPU_RATES.items()]
+        print(f"those for a GPU, on one, by published rates of such networks: {', '.join(hours)}")
     cached = _cache_bytes(configs, datasets)
     folds_dir().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folds_dir()).free
