@@ -5,7 +5,7 @@ takes every finished run of the task. Chosen is the simplest candidate within on
 the best.
 
     python3 src/ensemble.py
-    python3 src/ensemble.py cpu-long         the runs, tables and candidates of configs/ensembles/
+    python3 src/ensemble.py default-long     the runs, tables and candidates of configs/ensembles/
     python3 src/ensemble.py gz37/resnet18 gz37/mobilenetv2 --candidates mean,greedy
     python3 src/ensemble.py --external theirs OOF.csv TEST.csv
     python3 src/ensemble.py --intervals --level 0.8
@@ -34,6 +34,7 @@ from galaxyzoo.core.paths import (
     choose_dataset,
     ensemble_csv,
     ensemble_oof_csv,
+    oof_dir,
     shown,
     task_name,
     test_csv,
@@ -181,9 +182,13 @@ def take_ensemble(options: argparse.Namespace) -> None:
     if len(options.runs) > 1:
         raise InputError(f"'{named[0]}' is an ensemble: name it alone, or runs")
     settings = load_ensemble(named[0])
-    options.runs = [*settings.runs, *(f"{PREFIX}{name}" for name, *_ in settings.external)]
-    options.external += settings.external
-    options.dataset = options.dataset or settings.dataset
+    trained = any(path for run in settings.runs for path in oof_dir().glob(f"*/{run}.csv"))
+    if settings.external and not trained:
+        options.runs = [f"{PREFIX}{name}" for name, *_ in settings.external]
+        options.external += settings.external
+        options.dataset = options.dataset or settings.dataset
+    else:
+        options.runs = settings.runs
     options.candidates = options.candidates or ",".join(settings.candidates)
 
 

@@ -34,7 +34,7 @@ from galaxyzoo.core.launch import add_data, add_jobs, new_parser
 from galaxyzoo.core.paths import DEMO_FULL
 from galaxyzoo.data.prepare import Dataset, prepare
 
-DEFAULT_ENSEMBLE = "cpu"
+DEFAULT_ENSEMBLE = "default"
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def tiny_configs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     contents = {
         "gz37/cnn": BASE,
         "hubble10/cnn": {**BASE, "task": "hubble10", "stages": stages},
-        "ensembles/cpu": {"runs": ["gz37/cnn"]},
+        "ensembles/default": {"runs": ["gz37/cnn"]},
     }
     for name, content in contents.items():
         path = folder / f"{name}.yaml"

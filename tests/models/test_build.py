@@ -40,7 +40,7 @@ def test_every_config_builds_and_predicts(run: str) -> None:
 
 
 def test_every_run_of_the_default_ensemble_has_a_config() -> None:
-    assert set(load_ensemble("cpu").runs) <= set(all_runs())
+    assert set(load_ensemble("default").runs) <= set(all_runs())
 
 
 @pytest.mark.parametrize("name", ["resnet81", "torchvision/resnet81"])

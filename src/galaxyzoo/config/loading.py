@@ -129,8 +129,8 @@ class EnsembleSettings(Settings):
     about: str = ""
     # names of the runs, which `src/train.py <name>` trains
     runs: list[str] = Field(default_factory=list)
-    # folder, from the project's root, of tables to combine without networks: in a folder each,
-    # oof.csv.gz and test.csv.gz, as `src/export.py RUN --tables` writes them
+    # folder, from the project's root, of tables to combine where none of the runs is trained: in a
+    # folder each, oof.csv.gz and test.csv.gz, as `src/export.py RUN --tables` writes them
     tables: str | None = None
     dataset: str | None = None  # that the tables are of
     candidates: list[str] = Field(default_factory=list)  # default all
