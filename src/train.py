@@ -195,14 +195,14 @@ def load_configs(arguments: list[str], dataset: str = "") -> list[Config]:
     """
     overrides = [one for one in arguments if "=" in one]
     named = [one for one in arguments if "=" not in one] or [DEFAULT_ENSEMBLE]
-    runs = [run for one in named for run in runs_of(one)]
+    runs = [run.split("@")[0] for one in named for run in runs_of(one)]
     configs = [load_config(run, overrides, dataset) for run in dict.fromkeys(runs)]
     return list({config.run: config for config in configs}.values())
 
 
 def with_stages(configs: list[Config]) -> list[Config]:
-    """The configs and their earlier stages, each once and after the stage before it."""
-    return list({stage.run: stage for config in configs for stage in config.stages}.values())
+    """The configs, their earlier stages and runs of these, each once and after what it needs."""
+    return list({one.run: one for config in configs for one in config.runs}.values())
 
 
 def fold_numbers(text: str) -> list[int]:

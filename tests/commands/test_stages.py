@@ -1,5 +1,6 @@
 """A recipe of three stages by the real commands: one result, its beginning shared and resumed."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,7 @@ model: {name: cnn, kwargs: {widths: [4, 8]}}
 head: {hidden: 8}
 train: {epochs: 2, batch_size: 8}
 stages:
-  - {name: small}
+  - {name: small, predict: true}
   - {name: classes, task: elliptical_spiral, train: {epochs: 1}}
   - {name: large, image: {size_px: 32}}
 """
@@ -52,9 +53,8 @@ def earlier(root: Path) -> dict[str, Path]:
 
 def test_a_recipe_has_one_result_and_one_history(trained: Path) -> None:
     assert len(table(trained, "oof", "gz37/net.csv")) == 60
-    assert sorted(p.name for p in (trained / "oof" / dataset(trained)).glob("*/*.csv")) == [
-        "net.csv"
-    ]
+    tables = sorted(p.name for p in (trained / "oof" / dataset(trained)).glob("*/*.csv"))
+    assert tables == ["net.csv", "net@small.csv"]
     assert sorted(earlier(trained)) == ["classes", "small"]
     assert {path.parent.name for path in earlier(trained).values()} == {"gz37", "elliptical_spiral"}
     history = pd.read_csv(trained / "folds" / dataset(trained) / "gz37/net/fold_1/history.csv")
@@ -62,6 +62,20 @@ def test_a_recipe_has_one_result_and_one_history(trained: Path) -> None:
     assert history["metric"].tolist() == ["RMSE"] * 2 + ["log-loss"] + ["RMSE"] * 2
     succeed(trained, "evaluate.py", "gz37")
     assert (trained / "reports" / dataset(trained) / "gz37/net_history.png").exists()
+
+
+def test_an_earlier_stage_may_be_a_member_without_a_training(trained: Path) -> None:
+    folder = trained / "folds" / dataset(trained) / "gz37"
+    (stage,) = folder.glob("stage.small-*")
+    for fold in ("fold_0", "fold_1"):
+        one, two = ((path / fold) for path in (stage, folder / "net@small"))
+        assert (one / "weights.safetensors").read_bytes() == (
+            two / "weights.safetensors"
+        ).read_bytes()
+        assert (two / "timings.csv").read_text().startswith("0,")  # predicted, not trained
+    card = json.loads((trained / "submissions/predictions.json").read_text())
+    assert sorted(card["runs"]) == ["gz37/net", "gz37/net@small"]
+    assert "net@small" in succeed(trained, "train.py", "net.yaml@small", "--folds", "2").stdout
 
 
 def test_a_longer_recipe_trains_only_what_is_new(copy: Path) -> None:
@@ -93,3 +107,5 @@ def test_the_plan_adds_the_stages_up(trained: Path) -> None:
     printed = succeed(trained, "train.py", "longer.yaml", "--plan").stdout
     for name in ("stage.small", "stage.classes", "stage.large", "gz37/longer"):
         assert name in printed
+    (row,) = [line for line in printed.splitlines() if "longer@small" in line]
+    assert "0.0 min" in row  # nothing is trained

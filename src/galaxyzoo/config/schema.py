@@ -26,6 +26,7 @@ _NOT_IN_DIGEST: Any = {
     "needs_gpu": True,
     "on_bad_image": True,
     "stage": True,
+    "predict": True,
     "before": True,  # by its own digest
     "train": {
         "on_out_of_memory": True,
@@ -197,6 +198,8 @@ class Config(Settings):
     # too where both have the same task; set when loaded
     stage: str = ""
     before: "Config | None" = None
+    # of an earlier stage: whether its networks are a run too, named RECIPE@STAGE
+    predict: bool = False
     # of a stage on another dataset of input/: its name, and the recipe's own, whose test galaxies
     # are not learned from
     dataset: str | None = None
@@ -239,6 +242,13 @@ class Config(Settings):
     def stages(self) -> "list[Config]":
         """The stages of the recipe up to this one, first to last."""
         return [*(self.before.stages if self.before else ()), self]
+
+    @property
+    def runs(self) -> "list[Config]":
+        """What the recipe trains, each after the stage before it: stages, and runs of these."""
+        name = self.run
+        own = [s.model_copy(update={"run": f"{name}@{s.stage}"}) for s in self.stages if s.predict]
+        return [*self.stages, *own]
 
     @property
     def keeps_head(self) -> bool:
@@ -327,8 +337,10 @@ def find_contradiction(config: Config) -> str | None:
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
         if train.label_smoothing:
             return "train.label_smoothing needs a cross-entropy, whose targets it changes"
-    if loss == SIMSIAM and (train.checkpoint == "best" or train.class_balance != "none"):
-        return "loss 'simsiam' reads no label: it takes neither checkpoint=best nor class_balance"
+    if loss == SIMSIAM and (
+        train.checkpoint == "best" or train.class_balance != "none" or config.predict
+    ):
+        return "loss 'simsiam' reads no label: not with checkpoint=best, class_balance or predict"
     return _find_in_unlabelled(config)
 
 

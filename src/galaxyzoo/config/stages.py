@@ -10,6 +10,8 @@ nothing from the file that it stands in, but takes the command line's overrides.
 another dataset of `input/`, for its labels. Galaxies that both hold must be in the same folds; test
 galaxies of the recipe's own dataset are left out.
 
+With `predict: true` the networks of an earlier stage are a run too, `gz37/d4cnn@small`.
+
 What an earlier stage trains lies in a folder that is named by the digest of all stages up to it. So
 recipes that begin alike share it, and a recipe that grows longer trains only what is new.
 """
@@ -51,8 +53,9 @@ def parse_recipe(
         if last.get(key) != values.get(key):
             raise InputError(f"{source}, stage '{name}': the last stage has the recipe's own {key}")
     config = _parse_stage(name, last, config, source, dataset)
-    if config.loss == SIMSIAM:
-        raise InputError(f"{source}: loss simsiam is for a stage before the last")
+    if config.loss == SIMSIAM or config.predict:
+        key = "predict" if config.predict else "loss simsiam"
+        raise InputError(f"{source}: {key} is for a stage before the last")
     if config.dataset:
         raise InputError(f"{source}, stage '{name}': the last stage is on the recipe's own dataset")
     return config

@@ -168,10 +168,12 @@ def random_fold(config: Config, train_images: int) -> FoldData:
 def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) -> None:
     """Print each run's hours and disk, the caches' disk, the probe's memory, the free disk."""
     print("probing the networks, a minute at most", flush=True)
-    costs = []
+    costs: list[Cost] = []
     for config in Bar(configs, "probing", unit="run", leave=False):
         catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
-        costs.append(estimate(config, catalog, _PROBES_S / len(configs)))
+        cost = estimate(config, catalog, _PROBES_S / len(configs))
+        trained = {one.weights_digest() for one in configs[: len(costs)]}
+        costs.append(replace(cost, train_s=0.0) if config.weights_digest() in trained else cost)
     data = datasets[None]
     total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
     share = total.share / len(costs)
