@@ -1,4 +1,4 @@
-"""Predict any galaxies: a folder, a zip, or image files -> one CSV table.
+"""Predict any galaxies: folders, zips, image files -> one CSV table, or a folder of Parquet parts.
 
 By a trained run, whose folds' models and views are averaged as for the test set, or by an ensemble,
 as its submission was made. Where none is named: by the ensemble that wrote
@@ -8,6 +8,11 @@ submissions/predictions.csv, else by the best run.
   python3 src/predict.py ensemble:hubble10 my_galaxies/
   python3 src/predict.py gz37/resnet18 images.zip --output votes.csv
   python3 src/predict.py gz37/resnet18 a.jpg b.jpg --dataset demo
+  python3 src/predict.py survey/ --output votes/ --jobs 2
+
+An output without an ending is a folder of a job for many galaxies: parts that are whole or not
+there, each image in one of them or among the errors, once. After a kill the same command goes on,
+also on several machines that share the folder.
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python
@@ -15,14 +20,15 @@ from galaxyzoo.core.launch import run_main, use_project_python
 use_project_python()
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.launch import add_dataset, new_parser
+from galaxyzoo.core.launch import add_dataset, add_jobs, new_parser
 from galaxyzoo.core.paths import shown, task_name
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.io.tables import write_predictions
-from galaxyzoo.tasks.registry import ENSEMBLE, TASKS
+from galaxyzoo.tasks.registry import ENSEMBLE, TASKS, task_of
 
 
 def main() -> None:
@@ -38,22 +44,41 @@ def main() -> None:
     )
     from galaxyzoo.inference.predict import check_output, predict_stores
 
-    check_output(args.output, images)
+    is_job = not args.output.suffix
+    if not is_job:
+        check_output(args.output, images)
     if name is None:
         dataset, name = pick_default(args.dataset)
         print(f"by {name} of dataset {dataset}")
     else:
         dataset = choose_dataset_of(args.dataset, name)
-    predictor = load_predictor(dataset, name)
-    task = predictor.task
+    task = task_of(name)
     prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
+    if is_job:
+        from galaxyzoo.inference.catalogue import Catalogue, Job
+
+        catalogue = Catalogue(tuple(images), args.part_size)
+        job = Job(args.output, name, partial(load_predictor, dataset, name), catalogue, prior)
+        manifest = job.run(args.jobs, args.backend)
+        count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
+        print(one_line(f"wrote {shown(args.output.resolve())}/: {count}"))
+        if lost := manifest["errors"]:
+            print(f"left out {lost:,} images that cannot be read: errors.parquet")
+        print_left_out(catalogue.left_out, manifest["rows"])
+        return
+    predictor = load_predictor(dataset, name)
     predictions, unreadable = predict_stores(predictor, images)
     write_predictions(args.output, task.with_decision(predictions, prior))
     count = f"{len(predictions):,} images, {describe(predictor)}"
     print(one_line(f"wrote {shown(args.output.resolve())}: {count}"))
-    if unreadable:
-        print(f"left out {len(unreadable):,} of {len(predictions) + len(unreadable):,} images:")
-    for image, why in unreadable:
+    print_left_out(unreadable, len(predictions))
+
+
+def print_left_out(images: list[tuple[str, str]], rest: int) -> None:
+    """Print the name and reason of each image without a prediction, beside `rest` with one."""
+    if images:
+        print(f"left out {len(images):,} of {rest + len(images):,} images:")
+    for image, why in images:
         print(one_line(f"  {image}: {why}"))
 
 
@@ -79,8 +104,19 @@ def parse_args() -> argparse.Namespace:
     )
     add_dataset(parser)
     parser.add_argument(
-        "--output", type=Path, default=Path("predictions.csv"), help="default: predictions.csv here"
+        "--output",
+        type=Path,
+        default=Path("predictions.csv"),
+        help="a table, or a folder for many galaxies (default: predictions.csv here)",
     )
+    parser.add_argument(
+        "--part-size",
+        type=int,
+        default=8192,
+        metavar="N",
+        help="most galaxies in a part of such a folder (default: %(default)s)",
+    )
+    add_jobs(parser, "of such a folder, work at so many parts at a time")
     return parser.parse_args()
 
 

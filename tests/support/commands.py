@@ -27,12 +27,16 @@ COMPETITION = draw_competition(n_train=36, n_test=7, seed=3)
 
 
 def environment(root: Path) -> dict[str, str]:
-    """Of a command that works in that project folder, on one thread of the processor."""
+    """Of a command that works in that project folder, on one thread of the processor.
+
+    pyarrow, which pandas imports, would start a thread for its memory, which no fork copies.
+    """
     return {
         **os.environ,
         "GALAXYZOO_ROOT": str(root),
         "GALAXYZOO_DEVICE": "cpu",
         "OMP_NUM_THREADS": "1",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
     }
 
 

@@ -183,15 +183,14 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_jobs(parser: argparse.ArgumentParser) -> None:
-    """Add how many folds are trained at a time, and what starts their processes."""
+def add_jobs(parser: argparse.ArgumentParser, what: str = "train so many folds at a time") -> None:
+    """Add how many folds, or what else, are worked at, at a time, and what starts the processes."""
     parser.add_argument(
         "--jobs",
         type=_positive,
         default=1,
         metavar="N",
-        help="train so many folds at a time, each in a process and on a GPU of its own "
-        "(default: 1, with all cores)",
+        help=f"{what}, each in a process and on a GPU of its own (default: 1, with all cores)",
     )
     parser.add_argument(
         "--backend",

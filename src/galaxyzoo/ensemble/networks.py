@@ -1,5 +1,6 @@
 """What predicts images by its name: a trained run, or `ensemble:NAME`, runs combined."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,12 @@ class EnsembleNetworks:
     def task(self) -> Task:
         """The ensemble's."""
         return self.fitted.task
+
+    @property
+    def digest(self) -> str:
+        """As `Predictor.digest`."""
+        parts = [self.fitted.card.fitted, *(run.digest for run in self.runs)]
+        return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:16]
 
     def predict(
         self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None

@@ -4,6 +4,7 @@ Out-of-fold, test and users' predictions are made by the same function.
 """
 
 import functools
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,14 @@ from galaxyzoo.data.image_cache import ImageCache, decode_many
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.fold_files import DONE, FoldFiles
 from galaxyzoo.inference.tta import iterate_views
-from galaxyzoo.io.archives import IMAGE_ENDS, OTHER_ENDS, ImageStore, galaxy_id_of, list_images
+from galaxyzoo.io.archives import (
+    IMAGE_ENDS,
+    OTHER_ENDS,
+    ImageStore,
+    galaxy_id_of,
+    list_images,
+    stamp_of,
+)
 from galaxyzoo.io.tables import ID, without_formulas
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.kinds import Task
@@ -35,7 +43,7 @@ from galaxyzoo.tasks.registry import get_task
 # twice as fast as 256). It depends on nothing else of the machine: the last bits of results depend
 # on it.
 _BATCH, _BATCH_CPU = 256, 32
-_CHUNK = 1024  # images decoded at once
+CHUNK = 1024  # images decoded at once
 _ENDS = (*IMAGE_ENDS, *OTHER_ENDS)
 
 
@@ -143,6 +151,10 @@ class Predictor(Protocol):
     def runs(self) -> "list[RunNetworks]":
         """The runs whose networks predict."""
 
+    @property
+    def digest(self) -> str:
+        """Of all that predictions depend on: weights, views, and what combines them."""
+
     def predict(
         self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
     ) -> np.ndarray:
@@ -179,6 +191,16 @@ class RunNetworks:
     def runs(self) -> list["RunNetworks"]:
         """This one."""
         return [self]
+
+    @property
+    def digest(self) -> str:
+        """As `Predictor.digest`."""
+        digest = hashlib.sha256(self.config.digest().encode())
+        for fold, model in self.models.items():
+            digest.update(str(fold).encode())
+            for name, value in model.state_dict().items():
+                digest.update(name.encode() + value.cpu().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def predict(
         self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
@@ -252,15 +274,15 @@ def predict_stores(
         file is named by one, else by `image` (the file's name); and (name, reason) of each image
         that could not be read.
     """
-    stores, unreadable = _stores(paths)
-    labels = _row_labels([store.names[int(i)] for store in stores for i in store.ids])
+    stores, unreadable = open_stores(paths)
+    labels = label_images([store.names[int(i)] for store in stores for i in store.ids])
     tables = []
     for store in stores:
         for start in Bar(
-            range(0, len(store.ids), _CHUNK), desc=one_line(store.path.name), leave=False
+            range(0, len(store.ids), CHUNK), desc=one_line(store.path.name), leave=False
         ):
-            ids = store.ids[start : start + _CHUNK]
-            table, problems = _predict_chunk(predictor, store, ids)
+            ids = store.ids[start : start + CHUNK]
+            table, problems = predict_some(predictor, store, ids)
             tables.append(table)
             unreadable += problems
     predictions = pd.concat(tables) if tables else pd.DataFrame()
@@ -271,7 +293,7 @@ def predict_stores(
     return predictions, unreadable
 
 
-def _predict_chunk(
+def predict_some(
     predictor: Predictor, store: ImageStore, ids: np.ndarray
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Predict some images of a store: table by name, and (name, reason) of the unreadable."""
@@ -289,7 +311,7 @@ def _predict_chunk(
     return table, [(store.names[i], why) for i, why in problems.items()]
 
 
-def _stores(paths: list[Path]) -> tuple[list[ImageStore], list[tuple[str, str]]]:
+def open_stores(paths: list[Path]) -> tuple[list[ImageStore], list[tuple[str, str]]]:
     """One store per folder or zip, and one for all single files; ids of each start at 0.
 
     And (name, reason) of each picture that is neither JPEG nor PNG by its name.
@@ -297,11 +319,11 @@ def _stores(paths: list[Path]) -> tuple[list[ImageStore], list[tuple[str, str]]]
     named, files = [], []
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".zip":
-            named.append((path, [name for name, _ in list_images(path, _ENDS)]))
+            named.append((path, list_images(path, _ENDS)))
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")
         elif path.suffix.lower() in _ENDS:
-            files.append(str(path.resolve()))
+            files.append((str(path.resolve()), stamp_of(path.stat())))
         else:
             ends = ", ".join(IMAGE_ENDS)
             raise InputError(
@@ -311,15 +333,15 @@ def _stores(paths: list[Path]) -> tuple[list[ImageStore], list[tuple[str, str]]]
     if files:
         named.append((Path.cwd(), files))
     stores = [
-        ImageStore.numbered(path, [name for name in names if name.lower().endswith(IMAGE_ENDS)])
-        for path, names in named
+        ImageStore.numbered(path, [one for one in some if one[0].lower().endswith(IMAGE_ENDS)])
+        for path, some in named
     ]
-    others = [name for _, names in named for name in names if name.lower().endswith(OTHER_ENDS)]
+    others = [name for _, some in named for name, _ in some if name.lower().endswith(OTHER_ENDS)]
     why = "{} is not read: convert it to JPEG or PNG"
     return stores, [(name, why.format(Path(name).suffix.lower())) for name in others]
 
 
-def _row_labels(names: list[str]) -> dict[str, str | int]:
+def label_images(names: list[str]) -> dict[str, str | int]:
     """Label of each file in the table's first column; under "" the name of that column.
 
     GalaxyIDs where every file is named by one and none is repeated, else the file names.

@@ -165,9 +165,10 @@ class ImageStore:
         return ImageStore(path, names, stamps)
 
     @staticmethod
-    def numbered(path: Path, names: list[str]) -> "ImageStore":
-        """A store of the named members (or files of a folder), numbered from 0 in their order."""
-        return ImageStore(path, dict(enumerate(names)), {})
+    def numbered(path: Path, entries: list[tuple[str, int]]) -> "ImageStore":
+        """A store of the entries, as of `list_images`, numbered from 0 in their order."""
+        names, stamps = ({k: one[i] for k, one in enumerate(entries)} for i in (0, 1))
+        return ImageStore(path, names, stamps)  # type: ignore[arg-type]
 
     @property
     def ids(self) -> np.ndarray:

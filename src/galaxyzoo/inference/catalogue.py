@@ -1,0 +1,285 @@
+"""Predict a catalogue of any size: Parquet parts, each written whole or not at all.
+
+A job is a folder. `job.json` says what was begun: networks, images, galaxies a part. The same
+command goes on where a killed one stopped, also on several machines that share the folder: each
+takes parts that nobody holds. Images that cannot be read are rows of `errors.parquet`. In the end
+all parts are read back; `manifest.json` says that each image is in one of them, or among the
+errors, once.
+"""
+
+import hashlib
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from galaxyzoo.core import files
+from galaxyzoo.core.console import Bar
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.parallel import run_jobs
+from galaxyzoo.core.paths import shown
+from galaxyzoo.core.version import code_version
+from galaxyzoo.inference.predict import (
+    CHUNK,
+    Predictor,
+    label_images,
+    open_stores,
+    predict_some,
+)
+from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.tasks.registry import TASKS
+
+PART_SIZE = 8192
+JOB, MANIFEST, ERRORS, PARTS = "job.json", "manifest.json", "errors.parquet", "parts"
+_LOCKS = ".locks"
+_REASON = "reason"  # column of the errors
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some images of one folder or zip."""
+
+    number: int
+    store: ImageStore
+    ids: np.ndarray  # (image,) in the store
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the images."""
+        return [self.store.names[int(i)] for i in self.ids]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The images of some folders, zips and files, cut into parts.
+
+    Args:
+        paths: folders, zips or single images.
+        size: most images of a part.
+    """
+
+    paths: tuple[Path, ...]
+    size: int = PART_SIZE
+
+    @cached_property
+    def _found(self) -> tuple[list[ImageStore], list[tuple[str, str]]]:
+        return open_stores(list(self.paths))
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """All of them; none is of two folders or zips."""
+        cut = [
+            (store, store.ids[start : start + self.size])
+            for store in self._found[0]
+            for start in range(0, len(store.ids), self.size)
+        ]
+        return [Part(number, store, ids) for number, (store, ids) in enumerate(cut)]
+
+    @cached_property
+    def labels(self) -> dict[str, str | int]:
+        """As `label_images` has them."""
+        return label_images([name for part in self.parts for name in part.names])
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Name and reason of each picture that is of no form which is read."""
+        return self._found[1]
+
+    @property
+    def digest(self) -> str:
+        """Digest of names and stamps of all images, in their order."""
+        digest = hashlib.sha256()
+        for part in self.parts:
+            digest.update(repr([part.store.digest_of(int(i)) for i in part.ids]).encode())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Predictions of a catalogue in a folder.
+
+    Args:
+        folder: made where it is not there.
+        name: of what predicts, for the records.
+        load: gives what predicts; a module's function or `partial`, for other processes.
+        prior: (column,) means of the training targets, by which classes are decided.
+    """
+
+    folder: Path
+    name: str
+    load: Callable[[], Predictor]
+    catalogue: Catalogue
+    prior: np.ndarray
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """What predicts."""
+        return self.load()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State for another process, which loads the networks itself."""
+        return {key: value for key, value in self.__dict__.items() if key != "predictor"}
+
+    def run(self, jobs: int = 1, backend: str = "loky") -> dict[str, Any]:
+        """Predict the parts that are missing, then read all back; returns the manifest.
+
+        Args:
+            jobs: number of processes; 1: this one.
+            backend: as in `run_jobs`.
+        """
+        self._begin()
+        started = time.perf_counter()
+        done = sum(run_jobs(_work, [(self,)] * jobs, jobs, backend)) if jobs > 1 else _work(self)
+        return self._finish(done, time.perf_counter() - started)
+
+    def make_parts(self) -> int:
+        """Predict the parts that are missing, beside other processes; returns how many images.
+
+        When it ends, all parts are there: it waits for those that others hold.
+        """
+        done = 0
+        for part in Bar(self.catalogue.parts, desc="parts", unit="part", leave=False):
+            with files.trying(self._lock(part)) as is_held:
+                done += self._make(part) if is_held else 0
+        for part in self.catalogue.parts:  # whose holder is at work, or has died
+            if not self._path(part).exists():
+                with files.holding(self._lock(part), f"predicting part {part.number}"):
+                    done += self._make(part)
+        return done
+
+    def _begin(self) -> None:
+        """Write what this job is, or refuse a folder of another one."""
+        about = {
+            "by": self.name,
+            "networks": self.predictor.digest,
+            "columns": list(self.predictor.task.columns),
+            "images": self.catalogue.digest,
+            "part_size": self.catalogue.size,
+        }
+        path, where = self.folder / JOB, shown(self.folder)
+        with files.holding(self.folder / files.LOCK, f"beginning {where}"):
+            if not path.exists():
+                if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
+                    raise InputError(f"--output {where} holds other files: name a new folder")
+                files.write_sealed(path, about)
+        found = files.read_sealed(path, f"delete {where} to begin again")
+        changed = [key for key, value in about.items() if found.get(key) != value]
+        if changed:
+            raise InputError(
+                f"{where} was begun with other {' and '.join(changed)}: name a new folder, or "
+                "delete it to begin again"
+            )
+
+    def _make(self, part: Part) -> int:
+        """Predict a part unless it is there; returns the number of its images."""
+        if self._path(part).exists():
+            return 0
+        tables, errors = [], []
+        for start in range(0, len(part.ids), CHUNK):
+            ids = part.ids[start : start + CHUNK]
+            table, problems = predict_some(self.predictor, part.store, ids)
+            tables.append(table)
+            errors += problems
+        _write(self._path(part, errors=True), self._error_table(errors))
+        _write(self._path(part), self._table(pd.concat(tables)))
+        return len(part.ids)
+
+    def _table(self, predictions: pd.DataFrame) -> pa.Table:
+        """Rows of a part: id, the predictions as float32, and classes."""
+        task, labels = self.predictor.task, self.catalogue.labels
+        columns = dict(classes_of(task, predictions, self.prior))
+        values = predictions.to_numpy(np.float32)
+        return pa.table(
+            {
+                str(labels[""]): self._ids(list(predictions.index)),
+                **{name: values[:, k] for k, name in enumerate(predictions.columns)},
+                **{name: pa.array(found, pa.string()) for name, found in columns.items()},
+            }
+        )
+
+    def _error_table(self, errors: list[tuple[str, str]]) -> pa.Table:
+        names, reasons = [name for name, _ in errors], [reason for _, reason in errors]
+        label = str(self.catalogue.labels[""])
+        return pa.table({label: self._ids(names), _REASON: pa.array(reasons, pa.string())})
+
+    def _ids(self, names: list[str]) -> pa.Array:
+        labels = self.catalogue.labels
+        kind = pa.int64() if all(isinstance(one, int) for n, one in labels.items() if n) else None
+        return pa.array([labels[name] for name in names], kind or pa.string())
+
+    def _finish(self, done: int, seconds: float) -> dict[str, Any]:
+        """Check that each image is there once; write the errors of all parts and the manifest."""
+        label, rows, errors = str(self.catalogue.labels[""]), 0, []
+        for part in self.catalogue.parts:
+            found, lost = (parquet.read_table(self._path(part, which)) for which in (False, True))
+            ids = Counter([*found[label].to_pylist(), *lost[label].to_pylist()])
+            wanted = Counter(self.catalogue.labels[name] for name in part.names)
+            if difference := [*(ids - wanted), *(wanted - ids)]:
+                raise InputError(
+                    f"{shown(self._path(part))} holds {difference[0]} more or less than once: "
+                    "delete it, and the same command predicts it again"
+                )
+            rows += len(found)
+            errors.append(lost)
+        _write(self.folder / ERRORS, pa.concat_tables(errors))
+        manifest = {
+            **files.read_sealed(self.folder / JOB, f"delete {shown(self.folder)} to begin again"),
+            "code_version": code_version(),
+            "inputs": [str(path) for path in self.catalogue.paths],
+            "parts": len(self.catalogue.parts),
+            "rows": rows,
+            "errors": sum(map(len, errors)),
+            "images_per_s": round(done / seconds, 1) if done else None,  # of the last command
+        }
+        manifest.pop("digest")
+        files.write_sealed(self.folder / MANIFEST, manifest)
+        shutil.rmtree(self.folder / _LOCKS, ignore_errors=True)
+        return manifest
+
+    def _path(self, part: Part, errors: bool = False) -> Path:
+        kind = "errors" if errors else "part"
+        return self.folder / PARTS / f"{kind}-{part.number:06d}.parquet"
+
+    def _lock(self, part: Part) -> Path:
+        return self.folder / _LOCKS / f"{part.number:06d}"
+
+
+def _work(job: Job) -> int:
+    return job.make_parts()
+
+
+def classes_of(
+    task: Task, predictions: pd.DataFrame, prior: np.ndarray
+) -> Iterator[tuple[str, list[str | None]]]:
+    """Class columns: of a class task its decision; of votes each task's rule, None where unclear.
+
+    Args:
+        predictions: (galaxy, column), valid.
+        prior: (column,) means of the training targets.
+    """
+    if task.name != COMPETITION_TASK:
+        decided = task.with_decision(predictions, prior)
+        new = [name for name in decided.columns if name not in predictions.columns]
+        yield from ((name, decided[name].tolist()) for name in new)
+        return
+    votes = predictions.reset_index(drop=True)
+    for name, other in TASKS.items():
+        if other.rule is not None:
+            labels = other.rule.labels(votes)
+            clear = {} if labels.empty else labels.idxmax(axis=1).to_dict()
+            yield name, [clear.get(row) for row in range(len(votes))]
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    with files.writing(path) as temporary:
+        parquet.write_table(table, temporary, compression="zstd")

@@ -1,0 +1,202 @@
+"""Catalogues of many galaxies by the real command: each image once, whatever happens meanwhile."""
+
+import errno
+import random
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyarrow import parquet
+
+from galaxyzoo.core import files
+from galaxyzoo.inference.catalogue import classes_of
+from galaxyzoo.io.archives import write_zip
+from galaxyzoo.tasks.registry import TASKS
+from support.commands import call, complaint, succeed, train_project
+from support.faulty_commands import Fault, Project, ranks
+from support.kaggle_fixtures import draw_image, encode
+from support.thoroughness import thorough
+
+pytestmark = pytest.mark.slow
+
+IDS = [*range(101, 151), 999]  # 999 is no image
+WORDS = ["predict.py", "gz37/cnn", "survey", "more.zip", "--part-size", "5"]
+TWO = ["--jobs", "2"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a trained run, a folder of 41 images, one of them broken, and a zip of ten."""
+    root = train_project(tmp_path_factory.mktemp("survey"))
+    (root / "survey").mkdir()
+    for galaxy_id in IDS[:40]:
+        picture = draw_image(np.random.default_rng(galaxy_id), 64)
+        (root / "survey" / f"{galaxy_id}.jpg").write_bytes(encode(picture))
+    (root / "survey" / "999.jpg").write_bytes(b"no image")
+    (root / "survey" / "1000.tif").write_bytes(b"not read")
+    members = [(f"{i}.jpg", encode(draw_image(np.random.default_rng(i), 64))) for i in IDS[40:50]]
+    write_zip(root / "more.zip", members)
+    return root
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path) -> Project:
+    """A copy in which no job was begun."""
+    root = shutil.copytree(trained, tmp_path / "root", ignore=shutil.ignore_patterns("votes"))
+    return Project(Path(root), tmp_path / "work")
+
+
+def words(root: Path, *more: str) -> list[str]:
+    script, run, folder, archive, *rest = WORDS
+    output = ["--output", str(root / "votes")]
+    return [script, run, str(root / folder), str(root / archive), *rest, *output, *more]
+
+
+def parts(root: Path) -> dict[str, bytes]:
+    """Names and bytes of all parts and errors."""
+    folder = root / "votes"
+    paths = [*(folder / "parts").iterdir(), folder / "errors.parquet"]
+    return {path.name: path.read_bytes() for path in sorted(paths)}
+
+
+@pytest.fixture(scope="module")
+def expected(trained: Path) -> dict[str, bytes]:
+    """What an undisturbed command leaves."""
+    succeed(trained, *words(trained))
+    return parts(trained)
+
+
+def rows(root: Path) -> pd.DataFrame:
+    found = sorted((root / "votes" / "parts").glob("part-*"))
+    return pd.concat([parquet.read_table(path).to_pandas() for path in found])
+
+
+def test_each_image_is_in_one_part_or_among_the_errors(
+    trained: Path, expected: dict[str, bytes]
+) -> None:
+    table = rows(trained)
+    assert table["GalaxyID"].tolist() == IDS[:50]
+    counts = [parquet.read_metadata(path).num_rows
+              for path in sorted((trained / "votes/parts").glob("part-*"))]  # fmt: skip
+    assert counts == [*[5] * 8, 0, 5, 5]  # the broken one alone, then those of the zip
+    lost = parquet.read_table(trained / "votes/errors.parquet").to_pylist()
+    assert [row["GalaxyID"] for row in lost] == [999]
+    assert lost[0]["reason"] == "it is neither JPEG nor PNG"
+    manifest = files.read_sealed(trained / "votes/manifest.json", "")
+    assert (manifest["rows"], manifest["errors"], manifest["parts"]) == (50, 1, 11)
+    assert manifest["by"] == "gz37/cnn"
+
+
+def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(
+    trained: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    script, run, *images = words(trained)[:4]
+    said = succeed(trained, script, run, *images, "--output", tmp_path / "votes.csv").stdout
+    assert "999.jpg" in said
+    assert "1000.tif: .tif is not read" in said
+    table, plain = rows(trained).set_index("GalaxyID"), pd.read_csv(tmp_path / "votes.csv")
+    plain = plain.set_index("GalaxyID")
+    columns = list(TASKS["gz37"].columns)
+    assert (table[columns].dtypes == np.float32).all()
+    np.testing.assert_allclose(table[columns], plain.loc[table.index, columns], atol=2e-7)
+    for name, task in TASKS.items():
+        if task.rule is not None:
+            labels = task.rule.labels(table[columns].astype(float))
+            found = table[name].dropna()
+            assert found.index.tolist() == labels.index.tolist()
+            assert found.tolist() == labels.idxmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("more", "count"), [((), thorough(12, 30)), (TWO, thorough(2, 30))], ids=["one", "two"]
+)
+def test_a_job_killed_at_random_points_ends_with_the_same_bytes(
+    project: Project, expected: dict[str, bytes], more: tuple[str, ...], count: int
+) -> None:
+    command = words(project.root, *more)
+    places = ranks(project.run(words(project.root)).operations)
+    shutil.rmtree(project.root / "votes")
+    rng, kills = random.Random(len(more)), 0
+    for at in sorted(rng.choices(list(places.values()), k=count)):
+        fault = Fault(places, at, rng.choice([0.0, rng.uniform(0, 0.01)]))
+        result = project.run(command, fault)
+        if result.status == 0:
+            break
+        assert result.struck, result.output
+        kills += 1
+    assert kills >= count // 2
+    assert project.run(command).status == 0
+    assert parts(project.root) == expected
+
+
+def test_two_commands_over_one_folder_share_the_work(
+    project: Project, expected: dict[str, bytes]
+) -> None:
+    both = [Project(project.root, project.work.with_name(name)) for name in ("one", "two")]
+    command = words(project.root)
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(lambda one: one.run_alone(command), both))
+    assert [result.status for result in results] == [0, 0], results
+    assert parts(project.root) == expected
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
+    project: Project, expected: dict[str, bytes]
+) -> None:
+    command = words(project.root)
+    places = ranks(Project(project.root, project.work).run(command).operations)
+    shutil.rmtree(project.root / "votes")
+    middle = next(place for name, place in places.items() if "part-000004" in name)
+    result = project.run(command, Fault(places, middle, errno=errno.ENOSPC))
+    assert "error: cannot write" in result.output
+    assert (project.root / "votes/parts/part-000003.parquet").exists()
+    assert project.run(command).status == 0
+    assert parts(project.root) == expected
+
+
+@pytest.fixture
+def done(project: Project, expected: dict[str, bytes], trained: Path) -> Path:
+    """A copy with the finished job."""
+    shutil.copytree(trained / "votes", project.root / "votes")
+    return project.root
+
+
+def refusal(root: Path, *more: str) -> str:
+    return complaint(call(root, *words(root, *more)))
+
+
+def test_what_is_lost_is_made_again_and_what_is_changed_is_named(done: Path) -> None:
+    before = parts(done)
+    (done / "votes/parts/part-000002.parquet").unlink()
+    succeed(done, *words(done))
+    assert parts(done) == before
+    path = done / "votes/parts/part-000001.parquet"
+    table = parquet.read_table(path)
+    parquet.write_table(table.slice(0, 4), path)
+    assert "part-000001.parquet holds 110 more or less than once" in refusal(done)
+    path.unlink()
+    succeed(done, *words(done))
+    assert parts(done) == before
+
+
+def test_another_job_is_not_mixed_with_it(done: Path) -> None:
+    picture = encode(draw_image(np.random.default_rng(5), 64))
+    (done / "survey" / "101.jpg").write_bytes(picture)
+    assert "was begun with other images" in refusal(done)
+    assert "was begun with other images and part_size" in refusal(done, "--part-size", "6")
+    shutil.rmtree(next((done / "folds").glob("*/gz37/cnn/fold_2")))
+    assert "other networks and images" in refusal(done)
+    (done / "votes" / "job.json").unlink()
+    assert "holds other files: name a new folder" in refusal(done)
+
+
+def test_of_a_class_run_a_part_holds_the_decided_class() -> None:
+    task = TASKS["hubble10"]
+    shares = np.random.default_rng(0).dirichlet(np.ones(10), 6)
+    predictions, prior = pd.DataFrame(shares, columns=list(task.columns)), shares.mean(axis=0)
+    ((name, found),) = classes_of(task, predictions, prior)
+    assert name == "class"
+    assert found == task.with_decision(predictions, prior)["class"].tolist()
