@@ -1,5 +1,8 @@
 """Predict any galaxies: folders, zips, image files -> one CSV table, or a folder of Parquet parts.
 
+IMAGES are folders and zips of JPEG and PNG, such files, and catalogues: tar shards, HDF5 (arrays
+`images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column `path`).
+
 By a trained run, whose folds' models and views are averaged as for the test set, or by an ensemble,
 as its submission was made. Where none is named: by the ensemble that wrote
 submissions/predictions.csv, else by the best run.
@@ -100,7 +103,7 @@ def parse_args() -> argparse.Namespace:
         "words",
         nargs="+",
         metavar="[RUN|ensemble:NAME] IMAGES",
-        help="what predicts, and folders, zips or image files",
+        help="what predicts, and folders, zips, image files or catalogues",
     )
     add_dataset(parser)
     parser.add_argument(

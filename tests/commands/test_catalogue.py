@@ -3,11 +3,13 @@
 import errno
 import random
 import shutil
+import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
@@ -88,6 +90,25 @@ def test_each_image_is_in_one_part_or_among_the_errors(
     manifest = files.read_sealed(trained / "votes/manifest.json", "")
     assert (manifest["rows"], manifest["errors"], manifest["parts"]) == (50, 1, 11)
     assert manifest["by"] == "gz37/cnn"
+
+
+def test_shards_and_tables_hold_the_same_galaxies(
+    trained: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    names = [f"{galaxy_id}.jpg" for galaxy_id in IDS[:40]]
+    data = {name: (trained / "survey" / name).read_bytes() for name in names}
+    with tarfile.open(tmp_path / "shard.tar", "w") as archive:
+        for name in names[:20]:
+            archive.add(trained / "survey" / name, name)
+    columns = {"id": IDS[20:40], "image": [data[name] for name in names[20:]]}
+    parquet.write_table(pa.table(columns), tmp_path / "rest.parquet", row_group_size=8)
+    both = [tmp_path / "shard.tar", tmp_path / "rest.parquet"]
+    succeed(trained, "predict.py", "gz37/cnn", *both, "--output", tmp_path / "votes")
+    pd.testing.assert_frame_equal(
+        rows(tmp_path).set_index("GalaxyID"),
+        rows(trained).set_index("GalaxyID").loc[IDS[:40]],
+        atol=1e-6,
+    )
 
 
 def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(

@@ -23,6 +23,7 @@ from galaxyzoo.core.devices import autocast, is_out_of_memory, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.paths import dataset_dir, run_dir, shown
 from galaxyzoo.data.image_cache import ImageCache, decode_many
+from galaxyzoo.data.readers.catalogues import CATALOGUES, open_catalogue
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.fold_files import DONE, FoldFiles
 from galaxyzoo.inference.tta import iterate_views
@@ -268,7 +269,7 @@ def predict_stores(
 
     Args:
         predictor: such as `RunNetworks`.
-        paths: folders, zips or single images.
+        paths: folders, zips, catalogues or single images.
     Returns:
         Table of the task's columns, made valid as a submission is, indexed by GalaxyID where every
         file is named by one, else by `image` (the file's name); and (name, reason) of each image
@@ -312,13 +313,15 @@ def predict_some(
 
 
 def open_stores(paths: list[Path]) -> tuple[list[ImageStore], list[tuple[str, str]]]:
-    """One store per folder or zip, and one for all single files; ids of each start at 0.
+    """One store per folder, zip or catalogue, one for all single files; ids of each start at 0.
 
     And (name, reason) of each picture that is neither JPEG nor PNG by its name.
     """
-    named, files = [], []
+    named, files, catalogues = [], [], []
     for path in paths:
-        if path.is_dir() or path.suffix.lower() == ".zip":
+        if path.suffix.lower() in CATALOGUES and path.is_file():
+            catalogues.append(open_catalogue(path))
+        elif path.is_dir() or path.suffix.lower() == ".zip":
             named.append((path, list_images(path, _ENDS)))
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")
@@ -327,8 +330,8 @@ def open_stores(paths: list[Path]) -> tuple[list[ImageStore], list[tuple[str, st
         else:
             ends = ", ".join(IMAGE_ENDS)
             raise InputError(
-                f"{shown(path)}: IMAGES are folders, .zip files and images ({ends}), not lists or "
-                "other files"
+                f"{shown(path)}: IMAGES are folders, .zip files, images ({ends}) and catalogues "
+                f"({', '.join(CATALOGUES)})"
             )
     if files:
         named.append((Path.cwd(), files))
@@ -338,7 +341,9 @@ def open_stores(paths: list[Path]) -> tuple[list[ImageStore], list[tuple[str, st
     ]
     others = [name for _, some in named for name, _ in some if name.lower().endswith(OTHER_ENDS)]
     why = "{} is not read: convert it to JPEG or PNG"
-    return stores, [(name, why.format(Path(name).suffix.lower())) for name in others]
+    return [*stores, *catalogues], [
+        (name, why.format(Path(name).suffix.lower())) for name in others
+    ]
 
 
 def label_images(names: list[str]) -> dict[str, str | int]:

@@ -50,6 +50,7 @@ IMAGES, LABELS, CLASSES = "images", "labels", "classes"
 ANSWERS = "ans"  # Galaxy10's labels
 # side of Galaxy10's images in px -> task, and side at which galaxies are compared: the whole image
 _KINDS = {69: ("galaxy10", 69), 256: ("galaxy10_decals", 128)}
+_GALAXY10 = "astroNN's Galaxy10"
 _BLOCKS = 2  # kept at a time: threads stand on both sides of a border
 _BLOCK_ROWS = 256
 _LARGEST_BLOCK = 1024  # images of 256 px read at a time: 200 MB
@@ -144,7 +145,7 @@ def find_galaxy10(path: Path) -> FoundDataset | None:
     """The dataset of one of astroNN's HDF5 files; None of a file that is not HDF5 by its name."""
     if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
         return None
-    with _opened(path) as file:
+    with open_hdf5(path) as file:
         task, cache_px = _KINDS[_check_images(file, path).shape[1]]
     return FoundDataset(
         path, frozenset({task}), partial(_read_galaxy10, path, CLASS_TASKS[task], cache_px)
@@ -242,8 +243,8 @@ def _read_head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
 
 def _read_galaxy10(path: Path, task: ClassTask, cache_px: int) -> RawDataset:
     """Read the classes; images are read when they are decoded."""
-    with _opened(path) as file:
-        images, answers = _check_images(file, path), _array(file, ANSWERS, path)
+    with open_hdf5(path) as file:
+        images, answers = _check_images(file, path), pick_array(file, ANSWERS, path)
         count, chunks = len(images), images.chunks
         if answers.shape != (count,) or answers.dtype.kind not in "iu":
             raise InputError(
@@ -258,15 +259,20 @@ def _read_galaxy10(path: Path, task: ClassTask, cache_px: int) -> RawDataset:
             f"{len(task.columns) - 1} ({len(wrong)} such images)"
         )
     targets = one_hot(pd.Series(np.array(task.columns)[numbers]), task)
-    rows = min(chunks[0] if chunks else _BLOCK_ROWS, _LARGEST_BLOCK)
+    rows = block_of(chunks)
     stamp = stamp_of(path.stat())
-    store = ArrayStore.of_rows(path, count, stamp, partial(_open_images, path), rows)
+    store = ArrayStore.of_rows(path, count, stamp, partial(open_images, path), rows)
     image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=cache_px)
     return RawDataset(task.name, path, targets, store, store, image=image, own_ids=True)
 
 
+def block_of(chunks: tuple[int, ...] | None) -> int:
+    """Rows to read at a time, of an array that is kept in such pieces."""
+    return min(chunks[0] if chunks else _BLOCK_ROWS, _LARGEST_BLOCK)
+
+
 def _check_images(file: "h5py.File", path: Path) -> Any:
-    images = _array(file, IMAGES, path)
+    images = pick_array(file, IMAGES, path)
     shape = images.shape
     if images.dtype != np.uint8 or len(shape) != 4 or shape[1:] not in [(s, s, 3) for s in _KINDS]:
         sides = " or ".join(f"{side} × {side}" for side in _KINDS)
@@ -279,18 +285,17 @@ def _check_images(file: "h5py.File", path: Path) -> Any:
     return images
 
 
-def _array(file: "h5py.File", name: str, path: Path) -> Any:
+def pick_array(file: "h5py.File", name: str, path: Path, form: str = _GALAXY10) -> Any:
+    """An array of an open file, which lies in it; `form` of file is what it should be."""
     h5py = _h5py()
     # Asked for before it is followed: a link may lead to another file, or to a device.
     is_inside = isinstance(file.get(name, getlink=True), h5py.HardLink)
     found = file[name] if is_inside else None
     if not isinstance(found, h5py.Dataset):
         listed = ", ".join(map(repr, list(file)[:4])) or "nothing"
-        raise InputError(
-            f"{shown(path)} has no array '{name}' (found {listed}): it is not astroNN's Galaxy10"
-        )
+        raise InputError(f"{shown(path)} has no array '{name}' (found {listed}): it is not {form}")
     if found.external or found.is_virtual:
-        raise InputError(f"{shown(path)}: '{name}' lies in other files: it is not astroNN's")
+        raise InputError(f"{shown(path)}: '{name}' lies in other files: it is not {form}")
     if found.nbytes > max(MODEST_BYTES, LARGEST_RATIO * path.stat().st_size):
         raise InputError(
             f"{shown(path)}: '{name}' has shape {found.shape}, too much for a file of "
@@ -300,7 +305,8 @@ def _array(file: "h5py.File", name: str, path: Path) -> Any:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator["h5py.File"]:
+def open_hdf5(path: Path) -> Iterator["h5py.File"]:
+    """A whole HDF5 file."""
     try:
         with _h5py().File(path) as file:
             yield file
@@ -312,8 +318,8 @@ def _opened(path: Path) -> Iterator["h5py.File"]:
         ) from None
 
 
-def _open_images(path: Path) -> Any:
-    """The file's images, from which rows can be taken."""
+def open_images(path: Path) -> Any:
+    """An HDF5 file's images, from which rows can be taken."""
     return _h5py().File(path)[IMAGES]
 
 

@@ -1,0 +1,231 @@
+"""Images of a catalogue in one file: tar shards, HDF5, Parquet with the images, lists of paths.
+
+Ids are in a column or array named `GalaxyID`, `id`, `ids`, `objid`, `filename` or `filenames`; in a
+tar the members are named by them, `<anything>/<id>.jpg`, and so are the files of a list without
+such a column. HDF5 has `images` (image, H, W, 3) uint8; Parquet has `image` (bytes of a JPEG or
+PNG, or a struct with them under `bytes`); a list, CSV or Parquet, has `path`, seen from its folder.
+"""
+
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.readers.arrays import (
+    ArrayStore,
+    block_of,
+    open_hdf5,
+    open_images,
+    pick_array,
+)
+from galaxyzoo.io.archives import IMAGE_ENDS, MAX_IMAGE_BYTES, ImageStore, stamp_of
+
+IDS = ("GalaxyID", "id", "ids", "objid", "filename", "filenames")
+IMAGE, IMAGES, PATH = "image", "images", "path"
+_FORM = "a catalogue of images and ids"
+_LARGEST_GROUP = 1_000_000_000  # bytes of images that are in memory at once
+
+
+def open_catalogue(path: Path) -> ImageStore:
+    """The images of a file, each named by its id, in the file's order."""
+    return CATALOGUES[path.suffix.lower()](path)
+
+
+@dataclass
+class TarStore(ImageStore):
+    """Images of a tar that is not compressed, read where they lie."""
+
+    places: dict[int, tuple[int, int]] = field(kw_only=True, repr=False)  # offset, bytes
+
+    def __reduce__(self) -> tuple[Callable[..., "TarStore"], tuple]:
+        """For another process."""
+        return partial(TarStore, places=self.places), (self.path, self.names, self.stamps)
+
+    def read(self, galaxy_id: int) -> bytes:
+        """Encoded bytes of one image."""
+        offset, size = self.places[galaxy_id]
+        with open(self.path, "rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+
+def _open_tar(path: Path) -> TarStore:
+    try:
+        with tarfile.open(path, "r:") as archive:
+            members = [member for member in archive if _is_image(member)]
+    except (tarfile.TarError, OSError, ValueError) as error:
+        raise InputError(
+            f"{shown(path)} is not a whole plain tar ({error}): pack it again"
+        ) from None
+    for member in members:
+        if member.size > MAX_IMAGE_BYTES:
+            raise InputError(
+                f"{shown(path)}/{member.name} is larger than {MAX_IMAGE_BYTES:,} bytes"
+            )
+    places = {k: (member.offset_data, member.size) for k, member in enumerate(members)}
+    names = [member.name for member in members]
+    return TarStore(path, *_number(path, names), places=places)
+
+
+def _is_image(member: tarfile.TarInfo) -> bool:
+    name = PurePosixPath(member.name)
+    return member.isreg() and name.suffix.lower() in IMAGE_ENDS and not name.name.startswith("._")
+
+
+def _open_hdf5(path: Path) -> ArrayStore:
+    with open_hdf5(path) as file:
+        images = pick_array(file, IMAGES, path, _FORM)
+        shape = images.shape
+        if images.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or min(shape[1:3]) < 8:
+            raise InputError(
+                f"{shown(path)}: '{IMAGES}' is {images.dtype} of shape {shape}, expected uint8 of "
+                "shape (image, height, width, 3)"
+            )
+        ids = pick_array(file, _find_ids(list(file), path), path, _FORM)
+        if ids.shape != shape[:1]:
+            raise InputError(f"{shown(path)} holds {shape[0]} images and ids of shape {ids.shape}")
+        names, rows = _texts(ids[:].tolist(), path), block_of(images.chunks)
+    numbered = _number(path, names)
+    return ArrayStore(path, *numbered, open_array=partial(open_images, path), block_rows=rows)
+
+
+@dataclass
+class BytesStore(ArrayStore):
+    """Images in a column of bytes, read a row group at a time."""
+
+    def __reduce__(self) -> tuple[Callable[..., "BytesStore"], tuple]:
+        """For another process, which opens the file itself."""
+        again = partial(BytesStore, open_array=self.open_array, block_rows=self.block_rows)
+        return again, (self.path, self.names, self.stamps)
+
+    def read(self, galaxy_id: int) -> bytes:
+        """Encoded bytes of one image."""
+        block, row = divmod(galaxy_id, self.block_rows)
+        image = self._block(block)[row]
+        if image is None or len(image) > MAX_IMAGE_BYTES:
+            raise InputError("it is empty" if image is None else "it is too large")
+        return image
+
+
+@dataclass
+class _Column:
+    """A column of bytes, of which slices can be taken."""
+
+    path: Path
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        file = parquet.ParquetFile(self.path)
+        sizes = [file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)]
+        starts = np.cumsum([0, *sizes])
+        groups = [k for k, size in enumerate(sizes)
+                  if starts[k] < rows.stop and starts[k] + size > rows.start]  # fmt: skip
+        column = file.read_row_groups(groups, [IMAGE]).column(0).combine_chunks()
+        if pa.types.is_struct(column.type):
+            column = column.field("bytes")
+        first = int(starts[groups[0]])
+        values = column.slice(rows.start - first, rows.stop - rows.start).to_pylist()
+        found = np.empty(len(values), object)
+        found[:] = values
+        return found
+
+
+def _open_parquet(path: Path) -> ImageStore:
+    try:
+        file = parquet.ParquetFile(path)
+        columns = file.schema_arrow.names
+        if IMAGE not in columns:
+            return _open_list(path, file.read().to_pandas())
+        names = _texts(file.read([_find_ids(columns, path)]).column(0).to_pylist(), path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{shown(path)} is not a whole Parquet file ({_first(error)})") from None
+    kind = file.schema_arrow.field(IMAGE).type
+    inner = kind.field("bytes").type if pa.types.is_struct(kind) else kind
+    if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
+        raise InputError(f"{shown(path)}: '{IMAGE}' is {kind}, expected bytes of JPEGs or PNGs")
+    groups = [file.metadata.row_group(k) for k in range(file.num_row_groups)]
+    if any(group.total_byte_size > _LARGEST_GROUP for group in groups):
+        raise InputError(f"{shown(path)} has row groups above 1 GB: write it in smaller ones")
+    rows = max((group.num_rows for group in groups), default=1)
+    numbered = _number(path, names)
+    return BytesStore(path, *numbered, open_array=partial(_Column, path), block_rows=rows)
+
+
+@dataclass
+class ListStore(ImageStore):
+    """Images that a list names by their paths."""
+
+    places: dict[int, str] = field(kw_only=True, repr=False)  # seen from the list's folder
+
+    def __reduce__(self) -> tuple[Callable[..., "ListStore"], tuple]:
+        """For another process."""
+        return partial(ListStore, places=self.places), (self.path, self.names, self.stamps)
+
+    def read(self, galaxy_id: int) -> bytes:
+        """Encoded bytes of one image."""
+        place = self.places[galaxy_id]
+        return ImageStore(self.path.parent, {galaxy_id: place}, {}).read(galaxy_id)
+
+
+def _open_csv(path: Path) -> ListStore:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{shown(path)} is not a table ({_first(error)})") from None
+    return _open_list(path, table)
+
+
+def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
+    if PATH not in table:
+        raise InputError(f"{shown(path)}: a list needs a column '{PATH}'")
+    places = table[PATH].astype(str).tolist()
+    for place in places:
+        if Path(place).is_absolute() or ".." in Path(place).parts:
+            raise InputError(f"{shown(path)}: '{place}' leads out of the list's folder")
+    found = [name for name in IDS if name in table]
+    names = _texts(table[found[0]].tolist(), path) if found else places
+    return ListStore(path, *_number(path, names), places=dict(enumerate(places)))
+
+
+def _number(path: Path, names: list[str]) -> tuple[dict[int, str], dict[int, int]]:
+    """Names by number, and the file's stamp for each; a file without an image is refused."""
+    if not names:
+        raise InputError(f"{shown(path)} holds no image")
+    return dict(enumerate(names)), dict.fromkeys(range(len(names)), stamp_of(path.stat()))
+
+
+def _find_ids(columns: Sequence[str], path: Path) -> str:
+    """Which of the columns or arrays holds the ids."""
+    found = [name for name in IDS if name in columns]
+    if not found:
+        raise InputError(f"{shown(path)} has no ids: name them {', '.join(IDS)}")
+    return found[0]
+
+
+def _texts(ids: list[Any], path: Path) -> list[str]:
+    """Ids as text; a missing one is refused."""
+    for row, one in enumerate(ids):
+        if pd.isna(one) or one in ("", b""):
+            raise InputError(f"{shown(path)}: row {row} has no id")
+    return [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in ids]
+
+
+def _first(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+CATALOGUES: dict[str, Callable[[Path], ImageStore]] = {
+    ".tar": _open_tar,
+    ".h5": _open_hdf5,
+    ".hdf5": _open_hdf5,
+    ".parquet": _open_parquet,
+    ".csv": _open_csv,
+}

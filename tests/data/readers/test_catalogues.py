@@ -1,0 +1,192 @@
+"""Catalogues in one file: the same images by the same ids in every form; damaged ones are named."""
+
+import io
+import pickle
+import tarfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.readers.catalogues import open_catalogue
+from support.kaggle_fixtures import draw_image, encode
+
+IDS = [30, 10, 20, 50, 40]  # in the order of the file
+IMAGE = ImageConfig(crop_px=424, cache_px=32)
+PICTURES = {i: draw_image(np.random.default_rng(i), 40) for i in IDS}
+FILES = {i: encode(PICTURES[i], end=".png") for i in IDS}
+
+
+def write_tar(path: Path) -> None:
+    with tarfile.open(path, "w") as archive:
+        for galaxy_id, data in FILES.items():
+            member = tarfile.TarInfo(f"shard/{galaxy_id}.png")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+        archive.addfile(tarfile.TarInfo("shard/notes.txt"))
+
+
+def write_hdf5(path: Path, chunks: int | None = 2, **arrays: Any) -> None:
+    contents = {"images": np.stack([*PICTURES.values()]), "ids": np.array(IDS), **arrays}
+    with h5py.File(path, "w") as file:
+        for name, values in contents.items():
+            whole = (min(chunks, len(values)), *values.shape[1:]) if chunks else None
+            file.create_dataset(name, data=values, chunks=whole)
+
+
+def write_parquet(path: Path, as_struct: bool = False, **columns: Any) -> None:
+    data = [FILES[i] for i in IDS]
+    images = [{"bytes": one, "path": None} for one in data] if as_struct else data
+    table = pa.table({"GalaxyID": IDS, "image": images} | columns)
+    parquet.write_table(table, path, row_group_size=2)
+
+
+def write_list(path: Path, **columns: Any) -> None:
+    (path.parent / "pictures").mkdir(exist_ok=True)
+    for galaxy_id, data in FILES.items():
+        (path.parent / "pictures" / f"{galaxy_id}.png").write_bytes(data)
+    table = pd.DataFrame({"path": [f"pictures/{i}.png" for i in IDS]} | columns)
+    table.to_parquet(path) if path.suffix == ".parquet" else table.to_csv(path, index=False)
+
+
+FORMS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "tar": ("one.tar", write_tar),
+    "hdf5": ("one.h5", write_hdf5),
+    "hdf5 in one piece": ("one.hdf5", partial(write_hdf5, chunks=None)),
+    "hdf5 with names": (
+        "one.h5",
+        lambda path: write_hdf5(path, ids=np.array([f"{i}.png".encode() for i in IDS])),
+    ),
+    "parquet": ("one.parquet", write_parquet),
+    "parquet of structs": ("one.parquet", partial(write_parquet, as_struct=True)),
+    "csv list": ("one.csv", write_list),
+    "csv list with ids": ("one.csv", partial(write_list, id=IDS)),
+    "parquet list": ("one.parquet", write_list),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_images_by_the_same_ids(tmp_path: Path, form: str) -> None:
+    name, write = FORMS[form]
+    write(tmp_path / name)
+    for store in (
+        opened := open_catalogue(tmp_path / name),
+        pickle.loads(pickle.dumps(opened)),  # for another process
+    ):
+        assert [int(Path(store.names[k]).stem) for k in range(5)] == IDS
+        images, problems = decode_many(store, np.array([3, 0, 4, 1]), IMAGE)
+        assert problems == {}
+        for image, galaxy_id in zip(images, (50, 30, 40, 10), strict=True):
+            small = np.abs(image.astype(int).mean((0, 1)) - PICTURES[galaxy_id].mean((0, 1)))
+            assert small.max() < 1  # it is that picture; the others differ by more
+
+
+def test_a_broken_image_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    data = [FILES[10], b"no image", None]
+    table = pa.table({"id": [1, 2, 3], "image": pa.array(data, pa.binary())})
+    parquet.write_table(table, tmp_path / "one.parquet")
+    write_list(tmp_path / "two.csv")
+    (tmp_path / "pictures" / "40.png").unlink()
+    problems = decode_many(open_catalogue(tmp_path / "one.parquet"), np.arange(3), IMAGE)[1]
+    assert list(problems) == [1, 2]
+    assert "it is empty" in problems[2]
+    problems = decode_many(open_catalogue(tmp_path / "two.csv"), np.arange(5), IMAGE)[1]
+    assert list(problems) == [4]
+    assert "40.png" in problems[4]
+
+
+def write_and_cut(write: Callable[[Path], None]) -> Callable[[Path], object]:
+    """As `write`, then half of the file is lost."""
+
+    def both(path: Path) -> None:
+        write(path)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    return both
+
+
+MISTAKES: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "a tar cut off": (
+        "a.tar",
+        write_and_cut(write_tar),
+        "whole plain tar (unexpected end",
+    ),
+    "no tar": ("a.tar", write_parquet, "is not a whole plain tar"),
+    "an empty tar": ("a.tar", lambda path: tarfile.open(path, "w").close(), "holds no image"),
+    "hdf5 cut off": ("a.h5", write_and_cut(write_hdf5), "is not a whole HDF5 file"),
+    "hdf5 of floats": (
+        "a.h5",
+        lambda path: write_hdf5(path, images=np.zeros((5, 40, 40, 3), np.float32)),
+        "'images' is float32 of shape (5, 40, 40, 3), expected uint8",
+    ),
+    "hdf5 without colours": (
+        "a.h5",
+        lambda path: write_hdf5(path, images=np.zeros((5, 40, 40), np.uint8)),
+        "expected uint8 of shape (image, height, width, 3)",
+    ),
+    "hdf5 with too few ids": (
+        "a.h5",
+        lambda path: write_hdf5(path, ids=np.arange(4)),
+        "holds 5 images and ids of shape (4,)",
+    ),
+    "hdf5 with an id that is none": (
+        "a.h5",
+        lambda path: write_hdf5(path, ids=np.array([1, 2, np.nan, 4, 5])),
+        "row 2 has no id",
+    ),
+    "parquet cut off": ("a.parquet", write_and_cut(write_parquet), "is not a whole Parquet file"),
+    "parquet of numbers": (
+        "a.parquet",
+        lambda path: write_parquet(path, image=[1, 2, 3, 4, 5]),
+        "'image' is int64, expected bytes",
+    ),
+    "parquet without ids": (
+        "a.parquet",
+        lambda path: parquet.write_table(pa.table({"image": [b"x"]}), path),
+        "has no ids: name them GalaxyID, id,",
+    ),
+    "parquet without rows": (
+        "a.parquet",
+        lambda path: parquet.write_table(
+            pa.table({"id": pa.array([], pa.int64()), "image": pa.array([], pa.binary())}), path
+        ),
+        "holds no image",
+    ),
+    "a table of something else": (
+        "a.csv",
+        lambda path: path.write_text("ra,dec\n1,2\n"),
+        "a list needs a column 'path'",
+    ),
+    "a path outside": (
+        "a.csv",
+        lambda path: path.write_text("path\n../../secret.png\n"),
+        "'../../secret.png' leads out of the list's folder",
+    ),
+    "an absolute path": (
+        "a.csv",
+        lambda path: path.write_text("path\n/etc/passwd\n"),
+        "'/etc/passwd' leads out of the list's folder",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "write", "named"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_that_names_the_file(
+    tmp_path: Path, name: str, write: Callable[[Path], object], named: str
+) -> None:
+    write(tmp_path / name)
+    with pytest.raises(InputError) as caught:
+        open_catalogue(tmp_path / name)
+    assert name in str(caught.value)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
