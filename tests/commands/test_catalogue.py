@@ -1,6 +1,7 @@
 """Catalogues of many galaxies by the real command: each image once, whatever happens meanwhile."""
 
 import errno
+import os
 import random
 import shutil
 import tarfile
@@ -90,6 +91,15 @@ def test_each_image_is_in_one_part_or_among_the_errors(
     manifest = files.read_sealed(trained / "votes/manifest.json", "")
     assert (manifest["rows"], manifest["errors"], manifest["parts"]) == (50, 1, 11)
     assert manifest["by"] == "gz37/cnn"
+
+
+def test_a_name_that_is_no_text_is_an_id_too(trained: Path, tmp_path: Path) -> None:
+    picture = (trained / "survey" / "101.jpg").read_bytes()
+    (tmp_path / "odd").mkdir()
+    for name in (b"=1+1.jpg", b"\xff.jpg"):
+        (tmp_path / "odd" / os.fsdecode(name)).write_bytes(picture)
+    succeed(trained, "predict.py", "gz37/cnn", tmp_path / "odd", "--output", tmp_path / "votes")
+    assert sorted(rows(tmp_path)["image"]) == ["=1+1.jpg", "\\udcff.jpg"]
 
 
 def test_shards_and_tables_hold_the_same_galaxies(

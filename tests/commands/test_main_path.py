@@ -167,7 +167,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(
         (["images.zip"], "images.zip", "--output"),
         (["folder"], "link.csv", "would replace a file of IMAGES"),
         (["a.tif"], "out.csv", "a.tif: .tif is not read: convert it to JPEG or PNG"),
-        (["images.txt"], "out.csv", "images.txt: IMAGES are folders, .zip files and images"),
+        (["images.txt"], "out.csv", "images.txt: IMAGES are folders, .zip files, images"),
         (["folder"], "out.csv", "images '007.jpg' and '7.jpg' are both GalaxyID 7"),
         (["folder/7.jpg", "images.zip"], "out.csv", "7.jpg' are both GalaxyID 7"),
     ],

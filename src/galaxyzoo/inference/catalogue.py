@@ -24,7 +24,7 @@ from pyarrow import parquet
 
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
@@ -55,8 +55,8 @@ class Part:
 
     @property
     def names(self) -> list[str]:
-        """Names of the images."""
-        return [self.store.names[int(i)] for i in self.ids]
+        """Names of the images, as labels have them."""
+        return [one_line(self.store.names[int(i)]) for i in self.ids]
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class Job:
         )
 
     def _error_table(self, errors: list[tuple[str, str]]) -> pa.Table:
-        names, reasons = [name for name, _ in errors], [reason for _, reason in errors]
+        names, reasons = ([one_line(pair[k]) for pair in errors] for k in (0, 1))
         label = str(self.catalogue.labels[""])
         return pa.table({label: self._ids(names), _REASON: pa.array(reasons, pa.string())})
 

@@ -307,7 +307,7 @@ def predict_some(
         return images[~np.isin(ids, list(found))]
 
     values = predictor.predict(lambda image: decode(image.crop_px, image.cache_px))
-    names = [store.names[int(i)] for i in ids if i not in problems]
+    names = [one_line(store.names[int(i)]) for i in ids if i not in problems]
     table = pd.DataFrame(values, index=names, columns=list(predictor.task.columns))
     return table, [(store.names[i], why) for i, why in problems.items()]
 
@@ -349,8 +349,10 @@ def open_stores(paths: list[Path]) -> tuple[list[ImageStore], list[tuple[str, st
 def label_images(names: list[str]) -> dict[str, str | int]:
     """Label of each file in the table's first column; under "" the name of that column.
 
-    GalaxyIDs where every file is named by one and none is repeated, else the file names.
+    GalaxyIDs where every file is named by one and none is repeated, else the file names; here and
+    there as `one_line` writes them, for names of old archives are no UTF-8.
     """
+    names = [one_line(name) for name in names]
     ids = {name: number for name in names if (number := galaxy_id_of(name)) is not None}
     if ids and len(ids) == len({Path(name).stem for name in names}) == len(names):
         [(galaxy_id, count)] = Counter(ids.values()).most_common(1)
