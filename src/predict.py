@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.launch import add_dataset, add_jobs, new_parser
+from galaxyzoo.core.launch import add_dataset, add_jobs, fold_numbers, new_parser
 from galaxyzoo.core.paths import shown, task_name
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.io.tables import write_predictions
@@ -56,12 +56,13 @@ def main() -> None:
     else:
         dataset = choose_dataset_of(args.dataset, name)
     task = task_of(name)
+    load = partial(load_predictor, dataset, name, args.folds, args.views)
     prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
     if is_job:
         from galaxyzoo.inference.catalogue import Catalogue, Job
 
         catalogue = Catalogue(tuple(images), args.part_size)
-        job = Job(args.output, name, partial(load_predictor, dataset, name), catalogue, prior)
+        job = Job(args.output, name, load, catalogue, prior)
         manifest = job.run(args.jobs, args.backend)
         count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
         print(one_line(f"wrote {shown(args.output.resolve())}/: {count}"))
@@ -69,7 +70,7 @@ def main() -> None:
             print(f"left out {lost:,} images that cannot be read: errors.parquet")
         print_left_out(catalogue.left_out, manifest["rows"])
         return
-    predictor = load_predictor(dataset, name)
+    predictor = load()
     predictions, unreadable = predict_stores(predictor, images)
     write_predictions(args.output, task.with_decision(predictions, prior))
     count = f"{len(predictions):,} images, {describe(predictor)}"
@@ -111,6 +112,12 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         default=Path("predictions.csv"),
         help="a table, or a folder for many galaxies (default: predictions.csv here)",
+    )
+    parser.add_argument(
+        "--folds", type=fold_numbers, metavar="FOLDS", help="by their networks alone, such as 0"
+    )
+    parser.add_argument(
+        "--views", type=int, choices=(1, 8), help="of each image (default: each run's own)"
     )
     parser.add_argument(
         "--part-size",

@@ -30,7 +30,7 @@ from pathlib import Path
 from galaxyzoo.config.loading import demo_schedule, load_config, runs_of
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.launch import add_data, add_jobs, new_parser
+from galaxyzoo.core.launch import add_data, add_jobs, fold_numbers, new_parser
 from galaxyzoo.core.paths import DEMO_FULL
 from galaxyzoo.data.prepare import Dataset, prepare
 
@@ -203,11 +203,6 @@ def load_configs(arguments: list[str], dataset: str = "") -> list[Config]:
 def with_stages(configs: list[Config]) -> list[Config]:
     """The configs, their earlier stages and runs of these, each once and after what it needs."""
     return list({one.run: one for config in configs for one in config.runs}.values())
-
-
-def fold_numbers(text: str) -> list[int]:
-    """`0,2` -> [0, 2]; argparse turns the ValueError into its own message."""
-    return sorted({int(part) for part in text.split(",")})
 
 
 def parse_args() -> argparse.Namespace:

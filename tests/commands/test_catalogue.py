@@ -8,15 +8,22 @@ import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core import files
+from galaxyzoo.core.paths import CODE_ROOT
+from galaxyzoo.data.image_cache import ImageCache, decode_many
+from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.catalogue import classes_of
-from galaxyzoo.io.archives import write_zip
+from galaxyzoo.inference.predict import predict
+from galaxyzoo.io.archives import ImageStore, write_zip
 from galaxyzoo.tasks.registry import TASKS
 from support.commands import call, complaint, succeed, train_project
 from support.faulty_commands import Fault, Project, ranks
@@ -91,6 +98,49 @@ def test_each_image_is_in_one_part_or_among_the_errors(
     manifest = files.read_sealed(trained / "votes/manifest.json", "")
     assert (manifest["rows"], manifest["errors"], manifest["parts"]) == (50, 1, 11)
     assert manifest["by"] == "gz37/cnn"
+
+
+def test_fewer_networks_and_views_cost_less_and_are_their_own_job(
+    trained: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    """One network in one view is what its fold predicts; another number of them is another job."""
+    few = ["--folds", "1", "--views", "1"]
+    images = str(trained / "more.zip")
+    succeed(trained, "predict.py", "gz37/cnn", images, "--output", tmp_path / "votes", *few)
+    folder = next((trained / "folds").glob("*/gz37/cnn"))
+    config, _ = load_run_config(folder)
+    model = load_fold_model(config, folder / "fold_1")
+    store, ids = ImageStore.open(trained / "more.zip"), np.array(IDS[40:50])
+    cache = ImageCache(ids, decode_many(store, ids, config.image)[0], np.zeros(10, bool))
+    values = predict(model, cache, np.arange(10), config, TTAConfig(dihedral=False))
+    found = rows(tmp_path)[list(TASKS["gz37"].columns)]
+    np.testing.assert_allclose(found, TASKS["gz37"].project(values), atol=1e-6)
+    assert "other networks" in refusal(trained, *few)
+    assert "gz37/cnn has no finished fold 3" in refusal(trained, "--folds", "3")
+
+
+def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(trained, tmp_path / "root", ignore=shutil.ignore_patterns("votes")))
+    (root / "shards").mkdir()
+    for start in (0, 20):
+        with tarfile.open(root / "shards" / f"{start}.tar", "w") as archive:
+            for galaxy_id in IDS[start : start + 20]:
+                archive.add(root / "survey" / f"{galaxy_id}.jpg", f"{galaxy_id}.jpg")
+    with h5py.File(root / "cutouts.h5", "w") as file:
+        file["images"] = np.stack([draw_image(np.random.default_rng(i), 64) for i in IDS[:5]])
+        file["ids"] = IDS[:5]
+    text = (CODE_ROOT / "docs/catalogues.md").read_text(encoding="utf-8")
+    commands = [line.split()[1:] for line in text.splitlines() if line.startswith("python3 ")]
+    assert len(commands) == 3
+    for script, *rest in commands:
+        words: list[str | Path] = []
+        for word in rest:
+            words += sorted(root.glob(word)) or [word]
+        output = rest[rest.index("--output") + 1]
+        words[words.index(output)] = root / output
+        succeed(root, Path(script).name, *words)
+        manifest = files.read_sealed(root / output / "manifest.json", "")
+        assert manifest["rows"] == {"votes/": 40, "from_shards/": 40, "quick/": 5}[output]
 
 
 def test_a_name_that_is_no_text_is_an_id_too(trained: Path, tmp_path: Path) -> None:

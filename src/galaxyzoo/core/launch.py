@@ -200,6 +200,11 @@ def add_jobs(parser: argparse.ArgumentParser, what: str = "train so many folds a
     )
 
 
+def fold_numbers(text: str) -> list[int]:
+    """`0,2` -> [0, 2]; argparse turns the ValueError into its own message."""
+    return sorted({int(part) for part in text.split(",")})
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:

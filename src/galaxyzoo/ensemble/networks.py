@@ -1,13 +1,13 @@
 """What predicts images by its name: a trained run, or `ensemble:NAME`, runs combined."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.config.schema import ImageConfig, TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import (
     choose_dataset,
@@ -61,6 +61,10 @@ class EnsembleNetworks:
         parts = [self.fitted.card.fitted, *(run.digest for run in self.runs)]
         return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:16]
 
+    def with_less(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> "EnsembleNetworks":
+        """As `Predictor.with_less`."""
+        return EnsembleNetworks(self.fitted, [run.with_less(folds, tta) for run in self.runs])
+
     def predict(
         self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
     ) -> np.ndarray:
@@ -80,10 +84,21 @@ def choose_dataset_of(asked: str | None, name: str) -> str:
     return choose_dataset(asked, task_of(name).name, ensembles=is_ensemble)
 
 
-def load_predictor(dataset: str, name: str) -> Predictor:
-    """A trained run, `gz37/resnet18`, or an ensemble, `ensemble:NAME`."""
+def load_predictor(
+    dataset: str, name: str, folds: Sequence[int] | None = None, views: int | None = None
+) -> Predictor:
+    """A trained run, `gz37/resnet18`, or an ensemble, `ensemble:NAME`.
+
+    Args:
+        folds: whose networks alone predict; default all.
+        views: 1, or 8, the orientations of the square; default each run's own.
+    """
     task = ensemble_task(name)
-    return load_run(dataset, name) if task is None else EnsembleNetworks.load(dataset, task.name)
+    found: Predictor = (
+        load_run(dataset, name) if task is None else EnsembleNetworks.load(dataset, task.name)
+    )
+    tta = None if views is None else TTAConfig(dihedral=views == 8)
+    return found if folds is None and tta is None else found.with_less(folds, tta)
 
 
 def describe(predictor: Predictor) -> str:

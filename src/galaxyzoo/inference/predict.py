@@ -6,10 +6,10 @@ Out-of-fold, test and users' predictions are made by the same function.
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -156,6 +156,9 @@ class Predictor(Protocol):
     def digest(self) -> str:
         """Of all that predictions depend on: weights, views, and what combines them."""
 
+    def with_less(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> Self:
+        """The same with networks of some folds alone, or through other views; None: as it is."""
+
     def predict(
         self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
     ) -> np.ndarray:
@@ -202,6 +205,15 @@ class RunNetworks:
             for name, value in model.state_dict().items():
                 digest.update(name.encode() + value.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+    def with_less(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> "RunNetworks":
+        """As `Predictor.with_less`."""
+        config = self.config if tta is None else self.config.model_copy(update={"tta": tta})
+        lacking = sorted({*folds} - {*self.models}) if folds is not None else []
+        if lacking:
+            raise InputError(f"--folds: {config.run} has no finished fold {lacking[0]}")
+        kept = [k for k in self.models if folds is None or k in folds]
+        return RunNetworks(config, {k: self.models[k] for k in kept})
 
     def predict(
         self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
