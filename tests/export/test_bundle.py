@@ -15,12 +15,15 @@ import pytest
 import torch
 import yaml
 
-from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.loading import load_config, load_run_config
 from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.export.bundle import export_run
+from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import TOLERANCE, MeanNetwork, run_onnx, write_onnx
+from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.models.build import build_model
+from galaxyzoo.tasks.registry import get_task
 from support.commands import COMPETITION, SRC, call, complaint, dataset, succeed, table
 
 TINY = ["image.size_px=32", "model.kwargs.widths=[8,16]", "head.hidden=16", "train.epochs=1"]
@@ -228,3 +231,17 @@ def test_a_marked_runs_tables_are_to_be_combined_with_a_mark(
     with score_card(trained, **mark):
         result = call(trained, "export.py", *words, tmp_path / "marked")
     assert result.stdout.rstrip().endswith(" --possible-leakage gz37-cnn")
+
+
+@pytest.mark.parametrize(
+    ("start", "others"),
+    [("scratch", False), ("scratch, then votes", False), ("timm a1_in1k, then votes", True)],
+)
+def test_the_licence_names_weights_of_others_where_the_first_stage_had_them(
+    trained: Path, exported: Path, tmp_path: Path, start: str, others: bool
+) -> None:
+    config, _ = load_run_config(exported)
+    card = RunCard.read(trained / "oof" / dataset(trained) / "gz37/cnn.json")
+    scores = card.model_copy(update={"start": start})
+    write_card(tmp_path / "card.md", config, get_task("gz37"), scores, None)
+    assert ("that others trained" in (tmp_path / "card.md").read_text()) == others
