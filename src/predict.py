@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.launch import add_dataset, add_jobs, fold_numbers, new_parser
+from galaxyzoo.core.launch import add_dataset, add_jobs, fold_numbers, new_parser, positive
 from galaxyzoo.core.paths import shown, task_name
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.io.tables import write_predictions
@@ -121,7 +121,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--part-size",
-        type=int,
+        type=positive,
         default=8192,
         metavar="N",
         help="most galaxies in a part of such a folder (default: %(default)s)",

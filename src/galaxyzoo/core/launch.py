@@ -187,7 +187,7 @@ def add_jobs(parser: argparse.ArgumentParser, what: str = "train so many folds a
     """Add how many folds, or what else, are worked at, at a time, and what starts the processes."""
     parser.add_argument(
         "--jobs",
-        type=_positive,
+        type=positive,
         default=1,
         metavar="N",
         help=f"{what}, each in a process and on a GPU of its own (default: 1, with all cores)",
@@ -205,7 +205,8 @@ def fold_numbers(text: str) -> list[int]:
     return sorted({int(part) for part in text.split(",")})
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number from 1 on, for argparse."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")

@@ -8,7 +8,6 @@ errors, once.
 """
 
 import hashlib
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -41,7 +40,7 @@ from galaxyzoo.tasks.registry import TASKS
 
 PART_SIZE = 8192
 JOB, MANIFEST, ERRORS, PARTS = "job.json", "manifest.json", "errors.parquet", "parts"
-_LOCKS = ".locks"
+_LOCKS = ".locks"  # stays: another process may be about to look into it
 _REASON = "reason"  # column of the errors
 
 
@@ -243,7 +242,6 @@ class Job:
         }
         manifest.pop("digest")
         files.write_sealed(self.folder / MANIFEST, manifest)
-        shutil.rmtree(self.folder / _LOCKS, ignore_errors=True)
         return manifest
 
     def _path(self, part: Part, errors: bool = False) -> Path:
