@@ -32,7 +32,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.launch import add_data, add_jobs, fold_numbers, new_parser
 from galaxyzoo.core.paths import DEMO_FULL
-from galaxyzoo.data.prepare import Dataset, prepare
+from galaxyzoo.data.prepare import Dataset, note_copies, prepare
 
 DEFAULT_ENSEMBLE = "default"
 
@@ -50,7 +50,7 @@ def main() -> None:
         asked = load_configs(args.runs, catalog.dataset)
         configs = with_stages(asked)
         datasets: dict[str | None, Dataset] = {None: data}
-        datasets.update(prepare_others(configs, catalog.n_folds))
+        datasets.update(prepare_others(configs, data))
     short = [one.run for one in asked if demo_schedule(one.run, catalog.dataset)]
     if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
@@ -177,13 +177,19 @@ def ensemble(dataset: str, task: str) -> None:
         sys.exit(status)
 
 
-def prepare_others(configs: list[Config], n_folds: int) -> dict[str | None, Dataset]:
+def prepare_others(configs: list[Config], own: Dataset) -> dict[str | None, Dataset]:
     """The other datasets that stages are on, galaxies of both in the same folds."""
     tasks: dict[str, set[str]] = {}
     for config in configs:
         if config.dataset is not None:
             tasks.setdefault(config.dataset, set()).add(config.task)
-    return {name: prepare(name, n_folds, tasks=some) for name, some in tasks.items()}
+    n_folds = own.catalog.n_folds
+    others: dict[str | None, Dataset] = {
+        name: prepare(name, n_folds, tasks=some) for name, some in tasks.items()
+    }
+    for other in others.values():
+        note_copies(own, other)
+    return others
 
 
 def load_configs(arguments: list[str], dataset: str = "") -> list[Config]:

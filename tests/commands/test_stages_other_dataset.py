@@ -1,8 +1,12 @@
 """A recipe whose second stage learns the classes of another dataset, by the real commands."""
 
+import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,15 +35,19 @@ SHARED = COMPETITION.votes.index[::2].tolist()
 EVERY = [*SHARED, *COMPETITION.test_ids.tolist()]
 
 
-def write_classes(root: Path, turned: tuple[int, ...] = ()) -> None:
-    """The other dataset: half of the first's training galaxies, and its test galaxies."""
+def write_classes(
+    root: Path, turned: tuple[int, ...] = (), more: Mapping[int, bytes] = MappingProxyType({})
+) -> None:
+    """The other dataset: half of the first's training galaxies, its test galaxies, and more."""
     folder = root / "input" / "classes"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "images").mkdir(parents=True)
-    for galaxy_id in EVERY:
-        (folder / "images" / f"{galaxy_id}.jpg").write_bytes(COMPETITION.images[galaxy_id])
-    labels = [ZOO5[(i + (galaxy_id in turned)) % 5] for i, galaxy_id in enumerate(EVERY)]
-    table = pd.DataFrame({"GalaxyID": EVERY, "class": labels})
+    ids = [*EVERY, *more]
+    for galaxy_id in ids:
+        data = more.get(galaxy_id) or COMPETITION.images[galaxy_id]
+        (folder / "images" / f"{galaxy_id}.jpg").write_bytes(data)
+    labels = [ZOO5[(i + (galaxy_id in turned)) % 5] for i, galaxy_id in enumerate(ids)]
+    table = pd.DataFrame({"GalaxyID": ids, "class": labels})
     table.to_csv(folder / "train_labels.csv", index=False)
 
 
@@ -51,6 +59,32 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "net.yaml").write_text(RECIPE)
     succeed(root, *TRAIN)
     return root
+
+
+def test_a_copy_under_another_id_is_not_learned_from_there(trained: Path, tmp_path: Path) -> None:
+    """Copies of a training and of a test galaxy, noisier; their classes change no weights."""
+    copies = {900_001: COMPETITION.votes.index[1], 900_002: COMPETITION.test_ids[0]}
+    weights_of = []
+    for name, turned in (("one", ()), ("two", tuple(copies))):
+        root = tmp_path / name
+        root.mkdir()
+        COMPETITION.write_zips(root / "input" / "votes")
+        write_classes(root, turned, {new: again(int(old)) for new, old in copies.items()})
+        (root / "net.yaml").write_text(RECIPE)
+        succeed(root, *TRAIN)
+        (noted,) = (root / "folds/classes").glob("copies_of_*.json")
+        assert json.loads(noted.read_text())["copies"] == sorted(copies)
+        weights_of.append(weights(root))
+    assert weights_of[0] == weights_of[1]
+
+
+def again(galaxy_id: int) -> bytes:
+    """Its image with a little noise."""
+    picture = cv2.imdecode(np.frombuffer(COMPETITION.images[galaxy_id], np.uint8), -1)
+    assert picture is not None
+    noise = np.random.default_rng(0).normal(0, 2, picture.shape)
+    noisy = np.clip(picture + noise, 0, 255).astype(np.uint8)
+    return cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
 
 
 def own(root: Path) -> Path:

@@ -95,15 +95,46 @@ def near_duplicates(images: np.ndarray, threshold: float = DUPLICATE_CORRELATION
     from scipy.sparse.csgraph import connected_components
     from sklearn.neighbors import radius_neighbors_graph
 
-    thumbnails = np.stack([_fine_structure(image) for image in images])
-    # Featureless images are alike in nothing: each goes far away from all others.
-    featureless = ~thumbnails.any(axis=1)
-    thumbnails[featureless] = np.arange(2, 2 + featureless.sum())[:, None]
-    # Of unit vectors with correlation c, the squared distance is 2 - 2c.
-    radius = np.sqrt(2 - 2 * threshold)
+    thumbnails = _thumbnails(images, 2)
+    radius = _radius(threshold)
     pairs = radius_neighbors_graph(thumbnails, radius, mode="connectivity", metric="euclidean")
     labels = connected_components(pairs, directed=False)[1]
     return pd.factorize(labels)[0]
+
+
+def near_copies(
+    images: np.ndarray, others: np.ndarray, threshold: float = DUPLICATE_CORRELATION
+) -> list[np.ndarray]:
+    """Of each other image, the images that show the same patch of sky, as in `near_duplicates`.
+
+    Args:
+        images: (image, H, W, 3) uint8.
+        others: (other, h, w, 3) uint8, of the same field of view.
+        threshold: smallest correlation.
+    Returns:
+        Of each other image, row numbers of `images`.
+    """
+    from sklearn.neighbors import NearestNeighbors  # only here, as above
+
+    found = NearestNeighbors(radius=_radius(threshold)).fit(_thumbnails(images, 2))
+    return list(found.radius_neighbors(_thumbnails(others, -2), return_distance=False))
+
+
+def _radius(threshold: float) -> float:
+    """Distance of unit vectors with that correlation c; its square is 2 - 2c."""
+    return float(np.sqrt(2 - 2 * threshold))
+
+
+def _thumbnails(images: np.ndarray, far: int) -> np.ndarray:
+    """(image, thumbnail pixels) fine structures.
+
+    Featureless images are alike in nothing: each goes far away from all others, from `far` on.
+    """
+    thumbnails = np.stack([_fine_structure(image) for image in images])
+    featureless = ~thumbnails.any(axis=1)
+    steps = np.arange(featureless.sum()) + abs(far)
+    thumbnails[featureless] = np.sign(far) * steps[:, None]
+    return thumbnails
 
 
 def _fine_structure(image: np.ndarray) -> np.ndarray:

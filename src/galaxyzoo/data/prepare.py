@@ -1,6 +1,7 @@
 """Prepare a dataset: check its files in `input/`, group duplicates, deal folds, open its images."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from galaxyzoo.data.catalog import (
     load_catalog,
     save_catalog,
 )
-from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
+from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_copies, near_duplicates
 from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
 from galaxyzoo.data.readers.find import is_anything_there, open_input
 from galaxyzoo.data.readers.raw_dataset import RawDataset
@@ -65,6 +66,35 @@ def prepare(
             image is an error.
     """
     return _prepare(open_input(data, tasks or {COMPETITION_TASK}), n_folds, seed, drop_bad)
+
+
+def note_copies(own: Dataset, other: Dataset) -> None:
+    """Write down which galaxies of `other` are copies of ones of `own`, under other ids.
+
+    Found once, as near-duplicates within a dataset are, in images of the same field of view; a
+    stage on `other` leaves them out, for they may be test galaxies or of the fold to validate.
+    """
+    path = _copies_file(own.catalog.dataset, other.catalog.dataset)
+    made_of = [own.catalog.ids_fingerprint, other.catalog.ids_fingerprint]
+    if path.exists() and files.read_json(path)["made_of"] == made_of:
+        return
+    print(f"looking for galaxies of {own.catalog.dataset} under other ids in {path.parent.name}")
+    image = other.raw.image
+    images = [own.train_images(image).images, own.test_images(image).images]
+    ids = np.concatenate([own.catalog.ids, own.catalog.test_ids])
+    found = near_copies(np.concatenate(images), other.train_images(image).images)
+    theirs = other.catalog.ids
+    copies = [int(i) for i, rows in zip(theirs, found, strict=True) if (ids[rows] != i).any()]
+    files.write_json(path, {"made_of": made_of, "copies": copies})
+
+
+def read_copies(own: str, other: str) -> list[int]:
+    """GalaxyIDs that `note_copies` has written for these datasets."""
+    return files.read_json(_copies_file(own, other))["copies"]
+
+
+def _copies_file(own: str, other: str) -> Path:
+    return dataset_dir(other) / f"copies_of_{own}.json"
 
 
 def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:

@@ -10,7 +10,7 @@ from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import dataset_dir, shown
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.data.prepare import Dataset, read_copies
 from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
 from galaxyzoo.tasks.registry import get_task
@@ -153,10 +153,14 @@ def make_part_data(
 
 
 def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:
-    """(galaxy,) bool: it is no test galaxy of the recipe's own dataset, for stages on others."""
+    """(galaxy,) bool, for stages on other datasets than the recipe's own.
+
+    It is neither a test galaxy of that one, nor a copy of any of its galaxies under another id.
+    """
     if config.own_dataset is None:
         return np.ones(len(catalog.ids), bool)
-    return ~np.isin(catalog.ids, load_catalog(config.own_dataset).test_ids)
+    copies = read_copies(config.own_dataset, catalog.dataset)
+    return ~np.isin(catalog.ids, [*load_catalog(config.own_dataset).test_ids, *copies])
 
 
 def check_train_rows(config: Config, rows: np.ndarray, number: int) -> None:
