@@ -35,6 +35,7 @@ from galaxyzoo.inference.predict import (
     predict_some,
 )
 from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.io.tables import ID
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import TASKS
 
@@ -213,8 +214,8 @@ class Job:
 
     def _ids(self, names: list[str]) -> pa.Array:
         labels = self.catalogue.labels
-        kind = pa.int64() if all(isinstance(one, int) for n, one in labels.items() if n) else None
-        return pa.array([labels[name] for name in names], kind or pa.string())
+        kind = pa.int64() if labels[""] == ID else pa.string()
+        return pa.array([labels[name] for name in names], kind)
 
     def _finish(self, done: int, seconds: float) -> dict[str, Any]:
         """Check that each image is there once; write the errors of all parts and the manifest."""

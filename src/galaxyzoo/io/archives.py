@@ -95,12 +95,12 @@ def list_images(path: Path, ends: tuple[str, ...] = IMAGE_ENDS) -> list[tuple[st
         entries = [
             (str(file.relative_to(path)), stamp_of(file.stat()))
             for file in files
-            if _is_image(file.name, ends) and file.is_file()
+            if is_image(file.name, ends) and file.is_file()
         ]
     else:
         with open_zip(path) as archive:
             members = archive.infolist()
-            entries = [(i.filename, i.CRC) for i in members if _is_image(i.filename, ends)]
+            entries = [(i.filename, i.CRC) for i in members if is_image(i.filename, ends)]
     if not entries:
         raise InputError(f"{shown(path)} holds no image ({', '.join(IMAGE_ENDS)})")
     return entries
@@ -210,7 +210,7 @@ class ImageStore:
         return self._local.archive
 
 
-def _is_image(name: str, ends: tuple[str, ...]) -> bool:
+def is_image(name: str, ends: tuple[str, ...]) -> bool:
     """Whether it is named as an image, and is none of the `._` files that macOS adds."""
     return name.lower().endswith(ends) and not PurePosixPath(name).name.startswith("._")
 

@@ -208,10 +208,8 @@ def smoke(config: Config, data: Dataset) -> None:
     started = time.perf_counter()
     changes = {"epochs": 2, "checkpoint": "last"}
     train = config.train.model_copy(update=changes)
-    alone = {
-        "before": None,
-        "unlabelled": UnlabelledConfig(),
-    }  # earlier stages may not be trained yet
+    # Alone: the stages before may not be trained yet.
+    alone = {"before": None, "unlabelled": UnlabelledConfig()}
     short = config.model_copy(update={"train": train, **alone})
     fold = make_fold_data(short, data, data.train_images(short.image), 0)
     train_rows, val_rows = _some(fold.train_rows, SMOKE_GALAXIES), _some(fold.val_rows, 64)

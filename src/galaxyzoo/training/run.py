@@ -249,12 +249,11 @@ class Run:
     def _find_twin(self, fold: int) -> FoldFiles | None:
         """The same fold of another run whose weights are bound to be the same, if one is whole."""
         digest, dataset = self.config.weights_digest(), self.catalog.dataset
-        for path in sorted(self.folder.parent.glob(f"*/{CONFIG}")):
+        for mark in sorted(self.folder.parent.glob(f"*/fold_{fold}/{DONE}")):
             try:
-                config, fingerprint = load_run_config(path.parent)
-                twin = FoldFiles.of(config, dataset, fingerprint, fold)
-                alike = fingerprint == self.catalog.fingerprint
-                if alike and config.weights_digest() == digest and twin.is_done:
+                config, fingerprint = load_run_config(mark.parents[1])
+                if fingerprint == self.catalog.fingerprint and config.weights_digest() == digest:
+                    twin = FoldFiles.of(config, dataset, fingerprint, fold)
                     twin.check()
                     return twin
             except InputError:  # damaged, which is for its own commands to say

@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from galaxyzoo.data.readers.arrays import (
     open_images,
     pick_array,
 )
-from galaxyzoo.io.archives import IMAGE_ENDS, MAX_IMAGE_BYTES, ImageStore, stamp_of
+from galaxyzoo.io.archives import IMAGE_ENDS, MAX_IMAGE_BYTES, ImageStore, is_image, stamp_of
 
 IDS = ("GalaxyID", "id", "ids", "objid", "filename", "filenames")
 IMAGE, IMAGES, PATH = "image", "images", "path"
@@ -61,7 +61,7 @@ class TarStore(ImageStore):
 def _open_tar(path: Path) -> TarStore:
     try:
         with tarfile.open(path, "r:") as archive:
-            members = [member for member in archive if _is_image(member)]
+            members = [one for one in archive if one.isreg() and is_image(one.name, IMAGE_ENDS)]
     except (tarfile.TarError, OSError, ValueError) as error:
         raise InputError(
             f"{shown(path)} is not a whole plain tar ({error}): pack it again"
@@ -74,11 +74,6 @@ def _open_tar(path: Path) -> TarStore:
     places = {k: (member.offset_data, member.size) for k, member in enumerate(members)}
     names = [member.name for member in members]
     return TarStore(path, *_number(path, names), places=places)
-
-
-def _is_image(member: tarfile.TarInfo) -> bool:
-    name = PurePosixPath(member.name)
-    return member.isreg() and name.suffix.lower() in IMAGE_ENDS and not name.name.startswith("._")
 
 
 def _open_hdf5(path: Path) -> ArrayStore:
