@@ -110,7 +110,7 @@ check_imports() {
 }
 
 check_own_python() { # GALAXYZOO_PYTHON: nothing is installed there
-    local names="$MODULES, h5py, pandas, sklearn, joblib, safetensors, pydantic, yaml, tqdm, rich, matplotlib, filelock"
+    local names="$MODULES, h5py, pyarrow, astropy, pandas, sklearn, joblib, safetensors, pydantic, yaml, tqdm, rich, matplotlib, filelock"
     names+=", pytorch_grad_cam, gradio"
     case " ${parts[*]-} " in *" cluster "*) names+=", ray, distributed" ;; esac
     case " ${parts[*]-} " in *" extras "*) names+=", kaggle, optuna, onnx, onnxruntime, nbclient" ;; esac

@@ -1,7 +1,8 @@
 """Predict any galaxies: folders, zips, image files -> one CSV table, or a folder of Parquet parts.
 
 IMAGES are folders and zips of JPEG and PNG, such files, and catalogues: tar shards, HDF5 (arrays
-`images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column `path`).
+`images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column `path`). All
+but HDF5 and Parquet may hold FITS cut-outs too, which become pictures by the options below.
 
 By a trained run, whose folds' models and views are averaged as for the test set, or by an ensemble,
 as its submission was made. Where none is named: by the ensemble that wrote
@@ -30,6 +31,7 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import add_dataset, add_jobs, fold_numbers, new_parser, positive
 from galaxyzoo.core.paths import shown, task_name
 from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.data.readers.fits import STRETCHES, FitsSettings
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.tasks.registry import ENSEMBLE, TASKS, task_of
 
@@ -56,12 +58,13 @@ def main() -> None:
     else:
         dataset = choose_dataset_of(args.dataset, name)
     task = task_of(name)
+    fits = FitsSettings(args.stretch, args.bands, args.field, args.pixel_scale)
     load = partial(load_predictor, dataset, name, args.folds, args.views)
     prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
     if is_job:
         from galaxyzoo.inference.catalogue import Catalogue, Job
 
-        catalogue = Catalogue(tuple(images), args.part_size)
+        catalogue = Catalogue(tuple(images), args.part_size, fits)
         job = Job(args.output, name, load, catalogue, prior)
         manifest = job.run(args.jobs, args.backend)
         count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
@@ -71,7 +74,7 @@ def main() -> None:
         print_left_out(catalogue.left_out, manifest["rows"])
         return
     predictor = load()
-    predictions, unreadable = predict_stores(predictor, images)
+    predictions, unreadable = predict_stores(predictor, images, fits)
     write_predictions(args.output, task.with_decision(predictions, prior))
     count = f"{len(predictions):,} images, {describe(predictor)}"
     print(one_line(f"wrote {shown(args.output.resolve())}: {count}"))
@@ -95,6 +98,50 @@ def split_words(words: list[str]) -> tuple[str | None, list[Path]]:
     if len(words) == 1:
         raise InputError(f"{first}: name the images too, such as my_galaxies/")
     return first, [Path(word) for word in words[1:]]
+
+
+def add_fits(parser: argparse.ArgumentParser) -> None:
+    """Options of FITS cut-outs."""
+    group = parser.add_argument_group("FITS cut-outs")
+    group.add_argument(
+        "--stretch", choices=STRETCHES, default="lupton", help="(default: %(default)s)"
+    )
+    group.add_argument(
+        "--bands",
+        type=band_numbers,
+        default=(2, 1, 0),
+        metavar="R,G,B",
+        help="planes that are red, green and blue, from 0 (default: 2,1,0)",
+    )
+    group.add_argument(
+        "--field",
+        type=positive_float,
+        metavar="ARCSEC",
+        help="side of the centre square that is seen, best 8.48 Petrosian radii; a list may have "
+        "these in a column petroR90_r (default: the whole cut-out)",
+    )
+    group.add_argument(
+        "--pixel-scale",
+        type=positive_float,
+        metavar="ARCSEC",
+        help="side of a pixel (default: by the header's coordinates)",
+    )
+
+
+def positive_float(text: str) -> float:
+    """A number above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
+    return number
+
+
+def band_numbers(text: str) -> tuple[int, ...]:
+    """Three numbers from 0."""
+    words = text.split(",")
+    if len(words) != 3 or not all(word.isdecimal() for word in words):
+        raise argparse.ArgumentTypeError(f"'{text}' is not three numbers from 0, such as 2,1,0")
+    return tuple(map(int, words))
 
 
 def parse_args() -> argparse.Namespace:
@@ -126,6 +173,7 @@ def parse_args() -> argparse.Namespace:
         metavar="N",
         help="most galaxies in a part of such a folder (default: %(default)s)",
     )
+    add_fits(parser)
     add_jobs(parser, "of such a folder, work at so many parts at a time")
     return parser.parse_args()
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from astropy.io import fits
 from pyarrow import parquet
 
 from galaxyzoo.config.loading import load_run_config
@@ -129,9 +130,16 @@ def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:
     with h5py.File(root / "cutouts.h5", "w") as file:
         file["images"] = np.stack([draw_image(np.random.default_rng(i), 64) for i in IDS[:5]])
         file["ids"] = IDS[:5]
+    (root / "fits").mkdir()
+    for galaxy_id in IDS[:3]:
+        planes = draw_image(np.random.default_rng(galaxy_id), 64).transpose(2, 0, 1)
+        fits.PrimaryHDU(planes.astype(np.float32)).writeto(root / "fits" / f"{galaxy_id}.fits")
+    names = pd.DataFrame({"path": [f"{galaxy_id}.fits" for galaxy_id in IDS[:3]]})
+    names.to_csv(root / "fits/cutouts.csv", index=False)
     text = (CODE_ROOT / "docs/catalogues.md").read_text(encoding="utf-8")
     commands = [line.split()[1:] for line in text.splitlines() if line.startswith("python3 ")]
-    assert len(commands) == 3
+    assert len(commands) == 4
+    counts = {"votes/": 40, "from_shards/": 40, "quick/": 5, "from_fits/": 3}
     for script, *rest in commands:
         words: list[str | Path] = []
         for word in rest:
@@ -140,7 +148,8 @@ def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:
         words[words.index(output)] = root / output
         succeed(root, Path(script).name, *words)
         manifest = files.read_sealed(root / output / "manifest.json", "")
-        assert manifest["rows"] == {"votes/": 40, "from_shards/": 40, "quick/": 5}[output]
+        assert manifest["rows"] == counts[output]
+        assert bool(manifest["notes"]) == (output == "from_fits/")  # of their field
 
 
 def test_a_name_that_is_no_text_is_an_id_too(trained: Path, tmp_path: Path) -> None:

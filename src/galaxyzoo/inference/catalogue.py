@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,12 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
+from galaxyzoo.data.readers.fits import FitsSettings
 from galaxyzoo.inference.predict import (
     CHUNK,
     Predictor,
     label_images,
+    notes_on,
     open_stores,
     predict_some,
 )
@@ -66,14 +68,16 @@ class Catalogue:
     Args:
         paths: folders, zips or single images.
         size: most images of a part.
+        fits: how FITS cut-outs among them become pictures.
     """
 
     paths: tuple[Path, ...]
     size: int = PART_SIZE
+    fits: FitsSettings = field(default_factory=FitsSettings)
 
     @cached_property
     def _found(self) -> tuple[list[ImageStore], list[tuple[str, str]]]:
-        return open_stores(list(self.paths))
+        return open_stores(list(self.paths), self.fits)
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -89,6 +93,11 @@ class Catalogue:
     def labels(self) -> dict[str, str | int]:
         """As `label_images` has them."""
         return label_images([name for part in self.parts for name in part.names])
+
+    @property
+    def notes(self) -> list[str]:
+        """As of `notes_on`."""
+        return notes_on(self._found[0])
 
     @property
     def left_out(self) -> list[tuple[str, str]]:
@@ -235,6 +244,7 @@ class Job:
         manifest = {
             **files.read_sealed(self.folder / JOB, f"delete {shown(self.folder)} to begin again"),
             "code_version": code_version(),
+            "notes": self.catalogue.notes,
             "inputs": [str(path) for path in self.catalogue.paths],
             "parts": len(self.catalogue.parts),
             "rows": rows,

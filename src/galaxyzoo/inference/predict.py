@@ -23,11 +23,13 @@ from galaxyzoo.core.devices import autocast, is_out_of_memory, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.paths import dataset_dir, run_dir, shown
 from galaxyzoo.data.image_cache import ImageCache, decode_many
-from galaxyzoo.data.readers.catalogues import CATALOGUES, open_catalogue
+from galaxyzoo.data.readers.catalogues import CATALOGUES, ListStore, open_catalogue
+from galaxyzoo.data.readers.fits import FitsSettings, FitsStore
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.fold_files import DONE, FoldFiles
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import (
+    FITS_ENDS,
     IMAGE_ENDS,
     OTHER_ENDS,
     ImageStore,
@@ -44,8 +46,10 @@ from galaxyzoo.tasks.registry import get_task
 # twice as fast as 256). It depends on nothing else of the machine: the last bits of results depend
 # on it.
 _BATCH, _BATCH_CPU = 256, 32
+_FITS = FitsSettings()
 CHUNK = 1024  # images decoded at once
-_ENDS = (*IMAGE_ENDS, *OTHER_ENDS)
+_READ_ENDS = (*IMAGE_ENDS, *FITS_ENDS)
+_ENDS = (*_READ_ENDS, *OTHER_ENDS)
 
 
 def batch_size_for(device: torch.device) -> int:
@@ -275,19 +279,20 @@ def check_output(output: Path, paths: list[Path]) -> None:
 
 
 def predict_stores(
-    predictor: Predictor, paths: list[Path]
+    predictor: Predictor, paths: list[Path], fits: FitsSettings = _FITS
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Predict all images of some folders, zips and files.
 
     Args:
         predictor: such as `RunNetworks`.
         paths: folders, zips, catalogues or single images.
+        fits: how FITS cut-outs among them become pictures.
     Returns:
         Table of the task's columns, made valid as a submission is, indexed by GalaxyID where every
         file is named by one, else by `image` (the file's name); and (name, reason) of each image
         that could not be read.
     """
-    stores, unreadable = open_stores(paths)
+    stores, unreadable = open_stores(paths, fits)
     labels = label_images([store.names[int(i)] for store in stores for i in store.ids])
     tables = []
     for store in stores:
@@ -324,10 +329,13 @@ def predict_some(
     return table, [(store.names[i], why) for i, why in problems.items()]
 
 
-def open_stores(paths: list[Path]) -> tuple[list[ImageStore], list[tuple[str, str]]]:
+def open_stores(
+    paths: list[Path], fits: FitsSettings = _FITS
+) -> tuple[list[ImageStore], list[tuple[str, str]]]:
     """One store per folder, zip or catalogue, one for all single files; ids of each start at 0.
 
-    And (name, reason) of each picture that is neither JPEG nor PNG by its name.
+    And (name, reason) of each picture that is of another kind by its name. Prints what is unlike
+    the pictures that the networks learned from.
     """
     named, files, catalogues = [], [], []
     for path in paths:
@@ -340,22 +348,39 @@ def open_stores(paths: list[Path]) -> tuple[list[ImageStore], list[tuple[str, st
         elif path.suffix.lower() in _ENDS:
             files.append((str(path.resolve()), stamp_of(path.stat())))
         else:
-            ends = ", ".join(IMAGE_ENDS)
+            ends = ", ".join(_READ_ENDS)
             raise InputError(
                 f"{shown(path)}: IMAGES are folders, .zip files, images ({ends}) and catalogues "
                 f"({', '.join(CATALOGUES)})"
             )
     if files:
         named.append((Path.cwd(), files))
-    stores = [
-        ImageStore.numbered(path, [one for one in some if one[0].lower().endswith(IMAGE_ENDS)])
+    opened: list[ImageStore] = [
+        ImageStore.numbered(path, [one for one in some if one[0].lower().endswith(_READ_ENDS)])
         for path, some in named
     ]
+    stores = [_with_fits(store, fits) for store in [*opened, *catalogues]]
+    for note in notes_on(stores):
+        Bar.write(note)
     others = [name for _, some in named for name, _ in some if name.lower().endswith(OTHER_ENDS)]
     why = "{} is not read: convert it to JPEG or PNG"
-    return [*stores, *catalogues], [
-        (name, why.format(Path(name).suffix.lower())) for name in others
-    ]
+    return stores, [(name, why.format(Path(name).suffix.lower())) for name in others]
+
+
+def notes_on(stores: Sequence[ImageStore]) -> list[str]:
+    """What is unlike the pictures that the networks learned from, a sentence each."""
+    said = [note for store in stores if isinstance(store, FitsStore) for note in store.notes]
+    return [*dict.fromkeys(said)]
+
+
+def _with_fits(store: ImageStore, settings: FitsSettings) -> ImageStore:
+    """The store, its FITS cut-outs as pictures; the same where it has none."""
+    files, radii = store.names, dict[int, float]()
+    if isinstance(store, ListStore):
+        files, radii = store.places, store.radii
+    if not any(name.lower().endswith(FITS_ENDS) for name in files.values()):
+        return store
+    return FitsStore.of(store, settings, radii)
 
 
 def label_images(names: list[str]) -> dict[str, str | int]:

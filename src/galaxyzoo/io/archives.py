@@ -27,8 +27,9 @@ from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.paths import shown
 
 IMAGE_ENDS = (".jpg", ".jpeg", ".png")
+FITS_ENDS = (".fits", ".fit")  # read for predictions alone: no dataset comes in them
 # Pictures that are not read: each decoder would need its own check for files that are cut off.
-OTHER_ENDS = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".fits")
+OTHER_ENDS = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic")
 # What zipfile raises for bytes that are no zip
 BROKEN_ZIP = (
     zipfile.BadZipFile,

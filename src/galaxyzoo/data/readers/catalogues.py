@@ -3,7 +3,8 @@
 Ids are in a column or array named `GalaxyID`, `id`, `ids`, `objid`, `filename` or `filenames`; in a
 tar the members are named by them, `<anything>/<id>.jpg`, and so are the files of a list without
 such a column. HDF5 has `images` (image, H, W, 3) uint8; Parquet has `image` (bytes of a JPEG or
-PNG, or a struct with them under `bytes`); a list, CSV or Parquet, has `path`, seen from its folder.
+PNG, or a struct with them under `bytes`); a list, CSV or Parquet, has `path`, seen from its
+folder, and for FITS cut-outs `petroR90_r`, in arcsec.
 """
 
 import tarfile
@@ -27,10 +28,19 @@ from galaxyzoo.data.readers.arrays import (
     open_images,
     pick_array,
 )
-from galaxyzoo.io.archives import IMAGE_ENDS, MAX_IMAGE_BYTES, ImageStore, is_image, stamp_of
+from galaxyzoo.data.readers.fits import RADIUS
+from galaxyzoo.io.archives import (
+    FITS_ENDS,
+    IMAGE_ENDS,
+    MAX_IMAGE_BYTES,
+    ImageStore,
+    is_image,
+    stamp_of,
+)
 
 IDS = ("GalaxyID", "id", "ids", "objid", "filename", "filenames")
 IMAGE, IMAGES, PATH = "image", "images", "path"
+_ENDS = (*IMAGE_ENDS, *FITS_ENDS)
 _FORM = "a catalogue of images and ids"
 _LARGEST_GROUP = 1_000_000_000  # bytes of images that are in memory at once
 
@@ -61,7 +71,7 @@ class TarStore(ImageStore):
 def _open_tar(path: Path) -> TarStore:
     try:
         with tarfile.open(path, "r:") as archive:
-            members = [one for one in archive if one.isreg() and is_image(one.name, IMAGE_ENDS)]
+            members = [one for one in archive if one.isreg() and is_image(one.name, _ENDS)]
     except (tarfile.TarError, OSError, ValueError) as error:
         raise InputError(
             f"{shown(path)} is not a whole plain tar ({error}): pack it again"
@@ -159,10 +169,12 @@ class ListStore(ImageStore):
     """Images that a list names by their paths."""
 
     places: dict[int, str] = field(kw_only=True, repr=False)  # seen from the list's folder
+    radii: dict[int, float] = field(kw_only=True, repr=False)  # arcsec, where it has them
 
     def __reduce__(self) -> tuple[Callable[..., "ListStore"], tuple]:
         """For another process."""
-        return partial(ListStore, places=self.places), (self.path, self.names, self.stamps)
+        again = partial(ListStore, places=self.places, radii=self.radii)
+        return again, (self.path, self.names, self.stamps)
 
     def read(self, galaxy_id: int) -> bytes:
         """Encoded bytes of one image."""
@@ -187,7 +199,15 @@ def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
             raise InputError(f"{shown(path)}: '{place}' leads out of the list's folder")
     found = [name for name in IDS if name in table]
     names = _texts(table[found[0]].tolist(), path) if found else places
-    return ListStore(path, *_number(path, names), places=dict(enumerate(places)))
+    radii = _read_radii(path, table[RADIUS]) if RADIUS in table else {}
+    return ListStore(path, *_number(path, names), places=dict(enumerate(places)), radii=radii)
+
+
+def _read_radii(path: Path, column: pd.Series) -> dict[int, float]:
+    radii = pd.to_numeric(column, errors="coerce").to_numpy(float)
+    for row in np.flatnonzero(~((radii > 0) & np.isfinite(radii))):
+        raise InputError(f"{shown(path)}: '{RADIUS}' of row {row} is no radius in arcsec")
+    return dict(enumerate(radii.tolist()))
 
 
 def _number(path: Path, names: list[str]) -> tuple[dict[int, str], dict[int, int]]:
