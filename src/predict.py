@@ -65,7 +65,7 @@ def main() -> None:
         from galaxyzoo.inference.catalogue import Catalogue, Job
 
         catalogue = Catalogue(tuple(images), args.part_size, fits)
-        job = Job(args.output, name, load, catalogue, prior)
+        job = Job(args.output, name, load, catalogue, prior, tuple(args.extras))
         manifest = job.run(args.jobs, args.backend)
         count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
         print(one_line(f"wrote {shown(args.output.resolve())}/: {count}"))
@@ -73,6 +73,8 @@ def main() -> None:
             print(f"left out {lost:,} images that cannot be read: errors.parquet")
         print_left_out(catalogue.left_out, manifest["rows"])
         return
+    if args.extras:
+        raise InputError("--with is of a folder of parts: name one by --output")
     predictor = load()
     predictions, unreadable = predict_stores(predictor, images, fits)
     write_predictions(args.output, task.with_decision(predictions, prior))
@@ -172,6 +174,16 @@ def parse_args() -> argparse.Namespace:
         default=8192,
         metavar="N",
         help="most galaxies in a part of such a folder (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--with",
+        dest="extras",
+        nargs="+",
+        choices=("spread", "features"),
+        default=(),
+        metavar="EXTRA",
+        help="for such a folder, spread: the standard deviation between the folds' networks; "
+        "features: what the last layer of the first fold's network sees",
     )
     add_fits(parser)
     add_jobs(parser, "of such a folder, work at so many parts at a time")

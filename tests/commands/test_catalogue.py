@@ -13,17 +13,20 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 from astropy.io import fits
 from pyarrow import parquet
 
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core import files
+from galaxyzoo.core.devices import autocast
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.image_cache import ImageCache, decode_many
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.catalogue import classes_of
 from galaxyzoo.inference.predict import predict
+from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import ImageStore, write_zip
 from galaxyzoo.tasks.registry import TASKS
 from support.commands import call, complaint, succeed, train_project
@@ -118,6 +121,37 @@ def test_fewer_networks_and_views_cost_less_and_are_their_own_job(
     np.testing.assert_allclose(found, TASKS["gz37"].project(values), atol=1e-6)
     assert "other networks" in refusal(trained, *few)
     assert "gz37/cnn has no finished fold 3" in refusal(trained, "--folds", "3")
+
+
+def test_spread_and_features_are_as_by_each_network_alone(
+    trained: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    command = [*words(trained)[:4], "--with", "spread", "features", "--part-size", "5"]
+    succeed(trained, *command, "--output", tmp_path / "votes")
+    found = rows(tmp_path)
+    pd.testing.assert_frame_equal(found[rows(trained).columns], rows(trained))
+    columns = list(TASKS["gz37"].columns)
+    each = []
+    folds = [path.name[-1] for path in next(trained.glob("folds/*/gz37/cnn")).glob("fold_*")]
+    for fold in folds:
+        output = ["--output", tmp_path / fold / "votes"]
+        succeed(trained, *words(trained)[:4], *output, "--folds", fold)
+        each.append(rows(tmp_path / fold)[columns].astype(float))
+    spread = found[[f"{name}_spread" for name in columns]]
+    np.testing.assert_allclose(spread, np.std(each, axis=0), atol=1e-6)
+    assert np.ptp(spread.to_numpy()) > 0.001
+    folder = next((trained / "folds").glob("*/gz37/cnn"))
+    config, _ = load_run_config(folder)
+    model = load_fold_model(config, folder / "fold_0")
+    store, ids = ImageStore.open(trained / "more.zip"), np.array(IDS[40:50])
+    images = decode_many(store, ids, config.image)[0]
+    views = iterate_views(images, config.image, config.tta, torch.device("cpu"))
+    with torch.inference_mode(), autocast(config.train.amp, torch.device("cpu")):
+        features = np.mean([model.eval().features(view).float().numpy() for view in views], axis=0)
+    assert features.std() > 0.01
+    np.testing.assert_allclose(np.stack(found["features"].iloc[-10:]), features, atol=1e-2)
+    table = ["--output", str(tmp_path / "votes.csv"), "--with", "spread"]
+    assert "--with is of a folder" in complaint(call(trained, *words(trained)[:4], *table))
 
 
 def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:

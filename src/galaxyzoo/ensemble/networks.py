@@ -72,6 +72,18 @@ class EnsembleNetworks:
         parts = [run.predict_raw(decode(run.config.image), fold) for run in self.runs]
         return self.fitted.combine(parts)
 
+    def predict_with_spread(
+        self, decode: Callable[[ImageConfig], np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `Predictor.predict_with_spread`."""
+        each = [run.predict_each(decode(run.config.image)) for run in self.runs]
+        by_fold = [self.fitted.combine(list(parts)) for parts in zip(*each, strict=True)]
+        return self.fitted.combine([one.mean(axis=0) for one in each]), np.std(by_fold, axis=0)
+
+    def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+        """Refused: networks of several runs have features of their own."""
+        raise InputError("--with features: they are of one run: name one of its runs")
+
 
 def load_run(dataset: str, run: str) -> RunNetworks:
     """A trained run's networks."""

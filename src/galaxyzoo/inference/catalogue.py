@@ -30,11 +30,11 @@ from galaxyzoo.core.version import code_version
 from galaxyzoo.data.readers.fits import FitsSettings
 from galaxyzoo.inference.predict import (
     CHUNK,
+    Images,
     Predictor,
     label_images,
     notes_on,
     open_stores,
-    predict_some,
 )
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.io.tables import ID
@@ -42,6 +42,7 @@ from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import TASKS
 
 PART_SIZE = 8192
+EXTRAS = SPREAD, FEATURES = "spread", "features"
 JOB, MANIFEST, ERRORS, PARTS = "job.json", "manifest.json", "errors.parquet", "parts"
 _LOCKS = ".locks"  # stays: another process may be about to look into it
 _REASON = "reason"  # column of the errors
@@ -122,6 +123,7 @@ class Job:
         name: of what predicts, for the records.
         load: gives what predicts; a module's function or `partial`, for other processes.
         prior: (column,) means of the training targets, by which classes are decided.
+        extras: of `EXTRAS`, what else each row has.
     """
 
     folder: Path
@@ -129,6 +131,7 @@ class Job:
     load: Callable[[], Predictor]
     catalogue: Catalogue
     prior: np.ndarray
+    extras: tuple[str, ...] = ()
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -174,6 +177,7 @@ class Job:
             "columns": list(self.predictor.task.columns),
             "images": self.catalogue.digest,
             "part_size": self.catalogue.size,
+            "extras": list(self.extras),
         }
         path, where = self.folder / JOB, shown(self.folder)
         with files.holding(self.folder / files.LOCK, f"beginning {where}"):
@@ -195,24 +199,33 @@ class Job:
             return 0
         tables, errors = [], []
         for start in range(0, len(part.ids), CHUNK):
-            ids = part.ids[start : start + CHUNK]
-            table, problems = predict_some(self.predictor, part.store, ids)
-            tables.append(table)
-            errors += problems
+            images = Images(part.store, part.ids[start : start + CHUNK])
+            tables.append(self._table(images))
+            errors += images.problems
         _write(self._path(part, errors=True), self._error_table(errors))
-        _write(self._path(part), self._table(pd.concat(tables)))
+        _write(self._path(part), pa.concat_tables(tables))
         return len(part.ids)
 
-    def _table(self, predictions: pd.DataFrame) -> pa.Table:
-        """Rows of a part: id, the predictions as float32, and classes."""
-        task, labels = self.predictor.task, self.catalogue.labels
-        columns = dict(classes_of(task, predictions, self.prior))
-        values = predictions.to_numpy(np.float32)
+    def _table(self, images: Images) -> pa.Table:
+        """Rows of a part: id, the predictions as float32, classes, and the extras."""
+        predictor, columns = self.predictor, list(self.predictor.task.columns)
+        extras: dict[str, Any] = {}
+        if SPREAD in self.extras:
+            values, spread = predictor.predict_with_spread(images.decode)
+            extras = _by_name([f"{name}_{SPREAD}" for name in columns], spread)
+        else:
+            values = predictor.predict(images.decode)
+        if FEATURES in self.extras:
+            found = predictor.features(images.decode).astype(np.float32)
+            extras[FEATURES] = pa.FixedSizeListArray.from_arrays(found.ravel(), found.shape[1])
+        predictions = images.table(values, predictor.task)
+        classes = classes_of(predictor.task, predictions, self.prior)
         return pa.table(
             {
-                str(labels[""]): self._ids(list(predictions.index)),
-                **{name: values[:, k] for k, name in enumerate(predictions.columns)},
-                **{name: pa.array(found, pa.string()) for name, found in columns.items()},
+                str(self.catalogue.labels[""]): self._ids(list(predictions.index)),
+                **_by_name(columns, values),
+                **{name: pa.array(some, pa.string()) for name, some in classes},
+                **extras,
             }
         )
 
@@ -261,6 +274,10 @@ class Job:
 
     def _lock(self, part: Part) -> Path:
         return self.folder / _LOCKS / f"{part.number:06d}"
+
+
+def _by_name(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
+    return dict(zip(names, values.astype(np.float32).T, strict=True))
 
 
 def _work(job: Job) -> int:

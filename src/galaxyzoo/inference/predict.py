@@ -3,11 +3,10 @@
 Out-of-fold, test and users' predictions are made by the same function.
 """
 
-import functools
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -145,6 +144,16 @@ def _predict_batch(
     return (total / count).cpu().numpy(), variance.sqrt().cpu().numpy()
 
 
+@torch.inference_mode()
+def _features(model: GalaxyNet, images: np.ndarray, config: Config) -> np.ndarray:
+    """(B, cache_px, cache_px, 3) uint8 images -> (B, feature) float32, the mean over views."""
+    device = model.mean.device
+    with autocast(config.train.amp, device):
+        views = iterate_views(images, config.image, config.tta, device)
+        found = [model.features(view).float() for view in views]
+    return torch.stack(found).mean(dim=0).cpu().numpy()
+
+
 class Predictor(Protocol):
     """What predicts images: a trained run, or an ensemble of them."""
 
@@ -174,6 +183,14 @@ class Predictor(Protocol):
         Returns:
             (n, column), valid as in a submission.
         """
+
+    def predict_with_spread(
+        self, decode: Callable[[ImageConfig], np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `predict`, and the standard deviation between the folds' networks, of one shape."""
+
+    def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+        """(n, feature) what the first fold's last layer sees, the mean over views; of one run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,10 +252,32 @@ class RunNetworks:
             (n, column).
         """
         own = self.models.get(-1 if fold is None else fold)
+        return self.predict_each(images, [own] if own else [*self.models.values()]).mean(axis=0)
+
+    def predict_each(
+        self, images: np.ndarray, models: Sequence[GalaxyNet] | None = None
+    ) -> np.ndarray:
+        """(network, n, column) as each network predicts, by default each fold's."""
         rows = np.arange(len(images))
         cache = ImageCache(rows, images, np.zeros(len(images), bool))
-        models = [own] if own else self.models.values()
-        return np.mean([predict(model, cache, rows, self.config) for model in models], axis=0)
+        chosen = models or [*self.models.values()]
+        return np.stack([predict(model, cache, rows, self.config) for model in chosen])
+
+    def predict_with_spread(
+        self, decode: Callable[[ImageConfig], np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `Predictor.predict_with_spread`."""
+        each = self.predict_each(decode(self.config.image))
+        valid = [self.task.project(one) for one in each]
+        return self.task.project(each.mean(axis=0)), np.std(valid, axis=0)
+
+    def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+        """As `Predictor.features`."""
+        images, model = decode(self.config.image), next(iter(self.models.values()))
+        model.eval()
+        size = batch_size_for(model.mean.device)
+        batches = [images[start : start + size] for start in range(0, len(images) or 1, size)]
+        return np.concatenate([_features(model, batch, self.config) for batch in batches])
 
 
 def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet]]:
@@ -300,9 +339,9 @@ def predict_stores(
             range(0, len(store.ids), CHUNK), desc=one_line(store.path.name), leave=False
         ):
             ids = store.ids[start : start + CHUNK]
-            table, problems = predict_some(predictor, store, ids)
-            tables.append(table)
-            unreadable += problems
+            images = Images(store, ids)
+            tables.append(images.table(predictor.predict(images.decode), predictor.task))
+            unreadable += images.problems
     predictions = pd.concat(tables) if tables else pd.DataFrame()
     if predictions.empty:
         name, why = unreadable[0]
@@ -311,22 +350,33 @@ def predict_stores(
     return predictions, unreadable
 
 
-def predict_some(
-    predictor: Predictor, store: ImageStore, ids: np.ndarray
-) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    """Predict some images of a store: table by name, and (name, reason) of the unreadable."""
-    problems: dict[int, str] = {}
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Some images of a store, decoded once for each crop and size: members of an ensemble share."""
 
-    @functools.cache  # members of an ensemble share most of their configs
-    def decode(crop_px: int, cache_px: int) -> np.ndarray:
-        images, found = decode_many(store, ids, ImageConfig(crop_px=crop_px, cache_px=cache_px))
-        problems.update(found)
-        return images[~np.isin(ids, list(found))]
+    store: ImageStore
+    ids: np.ndarray  # (image,)
+    _decoded: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
+    _problems: dict[int, str] = field(default_factory=dict)
 
-    values = predictor.predict(lambda image: decode(image.crop_px, image.cache_px))
-    names = [one_line(store.names[int(i)]) for i in ids if i not in problems]
-    table = pd.DataFrame(values, index=names, columns=list(predictor.task.columns))
-    return table, [(store.names[i], why) for i, why in problems.items()]
+    def decode(self, image: ImageConfig) -> np.ndarray:
+        """(n, cache_px, cache_px, 3) uint8, of those that can be read."""
+        key = image.crop_px, image.cache_px
+        if key not in self._decoded:
+            images, found = decode_many(self.store, self.ids, image)
+            self._problems.update(found)
+            self._decoded[key] = images[~np.isin(self.ids, list(found))]
+        return self._decoded[key]
+
+    def table(self, values: np.ndarray, task: Task) -> pd.DataFrame:
+        """Predictions (n, column) of what was decoded, by name."""
+        names = [one_line(self.store.names[int(i)]) for i in self.ids if i not in self._problems]
+        return pd.DataFrame(values, index=names, columns=list(task.columns))
+
+    @property
+    def problems(self) -> list[tuple[str, str]]:
+        """Name and reason of each that cannot be read, once they were decoded."""
+        return [(self.store.names[i], why) for i, why in self._problems.items()]
 
 
 def open_stores(
