@@ -48,6 +48,7 @@ def main() -> None:
         pick_default,
     )
     from galaxyzoo.inference.predict import check_output, predict_stores
+    from galaxyzoo.reports.ranking import check_ranking, write_ranking
 
     is_job = not args.output.suffix
     if not is_job:
@@ -58,6 +59,10 @@ def main() -> None:
     else:
         dataset = choose_dataset_of(args.dataset, name)
     task = task_of(name)
+    if args.rank:
+        if not is_job:
+            raise InputError("--rank is of a folder of parts: name one by --output")
+        check_ranking(args.rank, task, tuple(args.extras))
     fits = FitsSettings(args.stretch, args.bands, args.field, args.pixel_scale)
     load = partial(load_predictor, dataset, name, args.folds, args.views)
     prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
@@ -72,6 +77,8 @@ def main() -> None:
         if lost := manifest["errors"]:
             print(f"left out {lost:,} images that cannot be read: errors.parquet")
         print_left_out(catalogue.left_out, manifest["rows"])
+        if args.rank:
+            print(f"ranking: {shown(write_ranking(job, args.rank, args.top).resolve())}")
         return
     if args.extras:
         raise InputError("--with is of a folder of parts: name one by --output")
@@ -184,6 +191,15 @@ def parse_args() -> argparse.Namespace:
         metavar="EXTRA",
         help="for such a folder, spread: the standard deviation between the folds' networks; "
         "features: what the last layer of the first fold's network sees",
+    )
+    parser.add_argument(
+        "--rank",
+        metavar="BY",
+        help="into such a folder, a page of the galaxies that deserve a look: by disagreement "
+        "(with spread) or an answer or class, such as Class6.1",
+    )
+    parser.add_argument(
+        "--top", type=positive, default=100, metavar="N", help="on it (default: %(default)s)"
     )
     add_fits(parser)
     add_jobs(parser, "of such a folder, work at so many parts at a time")

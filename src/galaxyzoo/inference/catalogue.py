@@ -164,7 +164,7 @@ class Job:
             with files.trying(self._lock(part)) as is_held:
                 done += self._make(part) if is_held else 0
         for part in self.catalogue.parts:  # whose holder is at work, or has died
-            if not self._path(part).exists():
+            if not self.part_path(part).exists():
                 with files.holding(self._lock(part), f"predicting part {part.number}"):
                     done += self._make(part)
         return done
@@ -195,15 +195,15 @@ class Job:
 
     def _make(self, part: Part) -> int:
         """Predict a part unless it is there; returns the number of its images."""
-        if self._path(part).exists():
+        if self.part_path(part).exists():
             return 0
         tables, errors = [], []
         for start in range(0, len(part.ids), CHUNK):
             images = Images(part.store, part.ids[start : start + CHUNK])
             tables.append(self._table(images))
             errors += images.problems
-        _write(self._path(part, errors=True), self._error_table(errors))
-        _write(self._path(part), pa.concat_tables(tables))
+        _write(self.part_path(part, errors=True), self._error_table(errors))
+        _write(self.part_path(part), pa.concat_tables(tables))
         return len(part.ids)
 
     def _table(self, images: Images) -> pa.Table:
@@ -243,12 +243,14 @@ class Job:
         """Check that each image is there once; write the errors of all parts and the manifest."""
         label, rows, errors = str(self.catalogue.labels[""]), 0, []
         for part in self.catalogue.parts:
-            found, lost = (parquet.read_table(self._path(part, which)) for which in (False, True))
+            found, lost = (
+                parquet.read_table(self.part_path(part, which)) for which in (False, True)
+            )
             ids = Counter([*found[label].to_pylist(), *lost[label].to_pylist()])
             wanted = Counter(self.catalogue.labels[name] for name in part.names)
             if difference := [*(ids - wanted), *(wanted - ids)]:
                 raise InputError(
-                    f"{shown(self._path(part))} holds {difference[0]} more or less than once: "
+                    f"{shown(self.part_path(part))} holds {difference[0]} more or less than once: "
                     "delete it, and the same command predicts it again"
                 )
             rows += len(found)
@@ -268,7 +270,8 @@ class Job:
         files.write_sealed(self.folder / MANIFEST, manifest)
         return manifest
 
-    def _path(self, part: Part, errors: bool = False) -> Path:
+    def part_path(self, part: Part, errors: bool = False) -> Path:
+        """Where a part's predictions, or its errors, are."""
         kind = "errors" if errors else "part"
         return self.folder / PARTS / f"{kind}-{part.number:06d}.parquet"
 

@@ -139,6 +139,7 @@ def draw_galaxies(
     notes: Sequence[str],
     title: str,
     colors: Sequence[str] | None = None,
+    label: str = "GalaxyID",
 ) -> Figure:
     """Draw a grid of galaxies, each with a note.
 
@@ -148,6 +149,7 @@ def draw_galaxies(
         notes: (galaxy,) below each GalaxyID; all of the same number of lines.
         title: above the grid.
         colors: (galaxy,) of the notes; default black.
+        label: what the ids are.
     """
     across = 5
     down = -(-len(ids) // across)
@@ -157,8 +159,8 @@ def draw_galaxies(
         axis.set_axis_off()
     for i, axis in enumerate(axes.flat[: len(ids)]):
         axis.imshow(images[i])
-        label = f"GalaxyID {ids[i]}\n{notes[i]}"
-        axis.set_title(label, fontsize=8.5, loc="left", color=colors[i] if colors else "black")
+        about = f"{label} {ids[i]}\n{notes[i]}"
+        axis.set_title(about, fontsize=8.5, loc="left", color=colors[i] if colors else "black")
     return figure
 
 

@@ -1,0 +1,103 @@
+"""The galaxies of a catalogue that deserve a look: a page with their pictures, and a table."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from pyarrow import parquet
+
+from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.inference.catalogue import SPREAD, Job, Part
+from galaxyzoo.inference.predict import Images
+from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.reports.figures import draw_galaxies, save_figure
+from galaxyzoo.reports.html import HtmlSection, write_page
+from galaxyzoo.tasks.kinds import Task
+
+DISAGREEMENT = "disagreement"
+PAGE, TABLE = "ranking.html", "ranking.csv"
+_SCORE, _PART, _ROW = "score", "part", "row"
+_IN_PICTURE = 50  # galaxies
+_ANSWERS = 3  # below a galaxy
+_PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
+
+
+def check_ranking(by: str, task: Task, extras: tuple[str, ...]) -> None:
+    """Refuse, before anything is predicted, what there is no order by."""
+    if by == DISAGREEMENT and SPREAD not in extras:
+        raise InputError(f"--rank {DISAGREEMENT} is between the folds' networks: add --with spread")
+    if by != DISAGREEMENT and by not in task.columns:
+        known = ", ".join([DISAGREEMENT, *task.columns])
+        raise InputError(f"--rank '{by}' is none of {known}")
+
+
+def write_ranking(job: Job, by: str, top: int) -> Path:
+    """Write both into the job's folder; returns the page's path.
+
+    Args:
+        job: finished.
+        by: an answer or class, the galaxies with most of it first; or `DISAGREEMENT`, the mean
+            over the answers of the standard deviation between the folds' networks.
+        top: number of galaxies.
+    """
+    label, columns = str(job.catalogue.labels[""]), list(job.predictor.task.columns)
+    sources = [f"{name}_{SPREAD}" for name in columns] if by == DISAGREEMENT else [by]
+    best = pd.DataFrame()
+    for part in job.catalogue.parts:
+        wanted = [*dict.fromkeys([label, *columns, *sources])]
+        rows = parquet.read_table(job.part_path(part), columns=wanted).to_pandas()
+        found = rows[[label, *columns]].assign(**{
+            _SCORE: rows[sources].mean(axis=1), _PART: part.number, _ROW: range(len(rows)),
+        })  # fmt: skip
+        best = pd.concat([best, found]).nlargest(top, _SCORE, keep="first")
+    if best.empty:
+        raise InputError("--rank: none of the images can be read")
+    table = best.set_index(label)[[_SCORE, *columns]]
+    write_predictions(job.folder / TABLE, table)
+    title = f"{len(best):,} galaxies by {by}"
+    with TemporaryDirectory() as folder:
+        sections = []
+        for start in range(0, len(best), _IN_PICTURE):
+            some = best.iloc[start : start + _IN_PICTURE]
+            figure = draw_galaxies(
+                some[label].to_numpy(), _pictures(job, some), _notes(some, columns), "", label=label
+            )
+            path = save_figure(figure, Path(folder, f"{start}.png"))
+            name = f"{start + 1} to {start + len(some)}"
+            sections.append(HtmlSection(name, pictures=[(f"{title}: {name}", path)]))
+        about = f"By {job.name}, the highest first; below each its largest answers. All: {TABLE}."
+        write_page(job.folder / PAGE, title, about, sections)
+    return job.folder / PAGE
+
+
+def _pictures(job: Job, some: pd.DataFrame) -> np.ndarray:
+    """(galaxy, side, side, 3) uint8 pictures in the order of the rows."""
+    parts = {part.number: part for part in job.catalogue.parts}
+    return np.concatenate(
+        [
+            Images(parts[number].store, _ids(job, parts[number])[[row]]).decode(_PICTURE)
+            for number, row in zip(some[_PART], some[_ROW], strict=True)
+        ]
+    )
+
+
+def _ids(job: Job, part: Part) -> np.ndarray:
+    """Ids, in the part's store, of its rows."""
+    label = str(job.catalogue.labels[""])
+    rows = parquet.read_table(job.part_path(part), columns=[label]).column(0).to_pylist()
+    by_name = {
+        job.catalogue.labels[name]: int(i) for name, i in zip(part.names, part.ids, strict=True)
+    }
+    return np.array([by_name[name] for name in rows])
+
+
+def _notes(some: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Score and largest answers of each galaxy."""
+    notes = []
+    for score, values in zip(some[_SCORE], some[columns].to_numpy(), strict=True):
+        largest = np.argsort(-values, kind="stable")[:_ANSWERS]
+        answers = " · ".join(f"{columns[i].removeprefix('Class')} {values[i]:.2f}" for i in largest)
+        notes.append(f"{score:.3f}   {answers}")
+    return notes

@@ -1,0 +1,91 @@
+"""The ranking of a catalogue: the right galaxies in the right order, each with its own picture."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from pyarrow import parquet
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.inference.catalogue import SPREAD, Catalogue, Job
+from galaxyzoo.inference.predict import Predictor
+from galaxyzoo.reports import ranking
+from galaxyzoo.tasks.registry import get_task
+
+TASK = get_task("elliptical_spiral")
+GREYS = {f"{i}.png": int(grey) for i, grey in enumerate(np.random.default_rng(0).permutation(250))}
+IMAGE = ImageConfig(crop_px=424, cache_px=8)
+
+
+class Brightness:
+    """Predicts how bright an image is; its two networks agree least on those of middle grey."""
+
+    task, digest = TASK, "brightness"
+
+    def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+        bright = decode(IMAGE).mean(axis=(1, 2, 3)) / 255
+        return np.stack([bright, 1 - bright], axis=1)
+
+    def predict_with_spread(self, decode: Any) -> tuple[np.ndarray, np.ndarray]:
+        values = self.predict(decode)
+        return values, values * (1 - values)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    (tmp_path / "survey").mkdir()
+    for name, grey in GREYS.items():
+        cv2.imwrite(str(tmp_path / "survey" / name), np.full((16, 16, 3), grey, np.uint8))
+    (tmp_path / "survey" / "10000.png").write_bytes(b"broken")
+    catalogue = Catalogue((tmp_path / "survey",), size=60)
+    load = cast(Callable[[], Predictor], Brightness)
+    prior = np.array([0.5, 0.5])
+    made = Job(tmp_path / "votes", "elliptical_spiral/x", load, catalogue, prior, (SPREAD,))
+    made.run()
+    return made
+
+
+@pytest.mark.parametrize("by", [TASK.columns[0], TASK.columns[1], "disagreement"])
+def test_the_highest_come_first_each_with_its_picture(
+    job: Job, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int]] = []
+    draw = ranking.draw_galaxies
+
+    def spy(ids: np.ndarray, images: np.ndarray, *rest: Any, **more: Any) -> Any:
+        seen.extend(zip(ids, images[:, 5, 5, 0], strict=True))
+        return draw(ids, images, *rest, **more)
+
+    monkeypatch.setattr(ranking, "draw_galaxies", spy)
+    page = ranking.write_ranking(job, by, 70).read_text(encoding="utf-8")
+    grey = {int(name[:-4]): value for name, value in GREYS.items()}
+    share = {i: value / 255 for i, value in grey.items()}
+    score = {
+        TASK.columns[0]: share,
+        TASK.columns[1]: {i: 1 - x for i, x in share.items()},
+        "disagreement": {i: x * (1 - x) for i, x in share.items()},
+    }[by]
+    table = pd.read_csv(job.folder / ranking.TABLE, index_col=0)
+    np.testing.assert_allclose(table["score"], sorted(score.values(), reverse=True)[:70], atol=1e-6)
+    np.testing.assert_allclose(table["score"], [score[i] for i in table.index], atol=1e-6)
+    assert [(i, grey[i]) for i in table.index] == seen
+    assert page.count("<img") == 2  # 50 galaxies and 20
+
+
+def test_all_of_a_small_catalogue(job: Job) -> None:
+    ranking.write_ranking(job, TASK.columns[0], 1000)
+    assert len(pd.read_csv(job.folder / ranking.TABLE)) == len(GREYS)
+    parts = sorted((job.folder / "parts").glob("part-*"))
+    assert sum(parquet.read_metadata(path).num_rows for path in parts) == len(GREYS)
+
+
+def test_no_order_is_one_line() -> None:
+    with pytest.raises(InputError, match="add --with spread"):
+        ranking.check_ranking("disagreement", TASK, ())
+    with pytest.raises(InputError, match="'Class6' is none of disagreement, elliptical, spiral"):
+        ranking.check_ranking("Class6", TASK, ())
