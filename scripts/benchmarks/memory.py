@@ -46,7 +46,7 @@ def train(count: int) -> tuple[float, float]:
         fold = FoldData(cache, targets, np.arange(count), np.arange(64), 0)
         trainer = Trainer(config, fold, initialise=False)
         trainer.model.train()
-        memory = Watch(_own_bytes, 0.02)
+        memory = Watch(own_bytes, 0.02)
         for number, batch in enumerate(trainer.batches()):
             trainer.step(number, batch)
             if number == _STEPS:
@@ -54,7 +54,7 @@ def train(count: int) -> tuple[float, float]:
         return max(memory.stop()) / 1e9, path.stat().st_size / 1e9
 
 
-def _own_bytes() -> int:
+def own_bytes() -> int:
     """RssAnon of Linux's /proc/self/status."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon"))

@@ -38,7 +38,6 @@ pytestmark = pytest.mark.slow
 
 IDS = [*range(101, 151), 999]  # 999 is no image
 WORDS = ["predict.py", "gz37/cnn", "survey", "more.zip", "--part-size", "5"]
-TWO = ["--jobs", "2"]
 
 
 @pytest.fixture(scope="module")
@@ -235,15 +234,18 @@ def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(
 
 
 @pytest.mark.parametrize(
-    ("more", "count"), [((), thorough(12, 30)), (TWO, thorough(2, 30))], ids=["one", "two"]
+    ("jobs", "count"),
+    [("1", thorough(12, 30)), ("2", thorough(2, 30)), ("4", thorough(0, 30))],
 )
 def test_a_job_killed_at_random_points_ends_with_the_same_bytes(
-    project: Project, expected: dict[str, bytes], more: tuple[str, ...], count: int
+    project: Project, jobs: str, count: int
 ) -> None:
-    command = words(project.root, *more)
-    places = ranks(project.run(words(project.root)).operations)
+    size = ["--part-size", str(thorough(5, 1))]  # 11 parts, 51
+    command = words(project.root, *size, "--jobs", jobs)
+    places = ranks(project.run(words(project.root, *size)).operations)
+    expected = parts(project.root)
     shutil.rmtree(project.root / "votes")
-    rng, kills = random.Random(len(more)), 0
+    rng, kills = random.Random(int(jobs)), 0
     for at in sorted(rng.choices(list(places.values()), k=count)):
         fault = Fault(places, at, rng.choice([0.0, rng.uniform(0, 0.01)]))
         result = project.run(command, fault)

@@ -31,8 +31,8 @@ from galaxyzoo.data.readers.fits import FitsSettings
 from galaxyzoo.inference.predict import (
     CHUNK,
     Images,
+    Labels,
     Predictor,
-    label_images,
     notes_on,
     open_stores,
 )
@@ -91,9 +91,9 @@ class Catalogue:
         return [Part(number, store, ids) for number, (store, ids) in enumerate(cut)]
 
     @cached_property
-    def labels(self) -> dict[str, str | int]:
-        """As `label_images` has them."""
-        return label_images([name for part in self.parts for name in part.names])
+    def labels(self) -> Labels:
+        """What names the images in the parts."""
+        return Labels.of(self._found[0])
 
     @property
     def notes(self) -> list[str]:
@@ -222,7 +222,7 @@ class Job:
         classes = classes_of(predictor.task, predictions, self.prior)
         return pa.table(
             {
-                str(self.catalogue.labels[""]): self._ids(list(predictions.index)),
+                self.catalogue.labels.column: self._ids(list(predictions.index)),
                 **_by_name(columns, values),
                 **{name: pa.array(some, pa.string()) for name, some in classes},
                 **extras,
@@ -231,17 +231,17 @@ class Job:
 
     def _error_table(self, errors: list[tuple[str, str]]) -> pa.Table:
         names, reasons = ([one_line(pair[k]) for pair in errors] for k in (0, 1))
-        label = str(self.catalogue.labels[""])
+        label = self.catalogue.labels.column
         return pa.table({label: self._ids(names), _REASON: pa.array(reasons, pa.string())})
 
     def _ids(self, names: list[str]) -> pa.Array:
         labels = self.catalogue.labels
-        kind = pa.int64() if labels[""] == ID else pa.string()
+        kind = pa.int64() if labels.column == ID else pa.string()
         return pa.array([labels[name] for name in names], kind)
 
     def _finish(self, done: int, seconds: float) -> dict[str, Any]:
         """Check that each image is there once; write the errors of all parts and the manifest."""
-        label, rows, errors = str(self.catalogue.labels[""]), 0, []
+        label, rows, errors = self.catalogue.labels.column, 0, []
         for part in self.catalogue.parts:
             found, lost = (
                 parquet.read_table(self.part_path(part, which)) for which in (False, True)

@@ -4,8 +4,7 @@ Out-of-fold, test and users' predictions are made by the same function.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
@@ -36,7 +35,7 @@ from galaxyzoo.io.archives import (
     list_images,
     stamp_of,
 )
-from galaxyzoo.io.tables import ID, without_formulas
+from galaxyzoo.io.tables import ID, plain_cell
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
@@ -332,7 +331,7 @@ def predict_stores(
         that could not be read.
     """
     stores, unreadable = open_stores(paths, fits)
-    labels = label_images([store.names[int(i)] for store in stores for i in store.ids])
+    labels = Labels.of(stores)
     tables = []
     for store in stores:
         for start in Bar(
@@ -346,7 +345,7 @@ def predict_stores(
     if predictions.empty:
         name, why = unreadable[0]
         raise InputError(f"none of the {len(unreadable)} images can be read (first: {name}: {why})")
-    predictions.index = pd.Index([labels[name] for name in predictions.index], name=labels[""])
+    predictions.index = pd.Index([labels[name] for name in predictions.index], name=labels.column)
     return predictions, unreadable
 
 
@@ -425,32 +424,58 @@ def notes_on(stores: Sequence[ImageStore]) -> list[str]:
 
 def _with_fits(store: ImageStore, settings: FitsSettings) -> ImageStore:
     """The store, its FITS cut-outs as pictures; the same where it has none."""
-    files, radii = store.names, dict[int, float]()
-    if isinstance(store, ListStore):
-        files, radii = store.places, store.radii
+    files = store.places if isinstance(store, ListStore) else store.names
     if not any(name.lower().endswith(FITS_ENDS) for name in files.values()):
         return store
-    return FitsStore.of(store, settings, radii)
+    return FitsStore.of(store, settings, store.radii if isinstance(store, ListStore) else {})
 
 
-def label_images(names: list[str]) -> dict[str, str | int]:
-    """Label of each file in the table's first column; under "" the name of that column.
+@dataclass(frozen=True)
+class Labels:
+    """What names each image in tables.
 
-    GalaxyIDs where every file is named by one and none is repeated, else the file names; here and
-    there as `one_line` writes them, for names of old archives are no UTF-8.
+    Args:
+        column: `GalaxyID` where every image is named by one and none is repeated; else `image`, for
+            the names; here and there as `one_line` writes them, for names of old archives are no
+            UTF-8.
     """
-    names = [one_line(name) for name in names]
-    ids = {name: number for name in names if (number := galaxy_id_of(name)) is not None}
-    if ids and len(ids) == len({Path(name).stem for name in names}) == len(names):
-        [(galaxy_id, count)] = Counter(ids.values()).most_common(1)
-        if count > 1:
-            one, other, *_ = (name for name in names if ids[name] == galaxy_id)
-            raise InputError(
-                f"images '{one}' and '{other}' are both GalaxyID {galaxy_id}: rename one of them"
-            )
-        return {"": ID, **ids}
-    written = without_formulas(pd.DataFrame(index=names)).index
-    if written.has_duplicates:
-        repeated = written[written.duplicated()][0]
-        raise InputError(f"image '{repeated}' is named twice: predict the folders one by one")
-    return {"": "image", **{name: name for name in names}}
+
+    column: str
+
+    @classmethod
+    def of(cls, stores: Sequence[ImageStore]) -> "Labels":
+        """Of the images of some stores, none twice; in the memory of two numbers each."""
+        numbers = (-1 if (i := galaxy_id_of(name)) is None else i for name in _names(stores))
+        ids = np.fromiter(numbers, np.int64)
+        if len(ids) and ids.min() >= 0:
+            repeated = _repeated(ids)
+            some = [name for name in _names(stores) if galaxy_id_of(name) in repeated]
+            if not some:
+                return cls(ID)
+            if len({Path(name).stem for name in some}) == len(some):
+                one, other = (name for name in some if galaxy_id_of(name) == min(repeated))
+                raise InputError(
+                    f"images '{one}' and '{other}' are both GalaxyID {min(repeated)}: rename one "
+                    "of them"
+                )
+        marks = np.fromiter((hash(plain_cell(name)) for name in _names(stores)), np.int64)
+        repeated, seen = _repeated(marks), set()
+        for name in (name for name in _names(stores) if hash(plain_cell(name)) in repeated):
+            if plain_cell(name) in seen:
+                raise InputError(f"image '{name}' is named twice: predict the folders one by one")
+            seen.add(plain_cell(name))
+        return cls("image")
+
+    def __getitem__(self, name: str) -> int | str:
+        """Label of an image, by its name as `one_line` writes it."""
+        number = galaxy_id_of(name) if self.column == ID else None
+        return name if number is None else number
+
+
+def _names(stores: Sequence[ImageStore]) -> Iterator[str]:
+    return (one_line(store.names[int(i)]) for store in stores for i in store.ids)
+
+
+def _repeated(numbers: np.ndarray) -> set[int]:
+    ordered = np.sort(numbers)
+    return {int(i) for i in np.unique(ordered[1:][ordered[1:] == ordered[:-1]])}

@@ -15,10 +15,10 @@ import threading
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import numpy as np
 
@@ -131,6 +131,25 @@ def stamp_of(about: os.stat_result) -> int:
     return zlib.crc32(f"{about.st_size} {about.st_mtime_ns} {rights}".encode())
 
 
+_Value = TypeVar("_Value")
+
+
+class Numbered(Mapping[int, _Value]):
+    """A sequence as a mapping from 0, 1, …: of many images a tenth of a dict's memory."""
+
+    def __init__(self, values: Sequence[_Value]) -> None:
+        self._values = values
+
+    def __getitem__(self, number: int) -> _Value:
+        return self._values[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self._values)))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 @dataclass
 class ImageStore:
     """Encoded images of one zip or folder; safe to read from several threads.
@@ -139,8 +158,8 @@ class ImageStore:
     """
 
     path: Path
-    names: dict[int, str]  # GalaxyID -> member of the zip, or file relative to the folder
-    stamps: dict[int, int] = field(repr=False)  # GalaxyID -> CRC of the member, or `stamp_of`
+    names: Mapping[int, str]  # GalaxyID -> member of the zip, or file relative to the folder
+    stamps: Mapping[int, int] = field(repr=False)  # GalaxyID -> CRC of the member, or `stamp_of`
     _local: threading.local = field(default_factory=threading.local, repr=False)
 
     def __reduce__(self) -> tuple[Callable[..., "ImageStore"], tuple]:
@@ -168,13 +187,13 @@ class ImageStore:
     @staticmethod
     def numbered(path: Path, entries: list[tuple[str, int]]) -> "ImageStore":
         """A store of the entries, as of `list_images`, numbered from 0 in their order."""
-        names, stamps = ({k: one[i] for k, one in enumerate(entries)} for i in (0, 1))
-        return ImageStore(path, names, stamps)  # type: ignore[arg-type]
+        names, stamps = [name for name, _ in entries], [stamp for _, stamp in entries]
+        return ImageStore(path, Numbered(names), Numbered(stamps))
 
     @property
     def ids(self) -> np.ndarray:
         """(image,) ids, ascending."""
-        return np.array(sorted(self.names), dtype=np.int64)
+        return np.sort(np.fromiter(self.names, np.int64, len(self.names)))
 
     def digest_of(self, galaxy_id: int) -> tuple[int, str, int]:
         """Identity of an image without reading it: id, name, CRC (zip) or stamp (folder)."""

@@ -224,13 +224,14 @@ def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
     What cannot be printed becomes its escape: a line break would begin a row, and with it a cell,
     of its own, and UTF-8 cannot hold every file's name. Numbers stay numbers.
     """
-    table = table.rename(columns=_plain_cell, index=_plain_cell)
+    table = table.rename(columns=plain_cell, index=plain_cell)
     for name in table.select_dtypes(exclude=["number", "bool"]):
-        table[name] = table[name].map(_plain_cell)
+        table[name] = table[name].map(plain_cell)
     return table
 
 
-def _plain_cell(value: object) -> object:
+def plain_cell(value: object) -> object:
+    """A cell of `without_formulas`."""
     if not isinstance(value, str):
         return value
     text = one_line(value)

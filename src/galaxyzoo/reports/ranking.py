@@ -20,7 +20,7 @@ DISAGREEMENT = "disagreement"
 PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART, _ROW = "score", "part", "row"
 _IN_PICTURE = 50  # galaxies
-_ANSWERS = 3  # below a galaxy
+_ANSWERS = 2  # below a galaxy
 _PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 
 
@@ -42,7 +42,7 @@ def write_ranking(job: Job, by: str, top: int) -> Path:
             over the answers of the standard deviation between the folds' networks.
         top: number of galaxies.
     """
-    label, columns = str(job.catalogue.labels[""]), list(job.predictor.task.columns)
+    label, columns = job.catalogue.labels.column, list(job.predictor.task.columns)
     sources = [f"{name}_{SPREAD}" for name in columns] if by == DISAGREEMENT else [by]
     best = pd.DataFrame()
     for part in job.catalogue.parts:
@@ -62,7 +62,11 @@ def write_ranking(job: Job, by: str, top: int) -> Path:
         for start in range(0, len(best), _IN_PICTURE):
             some = best.iloc[start : start + _IN_PICTURE]
             figure = draw_galaxies(
-                some[label].to_numpy(), _pictures(job, some), _notes(some, columns), "", label=label
+                some[label].to_numpy(),
+                _pictures(job, some),
+                _notes(some, job.predictor.task),
+                "",
+                label=label,
             )
             path = save_figure(figure, Path(folder, f"{start}.png"))
             name = f"{start + 1} to {start + len(some)}"
@@ -85,7 +89,7 @@ def _pictures(job: Job, some: pd.DataFrame) -> np.ndarray:
 
 def _ids(job: Job, part: Part) -> np.ndarray:
     """Ids, in the part's store, of its rows."""
-    label = str(job.catalogue.labels[""])
+    label = job.catalogue.labels.column
     rows = parquet.read_table(job.part_path(part), columns=[label]).column(0).to_pylist()
     by_name = {
         job.catalogue.labels[name]: int(i) for name, i in zip(part.names, part.ids, strict=True)
@@ -93,11 +97,11 @@ def _ids(job: Job, part: Part) -> np.ndarray:
     return np.array([by_name[name] for name in rows])
 
 
-def _notes(some: pd.DataFrame, columns: list[str]) -> list[str]:
+def _notes(some: pd.DataFrame, task: Task) -> list[str]:
     """Score and largest answers of each galaxy."""
     notes = []
-    for score, values in zip(some[_SCORE], some[columns].to_numpy(), strict=True):
+    for score, values in zip(some[_SCORE], some[list(task.columns)].to_numpy(), strict=True):
         largest = np.argsort(-values, kind="stable")[:_ANSWERS]
-        answers = " · ".join(f"{columns[i].removeprefix('Class')} {values[i]:.2f}" for i in largest)
-        notes.append(f"{score:.3f}   {answers}")
+        answers = [f"{task.labels[i]} {values[i]:.2f}" for i in largest]
+        notes.append("\n".join([f"{score:.3f}", *answers]))
     return notes

@@ -8,7 +8,8 @@ folder, and for FITS cut-outs `petroR90_r`, in arcsec.
 """
 
 import tarfile
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ from galaxyzoo.io.archives import (
     IMAGE_ENDS,
     MAX_IMAGE_BYTES,
     ImageStore,
+    Numbered,
     is_image,
     stamp_of,
 )
@@ -54,7 +56,7 @@ def open_catalogue(path: Path) -> ImageStore:
 class TarStore(ImageStore):
     """Images of a tar that is not compressed, read where they lie."""
 
-    places: dict[int, tuple[int, int]] = field(kw_only=True, repr=False)  # offset, bytes
+    places: np.ndarray = field(kw_only=True, repr=False)  # (image, 2) offset, bytes
 
     def __reduce__(self) -> tuple[Callable[..., "TarStore"], tuple]:
         """For another process."""
@@ -62,28 +64,31 @@ class TarStore(ImageStore):
 
     def read(self, galaxy_id: int) -> bytes:
         """Encoded bytes of one image."""
-        offset, size = self.places[galaxy_id]
+        offset, size = map(int, self.places[galaxy_id])
         with open(self.path, "rb") as file:
             file.seek(offset)
             return file.read(size)
 
 
 def _open_tar(path: Path) -> TarStore:
+    names, places = [], array("q")
     try:
         with tarfile.open(path, "r:") as archive:
-            members = [one for one in archive if one.isreg() and is_image(one.name, _ENDS)]
+            for member in archive:
+                archive.members.clear()  # type: ignore[attr-defined]  # it keeps a kilobyte each
+                if member.isreg() and is_image(member.name, _ENDS):
+                    if member.size > MAX_IMAGE_BYTES:
+                        raise InputError(
+                            f"{shown(path)}/{member.name} is larger than {MAX_IMAGE_BYTES:,} bytes"
+                        )
+                    names.append(member.name)
+                    places.extend((member.offset_data, member.size))
     except (tarfile.TarError, OSError, ValueError) as error:
         raise InputError(
             f"{shown(path)} is not a whole plain tar ({error}): pack it again"
         ) from None
-    for member in members:
-        if member.size > MAX_IMAGE_BYTES:
-            raise InputError(
-                f"{shown(path)}/{member.name} is larger than {MAX_IMAGE_BYTES:,} bytes"
-            )
-    places = {k: (member.offset_data, member.size) for k, member in enumerate(members)}
-    names = [member.name for member in members]
-    return TarStore(path, *_number(path, names), places=places)
+    numbered = _number(path, names)
+    return TarStore(path, *numbered, places=np.array(places).reshape(-1, 2))
 
 
 def _open_hdf5(path: Path) -> ArrayStore:
@@ -168,8 +173,8 @@ def _open_parquet(path: Path) -> ImageStore:
 class ListStore(ImageStore):
     """Images that a list names by their paths."""
 
-    places: dict[int, str] = field(kw_only=True, repr=False)  # seen from the list's folder
-    radii: dict[int, float] = field(kw_only=True, repr=False)  # arcsec, where it has them
+    places: Mapping[int, str] = field(kw_only=True, repr=False)  # seen from the list's folder
+    radii: Mapping[int, float] = field(kw_only=True, repr=False)  # arcsec, where it has them
 
     def __reduce__(self) -> tuple[Callable[..., "ListStore"], tuple]:
         """For another process."""
@@ -200,21 +205,21 @@ def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
     found = [name for name in IDS if name in table]
     names = _texts(table[found[0]].tolist(), path) if found else places
     radii = _read_radii(path, table[RADIUS]) if RADIUS in table else {}
-    return ListStore(path, *_number(path, names), places=dict(enumerate(places)), radii=radii)
+    return ListStore(path, *_number(path, names), places=Numbered(places), radii=radii)
 
 
-def _read_radii(path: Path, column: pd.Series) -> dict[int, float]:
+def _read_radii(path: Path, column: pd.Series) -> Mapping[int, float]:
     radii = pd.to_numeric(column, errors="coerce").to_numpy(float)
     for row in np.flatnonzero(~((radii > 0) & np.isfinite(radii))):
         raise InputError(f"{shown(path)}: '{RADIUS}' of row {row} is no radius in arcsec")
-    return dict(enumerate(radii.tolist()))
+    return Numbered(radii.tolist())
 
 
-def _number(path: Path, names: list[str]) -> tuple[dict[int, str], dict[int, int]]:
+def _number(path: Path, names: list[str]) -> tuple[Mapping[int, str], Mapping[int, int]]:
     """Names by number, and the file's stamp for each; a file without an image is refused."""
     if not names:
         raise InputError(f"{shown(path)} holds no image")
-    return dict(enumerate(names)), dict.fromkeys(range(len(names)), stamp_of(path.stat()))
+    return Numbered(names), Numbered([stamp_of(path.stat())] * len(names))
 
 
 def _find_ids(columns: Sequence[str], path: Path) -> str:

@@ -1,0 +1,180 @@
+"""Predicting catalogues: rates by the form of the input, and memory with few and many images."""
+
+import io
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import cv2
+import h5py
+import numpy as np
+import plain
+import pyarrow as pa
+import torch
+from astropy.io import fits
+from measuring import Table, Watch, race, rate_rows
+from memory import own_bytes
+from PIL import Image
+from pyarrow import parquet
+from torch.utils.data import DataLoader
+
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.core.devices import autocast
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.inference.catalogue import Catalogue, Job
+from galaxyzoo.inference.predict import Predictor, RunNetworks, batch_size_for
+from galaxyzoo.inference.tta import iterate_views
+from galaxyzoo.io.archives import write_zip
+from galaxyzoo.models.build import build_model
+from galaxyzoo.tasks.registry import get_task
+
+COUNTS = (5_000, 200_000)
+_IMAGES = 512  # a round
+_FORWARD = "the network alone, on views in memory"
+_PLAIN = "Pillow, torchvision, DataLoader, fp32"
+_CPU = torch.device("cpu")
+
+
+def measure(data: Dataset, repeats: int) -> list[Table]:
+    """One network of gz37/resnet18, not trained, in eight views and in one."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        forms = write_forms(data, folder)
+        tables = [rates(folder, forms, views, repeats) for views in (8, 1)]
+    return [*tables, memory()]
+
+
+def rates(folder: Path, forms: dict[str, Path], views: int, repeats: int) -> Table:
+    """A whole job of each form against the forward pass alone, and a plain loop."""
+    predictor = make_predictor("gz37/resnet18", f"tta.dihedral={str(views == 8).lower()}")
+    network = plain.make_network().eval()
+    galaxies = plain.Galaxies(
+        forms["folder"], np.arange(_IMAGES), np.zeros((_IMAGES, 37)), 80, train=False
+    )
+    contestants: dict[str, Callable[[], int]] = {_FORWARD: forward_alone(predictor)}
+    for name, path in forms.items():
+        contestants[name] = partial(run_job, predictor, path, folder)
+    contestants[_PLAIN] = partial(run_plain, network, galaxies, views)
+    header = ("input", "img/s", "range", "ratio")
+    rows = rate_rows(race(contestants, repeats), _FORWARD)
+    return Table(f"A whole job of one ResNet18 at 80 px, views: {views}", header, rows)
+
+
+def make_predictor(run: str, *overrides: str) -> RunNetworks:
+    """A run with one network that has learned nothing."""
+    config = load_config(run, ["model.pretrained=false", *overrides])
+    return RunNetworks(config, {0: build_model(config, initialise=False).eval()})
+
+
+def run_job(predictor: RunNetworks, path: Path, folder: Path) -> int:
+    """A job from its beginning to the manifest; returns its images."""
+    prior = np.zeros(len(get_task("gz37").columns))
+    with tempfile.TemporaryDirectory(dir=folder) as output:
+        load = cast(Callable[[], Predictor], lambda: predictor)
+        return Job(Path(output, "votes"), "gz37/x", load, Catalogue((path,)), prior).run()["rows"]
+
+
+def forward_alone(predictor: RunNetworks) -> Callable[[], int]:
+    """The same network's passes over views that were made before."""
+    config, model = predictor.config, predictor.models[0]
+    side, size = config.image.cache_px, batch_size_for(_CPU)
+    images = np.random.default_rng(0).integers(0, 256, (size, side, side, 3), dtype=np.uint8)
+    views = [*iterate_views(images, config.image, config.tta, _CPU)]
+
+    def work() -> int:
+        with torch.inference_mode(), autocast(config.train.amp, _CPU):
+            for _ in range(_IMAGES // size):
+                for view in views:
+                    model(view)
+        return _IMAGES
+
+    return work
+
+
+@torch.inference_mode()
+def run_plain(network: torch.nn.Module, galaxies: plain.Galaxies, views: int) -> int:
+    """A loop as tutorials have it; the views as rotations and flips of the batch."""
+    for images, _ in DataLoader(galaxies, 32, num_workers=2):
+        for turn in range(max(1, views // 2)):
+            for flip in (False, True)[: min(2, views)]:
+                turned = torch.rot90(images, turn, (2, 3))
+                network(turned.flip(3) if flip else turned)
+    return len(galaxies)
+
+
+def write_forms(data: Dataset, folder: Path) -> dict[str, Path]:
+    """The same galaxies in every form."""
+    store, ids = data.raw.train_images, [int(i) for i in data.catalog.ids[:_IMAGES]]
+    images = [store.read(ids[k % len(ids)]) for k in range(_IMAGES)]
+    pixels = [np.asarray(Image.open(io.BytesIO(one)).convert("RGB")) for one in images]
+    names = [f"{k}.jpg" for k in range(_IMAGES)]
+    paths = {
+        "folder": folder / "survey",
+        "zip": folder / "survey.zip",
+        "tar": folder / "survey.tar",
+        "HDF5": folder / "survey.h5",
+        "Parquet": folder / "survey.parquet",
+        "FITS in a folder": folder / "fits",
+    }
+    for name in ("folder", "FITS in a folder"):
+        paths[name].mkdir()
+    for k, (name, one) in enumerate(zip(names, images, strict=True)):
+        (paths["folder"] / name).write_bytes(one)
+        planes = pixels[k].transpose(2, 0, 1).astype(np.float32)
+        fits.PrimaryHDU(planes).writeto(paths["FITS in a folder"] / f"{k}.fits")
+    write_zip(paths["zip"], zip(names, images, strict=True))
+    write_tar(paths["tar"], zip(names, images, strict=True))
+    with h5py.File(paths["HDF5"], "w") as file:
+        file["images"], file["ids"] = (
+            np.stack(pixels),
+            np.arange(_IMAGES),
+        )
+    table = pa.table({"id": np.arange(_IMAGES), "image": images})
+    parquet.write_table(table, paths["Parquet"], row_group_size=64)
+    return paths
+
+
+def write_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
+    """A tar of those files."""
+    with tarfile.open(path, "w") as archive:
+        for name, data in members:
+            about = tarfile.TarInfo(name)
+            about.size = len(data)
+            archive.addfile(about, io.BytesIO(data))
+
+
+def memory() -> Table:
+    """Own memory at most of a job of few and of many images, each in a process of its own."""
+    rows = []
+    for count in COUNTS:
+        command = [sys.executable, str(Path(__file__).resolve()), str(count)]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        peak, rate = map(float, printed.split()[-2:])
+        rows.append((f"{count:,}", f"{peak:,.0f}", f"{rate:,.0f}"))
+    header = ("images", "own memory at most, MB", "img/s")
+    return Table(
+        "Memory of a job: gz37/cnn at 32 px in one view, a tar of small PNGs", header, rows
+    )
+
+
+def run_many(count: int) -> tuple[float, float]:
+    """Predict so many small images; returns MB at most, and images per second."""
+    rng = np.random.default_rng(0)
+    some = [rng.integers(0, 256, (24, 24, 3), dtype=np.uint8) for _ in range(64)]
+    encoded = [cv2.imencode(".png", one)[1].tobytes() for one in some]
+    predictor = make_predictor("gz37/cnn", "image.size_px=32", "tta.dihedral=false")
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary, "many.tar")
+        write_tar(path, ((f"{k}.png", encoded[k % 64]) for k in range(count)))
+        watch = Watch(own_bytes, 0.02)
+        rates = race({"job": partial(run_job, predictor, path, Path(temporary))}, 1, warm=False)
+        return max(watch.stop()) / 1e6, rates["job"][0]
+
+
+if __name__ == "__main__":
+    print(*run_many(int(sys.argv[1])))
