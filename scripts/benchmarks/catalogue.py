@@ -158,7 +158,7 @@ def memory() -> Table:
         rows.append((f"{count:,}", f"{peak:,.0f}", f"{rate:,.0f}"))
     header = ("images", "own memory at most, MB", "img/s")
     return Table(
-        "Memory of a job: gz37/cnn at 32 px in one view, a tar of small PNGs", header, rows
+        "Memory of a job: a small CNN at 32 px in one view, a tar of small PNGs", header, rows
     )
 
 
@@ -167,7 +167,9 @@ def run_many(count: int) -> tuple[float, float]:
     rng = np.random.default_rng(0)
     some = [rng.integers(0, 256, (24, 24, 3), dtype=np.uint8) for _ in range(64)]
     encoded = [cv2.imencode(".png", one)[1].tobytes() for one in some]
-    predictor = make_predictor("gz37/cnn", "image.size_px=32", "tta.dihedral=false")
+    predictor = make_predictor(
+        "gz37/cnn", "image.size_px=32", "tta.dihedral=false", "model.kwargs.widths=[8, 8, 8, 8]"
+    )
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, "many.tar")
         write_tar(path, ((f"{k}.png", encoded[k % 64]) for k in range(count)))

@@ -21,7 +21,7 @@ from galaxyzoo.core.devices import autocast, is_out_of_memory, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.paths import dataset_dir, run_dir, shown
 from galaxyzoo.data.image_cache import ImageCache, decode_many
-from galaxyzoo.data.readers.catalogues import CATALOGUES, ListStore, open_catalogue
+from galaxyzoo.data.readers.catalogues import CATALOGUES, ListStore, is_catalogue, open_catalogue
 from galaxyzoo.data.readers.fits import FitsSettings, FitsStore
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.fold_files import DONE, FoldFiles
@@ -388,7 +388,7 @@ def open_stores(
     """
     named, files, catalogues = [], [], []
     for path in paths:
-        if path.suffix.lower() in CATALOGUES and path.is_file():
+        if is_catalogue(path):
             catalogues.append(open_catalogue(path))
         elif path.is_dir() or path.suffix.lower() == ".zip":
             named.append((path, list_images(path, _ENDS)))

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import zarr
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
@@ -59,6 +60,14 @@ def write_list(path: Path, **columns: Any) -> None:
     table.to_parquet(path) if path.suffix == ".parquet" else table.to_csv(path, index=False)
 
 
+def write_cutana(path: Path, chunks: int = 2, ids: Any = IDS, **arrays: Any) -> None:
+    values = {"images": np.stack([*PICTURES.values()])} | arrays
+    group = zarr.open_group(path / "images.zarr", mode="w")
+    for name, value in values.items():
+        group.create_array(name, data=value, chunks=(chunks, *value.shape[1:]))
+    parquet.write_table(pa.table({"source_id": ids}), path / "images_metadata.parquet")
+
+
 FORMS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "tar": ("one.tar", write_tar),
     "hdf5": ("one.h5", write_hdf5),
@@ -67,6 +76,8 @@ FORMS: dict[str, tuple[str, Callable[[Path], object]]] = {
         "one.h5",
         lambda path: write_hdf5(path, ids=np.array([f"{i}.png".encode() for i in IDS])),
     ),
+    "cutana": ("batch", write_cutana),
+    "cutana in one piece": ("batch", partial(write_cutana, chunks=5)),
     "parquet": ("one.parquet", write_parquet),
     "parquet of structs": ("one.parquet", partial(write_parquet, as_struct=True)),
     "csv list": ("one.csv", write_list),
@@ -105,6 +116,16 @@ def test_a_broken_image_is_named_and_the_others_are_read(tmp_path: Path) -> None
     assert "40.png" in problems[4]
 
 
+def test_damaged_pixels_of_cutana_are_named(tmp_path: Path) -> None:
+    write_cutana(tmp_path / "batch")
+    chunks = sorted(p for p in (tmp_path / "batch/images.zarr/images").rglob("*") if p.is_file())
+    broken = next(path for path in chunks if path.name != "zarr.json")
+    broken.write_bytes(broken.read_bytes()[:20])
+    problems = decode_many(open_catalogue(tmp_path / "batch"), np.arange(5), IMAGE)[1]
+    assert 0 in problems
+    assert "is damaged" in problems[0]
+
+
 def write_and_cut(write: Callable[[Path], None]) -> Callable[[Path], object]:
     """As `write`, then half of the file is lost."""
 
@@ -113,6 +134,11 @@ def write_and_cut(write: Callable[[Path], None]) -> Callable[[Path], object]:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
     return both
+
+
+def write_without_ids(path: Path) -> None:
+    write_cutana(path)
+    (path / "images_metadata.parquet").unlink()
 
 
 MISTAKES: dict[str, tuple[str, Callable[[Path], object], str]] = {
@@ -161,6 +187,31 @@ MISTAKES: dict[str, tuple[str, Callable[[Path], object], str]] = {
             pa.table({"id": pa.array([], pa.int64()), "image": pa.array([], pa.binary())}), path
         ),
         "holds no image",
+    ),
+    "cutana with too few ids": (
+        "batch",
+        lambda path: write_cutana(path, ids=IDS[:4]),
+        "holds 5 images and 4 ids",
+    ),
+    "cutana with an id that is none": (
+        "batch",
+        lambda path: write_cutana(path, ids=["a", "b", None, "d", "e"]),
+        "row 2 has no id",
+    ),
+    "cutana of floats": (
+        "batch",
+        lambda path: write_cutana(path, images=np.zeros((5, 40, 40, 3), np.float32)),
+        "'images' is float32 of shape (5, 40, 40, 3), expected uint8",
+    ),
+    "cutana without images": (
+        "batch",
+        lambda path: (path / "images.zarr").mkdir(parents=True),
+        "has no array 'images'",
+    ),
+    "cutana without ids": (
+        "batch",
+        write_without_ids,
+        "gives no 'source_id'",
     ),
     "a table of something else": (
         "a.csv",

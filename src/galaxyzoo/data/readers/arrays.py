@@ -125,7 +125,7 @@ class ArrayStore(ImageStore):
             return np.asarray(self._array[start : start + self.block_rows])
         except InputError as error:
             self._problem = str(error)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # the last of Zarr's codecs
             if is_passing(error):
                 raise UnavailableError(f"{shown(self.path)} cannot be read ({error})") from None
             self._problem = f"{shown(self.path)} is damaged ({str(error).splitlines()[0]})"

@@ -1,5 +1,7 @@
 """Images of a catalogue in one file: tar shards, HDF5, Parquet with the images, lists of paths.
 
+And ESA's Cutana's folders of `images.zarr` and `images_metadata.parquet`.
+
 Ids are in a column or array named `GalaxyID`, `id`, `ids`, `objid`, `filename` or `filenames`; in a
 tar the members are named by them, `<anything>/<id>.jpg`, and so are the files of a list without
 such a column. HDF5 has `images` (image, H, W, 3) uint8; Parquet has `image` (bytes of a JPEG or
@@ -21,6 +23,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.arrays import (
     ArrayStore,
@@ -41,15 +44,21 @@ from galaxyzoo.io.archives import (
 )
 
 IDS = ("GalaxyID", "id", "ids", "objid", "filename", "filenames")
+ZARR, ZARR_IDS, ZARR_ID = "images.zarr", "images_metadata.parquet", "source_id"
 IMAGE, IMAGES, PATH = "image", "images", "path"
 _ENDS = (*IMAGE_ENDS, *FITS_ENDS)
 _FORM = "a catalogue of images and ids"
 _LARGEST_GROUP = 1_000_000_000  # bytes of images that are in memory at once
 
 
+def is_catalogue(path: Path) -> bool:
+    """Whether `open_catalogue` reads it."""
+    return (path / ZARR).is_dir() or (path.suffix.lower() in CATALOGUES and path.is_file())
+
+
 def open_catalogue(path: Path) -> ImageStore:
-    """The images of a file, each named by its id, in the file's order."""
-    return CATALOGUES[path.suffix.lower()](path)
+    """The images of a file, or a folder of Cutana, each named by its id, in its order."""
+    return _open_cutana(path) if path.is_dir() else CATALOGUES[path.suffix.lower()](path)
 
 
 @dataclass
@@ -106,6 +115,40 @@ def _open_hdf5(path: Path) -> ArrayStore:
         names, rows = _texts(ids[:].tolist(), path), block_of(images.chunks)
     numbered = _number(path, names)
     return ArrayStore(path, *numbered, open_array=partial(open_images, path), block_rows=rows)
+
+
+def _open_cutana(path: Path) -> ArrayStore:
+    """Row i of the metadata is of image i (https://esa.github.io/Cutana)."""
+    images = _open_zarr(path)
+    shape = images.shape
+    if images.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3):
+        raise InputError(
+            f"{shown(path / ZARR)}: '{IMAGES}' is {images.dtype} of shape {shape}, expected uint8 "
+            "of shape (image, height, width, 1 or 3)"
+        )
+    table = path / ZARR_IDS
+    try:
+        ids = parquet.read_table(table, columns=[ZARR_ID]).column(0).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{shown(table)} gives no '{ZARR_ID}' ({_first(error)})") from None
+    if len(ids) != shape[0]:
+        raise InputError(f"{shown(path)} holds {shape[0]:,} images and {len(ids):,} ids")
+    numbered = _number(table, _texts(ids, table))
+    opened = partial(_open_zarr, path)
+    return ArrayStore(path, *numbered, open_array=opened, block_rows=block_of(images.chunks))
+
+
+def _open_zarr(path: Path) -> Any:
+    """The images of a Zarr archive, from which rows can be taken."""
+    require(shown(path / ZARR), "zarr")
+    import zarr
+
+    try:
+        return zarr.open_group(path / ZARR, mode="r")[IMAGES]
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{shown(path / ZARR)} has no array '{IMAGES}' ({_first(error)})"
+        ) from None
 
 
 @dataclass
