@@ -146,6 +146,7 @@ def write_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
             about = tarfile.TarInfo(name)
             about.size = len(data)
             archive.addfile(about, io.BytesIO(data))
+            archive.members.clear()  # type: ignore[attr-defined]  # it keeps a kilobyte each
 
 
 def memory() -> Table:

@@ -145,7 +145,9 @@ def test_requirements_are_exact_and_name_no_host(name: str) -> None:
     assert not re.search(r"://|^\s*-|^/", text, re.MULTILINE)
     lines = [line.split("#")[0].strip() for line in text.splitlines()]
     pins = [line for line in lines if line]
-    assert all(re.fullmatch(r"[A-Za-z0-9-]+==[0-9][0-9.]*(post[0-9]+)?( ; \S.*)?", pin) for pin in pins), pins
+    assert all(
+        re.fullmatch(r"[A-Za-z0-9-]+==[0-9][0-9.]*(post[0-9]+)?( ; \S.*)?", pin) for pin in pins
+    ), pins
     names = [pin.split("==")[0].lower() for pin in pins]
     assert len(set(names)) == len(names)
     assert not [n for n in names if n.startswith(("nvidia", "cuda", "triton"))]

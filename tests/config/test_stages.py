@@ -145,6 +145,18 @@ def test_a_stage_may_be_another_recipe_as_its_file_says(configs):
     assert alone.digest() != classes.digest()
 
 
+def test_a_stage_may_be_the_beginning_of_another_recipe(configs):
+    recipe = load(configs)
+    (configs / "hubble10").mkdir()
+    path = configs / "hubble10" / "net.yaml"
+    path.write_text(CLASSES.replace("gz37/net", "gz37/net@classes"))
+    *inner, _ = load_config("hubble10/net").stages
+    assert [one.weights_digest() for one in inner] == [one.weights_digest() for one in recipe[:2]]
+    path.write_text(CLASSES.replace("gz37/net", "gz37/net@smal"))
+    refused = one_line_refusal(load_config, "hubble10/net", [])
+    assert "stage 'first': recipe gz37/net has no stage 'smal'" in refused
+
+
 def test_recipes_in_a_circle_are_refused(configs):
     for name, other in (("one", "two"), ("two", "one")):
         text = f"stages: [{{name: a, recipe: gz37/{other}}}, {{name: b}}]"

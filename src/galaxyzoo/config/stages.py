@@ -5,10 +5,10 @@ stage becomes the config of a training of its own, which starts from the weights
 the stage before, with its head where both have the same task. Overrides on the command line hold in
 every stage, `stages.NAME.section.key=value` in one.
 
-A stage with `recipe: gz37/cnn` is that run's own recipe, with all of its stages; it inherits
-nothing from the file that it stands in, but takes the command line's overrides. A stage may be on
-another dataset of `input/`, for its labels. Galaxies that both hold must be in the same folds; test
-galaxies of the recipe's own dataset are left out.
+A stage with `recipe: gz37/cnn` is that run's own recipe, with all of its stages, or those up to one
+with `recipe: gz37/d4cnn@small`; it inherits nothing from the file that it stands in, but takes the
+command line's overrides. A stage may be on another dataset of `input/`, for its labels. Galaxies
+that both hold must be in the same folds; test galaxies of the recipe's own dataset are left out.
 
 With `predict: true` the networks of an earlier stage are a run too, `gz37/d4cnn@small`.
 
@@ -88,9 +88,14 @@ def _list_stages(
         _refuse_keys(changes, ("stages", "run", "stage", "before", "own_dataset"), where)
         inner = [("", recipe)]
         if other is not None:
-            if other in behind:
-                raise InputError(f"{where}: recipe {other} contains itself")
-            inner = _list_stages(read_recipe(other), where, read_recipe, (*behind, other))
+            run, _, last = str(other).partition("@")
+            if run in behind:
+                raise InputError(f"{where}: recipe {run} contains itself")
+            inner = _list_stages(read_recipe(run), where, read_recipe, (*behind, run))
+            names = [part for part, _ in inner]
+            if last and last not in names:
+                raise InputError(f"{where}: recipe {run} has no stage '{last}'")
+            inner = inner[: names.index(last) + 1] if last else inner
         for part, settings in inner:
             found.append((f"{name}_{part}" if part else name, _merge(settings, changes)))
     names = [name for name, *_ in found]

@@ -7,6 +7,7 @@ the list names (`archive.open(name).read(info.file_size)`), whatever the member 
 import errno
 import lzma
 import os
+import posixpath
 import re
 import shutil
 import stat
@@ -17,7 +18,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import numpy as np
@@ -113,7 +114,7 @@ def _refuse_unreadable(error: OSError) -> NoReturn:
 
 def galaxy_id_of(name: str) -> int | None:
     """GalaxyID that an image is named by, `<anything>/<GalaxyID>.jpg`; None for other names."""
-    stem = PurePosixPath(name).stem
+    stem = posixpath.splitext(posixpath.basename(name))[0]  # Path would keep every name
     return int(stem) if re.fullmatch("[0-9]{1,18}", stem) else None
 
 
@@ -232,7 +233,7 @@ class ImageStore:
 
 def is_image(name: str, ends: tuple[str, ...]) -> bool:
     """Whether it is named as an image, and is none of the `._` files that macOS adds."""
-    return name.lower().endswith(ends) and not PurePosixPath(name).name.startswith("._")
+    return name.lower().endswith(ends) and not posixpath.basename(name).startswith("._")
 
 
 def check_members(archive: zipfile.ZipFile, path: Path) -> None:
