@@ -15,6 +15,7 @@ import struct
 import threading
 import zipfile
 import zlib
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -149,6 +150,25 @@ class Numbered(Mapping[int, _Value]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+class Texts(Sequence[str]):
+    """Names of very many images, kept as one piece of bytes."""
+
+    def __init__(self) -> None:
+        self._data, self._ends = bytearray(), array("Q", [0])
+
+    def append(self, text: str) -> None:
+        """Put one at the end."""
+        self._data += text.encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._data))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: int) -> str:  # type: ignore[override]  # slices are not needed
+        start, stop = self._ends[number], self._ends[number + 1]
+        return self._data[start:stop].decode("utf-8", "surrogatepass")
 
 
 @dataclass

@@ -39,6 +39,7 @@ from galaxyzoo.io.archives import (
     MAX_IMAGE_BYTES,
     ImageStore,
     Numbered,
+    Texts,
     is_image,
     stamp_of,
 )
@@ -80,7 +81,7 @@ class TarStore(ImageStore):
 
 
 def _open_tar(path: Path) -> TarStore:
-    names, places = [], array("q")
+    names, places = Texts(), array("q")
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
@@ -258,11 +259,12 @@ def _read_radii(path: Path, column: pd.Series) -> Mapping[int, float]:
     return Numbered(radii.tolist())
 
 
-def _number(path: Path, names: list[str]) -> tuple[Mapping[int, str], Mapping[int, int]]:
+def _number(path: Path, names: Sequence[str]) -> tuple[Mapping[int, str], Mapping[int, int]]:
     """Names by number, and the file's stamp for each; a file without an image is refused."""
     if not names:
         raise InputError(f"{shown(path)} holds no image")
-    return Numbered(names), Numbered([stamp_of(path.stat())] * len(names))
+    stamps = array("Q", [stamp_of(path.stat())]) * len(names)
+    return Numbered(names), Numbered(stamps)
 
 
 def _find_ids(columns: Sequence[str], path: Path) -> str:
