@@ -84,9 +84,10 @@ class Catalogue:
     def parts(self) -> list[Part]:
         """All of them; none is of two folders or zips."""
         cut = [
-            (store, store.ids[start : start + self.size])
+            (store, ids[start : start + self.size])
             for store in self._found[0]
-            for start in range(0, len(store.ids), self.size)
+            for ids in [store.ids]  # once: it is made anew each time
+            for start in range(0, len(ids), self.size)
         ]
         return [Part(number, store, ids) for number, (store, ids) in enumerate(cut)]
 

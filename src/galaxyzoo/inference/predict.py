@@ -334,11 +334,9 @@ def predict_stores(
     labels = Labels.of(stores)
     tables = []
     for store in stores:
-        for start in Bar(
-            range(0, len(store.ids), CHUNK), desc=one_line(store.path.name), leave=False
-        ):
-            ids = store.ids[start : start + CHUNK]
-            images = Images(store, ids)
+        ids = store.ids
+        for start in Bar(range(0, len(ids), CHUNK), desc=one_line(store.path.name), leave=False):
+            images = Images(store, ids[start : start + CHUNK])
             tables.append(images.table(predictor.predict(images.decode), predictor.task))
             unreadable += images.problems
     predictions = pd.concat(tables) if tables else pd.DataFrame()
