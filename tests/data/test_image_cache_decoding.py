@@ -195,3 +195,13 @@ def test_a_header_of_nothing_but_markers_is_not_followed_to_its_end():
     data = b"\xff\xd8" + b"\xff\xe0\x00\x02" * 200_000 + JPEG[2:]
     with pytest.raises(ValueError, match="header"):
         decode(data, 324, 32)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pixels_give_what_a_png_of_them_gives(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (*rng.integers(20, 600, 2), 3), dtype=np.uint8)
+    png = cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
+    crop_px = int(rng.integers(50, 425))
+    for size_px in (crop_px, crop_px // 2, crop_px // 5):
+        assert np.array_equal(decode(pixels, crop_px, size_px), decode(png, crop_px, size_px))

@@ -31,6 +31,7 @@ from galaxyzoo.io.archives import ImageStore
 LISTED = 10  # unusable images that a message names
 # cv2's flags by how much the JPEG decoder shrinks while it decodes.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+_PNG_REDUCTION = cv2.INTER_LINEAR_EXACT
 _VERSION = 2  # of the decoding; raise it when the pixels change
 LARGEST_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
@@ -60,11 +61,11 @@ class ImageCache:
     notes: Path | None = None  # the file that lists them
 
 
-def decode(data: bytes, crop_px: int, size_px: int) -> np.ndarray:
+def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
     """Decode an image, cut the centre square, shrink it.
 
     Args:
-        data: JPEG or PNG.
+        data: JPEG or PNG, or (H, W, 3) uint8 RGB pixels, which give what a PNG of them gives.
         crop_px: side of the square in pixels of a 424 px original; other originals are cut in
             proportion.
         size_px: side of the result, at most `crop_px`.
@@ -73,14 +74,23 @@ def decode(data: bytes, crop_px: int, size_px: int) -> np.ndarray:
     Raises:
         ValueError: not an image, cut off, damaged, or of a side above `LARGEST_SIDE`.
     """
-    (height, width), data = check_encoded(data)
+    if isinstance(data, np.ndarray):
+        height, width = data.shape[:2]
+        _check_shape((height, width))
+    else:
+        (height, width), data = check_encoded(data)
     side = min(height, width) * crop_px / ORIGINAL_PX  # in this image's own pixels
     reduce = max(r for r in _REDUCED if r == 1 or side / r >= size_px)
-    image = cv2.imdecode(
-        np.frombuffer(data, np.uint8), _REDUCED[reduce] | cv2.IMREAD_IGNORE_ORIENTATION
-    )
-    if image is None:
-        raise ValueError("it does not decode: it is cut off or damaged")
+    if isinstance(data, np.ndarray):
+        half = (width // reduce, height // reduce)
+        # As cv2 shrinks a PNG while it decodes.
+        image = data if reduce == 1 else cv2.resize(data, half, interpolation=_PNG_REDUCTION)
+    else:
+        encoded = np.frombuffer(data, np.uint8)
+        decoded = cv2.imdecode(encoded, _REDUCED[reduce] | cv2.IMREAD_IGNORE_ORIENTATION)
+        if decoded is None:
+            raise ValueError("it does not decode: it is cut off or damaged")
+        image = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     rows, columns = image.shape[:2]
     keep = max(1, round(min(rows, columns) * crop_px / ORIGINAL_PX))
     top, left = (rows - keep) // 2, (columns - keep) // 2
@@ -88,7 +98,7 @@ def decode(data: bytes, crop_px: int, size_px: int) -> np.ndarray:
     if keep != size_px:
         kind = cv2.INTER_AREA if keep > size_px else cv2.INTER_LINEAR
         image = cv2.resize(image, (size_px, size_px), interpolation=kind)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image
 
 
 def decode_many(
@@ -197,9 +207,13 @@ def check_encoded(data: bytes) -> tuple[tuple[int, int], bytes]:
         shape = _check_png(data)
     else:
         raise ValueError("it is neither JPEG nor PNG")
+    _check_shape(shape)
+    return shape, data
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
     if min(shape) < 1 or max(shape) > LARGEST_SIDE:
         raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {LARGEST_SIDE}")
-    return shape, data
 
 
 def _open_whole(path: Path, ids: np.ndarray, shape: tuple[int, ...]) -> ImageCache | None:
@@ -323,7 +337,9 @@ def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.nd
         MemoryError: it is used up.
     """
     try:
-        return decode(store.read(galaxy_id), config.crop_px, config.cache_px)
+        pixels = store.pixels(galaxy_id)
+        data = store.read(galaxy_id) if pixels is None else pixels
+        return decode(data, config.crop_px, config.cache_px)
     except UnavailableError:
         raise
     except (ValueError, InputError, cv2.error) as error:

@@ -241,6 +241,10 @@ class ImageStore:
             kind = UnavailableError if is_passing(error) else InputError
             raise kind(f"{shown(self.path)}/{name} cannot be read ({error})") from None
 
+    def pixels(self, galaxy_id: int) -> np.ndarray | None:
+        """(H, W, 3) uint8 RGB where the store holds pixels; None where it has encoded bytes."""
+        return None
+
     def _archive(self) -> zipfile.ZipFile:
         """This thread's own handle, so that threads do not share a file position.
 

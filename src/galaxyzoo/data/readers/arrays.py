@@ -101,10 +101,13 @@ class ArrayStore(ImageStore):
 
     def read(self, galaxy_id: int) -> bytes:
         """One image as PNG, which loses nothing."""
+        return cv2.imencode(".png", self.pixels(galaxy_id)[..., ::-1])[1].tobytes()
+
+    def pixels(self, galaxy_id: int) -> np.ndarray:
+        """(H, W, 3) uint8 RGB; of one channel grey."""
         block, row = divmod(galaxy_id, self.block_rows)
         image = self._block(block)[row]
-        # Light compression: the bytes live only until they are decoded.
-        return cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+        return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
 
     def _block(self, number: int) -> np.ndarray:
         """(image, H, W, 3) rows of a block; one thread reads it, the others wait for it."""

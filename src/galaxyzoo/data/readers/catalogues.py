@@ -169,6 +169,10 @@ class BytesStore(ArrayStore):
             raise InputError("it is empty" if image is None else "it is too large")
         return image
 
+    def pixels(self, galaxy_id: int) -> None:  # type: ignore[override]
+        """None: the images are encoded."""
+        return
+
 
 @dataclass
 class _Column:

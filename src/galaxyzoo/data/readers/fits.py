@@ -94,10 +94,17 @@ class FitsStore(ImageStore):
         data = self.inner.read(galaxy_id)
         if not data.startswith(_MAGIC):
             return data
+        return cv2.imencode(".png", self._draw(galaxy_id, data)[..., ::-1])[1].tobytes()
+
+    def pixels(self, galaxy_id: int) -> np.ndarray | None:
+        """The picture of a FITS file; None of others."""
+        data = self.inner.read(galaxy_id)
+        return self._draw(galaxy_id, data) if data.startswith(_MAGIC) else None
+
+    def _draw(self, galaxy_id: int, data: bytes) -> np.ndarray:
         radius = self.radii.get(galaxy_id)
         width = self.settings.field_arcsec if radius is None else WIDTH_IN_RADII * radius
-        picture = draw(data, self.settings, width)
-        return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
+        return draw(data, self.settings, width)
 
 
 def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None) -> np.ndarray:
@@ -177,7 +184,8 @@ def _lupton(bands: np.ndarray) -> np.ndarray:
 
     sky = np.median(bands, axis=(1, 2), keepdims=True)
     noise = float(mad_std(bands - sky)) or float(np.ptp(bands)) or 1.0
-    return make_lupton_rgb(*(bands - sky), minimum=0, stretch=_SKY_NOISES * noise, Q=_SOFTENING)
+    with np.errstate(all="ignore"):  # it divides 0 by 0 in pixels that it then leaves black
+        return make_lupton_rgb(*(bands - sky), minimum=0, stretch=_SKY_NOISES * noise, Q=_SOFTENING)
 
 
 def _zscale(bands: np.ndarray) -> np.ndarray:
