@@ -48,7 +48,8 @@ def main() -> None:
         load_predictor,
         pick_default,
     )
-    from galaxyzoo.inference.predict import check_output, predict_stores
+    from galaxyzoo.inference.images import check_output
+    from galaxyzoo.inference.predict import predict_stores
     from galaxyzoo.reports.ranking import check_ranking, write_ranking
 
     is_job = not args.output.suffix

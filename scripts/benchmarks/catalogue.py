@@ -1,7 +1,6 @@
 """Predicting catalogues: rates by the form of the input, and memory with few and many images."""
 
 import io
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -17,7 +16,7 @@ import plain
 import pyarrow as pa
 import torch
 from astropy.io import fits
-from measuring import Table, Watch, race, rate_rows
+from measuring import Table, Watch, measure_alone, race, rate_rows
 from memory import own_bytes
 from PIL import Image
 from pyarrow import parquet
@@ -130,10 +129,8 @@ def write_forms(data: Dataset, folder: Path) -> dict[str, Path]:
     write_zip(paths["zip"], zip(names, images, strict=True))
     write_tar(paths["tar"], zip(names, images, strict=True))
     with h5py.File(paths["HDF5"], "w") as file:
-        file["images"], file["ids"] = (
-            np.stack(pixels),
-            np.arange(_IMAGES),
-        )
+        file["images"] = np.stack(pixels)
+        file["ids"] = np.arange(_IMAGES)
     table = pa.table({"id": np.arange(_IMAGES), "image": images})
     parquet.write_table(table, paths["Parquet"], row_group_size=64)
     return paths
@@ -151,12 +148,8 @@ def write_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
 
 def memory() -> Table:
     """Own memory at most of a job of few and of many images, each in a process of its own."""
-    rows = []
-    for count in COUNTS:
-        command = [sys.executable, str(Path(__file__).resolve()), str(count)]
-        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        peak, rate = map(float, printed.split()[-2:])
-        rows.append((f"{count:,}", f"{peak:,.0f}", f"{rate:,.0f}"))
+    found = zip(COUNTS, measure_alone(__file__, COUNTS), strict=True)
+    rows = [(f"{count:,}", f"{peak:,.0f}", f"{rate:,.0f}") for count, (peak, rate) in found]
     header = ("images", "own memory at most, MB", "img/s")
     return Table(
         "Memory of a job: a small CNN at 32 px in one view, a tar of small PNGs", header, rows

@@ -1,10 +1,13 @@
 """Shared by all benchmarks: races of contestants in turn, tables of ratios, watching a value."""
 
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -72,6 +75,16 @@ def rate_rows(rates: Rates, base: str) -> list[tuple[str, str, str, str]]:
         )
         for name, some in rates.items()
     ]
+
+
+def measure_alone(script: str, counts: Sequence[int]) -> list[tuple[float, ...]]:
+    """What a script prints for each count, as numbers; each in a process of its own."""
+    found = []
+    for count in counts:
+        command = [sys.executable, str(Path(script).resolve()), str(count)]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        found.append(tuple(map(float, printed.splitlines()[-1].split())))
+    return found
 
 
 def growth(sizes: Sequence[float], values: Sequence[float]) -> float:

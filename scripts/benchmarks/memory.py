@@ -1,12 +1,11 @@
 """Peak memory of training, beside the images' own pages, with few and with many of them."""
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from measuring import Table, Watch
+from measuring import Table, Watch, measure_alone
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.data.image_cache import ImageCache
@@ -20,12 +19,8 @@ _STEPS = 40
 
 def measure(data: Dataset, repeats: int) -> list[Table]:
     """Each in a process of its own, on made-up images in a memory-mapped file."""
-    rows = []
-    for count in COUNTS:
-        command = [sys.executable, str(Path(__file__).resolve()), str(count)]
-        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        own, mapped = map(float, printed.split()[-2:])
-        rows.append((f"{count:,}", f"{own:.2f}", f"{mapped:.2f}"))
+    found = zip(COUNTS, measure_alone(__file__, COUNTS), strict=True)
+    rows = [(f"{count:,}", f"{own:.2f}", f"{mapped:.2f}") for count, (own, mapped) in found]
     header = ("training images", "own memory at most, GB", "their file, GB")
     return [Table("Memory of training gz37/resnet18", header, rows)]
 

@@ -31,7 +31,6 @@ from galaxyzoo.io.archives import ImageStore
 LISTED = 10  # unusable images that a message names
 # cv2's flags by how much the JPEG decoder shrinks while it decodes.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
-_PNG_REDUCTION = cv2.INTER_LINEAR_EXACT
 _VERSION = 2  # of the decoding; raise it when the pixels change
 LARGEST_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
@@ -75,30 +74,38 @@ def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
         ValueError: not an image, cut off, damaged, or of a side above `LARGEST_SIDE`.
     """
     if isinstance(data, np.ndarray):
-        height, width = data.shape[:2]
-        _check_shape((height, width))
-    else:
-        (height, width), data = check_encoded(data)
-    side = min(height, width) * crop_px / ORIGINAL_PX  # in this image's own pixels
-    reduce = max(r for r in _REDUCED if r == 1 or side / r >= size_px)
-    if isinstance(data, np.ndarray):
-        half = (width // reduce, height // reduce)
-        # As cv2 shrinks a PNG while it decodes.
-        image = data if reduce == 1 else cv2.resize(data, half, interpolation=_PNG_REDUCTION)
-    else:
-        encoded = np.frombuffer(data, np.uint8)
-        decoded = cv2.imdecode(encoded, _REDUCED[reduce] | cv2.IMREAD_IGNORE_ORIENTATION)
-        if decoded is None:
-            raise ValueError("it does not decode: it is cut off or damaged")
-        image = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+        _check_shape(data.shape[:2])
+        reduce = _choose_reduction(data.shape[:2], crop_px, size_px)
+        if reduce > 1:  # as cv2 shrinks a PNG while it decodes
+            half = (data.shape[1] // reduce, data.shape[0] // reduce)
+            data = cv2.resize(data, half, interpolation=cv2.INTER_LINEAR_EXACT)
+        return _cut_square(data, crop_px, size_px)
+    shape, data = check_encoded(data)
+    reduce = _choose_reduction(shape, crop_px, size_px)
+    image = cv2.imdecode(
+        np.frombuffer(data, np.uint8), _REDUCED[reduce] | cv2.IMREAD_IGNORE_ORIENTATION
+    )
+    if image is None:
+        raise ValueError("it does not decode: it is cut off or damaged")
+    return cv2.cvtColor(_cut_square(image, crop_px, size_px), cv2.COLOR_BGR2RGB)
+
+
+def _choose_reduction(shape: tuple[int, ...], crop_px: int, size_px: int) -> int:
+    """By how much decoding may shrink, so that the square does not fall below its size."""
+    side = min(shape) * crop_px / ORIGINAL_PX  # in this image's own pixels
+    return max(r for r in _REDUCED if r == 1 or side / r >= size_px)
+
+
+def _cut_square(image: np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
+    """The centre square, shrunk."""
     rows, columns = image.shape[:2]
     keep = max(1, round(min(rows, columns) * crop_px / ORIGINAL_PX))
     top, left = (rows - keep) // 2, (columns - keep) // 2
     image = image[top : top + keep, left : left + keep]
-    if keep != size_px:
-        kind = cv2.INTER_AREA if keep > size_px else cv2.INTER_LINEAR
-        image = cv2.resize(image, (size_px, size_px), interpolation=kind)
-    return image
+    if keep == size_px:
+        return image
+    kind = cv2.INTER_AREA if keep > size_px else cv2.INTER_LINEAR
+    return cv2.resize(image, (size_px, size_px), interpolation=kind)
 
 
 def decode_many(
@@ -337,9 +344,7 @@ def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.nd
         MemoryError: it is used up.
     """
     try:
-        pixels = store.pixels(galaxy_id)
-        data = store.read(galaxy_id) if pixels is None else pixels
-        return decode(data, config.crop_px, config.cache_px)
+        return decode(store.load(galaxy_id), config.crop_px, config.cache_px)
     except UnavailableError:
         raise
     except (ValueError, InputError, cv2.error) as error:

@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,8 @@ from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.readers.fits import FitsSettings
-from galaxyzoo.inference.predict import (
-    CHUNK,
-    Images,
-    Labels,
-    Predictor,
-    notes_on,
-    open_stores,
-)
+from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, notes_on, open_stores
+from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.io.tables import ID
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
@@ -74,7 +68,7 @@ class Catalogue:
 
     paths: tuple[Path, ...]
     size: int = PART_SIZE
-    fits: FitsSettings = field(default_factory=FitsSettings)
+    fits: FitsSettings = FITS
 
     @cached_property
     def _found(self) -> tuple[list[ImageStore], list[tuple[str, str]]]:

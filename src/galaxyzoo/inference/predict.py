@@ -4,8 +4,8 @@ Out-of-fold, test and users' predictions are made by the same function.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -19,23 +19,13 @@ from galaxyzoo.core import distributed
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import autocast, is_out_of_memory, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
-from galaxyzoo.core.paths import dataset_dir, run_dir, shown
-from galaxyzoo.data.image_cache import ImageCache, decode_many
-from galaxyzoo.data.readers.catalogues import CATALOGUES, ListStore, is_catalogue, open_catalogue
-from galaxyzoo.data.readers.fits import FitsSettings, FitsStore
+from galaxyzoo.core.paths import dataset_dir, run_dir
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.readers.fits import FitsSettings
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.fold_files import DONE, FoldFiles
+from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, open_stores
 from galaxyzoo.inference.tta import iterate_views
-from galaxyzoo.io.archives import (
-    FITS_ENDS,
-    IMAGE_ENDS,
-    OTHER_ENDS,
-    ImageStore,
-    galaxy_id_of,
-    list_images,
-    stamp_of,
-)
-from galaxyzoo.io.tables import ID, plain_cell
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
@@ -44,10 +34,6 @@ from galaxyzoo.tasks.registry import get_task
 # twice as fast as 256). It depends on nothing else of the machine: the last bits of results depend
 # on it.
 _BATCH, _BATCH_CPU = 256, 32
-_FITS = FitsSettings()
-CHUNK = 1024  # images decoded at once
-_READ_ENDS = (*IMAGE_ENDS, *FITS_ENDS)
-_ENDS = (*_READ_ENDS, *OTHER_ENDS)
 
 
 def batch_size_for(device: torch.device) -> int:
@@ -299,25 +285,8 @@ def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet
     return config, models
 
 
-def check_output(output: Path, paths: list[Path]) -> None:
-    """Refuse an output that is no table, or would replace a file of what is to be predicted.
-
-    Args:
-        output: the table to be written.
-        paths: as of `predict_stores`.
-    """
-    if output.suffix.lower() in (*_ENDS, ".zip") or output.is_dir():
-        raise InputError(f"--output {shown(output)} is no table: name a file such as votes.csv")
-    target = output.resolve()
-    for path in paths:
-        if target.exists() and target.is_relative_to(path.resolve()):
-            raise InputError(
-                f"--output {shown(output)} would replace a file of IMAGES: name a new one"
-            )
-
-
 def predict_stores(
-    predictor: Predictor, paths: list[Path], fits: FitsSettings = _FITS
+    predictor: Predictor, paths: list[Path], fits: FitsSettings = FITS
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Predict all images of some folders, zips and files.
 
@@ -345,135 +314,3 @@ def predict_stores(
         raise InputError(f"none of the {len(unreadable)} images can be read (first: {name}: {why})")
     predictions.index = pd.Index([labels[name] for name in predictions.index], name=labels.column)
     return predictions, unreadable
-
-
-@dataclass(frozen=True, eq=False)
-class Images:
-    """Some images of a store, decoded once for each crop and size: members of an ensemble share."""
-
-    store: ImageStore
-    ids: np.ndarray  # (image,)
-    _decoded: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
-    _problems: dict[int, str] = field(default_factory=dict)
-
-    def decode(self, image: ImageConfig) -> np.ndarray:
-        """(n, cache_px, cache_px, 3) uint8, of those that can be read."""
-        key = image.crop_px, image.cache_px
-        if key not in self._decoded:
-            images, found = decode_many(self.store, self.ids, image)
-            self._problems.update(found)
-            self._decoded[key] = images[~np.isin(self.ids, list(found))]
-        return self._decoded[key]
-
-    def table(self, values: np.ndarray, task: Task) -> pd.DataFrame:
-        """Predictions (n, column) of what was decoded, by name."""
-        names = [one_line(self.store.names[int(i)]) for i in self.ids if i not in self._problems]
-        return pd.DataFrame(values, index=names, columns=list(task.columns))
-
-    @property
-    def problems(self) -> list[tuple[str, str]]:
-        """Name and reason of each that cannot be read, once they were decoded."""
-        return [(self.store.names[i], why) for i, why in self._problems.items()]
-
-
-def open_stores(
-    paths: list[Path], fits: FitsSettings = _FITS
-) -> tuple[list[ImageStore], list[tuple[str, str]]]:
-    """One store per folder, zip or catalogue, one for all single files; ids of each start at 0.
-
-    And (name, reason) of each picture that is of another kind by its name. Prints what is unlike
-    the pictures that the networks learned from.
-    """
-    named, files, catalogues = [], [], []
-    for path in paths:
-        if is_catalogue(path):
-            catalogues.append(open_catalogue(path))
-        elif path.is_dir() or path.suffix.lower() == ".zip":
-            named.append((path, list_images(path, _ENDS)))
-        elif not path.is_file():
-            raise InputError(f"{shown(path)} is missing")
-        elif path.suffix.lower() in _ENDS:
-            files.append((str(path.resolve()), stamp_of(path.stat())))
-        else:
-            ends = ", ".join(_READ_ENDS)
-            raise InputError(
-                f"{shown(path)}: IMAGES are folders, .zip files, images ({ends}) and catalogues "
-                f"({', '.join(CATALOGUES)})"
-            )
-    if files:
-        named.append((Path.cwd(), files))
-    opened: list[ImageStore] = [
-        ImageStore.numbered(path, [one for one in some if one[0].lower().endswith(_READ_ENDS)])
-        for path, some in named
-    ]
-    stores = [_with_fits(store, fits) for store in [*opened, *catalogues]]
-    for note in notes_on(stores):
-        Bar.write(note)
-    others = [name for _, some in named for name, _ in some if name.lower().endswith(OTHER_ENDS)]
-    why = "{} is not read: convert it to JPEG or PNG"
-    return stores, [(name, why.format(Path(name).suffix.lower())) for name in others]
-
-
-def notes_on(stores: Sequence[ImageStore]) -> list[str]:
-    """What is unlike the pictures that the networks learned from, a sentence each."""
-    said = [note for store in stores if isinstance(store, FitsStore) for note in store.notes]
-    return [*dict.fromkeys(said)]
-
-
-def _with_fits(store: ImageStore, settings: FitsSettings) -> ImageStore:
-    """The store, its FITS cut-outs as pictures; the same where it has none."""
-    files = store.places if isinstance(store, ListStore) else store.names
-    if not any(name.lower().endswith(FITS_ENDS) for name in files.values()):
-        return store
-    return FitsStore.of(store, settings, store.radii if isinstance(store, ListStore) else {})
-
-
-@dataclass(frozen=True)
-class Labels:
-    """What names each image in tables.
-
-    Args:
-        column: `GalaxyID` where every image is named by one and none is repeated; else `image`, for
-            the names; here and there as `one_line` writes them, for names of old archives are no
-            UTF-8.
-    """
-
-    column: str
-
-    @classmethod
-    def of(cls, stores: Sequence[ImageStore]) -> "Labels":
-        """Of the images of some stores, none twice; in the memory of two numbers each."""
-        numbers = (-1 if (i := galaxy_id_of(name)) is None else i for name in _names(stores))
-        ids = np.fromiter(numbers, np.int64)
-        if len(ids) and ids.min() >= 0:
-            repeated = _repeated(ids)
-            some = [name for name in _names(stores) if galaxy_id_of(name) in repeated]
-            if not some:
-                return cls(ID)
-            if len({Path(name).stem for name in some}) == len(some):
-                one, other = (name for name in some if galaxy_id_of(name) == min(repeated))
-                raise InputError(
-                    f"images '{one}' and '{other}' are both GalaxyID {min(repeated)}: rename one "
-                    "of them"
-                )
-        marks = np.fromiter((hash(plain_cell(name)) for name in _names(stores)), np.int64)
-        repeated, seen = _repeated(marks), set()
-        for name in (name for name in _names(stores) if hash(plain_cell(name)) in repeated):
-            if plain_cell(name) in seen:
-                raise InputError(f"image '{name}' is named twice: predict the folders one by one")
-            seen.add(plain_cell(name))
-        return cls("image")
-
-    def __getitem__(self, name: str) -> int | str:
-        """Label of an image, by its name as `one_line` writes it."""
-        number = galaxy_id_of(name) if self.column == ID else None
-        return name if number is None else number
-
-
-def _names(stores: Sequence[ImageStore]) -> Iterator[str]:
-    return (one_line(store.names[int(i)]) for store in stores for i in store.ids)
-
-
-def _repeated(numbers: np.ndarray) -> set[int]:
-    ordered = np.sort(numbers)
-    return {int(i) for i in np.unique(ordered[1:][ordered[1:] == ordered[:-1]])}

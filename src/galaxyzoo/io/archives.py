@@ -241,9 +241,9 @@ class ImageStore:
             kind = UnavailableError if is_passing(error) else InputError
             raise kind(f"{shown(self.path)}/{name} cannot be read ({error})") from None
 
-    def pixels(self, galaxy_id: int) -> np.ndarray | None:
-        """(H, W, 3) uint8 RGB where the store holds pixels; None where it has encoded bytes."""
-        return None
+    def load(self, galaxy_id: int) -> bytes | np.ndarray:
+        """One image as it is at hand: encoded bytes, or (H, W, 3) uint8 RGB pixels."""
+        return self.read(galaxy_id)
 
     def _archive(self) -> zipfile.ZipFile:
         """This thread's own handle, so that threads do not share a file position.

@@ -9,8 +9,8 @@ from pyarrow import parquet
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.inference.catalogue import SPREAD, Job, Part
-from galaxyzoo.inference.predict import Images
+from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.inference.catalogue import SPREAD, Job
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports.figures import draw_galaxies, save_figure
 from galaxyzoo.reports.html import HtmlSection, write_page
@@ -18,7 +18,7 @@ from galaxyzoo.tasks.kinds import Task
 
 DISAGREEMENT = "disagreement"
 PAGE, TABLE = "ranking.html", "ranking.csv"
-_SCORE, _PART, _ROW = "score", "part", "row"
+_SCORE, _PART = "score", "part"
 _IN_PICTURE = 50  # galaxies
 _ANSWERS = 2  # below a galaxy
 _PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
@@ -48,9 +48,8 @@ def write_ranking(job: Job, by: str, top: int) -> Path:
     for part in job.catalogue.parts:
         wanted = [*dict.fromkeys([label, *columns, *sources])]
         rows = parquet.read_table(job.part_path(part), columns=wanted).to_pandas()
-        found = rows[[label, *columns]].assign(**{
-            _SCORE: rows[sources].mean(axis=1), _PART: part.number, _ROW: range(len(rows)),
-        })  # fmt: skip
+        score = rows[sources].mean(axis=1)
+        found = rows[[label, *columns]].assign(**{_SCORE: score, _PART: part.number})
         best = pd.concat([best, found]).nlargest(top, _SCORE, keep="first")
     if best.empty:
         raise InputError("--rank: none of the images can be read")
@@ -78,23 +77,14 @@ def write_ranking(job: Job, by: str, top: int) -> Path:
 
 def _pictures(job: Job, some: pd.DataFrame) -> np.ndarray:
     """(galaxy, side, side, 3) uint8 pictures in the order of the rows."""
-    parts = {part.number: part for part in job.catalogue.parts}
-    return np.concatenate(
-        [
-            Images(parts[number].store, _ids(job, parts[number])[[row]]).decode(_PICTURE)
-            for number, row in zip(some[_PART], some[_ROW], strict=True)
-        ]
-    )
-
-
-def _ids(job: Job, part: Part) -> np.ndarray:
-    """Ids, in the part's store, of its rows."""
-    label = job.catalogue.labels.column
-    rows = parquet.read_table(job.part_path(part), columns=[label]).column(0).to_pylist()
-    by_name = {
-        job.catalogue.labels[name]: int(i) for name, i in zip(part.names, part.ids, strict=True)
-    }
-    return np.array([by_name[name] for name in rows])
+    labels, side = job.catalogue.labels, _PICTURE.cache_px
+    pictures = np.empty((len(some), side, side, 3), np.uint8)
+    for number, rows in some.reset_index(drop=True).groupby(_PART):
+        part = job.catalogue.parts[number]
+        by_label = {labels[name]: i for name, i in zip(part.names, part.ids, strict=True)}
+        ids = np.array([by_label[one] for one in rows[labels.column]])
+        pictures[rows.index] = decode_many(part.store, ids, _PICTURE)[0]
+    return pictures
 
 
 def _notes(some: pd.DataFrame, task: Task) -> list[str]:

@@ -18,7 +18,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.readers.fits import STRETCHES, FitsSettings, FitsStore, draw
-from galaxyzoo.inference.predict import notes_on, open_stores
+from galaxyzoo.inference.images import notes_on, open_stores
 
 LINEAR = FitsSettings(stretch="linear")
 SCALE = 0.25  # arcsec

@@ -101,10 +101,13 @@ class ArrayStore(ImageStore):
 
     def read(self, galaxy_id: int) -> bytes:
         """One image as PNG, which loses nothing."""
-        return cv2.imencode(".png", self.pixels(galaxy_id)[..., ::-1])[1].tobytes()
+        return cv2.imencode(".png", self._pixels(galaxy_id)[..., ::-1])[1].tobytes()
 
-    def pixels(self, galaxy_id: int) -> np.ndarray:
-        """(H, W, 3) uint8 RGB; of one channel grey."""
+    def load(self, galaxy_id: int) -> bytes | np.ndarray:
+        """One image's pixels; of one channel grey."""
+        return self._pixels(galaxy_id)
+
+    def _pixels(self, galaxy_id: int) -> np.ndarray:
         block, row = divmod(galaxy_id, self.block_rows)
         image = self._block(block)[row]
         return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)

@@ -169,9 +169,9 @@ class BytesStore(ArrayStore):
             raise InputError("it is empty" if image is None else "it is too large")
         return image
 
-    def pixels(self, galaxy_id: int) -> None:  # type: ignore[override]
-        """None: the images are encoded."""
-        return
+    def load(self, galaxy_id: int) -> bytes:
+        """As `read`."""
+        return self.read(galaxy_id)
 
 
 @dataclass

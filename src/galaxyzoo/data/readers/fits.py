@@ -92,17 +92,16 @@ class FitsStore(ImageStore):
 
     def read(self, galaxy_id: int) -> bytes:
         """One image as PNG, where it is FITS; others as they are."""
+        image = self.load(galaxy_id)
+        if isinstance(image, bytes):
+            return image
+        return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+
+    def load(self, galaxy_id: int) -> bytes | np.ndarray:
+        """The picture of a FITS file; others as they are."""
         data = self.inner.read(galaxy_id)
         if not data.startswith(_MAGIC):
             return data
-        return cv2.imencode(".png", self._draw(galaxy_id, data)[..., ::-1])[1].tobytes()
-
-    def pixels(self, galaxy_id: int) -> np.ndarray | None:
-        """The picture of a FITS file; None of others."""
-        data = self.inner.read(galaxy_id)
-        return self._draw(galaxy_id, data) if data.startswith(_MAGIC) else None
-
-    def _draw(self, galaxy_id: int, data: bytes) -> np.ndarray:
         radius = self.radii.get(galaxy_id)
         width = self.settings.field_arcsec if radius is None else WIDTH_IN_RADII * radius
         return draw(data, self.settings, width)
