@@ -189,6 +189,24 @@ def test_class_probabilities_that_are_the_labels_are_refused(catalog, tmp_path):
             assert "oof.csv, fold 0: log-loss 0.00000 is too good" in text
 
 
+def test_tables_of_votes_serve_a_class_task_by_its_rule(catalog, tmp_path):
+    whole = clear_votes(catalog)
+    table = table_of(whole, tmp_path)
+    own, answers = whole.for_task(CLASSES), ["Class1.1", "Class1.2"]
+    votes = pd.DataFrame(table.load_oof(TASK, whole), whole.ids, list(TASK.columns))
+    by_hand = votes.loc[own.ids, answers]
+    by_hand = by_hand.div(by_hand.sum(axis=1), axis=0)
+    assert len(own.ids) < len(whole.ids)
+    np.testing.assert_allclose(table.load_oof(CLASSES, whole), by_hand, atol=1e-6)
+    np.testing.assert_allclose(table.load_test(CLASSES, whole), np.full((10, 2), 0.5), atol=1e-6)
+    frame = pd.read_csv(table.oof_path)
+    outside = frame["GalaxyID"].isin(set(whole.ids) - set(own.ids)).idxmax()
+    frame.loc[outside, "fold"] = (frame["fold"][outside] + 1) % 3  # of no class, yet of this table
+    frame.to_csv(table.oof_path, index=False)
+    with pytest.raises(InputError, match=r"another split.*1 such"):
+        table.load_oof(CLASSES, whole)
+
+
 def test_numbers_of_another_unit_are_refused(catalog, tmp_path):
     table = table_of(catalog, tmp_path)
     frame = pd.read_csv(table.oof_path).assign(**{"Class2.1": 30.0})

@@ -71,7 +71,7 @@ class EnsembleBuild:
 
     def _make(self) -> tuple[EnsembleCard, bool]:
         catalog, runs = self.whole.for_task(self.task), self.all_runs
-        oof, test = self._load(catalog)
+        oof, test = self._load()
         cards = [RunCard.of(catalog.dataset, run) for run in self.runs]
         earlier = [i for card in cards for i in card.unreadable_test_images]
         unreadable = np.isin(catalog.test_ids, earlier)
@@ -118,10 +118,10 @@ class EnsembleBuild:
         own = {run: digest_networks(dataset, run, folds) for run in self.runs}
         return {**own, **{table.run: None for table in self.external}}
 
-    def _load(self, catalog: Catalog) -> tuple[np.ndarray, np.ndarray]:
+    def _load(self) -> tuple[np.ndarray, np.ndarray]:
         """(galaxy, run, column) float32 out-of-fold and test predictions, of `all_runs`."""
-        oof = [table.load_oof(self.task, catalog)[:, None] for table in self.external]
-        test = [table.load_test(self.task, catalog)[:, None] for table in self.external]
+        oof = [table.load_oof(self.task, self.whole)[:, None] for table in self.external]
+        test = [table.load_test(self.task, self.whole)[:, None] for table in self.external]
         if self.runs:
             oof.insert(0, load_oof(self.runs, self.task, self.whole))
             test.insert(0, load_test(self.runs, self.task, self.whole))
@@ -131,7 +131,7 @@ class EnsembleBuild:
         """The card's entry of each external table, those set aside too."""
         targets, about = catalog.targets(self.task.name), {}
         for table in sorted([*self.external, *self.set_aside], key=lambda table: table.name):
-            score = self.task.score(table.load_oof(self.task, catalog), targets)
+            score = self.task.score(table.load_oof(self.task, self.whole), targets)
             about[table.name] = {
                 "oof": digest_table(table.oof_path),
                 "test": digest_table(table.test_path),

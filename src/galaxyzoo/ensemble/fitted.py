@@ -170,9 +170,10 @@ class FittedEnsemble:
         Returns:
             (galaxy, column) float64, valid as in a submission.
         """
+        owns = [task_of(run) for run in self.runs]
         tables = [
-            to_task(pd.DataFrame(values, columns=list(task_of(run).columns)), run, self.task)
-            for run, values in zip(self.runs, predictions, strict=True)
+            to_task(pd.DataFrame(values, columns=list(own.columns)), own, self.task)
+            for own, values in zip(owns, predictions, strict=True)
         ]
         features = np.stack([table.to_numpy(dtype=np.float32) for table in tables], axis=1)
         return self.task.project(self.model.predict(features))

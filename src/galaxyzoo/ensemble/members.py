@@ -1,8 +1,8 @@
 """Members of an ensemble: finished runs, and predictions made elsewhere on the same split.
 
 Tables are checked against the catalog. A class task whose rule works on votes also takes the runs
-that predict votes: the rule's soft side turns predicted fractions into class probabilities, without
-training.
+and tables that predict votes: the rule's soft side turns predicted fractions into class
+probabilities, without training.
 
 A run proves by its score card that its table is whole and of this split. An external table has to
 prove it by itself: it holds each galaxy once, with the fold in which it was predicted. No table
@@ -22,9 +22,9 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import is_ablation, oof_csv, run_dir, shown, task_name, test_csv
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.inference.score_card import RunCard
-from galaxyzoo.io.tables import FOLD, read_predictions
+from galaxyzoo.io.tables import FOLD, read_csv, read_predictions
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import task_of
+from galaxyzoo.tasks.registry import get_task, task_of
 
 PREFIX = "external/"  # of the names of external tables among the runs
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -90,7 +90,7 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
                 f"{shown(path)} cannot be used: {unfinished}; train the others of {run} first"
             )
         table = _read_oof(path, task_of(run), own, f"train {run} again")
-        tables.append(to_task(table, run, task).loc[ids])
+        tables.append(to_task(table, task_of(run), task).loc[ids])
     return np.stack([_numbers(table) for table in tables], axis=1)
 
 
@@ -106,7 +106,7 @@ def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
         path = test_csv(catalog.dataset, run)
         RunCard.of(catalog.dataset, run).check(catalog.for_task(task_of(run)), path)
         table = read_predictions(path, task_of(run).columns, catalog.test_ids)
-        tables.append(_numbers(to_task(table, run, task)))
+        tables.append(_numbers(to_task(table, task_of(run), task)))
     return np.stack(tables, axis=1)
 
 
@@ -116,9 +116,8 @@ def _kinds(task: Task, catalog: Catalog) -> list[str]:
     return list(dict.fromkeys([task.name, *by_votes]))
 
 
-def to_task(table: pd.DataFrame, run: str, task: Task) -> pd.DataFrame:
-    """A run's predictions as those of `task`: class probabilities follow from predicted votes."""
-    own = task_of(run)
+def to_task(table: pd.DataFrame, own: Task, task: Task) -> pd.DataFrame:
+    """Predictions of `own` as those of `task`: class probabilities follow from predicted votes."""
     if own.name == task.name or task.rule is None:
         return table[list(task.columns)]
     shares = task.rule.shares(table)[list(task.columns)]
@@ -199,18 +198,33 @@ class ExternalTable:
         return f"{PREFIX}{self.name}"
 
     def load_oof(self, task: Task, catalog: Catalog) -> np.ndarray:
-        """(galaxy, column) float32 valid predictions, in the order of the task's catalog."""
+        """(galaxy, column) float32 valid predictions, in the order of the task's catalog.
+
+        Args:
+            task: that they are to serve.
+            catalog: the dataset's whole catalog.
+        """
+        own = self._task_of(self.oof_path, task, catalog)
+        galaxies = catalog.for_task(own)
         remedy = f"train it on the folds of folds/{catalog.dataset}/train.csv"
-        table = _read_oof(self.oof_path, task, catalog, remedy)
-        values = self._values(table, self.oof_path, task)
+        table = _read_oof(self.oof_path, own, galaxies, remedy)
+        values = self._values(table, self.oof_path, own)
         if not self.possible_leakage:
-            self._check_scores(values, task, catalog)
-        return values
+            self._check_scores(values.to_numpy(), own, galaxies)
+        return _numbers(to_task(values, own, task).loc[catalog.for_task(task).ids])
 
     def load_test(self, task: Task, catalog: Catalog) -> np.ndarray:
         """(test galaxy, column) float32 valid predictions, in the sample submission's order."""
-        table = read_predictions(self.test_path, task.columns, catalog.test_ids)
-        return self._values(table, self.test_path, task)
+        own = self._task_of(self.test_path, task, catalog)
+        table = read_predictions(self.test_path, own.columns, catalog.test_ids)
+        return _numbers(to_task(self._values(table, self.test_path, own), own, task))
+
+    @staticmethod
+    def _task_of(path: Path, task: Task, catalog: Catalog) -> Task:
+        """The task whose columns a table has: the asked one, or that of votes, which may serve."""
+        others = [get_task(name) for name in _kinds(task, catalog) if name != task.name]
+        found = read_csv(path).columns if others else ()
+        return next((other for other in others if set(other.columns) <= set(found)), task)
 
     def _check_scores(self, values: np.ndarray, task: Task, catalog: Catalog) -> None:
         """Refuse a fold that is too good to be predicted."""
@@ -225,7 +239,7 @@ class ExternalTable:
                     f"{self.name} and name {self.run} among the runs"
                 )
 
-    def _values(self, table: pd.DataFrame, path: Path, task: Task) -> np.ndarray:
+    def _values(self, table: pd.DataFrame, path: Path, task: Task) -> pd.DataFrame:
         """The table's numbers as the tables of runs hold them."""
         values = table[list(task.columns)].to_numpy()
         far = np.abs(values - 0.5) > 0.5 + _FAR
@@ -235,7 +249,8 @@ class ExternalTable:
                 f"{shown(path)}, column '{task.columns[column]}': {values[row, column]:g} is no "
                 f"fraction between 0 and 1 ({far.sum():,} such values)"
             )
-        return task.project(values).astype(np.float32)
+        valid = task.project(values).astype(np.float32)
+        return pd.DataFrame(valid, table.index, list(task.columns))
 
 
 def make_tables(given: Sequence[Sequence[str]], leaking: Sequence[str]) -> list[ExternalTable]:
