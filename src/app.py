@@ -1,7 +1,7 @@
 """Serve a page to explore galaxies: predictions, heat maps, similar galaxies, largest errors.
 
 Only this machine can reach it unless --host is given. It opens with the newest trained run; without
-one it offers to train a small one.
+one with the networks that come with the project, for images that you upload.
 
   python3 src/app.py
   python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
@@ -45,9 +45,10 @@ def main() -> None:
     gc.enable()
     torch.set_num_threads(1)  # several requests at once, each on a core
     known = service.list_runs()
-    chosen = pick(known, args.run, args.dataset) if args.run else (known[0] if known else None)
-    if chosen:
-        service.load_run(*chosen)  # before the first visitor waits for it
+    if not known:
+        raise InputError("no trained run, nor weights/: type `bash scripts/train_folds.sh` first")
+    chosen = pick(known, args.run, args.dataset) if args.run else known[0]
+    service.load_run(*chosen)  # before the first visitor waits for it
     page = build_page(chosen)
     page.queue(max_size=64).launch(
         server_name=args.host,

@@ -6,6 +6,7 @@ The folder is written whole or not at all. Nothing is uploaded; the last line sa
   python3 src/export.py ensemble:default           what was fitted, and each of its runs
   python3 src/export.py gz37/resnet18 --dataset demo --output my_model
   python3 src/export.py gz37/resnet18 --no-onnx    without the packages of scripts/setup.sh --extras
+  python3 src/export.py gz37/resnet18 --half       weights of half the size
   python3 src/export.py gz37/resnet18 --tables     only its predictions, for an ensemble elsewhere
 """
 
@@ -40,6 +41,8 @@ def main() -> None:
     of = ensemble_task(args.run)
     if of and args.tables:
         raise InputError("--tables are of a run: name one, not an ensemble")
+    if args.half and (of or args.tables):
+        raise InputError("--half is of a run's weights: name one, without --tables")
     dataset = choose_dataset_of(args.dataset, args.run)
     name = args.run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if args.tables else name)
@@ -54,7 +57,7 @@ def main() -> None:
         if of:
             files = export_ensemble(dataset, of.name, folder, args.onnx)
         else:
-            files = export_run(dataset, args.run, folder, args.onnx)
+            files = export_run(dataset, args.run, folder, args.onnx, args.half)
         then = f"to publish it: hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
     print(one_line(f"wrote {shown(folder)}: {', '.join(files)}"))
     print(one_line(then))
@@ -72,6 +75,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--no-onnx", dest="onnx", action="store_false", help="leave the ONNX file out"
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="round the weights to half precision (ONNX is not)"
     )
     parser.add_argument(
         "--tables",

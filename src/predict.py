@@ -7,7 +7,8 @@ pictures by the options below.
 
 By a trained run, whose folds' models and views are averaged as for the test set, or by an ensemble,
 as its submission was made. Where none is named: by the ensemble that wrote
-submissions/predictions.csv, else by the best run.
+submissions/predictions.csv, else by the best run, else by the networks that come with the project,
+in weights/ (dataset `box`).
 
   python3 src/predict.py my_galaxies/
   python3 src/predict.py ensemble:hubble10 my_galaxies/
@@ -28,9 +29,11 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import add_dataset, add_jobs, fold_numbers, new_parser, positive
-from galaxyzoo.core.paths import shown, task_name
+from galaxyzoo.core.paths import BOX, shown, task_name
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.readers.fits import STRETCHES, FitsSettings
 from galaxyzoo.io.tables import write_predictions
@@ -67,7 +70,10 @@ def main() -> None:
         check_ranking(args.rank, task, tuple(args.extras))
     fits = FitsSettings(args.stretch, args.bands, args.field, args.pixel_scale)
     load = partial(load_predictor, dataset, name, args.folds, args.views)
-    prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
+    if dataset == BOX:  # comes without its galaxies; those of votes have no use of a prior
+        prior = np.full(len(task.columns), 1 / len(task.columns))
+    else:
+        prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
     if is_job:
         from galaxyzoo.inference.catalogue import Catalogue, Job
 

@@ -21,6 +21,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.export.bundle import export_run
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import TOLERANCE, MeanNetwork, run_onnx, write_onnx
+from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.models.build import build_model
 from galaxyzoo.tasks.registry import get_task
@@ -109,6 +110,18 @@ def test_the_cards_examples_predict_as_the_run_does(
         with silent():
             exec(compile(with_onnx, "card", "exec"), found)
         assert np.abs(found["predictions"][0] - expected.loc[galaxy_id]).max() < TOLERANCE
+
+
+def test_weights_of_half_the_size_predict_almost_the_same(trained: Path, exported: Path) -> None:
+    half = trained / "exported" / "half"
+    succeed(trained, "export.py", RUN, "--no-onnx", "--half", "--output", half)
+    sizes = [path.stat().st_size for path in (exported, half) for path in path.glob("fold_0/*")]
+    assert sizes[1] < 0.6 * sizes[0]
+    images = np.random.default_rng(0).integers(0, 256, (5, 108, 108, 3), np.uint8)
+    before, after = (RunNetworks.open(path).predict_raw(images) for path in (exported, half))
+    assert 0 < np.abs(before - after).max() < 2e-3
+    assert "rounded to half precision" in (half / "README.md").read_text()
+    assert "rounded to half precision" not in (exported / "README.md").read_text()
 
 
 def test_onnx_takes_batches_of_any_size(exported: Path) -> None:

@@ -29,7 +29,7 @@ class PageClient:
             for target in one["targets"]
         }
         # name of the run that the page opens with
-        self.run = self.ask("load")["output"]["data"][2]["value"]
+        self.run = self.ask("load")["output"]["data"][0]["value"]
 
     def upload(self, encoded: bytes, name: str) -> httpx.Response:
         """Send a file; the answer names the place where the server keeps it."""

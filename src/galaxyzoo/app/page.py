@@ -2,11 +2,8 @@
 
 import functools
 import ipaddress
-import os
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +20,6 @@ from galaxyzoo.app import service
 from galaxyzoo.app.components import answers_html, caption, facts_html, heat_html
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.explain.gradcam import FAST_METHODS, likeliest
 
 TITLE = "Galaxy Zoo explorer"
@@ -33,41 +29,35 @@ _SIMILAR, _WORST = 8, 12
 _PROGRESS = gr.Progress()
 _UPLOADS_KEPT = (600, 3600)  # seconds between deletions, and age of the files deleted
 _AT_ONCE = 4  # requests; the others wait in a queue
-# One fold of our small network on the demo set: about a minute on two cores.
-DEMO_RUN = ("gz37/cnn", "--data", "demo", "--only", "0")
 
 
-def build_page(chosen: tuple[str, str] | None) -> gr.Blocks:
+def build_page(chosen: tuple[str, str]) -> gr.Blocks:
     """The whole page.
 
     Args:
-        chosen: dataset and run shown first; default the newest.
+        chosen: dataset and run shown first.
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_UPLOADS_KEPT) as page:
         gr.Markdown(f"# {TITLE}\nPredictions of trained networks beside the volunteers' votes.")
-        with gr.Column(visible=False) as empty:
-            _add_training()
-        with gr.Column(visible=False) as full:
-            with gr.Row():
-                run = gr.Dropdown([], label="Run", elem_id="run", min_width=280)
-                other = gr.Dropdown(
-                    [NONE], value=NONE, label="Compare with", elem_id="other", min_width=280
-                )
-            shown = gr.State(None)
-            with gr.Tabs() as tabs:
-                with gr.Tab("A galaxy", id="galaxy"):
-                    one = _add_galaxy(run, other, shown)
-                with gr.Tab("Largest errors", id="errors"):
-                    _add_errors(run, other, tabs, one)
+        with gr.Row():
+            run = gr.Dropdown([], label="Run", elem_id="run", min_width=280)
+            other = gr.Dropdown(
+                [NONE], value=NONE, label="Compare with", elem_id="other", min_width=280
+            )
+        shown = gr.State(None)
+        with gr.Tabs() as tabs:
+            with gr.Tab("A galaxy", id="galaxy"):
+                one = _add_galaxy(run, other, shown)
+            with gr.Tab("Largest errors", id="errors"):
+                _add_errors(run, other, tabs, one)
 
         def fill() -> list[Any]:
             """The trained runs, listed whenever the page is opened."""
             names = [_name(found) for found in service.list_runs()]
-            first = _name(chosen) if chosen else next(iter(names), None)
-            lists = gr.update(choices=names, value=first), gr.update(choices=[NONE, *names])
-            return [gr.update(visible=not names), gr.update(visible=bool(names)), *lists]
+            first = gr.update(choices=names, value=_name(chosen))
+            return [first, gr.update(choices=[NONE, *names])]
 
-        page.load(fill, None, [empty, full, run, other], api_visibility="private")
+        page.load(fill, None, [run, other], api_visibility="private")
     return page
 
 
@@ -105,37 +95,6 @@ def server_settings(host: str) -> dict[str, Any]:
 
 def _not_found(_request: Request, _error: Exception) -> PlainTextResponse:
     return PlainTextResponse("the page has no such function", status_code=404)
-
-
-def _add_training() -> None:
-    """Without a trained run: a button that trains a small one on the demo set."""
-    gr.Markdown(
-        "## No trained run yet\nTrain a small network on the built-in demo galaxies; it takes "
-        "about a minute. Or train a real one: `bash scripts/train_folds.sh`."
-    )
-    button = gr.Button("Train a demo run", variant="primary", elem_id="train")
-    progress = gr.Textbox(label="Progress", lines=6, interactive=False, elem_id="progress")
-    button.click(_train, None, progress, concurrency_limit=1, api_visibility="private")
-
-
-def _train() -> Iterator[str]:
-    """Train the demo run; yields the last lines of its output."""
-    command = [sys.executable, str(CODE_ROOT / "src" / "train.py"), *DEMO_RUN]
-    lines: list[str] = []
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "TQDM_DISABLE": "1"},
-    ) as process:
-        yield "training …"
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line.rstrip())
-            yield "\n".join(lines[-12:])
-    done = "done: reload this page" if process.returncode == 0 else "it failed: see above"
-    yield "\n".join([*lines[-12:], done])
 
 
 def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, shown: gr.State) -> list[Any]:
@@ -255,7 +214,7 @@ def _show(
     return [
         gr.update(
             value="" if shown.galaxy_id is None else str(shown.galaxy_id),
-            placeholder=f"such as {one.catalog.ids[0]}",
+            placeholder=f"such as {one.catalog.ids[0]}" if one.known else "none here",
         ),
         shown,
         facts_html(one.task, shown),
@@ -286,8 +245,10 @@ def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[A
     number = None if shown is None else shown.galaxy_id
     if shown is not None and number is None:
         hint = "<p>Upload the image again for this run.</p>"
-        return ["", None, hint, "", gr.update(choices=[], value=None), "", _no_gallery()]
+        return ["", None, hint, "", *_nothing()]
     one = _load(name)
+    if one.known is None:
+        return ["", None, "<p>Upload an image.</p>", "", *_nothing()]
     if number is None or not one.has(number):
         number = int(one.catalog.ids[0])
     return _show_number(name, second, number)
@@ -296,6 +257,11 @@ def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[A
 def _open(name: str, second: str, ids: list[int], event: gr.SelectData) -> list[Any]:
     """The galaxy of a gallery that was clicked."""
     return _show_number(name, second, ids[event.index])
+
+
+def _nothing() -> list[Any]:
+    """No answers to ask for, no heat map, no similar galaxies."""
+    return [gr.update(choices=[], value=None), "", _no_gallery()]
 
 
 def _no_gallery() -> Any:

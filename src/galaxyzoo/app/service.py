@@ -36,11 +36,12 @@ from galaxyzoo.tasks.registry import TASKS, ensemble_name, ensemble_task
 
 FEATURES = "features.npy"
 _RUNS_IN_MEMORY = 3
+_NO_GALAXIES = "these networks come without galaxies: upload an image"
 MAX_UPLOAD_BYTES = 20_000_000
 
 
 def list_runs() -> list[tuple[str, str]]:
-    """(dataset, run) of all that have a finished fold, newest first, then of the ensembles."""
+    """(dataset, run) of all that have a finished fold, newest first, then ensembles and the box."""
     newest: dict[tuple[str, str], float] = {}
     for mark in paths.folds_dir().glob(f"*/*/*/fold_*/{DONE}"):
         dataset, task, stem = mark.relative_to(paths.folds_dir()).parts[:3]
@@ -53,13 +54,16 @@ def list_runs() -> list[tuple[str, str]]:
         for task in TASKS
         if fitted_path(paths.ensemble_csv(dataset, task)).exists()
     ]
-    return [*sorted(newest, key=lambda key: -newest[key]), *ensembles]
+    box = [(paths.BOX, run) for run in paths.box_runs()]
+    return [*sorted(newest, key=lambda key: -newest[key]), *ensembles, *box]
 
 
 @lru_cache(maxsize=_RUNS_IN_MEMORY)
 def load_run(dataset: str, run: str) -> "LoadedRun":
     """A run or an ensemble, kept in memory."""
     predictor = load_predictor(dataset, run)
+    if dataset == paths.BOX:
+        return LoadedRun(dataset, run, predictor, None, None)
     catalog = load_catalog(dataset).for_task(predictor.task)
     try:
         data = open_dataset(None, dataset, predictor.task.name)
@@ -85,7 +89,7 @@ class LoadedRun:
     dataset: str
     run: str  # name, `ensemble:NAME` of an ensemble
     predictor: Predictor
-    catalog: Catalog  # galaxies of the task
+    known: Catalog | None  # galaxies of the task; None in the box
     data: Dataset | None  # None where the images are gone
     # Grad-CAM hooks into the networks: one request at a time
     _hooking: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -102,8 +106,17 @@ class LoadedRun:
         return self.predictor.runs[0].config
 
     @property
+    def catalog(self) -> Catalog:
+        """Galaxies of the task."""
+        if self.known is None:
+            raise InputError(_NO_GALAXIES)
+        return self.known
+
+    @property
     def _prepared(self) -> Dataset:
         """The dataset with its images."""
+        if self.known is None:
+            raise InputError(_NO_GALAXIES)
         if self.data is None:
             raise InputError(f"the images of '{self.dataset}' are no longer in input/")
         return self.data
@@ -155,10 +168,11 @@ class LoadedRun:
         Returns:
             GalaxyID and cosine similarity, nearest first.
         """
+        images = self._images
         fold, model = next(iter(self.predictor.runs[0].models.items()))
         if self._features is None:
             folder = paths.fold_dir(self.dataset, self.config.run, fold)
-            self._features = open_features(folder, model, self._images, self.config, report)
+            self._features = open_features(folder, model, images, self.config, report)
         own = embed(model, shown.galaxy.decode(self.config.image), self.config)[0]
         found = self._features.nearest(own, count + 1)
         return [pair for pair in found if pair[0] != shown.galaxy_id][:count]
@@ -176,12 +190,12 @@ class LoadedRun:
         Returns:
             Indexed by GalaxyID: predicted, known (of the column, else the class or NaN), error.
         """
-        own = ensemble_task(self.run)
+        catalog, own = self.catalog, ensemble_task(self.run)
         path = ensemble_oof_csv(self.dataset, own.name) if own else oof_csv(self.dataset, self.run)
         table = read_csv(path)
         predicted = table[list(self.task.columns)]
         known = pd.DataFrame(
-            self.catalog.targets(self.task.name), self.catalog.ids, list(self.task.columns)
+            catalog.targets(self.task.name), catalog.ids, list(self.task.columns)
         ).loc[predicted.index]
         off = (predicted - known).abs()
         if column is None:

@@ -16,6 +16,7 @@ DEMO = "demo"  # the dataset that the project draws itself, with short schedules
 DEMO_FULL = "demo-full"  # the same galaxies, trained as real ones are
 DEMOS = (DEMO, DEMO_FULL)
 WHOLE = "kaggle"  # the dataset of the whole competition
+BOX = "box"  # in place of a dataset: networks that come with the project, in `weights/`
 
 
 def root() -> Path:
@@ -54,6 +55,17 @@ def oof_dir() -> Path:
 def submissions_dir() -> Path:
     """Folder of test predictions."""
     return root() / "submissions"
+
+
+def box_dir() -> Path:
+    """Folder of the networks that come with the project, at `<run>`, as `src/export.py` writes."""
+    return CODE_ROOT / "weights"
+
+
+def box_runs(task: str = "*") -> list[str]:
+    """Names of the runs, of one task or of all, whose networks come with the project."""
+    found = sorted(box_dir().glob(f"{task}/*/config.yaml"))
+    return [path.parent.relative_to(box_dir()).as_posix() for path in found]
 
 
 def reports_dir() -> Path:

@@ -10,6 +10,9 @@ import numpy as np
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import (
+    BOX,
+    box_dir,
+    box_runs,
     choose_dataset,
     datasets_with_oof,
     ensemble_csv,
@@ -86,14 +89,21 @@ class EnsembleNetworks:
 
 
 def load_run(dataset: str, run: str) -> RunNetworks:
-    """A trained run's networks."""
+    """A trained run's networks, of the dataset `box` those that come with the project."""
+    if dataset == BOX:
+        return RunNetworks.open(box_dir() / run)
     return RunNetworks(*load_run_models(dataset, run))
 
 
 def choose_dataset_of(asked: str | None, name: str) -> str:
-    """As `choose_dataset`, for a run or an ensemble."""
+    """As `choose_dataset`, for a run or an ensemble; where nothing is trained, the box."""
+    task, known = task_of(name).name, box_runs()
+    if name in known and (asked == BOX or (asked is None and not datasets_with_oof(task))):
+        return BOX
+    if asked == BOX:
+        raise InputError(f"{name} is not among the networks in the box: {', '.join(known)}")
     is_ensemble = ensemble_task(name) is not None
-    return choose_dataset(asked, task_of(name).name, ensembles=is_ensemble)
+    return choose_dataset(asked, task, ensembles=is_ensemble)
 
 
 def load_predictor(
@@ -126,7 +136,8 @@ def pick_default(dataset: str | None) -> tuple[str, str]:
     """What answers where nothing is named, as (dataset, name).
 
     The ensemble that wrote `submissions/predictions.csv`, where that is still there; else the run
-    of the competition's task with the best score that has networks, real data before demos.
+    of the competition's task with the best score that has networks, real data before demos; where
+    there is none, the networks in the box.
 
     Args:
         dataset: that the user named: its ensemble, else its best run.
@@ -139,8 +150,10 @@ def pick_default(dataset: str | None) -> tuple[str, str]:
             return card.dataset, DEFAULT_ENSEMBLE
     except (InputError, OSError):
         pass  # none, or another file
-    for name in [dataset] if dataset else datasets_with_oof(COMPETITION_TASK):
-        if found := _best_run(name):
+    names = [dataset] if dataset else [*datasets_with_oof(COMPETITION_TASK), BOX]
+    for name in names:
+        in_box = box_runs(COMPETITION_TASK) if name == BOX else []
+        if found := in_box[0] if in_box else _best_run(name):
             return name, found
     raise InputError(
         f"no trained run of {COMPETITION_TASK} in {shown(oof_dir())}/: type `bash "

@@ -38,7 +38,9 @@ TABLE_FILES = (CONFIG, SCORES, OOF, TEST)
 _DECIMALS = 5  # changes a score by 1e-9, and halves the file
 
 
-def export_run(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> list[str]:
+def export_run(
+    dataset: str, run: str, folder: Path, with_onnx: bool = True, in_half: bool = False
+) -> list[str]:
     """Write a run's folder, whole or not at all.
 
     It holds `config.yaml` and `fold_k/weights.safetensors` as the run's own folder does, so that
@@ -50,6 +52,7 @@ def export_run(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> 
         run: such as gz37/resnet18; its finished folds are exported.
         folder: must not exist.
         with_onnx: whether to write the ONNX file, which needs the packages of `--extras`.
+        in_half: whether weights are rounded to half precision; networks compute as before.
     Returns:
         Names of the files.
     """
@@ -62,7 +65,12 @@ def export_run(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> 
     with files.writing_folder(folder) as part:
         for fold, network in networks.items():
             (part / f"fold_{fold}").mkdir()
-            save_weights(part / f"fold_{fold}" / WEIGHTS, network.state_dict())
+            if in_half:
+                network.half().float()  # so that the card and ONNX are of what is kept
+            state = network.state_dict()
+            if in_half:
+                state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+            save_weights(part / f"fold_{fold}" / WEIGHTS, state)
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
         shutil.copyfile(card_path(oof_csv(dataset, run)), part / SCORES)
         shutil.copyfile(CODE_ROOT / LICENCE, part / LICENCE)
@@ -70,7 +78,7 @@ def export_run(dataset: str, run: str, folder: Path, with_onnx: bool = True) -> 
         if with_onnx:
             views = config.image.size_px, config.tta.dihedral
             difference = write_onnx(part / ONNX, [*networks.values()], *views)
-        write_card(part / CARD, config, get_task(config.task), scores, difference)
+        write_card(part / CARD, config, get_task(config.task), scores, difference, in_half)
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 

@@ -16,7 +16,12 @@ from galaxyzoo.tasks.kinds import Task
 
 
 def write_card(
-    path: Path, config: Config, task: Task, scores: RunCard, onnx_difference: float | None
+    path: Path,
+    config: Config,
+    task: Task,
+    scores: RunCard,
+    onnx_difference: float | None,
+    in_half: bool = False,
 ) -> None:
     """Write a model card in Markdown.
 
@@ -26,6 +31,7 @@ def write_card(
         task: of the run.
         scores: the run's out-of-fold score card.
         onnx_difference: largest difference between the ONNX file and the networks; None: no file.
+        in_half: whether the weights are kept in half precision.
     """
     text = render(
         "model_card.md.j2",
@@ -38,6 +44,7 @@ def write_card(
         scores=scores,
         original_px=ORIGINAL_PX,
         onnx_difference=onnx_difference,
+        in_half=in_half,
         other_views=config.tta.n_views // (8 if config.tta.dihedral else 1),
         **_preprocessing(config.image),
     )

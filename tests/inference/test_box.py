@@ -1,0 +1,77 @@
+"""The networks that come with the project answer where nothing is trained."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.app import service
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import BOX, box_dir
+from galaxyzoo.ensemble.networks import choose_dataset_of, load_predictor, pick_default
+from galaxyzoo.inference.predict import predict_stores
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from support.app_fixtures import jpeg
+from support.commands import call, complaint, succeed
+
+RUN = "gz37/d4cnn"
+
+
+def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> None:
+    images = tmp_path / "galaxies"
+    images.mkdir()
+    pixels = cv2.GaussianBlur(
+        np.random.default_rng(0).integers(0, 256, (424, 424, 3), np.uint8), (0, 0), 9
+    )
+    for name, one in (("1.png", pixels), ("2.png", np.rot90(pixels))):
+        cv2.imwrite(str(images / name), one)
+    said = succeed(tmp_path, "predict.py", str(images), "--output", "votes.csv").stdout
+    assert f"by {RUN} of dataset {BOX}" in said
+    table = pd.read_csv(tmp_path / "votes.csv", index_col="GalaxyID")
+    assert GALAXY_ZOO_2.residuals(table.to_numpy()).max() < 1e-6
+    assert np.allclose(table.loc[1], table.loc[2], atol=0.01)  # turned by 90 degrees
+    assert table.loc[1].between(0.02, 0.98).any()
+    expected, _ = predict_stores(load_predictor(BOX, RUN), [images])
+    assert np.allclose(table, expected, atol=1e-6)
+    succeed(tmp_path, "predict.py", str(images), "--output", "job", "--rank", "Class6.1")
+    assert (tmp_path / "job" / "ranking.csv").exists()
+
+
+def test_the_box_steps_back_behind_trained_runs(root: Path) -> None:
+    assert pick_default(None) == (BOX, RUN)
+    assert choose_dataset_of(None, RUN) == BOX
+    oof = root / "oof" / "mine" / "gz37" / "d4cnn.csv"
+    oof.parent.mkdir(parents=True)
+    oof.touch()
+    assert choose_dataset_of(None, RUN) == "mine"
+    assert choose_dataset_of(BOX, RUN) == BOX
+
+
+def test_what_is_not_in_the_box_is_named(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(jpeg(60))
+    said = complaint(call(tmp_path, "predict.py", "gz37/cnn", "1.jpg", "--dataset", BOX))
+    assert f"gz37/cnn is not among the networks in the box: {RUN}" in said
+
+
+def test_the_page_answers_uploads_and_says_that_it_has_no_galaxies(root: Path) -> None:
+    assert service.list_runs() == [(BOX, RUN)]
+    run = service.load_run.__wrapped__(BOX, RUN)
+    shown = run.predict_upload(jpeg(200), "mine.jpg")
+    assert GALAXY_ZOO_2.residuals(shown.prediction[None]).max() < 1e-6
+    assert run.gradcam(shown, 0, "gradcam")[1].max() <= 1
+    for ask in (
+        lambda: run.predict(1),
+        lambda: run.find_similar(shown, 3),
+        lambda: run.worst(0, 3),
+    ):
+        with pytest.raises(InputError, match="come without galaxies: upload an image"):
+            ask()
+
+
+def test_the_box_is_small_and_whole() -> None:
+    files = [path for path in (box_dir() / RUN).rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 9e6
+    names = {path.relative_to(box_dir() / RUN).as_posix() for path in files}
+    assert {"README.md", "LICENSE", "oof.json", "config.yaml"} <= names
