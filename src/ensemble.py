@@ -5,7 +5,7 @@ takes every finished run of the task. Chosen is the simplest candidate within on
 the best.
 
     python3 src/ensemble.py
-    python3 src/ensemble.py default-long     the runs, tables and candidates of configs/ensembles/
+    python3 src/ensemble.py one-gpu          the runs, tables and candidates of configs/ensembles/
     python3 src/ensemble.py gz37/resnet18 gz37/mobilenetv2 --candidates mean,greedy
     python3 src/ensemble.py --external theirs OOF.csv TEST.csv
     python3 src/ensemble.py --intervals --level 0.8

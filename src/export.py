@@ -2,12 +2,12 @@
 
 The folder is written whole or not at all. Nothing is uploaded; the last line says how to.
 
-  python3 src/export.py gz37/resnet18
+  python3 src/export.py gz37/d4cnn
   python3 src/export.py ensemble:default           what was fitted, and each of its runs
-  python3 src/export.py gz37/resnet18 --dataset demo --output my_model
-  python3 src/export.py gz37/resnet18 --no-onnx    without the packages of scripts/setup.sh --extras
-  python3 src/export.py gz37/resnet18 --half       weights of half the size
-  python3 src/export.py gz37/resnet18 --tables     only its predictions, for an ensemble elsewhere
+  python3 src/export.py gz37/d4cnn --dataset demo --output my_model
+  python3 src/export.py gz37/d4cnn --no-onnx    without the packages of scripts/setup.sh --extras
+  python3 src/export.py gz37/d4cnn --half       weights of half the size
+  python3 src/export.py gz37/d4cnn --tables     only its predictions, for an ensemble elsewhere
 """
 
 from galaxyzoo.core.launch import run_main, use_project_python

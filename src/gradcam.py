@@ -3,12 +3,12 @@
 Heat maps are averaged over the run's folds and, but for the slow methods, over the image's eight
 orientations.
 
-  python3 src/gradcam.py gz37/resnet18 --galaxy-id 781510
+  python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510
   python3 src/gradcam.py ensemble:default --galaxy-id 781510
-  python3 src/gradcam.py gz37/resnet18 --galaxy-id 781510 --answer Class4.1 --method gradcam++
+  python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510 --answer Class4.1 --method gradcam++
   python3 src/gradcam.py zoo5/resnet18 --image mine.jpg --answer spiral
-  python3 src/gradcam.py gz37/resnet18 --faithfulness 40                 score the fast methods
-  python3 src/gradcam.py gz37/resnet18 --galaxy-id 781510 --feature-maps
+  python3 src/gradcam.py gz37/mobilenetv2 --faithfulness 40                 score the fast methods
+  python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510 --feature-maps
   python3 src/gradcam.py gz37/cnn --image mine.jpg --feature-maps --fold 2 --layer stages.1 stages.2
 """
 

@@ -12,8 +12,8 @@ in weights/ (dataset `box`).
 
   python3 src/predict.py my_galaxies/
   python3 src/predict.py ensemble:hubble10 my_galaxies/
-  python3 src/predict.py gz37/resnet18 images.zip --output votes.csv
-  python3 src/predict.py gz37/resnet18 a.jpg b.jpg --dataset demo
+  python3 src/predict.py gz37/mobilenetv2 images.zip --output votes.csv
+  python3 src/predict.py gz37/mobilenetv2 a.jpg b.jpg --dataset demo
   python3 src/predict.py survey/ --output votes/ --jobs 2
 
 An output without an ending is a folder of a job for many galaxies: parts that are whole or not

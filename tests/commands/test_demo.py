@@ -49,7 +49,7 @@ def test_what_follows_needs_no_option(demo):
     before = artefacts(root)
     assert "nothing has changed" in succeed(root, "ensemble.py").stdout
     assert "reports/demo/gz37/index.html" in succeed(root, "evaluate.py", "gz37").stdout
-    assert "trained" not in type_in(root, *TRAIN, "gz37/resnet18", "--only", "1")
+    assert "trained" not in type_in(root, *TRAIN, "gz37/mobilenetv2", "--only", "1")
     assert artefacts(root) == before
 
 
