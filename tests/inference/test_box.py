@@ -1,5 +1,6 @@
 """The networks that come with the project answer where nothing is trained."""
 
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 
 from galaxyzoo.app import service
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import BOX, box_dir
+from galaxyzoo.core.paths import BOX, CODE_ROOT, box_dir
 from galaxyzoo.ensemble.networks import choose_dataset_of, load_predictor, pick_default
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -17,6 +18,8 @@ from support.app_fixtures import jpeg
 from support.commands import call, complaint, succeed
 
 RUN = "gz37/d4cnn"
+MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
+OOF = CODE_ROOT / "submissions" / "kaggle-mini" / "gz37" / "default" / "d4cnn" / "oof.csv.gz"
 
 
 def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> None:
@@ -68,6 +71,25 @@ def test_the_page_answers_uploads_and_says_that_it_has_no_galaxies(root: Path) -
     ):
         with pytest.raises(InputError, match="come without galaxies: upload an image"):
             ask()
+
+
+@pytest.mark.skipif(not MINI.exists(), reason="no ../shared/data/kaggle-mini")
+@pytest.mark.parametrize("fold", range(5))
+def test_half_precision_scores_as_the_committed_table_does(fold: int, tmp_path: Path) -> None:
+    """On held-out galaxies of the fold: RMSE within 0.1 %."""
+    table = pd.read_csv(OOF, index_col="GalaxyID").query("fold == @fold").drop(columns="fold")[:60]
+    (votes,) = MINI.glob("training_solutions*")
+    known = pd.read_csv(votes, index_col="GalaxyID").loc[table.index]
+    (archive,) = MINI.glob("images_training*.zip")
+    names = {str(i) for i in table.index}
+    with zipfile.ZipFile(archive) as images:
+        for name in images.namelist():
+            if Path(name).stem in names:
+                (tmp_path / Path(name).name).write_bytes(images.read(name))
+    found, unreadable = predict_stores(load_predictor(BOX, RUN, [fold]), [tmp_path])
+    assert (len(found), unreadable) == (60, [])
+    was, now = (float(((one - known) ** 2).to_numpy().mean() ** 0.5) for one in (table, found))
+    assert abs(now / was - 1) < 1e-3
 
 
 def test_the_box_is_small_and_whole() -> None:
