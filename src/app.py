@@ -75,8 +75,8 @@ def pick(known: list[tuple[str, str]], run: str, dataset: str | None) -> tuple[s
             return found
     names = ", ".join(dict.fromkeys(name for _, name in known))
     raise InputError(
-        f"run '{run}' is not trained{f' on {dataset}' if dataset else ''}: "
-        + (f"{names} are" if names else f"type `bash scripts/train_folds.sh {run}` first")
+        f"run '{run}' is not trained{f' on {dataset}' if dataset else ''}: {names} are; type "
+        f"`bash scripts/train_folds.sh {run}` first"
     )
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import add_trained_run, new_parser
-from galaxyzoo.core.paths import shown, task_name
+from galaxyzoo.core.paths import BOX, box_dir, shown, task_name
 from galaxyzoo.tasks.registry import ensemble_task
 
 
@@ -44,6 +44,8 @@ def main() -> None:
     if args.half and (of or args.tables):
         raise InputError("--half is of a run's weights: name one, without --tables")
     dataset = choose_dataset_of(args.dataset, args.run)
+    if dataset == BOX:
+        raise InputError(f"{args.run} is exported already: {shown(box_dir() / args.run)}/")
     name = args.run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if args.tables else name)
     folder = (args.output or default).resolve()
@@ -77,7 +79,7 @@ def parse_args() -> argparse.Namespace:
         "--no-onnx", dest="onnx", action="store_false", help="leave the ONNX file out"
     )
     parser.add_argument(
-        "--half", action="store_true", help="round the weights to half precision (ONNX is not)"
+        "--half", action="store_true", help="weights in half precision, of half the size"
     )
     parser.add_argument(
         "--tables",

@@ -15,6 +15,7 @@ from galaxyzoo.ensemble.networks import choose_dataset_of, load_predictor, pick_
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.app_fixtures import jpeg
+from support.class_fixtures import write_labelled
 from support.commands import call, complaint, succeed
 
 RUN = "gz37/d4cnn"
@@ -52,10 +53,32 @@ def test_the_box_steps_back_behind_trained_runs(root: Path) -> None:
     assert choose_dataset_of(BOX, RUN) == BOX
 
 
-def test_what_is_not_in_the_box_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            ["predict.py", "gz37/cnn", "1.jpg", "--dataset", BOX],
+            f"gz37/cnn is not among the networks in the box: {RUN}",
+        ),
+        (["gradcam.py", RUN, "--galaxy-id", "1"], "the box come without their galaxies"),
+        (["export.py", RUN], f"{RUN} is exported already: weights/{RUN}/"),
+        (
+            ["train.py", "zoo5/cnn", "--data", BOX],
+            "rename 'box': so the networks in",
+        ),
+    ],
+)
+def test_what_the_box_cannot_do_is_one_line(
+    words: list[str], expected: str, tmp_path: Path
+) -> None:
+    write_labelled(tmp_path / "input" / BOX)
+    assert expected in complaint(call(tmp_path, *words))
+
+
+def test_feature_maps_of_the_box(tmp_path: Path) -> None:
     (tmp_path / "1.jpg").write_bytes(jpeg(60))
-    said = complaint(call(tmp_path, "predict.py", "gz37/cnn", "1.jpg", "--dataset", BOX))
-    assert f"gz37/cnn is not among the networks in the box: {RUN}" in said
+    succeed(tmp_path, "gradcam.py", RUN, "--image", tmp_path / "1.jpg", "--feature-maps")
+    assert [*tmp_path.glob("reports/box/gz37/d4cnn/1_feature_maps.png")]
 
 
 def test_the_page_answers_uploads_and_says_that_it_has_no_galaxies(root: Path) -> None:

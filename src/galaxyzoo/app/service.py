@@ -36,7 +36,6 @@ from galaxyzoo.tasks.registry import TASKS, ensemble_name, ensemble_task
 
 FEATURES = "features.npy"
 _RUNS_IN_MEMORY = 3
-_NO_GALAXIES = "these networks come without galaxies: upload an image"
 MAX_UPLOAD_BYTES = 20_000_000
 
 
@@ -109,16 +108,14 @@ class LoadedRun:
     def catalog(self) -> Catalog:
         """Galaxies of the task."""
         if self.known is None:
-            raise InputError(_NO_GALAXIES)
+            raise InputError("these networks come without galaxies: upload an image")
         return self.known
 
     @property
     def _prepared(self) -> Dataset:
         """The dataset with its images."""
-        if self.known is None:
-            raise InputError(_NO_GALAXIES)
         if self.data is None:
-            raise InputError(f"the images of '{self.dataset}' are no longer in input/")
+            raise InputError(f"the images of '{self.catalog.dataset}' are no longer in input/")
         return self.data
 
     @cached_property
@@ -168,11 +165,10 @@ class LoadedRun:
         Returns:
             GalaxyID and cosine similarity, nearest first.
         """
-        images = self._images
         fold, model = next(iter(self.predictor.runs[0].models.items()))
         if self._features is None:
             folder = paths.fold_dir(self.dataset, self.config.run, fold)
-            self._features = open_features(folder, model, images, self.config, report)
+            self._features = open_features(folder, model, self._images, self.config, report)
         own = embed(model, shown.galaxy.decode(self.config.image), self.config)[0]
         found = self._features.nearest(own, count + 1)
         return [pair for pair in found if pair[0] != shown.galaxy_id][:count]

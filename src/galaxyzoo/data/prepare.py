@@ -9,7 +9,7 @@ from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import DEMOS, dataset_dir, folds_dir, shown
+from galaxyzoo.core.paths import BOX, DEMOS, dataset_dir, folds_dir, shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import (
     GROUP,
@@ -265,6 +265,8 @@ def _own_folder(dataset: str) -> str | None:
 
     An empty `input/` is refused: the demo set would be drawn.
     """
+    if dataset == BOX:
+        raise InputError("the networks in the box come without their galaxies: name images")
     if dataset in DEMOS or (paths.input_dir() / dataset).exists():
         return dataset
     if is_anything_there():

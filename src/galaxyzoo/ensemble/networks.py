@@ -11,7 +11,6 @@ from galaxyzoo.config.schema import ImageConfig, TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import (
     BOX,
-    box_dir,
     box_runs,
     choose_dataset,
     datasets_with_oof,
@@ -89,9 +88,7 @@ class EnsembleNetworks:
 
 
 def load_run(dataset: str, run: str) -> RunNetworks:
-    """A trained run's networks, of the dataset `box` those that come with the project."""
-    if dataset == BOX:
-        return RunNetworks.open(box_dir() / run)
+    """A trained run's networks."""
     return RunNetworks(*load_run_models(dataset, run))
 
 
@@ -150,11 +147,12 @@ def pick_default(dataset: str | None) -> tuple[str, str]:
             return card.dataset, DEFAULT_ENSEMBLE
     except (InputError, OSError):
         pass  # none, or another file
-    names = [dataset] if dataset else [*datasets_with_oof(COMPETITION_TASK), BOX]
-    for name in names:
-        in_box = box_runs(COMPETITION_TASK) if name == BOX else []
-        if found := in_box[0] if in_box else _best_run(name):
+    for name in [dataset] if dataset else datasets_with_oof(COMPETITION_TASK):
+        if found := _best_run(name):
             return name, found
+    in_box = box_runs(COMPETITION_TASK)
+    if in_box and dataset in (None, BOX):
+        return BOX, in_box[0]
     raise InputError(
         f"no trained run of {COMPETITION_TASK} in {shown(oof_dir())}/: type `bash "
         "scripts/train_folds.sh`, or name a run of another task"

@@ -66,11 +66,9 @@ def export_run(
         for fold, network in networks.items():
             (part / f"fold_{fold}").mkdir()
             if in_half:
-                network.half().float()  # so that the card and ONNX are of what is kept
-            state = network.state_dict()
-            if in_half:
-                state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-            save_weights(part / f"fold_{fold}" / WEIGHTS, state)
+                network.half()
+            save_weights(part / f"fold_{fold}" / WEIGHTS, network.state_dict())
+            network.float()  # of rounded weights, so that ONNX is of what is kept
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
         shutil.copyfile(card_path(oof_csv(dataset, run)), part / SCORES)
         shutil.copyfile(CODE_ROOT / LICENCE, part / LICENCE)

@@ -19,7 +19,7 @@ from galaxyzoo.core import distributed
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import autocast, is_out_of_memory, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
-from galaxyzoo.core.paths import dataset_dir, run_dir
+from galaxyzoo.core.paths import BOX, box_dir, dataset_dir, run_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.readers.fits import FitsSettings
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
@@ -266,7 +266,10 @@ class RunNetworks:
 
 
 def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet]]:
-    """A run's config and the networks of its finished folds, by fold."""
+    """A run's config and the networks of its finished folds, by fold; of `box`, those it holds."""
+    if dataset == BOX:
+        networks = RunNetworks.open(box_dir() / run)
+        return networks.config, dict(networks.models)
     folder = run_dir(dataset, run)
     numbers = [path.parent.name.removeprefix("fold_") for path in folder.glob(f"fold_*/{DONE}")]
     folds = sorted(int(number) for number in numbers if number.isdecimal())  # no `fold_0_old`

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import DEMOS, cache_dir, input_dir
+from galaxyzoo.core.paths import BOX, DEMOS, cache_dir, input_dir
 from galaxyzoo.data.readers import arrays, gz2, kaggle, labelled
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.tasks.registry import TASKS
@@ -27,6 +27,8 @@ def open_input(data: str | None, tasks: set[str]) -> RawDataset:
     raw = _find_input(tasks) if data is None else _find_named(data, tasks)
     if not raw.dataset.isprintable():  # every later message holds it
         raise InputError(f"rename {raw.folder.name!r}: its name holds control characters")
+    if raw.dataset == BOX:
+        raise InputError(f"rename {raw.folder.name!r}: so the networks in weights/ are called")
     return raw
 
 
