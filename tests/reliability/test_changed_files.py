@@ -1,5 +1,6 @@
 """Files of a trained run that were changed, exchanged or lost: commands name them and stop."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -138,9 +139,11 @@ def test_a_run_folder_that_is_deleted_stops_the_training_in_it(tmp_path: Path) -
         succeed(root, *words, "train.lr=2e-3")
         _, errors = first.communicate(timeout=60)
     assert first.returncode == 1
-    lines = [line for line in errors.splitlines() if line.startswith("error: ")]
-    deleted = folder(root).relative_to(root)
-    assert lines == [f"error: {deleted} was deleted while this command worked in it: it stops here"]
+    (line,) = (line for line in errors.splitlines() if line.startswith("error: "))
+    deleted = re.escape(str(folder(root).relative_to(root)))
+    # a deletion takes time: a file may be gone while the lock, which tells of it, is still there
+    said = f"{deleted} was deleted while|cannot write {deleted}/.+: No such file"
+    assert re.match(f"error: ({said})", line)
     assert artefacts(root) == artefacts(alone)
 
 
