@@ -8,7 +8,7 @@ pictures by the options below.
 By a trained run, whose folds' models and views are averaged as for the test set, or by an ensemble,
 as its submission was made. Where none is named: by the ensemble that wrote
 submissions/predictions.csv, else by the best run, else by the networks that come with the project,
-in weights/ (dataset `box`).
+in weights/ (dataset `box`). Networks of the demo set answer where `--dataset demo` asks for them.
 
   python3 src/predict.py my_galaxies/
   python3 src/predict.py ensemble:hubble10 my_galaxies/

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,6 +15,7 @@ from support.fork_server import FAULTS
 
 TRAIN = (FAULTS / "train_on_small_demo.py", "--folds", "2")
 CSV = "submissions/predictions.csv"
+ON_DEMO = ("--dataset", "demo")
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +49,13 @@ def test_the_default_command_takes_short_schedules_and_says_how_to_train_in_full
 
 def test_what_follows_needs_no_option(demo):
     root, _ = demo
+    cv2.imwrite(str(root / "1.png"), np.full((99, 99, 3), 9, np.uint8))
     before = artefacts(root)
     assert "nothing has changed" in succeed(root, "ensemble.py").stdout
     assert "reports/demo/gz37/index.html" in succeed(root, "evaluate.py", "gz37").stdout
+    by = [succeed(root, "predict.py", root / "1.png", *words).stdout for words in ((), ON_DEMO)]
+    assert "of dataset box" in by[0]  # whose networks know real galaxies
+    assert "by ensemble:default of dataset demo" in by[1]
     assert "trained" not in type_in(root, *TRAIN, "gz37/mobilenetv2", "--only", "1")
     assert artefacts(root) == before
 

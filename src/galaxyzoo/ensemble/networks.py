@@ -11,6 +11,7 @@ from galaxyzoo.config.schema import ImageConfig, TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import (
     BOX,
+    DEMOS,
     box_runs,
     choose_dataset,
     datasets_with_oof,
@@ -133,8 +134,9 @@ def pick_default(dataset: str | None) -> tuple[str, str]:
     """What answers where nothing is named, as (dataset, name).
 
     The ensemble that wrote `submissions/predictions.csv`, where that is still there; else the run
-    of the competition's task with the best score that has networks, real data before demos; where
-    there is none, the networks in the box.
+    of the competition's task with the best score that has networks; where there is none, the
+    networks in the box. What was trained on a demo set answers only where it is named: the box
+    knows real galaxies.
 
     Args:
         dataset: that the user named: its ensemble, else its best run.
@@ -142,17 +144,17 @@ def pick_default(dataset: str | None) -> tuple[str, str]:
     path = ensemble_csv(dataset, COMPETITION_TASK) if dataset else submission.published_csv()
     try:
         card = EnsembleCard.read(card_path(path))
-        if card.table == digest_table(path) and card.fitted:
+        real = dataset or card.dataset not in DEMOS
+        if real and card.table == digest_table(path) and card.fitted:
             EnsembleCard.of(card.dataset, COMPETITION_TASK)
             return card.dataset, DEFAULT_ENSEMBLE
     except (InputError, OSError):
         pass  # none, or another file
-    for name in [dataset] if dataset else datasets_with_oof(COMPETITION_TASK):
-        if found := _best_run(name):
+    trained = [name for name in datasets_with_oof(COMPETITION_TASK) if name not in DEMOS]
+    for name in [dataset] if dataset else [*trained, BOX, *DEMOS]:
+        found = _best_run(name) if name != BOX else next(iter(box_runs(COMPETITION_TASK)), None)
+        if found:
             return name, found
-    in_box = box_runs(COMPETITION_TASK)
-    if in_box and dataset in (None, BOX):
-        return BOX, in_box[0]
     raise InputError(
         f"no trained run of {COMPETITION_TASK} in {shown(oof_dir())}/: type `bash "
         "scripts/train_folds.sh`, or name a run of another task"
