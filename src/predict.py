@@ -48,6 +48,7 @@ def main() -> None:
     from galaxyzoo.ensemble.networks import (
         choose_dataset_of,
         describe,
+        load_intervals,
         load_predictor,
         pick_default,
     )
@@ -75,10 +76,14 @@ def main() -> None:
     else:
         prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
     if is_job:
-        from galaxyzoo.inference.catalogue import Catalogue, Job
+        from galaxyzoo.inference.catalogue import INTERVALS, Catalogue, Job
 
-        catalogue = Catalogue(tuple(images), args.part_size, fits)
-        job = Job(args.output, name, load, catalogue, prior, tuple(args.extras))
+        catalogue, ends = Catalogue(tuple(images), args.part_size, fits), None
+        if INTERVALS in args.extras:
+            if args.views:
+                raise InputError("--with intervals: they are of the run's own views: no --views")
+            ends = load_intervals(dataset, name).ends
+        job = Job(args.output, name, load, catalogue, prior, tuple(args.extras), ends)
         manifest = job.run(args.jobs, args.backend)
         count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
         print(one_line(f"wrote {shown(args.output.resolve())}/: {count}"))
@@ -194,17 +199,18 @@ def parse_args() -> argparse.Namespace:
         "--with",
         dest="extras",
         nargs="+",
-        choices=("spread", "features"),
+        choices=("spread", "features", "intervals"),
         default=(),
         metavar="EXTRA",
         help="for such a folder, spread: the standard deviation between the folds' networks; "
-        "features: what the last layer of the first fold's network sees",
+        "features: what the last layer of the first fold's network sees; intervals: of each "
+        "vote fraction, which hold 90 %% of galaxies like those that were learned from",
     )
     parser.add_argument(
         "--rank",
         metavar="BY",
         help="into such a folder, a page of the galaxies that deserve a look: by disagreement "
-        "(with spread) or an answer or class, such as Class6.1",
+        "(with spread), width (with intervals) or an answer or class, such as Class6.1",
     )
     parser.add_argument(
         "--top", type=positive, default=100, metavar="N", help="on it (default: %(default)s)"

@@ -125,8 +125,9 @@ def test_fewer_networks_and_views_cost_less_and_are_their_own_job(
 def test_spread_and_features_are_as_by_each_network_alone(
     trained: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
-    command = [*words(trained)[:4], "--with", "spread", "features", "--part-size", "5"]
-    succeed(trained, *command, "--output", tmp_path / "votes")
+    command = [*words(trained)[:4], "--with", "spread", "features", "intervals"]
+    output = ["--part-size", "5", "--output", tmp_path / "votes"]
+    succeed(trained, *command, *output, "--rank", "width")
     found = rows(tmp_path)
     pd.testing.assert_frame_equal(found[rows(trained).columns], rows(trained))
     columns = list(TASKS["gz37"].columns)
@@ -136,6 +137,12 @@ def test_spread_and_features_are_as_by_each_network_alone(
         output = ["--output", tmp_path / fold / "votes"]
         succeed(trained, *words(trained)[:4], *output, "--folds", fold)
         each.append(rows(tmp_path / fold)[columns].astype(float))
+    ends = [found[[f"{name}_{end}" for name in columns]].to_numpy() for end in ("lower", "upper")]
+    assert (ends[0] <= found[columns]).all(axis=None)
+    assert (found[columns] <= ends[1]).all(axis=None)
+    widest = pd.read_csv(tmp_path / "votes" / "ranking.csv")["GalaxyID"][0]
+    assert widest == found["GalaxyID"].iloc[(ends[1] - ends[0]).mean(axis=1).argmax()]
+    assert "no --views" in complaint(call(trained, *command, *output, "--views", "1"))
     spread = found[[f"{name}_spread" for name in columns]]
     np.testing.assert_allclose(spread, np.std(each, axis=0), atol=1e-6)
     assert np.ptp(spread.to_numpy()) > 0.001

@@ -13,7 +13,11 @@ import ensemble
 from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.ensemble.intervals import read_spreads, score_intervals
+from galaxyzoo.ensemble.conformal import Column
+from galaxyzoo.ensemble.fitted import load_model, save_model
+from galaxyzoo.ensemble.intervals import read_spreads, scale_features, score_intervals
+from galaxyzoo.ensemble.networks import load_intervals
+from galaxyzoo.tasks.registry import get_task
 from support.ensemble_fixtures import (
     COLUMNS,
     NETWORK_RUNS,
@@ -164,6 +168,39 @@ def test_a_level_without_intervals_is_refused(
 ) -> None:
     with pytest.raises(InputError, match="add --intervals"):
         run_here(monkeypatch, "--level", "0.8")
+
+
+@pytest.mark.parametrize("name", ["gz37/run0", "ensemble:default"])
+def test_intervals_of_any_galaxies_hold_nine_in_ten(
+    name: str, catalog: Catalog, tmp_path: Path
+) -> None:
+    """Also after they were kept, and read again: as the column's own, at hand."""
+    found = load_intervals("tiny", name)
+    table = paths.oof_csv("tiny", name) if "run" in name else paths.ensemble_oof_csv("tiny", "gz37")
+    oof = pd.read_csv(table, index_col="GalaxyID").loc[catalog.ids, list(COLUMNS)].to_numpy()
+    oof, targets = get_task("gz37").project(oof), catalog.targets("gz37")
+    ends = found.ends(oof)
+    held = (ends[..., 0] <= targets) & (targets <= ends[..., 1])
+    assert held.mean() == pytest.approx(0.9, abs=0.03)
+    features = scale_features(oof, ())
+    for i in (0, 7, 36):
+        column = Column(oof[:, i], features[:, i], targets[:, i], catalog.folds)
+        (expected,) = column.intervals(oof[:, i], features[:, i], [0.9])
+        np.testing.assert_allclose(ends[:, i], expected, atol=1e-6)
+    path = tmp_path / "kept.safetensors"
+    again = load_model(path, save_model(path, found), get_task("gz37"), "")
+    np.testing.assert_array_equal(again.ends(oof), ends)
+
+
+def test_intervals_of_classes_and_of_two_folds_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_root(monkeypatch, tmp_path)
+    save_project(n_folds=2)
+    with pytest.raises(InputError, match="hubble10/cnn predicts classes"):
+        load_intervals("tiny", "hubble10/cnn")
+    with pytest.raises(InputError, match="'tiny' has 2, at least 3 are needed"):
+        load_intervals("tiny", "gz37/run0")
 
 
 def test_scores_by_hand() -> None:

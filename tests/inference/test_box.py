@@ -39,7 +39,8 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> Non
     assert table.loc[1].between(0.02, 0.98).any()
     expected, _ = predict_stores(load_predictor(BOX, RUN), [images])
     assert np.allclose(table, expected, atol=1e-6)
-    succeed(tmp_path, "predict.py", str(images), "--output", "job", "--rank", "Class6.1")
+    ranked = ["--with", "intervals", "--rank", "width"]
+    succeed(tmp_path, "predict.py", str(images), "--output", "job", *ranked)
     assert (tmp_path / "job" / "ranking.csv").exists()
 
 
@@ -119,4 +120,4 @@ def test_the_box_is_small_and_whole() -> None:
     files = [path for path in (box_dir() / RUN).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 9e6
     names = {path.relative_to(box_dir() / RUN).as_posix() for path in files}
-    assert {"README.md", "LICENSE", "oof.json", "config.yaml"} <= names
+    assert {"README.md", "LICENSE", "oof.json", "config.yaml", "intervals.safetensors"} <= names

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.inference.catalogue import SPREAD, Catalogue, Job
+from galaxyzoo.inference.catalogue import INTERVALS, SPREAD, Catalogue, Job
 from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.reports import ranking
 from galaxyzoo.tasks.registry import get_task
@@ -36,6 +36,12 @@ class Brightness:
         return values, values * (1 - values)
 
 
+def narrow_ends(values: np.ndarray) -> np.ndarray:
+    """Intervals that are narrowest where an answer is sure."""
+    half = (values * (1 - values)) ** 2
+    return np.stack([values - half / 2, values + half], axis=2)
+
+
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     (tmp_path / "survey").mkdir()
@@ -45,12 +51,15 @@ def job(tmp_path: Path) -> Job:
     catalogue = Catalogue((tmp_path / "survey",), size=60)
     load = cast(Callable[[], Predictor], Brightness)
     prior = np.array([0.5, 0.5])
-    made = Job(tmp_path / "votes", "elliptical_spiral/x", load, catalogue, prior, (SPREAD,))
+    extras = (SPREAD, INTERVALS)
+    made = Job(
+        tmp_path / "votes", "elliptical_spiral/x", load, catalogue, prior, extras, narrow_ends
+    )
     made.run()
     return made
 
 
-@pytest.mark.parametrize("by", [TASK.columns[0], TASK.columns[1], "disagreement"])
+@pytest.mark.parametrize("by", [TASK.columns[0], TASK.columns[1], "disagreement", "width"])
 def test_the_highest_come_first_each_with_its_picture(
     job: Job, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +78,7 @@ def test_the_highest_come_first_each_with_its_picture(
         TASK.columns[0]: share,
         TASK.columns[1]: {i: 1 - x for i, x in share.items()},
         "disagreement": {i: x * (1 - x) for i, x in share.items()},
+        "width": {i: 1.5 * (x * (1 - x)) ** 2 for i, x in share.items()},
     }[by]
     table = pd.read_csv(job.folder / ranking.TABLE, index_col=0)
     np.testing.assert_allclose(table["score"], sorted(score.values(), reverse=True)[:70], atol=1e-6)
@@ -87,5 +97,5 @@ def test_all_of_a_small_catalogue(job: Job) -> None:
 def test_no_order_is_one_line() -> None:
     with pytest.raises(InputError, match="add --with spread"):
         ranking.check_ranking("disagreement", TASK, ())
-    with pytest.raises(InputError, match="'Class6' is none of disagreement, elliptical, spiral"):
+    with pytest.raises(InputError, match="'Class6' is none of disagreement, width, elliptical"):
         ranking.check_ranking("Class6", TASK, ())

@@ -30,6 +30,21 @@ NONE: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
+class Calibration:
+    """What makes intervals around predictions of one column."""
+
+    weights: np.ndarray  # (feature,) of the scale
+    edges: np.ndarray  # (bin - 1,) between bins of predictions, ascending
+    limits: np.ndarray  # (level, bin, 2) as of `find_limits`
+
+    def intervals(self, predictions: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """(row,) predictions and (row, feature) features -> (level, row, 2) ends, 0 to 1."""
+        scales = _scales(features, self.weights)
+        limits = self.limits[:, np.searchsorted(self.edges, predictions, "right")]
+        return np.stack([_ends(predictions, scales, *one.T) for one in limits])
+
+
+@dataclass(frozen=True, eq=False)
 class Column:
     """Training galaxies of one column, on which its intervals are calibrated."""
 
@@ -55,18 +70,18 @@ class Column:
         Returns:
             (level, row, 2) lower and upper ends, 0 to 1; each interval holds its prediction.
         """
+        return self.calibrate(levels, without).intervals(predictions, features)
+
+    def calibrate(self, levels: Sequence[float], without: frozenset[int] = NONE) -> Calibration:
+        """What makes intervals of those levels; arguments as of `intervals`."""
         scales, rows = self.held_out_scales(without), ~np.isin(self.folds, list(without))
         known, known_scales, targets = self.predictions[rows], scales[rows], self.targets[rows]
         edges = bin_edges(known)
-        place, new_place = (np.searchsorted(edges, p, "right") for p in (known, predictions))
-        new_scales = self._scales(features, without)
-        out = np.empty((len(levels), len(predictions), 2))
-        for number in np.unique(new_place):
-            here, new = place == number, new_place == number
-            for i, level in enumerate(levels):
-                low, high = find_limits(known[here], known_scales[here], targets[here], level)
-                out[i, new] = _ends(predictions[new], new_scales[new], low, high)
-        return out
+        place, limits = np.searchsorted(edges, known, "right"), []
+        for level in levels:
+            bins = (place == number for number in range(len(edges) + 1))
+            limits.append([find_limits(known[b], known_scales[b], targets[b], level) for b in bins])
+        return Calibration(self._weights(without), edges, np.array(limits))
 
     def cross_intervals(self, levels: Sequence[float]) -> np.ndarray:
         """(level, galaxy, 2) intervals of the training galaxies, each without its fold's targets.
@@ -85,14 +100,14 @@ class Column:
         out = np.full(len(self.folds), np.nan)
         for fold in self._sums.keys() - without:
             rows = self.folds == fold
-            out[rows] = self._scales(self.features[rows], without | {fold})
+            out[rows] = _scales(self.features[rows], self._weights(without | {fold}))
         return out
 
-    def _scales(self, features: np.ndarray, without: frozenset[int]) -> np.ndarray:
-        """(row, feature) -> (row,) expected size of the error, fitted without some folds."""
+    def _weights(self, without: frozenset[int]) -> np.ndarray:
+        """(feature,) weights of the expected size of the error, fitted without some folds."""
         kept = [self._sums[fold] for fold in self._sums if fold not in without]
         gram, cross = (reduce(add, sums) for sums in zip(*kept, strict=True))
-        return np.maximum(features @ nnls_weights(gram, cross), SMALLEST_SCALE)
+        return nnls_weights(gram, cross)
 
     @cached_property
     def _sums(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
@@ -166,7 +181,14 @@ def _used(above_limit: np.ndarray, above_bound: np.ndarray, places: int) -> int:
     return min(places, int((above_limit < -_ROUNDING).sum()) + 1)
 
 
-def _ends(predictions: np.ndarray, scales: np.ndarray, low: float, high: float) -> np.ndarray:
+def _scales(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(row, feature) -> (row,) expected size of the error."""
+    return np.maximum(features @ weights, SMALLEST_SCALE)
+
+
+def _ends(
+    predictions: np.ndarray, scales: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
     """(row, 2) ends of intervals that hold their prediction; limits may be infinite."""
     lower = np.minimum(predictions + low * scales, predictions)
     upper = np.maximum(predictions + high * scales, predictions)

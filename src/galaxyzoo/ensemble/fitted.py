@@ -24,6 +24,8 @@ from galaxyzoo.core.paths import ensemble_csv, shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.blends import Blend, MetaModel
 from galaxyzoo.ensemble.class_stackers import BoostedClasses, Pool
+from galaxyzoo.ensemble.conformal import Calibration
+from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.members import PREFIX, to_task
 from galaxyzoo.ensemble.selection import TwoLevel
 from galaxyzoo.ensemble.stackers import BoostedStacker, DisagreementRidge, LinearStacker
@@ -32,12 +34,13 @@ from galaxyzoo.inference.score_card import EnsembleCard, digest_table, remake_en
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
 
-# Fitted candidates that can be kept. To add one: a dataclass of arrays, boosters, and such.
+# What is fitted and can be kept. To add one: a dataclass of arrays, boosters, and such.
 _KINDS = {
     kind.__name__: kind
     for kind in (
         *(Blend, LinearStacker, DisagreementRidge, BoostedStacker, TwoLevel),
         *(Pool, BoostedClasses),
+        *(VoteIntervals, Calibration),
     )
 }
 
@@ -47,16 +50,16 @@ def fitted_path(submission: Path) -> Path:
     return submission.with_suffix(".safetensors")
 
 
-def save_model(path: Path, model: MetaModel) -> str:
-    """Write a fitted candidate, atomically; returns the file's digest."""
+def save_model(path: Path, model: MetaModel | VoteIntervals) -> str:
+    """Write a fitted candidate or intervals, atomically; returns the file's digest."""
     arrays: dict[str, np.ndarray] = {}
     form = _pack(model, "model", arrays)
     files.write_bytes(path, save(arrays, {"model": json.dumps(form)}))
     return digest_table(path)
 
 
-def load_model(path: Path, digest: str, task: Task, cure: str) -> MetaModel:
-    """Read a fitted candidate from the file of that digest.
+def load_model(path: Path, digest: str, task: Task, cure: str) -> Any:
+    """Read a fitted candidate, or intervals, from the file of that digest.
 
     Args:
         path: as of `save_model`.

@@ -21,16 +21,17 @@ from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import ensemble_csv, ensemble_oof_csv, intervals_csv, oof_csv
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.ensemble.conformal import Column, find_limits
-from galaxyzoo.ensemble.members import PREFIX
+from galaxyzoo.ensemble.conformal import Calibration, Column, find_limits
+from galaxyzoo.ensemble.members import PREFIX, load_oof
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.score_card import EnsembleCard, card_path, digest_table, rounded
 from galaxyzoo.io.tables import read_predictions, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import ENSEMBLE, get_task
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)  # of which coverage is always measured
+LEVEL = 0.9  # of intervals of any galaxies
 FEWEST_FOLDS = 3  # one to score, one to predict, one to fit
 _DIGITS = 6  # decimals kept in the card
 
@@ -53,11 +54,7 @@ class Intervals:
         Returns:
             The card, and a line for each run without tables of its folds.
         """
-        if self.whole.n_folds < FEWEST_FOLDS:
-            raise InputError(
-                f"intervals are calibrated across folds: '{self.whole.dataset}' has "
-                f"{self.whole.n_folds}, at least {FEWEST_FOLDS} are needed"
-            )
+        _check_folds(self.whole)
         if oof_csv(self.whole.dataset, f"{COMPETITION_TASK}/{self.path.stem}").exists():
             raise InputError(
                 f"run '{COMPETITION_TASK}/{self.path.stem}' has its table where the intervals go: "
@@ -69,19 +66,10 @@ class Intervals:
 
     def _make(self) -> tuple[dict[str, Any], Sequence[str]]:
         catalog, task = self.whole, get_task(COMPETITION_TASK)
-        tables = [of(catalog.dataset, task.name) for of in (ensemble_oof_csv, ensemble_csv)]
-        ensemble = EnsembleCard.of(catalog.dataset, task.name).check(catalog, *tables)
-        oof, test = (
-            read_predictions(path, task.columns, ids)[list(task.columns)]
-            for path, ids in zip(tables, (catalog.ids, catalog.test_ids), strict=True)
-        )
+        ensemble, oof, test = _read_ensemble(catalog)
         spreads = read_spreads(list(ensemble.runs), catalog)
         targets = catalog.targets(task.name)
-        features = scale_features(oof.to_numpy(), spreads.train)
-        columns = [
-            Column(oof.to_numpy()[:, i], features[:, i], targets[:, i], catalog.folds)
-            for i in range(len(task.columns))
-        ]
+        columns = _columns(oof.to_numpy(), spreads.train, catalog)
         test_features = scale_features(test.to_numpy(), spreads.test)
         ends = np.stack(
             [
@@ -118,6 +106,64 @@ class Intervals:
         }
         files.write_json(card_path(self.path), card)
         return card, spreads.problems
+
+
+@dataclass(frozen=True, eq=False)
+class VoteIntervals:
+    """Intervals around predictions of any galaxies, calibrated on a run's or an ensemble's own.
+
+    They hold `LEVEL` of the votes of galaxies like the training ones; spreads are not used.
+    """
+
+    calibrations: tuple[Calibration, ...]  # by column
+
+    @classmethod
+    def calibrate(cls, name: str, whole: Catalog) -> "VoteIntervals":
+        """Of the out-of-fold predictions of a run or `ensemble:NAME`; `whole` is the dataset's."""
+        _check_folds(whole)
+        if name.startswith(ENSEMBLE):
+            oof = _read_ensemble(whole)[1].to_numpy()
+        else:
+            oof = load_oof([name], get_task(COMPETITION_TASK), whole)[:, 0].astype(float)
+            oof = get_task(COMPETITION_TASK).project(oof)
+        return cls(tuple(column.calibrate([LEVEL]) for column in _columns(oof, (), whole)))
+
+    def ends(self, predictions: np.ndarray) -> np.ndarray:
+        """(galaxy, column) valid predictions -> (galaxy, column, 2) lower and upper ends."""
+        features = scale_features(predictions, ())
+        found = [
+            one.intervals(predictions[:, i], features[:, i])[0]
+            for i, one in enumerate(self.calibrations)
+        ]
+        return np.stack(found, axis=1)
+
+
+def _check_folds(whole: Catalog) -> None:
+    if whole.n_folds < FEWEST_FOLDS:
+        raise InputError(
+            f"intervals are calibrated across folds: '{whole.dataset}' has {whole.n_folds}, at "
+            f"least {FEWEST_FOLDS} are needed"
+        )
+
+
+def _read_ensemble(whole: Catalog) -> tuple[EnsembleCard, pd.DataFrame, pd.DataFrame]:
+    """Card, out-of-fold and test predictions, (galaxy, column) each, of the dataset's ensemble."""
+    columns = list(get_task(COMPETITION_TASK).columns)
+    tables = [of(whole.dataset, COMPETITION_TASK) for of in (ensemble_oof_csv, ensemble_csv)]
+    card = EnsembleCard.of(whole.dataset, COMPETITION_TASK).check(whole, *tables)
+    oof, test = (
+        read_predictions(path, columns, ids)[columns]
+        for path, ids in zip(tables, (whole.ids, whole.test_ids), strict=True)
+    )
+    return card, oof, test
+
+
+def _columns(oof: np.ndarray, spreads: Sequence[np.ndarray], whole: Catalog) -> list[Column]:
+    """What each column is calibrated on; `oof` (galaxy, column), spreads of `scale_features`."""
+    targets, features = whole.targets(COMPETITION_TASK), scale_features(oof, spreads)
+    return [
+        Column(oof[:, i], features[:, i], targets[:, i], whole.folds) for i in range(oof.shape[1])
+    ]
 
 
 @dataclass(frozen=True, eq=False)

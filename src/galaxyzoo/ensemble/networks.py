@@ -12,6 +12,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import (
     BOX,
     DEMOS,
+    box_dir,
     box_runs,
     choose_dataset,
     datasets_with_oof,
@@ -20,7 +21,9 @@ from galaxyzoo.core.paths import (
     oof_dir,
     shown,
 )
+from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
+from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.fold_files import digest_networks
 from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run_models
@@ -28,7 +31,12 @@ from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path, dig
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import DEFAULT_ENSEMBLE, ensemble_task, get_task, task_of
 
-EXPORTED_CARD, EXPORTED_MODEL = "ensemble.json", "ensemble.safetensors"  # in an exported folder
+# In an exported folder
+EXPORTED_CARD, EXPORTED_MODEL, INTERVALS = (
+    "ensemble.json",
+    "ensemble.safetensors",
+    "intervals.safetensors",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +127,19 @@ def load_predictor(
     )
     tta = None if views is None else TTAConfig(dihedral=views == 8)
     return found if folds is None and tta is None else found.with_less(folds, tta)
+
+
+def load_intervals(dataset: str, name: str) -> VoteIntervals:
+    """Intervals around what a run or an ensemble predicts of any galaxies."""
+    task = task_of(name)
+    if task.name != COMPETITION_TASK:
+        raise InputError(f"--with intervals: they are of votes, and {name} predicts classes")
+    if dataset != BOX:
+        return VoteIntervals.calibrate(name, load_catalog(dataset))
+    path = box_dir() / name / INTERVALS
+    return load_model(
+        path, digest_table(path), task, "get it again, as `git checkout weights` does"
+    )
 
 
 def describe(predictor: Predictor) -> str:

@@ -20,16 +20,17 @@ from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import CODE_ROOT, data_option, ensemble_csv, oof_csv, run_dir, shown
 from galaxyzoo.core.templates import render
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.ensemble.fitted import FittedEnsemble, fitted_path
+from galaxyzoo.ensemble.fitted import FittedEnsemble, fitted_path, save_model
+from galaxyzoo.ensemble.intervals import FEWEST_FOLDS, VoteIntervals
 from galaxyzoo.ensemble.members import load_oof, load_test
-from galaxyzoo.ensemble.networks import EXPORTED_CARD, EXPORTED_MODEL
+from galaxyzoo.ensemble.networks import EXPORTED_CARD, EXPORTED_MODEL, INTERVALS
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
 from galaxyzoo.inference.predict import load_run_models
 from galaxyzoo.inference.score_card import RunCard, card_path
 from galaxyzoo.io.tables import FOLD, format_predictions
-from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import ensemble_name, get_task, task_of
 
 CARD, SCORES, ONNX, LICENCE = "README.md", "oof.json", "model.onnx", "LICENSE"
@@ -44,8 +45,9 @@ def export_run(
     """Write a run's folder, whole or not at all.
 
     It holds `config.yaml` and `fold_k/weights.safetensors` as the run's own folder does, so that
-    the same functions read both; `oof.json`, the score card; `model.onnx`; `README.md`, the model
-    card; and the code's licence.
+    the same functions read both; `oof.json`, the score card; `intervals.safetensors`, what makes
+    intervals around predicted votes; `model.onnx`; `README.md`, the model card; and the code's
+    licence.
 
     Args:
         dataset: that the run was trained on.
@@ -72,6 +74,9 @@ def export_run(
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
         shutil.copyfile(card_path(oof_csv(dataset, run)), part / SCORES)
         shutil.copyfile(CODE_ROOT / LICENCE, part / LICENCE)
+        catalog = load_catalog(dataset)
+        if config.task == COMPETITION_TASK and len(networks) == catalog.n_folds >= FEWEST_FOLDS:
+            save_model(part / INTERVALS, VoteIntervals.calibrate(run, catalog))
         difference = None
         if with_onnx:
             views = config.image.size_px, config.tta.dihedral

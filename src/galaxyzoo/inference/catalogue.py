@@ -36,7 +36,8 @@ from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import TASKS
 
 PART_SIZE = 8192
-EXTRAS = SPREAD, FEATURES = "spread", "features"
+EXTRAS = SPREAD, FEATURES, INTERVALS = "spread", "features", "intervals"
+ENDS = "lower", "upper"  # of an interval
 JOB, MANIFEST, ERRORS, PARTS = "job.json", "manifest.json", "errors.parquet", "parts"
 _LOCKS = ".locks"  # stays: another process may be about to look into it
 _REASON = "reason"  # column of the errors
@@ -119,6 +120,7 @@ class Job:
         load: gives what predicts; a module's function or `partial`, for other processes.
         prior: (column,) means of the training targets, by which classes are decided.
         extras: of `EXTRAS`, what else each row has.
+        intervals: around (galaxy, column) predictions, (galaxy, column, 2) ends.
     """
 
     folder: Path
@@ -127,6 +129,7 @@ class Job:
     catalogue: Catalogue
     prior: np.ndarray
     extras: tuple[str, ...] = ()
+    intervals: Callable[[np.ndarray], np.ndarray] | None = None
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -210,6 +213,10 @@ class Job:
             extras = _by_name([f"{name}_{SPREAD}" for name in columns], spread)
         else:
             values = predictor.predict(images.decode)
+        if self.intervals:
+            ends = self.intervals(values)
+            for i, end in enumerate(ENDS):
+                extras |= _by_name([f"{name}_{end}" for name in columns], ends[..., i])
         if FEATURES in self.extras:
             found = predictor.features(images.decode).astype(np.float32)
             extras[FEATURES] = pa.FixedSizeListArray.from_arrays(found.ravel(), found.shape[1])

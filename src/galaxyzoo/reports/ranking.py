@@ -10,13 +10,14 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.inference.catalogue import SPREAD, Job
+from galaxyzoo.inference.catalogue import ENDS, INTERVALS, SPREAD, Job
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports.figures import draw_galaxies, save_figure
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.tasks.kinds import Task
 
-DISAGREEMENT = "disagreement"
+DISAGREEMENT, WIDTH = "disagreement", "width"
+_NEEDS = {DISAGREEMENT: SPREAD, WIDTH: INTERVALS}
 PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART = "score", "part"
 _IN_PICTURE = 50  # galaxies
@@ -26,10 +27,10 @@ _PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 
 def check_ranking(by: str, task: Task, extras: tuple[str, ...]) -> None:
     """Refuse, before anything is predicted, what there is no order by."""
-    if by == DISAGREEMENT and SPREAD not in extras:
-        raise InputError(f"--rank {DISAGREEMENT} is between the folds' networks: add --with spread")
-    if by != DISAGREEMENT and by not in task.columns:
-        known = ", ".join([DISAGREEMENT, *task.columns])
+    if by in _NEEDS and _NEEDS[by] not in extras:
+        raise InputError(f"--rank {by}: add --with {_NEEDS[by]}")
+    if by not in _NEEDS and by not in task.columns:
+        known = ", ".join([*_NEEDS, *task.columns])
         raise InputError(f"--rank '{by}' is none of {known}")
 
 
@@ -38,17 +39,21 @@ def write_ranking(job: Job, by: str, top: int) -> Path:
 
     Args:
         job: finished.
-        by: an answer or class, the galaxies with most of it first; or `DISAGREEMENT`, the mean
-            over the answers of the standard deviation between the folds' networks.
+        by: an answer or class, the galaxies with most of it first; or, both as means over the
+            answers, `DISAGREEMENT`, the standard deviation between the folds' networks, and
+            `WIDTH`, of the intervals.
         top: number of galaxies.
     """
     label, columns = job.catalogue.labels.column, list(job.predictor.task.columns)
-    sources = [f"{name}_{SPREAD}" for name in columns] if by == DISAGREEMENT else [by]
+    ends = {DISAGREEMENT: (SPREAD,), WIDTH: ENDS}.get(by)
+    sources = [f"{name}_{end}" for end in ends for name in columns] if ends else [by]
     best = pd.DataFrame()
     for part in job.catalogue.parts:
         wanted = [*dict.fromkeys([label, *columns, *sources])]
         rows = parquet.read_table(job.part_path(part), columns=wanted).to_pandas()
         score = rows[sources].mean(axis=1)
+        if by == WIDTH:  # half of which are upper ends, half lower ones
+            score = 2 * (rows[sources[len(columns) :]].mean(axis=1) - score)
         found = rows[[label, *columns]].assign(**{_SCORE: score, _PART: part.number})
         best = pd.concat([best, found]).nlargest(top, _SCORE, keep="first")
     if best.empty:
