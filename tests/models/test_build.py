@@ -134,6 +134,14 @@ def test_an_unknown_layer_is_named(layer: str) -> None:
     assert f"'{layer}'" in str(caught.value)
 
 
+def test_an_image_too_small_for_the_cnn_is_refused() -> None:
+    cnn = {"model": {"name": "cnn", "kwargs": {"widths": [2, 2, 2]}}}
+    with pytest.raises(InputError, match=r"image\.size_px: cnn needs at least 15"):
+        build_model(small_config(**cnn, image={"size_px": 14}))
+    model = build_model(small_config(**cnn, image={"size_px": 15}))
+    assert model(torch.zeros(2, 3, 15, 15)).shape == (2, 37)
+
+
 def test_too_many_pools_and_other_keys_are_refused() -> None:
     with pytest.raises(InputError, match="too many pools"):
         build_model(layers_config(*["pool"] * 6))

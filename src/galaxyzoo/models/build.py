@@ -77,12 +77,15 @@ class CNN(nn.Module):
     keeps small details (a bar, an arm) that the mean hides.
 
     Args:
+        size_px: side of the input images, which the stem and each stage halve.
         widths: channels of each stage.
     Source: own, in the manner of the VGG networks (Simonyan & Zisserman 2015).
     """
 
-    def __init__(self, widths: tuple[int, ...] = (48, 96, 192, 320)) -> None:
+    def __init__(self, size_px: int, widths: tuple[int, ...] = (48, 96, 192, 320)) -> None:
         super().__init__()
+        if size_px < (least := 2 ** (1 + len(widths)) - 1):
+            raise InputError(f"image.size_px: cnn needs at least {least}")
         stem = nn.Conv2d(3, widths[0], 5, stride=2, padding=2, bias=False)
         stages: list[nn.Module] = [nn.Sequential(stem, nn.BatchNorm2d(widths[0]), nn.ReLU())]
         for inputs, outputs in zip((widths[0], *widths[:-1]), widths, strict=True):
@@ -146,7 +149,7 @@ class Layers(nn.Module):
 # To add a network of our own: a class with `num_features` and a forward pass to (B, num_features),
 # and its name here; its arguments are the side of the images and the config's `model.kwargs`.
 OWN_MODELS: dict[str, Callable[..., "CNN | D4CNN | Layers"]] = {
-    "cnn": lambda size_px, **kwargs: CNN(**kwargs),
+    "cnn": CNN,
     "d4cnn": D4CNN,
     "layers": Layers,
 }
