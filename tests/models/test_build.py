@@ -135,11 +135,11 @@ def test_an_unknown_layer_is_named(layer: str) -> None:
 
 
 def test_an_image_too_small_for_the_cnn_is_refused() -> None:
-    cnn = {"model": {"name": "cnn", "kwargs": {"widths": [2, 2, 2]}}}
-    with pytest.raises(InputError, match=r"image\.size_px: cnn needs at least 15"):
-        build_model(small_config(**cnn, image={"size_px": 14}))
-    model = build_model(small_config(**cnn, image={"size_px": 15}))
-    assert model(torch.zeros(2, 3, 15, 15)).shape == (2, 37)
+    cnn = {"model": {"name": "cnn", "kwargs": {"widths": [2, 2, 2, 2]}}}
+    with pytest.raises(InputError, match=r"image\.size_px: cnn needs at least 31"):
+        build_model(small_config(**cnn, image={"size_px": 30}))
+    model = build_model(small_config(**cnn, image={"size_px": 31}))
+    assert model(torch.zeros(2, 3, 31, 31)).shape == (2, 37)
 
 
 def test_too_many_pools_and_other_keys_are_refused() -> None:
