@@ -17,6 +17,8 @@ from torch.nn import functional
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU}
+
 
 class LiftingConv(nn.Module):
     """Convolution from an image to maps with eight copies: one kernel in eight orientations.
@@ -84,18 +86,23 @@ class D4CNN(nn.Module):
     """A small convolutional network whose features are invariant under the symmetries of a square.
 
     As the plain `CNN`: a strided stem, then stages of two 3 × 3 convolutions with batch norm and
-    ReLU, each followed by max-pooling. The features are mean and maximum over the last map and the
+    SiLU, each followed by max-pooling. The features are mean and maximum over the last map and the
     eight copies, so that they are the same for all orientations.
 
     Args:
         size_px: side of the input images, which the stem and each stage halve.
         widths: channels of each stage, eight copies each.
         features: channels of the last, 1 × 1 convolution, eight copies each.
+        activation: silu (Elfwing et al. 2018), or relu, as networks of before have it.
     Source: own, of the layers of Cohen & Welling 2016.
     """
 
     def __init__(
-        self, size_px: int, widths: tuple[int, ...] = (8, 16, 32, 64), features: int = 160
+        self,
+        size_px: int,
+        widths: tuple[int, ...] = (8, 16, 32, 64),
+        features: int = 160,
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         if size_px % 2 ** (1 + len(widths)):
@@ -103,12 +110,19 @@ class D4CNN(nn.Module):
                 f"image.size_px: d4cnn needs a multiple of {2 ** (1 + len(widths))}, "
                 "so that every map has an even side"
             )
+        if activation not in _ACTIVATIONS:
+            raise InputError(f"model.kwargs.activation: '{activation}' is neither silu nor relu")
+        act = _ACTIVATIONS[activation]
+
+        def conv(inputs: int, outputs: int, kernel: int = 3) -> list[nn.Module]:
+            return [GroupConv(inputs, outputs, kernel), P4MBatchNorm(outputs), act()]
+
         stem = LiftingConv(3, widths[0], 6, stride=2)
-        stages: list[nn.Module] = [nn.Sequential(stem, P4MBatchNorm(widths[0]), nn.ReLU())]
+        stages: list[nn.Module] = [nn.Sequential(stem, P4MBatchNorm(widths[0]), act())]
         for inputs, outputs in zip((widths[0], *widths[:-1]), widths, strict=True):
-            layers = [*_conv(inputs, outputs), *_conv(outputs, outputs), nn.MaxPool2d(2)]
+            layers = [*conv(inputs, outputs), *conv(outputs, outputs), nn.MaxPool2d(2)]
             stages.append(nn.Sequential(*layers))
-        stages.append(nn.Sequential(*_conv(widths[-1], features, kernel=1)))
+        stages.append(nn.Sequential(*conv(widths[-1], features, kernel=1)))
         self.stages = nn.Sequential(*stages)
         self.num_features = 2 * features
 
@@ -116,10 +130,6 @@ class D4CNN(nn.Module):
         """(B, 3, H, W) normalised images -> (B, num_features)."""
         maps = self.stages(images).unflatten(1, (DIHEDRAL, -1))  # (B, copy, channel, h, w)
         return torch.cat([maps.mean(dim=(1, 3, 4)), maps.amax(dim=(1, 3, 4))], dim=1)
-
-
-def _conv(inputs: int, outputs: int, kernel: int = 3) -> list[nn.Module]:
-    return [GroupConv(inputs, outputs, kernel), P4MBatchNorm(outputs), nn.ReLU()]
 
 
 def _sources() -> Tensor:

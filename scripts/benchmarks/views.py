@@ -1,0 +1,60 @@
+"""Fewer networks and views of a run in `weights/`: images a second against RMSE.
+
+Each training galaxy has one network that did not see it, so the RMSE of a single network is out of
+fold. The mean of several has the members' mean squared error less their variance, which needs no
+votes and is taken of test galaxies (Krogh & Vedelsby 1995, NIPS 7).
+"""
+
+from functools import partial
+
+import numpy as np
+from measuring import Table, race, rate_rows
+
+from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.schema import TTAConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import BOX, box_dir
+from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.ensemble.networks import load_run
+from galaxyzoo.inference.predict import RunNetworks
+
+RUN = "gz37/d4cnn"
+_IMAGES = 128  # a round
+_GALAXIES = 400  # of each fold, and of the test
+
+
+def measure(data: Dataset, repeats: int) -> list[Table]:
+    """One network or all, one view or the run's own."""
+    if load_run_config(box_dir() / RUN)[1] != data.catalog.fingerprint:
+        raise InputError(f"{RUN} was trained on other galaxies or folds: add --data kaggle-mini")
+    run = load_run(BOX, RUN)
+    test = decode_many(data.raw.test_images, data.catalog.test_ids[:_GALAXIES], run.config.image)[0]
+    works, scores = {}, {}
+    for tta in (TTAConfig(dihedral=False), run.config.tta):
+        error, variance = score(run.with_less(None, tta), data, test)
+        for count in (1, len(run.models)):
+            name = f"{count} × {tta.n_views}"
+            works[name] = partial(_work, run.with_less(range(count), tta), test[:_IMAGES])
+            scores[name] = np.sqrt(error - (1 - 1 / count) * variance)
+    rates = rate_rows(race(works, repeats), name)
+    rows = [(*row, f"{scores[row[0]]:.5f}") for row in rates]
+    header = ("networks × views", "img/s", "range", "ratio", "RMSE")
+    return [Table(f"{RUN}, {_GALAXIES} galaxies of each fold", header, rows)]
+
+
+def score(run: RunNetworks, data: Dataset, test: np.ndarray) -> tuple[float, float]:
+    """A network's mean squared error on galaxies that it has not seen, and networks' variance."""
+    errors = []
+    for fold, model in run.models.items():
+        rows = np.flatnonzero(data.catalog.folds == fold)[:_GALAXIES]
+        ids = data.catalog.ids[rows]
+        images = decode_many(data.raw.train_images, ids, run.config.image)[0]
+        predictions = run.predict_each(images, [model])[0]
+        errors.append((predictions - data.catalog.targets(run.task.name)[rows]) ** 2)
+    return float(np.mean(errors)), float(run.predict_each(test).var(axis=0, ddof=1).mean())
+
+
+def _work(run: RunNetworks, images: np.ndarray) -> int:
+    run.predict(lambda _: images)
+    return len(images)
