@@ -1,5 +1,6 @@
 """The networks that come with the project answer where nothing is trained."""
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -7,16 +8,18 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from galaxyzoo.app import service
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BOX, CODE_ROOT, box_dir
 from galaxyzoo.ensemble.networks import choose_dataset_of, load_predictor, pick_default
+from galaxyzoo.inference.artifacts import WEIGHTS, load_weights
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.app_fixtures import jpeg
 from support.class_fixtures import write_labelled
-from support.commands import call, complaint, succeed
+from support.commands import COMPETITION, call, complaint, succeed
 
 RUN = "gz37/d4cnn"
 MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
@@ -74,6 +77,21 @@ def test_what_the_box_cannot_do_is_one_line(
 ) -> None:
     write_labelled(tmp_path / "input" / BOX)
     assert expected in complaint(call(tmp_path, *words))
+
+
+def test_training_goes_on_from_the_box(tmp_path: Path) -> None:
+    """Marked: these galaxies may be among those that its networks have learned from."""
+    COMPETITION.write_zips(tmp_path / "input")
+    words = ["train.py", RUN, "stages=null", "model.weights_file=box", "model.kwargs={}"]
+    words += ["train.epochs=1", "train.lr=1e-9", "image.size_px=32", "tta.angles=1"]
+    succeed(tmp_path, *words, "--folds", "3", "--only", "1")
+    (card,) = (json.loads(path.read_text()) for path in tmp_path.glob("oof/*/gz37/d4cnn.json"))
+    assert card["start"].startswith(f"weights/{RUN} (")
+    assert card["possible_leakage"]
+    (trained,) = (load_weights(path) for path in tmp_path.glob("folds/*/gz37/d4cnn/fold_1/*.saf*"))
+    start = load_weights(box_dir() / RUN / "fold_1" / WEIGHTS)
+    name = "backbone.stages.0.0.weight"
+    assert torch.allclose(trained[name], start[name].float(), atol=1e-4)
 
 
 def test_feature_maps_of_the_box(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config
+from galaxyzoo.core import paths
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
@@ -54,6 +56,26 @@ def test_a_fold_with_next_to_nothing_to_train_on_is_refused() -> None:
     with pytest.raises(InputError, match="fold 2 has fewer than two galaxies to train on"):
         fold_data.check_train_rows(holdout_config(), np.array([5]), 2)
     fold_data.check_train_rows(holdout_config(), np.array([5, 6]), 2)
+
+
+def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(
+    voted: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = voted.catalog
+    config = holdout_config(model={"name": "cnn", "weights_file": "box"})
+    with pytest.raises(InputError, match=r"no networks in weights/ are of model cnn"):
+        fold_data.box_start(config, catalog, 2)
+    other, fingerprint = load_run_config(paths.box_dir() / "gz37/d4cnn")
+    model = other.model.model_copy(update={"weights_file": "box"})
+    config = config.model_copy(update={"model": model})
+    given = fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), 2)
+    own = paths.box_dir() / "gz37/d4cnn/fold_2" / WEIGHTS
+    assert (given.start_weights, given.possible_leakage) == (own, True)
+    assert fingerprint != catalog.fingerprint
+    found = other, catalog.for_task(get_task("gz37")).fingerprint
+    monkeypatch.setattr(fold_data, "load_run_config", lambda _: found)
+    assert not fold_data.box_start(config, catalog, 2)["possible_leakage"]
+    assert fold_data.box_start(holdout_config(), catalog, 2) == {}
 
 
 def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted: Dataset) -> None:

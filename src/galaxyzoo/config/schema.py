@@ -61,7 +61,8 @@ class ModelConfig(Settings):
     views: Literal["one", "cyclic4", "dihedral8"] = "one"
     # start from the weights that timm, torchvision or the hub has of it, mostly of ImageNet
     pretrained: bool = False
-    # safetensors used where it exists (path from the project root); elsewhere timm downloads
+    # safetensors used where it exists (path from the project root); elsewhere timm downloads;
+    # box: the networks in weights/, each fold from the one that has not seen it
     weights_file: str | None = None
     # whether pretrained: true may go on from scratch where no weights can be had
     allow_scratch: bool = False

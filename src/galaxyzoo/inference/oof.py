@@ -41,6 +41,7 @@ class FoldSummary:
     last_loss: float | None = None  # that of the epoch whose weights are kept
     accumulation: int = 1  # parts of a batch at the end
     selected_on_validation: bool = False  # an epoch was chosen on the fold
+    possible_leakage: bool = False  # the first weights may have seen the fold
     # GalaxyIDs of the test images that could not be read when it predicted them
     unreadable_test_images: Sequence[int] = ()
 
@@ -217,7 +218,8 @@ class FoldTables:
             "seed": config.train.seed,
             "checkpoint": config.train.checkpoint,
             "selected_on_validation": selected,
-            "possible_leakage": config.possible_leakage,
+            "possible_leakage": config.possible_leakage
+            or any(summary.possible_leakage for summary in summaries.values()),
             "views": config.tta.n_views,
             "start": " / ".join(dict.fromkeys(summary.start for summary in summaries.values())),
             "training_loss": {str(k): [s.first_loss, s.last_loss] for k, s in summaries.items()},

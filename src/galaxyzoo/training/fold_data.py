@@ -2,17 +2,21 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.paths import dataset_dir, shown
+from galaxyzoo.core.paths import BOX, box_dir, box_runs, dataset_dir, shown
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, read_copies
 from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
+from galaxyzoo.inference.score_card import digest_table
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.pseudo_labels import ExtraImages, find_extra_images
 
@@ -32,6 +36,7 @@ class FoldData:
     # weights file of the stage before, and where these come from
     start_weights: Path | None = None
     start: str = ""
+    possible_leakage: bool = False  # the first weights may have seen the galaxies to validate on
     # history of the stages before; None where there is none
     earlier_history: Path | None = None
     # training images without votes; their rows come after the cache's
@@ -62,13 +67,39 @@ def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) 
     part = make_part_data(config, data, cache, ~in_fold, in_fold, fold)
     part = replace(part, extra=find_extra_images(config, data, fold, before))
     if before is None:
-        return part
+        return replace(part, **box_start(config, data.catalog, fold))
     return replace(
         part,
         start_weights=before.path(WEIGHTS),
         start=describe_start(config, before),
+        possible_leakage=before.notes.get("possible_leakage", False),
         earlier_history=before.path(HISTORY),
     )
+
+
+def box_start(config: Config, catalog: Catalog, fold: int) -> dict[str, Any]:
+    """Fields of `FoldData` of a start from the networks in `weights/`, where the config asks so.
+
+    On the galaxies and folds that they were trained on, the fold's own network has not seen it. On
+    others any of them may have seen any galaxy.
+    """
+    if config.model.weights_file != BOX:
+        return {}
+    votes = get_task(COMPETITION_TASK)
+    for run in box_runs(votes.name):
+        other, fingerprint = load_run_config(box_dir() / run)
+        if (other.model.name, other.model.kwargs) == (config.model.name, config.model.kwargs):
+            break
+    else:
+        raise InputError(f"{config.run}: no networks in weights/ are of model {config.model.name}")
+    same = catalog.has_labels(votes) and catalog.for_task(votes).fingerprint == fingerprint
+    count = len(list((box_dir() / run).glob(f"fold_*/{WEIGHTS}")))
+    path = box_dir() / run / f"fold_{fold if same else fold % count}" / WEIGHTS
+    return {
+        "start_weights": path,
+        "start": f"weights/{run} ({digest_table(path)})",
+        "possible_leakage": not same,
+    }
 
 
 def describe_start(config: Config, before: FoldFiles) -> str:

@@ -54,6 +54,7 @@ from galaxyzoo.training.fold import (
     train_fold,
 )
 from galaxyzoo.training.fold_data import (
+    box_start,
     check_dataset_before,
     check_train_rows,
     describe_start,
@@ -106,6 +107,7 @@ class Run:
                 )
         check_transforms(self.config.augment.transforms)
         build_model(self.config, initialise=False)
+        box_start(self.config.stages[0], self.data.catalog, 0)
         allowed = may_learn_from(self.config, self.catalog)
         for fold in range(self.catalog.n_folds):
             rows = np.flatnonzero((self.catalog.folds != fold) & allowed)

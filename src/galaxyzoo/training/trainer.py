@@ -137,7 +137,13 @@ class Trainer:
         if self.config.train.checkpoint == "best":
             choose = min if self.task.lower_is_better else max
             kept = choose(self.history, key=lambda row: row["val_score"])
-        return FoldSummary(self.start, self.first_loss, kept["train_loss"], self.parts)
+        return FoldSummary(
+            self.start,
+            self.first_loss,
+            kept["train_loss"],
+            self.parts,
+            possible_leakage=self.data.possible_leakage,
+        )
 
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on."""
