@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from timm.utils import reparameterize_model
 from torch import nn
 
 from galaxyzoo.core.errors import InputError
@@ -113,6 +114,22 @@ def test_predictions_are_the_same_for_all_orientations(training: bool, activatio
     for number in range(DIHEDRAL):
         turned = model(dihedral_view(images, number))
         torch.testing.assert_close(turned, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["silu", "relu"])
+@torch.no_grad()
+def test_a_reparameterized_network_predicts_the_same(activation: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(D4CNN(64, activation=activation))
+    for layer in model.modules():
+        if isinstance(layer, P4MBatchNorm):
+            for values in layer.state_dict().values():
+                values.copy_(0.5 + torch.rand(values.shape))
+    images, before = torch.randn(3, 3, 64, 64), sum(1 for _ in model.modules())
+    fused = reparameterize_model(model.eval())
+    torch.testing.assert_close(fused(images), model(images), rtol=1e-4, atol=1e-5)
+    assert sum(1 for _ in model.modules()) == before
+    assert not any(isinstance(layer, GroupConv | P4MBatchNorm) for layer in fused.modules())
 
 
 @pytest.mark.parametrize("side", [48, 65, 80])

@@ -7,11 +7,12 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 import numpy as np
 import pandas as pd
 import torch
+from timm.utils import reparameterize_model
 
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config, ImageConfig, TTAConfig
@@ -83,7 +84,7 @@ def predict_with_spread(
         the order of `rows`.
     """
     tta = tta or config.tta
-    model.eval()
+    model = cast(GalaxyNet, reparameterize_model(model.eval()))
     nothing = np.empty((0, len(get_task(config.task).columns)), np.float32)
     means, spreads = [nothing], [nothing]
     start, size = 0, batch_size_for(model.mean.device)
