@@ -41,20 +41,13 @@ from galaxyzoo.tasks.registry import ENSEMBLE, TASKS, task_of
 
 
 def main() -> None:
-    """Parse, predict, write."""
+    """Parse, then predict into a table or a folder of parts."""
     args = parse_args()
     name, images = split_words(args.words)
     # Only now, or --help waits for torch.
-    from galaxyzoo.ensemble.networks import (
-        choose_dataset_of,
-        describe,
-        load_intervals,
-        load_predictor,
-        pick_default,
-    )
+    from galaxyzoo.ensemble.networks import choose_dataset_of, pick_default
     from galaxyzoo.inference.images import check_output
-    from galaxyzoo.inference.predict import predict_stores
-    from galaxyzoo.reports.ranking import check_ranking, write_ranking
+    from galaxyzoo.reports.ranking import check_ranking
 
     is_job = not args.output.suffix
     if not is_job:
@@ -69,38 +62,68 @@ def main() -> None:
         if not is_job:
             raise InputError("--rank is of a folder of parts: name one by --output")
         check_ranking(args.rank, task, tuple(args.extras))
-    fits = FitsSettings(args.stretch, args.bands, args.field, args.pixel_scale)
-    load = partial(load_predictor, dataset, name, args.folds, args.views)
     if dataset == BOX:  # comes without its galaxies; those of votes have no use of a prior
         prior = np.full(len(task.columns), 1 / len(task.columns))
     else:
         prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
-    if is_job:
-        from galaxyzoo.inference.catalogue import INTERVALS, Catalogue, Job
+    fits = FitsSettings(args.stretch, args.bands, args.field, args.pixel_scale)
+    write = write_job if is_job else write_table
+    write(args, dataset, name, images, fits, prior)
 
-        catalogue, ends = Catalogue(tuple(images), args.part_size, fits), None
-        if INTERVALS in args.extras:
-            if args.views:
-                raise InputError("--with intervals: they are of the run's own views: no --views")
-            ends = load_intervals(dataset, name).ends
-        job = Job(args.output, name, load, catalogue, prior, tuple(args.extras), ends)
-        manifest = job.run(args.jobs, args.backend)
-        count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
-        print(one_line(f"wrote {shown(args.output.resolve())}/: {count}"))
-        if lost := manifest["errors"]:
-            print(f"left out {lost:,} images that cannot be read: errors.parquet")
-        print_left_out(catalogue.left_out, manifest["rows"])
-        if args.rank:
-            print(f"ranking: {shown(write_ranking(job, args.rank, args.top).resolve())}")
-        return
+
+def write_table(
+    args: argparse.Namespace,
+    dataset: str,
+    name: str,
+    images: list[Path],
+    fits: FitsSettings,
+    prior: np.ndarray,
+) -> None:
+    """Predict into one CSV table."""
+    from galaxyzoo.ensemble.networks import describe, load_predictor
+    from galaxyzoo.inference.predict import predict_stores
+
     if args.extras:
         raise InputError("--with is of a folder of parts: name one by --output")
-    predictor = load()
+    predictor = load_predictor(dataset, name, args.folds, args.views)
     predictions, unreadable = predict_stores(predictor, images, fits)
-    write_predictions(args.output, task.with_decision(predictions, prior))
+    write_predictions(args.output, predictor.task.with_decision(predictions, prior))
     count = f"{len(predictions):,} images, {describe(predictor)}"
     print(one_line(f"wrote {shown(args.output.resolve())}: {count}"))
     print_left_out(unreadable, len(predictions))
+
+
+def write_job(
+    args: argparse.Namespace,
+    dataset: str,
+    name: str,
+    images: list[Path],
+    fits: FitsSettings,
+    prior: np.ndarray,
+) -> None:
+    """Predict into a folder of parts, and rank the galaxies."""
+    from galaxyzoo.ensemble.networks import describe, load_intervals, load_predictor
+    from galaxyzoo.inference.catalogue import INTERVALS, Catalogue, Job
+    from galaxyzoo.reports.ranking import write_ranking
+
+    ends, views = None, args.views
+    if INTERVALS in args.extras:
+        if views:
+            raise InputError("--with intervals: they are of the run's own views: no --views")
+        ends = load_intervals(dataset, name).ends
+    if dataset == BOX and args.folds is None:
+        views = views or 1  # its five networks gain nothing from more (docs/performance.md)
+    load = partial(load_predictor, dataset, name, args.folds, views)
+    catalogue = Catalogue(tuple(images), args.part_size, fits)
+    job = Job(args.output, name, load, catalogue, prior, tuple(args.extras), ends)
+    manifest = job.run(args.jobs, args.backend)
+    count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
+    print(one_line(f"wrote {shown(args.output.resolve())}/: {count}"))
+    if lost := manifest["errors"]:
+        print(f"left out {lost:,} images that cannot be read: errors.parquet")
+    print_left_out(catalogue.left_out, manifest["rows"])
+    if args.rank:
+        print(f"ranking: {shown(write_ranking(job, args.rank, args.top).resolve())}")
 
 
 def print_left_out(images: list[tuple[str, str]], rest: int) -> None:
@@ -186,7 +209,11 @@ def parse_args() -> argparse.Namespace:
         "--folds", type=fold_numbers, metavar="FOLDS", help="by their networks alone, such as 0"
     )
     parser.add_argument(
-        "--views", type=int, choices=(1, 8), help="of each image (default: each run's own)"
+        "--views",
+        type=int,
+        choices=(1, 8),
+        help="of each image (default: each run's own; into a folder, by all networks in weights/, "
+        "one, for they gain nothing from more)",
     )
     parser.add_argument(
         "--part-size",

@@ -20,48 +20,53 @@ from measuring import Table, Watch, measure_alone, race, rate_rows
 from memory import own_bytes
 from PIL import Image
 from pyarrow import parquet
+from timm.utils import reparameterize_model
 from torch.utils.data import DataLoader
 
 from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.devices import autocast
+from galaxyzoo.core.paths import BOX
 from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.ensemble.networks import load_run
 from galaxyzoo.inference.catalogue import Catalogue, Job
 from galaxyzoo.inference.predict import Predictor, RunNetworks, batch_size_for
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import write_zip
-from galaxyzoo.models.build import build_model
+from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.tasks.registry import get_task
 
 COUNTS = (5_000, 200_000)
 _IMAGES = 512  # a round
-_FORWARD = "the network alone, on views in memory"
+_RUN = "gz37/d4cnn"  # in weights/
+_FORWARD = "the networks alone, on views in memory"
 _PLAIN = "Pillow, torchvision, DataLoader, fp32"
 _CPU = torch.device("cpu")
 
 
 def measure(data: Dataset, repeats: int) -> list[Table]:
-    """One network of gz37/resnet18, not trained, in eight views and in one."""
+    """All networks in `weights/` in one view, as a job has them, and one of them alone."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         forms = write_forms(data, folder)
-        tables = [rates(folder, forms, views, repeats) for views in (8, 1)]
+        tables = [rates(folder, forms, count, repeats) for count in (5, 1)]
     return [*tables, memory()]
 
 
-def rates(folder: Path, forms: dict[str, Path], views: int, repeats: int) -> Table:
+def rates(folder: Path, forms: dict[str, Path], count: int, repeats: int) -> Table:
     """A whole job of each form against the forward pass alone, and a plain loop."""
-    predictor = make_predictor("gz37/resnet18", f"tta.dihedral={str(views == 8).lower()}")
-    network = plain.make_network().eval()
+    predictor = load_run(BOX, _RUN).with_less(range(count), TTAConfig(dihedral=False))
+    networks, side = [model.eval() for model in predictor.models.values()], predictor.config.image
     galaxies = plain.Galaxies(
-        forms["folder"], np.arange(_IMAGES), np.zeros((_IMAGES, 37)), 80, train=False
+        forms["folder"], np.arange(_IMAGES), np.zeros((_IMAGES, 37)), side.size_px, train=False
     )
     contestants: dict[str, Callable[[], int]] = {_FORWARD: forward_alone(predictor)}
     for name, path in forms.items():
         contestants[name] = partial(run_job, predictor, path, folder)
-    contestants[_PLAIN] = partial(run_plain, network, galaxies, views)
+    contestants[_PLAIN] = partial(run_plain, networks, galaxies)
     header = ("input", "img/s", "range", "ratio")
     rows = rate_rows(race(contestants, repeats), _FORWARD)
-    return Table(f"A whole job of one ResNet18 at 80 px, views: {views}", header, rows)
+    return Table(f"A whole job of {_RUN}, {count} networks, one view", header, rows)
 
 
 def make_predictor(run: str, *overrides: str) -> RunNetworks:
@@ -80,15 +85,16 @@ def run_job(predictor: RunNetworks, path: Path, folder: Path) -> int:
 
 def forward_alone(predictor: RunNetworks) -> Callable[[], int]:
     """The same network's passes over views that were made before."""
-    config, model = predictor.config, predictor.models[0]
+    config = predictor.config
+    models = [reparameterize_model(model.eval()) for model in predictor.models.values()]
     side, size = config.image.cache_px, batch_size_for(_CPU)
     images = np.random.default_rng(0).integers(0, 256, (size, side, side, 3), dtype=np.uint8)
-    views = [*iterate_views(images, config.image, config.tta, _CPU)]
+    (view,) = iterate_views(images, config.image, config.tta, _CPU)
 
     def work() -> int:
         with torch.inference_mode(), autocast(config.train.amp, _CPU):
             for _ in range(_IMAGES // size):
-                for view in views:
+                for model in models:
                     model(view)
         return _IMAGES
 
@@ -96,13 +102,11 @@ def forward_alone(predictor: RunNetworks) -> Callable[[], int]:
 
 
 @torch.inference_mode()
-def run_plain(network: torch.nn.Module, galaxies: plain.Galaxies, views: int) -> int:
-    """A loop as tutorials have it; the views as rotations and flips of the batch."""
+def run_plain(networks: list[GalaxyNet], galaxies: plain.Galaxies) -> int:
+    """A loop as tutorials have it."""
     for images, _ in DataLoader(galaxies, 32, num_workers=2):
-        for turn in range(max(1, views // 2)):
-            for flip in (False, True)[: min(2, views)]:
-                turned = torch.rot90(images, turn, (2, 3))
-                network(turned.flip(3) if flip else turned)
+        for network in networks:
+            network(images)
     return len(galaxies)
 
 

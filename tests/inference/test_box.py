@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pyarrow import parquet
 
 from galaxyzoo.app import service
 from galaxyzoo.core.errors import InputError
@@ -45,6 +46,13 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> Non
     ranked = ["--with", "intervals", "--rank", "width"]
     succeed(tmp_path, "predict.py", str(images), "--output", "job", *ranked)
     assert (tmp_path / "job" / "ranking.csv").exists()
+    succeed(tmp_path, "predict.py", str(images), "--output", "quick", "--folds", "0")
+    for folder, folds, views in (("job", None, 1), ("quick", [0], None)):
+        (part,) = (tmp_path / folder / "parts").glob("part-*")
+        found = parquet.read_table(part).to_pandas()[list(table.columns)]
+        expected, _ = predict_stores(load_predictor(BOX, RUN, folds, views), [images])
+        assert np.allclose(found, expected, atol=1e-6)
+        assert np.abs(found.to_numpy() - table.to_numpy()).max() > 1e-4  # in its own views
 
 
 def test_the_box_steps_back_behind_trained_runs(root: Path) -> None:
