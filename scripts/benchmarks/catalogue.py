@@ -20,7 +20,6 @@ from measuring import Table, Watch, measure_alone, race, rate_rows
 from memory import own_bytes
 from PIL import Image
 from pyarrow import parquet
-from timm.utils import reparameterize_model
 from torch.utils.data import DataLoader
 
 from galaxyzoo.config.loading import load_config
@@ -30,7 +29,7 @@ from galaxyzoo.core.paths import BOX
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble.networks import load_run
 from galaxyzoo.inference.catalogue import Catalogue, Job
-from galaxyzoo.inference.predict import Predictor, RunNetworks, batch_size_for
+from galaxyzoo.inference.predict import Predictor, RunNetworks, batch_size_for, for_prediction
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.models.build import GalaxyNet, build_model
@@ -86,7 +85,7 @@ def run_job(predictor: RunNetworks, path: Path, folder: Path) -> int:
 def forward_alone(predictor: RunNetworks) -> Callable[[], int]:
     """The same network's passes over views that were made before."""
     config = predictor.config
-    models = [reparameterize_model(model.eval()) for model in predictor.models.values()]
+    models = [for_prediction(model) for model in predictor.models.values()]
     side, size = config.image.cache_px, batch_size_for(_CPU)
     images = np.random.default_rng(0).integers(0, 256, (size, side, side, 3), dtype=np.uint8)
     (view,) = iterate_views(images, config.image, config.tta, _CPU)
