@@ -19,7 +19,7 @@ from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config, ImageConfig, TTAConfig
 from galaxyzoo.core import distributed
 from galaxyzoo.core.console import Bar
-from galaxyzoo.core.devices import autocast, is_out_of_memory, release
+from galaxyzoo.core.devices import autocast, is_out_of_memory, keep_freed_memory, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.paths import BOX, box_dir, dataset_dir, run_dir
 from galaxyzoo.data.image_cache import ImageCache
@@ -195,6 +195,8 @@ class RunNetworks:
     @cached_property
     def _faster(self) -> dict[int, GalaxyNet]:
         """The same networks for prediction alone, made once: that takes as long as 30 images."""
+        if next(iter(self.models.values())).mean.device.type == "cpu":
+            keep_freed_memory()  # a quarter faster
         return {fold: for_prediction(model) for fold, model in self.models.items()}
 
     @classmethod
