@@ -37,6 +37,7 @@ from galaxyzoo.core.paths import BOX, shown, task_name
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.readers.fits import STRETCHES, FitsSettings
 from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import ENSEMBLE, TASKS, task_of
 
 
@@ -62,45 +63,27 @@ def main() -> None:
         if not is_job:
             raise InputError("--rank is of a folder of parts: name one by --output")
         check_ranking(args.rank, task, tuple(args.extras))
-    if dataset == BOX:  # comes without its galaxies; those of votes have no use of a prior
-        prior = np.full(len(task.columns), 1 / len(task.columns))
-    else:
-        prior = load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
-    fits = FitsSettings(args.stretch, args.bands, args.field, args.pixel_scale)
     write = write_job if is_job else write_table
-    write(args, dataset, name, images, fits, prior)
+    write(args, dataset, name, images)
 
 
-def write_table(
-    args: argparse.Namespace,
-    dataset: str,
-    name: str,
-    images: list[Path],
-    fits: FitsSettings,
-    prior: np.ndarray,
-) -> None:
+def write_table(args: argparse.Namespace, dataset: str, name: str, images: list[Path]) -> None:
     """Predict into one CSV table."""
     from galaxyzoo.ensemble.networks import describe, load_predictor
     from galaxyzoo.inference.predict import predict_stores
 
     if args.extras:
         raise InputError("--with is of a folder of parts: name one by --output")
+    prior = prior_of(dataset, task_of(name))
     predictor = load_predictor(dataset, name, args.folds, args.views)
-    predictions, unreadable = predict_stores(predictor, images, fits)
+    predictions, unreadable = predict_stores(predictor, images, fits_settings(args))
     write_predictions(args.output, predictor.task.with_decision(predictions, prior))
     count = f"{len(predictions):,} images, {describe(predictor)}"
     print(one_line(f"wrote {shown(args.output.resolve())}: {count}"))
     print_left_out(unreadable, len(predictions))
 
 
-def write_job(
-    args: argparse.Namespace,
-    dataset: str,
-    name: str,
-    images: list[Path],
-    fits: FitsSettings,
-    prior: np.ndarray,
-) -> None:
+def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Path]) -> None:
     """Predict into a folder of parts, and rank the galaxies."""
     from galaxyzoo.ensemble.networks import describe, load_intervals, load_predictor
     from galaxyzoo.inference.catalogue import INTERVALS, Catalogue, Job
@@ -114,7 +97,8 @@ def write_job(
     if dataset == BOX and args.folds is None:
         views = views or 1  # its five networks gain nothing from more (docs/performance.md)
     load = partial(load_predictor, dataset, name, args.folds, views)
-    catalogue = Catalogue(tuple(images), args.part_size, fits)
+    catalogue = Catalogue(tuple(images), args.part_size, fits_settings(args))
+    prior = prior_of(dataset, task_of(name))
     job = Job(args.output, name, load, catalogue, prior, tuple(args.extras), ends)
     manifest = job.run(args.jobs, args.backend)
     count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
@@ -124,6 +108,18 @@ def write_job(
     print_left_out(catalogue.left_out, manifest["rows"])
     if args.rank:
         print(f"ranking: {shown(write_ranking(job, args.rank, args.top).resolve())}")
+
+
+def prior_of(dataset: str, task: Task) -> np.ndarray:
+    """(column,) means of the training targets, by which classes are decided."""
+    if dataset == BOX:  # comes without its galaxies; those of votes have no use of a prior
+        return np.full(len(task.columns), 1 / len(task.columns))
+    return load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
+
+
+def fits_settings(args: argparse.Namespace) -> FitsSettings:
+    """How FITS cut-outs become pictures."""
+    return FitsSettings(args.stretch, args.bands, args.field, args.pixel_scale)
 
 
 def print_left_out(images: list[tuple[str, str]], rest: int) -> None:

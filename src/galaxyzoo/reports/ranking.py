@@ -1,5 +1,6 @@
 """The galaxies of a catalogue that deserve a look: a page with their pictures, and a table."""
 
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,15 +46,13 @@ def write_ranking(job: Job, by: str, top: int) -> Path:
         top: number of galaxies.
     """
     label, columns = job.catalogue.labels.column, list(job.predictor.task.columns)
-    ends = {DISAGREEMENT: (SPREAD,), WIDTH: ENDS}.get(by)
-    sources = [f"{name}_{end}" for end in ends for name in columns] if ends else [by]
+    groups = _sources(by, columns)
     best = pd.DataFrame()
     for part in job.catalogue.parts:
-        wanted = [*dict.fromkeys([label, *columns, *sources])]
+        wanted = [*dict.fromkeys([label, *columns, *chain(*groups)])]
         rows = parquet.read_table(job.part_path(part), columns=wanted).to_pandas()
-        score = rows[sources].mean(axis=1)
-        if by == WIDTH:  # half of which are upper ends, half lower ones
-            score = 2 * (rows[sources[len(columns) :]].mean(axis=1) - score)
+        *lower, highest = (rows[group].mean(axis=1) for group in groups)
+        score = highest - lower[0] if lower else highest
         found = rows[[label, *columns]].assign(**{_SCORE: score, _PART: part.number})
         best = pd.concat([best, found]).nlargest(top, _SCORE, keep="first")
     if best.empty:
@@ -78,6 +77,12 @@ def write_ranking(job: Job, by: str, top: int) -> Path:
         about = f"By {job.name}, the highest first; below each its largest answers. All: {TABLE}."
         write_page(job.folder / PAGE, title, about, sections)
     return job.folder / PAGE
+
+
+def _sources(by: str, columns: list[str]) -> list[list[str]]:
+    """Columns whose mean is the score, or whose means are the lower and the upper end of it."""
+    ends = {DISAGREEMENT: (SPREAD,), WIDTH: ENDS}.get(by)
+    return [[f"{name}_{end}" for name in columns] for end in ends] if ends else [[by]]
 
 
 def _pictures(job: Job, some: pd.DataFrame) -> np.ndarray:
