@@ -45,6 +45,17 @@ def test_a_busy_machines_plan_is_in_processor_time_and_a_minute_is_enough(
     assert planning.time.perf_counter() <= 75  # seconds, so images
 
 
+def test_a_run_that_takes_over_weights_costs_the_predictions_of_its_tables(
+    share: float, prepared: Dataset
+) -> None:
+    catalog = prepared.catalog
+    cost = planning.estimate(small_config(), catalog, copied=True)
+    speed_up = 1 if share == 1 else torch.get_num_threads() ** 0.7
+    images = len(catalog.ids) + catalog.n_folds * len(catalog.test_ids)
+    assert cost.train_s == 0
+    assert cost.predict_s == pytest.approx(images * share / speed_up)
+
+
 def test_a_plan_says_that_the_machine_is_busy(
     share: float, prepared: Dataset, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,7 +55,9 @@ class Cost:
     operations: float = 0.0  # of a run that is made for a GPU, forwards and backwards
 
 
-def estimate(config: Config, catalog: Catalog, seconds: float = _PROBES_S) -> Cost:
+def estimate(
+    config: Config, catalog: Catalog, seconds: float = _PROBES_S, *, copied: bool = False
+) -> Cost:
     """Time a few real steps on random images and scale to all folds of the run.
 
     Decoding, once for all runs, and set-up are not counted. Where other work keeps the processors
@@ -65,7 +67,9 @@ def estimate(config: Config, catalog: Catalog, seconds: float = _PROBES_S) -> Co
         config: of the run.
         catalog: its galaxies.
         seconds: that the probe may take; a few images are timed in any case.
+        copied: the weights are taken over from a run that has the same, not trained.
     """
+    epochs = 0 if copied else config.train.epochs
     data = random_fold(config, _BATCHES * config.train.batch_size)
     try:
         train_s, predict_s, share, weights = _probe(config, data, seconds / _TIMINGS)
@@ -76,11 +80,11 @@ def estimate(config: Config, catalog: Catalog, seconds: float = _PROBES_S) -> Co
             config.train.batch_size, config.train.accumulation, config.run
         ) from None
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
-    trained = galaxies * (k - 1) * config.train.epochs
+    trained = galaxies * (k - 1) * epochs
     if config.unlabelled.images:
         trained = round(trained * (1 + config.unlabelled.ratio))
     # Each fold's galaxies are also validated after every epoch, in one view.
-    viewed = galaxies * config.train.epochs / config.tta.n_views
+    viewed = galaxies * epochs / config.tta.n_views
     if not config.is_earlier_stage:
         viewed += galaxies + k * tests
     tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
@@ -171,9 +175,9 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
     costs: list[Cost] = []
     for config in Bar(configs, "probing", unit="run", leave=False):
         catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
-        cost = estimate(config, catalog, _PROBES_S / len(configs))
         trained = {one.weights_digest() for one in configs[: len(costs)]}
-        costs.append(replace(cost, train_s=0.0) if config.weights_digest() in trained else cost)
+        copied = config.weights_digest() in trained
+        costs.append(estimate(config, catalog, _PROBES_S / len(configs), copied=copied))
     data = datasets[None]
     total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
     share = total.share / len(costs)
