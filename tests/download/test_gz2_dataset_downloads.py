@@ -65,6 +65,16 @@ def test_a_missing_table_is_downloaded_first(root, server):
     assert (root / "input" / "gz2" / f"{TABLE}.gz").read_bytes() == server.files["/t.gz"]
 
 
+def test_a_named_folder_of_input_gets_the_table(root, server, monkeypatch):
+    table, _ = draw_published()
+    server.files["/t.gz"] = gzip.compress(table.to_csv(index=False).encode())
+    (root / "input" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(root)
+    make_dataset(ordered(server, data="mine"))
+    assert (root / "input" / "mine" / f"{TABLE}.gz").exists()
+    assert not (root / "mine").exists()
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [

@@ -1,5 +1,6 @@
 """Grad-CAM: maps of a network whose answer is known, averages, and faithfulness."""
 
+from argparse import Namespace
 from types import SimpleNamespace
 
 import cv2
@@ -11,7 +12,7 @@ from torch import nn
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.explain import gradcam
-from galaxyzoo.explain.galaxy import Galaxy
+from galaxyzoo.explain.galaxy import Galaxy, picture_path
 from galaxyzoo.explain.gradcam import (
     METHODS,
     answer_of,
@@ -162,6 +163,11 @@ def test_a_method_is_found_however_it_is_written() -> None:
     assert find_method("Grad-CAM++") == find_method("GradCAMPlusPlus") == "gradcam++"
     with pytest.raises(InputError, match=r"no method 'gradcan': there are gradcam, gradcam\+\+"):
         find_method("gradcan")
+
+
+def test_the_picture_of_galaxy_0_is_named_by_it() -> None:
+    args = Namespace(output=None, galaxy_id=0, image=None)
+    assert picture_path(args, "demo", "gz37/cnn", "Class1.1").name == "0_Class1.1.png"
 
 
 def test_maps_of_runs_that_see_other_parts_of_the_sky_lie_on_the_first_ones_input(monkeypatch):

@@ -18,6 +18,8 @@ from galaxyzoo.explain.layers import (
 from galaxyzoo.models.build import build_model
 from support.small_models import small_config, small_network
 
+IMAGE = torch.zeros(1, 3, 64, 64)
+
 
 @pytest.mark.parametrize(
     ("name", "size", "expected"),
@@ -32,7 +34,7 @@ from support.small_models import small_config, small_network
 )
 def test_layers_of_each_kind_of_network(name: str, size: int, expected: dict[str, int]) -> None:
     model = small_network(name, size)
-    layers = find_layers(model, size)
+    layers = find_layers(model, torch.zeros(1, 3, size, size))
     sides = {layer.name: layer.side for layer in last_of_each_side(layers)}
     assert expected.items() <= sides.items()
     chosen = choose_layer(model, size)
@@ -41,11 +43,19 @@ def test_layers_of_each_kind_of_network(name: str, size: int, expected: dict[str
     maps = compute_feature_maps(model, image)
     assert [some.shape[-1] for some in maps.values()] == sorted(sides.values(), reverse=True)
     own = compute_feature_maps(model, image, [chosen.name])[chosen.name]
-    assert own.shape == (chosen.channels, chosen.side, chosen.side)
+    assert own.shape == chosen.maps.shape
     assert not [m for m in model.modules() if m._forward_hooks]
     heat = compute_gradcam(model, image, [0], "gradcam")
     assert heat.shape == (1, size, size)
     assert np.isfinite(heat).all()
+
+
+def test_maps_are_a_layers_own_where_the_next_works_in_place() -> None:
+    model = small_network("resnet18", 64)
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    maps = compute_feature_maps(model, image, ["bn1", "act1"])
+    assert maps["bn1"].min() < 0
+    assert np.array_equal(maps["bn1"].clip(min=0), maps["act1"])
 
 
 def test_tokens_become_maps_row_by_row() -> None:
@@ -77,7 +87,7 @@ def test_the_first_filters_are_those_on_colours() -> None:
 def test_what_is_not_there_is_named() -> None:
     model = small_network("cnn", 64)
     with pytest.raises(InputError, match=r"no layer 'layer4' has maps; .*stages"):
-        pick_layers(find_layers(model, 64), ["layer4"])
+        pick_layers(find_layers(model, IMAGE), ["layer4"])
     several = small_config(model={"name": "cnn", "views": "cyclic4"}, image={"size_px": 64})
     with pytest.raises(InputError, match=r"several input views \(model.views cyclic4\)"):
-        find_layers(build_model(several, initialise=False), 64)
+        find_layers(build_model(several, initialise=False), IMAGE)

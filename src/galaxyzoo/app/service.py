@@ -11,15 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
+from sklearn.preprocessing import normalize
 
-from galaxyzoo.config.schema import Config
+from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core import files, paths
-from galaxyzoo.core.devices import autocast
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import ensemble_oof_csv, is_ablation, is_stage, oof_csv
 from galaxyzoo.data.catalog import Catalog, load_catalog
-from galaxyzoo.data.geometry import to_tensor, warp, warp_matrix
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, open_dataset, take_images
 from galaxyzoo.ensemble.fitted import fitted_path
@@ -27,7 +25,7 @@ from galaxyzoo.ensemble.networks import load_predictor
 from galaxyzoo.explain.galaxy import Galaxy, find_galaxy, predict_galaxy
 from galaxyzoo.explain.gradcam import explain
 from galaxyzoo.inference.fold_files import DONE
-from galaxyzoo.inference.predict import Predictor, batch_size_for
+from galaxyzoo.inference.predict import Predictor, compute_features
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -257,7 +255,6 @@ def open_features(
     return FeatureTable(cache.ids, values)
 
 
-@torch.inference_mode()
 def embed(
     model: GalaxyNet,
     images: np.ndarray,
@@ -265,16 +262,8 @@ def embed(
     report: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
     """(n, cache_px, cache_px, 3) uint8 -> (n, feature) float16 of unit length, one view each."""
-    model.eval()
-    device, parts = model.mean.device, []
-    size, matrix = batch_size_for(device), warp_matrix(config.image)
-    for start in range(0, len(images), size):
-        views = to_tensor(warp(images[start : start + size], matrix, config.image.size_px))
-        with autocast(config.train.amp, device):
-            features = model.features(views.to(device)).float()
-        parts.append(torch.nn.functional.normalize(features).half().cpu().numpy())
-        report(min(1.0, (start + size) / len(images)))
-    return np.concatenate(parts)
+    found = compute_features(model, images, config, TTAConfig(dihedral=False), report)
+    return normalize(found).astype(np.float16)
 
 
 def _read(path: Path, count: int) -> np.ndarray | None:

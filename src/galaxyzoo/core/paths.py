@@ -37,6 +37,13 @@ def input_dir() -> Path:
     return root() / "input"
 
 
+def input_places() -> list[Path]:
+    """`input/` and its folders, the demos and the cache aside."""
+    own = (*DEMOS, cache_dir().name)
+    folders = (path for path in input_dir().glob("[!.]*") if path.is_dir())
+    return [input_dir(), *sorted(path for path in folders if path.name not in own)]
+
+
 def cache_dir() -> Path:
     """Folder of decoded images; safe to delete."""
     return input_dir() / "cache"

@@ -20,7 +20,7 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import DEMOS, cache_dir, input_dir, shown
+from galaxyzoo.core.paths import DEMOS, cache_dir, input_dir, input_places, shown
 from galaxyzoo.data.readers import gz2
 from galaxyzoo.data.readers.labelled import IMAGES, LABELS
 from galaxyzoo.download.sdss import (
@@ -127,10 +127,8 @@ def _check(order: Order) -> tuple[Task, Path]:
 
 def _find_folder(order: Order) -> Path:
     """The folder with the vote table, which is downloaded where that is wanted."""
-    if order.data is None:
-        places = [input_dir(), *sorted(path for path in input_dir().glob("[!.]*") if path.is_dir())]
-    else:
-        places = [Path(order.data), input_dir() / order.data]
+    named = None if order.data is None else [Path(order.data), input_dir() / order.data]
+    places = named or input_places()
     found = [place for place in places if gz2.holds_table(place)]
     if order.data is None and len(found) > 1:
         names = ", ".join(shown(place) for place in found)
@@ -143,7 +141,8 @@ def _find_folder(order: Order) -> Path:
             f"{where} no {gz2.TABLES[0]} (or {gz2.TABLES[1]}): put it into input/gz2/, or add "
             "--download"
         )
-    folder = input_dir() / "gz2" if order.data is None else places[0]
+    there = (place for place in named or () if place.is_dir())
+    folder = next(there, named[0] if named else input_dir() / "gz2")
     _download_table(folder / gz2.TABLES[1], order)
     return folder
 

@@ -88,7 +88,7 @@ def picture_path(args: argparse.Namespace, dataset: str, run: str, what: str) ->
     """`--output`, by default a file in reports/<dataset>/<run>/."""
     if args.output is not None:
         return args.output.resolve()
-    name = str(args.galaxy_id or re.sub(r"[^\w.-]+", "_", args.image.stem))
+    name = str(args.galaxy_id) if args.image is None else re.sub(r"[^\w.-]+", "_", args.image.stem)
     what = re.sub(r"[^A-Za-z0-9.+_-]+", "_", what)
     folder = paths.reports_dir() / dataset / run.replace(":", "-")
     return folder / f"{name}_{what}.png"

@@ -184,7 +184,7 @@ def compute_gradcam(
 
 def choose_layer(model: GalaxyNet, size_px: int, name: str | None = None) -> MapLayer:
     """The named layer; by default the deepest one whose maps are fine enough to show a place."""
-    layers = find_layers(model, size_px)
+    layers = find_layers(model, torch.zeros(1, 3, size_px, size_px))
     if name is not None:
         return pick_layers(layers, [name])[0]
     last = last_of_each_side(layers)

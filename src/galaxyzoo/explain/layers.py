@@ -1,8 +1,7 @@
-"""Find the layers of a network whose outputs are spatial maps, and record those maps."""
+"""The layers of a network whose outputs are spatial maps, and those maps."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.models.build import GalaxyNet
 
 _SMALLEST_SIDE = 2
@@ -18,21 +18,25 @@ _COLOURS = 3
 
 @dataclass(frozen=True)
 class MapLayer:
-    """A layer, and the shape of its maps of one image."""
+    """A layer, and its maps of one image."""
 
     name: str  # inside the backbone, as its modules are named
     module: nn.Module
-    channels: int
-    side: int  # cells
-    tokens: bool = False  # whether its output is a transformer's tokens
+    maps: Tensor  # (channel, side, side) float32
+    tokens: bool  # whether its output is a transformer's tokens
+
+    @property
+    def side(self) -> int:
+        """Cells along each side."""
+        return self.maps.shape[-1]
 
 
-def find_layers(model: GalaxyNet, size_px: int) -> list[MapLayer]:
+def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
     """All layers whose outputs are maps, transformers' tokens included, in order of execution.
 
     Args:
         model: with a single input image.
-        size_px: side of its input.
+        image: (1, 3, H, W) uint8, its input.
     """
     if model.views != "one":
         raise InputError(
@@ -48,17 +52,16 @@ def find_layers(model: GalaxyNet, size_px: int) -> list[MapLayer]:
             if maps is not None and maps.shape[-1] >= _SMALLEST_SIDE:
                 name = names[module]
                 found.pop(name, None)  # of a module that runs twice, the last output counts
-                tokens = output.ndim == 3
-                found[name] = MapLayer(name, module, maps.shape[1], maps.shape[-1], tokens)
+                own = maps[0].to("cpu", torch.float32, copy=True)  # later layers work in place
+                found[name] = MapLayer(name, module, own, tokens=output.ndim == 3)
 
     handles = [
         module.register_forward_hook(lambda module, _, output: note(module, output))
         for module in names
     ]
     try:
-        device = model.mean.device
         with torch.inference_mode():
-            model.eval()(torch.zeros(1, 3, size_px, size_px, device=device))
+            model.eval()(image.to(model.mean.device))
     finally:
         for handle in handles:
             handle.remove()
@@ -113,45 +116,21 @@ def as_maps(output: Tensor, backbone: nn.Module) -> Tensor | None:
     return output[:, -patches:].transpose(1, 2).unflatten(2, (side, side))
 
 
-@contextmanager
-def recording(model: GalaxyNet, layers: Sequence[MapLayer]) -> Iterator[dict[str, Tensor]]:
-    """In this context a forward pass puts the layers' maps into the dict, by layer name."""
-    recorded: dict[str, Tensor] = {}
-
-    def note(layer: MapLayer) -> object:
-        def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
-            maps = as_maps(output, model.backbone)
-            assert maps is not None
-            recorded[layer.name] = maps.detach().float().cpu()
-
-        return layer.module.register_forward_hook(hook)
-
-    handles = [note(layer) for layer in layers]
-    try:
-        yield recorded
-    finally:
-        for handle in handles:
-            handle.remove()  # type: ignore[attr-defined]
-
-
-@torch.inference_mode()
 def compute_feature_maps(
     model: GalaxyNet, image: np.ndarray, names: Sequence[str] | None = None
 ) -> dict[str, np.ndarray]:
     """Feature maps of one image.
 
     Args:
-        model: in eval mode.
+        model: with a single input image.
         image: (1, H, W, 3) uint8, the network's input.
         names: layers; default the last of each resolution.
     Returns:
         Layer name -> (channel, h, w) float32.
     """
-    layers = find_layers(model, image.shape[1])
+    layers = find_layers(model, to_tensor(image))
     chosen = pick_layers(layers, names) if names else last_of_each_side(layers)
-    with recording(model, chosen) as maps:
-        model(torch.from_numpy(image).permute(0, 3, 1, 2).to(model.mean.device))
-    return {layer.name: maps[layer.name][0].numpy() for layer in chosen}
+    return {layer.name: layer.maps.numpy() for layer in chosen}
 
 
 def first_filters(model: GalaxyNet) -> np.ndarray | None:

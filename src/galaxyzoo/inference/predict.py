@@ -137,13 +137,34 @@ def _predict_batch(
 
 
 @torch.inference_mode()
-def _features(model: GalaxyNet, images: np.ndarray, config: Config) -> np.ndarray:
-    """(B, cache_px, cache_px, 3) uint8 images -> (B, feature) float32, the mean over views."""
-    device = model.mean.device
-    with autocast(config.train.amp, device):
-        views = iterate_views(images, config.image, config.tta, device)
-        found = [model.features(view).float() for view in views]
-    return torch.stack(found).mean(dim=0).cpu().numpy()
+def compute_features(
+    model: GalaxyNet,
+    images: np.ndarray,
+    config: Config,
+    tta: TTAConfig,
+    report: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    """What a network's last layer sees, the mean over views.
+
+    Args:
+        model: a network.
+        images: (n, cache_px, cache_px, 3) uint8.
+        config: of its run.
+        tta: the views.
+        report: called with the share that is done, 0 to 1.
+    Returns:
+        (n, feature) float32.
+    """
+    model.eval()
+    device, parts = model.mean.device, []
+    size = batch_size_for(device)
+    for start in range(0, len(images) or 1, size):
+        with autocast(config.train.amp, device):
+            views = iterate_views(images[start : start + size], config.image, tta, device)
+            found = [model.features(view).float() for view in views]
+        parts.append(torch.stack(found).mean(dim=0).cpu().numpy())
+        report(min(1.0, (start + size) / max(len(images), 1)))
+    return np.concatenate(parts)
 
 
 class Predictor(Protocol):
@@ -273,10 +294,7 @@ class RunNetworks:
     def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
         """As `Predictor.features`."""
         images, model = decode(self.config.image), next(iter(self.models.values()))
-        model.eval()
-        size = batch_size_for(model.mean.device)
-        batches = [images[start : start + size] for start in range(0, len(images) or 1, size)]
-        return np.concatenate([_features(model, batch, self.config) for batch in batches])
+        return compute_features(model, images, self.config, self.config.tta)
 
 
 def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet]]:

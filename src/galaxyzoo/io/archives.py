@@ -18,7 +18,8 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -184,8 +185,9 @@ class ImageStore:
     _local: threading.local = field(default_factory=threading.local, repr=False)
 
     def __reduce__(self) -> tuple[Callable[..., "ImageStore"], tuple]:
-        """Pickle for another process, without this one's open files."""
-        return ImageStore, (self.path, self.names, self.stamps)
+        """For another process, without this one's open files, locks and images: fields with _."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name[0] != "_"}
+        return partial(type(self), **own), ()
 
     @staticmethod
     def open(path: Path) -> "ImageStore":

@@ -116,6 +116,19 @@ def test_a_broken_image_is_named_and_the_others_are_read(tmp_path: Path) -> None
     assert "40.png" in problems[4]
 
 
+def test_a_tar_that_has_gone_is_named(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar")
+    store = open_catalogue(tmp_path / "a.tar")
+    (tmp_path / "a.tar").unlink()
+    with pytest.raises(InputError, match=r"a\.tar cannot be read"):
+        store.read(0)
+
+
+def test_a_list_whose_rows_end_in_a_comma_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("path\na.png,\nb.png,\n")
+    assert list(open_catalogue(tmp_path / "a.csv").names.values()) == ["a.png", "b.png"]
+
+
 def test_damaged_pixels_of_cutana_are_named(tmp_path: Path) -> None:
     write_cutana(tmp_path / "batch")
     chunks = sorted(p for p in (tmp_path / "batch/images.zarr/images").rglob("*") if p.is_file())

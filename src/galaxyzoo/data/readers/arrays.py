@@ -73,11 +73,6 @@ class ArrayStore(ImageStore):
     _array: Any = field(default=None, repr=False)
     _blocks: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
-    def __reduce__(self) -> tuple[Callable[..., "ArrayStore"], tuple]:
-        """For another process, which opens the array itself."""
-        again = partial(ArrayStore, open_array=self.open_array, block_rows=self.block_rows)
-        return again, (self.path, self.names, self.stamps)
-
     @staticmethod
     def of_rows(
         path: Path,

@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.arrays import (
@@ -41,8 +41,10 @@ from galaxyzoo.io.archives import (
     Numbered,
     Texts,
     is_image,
+    is_passing,
     stamp_of,
 )
+from galaxyzoo.io.tables import read_table
 
 IDS = ("GalaxyID", "id", "ids", "objid", "filename", "filenames")
 ZARR, ZARR_IDS, ZARR_ID = "images.zarr", "images_metadata.parquet", "source_id"
@@ -68,16 +70,16 @@ class TarStore(ImageStore):
 
     places: np.ndarray = field(kw_only=True, repr=False)  # (image, 2) offset, bytes
 
-    def __reduce__(self) -> tuple[Callable[..., "TarStore"], tuple]:
-        """For another process."""
-        return partial(TarStore, places=self.places), (self.path, self.names, self.stamps)
-
     def read(self, galaxy_id: int) -> bytes:
         """Encoded bytes of one image."""
         offset, size = map(int, self.places[galaxy_id])
-        with open(self.path, "rb") as file:
-            file.seek(offset)
-            return file.read(size)
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(offset)
+                return file.read(size)
+        except OSError as error:
+            kind = UnavailableError if is_passing(error) else InputError
+            raise kind(f"{shown(self.path)} cannot be read ({error})") from None
 
 
 def _open_tar(path: Path) -> TarStore:
@@ -156,11 +158,6 @@ def _open_zarr(path: Path) -> Any:
 class BytesStore(ArrayStore):
     """Images in a column of bytes, read a row group at a time."""
 
-    def __reduce__(self) -> tuple[Callable[..., "BytesStore"], tuple]:
-        """For another process, which opens the file itself."""
-        again = partial(BytesStore, open_array=self.open_array, block_rows=self.block_rows)
-        return again, (self.path, self.names, self.stamps)
-
     def read(self, galaxy_id: int) -> bytes:
         """Encoded bytes of one image."""
         block, row = divmod(galaxy_id, self.block_rows)
@@ -224,11 +221,6 @@ class ListStore(ImageStore):
     places: Mapping[int, str] = field(kw_only=True, repr=False)  # seen from the list's folder
     radii: Mapping[int, float] = field(kw_only=True, repr=False)  # arcsec, where it has them
 
-    def __reduce__(self) -> tuple[Callable[..., "ListStore"], tuple]:
-        """For another process."""
-        again = partial(ListStore, places=self.places, radii=self.radii)
-        return again, (self.path, self.names, self.stamps)
-
     def read(self, galaxy_id: int) -> bytes:
         """Encoded bytes of one image."""
         place = self.places[galaxy_id]
@@ -236,17 +228,13 @@ class ListStore(ImageStore):
 
 
 def _open_csv(path: Path) -> ListStore:
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{shown(path)} is not a table ({_first(error)})") from None
-    return _open_list(path, table)
+    return _open_list(path, read_table(path, texts={PATH, *IDS}))
 
 
 def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
     if PATH not in table:
         raise InputError(f"{shown(path)}: a list needs a column '{PATH}'")
-    places = table[PATH].astype(str).tolist()
+    places = table[PATH].fillna("").astype(str).tolist()
     for place in places:
         if Path(place).is_absolute() or ".." in Path(place).parts:
             raise InputError(f"{shown(path)}: '{place}' leads out of the list's folder")

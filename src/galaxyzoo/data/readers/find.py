@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import BOX, DEMOS, cache_dir, input_dir
+from galaxyzoo.core.paths import BOX, DEMOS, input_dir, input_places
 from galaxyzoo.data.readers import arrays, gz2, kaggle, labelled
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.tasks.registry import TASKS
@@ -66,9 +66,8 @@ def _find_named(data: str, tasks: set[str]) -> RawDataset:
 
 def _all_sets() -> Iterator[FoundDataset]:
     """All datasets in `input/` and its subfolders, the competition and the demo aside."""
-    for path in (input_dir(), *sorted(input_dir().glob("[!.]*"))):
-        if path.is_dir() and path.name not in (*DEMOS, cache_dir().name):
-            yield from _sets_at(path)
+    for path in input_places():
+        yield from _sets_at(path)
 
 
 def _sets_at(path: Path) -> Iterator[FoundDataset]:

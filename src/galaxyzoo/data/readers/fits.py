@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-import cv2
 import numpy as np
 
 from galaxyzoo.core.errors import InputError
@@ -81,25 +80,18 @@ class FitsStore(ImageStore):
             )
         return said
 
-    def __reduce__(self) -> tuple[Callable[..., "FitsStore"], tuple]:
-        """For another process."""
-        return FitsStore.of, (self.inner, self.settings, self.radii)
-
     def digest_of(self, galaxy_id: int) -> tuple[int, str, int]:
         """As the other store's, and of what makes it a picture."""
         number, name, stamp = self.inner.digest_of(galaxy_id)
         return number, f"{name} {self.settings} {self.radii.get(galaxy_id)}", stamp
 
     def read(self, galaxy_id: int) -> bytes:
-        """One image as PNG, where it is FITS; others as they are."""
-        image = self.load(galaxy_id)
-        if isinstance(image, bytes):
-            return image
-        return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+        """Encoded bytes of one image, FITS or other."""
+        return self.inner.read(galaxy_id)
 
     def load(self, galaxy_id: int) -> bytes | np.ndarray:
         """The picture of a FITS file; others as they are."""
-        data = self.inner.read(galaxy_id)
+        data = self.read(galaxy_id)
         if not data.startswith(_MAGIC):
             return data
         radius = self.radii.get(galaxy_id)

@@ -17,7 +17,16 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import DEMO, DEMOS, WHOLE, cache_dir, configs_dir, input_dir, shown
+from galaxyzoo.core.paths import (
+    DEMO,
+    DEMOS,
+    WHOLE,
+    cache_dir,
+    configs_dir,
+    input_dir,
+    input_places,
+    shown,
+)
 from galaxyzoo.data.demo.dataset import write_demo
 from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.archives import BROKEN_ZIP, ImageStore, open_zip, write_zip
@@ -62,13 +71,8 @@ def find_folder(data: str | None = None) -> Path:
 
 def places() -> list[Path]:
     """Folders of `input/` that hold the competition or a part of it, the demo aside."""
-    if holds_data(input_dir()):
-        return [input_dir()]
-    return sorted(
-        p
-        for p in input_dir().glob("[!.]*")
-        if p.is_dir() and p.name not in (*DEMOS, cache_dir().name) and holds_data(p)
-    )
+    own, *folders = input_places()
+    return [own] if holds_data(own) else [path for path in folders if holds_data(path)]
 
 
 def holds_data(folder: Path) -> bool:
