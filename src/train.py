@@ -241,7 +241,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--holdout",
         action="store_true",
-        help="train on 70 %% instead of the folds, choose the epoch on 15 %%, score on 15 %%",
+        help="train on 70 %% instead of the folds, validate on 15 %%, score on 15 %%",
     )
     parser.add_argument(
         "--smoke", action="store_true", help="one short fold of the first run; keeps nothing"

@@ -47,11 +47,11 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
 def score(run: RunNetworks, data: Dataset, test: np.ndarray) -> tuple[float, float]:
     """A network's mean squared error on galaxies that it has not seen, and networks' variance."""
     errors = []
-    for fold, model in run.models.items():
+    for fold in run.models:
         rows = _spread(np.flatnonzero(data.catalog.folds == fold))
         ids = data.catalog.ids[rows]
         images = decode_many(data.raw.train_images, ids, run.config.image)[0]
-        predictions = run.predict_each(images, [model])[0]
+        predictions = run.predict_each(images, fold)[0]
         errors.append((predictions - data.catalog.targets(run.task.name)[rows]) ** 2)
     return float(np.mean(errors)), float(run.predict_each(test).var(axis=0, ddof=1).mean())
 

@@ -13,6 +13,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.ensemble.members import ExternalTable, make_tables, pick_tables
+from galaxyzoo.ensemble.networks import pick_default
 from galaxyzoo.reports.evaluate import load_evaluation
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
@@ -120,6 +121,7 @@ def test_external_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, ask
     card = read_card()
     assert list(card["runs"]) == ["external/them"]
     assert card["external"]["them"]["used"]
+    assert pick_default(None)[0] == paths.BOX  # no networks are at hand that could predict
     submitted = pd.read_csv(paths.ensemble_csv("tiny", "gz37"), index_col="GalaxyID")
     assert submitted.index.tolist() == list(catalog.test_ids)
 

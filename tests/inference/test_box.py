@@ -62,6 +62,7 @@ def test_the_box_steps_back_behind_trained_runs(root: Path) -> None:
     oof.parent.mkdir(parents=True)
     oof.touch()
     assert choose_dataset_of(None, RUN) == "mine"
+    assert pick_default(None) == (BOX, RUN)  # a table has no networks, this one no card either
     assert choose_dataset_of(BOX, RUN) == BOX
 
 

@@ -2,9 +2,8 @@
 
 import difflib
 import reprlib
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
@@ -15,7 +14,6 @@ from galaxyzoo.core.paths import shown
 
 # What yaml.safe_load raises for text that is not YAML, bad dates and too deep nesting included.
 _YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
-_Parsed = TypeVar("_Parsed")
 
 
 class Settings(BaseModel):
@@ -69,41 +67,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{shown(path)}: expected keys and values")
     return values
-
-
-def read_saved(path: Path, missing: str, damaged: str) -> dict[str, Any]:
-    """The settings that a training saved beside its weights.
-
-    Args:
-        path: the YAML file.
-        missing: the error message where there is no such file.
-        damaged: the error message where it is not a file of settings.
-    """
-    try:
-        values = read_yaml(path)
-    except FileNotFoundError:
-        raise InputError(missing) from None
-    except InputError:
-        raise InputError(damaged) from None
-    for record in ("code_version", "packages"):
-        values.pop(record, None)
-    return values
-
-
-def parse_with(
-    overrides: Sequence[str], path: Path, parse: Callable[[dict[str, Any], str], _Parsed]
-) -> _Parsed:
-    """Parse a YAML file, then once more with the command line's overrides on top.
-
-    So an error names the one of the two that it is in.
-    """
-    values, source = read_yaml(path), shown(path)
-    parsed = parse(values, source)
-    if not overrides:
-        return parsed
-    for assignment in overrides:
-        override(values, assignment)
-    return parse(values, f"command line, on top of {source}")
 
 
 def override(values: dict[str, Any], assignment: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from galaxyzoo.config.base import Settings, override, parse_with, read_saved, read_yaml
+from galaxyzoo.config.base import Settings, override, read_yaml
 from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.core.errors import InputError
@@ -23,21 +23,13 @@ CONFIG = "config.yaml"  # in a trained run's folder
 _NO_RUNS = ("ensembles", "ablations", "tuning")
 
 
-def config_path(run: str, known: Sequence[str] | None = None) -> Path:
-    """The YAML file of a run, by its name, `gz37/resnet18`, or by any path of a YAML file.
-
-    Args:
-        run: name or path.
-        known: names that the error message suggests; default all runs and ensembles.
-    """
+def config_path(run: str) -> Path:
+    """The YAML file of a run, by its name, `gz37/resnet18`, or by any path of a YAML file."""
     if path := _find_yaml(configs_dir(), run):
         return path
     name = run.removeprefix("configs/").removesuffix(".yaml")
-    names = [*all_runs(), *all_ensembles()] if known is None else known
-    if near := difflib.get_close_matches(name, names, n=3):
+    if near := difflib.get_close_matches(name, [*all_runs(), *all_ensembles()], n=3):
         hint = f"did you mean {', '.join(near)}?"
-    elif known is not None:
-        hint = f"there are {', '.join(known)}"
     else:
         hint = (
             f"there are tasks ({', '.join(TASKS)}), ensembles ({', '.join(all_ensembles())}), and "
@@ -107,12 +99,21 @@ def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> C
             its own, `configs/demo.yaml`, below the overrides.
     """
     path = config_path(run)
+    values, source = read_yaml(path), shown(path)
 
-    def parse(values: dict[str, Any], source: str) -> Config:
+    def parse(where: str) -> Config:
         named = {**values, "run": f"{values.get('task')}/{path.stem}"}
-        return parse_recipe(named, source, lambda name: read_recipe(name, dataset), dataset)
+        return parse_recipe(named, where, lambda name: read_recipe(name, dataset), dataset)
 
-    return parse_with([*demo_schedule(run, dataset), *overrides], path, parse)
+    config = parse(source)
+    # Layer by layer, so that an error names the one that it is in.
+    layers = {"configs/demo.yaml": demo_schedule(run, dataset), "command line": overrides}
+    for layer, assignments in layers.items():
+        for assignment in assignments:
+            override(values, assignment)
+        if assignments:
+            config = parse(f"{layer}, on top of {source}")
+    return config
 
 
 def read_recipe(run: str, dataset: str = "") -> dict[str, Any]:
@@ -144,9 +145,7 @@ class EnsembleSettings(Settings):
 
 def load_ensemble(name: str) -> EnsembleSettings:
     """The settings in `configs/ensembles/<name>.yaml`."""
-    path = configs_dir() / "ensembles" / f"{name}.yaml"
-    if not path.is_file():
-        raise InputError(f"no ensemble '{name}': there is no {shown(path)}")
+    path = listed_path(configs_dir() / "ensembles", name, "ensemble")
     settings = EnsembleSettings.parse(read_yaml(path), shown(path))
     if not (settings.runs or settings.external):
         raise InputError(f"{shown(path)}: expected `runs:` with a list of run names, or `tables:`")
@@ -165,11 +164,16 @@ def demo_schedule(run: str, dataset: str) -> list[str]:
 def load_run_config(folder: Path) -> tuple[Config, str]:
     """The config in a trained run's folder, and the fingerprint of its training data."""
     path = folder / CONFIG
-    values = read_saved(
-        path,
-        f"{shown(folder)} holds no trained run (no {CONFIG})",
-        f"{shown(path)} is damaged: delete {shown(folder)} to train again",
-    )
+    try:
+        values = read_yaml(path)
+    except FileNotFoundError:
+        raise InputError(f"{shown(folder)} holds no trained run (no {CONFIG})") from None
+    except InputError:
+        raise InputError(
+            f"{shown(path)} is damaged: delete {shown(folder)} to train again"
+        ) from None
+    for record in ("code_version", "packages"):
+        values.pop(record, None)
     fingerprint = str(values.pop("data_fingerprint", ""))
     return parse_config(values, shown(path)), fingerprint
 

@@ -17,7 +17,6 @@ from galaxyzoo.core.paths import (
     choose_dataset,
     datasets_with_oof,
     ensemble_csv,
-    is_ablation,
     oof_dir,
     shown,
 )
@@ -27,7 +26,7 @@ from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.fold_files import digest_networks
 from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run_models
-from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path, digest_table
+from galaxyzoo.inference.score_card import EnsembleCard, card_path, digest_table, fair_cards
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import DEFAULT_ENSEMBLE, ensemble_task, get_task, task_of
 
@@ -166,7 +165,8 @@ def pick_default(dataset: str | None) -> tuple[str, str]:
     try:
         card = EnsembleCard.read(card_path(path))
         real = dataset or card.dataset not in DEMOS
-        if real and card.table == digest_table(path) and card.fitted:
+        usable = card.fitted and all(card.members.values())  # with networks of every member
+        if real and usable and card.table == digest_table(path):
             EnsembleCard.of(card.dataset, COMPETITION_TASK)
             return card.dataset, DEFAULT_ENSEMBLE
     except (InputError, OSError):
@@ -184,11 +184,5 @@ def pick_default(dataset: str | None) -> tuple[str, str]:
 
 def _best_run(dataset: str) -> str | None:
     """The fair run with the best score among those whose folds all have networks."""
-    found = []
-    for table in sorted((oof_dir() / dataset / COMPETITION_TASK).glob("*.csv")):
-        run = f"{COMPETITION_TASK}/{table.stem}"
-        card = RunCard.of(dataset, run)
-        fair = card.is_whole and not card.is_optimistic and not is_ablation(run)
-        if fair and digest_networks(dataset, run, card.n_folds):
-            found.append((card.score, run))
-    return min(found)[1] if found else None
+    cards = fair_cards(dataset, COMPETITION_TASK)
+    return next((c.run for c in cards if digest_networks(dataset, c.run, c.n_folds)), None)

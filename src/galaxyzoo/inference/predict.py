@@ -84,8 +84,13 @@ def predict_with_spread(
         Mean and standard deviation (of these views, so 0 for one), both (n, column) float32, in
         the order of `rows`.
     """
-    tta = tta or config.tta
-    model = for_prediction(model)
+    return _predict_ready(for_prediction(model), cache, rows, config, tta or config.tta)
+
+
+def _predict_ready(
+    model: GalaxyNet, cache: ImageCache, rows: np.ndarray, config: Config, tta: TTAConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `predict_with_spread`, of a network from `for_prediction`."""
     nothing = np.empty((0, len(get_task(config.task).columns)), np.float32)
     means, spreads = [nothing], [nothing]
     start, size = 0, batch_size_for(model.mean.device)
@@ -271,17 +276,15 @@ class RunNetworks:
         Returns:
             (n, column).
         """
-        own = self._faster.get(-1 if fold is None else fold)
-        return self.predict_each(images, [own] if own else None).mean(axis=0)
+        return self.predict_each(images, fold).mean(axis=0)
 
-    def predict_each(
-        self, images: np.ndarray, models: Sequence[GalaxyNet] | None = None
-    ) -> np.ndarray:
-        """(network, n, column) as each network predicts, by default each fold's."""
-        rows = np.arange(len(images))
+    def predict_each(self, images: np.ndarray, fold: int | None = None) -> np.ndarray:
+        """(network, n, column) as each network predicts; arguments as of `predict_raw`."""
+        rows, config, ready = np.arange(len(images)), self.config, self._faster
         cache = ImageCache(rows, images, np.zeros(len(images), bool))
-        chosen = models or [*self._faster.values()]
-        return np.stack([predict(model, cache, rows, self.config) for model in chosen])
+        chosen = [ready[fold]] if fold in ready else ready.values()
+        each = [_predict_ready(model, cache, rows, config, config.tta)[0] for model in chosen]
+        return np.stack(each)
 
     def predict_with_spread(
         self, decode: Callable[[ImageConfig], np.ndarray]

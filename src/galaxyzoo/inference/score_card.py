@@ -4,6 +4,7 @@ Each is read as one of the models below, which hold the keys that have a reader.
 """
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +14,15 @@ from pydantic import ConfigDict, Field
 from galaxyzoo.config.base import Settings
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import ensemble_csv, ensemble_oof_csv, oof_csv, shown, test_csv
+from galaxyzoo.core.paths import (
+    ensemble_csv,
+    ensemble_oof_csv,
+    is_ablation,
+    oof_csv,
+    oof_dir,
+    shown,
+    test_csv,
+)
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.tasks.kinds import Task
@@ -156,6 +165,17 @@ class RunCard(ScoreCard):
             f"type the command that trained {self.run} again, which trains nothing twice, or name "
             "other runs"
         )
+
+
+def fair_cards(dataset: str, task: str) -> list[RunCard]:
+    """Of all whole runs without optimism, the best first; unreadable ones are left out."""
+    found = []
+    for path in (oof_dir() / dataset / task).glob("*.json"):
+        with suppress(InputError):  # damaged, or of another kind, such as a hold-out's
+            card = RunCard.of(dataset, f"{task}/{path.stem}")
+            if card.is_whole and not (card.is_optimistic or is_ablation(path.stem)):
+                found.append(card)
+    return sorted(found, key=lambda card: (card.score, card.run))
 
 
 class _Candidate(_Keys):

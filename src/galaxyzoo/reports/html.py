@@ -1,18 +1,18 @@
 """HTML reports: one page per report, which holds its pictures, and an index of all reports."""
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import is_ablation, real_first
+from galaxyzoo.core.paths import real_first
 from galaxyzoo.core.templates import render
-from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path
+from galaxyzoo.inference.score_card import EnsembleCard, fair_cards
 from galaxyzoo.tasks.registry import TASKS
 
 INDEX = "../../index.html"  # from a report's page to the index
@@ -97,21 +97,10 @@ def _best_score(dataset: str, task: str) -> str:
     """The score of a task's ensemble, or of its best run, as text."""
     if task not in TASKS:
         return "a report"
-    metric, better = TASKS[task].metric, min if TASKS[task].lower_is_better else max
-    ensemble = _fair_scores(EnsembleCard, [card_path(paths.ensemble_csv(dataset, task))])
-    if ensemble:
-        return f"{metric} {ensemble[0]:.4f}, the ensemble's"
-    runs = (paths.oof_dir() / dataset / task).glob("*.json")
-    scores = _fair_scores(RunCard, (path for path in runs if not is_ablation(path.stem)))
-    return f"{metric} {better(scores):.4f}, the best run's" if scores else "no score card is left"
-
-
-def _fair_scores(kind: type[RunCard | EnsembleCard], cards: Iterable[Path]) -> list[float]:
-    """Scores of the readable cards that cover all folds and are not optimistic."""
-    found = []
-    for path in cards:
-        with suppress(InputError):  # damaged, or of another kind, such as a hold-out's
-            card = kind.read(path)
-            if card.is_whole and not card.is_optimistic:
-                found.append(card.score)
-    return found
+    metric = TASKS[task].metric
+    with suppress(InputError):
+        ensemble = EnsembleCard.of(dataset, task)
+        if ensemble.is_whole and not ensemble.is_optimistic:
+            return f"{metric} {ensemble.score:.4f}, the ensemble's"
+    runs = fair_cards(dataset, task)
+    return f"{metric} {runs[0].score:.4f}, the best run's" if runs else "no score card is left"

@@ -94,8 +94,7 @@ def load_results(
     if not results:
         why = "; ".join(problems) or "there is no table but those of ablation studies"
         raise InputError(f"no run of {task.name} can be evaluated: {why}")
-    sign = 1.0 if task.lower_is_better else -1.0
-    return sorted(results, key=lambda result: sign * result.scores["score"]), problems
+    return sorted(results, key=lambda result: result.scores["score"]), problems
 
 
 def load_result(run: str, task: Task, catalog: Catalog) -> Result:

@@ -35,8 +35,7 @@ class Task(ABC):
     name: str
     columns: tuple[str, ...]
 
-    metric: ClassVar[str]  # name of the score, as tables and cards print it
-    lower_is_better: ClassVar[bool] = True
+    metric: ClassVar[str]  # name of the score, as tables and cards print it; lower is better
     quantity: ClassVar[str]  # what the columns hold
     group: ClassVar[str]  # what the columns of a group belong to
     truth: ClassVar[str]  # what the targets are called in the legend of a plot

@@ -40,7 +40,6 @@ def train_fold(
     data: FoldData,
     folder: Path,
     label: str,
-    parts: int = 1,
     after_epoch: Callback | None = None,
 ) -> FoldSummary:
     """Train a fold to its end, from its last checkpoint if there is one.
@@ -51,32 +50,32 @@ def train_fold(
 
     Args:
         label: of the progress bar.
-        parts: number of parts of each batch; the config, the checkpoint or a lack of memory may
-            raise it.
         after_epoch: called with all epochs so far, after each one and when a training goes on; an
             exception from it ends the training, which can go on after that epoch.
     """
-    state = load_checkpoint(folder / CHECKPOINT, made_by(config, data.fingerprint, data.fold))
-    parts = max(parts, config.train.accumulation, state["parts"] if state else 1)
-    where = f"{config.run}, fold {data.fold}"
-    try:
-        return _train_from(state, config, data, folder, label, parts, after_epoch)
-    except (RuntimeError, MemoryError) as error:
-        if config.train.compile and _is_of_compiler(error):
-            raise FoldError(
-                f"{where}: train.compile does not work here: leave it out ({one_line(str(error))})"
-            ) from None
-        if not is_out_of_memory(error):
-            raise
-        parts = more_parts(
-            config.train.batch_size, parts, where, config.train.on_out_of_memory == "accumulate"
+    origin, train = made_by(config, data.fingerprint, data.fold), config.train
+    where, parts = f"{config.run}, fold {data.fold}", train.accumulation  # of each batch
+    while True:
+        state = load_checkpoint(folder / CHECKPOINT, origin)
+        parts = max(parts, state["parts"] if state else 1)
+        try:
+            return _train_from(state, config, data, folder, label, parts, after_epoch)
+        except (RuntimeError, MemoryError) as error:
+            if train.compile and _is_of_compiler(error):
+                raise FoldError(
+                    f"{where}: train.compile does not work here: leave it out "
+                    f"({one_line(str(error))})"
+                ) from None
+            if not is_out_of_memory(error):
+                raise
+            may_split = train.on_out_of_memory == "accumulate"
+            parts = more_parts(train.batch_size, parts, where, may_split)
+        del state
+        release()
+        Bar.write(
+            f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} "
+            "parts"
         )
-    del state
-    release()
-    Bar.write(
-        f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} parts"
-    )
-    return train_fold(config, data, folder, label, parts, after_epoch)
 
 
 def build_trainer(config: Config, data: FoldData, initialise: bool = True) -> Trainer:
@@ -189,6 +188,8 @@ def note_timing(path: Path, epoch: int, seconds: float) -> None:
 
 def read_timings(path: Path) -> dict[int, float]:
     """Seconds by epoch; the last ones of an epoch that was trained twice."""
+    if not path.exists():
+        return {}
     try:
         rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
         return {int(epoch): float(seconds) for epoch, seconds in rows}

@@ -1,4 +1,4 @@
-"""Stratified hold-out: train on 70 %, choose the epoch on 15 %, score on 15 %.
+"""Stratified hold-out: train on 70 %, validate each epoch on 15 %, score on 15 %.
 
 Most published systems report such a score; folds remain the measure here.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import oof_csv
+from galaxyzoo.core.paths import BOX, oof_csv
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.folds import make_folds
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
@@ -47,8 +47,10 @@ def train_holdout(run: Run) -> dict[str, Any]:
         The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
     """
     config, catalog = run.config, run.catalog
-    if config.before:
-        raise InputError(f"--holdout trains runs of one stage: {config.run} has several")
+    if config.before or config.model.weights_file == BOX:
+        raise InputError(
+            f"--holdout trains runs of one stage, not from networks in weights/: {config.run}"
+        )
     parts = split(catalog, config.task)
     run.begin()
     with run.locked():

@@ -5,7 +5,7 @@ in parallel.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -204,9 +204,15 @@ class Run:
         with self.locked():
             return self._tables.collect(test_images)
 
+    def timings(self, folds: Iterable[int]) -> list[dict[int, float]]:
+        """Seconds by epoch of each of these folds so far, in each stage; epoch 0: predictions."""
+        dataset, stages = self.catalog.dataset, self.config.stages
+        folders = [fold_dir(one.dataset or dataset, one.run, k) for one in stages for k in folds]
+        return [read_timings(folder / TIMINGS) for folder in folders]
+
     def minutes(self) -> float:
-        """Minutes that its folds have taken so far."""
-        timings = [read_timings(path) for path in self.folder.glob(f"fold_*/{TIMINGS}")]
+        """Minutes that its folds have taken so far, all stages together."""
+        timings = self.timings(range(self.catalog.n_folds))
         return sum(sum(seconds.values()) for seconds in timings) / 60
 
     def _try_fold(self, fold: int) -> None:

@@ -111,7 +111,7 @@ class Trainer:
             **val_scores,
         }
         self.history.append(row)
-        if train.checkpoint == "best" and self._is_best(val_scores["val_score"]):
+        if train.checkpoint == "best" and self._best_row is row:
             weights = self.averaged_model.state_dict()
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
         return row
@@ -133,10 +133,7 @@ class Trainer:
 
     def summary(self) -> FoldSummary:
         """Summary of the finished training."""
-        kept = self.history[-1]
-        if self.config.train.checkpoint == "best":
-            choose = min if self.task.lower_is_better else max
-            kept = choose(self.history, key=lambda row: row["val_score"])
+        kept = self._best_row if self.config.train.checkpoint == "best" else self.history[-1]
         return FoldSummary(
             self.start,
             self.first_loss,
@@ -322,11 +319,10 @@ class Trainer:
         """The network with the moving average of the weights, if there is one."""
         return self.ema.module if self.ema else self.model
 
-    def _is_best(self, score: float) -> bool:
-        earlier = [row["val_score"] for row in self.history[:-1]]
-        return not earlier or (
-            score < min(earlier) if self.task.lower_is_better else score > max(earlier)
-        )
+    @property
+    def _best_row(self) -> dict[str, Any]:
+        """The best epoch's, of equal ones the first."""
+        return min(self.history, key=lambda row: row["val_score"])
 
 
 def _seed(config: Config, fold: int, epoch: int = -1) -> int:

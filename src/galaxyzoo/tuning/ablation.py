@@ -30,7 +30,6 @@ from galaxyzoo.reports.console import with_error
 from galaxyzoo.reports.results import load_result
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import TIMINGS, read_timings
 from galaxyzoo.training.run import Run, train_runs
 
 BASE = "base"  # name of the recipe among the changes
@@ -236,9 +235,7 @@ class Ablation:
 
     def minutes(self, variant: Variant) -> float | None:
         """Minutes of the study's folds, all stages; None for a variant that trained nothing."""
-        folders = [Run(stage, self.data).folder for stage in variant.config.stages]
-        paths = [folder / f"fold_{fold}" / TIMINGS for folder in folders for fold in self.folds]
-        timings = [read_timings(path) for path in paths if path.exists()]
+        timings = Run(variant.config, self.data).timings(self.folds)
         if not any(epoch for seconds in timings for epoch in seconds):
             return None
         return sum(sum(seconds.values()) for seconds in timings) / 60
@@ -293,17 +290,17 @@ def make_rows(ablation: Ablation, variants: Iterable[Variant]) -> list[Row]:
         if baseline.name not in predictions:
             return Row(variant, f"{baseline.name} not run", score, None, minutes)
         found = task.difference(losses[name], losses[baseline.name])
-        verdict = judge(found.value, found.error, task.lower_is_better)
+        verdict = judge(found.value, found.error)
         return Row(variant, verdict, score, (found.value, found.error), minutes)
 
     return [make_row(variant) for variant in variants]
 
 
-def judge(difference: float, error: float, lower_is_better: bool) -> str:
+def judge(difference: float, error: float) -> str:
     """Gain or loss, where a difference of scores exceeds its standard error."""
     if abs(difference) <= error:
         return "within one SE"
-    return "gain" if (difference < 0) == lower_is_better else "loss"
+    return "gain" if difference < 0 else "loss"
 
 
 def format_rows(ablation: Ablation, rows: Sequence[Row]) -> str:

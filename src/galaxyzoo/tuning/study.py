@@ -130,9 +130,8 @@ class Tuning:
         study = self.open_study()
         with self.explaining():
             trials = study.get_trials(deepcopy=False, states=_DONE)
-        sign = 1 if self.task.lower_is_better else -1
         found = map(self.outcome, trials)
-        return sorted(found, key=lambda o: (o.score is None, sign * (o.score or 0), o.number))
+        return sorted(found, key=lambda o: (o.score is None, o.score or 0, o.number))
 
     def outcome(self, trial: FrozenTrial) -> Outcome:
         """A trial that is done."""
@@ -161,7 +160,6 @@ class Tuning:
                     pruning.startup_trials, n_warmup_steps=pruning.warmup_epochs + 1
                 ),
                 study_name=self.search.name,
-                direction="minimize" if self.task.lower_is_better else "maximize",
                 load_if_exists=True,
             )
 
@@ -189,9 +187,8 @@ class Tuning:
                 train_fold(config, data, folder, name, after_epoch=reporter)
             except FoldError as error:
                 stop(trial, str(error))
-        if config.train.checkpoint == "last":
-            return reporter.scores[-1]
-        return min(reporter.scores) if self.task.lower_is_better else max(reporter.scores)
+        scores = reporter.scores
+        return scores[-1] if config.train.checkpoint == "last" else min(scores)
 
     def clean(self, number: int) -> None:
         """Remove a done trial's checkpoint and weights; its config would make them again."""
