@@ -34,6 +34,7 @@ from galaxyzoo.core.paths import (
     choose_dataset,
     ensemble_csv,
     ensemble_oof_csv,
+    intervals_csv,
     oof_dir,
     shown,
     task_name,
@@ -41,7 +42,7 @@ from galaxyzoo.core.paths import (
 )
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
-from galaxyzoo.ensemble.intervals import Intervals
+from galaxyzoo.ensemble.intervals import make_intervals
 from galaxyzoo.ensemble.members import PREFIX, ExternalTable, find_runs, make_tables, pick_tables
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
 from galaxyzoo.inference import submission
@@ -55,7 +56,7 @@ def main() -> None:
     """Combine the runs, or make intervals of the ensemble that is there."""
     options = parse()
     if options.intervals:
-        make_intervals(options.dataset, 0.9 if options.level is None else options.level)
+        calibrate(options.dataset, 0.9 if options.level is None else options.level)
     else:
         combine(options)
 
@@ -98,18 +99,18 @@ def combine(options: argparse.Namespace) -> None:
     print(f"done in {time.perf_counter() - started:.1f} s")
 
 
-def make_intervals(dataset: str | None, level: float) -> None:
+def calibrate(dataset: str | None, level: float) -> None:
     """Calibrate intervals, write, print."""
     if not 0 < level < 1:
         raise InputError(f"--level {level:g} must lie between 0 and 1, such as 0.9")
     name = choose_dataset(dataset, COMPETITION_TASK, ensembles=True)
-    intervals = Intervals(load_catalog(name), level)
-    card, problems = intervals.make()
+    card, problems = make_intervals(load_catalog(name), level)
+    path = intervals_csv(name, COMPETITION_TASK)
     for line in problems:
         print(line)
     print_intervals(card)
-    print(f"intervals of {level:g}: {shown(intervals.path)}")
-    print(f"coverage, also by answer: {shown(card_path(intervals.path))}")
+    print(f"intervals of {level:g}: {shown(path)}")
+    print(f"coverage, also by answer: {shown(card_path(path))}")
 
 
 def parse() -> argparse.Namespace:

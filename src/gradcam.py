@@ -79,9 +79,10 @@ def plot_feature_maps(args: argparse.Namespace, dataset: str) -> None:
     from galaxyzoo.explain.figures import draw_feature_maps, draw_filters
     from galaxyzoo.explain.galaxy import load_galaxy, picture_path
     from galaxyzoo.explain.layers import compute_feature_maps, first_filters
-    from galaxyzoo.inference.predict import load_run_models
+    from galaxyzoo.inference.predict import load_run
 
-    config, models = load_run_models(dataset, args.run)
+    run = load_run(dataset, args.run)
+    config, models = run.config, run.models
     if args.fold not in models:
         raise InputError(f"fold {args.fold} of {args.run} is not trained (--fold)")
     model, galaxy = models[args.fold], load_galaxy(args, task_of(args.run), dataset)
@@ -101,9 +102,10 @@ def plot_feature_maps(args: argparse.Namespace, dataset: str) -> None:
 def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
     """Print the faithfulness of the fast methods beside two controls."""
     from galaxyzoo.explain.gradcam import measure_faithfulness
-    from galaxyzoo.inference.predict import load_run_models
+    from galaxyzoo.inference.predict import load_run
 
-    config, models = load_run_models(dataset, args.run)
+    run = load_run(dataset, args.run)
+    config, models = run.config, run.models
     data = open_dataset(args.data, dataset, config.task)
     layer = args.layer[0] if args.layer else None
     found = measure_faithfulness(config, models, data, args.faithfulness, layer)

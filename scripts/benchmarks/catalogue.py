@@ -27,9 +27,14 @@ from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.devices import autocast
 from galaxyzoo.core.paths import BOX
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.ensemble.networks import load_run
 from galaxyzoo.inference.catalogue import Catalogue, Job
-from galaxyzoo.inference.predict import Predictor, RunNetworks, batch_size_for, for_prediction
+from galaxyzoo.inference.predict import (
+    Predictor,
+    RunNetworks,
+    batch_size_for,
+    for_prediction,
+    load_run,
+)
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.models.build import GalaxyNet, build_model

@@ -16,8 +16,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BOX, box_dir
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.ensemble.networks import load_run
-from galaxyzoo.inference.predict import RunNetworks
+from galaxyzoo.inference.predict import RunNetworks, load_run
 
 RUN = "gz37/d4cnn"
 _IMAGES = 128  # a round

@@ -14,6 +14,7 @@ import ensemble
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.build import costs_without, error_correlation
+from galaxyzoo.ensemble.least_squares import make_fold
 from galaxyzoo.ensemble.selection import ABOUT, CANDIDATES
 from galaxyzoo.reports.evaluate import ensemble_section, load_evaluation
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -159,7 +160,7 @@ def test_a_mistake_is_one_line_and_status_one(root, monkeypatch, capsys):
 def test_correlation_is_that_of_numpy():
     features, targets, _ = make_problem(0, n=50)
     features[:, 1] = 0.5 * features[:, 0] + 0.5 * features[:, 1] + 0.1
-    found = error_correlation(RUNS, features, targets, chunk=7)
+    found = error_correlation(RUNS, make_fold(features, targets).sums)
     expected = np.corrcoef((features - targets[:, None]).transpose(1, 0, 2).reshape(3, -1))
     assert np.array([list(row.values()) for row in found.values()]) == pytest.approx(expected)
     assert found["x"]["y"] == found["y"]["x"] > 0.3
@@ -168,7 +169,8 @@ def test_correlation_is_that_of_numpy():
 def test_correlation_worked_by_hand_and_with_a_run_that_never_errs():
     targets = np.zeros((4, 1))
     features = np.array([[1, 1, 1, 1], [1, -1, -1, -1], [1, 1, -1, -1], [0, 0, 0, 0.0]]).T
-    found = error_correlation(["a", "b", "c", "d"], features[:, :, None], targets)
+    sums = make_fold(features[:, :, None], targets).sums
+    found = error_correlation(["a", "b", "c", "d"], sums)
     assert found["b"]["c"] == pytest.approx(1 / np.sqrt(3))
     assert found["c"]["c"] == pytest.approx(1.0)
     assert found["a"]["b"] == 0.0  # an error that is the same everywhere does not vary
@@ -180,7 +182,7 @@ def test_the_cost_of_a_run_is_that_of_an_ensemble_of_the_others(name):
     problem = features, targets, folds = make_problem(1)
     names = list(dict.fromkeys(["mean", name]))
     fits = fit_all(problem, names)
-    found = costs_without(fits, name, RUNS, features, 0)
+    found = costs_without(fits, name, RUNS, 0)
     assert found["candidate"] == name
     for number, run in enumerate(RUNS):
         others = np.delete(features, number, axis=1)
@@ -194,14 +196,14 @@ def test_the_cost_of_a_run_is_that_of_an_ensemble_of_the_others(name):
 def test_where_no_blend_is_chosen_the_most_fitted_one_stands_for_it_and_says_so():
     features, targets, folds = make_problem(2, n=60)
     fits = fit_all((features, targets, folds), ["mean", "greedy", "nnls", "ridge"])
-    assert costs_without(fits, "ridge", RUNS, features, 0)["candidate"] == "nnls"
+    assert costs_without(fits, "ridge", RUNS, 0)["candidate"] == "nnls"
     fits = fit_all((features, targets, folds), ["mean", "ridge"])
-    assert costs_without(fits, "ridge", RUNS, features, 0)["candidate"] == "mean"
+    assert costs_without(fits, "ridge", RUNS, 0)["candidate"] == "mean"
 
 
 def test_a_run_alone_cannot_be_left_out():
     features, targets, folds = make_problem(3, n=60, n_runs=1)
-    found = costs_without(fit_all((features, targets, folds)), "mean", ["x"], features, 0)
+    found = costs_without(fit_all((features, targets, folds)), "mean", ["x"], 0)
     assert found == {"candidate": "mean", "runs": {}}
 
 

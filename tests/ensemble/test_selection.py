@@ -174,7 +174,7 @@ def erring(*errors: np.ndarray, folds: np.ndarray | None = None) -> CrossFits:
             for without in ({fold}, *({fold, other} for other in range(3) if other != fold)):
                 held_out[f"c{i}", frozenset(without), fold] = values[dealt == fold]
     models = {f"c{i}": None for i in range(len(errors))}
-    return CrossFits(SMALL, {}, np.full((n, 2), 0.5), dealt, models, held_out)  # type: ignore[arg-type]
+    return CrossFits(SMALL, {}, np.full((n, 2), 0.5), dealt, {}, models, held_out)  # type: ignore[arg-type]
 
 
 def test_chosen_is_the_simplest_within_one_error_worked_by_hand():

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import ensemble
+from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.ensemble.blends import Blend
@@ -210,7 +211,8 @@ def use_root(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
 
 def finish_fold(run: str, catalog: Catalog, fold: int, **notes: object) -> None:
     """Mark a fold, of a run with a saved config, as finished with the files that it has."""
-    found = FoldFiles.of_trained(catalog.dataset, run, fold)
+    config, fingerprint = load_run_config(paths.run_dir(catalog.dataset, run))
+    found = FoldFiles.of(config, catalog.dataset, fingerprint, fold)
     names = [path.name for path in found.folder.iterdir()]
     found.finish(names, {"start": "scratch", **notes})
 

@@ -12,10 +12,11 @@ from typing import Any
 import cv2
 import matplotlib
 import numpy as np
+import pandas as pd
 
-from galaxyzoo.app import service
 from galaxyzoo.app.service import PredictedGalaxy
 from galaxyzoo.core.templates import render
+from galaxyzoo.inference.catalogue import classes_of_votes
 from galaxyzoo.reports.figures import readable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, Question
 from galaxyzoo.tasks.kinds import ClassTask, Task, VoteTask
@@ -72,14 +73,14 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy) -> str:
 
 def facts_html(task: Task, shown: PredictedGalaxy) -> str:
     """The galaxy's picture and name, and its class by each task's rule on the predicted votes."""
-    is_votes = isinstance(task, VoteTask)
-    classes = service.classes_of_votes(shown.prediction) if is_votes else {}
+    votes = pd.DataFrame(shown.prediction[None], columns=list(task.columns))
+    found = classes_of_votes(votes) if isinstance(task, VoteTask) else ()
     return render(
         "galaxy_facts.html.j2",
         galaxy=shown.galaxy.name,
         picture=_data_uri(shown.picture),
         kind="training galaxy" if shown.galaxy.truth is not None else "no votes are known",
-        classes=[(readable(name), found and readable(found)) for name, found in classes.items()],
+        classes=[(readable(name), one and readable(one)) for name, (one,) in found],
     )
 
 

@@ -28,7 +28,6 @@ from galaxyzoo.inference.fold_files import DONE
 from galaxyzoo.inference.predict import Predictor, compute_features
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.models.build import GalaxyNet
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS, ensemble_name, ensemble_task
 
@@ -199,19 +198,6 @@ class LoadedRun:
             name = self.task.columns[column]
             errors = {"predicted": predicted[name], "known": known[name], "error": off[name]}
         return pd.DataFrame(errors).sort_values("error", ascending=False, kind="stable")[:count]
-
-
-def classes_of_votes(prediction: np.ndarray) -> dict[str, str | None]:
-    """Class by the rule of each class task; None where the (37,) vote fractions are not clear."""
-    votes = pd.DataFrame(prediction[None], columns=list(GALAXY_ZOO_2.columns))
-    found: dict[str, str | None] = {}
-    for name, task in TASKS.items():
-        if task.rule is not None:
-            labels = task.rule.labels(votes)
-            found[name] = (
-                None if labels.empty else str(labels.columns[labels.to_numpy()[0].argmax()])
-            )
-    return found
 
 
 @dataclass(frozen=True)

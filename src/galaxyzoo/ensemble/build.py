@@ -19,9 +19,9 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.ensemble.blends import Blend
+from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend
 from galaxyzoo.ensemble.fitted import fitted_path, save_model
-from galaxyzoo.ensemble.least_squares import OofFold, make_fold
+from galaxyzoo.ensemble.least_squares import LeastSquares, OofFold, total
 from galaxyzoo.ensemble.members import (
     ExternalTable,
     load_oof,
@@ -213,8 +213,8 @@ def make_card(
         "candidates": {name: _candidate_scores(fits, name, best) for name in fits.names},
         "runs": {run: scores["score"] for run, scores in run_tables.items()},
         **({"run_classes": run_classes} if run_classes else {}),
-        "error_correlation": error_correlation(runs, features, fits.targets),
-        "without": costs_without(fits, chosen, runs, features, seed),
+        "error_correlation": error_correlation(runs, total([*fits.by_fold.values()])),
+        "without": costs_without(fits, chosen, runs, seed),
         "model": fits.models[chosen].about(runs, task),
     }
     return rounded(card, DIGITS)
@@ -254,28 +254,20 @@ def _nested_scores(fits: CrossFits) -> dict[str, Any] | None:
     }
 
 
-def error_correlation(
-    runs: Sequence[str], features: np.ndarray, targets: np.ndarray, chunk: int = 8192
-) -> dict[str, dict[str, float]]:
+def error_correlation(runs: Sequence[str], sums: LeastSquares) -> dict[str, dict[str, float]]:
     """Correlation of the errors of each two runs, over all galaxies and columns.
 
     Args:
         runs: names.
-        features: (galaxy, run, column) predictions.
-        targets: (galaxy, column).
-        chunk: galaxies at a time, so that no second copy of the features is made.
+        sums: of the runs' predictions and the targets.
     Returns:
         Run -> run -> Pearson correlation; 0 with a run whose errors are all equal.
     """
-    n_runs = len(runs)
-    sums, products = np.zeros(n_runs), np.zeros((n_runs, n_runs))
-    for start in range(0, len(features), chunk):
-        rows = slice(start, start + chunk)
-        errors = features[rows].transpose(1, 0, 2) - targets[rows].astype(np.float64)
-        errors = errors.reshape(n_runs, -1)  # (run, galaxy and column)
-        sums += errors.sum(axis=1)
-        products += errors @ errors.T
-    centred = products / targets.size - np.outer(sums, sums) / targets.size**2
+    gram, cross = sums.by_run(ALL_COLUMNS)
+    products = gram - cross - cross[:, None] + sums.squares.sum()  # of the errors of two runs
+    errors = sums.features.reshape(len(runs), -1).sum(axis=1) - sums.targets.sum()
+    n = sums.count * len(sums.targets)
+    centred = products / n - np.outer(errors, errors) / n**2
     spread = np.sqrt(np.maximum(np.diag(centred), 0.0))
     scale = np.outer(spread, spread)
     matrix = np.divide(centred, scale, out=np.zeros_like(centred), where=scale > 0)
@@ -285,9 +277,7 @@ def error_correlation(
     }
 
 
-def costs_without(
-    fits: CrossFits, chosen: str, runs: Sequence[str], features: np.ndarray, seed: int
-) -> dict[str, Any]:
+def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str], seed: int) -> dict[str, Any]:
     """Cost of leaving a run out, with weights fitted again.
 
     Args:
@@ -295,7 +285,6 @@ def costs_without(
         chosen: the submitted candidate. Where that is no blend, which would take long to
             fit again, the blend with the most weights among the candidates stands in for it.
         runs: names.
-        features: (galaxy, run, column) raw out-of-fold predictions.
         seed: as of the candidates.
     Returns:
         `candidate`, and `runs`: run -> `difference` of the cross-fitted scores (without the run
@@ -306,10 +295,8 @@ def costs_without(
     costs: dict[str, dict[str, float]] = {}
     if len(runs) > 1:
         whole = fits.losses(name)
-        own = {k: fits.folds == k for k in fits.fold_numbers}
-        folds = {k: make_fold(features[rows], fits.targets[rows]) for k, rows in own.items()}
         for number, run in enumerate(runs):
-            others = {fold: rows.without_run(number) for fold, rows in folds.items()}
+            others = {fold: rows.without_run(number) for fold, rows in fits.by_fold.items()}
             found = fits.task.difference(_losses(fits, name, others, seed), whole)
             costs[run] = {"difference": found.value, "se": found.error}
     return {"candidate": name, "runs": costs}

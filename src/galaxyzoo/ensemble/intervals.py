@@ -36,76 +36,70 @@ FEWEST_FOLDS = 3  # one to score, one to predict, one to fit
 _DIGITS = 6  # decimals kept in the card
 
 
-@dataclass(frozen=True)
-class Intervals:
-    """Which intervals to make, and from what."""
+def make_intervals(whole: Catalog, level: float) -> tuple[dict[str, Any], Sequence[str]]:
+    """Calibrate, measure coverage, write the test galaxies' intervals and the card.
 
-    whole: Catalog  # the dataset's
-    level: float  # part of the galaxies whose target an interval is to hold
-
-    @property
-    def path(self) -> Path:
-        """The table; its card has the same stem and ends in `.json`."""
-        return intervals_csv(self.whole.dataset, COMPETITION_TASK)
-
-    def make(self) -> tuple[dict[str, Any], Sequence[str]]:
-        """Calibrate, measure coverage, write the test galaxies' intervals and the card.
-
-        Returns:
-            The card, and a line for each run without tables of its folds.
-        """
-        _check_folds(self.whole)
-        if oof_csv(self.whole.dataset, f"{COMPETITION_TASK}/{self.path.stem}").exists():
-            raise InputError(
-                f"run '{COMPETITION_TASK}/{self.path.stem}' has its table where the intervals go: "
-                "rename it"
-            )
-        # The ensemble's own lock: it must not change while it is read.
-        with files.holding(self.path.parent / files.LOCK, "making this ensemble or its intervals"):
-            return self._make()
-
-    def _make(self) -> tuple[dict[str, Any], Sequence[str]]:
-        catalog, task = self.whole, get_task(COMPETITION_TASK)
-        ensemble, oof, test = _read_ensemble(catalog)
-        spreads = read_spreads(list(ensemble.runs), catalog)
-        targets = catalog.targets(task.name)
-        columns = _columns(oof.to_numpy(), spreads.train, catalog)
-        test_features = scale_features(test.to_numpy(), spreads.test)
-        ends = np.stack(
-            [
-                column.intervals(test.to_numpy()[:, i], test_features[:, i], [self.level])[0]
-                for i, column in enumerate(columns)
-            ],
-            axis=1,
+    Args:
+        whole: the dataset's catalog.
+        level: part of the galaxies whose target an interval is to hold.
+    Returns:
+        The card, and a line for each run without tables of its folds.
+    """
+    _check_folds(whole)
+    path = intervals_csv(whole.dataset, COMPETITION_TASK)
+    if oof_csv(whole.dataset, f"{COMPETITION_TASK}/{path.stem}").exists():
+        raise InputError(
+            f"run '{COMPETITION_TASK}/{path.stem}' has its table where the intervals go: rename it"
         )
-        unreadable = np.isin(catalog.test_ids, ensemble.unreadable_test_images)
-        ends[unreadable] = _ends_without_image(targets, self.level)
-        names = [f"{column}_{end}" for column in task.columns for end in ("lower", "upper")]
-        write_predictions(self.path, pd.DataFrame(ends.reshape(len(ends), -1), test.index, names))
-        levels = sorted({*LEVELS, self.level})
-        bar = Bar(columns, "calibrating", unit="column", leave=False)
-        crossed = np.stack([column.cross_intervals(levels) for column in bar], axis=2)
-        scores = {
-            f"{level:g}": score_intervals(targets, crossed[i], level, task.columns)
-            for i, level in enumerate(levels)
-        }
-        card = {
-            "task": task.name,
-            "dataset": catalog.dataset,
-            "fingerprint": catalog.fingerprint,
-            "ensemble": ensemble.table,  # digest of the predictions that the intervals are of
-            "level": self.level,
-            "runs": list(ensemble.runs),
-            "spread_of_runs": list(spreads.runs),
-            "spread_of_views": list(spreads.view_runs),
-            "galaxies": len(targets),
-            "scored": "cross-fitted on the runs' folds",
-            "levels": rounded(scores, _DIGITS),
-            "code_version": code_version(),
-            "table": digest_table(self.path),
-        }
-        files.write_json(card_path(self.path), card)
-        return card, spreads.problems
+    # The ensemble's own lock: it must not change while it is read.
+    with files.holding(path.parent / files.LOCK, "making this ensemble or its intervals"):
+        return _make_intervals(whole, level, path)
+
+
+def _make_intervals(
+    catalog: Catalog, level: float, path: Path
+) -> tuple[dict[str, Any], Sequence[str]]:
+    task = get_task(COMPETITION_TASK)
+    ensemble, oof, test = _read_ensemble(catalog)
+    spreads = read_spreads(list(ensemble.runs), catalog)
+    targets = catalog.targets(task.name)
+    columns = _columns(oof.to_numpy(), spreads.train, catalog)
+    test_features = scale_features(test.to_numpy(), spreads.test)
+    ends = np.stack(
+        [
+            column.intervals(test.to_numpy()[:, i], test_features[:, i], [level])[0]
+            for i, column in enumerate(columns)
+        ],
+        axis=1,
+    )
+    unreadable = np.isin(catalog.test_ids, ensemble.unreadable_test_images)
+    ends[unreadable] = _ends_without_image(targets, level)
+    names = [f"{column}_{end}" for column in task.columns for end in ("lower", "upper")]
+    write_predictions(path, pd.DataFrame(ends.reshape(len(ends), -1), test.index, names))
+    levels = sorted({*LEVELS, level})
+    bar = Bar(columns, "calibrating", unit="column", leave=False)
+    crossed = np.stack([column.cross_intervals(levels) for column in bar], axis=2)
+    scores = {
+        f"{other:g}": score_intervals(targets, crossed[i], other, task.columns)
+        for i, other in enumerate(levels)
+    }
+    card = {
+        "task": task.name,
+        "dataset": catalog.dataset,
+        "fingerprint": catalog.fingerprint,
+        "ensemble": ensemble.table,  # digest of the predictions that the intervals are of
+        "level": level,
+        "runs": list(ensemble.runs),
+        "spread_of_runs": list(spreads.runs),
+        "spread_of_views": list(spreads.view_runs),
+        "galaxies": len(targets),
+        "scored": "cross-fitted on the runs' folds",
+        "levels": rounded(scores, _DIGITS),
+        "code_version": code_version(),
+        "table": digest_table(path),
+    }
+    files.write_json(card_path(path), card)
+    return card, spreads.problems
 
 
 @dataclass(frozen=True, eq=False)

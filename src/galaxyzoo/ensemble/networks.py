@@ -25,7 +25,7 @@ from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
 from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.fold_files import digest_networks
-from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run_models
+from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run
 from galaxyzoo.inference.score_card import EnsembleCard, card_path, digest_table, fair_cards
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import DEFAULT_ENSEMBLE, ensemble_task, get_task, task_of
@@ -93,11 +93,6 @@ class EnsembleNetworks:
     def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
         """Refused: networks of several runs have features of their own."""
         raise InputError("--with features: they are of one run: name one of its runs")
-
-
-def load_run(dataset: str, run: str) -> RunNetworks:
-    """A trained run's networks."""
-    return RunNetworks(*load_run_models(dataset, run))
 
 
 def choose_dataset_of(asked: str | None, name: str) -> str:

@@ -91,6 +91,7 @@ class CrossFits:
     candidates: Mapping[str, Fit]
     targets: np.ndarray  # (galaxy, column)
     folds: np.ndarray  # (galaxy,)
+    by_fold: dict[int, OofFold]
     models: dict[str, MetaModel]
     held_out: HeldOut
 
@@ -217,7 +218,7 @@ def cross_fit(
     whole = {name: model for (name, without), (model, _) in pairs if not without}
     models = {name: whole[name] for name in first}
     held_out = {(*job, fold): values for job, (_, parts) in pairs for fold, values in parts.items()}
-    done = CrossFits(task, candidates, targets, folds, models, held_out)
+    done = CrossFits(task, candidates, targets, folds, by_fold, models, held_out)
     return add_second_level(done, seed) if TWO_LEVEL in candidates else done
 
 

@@ -27,7 +27,7 @@ from galaxyzoo.ensemble.networks import EXPORTED_CARD, EXPORTED_MODEL, INTERVALS
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
-from galaxyzoo.inference.predict import load_run_models
+from galaxyzoo.inference.predict import load_run
 from galaxyzoo.inference.score_card import RunCard, card_path
 from galaxyzoo.io.tables import FOLD, format_predictions
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
@@ -61,7 +61,8 @@ def export_run(
     files.check_free(folder)
     if with_onnx:
         require("ONNX", *PACKAGES, otherwise=", or add --no-onnx")
-    config, networks = load_run_models(dataset, run)
+    trained = load_run(dataset, run)
+    config, networks = trained.config, trained.models
     scores = _read_scores(dataset, config, sorted(networks))
     _, fingerprint = load_run_config(run_dir(dataset, run))
     with files.writing_folder(folder) as part:

@@ -303,7 +303,12 @@ def classes_of(
         new = [name for name in decided.columns if name not in predictions.columns]
         yield from ((name, decided[name].tolist()) for name in new)
         return
-    votes = predictions.reset_index(drop=True)
+    yield from classes_of_votes(predictions)
+
+
+def classes_of_votes(votes: pd.DataFrame) -> Iterator[tuple[str, list[str | None]]]:
+    """Of each class task with a rule the class of (galaxy, 37) vote fractions; None: not clear."""
+    votes = votes.reset_index(drop=True)
     for name, other in TASKS.items():
         if other.rule is not None:
             labels = other.rule.labels(votes)

@@ -45,12 +45,6 @@ class FoldFiles:
         """Files of a run's fold; arguments as of `made_by`."""
         return cls(fold_dir(dataset, config.run, fold), made_by(config, fingerprint, fold))
 
-    @classmethod
-    def of_trained(cls, dataset: str, run: str, fold: int) -> "FoldFiles":
-        """Files of a trained run's fold, by the settings that were saved with the run."""
-        config, fingerprint = load_run_config(run_dir(dataset, run))
-        return cls.of(config, dataset, fingerprint, fold)
-
     @property
     def is_done(self) -> bool:
         """Whether the mark is there."""

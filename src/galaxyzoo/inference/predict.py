@@ -300,11 +300,10 @@ class RunNetworks:
         return compute_features(model, images, self.config, self.config.tta)
 
 
-def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet]]:
-    """A run's config and the networks of its finished folds, by fold; of `box`, those it holds."""
+def load_run(dataset: str, run: str) -> RunNetworks:
+    """The networks of a run's finished folds; of `box`, those it holds."""
     if dataset == BOX:
-        networks = RunNetworks.open(box_dir() / run)
-        return networks.config, dict(networks.models)
+        return RunNetworks.open(box_dir() / run)
     folder = run_dir(dataset, run)
     numbers = [path.parent.name.removeprefix("fold_") for path in folder.glob(f"fold_*/{DONE}")]
     folds = sorted(int(number) for number in numbers if number.isdecimal())  # no `fold_0_old`
@@ -320,7 +319,7 @@ def load_run_models(dataset: str, run: str) -> tuple[Config, dict[int, GalaxyNet
     for fold in folds:
         weights = FoldFiles.of(config, dataset, fingerprint, fold).path(WEIGHTS)
         models[fold] = load_fold_model(config, weights.parent)
-    return config, models
+    return RunNetworks(config, models)
 
 
 def predict_stores(

@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from galaxyzoo.core import files
 from galaxyzoo.core.paths import choose_dataset
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.inference.score_card import EnsembleCard, score_table
-from galaxyzoo.io.tables import without_formulas
+from galaxyzoo.io.tables import write_table
 from galaxyzoo.reports.console import CLASS_SCORES, mark_notes, marks, with_error
 from galaxyzoo.reports.figures import save_figure
 from galaxyzoo.reports.html import HtmlSection
@@ -65,9 +64,7 @@ class Evaluation:
 
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
         """Write a table beside the page."""
-        with files.writing(self.folder / name) as temporary:
-            text = without_formulas(table)
-            text.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+        write_table(self.folder / name, table)
 
     def save_png(self, name: str, figure: Figure) -> Path:
         """Write a picture beside the page."""

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.prepare import take_images
-from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
+from galaxyzoo.inference.fold_files import HISTORY
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.reports.evaluate import Evaluation
@@ -33,7 +33,7 @@ def history_section(evaluation: Evaluation) -> HtmlSection:
     """Loss and score over epochs of every run that has a training history."""
     pictures = []
     for result in evaluation.results:
-        history = _read_histories(evaluation.catalog.dataset, result)
+        history = _read_histories(evaluation.catalog, result)
         if not history.empty:
             figure = _draw_history(history, result.run)
             path = evaluation.save_png(f"{result.stem}_history.png", figure)
@@ -81,14 +81,14 @@ def symmetry_section(evaluation: Evaluation) -> HtmlSection | None:
     return HtmlSection("Symmetry", text, pictures=pictures)
 
 
-def _read_histories(dataset: str, result: Result) -> pd.DataFrame:
+def _read_histories(catalog: Catalog, result: Result) -> pd.DataFrame:
     """Rows of the folds' histories with their `fold`; empty where none is there."""
-    if result.config is None or not result.config.train.epochs:
+    if result.config is None:
         return pd.DataFrame()
-    trained = [FoldFiles.of_trained(dataset, result.run, fold) for fold in result.folds]
+    trained = {fold: FoldTables(result.config, catalog).files(fold) for fold in result.folds}
     tables = [
-        pd.read_csv(files.path(HISTORY)).assign(**{FOLD: files.made_by["fold"]})
-        for files in trained
+        pd.read_csv(files.path(HISTORY)).assign(**{FOLD: fold})
+        for fold, files in trained.items()
         if files.is_done
     ]
     for table in tables:  # of all stages together

@@ -133,19 +133,14 @@ def check_dataset_before(config: Config, catalog: Catalog) -> Catalog:
     if dataset == catalog.dataset:
         return catalog
     other = load_catalog(dataset)
-    before = config.before.run if config.before else ""
-    check_same_folds(f"{config.run} cannot go on from {before}", catalog, other)
-    return other
-
-
-def check_same_folds(refused: str, catalog: Catalog, other: Catalog) -> None:
-    """Refuse, in these words, two datasets that have a galaxy in different folds."""
-    difference = catalog.find_difference(other)
-    if difference:
+    if difference := catalog.find_difference(other):
+        before = config.before.run if config.before else ""
         raise InputError(
-            f"{refused}: {difference} differs between the folds of {catalog.dataset} and "
-            f"{other.dataset}; delete {shown(dataset_dir(catalog.dataset))} to split it again"
+            f"{config.run} cannot go on from {before}: {difference} differs between the folds of "
+            f"{catalog.dataset} and {other.dataset}; delete {shown(dataset_dir(catalog.dataset))} "
+            "to split it again"
         )
+    return other
 
 
 def make_part_data(

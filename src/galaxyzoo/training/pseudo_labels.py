@@ -8,7 +8,7 @@ predicted vote fractions are soft by nature, so no threshold is needed.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,36 +50,20 @@ class UnlabelledImages:
         return good, good.open(image).images
 
 
-def find_unlabelled_images(
-    names: Sequence[str],
-    shown_px: Mapping[str, float],
-    image: ImageConfig,
-    data: Dataset,
-    tasks: set[str],
-    run: str,
-) -> Iterator[UnlabelledImages]:
-    """Find the named images; without the galaxies of the run's own dataset, where they are others'.
-
-    Args:
-        names: datasets in `input/`, or "test": the own test galaxies.
-        shown_px: side of a dataset's images in original pixels, where they are not whole.
-        image: geometry of the network's input, for whole originals.
-        data: the run's own dataset.
-        tasks: for which another dataset is opened, where it holds several.
-        run: name for messages.
-    """
-    catalog = data.catalog
-    for name in names:
+def find_unlabelled_images(config: Config, data: Dataset) -> Iterator[UnlabelledImages]:
+    """The config's images without votes; others' without the galaxies of the run's own dataset."""
+    catalog, wanted, crop_px = data.catalog, config.unlabelled, config.image.crop_px
+    for name in wanted.images:
         if name == OWN_TEST:
             yield UnlabelledImages(name, data.raw.test_images, catalog.test_ids, ORIGINAL_PX)
             continue
-        source = open_input(name, tasks)
+        source = open_input(name, {config.task})
         ours = np.concatenate([catalog.ids, catalog.test_ids])[: 0 if source.own_ids else None]
-        side = shown_px.get(name, ORIGINAL_PX)
-        if image.crop_px > side:
+        side = wanted.shown_px.get(name, ORIGINAL_PX)
+        if crop_px > side:
             raise InputError(
-                f"{run}: images of '{name}' show {side:g} px of the original: set "
-                f"image.crop_px to that or less (it is {image.crop_px})"
+                f"{config.run}: images of '{name}' show {side:g} px of the original: set "
+                f"image.crop_px to that or less (it is {crop_px})"
             )
         for store, ids in (
             (source.train_images, source.targets.index.to_numpy()),
@@ -131,13 +115,9 @@ def find_extra_images(
         before: files of the fold of the stage before, whose network labels them; not used where
             they are learned from without labels.
     """
-    wanted, image = config.unlabelled, config.image
-    if not wanted.images:
+    if not config.unlabelled.images:
         return None
-    found = find_unlabelled_images(
-        wanted.images, wanted.shown_px, image, data, {config.task}, config.run
-    )
-    parts = [part.readable(image) for part in found]
+    parts = [part.readable(config.image) for part in find_unlabelled_images(config, data)]
     ids = np.concatenate([part.ids for part, _ in parts])
     if config.loss == SIMSIAM or before is None:
         targets = np.zeros((len(ids), len(get_task(config.task).columns)))
