@@ -137,19 +137,20 @@ def _exit_with(message: str) -> None:
     sys.exit(1)
 
 
-def require(what: str, *packages: str, otherwise: str = "") -> None:
+def require(what: str, *packages: str, otherwise: str = "", part: str = "--extras") -> None:
     """Raise an InputError that says what to type where optional packages are not installed.
 
     Args:
         what: what needs them.
         packages: names by which they are imported.
         otherwise: end of the message, another way out.
+        part: option of `scripts/setup.sh` that installs them.
     """
     lacks = [name for name in packages if importlib.util.find_spec(name) is None]
     if lacks:
         raise InputError(
             f"{what} needs {', '.join(lacks)}, which {'is' if len(lacks) == 1 else 'are'} not "
-            f"installed: type `bash scripts/setup.sh --extras`{otherwise}"
+            f"installed: type `bash scripts/setup.sh {part}`{otherwise}"
         )
 
 

@@ -19,6 +19,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import claiming_gpu
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import CODE_ROOT
 
 _THREADS = "OMP_NUM_THREADS"  # of each process
@@ -126,11 +127,10 @@ def _loky(jobs: int) -> Iterator[dict[str, Any]]:
 @contextmanager
 def _ray(jobs: int) -> Iterator[dict[str, Any]]:
     """The Ray cluster of `RAY_ADDRESS`, else one of this machine while it is needed."""
-    try:
-        import ray
-        from ray.util.joblib import register_ray
-    except ModuleNotFoundError:
-        raise _missing("ray") from None
+    require("--backend ray", "ray", part="--cluster")
+    import ray
+    from ray.util.joblib import register_ray
+
     register_ray()
     cluster = os.environ.get("RAY_ADDRESS")
     here: dict[str, Any] = {
@@ -155,21 +155,13 @@ def _ray(jobs: int) -> Iterator[dict[str, Any]]:
 @contextmanager
 def _dask(jobs: int) -> Iterator[dict[str, Any]]:
     """The Dask cluster of `DASK_SCHEDULER_ADDRESS`, else one of this machine while it is needed."""
-    try:
-        import distributed
-    except ModuleNotFoundError:
-        raise _missing("dask") from None
+    require("--backend dask", "distributed", part="--cluster")
+    import distributed
+
     cluster = os.environ.get("DASK_SCHEDULER_ADDRESS")
     here = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.Client(cluster) if cluster else distributed.Client(**here):
         yield {}
-
-
-def _missing(backend: str) -> InputError:
-    return InputError(
-        f"--backend {backend} needs packages that are not installed: "
-        "type `bash scripts/setup.sh --cluster`"
-    )
 
 
 _CLUSTERS = {"loky": _loky, "ray": _ray, "dask": _dask}

@@ -102,21 +102,18 @@ def near_duplicates(images: np.ndarray, threshold: float = DUPLICATE_CORRELATION
     return pd.factorize(labels)[0]
 
 
-def near_copies(
-    images: np.ndarray, others: np.ndarray, threshold: float = DUPLICATE_CORRELATION
-) -> list[np.ndarray]:
+def near_copies(images: np.ndarray, others: np.ndarray) -> list[np.ndarray]:
     """Of each other image, the images that show the same patch of sky, as in `near_duplicates`.
 
     Args:
         images: (image, H, W, 3) uint8.
         others: (other, h, w, 3) uint8, of the same field of view.
-        threshold: smallest correlation.
     Returns:
         Of each other image, row numbers of `images`.
     """
     from sklearn.neighbors import NearestNeighbors  # only here, as above
 
-    found = NearestNeighbors(radius=_radius(threshold)).fit(_thumbnails(images, 2))
+    found = NearestNeighbors(radius=_radius(DUPLICATE_CORRELATION)).fit(_thumbnails(images, 2))
     return list(found.radius_neighbors(_thumbnails(others, -2), return_distance=False))
 
 

@@ -80,8 +80,8 @@ def export_run(
             save_model(part / INTERVALS, VoteIntervals.calibrate(run, catalog))
         difference = None
         if with_onnx:
-            views = config.image.size_px, config.tta.dihedral
-            difference = write_onnx(part / ONNX, [*networks.values()], *views)
+            size_px, turned = config.image.size_px, config.tta.dihedral
+            difference = write_onnx(part / ONNX, [*networks.values()], size_px, turned)
         write_card(part / CARD, config, get_task(config.task), scores, difference, in_half)
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 

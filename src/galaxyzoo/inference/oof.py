@@ -92,7 +92,8 @@ class FoldTables:
     @property
     def done(self) -> list[int]:
         """The finished folds."""
-        return [fold for fold in range(self.catalog.n_folds) if self.files(fold).is_done]
+        place = self.catalog.dataset, self.config.run
+        return [k for k in range(self.catalog.n_folds) if (fold_dir(*place, k) / DONE).exists()]
 
     @property
     def has_spread(self) -> bool:

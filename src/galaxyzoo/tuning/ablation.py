@@ -7,6 +7,7 @@ of its own, `<task>/ablation.<study>.<change>`.
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
@@ -168,7 +169,7 @@ class Ablation:
         """The task of all its runs."""
         return get_task(self.study.base.config.task)
 
-    @property
+    @cached_property
     def catalog(self) -> Catalog:
         """The galaxies of the dataset that the task keeps."""
         return self.data.catalog.for_task(self.task)
