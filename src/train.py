@@ -10,7 +10,7 @@ input/ the demo set is used, with the short schedules of configs/demo.yaml.
   python3 src/train.py gz37/resnet18 train.lr=2e-3  one setting changed, for a run not yet trained
   python3 src/train.py on_bad_image=drop            without galaxies whose image cannot be used
   python3 src/train.py --data demo-full             the demo set without its short schedules
-  python3 src/train.py --jobs 2                     two folds at a time, on half of the cores each
+  python3 src/train.py --jobs 1                     one fold at a time, on all cores
   torchrun --nproc-per-node 4 src/train.py          each fold on 4 GPUs
   python3 src/train.py --plan                       hours, disk and memory, before anything starts
   python3 src/train.py --smoke                      one short fold, to see that everything works
@@ -77,7 +77,8 @@ def main() -> None:
     elif args.holdout:
         exit_if_stopped(hold_out(asked, data))
     else:
-        jobs = args.jobs or default_jobs(args, short)
+        one = is_started_by_torchrun() or (args.only is not None and len(args.only) == 1)
+        jobs = args.jobs or (1 if one else planning.choose_jobs(configs, datasets))
         whole, stopped = train(configs, datasets, args, jobs)
         whole &= {config.task for config in asked}
         if args.ensemble and not whole:
@@ -100,12 +101,6 @@ def in_turn(args: argparse.Namespace) -> AbstractContextManager[None]:
 
     distributed.start()
     return distributed.main_first()
-
-
-def default_jobs(args: argparse.Namespace, short: list[str]) -> int:
-    """Two folds at a time where demo schedules have networks too small to keep two cores busy."""
-    several = args.only is None or len(args.only) > 1
-    return 2 if short and several and not is_started_by_torchrun() else 1
 
 
 def train(
@@ -230,8 +225,8 @@ def parse_args() -> argparse.Namespace:
         metavar="FOLDS",
         help="train these folds only, such as 0 or 0,2",
     )
-    add_jobs(parser)
-    parser.set_defaults(jobs=None)  # see `default_jobs`
+    add_jobs(parser, default="as many as have a core and memory; on a GPU 1")
+    parser.set_defaults(jobs=None)  # see `planning.choose_jobs`
     parser.add_argument(
         "--ensemble", action="store_true", help="then build the ensemble of the task's runs"
     )

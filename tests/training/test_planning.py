@@ -40,7 +40,7 @@ def test_a_busy_machines_plan_is_in_processor_time_and_a_minute_is_enough(
     config, catalog = small_config(), prepared.catalog
     cost = planning.estimate(config, catalog)
     images = len(catalog.ids) * (catalog.n_folds - 1) * config.train.epochs
-    speed_up = 1 if share == 1 else torch.get_num_threads() ** 0.7
+    speed_up = torch.get_num_threads() ** 0.85
     assert cost.train_s == pytest.approx(images * share / speed_up)
     assert planning.time.perf_counter() <= 75  # seconds, so images
 
@@ -50,10 +50,38 @@ def test_a_run_that_takes_over_weights_costs_the_predictions_of_its_tables(
 ) -> None:
     catalog = prepared.catalog
     cost = planning.estimate(small_config(), catalog, copied=True)
-    speed_up = 1 if share == 1 else torch.get_num_threads() ** 0.7
+    speed_up = torch.get_num_threads() ** 0.85
     images = len(catalog.ids) + catalog.n_folds * len(catalog.test_ids)
     assert cost.train_s == 0
     assert cost.predict_s == pytest.approx(images * share / speed_up)
+
+
+@pytest.mark.parametrize(
+    ("device", "epochs", "cores", "gigabytes", "expected"),
+    [
+        ("cpu", 1000, 2, 16, 2),
+        ("cpu", 1000, 16, 64, 3),  # folds
+        ("cpu", 1000, 16, 7, 2),  # 3 GB each
+        ("cpu", 1000, 16, 2, 1),
+        ("cpu", 1, 16, 64, 1),  # too few images
+        ("cuda", 1000, 16, 64, 1),
+    ],
+)
+def test_as_many_folds_at_a_time_as_have_a_core_and_memory(
+    device: str,
+    epochs: int,
+    cores: int,
+    gigabytes: int,
+    expected: int,
+    prepared: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pages = {"SC_PAGE_SIZE": 1000, "SC_PHYS_PAGES": gigabytes * 10**6}
+    monkeypatch.setattr(planning, "get_device", lambda: torch.device(device))
+    monkeypatch.setattr(planning.joblib, "cpu_count", lambda: cores)
+    monkeypatch.setattr(planning.os, "sysconf", pages.get)
+    config = small_config(train={"epochs": epochs})
+    assert planning.choose_jobs([config], {None: prepared}) == expected
 
 
 def test_a_plan_says_that_the_machine_is_busy(

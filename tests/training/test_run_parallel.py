@@ -6,7 +6,7 @@ import pytest
 
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.run import Run, find_levels, train_runs
+from galaxyzoo.training.run import Run, find_chains, train_runs
 from support.commands import COMPETITION, TRAIN, artefacts, call, complaint, train_project
 from support.small_models import small_config
 from support.thoroughness import long_only
@@ -28,10 +28,17 @@ def test_runs_wait_for_those_that_they_need(prepared: Dataset) -> None:
         named("other views", prepared, tta={"angles": 2}),  # of the weights of stage one
         named("begins alike", prepared, stages=[stages[0], {"name": "other"}]),
     ]
-    levels = [[run.config.run.split("/")[1] for run in level] for level in find_levels(runs)]
-    names = [stage.config.run.split("/")[1] for stage in (one, two)]
-    assert levels == [["alone", names[0]], [names[1], "other views", "begins alike"], ["last"]]
-    assert find_levels([]) == []
+    chains = [[run.config.run.split("/")[1] for run in chain] for chain in find_chains(runs)]
+    first, second = (stage.config.run.split("/")[1] for stage in (one, two))
+    assert chains == [
+        [first],  # for which most others wait
+        [first, second],
+        ["alone"],
+        [first, second, "last"],
+        [first, "other views"],
+        [first, "begins alike"],
+    ]
+    assert find_chains([]) == []
 
 
 def test_why_folds_stopped_is_in_their_runs(
@@ -41,9 +48,9 @@ def test_why_folds_stopped_is_in_their_runs(
     runs = [named("first", prepared), named("second", prepared)]
     asked: list[tuple[str, int]] = []
 
-    def stop(function: object, calls: list[tuple[Run, int]], *_: object) -> list[list[str]]:
-        asked.extend((run.config.run, fold) for run, fold in calls)
-        return [[f"{run.config.run} {fold}"] if fold else [] for run, fold in calls]
+    def stop(function: object, calls: list[tuple[list[Run], int]], *_: object) -> list[list[str]]:
+        asked.extend((chain[-1].config.run, fold) for chain, fold in calls)
+        return [[f"{run} {fold}"] if fold else [] for run, fold in asked]
 
     monkeypatch.setattr("galaxyzoo.training.run.run_jobs", stop)
     runs[0].train([1])  # is there already

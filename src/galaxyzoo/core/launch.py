@@ -184,14 +184,18 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_jobs(parser: argparse.ArgumentParser, what: str = "train so many folds at a time") -> None:
+def add_jobs(
+    parser: argparse.ArgumentParser,
+    what: str = "train so many folds at a time",
+    default: str = "1, with all cores",
+) -> None:
     """Add how many folds, or what else, are worked at, at a time, and what starts the processes."""
     parser.add_argument(
         "--jobs",
         type=positive,
         default=1,
         metavar="N",
-        help=f"{what}, each in a process and on a GPU of its own (default: 1, with all cores)",
+        help=f"{what}, each in a process and on a GPU of its own (default: {default})",
     )
     parser.add_argument(
         "--backend",

@@ -1,15 +1,17 @@
 """What runs will cost, before they start and while they are trained; whether training works."""
 
 import math
+import os
 import resource
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
+import joblib
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -32,10 +34,12 @@ from galaxyzoo.training.fold_data import FoldData, make_fold_data
 _BATCHES, _PREDICTED = 4, 256  # of a probe, at most: batches trained, images predicted
 _FEW = 2  # images that a timing begins with
 _PROBES_S = 60.0  # seconds of all probes together
-_TIMINGS = 4  # of a run's probe: training and prediction, with one thread and with all
+_TIMINGS = 2  # of a run's probe: training and prediction
 _IDLE = 0.8  # share of its time that a probe is computing where nothing else is
-# n cores train n ** this times as fast as one: 1.6 times with two, our three default networks.
-_SPEED_UP = 0.7
+# n cores train n ** this times as fast as one, a fold on each: 1.8 times with two.
+_SPEED_UP = 0.85
+_FOLD_BYTES = 3e9  # memory of a fold in training: its process, network and batches
+_FEW_IMAGES = 20_000  # are trained before the processes for several folds have started
 SMOKE_GALAXIES = 256
 # Operations a second in training. On an RTX 3090 ResNet50 reaches 30e12 and ConvNeXt-T 22e12 (in
 # timm's results/benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv); 20e12 are taken. An RTX 4090
@@ -95,6 +99,28 @@ def estimate(
     return Cost(trained * train_s, viewed * predict_s, disk, share, operations)
 
 
+def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset]) -> int:
+    """How many folds to train at a time: on processors as many as have a core and memory.
+
+    Folds on a core each take 0.6 to 0.95 of the time of one after the other on all cores (two of
+    them; docs/performance.md). One at a time on a GPU, which a fold fills, and for few images. It
+    does not depend on what is finished: a fold's bytes depend on its threads.
+
+    Args:
+        configs: of all runs, stages too.
+        datasets: by the configs' `dataset`.
+    """
+    images = 0
+    for config in configs:
+        catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
+        images += len(catalog.ids) * (catalog.n_folds - 1) * config.train.epochs
+    if get_device().type != "cpu" or images < _FEW_IMAGES:
+        return 1
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    jobs = min(datasets[None].catalog.n_folds, joblib.cpu_count(), int(memory / _FOLD_BYTES))
+    return 1 if any(config.needs_gpu for config in configs) else max(1, jobs)
+
+
 def _count_operations(config: Config) -> float:
     """Multiplications and additions for one image, forwards."""
     model, size_px = build_model(config, initialise=False).eval(), config.image.size_px
@@ -126,20 +152,18 @@ def _probe(config: Config, data: FoldData, seconds: float) -> tuple[float, float
     state = trainer.model.state_dict().values()
     weights = sum(t.numel() * t.element_size() for t in state)
     works = (train, len(data.train_rows)), (view, len(data.val_rows))
-    threads, share = torch.get_num_threads(), 1.0
-    if trainer.device.type == "cpu":
-        # With one thread: several that wait for each other on a busy machine burn processor time.
-        torch.set_num_threads(1)
-        try:
-            spent = [_seconds_per_image(*work, seconds) for work in works]
-        finally:
-            torch.set_num_threads(threads)
-        share = sum(cpu for _, cpu in spent) / sum(wall for wall, _ in spent)
-        share = min(1.0, max(0.01, share))  # 0 by a coarse clock
-        if share < _IDLE:
-            train_s, predict_s = (cpu / threads**_SPEED_UP for _, cpu in spent)
-            return train_s, predict_s, share, weights
-    train_s, predict_s = (_seconds_per_image(*work, seconds)[0] for work in works)
+    if trainer.device.type != "cpu":
+        train_s, predict_s = (_seconds_per_image(*work, seconds)[0] for work in works)
+        return train_s, predict_s, 1.0, weights
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        spent = [_seconds_per_image(*work, seconds) for work in works]
+    finally:
+        torch.set_num_threads(threads)
+    share = sum(cpu for _, cpu in spent) / sum(wall for wall, _ in spent)
+    share = min(1.0, max(0.01, share))  # 0 by a coarse clock
+    train_s, predict_s = (cpu / threads**_SPEED_UP for _, cpu in spent)
     return train_s, predict_s, share, weights
 
 

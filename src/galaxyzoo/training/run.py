@@ -350,38 +350,50 @@ def train_runs(
     if jobs == 1:
         yield from filter(None, (run.train(folds, left.look) for run in runs))
         return
-    for level in find_levels(runs):
-        for run in level:
-            run.begin()
-            run.cache("train"), run.cache("test")  # decoded here, by all processors
-            if run.open_folds(folds) and not run.config.before:
-                build_model(run.config)  # weights are downloaded here, or missed, once
-        calls = [(run, fold) for run in level for fold in run.open_folds(folds)]
-        with watching(left.look, left.epochs, "all folds", "epoch"):
-            reasons = run_jobs(_train_one, calls, jobs, backend)
-        left.look()
-        for (run, _), stopped in zip(calls, reasons, strict=True):
-            run.stopped += stopped
-        yield from filter(None, (run.collect() for run in level))
+    for run in runs:
+        run.begin()
+        run.cache("train"), run.cache("test")  # decoded here, by all processors
+        if run.open_folds(folds) and not run.config.before:
+            build_model(run.config)  # weights are downloaded here, or missed, once
+    chains = find_chains(runs)
+    calls = [(chain, fold) for chain in chains for fold in chain[-1].open_folds(folds)]
+    with watching(left.look, left.epochs, "all folds", "epoch"):
+        reasons = run_jobs(_train_one, calls, jobs, backend)
+    left.look()
+    for (chain, _), stopped in zip(calls, reasons, strict=True):
+        chain[-1].stopped += stopped
+    yield from filter(None, (run.collect() for run in runs))
 
 
-def find_levels(runs: Sequence[Run]) -> list[list[Run]]:
-    """Group the runs so that each needs runs of earlier groups only.
+def find_chains(runs: Sequence[Run]) -> list[list[Run]]:
+    """Each run behind all those that it needs; the chains in the order to begin them.
 
     A run needs the stage before it, and the first of those whose weights are the same as its own.
+    What most others wait for begins first, so that no processor is left without work at the end.
     """
-    depth: dict[str, int] = {}
+    chains: dict[str, list[Run]] = {}
     first: dict[str, str] = {}  # by the digest of the weights
+    behind: dict[str, int] = {}  # length of the longest row of runs that wait for it
     for run in runs:
         config = run.config
-        needs = {first.setdefault(config.weights_digest(), config.run)}
-        needs |= {config.before.run} if config.before else set()
-        depth[config.run] = 1 + max(depth.get(name, -1) for name in needs)
-    count = 1 + max(depth.values(), default=-1)
-    return [[run for run in runs if depth[run.config.run] == level] for level in range(count)]
+        needs = [first.setdefault(config.weights_digest(), config.run)]
+        needs += [config.before.run] if config.before else []
+        links = [one for name in needs for one in chains.get(name, [])]
+        unique = {one.config.run: one for one in links}
+        chains[config.run] = [*unique.values(), run]
+        behind[config.run] = 0
+    for chain in reversed(chains.values()):
+        for one in chain[:-1]:
+            name = one.config.run
+            behind[name] = max(behind[name], 1 + behind[chain[-1].config.run])
+    return sorted(chains.values(), key=lambda chain: -behind[chain[-1].config.run])
 
 
-def _train_one(run: Run, fold: int) -> list[str]:
-    """Train one fold in a process of its own; returns the reason if it stopped."""
-    run.train_one(fold)
-    return run.stopped
+def _train_one(chain: Sequence[Run], fold: int) -> list[str]:
+    """Train one fold of the last run in a process of its own; returns the reason if it stopped.
+
+    What it needs has begun before; where another process still trains that, it waits for it.
+    """
+    for run in chain:
+        run.train_one(fold)
+    return chain[-1].stopped
