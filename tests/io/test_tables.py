@@ -1,6 +1,8 @@
 """Tables keyed by GalaxyID: what is accepted, what is refused; and writing is all or nothing."""
 
+import gzip
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.io.tables import read_csv, read_predictions, select_numbers, write_predictions
+from support.refusals import one_line_refusal
 
 PLAIN = "GalaxyID,a,b\n5,0.5,1\n3,0.25,0\n"
 
@@ -25,20 +28,71 @@ SPELLINGS = {
     "a tab before the first name": b"\t" + PLAIN.encode(),
     "columns in another order": b"b,GalaxyID,a\n1,5,0.5\n0,3,0.25\n",
     "ids with a decimal point": PLAIN.replace("5,", "5.0,", 1).encode(),
+    "another column": b'note,GalaxyID,a,b\n"a, b",5,0.5,1\n,3,0.25,0\n',
+    "ends of lines of old Macs": PLAIN.replace("\n", "\r").encode(),
+    "those, none at the end": PLAIN.rstrip().replace("\n", "\r").encode(),
+    "a comma more in each line": b"GalaxyID,a,b\n5,0.5,1,\n3,0.25,0,\n",
+    "that, no newline at the end": b"GalaxyID,a,b\n5,0.5,1,\n3,0.25,0",
 }
 
+
+def zipped(text: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("table.csv", text)
+    return buffer.getvalue()
+
+
+def with_value(value: str) -> str:
+    return PLAIN.replace("0.25", value)
+
+
+def with_id(value: str) -> str:
+    return PLAIN.replace("3,", f"{value},")
+
+
+NO_NUMBER, NO_ID = "column 'a': '{}' is not a finite number", "data row 2: '{}' is not a GalaxyID"
+SEMICOLONS = PLAIN.replace(",", ";")
+PAGE = "\n<!DOCTYPE html>\n<html><body>Log in, please</body></html>\n"
+LONG = "587722981736120347.0"
 BROKEN = {
-    "no id column": ("galaxy,a\n5,1\n", "GalaxyID"),
-    "empty": ("", "columns"),
-    "id is a word": ("GalaxyID,a\n5,1\nfive,1\n", "five"),
-    "id is missing": ("GalaxyID,a\n5,1\n,1\n", "data row 2"),
-    "id is no whole number": ("GalaxyID,a\n5.5,1\n", "5.5"),
-    "id is negative": ("GalaxyID,a\n-5,1\n", "-5"),
-    "id beyond 64 bits": ("GalaxyID,a\n99999999999999999999,1\n", "99999999999999999999"),
-    "id is infinite": ("GalaxyID,a\ninf,1\n", "inf"),
-    "repeated id": ("GalaxyID,a\n5,1\n6,1\n5,2\n", "GalaxyID 5"),
-    "ragged rows": ("GalaxyID,a\n5,1\n6,1,2,3\n", "line 3"),
-    "not UTF-8": (b"GalaxyID,a\n5,\xff\xfe\n", "utf-8"),
+    "no id column": ("galaxy,a\n5,1\n", "has no column 'GalaxyID'"),
+    "empty": ("", "is not a readable CSV table: No columns"),
+    "rows of different lengths": ("GalaxyID,a\n5,1\n6,1,2,3\n", "line 3"),
+    "a column that is there twice": ("GalaxyID,a,b, a\n5,0.5,1,1\n", "has column 'a' twice"),
+    "NUL bytes in the middle": (with_value("\0\0\0"), "is damaged: it holds NUL bytes"),
+    "NUL bytes at the end": (PLAIN.encode() + bytes(4096), "is damaged: it holds NUL bytes"),
+    "UTF-16": (PLAIN.encode("utf-16"), "is UTF-16 text: save it as CSV in UTF-8"),
+    "UTF-16 without its mark": (PLAIN.encode("utf-16-le"), "is UTF-16 text"),
+    "Latin-1": (with_value("é").encode("latin-1"), "'utf-8' codec can't decode byte 0xe9"),
+    "semicolons": (SEMICOLONS, "has ';' between its columns: save it as CSV with commas"),
+    "semicolons and decimal commas": (SEMICOLONS.replace(".", ","), "has ';' between its columns"),
+    "tabs": (PLAIN.replace(",", "\t"), "has tabs between its columns"),
+    "a web page": (PAGE, "is a web page"),
+    "a zip named .csv": (zipped(PLAIN), "is a packed file or a spreadsheet's own: save it as CSV"),
+    "a gzip named .csv": (gzip.compress(PLAIN.encode()), "is a packed file"),
+    "rows longer than the first line": ("GalaxyID,a\n5,0.5,7\n3,0.25,7\n", "rows with more c"),
+    "a quote that is not closed": (with_value('"0.25'), "EOF inside string"),
+    "nothing but blank lines": ("\n\n \n", "is not a readable CSV table: No columns"),
+    "a Unicode minus": (with_value("−0.25"), NO_NUMBER.format("−0.25")),
+    "a percent sign": (with_value("25%"), NO_NUMBER.format("25%")),
+    "an id that is a word": (with_id("five"), NO_ID.format("five")),
+    "an id that is no whole number": (with_id("5.5"), NO_ID.format("5.5")),
+    "an id beyond 64 bits": (with_id("9" * 20), NO_ID.format("9" * 20)),
+    "an id that is infinite": (with_id("inf"), NO_ID.format("inf")),
+    "an id with an exponent": (with_id("1e5"), NO_ID.format("1e5")),
+    "an id rounded by a spreadsheet": (with_id("5.87723E+17"), NO_ID.format("5.87723E+17")),
+    "an id beyond 2^53 as a float": (with_id(LONG), f"{NO_ID.format(LONG)}, a whole number with"),
+    "an id just beyond 2^53 as a float": (
+        with_id("9007199254740993.0"),
+        NO_ID.format("9007199254740993.0"),
+    ),
+    "an id in other digits": (with_id("٣"), NO_ID.format("٣")),
+    "an id with a sign": (with_id("-3"), NO_ID.format("-3")),
+    "an id that is NaN": (with_id("NaN"), NO_ID.format("nan")),
+    "an id that is missing": (with_id(""), NO_ID.format("nan")),
+    "a repeated id": (PLAIN + "5,0,0\n", "GalaxyID 5 stands there twice"),
+    "a repeated id, spelt otherwise": (PLAIN + "5.0,0,0\n", "GalaxyID 5 stands there twice"),
 }
 
 
@@ -69,19 +123,16 @@ def test_every_spelling_gives_the_same_table(file, spelling):
 @pytest.mark.parametrize(("content", "named"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_table_is_one_line_that_names_file_and_place(file, content, named):
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(InputError) as caught:
-        read_csv(file)
-    assert "table.csv" in str(caught.value)
-    assert named in str(caught.value)
-    assert "\n" not in str(caught.value)
+    message = one_line_refusal(lambda: select_numbers(read_csv(file), ["a", "b"], file))
+    assert message.startswith(f"{file}")
+    assert named in message
 
 
 def test_a_missing_table_and_a_folder_in_its_place_are_named(file):
     with pytest.raises(InputError, match=r"table\.csv is missing"):
         read_csv(file)
     file.mkdir()
-    with pytest.raises(InputError, match=r"table\.csv cannot be read"):
-        read_csv(file)
+    assert one_line_refusal(read_csv, file) == f"{file} cannot be read: Is a directory"
 
 
 def test_ids_of_eighteen_digits_are_kept_to_the_last():
@@ -93,20 +144,15 @@ def test_ids_of_eighteen_digits_are_kept_to_the_last():
 @pytest.mark.parametrize("value", ["nan", "", "inf", "-inf", "1e999", "half", "0,5"])
 def test_a_value_that_is_no_finite_number_is_named_by_id_and_column(file, value):
     file.write_text(f'GalaxyID,a,b\n5,0.5,1\n3,0.25,"{value}"\n')
-    with pytest.raises(InputError, match="GalaxyID 3, column 'b'"):
-        select_numbers(read_csv(file), ["a", "b"], file)
+    message = one_line_refusal(lambda: select_numbers(read_csv(file), ["a", "b"], file))
+    shown = {"": "nan", "1e999": "inf"}.get(value, value)
+    assert f"{file}: GalaxyID 3, column 'b': '{shown}' is not a finite number" in message
 
 
 def test_a_misspelt_column_is_named_with_what_was_found(file):
     file.write_text("GalaxyID,a,B\n5,0.5,1\n")
     with pytest.raises(InputError, match=r"table\.csv lacks column 'b' \(1 of 2.*'B'"):
         select_numbers(read_csv(file), ["a", "b"], file)
-
-
-def test_two_columns_of_one_name_are_refused(file):
-    file.write_text("GalaxyID,a ,a\n5,0.5,1\n")
-    with pytest.raises(InputError, match=r"has column 'a' twice"):
-        read_csv(file)
 
 
 def test_predictions_come_in_the_order_asked_for(file):

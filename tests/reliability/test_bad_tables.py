@@ -169,79 +169,6 @@ def test_all_that_is_accepted_at_once_reads_the_same(tmp_path):
     pd.testing.assert_frame_equal(read_dataset(plain).targets, read_dataset(other).targets)
 
 
-def zipped(text: str) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("table.csv", text)
-    return buffer.getvalue()
-
-
-def with_value(value: str) -> str:
-    return PLAIN.replace("0.25", value)
-
-
-def with_id(value: str) -> str:
-    return PLAIN.replace("3,", f"{value},")
-
-
-NO_NUMBER, NO_ID = "column 'a': '{}' is not a finite number", "data row 2: '{}' is not a GalaxyID"
-SEMICOLONS = PLAIN.replace(",", ";")
-PAGE = "\n<!DOCTYPE html>\n<html><body>Log in, please</body></html>\n"
-LONG = "587722981736120347.0"
-NO_TABLES = {
-    "a column that is there twice": ("GalaxyID,a,b, a\n5,0.5,1,1\n", "has column 'a' twice"),
-    "NUL bytes in the middle": (with_value("\0\0\0"), "is damaged: it holds NUL bytes"),
-    "NUL bytes at the end": (PLAIN.encode() + bytes(4096), "is damaged: it holds NUL bytes"),
-    "UTF-16": (PLAIN.encode("utf-16"), "is UTF-16 text: save it as CSV in UTF-8"),
-    "UTF-16 without its mark": (PLAIN.encode("utf-16-le"), "is UTF-16 text"),
-    "Latin-1": (with_value("é").encode("latin-1"), "'utf-8' codec can't decode byte 0xe9"),
-    "semicolons": (SEMICOLONS, "has ';' between its columns: save it as CSV with commas"),
-    "semicolons and decimal commas": (SEMICOLONS.replace(".", ","), "has ';' between its columns"),
-    "tabs": (PLAIN.replace(",", "\t"), "has tabs between its columns"),
-    "a web page": (PAGE, "is a web page"),
-    "a zip named .csv": (zipped(PLAIN), "is a packed file or a spreadsheet's own: save it as CSV"),
-    "a gzip named .csv": (gzip.compress(PLAIN.encode()), "is a packed file"),
-    "rows longer than the first line": ("GalaxyID,a\n5,0.5,7\n3,0.25,7\n", "rows with more c"),
-    "a quote that is not closed": (with_value('"0.25'), "EOF inside string"),
-    "nothing but blank lines": ("\n\n \n", "is not a readable CSV table: No columns"),
-    "decimal commas in quotes": (with_value('"0,25"'), NO_NUMBER.format("0,25")),
-    "a Unicode minus": (with_value("−0.25"), NO_NUMBER.format("−0.25")),
-    "a percent sign": (with_value("25%"), NO_NUMBER.format("25%")),
-    "an infinite value": (with_value("1e999"), NO_NUMBER.format("inf")),
-    "an id with an exponent": (with_id("1e5"), NO_ID.format("1e5")),
-    "an id rounded by a spreadsheet": (with_id("5.87723E+17"), NO_ID.format("5.87723E+17")),
-    "an id beyond 2^53 as a float": (with_id(LONG), f"{NO_ID.format(LONG)}, a whole number with"),
-    "an id just beyond 2^53 as a float": (
-        with_id("9007199254740993.0"),
-        NO_ID.format("9007199254740993.0"),
-    ),
-    "an id in other digits": (with_id("٣"), NO_ID.format("٣")),
-    "an id with a sign": (with_id("-3"), NO_ID.format("-3")),
-    "an id that is NaN": (with_id("NaN"), NO_ID.format("nan")),
-    "an id that is missing": (with_id(""), NO_ID.format("nan")),
-    "a repeated id, spelt otherwise": (PLAIN + "5.0,0,0\n", "GalaxyID 5 stands there twice"),
-}
-
-
-@pytest.mark.parametrize(("content", "named"), NO_TABLES.values(), ids=NO_TABLES)
-def test_a_file_that_is_no_table_is_refused_by_its_name(content, named, tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    message = one_line_refusal(lambda: select_numbers(read_csv(path), ["a", "b"], path))
-    assert message.startswith(f"{path}")
-    assert named in message
-
-
-@pytest.mark.parametrize("end", ["\r", ",\n"], ids=["old Mac", "a comma more"])
-@pytest.mark.parametrize("is_ended", [True, False])
-def test_other_ends_of_lines_read_the_same(tmp_path, end, is_ended):
-    path = tmp_path / "table.csv"
-    text = PLAIN.replace("\n", end).replace("b,", "b")
-    path.write_bytes((text if is_ended else text.removesuffix(end)).encode())
-    frame = select_numbers(read_csv(path), ["a", "b"], path)
-    assert frame.reset_index().to_numpy().tolist() == [[5, 0.5, 1], [3, 0.25, 0]]
-
-
 def test_long_mixed_columns_are_named_without_a_warning(tmp_path):
     """Pandas reads it in pieces; ids stay exact although those of one piece have points."""
     ids = 587_722_981_736_120_347 + np.arange(150_000)
@@ -283,7 +210,3 @@ def test_a_table_of_too_many_bytes(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text(PLAIN)
     assert "table.csv holds more than 20 bytes" in one_line_refusal(CsvBytes(path, largest=20).read)
-
-
-def test_a_table_that_cannot_be_read(tmp_path):
-    assert one_line_refusal(read_csv, tmp_path) == f"{tmp_path} cannot be read: Is a directory"
