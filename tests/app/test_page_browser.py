@@ -3,7 +3,6 @@
 import os
 import subprocess
 import tempfile
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from support.bad_image_fixtures import save
+from support.bad_image_fixtures import KINDS, save
 from support.browser import PATIENCE_MS, find_browser, show, start
 from support.commands import COMPETITION, TINY, call, complaint, succeed
 from support.page_client import PageClient
@@ -238,22 +237,11 @@ def test_many_uploads_at_once_are_all_answered(
     assert memory[-1] - memory[0] < 20e6  # a hundred decoded originals take 54 MB
 
 
-def bomb(side: int) -> bytes:
-    """A small PNG that says it is huge."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
-
-    head = side.to_bytes(4) + side.to_bytes(4) + bytes([8, 2, 0, 0, 0])
-    rows = zlib.compress(b"\0" * (3 * side + 1) * 100)
-    parts = chunk(b"IHDR", head), chunk(b"IDAT", rows), chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
+BOMB = KINDS["decompression bomb, PNG of 20000 px"].data
 HOSTILE = {
     "GIF": (save("GIF"), "this image cannot be used: it is neither JPEG nor PNG"),
     "text": (b"hello", "this image cannot be used: it is neither JPEG nor PNG"),
-    "bomb": (bomb(30_000), "this image cannot be used: its size 30000 × 30000 px is out"),
+    "bomb": (BOMB, "this image cannot be used: its size 20000 × 20000 px is out"),
     "cut off": (COMPETITION.images[int(ID)][:400], "this image cannot be used"),
     "100 MB": (b"\xff\xd8" + bytes(100_000_000), "File size exceeded maximum allowed size"),
 }

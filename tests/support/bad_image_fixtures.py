@@ -55,12 +55,18 @@ def with_orientation(jpeg: bytes, orientation: int) -> bytes:
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
 
 
-def claiming(side: int) -> bytes:
-    """A small JPEG whose header claims to be `side` pixels wide and high."""
-    data = bytearray(encode(np.zeros((16, 16, 3), np.uint8)))
+def sized_jpeg(width: int, height: int) -> bytes:
+    """The JPEG whose header says another size than its pixels have."""
+    data = bytearray(JPEG)
     start = data.index(b"\xff\xc0")
-    data[start + 5 : start + 9] = struct.pack(">HH", side, side)
+    data[start + 5 : start + 9] = struct.pack(">HH", height, width)
     return bytes(data)
+
+
+def sized_png(width: int, height: int) -> bytes:
+    """The PNG whose header says another size than its pixels have."""
+    head = chunk(b"IHDR", struct.pack(">II", width, height) + PNG[24:29])
+    return PNG[:8] + head + PNG[33:]
 
 
 def png_bomb(side: int) -> bytes:
@@ -126,7 +132,7 @@ KINDS: dict[str, Kind] = {
     "GIF behind .jpg": Kind(save("GIF"), "neither JPEG nor PNG"),
     "WebP behind .jpg": Kind(save("WEBP"), "neither JPEG nor PNG"),
     "TIFF behind .jpg": Kind(save("TIFF"), "neither JPEG nor PNG"),
-    "decompression bomb, JPEG of 60000 px": Kind(claiming(60_000), "60000 × 60000 px"),
+    "decompression bomb, JPEG of 60000 px": Kind(sized_jpeg(60_000, 60_000), "60000 × 60000 px"),
     "decompression bomb, PNG of 20000 px": Kind(png_bomb(20_000), "20000 × 20000 px"),
     "PNG behind .jpg": Kind(PNG, close=3),
     "grayscale JPEG": Kind(encode(GREY), close=3),
