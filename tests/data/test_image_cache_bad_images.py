@@ -14,6 +14,7 @@ from galaxyzoo.data.readers.arrays import ArrayStore
 from galaxyzoo.io.archives import MAX_IMAGE_BYTES, ImageStore
 from support.image_files import MAKERS, SMALL, N, make_folder, make_zip
 from support.kaggle_fixtures import damage, draw_image
+from support.refusals import one_line_refusal
 
 
 @MAKERS
@@ -27,12 +28,9 @@ def test_a_bad_test_image_is_black_and_marked_and_a_bad_training_image_an_error(
         assert cache.ids[cache.unreadable].tolist() == sorted(bad)
         assert cache.images[cache.unreadable].max() == 0
         assert cache.images[~cache.unreadable].reshape(N - 3, -1).max(axis=1).min() > 0
-        with pytest.raises(InputError) as caught:
-            open_cache(store, store.ids, SMALL, strict=True)
-        message = str(caught.value)
+        message = one_line_refusal(open_cache, store, store.ids, SMALL, strict=True)
         assert "3 of 10 images" in message
         assert all(f"{i}.jpg" in message for i in bad)
-        assert "\n" not in message
     open_cache(
         make(root, encoded), store.ids, SMALL, strict=True
     )  # repaired: nothing stale is in the way

@@ -19,6 +19,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.readers.fits import STRETCHES, FitsSettings, FitsStore, draw
 from galaxyzoo.inference.images import notes_on, open_stores
+from support.refusals import one_line_refusal
 
 LINEAR = FitsSettings(stretch="linear")
 SCALE = 0.25  # arcsec
@@ -169,9 +170,9 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     "cut off": (lambda: write(galaxy())[:6000], "damaged FITS"),
     "packed and cut off": (lambda: write(galaxy(side=200), "packed")[:20000], "damaged FITS"),
     "head alone": (lambda: write(galaxy())[:2000], "damaged FITS"),
-    "no pixels": (lambda: write(np.zeros(0)), r"shape is \(0,\)"),
+    "no pixels": (lambda: write(np.zeros(0)), "shape is (0,)"),
     "a table": (table_alone, "without an image"),
-    "four axes": (lambda: write(galaxy()[None]), r"shape is \(1, 3, 40, 40\)"),
+    "four axes": (lambda: write(galaxy()[None]), "shape is (1, 3, 40, 40)"),
     "two bands": (lambda: write(galaxy(2)), "2 bands, and --bands names 2"),
     "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 40, 9000), "too large"),
     "bands that it lacks": (lambda: renamed(b"NAXIS3  =", 3, 99999999), "too large"),
@@ -186,9 +187,8 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
 @pytest.mark.parametrize("case", WRONG)
 def test_what_cannot_be_drawn_is_one_line(case: str) -> None:
     make, why = WRONG[case]
-    with pytest.raises(InputError, match=why) as caught:
-        draw(make(), FitsSettings(), 5 if case == "wrong coordinates" else None)
-    assert "\n" not in str(caught.value)
+    field_px = 5 if case == "wrong coordinates" else None
+    assert why in one_line_refusal(draw, make(), FitsSettings(), field_px)
 
 
 def test_a_field_needs_coordinates_and_room() -> None:
