@@ -73,6 +73,17 @@ def draw_competition(n_train: int = 12, n_test: int = 5, seed: int = 0) -> Compe
     return Competition(draw_votes(rng, train_ids), test_ids, images)
 
 
+def draw_clear_competition(smooth: np.ndarray, n_test: int = 3) -> Competition:
+    """Galaxies that are smooth and round, or else disks seen edge-on, without a doubt."""
+    competition = draw_competition(len(smooth), n_test)
+    votes = competition.votes
+    votes[:] = 0.0
+    votes["Class6.2"] = 1.0
+    votes.loc[smooth, ["Class1.1", "Class7.1"]] = 1.0
+    votes.loc[~smooth, ["Class1.2", "Class2.1", "Class9.1"]] = 1.0
+    return competition
+
+
 def draw_image(rng: np.random.Generator, side_px: int = 106) -> np.ndarray:
     """(side, side, 3) uint8: an oval blob among stars and noise, so that no two look alike."""
     y, x = np.mgrid[:side_px, :side_px] - side_px / 2

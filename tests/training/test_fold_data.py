@@ -17,7 +17,7 @@ from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data
 from support.class_fixtures import holdout_config
-from support.kaggle_fixtures import draw_competition, encode, write_zip
+from support.kaggle_fixtures import draw_clear_competition, encode, write_zip
 
 IMAGE = ImageConfig(crop_px=424, cache_px=32, field_px=424, size_px=32)
 
@@ -25,18 +25,10 @@ IMAGE = ImageConfig(crop_px=424, cache_px=32, field_px=424, size_px=32)
 @pytest.fixture
 def voted(root: Path) -> Dataset:
     """A competition where two galaxies of three are clearly smooth or clearly a disk."""
-    competition = draw_competition(n_train=45, n_test=3)
     kind = np.arange(45) % 3
-    competition.votes[:] = 0.0
-    for column, value in (
-        ("Class1.1", kind == 0),
-        ("Class7.1", kind == 0),
-        ("Class1.2", kind == 1),
-    ):
-        competition.votes[column] = value.astype(float)
-    competition.votes.loc[kind == 1, ["Class2.1", "Class9.1"]] = 1.0
+    competition = draw_clear_competition(kind == 0)
+    competition.votes.loc[kind == 2, ["Class1.2", "Class2.1", "Class9.1"]] = 0.0
     competition.votes.loc[kind == 2, "Class1.3"] = 1.0
-    competition.votes["Class6.2"] = 1.0
     competition.write_zips(root / "input" / "voted")
     return prepare("voted", n_folds=3)
 

@@ -25,7 +25,7 @@ from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import SIZES
 from support.ensemble_fixtures import save_project, save_run, use_root
-from support.kaggle_fixtures import draw_competition
+from support.kaggle_fixtures import draw_clear_competition
 from support.small_models import small_config
 from support.training_fixtures import config, fake_training, fold_data
 
@@ -34,14 +34,8 @@ PLAIN = {"epochs": 1, "amp": "fp32"}
 
 @pytest.fixture
 def prepared(root: Path) -> Dataset:
-    competition = draw_competition(n_train=31, n_test=5)
-    votes = competition.votes
-    # A third smooth and round, the others disks seen edge-on, for a task with classes.
-    smooth = np.arange(len(votes)) % 3 == 0
-    votes[:] = 0.0
-    votes.loc[smooth, ["Class1.1", "Class6.2", "Class7.1"]] = 1.0
-    votes.loc[~smooth, ["Class1.2", "Class2.1", "Class6.2", "Class9.1"]] = 1.0
-    competition.write_zips(root / "input")
+    """A third smooth, the others disks, for a task with classes."""
+    draw_clear_competition(np.arange(31) % 3 == 0, n_test=5).write_zips(root / "input")
     return prepare(n_folds=3)
 
 

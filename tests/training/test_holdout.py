@@ -12,23 +12,13 @@ from galaxyzoo.training import holdout
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
 from support.class_fixtures import holdout_config
-from support.kaggle_fixtures import draw_competition
+from support.kaggle_fixtures import draw_clear_competition, draw_competition
 from support.training_fixtures import fake_training
 
 
 @pytest.fixture
 def prepared(root: Path) -> Dataset:
-    competition = draw_competition(n_train=60, n_test=3)
-    votes = competition.votes
-    # Two thirds clearly smooth, one third clearly not; the tree below them is all zero or all one.
-    votes[:] = 0.0
-    smooth = np.arange(len(votes)) % 3 > 0
-    for column in ("Class1.1", "Class7.1"):
-        votes.loc[smooth, column] = 1.0
-    for column in ("Class1.2", "Class2.1", "Class9.1"):
-        votes.loc[~smooth, column] = 1.0
-    votes["Class6.2"] = 1.0
-    competition.write_zips(root / "input")
+    draw_clear_competition(np.arange(60) % 3 > 0).write_zips(root / "input")
     return prepare(n_folds=3)
 
 
