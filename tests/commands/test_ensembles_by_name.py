@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 import ensemble
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import oof_csv
 
 
@@ -36,9 +35,3 @@ def test_tables_stand_in_where_no_run_is_trained(both: None, root: Path) -> None
     options = taken("both")
     assert (options.runs, options.dataset, options.external) == (["gz37/one"], None, [])
     assert options.candidates == "mean"
-
-
-def test_an_ensemble_is_named_alone(both: None) -> None:
-    with pytest.raises(InputError, match="'both' is an ensemble: name it alone"):
-        taken("both", "gz37/one")
-    assert taken("gz37/one").runs == ["gz37/one"]
