@@ -117,7 +117,7 @@ def test_a_killed_fold_ends_with_the_same_bytes(tmp_path: Path, augment: dict[st
     assert_a_kill_changes_nothing(tmp_path, config(augment), fold_data(), steps=5)
 
 
-def test_cutout_is_one_of_albumentations_transforms() -> None:
+def test_albumentations_transforms_reach_the_images() -> None:
     hole = {"name": "CoarseDropout", "num_holes_range": [1, 1], "p": 1.0}
     hole |= {"hole_height_range": [0.25, 0.25], "hole_width_range": [0.25, 0.25], "fill": 0}
     settings = small_config(augment={**STILL, "transforms": [hole]})
