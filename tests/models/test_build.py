@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from galaxyzoo.config.loading import all_runs, load_config, load_ensemble
+from galaxyzoo.config.loading import all_runs, load_config
 from galaxyzoo.config.schema import Config, TrainConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.models.build import build_model
@@ -37,10 +37,6 @@ def test_every_config_builds_and_predicts(run: str) -> None:
     assert torch.isfinite(predictions).all()
     if config.head.output == "tree":
         assert GALAXY_ZOO_2.residuals(predictions.numpy()).max() < 1e-6
-
-
-def test_every_run_of_the_default_ensemble_has_a_config() -> None:
-    assert set(load_ensemble("default").runs) <= set(all_runs())
 
 
 @pytest.mark.parametrize("name", ["resnet81", "torchvision/resnet81"])
