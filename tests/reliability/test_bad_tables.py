@@ -1,4 +1,4 @@
-"""Tables as they arrive: cut off, packed, edited, saved by other programs, made to harm.
+"""Tables as they arrive: cut off, packed, written in another order, made to harm.
 
 Small defects are in `tests/io/test_tables.py` and `tests/data/readers`; here are those of whole
 files, and of a table as large as the competition's own.
