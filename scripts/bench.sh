@@ -6,5 +6,5 @@ set -euo pipefail
 # shellcheck source=scripts/lib/start.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/start.sh" --dev "$@"
 cd "$root"
-export PYTHONPATH=src:tests
+export PYTHONPATH=src:tests:scripts/benchmarks  # the last for processes of their own
 exec "$python" scripts/benchmarks "$@"

@@ -16,7 +16,7 @@ from galaxyzoo.core.version import code_version
 from galaxyzoo.data.prepare import prepare
 
 PARTS = (
-    *("decoding", "steps", "allocator", "pipelines"),
+    *("decoding", "steps", "folds", "allocator", "pipelines"),
     *("time_to_score", "memory", "ensembling", "page", "checks", "catalogue", "views"),
 )
 
