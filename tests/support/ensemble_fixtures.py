@@ -211,7 +211,8 @@ def use_root(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
 
 def finish_fold(run: str, catalog: Catalog, fold: int, **notes: object) -> None:
     """Mark a fold, of a run with a saved config, as finished with the files that it has."""
-    config, fingerprint = load_run_config(paths.run_dir(catalog.dataset, run))
+    config, _ = load_run_config(paths.run_dir(catalog.dataset, run))
+    fingerprint = catalog.for_task(task_of(run)).fingerprint
     found = FoldFiles.of(config, catalog.dataset, fingerprint, fold)
     names = [path.name for path in found.folder.iterdir()]
     found.finish(names, {"start": "scratch", **notes})
