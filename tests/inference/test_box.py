@@ -91,7 +91,7 @@ def test_what_the_box_cannot_do_is_one_line(
 def test_training_goes_on_from_the_box(tmp_path: Path) -> None:
     """Marked: these galaxies may be among those that its networks have learned from."""
     COMPETITION.write_zips(tmp_path / "input")
-    words = ["train.py", RUN, "stages=null", "model.weights_file=box", "model.kwargs={}"]
+    words = ["train.py", RUN, "stages=null", "model.weights_file=box"]
     words += ["train.epochs=1", "train.lr=1e-9", "image.size_px=32", "tta.angles=1"]
     succeed(tmp_path, *words, "--folds", "3", "--only", "1")
     (card,) = (json.loads(path.read_text()) for path in tmp_path.glob("oof/*/gz37/d4cnn.json"))

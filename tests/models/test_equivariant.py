@@ -21,7 +21,6 @@ LAYERS = {
     "group conv 5": GroupConv(5, 4, kernel=5),
     "norm": P4MBatchNorm(5),
     "norm in eval": P4MBatchNorm(5).eval(),
-    "relu": nn.ReLU(),
     "silu": nn.SiLU(),
     "pool": nn.MaxPool2d(2),
 }
@@ -96,13 +95,11 @@ def test_the_norm_is_that_of_all_copies_together() -> None:
     torch.testing.assert_close(norm.eval()(maps)[0, :5], plain.eval()(maps[:1, :5])[0])
 
 
-@pytest.mark.parametrize("activation", ["silu", "relu"])
 @pytest.mark.parametrize("training", [False, True])
 @torch.no_grad()
-def test_predictions_are_the_same_for_all_orientations(training: bool, activation: str) -> None:
+def test_predictions_are_the_same_for_all_orientations(training: bool) -> None:
     torch.manual_seed(0)
-    section = {"name": "d4cnn", "kwargs": {"activation": activation}}
-    config = small_config(model=section, image={"size_px": 64})
+    config = small_config(model={"name": "d4cnn", "kwargs": {}}, image={"size_px": 64})
     model = build_model(config, initialise=False).train()
     images = torch.randint(0, 256, (6, 3, 64, 64), dtype=torch.uint8)
     for _ in range(20):  # until the norms' running statistics are those of images
@@ -116,11 +113,10 @@ def test_predictions_are_the_same_for_all_orientations(training: bool, activatio
         torch.testing.assert_close(turned, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("activation", ["silu", "relu"])
 @torch.no_grad()
-def test_a_reparameterized_network_predicts_the_same(activation: str) -> None:
+def test_a_reparameterized_network_predicts_the_same() -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(D4CNN(64, activation=activation))
+    model = nn.Sequential(D4CNN(64))
     for layer in model.modules():
         if isinstance(layer, P4MBatchNorm):
             for values in layer.state_dict().values():
@@ -137,10 +133,3 @@ def test_a_side_that_cannot_be_halved_is_refused(side: int) -> None:
     with pytest.raises(InputError, match=r"image\.size_px: d4cnn needs a multiple of 32"):
         D4CNN(side)
     D4CNN(side - side % 8, widths=(2, 2))
-
-
-def test_an_unknown_activation_is_named() -> None:
-    with pytest.raises(InputError, match="'tanh' is neither silu nor relu"):
-        D4CNN(64, activation="tanh")
-    count = sum(isinstance(layer, nn.SiLU) for layer in D4CNN(64, activation="silu").modules())
-    assert count == 10  # after every norm

@@ -19,8 +19,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU}
-
 
 class LiftingConv(nn.Module):
     """Convolution from an image to maps with eight copies: one kernel in eight orientations.
@@ -92,23 +90,18 @@ class D4CNN(nn.Module):
     """A small convolutional network whose features are invariant under the symmetries of a square.
 
     As the plain `CNN`: a strided stem, then stages of two 3 × 3 convolutions with batch norm and
-    SiLU, each followed by max-pooling. The features are mean and maximum over the last map and the
-    eight copies, so that they are the same for all orientations.
+    SiLU (Elfwing et al. 2018), each followed by max-pooling. The features are mean and maximum over
+    the last map and the eight copies, so that they are the same for all orientations.
 
     Args:
         size_px: side of the input images, which the stem and each stage halve.
         widths: channels of each stage, eight copies each.
         features: channels of the last, 1 × 1 convolution, eight copies each.
-        activation: silu (Elfwing et al. 2018), or relu, as networks of before have it.
     Source: own, of the layers of Cohen & Welling 2016.
     """
 
     def __init__(
-        self,
-        size_px: int,
-        widths: tuple[int, ...] = (8, 16, 32, 64),
-        features: int = 160,
-        activation: str = "relu",
+        self, size_px: int, widths: tuple[int, ...] = (8, 16, 32, 64), features: int = 160
     ) -> None:
         super().__init__()
         if size_px % 2 ** (1 + len(widths)):
@@ -116,15 +109,12 @@ class D4CNN(nn.Module):
                 f"image.size_px: d4cnn needs a multiple of {2 ** (1 + len(widths))}, "
                 "so that every map has an even side"
             )
-        if activation not in _ACTIVATIONS:
-            raise InputError(f"model.kwargs.activation: '{activation}' is neither silu nor relu")
-        act = _ACTIVATIONS[activation]
 
         def conv(inputs: int, outputs: int, kernel: int = 3) -> list[nn.Module]:
-            return [GroupConv(inputs, outputs, kernel), P4MBatchNorm(outputs), act()]
+            return [GroupConv(inputs, outputs, kernel), P4MBatchNorm(outputs), nn.SiLU()]
 
         stem = LiftingConv(3, widths[0], 6, stride=2)
-        stages: list[nn.Module] = [nn.Sequential(stem, P4MBatchNorm(widths[0]), act())]
+        stages: list[nn.Module] = [nn.Sequential(stem, P4MBatchNorm(widths[0]), nn.SiLU())]
         for inputs, outputs in zip((widths[0], *widths[:-1]), widths, strict=True):
             layers = [*conv(inputs, outputs), *conv(outputs, outputs), nn.MaxPool2d(2)]
             stages.append(nn.Sequential(*layers))
