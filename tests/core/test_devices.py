@@ -13,6 +13,7 @@ import pytest
 import timm
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from galaxyzoo.core.devices import (
     DepthwiseConv2d,
@@ -138,6 +139,22 @@ def test_only_depthwise_convolutions_change_and_no_name_or_value_does():
     assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
     timms = place(timm.create_model("mobilenetv2_100", num_classes=0), torch.device("cpu"))
     assert sum(isinstance(m, DepthwiseConv2d) for m in timms.modules()) == 17
+
+
+def test_no_activation_of_a_placed_network_copies_its_input_for_the_gradient():
+    """In place each of them would clone it; values and gradients are the same."""
+    own = timm.create_model("mobilenetv2_100", num_classes=0)
+    placed = place(copy.deepcopy(own), torch.device("cpu"))
+    images = torch.randn(2, 3, 64, 64)
+    found, clones = [], []
+    own.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for model in (own, placed):
+        with profile(activities=[ProfilerActivity.CPU]) as events:
+            model(images).square().sum().backward()
+        found.append(dict(model.named_parameters())["conv_stem.weight"].grad)
+        clones.append(sum(event.name == "aten::clone" for event in events.events()))
+    assert clones[0] - clones[1] == 35  # ReLU6 of MobileNetV2
+    torch.testing.assert_close(*found)
 
 
 def test_its_arithmetic_and_gradients_are_those_of_fp32_on_rounded_inputs():
