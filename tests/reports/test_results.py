@@ -1,11 +1,10 @@
 """Results that are read, and the one that a report shows for a task."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from galaxyzoo.core import paths
+from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.reports.results import load_results, pick_best
@@ -31,12 +30,14 @@ def test_an_optimistic_or_unfinished_run_never_stands_for_the_task(project: Cata
     assert pick_best(load_results(get_task("zoo5"), project)[0]).run == "zoo5/ensemble"
 
 
-def test_a_table_whose_card_was_changed_is_left_out_and_refused_by_name(project: Catalog) -> None:
+def test_a_table_that_its_card_does_not_score_is_left_out_and_refused_by_name(
+    project: Catalog,
+) -> None:
     save_table(project, "zoo5/ensemble", 0.2)
     card = paths.ensemble_csv("bare", "zoo5").with_suffix(".json")
-    card.write_text(json.dumps({**json.loads(card.read_text()), "score": 0.01}))
+    files.write_sealed(card, {**files.read_json(card), "score": 0.01})
     results, problems = load_results(get_task("zoo5"), project)
     assert [result.run for result in results] == ["zoo5/cnn"]
     assert "zoo5/ensemble is left out" in problems[0]
-    with pytest.raises(InputError, match="was changed"):
+    with pytest.raises(InputError, match="is not the table"):
         load_results(get_task("zoo5"), project, ["zoo5/ensemble"])

@@ -141,8 +141,10 @@ def _find_folder(order: Order) -> Path:
             f"{where} no {gz2.TABLES[0]} (or {gz2.TABLES[1]}): put it into input/gz2/, or add "
             "--download"
         )
-    there = (place for place in named or () if place.is_dir())
-    folder = next(there, named[0] if named else input_dir() / "gz2")
+    if named is None:
+        folder = input_dir() / "gz2"
+    else:
+        folder = next((place for place in named if place.is_dir()), named[0])
     _download_table(folder / gz2.TABLES[1], order)
     return folder
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,10 @@ class FoldTables:
                 tables.files(fold).path(name)
         return tables
 
+    def folder(self, fold: int) -> Path:
+        """The folder of a fold."""
+        return fold_dir(self.catalog.dataset, self.config.run, fold)
+
     def files(self, fold: int) -> FoldFiles:
         """The files of a fold."""
         catalog = self.catalog
@@ -92,8 +97,7 @@ class FoldTables:
     @property
     def done(self) -> list[int]:
         """The finished folds."""
-        place = self.catalog.dataset, self.config.run
-        return [k for k in range(self.catalog.n_folds) if (fold_dir(*place, k) / DONE).exists()]
+        return [k for k in range(self.catalog.n_folds) if (self.folder(k) / DONE).exists()]
 
     @property
     def has_spread(self) -> bool:

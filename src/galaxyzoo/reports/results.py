@@ -15,10 +15,11 @@ from galaxyzoo.core.paths import (
     is_ablation,
     oof_csv,
     run_dir,
+    shown,
 )
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.inference.score_card import EnsembleCard, RunCard, score_table
-from galaxyzoo.io.tables import read_predictions
+from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.tasks.kinds import Task
 
 ENSEMBLE = "ensemble"  # last part of the name that an ensemble has among the runs
@@ -114,8 +115,12 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
         rows = np.isin(catalog.folds, card.folds)
     folds, targets = catalog.folds[rows], catalog.targets(task.name)
     table = read_predictions(path, task.columns, catalog.ids[rows])
+    if FOLD not in table.columns or (table[FOLD].to_numpy() != folds).any():
+        raise InputError(f"{shown(path)} was made with another split: make it again")
     predictions = table[list(task.columns)].to_numpy()
     scores = score_table(task, predictions, targets[rows], folds, targets[~rows])
+    if abs(scores["score"] - card.score) > _SAME:
+        raise InputError(f"{shown(path)} is not the table that its score card scores")
     return Result(run, predictions, rows, card, scores, _saved_config(catalog.dataset, run))
 
 

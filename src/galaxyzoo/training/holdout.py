@@ -47,10 +47,10 @@ def train_holdout(run: Run) -> dict[str, Any]:
         The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
     """
     config, catalog = run.config, run.catalog
-    if config.before or config.model.weights_file == BOX:
-        raise InputError(
-            f"--holdout trains runs of one stage, not from networks in weights/: {config.run}"
-        )
+    if config.before:
+        raise InputError(f"--holdout trains runs of one stage: {config.run} has several")
+    if config.model.weights_file == BOX:
+        raise InputError(f"--holdout: networks in weights/ may have seen any part ({config.run})")
     parts = split(catalog, config.task)
     run.begin()
     with run.locked():

@@ -325,4 +325,4 @@ class FoldsLeft:
 
 def _timings(tables: FoldTables, fold: int) -> dict[int, float]:
     """Seconds of each epoch of a fold so far, and under 0 those of its predictions."""
-    return read_timings(tables.files(fold).folder / TIMINGS)
+    return read_timings(tables.folder(fold) / TIMINGS)

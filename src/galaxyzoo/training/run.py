@@ -280,7 +280,7 @@ class Run:
 
     def fold_dir(self, fold: int) -> Path:
         """Folder of one fold."""
-        return fold_dir(self.catalog.dataset, self.config.run, fold)
+        return self._tables.folder(fold)
 
     def predict(
         self,
