@@ -75,7 +75,8 @@ def test_an_ensembles_yaml_is_the_same_as_the_long_command(catalog, tmp_path, mo
     (tmp_path / "tables/them").mkdir(parents=True)
     for path, name in ((oof, "oof"), (test, "test")):
         pd.read_csv(path).to_csv(tmp_path / f"tables/them/{name}.csv.gz", index=False)
-    text = f"runs: [gz37/away]\ntables: {tmp_path}/tables\ncandidates: [mean, nnls]\n"
+    (tmp_path / "tables/other").mkdir()  # of another ensemble: not read
+    text = f"runs: [gz37/them]\ntables: {tmp_path}/tables\ncandidates: [mean, nnls]\n"
     (configs / "ensembles/mine.yaml").write_text(text + "dataset: tiny\n")
     monkeypatch.setenv("GALAXYZOO_CONFIGS", str(configs))
     run_here(monkeypatch, "mine")

@@ -24,7 +24,7 @@ from support.commands import COMPETITION, call, complaint, succeed
 
 RUN = "gz37/d4cnn"
 MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
-OOF = CODE_ROOT / "submissions" / "kaggle-mini" / "gz37" / "default" / "d4cnn" / "oof.csv.gz"
+OOF = CODE_ROOT / "submissions" / "kaggle-mini" / "gz37" / "recipes" / "d4cnn" / "oof.csv.gz"
 
 
 def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> None:

@@ -130,8 +130,8 @@ class EnsembleSettings(Settings):
     about: str = ""
     # names of the runs, which `src/train.py <name>` trains
     runs: list[str] = Field(default_factory=list)
-    # folder, from the project's root, of tables to combine where none of the runs is trained: in a
-    # folder each, oof.csv.gz and test.csv.gz, as `src/export.py RUN --tables` writes them
+    # folder, from the project's root, of the runs' tables (without runs, all there), combined where
+    # none of the runs is trained: each as `src/export.py RUN --tables` writes it
     tables: str | None = None
     dataset: str | None = None  # that the tables are of
     candidates: list[str] = Field(default_factory=list)  # default all
@@ -139,7 +139,10 @@ class EnsembleSettings(Settings):
     @property
     def external(self) -> list[tuple[str, Path, Path]]:
         """Name, out-of-fold table and test table of each of the tables."""
-        folders = sorted((CODE_ROOT / self.tables).glob("*/")) if self.tables else []
+        if self.tables is None:
+            return []
+        tables = CODE_ROOT / self.tables
+        folders = [tables / Path(run).name for run in self.runs] or sorted(tables.glob("*/"))
         return [(path.name, path / "oof.csv.gz", path / "test.csv.gz") for path in folders]
 
 
