@@ -85,14 +85,27 @@ def test_the_first_form_is_the_kernel_as_it_is() -> None:
     torch.testing.assert_close(conv(maps)[:, :3], expected)
 
 
-def test_the_norm_is_that_of_all_copies_together() -> None:
-    maps, norm, plain = draw(3, 40, 4, 4), P4MBatchNorm(5).double(), nn.BatchNorm2d(5).double()
-    for memory in (torch.contiguous_format, torch.channels_last):
-        stacked = maps.unflatten(1, (DIHEDRAL, 5)).flatten(0, 1)  # copies as further images
-        expected = plain(stacked).unflatten(0, (3, DIHEDRAL)).flatten(1, 2)
-        torch.testing.assert_close(norm(maps.contiguous(memory_format=memory)), expected)
-    torch.testing.assert_close(norm.running_var, plain.running_var)
-    torch.testing.assert_close(norm.eval()(maps)[0, :5], plain.eval()(maps[:1, :5])[0])
+def test_each_copy_is_normed_by_itself_and_all_share_what_is_kept() -> None:
+    maps, norm, plain = draw(3, 40, 4, 4), P4MBatchNorm(5).double(), nn.BatchNorm2d(40).double()
+    weight, bias = draw(5), draw(5, seed=1)
+    for layer, copies in ((norm, 1), (plain, DIHEDRAL)):
+        layer.load_state_dict(
+            {"weight": weight.repeat(copies), "bias": bias.repeat(copies)}, strict=False
+        )
+    torch.testing.assert_close(norm(maps), plain(maps))
+    for name in ("running_mean", "running_var"):
+        means = getattr(plain, name).view(DIHEDRAL, 5).mean(dim=0)
+        torch.testing.assert_close(getattr(norm, name), means)
+        getattr(plain, name).copy_(means.repeat(DIHEDRAL))
+    torch.testing.assert_close(norm.eval()(maps), plain.eval()(maps))
+
+
+def test_depths_are_the_convolutions_of_each_stage() -> None:
+    stages = D4CNN(64, widths=(2, 3, 4), depths=(1, 3, 2)).stages
+    convs = [[m for m in stage.modules() if isinstance(m, GroupConv)] for stage in stages]
+    assert [len(found) for found in convs] == [0, 1, 3, 2, 1]
+    with pytest.raises(InputError, match=r"model\.kwargs: .*, not 2 and 4"):
+        D4CNN(64, depths=(1, 2))
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -132,4 +145,4 @@ def test_a_reparameterized_network_predicts_the_same() -> None:
 def test_a_side_that_cannot_be_halved_is_refused(side: int) -> None:
     with pytest.raises(InputError, match=r"image\.size_px: d4cnn needs a multiple of 32"):
         D4CNN(side)
-    D4CNN(side - side % 8, widths=(2, 2))
+    D4CNN(side - side % 8, widths=(2, 2), depths=(1, 1))

@@ -75,35 +75,57 @@ class GroupConv(nn.Module):
 
 
 class P4MBatchNorm(nn.BatchNorm2d):
-    """Batch norm whose statistics and weights are shared by the eight copies of a channel."""
+    """Batch norm whose weights and running statistics are shared by the eight copies of a channel.
+
+    In training each copy is normed by its own batch statistics: over galaxies at random angles all
+    eight are alike, and a step takes a tenth less time. Predictions are exactly equivariant.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, 8 · channels, H, W) -> the same shape."""
-        batch, _, height, width = maps.shape
-        # In channels-last memory the copies lie like further pixels, so this moves nothing.
-        pixels = maps.permute(0, 2, 3, 1).reshape(batch, height, width * DIHEDRAL, -1)
-        normed = super().forward(pixels.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return normed.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+        running = self.running_mean, self.running_var
+        mean, variance = (values.repeat(DIHEDRAL) for values in running)
+        weight, bias = self.weight.repeat(DIHEDRAL), self.bias.repeat(DIHEDRAL)
+        normed = functional.batch_norm(
+            maps, mean, variance, weight, bias, self.training, self.momentum or 0.0, self.eps
+        )
+        if self.training:
+            for values, copies in zip(running, (mean, variance), strict=True):
+                values.copy_(copies.unflatten(0, (DIHEDRAL, -1)).mean(dim=0))
+        return normed
 
 
 class D4CNN(nn.Module):
     """A small convolutional network whose features are invariant under the symmetries of a square.
 
-    As the plain `CNN`: a strided stem, then stages of two 3 × 3 convolutions with batch norm and
-    SiLU (Elfwing et al. 2018), each followed by max-pooling. The features are mean and maximum over
-    the last map and the eight copies, so that they are the same for all orientations.
+    As the plain `CNN`: a strided stem, then stages of 3 × 3 convolutions with batch norm and SiLU
+    (Elfwing et al. 2018), each followed by max-pooling. The features are mean and maximum over the
+    last map and the eight copies, so that they are the same for all orientations.
 
     Args:
         size_px: side of the input images, which the stem and each stage halve.
         widths: channels of each stage, eight copies each.
+        depths: convolutions of each stage.
         features: channels of the last, 1 × 1 convolution, eight copies each.
     Source: own, of the layers of Cohen & Welling 2016.
     """
 
     def __init__(
-        self, size_px: int, widths: tuple[int, ...] = (8, 16, 32, 64), features: int = 160
+        self,
+        size_px: int,
+        widths: tuple[int, ...] = (8, 16, 32, 64),
+        depths: tuple[int, ...] = (2, 2, 2, 2),
+        features: int = 160,
     ) -> None:
         super().__init__()
+        if len(depths) != len(widths):
+            raise InputError(
+                f"model.kwargs: d4cnn needs as many depths as widths, not {len(depths)} and "
+                f"{len(widths)}"
+            )
         if size_px % 2 ** (1 + len(widths)):
             raise InputError(
                 f"image.size_px: d4cnn needs a multiple of {2 ** (1 + len(widths))}, "
@@ -115,9 +137,13 @@ class D4CNN(nn.Module):
 
         stem = LiftingConv(3, widths[0], 6, stride=2)
         stages: list[nn.Module] = [nn.Sequential(stem, P4MBatchNorm(widths[0]), nn.SiLU())]
-        for inputs, outputs in zip((widths[0], *widths[:-1]), widths, strict=True):
-            layers = [*conv(inputs, outputs), *conv(outputs, outputs), nn.MaxPool2d(2)]
-            stages.append(nn.Sequential(*layers))
+        inputs = widths[0]
+        for outputs, depth in zip(widths, depths, strict=True):
+            layers: list[nn.Module] = []
+            for _ in range(depth):
+                layers += conv(inputs, outputs)
+                inputs = outputs
+            stages.append(nn.Sequential(*layers, nn.MaxPool2d(2)))
         stages.append(nn.Sequential(*conv(widths[-1], features, kernel=1)))
         self.stages = nn.Sequential(*stages)
         self.num_features = 2 * features
