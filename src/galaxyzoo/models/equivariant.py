@@ -117,7 +117,7 @@ class D4CNN(nn.Module):
         self,
         size_px: int,
         widths: tuple[int, ...] = (8, 16, 32, 64),
-        depths: tuple[int, ...] = (2, 2, 2, 2),
+        depths: tuple[int, ...] = (1, 2, 2, 1),  # more in the outer ones gains nothing
         features: int = 160,
     ) -> None:
         super().__init__()
