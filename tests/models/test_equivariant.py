@@ -101,9 +101,11 @@ def test_each_copy_is_normed_by_itself_and_all_share_what_is_kept() -> None:
 
 
 def test_depths_are_the_convolutions_of_each_stage() -> None:
-    stages = D4CNN(64, widths=(2, 3, 4), depths=(1, 3, 2)).stages
-    convs = [[m for m in stage.modules() if isinstance(m, GroupConv)] for stage in stages]
-    assert [len(found) for found in convs] == [0, 1, 3, 2, 1]
+    def layers_of(model: D4CNN) -> list[int]:
+        return [sum(isinstance(m, GroupConv) for m in stage.modules()) for stage in model.stages]
+
+    assert layers_of(D4CNN(64, widths=(2, 3, 4), depths=(1, 3, 2))) == [0, 1, 3, 2, 1]
+    assert layers_of(D4CNN(64)) == [0, 1, 2, 2, 1, 1]
     with pytest.raises(InputError, match=r"model\.kwargs: .*, not 2 and 4"):
         D4CNN(64, depths=(1, 2))
 
@@ -145,4 +147,4 @@ def test_a_reparameterized_network_predicts_the_same() -> None:
 def test_a_side_that_cannot_be_halved_is_refused(side: int) -> None:
     with pytest.raises(InputError, match=r"image\.size_px: d4cnn needs a multiple of 32"):
         D4CNN(side)
-    D4CNN(side - side % 8, widths=(2, 2), depths=(1, 1))
+    D4CNN(side - side % 8, widths=(2, 2))

@@ -108,7 +108,7 @@ class D4CNN(nn.Module):
     Args:
         size_px: side of the input images, which the stem and each stage halve.
         widths: channels of each stage, eight copies each.
-        depths: convolutions of each stage.
+        depths: convolutions of each stage; default: one in the first and the last, two between.
         features: channels of the last, 1 × 1 convolution, eight copies each.
     Source: own, of the layers of Cohen & Welling 2016.
     """
@@ -117,10 +117,12 @@ class D4CNN(nn.Module):
         self,
         size_px: int,
         widths: tuple[int, ...] = (8, 16, 32, 64),
-        depths: tuple[int, ...] = (1, 2, 2, 1),  # more in the outer ones gains nothing
+        depths: tuple[int, ...] | None = None,
         features: int = 160,
     ) -> None:
         super().__init__()
+        if depths is None:  # a second one in the outer stages gains nothing
+            depths = tuple(2 if 0 < i < len(widths) - 1 else 1 for i in range(len(widths)))
         if len(depths) != len(widths):
             raise InputError(
                 f"model.kwargs: d4cnn needs as many depths as widths, not {len(depths)} and "
