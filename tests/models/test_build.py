@@ -61,7 +61,7 @@ def test_gradients_reach_every_layer_and_hidden_unit(activation: str) -> None:
 
 @pytest.mark.parametrize(
     ("model", "limit"),
-    [({}, 0.02), ({"name": "d4cnn", "kwargs": {"widths": [2, 4], "depths": [2, 2]}}, 0.05)],
+    [({}, 0.02), ({"name": "d4cnn", "kwargs": {"widths": [2, 4], "features": 8}}, 0.05)],
     ids=["cnn", "d4cnn"],
 )
 def test_a_network_overfits_one_batch_of_votes(model: dict[str, Any], limit: float) -> None:

@@ -81,6 +81,7 @@ class P4MBatchNorm(nn.BatchNorm2d):
     eight are alike, and a step takes a tenth less time. Predictions are exactly equivariant.
     """
 
+    momentum: float
     running_mean: Tensor
     running_var: Tensor
 
@@ -90,7 +91,7 @@ class P4MBatchNorm(nn.BatchNorm2d):
         mean, variance = (values.repeat(DIHEDRAL) for values in running)
         weight, bias = self.weight.repeat(DIHEDRAL), self.bias.repeat(DIHEDRAL)
         normed = functional.batch_norm(
-            maps, mean, variance, weight, bias, self.training, self.momentum or 0.0, self.eps
+            maps, mean, variance, weight, bias, self.training, self.momentum, self.eps
         )
         if self.training:
             for values, copies in zip(running, (mean, variance), strict=True):
