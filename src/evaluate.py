@@ -22,11 +22,11 @@ from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_images
 from galaxyzoo.reports import html
-from galaxyzoo.reports.annotators import annotator_section
 from galaxyzoo.reports.classes import class_sections
 from galaxyzoo.reports.console import print_scores
 from galaxyzoo.reports.evaluate import (
     Evaluation,
+    annotator_section,
     comparison_section,
     ensemble_section,
     load_evaluation,

@@ -1,4 +1,4 @@
-"""Sections of a task's report that all tasks share: runs compared, the ensemble."""
+"""Sections of a task's report that tasks share: runs compared, the ensemble, label noise."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from galaxyzoo.reports.console import CLASS_SCORES, mark_notes, marks, with_erro
 from galaxyzoo.reports.figures import save_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import ENSEMBLE, Result, load_results, pick_best, read_ensemble_card
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.annotators import score_annotators
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
 from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.registry import get_task
 
@@ -137,6 +138,30 @@ def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
         "galaxy and have their standard errors over galaxies."
     )
     return HtmlSection("Ensemble", text, tables=tables)
+
+
+def annotator_section(evaluation: Evaluation) -> HtmlSection | None:
+    """Scores of resampled annotators beside those of the best result; None without votes."""
+    if evaluation.votes is None:
+        return None
+    resampled = score_annotators(evaluation.class_task, evaluation.votes, evaluation.targets)
+    best = evaluation.best
+    rows = {
+        f"{VOLUNTEERS} resampled annotators": resampled.mean(),
+        "± sd over draws": resampled.std(),
+        best.run: pd.Series(best.scores["classes"], dtype=float)[resampled.columns],
+    }
+    table = pd.DataFrame(rows).T.rename(columns=lambda name: name.replace("_", " "))
+    table = table.rename_axis("who").reset_index()
+    evaluation.write_csv("annotators.csv", table)
+    text = (
+        f"Labels are counted votes, so they are noisy. {VOLUNTEERS} new volunteers are drawn for "
+        "each galaxy from its published vote fractions, and their votes are given a class by the "
+        "same rule; where the votes are too unclear for it, the class with the largest share "
+        "counts. Real volunteers would agree somewhat less, because only galaxies whose first "
+        "votes were clear have a label."
+    )
+    return HtmlSection("Label noise", text, [("annotator resampling", table)])
 
 
 def _run_tables(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -3,38 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.reports.evaluate import Evaluation
-from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.metrics import mean_recall
 
 DRAWS = 20  # their scores differ by far less than networks do
 _COLUMNS = list(GALAXY_ZOO_2.columns)
-
-
-def annotator_section(evaluation: Evaluation) -> HtmlSection | None:
-    """Scores of resampled annotators beside those of the best result; None without votes."""
-    if evaluation.votes is None:
-        return None
-    resampled = score_annotators(evaluation.class_task, evaluation.votes, evaluation.targets)
-    best = evaluation.best
-    rows = {
-        f"{VOLUNTEERS} resampled annotators": resampled.mean(),
-        "± sd over draws": resampled.std(),
-        best.run: pd.Series(best.scores["classes"], dtype=float)[resampled.columns],
-    }
-    table = pd.DataFrame(rows).T.rename(columns=lambda name: name.replace("_", " "))
-    table = table.rename_axis("who").reset_index()
-    evaluation.write_csv("annotators.csv", table)
-    text = (
-        f"Labels are counted votes, so they are noisy. {VOLUNTEERS} new volunteers are drawn for "
-        "each galaxy from its published vote fractions, and their votes are given a class by the "
-        "same rule; where the votes are too unclear for it, the class with the largest share "
-        "counts. Real volunteers would agree somewhat less, because only galaxies whose first "
-        "votes were clear have a label."
-    )
-    return HtmlSection("Label noise", text, [("annotator resampling", table)])
 
 
 def score_annotators(

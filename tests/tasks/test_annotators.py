@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from galaxyzoo.reports.annotators import nearest_class, resample_votes, score_annotators
+from galaxyzoo.tasks.annotators import nearest_class, resample_votes, score_annotators
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
 from galaxyzoo.tasks.registry import CLASS_TASKS
 from support.ensemble_fixtures import draw_votes
