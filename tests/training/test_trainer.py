@@ -26,12 +26,14 @@ from support.training_fixtures import (
 )
 
 
-@pytest.mark.parametrize("checkpoint", ["last", "best"])
+@pytest.mark.parametrize(
+    "train", [{"checkpoint": "last"}, {"checkpoint": "best"}, {"optimizer": "muon"}]
+)
 @pytest.mark.parametrize("steps", [2, 4, 9])  # of four an epoch: in the first, at its end, third
 def test_a_killed_fold_ends_with_the_same_bytes(
-    tmp_path: Path, steps: int, checkpoint: str
+    tmp_path: Path, steps: int, train: dict[str, str]
 ) -> None:
-    assert_a_kill_changes_nothing(tmp_path, config(checkpoint=checkpoint), fold_data(), steps)
+    assert_a_kill_changes_nothing(tmp_path, config(**train), fold_data(), steps)
 
 
 def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_path: Path) -> None:

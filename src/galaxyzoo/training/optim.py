@@ -3,6 +3,7 @@
 import math
 
 import torch
+from timm.optim import Muon
 from torch import nn
 
 from galaxyzoo.config.schema import TrainConfig
@@ -21,7 +22,14 @@ def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
 
 
 def build_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
-    """Build the optimizer; biases and norms (one-dimensional parameters) have no weight decay."""
+    """Build the optimizer; biases and norms (one-dimensional parameters) have no weight decay.
+
+    Muon makes each kernel's step orthogonal, of the size that AdamW's would have, so that learning
+    rates are alike; one-dimensional parameters are left to AdamW.
+
+    Source of Muon: Jordan et al. 2024 (kellerjordan.github.io/posts/muon), its scale Liu et al.
+    2025 (arXiv 2502.16982).
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": train.weight_decay},
@@ -29,5 +37,7 @@ def build_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimiz
     ]
     if train.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=train.lr, momentum=0.9, nesterov=True, fused=True)
+    if train.optimizer == "muon":
+        return Muon(groups, lr=train.lr)
     kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=train.lr, fused=True)
