@@ -124,7 +124,7 @@ class TrainConfig(Settings):
     accumulation: int = Field(1, ge=1)
     # accumulate: start the epoch again with twice as many parts
     on_out_of_memory: Literal["stop", "accumulate"] = "stop"
-    # sgd: with Nesterov momentum 0.9; muon: timm's, from scratch as good in half the epochs
+    # sgd: with Nesterov momentum 0.9; muon: timm's, better in few epochs from scratch
     optimizer: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
     # highest learning rate
     lr: float = Field(1e-3, gt=0)
