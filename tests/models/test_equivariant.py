@@ -143,6 +143,18 @@ def test_a_reparameterized_network_predicts_the_same() -> None:
     assert not any(isinstance(layer, GroupConv | P4MBatchNorm) for layer in fused.modules())
 
 
+def test_bf16_cuts_nothing_off_the_sky_in_predictions() -> None:
+    """One brightness in most of the image: its rounding would move all answers the same way."""
+    torch.manual_seed(5)
+    stem = reparameterize_model(nn.Sequential(D4CNN(32)).eval())[0].stages[0]
+    sky = torch.full((1, 3, 32, 32), -0.893)
+    with torch.inference_mode():
+        expected = stem(sky)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = stem(sky)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("side", [48, 65, 80])
 def test_a_side_that_cannot_be_halved_is_refused(side: int) -> None:
     with pytest.raises(InputError, match=r"image\.size_px: d4cnn needs a multiple of 32"):
