@@ -183,7 +183,7 @@ def test_a_config_cannot_be_changed_after_it_was_checked():
 def test_an_ensemble_holds_nothing_but_runs(configs, text):
     (configs / "ensembles").mkdir()
     (configs / "ensembles" / "mine.yaml").write_text(text)
-    with pytest.raises(InputError, match=r"mine\.yaml: (.*'runs|unknown key 'x'|expected `runs:`)"):
+    with pytest.raises(InputError, match=r"mine\.yaml: (.*'runs|unknown key 'x')"):
         load_ensemble("mine")
     with pytest.raises(InputError, match="no ensemble 'yours'"):
         load_ensemble("yours")
@@ -193,8 +193,6 @@ def test_a_word_means_a_task_an_ensemble_or_a_run():
     assert runs_of("zoo5") == own_runs("zoo5")
     assert runs_of("one-gpu") == load_ensemble("one-gpu").runs != []
     assert runs_of("gz37/resnet50") == ["gz37/resnet50"]
-    with pytest.raises(InputError, match=r"of tables alone: .*ensemble.py transfer12"):
-        runs_of("transfer12")
     assert not set(all_ensembles()) & (set(TASKS) | set(all_runs()))
     with pytest.raises(InputError, match=r"no run 'one-gup'.*one-gpu"):
         config_path("one-gup")

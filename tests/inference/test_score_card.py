@@ -129,7 +129,8 @@ def test_a_table_and_card_under_another_runs_name_are_refused(catalog: Catalog) 
 
 
 @pytest.mark.parametrize(
-    ("pattern", "kind"), [("*/*/predictions.json", EnsembleCard), ("*/*/runs/*/oof.json", RunCard)]
+    ("pattern", "kind"),
+    [("*/*/predictions.json", EnsembleCard), ("*/*/recipes/*/oof.json", RunCard)],
 )
 def test_the_committed_cards_are_whole(pattern, kind):
     cards = sorted((CODE_ROOT / "submissions").glob(pattern))

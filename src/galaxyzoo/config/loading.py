@@ -81,12 +81,7 @@ def runs_of(word: str) -> list[str]:
         return own_runs(word)
     if word not in all_ensembles():
         return [word]
-    runs = load_ensemble(word).runs
-    if not runs:
-        raise InputError(
-            f"ensemble '{word}' is of tables alone: type `python3 src/ensemble.py {word}`"
-        )
-    return runs
+    return load_ensemble(word).runs
 
 
 def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> Config:
@@ -129,9 +124,9 @@ class EnsembleSettings(Settings):
 
     about: str = ""
     # names of the runs, which `src/train.py <name>` trains
-    runs: list[str] = Field(default_factory=list)
-    # folder, from the project's root, of the runs' tables (without runs, all there), combined where
-    # none of the runs is trained: each as `src/export.py RUN --tables` writes it
+    runs: list[str] = Field(min_length=1)
+    # folder, from the project's root, of the runs' tables, combined where none of the runs is
+    # trained: each as `src/export.py RUN --tables` writes it
     tables: str | None = None
     dataset: str | None = None  # that the tables are of
     candidates: list[str] = Field(default_factory=list)  # default all
@@ -141,18 +136,14 @@ class EnsembleSettings(Settings):
         """Name, out-of-fold table and test table of each of the tables."""
         if self.tables is None:
             return []
-        tables = CODE_ROOT / self.tables
-        folders = [tables / Path(run).name for run in self.runs] or sorted(tables.glob("*/"))
+        folders = [CODE_ROOT / self.tables / Path(run).name for run in self.runs]
         return [(path.name, path / "oof.csv.gz", path / "test.csv.gz") for path in folders]
 
 
 def load_ensemble(name: str) -> EnsembleSettings:
     """The settings in `configs/ensembles/<name>.yaml`."""
     path = listed_path(configs_dir() / "ensembles", name, "ensemble")
-    settings = EnsembleSettings.parse(read_yaml(path), shown(path))
-    if not (settings.runs or settings.external):
-        raise InputError(f"{shown(path)}: expected `runs:` with a list of run names, or `tables:`")
-    return settings
+    return EnsembleSettings.parse(read_yaml(path), shown(path))
 
 
 def demo_schedule(run: str, dataset: str) -> list[str]:
