@@ -42,7 +42,7 @@ from galaxyzoo.tasks.registry import get_task
 
 COUNTS = (5_000, 200_000)
 _IMAGES = 512  # a round
-_RUN = "gz37/d4cnn"  # in weights/
+_RUN = "gz37/d4cnn_transfer"  # in weights/
 _FORWARD = "the networks alone, on views in memory"
 _PLAIN = "Pillow, torchvision, DataLoader, fp32"
 _CPU = torch.device("cpu")

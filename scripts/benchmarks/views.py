@@ -18,7 +18,7 @@ from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import RunNetworks, load_run
 
-RUN = "gz37/d4cnn"
+RUN = "gz37/d4cnn_transfer"
 _IMAGES = 128  # a round
 _GALAXIES = 400  # of each fold, and of the test
 

@@ -197,7 +197,7 @@ def test_a_mistake_is_a_sentence(page: "Page", text: str) -> None:
 def test_a_run_that_is_not_trained_is_said_before_anything_starts(project: Path) -> None:
     said = complaint(call(project, "app.py", "gz37/resnet18"))
     assert "run 'gz37/resnet18' is not trained: " in said
-    assert "gz37/cnn, ensemble:default, gz37/d4cnn are" in said
+    assert "gz37/cnn, ensemble:default, gz37/d4cnn_transfer are" in said
 
 
 def test_a_port_that_is_taken_or_none_is_one_line(

@@ -166,7 +166,7 @@ def test_runs_are_listed_newest_first(root: Path) -> None:
         mark.write_text("{}")
         os.utime(mark, (when, when))
     trained = [("demo", "gz37/cnn"), ("mini", "zoo5/resnet18")]
-    assert service.list_runs() == [*trained, (paths.BOX, "gz37/d4cnn")]
+    assert service.list_runs() == [*trained, (paths.BOX, "gz37/d4cnn_transfer")]
 
 
 def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(
@@ -175,7 +175,7 @@ def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(
     monkeypatch.setenv("GALAXYZOO_ROOT", str(project))
     monkeypatch.setenv("GALAXYZOO_DEVICE", "cpu")
     known = service.list_runs()
-    assert [name for _, name in known] == ["gz37/cnn", "ensemble:default", "gz37/d4cnn"]
+    assert [name for _, name in known] == ["gz37/cnn", "ensemble:default", "gz37/d4cnn_transfer"]
     run, whole = (service.load_run.__wrapped__(*one) for one in known[:2])
     galaxy = int(whole.catalog.ids[0])
     shown, alone = whole.predict(galaxy), run.predict(galaxy)

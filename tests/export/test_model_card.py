@@ -62,6 +62,15 @@ def test_scores_are_a_table_and_limits_follow_the_score_card(tmp_path: Path) -> 
     assert "Not all folds" not in card(tmp_path, "mine", folds=[0, 1, 2, 3, 4])
 
 
+def test_other_datasets_that_it_learned_from_are_named(tmp_path: Path) -> None:
+    classes = {"stage": "classes", "dataset": "theirs"}
+    config = small_config().model_copy(update={"before": small_config().model_copy(update=classes)})
+    scores = card_of(config.task, dataset="mine", start="scratch", fingerprint="f00")
+    write_card(tmp_path / "card.md", config, get_task(config.task), scores, None)
+    text = (tmp_path / "card.md").read_text()
+    assert "dataset mine, fingerprint f00; in stage classes the labels of theirs.\n" in text
+
+
 def test_a_hostile_name_starts_no_html_link_or_cell(tmp_path: Path) -> None:
     text = card(tmp_path, HOSTILE)
     _, head, body = text.split("---\n", 2)

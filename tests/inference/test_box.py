@@ -22,9 +22,9 @@ from support.app_fixtures import jpeg
 from support.class_fixtures import write_labelled
 from support.commands import COMPETITION, call, complaint, succeed
 
-RUN = "gz37/d4cnn"
+RUN = "gz37/d4cnn_transfer"
 MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
-OOF = CODE_ROOT / "submissions" / "kaggle-mini" / "gz37" / "recipes" / "d4cnn" / "oof.csv.gz"
+OOF = CODE_ROOT / "submissions/kaggle-mini/gz37/recipes/d4cnn_transfer/oof.csv.gz"
 
 
 def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> Non
 def test_the_box_steps_back_behind_trained_runs(root: Path) -> None:
     assert pick_default(None) == (BOX, RUN)
     assert choose_dataset_of(None, RUN) == BOX
-    oof = root / "oof" / "mine" / "gz37" / "d4cnn.csv"
+    oof = root / f"oof/mine/{RUN}.csv"
     oof.parent.mkdir(parents=True)
     oof.touch()
     assert choose_dataset_of(None, RUN) == "mine"
@@ -94,10 +94,10 @@ def test_training_goes_on_from_the_box(tmp_path: Path) -> None:
     words = ["train.py", RUN, "stages=null", "model.weights_file=box"]
     words += ["train.epochs=1", "train.lr=1e-9", "image.size_px=32", "tta.angles=1"]
     succeed(tmp_path, *words, "--folds", "3", "--only", "1")
-    (card,) = (json.loads(path.read_text()) for path in tmp_path.glob("oof/*/gz37/d4cnn.json"))
+    (card,) = (json.loads(path.read_text()) for path in tmp_path.glob(f"oof/*/{RUN}.json"))
     assert card["start"].startswith(f"weights/{RUN} (")
     assert card["possible_leakage"]
-    (trained,) = (load_weights(path) for path in tmp_path.glob("folds/*/gz37/d4cnn/fold_1/*.saf*"))
+    (trained,) = (load_weights(path) for path in tmp_path.glob(f"folds/*/{RUN}/fold_1/*.saf*"))
     start = load_weights(box_dir() / RUN / "fold_1" / WEIGHTS)
     name = "backbone.stages.0.0.weight"
     assert torch.allclose(trained[name], start[name].float(), atol=1e-4)

@@ -91,11 +91,11 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(
     config = holdout_config(model={"name": "cnn", "weights_file": "box"})
     with pytest.raises(InputError, match=r"no networks in weights/ are of model cnn"):
         fold_data.box_start(config, catalog, 2)
-    other, fingerprint = load_run_config(paths.box_dir() / "gz37/d4cnn")
+    other, fingerprint = load_run_config(paths.box_dir() / "gz37/d4cnn_transfer")
     model = other.model.model_copy(update={"weights_file": "box"})
     config = config.model_copy(update={"model": model})
     given = fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), 2)
-    own = paths.box_dir() / "gz37/d4cnn/fold_2" / WEIGHTS
+    own = paths.box_dir() / "gz37/d4cnn_transfer/fold_2" / WEIGHTS
     assert (given.start_weights, given.possible_leakage) == (own, True)
     assert fingerprint != catalog.fingerprint
     found = other, catalog.for_task(get_task("gz37")).fingerprint
