@@ -146,7 +146,8 @@ def test_a_reparameterized_network_predicts_the_same() -> None:
 def test_bf16_cuts_nothing_off_the_sky_in_predictions() -> None:
     """One brightness in most of the image: its rounding would move all answers the same way."""
     torch.manual_seed(5)
-    stem = reparameterize_model(nn.Sequential(D4CNN(32)).eval())[0].stages[0]
+    model = nn.Sequential(D4CNN(32)).eval()
+    stem = reparameterize_model(model).get_submodule("0.stages.0")
     sky = torch.full((1, 3, 32, 32), -0.893)
     with torch.inference_mode():
         expected = stem(sky)
