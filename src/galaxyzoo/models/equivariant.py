@@ -163,8 +163,8 @@ class D4CNN(nn.Module):
                     layers.append(_fuse(layers.pop(), layer))
                 else:
                     layers.append(layer)
-            kind = nn.Sequential if number else _Exact
-            self.stages[number] = kind(*layers)
+            self.stages[number] = nn.Sequential(*layers)
+        self.stages[0] = _Exact(*self.stages[0].children())
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) normalised images -> (B, num_features)."""
