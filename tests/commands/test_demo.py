@@ -36,7 +36,7 @@ def type_in(root: Path, *words: str | Path) -> str:
 
 def test_the_default_command_takes_short_schedules_and_says_how_to_train_in_full(demo):
     root, printed = demo
-    runs = load_ensemble("default").runs
+    runs = [run for run in load_ensemble("default").runs if "@" not in run]
     (said,) = (line for line in printed.splitlines() if line.startswith("demo schedule:"))
     assert ", ".join(runs) in said
     assert said.endswith("in full: --data demo-full")

@@ -68,15 +68,15 @@ def test_an_external_table_joins_by_id_and_is_noted(catalog, tmp_path, monkeypat
 
 def test_an_ensembles_yaml_is_the_same_as_the_long_command(catalog, tmp_path, monkeypatch):
     oof, test = save_external(catalog, tmp_path)
-    run_here(monkeypatch, "external/them", "--external", "them", oof, test, *QUICK)
+    run_here(monkeypatch, "external/them@first", "--external", "them@first", oof, test, *QUICK)
     expected = read_card()
     configs = tmp_path / "configs"
     (configs / "ensembles").mkdir(parents=True)
-    (tmp_path / "tables/them").mkdir(parents=True)
+    (tmp_path / "tables/them@first").mkdir(parents=True)
     for path, name in ((oof, "oof"), (test, "test")):
-        pd.read_csv(path).to_csv(tmp_path / f"tables/them/{name}.csv.gz", index=False)
+        pd.read_csv(path).to_csv(tmp_path / f"tables/them@first/{name}.csv.gz", index=False)
     (tmp_path / "tables/other").mkdir()  # of another ensemble: not read
-    text = f"runs: [gz37/them]\ntables: {tmp_path}/tables\ncandidates: [mean, nnls]\n"
+    text = f"runs: [gz37/them@first]\ntables: {tmp_path}/tables\ncandidates: [mean, nnls]\n"
     (configs / "ensembles/mine.yaml").write_text(text + "dataset: tiny\n")
     monkeypatch.setenv("GALAXYZOO_CONFIGS", str(configs))
     run_here(monkeypatch, "mine")

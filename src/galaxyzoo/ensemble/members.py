@@ -27,7 +27,7 @@ from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
 
 PREFIX = "external/"  # of the names of external tables among the runs
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]*")
 _FAR = 1.0  # a number further than this from 0 and 1 is no fraction but of another unit
 
 
@@ -264,7 +264,7 @@ def make_tables(given: Sequence[Sequence[str]], leaking: Sequence[str]) -> list[
     for name in names:
         if not _NAME.fullmatch(name):
             raise InputError(
-                f"--external {name!r} is no name: take letters, digits, '_', '.' and '-'"
+                f"--external {name!r} is no name: take letters, digits, '_', '.', '@' and '-'"
             )
         if names.count(name) > 1:
             raise InputError(f"--external {name} is given twice: give each table its own name")
