@@ -60,6 +60,8 @@ def test_the_box_steps_back_behind_trained_runs(root: Path) -> None:
     assert choose_dataset_of(None, RUN) == BOX
     oof = root / f"oof/mine/{RUN}.csv"
     oof.parent.mkdir(parents=True)
+    oof.with_stem("other").touch()
+    assert choose_dataset_of(None, RUN) == BOX  # beside another run, as after the demo's training
     oof.touch()
     assert choose_dataset_of(None, RUN) == "mine"
     assert pick_default(None) == (BOX, RUN)  # a table has no networks, this one no card either

@@ -96,9 +96,11 @@ class EnsembleNetworks:
 
 
 def choose_dataset_of(asked: str | None, name: str) -> str:
-    """As `choose_dataset`, for a run or an ensemble; where nothing is trained, the box."""
+    """As `choose_dataset`, for a run or an ensemble; the box where it alone has the run."""
     task, known = task_of(name).name, box_runs()
-    if name in known and (asked == BOX or (asked is None and not datasets_with_oof(task))):
+    if name in known and (
+        asked == BOX or (asked is None and not any(oof_dir().glob(f"*/{name}.csv")))
+    ):
         return BOX
     if asked == BOX:
         raise InputError(f"{name} is not among the networks in the box: {', '.join(known)}")
