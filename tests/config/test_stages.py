@@ -157,6 +157,15 @@ def test_a_stage_may_be_the_beginning_of_another_recipe(configs):
     assert "stage 'first': recipe gz37/net has no stage 'smal'" in refused
 
 
+def test_a_recipe_on_another_dataset_keeps_those_that_its_stages_name(configs):
+    load(configs, RECIPE.replace("name: classes,", "name: classes, dataset: zoo5,"))
+    (configs / "hubble10").mkdir()
+    text = CLASSES.replace("gz37/net", "gz37/net, dataset: kaggle-mini")
+    (configs / "hubble10" / "net.yaml").write_text(text)
+    stages = load_config("hubble10/net").stages
+    assert [one.dataset for one in stages] == ["kaggle-mini", "zoo5", "kaggle-mini", None]
+
+
 def test_recipes_in_a_circle_are_refused(configs):
     for name, other in (("one", "two"), ("two", "one")):
         text = f"stages: [{{name: a, recipe: gz37/{other}}}, {{name: b}}]"

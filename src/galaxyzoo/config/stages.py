@@ -7,8 +7,9 @@ every stage, `stages.NAME.section.key=value` in one.
 
 A stage with `recipe: gz37/cnn` is that run's own recipe, with all of its stages, or those up to one
 with `recipe: gz37/d4cnn@small`; it inherits nothing from the file that it stands in, but takes the
-command line's overrides. A stage may be on another dataset of `input/`, for its labels. Galaxies
-that both hold must be in the same folds; test galaxies of the recipe's own dataset are left out.
+command line's overrides. A stage may be on another dataset of `input/`, for its labels; beside
+`recipe`, `dataset` is of the stages that name none. Galaxies that both hold must be in the same
+folds; test galaxies of the recipe's own dataset are left out.
 
 With `predict: true` the networks of an earlier stage are a run too, `gz37/d4cnn@small`.
 
@@ -97,7 +98,8 @@ def _list_stages(
                 raise InputError(f"{where}: recipe {run} has no stage '{last}'")
             inner = inner[: names.index(last) + 1] if last else inner
         for part, settings in inner:
-            found.append((f"{name}_{part}" if part else name, _merge(settings, changes)))
+            own = {"dataset": settings["dataset"]} if "dataset" in settings else {}
+            found.append((f"{name}_{part}" if part else name, _merge(settings, changes | own)))
     names = [name for name, *_ in found]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{source}: two stages are named '{twice[0]}'")
