@@ -183,6 +183,7 @@ def take_ensemble(options: argparse.Namespace) -> None:
     if len(options.runs) > 1:
         raise InputError(f"'{named[0]}' is an ensemble: name it alone, or runs")
     settings = load_ensemble(named[0])
+    options.task = options.task or pick_task(None, settings.runs).name
     trained = any(path for run in settings.runs for path in oof_dir().glob(f"*/{run}.csv"))
     if settings.external and not trained:
         options.runs = [f"{PREFIX}{name}" for name, *_ in settings.external]

@@ -72,10 +72,11 @@ def test_an_ensembles_yaml_is_the_same_as_the_long_command(catalog, tmp_path, mo
     expected = read_card()
     configs = tmp_path / "configs"
     (configs / "ensembles").mkdir(parents=True)
-    (tmp_path / "tables/them@first").mkdir(parents=True)
+    kept = tmp_path / "tables/gz37/recipes"
+    (kept / "them@first").mkdir(parents=True)
     for path, name in ((oof, "oof"), (test, "test")):
-        pd.read_csv(path).to_csv(tmp_path / f"tables/them@first/{name}.csv.gz", index=False)
-    (tmp_path / "tables/other").mkdir()  # of another ensemble: not read
+        pd.read_csv(path).to_csv(kept / f"them@first/{name}.csv.gz", index=False)
+    (kept / "other").mkdir()  # of another ensemble: not read
     text = f"runs: [gz37/them@first]\ntables: {tmp_path}/tables\ncandidates: [mean, nnls]\n"
     (configs / "ensembles/mine.yaml").write_text(text + "dataset: tiny\n")
     monkeypatch.setenv("GALAXYZOO_CONFIGS", str(configs))

@@ -126,7 +126,7 @@ class EnsembleSettings(Settings):
     # names of the runs, which `src/train.py <name>` trains
     runs: list[str] = Field(min_length=1)
     # folder, from the project's root, of the runs' tables, combined where none of the runs is
-    # trained: each as `src/export.py RUN --tables` writes it
+    # trained: each as `src/export.py RUN --tables` writes it, in <task>/recipes/<run>
     tables: str | None = None
     dataset: str | None = None  # that the tables are of
     candidates: list[str] = Field(default_factory=list)  # default all
@@ -136,7 +136,8 @@ class EnsembleSettings(Settings):
         """Name, out-of-fold table and test table of each of the tables."""
         if self.tables is None:
             return []
-        folders = [CODE_ROOT / self.tables / Path(run).name for run in self.runs]
+        base, names = CODE_ROOT / self.tables, [Path(run) for run in self.runs]
+        folders = [base / name.parent / "recipes" / name.name for name in names]
         return [(path.name, path / "oof.csv.gz", path / "test.csv.gz") for path in folders]
 
 
