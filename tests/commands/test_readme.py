@@ -29,7 +29,7 @@ COMMANDS = {
     "python3 src/prepare.py --data kaggle-mini": "data/readers/test_kaggle_subsets.py",
     "python3 src/ensemble.py": "commands/test_main_path.py",
     "python3 src/ensemble.py transfer": FILES,
-    "python3 src/ensemble.py transfer --task hubble10": FILES,
+    "python3 src/ensemble.py hubble10-transfer": FILES,
     "python3 src/predict.py my_galaxies/": "inference/test_box.py",
     "python3 src/predict.py survey/ --output votes/": "inference/test_box.py",
     "python3 src/app.py": "support/browser.py",
