@@ -34,8 +34,8 @@ from galaxyzoo.core.paths import (
     choose_dataset,
     ensemble_csv,
     ensemble_oof_csv,
+    has_oof,
     intervals_csv,
-    oof_dir,
     shown,
     task_name,
     test_csv,
@@ -184,8 +184,7 @@ def take_ensemble(options: argparse.Namespace) -> None:
         raise InputError(f"'{named[0]}' is an ensemble: name it alone, or runs")
     settings = load_ensemble(named[0])
     options.task = options.task or pick_task(None, settings.runs).name
-    trained = any(path for run in settings.runs for path in oof_dir().glob(f"*/{run}.csv"))
-    if settings.external and not trained:
+    if settings.external and not any(has_oof(run) for run in settings.runs):
         options.runs = [f"{PREFIX}{name}" for name, *_ in settings.external]
         options.external += settings.external
         options.dataset = options.dataset or settings.dataset

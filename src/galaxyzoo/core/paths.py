@@ -115,6 +115,11 @@ def oof_csv(dataset: str, run: str) -> Path:
     return oof_dir() / dataset / f"{run}.csv"
 
 
+def has_oof(run: str) -> bool:
+    """Whether there is an out-of-fold table of a run, of any dataset."""
+    return any(oof_dir().glob(f"*/{run}.csv"))
+
+
 def test_csv(dataset: str, run: str) -> Path:
     """Test predictions of a run, in the competition's own format."""
     return submissions_dir() / dataset / f"{run}.csv"

@@ -17,6 +17,7 @@ from galaxyzoo.core.paths import (
     choose_dataset,
     datasets_with_oof,
     ensemble_csv,
+    has_oof,
     oof_dir,
     shown,
 )
@@ -98,9 +99,8 @@ class EnsembleNetworks:
 def choose_dataset_of(asked: str | None, name: str) -> str:
     """As `choose_dataset`, for a run or an ensemble; the box where it alone has the run."""
     task, known = task_of(name).name, box_runs()
-    if name in known and (
-        asked == BOX or (asked is None and not any(oof_dir().glob(f"*/{name}.csv")))
-    ):
+    untrained = asked is None and not has_oof(name)
+    if name in known and (untrained or asked == BOX):
         return BOX
     if asked == BOX:
         raise InputError(f"{name} is not among the networks in the box: {', '.join(known)}")
