@@ -195,7 +195,7 @@ def test_a_mistake_is_a_sentence(page: "Page", text: str) -> None:
 
 
 def test_a_run_that_is_not_trained_is_said_before_anything_starts(project: Path) -> None:
-    said = complaint(call(project, "app.py", "gz37/resnet18"))
+    said = complaint(call(project, "app.py", "gz37/resnet18", "--port", "0"))
     assert "run 'gz37/resnet18' is not trained: " in said
     assert "gz37/cnn, ensemble:default, gz37/d4cnn_transfer are" in said
 
