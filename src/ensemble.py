@@ -183,8 +183,9 @@ def take_ensemble(options: argparse.Namespace) -> None:
     if len(options.runs) > 1:
         raise InputError(f"'{named[0]}' is an ensemble: name it alone, or runs")
     settings = load_ensemble(named[0])
-    options.task = options.task or pick_task(None, settings.runs).name
     if settings.external and not any(has_oof(run) for run in settings.runs):
+        # Names of tables do not say it.
+        options.task = options.task or pick_task(None, settings.runs).name
         options.runs = [f"{PREFIX}{name}" for name, *_ in settings.external]
         options.external += settings.external
         options.dataset = options.dataset or settings.dataset

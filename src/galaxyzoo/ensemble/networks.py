@@ -99,8 +99,7 @@ class EnsembleNetworks:
 def choose_dataset_of(asked: str | None, name: str) -> str:
     """As `choose_dataset`, for a run or an ensemble; the box where it alone has the run."""
     task, known = task_of(name).name, box_runs()
-    untrained = asked is None and not has_oof(name)
-    if name in known and (untrained or asked == BOX):
+    if name in known and (asked == BOX or (asked is None and not has_oof(name))):
         return BOX
     if asked == BOX:
         raise InputError(f"{name} is not among the networks in the box: {', '.join(known)}")
