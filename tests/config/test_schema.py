@@ -38,6 +38,16 @@ CONTRADICTIONS = {
         "loss: mse\ntrain: {class_balance: weights}",
         "train.class_balance 'weights' needs a cross-entropy",
     ),
+    "no rule": (
+        "task: galaxy10\nmodel: {name: cnn}\n",
+        "head: {output: rule}",
+        "head.output rule: task 'galaxy10' has no label rule",
+    ),
+    "balance without a bias": (
+        CLASSES,
+        "head: {output: rule}\ntrain: {class_balance: sampling}",
+        "head.output rule goes with train.class_balance=none",
+    ),
     "smoothing without a use": (
         CLASSES,
         "loss: mse\ntrain: {label_smoothing: 0.1}",

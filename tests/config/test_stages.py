@@ -48,6 +48,13 @@ def test_the_head_goes_on_where_the_task_does(configs):
     assert large.before == small
 
 
+def test_the_head_of_votes_goes_on_where_a_rule_makes_classes_of_them(configs):
+    by_rule = RECIPE.replace("hubble10", "hubble10, head: {output: rule}")
+    small, classes, large = load(configs, by_rule)
+    assert [classes.keeps_head, large.keeps_head] == [True] * 2
+    assert (small.head_task, classes.head_task, classes.task) == ("gz37", "gz37", "hubble10")
+
+
 def test_recipes_that_begin_alike_share_their_beginning(configs):
     small, classes, large = load(configs)
     longer = RECIPE + "  - {name: last, train: {epochs: 1}}\n"

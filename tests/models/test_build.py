@@ -67,7 +67,7 @@ def test_gradients_reach_every_layer_and_hidden_unit(activation: str) -> None:
 def test_a_network_overfits_one_batch_of_votes(model: dict[str, Any], limit: float) -> None:
     torch.manual_seed(0)
     network = build_model(small_config(model=model), initialise=False)
-    targets = build_output("tree")(3 * torch.randn(8, 37))
+    targets = build_output("tree", get_task("gz37"))(3 * torch.randn(8, 37))
     assert overfit(network, targets, TrainConfig(lr=3e-3, weight_decay=0.0), steps=150) < limit
 
 

@@ -3,13 +3,17 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from galaxyzoo.config.schema import HeadConfig
 from galaxyzoo.models.build import build_model
 from galaxyzoo.models.heads import build_head, build_output
+from galaxyzoo.models.losses import cross_entropy
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.kinds import ClassTask
+from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from support.small_models import constrain_slowly, small_config
 
 
@@ -28,9 +32,35 @@ def test_a_head_has_the_hidden_layers_of_its_list(hidden: Any, sizes: list[Any])
 def test_tree_output_equals_the_slow_one_and_obeys_the_tree() -> None:
     generator = torch.Generator().manual_seed(1)
     logits = 4 * torch.randn(50, 37, generator=generator, dtype=torch.float64)
-    votes = build_output("tree")(logits).numpy()
+    votes = build_output("tree", TASKS["gz37"])(logits).numpy()
     assert np.allclose(votes, [constrain_slowly(row) for row in logits.numpy()], rtol=0, atol=1e-12)
     assert GALAXY_ZOO_2.residuals(votes).max() < 1e-12
+
+
+@pytest.mark.parametrize("task", [task for task in CLASS_TASKS.values() if task.rule], ids=str)
+def test_rule_output_is_the_rules_shares_of_the_votes(task: ClassTask) -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = 4 * torch.randn(50, 37, generator=generator, dtype=torch.float64)
+    votes = build_output("tree", TASKS["gz37"])(logits).numpy()
+    assert task.rule is not None
+    expected = task.rule.shares(pd.DataFrame(votes, columns=list(GALAXY_ZOO_2.columns)))
+    probs = build_output("rule", task)(logits).numpy()
+    assert np.allclose(probs, expected[list(task.columns)], rtol=0, atol=1e-9)
+
+
+def test_rule_output_learns_where_the_votes_are_certain() -> None:
+    task = CLASS_TASKS["zoo5"]
+    logits = torch.zeros(2, 37)
+    logits[0, 2] = 500.0  # all for a star: in float32 no vote is left for any class
+    logits[1, list(GALAXY_ZOO_2.columns).index("Class1.2")] = 500.0  # nobody is asked question 7
+    logits.requires_grad_()
+    probs = build_output("rule", task)(logits)
+    assert torch.allclose(probs[0], torch.full((5,), 0.2))
+    assert torch.allclose(probs.sum(dim=1), torch.ones(2))
+    cross_entropy(probs, torch.eye(5)[[0, 4]]).backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    assert logits.grad[1].any()
 
 
 def test_plain_and_sigmoid_outputs() -> None:

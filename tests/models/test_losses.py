@@ -23,6 +23,7 @@ from galaxyzoo.models.losses import (
 )
 from galaxyzoo.models.pretrained import fill_network
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold
@@ -210,7 +211,9 @@ def test_gradients_are_finite_where_votes_are_zero(loss: str, certain: bool) -> 
     targets[:, GALAXY_ZOO_2.columns.index("Class1.3")] = 1.0  # all say "star or artifact"
     targets[:, GALAXY_ZOO_2.columns.index("Class6.2")] = 1.0
     more = (logs,) if loss == "votes" else ()
-    build_loss(small_config(loss=loss))(build_output("tree")(logits), targets, *more).backward()
+    build_loss(small_config(loss=loss))(
+        build_output("tree", TASKS["gz37"])(logits), targets, *more
+    ).backward()
     for tensor in (logits, *more):
         assert tensor.grad is not None
         assert tensor.grad.isfinite().all()

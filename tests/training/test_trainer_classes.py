@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,9 +12,11 @@ from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import build_model
+from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold, one_hot
 from support.small_models import small_config
@@ -182,6 +185,29 @@ def test_a_stage_of_the_same_task_fills_the_head_too(tmp_path: Path) -> None:
     assert any(name.startswith("head.") for name in weights)
     assert changed(weights, trainer.model.state_dict()) == set()
     assert changed(weights, trainer.averaged_model.state_dict()) == set()
+
+
+@pytest.mark.parametrize("loss", ["kl", "votes"])
+def test_by_the_rule_a_network_of_votes_predicts_classes_before_it_learns_them(
+    tmp_path: Path, loss: str
+) -> None:
+    torch.manual_seed(5)
+    votes, path = build_model(small_config(loss=loss)), tmp_path / WEIGHTS
+    save_weights(path, votes.state_dict())
+    fold = class_fold(start_weights=path)
+    classes = {"name": "classes", "head": {"output": "rule"}}
+    trainer = Trainer(class_config(stages=[AFTER_VOTES["stages"][0], classes]), fold)
+    images = to_tensor(fold.cache.images)
+    with torch.no_grad():
+        table = pd.DataFrame(votes.eval()(images).numpy(), columns=list(TASKS["gz37"].columns))
+        probs = trainer.averaged_model.eval()(images).numpy()
+    rule = CLASS_TASKS["zoo5"].rule
+    assert rule is not None
+    expected = rule.shares(table)
+    np.testing.assert_allclose(probs, expected, rtol=0, atol=1e-6)
+    before = state(trainer.model)
+    run_epochs(trainer, 1)
+    assert {"head.0.weight", "head.3.bias"} <= changed(before, state(trainer.model))
 
 
 @pytest.mark.parametrize(

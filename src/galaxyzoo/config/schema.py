@@ -12,6 +12,7 @@ from pydantic import Field
 from galaxyzoo.config.base import Settings
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import is_stage
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import TASKS
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
@@ -84,8 +85,9 @@ class HeadConfig(Settings):
     # before the first layer
     input_dropout: float = Field(0.0, ge=0, lt=1)
     # tree: softmax per question, scaled by the parent answer; plain: unconstrained; sigmoid: per
-    # answer; softmax: classes' default
-    output: Literal["plain", "sigmoid", "tree", "softmax"] = "tree"
+    # answer; softmax: classes' default; rule: classes by the task's label rule from votes, with
+    # which the head can start where the stage before has learned them
+    output: Literal["plain", "sigmoid", "tree", "softmax", "rule"] = "tree"
 
 
 class AugmentConfig(Settings):
@@ -253,11 +255,18 @@ class Config(Settings):
 
     @property
     def keeps_head(self) -> bool:
-        """Whether it goes on with the head of the stage before, which has learned the same task."""
+        """Whether it goes on with the head of the stage before, which has the same columns."""
         before = self.before
         return (
-            before is not None and before.task == self.task and before.loss != SIMSIAM != self.loss
+            before is not None
+            and before.head_task == self.head_task
+            and before.loss != SIMSIAM != self.loss
         )
+
+    @property
+    def head_task(self) -> str:
+        """The task whose columns the head has: the votes', where a rule makes classes of them."""
+        return COMPETITION_TASK if self.head.output == "rule" else self.task
 
     @property
     def metric(self) -> str:
@@ -333,6 +342,11 @@ def find_contradiction(config: Config) -> str | None:
             f"loss '{loss}' needs head.output tree, whose answers are probabilities: "
             f"head.output {config.head.output} goes with loss=mse"
         )
+    if config.head.output == "rule":
+        if task.rule is None:
+            return f"head.output rule: task '{task.name}' has no label rule"
+        if train.class_balance != "none":
+            return "head.output rule goes with train.class_balance=none: it has no bias per class"
     if not loss.endswith("cross_entropy"):
         if train.class_balance == "weights":
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"

@@ -37,8 +37,8 @@ class GalaxyNet(nn.Module):
         self.start = start
         self.backbone = backbone
         self.views = config.model.views
-        self.head = build_head(config.head, features, len(get_task(config.task).columns))
-        self.output = build_output(config.head.output)
+        self.head = build_head(config.head, features, len(get_task(config.head_task).columns))
+        self.output = build_output(config.head.output, get_task(config.task))
         widths = first_log_concentrations() if config.loss == "votes" else None
         self.log_concentrations = None if widths is None else nn.Parameter(widths)
         # Buffers, so that they are saved with the weights.

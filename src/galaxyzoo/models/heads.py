@@ -1,10 +1,15 @@
 """Heads and outputs: from pooled features to logits, and from logits to predictions."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from galaxyzoo.config.schema import HeadConfig
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
+from galaxyzoo.tasks.kinds import Task
+
+_LEAST = 1e-12  # weight of a class in the votes
 
 
 def build_head(config: HeadConfig, features: int, outputs: int) -> nn.Sequential:
@@ -21,15 +26,16 @@ def build_head(config: HeadConfig, features: int, outputs: int) -> nn.Sequential
     return nn.Sequential(*layers, nn.Linear((features, *hidden)[-1], outputs))
 
 
-def build_output(kind: str) -> nn.Module:
-    """Module from (B, column) logits to predictions, by the config's `head.output`."""
-    outputs: dict[str, nn.Module] = {
-        "plain": nn.Identity(),
-        "sigmoid": nn.Sigmoid(),
-        "tree": TreeOutput(GALAXY_ZOO_2),
-        "softmax": nn.Softmax(dim=1),
+def build_output(kind: str, task: Task) -> nn.Module:
+    """Module from logits to (B, column) predictions of the task, by the config's `head.output`."""
+    outputs: dict[str, Callable[[], nn.Module]] = {
+        "plain": nn.Identity,
+        "sigmoid": nn.Sigmoid,
+        "tree": lambda: TreeOutput(GALAXY_ZOO_2),
+        "softmax": lambda: nn.Softmax(dim=1),
+        "rule": lambda: RuleOutput(task, GALAXY_ZOO_2),
     }
-    return outputs[kind]
+    return outputs[kind]()
 
 
 class TreeOutput(nn.Module):
@@ -56,3 +62,25 @@ class TreeOutput(nn.Module):
             parts[question.number] = answers  # (B, answers of the question)
             values.update({c: answers[:, i : i + 1] for i, c in enumerate(question.columns)})
         return torch.cat([parts[q.number] for q in self.tree.questions], dim=1)
+
+
+class RuleOutput(nn.Module):
+    """Class probabilities that follow from predicted votes by the soft side of a task's label rule.
+
+    A network of votes so predicts classes as it is, and goes on learning from them, head and all.
+    """
+
+    def __init__(self, task: Task, tree: DecisionTree) -> None:
+        super().__init__()
+        if task.rule is None:
+            raise ValueError(f"task '{task.name}' has no label rule")
+        self.votes, self.soft = TreeOutput(tree), task.rule.soft
+        self.answers, self.classes = tree.columns, task.columns
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """(B, answer) real numbers -> (B, class) probabilities."""
+        votes = self.votes(logits)
+        parts = self.soft(dict(zip(self.answers, votes.unbind(dim=1), strict=True)))
+        weights = torch.stack([parts[name] for name in self.classes], dim=1)
+        weights = weights.clamp_min(_LEAST)  # also where no volunteer would vote for any class
+        return weights / weights.sum(dim=1, keepdim=True)

@@ -122,7 +122,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _fill(
     backbone: nn.Module, weights: dict[str, Tensor], source: str, may_lack: tuple[str, ...] = ()
 ) -> None:
-    """Load weights; only a classifier may be left over, only names in `may_lack` may be missing."""
+    """Load weights; only what is of a head may be left over, only `may_lack` may be missing."""
     try:
         result = backbone.load_state_dict(weights, strict=False)
     except RuntimeError as error:
@@ -133,7 +133,7 @@ def _fill(
         for name in result.missing_keys
         if not name.endswith("num_batches_tracked") and not name.startswith(may_lack)
     ]
-    extra = [name for name in result.unexpected_keys if not name.startswith(_CLASSIFIERS)]
+    extra = [name for name in result.unexpected_keys if not name.startswith(_CLASSIFIERS + _HEAD)]
     if missing or extra:
         raise InputError(
             f"{source} does not fit the model: missing {missing[:2]}, unknown {extra[:2]}"

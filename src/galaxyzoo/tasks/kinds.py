@@ -217,7 +217,7 @@ class ClassTask(Task):
     quantity = "class probabilities"
     group = "row"
     truth = "true class"
-    outputs = ("softmax",)
+    outputs = ("softmax", "rule")
     losses = ("cross_entropy", "soft_cross_entropy", "mse")
     class_balances = ("none", "weights", "sampling")
     decision_columns = (CLASS,)

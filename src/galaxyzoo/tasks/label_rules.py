@@ -5,15 +5,18 @@ fraction divided by that of the answer that leads to the question. Rules were fi
 training; docs/tasks.md lists how many galaxies each keeps.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
-Parts = dict[str, np.ndarray]  # class name -> (galaxy,)
+# Vote fractions by column name: a table, or a network's tensors, through which gradients pass
+Votes: TypeAlias = pd.DataFrame | Mapping[str, Any]
+Parts = dict[str, Any]  # class name -> (galaxy,) array or tensor, as the votes are
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,9 @@ class ClassRule:
     """Classes out of votes; both functions name the classes in the same order."""
 
     # class -> (galaxy,) bool, at most one true per galaxy; none: the galaxy is dropped
-    hard: Callable[[pd.DataFrame], Parts]
+    hard: Callable[[Votes], Parts]
     # class -> (galaxy,) weight of the class in the votes, of any sum; below 0 counts as 0
-    soft: Callable[[pd.DataFrame], Parts]
+    soft: Callable[[Votes], Parts]
 
     def labels(self, votes: pd.DataFrame) -> pd.DataFrame:
         """One-hot classes of the galaxies that the rule keeps.
@@ -46,20 +49,19 @@ class ClassRule:
         return parts.div(sums.where(sums > 0), axis=0).fillna(even)
 
 
-def share(votes: pd.DataFrame, column: str) -> np.ndarray:
+def share(votes: Votes, column: str) -> Any:
     """(galaxy,) share of an answer among those who were asked, 0 to 1; 0 where nobody was."""
-    question = GALAXY_ZOO_2.question_of(column)
-    value = votes[column].to_numpy(dtype=np.float64)
+    question, value = GALAXY_ZOO_2.question_of(column), _vote(votes, column)
     if question.parent is None:
         return value
-    asked = votes[question.parent].to_numpy(dtype=np.float64)
-    return np.divide(value, asked, out=np.zeros_like(value), where=asked > 0)
+    asked = _vote(votes, question.parent)
+    return value * (asked > 0) / (asked + (asked <= 0))
 
 
 CLEAR = 0.80  # published fraction above which the first question is clearly answered
 
 
-def elliptical_spiral(votes: pd.DataFrame) -> Parts:
+def elliptical_spiral(votes: Votes) -> Parts:
     """More than 80 % smooth, or more than 80 % features or disk; others and artifacts are dropped.
 
     Source: the threshold is that of the source systems named in the configs.
@@ -70,7 +72,7 @@ def elliptical_spiral(votes: pd.DataFrame) -> Parts:
     }
 
 
-def elliptical_spiral_shares(votes: pd.DataFrame) -> Parts:
+def elliptical_spiral_shares(votes: Votes) -> Parts:
     """The two answers of the first question."""
     return _votes(votes, ("elliptical", "spiral"), ("Class1.1", "Class1.2"))
 
@@ -79,7 +81,7 @@ MAJORITY = 0.5
 FIRST = 0.60  # smaller majorities of the first question leave the tuning fork's branch open
 
 
-def hubble10(votes: pd.DataFrame) -> Parts:
+def hubble10(votes: Votes) -> Parts:
     """Ten Hubble-like classes down the volunteers' own tree, a majority of shares at each step.
 
     1. Odd (Class6.1 > 0.5) and mostly merger or mostly irregular: that class. Odd in another
@@ -111,7 +113,7 @@ def hubble10(votes: pd.DataFrame) -> Parts:
     }
 
 
-def hubble10_shares(votes: pd.DataFrame) -> Parts:
+def hubble10_shares(votes: Votes) -> Parts:
     """Fraction of votes for each class; mergers and irregulars first, as in the rule."""
     merger, irregular = _vote(votes, "Class8.6"), _vote(votes, "Class8.4")
     regular = 1 - merger - irregular
@@ -131,7 +133,7 @@ def hubble10_shares(votes: pd.DataFrame) -> Parts:
     }
 
 
-def anomaly4(votes: pd.DataFrame) -> Parts:
+def anomaly4(votes: Votes) -> Parts:
     """Clearly not odd (Class6.2 > 0.80), or odd (Class6.1 > 0.5) in one way for most of those."""
     odd = _odd(votes)
     return {
@@ -142,13 +144,13 @@ def anomaly4(votes: pd.DataFrame) -> Parts:
     }
 
 
-def anomaly4_shares(votes: pd.DataFrame) -> Parts:
+def anomaly4_shares(votes: Votes) -> Parts:
     """Not odd, and the three answers of question 8."""
     columns = ("Class6.2", "Class8.1", "Class8.6", "Class8.4")
     return _votes(votes, ("normal", "ringed", "merger", "irregular"), columns)
 
 
-def zoo5(votes: pd.DataFrame) -> Parts:
+def zoo5(votes: Votes) -> Parts:
     """Five clear classes of published fractions.
 
     Source: Zhu et al. 2019 (Astrophysics and Space Science 364:55), table 1, after the thresholds
@@ -166,27 +168,28 @@ def zoo5(votes: pd.DataFrame) -> Parts:
     }
 
 
-def zoo5_shares(votes: pd.DataFrame) -> Parts:
+def zoo5_shares(votes: Votes) -> Parts:
     """The published fractions of the rule's last steps."""
     smooth = ("completely_round_smooth", "in_between_smooth", "cigar_shaped_smooth")
     columns = ("Class7.1", "Class7.2", "Class7.3", "Class2.1", "Class4.1")
     return _votes(votes, (*smooth, "edge_on", "spiral"), columns)
 
 
-def _vote(votes: pd.DataFrame, column: str) -> np.ndarray:
+def _vote(votes: Votes, column: str) -> Any:
     """(galaxy,) published fraction of an answer."""
-    return votes[column].to_numpy(dtype=np.float64)
+    value = votes[column]
+    return value.to_numpy(dtype=np.float64) if isinstance(value, pd.Series) else value
 
 
-def _votes(votes: pd.DataFrame, classes: Sequence[str], columns: Sequence[str]) -> Parts:
+def _votes(votes: Votes, classes: Sequence[str], columns: Sequence[str]) -> Parts:
     """Each class with the published fraction of one answer."""
     return {name: _vote(votes, column) for name, column in zip(classes, columns, strict=True)}
 
 
-def _most(votes: pd.DataFrame, column: str) -> np.ndarray:
+def _most(votes: Votes, column: str) -> Any:
     """(galaxy,) whether more than half of those asked gave the answer."""
     return share(votes, column) > MAJORITY
 
 
-def _odd(votes: pd.DataFrame) -> np.ndarray:
+def _odd(votes: Votes) -> Any:
     return _vote(votes, "Class6.1") > MAJORITY
