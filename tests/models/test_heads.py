@@ -37,7 +37,9 @@ def test_tree_output_equals_the_slow_one_and_obeys_the_tree() -> None:
     assert GALAXY_ZOO_2.residuals(votes).max() < 1e-12
 
 
-@pytest.mark.parametrize("task", [task for task in CLASS_TASKS.values() if task.rule], ids=str)
+@pytest.mark.parametrize(
+    "task", [task for task in CLASS_TASKS.values() if task.rule], ids=lambda task: task.name
+)
 def test_rule_output_is_the_rules_shares_of_the_votes(task: ClassTask) -> None:
     generator = torch.Generator().manual_seed(1)
     logits = 4 * torch.randn(50, 37, generator=generator, dtype=torch.float64)
@@ -48,16 +50,22 @@ def test_rule_output_is_the_rules_shares_of_the_votes(task: ClassTask) -> None:
     assert np.allclose(probs, expected[list(task.columns)], rtol=0, atol=1e-9)
 
 
-def test_rule_output_learns_where_the_votes_are_certain() -> None:
-    task = CLASS_TASKS["zoo5"]
-    logits = torch.zeros(2, 37)
-    logits[0, 2] = 500.0  # all for a star: in float32 no vote is left for any class
-    logits[1, list(GALAXY_ZOO_2.columns).index("Class1.2")] = 500.0  # nobody is asked question 7
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("zoo5", [0.2] * 5),  # no vote is left for any class
+        ("hubble10", [0.0] * 8 + [0.5] * 2),  # all are asked whether it is odd
+    ],
+)
+def test_rule_output_learns_where_the_votes_are_certain(name: str, expected: list[float]) -> None:
+    logits, count = torch.zeros(2, 37), len(expected)
+    logits[0, GALAXY_ZOO_2.columns.index("Class1.3")] = 500.0  # in float32, all for a star
+    logits[1, GALAXY_ZOO_2.columns.index("Class2.1")] = 500.0  # nobody is asked for arms or bars
     logits.requires_grad_()
-    probs = build_output("rule", task)(logits)
-    assert torch.allclose(probs[0], torch.full((5,), 0.2))
+    probs = build_output("rule", CLASS_TASKS[name])(logits)
+    assert torch.allclose(probs[0], torch.tensor(expected), atol=1e-6)
     assert torch.allclose(probs.sum(dim=1), torch.ones(2))
-    cross_entropy(probs, torch.eye(5)[[0, 4]]).backward()
+    cross_entropy(probs, torch.eye(count)[[0, -1]]).backward()
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
     assert logits.grad[1].any()
