@@ -198,7 +198,7 @@ class Config(Settings):
     # what it is, for tables and reports
     about: str = ""
     # name of the stage of a recipe, and the stage before it, from whose weights it starts, its head
-    # too where both have the same task; set when loaded
+    # too where both heads have the same columns; set when loaded
     stage: str = ""
     before: "Config | None" = None
     # of an earlier stage: whether its networks are a run too, named RECIPE@STAGE

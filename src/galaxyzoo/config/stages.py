@@ -2,8 +2,8 @@
 
 A recipe's YAML lists `stages`, each with a name and what differs in it; all else is the recipe's. A
 stage becomes the config of a training of its own, which starts from the weights of the same fold of
-the stage before, with its head where both have the same task. Overrides on the command line hold in
-every stage, `stages.NAME.section.key=value` in one.
+the stage before, with its head where both heads have the same columns. Overrides on the command
+line hold in every stage, `stages.NAME.section.key=value` in one.
 
 A stage with `recipe: gz37/cnn` is that run's own recipe, with all of its stages, or those up to one
 with `recipe: gz37/d4cnn@small`; it inherits nothing from the file that it stands in, but takes the
