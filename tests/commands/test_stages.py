@@ -26,6 +26,12 @@ stages:
   - {name: large, image: {size_px: 32}}
 """
 LONGER = RECIPE + "  - {name: last, train: {epochs: 1, lr: 1.0e-4}}\n"
+BY_RULE = (
+    RECIPE.replace("gz37", "elliptical_spiral")
+    .split("  - {name: classes")[0]
+    .replace("small, predict: true", "small, task: gz37")
+    + "  - {name: classes, head: {output: rule}, train: {epochs: 0}}\n"
+)
 TRAIN = ["train.py", "net.yaml", "--folds", "2"]
 
 
@@ -89,6 +95,19 @@ def test_a_longer_recipe_trains_only_what_is_new(copy: Path) -> None:
     for fold in ("fold_0", "fold_1"):  # the same stage, now as an earlier one
         one, two = (folder / fold / "weights.safetensors" for folder in (large, net))
         assert one.read_bytes() == two.read_bytes()
+
+
+def test_votes_may_become_classes_by_the_rule_without_a_training(copy: Path) -> None:
+    (copy / "rule.yaml").write_text(BY_RULE)
+    succeed(copy, "train.py", "rule.yaml", "--folds", "2")
+    (stage,) = (copy / "folds" / dataset(copy) / "gz37").glob("stage.small-*")  # shared
+    for fold in ("fold_0", "fold_1"):
+        run = copy / "folds" / dataset(copy) / "elliptical_spiral/rule" / fold
+        for name in ("weights.safetensors", "history.csv"):
+            assert (run / name).read_bytes() == (stage / fold / name).read_bytes()
+    oof = table(copy, "oof", "elliptical_spiral/rule.csv")[["elliptical", "spiral"]]
+    assert oof.sum(axis=1).to_numpy() == pytest.approx(1)
+    succeed(copy, "evaluate.py", "elliptical_spiral")
 
 
 @pytest.mark.parametrize("stage", ["small", "classes", "net"])

@@ -53,7 +53,12 @@ CONTRADICTIONS = {
         "loss: mse\ntrain: {label_smoothing: 0.1}",
         "train.label_smoothing needs a cross-entropy",
     ),
-    "no epochs": (CLASSES, "train: {epochs: 0}", "'train.epochs'"),
+    "no epochs": (CLASSES, "train: {epochs: 0}", "train.epochs=0 needs head.output rule"),
+    "no epochs and no votes": (
+        CLASSES,
+        "head: {output: rule}\ntrain: {epochs: 0}",
+        "train.epochs=0 needs head.output rule",
+    ),
     "balance without labels": (
         CLASSES,
         "stages: [{name: a, loss: simsiam, train: {class_balance: sampling}}, {name: b}]",

@@ -117,7 +117,8 @@ class AugmentConfig(Settings):
 class TrainConfig(Settings):
     """One fold's training."""
 
-    epochs: int = Field(16, ge=1)
+    # 0, with head.output=rule: classes by the votes of the stage before, nothing trained
+    epochs: int = Field(16, ge=0)
     # backbone: only the head learns, and norms keep their statistics
     freeze: Literal["none", "backbone"] = "none"
     batch_size: int = Field(64, ge=2)
@@ -342,11 +343,6 @@ def find_contradiction(config: Config) -> str | None:
             f"loss '{loss}' needs head.output tree, whose answers are probabilities: "
             f"head.output {config.head.output} goes with loss=mse"
         )
-    if config.head.output == "rule":
-        if task.rule is None:
-            return f"head.output rule: task '{task.name}' has no label rule"
-        if train.class_balance != "none":
-            return "head.output rule goes with train.class_balance=none: it has no bias per class"
     if not loss.endswith("cross_entropy"):
         if train.class_balance == "weights":
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
@@ -356,7 +352,18 @@ def find_contradiction(config: Config) -> str | None:
         train.checkpoint == "best" or train.class_balance != "none" or config.predict
     ):
         return "loss 'simsiam' reads no label: not with checkpoint=best, class_balance or predict"
-    return _find_in_unlabelled(config)
+    return _find_in_rule(config) or _find_in_unlabelled(config)
+
+
+def _find_in_rule(config: Config) -> str | None:
+    by_rule = config.head.output == "rule"
+    if by_rule and TASKS[config.task].rule is None:
+        return f"head.output rule: task '{config.task}' has no label rule"
+    if by_rule and config.train.class_balance != "none":
+        return "head.output rule goes with train.class_balance=none: it has no bias per class"
+    if not (config.train.epochs or (by_rule and config.keeps_head)):
+        return "train.epochs=0 needs head.output rule and a stage of votes before it"
+    return None
 
 
 def _find_in_unlabelled(config: Config) -> str | None:

@@ -125,8 +125,8 @@ def _train_from(
             for call in callbacks:
                 call(trainer.history)
     if distributed.is_main():
-        if trainer.history:  # again: a kill may have come before the last row
-            write_history(folder / HISTORY, trainer.history, data.earlier_history)
+        # Again, where epochs were trained: a kill may have come before the last row.
+        write_history(folder / HISTORY, trainer.history, data.earlier_history)
         save_weights(folder / WEIGHTS, trainer.final_weights())
     distributed.wait()
     summary = trainer.summary()

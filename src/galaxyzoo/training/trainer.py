@@ -133,11 +133,13 @@ class Trainer:
 
     def summary(self) -> FoldSummary:
         """Summary of the finished training."""
-        kept = self._best_row if self.config.train.checkpoint == "best" else self.history[-1]
+        best = self.config.train.checkpoint == "best"
+        # Nothing is trained where a rule makes classes of the votes of the stage before.
+        kept = (self._best_row if best else self.history[-1]) if self.history else {}
         return FoldSummary(
             self.start,
             self.first_loss,
-            kept["train_loss"],
+            kept.get("train_loss"),
             self.parts,
             possible_leakage=self.data.possible_leakage,
         )
