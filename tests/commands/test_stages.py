@@ -14,23 +14,31 @@ from support.kaggle_fixtures import draw_competition
 pytestmark = pytest.mark.slow
 
 COMPETITION = draw_competition(n_train=60, n_test=7, seed=3)
-RECIPE = """
-task: gz37
+NETWORK = """
 image: {crop_px: 424, cache_px: 32, size_px: 24}
 model: {name: cnn, kwargs: {widths: [4, 8]}}
 head: {hidden: 8}
 train: {epochs: 2, batch_size: 8}
+"""
+RECIPE = (
+    NETWORK
+    + """
+task: gz37
 stages:
   - {name: small, predict: true}
   - {name: classes, task: elliptical_spiral, train: {epochs: 1}}
   - {name: large, image: {size_px: 32}}
 """
+)
 LONGER = RECIPE + "  - {name: last, train: {epochs: 1, lr: 1.0e-4}}\n"
 BY_RULE = (
-    RECIPE.replace("gz37", "elliptical_spiral")
-    .split("  - {name: classes")[0]
-    .replace("small, predict: true", "small, task: gz37")
-    + "  - {name: classes, head: {output: rule}, train: {epochs: 0}}\n"
+    NETWORK
+    + """
+task: elliptical_spiral
+stages:
+  - {name: small, task: gz37}
+  - {name: classes, head: {output: rule}, train: {epochs: 0}}
+"""
 )
 TRAIN = ["train.py", "net.yaml", "--folds", "2"]
 
