@@ -1,40 +1,10 @@
-"""Get the competition's files from Kaggle into input/; what is there and whole stays.
-
-  bash scripts/download_data.sh
-  python3 src/download_data.py --folder input/kaggle   # a subfolder, beside other datasets
-
-Credentials are Kaggle's usual ones: ~/.kaggle/kaggle.json, KAGGLE_USERNAME and KAGGLE_KEY, or
-KAGGLE_API_TOKEN. An interrupted download goes on where it stopped.
-"""
+"""Start `galaxyzoo.commands.download_data` with the project's Python."""
 
 from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
-import argparse
-from pathlib import Path
-
-from galaxyzoo.core.errors import one_line
-from galaxyzoo.core.launch import new_parser
-from galaxyzoo.core.paths import input_dir, shown
-from galaxyzoo.download.kaggle_api import FILES, download
-
-
-def main() -> None:
-    """Parse, download, print."""
-    folder = parse_args().folder.resolve()
-    fetched = download(folder)
-    print(
-        one_line(f"{shown(folder)}/ holds {len(FILES)} of {len(FILES)} files, {len(fetched)} new")
-    )
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = new_parser(__doc__)
-    parser.add_argument("--folder", type=Path, default=input_dir(), help="default: input/")
-    return parser.parse_args()
-
+from galaxyzoo.commands.download_data import main
 
 if __name__ == "__main__":
     run_main(main)

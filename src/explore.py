@@ -1,74 +1,10 @@
-"""Write an HTML page on a dataset before training: votes, classes of each task, images.
-
-python3 src/explore.py
-python3 src/explore.py --data zoo5
-python3 src/explore.py --data kaggle-mini --task hubble10
-"""
+"""Start `galaxyzoo.commands.explore` with the project's Python."""
 
 from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
-import argparse
-from pathlib import Path
-
-from galaxyzoo.core.launch import add_data, new_parser
-from galaxyzoo.core.paths import reports_dir, shown
-from galaxyzoo.data.prepare import prepare
-from galaxyzoo.reports import html
-from galaxyzoo.reports.explore_classes import explore_classes, explore_samples, labelled_tasks
-from galaxyzoo.reports.explore_images import explore_images
-from galaxyzoo.reports.explore_votes import explore_votes
-from galaxyzoo.reports.html import write_page
-from galaxyzoo.tasks.kinds import ClassTask
-from galaxyzoo.tasks.registry import get_task
-
-
-def main() -> None:
-    """Parse, prepare the dataset, write its page."""
-    args = parse_args()
-    wanted = get_task(args.task) if args.task else None
-    data = prepare(args.data, tasks={wanted.name} if wanted else None)
-    catalog = data.catalog
-    tasks = labelled_tasks(catalog)
-    if wanted is not None:
-        tasks = [wanted] if isinstance(wanted, ClassTask) else []
-    folder = args.output or reports_dir() / catalog.dataset / "explore"
-    classes = [
-        *explore_classes(catalog, tasks, folder),
-        *explore_samples(data, tasks, args.seed, folder),
-    ]
-    votes = explore_votes(catalog, folder)
-    # The dataset's own labels first, unless a task is asked for.
-    first = [*classes, *votes] if args.task else [*votes, *classes]
-    sections = [*first, *explore_images(data, args.seed, folder)]
-    about = (
-        f"{len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
-        f"{len(catalog.test_ids):,} test galaxies. Random choices have the seed {args.seed}."
-    )
-    index = None if args.output else html.INDEX
-    write_page(folder / "index.html", f"{catalog.dataset}: the data", about, sections, index)
-    print(f"wrote {shown(folder.resolve())}/: index.html, and its tables and pictures")
-    if not args.output:
-        print(f"all reports: {shown(html.write_index(reports_dir()))}")
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = new_parser(__doc__)
-    add_data(parser)
-    parser.add_argument(
-        "--task", help="show the classes of this task alone (default: of all tasks)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the random choices (default: 0)")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="folder of the page (default: reports/<dataset>/explore)",
-    )
-    return parser.parse_args()
-
+from galaxyzoo.commands.explore import main
 
 if __name__ == "__main__":
     run_main(main)

@@ -1,93 +1,10 @@
-"""Export a trained run or ensemble: one folder with weights, config, scores, model card and ONNX.
-
-The folder is written whole or not at all. Nothing is uploaded; the last line says how to.
-
-  python3 src/export.py gz37/d4cnn
-  python3 src/export.py ensemble:default           what was fitted, and each of its runs
-  python3 src/export.py gz37/d4cnn --dataset demo --output my_model
-  python3 src/export.py gz37/d4cnn --no-onnx    without the packages of scripts/setup.sh --extras
-  python3 src/export.py gz37/d4cnn --half       weights of half the size
-  python3 src/export.py gz37/d4cnn --tables     only its predictions, for an ensemble elsewhere
-"""
+"""Start `galaxyzoo.commands.export` with the project's Python."""
 
 from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
-import argparse
-import shlex
-from pathlib import Path
-
-from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.launch import add_trained_run, new_parser
-from galaxyzoo.core.paths import BOX, box_dir, shown, task_name
-from galaxyzoo.tasks.registry import ensemble_task
-
-
-def main() -> None:
-    """Parse, write the folder, print how to publish it."""
-    args = parse_args()
-    # Only now, or --help waits for torch.
-    from galaxyzoo.ensemble.networks import choose_dataset_of
-    from galaxyzoo.export.bundle import (
-        OOF,
-        TABLE_FILES,
-        TEST,
-        export_ensemble,
-        export_run,
-        export_tables,
-    )
-
-    of = ensemble_task(args.run)
-    if of and args.tables:
-        raise InputError("--tables are of a run: name one, not an ensemble")
-    if args.half and (of or args.tables):
-        raise InputError("--half is of a run's weights: name one, without --tables")
-    dataset = choose_dataset_of(args.dataset, args.run)
-    if dataset == BOX:
-        raise InputError(f"{args.run} is exported already: {shown(box_dir() / args.run)}/")
-    name = args.run.replace("/", "-").replace(":", "-")
-    default = Path("exported") / (f"{name}-tables" if args.tables else name)
-    folder = (args.output or default).resolve()
-    if args.tables:
-        mark = f" --possible-leakage {name}" if export_tables(dataset, args.run, folder) else ""
-        files = [*TABLE_FILES]
-        paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF, TEST))
-        words = f"--task {task_name(args.run)} --dataset {dataset} --external {name} {paths}{mark}"
-        then = f"to combine it: python3 src/ensemble.py {words}"
-    else:
-        if of:
-            files = export_ensemble(dataset, of.name, folder, args.onnx)
-        else:
-            files = export_run(dataset, args.run, folder, args.onnx, args.half)
-        then = f"to publish it: hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
-    print(one_line(f"wrote {shown(folder)}: {', '.join(files)}"))
-    print(one_line(then))
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = new_parser(__doc__)
-    add_trained_run(parser)
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="default: exported/<task>-<run> here, with --tables exported/<task>-<run>-tables",
-    )
-    parser.add_argument(
-        "--no-onnx", dest="onnx", action="store_false", help="leave the ONNX file out"
-    )
-    parser.add_argument(
-        "--half", action="store_true", help="weights in half precision, of half the size"
-    )
-    parser.add_argument(
-        "--tables",
-        action="store_true",
-        help="only its out-of-fold and test tables, packed, with the score card and config",
-    )
-    return parser.parse_args()
-
+from galaxyzoo.commands.export import main
 
 if __name__ == "__main__":
     run_main(main)

@@ -1,65 +1,10 @@
-"""Check a submission, send it to Kaggle, and show its score.
-
-  bash scripts/submit.sh -m "three networks, stacked"
-  bash scripts/submit.sh submissions/kaggle/gz37/resnet18.csv -m "ResNet18 alone" --no-wait
-
-Nothing is sent that is not a submission of the whole competition: every galaxy of the sample in its
-order, every value as the decision tree allows.
-"""
+"""Start `galaxyzoo.commands.submit` with the project's Python."""
 
 from galaxyzoo.core.launch import run_main, use_project_python
 
 use_project_python()
 
-import argparse
-from pathlib import Path
-
-from galaxyzoo.core.errors import one_line
-from galaxyzoo.core.launch import new_parser
-from galaxyzoo.core.paths import shown
-from galaxyzoo.download.kaggle_api import connect
-from galaxyzoo.download.kaggle_submission import (
-    SUBMISSIONS_PAGE,
-    check_file,
-    describe,
-    send,
-    wait_for_score,
-)
-from galaxyzoo.inference.submission import published_csv
-
-
-def main() -> None:
-    """Parse, check, send, wait."""
-    args = parse_args()
-    path = args.file.resolve()
-    check_file(path)
-    api = connect()
-    ref = send(api, path, args.message)
-    print(one_line(f"sent {shown(path)}: {SUBMISSIONS_PAGE}"), flush=True)
-    if args.no_wait:
-        return
-    entry = wait_for_score(api, ref, 60 * args.wait_min)
-    print(one_line(describe(entry)) if entry else "no score yet: see that page later")
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = new_parser(__doc__)
-    parser.add_argument(
-        "file",
-        nargs="?",
-        type=Path,
-        default=published_csv(),
-        metavar="FILE",
-        help="default: submissions/predictions.csv",
-    )
-    parser.add_argument("-m", "--message", required=True, help="its description on Kaggle")
-    parser.add_argument("--no-wait", action="store_true", help="do not wait for the score")
-    parser.add_argument(
-        "--wait-min", type=float, default=10, metavar="MINUTES", help="wait so long (default: 10)"
-    )
-    return parser.parse_args()
-
+from galaxyzoo.commands.submit import main
 
 if __name__ == "__main__":
     run_main(main)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import ensemble
+from galaxyzoo.commands import ensemble
 from galaxyzoo.core.paths import oof_csv
 
 

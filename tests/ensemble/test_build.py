@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import ensemble
+from galaxyzoo.commands import ensemble
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.build import costs_without, error_correlation

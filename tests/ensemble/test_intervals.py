@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import ensemble
+from galaxyzoo.commands import ensemble
 from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import ensemble
+from galaxyzoo.commands import ensemble
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import ensemble
+from galaxyzoo.commands import ensemble
 from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import save_catalog
 from galaxyzoo.data.prepare import prepare

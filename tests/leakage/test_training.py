@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import ensemble
 import evaluate
-import train
+from galaxyzoo.commands import ensemble, train
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports.console import print_holdout_table

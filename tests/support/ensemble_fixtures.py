@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-import ensemble
+from galaxyzoo.commands import ensemble
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from tqdm import tqdm
 
-import ensemble
+from galaxyzoo.commands import ensemble
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.prepare import Dataset, prepare

@@ -1,0 +1,122 @@
+"""Write an HTML report of a task's runs and its ensemble, from out-of-fold tables.
+
+Scores of all runs, the ensemble's candidates, and of the ensemble (else the best run, or the runs
+that are named) errors, calibration and galaxies. A run that is named once stays on the page.
+
+    python3 src/evaluate.py zoo5
+    python3 src/evaluate.py gz37/resnet18 gz37/ensemble --dataset kaggle-mini
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from galaxyzoo.core import paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import new_parser
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.prepare import open_images
+from galaxyzoo.reports import html
+from galaxyzoo.reports.classes import class_sections
+from galaxyzoo.reports.console import print_scores
+from galaxyzoo.reports.evaluate import (
+    Evaluation,
+    annotator_section,
+    comparison_section,
+    ensemble_section,
+    load_evaluation,
+)
+from galaxyzoo.reports.html import HtmlSection, write_page
+from galaxyzoo.reports.networks import history_section, symmetry_section
+from galaxyzoo.reports.results import ENSEMBLE
+from galaxyzoo.reports.votes import question_section, vote_sections
+from galaxyzoo.tasks.kinds import VoteTask
+from galaxyzoo.tasks.registry import ensemble_task
+
+
+def main() -> None:
+    """Parse, load every task's tables, then write one report after the other."""
+    args = parse_args()
+    wanted = sort_by_task(args.names)
+    output = (args.output or paths.reports_dir()).resolve()
+    loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
+    for evaluation in loaded:
+        write_report(with_images(evaluation, args.data))
+    print(f"all reports: {shown(html.write_index(output))}")
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = new_parser(__doc__)
+    parser.add_argument(
+        "names",
+        nargs="+",
+        metavar="TASK|RUN",
+        help="task, or run to show in detail: zoo5, zoo5/resnet18, ensemble:zoo5",
+    )
+    parser.add_argument(
+        "--dataset", help="dataset of the tables (default: the only real one, else demo)"
+    )
+    parser.add_argument("--data", help="folder with the images to show (default: found in input/)")
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="folder of the reports (default: reports/)"
+    )
+    return parser.parse_args()
+
+
+def sort_by_task(names: Sequence[str]) -> dict[str, list[str]]:
+    """Task -> its named runs; whether they exist is checked later."""
+    wanted: dict[str, list[str]] = {}
+    for name in names:
+        of = ensemble_task(name)
+        run = f"{of.name}/{ENSEMBLE}" if of else name
+        task, slash, _ = run.partition("/")
+        runs = wanted.setdefault(task, [])
+        runs += [run] if slash else []
+    return wanted
+
+
+def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
+    """The evaluation with its galaxies' images, or with a note where there are none."""
+    try:
+        images = open_images(data, evaluation.catalog.dataset, evaluation.task.name)
+    except InputError as error:
+        note = f"No pictures of galaxies: {error}"
+        print(note)
+        return replace(evaluation, problems=[*evaluation.problems, note])
+    return replace(evaluation, images=images)
+
+
+def write_report(evaluation: Evaluation) -> None:
+    """Write the page with its tables and pictures, and print the scores."""
+    task, dataset = evaluation.task, evaluation.catalog.dataset
+    comparison = comparison_section(evaluation)
+    sections = [
+        comparison,
+        ensemble_section(evaluation),
+        *detail_sections(evaluation),
+        symmetry_section(evaluation),
+        history_section(evaluation),
+    ]
+    path = evaluation.folder / "index.html"
+    about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
+    shown_sections = [section for section in sections if section]
+    write_page(path, f"{task.name} on {dataset}", about, shown_sections, index=html.INDEX)
+    for caption, table in comparison.tables:
+        print_scores(f"{task.name} on {dataset}, {caption}", table)
+    for line in comparison.text.splitlines()[1:]:
+        print(line)
+    print(f"report: {shown(path)}")
+
+
+def detail_sections(evaluation: Evaluation) -> list[HtmlSection | None]:
+    """Sections on the results that are shown in detail."""
+    if isinstance(evaluation.task, VoteTask):
+        first: HtmlSection | None = question_section(evaluation)
+        sections_of = vote_sections
+    else:
+        first = annotator_section(evaluation)
+        sections_of = class_sections
+    pages = [sections_of(evaluation, result) for result in evaluation.detailed]
+    return [first, *(section for page in pages for section in page)]

@@ -1,0 +1,239 @@
+"""Predict any galaxies: folders, zips, image files -> one CSV table, or a folder of Parquet parts.
+
+IMAGES are folders and zips of JPEG and PNG, such files, and catalogues: tar shards, HDF5 (arrays
+`images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column `path`),
+Cutana's folders. All but HDF5, Parquet and Cutana's may hold FITS cut-outs too, which become
+pictures by the options below.
+
+By a trained run, whose folds' models and views are averaged as for the test set, or by an ensemble,
+as its submission was made. Where none is named: by the ensemble that wrote
+submissions/predictions.csv, else by the best run, else by the networks that come with the project,
+in weights/ (dataset `box`). Networks of the demo set answer where `--dataset demo` asks for them.
+
+  python3 src/predict.py my_galaxies/
+  python3 src/predict.py ensemble:hubble10 my_galaxies/
+  python3 src/predict.py gz37/mobilenetv2 images.zip --output votes.csv
+  python3 src/predict.py gz37/mobilenetv2 a.jpg b.jpg --dataset demo
+  python3 src/predict.py survey/ --output votes/ --jobs 2
+
+An output without an ending is a folder of a job for many galaxies: parts that are whole or not
+there, each image in one of them or among the errors, once. After a kill the same command goes on,
+also on several machines that share the folder.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.launch import add_dataset, add_jobs, fold_numbers, new_parser, positive
+from galaxyzoo.core.paths import BOX, shown, task_name
+from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.data.readers.fits import STRETCHES, FitsSettings
+from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import ENSEMBLE, TASKS, task_of
+
+
+def main() -> None:
+    """Parse, then predict into a table or a folder of parts."""
+    args = parse_args()
+    name, images = split_words(args.words)
+    # Only now, or --help waits for torch.
+    from galaxyzoo.ensemble.networks import choose_dataset_of, pick_default
+    from galaxyzoo.inference.images import check_output
+    from galaxyzoo.reports.ranking import check_ranking
+
+    is_job = not args.output.suffix
+    if not is_job:
+        check_output(args.output, images)
+    if name is None:
+        dataset, name = pick_default(args.dataset)
+        print(f"by {name} of dataset {dataset}")
+    else:
+        dataset = choose_dataset_of(args.dataset, name)
+    task = task_of(name)
+    if args.rank:
+        if not is_job:
+            raise InputError("--rank is of a folder of parts: name one by --output")
+        check_ranking(args.rank, task, tuple(args.extras))
+    write = write_job if is_job else write_table
+    write(args, dataset, name, images)
+
+
+def write_table(args: argparse.Namespace, dataset: str, name: str, images: list[Path]) -> None:
+    """Predict into one CSV table."""
+    from galaxyzoo.ensemble.networks import describe, load_predictor
+    from galaxyzoo.inference.predict import predict_stores
+
+    if args.extras:
+        raise InputError("--with is of a folder of parts: name one by --output")
+    prior = prior_of(dataset, task_of(name))
+    predictor = load_predictor(dataset, name, args.folds, args.views)
+    predictions, unreadable = predict_stores(predictor, images, fits_settings(args))
+    write_predictions(args.output, predictor.task.with_decision(predictions, prior))
+    count = f"{len(predictions):,} images, {describe(predictor)}"
+    print(one_line(f"wrote {shown(args.output.resolve())}: {count}"))
+    print_left_out(unreadable, len(predictions))
+
+
+def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Path]) -> None:
+    """Predict into a folder of parts, and rank the galaxies."""
+    from galaxyzoo.ensemble.networks import describe, load_intervals, load_predictor
+    from galaxyzoo.inference.catalogue import INTERVALS, Catalogue, Job
+    from galaxyzoo.reports.ranking import write_ranking
+
+    ends, views = None, args.views
+    if INTERVALS in args.extras:
+        if views:
+            raise InputError("--with intervals: they are of the run's own views: no --views")
+        ends = load_intervals(dataset, name).ends
+    if dataset == BOX and args.folds is None:
+        views = views or 1  # its five networks gain nothing from more (docs/performance.md)
+    load = partial(load_predictor, dataset, name, args.folds, views)
+    catalogue = Catalogue(tuple(images), args.part_size, fits_settings(args))
+    prior = prior_of(dataset, task_of(name))
+    job = Job(args.output, name, load, catalogue, prior, tuple(args.extras), ends)
+    manifest = job.run(args.jobs, args.backend)
+    count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
+    print(one_line(f"wrote {shown(args.output.resolve())}/: {count}"))
+    if lost := manifest["errors"]:
+        print(f"left out {lost:,} images that cannot be read: errors.parquet")
+    print_left_out(catalogue.left_out, manifest["rows"])
+    if args.rank:
+        print(f"ranking: {shown(write_ranking(job, args.rank, args.top).resolve())}")
+
+
+def prior_of(dataset: str, task: Task) -> np.ndarray:
+    """(column,) means of the training targets, by which classes are decided."""
+    if dataset == BOX:  # comes without its galaxies; those of votes have no use of a prior
+        return np.full(len(task.columns), 1 / len(task.columns))
+    return load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
+
+
+def fits_settings(args: argparse.Namespace) -> FitsSettings:
+    """How FITS cut-outs become pictures."""
+    return FitsSettings(args.stretch, args.bands, args.field, args.pixel_scale)
+
+
+def print_left_out(images: list[tuple[str, str]], rest: int) -> None:
+    """Print the name and reason of each image without a prediction, beside `rest` with one."""
+    if images:
+        print(f"left out {len(images):,} of {rest + len(images):,} images:")
+    for image, why in images:
+        print(one_line(f"  {image}: {why}"))
+
+
+def split_words(words: list[str]) -> tuple[str | None, list[Path]]:
+    """The name of what predicts, where the first word is one and no path, and the images."""
+    first = words[0]
+    is_name = first.startswith(ENSEMBLE) or task_name(first) in TASKS
+    if not is_name or Path(first).exists():
+        return None, [Path(word) for word in words]
+    if len(words) == 1:
+        raise InputError(f"{first}: name the images too, such as my_galaxies/")
+    return first, [Path(word) for word in words[1:]]
+
+
+def add_fits(parser: argparse.ArgumentParser) -> None:
+    """Options of FITS cut-outs."""
+    group = parser.add_argument_group("FITS cut-outs")
+    group.add_argument(
+        "--stretch", choices=STRETCHES, default="lupton", help="(default: %(default)s)"
+    )
+    group.add_argument(
+        "--bands",
+        type=band_numbers,
+        default=(2, 1, 0),
+        metavar="R,G,B",
+        help="planes that are red, green and blue, from 0 (default: 2,1,0)",
+    )
+    group.add_argument(
+        "--field",
+        type=positive_float,
+        metavar="ARCSEC",
+        help="side of the centre square that is seen, best 8.48 Petrosian radii; a list may have "
+        "these in a column petroR90_r (default: the whole cut-out)",
+    )
+    group.add_argument(
+        "--pixel-scale",
+        type=positive_float,
+        metavar="ARCSEC",
+        help="side of a pixel (default: by the header's coordinates)",
+    )
+
+
+def positive_float(text: str) -> float:
+    """A number above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
+    return number
+
+
+def band_numbers(text: str) -> tuple[int, ...]:
+    """Three numbers from 0."""
+    words = text.split(",")
+    if len(words) != 3 or not all(word.isdecimal() for word in words):
+        raise argparse.ArgumentTypeError(f"'{text}' is not three numbers from 0, such as 2,1,0")
+    return tuple(map(int, words))
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = new_parser(__doc__)
+    parser.add_argument(
+        "words",
+        nargs="+",
+        metavar="[RUN|ensemble:NAME] IMAGES",
+        help="what predicts, and folders, zips, image files or catalogues",
+    )
+    add_dataset(parser)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("predictions.csv"),
+        help="a table, or a folder for many galaxies (default: predictions.csv here)",
+    )
+    parser.add_argument(
+        "--folds", type=fold_numbers, metavar="FOLDS", help="by their networks alone, such as 0"
+    )
+    parser.add_argument(
+        "--views",
+        type=int,
+        choices=(1, 8),
+        help="of each image (default: each run's own; into a folder, by all networks in weights/, "
+        "one, for they gain nothing from more)",
+    )
+    parser.add_argument(
+        "--part-size",
+        type=positive,
+        default=8192,
+        metavar="N",
+        help="most galaxies in a part of such a folder (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--with",
+        dest="extras",
+        nargs="+",
+        choices=("spread", "features", "intervals"),
+        default=(),
+        metavar="EXTRA",
+        help="for such a folder, spread: the standard deviation between the folds' networks; "
+        "features: what the last layer of the first fold's network sees; intervals: of each "
+        "vote fraction, which hold 90 %% of galaxies like those that were learned from",
+    )
+    parser.add_argument(
+        "--rank",
+        metavar="BY",
+        help="into such a folder, a page of the galaxies that deserve a look: by disagreement "
+        "(with spread), width (with intervals) or an answer or class, such as Class6.1",
+    )
+    parser.add_argument(
+        "--top", type=positive, default=100, metavar="N", help="on it (default: %(default)s)"
+    )
+    add_fits(parser)
+    add_jobs(parser, "of such a folder, work at so many parts at a time")
+    return parser.parse_args()

@@ -1,0 +1,210 @@
+"""Find and check the input, decode it, and make the folds; training does the same by itself.
+
+python3 src/prepare.py                       what lies in input/, or the demo set
+python3 src/prepare.py --subset kaggle-mini  cut that subset out of the whole competition, into
+                                             input/kaggle-mini/
+python3 src/prepare.py gz2                   make a balanced dataset from Galaxy Zoo 2's published
+                                             files, downloaded where wanted (gz2 --help)
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from galaxyzoo.core.launch import add_data, new_parser
+from galaxyzoo.core.paths import dataset_dir, shown
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.data.readers.kaggle import write_subset
+from galaxyzoo.download.gz2_dataset import PACKED, Order, make_dataset
+from galaxyzoo.download.sdss import Cutout, DownloadPolicy
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import get_task
+
+GZ2 = "gz2"
+GZ2_HELP = f"""Make a balanced dataset with a class per galaxy from Galaxy Zoo 2's published files:
+input/<name>/ with train_labels.csv, images.zip, and both packed as {PACKED}.
+
+python3 src/prepare.py gz2                 gz2_hart16.csv, gz2_filename_mapping.csv and
+                                           images_gz2.zip lie in input/ or a folder in it
+python3 src/prepare.py gz2 --download      the images come from the sky survey's server, by the
+                                           table's ra and dec; the table too where it is missing
+"""
+Number = TypeVar("Number", int, float)
+
+
+def main() -> None:
+    """Parse, prepare, print."""
+    args = parse_args()
+    if args.form == GZ2:
+        made = make_dataset(_order(args))
+        # It has no votes, so its runs cannot start from those that learn votes.
+        print_made(made, f"{args.task} --data {made.name} stages=null")
+        return
+    get_task(args.task)
+    if args.subset:
+        print_made(write_subset(args.subset, args.data), f"--data {args.subset}")
+        return
+    drop = args.on_bad_image == "drop"
+    data = prepare(args.data, args.folds, args.seed, {args.task}, drop)
+    catalog, config = data.catalog, data.raw.image
+    data.train_images(config)
+    bad = data.test_images(config).unreadable.sum()
+    dropped = len(catalog.about.get("dropped_images", {}))
+    others = f" ({dropped} others left out for their image)" if dropped else ""
+    print(
+        f"{catalog.dataset}: {len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
+        f"{catalog.about['galaxies_with_a_near_duplicate']} of them with a near-duplicate"
+        f"{others}; "
+        f"{len(catalog.test_ids):,} test galaxies, {bad} unreadable; "
+        f"split in {shown(dataset_dir(catalog.dataset))}/"
+    )
+
+
+def print_made(folder: Path, words: str) -> None:
+    """Print where a new dataset is, and the command that trains on it."""
+    print(f"wrote {shown(folder)}/; to train on it: bash scripts/train_folds.sh {words}")
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = new_parser(__doc__)
+    add_data(parser)
+    parser.add_argument(
+        "--folds", type=int, metavar="K", help="number of folds of a new split (default: 5)"
+    )
+    parser.add_argument(
+        "--task", default=COMPETITION_TASK, help="what the data are for (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, help="of a new split (default: 0)")
+    parser.add_argument(
+        "--on-bad-image",
+        choices=("stop", "drop"),
+        default="stop",
+        help="training images that cannot be used: stop, or leave those galaxies out of a new "
+        "split (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--subset", metavar="NAME", help="cut a subset of configs/subsets/ out of the competition"
+    )
+    _add_gz2(parser)
+    args = parser.parse_args()
+    if args.form == GZ2 and sys.argv[1] != GZ2:  # its own defaults would replace what is before it
+        parser.error("gz2 must be the first argument")
+    return args
+
+
+def _order(args: argparse.Namespace) -> Order:
+    return Order(
+        data=args.data,
+        task=args.task,
+        name=args.name,
+        per_class=args.per_class,
+        seed=args.seed,
+        download=args.download,
+        drop=args.on_bad_image == "drop",
+        table_url=args.table_url,
+        cutout=Cutout(args.scale, args.size_px, args.base_url),
+        policy=DownloadPolicy(workers=args.workers, rate=args.rate, tries=args.tries),
+    )
+
+
+def _add_gz2(parser: argparse.ArgumentParser) -> None:
+    """Add `gz2` as an optional first argument, with options of its own."""
+    commands = parser.add_subparsers(dest="form", metavar="[gz2]")
+    gz2 = commands.add_parser(
+        GZ2,
+        help="make a balanced dataset from Galaxy Zoo 2's published files: gz2 --help",
+        description=GZ2_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    gz2.add_argument("--data", help="folder with the published files (default: found in input/)")
+    gz2.add_argument(
+        "--task",
+        default=Order.task,
+        help="whose rule makes classes out of votes (default: %(default)s)",
+    )
+    gz2.add_argument("--name", help="of the new dataset (default: gz2-<task>)")
+    gz2.add_argument(
+        "--per-class",
+        type=_between(int, 1, 10**9),
+        metavar="N",
+        help="at most so many galaxies of each class (default: as many as the smallest class has)",
+    )
+    gz2.add_argument(
+        "--seed", type=_between(int, 0, 2**31), default=0, help="of the draw (default: %(default)s)"
+    )
+    gz2.add_argument(
+        "--on-bad-image",
+        choices=("stop", "drop"),
+        default="stop",
+        help="images that cannot be downloaded: stop, or leave those galaxies out (default: "
+        "%(default)s)",
+    )
+    _add_download(gz2.add_argument_group("download"))
+
+
+def _add_download(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--download", action="store_true", help="get the images, and the table where it is missing"
+    )
+    group.add_argument(
+        "--base-url",
+        default=Cutout.service,
+        metavar="URL",
+        help="of the cut-out service (default: %(default)s)",
+    )
+    group.add_argument(
+        "--table-url",
+        default=Order.table_url,
+        metavar="URL",
+        help="of the table (default: %(default)s)",
+    )
+    group.add_argument(
+        "--scale",
+        type=_between(float, 0.015, 60),
+        default=Cutout.scale,
+        metavar="ARCSEC",
+        help="per pixel (default: %(default)s)",
+    )
+    group.add_argument(
+        "--size-px",
+        type=_between(int, 64, 2048),
+        default=Cutout.size_px,
+        metavar="N",
+        help="side of an image (default: %(default)s)",
+    )
+    group.add_argument(
+        "--workers",
+        type=_between(int, 1, 16),
+        default=DownloadPolicy.workers,
+        metavar="N",
+        help="parallel downloads (default: %(default)s)",
+    )
+    group.add_argument(
+        "--rate",
+        type=_between(float, 0.01, 1000),
+        default=DownloadPolicy.rate,
+        metavar="N",
+        help="requests per second, all workers together (default: %(default)s)",
+    )
+    group.add_argument(
+        "--tries",
+        type=_between(int, 1, 20),
+        default=DownloadPolicy.tries,
+        metavar="N",
+        help="per image, after pauses of 1, 2, 4, … s (default: %(default)s)",
+    )
+
+
+def _between(
+    kind: Callable[[str], Number], lowest: float, highest: float
+) -> Callable[[str], Number]:
+    def number(text: str) -> Number:
+        value = kind(text)
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"{text} is not {lowest:g} to {highest:g}")
+        return value
+
+    return number

@@ -1,0 +1,256 @@
+"""Train every fold of the named runs; write out-of-fold tables, test predictions and score cards.
+
+Finished folds are not trained again, and interrupted ones go on where they stopped. Without data in
+input/ the demo set is used, with the short schedules of configs/demo.yaml.
+
+  python3 src/train.py                              the default ensemble's runs
+  python3 src/train.py gz37/resnet18                one run
+  python3 src/train.py hubble10                     the runs of a task, without those for a GPU
+  python3 src/train.py one-gpu                      the runs of an ensemble in configs/ensembles/
+  python3 src/train.py gz37/resnet18 train.lr=2e-3  one setting changed, for a run not yet trained
+  python3 src/train.py on_bad_image=drop            without galaxies whose image cannot be used
+  python3 src/train.py --data demo-full             the demo set without its short schedules
+  python3 src/train.py --jobs 1                     one fold at a time, on all cores
+  torchrun --nproc-per-node 4 src/train.py          each fold on 4 GPUs
+  python3 src/train.py --plan                       hours, disk and memory, before anything starts
+  python3 src/train.py --smoke                      one short fold, to see that everything works
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+from galaxyzoo.config.loading import demo_schedule, load_config, runs_of
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.core.launch import (
+    add_data,
+    add_jobs,
+    fold_numbers,
+    is_started_by_torchrun,
+    new_parser,
+)
+from galaxyzoo.core.paths import DEMO_FULL
+from galaxyzoo.data.prepare import Dataset, note_copies, prepare
+
+DEFAULT_ENSEMBLE = "default"
+
+
+def main() -> None:
+    """Parse, prepare, then plan, smoke or train."""
+    args = parse_args()
+    configs = with_stages(load_configs(args.runs))
+    drop = any(config.on_bad_image == "drop" for config in configs)
+    with in_turn(args):
+        tasks = {config.task for config in configs if config.dataset is None}
+        data = prepare(args.data, args.folds, tasks=tasks, drop_bad=drop)
+        catalog = data.catalog
+        # Once more: what a run is may depend on its dataset.
+        asked = load_configs(args.runs, catalog.dataset)
+        configs = with_stages(asked)
+        datasets: dict[str | None, Dataset] = {None: data}
+        datasets.update(prepare_others(configs, data))
+    short = [one.run for one in asked if demo_schedule(one.run, catalog.dataset)]
+    if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
+        raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
+    # Only now, so that mistakes in arguments or files are reported before torch's slow import.
+    from galaxyzoo.core.devices import describe_machine, get_device
+    from galaxyzoo.training import planning
+
+    print(
+        f"dataset {catalog.dataset}: {len(catalog.ids):,} training and "
+        f"{len(catalog.test_ids):,} test galaxies, {catalog.n_folds} folds; {describe_machine()}"
+    )
+    if short:
+        print(
+            f"demo schedule: {', '.join(short)} with smaller images and fewer epochs "
+            f"(configs/demo.yaml); in full: --data {DEMO_FULL}"
+        )
+    slow = [config.run for config in configs if config.needs_gpu]
+    if slow and get_device().type == "cpu":
+        print(f"made for a GPU, and there is none (--plan prints hours): {', '.join(slow)}")
+    if args.plan:
+        planning.print_plan(configs, datasets)
+    elif args.smoke:
+        planning.smoke(asked[0], data)
+    elif args.holdout:
+        exit_if_stopped(hold_out(asked, data))
+    else:
+        one = is_started_by_torchrun() or (args.only is not None and len(args.only) == 1)
+        jobs = args.jobs or (1 if one else planning.choose_jobs(configs, datasets))
+        whole, stopped = train(configs, datasets, args, jobs)
+        whole &= {config.task for config in asked}
+        if args.ensemble and not whole:
+            print(
+                "no ensemble: that needs all folds of a run, none diverged, whose epochs were not "
+                "chosen on them"
+            )
+        for task in sorted(whole) if args.ensemble else ():
+            ensemble(catalog.dataset, task)
+        exit_if_stopped(stopped)
+
+
+def in_turn(args: argparse.Namespace) -> AbstractContextManager[None]:
+    """A context that the processes of `torchrun` enter one after another."""
+    if not is_started_by_torchrun():
+        return nullcontext()
+    if (args.jobs or 1) > 1 or args.plan or args.smoke or args.holdout:
+        raise InputError("torchrun goes with none of --jobs, --plan, --smoke and --holdout")
+    from galaxyzoo.core import distributed
+
+    distributed.start()
+    return distributed.main_first()
+
+
+def train(
+    configs: list[Config],
+    datasets: Mapping[str | None, Dataset],
+    args: argparse.Namespace,
+    jobs: int,
+) -> tuple[set[str], list[str]]:
+    """Train the runs, print their scores.
+
+    Returns:
+        The tasks of which an ensemble can be made, and the reasons why folds stopped.
+    """
+    from galaxyzoo.reports.console import print_run_table
+    from galaxyzoo.training.run import Run, train_runs
+
+    runs = {config.run: Run(config, datasets[config.dataset]) for config in configs}
+    # All of them first: the last run's mistake must not wait for the first's hours. The last first:
+    # where an earlier stage has no labels here, the run that needs it says what to do.
+    for run in reversed(runs.values()):
+        run.check()
+    cards = list(train_runs([*runs.values()], args.only, jobs, args.backend))
+    print_run_table([(card, runs[card.run].minutes()) for card in cards])
+    usable = [card for card in cards if not (card.is_optimistic or card.diverged)]
+    whole = {card.task for card in usable if card.is_whole}
+    return whole, [reason for run in runs.values() for reason in run.stopped]
+
+
+def hold_out(configs: list[Config], data: Dataset) -> list[str]:
+    """Train and score the runs on the stratified hold-out; returns the reasons why some stopped."""
+    from galaxyzoo.reports.console import print_holdout_table
+    from galaxyzoo.training.holdout import train_holdout
+    from galaxyzoo.training.run import Run
+
+    cards, stopped = [], []
+    for config in configs:
+        try:
+            cards.append(train_holdout(Run(config, data)))
+        except FoldError as error:
+            stopped.append(str(error))
+    if cards:
+        print_holdout_table(cards)
+    return stopped
+
+
+def exit_if_stopped(reasons: list[str]) -> None:
+    """Exit with one error line for each training that stopped."""
+    if reasons:
+        print(
+            "the same command tries again from the last whole epoch; to train anew with other "
+            "settings, delete the run's folder in folds/ first"
+        )
+        for reason in reasons[:-1]:
+            print(f"error: {reason}", file=sys.stderr)
+        raise FoldError(reasons[-1])
+
+
+def ensemble(dataset: str, task: str) -> None:
+    """Run the command `ensemble` in a process of its own, without images and torch.
+
+    Exits if it fails.
+    """
+    options = ["--dataset", dataset, "--task", task]
+    start = "from galaxyzoo.commands import main; main()"
+    command = [sys.executable, "-c", start, "ensemble", *options]
+    search = os.pathsep.join(filter(None, sys.path))  # an entry script's folder is not inherited
+    status = subprocess.run(
+        command, check=False, env={**os.environ, "PYTHONPATH": search}
+    ).returncode
+    if status < 0:
+        again = " ".join(["python3 src/ensemble.py", *options])
+        raise InputError(
+            f"the ensembler was killed by signal {-status} (is memory short?): type `{again}`"
+        )
+    if status:
+        sys.exit(status)
+
+
+def prepare_others(configs: list[Config], own: Dataset) -> dict[str | None, Dataset]:
+    """The other datasets that stages are on, galaxies of both in the same folds."""
+    tasks: dict[str, set[str]] = {}
+    for config in configs:
+        if config.dataset is not None:
+            tasks.setdefault(config.dataset, set()).add(config.task)
+    n_folds = own.catalog.n_folds
+    others: dict[str | None, Dataset] = {
+        name: prepare(name, n_folds, tasks=some) for name, some in tasks.items()
+    }
+    for other in others.values():
+        note_copies(own, other)
+    return others
+
+
+def load_configs(arguments: list[str], dataset: str = "") -> list[Config]:
+    """Split arguments into runs and `key=value` overrides, and load the configs.
+
+    Args:
+        arguments: of the command line.
+        dataset: that the runs are trained on; empty where that is not known yet.
+    """
+    overrides = [one for one in arguments if "=" in one]
+    named = [one for one in arguments if "=" not in one] or [DEFAULT_ENSEMBLE]
+    runs = [run.split("@")[0] for one in named for run in runs_of(one)]
+    configs = [load_config(run, overrides, dataset) for run in dict.fromkeys(runs)]
+    return list({config.run: config for config in configs}.values())
+
+
+def with_stages(configs: list[Config]) -> list[Config]:
+    """The configs, their earlier stages and runs of these, each once and after what it needs."""
+    return list({one.run: one for config in configs for one in config.runs}.values())
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = new_parser(__doc__)
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        metavar="RUN|KEY=VALUE",
+        help="such as gz37/resnet18, a task, an ensemble, or train.epochs=4",
+    )
+    add_data(parser)
+    parser.add_argument(
+        "--folds", type=int, metavar="K", help="number of folds of a new split (default: 5)"
+    )
+    parser.add_argument(
+        "--only",
+        type=fold_numbers,
+        metavar="FOLDS",
+        help="train these folds only, such as 0 or 0,2",
+    )
+    add_jobs(parser, default="as many as have a core and memory; on a GPU 1")
+    parser.set_defaults(jobs=None)  # see `planning.choose_jobs`
+    parser.add_argument(
+        "--ensemble", action="store_true", help="then build the ensemble of the task's runs"
+    )
+    parser.add_argument(
+        "--plan", action="store_true", help="print hours, disk and memory, and stop"
+    )
+    parser.add_argument(
+        "--holdout",
+        action="store_true",
+        help="train on 70 %% instead of the folds, validate on 15 %%, score on 15 %%",
+    )
+    parser.add_argument(
+        "--smoke", action="store_true", help="one short fold of the first run; keeps nothing"
+    )
+    args = parser.parse_intermixed_args()  # RUN and KEY=VALUE may stand before and after options
+    if args.folds is not None and args.folds < 2:
+        parser.error("--folds must be 2 or more")
+    return args

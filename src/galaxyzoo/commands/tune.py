@@ -1,0 +1,105 @@
+"""Search for better settings of a recipe with Optuna; each trial is trained on one fold.
+
+Trials that are worse than the median of the earlier ones end early. The search is kept in folds/:
+the same command continues until N trials are done, and resumes interrupted ones. The best trial
+becomes a config; its own score is optimistic, so what counts is that config's out-of-fold score,
+trained like any other run.
+
+  python3 src/tune.py elliptical_spiral_cnn --trials 30           configs/tuning/<name>.yaml
+  python3 src/tune.py elliptical_spiral_cnn --trials 60 --jobs 2  30 more, two at a time
+  python3 src/tune.py my_search.yaml --trials 20 --fold 1         scored on another fold
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from galaxyzoo.core.console import print_table
+from galaxyzoo.core.errors import FoldError
+from galaxyzoo.core.launch import add_data, add_jobs, new_parser, require
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.prepare import prepare
+
+if TYPE_CHECKING:
+    from galaxyzoo.tuning.study import Outcome, Tuning
+
+_MOST_ROWS = 10
+
+
+def main() -> None:
+    """Parse, check everything, search, print, write the best trial's config."""
+    args = parse_args()
+    require("src/tune.py", "optuna")
+    from galaxyzoo.tuning.search_space import load_search
+
+    search = load_search(args.search)
+    data = prepare(args.data, tasks={search.base.task})
+    # Imported here, so that mistakes in arguments or files are reported before torch's slow import.
+    from galaxyzoo.tuning.study import Tuning, check_free, default_path, write_config
+
+    path = (args.output or default_path(search)).resolve()
+    check_free(path, search)
+    tuning = Tuning(search, data, search.file.fold if args.fold is None else args.fold)
+    tuning.check()
+    tuning.train(args.trials, args.jobs, args.backend)
+    outcomes = tuning.outcomes()
+    show(tuning, outcomes)
+    best = outcomes[0]
+    if best.score is None:
+        raise FoldError(
+            f"none of the {len(outcomes)} trials was trained to its end: increase --trials, or "
+            f"change the ranges in {shown(search.path)}"
+        )
+    data_words = f" --data {shlex.quote(args.data)}" if args.data else ""
+    commands = (
+        f"python3 src/tune.py {shlex.join(sys.argv[1:])}",
+        f"python3 src/train.py {shlex.quote(shown(path))}{data_words}",
+    )
+    print(write_config(path, tuning, best, len(outcomes), *commands))
+    print(f"wrote {shown(path)}; to train it: {commands[1]}")
+
+
+def show(tuning: "Tuning", outcomes: "list[Outcome]") -> None:
+    """Print the best trials."""
+    rows = [
+        [
+            str(one.number),
+            "–" if one.score is None else f"{one.score:.5f}",
+            str(one.epochs),
+            ", ".join(f"{setting}={value}" for setting, value in one.picks.items()),
+        ]
+        for one in outcomes[:_MOST_ROWS]
+    ]
+    title = (
+        f"search {tuning.search.name}, fold {tuning.fold} of {tuning.catalog.dataset}: "
+        f"{len(outcomes)} trials, {sum(one.score is None for one in outcomes)} stopped early"
+    )
+    print_table(title, ("trial", f"val {tuning.task.metric}", "epochs", "settings"), rows)
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = new_parser(__doc__)
+    parser.add_argument(
+        "search", metavar="SEARCH", help="such as configs/tuning/elliptical_spiral_cnn.yaml"
+    )
+    parser.add_argument(
+        "--trials", type=int, required=True, metavar="N", help="continue until N are done"
+    )
+    parser.add_argument(
+        "--fold", type=int, metavar="K", help="fold of the trials (default: the search's)"
+    )
+    add_data(parser)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the config to write (default: configs/<task>/<search without the task>_tuned.yaml)",
+    )
+    add_jobs(parser)
+    args = parser.parse_args()
+    if args.trials < 1:
+        parser.error("--trials must be 1 or more")
+    return args
