@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,7 +28,7 @@ from support.ensemble_fixtures import (
     use_root,
 )
 
-SOURCE = Path(ensemble.__file__).resolve().parent
+SOURCE = paths.CODE_ROOT / "src"
 
 RUNS = ["x", "y", "z"]
 
