@@ -140,9 +140,9 @@ def test_the_best_run_is_not_the_one_with_the_smallest_predictions():
 def test_best_is_the_run_with_the_smallest_loss_and_mean_is_the_mean():
     fold = random_fold(4)
     errors = np.square(fold.features - fold.targets[:, None]).sum(axis=(0, 2))
-    best = CANDIDATES["best_run"]([fold], SMALL, 0).predict(fold.features)
+    best = CANDIDATES["best_run"].fit([fold], SMALL, 0).predict(fold.features)
     np.testing.assert_array_equal(best, fold.features[:, errors.argmin()])
-    mean = CANDIDATES["mean"]([fold], SMALL, 0).predict(fold.features)
+    mean = CANDIDATES["mean"].fit([fold], SMALL, 0).predict(fold.features)
     np.testing.assert_allclose(mean, fold.features.mean(axis=1), atol=1e-6)
 
 

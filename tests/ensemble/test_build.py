@@ -14,7 +14,7 @@ from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.build import costs_without, error_correlation
 from galaxyzoo.ensemble.least_squares import make_fold
-from galaxyzoo.ensemble.selection import ABOUT, CANDIDATES
+from galaxyzoo.ensemble.selection import CANDIDATES
 from galaxyzoo.reports.evaluate import ensemble_section, load_evaluation
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.class_fixtures import save_class_project
@@ -140,7 +140,7 @@ def test_the_command_runs_from_tables_to_submission_without_torch(root):
     assert set(card["runs"]) == {"gz37/run0", "gz37/run1"}
     assert set(card["nested"]["choices"]) == {"0", "1", "2"}
     assert f"chosen: {card['chosen']}" in done.stdout
-    assert all(f" {ABOUT[name]} │" in done.stdout for name in CANDIDATES)
+    assert all(f" {one.about} │" in done.stdout for one in CANDIDATES.values())
     assert "0.00000 ± 0.00000" not in done.stdout  # of a candidate minus itself
     written = (root / "submissions/tiny/gz37/predictions.csv").read_bytes()
     assert written == (root / "submissions/predictions.csv").read_bytes()

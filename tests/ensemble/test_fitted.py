@@ -1,9 +1,12 @@
 """A fitted candidate on disk predicts what it predicted in memory, to the last bit."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.fitted import load_model, save_model
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit
 from support.class_fixtures import PLAIN, draw_probs, one_hot
@@ -46,3 +49,17 @@ def test_a_changed_or_missing_file_is_refused(tmp_path):
     path.unlink()
     with pytest.raises(InputError, match="is missing"):
         load_model(path, digest, SMALL, CURE)
+
+
+@dataclass(frozen=True)
+class Unlisted(Blend):
+    """A candidate's class that its entry does not name."""
+
+
+def test_a_class_that_no_entry_names_is_one_line(tmp_path):
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(InputError, match=r"^Unlisted cannot be kept: a candidate's entry in"):
+        save_model(path, Unlisted(np.ones((2, 2))))
+    with pytest.raises(InputError, match=r"^list cannot be kept"):
+        save_model(path, Blend([[1.0]]))  # type: ignore[arg-type]
+    assert not path.exists()

@@ -8,8 +8,8 @@ from galaxyzoo.ensemble import blends
 from galaxyzoo.ensemble.least_squares import make_fold
 from galaxyzoo.ensemble.selection import (
     CANDIDATES,
+    Candidate,
     CrossFits,
-    Fit,
     cross_fit,
     exclusions,
     nested,
@@ -54,7 +54,7 @@ def test_cross_fitted_predictions_are_those_of_plain_fits_on_the_other_folds(nam
             others = [
                 make_fold(features[folds == k], targets[folds == k]) for k in set(folds[kept])
             ]
-            model = CANDIDATES[name](others, SMALL, 0)
+            model = CANDIDATES[name].fit(others, SMALL, 0)
             expected[folds == fold] = np.clip(model.predict(features[folds == fold]), 0, 1)
         found = fits.predictions(name, without)
         tolerance = 1e-7 if without else 1e-9  # what serves the choice alone is float32
@@ -81,7 +81,8 @@ def test_nested_score_is_not_flattered_by_choosing_among_many():
     runs = rng.random((80, 40, 2)).astype(np.float32)
 
     def constant(run):
-        return lambda *_: blends.Blend(np.eye(40)[run][:, None] * np.ones(2))
+        blend = blends.Blend(np.eye(40)[run][:, None] * np.ones(2))
+        return Candidate(lambda *_: blend, "", blends.Blend)
 
     candidates = {f"noise{i}": constant(i) for i in range(40)}
     fits = cross_fit(candidates, SMALL, runs, targets, folds, 0)
@@ -109,10 +110,8 @@ class Memory:
 def test_a_candidate_that_memorises_its_galaxies_gains_nothing():
     rng = np.random.default_rng(4)
     problem = rng.random((200, 10, 2)).astype(np.float32), rng.random((200, 2)), np.arange(200) % 5
-    candidates: dict[str, Fit] = {
-        "mean": blends.fit_mean,
-        "memory": lambda folds, *_: Memory(folds),
-    }
+    memory = Candidate(lambda folds, *_: Memory(folds), "", Memory)
+    candidates = {"mean": CANDIDATES["mean"], "memory": memory}
     fits = cross_fit(candidates, SMALL, *problem, 0)
     assert rmse(fits.models["memory"].predict(problem[0]), problem[1]) == 0
     assert fits.score("memory") > 0.35  # two unrelated uniform numbers differ by 0.408
@@ -136,7 +135,7 @@ def test_candidates_are_scored_as_they_would_be_submitted():
     rng, task = np.random.default_rng(7), TASKS["gz37"]
     votes = draw_votes(rng, 90)[0]
     features = np.stack([draw_run(rng, votes, 0.2) for _ in range(2)], axis=1)
-    fits = cross_fit({"mean": blends.fit_mean}, task, features, votes, np.arange(90) % 3, 0)
+    fits = cross_fit({"mean": CANDIDATES["mean"]}, task, features, votes, np.arange(90) % 3, 0)
     predictions = fits.predictions("mean")
     assert GALAXY_ZOO_2.residuals(predictions).max() < 1e-9
     expected = rmse(GALAXY_ZOO_2.project(np.clip(features.mean(axis=1), 0, 1)), votes)

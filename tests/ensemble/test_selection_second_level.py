@@ -24,7 +24,7 @@ def test_the_second_level_is_that_of_plain_inner_cross_fitting(n_folds):
     def said(kept: set[int], fold: int) -> np.ndarray:
         """What candidates that are fitted on `kept` say of a fold."""
         rows = [make_fold(features[folds == k], targets[folds == k]) for k in sorted(kept)]
-        models = [CANDIDATES[name](rows, SMALL, 0) for name in FIRST]
+        models = [CANDIDATES[name].fit(rows, SMALL, 0) for name in FIRST]
         values = features[folds == fold]
         return np.stack([SMALL.project(model.predict(values)) for model in models], axis=1)
 

@@ -132,7 +132,7 @@ def test_blends_and_stackers_of_classes_keep_their_promises(folds: list[OofFold]
         assert weights.min() >= 0
         np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
         assert mean_loss(Blend(weights).predict(features), targets) <= min(losses) + 1e-3
-    probs = CLASS_CANDIDATES["pool"](folds, PLAIN, 0).predict(features)
+    probs = CLASS_CANDIDATES["pool"].fit(folds, PLAIN, 0).predict(features)
     assert np.isfinite(probs).all()
     np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-9)
     assert mean_loss(probs, targets) <= mean_loss(geometric, targets) + 1e-6

@@ -16,7 +16,7 @@ from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold
-from galaxyzoo.ensemble.selection import CANDIDATES, CrossFits, Fit, cross_fit
+from galaxyzoo.ensemble.selection import CANDIDATES, Candidate, CrossFits, cross_fit
 from galaxyzoo.inference.fold_files import FoldFiles
 from galaxyzoo.inference.oof import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE
 from galaxyzoo.inference.score_card import card_path, digest_table, score_table
@@ -53,10 +53,13 @@ def fit_all(problem: Problem, names: list[str] = LINEAR) -> CrossFits:
 
 
 def fit_weights(
-    folds: list[OofFold], name: str, task: Task = SMALL, candidates: Mapping[str, Fit] = CANDIDATES
+    folds: list[OofFold],
+    name: str,
+    task: Task = SMALL,
+    candidates: Mapping[str, Candidate] = CANDIDATES,
 ) -> np.ndarray:
     """(run, column) weights of a candidate that is a blend."""
-    model = candidates[name](folds, task, 0)
+    model = candidates[name].fit(folds, task, 0)
     assert isinstance(model, Blend)
     return model.weights
 

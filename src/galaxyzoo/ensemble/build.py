@@ -27,7 +27,7 @@ from galaxyzoo.ensemble.members import (
     load_oof,
     load_test,
 )
-from galaxyzoo.ensemble.selection import ABOUT, MEAN, RULE, CrossFits, Fit, cross_fit, nested
+from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
 from galaxyzoo.inference import submission
 from galaxyzoo.inference.fold_files import digest_networks
 from galaxyzoo.inference.score_card import (
@@ -51,7 +51,7 @@ class EnsembleBuild:
     task: Task
     whole: Catalog  # the dataset's
     runs: Sequence[str]
-    candidates: Mapping[str, Fit]
+    candidates: Mapping[str, Candidate]
     seed: int  # of the candidates that draw random numbers
     path: Path  # of the submission; its card lies beside it
     oof_path: Path | None  # of the cross-fitted predictions; None: they are not kept
@@ -232,7 +232,7 @@ def _candidate_scores(fits: CrossFits, name: str, best: str) -> dict[str, Any]:
         key: scores[key] for key in ("score", "per_fold", "mean", "sd", "classes") if key in scores
     }
     return {
-        "about": ABOUT[name],
+        "about": fits.candidates[name].about,
         **kept,
         "minus_mean": to_mean.value,
         "minus_mean_se": to_mean.error,
@@ -304,7 +304,7 @@ def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str], seed: int) 
 
 def _losses(fits: CrossFits, name: str, by_fold: dict[int, OofFold], seed: int) -> np.ndarray:
     """(galaxy,) losses of a candidate that is cross-fitted on other features."""
-    fit, losses = fits.candidates[name], np.empty(len(fits.targets))
+    fit, losses = fits.candidates[name].fit, np.empty(len(fits.targets))
     for fold, held_out in by_fold.items():
         model = fit([rows for other, rows in by_fold.items() if other != fold], fits.task, seed)
         predictions = fits.task.project(model.predict(held_out.features))

@@ -23,24 +23,22 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import ensemble_csv, shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.blends import Blend, MetaModel
-from galaxyzoo.ensemble.class_stackers import BoostedClasses, Pool
 from galaxyzoo.ensemble.conformal import Calibration
 from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.members import PREFIX, to_task
-from galaxyzoo.ensemble.selection import TwoLevel
-from galaxyzoo.ensemble.stackers import BoostedStacker, DisagreementRidge, LinearStacker
+from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES
+from galaxyzoo.ensemble.stackers import LinearStacker
 from galaxyzoo.inference.fold_files import digest_networks
 from galaxyzoo.inference.score_card import EnsembleCard, digest_table, remake_ensemble
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
 
-# What is fitted and can be kept. To add one: a dataclass of arrays, boosters, and such.
+# What is fitted and can be kept: candidates, parts of them, and intervals.
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        *(Blend, LinearStacker, DisagreementRidge, BoostedStacker, TwoLevel),
-        *(Pool, BoostedClasses),
-        *(VoteIntervals, Calibration),
+        *(one.model for one in (*CANDIDATES.values(), *CLASS_CANDIDATES.values())),
+        *(Blend, LinearStacker, VoteIntervals, Calibration),
     )
 }
 
@@ -81,7 +79,9 @@ def load_model(path: Path, digest: str, task: Task, cure: str) -> Any:
 
 
 def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    """A plain form of a fitted candidate or a part of one; its numbers go into `arrays`."""
+    """A plain form of a fitted candidate or a part of one; its arrays go into `arrays`."""
+    if isinstance(value, int | float | str | None):
+        return value
     if isinstance(value, np.ndarray):
         arrays[name] = np.ascontiguousarray(value)
         return {"array": name}
@@ -95,11 +95,16 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         return [_pack(one, f"{name}.{i}", arrays) for i, one in enumerate(value)]
     if isinstance(value, Mapping):
         return {"parts": {key: _pack(one, f"{name}.{key}", arrays) for key, one in value.items()}}
+    if type(value) not in _KINDS.values():
+        raise InputError(
+            f"{type(value).__name__} cannot be kept: a candidate's entry in ensemble/selection.py "
+            "must name the dataclass that its function returns, of arrays, numbers and boosters"
+        )
     fields = {
         field.name: _pack(getattr(value, field.name), f"{name}.{field.name}", arrays)
         for field in dataclasses.fields(value)
     }
-    return {"kind": _KINDS[type(value).__name__].__name__, "fields": fields}
+    return {"kind": type(value).__name__, "fields": fields}
 
 
 def _unpack(form: Any, arrays: Mapping[str, np.ndarray], task: Task) -> Any:
@@ -107,6 +112,8 @@ def _unpack(form: Any, arrays: Mapping[str, np.ndarray], task: Task) -> Any:
     if isinstance(form, list):
         return tuple(_unpack(one, arrays, task) for one in form)
     match form:
+        case int() | float() | str() | None:
+            return form
         case {"array": name}:
             return arrays[name]
         case {"trees": name}:

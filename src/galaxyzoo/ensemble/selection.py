@@ -47,37 +47,62 @@ FoldSet = frozenset[int]
 HeldOut = dict[tuple[str, FoldSet, int], np.ndarray]
 MEAN = "mean"  # every other candidate is compared with it
 TWO_LEVEL = "two_level"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to combine runs."""
+
+    fit: Fit
+    about: str  # for tables
+    model: type[MetaModel]  # that `fit` returns: a dataclass, which `fitted.save_model` keeps
+
+
+@dataclass(frozen=True, eq=False)
+class TwoLevel:
+    """Candidates, and a blend of their predictions as submitted."""
+
+    first: Mapping[str, MetaModel]
+    blend: MetaModel
+    task: Task
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """(galaxy, run, column) -> (galaxy, column), float64."""
+        first = [self.task.project(model.predict(features)) for model in self.first.values()]
+        return self.blend.predict(np.stack(first, axis=1))
+
+    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
+        """The candidates' weights, and what each is made of."""
+        first = {name: model.about(runs, task) for name, model in self.first.items()}
+        return {**self.blend.about(list(self.first), task), "candidates": first}
+
+
+_greedy = partial(blends.fit_greedy, loss=blends.squared_error)
+_greedy_classes = partial(blends.fit_greedy, loss=blends.log_loss)
 # To add a candidate: one function and one entry. The simplest come first, because they are chosen
 # where scores are within the error: by how much is fitted (nothing; one run; a weight per run; per
 # run and question; per run and column, without and with a blend below), then trees. The mean comes
 # before the best run: that one needs fewer networks, but its choice is fitted.
-CANDIDATES: dict[str, Fit] = {
-    MEAN: blends.fit_mean,
-    "best_run": partial(blends.fit_greedy, loss=blends.squared_error, steps=1),
-    "greedy": partial(blends.fit_greedy, loss=blends.squared_error, steps=100),
-    "nnls": blends.fit_nnls,
-    "ridge": stackers.fit_ridge,
-    "disagreement_ridge": stackers.fit_disagreement_ridge,
-    "lightgbm": stackers.fit_lightgbm,
-    TWO_LEVEL: blends.fit_nnls,  # on the other candidates' predictions, after them
+CANDIDATES = {
+    MEAN: Candidate(blends.fit_mean, "equal weights", Blend),
+    "best_run": Candidate(partial(_greedy, steps=1), "the best single run", Blend),
+    "greedy": Candidate(partial(_greedy, steps=100), "a weight per run, greedily", Blend),
+    "nnls": Candidate(blends.fit_nnls, "a weight per run, question", Blend),
+    "ridge": Candidate(stackers.fit_ridge, "linear in all runs' answers", stackers.LinearStacker),
+    "disagreement_ridge": Candidate(
+        stackers.fit_disagreement_ridge, "nnls and where runs differ", stackers.DisagreementRidge
+    ),
+    "lightgbm": Candidate(stackers.fit_lightgbm, "boosted trees", stackers.BoostedStacker),
+    TWO_LEVEL: Candidate(blends.fit_nnls, "nnls of all candidates above", TwoLevel),
 }
-CLASS_CANDIDATES: dict[str, Fit] = {
-    MEAN: blends.fit_mean,
-    "best_run": partial(blends.fit_greedy, loss=blends.log_loss, steps=1),
-    "greedy": partial(blends.fit_greedy, loss=blends.log_loss, steps=50),
-    "pool": class_stackers.fit_pool,
-    "lightgbm": class_stackers.fit_lightgbm,
-}
-ABOUT = {  # what each candidate is, for tables
-    MEAN: "equal weights",
-    "best_run": "the best single run",
-    "greedy": "a weight per run, greedily",
-    "nnls": "a weight per run, question",
-    "ridge": "linear in all runs' answers",
-    "disagreement_ridge": "nnls and where runs differ",
-    "pool": "weighted geometric mean",
-    "lightgbm": "boosted trees",
-    TWO_LEVEL: "nnls of all candidates above",
+CLASS_CANDIDATES = {
+    MEAN: CANDIDATES[MEAN],
+    "best_run": Candidate(partial(_greedy_classes, steps=1), "the best single run", Blend),
+    "greedy": Candidate(partial(_greedy_classes, steps=50), "a weight per run, greedily", Blend),
+    "pool": Candidate(class_stackers.fit_pool, "weighted geometric mean", class_stackers.Pool),
+    "lightgbm": Candidate(
+        class_stackers.fit_lightgbm, "boosted trees", class_stackers.BoostedClasses
+    ),
 }
 RULE = "the simplest within one standard error of the best"  # how `CrossFits.choose` chooses
 NONE: FoldSet = frozenset()
@@ -88,7 +113,7 @@ class CrossFits:
     """All candidates: models fitted on every fold, and predictions of the folds left out."""
 
     task: Task
-    candidates: Mapping[str, Fit]
+    candidates: Mapping[str, Candidate]
     targets: np.ndarray  # (galaxy, column)
     folds: np.ndarray  # (galaxy,)
     by_fold: dict[int, OofFold]
@@ -145,18 +170,18 @@ class CrossFits:
         return next(near)
 
 
-def candidates_of(task: Task) -> dict[str, Fit]:
+def candidates_of(task: Task) -> dict[str, Candidate]:
     """The candidates for a task's kind, the simplest first."""
     return CLASS_CANDIDATES if isinstance(task, ClassTask) else CANDIDATES
 
 
-def pick_candidates(names: Sequence[str], task: Task) -> dict[str, Fit]:
+def pick_candidates(names: Sequence[str], task: Task) -> dict[str, Candidate]:
     """The named candidates, or all, the simplest first; the uniform mean is always there."""
     known = candidates_of(task)
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(f"unknown candidate '{unknown[0]}': known are {', '.join(known)}")
-    picked = {name: fit for name, fit in known.items() if name in (MEAN, *(names or known))}
+    picked = {name: one for name, one in known.items() if name in (MEAN, *(names or known))}
     if list(picked) == [MEAN, TWO_LEVEL]:
         raise InputError(
             f"candidate '{TWO_LEVEL}' blends the others that are named: name some, such as "
@@ -176,7 +201,7 @@ def exclusions(fold_numbers: Sequence[int], most: int = 2) -> list[FoldSet]:
 
 
 def cross_fit(
-    candidates: Mapping[str, Fit],
+    candidates: Mapping[str, Candidate],
     task: Task,
     features: np.ndarray,
     targets: np.ndarray,
@@ -206,7 +231,7 @@ def cross_fit(
     # The costliest candidates first, while few predictions of others are kept in memory.
     jobs = [(name, without) for name in reversed(first) for without in sets]
     calls = (
-        delayed(fit_without)(candidates[name], by_fold, without, task, seed)
+        delayed(fit_without)(candidates[name].fit, by_fold, without, task, seed)
         for name, without in jobs
     )
     # Threads share the rows, and the libraries release the interpreter while they compute; one BLAS
@@ -247,7 +272,7 @@ def add_second_level(fits: CrossFits, seed: int) -> CrossFits:
         fits: of all other candidates, up to three folds left out at once.
         seed: as of the other candidates.
     """
-    task, numbers, fit = fits.task, fits.fold_numbers, fits.candidates[TWO_LEVEL]
+    task, numbers, fit = fits.task, fits.fold_numbers, fits.candidates[TWO_LEVEL].fit
     models = dict(fits.models)
     # Three folds are left out for the second level's features alone.
     held_out = {key: values for key, values in fits.held_out.items() if len(key[1]) < 3}
@@ -287,22 +312,3 @@ def nested(fits: CrossFits) -> tuple[np.ndarray, dict[int, str]] | None:
     for fold, name in choices.items():
         out[fits.folds == fold] = fits.held_out[name, frozenset({fold}), fold]
     return out, choices
-
-
-@dataclass(frozen=True, eq=False)
-class TwoLevel:
-    """Candidates, and a blend of their predictions as submitted."""
-
-    first: Mapping[str, MetaModel]
-    blend: MetaModel
-    task: Task
-
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        """(galaxy, run, column) -> (galaxy, column), float64."""
-        first = [self.task.project(model.predict(features)) for model in self.first.values()]
-        return self.blend.predict(np.stack(first, axis=1))
-
-    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
-        """The candidates' weights, and what each is made of."""
-        first = {name: model.about(runs, task) for name, model in self.first.items()}
-        return {**self.blend.about(list(self.first), task), "candidates": first}
