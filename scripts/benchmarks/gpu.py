@@ -56,7 +56,7 @@ def train(name: str, size: int, compiled: bool, seconds: float) -> Rate:
     config = load_config(
         "gz37/resnet18",
         [
-            *(f"model.name={name}", "model.pretrained=false", "model.weights_file=null"),
+            *(f"model.name={name}", "model.pretrained=false"),
             *(f"image.size_px={size}", f"train.batch_size={_BATCH}"),
             f"train.compile={str(compiled).lower()}",
         ],

@@ -4,6 +4,7 @@ Every image is opened, decoded in full and resized each time that it is seen. Wr
 description of a published student project; nothing in it is made slow on purpose.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from torch import Tensor, nn
 from torch.utils import data as torch_data
 from torchvision import models, transforms
 
-from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.prepare import Dataset
 
-WEIGHTS = CODE_ROOT.parent / "shared" / "weights" / "resnet18.imagenet.safetensors"
+# ImageNet's, as training finds them
+WEIGHTS = Path(os.environ.get("GALAXYZOO_WEIGHTS", "")) / "resnet18.imagenet.safetensors"
 _MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 

@@ -8,15 +8,13 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.readers import gz2
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.download.gz2_dataset import Order, draw_balanced, make_dataset
 from support.commands import succeed
 from support.gz2_fixtures import COUNTS, FIRST_ID, SMALLEST, labels, refusal, write_published
 from support.kaggle_fixtures import listing
-
-SAMPLE = CODE_ROOT.parent / "shared" / "data" / "gz2-sample"
+from support.real_data import GZ2, needs_data
 
 
 @pytest.fixture
@@ -164,9 +162,9 @@ def test_every_galaxy_is_drawn_as_often():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SAMPLE.exists(), reason=f"no real Galaxy Zoo 2 files in {SAMPLE}")
+@needs_data(GZ2)
 def test_the_real_sample_becomes_a_dataset_that_trains(tmp_path):
-    words = ["gz2", "--data", SAMPLE, "--per-class", "6", "--name", "real"]
+    words = ["gz2", "--data", GZ2, "--per-class", "6", "--name", "real"]
     succeed(tmp_path, "prepare.py", *words)
     made = labels(tmp_path / "input" / "real")
     assert made.nunique() == 10

@@ -263,8 +263,8 @@ def test_the_submission_is_never_written_over_an_external_table(catalog, tmp_pat
     [
         ({"name": "hf_hub:mwalmsley/zoobot-encoder-convnext_nano"}, True),
         ({"name": "hf-hub:mwalmsley/Zoobot-encoder-resnet18"}, True),
-        ({"name": "resnet18", "weights_file": "shared/weights/zoobot_resnet18.safetensors"}, True),
-        ({"name": "resnet18", "weights_file": "shared/weights/resnet18.safetensors"}, False),
+        ({"name": "resnet18", "weights_file": "weights/zoobot_resnet18.safetensors"}, True),
+        ({"name": "resnet18", "weights_file": "weights/resnet18.safetensors"}, False),
     ],
 )
 def test_zoobots_weights_are_known_by_name(model, seen):

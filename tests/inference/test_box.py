@@ -21,9 +21,9 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.app_fixtures import jpeg
 from support.class_fixtures import write_labelled
 from support.commands import COMPETITION, call, complaint, succeed
+from support.real_data import MINI, needs_data
 
 RUN = "gz37/d4cnn_transfer"
-MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
 OOF = CODE_ROOT / "submissions/kaggle-mini/gz37/recipes/d4cnn_transfer/oof.csv.gz"
 
 
@@ -126,7 +126,7 @@ def test_the_page_answers_uploads_and_says_that_it_has_no_galaxies(root: Path) -
             ask()
 
 
-@pytest.mark.skipif(not MINI.exists(), reason="no ../shared/data/kaggle-mini")
+@needs_data(MINI)
 @pytest.mark.parametrize("fold", range(5))
 def test_half_precision_scores_as_the_committed_table_does(fold: int, tmp_path: Path) -> None:
     """On held-out galaxies of the fold: RMSE within 0.1 %."""

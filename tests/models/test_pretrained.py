@@ -34,6 +34,13 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of weights."""
+    monkeypatch.setenv("GALAXYZOO_WEIGHTS", str(tmp_path))
+    return tmp_path
+
+
 def test_weights_file_fills_the_backbone(tmp_path: Path) -> None:
     weights = {n: t for n, t in resnet_weights().items() if not n.endswith("num_batches_tracked")}
     path = tmp_path / "weights.safetensors"
@@ -44,8 +51,34 @@ def test_weights_file_fills_the_backbone(tmp_path: Path) -> None:
     assert all(torch.equal(filled[name], tensor) for name, tensor in weights.items())
 
 
+@pytest.mark.parametrize("name", ["resnet18", "torchvision/resnet18"])
+def test_the_folder_of_weights_has_the_file_of_the_models_name(folder: Path, name: str) -> None:
+    weights = {name: tensor.zero_() for name, tensor in resnet_weights().items()}
+    save_file(weights, folder / "resnet18.imagenet.safetensors")
+    model = build_model(pretrained_config(name))
+    assert model.start.origin == "resnet18.imagenet.safetensors"
+    assert not any(parameter.any() for parameter in model.backbone.parameters())
+    save_file(weights, folder / "own.safetensors")
+    own = build_model(pretrained_config(name, weights_file=str(folder / "own.safetensors")))
+    assert own.start.origin == "own.safetensors"
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "test_vit.imagenet.safetensors"])
+def test_weights_from_a_file_are_normalised_as_timm_says_or_the_config(
+    folder: Path, name: str
+) -> None:
+    """Half and half for this network, whose file does not say so, instead of ImageNet's."""
+    save_file(timm.create_model("test_vit", num_classes=0).state_dict(), folder / name)
+    settings = {"name": "test_vit", "weights_file": str(folder / "weights.safetensors")}
+    start = build_model(pretrained_config(**settings)).start
+    assert (start.mean, start.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    start = build_model(pretrained_config(**settings, mean=(0.1, 0.2, 0.3))).start
+    assert (start.mean, start.std) == ((0.1, 0.2, 0.3), (0.229, 0.224, 0.225))
+
+
 @pytest.mark.parametrize("damage", ["missing", "extra", "shape", "bytes"])
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("name", ["broken.safetensors", "resnet18.imagenet.safetensors"])
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path, name: str, damage: str) -> None:
     weights = resnet_weights()
     if damage == "missing":
         del weights["layer1.0.conv1.weight"]
@@ -53,12 +86,14 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, damage: str) -> Non
         weights["layer9.weight"] = torch.zeros(1)
     elif damage == "shape":
         weights["conv1.weight"] = torch.zeros(64, 1, 7, 7)
-    path = tmp_path / "broken.safetensors"
+    path = tmp_path / name
     save_file(weights, path)
     if damage == "bytes":
         path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"broken\.safetensors"):
-        build_model(pretrained_config(weights_file=str(path)))
+    message = one_line_refusal(
+        build_model, pretrained_config(weights_file=str(tmp_path / "broken.safetensors"))
+    )
+    assert name in message
 
 
 def test_a_failing_download_goes_on_from_scratch_only_where_allowed(
@@ -75,8 +110,11 @@ def test_a_failing_download_goes_on_from_scratch_only_where_allowed(
 
     monkeypatch.setattr(timm, "create_model", fail)
     missing = "no/such.safetensors"
-    with pytest.raises(InputError, match=r"weights_file"):
-        build_model(pretrained_config(weights_file=missing))
+    message = one_line_refusal(build_model, pretrained_config(weights_file=missing))
+    assert "no/such.safetensors is not there" in message
+    assert "resnet18.imagenet.safetensors is not there" in one_line_refusal(
+        build_model, pretrained_config()
+    )
     for _ in range(2):
         allowed = build_model(pretrained_config(weights_file=missing, allow_scratch=True))
         assert allowed.start.origin.startswith("scratch")

@@ -181,7 +181,8 @@ def test_weights_that_are_code(tmp_path, trap, write, read):
 
 @pytest.fixture
 def torchvision_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """Has torchvision's client find a file where the network would be."""
+    """Has torchvision's client find a file where the only weights would be."""
+    monkeypatch.delenv("GALAXYZOO_WEIGHTS", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     weights = torchvision.models.ResNet18_Weights.DEFAULT.value
     return lambda path: monkeypatch.setattr(weights, "url", path.as_uri())

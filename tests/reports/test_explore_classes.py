@@ -14,8 +14,7 @@ from galaxyzoo.io.tables import FOLD
 from galaxyzoo.reports.explore_classes import count_classes, labelled_tasks
 from galaxyzoo.tasks.registry import CLASS_TASKS
 from support.kaggle_fixtures import COLUMNS, draw_votes
-
-MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
+from support.real_data import MINI, needs_data
 
 RULES = [name for name, task in CLASS_TASKS.items() if task.rule]
 
@@ -90,7 +89,7 @@ def published(task: str) -> dict[str, int]:
     return {name: int(text.replace(",", "")) for name, text in named.items()}
 
 
-@pytest.mark.skipif(not MINI.exists(), reason=f"no real competition files in {MINI}")
+@needs_data(MINI)
 def test_the_documented_counts_are_those_of_the_real_files(root: Path) -> None:
     catalog = catalog_of(read_dataset(MINI).targets)
     for name in RULES:

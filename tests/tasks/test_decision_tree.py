@@ -9,12 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE, DecisionTree, Question
 from support.kaggle_fixtures import draw_votes
+from support.real_data import MINI, needs_data
 from support.slow_tree import COLUMNS, PARENTS, project_slowly
-
-MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
 
 ANSWERS = (3, 2, 2, 2, 4, 2, 3, 7, 3, 3, 6)
 
@@ -152,7 +150,7 @@ def test_another_number_of_columns_is_refused(shape):
             method(np.zeros(shape))
 
 
-@pytest.mark.skipif(not MINI.exists(), reason=f"no real solutions in {MINI}")
+@needs_data(MINI)
 def test_the_real_solutions_obey_the_tree():
     name = "training_solutions_rev1"
     with zipfile.ZipFile(MINI / f"{name}.zip") as archive, archive.open(f"{name}.csv") as file:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.readers.kaggle import read_dataset
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -14,8 +13,7 @@ from galaxyzoo.tasks.kinds import CLASS
 from galaxyzoo.tasks.label_rules import ClassRule, share
 from galaxyzoo.tasks.registry import TASKS
 from support.kaggle_fixtures import COLUMNS, draw_votes
-
-DATA = CODE_ROOT.parent / "shared" / "data"
+from support.real_data import MINI, ZOO5, needs_data
 
 RULES = {name: task.rule for name, task in TASKS.items() if task.rule}
 
@@ -262,14 +260,11 @@ def test_a_share_is_of_those_who_were_asked() -> None:
     assert share(votes, "Class9.3").tolist() == [0.0]  # nobody is
 
 
-@pytest.mark.skipif(
-    not ((DATA / "kaggle-mini").exists() and (DATA / "zoo5").exists()),
-    reason=f"no real competition files and label table in {DATA}",
-)
+@needs_data(MINI, ZOO5)
 def test_the_zoo5_rule_gives_the_published_classes_galaxy_by_galaxy(root: Path) -> None:
-    labels = rule_of("zoo5").labels(read_dataset(DATA / "kaggle-mini").targets)
-    table = read_csv(DATA / "zoo5" / "train_labels.csv")[CLASS]
+    labels = rule_of("zoo5").labels(read_dataset(MINI).targets)
+    table = read_csv(ZOO5 / "train_labels.csv")[CLASS]
     assert labels.index.isin(table.index).all()
     assert labels.idxmax(axis=1).tolist() == table.loc[labels.index].tolist()
-    others = read_dataset(DATA / "kaggle-mini").targets.index.difference(labels.index)
+    others = read_dataset(MINI).targets.index.difference(labels.index)
     assert not others.isin(table.index).any()  # what the rule drops is not in the table either

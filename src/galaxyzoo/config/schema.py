@@ -62,14 +62,16 @@ class ModelConfig(Settings):
     views: Literal["one", "cyclic4", "dihedral8"] = "one"
     # start from the weights that timm, torchvision or the hub has of it, mostly of ImageNet
     pretrained: bool = False
-    # safetensors used where it exists (path from the project root); elsewhere timm downloads;
-    # box: the networks in weights/, each fold from the one that has not seen it
+    # safetensors used where it exists (path from the project root), else NAME.imagenet.safetensors
+    # in the folder GALAXYZOO_WEIGHTS, else a download; box: the networks in weights/, each fold
+    # from the one that has not seen it
     weights_file: str | None = None
     # whether pretrained: true may go on from scratch where no weights can be had
     allow_scratch: bool = False
     # passed on to the model's constructor (timm's or ours)
     kwargs: dict[str, Any] = Field(default_factory=dict)
-    # per channel, of values in [0, 1]; downloaded weights bring their own
+    # per channel, of values in [0, 1]; downloaded weights bring their own, those from a file have
+    # timm's for the model's name unless these are changed
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
 

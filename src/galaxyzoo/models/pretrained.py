@@ -20,6 +20,8 @@ from galaxyzoo.core.paths import CODE_ROOT, shown
 TORCHVISION = "torchvision/"  # prefix of torchvision's models; other names are timm's
 HUB = "hf_hub:"  # prefix of a repository of huggingface.co with weights for one of timm's models
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+WEIGHTS_FOLDER = "GALAXYZOO_WEIGHTS"  # variable that names a folder of weights
+_FILE = ".imagenet.safetensors"  # after the model's name, in that folder
 _HEAD = ("head.", "log_concentrations")  # of `GalaxyNet`: what belongs to a task and its loss
 _WARNED = "GALAXYZOO_WARNED_OF_SCRATCH"  # variable of the environment of one command
 _CLASSIFIERS = ("fc.", "classifier.", "head.", "heads.")
@@ -36,26 +38,29 @@ class PretrainedWeights:
 
 
 def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> PretrainedWeights:
-    """Load pretrained weights into a backbone: the config's file if it exists, else a download.
+    """Load pretrained weights into a backbone: from a file if one exists, else a download.
+
+    The file is the config's, or that of the model's name in the folder `GALAXYZOO_WEIGHTS`.
 
     Args:
         model: its config; with `allow_scratch` a failing download leaves the weights random.
         run: name for messages.
     """
-    path = CODE_ROOT / model.weights_file if model.weights_file else None
-    if path is not None and path.is_file():
+    paths = _candidate_files(model)
+    if path := next((path for path in paths if path.is_file()), None):
         _fill(backbone, _read(path), shown(path))
-        return PretrainedWeights(path.name, model.mean, model.std)
+        return PretrainedWeights(path.name, *_normalisation(backbone, model))
     try:
         weights, start = _download(model)
     except Exception as error:  # noqa: BLE001 - the clients raise their own, their transport's, the system's
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
         if not model.allow_scratch:
-            missing = f", and {shown(path)} is not there" if path else ""
+            missing = f", and {shown(paths[0])} is not there" if paths else ""
             raise InputError(
                 f"{run}: pretrained weights of '{model.name}' cannot be downloaded{missing} "
-                f"({reason}): name a file with model.weights_file=… "
-                "or train from scratch with model.allow_scratch=true"
+                f"({reason}): name a file with model.weights_file=…, or a folder of files named "
+                f"MODEL{_FILE} with {WEIGHTS_FOLDER}, or train from scratch with "
+                "model.allow_scratch=true"
             ) from None
         if not os.environ.get(_WARNED):
             os.environ[_WARNED] = "1"  # also for the processes that this one starts
@@ -82,6 +87,24 @@ def fill_network(
     left = () if with_head else _HEAD
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith(left)}
     _fill(model, kept, source, may_lack=left)
+
+
+def _candidate_files(model: ModelConfig) -> list[Path]:
+    """Where the weights may lie, the config's own file first."""
+    paths = [CODE_ROOT / model.weights_file] if model.weights_file else []
+    folder = os.environ.get(WEIGHTS_FOLDER)
+    if folder and not model.name.startswith(HUB):
+        # Weights that torchvision and timm both have are kept once.
+        paths.append(Path(folder) / f"{model.name.removeprefix(TORCHVISION)}{_FILE}")
+    return paths
+
+
+def _normalisation(backbone: nn.Module, model: ModelConfig) -> tuple[Triple, Triple]:
+    """Mean and std for weights from a file: the config's where set, else timm's for the model."""
+    if (model.mean, model.std) != (IMAGENET_MEAN, IMAGENET_STD):
+        return model.mean, model.std
+    data = timm.data.resolve_model_data_config(backbone)  # ImageNet's where timm has no such model
+    return tuple(data["mean"]), tuple(data["std"])
 
 
 def _download(model: ModelConfig) -> tuple[dict[str, Tensor], PretrainedWeights]:

@@ -9,16 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.readers.gz2 import ANSWERS, to_votes
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.tasks.registry import TASKS
 from support.kaggle_fixtures import draw_image, encode, write_zip
+from support.real_data import GZ2, needs_data
 from support.refusals import one_line_refusal
-
-SAMPLE = CODE_ROOT.parent / "shared" / "data" / "gz2-sample"
 
 TABLE, MAPPING, IMAGES = "gz2_hart16.csv", "gz2_filename_mapping.csv", "images_gz2.zip"
 
@@ -246,12 +244,12 @@ def test_a_truncated_packed_table_is_named(root, folder):
     assert refusal().startswith(f"input/zoo/{TABLE}.gz cannot be read: ")
 
 
-@pytest.mark.skipif(not SAMPLE.exists(), reason=f"no real Galaxy Zoo 2 files in {SAMPLE}")
+@needs_data(GZ2)
 def test_the_real_files_are_read(root):
-    raw = open_input(str(SAMPLE), {"gz37"})
+    raw = open_input(str(GZ2), {"gz37"})
     assert (raw.dataset, len(raw.targets)) == ("gz2-sample", 400)
     assert GALAXY_ZOO_2.residuals(raw.targets.to_numpy()).max() <= READ_TOLERANCE
-    classes = pd.read_csv(SAMPLE / TABLE, index_col="dr7objid")["gz2_class"].sort_index()
+    classes = pd.read_csv(GZ2 / TABLE, index_col="dr7objid")["gz2_class"].sort_index()
     smooth = raw.targets["Class1.1"] > 0.8
     assert classes[smooth].str.startswith("E").mean() > 0.95
     edge_on = raw.targets["Class2.1"] > 0.6

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.data.readers.kaggle import dataset_name, find_folder, read_dataset
 from support.competition_files import read
@@ -21,8 +20,7 @@ from support.kaggle_fixtures import (
     csv_bytes,
     write_zip,
 )
-
-MINI = CODE_ROOT.parent / "shared" / "data" / "kaggle-mini"
+from support.real_data import MINI, needs_data
 
 
 def zips_in_input(competition: Competition, root: Path) -> None:
@@ -208,7 +206,7 @@ def test_a_known_subset_and_the_whole_are_recognised(root, tmp_path, monkeypatch
     assert dataset_name(np.array([5, 1, 3, 4]), np.array([9, 8]), root) == "kaggle"
 
 
-@pytest.mark.skipif(not MINI.exists(), reason=f"no real competition files in {MINI}")
+@needs_data(MINI)
 def test_the_real_files_are_read_and_recognised(root):
     raw = read_dataset(MINI)
     assert (raw.dataset, len(raw.targets), len(raw.test_ids)) == (
