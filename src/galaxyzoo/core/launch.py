@@ -1,4 +1,4 @@
-"""Start and end of every entry script: the project's Python, shared arguments, one-line errors.
+"""Start and end of every command: the project's Python, shared arguments, one-line errors.
 
 Only the standard library is imported here, because it runs before anything else is known to be
 installed.
@@ -10,18 +10,19 @@ import errno
 import gc
 import importlib.util
 import os
+import re
 import signal
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.paths import CODE_ROOT, INSTALLED
 
 BACKENDS = ("loky", "ray", "dask")  # of joblib
-VENV_PYTHON = Path(__file__).resolve().parents[3] / ".venv" / "bin" / "python"
+VENV_PYTHON = CODE_ROOT / ".venv" / "bin" / "python"  # of a checkout
 _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock", "rich")
 _RESTARTED = "GALAXYZOO_RESTARTED"
 _SECONDS_BEFORE_OWN_ERROR = 10
@@ -40,11 +41,29 @@ def use_project_python() -> None:
     """Start the running script again with `.venv`'s Python where this one lacks the packages.
 
     An interpreter that has them (an active venv, conda, a Kaggle kernel) is used as it is. Exits
-    with one line saying what to type where neither has them. Until `run_main`, Ctrl-C ends the
-    process at once: libraries would turn a KeyboardInterrupt amid their import into anything.
+    with one line saying what to type where neither has them.
     """
     if sys._getframe(1).f_globals["__name__"] != "__main__":
         return  # a worker or a test imports the script
+    begin()
+    if all(importlib.util.find_spec(name) for name in _NEEDED):
+        return
+    if VENV_PYTHON.exists() and not os.environ.get(_RESTARTED):
+        os.environ[_RESTARTED] = "1"
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # waits for `begin` to handle it
+        os.execv(VENV_PYTHON, [str(VENV_PYTHON), *sys.argv])
+    sys.exit(
+        "error: the packages are not installed for this Python: "
+        "type `bash scripts/setup.sh` once, then again"
+    )
+
+
+def begin() -> None:
+    """Prepare the process for a command's imports.
+
+    Until `run_main`, Ctrl-C ends it at once: libraries would turn a KeyboardInterrupt amid their
+    import into anything.
+    """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored: nohup
         signal.signal(signal.SIGINT, _stop_importing)
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the last of all to be run
@@ -52,17 +71,7 @@ def use_project_python() -> None:
     if _is_silent():
         os.environ["TQDM_DISABLE"] = "1"
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 until the end
-    if all(importlib.util.find_spec(name) for name in _NEEDED):
-        gc.disable()  # imports leave nothing to collect, and looking for it takes a sixth of them
-        return
-    if VENV_PYTHON.exists() and not os.environ.get(_RESTARTED):
-        os.environ[_RESTARTED] = "1"
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # waits for the handler above
-        os.execv(VENV_PYTHON, [str(VENV_PYTHON), *sys.argv])
-    sys.exit(
-        "error: the packages are not installed for this Python: "
-        "type `bash scripts/setup.sh` once, then again"
-    )
+    gc.disable()  # imports leave nothing to collect, and looking for it takes a sixth of them
 
 
 def run_main(main: Callable[[], None]) -> None:
@@ -133,8 +142,22 @@ def _exit_with(message: str) -> None:
     bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
     for bar in list(getattr(bars, "_instances", ())):
         bar.close()
-    print(f"error: {one_line(message)}", file=sys.stderr)
+    print(f"error: {one_line(as_typed(message))}", file=sys.stderr)
     sys.exit(1)
+
+
+def as_typed(text: str) -> str:
+    """Text whose commands are written as they are typed here: `galaxyzoo NAME` where installed."""
+    if not INSTALLED:
+        return text
+    text = text.replace("bash scripts/train_folds.sh", "galaxyzoo train --ensemble")
+    scripts = r"python3 src/(\w+)\.py|bash scripts/(download_data|submit)\.sh"
+    return re.sub(scripts, lambda found: f"galaxyzoo {found[1] or found[2]}", text)
+
+
+def install_command(*packages: str, part: str = "--extras") -> str:
+    """Command that installs optional packages, by an option of `scripts/setup.sh` in a checkout."""
+    return f"pip install {' '.join(packages)}" if INSTALLED else f"bash scripts/setup.sh {part}"
 
 
 def require(what: str, *packages: str, otherwise: str = "", part: str = "--extras") -> None:
@@ -142,7 +165,7 @@ def require(what: str, *packages: str, otherwise: str = "", part: str = "--extra
 
     Args:
         what: what needs them.
-        packages: names by which they are imported.
+        packages: names by which they are imported, and installed.
         otherwise: end of the message, another way out.
         part: option of `scripts/setup.sh` that installs them.
     """
@@ -150,14 +173,15 @@ def require(what: str, *packages: str, otherwise: str = "", part: str = "--extra
     if lacks:
         raise InputError(
             f"{what} needs {', '.join(lacks)}, which {'is' if len(lacks) == 1 else 'are'} not "
-            f"installed: type `bash scripts/setup.sh {part}`{otherwise}"
+            f"installed: type `{install_command(*lacks, part=part)}`{otherwise}"
         )
 
 
 def new_parser(description: str | None) -> argparse.ArgumentParser:
     """A parser whose --help keeps the description's line breaks."""
     return argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=as_typed(description or ""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 

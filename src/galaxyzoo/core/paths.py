@@ -5,11 +5,16 @@ of different datasets never mix.
 """
 
 import os
+from importlib import resources
 from pathlib import Path
 
 from galaxyzoo.core.errors import InputError
 
-CODE_ROOT = Path(__file__).resolve().parents[3]
+_PACKAGE = Path(str(resources.files("galaxyzoo"))).resolve()
+INSTALLED = (_PACKAGE / "configs").is_dir()  # a wheel has them inside; a checkout's are two above
+# The checkout; of an installed package the current folder, whichever that is when a path is used.
+CODE_ROOT = Path() if INSTALLED else _PACKAGE.parents[1]
+RESOURCES = _PACKAGE if INSTALLED else CODE_ROOT  # folder of configs/, weights/ and LICENSE
 ABLATION = "ablation."  # prefix of the last part of the names of an ablation study's runs
 STAGE = "stage."  # the same of runs that are earlier stages of others
 DEMO = "demo"  # the dataset that the project draws itself, with short schedules (configs/demo.yaml)
@@ -20,7 +25,7 @@ BOX = "box"  # in place of a dataset: networks that come with the project, in `w
 
 
 def root() -> Path:
-    """The project's folder: `GALAXYZOO_ROOT` where that is set, else where the code lies.
+    """The project's folder: `GALAXYZOO_ROOT`, else the checkout, installed the current folder.
 
     Read at each call, so that tests and notebooks can keep a whole set of artefacts elsewhere.
     """
@@ -29,7 +34,7 @@ def root() -> Path:
 
 def configs_dir() -> Path:
     """Folder of the YAML configs: `GALAXYZOO_CONFIGS` where that is set, else the code's own."""
-    return Path(os.environ.get("GALAXYZOO_CONFIGS") or CODE_ROOT / "configs").resolve()
+    return Path(os.environ.get("GALAXYZOO_CONFIGS") or RESOURCES / "configs").resolve()
 
 
 def input_dir() -> Path:
@@ -66,7 +71,7 @@ def submissions_dir() -> Path:
 
 def box_dir() -> Path:
     """Folder of the networks that come with the project, at `<run>`, as `src/export.py` writes."""
-    return CODE_ROOT / "weights"
+    return RESOURCES / "weights"
 
 
 def box_runs(task: str = "*") -> list[str]:
@@ -142,7 +147,7 @@ def intervals_csv(dataset: str, task: str) -> Path:
 
 def shown(path: Path) -> str:
     """A path as messages print it: relative to the project where it lies inside."""
-    for folder in (root(), CODE_ROOT, Path.cwd()):
+    for folder in (root(), CODE_ROOT, RESOURCES, Path.cwd()):
         if path.is_relative_to(folder):
             return str(path.relative_to(folder))
     return str(path)

@@ -6,7 +6,7 @@ import subprocess
 from functools import cache
 
 from galaxyzoo import __version__
-from galaxyzoo.core.paths import CODE_ROOT
+from galaxyzoo.core.paths import CODE_ROOT, INSTALLED
 
 _PACKAGES = ("torchvision", "timm", "numpy", "albumentations")
 
@@ -27,6 +27,8 @@ def package_versions() -> dict[str, str]:
 @cache
 def code_version() -> str:
     """The project's version, and the git commit where the code lies in a checkout."""
+    if INSTALLED:  # git would find whatever repository the current folder is in
+        return __version__
     command = ["git", "-C", str(CODE_ROOT), "describe", "--always", "--dirty", "--exclude=*"]
     try:
         commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

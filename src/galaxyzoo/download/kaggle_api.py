@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.launch import install_command
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.kaggle import SAMPLES, SOLUTIONS, TEST_IMAGES, TRAIN_IMAGES
 from galaxyzoo.download.sdss import asked_pause_s
@@ -105,7 +106,7 @@ def _client_class() -> type:
     except ModuleNotFoundError as error:
         raise InputError(
             f"Kaggle's client is not installed ({error.name} is missing): type "
-            "`bash scripts/setup.sh --extras`, then again"
+            f"`{install_command('kaggle')}`, then again"
         ) from None
     except SystemExit:
         raise _no_credentials() from None

@@ -17,7 +17,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import require
-from galaxyzoo.core.paths import CODE_ROOT, data_option, ensemble_csv, oof_csv, run_dir, shown
+from galaxyzoo.core.paths import RESOURCES, data_option, ensemble_csv, oof_csv, run_dir, shown
 from galaxyzoo.core.templates import render
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, fitted_path, save_model
@@ -74,7 +74,7 @@ def export_run(
             network.float()  # of rounded weights, so that ONNX is of what is kept
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
         shutil.copyfile(card_path(oof_csv(dataset, run)), part / SCORES)
-        shutil.copyfile(CODE_ROOT / LICENCE, part / LICENCE)
+        shutil.copyfile(RESOURCES / LICENCE, part / LICENCE)
         catalog = load_catalog(dataset)
         if config.task == COMPETITION_TASK and len(networks) == catalog.n_folds >= FEWEST_FOLDS:
             save_model(part / INTERVALS, VoteIntervals.calibrate(run, catalog))
@@ -104,7 +104,7 @@ def export_ensemble(dataset: str, task: str, folder: Path, with_onnx: bool = Tru
             export_run(dataset, run, part / run, with_onnx)
         shutil.copyfile(card_path(path), part / EXPORTED_CARD)
         shutil.copyfile(fitted_path(path), part / EXPORTED_MODEL)
-        shutil.copyfile(CODE_ROOT / LICENCE, part / LICENCE)
+        shutil.copyfile(RESOURCES / LICENCE, part / LICENCE)
         about = render("ensemble_card.md.j2", title=ensemble_name(task), card=fitted.card)
         (part / CARD).write_text(about, encoding="utf-8")
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())

@@ -1,0 +1,145 @@
+"""The package as `pip install` puts it, outside the checkout."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from packaging.requirements import Requirement
+
+from galaxyzoo import __version__, commands
+from galaxyzoo.core.paths import BOX, CODE_ROOT
+from support.commands import succeed
+
+HEADLESS = {"opencv-python": "opencv-python-headless"}  # the reason is in pyproject.toml
+
+
+def test_dependencies_are_the_direct_packages_of_the_requirements() -> None:
+    direct, _ = (CODE_ROOT / "requirements.txt").read_text().split("# Brought in by those")
+    pins = [Requirement(line.split("#")[0]) for line in direct.splitlines() if line[:1].isalpha()]
+    project = tomllib.loads((CODE_ROOT / "pyproject.toml").read_text())["project"]
+    ranges = {r.name.lower(): r.specifier for r in map(Requirement, project["dependencies"])}
+    assert {HEADLESS.get(pin.name, pin.name).lower() for pin in pins} == set(ranges)
+    for pin in pins:
+        (version,) = (specifier.version for specifier in pin.specifier)
+        assert version in ranges[HEADLESS.get(pin.name, pin.name).lower()], pin
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the files in git."""
+    if not (CODE_ROOT / ".git").exists():
+        pytest.skip("not a checkout")
+    clone = tmp_path_factory.mktemp("clone")
+    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=CODE_ROOT, text=True)
+    for name in filter(None, listed.split("\0")):
+        if (CODE_ROOT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(CODE_ROOT / name, clone / name)
+    return clone
+
+
+@pytest.fixture(scope="module")
+def wheel(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the copy."""
+    made = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(made)]
+    subprocess.run(build, cwd=clone, check=True, capture_output=True)
+    (path,) = made.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the commands of a new environment, which has this one's other packages too."""
+    home = tmp_path_factory.mktemp("venv")
+    venv.create(home, with_pip=True)
+    bin_dir = home / ("Scripts" if os.name == "nt" else "bin")
+    subprocess.run([bin_dir / "pip", "install", "--quiet", "--no-deps", wheel], check=True)
+    (site,) = home.glob("lib/python*/site-packages")
+    (site / "packages.pth").write_text(sysconfig.get_path("purelib"))
+    return bin_dir
+
+
+@pytest.fixture(scope="module")
+def galaxy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture, named by a GalaxyID."""
+    path = tmp_path_factory.mktemp("galaxy") / "7.png"
+    noise = np.random.default_rng(0).integers(0, 256, (424, 424, 3), np.uint8)
+    cv2.imwrite(str(path), cv2.GaussianBlur(noise, (0, 0), 9))
+    return path
+
+
+def run(program: Path, *words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program of the new environment without any sign of the checkout."""
+    mine = {"PYTHONPATH", "GALAXYZOO_ROOT", "GALAXYZOO_CONFIGS"}
+    kept = {name: value for name, value in os.environ.items() if name not in mine}
+    environment = {**kept, "GALAXYZOO_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [program, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+def test_wheel_is_one_package_with_its_data(clone: Path, wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    about = f"galaxy_zoo_ensemble-{__version__}.dist-info"
+    assert {name.split("/")[0] for name in names} == {"galaxyzoo", about}
+    inside = {"galaxyzoo/LICENSE"}
+    for folder, base in (("src/galaxyzoo", "src/galaxyzoo"), ("configs", "."), ("weights", ".")):
+        files = (path for path in (clone / folder).rglob("*") if path.is_file())
+        inside |= {
+            (Path("galaxyzoo") / path.relative_to(clone / base)).as_posix() for path in files
+        }
+    assert {name for name in names if not name.startswith(about)} == inside
+
+
+@pytest.mark.slow
+def test_installed_command_predicts_as_the_checkout_does(
+    installed: Path, galaxy: Path, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    subprocess.run(["git", "init", "--quiet", here], check=True)  # somebody else's repository
+    done = run(installed / "galaxyzoo", "predict", galaxy, cwd=here)
+    assert done.returncode == 0, done.stderr
+    succeed(there, "predict.py", galaxy, "--output", there / "predictions.csv")
+    mine, theirs = (pd.read_csv(f / "predictions.csv", index_col=0) for f in (here, there))
+    pd.testing.assert_frame_equal(mine, theirs, atol=1e-6)
+    assert sorted(path.name for path in here.iterdir()) == [".git", "predictions.csv"]
+    code = "from galaxyzoo.core.version import code_version; print(code_version())"
+    version = run(installed / "python", "-c", code, cwd=here).stdout.strip()
+    assert version == __version__
+
+
+@pytest.mark.slow
+def test_installed_commands_name_themselves(installed: Path, tmp_path: Path) -> None:
+    listed = run(installed / "galaxyzoo", "--help", cwd=tmp_path).stdout
+    for name in commands.names():
+        source = (Path(commands.__path__[0]) / f"{name}.py").read_text()
+        assert (ast.get_docstring(ast.parse(source)) or "").splitlines()[0] in listed
+    timed = run(installed / "python", "-X", "importtime", installed / "galaxyzoo", cwd=tmp_path)
+    assert not re.search(r"\| +(torch|numpy|pydantic)$", timed.stderr, re.MULTILINE)
+    unknown = run(installed / "galaxyzoo", "predicts", cwd=tmp_path)
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.stderr == "error: unknown command 'predicts': `galaxyzoo --help` lists them\n"
+    usage = run(installed / "galaxyzoo", "predict", "--help", cwd=tmp_path).stdout
+    assert usage.startswith("usage: galaxyzoo predict ")
+    assert "\n  galaxyzoo predict my_galaxies/\n" in usage
+    refused = run(installed / "galaxyzoo", "evaluate", "gz37", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "type `galaxyzoo train --ensemble gz37`" in refused.stderr
+    assert BOX not in [path.name for path in tmp_path.iterdir()]
