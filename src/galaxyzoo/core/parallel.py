@@ -20,7 +20,7 @@ from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import claiming_gpu
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import require
-from galaxyzoo.core.paths import CODE_ROOT
+from galaxyzoo.core.paths import CODE_ROOT, INSTALLED
 
 _THREADS = "OMP_NUM_THREADS"  # of each process
 _RAY_STORE_BYTES = 100_000_000  # all that passes through it are settings and catalogs
@@ -99,12 +99,11 @@ def _end_with(parent: int) -> None:
 @contextmanager
 def _environment(threads: int) -> Iterator[None]:
     """Environment of started processes: threads, our packages, no bars, which would overlap."""
+    folder = "" if INSTALLED else str(CODE_ROOT / "src")
     wanted = {
         _THREADS: str(threads),
         "TQDM_DISABLE": "1",
-        "PYTHONPATH": os.pathsep.join(
-            [str(CODE_ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
-        ),
+        "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")])),
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
