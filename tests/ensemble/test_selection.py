@@ -155,7 +155,7 @@ def test_one_run_and_two_folds_still_work_without_a_nested_score():
 def test_candidates_are_picked_by_name_with_the_mean_and_a_typo_is_named():
     assert pick_candidates([], SMALL) == CANDIDATES
     assert list(pick_candidates(["ridge", "best_run"], SMALL)) == ["mean", "best_run", "ridge"]
-    with pytest.raises(InputError, match="unknown candidate 'rigde': known are mean, best"):
+    with pytest.raises(InputError, match=r"unknown candidate 'rigde': known are .*best_run"):
         pick_candidates(["rigde"], SMALL)
     assert list(pick_candidates(["two_level", "nnls"], SMALL)) == ["mean", "nnls", "two_level"]
     with pytest.raises(InputError, match="'two_level' blends the others that are named"):

@@ -8,14 +8,14 @@ import torch
 from galaxyzoo.config.loading import all_runs, load_config
 from galaxyzoo.config.schema import Config, TrainConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.models.build import build_model
+from galaxyzoo.models.build import OWN_MODELS, build_model
 from galaxyzoo.models.heads import build_output
 from galaxyzoo.models.losses import build_loss
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
 from support.small_models import overfit, small_config, without_gradient
 
-NETWORKS = ["cnn", "d4cnn", "resnet18", "mobilenetv2_100", "torchvision/resnet18"]
+NETWORKS = [*OWN_MODELS, "resnet18", "mobilenetv2_100", "torchvision/resnet18"]
 NO_LAYERS = """conv konv64 conv64.5 conv0 conv64/0 conv64/2/2 conv. norm2 norm/2 pool2 pool/2
     dropout dropout1.5 dropout0.2/2 dropout."""
 

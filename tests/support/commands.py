@@ -40,32 +40,36 @@ def environment(root: Path) -> dict[str, str]:
     }
 
 
-def new_fork_server(prefix: Sequence[str] = ()) -> ForkServer:
+def new_fork_server(prefix: Sequence[str] = (), src: Path = SRC) -> ForkServer:
     """Server of commands in any project folder, started by the prefix."""
-    return ForkServer({**environment(SRC), "PYTHONPATH": str(SRC)}, prefix)
+    return ForkServer({**environment(src), "PYTHONPATH": str(src)}, prefix)
 
 
 @functools.cache
-def fork_server() -> ForkServer:
+def fork_server(src: Path = SRC) -> ForkServer:
     """This process's own, which ends with it."""
-    server = new_fork_server()
+    server = new_fork_server(src=src)
     atexit.register(server.close)
     return server
 
 
-def call(root: Path, script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+def call(
+    root: Path, script: str, *words: str | Path, src: Path = SRC
+) -> subprocess.CompletedProcess[str]:
     """Run a command as the user types it in that folder, with its imports done already."""
-    command = [str(SRC / script), *map(str, words)]
+    command = [str(src / script), *map(str, words)]
     with tempfile.TemporaryDirectory() as folder:
         printed = [Path(folder) / name for name in ("output", "errors")]
-        status = fork_server().run(command, root, environment(root), *printed)
+        status = fork_server(src).run(command, root, environment(root), *printed)
         output, errors = (path.read_text(encoding="utf-8") for path in printed)
     return subprocess.CompletedProcess(command, status, output, errors)
 
 
-def succeed(root: Path, script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+def succeed(
+    root: Path, script: str, *words: str | Path, src: Path = SRC
+) -> subprocess.CompletedProcess[str]:
     """The same for a command that must end well."""
-    result = call(root, script, *words)
+    result = call(root, script, *words, src=src)
     assert result.returncode == 0, result.stderr
     return result
 

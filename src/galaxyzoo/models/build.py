@@ -148,11 +148,7 @@ class Layers(nn.Module):
 
 # To add a network of our own: a class with `num_features` and a forward pass to (B, num_features),
 # and its name here; its arguments are the side of the images and the config's `model.kwargs`.
-OWN_MODELS: dict[str, Callable[..., "CNN | D4CNN | Layers"]] = {
-    "cnn": CNN,
-    "d4cnn": D4CNN,
-    "layers": Layers,
-}
+OWN_MODELS: dict[str, type[nn.Module]] = {"cnn": CNN, "d4cnn": D4CNN, "layers": Layers}
 
 
 def build_model(config: Config, initialise: bool = True) -> GalaxyNet:
@@ -188,7 +184,7 @@ def _build_backbone(model: ModelConfig, size_px: int) -> tuple[nn.Module, int]:
             own = OWN_MODELS[model.name](size_px, **model.kwargs)
         except TypeError as error:
             raise InputError(f"model.kwargs of '{model.name}': {error}") from None
-        return own, own.num_features
+        return own, own.num_features  # type: ignore[return-value]
     if model.name.startswith(TORCHVISION):
         return _build_torchvision(model)
     name = _architecture(model.name) if model.name.startswith(HUB) else model.name

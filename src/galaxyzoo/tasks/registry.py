@@ -74,9 +74,10 @@ _GALAXY10_DECALS = (
     "edge_on_without_bulge",
     "edge_on_with_bulge",
 )
-CLASS_TASKS = {
+TASKS: dict[str, Task] = {
     task.name: task
     for task in (
+        VoteTask(COMPETITION_TASK, GALAXY_ZOO_2.columns, GALAXY_ZOO_2),
         ClassTask(
             "elliptical_spiral",
             ("elliptical", "spiral"),
@@ -110,7 +111,4 @@ CLASS_TASKS = {
         ),
     )
 }
-TASKS: dict[str, Task] = {
-    COMPETITION_TASK: VoteTask(COMPETITION_TASK, GALAXY_ZOO_2.columns, GALAXY_ZOO_2),
-    **CLASS_TASKS,
-}
+CLASS_TASKS = {name: task for name, task in TASKS.items() if isinstance(task, ClassTask)}

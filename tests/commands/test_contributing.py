@@ -1,0 +1,209 @@
+"""What CONTRIBUTING's table says to add works by these steps alone, by the real commands.
+
+One copy of the code takes up every row of the table; nothing else in it is changed.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from galaxyzoo.core import files, paths
+from support.commands import COMPETITION, call, complaint, dataset, succeed, table
+from support.kaggle_fixtures import COLUMNS
+
+pytestmark = pytest.mark.slow
+
+NETWORK = """
+class Average(nn.Module):
+    def __init__(self, size_px: int, grid: int = 2) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.num_features = 3 * grid**2
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.pool(images).flatten(1)
+
+
+"""
+RULE = """
+
+def sides(votes: Votes) -> Parts:
+    smooth, disk = _vote(votes, "Class1.1"), _vote(votes, "Class1.2")
+    return {"smoother": smooth > disk, "flatter": smooth < disk}
+
+
+def sides_shares(votes: Votes) -> Parts:
+    return _votes(votes, ("smoother", "flatter"), ("Class1.1", "Class1.2"))
+"""
+TASK = """
+        ClassTask(
+            "sides",
+            ("smoother", "flatter"),
+            ClassRule(label_rules.sides, label_rules.sides_shares),
+        ),
+"""
+STACKER = """
+
+@dataclass(frozen=True, eq=False)
+class Median:
+    scale: float
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        return self.scale * np.median(features, axis=1)
+
+    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
+        return {"scale": self.scale}
+
+
+def fit_median(folds: Sequence[OofFold], task: Task, _seed: int) -> Median:
+    return Median(1.0)
+"""
+READER = '''"""Images beside a JSON file of classes by GalaxyID."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from galaxyzoo.data.readers.labelled import one_hot, one_task
+from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.tasks.kinds import ClassTask
+
+
+def find(folder: Path) -> FoundDataset | None:
+    path = folder / "classes.json"
+    if not path.is_file():
+        return None
+    classes = pd.Series(json.loads(path.read_text())).rename(int).sort_index()
+    task = one_task(set(classes), path.name)
+    return FoundDataset(folder, frozenset({task.name}), partial(_read, folder, classes, task))
+
+
+def _read(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset:
+    images = ImageStore.open(folder)
+    return RawDataset(folder.name, folder, one_hot(classes, task), images, images)
+'''
+RECIPE = """
+task: {task}
+model: {{name: {network}, kwargs: {kwargs}}}
+image: {{crop_px: 424, cache_px: 32, size_px: 32}}
+head: {{hidden: 8}}
+train: {{epochs: 1, batch_size: 8}}
+"""
+
+
+def put(path: Path, before: str, text: str) -> None:
+    """Insert text before the only place that starts so."""
+    old = path.read_text()
+    assert old.count(before) == 1, path
+    path.write_text(old.replace(before, text + before))
+
+
+def follow_the_page(code: Path) -> None:
+    """Do what stands in the table's column "Where", row by row."""
+    package, configs = code / "src/galaxyzoo", code / "configs"
+    (configs / "gz37/small.yaml").write_text(
+        RECIPE.format(task="gz37", network="test_resnet", kwargs="{}")
+    )
+
+    put(package / "models/build.py", "\n# To add a network of our own", NETWORK)
+    put(package / "models/build.py", '"cnn": CNN', '"average": Average, ')
+    (configs / "gz37/mine.yaml").write_text(
+        RECIPE.format(task="gz37", network="average", kwargs="{grid: 3}")
+    )
+
+    rules = package / "tasks/label_rules.py"
+    rules.write_text(rules.read_text() + RULE)
+    put(package / "tasks/registry.py", '        ClassTask("galaxy10",', TASK.lstrip("\n"))
+    (configs / "sides").mkdir()
+    (configs / "sides/mine.yaml").write_text(
+        RECIPE.format(task="sides", network="average", kwargs="{}")
+    )
+
+    blends = package / "ensemble/blends.py"
+    blends.write_text(blends.read_text() + STACKER)
+    entry = '    "median": Candidate(blends.fit_median, "the middle run", blends.Median),\n'
+    put(package / "ensemble/selection.py", "    MEAN: Candidate(", entry)
+
+    (package / "data/readers/sidecar.py").write_text(READER)
+    put(package / "data/readers/find.py", "arrays, gz2, kaggle", "sidecar, ")
+    put(package / "data/readers/find.py", "labelled.find_table,", "sidecar.find, ")
+
+    field = "    # epochs without progress that are borne\n    patience: int = Field(5, ge=1)\n"
+    put(package / "config/schema.py", "    # 0, with head.output=rule", field)
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the code in which the page has been followed."""
+    copy = tmp_path_factory.mktemp("code")
+    for folder in ("src", "configs"):
+        shutil.copytree(paths.CODE_ROOT / folder, copy / folder)
+    follow_the_page(copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def project(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which both networks are trained, with a setting of one's own."""
+    root = tmp_path_factory.mktemp("project")
+    COMPETITION.write_zips(root / "input")
+    words = ("gz37/small", "gz37/mine", "--folds", "3", "train.patience=7")
+    succeed(root, "train.py", *words, src=code / "src")
+    return root
+
+
+def test_networks_by_yaml_and_by_class_are_trained(project: Path) -> None:
+    for run in ("small", "mine"):
+        oof = table(project, "oof", f"gz37/{run}.csv")
+        assert oof.index.tolist() == COMPETITION.votes.index.tolist()
+        assert oof[COLUMNS].notna().all(axis=None)
+
+
+def test_a_setting_is_set_by_key_and_checked(code: Path, project: Path) -> None:
+    (saved,) = (project / "folds").glob("*/gz37/mine/config.yaml")
+    assert yaml.safe_load(saved.read_text())["train"]["patience"] == 7
+    line = complaint(call(project, "train.py", "gz37/mine", "train.patience=0", src=code / "src"))
+    assert "train.patience" in line
+
+
+def test_a_stacker_is_compared_kept_and_applied(code: Path, project: Path) -> None:
+    done = succeed(project, "ensemble.py", "--candidates", "mean,median", src=code / "src")
+    assert "the middle run │" in done.stdout
+    assert "chosen: median" in done.stdout
+    archive = project / "input/images_test_rev1.zip"
+    succeed(project, "predict.py", archive, "--output", project / "out.csv", src=code / "src")
+    got = pd.read_csv(project / "out.csv", index_col="GalaxyID").loc[COMPETITION.test_ids]
+    expected = pd.read_csv(project / "submissions/predictions.csv", index_col="GalaxyID")
+    assert abs(got[COLUMNS] - expected[COLUMNS]).to_numpy().max() < 1e-6
+
+
+def test_a_task_is_trained_and_combined(code: Path, project: Path) -> None:
+    succeed(project, "train.py", "sides", "--folds", "3", "--ensemble", src=code / "src")
+    votes = COMPETITION.votes
+    kept = votes.index[votes["Class1.1"] != votes["Class1.2"]]
+    oof = table(project, "oof", "sides/mine.csv")
+    assert oof.index.tolist() == kept.tolist()
+    assert list(oof.columns) == ["smoother", "flatter", "fold"]
+    (submission,) = (project / "submissions").glob("*/sides/predictions.csv")
+    assert set(pd.read_csv(submission)["class"]) <= {"smoother", "flatter"}
+
+
+def test_a_form_of_input_is_found(code: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "input/mine"
+    folder.mkdir(parents=True)
+    classes = {i: ("smoother", "flatter")[n % 2] for n, i in enumerate(COMPETITION.votes.index)}
+    (folder / "classes.json").write_text(json.dumps(classes))
+    for galaxy in classes:
+        (folder / f"{galaxy}.jpg").write_bytes(COMPETITION.images[galaxy])
+    succeed(tmp_path, "prepare.py", "--task", "sides", "--folds", "3", src=code / "src")
+    assert dataset(tmp_path) == "mine"
+    split = table(tmp_path, "folds", "train.csv")
+    assert split["smoother"].to_dict() == {i: float(c == "smoother") for i, c in classes.items()}
+    assert files.read_json(tmp_path / "folds/mine/dataset.json")["dataset"] == "mine"
