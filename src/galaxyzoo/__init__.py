@@ -1,3 +1,40 @@
 """K-fold training, test-time augmentation and stacking for galaxy morphology (Galaxy Zoo)."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from galaxyzoo.inference.pictures import Model
+
 __version__ = "1.0.0"
+
+
+def load(
+    name: str | None = None,
+    dataset: str | None = None,
+    folds: Sequence[int] | None = None,
+    views: int | None = None,
+) -> "Model":
+    """Load a trained run or ensemble, to predict pictures: `load().predict(images)`.
+
+    Args:
+        name: a run, gz37/d4cnn, or an ensemble, ensemble:gz37; default the best at hand, which
+            `galaxyzoo predict` takes too.
+        dataset: that it was trained on; default the only one.
+        folds: whose networks alone predict; default all.
+        views: orientations of each picture, 1 or 8; default each run's own.
+    Raises:
+        InputError: there is none of that name.
+        ValueError: another number of views.
+    """
+    # Only here: they import torch, and this module is imported before every other.
+    from galaxyzoo.ensemble.networks import choose_dataset_of, load_predictor, pick_default
+    from galaxyzoo.inference.pictures import Model
+
+    if views not in (None, 1, 8):
+        raise ValueError(f"views={views}: 1 or 8 orientations")
+    if name is None:
+        dataset, name = pick_default(dataset)
+    else:
+        dataset = choose_dataset_of(dataset, name)
+    return Model(name, dataset, load_predictor(dataset, name, folds, views))

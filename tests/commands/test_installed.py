@@ -81,6 +81,17 @@ def galaxy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+NOTEBOOK = """
+import sys
+from galaxyzoo import load
+assert not {"torch", "numpy", "pandas"} & {*sys.modules}
+import cv2
+from galaxyzoo.core.version import code_version
+load().predict(cv2.imread(sys.argv[1])[..., ::-1]).to_csv("array.csv")
+print(code_version())
+"""
+
+
 def run(program: Path, *words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a program of the new environment without any sign of the checkout."""
     mine = {"PYTHONPATH", "GALAXYZOO_ROOT", "GALAXYZOO_CONFIGS"}
@@ -113,16 +124,19 @@ def test_installed_command_predicts_as_the_checkout_does(
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
-    subprocess.run(["git", "init", "--quiet", here], check=True)  # somebody else's repository
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x", "-C", str(here)]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "a project of the user"]):
+        subprocess.run([*git, *words], check=True)
     done = run(installed / "galaxyzoo", "predict", galaxy, cwd=here)
     assert done.returncode == 0, done.stderr
     succeed(there, "predict.py", galaxy, "--output", there / "predictions.csv")
     mine, theirs = (pd.read_csv(f / "predictions.csv", index_col=0) for f in (here, there))
     pd.testing.assert_frame_equal(mine, theirs, atol=1e-6)
     assert sorted(path.name for path in here.iterdir()) == [".git", "predictions.csv"]
-    code = "from galaxyzoo.core.version import code_version; print(code_version())"
-    version = run(installed / "python", "-c", code, cwd=here).stdout.strip()
-    assert version == __version__
+    done = run(installed / "python", "-c", NOTEBOOK, galaxy, cwd=here)
+    assert (done.returncode, done.stdout.strip()) == (0, __version__), done.stderr
+    of_array = pd.read_csv(here / "array.csv", index_col="image")
+    np.testing.assert_allclose(of_array, theirs, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -1,0 +1,129 @@
+"""Predictions from Python: pictures in memory are seen as files of them are."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import galaxyzoo
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import BOX
+from galaxyzoo.ensemble.fitted import FittedEnsemble
+from galaxyzoo.ensemble.networks import EnsembleNetworks, load_predictor
+from galaxyzoo.inference import pictures
+from galaxyzoo.inference.pictures import Model
+from galaxyzoo.inference.predict import Predictor, RunNetworks, predict_stores
+from galaxyzoo.models.build import build_model
+from support.small_models import small_config
+
+
+def _run(**image: int) -> RunNetworks:
+    config = small_config(image=image)
+    return RunNetworks(config, {0: build_model(config)})
+
+
+def _ensemble() -> EnsembleNetworks:
+    """The mean of two runs that want images of different crops and sizes."""
+    runs = [_run(), _run(crop_px=320, cache_px=96, field_px=300, size_px=64)]
+    fitted = SimpleNamespace(task=runs[0].task, combine=lambda parts: np.mean(parts, axis=0))
+    return EnsembleNetworks(cast(FittedEnsemble, fitted), runs)
+
+
+def _draw(*shape: int) -> np.ndarray:
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    return np.asarray(cv2.GaussianBlur(noise, (0, 0), 3))
+
+
+@pytest.mark.parametrize("make", [_run, _ensemble])
+def test_pictures_are_seen_as_png_files_of_them(make: Any, tmp_path: Path) -> None:
+    predictor: Predictor = make()
+    rgb = [_draw(*shape, 3) for shape in ((424, 424), (300, 501), (20, 20), (1700, 1700))]
+    modes = [Image.fromarray(_draw(99, 120, 3)).convert(mode) for mode in ("L", "P", "1")]
+    given: list[pictures.Picture] = [
+        *rgb,
+        rgb[1][:, ::-1],
+        *modes,
+        Image.fromarray(_draw(70, 70, 4)),
+    ]
+    for i, image in enumerate(given):
+        picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+        picture.save(tmp_path / f"{i}.png")
+    expected, _ = predict_stores(predictor, [tmp_path])
+    found = Model("gz37/small", "test", predictor).predict(given)
+    assert (list(found.columns), found.index.name) == (list(predictor.task.columns), "image")
+    assert found.index.tolist() == expected.index.tolist() == [*range(len(given))]
+    assert found.to_numpy().tobytes() == expected.to_numpy().tobytes()
+    assert np.ptp(found["Class1.1"]) > 1e-4
+
+
+def test_every_form_of_the_same_pictures_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, images = Model("gz37/small", "test", _run()), np.stack([_draw(64, 64, 3)] * 3)
+    images[1:] //= 2
+    images[2, :32] = 0
+    expected = model.predict(images)
+    monkeypatch.setattr(pictures, "CHUNK", 2)
+    parts = [model.predict(images), model.predict([*images])]
+    parts += [pd.concat([model.predict(image) for image in images], ignore_index=True)]
+    parts += [model.predict([Image.fromarray(image) for image in images])]
+    for found in parts:
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    one = model.predict(Image.fromarray(images[2]))
+    np.testing.assert_allclose(one, expected[2:], atol=1e-6)
+    assert expected.nunique().min() > 1
+
+
+def test_files_keep_their_names_and_a_warning_tells_of_the_unreadable(tmp_path: Path) -> None:
+    model = Model("gz37/small", "test", _run())
+    for name in ("7.png", "5.png"):
+        Image.fromarray(_draw(64, 64, 3)).save(tmp_path / name)
+    both: list[pictures.PathName] = [tmp_path / "7.png", str(tmp_path / "5.png")]
+    assert model.predict(both).index.tolist() == [7, 5]
+    (tmp_path / "6.png").write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"left out 1 of 3 images \(first: 6.png: it is empty\)"):
+        table = model.predict(str(tmp_path))
+    assert (table.index.tolist(), table.index.name) == ([5, 7], "GalaxyID")
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        (np.full((2, 9, 9, 3), np.nan), r"image 0 is float64 of shape \(9, 9, 3\), expected RGB"),
+        (np.zeros((2, 3, 9, 9), np.uint8), r"uint8 of shape \(3, 9, 9\), expected .*\(H, W, 3\)"),
+        (np.zeros((9, 9), np.uint8), r"uint8 of shape \(9, 9\)"),
+        (np.zeros((0, 9, 9, 3), np.uint8), "no images"),
+        ([np.zeros((9, 9, 3), np.uint8), "7.png"], "image 1 is str, expected RGB pixels"),
+        ([None], "image 0 is NoneType"),
+        (7, "image 0 is int"),
+        (np.zeros((0, 9, 3), np.uint8), "image 0: its size 9 × 0 px is outside 1 to 8192"),
+        (np.zeros((1, 8193, 3), np.uint8), "image 0: its size 8193 × 1 px"),
+        (Image.fromarray(np.zeros((9, 9), np.uint16)), "PIL mode I;16: convert it to 8 bits"),
+        (Image.fromarray(np.zeros((9, 9), np.float32)), "PIL mode F"),
+        ("nowhere.png", "nowhere.png is missing"),
+    ],
+)
+def test_what_is_no_picture_is_one_line(images: Any, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        Model("gz37/small", "test", _run()).predict(images)
+
+
+@pytest.mark.usefixtures("root")
+def test_load_takes_the_best_at_hand_or_the_named(tmp_path: Path) -> None:
+    galaxy = tmp_path / "1.png"
+    Image.fromarray(_draw(424, 424, 3)).save(galaxy)
+    model = galaxyzoo.load(folds=[1], views=1)
+    assert model.dataset == BOX
+    expected, _ = predict_stores(load_predictor(BOX, model.name, [1], 1), [galaxy])
+    found = model.predict(Image.open(galaxy))
+    np.testing.assert_array_equal(found, expected)
+    assert "RunNetworks" not in repr(model)
+    again = galaxyzoo.load(model.name, dataset=BOX, folds=[1], views=1)
+    np.testing.assert_array_equal(again.predict(galaxy), expected)
+    with pytest.raises(InputError, match="gz37/nothing"):
+        galaxyzoo.load("gz37/nothing", dataset=BOX)
+    with pytest.raises(ValueError, match="views=3"):
+        galaxyzoo.load(views=3)
