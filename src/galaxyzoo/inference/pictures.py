@@ -98,7 +98,7 @@ def to_pixels(image: object, number: int) -> np.ndarray:
     found = type(image).__name__
     if isinstance(image, np.ndarray):
         if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
-            return np.ascontiguousarray(image)
+            return image
         found = f"{image.dtype} of shape {image.shape}"
     raise InputError(
         f"image {number} is {found}, expected RGB pixels from 0 to 255, uint8 of shape (H, W, 3)"
