@@ -173,7 +173,6 @@ def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GALAXYZOO_ROOT", str(project))
-    monkeypatch.setenv("GALAXYZOO_DEVICE", "cpu")
     known = service.list_runs()
     assert [name for _, name in known] == ["gz37/cnn", "ensemble:default", "gz37/d4cnn_transfer"]
     run, whole = (service.load_run.__wrapped__(*one) for one in known[:2])

@@ -118,7 +118,6 @@ def test_an_exported_ensemble_predicts_the_same_elsewhere(
     succeed(copy, "export.py", "ensemble:default", "--no-onnx", "--output", tmp_path / "model")
     archive = (copy / "input" / "images_test_rev1.zip").rename(tmp_path / "images.zip")
     monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path / "nothing"))
-    monkeypatch.setenv("GALAXYZOO_DEVICE", "cpu")
     ensemble = EnsembleNetworks.open(tmp_path / "model")
     found, unreadable = predict_stores(ensemble, [archive])
     assert unreadable == []

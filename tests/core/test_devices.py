@@ -30,6 +30,11 @@ from support.small_models import small_config
 from support.training_fixtures import fold_data
 
 
+def test_tests_work_on_the_processor_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert get_device() == torch.device("cpu")
+
+
 def test_each_process_claims_a_gpu_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,7 +97,6 @@ def test_the_cards_examples_predict_as_the_run_does(
         name = f"{galaxy_id}.jpg"
         (tmp_path / "my_galaxies" / name).write_bytes(COMPETITION.images[int(galaxy_id)])
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GALAXYZOO_DEVICE", "cpu")
     with_project, with_onnx = snippets(exported)
     expected = table(trained, "submissions")
     got: dict[str, pd.DataFrame] = {}

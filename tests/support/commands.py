@@ -34,7 +34,6 @@ def environment(root: Path) -> dict[str, str]:
     return {
         **os.environ,
         "GALAXYZOO_ROOT": str(root),
-        "GALAXYZOO_DEVICE": "cpu",
         "OMP_NUM_THREADS": "1",
         "JE_ARROW_MALLOC_CONF": "background_thread:false",
     }

@@ -27,7 +27,6 @@ def share(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> fl
     clock = SimpleNamespace(
         perf_counter=lambda: now[0], process_time=lambda: request.param * now[0]
     )
-    monkeypatch.setenv("GALAXYZOO_DEVICE", "cpu")
     monkeypatch.setattr(planning, "time", clock)
     monkeypatch.setattr(planning, "predict", predict)
     monkeypatch.setattr(Trainer, "step", step)

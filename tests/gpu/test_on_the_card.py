@@ -1,0 +1,95 @@
+"""The GPU: predictions as the processor's, training that survives a kill, memory, several folds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from galaxyzoo.core.devices import describe_machine, get_device, place, release
+from galaxyzoo.inference.artifacts import WEIGHTS
+from galaxyzoo.inference.predict import predict
+from galaxyzoo.models.build import build_model
+from galaxyzoo.training.fold import train_fold
+from support.faulty_commands import TRAIN, Fault, Project
+from support.small_models import small_config
+from support.training_fixtures import fold_data
+
+pytestmark = pytest.mark.gpu
+
+# Two folds of one small run; only deterministic kernels promise the same bytes.
+TWO_FOLDS = [word for word in TRAIN if word != "--ensemble"]
+TWO_FOLDS += ["train.deterministic=true", "--only", "0,1", "--jobs"]
+
+
+def new_project(folder: Path) -> Project:
+    (folder / "root").mkdir()
+    return Project(folder / "root", folder / "work")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What the real command leaves that trains one fold after another."""
+    project = new_project(tmp_path_factory.mktemp("undisturbed"))
+    result = project.run_alone([*TWO_FOLDS, "1"])
+    assert result.status == 0, result.output
+    assert describe_machine() in result.output
+    return project.artefacts()
+
+
+def test_a_killed_run_ends_with_the_same_bytes(
+    undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    """SIGKILL after the second fold's first checkpoint."""
+    project = new_project(tmp_path)
+    kill = Fault({"rename folds/demo-full/gz37/cnn/fold_1/history.csv": 1}, at=1)
+    result = project.run_alone([*TWO_FOLDS, "1"], kill)
+    assert (result.status, result.struck) == (-9, True), result.output
+    assert not list(project.root.glob(f"folds/*/gz37/cnn/fold_1/{WEIGHTS}"))
+    result = project.run_alone([*TWO_FOLDS, "1"])
+    assert result.status == 0, result.output
+    assert project.artefacts() == undisturbed
+
+
+def test_two_folds_at_a_time_end_with_the_same_bytes(
+    undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    project = new_project(tmp_path)
+    result = project.run_alone([*TWO_FOLDS, "2"])
+    assert result.status == 0, result.output
+    assert project.artefacts() == undisturbed
+
+
+@pytest.mark.parametrize("name", ["d4cnn", "mobilenetv2_100", "resnet18"])
+def test_predictions_are_those_of_the_processor(name: str) -> None:
+    """Up to a tenth of what distinguishes images of different brightness.
+
+    The card rounds factors of fp32 to 10 bits; bf16's 7 bits make 0.2 to 0.3 on a processor.
+    """
+    settings = small_config(
+        model={"name": name, "kwargs": {}}, train={"amp": "fp32"}, head={"output": "plain"}
+    )
+    data, model = fold_data(), build_model(settings)
+    rows = np.arange(len(data.targets))
+    data.cache.images[:] = data.cache.images * np.linspace(0.1, 1, len(rows))[:, None, None, None]
+    expected = predict(place(model, torch.device("cpu")), data.cache, rows, settings)
+    found = predict(place(model, get_device()), data.cache, rows, settings)
+    assert (np.abs(found - expected) < 0.1 * expected.std(axis=0)).all()
+
+
+def test_a_batch_that_does_not_fit_is_worked_through_in_parts(tmp_path: Path) -> None:
+    """With a third of the memory that a training has taken: some 400 MB, so that libraries fit."""
+    settings = small_config(
+        model={"kwargs": {"widths": [64, 64]}},
+        train={"batch_size": 2048, "epochs": 1, "on_out_of_memory": "accumulate"},
+    )
+    data = fold_data(2800)
+    torch.cuda.reset_peak_memory_stats()
+    assert train_fold(settings, data, tmp_path / "whole", "whole").accumulation == 1
+    share = torch.cuda.max_memory_allocated() / torch.cuda.mem_get_info()[1]
+    release()
+    torch.cuda.set_per_process_memory_fraction(share / 3)
+    try:
+        assert train_fold(settings, data, tmp_path / "parts", "parts").accumulation > 1
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
