@@ -18,7 +18,7 @@ def load(
     """Load a trained run or ensemble, to predict pictures: `load().predict(images)`.
 
     Args:
-        name: a run, gz37/d4cnn, or an ensemble, ensemble:gz37; default the best at hand, which
+        name: a run, gz37/d4cnn, or an ensemble, ensemble:default; default the best at hand, which
             `galaxyzoo predict` takes too.
         dataset: that it was trained on; default the only one.
         folds: whose networks alone predict; default all.
@@ -28,13 +28,15 @@ def load(
         ValueError: another number of views.
     """
     # Only here: they import torch, and this module is imported before every other.
-    from galaxyzoo.ensemble.networks import choose_dataset_of, load_predictor, pick_default
+    from galaxyzoo.ensemble.networks import load_predictor
+    from galaxyzoo.ensemble.predictors import choose_default, find_predictor
     from galaxyzoo.inference.pictures import Model
 
     if views not in (None, 1, 8):
         raise ValueError(f"views={views}: 1 or 8 orientations")
     if name is None:
-        dataset, name = pick_default(dataset)
+        best, _ = choose_default(dataset)
+        dataset, name = best.dataset, best.name
     else:
-        dataset = choose_dataset_of(dataset, name)
+        dataset, name = find_predictor(name, dataset)
     return Model(name, dataset, load_predictor(dataset, name, folds, views))

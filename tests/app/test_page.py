@@ -12,6 +12,7 @@ from galaxyzoo.app import service
 from galaxyzoo.app.page import NONE, build_page, server_settings
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.ensemble.predictors import KnownPredictor
 from support.app_fixtures import jpeg, loaded
 from support.page_client import PageClient
 
@@ -19,7 +20,7 @@ from support.page_client import PageClient
 @pytest.fixture
 def address(prepared: Dataset, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     run = loaded(prepared)
-    known = (run.dataset, run.config.run)
+    known = KnownPredictor(run.dataset, run.config.run, problem="not scored")
     monkeypatch.setattr(service, "list_runs", lambda: [known])
     monkeypatch.setattr(service, "load_run", lambda *_: run)
     page = build_page(known)

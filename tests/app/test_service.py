@@ -1,6 +1,5 @@
 """What the page asks of trained runs, without the page."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -152,21 +151,17 @@ def test_classes_follow_from_votes_where_these_are_clear() -> None:
             assert found == [expected]
 
 
-def test_runs_are_listed_newest_first(root: Path) -> None:
-    marks = {
-        "demo/gz37/cnn/fold_0": 10,
-        "demo/gz37/cnn/fold_1": 40,
-        "mini/zoo5/resnet18/fold_0": 30,
-        "mini/gz37/ablation.gz37.base/fold_0": 50,
-        "mini/gz37/stage.small-0123/fold_0": 60,
-    }
-    for name, when in marks.items():
-        mark = paths.folds_dir() / name / DONE
+def test_what_can_answer_is_listed_the_default_first(root: Path) -> None:
+    runs = ("demo/gz37/cnn", "mini/zoo5/resnet18", "mini/gz37/ablation.gz37.base")
+    for name in (*runs, "mini/gz37/stage.small-0123"):
+        mark = paths.folds_dir() / name / "fold_0" / DONE
         mark.parent.mkdir(parents=True)
         mark.write_text("{}")
-        os.utime(mark, (when, when))
-    trained = [("demo", "gz37/cnn"), ("mini", "zoo5/resnet18")]
-    assert service.list_runs() == [*trained, (paths.BOX, "gz37/d4cnn_transfer")]
+    assert [known.title for known in service.list_runs()] == [
+        "gz37/d4cnn_transfer (bundled)",
+        "zoo5/resnet18 on mini",
+        "gz37/cnn on demo",
+    ]
 
 
 def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(
@@ -174,8 +169,9 @@ def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(
 ) -> None:
     monkeypatch.setenv("GALAXYZOO_ROOT", str(project))
     known = service.list_runs()
-    assert [name for _, name in known] == ["gz37/cnn", "ensemble:default", "gz37/d4cnn_transfer"]
-    run, whole = (service.load_run.__wrapped__(*one) for one in known[:2])
+    names = ["gz37/d4cnn_transfer", "gz37/cnn", "ensemble:all"]  # 36 galaxies say little
+    assert [one.name for one in known] == names
+    run, whole = (service.load_run.__wrapped__(one.dataset, one.name) for one in known[1:])
     galaxy = int(whole.catalog.ids[0])
     shown, alone = whole.predict(galaxy), run.predict(galaxy)
     assert np.allclose(shown.prediction, alone.prediction, atol=0.05)  # the chosen may correct it

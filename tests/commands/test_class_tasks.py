@@ -77,7 +77,7 @@ def test_a_run_that_equals_an_earlier_stage_takes_its_weights(trained: Path) -> 
         assert fine["notes"]["start"] == "scratch, then votes"
 
 
-@pytest.mark.parametrize("name", ["fine.csv", "predictions.csv"])
+@pytest.mark.parametrize("name", ["fine.csv", "all/predictions.csv"])
 def test_test_galaxies_have_the_decided_class_and_its_probabilities(
     trained: Path, name: str
 ) -> None:
@@ -106,10 +106,10 @@ def test_a_fitted_ensemble_gives_its_submissions_numbers(
     trained: Path, tmp_path: Path, task: str
 ) -> None:
     archive, output = trained / "input" / "images_test_rev1.zip", tmp_path / "out.csv"
-    printed = succeed(trained, "predict.py", f"ensemble:{task}", archive, "--output", output)
+    printed = succeed(trained, "predict.py", f"ensemble:{task}/all", archive, "--output", output)
     assert f"of {2 if task == 'elliptical_spiral' else 1} runs" in printed.stdout  # votes too
     got = pd.read_csv(output, index_col="GalaxyID").loc[COMPETITION.test_ids]
-    expected = table(trained, "submissions", f"{task}/predictions.csv")
+    expected = table(trained, "submissions", f"{task}/all/predictions.csv")
     assert list(got.columns) == list(expected.columns)
     numbers = expected.select_dtypes("number").columns
     np.testing.assert_allclose(got[numbers], expected[numbers], atol=1e-5)

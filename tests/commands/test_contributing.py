@@ -178,7 +178,8 @@ def test_a_stacker_is_compared_kept_and_applied(code: Path, project: Path) -> No
     assert "the middle run │" in done.stdout
     assert "chosen: median" in done.stdout
     archive = project / "input/images_test_rev1.zip"
-    succeed(project, "predict.py", archive, "--output", project / "out.csv", src=code / "src")
+    words = ["ensemble:all", archive, "--output", project / "out.csv"]
+    succeed(project, "predict.py", *words, src=code / "src")
     got = pd.read_csv(project / "out.csv", index_col="GalaxyID").loc[COMPETITION.test_ids]
     expected = pd.read_csv(project / "submissions/predictions.csv", index_col="GalaxyID")
     assert abs(got[COLUMNS] - expected[COLUMNS]).to_numpy().max() < 1e-6
@@ -191,7 +192,7 @@ def test_a_task_is_trained_and_combined(code: Path, project: Path) -> None:
     oof = table(project, "oof", "sides/mine.csv")
     assert oof.index.tolist() == kept.tolist()
     assert list(oof.columns) == ["smoother", "flatter", "fold"]
-    (submission,) = (project / "submissions").glob("*/sides/predictions.csv")
+    (submission,) = (project / "submissions").glob("*/sides/all/predictions.csv")
     assert set(pd.read_csv(submission)["class"]) <= {"smoother", "flatter"}
 
 

@@ -54,8 +54,8 @@ def test_what_follows_needs_no_option(demo):
     assert "nothing has changed" in succeed(root, "ensemble.py").stdout
     assert "reports/demo/gz37/index.html" in succeed(root, "evaluate.py", "gz37").stdout
     by = [succeed(root, "predict.py", root / "1.png", *words).stdout for words in ((), ON_DEMO)]
-    assert "of dataset box" in by[0]  # whose networks know real galaxies
-    assert "by ensemble:default of dataset demo" in by[1]
+    assert "by gz37/d4cnn_transfer (bundled)" in by[0]  # whose networks know real galaxies
+    assert "ensemble:default on demo" in by[1]
     assert "trained" not in type_in(root, *TRAIN, "gz37/mobilenetv2", "--only", "1")
     assert artefacts(root) == before
 

@@ -1,16 +1,28 @@
 """Ensembles by their names: the runs that are trained here, else the tables that are kept."""
 
+import re
+import shutil
 from argparse import Namespace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from galaxyzoo.commands import ensemble
-from galaxyzoo.core.paths import oof_csv
+from galaxyzoo.core import paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import EnsembleFolder, list_ensembles, oof_csv
+from galaxyzoo.core.paths import root as root_dir
+from galaxyzoo.inference.score_card import EnsembleCard, card_path
+from support.ensemble_fixtures import run_here, save_project
+
+Capture = pytest.CaptureFixture[str]
+MonkeyPatch = pytest.MonkeyPatch
 
 
 def taken(*runs: str, task: str | None = None) -> Namespace:
     options = Namespace(runs=[*runs], external=[], dataset=None, candidates="", task=task)
+    vars(options).update(name=None, possible_leakage=[], seed=0, output=None)
     ensemble.take_ensemble(options)
     return options
 
@@ -42,3 +54,98 @@ def test_tables_stand_in_where_no_run_is_trained(both: None, root: Path) -> None
         [],
     )
     assert options.candidates == "mean"
+
+
+@pytest.fixture
+def tiny(root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: MonkeyPatch) -> Path:
+    """Two finished runs; `configs/ensembles/default.yaml` has the first. Gives the configs."""
+    save_project()
+    configs = tmp_path_factory.mktemp("configs")
+    (configs / "ensembles").mkdir()
+    (configs / "ensembles/default.yaml").write_text("runs: [gz37/run0]\n")
+    monkeypatch.setenv("GALAXYZOO_CONFIGS", str(configs))
+    return configs
+
+
+def members(name: str) -> list[str]:
+    """Runs on the card in an ensemble's folder."""
+    card = EnsembleCard.of(EnsembleFolder("tiny", "gz37", name))
+    assert card.name == name
+    return list(card.runs)
+
+
+def test_without_a_name_it_is_default_where_its_runs_are_trained_else_all(
+    tiny: Path, monkeypatch: MonkeyPatch, capsys: Capture
+) -> None:
+    run_here(monkeypatch)
+    assert members("default") == ["gz37/run0"]
+    assert "`python3 src/ensemble.py all` takes gz37/run1 too" in capsys.readouterr().out
+    run_here(monkeypatch, "all", "--candidates", "mean")
+    assert members("all") == ["gz37/run0", "gz37/run1"]
+    assert members("default") == ["gz37/run0"]  # untouched
+    shutil.rmtree(root_dir() / "submissions/tiny/gz37/all")
+    (tiny / "ensembles/default.yaml").write_text("runs: [gz37/run0, gz37/other]\n")
+    capsys.readouterr()
+    run_here(monkeypatch)
+    assert members("all") == ["gz37/run0", "gz37/run1"]
+    assert "all: every finished run of gz37 (default lacks gz37/other)" in capsys.readouterr().out
+
+
+def test_named_runs_have_an_ensemble_of_their_own(tiny: Path, monkeypatch: MonkeyPatch) -> None:
+    run_here(monkeypatch, "run1", "gz37/run0", "--candidates", "mean")
+    assert members("run0+run1") == ["gz37/run0", "gz37/run1"]
+    run_here(monkeypatch, "run1", "--candidates", "mean", "--name", "mine")
+    assert members("mine") == ["gz37/run1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run1", "--name", "default"], "--name default: take letters"),
+        (["run1", "--name", "all"], "--name all: take letters"),
+        (["run1", "--name", "../up"], "--name ../up: take letters"),
+        (["default", "--candidates", "mean"], "'default' is what configs/ensembles/default.yaml"),
+        (["default", "--seed", "1"], "'default' is what configs/ensembles/default.yaml"),
+        (["default", "run1"], "'default' is an ensemble: name it alone"),
+        (["all", "run1"], "'all' is an ensemble: name it alone"),
+    ],
+)
+def test_no_other_ensemble_takes_the_name_of_a_config(
+    tiny: Path, monkeypatch: MonkeyPatch, words: list[str], expected: str
+) -> None:
+    with pytest.raises(InputError, match=re.escape(expected)):
+        run_here(monkeypatch, *words)
+    assert list_ensembles() == []
+
+
+def test_the_copy_to_send_is_the_last_one_and_a_better_one_that_it_replaces_is_named(
+    tiny: Path, monkeypatch: MonkeyPatch, capsys: Capture
+) -> None:
+    published = root_dir() / "submissions/predictions.csv"
+    for words, line in (
+        (["run1", "--name", "worse"], "copied to submissions/predictions.csv\n"),
+        (["default"], "copied to submissions/predictions.csv\n"),
+        (["run1", "--name", "worse"], "in place of default, whose RMSE was better (0."),
+    ):
+        run_here(monkeypatch, *words)
+        assert line in capsys.readouterr().out
+        name = words[-1]
+        assert published.read_bytes() == EnsembleFolder("tiny", "gz37", name).csv.read_bytes()
+        assert EnsembleCard.read(card_path(published)).name == name
+
+
+def test_an_ensemble_says_whether_it_is_the_committed_one(
+    tiny: Path, tmp_path: Path, monkeypatch: MonkeyPatch, capsys: Capture
+) -> None:
+    run_here(monkeypatch, "default")
+    assert "the record" not in capsys.readouterr().out
+    monkeypatch.setattr(paths, "CODE_ROOT", tmp_path / "code")
+    folder = EnsembleFolder("tiny", "gz37", "default")
+    folder.record_csv.parent.mkdir(parents=True)
+    shutil.copy(folder.csv, folder.record_csv)
+    run_here(monkeypatch, "default")
+    assert "byte for byte the record: code/submissions/records/tiny/" in capsys.readouterr().out
+    table = pd.read_csv(folder.record_csv, index_col="GalaxyID")
+    (table + 0.25).to_csv(folder.record_csv)
+    run_here(monkeypatch, "default")
+    assert "not the record, values differ by up to 0.25: " in capsys.readouterr().out

@@ -16,7 +16,6 @@ from support.commands import (
     complaint,
     dataset,
     succeed,
-    table,
 )
 from support.kaggle_fixtures import COLUMNS
 
@@ -30,43 +29,42 @@ def predict(root: Path, *words: str | Path) -> str:
 def refusal(root: Path) -> str:
     """The error line of an ensemble that cannot be applied any more."""
     archive, before = root / "input" / "images_test_rev1.zip", artefacts(root)
-    words = ["predict.py", "ensemble:default", archive, "--output", root / "out.csv"]
+    words = ["predict.py", "ensemble:all", archive, "--output", root / "out.csv"]
     line = complaint(call(root, *words))
     assert artefacts(root) == before
     assert not (root / "out.csv").exists()
     return line
 
 
-@pytest.mark.parametrize("words", [(), ("ensemble:default",), ("ensemble:gz37",)])
-def test_it_gives_the_submissions_numbers(copy: Path, words: tuple[str, ...]) -> None:
-    printed = predict(copy, *words)
-    assert (f"by ensemble:default of dataset {dataset(copy)}" in printed) == (not words)
+@pytest.mark.parametrize("name", ["ensemble:all", "ensemble:gz37/all"])
+def test_it_gives_the_submissions_numbers(copy: Path, name: str) -> None:
+    printed = predict(copy, name)
     assert "of 1 runs (3 networks)" in printed
     got = pd.read_csv(copy / "out.csv", index_col="GalaxyID").loc[COMPETITION.test_ids]
     expected = pd.read_csv(copy / "submissions/predictions.csv", index_col="GalaxyID")
     assert abs(got[COLUMNS] - expected[COLUMNS]).to_numpy().max() < 1e-6
 
 
-def test_without_the_ensemble_the_best_run_answers(copy: Path) -> None:
-    (copy / "submissions/predictions.csv").unlink()
-    assert "by gz37/cnn of dataset" in predict(copy)
-    got = pd.read_csv(copy / "out.csv", index_col="GalaxyID").loc[COMPETITION.test_ids]
-    assert abs(got - table(copy, "submissions")).to_numpy().max() < 0.05
-    assert f"by ensemble:default of dataset {dataset(copy)}" in predict(
-        copy, "--dataset", dataset(copy)
-    )
+def test_an_unknown_name_lists_those_that_are_there(copy: Path) -> None:
+    oof, test = (copy / place / dataset(copy) / "gz37/cnn.csv" for place in ("oof", "submissions"))
+    external = ("--external", "theirs", oof, test, "--candidates", "mean")
+    succeed(copy, "ensemble.py", "external/theirs", *external, "--name", "tables")
+    line = complaint(call(copy, "predict.py", "ensemble:default", copy / "input"))
+    assert "no ensemble 'ensemble:default'" in line
+    assert f"ensemble:all on {dataset(copy)} (with networks)" in line
+    assert f"ensemble:tables on {dataset(copy)} (no networks)" in line
 
 
 def test_a_changed_file_or_card_is_one_line(copy: Path) -> None:
-    folder = copy / "submissions" / dataset(copy) / "gz37"
+    folder = copy / "submissions" / dataset(copy) / "gz37/all"
     for name, place in (("predictions.safetensors", -1), ("predictions.json", 100)):
         data = bytearray((folder / name).read_bytes())
         data[place] ^= 1
         (folder / name).write_bytes(data)
-        assert f"gz37/{name} " in refusal(copy)
+        assert f"gz37/all/{name} " in refusal(copy)
         data[place] ^= 1
         (folder / name).write_bytes(data)
-    predict(copy, "ensemble:default")
+    predict(copy, "ensemble:all")
 
 
 def test_a_member_that_lacks_networks_or_was_trained_again_is_one_line(copy: Path) -> None:
@@ -82,14 +80,12 @@ def test_a_member_that_lacks_networks_or_was_trained_again_is_one_line(copy: Pat
     succeed(copy, *TRAIN, "train.seed=1")
     assert "has been trained since it was made: type `python3 src/ensemble.py" in refusal(copy)
     succeed(copy, "ensemble.py")
-    predict(copy)
+    predict(copy, "ensemble:all")
 
 
 def test_tables_without_networks_are_named(copy: Path) -> None:
-    oof, test = (
-        copy / folder / dataset(copy) / "gz37/cnn.csv" for folder in ("oof", "submissions")
-    )
-    succeed(copy, "ensemble.py", "--external", "theirs", oof, test)
+    oof, test = (copy / place / dataset(copy) / "gz37/cnn.csv" for place in ("oof", "submissions"))
+    succeed(copy, "ensemble.py", "all", "--external", "theirs", oof, test)
     assert "combines external/theirs, of which there are tables but no networks" in refusal(copy)
 
 
@@ -98,24 +94,24 @@ def test_it_stands_where_a_run_can(copy: Path) -> None:
     words = ("--galaxy-id", galaxy, "--output", picture)
     of_run = succeed(copy, "gradcam.py", "gz37/cnn", *words, "--answer", "Class1.1").stdout
     heat = picture.read_bytes()
-    of_all = succeed(copy, "gradcam.py", "ensemble:default", *words, "--answer", "Class1.1").stdout
+    of_all = succeed(copy, "gradcam.py", "ensemble:all", *words, "--answer", "Class1.1").stdout
     assert of_run.split(":")[0] == of_all.split(":")[0]
     assert picture.read_bytes() != heat  # its title and prediction
-    line = complaint(call(copy, "gradcam.py", "ensemble:default", *words, "--feature-maps"))
+    line = complaint(call(copy, "gradcam.py", "ensemble:all", *words, "--feature-maps"))
     assert "of one run" in line
-    succeed(copy, "evaluate.py", "ensemble:default")
+    succeed(copy, "evaluate.py", "ensemble:all")
     report = (copy / "reports" / dataset(copy) / "gz37/index.html").read_text()
-    assert "gz37/ensemble" in report
+    assert "ensemble:all" in report
     assert "--tables are of a run" in complaint(
-        call(copy, "export.py", "ensemble:default", "--tables", "--output", copy / "x")
+        call(copy, "export.py", "ensemble:all", "--tables", "--output", copy / "x")
     )
 
 
 def test_an_exported_ensemble_predicts_the_same_elsewhere(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predict(copy, "ensemble:default")
-    succeed(copy, "export.py", "ensemble:default", "--no-onnx", "--output", tmp_path / "model")
+    predict(copy, "ensemble:all")
+    succeed(copy, "export.py", "ensemble:all", "--no-onnx", "--output", tmp_path / "model")
     archive = (copy / "input" / "images_test_rev1.zip").rename(tmp_path / "images.zip")
     monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path / "nothing"))
     ensemble = EnsembleNetworks.open(tmp_path / "model")

@@ -102,8 +102,8 @@ def test_the_config_of_a_search_can_be_trained(project: Path, tmp_path: Path) ->
             ["gz37/cnn", "--dataset", NAME, "--no-onnx"],
             [f"folds/{NAME}/gz37/cnn/fold_1"],
         ),
-        ("ensemble.py", ["--intervals"], [f"submissions/{NAME}/gz37/oof.csv"]),
-        ("ensemble.py", ["--intervals"], [f"submissions/{NAME}/gz37/predictions.json"]),
+        ("ensemble.py", ["--intervals"], [f"submissions/{NAME}/gz37/default/oof.csv"]),
+        ("ensemble.py", ["--intervals"], [f"submissions/{NAME}/gz37/default/predictions.json"]),
     ],
 )
 def test_a_refusal_names_a_command_after_which_it_goes_on(

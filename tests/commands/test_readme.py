@@ -33,7 +33,7 @@ COMMANDS = {
     "python3 src/predict.py my_galaxies/": "inference/test_box.py",
     "python3 src/predict.py survey/ --output votes/": "inference/test_box.py",
     "python3 src/app.py": "support/browser.py",
-    "python3 src/gradcam.py gz37/d4cnn --galaxy-id 781510": "commands/test_explain.py",
+    "python3 src/gradcam.py gz37/d4cnn_transfer --image one.jpg": "commands/test_explain.py",
     "python3 src/export.py gz37/mobilenetv2": "export/test_bundle.py",
 }
 NOT_HERE = {"gz37/mine", "elliptical_spiral/cnn_tuned"}  # runs that a user will have

@@ -19,6 +19,7 @@ from galaxyzoo.reports.evaluate import ensemble_section, load_evaluation
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.class_fixtures import save_class_project
 from support.ensemble_fixtures import (
+    built,
     fit_all,
     make_problem,
     read_card,
@@ -42,9 +43,9 @@ def root(tmp_path, monkeypatch):
 @pytest.mark.parametrize("task", ["gz37", "anomaly4"])
 def test_shuffled_rows_columns_and_runs_give_the_same_bytes(root, monkeypatch, task):
     _ = save_project(n=90, n_runs=3) if task == "gz37" else save_class_project()
-    folder = root / "submissions" / "tiny" / task
-    written = [folder / name for name in ("predictions.csv", "predictions.json")]
     run_here(monkeypatch, "--task", task, "run0", "run1", "run2")
+    folder = root / "submissions" / "tiny" / task / "run0+run1+run2"
+    written = [folder / name for name in ("predictions.csv", "predictions.json")]
     before = [path.read_bytes() for path in written]
     for i in range(3):
         shuffle_tables(f"{task}/run{i}", seed=i)
@@ -65,7 +66,7 @@ def test_the_submission_is_the_blend_of_the_runs_test_tables_that_the_card_state
     assert 0.5 < weights["gz37/run0"] < 1.0  # the two runs are told apart
     tables = {run: pd.read_csv(paths.test_csv("tiny", run), index_col=0) for run in weights}
     blend = sum(weights[run] * tables[run].loc[catalog.test_ids].to_numpy() for run in weights)
-    written = pd.read_csv(paths.ensemble_csv("tiny", "gz37"), index_col=0)
+    written = pd.read_csv(built("gz37").csv, index_col=0)
     expected = GALAXY_ZOO_2.project(np.clip(blend, 0, 1))
     assert written.index.tolist() == catalog.test_ids.tolist()
     np.testing.assert_allclose(written.to_numpy(), expected, atol=1e-6)
@@ -77,7 +78,7 @@ def test_cross_fitted_predictions_are_kept_and_made_again_where_they_are_gone(
     catalog = save_project(n=90)
     run_here(monkeypatch)
     card = read_card()
-    path = paths.ensemble_oof_csv("tiny", "gz37")
+    path = built("gz37").oof_csv
     before = path.read_bytes()
     table = pd.read_csv(path, index_col="GalaxyID")
     assert table["fold"].tolist() == catalog.folds.tolist()
@@ -98,10 +99,10 @@ def test_an_output_elsewhere_is_written_alone_and_never_over_a_runs_table(root, 
     assert elsewhere.exists()
     assert elsewhere.with_suffix(".json").exists()
     assert not (root / "submissions" / "predictions.csv").exists()
-    for name in ("predictions.csv", "oof.csv"):
-        assert not (root / "submissions" / "tiny" / "gz37" / name).exists()
+    assert paths.list_ensembles() == []
+    run_here(monkeypatch, "all", "--name", "mine", "--candidates", "mean")
     folder = "submissions/tiny/gz37"
-    for taken in (f"{folder}/run0.csv", f"{folder}/oof.csv", "submissions/predictions.csv"):
+    for taken in (f"{folder}/run0.csv", f"{folder}/mine/oof.csv", "submissions/predictions.csv"):
         with pytest.raises(InputError, match="not for an ensemble"):
             run_here(monkeypatch, "--output", str(root / taken), "--candidates", "mean")
     with pytest.raises(InputError, match="must end in"):
@@ -130,7 +131,7 @@ def test_the_command_runs_from_tables_to_submission_without_torch(root):
     command = [sys.executable, "-c", watched]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    card = json.loads((root / "submissions/tiny/gz37/predictions.json").read_text())
+    card = json.loads((root / "submissions/tiny/gz37/all/predictions.json").read_text())
     assert list(card["candidates"]) == list(CANDIDATES)
     assert card["candidates"][card["best"]]["score"] == min(
         row["score"] for row in card["candidates"].values()
@@ -142,7 +143,7 @@ def test_the_command_runs_from_tables_to_submission_without_torch(root):
     assert f"chosen: {card['chosen']}" in done.stdout
     assert all(f" {one.about} │" in done.stdout for one in CANDIDATES.values())
     assert "0.00000 ± 0.00000" not in done.stdout  # of a candidate minus itself
-    written = (root / "submissions/tiny/gz37/predictions.csv").read_bytes()
+    written = (root / "submissions/tiny/gz37/all/predictions.csv").read_bytes()
     assert written == (root / "submissions/predictions.csv").read_bytes()
     assert len(written.splitlines()) == 1 + len(catalog.test_ids)
 

@@ -21,6 +21,7 @@ from galaxyzoo.tasks.registry import get_task
 from support.ensemble_fixtures import (
     COLUMNS,
     NETWORK_RUNS,
+    built,
     run_here,
     save_networks,
     save_project,
@@ -41,7 +42,7 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
 def make(monkeypatch: pytest.MonkeyPatch, *options: str) -> dict[str, Any]:
     monkeypatch.setattr("sys.argv", ["ensemble.py", "--intervals", *options])
     launch.run_main(ensemble.main)
-    return json.loads(paths.intervals_csv("tiny", "gz37").with_suffix(".json").read_text())
+    return json.loads(built("gz37").intervals_csv.with_suffix(".json").read_text())
 
 
 def refused(
@@ -53,7 +54,7 @@ def refused(
     assert stopped.value.code == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
-    assert not paths.intervals_csv("tiny", "gz37").exists()
+    assert not built("gz37").intervals_csv.exists()
     return lines[0]
 
 
@@ -62,10 +63,10 @@ def test_every_test_galaxy_gets_an_interval_of_every_answer(
 ) -> None:
     save_networks(catalog)
     card = make(monkeypatch, "--level", "0.85")
-    table = pd.read_csv(paths.intervals_csv("tiny", "gz37"), index_col="GalaxyID")
+    table = pd.read_csv(built("gz37").intervals_csv, index_col="GalaxyID")
     assert table.index.tolist() == catalog.test_ids.tolist()
     assert list(table.columns[:3]) == ["Class1.1_lower", "Class1.1_upper", "Class1.2_lower"]
-    predictions = pd.read_csv(paths.ensemble_csv("tiny", "gz37"), index_col="GalaxyID")
+    predictions = pd.read_csv(built("gz37").csv, index_col="GalaxyID")
     for column in COLUMNS:
         assert (table[f"{column}_lower"] <= predictions[column]).all()
         assert (table[f"{column}_upper"] >= predictions[column]).all()
@@ -111,12 +112,12 @@ def test_spreads_of_training_and_test_galaxies_are_comparable(catalog: Catalog) 
 def test_a_galaxy_without_an_image_gets_the_training_galaxies_own_range(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card_path = paths.ensemble_csv("tiny", "gz37").with_suffix(".json")
+    card_path = built("gz37").csv.with_suffix(".json")
     card = json.loads(card_path.read_text())
     card["unreadable_test_images"] = [int(catalog.test_ids[3])]
     files.write_sealed(card_path, card)
     make(monkeypatch, "--level", "0.8")
-    table = pd.read_csv(paths.intervals_csv("tiny", "gz37"), index_col="GalaxyID")
+    table = pd.read_csv(built("gz37").intervals_csv, index_col="GalaxyID")
     row = table.loc[catalog.test_ids[3]]
     votes = catalog.train["Class1.1"]
     inside = votes.between(row["Class1.1_lower"] - 1e-8, row["Class1.1_upper"] + 1e-8)
@@ -127,20 +128,17 @@ def test_a_mistake_is_one_line(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "--level 90 must lie between 0 and 1" in refused(monkeypatch, capsys, "--level", "90")
-    assert "make the ensemble first" in refused(monkeypatch, capsys, "run0")
-    oof = paths.ensemble_oof_csv("tiny", "gz37")
+    assert "build it first" in refused(monkeypatch, capsys, "run0", "run1")
+    assert "name one of all" in refused(monkeypatch, capsys, "run0")
+    oof = built("gz37").oof_csv
     whole = oof.read_bytes()
     oof.write_bytes(whole.replace(b"0.", b"0.0", 1))
     said = refused(monkeypatch, capsys)
     assert "oof.csv is missing or not the table" in said
     assert "src/ensemble.py" in said
     oof.write_bytes(whole)
-    taken = paths.oof_csv("tiny", "gz37/intervals")
-    taken.write_text("GalaxyID\n")
-    assert "run 'gz37/intervals' has its table where" in refused(monkeypatch, capsys)
-    taken.unlink()
-    paths.ensemble_csv("tiny", "gz37").with_suffix(".json").unlink()
-    assert "predictions.json is missing" in refused(monkeypatch, capsys)
+    built("gz37").csv.with_suffix(".json").unlink()
+    assert "name one of none" in refused(monkeypatch, capsys)
 
 
 def test_two_folds_are_too_few(
@@ -148,6 +146,7 @@ def test_two_folds_are_too_few(
 ) -> None:
     use_root(monkeypatch, tmp_path)
     save_project(n_folds=2)
+    run_here(monkeypatch, "--candidates", "mean")
     assert "has 2, at least 3 are needed" in refused(monkeypatch, capsys)
 
 
@@ -160,7 +159,7 @@ def test_the_ensembles_lock_is_held(catalog: Catalog, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(files, "holding", spy)
     make(monkeypatch)
-    assert held == [paths.ensemble_csv("tiny", "gz37").parent / files.LOCK]
+    assert held == [built("gz37").csv.parent / files.LOCK]
 
 
 def test_a_level_without_intervals_is_refused(
@@ -170,13 +169,13 @@ def test_a_level_without_intervals_is_refused(
         run_here(monkeypatch, "--level", "0.8")
 
 
-@pytest.mark.parametrize("name", ["gz37/run0", "ensemble:default"])
+@pytest.mark.parametrize("name", ["gz37/run0", "ensemble:all"])
 def test_intervals_of_any_galaxies_hold_nine_in_ten(
     name: str, catalog: Catalog, tmp_path: Path
 ) -> None:
     """Also after they were kept, and read again: as the column's own, at hand."""
     found = load_intervals("tiny", name)
-    table = paths.oof_csv("tiny", name) if "run" in name else paths.ensemble_oof_csv("tiny", "gz37")
+    table = paths.oof_csv("tiny", name) if "run" in name else built("gz37").oof_csv
     oof = pd.read_csv(table, index_col="GalaxyID").loc[catalog.ids, list(COLUMNS)].to_numpy()
     oof, targets = get_task("gz37").project(oof), catalog.targets("gz37")
     ends = found.ends(oof)

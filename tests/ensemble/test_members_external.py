@@ -13,12 +13,13 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.ensemble.members import ExternalTable, make_tables, pick_tables
-from galaxyzoo.ensemble.networks import pick_default
+from galaxyzoo.ensemble.predictors import choose_default
 from galaxyzoo.reports.evaluate import load_evaluation
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import CLASSES, clear_votes
 from support.ensemble_fixtures import (
+    built,
     draw_run,
     read_card,
     run_here,
@@ -57,11 +58,11 @@ def test_an_external_table_joins_by_id_and_is_noted(catalog, tmp_path, monkeypat
     assert (noted["used"], noted["possible_leakage"]) == (True, False)
     assert noted["score"] == card["runs"]["external/them"]
     assert card["score"] < 0.06
-    before = paths.ensemble_csv("tiny", "gz37").read_bytes()
+    before = built("gz37").csv.read_bytes()
     capsys.readouterr()
     run_here(monkeypatch, "--external", "them", *given, *QUICK)
     assert "nothing has changed" in capsys.readouterr().out
-    assert paths.ensemble_csv("tiny", "gz37").read_bytes() == before
+    assert built("gz37").csv.read_bytes() == before
     run_here(monkeypatch, *QUICK)
     assert read_card()["external"] == {}
 
@@ -123,8 +124,8 @@ def test_external_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, ask
     card = read_card()
     assert list(card["runs"]) == ["external/them"]
     assert card["external"]["them"]["used"]
-    assert pick_default(None)[0] == paths.BOX  # no networks are at hand that could predict
-    submitted = pd.read_csv(paths.ensemble_csv("tiny", "gz37"), index_col="GalaxyID")
+    assert choose_default()[0].dataset == paths.BOX  # no networks are at hand that could predict
+    submitted = pd.read_csv(built("gz37").csv, index_col="GalaxyID")
     assert submitted.index.tolist() == list(catalog.test_ids)
 
 
@@ -136,14 +137,14 @@ def test_an_ensemble_of_external_tables_alone_has_intervals_and_a_report(
         load_evaluation("gz37", [], None, tmp_path)
     given = save_external(catalog, tmp_path)
     run_here(monkeypatch, "--dataset", "tiny", "--external", "them", *given, *QUICK)
-    other = paths.ensemble_oof_csv("other", "zoo5")
+    other = paths.EnsembleFolder("other", "zoo5", "all").path / "predictions.json"
     other.parent.mkdir(parents=True)
     other.touch()  # of another task: no second choice
     run_here(monkeypatch, "--intervals")
-    table = pd.read_csv(paths.intervals_csv("tiny", "gz37"), index_col="GalaxyID")
+    table = pd.read_csv(built("gz37").intervals_csv, index_col="GalaxyID")
     assert table.index.tolist() == list(catalog.test_ids)
     found = load_evaluation("gz37", [], None, tmp_path)
-    assert [result.run for result in found.results] == ["gz37/ensemble"]
+    assert [result.run for result in found.results] == ["ensemble:all"]
 
 
 def test_tables_of_a_dataset_without_a_split_wait_for_one(catalog, tmp_path, monkeypatch):

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.commands import ensemble
-from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates
 from galaxyzoo.tasks.registry import TASKS
@@ -20,7 +19,7 @@ from support.class_fixtures import (
     one_hot,
     save_class_project,
 )
-from support.ensemble_fixtures import read_card, run_here, use_root
+from support.ensemble_fixtures import built, read_card, run_here, use_root
 
 
 def problem(seed: int, n: int, n_runs: int, skill: float) -> tuple[np.ndarray, ...]:
@@ -73,7 +72,7 @@ def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_pat
     use_root(monkeypatch, tmp_path)
     catalog = save_class_project()
     run_here(monkeypatch, "--task", "anomaly4", "--candidates", "mean")
-    frame = pd.read_csv(paths.ensemble_csv("tiny", "anomaly4"), index_col="GalaxyID")
+    frame = pd.read_csv(built("anomaly4").csv, index_col="GalaxyID")
     assert list(frame.columns) == ["class", *ANOMALIES]
     assert frame.index.tolist() == catalog.test_ids.tolist()
     probs = frame[ANOMALIES].to_numpy()
@@ -91,7 +90,7 @@ def test_the_task_follows_from_the_named_runs(tmp_path, monkeypatch):
     use_root(monkeypatch, tmp_path)
     save_class_project()
     run_here(monkeypatch, "anomaly4/run0", "anomaly4/run1", "--candidates", "mean")
-    assert paths.ensemble_csv("tiny", "anomaly4").exists()
+    assert built("anomaly4").csv.exists()
 
 
 @pytest.mark.parametrize(

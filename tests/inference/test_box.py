@@ -14,7 +14,8 @@ from pyarrow import parquet
 from galaxyzoo.app import service
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BOX, CODE_ROOT, box_dir
-from galaxyzoo.ensemble.networks import choose_dataset_of, load_predictor, pick_default
+from galaxyzoo.ensemble.networks import load_predictor
+from galaxyzoo.ensemble.predictors import find_predictor
 from galaxyzoo.inference.artifacts import WEIGHTS, load_weights
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -24,7 +25,7 @@ from support.commands import COMPETITION, call, complaint, succeed
 from support.real_data import MINI, needs_data
 
 RUN = "gz37/d4cnn_transfer"
-OOF = CODE_ROOT / "submissions/kaggle-mini/gz37/recipes/d4cnn_transfer/oof.csv.gz"
+OOF = CODE_ROOT / "submissions/records/kaggle-mini/gz37/recipes/d4cnn_transfer/oof.csv.gz"
 
 
 def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> Non
     for name, one in (("1.png", pixels), ("2.png", np.rot90(pixels))):
         cv2.imwrite(str(images / name), one)
     said = succeed(tmp_path, "predict.py", str(images), "--output", "votes.csv").stdout
-    assert f"by {RUN} of dataset {BOX}" in said
+    assert f"by {RUN} (bundled): out-of-fold RMSE 0.0782 on 6,000 galaxies of kaggle-mini\n" in said
     table = pd.read_csv(tmp_path / "votes.csv", index_col="GalaxyID")
     assert GALAXY_ZOO_2.residuals(table.to_numpy()).max() < 1e-6
     assert np.allclose(table.loc[1], table.loc[2], atol=0.01)  # turned by 90 degrees
@@ -55,17 +56,17 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> Non
         assert np.abs(found.to_numpy() - table.to_numpy()).max() > 1e-4  # in its own views
 
 
-def test_the_box_steps_back_behind_trained_runs(root: Path) -> None:
-    assert pick_default(None) == (BOX, RUN)
-    assert choose_dataset_of(None, RUN) == BOX
-    oof = root / f"oof/mine/{RUN}.csv"
-    oof.parent.mkdir(parents=True)
-    oof.with_stem("other").touch()
-    assert choose_dataset_of(None, RUN) == BOX  # beside another run, as after the demo's training
-    oof.touch()
-    assert choose_dataset_of(None, RUN) == "mine"
-    assert pick_default(None) == (BOX, RUN)  # a table has no networks, this one no card either
-    assert choose_dataset_of(BOX, RUN) == BOX
+def test_a_name_that_is_bundled_too_means_the_run_trained_on_real_galaxies(root: Path) -> None:
+    assert find_predictor(RUN) == (BOX, RUN)
+    for dataset, expected in (("demo", BOX), ("mine", "mine")):
+        oof = root / f"oof/{dataset}/{RUN}.csv"
+        oof.parent.mkdir(parents=True)
+        oof.with_stem("other").touch()
+        assert find_predictor(RUN) == (BOX, RUN)  # beside another run
+        oof.touch()
+        assert find_predictor(RUN) == (expected, RUN)
+    assert find_predictor(RUN, BOX) == (BOX, RUN)
+    assert find_predictor(RUN, "demo") == ("demo", RUN)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_feature_maps_of_the_box(tmp_path: Path) -> None:
 
 
 def test_the_page_answers_uploads_and_says_that_it_has_no_galaxies(root: Path) -> None:
-    assert service.list_runs() == [(BOX, RUN)]
+    assert [(known.dataset, known.name) for known in service.list_runs()] == [(BOX, RUN)]
     run = service.load_run.__wrapped__(BOX, RUN)
     shown = run.predict_upload(jpeg(200), "mine.jpg")
     assert GALAXY_ZOO_2.residuals(shown.prediction[None]).max() < 1e-6

@@ -15,7 +15,7 @@ from galaxyzoo.ensemble import members
 from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path
 from galaxyzoo.reports.results import load_result
 from galaxyzoo.tasks.registry import TASKS
-from support.ensemble_fixtures import run_here, save_project, use_root
+from support.ensemble_fixtures import built, run_here, save_project, use_root
 from support.refusals import one_line_refusal
 
 TASK, MEAN = TASKS["gz37"], ("--candidates", "mean")
@@ -69,44 +69,45 @@ def test_an_ensembles_card_with_a_wrong_or_missing_key_is_refused_and_made_again
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, key: str, value: Any
 ) -> None:
     run_here(monkeypatch, *MEAN)
-    card = card_path(paths.ensemble_csv("tiny", "gz37"))
+    card = card_path(built("gz37").csv)
     whole = card.read_bytes()
     change(card, key, value)
     for text in (
         one_line_refusal(run_here, monkeypatch, "--intervals"),
-        one_line_refusal(load_result, "gz37/ensemble", TASK, catalog),
+        one_line_refusal(load_result, "ensemble:all", TASK, catalog),
     ):
-        assert text.startswith("submissions/tiny/gz37/predictions.json is not a whole score card")
+        assert text.startswith(
+            "submissions/tiny/gz37/all/predictions.json is not a whole score card"
+        )
         assert f"key '{key}" in text
     run_here(monkeypatch, *MEAN)
     assert card.read_bytes() == whole
 
 
-@pytest.mark.parametrize("run", ["gz37/run0", "gz37/ensemble"])
+@pytest.mark.parametrize("run", ["gz37/run0", "ensemble:all"])
 def test_a_card_with_another_number_is_refused_and_the_ensembles_is_made_again(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, run: str
 ) -> None:
     """A fold's score: nothing else that is read would contradict it."""
     run_here(monkeypatch, *MEAN)
-    table = paths.ensemble_csv if run == "gz37/ensemble" else paths.oof_csv
-    card = card_path(table("tiny", run.removesuffix("/ensemble")))
+    card = card_path(built().csv if run == "ensemble:all" else paths.oof_csv("tiny", run))
     whole, values = card.read_bytes(), files.read_json(card)
     card.write_text(json.dumps({**values, "per_fold": {**values["per_fold"], "0": 0.01}}))
     text = one_line_refusal(load_result, run, TASK, catalog)
     assert text.startswith(f"{paths.shown(card)} was changed after it was written: the command ")
-    if run == "gz37/ensemble":
+    if run == "ensemble:all":
         run_here(monkeypatch, *MEAN)
         assert card.read_bytes() == whole
 
 
-@pytest.mark.parametrize("run", ["gz37/run0", "gz37/ensemble"])
+@pytest.mark.parametrize("run", ["gz37/run0", "ensemble:all"])
 def test_a_report_refuses_a_table_that_is_not_the_cards(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, run: str
 ) -> None:
     """The last of nine decimals: the score stays the same."""
     run_here(monkeypatch, *MEAN)
-    path = paths.ensemble_oof_csv("tiny", "gz37")
-    path = path if run == "gz37/ensemble" else paths.oof_csv("tiny", run)
+    path = built("gz37").oof_csv
+    path = path if run == "ensemble:all" else paths.oof_csv("tiny", run)
     load_result(run, TASK, catalog)
     text = path.read_text()
     at = text.index("\n", text.index("\n") + 1) - len(",0") - 1
@@ -130,10 +131,10 @@ def test_a_table_and_card_under_another_runs_name_are_refused(catalog: Catalog) 
 
 @pytest.mark.parametrize(
     ("pattern", "kind"),
-    [("*/*/predictions.json", EnsembleCard), ("*/*/recipes/*/oof.json", RunCard)],
+    [("*/*/*/predictions.json", EnsembleCard), ("*/*/recipes/*/oof.json", RunCard)],
 )
 def test_the_committed_cards_are_whole(pattern, kind):
-    cards = sorted((CODE_ROOT / "submissions").glob(pattern))
+    cards = sorted((CODE_ROOT / "submissions/records").glob(pattern))
     assert len(cards) >= 5
     for card in cards:
         kind.read(card)

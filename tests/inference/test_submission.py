@@ -91,16 +91,18 @@ def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(root):
     write(real, "kaggle", 1)
     published, card = submission.published_csv(), submission.published_csv().with_suffix(".json")
     assert published == paths.submissions_dir() / "predictions.csv"
-    assert submission.publish(demo, "demo")
+    assert "copied to" in submission.publish(demo, "demo")
     assert submission.publish(demo, "demo-full")  # a demo replaces a demo
-    assert submission.publish(demo, "demo")
-    assert submission.publish(real, "kaggle-mini")
-    assert not submission.publish(demo, "demo")
-    assert not submission.publish(demo, "demo-full")
-    assert submission.publish(real, "kaggle")
-    assert not submission.publish(real, "kaggle-mini")  # a subset never replaces the whole
+    assert "copied to" in submission.publish(demo, "demo")
+    assert "copied to" in submission.publish(real, "kaggle-mini")
+    assert "stays as it is" in submission.publish(demo, "demo")
+    assert "stays as it is" in submission.publish(demo, "demo-full")
+    assert "copied to" in submission.publish(real, "kaggle")
+    assert "stays as it is" in submission.publish(
+        real, "kaggle-mini"
+    )  # a subset never replaces the whole
     assert json.loads(card.read_text())["dataset"] == "kaggle"
-    assert not submission.publish(demo, "demo")
+    assert "stays as it is" in submission.publish(demo, "demo")
     assert published.read_bytes() == real.read_bytes()
     assert json.loads(card.read_text())["dataset"] == "kaggle"
 
@@ -114,7 +116,7 @@ def test_a_submission_of_unknown_origin_counts_as_real(root, card):
     published.write_text("somebody's own")
     if card is not None:
         published.with_suffix(".json").write_text(card)
-    assert not submission.publish(demo, "demo")
+    assert "stays as it is" in submission.publish(demo, "demo")
     assert published.read_text() == "somebody's own"
 
 

@@ -24,7 +24,7 @@ from support.class_fixtures import (
     save_class_project,
     save_class_run,
 )
-from support.ensemble_fixtures import COLUMNS, draw_run, make_catalog, save_run, use_root
+from support.ensemble_fixtures import COLUMNS, built, draw_run, make_catalog, save_run, use_root
 from support.kaggle_fixtures import TEST_IMAGES, Competition, draw_competition, write_zip
 from support.small_models import small_config
 from support.training_fixtures import fake_training
@@ -90,7 +90,7 @@ def note(run: str, *ids: int) -> None:
 def combine(monkeypatch: pytest.MonkeyPatch, task: str, *words: str) -> pd.DataFrame:
     monkeypatch.setattr(sys, "argv", ["ensemble.py", "--task", task, *words])
     ensemble.main()
-    return rows(paths.ensemble_csv("tiny", task))
+    return rows(built(task).csv)
 
 
 def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys):
@@ -112,7 +112,7 @@ def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys):
     assert np.abs(after.loc[lost] - mean).max(axis=None) < 2e-9
     others = [i for i in catalog.test_ids if i not in lost]
     pd.testing.assert_frame_equal(after.loc[others], before.loc[others])
-    card = files.read_json(card_path(paths.ensemble_csv("tiny", "gz37")))
+    card = files.read_json(card_path(built("gz37").csv))
     assert card["unreadable_test_images"] == [catalog.test_ids[2], catalog.test_ids[6]]
     line = f"2 test images cannot be read; their rows hold the training mean: GalaxyID {lost[1]}, "
     assert line in capsys.readouterr().out

@@ -138,8 +138,8 @@ def test_a_chosen_epoch_is_said_beside_every_score(
     assert "gz37/cnn is left out" in shown
     assert "Every run's epoch is its last" in shown
     dataset = next((root / "folds").glob("*/dataset.json")).parent.name
-    path = root / "submissions" / dataset / "gz37" / "predictions.json"
-    card = json.loads(path.read_text())
+    folder = root / "submissions" / dataset / "gz37"
+    card = json.loads((folder / "all/predictions.json").read_text())
     assert (card["selected_on_validation"], list(card["runs"])) == (False, ["gz37/resnet18"])
 
     run_here(monkeypatch, ensemble, "gz37/cnn", "gz37/resnet18")
@@ -147,7 +147,7 @@ def test_a_chosen_epoch_is_said_beside_every_score(
     assert "gz37/cnn * " in shown
     assert said in shown
     assert "every score of this ensemble is optimistic" in shown
-    card = json.loads(path.read_text())
+    card = json.loads((folder / "cnn+resnet18/predictions.json").read_text())
     assert (card["selected_on_validation"], card["runs_selected_on_validation"]) == (
         True,
         ["gz37/cnn"],
@@ -158,7 +158,7 @@ def test_a_chosen_epoch_is_said_beside_every_score(
     page = (root / "reports" / dataset / "gz37" / "index.html").read_text()
     assert said in page
     assert "gz37/cnn *" in page
-    assert "gz37/ensemble *" in page
+    assert "ensemble:cnn+resnet18 *" in page
     assert "gz37/resnet18 *" not in page
 
 

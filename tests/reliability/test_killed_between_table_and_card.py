@@ -43,7 +43,7 @@ def test_an_ensemble_killed_over_an_older_one_is_made_again(
     replace = Path.replace
 
     def killed(self: Path, target: Path) -> Path:
-        if target == tmp_path / "submissions/tiny/gz37" / name:
+        if target == tmp_path / "submissions/tiny/gz37/all" / name:
             raise Killed
         return replace(self, target)
 
@@ -53,7 +53,7 @@ def test_an_ensemble_killed_over_an_older_one_is_made_again(
             ensemble.main()
     ensemble.main()
     found = listing(tmp_path / "submissions")
-    for path in (tmp_path / "submissions/tiny/gz37").glob("[op]*.*"):
+    for path in (tmp_path / "submissions/tiny/gz37/all").glob("[op]*.*"):
         path.unlink()
     ensemble.main()
     assert listing(tmp_path / "submissions") == found
@@ -110,7 +110,7 @@ def test_tables_of_a_killed_ensemble_do_not_stay_beside_an_older_card(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "replace", killed)
-        patch.setattr(sys, "argv", ["ensemble.py", "gz37/run1", "--candidates", "mean,best_run"])
+        patch.setattr(sys, "argv", ["ensemble.py", "all", "--candidates", "greedy"])
         with pytest.raises(Killed):
             ensemble.main()
     assert listing(tmp_path / "submissions") != found

@@ -18,9 +18,9 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports.results import load_results
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import get_task, task_of
 from support.commands import call, complaint, succeed
-from support.ensemble_fixtures import finish_fold, save_project, sign
+from support.ensemble_fixtures import built, finish_fold, save_project, sign
 from support.kaggle_fixtures import draw_competition, draw_image, encode
 from support.report_fixtures import N_FOLDS, save_classes, save_table
 
@@ -57,10 +57,10 @@ def draw_inputs(root: Path) -> tuple[Catalog, Catalog]:
 
 def score_text(catalog: Catalog, run: str) -> str:
     """Text beside the index's link to a task."""
-    task = get_task(run.split("/")[0])
+    task = task_of(run)
     result = load_results(task, catalog.for_task(task), [run])[0]
     score = next(r.scores["score"] for r in result if r.run == run)
-    whose = "the ensemble's" if run.endswith("ensemble") else "the best run's"
+    whose = run if run.startswith("ensemble:") else "the best run's"
     return f"{task.metric} {score:.4f}, {escape(whose)}"
 
 
@@ -69,7 +69,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     mini, toy = draw_inputs(root)
     about, start = load_config("gz37/resnet18").about, "scratch (no download)"
     save_table(mini, "gz37/cnn", 0.3, about=about, start=start)
-    predicted = save_table(mini, "gz37/ensemble", 0.2, runs={"gz37/cnn": 0.1})
+    predicted = save_table(mini, "ensemble:all", 0.2, runs={"gz37/cnn": 0.1})
     save_table(mini, "elliptical_spiral/cnn", 1.5)
     save_table(mini, "elliptical_spiral/source", 1.0, folds=(1,), selected_on_validation=True)
     save_table(toy, "hubble10/cnn", 1.2)
@@ -84,7 +84,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     reports = root / "reports"
     votes, classes = reports / mini.dataset / "gz37", reports / "toy" / "hubble10"
     for folder, pictures in (
-        (votes, {"ensemble_votes", "ensemble_worst", "ensemble_sample", "questions"}),
+        (votes, {"ensemble-all_votes", "ensemble-all_worst", "ensemble-all_sample", "questions"}),
         (classes, {"cnn_confusion", "cnn_macro_confusion", "cnn_roc", "cnn_sample"}),
     ):
         page = (folder / "index.html").read_text()
@@ -100,8 +100,8 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     assert "ImageNet" not in page
     runs = pd.read_csv(votes / "runs.csv", index_col="run")
     errors = predicted - mini.targets("gz37")
-    assert runs["RMSE"]["gz37/ensemble"] == pytest.approx(np.sqrt(np.mean(errors**2)), abs=1e-6)
-    assert runs.index.tolist() == ["gz37/ensemble", "gz37/cnn"]
+    assert runs["RMSE"]["ensemble:all"] == pytest.approx(np.sqrt(np.mean(errors**2)), abs=1e-6)
+    assert runs.index.tolist() == ["ensemble:all", "gz37/cnn"]
     macro = pd.read_csv(classes / "cnn_macro_report.csv", index_col="class")
     assert macro["galaxies"].tolist()[:3] == [12, 20, 8]
     assert "exceeds its frequency" in (classes / "index.html").read_text()
@@ -109,7 +109,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     index = (reports / "index.html").read_text()
     assert re.findall(r'<li><a href="([^"]+)">\w+</a>: ([^<]*)', index) == [
         (f"{mini.dataset}/elliptical_spiral/index.html", score_text(mini, "elliptical_spiral/cnn")),
-        (f"{mini.dataset}/gz37/index.html", score_text(mini, "gz37/ensemble")),
+        (f"{mini.dataset}/gz37/index.html", score_text(mini, "ensemble:all")),
         ("toy/hubble10/index.html", score_text(toy, "hubble10/cnn")),
     ]
     assert all((reports / link).exists() for link in re.findall(r'href="([^#"]+)"', index))
@@ -174,7 +174,7 @@ def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(root, projec
         (["zoo6"], "unknown task 'zoo6'"),
         (["anomaly4"], "no out-of-fold table of task 'anomaly4'"),
         (["zoo5", "zoo5/resnet"], "run 'zoo5/resnet' has no out-of-fold table.*zoo5/cnn"),
-        (["zoo5/ensemble"], "run 'zoo5/ensemble' has no out-of-fold table"),
+        (["ensemble:zoo5/all"], "no ensemble 'ensemble:zoo5/all'"),
         (["zoo5", "--dataset", "other"], "dataset 'other' has no out-of-fold table of task 'zoo5'"),
     ],
 )
@@ -183,19 +183,22 @@ def test_what_cannot_be_evaluated_is_one_line_and_status_one(root, project, argu
     assert not list((root / "reports").iterdir())
 
 
-def test_a_gz37_project_without_an_ensembles_table_shows_its_card(root):
+def test_a_gz37_project_shows_its_ensembles_card_and_misses_its_table(root):
     catalog = save_project("tiny", n=30)
     for run in ("gz37/run0", "gz37/run1"):
         paths.oof_csv("tiny", run).unlink()
         save_table(catalog, run, 0.2)
         sign("tiny", run)
     succeed(root, "ensemble.py", "--candidates", "mean")
-    paths.ensemble_oof_csv("tiny", "gz37").unlink()
-    assert "src/ensemble.py --task gz37" in succeed(root, "evaluate.py", "gz37").stdout
+    succeed(root, "evaluate.py", "gz37")
     page = (root / "reports/tiny/gz37/index.html").read_text()
     assert "<td>equal weights</td>" in page
     assert "0.00000 ± 0.00000" not in page
     runs = pd.read_csv(root / "reports/tiny/gz37/runs.csv", index_col="run")
-    card = json.loads(paths.ensemble_csv("tiny", "gz37").with_suffix(".json").read_text())
-    assert runs["RMSE"]["gz37/ensemble"] == pytest.approx(card["score"], abs=1e-6)
+    card = json.loads(built("gz37").csv.with_suffix(".json").read_text())
+    assert runs["RMSE"]["ensemble:all"] == pytest.approx(card["score"], abs=1e-6)
     assert "gz37/nothing" in complaint(call(root, "evaluate.py", "gz37/nothing"))
+    built("gz37").oof_csv.unlink()
+    printed = succeed(root, "evaluate.py", "gz37").stdout
+    assert "ensemble:all is left out" in printed
+    assert "src/ensemble.py all --task gz37" in printed

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.reports.results import load_results, pick_best
 from galaxyzoo.tasks.registry import get_task
+from support.ensemble_fixtures import built
 from support.report_fixtures import save_classes, save_table
 
 
@@ -26,18 +27,18 @@ def test_an_optimistic_or_unfinished_run_never_stands_for_the_task(project: Cata
     results, _ = load_results(get_task("zoo5"), project)
     assert results[-1].run == "zoo5/cnn"
     assert pick_best(results).run == "zoo5/cnn"
-    save_table(project, "zoo5/ensemble", 2.0)
-    assert pick_best(load_results(get_task("zoo5"), project)[0]).run == "zoo5/ensemble"
+    save_table(project, "ensemble:zoo5/all", 2.0)
+    assert pick_best(load_results(get_task("zoo5"), project)[0]).run == "ensemble:zoo5/all"
 
 
 def test_a_table_that_its_card_does_not_score_is_left_out_and_refused_by_name(
     project: Catalog,
 ) -> None:
-    save_table(project, "zoo5/ensemble", 0.2)
-    card = paths.ensemble_csv("bare", "zoo5").with_suffix(".json")
+    save_table(project, "ensemble:zoo5/all", 0.2)
+    card = built("zoo5", "bare").csv.with_suffix(".json")
     files.write_sealed(card, {**files.read_json(card), "score": 0.01})
     results, problems = load_results(get_task("zoo5"), project)
     assert [result.run for result in results] == ["zoo5/cnn"]
-    assert "zoo5/ensemble is left out" in problems[0]
+    assert "ensemble:zoo5/all is left out" in problems[0]
     with pytest.raises(InputError, match="is not the table"):
-        load_results(get_task("zoo5"), project, ["zoo5/ensemble"])
+        load_results(get_task("zoo5"), project, ["ensemble:zoo5/all"])

@@ -18,13 +18,13 @@ PATIENCE_MS = 120_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-def start(root: Path, log: Path | None = None) -> tuple[subprocess.Popen[str], str]:
-    """The page's process, and its address once it answers."""
+def start(root: Path, *words: str, log: Path | None = None) -> tuple[subprocess.Popen[str], str]:
+    """The page's process, with words for `src/app.py`, and its address once it answers."""
     log = log or root / "app.log"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, str(SRC / "app.py"), "--port", str(port)]
+    command = [sys.executable, str(SRC / "app.py"), *words, "--port", str(port)]
     with log.open("w") as out:
         process = subprocess.Popen(
             command, env=environment(root), cwd=root, stdout=out, stderr=out, text=True

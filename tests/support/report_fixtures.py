@@ -5,9 +5,10 @@ import pandas as pd
 
 from galaxyzoo.core import files, paths
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
+from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.inference.score_card import digest_table, score_table
 from galaxyzoo.io.tables import FOLD, write_predictions
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import get_task, is_ensemble, task_of
 from support.ensemble_fixtures import run_card
 
 N_FOLDS = 3
@@ -17,7 +18,7 @@ def save_table(
     catalog: Catalog, run: str, noise: float, folds: tuple[int, ...] = (0, 1, 2), **card: object
 ) -> np.ndarray:
     """Write a run's out-of-fold table and score card; returns its predictions."""
-    task = get_task(run.split("/")[0])
+    task = task_of(run)
     catalog = catalog.for_task(task)
     rows = np.isin(catalog.folds, folds)
     targets = catalog.targets(task.name)[rows]
@@ -28,13 +29,19 @@ def save_table(
     table = pd.DataFrame(predictions, index=catalog.ids[rows], columns=list(task.columns))
     table[FOLD] = catalog.folds[rows]
     path = scored = paths.oof_csv(catalog.dataset, run)
-    if run.endswith("/ensemble"):
-        values |= {"inputs": "", "rule": "simplest", "best": "mean", "chosen": "mean"}
+    if is_ensemble(run):
+        folder = ensemble_folder(catalog.dataset, run)
+        values |= {
+            "name": folder.name,
+            "inputs": "",
+            "rule": "simplest",
+            "best": "mean",
+            "chosen": "mean",
+        }
         values |= {"candidates": {}, "without": {"candidate": "mean", "runs": {}}, "nested": None}
         values |= {"runs_selected_on_validation": [], "possible_leakage": [], "external": {}}
         values |= {"runs": {}, "error_correlation": {}, "table": ""}
-        path = paths.ensemble_oof_csv(catalog.dataset, task.name)
-        scored = paths.ensemble_csv(catalog.dataset, task.name)
+        path, scored = folder.oof_csv, folder.csv
     write_predictions(path, table)
     digest = digest_table(path)
     values |= {"tables": {"oof": digest, "test": ""}, "oof_table": digest, **card}

@@ -118,10 +118,11 @@ def test_an_ensemble_takes_a_diverged_run_only_by_name_and_says_so(
     save_run(catalog, "gz37/wild", *bad, diverged=[2], training_loss=losses)
     text = "fold 2 diverged: training loss 0.31 at the end, 0.05 before the first step"
     cards = []
-    for names in ([], ["run0", "wild"]):
+    for names, folder in (([], "all"), (["run0", "wild"], "run0+wild")):
         monkeypatch.setattr(sys, "argv", ["ensemble.py", *names, "--candidates", "mean"])
         ensemble.main()
-        cards.append(json.loads((tmp_path / "submissions/tiny/gz37/predictions.json").read_text()))
+        path = tmp_path / "submissions/tiny/gz37" / folder / "predictions.json"
+        cards.append(json.loads(path.read_text()))
     assert [list(card["runs"]) for card in cards] == [
         ["gz37/run0", "gz37/run1"],
         ["gz37/run0", "gz37/wild"],

@@ -16,42 +16,39 @@ from sklearn.preprocessing import normalize
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import ensemble_oof_csv, is_ablation, is_stage, oof_csv
+from galaxyzoo.core.paths import oof_csv
 from galaxyzoo.data.catalog import Catalog, load_catalog
+from galaxyzoo.data.demo.dataset import draw_jpeg
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, open_dataset, take_images
-from galaxyzoo.ensemble.fitted import fitted_path
 from galaxyzoo.ensemble.networks import load_predictor
+from galaxyzoo.ensemble.predictors import (
+    KnownPredictor,
+    choose_default,
+    ensemble_folder,
+    list_predictors,
+)
 from galaxyzoo.explain.galaxy import Galaxy, find_galaxy, predict_galaxy
 from galaxyzoo.explain.gradcam import explain
-from galaxyzoo.inference.fold_files import DONE
 from galaxyzoo.inference.predict import Predictor, compute_features
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import TASKS, ensemble_name, ensemble_task
+from galaxyzoo.tasks.registry import is_ensemble
 
 FEATURES = "features.npy"
 _RUNS_IN_MEMORY = 3
 MAX_UPLOAD_BYTES = 20_000_000
 
 
-def list_runs() -> list[tuple[str, str]]:
-    """(dataset, run) of all that have a finished fold, newest first, then ensembles and the box."""
-    newest: dict[tuple[str, str], float] = {}
-    for mark in paths.folds_dir().glob(f"*/*/*/fold_*/{DONE}"):
-        dataset, task, stem = mark.relative_to(paths.folds_dir()).parts[:3]
-        if task in TASKS and not is_ablation(stem) and not is_stage(stem):
-            key = (dataset, f"{task}/{stem}")
-            newest[key] = max(newest.get(key, 0.0), mark.stat().st_mtime)
-    ensembles = [
-        (dataset, ensemble_name(task))
-        for dataset in dict.fromkeys(dataset for dataset, _ in newest)
-        for task in TASKS
-        if fitted_path(paths.ensemble_csv(dataset, task)).exists()
-    ]
-    box = [(paths.BOX, run) for run in paths.box_runs()]
-    return [*sorted(newest, key=lambda key: -newest[key]), *ensembles, *box]
+def list_runs() -> list[KnownPredictor]:
+    """What can answer, the default first."""
+    known = [one for one in list_predictors() if one.has_networks]
+    try:
+        best, _ = choose_default()
+    except InputError:  # no run of votes
+        return known
+    return [best, *(one for one in known if one != best)]
 
 
 @lru_cache(maxsize=_RUNS_IN_MEMORY)
@@ -133,7 +130,15 @@ class LoadedRun:
         """A galaxy in an uploaded image, decoded as training images are."""
         if len(encoded) > MAX_UPLOAD_BYTES:
             raise InputError(f"the file is larger than {MAX_UPLOAD_BYTES // 1_000_000} MB")
-        return self._predict(Galaxy(name, encoded, "this image cannot be used"), None)
+        return self.predict_picture(Galaxy(name, encoded, "this image cannot be used"))
+
+    def predict_drawn(self, number: int) -> PredictedGalaxy:
+        """A galaxy that the project draws, where there are no others; 100,000 to 999,999."""
+        return self.predict_picture(Galaxy("a drawn galaxy, no real one", draw_jpeg(number), ""))
+
+    def predict_picture(self, galaxy: Galaxy) -> PredictedGalaxy:
+        """A galaxy that is not of the dataset, such as one that another run has answered for."""
+        return self._predict(galaxy, None)
 
     def _predict(self, galaxy: Galaxy, galaxy_id: int | None) -> PredictedGalaxy:
         picture = galaxy.decode(self.config.image)[0]
@@ -183,9 +188,9 @@ class LoadedRun:
         Returns:
             Indexed by GalaxyID: predicted, known (of the column, else the class or NaN), error.
         """
-        catalog, own = self.catalog, ensemble_task(self.run)
-        path = ensemble_oof_csv(self.dataset, own.name) if own else oof_csv(self.dataset, self.run)
-        table = read_csv(path)
+        catalog, dataset, run = self.catalog, self.dataset, self.run
+        folder = ensemble_folder(dataset, run) if is_ensemble(run) else None
+        table = read_csv(folder.oof_csv if folder else oof_csv(dataset, run))
         predicted = table[list(self.task.columns)]
         known = pd.DataFrame(
             catalog.targets(self.task.name), catalog.ids, list(self.task.columns)

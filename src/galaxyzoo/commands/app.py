@@ -1,7 +1,7 @@
 """Serve a page to explore galaxies: predictions, heat maps, similar galaxies, largest errors.
 
-Only this machine can reach it unless --host is given. It opens with the newest trained run; without
-one with the networks that come with the project, for images that you upload.
+Only this machine can reach it unless --host is given. It opens with what `src/predict.py` takes
+where nothing is named: the best out-of-fold score.
 
   python3 src/app.py
   python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
@@ -15,7 +15,12 @@ import socket
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser
-from galaxyzoo.tasks.registry import ensemble_name, ensemble_task
+from galaxyzoo.ensemble.predictors import (
+    KnownPredictor,
+    choose_default,
+    find_predictor,
+    list_predictors,
+)
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -40,13 +45,12 @@ def main() -> None:
 
     gc.enable()
     torch.set_num_threads(1)  # several requests at once, each on a core
-    known = service.list_runs()
-    if not known:
-        raise InputError("no trained run, nor weights/: type `bash scripts/train_folds.sh` first")
-    chosen = pick(known, args.run, args.dataset) if args.run else known[0]
-    service.load_run(*chosen)  # before the first visitor waits for it
+    chosen = choose(args.run, args.dataset)
+    service.load_run(chosen.dataset, chosen.name)  # before the first visitor waits for it
     page = build_page(chosen)
+    print(f"the page is at http://{args.host}:{args.port}/ (Ctrl-C ends it)")
     page.queue(max_size=64).launch(
+        quiet=True,  # Gradio's own lines advise options that a user of this script cannot set
         server_name=args.host,
         server_port=args.port,
         inbrowser=args.open,
@@ -62,26 +66,21 @@ def main() -> None:
     )
 
 
-def pick(known: list[tuple[str, str]], run: str, dataset: str | None) -> tuple[str, str]:
-    """The newest trained run of this name, or the ensemble."""
-    task = ensemble_task(run)
-    wanted = run if task is None else ensemble_name(task.name)
-    for found in known:
-        if found[1] == wanted and dataset in (None, found[0]):
-            return found
-    names = ", ".join(dict.fromkeys(name for _, name in known))
-    raise InputError(
-        f"run '{run}' is not trained{f' on {dataset}' if dataset else ''}: {names} are; type "
-        f"`bash scripts/train_folds.sh {run}` first"
-    )
+def choose(run: str | None, dataset: str | None) -> KnownPredictor:
+    """What the page opens with: the run or ensemble that is named, else the default."""
+    if run is None:
+        chosen, line = choose_default(dataset)
+        print(line)
+        return chosen
+    key = find_predictor(run, dataset)
+    known = (one for one in list_predictors() if (one.dataset, one.name) == key)
+    return next(known, KnownPredictor(*key))
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = new_parser(__doc__)
-    parser.add_argument(
-        "run", nargs="?", metavar="RUN", help="or ensemble:NAME; default: the newest run"
-    )
+    parser.add_argument("run", nargs="?", metavar="RUN", help="or ensemble:NAME; default: the best")
     parser.add_argument("--dataset", help="dataset of the run")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine")
     parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")

@@ -1,37 +1,42 @@
 """Combine finished runs: compare blends and stackers cross-fitted, choose, write the submission.
 
-Reads the runs' out-of-fold and test tables, never an image, and needs no GPU. Without arguments it
-takes every finished run of the task. Chosen is the simplest candidate within one standard error of
-the best.
+Reads the runs' out-of-fold and test tables, never an image, and needs no GPU. An ensemble has a
+name and a folder, submissions/<dataset>/<task>/<name>/. Without a name it is `default` where the
+runs of configs/ensembles/default.yaml are trained, else `all`, every finished run of the task.
+Chosen is the simplest candidate within one standard error of the best.
 
     python3 src/ensemble.py
+    python3 src/ensemble.py all              every finished run
     python3 src/ensemble.py one-gpu          the runs, tables and candidates of configs/ensembles/
-    python3 src/ensemble.py gz37/resnet18 gz37/mobilenetv2 --candidates mean,greedy
-    python3 src/ensemble.py --external theirs OOF.csv TEST.csv
-    python3 src/ensemble.py --intervals --level 0.8
+    python3 src/ensemble.py gz37/resnet18 gz37/mobilenetv2 --candidates mean,greedy --name pair
+    python3 src/ensemble.py all --external theirs OOF.csv TEST.csv
+    python3 src/ensemble.py default --intervals --level 0.8
 
 Predictions made elsewhere on the same split join as the run external/NAME; if only such runs are
 named, only they are combined. A table marked with --possible-leakage is scored but not combined,
 because its networks may have been trained on these galaxies; naming external/NAME combines it. A
 table with a fold too good to be true, as if made from the labels, is refused without that mark.
 
-With --intervals the ensemble stays as it is, and each of its predicted vote fractions gets an
-interval, calibrated on its cross-fitted predictions; coverage is counted on folds left out.
+With --intervals an ensemble of votes stays as it is, and each of its predicted vote fractions gets
+an interval, calibrated on its cross-fitted predictions; coverage is counted on folds left out.
 """
 
 import argparse
+import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from galaxyzoo.config.loading import all_ensembles, load_ensemble
+from galaxyzoo.config.loading import EnsembleSettings, all_ensembles, load_ensemble
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import (
+    ALL_RUNS,
+    DEMOS,
     choose_dataset,
-    ensemble_csv,
-    ensemble_oof_csv,
-    has_oof,
-    intervals_csv,
+    dataset_dir,
+    datasets_with_run,
+    list_ensembles,
     shown,
     task_name,
     test_csv,
@@ -47,12 +52,15 @@ from galaxyzoo.reports.console import print_ensemble, print_intervals
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import TASKS, get_task
 
+DEFAULT = "default"  # name of an ensemble
+_LONGEST_NAME = 100  # characters
+
 
 def main() -> None:
     """Combine the runs, or make intervals of the ensemble that is there."""
     options = parse()
     if options.intervals:
-        calibrate(options.dataset, 0.9 if options.level is None else options.level)
+        calibrate(options)
     else:
         combine(options)
 
@@ -64,48 +72,53 @@ def combine(options: argparse.Namespace) -> None:
     # External tables need no run of ours, so a dataset that is named is taken as it is.
     named = options.dataset if options.external else None
     whole = load_catalog(named or choose_dataset(options.dataset, task.name))
+    take_default(options, task, whole)
     names = [name for name in options.candidates.split(",") if name]
     tables = make_tables(options.external, options.possible_leakage)
     external = pick_tables(tables, options.runs)
     set_aside = [table for table in tables if table not in external]
     runs, left_out = pick_runs(options.runs, task, whole, bool(external))
-    path = check_output(options.output, whole.dataset, task.name, runs, tables)
-    oof_path = ensemble_oof_csv(whole.dataset, task.name) if options.output is None else None
+    output = check_output(options.output, whole.dataset, runs, tables)
     candidates, seed = pick_candidates(names, task), options.seed
-    card, is_new = EnsembleBuild(
-        task, whole, runs, candidates, seed, path, oof_path, external, set_aside
-    ).make()
+    name = options.name or name_of([*runs, *(table.run for table in external)], task)
+    build = EnsembleBuild(task, whole, runs, candidates, seed, name, output, external, set_aside)
+    card, is_new = build.make()
 
+    path = build.path
     if not is_new:
-        print("nothing has changed since this ensemble was made:")
+        print(f"nothing has changed since the ensemble {name} was made:")
     for line in left_out:
         print(line)
     print_ensemble(card)
     print(f"submission of {len(whole.test_ids)} galaxies: {shown(path)}")
     print(f"its score card: {shown(card_path(path))}")
-    if options.output is None and task.name == COMPETITION_TASK:
-        target = shown(submission.published_csv())
-        if submission.publish(path, whole.dataset):
-            print(f"copied to {target}")
-        else:
-            print(
-                f"{target} stays as it is: it is of more real data than {whole.dataset}, or has no "
-                "whole score card; delete it to have a copy there"
-            )
+    if options.output is None:
+        if task.name == COMPETITION_TASK:
+            print(submission.publish(path, whole.dataset))
+        if line := submission.compare_to_record(path, build.folder.record_csv):
+            print(line)
     print(f"done in {time.perf_counter() - started:.1f} s")
 
 
-def calibrate(dataset: str | None, level: float) -> None:
-    """Calibrate intervals, write, print."""
+def calibrate(options: argparse.Namespace) -> None:
+    """Calibrate intervals of an ensemble that is built, write, print."""
+    level = 0.9 if options.level is None else options.level
     if not 0 < level < 1:
         raise InputError(f"--level {level:g} must lie between 0 and 1, such as 0.9")
-    name = choose_dataset(dataset, COMPETITION_TASK, ensembles=True)
-    card, problems = make_intervals(load_catalog(name), level)
-    path = intervals_csv(name, COMPETITION_TASK)
+    dataset = choose_dataset(options.dataset, COMPETITION_TASK, ensembles=True)
+    there = {folder.name: folder for folder in list_ensembles(dataset, COMPETITION_TASK)}
+    asked = options.runs or ([DEFAULT] if DEFAULT in there else [*there])
+    if len(asked) != 1 or asked[0] not in there:
+        raise InputError(
+            f"--intervals are of one ensemble that is built on {dataset}: name one of "
+            f"{', '.join(there) or 'none'}; `python3 src/ensemble.py` builds one"
+        )
+    card, problems = make_intervals(asked[0], load_catalog(dataset), level)
+    path = there[asked[0]].intervals_csv
     for line in problems:
         print(line)
     print_intervals(card)
-    print(f"intervals of {level:g}: {shown(path)}")
+    print(f"intervals of {level:g} around {asked[0]}: {shown(path)}")
     print(f"coverage, also by answer: {shown(card_path(path))}")
 
 
@@ -116,7 +129,11 @@ def parse() -> argparse.Namespace:
         "runs",
         nargs="*",
         metavar="RUN|ENSEMBLE",
-        help="runs to combine, or an ensemble in configs/ensembles/ (default: all finished runs)",
+        help="runs to combine, an ensemble in configs/ensembles/, or all, every finished run "
+        "(default: see above)",
+    )
+    parser.add_argument(
+        "--name", help="of the ensemble (default: that in configs/ensembles/, else from the runs')"
     )
     parser.add_argument(
         "--dataset", help="dataset whose runs to combine (default: the only real one, else demo)"
@@ -165,38 +182,97 @@ def parse() -> argparse.Namespace:
         help="part of the galaxies whose votes the intervals are to hold (default: 0.9)",
     )
     options = parser.parse_args()
-    take_ensemble(options)
     check_options(options)
+    if not options.intervals:
+        take_ensemble(options)
     return options
 
 
 def take_ensemble(options: argparse.Namespace) -> None:
-    """Put the runs, tables and candidates of an ensemble that is named into the options."""
+    """Put the name, runs, tables and candidates of an ensemble that is named into the options."""
     known = all_ensembles()
-    named = [name for name in options.runs if name in known]
+    named = [word for word in options.runs if word in (*known, ALL_RUNS)]
+    if named and len(options.runs) > 1:
+        raise InputError(f"'{named[0]}' is an ensemble: name it alone, or runs")
+    if options.name in (*known, ALL_RUNS) or not re.fullmatch(r"\w[\w.+@-]*", options.name or "x"):
+        raise InputError(
+            f"--name {options.name}: take letters, digits and .+@-, and none of "
+            f"{', '.join([*known, ALL_RUNS])}, which are names of their own"
+        )
     if not named:
         return
-    if len(options.runs) > 1:
-        raise InputError(f"'{named[0]}' is an ensemble: name it alone, or runs")
-    settings = load_ensemble(named[0])
-    if settings.external and not any(has_oof(run) for run in settings.runs):
+    is_changed = options.candidates or options.external or options.possible_leakage or options.seed
+    if named[0] in known and is_changed and not (options.name or options.output):
+        raise InputError(
+            f"'{named[0]}' is what configs/ensembles/{named[0]}.yaml says: with other candidates, "
+            "tables or seed it needs a --name of its own"
+        )
+    options.name, options.runs = options.name or named[0], []
+    if named[0] in known:
+        take_settings(options, load_ensemble(named[0]))
+
+
+def take_settings(options: argparse.Namespace, settings: EnsembleSettings) -> None:
+    """Put the runs of an ensemble's config into the options, or its tables where none is trained.
+
+    Runs trained on a demo count where the tables' dataset is not prepared.
+    """
+    trained = {dataset for run in settings.runs for dataset in datasets_with_run(run)}
+    if options.dataset:
+        wants_tables = options.dataset == settings.dataset and options.dataset not in trained
+    elif settings.dataset and dataset_dir(settings.dataset).exists():
+        wants_tables = not trained - {*DEMOS}
+    else:
+        wants_tables = not trained
+    if settings.external and wants_tables:
         # Names of tables do not say it.
         options.task = options.task or pick_task(None, settings.runs).name
         options.runs = [f"{PREFIX}{name}" for name, *_ in settings.external]
         options.external += settings.external
-        options.dataset = options.dataset or settings.dataset
+        options.dataset = settings.dataset
     else:
         options.runs = settings.runs
     options.candidates = options.candidates or ",".join(settings.candidates)
+
+
+def take_default(options: argparse.Namespace, task: Task, catalog: Catalog) -> None:
+    """Where nothing is named: the ensemble `default` if its runs are trained, else `all`."""
+    if options.runs or options.name:
+        return
+    options.name = ALL_RUNS
+    trained = find_runs(task, catalog, [], or_none=True)[0]
+    default = load_ensemble(DEFAULT).runs if DEFAULT in all_ensembles() else []
+    is_plain = not (options.candidates or options.external or options.possible_leakage)
+    if is_plain and not options.seed and default and {*default} <= {*trained}:
+        options.name, options.runs = DEFAULT, default
+        line = f"{DEFAULT}: the runs of configs/ensembles/{DEFAULT}.yaml"
+        if others := [run for run in trained if run not in default]:
+            line += f"; `python3 src/ensemble.py {ALL_RUNS}` takes {', '.join(others)} too"
+        print(line)
+    elif task.name == COMPETITION_TASK:
+        lacking = [run for run in default if run not in trained]
+        why = f" ({DEFAULT} lacks {', '.join(lacking)})" if is_plain and lacking else ""
+        print(f"{ALL_RUNS}: every finished run of {task.name}{why}")
+
+
+def name_of(runs: Sequence[str], task: Task) -> str:
+    """A name for an ensemble of named runs: theirs, in alphabetical order."""
+    stems = {run.removeprefix(f"{task.name}/").replace("/", "-") for run in runs}
+    name = "+".join(sorted(stems))
+    if len(name) > _LONGEST_NAME:
+        raise InputError(f"{len(stems)} runs are named: give their ensemble a --name")
+    return name
 
 
 def check_options(options: argparse.Namespace) -> None:
     """Refuse options that would have no effect."""
     if options.level is not None and not options.intervals:
         raise InputError("--level is of intervals: add --intervals")
-    ignored = ("runs", "task", "candidates", "external", "possible_leakage", "seed", "output")
-    if options.intervals and any(getattr(options, name) for name in ignored):
-        raise InputError("--intervals takes --level and --dataset alone: make the ensemble first")
+    ignored = ("task", "candidates", "external", "possible_leakage", "seed", "output")
+    if options.intervals and (len(options.runs) > 1 or any(getattr(options, n) for n in ignored)):
+        raise InputError(
+            "--intervals takes an ensemble's name, --level and --dataset alone: build it first"
+        )
 
 
 def pick_task(asked: str | None, runs: list[str]) -> Task:
@@ -224,17 +300,17 @@ def pick_runs(
 
 
 def check_output(
-    output: Path | None, dataset: str, task: str, runs: list[str], external: list[ExternalTable]
-) -> Path:
+    output: Path | None, dataset: str, runs: list[str], external: list[ExternalTable]
+) -> Path | None:
     """Where the submission goes: never over a run's table, nor past `publish` over its copy."""
-    path = (output or ensemble_csv(dataset, task)).resolve()
+    if output is None:
+        return None
+    path = output.resolve()
     if path.suffix != ".csv":
         raise InputError(f"--output {shown(path)} must end in .csv")
     taken = {test_csv(dataset, run) for run in runs} | {submission.published_csv()}
-    own_oof = ensemble_oof_csv(dataset, task)
-    theirs = {p.resolve() for table in external for p in (table.oof_path, table.test_path)}
-    if path in taken | theirs | {own_oof}:
+    taken |= {p.resolve() for table in external for p in (table.oof_path, table.test_path)}
+    taken |= {p for folder in list_ensembles() for p in (folder.csv, folder.oof_csv)}
+    if path in taken:
         raise InputError(f"{shown(path)} is not for an ensemble to write: choose another --output")
-    if own_oof in taken:
-        raise InputError(f"run '{task}/oof' has its table where the ensemble's goes: rename it")
     return path

@@ -1,10 +1,10 @@
 """Write an HTML report of a task's runs and its ensemble, from out-of-fold tables.
 
-Scores of all runs, the ensemble's candidates, and of the ensemble (else the best run, or the runs
-that are named) errors, calibration and galaxies. A run that is named once stays on the page.
+Scores of all runs and ensembles, an ensemble's candidates, and of the best ensemble (else the best
+run, or what is named) errors, calibration and galaxies. What is named once stays on the page.
 
     python3 src/evaluate.py zoo5
-    python3 src/evaluate.py gz37/resnet18 gz37/ensemble --dataset kaggle-mini
+    python3 src/evaluate.py gz37/resnet18 ensemble:default --dataset kaggle-mini
 """
 
 import argparse
@@ -17,6 +17,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_images
+from galaxyzoo.ensemble.predictors import find_predictor
 from galaxyzoo.reports import html
 from galaxyzoo.reports.classes import class_sections
 from galaxyzoo.reports.console import print_scores
@@ -29,16 +30,15 @@ from galaxyzoo.reports.evaluate import (
 )
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.reports.networks import history_section, symmetry_section
-from galaxyzoo.reports.results import ENSEMBLE
 from galaxyzoo.reports.votes import question_section, vote_sections
 from galaxyzoo.tasks.kinds import VoteTask
-from galaxyzoo.tasks.registry import ensemble_task
+from galaxyzoo.tasks.registry import is_ensemble, task_of
 
 
 def main() -> None:
     """Parse, load every task's tables, then write one report after the other."""
     args = parse_args()
-    wanted = sort_by_task(args.names)
+    wanted = sort_by_task(args.names, args.dataset)
     output = (args.output or paths.reports_dir()).resolve()
     loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
     for evaluation in loaded:
@@ -53,7 +53,7 @@ def parse_args() -> argparse.Namespace:
         "names",
         nargs="+",
         metavar="TASK|RUN",
-        help="task, or run to show in detail: zoo5, zoo5/resnet18, ensemble:zoo5",
+        help="task, or what to show in detail: zoo5, zoo5/resnet18, ensemble:zoo5/all",
     )
     parser.add_argument(
         "--dataset", help="dataset of the tables (default: the only real one, else demo)"
@@ -65,15 +65,16 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def sort_by_task(names: Sequence[str]) -> dict[str, list[str]]:
-    """Task -> its named runs; whether they exist is checked later."""
+def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[str]]:
+    """Task -> its named runs and ensembles; whether the runs exist is checked later."""
     wanted: dict[str, list[str]] = {}
     for name in names:
-        of = ensemble_task(name)
-        run = f"{of.name}/{ENSEMBLE}" if of else name
-        task, slash, _ = run.partition("/")
-        runs = wanted.setdefault(task, [])
-        runs += [run] if slash else []
+        if is_ensemble(name):
+            name = find_predictor(name, dataset)[1]  # noqa: PLW2901 in full
+            wanted.setdefault(task_of(name).name, []).append(name)
+        else:
+            task, slash, _ = name.partition("/")
+            wanted.setdefault(task, []).extend([name] if slash else [])
     return wanted
 
 

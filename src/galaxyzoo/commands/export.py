@@ -17,14 +17,14 @@ from pathlib import Path
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import add_trained_run, new_parser
 from galaxyzoo.core.paths import BOX, box_dir, shown, task_name
-from galaxyzoo.tasks.registry import ensemble_task
+from galaxyzoo.tasks.registry import is_ensemble
 
 
 def main() -> None:
     """Parse, write the folder, print how to publish it."""
     args = parse_args()
     # Only now, or --help waits for torch.
-    from galaxyzoo.ensemble.networks import choose_dataset_of
+    from galaxyzoo.ensemble.predictors import ensemble_folder, find_predictor
     from galaxyzoo.export.bundle import (
         OOF,
         TABLE_FILES,
@@ -34,12 +34,12 @@ def main() -> None:
         export_tables,
     )
 
-    of = ensemble_task(args.run)
+    of = is_ensemble(args.run)
     if of and args.tables:
         raise InputError("--tables are of a run: name one, not an ensemble")
     if args.half and (of or args.tables):
         raise InputError("--half is of a run's weights: name one, without --tables")
-    dataset = choose_dataset_of(args.dataset, args.run)
+    dataset, args.run = find_predictor(args.run, args.dataset)
     if dataset == BOX:
         raise InputError(f"{args.run} is exported already: {shown(box_dir() / args.run)}/")
     name = args.run.replace("/", "-").replace(":", "-")
@@ -53,7 +53,7 @@ def main() -> None:
         then = f"to combine it: python3 src/ensemble.py {words}"
     else:
         if of:
-            files = export_ensemble(dataset, of.name, folder, args.onnx)
+            files = export_ensemble(ensemble_folder(dataset, args.run), folder, args.onnx)
         else:
             files = export_run(dataset, args.run, folder, args.onnx, args.half)
         then = f"to publish it: hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"

@@ -21,21 +21,22 @@ from galaxyzoo.core.launch import add_trained_run, new_parser
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import ENSEMBLE, task_of
+from galaxyzoo.tasks.registry import is_ensemble, task_of
 
 
 def main() -> None:
     """Parse, load the run, draw the picture or print the table."""
     args = parse_args()
     # Only now and in the functions below, or --help waits for torch.
-    from galaxyzoo.ensemble.networks import choose_dataset_of
+    from galaxyzoo.ensemble.predictors import find_predictor
     from galaxyzoo.explain.figures import find_column
     from galaxyzoo.explain.gradcam import find_method
 
-    task, method = task_of(args.run), find_method(args.method)
+    method = find_method(args.method)
+    dataset, args.run = find_predictor(args.run, args.dataset)
+    task = task_of(args.run)
     column = None if args.answer is None else find_column(task, args.answer)
-    dataset = choose_dataset_of(args.dataset, args.run)
-    if args.run.startswith(ENSEMBLE) and (args.faithfulness or args.feature_maps):
+    if is_ensemble(args.run) and (args.faithfulness or args.feature_maps):
         raise InputError(
             f"--faithfulness and --feature-maps are of one run: name one, not {args.run}"
         )

@@ -6,12 +6,13 @@ Cutana's folders. All but HDF5, Parquet and Cutana's may hold FITS cut-outs too,
 pictures by the options below.
 
 By a trained run, whose folds' models and views are averaged as for the test set, or by an ensemble,
-as its submission was made. Where none is named: by the ensemble that wrote
-submissions/predictions.csv, else by the best run, else by the networks that come with the project,
-in weights/ (dataset `box`). Networks of the demo set answer where `--dataset demo` asks for them.
+as its submission was made. Where none is named: by the best out-of-fold score among the networks
+that come with the project, in weights/ (dataset `box`), and runs and ensembles trained on as many
+real galaxies or more. Networks of the demo set answer where `--dataset demo` asks for them.
 
   python3 src/predict.py my_galaxies/
-  python3 src/predict.py ensemble:hubble10 my_galaxies/
+  python3 src/predict.py ensemble:default my_galaxies/
+  python3 src/predict.py ensemble:hubble10/all my_galaxies/
   python3 src/predict.py gz37/mobilenetv2 images.zip --output votes.csv
   python3 src/predict.py gz37/mobilenetv2 a.jpg b.jpg --dataset demo
   python3 src/predict.py survey/ --output votes/ --jobs 2
@@ -34,7 +35,7 @@ from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.readers.fits import STRETCHES, FitsSettings
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import ENSEMBLE, TASKS, task_of
+from galaxyzoo.tasks.registry import TASKS, is_ensemble, task_of
 
 
 def main() -> None:
@@ -42,7 +43,7 @@ def main() -> None:
     args = parse_args()
     name, images = split_words(args.words)
     # Only now, or --help waits for torch.
-    from galaxyzoo.ensemble.networks import choose_dataset_of, pick_default
+    from galaxyzoo.ensemble.predictors import choose_default, find_predictor
     from galaxyzoo.inference.images import check_output
     from galaxyzoo.reports.ranking import check_ranking
 
@@ -50,10 +51,11 @@ def main() -> None:
     if not is_job:
         check_output(args.output, images)
     if name is None:
-        dataset, name = pick_default(args.dataset)
-        print(f"by {name} of dataset {dataset}")
+        best, line = choose_default(args.dataset)
+        dataset, name = best.dataset, best.name
+        print(line)
     else:
-        dataset = choose_dataset_of(args.dataset, name)
+        dataset, name = find_predictor(name, args.dataset)
     task = task_of(name)
     if args.rank:
         if not is_job:
@@ -129,7 +131,7 @@ def print_left_out(images: list[tuple[str, str]], rest: int) -> None:
 def split_words(words: list[str]) -> tuple[str | None, list[Path]]:
     """The name of what predicts, where the first word is one and no path, and the images."""
     first = words[0]
-    is_name = first.startswith(ENSEMBLE) or task_name(first) in TASKS
+    is_name = is_ensemble(first) or task_name(first) in TASKS
     if not is_name or Path(first).exists():
         return None, [Path(word) for word in words]
     if len(words) == 1:

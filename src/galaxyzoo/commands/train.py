@@ -23,7 +23,13 @@ import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
-from galaxyzoo.config.loading import demo_schedule, load_config, runs_of
+from galaxyzoo.config.loading import (
+    all_ensembles,
+    demo_schedule,
+    load_config,
+    load_ensemble,
+    runs_of,
+)
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.launch import (
@@ -33,7 +39,7 @@ from galaxyzoo.core.launch import (
     is_started_by_torchrun,
     new_parser,
 )
-from galaxyzoo.core.paths import DEMO_FULL
+from galaxyzoo.core.paths import ALL_RUNS, DEMO_FULL
 from galaxyzoo.data.prepare import Dataset, note_copies, prepare
 
 DEFAULT_ENSEMBLE = "default"
@@ -82,14 +88,14 @@ def main() -> None:
         one = is_started_by_torchrun() or (args.only is not None and len(args.only) == 1)
         jobs = args.jobs or (1 if one else planning.choose_jobs(configs, datasets))
         whole, stopped = train(configs, datasets, args, jobs)
-        whole &= {config.task for config in asked}
-        if args.ensemble and not whole:
+        builds = ensembles_of(args.runs, asked, whole)
+        if args.ensemble and not builds:
             print(
                 "no ensemble: that needs all folds of a run, none diverged, whose epochs were not "
                 "chosen on them"
             )
-        for task in sorted(whole) if args.ensemble else ():
-            ensemble(catalog.dataset, task)
+        for options in builds if args.ensemble else ():
+            ensemble([*options, "--dataset", catalog.dataset])
         exit_if_stopped(stopped)
 
 
@@ -114,7 +120,7 @@ def train(
     """Train the runs, print their scores.
 
     Returns:
-        The tasks of which an ensemble can be made, and the reasons why folds stopped.
+        The runs that an ensemble can take, and the reasons why folds stopped.
     """
     from galaxyzoo.reports.console import print_run_table
     from galaxyzoo.training.run import Run, train_runs
@@ -127,7 +133,7 @@ def train(
     cards = list(train_runs([*runs.values()], args.only, jobs, args.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
     usable = [card for card in cards if not (card.is_optimistic or card.diverged)]
-    whole = {card.task for card in usable if card.is_whole}
+    whole = {card.run for card in usable if card.is_whole}
     return whole, [reason for run in runs.values() for reason in run.stopped]
 
 
@@ -160,12 +166,33 @@ def exit_if_stopped(reasons: list[str]) -> None:
         raise FoldError(reasons[-1])
 
 
-def ensemble(dataset: str, task: str) -> None:
+def ensembles_of(words: list[str], asked: list[Config], whole: set[str]) -> list[list[str]]:
+    """Choose the ensembles to build: those named that are whole, else a task's finished runs.
+
+    Args:
+        words: runs, tasks, ensembles and `key=value` of the command line.
+        asked: configs of the runs that these mean.
+        whole: the runs that an ensemble can take.
+    Returns:
+        Arguments of the command `ensemble`, for each.
+    """
+    named = [word for word in words if "=" not in word] or [DEFAULT_ENSEMBLE]
+    members = {
+        name: {run.split("@")[0] for run in load_ensemble(name).runs}
+        for name in dict.fromkeys(named)
+        if name in all_ensembles()
+    }
+    built = {name: runs for name, runs in members.items() if runs <= whole}
+    alone = whole - {run for runs in built.values() for run in runs}
+    tasks = {config.task for config in asked if config.run in alone}
+    return [*([name] for name in built), *([ALL_RUNS, "--task", task] for task in sorted(tasks))]
+
+
+def ensemble(options: list[str]) -> None:
     """Run the command `ensemble` in a process of its own, without images and torch.
 
     Exits if it fails.
     """
-    options = ["--dataset", dataset, "--task", task]
     start = "from galaxyzoo.commands import main; main()"
     command = [sys.executable, "-c", start, "ensemble", *options]
     search = os.pathsep.join(filter(None, sys.path))  # an entry script's folder is not inherited

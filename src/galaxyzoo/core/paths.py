@@ -5,6 +5,7 @@ of different datasets never mix.
 """
 
 import os
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -21,6 +22,8 @@ DEMO = "demo"  # the dataset that the project draws itself, with short schedules
 DEMO_FULL = "demo-full"  # the same galaxies, trained as real ones are
 DEMOS = (DEMO, DEMO_FULL)
 WHOLE = "kaggle"  # the dataset of the whole competition
+ALL_RUNS = "all"  # name of the ensemble of every finished run of a task
+RECORDS = "records"  # in submissions/: the committed results, which no command writes
 BOX = "box"  # in place of a dataset: networks that come with the project, in `weights/`
 
 
@@ -120,9 +123,9 @@ def oof_csv(dataset: str, run: str) -> Path:
     return oof_dir() / dataset / f"{run}.csv"
 
 
-def has_oof(run: str) -> bool:
-    """Whether there is an out-of-fold table of a run, of any dataset."""
-    return any(oof_dir().glob(f"*/{run}.csv"))
+def datasets_with_run(run: str) -> set[str]:
+    """Names of the datasets on which a run has an out-of-fold table."""
+    return {table.relative_to(oof_dir()).parts[0] for table in oof_dir().glob(f"*/{run}.csv")}
 
 
 def test_csv(dataset: str, run: str) -> Path:
@@ -130,19 +133,46 @@ def test_csv(dataset: str, run: str) -> Path:
     return submissions_dir() / dataset / f"{run}.csv"
 
 
-def ensemble_csv(dataset: str, task: str) -> Path:
-    """Submission of a task's ensemble; its score card has the same stem and ends in `.json`."""
-    return submissions_dir() / dataset / task / "predictions.csv"
+@dataclass(frozen=True, order=True)
+class EnsembleFolder:
+    """The files of an ensemble, in `submissions/<dataset>/<task>/<name>/`."""
+
+    dataset: str  # of its members
+    task: str
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return submissions_dir() / self.dataset / self.task / self.name
+
+    @property
+    def csv(self) -> Path:
+        """The submission; its score card has the same stem and ends in `.json`."""
+        return self.path / "predictions.csv"
+
+    @property
+    def oof_csv(self) -> Path:
+        """Cross-fitted predictions; not in `oof/`, whose tables are combined."""
+        return self.path / "oof.csv"
+
+    @property
+    def intervals_csv(self) -> Path:
+        """Intervals of the submission; their card has the same stem and ends in `.json`."""
+        return self.path / "intervals.csv"
+
+    @property
+    def record_csv(self) -> Path:
+        """The committed submission of the same ensemble, where there is one."""
+        relative = self.csv.relative_to(submissions_dir())
+        return CODE_ROOT / "submissions" / RECORDS / relative
 
 
-def ensemble_oof_csv(dataset: str, task: str) -> Path:
-    """Cross-fitted predictions of a task's ensemble; not in `oof/`, whose tables are combined."""
-    return submissions_dir() / dataset / task / "oof.csv"
-
-
-def intervals_csv(dataset: str, task: str) -> Path:
-    """Intervals around a task's ensemble; their card has the same stem and ends in `.json`."""
-    return submissions_dir() / dataset / task / "intervals.csv"
+def list_ensembles(dataset: str = "*", task: str = "*") -> list[EnsembleFolder]:
+    """The ensembles that have been built, those of demos last."""
+    cards = submissions_dir().glob(f"{dataset}/{task}/*/predictions.json")
+    folders = [EnsembleFolder(*card.parts[-4:-1]) for card in cards]
+    return sorted(folders, key=lambda folder: (real_first(folder.dataset), folder))
 
 
 def shown(path: Path) -> str:
@@ -169,8 +199,7 @@ def datasets_with_oof(task: str = "*", ensembles: bool = False) -> list[str]:
     """
     names = {p.name for p in oof_dir().glob("*") if any(p.glob(f"{task}/*.csv"))}
     if ensembles:
-        tables = submissions_dir().glob(str(Path("*", task, ensemble_oof_csv("", "").name)))
-        names |= {table.parents[1].name for table in tables}
+        names |= {folder.dataset for folder in list_ensembles(task=task)}
     return sorted(names, key=real_first)
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import EnsembleFolder
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend
@@ -53,10 +54,25 @@ class EnsembleBuild:
     runs: Sequence[str]
     candidates: Mapping[str, Candidate]
     seed: int  # of the candidates that draw random numbers
-    path: Path  # of the submission; its card lies beside it
-    oof_path: Path | None  # of the cross-fitted predictions; None: they are not kept
+    name: str
+    output: Path | None = None  # the submission alone is written there, not the ensemble's folder
     external: Sequence[ExternalTable] = ()  # combined with the runs
     set_aside: Sequence[ExternalTable] = ()  # scored, but not combined
+
+    @property
+    def folder(self) -> EnsembleFolder:
+        """Where it is kept."""
+        return EnsembleFolder(self.whole.dataset, self.task.name, self.name)
+
+    @property
+    def path(self) -> Path:
+        """The submission; its card lies beside it."""
+        return self.output or self.folder.csv
+
+    @property
+    def oof_path(self) -> Path | None:
+        """The cross-fitted predictions; None: they are not kept."""
+        return None if self.output else self.folder.oof_csv
 
     def make(self) -> tuple[EnsembleCard, bool]:
         """Cross-fit, choose, predict the test galaxies and write, unless that has been done.
@@ -86,6 +102,7 @@ class EnsembleBuild:
         leaking = [card.run for card in cards if card.possible_leakage]
         leaking += [table.run for table in self.external if table.possible_leakage]
         card = {
+            "name": self.name,
             "inputs": inputs,
             "members": self._members,
             "selected_on_validation": bool(selected),

@@ -20,7 +20,7 @@ from safetensors.numpy import save
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import ensemble_csv, shown
+from galaxyzoo.core.paths import EnsembleFolder, shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.blends import Blend, MetaModel
 from galaxyzoo.ensemble.conformal import Calibration
@@ -29,7 +29,7 @@ from galaxyzoo.ensemble.members import PREFIX, to_task
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES
 from galaxyzoo.ensemble.stackers import LinearStacker
 from galaxyzoo.inference.fold_files import digest_networks
-from galaxyzoo.inference.score_card import EnsembleCard, digest_table, remake_ensemble
+from galaxyzoo.inference.score_card import EnsembleCard, build_again, digest_table
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
 
@@ -127,6 +127,27 @@ def _unpack(form: Any, arrays: Mapping[str, np.ndarray], task: Task) -> Any:
     raise ValueError(f"unknown part {str(form)[:40]}")
 
 
+def check_members(card: EnsembleCard) -> None:
+    """Refuse an ensemble with a member that has no networks, or others than when it was built."""
+    path, again = shown(card.folder.csv), build_again(card.folder, [*card.runs])
+    for run, digest in card.members.items():
+        if run.startswith(PREFIX):
+            raise InputError(
+                f"{path} combines {run}, of which there are tables but no networks: train its runs "
+                f"by `bash scripts/train_folds.sh {card.name}`, or name another"
+            )
+        now = digest_networks(card.dataset, run, len(card.per_fold))
+        if now is None:
+            raise InputError(
+                f"{run}, a member of {path}, lacks networks: type `bash scripts/train_folds.sh "
+                f"{run}`, or {again} with the runs that are there"
+            )
+        if now != digest:
+            raise InputError(
+                f"{run}, a member of {path}, has been trained since it was made: {again}"
+            )
+
+
 @dataclass(frozen=True, eq=False)
 class FittedEnsemble:
     """An ensemble that answers for any galaxy of which its members predicted something."""
@@ -137,35 +158,16 @@ class FittedEnsemble:
     model: MetaModel
 
     @classmethod
-    def load(cls, dataset: str, task: str) -> "FittedEnsemble":
-        """The ensemble of a task; refused where it, a member or the split has changed since.
-
-        Args:
-            dataset: that its members were trained on.
-            task: name.
-        """
-        card, catalog = EnsembleCard.of(dataset, task), load_catalog(dataset)
-        own, path = get_task(task), ensemble_csv(dataset, task)
-        again = remake_ensemble(dataset, task)
-        card.check(catalog.for_task(own))
-        model = load_model(fitted_path(path), card.fitted, own, again)
-        for run, digest in card.members.items():
-            if run.startswith(PREFIX):
-                raise InputError(
-                    f"{shown(path)} combines {run}, of which there are tables but no networks: "
-                    f"{again} with runs alone"
-                )
-            now = digest_networks(dataset, run, catalog.n_folds)
-            if now is None:
-                raise InputError(
-                    f"{run}, a member of {shown(path)}, lacks networks: type `bash "
-                    f"scripts/train_folds.sh {run}`, or {again} with the runs that are there"
-                )
-            if now != digest:
-                raise InputError(
-                    f"{run}, a member of {shown(path)}, has been trained since it was made: {again}"
-                )
-        return cls(dataset, own, card, model)
+    def load(cls, folder: EnsembleFolder) -> "FittedEnsemble":
+        """Load an ensemble; refused where it, a member or the split has changed since."""
+        card, catalog = EnsembleCard.of(folder), load_catalog(folder.dataset)
+        task = get_task(folder.task)
+        card.check(catalog.for_task(task))
+        check_members(card)
+        model = load_model(
+            fitted_path(folder.csv), card.fitted, task, build_again(folder, [*card.runs])
+        )
+        return cls(folder.dataset, task, card, model)
 
     @property
     def runs(self) -> list[str]:

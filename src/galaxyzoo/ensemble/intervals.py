@@ -9,7 +9,6 @@ test galaxies the intervals hold their level or more, as far as those resemble t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.paths import ensemble_csv, ensemble_oof_csv, intervals_csv, oof_csv
+from galaxyzoo.core.paths import EnsembleFolder
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.conformal import Calibration, Column, find_limits
@@ -28,7 +27,7 @@ from galaxyzoo.inference.score_card import EnsembleCard, card_path, digest_table
 from galaxyzoo.io.tables import read_predictions, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import ENSEMBLE, get_task
+from galaxyzoo.tasks.registry import ENSEMBLE, get_task, is_ensemble
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)  # of which coverage is always measured
 LEVEL = 0.9  # of intervals of any galaxies
@@ -36,31 +35,28 @@ FEWEST_FOLDS = 3  # one to score, one to predict, one to fit
 _DIGITS = 6  # decimals kept in the card
 
 
-def make_intervals(whole: Catalog, level: float) -> tuple[dict[str, Any], Sequence[str]]:
+def make_intervals(name: str, whole: Catalog, level: float) -> tuple[dict[str, Any], Sequence[str]]:
     """Calibrate, measure coverage, write the test galaxies' intervals and the card.
 
     Args:
+        name: of the ensemble of the competition's task.
         whole: the dataset's catalog.
         level: part of the galaxies whose target an interval is to hold.
     Returns:
         The card, and a line for each run without tables of its folds.
     """
     _check_folds(whole)
-    path = intervals_csv(whole.dataset, COMPETITION_TASK)
-    if oof_csv(whole.dataset, f"{COMPETITION_TASK}/{path.stem}").exists():
-        raise InputError(
-            f"run '{COMPETITION_TASK}/{path.stem}' has its table where the intervals go: rename it"
-        )
+    folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, name)
     # The ensemble's own lock: it must not change while it is read.
-    with files.holding(path.parent / files.LOCK, "making this ensemble or its intervals"):
-        return _make_intervals(whole, level, path)
+    with files.holding(folder.path / files.LOCK, "making this ensemble or its intervals"):
+        return _make_intervals(folder, whole, level)
 
 
 def _make_intervals(
-    catalog: Catalog, level: float, path: Path
+    folder: EnsembleFolder, catalog: Catalog, level: float
 ) -> tuple[dict[str, Any], Sequence[str]]:
-    task = get_task(COMPETITION_TASK)
-    ensemble, oof, test = _read_ensemble(catalog)
+    task, path = get_task(COMPETITION_TASK), folder.intervals_csv
+    ensemble, oof, test = _read_ensemble(folder, catalog)
     spreads = read_spreads(list(ensemble.runs), catalog)
     targets = catalog.targets(task.name)
     columns = _columns(oof.to_numpy(), spreads.train, catalog)
@@ -115,8 +111,9 @@ class VoteIntervals:
     def calibrate(cls, name: str, whole: Catalog) -> "VoteIntervals":
         """Of the out-of-fold predictions of a run or `ensemble:NAME`; `whole` is the dataset's."""
         _check_folds(whole)
-        if name.startswith(ENSEMBLE):
-            oof = _read_ensemble(whole)[1].to_numpy()
+        if is_ensemble(name):
+            folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, name.removeprefix(ENSEMBLE))
+            oof = _read_ensemble(folder, whole)[1].to_numpy()
         else:
             oof = load_oof([name], get_task(COMPETITION_TASK), whole)[:, 0].astype(float)
             oof = get_task(COMPETITION_TASK).project(oof)
@@ -140,11 +137,13 @@ def _check_folds(whole: Catalog) -> None:
         )
 
 
-def _read_ensemble(whole: Catalog) -> tuple[EnsembleCard, pd.DataFrame, pd.DataFrame]:
-    """Card, out-of-fold and test predictions, (galaxy, column) each, of the dataset's ensemble."""
+def _read_ensemble(
+    folder: EnsembleFolder, whole: Catalog
+) -> tuple[EnsembleCard, pd.DataFrame, pd.DataFrame]:
+    """Card, out-of-fold and test predictions, (galaxy, column) each, of an ensemble."""
     columns = list(get_task(COMPETITION_TASK).columns)
-    tables = [of(whole.dataset, COMPETITION_TASK) for of in (ensemble_oof_csv, ensemble_csv)]
-    card = EnsembleCard.of(whole.dataset, COMPETITION_TASK).check(whole, *tables)
+    tables = [folder.oof_csv, folder.csv]
+    card = EnsembleCard.of(folder).check(whole, *tables)
     oof, test = (
         read_predictions(path, columns, ids)[columns]
         for path, ids in zip(tables, (whole.ids, whole.test_ids), strict=True)

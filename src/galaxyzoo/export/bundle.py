@@ -17,13 +17,14 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import require
-from galaxyzoo.core.paths import RESOURCES, data_option, ensemble_csv, oof_csv, run_dir, shown
+from galaxyzoo.core.paths import RESOURCES, EnsembleFolder, data_option, oof_csv, run_dir, shown
 from galaxyzoo.core.templates import render
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, fitted_path, save_model
 from galaxyzoo.ensemble.intervals import FEWEST_FOLDS, VoteIntervals
 from galaxyzoo.ensemble.members import load_oof, load_test
 from galaxyzoo.ensemble.networks import EXPORTED_CARD, EXPORTED_MODEL, INTERVALS
+from galaxyzoo.ensemble.predictors import EXPORTED_SCORES
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
@@ -33,9 +34,9 @@ from galaxyzoo.io.tables import FOLD, format_predictions
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import ensemble_name, get_task, task_of
 
-CARD, SCORES, ONNX, LICENCE = "README.md", "oof.json", "model.onnx", "LICENSE"
+CARD, ONNX, LICENCE = "README.md", "model.onnx", "LICENSE"
 OOF, TEST = "oof.csv.gz", "test.csv.gz"
-TABLE_FILES = (CONFIG, SCORES, OOF, TEST)
+TABLE_FILES = (CONFIG, EXPORTED_SCORES, OOF, TEST)
 _DECIMALS = 5  # changes a score by 1e-9, and halves the file
 
 
@@ -73,7 +74,7 @@ def export_run(
             save_weights(part / f"fold_{fold}" / WEIGHTS, network.state_dict())
             network.float()  # of rounded weights, so that ONNX is of what is kept
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
-        shutil.copyfile(card_path(oof_csv(dataset, run)), part / SCORES)
+        shutil.copyfile(card_path(oof_csv(dataset, run)), part / EXPORTED_SCORES)
         shutil.copyfile(RESOURCES / LICENCE, part / LICENCE)
         catalog = load_catalog(dataset)
         if config.task == COMPETITION_TASK and len(networks) == catalog.n_folds >= FEWEST_FOLDS:
@@ -86,26 +87,26 @@ def export_run(
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 
-def export_ensemble(dataset: str, task: str, folder: Path, with_onnx: bool = True) -> list[str]:
+def export_ensemble(ensemble: EnsembleFolder, folder: Path, with_onnx: bool = True) -> list[str]:
     """Write an ensemble's folder, whole or not at all: what was fitted, and its runs' folders.
 
     Args:
-        dataset: that its runs were trained on.
-        task: name.
+        ensemble: the one that is exported.
         folder: must not exist.
         with_onnx: as of `export_run`, which writes the runs.
     Returns:
         Names of the files.
     """
     files.check_free(folder)
-    fitted, path = FittedEnsemble.load(dataset, task), ensemble_csv(dataset, task)
+    fitted, path = FittedEnsemble.load(ensemble), ensemble.csv
     with files.writing_folder(folder) as part:
         for run in fitted.runs:
-            export_run(dataset, run, part / run, with_onnx)
+            export_run(ensemble.dataset, run, part / run, with_onnx)
         shutil.copyfile(card_path(path), part / EXPORTED_CARD)
         shutil.copyfile(fitted_path(path), part / EXPORTED_MODEL)
         shutil.copyfile(RESOURCES / LICENCE, part / LICENCE)
-        about = render("ensemble_card.md.j2", title=ensemble_name(task), card=fitted.card)
+        title = ensemble_name(ensemble.task, ensemble.name)
+        about = render("ensemble_card.md.j2", title=title, card=fitted.card)
         (part / CARD).write_text(about, encoding="utf-8")
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
@@ -137,7 +138,7 @@ def export_tables(dataset: str, run: str, folder: Path) -> bool:
     with files.writing_folder(folder) as part:
         _pack(part / OOF, oof)
         _pack(part / TEST, test)
-        shutil.copyfile(card_path(oof_csv(dataset, run)), part / SCORES)
+        shutil.copyfile(card_path(oof_csv(dataset, run)), part / EXPORTED_SCORES)
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
     return scores.is_optimistic
 

@@ -4,6 +4,7 @@ Each is read as one of the models below, which hold the keys that have a reader.
 """
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -12,11 +13,12 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from galaxyzoo.config.base import Settings
+from galaxyzoo.config.loading import all_ensembles
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import (
-    ensemble_csv,
-    ensemble_oof_csv,
+    ALL_RUNS,
+    EnsembleFolder,
     is_ablation,
     oof_csv,
     oof_dir,
@@ -211,6 +213,7 @@ class _External(_Keys):
 class EnsembleCard(SubmissionCard, ScoreCard):
     """The card of an ensemble's submission; `ensemble.build.make_card` describes its keys."""
 
+    name: str
     inputs: str  # digest of all that it was made from
     oof_table: str | None = None  # digest of the cross-fitted predictions; None: not kept
     fitted: str = ""  # digest of the file of fitted weights; empty: not kept
@@ -229,24 +232,37 @@ class EnsembleCard(SubmissionCard, ScoreCard):
     without: _Without
 
     @classmethod
-    def of(cls, dataset: str, task: str) -> Self:
-        """The card of a task's ensemble."""
-        path = card_path(ensemble_csv(dataset, task))
+    def of(cls, folder: EnsembleFolder) -> Self:
+        """The card in an ensemble's folder."""
+        path = card_path(folder.csv)
         if not path.exists():
-            raise InputError(f"{shown(path)} is missing: {remake_ensemble(dataset, task)}")
+            raise InputError(f"{shown(path)} is missing: {build_again(folder)}")
         return cls.read(path)
 
+    @property
+    def folder(self) -> EnsembleFolder:
+        """The folder that it was written for."""
+        return EnsembleFolder(self.dataset, self.task, self.name)
+
     def _digests(self, dataset: str) -> dict[Path, str | None]:
-        table, oof = ensemble_csv(dataset, self.task), ensemble_oof_csv(dataset, self.task)
-        return {table: self.table, oof: self.oof_table}
+        folder = EnsembleFolder(dataset, self.task, self.name)
+        return {folder.csv: self.table, folder.oof_csv: self.oof_table}
 
     def _again(self, dataset: str) -> str:
-        return remake_ensemble(dataset, self.task)
+        return build_again(EnsembleFolder(dataset, self.task, self.name), [*self.runs])
 
 
-def remake_ensemble(dataset: str, task: str) -> str:
-    """What to type for a task's ensemble, as the end of a message."""
-    return f"type `python3 src/ensemble.py --task {task} --dataset {dataset}`"
+def build_again(folder: EnsembleFolder, runs: Sequence[str] = ()) -> str:
+    """The command that builds an ensemble again, as the end of a message.
+
+    Args:
+        folder: the ensemble's.
+        runs: its members; they are typed where its name is in no config.
+    """
+    words = folder.name
+    if runs and words not in (*all_ensembles(), ALL_RUNS):
+        words = f"{' '.join(runs)} --name {words}"
+    return f"type `python3 src/ensemble.py {words} --task {folder.task} --dataset {folder.dataset}`"
 
 
 def score_table(

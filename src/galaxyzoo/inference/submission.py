@@ -11,7 +11,7 @@ import pandas as pd
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMOS, WHOLE, shown
-from galaxyzoo.inference.score_card import SubmissionCard, card_path, digest_table
+from galaxyzoo.inference.score_card import EnsembleCard, SubmissionCard, card_path, digest_table
 from galaxyzoo.io.tables import ID, format_predictions, read_csv, read_predictions
 from galaxyzoo.tasks.kinds import Task
 
@@ -90,8 +90,8 @@ def published_csv() -> Path:
     return paths.submissions_dir() / "predictions.csv"
 
 
-def publish(path: Path, dataset: str) -> bool:
-    """Copy a submission and its card to `published_csv`, unless a more real one is there.
+def publish(path: Path, dataset: str) -> str:
+    """Copy an ensemble's submission and card to `published_csv`, unless a more real one is there.
 
     The whole competition replaces any other dataset, and any of them a demo. The card is copied
     first: if the copy stops between the two, a real submission is never taken for a demo.
@@ -99,16 +99,54 @@ def publish(path: Path, dataset: str) -> bool:
     Args:
         path: the table, its card beside it.
     Returns:
-        Whether it was copied.
+        What happened, for the user; also whether a better score was replaced.
     """
     target = published_csv()
     with files.holding(target.parent / files.LOCK, "copying a submission"):
         if target.exists() and _rank(dataset) < _rank(_dataset_of(target)):
-            return False
+            return (
+                f"{shown(target)} stays as it is: it is of more real data than {dataset}, or has "
+                "no whole score card; delete it to have a copy there"
+            )
+        before = _card_of_ensemble(target)
         for source, copy in ((card_path(path), card_path(target)), (path, target)):
             with files.writing(copy) as temporary:
                 shutil.copyfile(source, temporary)
-    return True
+    now, line = _card_of_ensemble(target), f"copied to {shown(target)}"
+    if before and now and before.fingerprint == now.fingerprint and before.score < now.score:
+        line += (
+            f" in place of {before.name}, whose {before.metric} was better ({before.score:.5f}, "
+            f"now {now.score:.5f}): `python3 src/ensemble.py {before.name}` brings it back"
+        )
+    return line
+
+
+def _card_of_ensemble(path: Path) -> EnsembleCard | None:
+    """The card beside a submission; None where it has none of an ensemble."""
+    try:
+        return EnsembleCard.read(card_path(path))
+    except InputError:
+        return None
+
+
+def compare_to_record(path: Path, record: Path) -> str:
+    """Say whether a submission has the bytes of the committed one, for the user.
+
+    Args:
+        path: the submission.
+        record: the committed submission of the same ensemble; it need not be there.
+    Returns:
+        A line; empty where there is no record.
+    """
+    if not record.exists():
+        return ""
+    if path.read_bytes() == record.read_bytes():
+        return f"byte for byte the record: {shown(record)}"
+    ours, theirs = (read_csv(one).select_dtypes("number") for one in (path, record))
+    if ours.shape != theirs.shape or not ours.index.equals(theirs.index):
+        return f"not the record, which is of other galaxies: {shown(record)}"
+    off = float((ours - theirs).abs().to_numpy().max())
+    return f"not the record, values differ by up to {off:.2g}: {shown(record)}"
 
 
 def _rank(dataset: str | None) -> int:

@@ -17,7 +17,7 @@ from galaxyzoo.io.tables import write_table
 from galaxyzoo.reports.console import CLASS_SCORES, mark_notes, marks, with_error
 from galaxyzoo.reports.figures import save_figure
 from galaxyzoo.reports.html import HtmlSection
-from galaxyzoo.reports.results import ENSEMBLE, Result, load_results, pick_best, read_ensemble_card
+from galaxyzoo.reports.results import Result, load_results, pick_best, stem_of
 from galaxyzoo.tasks.annotators import score_annotators
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
 from galaxyzoo.tasks.kinds import ClassTask, Task
@@ -33,11 +33,9 @@ class Evaluation:
     task: Task
     catalog: Catalog  # galaxies that the task keeps
     results: Sequence[Result]  # best score first
-    shown: Sequence[str]  # runs to show in detail
+    shown: Sequence[str]  # stems of the results to show in detail
     folder: Path  # of the report
     problems: Sequence[str] = ()  # a line for each thing that is left out
-    # of an ensemble that left no table of predictions; else None
-    ensemble_card: EnsembleCard | None = None
     # published votes of the task's galaxies; None where labels come without
     votes: pd.DataFrame | None = None
     images: ImageCache | None = None
@@ -55,7 +53,7 @@ class Evaluation:
     @property
     def detailed(self) -> list[Result]:
         """The results to show in detail."""
-        return [r for r in self.results if r.run in self.shown]
+        return [result for result in self.results if result.stem in self.shown]
 
     @property
     def class_task(self) -> ClassTask:
@@ -84,7 +82,7 @@ def load_evaluation(
 
     Args:
         task_name: the task.
-        named: runs to show in detail, none: the best one, beside those that the page has shown.
+        named: runs and ensembles to show in detail, none: the best, beside those shown before.
         dataset: that the user named.
         output: folder of all reports.
     """
@@ -95,16 +93,14 @@ def load_evaluation(
     columns = list(GALAXY_ZOO_2.columns)
     has_votes = task.rule is not None and set(columns) <= set(whole.train.columns)
     folder, end = output / whole.dataset / task.name, "_calibration.csv"
-    before = [f"{task.name}/{p.name.removesuffix(end)}" for p in folder.glob(f"*{end}")]
-    has_ensemble = any(result.stem == ENSEMBLE for result in results)
+    before = [path.name.removesuffix(end) for path in folder.glob(f"*{end}")]
     return Evaluation(
         task=task,
         catalog=catalog,
         results=results,
-        shown=[*(named or [pick_best(results).run]), *before],
+        shown=[*map(stem_of, named or [pick_best(results).run]), *before],
         folder=folder,
         problems=problems,
-        ensemble_card=None if has_ensemble else read_ensemble_card(task, catalog),
         votes=whole.train.loc[catalog.ids, columns] if has_votes else None,
     )
 
@@ -118,10 +114,13 @@ def comparison_section(evaluation: Evaluation) -> HtmlSection:
 
 
 def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
-    """Candidates, cost of leaving a run out and correlated errors, from the ensemble's card."""
-    cards = [result.card for result in evaluation.results]
-    found = (card for card in cards if isinstance(card, EnsembleCard))
-    card = next(found, evaluation.ensemble_card)
+    """Candidates, cost of leaving a run out and correlated errors, from the ensemble's card.
+
+    It is the one shown in detail, else the best one.
+    """
+    results = [*evaluation.detailed, *evaluation.results]
+    cards = (result.card for result in results if isinstance(result.card, EnsembleCard))
+    card = next(cards, None)
     if card is None:
         return None
     tables = [("candidates, the simplest first", _candidate_table(card))]
@@ -137,7 +136,7 @@ def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
         f"Chosen: {card.chosen}, {card.rule} ({card.best}). Differences are paired by "
         "galaxy and have their standard errors over galaxies."
     )
-    return HtmlSection("Ensemble", text, tables=tables)
+    return HtmlSection(f"Ensemble {card.name}", text, tables=tables)
 
 
 def annotator_section(evaluation: Evaluation) -> HtmlSection | None:
@@ -169,10 +168,6 @@ def _run_tables(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:
     n_folds = evaluation.catalog.n_folds
     whole = [r for r in evaluation.results if r.is_whole]
     rows = [_row(evaluation, result, result.scores) for result in whole]
-    if evaluation.ensemble_card:
-        card = evaluation.ensemble_card
-        run, about = f"{evaluation.task.name}/{ENSEMBLE}", f"{card.chosen}, from its card"
-        rows.insert(0, _cells(run, about, None, card.model_dump(), None))
     if rows:
         yield f"all {n_folds} folds", pd.DataFrame(rows, dtype=object)
     partial = [r for r in evaluation.results if not r.is_whole]
@@ -228,19 +223,13 @@ def _cells(
 def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
     """What the tables' marks and columns mean, as far as they occur."""
     held_out = "Every galaxy is predicted by networks that were not trained on it."
-    if evaluation.ensemble_card or evaluation.best.stem == ENSEMBLE:
+    if evaluation.best.is_ensemble:
         held_out += " The ensemble's weights are fitted without the fold that they are scored on."
     yield held_out
     yield from mark_notes(
         any(result.card.selected_on_validation for result in evaluation.results),
         any(result.card.possible_leakage for result in evaluation.results),
     )
-    if evaluation.ensemble_card:
-        yield (
-            "The ensemble has left no predictions of the training galaxies: "
-            f"`python3 src/ensemble.py --task {evaluation.task.name} --dataset "
-            f"{evaluation.catalog.dataset}` writes them."
-        )
     if not all(result.is_whole for result in evaluation.results):
         yield "Runs with some folds only are below the best whole run on those folds."
     yield from evaluation.problems

@@ -10,10 +10,10 @@ import pandas as pd
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import real_first
+from galaxyzoo.core.paths import list_ensembles, real_first
 from galaxyzoo.core.templates import render
 from galaxyzoo.inference.score_card import EnsembleCard, fair_cards
-from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.tasks.registry import TASKS, ensemble_name
 
 INDEX = "../../index.html"  # from a report's page to the index
 EXPLORE = "explore"  # folder of a dataset's exploration page
@@ -94,13 +94,16 @@ def _link(report: Path) -> tuple[str, str, str]:
 
 
 def _best_score(dataset: str, task: str) -> str:
-    """The score of a task's ensemble, or of its best run, as text."""
+    """The score of a task's best ensemble, or of its best run, as text."""
     if task not in TASKS:
         return "a report"
     metric = TASKS[task].metric
-    with suppress(InputError):
-        ensemble = EnsembleCard.of(dataset, task)
-        if ensemble.is_whole and not ensemble.is_optimistic:
-            return f"{metric} {ensemble.score:.4f}, the ensemble's"
+    ensembles = []
+    for folder in list_ensembles(dataset, task):
+        with suppress(InputError):
+            ensembles.append(EnsembleCard.of(folder))
+    if fair := [card for card in ensembles if not card.is_optimistic]:
+        best = min(fair, key=lambda card: card.score)
+        return f"{metric} {best.score:.4f}, {ensemble_name(task, best.name)}"
     runs = fair_cards(dataset, task)
     return f"{metric} {runs[0].score:.4f}, the best run's" if runs else "no score card is left"

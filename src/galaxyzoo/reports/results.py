@@ -11,8 +11,9 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import (
-    ensemble_oof_csv,
+    EnsembleFolder,
     is_ablation,
+    list_ensembles,
     oof_csv,
     run_dir,
     shown,
@@ -21,8 +22,8 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.inference.score_card import EnsembleCard, RunCard, score_table
 from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import ENSEMBLE, ensemble_name, is_ensemble
 
-ENSEMBLE = "ensemble"  # last part of the name that an ensemble has among the runs
 _SAME = 1e-6  # largest difference of scores by rounding: tables have nine decimals
 
 
@@ -30,7 +31,7 @@ _SAME = 1e-6  # largest difference of scores by rounding: tables have nine decim
 class Result:
     """A run's out-of-fold predictions of the galaxies in its finished folds, with their scores."""
 
-    run: str  # "<task>/<stem>", the ensemble's "<task>/ensemble"
+    run: str  # "<task>/<stem>", an ensemble's name as `ensemble_name` spells it
     predictions: np.ndarray  # (scored galaxy, column), as they would be submitted
     rows: np.ndarray  # (galaxy,) bool, which galaxies of the catalog these are
     card: RunCard | EnsembleCard
@@ -39,8 +40,13 @@ class Result:
 
     @property
     def stem(self) -> str:
-        """The run's name without its task, for file names."""
-        return self.run.split("/", 1)[1]
+        """The name without its task, for file names."""
+        return stem_of(self.run)
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it is an ensemble's."""
+        return is_ensemble(self.run)
 
     @property
     def folds(self) -> list[int]:
@@ -57,24 +63,30 @@ class Result:
         return self.predictions[rows[self.rows]]
 
 
+def stem_of(run: str) -> str:
+    """Name of a run or an ensemble without its task, for file names; no two of a task share one."""
+    stem = run.removeprefix(ENSEMBLE).rpartition("/")[2]
+    return f"ensemble-{stem}" if is_ensemble(run) else stem
+
+
 def load_results(
     task: Task, catalog: Catalog, named: Sequence[str] = ()
 ) -> tuple[list[Result], list[str]]:
-    """Read every run of the task that has an out-of-fold table, and its ensemble.
+    """Read every run of the task that has an out-of-fold table, and its ensembles.
 
     Runs of ablation studies are read where they are named.
 
     Args:
         task: the task.
         catalog: the dataset's catalog, galaxies of the task.
-        named: runs that have to be there, `zoo5/resnet18` or `zoo5/ensemble`.
+        named: runs and ensembles that have to be there, by their full names.
     Returns:
         The results, best score first, and a line for each that cannot be used and was not named.
     """
     tables = sorted((paths.oof_dir() / catalog.dataset / task.name).glob("*.csv"))
     runs = [f"{task.name}/{table.stem}" for table in tables]
-    if ensemble_oof_csv(catalog.dataset, task.name).exists():
-        runs.append(f"{task.name}/{ENSEMBLE}")
+    folders = list_ensembles(catalog.dataset, task.name)
+    runs += [ensemble_name(folder.task, folder.name) for folder in folders]
     for run in named:
         if run not in runs:
             raise InputError(
@@ -98,17 +110,19 @@ def load_results(
 
 
 def load_result(run: str, task: Task, catalog: Catalog) -> Result:
-    """Read one run's out-of-fold table, or the ensemble's, check and score it.
+    """Read the out-of-fold table of a run or an ensemble, check and score it.
 
     Args:
-        run: `<task>/<stem>`.
+        run: its full name.
         task: its task.
         catalog: the dataset's catalog, galaxies of the task.
     """
     card: RunCard | EnsembleCard
-    if run == f"{task.name}/{ENSEMBLE}":
-        path, rows = ensemble_oof_csv(catalog.dataset, task.name), np.ones(len(catalog.ids), bool)
-        card = EnsembleCard.of(catalog.dataset, task.name).check(catalog, path)
+    if is_ensemble(run):
+        name = run.removeprefix(ENSEMBLE).rpartition("/")[2]
+        folder = EnsembleFolder(catalog.dataset, task.name, name)
+        path, rows = folder.oof_csv, np.ones(len(catalog.ids), bool)
+        card = EnsembleCard.of(folder).check(catalog, path)
     else:
         path = oof_csv(catalog.dataset, run)
         card = RunCard.of(catalog.dataset, run).check(catalog, path)
@@ -124,16 +138,8 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
     return Result(run, predictions, rows, card, scores, _saved_config(catalog.dataset, run))
 
 
-def read_ensemble_card(task: Task, catalog: Catalog) -> EnsembleCard | None:
-    """Score card of the task's ensemble; None where there is none of this catalog."""
-    try:
-        return EnsembleCard.of(catalog.dataset, task.name).check(catalog)
-    except InputError:
-        return None
-
-
 def pick_best(results: Sequence[Result]) -> Result:
-    """The result to show for a task: the ensemble, else the best fair run with all folds.
+    """The result to show for a task: the best ensemble, else the best fair run with all folds.
 
     Fair: no epoch selected on the scored folds, no possible leakage.
 
@@ -142,7 +148,7 @@ def pick_best(results: Sequence[Result]) -> Result:
             galaxies is taken.
     """
     fair = [result for result in results if result.is_whole and not result.card.is_optimistic]
-    ensembles = [result for result in fair if result.stem == ENSEMBLE]
+    ensembles = [result for result in fair if result.is_ensemble]
     return (ensembles or fair or sorted(results, key=lambda result: -result.rows.sum()))[0]
 
 

@@ -11,7 +11,6 @@ from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
 from galaxyzoo.tasks.label_rules import ClassRule
 
 ENSEMBLE = "ensemble:"  # begins the names of ensembles where a run can stand too
-DEFAULT_ENSEMBLE = f"{ENSEMBLE}default"
 
 
 def get_task(name: str) -> Task:
@@ -22,24 +21,19 @@ def get_task(name: str) -> Task:
 
 
 def task_of(name: str) -> Task:
-    """The task of a run, such as `gz37/resnet18`, or of an ensemble, `ensemble:NAME`."""
-    return ensemble_task(name) or get_task(task_name(name))
+    """The task of a run, `gz37/resnet18`, or of an ensemble as `ensemble_name` spells it."""
+    task, _, _ = name.removeprefix(ENSEMBLE).rpartition("/")
+    return get_task(task or COMPETITION_TASK) if is_ensemble(name) else get_task(task_name(name))
 
 
-def ensemble_name(task: str) -> str:
-    """The name of a task's ensemble."""
-    return DEFAULT_ENSEMBLE if task == COMPETITION_TASK else f"{ENSEMBLE}{task}"
+def is_ensemble(name: str) -> bool:
+    """Whether a name is an ensemble's; a run's is not."""
+    return name.startswith(ENSEMBLE)
 
 
-def ensemble_task(name: str) -> Task | None:
-    """The task of `ensemble:NAME`; None of a run.
-
-    An ensemble is named by its task; that of the competition's is `ensemble:default` too.
-    """
-    if not name.startswith(ENSEMBLE):
-        return None
-    of = name.removeprefix(ENSEMBLE)
-    return get_task(COMPETITION_TASK if name == DEFAULT_ENSEMBLE else of)
+def ensemble_name(task: str, name: str) -> str:
+    """`ensemble:NAME` of the competition's task, `ensemble:TASK/NAME` of any other."""
+    return f"{ENSEMBLE}{name}" if task == COMPETITION_TASK else f"{ENSEMBLE}{task}/{name}"
 
 
 _HUBBLE_MACRO = {

@@ -298,7 +298,7 @@ def test_the_commands_train_and_ensemble_without_test_galaxies(tmp_path):
     succeed(tmp_path, "train.py", "tiny.yaml", "--folds", "3", "--ensemble")
     oof = pd.read_csv(tmp_path / "oof/galaxy10/galaxy10/tiny.csv", index_col="GalaxyID")
     assert oof.index.tolist() == list(range(60))
-    for name in ("tiny.csv", "predictions.csv"):
+    for name in ("tiny.csv", "all/predictions.csv"):
         lines = (tmp_path / "submissions/galaxy10/galaxy10" / name).read_text().splitlines()
         assert lines == [",".join(["GalaxyID", "class", *get_task("galaxy10").columns])]
-    assert (tmp_path / "submissions/galaxy10/galaxy10/predictions.json").exists()
+    assert (tmp_path / "submissions/galaxy10/galaxy10/all/predictions.json").exists()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import BOX, DEMOS, input_dir, input_places
+from galaxyzoo.core.paths import BOX, DEMOS, RECORDS, input_dir, input_places
 from galaxyzoo.data.readers import arrays, gz2, kaggle, labelled
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.tasks.registry import TASKS
@@ -29,6 +29,8 @@ def open_input(data: str | None, tasks: set[str]) -> RawDataset:
         raise InputError(f"rename {raw.folder.name!r}: its name holds control characters")
     if raw.dataset == BOX:
         raise InputError(f"rename {raw.folder.name!r}: so the networks in weights/ are called")
+    if raw.dataset == RECORDS:
+        raise InputError(f"rename {raw.folder.name!r}: submissions/{RECORDS}/ is not for commands")
     return raw
 
 

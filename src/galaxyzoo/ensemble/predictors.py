@@ -1,0 +1,202 @@
+"""Which runs and ensembles there are, which one a name means, and which one answers by default.
+
+Reads score cards and marks of finished folds, no network and no image.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import (
+    BOX,
+    DEMOS,
+    EnsembleFolder,
+    box_dir,
+    box_runs,
+    choose_dataset,
+    datasets_with_run,
+    folds_dir,
+    is_ablation,
+    is_stage,
+    list_ensembles,
+    oof_csv,
+    oof_dir,
+    real_first,
+    shown,
+)
+from galaxyzoo.ensemble.fitted import check_members
+from galaxyzoo.inference.fold_files import DONE, digest_networks
+from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import ENSEMBLE, TASKS, ensemble_name, is_ensemble, task_of
+
+EXPORTED_SCORES = "oof.json"  # score card in an exported run's folder
+
+
+def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
+    """Find the run or ensemble of a name.
+
+    Args:
+        name: `gz37/resnet18`, `ensemble:NAME` or `ensemble:TASK/NAME`. A bundled run answers where
+            none of this name is trained on real galaxies; `ensemble:NAME` is the competition's,
+            where there is one, else that of the only task that has one.
+        dataset: that it is trained on; default: the only real one, else a demo.
+    Returns:
+        Dataset (`BOX` of a bundled run) and name, that of an ensemble as `ensemble_name` spells it.
+    """
+    if is_ensemble(name):
+        folder = _find_ensemble(name, dataset)
+        return folder.dataset, ensemble_name(folder.task, folder.name)
+    task, known = task_of(name).name, box_runs()
+    trained = datasets_with_run(name)
+    if name in known and (dataset == BOX or (dataset is None and trained <= {*DEMOS})):
+        return BOX, name
+    if dataset == BOX:
+        raise InputError(f"{name} is not among the networks in the box: {', '.join(known)}")
+    return choose_dataset(dataset, task), name
+
+
+def _find_ensemble(name: str, dataset: str | None) -> EnsembleFolder:
+    """The ensemble of a name; where there is none, the error lists those that are there."""
+    task, _, stem = name.removeprefix(ENSEMBLE).rpartition("/")
+    there = list_ensembles(dataset or "*", task or "*")
+    found = [folder for folder in there if folder.name == stem]
+    found = [folder for folder in found if folder.task == COMPETITION_TASK] or found
+    found = [folder for folder in found if folder.dataset not in DEMOS] or found
+    names = {ensemble_name(folder.task, folder.name) for folder in found}
+    if len(names) > 1:
+        raise InputError(f"'{name}' is of several tasks: name one of {', '.join(sorted(names))}")
+    if len(found) > 1 and found[0].dataset not in DEMOS:
+        known = ", ".join(folder.dataset for folder in found)
+        raise InputError(f"'{name}' is on several datasets: add --dataset with one of {known}")
+    if found:
+        return found[0]
+    known = "; ".join(_describe_folder(folder) for folder in list_ensembles()) or "none is built"
+    where = f" on {dataset}" if dataset else ""
+    raise InputError(
+        f"no ensemble '{name}'{where}: {known}; type `python3 src/ensemble.py NAME` to build one"
+    )
+
+
+def _describe_folder(folder: EnsembleFolder) -> str:
+    """Name, dataset and whether there are networks, for messages."""
+    try:
+        check_members(EnsembleCard.of(folder))
+        networks = "with networks"
+    except InputError:
+        networks = "no networks"
+    return f"{ensemble_name(folder.task, folder.name)} on {folder.dataset} ({networks})"
+
+
+def ensemble_folder(dataset: str, name: str) -> EnsembleFolder:
+    """The folder of an ensemble by its name, as `find_predictor` returns both."""
+    stem = name.removeprefix(ENSEMBLE).rpartition("/")[2]
+    return EnsembleFolder(dataset, task_of(name).name, stem)
+
+
+@dataclass(frozen=True)
+class KnownPredictor:
+    """A run or an ensemble that is there, with what is known of it without loading it."""
+
+    dataset: str  # `BOX` of a bundled run
+    name: str
+    score: float | None = None  # out of fold, of all folds, without optimism
+    galaxies: int = 0  # that were scored
+    scored_on: str = ""  # dataset of those
+    problem: str = ""  # why it has no score, or cannot answer
+    has_networks: bool = True
+
+    @property
+    def title(self) -> str:
+        """Name and dataset, for messages and lists."""
+        return f"{self.name} (bundled)" if self.dataset == BOX else f"{self.name} on {self.dataset}"
+
+    @property
+    def about(self) -> str:
+        """Its score, or why it has none."""
+        if self.score is None or not self.has_networks:
+            return self.problem
+        return f"{task_of(self.name).metric} {self.score:.4f}"
+
+
+def list_predictors(task: str = "*") -> list[KnownPredictor]:
+    """All bundled runs, trained runs and ensembles of a task, or of any: real galaxies first."""
+    box = [_known_run(BOX, run, box_dir() / run / EXPORTED_SCORES) for run in box_runs(task)]
+    marks = folds_dir().glob(f"*/{task}/*/fold_*/{DONE}")
+    names = {mark.relative_to(folds_dir()).parts[:3] for mark in marks}
+    runs = [
+        _known_run(dataset, f"{of}/{stem}", card_path(oof_csv(dataset, f"{of}/{stem}")))
+        for dataset, of, stem in sorted(names)
+        if of in TASKS and not is_ablation(stem) and not is_stage(stem)
+    ]
+    ensembles = [_known_ensemble(folder) for folder in list_ensembles(task=task)]
+    return sorted([*box, *runs, *ensembles], key=lambda known: real_first(known.dataset))
+
+
+def _known_run(dataset: str, run: str, path: Path) -> KnownPredictor:
+    try:
+        card = RunCard.read(path)
+    except (InputError, OSError):
+        return KnownPredictor(dataset, run, problem="has no score card")
+    if not card.is_whole:
+        return KnownPredictor(dataset, run, problem=f"{len(card.folds)} of {card.n_folds} folds")
+    if card.is_optimistic:
+        return KnownPredictor(dataset, run, problem="its score is optimistic")
+    if dataset != BOX and digest_networks(dataset, run, card.n_folds) is None:
+        return KnownPredictor(dataset, run, problem="lacks networks of some folds")
+    return KnownPredictor(dataset, run, card.score, card.galaxies, card.dataset)
+
+
+def _known_ensemble(folder: EnsembleFolder) -> KnownPredictor:
+    dataset, name = folder.dataset, ensemble_name(folder.task, folder.name)
+    try:
+        card = EnsembleCard.of(folder)
+        check_members(card)
+    except InputError:
+        return KnownPredictor(dataset, name, problem="no networks", has_networks=False)
+    score = None if card.is_optimistic else card.score
+    return KnownPredictor(dataset, name, score, card.galaxies, dataset, "its score is optimistic")
+
+
+def choose_default(dataset: str | None = None) -> tuple[KnownPredictor, str]:
+    """Choose what answers where nothing is named: the best out-of-fold score.
+
+    Scores are compared among the bundled networks and whatever is trained on as many real galaxies
+    as these, or more: on fewer, or on a demo, a score says little. Where no bundled network is
+    there, any real run will do, then a demo's.
+
+    Args:
+        dataset: that the user named: the best one of that alone.
+    Returns:
+        The choice, and a line for the user: name, score, dataset, what was passed over.
+    """
+    known = list_predictors(COMPETITION_TASK)
+    if dataset is not None:
+        known = [one for one in known if one.dataset == dataset]
+    scored = [one for one in known if one.score is not None and one.has_networks]
+    real = [one for one in scored if one.dataset not in DEMOS]
+    fewest = min((one.galaxies for one in real if one.dataset == BOX), default=0)
+    comparable = [one for one in real if one.galaxies >= fewest] or scored
+    if not comparable:
+        raise InputError(
+            f"no trained run of {COMPETITION_TASK} in {shown(oof_dir())}/: type `bash "
+            "scripts/train_folds.sh, or name a run of another task"
+        )
+    best = min(comparable, key=lambda one: one.score or 0.0)
+    line = (
+        f"by {best.title}: out-of-fold {best.about} on {best.galaxies:,} galaxies of "
+        f"{best.scored_on}"
+    )
+    if passed := [f"{one.title}: {_why_not(one, comparable)}" for one in known if one is not best]:
+        more = f" and {len(passed) - 3} more" if len(passed) > 3 else ""
+        line += f"; passed over: {', '.join(passed[:3])}{more}"
+    return best, line
+
+
+def _why_not(known: KnownPredictor, comparable: Sequence[KnownPredictor]) -> str:
+    if known.dataset in DEMOS:
+        return "drawn galaxies"
+    if known in comparable or known.score is None or not known.has_networks:
+        return known.about
+    return f"{known.about}, on {known.galaxies:,} galaxies alone"

@@ -1,0 +1,106 @@
+"""Which run or ensemble a name means, and which one answers where none is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import BOX, EnsembleFolder, fold_dir, oof_csv
+from galaxyzoo.ensemble import predictors
+from galaxyzoo.ensemble.predictors import choose_default, find_predictor
+from galaxyzoo.inference.fold_files import DONE
+from galaxyzoo.inference.score_card import card_path
+from support.ensemble_fixtures import make_catalog, run_card
+
+BUNDLED = (BOX, "gz37/d4cnn_transfer")  # RMSE 0.0782 on 6,000 galaxies
+
+
+@pytest.fixture
+def trained(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run that has a card has networks of all folds."""
+    monkeypatch.setattr(predictors, "digest_networks", lambda *_: "same")
+
+
+def save_card(dataset: str, run: str, score: float, galaxies: int, **values: object) -> None:
+    """Score card of a run with finished folds."""
+    catalog, _ = make_catalog(np.random.default_rng(0), 30, 3, dataset, 5)
+    scores = {"metric": "RMSE", "score": score, "mean": score, "sd": 0.0, "galaxies": galaxies}
+    scores |= {"per_fold": {"0": score, "1": score, "2": score}, "code_version": "1"}
+    path = card_path(oof_csv(dataset, run))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_sealed(path, run_card(catalog, run, **{**scores, **values}))
+    mark = fold_dir(dataset, run, 0) / DONE
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "score", "galaxies", "more", "is_taken", "why"),
+    [
+        ("kaggle-mini", 0.0776, 6000, {}, True, ""),
+        ("kaggle-mini", 0.1105, 6000, {}, False, "RMSE 0.1105"),
+        ("kaggle", 0.0745, 61578, {}, True, ""),
+        ("kaggle", 0.1105, 61578, {}, False, "RMSE 0.1105"),
+        ("mine", 0.0500, 300, {}, False, "RMSE 0.0500, on 300 galaxies alone"),
+        ("demo-full", 0.0500, 9000, {}, False, "drawn galaxies"),
+        ("kaggle", 0.05, 61578, {"possible_leakage": True}, False, "its score is optimistic"),
+        ("kaggle", 0.05, 61578, {"folds": [0, 1]}, False, "2 of 3 folds"),
+    ],
+)
+def test_the_best_score_on_as_many_real_galaxies_answers(
+    trained: None, dataset: str, score: float, galaxies: int, more: dict, is_taken: bool, why: str
+) -> None:
+    save_card(dataset, "gz37/cnn", score, galaxies, **more)
+    best, line = choose_default()
+    assert (best.dataset, best.name) == ((dataset, "gz37/cnn") if is_taken else BUNDLED)
+    assert line.startswith(f"by {best.title}: out-of-fold RMSE {best.score:.4f} on ")
+    other = "gz37/d4cnn_transfer (bundled): RMSE 0.0782"
+    assert line.endswith("passed over: " + (other if is_taken else f"gz37/cnn on {dataset}: {why}"))
+    if not more:
+        assert choose_default(dataset)[0].dataset == dataset
+
+
+def test_a_run_that_lacks_networks_is_passed_over(root: Path) -> None:
+    save_card("kaggle", "gz37/cnn", 0.05, 61578)
+    best, line = choose_default()
+    assert (best.dataset, best.name) == BUNDLED
+    assert "gz37/cnn on kaggle: lacks networks of some folds" in line
+
+
+def test_without_bundled_networks_real_runs_answer_before_a_demos(
+    trained: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictors, "box_runs", lambda *_: [])
+    with pytest.raises(InputError, match="no trained run of gz37"):
+        choose_default()
+    save_card("demo", "gz37/cnn", 0.01, 600)
+    assert choose_default()[0].dataset == "demo"
+    save_card("mine", "gz37/cnn", 0.2, 50)
+    assert choose_default()[0].dataset == "mine"
+
+
+def build(dataset: str, task: str, name: str) -> None:
+    path = card_path(EnsembleFolder(dataset, task, name).csv)
+    path.parent.mkdir(parents=True)
+    path.touch()
+
+
+def test_an_ensembles_short_name_is_the_competitions_or_that_of_the_only_task(root: Path) -> None:
+    build("mini", "anomaly4", "transfer")
+    assert find_predictor("ensemble:transfer") == ("mini", "ensemble:anomaly4/transfer")
+    build("mini", "zoo5", "transfer")
+    with pytest.raises(InputError, match="ensemble:anomaly4/transfer, ensemble:zoo5/transfer"):
+        find_predictor("ensemble:transfer")
+    build("demo", "gz37", "transfer")
+    assert find_predictor("ensemble:transfer") == ("demo", "ensemble:transfer")
+    build("mini", "gz37", "transfer")
+    assert find_predictor("ensemble:transfer") == ("mini", "ensemble:transfer")
+    assert find_predictor("ensemble:zoo5/transfer") == ("mini", "ensemble:zoo5/transfer")
+    build("other", "gz37", "transfer")
+    with pytest.raises(InputError, match="--dataset with one of mini, other"):
+        find_predictor("ensemble:transfer")
+    assert find_predictor("ensemble:transfer", "demo") == ("demo", "ensemble:transfer")
+    with pytest.raises(InputError, match=r"no ensemble 'ensemble:all' on mini: .*transfer on mini"):
+        find_predictor("ensemble:all", "mini")
