@@ -1,6 +1,7 @@
 """The page in a real browser, wide and narrow; under load; and sent what is no galaxy."""
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
 @pytest.fixture(scope="module")
 def server(project: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     succeed(project, "train.py", *SECOND, "--only", "0")
-    process, where = start(project)
+    process, where = start(project, SECOND[0])
     yield process, where
     process.terminate()
     process.wait()
@@ -94,8 +95,8 @@ def test_a_galaxy_is_shown_explained_and_compared(page: "Page") -> None:
 
 def test_an_ensemble_is_chosen_as_a_run_is(page: "Page") -> None:
     page.click("#run input")
-    page.click("[role=option]:has-text('ensemble:default')")
-    page.wait_for_selector("#answers :text('ensemble:default')")
+    page.click("[role=option]:has-text('ensemble:all')")
+    page.wait_for_selector("#answers :text('ensemble:all')")
     show(page, ID)
     page.wait_for_selector(f"#facts :text('GalaxyID {ID}: training galaxy')")
     page.click("#explain")
@@ -170,7 +171,10 @@ def test_two_runs_are_side_by_side_and_readable(page: "Page") -> None:
     page.click("#other input")
     page.click("[role=option]:has-text('gz37/cnn')")
     page.wait_for_selector("#answers h3 >> nth=1")
-    assert page.locator("#answers h3").all_inner_texts() == [SECOND[0], "gz37/cnn"]
+    headings = page.locator("#answers h3").all_inner_texts()
+    assert [text.split(" on ")[0] for text in headings] == [SECOND[0], "gz37/cnn"]
+    assert headings[0].endswith(" · 1 of 3 folds")
+    assert re.search(r" · RMSE 0\.\d{4}$", headings[1])
     one, two = (found.bounding_box() for found in page.locator("#answers h3").all())
     assert one is not None
     assert two is not None
@@ -196,8 +200,8 @@ def test_a_mistake_is_a_sentence(page: "Page", text: str) -> None:
 
 def test_a_run_that_is_not_trained_is_said_before_anything_starts(project: Path) -> None:
     said = complaint(call(project, "app.py", "gz37/resnet18", "--port", "0"))
-    assert "run 'gz37/resnet18' is not trained: " in said
-    assert "gz37/cnn, ensemble:default, gz37/d4cnn_transfer are" in said
+    assert "run 'gz37/resnet18' has no finished fold on dataset" in said
+    assert "trained are gz37/cnn, gz37/mobilenetv2" in said
 
 
 def test_a_port_that_is_taken_or_none_is_one_line(

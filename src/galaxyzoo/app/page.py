@@ -20,6 +20,7 @@ from galaxyzoo.app import service
 from galaxyzoo.app.components import answers_html, caption, facts_html, heat_html
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.ensemble.predictors import KnownPredictor
 from galaxyzoo.explain.gradcam import FAST_METHODS, likeliest
 
 TITLE = "Galaxy Zoo explorer"
@@ -29,14 +30,12 @@ _SIMILAR, _WORST = 8, 12
 _PROGRESS = gr.Progress()
 _UPLOADS_KEPT = (600, 3600)  # seconds between deletions, and age of the files deleted
 _AT_ONCE = 4  # requests; the others wait in a queue
+_DRAWN_FIRST = 781510  # a spiral
+_listed: dict[str, KnownPredictor] = {}  # title -> what the page offers
 
 
-def build_page(chosen: tuple[str, str]) -> gr.Blocks:
-    """The whole page.
-
-    Args:
-        chosen: dataset and run shown first.
-    """
+def build_page(chosen: KnownPredictor) -> gr.Blocks:
+    """The whole page; `chosen` answers first."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_UPLOADS_KEPT) as page:
         gr.Markdown(f"# {TITLE}\nPredictions of trained networks beside the volunteers' votes.")
         with gr.Row():
@@ -52,10 +51,12 @@ def build_page(chosen: tuple[str, str]) -> gr.Blocks:
                 _add_errors(run, other, tabs, one)
 
         def fill() -> list[Any]:
-            """The trained runs, listed whenever the page is opened."""
-            names = [_name(found) for found in service.list_runs()]
-            first = gr.update(choices=names, value=_name(chosen))
-            return [first, gr.update(choices=[NONE, *names])]
+            """What can answer, listed with its score whenever the page is opened."""
+            known = {one.title: one for one in [chosen, *service.list_runs()]}
+            _listed.update(known)
+            names = [(_label(one), title) for title, one in known.items()]
+            first = gr.update(choices=names, value=chosen.title)
+            return [first, gr.update(choices=[(NONE, NONE), *names])]
 
         page.load(fill, None, [run, other], api_visibility="private")
     return page
@@ -205,10 +206,10 @@ def _show(
     """All outputs for one galaxy, from one run or two."""
     one = _load(name)
     shown = predict_with(one)
-    pages = [answers_html(one.run, one.task, shown)]
+    pages = [answers_html(_label(_listed[name]), one.task, shown)]
     if second != NONE and second != name:
         other = _load(second)
-        pages.append(answers_html(other.run, other.task, predict_with(other)))
+        pages.append(answers_html(_label(_listed[second]), other.task, predict_with(other)))
     asked = likeliest(shown.prediction[None], one.task)[0]
     answers = one.task.labels
     return [
@@ -232,8 +233,11 @@ def _show_number(name: str, second: str, text: str | int) -> list[Any]:
 
 
 def _show_random(name: str, second: str) -> list[Any]:
-    ids = _load(name).catalog.ids
-    return _show_number(name, second, int(np.random.default_rng().choice(ids)))
+    known, rng = _load(name).known, np.random.default_rng()
+    if known is None:
+        drawn = int(rng.integers(100_000, 1_000_000))
+        return _show(name, second, lambda one: one.predict_drawn(drawn))
+    return _show_number(name, second, int(rng.choice(known.ids)))
 
 
 def _show_upload(name: str, second: str, encoded: bytes) -> list[Any]:
@@ -241,14 +245,17 @@ def _show_upload(name: str, second: str, encoded: bytes) -> list[Any]:
 
 
 def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[Any]:
-    """The same galaxy with another run; the first of the run's where there is none, or no such."""
+    """The same galaxy with another run; the first of the run's where there is none, or no such.
+
+    A drawn one where the run comes without galaxies.
+    """
     number = None if shown is None else shown.galaxy_id
     if shown is not None and number is None:
-        hint = "<p>Upload the image again for this run.</p>"
-        return ["", None, hint, "", *_nothing()]
+        picture = shown.galaxy
+        return _show(name, second, lambda one: one.predict_picture(picture))
     one = _load(name)
     if one.known is None:
-        return ["", None, "<p>Upload an image.</p>", "", *_nothing()]
+        return _show(name, second, lambda one: one.predict_drawn(_DRAWN_FIRST))
     if number is None or not one.has(number):
         number = int(one.catalog.ids[0])
     return _show_number(name, second, number)
@@ -257,11 +264,6 @@ def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[A
 def _open(name: str, second: str, ids: list[int], event: gr.SelectData) -> list[Any]:
     """The galaxy of a gallery that was clicked."""
     return _show_number(name, second, ids[event.index])
-
-
-def _nothing() -> list[Any]:
-    """No answers to ask for, no heat map, no similar galaxies."""
-    return [gr.update(choices=[], value=None), "", _no_gallery()]
 
 
 def _no_gallery() -> Any:
@@ -291,15 +293,14 @@ def _on(listen: Callable[..., Any], act: Callable[..., Any], inputs: Any, output
 
 
 def _load(name: str) -> LoadedRun:
-    """The run of a name in the list; any other name, whoever sends it, is an error."""
-    for run in service.list_runs():
-        if _name(run) == name:
-            return service.load_run(*run)
-    raise InputError("choose a run first")
+    """The run of a title in the list; any other, whoever sends it, is an error."""
+    if name not in _listed:
+        raise InputError("choose a run first")
+    return service.load_run(_listed[name].dataset, _listed[name].name)
 
 
-def _name(run: tuple[str, str]) -> str:
-    return f"{run[1]} on {run[0]}"
+def _label(known: KnownPredictor) -> str:
+    return f"{known.title} · {known.about}"
 
 
 def _number(text: str | int) -> int:

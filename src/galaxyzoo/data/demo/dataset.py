@@ -111,11 +111,12 @@ def _drawn(ids: list[int], seed: int, title: str) -> Iterator[bytes]:
     """JPEG bytes of each galaxy, in the order of `ids`, drawn on all cores."""
     # Threads: numpy and OpenCV let go of the interpreter, and starting processes takes seconds.
     workers = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")
-    jobs = workers(joblib.delayed(_draw_jpeg)(i, seed) for i in ids)
+    jobs = workers(joblib.delayed(draw_jpeg)(i, seed) for i in ids)
     return iter(Bar(jobs, total=len(ids), desc=f"drawing {title}", unit="galaxy"))
 
 
-def _draw_jpeg(galaxy_id: int, seed: int) -> bytes:
+def draw_jpeg(galaxy_id: int, seed: int = 0) -> bytes:
+    """Draw one demo galaxy as a JPEG; arguments as of `draw`."""
     image, _ = draw(galaxy_id, seed)
     done, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
