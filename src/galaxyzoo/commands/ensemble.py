@@ -225,6 +225,7 @@ def take_settings(options: argparse.Namespace, settings: EnsembleSettings) -> No
     else:
         wants_tables = not trained
     if settings.external and wants_tables:
+        print(f"none of its runs is trained on {settings.dataset}: by tables in {settings.tables}/")
         # Names of tables do not say it.
         options.task = options.task or pick_task(None, settings.runs).name
         options.runs = [f"{PREFIX}{name}" for name, *_ in settings.external]
