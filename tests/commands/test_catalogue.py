@@ -198,7 +198,7 @@ def test_a_name_that_is_no_text_is_an_id_too(trained: Path, tmp_path: Path) -> N
     for name in (b"=1+1.jpg", b"\xff.jpg"):
         (tmp_path / "odd" / os.fsdecode(name)).write_bytes(picture)
     succeed(trained, "predict.py", "gz37/cnn", tmp_path / "odd", "--output", tmp_path / "votes")
-    assert sorted(rows(tmp_path)["image"]) == ["=1+1.jpg", "\\udcff.jpg"]
+    assert sorted(rows(tmp_path)["id"]) == ["=1+1.jpg", "\\udcff.jpg"]
 
 
 def test_shards_and_tables_hold_the_same_galaxies(

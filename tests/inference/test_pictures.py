@@ -55,7 +55,7 @@ def test_pictures_are_seen_as_png_files_of_them(make: Any, tmp_path: Path) -> No
         picture.save(tmp_path / f"{i}.png")
     expected, _ = predict_stores(predictor, [tmp_path])
     found = Model("gz37/small", "test", predictor).predict(given)
-    assert (list(found.columns), found.index.name) == (list(predictor.task.columns), "image")
+    assert (list(found.columns), found.index.name) == (list(predictor.task.columns), "id")
     assert found.index.tolist() == expected.index.tolist() == [*range(len(given))]
     assert found.to_numpy().tobytes() == expected.to_numpy().tobytes()
     assert np.ptp(found["Class1.1"]) > 1e-4

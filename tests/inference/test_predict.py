@@ -125,5 +125,5 @@ def test_a_name_that_is_no_galaxy_id_stays_a_name(tmp_path: Path, other: str) ->
     table, _ = predict_stores(
         RunNetworks(small_config(), {0: build_model(small_config()).eval()}), [tmp_path]
     )
-    assert table.index.name == "image"
+    assert table.index.name == "id"
     assert set(table.index) == {"3.jpg", f"{other}.jpg"}

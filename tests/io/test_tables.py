@@ -11,7 +11,13 @@ import pytest
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.io.tables import read_csv, read_predictions, select_numbers, write_predictions
+from galaxyzoo.io.tables import (
+    plain_cell,
+    read_csv,
+    read_predictions,
+    select_numbers,
+    write_predictions,
+)
 from support.refusals import one_line_refusal
 
 PLAIN = "GalaxyID,a,b\n5,0.5,1\n3,0.25,0\n"
@@ -187,6 +193,19 @@ def test_what_is_written_reads_back_to_nine_decimals(file):
     back = read_predictions(file, ["a", "b"], frame.index)
     assert back.index.tolist() == frame.index.tolist()
     np.testing.assert_allclose(back, frame, rtol=0, atol=5.1e-10)
+
+
+@pytest.mark.parametrize("cell", ["-600000000000000000", "-12.5", "+3", -7, "1-2", "", "a=b"])
+def test_a_number_with_a_sign_is_no_formula(cell):
+    """Southern Euclid objects have negative ids; names may be declinations."""
+    assert plain_cell(cell) == cell
+
+
+@pytest.mark.parametrize(
+    "cell", ["-1+2", "-12.5-3", "+1.", "-5.png", "-", "=1", "@a", "-٣", "-5\n"]
+)
+def test_what_a_spreadsheet_would_run_is_text(cell):
+    assert str(plain_cell(cell)).startswith("'")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -76,7 +76,7 @@ def test_names_of_files_reach_the_table_as_text(tmp_path):
     )
     assert not unreadable
     write_predictions(tmp_path / "a.csv", predictions)
-    names = pd.read_csv(tmp_path / "a.csv", index_col="image").index
+    names = pd.read_csv(tmp_path / "a.csv", index_col="id").index
     expected = ["'=1+1.jpg", f"{SCRIPT}.jpg", "\\x1b[2J.jpg", 'a",b.jpg', "\\udcff.jpg"]
     assert sorted(names) == sorted(expected)
 

@@ -31,7 +31,6 @@ from galaxyzoo.data.readers.fits import FitsSettings
 from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, notes_on, open_stores
 from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.io.archives import ImageStore
-from galaxyzoo.io.tables import ID
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import TASKS
 
@@ -238,7 +237,7 @@ class Job:
 
     def _ids(self, names: list[str]) -> pa.Array:
         labels = self.catalogue.labels
-        kind = pa.int64() if labels.column == ID else pa.string()
+        kind = pa.int64() if labels.is_number else pa.string()
         return pa.array([labels[name] for name in names], kind)
 
     def _finish(self, done: int, seconds: float) -> dict[str, Any]:

@@ -16,16 +16,19 @@ from galaxyzoo.data.readers.catalogues import CATALOGUES, ListStore, is_catalogu
 from galaxyzoo.data.readers.fits import FitsSettings, FitsStore
 from galaxyzoo.io.archives import (
     FITS_ENDS,
+    ID_LIMIT,
     IMAGE_ENDS,
     OTHER_ENDS,
     ImageStore,
-    galaxy_id_of,
     list_images,
+    number_of,
     stamp_of,
+    stem_of,
 )
 from galaxyzoo.io.tables import ID, plain_cell
 from galaxyzoo.tasks.kinds import Task
 
+NAME = "id"  # column of the names where they are no GalaxyIDs
 CHUNK = 1024  # images decoded at once
 FITS = FitsSettings()
 _READ_ENDS = (*IMAGE_ENDS, *FITS_ENDS)
@@ -135,27 +138,30 @@ class Labels:
     """What names each image in tables.
 
     Args:
-        column: `GalaxyID` where every image is named by one and none is repeated; else `image`, for
-            the names; here and there as `one_line` writes them, for names of old archives are no
-            UTF-8.
+        column: `GalaxyID` where every image is named by one and none is repeated; else `id`.
+        is_number: whether every image is named by a whole number, its label; else labels are the
+            names as `one_line` writes them, for names of old archives are no UTF-8.
     """
 
     column: str
+    is_number: bool
 
     @classmethod
     def of(cls, stores: Sequence[ImageStore]) -> "Labels":
         """Of the images of some stores, none twice; in the memory of two numbers each."""
-        numbers = (-1 if (i := galaxy_id_of(name)) is None else i for name in _names(stores))
+        none = -(2**63)
+        numbers = (none if (i := number_of(name)) is None else i for name in _names(stores))
         ids = np.fromiter(numbers, np.int64)
-        if len(ids) and ids.min() >= 0:
+        if len(ids) and ids.min() > none:
+            column = ID if ids.min() >= 0 and ids.max() < ID_LIMIT else NAME
             repeated = _repeated(ids)
-            some = [name for name in _names(stores) if galaxy_id_of(name) in repeated]
+            some = [name for name in _names(stores) if number_of(name) in repeated]
             if not some:
-                return cls(ID)
-            if len({Path(name).stem for name in some}) == len(some):
-                one, other = (name for name in some if galaxy_id_of(name) == min(repeated))
+                return cls(column, is_number=True)
+            if len({stem_of(name) for name in some}) == len(some):
+                one, other = (name for name in some if number_of(name) == min(repeated))
                 raise InputError(
-                    f"images '{one}' and '{other}' are both GalaxyID {min(repeated)}: rename one "
+                    f"images '{one}' and '{other}' are both {column} {min(repeated)}: rename one "
                     "of them"
                 )
         marks = np.fromiter((hash(plain_cell(name)) for name in _names(stores)), np.int64)
@@ -164,11 +170,11 @@ class Labels:
             if plain_cell(name) in seen:
                 raise InputError(f"image '{name}' is named twice: predict the folders one by one")
             seen.add(plain_cell(name))
-        return cls("image")
+        return cls(NAME, is_number=False)
 
     def __getitem__(self, name: str) -> int | str:
         """Label of an image, by its name as `one_line` writes it."""
-        number = galaxy_id_of(name) if self.column == ID else None
+        number = number_of(name) if self.is_number else None
         return name if number is None else number
 
 

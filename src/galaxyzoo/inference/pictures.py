@@ -14,7 +14,7 @@ from PIL import Image
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.inference.images import CHUNK, Images
+from galaxyzoo.inference.images import CHUNK, NAME, Images
 from galaxyzoo.inference.predict import Predictor, predict_stores
 from galaxyzoo.io.archives import ImageStore
 
@@ -43,7 +43,7 @@ class Model:
                 any sizes; or paths of image files, folders, zips and catalogues, one or a list.
         Returns:
             (n, column) vote fractions or class probabilities. Pictures in memory keep their order
-            and are numbered from 0 in the index `image`; files are indexed as by `predict_stores`,
+            and are numbered from 0 in the index `id`; files are indexed as by `predict_stores`,
             without those that cannot be read, of which a warning tells.
         Raises:
             InputError: another shape or type, or no picture that can be read.
@@ -75,7 +75,7 @@ class Model:
 
             parts.append(self.predictor.predict(decode))
         columns = list(self.predictor.task.columns)
-        return pd.DataFrame(np.concatenate(parts), columns=columns).rename_axis("image")
+        return pd.DataFrame(np.concatenate(parts), columns=columns).rename_axis(NAME)
 
 
 @dataclass

@@ -333,8 +333,8 @@ def predict_stores(
         fits: how FITS cut-outs among them become pictures.
     Returns:
         Table of the task's columns, made valid as a submission is, indexed by GalaxyID where every
-        file is named by one, else by `image` (the file's name); and (name, reason) of each image
-        that could not be read.
+        file is named by one, else by `id` (name of the file, or what a catalogue has); and (name,
+        reason) of each image that could not be read.
     """
     stores, unreadable = open_stores(paths, fits)
     labels = Labels.of(stores)

@@ -45,6 +45,7 @@ BROKEN_ZIP = (
     RuntimeError,  # a password
     ValueError,  # such as a name that is no text
 )
+ID_LIMIT = 10**18  # Galaxy Zoo 2's own ids have 18 digits
 MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
 # Errors of the system or a network drive that would meet any other file too
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
@@ -114,10 +115,25 @@ def _refuse_unreadable(error: OSError) -> NoReturn:
     raise InputError(f"{shown(Path(error.filename))} cannot be read: {error.strerror}") from None
 
 
+def stem_of(name: str) -> str:
+    """Name of a picture's file without folder and ending; any other name is an id, and stays."""
+    lower = name.lower()
+    end = next((end for end in (*IMAGE_ENDS, *FITS_ENDS, *OTHER_ENDS) if lower.endswith(end)), "")
+    return posixpath.basename(name)[: -len(end)] if end else name
+
+
+def number_of(name: str) -> int | None:
+    """GalaxyID of a picture's file, `<anything>/<GalaxyID>.jpg`; of other ids any int64."""
+    stem = stem_of(name)
+    written = "0|-?[1-9][0-9]{0,18}" if stem == name else "[0-9]{1,18}"  # an id 007 keeps its zeros
+    number = int(stem) if re.fullmatch(written, stem) else None
+    return number if number is not None and abs(number) < 2**63 else None
+
+
 def galaxy_id_of(name: str) -> int | None:
     """GalaxyID that an image is named by, `<anything>/<GalaxyID>.jpg`; None for other names."""
-    stem = posixpath.splitext(posixpath.basename(name))[0]  # Path would keep every name
-    return int(stem) if re.fullmatch("[0-9]{1,18}", stem) else None
+    number = number_of(name)
+    return number if number is not None and 0 <= number < ID_LIMIT else None
 
 
 def is_passing(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ fractions of users are checked for their range and their sums on the decision tr
 """
 
 import io
+import re
 import warnings
 import zlib
 from collections.abc import Callable, Collection, Sequence
@@ -17,16 +18,17 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
+from galaxyzoo.io.archives import ID_LIMIT
 from galaxyzoo.io.csv_bytes import CsvBytes
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.tasks.kinds import CLASS
 
 ID = "GalaxyID"
 FOLD = "fold"
-_ID_LIMIT = 10**18  # fits into int64; Galaxy Zoo 2's own ids have 18 digits
-_EXACT = 2**53  # whole numbers above it may have been rounded where they were kept as floats
+EXACT = 2**53  # whole numbers above it may have been rounded where they were kept as floats
 _N_WORST = 3  # values that a message names
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")  # of OWASP's list (CSV injection), what can be printed
+_NUMBER = r"[+-][0-9]+(\.[0-9]+)?"  # such as a declination: no formula
 
 
 def read_csv(
@@ -54,7 +56,7 @@ def read_csv(
         raise InputError(
             f"{shown(path)} has no column '{key}' (found {', '.join(frame.columns[:4])}, …)"
         )
-    ids, wrong = whole_numbers(frame[key], _ID_LIMIT)
+    ids, wrong = whole_numbers(frame[key], ID_LIMIT)
     if len(wrong):
         raise InputError(
             f"{shown(path)}, data row {wrong[0] + 1}: '{frame[key].iloc[wrong[0]]}' is not a "
@@ -134,7 +136,7 @@ def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:
     pointed = texts.str.fullmatch(r"[0-9]{1,16}\.0*")
     digits = texts.where(plain | pointed, "0").str.replace(r"\..*", "", regex=True)
     numbers = digits.astype(object).map(int)
-    good = (plain & (numbers < limit)) | (pointed & (numbers <= _EXACT))
+    good = (plain & (numbers < limit)) | (pointed & (numbers <= EXACT))
     return numbers.where(good, 0).astype("int64"), np.flatnonzero(~good)
 
 
@@ -235,7 +237,8 @@ def plain_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = one_line(value)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    is_formula = text.startswith(_FORMULA_STARTS) and not re.fullmatch(_NUMBER, text)
+    return f"'{text}" if is_formula else text
 
 
 def check_range(values: pd.DataFrame, path: Path, key: str = ID) -> None:

@@ -9,6 +9,7 @@ PNG, or a struct with them under `bytes`); a list, CSV or Parquet, has `path`, s
 folder, and for FITS cut-outs `petroR90_r`, in arcsec.
 """
 
+import re
 import tarfile
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -44,12 +45,14 @@ from galaxyzoo.io.archives import (
     is_passing,
     stamp_of,
 )
-from galaxyzoo.io.tables import read_table
+from galaxyzoo.io.tables import EXACT, read_table
 
 IDS = ("GalaxyID", "id", "ids", "objid", "filename", "filenames")
 ZARR, ZARR_IDS, ZARR_ID = "images.zarr", "images_metadata.parquet", "source_id"
 IMAGE, IMAGES, PATH = "image", "images", "path"
 _ENDS = (*IMAGE_ENDS, *FITS_ENDS)
+_WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")
+_ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")  # as large floats are written
 _FORM = "a catalogue of images and ids"
 _LARGEST_GROUP = 1_000_000_000  # bytes of images that are in memory at once
 
@@ -115,7 +118,7 @@ def _open_hdf5(path: Path) -> ArrayStore:
         ids = pick_array(file, _find_ids(list(file), path), path, _FORM)
         if ids.shape != shape[:1]:
             raise InputError(f"{shown(path)} holds {shape[0]} images and ids of shape {ids.shape}")
-        names, rows = _texts(ids[:].tolist(), path), block_of(images.chunks)
+        names, rows = _texts(ids[:], path), block_of(images.chunks)
     numbered = _number(path, names)
     return ArrayStore(path, *numbered, open_array=partial(open_images, path), block_rows=rows)
 
@@ -131,7 +134,7 @@ def _open_cutana(path: Path) -> ArrayStore:
         )
     table = path / ZARR_IDS
     try:
-        ids = parquet.read_table(table, columns=[ZARR_ID]).column(0).to_pylist()
+        ids = parquet.read_table(table, columns=[ZARR_ID]).column(0).to_numpy()
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{shown(table)} gives no '{ZARR_ID}' ({_first(error)})") from None
     if len(ids) != shape[0]:
@@ -199,7 +202,7 @@ def _open_parquet(path: Path) -> ImageStore:
         columns = file.schema_arrow.names
         if IMAGE not in columns:
             return _open_list(path, file.read().to_pandas())
-        names = _texts(file.read([_find_ids(columns, path)]).column(0).to_pylist(), path)
+        names = _texts(file.read([_find_ids(columns, path)]).column(0).to_numpy(), path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{shown(path)} is not a whole Parquet file ({_first(error)})") from None
     kind = file.schema_arrow.field(IMAGE).type
@@ -239,7 +242,7 @@ def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
         if Path(place).is_absolute() or ".." in Path(place).parts:
             raise InputError(f"{shown(path)}: '{place}' leads out of the list's folder")
     found = [name for name in IDS if name in table]
-    names = _texts(table[found[0]].tolist(), path) if found else places
+    names = _texts(table[found[0]].to_numpy(), path) if found else places
     radii = _read_radii(path, table[RADIUS]) if RADIUS in table else {}
     return ListStore(path, *_number(path, names), places=Numbered(places), radii=radii)
 
@@ -267,12 +270,28 @@ def _find_ids(columns: Sequence[str], path: Path) -> str:
     return found[0]
 
 
-def _texts(ids: list[Any], path: Path) -> list[str]:
-    """Ids as text; a missing one is refused."""
-    for row, one in enumerate(ids):
-        if pd.isna(one) or one in ("", b""):
+def _texts(ids: np.ndarray, path: Path) -> list[str]:
+    """Ids as text; a missing one is refused, and a number that was rounded.
+
+    Numbers with a point count as whole ones, `5.0` as `5`, where all ids are whole.
+    """
+    texts = [
+        (galaxy.decode("utf-8", "replace") if isinstance(galaxy, bytes) else str(galaxy)).strip()
+        for galaxy in ids.tolist()
+    ]
+    missing = pd.isna(ids)
+    for row, text in enumerate(texts):
+        if missing[row] or not text:
             raise InputError(f"{shown(path)}: row {row} has no id")
-    return [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in ids]
+    exact = 2 ** (np.finfo(ids.dtype).nmant + 1) if ids.dtype.kind == "f" else EXACT
+    wholes = [_WHOLE.fullmatch(text) for text in texts]
+    for row, (text, whole) in enumerate(zip(texts, wholes, strict=True)):
+        if _ROUNDED.fullmatch(text) or (whole and whole[2] and abs(int(whole[1])) > exact):
+            raise InputError(
+                f"{shown(path)}: the id of row {row}, {text}, was a decimal number and may have "
+                "lost digits: write ids as whole numbers or text"
+            )
+    return [whole[1] for whole in wholes if whole] if all(wholes) else texts
 
 
 def _first(error: Exception) -> str:
