@@ -3,16 +3,19 @@
 from typing import Any
 
 import pytest
+import timm
 import torch
+from torch import nn
 
 from galaxyzoo.config.loading import all_runs, load_config
 from galaxyzoo.config.schema import Config, TrainConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.models.build import OWN_MODELS, build_model
+from galaxyzoo.models.build import OWN_MODELS, build_model, start_backbone
 from galaxyzoo.models.heads import build_output
 from galaxyzoo.models.losses import build_loss
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
+from support.refusals import one_line_refusal
 from support.small_models import overfit, small_config, without_gradient
 
 NETWORKS = [*OWN_MODELS, "resnet18", "mobilenetv2_100", "torchvision/resnet18"]
@@ -43,6 +46,69 @@ def test_every_config_builds_and_predicts(run: str) -> None:
 def test_unknown_model_is_named(name: str) -> None:
     with pytest.raises(InputError, match=name):
         build_model(small_config(model={"name": name, "kwargs": {}}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mobilenetv3_small_050",  # a layer follows the pooling: other features than `num_features`
+        "lcnet_050",
+        "ghostnet_100",
+        "hgnetv2_b0",
+        "efficientvit_b0",
+        "vit_tiny_patch16_224",  # for one size of images
+        "levit_128s",
+        "torchvision/vit_b_32",
+        "torchvision/squeezenet1_1",  # no linear layer
+        "torchvision/googlenet",  # tuples in training
+        "torchvision/inception_v3",
+    ],
+)
+def test_networks_of_every_kind_train_at_a_size_that_is_not_their_own(name: str) -> None:
+    config = small_config(model={"name": name, "kwargs": {}}, image={"size_px": 96})
+    model = build_model(config, initialise=False)
+    images = torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8)
+    predictions = model.train()(images)
+    assert predictions.shape == (2, 37)
+    predictions.square().sum().backward()
+    assert [n for n, parameter in model.named_parameters() if parameter.grad is None] == []
+    with torch.inference_mode():
+        columns = model.eval().features(images).shape[1]
+        assert model(images).shape == (2, 37)
+    assert columns == next(m for m in model.head.modules() if isinstance(m, nn.Linear)).in_features
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "named"),
+    [
+        ("test_resnet", {"drop_rat": 0.1}, "drop_rat"),
+        ("test_resnet", {"in_chans": 1}, "to have 1 channels"),
+        ("test_resnet", {"global_pool": ""}, "one vector for each image"),
+        ("test_resnet", {"features_only": True}, "one vector for each image"),
+        ("vit_tiny_patch16_224", {"img_size": 64}, "image.size_px=32"),
+        ("torchvision/resnet18", {"zero_init": True}, "zero_init"),
+        ("torchvision/maxvit_t", {}, "image.size_px=32"),
+    ],
+)
+def test_what_a_network_does_not_take_is_one_line(
+    name: str, kwargs: dict[str, Any], named: str
+) -> None:
+    config = small_config(model={"name": name, "kwargs": kwargs})
+    message = one_line_refusal(build_model, config, initialise=False)
+    assert name in message
+    assert "model.kwargs" in message
+    assert named in message
+
+
+def test_counting_features_changes_neither_the_network_nor_later_draws() -> None:
+    kwargs: dict[str, Any] = {"drop_rate": 0.5}
+    model = small_config(model={"name": "test_resnet", "kwargs": kwargs}).model
+    torch.manual_seed(0)
+    ours, draw = start_backbone(model, 32, "test")[0].state_dict(), torch.rand(1)
+    torch.manual_seed(0)
+    theirs = timm.create_model("test_resnet", num_classes=0, **kwargs).state_dict()
+    assert torch.equal(draw, torch.rand(1))
+    assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
 
 
 @pytest.mark.parametrize("output", ["plain", "sigmoid", "tree"])
@@ -159,5 +225,5 @@ def test_a_frozen_backbone_leaves_the_head_to_train(name: str) -> None:
     assert {p for p in frozen.parameters() if p.requires_grad} == set(frozen.head.parameters())
     assert all(p.requires_grad for p in free.parameters())
     for network, moving in ((frozen, False), (free, True)):
-        norms = [m for m in network.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        norms = [m for m in network.backbone.modules() if isinstance(m, nn.BatchNorm2d)]
         assert all(norm.training is moving for norm in norms)

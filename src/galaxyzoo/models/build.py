@@ -5,8 +5,11 @@ every view, and their features are averaged before the head, which so learns fro
 Test-time augmentation instead averages the predictions of a network that saw one view at a time.
 """
 
+import copy
 import re
+import warnings
 from collections.abc import Callable
+from typing import Any
 
 import timm
 import torch
@@ -170,32 +173,73 @@ def start_backbone(
         size_px: side of the input images.
         run: name for messages.
     """
-    backbone, features = _build_backbone(model, size_px)
+    if model.name in OWN_MODELS:
+        try:
+            backbone: nn.Module = OWN_MODELS[model.name](size_px, **model.kwargs)
+        except TypeError as error:
+            raise InputError(f"model.kwargs of '{model.name}': {error}") from None
+        features: Any = backbone.num_features
+    else:
+        backbone, features, kwargs = _build_package_backbone(model, size_px)
+        model = model.model_copy(update={"kwargs": kwargs})
+    if model.pretrained and hasattr(backbone, "transform_input"):
+        # As torchvision does for the weights of its Inceptions.
+        backbone.transform_input = True  # type: ignore[assignment]
     start = PretrainedWeights("scratch", model.mean, model.std)
     if initialise and model.pretrained:
         start = load_pretrained(backbone, model, run)
     return backbone, features, start
 
 
-def _build_backbone(model: ModelConfig, size_px: int) -> tuple[nn.Module, int]:
-    """The network without its classifier, and the number of its features."""
-    if model.name in OWN_MODELS:
+def _build_package_backbone(
+    model: ModelConfig, size_px: int
+) -> tuple[nn.Module, int, dict[str, Any]]:
+    """A network of timm or torchvision that takes the images, its features, its arguments.
+
+    Networks for one size of images are tried with that size in the arguments that they have for it.
+    """
+    build = _find_builder(model.name)
+    reasons = []
+    for size in ({}, {"img_size": size_px}, {"image_size": size_px}, {"input_size": [size_px] * 2}):
+        kwargs: dict[str, Any] = {**size, **model.kwargs}
         try:
-            own = OWN_MODELS[model.name](size_px, **model.kwargs)
-        except TypeError as error:
-            raise InputError(f"model.kwargs of '{model.name}': {error}") from None
-        return own, own.num_features  # type: ignore[return-value]
-    if model.name.startswith(TORCHVISION):
-        return _build_torchvision(model)
-    name = _architecture(model.name) if model.name.startswith(HUB) else model.name
+            backbone = build(kwargs)
+            return backbone, _count_features(backbone, size_px), kwargs
+        except Exception as error:  # noqa: BLE001 - networks check their input in many ways
+            reasons.append(" ".join(str(error).split())[:200] or type(error).__name__)
+    raise InputError(
+        f"model.name '{model.name}' with model.kwargs={model.kwargs} does not take images of "
+        f"image.size_px={size_px}: {reasons[0]}: change one of these"
+    )
+
+
+def _count_features(backbone: nn.Module, size_px: int) -> int:
+    """Columns of the features that a network returns in training.
+
+    Source: own; timm's `num_features` is another number where a layer follows the pooling.
+    """
+    network = copy.deepcopy(backbone)  # norms and caches of the network itself stay untouched
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        features = network.train()(torch.zeros(2, 3, size_px, size_px))
+    if not (isinstance(features, Tensor) and features.ndim == 2 and len(features) == 2):
+        raise ValueError("it does not return one vector for each image")
+    return features.shape[1]
+
+
+def _find_builder(name: str) -> Callable[[dict[str, Any]], nn.Module]:
+    """The function that builds a network of timm or torchvision without its classifier."""
+    if name.startswith(TORCHVISION):
+        if name.removeprefix(TORCHVISION) not in torchvision.models.list_models(torchvision.models):
+            raise InputError(f"unknown model '{name}': torchvision has no such classifier")
+        return lambda kwargs: _build_torchvision(name.removeprefix(TORCHVISION), kwargs)
+    name = _architecture(name) if name.startswith(HUB) else name
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3])
         raise InputError(
             f"unknown model '{name}': ours are {', '.join(OWN_MODELS)}; "
             f"timm has {near or 'hundreds'} …; torchvision's are named {TORCHVISION}resnet18"
         )
-    backbone = timm.create_model(name, num_classes=0, **model.kwargs)
-    return backbone, backbone.num_features  # type: ignore[return-value]
+    return lambda kwargs: timm.create_model(name, num_classes=0, **kwargs)
 
 
 def _architecture(name: str) -> str:
@@ -211,15 +255,19 @@ def _architecture(name: str) -> str:
     )
 
 
-def _build_torchvision(model: ModelConfig) -> tuple[nn.Module, int]:
-    """A torchvision classifier whose last linear layer passes its input through."""
-    name = model.name.removeprefix(TORCHVISION)
-    if name not in torchvision.models.list_models(module=torchvision.models):
-        raise InputError(f"unknown model '{model.name}': torchvision has no classifier '{name}'")
-    backbone = torchvision.models.get_model(name, weights=None, **model.kwargs)
-    last, layer = [(n, m) for n, m in backbone.named_modules() if isinstance(m, nn.Linear)][-1]
+def _build_torchvision(name: str, kwargs: dict[str, Any]) -> nn.Module:
+    """A torchvision classifier whose last layer with weights passes its input through."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of GoogLeNet's initialisation
+        backbone = torchvision.models.get_model(name, weights=None, **kwargs)
+    if getattr(backbone, "aux_logits", False):  # classifiers of inner layers, in training alone
+        backbone.aux_logits = False
+        for layer in [n for n, _ in backbone.named_children() if n.lower().startswith("aux")]:
+            setattr(backbone, layer, None)
+    kinds = nn.Linear if any(isinstance(m, nn.Linear) for m in backbone.modules()) else nn.Conv2d
+    last = [layer for layer, m in backbone.named_modules() if isinstance(m, kinds)][-1]
     backbone.set_submodule(last, nn.Identity())
-    return backbone, layer.in_features
+    return backbone
 
 
 def _conv(inputs: int, outputs: int) -> list[nn.Module]:
