@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,9 +13,11 @@ from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.inference import predict as prediction
+from galaxyzoo.inference.images import Images
 from galaxyzoo.inference.oof import TEST_SPREAD, VAL_SPREAD, FoldTables
 from galaxyzoo.inference.predict import RunNetworks, predict, predict_stores, predict_with_spread
 from galaxyzoo.inference.tta import iterate_views
+from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.training import run
 from galaxyzoo.training.run import Run
@@ -127,3 +130,25 @@ def test_a_name_that_is_no_galaxy_id_stays_a_name(tmp_path: Path, other: str) ->
     )
     assert table.index.name == "id"
     assert set(table.index) == {"3.jpg", f"{other}.jpg"}
+
+
+def test_a_picture_of_one_colour_is_an_error_for_every_member(tmp_path: Path) -> None:
+    """Masks, lost pieces of arrays, and floats below 1 cut to whole numbers look so.
+
+    astropy 8.0.2 with RICE_1 and quantize_level=0 writes the last kind.
+    """
+    (tmp_path / "1.jpg").write_bytes(JPEG)
+    for stem, colour in ((2, (0, 0, 0)), (3, (90, 90, 90)), (4, (10, 20, 30))):
+        cv2.imwrite(str(tmp_path / f"{stem}.png"), np.full((60, 60, 3), colour, np.uint8))
+    half = np.full((60, 60, 3), 7, np.uint8)
+    half[:30] = 200
+    cv2.imwrite(str(tmp_path / "5.png"), half)
+    store = ImageStore.open(tmp_path)
+    images = Images(store, store.ids)
+    whole, centre = (small_config(image={"size_px": 16, "crop_px": crop}) for crop in (424, 40))
+    for config in (whole, centre):
+        assert len(images.decode(config.image)) == 2
+    assert [name for name, _ in images.problems] == ["2.png", "3.png", "4.png"]
+    assert {why for _, why in images.problems} == {
+        "all of it is of one colour: nothing was written there, or all is masked"
+    }

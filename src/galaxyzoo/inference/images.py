@@ -31,6 +31,7 @@ from galaxyzoo.tasks.kinds import Task
 NAME = "id"  # column of the names where they are no GalaxyIDs
 CHUNK = 1024  # images decoded at once
 FITS = FitsSettings()
+_BLANK = "all of it is of one colour: nothing was written there, or all is masked"
 _READ_ENDS = (*IMAGE_ENDS, *FITS_ENDS)
 _ENDS = (*_READ_ENDS, *OTHER_ENDS)
 
@@ -66,8 +67,11 @@ class Images:
         key = image.crop_px, image.cache_px
         if key not in self._decoded:
             images, found = decode_many(self.store, self.ids, image)
+            if not self._decoded:  # members of an ensemble predict the same images
+                blank = (images == images[:, :1, :1]).all(axis=(1, 2, 3))
+                found = {**{int(i): _BLANK for i in self.ids[blank]}, **found}
             self._problems.update(found)
-            self._decoded[key] = images[~np.isin(self.ids, list(found))]
+            self._decoded[key] = images[~np.isin(self.ids, list(self._problems))]
         return self._decoded[key]
 
     def table(self, values: np.ndarray, task: Task) -> pd.DataFrame:
