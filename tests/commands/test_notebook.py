@@ -29,7 +29,7 @@ def test_the_notebook_leads_to_a_submission(tmp_path: Path) -> None:
         notebook, timeout=300, resources={"metadata": {"path": NOTEBOOK.parent}}
     )
     client.execute(env={**environment(tmp_path), **SMALL})  # raises at the first cell that fails
-    frame = pd.read_csv(tmp_path / "submissions" / "demo" / "gz37" / "all" / "predictions.csv")
+    frame = pd.read_csv(tmp_path / "submissions" / "predictions.csv")
     assert frame.shape == (6, 38)
     outputs = [out for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
     assert any("image/png" in out.get("data", {}) for out in outputs)

@@ -44,13 +44,14 @@ class ShownQuestion:
     answers: tuple[ShownAnswer, ...]
 
 
-def answers_html(run: str, task: Task, shown: PredictedGalaxy) -> str:
+def answers_html(run: str, task: Task, shown: PredictedGalaxy, about: str = "") -> str:
     """A run's answers: the decision tree, or the classes, the likeliest first.
 
     Args:
         run: its name, the heading.
         task: the run's.
         shown: the prediction; known votes are marks on the bars, a known class is named.
+        about: the run's out-of-fold score, below its name.
     """
     truth, classes = shown.galaxy.truth, []
     questions: tuple[ShownQuestion, ...] = ()
@@ -65,6 +66,7 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy) -> str:
     return render(
         "galaxy_answers.html.j2",
         run=run,
+        about=about,
         questions=questions,
         classes=classes,
         has_votes=truth is not None,

@@ -206,10 +206,11 @@ def _show(
     """All outputs for one galaxy, from one run or two."""
     one = _load(name)
     shown = predict_with(one)
-    pages = [answers_html(_label(_listed[name]), one.task, shown)]
+    pages = [answers_html(one.run, one.task, shown, _listed[name].about)]
     if second != NONE and second != name:
         other = _load(second)
-        pages.append(answers_html(_label(_listed[second]), other.task, predict_with(other)))
+        answers = predict_with(other)
+        pages.append(answers_html(other.run, other.task, answers, _listed[second].about))
     asked = likeliest(shown.prediction[None], one.task)[0]
     answers = one.task.labels
     return [
