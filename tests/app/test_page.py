@@ -1,5 +1,6 @@
 """The page in this process, where its parts can be held up."""
 
+import dataclasses
 import socket
 import threading
 from collections.abc import Iterator
@@ -60,6 +61,25 @@ def test_a_heat_map_of_no_galaxy_is_refused_in_a_sentence(address: str) -> None:
     visitor = PageClient(address)
     answer = visitor.ask("explain", visitor.run, NONE, None, "gradcam")
     assert (answer["success"], answer["output"]["error"]) == (False, "show a galaxy first")
+
+
+def test_an_uploaded_picture_stays_when_another_run_is_chosen(address: str) -> None:
+    visitor = PageClient(address)
+    shown = visitor.show(jpeg(60))["output"]["data"]
+    again = visitor.ask("compare", visitor.run, NONE, None)["output"]["data"]
+    assert "uploaded image" in again[2]
+    assert again[2:4] == shown[2:4]  # picture and answers
+
+
+def test_networks_without_galaxies_open_with_a_drawn_one(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = PageClient(address)
+    bare = dataclasses.replace(service.load_run("", ""), known=None, data=None)
+    monkeypatch.setattr(service, "load_run", lambda *_: bare)
+    shown = visitor.ask("compare", visitor.run, NONE, None)["output"]["data"]
+    assert "a drawn galaxy, no real one" in shown[2]
+    assert shown[3].count('class="answer') == 37
 
 
 def test_another_run_shows_the_same_galaxy_or_its_first(
