@@ -209,8 +209,8 @@ def _show(
     pages = [answers_html(one.run, one.task, shown, _listed[name].about)]
     if second != NONE and second != name:
         other = _load(second)
-        answers = predict_with(other)
-        pages.append(answers_html(other.run, other.task, answers, _listed[second].about))
+        theirs = predict_with(other)
+        pages.append(answers_html(other.run, other.task, theirs, _listed[second].about))
     asked = likeliest(shown.prediction[None], one.task)[0]
     answers = one.task.labels
     return [
