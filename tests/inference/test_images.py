@@ -1,10 +1,11 @@
-"""Images to predict: how tables name them."""
+"""Images to predict: how tables name them, and which are named because they are not read."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from galaxyzoo.inference.images import Labels
+from galaxyzoo.inference.images import Labels, open_stores
 from galaxyzoo.io.archives import ImageStore
 from support.refusals import one_line_refusal
 
@@ -45,3 +46,27 @@ def test_images_are_labelled_by_their_ids_and_nothing_less(
 )
 def test_two_images_of_one_id_are_refused(names: list[str], named: str) -> None:
     assert named in one_line_refusal(labels_of, names)
+
+
+# Others skip them in silence as well (jpegview 168: .jfif beside .jpg in a folder)
+ENDS = [".jfif", ".jpe", ".avif", ".npy", ".webp", ".TIF", ".heic", ".jp2", ".jxl", ".ppm"]
+
+
+@pytest.mark.parametrize("is_zip", [False, True])
+def test_pictures_that_are_not_read_are_named_with_the_reason(tmp_path: Path, is_zip: bool) -> None:
+    names = ["1.png", *(f"2{end}" for end in ENDS)]
+    path = tmp_path / "a"
+    path.mkdir()
+    for name in names:
+        (path / name).write_bytes(b"x")
+    if is_zip:
+        path = tmp_path / "a.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in [*names, "read.me", "labels.csv"]:
+                archive.writestr(name, b"x")
+    else:
+        (path / "more").symlink_to("gone")
+    [store], left_out = open_stores([path])
+    assert list(store.names.values()) == ["1.png"]
+    reasons = {f"2{end}": f"{end.lower()} is not read: convert it to JPEG or PNG" for end in ENDS}
+    assert dict(left_out) == reasons | ({} if is_zip else {"more": "its link leads nowhere"})

@@ -118,9 +118,15 @@ def open_stores(
     stores = [_with_fits(store, fits) for store in [*opened, *catalogues]]
     for note in notes_on(stores):
         Bar.write(note)
-    others = [name for _, some in named for name, _ in some if name.lower().endswith(OTHER_ENDS)]
-    why = "{} is not read: convert it to JPEG or PNG"
-    return stores, [(name, why.format(Path(name).suffix.lower())) for name in others]
+    others = [name for _, some in named for name, _ in some
+              if not name.lower().endswith(_READ_ENDS)]  # fmt: skip
+    return stores, [(name, why_not_read(name)) for name in others]
+
+
+def why_not_read(name: str) -> str:
+    """Reason for an image of no form that is read."""
+    end = Path(name).suffix.lower()
+    return f"{end} is not read: convert it to JPEG or PNG" if end else "its link leads nowhere"
 
 
 def notes_on(stores: Sequence[ImageStore]) -> list[str]:

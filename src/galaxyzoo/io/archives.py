@@ -32,7 +32,11 @@ from galaxyzoo.core.paths import shown
 IMAGE_ENDS = (".jpg", ".jpeg", ".png")
 FITS_ENDS = (".fits", ".fit")  # read for predictions alone: no dataset comes in them
 # Pictures that are not read: each decoder would need its own check for files that are cut off.
-OTHER_ENDS = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic")
+OTHER_ENDS = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif", ".jfif", ".jpe",
+              ".jif", ".jp2", ".j2k", ".jxl", ".ppm", ".pgm", ".pnm", ".tga", ".exr", ".psd",
+              ".npy", ".npz")  # fmt: skip
+# Folders with copies: hidden ones, Synology's and macOS's
+_HIDDEN = re.compile(r"(^|/)(\.(?!\.?/)[^/]*|@eaDir|__MACOSX)/")
 # What zipfile raises for bytes that are no zip
 BROKEN_ZIP = (
     zipfile.BadZipFile,
@@ -86,21 +90,19 @@ def _open_unchecked(path: Path) -> zipfile.ZipFile:
 
 
 def list_images(path: Path, ends: tuple[str, ...] = IMAGE_ENDS) -> list[tuple[str, int]]:
-    """Files with those ends of their names in a zip or folder (subfolders too).
+    """Files with those ends of their names in a zip or folder (subfolders too, linked ones once).
+
+    Of a folder also links without an end that lead nowhere: whole folders may be behind them.
 
     Returns:
         Name, and CRC (zip) or stamp (folder).
     """
     if path.is_dir():
-        files = sorted(
-            Path(folder, name)
-            for folder, _, names in os.walk(path, onerror=_refuse_unreadable)
-            for name in names
-        )
         entries = [
-            (str(file.relative_to(path)), stamp_of(file.stat()))
-            for file in files
-            if is_image(file.name, ends) and file.is_file()
+            (str(file.relative_to(path)), stamp_of(file.stat() if file.exists() else file.lstat()))
+            for file in sorted(_walk(path))
+            if is_image(file.name, ends)
+            or (not file.suffix and file.is_symlink() and not file.exists())
         ]
     else:
         with open_zip(path) as archive:
@@ -109,6 +111,23 @@ def list_images(path: Path, ends: tuple[str, ...] = IMAGE_ENDS) -> list[tuple[st
     if not entries:
         raise InputError(f"{shown(path)} holds no image ({', '.join(IMAGE_ENDS)})")
     return entries
+
+
+def _walk(top: Path) -> Iterator[Path]:
+    """All but folders, below a folder and below what it links to; hidden folders are left out."""
+    seen: set[Path] = set()
+    waiting = [top]
+    for start in waiting:  # links come last, so that what lies here keeps its own name
+        for folder, subfolders, names in os.walk(start, onerror=_refuse_unreadable):
+            real = Path(folder).resolve()
+            if real in seen:
+                subfolders.clear()
+                continue
+            seen.add(real)
+            subfolders[:] = sorted(name for name in subfolders if not _HIDDEN.match(f"{name}/"))
+            links = [path for name in subfolders if (path := Path(folder, name)).is_symlink()]
+            waiting += [path for path in links if not real.is_relative_to(path.resolve())]
+            yield from (Path(folder, name) for name in names)
 
 
 def _refuse_unreadable(error: OSError) -> NoReturn:
@@ -244,7 +263,10 @@ class ImageStore:
         try:
             if self.path.is_dir():
                 file = self.path / name
-                if file.stat().st_size > MAX_IMAGE_BYTES:
+                about = file.stat()
+                if not stat.S_ISREG(about.st_mode):  # reading a pipe would wait for ever
+                    raise InputError(f"{shown(file)} is a pipe or a device, no file")
+                if about.st_size > MAX_IMAGE_BYTES:
                     raise InputError(f"{shown(file)} is larger than {MAX_IMAGE_BYTES:,} bytes")
                 return file.read_bytes()
             archive = self._archive()
@@ -274,8 +296,9 @@ class ImageStore:
 
 
 def is_image(name: str, ends: tuple[str, ...]) -> bool:
-    """Whether it is named as an image, and is none of the `._` files that macOS adds."""
-    return name.lower().endswith(ends) and not posixpath.basename(name).startswith("._")
+    """Whether it is named as an image, and is no copy: macOS's `._` files, hidden folders."""
+    is_copy = posixpath.basename(name).startswith("._") or _HIDDEN.search(name)
+    return name.lower().endswith(ends) and not is_copy
 
 
 def check_members(archive: zipfile.ZipFile, path: Path) -> None:

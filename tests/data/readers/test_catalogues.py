@@ -104,8 +104,8 @@ def test_every_form_gives_the_same_images_by_the_same_ids(tmp_path: Path, form: 
 
 
 SDSS = 587722982275383513  # float64 keeps 53 bits, some 16 digits
-# Ids of float columns and what is left of them: pandas 59757 and duckdb 18155 (large whole numbers
-# as float64); southern Euclid objects are negative; "150.1163" is a right ascension.
+# A missing id makes whole columns float64 (pandas 48170, 56678), also in files of astronomers
+# (pandas 12340); southern Euclid objects are negative; "150.1163" is a right ascension.
 IDS_AS_GIVEN: dict[str, tuple[Any, list[str]]] = {
     "whole": ([0, 7, SDSS, 2**63 - 1], ["0", "7", str(SDSS), str(2**63 - 1)]),
     "negative": ([-600000000000000000, -5], ["-600000000000000000", "-5"]),

@@ -209,6 +209,20 @@ def test_one_folder_with_a_class_name_is_not_yet_such_a_set(root):
     assert find_class_folders(root / "input") is None
 
 
+def test_a_class_behind_a_link_is_read_and_copies_are_no_galaxies(root):
+    folder = write_folders(root / "input" / "mine")
+    (folder / "merger").rename(root / "merger")
+    (folder / "merger").symlink_to(root / "merger")
+    (folder / "normal" / ".ipynb_checkpoints").mkdir()
+    shutil.copyfile(
+        folder / "normal" / "img (0).jpg", folder / "normal" / ".ipynb_checkpoints" / "0.jpg"
+    )
+    raw = open_input(None, {"anomaly4"})
+    assert raw.targets.sum(axis=0).tolist() == [6, 4, 4, 4]
+    shutil.rmtree(root / "merger")
+    assert refusal("mine", "anomaly4") == "input/mine: 'merger' lies in no class's folder"
+
+
 def test_a_dataset_of_folders_is_prepared(root):
     write_folders(root / "input" / "mine")
     data = prepare("mine", n_folds=3, tasks={"anomaly4"})
