@@ -117,7 +117,7 @@ def prior_of(dataset: str, task: Task) -> np.ndarray:
 
 def fits_settings(args: argparse.Namespace) -> FitsSettings:
     """How FITS cut-outs become pictures."""
-    return FitsSettings(args.stretch, args.bands, args.field, args.pixel_scale)
+    return FitsSettings(args.stretch, args.bands, args.field, args.pixel_scale, args.hdu)
 
 
 def print_left_out(images: list[tuple[str, str]], rest: int) -> None:
@@ -151,6 +151,14 @@ def add_fits(parser: argparse.ArgumentParser) -> None:
         default=(2, 1, 0),
         metavar="R,G,B",
         help="planes that are red, green and blue, from 0 (default: 2,1,0)",
+    )
+    group.add_argument(
+        "--hdu",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        metavar="PART",
+        help="name or number of the part that is the image, such as SCI or 1, or several of a band "
+        "each, such as 1,2,3 (default: by names and shapes)",
     )
     group.add_argument(
         "--field",

@@ -43,7 +43,7 @@ def check_output(output: Path, paths: list[Path]) -> None:
         output: the table to be written.
         paths: as of `predict_stores`.
     """
-    if output.suffix.lower() in (*_ENDS, ".zip") or output.is_dir():
+    if output.name.lower().endswith((*_ENDS, ".zip")) or output.is_dir():
         raise InputError(f"--output {shown(output)} is no table: name a file such as votes.csv")
     target = output.resolve()
     for path in paths:
@@ -101,7 +101,7 @@ def open_stores(
             named.append((path, list_images(path, _ENDS)))
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")
-        elif path.suffix.lower() in _ENDS:
+        elif path.name.lower().endswith(_ENDS):
             files.append((str(path.resolve()), stamp_of(path.stat())))
         else:
             ends = ", ".join(_READ_ENDS)

@@ -30,7 +30,8 @@ from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.paths import shown
 
 IMAGE_ENDS = (".jpg", ".jpeg", ".png")
-FITS_ENDS = (".fits", ".fit")  # read for predictions alone: no dataset comes in them
+# Read for predictions alone: no dataset comes in them
+FITS_ENDS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
 # Pictures that are not read: each decoder would need its own check for files that are cut off.
 OTHER_ENDS = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif", ".jfif", ".jpe",
               ".jif", ".jp2", ".j2k", ".jxl", ".ppm", ".pgm", ".pnm", ".tga", ".exr", ".psd",

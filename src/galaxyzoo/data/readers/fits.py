@@ -1,14 +1,16 @@
 """FITS cut-outs as pictures: the bands to red, green and blue, the sky's range to 8 bits.
 
-An image is the first part of the file that has pixels: (band, H, W) or (H, W). The networks learned
-from SDSS's colour pictures of g, r and i, stretched as by Lupton et al., 8.48 Petrosian radii wide
-(424 px of 0.02 petroR90_r: Willett et al. 2013, section 2).
+An image is one part of the file, (band, H, W), (H, W, 3 or 4) or (H, W), or several of a band each.
+The networks learned from SDSS's colour pictures of g, r and i, stretched as by Lupton et al., 8.48
+Petrosian radii wide (424 px of 0.02 petroR90_r: Willett et al. 2013, section 2).
 
 Source of the stretches: Lupton et al. 2004 (PASP 116, 133) and IRAF's zscale, both by astropy.
 """
 
+import gzip
 import io
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -24,7 +26,11 @@ RADIUS = "petroR90_r"  # column of a list: arcsec
 WIDTH_IN_RADII = 8.48  # of a training image
 _LARGEST_SIDE = 8192  # px
 _LARGEST_BYTES = 500_000_000  # of all bands, unpacked
-_MAGIC = b"SIMPLE  ="
+_MAGIC, _GZIP = b"SIMPLE  =", b"\x1f\x8b"
+_SMALLEST_SIDE = 8  # px, as of HDF5
+_SCIENCE = ("SCI", "SCIENCE", "IMAGE")  # names of the image among masks, weights and errors
+_BANDS = ("CHANNEL", "CUTOUT")  # names of a band each: Cutana's CHANNEL_1, astrocut's
+_OLD_NAME = "O_EXT_NM"  # where astrocut keeps the name
 _SKY_NOISES = 20  # at so many, Lupton's stretch turns from linear to logarithmic
 _SKY_SAMPLE = 100  # pixels along each side, at least, of which the sky is measured
 _SOFTENING = 8  # its Q
@@ -40,12 +46,14 @@ class FitsSettings:
         bands: numbers of the planes that are red, green and blue, from 0.
         field_arcsec: side of the centre square that is shown; None: the whole cut-out.
         pixel_arcsec: side of a pixel; None: by the file's own coordinates.
+        hdu: names or numbers of the parts that hold the bands; none: found by name and shape.
     """
 
     stretch: Stretch = "lupton"
     bands: tuple[int, int, int] = (2, 1, 0)
     field_arcsec: float | None = None
     pixel_arcsec: float | None = None
+    hdu: tuple[str, ...] = ()
 
 
 @dataclass
@@ -92,7 +100,7 @@ class FitsStore(ImageStore):
     def load(self, galaxy_id: int) -> bytes | np.ndarray:
         """The picture of a FITS file; others as they are."""
         data = self.read(galaxy_id)
-        if not data.startswith(_MAGIC):
+        if not data.startswith((_MAGIC, _GZIP)):
             return data
         radius = self.radii.get(galaxy_id)
         width = self.settings.field_arcsec if radius is None else WIDTH_IN_RADII * radius
@@ -112,7 +120,7 @@ def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None)
         InputError: damaged, cut off, of another shape, too large, with pixels without a value.
     """
     try:
-        bands, header = _read(data)
+        bands, header = _read(data, settings.hdu)
         if width_arcsec is not None:
             scale = settings.pixel_arcsec or _pixel_arcsec(header)
             bands = _cut(bands, width_arcsec / scale)
@@ -121,30 +129,107 @@ def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None)
     except Exception as error:  # noqa: BLE001  astropy raises a dozen kinds for damaged files
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"it is damaged FITS ({why})") from None
-    if missing := int((~np.isfinite(bands)).sum()):
-        raise InputError(f"{missing:,} of its pixels have no value (NaN)")
-    if len(bands) == 1:
-        bands = np.repeat(bands, 3, axis=0)
-    else:
+    if len(bands) > 1:
         if max(settings.bands) >= len(bands):
             raise InputError(f"it has {len(bands)} bands, and --bands names {max(settings.bands)}")
         bands = bands[list(settings.bands)]
+    height, width = bands.shape[1:]
+    if min(height, width) < _SMALLEST_SIDE:
+        raise InputError(
+            f"{width} × {height} px of it are too few: {_SMALLEST_SIDE} a side at least"
+        )
+    if missing := int((~np.isfinite(bands)).sum()):
+        raise InputError(f"{missing:,} of its pixels have no value (NaN)")
+    if not np.ptp(bands, axis=(1, 2)).any():
+        raise InputError(f"all of its pixels have one value ({bands.flat[0]:g})")
+    bands = np.broadcast_to(bands, (3, height, width))  # one band is grey
     return np.ascontiguousarray(_STRETCHES[settings.stretch](bands)[::-1])  # FITS counts upwards
 
 
-def _read(data: bytes) -> tuple[np.ndarray, Any]:
-    """(band, H, W) float32 pixels of the first part that has some, and its header."""
+def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
+    """(band, H, W) float32 pixels of the parts that hold the image, and the first's header."""
     fits = _astropy()
-    with fits.open(io.BytesIO(data), memmap=False, lazy_load_hdus=True) as parts:
-        part = next((part for part in parts if part.is_image and part.shape), None)
-        if part is None:
-            raise InputError("it is FITS without an image")
-        shape = (1, *part.shape) if len(part.shape) == 2 else part.shape
-        if len(shape) != 3 or min(shape) < 1:
-            raise InputError(f"its shape is {part.shape}, expected (band, H, W) or (H, W)")
-        if max(shape[1:]) > _LARGEST_SIDE or 4 * math.prod(shape) > _LARGEST_BYTES:
-            raise InputError(f"its shape {part.shape} is too large for a cut-out")
-        return np.asarray(part.data, np.float32).reshape(shape), part.header
+    if data.startswith(_GZIP):
+        data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(_LARGEST_BYTES)
+    with fits.open(io.BytesIO(data), memmap=False) as parts:
+        chosen = _find_named(parts, hdu) if hdu else _find_image(parts)
+        for part in chosen:
+            if len(_axes(part)) not in (2, 3) or 0 in part.shape:
+                raise InputError(f"its shape is {part.shape}, expected (band, H, W) or (H, W)")
+            size = 4 * len(chosen) * math.prod(part.shape)
+            if max(part.shape) > _LARGEST_SIDE or size > _LARGEST_BYTES:
+                raise InputError(f"its shape {part.shape} is too large for a cut-out")
+        bands = [_planes(part, data, parts.index(part)) for part in chosen]
+        if len({planes.shape[1:] for planes in bands}) > 1:
+            raise InputError(f"--hdu {','.join(hdu)}: these parts have bands of different sizes")
+        return np.concatenate(bands), chosen[0].header
+
+
+def _axes(part: Any) -> tuple[int, ...]:
+    """The shape without axes of 1, colours first: (band, H, W) or (H, W) where it is an image."""
+    shape = tuple(side for side in part.shape if side != 1)
+    is_colour_last = len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= _SMALLEST_SIDE
+    return (shape[2], *shape[:2]) if is_colour_last else shape
+
+
+def _planes(part: Any, data: bytes, number: int) -> np.ndarray:
+    """(band, H, W) float32 pixels of a part, NaN where its BLANK says that there are none."""
+    blank = part.header.get("BLANK")
+    if blank is None:
+        pixels = np.asarray(part.data, np.float32)
+    else:  # astropy passes over BLANK 0 and that of unsigned numbers, and fails at signed bytes
+        is_wide = part.header["BITPIX"] > 8
+        with (
+            _astropy().open(io.BytesIO(data), uint=is_wide) as values,
+            _astropy().open(io.BytesIO(data), do_not_scale_image_data=True) as raw,
+        ):
+            pixels = np.asarray(values[number].data, np.float32)
+            pixels = np.where(raw[number].data == blank, np.nan, pixels)
+    axes, pixels = _axes(part), pixels.squeeze()
+    pixels = pixels if pixels.shape == axes else np.moveaxis(pixels, -1, 0)
+    return np.ascontiguousarray(pixels).reshape(-1, *axes[-2:])
+
+
+def _find_named(parts: Any, hdu: tuple[str, ...]) -> list[Any]:
+    """The parts that `--hdu` names."""
+    try:
+        chosen = [parts[int(name) if name.isdecimal() else name] for name in hdu]
+    except (KeyError, IndexError):
+        raise InputError(
+            f"it has no part --hdu {','.join(hdu)}, but {_list_parts(parts)}"
+        ) from None
+    if not all(part.is_image and part.shape for part in chosen):
+        raise InputError(f"--hdu {','.join(hdu)} is no image; it has {_list_parts(parts)}")
+    return chosen
+
+
+def _find_image(parts: Any) -> list[Any]:
+    """The part that is the image by name, else by shape; several where each is a band."""
+    images = [part for part in parts if part.is_image and part.shape]
+    if not images:
+        raise InputError("it is FITS without an image")
+    images = [
+        part
+        for part in images
+        if len(_axes(part)) in (2, 3) and min(_axes(part)[-2:]) >= _SMALLEST_SIDE
+    ] or images[:1]
+    images = [p for p in images if (p.header.get(_OLD_NAME) or p.name) in _SCIENCE] or images
+    if images[0] is parts[0]:
+        return images[:1]
+    sizes = [(math.prod(_axes(part)[-2:]), len(_axes(part))) for part in images]
+    images = [part for part, size in zip(images, sizes, strict=True) if size == max(sizes)]
+    kinds = {(re.sub(r"_\d+$", "", p.name), p.header.get(_OLD_NAME), p.shape) for p in images}
+    if len(images) > 1 and (len(kinds) > 1 or min(kinds)[0] not in _BANDS):
+        raise InputError(
+            f"which part is the image? It has {_list_parts(parts)}: give --hdu 1, or --hdu 1,2,3 "
+            "for a band in each"
+        )
+    return images
+
+
+def _list_parts(parts: Any) -> str:
+    listed = [f"{number} {part.name}".strip() for number, part in enumerate(parts) if part.shape]
+    return ", ".join(listed[:10])
 
 
 def _pixel_arcsec(header: Any) -> float:
@@ -152,10 +237,18 @@ def _pixel_arcsec(header: Any) -> float:
     from astropy.wcs import WCS
     from astropy.wcs.utils import proj_plane_pixel_scales
 
-    coordinates = WCS(header).celestial
-    if coordinates.naxis != 2 or not coordinates.has_celestial:
+    try:
+        coordinates = WCS(header).celestial
+        has_axes = coordinates.naxis == 2 and coordinates.has_celestial
+        scales = proj_plane_pixel_scales(coordinates) if has_axes else np.zeros(0)  # degrees
+    except Exception as error:  # noqa: BLE001  wcslib has a dozen kinds
+        why = str(error).strip().splitlines()[-1]
+        raise InputError(f"its coordinates are damaged ({why}): give --pixel-scale") from None
+    if not has_axes:
         raise InputError("its header has no coordinates: give --pixel-scale")
-    return float(np.mean(proj_plane_pixel_scales(coordinates))) * 3600
+    if not (scales < 1).all():  # NaN, or astropy's 1 where there is neither CDELT nor CD
+        raise InputError("its coordinates have no scale (CDELT or CD): give --pixel-scale")
+    return float(np.mean(scales)) * 3600
 
 
 def _cut(bands: np.ndarray, side: float) -> np.ndarray:
@@ -177,7 +270,17 @@ def _lupton(bands: np.ndarray) -> np.ndarray:
     step = max(1, min(bands.shape[1:]) // _SKY_SAMPLE)
     some = bands[:, ::step, ::step]
     sky = np.median(some, axis=(1, 2), keepdims=True)
-    noise = float(mad_std(some - sky)) or float(np.ptp(bands)) or 1.0
+    noise = float(mad_std(some - sky))
+    if not noise:  # more than half is padding, or a sky without noise
+        differs = (bands != sky).any(axis=0)
+        top, left = (side // 2 - _SMALLEST_SIDE // 2 for side in differs.shape)
+        if not differs[top : top + _SMALLEST_SIDE, left : left + _SMALLEST_SIDE].any():
+            raise InputError("its middle and more than half of it have one value: is it padding?")
+        rest = bands[:, differs]
+        sky = np.median(rest, axis=1)[:, None, None]
+        noise = float(mad_std(rest - sky[..., 0]))
+    if not noise:
+        raise InputError("its sky has no noise to set Lupton's stretch by: give --stretch linear")
     with np.errstate(all="ignore"):  # it divides 0 by 0 in pixels that it then leaves black
         return make_lupton_rgb(*(bands - sky), minimum=0, stretch=_SKY_NOISES * noise, Q=_SOFTENING)
 
