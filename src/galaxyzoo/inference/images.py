@@ -12,7 +12,13 @@ from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.readers.catalogues import CATALOGUES, ListStore, is_catalogue, open_catalogue
+from galaxyzoo.data.readers.catalogues import (
+    CATALOGUES,
+    ListStore,
+    TarStore,
+    is_catalogue,
+    open_catalogue,
+)
 from galaxyzoo.data.readers.fits import FitsSettings, FitsStore
 from galaxyzoo.io.archives import (
     FITS_ENDS,
@@ -24,6 +30,7 @@ from galaxyzoo.io.archives import (
     number_of,
     stamp_of,
     stem_of,
+    why_not_read,
 )
 from galaxyzoo.io.tables import ID, plain_cell
 from galaxyzoo.tasks.kinds import Task
@@ -120,13 +127,10 @@ def open_stores(
         Bar.write(note)
     others = [name for _, some in named for name, _ in some
               if not name.lower().endswith(_READ_ENDS)]  # fmt: skip
-    return stores, [(name, why_not_read(name)) for name in others]
-
-
-def why_not_read(name: str) -> str:
-    """Reason for an image of no form that is read."""
-    end = Path(name).suffix.lower()
-    return f"{end} is not read: convert it to JPEG or PNG" if end else "its link leads nowhere"
+    left_out = [(name, why_not_read(name)) for name in others]
+    for store in catalogues:
+        left_out += store.left_out if isinstance(store, TarStore) else []
+    return stores, left_out
 
 
 def notes_on(stores: Sequence[ImageStore]) -> list[str]:

@@ -296,6 +296,12 @@ class ImageStore:
         return self._local.archive
 
 
+def why_not_read(name: str) -> str:
+    """Reason for an image of no form that is read."""
+    end = Path(name).suffix.lower()
+    return f"{end} is not read: convert it to JPEG or PNG" if end else "its link leads nowhere"
+
+
 def is_image(name: str, ends: tuple[str, ...]) -> bool:
     """Whether it is named as an image, and is no copy: macOS's `._` files, hidden folders."""
     is_copy = posixpath.basename(name).startswith("._") or _HIDDEN.search(name)

@@ -20,6 +20,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.readers.catalogues import open_catalogue
+from galaxyzoo.inference.images import open_stores
 from support.kaggle_fixtures import draw_image, encode
 from support.refusals import one_line_refusal
 
@@ -176,6 +177,29 @@ def test_a_broken_image_is_named_and_the_others_are_read(tmp_path: Path) -> None
     assert "40.png" in problems[4]
 
 
+def test_links_and_rare_members_of_a_tar_are_read_or_named(tmp_path: Path) -> None:
+    """GNU tar writes the second of two hard-linked files as a link."""
+    links = [("s/3.png", tarfile.LNKTYPE, "s/30.png"), ("s/4.png", tarfile.SYMTYPE, "../s/3.png"),
+             ("5.png", tarfile.SYMTYPE, "blobs/x"), ("6.png", tarfile.SYMTYPE, "/etc/passwd"),
+             ("7.png", tarfile.SYMTYPE, "7.png"), ("8.png", tarfile.FIFOTYPE, ""),
+             ("9.png", tarfile.GNUTYPE_SPARSE, ""), ("s/.old/1.png", tarfile.SYMTYPE, "../30.png"),
+             ("folder", tarfile.SYMTYPE, "s"), ("1.tif", tarfile.LNKTYPE, "2.webp")]  # fmt: skip
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, galaxy_id in (("s/30.png", 30), ("blobs/x", 10), ("2.webp", 10)):
+            member = tarfile.TarInfo(name)
+            member.size = len(FILES[galaxy_id])
+            archive.addfile(member, io.BytesIO(FILES[galaxy_id]))
+        for name, kind, target in links:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+    [store], left_out = open_stores([tmp_path / "a.tar"])
+    assert list(store.names.values()) == ["s/30.png", "s/3.png", "s/4.png", "5.png"]
+    assert [store.read(k) for k in range(4)] == [FILES[30]] * 3 + [FILES[10]]
+    assert [name for name, _ in left_out] == ["2.webp", "8.png", "9.png", "1.tif", "6.png", "7.png"]
+    assert left_out[4][1] == "it is a link to /etc/passwd, no file of the tar"
+
+
 def test_a_tar_that_has_gone_is_named(tmp_path: Path) -> None:
     write_tar(tmp_path / "a.tar")
     store = open_catalogue(tmp_path / "a.tar")
@@ -209,6 +233,27 @@ def write_and_cut(write: Callable[[Path], None]) -> Callable[[Path], object]:
     return both
 
 
+def damage_tar(how: str) -> Callable[[Path], object]:
+    """A tar of five images of 1 to 3 blocks, whole but for one thing (tarfile: cpython 120740)."""
+
+    def write(path: Path) -> None:
+        write_tar(path)
+        with tarfile.open(path) as archive:
+            starts = [member.offset for member in archive.getmembers()]
+        data = bytearray(path.read_bytes())
+        if how == "a bit":
+            data[starts[2] + 1] ^= 1
+        elif how == "zeros":
+            data[starts[2] : starts[2] + 512] = bytes(512)
+        elif how == "cut":
+            del data[starts[3] :]
+        else:
+            data += bytes(data)
+        path.write_bytes(data)
+
+    return write
+
+
 def write_without_ids(path: Path) -> None:
     write_cutana(path)
     (path / "images_metadata.parquet").unlink()
@@ -220,6 +265,10 @@ MISTAKES: dict[str, tuple[str, Callable[[Path], object], str]] = {
         write_and_cut(write_tar),
         "whole plain tar (unexpected end",
     ),
+    "a tar with a bit changed": ("a.tar", damage_tar("a bit"), "is neither file nor zeros"),
+    "a tar with a head of zeros": ("a.tar", damage_tar("zeros"), "is neither file nor zeros"),
+    "a tar cut at a file's end": ("a.tar", damage_tar("cut"), "its end is missing"),
+    "two tars in one": ("a.tar", damage_tar("cat"), "is neither file nor zeros"),
     "no tar": ("a.tar", write_parquet, "is not a whole plain tar"),
     "an empty tar": ("a.tar", lambda path: tarfile.open(path, "w").close(), "holds no image"),
     "hdf5 cut off": ("a.h5", write_and_cut(write_hdf5), "is not a whole HDF5 file"),

@@ -9,10 +9,11 @@ PNG, or a struct with them under `bytes`); a list, CSV or Parquet, has `path`, s
 folder, and for FITS cut-outs `petroR90_r`, in arcsec.
 """
 
+import posixpath
 import re
 import tarfile
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,12 +39,14 @@ from galaxyzoo.io.archives import (
     FITS_ENDS,
     IMAGE_ENDS,
     MAX_IMAGE_BYTES,
+    OTHER_ENDS,
     ImageStore,
     Numbered,
     Texts,
     is_image,
     is_passing,
     stamp_of,
+    why_not_read,
 )
 from galaxyzoo.io.tables import EXACT, read_table
 
@@ -54,6 +57,7 @@ _ENDS = (*IMAGE_ENDS, *FITS_ENDS)
 _WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")
 _ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")  # as large floats are written
 _FORM = "a catalogue of images and ids"
+_BLOCK = 1 << 20  # bytes read at once behind a tar's end
 _LARGEST_GROUP = 1_000_000_000  # bytes of images that are in memory at once
 
 
@@ -72,6 +76,7 @@ class TarStore(ImageStore):
     """Images of a tar that is not compressed, read where they lie."""
 
     places: np.ndarray = field(kw_only=True, repr=False)  # (image, 2) offset, bytes
+    left_out: list[tuple[str, str]] = field(kw_only=True, repr=False)  # name and reason
 
     def read(self, galaxy_id: int) -> bytes:
         """Encoded bytes of one image."""
@@ -86,24 +91,76 @@ class TarStore(ImageStore):
 
 
 def _open_tar(path: Path) -> TarStore:
-    names, places = Texts(), array("q")
+    names, places, links, left_out = Texts(), array("q"), {}, []
+    for member in _members(path):
+        if is_image(member.name, OTHER_ENDS) and not member.isdir():
+            left_out.append((member.name, why_not_read(member.name)))
+        elif member.islnk() or member.issym():
+            links[posixpath.normpath(member.name)] = _target(member)
+        elif not is_image(member.name, _ENDS) or member.isdir():
+            continue
+        elif member.isreg() and not member.issparse():
+            names.append(member.name)
+            places.extend((member.offset_data, member.size))
+        else:
+            left_out.append((member.name, "it is sparse or no file: pack it again without -S"))
+    wanted = {name: _follow(name, links) for name in links if is_image(name, _ENDS)}
+    targets = set(wanted.values())
+    found = {} if not targets else {
+        name: (member.offset_data, member.size) for member in _members(path)
+        if (name := posixpath.normpath(member.name)) in targets
+        if member.isreg() and not member.issparse()
+    }  # fmt: skip
+    for name, target in wanted.items():
+        if target in found:
+            names.append(name)
+            places.extend(found[target])
+        else:
+            left_out.append((name, f"it is a link to {links[name]}, no file of the tar"))
+    if left_out and not names:
+        raise InputError(f"{shown(path)} holds no image (first: {': '.join(left_out[0])})")
+    where = np.array(places).reshape(-1, 2)
+    for row in np.flatnonzero(where[:, 1] > MAX_IMAGE_BYTES)[:1]:
+        raise InputError(f"{shown(path)}/{names[row]} is larger than {MAX_IMAGE_BYTES:,} bytes")
+    return TarStore(path, *_number(path, names), places=where, left_out=left_out)
+
+
+def _members(path: Path) -> Iterator[tarfile.TarInfo]:
+    """Members of a plain tar that is whole; tarfile ends quietly where a head is damaged."""
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 archive.members.clear()  # type: ignore[attr-defined]  # it keeps a kilobyte each
-                if member.isreg() and is_image(member.name, _ENDS):
-                    if member.size > MAX_IMAGE_BYTES:
-                        raise InputError(
-                            f"{shown(path)}/{member.name} is larger than {MAX_IMAGE_BYTES:,} bytes"
-                        )
-                    names.append(member.name)
-                    places.extend((member.offset_data, member.size))
+                yield member
+            end = archive.offset
+        with open(path, "rb") as file:
+            file.seek(end)
+            block = file.read(_BLOCK)
+            if len(block) < tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("its end is missing")
+            while block:
+                if block.count(0) < len(block):
+                    raise tarfile.ReadError(f"what follows byte {end:,} is neither file nor zeros")
+                block = file.read(_BLOCK)
     except (tarfile.TarError, OSError, ValueError) as error:
         raise InputError(
             f"{shown(path)} is not a whole plain tar ({error}): pack it again"
         ) from None
-    numbered = _number(path, names)
-    return TarStore(path, *numbered, places=np.array(places).reshape(-1, 2))
+
+
+def _target(member: tarfile.TarInfo) -> str:
+    """Name of the member that a link leads to; a hard link has it whole."""
+    folder = posixpath.dirname(member.name) if member.issym() else ""
+    return posixpath.normpath(posixpath.join(folder, member.linkname))
+
+
+def _follow(name: str, links: Mapping[str, str]) -> str:
+    """What a chain of links leads to; a circle ends at one of them."""
+    for _ in range(len(links)):
+        if name not in links:
+            break
+        name = links[name]
+    return name
 
 
 def _open_hdf5(path: Path) -> ArrayStore:
