@@ -6,6 +6,7 @@ import pytest
 from galaxyzoo.config.schema import AugmentConfig, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.training.augmentation import augment_batch, check_transforms, random_matrices
+from support.refusals import one_line_refusal
 
 IMAGE = ImageConfig(
     crop_px=128, cache_px=64, field_px=64, size_px=32
@@ -49,4 +50,34 @@ def test_a_batch_is_made_again_exactly_and_differs_for_another_seed() -> None:
 )
 def test_unknown_transforms_are_named(setting: dict[str, object], named: str) -> None:
     with pytest.raises(InputError, match=named):
-        check_transforms([setting])
+        check_transforms([setting], 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Normalize", {}),
+        ("ToFloat", {}),
+        ("ToTensorV2", {}),
+        ("Resize", {"height": 16, "width": 16}),
+        ("RandomCrop", {"height": 24, "width": 24}),
+        ("CenterCrop", {"height": 24, "width": 24}),
+        ("PadIfNeeded", {"min_height": 40, "min_width": 40}),
+        ("ToGray", {"num_output_channels": 1}),
+        ("RandomScale", {}),
+    ],
+)
+@pytest.mark.parametrize("share", [0.01, 1.0])
+def test_transforms_that_change_an_images_form_are_refused(
+    name: str, arguments: dict[str, int], share: float
+) -> None:
+    setting = {"name": name, **arguments, "p": share}
+    message = one_line_refusal(check_transforms, [setting], 32)
+    assert name in message
+    assert "must keep uint8 (H, W, 3) of image.size_px" in message
+
+
+def test_transforms_that_keep_an_images_form_are_taken() -> None:
+    names = ("RandomRotate90", "ToGray", "GaussNoise", "CoarseDropout", "RandomBrightnessContrast")
+    crop = {"name": "RandomResizedCrop", "size": [32, 32]}
+    check_transforms([{"name": name} for name in names] + [crop], 32)

@@ -121,7 +121,7 @@ def test_albumentations_transforms_reach_the_images() -> None:
     hole = {"name": "CoarseDropout", "num_holes_range": [1, 1], "p": 1.0}
     hole |= {"hole_height_range": [0.25, 0.25], "hole_width_range": [0.25, 0.25], "fill": 0}
     settings = small_config(augment={**STILL, "transforms": [hole]})
-    check_transforms(settings.augment.transforms)
+    check_transforms(settings.augment.transforms, settings.image.size_px)
     images = np.full((4, 32, 32, 3), 200, np.uint8)
     made = augment_batch(images, settings.image, settings.augment, np.random.default_rng(0))
     assert ((made == 0).sum(axis=(1, 2, 3)) == 3 * 8 * 8).all()

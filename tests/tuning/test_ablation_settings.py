@@ -79,7 +79,7 @@ def test_every_study_in_the_tree_builds(name: str) -> None:
     built = []
     for variant in study.variants:
         assert is_ablation(variant.config.run)
-        check_transforms(variant.config.augment.transforms)
+        check_transforms(variant.config.augment.transforms, variant.config.image.size_px)
         if variant.config.model not in built:
             build_model(variant.config, initialise=False)
             built.append(variant.config.model)

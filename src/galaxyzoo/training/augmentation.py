@@ -13,6 +13,8 @@ from galaxyzoo.config.schema import AugmentConfig, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import warp, warp_matrix
 
+_TRIALS = 8  # of a transform, some of which draw the size that they give an image
+
 
 def random_matrices(
     image: ImageConfig, augment: AugmentConfig, count: int, rng: np.random.Generator
@@ -60,17 +62,31 @@ def build_transforms(
     return _albumentations().Compose([_make_transform(one) for one in settings], seed=seed)
 
 
-def check_transforms(settings: list[dict[str, Any]]) -> None:
-    """Refuse unknown transforms and arguments, and values out of range, before anything starts."""
+def check_transforms(settings: list[dict[str, Any]], size_px: int) -> None:
+    """Refuse, before anything starts, unknown transforms, and such as change an image's form.
+
+    Args:
+        size_px: side of the training images, of which one is transformed several times.
+    """
+    image = np.random.default_rng(0).integers(0, 256, (size_px, size_px, 3), np.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # it only warns of an unknown argument
         for setting in settings:
+            name = setting.get("name")
             try:
                 _make_transform(setting)
-            except (TypeError, ValueError, UserWarning) as error:
-                reason = " ".join(str(error).split())[:150]
-                name = setting.get("name")
+                always = build_transforms([{**setting, "p": 1.0}], seed=0)
+                tried = [always(image=image.copy())["image"] for _ in range(_TRIALS)]
+            except InputError:
+                raise
+            except Exception as error:  # noqa: BLE001 - transforms check their input in many ways
+                reason = " ".join(str(error).split())[:150] or type(error).__name__
                 raise InputError(f"augment.transforms: {name}: {reason}") from None
+            if any((some.dtype, some.shape) != (image.dtype, image.shape) for some in tried):
+                raise InputError(
+                    f"augment.transforms: {name}: a transform must keep uint8 (H, W, 3) of "
+                    "image.size_px; the network normalises"
+                )
 
 
 def _make_transform(setting: dict[str, Any]) -> Any:

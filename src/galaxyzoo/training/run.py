@@ -105,7 +105,7 @@ class Run:
                     f"{self.config.run} learns task {stage.task} in its stage '{stage.stage}', for "
                     f"which dataset '{self.catalog.dataset}' has no labels: add stages=null"
                 )
-        check_transforms(self.config.augment.transforms)
+        check_transforms(self.config.augment.transforms, self.config.image.size_px)
         build_model(self.config, initialise=False)
         box_start(self.config.stages[0], self.data.catalog, 0)
         allowed = may_learn_from(self.config, self.catalog)
