@@ -187,7 +187,12 @@ def choose_layer(model: GalaxyNet, size_px: int, name: str | None = None) -> Map
     layers = find_layers(model, torch.zeros(1, 3, size_px, size_px))
     if name is not None:
         return pick_layers(layers, [name])[0]
+    if not any(layer.late for layer in layers):
+        raise InputError(
+            "no late layer of this network has maps of the image, only its stem: take another run"
+        )
     last = last_of_each_side(layers)
+    last = [layer for layer in last if layer.tokens == last[-1].tokens]  # no transformer's stem
     fine = [layer for layer in last if layer.side >= _FINEST_USEFUL]
     return fine[-1] if fine else last[0]
 

@@ -13,6 +13,8 @@ from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.models.build import GalaxyNet
 
 _SMALLEST_SIDE = 2
+# Ends of the names of norms whose output attention reads: timm's, TNT's, torchvision's.
+_BEFORE_ATTENTION = ("norm1", "norm_out", "ln_1")
 _COLOURS = 3
 
 
@@ -24,6 +26,8 @@ class MapLayer:
     module: nn.Module
     maps: Tensor  # (channel, side, side) float32
     tokens: bool  # whether its output is a transformer's tokens
+    # whether it ends in the second half of the network's modules, and the prediction depends on it
+    late: bool
 
     @property
     def side(self) -> int:
@@ -43,17 +47,24 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
             f"a network of several input views (model.views {model.views}) has no map of the "
             "image: take another run"
         )
-    found: dict[str, MapLayer] = {}
+    found: dict[str, tuple[int, nn.Module, Tensor, bool]] = {}  # by name; first its place
+    calls = 0
     names = {module: name for name, module in model.backbone.named_modules() if name}
 
     def note(module: nn.Module, output: object) -> None:
-        if isinstance(output, Tensor) and output.ndim in (3, 4):
-            maps = as_maps(output, model.backbone)
-            if maps is not None and maps.shape[-1] >= _SMALLEST_SIDE:
-                name = names[module]
-                found.pop(name, None)  # of a module that runs twice, the last output counts
-                own = maps[0].to("cpu", torch.float32, copy=True)  # later layers work in place
-                found[name] = MapLayer(name, module, own, tokens=output.ndim == 3)
+        nonlocal calls
+        calls += 1
+        name = names[module]
+        if not isinstance(output, Tensor) or output.ndim not in (3, 4):
+            return
+        # An inner transformer's batch is the patches; between tokens attention has a square, too.
+        if len(output) != len(image) or name.endswith("attn_drop"):
+            return
+        maps = as_maps(output, model.backbone)
+        if maps is not None and maps.shape[-1] >= _SMALLEST_SIDE:
+            found.pop(name, None)  # of a module that runs twice, the last output counts
+            own = maps[0].to("cpu", torch.float32, copy=True)  # later layers work in place
+            found[name] = (calls, module, own, output.ndim == 3)
 
     handles = [
         module.register_forward_hook(lambda module, _, output: note(module, output))
@@ -67,7 +78,17 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
             handle.remove()
     if not found:
         raise InputError("no layer of this network has maps of the image: take another run")
-    return list(found.values())
+    unread = _prefix_tokens(model.backbone) > 0  # tokens that attention does not read any more
+    return [
+        MapLayer(
+            name,
+            module,
+            maps,
+            tokens,
+            place > calls / 2 and not (tokens and unread and not name.endswith(_BEFORE_ATTENTION)),
+        )
+        for name, (place, module, maps, tokens) in found.items()
+    ]
 
 
 def pick_layers(layers: Sequence[MapLayer], names: Sequence[str]) -> list[MapLayer]:
@@ -84,17 +105,18 @@ def last_of_each_side(layers: Sequence[MapLayer]) -> list[MapLayer]:
     """The last layer of each resolution, finest first, that is not a part of another such layer.
 
     For a transformer, the last tokens that attention reads: a network that classifies by a token
-    of its own does not use later patch tokens.
+    of its own does not use later patch tokens. Where no such name is known, any tokens, if all are
+    patches.
     """
+    known = [one for one in layers if not one.tokens or one.name.endswith(_BEFORE_ATTENTION)]
     chosen: dict[int, MapLayer] = {}
-    for layer in layers:
-        if layer.tokens and not layer.name.endswith("norm1"):
-            continue
+    for layer in known if any(layer.late for layer in known) else layers:
         before = chosen.get(layer.side)
         dots = layer.name.count(".")
-        if before is None or layer.tokens or dots <= before.name.count("."):
+        read = layer.tokens and layer.name.endswith(_BEFORE_ATTENTION)
+        if before is None or read or dots <= before.name.count("."):
             chosen[layer.side] = layer
-    return sorted(chosen.values(), key=lambda layer: -layer.side) or list(layers[-1:])
+    return sorted(chosen.values(), key=lambda layer: -layer.side)
 
 
 def as_maps(output: Tensor, backbone: nn.Module) -> Tensor | None:
@@ -109,11 +131,16 @@ def as_maps(output: Tensor, backbone: nn.Module) -> Tensor | None:
         channels_last = str(getattr(backbone, "output_fmt", "")).endswith("NHWC")
         maps = output.permute(0, 3, 1, 2) if channels_last else output
         return maps if maps.shape[-1] == maps.shape[-2] else None
-    patches = output.shape[1] - int(getattr(backbone, "num_prefix_tokens", 0))
+    patches = output.shape[1] - _prefix_tokens(backbone)
     side = math.isqrt(max(patches, 0))
     if side < _SMALLEST_SIDE or side**2 != patches:
         return None
     return output[:, -patches:].transpose(1, 2).unflatten(2, (side, side))
+
+
+def _prefix_tokens(backbone: nn.Module) -> int:
+    """Tokens before those of the patches; torchvision's transformers have one, and no number."""
+    return int(getattr(backbone, "num_prefix_tokens", hasattr(backbone, "class_token")))
 
 
 def compute_feature_maps(
