@@ -135,7 +135,7 @@ def test_installed_command_predicts_as_the_checkout_does(
     assert sorted(path.name for path in here.iterdir()) == [".git", "predictions.csv"]
     done = run(installed / "python", "-c", NOTEBOOK, galaxy, cwd=here)
     assert (done.returncode, done.stdout.strip()) == (0, __version__), done.stderr
-    of_array = pd.read_csv(here / "array.csv", index_col="image")
+    of_array = pd.read_csv(here / "array.csv", index_col="id")
     np.testing.assert_allclose(of_array, theirs, atol=1e-6)
 
 

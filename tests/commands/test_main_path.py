@@ -126,7 +126,7 @@ def test_predict_takes_zips_and_files_and_shows_names_as_text(
     printed = succeed(project, *words).stdout.splitlines()
     assert all(line.isprintable() for line in printed)
     assert any(f"{one_line(escapes)}.jpg: it is neither JPEG nor PNG" in line for line in printed)
-    got = pd.read_csv(output, index_col="image")
+    got = pd.read_csv(output, index_col="id")
     assert len(got) == len(COMPETITION.test_ids) + 1
     assert not any(label.startswith("=") for label in got.index)
 

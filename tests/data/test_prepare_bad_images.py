@@ -234,7 +234,7 @@ def test_training_stops_or_leaves_out(tmp_path):
     assert split.index.tolist() == oof.index.tolist() == kept
     assert oof["fold"].tolist() == split["fold"].tolist()
     mean = competition.votes.loc[kept].mean()
-    for name in ("gz37/cnn.csv", "gz37/predictions.csv"):
+    for name in ("gz37/cnn.csv", "gz37/all/predictions.csv"):
         rows = table(tmp_path, "submissions", name)
         assert rows.index.tolist() == competition.test_ids.tolist()
         np.testing.assert_allclose(rows.loc[unseen], mean, atol=2e-6)  # the votes' own rounding
