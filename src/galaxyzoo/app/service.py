@@ -43,9 +43,10 @@ MAX_UPLOAD_BYTES = 20_000_000
 
 def list_runs() -> list[KnownPredictor]:
     """What can answer, the default first."""
-    known = [one for one in list_predictors() if one.has_networks]
+    listed = list_predictors()
+    known = [one for one in listed if one.has_networks]
     try:
-        best, _ = choose_default()
+        best, _ = choose_default(listed=listed)
     except InputError:  # no run of votes
         return known
     return [best, *(one for one in known if one != best)]

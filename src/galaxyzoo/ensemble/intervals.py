@@ -27,7 +27,7 @@ from galaxyzoo.inference.score_card import EnsembleCard, card_path, digest_table
 from galaxyzoo.io.tables import read_predictions, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import ENSEMBLE, get_task, is_ensemble
+from galaxyzoo.tasks.registry import get_task, is_ensemble, split_ensemble
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)  # of which coverage is always measured
 LEVEL = 0.9  # of intervals of any galaxies
@@ -112,7 +112,7 @@ class VoteIntervals:
         """Of the out-of-fold predictions of a run or `ensemble:NAME`; `whole` is the dataset's."""
         _check_folds(whole)
         if is_ensemble(name):
-            folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, name.removeprefix(ENSEMBLE))
+            folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, split_ensemble(name)[1])
             oof = _read_ensemble(folder, whole)[1].to_numpy()
         else:
             oof = load_oof([name], get_task(COMPETITION_TASK), whole)[:, 0].astype(float)

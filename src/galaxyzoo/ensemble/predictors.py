@@ -29,7 +29,13 @@ from galaxyzoo.ensemble.fitted import check_members
 from galaxyzoo.inference.fold_files import DONE, digest_networks
 from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import ENSEMBLE, TASKS, ensemble_name, is_ensemble, task_of
+from galaxyzoo.tasks.registry import (
+    TASKS,
+    ensemble_name,
+    is_ensemble,
+    split_ensemble,
+    task_of,
+)
 
 EXPORTED_SCORES = "oof.json"  # score card in an exported run's folder
 
@@ -59,7 +65,7 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
 
 def _find_ensemble(name: str, dataset: str | None) -> EnsembleFolder:
     """The ensemble of a name; where there is none, the error lists those that are there."""
-    task, _, stem = name.removeprefix(ENSEMBLE).rpartition("/")
+    task, stem = split_ensemble(name)
     there = list_ensembles(dataset or "*", task or "*")
     found = [folder for folder in there if folder.name == stem]
     found = [folder for folder in found if folder.task == COMPETITION_TASK] or found
@@ -91,8 +97,7 @@ def _describe_folder(folder: EnsembleFolder) -> str:
 
 def ensemble_folder(dataset: str, name: str) -> EnsembleFolder:
     """The folder of an ensemble by its name, as `find_predictor` returns both."""
-    stem = name.removeprefix(ENSEMBLE).rpartition("/")[2]
-    return EnsembleFolder(dataset, task_of(name).name, stem)
+    return EnsembleFolder(dataset, task_of(name).name, split_ensemble(name)[1])
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,9 @@ def _known_ensemble(folder: EnsembleFolder) -> KnownPredictor:
     return KnownPredictor(dataset, name, score, card.galaxies, dataset, "its score is optimistic")
 
 
-def choose_default(dataset: str | None = None) -> tuple[KnownPredictor, str]:
+def choose_default(
+    dataset: str | None = None, listed: Sequence[KnownPredictor] | None = None
+) -> tuple[KnownPredictor, str]:
     """Choose what answers where nothing is named: the best out-of-fold score.
 
     Scores are compared among the bundled networks and whatever is trained on as many real galaxies
@@ -168,10 +175,13 @@ def choose_default(dataset: str | None = None) -> tuple[KnownPredictor, str]:
 
     Args:
         dataset: that the user named: the best one of that alone.
+        listed: what `list_predictors` gives, where that is at hand.
     Returns:
         The choice, and a line for the user: name, score, dataset, what was passed over.
     """
-    known = list_predictors(COMPETITION_TASK)
+    if listed is None:
+        listed = list_predictors(COMPETITION_TASK)
+    known = [one for one in listed if task_of(one.name).name == COMPETITION_TASK]
     if dataset is not None:
         known = [one for one in known if one.dataset == dataset]
     scored = [one for one in known if one.score is not None and one.has_networks]

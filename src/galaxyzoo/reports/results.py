@@ -11,7 +11,6 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import (
-    EnsembleFolder,
     is_ablation,
     list_ensembles,
     oof_csv,
@@ -19,10 +18,11 @@ from galaxyzoo.core.paths import (
     shown,
 )
 from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.inference.score_card import EnsembleCard, RunCard, score_table
 from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import ENSEMBLE, ensemble_name, is_ensemble
+from galaxyzoo.tasks.registry import ensemble_name, is_ensemble, split_ensemble
 
 _SAME = 1e-6  # largest difference of scores by rounding: tables have nine decimals
 
@@ -65,7 +65,7 @@ class Result:
 
 def stem_of(run: str) -> str:
     """Name of a run or an ensemble without its task, for file names; no two of a task share one."""
-    stem = run.removeprefix(ENSEMBLE).rpartition("/")[2]
+    stem = split_ensemble(run)[1]
     return f"ensemble-{stem}" if is_ensemble(run) else stem
 
 
@@ -119,8 +119,7 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
     """
     card: RunCard | EnsembleCard
     if is_ensemble(run):
-        name = run.removeprefix(ENSEMBLE).rpartition("/")[2]
-        folder = EnsembleFolder(catalog.dataset, task.name, name)
+        folder = ensemble_folder(catalog.dataset, run)
         path, rows = folder.oof_csv, np.ones(len(catalog.ids), bool)
         card = EnsembleCard.of(folder).check(catalog, path)
     else:

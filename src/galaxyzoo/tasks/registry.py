@@ -22,13 +22,19 @@ def get_task(name: str) -> Task:
 
 def task_of(name: str) -> Task:
     """The task of a run, `gz37/resnet18`, or of an ensemble as `ensemble_name` spells it."""
-    task, _, _ = name.removeprefix(ENSEMBLE).rpartition("/")
-    return get_task(task or COMPETITION_TASK) if is_ensemble(name) else get_task(task_name(name))
+    task = split_ensemble(name)[0] or COMPETITION_TASK
+    return get_task(task if is_ensemble(name) else task_name(name))
 
 
 def is_ensemble(name: str) -> bool:
     """Whether a name is an ensemble's; a run's is not."""
     return name.startswith(ENSEMBLE)
+
+
+def split_ensemble(name: str) -> tuple[str, str]:
+    """Split `ensemble:TASK/NAME` into task, empty where it is left out, and folder name."""
+    task, _, stem = name.removeprefix(ENSEMBLE).rpartition("/")
+    return task, stem
 
 
 def ensemble_name(task: str, name: str) -> str:
