@@ -65,7 +65,7 @@ def silent() -> Iterator[None]:
 def test_the_folder_holds_all_that_is_needed_and_nothing_of_this_machine(exported: Path) -> None:
     names = sorted(str(p.relative_to(exported)) for p in exported.rglob("*") if p.is_file())
     assert names == [
-        *("LICENSE", "README.md", "config.yaml"),
+        *("LICENSE", "README.md", "config.yaml", "digests.json"),
         *("fold_0/weights.safetensors", "fold_1/weights.safetensors", "model.onnx", "oof.json"),
     ]
     for path in exported.rglob("*"):

@@ -1,7 +1,9 @@
 """The networks that come with the project answer where nothing is trained."""
 
 import json
+import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,16 +14,20 @@ import torch
 from pyarrow import parquet
 
 from galaxyzoo.app import service
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import BOX, CODE_ROOT, box_dir
-from galaxyzoo.ensemble.networks import load_predictor
+from galaxyzoo.core.paths import BOX, CODE_ROOT, box_dir, box_runs
+from galaxyzoo.ensemble.networks import load_intervals, load_predictor
 from galaxyzoo.ensemble.predictors import find_predictor
 from galaxyzoo.inference.artifacts import WEIGHTS, load_weights
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.training.fold_data import box_start
 from support.app_fixtures import jpeg
 from support.class_fixtures import write_labelled
 from support.commands import COMPETITION, call, complaint, succeed
+from support.ensemble_fixtures import make_catalog
 from support.real_data import MINI, needs_data
 
 RUN = "gz37/d4cnn_transfer"
@@ -151,3 +157,65 @@ def test_the_box_is_small_and_whole() -> None:
     assert sum(path.stat().st_size for path in files) < 6e6
     names = {path.relative_to(box_dir() / RUN).as_posix() for path in files}
     assert {"README.md", "LICENSE", "oof.json", "config.yaml", "intervals.safetensors"} <= names
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the bundled networks, which is what commands take them from."""
+    folder = Path(shutil.copytree(box_dir() / RUN, tmp_path / "weights" / RUN))
+    (tmp_path / "configs").symlink_to(paths.configs_dir())
+    monkeypatch.setattr(paths, "RESOURCES", tmp_path)
+    return folder
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-2] ^= 4
+    path.write_bytes(data)
+
+
+CHANGED: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "bit of weights": (f"fold_2/{WEIGHTS}", flip),
+    "fold deleted": (f"fold_3/{WEIGHTS}", lambda path: shutil.rmtree(path.parent)),
+    "copy of a fold": (
+        f"fold_0/{WEIGHTS}",
+        lambda path: shutil.copy(path.parents[1] / "fold_1" / WEIGHTS, path),
+    ),
+    "settings": (
+        "config.yaml",
+        lambda path: path.write_text(path.read_text().replace("field_px: ", "field_px: 1")),
+    ),
+    "bit of intervals": ("intervals.safetensors", flip),
+    "no intervals": ("intervals.safetensors", Path.unlink),
+    "other scores": ("oof.json", flip),
+    "list of digests": ("digests.json", lambda path: path.write_text(path.read_text() + " 1")),
+    "no list": ("digests.json", Path.unlink),
+}
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_bundled_networks_that_changed_are_refused_wherever_they_are_used(
+    case: str, copied: Path
+) -> None:
+    name, change = CHANGED[case]
+    change(copied / name)
+    start = load_config(RUN, ["stages=null", "model.weights_file=box"])
+    catalog = make_catalog(np.random.default_rng(0), 9, 3, "mine", 3)[0]
+    for use in (
+        lambda: load_predictor(BOX, RUN),
+        lambda: box_start(start, catalog, 0),
+        *([lambda: load_intervals(BOX, RUN)] if "intervals" in name else []),
+    ):
+        with pytest.raises(InputError, match=f"{name} .*checkout weights") as error:
+            use()
+        assert "\n" not in str(error.value)
+
+
+def test_folders_beside_the_bundled_networks_change_nothing(copied: Path) -> None:
+    expected = load_predictor(BOX, RUN).digest
+    shutil.copytree(copied / "fold_1", copied / "fold_5")
+    (copied / "fold_0_old").mkdir()
+    (copied.parent / "aaa").mkdir()
+    shutil.copy(copied / "config.yaml", copied.parent / "aaa")
+    assert load_predictor(BOX, RUN).digest == expected
+    assert box_runs() == [RUN]

@@ -117,16 +117,16 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file that the project wrote."""
+def read_json(path: Path, cure: str = "") -> Any:
+    """Read a JSON file that the project wrote; the error advises `cure`."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{shown(path)} is missing: run the step that writes it again") from None
+        cure = cure or "run the step that writes it again"
+        raise InputError(f"{shown(path)} is missing: {cure}") from None
     except (ValueError, RecursionError, IsADirectoryError) as error:
-        raise InputError(
-            f"{shown(path)} is not readable JSON ({error}): delete it and run again"
-        ) from None
+        cure = cure or "delete it and run again"
+        raise InputError(f"{shown(path)} is not readable JSON ({error}): {cure}") from None
 
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
@@ -136,7 +136,7 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
 
 def read_sealed(path: Path, cure: str) -> dict[str, Any]:
     """Read what `write_sealed` wrote, if nothing in it was changed; the error advises `cure`."""
-    content = read_json(path)
+    content = read_json(path, cure)
     if not isinstance(content, dict) or content.get(_DIGEST) != _digest(content):
         raise InputError(f"{shown(path)} was changed after it was written: {cure}")
     return content

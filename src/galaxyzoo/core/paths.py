@@ -79,8 +79,8 @@ def box_dir() -> Path:
 
 def box_runs(task: str = "*") -> list[str]:
     """Names of the runs, of one task or of all, whose networks come with the project."""
-    found = sorted(box_dir().glob(f"{task}/*/config.yaml"))
-    return [path.parent.relative_to(box_dir()).as_posix() for path in found]
+    folders = {path.parent for path in box_dir().glob(f"{task}/*/fold_*")}
+    return sorted(path.relative_to(box_dir()).as_posix() for path in folders)
 
 
 def reports_dir() -> Path:

@@ -14,6 +14,7 @@ from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
 from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.predictors import ensemble_folder
+from galaxyzoo.inference.fold_files import FoldFiles
 from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run
 from galaxyzoo.inference.score_card import EnsembleCard, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
@@ -43,7 +44,8 @@ class EnsembleNetworks:
         card = EnsembleCard.read(folder / EXPORTED_CARD)
         task, again = get_task(card.task), "export it again"
         model = load_model(folder / EXPORTED_MODEL, card.fitted, task, again)
-        runs = [RunNetworks.open(folder / run) for run in card.members]
+        members = card.members.items()
+        runs = [RunNetworks.open(folder / run, {"networks": own}) for run, own in members]
         return cls(FittedEnsemble(card.dataset, task, card, model), runs)
 
     @property
@@ -108,10 +110,9 @@ def load_intervals(dataset: str, name: str) -> VoteIntervals:
         raise InputError(f"--with intervals: they are of votes, and {name} predicts classes")
     if dataset != BOX:
         return VoteIntervals.calibrate(name, load_catalog(dataset))
-    path = box_dir() / name / INTERVALS
-    return load_model(
-        path, digest_table(path), task, "get it again, as `git checkout weights` does"
-    )
+    files = FoldFiles.exported(box_dir() / name)
+    path = files.path(INTERVALS)
+    return load_model(path, digest_table(path), task, files.cure)
 
 
 def describe(predictor: Predictor) -> str:

@@ -28,6 +28,7 @@ from galaxyzoo.ensemble.predictors import EXPORTED_SCORES
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
+from galaxyzoo.inference.fold_files import FoldFiles, digest_networks
 from galaxyzoo.inference.predict import load_run
 from galaxyzoo.inference.score_card import RunCard, card_path
 from galaxyzoo.io.tables import FOLD, format_predictions
@@ -47,8 +48,8 @@ def export_run(
 
     It holds `config.yaml` and `fold_k/weights.safetensors` as the run's own folder does, so that
     the same functions read both; `oof.json`, the score card; `intervals.safetensors`, what makes
-    intervals around predicted votes; `model.onnx`; `README.md`, the model card; and the code's
-    licence.
+    intervals around predicted votes; `digests.json`, by which these are checked when they are
+    read; `model.onnx`; `README.md`, the model card; and the code's licence.
 
     Args:
         dataset: that the run was trained on.
@@ -75,14 +76,18 @@ def export_run(
             network.float()  # of rounded weights, so that ONNX is of what is kept
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
         shutil.copyfile(card_path(oof_csv(dataset, run)), part / EXPORTED_SCORES)
-        shutil.copyfile(RESOURCES / LICENCE, part / LICENCE)
         catalog = load_catalog(dataset)
         if config.task == COMPETITION_TASK and len(networks) == catalog.n_folds >= FEWEST_FOLDS:
             save_model(part / INTERVALS, VoteIntervals.calibrate(run, catalog))
+        names = [str(path.relative_to(part)) for path in sorted(part.rglob("*")) if path.is_file()]
+        digest = digest_networks(dataset, run, catalog.n_folds) or ""
+        made_by = {"run": run, "networks": digest}
+        FoldFiles.exported(part, made_by).finish(names, {})
         difference = None
         if with_onnx:
             size_px, turned = config.image.size_px, config.tta.dihedral
             difference = write_onnx(part / ONNX, [*networks.values()], size_px, turned)
+        shutil.copyfile(RESOURCES / LICENCE, part / LICENCE)
         write_card(part / CARD, config, get_task(config.task), scores, difference, in_half)
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 

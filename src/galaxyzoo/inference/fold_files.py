@@ -15,11 +15,12 @@ from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import fold_dir, run_dir, shown
+from galaxyzoo.core.paths import box_dir, fold_dir, run_dir, shown
 
 HISTORY = "history.csv"  # of a fold's training
 DONE = "fold.json"  # mark of a finished fold
-MadeBy = Mapping[str, str | int]  # what made a file: settings, galaxies, fold
+DIGESTS = "digests.json"  # mark of an exported run
+MadeBy = Mapping[str, str | int | None]  # what made a file: settings, galaxies, fold
 _OTHER = {"config": "other settings", "fingerprint": "another split", "fold": "another fold"}
 
 
@@ -39,11 +40,19 @@ class FoldFiles:
     folder: Path
     made_by: MadeBy
     mark: str = DONE  # name of the mark
+    cure: str = ""  # end of error messages; default: to train again
 
     @classmethod
     def of(cls, config: Config, dataset: str, fingerprint: str, fold: int) -> "FoldFiles":
         """Files of a run's fold; arguments as of `made_by`."""
         return cls(fold_dir(dataset, config.run, fold), made_by(config, fingerprint, fold))
+
+    @classmethod
+    def exported(cls, folder: Path, made_by: MadeBy | None = None) -> "FoldFiles":
+        """Files of a run in a folder of `src/export.py`, such as those in `weights/`."""
+        is_bundled = folder.is_relative_to(box_dir())
+        cure = "get it again, as `git checkout weights` does" if is_bundled else "export it again"
+        return cls(folder, made_by or {}, DIGESTS, cure)
 
     @property
     def is_done(self) -> bool:
@@ -82,6 +91,12 @@ class FoldFiles:
             )
         return path
 
+    @property
+    def folds(self) -> list[int]:
+        """Folds whose networks are among the files of an exported run."""
+        names = [Path(name).parent.name for name in self._content["files"]]
+        return sorted(int(name.removeprefix("fold_")) for name in names if name)
+
     def check(self) -> None:
         """Check all files."""
         for name in self._content["files"]:
@@ -94,7 +109,7 @@ class FoldFiles:
 
     @property
     def _cure(self) -> str:
-        return f"delete {shown(self.folder)} to train again"
+        return self.cure or f"delete {shown(self.folder)} to train again"
 
 
 def digest_networks(dataset: str, run: str, n_folds: int) -> str | None:

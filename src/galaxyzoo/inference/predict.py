@@ -25,7 +25,7 @@ from galaxyzoo.core.paths import BOX, box_dir, dataset_dir, run_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.readers.fits import FitsSettings
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
-from galaxyzoo.inference.fold_files import DONE, FoldFiles
+from galaxyzoo.inference.fold_files import DONE, FoldFiles, MadeBy
 from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, open_stores
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet
@@ -226,11 +226,12 @@ class RunNetworks:
         return {fold: for_prediction(model) for fold, model in self.models.items()}
 
     @classmethod
-    def open(cls, folder: Path) -> "RunNetworks":
-        """The run in a folder of `src/export.py`."""
+    def open(cls, folder: Path, made_by: MadeBy | None = None) -> "RunNetworks":
+        """The run in a folder of `src/export.py`; refused where a file of it has changed."""
+        files = FoldFiles.exported(folder, made_by)
+        files.check()
         config, _ = load_run_config(folder)
-        paths = {int(path.name.removeprefix("fold_")): path for path in folder.glob("fold_*")}
-        return cls(config, {fold: load_fold_model(config, paths[fold]) for fold in sorted(paths)})
+        return cls(config, {k: load_fold_model(config, folder / f"fold_{k}") for k in files.folds})
 
     @property
     def task(self) -> Task:

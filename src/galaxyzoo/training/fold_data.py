@@ -87,14 +87,15 @@ def box_start(config: Config, catalog: Catalog, fold: int) -> dict[str, Any]:
         return {}
     votes = get_task(COMPETITION_TASK)
     for run in box_runs(votes.name):
-        other, fingerprint = load_run_config(box_dir() / run)
+        bundled = FoldFiles.exported(box_dir() / run)
+        bundled.check()
+        other, fingerprint = load_run_config(bundled.folder)
         if (other.model.name, other.model.kwargs) == (config.model.name, config.model.kwargs):
             break
     else:
         raise InputError(f"{config.run}: no networks in weights/ are of model {config.model.name}")
     same = catalog.has_labels(votes) and catalog.for_task(votes).fingerprint == fingerprint
-    count = len(list((box_dir() / run).glob(f"fold_*/{WEIGHTS}")))
-    path = box_dir() / run / f"fold_{fold if same else fold % count}" / WEIGHTS
+    path = bundled.folder / f"fold_{fold if same else fold % len(bundled.folds)}" / WEIGHTS
     return {
         "start_weights": path,
         "start": f"weights/{run} ({digest_table(path)})",
