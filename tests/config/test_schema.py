@@ -59,11 +59,6 @@ CONTRADICTIONS = {
         "head: {output: rule}\ntrain: {epochs: 0}",
         "train.epochs=0 needs head.output rule",
     ),
-    "balance without labels": (
-        CLASSES,
-        "stages: [{name: a, loss: simsiam, train: {class_balance: sampling}}, {name: b}]",
-        "loss 'simsiam' reads no label",
-    ),
     "pseudo-labels and balance": (
         CLASSES + "train: {class_balance: sampling}\n",
         "stages: [{name: a}, {name: b, unlabelled: {images: [test]}}]",

@@ -99,7 +99,6 @@ def test_what_is_saved_with_the_run_is_the_recipe(configs):
         ("stages: [{name: a}, {name: b, dataset: zoo5}]", "the last stage is on the recipe's own"),
         ("dataset: zoo5", "net.yaml: unknown key 'dataset'"),
         ("stages: [{name: a}, {name: b, task: zoo5}]", "the last stage has the recipe's own task"),
-        ("stages: [{name: a}, {name: b, loss: simsiam}]", "loss simsiam is for a stage before"),
         ("stages: [{name: a}, {name: b, predict: true}]", "predict is for a stage before"),
         ("stages: [{name: a, recipe: gz37/cmm}, {name: b}]", "no run 'gz37/cmm'"),
         ("stages: [{name: a, recipe: gz37/net}, {name: b}]", "recipe gz37/net contains itself"),
@@ -107,10 +106,6 @@ def test_what_is_saved_with_the_run_is_the_recipe(configs):
         (
             "stages: [{name: a, task: zoo5}, {name: b, unlabelled: {images: [test]}}]",
             "stage 'b': unlabelled.images are labelled by the stage before, which must have",
-        ),
-        (
-            "stages: [{name: a, loss: simsiam, train: {checkpoint: best}}, {name: b}]",
-            "stage 'a': loss 'simsiam' reads no label",
         ),
     ],
 )

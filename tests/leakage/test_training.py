@@ -38,13 +38,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "weights per class in the loss": {**CLASSES, "train": {"class_balance": "weights"}},
     "classes drawn equally often": {**CLASSES, "train": {"class_balance": "sampling"}},
     "soft targets": {**CLASSES, "loss": "soft_cross_entropy"},
-    "without labels, then the head, then the rest": {
+    "the head, then the rest": {
         **CLASSES,
-        "stages": [
-            {"name": "alike", "loss": "simsiam", "unlabelled": {"images": ["test"]}},
-            {"name": "head", "train": {"freeze": "backbone"}},
-            {"name": "rest"},
-        ],
+        "stages": [{"name": "head", "train": {"freeze": "backbone"}}, {"name": "rest"}],
     },
     "pseudo-labels": {
         "stages": [{"name": "votes"}, {"name": "more", "unlabelled": {"images": ["test"]}}]

@@ -17,7 +17,6 @@ from galaxyzoo.tasks.registry import TASKS
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
 OWN_TEST = "test"  # among names of datasets: the run's own test galaxies
-SIMSIAM = "simsiam"  # the loss that takes no labels
 _ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
 Positive = Annotated[float, Field(gt=0)]
 # What may change between two calls of a run
@@ -176,10 +175,7 @@ class TTAConfig(Settings):
 
 
 class UnlabelledConfig(Settings):
-    """Images without votes to learn from.
-
-    Without labels where the loss is `simsiam`; else as the stage before predicts them.
-    """
+    """Images without votes to learn from, labelled by the stage before."""
 
     # datasets in input/ whose images are used (not their galaxies that the run's own dataset
     # has too); "test": the own test images
@@ -221,8 +217,8 @@ class Config(Settings):
     head: HeadConfig = HeadConfig()
     # kl: divergence per question of the tree; votes: likelihood of the volunteers' answers per
     # question, its widths learned; cross_entropy: classes' default; soft_cross_entropy: the
-    # classes' shares in the votes as targets; simsiam: for a stage that reads no label
-    loss: Literal["mse", "kl", "votes", "cross_entropy", "soft_cross_entropy", "simsiam"] = "mse"
+    # classes' shares in the votes as targets
+    loss: Literal["mse", "kl", "votes", "cross_entropy", "soft_cross_entropy"] = "mse"
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     unlabelled: UnlabelledConfig = UnlabelledConfig()
@@ -259,12 +255,7 @@ class Config(Settings):
     @property
     def keeps_head(self) -> bool:
         """Whether it goes on with the head of the stage before, which has the same columns."""
-        before = self.before
-        return (
-            before is not None
-            and before.head_task == self.head_task
-            and before.loss != SIMSIAM != self.loss
-        )
+        return self.before is not None and self.before.head_task == self.head_task
 
     @property
     def head_task(self) -> str:
@@ -274,7 +265,7 @@ class Config(Settings):
     @property
     def metric(self) -> str:
         """Name of the score after each epoch."""
-        return "spread" if self.loss == SIMSIAM else TASKS[self.task].metric
+        return TASKS[self.task].metric
 
     @property
     def needs_other_dataset(self) -> bool:
@@ -330,12 +321,11 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
 def find_contradiction(config: Config) -> str | None:
     """Two settings, each valid alone, that do not go together, as one line; None where all do."""
     task, train, loss = TASKS[config.task], config.train, config.loss
-    losses = (*task.losses, SIMSIAM)
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
     for key, value, allowed in (
         ("head.output", config.head.output, task.outputs),
-        ("loss", loss, losses),
+        ("loss", loss, task.losses),
         ("train.class_balance", train.class_balance, task.class_balances),
     ):
         if value not in allowed:
@@ -350,10 +340,6 @@ def find_contradiction(config: Config) -> str | None:
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
         if train.label_smoothing:
             return "train.label_smoothing needs a cross-entropy, whose targets it changes"
-    if loss == SIMSIAM and (
-        train.checkpoint == "best" or train.class_balance != "none" or config.predict
-    ):
-        return "loss 'simsiam' reads no label: not with checkpoint=best, class_balance or predict"
     return _find_in_rule(config) or _find_in_unlabelled(config)
 
 
@@ -369,14 +355,10 @@ def _find_in_rule(config: Config) -> str | None:
 
 
 def _find_in_unlabelled(config: Config) -> str | None:
-    if not config.unlabelled.images or config.loss == SIMSIAM:
+    if not config.unlabelled.images:
         return None
     teacher = config.before
-    if (
-        teacher is None
-        or (teacher.task, teacher.dataset) != (config.task, config.dataset)
-        or teacher.loss == SIMSIAM
-    ):
+    if teacher is None or (teacher.task, teacher.dataset) != (config.task, config.dataset):
         return "unlabelled.images are labelled by the stage before, which must have the same task"
     if config.loss == "soft_cross_entropy" or config.train.class_balance != "none":
         return "unlabelled.images goes with neither soft_cross_entropy nor train.class_balance"

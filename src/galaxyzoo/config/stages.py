@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from galaxyzoo.config.schema import SIMSIAM, Config, parse_config
+from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import STAGE
 
@@ -54,9 +54,8 @@ def parse_recipe(
         if last.get(key) != values.get(key):
             raise InputError(f"{source}, stage '{name}': the last stage has the recipe's own {key}")
     config = _parse_stage(name, last, config, source, dataset)
-    if config.loss == SIMSIAM or config.predict:
-        key = "predict" if config.predict else "loss simsiam"
-        raise InputError(f"{source}: {key} is for a stage before the last")
+    if config.predict:
+        raise InputError(f"{source}: predict is for a stage before the last")
     if config.dataset:
         raise InputError(f"{source}, stage '{name}': the last stage is on the recipe's own dataset")
     return config

@@ -55,7 +55,7 @@ class FoldSummary:
         """
         if self.first_loss is None or self.last_loss is None:
             return False
-        return self.last_loss - self.first_loss > _TOLERANCE * abs(self.first_loss)
+        return self.last_loss > (1 + _TOLERANCE) * self.first_loss
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Losses by name: of votes, of classes, and of SimSiam, which reads no labels."""
+"""Losses by name: of votes and of classes."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from galaxyzoo.config.schema import SIMSIAM, Config
+from galaxyzoo.config.schema import Config
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS, DecisionTree
 
 # (B, column) predictions, (B, column) targets, the network's own `loss_parameters` -> ()
@@ -28,8 +28,6 @@ def build_loss(config: Config, class_weights: Tensor | None = None) -> Loss:
         return tree_divergence
     if config.loss == "votes":
         return vote_likelihood
-    if config.loss == SIMSIAM:
-        return disagreement
     smoothing = config.train.label_smoothing
     return lambda probs, targets: cross_entropy(probs, targets, class_weights, smoothing)
 
@@ -148,17 +146,3 @@ def dirichlet_multinomial(counts: Tensor, concentrations: Tensor) -> Tensor:
     ways = torch.lgamma(asked + 1) - torch.lgamma(counts + 1).sum(dim=1)
     answers = torch.lgamma(counts + concentrations) - torch.lgamma(concentrations)
     return ways + torch.lgamma(whole) - torch.lgamma(asked + whole) + answers.sum(dim=1)
-
-
-def disagreement(outputs: Tensor, targets: Tensor | None = None) -> Tensor:
-    """Mean negative cosine between estimates and projections, in [-1, 1].
-
-    Args:
-        outputs: (B, 4, size) of `SimSiam`: estimates of two views, projections of the same.
-        targets: not used.
-    Source: Chen & He 2021 (CVPR), equation 2.
-    """
-    first, second, of_first, of_second = outputs.float().unbind(dim=1)
-    pairs = (first, of_second), (second, of_first)
-    cosines = [functional.cosine_similarity(*pair, dim=1).mean() for pair in pairs]
-    return -torch.stack(cosines).mean()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.schema import SIMSIAM, Config
+from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
@@ -25,7 +25,6 @@ from galaxyzoo.inference.fold_files import HISTORY, FoldFiles, made_by
 from galaxyzoo.inference.oof import FoldSummary
 from galaxyzoo.inference.score_card import describe_losses
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.self_supervision import SelfSupervisedTrainer
 from galaxyzoo.training.trainer import Trainer
 
 CHECKPOINT = "checkpoint.pt"
@@ -78,12 +77,6 @@ def train_fold(
         )
 
 
-def build_trainer(config: Config, data: FoldData, initialise: bool = True) -> Trainer:
-    """The trainer for the config's loss; arguments as of `Trainer`."""
-    kind = SelfSupervisedTrainer if config.loss == SIMSIAM else Trainer
-    return kind(config, data, initialise)
-
-
 def _train_from(
     state: dict[str, Any] | None,
     config: Config,
@@ -94,7 +87,7 @@ def _train_from(
     after_epoch: Callback | None,
 ) -> FoldSummary:
     """Train from a checkpoint's state, or from the start, to the end."""
-    trainer = build_trainer(config, data, initialise=state is None)
+    trainer = Trainer(config, data, initialise=state is None)
     if state is not None:
         trainer.resume(state)
     trainer.parts = parts

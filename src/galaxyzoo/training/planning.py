@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from galaxyzoo.config.schema import SIMSIAM, Config, UnlabelledConfig
+from galaxyzoo.config.schema import Config, UnlabelledConfig
 from galaxyzoo.core.console import Bar, print_table
 from galaxyzoo.core.devices import get_device, is_out_of_memory, out_of_memory
 from galaxyzoo.core.paths import folds_dir
@@ -28,8 +28,9 @@ from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import build_model
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import TIMINGS, build_trainer, read_timings, train_fold
+from galaxyzoo.training.fold import TIMINGS, read_timings, train_fold
 from galaxyzoo.training.fold_data import FoldData, make_fold_data
+from galaxyzoo.training.trainer import Trainer
 
 _BATCHES, _PREDICTED = 4, 256  # of a probe, at most: batches trained, images predicted
 _FEW = 2  # images that a timing begins with
@@ -137,7 +138,7 @@ def _probe(config: Config, data: FoldData, seconds: float) -> tuple[float, float
         data: random images.
         seconds: of each timing.
     """
-    trainer = build_trainer(config, data, initialise=False)
+    trainer = Trainer(config, data, initialise=False)
 
     def train(count: int) -> None:
         trainer.data = replace(data, train_rows=data.train_rows[:count])
@@ -146,8 +147,7 @@ def _probe(config: Config, data: FoldData, seconds: float) -> tuple[float, float
             trainer.step(number, batch).item()  # waits for a GPU
 
     def view(count: int) -> None:
-        if config.loss != SIMSIAM:  # which predicts nothing
-            predict(trainer.model, data.cache, data.val_rows[:count], config)
+        predict(trainer.model, data.cache, data.val_rows[:count], config)
 
     state = trainer.model.state_dict().values()
     weights = sum(t.numel() * t.element_size() for t in state)

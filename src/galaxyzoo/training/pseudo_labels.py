@@ -1,4 +1,4 @@
-"""Images without votes: found, decoded and, where the loss asks for labels, pseudo-labelled.
+"""Images without votes: found, decoded and pseudo-labelled.
 
 The network of the stage before labels the images; for fold k that of fold k, which like all stages
 before it never saw a label of fold k. A table of labels is kept in the folder of its fold.
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galaxyzoo.config.schema import ORIGINAL_PX, OWN_TEST, SIMSIAM, Config, ImageConfig, TTAConfig
+from galaxyzoo.config.schema import ORIGINAL_PX, OWN_TEST, Config, ImageConfig, TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import ImageCache, open_cache
 from galaxyzoo.data.prepare import Dataset
@@ -97,7 +97,7 @@ class ExtraImages:
 
     images: list[np.ndarray]  # each (image, cache_px, cache_px, 3) uint8, memory-mapped
     ids: np.ndarray  # (image of all,)
-    targets: np.ndarray  # (image of all, column) predicted; 0 where the loss takes none
+    targets: np.ndarray  # (image of all, column) predicted
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """(row, cache_px, cache_px, 3) uint8 of ascending rows, of all arrays one after another."""
@@ -112,14 +112,13 @@ def find_extra_images(
     """The config's images without votes, in its geometry; None where it names none.
 
     Args:
-        before: files of the fold of the stage before, whose network labels them; not used where
-            they are learned from without labels.
+        before: files of the fold of the stage before, whose network labels them.
     """
     if not config.unlabelled.images:
         return None
     parts = [part.readable(config.image) for part in find_unlabelled_images(config, data)]
     ids = np.concatenate([part.ids for part, _ in parts])
-    if config.loss == SIMSIAM or before is None:
+    if before is None:
         targets = np.zeros((len(ids), len(get_task(config.task).columns)))
     else:
         targets = np.concatenate([_label(part, config, fold, before) for part, _ in parts])

@@ -53,7 +53,7 @@ class Trainer:
         self.class_weights = self._class_weights()
         self.loss = build_loss(config, self.class_weights)
         torch.manual_seed(_seed(config, data.fold))
-        model = self._build_model(initialise and data.start_weights is None)
+        model = build_model(config, initialise and data.start_weights is None)
         self.start = model.start.origin
         if initialise and data.start_weights is not None:
             weights, source = load_weights(data.start_weights), shown(data.start_weights)
@@ -74,9 +74,6 @@ class Trainer:
         if data.extra is not None:
             wanted = np.concatenate([wanted, data.extra.targets])
         self.targets = torch.from_numpy(wanted.astype(np.float32))
-
-    def _build_model(self, initialise: bool) -> GalaxyNet:
-        return build_model(self.config, initialise)
 
     def run_epoch(self, bar: tqdm) -> dict[str, Any]:
         """Train one epoch, validate, and add a row to the history."""
