@@ -3,7 +3,12 @@
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
+import zarr
+from pyarrow import parquet
 
 from galaxyzoo.inference.images import Labels, open_stores
 from galaxyzoo.io.archives import ImageStore
@@ -70,3 +75,64 @@ def test_pictures_that_are_not_read_are_named_with_the_reason(tmp_path: Path, is
     assert list(store.names.values()) == ["1.png"]
     reasons = {f"2{end}": f"{end.lower()} is not read: convert it to JPEG or PNG" for end in ENDS}
     assert dict(left_out) == reasons | ({} if is_zip else {"more": "its link leads nowhere"})
+
+
+def test_a_folder_holds_archives_beside_pictures(tmp_path: Path) -> None:
+    """Cutana 0.4.0 writes `batch_*/images.zarr` below the folder that it is given."""
+    for name, ids in (("batch_1", ["a", "b"]), ("batch_2", ["c"])):
+        (tmp_path / name).mkdir()
+        pixels = np.full((len(ids), 16, 16, 3), 7, np.uint8)
+        zarr.open_group(tmp_path / name / "images.zarr").create_array("images", data=pixels)
+        table = pa.table({"source_id": ids})
+        parquet.write_table(table, tmp_path / name / "images_metadata.parquet")
+    alone, _ = open_stores([tmp_path])
+    (tmp_path / "d.png").write_bytes(b"x")
+    beside, _ = open_stores([tmp_path])
+    assert [[*store.names.values()] for store in alone] == [["a", "b"], ["c"]]
+    assert [[*store.names.values()] for store in beside] == [["d.png"], ["a", "b"], ["c"]]
+
+
+def test_of_a_hats_catalog_the_parquet_files_are_read_not_its_maps(tmp_path: Path) -> None:
+    """hats 0.11.1 lays `point_map.fits` and `skymap.fits` beside its data."""
+    pixels = tmp_path / "dataset/Norder=0/Dir=0"
+    pixels.mkdir(parents=True)
+    for name in ("hats.properties", "point_map.fits", "skymap.fits", "dataset/_metadata"):
+        (tmp_path / name).write_bytes(b"x")
+    for name in ("Npix=1", "Npix=4"):
+        table = pa.table({"id": [f"{name}a", f"{name}b"], "image": [b"x", b"y"]})
+        parquet.write_table(table, pixels / f"{name}.parquet")
+    stores, left_out = open_stores([tmp_path])
+    assert [[*store.names.values()] for store in stores] == [
+        ["Npix=1a", "Npix=1b"],
+        ["Npix=4a", "Npix=4b"],
+    ]
+    assert left_out == []
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "zarr"])
+def test_an_image_that_changes_changes_the_digest(tmp_path: Path, form: str) -> None:
+    (tmp_path / "a.png").write_bytes(b"one")
+    (tmp_path / "b.png").write_bytes(b"two")
+    if form == "zarr":
+        path = tmp_path / "images.zarr"
+        images = zarr.open_group(path).create_array(
+            "images", data=np.zeros((2, 16, 16, 3), np.uint8), chunks=(1, 16, 16, 3)
+        )
+        parquet.write_table(pa.table({"id": [1, 2]}), tmp_path / "images_metadata.parquet")
+    else:
+        path = tmp_path / f"list.{form}"
+        table = pd.DataFrame({"path": ["a.png", "b.png", "gone.png"]})
+        table.to_csv(path, index=False) if form == "csv" else table.to_parquet(path)
+
+    def digests() -> list[tuple[int, str, int]]:
+        [store] = [store for store in open_stores([path])[0] if store.path.suffix != ".png"]
+        return [store.digest_of(int(i)) for i in store.ids]
+
+    before = digests()
+    assert digests() == before
+    if form == "zarr":
+        images[1] = 3
+        assert digests() != before
+    else:
+        (tmp_path / "b.png").write_bytes(b"another")
+        assert [a == b for a, b in zip(digests(), before, strict=True)] == [True, False, True]

@@ -14,9 +14,10 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.readers.catalogues import (
     CATALOGUES,
+    ZARR,
     ListStore,
     TarStore,
-    is_catalogue,
+    find_catalogues,
     open_catalogue,
 )
 from galaxyzoo.data.readers.fits import FitsSettings, FitsStore
@@ -102,10 +103,14 @@ def open_stores(
     """
     named, files, catalogues = [], [], []
     for path in paths:
-        if is_catalogue(path):
-            catalogues.append(open_catalogue(path))
-        elif path.is_dir() or path.suffix.lower() == ".zip":
+        found = find_catalogues(path)
+        catalogues += [open_catalogue(file) for file in found]
+        if path.is_dir() and all(file.suffix == ZARR for file in found):
+            named.append((path, list_images(path, _ENDS, is_needed=not found)))
+        elif path.suffix.lower() == ".zip":
             named.append((path, list_images(path, _ENDS)))
+        elif found:
+            continue
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")
         elif path.name.lower().endswith(_ENDS):
@@ -121,6 +126,7 @@ def open_stores(
     opened: list[ImageStore] = [
         ImageStore.numbered(path, [one for one in some if one[0].lower().endswith(_READ_ENDS)])
         for path, some in named
+        if some
     ]
     stores = [_with_fits(store, fits) for store in [*opened, *catalogues]]
     for note in notes_on(stores):

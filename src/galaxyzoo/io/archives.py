@@ -90,11 +90,17 @@ def _open_unchecked(path: Path) -> zipfile.ZipFile:
         ) from None
 
 
-def list_images(path: Path, ends: tuple[str, ...] = IMAGE_ENDS) -> list[tuple[str, int]]:
+def list_images(
+    path: Path, ends: tuple[str, ...] = IMAGE_ENDS, is_needed: bool = True
+) -> list[tuple[str, int]]:
     """Files with those ends of their names in a zip or folder (subfolders too, linked ones once).
 
     Of a folder also links without an end that lead nowhere: whole folders may be behind them.
 
+    Args:
+        path: the zip or folder.
+        ends: of the names, in small letters.
+        is_needed: whether to raise InputError where there is none.
     Returns:
         Name, and CRC (zip) or stamp (folder).
     """
@@ -109,8 +115,8 @@ def list_images(path: Path, ends: tuple[str, ...] = IMAGE_ENDS) -> list[tuple[st
         with open_zip(path) as archive:
             members = archive.infolist()
             entries = [(i.filename, i.CRC) for i in members if is_image(i.filename, ends)]
-    if not entries:
-        raise InputError(f"{shown(path)} holds no image ({', '.join(IMAGE_ENDS)})")
+    if not entries and is_needed:
+        raise InputError(f"{shown(path)} holds no image ({', '.join(ends)})")
     return entries
 
 

@@ -13,7 +13,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode, open_cache
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.data.readers.arrays import ArrayStore
+from galaxyzoo.data.readers.array_store import ArrayStore
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.tasks.registry import get_task
 from support.class_fixtures import ANOMALIES, anomaly_numbers, draw_images
@@ -157,7 +157,7 @@ def test_of_two_files_one_must_be_named(root, sdss):
     assert refusal(None, "galaxy10").endswith("--data with one of Galaxy10.h5, copy.h5")
 
 
-def test_an_array_is_read_block_by_block(tmp_path):
+def test_an_array_is_read_piece_by_piece(tmp_path):
     """Row by row, a compressed file's pieces would be unpacked again for every image."""
     images, read = draw_images(60, 32), []
 
@@ -166,18 +166,18 @@ def test_an_array_is_read_block_by_block(tmp_path):
             read.append(rows)
             return images[rows]
 
-    store = ArrayStore.of_rows(tmp_path, 60, 0, Counted, block_rows=25)
+    store = ArrayStore.of_rows(tmp_path, 60, 0, Counted, piece_rows=25)
     decoded = np.stack([decode(store.read(row), 424, 32) for row in range(60)])
-    assert read == [slice(0, 25), slice(25, 50), slice(50, 75)]
+    assert read == [slice(0, 25), slice(25, 50), slice(50, 60)]
     assert (decoded == images).all()
 
 
-def test_blocks_are_what_a_compressed_file_keeps_in_one_piece(root):
+def test_pieces_are_what_a_compressed_file_keeps_in_one_piece(root):
     path = write(root / "input" / "g.h5", draw(60), compression="gzip", chunks=None)
     store = open_input(None, {"galaxy10"}).train_images
     assert isinstance(store, ArrayStore)
     with h5py.File(path) as file:
-        assert store.block_rows == file["images"].chunks[0]
+        assert store.starts == range(0, 60, file["images"].chunks[0])
 
 
 def objects(values: np.ndarray) -> np.ndarray:

@@ -62,12 +62,39 @@ def write_list(path: Path, **columns: Any) -> None:
     table.to_parquet(path) if path.suffix == ".parquet" else table.to_csv(path, index=False)
 
 
-def write_cutana(path: Path, chunks: int = 2, ids: Any = IDS, **arrays: Any) -> None:
-    values = {"images": np.stack([*PICTURES.values()])} | arrays
-    group = zarr.open_group(path / "images.zarr", mode="w")
-    for name, value in values.items():
-        group.create_array(name, data=value, chunks=(chunks, *value.shape[1:]))
-    parquet.write_table(pa.table({"source_id": ids}), path / "images_metadata.parquet")
+def write_zarr(path: Path, chunks: int = 2, images: Any = None, **columns: Any) -> None:
+    """As Cutana 0.4.0 lays it out, images as it has them with `data_type: uint8`."""
+    values = np.stack([*PICTURES.values()]) if images is None else images
+    group = zarr.open_group(path, mode="w")
+    group.create_array("images", data=values, chunks=(chunks, *values.shape[1:]))
+    table = pa.table(columns or {"source_id": IDS})
+    parquet.write_table(table, path.with_name(f"{path.stem}_metadata.parquet"))
+
+
+def write_planes_first(path: Path) -> None:
+    """As images_to_zarr 0.3.5 writes a folder of PNGs."""
+    names = [f"{i}.png" for i in IDS]
+    pixels = np.stack([*PICTURES.values()]).transpose(0, 3, 1, 2)
+    write_zarr(path, images=pixels, filename=names, original_filename=names)
+
+
+def write_places(path: Path) -> None:
+    """Rows of the metadata in another order than the images (Cutana's documentation)."""
+    order = [4, 0, 3, 1, 2]
+    write_zarr(path, source_id=[IDS[k] for k in order], idx_in_zarr=order)
+
+
+def write_bytes_column(path: Path, kind: pa.DataType) -> None:
+    data = pa.array([FILES[i] for i in IDS], pa.binary())
+    inner = kind.field("bytes").type if pa.types.is_struct(kind) else kind
+    column = data.dictionary_encode() if pa.types.is_dictionary(inner) else data.cast(inner)
+    if inner is not kind:
+        column = pa.StructArray.from_arrays([column], fields=[kind.field("bytes")])
+    write_parquet(path, image=column)
+
+
+ANY_DICTIONARY = pa.dictionary(pa.int32(), pa.binary())
+FLOATS = np.stack([*PICTURES.values()]).astype(np.float32) / 255  # Cutana's default
 
 
 FORMS: dict[str, tuple[str, Callable[[Path], object]]] = {
@@ -78,8 +105,25 @@ FORMS: dict[str, tuple[str, Callable[[Path], object]]] = {
         "one.h5",
         lambda path: write_hdf5(path, ids=np.array([f"{i}.png".encode() for i in IDS])),
     ),
-    "cutana": ("batch", write_cutana),
-    "cutana in one piece": ("batch", partial(write_cutana, chunks=5)),
+    "hdf5, planes first": (
+        "one.h5",
+        lambda path: write_hdf5(path, images=FLOATS.transpose(0, 3, 1, 2)),
+    ),
+    "zarr": ("batch/images.zarr", write_zarr),
+    "zarr in one piece": ("mine.zarr", partial(write_zarr, chunks=5)),
+    "zarr of floats": ("images.zarr", partial(write_zarr, images=FLOATS)),
+    "zarr, planes first": ("images.zarr", write_planes_first),
+    "zarr with places": ("images.zarr", write_places),
+    **{
+        f"parquet of {kind}": ("one.parquet", partial(write_bytes_column, kind=kind))
+        for kind in (
+            pa.large_binary(),
+            pa.binary_view(),  # pyarrow 26.0.1 cannot write a struct of these
+            ANY_DICTIONARY,
+            pa.struct({"bytes": pa.large_binary()}),
+            pa.struct({"bytes": ANY_DICTIONARY}),
+        )
+    },
     "parquet": ("one.parquet", write_parquet),
     "parquet of structs": ("one.parquet", partial(write_parquet, as_struct=True)),
     "csv list": ("one.csv", write_list),
@@ -91,6 +135,7 @@ FORMS: dict[str, tuple[str, Callable[[Path], object]]] = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_images_by_the_same_ids(tmp_path: Path, form: str) -> None:
     name, write = FORMS[form]
+    (tmp_path / "batch").mkdir()
     write(tmp_path / name)
     for store in (
         opened := open_catalogue(tmp_path / name),
@@ -213,16 +258,6 @@ def test_a_list_whose_rows_end_in_a_comma_is_read(tmp_path: Path) -> None:
     assert list(open_catalogue(tmp_path / "a.csv").names.values()) == ["a.png", "b.png"]
 
 
-def test_damaged_pixels_of_cutana_are_named(tmp_path: Path) -> None:
-    write_cutana(tmp_path / "batch")
-    chunks = sorted(p for p in (tmp_path / "batch/images.zarr/images").rglob("*") if p.is_file())
-    broken = next(path for path in chunks if path.name != "zarr.json")
-    broken.write_bytes(broken.read_bytes()[:20])
-    problems = decode_many(open_catalogue(tmp_path / "batch"), np.arange(5), IMAGE)[1]
-    assert 0 in problems
-    assert "is damaged" in problems[0]
-
-
 def write_and_cut(write: Callable[[Path], None]) -> Callable[[Path], object]:
     """As `write`, then half of the file is lost."""
 
@@ -255,8 +290,8 @@ def damage_tar(how: str) -> Callable[[Path], object]:
 
 
 def write_without_ids(path: Path) -> None:
-    write_cutana(path)
-    (path / "images_metadata.parquet").unlink()
+    write_zarr(path)
+    path.with_name("images_metadata.parquet").unlink()
 
 
 MISTAKES: dict[str, tuple[str, Callable[[Path], object], str]] = {
@@ -272,15 +307,15 @@ MISTAKES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no tar": ("a.tar", write_parquet, "is not a whole plain tar"),
     "an empty tar": ("a.tar", lambda path: tarfile.open(path, "w").close(), "holds no image"),
     "hdf5 cut off": ("a.h5", write_and_cut(write_hdf5), "is not a whole HDF5 file"),
-    "hdf5 of floats": (
+    "hdf5 of 16 bits": (
         "a.h5",
-        lambda path: write_hdf5(path, images=np.zeros((5, 40, 40, 3), np.float32)),
-        "'images' is float32 of shape (5, 40, 40, 3), expected uint8",
+        lambda path: write_hdf5(path, images=np.zeros((5, 40, 40, 3), np.uint16)),
+        "'images' is uint16 of shape (5, 40, 40, 3), expected uint8",
     ),
-    "hdf5 without colours": (
+    "hdf5 of flat rows": (
         "a.h5",
-        lambda path: write_hdf5(path, images=np.zeros((5, 40, 40), np.uint8)),
-        "expected uint8 of shape (image, height, width, 3)",
+        lambda path: write_hdf5(path, images=np.zeros((5, 4800), np.uint8)),
+        "expected uint8, or floats from 0 to 1, of shape (image, height, width, 3)",
     ),
     "hdf5 with too few ids": (
         "a.h5",
@@ -310,30 +345,36 @@ MISTAKES: dict[str, tuple[str, Callable[[Path], object], str]] = {
         ),
         "holds no image",
     ),
-    "cutana with too few ids": (
-        "batch",
-        lambda path: write_cutana(path, ids=IDS[:4]),
+    "zarr with too few ids": (
+        "images.zarr",
+        partial(write_zarr, source_id=IDS[:4]),
         "holds 5 images and 4 ids",
     ),
-    "cutana with an id that is none": (
-        "batch",
-        lambda path: write_cutana(path, ids=["a", "b", None, "d", "e"]),
+    "zarr with an id that is none": (
+        "images.zarr",
+        partial(write_zarr, source_id=["a", "b", None, "d", "e"]),
         "row 2 has no id",
     ),
-    "cutana of floats": (
-        "batch",
-        lambda path: write_cutana(path, images=np.zeros((5, 40, 40, 3), np.float32)),
-        "'images' is float32 of shape (5, 40, 40, 3), expected uint8",
+    "zarr with a place twice": (
+        "images.zarr",
+        partial(write_zarr, source_id=IDS, idx_in_zarr=[0, 1, 2, 3, 3]),
+        "'idx_in_zarr' is not each of 0 to 4 once",
     ),
-    "cutana without images": (
-        "batch",
-        lambda path: (path / "images.zarr").mkdir(parents=True),
+    "zarr with four planes": (
+        "images.zarr",
+        partial(write_zarr, images=np.zeros((5, 4, 40, 40), np.uint8)),
+        "'images' is uint8 of shape (5, 4, 40, 40), expected uint8",
+    ),
+    "zarr without images": (
+        "images.zarr",
+        lambda path: path.mkdir(parents=True),
         "has no array 'images'",
     ),
-    "cutana without ids": (
-        "batch",
-        write_without_ids,
-        "gives no 'source_id'",
+    "zarr without metadata": ("images.zarr", write_without_ids, "gives no ids"),
+    "zarr without ids": (
+        "images.zarr",
+        partial(write_zarr, ra=[1.0, 2.0, 3.0, 4.0, 5.0]),
+        "has no ids: name them source_id, GalaxyID, id,",
     ),
     "a table of something else": (
         "a.csv",
@@ -359,5 +400,5 @@ def test_a_mistake_is_one_line_that_names_the_file(
 ) -> None:
     write(tmp_path / name)
     message = one_line_refusal(open_catalogue, tmp_path / name)
-    assert name in message
+    assert Path(name).stem in message
     assert named in message

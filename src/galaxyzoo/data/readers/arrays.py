@@ -13,124 +13,42 @@ Source: https://astronn.readthedocs.io/en/latest/galaxy10.html
 """
 
 import math
-import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
-from galaxyzoo.core.errors import InputError, UnavailableError
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
+from galaxyzoo.data.readers.array_store import (
+    IMAGES,
+    ArrayStore,
+    HDF5Images,
+    open_hdf5,
+    pick_array,
+    piece_starts,
+)
 from galaxyzoo.data.readers.labelled import CUT_OUT, one_hot, one_task
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
-from galaxyzoo.io.archives import (
-    LARGEST_RATIO,
-    MODEST_BYTES,
-    ImageStore,
-    is_passing,
-    open_zip,
-    stamp_of,
-)
+from galaxyzoo.io.archives import open_zip, stamp_of
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
 
 if TYPE_CHECKING:
     import h5py
 
-IMAGES, LABELS, CLASSES = "images", "labels", "classes"
+LABELS, CLASSES = "labels", "classes"
 ANSWERS = "ans"  # Galaxy10's labels
 # side of Galaxy10's images in px -> task, and side at which galaxies are compared: the whole image
 _KINDS = {69: ("galaxy10", 69), 256: ("galaxy10_decals", 128)}
 _GALAXY10 = "astroNN's Galaxy10"
-_BLOCKS = 2  # kept at a time: threads stand on both sides of a border
-_BLOCK_ROWS = 256
-_LARGEST_BLOCK = 1024  # images of 256 px read at a time: 200 MB
-
-
-@dataclass
-class ArrayStore(ImageStore):
-    """Images of an (image, H, W, 3) uint8 RGB array, numbered from 0; PNG where others are JPEG.
-
-    The array is read in blocks of rows, each once for many images: a compressed file keeps pixels
-    of hundreds of images in one piece, so that reading image by image would unpack all of it every
-    time.
-    """
-
-    # opens the array, anything that a slice of rows can be taken of; called once, when needed
-    open_array: Callable[[], Any] = field(kw_only=True, repr=False)
-    block_rows: int = field(default=_BLOCK_ROWS, kw_only=True)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _problem: str = field(default="", repr=False)
-    _array: Any = field(default=None, repr=False)
-    _blocks: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
-
-    @staticmethod
-    def of_rows(
-        path: Path,
-        count: int,
-        stamp: int,
-        open_array: Callable[[], Any],
-        block_rows: int = _BLOCK_ROWS,
-    ) -> "ArrayStore":
-        """A store of the first `count` rows.
-
-        Args:
-            path: the file, for messages and the cache's name.
-            count: number of images.
-            stamp: identifies the array's content without reading it.
-            open_array: gives the array.
-            block_rows: rows read at a time; best what the file keeps in one piece.
-        """
-        names = {row: f"image {row}" for row in range(count)}
-        stamps = dict.fromkeys(names, stamp)
-        return ArrayStore(path, names, stamps, open_array=open_array, block_rows=block_rows)
-
-    def read(self, galaxy_id: int) -> bytes:
-        """One image as PNG, which loses nothing."""
-        return cv2.imencode(".png", self._pixels(galaxy_id)[..., ::-1])[1].tobytes()
-
-    def load(self, galaxy_id: int) -> bytes | np.ndarray:
-        """One image's pixels; of one channel grey."""
-        return self._pixels(galaxy_id)
-
-    def _pixels(self, galaxy_id: int) -> np.ndarray:
-        block, row = divmod(galaxy_id, self.block_rows)
-        image = self._block(block)[row]
-        return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
-
-    def _block(self, number: int) -> np.ndarray:
-        """(image, H, W, 3) rows of a block; one thread reads it, the others wait for it."""
-        with self._lock:
-            if number not in self._blocks:
-                while len(self._blocks) >= _BLOCKS:
-                    del self._blocks[next(iter(self._blocks))]
-                self._blocks[number] = self._read_block(number)
-            return self._blocks[number]
-
-    def _read_block(self, number: int) -> np.ndarray:
-        if self._problem:  # not tried again for every image
-            raise InputError(self._problem)
-        start = number * self.block_rows
-        try:
-            if self._array is None:
-                self._array = self.open_array()
-            return np.asarray(self._array[start : start + self.block_rows])
-        except InputError as error:
-            self._problem = str(error)
-        except (OSError, ValueError, RuntimeError) as error:  # the last of Zarr's codecs
-            if is_passing(error):
-                raise UnavailableError(f"{shown(self.path)} cannot be read ({error})") from None
-            self._problem = f"{shown(self.path)} is damaged ({str(error).splitlines()[0]})"
-        raise InputError(self._problem)
 
 
 def find_npz(path: Path) -> FoundDataset | None:
@@ -245,7 +163,7 @@ def _read_head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
 def _read_galaxy10(path: Path, task: ClassTask, cache_px: int) -> RawDataset:
     """Read the classes; images are read when they are decoded."""
     with open_hdf5(path) as file:
-        images, answers = _check_images(file, path), pick_array(file, ANSWERS, path)
+        images, answers = _check_images(file, path), pick_array(file, ANSWERS, path, _GALAXY10)
         count, chunks = len(images), images.chunks
         if answers.shape != (count,) or answers.dtype.kind not in "iu":
             raise InputError(
@@ -260,20 +178,15 @@ def _read_galaxy10(path: Path, task: ClassTask, cache_px: int) -> RawDataset:
             f"{len(task.columns) - 1} ({len(wrong)} such images)"
         )
     targets = one_hot(pd.Series(np.array(task.columns)[numbers]), task)
-    rows = block_of(chunks)
+    rows = piece_starts(count, chunks).step
     stamp = stamp_of(path.stat())
-    store = ArrayStore.of_rows(path, count, stamp, partial(open_images, path), rows)
+    store = ArrayStore.of_rows(path, count, stamp, partial(HDF5Images, path), rows)
     image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=cache_px)
     return RawDataset(task.name, path, targets, store, store, image=image, own_ids=True)
 
 
-def block_of(chunks: tuple[int, ...] | None) -> int:
-    """Rows to read at a time, of an array that is kept in such pieces."""
-    return min(chunks[0] if chunks else _BLOCK_ROWS, _LARGEST_BLOCK)
-
-
 def _check_images(file: "h5py.File", path: Path) -> Any:
-    images = pick_array(file, IMAGES, path)
+    images = pick_array(file, IMAGES, path, _GALAXY10)
     shape = images.shape
     if images.dtype != np.uint8 or len(shape) != 4 or shape[1:] not in [(s, s, 3) for s in _KINDS]:
         sides = " or ".join(f"{side} × {side}" for side in _KINDS)
@@ -284,48 +197,3 @@ def _check_images(file: "h5py.File", path: Path) -> Any:
     if not len(images):
         raise InputError(f"{shown(path)} holds no galaxy")
     return images
-
-
-def pick_array(file: "h5py.File", name: str, path: Path, form: str = _GALAXY10) -> Any:
-    """An array of an open file, which lies in it; `form` of file is what it should be."""
-    h5py = _h5py()
-    # Asked for before it is followed: a link may lead to another file, or to a device.
-    is_inside = isinstance(file.get(name, getlink=True), h5py.HardLink)
-    found = file[name] if is_inside else None
-    if not isinstance(found, h5py.Dataset):
-        listed = ", ".join(map(repr, list(file)[:4])) or "nothing"
-        raise InputError(f"{shown(path)} has no array '{name}' (found {listed}): it is not {form}")
-    if found.external or found.is_virtual:
-        raise InputError(f"{shown(path)}: '{name}' lies in other files: it is not {form}")
-    if found.nbytes > max(MODEST_BYTES, LARGEST_RATIO * path.stat().st_size):
-        raise InputError(
-            f"{shown(path)}: '{name}' has shape {found.shape}, too much for a file of "
-            f"{path.stat().st_size:,} bytes: get it again"
-        )
-    return found
-
-
-@contextmanager
-def open_hdf5(path: Path) -> Iterator["h5py.File"]:
-    """A whole HDF5 file."""
-    try:
-        with _h5py().File(path) as file:
-            yield file
-    except OSError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"{shown(path)} is not a whole HDF5 file ({path.stat().st_size:,} bytes; {reason}): "
-            "get it again"
-        ) from None
-
-
-def open_images(path: Path) -> Any:
-    """An HDF5 file's images, from which rows can be taken."""
-    return _h5py().File(path)[IMAGES]
-
-
-def _h5py() -> Any:
-    """The library, loaded only where there is such a file."""
-    import h5py
-
-    return h5py

@@ -1,23 +1,27 @@
 """Images of a catalogue in one file: tar shards, HDF5, Parquet with the images, lists of paths.
 
-And ESA's Cutana's folders of `images.zarr` and `images_metadata.parquet`.
+And Zarr archives, `<name>.zarr` with `<name>_metadata.parquet` beside it, as ESA's Cutana and its
+images_to_zarr write them (https://esa.github.io/Cutana).
 
-Ids are in a column or array named `GalaxyID`, `id`, `ids`, `objid`, `filename` or `filenames`; in a
-tar the members are named by them, `<anything>/<id>.jpg`, and so are the files of a list without
-such a column. HDF5 has `images` (image, H, W, 3) uint8; Parquet has `image` (bytes of a JPEG or
-PNG, or a struct with them under `bytes`); a list, CSV or Parquet, has `path`, seen from its
-folder, and for FITS cut-outs `petroR90_r`, in arcsec.
+Ids are in a column or array named `GalaxyID`, `id`, `ids`, `objid`, `filename` or `filenames`, of a
+Zarr archive also `source_id` or `original_filename`; in a tar the members are named by them,
+`<anything>/<id>.jpg`, and so are the files of a list without such a column. HDF5 and Zarr have
+`images`, as of `ArrayStore`; Parquet has `image` (bytes of a JPEG or PNG, or a struct with them
+under `bytes`); a list, CSV or Parquet, has `path`, seen from its folder, and for FITS cut-outs
+`petroR90_r`, in arcsec.
 """
 
 import posixpath
 import re
 import tarfile
+import zlib
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,14 +29,16 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError, UnavailableError
-from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers.arrays import (
+from galaxyzoo.data.readers.array_store import (
+    IMAGES,
     ArrayStore,
-    block_of,
+    HDF5Images,
+    ZarrImages,
+    check_images,
     open_hdf5,
-    open_images,
     pick_array,
+    piece_starts,
 )
 from galaxyzoo.data.readers.fits import RADIUS
 from galaxyzoo.io.archives import (
@@ -51,8 +57,10 @@ from galaxyzoo.io.archives import (
 from galaxyzoo.io.tables import EXACT, read_table
 
 IDS = ("GalaxyID", "id", "ids", "objid", "filename", "filenames")
-ZARR, ZARR_IDS, ZARR_ID = "images.zarr", "images_metadata.parquet", "source_id"
-IMAGE, IMAGES, PATH = "image", "images", "path"
+ZARR = ".zarr"
+_ZARR_IDS = ("source_id", *IDS, "original_filename")
+_ZARR_PLACE = "idx_in_zarr"  # column of Cutana's metadata: which image a row is of
+IMAGE, PATH = "image", "path"
 _ENDS = (*IMAGE_ENDS, *FITS_ENDS)
 _WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")
 _ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")  # as large floats are written
@@ -61,14 +69,23 @@ _BLOCK = 1 << 20  # bytes read at once behind a tar's end
 _LARGEST_GROUP = 1_000_000_000  # bytes of images that are in memory at once
 
 
-def is_catalogue(path: Path) -> bool:
-    """Whether `open_catalogue` reads it."""
-    return (path / ZARR).is_dir() or (path.suffix.lower() in CATALOGUES and path.is_file())
+def find_catalogues(path: Path) -> list[Path]:
+    """Files and Zarr archives that `open_catalogue` reads: the path itself, or those of a folder.
+
+    A folder's are the Zarr archives in it and in its subfolders, or the Parquet files of HATS.
+    """
+    if not path.is_dir():
+        return [path] if path.suffix.lower() in CATALOGUES and path.is_file() else []
+    if path.suffix == ZARR:
+        return [path]
+    if (path / "hats.properties").is_file():
+        return sorted(path.glob("dataset/Norder=*/**/*.parquet"))
+    return sorted([*path.glob(f"*{ZARR}"), *path.glob(f"*/*{ZARR}")])
 
 
 def open_catalogue(path: Path) -> ImageStore:
-    """The images of a file, or a folder of Cutana, each named by its id, in its order."""
-    return _open_cutana(path) if path.is_dir() else CATALOGUES[path.suffix.lower()](path)
+    """The images of a file or a Zarr archive, each named by its id, in its order."""
+    return _open_zarr(path) if path.is_dir() else CATALOGUES[path.suffix.lower()](path)
 
 
 @dataclass
@@ -166,52 +183,42 @@ def _follow(name: str, links: Mapping[str, str]) -> str:
 def _open_hdf5(path: Path) -> ArrayStore:
     with open_hdf5(path) as file:
         images = pick_array(file, IMAGES, path, _FORM)
-        shape = images.shape
-        if images.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or min(shape[1:3]) < 8:
-            raise InputError(
-                f"{shown(path)}: '{IMAGES}' is {images.dtype} of shape {shape}, expected uint8 of "
-                "shape (image, height, width, 3)"
-            )
+        check_images(images, shown(path))
         ids = pick_array(file, _find_ids(list(file), path), path, _FORM)
-        if ids.shape != shape[:1]:
-            raise InputError(f"{shown(path)} holds {shape[0]} images and ids of shape {ids.shape}")
-        names, rows = _texts(ids[:], path), block_of(images.chunks)
+        if ids.shape != images.shape[:1]:
+            raise InputError(
+                f"{shown(path)} holds {len(images)} images and ids of shape {ids.shape}"
+            )
+        names, starts = _texts(ids[:], path), piece_starts(len(images), images.chunks)
     numbered = _number(path, names)
-    return ArrayStore(path, *numbered, open_array=partial(open_images, path), block_rows=rows)
+    return ArrayStore(path, *numbered, open_array=partial(HDF5Images, path), starts=starts)
 
 
-def _open_cutana(path: Path) -> ArrayStore:
-    """Row i of the metadata is of image i (https://esa.github.io/Cutana)."""
-    images = _open_zarr(path)
-    shape = images.shape
-    if images.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3):
-        raise InputError(
-            f"{shown(path / ZARR)}: '{IMAGES}' is {images.dtype} of shape {shape}, expected uint8 "
-            "of shape (image, height, width, 1 or 3)"
-        )
-    table = path / ZARR_IDS
+def _open_zarr(path: Path) -> ArrayStore:
+    """Row i of the metadata is of image i, or of the one that it names."""
+    images, table = ZarrImages(path), path.with_name(f"{path.stem}_metadata.parquet")
+    check_images(images, shown(path))
     try:
-        ids = parquet.read_table(table, columns=[ZARR_ID]).column(0).to_numpy()
+        columns = parquet.read_schema(table).names
+        name = _find_ids(columns, table, _ZARR_IDS)
+        rows = parquet.read_table(table, columns=list({name, _ZARR_PLACE} & {*columns}))
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{shown(table)} gives no '{ZARR_ID}' ({_first(error)})") from None
-    if len(ids) != shape[0]:
-        raise InputError(f"{shown(path)} holds {shape[0]:,} images and {len(ids):,} ids")
-    numbered = _number(table, _texts(ids, table))
-    opened = partial(_open_zarr, path)
-    return ArrayStore(path, *numbered, open_array=opened, block_rows=block_of(images.chunks))
-
-
-def _open_zarr(path: Path) -> Any:
-    """The images of a Zarr archive, from which rows can be taken."""
-    require(shown(path / ZARR), "zarr")
-    import zarr
-
-    try:
-        return zarr.open_group(path / ZARR, mode="r")[IMAGES]
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{shown(path / ZARR)} has no array '{IMAGES}' ({_first(error)})"
-        ) from None
+        raise InputError(f"{shown(table)} gives no ids ({_first(error)})") from None
+    ids, count = rows[name].to_numpy(), images.shape[0]
+    if _ZARR_PLACE in columns:
+        places = rows[_ZARR_PLACE].to_numpy()
+        if sorted(places.tolist()) != list(range(count)):
+            raise InputError(
+                f"{shown(table)}: '{_ZARR_PLACE}' is not each of 0 to {count - 1} once, as its "
+                "images are"
+            )
+        ids = ids[np.argsort(places)]
+    if len(ids) != count:
+        raise InputError(f"{shown(path)} holds {count:,} images and {len(ids):,} ids")
+    stamp = zlib.crc32(repr([stamp_of(file.stat()) for file in sorted(path.rglob("*"))]).encode())
+    numbered = _number(table, _texts(ids, table), [stamp ^ stamp_of(table.stat())] * count)
+    starts = piece_starts(count, images.chunks)
+    return ArrayStore(path, *numbered, open_array=partial(ZarrImages, path), starts=starts)
 
 
 @dataclass
@@ -220,8 +227,7 @@ class BytesStore(ArrayStore):
 
     def read(self, galaxy_id: int) -> bytes:
         """Encoded bytes of one image."""
-        block, row = divmod(galaxy_id, self.block_rows)
-        image = self._block(block)[row]
+        image = self._row(galaxy_id)
         if image is None or len(image) > MAX_IMAGE_BYTES:
             raise InputError("it is empty" if image is None else "it is too large")
         return image
@@ -233,21 +239,18 @@ class BytesStore(ArrayStore):
 
 @dataclass
 class _Column:
-    """A column of bytes, of which slices can be taken."""
+    """A column of bytes, of which the rows of a row group can be taken."""
 
     path: Path
+    starts: list[int]  # first row of each group
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        file = parquet.ParquetFile(self.path)
-        sizes = [file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)]
-        starts = np.cumsum([0, *sizes])
-        groups = [k for k, size in enumerate(sizes)
-                  if starts[k] < rows.stop and starts[k] + size > rows.start]  # fmt: skip
-        column = file.read_row_groups(groups, [IMAGE]).column(0).combine_chunks()
+        group = bisect_right(self.starts, rows.start) - 1
+        file = parquet.ParquetFile(self.path, page_checksum_verification=True)
+        column = file.read_row_group(group, columns=[IMAGE]).column(0)
+        values = column.to_pylist()
         if pa.types.is_struct(column.type):
-            column = column.field("bytes")
-        first = int(starts[groups[0]])
-        values = column.slice(rows.start - first, rows.stop - rows.start).to_pylist()
+            values = [value and value["bytes"] for value in values]
         found = np.empty(len(values), object)
         found[:] = values
         return found
@@ -263,15 +266,17 @@ def _open_parquet(path: Path) -> ImageStore:
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{shown(path)} is not a whole Parquet file ({_first(error)})") from None
     kind = file.schema_arrow.field(IMAGE).type
-    inner = kind.field("bytes").type if pa.types.is_struct(kind) else kind
-    if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
+    has_bytes = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+    inner = kind.field("bytes").type if has_bytes else kind
+    inner = inner.value_type if pa.types.is_dictionary(inner) else inner
+    if inner not in (pa.binary(), pa.large_binary(), pa.binary_view()):
         raise InputError(f"{shown(path)}: '{IMAGE}' is {kind}, expected bytes of JPEGs or PNGs")
     groups = [file.metadata.row_group(k) for k in range(file.num_row_groups)]
     if any(group.total_byte_size > _LARGEST_GROUP for group in groups):
         raise InputError(f"{shown(path)} has row groups above 1 GB: write it in smaller ones")
-    rows = max((group.num_rows for group in groups), default=1)
-    numbered = _number(path, names)
-    return BytesStore(path, *numbered, open_array=partial(_Column, path), block_rows=rows)
+    starts = [0, *accumulate(group.num_rows for group in groups)][:-1]
+    numbered, column = _number(path, names), partial(_Column, path, starts)
+    return BytesStore(path, *numbered, open_array=column, starts=starts)
 
 
 @dataclass
@@ -301,7 +306,15 @@ def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
     found = [name for name in IDS if name in table]
     names = _texts(table[found[0]].to_numpy(), path) if found else places
     radii = _read_radii(path, table[RADIUS]) if RADIUS in table else {}
-    return ListStore(path, *_number(path, names), places=Numbered(places), radii=radii)
+    stamps = [_stamp(path.parent / place) for place in places]
+    return ListStore(path, *_number(path, names, stamps), places=Numbered(places), radii=radii)
+
+
+def _stamp(file: Path) -> int:
+    try:
+        return stamp_of(file.stat())
+    except (OSError, ValueError):  # it will be an error of its image
+        return 0
 
 
 def _read_radii(path: Path, column: pd.Series) -> Mapping[int, float]:
@@ -311,19 +324,21 @@ def _read_radii(path: Path, column: pd.Series) -> Mapping[int, float]:
     return Numbered(radii.tolist())
 
 
-def _number(path: Path, names: Sequence[str]) -> tuple[Mapping[int, str], Mapping[int, int]]:
-    """Names by number, and the file's stamp for each; a file without an image is refused."""
+def _number(
+    path: Path, names: Sequence[str], stamps: Sequence[int] = ()
+) -> tuple[Mapping[int, str], Mapping[int, int]]:
+    """Names and stamps by number, by default the file's; a file without an image is refused."""
     if not names:
         raise InputError(f"{shown(path)} holds no image")
-    stamps = array("Q", [stamp_of(path.stat())]) * len(names)
+    stamps = array("Q", stamps or [stamp_of(path.stat())] * len(names))
     return Numbered(names), Numbered(stamps)
 
 
-def _find_ids(columns: Sequence[str], path: Path) -> str:
+def _find_ids(columns: Sequence[str], path: Path, names: Sequence[str] = IDS) -> str:
     """Which of the columns or arrays holds the ids."""
-    found = [name for name in IDS if name in columns]
+    found = [name for name in names if name in columns]
     if not found:
-        raise InputError(f"{shown(path)} has no ids: name them {', '.join(IDS)}")
+        raise InputError(f"{shown(path)} has no ids: name them {', '.join(names)}")
     return found[0]
 
 

@@ -1,0 +1,214 @@
+"""Pieces of arrays that are lost, were never written or are damaged cost their own images alone."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pytest
+import zarr
+from pyarrow import parquet
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.errors import InputError, UnavailableError
+from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.readers.array_store import ArrayStore, HDF5Images
+from galaxyzoo.data.readers.catalogues import open_catalogue
+from galaxyzoo.io.archives import ImageStore
+from support.kaggle_fixtures import draw_image, encode
+
+IMAGE = ImageConfig(crop_px=424, cache_px=32)
+COUNT, LOST = 10, (4, 5)  # the third piece of two images
+PIXELS = np.stack([draw_image(np.random.default_rng(i), 40) for i in range(COUNT)])
+
+
+def write_hdf5(path: Path, rows: int, **how: Any) -> h5py.Dataset:
+    """An HDF5 file whose first `rows` images were written."""
+    file = h5py.File(path, "w")
+    file["ids"] = np.arange(COUNT)
+    images = file.create_dataset("images", PIXELS.shape, np.uint8, **how)
+    if rows:
+        images[:rows] = PIXELS[:rows]
+    return images
+
+
+def write_zarr(path: Path, chunks: tuple[int, ...], **how: Any) -> zarr.Array:
+    group = zarr.open_group(path, mode="w", zarr_format=how.pop("zarr_format", 3))
+    images = group.create_array("images", shape=PIXELS.shape, dtype="u1", chunks=chunks, **how)
+    images[:] = PIXELS
+    table = pa.table({"source_id": np.arange(COUNT)})
+    parquet.write_table(table, path.with_name("images_metadata.parquet"))
+    return images
+
+
+def damage_hdf5(path: Path, **how: Any) -> None:
+    images = write_hdf5(path, COUNT, chunks=(2, 40, 40, 3), **how)
+    place = images.id.get_chunk_info_by_coord((4, 0, 0, 0)).byte_offset
+    images.file.close()
+    data = bytearray(path.read_bytes())
+    data[place + 200 : place + 260] = bytes(60)
+    path.write_bytes(data)
+
+
+def skip_hdf5(path: Path, chunks: tuple[int, ...]) -> None:
+    """A writer that left out two images: its pieces are not in the file (h5py 3.16.0)."""
+    images = write_hdf5(path, LOST[0], chunks=chunks)
+    images[LOST[1] + 1 :] = PIXELS[LOST[1] + 1 :]
+    if chunks[1] < PIXELS.shape[1]:
+        images[LOST[0] : LOST[1] + 1, : chunks[1]] = PIXELS[LOST[0] : LOST[1] + 1, : chunks[1]]
+    images.file.close()
+
+
+def lose_zarr(path: Path, chunk: str, chunks: tuple[int, ...], **how: Any) -> None:
+    """An archive that was copied in part (zarr 3.1.6)."""
+    write_zarr(path, chunks, **how)
+    (path / "images" / chunk).unlink()
+
+
+def skip_in_shard(path: Path) -> None:
+    images = write_zarr(path, (2, 40, 40, 3), shards=(10, 40, 40, 3))
+    images[4:6] = 0
+
+
+def cut_zarr(path: Path) -> None:
+    write_zarr(path, (2, 40, 40, 3))
+    chunk = path / "images/c/2/0/0/0"
+    chunk.write_bytes(chunk.read_bytes()[:20])
+
+
+def damage_parquet(path: Path) -> None:
+    """A row group with a bit that changed; groups are of different sizes."""
+    data = [encode(image, end=".png") for image in PIXELS]
+    schema = pa.schema({"id": pa.int64(), "image": pa.binary()})
+    how = {"compression": "none", "write_page_checksum": True}
+    with parquet.ParquetWriter(path, schema, **how) as writer:
+        for start, stop in ((0, 4), (4, 6), (6, 7), (7, 10)):
+            rows = {"id": np.arange(start, stop), "image": data[start:stop]}
+            writer.write_table(pa.table(rows, schema))
+    column = parquet.ParquetFile(path).metadata.row_group(1).column(1)
+    content = bytearray(path.read_bytes())
+    middle = column.dictionary_page_offset + column.total_compressed_size // 2
+    content[middle] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "HDF5, damaged": ("a.h5", partial(damage_hdf5, compression="gzip")),
+    "HDF5, checksum": ("a.h5", partial(damage_hdf5, fletcher32=True)),
+    "HDF5, not written": ("a.h5", partial(skip_hdf5, chunks=(2, 40, 40, 3))),
+    "HDF5, not written, cut across": ("a.h5", partial(skip_hdf5, chunks=(2, 16, 40, 1))),
+    "Zarr 3, lost": (
+        "images.zarr",
+        partial(lose_zarr, chunk="c/2/0/0/0", chunks=(2, 40, 40, 3)),
+    ),
+    "Zarr 3, one plane lost": (
+        "images.zarr",
+        partial(lose_zarr, chunk="c/2/0/0/1", chunks=(2, 40, 40, 1)),
+    ),
+    "Zarr 2, lost": (
+        "images.zarr",
+        partial(lose_zarr, chunk="2.0.0.0", chunks=(2, 40, 40, 3), zarr_format=2),
+    ),
+    "Zarr 3, not in its shard": ("images.zarr", skip_in_shard),
+    "Zarr 3, cut off": ("images.zarr", cut_zarr),
+    "Parquet, damaged": ("a.parquet", damage_parquet),
+}
+
+
+def decode_in(store: ImageStore, order: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
+    return decode_many(store, order, IMAGE)
+
+
+@pytest.mark.parametrize("order", [np.arange(COUNT), np.array([5, 9, 0, 4, 3, 8, 6, 2, 1, 7])])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_exactly_its_images_are_errors_in_whatever_order(
+    tmp_path: Path, damage: str, order: np.ndarray
+) -> None:
+    name, write = DAMAGES[damage]
+    write(tmp_path / name)
+    images, problems = decode_in(open_catalogue(tmp_path / name), order)
+    assert sorted(problems) == list(LOST)
+    for why in problems.values():
+        assert "its piece of " in why
+        assert "damaged" in why if "damaged" in damage else "damaged" in why or "never" in why
+    whole = ArrayStore.of_rows(tmp_path, COUNT, 0, lambda: PIXELS)
+    expected = decode_in(whole, order)[0]
+    kept = ~np.isin(order, LOST)
+    np.testing.assert_array_equal(images[kept], expected[kept])
+
+
+def test_an_array_in_one_piece_that_was_never_written_is_all_errors(tmp_path: Path) -> None:
+    write_hdf5(tmp_path / "a.h5", 0).file.close()
+    problems = decode_in(open_catalogue(tmp_path / "a.h5"), np.arange(COUNT))[1]
+    assert len(problems) == COUNT
+
+
+def test_dark_galaxies_are_no_lost_pieces(tmp_path: Path) -> None:
+    """Zarr keeps a piece of which one pixel differs, HDF5 each that was written."""
+    dark = np.zeros_like(PIXELS)
+    dark[:, 20, 20] = 200
+    images = write_zarr(tmp_path / "images.zarr", (2, 40, 40, 3))
+    images[:] = dark
+    file = write_hdf5(tmp_path / "a.h5", COUNT, chunks=(2, 16, 40, 1))
+    file[:] = dark
+    file.file.close()
+    for name in ("images.zarr", "a.h5"):
+        assert decode_in(open_catalogue(tmp_path / name), np.arange(COUNT))[1] == {}
+
+
+def test_each_piece_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cutana 0.4.0 keeps up to 10,000 images in one."""
+    write_hdf5(tmp_path / "a.h5", COUNT, chunks=(4, 40, 40, 3), compression="gzip").file.close()
+    read, plain = [], HDF5Images.__getitem__
+
+    def counted(images: HDF5Images, rows: slice) -> np.ndarray:
+        read.append(rows)
+        return plain(images, rows)
+
+    monkeypatch.setattr(HDF5Images, "__getitem__", counted)
+    store = open_catalogue(tmp_path / "a.h5")
+    assert isinstance(store, ArrayStore)
+    assert [store._row(row).mean() for row in range(COUNT)] == [*PIXELS.mean((1, 2, 3))]
+    assert read == [slice(0, 4), slice(4, 8), slice(8, 10)]
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, 255.0, np.nan])
+def test_floats_that_are_no_shares_are_errors_of_their_images(tmp_path: Path, value: float) -> None:
+    pixels = PIXELS / 255
+    pixels[3, 0, 0, 0] = value
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"], file["ids"] = pixels, np.arange(COUNT)
+    problems = decode_in(open_catalogue(tmp_path / "a.h5"), np.arange(COUNT))[1]
+    assert problems == {3: "it has values outside 0 to 1: write them as uint8"}
+
+
+WRITER = """
+import sys, h5py
+file = h5py.File(sys.argv[1], "a", libver="latest")
+print("open", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_file_that_is_open_for_writing_is_said_to_be(tmp_path: Path) -> None:
+    """h5py 3.16.0 locks it (BlockingIOError); a killed writer of `latest` leaves a mark in it."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file["images"], file["ids"] = PIXELS, np.arange(COUNT)
+    command = [sys.executable, "-c", WRITER, str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        with pytest.raises(UnavailableError, match=r"a\.h5 is open for writing elsewhere"):
+            open_catalogue(path)
+        shutil.copy(path, tmp_path / "killed.h5")
+        writer.kill()
+    with pytest.raises(InputError, match=r"killed\.h5 is open for writing .*h5clear"):
+        open_catalogue(tmp_path / "killed.h5")
