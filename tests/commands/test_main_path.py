@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +16,14 @@ from galaxyzoo.core.errors import one_line
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE
 from support.commands import (
     COMPETITION,
+    SRC,
     TINY,
     TRAIN,
     artefacts,
     call,
     complaint,
     dataset,
+    environment,
     succeed,
     table,
 )
@@ -134,10 +138,10 @@ def test_predict_takes_zips_and_files_and_shows_names_as_text(
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["predict.py", "gz37/nothing", "x.jpg"], "gz37/cnn"),
+        (["predict.py", "gz37/nothing", "input"], "gz37/cnn"),
         (["predict.py", "gz37/cnn", "missing.jpg"], "missing.jpg"),
         (["predict.py", "gz37/cnn", "missing.zip"], "missing.zip"),
-        (["predict.py", "gz37/cnn", "missing.zip", "--dataset", "other"], "other"),
+        (["predict.py", "gz37/cnn", "input", "--dataset", "other"], "other"),
         (["train.py", "gz37/resnet19"], "gz37/resnet18"),
         (["train.py", "gz37/cnn", "train.epoch=3"], "epochs"),
         (["train.py", "gz37/cnn", "train.epochs=many"], "train.epochs"),
@@ -166,6 +170,8 @@ def test_a_mistake_is_one_line_and_changes_nothing(
         (["folder"], "folder/notes.csv", "would replace a file of IMAGES"),
         (["images.zip"], "images.zip", "--output"),
         (["folder"], "link.csv", "would replace a file of IMAGES"),
+        (["folder"], "votes_v1.2", "or a folder with a slash at its end"),
+        (["folder"], "votes.fits", "votes.fits is no table (.csv, .parquet)"),
         (["a.tif"], "out.csv", "a.tif: .tif is not read: convert it to JPEG or PNG"),
         (["images.txt"], "out.csv", "images.txt: IMAGES are folders, .zip files, images"),
         (["folder"], "out.csv", "images '007.jpg' and '7.jpg' are both GalaxyID 7"),
@@ -185,6 +191,49 @@ def test_a_mistake_in_predict_is_found_before_any_image_is_decoded(
     words = ["predict.py", "gz37/cnn", *(tmp_path / name for name in images)]
     assert reason in complaint(call(project, *words, "--output", tmp_path / output))
     assert listing(tmp_path) == before
+
+
+def test_a_tables_form_is_that_of_its_ending_and_a_slash_makes_a_folder(
+    project: Path, tmp_path: Path
+) -> None:
+    words = ["predict.py", "gz37/cnn", project / "input" / "images_test_rev1.zip", "--output"]
+    for name in ("votes.csv", "votes.parquet", "votes_v1.2/"):
+        succeed(project, *words, f"{tmp_path}/{name}")
+    text = pd.read_csv(tmp_path / "votes.csv").sort_values("GalaxyID", ignore_index=True)
+    for path in (tmp_path / "votes.parquet", *tmp_path.glob("votes_v1.2/parts/part-*")):
+        table = pd.read_parquet(path).sort_values("GalaxyID", ignore_index=True)
+        pd.testing.assert_frame_equal(table[text.columns], text, check_dtype=False, atol=1e-6)
+        assert table["GalaxyID"].dtype == np.int64
+
+
+def test_mistakes_in_words_are_answered_before_torch_is_imported(tmp_path: Path) -> None:
+    """By the bundled networks."""
+    (tmp_path / "1.png").write_bytes(b"no image")
+    cases = {
+        "no.png": "no.png is missing",
+        "1.png --rank odd": "--rank is of a folder of parts",
+        "1.png --with spread": "--with is of a folder of parts",
+        "1.png --output votes.fits": "votes.fits is no table",
+        "1.png --output job/ --rank width": "--rank width: add --with intervals",
+        "1.png --output job/ --rank spiral_arm": "nearest: spiral arms (Class4.1)",
+    }
+    script = """
+import sys
+from galaxyzoo.commands import predict
+for words in sys.argv[1:]:
+    sys.argv = ["predict.py", *words.split()]
+    try: predict.main()
+    except Exception as error: print(repr(error), "torch" in sys.modules)
+"""
+    command = [sys.executable, "-c", script, *cases]
+    env = {**environment(tmp_path), "PYTHONPATH": str(SRC)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, check=True, text=True
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("InputError")]
+    for line, expected in zip(lines, cases.values(), strict=True):
+        assert expected in line
+        assert line.endswith(" False")
 
 
 def test_changed_labels_do_not_mix_with_the_split(copy: Path) -> None:

@@ -53,7 +53,11 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> Non
     ranked = ["--with", "intervals", "--rank", "width"]
     succeed(tmp_path, "predict.py", str(images), "--output", "job", *ranked)
     assert (tmp_path / "job" / "ranking.csv").exists()
-    succeed(tmp_path, "predict.py", str(images), "--output", "quick", "--folds", "0")
+    succeed(
+        tmp_path, "predict.py", str(images), "--output", "quick", "--folds", "0", "--rank", "odd"
+    )
+    odd = pd.read_csv(tmp_path / "quick/ranking.csv")
+    assert (odd["score"] == odd["Class6.1"]).all()
     for folder, folds, views in (("job", None, 1), ("quick", [0], None)):
         (part,) = (tmp_path / folder / "parts").glob("part-*")
         found = parquet.read_table(part).to_pandas()[list(table.columns)]

@@ -11,7 +11,6 @@ import pytest
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.catalogue import INTERVALS, SPREAD, Catalogue, Job
 from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.reports import ranking
@@ -97,10 +96,3 @@ def test_all_of_a_small_catalogue(job: Job) -> None:
     assert len(pd.read_csv(job.folder / ranking.TABLE)) == len(GREYS)
     parts = sorted((job.folder / "parts").glob("part-*"))
     assert sum(parquet.read_metadata(path).num_rows for path in parts) == len(GREYS)
-
-
-def test_no_order_is_one_line() -> None:
-    with pytest.raises(InputError, match="add --with spread"):
-        ranking.check_ranking("disagreement", TASK, ())
-    with pytest.raises(InputError, match="'Class6' is none of disagreement, width, elliptical"):
-        ranking.check_ranking("Class6", TASK, ())

@@ -21,7 +21,7 @@ from galaxyzoo.core.launch import add_trained_run, new_parser
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import is_ensemble, task_of
+from galaxyzoo.tasks.registry import find_column, is_ensemble, task_of
 
 
 def main() -> None:
@@ -29,13 +29,12 @@ def main() -> None:
     args = parse_args()
     # Only now and in the functions below, or --help waits for torch.
     from galaxyzoo.ensemble.predictors import find_predictor
-    from galaxyzoo.explain.figures import find_column
     from galaxyzoo.explain.gradcam import find_method
 
     method = find_method(args.method)
     dataset, args.run = find_predictor(args.run, args.dataset)
     task = task_of(args.run)
-    column = None if args.answer is None else find_column(task, args.answer)
+    column = None if args.answer is None else find_column(task, args.answer, "--answer")
     if is_ensemble(args.run) and (args.faithfulness or args.feature_maps):
         raise InputError(
             f"--faithfulness and --feature-maps are of one run: name one, not {args.run}"

@@ -1,4 +1,4 @@
-"""Predict any galaxies: folders, zips, image files -> one CSV table, or a folder of Parquet parts.
+"""Predict any galaxies: folders, zips, image files -> one table, or a folder of Parquet parts.
 
 IMAGES are folders and zips of JPEG and PNG, such files, and catalogues: tar shards, HDF5 (arrays
 `images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column `path`), Zarr
@@ -17,9 +17,9 @@ real galaxies or more. Networks of the demo set answer where `--dataset demo` as
   python3 src/predict.py gz37/mobilenetv2 a.jpg b.jpg --dataset demo
   python3 src/predict.py survey/ --output votes/ --jobs 2
 
-An output without an ending is a folder of a job for many galaxies: parts that are whole or not
-there, each image in one of them or among the errors, once. After a kill the same command goes on,
-also on several machines that share the folder.
+An output without an ending, or with a slash behind it, is a folder of a job for many galaxies:
+parts that are whole or not there, each image in one of them or among the errors, once. After a
+kill the same command goes on, also on several machines that share the folder.
 """
 
 import argparse
@@ -33,45 +33,73 @@ from galaxyzoo.core.launch import add_dataset, add_jobs, fold_numbers, new_parse
 from galaxyzoo.core.paths import BOX, shown, task_name
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.readers.fits import STRETCHES, FitsSettings
-from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.io.tables import TABLE_ENDS, write_predictions
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import TASKS, is_ensemble, task_of
+from galaxyzoo.tasks.registry import TASKS, find_column, is_ensemble, task_of
+
+_RANK_NEEDS = {"disagreement": "spread", "width": "intervals"}  # by what -> its extra
 
 
 def main() -> None:
     """Parse, then predict into a table or a folder of parts."""
     args = parse_args()
     name, images = split_words(args.words)
-    # Only now, or --help waits for torch.
+    is_job = is_folder(args.output)
+    args.output = Path(args.output)
+    check_paths(args, images, is_job)
+    # Only now, and torch in the functions below, or mistakes and --help wait for them.
     from galaxyzoo.ensemble.predictors import choose_default, find_predictor
-    from galaxyzoo.inference.images import check_output
-    from galaxyzoo.reports.ranking import check_ranking
 
-    is_job = not args.output.suffix
-    if not is_job:
-        check_output(args.output, images)
     if name is None:
         best, line = choose_default(args.dataset)
         dataset, name = best.dataset, best.name
         print(line)
     else:
         dataset, name = find_predictor(name, args.dataset)
-    task = task_of(name)
-    if args.rank:
-        if not is_job:
-            raise InputError("--rank is of a folder of parts: name one by --output")
-        check_ranking(args.rank, task, tuple(args.extras))
+    if args.rank and args.rank not in _RANK_NEEDS:
+        task = task_of(name)
+        args.rank = task.columns[find_column(task, args.rank, "--rank")]
     write = write_job if is_job else write_table
     write(args, dataset, name, images)
 
 
+def is_folder(output: str) -> bool:
+    """Whether an output is a folder: by a slash at its end, or without an ending."""
+    return output.endswith("/") or not Path(output).suffix
+
+
+def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> None:
+    """Refuse what is missing, no table, or would replace images, and options of folders alone."""
+    for path in images:
+        if not path.exists():
+            raise InputError(f"{shown(path)} is missing")
+    if not is_job and (args.rank or args.extras):
+        option = "--rank" if args.rank else "--with"
+        raise InputError(f"{option} is of a folder of parts: name one by --output, such as votes/")
+    needed = _RANK_NEEDS.get(args.rank)
+    if needed and needed not in args.extras:
+        raise InputError(f"--rank {args.rank}: add --with {needed}")
+    if is_job:
+        return
+    output = args.output
+    if output.is_dir() or output.suffix.lower() not in TABLE_ENDS:
+        raise InputError(
+            f"--output {shown(output)} is no table ({', '.join(TABLE_ENDS)}): name a file such as "
+            "votes.csv, or a folder with a slash at its end"
+        )
+    target = output.resolve()
+    for path in images:
+        if target.exists() and target.is_relative_to(path.resolve()):
+            raise InputError(
+                f"--output {shown(output)} would replace a file of IMAGES: name a new one"
+            )
+
+
 def write_table(args: argparse.Namespace, dataset: str, name: str, images: list[Path]) -> None:
-    """Predict into one CSV table."""
+    """Predict into one table."""
     from galaxyzoo.ensemble.networks import describe, load_predictor
     from galaxyzoo.inference.predict import predict_stores
 
-    if args.extras:
-        raise InputError("--with is of a folder of parts: name one by --output")
     prior = prior_of(dataset, task_of(name))
     predictor = load_predictor(dataset, name, args.folds, args.views)
     predictions, unreadable = predict_stores(predictor, images, fits_settings(args))
@@ -203,9 +231,9 @@ def parse_args() -> argparse.Namespace:
     add_dataset(parser)
     parser.add_argument(
         "--output",
-        type=Path,
-        default=Path("predictions.csv"),
-        help="a table, or a folder for many galaxies (default: predictions.csv here)",
+        default="predictions.csv",
+        help="a table, .csv or .parquet, or a folder for many galaxies, such as votes/ (default: "
+        "predictions.csv here)",
     )
     parser.add_argument(
         "--folds", type=fold_numbers, metavar="FOLDS", help="by their networks alone, such as 0"
@@ -239,7 +267,7 @@ def parse_args() -> argparse.Namespace:
         "--rank",
         metavar="BY",
         help="into such a folder, a page of the galaxies that deserve a look: by disagreement "
-        "(with spread), width (with intervals) or an answer or class, such as Class6.1",
+        "(with spread), width (with intervals) or an answer or class, such as odd or Class6.1",
     )
     parser.add_argument(
         "--top", type=positive, default=100, metavar="N", help="on it (default: %(default)s)"

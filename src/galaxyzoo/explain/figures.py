@@ -1,16 +1,14 @@
 """Figures of one galaxy: a Grad-CAM heat map beside votes and prediction; feature maps."""
 
 from collections.abc import Mapping
-from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.explain.galaxy import Galaxy
-from galaxyzoo.reports.figures import PREDICTED, VOTES, clean, new_figure, readable, save_figure
+from galaxyzoo.reports.figures import PREDICTED, VOTES, clean, new_figure, save_figure
 from galaxyzoo.tasks.kinds import Task
 
 _OPACITY = 0.45  # of the heat map at its maximum
@@ -54,19 +52,6 @@ def draw_gradcam(
     _draw_answers(bars, galaxy, prediction, column, task)
     figure.suptitle(f"{galaxy.name}\n{note}", fontsize=11)
     return save_figure(figure, path)
-
-
-def find_column(task: Task, answer: str) -> int:
-    """The column with this name or answer text; an error where there is none, or several."""
-    wanted = readable(answer.strip()).lower()
-    names = [(readable(name).lower(), task.text(i).lower()) for i, name in enumerate(task.columns)]
-    found = [i for i, both in enumerate(names) if wanted in both]
-    if len(found) == 1:
-        return found[0]
-    likeness = [max(SequenceMatcher(None, wanted, name).ratio() for name in both) for both in names]
-    near = [task.labels[i] for i in np.argsort(np.negative(likeness), kind="stable")[:3]]
-    what = "several answers" if found else "no answer"
-    raise InputError(f"--answer '{answer}' is {what} of {task.name}; nearest: {', '.join(near)}")
 
 
 def draw_feature_maps(

@@ -44,23 +44,6 @@ _READ_ENDS = (*IMAGE_ENDS, *FITS_ENDS)
 _ENDS = (*_READ_ENDS, *OTHER_ENDS)
 
 
-def check_output(output: Path, paths: list[Path]) -> None:
-    """Refuse an output that is no table, or would replace a file of what is to be predicted.
-
-    Args:
-        output: the table to be written.
-        paths: as of `predict_stores`.
-    """
-    if output.name.lower().endswith((*_ENDS, ".zip")) or output.is_dir():
-        raise InputError(f"--output {shown(output)} is no table: name a file such as votes.csv")
-    target = output.resolve()
-    for path in paths:
-        if target.exists() and target.is_relative_to(path.resolve()):
-            raise InputError(
-                f"--output {shown(output)} would replace a file of IMAGES: name a new one"
-            )
-
-
 @dataclass(frozen=True, eq=False)
 class Images:
     """Some images of a store, decoded once for each crop and size: members of an ensemble share."""

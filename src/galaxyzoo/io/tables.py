@@ -25,6 +25,7 @@ from galaxyzoo.tasks.kinds import CLASS
 
 ID = "GalaxyID"
 FOLD = "fold"
+TABLE_ENDS = ".csv", ".parquet"  # that `write_predictions` knows
 EXACT = 2**53  # whole numbers above it may have been rounded where they were kept as floats
 _N_WORST = 3  # values that a message names
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")  # of OWASP's list (CSV injection), what can be printed
@@ -188,12 +189,18 @@ def read_predictions(
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """Write a prediction table atomically, as `format_predictions` has it.
+    """Write a prediction table atomically: `.parquet` as such, else as `format_predictions` has it.
 
     Raises:
         ValueError: an id is repeated or a value is not finite.
     """
-    files.write_text(path, format_predictions(predictions))
+    if path.suffix.lower() != ".parquet":
+        files.write_text(path, format_predictions(predictions))
+        return
+    _check_predictions(predictions)
+    table = predictions.rename_axis(predictions.index.name or ID).reset_index()
+    with files.writing(path) as temporary:
+        table.to_parquet(temporary, index=False)
 
 
 def format_predictions(predictions: pd.DataFrame, decimals: int = 9) -> str:
@@ -205,12 +212,16 @@ def format_predictions(predictions: pd.DataFrame, decimals: int = 9) -> str:
     Raises:
         ValueError: an id is repeated or a value is not finite.
     """
-    numbers = predictions.drop(columns=CLASS, errors="ignore").to_numpy(dtype=float)
-    if predictions.index.duplicated().any() or not np.isfinite(numbers).all():
-        raise ValueError("predictions to write must have distinct ids and finite values")
+    _check_predictions(predictions)
     label = predictions.index.name or ID
     safe = without_formulas(predictions)
     return safe.to_csv(index_label=label, float_format=f"%.{decimals}f", lineterminator="\n")
+
+
+def _check_predictions(predictions: pd.DataFrame) -> None:
+    numbers = predictions.drop(columns=CLASS, errors="ignore").to_numpy(dtype=float)
+    if predictions.index.duplicated().any() or not np.isfinite(numbers).all():
+        raise ValueError("predictions to write must have distinct ids and finite values")
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

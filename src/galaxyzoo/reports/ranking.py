@@ -11,14 +11,13 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.inference.catalogue import ENDS, INTERVALS, SPREAD, Job
+from galaxyzoo.inference.catalogue import ENDS, SPREAD, Job
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports.figures import draw_galaxies, save_figure
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.tasks.kinds import Task
 
 DISAGREEMENT, WIDTH = "disagreement", "width"
-_NEEDS = {DISAGREEMENT: SPREAD, WIDTH: INTERVALS}
 PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART = "score", "part"
 _IN_PICTURE = 50  # galaxies
@@ -26,22 +25,13 @@ _ANSWERS = 2  # below a galaxy
 _PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 
 
-def check_ranking(by: str, task: Task, extras: tuple[str, ...]) -> None:
-    """Refuse, before anything is predicted, what there is no order by."""
-    if by in _NEEDS and _NEEDS[by] not in extras:
-        raise InputError(f"--rank {by}: add --with {_NEEDS[by]}")
-    if by not in _NEEDS and by not in task.columns:
-        known = ", ".join([*_NEEDS, *task.columns])
-        raise InputError(f"--rank '{by}' is none of {known}")
-
-
 def write_ranking(job: Job, by: str, top: int) -> Path:
     """Write both into the job's folder; returns the page's path.
 
     Args:
         job: finished.
-        by: an answer or class, the galaxies with most of it first; or, both as means over the
-            answers, `DISAGREEMENT`, the standard deviation between the folds' networks, and
+        by: column of an answer or class, the galaxies with most of it first; or, both as means over
+            the answers, `DISAGREEMENT`, the standard deviation between the folds' networks, and
             `WIDTH`, of the intervals.
         top: number of galaxies.
     """

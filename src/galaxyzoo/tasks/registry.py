@@ -3,6 +3,10 @@
 To add a task: one entry in `TASKS` and one folder of configs with the same name.
 """
 
+from difflib import SequenceMatcher
+
+import numpy as np
+
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import task_name
 from galaxyzoo.tasks import label_rules
@@ -112,3 +116,25 @@ TASKS: dict[str, Task] = {
     )
 }
 CLASS_TASKS = {name: task for name, task in TASKS.items() if isinstance(task, ClassTask)}
+
+
+def find_column(task: Task, answer: str, option: str) -> int:
+    """Find the column of a name or an answer's wording.
+
+    Args:
+        task: of the columns.
+        answer: `Class6.1`, or `odd`.
+        option: of the command line, for the error where there is none, or several.
+    """
+    wanted = answer.strip().lower().replace("_", " ")
+    names = [
+        (name.lower().replace("_", " "), task.text(i).lower())
+        for i, name in enumerate(task.columns)
+    ]
+    found = [i for i, both in enumerate(names) if wanted in both]
+    if len(found) == 1:
+        return found[0]
+    likeness = [-max(SequenceMatcher(None, wanted, one).ratio() for one in both) for both in names]
+    near = [task.labels[i] for i in np.argsort(likeness, kind="stable")[:3]]
+    what = "several answers" if found else "no answer"
+    raise InputError(f"{option} '{answer}' is {what} of {task.name}; nearest: {', '.join(near)}")
