@@ -121,6 +121,10 @@ check_own_python() { # GALAXYZOO_PYTHON: nothing is installed there
     lacks=$("$GALAXYZOO_PYTHON" -c 'import importlib.util as u, sys
 print(*(n for n in sys.argv[1].split(", ") if not u.find_spec(n)), sep=", ")' "$names")
     [[ -z $lacks ]] || fail "GALAXYZOO_PYTHON lacks $lacks: install them there (versions: requirements.txt) or unset it"
+    local major other # from OpenCV 5 on pictures are warped more exactly
+    major=$(sed -n 's/^opencv-python==\([0-9]*\)[.].*/\1/p' requirements.txt)
+    other=$("$GALAXYZOO_PYTHON" -c 'import cv2; print(cv2.__version__)') || fail "GALAXYZOO_PYTHON does not load cv2 (see above)"
+    [[ $other == "$major".* ]] || say "GALAXYZOO_PYTHON has OpenCV $other, not $major: votes differ by up to 0.0024"
 }
 
 if [[ -n ${GALAXYZOO_PYTHON:-} ]]; then

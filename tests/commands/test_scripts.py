@@ -277,6 +277,10 @@ def test_own_python_is_checked_and_left_alone(project: Project) -> None:
     assert status == 1
     assert "GALAXYZOO_PYTHON lacks torch, torchvision" in printed
     assert project.set_up(GALAXYZOO_PYTHON=sys.executable) == (0, "")
+    other = '[[ "$*" != *"import cv2;"* ]] || { echo 5.0.0; exit; }'
+    project.write("other", f'#!/bin/bash\n{other}\nexec "{sys.executable}" "$@"\n')
+    said = "set-up: GALAXYZOO_PYTHON has OpenCV 5.0.0, not 4: votes differ by up to 0.0024\n"
+    assert project.set_up(GALAXYZOO_PYTHON=str(project.bin / "other")) == (0, said)
     assert "no program" in project.set_up(GALAXYZOO_PYTHON="no-such-python")[1]
     assert not (project.root / ".venv").exists()
     assert project.calls() == 0
@@ -349,6 +353,20 @@ def test_entry_script_without_packages_restarts_with_the_venvs_python_or_says_wh
     for result in (again, run_bare(script, no_packages)):
         assert (result.returncode, result.stdout) == (1, "")
         assert re.fullmatch(r"error: .*`bash scripts/setup\.sh`.*\n", result.stderr)
+
+
+def test_an_own_python_is_taken_by_entry_scripts_too(bare_copy: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.write_text('#!/bin/bash\necho "own $GALAXYZOO_RESTARTED: $*"\n')
+    own.chmod(0o755)
+    script = bare_copy / "src" / "predict.py"
+    for options in (["-S"], []):  # without the packages, and with them
+        result = run_bare(script, *options, GALAXYZOO_PYTHON=str(own))
+        assert result.stdout == f"own 1: {script} --help\n"
+    environment = {"GALAXYZOO_PYTHON": str(own), "GALAXYZOO_RESTARTED": "1"}
+    lacks = run_bare(script, "-S", **environment).stderr
+    assert re.fullmatch(r"error: GALAXYZOO_PYTHON lacks torch, timm, .*: install them .*\n", lacks)
+    assert "no program" in run_bare(script, GALAXYZOO_PYTHON="no-such-python").stderr
 
 
 def test_one_missing_package_is_enough_to_restart(bare_copy: Path, tmp_path: Path) -> None:

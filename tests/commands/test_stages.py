@@ -132,7 +132,7 @@ def test_what_is_lost_of_any_stage_is_made_again_byte_for_byte(copy: Path, stage
 
 def test_the_plan_adds_the_stages_up(trained: Path) -> None:
     printed = succeed(trained, "train.py", "longer.yaml", "--plan").stdout
-    for name in ("stage.small", "stage.classes", "stage.large", "gz37/longer"):
+    for name in ("stage small of", "stage classes of", "stage large of", "gz37/longer"):
         assert name in printed
     (row,) = [line for line in printed.splitlines() if "longer@small" in line]
     assert "0.0 min" in row  # nothing is trained

@@ -149,7 +149,10 @@ def test_an_ensemble_of_external_tables_alone_has_intervals_and_a_report(
 
 def test_tables_of_a_dataset_without_a_split_wait_for_one(catalog, tmp_path, monkeypatch):
     given = "--dataset", "other", "--external", "them", *save_external(catalog, tmp_path), *QUICK
-    with pytest.raises(InputError, match=r"folds/other holds no split: .*src/prepare\.py --data"):
+    with pytest.raises(InputError, match=r"other' into .*src/prepare\.py --data ITS_FOLDER`"):
+        run_here(monkeypatch, "external/them", *given)
+    (paths.input_dir() / "other").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"no split: type `python3 src/prepare.py --data other`"):
         run_here(monkeypatch, "external/them", *given)
 
 

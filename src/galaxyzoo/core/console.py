@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Literal
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
@@ -36,7 +37,11 @@ class _Log:
 
 
 def print_table(
-    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], bold: Collection[int] = ()
+    title: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    bold: Collection[int] = (),
+    spare: Sequence[str] = (),
 ) -> None:
     """Print a table; the first column is set left, all others right.
 
@@ -45,15 +50,28 @@ def print_table(
         header: names of the columns.
         rows: cells, as many as the header.
         bold: numbers of the rows to set in bold.
+        spare: columns to leave out, the first first, where cells would not fit on a line.
     """
-    table = Table(title=title)
-    for i, name in enumerate(header):
-        table.add_column(name, justify="right" if i else "left", no_wrap=i == 0)
-    for i, row in enumerate(rows):
-        table.add_row(*row, style="bold" if i in bold else None)
-    width = None if sys.stdout.isatty() else _LOG_WIDTH
     # Names may hold brackets and colons, which are no markup.
-    Console(highlight=False, markup=False, emoji=False, width=width).print(table)
+    width = None if sys.stdout.isatty() else _LOG_WIDTH
+    console = Console(highlight=False, markup=False, emoji=False, width=width)
+    cells = {name: [row[i] for row in rows] for i, name in enumerate(header)}
+    widths = {name: max(map(cell_len, [*name.split(), *cells[name]])) for name in header}
+    left_out = list[str]()
+    for name in spare:
+        if name in widths and sum(widths.values()) + 3 * len(widths) + 1 > console.width:
+            del widths[name]
+            left_out.append(name)
+    table = Table(title=title)
+    for i, name in enumerate(widths):
+        justify: Literal["left", "right"] = "right" if i else "left"
+        table.add_column(name, justify=justify, no_wrap=i == 0, min_width=widths[name])
+    for i in range(len(rows)):
+        row = [cells[name][i] for name in widths]
+        table.add_row(*row, style="bold" if i in bold else None)
+    console.print(table)
+    if left_out:
+        print(f"no room for: {', '.join(left_out)}")
 
 
 def print_markdown(text: str) -> None:

@@ -11,6 +11,7 @@ import gc
 import importlib.util
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -25,6 +26,7 @@ BACKENDS = ("loky", "ray", "dask")  # of joblib
 VENV_PYTHON = CODE_ROOT / ".venv" / "bin" / "python"  # of a checkout
 _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock", "rich")
 _RESTARTED = "GALAXYZOO_RESTARTED"
+_PYTHON = "GALAXYZOO_PYTHON"  # the user's own interpreter, as the shell scripts take it
 _SECONDS_BEFORE_OWN_ERROR = 10
 # What a disk or its rights refuse; other errors of the system are the code's own mistakes.
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
@@ -38,24 +40,34 @@ def is_started_by_torchrun() -> bool:
 
 
 def use_project_python() -> None:
-    """Start the running script again with `.venv`'s Python where this one lacks the packages.
+    """Start the running script again with `GALAXYZOO_PYTHON`, or with `.venv`'s Python.
 
-    An interpreter that has them (an active venv, conda, a Kaggle kernel) is used as it is. Exits
-    with one line saying what to type where neither has them.
+    The latter where this interpreter lacks the packages; one that has them (an active venv, conda,
+    a Kaggle kernel) is used as it is. Exits with one line that says what to do where none has them.
     """
     if sys._getframe(1).f_globals["__name__"] != "__main__":
         return  # a worker or a test imports the script
     begin()
-    if all(importlib.util.find_spec(name) for name in _NEEDED):
-        return
-    if VENV_PYTHON.exists() and not os.environ.get(_RESTARTED):
+    own = os.environ.get(_PYTHON, "")
+    if own and not shutil.which(own):
+        sys.exit(f"error: {_PYTHON} is {own}, which is no program")
+    lacks = [name for name in _NEEDED if not importlib.util.find_spec(name)]
+    python = shutil.which(own) or str(VENV_PYTHON)
+    wanted = python != sys.executable if own else lacks and VENV_PYTHON.exists()
+    if wanted and not os.environ.get(_RESTARTED):
         os.environ[_RESTARTED] = "1"
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # waits for `begin` to handle it
-        os.execv(VENV_PYTHON, [str(VENV_PYTHON), *sys.argv])
-    sys.exit(
-        "error: the packages are not installed for this Python: "
-        "type `bash scripts/setup.sh` once, then again"
-    )
+        os.execv(python, [python, *sys.argv])
+    if lacks and own:
+        sys.exit(
+            f"error: {_PYTHON} lacks {', '.join(lacks)}: install them there (versions: "
+            "requirements.txt) or unset it"
+        )
+    if lacks:
+        sys.exit(
+            "error: the packages are not installed for this Python: "
+            "type `bash scripts/setup.sh` once, then again"
+        )
 
 
 def begin() -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import dataset_dir, folds_dir, shown
+from galaxyzoo.core.paths import data_option, dataset_dir, folds_dir, shown
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import ClassTask, Task
@@ -172,9 +172,11 @@ def load_catalog(dataset: str) -> Catalog:
     """Read a prepared catalog; rows of `train.csv` and its columns may be in any order."""
     folder = dataset_dir(dataset)
     if not has_catalog(dataset):
+        named = data_option(dataset)
+        first = "" if named else f"put dataset '{dataset}' into input/, then "
         raise InputError(
-            f"{shown(folder)} holds no split: put dataset '{dataset}' into input/ and run "
-            "`python3 src/prepare.py --data ITS_FOLDER` first"
+            f"{shown(folder)} holds no split: {first}type `python3 src/prepare.py"
+            f"{named or ' --data ITS_FOLDER'}`"
         )
     about = files.read_json(folder / "dataset.json")
     train = read_csv(folder / "train.csv")

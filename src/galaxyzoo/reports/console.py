@@ -147,7 +147,8 @@ def _print_task_table(cards: list[tuple[RunCard, float]]) -> None:
         score = f"{card.score:.5f}"
         rows.append((card.run + mark, score, spread, *scores, folds, f"{minutes:.1f}"))
     header = ("run", f"OOF {first.metric}", *head, "folds", "minutes")
-    print_table(f"out-of-fold scores, {first.dataset}", header, rows)
+    spare = ["start", "views", *names[::-1], "± sd of folds"]
+    print_table(f"out-of-fold scores, {first.dataset}", header, rows, spare=spare)
 
 
 def print_ensemble(card: EnsembleCard) -> None:
@@ -189,7 +190,8 @@ def _print_members(card: EnsembleCard) -> None:
         rows.append((run + mark, f"{score:.5f}", worth, nearest, *scores))
     title = f"{card.task} on {card.dataset}, {card.galaxies} galaxies"
     fitted = f"{card.without.candidate} without it ± SE"
-    print_table(title, ("run", f"OOF {card.metric}", fitted, "errs most like (r)", *names), rows)
+    header = ("run", f"OOF {card.metric}", fitted, "errs most like (r)", *names)
+    print_table(title, header, rows, spare=[*names[::-1], "errs most like (r)"])
 
 
 def _print_candidates(card: EnsembleCard) -> None:
@@ -210,7 +212,10 @@ def _print_candidates(card: EnsembleCard) -> None:
     differences = ("± sd of folds", "minus mean ± SE", "minus lowest ± SE")
     header = ("candidate", "what it is", f"{card.metric}, cross-fitted", *differences, *names)
     chosen = list(card.candidates).index(card.chosen)
-    print_table("candidates, as they would be submitted", header, rows, bold=[chosen])
+    spare = ["what it is", *names[::-1], *differences]
+    print_table("candidates, as they would be submitted", header, rows, [chosen], spare)
+    if len(card.runs) == 1:
+        print("there is one run: nothing is combined, the candidates can only correct it")
 
 
 def print_intervals(card: dict[str, Any]) -> None:

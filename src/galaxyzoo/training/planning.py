@@ -205,13 +205,15 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
     data = datasets[None]
     total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
     share = total.share / len(costs)
-    names = [*(config.run for config in configs), "all runs"]
+    names = [one.about if one.is_earlier_stage else one.run for one in configs] + ["all runs"]
     rows = [
         (name, _hours(c.train_s), _hours(c.predict_s), _gigabytes(c.disk_bytes))
         for name, c in zip(names, [*costs, total], strict=True)
     ]
-    title = f"plan, {data.catalog.dataset}, {data.catalog.n_folds} folds"
+    title = f"plan, {data.catalog.dataset}, {data.catalog.n_folds} folds one after another"
     print_table(title, ("run", "training", "prediction", "disk"), rows, bold=[len(costs)])
+    if any(config.is_earlier_stage for config in configs):
+        print("a stage is trained once, for all runs that begin with it")
     if any(cost.share < _IDLE for cost in costs):
         print(
             f"this machine is busy: the probe computed in {share:.0%} of its time. The hours are "
