@@ -75,10 +75,10 @@ def measure_input(trainer: Trainer, repeats: int) -> Table:
     """What it takes to make batches, part by part, on one thread."""
     data, config = trainer.data, trainer.config
     rows = np.sort(np.random.default_rng(0).permutation(data.train_rows)[:256])
-    images = data.images(rows)
+    images = data.cache.images[rows]
 
     def read() -> int:
-        return len(data.images(rows))
+        return len(data.cache.images[rows])
 
     def warp() -> int:
         rng = np.random.default_rng(0)

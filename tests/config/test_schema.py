@@ -59,11 +59,6 @@ CONTRADICTIONS = {
         "head: {output: rule}\ntrain: {epochs: 0}",
         "train.epochs=0 needs head.output rule",
     ),
-    "pseudo-labels and balance": (
-        CLASSES + "train: {class_balance: sampling}\n",
-        "stages: [{name: a}, {name: b, unlabelled: {images: [test]}}]",
-        "unlabelled.images goes with neither",
-    ),
 }
 
 

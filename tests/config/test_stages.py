@@ -102,11 +102,6 @@ def test_what_is_saved_with_the_run_is_the_recipe(configs):
         ("stages: [{name: a}, {name: b, predict: true}]", "predict is for a stage before"),
         ("stages: [{name: a, recipe: gz37/cmm}, {name: b}]", "no run 'gz37/cmm'"),
         ("stages: [{name: a, recipe: gz37/net}, {name: b}]", "recipe gz37/net contains itself"),
-        ("unlabelled: {images: [test]}", "unlabelled.images are labelled by the stage before"),
-        (
-            "stages: [{name: a, task: zoo5}, {name: b, unlabelled: {images: [test]}}]",
-            "stage 'b': unlabelled.images are labelled by the stage before, which must have",
-        ),
     ],
 )
 def test_mistakes_name_file_stage_and_key(configs, text, message):

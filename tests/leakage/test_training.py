@@ -42,9 +42,6 @@ KINDS: dict[str, dict[str, Any]] = {
         **CLASSES,
         "stages": [{"name": "head", "train": {"freeze": "backbone"}}, {"name": "rest"}],
     },
-    "pseudo-labels": {
-        "stages": [{"name": "votes"}, {"name": "more", "unlabelled": {"images": ["test"]}}]
-    },
     "three stages of two tasks": STAGES,
 }
 

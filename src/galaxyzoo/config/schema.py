@@ -16,7 +16,6 @@ from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import TASKS
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
-OWN_TEST = "test"  # among names of datasets: the run's own test galaxies
 _ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
 Positive = Annotated[float, Field(gt=0)]
 # What may change between two calls of a run
@@ -174,20 +173,6 @@ class TTAConfig(Settings):
         return (8 if self.dihedral else 1) * self.angles * len(self.zooms)
 
 
-class UnlabelledConfig(Settings):
-    """Images without votes to learn from, labelled by the stage before."""
-
-    # datasets in input/ whose images are used (not their galaxies that the run's own dataset
-    # has too); "test": the own test images
-    images: tuple[str, ...] = ()
-    # side, in original pixels, of what the images of a dataset show, where that is not all
-    shown_px: dict[str, Positive] = Field(default_factory=dict)
-    # views averaged for a label: fewer than for the test galaxies, as there are many images
-    tta: TTAConfig = TTAConfig()
-    # such images drawn in an epoch, for each galaxy with votes
-    ratio: float = Field(1.0, gt=0)
-
-
 class Config(Settings):
     """Everything that determines a run's result, apart from the data and the machine."""
 
@@ -221,7 +206,6 @@ class Config(Settings):
     loss: Literal["mse", "kl", "votes", "cross_entropy", "soft_cross_entropy"] = "mse"
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
-    unlabelled: UnlabelledConfig = UnlabelledConfig()
     tta: TTAConfig = TTAConfig()
 
     def digest(self) -> str:
@@ -269,10 +253,8 @@ class Config(Settings):
 
     @property
     def needs_other_dataset(self) -> bool:
-        """Whether a stage learns another dataset's labels, or from its images."""
-        return any(
-            stage.dataset or set(stage.unlabelled.images) - {OWN_TEST} for stage in self.stages
-        )
+        """Whether a stage learns another dataset's labels."""
+        return any(stage.dataset for stage in self.stages)
 
     @property
     def is_earlier_stage(self) -> bool:
@@ -340,7 +322,7 @@ def find_contradiction(config: Config) -> str | None:
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
         if train.label_smoothing:
             return "train.label_smoothing needs a cross-entropy, whose targets it changes"
-    return _find_in_rule(config) or _find_in_unlabelled(config)
+    return _find_in_rule(config)
 
 
 def _find_in_rule(config: Config) -> str | None:
@@ -351,15 +333,4 @@ def _find_in_rule(config: Config) -> str | None:
         return "head.output rule goes with train.class_balance=none: it has no bias per class"
     if not (config.train.epochs or (by_rule and config.keeps_head)):
         return "train.epochs=0 needs head.output rule and a stage of votes before it"
-    return None
-
-
-def _find_in_unlabelled(config: Config) -> str | None:
-    if not config.unlabelled.images:
-        return None
-    teacher = config.before
-    if teacher is None or (teacher.task, teacher.dataset) != (config.task, config.dataset):
-        return "unlabelled.images are labelled by the stage before, which must have the same task"
-    if config.loss == "soft_cross_entropy" or config.train.class_balance != "none":
-        return "unlabelled.images goes with neither soft_cross_entropy nor train.class_balance"
     return None

@@ -18,7 +18,6 @@ from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
 from galaxyzoo.inference.score_card import digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.pseudo_labels import ExtraImages, find_extra_images
 
 
 @dataclass(frozen=True)
@@ -39,21 +38,7 @@ class FoldData:
     possible_leakage: bool = False  # the first weights may have seen the galaxies to validate on
     # history of the stages before; None where there is none
     earlier_history: Path | None = None
-    # training images without votes; their rows come after the cache's
-    extra: ExtraImages | None = None
     fingerprint: str = ""  # of the task's galaxies, labels and folds
-
-    def images(self, rows: np.ndarray) -> np.ndarray:
-        """(row, cache_px, cache_px, 3) uint8 of ascending rows."""
-        own = self.cache.images[rows[rows < len(self.cache.ids)]]
-        if self.extra is None:
-            return own
-        return np.concatenate([own, self.extra.read(rows[len(own) :] - len(self.cache.ids))])
-
-    @property
-    def ids(self) -> np.ndarray:
-        """(row,) GalaxyIDs of all rows."""
-        return np.concatenate([self.cache.ids, *([self.extra.ids] if self.extra else [])])
 
 
 def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) -> FoldData:
@@ -65,7 +50,6 @@ def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) 
     in_fold = data.catalog.for_task(get_task(config.task)).folds == fold
     before = find_stage_before(config, data.catalog, fold)
     part = make_part_data(config, data, cache, ~in_fold, in_fold, fold)
-    part = replace(part, extra=find_extra_images(config, data, fold, before))
     if before is None:
         return replace(part, **box_start(config, data.catalog, fold))
     return replace(

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from galaxyzoo.config.schema import Config, UnlabelledConfig
+from galaxyzoo.config.schema import Config
 from galaxyzoo.core.console import Bar, print_table
 from galaxyzoo.core.devices import get_device, is_out_of_memory, out_of_memory
 from galaxyzoo.core.paths import folds_dir
@@ -86,8 +86,6 @@ def estimate(
         ) from None
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
     trained = galaxies * (k - 1) * epochs
-    if config.unlabelled.images:
-        trained = round(trained * (1 + config.unlabelled.ratio))
     # Each fold's galaxies are also validated after every epoch, in one view.
     viewed = galaxies * epochs / config.tta.n_views
     if not config.is_earlier_stage:
@@ -239,8 +237,7 @@ def smoke(config: Config, data: Dataset) -> None:
     changes = {"epochs": 2, "checkpoint": "last"}
     train = config.train.model_copy(update=changes)
     # Alone: the stages before may not be trained yet.
-    alone = {"before": None, "unlabelled": UnlabelledConfig()}
-    short = config.model_copy(update={"train": train, **alone})
+    short = config.model_copy(update={"train": train, "before": None})
     fold = make_fold_data(short, data, data.train_images(short.image), 0)
     train_rows, val_rows = _some(fold.train_rows, SMOKE_GALAXIES), _some(fold.val_rows, 64)
     fold = replace(fold, train_rows=train_rows, val_rows=val_rows)

@@ -64,15 +64,13 @@ class Trainer:
         decay = config.train.ema_decay
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
         self.optimizer = build_optimizer(self.model, config.train)
-        self.steps_per_epoch = math.ceil(self._galaxies_per_epoch / config.train.batch_size)
+        self.steps_per_epoch = math.ceil(len(data.train_rows) / config.train.batch_size)
         self.parts = config.train.accumulation  # of each batch, worked through one by one
         self.epoch = 0
         self.first_loss: float | None = None  # of the untrained network
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
         wanted = data.targets if data.soft_targets is None else data.soft_targets
-        if data.extra is not None:
-            wanted = np.concatenate([wanted, data.extra.targets])
         self.targets = torch.from_numpy(wanted.astype(np.float32))
 
     def run_epoch(self, bar: tqdm) -> dict[str, Any]:
@@ -237,7 +235,7 @@ class Trainer:
 
     def _check_loss(self, loss: float, rows: np.ndarray) -> None:
         if not math.isfinite(loss):
-            ids = ", ".join(map(str, self.data.ids[rows]))
+            ids = ", ".join(map(str, self.data.cache.ids[rows]))
             raise FoldError(
                 f"{self._where}: the loss is {loss}: {_HINT}; GalaxyIDs of the batch: {ids}"
             )
@@ -268,7 +266,7 @@ class Trainer:
         # Transforms that draw image by image, or mix images, need all of them.
         made = slice(0, len(rows)) if augment.needs_whole_batch else part
         images = augment_batch(
-            self.data.images(rows[made]), self.config.image, augment, rng, (len(rows), made)
+            self.data.cache.images[rows[made]], self.config.image, augment, rng, (len(rows), made)
         )
         images, targets = mix_batch(images, self.targets[rows].numpy(), augment, rng)
         own = images[part] if augment.needs_whole_batch else images
@@ -277,20 +275,10 @@ class Trainer:
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
         """(galaxy,) rows of one epoch in random order; sampled classes come equally often."""
         rows = self.data.train_rows
-        if self.data.extra is not None:
-            first, count = len(self.data.cache.ids), len(self.data.extra.ids)
-            more = self._galaxies_per_epoch - len(rows)
-            drawn = first + rng.choice(count, more, replace=more > count)
-            return rng.permutation(np.concatenate([rows, drawn]))
         if self.config.train.class_balance != "sampling":
             return rng.permutation(rows)
         weights = self.data.targets[rows] @ (1 / self.prior)
         return rng.choice(rows, len(rows), p=weights / weights.sum())
-
-    @property
-    def _galaxies_per_epoch(self) -> int:
-        own = len(self.data.train_rows)
-        return own + (round(self.config.unlabelled.ratio * own) if self.data.extra else 0)
 
     def _class_weights(self) -> Tensor | None:
         """(class,) weights in the loss, inverse to the classes' frequencies; None: all alike."""

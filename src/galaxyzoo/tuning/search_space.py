@@ -205,10 +205,9 @@ def load_search(name: str) -> Search:
 def _check_setting(search: Search, setting: str, one: NumberRange | Choice) -> None:
     """A setting can be tuned, and its whole range is valid."""
     source = f"{shown(search.path)}, space '{setting}'"
-    if setting == "task" or setting.split(".")[0] in ("tta", "unlabelled", "stages"):
+    if setting == "task" or setting.split(".")[0] in ("tta", "stages"):
         raise InputError(
-            f"{source} cannot be tuned: trials are scored on one view, of one task, without "
-            "stages or unlabelled images"
+            f"{source} cannot be tuned: trials are scored on one view, of one task, without stages"
         )
     digests = set()
     for edge in one.edges:
