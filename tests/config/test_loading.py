@@ -120,7 +120,7 @@ def test_overrides_win_over_the_file_and_the_file_over_the_defaults(configs):
         ("ttaa=1", "did you mean 'tta'?"),
         ("train.epochs=four", "'train.epochs'"),
         ("train.epochs=true", "'train.epochs': Input should be a number (got True)"),
-        ("augment.mixup=on", "'augment.mixup': Input should be a number (got True)"),
+        ("head.dropout=on", "'head.dropout': Input should be a number (got True)"),
         ("train.batch_size=off", "'train.batch_size': Input should be a number (got False)"),
         ("train.epochs", "'train.epochs' is no override"),
         ("=4", "'=4' is no override"),
@@ -165,9 +165,9 @@ def test_texts_for_people_do_not_change_the_digest():
         loaded.digest()
         == load_config("gz37/resnet18", ["about=other", "reference=0.1 RMSE"]).digest()
     )
-    settings = ("train.seed=1", "image.size_px=64", "tta.dihedral=false", "augment.mixup=0.2")
+    settings = ("train.seed=1", "image.size_px=64", "tta.dihedral=false", "augment.zoom=1")
     more = ("train.accumulation=2", "train.freeze=backbone")
-    same = ("loss=kl", "augment.mixup=0", "train.on_out_of_memory=accumulate")
+    same = ("loss=kl", "augment.zoom=1.3", "train.on_out_of_memory=accumulate")
     for change in (*settings, *more, *same):
         digest = load_config("gz37/resnet18", [change]).digest()
         assert (digest == loaded.digest()) == (change in same)

@@ -91,7 +91,6 @@ def test_the_parts_of_the_processes_are_the_whole(
     "augment",
     [
         {},
-        {"mixup": 0.2},
         {"transforms": [{"name": "RandomBrightnessContrast", "p": 0.5}]},
     ],
 )

@@ -7,10 +7,12 @@ from galaxyzoo.config.schema import AugmentConfig, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.training.augmentation import augment_batch, check_transforms, random_matrices
 from support.refusals import one_line_refusal
+from support.small_models import small_config
 
 IMAGE = ImageConfig(
     crop_px=128, cache_px=64, field_px=64, size_px=32
 )  # one input pixel is one cached pixel
+STILL = {"rotate_deg": 0, "flip": False, "zoom": 1, "shift_px": 0}
 
 
 def test_random_warps_stay_within_their_settings_and_use_all_of_them() -> None:
@@ -81,3 +83,14 @@ def test_transforms_that_keep_an_images_form_are_taken() -> None:
     names = ("RandomRotate90", "ToGray", "GaussNoise", "CoarseDropout", "RandomBrightnessContrast")
     crop = {"name": "RandomResizedCrop", "size": [32, 32]}
     check_transforms([{"name": name} for name in names] + [crop], 32)
+
+
+def test_albumentations_transforms_reach_the_images() -> None:
+    hole = {"name": "CoarseDropout", "num_holes_range": [1, 1], "p": 1.0}
+    hole |= {"hole_height_range": [0.25, 0.25], "hole_width_range": [0.25, 0.25], "fill": 0}
+    settings = small_config(augment={**STILL, "transforms": [hole]})
+    check_transforms(settings.augment.transforms, settings.image.size_px)
+    images = np.full((4, 32, 32, 3), 200, np.uint8)
+    made = augment_batch(images, settings.image, settings.augment, np.random.default_rng(0))
+    assert ((made == 0).sum(axis=(1, 2, 3)) == 3 * 8 * 8).all()
+    assert (made[made != 0] == 200).all()

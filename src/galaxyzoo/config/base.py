@@ -51,7 +51,7 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_switches_for_numbers(cls, value: Any, about: ValidationInfo) -> Any:
-        """`mixup: on` would be 1, which nobody means."""
+        """`dropout: on` would be 1, which nobody means."""
         wanted = cls.model_fields[about.field_name or ""].annotation
         if isinstance(value, bool) and {int, float} & {wanted, *get_args(wanted)}:
             raise PydanticCustomError("switch", "Input should be a number")

@@ -101,17 +101,8 @@ class AugmentConfig(Settings):
     zoom: float = Field(1.3, ge=1)
     # uniform in ± this, in original pixels
     shift_px: float = Field(8.0, ge=0)
-    # mix each image and its targets with another of its batch, shares from Beta(this, this); 0: not
-    mixup: float = Field(0.0, ge=0)
-    # the same with a pasted box, its area from Beta(this, this); with mixup: half of the batches
-    cutmix: float = Field(0.0, ge=0)
     # albumentations by name, e.g. {name: GaussNoise, p: 0.5}, after the warp
     transforms: list[dict[str, Any]] = Field(default_factory=list)
-
-    @property
-    def needs_whole_batch(self) -> bool:
-        """Whether a part of a batch cannot be made without the rest."""
-        return bool(self.mixup or self.cutmix or self.transforms)
 
 
 class TrainConfig(Settings):

@@ -30,7 +30,7 @@ from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.losses import build_loss, part_weight
 from galaxyzoo.models.pretrained import fill_network
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.augmentation import augment_batch, mix_batch
+from galaxyzoo.training.augmentation import augment_batch
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch, prefetch, prefetch_to_device
 from galaxyzoo.training.optim import build_optimizer, learning_rate
@@ -263,14 +263,13 @@ class Trainer:
 
     def _make_batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
         augment, part = self.config.augment, distributed.own_part(len(rows))
-        # Transforms that draw image by image, or mix images, need all of them.
-        made = slice(0, len(rows)) if augment.needs_whole_batch else part
+        # Transforms draw image by image, so a part of a batch cannot be made without the rest.
+        made = slice(0, len(rows)) if augment.transforms else part
         images = augment_batch(
             self.data.cache.images[rows[made]], self.config.image, augment, rng, (len(rows), made)
         )
-        images, targets = mix_batch(images, self.targets[rows].numpy(), augment, rng)
-        own = images[part] if augment.needs_whole_batch else images
-        return Batch(rows, to_tensor(own), torch.from_numpy(targets))
+        own = images[part] if augment.transforms else images
+        return Batch(rows, to_tensor(own), self.targets[rows])
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
         """(galaxy,) rows of one epoch in random order; sampled classes come equally often."""
