@@ -22,12 +22,6 @@ CONTRADICTIONS = {
         "loss: kl\nhead: {output: sigmoid}",
         "whose answers are probabilities: head.output sigmoid goes with loss=mse",
     ),
-    "likelihood of classes": (CLASSES, "loss: votes", "loss 'votes' is not for task 'zoo5'"),
-    "likelihood without a tree": (
-        VOTES,
-        "loss: votes\nhead: {output: sigmoid}",
-        "loss 'votes' needs head.output tree",
-    ),
     "balance of votes": (
         VOTES,
         "train: {class_balance: weights}",

@@ -1,35 +1,19 @@
-"""Losses against torch's and scipy's, slow plain versions, and what each lets a network learn."""
-
-import math
-from pathlib import Path
+"""Losses against torch's, slow plain versions, and what each lets a network learn."""
 
 import numpy as np
 import pytest
-import scipy.stats
 import torch
 from torch.nn import functional
 
-from galaxyzoo.config.schema import Config
-from galaxyzoo.inference.artifacts import WEIGHTS, load_weights
-from galaxyzoo.models.build import build_model
 from galaxyzoo.models.heads import build_output
-from galaxyzoo.models.losses import (
-    build_loss,
-    cross_entropy,
-    dirichlet_multinomial,
-    first_log_concentrations,
-    tree_divergence,
-    vote_likelihood,
-)
-from galaxyzoo.models.pretrained import fill_network
+from galaxyzoo.models.losses import build_loss, cross_entropy, tree_divergence
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
-from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold
 from support.slow_tree import draw_tree
 from support.small_models import small_config
-from support.training_fixtures import assert_a_kill_changes_nothing, fold_data
+from support.training_fixtures import fold_data
 
 # Columns of each question and of its parent answer, counted by hand; question 6 is asked of all.
 PARENTS = {1: None, 2: 1, 3: 4, 4: 4, 5: 4, 6: None, 7: 0, 8: 13, 9: 3, 10: 7, 11: 7}
@@ -129,101 +113,24 @@ def test_tree_divergence_is_zero_at_the_truth_and_nowhere_less():
         assert tree_divergence(near, targets).item() > 0
 
 
-def likelihood_slowly(votes: np.ndarray, targets: np.ndarray, logs: np.ndarray) -> float:
-    """Question by question and answer by answer, in plain Python."""
-    total = 0.0
-    for given, predicted in zip(targets, votes, strict=True):
-        first = 0
-        for number, size in enumerate(SIZES, start=1):
-            parent, concentration = PARENTS[number], math.exp(logs[number - 1])
-            said = 1.0 if parent is None else predicted[parent]
-            asked = 0.0
-            for column in range(first, first + size):
-                count = 43 * given[column]
-                alpha = concentration * predicted[column] / said
-                asked += count
-                total += math.lgamma(count + alpha) - math.lgamma(alpha) - math.lgamma(count + 1)
-            total += math.lgamma(asked + 1)
-            total += math.lgamma(concentration) - math.lgamma(asked + concentration)
-            first += size
-    return -total / len(targets)
-
-
-def test_whole_counts_have_the_probability_that_scipy_gives_them() -> None:
-    rng = np.random.default_rng(0)
-    alphas = rng.gamma(2.0, 2.0, (30, 4))
-    counts = np.stack([rng.multinomial(43, a / a.sum()) for a in alphas])
-    expected = scipy.stats.dirichlet_multinomial.logpmf(counts, alphas, 43)
-    ours = dirichlet_multinomial(torch.from_numpy(counts).double(), torch.from_numpy(alphas))
-    np.testing.assert_allclose(ours, expected, rtol=1e-10)
-
-
-def test_nobody_asked_has_probability_one() -> None:
-    alphas = torch.tensor([[0.3, 2.0]], dtype=torch.float64)
-    assert dirichlet_multinomial(torch.zeros(1, 2, dtype=torch.float64), alphas).item() == 0
-
-
-@pytest.mark.parametrize("zeros", [False, True])
-def test_the_likelihood_is_the_slow_one(zeros: bool) -> None:
-    votes, targets = draw_tree(0), draw_tree(1)
-    logs = torch.linspace(-1.0, 4.0, 11, dtype=torch.float64)
-    if zeros:  # nobody said "smooth", so nobody was asked how round it is
-        targets[0, [0, *range(15, 18)]] = 0
-    ours = vote_likelihood(votes, targets, logs)
-    expected = likelihood_slowly(votes.numpy(), targets.numpy(), logs.numpy())
-    assert ours.item() == pytest.approx(expected, rel=1e-6)
-
-
-def test_concentrations_of_a_crowd_are_found() -> None:
-    rng, truth = np.random.default_rng(0), np.geomspace(2, 40, 11)
-    votes = draw_tree(2, n=3000)
-    targets = np.zeros(votes.shape)
-    for question, concentration in zip(GALAXY_ZOO_2.top_down, truth, strict=True):
-        span, parent = GALAXY_ZOO_2.span(question), GALAXY_ZOO_2.parent_index(question)
-        asked = 43 * np.ones(3000) if parent is None else 43 * targets[:, parent]
-        shares = votes[:, span].numpy() / votes[:, span].numpy().sum(axis=1, keepdims=True)
-        for i in range(3000):
-            drawn = rng.dirichlet(concentration * shares[i])
-            targets[i, span] = rng.multinomial(round(asked[i]), drawn) / 43
-    order = [GALAXY_ZOO_2.questions.index(q) for q in GALAXY_ZOO_2.top_down]
-    logs = first_log_concentrations().double().requires_grad_(True)
-    optimizer = torch.optim.LBFGS([logs], max_iter=40)
-
-    def evaluate() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = vote_likelihood(votes, torch.from_numpy(targets), logs)
-        loss.backward()
-        return loss
-
-    optimizer.step(evaluate)
-    np.testing.assert_allclose(logs.detach()[order].exp(), truth, rtol=0.2)
-
-
 @pytest.mark.parametrize("certain", [False, True])
-@pytest.mark.parametrize("loss", ["kl", "votes"])
-def test_gradients_are_finite_where_votes_are_zero(loss: str, certain: bool) -> None:
+def test_gradients_are_finite_where_votes_are_zero(certain: bool) -> None:
     logits = torch.randn(4, 37, generator=torch.Generator().manual_seed(0))
     if certain:
         logits[:, ::3] = 200.0  # softmax gives exact zeros beside them
     logits.requires_grad_(True)
-    logs = first_log_concentrations().requires_grad_(True)
     targets = torch.zeros(4, 37)
     targets[:, GALAXY_ZOO_2.columns.index("Class1.3")] = 1.0  # all say "star or artifact"
     targets[:, GALAXY_ZOO_2.columns.index("Class6.2")] = 1.0
-    more = (logs,) if loss == "votes" else ()
-    build_loss(small_config(loss=loss))(
-        build_output("tree", TASKS["gz37"])(logits), targets, *more
-    ).backward()
-    for tensor in (logits, *more):
-        assert tensor.grad is not None
-        assert tensor.grad.isfinite().all()
-    assert certain or (logits.grad is not None and logits.grad.abs().sum() > 0)
+    tree_divergence(build_output("tree", TASKS["gz37"])(logits), targets).backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    assert certain or logits.grad.abs().sum() > 0
 
 
 LOSSES = [
     ("gz37", "mse"),
     ("gz37", "kl"),
-    ("gz37", "votes"),
     ("zoo5", "mse"),
     ("zoo5", "cross_entropy"),
 ]
@@ -254,36 +161,3 @@ def test_losses_by_name_with_weights_and_smoothing():
     votes = draw_tree(4)
     kl = build_loss(small_config(loss="kl"))(votes, draw_tree(5))
     torch.testing.assert_close(kl, tree_divergence(votes, draw_tree(5)))
-
-
-def votes_config(**train: object) -> Config:
-    return small_config(loss="votes", train={"epochs": 2, "batch_size": 8, "lr": 3e-3, **train})
-
-
-def test_concentrations_are_trained_averaged_and_saved_with_the_network(tmp_path: Path) -> None:
-    data, first = fold_data(), first_log_concentrations()
-    train_fold(votes_config(), data, tmp_path / "whole", "whole")
-    saved = load_weights(tmp_path / "whole" / WEIGHTS)["log_concentrations"]
-    assert (saved != first).all()
-    trainer = Trainer(votes_config(), data)
-    trainer.model.load_state_dict({**trainer.model.state_dict(), "log_concentrations": saved})
-    assert trainer.ema is not None
-    assert torch.equal(trainer.ema.module.loss_parameters[0], first)  # a tensor of its own
-    assert_a_kill_changes_nothing(tmp_path, votes_config(), data, steps=5)  # in the second epoch
-
-
-def test_concentrations_train_beside_a_frozen_backbone() -> None:
-    trainer = Trainer(votes_config(freeze="backbone"), fold_data())
-    trainer.step(0, next(iter(trainer.batches())))
-    assert trainer.model.log_concentrations is not None
-    assert (trainer.model.log_concentrations != first_log_concentrations()).all()
-
-
-@pytest.mark.parametrize("losses", [("votes", "mse"), ("mse", "votes")])
-def test_a_start_may_have_another_loss(losses: tuple[str, str]) -> None:
-    first, second = (build_model(small_config(loss=loss)) for loss in losses)
-    fill_network(second, first.state_dict(), "start")
-    ours, theirs = second.backbone.state_dict(), first.backbone.state_dict()
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    if second.log_concentrations is not None:
-        assert torch.equal(second.log_concentrations, first_log_concentrations())

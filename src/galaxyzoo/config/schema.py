@@ -191,10 +191,9 @@ class Config(Settings):
     image: ImageConfig = ImageConfig()
     model: ModelConfig
     head: HeadConfig = HeadConfig()
-    # kl: divergence per question of the tree; votes: likelihood of the volunteers' answers per
-    # question, its widths learned; cross_entropy: classes' default; soft_cross_entropy: the
-    # classes' shares in the votes as targets
-    loss: Literal["mse", "kl", "votes", "cross_entropy", "soft_cross_entropy"] = "mse"
+    # kl: divergence per question of the tree; cross_entropy: classes' default; soft_cross_entropy:
+    # the classes' shares in the votes as targets
+    loss: Literal["mse", "kl", "cross_entropy", "soft_cross_entropy"] = "mse"
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     tta: TTAConfig = TTAConfig()
@@ -303,7 +302,7 @@ def find_contradiction(config: Config) -> str | None:
     ):
         if value not in allowed:
             return f"{key} '{value}' is not for task '{task.name}': it takes {', '.join(allowed)}"
-    if loss in ("kl", "votes") and config.head.output != "tree":
+    if loss == "kl" and config.head.output != "tree":
         return (
             f"loss '{loss}' needs head.output tree, whose answers are probabilities: "
             f"head.output {config.head.output} goes with loss=mse"

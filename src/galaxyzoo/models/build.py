@@ -21,7 +21,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.models.equivariant import D4CNN
 from galaxyzoo.models.heads import build_head, build_output
-from galaxyzoo.models.losses import first_log_concentrations
 from galaxyzoo.models.pretrained import HUB, TORCHVISION, PretrainedWeights, load_pretrained
 from galaxyzoo.tasks.registry import get_task
 
@@ -31,7 +30,6 @@ class GalaxyNet(nn.Module):
 
     mean: Tensor
     std: Tensor
-    log_concentrations: Tensor | None
 
     def __init__(
         self, config: Config, backbone: nn.Module, features: int, start: PretrainedWeights
@@ -42,18 +40,11 @@ class GalaxyNet(nn.Module):
         self.views = config.model.views
         self.head = build_head(config.head, features, len(get_task(config.head_task).columns))
         self.output = build_output(config.head.output, get_task(config.task))
-        widths = first_log_concentrations() if config.loss == "votes" else None
-        self.log_concentrations = None if widths is None else nn.Parameter(widths)
         # Buffers, so that they are saved with the weights.
         self.register_buffer("mean", 255 * torch.tensor(start.mean).view(1, 3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(start.std).view(1, 3, 1, 1))
         self._frozen = config.train.freeze == "backbone"
         self.backbone.requires_grad_(not self._frozen)
-
-    @property
-    def loss_parameters(self) -> tuple[Tensor, ...]:
-        """Arguments of the loss after predictions and targets: for `votes`, concentrations."""
-        return () if self.log_concentrations is None else (self.log_concentrations,)
 
     def train(self, mode: bool = True) -> "GalaxyNet":
         """Switch to training mode, except a frozen backbone, whose norms keep their statistics."""

@@ -1,6 +1,5 @@
 """Losses by name: of votes and of classes."""
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -8,11 +7,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS, DecisionTree
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
 
-# (B, column) predictions, (B, column) targets, the network's own `loss_parameters` -> ()
-Loss = Callable[..., Tensor]
-_FIRST_CONCENTRATION = 10.0  # of every question, before training
+# (B, column) predictions, (B, column) targets -> ()
+Loss = Callable[[Tensor, Tensor], Tensor]
 _TINY = 1e-12  # smallest probability whose logarithm is taken
 
 
@@ -26,15 +24,8 @@ def build_loss(config: Config, class_weights: Tensor | None = None) -> Loss:
         return functional.mse_loss
     if config.loss == "kl":
         return tree_divergence
-    if config.loss == "votes":
-        return vote_likelihood
     smoothing = config.train.label_smoothing
     return lambda probs, targets: cross_entropy(probs, targets, class_weights, smoothing)
-
-
-def first_log_concentrations() -> Tensor:
-    """(question,) initial log-concentrations of `vote_likelihood`."""
-    return torch.full((len(GALAXY_ZOO_2.questions),), math.log(_FIRST_CONCENTRATION))
 
 
 def part_weight(targets: Tensor, class_weights: Tensor | None = None) -> float:
@@ -98,51 +89,3 @@ def tree_divergence(votes: Tensor, targets: Tensor, tree: DecisionTree = GALAXY_
         logs = torch.log(shares.clamp_min(_TINY)) - torch.log(predicted.clamp_min(_TINY))
         total = total + (given * logs).sum(dim=1).mean()
     return total
-
-
-def vote_likelihood(
-    votes: Tensor, targets: Tensor, log_concentrations: Tensor, tree: DecisionTree = GALAXY_ZOO_2
-) -> Tensor:
-    """Minus the log-probability of the volunteers' answers, Dirichlet-multinomial per question.
-
-    The published fractions stand for the answers of `VOLUNTEERS` people; since they carry the
-    parent's weight already, a question's counts add up to those who were asked it. Beside the
-    answers' shares there is a concentration per question, the inverse spread of galaxies around
-    their predicted shares.
-
-    Args:
-        votes: (B, answer) predicted fractions that obey the tree.
-        targets: (B, answer) vote fractions.
-        log_concentrations: (question,) in the tree's order, learned with the network.
-    Returns:
-        Sum over questions, mean over galaxies, in nats.
-    Source: Zoobot (Walmsley et al. 2022, MNRAS 509, 3966), which has counts, and a concentration
-        per galaxy.
-    """
-    total = torch.zeros((), device=votes.device)
-    for question, concentration in zip(
-        tree.questions, log_concentrations.double().exp(), strict=True
-    ):
-        span, parent = tree.span(question), tree.parent_index(question)
-        counts, shares = VOLUNTEERS * targets[:, span].double(), votes[:, span].double()
-        if parent is not None:
-            shares = shares / votes[:, [parent]].double().clamp_min(_TINY)
-        total = (
-            total - dirichlet_multinomial(counts, concentration * shares.clamp_min(_TINY)).mean()
-        )
-    return total.float()
-
-
-def dirichlet_multinomial(counts: Tensor, concentrations: Tensor) -> Tensor:
-    """Log-probability of counts under a Dirichlet-multinomial distribution.
-
-    Args:
-        counts: (B, answer) >= 0, whole or not.
-        concentrations: (B, answer) > 0.
-    Returns:
-        (B,) natural logarithms.
-    """
-    asked, whole = counts.sum(dim=1), concentrations.sum(dim=1)
-    ways = torch.lgamma(asked + 1) - torch.lgamma(counts + 1).sum(dim=1)
-    answers = torch.lgamma(counts + concentrations) - torch.lgamma(concentrations)
-    return ways + torch.lgamma(whole) - torch.lgamma(asked + whole) + answers.sum(dim=1)

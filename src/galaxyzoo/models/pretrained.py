@@ -22,7 +22,7 @@ HUB = "hf_hub:"  # prefix of a repository of huggingface.co with weights for one
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WEIGHTS_FOLDER = "GALAXYZOO_WEIGHTS"  # variable that names a folder of weights
 _FILE = ".imagenet.safetensors"  # after the model's name, in that folder
-_HEAD = ("head.", "log_concentrations")  # of `GalaxyNet`: what belongs to a task and its loss
+_HEAD = ("head.",)  # of `GalaxyNet`: what belongs to a task
 _WARNED = "GALAXYZOO_WARNED_OF_SCRATCH"  # variable of the environment of one command
 _CLASSIFIERS = ("fc.", "classifier.", "head.", "heads.")
 Triple = tuple[float, float, float]
@@ -156,7 +156,7 @@ def _fill(
         for name in result.missing_keys
         if not name.endswith("num_batches_tracked") and not name.startswith(may_lack)
     ]
-    extra = [name for name in result.unexpected_keys if not name.startswith(_CLASSIFIERS + _HEAD)]
+    extra = [name for name in result.unexpected_keys if not name.startswith(_CLASSIFIERS)]
     if missing or extra:
         raise InputError(
             f"{source} does not fit the model: missing {missing[:2]}, unknown {extra[:2]}"

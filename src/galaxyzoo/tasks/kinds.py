@@ -138,7 +138,7 @@ class VoteTask(Task):
     group = "question"
     truth = "votes"
     outputs = ("tree", "plain", "sigmoid")
-    losses = ("mse", "kl", "votes")
+    losses = ("mse", "kl")
 
     @property
     def tasks_of_votes(self) -> tuple[str, ...]:

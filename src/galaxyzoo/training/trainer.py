@@ -208,8 +208,7 @@ class Trainer:
                 with autocast(self.config.train.amp, self.device):
                     predictions = network(some)
                 share = part_weight(wanted, self.class_weights) / whole
-                more = self.model.loss_parameters
-                yield self.loss(predictions.float(), wanted, *more) * share
+                yield self.loss(predictions.float(), wanted) * share
 
     @torch.no_grad()
     def untrained_loss(self) -> float:
@@ -293,7 +292,7 @@ class Trainer:
         predictions, _ = predict_distributed(model, self.data.cache, rows, self.config, _ONE_VIEW)
         guess, wanted = torch.from_numpy(predictions), self.targets[rows]
         guess, wanted = guess.to(self.device), wanted.to(self.device)
-        loss = self.loss(guess, wanted, *model.loss_parameters).item()
+        loss = self.loss(guess, wanted).item()
         targets = self.data.targets[rows]
         scores = {"val_score": self.task.score(predictions, targets)}
         more = self.task.quick_scores(predictions, targets)
