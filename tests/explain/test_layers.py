@@ -15,9 +15,8 @@ from galaxyzoo.explain.layers import (
     last_of_each_side,
     pick_layers,
 )
-from galaxyzoo.models.build import build_model
 from support.refusals import one_line_refusal
-from support.small_models import small_config, small_network
+from support.small_models import small_network
 
 IMAGE = torch.zeros(1, 3, 64, 64)
 
@@ -117,6 +116,3 @@ def test_what_is_not_there_is_named() -> None:
     model = small_network("cnn", 64)
     with pytest.raises(InputError, match=r"no layer 'layer4' has maps; .*stages"):
         pick_layers(find_layers(model, IMAGE), ["layer4"])
-    several = small_config(model={"name": "cnn", "views": "cyclic4"}, image={"size_px": 64})
-    with pytest.raises(InputError, match=r"several input views \(model.views cyclic4\)"):
-        find_layers(build_model(several, initialise=False), IMAGE)

@@ -133,14 +133,8 @@ def test_onnx_takes_batches_of_any_size(exported: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["model.views=cyclic4"],
-        ["model.views=dihedral8", "head.output=sigmoid", "loss=mse", "tta.dihedral=false"],
-    ],
-)
-def test_networks_of_several_views_become_onnx_too(words: list[str], tmp_path: Path) -> None:
+def test_networks_without_a_tree_become_onnx_too(tmp_path: Path) -> None:
+    words = ["head.output=sigmoid", "loss=mse", "tta.dihedral=false"]
     config = load_config(RUN, [*TINY[:3], *words])
     networks = [build_model(config).eval() for _ in range(2)]
     path = tmp_path / "model.onnx"

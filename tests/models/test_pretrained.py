@@ -13,7 +13,6 @@ from safetensors.torch import save_file
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.models.build import build_model
-from galaxyzoo.models.pretrained import fill_network
 from support.refusals import one_line_refusal
 from support.small_models import small_config
 
@@ -177,12 +176,3 @@ def test_a_hub_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch)
 def test_a_repository_whose_name_ends_in_no_timm_model_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=r"model\.name 'hf_hub:.*must end in a timm model's"):
         build_model(pretrained_config(name), initialise=False)
-
-
-@pytest.mark.parametrize("views", ["cyclic4", "dihedral8"])
-def test_a_network_of_several_views_starts_from_one_of_a_single_view(views: str) -> None:
-    start, model = build_model(small_config()), build_model(small_config(model={"views": views}))
-    for parameter in start.parameters():
-        parameter.data.fill_(0.25)
-    fill_network(model, start.state_dict(), "start")
-    assert all((parameter == 0.25).all() for parameter in model.backbone.parameters())

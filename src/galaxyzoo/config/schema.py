@@ -55,9 +55,6 @@ class ModelConfig(Settings):
     # "cnn" (ours), "d4cnn" (ours, the same for all orientations), "layers" (a plain stack),
     # torchvision/<name>, any timm name, or hf_hub:<owner>/<repository>-<timm name>
     name: str
-    # orientations of each image that the network gets at once, their features averaged: cyclic4
-    # costs 4 times as much, dihedral8 8 times (tta.dihedral then adds nothing)
-    views: Literal["one", "cyclic4", "dihedral8"] = "one"
     # start from the weights that timm, torchvision or the hub has of it, mostly of ImageNet
     pretrained: bool = False
     # safetensors used where it exists (path from the project root), else NAME.imagenet.safetensors

@@ -39,14 +39,9 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
     """All layers whose outputs are maps, transformers' tokens included, in order of execution.
 
     Args:
-        model: with a single input image.
+        model: the network.
         image: (1, 3, H, W) uint8, its input.
     """
-    if model.views != "one":
-        raise InputError(
-            f"a network of several input views (model.views {model.views}) has no map of the "
-            "image: take another run"
-        )
     found: dict[str, tuple[int, nn.Module, Tensor, bool]] = {}  # by name; first its place
     calls = 0
     names = {module: name for name, module in model.backbone.named_modules() if name}

@@ -1,9 +1,4 @@
-"""Build networks by name: our own, every model of timm and torchvision, with one head and output.
-
-A network may take several views of each galaxy at once (`model.views`): the backbone works through
-every view, and their features are averaged before the head, which so learns from all of them.
-Test-time augmentation instead averages the predictions of a network that saw one view at a time.
-"""
+"""Build networks by name: our own, and every model of timm and torchvision, with one head."""
 
 import copy
 import re
@@ -18,7 +13,6 @@ from torch import Tensor, nn
 
 from galaxyzoo.config.schema import Config, ModelConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.models.equivariant import D4CNN
 from galaxyzoo.models.heads import build_head, build_output
 from galaxyzoo.models.pretrained import HUB, TORCHVISION, PretrainedWeights, load_pretrained
@@ -37,7 +31,6 @@ class GalaxyNet(nn.Module):
         super().__init__()
         self.start = start
         self.backbone = backbone
-        self.views = config.model.views
         self.head = build_head(config.head, features, len(get_task(config.head_task).columns))
         self.output = build_output(config.head.output, get_task(config.task))
         # Buffers, so that they are saved with the weights.
@@ -59,8 +52,7 @@ class GalaxyNet(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) images, values 0 to 255 -> (B, feature), the input of the head."""
-        normalised = (images.float() - self.mean) / self.std
-        return pool_views(self.views, self.backbone, normalised)
+        return self.backbone((images.float() - self.mean) / self.std)
 
 
 class CNN(nn.Module):
@@ -264,22 +256,3 @@ def _build_torchvision(name: str, kwargs: dict[str, Any]) -> nn.Module:
 def _conv(inputs: int, outputs: int) -> list[nn.Module]:
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
-
-
-def pool_views(views: str, backbone: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """Features of a batch, averaged over views of each image; one pass through the backbone.
-
-    Args:
-        views: `one`; `cyclic4`: the quarter turns; `dihedral8`: these and their mirror images.
-        backbone: (n, 3, H, W) normalised images -> (n, feature).
-        images: (B, 3, H, W) normalised, H == W.
-    Returns:
-        (B, feature); with `cyclic4` and `dihedral8` the same for images turned alike.
-    """
-    if views == "one":
-        return backbone(images)
-    count = {"cyclic4": 4, "dihedral8": DIHEDRAL}[views]
-    joined = torch.cat([dihedral_view(images, number) for number in range(count)])
-    features = backbone(joined.contiguous(memory_format=torch.channels_last))
-    # Not len(images): an exported network takes batches of any size.
-    return features.unflatten(0, (count, images.shape[0])).mean(dim=0)  # over (view, B, feature)
