@@ -25,7 +25,7 @@ def address(prepared: Dataset, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
     monkeypatch.setattr(service, "list_runs", lambda: [known])
     monkeypatch.setattr(service, "load_run", lambda *_: run)
     page = build_page(known)
-    settings = server_settings("galaxies.example")
+    settings = server_settings(["10.0.0.1", "Galaxies.example"])
     _, where, _ = page.queue().launch(
         prevent_thread_lock=True, quiet=True, ssr_mode=False, app_kwargs=settings
     )
@@ -101,6 +101,7 @@ def test_the_page_answers_to_its_own_names_alone(address: str) -> None:
     own = ["localhost", "127.0.0.1:1", "[::1]:7860", "10.0.0.5", "galaxies.example:80"]
     foreign = ["evil.example", "127.0.0.1.evil.example:80", "x.galaxies.example", "[::", ""]
     expected = dict.fromkeys((*own, socket.gethostname()), 200) | dict.fromkeys(foreign, 400)
-    assert expected == {
-        host: httpx.get(f"{address}config", headers={"Host": host}).status_code for host in expected
-    }
+    answers = {host: httpx.get(f"{address}config", headers={"Host": host}) for host in expected}
+    assert {host: answer.status_code for host, answer in answers.items()} == expected
+    said = "the page has no name 'evil.example': start it with --allow-host NAME"
+    assert answers["evil.example"].text == said

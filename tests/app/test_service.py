@@ -1,10 +1,14 @@
 """What the page asks of trained runs, without the page."""
 
+import gzip
+import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 
 from galaxyzoo.app import service
 from galaxyzoo.app.service import (
@@ -19,6 +23,7 @@ from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.data.readers.fits import FitsSettings, draw
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.inference.catalogue import classes_of_votes
 from galaxyzoo.inference.fold_files import DONE
@@ -66,6 +71,20 @@ def test_an_image_that_somebody_sends_is_predicted(prepared: Dataset) -> None:
     shown = loaded(prepared).predict_upload(jpeg(120), "mine")
     assert shown.galaxy_id is None
     assert shown.prediction.shape == (37,)
+
+
+def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared: Dataset) -> None:
+    file, run = io.BytesIO(), loaded(prepared)
+    y, x = np.mgrid[:64, :64] - 32
+    cube = np.exp(-np.hypot(x, y) / 9) + np.random.default_rng(0).normal(0, 0.01, (3, 64, 64))
+    fits.PrimaryHDU(cube.astype(np.float32)).writeto(file)
+    encoded = file.getvalue()
+    png = cv2.imencode(".png", draw(encoded, FitsSettings())[..., ::-1])[1].tobytes()
+    expected = run.predict_upload(png, "mine").prediction
+    for sent in (encoded, gzip.compress(encoded)):
+        assert np.allclose(run.predict_upload(sent, "mine").prediction, expected, atol=1e-6)
+    with pytest.raises(InputError, match="this image cannot be used: it is damaged FITS"):
+        run.predict_upload(encoded[:4000], "mine")
 
 
 @pytest.mark.parametrize(

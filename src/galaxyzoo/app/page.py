@@ -3,7 +3,8 @@
 import functools
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,6 @@ import gradio as gr
 import numpy as np
 from gradio.route_utils import FnIndexInferError
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from galaxyzoo.app import service
 from galaxyzoo.app.components import answers_html, caption, facts_html, heat_html
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.ensemble.predictors import KnownPredictor
 from galaxyzoo.explain.gradcam import FAST_METHODS, likeliest
 
@@ -62,32 +62,42 @@ def build_page(chosen: KnownPredictor) -> gr.Blocks:
     return page
 
 
-class _OwnHosts(TrustedHostMiddleware):
+@dataclass
+class _OwnHosts:
     """Refuse names that are not this machine's; any IP address is fine.
 
     A browser that shows somebody's site would else reach the page, once the site's name leads here
     (DNS rebinding). For that a name is needed, so an address is always what the user typed.
     """
 
+    app: ASGIApp
+    names: set[str]
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = dict(scope.get("headers", ())).get(b"host", b"").decode("latin-1")
-        answer: ASGIApp = self.app
-        try:
-            ipaddress.ip_address(urlsplit(f"//{host}").hostname or "")
-        except ValueError:
-            answer = super().__call__
+        answer = self.app
+        if scope["type"] in ("http", "websocket") and not self._is_own(host):
+            say = f"the page has no name {one_line(host)!r}: start it with --allow-host NAME"
+            answer = PlainTextResponse(say, status_code=400)
         await answer(scope, receive, send)
 
+    def _is_own(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+            return name in self.names or bool(ipaddress.ip_address(name))
+        except ValueError:
+            return False
 
-def server_settings(host: str) -> dict[str, Any]:
+
+def server_settings(hosts: Sequence[str]) -> dict[str, Any]:
     """What the page's server refuses: other hosts' names, and functions that the page lacks.
 
     Args:
-        host: name or address that the server listens at.
+        hosts: names that it answers to, besides localhost and the machine's own.
     """
-    names = [host, "localhost", socket.gethostname()]
+    names = {name.lower() for name in (*hosts, "localhost", socket.gethostname())}
     return {
-        "middleware": [Middleware(_OwnHosts, allowed_hosts=names)],
+        "middleware": [Middleware(_OwnHosts, names=names)],
         # Gradio looks visitors' numbers and names up in dictionaries; the functions' own errors
         # do not come here.
         "exception_handlers": dict.fromkeys((KeyError, FnIndexInferError), _not_found),
@@ -108,7 +118,6 @@ def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, shown: gr.State) -> list[A
                 random = gr.Button("Random galaxy", elem_id="random", min_width=90)
                 upload = gr.UploadButton(
                     "Upload image",
-                    file_types=["image"],
                     type="binary",
                     elem_id="upload",
                     min_width=90,

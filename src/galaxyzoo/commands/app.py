@@ -6,6 +6,7 @@ where nothing is named: the best out-of-fold score.
   python3 src/app.py
   python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
   python3 src/app.py --host 0.0.0.0                         reachable from the network
+  python3 src/app.py --allow-host galaxies.example.org      by that name, behind a proxy
 """
 
 import argparse
@@ -32,8 +33,10 @@ def main() -> None:
     try:  # gradio's own error is a traceback, and comes after the imports
         socket.create_server((args.host.strip("[]"), args.port), family=family).close()
     except (OSError, OverflowError) as error:
+        is_name = isinstance(error, socket.gaierror)
+        cure = "; for a proxy's name leave --host out and add --allow-host NAME" if is_name else ""
         raise InputError(
-            f"cannot serve on --host {args.host} --port {args.port}: {error}"
+            f"cannot serve on --host {args.host} --port {args.port}: {error}{cure}"
         ) from None
     gc.disable()  # imports leave nothing to collect, and looking for it takes a quarter of them
     import gradio as gr
@@ -62,7 +65,7 @@ def main() -> None:
         footer_links=[],
         ssr_mode=False,
         show_error=True,
-        app_kwargs=server_settings(args.host),
+        app_kwargs=server_settings([args.host, *args.allow_host]),
     )
 
 
@@ -83,6 +86,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("run", nargs="?", metavar="RUN", help="or ensemble:NAME; default: the best")
     parser.add_argument("--dataset", help="dataset of the run")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name by which a proxy reaches the page, such as galaxies.example.org; repeatable",
+    )
     parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     return parser.parse_args()

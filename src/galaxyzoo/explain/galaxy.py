@@ -15,8 +15,11 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import warp, warp_matrix
 from galaxyzoo.data.image_cache import decode
 from galaxyzoo.data.prepare import Dataset, open_dataset
+from galaxyzoo.data.readers.fits import FitsSettings, draw
 from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.tasks.kinds import Task
+
+_FITS = b"SIMPLE  =", b"\x1f\x8b"  # as files begin, packed ones too
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Galaxy:
     """One galaxy."""
 
     name: str
-    encoded: bytes  # its JPEG or PNG
+    encoded: bytes  # its JPEG, PNG or FITS
     source: str  # where that is from, for error messages
     truth: np.ndarray | None = None  # (column,) votes or class of a training galaxy
     fold: int | None = None  # of a training galaxy that the task keeps
@@ -32,8 +35,10 @@ class Galaxy:
     def decode(self, image: ImageConfig) -> np.ndarray:
         """(1, cache_px, cache_px, 3) uint8."""
         try:
-            return decode(self.encoded, image.crop_px, image.cache_px)[None]
-        except (ValueError, cv2.error) as error:
+            is_fits = self.encoded.startswith(_FITS)
+            picture = draw(self.encoded, FitsSettings()) if is_fits else self.encoded
+            return decode(picture, image.crop_px, image.cache_px)[None]
+        except (ValueError, InputError, cv2.error) as error:
             raise InputError(f"{self.source}: {str(error).splitlines()[0]}") from None
 
     def as_input(self, image: ImageConfig) -> np.ndarray:
