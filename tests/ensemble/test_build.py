@@ -195,10 +195,10 @@ def test_the_cost_of_a_run_is_that_of_an_ensemble_of_the_others(name):
 
 def test_where_no_blend_is_chosen_the_most_fitted_one_stands_for_it_and_says_so():
     features, targets, folds = make_problem(2, n=60)
-    fits = fit_all((features, targets, folds), ["mean", "greedy", "nnls", "ridge"])
-    assert costs_without(fits, "ridge", RUNS, 0)["candidate"] == "nnls"
-    fits = fit_all((features, targets, folds), ["mean", "ridge"])
-    assert costs_without(fits, "ridge", RUNS, 0)["candidate"] == "mean"
+    fits = fit_all((features, targets, folds), ["mean", "greedy", "nnls", "disagreement_ridge"])
+    assert costs_without(fits, "disagreement_ridge", RUNS, 0)["candidate"] == "nnls"
+    fits = fit_all((features, targets, folds), ["mean", "disagreement_ridge"])
+    assert costs_without(fits, "disagreement_ridge", RUNS, 0)["candidate"] == "mean"
 
 
 def test_a_run_alone_cannot_be_left_out():

@@ -30,7 +30,7 @@ def test_a_saved_candidate_predicts_the_same(tmp_path, task, name):
     some = {**dict.fromkeys(["mean", "lightgbm"]), name: None}
     fits = cross_fit({n: known[n] for n in known if n in some}, task, features, targets, folds, 0)
     model, path = fits.models[name], tmp_path / "model.safetensors"
-    loaded = load_model(path, save_model(path, model), task, CURE)
+    loaded = load_model(path, save_model(path, model), CURE)
     np.testing.assert_array_equal(loaded.predict(features), model.predict(features))
     assert name in ("mean", "best_run") or np.ptp(model.predict(features)) > 0
     data = path.read_bytes()
@@ -45,10 +45,10 @@ def test_a_changed_or_missing_file_is_refused(tmp_path):
     for place in (0, 9, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
         with pytest.raises(InputError, match=f"is missing or not the file .*: {CURE}"):
-            load_model(path, digest, SMALL, CURE)
+            load_model(path, digest, CURE)
     path.unlink()
     with pytest.raises(InputError, match="is missing"):
-        load_model(path, digest, SMALL, CURE)
+        load_model(path, digest, CURE)
 
 
 @dataclass(frozen=True)

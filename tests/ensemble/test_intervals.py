@@ -187,7 +187,7 @@ def test_intervals_of_any_galaxies_hold_nine_in_ten(
         (expected,) = column.intervals(oof[:, i], features[:, i], [0.9])
         np.testing.assert_allclose(ends[:, i], expected, atol=1e-6)
     path = tmp_path / "kept.safetensors"
-    again = load_model(path, save_model(path, found), get_task("gz37"), "")
+    again = load_model(path, save_model(path, found), "")
     np.testing.assert_array_equal(again.ends(oof), ends)
 
 

@@ -23,10 +23,10 @@ def test_sums_of_folds_add_up_to_those_of_all_rows():
 
 def test_squared_error_is_that_of_the_rows():
     fold, rng = random_fold(2), np.random.default_rng(0)
-    weights, intercept = rng.normal(size=(6, 2)), rng.normal(size=2)
-    predictions = fold.features.reshape(len(fold.features), -1).astype(float) @ weights + intercept
+    weights = rng.normal(size=(6, 2))
+    predictions = fold.features.reshape(len(fold.features), -1).astype(float) @ weights
     expected = np.square(predictions - fold.targets).sum(axis=0)
-    np.testing.assert_allclose(fold.sums.squared_error(weights, intercept), expected, rtol=1e-10)
+    np.testing.assert_allclose(fold.sums.squared_error(weights), expected, rtol=1e-10)
 
 
 def test_a_fold_without_a_run_is_that_of_the_other_runs():

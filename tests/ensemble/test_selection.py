@@ -39,8 +39,7 @@ def test_five_folds_need_sixteen_fits_and_two_folds_no_pair():
     assert [sum(len(s) == size for s in sets) for size in range(3)] == [1, 5, 10]
     assert len(set(sets)) == 16
     assert exclusions([0, 1]) == [frozenset(), frozenset({0}), frozenset({1})]
-    assert len(exclusions([0, 1, 2, 3, 4], most=3)) == 26
-    assert max(map(len, exclusions([0, 1, 2], most=3))) == 2
+    assert max(map(len, exclusions([0, 1, 2]))) == 2
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -154,12 +153,9 @@ def test_one_run_and_two_folds_still_work_without_a_nested_score():
 
 def test_candidates_are_picked_by_name_with_the_mean_and_a_typo_is_named():
     assert pick_candidates([], SMALL) == CANDIDATES
-    assert list(pick_candidates(["ridge", "best_run"], SMALL)) == ["mean", "best_run", "ridge"]
-    with pytest.raises(InputError, match=r"unknown candidate 'rigde': known are .*best_run"):
-        pick_candidates(["rigde"], SMALL)
-    assert list(pick_candidates(["two_level", "nnls"], SMALL)) == ["mean", "nnls", "two_level"]
-    with pytest.raises(InputError, match="'two_level' blends the others that are named"):
-        pick_candidates(["mean", "two_level"], SMALL)
+    assert list(pick_candidates(["nnls", "best_run"], SMALL)) == ["mean", "best_run", "nnls"]
+    with pytest.raises(InputError, match=r"unknown candidate 'ridge': known are .*best_run"):
+        pick_candidates(["ridge"], SMALL)
 
 
 def erring(*errors: np.ndarray, folds: np.ndarray | None = None) -> CrossFits:

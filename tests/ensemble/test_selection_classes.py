@@ -64,8 +64,8 @@ def test_candidates_are_those_of_the_tasks_kind():
     assert pick_candidates([], PLAIN) == CLASS_CANDIDATES
     assert pick_candidates([], TASKS["gz37"]) == CANDIDATES
     assert list(pick_candidates(["pool"], BALANCED)) == ["mean", "pool"]
-    with pytest.raises(InputError, match=r"unknown candidate 'ridge': known are .*best_run"):
-        pick_candidates(["ridge"], PLAIN)
+    with pytest.raises(InputError, match=r"unknown candidate 'nnls': known are .*best_run"):
+        pick_candidates(["nnls"], PLAIN)
 
 
 def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_path, monkeypatch):

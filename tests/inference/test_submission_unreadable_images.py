@@ -102,12 +102,12 @@ def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys):
     for i in range(2):
         oof, test = (draw_run(rng, v, 0.1) + 0.1 for v in (catalog.targets("gz37"), truth))
         save_run(catalog, f"gz37/run{i}", oof, test)
-    before = combine(monkeypatch, "gz37", "--candidates", "ridge")
+    before = combine(monkeypatch, "gz37", "--candidates", "disagreement_ridge")
     lost = catalog.test_ids[[6, 2]]
     note("gz37/run0", lost[0])
     note("gz37/run1", *lost)
     capsys.readouterr()
-    after = combine(monkeypatch, "gz37", "--candidates", "ridge")
+    after = combine(monkeypatch, "gz37", "--candidates", "disagreement_ridge")
     mean = catalog.train[COLUMNS].mean()
     assert np.abs(after.loc[lost] - mean).max(axis=None) < 2e-9
     others = [i for i in catalog.test_ids if i not in lost]
@@ -116,7 +116,7 @@ def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys):
     assert card["unreadable_test_images"] == [catalog.test_ids[2], catalog.test_ids[6]]
     line = f"2 test images cannot be read; their rows hold the training mean: GalaxyID {lost[1]}, "
     assert line in capsys.readouterr().out
-    combine(monkeypatch, "gz37", "--candidates", "ridge")  # not made again, but said again
+    combine(monkeypatch, "gz37", "--candidates", "disagreement_ridge")  # not made again
     said = capsys.readouterr().out
     assert "nothing has changed" in said
     assert line in said

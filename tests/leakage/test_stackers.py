@@ -16,7 +16,6 @@ from galaxyzoo.ensemble.blends import MetaModel
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.selection import (
     MEAN,
-    TWO_LEVEL,
     CrossFits,
     candidates_of,
     cross_fit,
@@ -115,17 +114,11 @@ def fit_on_all(
 FITTED = [(kind, name) for kind, name in EVERY if is_fitted(kind, name)]
 
 
-def with_what_it_blends(name: str, *others: str) -> list[str]:
-    """The mean, the candidate, and what the second level needs below it; the simplest first."""
-    below = ["ridge"] if name == TWO_LEVEL else []
-    return list(dict.fromkeys([MEAN, *others, *below, name]))
-
-
 def settings_of(name: str) -> tuple[int, int, int, float]:
     """(seeds, galaxies, runs, spread) by which a leak would show."""
     if name == "lightgbm":  # needs rows before it splits at all
         return thorough(2, 10), 800, 5, 0.25
-    if name in ("ridge", "disagreement_ridge", "pool", TWO_LEVEL):
+    if name in ("disagreement_ridge", "pool"):
         return thorough(4, 20), 160, 20, 0.25
     return thorough(24, 60), 160, 20, 0.12  # of blends, little is fitted: it takes many
 
@@ -135,7 +128,7 @@ def test_random_targets_give_chance_level_scores_and_a_leak_does_not(
     kind: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task, (seeds, n, n_runs, spread) = TASKS[kind], settings_of(name)
-    names = with_what_it_blends(name)
+    names = list(dict.fromkeys([MEAN, name]))
     fits = [fit_noise(task, names, seed, n, n_runs, spread) for seed in range(seeds)]
     assert not looks_skilled([gain_over_chance(some, some.predictions(name)) for some in fits])
     chosen = [nested(some) for some in fits]
@@ -215,7 +208,7 @@ def test_targets_of_a_fold_change_none_of_its_predictions(kind: str, name: str) 
     if isinstance(task, ClassTask):
         features /= features.sum(axis=2, keepdims=True)
     folds = np.arange(n) % N_FOLDS
-    candidates = {some: candidates_of(task)[some] for some in with_what_it_blends(name, "best_run")}
+    candidates = {some: candidates_of(task)[some] for some in (MEAN, "best_run", name)}
     clean = cross_fit(candidates, task, features, targets, folds, 0)
     before = nested(clean)
     assert before is not None

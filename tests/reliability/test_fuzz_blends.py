@@ -87,22 +87,6 @@ def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
 
 @FEW
 @given(oof_folds())
-def test_the_ridge_stacker_bears_any_runs(folds: list[OofFold]) -> None:
-    features, targets = stack_folds(folds)
-    size = size_of(features, targets)
-    model = stackers.fit_ridge(folds, TWO, 0)
-    assert np.isfinite(model.weights).all()
-    assert set(model.penalties) <= {*stackers.PENALTIES, stackers.UNTUNED_PENALTY}
-    error = squared(model.predict(features), targets)
-    assert error <= squared(features.mean(axis=1), targets) + 1e-6 * size
-    other = stackers.fit_ridge(turned(folds), TWO, 0)
-    if (other.penalties == model.penalties).all():
-        values = other.predict(features[:, ::-1])
-        assert abs(squared(values, targets) - error) <= 1e-5 * size
-
-
-@FEW
-@given(oof_folds())
 def test_the_disagreement_ridge_bears_any_runs(folds: list[OofFold]) -> None:
     features, targets = stack_folds(folds)
     size = size_of(features, targets)

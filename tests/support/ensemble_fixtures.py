@@ -30,7 +30,6 @@ LINEAR = [
     "best_run",
     "greedy",
     "nnls",
-    "ridge",
     "disagreement_ridge",
 ]  # the quick candidates
 COLUMNS = list(GALAXY_ZOO_2.columns)

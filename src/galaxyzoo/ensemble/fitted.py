@@ -56,13 +56,12 @@ def save_model(path: Path, model: MetaModel | VoteIntervals) -> str:
     return digest_table(path)
 
 
-def load_model(path: Path, digest: str, task: Task, cure: str) -> Any:
+def load_model(path: Path, digest: str, cure: str) -> Any:
     """Read a fitted candidate, or intervals, from the file of that digest.
 
     Args:
         path: as of `save_model`.
         digest: as noted in the score card.
-        task: of the ensemble.
         cure: end of the error message.
     """
     if not path.is_file() or digest_table(path) != digest:
@@ -73,7 +72,7 @@ def load_model(path: Path, digest: str, task: Task, cure: str) -> Any:
         with safe_open(path, "numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             form = json.loads(file.metadata()["model"])
-        return _unpack(form, arrays, task)
+        return _unpack(form, arrays)
     except (SafetensorError, KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
         raise InputError(f"{shown(path)} was made by another version ({error}): {cure}") from None
 
@@ -89,12 +88,8 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         text = value.model_to_string().encode()
         arrays[name] = np.frombuffer(text, np.uint8)
         return {"trees": name}
-    if isinstance(value, Task):
-        return {"task": value.name}
     if isinstance(value, tuple):
         return [_pack(one, f"{name}.{i}", arrays) for i, one in enumerate(value)]
-    if isinstance(value, Mapping):
-        return {"parts": {key: _pack(one, f"{name}.{key}", arrays) for key, one in value.items()}}
     if type(value) not in _KINDS.values():
         raise InputError(
             f"{type(value).__name__} cannot be kept: a candidate's entry in ensemble/selection.py "
@@ -107,10 +102,10 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     return {"kind": type(value).__name__, "fields": fields}
 
 
-def _unpack(form: Any, arrays: Mapping[str, np.ndarray], task: Task) -> Any:
+def _unpack(form: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """The opposite of `_pack`."""
     if isinstance(form, list):
-        return tuple(_unpack(one, arrays, task) for one in form)
+        return tuple(_unpack(one, arrays) for one in form)
     match form:
         case int() | float() | str() | None:
             return form
@@ -118,12 +113,8 @@ def _unpack(form: Any, arrays: Mapping[str, np.ndarray], task: Task) -> Any:
             return arrays[name]
         case {"trees": name}:
             return lgb.Booster(model_str=arrays[name].tobytes().decode())
-        case {"task": _}:
-            return task
-        case {"parts": parts}:
-            return {key: _unpack(one, arrays, task) for key, one in parts.items()}
         case {"kind": kind, "fields": fields}:
-            return _KINDS[kind](**{k: _unpack(one, arrays, task) for k, one in fields.items()})
+            return _KINDS[kind](**{k: _unpack(one, arrays) for k, one in fields.items()})
     raise ValueError(f"unknown part {str(form)[:40]}")
 
 
@@ -164,9 +155,8 @@ class FittedEnsemble:
         task = get_task(folder.task)
         card.check(catalog.for_task(task))
         check_members(card)
-        model = load_model(
-            fitted_path(folder.csv), card.fitted, task, build_again(folder, [*card.runs])
-        )
+        again = build_again(folder, [*card.runs])
+        model = load_model(fitted_path(folder.csv), card.fitted, again)
         return cls(folder.dataset, task, card, model)
 
     @property

@@ -66,19 +66,15 @@ class LeastSquares:
             self.count,
         )
 
-    def squared_error(self, weights: np.ndarray, intercept: np.ndarray) -> np.ndarray:
+    def squared_error(self, weights: np.ndarray) -> np.ndarray:
         """Squared error of a linear model on the galaxies summed here.
 
         Args:
             weights: (feature, column).
-            intercept: (column,).
         Returns:
-            (column,) sums over galaxies of (features @ weights + intercept - targets)².
+            (column,) sums over galaxies of (features @ weights - targets)².
         """
-        fit = np.sum(weights * (self.gram @ weights - 2 * self.cross), axis=0) + self.squares
-        return fit + intercept * (
-            2 * self.features @ weights - 2 * self.targets + self.count * intercept
-        )
+        return np.sum(weights * (self.gram @ weights - 2 * self.cross), axis=0) + self.squares
 
 
 @dataclass(frozen=True, eq=False)

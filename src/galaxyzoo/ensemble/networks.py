@@ -42,8 +42,8 @@ class EnsembleNetworks:
     def open(cls, folder: Path) -> "EnsembleNetworks":
         """The ensemble in a folder of `src/export.py`."""
         card = EnsembleCard.read(folder / EXPORTED_CARD)
-        task, again = get_task(card.task), "export it again"
-        model = load_model(folder / EXPORTED_MODEL, card.fitted, task, again)
+        task = get_task(card.task)
+        model = load_model(folder / EXPORTED_MODEL, card.fitted, "export it again")
         members = card.members.items()
         runs = [RunNetworks.open(folder / run, {"networks": own}) for run, own in members]
         return cls(FittedEnsemble(card.dataset, task, card, model), runs)
@@ -112,7 +112,7 @@ def load_intervals(dataset: str, name: str) -> VoteIntervals:
         return VoteIntervals.calibrate(name, load_catalog(dataset))
     files = FoldFiles.exported(box_dir() / name)
     path = files.path(INTERVALS)
-    return load_model(path, digest_table(path), task, files.cure)
+    return load_model(path, digest_table(path), files.cure)
 
 
 def describe(predictor: Predictor) -> str:

@@ -6,28 +6,21 @@ Everything rests on one step, fitting a candidate on all folds but a set E:
 - E = {j, k} predicts j and k: to leave k out of the whole choice, the candidates are compared on
   the folds j != k by meta-models fitted without both (the networks behind the rows of fold j were
   trained on fold k, as in all stacking). A pair has no order, so K (K - 1) / 2 fits serve all K
-  outer folds;
-- E = {i, j, k} is for the second level alone, which without j and k is fitted on predictions of i
-  by candidates fitted without all three, and so on.
+  outer folds.
 
 Chosen is the simplest candidate whose score is within one standard error of the best: a difference
 that the draw of the galaxies explains is no reason for a model that is harder to trust. The nested
 score counts the choice itself: fold k is predicted by the candidate chosen without fold k.
 
-The second level is a blend of the other candidates' predictions, weighted per question. It is
-fitted on predictions by candidates fitted without the galaxy's fold and without the folds that the
-second level itself is scored on, so nothing leaks from one level to the other.
-
 Sources: Breiman et al. 1984, "Classification and regression trees", section 3.4.3, for the rule of
 one standard error (here of the paired difference, which is smaller); Wolpert 1992, "Stacked
-generalization"; benanne/kaggle-galaxies for a blend of blends.
+generalization".
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -36,7 +29,7 @@ from threadpoolctl import threadpool_limits
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import blends, class_stackers, stackers
-from galaxyzoo.ensemble.blends import Blend, MetaModel, uniform_weights
+from galaxyzoo.ensemble.blends import Blend, MetaModel
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.metrics import Difference
@@ -46,7 +39,6 @@ FoldSet = frozenset[int]
 # candidate, folds left out, fold -> (galaxy, column), valid
 HeldOut = dict[tuple[str, FoldSet, int], np.ndarray]
 MEAN = "mean"  # every other candidate is compared with it
-TWO_LEVEL = "two_level"
 
 
 @dataclass(frozen=True)
@@ -58,42 +50,21 @@ class Candidate:
     model: type[MetaModel]  # that `fit` returns: a dataclass, which `fitted.save_model` keeps
 
 
-@dataclass(frozen=True, eq=False)
-class TwoLevel:
-    """Candidates, and a blend of their predictions as submitted."""
-
-    first: Mapping[str, MetaModel]
-    blend: MetaModel
-    task: Task
-
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        """(galaxy, run, column) -> (galaxy, column), float64."""
-        first = [self.task.project(model.predict(features)) for model in self.first.values()]
-        return self.blend.predict(np.stack(first, axis=1))
-
-    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
-        """The candidates' weights, and what each is made of."""
-        first = {name: model.about(runs, task) for name, model in self.first.items()}
-        return {**self.blend.about(list(self.first), task), "candidates": first}
-
-
 _greedy = partial(blends.fit_greedy, loss=blends.squared_error)
 _greedy_classes = partial(blends.fit_greedy, loss=blends.log_loss)
 # To add a candidate: one function and one entry. The simplest come first, because they are chosen
 # where scores are within the error: by how much is fitted (nothing; one run; a weight per run; per
-# run and question; per run and column, without and with a blend below), then trees. The mean comes
-# before the best run: that one needs fewer networks, but its choice is fitted.
+# run and question; per run and column), then trees. The mean comes before the best run: that one
+# needs fewer networks, but its choice is fitted.
 CANDIDATES = {
     MEAN: Candidate(blends.fit_mean, "equal weights", Blend),
     "best_run": Candidate(partial(_greedy, steps=1), "the best single run", Blend),
     "greedy": Candidate(partial(_greedy, steps=100), "a weight per run, greedily", Blend),
     "nnls": Candidate(blends.fit_nnls, "a weight per run, question", Blend),
-    "ridge": Candidate(stackers.fit_ridge, "linear in all runs' answers", stackers.LinearStacker),
     "disagreement_ridge": Candidate(
         stackers.fit_disagreement_ridge, "nnls and where runs differ", stackers.DisagreementRidge
     ),
     "lightgbm": Candidate(stackers.fit_lightgbm, "boosted trees", stackers.BoostedStacker),
-    TWO_LEVEL: Candidate(blends.fit_nnls, "nnls of all candidates above", TwoLevel),
 }
 CLASS_CANDIDATES = {
     MEAN: CANDIDATES[MEAN],
@@ -181,18 +152,12 @@ def pick_candidates(names: Sequence[str], task: Task) -> dict[str, Candidate]:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(f"unknown candidate '{unknown[0]}': known are {', '.join(known)}")
-    picked = {name: one for name, one in known.items() if name in (MEAN, *(names or known))}
-    if list(picked) == [MEAN, TWO_LEVEL]:
-        raise InputError(
-            f"candidate '{TWO_LEVEL}' blends the others that are named: name some, such as "
-            f"nnls,ridge,{TWO_LEVEL}"
-        )
-    return picked
+    return {name: one for name, one in known.items() if name in (MEAN, *(names or known))}
 
 
-def exclusions(fold_numbers: Sequence[int], most: int = 2) -> list[FoldSet]:
-    """The sets of folds to leave out, up to `most` at once if a fold remains to fit on."""
-    largest = min(most, len(fold_numbers) - 1)
+def exclusions(fold_numbers: Sequence[int]) -> list[FoldSet]:
+    """The sets of folds to leave out, up to two at once if a fold remains to fit on."""
+    largest = min(2, len(fold_numbers) - 1)
     return [
         frozenset(folds)
         for size in range(largest + 1)
@@ -226,10 +191,8 @@ def cross_fit(
             "an ensemble is scored across folds: it needs at least two; train with more folds"
         )
     by_fold = {k: make_fold(features[folds == k], targets[folds == k]) for k in numbers}
-    first = [name for name in candidates if name != TWO_LEVEL]
-    sets = exclusions(numbers, most=3 if TWO_LEVEL in candidates else 2)
     # The costliest candidates first, while few predictions of others are kept in memory.
-    jobs = [(name, without) for name in reversed(first) for without in sets]
+    jobs = [(name, without) for name in reversed([*candidates]) for without in exclusions(numbers)]
     calls = (
         delayed(fit_without)(candidates[name].fit, by_fold, without, task, seed)
         for name, without in jobs
@@ -241,10 +204,9 @@ def cross_fit(
         fits = list(Bar(results, "fitting", len(jobs), unit="fit", leave=False))
     pairs = list(zip(jobs, fits, strict=True))
     whole = {name: model for (name, without), (model, _) in pairs if not without}
-    models = {name: whole[name] for name in first}
+    models = {name: whole[name] for name in candidates}
     held_out = {(*job, fold): values for job, (_, parts) in pairs for fold, values in parts.items()}
-    done = CrossFits(task, candidates, targets, folds, by_fold, models, held_out)
-    return add_second_level(done, seed) if TWO_LEVEL in candidates else done
+    return CrossFits(task, candidates, targets, folds, by_fold, models, held_out)
 
 
 def fit_without(
@@ -257,45 +219,12 @@ def fit_without(
         submitted.
     """
     model = fit([rows for fold, rows in by_fold.items() if fold not in without], task, seed)
-    # What serves the choice and the second level alone is kept in half the memory.
+    # What serves the choice alone is kept in half the memory.
     kept = np.float64 if len(without) == 1 else np.float32
     return model, {
         fold: task.project(model.predict(by_fold[fold].features)).astype(kept, copy=False)
         for fold in sorted(without)
     }
-
-
-def add_second_level(fits: CrossFits, seed: int) -> CrossFits:
-    """Fit the second level without every set of `exclusions`, on predictions of the others.
-
-    Args:
-        fits: of all other candidates, up to three folds left out at once.
-        seed: as of the other candidates.
-    """
-    task, numbers, fit = fits.task, fits.fold_numbers, fits.candidates[TWO_LEVEL].fit
-    models = dict(fits.models)
-    # Three folds are left out for the second level's features alone.
-    held_out = {key: values for key, values in fits.held_out.items() if len(key[1]) < 3}
-
-    def predictions(without: FoldSet, fold: int) -> np.ndarray:
-        """(galaxy, candidate, column) of a fold's galaxies."""
-        return np.stack([fits.held_out[name, without, fold] for name in fits.names], axis=1)
-
-    for without in exclusions(numbers):
-        inside = [fold for fold in numbers if fold not in without]
-        parts = [
-            make_fold(predictions(without | {fold}, fold), fits.targets[fits.folds == fold])
-            for fold in (inside if len(inside) > 1 else [])
-        ]
-        # The mean of the candidates where nothing is left to fit on
-        uniform = Blend(uniform_weights(len(fits.names), len(task.columns)))
-        blend = fit(parts, task, seed) if parts else uniform
-        for fold in without:
-            blended = blend.predict(predictions(without, fold))
-            held_out[TWO_LEVEL, without, fold] = task.project(blended)
-        if not without:
-            models[TWO_LEVEL] = TwoLevel(fits.models, blend, task)
-    return replace(fits, models=models, held_out=held_out)
 
 
 def nested(fits: CrossFits) -> tuple[np.ndarray, dict[int, str]] | None:

@@ -3,7 +3,7 @@
 Each is regularised towards the uniform mean of the runs, or towards a blend, not towards zero, and
 is fitted to the squared error of raw predictions.
 
-- `ridge` corrects the mean by all predictions, `lightgbm` by boosted trees on them.
+- `lightgbm` corrects the mean by boosted trees on all predictions.
 - `disagreement_ridge` corrects the blend by non-negative least squares, twice, by the runs'
   deviations from their mean: a stacker that may also bend what all runs agree on fits mostly noise.
   The first ridge has the deviations of the same question's answers, the second those of all: where
@@ -27,9 +27,6 @@ from galaxyzoo.ensemble.least_squares import LeastSquares, OofFold, total
 from galaxyzoo.tasks.kinds import Task
 
 Penalty = float | np.ndarray  # of all columns, or of each, (column,)
-# Ridge penalties per galaxy, for features of unit variance; the largest leaves next to the mean.
-PENALTIES = tuple(10.0**exponent for exponent in range(-5, 2))
-UNTUNED_PENALTY = 0.1  # where a single fold leaves nothing to pick the penalty by
 BOOSTING_ROUNDS = 40
 FEATURES_PER_TREE = 64  # at most, which six runs of the competition's task reach
 BOOSTING: dict[str, str | float] = {
@@ -53,28 +50,15 @@ class LinearStacker:
     """A linear model on all runs' predictions of all columns."""
 
     weights: np.ndarray  # (feature, column), features are (run, column) pairs, runs outermost
-    intercept: np.ndarray  # (column,)
     penalties: np.ndarray  # (column,) the penalty each column was fitted with
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(galaxy, run, column) -> (galaxy, column), float64."""
-        return flatten(features) @ self.weights + self.intercept
+        return flatten(features) @ self.weights
 
     def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
         """The penalty of each column."""
         return {"penalties": dict(zip(task.columns, self.penalties.tolist(), strict=True))}
-
-
-def fit_ridge(folds: Sequence[OofFold], task: Task, _seed: int) -> LinearStacker:
-    """Ridge regression; each column's penalty is picked by cross-fitting inside the given folds.
-
-    A single fold is fitted with `UNTUNED_PENALTY`.
-    """
-
-    def fit(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
-        return ridge_path(total(some), penalties)
-
-    return fit(folds, [pick_penalties(folds, fit, PENALTIES, UNTUNED_PENALTY)])[0]
 
 
 def pick_penalties(
@@ -98,7 +82,7 @@ def pick_penalties(
     errors = []
     for held_out in folds:
         models = fit([fold for fold in folds if fold is not held_out], penalties)
-        errors.append([held_out.sums.squared_error(m.weights, m.intercept) for m in models])
+        errors.append([held_out.sums.squared_error(model.weights) for model in models])
     return np.take(penalties, np.sum(errors, axis=0).argmin(axis=0))
 
 
@@ -117,26 +101,6 @@ def solve_ridge(
     values, vectors = np.linalg.eigh(gram)
     values, turned = np.maximum(values, 0)[:, None], vectors.T @ cross
     return [vectors @ (turned / (values + penalty)) for penalty in penalties]
-
-
-def ridge_path(sums: LeastSquares, penalties: Sequence[Penalty]) -> list[LinearStacker]:
-    """Ridge corrections to the uniform mean, one per penalty; features are standardised."""
-    n_columns = len(sums.targets)
-    # (feature, column) the uniform mean as a linear model
-    mean = np.tile(np.eye(n_columns), (sums.n_runs, 1)) / sums.n_runs
-    centre, target = sums.features / sums.count, sums.targets / sums.count
-    gram = sums.gram / sums.count - np.outer(centre, centre)
-    cross = sums.cross / sums.count - np.outer(centre, target) - gram @ mean
-    # The variance of a constant feature is only rounding.
-    spread = np.sqrt(np.maximum(np.diag(gram), 1e-12))
-    solved = solve_ridge(gram / np.outer(spread, spread), cross / spread[:, None], penalties)
-    stackers = []
-    for correction, penalty in zip(solved, penalties, strict=True):
-        weights = mean + correction / spread[:, None]
-        stackers.append(
-            LinearStacker(weights, target - centre @ weights, np.broadcast_to(penalty, n_columns))
-        )
-    return stackers
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,8 +248,7 @@ def correct(
         for found, correction in zip(weights, solved, strict=True):
             found[rows, group] += _deviate(correction, correction.shape[1])
     return [
-        LinearStacker(found, np.zeros(n_columns), penalty)
-        for found, penalty in zip(weights, by_column, strict=True)
+        LinearStacker(found, penalty) for found, penalty in zip(weights, by_column, strict=True)
     ]
 
 
