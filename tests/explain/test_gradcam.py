@@ -144,7 +144,7 @@ def test_a_faithful_map_scores_above_the_controls() -> None:
 
 
 def test_the_score_is_that_of_the_package() -> None:
-    """Its ROAD removes the same pixels, one network pass at a time, and adds a little noise."""
+    """Its ROAD removes the same pixels where none are equally hot, and adds a little noise."""
     from pytorch_grad_cam.metrics.road import ROADCombined
 
     model, maps = bright_counts(), random_patches(3, SIDE)
