@@ -89,21 +89,3 @@ def test_a_plan_says_that_the_machine_is_busy(
     planning.print_plan([small_config()], {None: prepared})
     said = "this machine is busy: the probe computed in 25% of its time" in capsys.readouterr().out
     assert said == (share < 1)
-
-
-def test_the_hours_on_a_gpu_are_those_of_the_networks_operations(
-    share: float, prepared: Dataset, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A dense network on the pixels: each weight is one multiplication and one addition."""
-    config = small_config(model={"name": "layers", "kwargs": {}}, needs_gpu=True)
-    weights = 3 * 32 * 32 * 16 + 16 * 37
-    galaxies, tests = len(prepared.catalog.ids), len(prepared.catalog.test_ids)
-    epochs, folds = config.train.epochs, prepared.catalog.n_folds
-    trained = 3 * galaxies * (folds - 1) * epochs  # forwards and backwards
-    viewed = galaxies * epochs + 8 * (galaxies + folds * tests)
-    cost = planning.estimate(config, prepared.catalog)
-    assert cost.operations == 2 * weights * (trained + viewed)
-    planning.print_plan([config], {None: prepared})
-    assert "RTX 4090 0.0 min, A100 0.0 min, H100 0.0 min" in capsys.readouterr().out
-    planning.print_plan([small_config()], {None: prepared})
-    assert "H100" not in capsys.readouterr().out

@@ -14,7 +14,6 @@ from pathlib import Path
 import joblib
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.console import Bar, print_table
@@ -26,7 +25,6 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.predict import predict
-from galaxyzoo.models.build import build_model
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import TIMINGS, read_timings, train_fold
 from galaxyzoo.training.fold_data import FoldData, make_fold_data
@@ -42,11 +40,6 @@ _SPEED_UP = 0.85
 _FOLD_BYTES = 3e9  # memory of a fold in training: its process, network and batches
 _FEW_IMAGES = 20_000  # are trained before the processes for several folds have started
 SMOKE_GALAXIES = 256
-# Operations a second in training. On an RTX 3090 ResNet50 reaches 30e12 and ConvNeXt-T 22e12 (in
-# timm's results/benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv); 20e12 are taken. An RTX 4090
-# trains ResNet50 1.6 times as fast (Lambda Labs, 2022), an A100 2.1 times (timm's issue 1491: 2,600
-# images a second), an H100 3.5 times if it gains on the A100 what its memory does.
-_GPU_RATES = {"RTX 4090": 32e12, "A100": 42e12, "H100": 70e12}
 
 
 @dataclass(frozen=True)
@@ -57,7 +50,6 @@ class Cost:
     predict_s: float
     disk_bytes: int
     share: float = 1.0  # of its time that the probe was computing: less where others compute
-    operations: float = 0.0  # of a run that is made for a GPU, forwards and backwards
 
 
 def estimate(
@@ -93,9 +85,7 @@ def estimate(
     tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
     # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
     disk = weights * k + 4 * weights + tables * k
-    passes = 3 * trained + config.tta.n_views * viewed  # backwards is twice forwards
-    operations = passes * _count_operations(config) if config.needs_gpu else 0.0
-    return Cost(trained * train_s, viewed * predict_s, disk, share, operations)
+    return Cost(trained * train_s, viewed * predict_s, disk, share)
 
 
 def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset]) -> int:
@@ -118,14 +108,6 @@ def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     jobs = min(datasets[None].catalog.n_folds, joblib.cpu_count(), int(memory / _FOLD_BYTES))
     return 1 if any(config.needs_gpu for config in configs) else max(1, jobs)
-
-
-def _count_operations(config: Config) -> float:
-    """Multiplications and additions for one image, forwards."""
-    model, size_px = build_model(config, initialise=False).eval(), config.image.size_px
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, size_px, size_px, dtype=torch.uint8))
-    return float(counter.get_total_flops())
 
 
 def _probe(config: Config, data: FoldData, seconds: float) -> tuple[float, float, float, int]:
@@ -217,9 +199,6 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
             f"this machine is busy: the probe computed in {share:.0%} of its time. The hours are "
             f"those without other work; beside it expect {1 / share:.1f} times as many, or more"
         )
-    if total.operations and get_device().type == "cpu":
-        hours = [f"{gpu} {_hours(total.operations / rate)}" for gpu, rate in _GPU_RATES.items()]
-        print(f"those for a GPU, on one, by published rates of such networks: {', '.join(hours)}")
     cached = _cache_bytes(configs, datasets)
     folds_dir().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folds_dir()).free
