@@ -6,7 +6,6 @@ used. It continues a broken download; pauses, checks and errors in one line are 
 
 import contextlib
 import io
-import itertools
 import os
 import shutil
 import sys
@@ -84,19 +83,22 @@ def download(folder: Path, chunk_bytes: int = 1 << 16) -> list[str]:
     return missing
 
 
-def patiently(call: Callable[[], T], what: str) -> T:
+def patiently(call: Callable[[], T], what: str, received: Callable[[], int] = lambda: 0) -> T:
     """Call until Kaggle answers: again after a pause when it is busy or the connection breaks.
 
     Args:
         call: may be called several times.
         what: is tried, for messages.
+        received: bytes so far; a call that brings some is the first try of the next.
     """
-    for tries in itertools.count(1):
+    tries = 0
+    while True:
+        before = received()
         try:
             return call()
         except OSError as error:
+            tries = 1 if received() > before else tries + 1
             _pause_after(error, tries, what)
-    raise AssertionError  # never reached
 
 
 def _client_class() -> type:
@@ -160,7 +162,8 @@ def _fetch(api: Any, path: Path, chunk_bytes: int) -> None:
     """Get one file, once more from its start where it arrives damaged, and give it its name."""
     part = path.with_name(f".{path.name}.part")
     for is_last in (False, True):
-        _receive(api, path.name, part, chunk_bytes)
+        receive = partial(_receive, api, path.name, part, chunk_bytes)
+        patiently(receive, path.name, partial(_size, part))
         try:
             _check_zip(part)
         except InputError as error:
@@ -178,18 +181,6 @@ def _fetch(api: Any, path: Path, chunk_bytes: int) -> None:
 
 
 def _receive(api: Any, name: str, part: Path, chunk_bytes: int) -> None:
-    """Get all bytes of a file, however often the connection breaks."""
-    tries = 0
-    while True:
-        before = _size(part)
-        try:
-            return _receive_once(api, name, part, chunk_bytes)
-        except OSError as error:
-            tries = 1 if _size(part) > before else tries + 1
-            _pause_after(error, tries, name)
-
-
-def _receive_once(api: Any, name: str, part: Path, chunk_bytes: int) -> None:
     """Ask for a file, and let the client go on from what is there of the same version.
 
     The client makes no tries of its own: it would ask an address that has expired again, and keep
