@@ -25,7 +25,7 @@ def test_a_page_of_votes_classes_and_images(tmp_path: Path) -> None:
         assert picture.std() > 3, png
     names = {path.stem for path in folder.glob("*.png")}
     tasks = {"elliptical_spiral", "hubble10", "anomaly4", "zoo5"}
-    charts = {"distributions", "means", "correlations", "clarity", "consistency"}
+    charts = {"distributions", "means"}
     assert names == charts | {"classes", "images"} | {f"samples_{task}" for task in tasks}
     assert html.count("data:image/png;base64,") == len(names)
     assert f"GalaxyID {bad} (test) cannot be read" in html

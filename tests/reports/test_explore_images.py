@@ -1,4 +1,4 @@
-"""Light around the centre of galaxies, and measures of sampled images."""
+"""Measures of sampled images."""
 
 from pathlib import Path
 
@@ -6,36 +6,8 @@ import numpy as np
 import pytest
 
 from galaxyzoo.io.archives import ImageStore
-from galaxyzoo.reports.explore_images import (
-    FRAME_PX,
-    light_radii,
-    radial_profiles,
-    sample_images,
-    summarise_images,
-)
+from galaxyzoo.reports.explore_images import sample_images, summarise_images
 from support.kaggle_fixtures import encode
-
-
-def disk_frames(radius_px: float) -> np.ndarray:
-    """(2, frame, frame, 3): an even disk and a bright star on an even sky; a blank."""
-    place = np.arange(FRAME_PX) - (FRAME_PX - 1) / 2
-    inside = np.hypot(place[:, None], place[None, :]) < radius_px
-    frame = np.where(inside, 110, 10).astype(np.uint8)
-    frame[3:6, 50:53] = 255
-    blank = np.full_like(frame, 10)
-    return np.repeat(np.stack([frame, blank])[..., None], 3, axis=3)
-
-
-def test_light_of_an_even_disk_ends_at_its_edge() -> None:
-    profiles = radial_profiles(disk_frames(20))
-    assert profiles.shape == (2, FRAME_PX // 2)
-    assert profiles[0, :19].tolist() == [110] * 19
-    assert profiles[0, 21:].tolist() == [10] * (FRAME_PX // 2 - 21)  # the star is no part of it
-    whole, blank = light_radii(profiles, 1.0)
-    assert whole * FRAME_PX / 2 == pytest.approx(20, abs=1)
-    half = light_radii(profiles, 0.5)[0]
-    assert half * FRAME_PX / 2 == pytest.approx(20 / np.sqrt(2), abs=1)
-    assert np.isnan(blank)
 
 
 def test_a_sample_is_measured_repeatable_and_notes_what_it_cannot_read(tmp_path: Path) -> None:

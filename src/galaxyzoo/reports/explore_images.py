@@ -1,4 +1,4 @@
-"""Section of the exploration page on images: sizes, brightness, radial profiles of the light."""
+"""Section of the exploration page on images: sizes and brightness."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,23 +6,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
+from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.io.tables import write_table
-from galaxyzoo.reports.figures import BLUE, GREEN, ORANGE, RED, clean, new_figure, save_figure
+from galaxyzoo.reports.figures import BLUE, GREEN, RED, clean, new_figure, save_figure
 from galaxyzoo.reports.html import HtmlSection
 
 SAMPLED_IMAGES = 500
 FRAME_PX = 106  # side of the small whole frames; a quarter of the competition's images
 SATURATED = 255
 CHANNELS = {"red": RED, "green": GREEN, "blue": BLUE}
-_SKY_RINGS = 5  # outermost rings, taken as the background
 _NAMED = 5  # unreadable images that the page names
 
 
@@ -56,8 +54,7 @@ def explore_images(data: Dataset, seed: int, folder: Path) -> list[HtmlSection]:
     ]
     pictures = []
     if len(samples["train"].frames):
-        lines.append(_light_text(samples["train"], raw.image))
-        figure = _plot_images(samples["train"], _kept_squares(raw.image))
+        figure = _plot_images(samples["train"])
         pictures = [("Sampled training images", save_figure(figure, folder / "images.png"))]
     caption = f"Measured on the originals of {SAMPLED_IMAGES} or fewer random images"
     return [HtmlSection("Images", "\n".join(lines), [(caption, table)], pictures)]
@@ -99,38 +96,6 @@ def summarise_images(sample: ImageSample) -> dict[str, float | int | str]:
     }
 
 
-def radial_profiles(frames: np.ndarray) -> np.ndarray:
-    """(image, ring) median brightness in rings around the centre, 0 to 255.
-
-    The median of a ring leaves out stars and neighbours. Rings are one pixel of the frame wide and
-    end where the circle touches the frame's edge.
-    """
-    bright = frames.mean(axis=3, dtype=np.float32)
-    place = np.arange(FRAME_PX) - (FRAME_PX - 1) / 2
-    ring = np.hypot(place[:, None], place[None, :]).astype(int)
-    rings = [np.median(bright[:, ring == k], axis=1) for k in range(FRAME_PX // 2)]
-    return np.column_stack(rings)
-
-
-def light_radii(profiles: np.ndarray, part: float) -> np.ndarray:
-    """(image,) radius that holds this part of the brightness above the background.
-
-    Args:
-        profiles: (image, ring).
-        part: 0 to 1.
-    Returns:
-        Radii as part of half the frame's side, 0 to 1; NaN where nothing is brighter than the
-        background.
-    """
-    sky = profiles[:, -_SKY_RINGS:].mean(axis=1, keepdims=True)
-    n_rings = profiles.shape[1]
-    area = 2 * np.arange(n_rings) + 1.0
-    grown = np.cumsum((profiles - sky) * area, axis=1)
-    total = grown[:, -1:]
-    first = (grown >= part * total).argmax(axis=1)
-    return np.where(total[:, 0] > 0, (first + 1) / n_rings, np.nan)
-
-
 def _measure(data: bytes) -> dict[str, float]:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:
@@ -146,42 +111,14 @@ def _measure(data: bytes) -> dict[str, float]:
     }
 
 
-def _light_text(sample: ImageSample, image: ImageConfig) -> str:
-    """Radii of half and of 90 % of the light, against the parts of the frame that are kept."""
-    profiles = radial_profiles(sample.frames)
-    half, most = light_radii(profiles, 0.5), light_radii(profiles, 0.9)
-    if np.isnan(most).all():
-        return "No image has anything brighter than its rim."
-    inside = [
-        f"; in {np.mean(most[~np.isnan(most)] <= side):.1%} of the images those 90 % lie inside "
-        f"{name}"
-        for name, side in _kept_squares(image).items()
-    ]
-    return (
-        f"Half of a galaxy's brightness lies within {np.nanmedian(half):.2f}, 90 % of it within "
-        f"{np.nanmedian(most):.2f} of half the frame's side (medians){''.join(inside)}."
-    )
-
-
-def _kept_squares(image: ImageConfig) -> dict[str, float]:
-    """Side, as part of the frame's, of what is cut out of whole originals; {} for cut-outs."""
-    if image.crop_px == ORIGINAL_PX:
-        return {}
-    return {
-        f"the network's view ({image.field_px:g} px)": image.field_px / ORIGINAL_PX,
-        f"the decoded square ({image.crop_px} px)": image.crop_px / ORIGINAL_PX,
-    }
-
-
-def _plot_images(sample: ImageSample, kept: dict[str, float]) -> Figure:
-    """The mean frame, brightness around the centre, and the brightness of images per channel."""
-    figure = new_figure(14, 4.4)
-    frame, light, channels = figure.subplots(1, 3, width_ratios=[1, 1.3, 1.3])
+def _plot_images(sample: ImageSample) -> Figure:
+    """The mean frame, and the brightness of images per channel."""
+    figure = new_figure(10, 4.4)
+    frame, channels = figure.subplots(1, 2, width_ratios=[1, 1.3])
     mean = sample.frames.mean(axis=0) / 255
     frame.imshow(mean / max(mean.max(), 1e-9))
     frame.set_title("mean frame, brightest pixel as white", fontsize=10)
     frame.set_axis_off()
-    _draw_profiles(light, radial_profiles(sample.frames), kept)
     values = {name: sample.measures[f"{name}_mean"] for name in CHANNELS}
     bins = np.linspace(0, max(column.max() for column in values.values()), 51).tolist()
     for name, color in CHANNELS.items():
@@ -192,17 +129,3 @@ def _plot_images(sample: ImageSample, kept: dict[str, float]) -> Figure:
     channels.legend(frameon=False, fontsize=9)
     clean(channels)
     return figure
-
-
-def _draw_profiles(axis: Axes, profiles: np.ndarray, kept: dict[str, float]) -> None:
-    radius = (np.arange(profiles.shape[1]) + 0.5) / profiles.shape[1]
-    low, middle, high = np.percentile(profiles, (16, 50, 84), axis=0)
-    axis.fill_between(radius, low, high, color=BLUE, alpha=0.25, label="16 to 84 % of the images")
-    axis.plot(radius, middle, color=BLUE, label="median image")
-    for (name, side), color in zip(kept.items(), (ORANGE, RED), strict=False):
-        axis.axvline(side, color=color, linestyle="--", label=f"half side of {name}")
-    axis.set_title("brightness around the centre", fontsize=10)
-    axis.set(xlabel="radius, half the frame's side = 1", ylabel="median of the ring, 0 to 255")
-    axis.set(xlim=(0, 1), ylim=(0, None))
-    axis.legend(framealpha=1, fontsize=9)
-    clean(axis)
