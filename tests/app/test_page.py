@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble.predictors import KnownPredictor
 from support.app_fixtures import jpeg, loaded
+from support.commands import call, complaint
 from support.page_client import PageClient
 
 
@@ -105,3 +107,9 @@ def test_the_page_answers_to_its_own_names_alone(address: str) -> None:
     assert {host: answer.status_code for host, answer in answers.items()} == expected
     said = "the page has no name 'evil.example': start it with --allow-host NAME"
     assert answers["evil.example"].text == said
+
+
+def test_a_host_that_is_not_this_machines_is_one_line(tmp_path: Path) -> None:
+    line = complaint(call(tmp_path, "app.py", "--host", "galaxies.invalid"))
+    assert "cannot serve on --host galaxies.invalid --port 7860: " in line
+    assert line.endswith("leave --host out and add --allow-host NAME")

@@ -33,8 +33,9 @@ def main() -> None:
     try:  # gradio's own error is a traceback, and comes after the imports
         socket.create_server((args.host.strip("[]"), args.port), family=family).close()
     except (OSError, OverflowError) as error:
-        is_name = isinstance(error, socket.gaierror)
-        cure = "; for a proxy's name leave --host out and add --allow-host NAME" if is_name else ""
+        is_unknown = (getattr(error, "errno", None) or 0) < 0  # of getaddrinfo
+        name = "; for a proxy's name leave --host out and add --allow-host NAME"
+        cure = name if is_unknown else ""
         raise InputError(
             f"cannot serve on --host {args.host} --port {args.port}: {error}{cure}"
         ) from None
