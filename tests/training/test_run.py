@@ -2,6 +2,7 @@
 
 import platform
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,12 @@ import torch
 import yaml
 from filelock import FileLock
 
+from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
-from galaxyzoo.inference.fold_files import HISTORY
+from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
 from galaxyzoo.inference.oof import VAL_TABLE
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.training.fold import TIMINGS, read_timings
@@ -125,6 +127,39 @@ def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared:
         expected = predict(model, run.cache("train"), rows, start, TTAConfig(**views))
         given = pd.read_csv(folder / VAL_TABLE, index_col=0)
         np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
+
+
+def test_recipes_that_begin_alike_share_a_stage_whatever_their_views(prepared: Dataset) -> None:
+    stages = [{"name": "first"}, {"name": "last", "train": {"epochs": 2}}]
+    shared = {"image": SIZES, "train": {"epochs": 1}, "stages": stages}
+    recipes = [
+        small_config(run=f"gz37/{name}", tta={"dihedral": dihedral}, **shared)
+        for name, dihedral in (("plain", False), ("turned", True))
+    ]
+    for config in recipes:
+        first, last = (Run(one, prepared) for one in config.stages)
+        first.train([0])
+        last.train([0])
+        assert list(read_timings(first.fold_dir(0) / TIMINGS)) == [1]  # trained once
+        assert last.fold_dir(0).exists()
+    weights = {(Run(one, prepared).fold_dir(0) / WEIGHTS).read_bytes() for one in recipes}
+    assert len(weights) == 1
+
+
+def test_weights_of_another_split_are_not_taken(prepared: Dataset) -> None:
+    """A whole run of a split that had its galaxies in other folds: these weights would leak."""
+    start = small_config(image=SIZES, train={"epochs": 1})
+    run = Run(start, prepared)
+    run.train([0])
+    made = FoldFiles.of(start, prepared.catalog.dataset, run.catalog.fingerprint, 0)
+    notes = made.notes
+    config = yaml.safe_load((run.folder / CONFIG).read_text())
+    (run.folder / CONFIG).write_text(yaml.safe_dump({**config, "data_fingerprint": "other"}))
+    mark = replace(made, made_by={**made.made_by, "fingerprint": "other"})
+    mark.finish([WEIGHTS, HISTORY], notes)
+    other = Run(start.model_copy(update={"run": "gz37/other"}), prepared)
+    other.train([0])
+    assert list(read_timings(other.fold_dir(0) / TIMINGS)) == [1, 0]  # trained, then predicted
 
 
 def test_damaged_weights_are_not_taken(prepared: Dataset) -> None:

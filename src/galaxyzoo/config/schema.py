@@ -206,6 +206,10 @@ class Config(Settings):
         """Digest of all that changes the weights: runs with other names and views have the same."""
         return self._digest(self.before.weights_digest() if self.before else "", "run", "tta")
 
+    def folder_digest(self) -> str:
+        """Digest of what its folder depends on: an earlier stage predicts nothing, in no views."""
+        return self.weights_digest() if self.is_earlier_stage else self.digest()
+
     def _digest(self, before: str, *without: str) -> str:
         exclude = _NOT_IN_DIGEST | dict.fromkeys(without, True)
         values = [before, self.model_dump(mode="json", exclude=exclude)]

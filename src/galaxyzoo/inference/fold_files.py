@@ -26,7 +26,7 @@ _OTHER = {"config": "other settings", "fingerprint": "another split", "fold": "a
 
 def made_by(config: Config, fingerprint: str, fold: int | str) -> MadeBy:
     """What makes a fold's files; `fingerprint` is of its task's galaxies, labels and folds."""
-    return {"config": config.digest(), "fingerprint": fingerprint, "fold": fold}
+    return {"config": config.folder_digest(), "fingerprint": fingerprint, "fold": fold}
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ class Run:
                 f"{where} was trained on another split of '{self.catalog.dataset}': "
                 "delete it to train again"
             )
-        if saved.digest() != self.config.digest():
+        if saved.folder_digest() != self.config.folder_digest():
             raise InputError(
                 f"{where} was trained with other settings "
                 f"({changed_settings(saved, self.config)}): delete it to train again, or give the "
