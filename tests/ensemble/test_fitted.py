@@ -1,14 +1,18 @@
 """A fitted candidate on disk predicts what it predicted in memory, to the last bit."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.blends import Blend
-from galaxyzoo.ensemble.fitted import load_model, save_model
+from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model, save_model
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import get_task
 from support.class_fixtures import PLAIN, draw_probs, one_hot
 from support.ensemble_fixtures import SMALL, fit_all, make_problem
 
@@ -49,6 +53,17 @@ def test_a_changed_or_missing_file_is_refused(tmp_path):
     path.unlink()
     with pytest.raises(InputError, match="is missing"):
         load_model(path, digest, CURE)
+
+
+def test_what_an_ensemble_combines_is_valid():
+    task = get_task(COMPETITION_TASK)
+    votes = np.random.default_rng(0).random((20, len(task.columns)))
+    card, double = SimpleNamespace(members={"gz37/cnn": None}), Blend(np.full((1, 37), 2.0))
+    ensemble = FittedEnsemble("tiny", task, card, double)  # type: ignore[arg-type]
+    combined = ensemble.combine([votes])
+    assert GALAXY_ZOO_2.residuals(combined).max() < 1e-6
+    assert combined.min() >= 0
+    assert combined.max() <= 1
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,19 @@ def test_every_setting_makes_as_many_distinct_views_as_it_says(tta: TTAConfig, c
     assert tta.n_views == len(views) == len(set(views)) == count
 
 
+def test_views_are_turned_by_equal_parts_of_90_degrees() -> None:
+    """A spot right of the middle goes up and around, counter-clockwise."""
+    y, x = np.mgrid[:64, :64] - 31.5
+    spot = 255 * np.exp(-((x - 12) ** 2 + y**2) / 8)
+    pixels = np.repeat(spot.astype(np.uint8)[None, ..., None], 3, axis=3)
+    tta, found = TTAConfig(dihedral=False, angles=6), []
+    for view in iterate_views(pixels, IMAGE, tta, CPU):
+        grey = view[0, 0].double().numpy()
+        down, right = np.indices(grey.shape) - (grey.shape[0] - 1) / 2
+        found.append(np.degrees(np.arctan2(-(grey * down).sum(), (grey * right).sum())))
+    np.testing.assert_allclose(found, [0, 15, 30, 45, 60, 75], atol=1)
+
+
 def test_the_mean_over_views_does_not_depend_on_the_galaxys_orientation() -> None:
     batch = images()
     turned = np.rot90(batch, axes=(1, 2)).copy()

@@ -65,7 +65,7 @@ def writing_folder(path: Path) -> Iterator[Path]:
 @contextmanager
 def _temporary(path: Path, is_folder: bool) -> Iterator[Path]:
     """A new file or folder beside `path`, locked while its writer lives, removed at the end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     remove_left_over(path.parent, glob.escape(path.name))
     prefix = f".{path.name}."
     with ExitStack() as stack:
@@ -80,6 +80,15 @@ def _temporary(path: Path, is_folder: bool) -> Iterator[Path]:
         with suppress(OSError):  # some network drives know no locks
             fcntl.flock(handle, fcntl.LOCK_SH)
         yield temporary
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are missing; each survives a power cut."""
+    if path.is_dir() or path == path.parent:
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
 
 
 def check_free(path: Path) -> None:
@@ -234,7 +243,7 @@ def _acquire(path: Path) -> tuple[FileLock, bool]:
     """A lock and whether it could be taken at once."""
     lock = FileLock(path)
     with naming_write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             lock.acquire(timeout=0)
         except Timeout:
