@@ -187,7 +187,12 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
     share = total.share / len(costs)
     names = [one.about if one.is_earlier_stage else one.run for one in configs] + ["all runs"]
     rows = [
-        (name, _hours(c.train_s), _hours(c.predict_s), _gigabytes(c.disk_bytes))
+        (
+            name,
+            _hours(c.train_s, total.train_s),
+            _hours(c.predict_s, total.predict_s),
+            _gigabytes(c.disk_bytes),
+        )
         for name, c in zip(names, [*costs, total], strict=True)
     ]
     title = f"plan, {data.catalog.dataset}, {data.catalog.n_folds} folds one after another"
@@ -252,8 +257,10 @@ def _peak_memory() -> str:
     return f"{host} and {_gigabytes(torch.cuda.max_memory_reserved())} on the GPU"
 
 
-def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} h" if seconds >= 5400 else f"{seconds / 60:.1f} min"
+def _hours(seconds: float, total: float = 0.0) -> str:
+    """Hours, or minutes where the time, or the total of its column, is short."""
+    is_long = max(seconds, total) >= 5400
+    return f"{seconds / 3600:.1f} h" if is_long else f"{seconds / 60:.1f} min"
 
 
 def _gigabytes(count: float) -> str:
