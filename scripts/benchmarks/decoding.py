@@ -1,12 +1,12 @@
 """Decoders side by side on one thread, and what the shrinking of ours does to the pixels."""
 
-import importlib.util
 import io
 from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
+import simplejpeg
 import torch
 from measuring import Table, race, rate_rows
 from PIL import Image
@@ -49,8 +49,8 @@ def read_jpegs(data: Dataset) -> list[bytes]:
 
 
 def find_decoders() -> dict[str, Callable[[bytes], Any]]:
-    """Those that are installed, by name."""
-    found: dict[str, Callable[[bytes], Any]] = {
+    """The decoders by name."""
+    return {
         "Pillow, full size": lambda jpeg: np.asarray(Image.open(io.BytesIO(jpeg))),
         "Pillow, draft of half size": _draft,
         "OpenCV, full size": lambda jpeg: cv2.imdecode(_bytes(jpeg), cv2.IMREAD_COLOR),
@@ -59,17 +59,11 @@ def find_decoders() -> dict[str, Callable[[bytes], Any]]:
         "torchvision, full size": lambda jpeg: decode_jpeg(
             torch.frombuffer(bytearray(jpeg), dtype=torch.uint8), ImageReadMode.RGB
         ),
+        "simplejpeg, full size": simplejpeg.decode_jpeg,
+        "simplejpeg, half size": lambda jpeg: simplejpeg.decode_jpeg(
+            jpeg, min_height=212, min_width=212
+        ),
     }
-    if importlib.util.find_spec("simplejpeg"):
-        import simplejpeg
-
-        fast = {"fastdct": True, "fastupsample": True}
-        half = {"min_height": 212, "min_width": 212, "min_factor": 1}
-        found |= {
-            "simplejpeg, full size": lambda jpeg: simplejpeg.decode_jpeg(jpeg, **fast),
-            "simplejpeg, half size": lambda jpeg: simplejpeg.decode_jpeg(jpeg, **fast, **half),
-        }
-    return found
 
 
 def compare_pixels(jpegs: list[bytes], image: ImageConfig) -> Table:

@@ -214,7 +214,7 @@ def test_each_galaxy_gets_the_image_of_its_place_and_a_row(server, folder):
     [
         (status(404), "HTTP 404"),
         (cut_off, "cut off after "),
-        (cut_off_unseen, "it is cut off (no end of image)"),
+        (cut_off_unseen, "it is cut off or damaged"),
         (words, "it is neither JPEG nor PNG"),
         (of_size(48), "its size is 48 × 48 px, not 64"),
         (blank, "it shows nothing"),

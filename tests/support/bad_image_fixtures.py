@@ -115,10 +115,10 @@ KINDS: dict[str, Kind] = {
     "JPEG with a hole of zeros": Kind(
         JPEG[: len(JPEG) // 2] + bytes(900) + JPEG[len(JPEG) // 2 + 900 :], "cut off or damaged"
     ),
-    "JPEG with a marker amid its pixels": Kind(split_marker(), "a marker amid its pixels"),
+    "JPEG with a marker amid its pixels": Kind(split_marker(), "cut off or damaged"),
     "progressive JPEG cut off": Kind(PROGRESSIVE[: len(PROGRESSIVE) // 2], "cut off"),
     "progressive JPEG cut off, an end marker behind": Kind(
-        PROGRESSIVE[: len(PROGRESSIVE) // 2] + END, "its last scan is not whole"
+        PROGRESSIVE[: len(PROGRESSIVE) // 2] + END, "cut off or damaged"
     ),
     "progressive JPEG without its last scan": Kind(
         PROGRESSIVE[: PROGRESSIVE.rindex(b"\xff\xc4")] + END, close=3

@@ -2,14 +2,14 @@
 
 A cache is named by a digest of its settings and of the images in it, so a stale one cannot be read;
 an unfinished one goes on where it stopped. Its notes hold a checksum of every block of images,
-checked at the first opening in a process. Encoded bytes are checked before they are decoded.
+checked at the first opening in a process. JPEGs are decoded by libjpeg-turbo (simplejpeg), PNGs by
+cv2.
 """
 
 import hashlib
 import io
 import math
 import os
-import re
 import shutil
 import zlib
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import simplejpeg
 from joblib import Parallel, delayed
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
@@ -29,22 +30,13 @@ from galaxyzoo.core.paths import cache_dir, shown
 from galaxyzoo.io.archives import ImageStore
 
 LISTED = 10  # unusable images that a message names
-# cv2's flags by how much the JPEG decoder shrinks while it decodes.
+# cv2's flags by how much an image shrinks while it is decoded.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
-_VERSION = 2  # of the decoding; raise it when the pixels change
+_VERSION = 3  # of the decoding; raise it when the pixels change
+_DECODERS = cv2.__version__, simplejpeg.__version__
 LARGEST_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-# JPEG's second marker bytes (ITU T.81, table B.1).
-_FILL, _SCAN = 0xFF, 0xDA
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_SEQUENTIAL_FRAMES = {0xC0, 0xC1, 0xC9}
-_HUFFMAN_FRAMES = {0xC0, 0xC1, 0xC2}  # others leave out zeros at a scan's end
-_TABLES = range(0xC0, 0xE0)  # and frames: what decoding needs, without EXIF and the like
-_END_OF_IMAGE = b"\xff\xd9"
-# Amid a scan's pixels: neither a stuffed byte nor a restart.
-_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
-_MOST_SEGMENTS = 10_000  # of a JPEG's header; a file of nothing but markers must not take minutes
-_READ_AHEAD = 16  # bytes; libjpeg fills a register of 8 before it decodes from it
+_INKS = ("CMYK", "YCCK")  # colour spaces of JPEGs made for print
 # Caches that this process has checked: path, time of the last change, unreadable images.
 _checked: set[tuple[object, ...]] = set()
 
@@ -80,14 +72,9 @@ def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
             half = (data.shape[1] // reduce, data.shape[0] // reduce)
             data = cv2.resize(data, half, interpolation=cv2.INTER_LINEAR_EXACT)
         return _cut_square(data, crop_px, size_px)
-    shape, data = check_encoded(data)
-    reduce = _choose_reduction(shape, crop_px, size_px)
-    image = cv2.imdecode(
-        np.frombuffer(data, np.uint8), _REDUCED[reduce] | cv2.IMREAD_IGNORE_ORIENTATION
-    )
-    if image is None:
-        raise ValueError("it does not decode: it is cut off or damaged")
-    return cv2.cvtColor(_cut_square(image, crop_px, size_px), cv2.COLOR_BGR2RGB)
+    reduce = _choose_reduction(read_size(data), crop_px, size_px)
+    whole = _decode_jpeg if data.startswith(_JPEG) else _decode_by_cv2
+    return _cut_square(whole(data, reduce), crop_px, size_px)
 
 
 def _choose_reduction(shape: tuple[int, ...], crop_px: int, size_px: int) -> int:
@@ -189,33 +176,28 @@ def describe_bad(store: ImageStore, cache: ImageCache, then: str) -> str:
     )
 
 
-def check_encoded(data: bytes) -> tuple[tuple[int, int], bytes]:
-    """Refuse what is no whole JPEG or PNG of a reasonable size.
+def read_size(data: bytes) -> tuple[int, int]:
+    """Read the size off an image's header; refuse what is no JPEG or PNG of a reasonable size.
 
-    A decoder fills what a cut-off JPEG lacks with grey and warns on the terminal, at an end marker
-    as soon as at the end of the file. So the marker is taken away: then cv2 finds no more data and
-    decodes nothing. That works where all of the picture is in one scan. Where it is in several, as
-    in a progressive JPEG, other bytes are put in the marker's place: they must change no pixel.
-    What that does not show is taken: a cut between two scans or at a restart marker (the rest is a
-    whole JPEG of a less sharp picture), and any cut of several scans in arithmetic coding.
+    A PNG is checked to its end. Of a JPEG the header alone is read: it is checked as it is decoded.
 
     Args:
         data: the file's content; whatever stands behind the image's end is ignored.
     Returns:
-        (height, width) in px by the header, and the bytes to decode.
+        (height, width) in px.
     Raises:
         ValueError: empty, another type, cut off, damaged, or a side outside 1 to `LARGEST_SIDE` px.
     """
     if not data:
         raise ValueError("it is empty")
     if data.startswith(_JPEG):
-        shape, data = _check_jpeg(data)
+        shape = _read_jpeg_header(data)[0]
     elif data.startswith(_PNG):
         shape = _check_png(data)
     else:
         raise ValueError("it is neither JPEG nor PNG")
     _check_shape(shape)
-    return shape, data
+    return shape
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:
@@ -354,59 +336,47 @@ def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.nd
 
 
 def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
-    digest = hashlib.sha256(
-        repr((_VERSION, config.crop_px, config.cache_px, cv2.__version__)).encode()
-    )
+    digest = hashlib.sha256(repr((_VERSION, config.crop_px, config.cache_px, *_DECODERS)).encode())
     for galaxy_id in ids:
         digest.update(repr(store.digest_of(int(galaxy_id))).encode())
     return f"{store.path.stem}_{config.crop_px}_{config.cache_px}_{digest.hexdigest()[:12]}"
 
 
-def _check_jpeg(data: bytes) -> tuple[tuple[int, int], bytes]:
-    """Follow the segments up to the first scan (ITU T.81, B.2)."""
-    kind, frame, position, tables = 0, b"", 2, bytearray(data[:2])
-    for _ in range(_MOST_SEGMENTS):
-        head = data[position : position + 4]
-        if len(head) < 4 or head[0] != 0xFF or (head[1] == _SCAN and len(frame) < 6):
-            break
-        length = int.from_bytes(head[2:], "big")
-        segment = data[position + 4 : position + 2 + length]
-        if head[1] == _SCAN:
-            end = data.find(_END_OF_IMAGE, position)
-            if end < 0 or not segment:
-                raise ValueError("it is cut off (no end of image)")
-            shape = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
-            if kind not in _SEQUENTIAL_FRAMES or segment[0] != frame[5]:  # fewer components
-                if kind in _HUFFMAN_FRAMES and max(shape) <= LARGEST_SIDE:
-                    _check_last_scan(tables + data[position:end])
-                return shape, data
-            marker = _MARKER.search(data, position + 2 + length)
-            if marker is None or marker.end() != end + len(_END_OF_IMAGE):
-                raise ValueError("it is damaged (a marker amid its pixels)")
-            return shape, data[:end] + bytes(_READ_AHEAD)
-        if head[1] in _FRAMES:
-            kind, frame = head[1], segment
-        if head[1] in _TABLES:
-            tables += data[position : position + 2 + length]
-        position += 1 if head[1] == _FILL else 2 + length
-    raise ValueError("its JPEG header is cut off or damaged")
-
-
-def _check_last_scan(data: bytearray) -> None:
-    """Refuse a JPEG without its end marker whose pixels depend on the bytes put in its place.
-
-    By Pillow, which does not warn of such bytes on the terminal.
-    """
-    from PIL import Image  # here: the ensembler, which reads no image, comes by this module
-
-    fills = bytes(_READ_AHEAD), b"\xaa" * _READ_AHEAD  # the first bits differ
-    ended = [io.BytesIO(data + fill + _END_OF_IMAGE) for fill in fills]
+def _read_jpeg_header(data: bytes) -> tuple[tuple[int, int], str]:
+    """(height, width) of a JPEG, and its colour space."""
     try:
-        first, second = (np.asarray(Image.open(file, formats=["JPEG"])) for file in ended)
-    except OSError:
-        raise ValueError("it is cut off or damaged") from None
-    if not np.array_equal(first, second):
-        raise ValueError("it is cut off (its last scan is not whole)")
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError as error:
+        raise ValueError(f"its JPEG header is cut off or damaged ({error})") from None
+    return (height, width), colours
+
+
+def _decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
+    """(H / reduce, W / reduce, 3) uint8 RGB, sides rounded up.
+
+    A decoder fills what a cut-off JPEG lacks with grey; this one refuses what libjpeg warns of, and
+    so a cut-off file also where an end marker was put behind the cut. It takes one that was cut
+    between two scans (the rest is a whole JPEG of a less sharp picture).
+    """
+    (height, width), colours = _read_jpeg_header(data)
+    try:
+        if colours in _INKS:  # converted by cv2 alone
+            simplejpeg.decode_jpeg(data, "CMYK")
+            return _decode_by_cv2(data, reduce)
+        least = -(-height // reduce), -(-width // reduce)
+        return simplejpeg.decode_jpeg(data, "RGB", min_height=least[0], min_width=least[1])
+    except ValueError as error:
+        raise ValueError(f"it is cut off or damaged ({error})") from None
+
+
+def _decode_by_cv2(data: bytes, reduce: int) -> np.ndarray:
+    """(H / reduce, W / reduce, 3) uint8 RGB."""
+    image = cv2.imdecode(
+        np.frombuffer(data, np.uint8), _REDUCED[reduce] | cv2.IMREAD_IGNORE_ORIENTATION
+    )
+    if image is None:
+        raise ValueError("it does not decode: it is cut off or damaged")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _check_png(data: bytes) -> tuple[int, int]:

@@ -32,7 +32,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.image_cache import check_encoded, decode
+from galaxyzoo.data.image_cache import decode, read_size
 from galaxyzoo.io.archives import MAX_IMAGE_BYTES
 from galaxyzoo.io.tables import ID, read_csv, write_table
 
@@ -202,7 +202,7 @@ class Cutout:
 
     def check(self, data: bytes) -> None:
         """Raise ValueError unless bytes are a whole image of that size that shows something."""
-        (height, width), _ = check_encoded(data)
+        height, width = read_size(data)
         if (height, width) != (self.size_px, self.size_px):
             raise ValueError(f"its size is {width} × {height} px, not {self.size_px}")
         try:
