@@ -191,7 +191,7 @@ def _print_members(card: EnsembleCard) -> None:
     title = f"{card.task} on {card.dataset}, {card.galaxies} galaxies"
     fitted = f"{card.without.candidate} without it ± SE"
     header = ("run", f"OOF {card.metric}", fitted, "errs most like (r)", *names)
-    print_table(title, header, rows, spare=[*names[::-1], "errs most like (r)"])
+    print_table(title, header, rows, spare=["errs most like (r)", *names[::-1]])
 
 
 def _print_candidates(card: EnsembleCard) -> None:
