@@ -83,7 +83,7 @@ def expected(trained: Path) -> dict[str, bytes]:
 
 
 def rows(root: Path) -> pd.DataFrame:
-    found = sorted((root / "votes" / "parts").glob("part-*"))
+    found = sorted((root / "votes" / "parts").glob("*.parquet"))
     return pd.concat([parquet.read_table(path).to_pandas() for path in found])
 
 
@@ -93,7 +93,7 @@ def test_each_image_is_in_one_part_or_among_the_errors(
     table = rows(trained)
     assert table["GalaxyID"].tolist() == IDS[:50]
     counts = [parquet.read_metadata(path).num_rows
-              for path in sorted((trained / "votes/parts").glob("part-*"))]  # fmt: skip
+              for path in sorted((trained / "votes/parts").glob("*.parquet"))]  # fmt: skip
     assert counts == [*[5] * 8, 0, 5, 5]  # the broken one alone, then those of the zip
     lost = parquet.read_table(trained / "votes/errors.parquet").to_pylist()
     assert [row["GalaxyID"] for row in lost] == [999]
@@ -189,7 +189,10 @@ def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:
         succeed(root, Path(script).name, *words)
         manifest = files.read_sealed(root / output / "manifest.json", "")
         assert manifest["rows"] == counts[output]
-        assert bool(manifest["notes"]) == (output == "from_fits/")  # of their field
+        notes = [note.split("(first")[0] for note in manifest["notes"]]
+        assert any("FITS" in note for note in notes) == (output == "from_fits/")  # of their field
+        size = f"{counts[output]} of {counts[output]} images are not 424 × 424 px"
+        assert any(note.startswith(size) for note in notes)
 
 
 def test_a_name_that_is_no_text_is_an_id_too(trained: Path, tmp_path: Path) -> None:
@@ -310,7 +313,7 @@ def test_what_is_lost_is_made_again_and_what_is_changed_is_named(done: Path) -> 
     path = done / "votes/parts/part-000001.parquet"
     table = parquet.read_table(path)
     parquet.write_table(table.slice(0, 4), path)
-    assert "part-000001.parquet holds 110 more or less than once" in refusal(done)
+    assert "part-000001.parquet was changed after it was written: delete " in refusal(done)
     path.unlink()
     succeed(done, *words(done))
     assert parts(done) == before

@@ -200,7 +200,7 @@ def test_a_tables_form_is_that_of_its_ending_and_a_slash_makes_a_folder(
     for name in ("votes.csv", "votes.parquet", "votes_v1.2/"):
         succeed(project, *words, f"{tmp_path}/{name}")
     text = pd.read_csv(tmp_path / "votes.csv").sort_values("GalaxyID", ignore_index=True)
-    for path in (tmp_path / "votes.parquet", *tmp_path.glob("votes_v1.2/parts/part-*")):
+    for path in (tmp_path / "votes.parquet", *tmp_path.glob("votes_v1.2/parts/*.parquet")):
         table = pd.read_parquet(path).sort_values("GalaxyID", ignore_index=True)
         pd.testing.assert_frame_equal(table[text.columns], text, check_dtype=False, atol=1e-6)
         assert table["GalaxyID"].dtype == np.int64

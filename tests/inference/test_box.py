@@ -59,7 +59,7 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> Non
     odd = pd.read_csv(tmp_path / "quick/ranking.csv")
     assert (odd["score"] == odd["Class6.1"]).all()
     for folder, folds, views in (("job", None, 1), ("quick", [0], None)):
-        (part,) = (tmp_path / folder / "parts").glob("part-*")
+        (part,) = (tmp_path / folder / "parts").glob("*.parquet")
         found = parquet.read_table(part).to_pandas()[list(table.columns)]
         expected, _ = predict_stores(load_predictor(BOX, RUN, folds, views), [images])
         assert np.allclose(found, expected, atol=1e-6)

@@ -1,8 +1,7 @@
 """The ranking of a catalogue: the right galaxies in the right order, each with its own picture."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,30 +9,12 @@ import pandas as pd
 import pytest
 from pyarrow import parquet
 
-from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.inference.catalogue import INTERVALS, SPREAD, Catalogue, Job
-from galaxyzoo.inference.predict import Predictor
+from galaxyzoo.inference.catalogue import INTERVALS, SPREAD, Job
 from galaxyzoo.reports import ranking
-from galaxyzoo.tasks.registry import get_task
+from support.brightness import TASK, make_job
 
-TASK = get_task("elliptical_spiral")
 ORDER = np.random.default_rng(0).permutation(250)
 GREYS = {f"{i}.png": int(grey) + 1 for i, grey in enumerate(ORDER)}
-IMAGE = ImageConfig(crop_px=424, cache_px=8)
-
-
-class Brightness:
-    """Predicts how bright an image is; its two networks agree least on those of middle grey."""
-
-    task, digest = TASK, "brightness"
-
-    def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
-        bright = decode(IMAGE).mean(axis=(1, 2, 3)) / 255
-        return np.stack([bright, 1 - bright], axis=1)
-
-    def predict_with_spread(self, decode: Any) -> tuple[np.ndarray, np.ndarray]:
-        values = self.predict(decode)
-        return values, values * (1 - values)
 
 
 def narrow_ends(values: np.ndarray) -> np.ndarray:
@@ -51,13 +32,8 @@ def job(tmp_path: Path) -> Job:
         picture[-2:, -2:] -= 1
         cv2.imwrite(str(tmp_path / "survey" / name), picture)
     (tmp_path / "survey" / "10000.png").write_bytes(b"broken")
-    catalogue = Catalogue((tmp_path / "survey",), size=60)
-    load = cast(Callable[[], Predictor], Brightness)
-    prior = np.array([0.5, 0.5])
-    extras = (SPREAD, INTERVALS)
-    made = Job(
-        tmp_path / "votes", "elliptical_spiral/x", load, catalogue, prior, extras, narrow_ends
-    )
+    more: dict[str, Any] = {"extras": (SPREAD, INTERVALS), "intervals": narrow_ends}
+    made = make_job(tmp_path / "votes", tmp_path / "survey", size=60, **more)
     made.run()
     return made
 
@@ -94,5 +70,5 @@ def test_the_highest_come_first_each_with_its_picture(
 def test_all_of_a_small_catalogue(job: Job) -> None:
     ranking.write_ranking(job, TASK.columns[0], 1000)
     assert len(pd.read_csv(job.folder / ranking.TABLE)) == len(GREYS)
-    parts = sorted((job.folder / "parts").glob("part-*"))
+    parts = sorted((job.folder / "parts").glob("*.parquet"))
     assert sum(parquet.read_metadata(path).num_rows for path in parts) == len(GREYS)

@@ -112,7 +112,8 @@ def write_table(args: argparse.Namespace, dataset: str, name: str, images: list[
 def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Path]) -> None:
     """Predict into a folder of parts, and rank the galaxies."""
     from galaxyzoo.ensemble.networks import describe, load_intervals, load_predictor
-    from galaxyzoo.inference.catalogue import INTERVALS, Catalogue, Job
+    from galaxyzoo.inference.catalogue import INTERVALS, Job
+    from galaxyzoo.inference.images import Catalogue
     from galaxyzoo.reports.ranking import write_ranking
 
     ends, views = None, args.views

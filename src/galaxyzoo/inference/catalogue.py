@@ -2,12 +2,13 @@
 
 A job is a folder. `job.json` says what was begun: networks, images, galaxies a part. The same
 command goes on where a killed one stopped, also on several machines that share the folder: each
-takes parts that nobody holds. Images that cannot be read are rows of `errors.parquet`. In the end
-all parts are read back; `manifest.json` says that each image is in one of them, or among the
-errors, once.
+takes parts that nobody holds. A part has a record beside it, of the job that made it, its digest,
+images that cannot be read and ways in which others are odd. In the end all parts are read back;
+`manifest.json` says that each image is in one of them, or in `errors.parquet`, once.
 """
 
 import hashlib
+import io
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,86 +28,17 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
-from galaxyzoo.data.readers.fits import FitsSettings
-from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, notes_on, open_stores
+from galaxyzoo.inference.images import CHUNK, Catalogue, Images, Part
+from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.predict import Predictor
-from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import TASKS
 
-PART_SIZE = 8192
 EXTRAS = SPREAD, FEATURES, INTERVALS = "spread", "features", "intervals"
 ENDS = "lower", "upper"  # of an interval
 JOB, MANIFEST, ERRORS, PARTS = "job.json", "manifest.json", "errors.parquet", "parts"
 _LOCKS = ".locks"  # stays: another process may be about to look into it
 _REASON = "reason"  # column of the errors
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some images of one folder or zip."""
-
-    number: int
-    store: ImageStore
-    ids: np.ndarray  # (image,) in the store
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the images, as labels have them."""
-        return [one_line(self.store.names[int(i)]) for i in self.ids]
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """The images of some folders, zips and files, cut into parts.
-
-    Args:
-        paths: folders, zips or single images.
-        size: most images of a part.
-        fits: how FITS cut-outs among them become pictures.
-    """
-
-    paths: tuple[Path, ...]
-    size: int = PART_SIZE
-    fits: FitsSettings = FITS
-
-    @cached_property
-    def _found(self) -> tuple[list[ImageStore], list[tuple[str, str]]]:
-        return open_stores(list(self.paths), self.fits)
-
-    @cached_property
-    def parts(self) -> list[Part]:
-        """All of them; none is of two folders or zips."""
-        cut = [
-            (store, ids[start : start + self.size])
-            for store in self._found[0]
-            for ids in [store.ids]  # once: it is made anew each time
-            for start in range(0, len(ids), self.size)
-        ]
-        return [Part(number, store, ids) for number, (store, ids) in enumerate(cut)]
-
-    @cached_property
-    def labels(self) -> Labels:
-        """What names the images in the parts."""
-        return Labels.of(self._found[0])
-
-    @property
-    def notes(self) -> list[str]:
-        """As of `notes_on`."""
-        return notes_on(self._found[0])
-
-    @property
-    def left_out(self) -> list[tuple[str, str]]:
-        """Name and reason of each picture that is of no form which is read."""
-        return self._found[1]
-
-    @property
-    def digest(self) -> str:
-        """Digest of names and stamps of all images, in their order."""
-        digest = hashlib.sha256()
-        for part in self.parts:
-            digest.update(repr([part.store.digest_of(int(i)) for i in part.ids]).encode())
-        return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -146,28 +78,33 @@ class Job:
             jobs: number of processes; 1: this one.
             backend: as in `run_jobs`.
         """
-        self._begin()
-        started = time.perf_counter()
-        done = sum(run_jobs(_work, [(self,)] * jobs, jobs, backend)) if jobs > 1 else _work(self)
-        return self._finish(done, time.perf_counter() - started)
+        identity, started = self._begin(), time.perf_counter()
+        for note in self.catalogue.notes:
+            Bar.write(note)
+        work = [(self, identity)]
+        done = sum(run_jobs(_work, work * jobs, jobs, backend)) if jobs > 1 else _work(*work[0])
+        return self._finish(identity, done, time.perf_counter() - started)
 
-    def make_parts(self) -> int:
+    def make_parts(self, identity: str) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
 
         When it ends, all parts are there: it waits for those that others hold.
+
+        Args:
+            identity: digest of the job, which parts carry.
         """
         done = 0
         for part in Bar(self.catalogue.parts, desc="parts", unit="part", leave=False):
             with files.trying(self._lock(part)) as is_held:
-                done += self._make(part) if is_held else 0
+                done += self._make(part, identity) if is_held else 0
         for part in self.catalogue.parts:  # whose holder is at work, or has died
-            if not self.part_path(part).exists():
+            if not self._is_made(part):
                 with files.holding(self._lock(part), f"predicting part {part.number}"):
-                    done += self._make(part)
+                    done += self._make(part, identity)
         return done
 
-    def _begin(self) -> None:
-        """Write what this job is, or refuse a folder of another one."""
+    def _begin(self) -> str:
+        """Write what this job is, or refuse a folder of another one; returns its digest."""
         about = {
             "by": self.name,
             "networks": self.predictor.digest,
@@ -189,18 +126,36 @@ class Job:
                 f"{where} was begun with other {' and '.join(changed)}: name a new folder, or "
                 "delete it to begin again"
             )
+        return found["digest"]
 
-    def _make(self, part: Part) -> int:
+    def _is_made(self, part: Part) -> bool:
+        return self.part_path(part).exists() and self._record_path(part).exists()
+
+    def _make(self, part: Part, identity: str) -> int:
         """Predict a part unless it is there; returns the number of its images."""
-        if self.part_path(part).exists():
+        if self._is_made(part):
             return 0
         tables, errors = [], []
+        oddities: Oddities = {}
         for start in range(0, len(part.ids), CHUNK):
             images = Images(part.store, part.ids[start : start + CHUNK])
             tables.append(self._table(images))
             errors += images.problems
-        _write(self.part_path(part, errors=True), self._error_table(errors))
-        _write(self.part_path(part), pa.concat_tables(tables))
+            add_oddities(oddities, images.oddities)
+        data = _to_parquet(pa.concat_tables(tables))
+        about = self.folder / JOB
+        if not about.exists() or files.read_json(about).get("digest") != identity:
+            raise InputError(
+                f"{shown(self.folder)} was deleted while this command worked in it: it stops here"
+            )
+        files.write_bytes(self.part_path(part), data)
+        record = {
+            "job": identity,
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "errors": [[one_line(text) for text in pair] for pair in errors],
+            "oddities": {kind: [n, one_line(first)] for kind, (n, first) in oddities.items()},
+        }
+        files.write_sealed(self._record_path(part), record)
         return len(part.ids)
 
     def _table(self, images: Images) -> pa.Table:
@@ -240,14 +195,13 @@ class Job:
         kind = pa.int64() if labels.is_number else pa.string()
         return pa.array([labels[name] for name in names], kind)
 
-    def _finish(self, done: int, seconds: float) -> dict[str, Any]:
+    def _finish(self, identity: str, done: int, seconds: float) -> dict[str, Any]:
         """Check that each image is there once; write the errors of all parts and the manifest."""
-        label, rows, errors = self.catalogue.labels.column, 0, []
+        rows, errors = 0, []
+        oddities: Oddities = {}
         for part in self.catalogue.parts:
-            found, lost = (
-                parquet.read_table(self.part_path(part, which)) for which in (False, True)
-            )
-            ids = Counter([*found[label].to_pylist(), *lost[label].to_pylist()])
+            found, record = self._read_part(part, identity)
+            ids = Counter([*found, *(self.catalogue.labels[name] for name, _ in record["errors"])])
             wanted = Counter(self.catalogue.labels[name] for name in part.names)
             if difference := [*(ids - wanted), *(wanted - ids)]:
                 raise InputError(
@@ -255,26 +209,65 @@ class Job:
                     "delete it, and the same command predicts it again"
                 )
             rows += len(found)
-            errors.append(lost)
-        _write(self.folder / ERRORS, pa.concat_tables(errors))
+            errors += record["errors"]
+            add_oddities(oddities, record["oddities"])
+        self._refuse_others()
+        if self.catalogue.open_again().digest != self.catalogue.digest:
+            raise InputError(
+                f"IMAGES changed while they were predicted: delete {shown(self.folder)} to begin "
+                "again"
+            )
+        files.write_bytes(self.folder / ERRORS, _to_parquet(self._error_table(errors)))
+        notes = describe(oddities, rows)
+        for note in notes:
+            Bar.write(note)
         manifest = {
             **files.read_sealed(self.folder / JOB, f"delete {shown(self.folder)} to begin again"),
             "code_version": code_version(),
-            "notes": self.catalogue.notes,
+            "notes": [*self.catalogue.notes, *notes],
             "inputs": [str(path) for path in self.catalogue.paths],
             "parts": len(self.catalogue.parts),
             "rows": rows,
-            "errors": sum(map(len, errors)),
+            "errors": len(errors),
             "images_per_s": round(done / seconds, 1) if done else None,  # of the last command
         }
         manifest.pop("digest")
         files.write_sealed(self.folder / MANIFEST, manifest)
         return manifest
 
-    def part_path(self, part: Part, errors: bool = False) -> Path:
-        """Where a part's predictions, or its errors, are."""
-        kind = "errors" if errors else "part"
-        return self.folder / PARTS / f"{kind}-{part.number:06d}.parquet"
+    def _read_part(self, part: Part, identity: str) -> tuple[list[int | str], dict[str, Any]]:
+        """Labels in a part, and its record, both as this job wrote them."""
+        path, record_path = self.part_path(part), self._record_path(part)
+        cure = f"delete {shown(path)}, and the same command predicts it again"
+        record = files.read_sealed(record_path, cure)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{shown(path)} cannot be read ({error.strerror}): {cure}") from None
+        if record["job"] != identity:
+            raise InputError(f"{shown(path)} was made by another job: {cure}")
+        if record["sha256"] != hashlib.sha256(data).hexdigest():
+            raise InputError(f"{shown(path)} was changed after it was written: {cure}")
+        label = self.catalogue.labels.column
+        return parquet.read_table(pa.BufferReader(data), columns=[label])[label].to_pylist(), record
+
+    def _refuse_others(self) -> None:
+        """Raise InputError where `parts/` holds a file that is none of this job's."""
+        own = {
+            path
+            for part in self.catalogue.parts
+            for path in (self.part_path(part), self._record_path(part))
+        }
+        for path in sorted((self.folder / PARTS).iterdir()):
+            if path not in own and not path.name.startswith("."):
+                raise InputError(f"{shown(path)} is none of this job's: move it away")
+
+    def part_path(self, part: Part) -> Path:
+        """Where a part's predictions are."""
+        return self.folder / PARTS / f"part-{part.number:06d}.parquet"
+
+    def _record_path(self, part: Part) -> Path:
+        return self.part_path(part).with_suffix(".json")
 
     def _lock(self, part: Part) -> Path:
         return self.folder / _LOCKS / f"{part.number:06d}"
@@ -284,8 +277,8 @@ def _by_name(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(names, values.astype(np.float32).T, strict=True))
 
 
-def _work(job: Job) -> int:
-    return job.make_parts()
+def _work(job: Job, identity: str) -> int:
+    return job.make_parts(identity)
 
 
 def classes_of(
@@ -315,6 +308,7 @@ def classes_of_votes(votes: pd.DataFrame) -> Iterator[tuple[str, list[str | None
             yield name, [clear.get(row) for row in range(len(votes))]
 
 
-def _write(path: Path, table: pa.Table) -> None:
-    with files.writing(path) as temporary:
-        parquet.write_table(table, temporary, compression="zstd")
+def _to_parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()

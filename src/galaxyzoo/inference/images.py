@@ -1,14 +1,15 @@
 """The images that a user wants predicted: folders, zips, files, catalogues; and what names them."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import decode_many
@@ -21,6 +22,7 @@ from galaxyzoo.data.readers.catalogues import (
     open_catalogue,
 )
 from galaxyzoo.data.readers.fits import FitsSettings, FitsStore
+from galaxyzoo.inference.oddities import Oddities, find_oddities, measure
 from galaxyzoo.io.archives import (
     FITS_ENDS,
     ID_LIMIT,
@@ -38,6 +40,7 @@ from galaxyzoo.tasks.kinds import Task
 
 NAME = "id"  # column of the names where they are no GalaxyIDs
 CHUNK = 1024  # images decoded at once
+PART_SIZE = 8192
 FITS = FitsSettings()
 _BLANK = "all of it is of one colour: nothing was written there, or all is masked"
 _READ_ENDS = (*IMAGE_ENDS, *FITS_ENDS)
@@ -50,6 +53,7 @@ class Images:
 
     store: ImageStore
     ids: np.ndarray  # (image,)
+    oddities: Oddities = field(default_factory=dict)  # of those that can be read, once decoded
     _decoded: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     _problems: dict[int, str] = field(default_factory=dict)
 
@@ -57,12 +61,18 @@ class Images:
         """(n, cache_px, cache_px, 3) uint8, of those that can be read."""
         key = image.crop_px, image.cache_px
         if key not in self._decoded:
-            images, found = decode_many(self.store, self.ids, image)
-            if not self._decoded:  # members of an ensemble predict the same images
+            store = _MeasuredStore.of(self.store)
+            images, found = decode_many(store, self.ids, image)
+            is_first = not self._decoded  # members of an ensemble predict the same images
+            if is_first:
                 blank = (images == images[:, :1, :1]).all(axis=(1, 2, 3))
                 found = {**{int(i): _BLANK for i in self.ids[blank]}, **found}
             self._problems.update(found)
-            self._decoded[key] = images[~np.isin(self.ids, list(self._problems))]
+            read = [int(i) for i in self.ids if i not in self._problems]
+            self._decoded[key] = images[np.isin(self.ids, read)]
+            if is_first:
+                names, sizes = [self.store.names[i] for i in read], [store.sizes[i] for i in read]
+                self.oddities.update(find_oddities(names, sizes, self._decoded[key]))
         return self._decoded[key]
 
     def table(self, values: np.ndarray, task: Task) -> pd.DataFrame:
@@ -76,13 +86,30 @@ class Images:
         return [(self.store.names[i], why) for i, why in self._problems.items()]
 
 
+@dataclass
+class _MeasuredStore(ImageStore):
+    """Images of another store, which are measured while they are read."""
+
+    inner: ImageStore = field(kw_only=True)
+    sizes: dict[int, tuple[int, int, int]] = field(kw_only=True)  # as of `measure`, by id
+
+    @staticmethod
+    def of(inner: ImageStore) -> "_MeasuredStore":
+        about = (inner.path, inner.names, inner.stamps)
+        return _MeasuredStore(*about, inner=inner, sizes={})
+
+    def load(self, galaxy_id: int) -> bytes | np.ndarray:
+        data = self.inner.load(galaxy_id)
+        self.sizes[galaxy_id] = measure(data)
+        return data
+
+
 def open_stores(
     paths: list[Path], fits: FitsSettings = FITS
 ) -> tuple[list[ImageStore], list[tuple[str, str]]]:
     """One store per folder, zip or catalogue, one for all single files; ids of each start at 0.
 
-    And (name, reason) of each picture that is of another kind by its name. Prints what is unlike
-    the pictures that the networks learned from.
+    And (name, reason) of each picture that is of another kind by its name.
     """
     named, files, catalogues = [], [], []
     for path in paths:
@@ -112,8 +139,6 @@ def open_stores(
         if some
     ]
     stores = [_with_fits(store, fits) for store in [*opened, *catalogues]]
-    for note in notes_on(stores):
-        Bar.write(note)
     others = [name for _, some in named for name, _ in some
               if not name.lower().endswith(_READ_ENDS)]  # fmt: skip
     left_out = [(name, why_not_read(name)) for name in others]
@@ -179,6 +204,77 @@ class Labels:
         """Label of an image, by its name as `one_line` writes it."""
         number = number_of(name) if self.is_number else None
         return name if number is None else number
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some images of one folder or zip."""
+
+    number: int
+    store: ImageStore
+    ids: np.ndarray  # (image,) in the store
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the images, as labels have them."""
+        return [one_line(self.store.names[int(i)]) for i in self.ids]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The images of some folders, zips and files, cut into parts.
+
+    Args:
+        paths: folders, zips or single images.
+        size: most images of a part.
+        fits: how FITS cut-outs among them become pictures.
+    """
+
+    paths: tuple[Path, ...]
+    size: int = PART_SIZE
+    fits: FitsSettings = FITS
+
+    @cached_property
+    def _found(self) -> tuple[list[ImageStore], list[tuple[str, str]]]:
+        return open_stores(list(self.paths), self.fits)
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """All of them; none is of two folders or zips."""
+        cut = [
+            (store, ids[start : start + self.size])
+            for store in self._found[0]
+            for ids in [store.ids]  # once: it is made anew each time
+            for start in range(0, len(ids), self.size)
+        ]
+        return [Part(number, store, ids) for number, (store, ids) in enumerate(cut)]
+
+    @cached_property
+    def labels(self) -> Labels:
+        """What names the images in the parts."""
+        return Labels.of(self._found[0])
+
+    @property
+    def notes(self) -> list[str]:
+        """As of `notes_on`."""
+        return notes_on(self._found[0])
+
+    def open_again(self) -> "Catalogue":
+        """The same as it is now."""
+        return Catalogue(self.paths, self.size, self.fits)
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Name and reason of each picture that is of no form which is read."""
+        return self._found[1]
+
+    @property
+    def digest(self) -> str:
+        """Digest of names and stamps of all images, in their order."""
+        digest = hashlib.sha256()
+        for part in self.parts:
+            digest.update(repr([part.store.digest_of(int(i)) for i in part.ids]).encode())
+        return digest.hexdigest()[:16]
 
 
 def _names(stores: Sequence[ImageStore]) -> Iterator[str]:

@@ -26,7 +26,8 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.readers.fits import FitsSettings
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.fold_files import DONE, FoldFiles, MadeBy
-from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, open_stores
+from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, notes_on, open_stores
+from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.kinds import Task
@@ -335,10 +336,12 @@ def predict_stores(
     Returns:
         Table of the task's columns, made valid as a submission is, indexed by GalaxyID where every
         file is named by one, else by `id` (name of the file, or what a catalogue has); and (name,
-        reason) of each image that could not be read.
+        reason) of each image that could not be read. Prints how images differ from those that the
+        networks learned from.
     """
     stores, unreadable = open_stores(paths, fits)
     labels = Labels.of(stores)
+    oddities: Oddities = {}
     tables = []
     for store in stores:
         ids = store.ids
@@ -346,9 +349,12 @@ def predict_stores(
             images = Images(store, ids[start : start + CHUNK])
             tables.append(images.table(predictor.predict(images.decode), predictor.task))
             unreadable += images.problems
+            add_oddities(oddities, images.oddities)
     predictions = pd.concat(tables) if tables else pd.DataFrame()
     if predictions.empty:
         name, why = unreadable[0]
         raise InputError(f"none of the {len(unreadable)} images can be read (first: {name}: {why})")
+    for note in [*notes_on(stores), *describe(oddities, len(predictions))]:
+        Bar.write(one_line(note))
     predictions.index = pd.Index([labels[name] for name in predictions.index], name=labels.column)
     return predictions, unreadable

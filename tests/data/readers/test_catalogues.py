@@ -93,6 +93,12 @@ def write_bytes_column(path: Path, kind: pa.DataType) -> None:
     write_parquet(path, image=column)
 
 
+def write_absolute(path: Path) -> None:
+    write_list(path)
+    names = [str(path.parent.resolve() / "pictures" / f"{i}.png") for i in IDS]
+    pd.DataFrame({"id_str": IDS, "file_loc": names}).to_csv(path, index=False)
+
+
 ANY_DICTIONARY = pa.dictionary(pa.int32(), pa.binary())
 FLOATS = np.stack([*PICTURES.values()]).astype(np.float32) / 255  # Cutana's default
 
@@ -129,6 +135,7 @@ FORMS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "csv list": ("one.csv", write_list),
     "csv list with ids": ("one.csv", partial(write_list, id=IDS)),
     "parquet list": ("one.parquet", write_list),
+    "list of absolute paths, as Zoobot's": ("one.csv", write_absolute),
 }
 
 

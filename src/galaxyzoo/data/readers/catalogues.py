@@ -3,9 +3,9 @@
 And Zarr archives, `<name>.zarr` with `<name>_metadata.parquet` beside it, as ESA's Cutana and its
 images_to_zarr write them (https://esa.github.io/Cutana).
 
-Ids are in a column or array named `GalaxyID`, `id`, `ids`, `objid`, `filename` or `filenames`, of a
-Zarr archive also `source_id` or `original_filename`; in a tar the members are named by them,
-`<anything>/<id>.jpg`, and so are the files of a list without such a column. HDF5 and Zarr have
+Ids are in a column or array named by one of `IDS`, of a Zarr archive also `source_id` or
+`original_filename`; in a tar the members are named by them, `<anything>/<id>.jpg`, and so are the
+files of a list without such a column. HDF5 and Zarr have
 `images`, as of `ArrayStore`; Parquet has `image` (bytes of a JPEG or PNG, or a struct with them
 under `bytes`); a list, CSV or Parquet, has `path`, seen from its folder, and for FITS cut-outs
 `petroR90_r`, in arcsec.
@@ -56,11 +56,11 @@ from galaxyzoo.io.archives import (
 )
 from galaxyzoo.io.tables import EXACT, read_table
 
-IDS = ("GalaxyID", "id", "ids", "objid", "filename", "filenames")
+IDS = ("GalaxyID", "id", "ids", "id_str", "objid", "filename", "filenames")
 ZARR = ".zarr"
 _ZARR_IDS = ("source_id", *IDS, "original_filename")
 _ZARR_PLACE = "idx_in_zarr"  # column of Cutana's metadata: which image a row is of
-IMAGE, PATH = "image", "path"
+IMAGE, PATHS = "image", ("path", "file_loc")  # the latter in Zoobot's catalogues
 _ENDS = (*IMAGE_ENDS, *FITS_ENDS)
 _WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")
 _ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")  # as large floats are written
@@ -293,15 +293,18 @@ class ListStore(ImageStore):
 
 
 def _open_csv(path: Path) -> ListStore:
-    return _open_list(path, read_table(path, texts={PATH, *IDS}))
+    return _open_list(path, read_table(path, texts={*PATHS, *IDS}))
 
 
 def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
-    if PATH not in table:
-        raise InputError(f"{shown(path)}: a list needs a column '{PATH}'")
-    places = table[PATH].fillna("").astype(str).tolist()
-    for place in places:
-        if Path(place).is_absolute() or ".." in Path(place).parts:
+    column = next((name for name in PATHS if name in table), None)
+    if column is None:
+        raise InputError(f"{shown(path)}: a list needs a column '{PATHS[0]}'")
+    folder, places = path.parent.resolve(), table[column].fillna("").astype(str).tolist()
+    for row, place in enumerate(places):
+        if Path(place).is_absolute() and Path(place).is_relative_to(folder):
+            places[row] = str(Path(place).relative_to(folder))
+        if Path(places[row]).is_absolute() or ".." in Path(place).parts:
             raise InputError(f"{shown(path)}: '{place}' leads out of the list's folder")
     found = [name for name in IDS if name in table]
     names = _texts(table[found[0]].to_numpy(), path) if found else places

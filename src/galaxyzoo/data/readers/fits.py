@@ -34,6 +34,7 @@ _OLD_NAME = "O_EXT_NM"  # where astrocut keeps the name
 _SKY_NOISES = 20  # at so many, Lupton's stretch turns from linear to logarithmic
 _SKY_SAMPLE = 100  # pixels along each side, at least, of which the sky is measured
 _SOFTENING = 8  # its Q
+_SPIKE = 10  # times as frequent as any other value is the one that a cut-out is padded with
 
 
 @dataclass(frozen=True)
@@ -268,21 +269,32 @@ def _lupton(bands: np.ndarray) -> np.ndarray:
     from astropy.visualization import make_lupton_rgb
 
     step = max(1, min(bands.shape[1:]) // _SKY_SAMPLE)
-    some = bands[:, ::step, ::step]
-    sky = np.median(some, axis=(1, 2), keepdims=True)
+    some = bands[:, ::step, ::step].reshape(len(bands), -1)
+    common, is_padded = zip(*map(_find_padding, some), strict=True)
+    sky = np.median(some, axis=1, keepdims=True)
     noise = float(mad_std(some - sky))
-    if not noise:  # more than half is padding, or a sky without noise
-        differs = (bands != sky).any(axis=0)
+    if all(is_padded) or not noise:
+        differs = (bands != np.reshape(common, (-1, 1, 1))).any(axis=0)
         top, left = (side // 2 - _SMALLEST_SIDE // 2 for side in differs.shape)
         if not differs[top : top + _SMALLEST_SIDE, left : left + _SMALLEST_SIDE].any():
-            raise InputError("its middle and more than half of it have one value: is it padding?")
+            raise InputError("its middle has one value, as much around it: is it padding?")
         rest = bands[:, differs]
-        sky = np.median(rest, axis=1)[:, None, None]
-        noise = float(mad_std(rest - sky[..., 0]))
+        sky = np.median(rest, axis=1, keepdims=True)
+        noise = float(mad_std(rest - sky))
     if not noise:
         raise InputError("its sky has no noise to set Lupton's stretch by: give --stretch linear")
     with np.errstate(all="ignore"):  # it divides 0 by 0 in pixels that it then leaves black
-        return make_lupton_rgb(*(bands - sky), minimum=0, stretch=_SKY_NOISES * noise, Q=_SOFTENING)
+        return make_lupton_rgb(
+            *(bands - sky[..., None]), minimum=0, stretch=_SKY_NOISES * noise, Q=_SOFTENING
+        )
+
+
+def _find_padding(pixels: np.ndarray) -> tuple[float, bool]:
+    """The most frequent of a band's values, and whether it stands out, as no sky's does."""
+    values, counts = np.unique(pixels, return_counts=True)
+    most, *others = np.sort(counts)[::-1]
+    is_spike = most > _SPIKE * max([*others[:1], 1]) and most > pixels.size / 100
+    return values[counts.argmax()], is_spike
 
 
 def _zscale(bands: np.ndarray) -> np.ndarray:

@@ -1,0 +1,213 @@
+"""Jobs over catalogues: parts are of one job, unchanged, and of images that did not change."""
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.inference import catalogue
+from galaxyzoo.io.archives import write_zip
+from support.brightness import Brightness, Darkness, make_job
+from support.kaggle_fixtures import draw_image, encode
+from support.refusals import one_line_refusal
+
+COUNT = 11  # and one that is no image, in parts of four
+PART = "part-000001.parquet"
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Path:
+    (tmp_path / "survey").mkdir()
+    for number in range(COUNT):
+        picture = draw_image(np.random.default_rng(number), 48)
+        (tmp_path / "survey" / f"{100 + number}.png").write_bytes(encode(picture, end=".png"))
+    (tmp_path / "survey" / "105a.png").write_bytes(b"no image")
+    return tmp_path / "survey"
+
+
+@pytest.fixture
+def votes(tmp_path: Path, survey: Path) -> Path:
+    make_job(tmp_path / "votes", survey).run()
+    return tmp_path / "votes"
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.rglob("*")) if p.suffix == ".parquet"}
+
+
+def edit(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], object]:
+    """Write a part anew with a changed table."""
+
+    def write(path: Path) -> None:
+        table = parquet.read_table(path)
+        changed = change(table.to_pandas())
+        parquet.write_table(pa.Table.from_pandas(changed, preserve_index=False), path)
+
+    return write
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[random.Random(0).randrange(len(data))] ^= 1
+    path.write_bytes(data)
+
+
+def link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.with_name("part-000000.parquet"))
+
+
+def make_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "values": edit(lambda table: table.assign(elliptical=np.float32(0.3))),
+    "ids reversed": edit(lambda table: table.assign(id=table["id"][::-1].to_numpy())),
+    "a column less": edit(lambda table: table.drop(columns="class")),
+    "a column more": edit(lambda table: table.assign(more=1)),
+    "a row less": edit(lambda table: table[1:]),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("id,elliptical\n"),
+    "a bit": flip,
+    "a link to another part": link,
+    "a folder": make_folder,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_part_that_was_changed_is_named_and_made_again_once_deleted(
+    votes: Path, survey: Path, damage: str
+) -> None:
+    before = read_all(votes)
+    path = votes / "parts" / PART
+    DAMAGES[damage](path)
+    message = one_line_refusal(make_job(votes, survey).run)
+    assert PART in message
+    assert f"delete {path}, and the same command predicts it again" in message
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    make_job(votes, survey).run()
+    assert read_all(votes) == before
+
+
+@pytest.mark.parametrize("damage", [flip, lambda path: path.write_text("{}")])
+def test_so_is_a_changed_record(votes: Path, survey: Path, damage: Callable[[Path], None]) -> None:
+    before = read_all(votes)
+    record = votes / "parts" / "part-000001.json"
+    damage(record)
+    assert record.name in one_line_refusal(make_job(votes, survey).run)
+    record.unlink()
+    make_job(votes, survey).run()
+    assert read_all(votes) == before
+
+
+@pytest.mark.parametrize("name", ["part-000009.parquet", "x.parquet", "errors-000000.parquet"])
+def test_files_of_others_among_the_parts_are_named(votes: Path, survey: Path, name: str) -> None:
+    shutil.copy(votes / "parts" / PART, votes / "parts" / name)
+    assert f"{name} is none of this job's: move it away" in one_line_refusal(
+        make_job(votes, survey).run
+    )
+
+
+def test_a_part_of_another_job_is_named(votes: Path, survey: Path, tmp_path: Path) -> None:
+    make_job(tmp_path / "other", survey, predictor=Darkness).run()
+    for end in (".parquet", ".json"):
+        shutil.copy((tmp_path / "other/parts" / PART).with_suffix(end), votes / "parts")
+    assert f"{PART} was made by another job" in one_line_refusal(make_job(votes, survey).run)
+
+
+def amid_a_job(happens: Callable[[], object]) -> type[Brightness]:
+    """A predictor during whose second part something happens."""
+    calls = []
+
+    class Disturbed(Brightness):
+        def predict(self, decode: Callable) -> np.ndarray:
+            values = super().predict(decode)
+            calls.append(1)
+            if len(calls) == 2:
+                happens()
+            return values
+
+    return Disturbed
+
+
+def test_a_job_whose_folder_another_one_took_over_stops(tmp_path: Path, survey: Path) -> None:
+    """Both ended well, with parts of both, where a folder was deleted amid a job."""
+
+    def take_over() -> None:
+        shutil.rmtree(tmp_path / "votes")
+        make_job(tmp_path / "votes", survey, predictor=Darkness).run()
+
+    make_job(tmp_path / "expected", survey, predictor=Darkness).run()
+    job = make_job(tmp_path / "votes", survey, predictor=amid_a_job(take_over))
+    message = one_line_refusal(job.run)
+    assert "votes was deleted while this command worked in it: it stops here" in message
+    assert read_all(tmp_path / "votes") == read_all(tmp_path / "expected")
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "list"])
+def test_images_that_change_amid_a_job_are_said_to(tmp_path: Path, survey: Path, form: str) -> None:
+    names = [f"{100 + number}.png" for number in range(COUNT)]
+
+    def pack() -> None:
+        write_zip(tmp_path / "a.zip", [(n, (survey / n).read_bytes()) for n in names])
+
+    def change() -> None:
+        shutil.copy(survey / "101.png", survey / "110.png")
+        pack()
+
+    pack()
+    pd.DataFrame({"path": names}).to_csv(survey / "list.csv", index=False)
+    images = {"folder": survey, "zip": tmp_path / "a.zip", "list": survey / "list.csv"}[form]
+    job = make_job(tmp_path / "votes", images, predictor=amid_a_job(change))
+    assert "IMAGES changed while they were predicted: delete" in one_line_refusal(job.run)
+    assert not (tmp_path / "votes" / catalogue.MANIFEST).exists()
+
+
+def test_a_part_that_another_process_holds_is_left_to_it(
+    tmp_path: Path, survey: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_to_wait(path: Path, what: str) -> None:
+        raise InputError(f"waits for {path.name}")
+
+    job = make_job(tmp_path / "votes", survey)
+    identity = job._begin()
+    monkeypatch.setattr(files, "holding", refuse_to_wait)
+    with (
+        files.trying(job._lock(job.catalogue.parts[0])),
+        pytest.raises(InputError, match="waits for 000000"),
+    ):
+        job.make_parts(identity)
+    made = sorted(path.name for path in (tmp_path / "votes/parts").glob("*.parquet"))
+    assert made == [PART, "part-000002.parquet"]
+
+
+def test_what_is_odd_is_counted_once_whatever_was_killed(
+    tmp_path: Path, survey: Path, capsys: pytest.CaptureFixture
+) -> None:
+    grey = np.repeat(draw_image(np.random.default_rng(3), 48)[..., :1], 3, axis=2)
+    for name in ("103.png", "109.png"):
+        cv2.imwrite(str(survey / name), grey)
+    learned = "the networks learned from pictures in three colours"
+    wanted = [
+        f"2 of 11 images are grey; {learned} (first: 103.png)",
+        "11 of 11 images are not 424 × 424 px, as Galaxy Zoo's are (first: 100.png, 48 × 48)",
+    ]
+    manifest = make_job(tmp_path / "votes", survey).run()
+    assert manifest["notes"] == wanted
+    (tmp_path / "votes/parts" / PART).unlink()
+    manifest = make_job(tmp_path / "votes", survey).run()
+    assert manifest["notes"] == wanted
+    written = capsys.readouterr()
+    assert all((written.out + written.err).count(note) == 2 for note in wanted)

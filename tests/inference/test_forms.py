@@ -1,0 +1,251 @@
+"""Every form of input × every oddity: read as a PNG of it is, said to be odd, an error, or refused.
+
+The table in docs/catalogues.md is made of `EXPECTED`; to write it anew, run this file.
+"""
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import zarr
+from astropy.io import fits
+from pyarrow import parquet
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.console import Bar
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import CODE_ROOT
+from galaxyzoo.data.readers.fits import FitsSettings
+from galaxyzoo.inference.predict import Predictor, predict_stores
+from support.brightness import Brightness
+from support.kaggle_fixtures import draw_image
+
+GALAXY = draw_image(np.random.default_rng(1), 424)
+GALAXY[0, 0], GALAXY[0, 1] = 0, 255  # FITS is stretched from the lowest to the highest value
+OTHER = np.ascontiguousarray(GALAXY[::-1])
+IDS: list[Any] = ["a", "b"]
+IMAGE = ImageConfig(crop_px=424, cache_px=64)
+Pixels = list[np.ndarray]
+IS_TEXT = (".csv", ".json")
+
+
+def to_png(pixels: np.ndarray) -> bytes:
+    bgr = pixels[..., ::-1] if pixels.ndim == 3 else pixels
+    return cv2.imencode(".png", np.ascontiguousarray(bgr))[1].tobytes()
+
+
+def write_folder(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    path.mkdir()
+    for name, image in zip(ids, pixels, strict=True):
+        (path / f"{name}.png").write_bytes(to_png(image))
+    return path
+
+
+def write_zip(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    with zipfile.ZipFile(path.with_suffix(".zip"), "w") as archive:
+        for name, image in zip(ids, pixels, strict=True):
+            archive.writestr(f"{name}.png", to_png(image))
+    return path.with_suffix(".zip")
+
+
+def write_tar(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    with tarfile.open(path.with_suffix(".tar"), "w") as archive:
+        for name, image in zip(ids, pixels, strict=True):
+            member, data = tarfile.TarInfo(f"{name}.png"), to_png(image)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path.with_suffix(".tar")
+
+
+def write_list(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    folder = write_folder(path, pixels, [str(k) for k in range(len(pixels))])
+    table = pd.DataFrame({"id": ids, "path": [f"{k}.png" for k in range(len(pixels))]})
+    table.to_csv(folder / "list.csv", index=False)
+    return folder / "list.csv"
+
+
+def write_fits(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    path.mkdir()
+    for name, image in zip(ids, pixels, strict=True):
+        planes = image if image.ndim == 2 or image.shape[0] == 3 else np.moveaxis(image, 2, 0)
+        fits.PrimaryHDU(planes[..., ::-1, :]).writeto(path / f"{name}.fits")
+    return path
+
+
+def write_parquet(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    table = pa.table({"id": pa.array(ids), "image": [to_png(image) for image in pixels]})
+    parquet.write_table(table, path.with_suffix(".parquet"))
+    return path.with_suffix(".parquet")
+
+
+def write_hdf5(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        file.create_dataset("images", data=np.stack(pixels), chunks=(1, *pixels[0].shape))
+        file["ids"] = ids
+    return path.with_suffix(".h5")
+
+
+def write_zarr(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    path = path.with_suffix(".zarr")
+    chunks = (1, *pixels[0].shape)
+    zarr.open_group(path).create_array("images", data=np.stack(pixels), chunks=chunks)
+    table = pa.table({"source_id": pa.array(ids)})
+    parquet.write_table(table, path.with_name(f"{path.stem}_metadata.parquet"))
+    return path
+
+
+FORMS: dict[str, Callable[[Path, Pixels, list[Any]], Path]] = {
+    "folder": write_folder,
+    "`.zip`": write_zip,
+    "`.tar`": write_tar,
+    "list": write_list,
+    "`.parquet`": write_parquet,
+    "FITS": write_fits,
+    "`.h5`": write_hdf5,
+    "`.zarr`": write_zarr,
+}
+
+
+def cut_end(path: Path) -> None:
+    """Half of the input, or of the first image in it, is lost."""
+    folder = path.parent if path.suffix == ".csv" else path
+    inside = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix not in IS_TEXT]
+    first = inside[0] if folder.is_dir() else path
+    first.write_bytes(first.read_bytes()[: first.stat().st_size // 2])
+
+
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
+    return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (424, 424, 3), np.uint8)
+NOISE[0, 0], NOISE[0, 1] = 0, 255
+# Oddity -> the first of two images, or ids of both, or what happens to the file
+ODDITIES: dict[str, Any] = {
+    "8 bits, three colours": GALAXY,
+    "planes first": GALAXY.transpose(2, 0, 1),
+    "floats from 0 to 1": (GALAXY / 255).astype(np.float32),
+    "one channel": GALAXY[..., 0],
+    "another size": shrink(GALAXY, 96),
+    "mostly noise": NOISE,
+    "16 bits": GALAXY.astype(np.uint16) * 257,
+    "one colour alone": np.full((424, 424, 3), 9, np.uint8),
+    "a value that is NaN": np.where(np.arange(424)[:, None, None] == 9, np.nan, GALAXY / 255),
+    "sides of 4 px": shrink(GALAXY, 4),
+    "half of it, or of an image, lost": cut_end,
+    "an id twice": ["a", "a"],
+    "no id": ["a", None],
+    "ids of 19 digits": [1237648720693755918, -1237648720693755919],
+    "rounded ids": [1.2376487206937559e18, 1.2376487206937561e18],
+}
+READ, SAID, ERROR, REFUSED, NONE = "read", "said", "error", "refused", "–"
+_NAMED = ("list", "`.parquet`", "`.h5`", "`.zarr`")  # with a column of ids
+
+
+def row(*others: str, png: str = NONE) -> dict[str, str]:
+    """Outcomes by form: of PNGs in any, then of FITS, HDF5 and Zarr."""
+    return dict(zip(FORMS, [png] * 5 + list(others), strict=True))
+
+
+def ids_row(outcome: str) -> dict[str, str]:
+    return {form: outcome if form in _NAMED else NONE for form in FORMS}
+
+
+EXPECTED: dict[str, dict[str, str]] = {
+    "8 bits, three colours": row(READ, READ, READ, png=READ),
+    "planes first": row(READ, READ, READ),
+    "floats from 0 to 1": row(READ, READ, READ),
+    "one channel": row(SAID, SAID, SAID, png=SAID),
+    "another size": row(SAID, SAID, SAID, png=SAID),
+    "mostly noise": row(SAID, SAID, SAID, png=SAID),
+    "16 bits": row(READ, REFUSED, REFUSED, png=SAID),
+    "one colour alone": row(ERROR, ERROR, ERROR, png=ERROR),
+    "a value that is NaN": row(ERROR, ERROR, ERROR),
+    "sides of 4 px": row(ERROR, REFUSED, REFUSED, png=SAID),
+    "half of it, or of an image, lost": row(ERROR, REFUSED, ERROR, png=REFUSED)
+    | {"folder": ERROR, "list": ERROR},
+    "an id twice": ids_row(REFUSED),
+    "no id": ids_row(REFUSED) | {"`.h5`": NONE},
+    "ids of 19 digits": ids_row(READ),
+    "rounded ids": ids_row(REFUSED),
+}
+CASES = [(form, oddity) for oddity, row in EXPECTED.items() for form, is_ in row.items()
+         if is_ != NONE]  # fmt: skip
+
+
+class Pixelwise(Brightness):
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.seen: list[np.ndarray] = []
+
+    def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+        self.seen.append(decode(IMAGE))
+        return super().predict(decode)
+
+
+def outcome_of(path: Path) -> tuple[str, np.ndarray, list[Any]]:
+    """What becomes of an input; the pixels that are predicted, and their ids."""
+    predictor = Pixelwise()
+    said: list[str] = []
+    settings = FitsSettings(stretch="linear", bands=(0, 1, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Bar, "write", said.append)
+        try:
+            table, errors = predict_stores(cast(Predictor, predictor), [path], settings)
+        except InputError:
+            return REFUSED, np.empty(0), []
+    is_odd = any(" images " in note for note in said)
+    outcome = ERROR if errors else SAID if is_odd else READ
+    return outcome, np.concatenate(predictor.seen), [*table.index]
+
+
+@pytest.mark.parametrize(("form", "oddity"), CASES)
+def test_what_becomes_of_it(tmp_path: Path, form: str, oddity: str) -> None:
+    what, axis_of_rows = ODDITIES[oddity], int(oddity == "planes first")
+    pixels, ids = [GALAXY, OTHER], IDS
+    if isinstance(what, list):
+        ids = what
+    elif isinstance(what, np.ndarray):
+        is_array = form in ("`.h5`", "`.zarr`") and oddity != "one colour alone"
+        pixels = [what, np.flip(np.nan_to_num(what), axis_of_rows) if is_array else OTHER]
+    path = FORMS[form](tmp_path / "one", pixels, ids)
+    if callable(what):
+        what(path)
+    outcome, seen, index = outcome_of(path)
+    assert outcome == EXPECTED[oddity][form]
+    if outcome == READ:
+        as_png = write_folder(tmp_path / "png", [GALAXY, OTHER], ["a", "b"])
+        np.testing.assert_array_equal(seen, outcome_of(as_png)[1])
+        assert [i.split(".")[0] if isinstance(i, str) else i for i in index] == ids
+    elif outcome == ERROR:
+        assert len(index) == 1
+
+
+def render() -> str:
+    lines = [
+        "| | " + " | ".join(FORMS) + " |",
+        "|---|" + "---|" * len(FORMS),
+        *(
+            f"| {oddity} | " + " | ".join(found.values()) + " |"
+            for oddity, found in EXPECTED.items()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def test_the_table_of_the_docs_is_this_one() -> None:
+    assert render() in (CODE_ROOT / "docs/catalogues.md").read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    print(render())

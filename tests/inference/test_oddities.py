@@ -1,0 +1,115 @@
+"""Images that are unlike Galaxy Zoo's are counted, in whatever form they come."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.console import Bar
+from galaxyzoo.inference.images import Images, open_stores
+from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
+from galaxyzoo.inference.predict import predict_stores
+from support.brightness import Brightness
+from support.kaggle_fixtures import draw_image, encode
+
+RNG = np.random.default_rng(0)
+GALAXY = draw_image(np.random.default_rng(1), 424)
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return RNG.integers(0, 256, (height, width, 3), np.uint8)
+
+
+PICTURES: dict[str, tuple[np.ndarray, list[str]]] = {
+    "as Galaxy Zoo's": (GALAXY, []),
+    "small": (cv2.resize(GALAXY, (96, 96)), ["size"]),
+    "wide": (GALAXY[100:324], ["size"]),
+    "tall": (GALAXY[:, 100:324], ["size"]),
+    "grey": (np.repeat(GALAXY[..., 1:2], 3, axis=2), ["grey"]),
+    "noise": (noise(424, 424), ["noise"]),
+    "wide noise": (noise(1200, 1600), ["size", "noise"]),
+    "grey noise": (np.repeat(noise(424, 424)[..., :1], 3, axis=2), ["grey", "noise"]),
+}
+
+
+def oddities_of(path: Path, image: ImageConfig) -> Oddities:
+    [store], _ = open_stores([path])
+    images = Images(store, store.ids)
+    images.decode(image)
+    assert images.problems == []
+    return images.oddities
+
+
+@pytest.mark.parametrize("crop_px", [207, 424])
+@pytest.mark.parametrize("end", [".png", ".jpg"])
+@pytest.mark.parametrize("kind", PICTURES)
+def test_pictures_are_told_from_galaxy_zoos(
+    tmp_path: Path, kind: str, end: str, crop_px: int
+) -> None:
+    picture, expected = PICTURES[kind]
+    (tmp_path / f"a{end}").write_bytes(encode(picture, end=end))
+    found = oddities_of(tmp_path / f"a{end}", ImageConfig(crop_px=crop_px, cache_px=64))
+    assert list(found) == [name for name in ("grey", "size", "noise") if name in expected]
+
+
+def write_fits(path: Path) -> None:
+    fits.PrimaryHDU(GALAXY[..., 0].astype(np.float32)).writeto(path)
+
+
+def write_hdf5(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["images"], file["ids"] = GALAXY[None, ..., :1], [5]
+
+
+def write_png(path: Path) -> None:
+    cv2.imwrite(str(path), GALAXY[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "write"), [("a.fits", write_fits), ("a.h5", write_hdf5), ("a.png", write_png)]
+)
+def test_one_channel_is_grey_in_every_form(
+    tmp_path: Path, name: str, write: Callable[[Path], None]
+) -> None:
+    write(tmp_path / name)
+    assert list(oddities_of(tmp_path / name, ImageConfig(crop_px=424, cache_px=64))) == ["grey"]
+
+
+def test_16_bits_are_said_with_how_bright_they_are(tmp_path: Path) -> None:
+    """The PNG standard has 65,535 for white; cameras write 12 bits (4,095) as they are."""
+    cv2.imwrite(str(tmp_path / "twelve.png"), GALAXY.astype(np.uint16) * 16)
+    found = oddities_of(tmp_path / "twelve.png", ImageConfig(crop_px=424, cache_px=64))
+    count, first = found["bits"]
+    assert count == 1
+    brightest = int(first.split("brightest value ")[1].removesuffix(" of 255"))
+    assert 5 < brightest < 16
+
+
+def test_counts_are_of_all_images_and_name_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        picture = PICTURES["small" if number % 2 else "as Galaxy Zoo's"][0]
+        (tmp_path / f"{number}.png").write_bytes(encode(picture, end=".png"))
+    (tmp_path / "5.png").write_bytes(b"no image")
+    said: list[str] = []
+    monkeypatch.setattr(Bar, "write", said.append)
+    monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 2)
+    predict_stores(Brightness(), [tmp_path])
+    size = "2 of 5 images are not 424 × 424 px, as Galaxy Zoo's are (first: 1.png, 96 × 96)"
+    assert said == [size]
+
+
+def test_the_first_one_stays_the_first() -> None:
+    total: Oddities = {"grey": (2, "a.png")}
+    add_oddities(total, {"grey": (3, "b.png"), "noise": (1, "c.png")})
+    assert total == {"grey": (5, "a.png"), "noise": (1, "c.png")}
+    assert [line[:18] for line in describe(total, 1234)] == [
+        "5 of 1,234 images ",
+        "1 of 1,234 images ",
+    ]

@@ -1,0 +1,48 @@
+"""A predictor without networks: how bright an image is."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.inference.catalogue import Job
+from galaxyzoo.inference.images import Catalogue
+from galaxyzoo.inference.predict import Predictor
+from galaxyzoo.tasks.registry import get_task
+
+TASK = get_task("elliptical_spiral")
+IMAGE = ImageConfig(crop_px=424, cache_px=32)
+
+
+class Brightness:
+    """Its two networks agree least on images of middle grey."""
+
+    task, digest = TASK, "brightness"
+
+    def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+        bright = decode(IMAGE).mean(axis=(1, 2, 3)) / 255
+        return np.stack([bright, 1 - bright], axis=1)
+
+    def predict_with_spread(self, decode: Any) -> tuple[np.ndarray, np.ndarray]:
+        values = self.predict(decode)
+        return values, values * (1 - values)
+
+
+class Darkness(Brightness):
+    """Another predictor."""
+
+    digest = "darkness"
+
+    def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+        return 1 - super().predict(decode)
+
+
+def make_job(
+    folder: Path, *paths: Path, size: int = 4, predictor: type[Brightness] = Brightness, **more: Any
+) -> Job:
+    """A job by it, in parts of `size` images."""
+    load = cast(Callable[[], Predictor], predictor)
+    catalogue = Catalogue(paths, size=size)
+    return Job(folder, "elliptical_spiral/x", load, catalogue, np.array([0.5, 0.5]), **more)
