@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -224,6 +225,7 @@ class Job:
         manifest = {
             **files.read_sealed(self.folder / JOB, f"delete {shown(self.folder)} to begin again"),
             "code_version": code_version(),
+            "opencv": cv2.__version__,
             "notes": [*self.catalogue.notes, *notes],
             "inputs": [str(path) for path in self.catalogue.paths],
             "parts": len(self.catalogue.parts),

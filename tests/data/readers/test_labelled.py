@@ -191,6 +191,25 @@ def test_numbered_or_repeated_names_are_no_galaxy_ids(root, names):
     assert raw.targets.index.tolist() == list(range(len(raw.targets)))
 
 
+def test_classes_in_capitals_are_named(root):
+    folder = write_folders(root / "input" / "mine")
+    for name in ANOMALIES:
+        (folder / name).rename(folder / name.title())
+    message = refusal("mine", "anomaly4")
+    assert message.startswith("input/mine/: unknown class 'Irregular': the classes of anomaly4 are")
+
+
+def test_classes_of_several_tasks_are_named_with_each(root):
+    folder = root / "input" / "mine"
+    for name in ("elliptical", "spiral", "edge_on"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "1.jpg").write_bytes(b"x")
+    message = refusal("mine", "zoo5")
+    assert message.startswith("input/mine/: no task has all of its classes: elliptical_spiral (")
+    assert "(elliptical, spiral) lacks 'edge_on'; zoo5 (" in message
+    assert message.endswith("edge_on, spiral) lacks 'elliptical'")
+
+
 def test_a_folder_of_an_unknown_class_is_named(root):
     folder = write_folders(root / "input" / "mine")
     (folder / "ringed").rename(folder / "Ringed")

@@ -125,9 +125,9 @@ def whole_sample_ids() -> np.ndarray:
         if len(ids) == COMPETITION_SIZE[1]:
             return ids
     raise InputError(
-        f"{shown(input_dir())}/ lacks the competition's {SAMPLES[0]}.zip with its "
-        f"{COMPETITION_SIZE[1]:,} galaxies: move what is there, if it is a part of them, into a "
-        "folder of input/; then `bash scripts/download_data.sh` gets it"
+        f"only the whole competition can be sent: {shown(input_dir())}/ lacks its {SAMPLES[0]}.zip "
+        f"with {COMPETITION_SIZE[1]:,} galaxies, which `bash scripts/download_data.sh` gets (move "
+        "a part of it into a folder of input/ before)"
     )
 
 

@@ -47,7 +47,8 @@ def find_class_folders(folder: Path) -> FoundDataset | None:
         return None
     with os.scandir(folder) as entries:  # asks nothing more of the disk, were it 60,000 images
         names = {entry.name for entry in entries if entry.is_dir()}
-    if not any(len(names & set(task.columns)) > 1 for task in CLASS_TASKS.values()):
+    spelt = {name.lower() for name in names}
+    if not any(len(spelt & _lower(task)) > 1 for task in CLASS_TASKS.values()):
         return None
     images = sorted(list_images(folder))
     loose = [name for name, _ in images if len(PurePath(name).parts) == 1]
@@ -61,14 +62,26 @@ def find_class_folders(folder: Path) -> FoundDataset | None:
 
 def one_task(classes: set[str], where: str) -> ClassTask:
     """The task that has all these class names; `where` they stand is for the error message."""
-    best = max(CLASS_TASKS.values(), key=lambda task: len(classes & set(task.columns)))
-    unknown = sorted(classes - set(best.columns))
-    if unknown:
-        known = ", ".join(best.columns)
+    spelt = {name.lower() for name in classes}
+    most = max(len(spelt & _lower(task)) for task in CLASS_TASKS.values())
+    best = [task for task in CLASS_TASKS.values() if len(spelt & _lower(task)) == most]
+    lacking = [min(classes - set(task.columns), default=None) for task in best]
+    if None in lacking:
+        return best[lacking.index(None)]
+    if len(best) == 1 or not most:
         raise InputError(
-            f"{where}: unknown class '{unknown[0]}': the classes of {best.name} are {known}"
+            f"{where}: unknown class '{lacking[0]}': the classes of {best[0].name} are "
+            f"{', '.join(best[0].columns)}"
         )
-    return best
+    listed = "; ".join(
+        f"{task.name} ({', '.join(task.columns)}) lacks '{name}'"
+        for task, name in zip(best, lacking, strict=True)
+    )
+    raise InputError(f"{where}: no task has all of its classes: {listed}")
+
+
+def _lower(task: ClassTask) -> set[str]:
+    return {column.lower() for column in task.columns}
 
 
 def one_hot(classes: pd.Series, task: ClassTask) -> pd.DataFrame:
