@@ -245,7 +245,7 @@ def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(
 
 @pytest.mark.parametrize(
     ("jobs", "count"),
-    [("1", thorough(12, 30)), ("2", thorough(2, 30)), ("4", thorough(0, 30))],
+    [("1", thorough(4, 30)), ("2", thorough(1, 30)), ("4", thorough(0, 30))],
     ids=["one job", "two jobs", "four jobs, killed only with --long"],
 )
 def test_a_job_killed_at_random_points_ends_with_the_same_bytes(

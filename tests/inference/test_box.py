@@ -83,7 +83,7 @@ def test_a_name_that_is_bundled_too_means_the_run_trained_on_real_galaxies(root:
     ("words", "expected"),
     [
         (
-            ["predict.py", "gz37/cnn", "1.jpg", "--dataset", BOX],
+            ["predict.py", "gz37/cnn", ".", "--dataset", BOX],
             f"gz37/cnn is not among the networks in the box: {RUN}",
         ),
         (["gradcam.py", RUN, "--galaxy-id", "1"], "the box come without their galaxies"),
