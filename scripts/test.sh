@@ -3,6 +3,7 @@
 # which gets this script's arguments.
 #
 #   bash scripts/test.sh [--long] [pytest arguments]   (--long: many more kills, faults and random cases)
+#   bash scripts/test.sh --mutations [NAME...]         put known bugs into a copy, one at a time: tests must fail
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,6 +14,9 @@ case " $* " in *" --help "* | *" -h "*)
 esac
 bash scripts/setup.sh --dev
 python=$(command -v "${GALAXYZOO_PYTHON:-.venv/bin/python}")
+if [[ ${1:-} == --mutations ]]; then
+    exec "$python" tests/mutations/run.py "${@:2}"
+fi
 shellcheck=$(command -v "$(dirname "$python")/shellcheck" || command -v shellcheck || true)
 failed=()
 
