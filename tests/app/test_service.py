@@ -130,6 +130,14 @@ def test_features_are_made_once_and_again_where_they_are_damaged(tmp_path: Path)
     assert np.array_equal(open_features(tmp_path, model, cache, CONFIG).vectors, table.vectors)
 
 
+def test_features_of_fewer_galaxies_are_made_again(tmp_path: Path) -> None:
+    model, side = build_model(CONFIG, initialise=False), CONFIG.image.cache_px
+    images = np.random.default_rng(2).integers(0, 256, (6, side, side, 3), np.uint8)
+    for count in (4, 6):
+        cache = ImageCache(np.arange(count), images[:count], np.zeros(count, bool))
+        assert len(open_features(tmp_path, model, cache, CONFIG).vectors) == count
+
+
 def test_a_galaxy_is_not_its_own_like(prepared: Dataset) -> None:
     run = loaded(prepared)
     own = int(prepared.catalog.ids[3])

@@ -8,13 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from galaxyzoo.commands import ensemble
+from galaxyzoo.commands import ensemble, train
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import EnsembleFolder, list_ensembles, oof_csv
 from galaxyzoo.core.paths import root as root_dir
 from galaxyzoo.inference.score_card import EnsembleCard, card_path
 from support.ensemble_fixtures import run_here, save_project
+from support.small_models import small_config
 
 Capture = pytest.CaptureFixture[str]
 MonkeyPatch = pytest.MonkeyPatch
@@ -89,6 +90,15 @@ def test_without_a_name_it_is_default_where_its_runs_are_trained_else_all(
     run_here(monkeypatch)
     assert members("all") == ["gz37/run0", "gz37/run1"]
     assert "all: every finished run of gz37 (default lacks gz37/other)" in capsys.readouterr().out
+
+
+def test_a_training_builds_an_ensemble_of_all_its_runs_or_none(configs: Path) -> None:
+    (configs / "ensembles").mkdir()
+    (configs / "ensembles" / "pair.yaml").write_text("runs: [gz37/one, gz37/two]\n")
+    asked = [small_config(run=run) for run in ("gz37/one", "gz37/two")]
+    assert train.ensembles_of(["pair"], asked, {"gz37/one", "gz37/two"}) == [["pair"]]
+    assert train.ensembles_of(["pair"], asked, {"gz37/one"}) == [["all", "--task", "gz37"]]
+    assert train.ensembles_of(["pair"], asked, set()) == []
 
 
 def test_named_runs_have_an_ensemble_of_their_own(tiny: Path, monkeypatch: MonkeyPatch) -> None:

@@ -180,6 +180,16 @@ def test_what_differs_in_name_and_views_has_the_same_weights(configs):
     assert plain.digest() != views.digest()
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["image.field_px=200", "head.hidden=64", "augment.flip=false", "loss=kl", "train.lr=0.01"],
+)
+def test_what_differs_in_what_is_learned_from_has_other_weights(configs, change):
+    (plain,) = load(configs, "task: gz37\nmodel: {name: cnn}\n")
+    (other,) = load(configs, "task: gz37\nmodel: {name: cnn}\n", change)
+    assert plain.weights_digest() != other.weights_digest()
+
+
 def test_the_class_recipes_begin_with_what_the_runs_on_votes_train():
     """So that these are not trained again."""
     for task in ("hubble10", "anomaly4", "elliptical_spiral"):

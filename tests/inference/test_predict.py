@@ -152,3 +152,29 @@ def test_a_picture_of_one_colour_is_an_error_for_every_member(tmp_path: Path) ->
     assert {why for _, why in images.problems} == {
         "all of it is of one colour: nothing was written there, or all is masked"
     }
+
+
+def test_a_table_holds_every_image_however_many_are_decoded_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = small_config(tta={"dihedral": False})
+    networks = RunNetworks(settings, {0: build_model(settings).eval()})
+    for number in range(7):
+        picture = np.random.default_rng(number).integers(0, 256, (60, 60, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+    (tmp_path / "2.png").write_bytes(b"no image")
+    whole, left_out = predict_stores(networks, [tmp_path])
+    monkeypatch.setattr(prediction, "CHUNK", 3)
+    table, others = predict_stores(networks, [tmp_path])
+    pd.testing.assert_frame_equal(table, whole, rtol=1e-4)
+    assert others == left_out
+    alone = [predict_stores(networks, [tmp_path / f"{i}.png"])[0] for i in whole.index]
+    assert list(whole.index) == [0, 1, 3, 4, 5, 6]
+    pd.testing.assert_frame_equal(pd.concat(alone), whole, rtol=1e-4)
+
+
+def test_other_views_and_other_folds_each_have_a_digest_of_their_own() -> None:
+    networks = RunNetworks(small_config(), {k: build_model(small_config()).eval() for k in (0, 1)})
+    views = networks.with_less(None, TTAConfig(dihedral=False))
+    others = [views, networks.with_less([1], None), views.with_less([1], None)]
+    assert len({one.digest for one in (networks, *others)}) == 4

@@ -9,6 +9,7 @@ mutants.yaml.
 """
 
 import argparse
+import multiprocessing
 import os
 import queue
 import re
@@ -23,11 +24,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 300  # of a mutant's tests; one that makes them hang is killed, too
 OK, FAILED = 0, 1  # pytest's exit statuses; the others mean that it could not run these tests
+# Tests run in forks of a process that has imported these: it takes seconds, and they are not ours.
+LIBRARIES = ["pytest", "hypothesis", "timm", "lightgbm", "sklearn.metrics", "pyarrow.parquet"]
+FORKS = multiprocessing.get_context("forkserver")
 
 
 def main() -> int:
@@ -40,6 +45,10 @@ def main() -> int:
     mutants = [m for m in listed if not args.names or any(n in m["name"] for n in args.names)]
     if not mutants:
         sys.exit(f"error: no mutant in mutants.yaml has {' or '.join(args.names)} in its name")
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # mutants of one second look alike to caches
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.warnoptions.append("ignore:resource_tracker")  # of forks that end without a word to it
+    FORKS.set_forkserver_preload(LIBRARIES)
     started, copies = time.monotonic(), queue.SimpleQueue[Path]()
     with tempfile.TemporaryDirectory(prefix="mutations_") as folder:
         for number in range(args.jobs):
@@ -102,28 +111,32 @@ def check_mutant(mutant: dict[str, Any], copy: Path) -> str:
 
 def run_tests(copy: Path, tests: list[str], limit_s: int = LIMIT_S) -> tuple[int, str, str]:
     """Run tests in a copy until one fails; pytest's exit status, the failed test, the output."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1"}  # mutants of one second look alike to caches
-    with subprocess.Popen(
-        command,
-        cwd=copy,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            output = process.communicate(timeout=limit_s)[0]
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            return FAILED, f"no end within {limit_s} s", ""
-        except BaseException:  # Ctrl-C: pytest is in a session of its own
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
+    log = copy.with_suffix(".log")
+    process = FORKS.Process(target=_run_pytest, args=(copy, tests, log))
+    process.start()
+    try:
+        process.join(limit_s)
+    finally:  # also at Ctrl-C, for it is in a session of its own
+        if process.exitcode is None:
+            os.killpg(process.pid or 0, signal.SIGKILL)
+            process.join()
+    output = log.read_text(encoding="utf-8", errors="replace")
+    if process.exitcode == -signal.SIGKILL:
+        return FAILED, f"no end within {limit_s} s", output
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
-    return process.returncode, failed[1] if failed else "", output
+    return process.exitcode or OK, failed[1] if failed else "", output
+
+
+def _run_pytest(copy: Path, tests: list[str], log: Path) -> None:
+    """Run them in this process, which has the libraries, but none of the project's modules."""
+    os.setsid()
+    os.chdir(copy)
+    with open(log, "wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    status = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests])
+    sys.stdout.flush()
+    os._exit(int(status))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,12 @@ def test_random_warps_stay_within_their_settings_and_use_all_of_them() -> None:
     assert np.histogram(angles, bins=8, range=(-np.pi, np.pi))[0].min() > 180
 
 
+def test_without_flips_no_image_is_mirrored() -> None:
+    settings = AugmentConfig(**{**STILL, "rotate_deg": 180})
+    matrices = random_matrices(IMAGE, settings, 200, np.random.default_rng(0))
+    assert (np.linalg.det(matrices[:, :, :2]) > 0).all()
+
+
 def test_a_batch_is_made_again_exactly_and_differs_for_another_seed() -> None:
     images = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
     settings = AugmentConfig(transforms=[{"name": "GaussNoise", "p": 1.0}])

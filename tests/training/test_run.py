@@ -13,12 +13,15 @@ from filelock import FileLock
 
 from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.schema import TTAConfig
+from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
-from galaxyzoo.inference.oof import VAL_TABLE
+from galaxyzoo.inference.oof import VAL_TABLE, FoldTables
 from galaxyzoo.inference.predict import predict
+from galaxyzoo.io.tables import read_predictions
+from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import TIMINGS, read_timings
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
@@ -172,3 +175,33 @@ def test_damaged_weights_are_not_taken(prepared: Dataset) -> None:
     other.train([0])
     assert list(read_timings(other.fold_dir(0) / TIMINGS)) == [1, 0]
     assert (other.fold_dir(0) / WEIGHTS).read_bytes() == good
+
+
+def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(
+    prepared: Dataset, trained: list[FoldData]
+) -> None:
+    run, task = Run(small_config(image=SIZES), prepared), get_task("gz37")
+    for folds, done in (([1], [1]), ([0], [0, 1])):
+        run.train(folds)
+        each = [FoldTables(run.config, prepared.catalog).test(fold) for fold in done]
+        path = paths.test_csv(prepared.catalog.dataset, run.config.run)
+        table = read_predictions(path, task.columns, prepared.catalog.test_ids)
+        expected = task.project(np.mean(each, axis=0))
+        np.testing.assert_allclose(table.to_numpy(), expected, atol=2e-9)
+
+
+def test_rows_of_the_oof_table_are_found_by_id(prepared: Dataset, trained: list[FoldData]) -> None:
+    run, catalog, task = (
+        Run(small_config(image=SIZES), prepared),
+        prepared.catalog,
+        get_task("gz37"),
+    )
+    card = run.train()
+    given = pd.read_csv(paths.oof_csv(catalog.dataset, run.config.run), index_col="GalaxyID")
+    assert given.index.tolist() == catalog.ids.tolist()
+    assert given.pop("fold").tolist() == catalog.folds.tolist()
+    parts = [pd.read_csv(run.fold_dir(k) / VAL_TABLE, index_col="GalaxyID") for k in range(3)]
+    expected = task.project(pd.concat(parts).sort_index().to_numpy())
+    np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
+    assert card is not None
+    assert card.score == pytest.approx(task.score(expected, catalog.targets("gz37")))
