@@ -15,15 +15,13 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.conformal import Column
 from galaxyzoo.ensemble.fitted import load_model, save_model
-from galaxyzoo.ensemble.intervals import read_spreads, scale_features, score_intervals
+from galaxyzoo.ensemble.intervals import scale_features, score_intervals
 from galaxyzoo.ensemble.networks import load_intervals
 from galaxyzoo.tasks.registry import get_task
 from support.ensemble_fixtures import (
     COLUMNS,
-    NETWORK_RUNS,
     built,
     run_here,
-    save_networks,
     save_project,
     use_root,
 )
@@ -32,7 +30,7 @@ from support.kaggle_fixtures import listing
 
 @pytest.fixture
 def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
-    """An ensemble of two runs whose folds have left no tables."""
+    """An ensemble of two runs."""
     use_root(monkeypatch, tmp_path)
     catalog = save_project(n=240, n_test=12)
     run_here(monkeypatch, "--candidates", "mean")
@@ -61,7 +59,6 @@ def refused(
 def test_every_test_galaxy_gets_an_interval_of_every_answer(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_networks(catalog)
     card = make(monkeypatch, "--level", "0.85")
     table = pd.read_csv(built("gz37").intervals_csv, index_col="GalaxyID")
     assert table.index.tolist() == catalog.test_ids.tolist()
@@ -75,38 +72,12 @@ def test_every_test_galaxy_gets_an_interval_of_every_answer(
     assert list(card["levels"]) == ["0.5", "0.8", "0.85", "0.9", "0.95"]
     for level, scores in card["levels"].items():
         assert scores["coverage"] == pytest.approx(float(level), abs=0.04)
-    assert card["spread_of_runs"] == card["spread_of_views"] == list(NETWORK_RUNS)
     answers = list(card["levels"]["0.85"]["coverage_per_column"].values())
     assert np.mean(answers) == pytest.approx(card["levels"]["0.85"]["coverage"], abs=1e-5)
     assert "0.85" in capsys.readouterr().out
     again = listing(paths.submissions_dir())
     make(monkeypatch, "--level", "0.85")
     assert listing(paths.submissions_dir()) == again
-
-
-def test_runs_without_tables_of_their_folds_leave_intervals_without_spreads(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    card = make(monkeypatch)
-    assert "gz37/run0 is left out of the spreads: folds/tiny/gz37/run0" in capsys.readouterr().out
-    assert card["spread_of_runs"] == card["spread_of_views"] == []
-    spreads = read_spreads(["external/theirs"], catalog)
-    assert spreads.problems == [
-        "external/theirs is left out of the spreads: an external table holds no single networks"
-    ]
-    save_networks(catalog, spread=False)  # as networks of one view leave them
-    card = make(monkeypatch)
-    assert card["spread_of_runs"] == list(NETWORK_RUNS)
-    assert card["spread_of_views"] == []
-
-
-def test_spreads_of_training_and_test_galaxies_are_comparable(catalog: Catalog) -> None:
-    """The noise of single networks is alike, though that of their mean over folds is smaller."""
-    save_networks(catalog)
-    spreads = read_spreads(NETWORK_RUNS, catalog)
-    assert len(spreads.train) == len(spreads.test) == 2
-    for train, test in zip(spreads.train, spreads.test, strict=True):
-        assert test.mean() == pytest.approx(train.mean(), rel=0.1)
 
 
 def test_a_galaxy_without_an_image_gets_the_training_galaxies_own_range(
@@ -181,7 +152,7 @@ def test_intervals_of_any_galaxies_hold_nine_in_ten(
     ends = found.ends(oof)
     held = (ends[..., 0] <= targets) & (targets <= ends[..., 1])
     assert held.mean() == pytest.approx(0.9, abs=0.03)
-    features = scale_features(oof, ())
+    features = scale_features(oof)
     for i in (0, 7, 36):
         column = Column(oof[:, i], features[:, i], targets[:, i], catalog.folds)
         (expected,) = column.intervals(oof[:, i], features[:, i], [0.9])

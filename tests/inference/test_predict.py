@@ -1,4 +1,4 @@
-"""Predictions: mean and deviation over views, their files, and memory that is used up."""
+"""Predictions: mean over views, names of images, and memory that is used up."""
 
 from pathlib import Path
 
@@ -10,25 +10,18 @@ import torch
 
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.core.paths import fold_dir
-from galaxyzoo.data.prepare import prepare
 from galaxyzoo.inference import predict as prediction
 from galaxyzoo.inference.images import Images
-from galaxyzoo.inference.oof import TEST_SPREAD, VAL_SPREAD, FoldTables
-from galaxyzoo.inference.predict import RunNetworks, predict, predict_stores, predict_with_spread
+from galaxyzoo.inference.predict import RunNetworks, predict, predict_stores
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import ImageStore
-from galaxyzoo.models.build import GalaxyNet, build_model
-from galaxyzoo.training import run
-from galaxyzoo.training.run import Run
+from galaxyzoo.models.build import build_model
 from support.bad_image_fixtures import JPEG
-from support.kaggle_fixtures import draw_competition
-from support.leak_fixtures import tiny_config
 from support.small_models import small_config
-from support.training_fixtures import fake_training, fold_data, limit_memory
+from support.training_fixtures import fold_data, limit_memory
 
 
-def test_mean_and_deviation_over_views_against_all_views_kept() -> None:
+def test_mean_over_views_against_all_views_kept() -> None:
     settings, data = small_config(train={"amp": "fp32"}), fold_data(9)
     model, rows = build_model(settings).eval(), np.array([7, 0, 3])
     images = data.cache.images[rows]
@@ -37,64 +30,8 @@ def test_mean_and_deviation_over_views_against_all_views_kept() -> None:
             model(view).float()
             for view in iterate_views(images, settings.image, settings.tta, torch.device("cpu"))
         ]
-    mean, spread = predict_with_spread(model, data.cache, rows, settings)
+    mean = predict(model, data.cache, rows, settings)
     assert mean.tobytes() == (sum(views) / len(views)).numpy().tobytes()
-    assert predict(model, data.cache, rows, settings).tobytes() == mean.tobytes()
-    expected = torch.stack(views).double().std(dim=0, correction=0).numpy()
-    np.testing.assert_allclose(spread, expected, rtol=1e-3, atol=1e-7)
-    assert spread.max() > 1e-4
-
-
-def test_a_small_spread_of_large_values_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values of 1,000 that differ by 0.01: their squares differ beyond float32's digits."""
-    settings, data, given = small_config(train={"amp": "fp32"}), fold_data(4), iter(range(8))
-
-    def forward(self: GalaxyNet, images: torch.Tensor) -> torch.Tensor:
-        return torch.full((len(images), 37), 1000.0) + 0.01 * (next(given) % 2)
-
-    monkeypatch.setattr(GalaxyNet, "forward", forward)
-    _, spread = predict_with_spread(build_model(settings), data.cache, np.arange(4), settings)
-    np.testing.assert_allclose(spread, 0.005, rtol=0.03)
-
-
-def test_one_view_has_no_spread() -> None:
-    settings, data = small_config(), fold_data(4)
-    model, one = build_model(settings), TTAConfig(dihedral=False)
-    assert not predict_with_spread(model, data.cache, np.arange(4), settings, one)[1].any()
-
-
-def test_a_run_keeps_the_spread_of_its_views_beside_its_predictions(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    draw_competition(12, 4, seed=1).write_zips(root / "input")
-    data = prepare(n_folds=3)
-    fake_training(monkeypatch, run)
-    config = tiny_config()
-    Run(config, data).train()
-    networks = FoldTables.open(config.run, data.catalog)
-    assert networks.has_spread
-    for fold in range(3):
-        folder = fold_dir(data.catalog.dataset, config.run, fold)
-        for name, ids in (
-            (VAL_SPREAD, data.catalog.ids[data.catalog.folds == fold]),
-            (TEST_SPREAD, data.catalog.test_ids),
-        ):
-            table = pd.read_csv(folder / name, index_col="GalaxyID")
-            assert table.index.tolist() == ids.tolist()
-            assert (table.to_numpy() > 0).any()
-    expected = pd.read_csv(folder / TEST_SPREAD, index_col="GalaxyID").to_numpy()
-    assert np.array_equal(networks.test(fold, spread=True), expected)
-    own = pd.read_csv(folder / VAL_SPREAD, index_col="GalaxyID").to_numpy()
-    assert np.array_equal(networks.val(spread=True)[data.catalog.folds == fold], own)
-
-
-def test_a_run_of_one_view_keeps_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw_competition(12, 4, seed=1).write_zips(root / "input")
-    data = prepare(n_folds=3)
-    fake_training(monkeypatch, run)
-    Run(tiny_config(tta={"dihedral": False}), data).train()
-    assert not list(root.rglob("*_spread.csv"))
-    assert not FoldTables.open(tiny_config().run, data.catalog).has_spread
 
 
 @pytest.mark.parametrize(

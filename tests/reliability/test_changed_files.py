@@ -29,7 +29,6 @@ from support.kaggle_fixtures import listing
 COLLECT = [*TRAIN, "--ensemble"]
 PREDICT = ["predict.py", "gz37/cnn", "input/images_test_rev1.zip", "--output", "new.csv"]
 NETWORKS = (COLLECT, PREDICT, ["export.py", "gz37/cnn", "--no-onnx"])
-TABLES = (COLLECT, ["ensemble.py", "--intervals"])
 
 
 def folder(root: Path, fold: int = 0) -> Path:
@@ -66,10 +65,9 @@ def flip_a_bit(path: Path) -> None:
 
 
 CHANGES: dict[str, tuple[str, Callable[[Path], object], tuple[list[str], ...]]] = {
-    "a number in a validation table": ("val.csv", change_a_number, TABLES[:1]),
-    "the truth for predictions": ("val.csv", put_the_truth, TABLES[:1]),
-    "another fold's test table": ("test.csv", put_another_folds, TABLES[:1]),
-    "another fold's spread": ("test_spread.csv", put_another_folds, TABLES),
+    "a number in a validation table": ("val.csv", change_a_number, (COLLECT,)),
+    "the truth for predictions": ("val.csv", put_the_truth, (COLLECT,)),
+    "another fold's test table": ("test.csv", put_another_folds, (COLLECT,)),
     "another fold's weights": (WEIGHTS, put_another_folds, NETWORKS),
     "a flipped bit in weights": (WEIGHTS, flip_a_bit, NETWORKS),
     "weights cut off": (WEIGHTS, lambda p: p.write_bytes(p.read_bytes()[:999]), NETWORKS),

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from galaxyzoo.commands import ensemble
 from galaxyzoo.config.loading import load_run_config
@@ -18,7 +17,6 @@ from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold
 from galaxyzoo.ensemble.selection import CANDIDATES, Candidate, CrossFits, cross_fit
 from galaxyzoo.inference.fold_files import FoldFiles
-from galaxyzoo.inference.oof import TEST_SPREAD, TEST_TABLE, VAL_SPREAD, VAL_TABLE
 from galaxyzoo.inference.score_card import card_path, digest_table, score_table
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
@@ -225,34 +223,3 @@ def finish_fold(run: str, catalog: Catalog, fold: int, **notes: object) -> None:
     found = FoldFiles.of(config, catalog.dataset, fingerprint, fold)
     names = [path.name for path in found.folder.iterdir()]
     found.finish(names, {"start": "scratch", **notes})
-
-
-NETWORK_RUNS = ("gz37/run0", "gz37/run1")
-
-
-def save_networks(
-    catalog: Catalog, runs: tuple[str, ...] = NETWORK_RUNS, spread: bool = True
-) -> None:
-    """Tables of single networks: predictions, and how far their views differ."""
-    rng = np.random.default_rng(4)
-    for run in runs:
-        folder = paths.run_dir(catalog.dataset, run)
-        folder.mkdir(parents=True)
-        tta = {"dihedral": spread}
-        config = {"task": "gz37", "run": run, "model": {"name": "cnn"}, "tta": tta}
-        config["data_fingerprint"] = catalog.fingerprint
-        (folder / "config.yaml").write_text(yaml.safe_dump(config))
-        for fold in range(catalog.n_folds):
-            own = catalog.folds == fold
-            sides = {
-                (VAL_TABLE, VAL_SPREAD): catalog.train.loc[own, COLUMNS],
-                (TEST_TABLE, TEST_SPREAD): pd.DataFrame(0.3, catalog.test_ids, COLUMNS),
-            }
-            for (name, spread_name), votes in sides.items():
-                values = draw_run(rng, votes.to_numpy(), 0.1)
-                table = pd.DataFrame(values, votes.index, COLUMNS)
-                write_predictions(paths.fold_dir(catalog.dataset, run, fold) / name, table)
-                if spread:
-                    place = paths.fold_dir(catalog.dataset, run, fold) / spread_name
-                    write_predictions(place, (table - votes).abs())
-            finish_fold(run, catalog, fold)

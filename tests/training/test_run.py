@@ -18,7 +18,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
-from galaxyzoo.inference.oof import VAL_TABLE, FoldTables
+from galaxyzoo.inference.oof import TEST_TABLE, VAL_TABLE
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.io.tables import read_predictions
 from galaxyzoo.tasks.registry import get_task
@@ -181,11 +181,12 @@ def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(
     prepared: Dataset, trained: list[FoldData]
 ) -> None:
     run, task = Run(small_config(image=SIZES), prepared), get_task("gz37")
+    columns, ids = task.columns, prepared.catalog.test_ids
     for folds, done in (([1], [1]), ([0], [0, 1])):
         run.train(folds)
-        each = [FoldTables(run.config, prepared.catalog).test(fold) for fold in done]
+        each = [read_predictions(run.fold_dir(k) / TEST_TABLE, columns, ids) for k in done]
         path = paths.test_csv(prepared.catalog.dataset, run.config.run)
-        table = read_predictions(path, task.columns, prepared.catalog.test_ids)
+        table = read_predictions(path, columns, ids)
         expected = task.project(np.mean(each, axis=0))
         np.testing.assert_allclose(table.to_numpy(), expected, atol=2e-9)
 

@@ -113,10 +113,8 @@ def calibrate(options: argparse.Namespace) -> None:
             f"--intervals are of one ensemble that is built on {dataset}: name one of "
             f"{', '.join(there) or 'none'}; `python3 src/ensemble.py` builds one"
         )
-    card, problems = make_intervals(asked[0], load_catalog(dataset), level)
+    card = make_intervals(asked[0], load_catalog(dataset), level)
     path = there[asked[0]].intervals_csv
-    for line in problems:
-        print(line)
     print_intervals(card)
     print(f"intervals of {level:g} around {asked[0]}: {shown(path)}")
     print(f"coverage, also by answer: {shown(card_path(path))}")

@@ -28,8 +28,8 @@ from galaxyzoo.reports.evaluate import (
     ensemble_section,
     load_evaluation,
 )
+from galaxyzoo.reports.history import history_section
 from galaxyzoo.reports.html import HtmlSection, write_page
-from galaxyzoo.reports.networks import history_section, symmetry_section
 from galaxyzoo.reports.votes import question_section, vote_sections
 from galaxyzoo.tasks.kinds import VoteTask
 from galaxyzoo.tasks.registry import is_ensemble, task_of
@@ -97,7 +97,6 @@ def write_report(evaluation: Evaluation) -> None:
         comparison,
         ensemble_section(evaluation),
         *detail_sections(evaluation),
-        symmetry_section(evaluation),
         history_section(evaluation),
     ]
     path = evaluation.folder / "index.html"

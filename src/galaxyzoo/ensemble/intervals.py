@@ -1,10 +1,9 @@
 """Intervals of every predicted vote fraction of an ensemble, and a card of how often they hold.
 
 Calibrated (`conformal.py`) on the ensemble's cross-fitted predictions of the training galaxies. The
-expected size of an error is fitted on the prediction, its parent's, and spreads of runs and views.
-Spreads are those of single networks, of training and test galaxies alike. A test galaxy is
-predicted by the mean of all folds' networks, which errs no more than a single one on average, so on
-test galaxies the intervals hold their level or more, as far as those resemble the training ones.
+expected size of an error is fitted on the prediction and its parent's. A test galaxy is predicted
+by the mean of all folds' networks, which errs no more than a single one on average, so on test
+galaxies the intervals hold their level or more, as far as those resemble the training ones.
 """
 
 from collections.abc import Sequence
@@ -16,13 +15,12 @@ import pandas as pd
 
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
-from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import EnsembleFolder
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.conformal import Calibration, Column, find_limits
-from galaxyzoo.ensemble.members import PREFIX, load_oof
-from galaxyzoo.inference.oof import FoldTables
+from galaxyzoo.ensemble.members import load_oof
 from galaxyzoo.inference.score_card import EnsembleCard, card_path, digest_table, rounded
 from galaxyzoo.io.tables import read_predictions, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -35,7 +33,7 @@ FEWEST_FOLDS = 3  # one to score, one to predict, one to fit
 _DIGITS = 6  # decimals kept in the card
 
 
-def make_intervals(name: str, whole: Catalog, level: float) -> tuple[dict[str, Any], Sequence[str]]:
+def make_intervals(name: str, whole: Catalog, level: float) -> dict[str, Any]:
     """Calibrate, measure coverage, write the test galaxies' intervals and the card.
 
     Args:
@@ -43,7 +41,7 @@ def make_intervals(name: str, whole: Catalog, level: float) -> tuple[dict[str, A
         whole: the dataset's catalog.
         level: part of the galaxies whose target an interval is to hold.
     Returns:
-        The card, and a line for each run without tables of its folds.
+        The card.
     """
     _check_folds(whole)
     folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, name)
@@ -52,15 +50,11 @@ def make_intervals(name: str, whole: Catalog, level: float) -> tuple[dict[str, A
         return _make_intervals(folder, whole, level)
 
 
-def _make_intervals(
-    folder: EnsembleFolder, catalog: Catalog, level: float
-) -> tuple[dict[str, Any], Sequence[str]]:
+def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> dict[str, Any]:
     task, path = get_task(COMPETITION_TASK), folder.intervals_csv
     ensemble, oof, test = _read_ensemble(folder, catalog)
-    spreads = read_spreads(list(ensemble.runs), catalog)
     targets = catalog.targets(task.name)
-    columns = _columns(oof.to_numpy(), spreads.train, catalog)
-    test_features = scale_features(test.to_numpy(), spreads.test)
+    columns, test_features = _columns(oof.to_numpy(), catalog), scale_features(test.to_numpy())
     ends = np.stack(
         [
             column.intervals(test.to_numpy()[:, i], test_features[:, i], [level])[0]
@@ -86,8 +80,6 @@ def _make_intervals(
         "ensemble": ensemble.table,  # digest of the predictions that the intervals are of
         "level": level,
         "runs": list(ensemble.runs),
-        "spread_of_runs": list(spreads.runs),
-        "spread_of_views": list(spreads.view_runs),
         "galaxies": len(targets),
         "scored": "cross-fitted on the runs' folds",
         "levels": rounded(scores, _DIGITS),
@@ -95,14 +87,14 @@ def _make_intervals(
         "table": digest_table(path),
     }
     files.write_json(card_path(path), card)
-    return card, spreads.problems
+    return card
 
 
 @dataclass(frozen=True, eq=False)
 class VoteIntervals:
     """Intervals around predictions of any galaxies, calibrated on a run's or an ensemble's own.
 
-    They hold `LEVEL` of the votes of galaxies like the training ones; spreads are not used.
+    They hold `LEVEL` of the votes of galaxies like the training ones.
     """
 
     calibrations: tuple[Calibration, ...]  # by column
@@ -117,11 +109,11 @@ class VoteIntervals:
         else:
             oof = load_oof([name], get_task(COMPETITION_TASK), whole)[:, 0].astype(float)
             oof = get_task(COMPETITION_TASK).project(oof)
-        return cls(tuple(column.calibrate([LEVEL]) for column in _columns(oof, (), whole)))
+        return cls(tuple(column.calibrate([LEVEL]) for column in _columns(oof, whole)))
 
     def ends(self, predictions: np.ndarray) -> np.ndarray:
         """(galaxy, column) valid predictions -> (galaxy, column, 2) lower and upper ends."""
-        features = scale_features(predictions, ())
+        features = scale_features(predictions)
         found = [
             one.intervals(predictions[:, i], features[:, i])[0]
             for i, one in enumerate(self.calibrations)
@@ -151,49 +143,15 @@ def _read_ensemble(
     return card, oof, test
 
 
-def _columns(oof: np.ndarray, spreads: Sequence[np.ndarray], whole: Catalog) -> list[Column]:
-    """What each column is calibrated on; `oof` (galaxy, column), spreads of `scale_features`."""
-    targets, features = whole.targets(COMPETITION_TASK), scale_features(oof, spreads)
+def _columns(oof: np.ndarray, whole: Catalog) -> list[Column]:
+    """What each column is calibrated on; `oof` (galaxy, column)."""
+    targets, features = whole.targets(COMPETITION_TASK), scale_features(oof)
     return [
         Column(oof[:, i], features[:, i], targets[:, i], whole.folds) for i in range(oof.shape[1])
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class Spreads:
-    """Standard deviations over the runs, then over the views, as far as networks have left them."""
-
-    train: Sequence[np.ndarray]  # each (galaxy, column)
-    test: Sequence[np.ndarray]  # each (test galaxy, column)
-    runs: Sequence[str]  # whose networks the spread over runs is of
-    view_runs: Sequence[str]  # whose networks the spread over views is of
-    problems: Sequence[str]  # a line for each run that is in neither
-
-
-def read_spreads(runs: Sequence[str], whole: Catalog) -> Spreads:
-    """The spreads between predictions of the runs' single networks; `whole` is the dataset's."""
-    found, problems = list[FoldTables](), []
-    for run in runs:
-        try:
-            if run.startswith(PREFIX):
-                raise FoldError("an external table holds no single networks")
-            found.append(FoldTables.open(run, whole))
-        except FoldError as error:
-            problems.append(f"{run} is left out of the spreads: {error}")
-    viewed = [tables for tables in found if tables.has_spread]
-    train, test, folds = [], [], range(whole.n_folds)
-    if len(found) > 1:
-        train.append(np.std([tables.val() for tables in found], axis=0))
-        every = np.stack([[tables.test(fold) for fold in folds] for tables in found])
-        test.append(every.std(axis=0).mean(axis=0))
-    if viewed:
-        train.append(np.mean([tables.val(spread=True) for tables in viewed], axis=0))
-        test.append(np.mean([t.test(fold, spread=True) for t in viewed for fold in folds], axis=0))
-    names = [tables.config.run for tables in found] if len(found) > 1 else []
-    return Spreads(train, test, names, [tables.config.run for tables in viewed], problems)
-
-
-def scale_features(predictions: np.ndarray, spreads: Sequence[np.ndarray]) -> np.ndarray:
+def scale_features(predictions: np.ndarray) -> np.ndarray:
     """Features that an error's size is fitted on, none below 0.
 
     Given the fraction q of the parent answer, the votes for p of it scatter like sqrt(p (q - p)),
@@ -201,7 +159,6 @@ def scale_features(predictions: np.ndarray, spreads: Sequence[np.ndarray]) -> np
 
     Args:
         predictions: (galaxy, answer) valid vote fractions.
-        spreads: each (galaxy, answer).
     Returns:
         (galaxy, answer, feature).
     """
@@ -216,7 +173,6 @@ def scale_features(predictions: np.ndarray, spreads: Sequence[np.ndarray]) -> np
         parents,
         np.sqrt(np.maximum(predictions * (1 - predictions), 0)),
         np.sqrt(np.maximum(predictions * (parents - predictions), 0)),
-        *spreads,
     )
     return np.stack(features, axis=2)
 

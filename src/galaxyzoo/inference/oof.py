@@ -9,23 +9,19 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
-from galaxyzoo.core.errors import FoldError
-from galaxyzoo.core.paths import fold_dir, oof_csv, run_dir, shown, test_csv
+from galaxyzoo.core.paths import fold_dir, oof_csv, test_csv
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.inference.fold_files import DONE, HISTORY, FoldFiles
 from galaxyzoo.inference.score_card import RunCard, card_path, digest_table, score_table
 from galaxyzoo.inference.submission import describe_unreadable
 from galaxyzoo.io.tables import FOLD, read_predictions, write_predictions
-from galaxyzoo.tasks.registry import get_task, task_of
+from galaxyzoo.tasks.registry import get_task
 
 # Files of a fold: predictions of its validation galaxies and of the test galaxies.
 VAL_TABLE, TEST_TABLE = "val.csv", "test.csv"
-# Standard deviation over the views of a galaxy, where there are several.
-VAL_SPREAD, TEST_SPREAD = "val_spread.csv", "test_spread.csv"
 # The untrained network's loss is a mean over a part of the galaxies and, like all losses in
 # training, under dropout: 30 galaxies that teach nothing gave ratios up to 1.14. Learning rates far
 # too high gave 1.5 and more on 30 galaxies, 1.7 and more on kaggle-mini.
@@ -65,26 +61,6 @@ class FoldTables:
     config: Config
     catalog: Catalog
 
-    @classmethod
-    def open(cls, run: str, whole: Catalog) -> "FoldTables":
-        """Tables of a finished run on this split, all checked; `whole` is the dataset's catalog.
-
-        Raises:
-            FoldError: a fold is not finished, or not at hand.
-            InputError: a file was changed, or is of other settings, galaxies or another fold.
-        """
-        catalog = whole.for_task(task_of(run))
-        folders = [fold_dir(catalog.dataset, run, fold) for fold in range(catalog.n_folds)]
-        for folder in folders:
-            if not (folder / DONE).exists():
-                raise FoldError(f"{shown(folder)} is not finished: train {run} first")
-        tables = cls(load_run_config(run_dir(catalog.dataset, run))[0], catalog)
-        names = (VAL_TABLE, TEST_TABLE, *((VAL_SPREAD, TEST_SPREAD) if tables.has_spread else ()))
-        for fold in range(catalog.n_folds):
-            for name in names:
-                tables.files(fold).path(name)
-        return tables
-
     def folder(self, fold: int) -> Path:
         """The folder of a fold."""
         return fold_dir(self.catalog.dataset, self.config.run, fold)
@@ -98,34 +74,6 @@ class FoldTables:
     def done(self) -> list[int]:
         """The finished folds."""
         return [k for k in range(self.catalog.n_folds) if (self.folder(k) / DONE).exists()]
-
-    @property
-    def has_spread(self) -> bool:
-        """Whether there are tables of the standard deviation over views."""
-        return self.config.tta.n_views > 1
-
-    def val(self, spread: bool = False) -> np.ndarray:
-        """(galaxy, column) predictions of each training galaxy by the network of its own fold.
-
-        Args:
-            spread: the standard deviation over the views instead of their mean.
-        """
-        catalog, name = self.catalog, VAL_SPREAD if spread else VAL_TABLE
-        out = np.empty((len(catalog.ids), len(get_task(self.config.task).columns)))
-        for fold in range(catalog.n_folds):
-            rows = catalog.folds == fold
-            out[rows] = self._read(fold, name, catalog.ids[rows]).to_numpy()
-        return out
-
-    def test(self, fold: int, spread: bool = False) -> np.ndarray:
-        """(test galaxy, column) predictions by one fold's network, in the sample's order.
-
-        Args:
-            fold: the network's.
-            spread: the standard deviation over the views instead of their mean.
-        """
-        name = TEST_SPREAD if spread else TEST_TABLE
-        return self._read(fold, name, self.catalog.test_ids).to_numpy()
 
     def score(self, fold: int) -> float:
         """Score of a finished fold's network on the fold, as on the card.

@@ -51,8 +51,16 @@ def predict(
     config: Config,
     tta: TTAConfig | None = None,
 ) -> np.ndarray:
-    """The mean of `predict_with_spread` alone, of the same arguments."""
-    return predict_with_spread(model, cache, rows, config, tta)[0]
+    """Mean of a network's predictions over the views of each image.
+
+    Args:
+        model: on the device where it is to run; put into eval mode here.
+        rows: (n,) rows of the cache.
+        tta: views; default the config's.
+    Returns:
+        (n, column) float32, in the order of `rows`.
+    """
+    return _predict_ready(for_prediction(model), cache, rows, config, tta or config.tta)
 
 
 def predict_distributed(
@@ -61,46 +69,22 @@ def predict_distributed(
     rows: np.ndarray,
     config: Config,
     tta: TTAConfig | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """As `predict_with_spread`, each process of `torchrun` a part; all of them get the whole."""
+) -> np.ndarray:
+    """As `predict`, each process of `torchrun` a part; all of them get the whole."""
     own = rows[distributed.own_part(len(rows))]
-    mean, spread = predict_with_spread(model, cache, own, config, tta)
-    return distributed.gather(mean), distributed.gather(spread)
-
-
-def predict_with_spread(
-    model: GalaxyNet,
-    cache: ImageCache,
-    rows: np.ndarray,
-    config: Config,
-    tta: TTAConfig | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of a network's predictions over the views of each image.
-
-    Args:
-        model: on the device where it is to run; put into eval mode here.
-        rows: (n,) rows of the cache.
-        tta: views; default the config's.
-    Returns:
-        Mean and standard deviation (of these views, so 0 for one), both (n, column) float32, in
-        the order of `rows`.
-    """
-    return _predict_ready(for_prediction(model), cache, rows, config, tta or config.tta)
+    return distributed.gather(predict(model, cache, own, config, tta))
 
 
 def _predict_ready(
     model: GalaxyNet, cache: ImageCache, rows: np.ndarray, config: Config, tta: TTAConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    """As `predict_with_spread`, of a network from `for_prediction`."""
-    nothing = np.empty((0, len(get_task(config.task).columns)), np.float32)
-    means, spreads = [nothing], [nothing]
+) -> np.ndarray:
+    """As `predict`, of a network from `for_prediction`."""
+    means = [np.empty((0, len(get_task(config.task).columns)), np.float32)]
     start, size = 0, batch_size_for(model.mean.device)
     while start < len(rows):
         images = cache.images[rows[start : start + size]]
         try:
-            mean, spread = _predict_batch(model, images, config, tta)
-            means.append(mean)
-            spreads.append(spread)
+            means.append(_predict_batch(model, images, config, tta))
             start += size
             continue
         except (RuntimeError, MemoryError) as error:
@@ -113,7 +97,7 @@ def _predict_ready(
             )
         size = len(images) // 2
         release()
-    return np.concatenate(means), np.concatenate(spreads)
+    return np.concatenate(means)
 
 
 def for_prediction(model: GalaxyNet) -> GalaxyNet:
@@ -124,22 +108,14 @@ def for_prediction(model: GalaxyNet) -> GalaxyNet:
 @torch.inference_mode()
 def _predict_batch(
     model: GalaxyNet, images: np.ndarray, config: Config, tta: TTAConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    """(B, cache_px, cache_px, 3) uint8 images -> (B, column) mean and standard deviation."""
+) -> np.ndarray:
+    """(B, cache_px, cache_px, 3) uint8 images -> (B, column) mean over the views."""
     device = model.mean.device
-    first: torch.Tensor | None = None
-    # Deviations from the first view, which is near the mean: squares of the values themselves would
-    # lose a small spread to rounding.
-    total, moved, squares = (torch.zeros((), device=device) for _ in range(3))
+    total = torch.zeros((), device=device)
     with autocast(config.train.amp, device):
         for view in iterate_views(images, config.image, tta, device):
-            values = model(view).float()
-            first = values if first is None else first
-            total = total + values
-            moved, squares = moved + (values - first), squares + (values - first).square()
-    count = tta.n_views
-    variance = (squares - moved.square() / count).clamp(min=0) / count
-    return (total / count).cpu().numpy(), variance.sqrt().cpu().numpy()
+            total = total + model(view).float()
+    return (total / tta.n_views).cpu().numpy()
 
 
 @torch.inference_mode()
@@ -285,8 +261,7 @@ class RunNetworks:
         rows, config, ready = np.arange(len(images)), self.config, self._faster
         cache = ImageCache(rows, images, np.zeros(len(images), bool))
         chosen = [ready[fold]] if fold in ready else ready.values()
-        each = [_predict_ready(model, cache, rows, config, config.tta)[0] for model in chosen]
-        return np.stack(each)
+        return np.stack([_predict_ready(m, cache, rows, config, config.tta) for m in chosen])
 
     def predict_with_spread(
         self, decode: Callable[[ImageConfig], np.ndarray]

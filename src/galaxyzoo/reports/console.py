@@ -231,9 +231,6 @@ def print_intervals(card: dict[str, Any]) -> None:
     ]
     title = f"intervals of {card['dataset']}, {card['galaxies']} galaxies, cross-fitted"
     print_table(title, ("level", "coverage ± SE", "width", "interval score"), rows)
-    for what in ("runs", "views"):
-        used = ", ".join(card[f"spread_of_{what}"])
-        print(f"spread of {what}: {used or 'none was left by the training'}")
 
 
 def print_scores(title: str, table: pd.DataFrame) -> None:

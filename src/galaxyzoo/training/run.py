@@ -31,14 +31,7 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.fold_files import DONE, HISTORY, FoldFiles
-from galaxyzoo.inference.oof import (
-    TEST_SPREAD,
-    TEST_TABLE,
-    VAL_SPREAD,
-    VAL_TABLE,
-    FoldSummary,
-    FoldTables,
-)
+from galaxyzoo.inference.oof import TEST_TABLE, VAL_TABLE, FoldSummary, FoldTables
 from galaxyzoo.inference.predict import predict_distributed
 from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.io.tables import write_predictions
@@ -64,7 +57,7 @@ from galaxyzoo.training.fold_data import (
 )
 from galaxyzoo.training.planning import FoldsLeft
 
-_FILES = (WEIGHTS, HISTORY, VAL_TABLE, TEST_TABLE, VAL_SPREAD, TEST_SPREAD)  # of a finished fold
+_FILES = (WEIGHTS, HISTORY, VAL_TABLE, TEST_TABLE)  # of a finished fold
 
 
 @dataclass
@@ -242,9 +235,8 @@ class Run:
         started = time.perf_counter()
         model, test = load_fold_model(self.config, folder), self.cache("test")
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
-        self.predict(model, cache, rows, folder / VAL_TABLE, folder / VAL_SPREAD)
-        every = np.arange(len(test.ids))
-        self.predict(model, test, every, folder / TEST_TABLE, folder / TEST_SPREAD)
+        self.predict(model, cache, rows, folder / VAL_TABLE)
+        self.predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
         summary = replace(
             summary,
             selected_on_validation=self.config.is_selected_on_validation,
@@ -282,22 +274,12 @@ class Run:
         """Folder of one fold."""
         return self._tables.folder(fold)
 
-    def predict(
-        self,
-        model: GalaxyNet,
-        cache: ImageCache,
-        rows: np.ndarray,
-        path: Path,
-        spread_path: Path | None = None,
-    ) -> None:
-        """Write predictions of some rows and, for several views, their standard deviation."""
+    def predict(self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path) -> None:
+        """Write predictions of some rows."""
         ids, columns = cache.ids[rows], list(get_task(self.config.task).columns)
-        predictions, spread = predict_distributed(model, cache, rows, self.config)
-        if not distributed.is_main():
-            return
-        write_predictions(path, pd.DataFrame(predictions, index=ids, columns=columns))
-        if spread_path and self.config.tta.n_views > 1:
-            write_predictions(spread_path, pd.DataFrame(spread, index=ids, columns=columns))
+        predictions = predict_distributed(model, cache, rows, self.config)
+        if distributed.is_main():
+            write_predictions(path, pd.DataFrame(predictions, index=ids, columns=columns))
 
     def cache(self, which: str) -> ImageCache:
         """Decoded images of all "train" or all "test" galaxies of the dataset."""

@@ -289,7 +289,7 @@ class Trainer:
         """Loss and scores of the averaged weights on the validation fold, one view an image."""
         rows = self.data.val_rows
         model = self.averaged_model
-        predictions, _ = predict_distributed(model, self.data.cache, rows, self.config, _ONE_VIEW)
+        predictions = predict_distributed(model, self.data.cache, rows, self.config, _ONE_VIEW)
         guess, wanted = torch.from_numpy(predictions), self.targets[rows]
         guess, wanted = guess.to(self.device), wanted.to(self.device)
         loss = self.loss(guess, wanted).item()

@@ -1,4 +1,4 @@
-"""Sections on a task's networks: training history, and symmetry of the predictions."""
+"""Section on the training history of a task's runs: loss and score over epochs."""
 
 import numpy as np
 import pandas as pd
@@ -6,27 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from galaxyzoo.core.errors import FoldError
-from galaxyzoo.data.catalog import Catalog, load_catalog
-from galaxyzoo.data.prepare import take_images
+from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.inference.fold_files import HISTORY
 from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.reports.evaluate import Evaluation
-from galaxyzoo.reports.figures import (
-    GREY,
-    TRAINED,
-    VALIDATED,
-    clean,
-    draw_galaxies,
-    new_axes,
-    new_figure,
-)
+from galaxyzoo.reports.figures import GREY, TRAINED, VALIDATED, clean, new_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
-from galaxyzoo.reports.votes import galaxy_rmse
-
-_DRAWN = 10  # galaxies whose views differ most
 
 
 def history_section(evaluation: Evaluation) -> HtmlSection:
@@ -45,40 +32,6 @@ def history_section(evaluation: Evaluation) -> HtmlSection:
         else "No run has left a history of its training here."
     )
     return HtmlSection("Training history", text, pictures=pictures)
-
-
-def symmetry_section(evaluation: Evaluation) -> HtmlSection | None:
-    """How far predictions of one galaxy differ between its views, for the best single run.
-
-    A galaxy that is turned or mirrored is the same one, so they should not differ. None where no
-    run has tables of this spread.
-    """
-    tables = _find_spreads(evaluation)
-    if tables is None:
-        return None
-    spread = tables.val(spread=True)
-    errors = galaxy_rmse(tables.val(), evaluation.targets)
-    by_galaxy = np.sqrt((spread**2).mean(axis=1))
-    stem = tables.config.run.split("/")[1]
-    figure = _draw_symmetry(by_galaxy, errors, tables.config.run)
-    path = evaluation.save_png(f"{stem}_symmetry.png", figure)
-    pictures = [("each dot is a galaxy: its views' difference, and the error of their mean", path)]
-    if evaluation.images is not None:
-        worst = np.argsort(-by_galaxy, kind="stable")[:_DRAWN]
-        ids = evaluation.catalog.ids[worst]
-        notes = [f"difference {by_galaxy[i]:.3f}\nRMSE {errors[i]:.3f}" for i in worst]
-        title = f"{tables.config.run}: galaxies whose views differ most"
-        figure = draw_galaxies(ids, take_images(evaluation.images, ids), notes, title)
-        path = evaluation.save_png(f"{stem}_symmetry_galaxies.png", figure)
-        pictures.append(("galaxies whose views differ most", path))
-    correlation = pd.Series(by_galaxy).corr(pd.Series(errors), method="spearman")
-    text = (
-        f"{tables.config.run}: predictions of the same galaxy, turned and mirrored, differ by "
-        f"{np.sqrt((spread**2).mean()):.4f} (standard deviation over views, root mean square over "
-        "galaxies and answers); an equivariant network would have 0. A galaxy's difference and "
-        f"its error have a rank correlation of {correlation:.2f}."
-    )
-    return HtmlSection("Symmetry", text, pictures=pictures)
 
 
 def _read_histories(catalog: Catalog, result: Result) -> pd.DataFrame:
@@ -140,37 +93,3 @@ def _draw_lines(axis: Axes, history: pd.DataFrame, column: str, color: str, labe
     mean = history.groupby("epoch")[column].mean()
     marker = "o" if len(mean) == 1 else ""  # one epoch alone makes no line
     axis.plot(mean.index, mean, color=color, lw=2.2, marker=marker, label=label)
-
-
-def _find_spreads(evaluation: Evaluation) -> FoldTables | None:
-    """Tables of the best single run that saved the spread of its views."""
-    whole = load_catalog(evaluation.catalog.dataset)
-    for result in evaluation.results:
-        if result.config is None or not result.is_whole:
-            continue
-        try:
-            tables = FoldTables.open(result.run, whole)
-        except FoldError:
-            continue
-        if tables.has_spread:
-            return tables
-    return None
-
-
-def _draw_symmetry(spread: np.ndarray, errors: np.ndarray, run: str) -> Figure:
-    """Draw errors over spreads: galaxies, and the RMSE of each tenth of them."""
-    figure, axis = new_axes(7.5, 5)
-    axis.scatter(spread, errors, s=5, alpha=0.25, color=TRAINED, linewidths=0, rasterized=True)
-    tenths = [part for part in np.array_split(np.argsort(spread), 10) if len(part)]
-    middles = [np.median(spread[part]) for part in tenths]
-    means = [np.sqrt((errors[part] ** 2).mean()) for part in tenths]
-    axis.plot(middles, means, color="black", marker="o", label="RMSE of each tenth of the galaxies")
-    axis.axline((0, 0), slope=1, color=GREY, linewidth=1, linestyle=":", label="equal")
-    axis.set_xlim(0, float(np.quantile(spread, 0.998)))
-    axis.set_ylim(0, float(np.quantile(errors, 0.998)))
-    axis.set_xlabel("difference between views")
-    axis.set_ylabel("error of their mean")
-    axis.set_title(run, fontsize=11)
-    axis.legend(frameon=False)
-    clean(axis)
-    return figure
