@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.image_cache import decode
-from galaxyzoo.data.prepare import prepare
+from galaxyzoo.data.prepare import note_copies, prepare, read_copies
 from galaxyzoo.training import holdout
 from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.run import Run
@@ -98,6 +99,21 @@ def test_a_copy_follows_its_originals_fold_in_another_dataset(root, two_sets):
     folds = [dict(zip(c.ids.tolist(), c.folds.tolist(), strict=True)) for c in (before, after)]
     for copy, (original, _) in pairs.items():
         assert folds[1][copy] == folds[1][original] == folds[0][original]
+
+
+def test_copies_under_another_id_are_noted_and_anew_for_other_galaxies(root, two_sets):
+    first, second, ids = two_sets
+    plant(second, {int(ids[35]): (int(ids[0]), encoded_again)})
+    first.write_zips(root / "input" / "first")
+    second.write_zips(root / "input" / "second")
+    own, other = (prepare(name, n_folds=5) for name in ("first", "second"))
+    note_copies(own, other)
+    names = own.catalog.dataset, other.catalog.dataset
+    assert read_copies(*names) == [ids[35]]
+    (noted,) = (root / "folds").glob("*/copies_of_*.json")
+    files.write_json(noted, {"made_of": ["other", "galaxies"], "copies": []})
+    note_copies(own, other)
+    assert read_copies(*names) == [ids[35]]
 
 
 def test_copies_that_other_datasets_put_into_different_folds_are_refused(root, two_sets):

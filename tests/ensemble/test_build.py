@@ -25,6 +25,7 @@ from support.ensemble_fixtures import (
     read_card,
     run_here,
     save_project,
+    save_run,
     shuffle_tables,
     use_root,
 )
@@ -90,6 +91,20 @@ def test_cross_fitted_predictions_are_kept_and_made_again_where_they_are_gone(
     capsys.readouterr()
     run_here(monkeypatch)
     assert "nothing has changed" in capsys.readouterr().out
+
+
+def test_an_ensemble_is_made_again_where_a_runs_test_predictions_alone_are_others(
+    root, monkeypatch, capsys
+):
+    catalog, run = save_project(n=90), "gz37/run0"
+    run_here(monkeypatch)
+    before = built("gz37").csv.read_bytes()
+    oof = pd.read_csv(paths.oof_csv("tiny", run), index_col="GalaxyID")[catalog.label_columns]
+    save_run(catalog, run, oof.to_numpy(), np.full((len(catalog.test_ids), 37), 0.5))
+    capsys.readouterr()
+    run_here(monkeypatch)
+    assert "nothing has changed" not in capsys.readouterr().out
+    assert built("gz37").csv.read_bytes() != before
 
 
 def test_an_output_elsewhere_is_written_alone_and_never_over_a_runs_table(root, monkeypatch):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model, save_model
+from galaxyzoo.ensemble.networks import EnsembleNetworks
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
@@ -69,6 +71,16 @@ def test_what_an_ensemble_combines_is_valid():
 @dataclass(frozen=True)
 class Unlisted(Blend):
     """A candidate's class that its entry does not name."""
+
+
+def test_an_ensemble_fitted_anew_or_of_other_networks_has_another_digest():
+    digests = set()
+    for fitted in ("a", "b"):
+        for network in ("c", "d"):
+            card: Any = SimpleNamespace(card=SimpleNamespace(fitted=fitted))
+            runs: Any = [SimpleNamespace(digest=network)]
+            digests.add(EnsembleNetworks(card, runs).digest)
+    assert len(digests) == 4
 
 
 def test_a_class_that_no_entry_names_is_one_line(tmp_path):

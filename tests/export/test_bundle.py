@@ -18,6 +18,7 @@ import yaml
 from galaxyzoo.config.loading import load_config, load_run_config
 from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.export.bundle import export_run
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import TOLERANCE, MeanNetwork, run_onnx, write_onnx
@@ -26,6 +27,7 @@ from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.models.build import build_model
 from galaxyzoo.tasks.registry import get_task
 from support.commands import COMPETITION, SRC, call, complaint, dataset, succeed, table
+from support.small_models import small_config
 
 TINY = ["image.size_px=32", "model.kwargs.widths=[8,16]", "head.hidden=16", "train.epochs=1"]
 
@@ -144,6 +146,17 @@ def test_networks_without_a_tree_become_onnx_too(tmp_path: Path) -> None:
     with torch.inference_mode():
         expected = MeanNetwork(networks, config.tta.dihedral)(images).numpy()
     assert np.abs(run_onnx(path, images.numpy()) - expected).max() < TOLERANCE
+
+
+def test_the_mean_network_is_the_mean_over_networks_and_views() -> None:
+    networks = [build_model(small_config()).eval() for _ in range(2)]
+    images = torch.randint(0, 256, (3, 3, 32, 32)).to(torch.uint8)
+    for count in (1, DIHEDRAL):
+        views = [dihedral_view(images, number) for number in range(count)]
+        with torch.inference_mode():
+            expected = torch.stack([net(view) for net in networks for view in views]).mean(dim=0)
+            found = MeanNetwork(networks, dihedral=count > 1)(images)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 def test_a_folder_that_is_there_stays_as_it_is(trained: Path, tmp_path: Path) -> None:

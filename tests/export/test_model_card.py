@@ -62,6 +62,12 @@ def test_scores_are_a_table_and_limits_follow_the_score_card(tmp_path: Path) -> 
     assert "Not all folds" not in card(tmp_path, "mine", folds=[0, 1, 2, 3, 4])
 
 
+def test_the_score_that_the_hub_shows_is_of_all_galaxies(tmp_path: Path) -> None:
+    front_matter = card(tmp_path, "mine", score=0.25, mean=0.3).split("---\n")[1]
+    (metric,) = yaml.safe_load(front_matter)["model-index"][0]["results"][0]["metrics"]
+    assert metric["value"] == 0.25
+
+
 def test_other_datasets_that_it_learned_from_are_named(tmp_path: Path) -> None:
     classes = {"stage": "classes", "dataset": "theirs"}
     config = small_config().model_copy(update={"before": small_config().model_copy(update=classes)})

@@ -127,6 +127,12 @@ def test_a_part_of_another_job_is_named(votes: Path, survey: Path, tmp_path: Pat
     assert f"{PART} was made by another job" in one_line_refusal(make_job(votes, survey).run)
 
 
+def test_a_job_does_not_go_on_with_images_that_changed_since(votes: Path, survey: Path) -> None:
+    (votes / "parts" / PART).unlink()
+    shutil.copy(survey / "101.png", survey / "110.png")
+    assert "was begun with other images" in one_line_refusal(make_job(votes, survey).run)
+
+
 def amid_a_job(happens: Callable[[], object]) -> type[Brightness]:
     """A predictor during whose second part something happens."""
     calls = []

@@ -141,6 +141,25 @@ def test_a_stage_on_a_dataset_of_other_folds_is_refused(voted: Dataset, root: Pa
         fold_data.find_stage_before(config, other.catalog, 0)
 
 
+def test_a_stage_elsewhere_learns_from_no_test_galaxy_and_no_copy(
+    voted: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, asked = voted.catalog.ids, []
+
+    def read_copies(own: str, other: str) -> list[int]:
+        asked.append((own, other))
+        return [int(ids[3])]
+
+    recipe = replace(voted.catalog, dataset="labelled", test_ids=ids[[8, 5]])
+    monkeypatch.setattr(fold_data, "load_catalog", {"labelled": recipe}.__getitem__)
+    monkeypatch.setattr(fold_data, "read_copies", read_copies)
+    stage = staged("voted").stages[0].model_copy(update={"own_dataset": "labelled"})
+    kept = fold_data.may_learn_from(stage, voted.catalog)
+    assert np.flatnonzero(~kept).tolist() == [3, 5, 8]
+    assert asked == [("labelled", voted.catalog.dataset)]
+    assert fold_data.may_learn_from(staged(), voted.catalog).all()
+
+
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_a_stage_that_was_trained_on_another_split_is_refused(
     voted: Dataset, root: Path, elsewhere: bool

@@ -8,10 +8,12 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from galaxyzoo.config.schema import Config
+from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.artifacts import WEIGHTS, load_weights
+from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
+from galaxyzoo.tasks.metrics import rmse
 from galaxyzoo.training import fold, trainer
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.loader import Batch
@@ -135,6 +137,21 @@ def test_the_moving_average_is_that_of_a_plain_loop() -> None:
         average = [(1 - share) * a + share * w for a, w in zip(average, weights, strict=True)]
     assert len(trained) == 8
     torch.testing.assert_close(list(trainer.averaged_model.parameters()), average)
+
+
+def test_the_moving_average_is_what_is_validated_and_kept() -> None:
+    data, settings = fold_data(), config(ema_decay=0.6)
+    trainer, rows, one_view = Trainer(settings, data), data.val_rows, TTAConfig(dihedral=False)
+    score = trainer.run_epoch(tqdm(disable=True))["val_score"]
+    last, average = (
+        rmse(predict(model, data.cache, rows, settings, one_view), data.targets[rows])
+        for model in (trainer.model, trainer.averaged_model)
+    )
+    assert score == pytest.approx(average, rel=1e-6)
+    assert score != pytest.approx(last, rel=1e-4)
+    kept = trainer.final_weights()
+    for name, weights in trainer.averaged_model.state_dict().items():
+        assert torch.equal(kept[name], weights)
 
 
 def test_every_galaxy_trains_once_an_epoch_and_batches_are_even(tmp_path: Path) -> None:

@@ -163,6 +163,13 @@ def test_a_named_folder_without_the_files_is_refused(root, data):
         find_folder(data)
 
 
+def test_solutions_in_another_order_read_the_same(competition, root, zips):
+    expected = read().targets
+    assert expected.index.is_monotonic_increasing
+    competition.write_solutions(zips, csv_bytes(competition.votes.sample(frac=1, random_state=3)))
+    pd.testing.assert_frame_equal(read().targets, expected)
+
+
 def test_rounding_just_outside_the_range_is_cut_off(competition, root, zips):
     votes = competition.votes.copy()
     votes.iloc[0, :3] = [1.000004, -0.000004, 0.0]  # the rest of the tree follows
