@@ -37,11 +37,11 @@ if [[ -n $shellcheck ]]; then
 else
     echo "== shellcheck: skipped, not installed here"
 fi
-# Files of tests are dealt to as many processes as there are cores (up to four: each takes 1 to 2 GB).
+# Tests are dealt to as many processes as there are cores (up to four: each takes 1 to 2 GB), each a stretch of files in
+# their order, of which those that are done first take some over.
 jobs=$("$python" -c 'import os; print(min(os.cpu_count() or 1, 4))')
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-# In their own order: xdist would put the files with few tests last, which hold the longest.
-check "pytest" "$python" -m pytest --numprocesses "$jobs" --dist loadfile --no-loadscope-reorder "$@"
+check "pytest" "$python" -m pytest --numprocesses "$jobs" --dist worksteal "$@"
 
 if ((${#failed[@]})); then
     echo "error: failed: $(printf '%s, ' "${failed[@]}" | sed 's/, $//')" >&2

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from galaxyzoo.core import paths
 
@@ -66,11 +67,19 @@ def prepared(root: Path) -> "Dataset":
 
 
 @pytest.fixture(scope="session")
-def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder in which the whole path has run once; no test may change it."""
+def trained_project(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A project folder in which the whole path has run once; no test may change it.
+
+    It is trained once for all processes of a test run, by the first that asks.
+    """
     from support.commands import train_project
 
-    return train_project(tmp_path_factory.mktemp("trained"), "--ensemble")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "trained"
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            train_project(folder.with_suffix(".part"), "--ensemble").rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")

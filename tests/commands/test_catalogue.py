@@ -29,7 +29,7 @@ from galaxyzoo.inference.predict import predict
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import ImageStore, write_zip
 from galaxyzoo.tasks.registry import TASKS
-from support.commands import call, complaint, succeed, train_project
+from support.commands import call, complaint, succeed
 from support.faulty_commands import Fault, Project, ranks
 from support.kaggle_fixtures import draw_image, encode
 from support.thoroughness import thorough
@@ -41,9 +41,9 @@ WORDS = ["predict.py", "gz37/cnn", "survey", "more.zip", "--part-size", "5"]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(trained_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a trained run, a folder of 41 images, one of them broken, and a zip of ten."""
-    root = train_project(tmp_path_factory.mktemp("survey"))
+    root = Path(shutil.copytree(trained_project, tmp_path_factory.mktemp("survey") / "root"))
     (root / "survey").mkdir()
     for galaxy_id in IDS[:40]:
         picture = draw_image(np.random.default_rng(galaxy_id), 64)
