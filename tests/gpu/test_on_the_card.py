@@ -11,6 +11,7 @@ from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import build_model
 from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.trainer import Trainer
 from support.faulty_commands import TRAIN, Fault, Project
 from support.small_models import small_config
 from support.training_fixtures import fold_data
@@ -75,6 +76,16 @@ def test_predictions_are_those_of_the_processor(name: str) -> None:
     expected = predict(place(model, torch.device("cpu")), data.cache, rows, settings)
     found = predict(place(model, get_device()), data.cache, rows, settings)
     assert (np.abs(found - expected) < 0.1 * expected.std(axis=0)).all()
+
+
+def test_batches_made_on_the_card_are_the_processors() -> None:
+    config, data = small_config(train={"batch_size": 8}), fold_data()
+    trainer = Trainer(config, data)
+    assert trainer.input is not None
+    found = [batch.images.cpu().numpy() for batch in trainer.batches()]
+    trainer.input = None
+    for images, batch in zip(found, trainer.batches(), strict=True):
+        assert np.abs(images.astype(int) - batch.images.cpu().numpy()).mean() < 1
 
 
 def test_a_batch_that_does_not_fit_is_worked_through_in_parts(tmp_path: Path) -> None:

@@ -7,7 +7,14 @@ import torch
 from torch import Tensor
 
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
-from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, to_tensor, warp, warp_matrix
+from galaxyzoo.data.geometry import (
+    DIHEDRAL,
+    dihedral_view,
+    to_tensor,
+    warp,
+    warp_matrix,
+    warp_on_device,
+)
 
 
 def iterate_views(
@@ -15,14 +22,20 @@ def iterate_views(
 ) -> Iterator[Tensor]:
     """All views of a batch; each angle and zoom is warped once for its eight dihedral views.
 
+    A GPU gets the images once and warps them itself.
+
     Args:
         images: (B, cache_px, cache_px, 3) uint8.
     Yields:
         (B, 3, size_px, size_px) uint8 on the device, `tta.n_views` times.
     """
+    on_device = None if device.type == "cpu" else to_tensor(images).to(device)
     for zoom in tta.zooms:
         for angle in np.arange(tta.angles) * (90.0 / tta.angles):
             matrix = warp_matrix(image, float(angle), zoom=zoom)
-            warped = to_tensor(warp(images, matrix, image.size_px)).to(device)
+            if on_device is None:
+                warped = to_tensor(warp(images, matrix, image.size_px))
+            else:
+                warped = warp_on_device(on_device, matrix, image.size_px)
             for number in range(DIHEDRAL if tta.dihedral else 1):
                 yield dihedral_view(warped, number).contiguous(memory_format=torch.channels_last)

@@ -6,8 +6,9 @@ that is started again after a kill replays exactly and no generator's state has 
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import cache
 from itertools import islice
 from typing import Any, cast
 
@@ -31,6 +32,7 @@ from galaxyzoo.models.losses import build_loss, part_weight
 from galaxyzoo.models.pretrained import fill_network
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import augment_batch
+from galaxyzoo.training.device_input import DeviceInput, Draws, draw, is_made_on_device
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch, prefetch, prefetch_to_device
 from galaxyzoo.training.optim import build_optimizer, learning_rate
@@ -72,6 +74,11 @@ class Trainer:
         self.best: dict[str, Tensor] = {}
         wanted = data.targets if data.soft_targets is None else data.soft_targets
         self.targets = torch.from_numpy(wanted.astype(np.float32))
+        self.input: DeviceInput | None = None  # else the processor makes batches
+        if self.device.type == "cuda" and is_made_on_device(config.augment):
+            self.input = DeviceInput.on(self.device, data.cache.images, config.image.size_px)
+        elif self.device.type == "cuda":
+            _say_once("augment.transforms: made by the processor, image by image, not by the GPU")
 
     def run_epoch(self, bar: tqdm) -> dict[str, Any]:
         """Train one epoch, validate, and add a row to the history."""
@@ -254,11 +261,36 @@ class Trainer:
         # forwards.
         batches = [np.sort(rows) for rows in np.array_split(order, self.steps_per_epoch)]
 
-        def prepare(step: int) -> Batch:
+        def generator(step: int) -> np.random.Generator:
             # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
-            return self._make_batch(batches[step], np.random.default_rng((*key, step + 1)))
+            return np.random.default_rng((*key, step + 1))
 
-        yield from prefetch_to_device(prefetch(prepare, len(batches)), self.device)
+        def prepare(step: int) -> Batch:
+            return self._make_batch(batches[step], generator(step))
+
+        if self.input is None:
+            yield from prefetch_to_device(prefetch(prepare, len(batches)), self.device)
+        else:
+            yield from self._batches_on_device(self.input, batches, generator)
+
+    def _batches_on_device(
+        self,
+        source: DeviceInput,
+        batches: list[np.ndarray],
+        generator: Callable[[int], np.random.Generator],
+    ) -> Iterator[Batch]:
+        """Those that `source` makes, by the draws of each step; threads draw and read ahead."""
+
+        def prepare(step: int) -> tuple[Draws, Tensor | None]:
+            rows, config = batches[step], self.config
+            draws = draw(config.image, config.augment, len(rows), generator(step))
+            own = distributed.own_part(len(rows))
+            return Draws(*(values[own] for values in draws)), source.read(rows[own])
+
+        targets = self.targets.to(self.device)
+        for rows, (draws, read) in zip(batches, prefetch(prepare, len(batches)), strict=True):
+            images = source.make(rows[distributed.own_part(len(rows))], read, draws)
+            yield Batch(rows, images, targets[torch.from_numpy(rows).to(self.device)])
 
     def _make_batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
         augment, part = self.config.augment, distributed.own_part(len(rows))
@@ -308,6 +340,11 @@ class Trainer:
     def _best_row(self) -> dict[str, Any]:
         """The best epoch's, of equal ones the first."""
         return min(self.history, key=lambda row: row["val_score"])
+
+
+@cache
+def _say_once(line: str) -> None:
+    tqdm.write(line)
 
 
 def _seed(config: Config, fold: int, epoch: int = -1) -> int:

@@ -1,0 +1,110 @@
+"""Training batches made on the GPU: images live there where they fit, and are warped there.
+
+A batch depends on the same draws as the processor's (`augmentation.augment_batch`): the same
+matrices, and brightness and contrast of the same distribution.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from galaxyzoo.config.schema import AugmentConfig, ImageConfig
+from galaxyzoo.data.geometry import to_tensor, warp_on_device
+from galaxyzoo.training.augmentation import random_matrices
+
+_SHARE = 0.5  # of the free memory that images may take
+_TWIN = "RandomBrightnessContrast"
+_LIMITS = {"brightness_limit": (-0.2, 0.2), "contrast_limit": (-0.2, 0.2)}  # albumentations 2.0.8
+_PROBABILITY = 0.5
+
+
+class Draws(NamedTuple):
+    """The random numbers of a batch."""
+
+    matrices: np.ndarray  # (B, 2, 3) as of `warp_matrix`
+    gains: np.ndarray  # (B, transform) float32 factors of the pixels
+    offsets: np.ndarray  # (B, transform) float32, of 255, added then
+
+
+def is_made_on_device(augment: AugmentConfig) -> bool:
+    """Whether all of its transforms have a twin here; others go by way of the processor."""
+    known = {"name", "p", *_LIMITS}
+    return all(one["name"] == _TWIN and known >= {*one} for one in augment.transforms)
+
+
+def draw(image: ImageConfig, augment: AugmentConfig, count: int, rng: np.random.Generator) -> Draws:
+    """Draw a batch's warps, and its brightness and contrast as albumentations does.
+
+    Source: albumentations 2.0.8, RandomBrightnessContrast with `brightness_by_max`.
+    """
+    matrices = random_matrices(image, augment, count, rng)
+    gains = np.ones((count, len(augment.transforms)), np.float32)
+    offsets = np.zeros_like(gains)
+    for number, transform in enumerate(augment.transforms):
+        is_taken = rng.random(count) < transform.get("p", _PROBABILITY)
+        brightness, contrast = (_limits(transform, name) for name in _LIMITS)
+        gains[:, number] += is_taken * rng.uniform(*contrast, count)
+        offsets[:, number] += is_taken * rng.uniform(*brightness, count)
+    return Draws(matrices, gains, offsets)
+
+
+def _limits(transform: dict[str, Any], name: str) -> tuple[float, float]:
+    value = transform.get(name, _LIMITS[name])
+    return (-value, value) if isinstance(value, int | float) else tuple(value)
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceInput:
+    """Images of a fold, on the device where they fit.
+
+    Args:
+        images: (image, cache_px, cache_px, 3) uint8.
+        size_px: side of a batch's images.
+        device: where batches are made.
+    """
+
+    images: np.ndarray
+    size_px: int
+    device: torch.device
+    resident: Tensor | None = None  # (image, 3, cache_px, cache_px) uint8
+
+    @classmethod
+    def on(cls, device: torch.device, images: np.ndarray, size_px: int) -> "DeviceInput":
+        """Put the images there if they take less than half of its free memory."""
+        fits = device.type != "cuda" or images.nbytes < _SHARE * torch.cuda.mem_get_info(device)[0]
+        resident = to_tensor(np.array(images)).to(device) if fits else None
+        return cls(images, size_px, device, resident)
+
+    def read(self, rows: np.ndarray) -> Tensor | None:
+        """(B, 3, cache_px, cache_px) images that the device lacks; None where it has all."""
+        if self.resident is not None:
+            return None
+        images = to_tensor(self.images[rows])
+        return images.pin_memory() if self.device.type == "cuda" else images
+
+    def make(self, rows: np.ndarray, read: Tensor | None, draws: Draws) -> Tensor:
+        """Warp and transform a batch.
+
+        Args:
+            rows: (B,) of the images.
+            read: from `read`.
+            draws: from `draw`.
+        Returns:
+            (B, 3, size_px, size_px) uint8 on the device, in channels-last memory order.
+        """
+        if self.resident is not None:
+            source = self.resident[torch.from_numpy(rows).to(self.device)]
+        else:
+            assert read is not None
+            source = read.to(self.device, non_blocking=True)
+        images = warp_on_device(source, draws.matrices, self.size_px)
+        for gain, offset in zip(draws.gains.T, draws.offsets.T, strict=True):
+            factor, more = (
+                torch.from_numpy(values).to(self.device)[:, None, None, None]
+                for values in (gain, 255 * offset)
+            )
+            images = (images * factor + more).clamp(0, 255).to(torch.uint8)
+        return images.contiguous(memory_format=torch.channels_last)

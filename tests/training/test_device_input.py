@@ -1,0 +1,149 @@
+"""Batches made on a device, here the processor, beside those that the processor's own way makes."""
+
+import albumentations
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from galaxyzoo.config.schema import AugmentConfig, ImageConfig, TTAConfig
+from galaxyzoo.data.geometry import to_tensor, warp, warp_matrix, warp_on_device
+from galaxyzoo.data.image_cache import decode
+from galaxyzoo.inference.tta import iterate_views
+from galaxyzoo.training.augmentation import augment_batch
+from galaxyzoo.training.device_input import DeviceInput, Draws, draw, is_made_on_device
+from galaxyzoo.training.trainer import Trainer
+from support.kaggle_fixtures import draw_image, encode
+from support.small_models import small_config
+from support.training_fixtures import fold_data
+
+CPU = torch.device("cpu")
+IMAGE = ImageConfig(crop_px=212, cache_px=106, field_px=207, size_px=64)
+GALAXIES = np.stack(
+    [
+        decode(encode(draw_image(np.random.default_rng(i), 424)), IMAGE.crop_px, IMAGE.cache_px)
+        for i in range(12)
+    ]
+)
+WIDE = AugmentConfig(rotate_deg=180, flip=True, zoom=1.3, shift_px=8)
+BRIGHT = {"name": "RandomBrightnessContrast", "brightness_limit": 0.1, "contrast_limit": 0.15}
+
+
+def is_close(found: np.ndarray, expected: np.ndarray) -> bool:
+    """Equal to 1 of 255 on 99.9 % of the pixels: OpenCV rounds places to 1/32 of a pixel."""
+    difference = np.abs(found.astype(int) - expected)
+    return bool((difference <= 1).mean() >= 0.999 and difference.max() <= 4)
+
+
+def pixels_of(images: torch.Tensor) -> np.ndarray:
+    return images.permute(0, 2, 3, 1).numpy()
+
+
+@pytest.mark.parametrize("size_px", [32, 64, 160])
+@pytest.mark.parametrize("zoom", [0.5, 1.0, 1.7])  # at 0.5 much of it is mirrored at the edges
+def test_the_devices_warp_is_opencvs(zoom: float, size_px: int) -> None:
+    image = IMAGE.model_copy(update={"size_px": size_px})
+    matrices = np.stack(
+        [warp_matrix(image, 31.0 * i, i % 2 == 1, zoom, (i - 5.0, 3.0)) for i in range(12)]
+    )
+    found = pixels_of(warp_on_device(to_tensor(GALAXIES), matrices, size_px))
+    assert is_close(found, warp(GALAXIES, matrices, size_px))
+
+
+def test_views_are_the_same_on_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    tta = TTAConfig(dihedral=True, angles=2, zooms=[0.9, 1.2])
+    expected = [view.numpy() for view in iterate_views(GALAXIES, IMAGE, tta, CPU)]
+
+    class Card:
+        """A device that is no processor, whose tensors lie in memory all the same."""
+
+        type = "card"
+
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
+    found = [view.numpy() for view in iterate_views(GALAXIES, IMAGE, tta, Card())]  # type: ignore[arg-type]
+    assert len(found) == tta.n_views == 32
+    assert all(is_close(one, two) for one, two in zip(found, expected, strict=True))
+
+
+def test_a_batch_has_the_warps_of_the_processors() -> None:
+    rows = np.array([1, 3, 4, 9])
+    expected = augment_batch(GALAXIES[rows], IMAGE, WIDE, np.random.default_rng(7))
+    draws = draw(IMAGE, WIDE, len(rows), np.random.default_rng(7))
+    on_device = DeviceInput.on(CPU, GALAXIES, IMAGE.size_px)
+    ahead = DeviceInput(GALAXIES, IMAGE.size_px, CPU)  # it holds none of them
+    assert on_device.read(rows) is None
+    for source in (on_device, ahead):
+        images = source.make(rows, source.read(rows), draws)
+        assert images.is_contiguous(memory_format=torch.channels_last)
+        assert is_close(pixels_of(images), expected)
+
+
+@pytest.mark.parametrize(("brightness", "contrast"), [(0.1, 0.0), (-0.07, 0.2), (0.3, -0.5)])
+def test_brightness_and_contrast_are_albumentations(brightness: float, contrast: float) -> None:
+    """By one draw of each: limits that leave no choice (albumentations 2.0.8)."""
+    limits = {"brightness_limit": (brightness,) * 2, "contrast_limit": (contrast,) * 2, "p": 1.0}
+    transform = albumentations.RandomBrightnessContrast(**limits)
+    augment = AugmentConfig(transforms=[{"name": "RandomBrightnessContrast", **limits}])
+    draws = draw(IMAGE, augment, len(GALAXIES), np.random.default_rng(0))
+    source, rows = DeviceInput.on(CPU, GALAXIES, IMAGE.size_px), np.arange(12)
+    plain = source.make(
+        rows, None, draws._replace(gains=draws.gains[:, :0], offsets=draws.offsets[:, :0])
+    )
+    expected = np.stack([transform(image=image)["image"] for image in pixels_of(plain)])
+    difference = np.abs(pixels_of(source.make(rows, None, draws)).astype(int) - expected)
+    assert difference.max() <= 1
+    assert (difference == 0).mean() >= 0.99
+
+
+def test_they_are_of_the_same_distribution() -> None:
+    augment = AugmentConfig(transforms=[BRIGHT])
+    draws = draw(IMAGE, augment, 4000, np.random.default_rng(0))
+    gains, offsets = draws.gains[:, 0] - 1, draws.offsets[:, 0]
+    assert 0.47 < (gains != 0).mean() < 0.53  # p is 0.5 where it is not given
+    assert ((gains != 0) == (offsets != 0)).all()
+    for values, limit in ((gains, 0.15), (offsets, 0.1)):
+        taken = values[values != 0]
+        assert np.abs(taken).max() <= limit + 1e-6
+        assert taken.std() == pytest.approx(limit / np.sqrt(3), rel=0.05)  # uniform
+
+
+@pytest.mark.parametrize(
+    ("transforms", "expected"),
+    [
+        ([], True),
+        ([BRIGHT, BRIGHT], True),
+        ([{**BRIGHT, "brightness_by_max": False}], False),
+        ([BRIGHT, {"name": "GaussNoise"}], False),
+    ],
+)
+def test_other_transforms_go_by_the_processor(transforms: list[dict], expected: bool) -> None:
+    assert is_made_on_device(AugmentConfig(transforms=transforms)) == expected
+
+
+def test_an_epoch_has_the_same_galaxies_targets_and_warps_and_is_made_again() -> None:
+    config, data = small_config(train={"batch_size": 8}), fold_data()
+    expected = list(Trainer(config, data).batches())
+    trainer = Trainer(config, data)
+    trainer.input = DeviceInput.on(CPU, data.cache.images, config.image.size_px)
+    made, again = list(trainer.batches()), list(trainer.batches())
+    assert len(made) == len(expected) > 1
+    for one, two, other in zip(made, expected, again, strict=True):
+        assert np.array_equal(one.rows, two.rows)
+        assert torch.equal(one.targets, two.targets)
+        assert np.abs(one.images.numpy().astype(int) - two.images.numpy()).mean() < 1
+        assert torch.equal(one.images, other.images)
+
+
+def test_one_value_a_galaxy_stays_in_its_image() -> None:
+    """Rows, matrices and brightness are not exchanged between the images of a batch."""
+    flat = np.stack([np.full((64, 64, 3), value, np.uint8) for value in (10, 20, 30)])
+    flat[:, 32, 32] = 255
+    source = DeviceInput.on(CPU, flat, 16)
+    image = ImageConfig(crop_px=64, cache_px=64, field_px=64, size_px=16)
+    draws = Draws(
+        np.repeat(warp_matrix(image)[None], 2, axis=0),
+        np.array([[1.0], [2.0]], np.float32),
+        np.array([[0.0], [0.1]], np.float32),
+    )
+    made = source.make(np.array([2, 0]), None, draws)
+    assert [cv2.mean(picture)[0] for picture in pixels_of(made)[:, :2, :2]] == [30, 45]
