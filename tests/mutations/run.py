@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 300  # of a mutant's tests; one that makes them hang is killed, too
 OK, FAILED = 0, 1  # pytest's exit statuses; the others mean that it could not run these tests
 # Tests run in forks of a process that has imported these: it takes seconds, and they are not ours.
-LIBRARIES = ["pytest", "hypothesis", "timm", "lightgbm", "sklearn.metrics", "pyarrow.parquet"]
+LIBRARIES = ["pytest", "timm", "lightgbm", "sklearn.metrics", "pyarrow.parquet"]
 FORKS = multiprocessing.get_context("forkserver")
 
 
@@ -131,6 +131,7 @@ def _run_pytest(copy: Path, tests: list[str], log: Path) -> None:
     """Run them in this process, which has the libraries, but none of the project's modules."""
     os.setsid()
     os.chdir(copy)
+    sys.path.insert(0, str(copy))  # as `python -m pytest` does, for processes that tests start
     with open(log, "wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
