@@ -52,7 +52,7 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     assert ours.keys() == expected.keys()
     tables = [path for path in expected if path.endswith(".csv") and "/gz37/run" in path]
     tables = [path for path in tables if not path.endswith("history.csv")]
-    assert len(tables) == 10  # four of each fold, those out of fold, those of the test galaxies
+    assert len(tables) == 6  # two of each fold, those out of fold, those of the test galaxies
     for path in tables:
         near, exact = pd.read_csv(two / path), pd.read_csv(one / path)
         assert (near["GalaxyID"] == exact["GalaxyID"]).all()
