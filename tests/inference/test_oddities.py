@@ -80,6 +80,18 @@ def test_one_channel_is_grey_in_every_form(
     assert list(oddities_of(tmp_path / name, ImageConfig(crop_px=424, cache_px=64))) == ["grey"]
 
 
+@pytest.mark.parametrize("length", [8, 20, 24, 25, 60])
+def test_a_picture_cut_off_in_its_header_is_an_error_of_it_alone(
+    tmp_path: Path, length: int
+) -> None:
+    (tmp_path / "1.png").write_bytes(encode(GALAXY, end=".png")[:length])
+    (tmp_path / "2.png").write_bytes(encode(GALAXY, end=".png"))
+    [store], _ = open_stores([tmp_path])
+    images = Images(store, store.ids)
+    assert len(images.decode(ImageConfig(crop_px=424, cache_px=64))) == 1
+    assert [name for name, _ in images.problems] == ["1.png"]
+
+
 def test_16_bits_are_said_with_how_bright_they_are(tmp_path: Path) -> None:
     """The PNG standard has 65,535 for white; cameras write 12 bits (4,095) as they are."""
     cv2.imwrite(str(tmp_path / "twelve.png"), GALAXY.astype(np.uint16) * 16)

@@ -27,7 +27,7 @@ def measure(data: bytes | np.ndarray) -> tuple[int, int, int]:
     """Height and width in px, and bits a channel, by an image's header; (0, 0, 8) where none is."""
     if isinstance(data, np.ndarray):
         return data.shape[0], data.shape[1], 8
-    if data.startswith(_PNG):  # as in the IHDR chunk of the PNG standard
+    if data.startswith(_PNG) and len(data) > 24:  # as in the IHDR chunk of the PNG standard
         return int.from_bytes(data[20:24]), int.from_bytes(data[16:20]), data[24]
     with suppress(ValueError):
         return *simplejpeg.decode_jpeg_header(data)[:2], 8
