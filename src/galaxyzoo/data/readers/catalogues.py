@@ -5,10 +5,9 @@ images_to_zarr write them (https://esa.github.io/Cutana).
 
 Ids are in a column or array named by one of `IDS`, of a Zarr archive also `source_id` or
 `original_filename`; in a tar the members are named by them, `<anything>/<id>.jpg`, and so are the
-files of a list without such a column. HDF5 and Zarr have
-`images`, as of `ArrayStore`; Parquet has `image` (bytes of a JPEG or PNG, or a struct with them
-under `bytes`); a list, CSV or Parquet, has `path`, seen from its folder, and for FITS cut-outs
-`petroR90_r`, in arcsec.
+files of a list without such a column. HDF5 and Zarr have `images`, as of `ArrayStore`; Parquet has
+`image` (bytes of a JPEG or PNG, or a struct with them under `bytes`); a list, CSV or Parquet, has
+`path`, seen from its folder, and for FITS cut-outs `petroR90_r`, in arcsec.
 """
 
 import posixpath
@@ -302,9 +301,11 @@ def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
         raise InputError(f"{shown(path)}: a list needs a column '{PATHS[0]}'")
     folder, places = path.parent.resolve(), table[column].fillna("").astype(str).tolist()
     for row, place in enumerate(places):
-        if Path(place).is_absolute() and Path(place).is_relative_to(folder):
-            places[row] = str(Path(place).relative_to(folder))
-        if Path(places[row]).is_absolute() or ".." in Path(place).parts:
+        file = Path(place)
+        if file.is_absolute() and file.is_relative_to(folder):
+            file = file.relative_to(folder)
+            places[row] = str(file)
+        if file.is_absolute() or ".." in file.parts:
             raise InputError(f"{shown(path)}: '{place}' leads out of the list's folder")
     found = [name for name in IDS if name in table]
     names = _texts(table[found[0]].to_numpy(), path) if found else places
