@@ -234,9 +234,12 @@ def _check_held(path: Path) -> None:
     for folder in path.parents:
         held, lock = _held.get(folder / LOCK), folder / LOCK
         if held and not (lock.exists() and os.path.samestat(held, lock.stat())):
-            raise InputError(
-                f"{shown(folder)} was deleted while this command worked in it: it stops here"
-            )
+            raise deletion_error(folder)
+
+
+def deletion_error(folder: Path) -> InputError:
+    """Error for a folder that was deleted while this command worked in it."""
+    return InputError(f"{shown(folder)} was deleted while this command worked in it: it stops here")
 
 
 def _acquire(path: Path) -> tuple[FileLock, bool]:

@@ -146,9 +146,7 @@ class Job:
         data = _to_parquet(pa.concat_tables(tables))
         about = self.folder / JOB
         if not about.exists() or files.read_json(about).get("digest") != identity:
-            raise InputError(
-                f"{shown(self.folder)} was deleted while this command worked in it: it stops here"
-            )
+            raise files.deletion_error(self.folder)
         files.write_bytes(self.part_path(part), data)
         record = {
             "job": identity,
