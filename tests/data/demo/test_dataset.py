@@ -101,7 +101,7 @@ def test_each_answer_follows_its_hidden_parameter():
     assert top(6, oddity="ring", oddness=1.0) == 0
     assert top(6) == 1
     assert [top(7, axis_ratio=q) for q in (0.95, 0.6, 0.25)] == [0, 1, 2]
-    assert [top(8, oddity=o) for o in galaxies.ODDITIES] == list(range(7))
+    assert [top(8, oddity=o) for o in galaxies.ODDITIES] == [0, 3, 5]
     assert [top(9, bulge=b, boxiness=x) for b, x in ((0.6, 0), (0.6, 1), (0.0, 0))] == [0, 1, 2]
     assert [top(10, pitch_deg=p) for p in (8, 20, 36)] == [0, 1, 2]
     assert [top(11, arm_count=n) for n in (1, 2, 3, 4, 6)] == [0, 1, 2, 3, 4]

@@ -156,26 +156,6 @@ def _ring(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
     return dimmed + _coloured(galaxy.brightness * 0.45 * galaxy.oddness * ring, YOUNG_STARS)
 
 
-def _lens(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
-    radius, start = RADIUS * rng.uniform(2.2, 2.9), rng.uniform(-np.pi, np.pi)
-    r = np.hypot(plane.x, plane.y)
-    away = np.angle(np.exp(1j * (np.arctan2(plane.y, plane.x) - start)).astype(np.complex64))
-    arc = np.exp(-(((r - radius) / 0.007) ** 2) - (away / 0.75) ** 4)
-    return light + _coloured(galaxy.brightness * 0.7 * galaxy.oddness * arc, YOUNG_STARS)
-
-
-def _disturbed(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
-    """One side drawn out, and a tidal tail that curls away."""
-    bend = rng.choice((-1, 1)) * rng.uniform(4, 8)
-    side = rng.choice((-1, 1))
-    x = plane.x * side
-    distance = np.abs(plane.y - bend * x * x) / (0.014 + 0.12 * np.abs(x))
-    tail = np.exp(-(distance**2) - np.maximum(x, 0) / 0.06) * (x > 0)
-    lopsided = 1 + 0.75 * galaxy.oddness * np.tanh((x + plane.y * np.sign(bend)) / 0.05)
-    light = light * (lopsided * np.exp(0.3 * galaxy.oddness * plane.texture))[..., None]
-    return light + _coloured(galaxy.brightness * 0.6 * galaxy.oddness * tail, DISK_STARS)
-
-
 def _irregular(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
     """Patches of young stars around no clear centre."""
     patches = np.zeros_like(plane.r)
@@ -186,15 +166,6 @@ def _irregular(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Ligh
         patches += rng.uniform(0.3, 1) * np.exp(-r2 / width**2)
     patches *= galaxy.brightness * galaxy.oddness * np.exp(0.4 * plane.texture)
     return light * (1 - 0.85 * galaxy.oddness) + _coloured(patches, YOUNG_STARS)
-
-
-def _other(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
-    """A cloud of glowing gas beside the galaxy, in a colour that no star has."""
-    turn, distance = rng.uniform(0, 2 * np.pi), rng.uniform(1.8, 2.8) * RADIUS
-    r2 = (plane.x - distance * np.cos(turn)) ** 2 + (plane.y - distance * np.sin(turn)) ** 2
-    cloud = np.exp(-r2 / (0.55 * RADIUS) ** 2) * np.exp(0.4 * plane.texture)
-    colour = np.array((0.5, 1.35, 0.85) if rng.random() < 0.6 else (0.6, 0.75, 1.5), np.float32)
-    return light + _coloured(galaxy.brightness * 0.8 * galaxy.oddness * cloud, colour)
 
 
 def _merger(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
@@ -212,23 +183,10 @@ def _merger(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
     return light + galaxy.brightness * galaxy.oddness * stars
 
 
-def _dust_lane(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
-    """Dust across the middle, which dims blue light most."""
-    width = 0.005 if galaxy.edge_on else 0.009
-    across = (plane.y - rng.uniform(-0.3, 0.3) * width) / width
-    depth = np.exp(-(across**2) - (plane.x / 0.11) ** 2)
-    reddening = np.array((0.7, 1.0, 1.4), np.float32)
-    return light * np.exp(-_coloured(2.6 * galaxy.oddness * depth, reddening))
-
-
 _ODD_PAINTERS = {
     "ring": _ring,
-    "lens": _lens,
-    "disturbed": _disturbed,
     "irregular": _irregular,
-    "other": _other,
     "merger": _merger,
-    "dust lane": _dust_lane,
 }
 
 
@@ -275,19 +233,12 @@ def _add_small_galaxy(light: Light, rng: Rng) -> None:
 
 
 def _add_artifact(light: Light, rng: Rng) -> None:
-    """Add a saturated star with spikes, or a satellite's trail."""
+    """Add a saturated star with spikes."""
     n = len(light)
     axis = (np.arange(n, dtype=np.float32) + 0.5) / n - 0.5
     x, y = axis[None] - rng.normal(0, 0.02), axis[:, None] - rng.normal(0, 0.02)
-    if rng.random() < 0.7:
-        halo = 900 / (1 + ((x * x + y * y) / 0.018**2) ** 1.3)
-        spikes = np.exp(-np.abs(y) / 0.004 - np.abs(x) / 0.1)
-        spikes = spikes + np.exp(-np.abs(x) / 0.004 - np.abs(y) / 0.1)
-        warmth = rng.uniform(-0.15, 0.3)
-        light += _coloured(halo + 160 * spikes, np.array((1 + warmth, 1, 1 - warmth), np.float32))
-    else:
-        turn = rng.uniform(0, np.pi)
-        across = np.abs(x * np.sin(turn) - y * np.cos(turn))
-        # The filters are exposed one after another, so a moving light is seen in one band only.
-        band = np.eye(3, dtype=np.float32)[rng.integers(3)]
-        light += _coloured(70 * np.exp(-((across / 0.008) ** 2)), band + 0.05)
+    halo = 900 / (1 + ((x * x + y * y) / 0.018**2) ** 1.3)
+    spikes = np.exp(-np.abs(y) / 0.004 - np.abs(x) / 0.1)
+    spikes = spikes + np.exp(-np.abs(x) / 0.004 - np.abs(y) / 0.1)
+    warmth = rng.uniform(-0.15, 0.3)
+    light += _coloured(halo + 160 * spikes, np.array((1 + warmth, 1, 1 - warmth), np.float32))
