@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from galaxyzoo.core.devices import describe_machine, get_device, place, release
-from galaxyzoo.inference.artifacts import WEIGHTS
+from galaxyzoo.inference.artifacts import WEIGHTS, load_weights
 from galaxyzoo.inference.predict import predict
-from galaxyzoo.models.build import build_model
+from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.trainer import Trainer
 from support.faulty_commands import TRAIN, Fault, Project
@@ -86,6 +86,59 @@ def test_batches_made_on_the_card_are_the_processors() -> None:
     trainer.input = None
     for images, batch in zip(found, trainer.batches(), strict=True):
         assert np.abs(images.astype(int) - batch.images.cpu().numpy()).mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("model", "optimizer"),
+    [("cnn", "adamw"), ("cnn", "adam"), ("cnn", "sgd"), ("d4cnn", "muon"), ("resnet18", "adamw")],
+)
+def test_steps_in_one_launch_are_the_plain_ones(
+    model: str, optimizer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Batches of 8 and 7 galaxies, in two parts each, so two recordings; the last epoch alike."""
+    data, weights = fold_data(40), []
+    for graph in (True, False):
+        settings = small_config(
+            model={"name": model, "kwargs": {}},
+            image={"size_px": 64},
+            train={
+                "optimizer": optimizer,
+                "graph": graph,
+                "deterministic": True,
+                "batch_size": 8,
+                "accumulation": 2,
+                "epochs": 2,
+                "lr": 1e-4,
+                "clip_norm": 1.0,
+            },
+        )
+        folder = tmp_path / str(graph)
+        train_fold(settings, data, folder, "fold")
+        weights.append(load_weights(folder / WEIGHTS))
+    printed = capsys.readouterr()
+    assert "launched" not in printed.err + printed.out
+    for name, value in weights[0].items():
+        assert torch.allclose(value, weights[1][name], rtol=1e-4, atol=1e-6), name
+
+
+def test_a_step_that_cannot_be_recorded_is_taken_plainly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network whose control flow depends on its data, and dropout, whose numbers go on."""
+    plain, weights = GalaxyNet.forward, []
+
+    def forward(net: GalaxyNet, images: torch.Tensor) -> torch.Tensor:
+        return plain(net, images if images.float().mean().item() > 0 else images + 1)
+
+    monkeypatch.setattr(GalaxyNet, "forward", forward)
+    for graph in (True, False):
+        train = {"batch_size": 8, "epochs": 2, "graph": graph, "deterministic": True}
+        settings = small_config(train=train, head={"dropout": 0.3})
+        train_fold(settings, fold_data(), tmp_path / str(graph), "fold")
+        weights.append((tmp_path / str(graph) / WEIGHTS).read_bytes())
+        printed = capsys.readouterr()
+        assert ("not launched as a whole" in printed.err + printed.out) == graph
+    assert weights[0] == weights[1]
 
 
 def test_a_batch_that_does_not_fit_is_worked_through_in_parts(tmp_path: Path) -> None:

@@ -65,15 +65,23 @@ def test_views_are_the_same_on_either(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(is_close(one, two) for one, two in zip(found, expected, strict=True))
 
 
+def make(source: DeviceInput, rows: np.ndarray, draws: Draws) -> torch.Tensor:
+    return source.make(source.prepare(rows, draws, torch.zeros(len(rows), 1), slice(None))).images
+
+
 def test_a_batch_has_the_warps_of_the_processors() -> None:
     rows = np.array([1, 3, 4, 9])
     expected = augment_batch(GALAXIES[rows], IMAGE, WIDE, np.random.default_rng(7))
     draws = draw(IMAGE, WIDE, len(rows), np.random.default_rng(7))
     on_device = DeviceInput.on(CPU, GALAXIES, IMAGE.size_px)
     ahead = DeviceInput(GALAXIES, IMAGE.size_px, CPU)  # it holds none of them
-    assert on_device.read(rows) is None
+    sources = [
+        one.prepare(rows, draws, torch.zeros(4, 1), slice(None)).source
+        for one in (on_device, ahead)
+    ]
+    assert [source.ndim for source in sources] == [1, 4]
     for source in (on_device, ahead):
-        images = source.make(rows, source.read(rows), draws)
+        images = make(source, rows, draws)
         assert images.is_contiguous(memory_format=torch.channels_last)
         assert is_close(pixels_of(images), expected)
 
@@ -86,11 +94,10 @@ def test_brightness_and_contrast_are_albumentations(brightness: float, contrast:
     augment = AugmentConfig(transforms=[{"name": "RandomBrightnessContrast", **limits}])
     draws = draw(IMAGE, augment, len(GALAXIES), np.random.default_rng(0))
     source, rows = DeviceInput.on(CPU, GALAXIES, IMAGE.size_px), np.arange(12)
-    plain = source.make(
-        rows, None, draws._replace(gains=draws.gains[:, :0], offsets=draws.offsets[:, :0])
-    )
+    none = draws._replace(gains=draws.gains[:, :0], offsets=draws.offsets[:, :0])
+    plain = make(source, rows, none)
     expected = np.stack([transform(image=image)["image"] for image in pixels_of(plain)])
-    difference = np.abs(pixels_of(source.make(rows, None, draws)).astype(int) - expected)
+    difference = np.abs(pixels_of(make(source, rows, draws)).astype(int) - expected)
     assert difference.max() <= 1
     assert (difference == 0).mean() >= 0.99
 
@@ -145,5 +152,5 @@ def test_one_value_a_galaxy_stays_in_its_image() -> None:
         np.array([[1.0], [2.0]], np.float32),
         np.array([[0.0], [0.1]], np.float32),
     )
-    made = source.make(np.array([2, 0]), None, draws)
+    made = make(source, np.array([2, 0]), draws)
     assert [cv2.mean(picture)[0] for picture in pixels_of(made)[:, :2, :2]] == [30, 45]

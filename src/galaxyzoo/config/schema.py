@@ -31,6 +31,7 @@ _NOT_IN_DIGEST: Any = {
         "on_out_of_memory": True,
         "deterministic": True,
         "compile": True,
+        "graph": True,
         "tensorboard": True,
     },
 }
@@ -140,6 +141,8 @@ class TrainConfig(Settings):
     deterministic: bool = False
     # torch.compile the network: for long training on a GPU; on processors slower (performance.md)
     compile: bool = False
+    # on CUDA, launch each step as a whole (a CUDA graph) rather than kernel by kernel
+    graph: bool = True
     # also write each fold's history as event files for TensorBoard (setup.sh --extras)
     tensorboard: bool = False
     seed: int = Field(0, ge=0)

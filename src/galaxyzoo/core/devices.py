@@ -58,6 +58,13 @@ def place(model: Model, device: torch.device) -> Model:
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the processor's on a device; a GPU is not waited for."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def autocast(amp: str, device: torch.device) -> AbstractContextManager[object]:
     """Mixed precision: `amp` is "fp32", "bf16", or "auto", bf16 where there are units for it."""
     if amp == "fp32" or (amp == "auto" and not _has_bf16(device)):

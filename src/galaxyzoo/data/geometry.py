@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.devices import send
 
 DIHEDRAL = 8  # rotations by 90° and their mirror images
 
@@ -29,6 +30,35 @@ def to_tensor(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
+def warp_matrices(
+    image: ImageConfig,
+    angles_deg: np.ndarray,
+    flips: np.ndarray,
+    zooms: np.ndarray,
+    shifts_px: np.ndarray,
+) -> np.ndarray:
+    """Where each pixel of the network's input lies in the cached image, of B images.
+
+    Args:
+        image: sizes; `field_px` original pixels fill the input at zoom 1.
+        angles_deg: (B,) the galaxy turns counter-clockwise by this angle.
+        flips: (B,) bool, mirror left and right, after the rotation.
+        zooms: (B,) above 1 the galaxy appears larger.
+        shifts_px: (B, 2) the field's centre moves by (x, y) original pixels.
+    Returns:
+        (B, 2, 3) float64 affine matrices from input pixel (x, y) to cached pixel (x, y), pixel
+        centres at whole numbers.
+    """
+    scale = image.cache_px / image.crop_px  # cached pixels per original pixel
+    steps = image.field_px / image.size_px * scale / zooms  # cached pixels per input pixel
+    cos, sin = np.cos(np.deg2rad(angles_deg)) * steps, np.sin(np.deg2rad(angles_deg)) * steps
+    mirrors = np.where(flips, -1.0, 1.0)
+    linear = np.stack([cos * mirrors, -sin, sin * mirrors, cos], axis=-1).reshape(-1, 2, 2)
+    centres = (image.cache_px - 1) / 2 + scale * shifts_px
+    middle = np.full(2, (image.size_px - 1) / 2)
+    return np.concatenate([linear, (centres - linear @ middle)[..., None]], axis=-1)
+
+
 def warp_matrix(
     image: ImageConfig,
     angle_deg: float = 0.0,
@@ -36,26 +66,9 @@ def warp_matrix(
     zoom: float = 1.0,
     shift_px: tuple[float, float] = (0.0, 0.0),
 ) -> np.ndarray:
-    """Where each pixel of the network's input lies in the cached image.
-
-    Args:
-        image: sizes; `field_px` original pixels fill the input at zoom 1.
-        angle_deg: the galaxy turns counter-clockwise by this angle.
-        flip: mirror left and right, after the rotation.
-        zoom: above 1 the galaxy appears larger.
-        shift_px: the field's centre moves by (x, y) original pixels.
-    Returns:
-        (2, 3) float64 affine matrix from input pixel (x, y) to cached pixel (x, y), pixel centres
-        at whole numbers.
-    """
-    scale = image.cache_px / image.crop_px  # cached pixels per original pixel
-    step = image.field_px / image.size_px * scale / zoom  # cached pixels per input pixel
-    cos, sin = np.cos(np.deg2rad(angle_deg)) * step, np.sin(np.deg2rad(angle_deg)) * step
-    mirror = -1.0 if flip else 1.0
-    linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
-    centre = (image.cache_px - 1) / 2 + scale * np.asarray(shift_px)
-    middle = np.full(2, (image.size_px - 1) / 2)
-    return np.column_stack([linear, centre - linear @ middle])
+    """(2, 3) matrix as of `warp_matrices`, of one image."""
+    one = (np.array([value]) for value in (angle_deg, flip, zoom, shift_px))
+    return warp_matrices(image, *one)[0]
 
 
 def warp(images: np.ndarray, matrices: np.ndarray, size_px: int) -> np.ndarray:
@@ -78,7 +91,24 @@ def warp(images: np.ndarray, matrices: np.ndarray, size_px: int) -> np.ndarray:
     return out
 
 
-def warp_on_device(images: Tensor, matrices: np.ndarray, size_px: int) -> Tensor:
+def grid_matrices(matrices: np.ndarray, side_px: int, size_px: int) -> np.ndarray:
+    """Matrices of `warp` as torch's `affine_grid` takes them: -1 and 1 are the outer pixels.
+
+    Args:
+        matrices: (B, 2, 3) or (2, 3), from output pixel to input pixel.
+        side_px: side of the input.
+        size_px: side of the output.
+    Returns:
+        (B, 2, 3) float32; B is 1 for one matrix.
+    """
+    half = (size_px - 1) / 2
+    to_pixel = np.array([[half, 0, half], [0, half, half], [0, 0, 1]])
+    scaled = matrices.reshape(-1, 2, 3) @ to_pixel * (2 / (side_px - 1))
+    scaled[..., 2] -= 1
+    return scaled.astype(np.float32)
+
+
+def sample(images: Tensor, matrices: Tensor, size_px: int) -> Tensor:
     """The warp of `warp`, by torch on the images' device.
 
     OpenCV 4 rounds places to 1/32 of a pixel, torch does not: on 99.9 % of a galaxy's pixels they
@@ -86,18 +116,24 @@ def warp_on_device(images: Tensor, matrices: np.ndarray, size_px: int) -> Tensor
 
     Args:
         images: (B, C, H, W) uint8, H == W.
-        matrices: (B, 2, 3) or (2, 3) for all, from output pixel to input pixel.
+        matrices: (B, 2, 3) or (1, 2, 3) for all, from `grid_matrices`, on the same device.
         size_px: side of the result.
     Returns:
         (B, C, size_px, size_px) uint8.
     """
-    places = torch.arange(size_px, dtype=torch.float64, device=images.device)
-    y, x = torch.meshgrid(places, places, indexing="ij")
-    pixels = torch.stack([x, y, torch.ones_like(x)], dim=-1)  # (size_px, size_px, 3)
-    affine = torch.from_numpy(np.broadcast_to(matrices, (len(images), 2, 3)).copy())
-    found = torch.einsum("yxk,bck->byxc", pixels, affine.to(images.device))
-    grid = (found * (2 / (images.shape[-1] - 1)) - 1).float()  # -1 and 1: centres of outer pixels
-    sampled = functional.grid_sample(
-        images.float(), grid, padding_mode="reflection", align_corners=True
-    )
+    with torch.autocast(images.device.type, enabled=False):  # places need more than bf16's digits
+        shape = [len(matrices), 1, size_px, size_px]
+        grid = functional.affine_grid(matrices, shape, align_corners=True)
+        sampled = functional.grid_sample(
+            images.float(),
+            grid.expand(len(images), -1, -1, -1),
+            padding_mode="reflection",
+            align_corners=True,
+        )
     return sampled.round().to(torch.uint8)
+
+
+def warp_on_device(images: Tensor, matrices: np.ndarray, size_px: int) -> Tensor:
+    """As `sample`, by matrices as of `warp`."""
+    grid = torch.from_numpy(grid_matrices(matrices, images.shape[-1], size_px))
+    return sample(images, send(grid, images.device), size_px)

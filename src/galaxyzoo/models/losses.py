@@ -28,7 +28,7 @@ def build_loss(config: Config, class_weights: Tensor | None = None) -> Loss:
     return lambda probs, targets: cross_entropy(probs, targets, class_weights, smoothing)
 
 
-def part_weight(targets: Tensor, class_weights: Tensor | None = None) -> float:
+def part_weight(targets: Tensor, class_weights: Tensor | None = None) -> float | Tensor:
     """Weight of a part of a batch in the batch's mean loss.
 
     Args:
@@ -37,7 +37,7 @@ def part_weight(targets: Tensor, class_weights: Tensor | None = None) -> float:
     """
     if class_weights is None:
         return float(len(targets))
-    return (targets @ class_weights).sum().item()
+    return (targets @ class_weights).sum()
 
 
 def cross_entropy(
@@ -81,7 +81,7 @@ def tree_divergence(votes: Tensor, targets: Tensor, tree: DecisionTree = GALAXY_
         span, parent = tree.span(question), tree.parent_index(question)
         given, predicted = targets[:, span], votes[:, span]
         if parent is not None:
-            given_parent, predicted_parent = targets[:, [parent]], votes[:, [parent]]
+            given_parent, predicted_parent = (v[:, parent : parent + 1] for v in (targets, votes))
             predicted = predicted / predicted_parent.clamp_min(_TINY)
             shares = given / given_parent.clamp_min(_TINY)
         else:

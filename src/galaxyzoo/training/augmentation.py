@@ -10,7 +10,7 @@ import numpy as np
 
 from galaxyzoo.config.schema import AugmentConfig, ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.geometry import warp, warp_matrix
+from galaxyzoo.data.geometry import warp, warp_matrices
 
 _TRIALS = 8  # of a transform, some of which draw the size that they give an image
 
@@ -23,12 +23,7 @@ def random_matrices(
     zooms = np.exp(rng.uniform(-np.log(augment.zoom), np.log(augment.zoom), count))
     shifts = rng.uniform(-augment.shift_px, augment.shift_px, (count, 2))
     flips = (rng.random(count) < 0.5) & augment.flip
-    return np.stack(
-        [
-            warp_matrix(image, angle, flip, zoom, (shift[0], shift[1]))
-            for angle, flip, zoom, shift in zip(angles, flips, zooms, shifts, strict=True)
-        ]
-    )
+    return warp_matrices(image, angles, flips, zooms, shifts)
 
 
 def augment_batch(

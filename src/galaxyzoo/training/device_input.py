@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from galaxyzoo.config.schema import AugmentConfig, ImageConfig
-from galaxyzoo.data.geometry import to_tensor, warp_on_device
+from galaxyzoo.data.geometry import grid_matrices, sample, to_tensor
 from galaxyzoo.training.augmentation import random_matrices
+from galaxyzoo.training.loader import Batch
 
 _SHARE = 0.5  # of the free memory that images may take
 _TWIN = "RandomBrightnessContrast"
@@ -27,6 +28,17 @@ class Draws(NamedTuple):
     matrices: np.ndarray  # (B, 2, 3) as of `warp_matrix`
     gains: np.ndarray  # (B, transform) float32 factors of the pixels
     offsets: np.ndarray  # (B, transform) float32, of 255, added then
+
+
+class Unmade(NamedTuple):
+    """A batch before its images are made; from `DeviceInput.prepare`."""
+
+    rows: np.ndarray  # (B,) of the fold's data
+    source: Tensor  # (B,) rows of resident images, or (B, 3, cache_px, cache_px) uint8 images
+    matrices: Tensor  # (B, 2, 3) as of `grid_matrices`
+    gains: Tensor  # (B, transform)
+    offsets: Tensor  # (B, transform)
+    targets: Tensor  # (B, column) of the whole batch
 
 
 def is_made_on_device(augment: AugmentConfig) -> bool:
@@ -78,33 +90,31 @@ class DeviceInput:
         resident = to_tensor(np.array(images)).to(device) if fits else None
         return cls(images, size_px, device, resident)
 
-    def read(self, rows: np.ndarray) -> Tensor | None:
-        """(B, 3, cache_px, cache_px) images that the device lacks; None where it has all."""
-        if self.resident is not None:
-            return None
-        images = to_tensor(self.images[rows])
-        return images.pin_memory() if self.device.type == "cuda" else images
-
-    def make(self, rows: np.ndarray, read: Tensor | None, draws: Draws) -> Tensor:
-        """Warp and transform a batch.
+    def prepare(self, rows: np.ndarray, draws: Draws, targets: Tensor, own: slice) -> Unmade:
+        """What a batch is made of, still with the processor.
 
         Args:
             rows: (B,) of the images.
-            read: from `read`.
             draws: from `draw`.
-        Returns:
-            (B, 3, size_px, size_px) uint8 on the device, in channels-last memory order.
+            targets: (B, column) of the rows.
+            own: the part of the batch that this process makes.
         """
-        if self.resident is not None:
-            source = self.resident[torch.from_numpy(rows).to(self.device)]
-        else:
-            assert read is not None
-            source = read.to(self.device, non_blocking=True)
-        images = warp_on_device(source, draws.matrices, self.size_px)
-        for gain, offset in zip(draws.gains.T, draws.offsets.T, strict=True):
-            factor, more = (
-                torch.from_numpy(values).to(self.device)[:, None, None, None]
-                for values in (gain, 255 * offset)
-            )
+        matrices, gains, offsets = (values[own] for values in draws)
+        is_here = self.resident is not None
+        source = torch.from_numpy(rows[own]) if is_here else to_tensor(self.images[rows[own]])
+        grids = grid_matrices(matrices, self.images.shape[1], self.size_px)
+        grid, gain, offset = map(torch.from_numpy, (grids, gains, offsets))
+        return Unmade(rows, source, grid, gain, offset, targets)
+
+    def make(self, batch: Unmade) -> Batch:
+        """Warp and transform a batch that is on the device.
+
+        Its images are (B, 3, size_px, size_px) uint8 in channels-last memory order.
+        """
+        source = batch.source if self.resident is None else self.resident[batch.source]
+        images = sample(source, batch.matrices, self.size_px)
+        for gain, offset in zip(batch.gains.T, batch.offsets.T, strict=True):
+            factor, more = (values[:, None, None, None] for values in (gain, 255 * offset))
             images = (images * factor + more).clamp(0, 255).to(torch.uint8)
-        return images.contiguous(memory_format=torch.channels_last)
+        made = images.contiguous(memory_format=torch.channels_last)
+        return Batch(batch.rows, made, batch.targets)

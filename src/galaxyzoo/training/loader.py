@@ -1,7 +1,7 @@
 """Prefetch batches: prepared in threads, and copied to the GPU, while the network computes."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Made = TypeVar("Made")
+from galaxyzoo.core.devices import send
+
+Made = TypeVar("Made", bound=tuple[Any, ...])
 # Batches prepared in advance; their order and content do not depend on the number.
 _PREFETCHED = max(3, min(8, os.cpu_count() or 1))
 
@@ -36,34 +38,35 @@ def prefetch(make: Callable[[int], Made], count: int) -> Iterator[Made]:
             yield pending.pop(0).result()
 
 
-def prefetch_to_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """The batches on the device; each is copied to a GPU while it computes the one before."""
+def prefetch_to_device(batches: Iterable[Made], device: torch.device) -> Iterator[Made]:
+    """The batches on the device; each is copied to a GPU while it computes the one before.
+
+    Args:
+        batches: named tuples, whose tensors are sent.
+        device: where to.
+    """
     if device.type != "cuda":
-        yield from (_move(batch, device) for batch in batches)
+        yield from (_send_all(batch, device) for batch in batches)
         return
     stream, waiting = torch.cuda.Stream(device), None
     for batch in batches:
         with torch.cuda.stream(stream):
-            copied = _move(batch, device), stream.record_event()
+            sent = _send_all(batch, device), stream.record_event()
         if waiting:
-            yield _await_copy(*waiting)
-        waiting = copied
+            yield _await(*waiting)
+        waiting = sent
     if waiting:
-        yield _await_copy(*waiting)
+        yield _await(*waiting)
 
 
-def _move(batch: Batch, device: torch.device) -> Batch:
-    def move(tensor: Tensor) -> Tensor:
-        pinned = tensor.pin_memory() if device.type == "cuda" else tensor
-        return pinned.to(device, non_blocking=True)
-
-    return batch._replace(images=move(batch.images), targets=move(batch.targets))
+def _send_all(batch: Made, device: torch.device) -> Made:
+    return type(batch)(*(send(v, device) if isinstance(v, Tensor) else v for v in batch))
 
 
-def _await_copy(batch: Batch, copied: Any) -> Batch:
+def _await(batch: Made, sent: Any) -> Made:
     """Let the GPU, but not this process, wait for a batch's copy."""
-    current = torch.cuda.current_stream(batch.images.device)
-    current.wait_event(copied)
-    for tensor in (batch.images, batch.targets):
+    for tensor in (value for value in batch if isinstance(value, Tensor)):
+        current = torch.cuda.current_stream(tensor.device)
+        current.wait_event(sent)
         tensor.record_stream(current)  # or its memory could be given to the next copy too soon
     return batch

@@ -4,7 +4,7 @@ import math
 
 import torch
 from timm.optim import Muon
-from torch import nn
+from torch import Tensor, nn
 
 from galaxyzoo.config.schema import TrainConfig
 
@@ -21,8 +21,12 @@ def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
     return train.lr * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def build_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
+def build_optimizer(
+    model: nn.Module, train: TrainConfig, in_graph: bool = False
+) -> torch.optim.Optimizer:
     """Build the optimizer; biases and norms (one-dimensional parameters) have no weight decay.
+
+    For steps in a CUDA graph its learning rates are tensors, beside the parameters.
 
     Muon makes each kernel's step orthogonal, of the size that AdamW's would have, so that learning
     rates are alike; one-dimensional parameters are left to AdamW.
@@ -35,9 +39,24 @@ def build_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimiz
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": train.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    made: torch.optim.Optimizer
     if train.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=train.lr, momentum=0.9, nesterov=True, fused=True)
-    if train.optimizer == "muon":
-        return Muon(groups, lr=train.lr)
-    kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=train.lr, fused=True)
+        made = torch.optim.SGD(groups, lr=train.lr, momentum=0.9, nesterov=True, fused=True)
+    elif train.optimizer == "muon":
+        made = Muon(groups, lr=train.lr, capturable=in_graph)
+    else:
+        kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
+        made = kind(groups, lr=train.lr, fused=True, capturable=in_graph)
+    if in_graph:
+        for group in made.param_groups:
+            group["lr"] = torch.tensor(train.lr, device=parameters[0].device)
+    return made
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """Set the learning rate of all groups."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(value)
+        else:
+            group["lr"] = value

@@ -6,7 +6,7 @@ that is started again after a kill replays exactly and no generator's state has 
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import cache
 from itertools import islice
@@ -20,8 +20,14 @@ from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core import distributed
-from galaxyzoo.core.devices import autocast, get_device, place, prepare_to_train
-from galaxyzoo.core.errors import FoldError
+from galaxyzoo.core.devices import (
+    autocast,
+    get_device,
+    is_out_of_memory,
+    place,
+    prepare_to_train,
+)
+from galaxyzoo.core.errors import FoldError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.inference.artifacts import load_weights
@@ -32,10 +38,11 @@ from galaxyzoo.models.losses import build_loss, part_weight
 from galaxyzoo.models.pretrained import fill_network
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import augment_batch
-from galaxyzoo.training.device_input import DeviceInput, Draws, draw, is_made_on_device
+from galaxyzoo.training.device_input import DeviceInput, Unmade, draw, is_made_on_device
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch, prefetch, prefetch_to_device
-from galaxyzoo.training.optim import build_optimizer, learning_rate
+from galaxyzoo.training.optim import build_optimizer, learning_rate, set_learning_rate
+from galaxyzoo.training.step_graph import StepGraph
 
 _ONE_VIEW = TTAConfig(dihedral=False)
 _FIRST_GALAXIES = 256  # on which the untrained network's loss is taken
@@ -65,7 +72,11 @@ class Trainer:
         self.network: nn.Module = self.model  # wrapped for compilation or several processes
         decay = config.train.ema_decay
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
-        self.optimizer = build_optimizer(self.model, config.train)
+        in_graph = self.device.type == "cuda" and config.train.graph and distributed.count() == 1
+        self.optimizer = build_optimizer(self.model, config.train, in_graph)
+        self.graph: StepGraph | None = None  # else a step is launched kernel by kernel
+        if in_graph:
+            self.graph = StepGraph(self._take_step, self.model, self.optimizer)
         self.steps_per_epoch = math.ceil(len(data.train_rows) / config.train.batch_size)
         self.parts = config.train.accumulation  # of each batch, worked through one by one
         self.epoch = 0
@@ -106,7 +117,7 @@ class Trainer:
         row = {
             **({"stage": self.config.stage} if self.config.stage else {}),
             "epoch": self.epoch,
-            "lr": self.optimizer.param_groups[0]["lr"],
+            "lr": float(self.optimizer.param_groups[0]["lr"]),
             "train_loss": float(np.average(values, weights=sizes)),
             "val_loss": val_loss,
             "metric": self.config.metric,
@@ -165,7 +176,10 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         if self.ema:
             self.ema.module.load_state_dict(state["ema"])
+        rates = [group["lr"] for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate  # each step sets it anew, where its graph reads it
         self.epoch, self.history = state["epoch"], state["history"]
         self.best, self.start = state["best"], state["start"]
         self.first_loss = state["first_loss"]
@@ -187,29 +201,51 @@ class Trainer:
     def step(self, number: int, batch: Batch) -> Tensor:
         """One optimizer step; returns the batch's loss."""
         train = self.config.train
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(train, number, self.steps_per_epoch)
-        self.optimizer.zero_grad()
-        value = torch.zeros((), device=self.device)
-        for loss in self.part_losses(self.network, batch):
-            (loss * distributed.count()).backward()  # of which the mean over processes is taken
-            value += loss.detach()
-        if train.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
-        self.optimizer.step()
+        set_learning_rate(self.optimizer, learning_rate(train, number, self.steps_per_epoch))
+        value = self._launch(batch.images, batch.targets)
         if self.ema:
             self.ema.update(self.model, step=number + 1)
         return distributed.add_up(value)
 
-    def part_losses(self, network: nn.Module, batch: Batch) -> Iterator[Tensor]:
+    def _launch(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Take a step as one launch, or where that cannot be, kernel by kernel."""
+        if self.graph is not None:
+            try:
+                return self.graph(images, targets)
+            except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise
+                reason = one_line(str(error).partition("\n")[0])
+                _say_once(f"{self.config.run}: steps are not launched as a whole ({reason})")
+                self.graph = None
+        return self._take_step(images, targets)
+
+    def _take_step(self, images: Tensor, targets: Tensor) -> Tensor:
+        """One optimizer step at the learning rate that is set; returns the loss."""
+        self.optimizer.zero_grad()
+        value = torch.zeros((), device=self.device)
+        for loss in self.part_losses(self.network, images, targets):
+            (loss * distributed.count()).backward()  # of which the mean over processes is taken
+            value += loss.detach()
+        if self.config.train.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip_norm)
+        self.optimizer.step()
+        return value
+
+    def part_losses(self, network: nn.Module, images: Tensor, targets: Tensor) -> Iterator[Tensor]:
         """Losses of a batch's parts, scaled so that they add up to the loss of the whole batch.
 
         The sum runs over all processes, each of which has parts of its own.
+
+        Args:
+            network: that predicts.
+            images: (B, 3, H, W) of this process.
+            targets: (B, column) of all processes.
         """
-        whole = part_weight(batch.targets, self.class_weights)
-        targets = batch.targets[distributed.own_part(len(batch.targets))]
+        whole = part_weight(targets, self.class_weights)
+        targets = targets[distributed.own_part(len(targets))]
         parts = min(self.parts, max(1, len(targets) // 2))  # batch norm needs two images
-        pairs = zip(batch.images.tensor_split(parts), targets.tensor_split(parts), strict=True)
+        pairs = zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True)
         for number, (some, wanted) in enumerate(pairs, 1):
             with distributed.keep_apart(network) if number < parts else nullcontext():
                 with autocast(self.config.train.amp, self.device):
@@ -229,7 +265,8 @@ class Trainer:
         count = math.ceil(_FIRST_GALAXIES / self.config.train.batch_size)
         losses, sizes = [], []
         for batch in islice(self.batches(), count):
-            own = sum(self.part_losses(model, batch), start=torch.zeros((), device=self.device))
+            losses_of_parts = self.part_losses(model, batch.images, batch.targets)
+            own = sum(losses_of_parts, start=torch.zeros((), device=self.device))
             losses.append(distributed.add_up(own).item())
             sizes.append(len(batch.rows))
             self._check_loss(losses[-1], batch.rows)
@@ -265,39 +302,23 @@ class Trainer:
             # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
             return np.random.default_rng((*key, step + 1))
 
-        def prepare(step: int) -> Batch:
+        def prepare(step: int) -> Any:
             return self._make_batch(batches[step], generator(step))
 
-        if self.input is None:
-            yield from prefetch_to_device(prefetch(prepare, len(batches)), self.device)
-        else:
-            yield from self._batches_on_device(self.input, batches, generator)
+        sent = prefetch_to_device(prefetch(prepare, len(batches)), self.device)
+        yield from map(self.input.make, sent) if self.input else sent
 
-    def _batches_on_device(
-        self,
-        source: DeviceInput,
-        batches: list[np.ndarray],
-        generator: Callable[[int], np.random.Generator],
-    ) -> Iterator[Batch]:
-        """Those that `source` makes, by the draws of each step; threads draw and read ahead."""
-
-        def prepare(step: int) -> tuple[Draws, Tensor | None]:
-            rows, config = batches[step], self.config
-            draws = draw(config.image, config.augment, len(rows), generator(step))
-            own = distributed.own_part(len(rows))
-            return Draws(*(values[own] for values in draws)), source.read(rows[own])
-
-        targets = self.targets.to(self.device)
-        for rows, (draws, read) in zip(batches, prefetch(prepare, len(batches)), strict=True):
-            images = source.make(rows[distributed.own_part(len(rows))], read, draws)
-            yield Batch(rows, images, targets[torch.from_numpy(rows).to(self.device)])
-
-    def _make_batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
-        augment, part = self.config.augment, distributed.own_part(len(rows))
+    def _make_batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch | Unmade:
+        """A batch by the processor, or what the device makes one of."""
+        augment, image = self.config.augment, self.config.image
+        part = distributed.own_part(len(rows))
+        if self.input is not None:
+            draws = draw(image, augment, len(rows), rng)
+            return self.input.prepare(rows, draws, self.targets[rows], part)
         # Transforms draw image by image, so a part of a batch cannot be made without the rest.
         made = slice(0, len(rows)) if augment.transforms else part
         images = augment_batch(
-            self.data.cache.images[rows[made]], self.config.image, augment, rng, (len(rows), made)
+            self.data.cache.images[rows[made]], image, augment, rng, (len(rows), made)
         )
         own = images[part] if augment.transforms else images
         return Batch(rows, to_tensor(own), self.targets[rows])

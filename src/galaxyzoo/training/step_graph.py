@@ -1,0 +1,89 @@
+"""A whole training step as one launch on a GPU, by a CUDA graph.
+
+Starting its kernels one by one from Python takes longer than a small network's arithmetic. A graph
+is recorded once for each number of images, and reads them from a fixed place.
+
+Source: docs.pytorch.org/docs/stable/notes/cuda.html, "Whole-network capture".
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+_WARM_UPS = 3  # steps before a recording, by which libraries choose their kernels
+
+
+@dataclass(eq=False)
+class StepGraph:
+    """Steps of a network and its optimizer.
+
+    Args:
+        take_step: one optimizer step on (images, targets); returns the loss, on the device.
+        model: the network.
+        optimizer: with `capturable` groups, whose learning rates are tensors on the device.
+    """
+
+    take_step: Callable[[Tensor, Tensor], Tensor]
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    _recorded: dict[int, "_Recording"] = field(default_factory=dict)
+
+    def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Take one step; returns the loss.
+
+        Raises:
+            RuntimeError: the step cannot be recorded; weights and state are as before it.
+        """
+        found = self._recorded.get(len(images))
+        if found is None:
+            found = self._recorded[len(images)] = self._record(images, targets)
+        found.images.copy_(images)
+        found.targets.copy_(targets)
+        found.graph.replay()
+        return found.loss.clone()
+
+    def _record(self, images: Tensor, targets: Tensor) -> "_Recording":
+        images, targets = images.clone(), targets.clone()
+        self._warm_up(images, targets)
+        pool = next((one.graph.pool() for one in self._recorded.values()), None)
+        graph = torch.cuda.CUDAGraph()
+        self.optimizer.zero_grad()  # or the gradients would lie outside the graph's memory
+        with torch.cuda.graph(graph, pool=pool):
+            loss = self.take_step(images, targets)
+        return _Recording(graph, images, targets, loss)
+
+    def _warm_up(self, images: Tensor, targets: Tensor) -> None:
+        """Take steps, and undo them: what is trained is as if there had been none."""
+        before = [(value, value.detach().clone()) for value in self._state()]
+        random, stream = torch.cuda.get_rng_state(images.device), torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(_WARM_UPS):
+                self.take_step(images, targets)
+        torch.cuda.current_stream().wait_stream(stream)
+        known = {id(value) for value, _ in before}
+        new = [
+            (value, torch.zeros_like(value)) for value in self._state() if id(value) not in known
+        ]
+        with torch.no_grad():
+            for value, was in before + new:  # an optimizer's state begins at 0
+                value.copy_(was)
+        torch.cuda.set_rng_state(random, images.device)
+
+    def _state(self) -> list[Tensor]:
+        """What a step changes."""
+        state = (value for each in self.optimizer.state.values() for value in each.values())
+        values = [*self.model.parameters(), *self.model.buffers(), *state]
+        return [value for value in values if isinstance(value, Tensor)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Recording:
+    """A graph, and where it reads and writes."""
+
+    graph: torch.cuda.CUDAGraph
+    images: Tensor
+    targets: Tensor
+    loss: Tensor
