@@ -1,82 +1,167 @@
-"""Training on a GPU: rates of networks and sizes, its busy share, minutes for the competition."""
+"""Training and predicting on a GPU: how far the input, the steps and the whole loop are apart."""
 
-import statistics
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+from pathlib import Path
 
 import torch
-from measuring import Table, Watch
+from catalogue import run_job
+from measuring import Table
+from torch.utils.flop_counter import FlopCounterMode
 
 from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.schema import Config, TTAConfig
+from galaxyzoo.core.paths import BOX
 from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.inference.images import CHUNK, Catalogue, Images
+from galaxyzoo.inference.predict import load_run
 from galaxyzoo.training.planning import random_fold
 from galaxyzoo.training.trainer import Trainer
 
-NETWORKS = ("resnet18", "mobilenetv2_100", "resnet50")
-SIZES = (96, 128, 224)
 COMPETITION = 61_578
-_SHORT_S, _STEADY_S, _BATCH = 6.0, 60.0, 256
-# timm's published training rates at 224 px, RTX 3090, channels-last mixed precision
-_TIMM = {"resnet18": 3_482, "mobilenetv2_100": 2_313, "resnet50": 1_218}
+_SURVEY = 12_000
+_SECONDS = 0.5  # of each rate, in each round
+_GALAXIES = 8_192  # made up; more would only take longer to make
+# recipe, number of the stage, images a batch
+_RECIPES = (
+    *(("gz37/d4cnn", 0, 64), ("gz37/d4cnn", 0, 256)),
+    *(("gz37/d4cnn_large", 0, 128), ("gz37/d4cnn_large", -1, 128)),
+    *(("gz37/resnet50", -1, 64), ("gz37/resnet50", -1, 256)),
+    *(("gz37/resnet18", -1, 64), ("gz37/mobilenetv2", -1, 64)),
+)
 
 
 @dataclass(frozen=True)
-class Rate:
-    """Of some seconds of training."""
+class Rates:
+    """Images a second, and arithmetic."""
 
-    per_s: float
-    busy: float  # share of looks at which the GPU was at work
+    before: float  # by the processor's warps, kernel by kernel
+    input: float  # batches alone
+    resident: float  # steps on one batch
+    loop: float
+    flops: float  # operations an image
 
 
 def measure(data: Dataset, repeats: int) -> list[Table]:
-    """Needs a GPU; images are made up, as many as the competition has."""
+    """Needs a GPU; images of the training part are made up."""
     if not torch.cuda.is_available():
         raise SystemExit("error: --gpu needs a GPU that torch can use, and here is none")
-    rows = []
-    for name in NETWORKS:
-        for size in SIZES:
-            plain, compiled = (train(name, size, on, _SHORT_S) for on in (False, True))
-            theirs = f"{_TIMM[name]:,}" if size == 224 else "–"
-            cells = (f"{plain.per_s:,.0f}", f"{compiled.per_s:,.0f}", f"{plain.busy:.0%}", theirs)
-            rows.append((f"{name}, {size} px", *cells))
-    header = ("network", "img/s", "compiled", "GPU busy", "timm, 224 px, RTX 3090")
-    default = load_config("gz37/resnet18")
-    steady = train("resnet18", default.image.size_px, False, _STEADY_S)
-    minutes = default.train.epochs * COMPETITION * 4 / 5 / steady.per_s / 60
+    peak, rows = measure_peak(), []
+    for name, number, batch in _RECIPES:
+        recipe = load_config(name, ["model.pretrained=false"])
+        stage = recipe.stages[number]
+        train = stage.train.model_copy(update={"batch_size": batch})
+        stage = stage.model_copy(update={"train": train, "before": None})
+        rates = measure_training(stage, _SECONDS * repeats)
+        minutes = stage.train.epochs * COMPETITION * 4 / rates.loop / 60
+        cells = (
+            *(f"{value:,.0f}" for value in (rates.before, rates.input, rates.resident, rates.loop)),
+            *(f"{rates.loop / rates.resident:.2f}", f"{rates.loop / rates.before:.1f}"),
+            f"{rates.loop * rates.flops / peak:.0%}",
+            f"{minutes:.0f}",
+        )
+        rows.append((f"{name}, {stage.image.size_px} px, batches of {batch}", *cells))
+    header = (
+        *("recipe", "as before", "input", "resident step", "loop", "loop / resident"),
+        *("loop / before", "share of peak", "minutes"),
+    )
     note = (
-        f"gz37/resnet18 on the whole competition, extrapolated from {_STEADY_S:.0f} s of steady "
-        f"running at {steady.per_s:,.0f} img/s: {minutes:.1f} minutes a fold, "
-        f"{5 * minutes:.0f} for five, prediction left out."
+        "Images a second, bf16. As before: warped by the processor, kernels launched one by one. "
+        f"Peak: {peak / 1e12:.0f} TFLOP/s, a product of bf16 matrices here. Minutes: the stage's "
+        "epochs on five folds of the competition, one after another, computed from the loop."
     )
-    return [Table("Training on a GPU, bf16, input included", header, rows, [note])]
+    return [Table("Training on a GPU", header, rows, [note]), measure_survey(data)]
 
 
-def train(name: str, size: int, compiled: bool, seconds: float) -> Rate:
-    """Steps until the time is over, after a warm-up."""
-    config = load_config(
-        "gz37/resnet18",
-        [
-            *(f"model.name={name}", "model.pretrained=false"),
-            *(f"image.size_px={size}", f"train.batch_size={_BATCH}"),
-            f"train.compile={str(compiled).lower()}",
-        ],
-    )
-    trainer = Trainer(config, random_fold(config, COMPETITION), initialise=False)
+def measure_peak(side: int = 8192) -> float:
+    """Operations a second of a large product of bf16 matrices."""
+    one = torch.randn(side, side, device="cuda", dtype=torch.bfloat16)
+    return rate(lambda: one @ one, 2 * side**3, 1.0)
+
+
+def measure_training(config: Config, seconds: float) -> Rates:
+    """Rates of one recipe's stage."""
+    data = random_fold(config, _GALAXIES)
+    plain = config.train.model_copy(update={"graph": False})
+    trainer = Trainer(config.model_copy(update={"train": plain}), data, initialise=False)
     trainer.model.train()
-    if compiled:
-        trainer.network = torch.compile(trainer.network)  # type: ignore[assignment]
-    started = None
-    done = number = 0
-    busy = Watch(torch.cuda.utilization, 0.2)
-    while started is None or time.perf_counter() - started < seconds:
-        for batch in trainer.batches():
-            loss = trainer.step(number, batch)
-            number += 1
-            done += len(batch.rows)
-            if number == 20:
-                loss.item()
-                started, done = time.perf_counter(), 0
-            if started and time.perf_counter() - started >= seconds:
-                break
-    loss.item()
-    return Rate(done / (time.perf_counter() - started), statistics.median(busy.stop()) / 100)
+    trainer.input = None
+    before = rate_of_steps(trainer, endless(trainer), seconds)
+    batch = next(endless(trainer))
+    with FlopCounterMode(display=False) as counter:
+        trainer.step(0, batch)
+    flops = counter.get_total_flops() / len(batch.rows)
+    trainer = Trainer(config, data, initialise=False)
+    trainer.model.train()
+    batches = endless(trainer)
+    made = rate(lambda: next(batches), config.train.batch_size, seconds)
+    resident = rate_of_steps(trainer, repeat(next(batches)), seconds)
+    loop = rate_of_steps(trainer, batches, seconds)
+    return Rates(before, made, resident, loop, flops)
+
+
+def endless(trainer: Trainer) -> Iterator:
+    """Batches, epoch after epoch."""
+    while True:
+        yield from trainer.batches()
+
+
+def rate_of_steps(trainer: Trainer, batches: Iterator, seconds: float) -> float:
+    """Images a second of steps, each loss read after the next step has been begun."""
+    waiting: list[torch.Tensor] = []
+
+    def work() -> None:
+        waiting.append(trainer.step(0, next(batches)))
+        if len(waiting) > 1:
+            waiting.pop(0).item()
+
+    return rate(work, trainer.config.train.batch_size, seconds)
+
+
+def rate(work: Callable[[], object], count: int, seconds: float) -> float:
+    """So many a second of a piece of work that does `count`, after a warm-up."""
+    for _ in range(5):
+        work()
+    torch.cuda.synchronize()
+    started, done = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
+        work()
+        done += count
+    torch.cuda.synchronize()
+    return done / (time.perf_counter() - started)
+
+
+def measure_survey(data: Dataset) -> Table:
+    """A whole job of the networks in `weights/`, in one view, beside decoding alone."""
+    predictor = load_run(BOX, "gz37/d4cnn_transfer").with_less(None, TTAConfig(dihedral=False))
+    store, ids = data.raw.train_images, [int(i) for i in data.catalog.ids]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "survey")
+        folder.mkdir()
+        for number in range(_SURVEY):
+            (folder / f"{number}.jpg").write_bytes(store.read(ids[number % len(ids)]))
+        decode = partial(decode_all, folder, predictor.config)
+        job = partial(run_job, predictor, folder, Path(temporary))
+        rates = {}
+        for name, work in {"decoding alone": decode, "the whole job": job}.items():
+            work()
+            started = time.perf_counter()
+            rates[name] = work() / (time.perf_counter() - started)
+    decoding = rates["decoding alone"]
+    rows = [(name, f"{some:,.0f}", f"{some / decoding:.2f}") for name, some in rates.items()]
+    header = ("work", "img/s", "ratio")
+    return Table(f"{_SURVEY:,} JPEGs by five networks in one view", header, rows)
+
+
+def decode_all(folder: Path, config: Config) -> int:
+    """Decode all images of a folder, some at a time."""
+    count = 0
+    for part in Catalogue((folder,)).parts:
+        for start in range(0, len(part.ids), CHUNK):
+            images = Images(part.store, part.ids[start : start + CHUNK])
+            count += len(images.decode(config.image))
+    return count

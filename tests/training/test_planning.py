@@ -1,5 +1,6 @@
 """The plan of a run, by a clock on which each image takes a second."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -63,7 +64,10 @@ def test_a_run_that_takes_over_weights_costs_the_predictions_of_its_tables(
         ("cpu", 1000, 16, 7, 2),  # 3 GB each
         ("cpu", 1000, 16, 2, 1),
         ("cpu", 1, 16, 64, 1),  # too few images
-        ("cuda", 1000, 16, 64, 1),
+        ("cuda", 1000, 16, 64, 3),
+        ("cuda", 1000, 4, 64, 2),  # two cores each
+        ("cuda", 1000, 16, 7, 2),
+        ("cuda", 1, 16, 64, 1),
     ],
 )
 def test_as_many_folds_at_a_time_as_have_a_core_and_memory(
@@ -79,8 +83,28 @@ def test_as_many_folds_at_a_time_as_have_a_core_and_memory(
     monkeypatch.setattr(planning, "get_device", lambda: torch.device(device))
     monkeypatch.setattr(planning.joblib, "cpu_count", lambda: cores)
     monkeypatch.setattr(planning.os, "sysconf", pages.get)
+    monkeypatch.setattr(planning.torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(planning.torch.cuda, "mem_get_info", lambda: (80e9, 80e9))
+    monkeypatch.setattr(planning, "_gpu_bytes", lambda config, catalog: 20e9)
     config = small_config(train={"epochs": epochs})
     assert planning.choose_jobs([config], {None: prepared}) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "needs", "expected"), [(1, 30e9, 2), (2, 50e9, 2), (1, math.inf, 1)]
+)
+def test_as_many_folds_as_fit_on_the_gpus(
+    count: int, needs: float, expected: int, prepared: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the most demanding run takes."""
+    small, large = small_config(), small_config(train={"batch_size": 128, "epochs": 1000})
+    monkeypatch.setattr(planning, "get_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(planning.joblib, "cpu_count", lambda: 64)
+    monkeypatch.setattr(planning.torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(planning.torch.cuda, "mem_get_info", lambda: (80e9, 80e9))
+    need = {small.train.batch_size: 1e9, large.train.batch_size: needs}
+    monkeypatch.setattr(planning, "_gpu_bytes", lambda one, catalog: need[one.train.batch_size])
+    assert planning.choose_jobs([large, small], {None: prepared}) == expected
 
 
 def test_a_plan_says_that_the_machine_is_busy(

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import joblib
@@ -17,7 +18,7 @@ import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.console import Bar, print_table
-from galaxyzoo.core.devices import get_device, is_out_of_memory, out_of_memory
+from galaxyzoo.core.devices import get_device, is_out_of_memory, out_of_memory, release
 from galaxyzoo.core.paths import folds_dir
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
@@ -38,6 +39,7 @@ _IDLE = 0.8  # share of its time that a probe is computing where nothing else is
 # n cores train n ** this times as fast as one, a fold on each: 1.8 times with two.
 _SPEED_UP = 0.85
 _FOLD_BYTES = 3e9  # memory of a fold in training: its process, network and batches
+_CONTEXT_BYTES = 1e9  # of a GPU, that each process takes: CUDA's own, and predictions
 _FEW_IMAGES = 20_000  # are trained before the processes for several folds have started
 SMOKE_GALAXIES = 256
 
@@ -50,6 +52,7 @@ class Cost:
     predict_s: float
     disk_bytes: int
     share: float = 1.0  # of its time that the probe was computing: less where others compute
+    batch_s: float = 0.0
 
 
 def estimate(
@@ -85,15 +88,16 @@ def estimate(
     tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
     # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
     disk = weights * k + 4 * weights + tables * k
-    return Cost(trained * train_s, viewed * predict_s, disk, share)
+    batch_s = config.train.batch_size * train_s
+    return Cost(trained * train_s, viewed * predict_s, disk, share, batch_s)
 
 
 def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset]) -> int:
-    """How many folds to train at a time: on processors as many as have a core and memory.
+    """How many folds to train at a time: as many as have a core and memory; one, of few images.
 
     Two on a core each train 1.1 to 1.6 times as fast as one after the other on both cores
-    (docs/performance.md). One at a time on a GPU, which a fold fills, and for few images. It
-    does not depend on what is finished: a fold's bytes depend on its threads.
+    (docs/performance.md). On a GPU each has two cores, and the memory of a step, which is tried.
+    It does not depend on what is finished: a fold's bytes depend on its threads.
 
     Args:
         configs: of all runs, stages too.
@@ -103,11 +107,33 @@ def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset
     for config in configs:
         catalog = datasets[config.dataset].catalog  # whole: about as many as the task's
         images += len(catalog.ids) * (catalog.n_folds - 1) * config.train.epochs
-    if get_device().type != "cpu" or images < _FEW_IMAGES:
+    is_gpu = get_device().type != "cpu"
+    if images < _FEW_IMAGES or not (is_gpu or all(not config.needs_gpu for config in configs)):
         return 1
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    jobs = min(datasets[None].catalog.n_folds, joblib.cpu_count(), int(memory / _FOLD_BYTES))
-    return 1 if any(config.needs_gpu for config in configs) else max(1, jobs)
+    cores, fit = joblib.cpu_count(), int(memory / _FOLD_BYTES)
+    if is_gpu:
+        catalogs = [datasets[config.dataset].catalog for config in configs]
+        need = max(map(_gpu_bytes, configs, catalogs))
+        on_gpus = torch.cuda.device_count() * int(torch.cuda.mem_get_info()[0] / need)
+        cores, fit = cores // 2, min(fit, on_gpus)
+    return max(1, min(datasets[None].catalog.n_folds, cores, fit))
+
+
+def _gpu_bytes(config: Config, catalog: Catalog) -> float:
+    """Memory of a GPU that a fold takes, by a step on random images; without end if it is out."""
+    torch.cuda.reset_peak_memory_stats()
+    try:
+        data = random_fold(config, config.train.batch_size)
+        _train(Trainer(config, data, initialise=False), data, config.train.batch_size)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return math.inf
+    finally:
+        taken = torch.cuda.max_memory_reserved()
+        release()
+    return _CONTEXT_BYTES + taken + len(catalog.ids) * config.image.cache_px**2 * 3
 
 
 def _probe(config: Config, data: FoldData, seconds: float) -> tuple[float, float, float, int]:
@@ -120,20 +146,18 @@ def _probe(config: Config, data: FoldData, seconds: float) -> tuple[float, float
     """
     trainer = Trainer(config, data, initialise=False)
 
-    def train(count: int) -> None:
-        trainer.data = replace(data, train_rows=data.train_rows[:count])
-        trainer.steps_per_epoch = math.ceil(count / config.train.batch_size)
-        for number, batch in enumerate(trainer.batches()):
-            trainer.step(number, batch).item()  # waits for a GPU
-
     def view(count: int) -> None:
         predict(trainer.model, data.cache, data.val_rows[:count], config)
 
     state = trainer.model.state_dict().values()
     weights = sum(t.numel() * t.element_size() for t in state)
-    works = (train, len(data.train_rows)), (view, len(data.val_rows))
+    train = partial(_train, trainer, data)
+    works: list[tuple[Callable[[int], None], int]]
+    works = [(train, len(data.train_rows)), (view, len(data.val_rows))]
     if trainer.device.type != "cpu":
-        train_s, predict_s = (_seconds_per_image(*work, seconds)[0] for work in works)
+        for do, count in works:
+            do(count)  # warm-up: recordings are of so many images
+        train_s, predict_s = (_time(*work)[0] for work in works)
         return train_s, predict_s, 1.0, weights
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -147,6 +171,14 @@ def _probe(config: Config, data: FoldData, seconds: float) -> tuple[float, float
     return train_s, predict_s, share, weights
 
 
+def _train(trainer: Trainer, data: FoldData, count: int) -> None:
+    """Train on so many of a fold's galaxies."""
+    trainer.data = replace(data, train_rows=data.train_rows[:count])
+    trainer.steps_per_epoch = math.ceil(count / trainer.config.train.batch_size)
+    for number, batch in enumerate(trainer.batches()):
+        trainer.step(number, batch).item()  # waits for a GPU
+
+
 def _seconds_per_image(
     work: Callable[[int], None], most: int, seconds: float
 ) -> tuple[float, float]:
@@ -154,13 +186,18 @@ def _seconds_per_image(
     count = _FEW
     work(count)  # warm-up
     while True:
-        wall, cpu = time.perf_counter(), time.process_time()
-        work(count)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        wall, cpu = _time(work, count)
         more = min(most, 4 * count)
-        if more <= count or wall * more / count > seconds:
-            return wall / count, cpu / count
+        if more <= count or wall * more > seconds:
+            return wall, cpu
         count = more
+
+
+def _time(work: Callable[[int], None], count: int) -> tuple[float, float]:
+    """Seconds of wall and processor time an image."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work(count)
+    return (time.perf_counter() - wall) / count, (time.process_time() - cpu) / count
 
 
 def random_fold(config: Config, train_images: int) -> FoldData:
@@ -204,6 +241,11 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
             f"this machine is busy: the probe computed in {share:.0%} of its time. The hours are "
             f"those without other work; beside it expect {1 / share:.1f} times as many, or more"
         )
+    if get_device().type == "cuda":
+        for name, config, cost in zip(names, configs, costs, strict=False):
+            memory = _gigabytes(_gpu_bytes(config, datasets[config.dataset].catalog))
+            batch = f"a batch of {config.train.batch_size} takes {1000 * cost.batch_s:.1f} ms"
+            print(f"{name}: {batch}, a fold {memory} of the GPU's memory")
     cached = _cache_bytes(configs, datasets)
     folds_dir().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folds_dir()).free
