@@ -15,7 +15,6 @@ import numpy as np
 import plain
 import pyarrow as pa
 import torch
-from astropy.io import fits
 from measuring import Table, Watch, measure_alone, race, rate_rows
 from memory import own_bytes
 from PIL import Image
@@ -116,6 +115,8 @@ def run_plain(networks: list[GalaxyNet], galaxies: plain.Galaxies) -> int:
 
 def write_forms(data: Dataset, folder: Path) -> dict[str, Path]:
     """The same galaxies in every form."""
+    from astropy.io import fits  # here: bench.sh --gpu goes without it
+
     store, ids = data.raw.train_images, [int(i) for i in data.catalog.ids[:_IMAGES]]
     images = [store.read(ids[k % len(ids)]) for k in range(_IMAGES)]
     pixels = [np.asarray(Image.open(io.BytesIO(one)).convert("RGB")) for one in images]
