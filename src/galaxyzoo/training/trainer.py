@@ -176,10 +176,11 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         if self.ema:
             self.ema.module.load_state_dict(state["ema"])
-        rates = [group["lr"] for group in self.optimizer.param_groups]
+        # What steps in a graph need, which the training before may have had or not.
+        groups = zip(state["optimizer"]["param_groups"], self.optimizer.param_groups, strict=True)
+        for saved, own in groups:
+            saved |= {name: own[name] for name in ("lr", "capturable") if name in own}
         self.optimizer.load_state_dict(state["optimizer"])
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate  # each step sets it anew, where its graph reads it
         self.epoch, self.history = state["epoch"], state["history"]
         self.best, self.start = state["best"], state["start"]
         self.first_loss = state["first_loss"]
