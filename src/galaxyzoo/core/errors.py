@@ -30,4 +30,6 @@ def one_line(text: str) -> str:
     Names of files and cells of tables come from outside, and may hold what moves a terminal's
     cursor, renames its window or hides a line.
     """
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

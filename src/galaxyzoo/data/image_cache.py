@@ -13,14 +13,16 @@ import os
 import shutil
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
+import joblib
 import numpy as np
 import simplejpeg
-from joblib import Parallel, delayed
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core import files
@@ -29,6 +31,7 @@ from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.paths import cache_dir, shown
 from galaxyzoo.io.archives import ImageStore
 
+_AT_ONCE = 8  # images that a thread takes
 LISTED = 10  # unusable images that a message names
 # cv2's flags by how much an image shrinks while it is decoded.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
@@ -96,7 +99,7 @@ def _cut_square(image: np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
 
 
 def decode_many(
-    store: ImageStore, ids: np.ndarray, config: ImageConfig, parallel: Parallel | None = None
+    store: ImageStore, ids: np.ndarray, config: ImageConfig
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Decode some images into memory, in threads.
 
@@ -105,15 +108,19 @@ def decode_many(
         by id.
     """
     images = np.zeros((len(ids), config.cache_px, config.cache_px, 3), np.uint8)
-    problems = {}
-    for i, result in enumerate(
-        (parallel or _threads())(delayed(_try_decode)(store, int(g), config) for g in ids)
-    ):
-        if isinstance(result, str):
-            problems[int(ids[i])] = result
-        else:
-            images[i] = result
-    return images, problems
+
+    def decode_some(start: int) -> dict[int, str]:
+        problems = {}
+        for i, galaxy_id in enumerate(ids[start : start + _AT_ONCE].tolist(), start):
+            result = _try_decode(store, galaxy_id, config)
+            if isinstance(result, str):
+                problems[galaxy_id] = result
+            else:
+                images[i] = result
+        return problems
+
+    parts = _threads(os.getpid()).map(decode_some, range(0, len(ids), _AT_ONCE))
+    return images, {galaxy_id: why for part in parts for galaxy_id, why in part.items()}
 
 
 def open_cache(
@@ -273,14 +280,13 @@ def _fill(
         _check_space(path.parent, math.prod(shape))
     with (
         open(part, "r+b" if done else "wb") as file,
-        _threads() as parallel,
         Bar(total=len(ids), initial=done, desc=f"decoding {store.path.name}", unit="img") as bar,
     ):
         file.write(head)
         file.seek(len(head) + done * image_bytes)
         for start in range(done, len(ids), chunk):
             some = ids[start : start + chunk]
-            images, found = decode_many(store, some, config, parallel)
+            images, found = decode_many(store, some, config)
             problems |= found
             checksums[start + len(some)] = _checksum(path, images, np.isin(some, list(found)))
             file.write(images.data)
@@ -311,9 +317,13 @@ def _check_space(folder: Path, needed: int) -> None:
         )
 
 
-def _threads() -> Parallel:
-    """Workers that share memory: cv2 and zlib release the interpreter's lock."""
-    return Parallel(n_jobs=-1, backend="threading")
+@cache
+def _threads(_process: int) -> ThreadPoolExecutor:
+    """Threads of a process that share memory: cv2 and zlib release the interpreter's lock.
+
+    They stay: each keeps a zip open, whose list of contents takes as long as a thousand images.
+    """
+    return ThreadPoolExecutor(joblib.cpu_count(), "decoding")
 
 
 def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.ndarray | str:

@@ -65,11 +65,12 @@ class Images:
             images, found = decode_many(store, self.ids, image)
             is_first = not self._decoded  # members of an ensemble predict the same images
             if is_first:
-                blank = (images == images[:, :1, :1]).all(axis=(1, 2, 3))
-                found = {**{int(i): _BLANK for i in self.ids[blank]}, **found}
+                found = {**{int(i): _BLANK for i in self.ids[_are_blank(images)]}, **found}
             self._problems.update(found)
             read = [int(i) for i in self.ids if i not in self._problems]
-            self._decoded[key] = images[np.isin(self.ids, read)]
+            if self._problems:
+                images = images[np.isin(self.ids, read)]
+            self._decoded[key] = images
             if is_first:
                 names, sizes = [self.store.names[i] for i in read], [store.sizes[i] for i in read]
                 self.oddities.update(find_oddities(names, sizes, self._decoded[key]))
@@ -84,6 +85,14 @@ class Images:
     def problems(self) -> list[tuple[str, str]]:
         """Name and reason of each that cannot be read, once they were decoded."""
         return [(self.store.names[i], why) for i, why in self._problems.items()]
+
+
+def _are_blank(images: np.ndarray) -> np.ndarray:
+    """(image,) whether all pixels are equal; of most images the first row says that they aren't."""
+    blank = (images[:, :1] == images[:, :1, :1]).all(axis=(1, 2, 3))
+    some = images[blank]
+    blank[blank] = (some == some[:, :1, :1]).all(axis=(1, 2, 3))
+    return blank
 
 
 @dataclass

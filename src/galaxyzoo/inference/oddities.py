@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 
+import cv2
 import numpy as np
 import simplejpeg
 
@@ -46,11 +47,12 @@ def find_oddities(
     """
     oddities: Oddities = {}
     for name, (height, width, bits), image in zip(names, sizes, images, strict=True):
+        red, green, blue = cv2.split(image)  # each in one piece: the rest is ten times as fast
         kinds = {
-            "grey": "" if (image == image[..., :1]).all() else None,
+            "grey": "" if np.array_equal(red, green) and np.array_equal(red, blue) else None,
             "size": None if height == width == ORIGINAL_PX else f", {width} × {height}",
             "bits": f", brightest value {image.max()} of 255" if bits == 16 else None,
-            "noise": "" if _correlation(image) < _LEAST_CORRELATION else None,
+            "noise": "" if _correlation(red, green, blue) < _LEAST_CORRELATION else None,
         }
         for kind, details in kinds.items():
             if details is not None:
@@ -74,9 +76,15 @@ def describe(oddities: Mapping[str, tuple[int, str]], n_images: int) -> list[str
     ]
 
 
-def _correlation(image: np.ndarray) -> float:
+def _correlation(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> float:
     """Correlation of the brightness of neighbouring pixels, the lower of both axes."""
-    grey = image.mean(axis=2, dtype=np.float32)
-    grey -= grey.mean()
-    lowest = min((grey[1:] * grey[:-1]).mean(), (grey[:, 1:] * grey[:, :-1]).mean())
-    return float(lowest / np.square(grey).mean())
+    bright = np.add(red, green, dtype=np.float32) + blue
+    bright -= bright.mean()
+    lowest = min(
+        _mean_product(bright[1:], bright[:-1]), _mean_product(bright[:, 1:], bright[:, :-1])
+    )
+    return float(lowest / _mean_product(bright, bright))
+
+
+def _mean_product(values: np.ndarray, factors: np.ndarray) -> np.floating:
+    return np.einsum("yx,yx", values, factors) / values.size

@@ -18,6 +18,7 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -105,11 +106,13 @@ def list_images(
         Name, and CRC (zip) or stamp (folder).
     """
     if path.is_dir():
+        top = os.path.join(path, "")
+        names = sorted((file.removeprefix(top) for file in _walk(path)), key=lambda n: n.split("/"))
         entries = [
-            (str(file.relative_to(path)), stamp_of(file.stat() if file.exists() else file.lstat()))
-            for file in sorted(_walk(path))
-            if is_image(file.name, ends)
-            or (not file.suffix and file.is_symlink() and not file.exists())
+            (name, stamp_of(_stat(top + name)))
+            for name in names
+            if is_image(posixpath.basename(name), ends)
+            or (not (file := Path(top + name)).suffix and file.is_symlink() and not file.exists())
         ]
     else:
         with open_zip(path) as archive:
@@ -120,8 +123,18 @@ def list_images(
     return entries
 
 
-def _walk(top: Path) -> Iterator[Path]:
-    """All but folders, below a folder and below what it links to; hidden folders are left out."""
+def _stat(file: str) -> os.stat_result:
+    """Of a file, or of a link that leads nowhere."""
+    with suppress(OSError):
+        return os.stat(file)
+    return os.lstat(file)
+
+
+def _walk(top: Path) -> Iterator[str]:
+    """All but folders, below a folder and below what it links to; hidden folders are left out.
+
+    Paths are texts here and where they are read: a `Path` of each takes longer than its `stat`.
+    """
     seen: set[Path] = set()
     waiting = [top]
     for start in waiting:  # links come last, so that what lies here keeps its own name
@@ -134,7 +147,7 @@ def _walk(top: Path) -> Iterator[Path]:
             subfolders[:] = sorted(name for name in subfolders if not _HIDDEN.match(f"{name}/"))
             links = [path for name in subfolders if (path := Path(folder, name)).is_symlink()]
             waiting += [path for path in links if not real.is_relative_to(path.resolve())]
-            yield from (Path(folder, name) for name in names)
+            yield from (os.path.join(folder, name) for name in names)
 
 
 def _refuse_unreadable(error: OSError) -> NoReturn:
@@ -268,14 +281,16 @@ class ImageStore:
         """Encoded bytes of one image; a zip's checksum is checked on the way."""
         name = self.names[galaxy_id]
         try:
-            if self.path.is_dir():
-                file = self.path / name
-                about = file.stat()
+            if os.path.isdir(self.path):
+                file = os.path.join(self.path, name)
+                about = os.stat(file)
                 if not stat.S_ISREG(about.st_mode):  # reading a pipe would wait for ever
-                    raise InputError(f"{shown(file)} is a pipe or a device, no file")
+                    raise InputError(f"{shown(Path(file))} is a pipe or a device, no file")
                 if about.st_size > MAX_IMAGE_BYTES:
-                    raise InputError(f"{shown(file)} is larger than {MAX_IMAGE_BYTES:,} bytes")
-                return file.read_bytes()
+                    where = shown(Path(file))
+                    raise InputError(f"{where} is larger than {MAX_IMAGE_BYTES:,} bytes")
+                with open(file, "rb", buffering=0) as content:
+                    return content.read()
             archive = self._archive()
             size = archive.getinfo(name).file_size
             if size > MAX_IMAGE_BYTES:
