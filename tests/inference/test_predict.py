@@ -1,6 +1,7 @@
 """Predictions: mean over views, names of images, and memory that is used up."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,14 +12,15 @@ import torch
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.inference import predict as prediction
+from galaxyzoo.inference import tta as tta_module
 from galaxyzoo.inference.images import Images
-from galaxyzoo.inference.predict import RunNetworks, predict, predict_stores
+from galaxyzoo.inference.predict import RunNetworks, predict, predict_each, predict_stores
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.models.build import build_model
 from support.bad_image_fixtures import JPEG
 from support.small_models import small_config
-from support.training_fixtures import fold_data, limit_memory
+from support.training_fixtures import NO_NORM, fold_data, limit_memory
 
 
 def test_mean_over_views_against_all_views_kept() -> None:
@@ -48,6 +50,36 @@ def test_prediction_goes_on_with_fewer_images(
     got = predict(model, data.cache, rows, settings, one_view)
     assert sizes == tried
     np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_a_view_is_made_once_for_all_networks_and_runs_that_share_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And each network answers as it does alone, to the byte."""
+    tta = {"angles": 2, "zooms": [0.9, 1.1]}
+    alike = [small_config(run=name, model=NO_NORM, tta=tta) for name in ("a", "b")]
+    one_view = small_config(run="c", model=NO_NORM, tta={"dihedral": False})
+    settings = [alike[0], one_view, alike[1]]
+    runs = [
+        RunNetworks(config, {k: build_model(config).eval() for k in range(5)})
+        for config in settings
+    ]
+    data, rows, warps = fold_data(9), np.arange(9), list[int]()
+    alone = [
+        [predict(model, data.cache, rows, run.config).tobytes() for model in run.models.values()]
+        for run in runs
+    ]
+    assert len({answer for answers in alone for answer in answers}) == 15
+
+    def warp(images: np.ndarray, *others: Any) -> np.ndarray:
+        warps.append(len(images))
+        return plain(images, *others)
+
+    plain = tta_module.warp
+    monkeypatch.setattr(tta_module, "warp", warp)
+    each = predict_each(runs, lambda image: data.cache.images)
+    assert warps == [9] * 5  # two angles by two zooms, each for eight views; and the one view
+    assert [[answer.tobytes() for answer in answers] for answers in each] == alone
 
 
 def test_one_image_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

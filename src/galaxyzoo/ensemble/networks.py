@@ -15,7 +15,7 @@ from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
 from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.inference.fold_files import FoldFiles
-from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run
+from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run, predict_each
 from galaxyzoo.inference.score_card import EnsembleCard, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import get_task, is_ensemble, task_of
@@ -67,14 +67,14 @@ class EnsembleNetworks:
         self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
     ) -> np.ndarray:
         """As `Predictor.predict`."""
-        parts = [run.predict_raw(decode(run.config.image), fold) for run in self.runs]
-        return self.fitted.combine(parts)
+        each = predict_each(self.runs, decode, fold)
+        return self.fitted.combine([parts.mean(axis=0) for parts in each])
 
     def predict_with_spread(
         self, decode: Callable[[ImageConfig], np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `Predictor.predict_with_spread`."""
-        each = [run.predict_each(decode(run.config.image)) for run in self.runs]
+        each = predict_each(self.runs, decode)
         by_fold = [self.fitted.combine(list(parts)) for parts in zip(*each, strict=True)]
         return self.fitted.combine([one.mean(axis=0) for one in each]), np.std(by_fold, axis=0)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from timm.utils import reparameterize_model
+from torch import Tensor
 
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config, ImageConfig, TTAConfig
@@ -60,7 +61,7 @@ def predict(
     Returns:
         (n, column) float32, in the order of `rows`.
     """
-    return _predict_ready(for_prediction(model), cache, rows, config, tta or config.tta)
+    return _predict_ready([for_prediction(model)], cache.images, rows, config, tta or config.tta)[0]
 
 
 def predict_distributed(
@@ -76,28 +77,34 @@ def predict_distributed(
 
 
 def _predict_ready(
-    model: GalaxyNet, cache: ImageCache, rows: np.ndarray, config: Config, tta: TTAConfig
+    models: Sequence[GalaxyNet],
+    images: np.ndarray,
+    rows: np.ndarray,
+    config: Config,
+    tta: TTAConfig,
 ) -> np.ndarray:
-    """As `predict`, of a network from `for_prediction`."""
-    means = [np.empty((0, len(get_task(config.task).columns)), np.float32)]
-    start, size = 0, batch_size_for(model.mean.device)
+    """As `predict`, of networks from `for_prediction` on one device: (network, n, column)."""
+    device = models[0].mean.device
+    # They stay on the device until the end: fetching each would let a GPU wait.
+    means = [torch.empty((len(models), 0, len(get_task(config.task).columns)), device=device)]
+    start, size = 0, batch_size_for(device)
     while start < len(rows):
-        images = cache.images[rows[start : start + size]]
+        batch = images[rows[start : start + size]]
         try:
-            means.append(_predict_batch(model, images, config, tta))
+            means.append(_predict_batch(models, batch, config, tta))
             start += size
             continue
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        if len(images) == 1:
+        if len(batch) == 1:
             raise FoldError(
                 f"{config.run}: out of memory while predicting one image: free some, or set "
                 "GALAXYZOO_DEVICE=cpu"
             )
-        size = len(images) // 2
+        size = len(batch) // 2
         release()
-    return np.concatenate(means)
+    return torch.cat(means, dim=1).cpu().numpy()
 
 
 def for_prediction(model: GalaxyNet) -> GalaxyNet:
@@ -107,15 +114,16 @@ def for_prediction(model: GalaxyNet) -> GalaxyNet:
 
 @torch.inference_mode()
 def _predict_batch(
-    model: GalaxyNet, images: np.ndarray, config: Config, tta: TTAConfig
-) -> np.ndarray:
-    """(B, cache_px, cache_px, 3) uint8 images -> (B, column) mean over the views."""
-    device = model.mean.device
-    total = torch.zeros((), device=device)
+    models: Sequence[GalaxyNet], images: np.ndarray, config: Config, tta: TTAConfig
+) -> Tensor:
+    """(B, cache_px, cache_px, 3) uint8 images -> (network, B, column) means over the views."""
+    device = models[0].mean.device
+    totals = [torch.zeros((), device=device) for _ in models]
     with autocast(config.train.amp, device):
         for view in iterate_views(images, config.image, tta, device):
-            total = total + model(view).float()
-    return (total / tta.n_views).cpu().numpy()
+            for i, model in enumerate(models):
+                totals[i] = totals[i] + model(view).float()
+    return torch.stack(totals) / tta.n_views
 
 
 @torch.inference_mode()
@@ -210,6 +218,16 @@ class RunNetworks:
         config, _ = load_run_config(folder)
         return cls(config, {k: load_fold_model(config, folder / f"fold_{k}") for k in files.folds})
 
+    def choose(self, fold: int | None) -> list[GalaxyNet]:
+        """The networks that predict: all, or a fold's alone, where it is trained."""
+        ready = self._faster
+        return [ready[fold]] if fold in ready else [*ready.values()]
+
+    def is_like(self, other: "RunNetworks") -> bool:
+        """Whether its networks can be given the other run's views, and answer in its form."""
+        ways = [(c.task, c.image, c.tta, c.train.amp) for c in (self.config, other.config)]
+        return ways[0] == ways[1]
+
     @property
     def task(self) -> Task:
         """The run's."""
@@ -254,20 +272,13 @@ class RunNetworks:
         Returns:
             (n, column).
         """
-        return self.predict_each(images, fold).mean(axis=0)
-
-    def predict_each(self, images: np.ndarray, fold: int | None = None) -> np.ndarray:
-        """(network, n, column) as each network predicts; arguments as of `predict_raw`."""
-        rows, config, ready = np.arange(len(images)), self.config, self._faster
-        cache = ImageCache(rows, images, np.zeros(len(images), bool))
-        chosen = [ready[fold]] if fold in ready else ready.values()
-        return np.stack([_predict_ready(m, cache, rows, config, config.tta) for m in chosen])
+        return predict_each([self], lambda _: images, fold)[0].mean(axis=0)
 
     def predict_with_spread(
         self, decode: Callable[[ImageConfig], np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `Predictor.predict_with_spread`."""
-        each = self.predict_each(decode(self.config.image))
+        [each] = predict_each([self], decode)
         valid = [self.task.project(one) for one in each]
         return self.task.project(each.mean(axis=0)), np.std(valid, axis=0)
 
@@ -275,6 +286,32 @@ class RunNetworks:
         """As `Predictor.features`."""
         images, model = decode(self.config.image), next(iter(self.models.values()))
         return compute_features(model, images, self.config, self.config.tta)
+
+
+def predict_each(
+    runs: Sequence[RunNetworks],
+    decode: Callable[[ImageConfig], np.ndarray],
+    fold: int | None = None,
+) -> list[np.ndarray]:
+    """Predict with each network of some runs; a view is made once for all that share it.
+
+    Args:
+        runs: on one device.
+        decode: as of `Predictor.predict`, like the fold.
+    Returns:
+        Each run's (network, n, column).
+    """
+    chosen = [run.choose(fold) for run in runs]
+    each: dict[int, np.ndarray] = {}
+    for number, run in enumerate(runs):
+        if number not in each:
+            alike = [i for i, other in enumerate(runs) if other.is_like(run)]
+            models = [model for i in alike for model in chosen[i]]
+            images, config = decode(run.config.image), run.config
+            found = _predict_ready(models, images, np.arange(len(images)), config, config.tta)
+            ends = np.cumsum([len(chosen[i]) for i in alike])
+            each |= zip(alike, np.split(found, ends[:-1]), strict=True)
+    return [each[number] for number in range(len(runs))]
 
 
 def load_run(dataset: str, run: str) -> RunNetworks:

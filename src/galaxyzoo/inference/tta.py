@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
+from galaxyzoo.core.devices import send
 from galaxyzoo.data.geometry import (
     DIHEDRAL,
     dihedral_view,
@@ -29,7 +30,7 @@ def iterate_views(
     Yields:
         (B, 3, size_px, size_px) uint8 on the device, `tta.n_views` times.
     """
-    on_device = None if device.type == "cpu" else to_tensor(images).to(device)
+    on_device = None if device.type == "cpu" else send(to_tensor(images), device)
     for zoom in tta.zooms:
         for angle in np.arange(tta.angles) * (90.0 / tta.angles):
             matrix = warp_matrix(image, float(angle), zoom=zoom)
