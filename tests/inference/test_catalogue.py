@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import pytest
 from pyarrow import parquet
 
 from galaxyzoo.core import files
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.inference import catalogue
-from galaxyzoo.io.archives import write_zip
+from galaxyzoo.io.archives import ImageStore, write_zip
 from support.brightness import Brightness, Darkness, make_job
 from support.kaggle_fixtures import draw_image, encode
 from support.refusals import one_line_refusal
@@ -217,3 +218,74 @@ def test_what_is_odd_is_counted_once_whatever_was_killed(
     assert manifest["notes"] == wanted
     written = capsys.readouterr()
     assert all((written.out + written.err).count(note) == 2 for note in wanted)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> dict[int, threading.Event]:
+    """Chunks of three images, and for each image an event: it was read."""
+    events = {number: threading.Event() for number in range(COUNT + 1)}
+    plain = ImageStore.read
+
+    def read(store: ImageStore, galaxy_id: int) -> bytes:
+        events[galaxy_id].set()
+        return plain(store, galaxy_id)
+
+    monkeypatch.setattr(ImageStore, "read", read)
+    monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 3)
+    return events
+
+
+def test_two_chunks_are_decoded_while_one_is_predicted(
+    tmp_path: Path, survey: Path, read: dict[int, threading.Event]
+) -> None:
+    calls = list[int]()
+
+    class Waiting(Brightness):
+        def predict(self, decode: Callable) -> np.ndarray:
+            last = min(3 * len(calls) + 8, COUNT)  # of the second chunk after this one
+            assert all(read[number].wait(20) for number in range(last + 1))
+            assert not any(read[number].wait(0.1) for number in range(last + 1, COUNT + 1))
+            calls.append(1)
+            return super().predict(decode)
+
+    make_job(tmp_path / "votes", survey, size=COUNT + 1, predictor=Waiting).run()
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize("bad", [[0], [4], [3, 4, 5], [11], [2, 3, 10]])
+def test_images_that_cannot_be_read_are_the_same_whatever_is_decoded_ahead(
+    tmp_path: Path, survey: Path, monkeypatch: pytest.MonkeyPatch, bad: list[int]
+) -> None:
+    for number, path in enumerate(sorted(survey.iterdir())):
+        if number in bad:
+            path.write_bytes(b"")
+    job = make_job(tmp_path / "whole", survey, size=COUNT + 1)
+    expected = job.run()
+    monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 3)
+    assert make_job(tmp_path / "votes", survey, size=COUNT + 1).run()["notes"] == expected["notes"]
+    assert read_all(tmp_path / "votes") == read_all(tmp_path / "whole")
+    lost = parquet.read_table(tmp_path / "votes" / catalogue.ERRORS).to_pylist()
+    assert len(lost) == len({*bad, 6})  # the sixth is 105a.png
+
+
+def test_a_disk_that_fails_in_a_later_chunk_leaves_the_parts_before(
+    tmp_path: Path,
+    survey: Path,
+    read: dict[int, threading.Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = ImageStore.read
+
+    def fail(store: ImageStore, galaxy_id: int) -> bytes:
+        if galaxy_id == 10:
+            raise UnavailableError("the disk is gone")
+        return plain(store, galaxy_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageStore, "read", fail)
+        message = one_line_refusal(make_job(tmp_path / "votes", survey, size=6).run)
+    assert message == "the disk is gone"
+    assert list(read_all(tmp_path / "votes")) == ["part-000000.parquet"]
+    make_job(tmp_path / "votes", survey, size=6).run()
+    make_job(tmp_path / "whole", survey, size=6).run()
+    assert read_all(tmp_path / "votes") == read_all(tmp_path / "whole")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ class Brightness:
     """Its two networks agree least on images of middle grey."""
 
     task, digest = TASK, "brightness"
+    runs = (SimpleNamespace(config=SimpleNamespace(image=IMAGE)),)
 
     def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
         bright = decode(IMAGE).mean(axis=(1, 2, 3)) / 255

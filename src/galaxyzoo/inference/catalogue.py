@@ -29,9 +29,9 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
-from galaxyzoo.inference.images import CHUNK, Catalogue, Images, Part
+from galaxyzoo.inference.images import Catalogue, Images, Part
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
-from galaxyzoo.inference.predict import Predictor
+from galaxyzoo.inference.predict import Predictor, decode_ahead
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import TASKS
 
@@ -138,8 +138,7 @@ class Job:
             return 0
         tables, errors = [], []
         oddities: Oddities = {}
-        for start in range(0, len(part.ids), CHUNK):
-            images = Images(part.store, part.ids[start : start + CHUNK])
+        for images in decode_ahead(self.predictor, part.store, part.ids):
             tables.append(self._table(images))
             errors += images.problems
             add_oddities(oddities, images.oddities)

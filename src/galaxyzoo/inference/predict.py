@@ -4,7 +4,7 @@ Out-of-fold, test and users' predictions are made by the same function.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from galaxyzoo.core import distributed
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import autocast, is_out_of_memory, keep_freed_memory, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
+from galaxyzoo.core.parallel import prefetch
 from galaxyzoo.core.paths import BOX, box_dir, dataset_dir, run_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.readers.fits import FitsSettings
@@ -30,6 +31,7 @@ from galaxyzoo.inference.fold_files import DONE, FoldFiles, MadeBy
 from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, notes_on, open_stores
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.tta import iterate_views
+from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
@@ -38,6 +40,7 @@ from galaxyzoo.tasks.registry import get_task
 # twice as fast as 256). It depends on nothing else of the machine: the last bits of results depend
 # on it.
 _BATCH, _BATCH_CPU = 256, 32
+_AHEAD = 2  # chunks: one's last images are decoded beside the next one's first
 
 
 def batch_size_for(device: torch.device) -> int:
@@ -336,6 +339,25 @@ def load_run(dataset: str, run: str) -> RunNetworks:
     return RunNetworks(config, models)
 
 
+def decode_ahead(predictor: Predictor, store: ImageStore, ids: np.ndarray) -> Iterator[Images]:
+    """Images of a store in chunks, decoded for a predictor; `_AHEAD` wait while one is predicted.
+
+    Args:
+        predictor: whose runs say how to decode; another size is decoded when it is asked for.
+        store: where the images are.
+        ids: (image,) in the store.
+    """
+    configs = [run.config.image for run in predictor.runs]
+
+    def decode(number: int) -> Images:
+        images = Images(store, ids[number * CHUNK : (number + 1) * CHUNK])
+        for config in configs:
+            images.decode(config)
+        return images
+
+    return prefetch(decode, -(-len(ids) // CHUNK), _AHEAD)
+
+
 def predict_stores(
     predictor: Predictor, paths: list[Path], fits: FitsSettings = FITS
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
@@ -357,8 +379,8 @@ def predict_stores(
     tables = []
     for store in stores:
         ids = store.ids
-        for start in Bar(range(0, len(ids), CHUNK), desc=one_line(store.path.name), leave=False):
-            images = Images(store, ids[start : start + CHUNK])
+        chunks, count = decode_ahead(predictor, store, ids), -(-len(ids) // CHUNK)
+        for images in Bar(chunks, total=count, desc=one_line(store.path.name), leave=False):
             tables.append(images.table(predictor.predict(images.decode), predictor.task))
             unreadable += images.problems
             add_oddities(oddities, images.oddities)

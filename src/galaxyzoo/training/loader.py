@@ -1,8 +1,6 @@
-"""Prefetch batches: prepared in threads, and copied to the GPU, while the network computes."""
+"""Prefetch batches: copied to the GPU while the network computes."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -12,8 +10,6 @@ from torch import Tensor
 from galaxyzoo.core.devices import send
 
 Made = TypeVar("Made", bound=tuple[Any, ...])
-# Batches prepared in advance; their order and content do not depend on the number.
-_PREFETCHED = max(3, min(8, os.cpu_count() or 1))
 
 
 class Batch(NamedTuple):
@@ -22,20 +18,6 @@ class Batch(NamedTuple):
     rows: np.ndarray  # (B,) of the fold's data; of mixed images, the first galaxy of each
     images: Tensor  # (B, 3, H, W) uint8; of several processes, this one's part of the batch
     targets: Tensor  # (B, column) of the whole batch
-
-
-def prefetch(make: Callable[[int], Made], count: int) -> Iterator[Made]:
-    """Batches 0 to count - 1 in order, made in threads (cv2 releases Python's lock).
-
-    Args:
-        make: from the number of a batch to the batch, depending on nothing else.
-    """
-    with ThreadPoolExecutor(max_workers=_PREFETCHED) as pool:
-        pending = [pool.submit(make, number) for number in range(min(_PREFETCHED, count))]
-        for number in range(count):
-            if number + _PREFETCHED < count:
-                pending.append(pool.submit(make, number + _PREFETCHED))
-            yield pending.pop(0).result()
 
 
 def prefetch_to_device(batches: Iterable[Made], device: torch.device) -> Iterator[Made]:

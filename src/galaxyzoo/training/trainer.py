@@ -28,6 +28,7 @@ from galaxyzoo.core.devices import (
     prepare_to_train,
 )
 from galaxyzoo.core.errors import FoldError, one_line
+from galaxyzoo.core.parallel import prefetch
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.inference.artifacts import load_weights
@@ -40,7 +41,7 @@ from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import augment_batch
 from galaxyzoo.training.device_input import DeviceInput, Unmade, draw, is_made_on_device
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.loader import Batch, prefetch, prefetch_to_device
+from galaxyzoo.training.loader import Batch, prefetch_to_device
 from galaxyzoo.training.optim import build_optimizer, learning_rate, set_learning_rate
 from galaxyzoo.training.step_graph import StepGraph
 
