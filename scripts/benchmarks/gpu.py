@@ -1,5 +1,6 @@
 """Training and predicting on a GPU: how far the input, the steps and the whole loop are apart."""
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from galaxyzoo.training.trainer import Trainer
 COMPETITION = 61_578
 _SURVEY = 12_000
 _SECONDS = 0.5  # of each rate, in each round
-_GALAXIES = 8_192  # made up; more would only take longer to make
+_GALAXIES = 4_096  # made up; more would only take longer to make
 # recipe, number of the stage, images a batch
 _RECIPES = (
     *(("gz37/d4cnn", 0, 64), ("gz37/d4cnn", 0, 256)),
@@ -57,6 +58,7 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
         train = stage.train.model_copy(update={"batch_size": batch})
         stage = stage.model_copy(update={"train": train, "before": None})
         rates = measure_training(stage, _SECONDS * repeats)
+        print(stage.about, stage.image.size_px, batch, rates, file=sys.stderr, flush=True)
         minutes = stage.train.epochs * COMPETITION * 4 / rates.loop / 60
         cells = (
             *(f"{value:,.0f}" for value in (rates.before, rates.input, rates.resident, rates.loop)),

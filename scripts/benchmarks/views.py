@@ -16,7 +16,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BOX, box_dir
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.predict import RunNetworks, load_run
+from galaxyzoo.inference.predict import RunNetworks, load_run, predict_each
 
 RUN = "gz37/d4cnn_transfer"
 _IMAGES = 128  # a round
@@ -50,9 +50,11 @@ def score(run: RunNetworks, data: Dataset, test: np.ndarray) -> tuple[float, flo
         rows = _spread(np.flatnonzero(data.catalog.folds == fold))
         ids = data.catalog.ids[rows]
         images = decode_many(data.raw.train_images, ids, run.config.image)[0]
-        predictions = run.predict_each(images, fold)[0]
+        predictions = run.predict_raw(images, fold)
         errors.append((predictions - data.catalog.targets(run.task.name)[rows]) ** 2)
-    return float(np.mean(errors)), float(run.predict_each(test).var(axis=0, ddof=1).mean())
+    return float(np.mean(errors)), float(
+        predict_each([run], lambda _: test)[0].var(axis=0, ddof=1).mean()
+    )
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

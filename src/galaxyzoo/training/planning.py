@@ -113,8 +113,8 @@ def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     cores, fit = joblib.cpu_count(), int(memory / _FOLD_BYTES)
     if is_gpu:
-        catalogs = [datasets[config.dataset].catalog for config in configs]
-        need = max(map(_gpu_bytes, configs, catalogs))
+        unlike = {(c.model.model_dump_json(), c.image, c.train.batch_size): c for c in configs}
+        need = max(_gpu_bytes(c, datasets[c.dataset].catalog) for c in unlike.values())
         on_gpus = torch.cuda.device_count() * int(torch.cuda.mem_get_info()[0] / need)
         cores, fit = cores // 2, min(fit, on_gpus)
     return max(1, min(datasets[None].catalog.n_folds, cores, fit))

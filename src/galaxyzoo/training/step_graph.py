@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-_WARM_UPS = 3  # steps before a recording, by which libraries choose their kernels
+_WARM_UPS = 2  # steps before a recording, by which libraries choose their kernels
 
 
 @dataclass(eq=False)
@@ -34,7 +34,7 @@ class StepGraph:
         """Take one step; returns the loss.
 
         Raises:
-            RuntimeError: the step cannot be recorded; weights and state are as before it.
+            RuntimeError: the step waits for the GPU, so cannot be recorded; all is as before it.
         """
         found = self._recorded.get(len(images))
         if found is None:
@@ -59,18 +59,24 @@ class StepGraph:
         before = [(value, value.detach().clone()) for value in self._state()]
         random, stream = torch.cuda.get_rng_state(images.device), torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(_WARM_UPS):
+        try:
+            with torch.cuda.stream(stream):
+                for _ in range(_WARM_UPS):
+                    self.take_step(images, targets)
+                # A recording that fails leaves torch's generator and memory unusable (2.11).
+                torch.cuda.set_sync_debug_mode("error")
                 self.take_step(images, targets)
-        torch.cuda.current_stream().wait_stream(stream)
-        known = {id(value) for value, _ in before}
-        new = [
-            (value, torch.zeros_like(value)) for value in self._state() if id(value) not in known
-        ]
-        with torch.no_grad():
-            for value, was in before + new:  # an optimizer's state begins at 0
-                value.copy_(was)
-        torch.cuda.set_rng_state(random, images.device)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+            torch.cuda.current_stream().wait_stream(stream)
+            known = {id(value) for value, _ in before}
+            new = [value for value in self._state() if id(value) not in known]
+            with torch.no_grad():
+                for value, was in before:
+                    value.copy_(was)
+                for value in new:  # an optimizer's state begins at 0
+                    value.zero_()
+            torch.cuda.set_rng_state(random, images.device)
 
     def _state(self) -> list[Tensor]:
         """What a step changes."""
