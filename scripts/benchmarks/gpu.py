@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config, TTAConfig
+from galaxyzoo.core.devices import read_later
 from galaxyzoo.core.paths import BOX
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.images import CHUNK, Catalogue, Images
@@ -114,12 +115,12 @@ def endless(trainer: Trainer) -> Iterator:
 
 def rate_of_steps(trainer: Trainer, batches: Iterator, seconds: float) -> float:
     """Images a second of steps, each loss read after the next step has been begun."""
-    waiting: list[torch.Tensor] = []
+    waiting: list[Callable[[], float]] = []
 
     def work() -> None:
-        waiting.append(trainer.step(0, next(batches)))
+        waiting.append(read_later(trainer.step(0, next(batches))))
         if len(waiting) > 1:
-            waiting.pop(0).item()
+            waiting.pop(0)()
 
     return rate(work, trainer.config.train.batch_size, seconds)
 

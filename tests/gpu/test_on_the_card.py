@@ -145,12 +145,12 @@ def test_a_step_that_waits_for_the_card_is_taken_plainly(
 
 
 def test_a_batch_that_does_not_fit_is_worked_through_in_parts(tmp_path: Path) -> None:
-    """With a third of the memory that a training has taken: some 400 MB, so that libraries fit."""
+    """With a third of the memory that a training has taken: over 1 GB, so that libraries fit."""
     settings = small_config(
         model={"kwargs": {"widths": [64, 64]}},
-        train={"batch_size": 2048, "epochs": 1, "on_out_of_memory": "accumulate"},
+        train={"batch_size": 8192, "epochs": 1, "on_out_of_memory": "accumulate"},
     )
-    data = fold_data(2800)
+    data = fold_data(11_200)
     torch.cuda.reset_peak_memory_stats()
     assert train_fold(settings, data, tmp_path / "whole", "whole").accumulation == 1
     share = torch.cuda.max_memory_allocated() / torch.cuda.mem_get_info()[1]

@@ -7,7 +7,7 @@ import getpass
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
@@ -63,6 +63,20 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def read_later(value: Tensor) -> Callable[[], float]:
+    """A function that waits for a number on a device, but not for what is begun there later."""
+    if value.device.type != "cuda":
+        return value.item
+    copied, event = value.to("cpu", non_blocking=True), torch.cuda.Event()
+    event.record()
+
+    def read() -> float:
+        event.synchronize()
+        return copied.item()
+
+    return read
 
 
 def autocast(amp: str, device: torch.device) -> AbstractContextManager[object]:

@@ -6,8 +6,11 @@ is recorded once for each number of images, and reads them from a fixed place.
 Source: docs.pytorch.org/docs/stable/notes/cuda.html, "Whole-network capture".
 """
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -50,24 +53,23 @@ class StepGraph:
         pool = next((one.graph.pool() for one in self._recorded.values()), None)
         graph = torch.cuda.CUDAGraph()
         self.optimizer.zero_grad()  # or the gradients would lie outside the graph's memory
-        with torch.cuda.graph(graph, pool=pool):
+        with torch.cuda.graph(graph, pool=pool, stream=_stream(images.device)):
             loss = self.take_step(images, targets)
         return _Recording(graph, images, targets, loss)
 
     def _warm_up(self, images: Tensor, targets: Tensor) -> None:
         """Take steps, and undo them: what is trained is as if there had been none."""
         before = [(value, value.detach().clone()) for value in self._state()]
-        random, stream = torch.cuda.get_rng_state(images.device), torch.cuda.Stream()
+        random, stream = torch.cuda.get_rng_state(images.device), _stream(images.device)
         stream.wait_stream(torch.cuda.current_stream())
         try:
             with torch.cuda.stream(stream):
                 for _ in range(_WARM_UPS):
                     self.take_step(images, targets)
                 # A recording that fails leaves torch's generator and memory unusable (2.11).
-                torch.cuda.set_sync_debug_mode("error")
-                self.take_step(images, targets)
+                with _no_waiting():
+                    self.take_step(images, targets)
         finally:
-            torch.cuda.set_sync_debug_mode("default")
             torch.cuda.current_stream().wait_stream(stream)
             known = {id(value) for value, _ in before}
             new = [value for value in self._state() if id(value) not in known]
@@ -83,6 +85,24 @@ class StepGraph:
         state = (value for each in self.optimizer.state.values() for value in each.values())
         values = [*self.model.parameters(), *self.model.buffers(), *state]
         return [value for value in values if isinstance(value, Tensor)]
+
+
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all recordings: the libraries keep some 30 MB for each stream, for ever."""
+    return torch.cuda.Stream(device)
+
+
+@contextmanager
+def _no_waiting() -> Iterator[None]:
+    """Make it an error to wait for the GPU."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that torch may overlook some waiting
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 @dataclass(frozen=True, eq=False)

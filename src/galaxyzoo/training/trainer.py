@@ -26,6 +26,7 @@ from galaxyzoo.core.devices import (
     is_out_of_memory,
     place,
     prepare_to_train,
+    read_later,
 )
 from galaxyzoo.core.errors import FoldError, one_line
 from galaxyzoo.core.parallel import prefetch
@@ -105,7 +106,7 @@ class Trainer:
         torch.manual_seed(seed)  # dropout
         sizes, values = [], []
         for loss, rows in self._steps():
-            values.append(loss.item())
+            values.append(loss)
             self._check_loss(values[-1], rows)
             sizes.append(len(rows))
             bar.update()
@@ -186,19 +187,19 @@ class Trainer:
         self.best, self.start = state["best"], state["start"]
         self.first_loss = state["first_loss"]
 
-    def _steps(self) -> Iterator[tuple[Tensor, np.ndarray]]:
-        """Train an epoch; yield each step's loss and rows after the next step has been queued.
+    def _steps(self) -> Iterator[tuple[float, np.ndarray]]:
+        """Train an epoch; yield each step's loss and rows after the next step has been begun.
 
-        Reading a loss waits for the GPU, which so has work meanwhile.
+        So a GPU has work while its losses are looked at.
         """
         first, before = self.epoch * self.steps_per_epoch, None
         for number, batch in enumerate(self.batches(), first):
-            loss = self.step(number, batch)
+            read = read_later(self.step(number, batch))
             if before:
-                yield before
-            before = loss, batch.rows
+                yield before[0](), before[1]
+            before = read, batch.rows
         if before:
-            yield before
+            yield before[0](), before[1]
 
     def step(self, number: int, batch: Batch) -> Tensor:
         """One optimizer step; returns the batch's loss."""
