@@ -12,12 +12,13 @@ import math
 import os
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import joblib
@@ -31,7 +32,8 @@ from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.paths import cache_dir, shown
 from galaxyzoo.io.archives import ImageStore
 
-_AT_ONCE = 8  # images that a thread takes
+Made = TypeVar("Made")
+AT_ONCE = 8  # images that a thread takes
 LISTED = 10  # unusable images that a message names
 # cv2's flags by how much an image shrinks while it is decoded.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
@@ -111,7 +113,7 @@ def decode_many(
 
     def decode_some(start: int) -> dict[int, str]:
         problems = {}
-        for i, galaxy_id in enumerate(ids[start : start + _AT_ONCE].tolist(), start):
+        for i, galaxy_id in enumerate(ids[start : start + AT_ONCE].tolist(), start):
             result = _try_decode(store, galaxy_id, config)
             if isinstance(result, str):
                 problems[galaxy_id] = result
@@ -119,7 +121,7 @@ def decode_many(
                 images[i] = result
         return problems
 
-    parts = _threads(os.getpid()).map(decode_some, range(0, len(ids), _AT_ONCE))
+    parts = in_threads(decode_some, len(ids))
     return images, {galaxy_id: why for part in parts for galaxy_id, why in part.items()}
 
 
@@ -315,6 +317,11 @@ def _check_space(folder: Path, needed: int) -> None:
             f"the image cache in {shown(folder)} needs {needed / 1e9:.2f} GB and its disk has "
             f"{free / 1e9:.2f} GB free"
         )
+
+
+def in_threads(work: Callable[[int], Made], count: int) -> Iterator[Made]:
+    """Results, in order, of work on images `start` to `start + AT_ONCE`, from 0 to `count`."""
+    return _threads(os.getpid()).map(work, range(0, count, AT_ONCE))
 
 
 @cache

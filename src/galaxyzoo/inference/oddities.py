@@ -18,8 +18,8 @@ _SENTENCES = {
     "bits": "have 16 bits a channel, of which the upper 8 are read",
     "noise": "are mostly noise",
 }
-# Correlation of neighbouring pixels: 0.68 and more in 9,800 pictures of Galaxy Zoo at 64 and 128 px
-# of 207 and 424, below 0.52 in noise that is not enlarged.
+# Correlation of neighbouring pixels: 0.61 and more in 3,000 pictures of the competition at 64 and
+# 128 px of 207 and 424, below 0.52 in noise that is not enlarged.
 _LEAST_CORRELATION = 0.6
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -47,12 +47,11 @@ def find_oddities(
     """
     oddities: Oddities = {}
     for name, (height, width, bits), image in zip(names, sizes, images, strict=True):
-        red, green, blue = cv2.split(image)  # each in one piece: the rest is ten times as fast
         kinds = {
-            "grey": "" if np.array_equal(red, green) and np.array_equal(red, blue) else None,
+            "grey": "" if _is_grey(image[::8, ::8]) and _is_grey(image) else None,
             "size": None if height == width == ORIGINAL_PX else f", {width} × {height}",
             "bits": f", brightest value {image.max()} of 255" if bits == 16 else None,
-            "noise": "" if _correlation(red, green, blue) < _LEAST_CORRELATION else None,
+            "noise": "" if _correlation(image) < _LEAST_CORRELATION else None,
         }
         for kind, details in kinds.items():
             if details is not None:
@@ -76,15 +75,17 @@ def describe(oddities: Mapping[str, tuple[int, str]], n_images: int) -> list[str
     ]
 
 
-def _correlation(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> float:
+def _is_grey(image: np.ndarray) -> bool:
+    return bool((image == image[..., :1]).all())
+
+
+def _correlation(image: np.ndarray) -> float:
     """Correlation of the brightness of neighbouring pixels, the lower of both axes."""
-    bright = np.add(red, green, dtype=np.float32) + blue
+    bright = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     bright -= bright.mean()
-    lowest = min(
-        _mean_product(bright[1:], bright[:-1]), _mean_product(bright[:, 1:], bright[:, :-1])
-    )
-    return float(lowest / _mean_product(bright, bright))
-
-
-def _mean_product(values: np.ndarray, factors: np.ndarray) -> np.floating:
-    return np.einsum("yx,yx", values, factors) / values.size
+    values, width = bright.ravel(), image.shape[1]
+    rows = np.dot(values[width:], values[:-width]) / (values.size - width)
+    # All of each row's pairs, less one row's end beside the next one's start: of one piece, fast.
+    pairs = np.dot(values[1:], values[:-1]) - np.dot(bright[1:, 0], bright[:-1, -1])
+    columns = pairs / (values.size - len(image))
+    return float(min(rows, columns) * values.size / np.dot(values, values))
