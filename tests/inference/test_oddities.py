@@ -105,15 +105,16 @@ def test_16_bits_are_said_with_how_bright_they_are(tmp_path: Path) -> None:
 def test_counts_are_of_all_images_and_name_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(5):
+    """Of chunks of 19 images, which several threads look at."""
+    for number in range(31):
         picture = PICTURES["small" if number % 2 else "as Galaxy Zoo's"][0]
-        (tmp_path / f"{number}.png").write_bytes(encode(picture, end=".png"))
-    (tmp_path / "5.png").write_bytes(b"no image")
+        (tmp_path / f"{number:02}.png").write_bytes(encode(picture, end=".png"))
+    (tmp_path / "31.png").write_bytes(b"no image")
     said: list[str] = []
     monkeypatch.setattr(Bar, "write", said.append)
-    monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 2)
+    monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 19)
     predict_stores(Brightness(), [tmp_path])
-    size = "2 of 5 images are not 424 × 424 px, as Galaxy Zoo's are (first: 1.png, 96 × 96)"
+    size = "15 of 31 images are not 424 × 424 px, as Galaxy Zoo's are (first: 01.png, 96 × 96)"
     assert said == [size]
 
 
