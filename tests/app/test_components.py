@@ -4,9 +4,8 @@ import re
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
-from galaxyzoo.app.components import answers_html, facts_html, heat_html, shares
+from galaxyzoo.app.components import answers_html, facts_html, heat_html
 from galaxyzoo.app.service import PredictedGalaxy
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -16,19 +15,6 @@ from support.ensemble_fixtures import draw_votes
 
 def some_votes(seed: int) -> np.ndarray:
     return draw_votes(np.random.default_rng(seed), 1)[0][0]
-
-
-def test_shares_are_of_those_who_were_asked() -> None:
-    values = np.zeros(37)
-    values[:3] = 0.25, 0.75, 0.0  # smooth, features, star
-    values[3:5] = 0.15, 0.6  # edge-on, not
-    edge_on = GALAXY_ZOO_2.questions[1]
-    assert shares(edge_on, values) == pytest.approx([0.2, 0.8])
-    assert shares(GALAXY_ZOO_2.questions[0], values) == pytest.approx([0.25, 0.75, 0.0])
-    odd = GALAXY_ZOO_2.questions[7]
-    assert shares(odd, values).tolist() == [0.0] * 7  # nobody said odd
-    for question in GALAXY_ZOO_2.questions:
-        assert shares(question, some_votes(1)).sum() == pytest.approx(1)
 
 
 def predicted(

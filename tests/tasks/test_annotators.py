@@ -1,26 +1,16 @@
-"""Resampled annotators: their votes obey the tree, their scores are the binomial's."""
+"""Resampled annotators: their scores are the binomial's."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from galaxyzoo.tasks.annotators import nearest_class, resample_votes, score_annotators
+from galaxyzoo.tasks.annotators import nearest_class, score_annotators
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
 from galaxyzoo.tasks.registry import CLASS_TASKS
 from support.ensemble_fixtures import draw_votes
 
 COLUMNS = list(GALAXY_ZOO_2.columns)
-
-
-def test_resampled_votes_obey_the_tree_and_scatter_about_the_published_ones():
-    votes = np.repeat(draw_votes(np.random.default_rng(3), 1)[0], 4000, axis=0)
-    drawn = resample_votes(votes, VOLUNTEERS, np.random.default_rng(4))
-    assert GALAXY_ZOO_2.residuals(drawn).max() < 1e-12
-    np.testing.assert_allclose(drawn * VOLUNTEERS, np.round(drawn * VOLUNTEERS), atol=1e-9)
-    expected = np.sqrt(votes[0] * (1 - votes[0]) / VOLUNTEERS)
-    np.testing.assert_allclose(drawn.mean(axis=0), votes[0], atol=0.01)
-    np.testing.assert_allclose(drawn.std(axis=0), expected, atol=0.005)
 
 
 def test_annotators_agree_as_often_as_the_binomial_says():

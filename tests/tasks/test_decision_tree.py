@@ -73,6 +73,35 @@ def test_residuals_by_hand():
     )
 
 
+def some_votes(seed: int) -> np.ndarray:
+    drawn = draw_votes(np.random.default_rng(seed), np.arange(1))
+    return GALAXY_ZOO_2.project(drawn.to_numpy())[0]
+
+
+def test_shares_are_of_those_who_were_asked() -> None:
+    values = np.zeros((2, 37))
+    values[0, :3] = 0.25, 0.75, 0.0  # smooth, features, star
+    values[0, 3:5] = 0.15, 0.6  # edge-on, not
+    values[1] = some_votes(seed=1)
+    shares, parents = GALAXY_ZOO_2.shares(values), GALAXY_ZOO_2.parents(values)
+    assert shares[0, :5] == pytest.approx([0.25, 0.75, 0.0, 0.2, 0.8])
+    assert parents[0, :7] == pytest.approx([1, 1, 1, 0.75, 0.75, 0.6, 0.6])
+    odd = GALAXY_ZOO_2.span(GALAXY_ZOO_2.questions[7])
+    assert shares[0, odd].tolist() == [0.0] * 7  # nobody said odd
+    for question in GALAXY_ZOO_2.questions:
+        assert shares[1, GALAXY_ZOO_2.span(question)].sum() == pytest.approx(1)
+
+
+def test_drawn_votes_obey_the_tree_and_scatter_about_the_published_ones() -> None:
+    votes = np.repeat(some_votes(seed=3)[None], 4000, axis=0)
+    drawn = GALAXY_ZOO_2.draw(votes, 43, np.random.default_rng(4))
+    assert GALAXY_ZOO_2.residuals(drawn).max() < 1e-12
+    np.testing.assert_allclose(drawn * 43, np.round(drawn * 43), atol=1e-9)
+    expected = np.sqrt(votes[0] * (1 - votes[0]) / 43)
+    np.testing.assert_allclose(drawn.mean(axis=0), votes[0], atol=0.01)
+    np.testing.assert_allclose(drawn.std(axis=0), expected, atol=0.005)
+
+
 def test_projection_by_hand():
     # Question 1: (0.7, 0.5, 0.1) is 0.3 too much: each loses 0.1. Question 2: 0.4 in equal parts.
     # Question 6: (1.5, 0.2) -> (1, 0). Question 8: all of it to the ring.

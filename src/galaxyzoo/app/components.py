@@ -105,22 +105,15 @@ def caption(galaxy_id: int, row: Any) -> str:
     return f"{galaxy_id} · predicted {row['predicted']:.2f}, known {row['known']:.2f}"
 
 
-def shares(question: Question, values: np.ndarray) -> np.ndarray:
-    """(answer,) share of those who were asked, from (37,) vote fractions; 0 where nobody was."""
-    span, parent = GALAXY_ZOO_2.span(question), GALAXY_ZOO_2.parent_index(question)
-    asked = 1.0 if parent is None else float(values[parent])
-    return values[span] / asked if asked > 0 else np.zeros(len(question.answers))
-
-
 def _nest(
     questions: Iterable[Question], prediction: np.ndarray, votes: np.ndarray | None
 ) -> tuple[ShownQuestion, ...]:
     """Questions, each answer with those that follow it."""
     found = []
     for question in questions:
-        parent = GALAXY_ZOO_2.parent_index(question)
-        predicted = shares(question, prediction)
-        voted = None if votes is None else shares(question, votes)
+        span = GALAXY_ZOO_2.span(question)
+        predicted = GALAXY_ZOO_2.shares(prediction[None])[0, span]
+        voted = None if votes is None else GALAXY_ZOO_2.shares(votes[None])[0, span]
         answers = []
         for i, (column, text) in enumerate(zip(question.columns, question.answers, strict=True)):
             following = [q for q in GALAXY_ZOO_2.questions if q.parent == column]
@@ -133,7 +126,7 @@ def _nest(
                     _nest(following, prediction, votes),
                 )
             )
-        reached = 1.0 if parent is None else float(prediction[parent])
+        reached = float(GALAXY_ZOO_2.parents(prediction[None])[0, span.start])
         found.append(ShownQuestion(question.text, reached, tuple(answers)))
     return tuple(found)
 

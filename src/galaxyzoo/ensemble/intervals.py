@@ -162,11 +162,7 @@ def scale_features(predictions: np.ndarray) -> np.ndarray:
     Returns:
         (galaxy, answer, feature).
     """
-    parents = np.ones_like(predictions)
-    for question in GALAXY_ZOO_2.questions:
-        index = GALAXY_ZOO_2.parent_index(question)
-        if index is not None:
-            parents[:, GALAXY_ZOO_2.span(question)] = predictions[:, [index]]
+    parents = GALAXY_ZOO_2.parents(predictions)
     features = (
         np.ones_like(predictions),
         predictions,

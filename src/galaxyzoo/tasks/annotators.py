@@ -33,7 +33,7 @@ def score_annotators(
     rng, truth = np.random.default_rng(seed), targets.argmax(axis=1)
     scores = []
     for _ in range(DRAWS):
-        drawn = resample_votes(votes[_COLUMNS].to_numpy(), VOLUNTEERS, rng)
+        drawn = GALAXY_ZOO_2.draw(votes[_COLUMNS].to_numpy(), VOLUNTEERS, rng)
         nearest = nearest_class(task, pd.DataFrame(drawn, columns=_COLUMNS))
         recall = mean_recall(truth, nearest)
         scores.append({"accuracy": np.mean(nearest == truth), "balanced_accuracy": recall})
@@ -55,27 +55,3 @@ def nearest_class(task: ClassTask, votes: pd.DataFrame) -> np.ndarray:
     nearest = task.rule.shares(votes)[list(task.columns)].to_numpy().argmax(axis=1)
     members = pd.DataFrame(task.rule.hard(votes))[list(task.columns)].to_numpy(dtype=bool)
     return np.where(members.any(axis=1), members.argmax(axis=1), nearest)
-
-
-def resample_votes(votes: np.ndarray, volunteers: int, rng: np.random.Generator) -> np.ndarray:
-    """Vote fractions of other volunteers, drawn down the decision tree.
-
-    All volunteers answer the questions without a parent; the others go to those alone who gave the
-    answer that leads there.
-
-    Args:
-        votes: (galaxy, 37) fractions that obey the tree, from which each volunteer draws.
-        volunteers: number per galaxy.
-        rng: draws.
-    Returns:
-        (galaxy, 37) fractions that obey the tree, multiples of 1 / volunteers.
-    """
-    counts = np.zeros(votes.shape, dtype=np.int64)
-    for question in GALAXY_ZOO_2.top_down:
-        span, parent = GALAXY_ZOO_2.span(question), GALAXY_ZOO_2.parent_index(question)
-        asked = np.full(len(votes), volunteers) if parent is None else counts[:, parent]
-        answers = np.maximum(votes[:, span].astype(np.float64), 0.0)
-        # Nobody is asked where an answer's parent has no votes; any fractions will do there.
-        answers[answers.sum(axis=1) == 0] = 1.0
-        counts[:, span] = rng.multinomial(asked, answers / answers.sum(axis=1, keepdims=True))
-    return counts / volunteers

@@ -77,6 +77,42 @@ class DecisionTree:
         question = self.question_of(column)
         return question.answers[question.columns.index(column)]
 
+    def parents(self, votes: np.ndarray) -> np.ndarray:
+        """(galaxy, answer) what the answers of an answer's question sum to, of vote fractions."""
+        values = np.ones_like(votes)
+        for question in self.questions:
+            if (index := self.parent_index(question)) is not None:
+                values[:, self.span(question)] = votes[:, [index]]
+        return values
+
+    def shares(self, votes: np.ndarray) -> np.ndarray:
+        """(galaxy, answer) share of those who were asked, of vote fractions; 0 where nobody was."""
+        asked = self.parents(votes)
+        return np.divide(votes, asked, out=np.zeros(votes.shape), where=asked > 0)
+
+    def draw(self, odds: np.ndarray, volunteers: int, rng: np.random.Generator) -> np.ndarray:
+        """Vote fractions of volunteers who answer at random, down the tree.
+
+        All answer the questions without a parent; the others go to those alone who gave the answer
+        that leads there.
+
+        Args:
+            odds: (galaxy, answer) >= 0, of each question's answers in proportion; where they are
+                all 0 the answers are equally likely.
+            volunteers: number per galaxy.
+            rng: draws.
+        Returns:
+            (galaxy, answer) fractions that obey the tree, multiples of 1 / volunteers.
+        """
+        counts = np.zeros(odds.shape, dtype=np.int64)
+        for question in self.top_down:
+            span, parent = self.span(question), self.parent_index(question)
+            asked = np.full(len(odds), volunteers) if parent is None else counts[:, parent]
+            answers = np.maximum(odds[:, span].astype(np.float64), 0.0)
+            answers[answers.sum(axis=1) == 0] = 1.0
+            counts[:, span] = rng.multinomial(asked, answers / answers.sum(axis=1, keepdims=True))
+        return counts / volunteers
+
     def residuals(self, votes: np.ndarray) -> np.ndarray:
         """How far each question's answers are from their parent's value.
 

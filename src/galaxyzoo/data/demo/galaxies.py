@@ -100,12 +100,8 @@ def simulate(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
     """
     odds = answer_odds(galaxy)
     volunteers = 20 + int(rng.poisson(MEAN_VOLUNTEERS - 20))
-    counts = np.zeros(len(GALAXY_ZOO_2.columns), dtype=np.int64)
-    for question in GALAXY_ZOO_2.top_down:
-        parent = GALAXY_ZOO_2.parent_index(question)
-        asked = volunteers if parent is None else counts[parent]
-        counts[GALAXY_ZOO_2.span(question)] = rng.multinomial(asked, odds[question.number])
-    return counts / volunteers
+    by_answer = np.concatenate([odds[question.number] for question in GALAXY_ZOO_2.questions])
+    return GALAXY_ZOO_2.draw(by_answer[None], volunteers, rng)[0]
 
 
 def answer_odds(galaxy: Morphology) -> dict[int, np.ndarray]:
