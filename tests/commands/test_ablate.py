@@ -20,10 +20,10 @@ def write_project(root: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder in which two processes have trained a study."""
+    """A project folder in which a study has been trained."""
     root = tmp_path_factory.mktemp("done")
     study = write_project(root)
-    result = succeed(root, "ablate.py", study, "--jobs", "2")
+    result = succeed(root, "ablate.py", study)
     done = [line.split(":")[0] for line in result.stdout.splitlines() if line.endswith(": done")]
     assert sorted(done) == ["base", "longer", "one_view"]
     assert result.stdout.count("| `longer` | 2 epochs | 0.") == 1
