@@ -1,12 +1,10 @@
 """A fold's training with the checks of caches, checkpoints and fold files, and without them."""
 
-import hashlib
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -14,13 +12,14 @@ import torch
 from measuring import Table, race, rate_rows
 
 from galaxyzoo.config.loading import load_config
+from galaxyzoo.core import manifest
 from galaxyzoo.data import image_cache
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference import artifacts, fold_files
+from galaxyzoo.inference import artifacts
 from galaxyzoo.training.run import Run
 
 Check = Callable[..., Any]
-_ZEROS = SimpleNamespace(digest=partial(bytes, 32))
+_ZEROS = "00" * 32
 
 
 def measure(data: Dataset, repeats: int) -> list[Table]:
@@ -41,13 +40,13 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
         with (
             patch.dict("os.environ", GALAXYZOO_ROOT=root),
             patch.object(image_cache, "_checksum", checks[0]),
-            patch.object(fold_files, "_sha256", checks[1]),
-            patch.object(artifacts, "hashlib", SimpleNamespace(sha256=checks[2])),
+            patch.object(manifest, "digest_file", checks[1]),
+            patch.object(artifacts, "digest", checks[2]),
         ):
             Run(config, data).train([0])
         return config.train.epochs * int((data.catalog.folds != 0).sum())
 
-    real: list[Check] = [image_cache._checksum, fold_files._sha256, hashlib.sha256]
+    real: list[Check] = [image_cache._checksum, manifest.digest_file, manifest.digest]
     none: list[Check] = [lambda *_: 0, lambda _: "", lambda _: _ZEROS]
     arms = {"with checks": list[Check](partial(timed, check) for check in real), "without": none}
     torch.set_num_threads(1)

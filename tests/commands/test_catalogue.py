@@ -19,8 +19,8 @@ from pyarrow import parquet
 
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import TTAConfig
-from galaxyzoo.core import files
 from galaxyzoo.core.devices import autocast
+from galaxyzoo.core.manifest import read_sealed
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.image_cache import ImageCache, decode_many
 from galaxyzoo.inference.artifacts import load_fold_model
@@ -98,7 +98,7 @@ def test_each_image_is_in_one_part_or_among_the_errors(
     lost = parquet.read_table(trained / "votes/errors.parquet").to_pylist()
     assert [row["GalaxyID"] for row in lost] == [999]
     assert lost[0]["reason"] == "it is neither JPEG nor PNG"
-    manifest = files.read_sealed(trained / "votes/manifest.json", "")
+    manifest = read_sealed(trained / "votes/manifest.json", "")
     assert (manifest["rows"], manifest["errors"], manifest["parts"]) == (50, 1, 11)
     assert manifest["by"] == "gz37/cnn"
 
@@ -189,7 +189,7 @@ def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:
         output = rest[rest.index("--output") + 1]
         words[words.index(output)] = root / output
         succeed(root, Path(script).name, *words)
-        manifest = files.read_sealed(root / output / "manifest.json", "")
+        manifest = read_sealed(root / output / "manifest.json", "")
         assert manifest["rows"] == counts[output]
         notes = [note.split("(first")[0] for note in manifest["notes"]]
         assert any("FITS" in note for note in notes) == (output == "from_fits/")  # of their field

@@ -8,6 +8,7 @@ import pytest
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.ensemble.networks import EnsembleNetworks
 from galaxyzoo.inference.predict import predict_stores
 from support.commands import (
@@ -124,6 +125,6 @@ def test_an_exported_ensemble_predicts_the_same_elsewhere(
     assert "EnsembleNetworks.open" in (tmp_path / "model/README.md").read_text()
     mark = tmp_path / "model/gz37/cnn/digests.json"
     content = files.read_json(mark)
-    files.write_sealed(mark, {**content, "made_by": {**content["made_by"], "networks": "0"}})
+    write_sealed(mark, {**content, "made_by": {**content["made_by"], "networks": "0"}})
     with pytest.raises(InputError, match=r"cnn/digests.json is of other networks .*export "):
         EnsembleNetworks.open(tmp_path / "model")

@@ -13,6 +13,7 @@ import pytest
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import one_line
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE
 from support.commands import (
     COMPETITION,
@@ -245,7 +246,7 @@ def test_changed_labels_do_not_mix_with_the_split(copy: Path) -> None:
 
 def test_oof_tables_of_different_splits_are_not_combined(copy: Path) -> None:
     card = copy / "oof" / dataset(copy) / "gz37/cnn.json"
-    files.write_sealed(card, {**files.read_json(card), "fingerprint": "0"})
+    write_sealed(card, {**files.read_json(card), "fingerprint": "0"})
     assert "cnn.csv was made with another catalog or split" in refusal(copy, "ensemble.py")
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.download import kaggle_api, kaggle_submission
 from galaxyzoo.inference.score_card import card_path, digest_table
@@ -35,7 +36,7 @@ def write_submission(root: Path) -> Path:
 
 
 def write_card(path: Path, digest: str) -> None:
-    files.write_sealed(card_path(path), {"dataset": "kaggle", "table": digest})
+    write_sealed(card_path(path), {"dataset": "kaggle", "table": digest})
 
 
 def test_submission_arrives_and_its_own_score_is_shown(stand_in, rests, root):

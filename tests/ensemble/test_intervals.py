@@ -12,6 +12,7 @@ import pytest
 from galaxyzoo.commands import ensemble
 from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.conformal import Column
 from galaxyzoo.ensemble.fitted import load_model, save_model
@@ -86,7 +87,7 @@ def test_a_galaxy_without_an_image_gets_the_training_galaxies_own_range(
     card_path = built("gz37").csv.with_suffix(".json")
     card = json.loads(card_path.read_text())
     card["unreadable_test_images"] = [int(catalog.test_ids[3])]
-    files.write_sealed(card_path, card)
+    write_sealed(card_path, card)
     make(monkeypatch, "--level", "0.8")
     table = pd.read_csv(built("gz37").intervals_csv, index_col="GalaxyID")
     row = table.loc[catalog.test_ids[3]]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import BOX, EnsembleFolder, fold_dir, oof_csv
 from galaxyzoo.ensemble import predictors
 from galaxyzoo.ensemble.predictors import choose_default, find_predictor
@@ -30,7 +30,7 @@ def save_card(dataset: str, run: str, score: float, galaxies: int, **values: obj
     scores |= {"per_fold": {"0": score, "1": score, "2": score}, "code_version": "1"}
     path = card_path(oof_csv(dataset, run))
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_sealed(path, run_card(catalog, run, **{**scores, **values}))
+    write_sealed(path, run_card(catalog, run, **{**scores, **values}))
     mark = fold_dir(dataset, run, 0) / DONE
     mark.parent.mkdir(parents=True)
     mark.touch()

@@ -18,6 +18,7 @@ import yaml
 from galaxyzoo.config.loading import load_config, load_run_config
 from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.export.bundle import export_run
 from galaxyzoo.export.model_card import write_card
@@ -185,7 +186,7 @@ def score_card(trained: Path, **changes: object) -> Iterator[None]:
     path = trained / "oof" / dataset(trained) / "gz37/cnn.json"
     whole = path.read_bytes()
     try:
-        files.write_sealed(path, {**files.read_json(path), **changes})
+        write_sealed(path, {**files.read_json(path), **changes})
         yield
     finally:
         path.write_bytes(whole)

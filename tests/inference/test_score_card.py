@@ -9,6 +9,7 @@ import pytest
 
 import evaluate
 from galaxyzoo.core import files, paths
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
@@ -30,7 +31,7 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
 def change(card: Path, key: str, value: Any) -> None:
     """Replace the value of a card's key; remove the key where the value is None."""
     values = {**files.read_json(card), key: value}
-    files.write_sealed(card, {k: v for k, v in values.items() if k != key or v is not None})
+    write_sealed(card, {k: v for k, v in values.items() if k != key or v is not None})
 
 
 def refusals(catalog: Catalog, run: str) -> list[str]:

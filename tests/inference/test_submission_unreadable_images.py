@@ -9,6 +9,7 @@ import pytest
 
 from galaxyzoo.commands import ensemble
 from galaxyzoo.core import files, paths
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import save_catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.inference.score_card import card_path
@@ -82,9 +83,7 @@ def test_an_image_repaired_between_two_folds_keeps_its_row_of_the_mean(root, mon
 def note(run: str, *ids: int) -> None:
     """Let a run's card say that it could not read these test images."""
     path = card_path(paths.oof_csv("tiny", run))
-    files.write_sealed(
-        path, files.read_json(path) | {"unreadable_test_images": list(map(int, ids))}
-    )
+    write_sealed(path, files.read_json(path) | {"unreadable_test_images": list(map(int, ids))})
 
 
 def combine(monkeypatch: pytest.MonkeyPatch, task: str, *words: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pytest
 from galaxyzoo.commands import ensemble
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.inference.score_card import digest_table
@@ -65,7 +66,7 @@ def test_a_runs_table_that_is_not_its_cards_is_refused(catalog: Catalog, which: 
     tables = {"oof": paths.oof_csv("tiny", run), "test": paths.test_csv("tiny", run)}
     card = tables["oof"].with_suffix(".json")
     digests = {name: digest_table(path) for name, path in tables.items()}
-    files.write_sealed(card, {**files.read_json(card), "tables": digests})
+    write_sealed(card, {**files.read_json(card), "tables": digests})
     load = {"oof": members.load_oof, "test": members.load_test}[which]
     load([run], task, catalog)
     tables[which].write_bytes(tables[which].read_bytes().replace(b"0.", b"0.0", 1))

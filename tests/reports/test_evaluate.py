@@ -14,6 +14,7 @@ from markupsafe import escape
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.core import files, paths
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports.results import load_results
@@ -76,7 +77,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     save_table(toy, "hubble10/leaky", 0.1, possible_leakage=True)
     leaky = paths.oof_csv("toy", "hubble10/leaky").with_suffix(".json")
     held_out = {k: v for k, v in files.read_json(leaky).items() if "fold" not in k}
-    files.write_sealed(leaky.with_stem("cnn_holdout"), held_out | {"possible_leakage": False})
+    write_sealed(leaky.with_stem("cnn_holdout"), held_out | {"possible_leakage": False})
     save_history(mini, "elliptical_spiral/source", 1, "accuracy 98 %")
     result = succeed(root, "evaluate.py", "gz37", "elliptical_spiral", "hubble10")
     assert result.stdout.count("report: reports/") == 3

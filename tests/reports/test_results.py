@@ -6,6 +6,7 @@ import pytest
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.reports.results import load_results, pick_best
 from galaxyzoo.tasks.registry import get_task
@@ -36,7 +37,7 @@ def test_a_table_that_its_card_does_not_score_is_left_out_and_refused_by_name(
 ) -> None:
     save_table(project, "ensemble:zoo5/all", 0.2)
     card = built("zoo5", "bare").csv.with_suffix(".json")
-    files.write_sealed(card, {**files.read_json(card), "score": 0.01})
+    write_sealed(card, {**files.read_json(card), "score": 0.01})
     results, problems = load_results(get_task("zoo5"), project)
     assert [result.run for result in results] == ["zoo5/cnn"]
     assert "ensemble:zoo5/all is left out" in problems[0]

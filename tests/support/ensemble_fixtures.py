@@ -12,6 +12,7 @@ import pytest
 from galaxyzoo.commands import ensemble
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.core import files, paths
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold
@@ -168,7 +169,7 @@ def save_run(
     write_predictions(paths.test_csv(catalog.dataset, run), frame)
     scores = score_table(task, oof, own.targets(task.name), own.folds)
     card = run_card(own, run, **scores, **changes)
-    files.write_sealed(card_path(paths.oof_csv(catalog.dataset, run)), card)
+    write_sealed(card_path(paths.oof_csv(catalog.dataset, run)), card)
     sign(catalog.dataset, run)
 
 
@@ -194,7 +195,7 @@ def sign(dataset: str, run: str) -> None:
     tables = {"oof": paths.oof_csv(dataset, run), "test": paths.test_csv(dataset, run)}
     path = card_path(tables["oof"])
     digests = {which: digest_table(table) for which, table in tables.items()}
-    files.write_sealed(path, files.read_json(path) | {"tables": digests})
+    write_sealed(path, files.read_json(path) | {"tables": digests})
 
 
 def save_project(

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import paths
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.inference.score_card import digest_table, score_table
@@ -45,7 +46,7 @@ def save_table(
     write_predictions(path, table)
     digest = digest_table(path)
     values |= {"tables": {"oof": digest, "test": ""}, "oof_table": digest, **card}
-    files.write_sealed(scored.with_suffix(".json"), values)
+    write_sealed(scored.with_suffix(".json"), values)
     return predictions
 
 

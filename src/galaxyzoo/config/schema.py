@@ -3,7 +3,6 @@
 A run's YAML holds what differs from the defaults; `key=value` overrides come on top.
 """
 
-import hashlib
 import json
 from typing import Annotated, Any, Literal
 
@@ -11,6 +10,7 @@ from pydantic import Field
 
 from galaxyzoo.config.base import Settings
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import is_stage
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import TASKS
@@ -216,7 +216,7 @@ class Config(Settings):
     def _digest(self, before: str, *without: str) -> str:
         exclude = _NOT_IN_DIGEST | dict.fromkeys(without, True)
         values = [before, self.model_dump(mode="json", exclude=exclude)]
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        return digest([json.dumps(values, sort_keys=True)])[:16]
 
     @property
     def stages(self) -> "list[Config]":

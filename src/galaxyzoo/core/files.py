@@ -7,12 +7,11 @@ that comes second waits, then finds the work done.
 
 import fcntl
 import glob
-import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from galaxyzoo.core.paths import shown
 
 LOCK = ".lock"  # name of the lock file of a folder
 _PART = ".part"
-_DIGEST = "digest"  # key of a sealed file
 _held: dict[Path, os.stat_result] = {}  # lock files that this process holds, as they were then
 
 
@@ -136,24 +134,6 @@ def read_json(path: Path, cure: str = "") -> Any:
     except (ValueError, RecursionError, IsADirectoryError) as error:
         cure = cure or "delete it and run again"
         raise InputError(f"{shown(path)} is not readable JSON ({error}): {cure}") from None
-
-
-def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object with a digest of itself, which takes an earlier one's place."""
-    write_json(path, {**content, _DIGEST: _digest(content)})
-
-
-def read_sealed(path: Path, cure: str) -> dict[str, Any]:
-    """Read what `write_sealed` wrote, if nothing in it was changed; the error advises `cure`."""
-    content = read_json(path, cure)
-    if not isinstance(content, dict) or content.get(_DIGEST) != _digest(content):
-        raise InputError(f"{shown(path)} was changed after it was written: {cure}")
-    return content
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    rest = {key: value for key, value in content.items() if key != _DIGEST}
-    return hashlib.sha256(json.dumps(rest).encode()).hexdigest()
 
 
 def remove_left_over(folder: Path, name: str = "*") -> None:

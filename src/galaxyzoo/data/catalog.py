@@ -5,7 +5,6 @@
 their fingerprint.
 """
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,6 +14,7 @@ import pandas as pd
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import data_option, dataset_dir, folds_dir, shown
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -117,22 +117,21 @@ class Catalog:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of every id, label and fold: tables with the same fingerprint may be combined."""
-        digest = hashlib.sha256()
+        parts: list[str | bytes] = []
         for column in (ID, *self.train.columns):
             values = self.ids if column == ID else self.train[column].to_numpy()
-            digest.update(f"{column}\n".encode())
-            digest.update("\n".join(map(repr, values.tolist())).encode())
-        digest.update(np.ascontiguousarray(self.test_ids, dtype="<i8").tobytes())
-        return digest.hexdigest()[:16]
+            parts += [f"{column}\n", "\n".join(map(repr, values.tolist()))]
+        return digest([*parts, _as_bytes(self.test_ids)])[:16]
 
     @property
     def ids_fingerprint(self) -> str:
         """Digest of the training and test ids, for what is learned from the images alone."""
-        digest = hashlib.sha256()
-        for ids in (self.ids, self.test_ids):
-            digest.update(f"{len(ids)}\n".encode())
-            digest.update(np.ascontiguousarray(ids, dtype="<i8").tobytes())
-        return digest.hexdigest()[:16]
+        both = self.ids, self.test_ids
+        return digest(part for ids in both for part in (f"{len(ids)}\n", _as_bytes(ids)))[:16]
+
+
+def _as_bytes(ids: np.ndarray) -> bytes:
+    return np.ascontiguousarray(ids, dtype="<i8").tobytes()
 
 
 def _check_members(labels: pd.DataFrame, n_folds: int, where: str) -> None:

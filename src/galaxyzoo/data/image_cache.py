@@ -6,7 +6,6 @@ checked at the first opening in a process. JPEGs are decoded by libjpeg-turbo (s
 cv2.
 """
 
-import hashlib
 import io
 import math
 import os
@@ -29,6 +28,7 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
+from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import cache_dir, shown
 from galaxyzoo.io.archives import ImageStore
 
@@ -353,10 +353,9 @@ def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.nd
 
 
 def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
-    digest = hashlib.sha256(repr((_VERSION, config.crop_px, config.cache_px, *_DECODERS)).encode())
-    for galaxy_id in ids:
-        digest.update(repr(store.digest_of(int(galaxy_id))).encode())
-    return f"{store.path.stem}_{config.crop_px}_{config.cache_px}_{digest.hexdigest()[:12]}"
+    about = (_VERSION, config.crop_px, config.cache_px, *_DECODERS)
+    made = digest([repr(about), *(repr(store.digest_of(int(i))) for i in ids)])
+    return f"{store.path.stem}_{config.crop_px}_{config.cache_px}_{made[:12]}"
 
 
 def _read_jpeg_header(data: bytes) -> tuple[tuple[int, int], str]:

@@ -8,7 +8,6 @@ Source: SkyServer's image cut-out service (https://skyserver.sdss.org/dr18/, "Im
 "getjpeg"), the one that Galaxy Zoo 2's own images came from (Willett et al. 2013, section 2.2).
 """
 
-import hashlib
 import random
 import threading
 import time
@@ -31,6 +30,7 @@ from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import decode, read_size
 from galaxyzoo.io.archives import MAX_IMAGE_BYTES
@@ -270,7 +270,7 @@ def _download_one(
             files.write_bytes(path, data)
     except DownloadError as error:
         return (ra, dec, url, 0, "", str(error)), error.is_refusal
-    return (ra, dec, url, len(data), hashlib.sha256(data).hexdigest(), GOOD), True
+    return (ra, dec, url, len(data), digest([data]), GOOD), True
 
 
 def _read_whole(path: Path, cutout: Cutout) -> bytes | None:

@@ -4,7 +4,6 @@ The card has the candidates beside the uniform mean, the choice among them and i
 far the runs' errors correlate, and the cost of leaving each run out.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pandas as pd
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import EnsembleFolder
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
@@ -165,10 +165,8 @@ class EnsembleBuild:
         fingerprint = self.whole.for_task(self.task).fingerprint
         names = list(self.candidates), self.all_runs
         settings = (*names, fingerprint, self.seed, code_version(), external, self._members)
-        digest = hashlib.sha256(repr(settings).encode())
-        for values in (oof, test, unreadable):
-            digest.update(np.ascontiguousarray(values).data)
-        return digest.hexdigest()[:16]
+        values = (np.ascontiguousarray(some).data for some in (oof, test, unreadable))
+        return digest([repr(settings), *values])[:16]
 
     def _finished_card(self, inputs: str) -> EnsembleCard | None:
         """The card of a finished ensemble from the same inputs; else None.

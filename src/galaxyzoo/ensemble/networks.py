@@ -1,6 +1,5 @@
 """What predicts images by its name: a trained run, or `ensemble:NAME`, runs combined."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import BOX, EnsembleFolder, box_dir
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
@@ -57,7 +57,7 @@ class EnsembleNetworks:
     def digest(self) -> str:
         """As `Predictor.digest`."""
         parts = [self.fitted.card.fitted, *(run.digest for run in self.runs)]
-        return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:16]
+        return digest([" ".join(map(str, parts))])[:16]
 
     def with_less(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> "EnsembleNetworks":
         """As `Predictor.with_less`."""

@@ -1,7 +1,6 @@
 """Networks on disk: checkpoints and weights."""
 
 import errno
-import hashlib
 import io
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.devices import get_device, is_out_of_memory, place
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import MadeBy, check_made_by, digest
 from galaxyzoo.core.paths import shown
-from galaxyzoo.inference.fold_files import MadeBy, check_made_by
 from galaxyzoo.models.build import GalaxyNet, build_model
 
 WEIGHTS = "weights.safetensors"
@@ -26,7 +25,7 @@ def save_checkpoint(path: Path, state: dict[str, Any], made_by: MadeBy) -> None:
     """Write a nested dict of tensors and plain values, a checksum behind it, atomically."""
     data = io.BytesIO()  # torch's own file writer reports a full disk as a RuntimeError
     torch.save({**state, "made_by": dict(made_by)}, data)
-    data.write(hashlib.sha256(data.getbuffer()).digest())
+    data.write(bytes.fromhex(digest([data.getbuffer()])))
     files.write_bytes(path, data.getbuffer())
 
 
@@ -41,7 +40,7 @@ def load_checkpoint(path: Path, made_by: MadeBy) -> dict[str, Any] | None:
     try:
         data = path.read_bytes()
         body = io.BytesIO(data[:-32])
-        if hashlib.sha256(body.getbuffer()).digest() != data[-32:]:
+        if bytes.fromhex(digest([body.getbuffer()])) != data[-32:]:
             raise ValueError("its checksum does not fit")
         del data
         state = torch.load(body, map_location="cpu", weights_only=True)

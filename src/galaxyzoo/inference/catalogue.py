@@ -7,7 +7,6 @@ images that cannot be read and ways in which others are odd. In the end all part
 `manifest.json` says that each image is in one of them, or in `errors.parquet`, once.
 """
 
-import hashlib
 import io
 import time
 from collections import Counter
@@ -26,6 +25,7 @@ from pyarrow import parquet
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.manifest import digest, read_sealed, write_sealed
 from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
@@ -119,8 +119,8 @@ class Job:
             if not path.exists():
                 if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
                     raise InputError(f"--output {where} holds other files: name a new folder")
-                files.write_sealed(path, about)
-        found = files.read_sealed(path, f"delete {where} to begin again")
+                write_sealed(path, about)
+        found = read_sealed(path, f"delete {where} to begin again")
         changed = [key for key, value in about.items() if found.get(key) != value]
         if changed:
             raise InputError(
@@ -149,11 +149,11 @@ class Job:
         files.write_bytes(self.part_path(part), data)
         record = {
             "job": identity,
-            "sha256": hashlib.sha256(data).hexdigest(),
+            "sha256": digest([data]),
             "errors": [[one_line(text) for text in pair] for pair in errors],
             "oddities": {kind: [n, one_line(first)] for kind, (n, first) in oddities.items()},
         }
-        files.write_sealed(self._record_path(part), record)
+        write_sealed(self._record_path(part), record)
         return len(part.ids)
 
     def _table(self, images: Images) -> pa.Table:
@@ -220,7 +220,7 @@ class Job:
         for note in notes:
             Bar.write(note)
         manifest = {
-            **files.read_sealed(self.folder / JOB, f"delete {shown(self.folder)} to begin again"),
+            **read_sealed(self.folder / JOB, f"delete {shown(self.folder)} to begin again"),
             "code_version": code_version(),
             "opencv": cv2.__version__,
             "notes": [*self.catalogue.notes, *notes],
@@ -231,21 +231,21 @@ class Job:
             "images_per_s": round(done / seconds, 1) if done else None,  # of the last command
         }
         manifest.pop("digest")
-        files.write_sealed(self.folder / MANIFEST, manifest)
+        write_sealed(self.folder / MANIFEST, manifest)
         return manifest
 
     def _read_part(self, part: Part, identity: str) -> tuple[list[int | str], dict[str, Any]]:
         """Labels in a part, and its record, both as this job wrote them."""
         path, record_path = self.part_path(part), self._record_path(part)
         cure = f"delete {shown(path)}, and the same command predicts it again"
-        record = files.read_sealed(record_path, cure)
+        record = read_sealed(record_path, cure)
         try:
             data = path.read_bytes()
         except OSError as error:
             raise InputError(f"{shown(path)} cannot be read ({error.strerror}): {cure}") from None
         if record["job"] != identity:
             raise InputError(f"{shown(path)} was made by another job: {cure}")
-        if record["sha256"] != hashlib.sha256(data).hexdigest():
+        if record["sha256"] != digest([data]):
             raise InputError(f"{shown(path)} was changed after it was written: {cure}")
         label = self.catalogue.labels.column
         return parquet.read_table(pa.BufferReader(data), columns=[label])[label].to_pylist(), record

@@ -1,6 +1,5 @@
 """The images that a user wants predicted: folders, zips, files, catalogues; and what names them."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +10,7 @@ import pandas as pd
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import AT_ONCE, decode_many, in_threads
 from galaxyzoo.data.readers.catalogues import (
@@ -286,10 +286,8 @@ class Catalogue:
     @property
     def digest(self) -> str:
         """Digest of names and stamps of all images, in their order."""
-        digest = hashlib.sha256()
-        for part in self.parts:
-            digest.update(repr([part.store.digest_of(int(i)) for i in part.ids]).encode())
-        return digest.hexdigest()[:16]
+        stamps = ([part.store.digest_of(int(i)) for i in part.ids] for part in self.parts)
+        return digest(map(repr, stamps))[:16]
 
 
 def _names(stores: Sequence[ImageStore]) -> Iterator[str]:

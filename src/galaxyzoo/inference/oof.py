@@ -10,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import files
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import fold_dir, oof_csv, test_csv
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
@@ -123,7 +123,7 @@ class FoldTables:
         write_predictions(oof_path, oof)
         write_predictions(test_path, task.with_decision(test, prior))
         card["tables"] = {"oof": digest_table(oof_path), "test": digest_table(test_path)}
-        files.write_sealed(card_path(oof_path), card)
+        write_sealed(card_path(oof_path), card)
         return RunCard.read(card_path(oof_path))
 
     def _no_better_than_mean(self, scores: dict[str, float]) -> list[int]:

@@ -3,7 +3,6 @@
 Out-of-fold, test and users' predictions are made by the same function.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,12 +21,13 @@ from galaxyzoo.core import distributed
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import autocast, is_out_of_memory, keep_freed_memory, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
+from galaxyzoo.core.manifest import MadeBy, digest
 from galaxyzoo.core.parallel import prefetch
 from galaxyzoo.core.paths import BOX, box_dir, dataset_dir, run_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.readers.fits import FitsSettings
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
-from galaxyzoo.inference.fold_files import DONE, FoldFiles, MadeBy
+from galaxyzoo.inference.fold_files import DONE, FoldFiles
 from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, notes_on, open_stores
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.tta import iterate_views
@@ -244,12 +244,15 @@ class RunNetworks:
     @property
     def digest(self) -> str:
         """As `Predictor.digest`."""
-        digest = hashlib.sha256(self.config.digest().encode())
+        return digest(self._all())[:16]
+
+    def _all(self) -> Iterator[str | bytes]:
+        """All that predictions depend on."""
+        yield self.config.digest()
         for fold, model in self.models.items():
-            digest.update(str(fold).encode())
+            yield str(fold)
             for name, value in model.state_dict().items():
-                digest.update(name.encode() + value.cpu().numpy().tobytes())
-        return digest.hexdigest()[:16]
+                yield name.encode() + value.cpu().numpy().tobytes()
 
     def with_less(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> "RunNetworks":
         """As `Predictor.with_less`."""

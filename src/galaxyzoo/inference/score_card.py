@@ -3,7 +3,6 @@
 Each is read as one of the models below, which hold the keys that have a reader.
 """
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +13,8 @@ from pydantic import ConfigDict, Field
 
 from galaxyzoo.config.base import Settings
 from galaxyzoo.config.loading import all_ensembles
-from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import digest_file, read_sealed
 from galaxyzoo.core.paths import (
     ALL_RUNS,
     EnsembleFolder,
@@ -39,7 +38,7 @@ class _Keys(Settings):
     def read(cls, path: Path) -> Self:
         """Read a card; the error names the key that is missing or of a wrong type."""
         again = "the command that wrote it makes it again"
-        values = files.read_sealed(path, again)
+        values = read_sealed(path, again)
         return cls.parse(values, f"{shown(path)} is not a whole score card ({again})")
 
 
@@ -323,7 +322,7 @@ def digest_table(table: Path) -> str:
 
     The two are written one after the other, and a kill may come between.
     """
-    return hashlib.sha256(table.read_bytes()).hexdigest()[:16]
+    return digest_file(table)[:16]
 
 
 def describe_losses(first: float | None, last: float | None) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import DEMOS, WHOLE, shown
 from galaxyzoo.inference.score_card import EnsembleCard, SubmissionCard, card_path, digest_table
 from galaxyzoo.io.tables import ID, format_predictions, read_csv, read_predictions
@@ -42,7 +43,7 @@ def write(
     with files.writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
         check(temporary, task, ids)
-        files.write_sealed(card_path(path), {**card, "table": digest_table(temporary)})
+        write_sealed(card_path(path), {**card, "table": digest_table(temporary)})
 
 
 def describe_unreadable(ids: Sequence[int] | np.ndarray) -> str:

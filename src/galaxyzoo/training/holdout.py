@@ -99,4 +99,4 @@ def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
 
 def _files(run: Run) -> FoldFiles:
     origin = made_by(run.config, run.catalog.fingerprint, "holdout")
-    return FoldFiles(run.folder / "holdout", origin)
+    return FoldFiles.trained(run.folder / "holdout", origin)

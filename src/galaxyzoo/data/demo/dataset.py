@@ -4,7 +4,6 @@ The files carry the competition's own names and layout; only the galaxies are ma
 picture and votes depend on the seed and its GalaxyID alone.
 """
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pandas as pd
 
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import digest
 from galaxyzoo.data.demo import galaxies, rendering
 from galaxyzoo.io.archives import ImageStore, write_zip
 from galaxyzoo.io.tables import ID
@@ -95,7 +95,7 @@ def _name_part(ids: np.ndarray, seed: int) -> str:
     """A name that no part has whose pictures could differ: other galaxies, code or libraries."""
     code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     about = (ids.tolist(), seed, code, np.__version__, cv2.__version__)
-    return f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.zip"
+    return f"{digest([repr(about)])[:16]}.zip"
 
 
 def _is_whole(part: Path, ids: list[int]) -> bool:

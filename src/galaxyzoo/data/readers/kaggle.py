@@ -6,7 +6,6 @@ ids, so that the whole competition, a subset and the demo never mix. Subsets are
 whole competition by the lists of ids in `configs/subsets/<name>/`.
 """
 
-import hashlib
 import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import (
     DEMO,
     DEMOS,
@@ -112,7 +112,7 @@ def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> s
         if np.array_equal(read_ids(path), np.sort(train_ids)):
             return path.parent.name
     ids = np.concatenate([np.sort(train_ids), np.sort(test_ids)])
-    return f"kaggle-{hashlib.sha256(ids.tobytes()).hexdigest()[:6]}"
+    return f"kaggle-{digest([ids.tobytes()])[:6]}"
 
 
 def whole_sample_ids() -> np.ndarray:
@@ -244,10 +244,8 @@ def _unpack_whole_zip(folder: Path) -> Path:
             raise InputError(
                 f"{shown(whole)} holds none of the competition's zips: get it again, or its parts"
             )
-        digest = hashlib.sha256(
-            repr([(m.filename, m.CRC, m.file_size) for m in wanted]).encode()
-        ).hexdigest()[:8]
-        target = cache_dir() / f"unpacked-{digest}"
+        name = digest([repr([(m.filename, m.CRC, m.file_size) for m in wanted])])[:8]
+        target = cache_dir() / f"unpacked-{name}"
         with files.holding(target.with_suffix(".lock"), f"unpacking {WHOLE_ZIP}"):
             for member in Bar(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
                 path = target / PurePosixPath(member.filename).name

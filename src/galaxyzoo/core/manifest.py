@@ -1,0 +1,132 @@
+"""What a folder's files are, what made them, and whether they still are what was written.
+
+Nothing on disk is trusted: a file is used if it is the very one that was written, by the same
+settings and so on. Nothing else in the project computes a digest.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import shown
+
+MadeBy = Mapping[str, str | int | None]  # what made a file, such as settings, galaxies, fold
+_DIGEST = "digest"  # key of a sealed file
+_OTHER = {"config": "other settings", "fingerprint": "another split", "fold": "another fold"}
+
+
+def digest(parts: Iterable[str | bytes | memoryview]) -> str:
+    """SHA-256 of some parts one behind the other, 64 hexadecimal digits."""
+    made = hashlib.sha256()
+    for part in parts:
+        made.update(part.encode() if isinstance(part, str) else part)
+    return made.hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object with a digest of itself, which takes an earlier one's place."""
+    files.write_json(path, {**content, _DIGEST: _digest(content)})
+
+
+def read_sealed(path: Path, cure: str) -> dict[str, Any]:
+    """Read what `write_sealed` wrote, if nothing in it was changed; the error advises `cure`."""
+    content = files.read_json(path, cure)
+    if not isinstance(content, dict) or content.get(_DIGEST) != _digest(content):
+        raise InputError(f"{shown(path)} was changed after it was written: {cure}")
+    return content
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return digest([json.dumps({key: v for key, v in content.items() if key != _DIGEST})])
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files of a folder.
+
+    The manifest itself, a sealed JSON file that is written last, holds what made them, the SHA-256
+    of each, and notes.
+
+    Args:
+        folder: of the files.
+        made_by: what they have to be made by.
+        mark: name of the manifest's file.
+        cure: end of error messages.
+    """
+
+    folder: Path
+    made_by: MadeBy
+    mark: str
+    cure: str
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the manifest is there."""
+        return (self.folder / self.mark).exists()
+
+    def finish(self, names: Sequence[str], notes: dict[str, Any]) -> None:
+        """Write the manifest of the named files that are there."""
+        there = [name for name in names if (self.folder / name).exists()]
+        digests = {name: digest_file(self.folder / name) for name in there}
+        content = {"made_by": dict(self.made_by), "files": digests, "notes": notes}
+        write_sealed(self.folder / self.mark, content)
+
+    @cached_property
+    def _content(self) -> dict[str, Any]:
+        """The manifest's content, whole and made by what it has to be."""
+        path = self.folder / self.mark
+        content = read_sealed(path, self.cure)
+        check_made_by(path, content["made_by"], self.made_by, self.cure)
+        return content
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What `finish` was given."""
+        return self._content["notes"]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the files."""
+        return [*self._content["files"]]
+
+    def path(self, name: str) -> Path:
+        """Path of a file that is still the one which the manifest was written for."""
+        path, expected = self.folder / name, self._content["files"].get(name)
+        if expected is None or not path.is_file():
+            raise InputError(f"{shown(path)} is missing: bring it back, or {self.cure}")
+        if digest_file(path) != expected:
+            raise InputError(
+                f"{shown(path)} is not the file that {self.mark} was written for (changed, damaged "
+                f"or another's): bring that back, or {self.cure}"
+            )
+        return path
+
+    def check(self) -> None:
+        """Check all files."""
+        for name in self.names:
+            self.path(name)
+
+    @property
+    def digest(self) -> str:
+        """Digest of all files, as the manifest has them."""
+        return digest([repr(sorted(self._content["files"].items()))])
+
+
+def check_made_by(path: Path, found: MadeBy, expected: MadeBy, cure: str) -> None:
+    """Refuse what other settings, galaxies or another fold made."""
+    for key, value in expected.items():
+        if found.get(key) != value:
+            what = _OTHER.get(key, f"other {key}")
+            raise InputError(f"{shown(path)} is of {what} ({found.get(key)}, not {value}): {cure}")
