@@ -14,6 +14,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.devices import is_out_of_memory
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference import predict
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint
 from galaxyzoo.inference.fold_files import HISTORY
@@ -161,6 +162,13 @@ def test_a_plan_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     catalog: Catalog = None  # type: ignore[assignment]
     with pytest.raises(FoldError, match=r"gz37/small: out of memory.*train\.accumulation=2"):
         planning.estimate(config(), catalog)
+
+
+def test_a_plan_of_what_may_be_split_is_made_in_parts(
+    monkeypatch: pytest.MonkeyPatch, prepared: Dataset
+) -> None:
+    limit_memory(monkeypatch, 4)
+    assert planning.estimate(config(**GO_ON), prepared.catalog).train_s > 0
 
 
 @pytest.mark.parametrize("allocate", [torch.empty, np.empty])

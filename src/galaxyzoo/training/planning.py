@@ -18,7 +18,7 @@ import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.console import Bar, print_table
-from galaxyzoo.core.devices import get_device, is_out_of_memory, out_of_memory, release
+from galaxyzoo.core.devices import get_device, is_out_of_memory, more_parts, release
 from galaxyzoo.core.paths import folds_dir
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
@@ -71,14 +71,16 @@ def estimate(
     """
     epochs = 0 if copied else config.train.epochs
     data = random_fold(config, _BATCHES * config.train.batch_size)
-    try:
-        train_s, predict_s, share, weights = _probe(config, data, seconds / _TIMINGS)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise out_of_memory(
-            config.train.batch_size, config.train.accumulation, config.run
-        ) from None
+    parts, may_split = config.train.accumulation, config.train.on_out_of_memory == "accumulate"
+    while True:
+        try:
+            train_s, predict_s, share, weights = _probe(config, data, seconds / _TIMINGS, parts)
+            break
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        release()
+        parts = more_parts(config.train.batch_size, parts, config.run, may_split)
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
     trained = galaxies * (k - 1) * epochs
     # Each fold's galaxies are also validated after every epoch, in one view.
@@ -136,15 +138,19 @@ def _gpu_bytes(config: Config, catalog: Catalog) -> float:
     return _CONTEXT_BYTES + taken + len(catalog.ids) * config.image.cache_px**2 * 3
 
 
-def _probe(config: Config, data: FoldData, seconds: float) -> tuple[float, float, float, int]:
+def _probe(
+    config: Config, data: FoldData, seconds: float, parts: int
+) -> tuple[float, float, float, int]:
     """Seconds per image trained and predicted in all views, processor share, bytes of weights.
 
     Args:
         config: of the run.
         data: random images.
         seconds: of each timing.
+        parts: of each batch.
     """
     trainer = Trainer(config, data, initialise=False)
+    trainer.parts = parts
 
     def view(count: int) -> None:
         predict(trainer.model, data.cache, data.val_rows[:count], config)
