@@ -47,8 +47,8 @@ def _send_all(batch: Made, device: torch.device) -> Made:
 
 def _await(batch: Made, sent: Any) -> Made:
     """Let the GPU, but not this process, wait for a batch's copy."""
+    current = torch.cuda.current_stream()
+    current.wait_event(sent)
     for tensor in (value for value in batch if isinstance(value, Tensor)):
-        current = torch.cuda.current_stream(tensor.device)
-        current.wait_event(sent)
         tensor.record_stream(current)  # or its memory could be given to the next copy too soon
     return batch
