@@ -82,6 +82,17 @@ def test_the_switch_is_for_cuda_and_goes_off_again() -> None:
     assert not torch.are_deterministic_algorithms_enabled()
 
 
+@pytest.mark.parametrize(("name", "chosen"), [("cuda:1", [1]), ("cuda", []), ("cpu", [])])
+def test_of_several_gpus_the_one_in_use_is_the_current_one(
+    name: str, chosen: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its streams and events are meant where none is named."""
+    found: list[int] = []
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: found.append(device.index))
+    prepare_to_train(torch.device(name), False)
+    assert found == chosen
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 def test_training_chooses_by_the_config(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
     chosen = []
