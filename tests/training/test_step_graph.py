@@ -1,5 +1,7 @@
 """Recording a step, as far as it shows without a GPU; `tests/gpu` has the rest."""
 
+import gc
+import weakref
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +11,7 @@ import torch
 
 from galaxyzoo.core.devices import read_later
 from galaxyzoo.training import step_graph
-from galaxyzoo.training.step_graph import StepGraph
+from galaxyzoo.training.step_graph import Step, StepGraph
 from galaxyzoo.training.trainer import Trainer
 from support.training_fixtures import config, fold_data
 
@@ -50,9 +52,9 @@ def test_a_warm_up_leaves_no_trace(optimizer: str, steps: int, card: list[str]) 
         for number in range(steps):
             trainer.step(number, batches[number])
         if is_warmed:
-            graph = StepGraph(trainer._take_step, trainer.model, trainer.optimizer)
+            graph = StepGraph(trainer.model, trainer.optimizer)
             before = values_of(trainer)
-            graph._warm_up(batches[3].images, batches[3].targets)
+            graph._warm_up(trainer._take_step, batches[3].images, batches[3].targets)
             after = values_of(trainer)
             assert all(one.equal(two) for one, two in zip(before, after, strict=False))
             assert not any(value.any() for value in after[len(before) :])
@@ -75,7 +77,7 @@ def test_a_step_that_waits_is_undone_too(card: list[str], monkeypatch: pytest.Mo
 
     before = values_of(trainer)
     with pytest.raises(RuntimeError, match="synchronizing"):
-        StepGraph(wait, trainer.model, trainer.optimizer)(batch.images, batch.targets)
+        StepGraph(trainer.model, trainer.optimizer)(wait, batch.images, batch.targets)
     assert card == ["error", "default"]
     assert all(one.equal(two) for one, two in zip(before, values_of(trainer), strict=False))
 
@@ -87,10 +89,12 @@ def test_a_step_that_cannot_be_recorded_is_taken_plainly(
     trainer, other = (Trainer(config(), fold_data()) for _ in range(2))
 
     class Refusing(StepGraph):
-        def __call__(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        def __call__(
+            self, take_step: Step, images: torch.Tensor, targets: torch.Tensor
+        ) -> torch.Tensor:
             raise RuntimeError("called a synchronizing CUDA operation\nmore")
 
-    trainer.graph = Refusing(trainer._take_step, trainer.model, trainer.optimizer)
+    trainer.graph = Refusing(trainer.model, trainer.optimizer)
     losses = []
     for one in (trainer, other):
         one.model.train()
@@ -99,6 +103,21 @@ def test_a_step_that_cannot_be_recorded_is_taken_plainly(
     assert losses[0] == losses[1]
     printed = capsys.readouterr().out
     assert printed.count("not launched as a whole (called a synchronizing CUDA operation)") == 1
+
+
+def test_nothing_keeps_the_memory_of_a_training_that_is_over(card: list[str]) -> None:
+    trainer = Trainer(config(), fold_data())
+    trainer.model.train()
+    trainer.graph = StepGraph(trainer.model, trainer.optimizer)
+    batch = next(iter(trainer.batches()))
+    trainer.graph._warm_up(trainer._take_step, batch.images, batch.targets)
+    gone = weakref.ref(trainer.graph)
+    gc.disable()
+    try:
+        del trainer, batch
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_loss_is_read_after_the_next_step_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:

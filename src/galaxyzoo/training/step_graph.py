@@ -15,6 +15,8 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
+# One optimizer step on (images, targets); gives the loss, on the device.
+Step = Callable[[Tensor, Tensor], Tensor]
 _WARM_UPS = 2  # steps before a recording, by which libraries choose their kernels
 
 
@@ -23,41 +25,43 @@ class StepGraph:
     """Steps of a network and its optimizer.
 
     Args:
-        take_step: one optimizer step on (images, targets); returns the loss, on the device.
         model: the network.
         optimizer: with `capturable` groups, whose learning rates are tensors on the device.
     """
 
-    take_step: Callable[[Tensor, Tensor], Tensor]
     model: nn.Module
     optimizer: torch.optim.Optimizer
     _recorded: dict[int, "_Recording"] = field(default_factory=dict)
 
-    def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, take_step: Step, images: Tensor, targets: Tensor) -> Tensor:
         """Take one step; returns the loss.
 
+        Args:
+            take_step: always the same; not kept, or its owner would keep the memory of recordings.
+            images: (B, 3, H, W).
+            targets: (B, column).
         Raises:
             RuntimeError: the step waits for the GPU, so cannot be recorded; all is as before it.
         """
         found = self._recorded.get(len(images))
         if found is None:
-            found = self._recorded[len(images)] = self._record(images, targets)
+            found = self._recorded[len(images)] = self._record(take_step, images, targets)
         found.images.copy_(images)
         found.targets.copy_(targets)
         found.graph.replay()
         return found.loss.clone()
 
-    def _record(self, images: Tensor, targets: Tensor) -> "_Recording":
+    def _record(self, take_step: Step, images: Tensor, targets: Tensor) -> "_Recording":
         images, targets = images.clone(), targets.clone()
-        self._warm_up(images, targets)
+        self._warm_up(take_step, images, targets)
         pool = next((one.graph.pool() for one in self._recorded.values()), None)
         graph = torch.cuda.CUDAGraph()
         self.optimizer.zero_grad()  # or the gradients would lie outside the graph's memory
         with torch.cuda.graph(graph, pool=pool, stream=_stream(images.device)):
-            loss = self.take_step(images, targets)
+            loss = take_step(images, targets)
         return _Recording(graph, images, targets, loss)
 
-    def _warm_up(self, images: Tensor, targets: Tensor) -> None:
+    def _warm_up(self, take_step: Step, images: Tensor, targets: Tensor) -> None:
         """Take steps, and undo them: what is trained is as if there had been none."""
         before = [(value, value.detach().clone()) for value in self._state()]
         random, stream = torch.cuda.get_rng_state(images.device), _stream(images.device)
@@ -65,10 +69,10 @@ class StepGraph:
         try:
             with torch.cuda.stream(stream):
                 for _ in range(_WARM_UPS):
-                    self.take_step(images, targets)
+                    take_step(images, targets)
                 # A recording that fails leaves torch's generator and memory unusable (2.11).
                 with _no_waiting():
-                    self.take_step(images, targets)
+                    take_step(images, targets)
         finally:
             torch.cuda.current_stream().wait_stream(stream)
             known = {id(value) for value, _ in before}

@@ -78,7 +78,7 @@ class Trainer:
         self.optimizer = build_optimizer(self.model, config.train, in_graph)
         self.graph: StepGraph | None = None  # else a step is launched kernel by kernel
         if in_graph:
-            self.graph = StepGraph(self._take_step, self.model, self.optimizer)
+            self.graph = StepGraph(self.model, self.optimizer)
         self.steps_per_epoch = math.ceil(len(data.train_rows) / config.train.batch_size)
         self.parts = config.train.accumulation  # of each batch, worked through one by one
         self.epoch = 0
@@ -214,7 +214,7 @@ class Trainer:
         """Take a step as one launch, or where that cannot be, kernel by kernel."""
         if self.graph is not None:
             try:
-                return self.graph(images, targets)
+                return self.graph(self._take_step, images, targets)
             except RuntimeError as error:
                 if is_out_of_memory(error):
                     raise
