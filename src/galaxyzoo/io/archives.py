@@ -289,8 +289,7 @@ class ImageStore:
                 if about.st_size > MAX_IMAGE_BYTES:
                     where = shown(Path(file))
                     raise InputError(f"{where} is larger than {MAX_IMAGE_BYTES:,} bytes")
-                with open(file, "rb", buffering=0) as content:
-                    return content.read()
+                return Path(file).read_bytes()
             archive = self._archive()
             size = archive.getinfo(name).file_size
             if size > MAX_IMAGE_BYTES:
