@@ -53,6 +53,7 @@ class Cost:
     disk_bytes: int
     share: float = 1.0  # of its time that the probe was computing: less where others compute
     batch_s: float = 0.0
+    gpu_bytes: float = 0.0  # of a fold
 
 
 def estimate(
@@ -72,7 +73,10 @@ def estimate(
     epochs = 0 if copied else config.train.epochs
     data = random_fold(config, _BATCHES * config.train.batch_size)
     parts, may_split = config.train.accumulation, config.train.on_out_of_memory == "accumulate"
+    is_gpu = get_device().type == "cuda"
     while True:
+        if is_gpu:
+            torch.cuda.reset_peak_memory_stats()
         try:
             train_s, predict_s, share, weights = _probe(config, data, seconds / _TIMINGS, parts)
             break
@@ -91,7 +95,8 @@ def estimate(
     # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
     disk = weights * k + 4 * weights + tables * k
     batch_s = config.train.batch_size * train_s
-    return Cost(trained * train_s, viewed * predict_s, disk, share, batch_s)
+    gpu_bytes = _peak_of_fold(config, catalog) if is_gpu else 0.0
+    return Cost(trained * train_s, viewed * predict_s, disk, share, batch_s, gpu_bytes)
 
 
 def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset]) -> int:
@@ -133,9 +138,14 @@ def _gpu_bytes(config: Config, catalog: Catalog) -> float:
             raise
         return math.inf
     finally:
-        taken = torch.cuda.max_memory_reserved()
         release()
-    return _CONTEXT_BYTES + taken + len(catalog.ids) * config.image.cache_px**2 * 3
+    return _peak_of_fold(config, catalog)
+
+
+def _peak_of_fold(config: Config, catalog: Catalog) -> float:
+    """Memory of a GPU that a fold takes, by the most that has been reserved for a few images."""
+    images = len(catalog.ids) * config.image.cache_px**2 * 3
+    return _CONTEXT_BYTES + torch.cuda.max_memory_reserved() + images
 
 
 def _probe(
@@ -249,9 +259,8 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
         )
     if get_device().type == "cuda":
         for name, config, cost in zip(names, configs, costs, strict=False):
-            memory = _gigabytes(_gpu_bytes(config, datasets[config.dataset].catalog))
             batch = f"a batch of {config.train.batch_size} takes {1000 * cost.batch_s:.1f} ms"
-            print(f"{name}: {batch}, a fold {memory} of the GPU's memory")
+            print(f"{name}: {batch}, a fold {_gigabytes(cost.gpu_bytes)} of the GPU's memory")
     cached = _cache_bytes(configs, datasets)
     folds_dir().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folds_dir()).free
@@ -297,12 +306,9 @@ def _cache_bytes(configs: list[Config], datasets: Mapping[str | None, Dataset]) 
 
 
 def _peak_memory() -> str:
-    """Largest resident size of this process so far, and of its share of a GPU."""
+    """Largest resident size of this process so far."""
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in kB
-    host = _gigabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
-    if not torch.cuda.is_available():
-        return host
-    return f"{host} and {_gigabytes(torch.cuda.max_memory_reserved())} on the GPU"
+    return _gigabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
 def _hours(seconds: float, total: float = 0.0) -> str:
