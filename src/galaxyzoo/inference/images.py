@@ -12,7 +12,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.image_cache import AT_ONCE, decode_many, in_threads
+from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.readers.catalogues import (
     CATALOGUES,
     ZARR,
@@ -22,7 +22,7 @@ from galaxyzoo.data.readers.catalogues import (
     open_catalogue,
 )
 from galaxyzoo.data.readers.fits import FitsSettings, FitsStore
-from galaxyzoo.inference.oddities import Oddities, add_oddities, find_oddities, measure
+from galaxyzoo.inference.oddities import Oddities, find_oddities, measure
 from galaxyzoo.io.archives import (
     FITS_ENDS,
     ID_LIMIT,
@@ -73,13 +73,7 @@ class Images:
             self._decoded[key] = images
             if is_first:
                 names, sizes = [self.store.names[i] for i in read], [store.sizes[i] for i in read]
-
-                def find(start: int) -> Oddities:
-                    some = slice(start, start + AT_ONCE)
-                    return find_oddities(names[some], sizes[some], images[some])
-
-                for some in in_threads(find, len(read)):
-                    add_oddities(self.oddities, some)
+                self.oddities.update(find_oddities(names, sizes, images))
         return self._decoded[key]
 
     def table(self, values: np.ndarray, task: Task) -> pd.DataFrame:

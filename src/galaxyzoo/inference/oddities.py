@@ -8,6 +8,7 @@ import numpy as np
 import simplejpeg
 
 from galaxyzoo.config.schema import ORIGINAL_PX
+from galaxyzoo.data.image_cache import AT_ONCE, in_threads
 
 # Kind -> how many images, and the first's name with details
 Oddities = dict[str, tuple[int, str]]
@@ -38,13 +39,25 @@ def measure(data: bytes | np.ndarray) -> tuple[int, int, int]:
 def find_oddities(
     names: list[str], sizes: list[tuple[int, int, int]], images: np.ndarray
 ) -> Oddities:
-    """Count what is unlike Galaxy Zoo's pictures.
+    """Count what is unlike Galaxy Zoo's pictures, in threads.
 
     Args:
         names: of the images.
         sizes: as `measure` gives them.
         images: (image, side, side, 3) uint8, as the networks get them.
     """
+
+    def find(start: int) -> Oddities:
+        some = slice(start, start + AT_ONCE)
+        return _find(names[some], sizes[some], images[some])
+
+    oddities: Oddities = {}
+    for some in in_threads(find, len(names)):
+        add_oddities(oddities, some)
+    return oddities
+
+
+def _find(names: list[str], sizes: list[tuple[int, int, int]], images: np.ndarray) -> Oddities:
     oddities: Oddities = {}
     for name, (height, width, bits), image in zip(names, sizes, images, strict=True):
         kinds = {
