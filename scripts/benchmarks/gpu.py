@@ -19,8 +19,8 @@ from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.devices import read_later
 from galaxyzoo.core.paths import BOX
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.images import CHUNK, Catalogue, Images
-from galaxyzoo.inference.predict import load_run
+from galaxyzoo.inference.images import Catalogue
+from galaxyzoo.inference.predict import RunNetworks, decode_ahead, load_run
 from galaxyzoo.training.planning import random_fold
 from galaxyzoo.training.trainer import Trainer
 
@@ -59,7 +59,6 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
         train = stage.train.model_copy(update={"batch_size": batch})
         stage = stage.model_copy(update={"train": train, "before": None})
         rates = measure_training(stage, _SECONDS * repeats)
-        print(stage.about, stage.image.size_px, batch, rates, file=sys.stderr, flush=True)
         minutes = stage.train.epochs * COMPETITION * 4 / rates.loop / 60
         cells = (
             *(f"{value:,.0f}" for value in (rates.before, rates.input, rates.resident, rates.loop)),
@@ -68,6 +67,7 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
             f"{minutes:.0f}",
         )
         rows.append((f"{name}, {stage.image.size_px} px, batches of {batch}", *cells))
+        print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)  # the table comes at the end
     header = (
         *("recipe", "as before", "input", "resident step", "loop", "loop / resident"),
         *("loop / before", "share of peak", "minutes"),
@@ -147,7 +147,7 @@ def measure_survey(data: Dataset) -> Table:
         folder.mkdir()
         for number in range(_SURVEY):
             (folder / f"{number}.jpg").write_bytes(store.read(ids[number % len(ids)]))
-        decode = partial(decode_all, folder, predictor.config)
+        decode = partial(decode_all, folder, predictor)
         job = partial(run_job, predictor, folder, Path(temporary))
         rates = {}
         for name, work in {"decoding alone": decode, "the whole job": job}.items():
@@ -160,11 +160,8 @@ def measure_survey(data: Dataset) -> Table:
     return Table(f"{_SURVEY:,} JPEGs by five networks in one view", header, rows)
 
 
-def decode_all(folder: Path, config: Config) -> int:
-    """Decode all images of a folder, some at a time."""
-    count = 0
-    for part in Catalogue((folder,)).parts:
-        for start in range(0, len(part.ids), CHUNK):
-            images = Images(part.store, part.ids[start : start + CHUNK])
-            count += len(images.decode(config.image))
-    return count
+def decode_all(folder: Path, predictor: RunNetworks) -> int:
+    """Decode all images of a folder as a job does."""
+    image = predictor.config.image
+    chunks = (decode_ahead(predictor, part.store, part.ids) for part in Catalogue((folder,)).parts)
+    return sum(len(images.decode(image)) for chunk in chunks for images in chunk)

@@ -74,7 +74,7 @@ def test_a_batch_has_the_warps_of_the_processors() -> None:
     expected = augment_batch(GALAXIES[rows], IMAGE, WIDE, np.random.default_rng(7))
     draws = draw(IMAGE, WIDE, len(rows), np.random.default_rng(7))
     on_device = DeviceInput.on(CPU, GALAXIES, IMAGE.size_px)
-    ahead = DeviceInput(GALAXIES, IMAGE.size_px, CPU)  # it holds none of them
+    ahead = DeviceInput(GALAXIES, IMAGE.size_px)  # it holds none of them
     sources = [
         one.prepare(rows, draws, torch.zeros(4, 1), slice(None)).source
         for one in (on_device, ahead)

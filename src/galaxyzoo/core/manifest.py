@@ -98,7 +98,7 @@ class Manifest:
 
     @property
     def names(self) -> list[str]:
-        """Of the files."""
+        """Names of the files."""
         return [*self._content["files"]]
 
     def path(self, name: str) -> Path:

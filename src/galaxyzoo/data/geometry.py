@@ -134,6 +134,6 @@ def sample(images: Tensor, matrices: Tensor, size_px: int) -> Tensor:
 
 
 def warp_on_device(images: Tensor, matrices: np.ndarray, size_px: int) -> Tensor:
-    """As `sample`, by matrices as of `warp`."""
+    """Warp on the images' device; matrices as of `warp`."""
     grid = torch.from_numpy(grid_matrices(matrices, images.shape[-1], size_px))
     return sample(images, send(grid, images.device), size_px)

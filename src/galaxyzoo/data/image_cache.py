@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -354,7 +354,7 @@ def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.nd
 
 def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
     about = (_VERSION, config.crop_px, config.cache_px, *_DECODERS)
-    made = digest([repr(about), *(repr(store.digest_of(int(i))) for i in ids)])
+    made = digest(map(repr, chain([about], (store.digest_of(int(i)) for i in ids))))
     return f"{store.path.stem}_{config.crop_px}_{config.cache_px}_{made[:12]}"
 
 

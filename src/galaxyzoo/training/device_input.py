@@ -75,23 +75,22 @@ class DeviceInput:
     Args:
         images: (image, cache_px, cache_px, 3) uint8.
         size_px: side of a batch's images.
-        device: where batches are made.
+        resident: (image, 3, cache_px, cache_px) uint8, the same on the device, where they fit.
     """
 
     images: np.ndarray
     size_px: int
-    device: torch.device
-    resident: Tensor | None = None  # (image, 3, cache_px, cache_px) uint8
+    resident: Tensor | None = None
 
     @classmethod
     def on(cls, device: torch.device, images: np.ndarray, size_px: int) -> "DeviceInput":
         """Put the images there if they take less than half of its free memory."""
         fits = device.type != "cuda" or images.nbytes < _SHARE * torch.cuda.mem_get_info(device)[0]
         resident = to_tensor(np.array(images)).to(device) if fits else None
-        return cls(images, size_px, device, resident)
+        return cls(images, size_px, resident)
 
     def prepare(self, rows: np.ndarray, draws: Draws, targets: Tensor, own: slice) -> Unmade:
-        """What a batch is made of, still with the processor.
+        """Collect a batch's images and draws, still with the processor.
 
         Args:
             rows: (B,) of the images.

@@ -85,7 +85,7 @@ class StepGraph:
             torch.cuda.set_rng_state(random, images.device)
 
     def _state(self) -> list[Tensor]:
-        """What a step changes."""
+        """Tensors that a step changes."""
         state = (value for each in self.optimizer.state.values() for value in each.values())
         values = [*self.model.parameters(), *self.model.buffers(), *state]
         return [value for value in values if isinstance(value, Tensor)]

@@ -301,12 +301,9 @@ class Trainer:
         # forwards.
         batches = [np.sort(rows) for rows in np.array_split(order, self.steps_per_epoch)]
 
-        def generator(step: int) -> np.random.Generator:
-            # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
-            return np.random.default_rng((*key, step + 1))
-
         def prepare(step: int) -> Any:
-            return self._make_batch(batches[step], generator(step))
+            # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
+            return self._make_batch(batches[step], np.random.default_rng((*key, step + 1)))
 
         sent = prefetch_to_device(prefetch(prepare, len(batches)), self.device)
         yield from map(self.input.make, sent) if self.input else sent
