@@ -26,10 +26,10 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.fits import FitsSettings, draw
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.inference.catalogue import classes_of_votes
-from galaxyzoo.inference.fold_files import DONE
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.models.build import build_model
+from galaxyzoo.results.layout import DONE
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.app_fixtures import CONFIG, jpeg, loaded

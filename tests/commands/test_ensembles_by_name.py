@@ -13,7 +13,7 @@ from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import EnsembleFolder, list_ensembles, oof_csv
 from galaxyzoo.core.paths import root as root_dir
-from galaxyzoo.inference.score_card import EnsembleCard, card_path
+from galaxyzoo.results.card import EnsembleCard, card_path
 from support.ensemble_fixtures import run_here, save_project
 from support.small_models import small_config
 

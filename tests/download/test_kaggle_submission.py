@@ -14,9 +14,9 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.download import kaggle_api, kaggle_submission
-from galaxyzoo.inference.score_card import card_path, digest_table
-from galaxyzoo.inference.submission import published_csv
 from galaxyzoo.io.tables import format_predictions
+from galaxyzoo.results.card import card_path, digest_table
+from galaxyzoo.results.submission import published_csv
 from galaxyzoo.tasks.registry import get_task
 from support.kaggle_connection import COMPETITION, held
 from support.kaggle_fixtures import COLUMNS, draw_votes

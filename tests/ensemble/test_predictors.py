@@ -10,8 +10,8 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import BOX, EnsembleFolder, fold_dir, oof_csv
 from galaxyzoo.ensemble import predictors
 from galaxyzoo.ensemble.predictors import choose_default, find_predictor
-from galaxyzoo.inference.fold_files import DONE
-from galaxyzoo.inference.score_card import card_path
+from galaxyzoo.results.card import card_path
+from galaxyzoo.results.layout import DONE
 from support.ensemble_fixtures import make_catalog, run_card
 
 BUNDLED = (BOX, "gz37/d4cnn_transfer")  # RMSE 0.0782 on 6,000 galaxies

@@ -24,8 +24,8 @@ from galaxyzoo.export.bundle import export_run
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import TOLERANCE, MeanNetwork, run_onnx, write_onnx
 from galaxyzoo.inference.predict import RunNetworks
-from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.models.build import build_model
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.registry import get_task
 from support.commands import COMPETITION, SRC, call, complaint, dataset, succeed, table
 from support.small_models import small_config

@@ -12,8 +12,8 @@ from markdown_it import MarkdownIt
 
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.export.model_card import write_card
-from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.io.tables import FOLD
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.registry import get_task
 from support.ensemble_fixtures import run_card
 from support.small_models import small_config

@@ -10,7 +10,7 @@ import torch
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import MadeBy
 from galaxyzoo.inference.artifacts import load_checkpoint, save_checkpoint
-from galaxyzoo.inference.oof import FoldSummary
+from galaxyzoo.results.oof import FoldSummary
 
 MADE_BY: MadeBy = {"config": "abc", "fingerprint": "def", "fold": 1}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from galaxyzoo.inference.artifacts import WEIGHTS
-from galaxyzoo.inference.fold_files import DONE
+from galaxyzoo.results.layout import DONE
 from support.commands import (
     COMPETITION,
     SRC,

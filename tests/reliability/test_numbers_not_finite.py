@@ -16,8 +16,8 @@ from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble import members
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint
-from galaxyzoo.inference.fold_files import HISTORY
-from galaxyzoo.inference.oof import FoldSummary
+from galaxyzoo.results.layout import HISTORY
+from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.fold import CHECKPOINT, train_fold

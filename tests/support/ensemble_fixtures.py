@@ -17,9 +17,9 @@ from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold
 from galaxyzoo.ensemble.selection import CANDIDATES, Candidate, CrossFits, cross_fit
-from galaxyzoo.inference.fold_files import FoldFiles
-from galaxyzoo.inference.score_card import card_path, digest_table, score_table
 from galaxyzoo.io.tables import FOLD, write_predictions
+from galaxyzoo.results.card import card_path, digest_table, score_table
+from galaxyzoo.results.layout import FoldFiles
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
 from galaxyzoo.tasks.kinds import Task, VoteTask
 from galaxyzoo.tasks.registry import task_of

@@ -11,7 +11,7 @@ from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.score_card import RunCard
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.run import Run
 from support.kaggle_fixtures import Competition, draw_competition, draw_image, encode

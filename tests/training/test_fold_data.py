@@ -13,7 +13,7 @@ from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.inference.artifacts import WEIGHTS
-from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
+from galaxyzoo.results.layout import HISTORY, FoldFiles
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data
 from support.class_fixtures import holdout_config

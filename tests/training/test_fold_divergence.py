@@ -15,9 +15,9 @@ from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
 from galaxyzoo.inference.artifacts import WEIGHTS
-from galaxyzoo.inference.oof import TEST_TABLE, VAL_TABLE, FoldSummary, FoldTables
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports import console
+from galaxyzoo.results.oof import TEST_TABLE, VAL_TABLE, FoldSummary, FoldTables
 from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.fold import train_fold

@@ -8,7 +8,7 @@ import pytest
 from galaxyzoo.core import launch
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.fold_files import HISTORY
+from galaxyzoo.results.layout import HISTORY
 from galaxyzoo.training.fold import EVENTS, train_fold
 from galaxyzoo.training.run import Run
 from support.small_models import small_config

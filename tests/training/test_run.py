@@ -17,10 +17,10 @@ from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
-from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
-from galaxyzoo.inference.oof import TEST_TABLE, VAL_TABLE
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.io.tables import read_predictions
+from galaxyzoo.results.layout import HISTORY, FoldFiles
+from galaxyzoo.results.oof import TEST_TABLE, VAL_TABLE
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import TIMINGS, read_timings
 from galaxyzoo.training.fold_data import FoldData

@@ -17,8 +17,8 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference import predict
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint
-from galaxyzoo.inference.fold_files import HISTORY
 from galaxyzoo.models.build import GalaxyNet, build_model
+from galaxyzoo.results.layout import HISTORY
 from galaxyzoo.training import planning
 from galaxyzoo.training.fold import CHECKPOINT, train_fold
 from galaxyzoo.training.fold_data import FoldData

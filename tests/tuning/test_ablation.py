@@ -16,9 +16,9 @@ from galaxyzoo.data.catalog import save_catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble.members import find_runs
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.reports.results import load_results
+from galaxyzoo.results.oof import FoldTables
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.tuning.ablation import Ablation, Row, Variant, format_rows, judge, make_rows
 from support.ensemble_fixtures import draw_run, finish_fold, make_catalog, save_run

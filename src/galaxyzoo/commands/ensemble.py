@@ -46,9 +46,9 @@ from galaxyzoo.ensemble.build import EnsembleBuild
 from galaxyzoo.ensemble.intervals import make_intervals
 from galaxyzoo.ensemble.members import PREFIX, ExternalTable, find_runs, make_tables, pick_tables
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
-from galaxyzoo.inference import submission
-from galaxyzoo.inference.score_card import card_path
 from galaxyzoo.reports.console import print_ensemble, print_intervals
+from galaxyzoo.results import submission
+from galaxyzoo.results.card import card_path
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import TASKS, get_task
 

@@ -9,8 +9,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.download.kaggle_api import COMPETITION, PAGE, patiently
-from galaxyzoo.inference import submission
-from galaxyzoo.inference.score_card import SubmissionCard, card_path, digest_table
+from galaxyzoo.results import submission
+from galaxyzoo.results.card import SubmissionCard, card_path, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 

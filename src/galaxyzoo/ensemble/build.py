@@ -29,9 +29,9 @@ from galaxyzoo.ensemble.members import (
     load_test,
 )
 from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
-from galaxyzoo.inference import submission
-from galaxyzoo.inference.fold_files import digest_networks
-from galaxyzoo.inference.score_card import (
+from galaxyzoo.io.tables import FOLD, write_predictions
+from galaxyzoo.results import submission
+from galaxyzoo.results.card import (
     EnsembleCard,
     RunCard,
     card_path,
@@ -39,7 +39,7 @@ from galaxyzoo.inference.score_card import (
     rounded,
     score_table,
 )
-from galaxyzoo.io.tables import FOLD, write_predictions
+from galaxyzoo.results.layout import digest_networks
 from galaxyzoo.tasks.kinds import Task
 
 DIGITS = 9  # decimals on the card: the last ones differ between BLAS libraries

@@ -28,8 +28,8 @@ from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.members import PREFIX, to_task
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES
 from galaxyzoo.ensemble.stackers import LinearStacker
-from galaxyzoo.inference.fold_files import digest_networks
-from galaxyzoo.inference.score_card import EnsembleCard, build_again, digest_table
+from galaxyzoo.results.card import EnsembleCard, build_again, digest_table
+from galaxyzoo.results.layout import digest_networks
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
 

@@ -21,8 +21,8 @@ from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.conformal import Calibration, Column, find_limits
 from galaxyzoo.ensemble.members import load_oof
-from galaxyzoo.inference.score_card import EnsembleCard, card_path, digest_table, rounded
 from galaxyzoo.io.tables import read_predictions, write_predictions
+from galaxyzoo.results.card import EnsembleCard, card_path, digest_table, rounded
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task, is_ensemble, split_ensemble

@@ -21,8 +21,8 @@ from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import is_ablation, oof_csv, run_dir, shown, task_name, test_csv
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.io.tables import FOLD, read_csv, read_predictions
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
 

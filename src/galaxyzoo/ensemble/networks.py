@@ -14,9 +14,9 @@ from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
 from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.predictors import ensemble_folder
-from galaxyzoo.inference.fold_files import FoldFiles
 from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run, predict_each
-from galaxyzoo.inference.score_card import EnsembleCard, digest_table
+from galaxyzoo.results.card import EnsembleCard, digest_table
+from galaxyzoo.results.layout import FoldFiles
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import get_task, is_ensemble, task_of
 

@@ -26,8 +26,8 @@ from galaxyzoo.core.paths import (
     shown,
 )
 from galaxyzoo.ensemble.fitted import check_members
-from galaxyzoo.inference.fold_files import DONE, digest_networks
-from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path
+from galaxyzoo.results.card import EnsembleCard, RunCard, card_path
+from galaxyzoo.results.layout import DONE, digest_networks
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import (
     TASKS,

@@ -28,10 +28,10 @@ from galaxyzoo.ensemble.predictors import EXPORTED_SCORES
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
 from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
-from galaxyzoo.inference.fold_files import FoldFiles, digest_networks
 from galaxyzoo.inference.predict import load_run
-from galaxyzoo.inference.score_card import RunCard, card_path
 from galaxyzoo.io.tables import FOLD, format_predictions
+from galaxyzoo.results.card import RunCard, card_path
+from galaxyzoo.results.layout import FoldFiles, digest_networks
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import ensemble_name, get_task, task_of
 

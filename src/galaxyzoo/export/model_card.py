@@ -11,7 +11,7 @@ from markupsafe import Markup
 from galaxyzoo.config.schema import ORIGINAL_PX, Config, ImageConfig
 from galaxyzoo.core import files
 from galaxyzoo.core.templates import render
-from galaxyzoo.inference.score_card import RunCard
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.kinds import Task
 
 

@@ -1,5 +1,4 @@
-"""Prediction, and the files of a fold.
+"""Prediction with trained networks.
 
-In: trained networks and images. Out: test-time averaged predictions, out-of-fold tables, score
-cards, submissions, catalogues of parts.
+In: networks and images. Out: test-time averaged predictions of any images, catalogues of parts.
 """

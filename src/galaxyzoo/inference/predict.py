@@ -27,12 +27,12 @@ from galaxyzoo.core.paths import BOX, box_dir, dataset_dir, run_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.readers.fits import FitsSettings
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
-from galaxyzoo.inference.fold_files import DONE, FoldFiles
 from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, notes_on, open_stores
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.models.build import GalaxyNet
+from galaxyzoo.results.layout import DONE, FoldFiles
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.ensemble.members import PREFIX
-from galaxyzoo.inference.score_card import EnsembleCard, RunCard
-from galaxyzoo.inference.submission import describe_unreadable
+from galaxyzoo.results.card import EnsembleCard, RunCard
+from galaxyzoo.results.submission import describe_unreadable
 
 # Key of a card's `classes` -> heading.
 CLASS_SCORES = {

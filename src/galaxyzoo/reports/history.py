@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.inference.fold_files import HISTORY
-from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.reports.evaluate import Evaluation
 from galaxyzoo.reports.figures import GREY, TRAINED, VALIDATED, clean, new_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
+from galaxyzoo.results.layout import HISTORY
+from galaxyzoo.results.oof import FoldTables
 
 
 def history_section(evaluation: Evaluation) -> HtmlSection:

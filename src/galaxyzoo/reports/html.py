@@ -12,7 +12,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import list_ensembles, real_first
 from galaxyzoo.core.templates import render
-from galaxyzoo.inference.score_card import EnsembleCard, fair_cards
+from galaxyzoo.results.card import EnsembleCard, fair_cards
 from galaxyzoo.tasks.registry import TASKS, ensemble_name
 
 INDEX = "../../index.html"  # from a report's page to the index

@@ -19,8 +19,8 @@ from galaxyzoo.core.paths import (
 )
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.predictors import ensemble_folder
-from galaxyzoo.inference.score_card import EnsembleCard, RunCard, score_table
 from galaxyzoo.io.tables import FOLD, read_predictions
+from galaxyzoo.results.card import EnsembleCard, RunCard, score_table
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import ensemble_name, is_ensemble, split_ensemble
 

@@ -21,9 +21,9 @@ from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
-from galaxyzoo.inference.fold_files import HISTORY, FoldFiles, made_by
-from galaxyzoo.inference.oof import FoldSummary
-from galaxyzoo.inference.score_card import describe_losses
+from galaxyzoo.results.card import describe_losses
+from galaxyzoo.results.layout import HISTORY, FoldFiles, made_by
+from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 

@@ -14,8 +14,8 @@ from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, read_copies
 from galaxyzoo.inference.artifacts import WEIGHTS
-from galaxyzoo.inference.fold_files import HISTORY, FoldFiles
-from galaxyzoo.inference.score_card import digest_table
+from galaxyzoo.results.card import digest_table
+from galaxyzoo.results.layout import HISTORY, FoldFiles
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 

@@ -13,9 +13,9 @@ from galaxyzoo.core.paths import BOX, oof_csv
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.folds import make_folds
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
-from galaxyzoo.inference.fold_files import HISTORY, FoldFiles, made_by
-from galaxyzoo.inference.score_card import score_table
 from galaxyzoo.io.tables import read_predictions
+from galaxyzoo.results.card import score_table
+from galaxyzoo.results.layout import HISTORY, FoldFiles, made_by
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import CHECKPOINT, train_fold
 from galaxyzoo.training.fold_data import make_part_data

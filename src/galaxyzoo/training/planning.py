@@ -24,8 +24,8 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.oof import FoldTables
 from galaxyzoo.inference.predict import predict
+from galaxyzoo.results.oof import FoldTables
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import TIMINGS, read_timings, train_fold
 from galaxyzoo.training.fold_data import FoldData, make_fold_data

@@ -30,12 +30,12 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
-from galaxyzoo.inference.fold_files import DONE, HISTORY, FoldFiles
-from galaxyzoo.inference.oof import TEST_TABLE, VAL_TABLE, FoldSummary, FoldTables
 from galaxyzoo.inference.predict import predict_distributed
-from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
+from galaxyzoo.results.card import RunCard
+from galaxyzoo.results.layout import DONE, HISTORY, FoldFiles
+from galaxyzoo.results.oof import TEST_TABLE, VAL_TABLE, FoldSummary, FoldTables
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import (

@@ -33,11 +33,11 @@ from galaxyzoo.core.parallel import prefetch
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.inference.artifacts import load_weights
-from galaxyzoo.inference.oof import FoldSummary
 from galaxyzoo.inference.predict import predict_distributed
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.losses import build_loss, part_weight
 from galaxyzoo.models.pretrained import fill_network
+from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import augment_batch
 from galaxyzoo.training.device_input import DeviceInput, Unmade, draw, is_made_on_device

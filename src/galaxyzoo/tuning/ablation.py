@@ -25,10 +25,10 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import ABLATION, configs_dir, data_option, oof_csv, shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.oof import FoldTables
-from galaxyzoo.inference.score_card import RunCard
 from galaxyzoo.reports.console import with_error
 from galaxyzoo.reports.results import load_result
+from galaxyzoo.results.card import RunCard
+from galaxyzoo.results.oof import FoldTables
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.run import Run, train_runs

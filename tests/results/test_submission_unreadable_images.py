@@ -12,7 +12,7 @@ from galaxyzoo.core import files, paths
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import save_catalog
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.inference.score_card import card_path
+from galaxyzoo.results.card import card_path
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.run import Run
 from support.bad_image_fixtures import KINDS

@@ -14,10 +14,10 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import fold_dir, oof_csv, test_csv
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.inference.fold_files import DONE, HISTORY, FoldFiles
-from galaxyzoo.inference.score_card import RunCard, card_path, digest_table, score_table
-from galaxyzoo.inference.submission import describe_unreadable
 from galaxyzoo.io.tables import FOLD, read_predictions, write_predictions
+from galaxyzoo.results.card import RunCard, card_path, digest_table, score_table
+from galaxyzoo.results.layout import DONE, HISTORY, FoldFiles
+from galaxyzoo.results.submission import describe_unreadable
 from galaxyzoo.tasks.registry import get_task
 
 # Files of a fold: predictions of its validation galaxies and of the test galaxies.

@@ -12,8 +12,8 @@ from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import DEMOS, WHOLE, shown
-from galaxyzoo.inference.score_card import EnsembleCard, SubmissionCard, card_path, digest_table
 from galaxyzoo.io.tables import ID, format_predictions, read_csv, read_predictions
+from galaxyzoo.results.card import EnsembleCard, SubmissionCard, card_path, digest_table
 from galaxyzoo.tasks.kinds import Task
 
 # Largest distance from the nearest valid value. Nine decimals leave 1e-8 at most, and a question of

@@ -8,7 +8,7 @@ import pytest
 
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.inference import submission
+from galaxyzoo.results import submission
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.ensemble_fixtures import COLUMNS, draw_votes, use_root

@@ -13,8 +13,8 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
-from galaxyzoo.inference.score_card import EnsembleCard, RunCard, card_path
 from galaxyzoo.reports.results import load_result
+from galaxyzoo.results.card import EnsembleCard, RunCard, card_path
 from galaxyzoo.tasks.registry import TASKS
 from support.ensemble_fixtures import built, run_here, save_project, use_root
 from support.refusals import one_line_refusal
