@@ -23,7 +23,7 @@ from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.data.readers.fits import FitsSettings, draw
+from galaxyzoo.data.stores.fits import FitsSettings, draw
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.inference.catalogue import classes_of_votes
 from galaxyzoo.inference.predict import RunNetworks

@@ -10,7 +10,7 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import open_cache
-from galaxyzoo.data.readers.array_store import ArrayStore
+from galaxyzoo.data.stores.arrays import ArrayStore
 from galaxyzoo.io.archives import MAX_IMAGE_BYTES, ImageStore
 from support.image_files import MAKERS, SMALL, N, make_folder, make_zip
 from support.kaggle_fixtures import damage, draw_image

@@ -24,7 +24,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.data.readers.fits import FitsSettings
+from galaxyzoo.data.stores.fits import FitsSettings
 from galaxyzoo.inference.predict import Predictor, predict_stores
 from support.brightness import Brightness
 from support.kaggle_fixtures import draw_image

@@ -32,7 +32,7 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import add_dataset, add_jobs, fold_numbers, new_parser, positive
 from galaxyzoo.core.paths import BOX, shown, task_name
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.data.readers.fits import STRETCHES, FitsSettings
+from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings
 from galaxyzoo.io.tables import TABLE_ENDS, write_predictions
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS, find_column, is_ensemble, task_of

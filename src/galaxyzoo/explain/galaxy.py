@@ -15,7 +15,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import warp, warp_matrix
 from galaxyzoo.data.image_cache import decode
 from galaxyzoo.data.prepare import Dataset, open_dataset
-from galaxyzoo.data.readers.fits import FitsSettings, draw
+from galaxyzoo.data.stores.fits import FitsSettings, draw
 from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.tasks.kinds import Task
 

@@ -13,7 +13,8 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.readers.catalogues import (
+from galaxyzoo.data.stores.fits import FitsSettings, FitsStore
+from galaxyzoo.data.stores.tables import (
     CATALOGUES,
     ZARR,
     ListStore,
@@ -21,7 +22,6 @@ from galaxyzoo.data.readers.catalogues import (
     find_catalogues,
     open_catalogue,
 )
-from galaxyzoo.data.readers.fits import FitsSettings, FitsStore
 from galaxyzoo.inference.oddities import Oddities, find_oddities, measure
 from galaxyzoo.io.archives import (
     FITS_ENDS,

@@ -25,7 +25,7 @@ from galaxyzoo.core.manifest import MadeBy, digest
 from galaxyzoo.core.parallel import prefetch
 from galaxyzoo.core.paths import BOX, box_dir, dataset_dir, run_dir
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.readers.fits import FitsSettings
+from galaxyzoo.data.stores.fits import FitsSettings
 from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
 from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, notes_on, open_stores
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BOX, DEMOS, RECORDS, input_dir, input_places
-from galaxyzoo.data.readers import arrays, gz2, kaggle, labelled
+from galaxyzoo.data.readers import gz2, kaggle, labelled, labelled_arrays
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.tasks.registry import TASKS
 
@@ -13,7 +13,7 @@ from galaxyzoo.tasks.registry import TASKS
 # dataset at a path, None where the path is not of its form. To add a form: such a function, here.
 Form = Callable[[Path], FoundDataset | None]
 FOLDER_FORMS: tuple[Form, ...] = (labelled.find_table, gz2.find, labelled.find_class_folders)
-FILE_FORMS: tuple[Form, ...] = (arrays.find_galaxy10, arrays.find_npz)
+FILE_FORMS: tuple[Form, ...] = (labelled_arrays.find_galaxy10, labelled_arrays.find_npz)
 
 
 def open_input(data: str | None, tasks: set[str]) -> RawDataset:

@@ -18,8 +18,8 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.readers.array_store import ArrayStore, HDF5Images
-from galaxyzoo.data.readers.catalogues import open_catalogue
+from galaxyzoo.data.stores.arrays import ArrayStore, HDF5Images
+from galaxyzoo.data.stores.tables import open_catalogue
 from galaxyzoo.io.archives import ImageStore
 from support.kaggle_fixtures import draw_image, encode
 

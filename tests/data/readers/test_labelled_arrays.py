@@ -13,8 +13,8 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode, open_cache
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.data.readers.array_store import ArrayStore
 from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.data.stores.arrays import ArrayStore
 from galaxyzoo.tasks.registry import get_task
 from support.class_fixtures import ANOMALIES, anomaly_numbers, draw_images
 from support.commands import succeed

@@ -19,7 +19,7 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.readers.catalogues import open_catalogue
+from galaxyzoo.data.stores.tables import open_catalogue
 from galaxyzoo.inference.images import open_stores
 from support.kaggle_fixtures import draw_image, encode
 from support.refusals import one_line_refusal

@@ -27,7 +27,9 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers.array_store import (
+from galaxyzoo.data.readers.labelled import CUT_OUT, one_hot, one_task
+from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.data.stores.arrays import (
     IMAGES,
     ArrayStore,
     HDF5Images,
@@ -35,8 +37,6 @@ from galaxyzoo.data.readers.array_store import (
     pick_array,
     piece_starts,
 )
-from galaxyzoo.data.readers.labelled import CUT_OUT, one_hot, one_task
-from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.io.archives import open_zip, stamp_of
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS

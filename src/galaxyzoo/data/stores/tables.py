@@ -29,7 +29,7 @@ from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers.array_store import (
+from galaxyzoo.data.stores.arrays import (
     IMAGES,
     ArrayStore,
     HDF5Images,
@@ -39,7 +39,7 @@ from galaxyzoo.data.readers.array_store import (
     pick_array,
     piece_starts,
 )
-from galaxyzoo.data.readers.fits import RADIUS
+from galaxyzoo.data.stores.fits import RADIUS
 from galaxyzoo.io.archives import (
     FITS_ENDS,
     IMAGE_ENDS,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from galaxyzoo.data.readers.fits import FitsSettings, draw
+from galaxyzoo.data.stores.fits import FitsSettings, draw
 from galaxyzoo.inference.images import open_stores
 from support.refusals import one_line_refusal
 

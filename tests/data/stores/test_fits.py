@@ -17,7 +17,7 @@ from astropy.io import fits
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.readers.fits import STRETCHES, FitsSettings, FitsStore, draw
+from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings, FitsStore, draw
 from galaxyzoo.inference.images import notes_on, open_stores
 from support.refusals import one_line_refusal
 
