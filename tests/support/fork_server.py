@@ -5,6 +5,7 @@ its exit status. Modules ask for folders at call time, so all commands share one
 """
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 FAULTS = Path(__file__).parent / "faults"
+LATE = ("albumentations", "sklearn.neighbors")  # imported when they are needed, 1.5 s together
 PATIENCE_S = 300  # a command that hangs is killed then
 
 
@@ -36,8 +38,10 @@ def import_packages() -> None:
     """Import the project's modules, and with them all that they import."""
     import galaxyzoo
 
-    for module in pkgutil.walk_packages(galaxyzoo.__path__, "galaxyzoo."):
-        importlib.import_module(module.name)
+    ours = [module.name for module in pkgutil.walk_packages(galaxyzoo.__path__, "galaxyzoo.")]
+    for name in (*ours, *LATE):
+        importlib.import_module(name)
+    gc.freeze()  # so that no command's collection copies their memory
     threads = len(list(Path("/proc/self/task").glob("*")))  # none on other systems than Linux
     assert threads <= 1, f"{threads} threads run: a fork would not be a clean copy"
 

@@ -69,6 +69,10 @@ def save_figure(figure: Figure, path: Path) -> Path:
     for axes in figure.axes:  # also those of colour bars
         for axis in (axes.xaxis, axes.yaxis):
             _write_powers_plainly(axis)
+    if figure.axes and (layout := figure.get_layout_engine()):  # else savefig draws twice for it
+        figure.set_dpi(_DPI)
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     with files.writing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
     return path
