@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from playwright.sync_api import ViewportSize, sync_playwright
 
-from galaxyzoo.core.paths import DEMO_FULL, oof_csv
+from galaxyzoo.config.names import DEMO_FULL
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_images, take_images
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.reports.figures import SHOWN_ANSWERS, draw_gallery, save_figure
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.browser import PATIENCE_MS, find_browser, show, start
 from support.commands import call
@@ -27,7 +28,7 @@ RUN, SPIRAL = "gz37/cnn", "Class4.1"
 def main() -> None:
     """A gallery, a heat map, and the page with the same galaxy."""
     folder, root = Path(sys.argv[1]).resolve(), Path(os.environ["GALAXYZOO_ROOT"])
-    predictions = read_csv(oof_csv(DEMO_FULL, RUN))
+    predictions = read_csv(RunFolder(DEMO_FULL, RUN).oof_csv)
     votes = load_catalog(DEMO_FULL).train.loc[predictions.index]
     draw_votes(folder / "demo_gallery.png", votes, predictions)
     galaxy = str(votes[SPIRAL].idxmax())

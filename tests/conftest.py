@@ -11,6 +11,8 @@ import pytest
 from filelock import FileLock
 
 from galaxyzoo.core import paths
+from galaxyzoo.data.catalog import folds_dir
+from galaxyzoo.results.layout import oof_dir, submissions_dir
 
 if TYPE_CHECKING:
     from galaxyzoo.data.prepare import Dataset
@@ -30,8 +32,8 @@ def _same_draws() -> None:
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project, with `input/`, `folds/` and so on, in place of the real one everywhere."""
     monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path))
-    folders = [paths.cache_dir(), paths.folds_dir(), paths.oof_dir()]
-    for folder in (*folders, paths.submissions_dir(), paths.reports_dir()):
+    folders = [paths.cache_dir(), folds_dir(), oof_dir()]
+    for folder in (*folders, submissions_dir(), paths.reports_dir()):
         folder.mkdir(parents=True)
     return tmp_path
 

@@ -22,9 +22,9 @@ from pyarrow import parquet
 from torch.utils.data import DataLoader
 
 from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.names import BOX
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.devices import autocast
-from galaxyzoo.core.paths import BOX
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.catalogue import Catalogue, Job
 from galaxyzoo.inference.predict import (

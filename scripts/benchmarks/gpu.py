@@ -15,9 +15,9 @@ from measuring import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.names import BOX
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.devices import read_later
-from galaxyzoo.core.paths import BOX
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.images import Catalogue
 from galaxyzoo.inference.predict import RunNetworks, decode_ahead, load_run

@@ -11,12 +11,13 @@ import numpy as np
 from measuring import Table, race, rate_rows
 
 from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.names import BOX
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import BOX, box_dir
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import RunNetworks, load_run, predict_each
+from galaxyzoo.results.layout import box_dir
 
 RUN = "gz37/d4cnn_transfer"
 _IMAGES = 128  # a round

@@ -19,8 +19,8 @@ from galaxyzoo.app.service import (
     embed,
     open_features,
 )
-from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.stores.fits import FitsSettings, draw
@@ -29,7 +29,7 @@ from galaxyzoo.inference.catalogue import classes_of_votes
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.models.build import build_model
-from galaxyzoo.results.layout import DONE
+from galaxyzoo.results.layout import DONE, RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.app_fixtures import CONFIG, jpeg, loaded
@@ -156,7 +156,7 @@ def test_the_worst_are_those_farthest_off(prepared: Dataset) -> None:
     table.iloc[4, 2] += 0.5
     table.iloc[9] += 0.2
     table[FOLD] = catalog.folds
-    write_predictions(paths.oof_csv(run.dataset, CONFIG.run), table)
+    write_predictions(RunFolder(run.dataset, CONFIG.run).oof_csv, table)
     assert run.worst(2, 2).index.tolist() == [catalog.ids[4], catalog.ids[9]]
     row = run.worst(2, 1).iloc[0]
     assert row["predicted"] - row["known"] == pytest.approx(0.5)
@@ -181,7 +181,7 @@ def test_classes_follow_from_votes_where_these_are_clear() -> None:
 def test_what_can_answer_is_listed_the_default_first(root: Path) -> None:
     runs = ("demo/gz37/cnn", "mini/zoo5/resnet18", "mini/gz37/ablation.gz37.base")
     for name in (*runs, "mini/gz37/stage.small-0123"):
-        mark = paths.folds_dir() / name / "fold_0" / DONE
+        mark = folds_dir() / name / "fold_0" / DONE
         mark.parent.mkdir(parents=True)
         mark.write_text("{}")
     assert [known.title for known in service.list_runs()] == [

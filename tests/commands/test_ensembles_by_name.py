@@ -11,9 +11,9 @@ import pytest
 from galaxyzoo.commands import ensemble, train
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import EnsembleFolder, list_ensembles, oof_csv
 from galaxyzoo.core.paths import root as root_dir
-from galaxyzoo.results.card import EnsembleCard, card_path
+from galaxyzoo.results.card import EnsembleCard
+from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, list_ensembles
 from support.ensemble_fixtures import run_here, save_project
 from support.small_models import small_config
 
@@ -45,7 +45,7 @@ def test_tables_stand_in_where_no_run_is_trained(both: None, root: Path) -> None
     kept = [("one", root / "kept/gz37/recipes/one"), ("two", root / "kept/hubble10/recipes/two")]
     assert options.external == [(name, p / "oof.csv.gz", p / "test.csv.gz") for name, p in kept]
     assert taken("both", task="anomaly4").task == "anomaly4"
-    trained = oof_csv("other", "gz37/one")
+    trained = RunFolder("other", "gz37/one").oof_csv
     trained.parent.mkdir(parents=True)
     trained.write_text("")
     options = taken("both")

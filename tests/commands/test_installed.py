@@ -19,7 +19,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from galaxyzoo import __version__, commands
-from galaxyzoo.core.paths import BOX, CODE_ROOT
+from galaxyzoo.config.names import BOX
+from galaxyzoo.core.paths import CODE_ROOT
 from support.commands import succeed
 
 HEADLESS = {"opencv-python": "opencv-python-headless"}  # the reason is in pyproject.toml

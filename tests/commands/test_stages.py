@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from galaxyzoo.training.fold import CHECKPOINT
+from galaxyzoo.results.layout import CHECKPOINT
 from support.commands import artefacts, dataset, succeed, table
 from support.kaggle_fixtures import draw_competition
 

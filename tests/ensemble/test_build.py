@@ -16,6 +16,7 @@ from galaxyzoo.ensemble.build import costs_without, error_correlation
 from galaxyzoo.ensemble.least_squares import make_fold
 from galaxyzoo.ensemble.selection import CANDIDATES
 from galaxyzoo.reports.evaluate import ensemble_section, load_evaluation
+from galaxyzoo.results.layout import RunFolder, list_ensembles
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.class_fixtures import save_class_project
 from support.ensemble_fixtures import (
@@ -65,7 +66,7 @@ def test_the_submission_is_the_blend_of_the_runs_test_tables_that_the_card_state
     weights = card["model"]["weights"]
     assert card["chosen"] == "greedy"
     assert 0.5 < weights["gz37/run0"] < 1.0  # the two runs are told apart
-    tables = {run: pd.read_csv(paths.test_csv("tiny", run), index_col=0) for run in weights}
+    tables = {run: pd.read_csv(RunFolder("tiny", run).test_csv, index_col=0) for run in weights}
     blend = sum(weights[run] * tables[run].loc[catalog.test_ids].to_numpy() for run in weights)
     written = pd.read_csv(built("gz37").csv, index_col=0)
     expected = GALAXY_ZOO_2.project(np.clip(blend, 0, 1))
@@ -99,7 +100,7 @@ def test_an_ensemble_is_made_again_where_a_runs_test_predictions_alone_are_other
     catalog, run = save_project(n=90), "gz37/run0"
     run_here(monkeypatch)
     before = built("gz37").csv.read_bytes()
-    oof = pd.read_csv(paths.oof_csv("tiny", run), index_col="GalaxyID")[catalog.label_columns]
+    oof = pd.read_csv(RunFolder("tiny", run).oof_csv, index_col="GalaxyID")[catalog.label_columns]
     save_run(catalog, run, oof.to_numpy(), np.full((len(catalog.test_ids), 37), 0.5))
     capsys.readouterr()
     run_here(monkeypatch)
@@ -114,7 +115,7 @@ def test_an_output_elsewhere_is_written_alone_and_never_over_a_runs_table(root, 
     assert elsewhere.exists()
     assert elsewhere.with_suffix(".json").exists()
     assert not (root / "submissions" / "predictions.csv").exists()
-    assert paths.list_ensembles() == []
+    assert list_ensembles() == []
     run_here(monkeypatch, "all", "--name", "mine", "--candidates", "mean")
     folder = "submissions/tiny/gz37"
     for taken in (f"{folder}/run0.csv", f"{folder}/mine/oof.csv", "submissions/predictions.csv"):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.commands import ensemble
-from galaxyzoo.core import files, launch, paths
+from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
@@ -18,6 +18,7 @@ from galaxyzoo.ensemble.conformal import Column
 from galaxyzoo.ensemble.fitted import load_model, save_model
 from galaxyzoo.ensemble.intervals import scale_features, score_intervals
 from galaxyzoo.ensemble.networks import load_intervals
+from galaxyzoo.results.layout import RunFolder, submissions_dir
 from galaxyzoo.tasks.registry import get_task
 from support.ensemble_fixtures import (
     COLUMNS,
@@ -76,9 +77,9 @@ def test_every_test_galaxy_gets_an_interval_of_every_answer(
     answers = list(card["levels"]["0.85"]["coverage_per_column"].values())
     assert np.mean(answers) == pytest.approx(card["levels"]["0.85"]["coverage"], abs=1e-5)
     assert "0.85" in capsys.readouterr().out
-    again = listing(paths.submissions_dir())
+    again = listing(submissions_dir())
     make(monkeypatch, "--level", "0.85")
-    assert listing(paths.submissions_dir()) == again
+    assert listing(submissions_dir()) == again
 
 
 def test_a_galaxy_without_an_image_gets_the_training_galaxies_own_range(
@@ -147,7 +148,7 @@ def test_intervals_of_any_galaxies_hold_nine_in_ten(
 ) -> None:
     """Also after they were kept, and read again: as the column's own, at hand."""
     found = load_intervals("tiny", name)
-    table = paths.oof_csv("tiny", name) if "run" in name else built("gz37").oof_csv
+    table = RunFolder("tiny", name).oof_csv if "run" in name else built("gz37").oof_csv
     oof = pd.read_csv(table, index_col="GalaxyID").loc[catalog.ids, list(COLUMNS)].to_numpy()
     oof, targets = get_task("gz37").project(oof), catalog.targets("gz37")
     ends = found.ends(oof)

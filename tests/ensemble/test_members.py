@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import members
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import CLASSES, clear_votes, save_class_run
 from support.ensemble_fixtures import (
@@ -87,7 +87,7 @@ def test_an_oof_table_of_other_galaxies_or_folds_is_refused(
     catalog, tmp_path, kind, change, message
 ):
     external = members.make_tables([("them", *save_external(catalog, tmp_path))], [])[0]
-    path = paths.oof_csv("tiny", "gz37/run1") if kind == "run" else external.oof_path
+    path = RunFolder("tiny", "gz37/run1").oof_csv if kind == "run" else external.oof_path
     frame = pd.read_csv(path)
     change(frame).to_csv(path, index=False)
     sign("tiny", "gz37/run1")
@@ -110,21 +110,22 @@ def test_a_card_of_another_catalog_is_refused(catalog):
 
 @pytest.mark.parametrize("text", ["{", "[]"])
 def test_a_broken_card_is_refused_and_named(catalog, text):
-    paths.oof_csv("tiny", "gz37/run0").with_suffix(".json").write_text(text)
+    RunFolder("tiny", "gz37/run0").card.write_text(text)
     with pytest.raises(InputError, match=r"gz37/run0.json (is not|was changed)"):
         members.find_runs(TASK, catalog, [])
 
 
 def test_shuffled_tables_are_read_by_name_in_the_catalogs_order(catalog):
     shuffle_tables("gz37/run0", seed=0)
+    folder = RunFolder("tiny", "gz37/run0")
     found = {
-        paths.oof_csv: members.load_oof(["gz37/run0"], TASK, catalog),
-        paths.test_csv: members.load_test(["gz37/run0"], TASK, catalog),
+        folder.oof_csv: members.load_oof(["gz37/run0"], TASK, catalog),
+        folder.test_csv: members.load_test(["gz37/run0"], TASK, catalog),
     }
-    for (of, values), ids in zip(found.items(), (catalog.ids, catalog.test_ids), strict=True):
-        by_hand = pd.read_csv(of("tiny", "gz37/run0")).set_index("GalaxyID").loc[ids, COLUMNS]
+    for (path, values), ids in zip(found.items(), (catalog.ids, catalog.test_ids), strict=True):
+        by_hand = pd.read_csv(path).set_index("GalaxyID").loc[ids, COLUMNS]
         np.testing.assert_array_equal(values[:, 0], by_hand.to_numpy(np.float32))
-    paths.test_csv("tiny", "gz37/run0").unlink()
+    folder.test_csv.unlink()
     with pytest.raises(InputError, match=r"gz37/run0.csv is missing .* trained gz37/run0"):
         members.load_test(["gz37/run0"], TASK, catalog)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyzoo.config.names import BOX
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
@@ -15,6 +16,7 @@ from galaxyzoo.ensemble import members
 from galaxyzoo.ensemble.members import ExternalTable, make_tables, pick_tables
 from galaxyzoo.ensemble.predictors import choose_default
 from galaxyzoo.reports.evaluate import load_evaluation
+from galaxyzoo.results.layout import EnsembleFolder, oof_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import CLASSES, clear_votes
@@ -118,13 +120,13 @@ def test_a_table_with_possible_leakage_joins_only_by_name(catalog, tmp_path, mon
 def test_external_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, asked):
     given = save_external(catalog, tmp_path)
     if not asked:  # then no run is there; else those that are have not been asked for
-        shutil.rmtree(paths.oof_dir() / "tiny" / "gz37")
+        shutil.rmtree(oof_dir() / "tiny" / "gz37")
     words = "--dataset", "tiny", "--external", "them", *given, *QUICK
     run_here(monkeypatch, *asked, *words)
     card = read_card()
     assert list(card["runs"]) == ["external/them"]
     assert card["external"]["them"]["used"]
-    assert choose_default()[0].dataset == paths.BOX  # no networks are at hand that could predict
+    assert choose_default()[0].dataset == BOX  # no networks are at hand that could predict
     submitted = pd.read_csv(built("gz37").csv, index_col="GalaxyID")
     assert submitted.index.tolist() == list(catalog.test_ids)
 
@@ -132,12 +134,12 @@ def test_external_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, ask
 def test_an_ensemble_of_external_tables_alone_has_intervals_and_a_report(
     catalog, tmp_path, monkeypatch
 ):
-    shutil.rmtree(paths.oof_dir() / "tiny" / "gz37")
+    shutil.rmtree(oof_dir() / "tiny" / "gz37")
     with pytest.raises(InputError, match="oof/ holds no out-of-fold table of task 'gz37'"):
         load_evaluation("gz37", [], None, tmp_path)
     given = save_external(catalog, tmp_path)
     run_here(monkeypatch, "--dataset", "tiny", "--external", "them", *given, *QUICK)
-    other = paths.EnsembleFolder("other", "zoo5", "all").path / "predictions.json"
+    other = EnsembleFolder("other", "zoo5", "all").path / "predictions.json"
     other.parent.mkdir(parents=True)
     other.touch()  # of another task: no second choice
     run_here(monkeypatch, "--intervals")
@@ -158,7 +160,7 @@ def test_tables_of_a_dataset_without_a_split_wait_for_one(catalog, tmp_path, mon
 
 def test_a_table_set_aside_leaves_nothing_to_combine(catalog, tmp_path, monkeypatch):
     given = "--external", "them", *save_external(catalog, tmp_path), *MARKED
-    shutil.rmtree(paths.oof_dir() / "tiny" / "gz37")
+    shutil.rmtree(oof_dir() / "tiny" / "gz37")
     with pytest.raises(InputError, match="no finished run"):
         run_here(monkeypatch, "--dataset", "tiny", *given)
 

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from galaxyzoo.config.names import BOX
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
-from galaxyzoo.core.paths import BOX, EnsembleFolder, fold_dir, oof_csv
 from galaxyzoo.ensemble import predictors
 from galaxyzoo.ensemble.predictors import choose_default, find_predictor
-from galaxyzoo.results.card import card_path
-from galaxyzoo.results.layout import DONE
+from galaxyzoo.results.layout import DONE, EnsembleFolder, RunFolder, card_path
 from support.ensemble_fixtures import make_catalog, run_card
 
 BUNDLED = (BOX, "gz37/d4cnn_transfer")  # RMSE 0.0782 on 6,000 galaxies
@@ -28,10 +27,10 @@ def save_card(dataset: str, run: str, score: float, galaxies: int, **values: obj
     catalog, _ = make_catalog(np.random.default_rng(0), 30, 3, dataset, 5)
     scores = {"metric": "RMSE", "score": score, "mean": score, "sd": 0.0, "galaxies": galaxies}
     scores |= {"per_fold": {"0": score, "1": score, "2": score}, "code_version": "1"}
-    path = card_path(oof_csv(dataset, run))
+    path = RunFolder(dataset, run).card
     path.parent.mkdir(parents=True, exist_ok=True)
     write_sealed(path, run_card(catalog, run, **{**scores, **values}))
-    mark = fold_dir(dataset, run, 0) / DONE
+    mark = RunFolder(dataset, run).fold(0) / DONE
     mark.parent.mkdir(parents=True)
     mark.touch()
 

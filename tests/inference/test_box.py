@@ -15,13 +15,15 @@ from pyarrow import parquet
 
 from galaxyzoo.app import service
 from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.names import BOX
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import BOX, CODE_ROOT, box_dir, box_runs
+from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.ensemble.networks import load_intervals, load_predictor
 from galaxyzoo.ensemble.predictors import find_predictor
-from galaxyzoo.inference.artifacts import WEIGHTS, load_weights
+from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict_stores
+from galaxyzoo.results.layout import WEIGHTS, box_dir, box_runs
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold_data import box_start
 from support.app_fixtures import jpeg

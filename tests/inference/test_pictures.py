@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 import galaxyzoo
+from galaxyzoo.config.names import BOX
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import BOX
 from galaxyzoo.ensemble.fitted import FittedEnsemble
 from galaxyzoo.ensemble.networks import EnsembleNetworks, load_predictor
 from galaxyzoo.inference import pictures

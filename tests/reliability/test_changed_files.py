@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.inference.artifacts import WEIGHTS
-from galaxyzoo.results.layout import DONE
+from galaxyzoo.results.layout import DONE, WEIGHTS
 from support.commands import (
     COMPETITION,
     SRC,

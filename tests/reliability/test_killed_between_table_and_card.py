@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from galaxyzoo.commands import ensemble
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.results.card import digest_table
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import TASKS
 from support.ensemble_fixtures import draw_run, save_project, save_run, use_root
 from support.kaggle_fixtures import listing
@@ -63,7 +64,7 @@ def test_an_ensemble_killed_over_an_older_one_is_made_again(
 @pytest.mark.parametrize("which", ["oof", "test"])
 def test_a_runs_table_that_is_not_its_cards_is_refused(catalog: Catalog, which: str) -> None:
     run, task = "gz37/run0", TASKS["gz37"]
-    tables = {"oof": paths.oof_csv("tiny", run), "test": paths.test_csv("tiny", run)}
+    tables = {"oof": RunFolder("tiny", run).oof_csv, "test": RunFolder("tiny", run).test_csv}
     card = tables["oof"].with_suffix(".json")
     digests = {name: digest_table(path) for name, path in tables.items()}
     write_sealed(card, {**files.read_json(card), "tables": digests})

@@ -15,12 +15,12 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble import members
-from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint
-from galaxyzoo.results.layout import HISTORY
+from galaxyzoo.inference.artifacts import load_checkpoint
+from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS
 from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
-from galaxyzoo.training.fold import CHECKPOINT, train_fold
+from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.run import Run

@@ -13,11 +13,12 @@ import yaml
 from markupsafe import escape
 
 from galaxyzoo.config.loading import load_config
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports.results import load_results
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task, task_of
 from support.commands import call, complaint, succeed
@@ -27,7 +28,7 @@ from support.report_fixtures import N_FOLDS, save_classes, save_table
 
 
 def save_history(catalog: Catalog, run: str, fold: int, reference: str) -> None:
-    folder = paths.fold_dir(catalog.dataset, run, fold)
+    folder = RunFolder(catalog.dataset, run).fold(fold)
     folder.mkdir(parents=True)
     row = {"epoch": 1, "train_loss": 0.3, "val_loss": 0.2, "metric": "score", "val_score": 0.2}
     pd.DataFrame([row, {**row, "epoch": 2}]).to_csv(folder / "history.csv", index=False)
@@ -75,7 +76,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     save_table(mini, "elliptical_spiral/source", 1.0, folds=(1,), selected_on_validation=True)
     save_table(toy, "hubble10/cnn", 1.2)
     save_table(toy, "hubble10/leaky", 0.1, possible_leakage=True)
-    leaky = paths.oof_csv("toy", "hubble10/leaky").with_suffix(".json")
+    leaky = RunFolder("toy", "hubble10/leaky").oof_csv.with_suffix(".json")
     held_out = {k: v for k, v in files.read_json(leaky).items() if "fold" not in k}
     write_sealed(leaky.with_stem("cnn_holdout"), held_out | {"possible_leakage": False})
     save_history(mini, "elliptical_spiral/source", 1, "accuracy 98 %")
@@ -187,7 +188,7 @@ def test_what_cannot_be_evaluated_is_one_line_and_status_one(root, project, argu
 def test_a_gz37_project_shows_its_ensembles_card_and_misses_its_table(root):
     catalog = save_project("tiny", n=30)
     for run in ("gz37/run0", "gz37/run1"):
-        paths.oof_csv("tiny", run).unlink()
+        RunFolder("tiny", run).oof_csv.unlink()
         save_table(catalog, run, 0.2)
         sign("tiny", run)
     succeed(root, "ensemble.py", "--candidates", "mean")

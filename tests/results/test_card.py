@@ -14,7 +14,8 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.reports.results import load_result
-from galaxyzoo.results.card import EnsembleCard, RunCard, card_path
+from galaxyzoo.results.card import EnsembleCard, RunCard
+from galaxyzoo.results.layout import RunFolder, card_path
 from galaxyzoo.tasks.registry import TASKS
 from support.ensemble_fixtures import built, run_here, save_project, use_root
 from support.refusals import one_line_refusal
@@ -53,7 +54,7 @@ def refusals(catalog: Catalog, run: str) -> list[str]:
 def test_a_runs_card_with_a_wrong_or_missing_key_is_refused(
     catalog: Catalog, key: str, value: Any
 ) -> None:
-    change(card_path(paths.oof_csv("tiny", "gz37/run0")), key.split(".")[0], value)
+    change(RunFolder("tiny", "gz37/run0").card, key.split(".")[0], value)
     for text in refusals(catalog, "gz37/run0"):
         assert text.startswith("oof/tiny/gz37/run0.json is not a whole score card (the command ")
         assert f"key '{key}" in text
@@ -91,7 +92,7 @@ def test_a_card_with_another_number_is_refused_and_the_ensembles_is_made_again(
 ) -> None:
     """A fold's score: nothing else that is read would contradict it."""
     run_here(monkeypatch, *MEAN)
-    card = card_path(built().csv if run == "ensemble:all" else paths.oof_csv("tiny", run))
+    card = card_path(built().csv if run == "ensemble:all" else RunFolder("tiny", run).oof_csv)
     whole, values = card.read_bytes(), files.read_json(card)
     card.write_text(json.dumps({**values, "per_fold": {**values["per_fold"], "0": 0.01}}))
     text = one_line_refusal(load_result, run, TASK, catalog)
@@ -108,7 +109,7 @@ def test_a_report_refuses_a_table_that_is_not_the_cards(
     """The last of nine decimals: the score stays the same."""
     run_here(monkeypatch, *MEAN)
     path = built("gz37").oof_csv
-    path = path if run == "ensemble:all" else paths.oof_csv("tiny", run)
+    path = path if run == "ensemble:all" else RunFolder("tiny", run).oof_csv
     load_result(run, TASK, catalog)
     text = path.read_text()
     at = text.index("\n", text.index("\n") + 1) - len(",0") - 1
@@ -118,10 +119,9 @@ def test_a_report_refuses_a_table_that_is_not_the_cards(
 
 
 def test_a_table_and_card_under_another_runs_name_are_refused(catalog: Catalog) -> None:
-    for of in (paths.oof_csv, paths.test_csv):
-        shutil.copy(of("tiny", "gz37/run0"), of("tiny", "gz37/copy"))
-    own, copy = (card_path(paths.oof_csv("tiny", f"gz37/{name}")) for name in ("run0", "copy"))
-    shutil.copy(own, copy)
+    own, copy = (RunFolder("tiny", f"gz37/{name}") for name in ("run0", "copy"))
+    for kind in ("oof_csv", "test_csv", "card"):
+        shutil.copy(getattr(own, kind), getattr(copy, kind))
     texts = [
         *refusals(catalog, "gz37/copy"),
         one_line_refusal(members.find_runs, TASK, catalog, []),

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.results import submission
+from galaxyzoo.results.layout import submissions_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.ensemble_fixtures import COLUMNS, draw_votes, use_root
@@ -90,7 +90,7 @@ def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(root):
     write(demo, "demo", 0)
     write(real, "kaggle", 1)
     published, card = submission.published_csv(), submission.published_csv().with_suffix(".json")
-    assert published == paths.submissions_dir() / "predictions.csv"
+    assert published == submissions_dir() / "predictions.csv"
     assert "copied to" in submission.publish(demo, "demo")
     assert submission.publish(demo, "demo-full")  # a demo replaces a demo
     assert "copied to" in submission.publish(demo, "demo")

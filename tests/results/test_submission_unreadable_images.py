@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.commands import ensemble
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import save_catalog
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.results.card import card_path
+from galaxyzoo.results.layout import RunFolder, card_path
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.run import Run
 from support.bad_image_fixtures import KINDS
@@ -46,7 +46,7 @@ def test_every_kind_gets_a_row(root, monkeypatch, capsys, first):
     Competition(made.votes, made.test_ids, images).write_zips(root / "input")
     run = Run(small_config(image=SIZES), prepare(n_folds=2))
     card = run.train()
-    table = rows(paths.test_csv(run.catalog.dataset, run.config.run))
+    table = rows(RunFolder(run.catalog.dataset, run.config.run).test_csv)
     assert table.index.tolist() == made.test_ids.tolist()
     bad = [ids[name] for name, kind in kinds.items() if kind.refusal]
     assert card is not None
@@ -76,13 +76,13 @@ def test_an_image_repaired_between_two_folds_keeps_its_row_of_the_mean(root, mon
     card = run.train()
     assert card is not None
     assert card.unreadable_test_images == [lost]
-    table = rows(paths.test_csv(run.catalog.dataset, config.run))
+    table = rows(RunFolder(run.catalog.dataset, config.run).test_csv)
     np.testing.assert_allclose(table.loc[lost], made.votes.mean(), atol=2e-6)
 
 
 def note(run: str, *ids: int) -> None:
     """Let a run's card say that it could not read these test images."""
-    path = card_path(paths.oof_csv("tiny", run))
+    path = RunFolder("tiny", run).card
     write_sealed(path, files.read_json(path) | {"unreadable_test_images": list(map(int, ids))})
 
 

@@ -11,15 +11,22 @@ import pytest
 
 from galaxyzoo.commands import ensemble
 from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.core import files, paths
+from galaxyzoo.config.names import ALL_RUNS
+from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold
 from galaxyzoo.ensemble.selection import CANDIDATES, Candidate, CrossFits, cross_fit
 from galaxyzoo.io.tables import FOLD, write_predictions
-from galaxyzoo.results.card import card_path, digest_table, score_table
-from galaxyzoo.results.layout import FoldFiles
+from galaxyzoo.results.card import digest_table, score_table
+from galaxyzoo.results.layout import (
+    EnsembleFolder,
+    FoldFolder,
+    RunFolder,
+    card_path,
+    list_ensembles,
+)
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
 from galaxyzoo.tasks.kinds import Task, VoteTask
 from galaxyzoo.tasks.registry import task_of
@@ -67,11 +74,11 @@ def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     ensemble.main()
 
 
-def built(task: str = "gz37", dataset: str = "tiny") -> paths.EnsembleFolder:
+def built(task: str = "gz37", dataset: str = "tiny") -> EnsembleFolder:
     """The ensemble that was built last; where none was, the one that has no name."""
-    there = paths.list_ensembles(dataset, task)
+    there = list_ensembles(dataset, task)
     newest = max(there, key=lambda folder: card_path(folder.csv).stat().st_mtime_ns, default=None)
-    return newest or paths.EnsembleFolder(dataset, task, paths.ALL_RUNS)
+    return newest or EnsembleFolder(dataset, task, ALL_RUNS)
 
 
 def read_card(task: str = "gz37") -> dict[str, Any]:
@@ -87,7 +94,7 @@ def stack_folds(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray]:
 
 def shuffle_tables(run: str, seed: int) -> None:
     """Shuffle rows and columns of both tables of a run of `tiny`."""
-    for table in (paths.oof_csv("tiny", run), paths.test_csv("tiny", run)):
+    for table in (RunFolder("tiny", run).oof_csv, RunFolder("tiny", run).test_csv):
         frame = pd.read_csv(table).sample(frac=1, random_state=seed)
         shuffled = frame.sample(frac=1, axis=1, random_state=seed)
         shuffled.to_csv(table, index=False, float_format="%.9f")
@@ -162,14 +169,14 @@ def save_run(
     own, columns = catalog.for_task(task), list(task.columns)
     table = pd.DataFrame(oof, index=own.ids, columns=columns)
     table[FOLD] = own.folds
-    write_predictions(paths.oof_csv(catalog.dataset, run), table)
+    write_predictions(RunFolder(catalog.dataset, run).oof_csv, table)
     frame = pd.DataFrame(test, index=catalog.test_ids, columns=columns)
     for name in task.decision_columns:
         frame.insert(0, name, columns[0])
-    write_predictions(paths.test_csv(catalog.dataset, run), frame)
+    write_predictions(RunFolder(catalog.dataset, run).test_csv, frame)
     scores = score_table(task, oof, own.targets(task.name), own.folds)
     card = run_card(own, run, **scores, **changes)
-    write_sealed(card_path(paths.oof_csv(catalog.dataset, run)), card)
+    write_sealed(RunFolder(catalog.dataset, run).card, card)
     sign(catalog.dataset, run)
 
 
@@ -192,7 +199,7 @@ def run_card(own: Catalog, run: str, **values: object) -> dict[str, Any]:
 
 def sign(dataset: str, run: str) -> None:
     """Note on a run's card the digests of its tables as they are."""
-    tables = {"oof": paths.oof_csv(dataset, run), "test": paths.test_csv(dataset, run)}
+    tables = {"oof": RunFolder(dataset, run).oof_csv, "test": RunFolder(dataset, run).test_csv}
     path = card_path(tables["oof"])
     digests = {which: digest_table(table) for which, table in tables.items()}
     write_sealed(path, files.read_json(path) | {"tables": digests})
@@ -219,8 +226,8 @@ def use_root(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
 
 def finish_fold(run: str, catalog: Catalog, fold: int, **notes: object) -> None:
     """Mark a fold, of a run with a saved config, as finished with the files that it has."""
-    config, _ = load_run_config(paths.run_dir(catalog.dataset, run))
+    config, _ = load_run_config(RunFolder(catalog.dataset, run).path)
     fingerprint = catalog.for_task(task_of(run)).fingerprint
-    found = FoldFiles.of(config, catalog.dataset, fingerprint, fold)
+    found = FoldFolder.of(config, catalog.dataset, fingerprint, fold)
     names = [path.name for path in found.folder.iterdir()]
     found.finish(names, {"start": "scratch", **notes})

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.results.card import RunCard
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.run import Run
 from support.kaggle_fixtures import Competition, draw_competition, draw_image, encode
@@ -85,5 +85,5 @@ class Project:
 
     def written(self, config: Config, fold: int) -> dict[str, bytes]:
         """What a fold's training left."""
-        folder = fold_dir(self.catalog.dataset, config.run, fold)
+        folder = RunFolder(self.catalog.dataset, config.run).fold(fold)
         return {path.name: path.read_bytes() for path in folder.iterdir()}

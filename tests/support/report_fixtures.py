@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import paths
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.results.card import digest_table, score_table
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import get_task, is_ensemble, task_of
 from support.ensemble_fixtures import run_card
 
@@ -29,7 +29,7 @@ def save_table(
     values = run_card(catalog, run, folds=list(folds), **scores)
     table = pd.DataFrame(predictions, index=catalog.ids[rows], columns=list(task.columns))
     table[FOLD] = catalog.folds[rows]
-    path = scored = paths.oof_csv(catalog.dataset, run)
+    path = scored = RunFolder(catalog.dataset, run).oof_csv
     if is_ensemble(run):
         folder = ensemble_folder(catalog.dataset, run)
         values |= {

@@ -10,10 +10,10 @@ import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
+from galaxyzoo.inference.artifacts import save_weights
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.heads import TreeOutput
-from galaxyzoo.results.layout import HISTORY
+from galaxyzoo.results.layout import HISTORY, WEIGHTS
 from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold import train_fold

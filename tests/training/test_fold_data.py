@@ -8,12 +8,10 @@ import pytest
 
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config, ImageConfig
-from galaxyzoo.core import paths
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset, prepare
-from galaxyzoo.inference.artifacts import WEIGHTS
-from galaxyzoo.results.layout import HISTORY, FoldFiles
+from galaxyzoo.results.layout import HISTORY, WEIGHTS, FoldFolder, box_dir
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data
 from support.class_fixtures import holdout_config
@@ -58,7 +56,7 @@ def finish_votes(config: Config, data: Dataset, fold: int) -> Path:
     """Stands for a training of the stage on the votes; returns its weights."""
     assert config.before is not None
     fingerprint = data.catalog.for_task(get_task("gz37")).fingerprint
-    files = FoldFiles.of(config.before, data.catalog.dataset, fingerprint, fold)
+    files = FoldFolder.of(config.before, data.catalog.dataset, fingerprint, fold)
     files.folder.mkdir(parents=True)
     for name in (WEIGHTS, HISTORY):
         (files.folder / name).write_text("made up")
@@ -91,11 +89,11 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(
     config = holdout_config(model={"name": "cnn", "weights_file": "box"})
     with pytest.raises(InputError, match=r"no networks in weights/ are of model cnn"):
         fold_data.box_start(config, catalog, 2)
-    other, fingerprint = load_run_config(paths.box_dir() / "gz37/d4cnn_transfer")
+    other, fingerprint = load_run_config(box_dir() / "gz37/d4cnn_transfer")
     model = other.model.model_copy(update={"weights_file": "box"})
     config = config.model_copy(update={"model": model})
     given = fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), 2)
-    own = paths.box_dir() / "gz37/d4cnn_transfer/fold_2" / WEIGHTS
+    own = box_dir() / "gz37/d4cnn_transfer/fold_2" / WEIGHTS
     assert (given.start_weights, given.possible_leakage) == (own, True)
     assert fingerprint != catalog.fingerprint
     found = other, catalog.for_task(get_task("gz37")).fingerprint

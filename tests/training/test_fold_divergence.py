@@ -11,13 +11,12 @@ from tqdm import tqdm
 
 from galaxyzoo.commands import ensemble
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import fold_dir
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
-from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports import console
-from galaxyzoo.results.oof import TEST_TABLE, VAL_TABLE, FoldSummary, FoldTables
+from galaxyzoo.results.layout import TEST_TABLE, VAL_TABLE, WEIGHTS, RunFolder
+from galaxyzoo.results.oof import FoldSummary, FoldTables
 from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.fold import train_fold
@@ -153,7 +152,7 @@ def test_folds_that_learned_nothing_are_noted_but_kept(
         mean = np.broadcast_to(targets[~own].mean(axis=0), targets[own].shape)
         own_mean = np.broadcast_to(targets[own].mean(axis=0), targets[own].shape)
         values = (own_mean, mean, mean[:, ::-1])[fold]
-        folder = fold_dir(catalog.dataset, settings.run, fold)
+        folder = RunFolder(catalog.dataset, settings.run).fold(fold)
         write_predictions(
             folder / VAL_TABLE, pd.DataFrame(values, index=catalog.ids[own], columns=columns)
         )

@@ -8,8 +8,8 @@ import pytest
 from galaxyzoo.core import launch
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.results.layout import HISTORY
-from galaxyzoo.training.fold import EVENTS, train_fold
+from galaxyzoo.results.layout import EVENTS, HISTORY
+from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.run import Run
 from support.small_models import small_config
 from support.training_fixtures import assert_same_files, config, fold_data, train_until_killed

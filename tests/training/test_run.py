@@ -13,16 +13,22 @@ from filelock import FileLock
 
 from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.schema import TTAConfig
-from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
+from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.io.tables import read_predictions
-from galaxyzoo.results.layout import HISTORY, FoldFiles
-from galaxyzoo.results.oof import TEST_TABLE, VAL_TABLE
+from galaxyzoo.results.layout import (
+    HISTORY,
+    TEST_TABLE,
+    TIMINGS,
+    VAL_TABLE,
+    WEIGHTS,
+    FoldFolder,
+    RunFolder,
+)
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import TIMINGS, read_timings
+from galaxyzoo.training.fold import read_timings
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
 from support.class_fixtures import SIZES
@@ -154,7 +160,7 @@ def test_weights_of_another_split_are_not_taken(prepared: Dataset) -> None:
     start = small_config(image=SIZES, train={"epochs": 1})
     run = Run(start, prepared)
     run.train([0])
-    made = FoldFiles.of(start, prepared.catalog.dataset, run.catalog.fingerprint, 0)
+    made = FoldFolder.of(start, prepared.catalog.dataset, run.catalog.fingerprint, 0)
     notes = made.notes
     config = yaml.safe_load((run.folder / CONFIG).read_text())
     (run.folder / CONFIG).write_text(yaml.safe_dump({**config, "data_fingerprint": "other"}))
@@ -185,7 +191,7 @@ def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(
     for folds, done in (([1], [1]), ([0], [0, 1])):
         run.train(folds)
         each = [read_predictions(run.fold_dir(k) / TEST_TABLE, columns, ids) for k in done]
-        path = paths.test_csv(prepared.catalog.dataset, run.config.run)
+        path = RunFolder(prepared.catalog.dataset, run.config.run).test_csv
         table = read_predictions(path, columns, ids)
         expected = task.project(np.mean(each, axis=0))
         np.testing.assert_allclose(table.to_numpy(), expected, atol=2e-9)
@@ -198,7 +204,7 @@ def test_rows_of_the_oof_table_are_found_by_id(prepared: Dataset, trained: list[
         get_task("gz37"),
     )
     card = run.train()
-    given = pd.read_csv(paths.oof_csv(catalog.dataset, run.config.run), index_col="GalaxyID")
+    given = pd.read_csv(RunFolder(catalog.dataset, run.config.run).oof_csv, index_col="GalaxyID")
     assert given.index.tolist() == catalog.ids.tolist()
     assert given.pop("fold").tolist() == catalog.folds.tolist()
     parts = [pd.read_csv(run.fold_dir(k) / VAL_TABLE, index_col="GalaxyID") for k in range(3)]

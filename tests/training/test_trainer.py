@@ -10,9 +10,10 @@ from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.inference.artifacts import WEIGHTS, load_weights
+from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
+from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.metrics import rmse
 from galaxyzoo.training import fold, trainer
 from galaxyzoo.training.fold import train_fold

@@ -13,9 +13,10 @@ from tqdm import tqdm
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import to_tensor
-from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
+from galaxyzoo.inference.artifacts import save_weights
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import build_model
+from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold, one_hot

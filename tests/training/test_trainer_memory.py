@@ -16,11 +16,11 @@ from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference import predict
-from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint
+from galaxyzoo.inference.artifacts import load_checkpoint
 from galaxyzoo.models.build import GalaxyNet, build_model
-from galaxyzoo.results.layout import HISTORY
+from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS
 from galaxyzoo.training import planning
-from galaxyzoo.training.fold import CHECKPOINT, train_fold
+from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold

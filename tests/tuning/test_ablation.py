@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.config.schema import TTAConfig
-from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import save_catalog
 from galaxyzoo.data.prepare import Dataset
@@ -18,6 +17,7 @@ from galaxyzoo.ensemble.members import find_runs
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.reports.results import load_results
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.results.oof import FoldTables
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.tuning.ablation import Ablation, Row, Variant, format_rows, judge, make_rows
@@ -27,7 +27,7 @@ from support.tuning_fixtures import CHANGES, TASK, make, variant
 
 
 def values(prepared: Dataset, name: str, fold: int) -> pd.DataFrame:
-    folder = paths.fold_dir(prepared.catalog.dataset, f"gz37/ablation.tiny.{name}", fold)
+    folder = RunFolder(prepared.catalog.dataset, f"gz37/ablation.tiny.{name}").fold(fold)
     return pd.read_csv(folder / "val.csv", index_col="GalaxyID")
 
 
@@ -59,7 +59,7 @@ def test_views_are_of_the_recipes_own_networks(
     base = ablation.study.base.config
     cache = ablation.run(ablation.study.base).cache("train")
     for fold in (0, 1):
-        folder = paths.fold_dir(prepared.catalog.dataset, base.run, fold)
+        folder = RunFolder(prepared.catalog.dataset, base.run).fold(fold)
         rows = np.flatnonzero(prepared.catalog.folds == fold)
         tta = TTAConfig(dihedral=False, zooms=(1.0, 1.2))
         expected = predict(load_fold_model(base, folder), cache, rows, base, tta)
@@ -93,7 +93,7 @@ def test_a_table_that_a_kill_left_out_is_written(
 ) -> None:
     ablation = make(prepared, tmp_path)
     ablation.train(ablation.study.pick(["longer"]))
-    table = paths.oof_csv(prepared.catalog.dataset, "gz37/ablation.tiny.longer")
+    table = RunFolder(prepared.catalog.dataset, "gz37/ablation.tiny.longer").oof_csv
     whole = table.read_bytes()
     for spoil in (table.unlink, table.with_suffix(".json").unlink, lambda: table.write_text("x")):
         spoil()
@@ -161,7 +161,7 @@ def finish(ablation: Ablation, made: Variant, predictions: np.ndarray) -> None:
     run.begin()
     frame = pd.DataFrame(predictions, catalog.ids, list(TASK.columns))
     for fold in (0, 1):
-        folder = paths.fold_dir(catalog.dataset, made.config.run, fold)
+        folder = RunFolder(catalog.dataset, made.config.run).fold(fold)
         folder.mkdir()
         frame[catalog.folds == fold].to_csv(folder / "val.csv", index_label="GalaxyID")
         pd.DataFrame(np.zeros((4, 37)), catalog.test_ids, list(TASK.columns)).to_csv(

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from galaxyzoo.config.loading import all_runs, load_config
+from galaxyzoo.config.names import is_ablation
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import configs_dir, is_ablation
+from galaxyzoo.core.paths import configs_dir
 from galaxyzoo.models.build import build_model
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.tuning.ablation import FOLDER, load_study

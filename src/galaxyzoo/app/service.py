@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import normalize
 
+from galaxyzoo.config.names import BOX
 from galaxyzoo.config.schema import Config, TTAConfig
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import oof_csv
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.demo.dataset import draw_jpeg
 from galaxyzoo.data.image_cache import ImageCache
@@ -33,10 +33,10 @@ from galaxyzoo.explain.gradcam import explain
 from galaxyzoo.inference.predict import Predictor, compute_features
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.models.build import GalaxyNet
+from galaxyzoo.results.layout import FEATURES, RunFolder
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import is_ensemble
 
-FEATURES = "features.npy"
 _RUNS_IN_MEMORY = 3
 MAX_UPLOAD_BYTES = 20_000_000
 
@@ -56,7 +56,7 @@ def list_runs() -> list[KnownPredictor]:
 def load_run(dataset: str, run: str) -> "LoadedRun":
     """A run or an ensemble, kept in memory."""
     predictor = load_predictor(dataset, run)
-    if dataset == paths.BOX:
+    if dataset == BOX:
         return LoadedRun(dataset, run, predictor, None, None)
     catalog = load_catalog(dataset).for_task(predictor.task)
     try:
@@ -170,7 +170,7 @@ class LoadedRun:
         """
         fold, model = next(iter(self.predictor.runs[0].models.items()))
         if self._features is None:
-            folder = paths.fold_dir(self.dataset, self.config.run, fold)
+            folder = RunFolder(self.dataset, self.config.run).fold(fold)
             self._features = open_features(folder, model, self._images, self.config, report)
         own = embed(model, shown.galaxy.decode(self.config.image), self.config)[0]
         found = self._features.nearest(own, count + 1)
@@ -191,7 +191,7 @@ class LoadedRun:
         """
         catalog, dataset, run = self.catalog, self.dataset, self.run
         folder = ensemble_folder(dataset, run) if is_ensemble(run) else None
-        table = read_csv(folder.oof_csv if folder else oof_csv(dataset, run))
+        table = read_csv(folder.oof_csv if folder else RunFolder(dataset, run).oof_csv)
         predicted = table[list(self.task.columns)]
         known = pd.DataFrame(
             catalog.targets(self.task.name), catalog.ids, list(self.task.columns)

@@ -28,29 +28,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from galaxyzoo.config.loading import EnsembleSettings, all_ensembles, load_ensemble
+from galaxyzoo.config.names import ALL_RUNS, DEMOS
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser
-from galaxyzoo.core.paths import (
-    ALL_RUNS,
-    DEMOS,
-    choose_dataset,
-    dataset_dir,
-    datasets_with_run,
-    list_ensembles,
-    shown,
-    task_name,
-    test_csv,
-)
-from galaxyzoo.data.catalog import Catalog, load_catalog
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
 from galaxyzoo.ensemble.intervals import make_intervals
 from galaxyzoo.ensemble.members import PREFIX, ExternalTable, find_runs, make_tables, pick_tables
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
 from galaxyzoo.reports.console import print_ensemble, print_intervals
 from galaxyzoo.results import submission
-from galaxyzoo.results.card import card_path
+from galaxyzoo.results.layout import (
+    RunFolder,
+    card_path,
+    choose_dataset,
+    datasets_with_run,
+    list_ensembles,
+    published_csv,
+    recipe_tables,
+)
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
-from galaxyzoo.tasks.registry import TASKS, get_task
+from galaxyzoo.tasks.registry import TASKS, get_task, task_name
 
 DEFAULT = "default"  # name of an ensemble
 _LONGEST_NAME = 100  # characters
@@ -222,12 +221,13 @@ def take_settings(options: argparse.Namespace, settings: EnsembleSettings) -> No
         wants_tables = not trained - {*DEMOS}
     else:
         wants_tables = not trained
-    if settings.external and wants_tables:
+    external = recipe_tables(settings)
+    if external and wants_tables:
         print(f"none of its runs is trained on {settings.dataset}: by tables in {settings.tables}/")
         # Names of tables do not say it.
         options.task = options.task or pick_task(None, settings.runs).name
-        options.runs = [f"{PREFIX}{name}" for name, *_ in settings.external]
-        options.external += settings.external
+        options.runs = [f"{PREFIX}{name}" for name, *_ in external]
+        options.external += external
         options.dataset = settings.dataset
     else:
         options.runs = settings.runs
@@ -307,7 +307,7 @@ def check_output(
     path = output.resolve()
     if path.suffix != ".csv":
         raise InputError(f"--output {shown(path)} must end in .csv")
-    taken = {test_csv(dataset, run) for run in runs} | {submission.published_csv()}
+    taken = {RunFolder(dataset, run).test_csv for run in runs} | {published_csv()}
     taken |= {p.resolve() for table in external for p in (table.oof_path, table.test_path)}
     taken |= {p for folder in list_ensembles() for p in (folder.csv, folder.oof_csv)}
     if path in taken:

@@ -14,10 +14,12 @@ import argparse
 import shlex
 from pathlib import Path
 
+from galaxyzoo.config.names import BOX
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import add_trained_run, new_parser
-from galaxyzoo.core.paths import BOX, box_dir, shown, task_name
-from galaxyzoo.tasks.registry import is_ensemble
+from galaxyzoo.core.paths import shown
+from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, box_dir
+from galaxyzoo.tasks.registry import is_ensemble, task_name
 
 
 def main() -> None:
@@ -26,9 +28,7 @@ def main() -> None:
     # Only now, or --help waits for torch.
     from galaxyzoo.ensemble.predictors import ensemble_folder, find_predictor
     from galaxyzoo.export.bundle import (
-        OOF,
         TABLE_FILES,
-        TEST,
         export_ensemble,
         export_run,
         export_tables,
@@ -48,7 +48,7 @@ def main() -> None:
     if args.tables:
         mark = f" --possible-leakage {name}" if export_tables(dataset, args.run, folder) else ""
         files = [*TABLE_FILES]
-        paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF, TEST))
+        paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF_PACKED, TEST_PACKED))
         words = f"--task {task_name(args.run)} --dataset {dataset} --external {name} {paths}{mark}"
         then = f"to combine it: python3 src/ensemble.py {words}"
     else:

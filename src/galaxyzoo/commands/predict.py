@@ -28,14 +28,15 @@ from pathlib import Path
 
 import numpy as np
 
+from galaxyzoo.config.names import BOX
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import add_dataset, add_jobs, fold_numbers, new_parser, positive
-from galaxyzoo.core.paths import BOX, shown, task_name
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings
 from galaxyzoo.io.tables import TABLE_ENDS, write_predictions
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import TASKS, find_column, is_ensemble, task_of
+from galaxyzoo.tasks.registry import TASKS, find_column, is_ensemble, task_name, task_of
 
 _RANK_NEEDS = {"disagreement": "spread", "width": "intervals"}  # by what -> its extra
 

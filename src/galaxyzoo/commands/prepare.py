@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from galaxyzoo.core.launch import add_data, new_parser
-from galaxyzoo.core.paths import dataset_dir, shown
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.catalog import dataset_dir
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.kaggle import write_subset
 from galaxyzoo.download.gz2_dataset import PACKED, Order, make_dataset

@@ -21,7 +21,7 @@ from galaxyzoo.download.kaggle_submission import (
     send,
     wait_for_score,
 )
-from galaxyzoo.results.submission import published_csv
+from galaxyzoo.results.layout import published_csv
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ from galaxyzoo.config.loading import (
     load_ensemble,
     runs_of,
 )
+from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.launch import (
@@ -39,7 +40,6 @@ from galaxyzoo.core.launch import (
     is_started_by_torchrun,
     new_parser,
 )
-from galaxyzoo.core.paths import ALL_RUNS, DEMO_FULL
 from galaxyzoo.data.prepare import Dataset, note_copies, prepare
 
 DEFAULT_ENSEMBLE = "default"

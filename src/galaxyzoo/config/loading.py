@@ -12,10 +12,11 @@ import yaml
 from pydantic import Field
 
 from galaxyzoo.config.base import Settings, override, read_yaml
+from galaxyzoo.config.names import DEMO
 from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT, DEMO, configs_dir, shown
+from galaxyzoo.core.paths import CODE_ROOT, configs_dir, shown
 from galaxyzoo.tasks.registry import TASKS
 
 CONFIG = "config.yaml"  # in a trained run's folder
@@ -130,15 +131,6 @@ class EnsembleSettings(Settings):
     tables: str | None = None
     dataset: str | None = None  # that the tables are of
     candidates: list[str] = Field(default_factory=list)  # default all
-
-    @property
-    def external(self) -> list[tuple[str, Path, Path]]:
-        """Name, out-of-fold table and test table of each of the tables."""
-        if self.tables is None:
-            return []
-        base, names = CODE_ROOT / self.tables, [Path(run) for run in self.runs]
-        folders = [base / name.parent / "recipes" / name.name for name in names]
-        return [(path.name, path / "oof.csv.gz", path / "test.csv.gz") for path in folders]
 
 
 def load_ensemble(name: str) -> EnsembleSettings:

@@ -21,9 +21,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from galaxyzoo.config.names import STAGE
 from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import STAGE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _OWN = ("stage", "before", "dataset", "own_dataset")  # keys that are set here alone

@@ -7,15 +7,17 @@ their fingerprint.
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from galaxyzoo.config.names import DEMOS
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
-from galaxyzoo.core.paths import data_option, dataset_dir, folds_dir, shown
+from galaxyzoo.core.paths import cache_dir, input_dir, root, shown
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import ClassTask, Task
@@ -143,6 +145,29 @@ def _check_members(labels: pd.DataFrame, n_folds: int, where: str) -> None:
             f"{where}: class '{few.index[0]}' has {few.iloc[0]} galaxies, too few for {n_folds} "
             f"folds ({len(few)} such classes)"
         )
+
+
+def folds_dir() -> Path:
+    """Folder of splits and trained folds."""
+    return root() / "folds"
+
+
+def dataset_dir(dataset: str) -> Path:
+    """Folder of the prepared catalog and split."""
+    return folds_dir() / dataset
+
+
+def input_places() -> list[Path]:
+    """`input/` and its folders, the demos and the cache aside."""
+    own = (*DEMOS, cache_dir().name)
+    folders = (path for path in input_dir().glob("[!.]*") if path.is_dir())
+    return [input_dir(), *sorted(path for path in folders if path.name not in own)]
+
+
+def data_option(dataset: str | None) -> str:
+    """The option that makes a command read that dataset, none where it needs none, for messages."""
+    named = dataset and (dataset in DEMOS or (input_dir() / dataset).exists())
+    return f" --data {dataset}" if named else ""
 
 
 def save_catalog(catalog: Catalog) -> None:

@@ -6,15 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from galaxyzoo.config.loading import CONFIG
+from galaxyzoo.config.names import BOX, DEMOS
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import BOX, DEMOS, dataset_dir, folds_dir, shown
+from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import (
     GROUP,
     Catalog,
     catalog_names,
+    dataset_dir,
+    folds_dir,
     has_catalog,
     load_catalog,
     save_catalog,

@@ -17,10 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galaxyzoo.config.names import DEMOS
 from galaxyzoo.core import files
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import DEMOS, cache_dir, input_dir, input_places, shown
+from galaxyzoo.core.paths import cache_dir, input_dir, shown
+from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import gz2
 from galaxyzoo.data.readers.labelled import IMAGES, LABELS
 from galaxyzoo.download.sdss import (

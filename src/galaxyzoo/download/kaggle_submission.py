@@ -10,7 +10,8 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.download.kaggle_api import COMPETITION, PAGE, patiently
 from galaxyzoo.results import submission
-from galaxyzoo.results.card import SubmissionCard, card_path, digest_table
+from galaxyzoo.results.card import SubmissionCard, digest_table
+from galaxyzoo.results.layout import card_path, published_csv
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 
@@ -26,7 +27,7 @@ def check_file(path: Path) -> None:
     if not path.exists():
         raise InputError(
             f"{shown(path)} is missing: `bash scripts/train_folds.sh` writes "
-            f"{shown(submission.published_csv())}"
+            f"{shown(published_csv())}"
         )
     card = card_path(path)
     if card.exists() and SubmissionCard.read(card).table != digest_table(path):

@@ -17,11 +17,10 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
-from galaxyzoo.core.paths import EnsembleFolder
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend
-from galaxyzoo.ensemble.fitted import fitted_path, save_model
+from galaxyzoo.ensemble.fitted import save_model
 from galaxyzoo.ensemble.least_squares import LeastSquares, OofFold, total
 from galaxyzoo.ensemble.members import (
     ExternalTable,
@@ -31,15 +30,8 @@ from galaxyzoo.ensemble.members import (
 from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.results import submission
-from galaxyzoo.results.card import (
-    EnsembleCard,
-    RunCard,
-    card_path,
-    digest_table,
-    rounded,
-    score_table,
-)
-from galaxyzoo.results.layout import digest_networks
+from galaxyzoo.results.card import EnsembleCard, RunCard, digest_table, rounded, score_table
+from galaxyzoo.results.layout import EnsembleFolder, card_path, digest_networks
 from galaxyzoo.tasks.kinds import Task
 
 DIGITS = 9  # decimals on the card: the last ones differ between BLAS libraries
@@ -119,7 +111,7 @@ class EnsembleBuild:
         predictions[unreadable] = self.task.project(prior[None])
         if self.oof_path is not None:
             card["oof_table"] = _write_oof(self.oof_path, fits, card["chosen"], catalog)
-            card["fitted"] = save_model(fitted_path(self.path), fits.models[card["chosen"]])
+            card["fitted"] = save_model(self.folder.fitted, fits.models[card["chosen"]])
         submission.write(self.path, predictions, self.task, catalog.test_ids, card, prior)
         return EnsembleCard.read(card_path(self.path)), True
 
@@ -178,7 +170,7 @@ class EnsembleBuild:
             card = EnsembleCard.read(card_path(self.path))
             found = [inputs, digest_table(self.path)]
             if self.oof_path is not None:
-                found += [digest_table(self.oof_path), digest_table(fitted_path(self.path))]
+                found += [digest_table(self.oof_path), digest_table(self.folder.fitted)]
         except (InputError, OSError):
             return None
         noted = [card.inputs, card.table, card.oof_table, card.fitted]

@@ -20,7 +20,7 @@ from safetensors.numpy import save
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import EnsembleFolder, shown
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.blends import Blend, MetaModel
 from galaxyzoo.ensemble.conformal import Calibration
@@ -29,7 +29,7 @@ from galaxyzoo.ensemble.members import PREFIX, to_task
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES
 from galaxyzoo.ensemble.stackers import LinearStacker
 from galaxyzoo.results.card import EnsembleCard, build_again, digest_table
-from galaxyzoo.results.layout import digest_networks
+from galaxyzoo.results.layout import EnsembleFolder, digest_networks
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
 
@@ -41,11 +41,6 @@ _KINDS = {
         *(Blend, LinearStacker, VoteIntervals, Calibration),
     )
 }
-
-
-def fitted_path(submission: Path) -> Path:
-    """The file of fitted weights beside an ensemble's submission."""
-    return submission.with_suffix(".safetensors")
 
 
 def save_model(path: Path, model: MetaModel | VoteIntervals) -> str:
@@ -156,7 +151,7 @@ class FittedEnsemble:
         card.check(catalog.for_task(task))
         check_members(card)
         again = build_again(folder, [*card.runs])
-        model = load_model(fitted_path(folder.csv), card.fitted, again)
+        model = load_model(folder.fitted, card.fitted, again)
         return cls(folder.dataset, task, card, model)
 
     @property

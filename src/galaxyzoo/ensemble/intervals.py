@@ -16,13 +16,13 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import EnsembleFolder
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.conformal import Calibration, Column, find_limits
 from galaxyzoo.ensemble.members import load_oof
 from galaxyzoo.io.tables import read_predictions, write_predictions
-from galaxyzoo.results.card import EnsembleCard, card_path, digest_table, rounded
+from galaxyzoo.results.card import EnsembleCard, digest_table, rounded
+from galaxyzoo.results.layout import EnsembleFolder, card_path
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task, is_ensemble, split_ensemble

@@ -17,14 +17,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import paths
+from galaxyzoo.config.names import is_ablation
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import is_ablation, oof_csv, run_dir, shown, task_name, test_csv
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.io.tables import FOLD, read_csv, read_predictions
 from galaxyzoo.results.card import RunCard
+from galaxyzoo.results.layout import RunFolder, oof_dir
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import get_task, task_of
+from galaxyzoo.tasks.registry import get_task, task_name, task_of
 
 PREFIX = "external/"  # of the names of external tables among the runs
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]*")
@@ -53,7 +54,7 @@ def find_runs(
         cards = [RunCard.of(catalog.dataset, run) for run in runs]
         diverged = [card for card in cards if card.diverged]
         return runs, [f"{card.run} was asked for, but its {card.divergence}" for card in diverged]
-    folder = paths.oof_dir() / catalog.dataset
+    folder = oof_dir() / catalog.dataset
     tables = [
         path for kind in _kinds(task, catalog) for path in sorted(folder.glob(f"{kind}/*.csv"))
     ]
@@ -82,7 +83,7 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     ids = catalog.for_task(task).ids
     tables = []
     for run in runs:
-        own, path = catalog.for_task(task_of(run)), oof_csv(catalog.dataset, run)
+        own, path = catalog.for_task(task_of(run)), RunFolder(catalog.dataset, run).oof_csv
         card = RunCard.of(catalog.dataset, run).check(own, path)
         unfinished = _count_finished(card)
         if unfinished:
@@ -103,7 +104,7 @@ def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     """
     tables = []
     for run in runs:
-        path = test_csv(catalog.dataset, run)
+        path = RunFolder(catalog.dataset, run).test_csv
         RunCard.of(catalog.dataset, run).check(catalog.for_task(task_of(run)), path)
         table = read_predictions(path, task_of(run).columns, catalog.test_ids)
         tables.append(_numbers(to_task(table, task_of(run), task)))
@@ -142,7 +143,7 @@ def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
             "optimistic"
         )
     if card.diverged:
-        folder = shown(run_dir(catalog.dataset, run))
+        folder = shown(RunFolder(catalog.dataset, run).path)
         return f"{card.divergence}; delete {folder} to train it again with a lower train.lr"
     return _count_finished(card)
 

@@ -6,23 +6,26 @@ from pathlib import Path
 
 import numpy as np
 
+from galaxyzoo.config.names import BOX
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
-from galaxyzoo.core.paths import BOX, EnsembleFolder, box_dir
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
 from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run, predict_each
 from galaxyzoo.results.card import EnsembleCard, digest_table
-from galaxyzoo.results.layout import FoldFiles
+from galaxyzoo.results.layout import (
+    ENSEMBLE_CARD,
+    ENSEMBLE_MODEL,
+    INTERVALS,
+    EnsembleFolder,
+    FoldFolder,
+    box_dir,
+)
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import get_task, is_ensemble, task_of
-
-# In an exported folder
-EXPORTED_CARD, EXPORTED_MODEL = "ensemble.json", "ensemble.safetensors"
-INTERVALS = "intervals.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +44,9 @@ class EnsembleNetworks:
     @classmethod
     def open(cls, folder: Path) -> "EnsembleNetworks":
         """The ensemble in a folder of `src/export.py`."""
-        card = EnsembleCard.read(folder / EXPORTED_CARD)
+        card = EnsembleCard.read(folder / ENSEMBLE_CARD)
         task = get_task(card.task)
-        model = load_model(folder / EXPORTED_MODEL, card.fitted, "export it again")
+        model = load_model(folder / ENSEMBLE_MODEL, card.fitted, "export it again")
         members = card.members.items()
         runs = [RunNetworks.open(folder / run, {"networks": own}) for run, own in members]
         return cls(FittedEnsemble(card.dataset, task, card, model), runs)
@@ -110,7 +113,7 @@ def load_intervals(dataset: str, name: str) -> VoteIntervals:
         raise InputError(f"--with intervals: they are of votes, and {name} predicts classes")
     if dataset != BOX:
         return VoteIntervals.calibrate(name, load_catalog(dataset))
-    files = FoldFiles.exported(box_dir() / name)
+    files = FoldFolder.exported(box_dir() / name)
     path = files.path(INTERVALS)
     return load_model(path, digest_table(path), files.cure)
 

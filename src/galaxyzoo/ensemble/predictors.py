@@ -5,39 +5,32 @@ Reads score cards and marks of finished folds, no network and no image.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from galaxyzoo.config.names import BOX, DEMOS, is_ablation, is_stage, real_first
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import (
-    BOX,
-    DEMOS,
+from galaxyzoo.core.paths import shown
+from galaxyzoo.ensemble.fitted import check_members
+from galaxyzoo.results.card import EnsembleCard, RunCard
+from galaxyzoo.results.layout import (
     EnsembleFolder,
-    box_dir,
+    RunFolder,
     box_runs,
     choose_dataset,
     datasets_with_run,
-    folds_dir,
-    is_ablation,
-    is_stage,
+    digest_networks,
     list_ensembles,
-    oof_csv,
+    list_trained,
     oof_dir,
-    real_first,
-    shown,
 )
-from galaxyzoo.ensemble.fitted import check_members
-from galaxyzoo.results.card import EnsembleCard, RunCard, card_path
-from galaxyzoo.results.layout import DONE, digest_networks
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import (
     TASKS,
     ensemble_name,
     is_ensemble,
     split_ensemble,
+    task_name,
     task_of,
 )
-
-EXPORTED_SCORES = "oof.json"  # score card in an exported run's folder
 
 
 def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
@@ -127,21 +120,21 @@ class KnownPredictor:
 
 def list_predictors(task: str = "*") -> list[KnownPredictor]:
     """All bundled runs, trained runs and ensembles of a task, or of any: real galaxies first."""
-    box = [_known_run(BOX, run, box_dir() / run / EXPORTED_SCORES) for run in box_runs(task)]
-    marks = folds_dir().glob(f"*/{task}/*/fold_*/{DONE}")
-    names = {mark.relative_to(folds_dir()).parts[:3] for mark in marks}
+    box = [_known_run(RunFolder(BOX, run)) for run in box_runs(task)]
     runs = [
-        _known_run(dataset, f"{of}/{stem}", card_path(oof_csv(dataset, f"{of}/{stem}")))
-        for dataset, of, stem in sorted(names)
-        if of in TASKS and not is_ablation(stem) and not is_stage(stem)
+        _known_run(trained)
+        for trained in list_trained(task=task)
+        if task_name(trained.run) in TASKS
+        and not (is_ablation(trained.run) or is_stage(trained.run))
     ]
     ensembles = [_known_ensemble(folder) for folder in list_ensembles(task=task)]
     return sorted([*box, *runs, *ensembles], key=lambda known: real_first(known.dataset))
 
 
-def _known_run(dataset: str, run: str, path: Path) -> KnownPredictor:
+def _known_run(folder: RunFolder) -> KnownPredictor:
+    dataset, run = folder.dataset, folder.run
     try:
-        card = RunCard.read(path)
+        card = RunCard.of(dataset, run)
     except (InputError, OSError):
         return KnownPredictor(dataset, run, problem="has no score card")
     if not card.is_whole:

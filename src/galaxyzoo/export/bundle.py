@@ -17,27 +17,38 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import require
-from galaxyzoo.core.paths import RESOURCES, EnsembleFolder, data_option, oof_csv, run_dir, shown
+from galaxyzoo.core.paths import RESOURCES, shown
 from galaxyzoo.core.templates import render
-from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.ensemble.fitted import FittedEnsemble, fitted_path, save_model
+from galaxyzoo.data.catalog import data_option, load_catalog
+from galaxyzoo.ensemble.fitted import FittedEnsemble, save_model
 from galaxyzoo.ensemble.intervals import FEWEST_FOLDS, VoteIntervals
 from galaxyzoo.ensemble.members import load_oof, load_test
-from galaxyzoo.ensemble.networks import EXPORTED_CARD, EXPORTED_MODEL, INTERVALS
-from galaxyzoo.ensemble.predictors import EXPORTED_SCORES
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
-from galaxyzoo.inference.artifacts import WEIGHTS, save_weights
+from galaxyzoo.inference.artifacts import save_weights
 from galaxyzoo.inference.predict import load_run
 from galaxyzoo.io.tables import FOLD, format_predictions
-from galaxyzoo.results.card import RunCard, card_path
-from galaxyzoo.results.layout import FoldFiles, digest_networks
+from galaxyzoo.results.card import RunCard
+from galaxyzoo.results.layout import (
+    ENSEMBLE_CARD,
+    ENSEMBLE_MODEL,
+    INTERVALS,
+    LICENCE,
+    MODEL_CARD,
+    ONNX,
+    OOF_PACKED,
+    SCORES,
+    TEST_PACKED,
+    WEIGHTS,
+    EnsembleFolder,
+    FoldFolder,
+    RunFolder,
+    digest_networks,
+)
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import ensemble_name, get_task, task_of
 
-CARD, ONNX, LICENCE = "README.md", "model.onnx", "LICENSE"
-OOF, TEST = "oof.csv.gz", "test.csv.gz"
-TABLE_FILES = (CONFIG, EXPORTED_SCORES, OOF, TEST)
+TABLE_FILES = (CONFIG, SCORES, OOF_PACKED, TEST_PACKED)
 _DECIMALS = 5  # changes a score by 1e-9, and halves the file
 
 
@@ -66,7 +77,7 @@ def export_run(
     trained = load_run(dataset, run)
     config, networks = trained.config, trained.models
     scores = _read_scores(dataset, config, sorted(networks))
-    _, fingerprint = load_run_config(run_dir(dataset, run))
+    _, fingerprint = load_run_config(RunFolder(dataset, run).path)
     with files.writing_folder(folder) as part:
         for fold, network in networks.items():
             (part / f"fold_{fold}").mkdir()
@@ -75,20 +86,20 @@ def export_run(
             save_weights(part / f"fold_{fold}" / WEIGHTS, network.state_dict())
             network.float()  # of rounded weights, so that ONNX is of what is kept
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
-        shutil.copyfile(card_path(oof_csv(dataset, run)), part / EXPORTED_SCORES)
+        shutil.copyfile(RunFolder(dataset, run).card, part / SCORES)
         catalog = load_catalog(dataset)
         if config.task == COMPETITION_TASK and len(networks) == catalog.n_folds >= FEWEST_FOLDS:
             save_model(part / INTERVALS, VoteIntervals.calibrate(run, catalog))
         names = [str(path.relative_to(part)) for path in sorted(part.rglob("*")) if path.is_file()]
         digest = digest_networks(dataset, run, catalog.n_folds) or ""
         made_by = {"run": run, "networks": digest}
-        FoldFiles.exported(part, made_by).finish(names, {})
+        FoldFolder.exported(part, made_by).finish(names, {})
         difference = None
         if with_onnx:
             size_px, turned = config.image.size_px, config.tta.dihedral
             difference = write_onnx(part / ONNX, [*networks.values()], size_px, turned)
         shutil.copyfile(RESOURCES / LICENCE, part / LICENCE)
-        write_card(part / CARD, config, get_task(config.task), scores, difference, in_half)
+        write_card(part / MODEL_CARD, config, get_task(config.task), scores, difference, in_half)
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 
@@ -103,16 +114,16 @@ def export_ensemble(ensemble: EnsembleFolder, folder: Path, with_onnx: bool = Tr
         Names of the files.
     """
     files.check_free(folder)
-    fitted, path = FittedEnsemble.load(ensemble), ensemble.csv
+    fitted = FittedEnsemble.load(ensemble)
     with files.writing_folder(folder) as part:
         for run in fitted.runs:
             export_run(ensemble.dataset, run, part / run, with_onnx)
-        shutil.copyfile(card_path(path), part / EXPORTED_CARD)
-        shutil.copyfile(fitted_path(path), part / EXPORTED_MODEL)
+        shutil.copyfile(ensemble.card, part / ENSEMBLE_CARD)
+        shutil.copyfile(ensemble.fitted, part / ENSEMBLE_MODEL)
         shutil.copyfile(RESOURCES / LICENCE, part / LICENCE)
         title = ensemble_name(ensemble.task, ensemble.name)
         about = render("ensemble_card.md.j2", title=title, card=fitted.card)
-        (part / CARD).write_text(about, encoding="utf-8")
+        (part / MODEL_CARD).write_text(about, encoding="utf-8")
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 
@@ -138,12 +149,12 @@ def export_tables(dataset: str, run: str, folder: Path) -> bool:
     oof = _table(load_oof([run], task, catalog), own.ids, task)
     test = _table(load_test([run], task, catalog), catalog.test_ids, task)
     oof[FOLD] = own.folds
-    config, fingerprint = load_run_config(run_dir(dataset, run))
+    config, fingerprint = load_run_config(RunFolder(dataset, run).path)
     scores = _read_scores(dataset, config, [*range(own.n_folds)])
     with files.writing_folder(folder) as part:
-        _pack(part / OOF, oof)
-        _pack(part / TEST, test)
-        shutil.copyfile(card_path(oof_csv(dataset, run)), part / EXPORTED_SCORES)
+        _pack(part / OOF_PACKED, oof)
+        _pack(part / TEST_PACKED, test)
+        shutil.copyfile(RunFolder(dataset, run).card, part / SCORES)
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
     return scores.is_optimistic
 
@@ -152,10 +163,10 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
     """The run's score card, which must be of these settings and folds."""
     scores = RunCard.of(dataset, config.run)
     if scores.folds != folds or scores.config != config.digest():
-        path = card_path(oof_csv(dataset, config.run))
+        path = RunFolder(dataset, config.run).card
         raise InputError(
             f"{shown(path)} is not of the folds that are trained ({', '.join(map(str, folds))}), "
-            f"or not of the settings in {shown(run_dir(dataset, config.run) / CONFIG)}: "
+            f"or not of the settings in {shown(RunFolder(dataset, config.run).path / CONFIG)}: "
             f"type `python3 src/train.py {config.run}{data_option(dataset)}` to write it again"
         )
     return scores

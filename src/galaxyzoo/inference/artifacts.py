@@ -75,7 +75,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 def load_fold_model(config: Config, folder: Path) -> GalaxyNet:
     """Load the network of a fold from its folder, on the device, in eval mode.
 
-    Of a finished fold, check the weights first (`FoldFiles.path`).
+    Of a finished fold, check the weights first (`FoldFolder.path`).
     """
     model, path = build_model(config, initialise=False), folder / WEIGHTS
     try:

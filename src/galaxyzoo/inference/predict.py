@@ -16,6 +16,7 @@ from timm.utils import reparameterize_model
 from torch import Tensor
 
 from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.names import BOX
 from galaxyzoo.config.schema import Config, ImageConfig, TTAConfig
 from galaxyzoo.core import distributed
 from galaxyzoo.core.console import Bar
@@ -23,16 +24,15 @@ from galaxyzoo.core.devices import autocast, is_out_of_memory, keep_freed_memory
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.manifest import MadeBy, digest
 from galaxyzoo.core.parallel import prefetch
-from galaxyzoo.core.paths import BOX, box_dir, dataset_dir, run_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.stores.fits import FitsSettings
-from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
+from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, notes_on, open_stores
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.models.build import GalaxyNet
-from galaxyzoo.results.layout import DONE, FoldFiles
+from galaxyzoo.results.layout import WEIGHTS, FoldFolder, RunFolder, list_trained
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
 
@@ -216,7 +216,7 @@ class RunNetworks:
     @classmethod
     def open(cls, folder: Path, made_by: MadeBy | None = None) -> "RunNetworks":
         """The run in a folder of `src/export.py`; refused where a file of it has changed."""
-        files = FoldFiles.exported(folder, made_by)
+        files = FoldFolder.exported(folder, made_by)
         files.check()
         config, _ = load_run_config(folder)
         return cls(config, {k: load_fold_model(config, folder / f"fold_{k}") for k in files.folds})
@@ -323,21 +323,16 @@ def predict_each(
 def load_run(dataset: str, run: str) -> RunNetworks:
     """The networks of a run's finished folds; of `box`, those it holds."""
     if dataset == BOX:
-        return RunNetworks.open(box_dir() / run)
-    folder = run_dir(dataset, run)
-    numbers = [path.parent.name.removeprefix("fold_") for path in folder.glob(f"fold_*/{DONE}")]
-    folds = sorted(int(number) for number in numbers if number.isdecimal())  # no `fold_0_old`
-    if not folds:
-        trained = sorted(
-            str(p.parent.parent.relative_to(dataset_dir(dataset)))
-            for p in folder.parent.parent.glob(f"*/*/fold_0/{DONE}")
-        )
+        return RunNetworks.open(RunFolder(dataset, run).path)
+    folder = RunFolder(dataset, run)
+    if not folder.folds:
+        trained = [other.run for other in list_trained(dataset)]
         known = f": trained are {', '.join(trained)}" if trained else ""
         raise InputError(f"run '{run}' has no finished fold on dataset '{dataset}'{known}")
-    config, fingerprint = load_run_config(folder)
+    config, fingerprint = load_run_config(folder.path)
     models = {}
-    for fold in folds:
-        weights = FoldFiles.of(config, dataset, fingerprint, fold).path(WEIGHTS)
+    for fold in folder.folds:
+        weights = FoldFolder.of(config, dataset, fingerprint, fold).path(WEIGHTS)
         models[fold] = load_fold_model(config, weights.parent)
     return RunNetworks(config, models)
 

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from galaxyzoo.core.paths import choose_dataset
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.io.tables import write_table
@@ -18,6 +17,7 @@ from galaxyzoo.reports.figures import save_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result, load_results, pick_best, stem_of
 from galaxyzoo.results.card import EnsembleCard, score_table
+from galaxyzoo.results.layout import choose_dataset
 from galaxyzoo.tasks.annotators import score_annotators
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
 from galaxyzoo.tasks.kinds import ClassTask, Task

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from galaxyzoo.config.names import real_first
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import list_ensembles, real_first
 from galaxyzoo.core.templates import render
 from galaxyzoo.results.card import EnsembleCard, fair_cards
+from galaxyzoo.results.layout import list_ensembles
 from galaxyzoo.tasks.registry import TASKS, ensemble_name
 
 INDEX = "../../index.html"  # from a report's page to the index

@@ -7,20 +7,15 @@ from typing import Any
 import numpy as np
 
 from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.names import is_ablation
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import (
-    is_ablation,
-    list_ensembles,
-    oof_csv,
-    run_dir,
-    shown,
-)
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.io.tables import FOLD, read_predictions
 from galaxyzoo.results.card import EnsembleCard, RunCard, score_table
+from galaxyzoo.results.layout import RunFolder, list_ensembles, oof_dir
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import ensemble_name, is_ensemble, split_ensemble
 
@@ -83,7 +78,7 @@ def load_results(
     Returns:
         The results, best score first, and a line for each that cannot be used and was not named.
     """
-    tables = sorted((paths.oof_dir() / catalog.dataset / task.name).glob("*.csv"))
+    tables = sorted((oof_dir() / catalog.dataset / task.name).glob("*.csv"))
     runs = [f"{task.name}/{table.stem}" for table in tables]
     folders = list_ensembles(catalog.dataset, task.name)
     runs += [ensemble_name(folder.task, folder.name) for folder in folders]
@@ -123,7 +118,7 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
         path, rows = folder.oof_csv, np.ones(len(catalog.ids), bool)
         card = EnsembleCard.of(folder).check(catalog, path)
     else:
-        path = oof_csv(catalog.dataset, run)
+        path = RunFolder(catalog.dataset, run).oof_csv
         card = RunCard.of(catalog.dataset, run).check(catalog, path)
         rows = np.isin(catalog.folds, card.folds)
     folds, targets = catalog.folds[rows], catalog.targets(task.name)
@@ -154,6 +149,6 @@ def pick_best(results: Sequence[Result]) -> Result:
 def _saved_config(dataset: str, run: str) -> Config | None:
     """The run's own config; a table can be evaluated without it."""
     try:
-        return load_run_config(run_dir(dataset, run))[0]
+        return load_run_config(RunFolder(dataset, run).path)[0]
     except InputError:
         return None

@@ -13,19 +13,13 @@ from pydantic import ConfigDict, Field
 
 from galaxyzoo.config.base import Settings
 from galaxyzoo.config.loading import all_ensembles
+from galaxyzoo.config.names import ALL_RUNS, is_ablation
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest_file, read_sealed
-from galaxyzoo.core.paths import (
-    ALL_RUNS,
-    EnsembleFolder,
-    is_ablation,
-    oof_csv,
-    oof_dir,
-    shown,
-    test_csv,
-)
+from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, oof_dir
 from galaxyzoo.tasks.kinds import Task
 
 
@@ -134,7 +128,7 @@ class RunCard(ScoreCard):
     @classmethod
     def of(cls, dataset: str, run: str) -> Self:
         """The card beside a run's out-of-fold table."""
-        path = card_path(oof_csv(dataset, run))
+        path = RunFolder(dataset, run).card
         card = cls.read(path)
         if card.run != run:
             raise InputError(
@@ -158,7 +152,7 @@ class RunCard(ScoreCard):
         )
 
     def _digests(self, dataset: str) -> dict[Path, str | None]:
-        oof, test = oof_csv(dataset, self.run), test_csv(dataset, self.run)
+        oof, test = RunFolder(dataset, self.run).oof_csv, RunFolder(dataset, self.run).test_csv
         return {oof: self.tables.oof, test: self.tables.test}
 
     def _again(self, dataset: str) -> str:
@@ -310,11 +304,6 @@ def rounded(value: Any, digits: int) -> Any:
     if isinstance(value, list):
         return [rounded(item, digits) for item in value]
     return round(value, digits) if isinstance(value, float) else value
-
-
-def card_path(table: Path) -> Path:
-    """The score card that belongs to a table."""
-    return table.with_suffix(".json")
 
 
 def digest_table(table: Path) -> str:

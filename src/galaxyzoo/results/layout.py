@@ -1,38 +1,148 @@
-"""The files of a finished fold, checked before they are used."""
+"""Folders and files of runs, folds and ensembles: each name once.
 
+A run is named `<task>/<config stem>`. Its folds are in `folds/<dataset>/<run>/fold_k/`, its tables
+at `oof/<dataset>/<run>.csv` and `submissions/<dataset>/<run>.csv`; an ensemble has the folder
+`submissions/<dataset>/<task>/<name>/`. So artefacts of different datasets never mix.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 
-from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.loading import EnsembleSettings, load_run_config
+from galaxyzoo.config.names import BOX, DEMOS, RECORDS, real_first
 from galaxyzoo.config.schema import Config
+from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import MadeBy, Manifest, digest
-from galaxyzoo.core.paths import box_dir, fold_dir, run_dir, shown
+from galaxyzoo.core.paths import root, shown
+from galaxyzoo.data.catalog import data_option, folds_dir
+from galaxyzoo.tasks.registry import task_name
 
-HISTORY = "history.csv"  # of a fold's training
-DONE = "fold.json"  # mark of a finished fold
-DIGESTS = "digests.json"  # mark of an exported run
+# Of a fold
+WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.pt"
+HISTORY, TIMINGS = "history.csv", "timings.csv"  # numbers and seconds of each epoch
+EVENTS = "tensorboard"  # folder of event files
+VAL_TABLE, TEST_TABLE = "val.csv", "test.csv"  # predictions of its own and of the test galaxies
+FEATURES = "features.npy"  # of all training galaxies
+DONE = "fold.json"  # manifest of a finished fold
+HOLDOUT, HELD_OUT_TABLE = "holdout", "held_out.csv"  # in place of a fold; predictions
+# Of an exported run or ensemble
+SCORES, DIGESTS = "oof.json", "digests.json"  # score card, manifest
+INTERVALS = "intervals.safetensors"
+ONNX, MODEL_CARD, LICENCE = "model.onnx", "README.md", "LICENSE"
+OOF_PACKED, TEST_PACKED = "oof.csv.gz", "test.csv.gz"
+ENSEMBLE_CARD, ENSEMBLE_MODEL = "ensemble.json", "ensemble.safetensors"
+_FOLD, _SUBMISSION = "fold_", "predictions.csv"
 
 
-def made_by(config: Config, fingerprint: str, fold: int | str) -> MadeBy:
-    """What makes a fold's files; `fingerprint` is of its task's galaxies, labels and folds."""
-    return {"config": config.folder_digest(), "fingerprint": fingerprint, "fold": fold}
+def oof_dir() -> Path:
+    """Folder of out-of-fold tables."""
+    return root() / "oof"
 
 
-class FoldFiles(Manifest):
+def submissions_dir() -> Path:
+    """Folder of test predictions."""
+    return root() / "submissions"
+
+
+def published_csv() -> Path:
+    """Path of the most real submission so far, at the top of the submissions folder."""
+    return submissions_dir() / _SUBMISSION
+
+
+def box_dir() -> Path:
+    """Folder of the networks that come with the project, at `<run>`, as `src/export.py` writes."""
+    return paths.RESOURCES / "weights"
+
+
+def box_runs(task: str = "*") -> list[str]:
+    """Names of the runs, of one task or of all, whose networks come with the project."""
+    folders = {path.parent for path in box_dir().glob(f"{task}/*/{_FOLD}*")}
+    return sorted(path.relative_to(box_dir()).as_posix() for path in folders)
+
+
+def card_path(table: Path) -> Path:
+    """The score card that belongs to a table."""
+    return table.with_suffix(".json")
+
+
+@dataclass(frozen=True, order=True)
+class RunFolder:
+    """Files of a trained run, or of a bundled one (dataset `BOX`)."""
+
+    dataset: str
+    run: str
+
+    @property
+    def path(self) -> Path:
+        """Folder of its config and its folds."""
+        return (box_dir() if self.dataset == BOX else folds_dir() / self.dataset) / self.run
+
+    @property
+    def oof_csv(self) -> Path:
+        """Out-of-fold table."""
+        return oof_dir() / self.dataset / f"{self.run}.csv"
+
+    @property
+    def test_csv(self) -> Path:
+        """Test predictions, in the competition's own format."""
+        return submissions_dir() / self.dataset / f"{self.run}.csv"
+
+    @property
+    def card(self) -> Path:
+        """Score card of both tables."""
+        return self.path / SCORES if self.dataset == BOX else card_path(self.oof_csv)
+
+    @property
+    def holdout_card(self) -> Path:
+        """Score card of its hold-out."""
+        return card_path(oof_dir() / self.dataset / f"{self.run}_holdout.csv")
+
+    def fold(self, number: int) -> Path:
+        """Folder of a fold."""
+        return self.path / f"{_FOLD}{number}"
+
+    @property
+    def folds(self) -> list[int]:
+        """The finished folds."""
+        marks = self.path.glob(f"{_FOLD}*/{DONE}")
+        numbers = [mark.parent.name.removeprefix(_FOLD) for mark in marks]
+        return sorted(int(number) for number in numbers if number.isdecimal())  # no `fold_0_old`
+
+
+def list_trained(dataset: str = "*", task: str = "*") -> list[RunFolder]:
+    """Runs with a finished fold, in alphabetical order."""
+    marks = folds_dir().glob(f"{dataset}/{task}/*/{_FOLD}*/{DONE}")
+    parts = {mark.relative_to(folds_dir()).parts for mark in marks}
+    return sorted({RunFolder(of, f"{task}/{stem}") for of, task, stem, *_ in parts})
+
+
+def list_tables(dataset: str, task: str) -> list[str]:
+    """Names of the runs of a task that have an out-of-fold table, in alphabetical order."""
+    return sorted(f"{task}/{path.stem}" for path in (oof_dir() / dataset / task).glob("*.csv"))
+
+
+class FoldFolder(Manifest):
     """The files of a finished fold, or of an exported run."""
 
-    @classmethod
-    def of(cls, config: Config, dataset: str, fingerprint: str, fold: int) -> "FoldFiles":
-        """Files of a run's fold; arguments as of `made_by`."""
-        return cls.trained(fold_dir(dataset, config.run, fold), made_by(config, fingerprint, fold))
+    @staticmethod
+    def origin(config: Config, fingerprint: str, fold: int | str) -> MadeBy:
+        """What makes a fold's files; `fingerprint` is of its task's galaxies, labels and folds."""
+        return {"config": config.folder_digest(), "fingerprint": fingerprint, "fold": fold}
 
     @classmethod
-    def trained(cls, folder: Path, made_by: MadeBy) -> "FoldFiles":
+    def of(cls, config: Config, dataset: str, fingerprint: str, fold: int) -> "FoldFolder":
+        """Files of a run's fold; arguments as of `origin`."""
+        folder = RunFolder(dataset, config.run).fold(fold)
+        return cls.trained(folder, cls.origin(config, fingerprint, fold))
+
+    @classmethod
+    def trained(cls, folder: Path, made_by: MadeBy) -> "FoldFolder":
         """Files of a training in any folder."""
         return cls(folder, made_by, DONE, f"delete {shown(folder)} to train again")
 
     @classmethod
-    def exported(cls, folder: Path, made_by: MadeBy | None = None) -> "FoldFiles":
+    def exported(cls, folder: Path, made_by: MadeBy | None = None) -> "FoldFolder":
         """Files of a run in a folder of `src/export.py`, such as those in `weights/`."""
         is_bundled = folder.is_relative_to(box_dir())
         cure = "get it again, as `git checkout weights` does" if is_bundled else "export it again"
@@ -42,15 +152,124 @@ class FoldFiles(Manifest):
     def folds(self) -> list[int]:
         """Folds whose networks are among the files of an exported run."""
         names = [Path(name).parent.name for name in self.names]
-        return sorted(int(name.removeprefix("fold_")) for name in names if name)
+        return sorted(int(name.removeprefix(_FOLD)) for name in names if name)
 
 
 def digest_networks(dataset: str, run: str, n_folds: int) -> str | None:
     """Digest of all folds of a trained run; None where one is missing or of another training."""
     try:
-        config, fingerprint = load_run_config(run_dir(dataset, run))
-        marks = [FoldFiles.of(config, dataset, fingerprint, fold) for fold in range(n_folds)]
+        config, fingerprint = load_run_config(RunFolder(dataset, run).path)
+        marks = [FoldFolder.of(config, dataset, fingerprint, fold) for fold in range(n_folds)]
         folds = [mark.digest for mark in marks]
     except (InputError, OSError):
         return None
     return digest([" ".join(folds)])[:16]
+
+
+@dataclass(frozen=True, order=True)
+class EnsembleFolder:
+    """Files of an ensemble."""
+
+    dataset: str  # of its members
+    task: str
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return submissions_dir() / self.dataset / self.task / self.name
+
+    @property
+    def csv(self) -> Path:
+        """The submission."""
+        return self.path / _SUBMISSION
+
+    @property
+    def card(self) -> Path:
+        """Score card of the submission."""
+        return card_path(self.csv)
+
+    @property
+    def fitted(self) -> Path:
+        """Fitted weights."""
+        return self.csv.with_suffix(".safetensors")
+
+    @property
+    def oof_csv(self) -> Path:
+        """Cross-fitted predictions; not in `oof/`, whose tables are combined."""
+        return self.path / "oof.csv"
+
+    @property
+    def intervals_csv(self) -> Path:
+        """Intervals of the submission; their card has the same stem and ends in `.json`."""
+        return self.path / "intervals.csv"
+
+    @property
+    def record_csv(self) -> Path:
+        """The committed submission of the same ensemble, where there is one."""
+        relative = self.csv.relative_to(submissions_dir())
+        return paths.CODE_ROOT / "submissions" / RECORDS / relative
+
+
+def list_ensembles(dataset: str = "*", task: str = "*") -> list[EnsembleFolder]:
+    """The ensembles that have been built, those of demos last."""
+    cards = submissions_dir().glob(f"{dataset}/{task}/*/{card_path(Path(_SUBMISSION))}")
+    folders = [EnsembleFolder(*card.parts[-4:-1]) for card in cards]
+    return sorted(folders, key=lambda folder: (real_first(folder.dataset), folder))
+
+
+def recipe_tables(settings: EnsembleSettings) -> list[tuple[str, Path, Path]]:
+    """Name, out-of-fold and test table of each run of an ensemble whose tables are committed."""
+    if settings.tables is None:
+        return []
+    base, names = paths.CODE_ROOT / settings.tables, [Path(run) for run in settings.runs]
+    folders = [base / name.parent / "recipes" / name.name for name in names]
+    return [(path.name, path / OOF_PACKED, path / TEST_PACKED) for path in folders]
+
+
+def datasets_with_run(run: str) -> set[str]:
+    """Names of the datasets on which a run has an out-of-fold table."""
+    return {table.relative_to(oof_dir()).parts[0] for table in oof_dir().glob(f"*/{run}.csv")}
+
+
+def datasets_with_oof(task: str = "*", ensembles: bool = False) -> list[str]:
+    """Names of the datasets that have out-of-fold tables, demos last.
+
+    Args:
+        task: only its tables count (default: any task's).
+        ensembles: whether tables of ensembles count too; an ensemble of external predictions has
+            no other.
+    """
+    names = {p.name for p in oof_dir().glob("*") if any(p.glob(f"{task}/*.csv"))}
+    if ensembles:
+        names |= {folder.dataset for folder in list_ensembles(task=task)}
+    return sorted(names, key=real_first)
+
+
+def choose_dataset(name: str | None, wanted: str, ensembles: bool = False) -> str:
+    """The dataset of a command on existing artefacts: the named, else the only real one, else demo.
+
+    Args:
+        name: the user's choice.
+        wanted: task, or a run of it; only datasets with tables of that task count.
+        ensembles: as of `datasets_with_oof`.
+    """
+    task = task_name(wanted)
+    known, of_task = datasets_with_oof(task, ensembles), f" of task '{task}'"
+    if not known:
+        raise InputError(
+            f"oof/ holds no out-of-fold table{of_task}: "
+            f"type `bash scripts/train_folds.sh {wanted}{data_option(name)}` first"
+        )
+    if name is not None:
+        if name not in known:
+            raise InputError(
+                f"dataset '{name}' has no out-of-fold table{of_task}: known are {', '.join(known)}"
+            )
+        return name
+    real = [n for n in known if n not in DEMOS]
+    if len(real) > 1:
+        raise InputError(
+            f"several datasets have out-of-fold tables: add --dataset with one of {', '.join(real)}"
+        )
+    return (real or known)[0]

@@ -11,17 +11,22 @@ from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.manifest import write_sealed
-from galaxyzoo.core.paths import fold_dir, oof_csv, test_csv
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.io.tables import FOLD, read_predictions, write_predictions
-from galaxyzoo.results.card import RunCard, card_path, digest_table, score_table
-from galaxyzoo.results.layout import DONE, HISTORY, FoldFiles
+from galaxyzoo.results.card import RunCard, digest_table, score_table
+from galaxyzoo.results.layout import (
+    DONE,
+    HISTORY,
+    TEST_TABLE,
+    VAL_TABLE,
+    FoldFolder,
+    RunFolder,
+    card_path,
+)
 from galaxyzoo.results.submission import describe_unreadable
 from galaxyzoo.tasks.registry import get_task
 
-# Files of a fold: predictions of its validation galaxies and of the test galaxies.
-VAL_TABLE, TEST_TABLE = "val.csv", "test.csv"
 # The untrained network's loss is a mean over a part of the galaxies and, like all losses in
 # training, under dropout: 30 galaxies that teach nothing gave ratios up to 1.14. Learning rates far
 # too high gave 1.5 and more on 30 galaxies, 1.7 and more on kaggle-mini.
@@ -63,12 +68,12 @@ class FoldTables:
 
     def folder(self, fold: int) -> Path:
         """The folder of a fold."""
-        return fold_dir(self.catalog.dataset, self.config.run, fold)
+        return RunFolder(self.catalog.dataset, self.config.run).fold(fold)
 
-    def files(self, fold: int) -> FoldFiles:
+    def files(self, fold: int) -> FoldFolder:
         """The files of a fold."""
         catalog = self.catalog
-        return FoldFiles.of(self.config, catalog.dataset, catalog.fingerprint, fold)
+        return FoldFolder.of(self.config, catalog.dataset, catalog.fingerprint, fold)
 
     @property
     def done(self) -> list[int]:
@@ -118,8 +123,8 @@ class FoldTables:
         test = self._mean_test(unreadable)
         test[:] = task.project(test.to_numpy())
         prior = targets.mean(axis=0)
-        oof_path = oof_csv(catalog.dataset, self.config.run)
-        test_path = test_csv(catalog.dataset, self.config.run)
+        oof_path = RunFolder(catalog.dataset, self.config.run).oof_csv
+        test_path = RunFolder(catalog.dataset, self.config.run).test_csv
         write_predictions(oof_path, oof)
         write_predictions(test_path, task.with_decision(test, prior))
         card["tables"] = {"oof": digest_table(oof_path), "test": digest_table(test_path)}

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files, paths
+from galaxyzoo.config.names import DEMOS, WHOLE
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
-from galaxyzoo.core.paths import DEMOS, WHOLE, shown
+from galaxyzoo.core.paths import shown
 from galaxyzoo.io.tables import ID, format_predictions, read_csv, read_predictions
-from galaxyzoo.results.card import EnsembleCard, SubmissionCard, card_path, digest_table
+from galaxyzoo.results.card import EnsembleCard, SubmissionCard, digest_table
+from galaxyzoo.results.layout import card_path, published_csv
 from galaxyzoo.tasks.kinds import Task
 
 # Largest distance from the nearest valid value. Nine decimals leave 1e-8 at most, and a question of
@@ -84,11 +86,6 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
             f"{values[row, column]:.9f} is not between 0 and 1 or breaks the sum of its "
             f"{task.group}"
         )
-
-
-def published_csv() -> Path:
-    """Path of the most real submission so far, at the top of the submissions folder."""
-    return paths.submissions_dir() / "predictions.csv"
 
 
 def publish(path: Path, dataset: str) -> str:

@@ -8,7 +8,6 @@ from difflib import SequenceMatcher
 import numpy as np
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import task_name
 from galaxyzoo.tasks import label_rules
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
@@ -22,6 +21,11 @@ def get_task(name: str) -> Task:
     if name not in TASKS:
         raise InputError(f"unknown task '{name}': known are {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def task_name(run: str) -> str:
+    """Name of the task of a run, such as `gz37/resnet18`."""
+    return run.split("/")[0]
 
 
 def task_of(name: str) -> Task:

@@ -20,16 +20,13 @@ from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.paths import shown
-from galaxyzoo.inference.artifacts import WEIGHTS, load_checkpoint, save_checkpoint, save_weights
+from galaxyzoo.inference.artifacts import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.results.card import describe_losses
-from galaxyzoo.results.layout import HISTORY, FoldFiles, made_by
+from galaxyzoo.results.layout import CHECKPOINT, EVENTS, HISTORY, TIMINGS, WEIGHTS, FoldFolder
 from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 
-CHECKPOINT = "checkpoint.pt"
-TIMINGS = "timings.csv"
-EVENTS = "tensorboard"  # folder of a fold's event files
 History = Sequence[dict[str, Any]]  # one row of numbers per epoch
 Callback = Callable[[History], None]
 
@@ -52,7 +49,7 @@ def train_fold(
         after_epoch: called with all epochs so far, after each one and when a training goes on; an
             exception from it ends the training, which can go on after that epoch.
     """
-    origin, train = made_by(config, data.fingerprint, data.fold), config.train
+    origin, train = FoldFolder.origin(config, data.fingerprint, data.fold), config.train
     where, parts = f"{config.run}, fold {data.fold}", train.accumulation  # of each batch
     while True:
         state = load_checkpoint(folder / CHECKPOINT, origin)
@@ -99,7 +96,7 @@ def _train_from(
         unit="step",
         leave=False,
     )
-    origin = made_by(config, data.fingerprint, data.fold)
+    origin = FoldFolder.origin(config, data.fingerprint, data.fold)
     with bar, _event_writer(config, folder) as write_events:
         callbacks = [write_events, *([after_epoch] if after_epoch else [])]
         if trainer.history:
@@ -143,7 +140,7 @@ def write_history(path: Path, rows: list[dict[str, Any]], earlier: Path | None =
     _write_table(path, table)
 
 
-def copy_training(trained: FoldFiles, folder: Path, config: Config) -> None:
+def copy_training(trained: FoldFolder, folder: Path, config: Config) -> None:
     """Copy weights and history of a fold whose training differed in names alone.
 
     Args:

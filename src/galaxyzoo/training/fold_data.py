@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.names import BOX
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.paths import BOX, box_dir, box_runs, dataset_dir, shown
-from galaxyzoo.data.catalog import Catalog, load_catalog
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, read_copies
-from galaxyzoo.inference.artifacts import WEIGHTS
 from galaxyzoo.results.card import digest_table
-from galaxyzoo.results.layout import HISTORY, FoldFiles
+from galaxyzoo.results.layout import HISTORY, WEIGHTS, FoldFolder, box_dir, box_runs
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 
@@ -71,7 +71,7 @@ def box_start(config: Config, catalog: Catalog, fold: int) -> dict[str, Any]:
         return {}
     votes = get_task(COMPETITION_TASK)
     for run in box_runs(votes.name):
-        bundled = FoldFiles.exported(box_dir() / run)
+        bundled = FoldFolder.exported(box_dir() / run)
         bundled.check()
         other, fingerprint = load_run_config(bundled.folder)
         if (other.model.name, other.model.kwargs) == (config.model.name, config.model.kwargs):
@@ -87,12 +87,12 @@ def box_start(config: Config, catalog: Catalog, fold: int) -> dict[str, Any]:
     }
 
 
-def describe_start(config: Config, before: FoldFiles) -> str:
+def describe_start(config: Config, before: FoldFolder) -> str:
     """Where the first weights come from, such as `timm a1_in1k, then small`, for records."""
     return f"{before.notes['start']}, then {config.before.stage if config.before else ''}"
 
 
-def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFiles | None:
+def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFolder | None:
     """The same fold of the stage before, finished on the folds that its dataset has now.
 
     A galaxy has the same fold in the datasets of both stages, else the weights to start from may
@@ -103,7 +103,7 @@ def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFiles 
         return None
     other = check_dataset_before(config, catalog)
     fingerprint = other.for_task(get_task(before.task)).fingerprint
-    files = FoldFiles.of(before, other.dataset, fingerprint, fold)
+    files = FoldFolder.of(before, other.dataset, fingerprint, fold)
     if not files.is_done:
         raise FoldError(
             f"{config.run} goes on from {before.run} on {other.dataset}: {shown(files.folder)} is "

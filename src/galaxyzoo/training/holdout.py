@@ -7,23 +7,30 @@ from typing import Any
 
 import numpy as np
 
+from galaxyzoo.config.names import BOX
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import BOX, oof_csv
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.folds import make_folds
-from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
+from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.io.tables import read_predictions
 from galaxyzoo.results.card import score_table
-from galaxyzoo.results.layout import HISTORY, FoldFiles, made_by
+from galaxyzoo.results.layout import (
+    CHECKPOINT,
+    HELD_OUT_TABLE,
+    HISTORY,
+    HOLDOUT,
+    WEIGHTS,
+    FoldFolder,
+    RunFolder,
+)
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import CHECKPOINT, train_fold
+from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import make_part_data
 from galaxyzoo.training.run import Run
 
 TRAIN, VAL, TEST = "train", "val", "test"
 _TWENTIETHS = (TRAIN,) * 14 + (VAL,) * 3 + (TEST,) * 3
-_TABLE = "held_out.csv"  # predictions of the third part
 
 
 def split(catalog: Catalog, task: str, seed: int = 0) -> np.ndarray:
@@ -58,7 +65,7 @@ def train_holdout(run: Run) -> dict[str, Any]:
             _train(run, parts)
         (_files(run).folder / CHECKPOINT).unlink(missing_ok=True)
     card = _score(run, parts)
-    files.write_json(oof_csv(catalog.dataset, f"{config.run}_holdout").with_suffix(".json"), card)
+    files.write_json(RunFolder(catalog.dataset, config.run).holdout_card, card)
     return card
 
 
@@ -70,15 +77,15 @@ def _train(run: Run, parts: np.ndarray) -> None:
     files = _files(run)
     train_fold(config, data, files.folder, f"{config.run} hold-out")
     rows = np.searchsorted(cache.ids, catalog.ids[parts == TEST])
-    run.predict(load_fold_model(config, files.folder), cache, rows, files.folder / _TABLE)
-    files.finish([WEIGHTS, HISTORY, _TABLE], {})
+    run.predict(load_fold_model(config, files.folder), cache, rows, files.folder / HELD_OUT_TABLE)
+    files.finish([WEIGHTS, HISTORY, HELD_OUT_TABLE], {})
 
 
 def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
     """Score card of the third part."""
     catalog, task = run.catalog, get_task(run.config.task)
     rows, targets = parts == TEST, run.catalog.targets(run.config.task)
-    table = read_predictions(_files(run).path(_TABLE), task.columns, catalog.ids[rows])
+    table = read_predictions(_files(run).path(HELD_OUT_TABLE), task.columns, catalog.ids[rows])
     return {
         "run": run.config.run,
         "task": task.name,
@@ -97,6 +104,6 @@ def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _files(run: Run) -> FoldFiles:
-    origin = made_by(run.config, run.catalog.fingerprint, "holdout")
-    return FoldFiles.trained(run.folder / "holdout", origin)
+def _files(run: Run) -> FoldFolder:
+    origin = FoldFolder.origin(run.config, run.catalog.fingerprint, HOLDOUT)
+    return FoldFolder.trained(run.folder / HOLDOUT, origin)

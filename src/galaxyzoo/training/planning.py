@@ -19,15 +19,15 @@ import torch
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.console import Bar, print_table
 from galaxyzoo.core.devices import get_device, is_out_of_memory, more_parts, release
-from galaxyzoo.core.paths import folds_dir
-from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
+from galaxyzoo.results.layout import TIMINGS
 from galaxyzoo.results.oof import FoldTables
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import TIMINGS, read_timings, train_fold
+from galaxyzoo.training.fold import read_timings, train_fold
 from galaxyzoo.training.fold_data import FoldData, make_fold_data
 from galaxyzoo.training.trainer import Trainer
 

@@ -24,28 +24,31 @@ from galaxyzoo.core import distributed, files
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.parallel import run_jobs, watching
-from galaxyzoo.core.paths import fold_dir, run_dir, shown
+from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version, package_versions
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.artifacts import WEIGHTS, load_fold_model
+from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict_distributed
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.results.card import RunCard
-from galaxyzoo.results.layout import DONE, HISTORY, FoldFiles
-from galaxyzoo.results.oof import TEST_TABLE, VAL_TABLE, FoldSummary, FoldTables
+from galaxyzoo.results.layout import (
+    CHECKPOINT,
+    HISTORY,
+    TEST_TABLE,
+    TIMINGS,
+    VAL_TABLE,
+    WEIGHTS,
+    FoldFolder,
+    RunFolder,
+    list_trained,
+)
+from galaxyzoo.results.oof import FoldSummary, FoldTables
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import check_transforms
-from galaxyzoo.training.fold import (
-    CHECKPOINT,
-    TIMINGS,
-    copy_training,
-    note_timing,
-    read_timings,
-    train_fold,
-)
+from galaxyzoo.training.fold import copy_training, note_timing, read_timings, train_fold
 from galaxyzoo.training.fold_data import (
     box_start,
     check_dataset_before,
@@ -85,7 +88,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Folder of the run's config and folds."""
-        return run_dir(self.catalog.dataset, self.config.run)
+        return RunFolder(self.catalog.dataset, self.config.run).path
 
     def check(self) -> None:
         """Refuse, before anything starts, mistakes that would fail later, and other settings."""
@@ -110,10 +113,11 @@ class Run:
             self.data.catalog.soft_targets(get_task(self.config.task))
         if (self.folder / CONFIG).exists():
             self._check_saved()
-        elif begun := sorted(self.folder.glob(f"fold_*/{DONE}")):
+        elif begun := self._tables.done:
+            where, config = shown(self.fold_dir(begun[0])), shown(self.folder / CONFIG)
             raise InputError(
-                f"{shown(begun[0].parent)} is there, but not {shown(self.folder / CONFIG)}, its "
-                f"settings: bring that back, or delete {shown(self.folder)} to train again"
+                f"{where} is there, but not {config}, its settings: bring that back, or delete "
+                f"{shown(self.folder)} to train again"
             )
         for fold in self._tables.done:
             self._tables.files(fold).check()
@@ -200,8 +204,8 @@ class Run:
     def timings(self, folds: Iterable[int]) -> list[dict[int, float]]:
         """Seconds by epoch of each of these folds so far, in each stage; epoch 0: predictions."""
         dataset, stages = self.catalog.dataset, self.config.stages
-        folders = [fold_dir(one.dataset or dataset, one.run, k) for one in stages for k in folds]
-        return [read_timings(folder / TIMINGS) for folder in folders]
+        folders = [RunFolder(stage.dataset or dataset, stage.run) for stage in stages]
+        return [read_timings(folder.fold(k) / TIMINGS) for folder in folders for k in folds]
 
     def minutes(self) -> float:
         """Minutes that its folds have taken so far, all stages together."""
@@ -246,21 +250,21 @@ class Run:
             note_timing(folder / TIMINGS, 0, time.perf_counter() - started)
             self._tables.files(fold).finish(_FILES, asdict(summary))
 
-    def _find_twin(self, fold: int) -> FoldFiles | None:
+    def _find_twin(self, fold: int) -> FoldFolder | None:
         """The same fold of another run whose weights are bound to be the same, if one is whole."""
         digest, dataset = self.config.weights_digest(), self.catalog.dataset
-        for mark in sorted(self.folder.parent.glob(f"*/fold_{fold}/{DONE}")):
+        for trained in list_trained(dataset, self.config.task):
             try:
-                config, fingerprint = load_run_config(mark.parents[1])
+                config, fingerprint = load_run_config(trained.path)
                 if fingerprint == self.catalog.fingerprint and config.weights_digest() == digest:
-                    twin = FoldFiles.of(config, dataset, fingerprint, fold)
+                    twin = FoldFolder.of(config, dataset, fingerprint, fold)
                     twin.check()
                     return twin
             except InputError:  # damaged, which is for its own commands to say
                 continue
         return None
 
-    def _copy_fold(self, twin: FoldFiles, fold: int) -> FoldSummary:
+    def _copy_fold(self, twin: FoldFolder, fold: int) -> FoldSummary:
         """Take over the training of a twin's fold, under the names of this run's stages."""
         if distributed.is_main():
             copy_training(twin, self.fold_dir(fold), self.config)

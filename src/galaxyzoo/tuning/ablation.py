@@ -17,17 +17,19 @@ from pydantic import Field
 
 from galaxyzoo.config.base import Settings, override, read_yaml
 from galaxyzoo.config.loading import listed_path, read_recipe
+from galaxyzoo.config.names import ABLATION
 from galaxyzoo.config.schema import Config
 from galaxyzoo.config.stages import Values, parse_recipe
 from galaxyzoo.core.console import format_table
 from galaxyzoo.core.devices import describe_machine
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import ABLATION, configs_dir, data_option, oof_csv, shown
-from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.core.paths import configs_dir, shown
+from galaxyzoo.data.catalog import Catalog, data_option
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.reports.console import with_error
 from galaxyzoo.reports.results import load_result
 from galaxyzoo.results.card import RunCard
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.results.oof import FoldTables
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
@@ -200,7 +202,7 @@ class Ablation:
 
     def is_done(self, variant: Variant) -> bool:
         """Whether all folds of a variant are trained and in its out-of-fold table."""
-        table = oof_csv(self.catalog.dataset, variant.config.run)
+        table = RunFolder(self.catalog.dataset, variant.config.run).oof_csv
         done = FoldTables(variant.config, self.catalog).done
         if not {*self.folds} <= {*done}:
             return False

@@ -23,13 +23,13 @@ from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.parallel import run_jobs, watching
-from galaxyzoo.core.paths import configs_dir, fold_dir, shown
+from galaxyzoo.core.paths import configs_dir, shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.artifacts import WEIGHTS
+from galaxyzoo.results.layout import CHECKPOINT, WEIGHTS, RunFolder
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import CHECKPOINT, History, train_fold
+from galaxyzoo.training.fold import History, train_fold
 from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.run import Run
 from galaxyzoo.tuning.search_space import Search
@@ -84,7 +84,7 @@ class Tuning:
     @property
     def folder(self) -> Path:
         """Where the study and the trials are."""
-        return fold_dir(self.catalog.dataset, self.search.base.run, self.fold)
+        return RunFolder(self.catalog.dataset, self.search.base.run).fold(self.fold)
 
     def trial_folder(self, number: int) -> Path:
         """Where a trial leaves its history."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.core.paths import DEMO, DEMOS
+from galaxyzoo.config.names import DEMO, DEMOS
 from galaxyzoo.data.readers import find
 from galaxyzoo.data.readers.raw_dataset import RawDataset
 from support.class_fixtures import write_labelled

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from galaxyzoo.config.names import BOX, DEMOS, RECORDS
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import BOX, DEMOS, RECORDS, input_dir, input_places
+from galaxyzoo.core.paths import input_dir
+from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import gz2, kaggle, labelled, labelled_arrays
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.tasks.registry import TASKS

@@ -1,0 +1,26 @@
+"""Names with a meaning: of datasets, and of runs that belong to something else."""
+
+DEMO = "demo"  # the dataset that the project draws itself, with short schedules (configs/demo.yaml)
+DEMO_FULL = "demo-full"  # the same galaxies, trained as real ones are
+DEMOS = (DEMO, DEMO_FULL)
+WHOLE = "kaggle"  # the dataset of the whole competition
+BOX = "box"  # in place of a dataset: networks that come with the project, in `weights/`
+RECORDS = "records"  # in submissions/: the committed results, which no command writes
+ALL_RUNS = "all"  # name of the ensemble of every finished run of a task
+ABLATION = "ablation."  # prefix of the last part of the names of an ablation study's runs
+STAGE = "stage."  # prefix of the last part of the names of runs that are earlier stages of others
+
+
+def is_ablation(run: str) -> bool:
+    """Whether a run belongs to an ablation study; such a run is used only where it is named."""
+    return run.split("/")[-1].startswith(ABLATION)
+
+
+def is_stage(run: str) -> bool:
+    """Whether a run is an earlier stage of others, which has networks but no tables."""
+    return run.split("/")[-1].startswith(STAGE)
+
+
+def real_first(dataset: str) -> tuple[bool, bool, str]:
+    """Sort key of datasets' names: the demos last, `demo` behind `demo-full`."""
+    return dataset in DEMOS, dataset == DEMO, dataset
