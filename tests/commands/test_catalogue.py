@@ -23,11 +23,12 @@ from galaxyzoo.core.devices import autocast
 from galaxyzoo.core.manifest import read_sealed
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.image_cache import ImageCache, decode_many
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.catalogue import classes_of
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.inference.tta import iterate_views
-from galaxyzoo.io.archives import ImageStore, write_zip
+from galaxyzoo.io.archives import write_zip
 from galaxyzoo.tasks.registry import TASKS
 from support.commands import call, complaint, succeed
 from support.faulty_commands import Fault, Project, ranks
@@ -113,7 +114,7 @@ def test_fewer_networks_and_views_cost_less_and_are_their_own_job(
     folder = next((trained / "folds").glob("*/gz37/cnn"))
     config, _ = load_run_config(folder)
     model = load_fold_model(config, folder / "fold_1")
-    store, ids = ImageStore.open(trained / "more.zip"), np.array(IDS[40:50])
+    store, ids = open_by_galaxy_id(trained / "more.zip"), np.array(IDS[40:50])
     cache = ImageCache(ids, decode_many(store, ids, config.image)[0], np.zeros(10, bool))
     values = predict(model, cache, np.arange(10), config, TTAConfig(dihedral=False))
     found = rows(tmp_path)[list(TASKS["gz37"].columns)]
@@ -149,7 +150,7 @@ def test_spread_and_features_are_as_by_each_network_alone(
     folder = next((trained / "folds").glob("*/gz37/cnn"))
     config, _ = load_run_config(folder)
     model = load_fold_model(config, folder / "fold_0")
-    store, ids = ImageStore.open(trained / "more.zip"), np.array(IDS[40:50])
+    store, ids = open_by_galaxy_id(trained / "more.zip"), np.array(IDS[40:50])
     images = decode_many(store, ids, config.image)[0]
     views = iterate_views(images, config.image, config.tta, torch.device("cpu"))
     with torch.inference_mode(), autocast(config.train.amp, torch.device("cpu")):

@@ -72,7 +72,7 @@ import pandas as pd
 
 from galaxyzoo.data.readers.labelled import one_hot, one_task
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.tasks.kinds import ClassTask
 
 
@@ -86,7 +86,7 @@ def find(folder: Path) -> FoundDataset | None:
 
 
 def _read(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset:
-    images = ImageStore.open(folder)
+    images = open_by_galaxy_id(folder)
     return RawDataset(folder.name, folder, one_hot(classes, task), images, images)
 '''
 RECIPE = """

@@ -14,7 +14,8 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data import image_cache
 from galaxyzoo.data.image_cache import decode, open_cache
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.image_files import MAKERS, SMALL, N, make_zip
 from support.kaggle_fixtures import draw_image, encode
 
@@ -49,7 +50,7 @@ def test_a_second_opening_decodes_nothing(root, encoded, make, count):
     store = make(root, encoded)
     first = open_cache(store, store.ids, SMALL, strict=True)
     assert len(count) == N
-    again = open_cache(ImageStore.open(store.path), store.ids, SMALL, strict=True)
+    again = open_cache(open_by_galaxy_id(store.path), store.ids, SMALL, strict=True)
     assert len(count) == N
     np.testing.assert_array_equal(again.images, first.images)
 
@@ -189,7 +190,7 @@ def change_notes(array: Path, **others: object) -> None:
 
 
 def of_another_cache(array: Path, *ends: str) -> None:
-    store = ImageStore.open(array.parent.parent / "pictures.zip")
+    store = open_by_galaxy_id(array.parent.parent / "pictures.zip")
     open_cache(store, store.ids[::-1], SMALL, strict=True)
     (other,) = set(array.parent.glob("*.npy")) - {array}
     for end in ends:

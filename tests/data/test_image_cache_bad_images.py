@@ -11,7 +11,8 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import open_cache
 from galaxyzoo.data.stores.arrays import ArrayStore
-from galaxyzoo.io.archives import MAX_IMAGE_BYTES, ImageStore
+from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.image_files import MAKERS, SMALL, N, make_folder, make_zip
 from support.kaggle_fixtures import damage, draw_image
 from support.refusals import one_line_refusal
@@ -40,7 +41,7 @@ def test_a_damaged_member_of_a_zip_is_noticed_by_its_checksum(root, encoded):
     store = make_zip(root, encoded)
     damage(store.path, "pictures/103.jpg")
     with pytest.raises(InputError, match=r"103\.jpg.*CRC"):
-        open_cache(ImageStore.open(store.path), store.ids, SMALL, strict=True)
+        open_cache(open_by_galaxy_id(store.path), store.ids, SMALL, strict=True)
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.ESTALE])
@@ -73,7 +74,7 @@ def test_a_file_that_got_the_right_to_be_read_is_tried_again(root, encoded, monk
     monkeypatch.setattr(Path, "read_bytes", read_as_a_user)
     for mode, bad in ((0, [103]), (0o644, [])):
         locked.chmod(mode)
-        store = ImageStore.open(folder)
+        store = open_by_galaxy_id(folder)
         cache = open_cache(store, store.ids, SMALL, strict=False)
         assert cache.ids[cache.unreadable].tolist() == bad
 

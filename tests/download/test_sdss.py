@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.download.sdss import (
     Cutout,
     Downloader,
@@ -21,7 +22,6 @@ from galaxyzoo.download.sdss import (
     check_url,
     download_cutouts,
 )
-from galaxyzoo.io.archives import ImageStore
 from support.cutout_server import (
     CutoutServer,
     blank,
@@ -194,7 +194,7 @@ def test_each_galaxy_gets_the_image_of_its_place_and_a_row(server, folder):
     statuses = download(server, folder, IDS[::-1])
     assert statuses.to_dict() == dict.fromkeys(IDS, "ok")
     assert statuses.index.tolist() == IDS[::-1]
-    store = ImageStore.open(folder)
+    store = open_by_galaxy_id(folder)
     assert store.ids.tolist() == IDS
     rows = manifest(folder)
     assert rows.index.tolist() == IDS

@@ -15,8 +15,9 @@ from pyarrow import parquet
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError, UnavailableError
+from galaxyzoo.data.stores.files import FolderStore
 from galaxyzoo.inference import catalogue
-from galaxyzoo.io.archives import ImageStore, write_zip
+from galaxyzoo.io.archives import write_zip
 from support.brightness import Brightness, Darkness, make_job
 from support.kaggle_fixtures import draw_image, encode
 from support.refusals import one_line_refusal
@@ -224,13 +225,13 @@ def test_what_is_odd_is_counted_once_whatever_was_killed(
 def read(monkeypatch: pytest.MonkeyPatch) -> dict[int, threading.Event]:
     """Chunks of three images, and for each image an event: it was read."""
     events = {number: threading.Event() for number in range(COUNT + 1)}
-    plain = ImageStore.read
+    plain = FolderStore.load
 
-    def read(store: ImageStore, galaxy_id: int) -> bytes:
+    def read(store: FolderStore, galaxy_id: int) -> bytes:
         events[galaxy_id].set()
         return plain(store, galaxy_id)
 
-    monkeypatch.setattr(ImageStore, "read", read)
+    monkeypatch.setattr(FolderStore, "load", read)
     monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 3)
     return events
 
@@ -274,15 +275,15 @@ def test_a_disk_that_fails_in_a_later_chunk_leaves_the_parts_before(
     read: dict[int, threading.Event],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    plain = ImageStore.read
+    plain = FolderStore.load
 
-    def fail(store: ImageStore, galaxy_id: int) -> bytes:
+    def fail(store: FolderStore, galaxy_id: int) -> bytes:
         if galaxy_id == 10:
             raise UnavailableError("the disk is gone")
         return plain(store, galaxy_id)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ImageStore, "read", fail)
+        patch.setattr(FolderStore, "load", fail)
         message = one_line_refusal(make_job(tmp_path / "votes", survey, size=6).run)
     assert message == "the disk is gone"
     assert list(read_all(tmp_path / "votes")) == ["part-000000.parquet"]

@@ -10,8 +10,9 @@ import pytest
 import zarr
 from pyarrow import parquet
 
-from galaxyzoo.inference.images import Labels, open_stores
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.data.stores.base import ImageStore, IndexMapping
+from galaxyzoo.data.stores.opening import open_stores
+from galaxyzoo.inference.images import Labels
 from support.refusals import one_line_refusal
 
 # Names in a store, the column that they get, and the label of each
@@ -31,7 +32,7 @@ NAMED: dict[str, tuple[list[str], str, list[int | str]]] = {
 
 
 def labels_of(names: list[str]) -> Labels:
-    return Labels.of([ImageStore.numbered(Path(), [(name, 0) for name in names])])
+    return Labels.of([ImageStore(Path(), IndexMapping(names), {})])
 
 
 @pytest.mark.parametrize(("names", "column", "expected"), NAMED.values(), ids=NAMED)
@@ -71,10 +72,10 @@ def test_pictures_that_are_not_read_are_named_with_the_reason(tmp_path: Path, is
                 archive.writestr(name, b"x")
     else:
         (path / "more").symlink_to("gone")
-    [store], left_out = open_stores([path])
+    [store] = open_stores([path])
     assert list(store.names.values()) == ["1.png"]
     reasons = {f"2{end}": f"{end.lower()} is not read: convert it to JPEG or PNG" for end in ENDS}
-    assert dict(left_out) == reasons | ({} if is_zip else {"more": "its link leads nowhere"})
+    assert dict(store.left_out) == reasons | ({} if is_zip else {"more": "its link leads nowhere"})
 
 
 def test_a_folder_holds_archives_beside_pictures(tmp_path: Path) -> None:
@@ -85,9 +86,9 @@ def test_a_folder_holds_archives_beside_pictures(tmp_path: Path) -> None:
         zarr.open_group(tmp_path / name / "images.zarr").create_array("images", data=pixels)
         table = pa.table({"source_id": ids})
         parquet.write_table(table, tmp_path / name / "images_metadata.parquet")
-    alone, _ = open_stores([tmp_path])
+    alone = open_stores([tmp_path])
     (tmp_path / "d.png").write_bytes(b"x")
-    beside, _ = open_stores([tmp_path])
+    beside = open_stores([tmp_path])
     assert [[*store.names.values()] for store in alone] == [["a", "b"], ["c"]]
     assert [[*store.names.values()] for store in beside] == [["d.png"], ["a", "b"], ["c"]]
 
@@ -101,12 +102,11 @@ def test_of_a_hats_catalog_the_parquet_files_are_read_not_its_maps(tmp_path: Pat
     for name in ("Npix=1", "Npix=4"):
         table = pa.table({"id": [f"{name}a", f"{name}b"], "image": [b"x", b"y"]})
         parquet.write_table(table, pixels / f"{name}.parquet")
-    stores, left_out = open_stores([tmp_path])
+    stores = open_stores([tmp_path])
     assert [[*store.names.values()] for store in stores] == [
         ["Npix=1a", "Npix=1b"],
         ["Npix=4a", "Npix=4b"],
     ]
-    assert left_out == []
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "zarr"])
@@ -125,7 +125,7 @@ def test_an_image_that_changes_changes_the_digest(tmp_path: Path, form: str) -> 
         table.to_csv(path, index=False) if form == "csv" else table.to_parquet(path)
 
     def digests() -> list[tuple[int, str, int]]:
-        [store] = [store for store in open_stores([path])[0] if store.path.suffix != ".png"]
+        [store] = [store for store in open_stores([path]) if store.path.suffix != ".png"]
         return [store.digest_of(int(i)) for i in store.ids]
 
     before = digests()

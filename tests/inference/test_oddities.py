@@ -11,7 +11,8 @@ from astropy.io import fits
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import Bar
-from galaxyzoo.inference.images import Images, open_stores
+from galaxyzoo.data.stores.opening import open_stores
+from galaxyzoo.inference.images import Images
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.predict import predict_stores
 from support.brightness import Brightness
@@ -38,7 +39,7 @@ PICTURES: dict[str, tuple[np.ndarray, list[str]]] = {
 
 
 def oddities_of(path: Path, image: ImageConfig) -> Oddities:
-    [store], _ = open_stores([path])
+    [store] = open_stores([path])
     images = Images(store, store.ids)
     images.decode(image)
     assert images.problems == []
@@ -86,7 +87,7 @@ def test_a_picture_cut_off_in_its_header_is_an_error_of_it_alone(
 ) -> None:
     (tmp_path / "1.png").write_bytes(encode(GALAXY, end=".png")[:length])
     (tmp_path / "2.png").write_bytes(encode(GALAXY, end=".png"))
-    [store], _ = open_stores([tmp_path])
+    [store] = open_stores([tmp_path])
     images = Images(store, store.ids)
     assert len(images.decode(ImageConfig(crop_px=424, cache_px=64))) == 1
     assert [name for name, _ in images.problems] == ["1.png"]

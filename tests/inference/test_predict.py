@@ -11,12 +11,12 @@ import torch
 
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import FoldError
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.inference import predict as prediction
 from galaxyzoo.inference import tta as tta_module
 from galaxyzoo.inference.images import Images
 from galaxyzoo.inference.predict import RunNetworks, predict, predict_each, predict_stores
 from galaxyzoo.inference.tta import iterate_views
-from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.models.build import build_model
 from support.bad_image_fixtures import JPEG
 from support.small_models import small_config
@@ -112,7 +112,7 @@ def test_a_picture_of_one_colour_is_an_error_for_every_member(tmp_path: Path) ->
     half = np.full((60, 60, 3), 7, np.uint8)
     half[:30] = 200
     cv2.imwrite(str(tmp_path / "5.png"), half)
-    store = ImageStore.open(tmp_path)
+    store = open_by_galaxy_id(tmp_path)
     images = Images(store, store.ids)
     whole, centre = (small_config(image={"size_px": 16, "crop_px": crop}) for crop in (424, 40))
     for config in (whole, centre):

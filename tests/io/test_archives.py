@@ -1,8 +1,6 @@
 """Zips that would write elsewhere, fill the disk, or say one thing and hold another."""
 
-import errno
 import io
-import os
 import shutil
 import stat
 import struct
@@ -16,8 +14,9 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.readers.kaggle import read_dataset
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io import archives
-from galaxyzoo.io.archives import ImageStore, open_zip
+from galaxyzoo.io.archives import open_zip
 from support.kaggle_fixtures import (
     COLUMNS,
     SOLUTIONS,
@@ -156,7 +155,7 @@ def test_an_image_is_read_no_further_than_its_entry_says(tmp_path):
     """An entry that says 1 kB before 60 MB: its reader stops, and the checksum tells."""
     path = squeezed(tmp_path / "1.zip", 1, 60_000_000)
     edit_entries(path, 24, struct.pack("<I", 1000))
-    store = ImageStore.open(path)
+    store = open_by_galaxy_id(path)
     read: list[int] = []
     unpack = zipfile.ZipExtFile._read1  # type: ignore[attr-defined]
 
@@ -190,7 +189,7 @@ def test_a_large_zip_is_checked_once_however_many_threads_read(tmp_path, monkeyp
             archive.writestr(f"images/{number}.jpg", b"x")
     checked: list[Path] = []
     monkeypatch.setattr(archives, "check_members", lambda _, path: checked.append(path))
-    store = ImageStore.open(tmp_path / "a.zip")
+    store = open_by_galaxy_id(tmp_path / "a.zip")
     with ThreadPoolExecutor(4) as threads:
         read = list(threads.map(store.read, range(members)))
     assert read == [b"x"] * members
@@ -229,104 +228,3 @@ def test_arrays_are_checked_as_a_zip_before_they_are_read(tmp_path):
     (tmp_path / "a.npz").write_bytes(bad())
     with pytest.raises(InputError, match=r"a\.npz: '\.\./evil' leads out of the folder"):
         open_input(str(tmp_path / "a.npz"), {"zoo5"})
-
-
-def test_a_subfolder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
-    """By the system's answer, since root may read everything."""
-    (tmp_path / "closed").mkdir()
-    (tmp_path / "1.jpg").write_bytes(b"x")
-    scandir = os.scandir
-
-    def answer(path):
-        if Path(path).name == "closed":
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", answer)
-    message = one_line_refusal(ImageStore.open, tmp_path)
-    assert message == f"{tmp_path / 'closed'} cannot be read: Permission denied"
-
-
-def test_only_ascii_digits_are_a_galaxy_id(tmp_path):
-    (tmp_path / "٣.jpg").write_bytes(b"x")
-    message = one_line_refusal(ImageStore.open, tmp_path)
-    assert message == f"{tmp_path}: '٣.jpg' is not named by a GalaxyID"
-
-
-def listed(folder: Path, *ends: str) -> list[str]:
-    return [name for name, _ in archives.list_images(folder, ends or archives.IMAGE_ENDS)]
-
-
-@pytest.fixture
-def linked(tmp_path: Path) -> Path:
-    """A folder with images here, in a subfolder and in one outside, both of which links lead to."""
-    for name in ("in/a.png", "in/real/b.png", "out/c.png", "out/deep/d.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "in" / "linked").symlink_to("../out")
-    return tmp_path / "in"
-
-
-# Data sets of linked folders: fastai 2270, timm 334, torchvision 1580
-LINKS: dict[str, list[tuple[str, str]]] = {
-    "to another folder": [],
-    "to itself": [("loop", "."), ("real/loop", ".."), ("linked/back", "../in")],
-    "to each other": [("linked/deep/x", "../../out2"), ("../out2/y", "../out")],
-    "to what is here": [("a", "real"), ("z", "linked")],
-    "to a folder around it": [("real/up", "../..")],
-}
-
-
-@pytest.mark.parametrize("links", LINKS.values(), ids=LINKS)
-def test_linked_subfolders_are_walked_once(linked, links):
-    for place, target in links:
-        (linked / place).parent.mkdir(exist_ok=True)
-        (linked / place).symlink_to(target)
-    names = ["a.png", "linked/c.png", "linked/deep/d.png", "real/b.png"]
-    (linked.parent / "e.png").write_bytes(b"x")  # beside them, nobody named it
-    assert listed(linked) == names
-    assert archives.ImageStore.numbered(linked, archives.list_images(linked)).read(1) == b"x"
-
-
-# Jupyter's checkpoints (torchvision 2831, tensorflow 46595); Synology's and macOS's copies
-COPIES = [".ipynb_checkpoints/1-checkpoint.jpg", "@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg",
-          "__MACOSX/images/1.jpg", "images/.thumbs/deep/1.jpg", "._1.jpg",
-          "..old/1.jpg"]  # fmt: skip
-
-
-@pytest.mark.parametrize("is_zip", [False, True])
-@pytest.mark.parametrize("copy", COPIES)
-def test_copies_in_hidden_folders_are_no_galaxies(tmp_path, copy, is_zip):
-    names = ["images/1.jpg", "images/2.jpg", copy]
-    write_zip(tmp_path / "a.zip", dict.fromkeys(names, b"x"))
-    path = tmp_path / "a.zip"
-    if not is_zip:
-        path = tmp_path / ".hidden"  # what the user names is meant
-        with zipfile.ZipFile(tmp_path / "a.zip") as archive:
-            archive.extractall(path)
-    assert listed(path) == names[:2]
-    assert ImageStore.open(path).ids.tolist() == [1, 2]
-
-
-def test_a_folder_of_a_tar_or_zip_may_begin_with_a_point(tmp_path):
-    write_zip(tmp_path / "a.zip", {"./1.jpg": b"x", "./d/2.jpg": b"x"})
-    assert ImageStore.open(tmp_path / "a.zip").ids.tolist() == [1, 2]
-
-
-def test_what_cannot_be_read_is_listed_and_named(tmp_path):
-    """A pipe would wait for ever."""
-    (tmp_path / "1.jpg").write_bytes(b"x")
-    os.mkfifo(tmp_path / "2.jpg")
-    (tmp_path / "3.jpg").symlink_to("gone.jpg")
-    (tmp_path / "4.jpg").symlink_to("4.jpg")
-    store = ImageStore.open(tmp_path)
-    assert store.read(1) == b"x"
-    assert "2.jpg is a pipe or a device, no file" in one_line_refusal(store.read, 2)
-    assert "3.jpg cannot be read" in one_line_refusal(store.read, 3)
-    assert "4.jpg cannot be read" in one_line_refusal(store.read, 4)
-
-
-def test_a_folder_behind_a_dead_link_is_named(tmp_path):
-    (tmp_path / "1.jpg").write_bytes(b"x")
-    (tmp_path / "more").symlink_to("/mnt/gone")
-    assert "'more' is not named by a GalaxyID" in one_line_refusal(ImageStore.open, tmp_path)

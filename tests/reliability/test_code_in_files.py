@@ -22,8 +22,8 @@ from galaxyzoo.config.schema import ImageConfig, ModelConfig
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.image_cache import open_cache
 from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.inference.artifacts import load_checkpoint, load_weights
-from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.models import pretrained
 from support.kaggle_fixtures import draw_image, encode
 from support.refusals import one_line_refusal
@@ -284,7 +284,7 @@ def test_an_image_cache_that_is_code(root, trap, capsys):
     folder = root / "images"
     folder.mkdir()
     (folder / "5.jpg").write_bytes(encode(draw_image(np.random.default_rng(0))))
-    store, config = ImageStore.open(folder), ImageConfig(crop_px=424, cache_px=16)
+    store, config = open_by_galaxy_id(folder), ImageConfig(crop_px=424, cache_px=16)
     open_cache(store, [5], config, strict=True)
     (path,) = (root / "input" / "cache").glob("*.npy")
     contents: list[Callable[[], Any]] = [

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.bad_image_fixtures import JPEG, KINDS, PNG, sized_jpeg, sized_png
 from support.fuzz_fixtures import CASES, PICTURE, SEEDS, mutate
 from support.kaggle_fixtures import encode, write_zip
@@ -73,7 +73,7 @@ def test_any_bytes_are_a_zip_of_images_or_one_line(
             archive.writestr(f"images/{galaxy_id}.jpg", encode(PICTURE[:20, :20]))
     path.write_bytes(mutate(content.getvalue(), rng))
     try:
-        store = ImageStore.open(path)
+        store = open_by_galaxy_id(path)
         for galaxy_id in store.ids:
             try:
                 assert isinstance(store.read(int(galaxy_id)), bytes)
@@ -88,4 +88,4 @@ def test_a_zip_whose_names_are_no_text_is_named(tmp_path: Path) -> None:
     write_zip(path, {"é/11.jpg": encode(PICTURE)})
     path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
     with pytest.raises(InputError, match=r"names\.zip is not a whole zip file"):
-        ImageStore.open(path)
+        open_by_galaxy_id(path)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.reports.explore_images import sample_images, summarise_images
 from support.kaggle_fixtures import encode
 
@@ -16,7 +16,7 @@ def test_a_sample_is_measured_repeatable_and_notes_what_it_cannot_read(tmp_path:
         image[:30, :, 0] = level
         (tmp_path / f"{i + 1}.png").write_bytes(encode(image, end=".png"))
     (tmp_path / "4.jpg").write_bytes(b"no image")
-    store = ImageStore.open(tmp_path)
+    store = open_by_galaxy_id(tmp_path)
     sample = sample_images(store, store.ids, 10, seed=0)
     assert sample.measures.index.tolist() == [1, 2, 3]
     assert list(sample.problems) == [4]

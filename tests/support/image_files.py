@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.kaggle_fixtures import draw_image, encode, write_zip
 
 SMALL = ImageConfig(crop_px=400, cache_px=32)
@@ -23,7 +24,7 @@ def encoded() -> dict[int, bytes]:
 def make_zip(root: Path, encoded: dict[int, bytes]) -> ImageStore:
     path = root / "input" / "pictures.zip"
     write_zip(path, {f"pictures/{i}.jpg": data for i, data in encoded.items()})
-    return ImageStore.open(path)
+    return open_by_galaxy_id(path)
 
 
 def make_folder(root: Path, encoded: dict[int, bytes]) -> ImageStore:
@@ -32,7 +33,7 @@ def make_folder(root: Path, encoded: dict[int, bytes]) -> ImageStore:
     folder.mkdir()
     for i, data in encoded.items():
         (folder / f"{i}.jpg").write_bytes(data)
-    return ImageStore.open(folder)
+    return open_by_galaxy_id(folder)
 
 
 MAKERS = pytest.mark.parametrize("make", [make_zip, make_folder], ids=["zip", "folder"])

@@ -24,6 +24,11 @@ class FoldError(InputError):
     longest = 200_000  # all galaxies of a batch are named, 20 characters each at most
 
 
+def reason_of(error: BaseException) -> str:
+    """First line of an error's message; its type where it has none."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
 def one_line(text: str) -> str:
     """Text with every character that cannot be printed, line breaks too, as its escape.
 

@@ -30,7 +30,7 @@ from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import cache_dir, shown
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.data.stores.base import ImageStore
 
 Made = TypeVar("Made")
 AT_ONCE = 8  # images that a thread takes

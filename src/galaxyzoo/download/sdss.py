@@ -33,7 +33,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import decode, read_size
-from galaxyzoo.io.archives import MAX_IMAGE_BYTES
+from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES
 from galaxyzoo.io.tables import ID, read_csv, write_table
 
 _AGENT = "galaxy-zoo-ensemble/0.1 (Python urllib)"

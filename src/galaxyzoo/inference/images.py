@@ -11,40 +11,18 @@ import pandas as pd
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import digest
-from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.stores.fits import FitsSettings, FitsStore
-from galaxyzoo.data.stores.tables import (
-    CATALOGUES,
-    ZARR,
-    ListStore,
-    TarStore,
-    find_catalogues,
-    open_catalogue,
-)
+from galaxyzoo.data.stores.base import ImageStore, number_of, stem_of
+from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings, FitsStore
+from galaxyzoo.data.stores.opening import open_stores
 from galaxyzoo.inference.oddities import Oddities, find_oddities, measure
-from galaxyzoo.io.archives import (
-    FITS_ENDS,
-    ID_LIMIT,
-    IMAGE_ENDS,
-    OTHER_ENDS,
-    ImageStore,
-    list_images,
-    number_of,
-    stamp_of,
-    stem_of,
-    why_not_read,
-)
-from galaxyzoo.io.tables import ID, plain_cell
+from galaxyzoo.io.tables import ID, ID_LIMIT, plain_cell
 from galaxyzoo.tasks.kinds import Task
 
 NAME = "id"  # column of the names where they are no GalaxyIDs
 CHUNK = 1024  # images decoded at once
 PART_SIZE = 8192
-FITS = FitsSettings()
 _BLANK = "all of it is of one colour: nothing was written there, or all is masked"
-_READ_ENDS = (*IMAGE_ENDS, *FITS_ENDS)
-_ENDS = (*_READ_ENDS, *OTHER_ENDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,61 +91,10 @@ class _MeasuredStore(ImageStore):
         return data
 
 
-def open_stores(
-    paths: list[Path], fits: FitsSettings = FITS
-) -> tuple[list[ImageStore], list[tuple[str, str]]]:
-    """One store per folder, zip or catalogue, one for all single files; ids of each start at 0.
-
-    And (name, reason) of each picture that is of another kind by its name.
-    """
-    named, files, catalogues = [], [], []
-    for path in paths:
-        found = find_catalogues(path)
-        catalogues += [open_catalogue(file) for file in found]
-        if path.is_dir() and all(file.suffix == ZARR for file in found):
-            named.append((path, list_images(path, _ENDS, is_needed=not found)))
-        elif path.suffix.lower() == ".zip":
-            named.append((path, list_images(path, _ENDS)))
-        elif found:
-            continue
-        elif not path.is_file():
-            raise InputError(f"{shown(path)} is missing")
-        elif path.name.lower().endswith(_ENDS):
-            files.append((str(path.resolve()), stamp_of(path.stat())))
-        else:
-            ends = ", ".join(_READ_ENDS)
-            raise InputError(
-                f"{shown(path)}: IMAGES are folders, .zip files, images ({ends}) and catalogues "
-                f"({', '.join(CATALOGUES)})"
-            )
-    if files:
-        named.append((Path.cwd(), files))
-    opened: list[ImageStore] = [
-        ImageStore.numbered(path, [one for one in some if one[0].lower().endswith(_READ_ENDS)])
-        for path, some in named
-        if some
-    ]
-    stores = [_with_fits(store, fits) for store in [*opened, *catalogues]]
-    others = [name for _, some in named for name, _ in some
-              if not name.lower().endswith(_READ_ENDS)]  # fmt: skip
-    left_out = [(name, why_not_read(name)) for name in others]
-    for store in catalogues:
-        left_out += store.left_out if isinstance(store, TarStore) else []
-    return stores, left_out
-
-
 def notes_on(stores: Sequence[ImageStore]) -> list[str]:
     """What is unlike the pictures that the networks learned from, a sentence each."""
     said = [note for store in stores if isinstance(store, FitsStore) for note in store.notes]
     return [*dict.fromkeys(said)]
-
-
-def _with_fits(store: ImageStore, settings: FitsSettings) -> ImageStore:
-    """The store, its FITS cut-outs as pictures; the same where it has none."""
-    files = store.places if isinstance(store, ListStore) else store.names
-    if not any(name.lower().endswith(FITS_ENDS) for name in files.values()):
-        return store
-    return FitsStore.of(store, settings, store.radii if isinstance(store, ListStore) else {})
 
 
 @dataclass(frozen=True)
@@ -241,10 +168,10 @@ class Catalogue:
 
     paths: tuple[Path, ...]
     size: int = PART_SIZE
-    fits: FitsSettings = FITS
+    fits: FitsSettings = DEFAULT
 
     @cached_property
-    def _found(self) -> tuple[list[ImageStore], list[tuple[str, str]]]:
+    def _stores(self) -> list[ImageStore]:
         return open_stores(list(self.paths), self.fits)
 
     @cached_property
@@ -252,7 +179,7 @@ class Catalogue:
         """All of them; none is of two folders or zips."""
         cut = [
             (store, ids[start : start + self.size])
-            for store in self._found[0]
+            for store in self._stores
             for ids in [store.ids]  # once: it is made anew each time
             for start in range(0, len(ids), self.size)
         ]
@@ -261,12 +188,12 @@ class Catalogue:
     @cached_property
     def labels(self) -> Labels:
         """What names the images in the parts."""
-        return Labels.of(self._found[0])
+        return Labels.of(self._stores)
 
     @property
     def notes(self) -> list[str]:
         """As of `notes_on`."""
-        return notes_on(self._found[0])
+        return notes_on(self._stores)
 
     def open_again(self) -> "Catalogue":
         """The same as it is now."""
@@ -275,7 +202,7 @@ class Catalogue:
     @property
     def left_out(self) -> list[tuple[str, str]]:
         """Name and reason of each picture that is of no form which is read."""
-        return self._found[1]
+        return [pair for store in self._stores for pair in store.left_out]
 
     @property
     def digest(self) -> str:

@@ -14,9 +14,9 @@ from PIL import Image
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.inference.images import CHUNK, NAME, Images
 from galaxyzoo.inference.predict import Predictor, predict_stores
-from galaxyzoo.io.archives import ImageStore
 
 Picture = np.ndarray | Image.Image
 PathName = str | os.PathLike[str]

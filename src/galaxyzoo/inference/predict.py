@@ -25,12 +25,13 @@ from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.manifest import MadeBy, digest
 from galaxyzoo.core.parallel import prefetch
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.stores.fits import FitsSettings
+from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings
+from galaxyzoo.data.stores.opening import open_stores
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.images import CHUNK, FITS, Images, Labels, notes_on, open_stores
+from galaxyzoo.inference.images import CHUNK, Images, Labels, notes_on
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.tta import iterate_views
-from galaxyzoo.io.archives import ImageStore
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.results.layout import WEIGHTS, FoldFolder, RunFolder, list_trained
 from galaxyzoo.tasks.kinds import Task
@@ -357,7 +358,7 @@ def decode_ahead(predictor: Predictor, store: ImageStore, ids: np.ndarray) -> It
 
 
 def predict_stores(
-    predictor: Predictor, paths: list[Path], fits: FitsSettings = FITS
+    predictor: Predictor, paths: list[Path], fits: FitsSettings = DEFAULT
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Predict all images of some folders, zips and files.
 
@@ -371,7 +372,8 @@ def predict_stores(
         reason) of each image that could not be read. Prints how images differ from those that the
         networks learned from.
     """
-    stores, unreadable = open_stores(paths, fits)
+    stores = open_stores(paths, fits)
+    unreadable = [pair for store in stores for pair in store.left_out]
     labels = Labels.of(stores)
     oddities: Oddities = {}
     tables = []

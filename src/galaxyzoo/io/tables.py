@@ -18,12 +18,12 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io.archives import ID_LIMIT
 from galaxyzoo.io.csv_bytes import CsvBytes
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.tasks.kinds import CLASS
 
 ID = "GalaxyID"
+ID_LIMIT = 10**18  # Galaxy Zoo 2's own ids have 18 digits
 FOLD = "fold"
 TABLE_ENDS = ".csv", ".parquet"  # that `write_predictions` knows
 EXACT = 2**53  # whole numbers above it may have been rounded where they were kept as floats

@@ -12,7 +12,7 @@ from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.io.tables import write_table
 from galaxyzoo.reports.figures import BLUE, GREEN, RED, clean, new_figure, save_figure
 from galaxyzoo.reports.html import HtmlSection

@@ -19,8 +19,8 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.arrays import ArrayStore, HDF5Images
-from galaxyzoo.data.stores.tables import open_catalogue
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores.opening import open_store
 from support.kaggle_fixtures import draw_image, encode
 
 IMAGE = ImageConfig(crop_px=424, cache_px=32)
@@ -132,7 +132,7 @@ def test_exactly_its_images_are_errors_in_whatever_order(
 ) -> None:
     name, write = DAMAGES[damage]
     write(tmp_path / name)
-    images, problems = decode_in(open_catalogue(tmp_path / name), order)
+    images, problems = decode_in(open_store(tmp_path / name), order)
     assert sorted(problems) == list(LOST)
     for why in problems.values():
         assert "its piece of " in why
@@ -145,7 +145,7 @@ def test_exactly_its_images_are_errors_in_whatever_order(
 
 def test_an_array_in_one_piece_that_was_never_written_is_all_errors(tmp_path: Path) -> None:
     write_hdf5(tmp_path / "a.h5", 0).file.close()
-    problems = decode_in(open_catalogue(tmp_path / "a.h5"), np.arange(COUNT))[1]
+    problems = decode_in(open_store(tmp_path / "a.h5"), np.arange(COUNT))[1]
     assert len(problems) == COUNT
 
 
@@ -159,7 +159,7 @@ def test_dark_galaxies_are_no_lost_pieces(tmp_path: Path) -> None:
     file[:] = dark
     file.file.close()
     for name in ("images.zarr", "a.h5"):
-        assert decode_in(open_catalogue(tmp_path / name), np.arange(COUNT))[1] == {}
+        assert decode_in(open_store(tmp_path / name), np.arange(COUNT))[1] == {}
 
 
 def test_each_piece_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +172,7 @@ def test_each_piece_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return plain(images, rows)
 
     monkeypatch.setattr(HDF5Images, "__getitem__", counted)
-    store = open_catalogue(tmp_path / "a.h5")
+    store = open_store(tmp_path / "a.h5")
     assert isinstance(store, ArrayStore)
     assert [store._row(row).mean() for row in range(COUNT)] == [*PIXELS.mean((1, 2, 3))]
     assert read == [slice(0, 4), slice(4, 8), slice(8, 10)]
@@ -184,7 +184,7 @@ def test_floats_that_are_no_shares_are_errors_of_their_images(tmp_path: Path, va
     pixels[3, 0, 0, 0] = value
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["images"], file["ids"] = pixels, np.arange(COUNT)
-    problems = decode_in(open_catalogue(tmp_path / "a.h5"), np.arange(COUNT))[1]
+    problems = decode_in(open_store(tmp_path / "a.h5"), np.arange(COUNT))[1]
     assert problems == {3: "it has values outside 0 to 1: write them as uint8"}
 
 
@@ -207,8 +207,8 @@ def test_a_file_that_is_open_for_writing_is_said_to_be(tmp_path: Path) -> None:
         assert writer.stdout is not None
         writer.stdout.readline()
         with pytest.raises(UnavailableError, match=r"a\.h5 is open for writing elsewhere"):
-            open_catalogue(path)
+            open_store(path)
         shutil.copy(path, tmp_path / "killed.h5")
         writer.kill()
     with pytest.raises(InputError, match=r"killed\.h5 is open for writing .*h5clear"):
-        open_catalogue(tmp_path / "killed.h5")
+        open_store(tmp_path / "killed.h5")

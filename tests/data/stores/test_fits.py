@@ -18,7 +18,8 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings, FitsStore, draw
-from galaxyzoo.inference.images import notes_on, open_stores
+from galaxyzoo.data.stores.opening import open_stores
+from galaxyzoo.inference.images import notes_on
 from support.refusals import one_line_refusal
 
 LINEAR = FitsSettings(stretch="linear")
@@ -126,10 +127,10 @@ def test_every_form_gives_the_same_pictures(
 ) -> None:
     png = cv2.imencode(".png", np.full((40, 40, 3), 90, np.uint8))[1].tobytes()
     cut = write(galaxy(), **SKY)
-    [store], left_out = open_stores(
+    [store] = open_stores(
         form(tmp_path, {"7.fits": cut, "8.png": png}), FitsSettings(field_arcsec=6)
     )
-    assert left_out == []
+    assert store.left_out == []
     store = pickle.loads(pickle.dumps(store))  # as other processes get it
     assert isinstance(store, FitsStore)
     images, problems = decode_many(store, store.ids, ImageConfig(crop_px=424, cache_px=24))
@@ -142,8 +143,8 @@ def test_every_form_gives_the_same_pictures(
 
 def test_another_stretch_is_another_digest(tmp_path: Path) -> None:
     paths = to_folder(tmp_path, {"7.fits": write(galaxy())})
-    [one], _ = open_stores(paths)
-    [other], _ = open_stores(paths, LINEAR)
+    [one] = open_stores(paths)
+    [other] = open_stores(paths, LINEAR)
     assert one.digest_of(0) != other.digest_of(0)
     assert len(notes_on([other])) == 2
     assert "linear" in notes_on([other, other])[0]

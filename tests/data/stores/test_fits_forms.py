@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 
 from galaxyzoo.data.stores.fits import FitsSettings, draw
-from galaxyzoo.inference.images import open_stores
+from galaxyzoo.data.stores.opening import open_stores
 from support.refusals import one_line_refusal
 
 
@@ -207,8 +207,8 @@ def test_names_with_other_ends_are_fits(tmp_path: Path) -> None:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     for paths in ([tmp_path], [tmp_path / name for name in files]):
-        [store], left_out = open_stores(paths)
-        assert not left_out
+        [store] = open_stores(paths)
+        assert not store.left_out
         pictures = [store.load(int(i)) for i in store.ids]
         assert len(pictures) == 5
         assert all(np.array_equal(p, draw(data, FitsSettings())) for p in pictures)

@@ -19,8 +19,7 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.stores.tables import open_catalogue
-from galaxyzoo.inference.images import open_stores
+from galaxyzoo.data.stores.opening import open_store, open_stores
 from support.kaggle_fixtures import draw_image, encode
 from support.refusals import one_line_refusal
 
@@ -145,7 +144,7 @@ def test_every_form_gives_the_same_images_by_the_same_ids(tmp_path: Path, form: 
     (tmp_path / "batch").mkdir()
     write(tmp_path / name)
     for store in (
-        opened := open_catalogue(tmp_path / name),
+        opened := open_store(tmp_path / name),
         pickle.loads(pickle.dumps(opened)),  # for another process
     ):
         assert [int(Path(store.names[k]).stem) for k in range(5)] == IDS
@@ -200,7 +199,7 @@ def write_ids(path: Path, ids: Any) -> Path:
 def test_ids_keep_all_that_they_came_with(
     tmp_path: Path, form: str, ids: Any, names: list[str]
 ) -> None:
-    store = open_catalogue(write_ids(tmp_path / form, ids))
+    store = open_store(write_ids(tmp_path / form, ids))
     assert list(store.names.values()) == names
 
 
@@ -211,7 +210,7 @@ def test_ids_that_may_have_lost_digits_are_refused(
 ) -> None:
     if (form, named) == ("list.csv", "row 1, 16777218.0"):
         pytest.skip("a CSV does not say of which type its numbers were")
-    message = one_line_refusal(open_catalogue, write_ids(tmp_path / form, ids))
+    message = one_line_refusal(open_store, write_ids(tmp_path / form, ids))
     assert f"{form}: the id of {named}, was a decimal number and may have lost digits" in message
 
 
@@ -221,10 +220,10 @@ def test_a_broken_image_is_named_and_the_others_are_read(tmp_path: Path) -> None
     parquet.write_table(table, tmp_path / "one.parquet")
     write_list(tmp_path / "two.csv")
     (tmp_path / "pictures" / "40.png").unlink()
-    problems = decode_many(open_catalogue(tmp_path / "one.parquet"), np.arange(3), IMAGE)[1]
+    problems = decode_many(open_store(tmp_path / "one.parquet"), np.arange(3), IMAGE)[1]
     assert list(problems) == [1, 2]
     assert "it is empty" in problems[2]
-    problems = decode_many(open_catalogue(tmp_path / "two.csv"), np.arange(5), IMAGE)[1]
+    problems = decode_many(open_store(tmp_path / "two.csv"), np.arange(5), IMAGE)[1]
     assert list(problems) == [4]
     assert "40.png" in problems[4]
 
@@ -245,16 +244,23 @@ def test_links_and_rare_members_of_a_tar_are_read_or_named(tmp_path: Path) -> No
             member = tarfile.TarInfo(name)
             member.type, member.linkname = kind, target
             archive.addfile(member)
-    [store], left_out = open_stores([tmp_path / "a.tar"])
+    [store] = open_stores([tmp_path / "a.tar"])
     assert list(store.names.values()) == ["s/30.png", "s/3.png", "s/4.png", "5.png"]
     assert [store.read(k) for k in range(4)] == [FILES[30]] * 3 + [FILES[10]]
-    assert [name for name, _ in left_out] == ["2.webp", "8.png", "9.png", "1.tif", "6.png", "7.png"]
-    assert left_out[4][1] == "it is a link to /etc/passwd, no file of the tar"
+    assert [name for name, _ in store.left_out] == [
+        "2.webp",
+        "8.png",
+        "9.png",
+        "1.tif",
+        "6.png",
+        "7.png",
+    ]
+    assert store.left_out[4][1] == "it is a link to /etc/passwd, no file of the tar"
 
 
 def test_a_tar_that_has_gone_is_named(tmp_path: Path) -> None:
     write_tar(tmp_path / "a.tar")
-    store = open_catalogue(tmp_path / "a.tar")
+    store = open_store(tmp_path / "a.tar")
     (tmp_path / "a.tar").unlink()
     with pytest.raises(InputError, match=r"a\.tar cannot be read"):
         store.read(0)
@@ -262,7 +268,7 @@ def test_a_tar_that_has_gone_is_named(tmp_path: Path) -> None:
 
 def test_a_list_whose_rows_end_in_a_comma_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("path\na.png,\nb.png,\n")
-    assert list(open_catalogue(tmp_path / "a.csv").names.values()) == ["a.png", "b.png"]
+    assert list(open_store(tmp_path / "a.csv").names.values()) == ["a.png", "b.png"]
 
 
 def write_and_cut(write: Callable[[Path], None]) -> Callable[[Path], object]:
@@ -406,6 +412,6 @@ def test_a_mistake_is_one_line_that_names_the_file(
     tmp_path: Path, name: str, write: Callable[[Path], object], named: str
 ) -> None:
     write(tmp_path / name)
-    message = one_line_refusal(open_catalogue, tmp_path / name)
+    message = one_line_refusal(open_store, tmp_path / name)
     assert Path(name).stem in message
     assert named in message

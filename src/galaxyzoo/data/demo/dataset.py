@@ -17,7 +17,8 @@ from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.data.demo import galaxies, rendering
-from galaxyzoo.io.archives import ImageStore, write_zip
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
+from galaxyzoo.io.archives import write_zip
 from galaxyzoo.io.tables import ID
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
@@ -86,7 +87,7 @@ def _write_images(path: Path, ids: np.ndarray, seed: int) -> None:
     jpegs = _drawn([i for part in missing for i in parts[part]], seed, path.stem)
     for part in missing:
         write_zip(part, [(f"{i}.jpg", next(jpegs)) for i in parts[part]])
-    stores = map(ImageStore.open, parts)
+    stores = map(open_by_galaxy_id, parts)
     members = ((f"{path.stem}/{i}.jpg", store.read(i)) for store in stores for i in store.ids)
     write_zip(path, members, _EPOCH, _MODE)
 
@@ -101,7 +102,7 @@ def _name_part(ids: np.ndarray, seed: int) -> str:
 def _is_whole(part: Path, ids: list[int]) -> bool:
     """Whether a part is there with all of its pictures, whose checksums are right."""
     try:
-        store = ImageStore.open(part)
+        store = open_by_galaxy_id(part)
         return store.ids.tolist() == ids and all(map(store.read, ids))
     except InputError:
         return False

@@ -17,7 +17,8 @@ import pandas as pd
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.data.stores.base import KeyedStore
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io.tables import check_range, read_csv, read_table, select_numbers, whole_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
@@ -97,7 +98,7 @@ def read_dataset(folder: Path) -> RawDataset:
     votes = read_votes(find_table(folder)).sort_index()
     mapping = _part(folder, MAPPINGS)
     assets = _read_assets(mapping)
-    images = ImageStore.open(_part(folder, IMAGES))
+    images = open_by_galaxy_id(_part(folder, IMAGES))
     assets = assets[assets.isin(images.ids)]
     has_votes = assets.index.isin(votes.index)
     if not has_votes.all():
@@ -114,12 +115,8 @@ def read_dataset(folder: Path) -> RawDataset:
     if len(kept) < len(votes):
         left_out = len(votes) - len(kept)
         print(f"{shown(folder)}: {left_out:,} of {len(votes):,} galaxies have no image, left out")
-    names = {int(galaxy): int(asset) for galaxy, asset in assets.items()}
-    store = ImageStore(
-        images.path,
-        {galaxy: images.names[asset] for galaxy, asset in names.items()},
-        {galaxy: images.stamps[asset] for galaxy, asset in names.items()},
-    )
+    places = {int(galaxy): images.places[int(asset)] for galaxy, asset in assets.items()}
+    store = KeyedStore.of(images.path, places)
     dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
     return RawDataset(dataset, folder, kept, store, store, own_ids=True)
 

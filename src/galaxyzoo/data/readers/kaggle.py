@@ -22,7 +22,9 @@ from galaxyzoo.core.paths import cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.demo.dataset import write_demo
 from galaxyzoo.data.readers.raw_dataset import RawDataset
-from galaxyzoo.io.archives import BROKEN_ZIP, ImageStore, open_zip, write_zip
+from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
+from galaxyzoo.io.archives import BROKEN_ZIP, open_zip, write_zip
 from galaxyzoo.io.tables import ID, check_range, check_sums, read_csv, select_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
@@ -80,8 +82,8 @@ def read_dataset(folder: Path) -> RawDataset:
     folder = _unpack_whole_zip(folder)
     targets = _read_solutions(folder)
     test_ids = _read_sample_ids(folder)
-    train_images = ImageStore.open(_part(folder, TRAIN_IMAGES))
-    test_images = ImageStore.open(_part(folder, TEST_IMAGES))
+    train_images = open_by_galaxy_id(_part(folder, TRAIN_IMAGES))
+    test_images = open_by_galaxy_id(_part(folder, TEST_IMAGES))
     _match_ids(targets.index.to_numpy(), train_images, f"{SOLUTIONS}.csv")
     _match_ids(test_ids, test_images, "the sample submission")
     shared = np.intersect1d(targets.index, test_ids)

@@ -20,7 +20,9 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
-from galaxyzoo.io.archives import ImageStore, list_images
+from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores.files import FolderStore, list_images
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io.tables import ID, read_csv
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
@@ -127,7 +129,7 @@ def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset
 def _open_images(folder: Path) -> ImageStore:
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip"):
         if path.exists():
-            return ImageStore.open(path)
+            return open_by_galaxy_id(path)
     raise InputError(f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/)")
 
 
@@ -136,7 +138,7 @@ def _read_class_folders(folder: Path, images: list[tuple[str, int]], task: Class
     stems = [PurePath(name).stem for name, _ in images]
     named_by_id = all(map(_GALAXY_ID.fullmatch, stems)) and len(set(stems)) == len(stems)
     rows = [int(stem) for stem in stems] if named_by_id else list(range(len(stems)))
-    store = ImageStore(
+    store = FolderStore(
         folder,
         {row: name for row, (name, _) in zip(rows, images, strict=True)},
         {row: stamp for row, (_, stamp) in zip(rows, images, strict=True)},

@@ -12,14 +12,9 @@ side, 3) uint8 and `ans` (galaxy,) class numbers 0 to 9; the side tells them apa
 Source: https://astronn.readthedocs.io/en/latest/galaxy10.html
 """
 
-import math
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,21 +25,24 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.labelled import CUT_OUT, one_hot, one_task
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.arrays import (
+    CLASSES,
     IMAGES,
     ArrayStore,
     HDF5Images,
-    open_hdf5,
+    load_array,
+    open_hdf5_file,
     pick_array,
     piece_starts,
 )
-from galaxyzoo.io.archives import open_zip, stamp_of
+from galaxyzoo.data.stores.base import stamp_of
+from galaxyzoo.data.stores.opening import open_store
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
 
 if TYPE_CHECKING:
     import h5py
 
-LABELS, CLASSES = "labels", "classes"
+LABELS = "labels"
 ANSWERS = "ans"  # Galaxy10's labels
 # side of Galaxy10's images in px -> task, and side at which galaxies are compared: the whole image
 _KINDS = {69: ("galaxy10", 69), 256: ("galaxy10_decals", 128)}
@@ -64,34 +62,24 @@ def find_galaxy10(path: Path) -> FoundDataset | None:
     """The dataset of one of astroNN's HDF5 files; None of a file that is not HDF5 by its name."""
     if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
         return None
-    with open_hdf5(path) as file:
-        task, cache_px = _KINDS[_check_images(file, path).shape[1]]
+    with open_hdf5_file(path) as file:
+        task, cache_px = _KINDS[_pick_images(file, path).shape[1]]
     return FoundDataset(
         path, frozenset({task}), partial(_read_galaxy10, path, CLASS_TASKS[task], cache_px)
     )
 
 
 def _read_npz(path: Path, names: list[str], task: ClassTask) -> RawDataset:
-    """Check the images' shape by the array's head; they are read when they are decoded."""
-    with _reading(path, IMAGES) as member:
-        shape, dtype = _read_head(member)
-    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape:
-        raise InputError(
-            f"{shown(path)}: '{IMAGES}' is {dtype} of shape {shape}, expected uint8 of shape "
-            "(image, height, width, 3)"
-        )
-    if len(names) != shape[0]:
-        raise InputError(f"{shown(path)} holds {shape[0]} images and {len(names)} labels")
-    with open_zip(path) as archive:
-        checksum = archive.getinfo(f"{IMAGES}.npy").CRC
-    store = ArrayStore.of_rows(path, len(names), checksum, partial(_load, path, IMAGES))
+    store = open_store(path)
+    if len(names) != len(store.names):
+        raise InputError(f"{shown(path)} holds {len(store.names)} images and {len(names)} labels")
     targets = one_hot(pd.Series(names), task)
     return RawDataset(path.stem, path, targets, store, store, image=CUT_OUT, own_ids=True)
 
 
 def _read_names(path: Path) -> list[str]:
     """Class name of each image."""
-    labels = _load(path, LABELS)
+    labels = load_array(path, LABELS)
     if labels.ndim != 1 or not len(labels):
         raise InputError(f"{shown(path)}: '{LABELS}' has shape {labels.shape}, expected (image,)")
     if labels.dtype.kind in "US":
@@ -100,7 +88,7 @@ def _read_names(path: Path) -> list[str]:
         raise InputError(
             f"{shown(path)}: '{LABELS}' is {labels.dtype}, expected class names or whole numbers"
         )
-    classes = _texts(_load(path, CLASSES))
+    classes = _texts(load_array(path, CLASSES))
     wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
     if len(wrong):
         raise InputError(
@@ -118,52 +106,10 @@ def _texts(names: np.ndarray) -> list[str]:
     ]
 
 
-def _load(path: Path, name: str) -> np.ndarray:
-    with _reading(path, name) as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
-
-
-@contextmanager
-def _reading(path: Path, name: str) -> Iterator[IO[bytes]]:
-    """Open an array's member of a `.npz` file; an error in one line where it cannot be read."""
-    try:
-        with open_zip(path) as archive, archive.open(f"{name}.npy") as member:
-            _check_size(member, archive.getinfo(f"{name}.npy").file_size)
-            yield member
-    except KeyError:
-        why = " (labels that are numbers need their names)" if name == CLASSES else ""
-        raise InputError(f"{shown(path)} has no array '{name}'{why}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        if "Object arrays" in str(error):
-            raise InputError(
-                f"{shown(path)}: '{name}' holds Python objects: save it as numbers or as text "
-                "(np.array(…, dtype=str))"
-            ) from None
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{shown(path)}: '{name}' cannot be read ({reason})") from None
-
-
-def _check_size(member: IO[bytes], size: int) -> None:
-    """Check, before numpy asks for the memory, that an array is as large as its head says."""
-    shape, dtype = _read_head(member)
-    needed = member.tell() + math.prod(shape) * dtype.itemsize
-    if needed != size and not dtype.hasobject:
-        raise ValueError(f"its shape {shape} needs {needed:,} bytes, it has {size:,}")
-    member.seek(0)
-
-
-def _read_head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an array, from its first bytes."""
-    version, _ = np.lib.format.read_magic(member)
-    heads = {1: np.lib.format.read_array_header_1_0}
-    shape, _, dtype = heads.get(version, np.lib.format.read_array_header_2_0)(member)
-    return shape, dtype
-
-
 def _read_galaxy10(path: Path, task: ClassTask, cache_px: int) -> RawDataset:
     """Read the classes; images are read when they are decoded."""
-    with open_hdf5(path) as file:
-        images, answers = _check_images(file, path), pick_array(file, ANSWERS, path, _GALAXY10)
+    with open_hdf5_file(path) as file:
+        images, answers = _pick_images(file, path), pick_array(file, ANSWERS, path, _GALAXY10)
         count, chunks = len(images), images.chunks
         if answers.shape != (count,) or answers.dtype.kind not in "iu":
             raise InputError(
@@ -185,7 +131,7 @@ def _read_galaxy10(path: Path, task: ClassTask, cache_px: int) -> RawDataset:
     return RawDataset(task.name, path, targets, store, store, image=image, own_ids=True)
 
 
-def _check_images(file: "h5py.File", path: Path) -> Any:
+def _pick_images(file: "h5py.File", path: Path) -> Any:
     images = pick_array(file, IMAGES, path, _GALAXY10)
     shape = images.shape
     if images.dtype != np.uint8 or len(shape) != 4 or shape[1:] not in [(s, s, 3) for s in _KINDS]:

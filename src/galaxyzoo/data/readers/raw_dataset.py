@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.data.stores.base import ImageStore
 
 
 def _no_ids() -> np.ndarray:

@@ -1,27 +1,45 @@
-"""Images in one array of a file, HDF5, Zarr or `.npz`, read a piece at a time."""
+"""Images in one array of a file, HDF5, Zarr or `.npz`, read a piece at a time.
+
+The array is `images`. Its ids are in an array named by one of `IDS`; of a Zarr archive in a column
+of `<name>_metadata.parquet` beside it, also `source_id` or `original_filename`, as ESA's Cutana and
+its images_to_zarr write them (https://esa.github.io/Cutana). Images of a `.npz` file without ids
+are numbered from 0. Its arrays of Python objects, which can run code, are refused.
+"""
 
 import dataclasses
 import errno
+import math
 import threading
+import zipfile
+import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
 
-from galaxyzoo.core.errors import InputError, UnavailableError
+from galaxyzoo.core.errors import InputError, UnavailableError, reason_of
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io.archives import LARGEST_RATIO, MODEST_BYTES, ImageStore, is_passing
+from galaxyzoo.data.stores.base import ImageStore, IndexMapping, is_passing, stamp_of
+from galaxyzoo.data.stores.ids import IDS, find_ids, number_names, read_ids
+from galaxyzoo.io.archives import LARGEST_RATIO, MODEST_BYTES, open_zip
 
 if TYPE_CHECKING:
     import h5py
 
-IMAGES = "images"
+IMAGES, CLASSES = "images", "classes"
+ZARR = ".zarr"
+_ZARR_IDS = ("source_id", *IDS, "original_filename")
+_ZARR_PLACE = "idx_in_zarr"  # column of Cutana's metadata: which image a row is of
+_FORM = "a catalogue of images and ids"
 PIECE_ROWS = 256  # of an array that lies in one
 _PIECES = 2  # kept at a time: threads stand on both sides of a border
 _SMALLEST_SIDE = 8  # px
@@ -30,7 +48,7 @@ _UNWRITTEN = "its piece of the file was never written, or is lost"
 
 @dataclass
 class ArrayStore(ImageStore):
-    """Images of an array, numbered from 0; PNG where others are JPEG.
+    """Images of an array, numbered from 0.
 
     It is (image, H, W, 3) RGB, as Cutana writes it, (image, 3, H, W), as images_to_zarr does, or of
     one channel, grey; uint8, or floats from 0 to 1.
@@ -65,21 +83,13 @@ class ArrayStore(ImageStore):
             open_array: gives the array.
             piece_rows: rows that the file keeps in one piece.
         """
-        names = {row: f"image {row}" for row in range(count)}
-        stamps = dict.fromkeys(names, stamp)
+        numbered = number_names(path, [f"image {row}" for row in range(count)], [stamp] * count)
         starts = range(0, count, piece_rows)
-        return ArrayStore(path, names, stamps, open_array=open_array, starts=starts)
+        return ArrayStore(path, *numbered, open_array=open_array, starts=starts)
 
-    def read(self, galaxy_id: int) -> bytes:
-        """One image as PNG, which loses nothing."""
-        return cv2.imencode(".png", self._pixels(galaxy_id)[..., ::-1])[1].tobytes()
-
-    def load(self, galaxy_id: int) -> bytes | np.ndarray:
+    def load(self, image_id: int) -> bytes | np.ndarray:
         """One image's pixels, (H, W, 3) uint8; one channel is grey."""
-        return self._pixels(galaxy_id)
-
-    def _pixels(self, galaxy_id: int) -> np.ndarray:
-        image = self._row(galaxy_id)
+        image = self._row(image_id)
         if image.ndim == 2:
             image = image[..., None]
         elif image.shape[2] not in (1, 3):
@@ -116,7 +126,109 @@ class ArrayStore(ImageStore):
         except (OSError, ValueError, RuntimeError) as error:  # the last of Zarr's codecs
             if is_passing(error):
                 raise UnavailableError(f"{shown(self.path)} cannot be read ({error})") from None
-            return f"its piece of {shown(self.path)} is damaged ({str(error).splitlines()[0]})"
+            return f"its piece of {shown(self.path)} is damaged ({reason_of(error)})"
+
+
+def open_hdf5(path: Path) -> ArrayStore:
+    """The images of an HDF5 file."""
+    with open_hdf5_file(path) as file:
+        images = pick_array(file, IMAGES, path, _FORM)
+        check_images(images.shape, images.dtype, shown(path))
+        ids = pick_array(file, find_ids(list(file), path), path, _FORM)
+        if ids.shape != images.shape[:1]:
+            raise InputError(
+                f"{shown(path)} holds {len(images)} images and ids of shape {ids.shape}"
+            )
+        names, starts = read_ids(ids[:], path), piece_starts(len(images), images.chunks)
+    numbered = number_names(path, names)
+    return ArrayStore(path, *numbered, open_array=partial(HDF5Images, path), starts=starts)
+
+
+def open_zarr(path: Path) -> ArrayStore:
+    """The images of a Zarr archive; row i of its metadata is of image i, or of the one it names."""
+    images, table = ZarrImages(path), path.with_name(f"{path.stem}_metadata.parquet")
+    check_images(images.shape, images.dtype, shown(path))
+    try:
+        columns = parquet.read_schema(table).names
+        name = find_ids(columns, table, _ZARR_IDS)
+        rows = parquet.read_table(table, columns=list({name, _ZARR_PLACE} & {*columns}))
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{shown(table)} gives no ids ({reason_of(error)})") from None
+    ids, count = rows[name].to_numpy(), images.shape[0]
+    if _ZARR_PLACE in columns:
+        places = rows[_ZARR_PLACE].to_numpy()
+        if sorted(places.tolist()) != list(range(count)):
+            raise InputError(
+                f"{shown(table)}: '{_ZARR_PLACE}' is not each of 0 to {count - 1} once, as its "
+                "images are"
+            )
+        ids = ids[np.argsort(places)]
+    if len(ids) != count:
+        raise InputError(f"{shown(path)} holds {count:,} images and {len(ids):,} ids")
+    stamp = zlib.crc32(repr([stamp_of(file.stat()) for file in sorted(path.rglob("*"))]).encode())
+    numbered = number_names(table, read_ids(ids, table), [stamp ^ stamp_of(table.stat())] * count)
+    starts = piece_starts(count, images.chunks)
+    return ArrayStore(path, *numbered, open_array=partial(ZarrImages, path), starts=starts)
+
+
+def open_npz(path: Path) -> ArrayStore:
+    """The images of a `.npz` file; their shape is read now, their pixels when they are decoded."""
+    with open_zip(path) as archive:
+        arrays = {Path(i.filename).stem: i for i in archive.infolist()}
+    with _open_member(path, IMAGES) as member:
+        shape, dtype = _read_head(member)
+    check_images(shape, dtype, shown(path))
+    count, open_array = shape[0], partial(load_array, path, IMAGES)
+    store = ArrayStore.of_rows(path, count, arrays[IMAGES].CRC, open_array)
+    if named := [name for name in IDS if name in arrays]:
+        ids = load_array(path, named[0])
+        if ids.shape != (count,):
+            raise InputError(f"{shown(path)} holds {count} images and ids of shape {ids.shape}")
+        store.names = IndexMapping(read_ids(ids, path))
+    return store
+
+
+def load_array(path: Path, name: str) -> np.ndarray:
+    """A whole array of a `.npz` file."""
+    with _open_member(path, name) as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
+
+
+@contextmanager
+def _open_member(path: Path, name: str) -> Iterator[IO[bytes]]:
+    """Open an array's member of a `.npz` file; an error in one line where it cannot be read."""
+    try:
+        with open_zip(path) as archive, archive.open(f"{name}.npy") as member:
+            _check_size(member, archive.getinfo(f"{name}.npy").file_size)
+            yield member
+    except KeyError:
+        why = " (labels that are numbers need their names)" if name == CLASSES else ""
+        raise InputError(f"{shown(path)} has no array '{name}'{why}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+        if "Object arrays" in str(error):
+            raise InputError(
+                f"{shown(path)}: '{name}' holds Python objects: save it as numbers or as text "
+                "(np.array(…, dtype=str))"
+            ) from None
+        why = reason_of(error)
+        raise InputError(f"{shown(path)}: '{name}' cannot be read ({why})") from None
+
+
+def _check_size(member: IO[bytes], size: int) -> None:
+    """Check, before numpy asks for the memory, that an array is as large as its head says."""
+    shape, dtype = _read_head(member)
+    needed = member.tell() + math.prod(shape) * dtype.itemsize
+    if needed != size and not dtype.hasobject:
+        raise ValueError(f"its shape {shape} needs {needed:,} bytes, it has {size:,}")
+    member.seek(0)
+
+
+def _read_head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an array, from its first bytes."""
+    version, _ = np.lib.format.read_magic(member)
+    heads = {1: np.lib.format.read_array_header_1_0}
+    shape, _, dtype = heads.get(version, np.lib.format.read_array_header_2_0)(member)
+    return shape, dtype
 
 
 def piece_starts(count: int, chunks: tuple[int, ...] | None) -> range:
@@ -124,15 +236,14 @@ def piece_starts(count: int, chunks: tuple[int, ...] | None) -> range:
     return range(0, count, chunks[0] if chunks else PIECE_ROWS)
 
 
-def check_images(images: Any, where: str) -> None:
+def check_images(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
     """Refuse an array that cannot be images, as `ArrayStore` reads them."""
-    shape = images.shape
     sides = shape[1:3] if len(shape) == 3 or shape[3:] in ((1,), (3,)) else shape[2:]
     is_shape = len(shape) == 3 or (len(shape) == 4 and {1, 3} & {shape[1], shape[3]})
-    is_type = images.dtype in (np.uint8, np.float32, np.float64)
+    is_type = dtype in (np.uint8, np.float32, np.float64)
     if not is_shape or not is_type or min(sides) < _SMALLEST_SIDE:
         raise InputError(
-            f"{where}: '{IMAGES}' is {images.dtype} of shape {shape}, expected uint8, or floats "
+            f"{where}: '{IMAGES}' is {dtype} of shape {shape}, expected uint8, or floats "
             "from 0 to 1, of shape (image, height, width, 3)"
         )
 
@@ -156,12 +267,12 @@ def pick_array(file: "h5py.File", name: str, path: Path, form: str) -> Any:
     return found
 
 
-def open_hdf5(path: Path) -> "h5py.File":
+def open_hdf5_file(path: Path) -> "h5py.File":
     """A whole HDF5 file."""
     try:
         return load_h5py().File(path)
     except OSError as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         if error.errno == errno.EAGAIN or "already open for write" in reason:
             raise UnavailableError(
                 f"{shown(path)} is open for writing elsewhere ({reason}): close it there; after a "
@@ -177,7 +288,7 @@ class HDF5Images:
     """An HDF5 file's images, of which slices of rows can be taken."""
 
     def __init__(self, path: Path) -> None:
-        self._images = open_hdf5(path)[IMAGES]
+        self._images = open_hdf5_file(path)[IMAGES]
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         """Rows of one piece; HDF5 itself gives zeros where nothing was written."""
@@ -210,7 +321,7 @@ class ZarrImages:
                 getattr(self.array, name) for name in ("shape", "dtype", "chunks")
             )
         except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            why = reason_of(error)
             raise InputError(f"{shown(path)} has no array '{IMAGES}' ({why})") from None
 
     def __getitem__(self, rows: slice) -> np.ndarray:

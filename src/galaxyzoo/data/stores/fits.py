@@ -17,8 +17,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from galaxyzoo.core.errors import InputError
-from galaxyzoo.io.archives import ImageStore
+from galaxyzoo.core.errors import InputError, reason_of
+from galaxyzoo.data.stores.base import ImageStore
 
 Stretch = Literal["lupton", "zscale", "linear"]
 STRETCHES: tuple[str, ...] = get_args(Stretch)
@@ -57,6 +57,9 @@ class FitsSettings:
     hdu: tuple[str, ...] = ()
 
 
+DEFAULT = FitsSettings()
+
+
 @dataclass
 class FitsStore(ImageStore):
     """Images of another store, the FITS files among them as PNG."""
@@ -69,7 +72,8 @@ class FitsStore(ImageStore):
     def of(inner: ImageStore, settings: FitsSettings, radii: Mapping[int, float]) -> "FitsStore":
         """The same images by the same ids."""
         about = (inner.path, inner.names, inner.stamps)
-        return FitsStore(*about, inner=inner, settings=settings, radii=radii)
+        lost = inner.left_out
+        return FitsStore(*about, left_out=lost, inner=inner, settings=settings, radii=radii)
 
     @property
     def notes(self) -> list[str]:
@@ -94,13 +98,9 @@ class FitsStore(ImageStore):
         number, name, stamp = self.inner.digest_of(galaxy_id)
         return number, f"{name} {self.settings} {self.radii.get(galaxy_id)}", stamp
 
-    def read(self, galaxy_id: int) -> bytes:
-        """Encoded bytes of one image, FITS or other."""
-        return self.inner.read(galaxy_id)
-
     def load(self, galaxy_id: int) -> bytes | np.ndarray:
         """The picture of a FITS file; others as they are."""
-        data = self.read(galaxy_id)
+        data = self.inner.read(galaxy_id)
         if not data.startswith((_MAGIC, _GZIP)):
             return data
         radius = self.radii.get(galaxy_id)
@@ -128,8 +128,7 @@ def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None)
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001  astropy raises a dozen kinds for damaged files
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"it is damaged FITS ({why})") from None
+        raise InputError(f"it is damaged FITS ({reason_of(error)})") from None
     if len(bands) > 1:
         if max(settings.bands) >= len(bands):
             raise InputError(f"it has {len(bands)} bands, and --bands names {max(settings.bands)}")

@@ -1,0 +1,174 @@
+"""What every store of images offers, and how files of images are named."""
+
+import errno
+import os
+import posixpath
+import re
+import zlib
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+
+from galaxyzoo.io.tables import ID_LIMIT
+
+IMAGE_ENDS = (".jpg", ".jpeg", ".png")
+# Read for predictions alone: no dataset comes in them
+FITS_ENDS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
+# Pictures that are not read: each decoder would need its own check for files that are cut off.
+OTHER_ENDS = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif", ".jfif", ".jpe",
+              ".jif", ".jp2", ".j2k", ".jxl", ".ppm", ".pgm", ".pnm", ".tga", ".exr", ".psd",
+              ".npy", ".npz")  # fmt: skip
+READ_ENDS = (*IMAGE_ENDS, *FITS_ENDS)
+MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
+# Folders with copies: hidden ones, Synology's and macOS's
+HIDDEN = re.compile(r"(^|/)(\.(?!\.?/)[^/]*|@eaDir|__MACOSX)/")
+# Errors of the system or a network drive that would meet any other file too
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
+_Value = TypeVar("_Value")
+
+
+class IndexMapping(Mapping[int, _Value]):
+    """A sequence as a mapping from 0, 1, …: of many images a tenth of a dict's memory."""
+
+    def __init__(self, values: Sequence[_Value]) -> None:
+        self._values = values
+
+    def __getitem__(self, number: int) -> _Value:
+        return self._values[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self._values)))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+class PackedStrings(Sequence[str]):
+    """Names of very many images, kept as one piece of bytes."""
+
+    def __init__(self) -> None:
+        self._data, self._ends = bytearray(), array("Q", [0])
+
+    def append(self, text: str) -> None:
+        """Put one at the end."""
+        self._data += text.encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._data))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: int) -> str:  # type: ignore[override]  # slices are not needed
+        start, stop = self._ends[number], self._ends[number + 1]
+        return self._data[start:stop].decode("utf-8", "surrogatepass")
+
+
+@dataclass
+class ImageStore:
+    """Images of a folder, file or archive; safe to read from several threads.
+
+    A form of input is a subclass with its own `load`. `open_store` numbers images from 0 in the
+    order of their file; `open_by_galaxy_id` gives them their GalaxyIDs.
+    """
+
+    path: Path
+    names: Mapping[int, str]  # id -> name of its file or member, or what a catalogue calls it
+    stamps: Mapping[int, int] = field(repr=False)  # id -> number that changes with its content
+    # name and reason of each picture that is in it and of no form which is read
+    left_out: list[tuple[str, str]] = field(default_factory=list, kw_only=True, repr=False)
+
+    def __reduce__(self) -> tuple[Callable[..., "ImageStore"], tuple]:
+        """For another process, without this one's open files, locks and images: fields with _."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name[0] != "_"}
+        return partial(type(self), **own), ()
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(image,) ids, ascending."""
+        return np.sort(np.fromiter(self.names, np.int64, len(self.names)))
+
+    def digest_of(self, image_id: int) -> tuple[int, str, int]:
+        """Identity of an image without reading it: id, name, stamp."""
+        return image_id, self.names[image_id], self.stamps[image_id]
+
+    def load(self, image_id: int) -> bytes | np.ndarray:
+        """One image as it is at hand: encoded bytes, or (H, W, 3) uint8 RGB pixels."""
+        raise NotImplementedError
+
+    def read(self, image_id: int) -> bytes:
+        """One image encoded; pixels become PNG, which loses nothing."""
+        data = self.load(image_id)
+        if isinstance(data, bytes):
+            return data
+        return cv2.imencode(".png", data[..., ::-1])[1].tobytes()
+
+
+@dataclass
+class KeyedStore(ImageStore):
+    """Images of other stores under ids of their own."""
+
+    places: Mapping[int, tuple[ImageStore, int]] = field(kw_only=True, repr=False)
+
+    @staticmethod
+    def of(path: Path, places: Mapping[int, tuple[ImageStore, int]]) -> "KeyedStore":
+        """A store of what is at the places: the store of each id, and its id there."""
+        names = {key: store.names[number] for key, (store, number) in places.items()}
+        stamps = {key: store.stamps[number] for key, (store, number) in places.items()}
+        return KeyedStore(path, names, stamps, places=places)
+
+    def load(self, image_id: int) -> bytes | np.ndarray:
+        """One image as its store has it."""
+        store, number = self.places[image_id]
+        return store.load(number)
+
+
+def stem_of(name: str) -> str:
+    """Name of a picture's file without folder and ending; any other name is an id, and stays."""
+    lower = name.lower()
+    end = next((end for end in (*READ_ENDS, *OTHER_ENDS) if lower.endswith(end)), "")
+    return posixpath.basename(name)[: -len(end)] if end else name
+
+
+def number_of(name: str) -> int | None:
+    """GalaxyID of a picture's file, `<anything>/<GalaxyID>.jpg`; of other ids any int64."""
+    stem = stem_of(name)
+    written = "0|-?[1-9][0-9]{0,18}" if stem == name else "[0-9]{1,18}"  # an id 007 keeps its zeros
+    number = int(stem) if re.fullmatch(written, stem) else None
+    return number if number is not None and abs(number) < 2**63 else None
+
+
+def galaxy_id_of(name: str) -> int | None:
+    """GalaxyID that an image is named by, `<anything>/<GalaxyID>.jpg`; None for other names."""
+    number = number_of(name)
+    return number if number is not None and 0 <= number < ID_LIMIT else None
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an error is the system's, whichever file is read, and may pass."""
+    return isinstance(error, OSError) and error.errno in _PASSING
+
+
+def stamp_of(about: os.stat_result) -> int:
+    """A number that changes with a file or its rights; a checksum would cost reading the file.
+
+    A copy of the file may have another stamp, which only means decoding it again.
+    """
+    rights = f"{about.st_mode} {about.st_uid} {about.st_gid}"
+    return zlib.crc32(f"{about.st_size} {about.st_mtime_ns} {rights}".encode())
+
+
+def why_not_read(name: str) -> str:
+    """Reason for an image of no form that is read."""
+    end = Path(name).suffix.lower()
+    return f"{end} is not read: convert it to JPEG or PNG" if end else "its link leads nowhere"
+
+
+def is_image(name: str, ends: tuple[str, ...]) -> bool:
+    """Whether it is named as an image, and is no copy: macOS's `._` files, hidden folders."""
+    is_copy = posixpath.basename(name).startswith("._") or HIDDEN.search(name)
+    return name.lower().endswith(ends) and not is_copy

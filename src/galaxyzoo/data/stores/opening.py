@@ -1,0 +1,137 @@
+"""Open images of any form, by a path or by all paths that a user names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.stores.arrays import ZARR, open_hdf5, open_npz, open_zarr
+from galaxyzoo.data.stores.base import (
+    FITS_ENDS,
+    IMAGE_ENDS,
+    OTHER_ENDS,
+    READ_ENDS,
+    ImageStore,
+    IndexMapping,
+    KeyedStore,
+    galaxy_id_of,
+    stamp_of,
+    why_not_read,
+)
+from galaxyzoo.data.stores.files import FolderStore, open_files, open_tar
+from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings, FitsStore
+from galaxyzoo.data.stores.tables import ListStore, open_csv, open_parquet
+
+# Forms in one file, or a folder that is one archive. To add one: a function that opens it, here.
+FORMS: dict[str, Callable[[Path], ImageStore]] = {
+    ".tar": open_tar,
+    ".h5": open_hdf5,
+    ".hdf5": open_hdf5,
+    ".parquet": open_parquet,
+    ".csv": open_csv,
+    ".npz": open_npz,
+    ZARR: open_zarr,
+}
+
+
+def open_store(path: Path, fits: FitsSettings | None = None, is_needed: bool = True) -> ImageStore:
+    """Open the images of a folder, zip, or file or archive of `FORMS`.
+
+    Args:
+        path: its ending tells its form.
+        fits: how FITS cut-outs become pictures; None: only JPEGs and PNGs are read of folders, zips
+            and tar archives, and what else is in them is passed over.
+        is_needed: whether a folder without an image is refused.
+    Returns:
+        Images numbered from 0, in the order of the file, or of the names in a folder.
+    Raises:
+        InputError: it cannot be opened, or holds no image.
+    """
+    form = _form_of(path)
+    ends, others = (IMAGE_ENDS, ()) if fits is None else (READ_ENDS, OTHER_ENDS)
+    if form is None:
+        store = open_files(path, ends, others, is_needed)
+    else:
+        store = open_tar(path, ends, others) if form is open_tar else form(path)
+    return store if fits is None else _with_fits(store, fits)
+
+
+def _form_of(path: Path) -> Callable[[Path], ImageStore] | None:
+    return FORMS.get(path.suffix.lower()) if path.is_dir() == (path.suffix == ZARR) else None
+
+
+def _with_fits(store: ImageStore, settings: FitsSettings) -> ImageStore:
+    """The store, its FITS cut-outs as pictures; the same where it has none."""
+    files = store.places if isinstance(store, ListStore) else store.names
+    if not any(name.lower().endswith(FITS_ENDS) for name in files.values()):
+        return store
+    return FitsStore.of(store, settings, store.radii if isinstance(store, ListStore) else {})
+
+
+def open_by_galaxy_id(*paths: Path) -> KeyedStore:
+    """Open one or more paths as `open_store`; images are named by their GalaxyIDs."""
+    places: dict[int, tuple[ImageStore, int]] = {}
+    whole = paths[0] if len(paths) == 1 else paths[0].parent
+    for path in paths:
+        store = open_store(path)
+        for number, name in store.names.items():
+            galaxy_id = galaxy_id_of(name)
+            if galaxy_id is None:
+                raise InputError(f"{shown(path)}: '{name}' is not named by a GalaxyID")
+            if galaxy_id in places:
+                first, there = places[galaxy_id]
+                raise InputError(
+                    f"{shown(whole)} holds GalaxyID {galaxy_id} twice: '{first.names[there]}' and "
+                    f"'{name}'"
+                )
+            places[galaxy_id] = store, number
+    return KeyedStore.of(whole, places)
+
+
+def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[ImageStore]:
+    """Open all that a user names: folders and zips, then single pictures in one store, then others.
+
+    A folder may also hold Zarr archives, in it or in a subfolder, or the Parquet files of HATS.
+    """
+    stores, pictures, others = [], [], []
+    for path in paths:
+        inner = _find_inner(path)
+        others += [open_store(one, fits) for one in inner]
+        if (path.is_dir() and path.suffix == ZARR) or (_form_of(path) and path.is_file()):
+            others.append(open_store(path, fits))
+        elif path.is_dir() or path.suffix.lower() == ".zip":
+            if all(one.suffix == ZARR for one in inner):
+                stores.append(open_store(path, fits, is_needed=not inner))
+        elif not path.is_file():
+            raise InputError(f"{shown(path)} is missing")
+        elif path.name.lower().endswith((*READ_ENDS, *OTHER_ENDS)):
+            pictures.append(path.resolve())
+        else:
+            raise InputError(
+                f"{shown(path)}: IMAGES are folders, .zip files, images ({', '.join(READ_ENDS)}) "
+                f"and catalogues ({', '.join(FORMS)})"
+            )
+    if pictures:
+        stores.append(_with_fits(_open_pictures(pictures), fits))
+    return [store for store in (*stores, *others) if store.names or store.left_out]
+
+
+def _find_inner(path: Path) -> list[Path]:
+    """Archives and files in a folder, which are opened each by itself."""
+    if (path / "hats.properties").is_file():
+        return sorted(path.glob("dataset/Norder=*/**/*.parquet"))
+    if not path.is_dir() or path.suffix == ZARR:
+        return []
+    return sorted([*path.glob(f"*{ZARR}"), *path.glob(f"*/*{ZARR}")])
+
+
+def _open_pictures(paths: list[Path]) -> ImageStore:
+    """Files that are named one by one."""
+    read = [path for path in paths if path.name.lower().endswith(READ_ENDS)]
+    names, stamps = [str(path) for path in read], [stamp_of(path.stat()) for path in read]
+    left_out = [
+        (str(path), why_not_read(path.name))
+        for path in paths
+        if not path.name.lower().endswith(READ_ENDS)
+    ]
+    return FolderStore(Path.cwd(), IndexMapping(names), IndexMapping(stamps), left_out=left_out)
