@@ -3,22 +3,13 @@
 The table in docs/catalogues.md is made of `EXPECTED`; to write it anew, run this file.
 """
 
-import io
-import tarfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import cv2
-import h5py
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pytest
-import zarr
-from astropy.io import fits
-from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import Bar
@@ -27,6 +18,7 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.stores.fits import FitsSettings
 from galaxyzoo.inference.predict import Predictor, predict_stores
 from support.brightness import Brightness
+from support.form_fixtures import FORMS, write_folder
 from support.kaggle_fixtures import draw_image
 
 GALAXY = draw_image(np.random.default_rng(1), 424)
@@ -34,85 +26,7 @@ GALAXY[0, 0], GALAXY[0, 1] = 0, 255  # FITS is stretched from the lowest to the 
 OTHER = np.ascontiguousarray(GALAXY[::-1])
 IDS: list[Any] = ["a", "b"]
 IMAGE = ImageConfig(crop_px=424, cache_px=64)
-Pixels = list[np.ndarray]
 IS_TEXT = (".csv", ".json")
-
-
-def to_png(pixels: np.ndarray) -> bytes:
-    bgr = pixels[..., ::-1] if pixels.ndim == 3 else pixels
-    return cv2.imencode(".png", np.ascontiguousarray(bgr))[1].tobytes()
-
-
-def write_folder(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
-    path.mkdir()
-    for name, image in zip(ids, pixels, strict=True):
-        (path / f"{name}.png").write_bytes(to_png(image))
-    return path
-
-
-def write_zip(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
-    with zipfile.ZipFile(path.with_suffix(".zip"), "w") as archive:
-        for name, image in zip(ids, pixels, strict=True):
-            archive.writestr(f"{name}.png", to_png(image))
-    return path.with_suffix(".zip")
-
-
-def write_tar(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
-    with tarfile.open(path.with_suffix(".tar"), "w") as archive:
-        for name, image in zip(ids, pixels, strict=True):
-            member, data = tarfile.TarInfo(f"{name}.png"), to_png(image)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path.with_suffix(".tar")
-
-
-def write_list(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
-    folder = write_folder(path, pixels, [str(k) for k in range(len(pixels))])
-    table = pd.DataFrame({"id": ids, "path": [f"{k}.png" for k in range(len(pixels))]})
-    table.to_csv(folder / "list.csv", index=False)
-    return folder / "list.csv"
-
-
-def write_fits(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
-    path.mkdir()
-    for name, image in zip(ids, pixels, strict=True):
-        planes = image if image.ndim == 2 or image.shape[0] == 3 else np.moveaxis(image, 2, 0)
-        fits.PrimaryHDU(planes[..., ::-1, :]).writeto(path / f"{name}.fits")
-    return path
-
-
-def write_parquet(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
-    table = pa.table({"id": pa.array(ids), "image": [to_png(image) for image in pixels]})
-    parquet.write_table(table, path.with_suffix(".parquet"))
-    return path.with_suffix(".parquet")
-
-
-def write_hdf5(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
-    with h5py.File(path.with_suffix(".h5"), "w") as file:
-        file.create_dataset("images", data=np.stack(pixels), chunks=(1, *pixels[0].shape))
-        file["ids"] = ids
-    return path.with_suffix(".h5")
-
-
-def write_zarr(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
-    path = path.with_suffix(".zarr")
-    chunks = (1, *pixels[0].shape)
-    zarr.open_group(path).create_array("images", data=np.stack(pixels), chunks=chunks)
-    table = pa.table({"source_id": pa.array(ids)})
-    parquet.write_table(table, path.with_name(f"{path.stem}_metadata.parquet"))
-    return path
-
-
-FORMS: dict[str, Callable[[Path, Pixels, list[Any]], Path]] = {
-    "folder": write_folder,
-    "`.zip`": write_zip,
-    "`.tar`": write_tar,
-    "list": write_list,
-    "`.parquet`": write_parquet,
-    "FITS": write_fits,
-    "`.h5`": write_hdf5,
-    "`.zarr`": write_zarr,
-}
 
 
 def cut_end(path: Path) -> None:
@@ -148,12 +62,13 @@ ODDITIES: dict[str, Any] = {
     "rounded ids": [1.2376487206937559e18, 1.2376487206937561e18],
 }
 READ, SAID, ERROR, REFUSED, NONE = "read", "said", "error", "refused", "–"
-_NAMED = ("list", "`.parquet`", "`.h5`", "`.zarr`")  # with a column of ids
+_NAMED = ("list", "`.parquet`", "`.h5`", "`.zarr`", "`.npz`")  # with a column of ids
 
 
 def row(*others: str, png: str = NONE) -> dict[str, str]:
-    """Outcomes by form: of PNGs in any, then of FITS, HDF5 and Zarr."""
-    return dict(zip(FORMS, [png] * 5 + list(others), strict=True))
+    """Outcomes by form: of PNGs in any, then of FITS, HDF5 (and .npz) and Zarr."""
+    npz = others[-2]  # as HDF5
+    return dict(zip(FORMS, [png] * 5 + [*others, npz], strict=True))
 
 
 def ids_row(outcome: str) -> dict[str, str]:
@@ -174,7 +89,7 @@ EXPECTED: dict[str, dict[str, str]] = {
     "half of it, or of an image, lost": row(ERROR, REFUSED, ERROR, png=REFUSED)
     | {"folder": ERROR, "list": ERROR},
     "an id twice": ids_row(REFUSED),
-    "no id": ids_row(REFUSED) | {"`.h5`": NONE},
+    "no id": ids_row(REFUSED) | {"`.h5`": NONE, "`.npz`": NONE},
     "ids of 19 digits": ids_row(READ),
     "rounded ids": ids_row(REFUSED),
 }
@@ -216,7 +131,7 @@ def test_what_becomes_of_it(tmp_path: Path, form: str, oddity: str) -> None:
     if isinstance(what, list):
         ids = what
     elif isinstance(what, np.ndarray):
-        is_array = form in ("`.h5`", "`.zarr`") and oddity != "one colour alone"
+        is_array = form in ("`.h5`", "`.zarr`", "`.npz`") and oddity != "one colour alone"
         pixels = [what, np.flip(np.nan_to_num(what), axis_of_rows) if is_array else OTHER]
     path = FORMS[form](tmp_path / "one", pixels, ids)
     if callable(what):

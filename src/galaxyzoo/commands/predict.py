@@ -1,9 +1,9 @@
 """Predict any galaxies: folders, zips, image files -> one table, or a folder of Parquet parts.
 
-IMAGES are folders and zips of JPEG and PNG, such files, and catalogues: tar shards, HDF5 (arrays
-`images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column `path`), Zarr
-archives as Cutana writes them. All but HDF5, Parquet and Zarr may hold FITS cut-outs too, which
-become pictures by the options below.
+IMAGES are folders and zips of JPEG and PNG, such files, and catalogues: tar shards, HDF5 and
+.npz (arrays `images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column
+`path`), Zarr archives as Cutana writes them. Folders, zips, tar and lists may hold FITS cut-outs
+too, which become pictures by the options below.
 
 By a trained run, whose folds' models and views are averaged as for the test set, or by an ensemble,
 as its submission was made. Where none is named: by the best out-of-fold score among the networks

@@ -34,6 +34,7 @@ from galaxyzoo.data.stores.base import ImageStore
 
 Made = TypeVar("Made")
 AT_ONCE = 8  # images that a thread takes
+_PASS_BYTES = 1_000_000_000  # of decoded images that may be in memory
 LISTED = 10  # unusable images that a message names
 # cv2's flags by how much an image shrinks while it is decoded.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
@@ -110,15 +111,18 @@ def decode_many(
         by id.
     """
     images = np.zeros((len(ids), config.cache_px, config.cache_px, 3), np.uint8)
+    order = store.reading_order(ids)
+    rows = np.arange(len(ids)) if order is None else order
 
     def decode_some(start: int) -> dict[int, str]:
         problems = {}
-        for i, galaxy_id in enumerate(ids[start : start + AT_ONCE].tolist(), start):
+        for row in rows[start : start + AT_ONCE]:
+            galaxy_id = int(ids[row])
             result = _try_decode(store, galaxy_id, config)
             if isinstance(result, str):
                 problems[galaxy_id] = result
             else:
-                images[i] = result
+                images[row] = result
         return problems
 
     parts = in_threads(decode_some, len(ids))
@@ -274,6 +278,9 @@ def _fill(
     head, image_bytes = _npy_head(shape), math.prod(shape[1:])
     checksums, problems = _read_notes(notes)
     done = [0, *checksums][-1]
+    order = store.reading_order(ids)
+    if order is not None and (np.diff(order) < 0).any():  # each chunk unpacks the whole file
+        chunk = max(chunk, _PASS_BYTES // image_bytes)
     if not (part.exists() and part.stat().st_size >= len(head) + done * image_bytes):
         done, checksums, problems = 0, {}, {}
     if not done:

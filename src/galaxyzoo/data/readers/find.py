@@ -77,8 +77,9 @@ def _all_sets() -> Iterator[FoundDataset]:
 def _sets_at(path: Path) -> Iterator[FoundDataset]:
     """A file, or a folder and the files in it, where they are datasets."""
     places = [path, *sorted(path.glob("[!.]*.*"))] if path.is_dir() else [path]
+    own = labelled.image_files(path)  # of the folder's table of labels
     folders = (find(path) for find in FOLDER_FORMS)
-    files = (find(place) for place in places for find in FILE_FORMS)
+    files = (find(place) for place in places if place not in own for find in FILE_FORMS)
     yield from (found for found in (*folders, *files) if found)
 
 

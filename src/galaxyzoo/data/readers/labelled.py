@@ -1,8 +1,9 @@
 """Galaxies with a class each: a table of labels beside images, or one folder of images per class.
 
 A table: `train_labels.csv` with the columns `GalaxyID,class`, rows in any order; `images.zip` or
-`images/` with `<GalaxyID>.jpg`, others are ignored; `test_ids.csv` where there are galaxies to
-predict.
+`images/` with `<GalaxyID>.jpg`, else files of any name that hold images and their GalaxyIDs (tar,
+HDF5, Parquet, …), or a list `images.csv`; images that no table names are ignored; `test_ids.csv`
+where there are galaxies to predict.
 
 Folders: `<folder>/<class>/<any name>.jpg`. Where every name is another GalaxyID (six digits or
 more), the images are those galaxies; else they are numbered from 0 in the order of their paths.
@@ -20,9 +21,10 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.data.stores.arrays import METADATA
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.data.stores.files import FolderStore, list_images
-from galaxyzoo.data.stores.opening import open_by_galaxy_id
+from galaxyzoo.data.stores.opening import is_archive, open_by_galaxy_id
 from galaxyzoo.io.tables import ID, read_csv
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
@@ -126,11 +128,25 @@ def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset
     return RawDataset(name, folder, targets, images, images, test_ids, CUT_OUT)
 
 
-def _open_images(folder: Path) -> ImageStore:
-    for path in (folder / IMAGES, folder / f"{IMAGES}.zip"):
+def image_files(folder: Path) -> list[Path]:
+    """Where the images of a folder with a table of labels are; nothing of any other folder."""
+    if not (folder / LABELS).is_file():
+        return []
+    for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
-            return open_by_galaxy_id(path)
-    raise InputError(f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/)")
+            return [path]
+    found = [path for path in sorted(folder.glob("[!.]*")) if is_archive(path)]
+    return [path for path in found if not path.stem.endswith(METADATA)]
+
+
+def _open_images(folder: Path) -> ImageStore:
+    paths = image_files(folder)
+    if not paths:
+        raise InputError(
+            f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/, or files of other forms: "
+            "docs/catalogues.md)"
+        )
+    return open_by_galaxy_id(*paths)
 
 
 def _read_class_folders(folder: Path, images: list[tuple[str, int]], task: ClassTask) -> RawDataset:

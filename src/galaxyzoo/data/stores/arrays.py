@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import h5py
 
 IMAGES, CLASSES = "images", "classes"
-ZARR = ".zarr"
+ZARR, METADATA = ".zarr", "_metadata"  # ends of an archive's name, and of its table's
 _ZARR_IDS = ("source_id", *IDS, "original_filename")
 _ZARR_PLACE = "idx_in_zarr"  # column of Cutana's metadata: which image a row is of
 _FORM = "a catalogue of images and ids"
@@ -58,6 +58,7 @@ class ArrayStore(ImageStore):
     lost or damaged costs its own images alone.
     """
 
+    in_pieces: ClassVar[bool] = True
     # opens the array, anything that a slice of rows can be taken of; called once, when needed
     open_array: Callable[[], Any] = field(kw_only=True, repr=False)
     starts: Sequence[int] = field(kw_only=True, repr=False)  # first row of each piece, ascending
@@ -146,7 +147,7 @@ def open_hdf5(path: Path) -> ArrayStore:
 
 def open_zarr(path: Path) -> ArrayStore:
     """The images of a Zarr archive; row i of its metadata is of image i, or of the one it names."""
-    images, table = ZarrImages(path), path.with_name(f"{path.stem}_metadata.parquet")
+    images, table = ZarrImages(path), path.with_name(f"{path.stem}{METADATA}.parquet")
     check_images(images.shape, images.dtype, shown(path))
     try:
         columns = parquet.read_schema(table).names

@@ -60,6 +60,11 @@ def _form_of(path: Path) -> Callable[[Path], ImageStore] | None:
     return FORMS.get(path.suffix.lower()) if path.is_dir() == (path.suffix == ZARR) else None
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a path is of a form that holds images and their ids in one."""
+    return path.suffix.lower() != ".csv" and _form_of(path) is not None
+
+
 def _with_fits(store: ImageStore, settings: FitsSettings) -> ImageStore:
     """The store, its FITS cut-outs as pictures; the same where it has none."""
     files = store.places if isinstance(store, ListStore) else store.names

@@ -1,0 +1,102 @@
+"""Images written in every form that is read."""
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import zarr
+from astropy.io import fits
+from pyarrow import parquet
+
+Pixels = list[np.ndarray]  # (H, W, 3) each
+
+
+def to_png(pixels: np.ndarray) -> bytes:
+    bgr = pixels[..., ::-1] if pixels.ndim == 3 else pixels
+    return cv2.imencode(".png", np.ascontiguousarray(bgr))[1].tobytes()
+
+
+def write_folder(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    path.mkdir()
+    for name, image in zip(ids, pixels, strict=True):
+        (path / f"{name}.png").write_bytes(to_png(image))
+    return path
+
+
+def write_zip(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    with zipfile.ZipFile(path.with_suffix(".zip"), "w") as archive:
+        for name, image in zip(ids, pixels, strict=True):
+            archive.writestr(f"{name}.png", to_png(image))
+    return path.with_suffix(".zip")
+
+
+def write_tar(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    with tarfile.open(path.with_suffix(".tar"), "w") as archive:
+        for name, image in zip(ids, pixels, strict=True):
+            member, data = tarfile.TarInfo(f"{name}.png"), to_png(image)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path.with_suffix(".tar")
+
+
+def write_list(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    folder = write_folder(path, pixels, [str(k) for k in range(len(pixels))])
+    table = pd.DataFrame({"id": ids, "path": [f"{k}.png" for k in range(len(pixels))]})
+    table.to_csv(folder / "list.csv", index=False)
+    return folder / "list.csv"
+
+
+def write_fits(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    path.mkdir()
+    for name, image in zip(ids, pixels, strict=True):
+        planes = image if image.ndim == 2 or image.shape[0] == 3 else np.moveaxis(image, 2, 0)
+        fits.PrimaryHDU(planes[..., ::-1, :]).writeto(path / f"{name}.fits")
+    return path
+
+
+def write_parquet(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    table = pa.table({"id": pa.array(ids), "image": [to_png(image) for image in pixels]})
+    parquet.write_table(table, path.with_suffix(".parquet"))
+    return path.with_suffix(".parquet")
+
+
+def write_hdf5(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        file.create_dataset("images", data=np.stack(pixels), chunks=(1, *pixels[0].shape))
+        file["ids"] = ids
+    return path.with_suffix(".h5")
+
+
+def write_zarr(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    path = path.with_suffix(".zarr")
+    chunks = (1, *pixels[0].shape)
+    zarr.open_group(path).create_array("images", data=np.stack(pixels), chunks=chunks)
+    table = pa.table({"source_id": pa.array(ids)})
+    parquet.write_table(table, path.with_name(f"{path.stem}_metadata.parquet"))
+    return path
+
+
+def write_npz(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    np.savez(path.with_suffix(".npz"), images=np.stack(pixels), ids=np.array(ids))
+    return path.with_suffix(".npz")
+
+
+FORMS: dict[str, Callable[[Path, Pixels, list[Any]], Path]] = {
+    "folder": write_folder,
+    "`.zip`": write_zip,
+    "`.tar`": write_tar,
+    "list": write_list,
+    "`.parquet`": write_parquet,
+    "FITS": write_fits,
+    "`.h5`": write_hdf5,
+    "`.zarr`": write_zarr,
+    "`.npz`": write_npz,
+}
