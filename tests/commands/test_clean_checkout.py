@@ -12,7 +12,7 @@ import pytest
 from galaxyzoo.core import files
 from galaxyzoo.core.paths import CODE_ROOT
 from support.commands import COMPETITION, TRAIN, environment
-from support.forked_commands import ForkServer
+from support.forked_commands import ForkServer, Job
 from support.real_data import MINI, needs_data
 
 pytestmark = [
@@ -52,7 +52,7 @@ def type_in(clone: Path) -> Iterator[Type]:
     def type_in(script: str, *words: str) -> str:
         log.unlink(missing_ok=True)
         command = [str(clone / "src" / script), *words]
-        assert server.run(command, clone, own, log, log) == 0, log.read_text()
+        assert server.run(Job(command, str(clone), own, *2 * [str(log)])) == [0], log.read_text()
         return log.read_text()
 
     yield type_in

@@ -1,16 +1,16 @@
 """Real commands killed anywhere, doubled, refused by the disk: they end as an undisturbed one."""
 
 import errno
+import itertools
 import os
 import random
 import re
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from support.commands import new_fork_server
+from galaxyzoo.core import files
 from support.faulty_commands import TRAIN, Fault, Project, Result, ranks
 from support.thoroughness import is_long, long_only, thorough
 
@@ -62,7 +62,7 @@ def test_a_run_killed_at_random_points_ends_with_the_same_bytes(
     expected, places = undisturbed
     rng = random.Random(seed)
     kills = 0
-    for at in sorted(rng.choices(list(places.values()), k=thorough(12, 125))):
+    for at in sorted(rng.choices(list(places.values()), k=thorough(8, 125))):
         delay_s = rng.choice([0.0, rng.uniform(0.0, 0.002), rng.uniform(0.0, 0.3)])
         run = project.run if kills else project.run_alone  # once as a user types it
         result = run(TRAIN, Fault(places, at, delay_s, group=rng.random() < 0.7))
@@ -71,7 +71,7 @@ def test_a_run_killed_at_random_points_ends_with_the_same_bytes(
         assert result.status in KILLED, result.output
         assert result.struck
         kills += 1
-    assert kills >= thorough(8, 100)
+    assert kills >= thorough(5, 100)
     finish(project, expected)
 
 
@@ -88,11 +88,9 @@ def test_a_run_killed_before_every_file_operation_ends_with_the_same_bytes(
 
 
 def test_two_commands_at_once_work_one_after_the_other(
-    undisturbed: Undisturbed, project: Project, tmp_path: Path
+    undisturbed: Undisturbed, project: Project
 ) -> None:
-    both = [Project(project.root, tmp_path / name) for name in ("one", "two")]
-    with ThreadPoolExecutor(2) as threads:
-        results = list(threads.map(lambda one: one.run_alone(TRAIN), both))
+    results = project.run_twice(TRAIN)
     assert [result.status for result in results] == [0, 0], results
     assert any("another process" in result.output for result in results)
     check_whole(project, undisturbed[0])
@@ -105,22 +103,25 @@ def test_a_command_beside_the_orphan_of_a_killed_one(
 ) -> None:
     """The ensembler is a process of its own, which survives when only its parent is killed."""
     expected, places = undisturbed
+    for name, data in expected.items():  # all that comes before
+        if name.startswith(("input", "folds")):
+            files.write_bytes(project.root / name, data)
     at = next(place for name, place in places.items() if name.endswith("gz37/cnn.json"))
     result = project.run(TRAIN, Fault(places, at, delay_s=1.0, group=False))
     assert result.status in KILLED
     finish(project, expected)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS], ids=["full", "read-only"])
 def test_a_disk_that_refuses_is_one_line_and_loses_nothing(
-    undisturbed: Undisturbed, project: Project, number: int
+    undisturbed: Undisturbed, project: Project
 ) -> None:
+    """It is full and read-only in turn."""
     expected, places = undisturbed
     chosen = sorted(place for name, place in places.items() if not name.startswith("remove"))
     if not is_long():
-        chosen = sorted(random.Random(number).sample(chosen, 8))
-    refused = rf"error: cannot write \S+: {os.strerror(number)} {re.escape(UNCHANGED)}"
-    for at in chosen:
+        chosen = sorted(random.Random(0).sample(chosen, 8))
+    for at, number in zip(chosen, itertools.cycle([errno.ENOSPC, errno.EROFS]), strict=False):
+        refused = rf"error: cannot write \S+: {os.strerror(number)} {re.escape(UNCHANGED)}"
         before = project.artefacts()
         result = project.run(TRAIN, Fault(places, at, errno=number))
         check_kept(before, project.artefacts(), expected)
@@ -165,18 +166,20 @@ def test_a_small_disk_that_fills_up_is_one_line_and_loses_nothing(
     expected, _ = undisturbed
     root = tmp_path / "root"
     root.mkdir()
-    mount = 'mount -t tmpfs -o size=16m tmpfs "$0" && exec "$@"'
-    server = new_fork_server(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(root)]
-    )
-    inside = Project(Path(f"/proc/{server.process.pid}/root{root}"), tmp_path / "work")
-    project = Project(root, tmp_path / "work")
+    mount = 'mount -t tmpfs -o size=16m tmpfs "$0" && echo && exec sleep infinity'
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(root)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline()
+    of = Path(f"/proc/{holder.pid}")
+    inside = Project(Path(f"{of}/root{root}"), tmp_path / "work")
+    project = Project(root, tmp_path / "work", (f"{of}/ns/user", f"{of}/ns/mnt"))
     refused = 0
     try:
-        for room in range(20_000, 4_000_000, thorough(300_000, 40_000)):
+        for room in range(20_000, 4_000_000, thorough(900_000, 40_000)):
             fill(inside.root, room)
             before = inside.artefacts()
-            result = project.run(TRAIN, server=server)
+            result = project.run(TRAIN)
             if result.status == 0:
                 break
             check_kept(before, inside.artefacts(), expected)
@@ -185,7 +188,8 @@ def test_a_small_disk_that_fills_up_is_one_line_and_loses_nothing(
         assert result.status == 0, result.output
         check_whole(inside, expected)
     finally:
-        server.close()
+        holder.kill()
+        holder.communicate()
     assert refused >= 2
 
 

@@ -5,13 +5,12 @@ import functools
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from galaxyzoo.core import paths
-from support.forked_commands import ForkServer
+from support.forked_commands import ForkServer, Job
 from support.kaggle_fixtures import draw_competition, listing
 
 SRC = paths.CODE_ROOT / "src"
@@ -39,15 +38,10 @@ def environment(root: Path) -> dict[str, str]:
     }
 
 
-def new_fork_server(prefix: Sequence[str] = (), src: Path = SRC) -> ForkServer:
-    """Server of commands in any project folder, started by the prefix."""
-    return ForkServer({**environment(src), "PYTHONPATH": str(src)}, prefix)
-
-
 @functools.cache
 def fork_server(src: Path = SRC) -> ForkServer:
     """This process's own, which ends with it."""
-    server = new_fork_server(src=src)
+    server = ForkServer({**environment(src), "PYTHONPATH": str(src)})
     atexit.register(server.close)
     return server
 
@@ -59,7 +53,8 @@ def call(
     command = [str(src / script), *map(str, words)]
     with tempfile.TemporaryDirectory() as folder:
         printed = [Path(folder) / name for name in ("output", "errors")]
-        status = fork_server(src).run(command, root, environment(root), *printed)
+        job = Job(command, str(root), environment(root), *map(str, printed))
+        (status,) = fork_server(src).run(job)
         output, errors = (path.read_text(encoding="utf-8") for path in printed)
     return subprocess.CompletedProcess(command, status, output, errors)
 

@@ -4,12 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from support.commands import SRC, artefacts, environment, fork_server
 from support.fork_server import FAULTS
-from support.forked_commands import ForkServer
+from support.forked_commands import Job
 
 # The whole path on a small demo set: drawing, split, caches, three folds, tables, ensemble,
 # submission.
@@ -20,7 +20,7 @@ TRAIN = [
         "image.size_px=32",
         "head.hidden=16",
         "model.kwargs.widths=[8,16]",
-        "train.epochs=3",
+        "train.epochs=2",
         "train.batch_size=8",
     ),
 ]
@@ -58,23 +58,27 @@ class Project:
 
     root: Path
     work: Path
+    namespaces: tuple[str, ...] = ()  # that its forked commands join
 
-    def run(
-        self, words: list[str], fault: Fault | None = None, server: ForkServer | None = None
-    ) -> Result:
+    def run(self, words: list[str], fault: Fault | None = None) -> Result:
         """Run a script with its arguments in a forked process, to its end."""
-        command, environment = self._plan(words, fault or Fault())
-        printed = self.work / "output"
-        status = (server or fork_server()).run(command, self.work, environment, printed, printed)
+        (status,) = fork_server().run(self._job(words, fault or Fault()))
         return self._result(status)
 
+    def run_twice(self, words: list[str]) -> list[Result]:
+        """Run it in two forked processes at once."""
+        both = [replace(self, work=self.work.with_name(name)) for name in ("one", "two")]
+        jobs = [project._job(words, Fault()) for project in both]
+        statuses = fork_server().run(*jobs)
+        return [p._result(status) for p, status in zip(both, statuses, strict=True)]
+
     def run_alone(self, words: list[str], fault: Fault | None = None) -> Result:
-        """Run it in a process of its own, as a user types it; several may run at a time."""
-        command, environment = self._plan(words, fault or Fault())
-        with open(self.work / "output", "w", encoding="utf-8") as output:
+        """Run it in a process of its own, as a user types it."""
+        job = self._job(words, fault or Fault())
+        with open(job.output, "w", encoding="utf-8") as output:
             done = subprocess.run(
-                [sys.executable, *command],
-                env=environment,
+                [sys.executable, *job.words],
+                env=job.environment,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -86,21 +90,23 @@ class Project:
         """All that the commands have left, the demo set and its decoded images too."""
         return artefacts(self.root, "input")
 
-    def _plan(self, words: list[str], fault: Fault) -> tuple[list[str], dict[str, str]]:
-        """Write down a command's fault; returns its command line and environment."""
+    def _job(self, words: list[str], fault: Fault) -> Job:
+        """Write down a command's fault; returns the command."""
         self.work.mkdir(parents=True, exist_ok=True)
         for left in ("operations", "output"):
             (self.work / left).unlink(missing_ok=True)
-        path = self.work / "fault.json"
+        path, output = self.work / "fault.json", str(self.work / "output")
         plan = {**asdict(fault), "root": str(self.root), "log": str(self.work / "operations")}
         path.write_text(json.dumps(plan), encoding="utf-8")
         script, *options = words
-        return [str(SRC / script), *options], {
+        variables = {
             **environment(self.root),
             "PYTHONPATH": f"{FAULTS}{os.pathsep}{SRC}",  # also of the processes that it starts
             "GALAXYZOO_FAULT": str(path),
             "GIT_DIR": os.devnull,  # a commit meanwhile is no other version of the code
         }
+        command = [str(SRC / script), *options]
+        return Job(command, str(self.work), variables, output, output, self.namespaces)
 
     def _result(self, status: int) -> Result:
         log = self.work / "operations"

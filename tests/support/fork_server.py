@@ -1,10 +1,12 @@
 """Commands in forked processes: the slow imports are paid once, all else is a process's own.
 
-Reads one job a line from standard input (JSON: words, folder, environment, output, errors), prints
-its exit status. Modules ask for folders at call time, so all commands share one set of them.
+Reads from standard input, a line at a time, JSON lists of jobs (`forked_commands.Job`) done at
+once, prints the list of their exit statuses. Modules ask for folders at call time, so all
+commands share one set of them.
 """
 
 import atexit
+import ctypes
 import gc
 import importlib
 import json
@@ -28,10 +30,14 @@ def main() -> None:
     import_packages()
     print("ready", flush=True)
     for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            be(json.loads(line))
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        pids = []
+        for job in json.loads(line):
+            pid = os.fork()
+            if pid == 0:
+                be(job)
+            pids.append(pid)
+        ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        print(json.dumps(ended), flush=True)
 
 
 def import_packages() -> None:
@@ -50,6 +56,8 @@ def be(job: dict[str, Any]) -> NoReturn:
     """Be the command; ends this process."""
     os.setsid()
     signal.alarm(PATIENCE_S)
+    for namespace in job["namespaces"]:
+        assert ctypes.CDLL(None).setns(os.open(namespace, os.O_RDONLY), 0) == 0, namespace
     os.chdir(job["folder"])
     os.environ.clear()
     os.environ.update(job["environment"])

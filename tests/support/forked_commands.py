@@ -4,22 +4,34 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 SCRIPT = Path(__file__).parent / "fork_server.py"
 
 
+@dataclass(frozen=True)
+class Job:
+    """An entry script with its arguments; the files to which it prints may be the same one."""
+
+    words: Sequence[str]
+    folder: str  # in which it works
+    environment: Mapping[str, str]
+    output: str
+    errors: str
+    namespaces: Sequence[str] = ()  # of Linux, which it joins
+
+
 class ForkServer:
-    """Starts commands without their slow imports, some seconds each; one at a time.
+    """Starts commands without their slow imports, some seconds each.
 
     Args:
         environment: of the server.
-        prefix: command that starts the server, such as `unshare`.
     """
 
-    def __init__(self, environment: Mapping[str, str], prefix: Sequence[str] = ()) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, str(SCRIPT)],
+            [sys.executable, str(SCRIPT)],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -27,29 +39,12 @@ class ForkServer:
         )
         assert self._answer() == "ready"
 
-    def run(
-        self,
-        words: Sequence[str],
-        folder: Path,
-        environment: Mapping[str, str],
-        output: Path,
-        errors: Path,
-    ) -> int:
-        """Run an entry script with its arguments; its exit status, negative for a signal.
-
-        What it prints is appended to the two files, which may be the same.
-        """
-        job = {
-            "words": words,
-            "folder": str(folder),
-            "environment": dict(environment),
-            "output": str(output),
-            "errors": str(errors),
-        }
+    def run(self, *jobs: Job) -> list[int]:
+        """Run entry scripts with their arguments, at once; exit statuses, negative for a signal."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.write(json.dumps([asdict(job) for job in jobs]) + "\n")
         self.process.stdin.flush()
-        return int(self._answer())
+        return json.loads(self._answer())
 
     def close(self) -> None:
         """End the server."""
