@@ -15,9 +15,9 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.download import kaggle_api, kaggle_submission
 from galaxyzoo.io.tables import format_predictions
-from galaxyzoo.results.card import digest_table
 from galaxyzoo.results.layout import card_path
 from galaxyzoo.results.submission import published_csv
+from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.registry import get_task
 from support.kaggle_connection import COMPETITION, held
 from support.kaggle_fixtures import COLUMNS, draw_votes

@@ -14,8 +14,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
-from galaxyzoo.results.card import digest_table
 from galaxyzoo.results.layout import RunFolder
+from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.registry import TASKS
 from support.ensemble_fixtures import draw_run, save_project, save_run, use_root
 from support.kaggle_fixtures import listing

@@ -9,6 +9,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.results import submission
 from galaxyzoo.results.layout import submissions_dir
+from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.ensemble_fixtures import COLUMNS, draw_votes, use_root
@@ -28,7 +29,8 @@ def root(tmp_path, monkeypatch):
 
 def write(path, dataset="kaggle", seed=0):
     votes = draw_votes(np.random.default_rng(seed), len(IDS))[0]
-    submission.write(path, votes, TASK, IDS, {"dataset": dataset, "seed": seed}, PRIOR)
+    table = PredictionTable(TASK, IDS, votes)
+    submission.write(path, table, {"dataset": dataset, "seed": seed}, PRIOR)
     return votes
 
 
@@ -43,7 +45,7 @@ def test_written_file_has_the_samples_ids_and_sums_within_a_millionth(root):
     ids = rng.permutation(np.arange(100_000, 103_000))
     raw = draw_votes(rng, len(ids))[0] + rng.normal(scale=0.2, size=(len(ids), 37))
     path = root / "many.csv"
-    submission.write(path, TASK.project(raw), TASK, ids, {}, PRIOR)
+    submission.write(path, PredictionTable(TASK, ids, raw).project(), {}, PRIOR)
     read = pd.read_csv(path)
     assert list(read.columns) == ["GalaxyID", *COLUMNS]
     assert read["GalaxyID"].tolist() == ids.tolist()
@@ -58,7 +60,7 @@ def test_raw_predictions_are_refused_and_leave_no_file(root):
     raw = draw_votes(np.random.default_rng(0), len(IDS))[0]
     raw[1, 4] += 1e-5
     with pytest.raises(InputError, match=r"100002, column 'Class\d"):
-        submission.write(path, raw, TASK, IDS, {}, PRIOR)
+        submission.write(path, PredictionTable(TASK, IDS, raw), {}, PRIOR)
     assert list(root.iterdir()) == []
 
 

@@ -19,7 +19,6 @@ from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold
 from galaxyzoo.ensemble.selection import CANDIDATES, Candidate, CrossFits, cross_fit
 from galaxyzoo.io.tables import FOLD, write_predictions
-from galaxyzoo.results.card import digest_table, score_table
 from galaxyzoo.results.layout import (
     EnsembleFolder,
     FoldFolder,
@@ -27,6 +26,7 @@ from galaxyzoo.results.layout import (
     card_path,
     list_ensembles,
 )
+from galaxyzoo.results.table import digest_table, score_table
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
 from galaxyzoo.tasks.kinds import Task, VoteTask
 from galaxyzoo.tasks.registry import task_of

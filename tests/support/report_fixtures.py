@@ -7,8 +7,8 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.io.tables import FOLD, write_predictions
-from galaxyzoo.results.card import digest_table, score_table
 from galaxyzoo.results.layout import RunFolder
+from galaxyzoo.results.table import digest_table, score_table
 from galaxyzoo.tasks.registry import get_task, is_ensemble, task_of
 from support.ensemble_fixtures import run_card
 

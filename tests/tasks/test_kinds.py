@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from galaxyzoo.results.card import score_table
+from galaxyzoo.results.table import score_table
 from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from support.class_fixtures import BALANCED, PLAIN, one_hot

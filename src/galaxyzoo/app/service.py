@@ -31,9 +31,9 @@ from galaxyzoo.ensemble.predictors import (
 from galaxyzoo.explain.galaxy import Galaxy, find_galaxy, predict_galaxy
 from galaxyzoo.explain.gradcam import explain
 from galaxyzoo.inference.predict import Predictor, compute_features
-from galaxyzoo.io.tables import read_csv
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.results.layout import FEATURES, RunFolder
+from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import is_ensemble
 
@@ -191,8 +191,8 @@ class LoadedRun:
         """
         catalog, dataset, run = self.catalog, self.dataset, self.run
         folder = ensemble_folder(dataset, run) if is_ensemble(run) else None
-        table = read_csv(folder.oof_csv if folder else RunFolder(dataset, run).oof_csv)
-        predicted = table[list(self.task.columns)]
+        path = (folder or RunFolder(dataset, run)).oof_csv
+        predicted = PredictionTable.read(path, self.task).frame
         known = pd.DataFrame(
             catalog.targets(self.task.name), catalog.ids, list(self.task.columns)
         ).loc[predicted.index]

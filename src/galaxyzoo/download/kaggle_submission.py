@@ -10,8 +10,9 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.download.kaggle_api import COMPETITION, PAGE, patiently
 from galaxyzoo.results import submission
-from galaxyzoo.results.card import SubmissionCard, digest_table
+from galaxyzoo.results.card import SubmissionCard
 from galaxyzoo.results.layout import card_path, published_csv
+from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 

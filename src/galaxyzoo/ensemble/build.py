@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
@@ -28,10 +27,10 @@ from galaxyzoo.ensemble.members import (
     load_test,
 )
 from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
-from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.results import submission
-from galaxyzoo.results.card import EnsembleCard, RunCard, digest_table, rounded, score_table
+from galaxyzoo.results.card import EnsembleCard, RunCard, rounded
 from galaxyzoo.results.layout import EnsembleFolder, card_path, digest_networks
+from galaxyzoo.results.table import PredictionTable, digest_table, score_table
 from galaxyzoo.tasks.kinds import Task
 
 DIGITS = 9  # decimals on the card: the last ones differ between BLAS libraries
@@ -110,9 +109,12 @@ class EnsembleBuild:
         # The runs' tables hold the mean there, which a stacker would bend.
         predictions[unreadable] = self.task.project(prior[None])
         if self.oof_path is not None:
-            card["oof_table"] = _write_oof(self.oof_path, fits, card["chosen"], catalog)
+            values = fits.predictions(card["chosen"])
+            oof_table = PredictionTable(self.task, catalog.ids, values, catalog.folds)
+            card["oof_table"] = oof_table.write(self.oof_path)
             card["fitted"] = save_model(self.folder.fitted, fits.models[card["chosen"]])
-        submission.write(self.path, predictions, self.task, catalog.test_ids, card, prior)
+        table = PredictionTable(self.task, catalog.test_ids, predictions)
+        submission.write(self.path, table, card, prior)
         return EnsembleCard.read(card_path(self.path)), True
 
     @property
@@ -175,15 +177,6 @@ class EnsembleBuild:
             return None
         noted = [card.inputs, card.table, card.oof_table, card.fitted]
         return card if found == noted[: len(found)] else None
-
-
-def _write_oof(path: Path, fits: CrossFits, name: str, catalog: Catalog) -> str:
-    """Write a candidate's cross-fitted predictions as an out-of-fold table; returns its digest."""
-    columns = list(fits.task.columns)
-    table = pd.DataFrame(fits.predictions(name), index=catalog.ids, columns=columns)
-    table[FOLD] = catalog.folds
-    write_predictions(path, table)
-    return digest_table(path)
 
 
 def make_card(

@@ -14,7 +14,6 @@ from typing import Any
 
 import lightgbm as lgb
 import numpy as np
-import pandas as pd
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -25,11 +24,12 @@ from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.blends import Blend, MetaModel
 from galaxyzoo.ensemble.conformal import Calibration
 from galaxyzoo.ensemble.intervals import VoteIntervals
-from galaxyzoo.ensemble.members import PREFIX, to_task
+from galaxyzoo.ensemble.members import PREFIX
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES
 from galaxyzoo.ensemble.stackers import LinearStacker
-from galaxyzoo.results.card import EnsembleCard, build_again, digest_table
+from galaxyzoo.results.card import EnsembleCard, build_again
 from galaxyzoo.results.layout import EnsembleFolder, digest_networks
+from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
 
@@ -167,10 +167,10 @@ class FittedEnsemble:
         Returns:
             (galaxy, column) float64, valid as in a submission.
         """
-        owns = [task_of(run) for run in self.runs]
+        ids = np.arange(len(predictions[0]))
         tables = [
-            to_task(pd.DataFrame(values, columns=list(own.columns)), own, self.task)
-            for own, values in zip(owns, predictions, strict=True)
+            PredictionTable(task_of(run), ids, values).to_task(self.task)
+            for run, values in zip(self.runs, predictions, strict=True)
         ]
-        features = np.stack([table.to_numpy(dtype=np.float32) for table in tables], axis=1)
+        features = np.stack([table.values.astype(np.float32) for table in tables], axis=1)
         return self.task.project(self.model.predict(features))

@@ -20,9 +20,10 @@ from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.conformal import Calibration, Column, find_limits
 from galaxyzoo.ensemble.members import load_oof
-from galaxyzoo.io.tables import read_predictions, write_predictions
-from galaxyzoo.results.card import EnsembleCard, digest_table, rounded
+from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.results.card import EnsembleCard, rounded
 from galaxyzoo.results.layout import EnsembleFolder, card_path
+from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task, is_ensemble, split_ensemble
@@ -54,10 +55,10 @@ def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> d
     task, path = get_task(COMPETITION_TASK), folder.intervals_csv
     ensemble, oof, test = _read_ensemble(folder, catalog)
     targets = catalog.targets(task.name)
-    columns, test_features = _columns(oof.to_numpy(), catalog), scale_features(test.to_numpy())
+    columns, test_features = _columns(oof, catalog), scale_features(test)
     ends = np.stack(
         [
-            column.intervals(test.to_numpy()[:, i], test_features[:, i], [level])[0]
+            column.intervals(test[:, i], test_features[:, i], [level])[0]
             for i, column in enumerate(columns)
         ],
         axis=1,
@@ -65,7 +66,7 @@ def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> d
     unreadable = np.isin(catalog.test_ids, ensemble.unreadable_test_images)
     ends[unreadable] = _ends_without_image(targets, level)
     names = [f"{column}_{end}" for column in task.columns for end in ("lower", "upper")]
-    write_predictions(path, pd.DataFrame(ends.reshape(len(ends), -1), test.index, names))
+    write_predictions(path, pd.DataFrame(ends.reshape(len(ends), -1), catalog.test_ids, names))
     levels = sorted({*LEVELS, level})
     bar = Bar(columns, "calibrating", unit="column", leave=False)
     crossed = np.stack([column.cross_intervals(levels) for column in bar], axis=2)
@@ -105,7 +106,7 @@ class VoteIntervals:
         _check_folds(whole)
         if is_ensemble(name):
             folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, split_ensemble(name)[1])
-            oof = _read_ensemble(folder, whole)[1].to_numpy()
+            oof = _read_ensemble(folder, whole)[1]
         else:
             oof = load_oof([name], get_task(COMPETITION_TASK), whole)[:, 0].astype(float)
             oof = get_task(COMPETITION_TASK).project(oof)
@@ -131,16 +132,12 @@ def _check_folds(whole: Catalog) -> None:
 
 def _read_ensemble(
     folder: EnsembleFolder, whole: Catalog
-) -> tuple[EnsembleCard, pd.DataFrame, pd.DataFrame]:
+) -> tuple[EnsembleCard, np.ndarray, np.ndarray]:
     """Card, out-of-fold and test predictions, (galaxy, column) each, of an ensemble."""
-    columns = list(get_task(COMPETITION_TASK).columns)
-    tables = [folder.oof_csv, folder.csv]
-    card = EnsembleCard.of(folder).check(whole, *tables)
-    oof, test = (
-        read_predictions(path, columns, ids)[columns]
-        for path, ids in zip(tables, (whole.ids, whole.test_ids), strict=True)
-    )
-    return card, oof, test
+    task = get_task(COMPETITION_TASK)
+    card = EnsembleCard.of(folder).check(whole, folder.oof_csv, folder.csv)
+    oof = PredictionTable.read(folder.oof_csv, task, whole.ids).values
+    return card, oof, PredictionTable.read(folder.csv, task, whole.test_ids).values
 
 
 def _columns(oof: np.ndarray, whole: Catalog) -> list[Column]:

@@ -11,19 +11,19 @@ shows whether a network was pretrained on these galaxies; users mark such tables
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from galaxyzoo.config.names import is_ablation
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.io.tables import FOLD, read_csv, read_predictions
+from galaxyzoo.io.tables import read_csv
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import RunFolder, oof_dir
+from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_name, task_of
 
@@ -90,9 +90,10 @@ def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
             raise InputError(
                 f"{shown(path)} cannot be used: {unfinished}; train the others of {run} first"
             )
-        table = _read_oof(path, task_of(run), own, f"train {run} again")
-        tables.append(to_task(table, task_of(run), task).loc[ids])
-    return np.stack([_numbers(table) for table in tables], axis=1)
+        cure = f"train {run} again"
+        table = PredictionTable.read(path, task_of(run), own.ids, own.folds, cure)
+        tables.append(_numbers(table.to_task(task).select(ids)))
+    return np.stack(tables, axis=1)
 
 
 def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
@@ -106,8 +107,8 @@ def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
     for run in runs:
         path = RunFolder(catalog.dataset, run).test_csv
         RunCard.of(catalog.dataset, run).check(catalog.for_task(task_of(run)), path)
-        table = read_predictions(path, task_of(run).columns, catalog.test_ids)
-        tables.append(_numbers(to_task(table, task_of(run), task)))
+        table = PredictionTable.read(path, task_of(run), catalog.test_ids)
+        tables.append(_numbers(table.to_task(task)))
     return np.stack(tables, axis=1)
 
 
@@ -115,14 +116,6 @@ def _kinds(task: Task, catalog: Catalog) -> list[str]:
     """Tasks whose runs can serve a task: its own, and the one that predicts votes."""
     by_votes = task.tasks_of_votes if catalog.has_votes else ()
     return list(dict.fromkeys([task.name, *by_votes]))
-
-
-def to_task(table: pd.DataFrame, own: Task, task: Task) -> pd.DataFrame:
-    """Predictions of `own` as those of `task`: class probabilities follow from predicted votes."""
-    if own.name == task.name or task.rule is None:
-        return table[list(task.columns)]
-    shares = task.rule.shares(table)[list(task.columns)]
-    return pd.DataFrame(task.project(shares.to_numpy()), table.index, shares.columns)
 
 
 def _full_name(name: str, task: Task, catalog: Catalog) -> str:
@@ -153,35 +146,9 @@ def _count_finished(card: RunCard) -> str:
     return "" if card.is_whole else f"{len(card.folds)} of {card.n_folds} folds are finished"
 
 
-def _read_oof(path: Path, task: Task, catalog: Catalog, remedy: str) -> pd.DataFrame:
-    """An out-of-fold table in the catalog's order, each row from the fold it has there.
-
-    Args:
-        path: the table.
-        task: whose columns it has.
-        catalog: the task's galaxies.
-        remedy: end of the messages.
-    """
-    table = read_predictions(path, task.columns, catalog.ids)
-    if FOLD not in table.columns:
-        raise InputError(
-            f"{shown(path)} has no column '{FOLD}', the fold that each row was held out in: "
-            f"{remedy}"
-        )
-    moved = np.flatnonzero(table[FOLD].to_numpy() != catalog.folds)
-    if len(moved):
-        first = moved[0]
-        raise InputError(
-            f"{shown(path)} was made with another split (GalaxyID {catalog.ids[first]}: fold "
-            f"{table[FOLD].iloc[first]:g}, in the catalog {catalog.folds[first]}; {len(moved)} "
-            f"such rows): {remedy}"
-        )
-    return table
-
-
-def _numbers(table: pd.DataFrame) -> np.ndarray:
+def _numbers(table: PredictionTable) -> np.ndarray:
     """(row, column) float32; half the memory, and a vote fraction moves by 6e-8 at most."""
-    return table.to_numpy(dtype=np.float32)
+    return table.values.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -208,17 +175,17 @@ class ExternalTable:
         own = self._task_of(self.oof_path, task, catalog)
         galaxies = catalog.for_task(own)
         remedy = f"train it on the folds of folds/{catalog.dataset}/train.csv"
-        table = _read_oof(self.oof_path, own, galaxies, remedy)
-        values = self._values(table, self.oof_path, own)
+        table = PredictionTable.read(self.oof_path, own, galaxies.ids, galaxies.folds, remedy)
+        table = self._project(table, self.oof_path)
         if not self.possible_leakage:
-            self._check_scores(values.to_numpy(), own, galaxies)
-        return _numbers(to_task(values, own, task).loc[catalog.for_task(task).ids])
+            self._check_scores(table.values, own, galaxies)
+        return _numbers(table.to_task(task).select(catalog.for_task(task).ids))
 
     def load_test(self, task: Task, catalog: Catalog) -> np.ndarray:
         """(test galaxy, column) float32 valid predictions, in the sample submission's order."""
         own = self._task_of(self.test_path, task, catalog)
-        table = read_predictions(self.test_path, own.columns, catalog.test_ids)
-        return _numbers(to_task(self._values(table, self.test_path, own), own, task))
+        table = PredictionTable.read(self.test_path, own, catalog.test_ids)
+        return _numbers(self._project(table, self.test_path).to_task(task))
 
     @staticmethod
     def _task_of(path: Path, task: Task, catalog: Catalog) -> Task:
@@ -240,18 +207,18 @@ class ExternalTable:
                     f"{self.name} and name {self.run} among the runs"
                 )
 
-    def _values(self, table: pd.DataFrame, path: Path, task: Task) -> pd.DataFrame:
-        """The table's numbers as the tables of runs hold them."""
-        values = table[list(task.columns)].to_numpy()
-        far = np.abs(values - 0.5) > 0.5 + _FAR
+    def _project(self, table: PredictionTable, path: Path) -> PredictionTable:
+        """The table's predictions as the tables of runs hold them."""
+        far = np.abs(table.values - 0.5) > 0.5 + _FAR
         if far.any():
             row, column = np.argwhere(far)[0]
             raise InputError(
-                f"{shown(path)}, column '{task.columns[column]}': {values[row, column]:g} is no "
-                f"fraction between 0 and 1 ({far.sum():,} such values)"
+                f"{shown(path)}, column '{table.task.columns[column]}': "
+                f"{table.values[row, column]:g} is no fraction between 0 and 1 ({far.sum():,} such "
+                "values)"
             )
-        valid = task.project(values).astype(np.float32)
-        return pd.DataFrame(valid, table.index, list(task.columns))
+        valid = table.project()
+        return replace(valid, values=valid.values.astype(np.float32))
 
 
 def make_tables(given: Sequence[Sequence[str]], leaking: Sequence[str]) -> list[ExternalTable]:

@@ -15,7 +15,7 @@ from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
 from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run, predict_each
-from galaxyzoo.results.card import EnsembleCard, digest_table
+from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import (
     ENSEMBLE_CARD,
     ENSEMBLE_MODEL,
@@ -24,6 +24,7 @@ from galaxyzoo.results.layout import (
     FoldFolder,
     box_dir,
 )
+from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import get_task, is_ensemble, task_of
 

@@ -9,9 +9,6 @@ import gzip
 import shutil
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from galaxyzoo.config.loading import CONFIG, load_run_config, portable_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
@@ -27,7 +24,6 @@ from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
 from galaxyzoo.inference.artifacts import save_weights
 from galaxyzoo.inference.predict import load_run
-from galaxyzoo.io.tables import FOLD, format_predictions
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import (
     ENSEMBLE_CARD,
@@ -45,7 +41,8 @@ from galaxyzoo.results.layout import (
     RunFolder,
     digest_networks,
 )
-from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.results.table import PredictionTable
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import ensemble_name, get_task, task_of
 
 TABLE_FILES = (CONFIG, SCORES, OOF_PACKED, TEST_PACKED)
@@ -146,14 +143,13 @@ def export_tables(dataset: str, run: str, folder: Path) -> bool:
     catalog = load_catalog(dataset)
     task = task_of(run)
     own = catalog.for_task(task)
-    oof = _table(load_oof([run], task, catalog), own.ids, task)
-    test = _table(load_test([run], task, catalog), catalog.test_ids, task)
-    oof[FOLD] = own.folds
+    oof = load_oof([run], task, catalog)[:, 0].astype(float)
+    test = load_test([run], task, catalog)[:, 0].astype(float)
     config, fingerprint = load_run_config(RunFolder(dataset, run).path)
     scores = _read_scores(dataset, config, [*range(own.n_folds)])
     with files.writing_folder(folder) as part:
-        _pack(part / OOF_PACKED, oof)
-        _pack(part / TEST_PACKED, test)
+        _pack(part / OOF_PACKED, PredictionTable(task, own.ids, oof, own.folds))
+        _pack(part / TEST_PACKED, PredictionTable(task, catalog.test_ids, test))
         shutil.copyfile(RunFolder(dataset, run).card, part / SCORES)
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
     return scores.is_optimistic
@@ -172,10 +168,5 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
     return scores
 
 
-def _table(values: np.ndarray, ids: np.ndarray, task: Task) -> pd.DataFrame:
-    return pd.DataFrame(values[:, 0].astype(float), ids, task.columns)
-
-
-def _pack(path: Path, table: pd.DataFrame) -> None:
-    text = format_predictions(table, _DECIMALS)
-    path.write_bytes(gzip.compress(text.encode(), mtime=0))
+def _pack(path: Path, table: PredictionTable) -> None:
+    path.write_bytes(gzip.compress(table.format(decimals=_DECIMALS).encode(), mtime=0))

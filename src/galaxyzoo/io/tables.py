@@ -164,15 +164,17 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
 
 
 def read_predictions(
-    path: Path, columns: Sequence[str], ids: Sequence[int] | np.ndarray
+    path: Path, columns: Sequence[str], ids: Sequence[int] | np.ndarray | None
 ) -> pd.DataFrame:
-    """Read a prediction table and put its rows into the order of `ids`.
+    """Read a prediction table and put its rows into the order of `ids`; None: the file's order.
 
     Returns:
         (len(ids), len(columns)) float64 table indexed by GalaxyID; an out-of-fold table keeps its
         `fold` column last.
     """
     frame = read_csv(path)
+    if ids is None:
+        ids = frame.index.to_numpy()
     missing = np.setdiff1d(ids, frame.index)
     extra = np.setdiff1d(frame.index, ids)
     if len(missing) or len(extra):

@@ -16,8 +16,9 @@ from galaxyzoo.reports.console import CLASS_SCORES, mark_notes, marks, with_erro
 from galaxyzoo.reports.figures import save_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result, load_results, pick_best, stem_of
-from galaxyzoo.results.card import EnsembleCard, score_table
+from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import choose_dataset
+from galaxyzoo.results.table import score_table
 from galaxyzoo.tasks.annotators import score_annotators
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
 from galaxyzoo.tasks.kinds import ClassTask, Task

@@ -13,9 +13,9 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.predictors import ensemble_folder
-from galaxyzoo.io.tables import FOLD, read_predictions
-from galaxyzoo.results.card import EnsembleCard, RunCard, score_table
+from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import RunFolder, list_ensembles, oof_dir
+from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import ensemble_name, is_ensemble, split_ensemble
 
@@ -121,15 +121,12 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
         path = RunFolder(catalog.dataset, run).oof_csv
         card = RunCard.of(catalog.dataset, run).check(catalog, path)
         rows = np.isin(catalog.folds, card.folds)
-    folds, targets = catalog.folds[rows], catalog.targets(task.name)
-    table = read_predictions(path, task.columns, catalog.ids[rows])
-    if FOLD not in table.columns or (table[FOLD].to_numpy() != folds).any():
-        raise InputError(f"{shown(path)} was made with another split: make it again")
-    predictions = table[list(task.columns)].to_numpy()
-    scores = score_table(task, predictions, targets[rows], folds, targets[~rows])
+    targets = catalog.targets(task.name)
+    table = PredictionTable.read(path, task, catalog.ids[rows], catalog.folds[rows])
+    scores = table.score(targets[rows], targets[~rows])
     if abs(scores["score"] - card.score) > _SAME:
         raise InputError(f"{shown(path)} is not the table that its score card scores")
-    return Result(run, predictions, rows, card, scores, _saved_config(catalog.dataset, run))
+    return Result(run, table.values, rows, card, scores, _saved_config(catalog.dataset, run))
 
 
 def pick_best(results: Sequence[Result]) -> Result:

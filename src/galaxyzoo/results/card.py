@@ -8,19 +8,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from pydantic import ConfigDict, Field
 
 from galaxyzoo.config.base import Settings
 from galaxyzoo.config.loading import all_ensembles
 from galaxyzoo.config.names import ALL_RUNS, is_ablation
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import digest_file, read_sealed
+from galaxyzoo.core.manifest import read_sealed
 from galaxyzoo.core.paths import shown
-from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, oof_dir
-from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.results.table import digest_table
 
 
 class _Keys(Settings):
@@ -258,45 +256,6 @@ def build_again(folder: EnsembleFolder, runs: Sequence[str] = ()) -> str:
     return f"type `python3 src/ensemble.py {words} --task {folder.task} --dataset {folder.dataset}`"
 
 
-def score_table(
-    task: Task,
-    predictions: np.ndarray,
-    targets: np.ndarray,
-    folds: np.ndarray,
-    unscored: np.ndarray | None = None,
-) -> dict[str, Any]:
-    """Score predictions overall, per fold and per column.
-
-    Args:
-        predictions: (galaxy, column), as they would be submitted.
-        targets: (galaxy, column).
-        folds: (galaxy,) fold of each galaxy.
-        unscored: (other galaxy, column) targets of the galaxies that are not scored here; a class
-            task decides by frequencies that leave the scored fold out.
-    Returns:
-        Plain dict: `metric`, `score` over all rows, `per_fold`, their `mean` and `sd` (sample
-        standard deviation; None for one fold), `per_column`, and `classes` with more scores of a
-        class task.
-    """
-    numbers = sorted(set(folds.tolist()))
-    per_fold = [task.score(predictions[folds == k], targets[folds == k]) for k in numbers]
-    columns = {
-        c: task.score(predictions[:, [i]], targets[:, [i]]) for i, c in enumerate(task.columns)
-    }
-    classes = task.class_scores(predictions, targets, folds, unscored)
-    return {
-        "metric": task.metric,
-        "score": task.score(predictions, targets),
-        "per_fold": dict(zip(map(str, numbers), per_fold, strict=True)),
-        "mean": float(np.mean(per_fold)),
-        "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else None,
-        "per_column": columns,
-        **({"classes": classes} if classes else {}),
-        "galaxies": len(targets),
-        "code_version": code_version(),
-    }
-
-
 def rounded(value: Any, digits: int) -> Any:
     """The same nested dicts and lists with every float rounded: libraries differ in last digits."""
     if isinstance(value, dict):
@@ -304,14 +263,6 @@ def rounded(value: Any, digits: int) -> Any:
     if isinstance(value, list):
         return [rounded(item, digits) for item in value]
     return round(value, digits) if isinstance(value, float) else value
-
-
-def digest_table(table: Path) -> str:
-    """Digest of a table's file, noted in its score card.
-
-    The two are written one after the other, and a kill may come between.
-    """
-    return digest_file(table)[:16]
 
 
 def describe_losses(first: float | None, last: float | None) -> str:

@@ -1,7 +1,7 @@
 """Collect the folds' predictions into a run's out-of-fold table, test table and score card."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.io.tables import FOLD, read_predictions, write_predictions
-from galaxyzoo.results.card import RunCard, digest_table, score_table
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import (
     DONE,
     HISTORY,
@@ -22,9 +21,9 @@ from galaxyzoo.results.layout import (
     VAL_TABLE,
     FoldFolder,
     RunFolder,
-    card_path,
 )
 from galaxyzoo.results.submission import describe_unreadable
+from galaxyzoo.results.table import PredictionTable, join_tables
 from galaxyzoo.tasks.registry import get_task
 
 # The untrained network's loss is a mean over a part of the galaxies and, like all losses in
@@ -87,9 +86,8 @@ class FoldTables:
         """
         if self.config.is_earlier_stage:
             return float(pd.read_csv(self.files(fold).path(HISTORY))["val_score"].iloc[-1])
-        task, own = get_task(self.config.task), self.catalog.folds == fold
-        predictions = self._read(fold, VAL_TABLE, self.catalog.ids[own]).to_numpy()
-        return task.score(task.project(predictions), self.catalog.targets(task.name)[own])
+        table, targets = self._read_val(fold).project(), self.catalog.targets(self.config.task)
+        return table.task.score(table.values, targets[self.catalog.folds == fold])
 
     def collect(self, test_images: ImageCache) -> RunCard:
         """Concatenate the finished folds' predictions, score them, write tables and card.
@@ -104,32 +102,28 @@ class FoldTables:
         """
         task, catalog, done = get_task(self.config.task), self.catalog, self.done
         rows = np.isin(catalog.folds, done)
-        parts = [self._read(k, VAL_TABLE, catalog.ids[catalog.folds == k]) for k in done]
-        oof = pd.concat(parts).loc[catalog.ids[rows]]
-        oof[:] = task.project(oof.to_numpy())
-        targets, folds = catalog.targets(task.name), catalog.folds[rows]
+        joined = join_tables([self._read_val(fold) for fold in done])
+        oof = replace(joined.select(catalog.ids[rows]).project(), folds=catalog.folds[rows])
+        targets = catalog.targets(task.name)
         summaries = {fold: FoldSummary(**self.files(fold).notes) for fold in done}
         # An image may have been repaired since a fold predicted it.
         earlier = [i for summary in summaries.values() for i in summary.unreadable_test_images]
         unreadable = test_images.unreadable | np.isin(test_images.ids, earlier)
-        scores = score_table(task, oof.to_numpy(), targets[rows], folds, targets[~rows])
+        scores = oof.score(targets[rows], targets[~rows])
         card = {
             **self._card_head(summaries),
             "unreadable_test_images": catalog.test_ids[unreadable].tolist(),
             "no_better_than_mean": self._no_better_than_mean(scores["per_fold"]),
             **scores,
         }
-        oof[FOLD] = folds
-        test = self._mean_test(unreadable)
-        test[:] = task.project(test.to_numpy())
-        prior = targets.mean(axis=0)
-        oof_path = RunFolder(catalog.dataset, self.config.run).oof_csv
-        test_path = RunFolder(catalog.dataset, self.config.run).test_csv
-        write_predictions(oof_path, oof)
-        write_predictions(test_path, task.with_decision(test, prior))
-        card["tables"] = {"oof": digest_table(oof_path), "test": digest_table(test_path)}
-        write_sealed(card_path(oof_path), card)
-        return RunCard.read(card_path(oof_path))
+        test = self._mean_test(unreadable).project()
+        folder = RunFolder(catalog.dataset, self.config.run)
+        card["tables"] = {
+            "oof": oof.write(folder.oof_csv),
+            "test": test.write(folder.test_csv, targets.mean(axis=0)),
+        }
+        write_sealed(folder.card, card)
+        return RunCard.read(folder.card)
 
     def _no_better_than_mean(self, scores: dict[str, float]) -> list[int]:
         """Folds whose score is no better than that of the mean targets of the other folds.
@@ -147,18 +141,22 @@ class FoldTables:
                 found.append(fold)
         return found
 
-    def _mean_test(self, unreadable: np.ndarray) -> pd.DataFrame:
+    def _mean_test(self, unreadable: np.ndarray) -> PredictionTable:
         """Mean over the folds' models; the mean of the training targets where there is no image."""
-        tables = [self._read(fold, TEST_TABLE, self.catalog.test_ids) for fold in self.done]
-        mean = sum(tables[1:], start=tables[0]) / len(tables)
+        ids, task = self.catalog.test_ids, get_task(self.config.task)
+        paths = [self.files(fold).path(TEST_TABLE) for fold in self.done]
+        values = [PredictionTable.read(path, task, ids).values for path in paths]
+        mean = sum(values[1:], start=values[0]) / len(values)
         if unreadable.any():
-            mean.loc[unreadable] = self.catalog.targets(self.config.task).mean(axis=0)
-            tqdm.write(describe_unreadable(self.catalog.test_ids[unreadable]))
-        return mean
+            mean[unreadable] = self.catalog.targets(task.name).mean(axis=0)
+            tqdm.write(describe_unreadable(ids[unreadable]))
+        return PredictionTable(task, ids, mean)
 
-    def _read(self, fold: int, name: str, ids: np.ndarray) -> pd.DataFrame:
-        path = self.files(fold).path(name)
-        return read_predictions(path, get_task(self.config.task).columns, ids)
+    def _read_val(self, fold: int) -> PredictionTable:
+        """Predictions of a fold's own galaxies."""
+        ids = self.catalog.ids[self.catalog.folds == fold]
+        path = self.files(fold).path(VAL_TABLE)
+        return PredictionTable.read(path, get_task(self.config.task), ids)
 
     def _card_head(self, summaries: dict[int, FoldSummary]) -> dict[str, Any]:
         config, catalog = self.config, self.catalog

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from galaxyzoo.config.names import DEMOS, WHOLE
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io.tables import ID, format_predictions, read_csv, read_predictions
-from galaxyzoo.results.card import EnsembleCard, SubmissionCard, digest_table
+from galaxyzoo.io.tables import ID, read_csv
+from galaxyzoo.results.card import EnsembleCard, SubmissionCard
 from galaxyzoo.results.layout import card_path, published_csv
+from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import Task
 
 # Largest distance from the nearest valid value. Nine decimals leave 1e-8 at most, and a question of
@@ -25,26 +25,21 @@ TOLERANCE = 1e-7
 
 def write(
     path: Path,
-    predictions: np.ndarray,
-    task: Task,
-    ids: np.ndarray,
+    table: PredictionTable,
     card: dict[str, Any],
     prior: np.ndarray,
 ) -> None:
     """Write a submission and its score card, once the table has passed `check`.
 
     Args:
-        path: the table; the card has the same stem and ends in `.json`.
-        predictions: (test galaxy, column) valid predictions.
-        ids: (test galaxy,) GalaxyIDs in the sample submission's order.
+        path: of the table; the card has the same stem and ends in `.json`.
+        table: valid predictions of the test galaxies in the sample submission's order.
         card: plain values; the table's digest is added.
         prior: (column,) means of the training targets, of classes their frequencies.
     """
-    table = pd.DataFrame(predictions, index=ids, columns=list(task.columns))
-    text = format_predictions(task.with_decision(table, prior))
     with files.writing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-        check(temporary, task, ids)
+        temporary.write_text(table.format(prior), encoding="utf-8")
+        check(temporary, table.task, table.ids)
         write_sealed(card_path(path), {**card, "table": digest_table(temporary)})
 
 
@@ -64,7 +59,7 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
     Args:
         ids: (test galaxy,) GalaxyIDs in the sample submission's order.
     """
-    values = read_predictions(path, task.columns, ids).to_numpy()
+    values = PredictionTable.read(path, task, ids).values
     frame = read_csv(path)
     columns = [*task.decision_columns, *task.columns]
     if list(frame.columns) != columns:

@@ -14,8 +14,8 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, read_copies
-from galaxyzoo.results.card import digest_table
 from galaxyzoo.results.layout import HISTORY, WEIGHTS, FoldFolder, box_dir, box_runs
+from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 

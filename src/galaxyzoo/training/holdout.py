@@ -13,8 +13,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.folds import make_folds
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.io.tables import read_predictions
-from galaxyzoo.results.card import score_table
 from galaxyzoo.results.layout import (
     CHECKPOINT,
     HELD_OUT_TABLE,
@@ -24,6 +22,7 @@ from galaxyzoo.results.layout import (
     FoldFolder,
     RunFolder,
 )
+from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import make_part_data
@@ -85,7 +84,7 @@ def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
     """Score card of the third part."""
     catalog, task = run.catalog, get_task(run.config.task)
     rows, targets = parts == TEST, run.catalog.targets(run.config.task)
-    table = read_predictions(_files(run).path(HELD_OUT_TABLE), task.columns, catalog.ids[rows])
+    table = PredictionTable.read(_files(run).path(HELD_OUT_TABLE), task, catalog.ids[rows])
     return {
         "run": run.config.run,
         "task": task.name,
@@ -94,13 +93,7 @@ def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
         "checkpoint": run.config.train.checkpoint,  # the best one on the second part, or the last
         "selected_on_validation": False,
         "split": {part: int((parts == part).sum()) for part in (TRAIN, VAL, TEST)},
-        **score_table(
-            task,
-            task.project(table.to_numpy()),
-            targets[rows],
-            np.zeros(rows.sum(), np.int64),
-            targets[~rows],
-        ),
+        **table.project().score(targets[rows], targets[~rows]),
     }
 
 

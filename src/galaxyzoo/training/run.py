@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import yaml
 from tqdm import tqdm
 
@@ -31,7 +30,6 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict_distributed
-from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import (
@@ -46,6 +44,7 @@ from galaxyzoo.results.layout import (
     list_trained,
 )
 from galaxyzoo.results.oof import FoldSummary, FoldTables
+from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import copy_training, note_timing, read_timings, train_fold
@@ -280,10 +279,9 @@ class Run:
 
     def predict(self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path) -> None:
         """Write predictions of some rows."""
-        ids, columns = cache.ids[rows], list(get_task(self.config.task).columns)
         predictions = predict_distributed(model, cache, rows, self.config)
         if distributed.is_main():
-            write_predictions(path, pd.DataFrame(predictions, index=ids, columns=columns))
+            PredictionTable(get_task(self.config.task), cache.ids[rows], predictions).write(path)
 
     def cache(self, which: str) -> ImageCache:
         """Decoded images of all "train" or all "test" galaxies of the dataset."""

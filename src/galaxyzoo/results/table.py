@@ -1,0 +1,171 @@
+"""Tables of predictions, keyed by GalaxyID.
+
+An out-of-fold table also has the fold in which each galaxy was held out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import digest_file
+from galaxyzoo.core.paths import shown
+from galaxyzoo.core.version import code_version
+from galaxyzoo.io.tables import FOLD, format_predictions, read_predictions
+from galaxyzoo.tasks.kinds import Task
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionTable:
+    """Predictions of galaxies.
+
+    Args:
+        task: whose columns they are of.
+        ids: (galaxy,) GalaxyIDs.
+        values: (galaxy, column).
+        folds: (galaxy,) in which each was held out; None: not an out-of-fold table.
+    """
+
+    task: Task
+    ids: np.ndarray
+    values: np.ndarray
+    folds: np.ndarray | None = None
+
+    @classmethod
+    def read(
+        cls,
+        path: Path,
+        task: Task,
+        ids: np.ndarray | None = None,
+        folds: np.ndarray | None = None,
+        cure: str = "make it again",
+    ) -> Self:
+        """Read a table by the names of its rows and columns.
+
+        Args:
+            path: the CSV, also compressed.
+            task: whose columns it has.
+            ids: (galaxy,) GalaxyIDs that it holds once each, in the wanted order; default its own.
+            folds: (galaxy,) that an out-of-fold table must have.
+            cure: end of the message where it has others.
+        """
+        frame = read_predictions(path, task.columns, ids)
+        if folds is not None:
+            if FOLD not in frame.columns:
+                raise InputError(
+                    f"{shown(path)} has no column '{FOLD}', the fold that each row was held out "
+                    f"in: {cure}"
+                )
+            moved = np.flatnonzero(frame[FOLD].to_numpy() != folds)
+            if len(moved):
+                first = moved[0]
+                raise InputError(
+                    f"{shown(path)} was made with another split (GalaxyID {frame.index[first]}: "
+                    f"fold {frame[FOLD].iloc[first]:g}, in the catalog {folds[first]}; "
+                    f"{len(moved)} such rows): {cure}"
+                )
+        values = frame[list(task.columns)].to_numpy()
+        return cls(task, frame.index.to_numpy(), values, folds)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The values alone, as a table indexed by GalaxyID."""
+        return pd.DataFrame(self.values, self.ids, list(self.task.columns))
+
+    def format(self, prior: np.ndarray | None = None, decimals: int = 9) -> str:
+        """The table as CSV text.
+
+        Args:
+            prior: (column,) means of the training targets, by which a class task decides; None:
+                without a column of classes.
+            decimals: of values.
+        """
+        frame = self.frame if prior is None else self.task.with_decision(self.frame, prior)
+        if self.folds is not None:
+            frame[FOLD] = self.folds
+        return format_predictions(frame, decimals)
+
+    def write(self, path: Path, prior: np.ndarray | None = None) -> str:
+        """Write the table atomically, as `format` has it; returns its digest."""
+        files.write_text(path, self.format(prior))
+        return digest_table(path)
+
+    def project(self) -> Self:
+        """Return valid predictions, as a submission holds them."""
+        return replace(self, values=self.task.project(self.values))
+
+    def to_task(self, task: Task) -> Self:
+        """Return predictions for another task: class probabilities follow from predicted votes."""
+        if self.task.name == task.name or task.rule is None:
+            return self
+        shares = task.rule.shares(self.frame)[list(task.columns)].to_numpy()
+        return replace(self, task=task, values=task.project(shares))
+
+    def select(self, ids: np.ndarray) -> Self:
+        """Return the rows of some galaxies, in that order."""
+        rows = pd.Index(self.ids).get_indexer(ids)
+        folds = None if self.folds is None else self.folds[rows]
+        return replace(self, ids=ids, values=self.values[rows], folds=folds)
+
+    def score(self, targets: np.ndarray, unscored: np.ndarray | None = None) -> dict[str, Any]:
+        """Score predictions as they would be submitted; arguments as of `score_table`."""
+        folds = np.zeros(len(self.ids), np.int64) if self.folds is None else self.folds
+        return score_table(self.task, self.values, targets, folds, unscored)
+
+
+def score_table(
+    task: Task,
+    predictions: np.ndarray,
+    targets: np.ndarray,
+    folds: np.ndarray,
+    unscored: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Score predictions overall, per fold and per column.
+
+    Args:
+        predictions: (galaxy, column), as they would be submitted.
+        targets: (galaxy, column).
+        folds: (galaxy,) fold of each galaxy.
+        unscored: (other galaxy, column) targets of the galaxies that are not scored here; a class
+            task decides by frequencies that leave the scored fold out.
+    Returns:
+        Plain dict: `metric`, `score` over all rows, `per_fold`, their `mean` and `sd` (sample
+        standard deviation; None for one fold), `per_column`, and `classes` with more scores of a
+        class task.
+    """
+    numbers = sorted(set(folds.tolist()))
+    per_fold = [task.score(predictions[folds == k], targets[folds == k]) for k in numbers]
+    columns = {
+        c: task.score(predictions[:, [i]], targets[:, [i]]) for i, c in enumerate(task.columns)
+    }
+    classes = task.class_scores(predictions, targets, folds, unscored)
+    return {
+        "metric": task.metric,
+        "score": task.score(predictions, targets),
+        "per_fold": dict(zip(map(str, numbers), per_fold, strict=True)),
+        "mean": float(np.mean(per_fold)),
+        "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else None,
+        "per_column": columns,
+        **({"classes": classes} if classes else {}),
+        "galaxies": len(targets),
+        "code_version": code_version(),
+    }
+
+
+def join_tables(tables: Sequence[PredictionTable]) -> PredictionTable:
+    """Return the rows of some tables of one task, one table behind the other."""
+    ids, values = (np.concatenate([getattr(t, of) for t in tables]) for of in ("ids", "values"))
+    return PredictionTable(tables[0].task, ids, values)
+
+
+def digest_table(table: Path) -> str:
+    """Digest of a table's file, noted in its score card.
+
+    The two are written one after the other, and a kill may come between.
+    """
+    return digest_file(table)[:16]

@@ -1,0 +1,58 @@
+"""Prediction tables: rows by id, folds, votes as class probabilities, scores."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.results.table import PredictionTable, join_tables
+from galaxyzoo.tasks.registry import TASKS
+from support.ensemble_fixtures import draw_votes
+
+VOTES, CLASSES = TASKS["gz37"], TASKS["elliptical_spiral"]
+IDS, FOLDS = np.array([7, 3, 9, 5]), np.array([0, 1, 0, 1])
+
+
+@pytest.fixture
+def table():
+    return PredictionTable(VOTES, IDS, draw_votes(np.random.default_rng(0), 4)[0], FOLDS)
+
+
+def test_a_table_is_read_by_id_and_by_name_in_the_order_asked_for(table, tmp_path):
+    table.write(tmp_path / "a.csv")
+    shuffled = pd.read_csv(tmp_path / "a.csv").iloc[[2, 0, 3, 1], ::-1]
+    shuffled.to_csv(tmp_path / "a.csv", index=False)
+    order = [3, 1, 0, 2]
+    back = PredictionTable.read(tmp_path / "a.csv", VOTES, IDS[order], FOLDS[order])
+    np.testing.assert_allclose(back.values, table.values[order], atol=1e-9)
+    own = PredictionTable.read(tmp_path / "a.csv", VOTES)
+    assert own.ids.tolist() == [9, 7, 5, 3]
+    with pytest.raises(InputError, match=r"another split \(GalaxyID 7: fold 0, .*2 such"):
+        PredictionTable.read(tmp_path / "a.csv", VOTES, IDS, FOLDS[[1, 0, 2, 3]])
+    PredictionTable(VOTES, IDS, table.values).write(tmp_path / "a.csv")
+    with pytest.raises(InputError, match=r"no column 'fold'.*: train it again"):
+        PredictionTable.read(tmp_path / "a.csv", VOTES, IDS, FOLDS, "train it again")
+
+
+def test_rows_are_joined_and_selected_by_id(table):
+    parts = [table.select(IDS[fold == FOLDS]) for fold in (1, 0)]
+    assert parts[0].folds.tolist() == [1, 1]
+    joined = join_tables(parts)
+    assert joined.ids.tolist() == [3, 5, 7, 9]
+    np.testing.assert_array_equal(joined.select(IDS).values, table.values)
+
+
+def test_votes_become_shares_of_the_first_two_answers(table):
+    shares = table.to_task(CLASSES)
+    by_hand = table.values[:, :2] / table.values[:, :2].sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(shares.values, by_hand)
+    assert shares.ids.tolist() == IDS.tolist()
+    assert table.to_task(VOTES) is table
+
+
+def test_the_score_of_each_fold_is_that_of_its_rows(table):
+    targets = draw_votes(np.random.default_rng(1), 4)[0]
+    scores = table.score(targets)
+    for fold in (0, 1):
+        off = (table.values - targets)[fold == FOLDS]
+        assert scores["per_fold"][str(fold)] == pytest.approx(np.sqrt((off**2).mean()))
