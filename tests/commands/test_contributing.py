@@ -132,7 +132,7 @@ def follow_the_page(code: Path) -> None:
     put(package / "ensemble/selection.py", "    MEAN: Candidate(", entry)
 
     (package / "data/readers/sidecar.py").write_text(READER)
-    put(package / "data/readers/find.py", "arrays, gz2, kaggle", "sidecar, ")
+    put(package / "data/readers/find.py", "gz2, kaggle, labelled", "sidecar, ")
     put(package / "data/readers/find.py", "labelled.find_table,", "sidecar.find, ")
 
     field = "    # epochs without progress that are borne\n    patience: int = Field(5, ge=1)\n"

@@ -10,7 +10,7 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import open_cache
-from galaxyzoo.data.stores.arrays import ArrayStore
+from galaxyzoo.data.stores.arrays import build_store, number_rows
 from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.image_files import MAKERS, SMALL, N, make_folder, make_zip
@@ -83,7 +83,7 @@ def test_nor_is_it_an_arrays(root, monkeypatch):
     def refused() -> np.ndarray:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    store = ArrayStore.of_rows(root / "a.h5", 3, 0, refused)
+    store = build_store(root / "a.h5", number_rows(3), 3, refused, 0)
     with pytest.raises(InputError, match=r"a\.h5 cannot be read .*open files"):
         open_cache(store, store.ids, SMALL, strict=False)
     store.open_array = lambda: np.stack([draw_image(np.random.default_rng(i)) for i in range(3)])

@@ -14,7 +14,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode, open_cache
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
-from galaxyzoo.data.stores.arrays import ArrayStore
+from galaxyzoo.data.stores.arrays import ArrayStore, build_store, number_rows
 from galaxyzoo.tasks.registry import get_task
 from support.class_fixtures import ANOMALIES, anomaly_numbers, draw_images
 from support.commands import succeed
@@ -166,7 +166,7 @@ def test_an_array_is_read_piece_by_piece(tmp_path):
             read.append(rows)
             return images[rows]
 
-    store = ArrayStore.of_rows(tmp_path, 60, 0, Counted, piece_rows=25)
+    store = build_store(tmp_path, number_rows(60), 60, Counted, 0, chunks=(25, 32, 32, 3))
     decoded = np.stack([decode(store.read(row), 424, 32) for row in range(60)])
     assert read == [slice(0, 25), slice(25, 50), slice(50, 60)]
     assert (decoded == images).all()

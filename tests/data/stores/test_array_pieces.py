@@ -18,7 +18,7 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.stores.arrays import ArrayStore, HDF5Images
+from galaxyzoo.data.stores.arrays import ArrayStore, HDF5Images, build_store, number_rows
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.data.stores.opening import open_store
 from support.kaggle_fixtures import draw_image, encode
@@ -137,7 +137,7 @@ def test_exactly_its_images_are_errors_in_whatever_order(
     for why in problems.values():
         assert "its piece of " in why
         assert "damaged" in why if "damaged" in damage else "damaged" in why or "never" in why
-    whole = ArrayStore.of_rows(tmp_path, COUNT, 0, lambda: PIXELS)
+    whole = build_store(tmp_path, number_rows(COUNT), COUNT, lambda: PIXELS, 0)
     expected = decode_in(whole, order)[0]
     kept = ~np.isin(order, LOST)
     np.testing.assert_array_equal(images[kept], expected[kept])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from galaxyzoo.data.stores.base import IMAGE_ENDS
-from galaxyzoo.data.stores.files import list_images
+from galaxyzoo.data.stores.files import open_files
 from galaxyzoo.data.stores.opening import open_by_galaxy_id, open_store
 from support.kaggle_fixtures import write_zip
 from support.refusals import one_line_refusal
@@ -37,7 +37,7 @@ def test_only_ascii_digits_are_a_galaxy_id(tmp_path):
 
 
 def listed(folder: Path, *ends: str) -> list[str]:
-    return [name for name, _ in list_images(folder, ends or IMAGE_ENDS)]
+    return [*open_files(folder, ends or IMAGE_ENDS).names.values()]
 
 
 @pytest.fixture

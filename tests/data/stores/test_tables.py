@@ -361,7 +361,7 @@ MISTAKES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "zarr with too few ids": (
         "images.zarr",
         partial(write_zarr, source_id=IDS[:4]),
-        "holds 5 images and 4 ids",
+        "holds 5 images and ids of shape (4,)",
     ),
     "zarr with an id that is none": (
         "images.zarr",

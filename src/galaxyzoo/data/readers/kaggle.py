@@ -21,7 +21,7 @@ from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.demo.dataset import write_demo
-from galaxyzoo.data.readers.raw_dataset import RawDataset
+from galaxyzoo.data.readers.raw_dataset import RawDataset, check_apart, check_images
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io.archives import BROKEN_ZIP, open_zip, write_zip
@@ -86,11 +86,7 @@ def read_dataset(folder: Path) -> RawDataset:
     test_images = open_by_galaxy_id(_part(folder, TEST_IMAGES))
     _match_ids(targets.index.to_numpy(), train_images, f"{SOLUTIONS}.csv")
     _match_ids(test_ids, test_images, "the sample submission")
-    shared = np.intersect1d(targets.index, test_ids)
-    if len(shared):
-        raise InputError(
-            f"{shown(folder)}: GalaxyID {shared[0]} is both a training and a test galaxy"
-        )
+    check_apart(targets.index.to_numpy(), test_ids, folder)
     dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
     stores = train_images, test_images
     return RawDataset(dataset, folder, targets, *stores, test_ids, own_ids=dataset in DEMOS)
@@ -202,12 +198,8 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 
 def _match_ids(ids: np.ndarray, images: ImageStore, table: str) -> None:
-    missing, extra = np.setdiff1d(ids, images.ids), np.setdiff1d(images.ids, ids)
-    if len(missing):
-        raise InputError(
-            f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which stands in "
-            f"{table} ({len(missing):,} missing): one of the two is not whole, get it again"
-        )
+    check_images(ids, images, table)
+    extra = np.setdiff1d(images.ids, ids)
     if len(extra):
         raise InputError(
             f"{shown(images.path)} holds an image of GalaxyID {extra[0]}, which {table} lacks "

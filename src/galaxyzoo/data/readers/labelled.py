@@ -20,11 +20,15 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.data.readers.raw_dataset import (
+    FoundDataset,
+    RawDataset,
+    check_apart,
+    check_images,
+)
 from galaxyzoo.data.stores.arrays import METADATA
-from galaxyzoo.data.stores.base import ImageStore
-from galaxyzoo.data.stores.files import FolderStore, list_images
-from galaxyzoo.data.stores.opening import is_archive, open_by_galaxy_id
+from galaxyzoo.data.stores.base import ImageStore, KeyedStore
+from galaxyzoo.data.stores.opening import is_archive, open_by_galaxy_id, open_store
 from galaxyzoo.io.tables import ID, read_csv
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
@@ -54,14 +58,13 @@ def find_class_folders(folder: Path) -> FoundDataset | None:
     spelt = {name.lower() for name in names}
     if not any(len(spelt & _lower(task)) > 1 for task in CLASS_TASKS.values()):
         return None
-    images = sorted(list_images(folder))
-    loose = [name for name, _ in images if len(PurePath(name).parts) == 1]
+    store = open_store(folder)
+    loose = [name for name in sorted(store.names.values()) if len(PurePath(name).parts) == 1]
     if loose:
         raise InputError(f"{shown(folder)}: '{loose[0]}' lies in no class's folder")
-    task = one_task({PurePath(name).parts[0] for name, _ in images}, f"{shown(folder)}/")
-    return FoundDataset(
-        folder, frozenset({task.name}), partial(_read_class_folders, folder, images, task)
-    )
+    task = one_task({PurePath(name).parts[0] for name in store.names.values()}, f"{shown(folder)}/")
+    read = partial(_read_class_folders, folder, store, task)
+    return FoundDataset(folder, frozenset({task.name}), read)
 
 
 def one_task(classes: set[str], where: str) -> ClassTask:
@@ -113,17 +116,8 @@ def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset
     test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
     images = _open_images(folder)
     for ids, table in ((classes.index.to_numpy(), LABELS), (test_ids, TEST)):
-        missing = np.setdiff1d(ids, images.ids)
-        if len(missing):
-            raise InputError(
-                f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which stands in "
-                f"{table} ({len(missing)} missing)"
-            )
-    shared = np.intersect1d(classes.index, test_ids)
-    if len(shared):
-        raise InputError(
-            f"{shown(folder)}: GalaxyID {shared[0]} is both a training and a test galaxy"
-        )
+        check_images(ids, images, table)
+    check_apart(classes.index.to_numpy(), test_ids, folder)
     name, targets = folder.absolute().name, one_hot(classes, task)
     return RawDataset(name, folder, targets, images, images, test_ids, CUT_OUT)
 
@@ -149,16 +143,15 @@ def _open_images(folder: Path) -> ImageStore:
     return open_by_galaxy_id(*paths)
 
 
-def _read_class_folders(folder: Path, images: list[tuple[str, int]], task: ClassTask) -> RawDataset:
-    """The dataset of images given by name and stamp."""
-    stems = [PurePath(name).stem for name, _ in images]
+def _read_class_folders(folder: Path, store: ImageStore, task: ClassTask) -> RawDataset:
+    """The dataset of the images of a folder."""
+    order = sorted(store.names, key=store.names.__getitem__)
+    paths = [PurePath(store.names[number]) for number in order]
+    stems = [path.stem for path in paths]
     named_by_id = all(map(_GALAXY_ID.fullmatch, stems)) and len(set(stems)) == len(stems)
-    rows = [int(stem) for stem in stems] if named_by_id else list(range(len(stems)))
-    store = FolderStore(
-        folder,
-        {row: name for row, (name, _) in zip(rows, images, strict=True)},
-        {row: stamp for row, (_, stamp) in zip(rows, images, strict=True)},
-    )
-    classes = pd.Series([PurePath(name).parts[0] for name, _ in images], index=rows).sort_index()
+    rows = [int(stem) for stem in stems] if named_by_id else range(len(stems))
+    places = {row: (store, number) for row, number in zip(rows, order, strict=True)}
+    images = KeyedStore.of(folder, places)
+    classes = pd.Series([path.parts[0] for path in paths], index=rows).sort_index()
     targets, name = one_hot(classes, task), folder.absolute().name
-    return RawDataset(name, folder, targets, store, store, image=CUT_OUT, own_ids=not named_by_id)
+    return RawDataset(name, folder, targets, images, images, image=CUT_OUT, own_ids=not named_by_id)

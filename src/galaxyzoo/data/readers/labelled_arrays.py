@@ -27,14 +27,15 @@ from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.arrays import (
     CLASSES,
     IMAGES,
-    ArrayStore,
     HDF5Images,
+    build_store,
     load_array,
+    number_rows,
     open_hdf5_file,
     pick_array,
-    piece_starts,
 )
 from galaxyzoo.data.stores.base import stamp_of
+from galaxyzoo.data.stores.ids import as_texts
 from galaxyzoo.data.stores.opening import open_store
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
@@ -83,12 +84,12 @@ def _read_names(path: Path) -> list[str]:
     if labels.ndim != 1 or not len(labels):
         raise InputError(f"{shown(path)}: '{LABELS}' has shape {labels.shape}, expected (image,)")
     if labels.dtype.kind in "US":
-        return _texts(labels)
+        return as_texts(labels)
     if labels.dtype.kind not in "iu":
         raise InputError(
             f"{shown(path)}: '{LABELS}' is {labels.dtype}, expected class names or whole numbers"
         )
-    classes = _texts(load_array(path, CLASSES))
+    classes = as_texts(load_array(path, CLASSES))
     wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
     if len(wrong):
         raise InputError(
@@ -96,14 +97,6 @@ def _read_names(path: Path) -> list[str]:
             f"'{CLASSES}' has {len(classes)} names, counted from 0"
         )
     return [classes[number] for number in labels]
-
-
-def _texts(names: np.ndarray) -> list[str]:
-    """Names as text, of an array of text or bytes."""
-    return [
-        name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-        for name in names.tolist()
-    ]
 
 
 def _read_galaxy10(path: Path, task: ClassTask, cache_px: int) -> RawDataset:
@@ -124,9 +117,8 @@ def _read_galaxy10(path: Path, task: ClassTask, cache_px: int) -> RawDataset:
             f"{len(task.columns) - 1} ({len(wrong)} such images)"
         )
     targets = one_hot(pd.Series(np.array(task.columns)[numbers]), task)
-    rows = piece_starts(count, chunks).step
-    stamp = stamp_of(path.stat())
-    store = ArrayStore.of_rows(path, count, stamp, partial(HDF5Images, path), rows)
+    open_array, stamp = partial(HDF5Images, path), stamp_of(path.stat())
+    store = build_store(path, number_rows(count), count, open_array, stamp, chunks)
     image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=cache_px)
     return RawDataset(task.name, path, targets, store, store, image=image, own_ids=True)
 

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.base import ImageStore
 
 
@@ -39,3 +41,22 @@ class FoundDataset:
     path: Path
     tasks: frozenset[str]  # names
     read: Callable[[], RawDataset]  # the rest: checks labels against images
+
+
+def check_images(ids: np.ndarray, images: ImageStore, table: str) -> None:
+    """Refuse a table with galaxies of which there is no image."""
+    missing = np.setdiff1d(ids, images.ids)
+    if len(missing):
+        raise InputError(
+            f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which stands in "
+            f"{table} ({len(missing):,} missing): one of the two is not whole, get it again"
+        )
+
+
+def check_apart(ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> None:
+    """Refuse a galaxy that is both to be trained on and to be predicted."""
+    shared = np.intersect1d(ids, test_ids)
+    if len(shared):
+        raise InputError(
+            f"{shown(folder)}: GalaxyID {shared[0]} is both a training and a test galaxy"
+        )

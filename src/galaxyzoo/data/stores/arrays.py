@@ -28,7 +28,7 @@ from pyarrow import parquet
 from galaxyzoo.core.errors import InputError, UnavailableError, reason_of
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores.base import ImageStore, IndexMapping, is_passing, stamp_of
+from galaxyzoo.data.stores.base import ImageStore, is_passing, stamp_of
 from galaxyzoo.data.stores.ids import IDS, find_ids, number_names, read_ids
 from galaxyzoo.io.archives import LARGEST_RATIO, MODEST_BYTES, open_zip
 
@@ -40,7 +40,7 @@ ZARR, METADATA = ".zarr", "_metadata"  # ends of an archive's name, and of its t
 _ZARR_IDS = ("source_id", *IDS, "original_filename")
 _ZARR_PLACE = "idx_in_zarr"  # column of Cutana's metadata: which image a row is of
 _FORM = "a catalogue of images and ids"
-PIECE_ROWS = 256  # of an array that lies in one
+_PIECE_ROWS = 256  # of an array that lies in one
 _PIECES = 2  # kept at a time: threads stand on both sides of a border
 _SMALLEST_SIDE = 8  # px
 _UNWRITTEN = "its piece of the file was never written, or is lost"
@@ -66,27 +66,6 @@ class ArrayStore(ImageStore):
     _array: Any = field(default=None, repr=False)
     # each with its rows, or the reason why it has none
     _pieces: dict[int, np.ndarray | str] = field(default_factory=dict, repr=False)
-
-    @staticmethod
-    def of_rows(
-        path: Path,
-        count: int,
-        stamp: int,
-        open_array: Callable[[], Any],
-        piece_rows: int = PIECE_ROWS,
-    ) -> "ArrayStore":
-        """A store of the first `count` rows.
-
-        Args:
-            path: the file, for messages and the cache's name.
-            count: number of images.
-            stamp: identifies the array's content without reading it.
-            open_array: gives the array.
-            piece_rows: rows that the file keeps in one piece.
-        """
-        numbered = number_names(path, [f"image {row}" for row in range(count)], [stamp] * count)
-        starts = range(0, count, piece_rows)
-        return ArrayStore(path, *numbered, open_array=open_array, starts=starts)
 
     def load(self, image_id: int) -> bytes | np.ndarray:
         """One image's pixels, (H, W, 3) uint8; one channel is grey."""
@@ -130,19 +109,47 @@ class ArrayStore(ImageStore):
             return f"its piece of {shown(self.path)} is damaged ({reason_of(error)})"
 
 
+def build_store(
+    path: Path,
+    ids: np.ndarray,
+    count: int,
+    open_array: Callable[[], Any],
+    stamp: int,
+    chunks: tuple[int, ...] | None = None,
+    table: Path | None = None,
+) -> ArrayStore:
+    """A store of an array's `count` rows.
+
+    Args:
+        path: the file, for messages and the cache's name.
+        ids: (image,) what they are called.
+        count: number of images.
+        open_array: gives the array.
+        stamp: changes with the array's content.
+        chunks: shape of the pieces in which the file keeps it; None: it lies in one.
+        table: the ids' own file.
+    """
+    if ids.shape != (count,):
+        raise InputError(f"{shown(path)} holds {count:,} images and ids of shape {ids.shape}")
+    numbered = number_names(path, read_ids(ids, table or path), [stamp] * count)
+    starts = range(0, count, chunks[0] if chunks else _PIECE_ROWS)
+    return ArrayStore(path, *numbered, open_array=open_array, starts=starts)
+
+
+def number_rows(count: int) -> np.ndarray:
+    """(image,) ids of images that have none in their file."""
+    return np.array([f"image {row}" for row in range(count)])
+
+
 def open_hdf5(path: Path) -> ArrayStore:
     """The images of an HDF5 file."""
     with open_hdf5_file(path) as file:
         images = pick_array(file, IMAGES, path, _FORM)
         check_images(images.shape, images.dtype, shown(path))
-        ids = pick_array(file, find_ids(list(file), path), path, _FORM)
-        if ids.shape != images.shape[:1]:
-            raise InputError(
-                f"{shown(path)} holds {len(images)} images and ids of shape {ids.shape}"
-            )
-        names, starts = read_ids(ids[:], path), piece_starts(len(images), images.chunks)
-    numbered = number_names(path, names)
-    return ArrayStore(path, *numbered, open_array=partial(HDF5Images, path), starts=starts)
+        ids = pick_array(file, find_ids(list(file), path), path, _FORM)[:]
+        count, chunks = len(images), images.chunks
+    open_array = partial(HDF5Images, path)
+    return build_store(path, ids, count, open_array, stamp_of(path.stat()), chunks)
 
 
 def open_zarr(path: Path) -> ArrayStore:
@@ -164,29 +171,21 @@ def open_zarr(path: Path) -> ArrayStore:
                 "images are"
             )
         ids = ids[np.argsort(places)]
-    if len(ids) != count:
-        raise InputError(f"{shown(path)} holds {count:,} images and {len(ids):,} ids")
     stamp = zlib.crc32(repr([stamp_of(file.stat()) for file in sorted(path.rglob("*"))]).encode())
-    numbered = number_names(table, read_ids(ids, table), [stamp ^ stamp_of(table.stat())] * count)
-    starts = piece_starts(count, images.chunks)
-    return ArrayStore(path, *numbered, open_array=partial(ZarrImages, path), starts=starts)
+    stamp ^= stamp_of(table.stat())
+    return build_store(path, ids, count, partial(ZarrImages, path), stamp, images.chunks, table)
 
 
 def open_npz(path: Path) -> ArrayStore:
     """The images of a `.npz` file; their shape is read now, their pixels when they are decoded."""
     with open_zip(path) as archive:
-        arrays = {Path(i.filename).stem: i for i in archive.infolist()}
+        checksums = {Path(i.filename).stem: i.CRC for i in archive.infolist()}
     with _open_member(path, IMAGES) as member:
         shape, dtype = _read_head(member)
     check_images(shape, dtype, shown(path))
-    count, open_array = shape[0], partial(load_array, path, IMAGES)
-    store = ArrayStore.of_rows(path, count, arrays[IMAGES].CRC, open_array)
-    if named := [name for name in IDS if name in arrays]:
-        ids = load_array(path, named[0])
-        if ids.shape != (count,):
-            raise InputError(f"{shown(path)} holds {count} images and ids of shape {ids.shape}")
-        store.names = IndexMapping(read_ids(ids, path))
-    return store
+    named = [name for name in IDS if name in checksums]
+    ids = load_array(path, named[0]) if named else number_rows(shape[0])
+    return build_store(path, ids, shape[0], partial(load_array, path, IMAGES), checksums[IMAGES])
 
 
 def load_array(path: Path, name: str) -> np.ndarray:
@@ -232,11 +231,6 @@ def _read_head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def piece_starts(count: int, chunks: tuple[int, ...] | None) -> range:
-    """First row of each piece of an array of `count` rows that is kept in such chunks."""
-    return range(0, count, chunks[0] if chunks else PIECE_ROWS)
-
-
 def check_images(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
     """Refuse an array that cannot be images, as `ArrayStore` reads them."""
     sides = shape[1:3] if len(shape) == 3 or shape[3:] in ((1,), (3,)) else shape[2:]
@@ -251,7 +245,8 @@ def check_images(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
 
 def pick_array(file: "h5py.File", name: str, path: Path, form: str) -> Any:
     """An array of an open file, which lies in it; `form` of file is what it should be."""
-    h5py = load_h5py()
+    import h5py
+
     # Asked for before it is followed: a link may lead to another file, or to a device.
     is_inside = isinstance(file.get(name, getlink=True), h5py.HardLink)
     found = file[name] if is_inside else None
@@ -270,8 +265,10 @@ def pick_array(file: "h5py.File", name: str, path: Path, form: str) -> Any:
 
 def open_hdf5_file(path: Path) -> "h5py.File":
     """A whole HDF5 file."""
+    import h5py  # loaded only where there is such a file
+
     try:
-        return load_h5py().File(path)
+        return h5py.File(path)
     except OSError as error:
         reason = reason_of(error)
         if error.errno == errno.EAGAIN or "already open for write" in reason:
@@ -341,10 +338,3 @@ class ZarrImages:
         """The parts of an image, each of which lies in one piece with those of other images."""
         sides = zip(self.shape[1:], self.chunks[1:], strict=True)
         return product(*([slice(k, k + c) for k in range(0, s, c)] for s, c in sides))
-
-
-def load_h5py() -> Any:
-    """The library, loaded only where there is such a file."""
-    import h5py
-
-    return h5py

@@ -98,56 +98,48 @@ def open_files(
     others: tuple[str, ...] = (),
     is_needed: bool = True,
 ) -> ImageStore:
-    """The images of a folder or zip, in the order of their names or as packed.
-
-    Args:
-        path: the folder or zip.
-        ends: of the names of images.
-        others: of pictures that are named as left out; none: they are passed over.
-        is_needed: whether to raise InputError where there is none.
-    """
-    entries = list_images(path, (*ends, *others), is_needed)
-    images = [entry for entry in entries if not others or entry[0].lower().endswith(ends)]
-    left_out = [
-        (name, why_not_read(name))
-        for name, _ in entries
-        if others and not name.lower().endswith(ends)
-    ]
-    names, stamps = [name for name, _ in images], [stamp for _, stamp in images]
-    kind = FolderStore if path.is_dir() else ZipStore
-    return kind(path, IndexMapping(names), IndexMapping(stamps), left_out=left_out)
-
-
-def list_images(
-    path: Path, ends: tuple[str, ...] = IMAGE_ENDS, is_needed: bool = True
-) -> list[tuple[str, int]]:
-    """Files with those ends of their names in a zip or folder (subfolders too, linked ones once).
+    """The images of a zip, or of a folder and its subfolders, linked ones once.
 
     Of a folder also links without an end that lead nowhere: whole folders may be behind them.
 
     Args:
-        path: the zip or folder.
-        ends: of the names, in small letters.
+        path: the folder or zip.
+        ends: of the names of images, in small letters.
+        others: of pictures that are named as left out; none: they are passed over.
         is_needed: whether to raise InputError where there is none.
-    Returns:
-        Name, and CRC (zip) or stamp (folder).
     """
+    listed = (*ends, *others)
     if path.is_dir():
         top = os.path.join(path, "")
         names = sorted((file.removeprefix(top) for file in _walk(path)), key=lambda n: n.split("/"))
         entries = [
             (name, stamp_of(_stat(top + name)))
             for name in names
-            if is_image(posixpath.basename(name), ends)
+            if is_image(posixpath.basename(name), listed)
             or (not (file := Path(top + name)).suffix and file.is_symlink() and not file.exists())
         ]
     else:
         with open_zip(path) as archive:
             members = archive.infolist()
-            entries = [(i.filename, i.CRC) for i in members if is_image(i.filename, ends)]
+            entries = [(i.filename, i.CRC) for i in members if is_image(i.filename, listed)]
     if not entries and is_needed:
-        raise InputError(f"{shown(path)} holds no image ({', '.join(ends)})")
-    return entries
+        raise InputError(f"{shown(path)} holds no image ({', '.join(listed)})")
+    return make_store(FolderStore if path.is_dir() else ZipStore, path, entries, ends, others)
+
+
+def make_store(
+    kind: type[ImageStore],
+    path: Path,
+    entries: list[tuple[str, int]],
+    ends: tuple[str, ...],
+    others: tuple[str, ...],
+) -> ImageStore:
+    """A store of entries, name and stamp, in their order; arguments as of `open_files`."""
+    images = [entry for entry in entries if not others or entry[0].lower().endswith(ends)]
+    lost = [name for name, _ in entries if others and not name.lower().endswith(ends)]
+    left_out = [(name, why_not_read(name)) for name in lost]
+    names, stamps = [name for name, _ in images], [stamp for _, stamp in images]
+    return kind(path, IndexMapping(names), IndexMapping(stamps), left_out=left_out)
 
 
 def _stat(file: str) -> os.stat_result:

@@ -68,13 +68,6 @@ class FitsStore(ImageStore):
     settings: FitsSettings = field(kw_only=True)
     radii: Mapping[int, float] = field(kw_only=True, repr=False)  # arcsec, by id
 
-    @staticmethod
-    def of(inner: ImageStore, settings: FitsSettings, radii: Mapping[int, float]) -> "FitsStore":
-        """The same images by the same ids."""
-        about = (inner.path, inner.names, inner.stamps)
-        lost = inner.left_out
-        return FitsStore(*about, left_out=lost, inner=inner, settings=settings, radii=radii)
-
     @property
     def notes(self) -> list[str]:
         """What is unlike the pictures that the networks learned from, a sentence each."""

@@ -41,10 +41,7 @@ def read_ids(ids: np.ndarray, path: Path) -> list[str]:
 
     Numbers with a point count as whole ones, `5.0` as `5`, where all ids are whole.
     """
-    texts = [
-        (galaxy.decode("utf-8", "replace") if isinstance(galaxy, bytes) else str(galaxy)).strip()
-        for galaxy in ids.tolist()
-    ]
+    texts = [text.strip() for text in as_texts(ids)]
     missing = pd.isna(ids)
     for row, text in enumerate(texts):
         if missing[row] or not text:
@@ -58,3 +55,11 @@ def read_ids(ids: np.ndarray, path: Path) -> list[str]:
                 "lost digits: write ids as whole numbers or text"
             )
     return [whole[1] for whole in wholes if whole] if all(wholes) else texts
+
+
+def as_texts(values: np.ndarray) -> list[str]:
+    """Values as text, of an array of anything."""
+    return [
+        value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        for value in values.tolist()
+    ]

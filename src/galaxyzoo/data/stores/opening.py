@@ -1,7 +1,8 @@
 """Open images of any form, by a path or by all paths that a user names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import cast
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
@@ -12,13 +13,11 @@ from galaxyzoo.data.stores.base import (
     OTHER_ENDS,
     READ_ENDS,
     ImageStore,
-    IndexMapping,
     KeyedStore,
     galaxy_id_of,
     stamp_of,
-    why_not_read,
 )
-from galaxyzoo.data.stores.files import FolderStore, open_files, open_tar
+from galaxyzoo.data.stores.files import FolderStore, make_store, open_files, open_tar
 from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings, FitsStore
 from galaxyzoo.data.stores.tables import ListStore, open_csv, open_parquet
 
@@ -67,10 +66,13 @@ def is_archive(path: Path) -> bool:
 
 def _with_fits(store: ImageStore, settings: FitsSettings) -> ImageStore:
     """The store, its FITS cut-outs as pictures; the same where it has none."""
-    files = store.places if isinstance(store, ListStore) else store.names
+    files, radii = store.names, cast(Mapping[int, float], {})
+    if isinstance(store, ListStore):
+        files, radii = store.places, store.radii
     if not any(name.lower().endswith(FITS_ENDS) for name in files.values()):
         return store
-    return FitsStore.of(store, settings, store.radii if isinstance(store, ListStore) else {})
+    about, lost = (store.path, store.names, store.stamps), store.left_out
+    return FitsStore(*about, left_out=lost, inner=store, settings=settings, radii=radii)
 
 
 def open_by_galaxy_id(*paths: Path) -> KeyedStore:
@@ -110,14 +112,15 @@ def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[ImageSt
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")
         elif path.name.lower().endswith((*READ_ENDS, *OTHER_ENDS)):
-            pictures.append(path.resolve())
+            pictures.append((str(path.resolve()), stamp_of(path.stat())))
         else:
             raise InputError(
                 f"{shown(path)}: IMAGES are folders, .zip files, images ({', '.join(READ_ENDS)}) "
                 f"and catalogues ({', '.join(FORMS)})"
             )
     if pictures:
-        stores.append(_with_fits(_open_pictures(pictures), fits))
+        store = make_store(FolderStore, Path.cwd(), pictures, READ_ENDS, OTHER_ENDS)
+        stores.append(_with_fits(store, fits))
     return [store for store in (*stores, *others) if store.names or store.left_out]
 
 
@@ -128,15 +131,3 @@ def _find_inner(path: Path) -> list[Path]:
     if not path.is_dir() or path.suffix == ZARR:
         return []
     return sorted([*path.glob(f"*{ZARR}"), *path.glob(f"*/*{ZARR}")])
-
-
-def _open_pictures(paths: list[Path]) -> ImageStore:
-    """Files that are named one by one."""
-    read = [path for path in paths if path.name.lower().endswith(READ_ENDS)]
-    names, stamps = [str(path) for path in read], [stamp_of(path.stat()) for path in read]
-    left_out = [
-        (str(path), why_not_read(path.name))
-        for path in paths
-        if not path.name.lower().endswith(READ_ENDS)
-    ]
-    return FolderStore(Path.cwd(), IndexMapping(names), IndexMapping(stamps), left_out=left_out)
