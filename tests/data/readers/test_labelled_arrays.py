@@ -187,13 +187,10 @@ def objects(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"images": None, "pictures": draw_images()}, "has no array 'images'"),
         ({"labels": None, "y": NUMBERS}, "has no array 'labels'"),
         ({"labels": NUMBERS}, "has no array 'classes' (labels that are numbers need their"),
         ({"images": objects(draw_images())}, "'images' is object of shape (18, 48, 48, 3), expec"),
         ({"labels": objects(NAMES)}, "'labels' holds Python objects: save"),
-        ({"images": draw_images().astype("u2")}, "'images' is uint16"),
-        ({"images": draw_images()[..., 0, 0]}, "'images' is uint8 of shape (18, 48), expected"),
         ({"images": draw_images()[:-1]}, "holds 17 images and 18 labels"),
         ({"labels": NUMBERS / 2}, "'labels' is float64"),
         ({"labels": np.eye(4, dtype=int)[NUMBERS]}, "'labels' has shape (18, 4)"),
@@ -236,16 +233,8 @@ def test_what_is_wrong_with_hdf5_arrays_is_one_line(root, changes, named):
         assert named in message
 
 
-def truncated(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-200])
-
-
 def damaged_labels(path: Path) -> None:
     damage(path, "labels.npy")
-
-
-def web_page(path: Path) -> None:
-    path.write_text("<html>Please log in</html>")
 
 
 def no_array(path: Path) -> None:
@@ -255,21 +244,16 @@ def no_array(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "spoil", "named"),
+    ("spoil", "named"),
     [
-        ("mine.npz", truncated, "is not a whole zip file"),
-        ("mine.npz", damaged_labels, "'labels' cannot be read (Bad CRC-32"),
-        ("mine.npz", web_page, "is not a whole zip file"),
-        ("mine.npz", no_array, "'images' cannot be read ("),
-        ("Galaxy10.h5", truncated, "is not a whole HDF5 file ("),
-        ("Galaxy10.h5", web_page, "is not a whole HDF5 file (26 bytes"),
+        (damaged_labels, "'labels' cannot be read (Bad CRC-32"),
+        (no_array, "'images' cannot be read ("),
     ],
 )
-def test_a_damaged_file_is_named(root, name, spoil, named):
-    path = root / "input" / name
-    spoil(write(path, draw()) if path.suffix == ".h5" else write_npz(path))
-    message = refusal(name, "galaxy10" if path.suffix == ".h5" else "anomaly4")
-    assert message.startswith(f"input/{name}")
+def test_a_damaged_array_is_named(root, spoil, named):
+    spoil(write_npz(root / "input" / "mine.npz"))
+    message = refusal("mine.npz", "anomaly4")
+    assert message.startswith("input/mine.npz")
     assert named in message
 
 

@@ -1,0 +1,290 @@
+"""Every form of images × every damage: one line, in prediction and in training."""
+
+import io
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import zarr
+from pyarrow import parquet
+
+from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.data.readers.labelled import CUT_OUT
+from galaxyzoo.data.stores.opening import open_store, open_stores
+from support.class_fixtures import ZOO5
+from support.form_fixtures import FORMS, to_png
+from support.kaggle_fixtures import draw_image, write_zip
+from support.refusals import one_line_refusal
+
+IDS: list[Any] = [*range(101, 106)]
+PIXELS = [draw_image(np.random.default_rng(i), 40) for i in IDS]
+FOLDER, ZIP, TAR, LIST, PARQUET, _, HDF5, ZARR, NPZ = FORMS
+Change = Callable[[Path], object]
+
+
+def write(root: Path, form: str, pixels: list[np.ndarray] = PIXELS, ids: list[Any] = IDS) -> Path:
+    """A labelled folder with images in a form; returns where those are."""
+    folder = root / "input" / "mine"
+    folder.mkdir(parents=True)
+    path = FORMS[form](folder / "images", pixels, ids)
+    if form == LIST:  # seen from the folder of the list
+        shutil.copytree(path.parent, folder, dirs_exist_ok=True)
+        shutil.rmtree(path.parent)
+        path = (folder / "list.csv").rename(folder / "images.csv")
+    labels = pd.DataFrame({"GalaxyID": IDS, "class": ZOO5})
+    labels.to_csv(folder / "train_labels.csv", index=False)
+    return path
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def overwrite(content: str) -> Change:
+    return lambda path: path.write_text(content)
+
+
+def pack_nothing(path: Path) -> None:
+    if path.suffix == ".tar":
+        tarfile.open(path, "w").close()
+    elif path.suffix == ".parquet":
+        parquet.write_table(parquet.read_table(path)[:0], path)
+    elif path.suffix == ".csv":
+        pd.read_csv(path)[:0].to_csv(path, index=False)
+    elif path.suffix == ".zip":
+        write_zip(path, {"read.me": b"x"})
+    else:
+        shutil.rmtree(path)
+        path.mkdir()
+
+
+def replace_arrays(**arrays: Any) -> Change:
+    """An array of the file for another one, or none."""
+
+    def change(path: Path) -> None:
+        if path.suffix == ".npz":
+            with np.load(path) as file:
+                kept = {**file} | arrays
+            np.savez(path, **{name: values for name, values in kept.items() if values is not None})
+        elif path.suffix == ".zarr":
+            group = zarr.open_group(path)
+            del group["images"]
+            if arrays["images"] is not None:
+                group.create_array("images", data=arrays["images"])
+        else:
+            with h5py.File(path, "a") as file:
+                for name, values in arrays.items():
+                    del file[name]
+                    if values is not None:
+                        file[name] = values
+
+    return change
+
+
+def replace_columns(**columns: Any) -> Change:
+    """The table of the file, or beside it, for another one."""
+
+    def change(path: Path) -> None:
+        is_zarr = path.suffix == ".zarr"
+        table = path.with_name("images_metadata.parquet") if is_zarr else path
+        parquet.write_table(pa.table(columns), table)
+
+    return change
+
+
+def lose_metadata(path: Path) -> None:
+    path.with_name("images_metadata.parquet").unlink()
+
+
+def damage_tar(how: str) -> Change:
+    """A tar that is whole but for one thing (tarfile: cpython 120740)."""
+
+    def change(path: Path) -> None:
+        with tarfile.open(path) as archive:
+            starts = [member.offset for member in archive.getmembers()]
+        data = bytearray(path.read_bytes())
+        if how == "a bit":
+            data[starts[2] + 1] ^= 1
+        elif how == "zeros":
+            data[starts[2] : starts[2] + 512] = bytes(512)
+        elif how == "cut":
+            del data[starts[3] :]
+        else:
+            data += bytes(data)
+        path.write_bytes(data)
+
+    return change
+
+
+def damage_member(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("101.png", b"x")
+
+
+SHAPES = "expected uint8, or floats from 0 to 1, of shape (image, height, width, 3)"
+NO_ZIP, NO_TAR, NO_HDF5 = "is not a whole zip file", "is not a whole plain tar", "whole HDF5 file ("
+NO_PARQUET, NO_IMAGE, NO_PATH = "is not a whole Parquet file", "holds no image", "needs a column"
+ROUNDED = "the id of row 1, 1.2376487206937562e+18, was a decimal number and may have lost digits"
+LOST = ["a", "b", None, "d", "e"]
+FEW, FLAT, HALF = np.arange(4), np.zeros((5, 4800), np.uint8), np.zeros((5, 40, 40, 3), np.float16)
+PLANES, DEEP = np.zeros((5, 4, 40, 40), np.uint8), np.zeros((5, 40, 40, 3), np.uint16)
+ARRAYS = {HDF5: "", ZARR: "", NPZ: ""}
+# What happens to a file -> by form, what its line says
+DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
+    "half of it is lost": (
+        cut_off,
+        {ZIP: NO_ZIP, TAR: f"{NO_TAR} (unexpected end", PARQUET: NO_PARQUET, HDF5: NO_HDF5,
+         NPZ: NO_ZIP},
+    ),
+    "it is a web page": (
+        overwrite("<html>Please log in</html>"),
+        {ZIP: NO_ZIP, TAR: NO_TAR, PARQUET: NO_PARQUET, HDF5: f"{NO_HDF5}26 bytes", NPZ: NO_ZIP,
+         LIST: "is a web page, no table"},
+    ),
+    "it is empty": (
+        overwrite(""),
+        {ZIP: NO_ZIP, TAR: NO_TAR, PARQUET: NO_PARQUET, HDF5: NO_HDF5, NPZ: NO_ZIP,
+         LIST: "No columns to parse"},
+    ),
+    "there is nothing in it": (
+        pack_nothing,
+        dict.fromkeys([FOLDER, ZIP, TAR, LIST, PARQUET], NO_IMAGE) | {ZARR: "no array 'images'"},
+    ),
+    "images of other types": (
+        replace_arrays(images=DEEP),
+        dict.fromkeys(ARRAYS, f"'images' is uint16 of shape (5, 40, 40, 3), {SHAPES}"),
+    ),
+    "images of half precision": (
+        replace_arrays(images=HALF), dict.fromkeys(ARRAYS, "'images' is float16")
+    ),
+    "images without sides": (
+        replace_arrays(images=FLAT), dict.fromkeys(ARRAYS, f"of shape (5, 4800), {SHAPES}")
+    ),
+    "images of four planes": (
+        replace_arrays(images=PLANES), dict.fromkeys(ARRAYS, f"of shape (5, 4, 40, 40), {SHAPES}")
+    ),
+    "no images": (
+        replace_arrays(images=None), dict.fromkeys(ARRAYS, "has no array 'images'")
+    ),
+    "no ids": (replace_arrays(ids=None), {HDF5: "has no ids: name them GalaxyID, id,"}),
+    "too few ids": (
+        replace_arrays(ids=FEW), dict.fromkeys([HDF5, NPZ], "5 images and ids of shape (4,)")
+    ),
+    "an id that is none": (
+        replace_arrays(ids=np.array([1, 2, np.nan, 4, 5])),
+        dict.fromkeys([HDF5, NPZ], "row 2 has no id"),
+    ),
+    "ids that were rounded": (
+        replace_arrays(ids=np.array([3, 1.2376487206937561e18, 4, 5, 6])),
+        dict.fromkeys([HDF5, NPZ], ROUNDED),
+    ),
+    "no ids in its table": (
+        replace_columns(image=[b"x"]),
+        {PARQUET: "has no ids: name them GalaxyID,", ZARR: "no ids: name them source_id, GalaxyID"},
+    ),
+    "too few ids in its table": (
+        replace_columns(source_id=IDS[:4]), {ZARR: "holds 5 images and ids of shape (4,)"}
+    ),
+    "an id that is none in its table": (
+        replace_columns(id=LOST, image=[b"x"] * 5, source_id=LOST),
+        dict.fromkeys([PARQUET, ZARR], "row 2 has no id"),
+    ),
+    "a place twice in its table": (
+        replace_columns(source_id=IDS, idx_in_zarr=[0, 1, 2, 3, 3]),
+        {ZARR: "'idx_in_zarr' is not each of 0 to 4 once"},
+    ),
+    "numbers for images": (
+        replace_columns(id=[1], image=[1]), {PARQUET: "'image' is int64, expected bytes of JPEGs"}
+    ),
+    "no table": (lose_metadata, {ZARR: "gives no ids"}),
+    "a bit of it changed": (damage_tar("a bit"), {TAR: "is neither file nor zeros"}),
+    "a head of zeros": (damage_tar("zeros"), {TAR: "is neither file nor zeros"}),
+    "it is cut at a file's end": (damage_tar("cut"), {TAR: "its end is missing"}),
+    "two in one": (damage_tar("cat"), {TAR: "is neither file nor zeros"}),
+    "a member twice": (damage_member, {ZIP: "holds '101.png' twice: pack it again"}),
+    "a table of something else": (
+        overwrite("ra,dec\n1,2\n"), {LIST: "a list needs a column 'path'"}
+    ),
+    "a path outside": (
+        overwrite("path\n../../secret.png\n"), {LIST: "'../../secret.png' leads out of the list's"}
+    ),
+    "an absolute path": (
+        overwrite("path\n/etc/passwd\n"), {LIST: "'/etc/passwd' leads out of the list's folder"}
+    ),
+}  # fmt: skip
+CASES = [(form, damage) for damage, (_, lines) in DAMAGES.items() for form in lines]
+
+
+@pytest.mark.parametrize(("form", "damage"), CASES)
+def test_a_damaged_file_is_one_line_that_names_it(root: Path, form: str, damage: str) -> None:
+    change, lines = DAMAGES[damage]
+    path = write(root, form)
+    change(path)
+    for message in (
+        one_line_refusal(open_stores, [path]),
+        one_line_refusal(open_input, "mine", {"zoo5"}),
+    ):
+        assert "images" in message.split(": ")[0]  # the file's own name, or its table's
+        assert lines[form] in message
+
+
+def put(data: bytes | None) -> Change:
+    """Other bytes, or none, for the image 102."""
+
+    def change(path: Path) -> None:
+        files = {str(i): to_png(image) for i, image in zip(IDS, PIXELS, strict=True)}
+        files = {**files, "102": data}
+        if path.suffix == ".parquet":
+            table = pa.table({"id": IDS, "image": pa.array(files.values(), pa.binary())})
+            parquet.write_table(table, path)
+        elif path.suffix == ".zip":
+            write_zip(path, {f"{name}.png": content for name, content in files.items()})
+        elif path.suffix == ".tar":
+            with tarfile.open(path, "w") as archive:
+                for name, content in files.items():
+                    member = tarfile.TarInfo(f"{name}.png")
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+        else:
+            file = path / "102.png" if path.is_dir() else path.parent / "1.png"
+            file.unlink() if data is None else file.write_bytes(data)
+
+    return change
+
+
+PICTURES = [FOLDER, ZIP, TAR, LIST, PARQUET]
+BAD_IMAGES: dict[str, tuple[Change, dict[str, str]]] = {
+    "it is no image": (put(b"no image"), dict.fromkeys(PICTURES, "it is neither JPEG nor PNG")),
+    "it is empty": (put(b""), dict.fromkeys(PICTURES, "it is empty")),
+    "half of it is lost": (put(to_png(PIXELS[1])[:900]), dict.fromkeys(PICTURES, "it is cut off")),
+    "it has gone": (
+        put(None), {LIST: "1.png cannot be read (", PARQUET: "it is empty"}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("form", "damage"), [(form, damage) for damage in BAD_IMAGES for form in BAD_IMAGES[damage][1]]
+)
+def test_a_damaged_image_is_named_alone(root: Path, form: str, damage: str) -> None:
+    change, lines = BAD_IMAGES[damage]
+    path = write(root, form)
+    change(path)
+    store = open_store(path)
+    _, problems = decode_many(store, store.ids, CUT_OUT)
+    assert [store.names[number].split(".")[0] for number in problems] == ["102"]
+    assert lines[form] in next(iter(problems.values()))
+    message = one_line_refusal(prepare, "mine", tasks={"zoo5"}, n_folds=2)
+    assert message.startswith(f"input/mine/{path.name}: 1 of 5 images cannot be used: get them")
+    assert "102" in message.split("first: ")[1]
+    assert lines[form] in message
