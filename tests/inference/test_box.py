@@ -141,11 +141,9 @@ def test_the_page_answers_uploads_and_says_that_it_has_no_galaxies(root: Path) -
 
 @needs_data(MINI)
 @pytest.mark.parametrize("fold", range(5))
-def test_half_precision_scores_as_the_committed_table_does(fold: int, tmp_path: Path) -> None:
-    """On held-out galaxies of the fold: RMSE within 0.1 %."""
-    table = pd.read_csv(OOF, index_col="GalaxyID").query("fold == @fold").drop(columns="fold")[:30]
-    (votes,) = MINI.glob("training_solutions*")
-    known = pd.read_csv(votes, index_col="GalaxyID").loc[table.index]
+def test_half_precision_predicts_as_the_committed_table_does(fold: int, tmp_path: Path) -> None:
+    """Held-out galaxies of the fold."""
+    table = pd.read_csv(OOF, index_col="GalaxyID").query("fold == @fold").drop(columns="fold")[:4]
     (archive,) = MINI.glob("images_training*.zip")
     names = {str(i) for i in table.index}
     with zipfile.ZipFile(archive) as images:
@@ -153,9 +151,8 @@ def test_half_precision_scores_as_the_committed_table_does(fold: int, tmp_path: 
             if Path(name).stem in names:
                 (tmp_path / Path(name).name).write_bytes(images.read(name))
     found, unreadable = predict_stores(load_predictor(BOX, RUN, [fold]), [tmp_path])
-    assert (len(found), unreadable) == (30, [])
-    was, now = (float(((one - known) ** 2).to_numpy().mean() ** 0.5) for one in (table, found))
-    assert abs(now / was - 1) < 1e-3
+    assert (len(found), unreadable) == (4, [])
+    np.testing.assert_allclose(found, table, atol=3e-3)
 
 
 def test_the_box_is_small_and_whole() -> None:
