@@ -16,14 +16,14 @@ from galaxyzoo.training.fold import History, train_fold, write_history
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.tuning import study as tuning
 from galaxyzoo.tuning.search_space import load_search
-from galaxyzoo.tuning.study import Tuning, check_free, default_path, write_config
+from galaxyzoo.tuning.study import Tuning, check_free, default_path, score, write_config
 from support.commands import COMPETITION, call, complaint, succeed
 from support.refusals import one_line_refusal
 from support.tuning_fixtures import BASE, write_search
 
-pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
+optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 
-Score = Callable[[Config, int, int], float]  # of a config, the number of the call, and an epoch
+Scoring = Callable[[Config, int, int], float]  # of a config, the number of the call, and an epoch
 
 SOON = {"startup_trials": 1, "warmup_epochs": 1}
 
@@ -38,12 +38,20 @@ def make(prepared: Dataset, folder: Path, epochs: int = 3, **changes: object) ->
     return Tuning(load_search(str(write_search(folder, base=base, **changes))), prepared, 0)
 
 
+def scores(search: Tuning) -> list[tuple[int, float | None, int, dict[str, Any]]]:
+    """Number, score, epochs and settings of each trial, the best first."""
+    return [
+        (t.number, score(t), len(t.intermediate_values), search.search.decode(t.params))
+        for t in search.trials()
+    ]
+
+
 def by_lr(config: Config, call: int, epoch: int) -> float:
     """Best at a learning rate of 1e-3, from the first epoch on."""
     return 0.1 + abs(math.log10(config.train.lr) + 3) + 0.01 / epoch
 
 
-def fake(patch: pytest.MonkeyPatch, score: Score = by_lr) -> list[Path]:
+def fake(patch: pytest.MonkeyPatch, score: Scoring = by_lr) -> list[Path]:
     """Replace training by made-up scores; returns the folders of trials that were trained."""
     seen: list[Path] = []
 
@@ -72,27 +80,8 @@ def test_the_same_trials_are_drawn_in_one_call_and_in_several(
     whole = make(prepared, tmp_path)
     whole.check()
     whole.train(13, 1, "loky")  # more than the ten that are drawn before the sampler learns
-    expected = whole.outcomes()
-    assert len({str(one.picks) for one in expected}) == len(expected) == 13
-    whole.folder.rename(tmp_path / "moved")
-    again = make(prepared, tmp_path)
-    for trials in (2, 2, 1, 13):
-        again.train(trials, 1, "loky")
-    assert again.outcomes() == expected
-    assert len(seen) == 26
-    assert expected[0].score == min(one.score for one in expected if one.score)
-    first = next(one for one in expected if one.number == 0)
-    assert first.picks["train.lr"] == 0.001  # the recipe itself
-    assert first.picks["model.kwargs.widths"] == [8, 16]
-
-
-def test_a_killed_trial_is_started_again_in_its_own_folder(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    fake(monkeypatch)
-    whole = make(prepared, tmp_path)
-    whole.train(5, 1, "loky")
-    expected = [(one.picks, one.score) for one in whole.outcomes()]
+    expected = scores(whole)
+    assert len({str(picks) for *_, picks in expected}) == len(expected) == 13
     whole.folder.rename(tmp_path / "moved")
 
     def killing(config: Config, call: int, epoch: int) -> float:
@@ -101,13 +90,42 @@ def test_a_killed_trial_is_started_again_in_its_own_folder(
         return by_lr(config, call, epoch)
 
     seen = fake(monkeypatch, killing)
-    killed = make(prepared, tmp_path)
+    again = make(prepared, tmp_path)
     with pytest.raises(Killed):
-        killed.train(5, 1, "loky")
-    killed.train(5, 1, "loky")
-    assert [(one.picks, one.score) for one in killed.outcomes()] == expected
-    assert seen[2] == seen[3] == killed.trial_folder(2)
-    assert len(set(seen)) == 5
+        again.train(5, 1, "loky")
+    for trials in (2, 4, 4, 13):
+        again.train(trials, 1, "loky")
+    assert scores(again) == expected
+    assert seen == [again.trial_folder(n) for n in (0, 1, 2, *range(2, 13))]
+    assert expected[0][1] == min(score for _, score, *_ in expected if score)
+    picks = next(picks for number, *_, picks in expected if number == 0)
+    assert picks["train.lr"] == 0.001  # the recipe itself
+    assert picks["model.kwargs.widths"] == [8, 16]
+
+
+def test_a_trial_that_was_killed_while_it_was_drawn_is_drawn_again(
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake(monkeypatch)
+    whole = make(prepared, tmp_path)
+    whole.train(2, 1, "loky")
+    expected = [row[1:] for row in scores(whole)]
+    whole.folder.rename(tmp_path / "moved")
+    again = make(prepared, tmp_path)
+    suggest = optuna.Trial._suggest
+
+    def killed(trial: Any, name: str, distribution: object) -> None:
+        if name == "head.dropout":
+            raise Killed
+        suggest(trial, name, distribution)
+
+    for trials in (1, 2):
+        with monkeypatch.context() as patch:
+            patch.setattr(optuna.Trial, "_suggest", killed)
+            with pytest.raises(Killed):
+                again.train(trials, 1, "loky")
+        again.train(trials, 1, "loky")
+    assert [row[1:] for row in scores(again)] == expected
 
 
 @pytest.mark.parametrize("epoch", [2, 3])  # the third is the last
@@ -117,7 +135,7 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(
     whole = make(prepared, tmp_path)
     whole.train(1, 1, "loky")
     history = (whole.trial_folder(0) / "history.csv").read_bytes()
-    expected = whole.outcomes()
+    expected = scores(whole)
     left = sorted(path.name for path in whole.trial_folder(0).iterdir())
     assert left == [".lock", "history.csv", "timings.csv"]
     whole.folder.rename(tmp_path / "moved")
@@ -141,8 +159,8 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(
         with pytest.raises(Killed):
             whole.train(1, 1, "loky")
     whole.train(1, 1, "loky")
-    assert whole.outcomes() == expected
-    assert expected[0].epochs == 3
+    assert scores(whole) == expected
+    assert expected[0][2] == 3
     assert (whole.trial_folder(0) / "history.csv").read_bytes() == history
     epochs = (whole.trial_folder(0) / "timings.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in epochs] == ["1", "2", "3"]  # none was trained twice
@@ -163,9 +181,9 @@ def test_a_trial_whose_process_ends_every_time_is_given_up(
             search.train(2, 1, "loky")
     search.train(2, 1, "loky")
     assert len(seen) == 4
-    good, bad = search.outcomes()
-    assert (good.score is None, bad.score) == (False, None)
-    assert "its process ended 3 times" in bad.reason
+    good, bad = search.trials()
+    assert (score(good) is None, score(bad)) == (False, None)
+    assert "stopped after 0 epochs (its process ended 3 times" in search.describe(bad)
 
 
 @pytest.mark.parametrize(("warmup", "epochs"), [(1, 2), (2, 3)])
@@ -177,12 +195,10 @@ def test_a_trial_worse_than_the_median_ends_early(
         prepared, tmp_path, epochs=3, pruning={"startup_trials": 1, "warmup_epochs": warmup}
     )
     search.train(2, 1, "loky")
-    good, bad = search.outcomes()
-    assert (good.number, good.epochs) == (0, 3)
-    assert good.score == pytest.approx(1 / 3)
-    # What has come to its last epoch is whole.
-    assert bad.epochs == epochs
-    assert bad.score == (pytest.approx(4 / 3) if epochs == 3 else None)
+    good, bad = (row[:3] for row in scores(search))
+    assert good == (0, 1 / 3, 3)
+    # A trial in its last epoch is whole.
+    assert bad == (1, 1 + 1 / 3 if epochs == 3 else None, epochs)
 
 
 def test_numbers_that_run_away_end_their_trial_alone(
@@ -196,25 +212,24 @@ def test_numbers_that_run_away_end_their_trial_alone(
     fake(monkeypatch, failing)
     search = make(prepared, tmp_path)
     search.train(2, 1, "loky")
-    assert [(one.number, one.reason) for one in search.outcomes()] == [
-        (1, ""),
-        (0, "the loss is nan"),
-    ]
+    good, bad = search.trials()
+    assert search.describe(good).startswith(f"trial 1: {good.value:.5f} after 3 epochs; model")
+    assert search.describe(bad).startswith("trial 0: stopped after 0 epochs (the loss is nan); ")
 
 
-@pytest.mark.parametrize(("checkpoint", "score"), [("last", 0.5), ("best", 0.2)])
+@pytest.mark.parametrize(("checkpoint", "expected"), [("last", 0.5), ("best", 0.2)])
 def test_the_score_is_of_the_epoch_whose_weights_are_kept(
     prepared: Dataset,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     checkpoint: str,
-    score: float,
+    expected: float,
 ) -> None:
     fake(monkeypatch, lambda config, call, epoch: [0.4, 0.2, 0.5][epoch - 1])
     search = make(prepared, tmp_path, train={"checkpoint": checkpoint})
     search.train(1, 1, "loky")
-    assert search.outcomes()[0].score == score
-    caveat = write_config(tmp_path / "won.yaml", search, search.outcomes()[0], 1, "x", "y")
+    assert scores(search)[0][1] == expected
+    caveat = write_config(tmp_path / "won.yaml", search, "x", "y")
     assert "selected by that score" in caveat
     assert ("so was its epoch" in caveat) == (checkpoint == "best")
 
@@ -225,16 +240,16 @@ def test_the_winners_config_is_the_best_trials(
     fake(monkeypatch, lambda config, call, epoch: 1 / call)
     search = make(prepared, tmp_path)
     search.train(3, 1, "loky")
-    best = search.outcomes()[0]
-    assert best.number == 2
+    number, *_, picks = scores(search)[0]
+    assert number == 2
     path = tmp_path / "won.yaml"
     check_free(path, search.search)
-    write_config(path, search, best, 3, "python3 src/tune.py tiny.yaml\n--trials 3", "y")
+    write_config(path, search, "python3 src/tune.py tiny.yaml\n--trials 3", "y")
     check_free(path, search.search)  # it is its own
     config = load_config(str(path))
-    trial = search.search.config(best.picks, "gz37/won")
+    trial = search.search.config(picks, "gz37/won")
     assert config.model_copy(update={"about": trial.about}) == trial
-    assert config.head.dropout == best.picks["head.dropout"] != 0.3
+    assert config.head.dropout == picks["head.dropout"] != 0.3
     text = path.read_text()
     assert "validation RMSE 0.33333 on fold 0 of kaggle-" in text
     assert "# python3 src/tune.py tiny.yaml\\n--trials 3\n" in text

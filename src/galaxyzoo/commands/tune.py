@@ -14,16 +14,12 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.launch import add_data, add_jobs, new_parser, require
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
-
-if TYPE_CHECKING:
-    from galaxyzoo.tuning.study import Outcome, Tuning
 
 _MOST_ROWS = 10
 
@@ -37,46 +33,38 @@ def main() -> None:
     search = load_search(args.search)
     data = prepare(args.data, tasks={search.base.task})
     # Imported here, so that mistakes in arguments or files are reported before torch's slow import.
-    from galaxyzoo.tuning.study import Tuning, check_free, default_path, write_config
+    from galaxyzoo.tuning.study import Tuning, check_free, default_path, score, write_config
 
     path = (args.output or default_path(search)).resolve()
     check_free(path, search)
     tuning = Tuning(search, data, search.file.fold if args.fold is None else args.fold)
     tuning.check()
     tuning.train(args.trials, args.jobs, args.backend)
-    outcomes = tuning.outcomes()
-    show(tuning, outcomes)
-    best = outcomes[0]
-    if best.score is None:
+    trials = tuning.trials()
+    scores = [score(trial) for trial in trials]
+    rows = [
+        [
+            str(trial.number),
+            "–" if value is None else f"{value:.5f}",
+            str(len(trial.intermediate_values)),
+            ", ".join(f"{key}={pick}" for key, pick in search.decode(trial.params).items()),
+        ]
+        for trial, value in zip(trials[:_MOST_ROWS], scores, strict=False)
+    ]
+    title = (
+        f"search {search.name}, fold {tuning.fold} of {tuning.catalog.dataset}: "
+        f"{len(trials)} trials, {scores.count(None)} stopped early"
+    )
+    print_table(title, ("trial", f"val {tuning.task.metric}", "epochs", "settings"), rows)
+    if scores[0] is None:
         raise FoldError(
-            f"none of the {len(outcomes)} trials was trained to its end: increase --trials, or "
+            f"none of the {len(trials)} trials was trained to its end: increase --trials, or "
             f"change the ranges in {shown(search.path)}"
         )
     data_words = f" --data {shlex.quote(args.data)}" if args.data else ""
-    commands = (
-        f"python3 src/tune.py {shlex.join(sys.argv[1:])}",
-        f"python3 src/train.py {shlex.quote(shown(path))}{data_words}",
-    )
-    print(write_config(path, tuning, best, len(outcomes), *commands))
-    print(f"wrote {shown(path)}; to train it: {commands[1]}")
-
-
-def show(tuning: "Tuning", outcomes: "list[Outcome]") -> None:
-    """Print the best trials."""
-    rows = [
-        [
-            str(one.number),
-            "–" if one.score is None else f"{one.score:.5f}",
-            str(one.epochs),
-            ", ".join(f"{setting}={value}" for setting, value in one.picks.items()),
-        ]
-        for one in outcomes[:_MOST_ROWS]
-    ]
-    title = (
-        f"search {tuning.search.name}, fold {tuning.fold} of {tuning.catalog.dataset}: "
-        f"{len(outcomes)} trials, {sum(one.score is None for one in outcomes)} stopped early"
-    )
-    print_table(title, ("trial", f"val {tuning.task.metric}", "epochs", "settings"), rows)
+    then = f"python3 src/train.py {shlex.quote(shown(path))}{data_words}"
+    print(write_config(path, tuning, f"python3 src/tune.py {shlex.join(sys.argv[1:])}", then))
+    print(f"wrote {shown(path)}; to train it: {then}")
 
 
 def parse_args() -> argparse.Namespace:
