@@ -16,10 +16,13 @@ import zarr
 from astropy.io import fits
 from pyarrow import parquet
 
-Pixels = list[np.ndarray]  # (H, W, 3) each
+Pixels = list[Any]  # (H, W, 3) each; for files also their bytes
 
 
-def to_png(pixels: np.ndarray) -> bytes:
+def to_png(pixels: Any) -> Any:
+    """A PNG of the pixels; bytes, or None, as they are."""
+    if not isinstance(pixels, np.ndarray):
+        return pixels
     bgr = pixels[..., ::-1] if pixels.ndim == 3 else pixels
     return cv2.imencode(".png", np.ascontiguousarray(bgr))[1].tobytes()
 
@@ -68,18 +71,20 @@ def write_parquet(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
     return path.with_suffix(".parquet")
 
 
-def write_hdf5(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+def write_hdf5(path: Path, pixels: Pixels, ids: list[Any], rows: int | None = 1) -> Path:
     with h5py.File(path.with_suffix(".h5"), "w") as file:
-        file.create_dataset("images", data=np.stack(pixels), chunks=(1, *pixels[0].shape))
+        chunks = (rows, *pixels[0].shape) if rows else None
+        file.create_dataset("images", data=np.stack(pixels), chunks=chunks)
         file["ids"] = ids
     return path.with_suffix(".h5")
 
 
-def write_zarr(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+def write_zarr(path: Path, pixels: Pixels, ids: list[Any], rows: int = 1, **columns: Any) -> Path:
+    """As Cutana 0.4.0 lays it out, or with other columns beside it."""
     path = path.with_suffix(".zarr")
-    chunks = (1, *pixels[0].shape)
+    chunks = (rows, *pixels[0].shape)
     zarr.open_group(path).create_array("images", data=np.stack(pixels), chunks=chunks)
-    table = pa.table({"source_id": pa.array(ids)})
+    table = pa.table(columns or {"source_id": pa.array(ids)})
     parquet.write_table(table, path.with_name(f"{path.stem}_metadata.parquet"))
     return path
 

@@ -1,4 +1,4 @@
-"""Catalogues in one file: the same images by the same ids in every form; damaged ones are named."""
+"""Archives and tables: the same images by the same ids in every form."""
 
 import io
 import pickle
@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import zarr
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_store, open_stores
+from support.form_fixtures import write_folder, write_hdf5, write_npz, write_tar, write_zarr
 from support.kaggle_fixtures import draw_image, encode
 from support.refusals import one_line_refusal
 
@@ -29,122 +29,80 @@ PICTURES = {i: draw_image(np.random.default_rng(i), 40) for i in IDS}
 FILES = {i: encode(PICTURES[i], end=".png") for i in IDS}
 
 
-def write_tar(path: Path) -> None:
-    with tarfile.open(path, "w") as archive:
-        for galaxy_id, data in FILES.items():
-            member = tarfile.TarInfo(f"shard/{galaxy_id}.png")
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-        archive.addfile(tarfile.TarInfo("shard/notes.txt"))
+STACK = np.stack([*PICTURES.values()])
+FLOATS = STACK.astype(np.float32) / 255  # Cutana's default
+NAMES = [f"{i}.png" for i in IDS]
+ORDER = [4, 0, 3, 1, 2]
+ANY_DICTIONARY = pa.dictionary(pa.int32(), pa.binary())
 
 
-def write_hdf5(path: Path, chunks: int | None = 2, **arrays: Any) -> None:
-    contents = {"images": np.stack([*PICTURES.values()]), "ids": np.array(IDS), **arrays}
-    with h5py.File(path, "w") as file:
-        for name, values in contents.items():
-            whole = (min(chunks, len(values)), *values.shape[1:]) if chunks else None
-            file.create_dataset(name, data=values, chunks=whole)
+def write(kind: Callable[..., Path], pixels: Any = STACK, ids: Any = IDS, **how: Any) -> Any:
+    return lambda path: kind(path, [*pixels], ids, **how)
 
 
-def write_parquet(path: Path, as_struct: bool = False, **columns: Any) -> None:
-    data = [FILES[i] for i in IDS]
-    images = [{"bytes": one, "path": None} for one in data] if as_struct else data
-    table = pa.table({"GalaxyID": IDS, "image": images} | columns)
-    parquet.write_table(table, path, row_group_size=2)
+def write_list(path: Path, end: str = ".csv", is_absolute: bool = False, **columns: Any) -> Path:
+    folder = write_folder(path.parent / "pictures", [*FILES.values()], IDS)
+    if is_absolute:
+        columns = {"id_str": IDS, "file_loc": [str(folder.resolve() / name) for name in NAMES]}
+    else:
+        columns["path"] = [f"pictures/{name}" for name in NAMES]
+    table = pd.DataFrame(columns)
+    path = path.with_suffix(end)
+    table.to_parquet(path) if end == ".parquet" else table.to_csv(path, index=False)
+    return path
 
 
-def write_list(path: Path, **columns: Any) -> None:
-    (path.parent / "pictures").mkdir(exist_ok=True)
-    for galaxy_id, data in FILES.items():
-        (path.parent / "pictures" / f"{galaxy_id}.png").write_bytes(data)
-    table = pd.DataFrame({"path": [f"pictures/{i}.png" for i in IDS]} | columns)
-    table.to_parquet(path) if path.suffix == ".parquet" else table.to_csv(path, index=False)
-
-
-def write_zarr(path: Path, chunks: int = 2, images: Any = None, **columns: Any) -> None:
-    """As Cutana 0.4.0 lays it out, images as it has them with `data_type: uint8`."""
-    values = np.stack([*PICTURES.values()]) if images is None else images
-    group = zarr.open_group(path, mode="w")
-    group.create_array("images", data=values, chunks=(chunks, *values.shape[1:]))
-    table = pa.table(columns or {"source_id": IDS})
-    parquet.write_table(table, path.with_name(f"{path.stem}_metadata.parquet"))
-
-
-def write_planes_first(path: Path) -> None:
-    """As images_to_zarr 0.3.5 writes a folder of PNGs."""
-    names = [f"{i}.png" for i in IDS]
-    pixels = np.stack([*PICTURES.values()]).transpose(0, 3, 1, 2)
-    write_zarr(path, images=pixels, filename=names, original_filename=names)
-
-
-def write_places(path: Path) -> None:
-    """Rows of the metadata in another order than the images (Cutana's documentation)."""
-    order = [4, 0, 3, 1, 2]
-    write_zarr(path, source_id=[IDS[k] for k in order], idx_in_zarr=order)
-
-
-def write_bytes_column(path: Path, kind: pa.DataType) -> None:
-    data = pa.array([FILES[i] for i in IDS], pa.binary())
+def write_bytes_column(path: Path, kind: pa.DataType) -> Path:
+    data = pa.array([*FILES.values()], pa.binary())
     inner = kind.field("bytes").type if pa.types.is_struct(kind) else kind
     column = data.dictionary_encode() if pa.types.is_dictionary(inner) else data.cast(inner)
     if inner is not kind:
         column = pa.StructArray.from_arrays([column], fields=[kind.field("bytes")])
-    write_parquet(path, image=column)
+    path = path.with_suffix(".parquet")
+    parquet.write_table(pa.table({"GalaxyID": IDS, "image": column}), path, row_group_size=2)
+    return path
 
 
-def write_absolute(path: Path) -> None:
-    write_list(path)
-    names = [str(path.parent.resolve() / "pictures" / f"{i}.png") for i in IDS]
-    pd.DataFrame({"id_str": IDS, "file_loc": names}).to_csv(path, index=False)
-
-
-ANY_DICTIONARY = pa.dictionary(pa.int32(), pa.binary())
-FLOATS = np.stack([*PICTURES.values()]).astype(np.float32) / 255  # Cutana's default
-
-
-FORMS: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "tar": ("one.tar", write_tar),
-    "hdf5": ("one.h5", write_hdf5),
-    "hdf5 in one piece": ("one.hdf5", partial(write_hdf5, chunks=None)),
-    "hdf5 with names": (
-        "one.h5",
-        lambda path: write_hdf5(path, ids=np.array([f"{i}.png".encode() for i in IDS])),
+FORMS: dict[str, Callable[[Path], Path]] = {
+    "tar": write(write_tar),
+    "hdf5": write(write_hdf5, rows=2),
+    "hdf5 in one piece": write(write_hdf5, rows=None),
+    "hdf5 with names": write(write_hdf5, ids=[name.encode() for name in NAMES]),
+    "hdf5, planes first": write(write_hdf5, FLOATS.transpose(0, 3, 1, 2)),
+    "npz with names": write(write_npz, ids=[name.encode() for name in NAMES]),
+    "zarr": write(write_zarr, rows=2),
+    "zarr in one piece": write(write_zarr, rows=5),
+    "zarr of floats": write(write_zarr, FLOATS),
+    "zarr, planes first, as images_to_zarr 0.3.5 writes a folder of PNGs": write(
+        write_zarr, STACK.transpose(0, 3, 1, 2), filename=NAMES, original_filename=NAMES
     ),
-    "hdf5, planes first": (
-        "one.h5",
-        lambda path: write_hdf5(path, images=FLOATS.transpose(0, 3, 1, 2)),
+    "zarr with rows of its table in another order, as in Cutana's documentation": write(
+        write_zarr, source_id=[IDS[k] for k in ORDER], idx_in_zarr=ORDER
     ),
-    "zarr": ("batch/images.zarr", write_zarr),
-    "zarr in one piece": ("mine.zarr", partial(write_zarr, chunks=5)),
-    "zarr of floats": ("images.zarr", partial(write_zarr, images=FLOATS)),
-    "zarr, planes first": ("images.zarr", write_planes_first),
-    "zarr with places": ("images.zarr", write_places),
     **{
-        f"parquet of {kind}": ("one.parquet", partial(write_bytes_column, kind=kind))
+        f"parquet of {kind}": partial(write_bytes_column, kind=kind)
         for kind in (
+            pa.binary(),
             pa.large_binary(),
             pa.binary_view(),  # pyarrow 26.0.1 cannot write a struct of these
             ANY_DICTIONARY,
+            pa.struct({"bytes": pa.binary()}),
             pa.struct({"bytes": pa.large_binary()}),
             pa.struct({"bytes": ANY_DICTIONARY}),
         )
     },
-    "parquet": ("one.parquet", write_parquet),
-    "parquet of structs": ("one.parquet", partial(write_parquet, as_struct=True)),
-    "csv list": ("one.csv", write_list),
-    "csv list with ids": ("one.csv", partial(write_list, id=IDS)),
-    "parquet list": ("one.parquet", write_list),
-    "list of absolute paths, as Zoobot's": ("one.csv", write_absolute),
+    "csv list": write_list,
+    "csv list with ids": partial(write_list, id=IDS),
+    "parquet list": partial(write_list, end=".parquet"),
+    "list of absolute paths, as Zoobot's": partial(write_list, is_absolute=True),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_images_by_the_same_ids(tmp_path: Path, form: str) -> None:
-    name, write = FORMS[form]
-    (tmp_path / "batch").mkdir()
-    write(tmp_path / name)
+    path = FORMS[form](tmp_path / "one")
     for store in (
-        opened := open_store(tmp_path / name),
+        opened := open_store(path),
         pickle.loads(pickle.dumps(opened)),  # for another process
     ):
         assert [int(Path(store.names[k]).stem) for k in range(5)] == IDS
@@ -245,7 +203,7 @@ def test_links_and_rare_members_of_a_tar_are_read_or_named(tmp_path: Path) -> No
 
 
 def test_a_tar_that_has_gone_is_named(tmp_path: Path) -> None:
-    write_tar(tmp_path / "a.tar")
+    write_tar(tmp_path / "a", [*STACK], IDS)
     store = open_store(tmp_path / "a.tar")
     (tmp_path / "a.tar").unlink()
     with pytest.raises(InputError, match=r"a\.tar cannot be read"):
