@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,15 +11,13 @@ import pytest
 
 from galaxyzoo.core import files
 from galaxyzoo.core.paths import CODE_ROOT
-from support.commands import COMPETITION, TRAIN, environment
-from support.forked_commands import ForkServer, Job
+from support.commands import COMPETITION, TRAIN, call, complaint, succeed
 from support.real_data import MINI, needs_data
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (CODE_ROOT / ".git").exists(), reason="not a git checkout"),
 ]
-Type = Callable[..., str]
 
 
 def git(folder: Path, *words: str) -> str:
@@ -42,28 +40,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def type_in(clone: Path) -> Iterator[Type]:
-    """Type a command in the checkout; gives what it prints."""
-    own = {key: value for key, value in environment(clone).items() if key != "GALAXYZOO_ROOT"}
-    own["PYTHONPATH"] = str(clone / "src")
-    server, log = ForkServer(own), clone.parent / "log"
-
-    def type_in(script: str, *words: str) -> str:
-        log.unlink(missing_ok=True)
-        command = [str(clone / "src" / script), *words]
-        assert server.run(Job(command, str(clone), own, *2 * [str(log)])) == [0], log.read_text()
-        return log.read_text()
-
-    yield type_in
-    server.close()
-
-
 def assert_clean(clone: Path) -> None:
     assert git(clone, "status", "--porcelain") == ""
 
 
-def test_the_readmes_commands_leave_a_clean_checkout(clone: Path, type_in: Type) -> None:
+def test_the_readmes_commands_leave_a_clean_checkout(clone: Path) -> None:
     COMPETITION.write_zips(clone / "input")
     noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
     for folder in ("my_galaxies", "survey"):
@@ -80,18 +61,18 @@ def test_the_readmes_commands_leave_a_clean_checkout(clone: Path, type_in: Type)
         ["predict.py", "survey/", "--output", "votes/"],
         ["gradcam.py", "gz37/cnn", "--image", "survey/1.png"],
     ):
-        type_in(script, *words)
+        succeed(clone, script, *words)
         assert_clean(clone)
-    (path,) = (clone / "submissions").glob("*/gz37/all/predictions.json")
-    version = files.read_json(path)["code_version"]
-    assert version.endswith("+" + git(clone, "describe", "--always").strip())  # no -dirty
+    code = "from galaxyzoo.core.version import code_version; print(code_version())"
+    version = subprocess.check_output([sys.executable, "-c", code], cwd=clone / "src", text=True)
+    assert version.endswith("+" + git(clone, "describe", "--always"))  # no -dirty
 
 
 @needs_data(MINI)
-def test_committed_tables_make_the_record_again(clone: Path, type_in: Type) -> None:
+def test_committed_tables_make_the_record_again(clone: Path) -> None:
     (clone / "input/kaggle-mini").symlink_to(MINI)
-    type_in("prepare.py", "--data", "kaggle-mini")
-    said = type_in("ensemble.py", "transfer", "--task", "elliptical_spiral")
+    succeed(clone, "prepare.py", "--data", "kaggle-mini")
+    said = succeed(clone, "ensemble.py", "transfer", "--task", "elliptical_spiral").stdout
     place = "kaggle-mini/elliptical_spiral/transfer/predictions"
     assert f"byte for byte the record: submissions/records/{place}.csv" in said
     assert_clean(clone)
@@ -100,5 +81,5 @@ def test_committed_tables_make_the_record_again(clone: Path, type_in: Type) -> N
         for folder in ("submissions", "submissions/records")
     )
     assert ours["score"] == pytest.approx(record["score"], abs=1e-9)
-    with pytest.raises(AssertionError, match="no ensemble 'ensemble:default'"):
-        type_in("predict.py", "ensemble:default", "input/kaggle-mini")
+    refused = call(clone, "predict.py", "ensemble:default", "input/kaggle-mini")
+    assert "no ensemble 'ensemble:default'" in complaint(refused)

@@ -65,12 +65,12 @@ def wheel(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the commands of a new environment, which has this one's other packages too."""
     home = tmp_path_factory.mktemp("venv")
-    venv.create(home, with_pip=True)
-    bin_dir = home / ("Scripts" if os.name == "nt" else "bin")
-    subprocess.run([bin_dir / "pip", "install", "--quiet", "--no-deps", wheel], check=True)
+    venv.create(home)
+    pip = [sys.executable, "-m", "pip", "--python", str(home), "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, wheel], check=True)
     (site,) = home.glob("lib/python*/site-packages")
     (site / "packages.pth").write_text(sysconfig.get_path("purelib"))
-    return bin_dir
+    return home / ("Scripts" if os.name == "nt" else "bin")
 
 
 @pytest.fixture(scope="module")
