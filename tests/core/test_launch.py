@@ -54,7 +54,7 @@ STOPPED = "stopped; the same command goes on from here"
 )
 def test_ctrl_c_is_one_line_whenever_it_comes(project: Path, words: list[str]) -> None:
     """From the first import on, through all of them, to the end of the work."""
-    tries = thorough(6, 26)
+    tries = thorough(4, 26)
     for number in range(tries):
         process = subprocess.Popen(
             [sys.executable, str(SRC / words[0]), *words[1:]],
