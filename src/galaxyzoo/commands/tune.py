@@ -33,7 +33,7 @@ def main() -> None:
     search = load_search(args.search)
     data = prepare(args.data, tasks={search.base.task})
     # Imported here, so that mistakes in arguments or files are reported before torch's slow import.
-    from galaxyzoo.tuning.study import Tuning, check_free, default_path, score, write_config
+    from galaxyzoo.tuning.search import Tuning, check_free, default_path, score, write_config
 
     path = (args.output or default_path(search)).resolve()
     check_free(path, search)

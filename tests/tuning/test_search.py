@@ -14,9 +14,9 @@ from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.fold import History, train_fold, write_history
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.tuning import study as tuning
+from galaxyzoo.tuning import search as tuning
 from galaxyzoo.tuning.search_space import load_search
-from galaxyzoo.tuning.study import Tuning, check_free, default_path, score, write_config
+from galaxyzoo.tuning.search import Tuning, check_free, default_path, score, write_config
 from support.commands import COMPETITION, call, complaint, succeed
 from support.refusals import one_line_refusal
 from support.tuning_fixtures import BASE, write_search
