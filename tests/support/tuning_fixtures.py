@@ -7,7 +7,7 @@ import yaml
 
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.tuning.ablation import Ablation, Variant, load_study
+from galaxyzoo.tuning.ablation import Ablation, Changes, Variant
 
 TASK = get_task("gz37")
 
@@ -15,7 +15,7 @@ TASK = get_task("gz37")
 def make(
     prepared: Dataset, folder: Path, folds: Sequence[int] = (0, 1), **changes: object
 ) -> Ablation:
-    return Ablation(load_study(str(write_study(folder, **changes))), prepared, tuple(folds))
+    return Ablation(Changes.load(str(write_study(folder, **changes))), prepared, tuple(folds))
 
 
 def variant(ablation: Ablation, name: str) -> Variant:

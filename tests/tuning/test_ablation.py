@@ -20,6 +20,7 @@ from galaxyzoo.reports.results import load_results
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.results.oof import FoldTables
 from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.run import Run
 from galaxyzoo.tuning.ablation import Ablation, Row, Variant, format_rows, judge, make_rows
 from support.ensemble_fixtures import draw_run, finish_fold, make_catalog, save_run
 from support.kaggle_fixtures import listing
@@ -46,7 +47,7 @@ def test_every_change_is_trained_once_on_the_folds_of_the_study(
     assert len(trained) == 6
     assert listing(tmp_path / "folds", tmp_path / "oof") == before
     more = make(prepared, tmp_path, folds=(0, 1, 2))
-    assert not more.is_done(more.study.base)
+    assert not more.is_done(variant(more, "base"))
     more.train(more.study.pick(["seed"]))
     assert [data.fold for data in trained[6:]] == [2, 2]
 
@@ -56,8 +57,8 @@ def test_views_are_of_the_recipes_own_networks(
 ) -> None:
     ablation = make(prepared, tmp_path)
     ablation.train(ablation.study.pick(["two_sizes"]))
-    base = ablation.study.base.config
-    cache = ablation.run(ablation.study.base).cache("train")
+    base = ablation.study.config
+    cache = Run(base, prepared).cache("train")
     for fold in (0, 1):
         folder = RunFolder(prepared.catalog.dataset, base.run).fold(fold)
         rows = np.flatnonzero(prepared.catalog.folds == fold)
@@ -157,7 +158,7 @@ def finish(ablation: Ablation, made: Variant, predictions: np.ndarray) -> None:
 
     Those of views alone have taken their weights from others, and predicted in 5 s.
     """
-    run, catalog = ablation.run(made), ablation.catalog
+    run, catalog = Run(made.config, ablation.data), ablation.catalog
     run.begin()
     frame = pd.DataFrame(predictions, catalog.ids, list(TASK.columns))
     for fold in (0, 1):

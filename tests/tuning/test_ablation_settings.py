@@ -10,11 +10,11 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import configs_dir
 from galaxyzoo.models.build import build_model
 from galaxyzoo.training.augmentation import check_transforms
-from galaxyzoo.tuning.ablation import FOLDER, load_study
+from galaxyzoo.tuning.ablation import Changes
 from support.refusals import one_line_refusal
 from support.tuning_fixtures import BASE, write_study
 
-STUDIES = sorted(path.stem for path in (configs_dir() / FOLDER).glob("*.yaml"))
+STUDIES = sorted(path.stem for path in (configs_dir() / "ablations").glob("*.yaml"))
 
 TWICE = [{"name": "a", "changes": ["train.seed=1"]}] * 2
 
@@ -74,7 +74,7 @@ MISTAKES: dict[str, tuple[dict[str, object], str]] = {
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_in_the_tree_builds(name: str) -> None:
-    study = load_study(name)
+    study = Changes.load(name)
     runs = [variant.config.run for variant in study.variants]
     assert len(set(runs)) == len(runs) > 3
     built = []
@@ -88,7 +88,7 @@ def test_every_study_in_the_tree_builds(name: str) -> None:
 
 
 def test_changes_are_laid_on_the_recipe_or_on_the_change_named(tmp_path: Path) -> None:
-    study = load_study(str(write_study(tmp_path)))
+    study = Changes.load(str(write_study(tmp_path)))
     base, longer, one_view, two_sizes, seed = study.variants
     assert [v.config.run for v in study.variants] == [
         f"gz37/ablation.tiny.{v.name}" for v in study.variants
@@ -109,7 +109,7 @@ def test_what_differs_in_views_alone_has_the_same_weights(tmp_path: Path) -> Non
         {"name": "its_views", "of": "its_view", "changes": ["tta.dihedral=true", "tta.angles=2"]},
         {"name": "both", "changes": ["tta.angles=2", "train.seed=1"]},
     ]
-    study = load_study(str(write_study(tmp_path, changes=more)))
+    study = Changes.load(str(write_study(tmp_path, changes=more)))
     first: dict[str, str] = {}
     trained = {v.name: first.setdefault(v.config.weights_digest(), v.name) for v in study.variants}
     assert trained == {
@@ -122,7 +122,7 @@ def test_what_differs_in_views_alone_has_the_same_weights(tmp_path: Path) -> Non
 
 
 def test_picking_a_change_picks_what_it_is_compared_with(tmp_path: Path) -> None:
-    study = load_study(str(write_study(tmp_path)))
+    study = Changes.load(str(write_study(tmp_path)))
     assert [v.name for v in study.pick(["seed"])] == ["base", "seed"]
     assert [v.name for v in study.pick(["two_sizes"])] == ["base", "one_view", "two_sizes"]
     assert study.pick([]) == list(study.variants)
@@ -131,9 +131,9 @@ def test_picking_a_change_picks_what_it_is_compared_with(tmp_path: Path) -> None
 
 
 def test_the_recipe_may_be_a_run(tmp_path: Path) -> None:
-    study = load_study(str(write_study(tmp_path, base="gz37/resnet18", changes=[])))
+    study = Changes.load(str(write_study(tmp_path, base="gz37/resnet18", changes=[])))
     config = load_config("gz37/resnet18")
-    assert study.base.config == config.model_copy(update={"run": "gz37/ablation.tiny.base"})
+    assert study.config == config.model_copy(update={"run": "gz37/ablation.tiny.base"})
 
 
 @pytest.mark.parametrize(("changes", "named"), MISTAKES.values(), ids=MISTAKES)
@@ -141,9 +141,9 @@ def test_a_mistake_is_one_line_that_names_it(
     tmp_path: Path, changes: dict[str, object], named: str
 ) -> None:
     path = write_study(tmp_path, **changes)
-    assert named in one_line_refusal(load_study, str(path))
+    assert named in one_line_refusal(Changes.load, str(path))
 
 
 def test_a_study_that_is_not_there_lists_those_that_are() -> None:
     with pytest.raises(InputError, match=r"no ablation study 'gz73': known are gz37$"):
-        load_study("gz73")
+        Changes.load("gz73")

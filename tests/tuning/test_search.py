@@ -1,7 +1,8 @@
 """Trials: drawn alike however often interrupted, given up when bad, and the best one's config."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.training.fold import History, train_fold, write_history
+from galaxyzoo.training.fold import Callback, History, train_fold
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.tuning import search as tuning
-from galaxyzoo.tuning.search_space import load_search
 from galaxyzoo.tuning.search import Tuning, check_free, default_path, score, write_config
+from galaxyzoo.tuning.search_space import Search
 from support.commands import COMPETITION, call, complaint, succeed
 from support.refusals import one_line_refusal
 from support.tuning_fixtures import BASE, write_search
@@ -25,23 +26,15 @@ optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 
 Scoring = Callable[[Config, int, int], float]  # of a config, the number of the call, and an epoch
 
-SOON = {"startup_trials": 1, "warmup_epochs": 1}
-
 
 class Killed(BaseException):
     """Stands for SIGKILL in one process."""
 
 
-def make(prepared: Dataset, folder: Path, epochs: int = 3, **changes: object) -> Tuning:
-    base = {**BASE, "train": {"epochs": epochs, "batch_size": 8, **changes.pop("train", {})}}  # type: ignore[dict-item]
-    folder.mkdir(exist_ok=True)
-    return Tuning(load_search(str(write_search(folder, base=base, **changes))), prepared, 0)
-
-
 def scores(search: Tuning) -> list[tuple[int, float | None, int, dict[str, Any]]]:
     """Number, score, epochs and settings of each trial, the best first."""
     return [
-        (t.number, score(t), len(t.intermediate_values), search.search.decode(t.params))
+        (t.number, score(t), len(t.intermediate_values), search.study.decode(t.params))
         for t in search.trials()
     ]
 
@@ -51,46 +44,57 @@ def by_lr(config: Config, call: int, epoch: int) -> float:
     return 0.1 + abs(math.log10(config.train.lr) + 3) + 0.01 / epoch
 
 
-def fake(patch: pytest.MonkeyPatch, score: Scoring = by_lr) -> list[Path]:
-    """Replace training by made-up scores; returns the folders of trials that were trained."""
-    seen: list[Path] = []
+@dataclass
+class Lab:
+    """Makes searches; their training may be replaced by made-up scores."""
 
-    def train(
-        config: Config,
-        data: FoldData,
-        folder: Path,
-        label: str,
-        after_epoch: Callable[[History], None],
-    ) -> None:
-        seen.append(folder)
-        rows: list[dict[str, Any]] = []
-        for epoch in range(1, config.train.epochs + 1):
-            rows.append({"epoch": epoch, "val_score": score(config, len(seen), epoch)})
-            write_history(folder / "history.csv", rows)
-            after_epoch(rows)
+    prepared: Dataset
+    patch: pytest.MonkeyPatch
+    folder: Path
 
-    patch.setattr(tuning, "train_fold", train)
-    return seen
+    def make(self, epochs: int = 3, train: Mapping[str, Any] = {}, **changes: object) -> Tuning:
+        base = {**BASE, "train": {"epochs": epochs, "batch_size": 8, **train}}
+        path = write_search(self.folder, base=base, **changes)
+        return Tuning(Search.load(str(path)), self.prepared, (0,))
+
+    def fake(self, score: Scoring = by_lr) -> list[Path]:
+        """Replace training by scores; returns the folders of trials that were trained."""
+        seen: list[Path] = []
+
+        def train(
+            config: Config, _: FoldData, folder: Path, *__: str, after_epoch: Callback
+        ) -> None:
+            seen.append(folder)
+            rows: list[dict[str, Any]] = []
+            for epoch in range(1, config.train.epochs + 1):
+                rows.append({"epoch": epoch, "val_score": score(config, len(seen), epoch)})
+                after_epoch(rows)
+
+        self.patch.setattr(tuning, "train_fold", train)
+        return seen
 
 
-def test_the_same_trials_are_drawn_in_one_call_and_in_several(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    seen = fake(monkeypatch)
-    whole = make(prepared, tmp_path)
+@pytest.fixture
+def lab(prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lab:
+    return Lab(prepared, monkeypatch, tmp_path)
+
+
+def test_the_same_trials_are_drawn_in_one_call_and_in_several(lab: Lab) -> None:
+    lab.fake()
+    whole = lab.make()
     whole.check()
     whole.train(13, 1, "loky")  # more than the ten that are drawn before the sampler learns
     expected = scores(whole)
     assert len({str(picks) for *_, picks in expected}) == len(expected) == 13
-    whole.folder.rename(tmp_path / "moved")
+    whole.folder.rename(lab.folder / "moved")
 
     def killing(config: Config, call: int, epoch: int) -> float:
         if (call, epoch) == (3, 2):
             raise Killed
         return by_lr(config, call, epoch)
 
-    seen = fake(monkeypatch, killing)
-    again = make(prepared, tmp_path)
+    seen = lab.fake(killing)
+    again = lab.make()
     with pytest.raises(Killed):
         again.train(5, 1, "loky")
     for trials in (2, 4, 4, 13):
@@ -103,15 +107,13 @@ def test_the_same_trials_are_drawn_in_one_call_and_in_several(
     assert picks["model.kwargs.widths"] == [8, 16]
 
 
-def test_a_trial_that_was_killed_while_it_was_drawn_is_drawn_again(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    fake(monkeypatch)
-    whole = make(prepared, tmp_path)
+def test_a_trial_that_was_killed_while_it_was_drawn_is_drawn_again(lab: Lab) -> None:
+    lab.fake()
+    whole = lab.make()
     whole.train(2, 1, "loky")
     expected = [row[1:] for row in scores(whole)]
-    whole.folder.rename(tmp_path / "moved")
-    again = make(prepared, tmp_path)
+    whole.folder.rename(lab.folder / "moved")
+    again = lab.make()
     suggest = optuna.Trial._suggest
 
     def killed(trial: Any, name: str, distribution: object) -> None:
@@ -120,7 +122,7 @@ def test_a_trial_that_was_killed_while_it_was_drawn_is_drawn_again(
         suggest(trial, name, distribution)
 
     for trials in (1, 2):
-        with monkeypatch.context() as patch:
+        with lab.patch.context() as patch:
             patch.setattr(optuna.Trial, "_suggest", killed)
             with pytest.raises(Killed):
                 again.train(trials, 1, "loky")
@@ -129,31 +131,23 @@ def test_a_trial_that_was_killed_while_it_was_drawn_is_drawn_again(
 
 
 @pytest.mark.parametrize("epoch", [2, 3])  # the third is the last
-def test_a_trial_goes_on_from_its_last_whole_epoch(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, epoch: int
-) -> None:
-    whole = make(prepared, tmp_path)
+def test_a_trial_goes_on_from_its_last_whole_epoch(lab: Lab, epoch: int) -> None:
+    whole = lab.make()
     whole.train(1, 1, "loky")
     history = (whole.trial_folder(0) / "history.csv").read_bytes()
     expected = scores(whole)
     left = sorted(path.name for path in whole.trial_folder(0).iterdir())
     assert left == [".lock", "history.csv", "timings.csv"]
-    whole.folder.rename(tmp_path / "moved")
-    with monkeypatch.context() as patch:
+    whole.folder.rename(lab.folder / "moved")
+    with lab.patch.context() as patch:
 
-        def killed(
-            config: Config,
-            data: FoldData,
-            folder: Path,
-            label: str,
-            after_epoch: Callable[[History], None],
-        ) -> None:
+        def killed(config: Any, data: Any, folder: Path, label: str, after_epoch: Callback) -> None:
             def look(rows: History) -> None:
                 after_epoch(rows)
                 if len(rows) == epoch:
                     raise Killed
 
-            train_fold(config, data, folder, label, after_epoch=look)
+            train_fold(config, data, folder, label, look)
 
         patch.setattr(tuning, "train_fold", killed)
         with pytest.raises(Killed):
@@ -166,16 +160,14 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(
     assert [line.split(",")[0] for line in epochs] == ["1", "2", "3"]  # none was trained twice
 
 
-def test_a_trial_whose_process_ends_every_time_is_given_up(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_trial_whose_process_ends_every_time_is_given_up(lab: Lab) -> None:
     def killing(config: Config, call: int, epoch: int) -> float:
         if config.train.lr == 0.001:
             raise Killed
         return by_lr(config, call, epoch)
 
-    seen = fake(monkeypatch, killing)
-    search = make(prepared, tmp_path)
+    seen = lab.fake(killing)
+    search = lab.make()
     for _ in range(3):
         with pytest.raises(Killed):
             search.train(2, 1, "loky")
@@ -187,13 +179,9 @@ def test_a_trial_whose_process_ends_every_time_is_given_up(
 
 
 @pytest.mark.parametrize(("warmup", "epochs"), [(1, 2), (2, 3)])
-def test_a_trial_worse_than_the_median_ends_early(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, warmup: int, epochs: int
-) -> None:
-    fake(monkeypatch, lambda config, call, epoch: (call > 1) + 1 / epoch)
-    search = make(
-        prepared, tmp_path, epochs=3, pruning={"startup_trials": 1, "warmup_epochs": warmup}
-    )
+def test_a_trial_worse_than_the_median_ends_early(lab: Lab, warmup: int, epochs: int) -> None:
+    lab.fake(lambda config, call, epoch: (call > 1) + 1 / epoch)
+    search = lab.make(pruning={"startup_trials": 1, "warmup_epochs": warmup})
     search.train(2, 1, "loky")
     good, bad = (row[:3] for row in scores(search))
     assert good == (0, 1 / 3, 3)
@@ -201,16 +189,14 @@ def test_a_trial_worse_than_the_median_ends_early(
     assert bad == (1, 1 + 1 / 3 if epochs == 3 else None, epochs)
 
 
-def test_numbers_that_run_away_end_their_trial_alone(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_numbers_that_run_away_end_their_trial_alone(lab: Lab) -> None:
     def failing(config: Config, call: int, epoch: int) -> float:
         if call == 1:
             raise FoldError("the loss is nan")
         return by_lr(config, call, epoch)
 
-    fake(monkeypatch, failing)
-    search = make(prepared, tmp_path)
+    lab.fake(failing)
+    search = lab.make()
     search.train(2, 1, "loky")
     good, bad = search.trials()
     assert search.describe(good).startswith(f"trial 1: {good.value:.5f} after 3 epochs; model")
@@ -219,36 +205,30 @@ def test_numbers_that_run_away_end_their_trial_alone(
 
 @pytest.mark.parametrize(("checkpoint", "expected"), [("last", 0.5), ("best", 0.2)])
 def test_the_score_is_of_the_epoch_whose_weights_are_kept(
-    prepared: Dataset,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    checkpoint: str,
-    expected: float,
+    lab: Lab, checkpoint: str, expected: float
 ) -> None:
-    fake(monkeypatch, lambda config, call, epoch: [0.4, 0.2, 0.5][epoch - 1])
-    search = make(prepared, tmp_path, train={"checkpoint": checkpoint})
+    lab.fake(lambda config, call, epoch: [0.4, 0.2, 0.5][epoch - 1])
+    search = lab.make(train={"checkpoint": checkpoint})
     search.train(1, 1, "loky")
     assert scores(search)[0][1] == expected
-    caveat = write_config(tmp_path / "won.yaml", search, "x", "y")
+    caveat = write_config(lab.folder / "won.yaml", search, "x", "y")
     assert "selected by that score" in caveat
     assert ("so was its epoch" in caveat) == (checkpoint == "best")
 
 
-def test_the_winners_config_is_the_best_trials(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    fake(monkeypatch, lambda config, call, epoch: 1 / call)
-    search = make(prepared, tmp_path)
+def test_the_winners_config_is_the_best_trials(lab: Lab) -> None:
+    lab.fake(lambda config, call, epoch: 1 / call)
+    search = lab.make()
     search.train(3, 1, "loky")
     number, *_, picks = scores(search)[0]
     assert number == 2
-    path = tmp_path / "won.yaml"
-    check_free(path, search.search)
+    path = lab.folder / "won.yaml"
+    check_free(path, search.study)
     write_config(path, search, "python3 src/tune.py tiny.yaml\n--trials 3", "y")
-    check_free(path, search.search)  # it is its own
+    check_free(path, search.study)  # it is its own
     config = load_config(str(path))
-    trial = search.search.config(picks, "gz37/won")
-    assert config.model_copy(update={"about": trial.about}) == trial
+    trial = search.study.change(picks)
+    assert config.model_copy(update={"about": trial.about, "run": trial.run}) == trial
     assert config.head.dropout == picks["head.dropout"] != 0.3
     text = path.read_text()
     assert "validation RMSE 0.33333 on fold 0 of kaggle-" in text
@@ -256,38 +236,36 @@ def test_the_winners_config_is_the_best_trials(
     assert "reference" not in yaml.safe_load(text)
     path.write_text("task: gz37\n")
     with pytest.raises(InputError, match="is there, and not by this search"):
-        check_free(path, search.search)
+        check_free(path, search.study)
 
 
 def test_a_config_stands_under_its_task_without_saying_it_twice() -> None:
-    path = default_path(load_search("elliptical_spiral_cnn"))
+    path = default_path(Search.load("elliptical_spiral_cnn"))
     assert path.parts[-3:] == ("configs", "elliptical_spiral", "cnn_tuned.yaml")
 
 
-def test_what_does_not_fit_the_study_is_refused(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    fake(monkeypatch)
-    make(prepared, tmp_path).train(1, 1, "loky")
-    make(prepared, tmp_path, about="said otherwise").check()
+def test_what_does_not_fit_the_study_is_refused(lab: Lab) -> None:
+    lab.fake()
+    lab.make().train(1, 1, "loky")
+    lab.make(about="said otherwise").check()
     with pytest.raises(InputError, match="was searched with another base: delete it"):
-        make(prepared, tmp_path, epochs=4).check()
+        lab.make(epochs=4).check()
     with pytest.raises(InputError, match="was searched with another pruning: delete it"):
-        make(prepared, tmp_path, pruning=SOON).check()
+        lab.make(pruning={"startup_trials": 1}).check()
     fewer = {"train.lr": {"type": "float", "low": 1e-4, "high": 1e-3}}
     with pytest.raises(InputError, match="was searched with another space: delete it"):
-        make(prepared, tmp_path, space=fewer).check()
-    search = make(prepared, tmp_path)
-    search.fold = 3
+        lab.make(space=fewer).check()
+    search = lab.make()
+    search.folds = (3,)
     with pytest.raises(InputError, match=r"there is no fold 3: .* has folds 0 to 2 \(--fold\)"):
         search.check()
     no_network = {"model.kwargs.width": {"type": "choice", "choices": [[8], [16]]}}
     with pytest.raises(InputError, match=r"model\.kwargs of 'cnn'"):
-        make(prepared, tmp_path, space=no_network).check()
+        lab.make(space=no_network).check()
 
 
-def test_a_damaged_study_is_named_in_one_line(prepared: Dataset, tmp_path: Path) -> None:
-    search = make(prepared, tmp_path)
+def test_a_damaged_study_is_named_in_one_line(lab: Lab) -> None:
+    search = lab.make()
     search.folder.mkdir(parents=True)
     (search.folder / "study.db").write_bytes(b"no database" * 100)
     message = one_line_refusal(search.check)

@@ -12,13 +12,13 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import configs_dir
 from galaxyzoo.models.build import build_model
 from galaxyzoo.training.augmentation import check_transforms
-from galaxyzoo.tuning.search_space import FOLDER, load_search
+from galaxyzoo.tuning.search_space import Search
 from support.refusals import one_line_refusal
 from support.tuning_fixtures import BASE, SPACE, write_search
 
 optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 
-SEARCHES = sorted(path.stem for path in (configs_dir() / FOLDER).glob("*.yaml"))
+SEARCHES = sorted(path.stem for path in (configs_dir() / "tuning").glob("*.yaml"))
 
 LR = {"type": "float", "low": 1e-4, "high": 1e-2}
 
@@ -100,12 +100,12 @@ def test_a_mistake_is_one_line_that_names_it(
     tmp_path: Path, changes: dict[str, Any], named: str
 ) -> None:
     path = write_search(tmp_path, **changes)
-    assert named in one_line_refusal(load_search, str(path))
+    assert named in one_line_refusal(Search.load, str(path))
 
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_every_search_in_the_tree_builds_and_holds_its_recipe(name: str) -> None:
-    search = load_search(name)
+    search = Search.load(name)
     assert search.recipe is not None
     for config in search.edges:
         check_transforms(config.augment.transforms, config.image.size_px)
@@ -114,7 +114,7 @@ def test_every_search_in_the_tree_builds_and_holds_its_recipe(name: str) -> None
 
 
 def test_the_recipe_is_among_the_draws_where_its_values_are(tmp_path: Path) -> None:
-    search = load_search(str(write_search(tmp_path)))
+    search = Search.load(str(write_search(tmp_path)))
     assert search.recipe == {
         "model.kwargs.widths": "[8, 16]",
         "head.hidden": 16,
@@ -123,9 +123,9 @@ def test_the_recipe_is_among_the_draws_where_its_values_are(tmp_path: Path) -> N
         "augment.zoom": 1.3,
     }
     outside = {**SPACE, "head.hidden": {"type": "int", "low": 20, "high": 30}}
-    assert load_search(str(write_search(tmp_path, space=outside))).recipe is None
+    assert Search.load(str(write_search(tmp_path, space=outside))).recipe is None
     angles = {"augment.rotate_deg": {"type": "choice", "choices": [0, 180]}}  # of 180.0
-    search = load_search(str(write_search(tmp_path, space=angles)))
+    search = Search.load(str(write_search(tmp_path, space=angles)))
     assert search.recipe == {"augment.rotate_deg": "180"}
 
 
@@ -144,19 +144,19 @@ def test_the_recipe_is_a_trial_where_all_its_values_are_inside(
     tmp_path: Path, bounds: dict[str, Any], is_inside: bool
 ) -> None:
     base = {**BASE, "head": {"hidden": 16, "dropout": 0.3}, "train": {"epochs": 2}}
-    search = load_search(str(write_search(tmp_path, base=base, space={"head.dropout": bounds})))
+    search = Search.load(str(write_search(tmp_path, base=base, space={"head.dropout": bounds})))
     assert (search.recipe is not None) == is_inside
 
 
 def test_draws_lie_in_their_ranges_and_have_few_digits(tmp_path: Path) -> None:
     values = {"type": "float", "low": 1.23456e-4, "high": 1.23461e-4}
-    search = load_search(str(write_search(tmp_path, space={**SPACE, "train.lr": values})))
+    search = Search.load(str(write_search(tmp_path, space={**SPACE, "train.lr": values})))
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(20):
         picks = search.decode(study.ask(search.distributions).params)
         assert 1.23456e-4 <= picks["train.lr"] <= 1.23461e-4
         assert picks["augment.zoom"] == float(f"{picks['augment.zoom']:.4g}")
-        config = search.config(picks, "gz37/drawn")
+        config = search.change(picks)
         assert config.model.kwargs["widths"] == picks["model.kwargs.widths"]
         assert config.head.hidden == picks["head.hidden"] in (8, 16, 24, 32)
 

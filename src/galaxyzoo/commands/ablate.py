@@ -21,13 +21,13 @@ def main() -> None:
     """Parse, check everything, train what is missing, print the table."""
     args = parse_args()
     # Only now, or --help waits for torch.
-    from galaxyzoo.tuning.ablation import Ablation, format_rows, load_study, make_rows
+    from galaxyzoo.tuning.ablation import Ablation, Changes, format_rows, make_rows
 
-    study = load_study(args.study)
+    study = Changes.load(args.study)
     variants = study.pick(args.only_changes)
-    data = prepare(args.data, tasks={study.base.config.task})
-    folds = tuple(range(data.catalog.n_folds)) if args.folds == "all" else args.folds or study.folds
-    ablation = Ablation(study, data, folds)
+    data = prepare(args.data, tasks={study.config.task})
+    folds = range(data.catalog.n_folds) if args.folds == "all" else args.folds or study.folds
+    ablation = Ablation(study, data, tuple(sorted({*folds})))
     left_out = ablation.check(variants)
     wanted = [variant for variant in variants if variant.name not in left_out]
     stopped = [] if args.table else ablation.train(wanted, args.jobs, args.backend)
@@ -42,7 +42,7 @@ def main() -> None:
 
 def fold_numbers(text: str) -> str | tuple[int, ...]:
     """`0,2` -> (0, 2), and `all`; argparse turns the ValueError into its own message."""
-    return text if text == "all" else tuple(sorted({int(part) for part in text.split(",")}))
+    return text if text == "all" else tuple(map(int, text.split(",")))
 
 
 def parse_args() -> argparse.Namespace:

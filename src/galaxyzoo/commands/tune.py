@@ -28,16 +28,16 @@ def main() -> None:
     """Parse, check everything, search, print, write the best trial's config."""
     args = parse_args()
     require("src/tune.py", "optuna")
-    from galaxyzoo.tuning.search_space import load_search
+    from galaxyzoo.tuning.search_space import Search
 
-    search = load_search(args.search)
-    data = prepare(args.data, tasks={search.base.task})
+    search = Search.load(args.search)
+    data = prepare(args.data, tasks={search.config.task})
     # Imported here, so that mistakes in arguments or files are reported before torch's slow import.
     from galaxyzoo.tuning.search import Tuning, check_free, default_path, score, write_config
 
     path = (args.output or default_path(search)).resolve()
     check_free(path, search)
-    tuning = Tuning(search, data, search.file.fold if args.fold is None else args.fold)
+    tuning = Tuning(search, data, (search.fold if args.fold is None else args.fold,))
     tuning.check()
     tuning.train(args.trials, args.jobs, args.backend)
     trials = tuning.trials()
@@ -52,7 +52,7 @@ def main() -> None:
         for trial, value in zip(trials[:_MOST_ROWS], scores, strict=False)
     ]
     title = (
-        f"search {search.name}, fold {tuning.fold} of {tuning.catalog.dataset}: "
+        f"search {search.path.stem}, fold {tuning.fold} of {tuning.catalog.dataset}: "
         f"{len(trials)} trials, {scores.count(None)} stopped early"
     )
     print_table(title, ("trial", f"val {tuning.task.metric}", "epochs", "settings"), rows)

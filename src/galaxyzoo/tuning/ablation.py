@@ -9,34 +9,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
-from galaxyzoo.config.base import Settings, override, read_yaml
-from galaxyzoo.config.loading import listed_path, read_recipe
+from galaxyzoo.config.base import Settings, override
 from galaxyzoo.config.names import ABLATION
 from galaxyzoo.config.schema import Config
-from galaxyzoo.config.stages import Values, parse_recipe
+from galaxyzoo.config.stages import Values
 from galaxyzoo.core.console import format_table
 from galaxyzoo.core.devices import describe_machine
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import configs_dir, shown
-from galaxyzoo.data.catalog import Catalog, data_option
-from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.catalog import data_option
 from galaxyzoo.reports.console import with_error
 from galaxyzoo.reports.results import load_result
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.results.oof import FoldTables
-from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.run import Run, train_runs
+from galaxyzoo.tuning.study import Experiment, Study
 
 BASE = "base"  # name of the recipe among the changes
-FOLDER = "ablations"  # in configs/
 
 
 class _Change(Settings):
@@ -52,16 +47,6 @@ class _Change(Settings):
     changes: Annotated[tuple[str, ...], Field(min_length=1)]
     # the change that it goes on from and is compared with
     of: str = BASE
-
-
-class _File(Settings):
-    """The keys of a study's YAML."""
-
-    about: str = ""
-    # name of a run, or settings as in a run's own YAML
-    base: str | dict[str, Any]
-    folds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1)
-    changes: tuple[_Change, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,19 +66,50 @@ class Variant:
         return [*(self.baseline.needed if self.baseline else ()), self]
 
 
-@dataclass(frozen=True)
-class Study:
+class Changes(Study):
     """A recipe and its variants."""
 
-    path: Path
-    about: str
-    folds: tuple[int, ...]
-    variants: tuple[Variant, ...]  # the recipe first, then the changes in the file's order
+    FOLDER = "ablations"
+    KIND = "ablation study"
+    PREFIX = ABLATION
+    SUFFIX = f".{BASE}"
 
-    @property
-    def base(self) -> Variant:
-        """The recipe itself."""
-        return self.variants[0]
+    folds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1)
+    changes: tuple[_Change, ...] = ()
+
+    @cached_property
+    def variants(self) -> tuple[Variant, ...]:
+        """The recipe first, then the changes in the file's order."""
+        made = {BASE: Variant(BASE, self.config.about, "", self.values, self.config)}
+        for change in self.changes:
+            source = f"{shown(self.path)}, change '{change.name}'"
+            if change.name in made:
+                raise InputError(f"{source} is there twice: give one of them another name")
+            if change.of not in made:
+                raise InputError(
+                    f"{source}: no change '{change.of}' before it (of): there are {', '.join(made)}"
+                )
+            made[change.name] = self._make_variant(change, made[change.of], source)
+        return tuple(made.values())
+
+    def check(self) -> None:
+        """Check every change, before a dataset is known."""
+        self.pick([])
+
+    def _make_variant(self, change: _Change, baseline: Variant, source: str) -> Variant:
+        values = copy.deepcopy(baseline.values)
+        try:
+            for word in change.changes:
+                override(values, word)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        about, before = change.about or ", ".join(change.changes), baseline.config
+        config = self.make_config({**values, "about": about}, f".{change.name}", source)
+        if config.task != before.task:
+            raise InputError(f"{source}: all changes of a study are of one task")
+        if config.model_copy(update={"run": before.run}).digest() == before.digest():
+            raise InputError(f"{source} changes nothing: {change.of} has those settings already")
+        return Variant(change.name, about, change.group, values, config, baseline)
 
     def pick(self, names: Sequence[str]) -> list[Variant]:
         """The named variants (default all) and their baselines, in the study's order."""
@@ -107,78 +123,11 @@ class Study:
         return [variant for variant in self.variants if variant.name in wanted]
 
 
-def load_study(name: str) -> Study:
-    """Read a study, by name (`gz37`) or path of its YAML, and check every change."""
-    path = listed_path(configs_dir() / FOLDER, name, "ablation study")
-    file = _File.parse(read_yaml(path), shown(path))
-    variants = {BASE: _load_base(file.base, path)}
-    for change in file.changes:
-        variants[change.name] = _make_variant(change, variants, path)
-    folds = tuple(sorted(set(file.folds)))
-    return Study(path, file.about, folds, tuple(variants.values()))
+@dataclass
+class Ablation(Experiment):
+    """An ablation study on some folds of a dataset."""
 
-
-def _load_base(base: str | dict[str, Any], path: Path) -> Variant:
-    values = read_recipe(base) if isinstance(base, str) else base
-    config = _parse(values, f"{shown(path)}, base", path, BASE)
-    return Variant(BASE, config.about, "", values, config)
-
-
-def _parse(values: Values, source: str, path: Path, name: str) -> Config:
-    run = f"{values.get('task')}/{ABLATION}{path.stem}.{name}"
-    return parse_recipe({**values, "run": run}, source, read_recipe)
-
-
-def _make_variant(change: _Change, earlier: dict[str, Variant], path: Path) -> Variant:
-    source = f"{shown(path)}, change '{change.name}'"
-    if change.name in earlier:
-        raise InputError(f"{source} is there twice: give one of them another name")
-    if change.of not in earlier:
-        raise InputError(
-            f"{source}: no change '{change.of}' before it (of): there are {', '.join(earlier)}"
-        )
-    baseline = earlier[change.of]
-    values = copy.deepcopy(baseline.values)
-    try:
-        for word in change.changes:
-            override(values, word)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
-    about = change.about or ", ".join(change.changes)
-    config = _parse({**values, "about": about}, source, path, change.name)
-    if config.task != baseline.config.task:
-        raise InputError(f"{source}: all changes of a study are of one task")
-    if _same(config, baseline.config):
-        raise InputError(f"{source} changes nothing: {change.of} has those settings already")
-    return Variant(change.name, about, change.group, values, config, baseline)
-
-
-def _same(one: Config, other: Config) -> bool:
-    """Whether two configs differ in nothing but names."""
-    return one.model_copy(update={"run": other.run}).digest() == other.digest()
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """A study on some folds of a dataset."""
-
-    study: Study
-    data: Dataset
-    folds: tuple[int, ...]
-
-    @property
-    def task(self) -> Task:
-        """The task of all its runs."""
-        return get_task(self.study.base.config.task)
-
-    @cached_property
-    def catalog(self) -> Catalog:
-        """The galaxies of the dataset that the task keeps."""
-        return self.data.catalog.for_task(self.task)
-
-    def run(self, variant: Variant) -> Run:
-        """The run of a variant."""
-        return Run(variant.config, self.data)
+    study: Changes
 
     def check(self, variants: Sequence[Variant]) -> dict[str, str]:
         """Check folds and settings before anything is trained.
@@ -186,32 +135,25 @@ class Ablation:
         Returns:
             Name of a variant -> why it cannot be trained here.
         """
-        missing = [fold for fold in self.folds if not 0 <= fold < self.catalog.n_folds]
-        if missing:
-            raise InputError(
-                f"there is no fold {missing[0]}: '{self.catalog.dataset}' has folds 0 to "
-                f"{self.catalog.n_folds - 1} (--folds)"
-            )
+        self.check_folds("--folds")
         reasons = {}
         for variant in variants:
             if others := {one.dataset for one in variant.config.stages if one.dataset}:
                 reasons[variant.name] = f"it has a stage on another dataset ({', '.join(others)})"
-                continue
-            self.run(variant).check()
+            else:
+                Run(variant.config, self.data).check()
         return reasons
 
     def is_done(self, variant: Variant) -> bool:
         """Whether all folds of a variant are trained and in its out-of-fold table."""
         table = RunFolder(self.catalog.dataset, variant.config.run).oof_csv
-        done = FoldTables(variant.config, self.catalog).done
-        if not {*self.folds} <= {*done}:
-            return False
         try:
             # A kill may have come after the last fold, before the table or its card.
             card = RunCard.of(self.catalog.dataset, variant.config.run).check(self.catalog, table)
         except InputError:
             return False
-        return {*self.folds} <= {*card.folds}
+        trained = FoldTables(variant.config, self.catalog).done
+        return {*self.folds} <= {*trained} & {*card.folds}
 
     def train(self, variants: Sequence[Variant], jobs: int = 1, backend: str = "loky") -> list[str]:
         """Train the variants that are not finished.
@@ -223,18 +165,13 @@ class Ablation:
         Returns:
             Why folds stopped early, one line each; the next call resumes them.
         """
-        runs = {v.name: self.run(v) for v in variants if not self.is_done(v)}
-        names = {run.config.run: name for name, run in runs.items()}
-        earlier = [one for run in runs.values() for one in run.config.stages[:-1]]
-        stages = {one.run: Run(one, self.data) for one in earlier}
-        every = {**stages, **{run.config.run: run for run in runs.values()}}
-        for card in train_runs([*every.values()], list(self.folds), jobs, backend):
-            name = names[card.run]
-            if not runs[name].stopped:
-                print(f"{name}: done", flush=True)
-        return [
-            f"{names.get(one, one)}: {why}" for one, run in every.items() for why in run.stopped
-        ]
+        names = {v.config.run: v.name for v in variants if not self.is_done(v)}
+        stages = [one for v in variants if v.config.run in names for one in v.config.stages]
+        runs = {one.run: Run(one, self.data) for one in stages}
+        for card in train_runs([*runs.values()], list(self.folds), jobs, backend):
+            if not runs[card.run].stopped:
+                print(f"{names[card.run]}: done", flush=True)
+        return [f"{names.get(run, run)}: {why}" for run in runs for why in runs[run].stopped]
 
     def minutes(self, variant: Variant) -> float | None:
         """Minutes of the study's folds, all stages; None for a variant that trained nothing."""

@@ -7,7 +7,7 @@ beside it. The best trial becomes a config, to be trained on all folds like any 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from textwrap import indent
@@ -26,15 +26,12 @@ from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.parallel import run_jobs, watching
 from galaxyzoo.core.paths import configs_dir, shown
-from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.results.layout import CHECKPOINT, WEIGHTS, RunFolder
-from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import History, train_fold
 from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.run import Run
 from galaxyzoo.tuning.search_space import Search
+from galaxyzoo.tuning.study import Experiment
 
 STUDY = "study.db"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -46,27 +43,20 @@ _ONLY_OF_RECIPE = ("reference", "run")  # keys of the recipe that are not true o
 
 
 @dataclass
-class Tuning:
+class Tuning(Experiment):
     """A search on a fold of a dataset."""
 
-    search: Search
-    data: Dataset
-    fold: int
+    study: Search
 
-    @cached_property
-    def task(self) -> Task:
-        """The task of all trials."""
-        return get_task(self.search.base.task)
-
-    @cached_property
-    def catalog(self) -> Catalog:
-        """The galaxies of the dataset that the task keeps."""
-        return self.data.catalog.for_task(self.task)
+    @property
+    def fold(self) -> int:
+        """Fold that trials are scored on."""
+        return self.folds[0]
 
     @property
     def folder(self) -> Path:
         """Folder of the study and the trials."""
-        return RunFolder(self.catalog.dataset, self.search.base.run).fold(self.fold)
+        return RunFolder(self.catalog.dataset, self.study.config.run).fold(self.fold)
 
     def trial_folder(self, number: int) -> Path:
         """Folder of a trial's history."""
@@ -74,12 +64,8 @@ class Tuning:
 
     def check(self) -> None:
         """Check the fold, every range, and that an existing study is of this search."""
-        if not 0 <= self.fold < self.catalog.n_folds:
-            raise InputError(
-                f"there is no fold {self.fold}: '{self.catalog.dataset}' has folds 0 to "
-                f"{self.catalog.n_folds - 1} (--fold)"
-            )
-        for config in self.search.edges:
+        self.check_folds("--fold")
+        for config in self.study.edges:
             Run(config, self.data).check()
         if (self.folder / STUDY).exists():
             with self.open_study() as study:
@@ -95,7 +81,7 @@ class Tuning:
             jobs: trials at a time.
             backend: as in `run_jobs`.
         """
-        lock = files.holding(self.folder / files.LOCK, f"at work on {self.search.base.run}")
+        lock = files.holding(self.folder / files.LOCK, f"at work on {self.study.config.run}")
         with lock, self.open_study() as study:
             interrupted = self._begin(study)
             done = _count_done(study)
@@ -104,7 +90,7 @@ class Tuning:
                 for call in Bar(calls, "trials", trials, False, initial=done, unit="trial"):
                     self.run_trial(study, *call)
             elif calls:
-                self.data.train_images(self.search.base.image)  # decoded here, by all processors
+                self.data.train_images(self.study.config.image)  # decoded here, by all processors
                 with watching(partial(_count_done, study), trials, "trials", "trial"):
                     run_jobs(_run_trial, [(self, *call) for call in calls], jobs, backend)
 
@@ -117,7 +103,7 @@ class Tuning:
     def describe(self, trial: FrozenTrial) -> str:
         """A done trial in a line."""
         value, reason = score(trial), trial.user_attrs.get(_REASON)
-        picks = " ".join(f"{key}={pick}" for key, pick in self.search.decode(trial.params).items())
+        picks = " ".join(f"{key}={pick}" for key, pick in self.study.decode(trial.params).items())
         result = "stopped" if value is None else f"{value:.5f}"
         why = f" ({reason})" if reason else ""
         epochs = len(trial.intermediate_values)
@@ -127,7 +113,7 @@ class Tuning:
     def open_study(self) -> Iterator[optuna.Study]:
         """Open the study, created where it does not exist; errors of its file are one line."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        path, pruning = self.folder / STUDY, self.search.file.pruning
+        path, pruning = self.folder / STUDY, self.study.pruning
         url = URL.create("sqlite", database=str(path)).render_as_string()
         try:
             yield optuna.create_study(
@@ -137,7 +123,7 @@ class Tuning:
                 pruner=optuna.pruners.MedianPruner(
                     pruning.startup_trials, n_warmup_steps=pruning.warmup_epochs + 1
                 ),
-                study_name=self.search.name,
+                study_name=self.study.path.stem,
                 load_if_exists=True,
             )
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
@@ -155,14 +141,14 @@ class Tuning:
             seed: of the draws of a new trial.
             interrupted: a trial of an ended process, to be resumed in place of a new one.
         """
-        key = (self.search.base.train.seed, seed)
+        key = (self.study.config.train.seed, seed)
         draws = int(np.random.SeedSequence(key).generate_state(1)[0])
         study.sampler = optuna.samplers.TPESampler(seed=draws)
         if interrupted:
             trial = optuna.Trial(study, interrupted._trial_id)
             reported = len(interrupted.intermediate_values)
         else:
-            trial, reported = study.ask(self.search.distributions), 0
+            trial, reported = study.ask(self.study.distributions), 0
         try:
             study.tell(trial, self._train_trial(trial, reported), skip_if_finished=True)
         except optuna.TrialPruned:
@@ -179,14 +165,12 @@ class Tuning:
         Returns:
             The validation score: of the best epoch where the config keeps that one, else the last.
         """
-        folder = self.trial_folder(trial.number)
-        name = f"{self.search.base.run}.{folder.name}"
         attempts = trial.user_attrs.get(_ATTEMPTS, 0)
         if attempts == _MOST_ATTEMPTS:
             _stop(trial, f"its process ended {attempts} times before it did; is memory short?")
         trial.set_user_attr(_ATTEMPTS, attempts + 1)
         try:
-            config = self.search.config(self.search.decode(trial.params), name)
+            config = self.study.change(self.study.decode(trial.params), f".trial_{trial.number}")
             Run(config, self.data).check()
         except InputError as error:
             _stop(trial, str(error))
@@ -202,9 +186,10 @@ class Tuning:
                 raise optuna.TrialPruned
 
         data = make_fold_data(config, self.data, self.data.train_images(config.image), self.fold)
-        with files.holding(folder / files.LOCK, f"training {name}"):
+        folder = self.trial_folder(trial.number)
+        with files.holding(folder / files.LOCK, f"training {config.run}"):
             try:
-                train_fold(config, data, folder, name, after_epoch=report)
+                train_fold(config, data, folder, config.run, after_epoch=report)
             except FoldError as error:
                 _stop(trial, str(error))
         return scores[-1] if config.train.checkpoint == "last" else min(scores)
@@ -221,7 +206,7 @@ class Tuning:
         heartbeats would find that out after a minute only.
         """
         self._check_study(study)
-        interrupted, space = [], self.search.file.space
+        interrupted, space = [], self.study.space
         for trial in study.get_trials(deepcopy=False):
             if trial.state in _DONE:  # its process may have ended before it was cleaned
                 self._clean(trial.number)
@@ -230,19 +215,18 @@ class Tuning:
             elif trial.state == TrialState.RUNNING:  # killed while it was drawn: it is drawn again
                 study.tell(trial.number, state=TrialState.FAIL)
         trials = study.get_trials(deepcopy=False)
-        if self.search.recipe and all(trial.state == TrialState.FAIL for trial in trials):
-            study.enqueue_trial(self.search.recipe)
+        if self.study.recipe and all(trial.state == TrialState.FAIL for trial in trials):
+            study.enqueue_trial(self.study.recipe)
         return interrupted
 
     def _check_study(self, study: optuna.Study) -> None:
         """Record what the study is of, or compare it with the record."""
-        file, recorded = self.search.file, study.user_attrs
         settings = {
-            "base": self.search.base.digest(),
-            "space": {setting: one.model_dump(mode="json") for setting, one in file.space.items()},
-            "pruning": file.pruning.model_dump(),
+            "base": self.study.config.digest(),
             "data": self.catalog.fingerprint,
+            **self.study.model_dump(mode="json", include={"space", "pruning"}),
         }
+        recorded = study.user_attrs
         for key, value in settings.items():
             if key not in recorded:
                 study.set_user_attr(key, value)
@@ -276,8 +260,8 @@ def _count_done(study: optuna.Study) -> int:
 
 def default_path(search: Search) -> Path:
     """The best trial's config where the user names no file."""
-    task = search.base.task
-    return configs_dir() / task / f"{search.name.removeprefix(f'{task}_')}_tuned.yaml"
+    task = search.config.task
+    return configs_dir() / task / f"{search.path.stem.removeprefix(f'{task}_')}_tuned.yaml"
 
 
 def check_free(path: Path, search: Search) -> None:
@@ -302,9 +286,9 @@ def write_config(path: Path, tuning: Tuning, command: str, then: str) -> str:
     Returns:
         Lines on the trial's score, and why it is optimistic, to be printed.
     """
-    search, (best, *others) = tuning.search, tuning.trials()
+    search, (best, *others) = tuning.study, tuning.trials()
     trials, picks = 1 + len(others), search.decode(best.params)
-    config = search.config(picks, "winner")
+    config = search.change(picks)
     epoch = ", and so was its epoch" if config.train.checkpoint == "best" else ""
     caveat = (
         f"Trial {best.number}: validation {tuning.task.metric} {best.value:.5f} on fold "
@@ -314,8 +298,8 @@ def write_config(path: Path, tuning: Tuning, command: str, then: str) -> str:
         f"(in it fold {tuning.fold} alone remains a little optimistic):"
     )
     found = f"{_mark(search)} {trials} trials; found by\n{one_line(command)}"
-    values = {k: v for k, v in search.values(picks).items() if k not in _ONLY_OF_RECIPE}
-    values["about"] = f"best of {trials} trials from: {search.file.about or search.name}"
+    values = {k: v for k, v in search.change_values(picks).items() if k not in _ONLY_OF_RECIPE}
+    values["about"] = f"best of {trials} trials from: {search.about or search.path.stem}"
     text = yaml.safe_dump(
         values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=_WIDTH
     )
@@ -327,4 +311,4 @@ def write_config(path: Path, tuning: Tuning, command: str, then: str) -> str:
 
 def _mark(search: Search) -> str:
     """Start of the comment in a config by a search."""
-    return f"Tuned by the search {search.name}:"
+    return f"Tuned by the search {search.path.stem}:"

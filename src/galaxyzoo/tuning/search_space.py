@@ -3,11 +3,10 @@
 `configs/tuning/<name>.yaml` names both, and the fold that trials are scored on.
 """
 
+import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import optuna
@@ -19,13 +18,12 @@ from optuna.distributions import (
 )
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
-from galaxyzoo.config.base import Settings, read_yaml, set_key
-from galaxyzoo.config.loading import config_path, listed_path
-from galaxyzoo.config.schema import Config, parse_config
+from galaxyzoo.config.base import Settings, set_key
+from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import configs_dir, shown
+from galaxyzoo.core.paths import shown
+from galaxyzoo.tuning.study import Study
 
-FOLDER = "tuning"  # in configs/
 _DIGITS = 4  # of a sampled fraction, so that configs are easy to read
 
 
@@ -42,7 +40,7 @@ class NumberRange(Settings):
 
     @property
     def distribution(self) -> FloatDistribution | IntDistribution:
-        """What Optuna samples from; ValueError where the bounds are wrong."""
+        """Optuna's distribution; ValueError where the bounds are wrong."""
         if self.type == "float":
             return FloatDistribution(self.low, self.high, self.log, self.step)
         bounds = [self.low, self.high, 1 if self.step is None else self.step]
@@ -80,7 +78,7 @@ class Choice(Settings):
 
     @property
     def distribution(self) -> CategoricalDistribution:
-        """What Optuna samples from; ValueError where a choice is repeated or no JSON."""
+        """Optuna's distribution; ValueError where a choice is repeated or no JSON."""
         texts = [json.dumps(choice, allow_nan=False) for choice in self.choices]
         if len(set(texts)) < len(texts):
             raise ValueError("a choice is there twice")
@@ -110,7 +108,7 @@ Range = Annotated[
     Annotated[NumberRange, Tag("float")]
     | Annotated[NumberRange, Tag("int")]
     | Annotated[Choice, Tag("choice")],
-    Discriminator(lambda values: str(values.get("type") if isinstance(values, dict) else values)),
+    Discriminator(lambda v: str(v.get("type") if isinstance(v, dict) else getattr(v, "type", v))),
 ]
 
 
@@ -123,45 +121,35 @@ class Pruning(Settings):
     warmup_epochs: int = Field(2, ge=1)
 
 
-class _File(Settings):
-    """The keys of a search's YAML."""
+class Search(Study):
+    """A recipe and the ranges of some of its settings."""
 
-    about: str = ""
-    # name of a run, or settings as in a run's own YAML
-    base: str | dict[str, Any]
+    FOLDER = "tuning"
+    KIND = "search"
+    PREFIX = "tune."
+
     fold: int = Field(0, ge=0)
     pruning: Pruning = Pruning()
     # `section.key` -> its range
     space: Annotated[dict[str, Range], Field(min_length=1)]
 
-
-@dataclass(frozen=True)
-class Search:
-    """A recipe and the ranges of some of its settings."""
-
-    name: str
-    path: Path
-    file: _File
-    base: Config
-    own_values: dict[str, Any]  # of the recipe, as in its YAML: what differs from the defaults
-
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
         """Optuna's search space."""
-        return {setting: one.distribution for setting, one in self.file.space.items()}
+        return {setting: bounds.distribution for setting, bounds in self.space.items()}
 
     def decode(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """`section.key` -> value, from a trial's parameters."""
-        return {setting: self.file.space[setting].decode(v) for setting, v in parameters.items()}
+        return {setting: self.space[setting].decode(v) for setting, v in parameters.items()}
 
-    def config(self, picks: Mapping[str, Any], run: str) -> Config:
-        """The recipe with these values of `section.key`, checked."""
-        values = {**self.values(picks), "run": run}
-        return parse_config(values, ", ".join(f"{k}={v}" for k, v in picks.items()))
+    def change(self, picks: Mapping[str, Any], suffix: str = "") -> Config:
+        """Check the recipe with these values of `section.key`; `suffix` ends its run's name."""
+        source = ", ".join(f"{setting}={value}" for setting, value in picks.items())
+        return self.make_config(self.change_values(picks), suffix, source)
 
-    def values(self, picks: Mapping[str, Any]) -> dict[str, Any]:
-        """As `config`, unchecked and without defaults: the content of a YAML."""
-        values = json.loads(json.dumps(self.own_values))
+    def change_values(self, picks: Mapping[str, Any]) -> dict[str, Any]:
+        """Content of the YAML of the recipe with these values of `section.key`, unchecked."""
+        values = copy.deepcopy(self.values)
         for setting, value in picks.items():
             set_key(values, setting, value, setting)
         return values
@@ -169,11 +157,11 @@ class Search:
     @property
     def recipe(self) -> dict[str, Any] | None:
         """Parameters of the recipe itself, the first trial; None where it is outside a range."""
-        values = self.base.model_dump(mode="json")
+        values = self.config.model_dump(mode="json")
         try:
             parameters = {
-                setting: one.encode(reduce(lambda v, key: v[key], setting.split("."), values))
-                for setting, one in self.file.space.items()
+                setting: bounds.encode(reduce(lambda v, key: v[key], setting.split("."), values))
+                for setting, bounds in self.space.items()
             }
             optuna.create_trial(params=parameters, distributions=self.distributions, value=0)
         except (KeyError, TypeError, ValueError):
@@ -183,38 +171,24 @@ class Search:
     @property
     def edges(self) -> list[Config]:
         """The recipe, and with one setting at a time at an edge of its range."""
-        picks = [{s: edge} for s, one in self.file.space.items() for edge in one.edges]
-        return [self.base, *(self.config(pick, self.base.run) for pick in picks)]
+        picks = [{setting: edge} for setting, one in self.space.items() for edge in one.edges]
+        return [self.config, *map(self.change, picks)]
 
-
-def load_search(name: str) -> Search:
-    """Read a search, by name (`elliptical_spiral_cnn`) or path of its YAML; check every range."""
-    path = listed_path(configs_dir() / FOLDER, name, "search")
-    file = _File.parse(read_yaml(path), shown(path))
-    own = read_yaml(config_path(file.base)) if isinstance(file.base, str) else file.base
-    if "stages" in own:
-        raise InputError(f"{shown(path)}, base: has several stages: tune a recipe of one")
-    run = f"{own.get('task')}/tune.{path.stem}"
-    base = parse_config({**own, "run": run}, f"{shown(path)}, base")
-    search = Search(path.stem, path, file, base, own)
-    for setting, one in file.space.items():
-        _check_setting(search, setting, one)
-    return search
-
-
-def _check_setting(search: Search, setting: str, one: NumberRange | Choice) -> None:
-    """A setting can be tuned, and its whole range is valid."""
-    source = f"{shown(search.path)}, space '{setting}'"
-    if setting == "task" or setting.split(".")[0] in ("tta", "stages"):
-        raise InputError(
-            f"{source} cannot be tuned: trials are scored on one view, of one task, without stages"
-        )
-    digests = set()
-    for edge in one.edges:
-        try:
-            config = search.config({setting: edge}, search.base.run)
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from None
-        digests.add(config.digest())
-    if len(digests) == 1:
-        raise InputError(f"{source} changes no result: leave it out")
+    def check(self) -> None:
+        """Refuse settings that trials cannot score, and ranges with a value that is not valid."""
+        if "stages" in self.values:
+            raise InputError(f"{shown(self.path)}, base: has several stages: tune a recipe of one")
+        assert self.config
+        for setting, bounds in self.space.items():
+            source = f"{shown(self.path)}, space '{setting}'"
+            if setting == "task" or setting.split(".")[0] in ("tta", "stages"):
+                raise InputError(
+                    f"{source} cannot be tuned: trials are scored on one view, of one task, "
+                    "without stages"
+                )
+            try:
+                digests = {self.change({setting: edge}).digest() for edge in bounds.edges}
+            except InputError as error:
+                raise InputError(f"{source}: {error}") from None
+            if len(digests) == 1:
+                raise InputError(f"{source} changes no result: leave it out")
