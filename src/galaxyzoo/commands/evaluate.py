@@ -92,12 +92,12 @@ def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
 def write_report(evaluation: Evaluation) -> None:
     """Write the page with its tables and pictures, and print the scores."""
     task, dataset = evaluation.task, evaluation.catalog.dataset
-    comparison = comparison_section(evaluation)
+    comparison, history = comparison_section(evaluation), history_section(evaluation)
     sections = [
         comparison,
         ensemble_section(evaluation),
         *detail_sections(evaluation),
-        history_section(evaluation),
+        history,  # made first: it may find a damaged file
     ]
     path = evaluation.folder / "index.html"
     about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
