@@ -71,16 +71,16 @@ class ZipStore(ImageStore):
     def load(self, image_id: int) -> bytes:
         """Encoded bytes of one image."""
         name = self.names[image_id]
-        where = f"{shown(self.path)}/{name}"
         try:
             archive = self._archive()
             size = archive.getinfo(name).file_size
             if size > MAX_IMAGE_BYTES:
+                where = f"{shown(self.path)}/{name}"
                 raise InputError(f"{where} is larger than {MAX_IMAGE_BYTES:,} bytes")
             with archive.open(name) as member:
                 return member.read(size)  # no more, however much its compressed bytes hold
         except BROKEN_ZIP as error:
-            raise _read_error(where, error) from None
+            raise _read_error(f"{shown(self.path)}/{name}", error) from None
 
     def _archive(self) -> zipfile.ZipFile:
         """This thread's own handle, so that threads do not share a file position.
