@@ -9,14 +9,24 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.blends import Blend
+from galaxyzoo.ensemble.build import EnsembleBuild
 from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model, save_model
 from galaxyzoo.ensemble.networks import EnsembleNetworks
-from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit
+from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates
+from galaxyzoo.results.card import EnsembleCard
+from galaxyzoo.results.layout import RunFolder
+from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import get_task, task_of
 from support.class_fixtures import PLAIN, draw_probs, one_hot
-from support.ensemble_fixtures import SMALL, fit_all, make_problem
+from support.ensemble_fixtures import (
+    SMALL,
+    fit_all,
+    make_problem,
+    save_project,
+    use_root,
+)
 
 CURE = "make it again"
 
@@ -90,3 +100,20 @@ def test_a_class_that_no_entry_names_is_one_line(tmp_path):
     with pytest.raises(InputError, match=r"^list cannot be kept"):
         save_model(path, Blend([[1.0]]))  # type: ignore[arg-type]
     assert not path.exists()
+
+
+def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_named(
+    tmp_path, monkeypatch
+):
+    use_root(monkeypatch, tmp_path)
+    catalog, task = save_project(), get_task(COMPETITION_TASK)
+    candidates, runs = pick_candidates(["nnls"], task), ["gz37/run1", "gz37/run0"]
+    build = EnsembleBuild(task, catalog, runs, candidates, 0, "pair")
+    card, _ = build.make()
+    assert [*card.members] == runs[::-1]
+    model = load_model(build.folder.fitted, card.fitted, CURE)
+    paths = {run: RunFolder("tiny", run).test_csv for run in card.members}
+    values = [PredictionTable.read(path, task_of(run)).values for run, path in paths.items()]
+    found = FittedEnsemble("tiny", task, EnsembleCard.of(build.folder), model).combine(values)
+    expected = PredictionTable.read(build.folder.csv, task).values
+    np.testing.assert_allclose(found, expected, atol=1e-6)

@@ -53,7 +53,7 @@ def test_an_external_table_joins_by_id_and_is_noted(catalog, tmp_path, monkeypat
     given = save_external(catalog, tmp_path)
     run_here(monkeypatch, "--external", "them", *given, *QUICK)
     card = read_card()
-    assert list(card["runs"]) == ["gz37/run0", "gz37/run1", "external/them"]
+    assert list(card["runs"]) == ["external/them", "gz37/run0", "gz37/run1"]
     assert card["runs"]["external/them"] < 0.06  # rows in the wrong order would score 0.2
     assert card["possible_leakage"] == []
     noted = card["external"]["them"]
@@ -103,7 +103,7 @@ def test_a_table_with_possible_leakage_joins_only_by_name(catalog, tmp_path, mon
 
     run_here(monkeypatch, "run0", "run1", "external/them", *given)
     card, printed = read_card(), capsys.readouterr().out
-    assert list(card["runs"]) == ["gz37/run0", "gz37/run1", "external/them"]
+    assert list(card["runs"]) == ["external/them", "gz37/run0", "gz37/run1"]
     assert card["external"]["them"] | {"oof": "", "test": "", "score": 0} == {
         "oof": "",
         "test": "",

@@ -162,7 +162,7 @@ def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(
     config = tiny_config(**CLASSES, train=lively)
     run = Run(config, project.data, {"train": project.images})
     card = holdout.train_holdout(run)
-    assert (card["checkpoint"], card["selected_on_validation"]) == ("best", False)
+    assert (card.checkpoint, card.selected_on_validation) == ("best", False)
     weights = (run.folder / "holdout" / WEIGHTS).read_bytes()
     parts = holdout.split(run.catalog, config.task)
     images = project.images.images.copy()
@@ -177,7 +177,7 @@ def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(
         patch.setattr(holdout, "split", lambda *_: parts)
         again_card = holdout.train_holdout(again)
     assert (again.folder / "holdout" / WEIGHTS).read_bytes() == weights
-    assert again_card["score"] != card["score"]
+    assert again_card.score != card.score
     print_holdout_table([card])
     said = "elliptical_spiral/small: its epoch is the best on val; scored on test alone"
     assert said in capsys.readouterr().out

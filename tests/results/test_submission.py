@@ -8,6 +8,7 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.results import submission
+from galaxyzoo.results.card import SubmissionCard
 from galaxyzoo.results.layout import submissions_dir
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -16,6 +17,7 @@ from support.ensemble_fixtures import COLUMNS, draw_votes, use_root
 
 TASK = TASKS["gz37"]
 
+CARD = SubmissionCard(dataset="kaggle", table="")
 PRIOR = np.full(len(COLUMNS), 0.5)  # plays a part for classes only
 
 IDS = np.array([500_001, 100_002, 300_003])  # the sample's order need not be ascending
@@ -30,7 +32,7 @@ def root(tmp_path, monkeypatch):
 def write(path, dataset="kaggle", seed=0):
     votes = draw_votes(np.random.default_rng(seed), len(IDS))[0]
     table = PredictionTable(TASK, IDS, votes)
-    submission.write(path, table, {"dataset": dataset, "seed": seed}, PRIOR)
+    submission.write(path, table, SubmissionCard(dataset=dataset, table=""), PRIOR)
     return votes
 
 
@@ -45,7 +47,7 @@ def test_written_file_has_the_samples_ids_and_sums_within_a_millionth(root):
     ids = rng.permutation(np.arange(100_000, 103_000))
     raw = draw_votes(rng, len(ids))[0] + rng.normal(scale=0.2, size=(len(ids), 37))
     path = root / "many.csv"
-    submission.write(path, PredictionTable(TASK, ids, raw).project(), {}, PRIOR)
+    submission.write(path, PredictionTable(TASK, ids, raw).project(), CARD, PRIOR)
     read = pd.read_csv(path)
     assert list(read.columns) == ["GalaxyID", *COLUMNS]
     assert read["GalaxyID"].tolist() == ids.tolist()
@@ -60,7 +62,7 @@ def test_raw_predictions_are_refused_and_leave_no_file(root):
     raw = draw_votes(np.random.default_rng(0), len(IDS))[0]
     raw[1, 4] += 1e-5
     with pytest.raises(InputError, match=r"100002, column 'Class\d"):
-        submission.write(path, PredictionTable(TASK, IDS, raw), {}, PRIOR)
+        submission.write(path, PredictionTable(TASK, IDS, raw), CARD, PRIOR)
     assert list(root.iterdir()) == []
 
 

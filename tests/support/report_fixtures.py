@@ -39,7 +39,12 @@ def save_table(
             "best": "mean",
             "chosen": "mean",
         }
-        values |= {"candidates": {}, "without": {"candidate": "mean", "runs": {}}, "nested": None}
+        values |= {
+            "candidates": {},
+            "simplest_first": [],
+            "without": {"candidate": "mean", "runs": {}},
+            "nested": None,
+        }
         values |= {"runs_selected_on_validation": [], "possible_leakage": [], "external": {}}
         values |= {"runs": {}, "error_correlation": {}, "table": ""}
         path, scored = folder.oof_csv, folder.csv

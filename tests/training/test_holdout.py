@@ -57,11 +57,11 @@ def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(
     ids = data.cache.ids
     assert ids[data.train_rows].tolist() == run.catalog.ids[parts == "train"].tolist()
     assert ids[data.val_rows].tolist() == run.catalog.ids[parts == "val"].tolist()
-    assert card["split"] == {"train": 42, "val": 9, "test": 9}
-    assert card["galaxies"] == 9
+    assert card.split == {"train": 42, "val": 9, "test": 9}
+    assert card.galaxies == 9
     dataset = prepared.catalog.dataset
     written = root / "oof" / dataset / "elliptical_spiral" / "cnn_holdout.json"
-    assert json.loads(written.read_text())["score"] == card["score"]
+    assert json.loads(written.read_text())["score"] == card.score
     holdout.train_holdout(run)
     assert len(trained) == 1  # done work is not done again
 

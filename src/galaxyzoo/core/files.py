@@ -120,8 +120,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically, indented, keys in the given order; NaN is refused (ValueError)."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    """Write JSON atomically, indented, keys sorted; NaN is refused (ValueError)."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False, sort_keys=True) + "\n")
 
 
 def read_json(path: Path, cure: str = "") -> Any:

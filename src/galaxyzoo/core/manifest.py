@@ -49,7 +49,8 @@ def read_sealed(path: Path, cure: str) -> dict[str, Any]:
 
 
 def _digest(content: Mapping[str, Any]) -> str:
-    return digest([json.dumps({key: v for key, v in content.items() if key != _DIGEST})])
+    plain = {key: value for key, value in content.items() if key != _DIGEST}
+    return digest([json.dumps(plain, sort_keys=True)])
 
 
 @dataclass(frozen=True)

@@ -92,35 +92,39 @@ class EnsembleBuild:
         selected = [card.run for card in cards if card.selected_on_validation]
         leaking = [card.run for card in cards if card.possible_leakage]
         leaking += [table.run for table in self.external if table.possible_leakage]
-        card = {
-            "name": self.name,
-            "inputs": inputs,
-            "members": self._members,
-            "selected_on_validation": bool(selected),
-            "runs_selected_on_validation": selected,
-            "possible_leakage": leaking,
-            "external": external,
-            "diverged": {card.run: card.divergence for card in cards if card.diverged},
-            "unreadable_test_images": catalog.test_ids[unreadable].tolist(),
+        card = EnsembleCard(
+            name=self.name,
+            table="",  # not yet written
+            inputs=inputs,
+            members=self._members,
+            selected_on_validation=bool(selected),
+            runs_selected_on_validation=selected,
+            possible_leakage=leaking,
+            external=external,
+            diverged={card.run: card.divergence for card in cards if card.diverged},
+            unreadable_test_images=catalog.test_ids[unreadable].tolist(),
             **make_card(fits, runs, oof, catalog, self.seed),
-        }
-        predictions = self.task.project(fits.models[card["chosen"]].predict(test))
+        )
+        predictions = self.task.project(fits.models[card.chosen].predict(test))
         prior = targets.mean(axis=0)
         # The runs' tables hold the mean there, which a stacker would bend.
         predictions[unreadable] = self.task.project(prior[None])
         if self.oof_path is not None:
-            values = fits.predictions(card["chosen"])
+            values = fits.predictions(card.chosen)
             oof_table = PredictionTable(self.task, catalog.ids, values, catalog.folds)
-            card["oof_table"] = oof_table.write(self.oof_path)
-            card["fitted"] = save_model(self.folder.fitted, fits.models[card["chosen"]])
+            kept = {
+                "oof_table": oof_table.write(self.oof_path),
+                "fitted": save_model(self.folder.fitted, fits.models[card.chosen]),
+            }
+            card = card.model_copy(update=kept)
         table = PredictionTable(self.task, catalog.test_ids, predictions)
         submission.write(self.path, table, card, prior)
         return EnsembleCard.read(card_path(self.path)), True
 
     @property
     def all_runs(self) -> list[str]:
-        """Names of all members: runs, then external tables."""
-        return [*self.runs, *(table.run for table in self.external)]
+        """Names of all members, runs and external tables, in alphabetical order as on the card."""
+        return sorted([*self.runs, *(table.run for table in self.external)])
 
     @cached_property
     def _members(self) -> dict[str, str | None]:
@@ -136,7 +140,8 @@ class EnsembleBuild:
         if self.runs:
             oof.insert(0, load_oof(self.runs, self.task, self.whole))
             test.insert(0, load_test(self.runs, self.task, self.whole))
-        return np.concatenate(oof, axis=1), np.concatenate(test, axis=1)
+        order = np.argsort([*self.runs, *(table.run for table in self.external)])
+        return np.concatenate(oof, axis=1)[:, order], np.concatenate(test, axis=1)[:, order]
 
     def _describe_external(self, catalog: Catalog) -> dict[str, Any]:
         """The card's entry of each external table, those set aside too."""
@@ -207,12 +212,12 @@ def make_card(
         "best": best,
         "chosen": chosen,
         "rule": RULE,
-        "scored": "cross-fitted on the runs' folds",
         **_scores(fits, fits.predictions(chosen)),
         "nested": _nested_scores(fits),
+        "simplest_first": fits.names,
         "candidates": {name: _candidate_scores(fits, name, best) for name in fits.names},
         "runs": {run: scores["score"] for run, scores in run_tables.items()},
-        **({"run_classes": run_classes} if run_classes else {}),
+        "run_classes": run_classes,
         "error_correlation": error_correlation(runs, total([*fits.by_fold.values()])),
         "without": costs_without(fits, chosen, runs, seed),
         "model": fits.models[chosen].about(runs, task),

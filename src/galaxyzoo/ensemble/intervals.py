@@ -21,7 +21,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.conformal import Calibration, Column, find_limits
 from galaxyzoo.ensemble.members import load_oof
 from galaxyzoo.io.tables import write_predictions
-from galaxyzoo.results.card import EnsembleCard, rounded
+from galaxyzoo.results.card import EnsembleCard, IntervalCard, rounded
 from galaxyzoo.results.layout import EnsembleFolder, card_path
 from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -34,7 +34,7 @@ FEWEST_FOLDS = 3  # one to score, one to predict, one to fit
 _DIGITS = 6  # decimals kept in the card
 
 
-def make_intervals(name: str, whole: Catalog, level: float) -> dict[str, Any]:
+def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
     """Calibrate, measure coverage, write the test galaxies' intervals and the card.
 
     Args:
@@ -51,7 +51,7 @@ def make_intervals(name: str, whole: Catalog, level: float) -> dict[str, Any]:
         return _make_intervals(folder, whole, level)
 
 
-def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> dict[str, Any]:
+def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> IntervalCard:
     task, path = get_task(COMPETITION_TASK), folder.intervals_csv
     ensemble, oof, test = _read_ensemble(folder, catalog)
     targets = catalog.targets(task.name)
@@ -74,20 +74,19 @@ def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> d
         f"{other:g}": score_intervals(targets, crossed[i], other, task.columns)
         for i, other in enumerate(levels)
     }
-    card = {
-        "task": task.name,
-        "dataset": catalog.dataset,
-        "fingerprint": catalog.fingerprint,
-        "ensemble": ensemble.table,  # digest of the predictions that the intervals are of
-        "level": level,
-        "runs": list(ensemble.runs),
-        "galaxies": len(targets),
-        "scored": "cross-fitted on the runs' folds",
-        "levels": rounded(scores, _DIGITS),
-        "code_version": code_version(),
-        "table": digest_table(path),
-    }
-    files.write_json(card_path(path), card)
+    card = IntervalCard(
+        task=task.name,
+        dataset=catalog.dataset,
+        fingerprint=catalog.fingerprint,
+        ensemble=ensemble.table,
+        level=level,
+        runs=list(ensemble.runs),
+        galaxies=len(targets),
+        levels=rounded(scores, _DIGITS),
+        code_version=code_version(),
+        table=digest_table(path),
+    )
+    card.write(card_path(path))
     return card
 
 

@@ -1,13 +1,12 @@
 """Tables of scores on the terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.ensemble.members import PREFIX
-from galaxyzoo.results.card import EnsembleCard, RunCard
+from galaxyzoo.results.card import EnsembleCard, HoldoutCard, IntervalCard, RunCard
 from galaxyzoo.results.submission import describe_unreadable
 
 # Key of a card's `classes` -> heading.
@@ -63,23 +62,23 @@ def mark_notes(selected: bool, leaked: bool) -> list[str]:
     return [chosen if selected else last, *([leakage] if leaked else [])]
 
 
-def print_holdout_table(cards: list[dict[str, Any]]) -> None:
+def print_holdout_table(cards: list[HoldoutCard]) -> None:
     """Print one row per score card of `train_holdout`: scores on the part that was held out."""
-    metric, names = cards[0]["metric"], class_score_names(cards[0].get("classes", {}))
+    metric, names = cards[0].metric, class_score_names(cards[0].classes)
     rows = [
         (
-            card["run"],
-            " / ".join(f"{count:,}" for count in card["split"].values()),
-            f"{card['score']:.5f}",
-            *class_scores(card.get("classes", {}), names),
+            card.run,
+            " / ".join(f"{card.split[part]:,}" for part in ("train", "val", "test")),
+            f"{card.score:.5f}",
+            *class_scores(card.classes, names),
         )
         for card in cards
     ]
     header = ("run", "train / val / test", metric, *names)
-    print_table(f"hold-out scores, {cards[0]['dataset']}", header, rows)
+    print_table(f"hold-out scores, {cards[0].dataset}", header, rows)
     for card in cards:
-        chosen = {"best": "the best on val", "last": "the last"}[card["checkpoint"]]
-        print(f"{card['run']}: its epoch is {chosen}; scored on test alone")
+        chosen = {"best": "the best on val", "last": "the last"}[card.checkpoint]
+        print(f"{card.run}: its epoch is {chosen}; scored on test alone")
 
 
 def class_score_names(scores: Mapping[str, float | None]) -> list[str]:
@@ -207,18 +206,18 @@ def _print_candidates(card: EnsembleCard) -> None:
             with_error(row.minus_best, row.minus_best_se),
             *class_scores(row.classes, names),
         )
-        for name, row in card.candidates.items()
+        for name, row in card.ranked
     ]
     differences = ("± sd of folds", "minus mean ± SE", "minus lowest ± SE")
     header = ("candidate", "what it is", f"{card.metric}, cross-fitted", *differences, *names)
-    chosen = list(card.candidates).index(card.chosen)
+    chosen = card.simplest_first.index(card.chosen)
     spare = ["what it is", *names[::-1], *differences]
     print_table("candidates, as they would be submitted", header, rows, [chosen], spare)
     if len(card.runs) == 1:
         print("there is one run: nothing is combined, the candidates can only correct it")
 
 
-def print_intervals(card: dict[str, Any]) -> None:
+def print_intervals(card: IntervalCard) -> None:
     """Print coverage, width and interval score at each level."""
     rows = [
         (
@@ -227,9 +226,9 @@ def print_intervals(card: dict[str, Any]) -> None:
             f"{scores['width']:.4f}",
             f"{scores['score']:.4f}",
         )
-        for level, scores in card["levels"].items()
+        for level, scores in card.levels.items()
     ]
-    title = f"intervals of {card['dataset']}, {card['galaxies']} galaxies, cross-fitted"
+    title = f"intervals of {card.dataset}, {card.galaxies} galaxies, cross-fitted"
     print_table(title, ("level", "coverage ± SE", "width", "interval score"), rows)
 
 

@@ -245,7 +245,7 @@ def _candidate_table(card: EnsembleCard) -> pd.DataFrame:
             "minus mean": with_error(row.minus_mean, row.minus_mean_se),
             "minus lowest": with_error(row.minus_best, row.minus_best_se),
         }
-        for name, row in card.candidates.items()
+        for name, row in card.ranked
     )
 
 

@@ -14,15 +14,15 @@ from galaxyzoo.config.base import Settings
 from galaxyzoo.config.loading import all_ensembles
 from galaxyzoo.config.names import ALL_RUNS, is_ablation
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import read_sealed
+from galaxyzoo.core.manifest import read_sealed, write_sealed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, oof_dir
 from galaxyzoo.results.table import digest_table
 
 
-class _Keys(Settings):
-    """The keys of a card, or of a part of one, that have a reader; others are left alone."""
+class _Card(Settings):
+    """A card, or a part of one; keys of other versions are left alone."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -33,30 +33,51 @@ class _Keys(Settings):
         values = read_sealed(path, again)
         return cls.parse(values, f"{shown(path)} is not a whole score card ({again})")
 
+    def write(self, path: Path) -> None:
+        """Write the card: the same values make the same bytes."""
+        write_sealed(path, self.model_dump(mode="json"))
 
-class SubmissionCard(_Keys):
+
+class SubmissionCard(_Card):
     """What every card beside a submission holds."""
 
     dataset: str
     table: str  # digest of the submission
 
 
-class ScoreCard(_Keys):
-    """What the cards of runs and ensembles share; scores are those of `score_table`."""
+class ScoreCard(_Card):
+    """What the cards of runs, hold-outs and ensembles share; scores are those of `score_table`."""
 
     task: str
     dataset: str
     fingerprint: str  # of the task's galaxies, labels and folds
     selected_on_validation: bool  # an epoch was chosen on a scored fold
-    # first weights may be trained on these galaxies' votes; of an ensemble, whose
-    possible_leakage: bool | list[str]
-    unreadable_test_images: list[int]  # GalaxyIDs
     metric: str
     score: float
     per_fold: dict[str, float]
+    mean: float | None = None  # of the folds
     sd: float | None
-    classes: dict[str, float | None] = Field(default_factory=dict)
+    per_column: dict[str, float] = Field(default_factory=dict)
+    classes: dict[str, Any] = Field(default_factory=dict)
     galaxies: int
+    code_version: str
+
+
+class HoldoutCard(ScoreCard):
+    """The card of a hold-out."""
+
+    run: str
+    checkpoint: str  # the best one on the second part, or the last
+    split: dict[str, int]  # galaxies of each part
+
+
+class FoldsCard(ScoreCard):
+    """What the cards of runs and ensembles share."""
+
+    seed: int = 0
+    # first weights may be trained on these galaxies' votes; of an ensemble, whose
+    possible_leakage: bool | list[str]
+    unreadable_test_images: list[int]  # GalaxyIDs
 
     @property
     def is_whole(self) -> bool:
@@ -98,12 +119,14 @@ class ScoreCard(_Keys):
         raise NotImplementedError
 
 
-class _Tables(_Keys):
+class Digests(_Card):
+    """Digests of a run's tables."""
+
     oof: str
     test: str
 
 
-class RunCard(ScoreCard):
+class RunCard(FoldsCard):
     """The card of a run's out-of-fold and test tables."""
 
     run: str
@@ -119,9 +142,7 @@ class RunCard(ScoreCard):
     training_loss: dict[str, tuple[float | None, float | None]]
     diverged: list[int]  # folds
     no_better_than_mean: list[int]  # folds
-    mean: float
-    code_version: str
-    tables: _Tables  # digests
+    tables: Digests
 
     @classmethod
     def of(cls, dataset: str, run: str) -> Self:
@@ -171,38 +192,52 @@ def fair_cards(dataset: str, task: str) -> list[RunCard]:
     return sorted(found, key=lambda card: (card.score, card.run))
 
 
-class _Candidate(_Keys):
+class Candidate(_Card):
+    """A candidate's cross-fitted scores, and their differences with standard errors."""
+
     about: str  # what it is, in a few words
     score: float
-    sd: float
-    classes: dict[str, float | None] = Field(default_factory=dict)
-    minus_mean: float
+    per_fold: dict[str, float] = Field(default_factory=dict)
+    mean: float | None = None
+    sd: float | None
+    classes: dict[str, Any] = Field(default_factory=dict)
+    minus_mean: float  # of the uniform mean
     minus_mean_se: float
     minus_best: float
     minus_best_se: float
 
 
-class _Cost(_Keys):
+class _Cost(_Card):
     difference: float
     se: float
 
 
-class _Without(_Keys):
+class _Without(_Card):
     candidate: str
     runs: dict[str, _Cost]
 
 
-class _Nested(_Keys):
+class _Nested(_Card):
     score: float
+    per_fold: dict[str, float] = Field(default_factory=dict)
+    classes: dict[str, Any] = Field(default_factory=dict)
+    choices: dict[str, str] = Field(default_factory=dict)  # fold -> candidate
 
 
-class _External(_Keys):
+class _External(_Card):
+    oof: str = ""  # digest
+    test: str = ""  # digest
+    possible_leakage: bool = False
     used: bool
     score: float
 
 
-class EnsembleCard(SubmissionCard, ScoreCard):
-    """The card of an ensemble's submission; `ensemble.build.make_card` describes its keys."""
+class EnsembleCard(SubmissionCard, FoldsCard):
+    """The card of an ensemble's submission.
+
+    Its scores are those of the chosen candidate: cross-fitted, but too good by the luck of
+    choosing.
+    """
 
     name: str
     inputs: str  # digest of all that it was made from
@@ -212,15 +247,24 @@ class EnsembleCard(SubmissionCard, ScoreCard):
     best: str
     chosen: str
     rule: str
-    nested: _Nested | None
-    candidates: dict[str, _Candidate]
+    scored: str = "cross-fitted on the runs' folds"
+    nested: _Nested | None  # of the choice, free of its luck; None below three folds
+    simplest_first: list[str]  # names of the candidates
+    candidates: dict[str, Candidate]
     runs: dict[str, float]
-    run_classes: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    run_classes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     runs_selected_on_validation: list[str]
     possible_leakage: list[str]  # runs
+    diverged: dict[str, str] = Field(default_factory=dict)  # run -> its folds
     external: dict[str, _External]
     error_correlation: dict[str, dict[str, float]]
-    without: _Without
+    without: _Without  # cost of leaving each run out
+    model: dict[str, Any] = Field(default_factory=dict)  # weights or settings of what is submitted
+
+    @property
+    def ranked(self) -> list[tuple[str, Candidate]]:
+        """Name and scores of each candidate, the simplest first."""
+        return [(name, self.candidates[name]) for name in self.simplest_first]
 
     @classmethod
     def of(cls, folder: EnsembleFolder) -> Self:
@@ -241,6 +285,20 @@ class EnsembleCard(SubmissionCard, ScoreCard):
 
     def _again(self, dataset: str) -> str:
         return build_again(EnsembleFolder(dataset, self.task, self.name), [*self.runs])
+
+
+class IntervalCard(SubmissionCard):
+    """The card of an ensemble's intervals."""
+
+    task: str
+    fingerprint: str
+    ensemble: str  # digest of the predictions that the intervals are of
+    level: float
+    runs: list[str]
+    galaxies: int
+    scored: str = "cross-fitted on the runs' folds"
+    levels: dict[str, dict[str, Any]]  # level -> `score_intervals`
+    code_version: str
 
 
 def build_again(folder: EnsembleFolder, runs: Sequence[str] = ()) -> str:

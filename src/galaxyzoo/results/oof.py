@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.results.card import RunCard
+from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.layout import (
     DONE,
     HISTORY,
@@ -110,20 +108,37 @@ class FoldTables:
         earlier = [i for summary in summaries.values() for i in summary.unreadable_test_images]
         unreadable = test_images.unreadable | np.isin(test_images.ids, earlier)
         scores = oof.score(targets[rows], targets[~rows])
-        card = {
-            **self._card_head(summaries),
-            "unreadable_test_images": catalog.test_ids[unreadable].tolist(),
-            "no_better_than_mean": self._no_better_than_mean(scores["per_fold"]),
-            **scores,
-        }
         test = self._mean_test(unreadable).project()
-        folder = RunFolder(catalog.dataset, self.config.run)
-        card["tables"] = {
-            "oof": oof.write(folder.oof_csv),
-            "test": test.write(folder.test_csv, targets.mean(axis=0)),
-        }
-        write_sealed(folder.card, card)
-        return RunCard.read(folder.card)
+        config, folder = self.config, RunFolder(catalog.dataset, self.config.run)
+        tables = Digests(
+            oof=oof.write(folder.oof_csv),
+            test=test.write(folder.test_csv, targets.mean(axis=0)),
+        )
+        card = RunCard(
+            run=config.run,
+            about=config.about,
+            task=config.task,
+            dataset=catalog.dataset,
+            fingerprint=catalog.fingerprint,
+            config=config.digest(),
+            folds=done,
+            n_folds=catalog.n_folds,
+            seed=config.train.seed,
+            checkpoint=config.train.checkpoint,
+            selected_on_validation=any(s.selected_on_validation for s in summaries.values()),
+            possible_leakage=config.possible_leakage
+            or any(s.possible_leakage for s in summaries.values()),
+            views=config.tta.n_views,
+            start=" / ".join(dict.fromkeys(s.start for s in summaries.values())),
+            training_loss={str(k): (s.first_loss, s.last_loss) for k, s in summaries.items()},
+            diverged=[k for k, summary in summaries.items() if summary.diverged],
+            unreadable_test_images=catalog.test_ids[unreadable].tolist(),
+            no_better_than_mean=self._no_better_than_mean(scores["per_fold"]),
+            tables=tables,
+            **scores,
+        )
+        card.write(folder.card)
+        return card
 
     def _no_better_than_mean(self, scores: dict[str, float]) -> list[int]:
         """Folds whose score is no better than that of the mean targets of the other folds.
@@ -157,26 +172,3 @@ class FoldTables:
         ids = self.catalog.ids[self.catalog.folds == fold]
         path = self.files(fold).path(VAL_TABLE)
         return PredictionTable.read(path, get_task(self.config.task), ids)
-
-    def _card_head(self, summaries: dict[int, FoldSummary]) -> dict[str, Any]:
-        config, catalog = self.config, self.catalog
-        selected = any(summary.selected_on_validation for summary in summaries.values())
-        return {
-            "run": config.run,
-            "about": config.about,
-            "task": config.task,
-            "dataset": catalog.dataset,
-            "fingerprint": catalog.fingerprint,
-            "config": config.digest(),
-            "folds": self.done,
-            "n_folds": catalog.n_folds,
-            "seed": config.train.seed,
-            "checkpoint": config.train.checkpoint,
-            "selected_on_validation": selected,
-            "possible_leakage": config.possible_leakage
-            or any(summary.possible_leakage for summary in summaries.values()),
-            "views": config.tta.n_views,
-            "start": " / ".join(dict.fromkeys(summary.start for summary in summaries.values())),
-            "training_loss": {str(k): [s.first_loss, s.last_loss] for k, s in summaries.items()},
-            "diverged": [k for k, summary in summaries.items() if summary.diverged],
-        }

@@ -3,14 +3,12 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from galaxyzoo.config.names import DEMOS, WHOLE
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.io.tables import ID, read_csv
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard
@@ -26,7 +24,7 @@ TOLERANCE = 1e-7
 def write(
     path: Path,
     table: PredictionTable,
-    card: dict[str, Any],
+    card: SubmissionCard,
     prior: np.ndarray,
 ) -> None:
     """Write a submission and its score card, once the table has passed `check`.
@@ -34,13 +32,13 @@ def write(
     Args:
         path: of the table; the card has the same stem and ends in `.json`.
         table: valid predictions of the test galaxies in the sample submission's order.
-        card: plain values; the table's digest is added.
+        card: without the table's digest, which is added.
         prior: (column,) means of the training targets, of classes their frequencies.
     """
     with files.writing(path) as temporary:
         temporary.write_text(table.format(prior), encoding="utf-8")
         check(temporary, table.task, table.ids)
-        write_sealed(card_path(path), {**card, "table": digest_table(temporary)})
+        card.model_copy(update={"table": digest_table(temporary)}).write(card_path(path))
 
 
 def describe_unreadable(ids: Sequence[int] | np.ndarray) -> str:

@@ -3,16 +3,14 @@
 Most published systems report such a score; folds remain the measure here.
 """
 
-from typing import Any
-
 import numpy as np
 
 from galaxyzoo.config.names import BOX
-from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.folds import make_folds
 from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.results.card import HoldoutCard
 from galaxyzoo.results.layout import (
     CHECKPOINT,
     HELD_OUT_TABLE,
@@ -46,7 +44,7 @@ def split(catalog: Catalog, task: str, seed: int = 0) -> np.ndarray:
     return np.array(_TWENTIETHS)[parts]
 
 
-def train_holdout(run: Run) -> dict[str, Any]:
+def train_holdout(run: Run) -> HoldoutCard:
     """Train a run on the first part, unless that is done, and score it on the third.
 
     Returns:
@@ -64,7 +62,7 @@ def train_holdout(run: Run) -> dict[str, Any]:
             _train(run, parts)
         (_files(run).folder / CHECKPOINT).unlink(missing_ok=True)
     card = _score(run, parts)
-    files.write_json(RunFolder(catalog.dataset, config.run).holdout_card, card)
+    card.write(RunFolder(catalog.dataset, config.run).holdout_card)
     return card
 
 
@@ -80,21 +78,21 @@ def _train(run: Run, parts: np.ndarray) -> None:
     files.finish([WEIGHTS, HISTORY, HELD_OUT_TABLE], {})
 
 
-def _score(run: Run, parts: np.ndarray) -> dict[str, Any]:
+def _score(run: Run, parts: np.ndarray) -> HoldoutCard:
     """Score card of the third part."""
     catalog, task = run.catalog, get_task(run.config.task)
     rows, targets = parts == TEST, run.catalog.targets(run.config.task)
     table = PredictionTable.read(_files(run).path(HELD_OUT_TABLE), task, catalog.ids[rows])
-    return {
-        "run": run.config.run,
-        "task": task.name,
-        "dataset": catalog.dataset,
-        "fingerprint": catalog.fingerprint,
-        "checkpoint": run.config.train.checkpoint,  # the best one on the second part, or the last
-        "selected_on_validation": False,
-        "split": {part: int((parts == part).sum()) for part in (TRAIN, VAL, TEST)},
+    return HoldoutCard(
+        run=run.config.run,
+        task=task.name,
+        dataset=catalog.dataset,
+        fingerprint=catalog.fingerprint,
+        checkpoint=run.config.train.checkpoint,
+        selected_on_validation=False,
+        split={part: int((parts == part).sum()) for part in (TRAIN, VAL, TEST)},
         **table.project().score(targets[rows], targets[~rows]),
-    }
+    )
 
 
 def _files(run: Run) -> FoldFolder:
