@@ -92,7 +92,7 @@ def measure_training(config: Config, seconds: float) -> Rates:
     plain = config.train.model_copy(update={"graph": False})
     trainer = Trainer(config.model_copy(update={"train": plain}), data, initialise=False)
     trainer.model.train()
-    trainer.input = None
+    trainer.loader.on_device = None
     before = rate_of_steps(trainer, endless(trainer), seconds)
     batch = next(endless(trainer))
     with FlopCounterMode(display=False) as counter:

@@ -78,12 +78,12 @@ def train_ours(
         started = time.perf_counter()
         cache = decode_anew(data, config.image, Path(temporary))
         trainer = Trainer(config, make_fold_data(config, data, cache, 0))
-        with tqdm(total=config.train.epochs * trainer.steps_per_epoch, desc=config.run) as bar:
-            while trainer.epoch < config.train.epochs:
-                row = trainer.run_epoch(bar)
-                found.append(((time.perf_counter() - started) / 60, row["val_score"]))
-                if row["val_score"] <= score:
-                    break
+        for epoch in range(1, config.train.epochs + 1):
+            trainer.fit(epochs=epoch)
+            row = trainer.history[-1]
+            found.append(((time.perf_counter() - started) / 60, row["val_score"]))
+            if row["val_score"] <= score:
+                break
     return found, config.train.epochs
 
 

@@ -84,7 +84,7 @@ def test_the_parts_of_the_processes_are_the_whole(
     rows, found = np.arange(length), []
     for number in range(3):
         as_process(monkeypatch, number, 3)
-        found.append(rows[distributed.own_part(length)])
+        found.append(rows[distributed.local_slice(length)])
     assert np.array_equal(np.concatenate(found), rows)
     sizes = [len(part) for part in found]
     assert max(sizes) - min(sizes) <= 1

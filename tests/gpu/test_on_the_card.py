@@ -85,9 +85,9 @@ def test_predictions_are_those_of_the_processor(name: str) -> None:
 def test_batches_made_on_the_card_are_the_processors() -> None:
     config, data = small_config(train={"batch_size": 8}), fold_data()
     trainer = Trainer(config, data)
-    assert trainer.input is not None
+    assert trainer.loader.on_device is not None
     found = [batch.images.cpu().numpy() for batch in trainer.batches()]
-    trainer.input = None
+    trainer.loader.on_device = None
     for images, batch in zip(found, trainer.batches(), strict=True):
         assert np.abs(images.astype(int) - batch.images.cpu().numpy()).mean() < 1
 

@@ -25,7 +25,7 @@ from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.results.layout import WEIGHTS, box_dir, box_runs
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.training.fold_data import box_start
+from galaxyzoo.training.fold_data import resolve_start
 from support.app_fixtures import jpeg
 from support.class_fixtures import write_labelled
 from support.commands import COMPETITION, call, complaint, succeed
@@ -206,7 +206,7 @@ def test_bundled_networks_that_changed_are_refused_wherever_they_are_used(
     catalog = make_catalog(np.random.default_rng(0), 9, 3, "mine", 3)[0]
     for use in (
         lambda: load_predictor(BOX, RUN),
-        lambda: box_start(start, catalog, 0),
+        lambda: resolve_start(start, catalog, 0),
         *([lambda: load_intervals(BOX, RUN)] if "intervals" in name else []),
     ):
         with pytest.raises(InputError, match=f"{name} .*checkout weights") as error:

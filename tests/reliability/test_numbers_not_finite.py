@@ -3,13 +3,13 @@
 import gc
 import subprocess
 import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError
@@ -20,9 +20,9 @@ from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS
 from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
+from galaxyzoo.training.device_input import Batch
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import SIZES
@@ -78,7 +78,7 @@ def test_weights_spoilt_by_an_epochs_last_step_are_noticed(
 
     def spoil(self: Trainer, number: int, batch: Batch) -> torch.Tensor:
         loss = step(self, number, batch)
-        if number == 2 * self.steps_per_epoch - 1:
+        if number == 2 * self.loader.steps - 1:
             assert self.ema is not None
             spoilt = self.model if network == "model" else self.ema.module
             next(spoilt.head.parameters()).data[0, 0] = float("inf")
@@ -110,13 +110,13 @@ def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(
         spoil_losses(patch, epoch=2)
         with pytest.raises(FoldError, match=r"epoch 3: the loss is nan: .*GalaxyIDs"):
             train_fold(config(), data, tmp_path / "stopped", "stopped")
-    run_epoch, started = Trainer.run_epoch, []
+    batches, started = Trainer.batches, []
 
-    def spy(self: Trainer, bar: tqdm) -> dict[str, object]:
+    def spy(self: Trainer) -> Iterator[Batch]:
         started.append(self.epoch + 1)
-        return run_epoch(self, bar)
+        return batches(self)
 
-    monkeypatch.setattr(Trainer, "run_epoch", spy)
+    monkeypatch.setattr(Trainer, "batches", spy)
     train_fold(config(), data, tmp_path / "stopped", "stopped")
     assert started == [3]
     for name in (WEIGHTS, HISTORY):

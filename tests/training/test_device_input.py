@@ -131,7 +131,7 @@ def test_an_epoch_has_the_same_galaxies_targets_and_warps_and_is_made_again() ->
     config, data = small_config(train={"batch_size": 8}), fold_data()
     expected = list(Trainer(config, data).batches())
     trainer = Trainer(config, data)
-    trainer.input = DeviceInput.on(CPU, data.cache.images, config.image.size_px)
+    trainer.loader.on_device = DeviceInput.on(CPU, data.cache.images, config.image.size_px)
     made, again = list(trainer.batches()), list(trainer.batches())
     assert len(made) == len(expected) > 1
     for one, two, other in zip(made, expected, again, strict=True):

@@ -88,18 +88,18 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(
     catalog = voted.catalog
     config = holdout_config(model={"name": "cnn", "weights_file": "box"})
     with pytest.raises(InputError, match=r"no networks in weights/ are of model cnn"):
-        fold_data.box_start(config, catalog, 2)
+        fold_data.resolve_start(config, catalog, 2)
     other, fingerprint = load_run_config(box_dir() / "gz37/d4cnn_transfer")
     model = other.model.model_copy(update={"weights_file": "box"})
     config = config.model_copy(update={"model": model})
-    given = fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), 2)
+    given = fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), 2).start
     own = box_dir() / "gz37/d4cnn_transfer/fold_2" / WEIGHTS
-    assert (given.start_weights, given.possible_leakage) == (own, True)
+    assert (given.weights, given.possible_leakage) == (own, True)
     assert fingerprint != catalog.fingerprint
     found = other, catalog.for_task(get_task("gz37")).fingerprint
     monkeypatch.setattr(fold_data, "load_run_config", lambda _: found)
-    assert not fold_data.box_start(config, catalog, 2)["possible_leakage"]
-    assert fold_data.box_start(holdout_config(), catalog, 2) == {}
+    assert not fold_data.resolve_start(config, catalog, 2).possible_leakage
+    assert fold_data.resolve_start(holdout_config(), catalog, 2) == fold_data.Start()
 
 
 def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted: Dataset) -> None:
@@ -107,9 +107,9 @@ def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted: Dataset) -> 
     expected = [finish_votes(config, voted, fold) for fold in range(3)]
     images = voted.train_images(IMAGE)
     found = [fold_data.make_fold_data(config, voted, images, fold) for fold in range(3)]
-    assert [data.start_weights for data in found] == expected
-    assert {data.start for data in found} == {"scratch, then votes"}
-    assert fold_data.make_fold_data(holdout_config(), voted, images, 0).start_weights is None
+    assert [data.start.weights for data in found] == expected
+    assert {data.start.origin for data in found} == {"scratch, then votes"}
+    assert fold_data.make_fold_data(holdout_config(), voted, images, 0).start.weights is None
 
 
 def test_a_stage_that_is_not_trained_is_named(voted: Dataset) -> None:

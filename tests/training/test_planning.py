@@ -8,7 +8,7 @@ import torch
 
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training import planning
-from galaxyzoo.training.loader import Batch
+from galaxyzoo.training.device_input import Batch
 from galaxyzoo.training.trainer import Trainer
 from support.small_models import small_config
 

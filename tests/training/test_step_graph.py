@@ -133,7 +133,7 @@ def test_a_loss_is_read_after_the_next_step_has_begun(monkeypatch: pytest.Monkey
     for k, (loss, _) in enumerate(trainer._steps()):
         assert isinstance(loss, float)
         seen.append(f"loss {k}")
-    last = trainer.steps_per_epoch - 1
+    last = trainer.loader.steps - 1
     assert seen[:4] == ["step 0", "step 1", "loss 0", "step 2"]
     assert seen[-2:] == [f"loss {last - 1}", f"loss {last}"]
     assert read_later(torch.tensor(2.5))() == 2.5

@@ -6,18 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.metrics import rmse
-from galaxyzoo.training import fold, trainer
+from galaxyzoo.training import callbacks, fold, trainer
+from galaxyzoo.training.device_input import Batch
 from galaxyzoo.training.fold import train_fold
-from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.trainer import Trainer
 from support.training_fixtures import (
     Killed,
@@ -76,11 +74,11 @@ def test_going_on_needs_no_pretrained_weights(tmp_path: Path) -> None:
 def test_timings_count_an_epoch_once(tmp_path: Path) -> None:
     path = tmp_path / "timings.csv"
     for epoch, seconds in ((1, 2.0), (2, 3.0), (2, 5.0)):
-        fold.note_timing(path, epoch, seconds)
-    assert fold.read_timings(path) == {1: 2.0, 2: 5.0}
+        callbacks.note_timing(path, epoch, seconds)
+    assert callbacks.read_timings(path) == {1: 2.0, 2: 5.0}
     path.write_bytes(b"1,2.0\n2,\xff")
     with pytest.raises(InputError, match=r"timings\.csv is damaged: delete it"):
-        fold.read_timings(path)
+        callbacks.read_timings(path)
 
 
 def test_another_seed_or_fold_trains_another_model(tmp_path: Path) -> None:
@@ -104,17 +102,12 @@ def test_best_keeps_the_weights_of_the_best_epoch(
 ) -> None:
     scores = iter([(score, {"val_score": score}) for score in (0.3, 0.1, 0.2)])
     monkeypatch.setattr(Trainer, "validate", lambda self: next(scores))
-    kept = []
-    run_epoch = Trainer.run_epoch
-
-    def spy(self: Trainer, bar: object) -> dict[str, object]:
-        row = run_epoch(self, bar)
-        kept.append({n: t.clone() for n, t in self.averaged_model.state_dict().items()})
-        return row
-
-    monkeypatch.setattr(Trainer, "run_epoch", spy)
-    train_fold(config(checkpoint="best"), fold_data(), tmp_path, "best")
-    weights = load_weights(tmp_path / WEIGHTS)
+    trainer, kept = Trainer(config(checkpoint="best"), fold_data()), []
+    for epoch in (1, 2, 3):
+        trainer.fit(epochs=epoch)
+        state = trainer.averaged_model.state_dict()
+        kept.append({name: value.clone() for name, value in state.items()})
+    weights = trainer.final_weights()
     assert all(torch.equal(weights[name], kept[1][name]) for name in weights)
     assert not all(torch.equal(weights[name], kept[2][name]) for name in weights)
 
@@ -130,8 +123,7 @@ def test_the_moving_average_is_that_of_a_plain_loop() -> None:
         return loss
 
     trainer.step = step  # type: ignore[method-assign]
-    for _ in range(2):
-        trainer.run_epoch(tqdm(disable=True))
+    trainer.fit(epochs=2)
     average = trained[0]
     for n, weights in enumerate(trained, 1):
         share = max(n ** (-2 / 3), 1 - decay)
@@ -143,7 +135,8 @@ def test_the_moving_average_is_that_of_a_plain_loop() -> None:
 def test_the_moving_average_is_what_is_validated_and_kept() -> None:
     data, settings = fold_data(), config(ema_decay=0.6)
     trainer, rows, one_view = Trainer(settings, data), data.val_rows, TTAConfig(dihedral=False)
-    score = trainer.run_epoch(tqdm(disable=True))["val_score"]
+    trainer.fit(epochs=1)
+    score = trainer.history[0]["val_score"]
     last, average = (
         rmse(predict(model, data.cache, rows, settings, one_view), data.targets[rows])
         for model in (trainer.model, trainer.averaged_model)

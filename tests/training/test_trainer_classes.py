@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.errors import InputError
@@ -18,6 +17,7 @@ from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import build_model
 from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
+from galaxyzoo.training.fold_data import Start
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold, one_hot
 from support.small_models import small_config
@@ -37,8 +37,7 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
 
 
 def run_epochs(trainer: Trainer, count: int) -> None:
-    for _ in range(count):
-        trainer.run_epoch(tqdm(disable=True))
+    trainer.fit(epochs=trainer.epoch + count)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
@@ -130,7 +129,8 @@ def test_the_saved_network_gives_natural_probabilities(tmp_path, balance):
 def test_the_history_of_a_class_run_notes_its_accuracy():
     config, data = class_config(), class_fold()
     trainer = Trainer(config, data)
-    row = trainer.run_epoch(tqdm(disable=True))
+    trainer.fit(epochs=1)
+    row = trainer.history[0]
     one_view = TTAConfig(dihedral=False)
     probs = predict(trainer.averaged_model, data.cache, data.val_rows, config, one_view)
     right = sum(
@@ -139,7 +139,8 @@ def test_the_history_of_a_class_run_notes_its_accuracy():
     )
     assert row["val_accuracy"] == pytest.approx(right / len(probs))
     votes = Trainer(small_config(train={"batch_size": 8}), fold_data())
-    assert "val_accuracy" not in votes.run_epoch(tqdm(disable=True))
+    votes.fit(epochs=1)
+    assert "val_accuracy" not in votes.history[0]
 
 
 def test_soft_targets_train_but_do_not_score():
@@ -155,7 +156,7 @@ def test_soft_targets_train_but_do_not_score():
     (hard_loss, hard_score), (soft_loss, soft_score) = hard.validate(), softly.validate()
     assert soft_score == hard_score
     assert soft_loss != pytest.approx(hard_loss)
-    np.testing.assert_allclose(softly.targets.numpy(), soft, atol=1e-7)
+    np.testing.assert_allclose(softly.loader.targets.numpy(), soft, atol=1e-7)
 
 
 def test_the_stage_before_fills_the_backbone_and_not_the_head(tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_the_stage_before_fills_the_backbone_and_not_the_head(tmp_path: Path) ->
     path = tmp_path / WEIGHTS
     save_weights(path, source.state_dict())
     plain = Trainer(class_config(), class_fold())
-    trainer = Trainer(config, class_fold(start_weights=path, start="scratch, then votes"))
+    trainer = Trainer(config, class_fold(start=Start(path, "scratch, then votes")))
     assert trainer.start == "scratch, then votes"
     weights, ours = load_file(path), trainer.model.state_dict()
     kept = [name for name in weights if not name.startswith("head.")]
@@ -181,7 +182,7 @@ def test_a_stage_of_the_same_task_fills_the_head_too(tmp_path: Path) -> None:
     torch.manual_seed(5)
     path = tmp_path / WEIGHTS
     save_weights(path, build_model(class_config()).state_dict())
-    trainer = Trainer(class_config(**AGAIN), class_fold(start_weights=path))
+    trainer = Trainer(class_config(**AGAIN), class_fold(start=Start(path)))
     weights = load_file(path)
     assert any(name.startswith("head.") for name in weights)
     assert changed(weights, trainer.model.state_dict()) == set()
@@ -194,7 +195,7 @@ def test_by_the_rule_a_network_of_votes_predicts_classes_before_it_learns_them(
     torch.manual_seed(5)
     votes, path = build_model(small_config(loss="kl")), tmp_path / WEIGHTS
     save_weights(path, votes.state_dict())
-    fold = class_fold(start_weights=path)
+    fold = class_fold(start=Start(path))
     classes = {"name": "classes", "head": {"output": "rule"}}
     trainer = Trainer(class_config(stages=[AFTER_VOTES["stages"][0], classes]), fold)
     images = to_tensor(fold.cache.images)
@@ -225,4 +226,4 @@ def test_a_start_of_another_form_is_refused(
     path = tmp_path / WEIGHTS
     save_weights(path, build_model(source).state_dict())
     with pytest.raises(InputError, match=rf"weights\.safetensors does not fit the model.*{named}"):
-        Trainer(class_config(**stages), class_fold(start_weights=path))
+        Trainer(class_config(**stages), class_fold(start=Start(path)))

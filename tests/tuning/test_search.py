@@ -13,7 +13,8 @@ from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.training.fold import Callback, History, train_fold
+from galaxyzoo.training.callbacks import History
+from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.tuning import search as tuning
 from galaxyzoo.tuning.search import Tuning, check_free, default_path, score, write_config
@@ -62,7 +63,11 @@ class Lab:
         seen: list[Path] = []
 
         def train(
-            config: Config, _: FoldData, folder: Path, *__: str, after_epoch: Callback
+            config: Config,
+            _: FoldData,
+            folder: Path,
+            *__: str,
+            after_epoch: Callable[[History], None],
         ) -> None:
             seen.append(folder)
             rows: list[dict[str, Any]] = []
@@ -141,7 +146,9 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(lab: Lab, epoch: int) -> None
     whole.folder.rename(lab.folder / "moved")
     with lab.patch.context() as patch:
 
-        def killed(config: Any, data: Any, folder: Path, label: str, after_epoch: Callback) -> None:
+        def killed(
+            config: Any, data: Any, folder: Path, label: str, after_epoch: Callable[[History], None]
+        ) -> None:
             def look(rows: History) -> None:
                 after_epoch(rows)
                 if len(rows) == epoch:

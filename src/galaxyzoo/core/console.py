@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any, Literal
 
 from rich.cells import cell_len
@@ -34,6 +35,12 @@ class _Log:
         """Print a line, unless the text is a mere space or carriage return."""
         if line := text.strip():
             print(line[:_LOG_WIDTH], file=sys.stderr, flush=True)
+
+
+@cache
+def say_once(line: str) -> None:
+    """Print a line above the progress bars, unless this process has printed it before."""
+    tqdm.write(line)
 
 
 def print_table(

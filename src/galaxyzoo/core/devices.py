@@ -7,10 +7,10 @@ import getpass
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError
 
 Model = TypeVar("Model", bound=nn.Module)
+Made = TypeVar("Made", bound=tuple[Any, ...])
 _DEVICE = "GALAXYZOO_DEVICE"
 
 
@@ -63,6 +64,40 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def prefetch_to_device(batches: Iterable[Made], device: torch.device) -> Iterator[Made]:
+    """The batches on the device; each is copied to a GPU while it computes the one before.
+
+    Args:
+        batches: named tuples, whose tensors are sent.
+        device: where to.
+    """
+    if device.type != "cuda":
+        yield from (_send_all(batch, device) for batch in batches)
+        return
+    stream, waiting = torch.cuda.Stream(device), None
+    for batch in batches:
+        with torch.cuda.stream(stream):
+            sent = _send_all(batch, device), stream.record_event()
+        if waiting:
+            yield _await(*waiting)
+        waiting = sent
+    if waiting:
+        yield _await(*waiting)
+
+
+def _send_all(batch: Made, device: torch.device) -> Made:
+    return type(batch)(*(send(v, device) if isinstance(v, Tensor) else v for v in batch))
+
+
+def _await(batch: Made, sent: Any) -> Made:
+    """Let the GPU, but not this process, wait for a batch's copy."""
+    current = torch.cuda.current_stream()
+    current.wait_event(sent)
+    for tensor in (value for value in batch if isinstance(value, Tensor)):
+        tensor.record_stream(current)  # or its memory could be given to the next copy too soon
+    return batch
 
 
 def read_later(value: Tensor) -> Callable[[], float]:

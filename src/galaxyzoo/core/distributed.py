@@ -54,7 +54,7 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def own_part(length: int) -> slice:
+def local_slice(length: int) -> slice:
     """The rows of this process: nearly equal parts of all rows, in the processes' order."""
     if count() == 1:
         return slice(0, length)
@@ -79,7 +79,7 @@ def main_first() -> Iterator[None]:
 
 
 def gather(own: np.ndarray) -> np.ndarray:
-    """(all rows, …) out of every process's (own rows, …), in the order of `own_part`."""
+    """(all rows, …) out of every process's (own rows, …), in the order of `local_slice`."""
     if count() == 1:
         return own
     parts: list[Any] = [None] * count()
@@ -87,24 +87,24 @@ def gather(own: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def add_up(value: Tensor) -> Tensor:
+def all_reduce(value: Tensor) -> Tensor:
     """The sum over all processes, the same in each of them."""
     if count() > 1:
         dist.all_reduce(value)
     return value
 
 
-def share_norms(model: Model, device: torch.device) -> Model:
+def sync_batchnorm(model: Model, device: torch.device) -> Model:
     """Let batch norms see the whole batch, on GPUs: torch has no such batch norm for processors.
 
-    There the statistics of the processes differ, until `copy_buffers` makes them equal.
+    There the statistics of the processes differ, until `broadcast_buffers` makes them equal.
     """
     if count() == 1 or device.type == "cpu":
         return model
     return convert_sync_batchnorm(model)
 
 
-def average_gradients(model: nn.Module) -> nn.Module:
+def data_parallel(model: nn.Module) -> nn.Module:
     """Wrap a network so that its backward pass leaves the mean of all processes' gradients.
 
     Wrap again when other parameters are trained than before.
@@ -114,13 +114,13 @@ def average_gradients(model: nn.Module) -> nn.Module:
     return DistributedDataParallel(model, forward_sync_buffers=False)
 
 
-def keep_apart(model: nn.Module) -> AbstractContextManager[Any]:
+def no_sync(model: nn.Module) -> AbstractContextManager[Any]:
     """A context whose backward passes add to a process's own gradients alone."""
     return getattr(model, "no_sync", nullcontext)()  # DDP's, also of a compiled one
 
 
 @torch.no_grad()
-def copy_buffers(*models: nn.Module) -> None:
+def broadcast_buffers(*models: nn.Module) -> None:
     """Give all processes the first one's buffers, which are the statistics of batch norms."""
     if count() > 1:
         for buffer in (buffer for model in models for buffer in model.buffers()):

@@ -76,7 +76,7 @@ def predict_distributed(
     tta: TTAConfig | None = None,
 ) -> np.ndarray:
     """As `predict`, each process of `torchrun` a part; all of them get the whole."""
-    own = rows[distributed.own_part(len(rows))]
+    own = rows[distributed.local_slice(len(rows))]
     return distributed.gather(predict(model, cache, own, config, tta))
 
 

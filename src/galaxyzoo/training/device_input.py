@@ -14,12 +14,19 @@ from torch import Tensor
 from galaxyzoo.config.schema import AugmentConfig, ImageConfig
 from galaxyzoo.data.geometry import grid_matrices, sample, to_tensor
 from galaxyzoo.training.augmentation import random_matrices
-from galaxyzoo.training.loader import Batch
 
 _SHARE = 0.5  # of the free memory that images may take
 _TWIN = "RandomBrightnessContrast"
 _LIMITS = {"brightness_limit": (-0.2, 0.2), "contrast_limit": (-0.2, 0.2)}  # albumentations 2.0.8
 _PROBABILITY = 0.5
+
+
+class Batch(NamedTuple):
+    """Images and targets of one optimizer step."""
+
+    rows: np.ndarray  # (B,) of the fold's data
+    images: Tensor  # (B, 3, H, W) uint8; of several processes, this one's part of the batch
+    targets: Tensor  # (B, column) of the whole batch
 
 
 class Draws(NamedTuple):

@@ -1,34 +1,34 @@
-"""Train one fold from its last checkpoint to its end; write weights, history and timings.
+"""Train one fold from its last checkpoint to its end; write weights, history and seconds."""
 
-The history is written as a table, and as TensorBoard's event files where the config asks for them.
-"""
-
-import csv
 import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
-from galaxyzoo.core.errors import FoldError, InputError, one_line
-from galaxyzoo.core.paths import shown
-from galaxyzoo.inference.artifacts import load_checkpoint, save_checkpoint, save_weights
+from galaxyzoo.core.errors import FoldError, one_line
+from galaxyzoo.inference.artifacts import load_checkpoint, save_weights
 from galaxyzoo.results.card import describe_losses
-from galaxyzoo.results.layout import CHECKPOINT, EVENTS, HISTORY, TIMINGS, WEIGHTS, FoldFolder
+from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS, FoldFolder
 from galaxyzoo.results.oof import FoldSummary
+from galaxyzoo.training.callbacks import (
+    EventFiles,
+    FoldRecords,
+    History,
+    Progress,
+    Report,
+    read_history,
+    write_history,
+    write_history_table,
+)
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.trainer import Trainer
-
-History = Sequence[dict[str, Any]]  # one row of numbers per epoch
-Callback = Callable[[History], None]
+from galaxyzoo.training.trainer import Callback, Trainer
 
 
 def train_fold(
@@ -36,7 +36,7 @@ def train_fold(
     data: FoldData,
     folder: Path,
     label: str,
-    after_epoch: Callback | None = None,
+    after_epoch: Callable[[History], None] | None = None,
 ) -> FoldSummary:
     """Train a fold to its end, from its last checkpoint if there is one.
 
@@ -46,8 +46,7 @@ def train_fold(
 
     Args:
         label: of the progress bar.
-        after_epoch: called with all epochs so far, after each one and when a training goes on; an
-            exception from it ends the training, which can go on after that epoch.
+        after_epoch: as of `Report`.
     """
     origin, train = FoldFolder.origin(config, data.fingerprint, data.fold), config.train
     where, parts = f"{config.run}, fold {data.fold}", train.accumulation  # of each batch
@@ -81,42 +80,29 @@ def _train_from(
     folder: Path,
     label: str,
     parts: int,
-    after_epoch: Callback | None,
+    after_epoch: Callable[[History], None] | None,
 ) -> FoldSummary:
     """Train from a checkpoint's state, or from the start, to the end."""
     trainer = Trainer(config, data, initialise=state is None)
     if state is not None:
         trainer.resume(state)
     trainer.parts = parts
-    steps = trainer.steps_per_epoch
-    bar = Bar(
-        total=config.train.epochs * steps,
-        initial=trainer.epoch * steps,
-        desc=label,
-        unit="step",
-        leave=False,
-    )
-    origin = FoldFolder.origin(config, data.fingerprint, data.fold)
-    with bar, _event_writer(config, folder) as write_events:
-        callbacks = [write_events, *([after_epoch] if after_epoch else [])]
-        if trainer.history:
-            for call in callbacks:
-                call(trainer.history)
-        while trainer.epoch < config.train.epochs:
-            started = time.perf_counter()
-            row = trainer.run_epoch(bar)
-            bar.set_postfix_str(
-                f"epoch {trainer.epoch}, {row['metric']} {row['val_score']:.5f}", refresh=False
-            )
-            if distributed.is_main():
-                save_checkpoint(folder / CHECKPOINT, trainer.state(), origin)
-                write_history(folder / HISTORY, trainer.history, data.earlier_history)
-                note_timing(folder / TIMINGS, trainer.epoch, time.perf_counter() - started)
-            for call in callbacks:
-                call(trainer.history)
+    total, done = (n * trainer.loader.steps for n in (config.train.epochs, trainer.epoch))
+    bar = Bar(total=total, initial=done, desc=label, unit="step", leave=False)
+    callbacks: list[Callback] = [Progress(bar)]
+    with bar, ExitStack() as stack:
+        if distributed.is_main():
+            origin = FoldFolder.origin(config, data.fingerprint, data.fold)
+            callbacks.append(FoldRecords(folder, origin))
+            if config.train.tensorboard:
+                callbacks.append(events := EventFiles(folder))
+                stack.callback(events.close)
+        if after_epoch:
+            callbacks.append(Report(after_epoch))
+        trainer.fit(callbacks)
     if distributed.is_main():
         # Again, where epochs were trained: a kill may have come before the last row.
-        write_history(folder / HISTORY, trainer.history, data.earlier_history)
+        write_history(folder / HISTORY, trainer.history, data.start.history)
         save_weights(folder / WEIGHTS, trainer.final_weights())
     distributed.wait()
     summary = trainer.summary()
@@ -132,14 +118,6 @@ def _is_of_compiler(error: Exception) -> bool:
     return isinstance(error, TorchDynamoException)
 
 
-def write_history(path: Path, rows: list[dict[str, Any]], earlier: Path | None = None) -> None:
-    """Write the history, one row per epoch, below those of the stages before."""
-    table = pd.DataFrame(rows)
-    if earlier is not None:
-        table = pd.concat([_read_text(earlier), table], ignore_index=True)
-    _write_table(path, table)
-
-
 def copy_training(trained: FoldFolder, folder: Path, config: Config) -> None:
     """Copy weights and history of a fold whose training differed in names alone.
 
@@ -148,76 +126,10 @@ def copy_training(trained: FoldFolder, folder: Path, config: Config) -> None:
         folder: of the fold to fill.
         config: its run's, whose stages have names of their own.
     """
-    table = _read_text(trained.path(HISTORY)).drop(columns="stage", errors="ignore")
+    table = read_history(trained.path(HISTORY)).drop(columns="stage", errors="ignore")
     stages = np.repeat([s.stage for s in config.stages], [s.train.epochs for s in config.stages])
     if config.stage:
         table.insert(0, "stage", stages)
-    _write_table(folder / HISTORY, table)
+    write_history_table(folder / HISTORY, table)
     with files.writing(folder / WEIGHTS) as temporary:
         shutil.copyfile(trained.path(WEIGHTS), temporary)
-
-
-def _read_text(path: Path) -> pd.DataFrame:
-    """A table whose numbers stay as they are written."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
-
-
-def _write_table(path: Path, table: pd.DataFrame) -> None:
-    with files.writing(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
-
-
-def note_timing(path: Path, epoch: int, seconds: float) -> None:
-    """Append an epoch's seconds, or as epoch 0 those of predicting with the finished network.
-
-    They are not in the history, which is the same for each training.
-    """
-    earlier = path.read_text(encoding="utf-8") if path.exists() else ""
-    files.write_text(path, f"{earlier}{epoch},{seconds:.3f}\n")
-
-
-def read_timings(path: Path) -> dict[int, float]:
-    """Seconds by epoch; the last ones of an epoch that was trained twice."""
-    if not path.exists():
-        return {}
-    try:
-        rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
-        return {int(epoch): float(seconds) for epoch, seconds in rows}
-    except ValueError:
-        raise InputError(
-            f"{shown(path)} is damaged: delete it, it holds nothing but the seconds of epochs"
-        ) from None
-
-
-@contextmanager
-def _event_writer(config: Config, folder: Path) -> Iterator[Callback]:
-    """A function that writes every number of an epoch once, where the config asks for event files.
-
-    A training that goes on writes its earlier epochs again, so that a kill neither doubles nor
-    drops one.
-    """
-    if not (config.train.tensorboard and distributed.is_main()):
-        yield lambda history: None
-        return
-    folder = folder / EVENTS
-    from torch.utils.tensorboard import SummaryWriter  # here: seconds, and not always installed
-
-    with files.naming_write_errors(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        writer = SummaryWriter(str(folder))
-    written = 0
-
-    def write(history: History) -> None:
-        nonlocal written
-        with files.naming_write_errors(folder):
-            for row in history[written:]:
-                for name, value in row.items():
-                    if name != "epoch" and isinstance(value, int | float):
-                        writer.add_scalar(name, value, row["epoch"])
-            writer.flush()
-        written = len(history)
-
-    try:
-        yield write
-    finally:
-        writer.close()

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,16 @@ from galaxyzoo.tasks.registry import get_task
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where the first weights of a fold come from; without a file, pretrained or random ones."""
+
+    weights: Path | None = None
+    origin: str = ""  # for records, such as `timm a1_in1k, then small`
+    possible_leakage: bool = False  # they may have seen the galaxies to validate on
+    history: Path | None = None  # of the stages before
+
+
+@dataclass(frozen=True)
 class FoldData:
     """Images and targets that one fold trains and validates on."""
 
@@ -32,12 +41,7 @@ class FoldData:
     fold: int
     # targets of the loss, where they differ from the targets of the score
     soft_targets: np.ndarray | None = None
-    # weights file of the stage before, and where these come from
-    start_weights: Path | None = None
-    start: str = ""
-    possible_leakage: bool = False  # the first weights may have seen the galaxies to validate on
-    # history of the stages before; None where there is none
-    earlier_history: Path | None = None
+    start: Start = Start()
     fingerprint: str = ""  # of the task's galaxies, labels and folds
 
 
@@ -48,27 +52,35 @@ def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) 
         cache: images of all training galaxies of the dataset.
     """
     in_fold = data.catalog.for_task(get_task(config.task)).folds == fold
-    before = find_stage_before(config, data.catalog, fold)
-    part = make_part_data(config, data, cache, ~in_fold, in_fold, fold)
-    if before is None:
-        return replace(part, **box_start(config, data.catalog, fold))
-    return replace(
-        part,
-        start_weights=before.path(WEIGHTS),
-        start=describe_start(config, before),
-        possible_leakage=before.notes.get("possible_leakage", False),
-        earlier_history=before.path(HISTORY),
+    start = resolve_start(config, data.catalog, fold)
+    return replace(make_part_data(config, data, cache, ~in_fold, in_fold, fold), start=start)
+
+
+def resolve_start(config: Config, catalog: Catalog, fold: int) -> Start:
+    """Decide where a fold's first weights come from, none of which has seen it where that is known.
+
+    The stage before, else the networks in `weights/`; without either `models.pretrained` fills a
+    new network.
+    """
+    if config.before is None:
+        return _bundled_start(config, catalog, fold)
+    before = find_stage_before(config, catalog, fold)
+    return Start(
+        before.path(WEIGHTS),
+        describe_start(config.before, before),
+        before.notes.get("possible_leakage", False),
+        before.path(HISTORY),
     )
 
 
-def box_start(config: Config, catalog: Catalog, fold: int) -> dict[str, Any]:
-    """Fields of `FoldData` of a start from the networks in `weights/`, where the config asks so.
+def _bundled_start(config: Config, catalog: Catalog, fold: int) -> Start:
+    """A start from the networks in `weights/`, where the config asks so.
 
     On the galaxies and folds that they were trained on, the fold's own network has not seen it. On
     others any of them may have seen any galaxy.
     """
     if config.model.weights_file != BOX:
-        return {}
+        return Start()
     votes = get_task(COMPETITION_TASK)
     for run in box_runs(votes.name):
         bundled = FoldFolder.exported(box_dir() / run)
@@ -80,27 +92,22 @@ def box_start(config: Config, catalog: Catalog, fold: int) -> dict[str, Any]:
         raise InputError(f"{config.run}: no networks in weights/ are of model {config.model.name}")
     same = catalog.has_labels(votes) and catalog.for_task(votes).fingerprint == fingerprint
     path = bundled.folder / f"fold_{fold if same else fold % len(bundled.folds)}" / WEIGHTS
-    return {
-        "start_weights": path,
-        "start": f"weights/{run} ({digest_table(path)})",
-        "possible_leakage": not same,
-    }
+    return Start(path, f"weights/{run} ({digest_table(path)})", possible_leakage=not same)
 
 
-def describe_start(config: Config, before: FoldFolder) -> str:
-    """Where the first weights come from, such as `timm a1_in1k, then small`, for records."""
-    return f"{before.notes['start']}, then {config.before.stage if config.before else ''}"
+def describe_start(before: Config, fold: FoldFolder) -> str:
+    """Where the weights of a stage's fold come from, such as `timm a1_in1k, then small`."""
+    return f"{fold.notes['start']}, then {before.stage}"
 
 
-def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFolder | None:
+def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFolder:
     """The same fold of the stage before, finished on the folds that its dataset has now.
 
     A galaxy has the same fold in the datasets of both stages, else the weights to start from may
     have seen galaxies of the fold to validate on.
     """
     before = config.before
-    if before is None:
-        return None
+    assert before is not None
     other = check_dataset_before(config, catalog)
     fingerprint = other.for_task(get_task(before.task)).fingerprint
     files = FoldFolder.of(before, other.dataset, fingerprint, fold)

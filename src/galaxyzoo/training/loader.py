@@ -1,54 +1,89 @@
-"""Prefetch batches: copied to the GPU while the network computes."""
+"""Batches of one fold: their order, augmentation and targets, on the device that trains.
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, TypeVar
+A batch depends on (seed, fold, epoch, step) alone.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from galaxyzoo.core.devices import send
-
-Made = TypeVar("Made", bound=tuple[Any, ...])
-
-
-class Batch(NamedTuple):
-    """Images and targets of one optimizer step."""
-
-    rows: np.ndarray  # (B,) of the fold's data; of mixed images, the first galaxy of each
-    images: Tensor  # (B, 3, H, W) uint8; of several processes, this one's part of the batch
-    targets: Tensor  # (B, column) of the whole batch
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core import distributed
+from galaxyzoo.core.console import say_once
+from galaxyzoo.core.devices import prefetch_to_device
+from galaxyzoo.core.parallel import prefetch
+from galaxyzoo.data.geometry import to_tensor
+from galaxyzoo.training.augmentation import augment_batch
+from galaxyzoo.training.device_input import Batch, DeviceInput, Unmade, draw, is_made_on_device
+from galaxyzoo.training.fold_data import FoldData
 
 
-def prefetch_to_device(batches: Iterable[Made], device: torch.device) -> Iterator[Made]:
-    """The batches on the device; each is copied to a GPU while it computes the one before.
+class BatchLoader:
+    """Makes a fold's batches ahead of the steps, with the processor or the GPU.
 
     Args:
-        batches: named tuples, whose tensors are sent.
-        device: where to.
+        sampling: (column,) weights of classes, by which galaxies are drawn; None: every galaxy
+            comes once an epoch.
     """
-    if device.type != "cuda":
-        yield from (_send_all(batch, device) for batch in batches)
-        return
-    stream, waiting = torch.cuda.Stream(device), None
-    for batch in batches:
-        with torch.cuda.stream(stream):
-            sent = _send_all(batch, device), stream.record_event()
-        if waiting:
-            yield _await(*waiting)
-        waiting = sent
-    if waiting:
-        yield _await(*waiting)
 
+    def __init__(
+        self,
+        config: Config,
+        data: FoldData,
+        device: torch.device,
+        sampling: np.ndarray | None = None,
+    ) -> None:
+        self.config, self.data, self.device, self.sampling = config, data, device, sampling
+        wanted = data.targets if data.soft_targets is None else data.soft_targets
+        self.targets = torch.from_numpy(wanted.astype(np.float32))
+        self.on_device: DeviceInput | None = None  # else the processor makes batches
+        if device.type == "cuda" and is_made_on_device(config.augment):
+            self.on_device = DeviceInput.on(device, data.cache.images, config.image.size_px)
+        elif device.type == "cuda":
+            say_once("augment.transforms: made by the processor, image by image, not by the GPU")
 
-def _send_all(batch: Made, device: torch.device) -> Made:
-    return type(batch)(*(send(v, device) if isinstance(v, Tensor) else v for v in batch))
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return math.ceil(len(self.data.train_rows) / self.config.train.batch_size)
 
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Batches of an epoch, from 0 on, in order and on the device."""
+        key = (self.config.train.seed, self.data.fold, number)
+        order = self._draw_order(np.random.default_rng(key))
+        # Of nearly equal size: no tiny last batch for batch norm. Rows ascend: the cache is read
+        # forwards.
+        batches = [np.sort(rows) for rows in np.array_split(order, self.steps)]
 
-def _await(batch: Made, sent: Any) -> Made:
-    """Let the GPU, but not this process, wait for a batch's copy."""
-    current = torch.cuda.current_stream()
-    current.wait_event(sent)
-    for tensor in (value for value in batch if isinstance(value, Tensor)):
-        tensor.record_stream(current)  # or its memory could be given to the next copy too soon
-    return batch
+        def make(step: int) -> Any:
+            # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
+            return self._make(batches[step], np.random.default_rng((*key, step + 1)))
+
+        sent = prefetch_to_device(prefetch(make, len(batches)), self.device)
+        yield from map(self.on_device.make, sent) if self.on_device else sent
+
+    def _make(self, rows: np.ndarray, rng: np.random.Generator) -> Batch | Unmade:
+        """A batch by the processor, or what the device makes one of."""
+        augment, image = self.config.augment, self.config.image
+        part = distributed.local_slice(len(rows))
+        if self.on_device is not None:
+            draws = draw(image, augment, len(rows), rng)
+            return self.on_device.prepare(rows, draws, self.targets[rows], part)
+        # Transforms draw image by image, so a part of a batch cannot be made without the rest.
+        made = slice(0, len(rows)) if augment.transforms else part
+        images = augment_batch(
+            self.data.cache.images[rows[made]], image, augment, rng, (len(rows), made)
+        )
+        own = images[part] if augment.transforms else images
+        return Batch(rows, to_tensor(own), self.targets[rows])
+
+    def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
+        """(galaxy,) rows of one epoch in random order."""
+        rows = self.data.train_rows
+        if self.sampling is None:
+            return rng.permutation(rows)
+        weights = self.data.targets[rows] @ self.sampling
+        return rng.choice(rows, len(rows), p=weights / weights.sum())

@@ -27,7 +27,8 @@ from galaxyzoo.inference.predict import predict
 from galaxyzoo.results.layout import TIMINGS
 from galaxyzoo.results.oof import FoldTables
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import read_timings, train_fold
+from galaxyzoo.training.callbacks import read_timings
+from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData, make_fold_data
 from galaxyzoo.training.trainer import Trainer
 
@@ -189,8 +190,7 @@ def _probe(
 
 def _train(trainer: Trainer, data: FoldData, count: int) -> None:
     """Train on so many of a fold's galaxies."""
-    trainer.data = replace(data, train_rows=data.train_rows[:count])
-    trainer.steps_per_epoch = math.ceil(count / trainer.config.train.batch_size)
+    trainer.loader.data = replace(data, train_rows=data.train_rows[:count])
     for number, batch in enumerate(trainer.batches()):
         trainer.step(number, batch).item()  # waits for a GPU
 

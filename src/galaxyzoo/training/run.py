@@ -47,15 +47,16 @@ from galaxyzoo.results.oof import FoldSummary, FoldTables
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.augmentation import check_transforms
-from galaxyzoo.training.fold import copy_training, note_timing, read_timings, train_fold
+from galaxyzoo.training.callbacks import note_timing, read_timings
+from galaxyzoo.training.fold import copy_training, train_fold
 from galaxyzoo.training.fold_data import (
-    box_start,
     check_dataset_before,
     check_train_rows,
     describe_start,
     find_stage_before,
     make_fold_data,
     may_learn_from,
+    resolve_start,
 )
 from galaxyzoo.training.planning import FoldsLeft
 
@@ -102,7 +103,7 @@ class Run:
                 )
         check_transforms(self.config.augment.transforms, self.config.image.size_px)
         build_model(self.config, initialise=False)
-        box_start(self.config.stages[0], self.data.catalog, 0)
+        resolve_start(self.config.stages[0], self.data.catalog, 0)
         allowed = may_learn_from(self.config, self.catalog)
         for fold in range(self.catalog.n_folds):
             rows = np.flatnonzero((self.catalog.folds != fold) & allowed)
@@ -268,8 +269,10 @@ class Run:
         if distributed.is_main():
             copy_training(twin, self.fold_dir(fold), self.config)
         distributed.wait()
-        before = find_stage_before(self.config, self.data.catalog, fold)
-        start = describe_start(self.config, before) if before else twin.notes["start"]
+        start, before = twin.notes["start"], self.config.before
+        if before:
+            done = find_stage_before(self.config, self.data.catalog, fold)
+            start = describe_start(before, done)
         of_run = {"selected_on_validation": False, "unreadable_test_images": ()}
         return FoldSummary(**{**twin.notes, **of_run, "start": start})
 

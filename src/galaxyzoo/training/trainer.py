@@ -1,4 +1,4 @@
-"""Training loop of one fold: batches, steps, validation, moving average of weights, state.
+"""Training loop of one fold: steps, validation, moving average of weights, state.
 
 Everything random depends only on (seed, fold, epoch, step), never on what ran before, so an epoch
 that is started again after a kill replays exactly and no generator's state has to be saved.
@@ -6,9 +6,8 @@ that is started again after a kill replays exactly and no generator's state has 
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from functools import cache
 from itertools import islice
 from typing import Any, cast
 
@@ -16,10 +15,10 @@ import numpy as np
 import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core import distributed
+from galaxyzoo.core.console import say_once
 from galaxyzoo.core.devices import (
     autocast,
     get_device,
@@ -29,9 +28,7 @@ from galaxyzoo.core.devices import (
     read_later,
 )
 from galaxyzoo.core.errors import FoldError, one_line
-from galaxyzoo.core.parallel import prefetch
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict_distributed
 from galaxyzoo.models.build import GalaxyNet, build_model
@@ -39,16 +36,28 @@ from galaxyzoo.models.losses import build_loss, part_weight
 from galaxyzoo.models.pretrained import fill_network
 from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.augmentation import augment_batch
-from galaxyzoo.training.device_input import DeviceInput, Unmade, draw, is_made_on_device
+from galaxyzoo.training.device_input import Batch
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.loader import Batch, prefetch_to_device
+from galaxyzoo.training.loader import BatchLoader
 from galaxyzoo.training.optim import build_optimizer, learning_rate, set_learning_rate
 from galaxyzoo.training.step_graph import StepGraph
 
 _ONE_VIEW = TTAConfig(dihedral=False)
 _FIRST_GALAXIES = 256  # on which the untrained network's loss is taken
 _HINT = "train anew with a lower train.lr, or with train.clip_norm"
+
+
+class Callback:
+    """Called by `Trainer.fit`. An exception ends the training, which can go on after that epoch."""
+
+    def on_train_begin(self, trainer: "Trainer") -> None:
+        """Look at a trainer before its first epoch, or the first after a checkpoint."""
+
+    def on_step_end(self, trainer: "Trainer") -> None:
+        """Look at a trainer after an optimizer step."""
+
+    def on_epoch_end(self, trainer: "Trainer") -> None:
+        """Look at a trainer after a validated epoch, which is the last row of its history."""
 
 
 class Trainer:
@@ -63,14 +72,11 @@ class Trainer:
         self.prior = np.maximum(labels.mean(axis=0), 1 / len(labels))
         self.class_weights = self._class_weights()
         self.loss = build_loss(config, self.class_weights)
+        is_sampled = config.train.class_balance == "sampling"  # so that classes come equally often
+        self.loader = BatchLoader(config, data, self.device, 1 / self.prior if is_sampled else None)
         torch.manual_seed(_seed(config, data.fold))
-        model = build_model(config, initialise and data.start_weights is None)
-        self.start = model.start.origin
-        if initialise and data.start_weights is not None:
-            weights, source = load_weights(data.start_weights), shown(data.start_weights)
-            fill_network(model, weights, source, config.keeps_head)
-            self.start = data.start
-        self.model = distributed.share_norms(place(model, self.device), self.device)
+        model, self.start = self._first_network(initialise)
+        self.model = distributed.sync_batchnorm(place(model, self.device), self.device)
         self.network: nn.Module = self.model  # wrapped for compilation or several processes
         decay = config.train.ema_decay
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
@@ -79,57 +85,71 @@ class Trainer:
         self.graph: StepGraph | None = None  # else a step is launched kernel by kernel
         if in_graph:
             self.graph = StepGraph(self.model, self.optimizer)
-        self.steps_per_epoch = math.ceil(len(data.train_rows) / config.train.batch_size)
         self.parts = config.train.accumulation  # of each batch, worked through one by one
         self.epoch = 0
         self.first_loss: float | None = None  # of the untrained network
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
-        wanted = data.targets if data.soft_targets is None else data.soft_targets
-        self.targets = torch.from_numpy(wanted.astype(np.float32))
-        self.input: DeviceInput | None = None  # else the processor makes batches
-        if self.device.type == "cuda" and is_made_on_device(config.augment):
-            self.input = DeviceInput.on(self.device, data.cache.images, config.image.size_px)
-        elif self.device.type == "cuda":
-            _say_once("augment.transforms: made by the processor, image by image, not by the GPU")
 
-    def run_epoch(self, bar: tqdm) -> dict[str, Any]:
-        """Train one epoch, validate, and add a row to the history."""
+    def _first_network(self, initialise: bool) -> tuple[GalaxyNet, str]:
+        """The network as `data.start` has it, else pretrained or random; and whence its weights."""
+        start = self.data.start
+        model = build_model(self.config, initialise and start.weights is None)
+        if not initialise or start.weights is None:
+            return model, model.start.origin
+        weights = load_weights(start.weights)
+        fill_network(model, weights, shown(start.weights), self.config.keeps_head)
+        return model, start.origin
+
+    def fit(self, callbacks: Sequence[Callback] = (), epochs: int | None = None) -> None:
+        """Train epoch by epoch: steps, moving average, validation, a row of the history.
+
+        Args:
+            callbacks: called in this order.
+            epochs: after which to stop; default the config's.
+        Raises:
+            FoldError: a loss or a weight is not finite.
+        """
         train = self.config.train
-        self.model.train()
-        self.network = distributed.average_gradients(self.model)
-        if train.compile:
-            self.network = cast(nn.Module, torch.compile(self.network))
-        if self.epoch == 0:
-            self.first_loss = self.untrained_loss()
-        seed = _seed(self.config, self.data.fold, self.epoch) + distributed.rank()
-        torch.manual_seed(seed)  # dropout
-        sizes, values = [], []
-        for loss, rows in self._steps():
-            values.append(loss)
-            self._check_loss(values[-1], rows)
-            sizes.append(len(rows))
-            bar.update()
-        distributed.copy_buffers(self.model, self.averaged_model)
-        self._check_weights()
-        val_loss, val_scores = self.validate()
-        if not math.isfinite(val_loss):
-            raise FoldError(f"{self._where}: the validation loss is {val_loss}: {_HINT}")
-        self.epoch += 1
-        row = {
-            **({"stage": self.config.stage} if self.config.stage else {}),
-            "epoch": self.epoch,
-            "lr": float(self.optimizer.param_groups[0]["lr"]),
-            "train_loss": float(np.average(values, weights=sizes)),
-            "val_loss": val_loss,
-            "metric": self.config.metric,
-            **val_scores,
-        }
-        self.history.append(row)
-        if train.checkpoint == "best" and self._best_row is row:
-            weights = self.averaged_model.state_dict()
-            self.best = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
-        return row
+        for callback in callbacks:
+            callback.on_train_begin(self)
+        while self.epoch < (train.epochs if epochs is None else epochs):
+            self.model.train()
+            self.network = distributed.data_parallel(self.model)
+            if train.compile:
+                self.network = cast(nn.Module, torch.compile(self.network))
+            if self.epoch == 0:
+                self.first_loss = self.untrained_loss()
+            seed = _seed(self.config, self.data.fold, self.epoch) + distributed.rank()
+            torch.manual_seed(seed)  # dropout
+            losses, sizes = [], []
+            for loss, rows in self._steps():
+                self._check_loss(loss, rows)
+                losses.append(loss)
+                sizes.append(len(rows))
+                for callback in callbacks:
+                    callback.on_step_end(self)
+            distributed.broadcast_buffers(self.model, self.averaged_model)
+            self._check_weights()
+            val_loss, val_scores = self.validate()
+            if not math.isfinite(val_loss):
+                raise FoldError(f"{self._where}: the validation loss is {val_loss}: {_HINT}")
+            self.epoch += 1
+            row = {
+                **({"stage": self.config.stage} if self.config.stage else {}),
+                "epoch": self.epoch,
+                "lr": float(self.optimizer.param_groups[0]["lr"]),
+                "train_loss": float(np.average(losses, weights=sizes)),
+                "val_loss": val_loss,
+                "metric": self.config.metric,
+                **val_scores,
+            }
+            self.history.append(row)
+            if train.checkpoint == "best" and self._best_row is row:
+                found = self.averaged_model.state_dict()
+                self.best = {name: value.detach().cpu().clone() for name, value in found.items()}
+            for callback in callbacks:
+                callback.on_epoch_end(self)
 
     def final_weights(self) -> dict[str, Tensor]:
         """Weights of the best epoch if the config asks for it, else of the last.
@@ -156,7 +176,7 @@ class Trainer:
             self.first_loss,
             kept.get("train_loss"),
             self.parts,
-            possible_leakage=self.data.possible_leakage,
+            possible_leakage=self.data.start.possible_leakage,
         )
 
     def state(self) -> dict[str, Any]:
@@ -192,7 +212,7 @@ class Trainer:
 
         So a GPU has work while its losses are looked at.
         """
-        first, before = self.epoch * self.steps_per_epoch, None
+        first, before = self.epoch * self.loader.steps, None
         for number, batch in enumerate(self.batches(), first):
             read = read_later(self.step(number, batch))
             if before:
@@ -204,11 +224,11 @@ class Trainer:
     def step(self, number: int, batch: Batch) -> Tensor:
         """One optimizer step; returns the batch's loss."""
         train = self.config.train
-        set_learning_rate(self.optimizer, learning_rate(train, number, self.steps_per_epoch))
+        set_learning_rate(self.optimizer, learning_rate(train, number, self.loader.steps))
         value = self._launch(batch.images, batch.targets)
         if self.ema:
             self.ema.update(self.model, step=number + 1)
-        return distributed.add_up(value)
+        return distributed.all_reduce(value)
 
     def _launch(self, images: Tensor, targets: Tensor) -> Tensor:
         """Take a step as one launch, or where that cannot be, kernel by kernel."""
@@ -219,7 +239,7 @@ class Trainer:
                 if is_out_of_memory(error):
                     raise
                 reason = one_line(str(error).partition("\n")[0])
-                _say_once(f"{self.config.run}: steps are not launched as a whole ({reason})")
+                say_once(f"{self.config.run}: steps are not launched as a whole ({reason})")
                 self.graph = None
         return self._take_step(images, targets)
 
@@ -246,11 +266,11 @@ class Trainer:
             targets: (B, column) of all processes.
         """
         whole = part_weight(targets, self.class_weights)
-        targets = targets[distributed.own_part(len(targets))]
+        targets = targets[distributed.local_slice(len(targets))]
         parts = min(self.parts, max(1, len(targets) // 2))  # batch norm needs two images
         pairs = zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True)
         for number, (some, wanted) in enumerate(pairs, 1):
-            with distributed.keep_apart(network) if number < parts else nullcontext():
+            with distributed.no_sync(network) if number < parts else nullcontext():
                 with autocast(self.config.train.amp, self.device):
                     predictions = network(some)
                 share = part_weight(wanted, self.class_weights) / whole
@@ -270,7 +290,7 @@ class Trainer:
         for batch in islice(self.batches(), count):
             losses_of_parts = self.part_losses(model, batch.images, batch.targets)
             own = sum(losses_of_parts, start=torch.zeros((), device=self.device))
-            losses.append(distributed.add_up(own).item())
+            losses.append(distributed.all_reduce(own).item())
             sizes.append(len(batch.rows))
             self._check_loss(losses[-1], batch.rows)
         return float(np.average(losses, weights=sizes))
@@ -295,41 +315,7 @@ class Trainer:
 
     def batches(self) -> Iterator[Batch]:
         """This epoch's batches in order, on the device."""
-        key = (self.config.train.seed, self.data.fold, self.epoch)
-        order = self._draw_order(np.random.default_rng(key))
-        # Of nearly equal size: no tiny last batch for batch norm. Rows ascend: the cache is read
-        # forwards.
-        batches = [np.sort(rows) for rows in np.array_split(order, self.steps_per_epoch)]
-
-        def prepare(step: int) -> Any:
-            # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
-            return self._make_batch(batches[step], np.random.default_rng((*key, step + 1)))
-
-        sent = prefetch_to_device(prefetch(prepare, len(batches)), self.device)
-        yield from map(self.input.make, sent) if self.input else sent
-
-    def _make_batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch | Unmade:
-        """A batch by the processor, or what the device makes one of."""
-        augment, image = self.config.augment, self.config.image
-        part = distributed.own_part(len(rows))
-        if self.input is not None:
-            draws = draw(image, augment, len(rows), rng)
-            return self.input.prepare(rows, draws, self.targets[rows], part)
-        # Transforms draw image by image, so a part of a batch cannot be made without the rest.
-        made = slice(0, len(rows)) if augment.transforms else part
-        images = augment_batch(
-            self.data.cache.images[rows[made]], image, augment, rng, (len(rows), made)
-        )
-        own = images[part] if augment.transforms else images
-        return Batch(rows, to_tensor(own), self.targets[rows])
-
-    def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
-        """(galaxy,) rows of one epoch in random order; sampled classes come equally often."""
-        rows = self.data.train_rows
-        if self.config.train.class_balance != "sampling":
-            return rng.permutation(rows)
-        weights = self.data.targets[rows] @ (1 / self.prior)
-        return rng.choice(rows, len(rows), p=weights / weights.sum())
+        return self.loader.epoch(self.epoch)
 
     def _class_weights(self) -> Tensor | None:
         """(class,) weights in the loss, inverse to the classes' frequencies; None: all alike."""
@@ -343,7 +329,7 @@ class Trainer:
         rows = self.data.val_rows
         model = self.averaged_model
         predictions = predict_distributed(model, self.data.cache, rows, self.config, _ONE_VIEW)
-        guess, wanted = torch.from_numpy(predictions), self.targets[rows]
+        guess, wanted = torch.from_numpy(predictions), self.loader.targets[rows]
         guess, wanted = guess.to(self.device), wanted.to(self.device)
         loss = self.loss(guess, wanted).item()
         targets = self.data.targets[rows]
@@ -361,11 +347,6 @@ class Trainer:
     def _best_row(self) -> dict[str, Any]:
         """The best epoch's, of equal ones the first."""
         return min(self.history, key=lambda row: row["val_score"])
-
-
-@cache
-def _say_once(line: str) -> None:
-    tqdm.write(line)
 
 
 def _seed(config: Config, fold: int, epoch: int = -1) -> int:

@@ -27,7 +27,8 @@ from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.parallel import run_jobs, watching
 from galaxyzoo.core.paths import configs_dir, shown
 from galaxyzoo.results.layout import CHECKPOINT, WEIGHTS, RunFolder
-from galaxyzoo.training.fold import History, train_fold
+from galaxyzoo.training.callbacks import History
+from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.run import Run
 from galaxyzoo.tuning.search_space import Search

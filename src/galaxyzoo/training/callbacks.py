@@ -1,0 +1,160 @@
+"""What happens beside a fold's training: progress, checkpoint, history, seconds, event files."""
+
+import csv
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from galaxyzoo.core import files
+from galaxyzoo.core.console import Bar
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import MadeBy
+from galaxyzoo.core.paths import shown
+from galaxyzoo.inference.artifacts import save_checkpoint
+from galaxyzoo.results.layout import CHECKPOINT, EVENTS, HISTORY, TIMINGS
+from galaxyzoo.training.trainer import Callback, Trainer
+
+History = Sequence[dict[str, Any]]  # one row of numbers per epoch
+
+
+class Progress(Callback):
+    """A bar of steps, with the score of the last epoch."""
+
+    def __init__(self, bar: Bar) -> None:
+        self.bar = bar
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        """Move on."""
+        self.bar.update()
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """Show the score."""
+        row = trainer.history[-1]
+        text = f"epoch {trainer.epoch}, {row['metric']} {row['val_score']:.5f}"
+        self.bar.set_postfix_str(text, refresh=False)
+
+
+class FoldRecords(Callback):
+    """Files of the last whole epoch: checkpoint, history, seconds.
+
+    Args:
+        folder: of the fold.
+        origin: what the checkpoint is of, as of `FoldFolder.origin`.
+    """
+
+    def __init__(self, folder: Path, origin: MadeBy) -> None:
+        self.folder, self.origin = folder, origin
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """Write them; the checkpoint first, from which the others can be made again."""
+        save_checkpoint(self.folder / CHECKPOINT, trainer.state(), self.origin)
+        write_history(self.folder / HISTORY, trainer.history, trainer.data.start.history)
+        now = time.perf_counter()
+        note_timing(self.folder / TIMINGS, trainer.epoch, now - self.started)
+        self.started = now
+
+
+class EventFiles(Callback):
+    """Every number of an epoch once in TensorBoard's event files.
+
+    A training that goes on writes its earlier epochs again, so that a kill neither doubles nor
+    drops one.
+
+    Args:
+        folder: of the fold.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # here: seconds, not always installed
+
+        self.folder, self.written = folder / EVENTS, 0
+        with files.naming_write_errors(self.folder):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.writer = SummaryWriter(str(self.folder))
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Write the epochs before the checkpoint."""
+        self.on_epoch_end(trainer)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """Write the epochs that are not written yet."""
+        with files.naming_write_errors(self.folder):
+            for row in trainer.history[self.written :]:
+                for name, value in row.items():
+                    if name != "epoch" and isinstance(value, int | float):
+                        self.writer.add_scalar(name, value, row["epoch"])
+            self.writer.flush()
+        self.written = len(trainer.history)
+
+    def close(self) -> None:
+        """End the writer's thread."""
+        self.writer.close()
+
+
+class Report(Callback):
+    """A function that is called with all epochs so far, after each one and when a training goes on.
+
+    Args:
+        report: the function.
+    """
+
+    def __init__(self, report: Callable[[History], None]) -> None:
+        self.report = report
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Report the epochs before the checkpoint, if there are any."""
+        if trainer.history:
+            self.report(trainer.history)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """Report all epochs."""
+        self.report(trainer.history)
+
+
+def write_history(path: Path, rows: History, earlier: Path | None = None) -> None:
+    """Write the history, one row per epoch, below those of the stages before."""
+    table = pd.DataFrame(rows)
+    if earlier is not None:
+        table = pd.concat([read_history(earlier), table], ignore_index=True)
+    write_history_table(path, table)
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    """Read a history; numbers stay as they are written."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def write_history_table(path: Path, table: pd.DataFrame) -> None:
+    """Write the table of a history."""
+    with files.writing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def note_timing(path: Path, epoch: int, seconds: float) -> None:
+    """Append an epoch's seconds, or as epoch 0 those of predicting with the finished network.
+
+    They are not in the history, which is the same for each training.
+    """
+    earlier = path.read_text(encoding="utf-8") if path.exists() else ""
+    files.write_text(path, f"{earlier}{epoch},{seconds:.3f}\n")
+
+
+def read_timings(path: Path) -> dict[int, float]:
+    """Seconds by epoch; the last ones of an epoch that was trained twice."""
+    if not path.exists():
+        return {}
+    try:
+        rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+        return {int(epoch): float(seconds) for epoch, seconds in rows}
+    except ValueError:
+        raise InputError(
+            f"{shown(path)} is damaged: delete it, it holds nothing but the seconds of epochs"
+        ) from None
