@@ -1,4 +1,4 @@
-"""Power cuts: bytes that are not synced, names in folders that are not, are gone; nothing done is."""
+"""Power cuts: bytes and names in folders that were not synced are gone; nothing done is."""
 
 import os
 from pathlib import Path
