@@ -89,15 +89,7 @@ def test_workers_end_with_a_killed_command_and_the_next_one_goes_on(
     assert ours == theirs
 
 
-@pytest.mark.parametrize(
-    ("words", "named"),
-    [
-        (["gz73"], "no ablation study 'gz73'"),
-        (["gz37", "--only-changes", "crop_161"], "has no change 'crop_161': it has base, crop_160"),
-    ],
-)
-def test_a_mistake_is_said_before_anything_starts(
-    tmp_path: Path, words: list[str], named: str
-) -> None:
-    assert named in complaint(call(tmp_path, "ablate.py", *words))
+def test_a_mistake_is_said_before_anything_starts(tmp_path: Path) -> None:
+    message = complaint(call(tmp_path, "ablate.py", "gz37", "--only-changes", "crop_161"))
+    assert "has no change 'crop_161': it has base, crop_160" in message
     assert not list(tmp_path.glob("folds/*/"))

@@ -54,7 +54,6 @@ class Variant:
     """The recipe with some settings changed, or as it is."""
 
     name: str
-    about: str
     group: str
     values: Values  # settings, as in a run's own YAML
     config: Config
@@ -80,7 +79,7 @@ class Changes(Study):
     @cached_property
     def variants(self) -> tuple[Variant, ...]:
         """The recipe first, then the changes in the file's order."""
-        made = {BASE: Variant(BASE, self.config.about, "", self.values, self.config)}
+        made = {BASE: Variant(BASE, "", self.values, self.config)}
         for change in self.changes:
             source = f"{shown(self.path)}, change '{change.name}'"
             if change.name in made:
@@ -103,22 +102,21 @@ class Changes(Study):
                 override(values, word)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
-        about, before = change.about or ", ".join(change.changes), baseline.config
-        config = self.make_config({**values, "about": about}, f".{change.name}", source)
+        values["about"] = change.about or ", ".join(change.changes)
+        before, config = baseline.config, self.make_config(values, f".{change.name}", source)
         if config.task != before.task:
             raise InputError(f"{source}: all changes of a study are of one task")
         if config.model_copy(update={"run": before.run}).digest() == before.digest():
             raise InputError(f"{source} changes nothing: {change.of} has those settings already")
-        return Variant(change.name, about, change.group, values, config, baseline)
+        return Variant(change.name, change.group, values, config, baseline)
 
     def pick(self, names: Sequence[str]) -> list[Variant]:
         """The named variants (default all) and their baselines, in the study's order."""
         known = {variant.name: variant for variant in self.variants}
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise InputError(
-                f"{shown(self.path)} has no change '{unknown[0]}': it has {', '.join(known)}"
-            )
+        for name in names:
+            if name not in known:
+                where = shown(self.path)
+                raise InputError(f"{where} has no change '{name}': it has {', '.join(known)}")
         wanted = {one.name for name in names or known for one in known[name].needed}
         return [variant for variant in self.variants if variant.name in wanted]
 
@@ -165,9 +163,9 @@ class Ablation(Experiment):
         Returns:
             Why folds stopped early, one line each; the next call resumes them.
         """
-        names = {v.config.run: v.name for v in variants if not self.is_done(v)}
-        stages = [one for v in variants if v.config.run in names for one in v.config.stages]
-        runs = {one.run: Run(one, self.data) for one in stages}
+        left = [variant for variant in variants if not self.is_done(variant)]
+        names = {variant.config.run: variant.name for variant in left}
+        runs = {s.run: Run(s, self.data) for variant in left for s in variant.config.stages}
         for card in train_runs([*runs.values()], list(self.folds), jobs, backend):
             if not runs[card.run].stopped:
                 print(f"{names[card.run]}: done", flush=True)
@@ -200,7 +198,7 @@ class Row:
             name = f"{name} (of {baseline.name})"
         return [
             f"`{name}`",
-            self.variant.about,
+            self.variant.config.about,
             "–" if self.score is None else f"{self.score:.5f}",
             with_error(*self.difference) if self.difference else "–",
             "–" if self.minutes is None else f"{self.minutes:.1f}",
