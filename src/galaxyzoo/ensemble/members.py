@@ -22,7 +22,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.results.card import RunCard
-from galaxyzoo.results.layout import RunFolder, oof_dir
+from galaxyzoo.results.layout import RunFolder, list_tables, oof_dir
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_name, task_of
@@ -55,10 +55,8 @@ def find_runs(
         diverged = [card for card in cards if card.diverged]
         return runs, [f"{card.run} was asked for, but its {card.divergence}" for card in diverged]
     folder = oof_dir() / catalog.dataset
-    tables = [
-        path for kind in _kinds(task, catalog) for path in sorted(folder.glob(f"{kind}/*.csv"))
-    ]
-    named = [f"{table.parent.name}/{table.stem}" for table in tables]
+    kinds = _kinds(task, catalog)
+    named = [run for kind in kinds for run in list_tables(catalog.dataset, kind)]
     found = [run for run in named if not is_ablation(run)]  # there may be a hundred, all short
     reasons = {run: _reason_to_leave_out(run, catalog) for run in found}
     left_out = [f"{run} is left out: {reason}" for run, reason in reasons.items() if reason]

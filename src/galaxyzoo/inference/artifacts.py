@@ -17,8 +17,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import MadeBy, check_made_by, digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.models.build import GalaxyNet, build_model
-
-WEIGHTS = "weights.safetensors"
+from galaxyzoo.results.layout import WEIGHTS
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], made_by: MadeBy) -> None:

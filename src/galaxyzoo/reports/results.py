@@ -14,7 +14,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.results.card import EnsembleCard, RunCard
-from galaxyzoo.results.layout import RunFolder, list_ensembles, oof_dir
+from galaxyzoo.results.layout import RunFolder, list_ensembles, list_tables
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import ensemble_name, is_ensemble, split_ensemble
@@ -78,8 +78,7 @@ def load_results(
     Returns:
         The results, best score first, and a line for each that cannot be used and was not named.
     """
-    tables = sorted((oof_dir() / catalog.dataset / task.name).glob("*.csv"))
-    runs = [f"{task.name}/{table.stem}" for table in tables]
+    runs = list_tables(catalog.dataset, task.name)
     folders = list_ensembles(catalog.dataset, task.name)
     runs += [ensemble_name(folder.task, folder.name) for folder in folders]
     for run in named:
