@@ -31,7 +31,7 @@ from galaxyzoo.inference.predict import (
     Predictor,
     RunNetworks,
     batch_size_for,
-    for_prediction,
+    fuse_for_inference,
     load_run,
 )
 from galaxyzoo.inference.tta import iterate_views
@@ -58,7 +58,7 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
 
 def rates(folder: Path, forms: dict[str, Path], count: int, repeats: int) -> Table:
     """A whole job of each form against the forward pass alone, and a plain loop."""
-    predictor = load_run(BOX, _RUN).with_less(range(count), TTAConfig(dihedral=False))
+    predictor = load_run(BOX, _RUN).restrict(range(count), TTAConfig(dihedral=False))
     networks, side = [model.eval() for model in predictor.models.values()], predictor.config.image
     galaxies = plain.Galaxies(
         forms["folder"], np.arange(_IMAGES), np.zeros((_IMAGES, 37)), side.size_px, train=False
@@ -89,7 +89,7 @@ def run_job(predictor: RunNetworks, path: Path, folder: Path) -> int:
 def forward_alone(predictor: RunNetworks) -> Callable[[], int]:
     """The same network's passes over views that were made before."""
     config = predictor.config
-    models = [for_prediction(model) for model in predictor.models.values()]
+    models = [fuse_for_inference(model) for model in predictor.models.values()]
     side, size = config.image.cache_px, batch_size_for(_CPU)
     images = np.random.default_rng(0).integers(0, 256, (size, side, side, 3), dtype=np.uint8)
     (view,) = iterate_views(images, config.image, config.tta, _CPU)

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.names import BOX
 from galaxyzoo.config.schema import Config, TTAConfig
-from galaxyzoo.core.devices import read_later
+from galaxyzoo.core.devices import read_async
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.images import Catalogue
 from galaxyzoo.inference.predict import RunNetworks, decode_ahead, load_run
@@ -118,7 +118,7 @@ def rate_of_steps(trainer: Trainer, batches: Iterator, seconds: float) -> float:
     waiting: list[Callable[[], float]] = []
 
     def work() -> None:
-        waiting.append(read_later(trainer.step(0, next(batches))))
+        waiting.append(read_async(trainer.step(0, next(batches))))
         if len(waiting) > 1:
             waiting.pop(0)()
 
@@ -140,7 +140,7 @@ def rate(work: Callable[[], object], count: int, seconds: float) -> float:
 
 def measure_survey(data: Dataset) -> Table:
     """A whole job of the networks in `weights/`, in one view, beside decoding alone."""
-    predictor = load_run(BOX, "gz37/d4cnn_transfer").with_less(None, TTAConfig(dihedral=False))
+    predictor = load_run(BOX, "gz37/d4cnn_transfer").restrict(None, TTAConfig(dihedral=False))
     store, ids = data.raw.train_images, [int(i) for i in data.catalog.ids]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "survey")

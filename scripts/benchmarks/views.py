@@ -17,7 +17,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import RunNetworks, load_run, predict_each
-from galaxyzoo.results.layout import box_dir
+from galaxyzoo.results.layout import bundled_dir
 
 RUN = "gz37/d4cnn_transfer"
 _IMAGES = 128  # a round
@@ -26,17 +26,17 @@ _GALAXIES = 400  # of each fold, and of the test
 
 def measure(data: Dataset, repeats: int) -> list[Table]:
     """One network or all, one view or the run's own."""
-    if load_run_config(box_dir() / RUN)[1] != data.catalog.fingerprint:
+    if load_run_config(bundled_dir() / RUN)[1] != data.catalog.fingerprint:
         raise InputError(f"{RUN} was trained on other galaxies or folds: add --data kaggle-mini")
     run = load_run(BOX, RUN)
     ids = _spread(data.catalog.test_ids)
     test = decode_many(data.raw.test_images, ids, run.config.image)[0]
     works, scores = {}, {}
     for tta in (TTAConfig(dihedral=False), run.config.tta):
-        error, variance = score(run.with_less(None, tta), data, test)
+        error, variance = score(run.restrict(None, tta), data, test)
         for count in (1, len(run.models)):
             name = f"{count} × {tta.n_views}"
-            works[name] = partial(_work, run.with_less(range(count), tta), test[:_IMAGES])
+            works[name] = partial(_work, run.restrict(range(count), tta), test[:_IMAGES])
             scores[name] = np.sqrt(error - (1 - 1 / count) * variance)
     rates = rate_rows(race(works, repeats), name)
     rows = [(*row, f"{scores[row[0]]:.5f}") for row in rates]

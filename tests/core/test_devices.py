@@ -17,7 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from galaxyzoo.core.devices import (
     DepthwiseConv2d,
-    claiming_gpu,
+    claim_gpu,
     get_device,
     keep_freed_memory,
     place,
@@ -41,17 +41,17 @@ def test_each_process_claims_a_gpu_of_its_own(
     monkeypatch.setenv("GALAXYZOO_DEVICE", "")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with claiming_gpu():
+    with claim_gpu():
         assert get_device() == torch.device("cuda:0")
         os.environ.pop("GALAXYZOO_DEVICE")  # as another process finds it
-        with claiming_gpu():
+        with claim_gpu():
             assert get_device() == torch.device("cuda:1")
             os.environ.pop("GALAXYZOO_DEVICE")
-            with claiming_gpu():  # one more than there are
+            with claim_gpu():  # one more than there are
                 assert get_device() == torch.device(f"cuda:{os.getpid() % 2}")
         os.environ["GALAXYZOO_DEVICE"] = "cuda:0"
     assert "GALAXYZOO_DEVICE" not in os.environ
-    with claiming_gpu():
+    with claim_gpu():
         assert get_device() == torch.device("cuda:0")
 
 
@@ -63,7 +63,7 @@ def test_one_gpu_or_a_choice_of_the_user_is_left_alone(
     if chosen:
         monkeypatch.setenv("GALAXYZOO_DEVICE", chosen)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    with claiming_gpu():
+    with claim_gpu():
         assert os.environ.get("GALAXYZOO_DEVICE") == chosen
 
 

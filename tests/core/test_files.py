@@ -12,7 +12,7 @@ import pytest
 
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.files import LOCK, holding, write_text, writing, writing_folder
+from galaxyzoo.core.files import LOCK, hold_lock, write_text, writing, writing_folder
 
 WRITER = """
 import sys
@@ -102,7 +102,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
 def test_nothing_is_written_below_a_folder_that_was_deleted_under_its_lock(tmp_path: Path) -> None:
     """Nor if somebody else has made one of its name and holds its lock."""
     folder = tmp_path / "run"
-    with holding(folder / LOCK, "at work"):
+    with hold_lock(folder / LOCK, "at work"):
         write_text(folder / "fold_0" / "kept", "old")
         shutil.rmtree(folder)
         for _ in range(2):
@@ -111,7 +111,7 @@ def test_nothing_is_written_below_a_folder_that_was_deleted_under_its_lock(tmp_p
             folder.mkdir(exist_ok=True)
             (folder / LOCK).touch()
         assert files(folder) == [LOCK]
-    with holding(folder / LOCK, "at work"):
+    with hold_lock(folder / LOCK, "at work"):
         write_text(folder / "new", "new")
 
 
@@ -179,7 +179,7 @@ def test_new_folders_above_a_file_are_synced_into_theirs(
     del synced[:]
     write_text(path, "again")
     assert len(synced) == 2  # the file and its folder
-    with holding(tmp_path / "c" / LOCK, "testing"):
+    with hold_lock(tmp_path / "c" / LOCK, "testing"):
         assert synced[-1][0] == inode(tmp_path)
 
 
@@ -201,11 +201,11 @@ def test_who_comes_second_waits_until_the_first_is_done(
     path, entered = tmp_path / ".lock", list[str]()
 
     def second() -> None:
-        with holding(path, "drawing"):
+        with hold_lock(path, "drawing"):
             entered.append("second")
 
     with ThreadPoolExecutor(1) as threads:
-        with holding(path, "drawing"):
+        with hold_lock(path, "drawing"):
             waiting = threads.submit(second)
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=0.3)

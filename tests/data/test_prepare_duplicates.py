@@ -10,7 +10,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.image_cache import decode
-from galaxyzoo.data.prepare import note_copies, prepare, read_copies
+from galaxyzoo.data.prepare import prepare, read_duplicates, record_duplicates
 from galaxyzoo.training import holdout
 from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.run import Run
@@ -107,13 +107,13 @@ def test_copies_under_another_id_are_noted_and_anew_for_other_galaxies(root, two
     first.write_zips(root / "input" / "first")
     second.write_zips(root / "input" / "second")
     own, other = (prepare(name, n_folds=5) for name in ("first", "second"))
-    note_copies(own, other)
+    record_duplicates(own, other)
     names = own.catalog.dataset, other.catalog.dataset
-    assert read_copies(*names) == [ids[35]]
+    assert read_duplicates(*names) == [ids[35]]
     (noted,) = (root / "folds").glob("*/copies_of_*.json")
     files.write_json(noted, {"made_of": ["other", "galaxies"], "copies": []})
-    note_copies(own, other)
-    assert read_copies(*names) == [ids[35]]
+    record_duplicates(own, other)
+    assert read_duplicates(*names) == [ids[35]]
 
 
 def test_copies_that_other_datasets_put_into_different_folds_are_refused(root, two_sets):

@@ -185,5 +185,5 @@ def test_silent_server_is_given_up(stand_in, rests, monkeypatch):
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
     with pytest.raises(InputError, match="no answer"):
-        kaggle_api.patiently(lambda: api.competition_submissions("any"), "score")
+        kaggle_api.retry(lambda: api.competition_submissions("any"), "score")
     assert seen == [kaggle_api.TIMEOUT_S] * kaggle_api.TRIES

@@ -18,9 +18,9 @@ from galaxyzoo.download.sdss import (
     Downloader,
     DownloadError,
     DownloadPolicy,
-    asked_pause_s,
     check_url,
     download_cutouts,
+    retry_after_s,
 )
 from support.cutout_server import (
     CutoutServer,
@@ -126,11 +126,11 @@ def test_pauses_double_and_the_server_may_ask_for_longer_ones_up_to_two_minutes(
 
 def test_a_server_may_ask_for_a_pause_by_seconds_or_by_a_date():
     later = datetime.now(UTC) + timedelta(hours=1)
-    assert asked_pause_s(format_datetime(later, usegmt=True)) == pytest.approx(3600, abs=60)
-    assert asked_pause_s("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert asked_pause_s(" 40 ") == 40
+    assert retry_after_s(format_datetime(later, usegmt=True)) == pytest.approx(3600, abs=60)
+    assert retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert retry_after_s(" 40 ") == 40
     for nothing in ("", "soon", "-3", "inf", "nan"):
-        assert asked_pause_s(nothing) is None
+        assert retry_after_s(nothing) is None
 
 
 def test_turns_are_as_far_apart_as_the_rate_says(server):

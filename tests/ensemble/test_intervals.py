@@ -124,13 +124,13 @@ def test_two_folds_are_too_few(
 
 
 def test_the_ensembles_lock_is_held(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    held, holding = list[Path](), files.holding
+    held, hold_lock = list[Path](), files.hold_lock
 
     def spy(path: Path, what: str) -> AbstractContextManager[None]:
         held.append(path)
-        return holding(path, what)
+        return hold_lock(path, what)
 
-    monkeypatch.setattr(files, "holding", spy)
+    monkeypatch.setattr(files, "hold_lock", spy)
     make(monkeypatch)
     assert held == [built("gz37").csv.parent / files.LOCK]
 

@@ -71,7 +71,7 @@ def test_a_run_that_lacks_networks_is_passed_over(root: Path) -> None:
 def test_without_bundled_networks_real_runs_answer_before_a_demos(
     trained: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictors, "box_runs", lambda *_: [])
+    monkeypatch.setattr(predictors, "bundled_runs", lambda *_: [])
     with pytest.raises(InputError, match="no trained run of gz37"):
         choose_default()
     save_card("demo", "gz37/cnn", 0.01, 600)

@@ -23,7 +23,7 @@ from galaxyzoo.explain.gradcam import (
     find_method,
     random_patches,
     score_maps,
-    turn_back,
+    undo_dihedral,
 )
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import GalaxyNet, build_model
@@ -110,7 +110,7 @@ def test_each_image_has_its_own_answer() -> None:
 @pytest.mark.parametrize("number", range(DIHEDRAL))
 def test_a_view_is_turned_back(number: int) -> None:
     maps = torch.arange(2 * 5 * 5.0).view(2, 5, 5)
-    assert torch.equal(turn_back(dihedral_view(maps[:, None], number)[:, 0], number), maps)
+    assert torch.equal(undo_dihedral(dihedral_view(maps[:, None], number)[:, 0], number), maps)
 
 
 def test_a_runs_map_is_the_mean_over_its_folds() -> None:

@@ -23,7 +23,7 @@ from galaxyzoo.ensemble.networks import load_intervals, load_predictor
 from galaxyzoo.ensemble.predictors import find_predictor
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict_stores
-from galaxyzoo.results.layout import WEIGHTS, box_dir, box_runs
+from galaxyzoo.results.layout import WEIGHTS, bundled_dir, bundled_runs
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold_data import resolve_start
 from support.app_fixtures import jpeg
@@ -113,7 +113,7 @@ def test_training_goes_on_from_the_box(tmp_path: Path) -> None:
     assert card["start"].startswith(f"weights/{RUN} (")
     assert card["possible_leakage"]
     (trained,) = (load_weights(path) for path in tmp_path.glob(f"folds/*/{RUN}/fold_1/*.saf*"))
-    start = load_weights(box_dir() / RUN / "fold_1" / WEIGHTS)
+    start = load_weights(bundled_dir() / RUN / "fold_1" / WEIGHTS)
     name = "backbone.stages.0.0.weight"
     assert torch.allclose(trained[name], start[name].float(), atol=1e-4)
 
@@ -156,16 +156,16 @@ def test_half_precision_predicts_as_the_committed_table_does(fold: int, tmp_path
 
 
 def test_the_box_is_small_and_whole() -> None:
-    files = [path for path in (box_dir() / RUN).rglob("*") if path.is_file()]
+    files = [path for path in (bundled_dir() / RUN).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 6e6
-    names = {path.relative_to(box_dir() / RUN).as_posix() for path in files}
+    names = {path.relative_to(bundled_dir() / RUN).as_posix() for path in files}
     assert {"README.md", "LICENSE", "oof.json", "config.yaml", "intervals.safetensors"} <= names
 
 
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the bundled networks, which is what commands take them from."""
-    folder = Path(shutil.copytree(box_dir() / RUN, tmp_path / "weights" / RUN))
+    folder = Path(shutil.copytree(bundled_dir() / RUN, tmp_path / "weights" / RUN))
     (tmp_path / "configs").symlink_to(paths.configs_dir())
     monkeypatch.setattr(paths, "RESOURCES", tmp_path)
     return folder
@@ -221,4 +221,4 @@ def test_folders_beside_the_bundled_networks_change_nothing(copied: Path) -> Non
     (copied.parent / "aaa").mkdir()
     shutil.copy(copied / "config.yaml", copied.parent / "aaa")
     assert load_predictor(BOX, RUN).digest == expected
-    assert box_runs() == [RUN]
+    assert bundled_runs() == [RUN]

@@ -191,9 +191,9 @@ def test_a_part_that_another_process_holds_is_left_to_it(
 
     job = make_job(tmp_path / "votes", survey)
     identity = job._begin()
-    monkeypatch.setattr(files, "holding", refuse_to_wait)
+    monkeypatch.setattr(files, "hold_lock", refuse_to_wait)
     with (
-        files.trying(job._lock(job.catalogue.parts[0])),
+        files.try_lock(job._lock(job.catalogue.parts[0])),
         pytest.raises(InputError, match="waits for 000000"),
     ):
         job.make_parts(identity)

@@ -144,6 +144,6 @@ def test_a_table_holds_every_image_however_many_are_decoded_at_once(
 
 def test_other_views_and_other_folds_each_have_a_digest_of_their_own() -> None:
     networks = RunNetworks(small_config(), {k: build_model(small_config()).eval() for k in (0, 1)})
-    views = networks.with_less(None, TTAConfig(dihedral=False))
-    others = [views, networks.with_less([1], None), views.with_less([1], None)]
+    views = networks.restrict(None, TTAConfig(dihedral=False))
+    others = [views, networks.restrict([1], None), views.restrict([1], None)]
     assert len({one.digest for one in (networks, *others)}) == 4

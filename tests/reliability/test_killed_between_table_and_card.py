@@ -90,7 +90,7 @@ def test_an_ensemble_that_waits_reads_what_is_there_afterwards(
         yield
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "holding", waiting)
+        patch.setattr(files, "hold_lock", waiting)
         ensemble.main()
     found = listing(tmp_path / "submissions")
     ensemble.main()

@@ -11,7 +11,7 @@ from galaxyzoo.config.schema import Config, ImageConfig
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset, prepare
-from galaxyzoo.results.layout import HISTORY, WEIGHTS, FoldFolder, box_dir
+from galaxyzoo.results.layout import HISTORY, WEIGHTS, FoldFolder, bundled_dir
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data
 from support.class_fixtures import holdout_config
@@ -89,11 +89,11 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(
     config = holdout_config(model={"name": "cnn", "weights_file": "box"})
     with pytest.raises(InputError, match=r"no networks in weights/ are of model cnn"):
         fold_data.resolve_start(config, catalog, 2)
-    other, fingerprint = load_run_config(box_dir() / "gz37/d4cnn_transfer")
+    other, fingerprint = load_run_config(bundled_dir() / "gz37/d4cnn_transfer")
     model = other.model.model_copy(update={"weights_file": "box"})
     config = config.model_copy(update={"model": model})
     given = fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), 2).start
-    own = box_dir() / "gz37/d4cnn_transfer/fold_2" / WEIGHTS
+    own = bundled_dir() / "gz37/d4cnn_transfer/fold_2" / WEIGHTS
     assert (given.weights, given.possible_leakage) == (own, True)
     assert fingerprint != catalog.fingerprint
     found = other, catalog.for_task(get_task("gz37")).fingerprint
@@ -144,13 +144,13 @@ def test_a_stage_elsewhere_learns_from_no_test_galaxy_and_no_copy(
 ) -> None:
     ids, asked = voted.catalog.ids, []
 
-    def read_copies(own: str, other: str) -> list[int]:
+    def read_duplicates(own: str, other: str) -> list[int]:
         asked.append((own, other))
         return [int(ids[3])]
 
     recipe = replace(voted.catalog, dataset="labelled", test_ids=ids[[8, 5]])
     monkeypatch.setattr(fold_data, "load_catalog", {"labelled": recipe}.__getitem__)
-    monkeypatch.setattr(fold_data, "read_copies", read_copies)
+    monkeypatch.setattr(fold_data, "read_duplicates", read_duplicates)
     stage = staged("voted").stages[0].model_copy(update={"own_dataset": "labelled"})
     kept = fold_data.may_learn_from(stage, voted.catalog)
     assert np.flatnonzero(~kept).tolist() == [3, 5, 8]

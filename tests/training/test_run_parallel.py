@@ -6,7 +6,7 @@ import pytest
 
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.run import Run, find_chains, train_runs
+from galaxyzoo.training.run import Run, order_by_dependency, train_runs
 from support.commands import COMPETITION, TRAIN, artefacts, call, complaint, train_project
 from support.small_models import small_config
 from support.thoroughness import long_only
@@ -28,7 +28,9 @@ def test_runs_wait_for_those_that_they_need(prepared: Dataset) -> None:
         named("other views", prepared, tta={"angles": 2}),  # of the weights of stage one
         named("begins alike", prepared, stages=[stages[0], {"name": "other"}]),
     ]
-    chains = [[run.config.run.split("/")[1] for run in chain] for chain in find_chains(runs)]
+    chains = [
+        [run.config.run.split("/")[1] for run in chain] for chain in order_by_dependency(runs)
+    ]
     first, second = (stage.config.run.split("/")[1] for stage in (one, two))
     assert chains == [
         [first],  # for which most others wait
@@ -38,7 +40,7 @@ def test_runs_wait_for_those_that_they_need(prepared: Dataset) -> None:
         [first, "other views"],
         [first, "begins alike"],
     ]
-    assert find_chains([]) == []
+    assert order_by_dependency([]) == []
 
 
 def test_why_folds_stopped_is_in_their_runs(

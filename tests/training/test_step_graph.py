@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from galaxyzoo.core.devices import read_later
+from galaxyzoo.core.devices import read_async
 from galaxyzoo.training import step_graph
 from galaxyzoo.training.step_graph import Step, StepGraph
 from galaxyzoo.training.trainer import Trainer
@@ -136,4 +136,4 @@ def test_a_loss_is_read_after_the_next_step_has_begun(monkeypatch: pytest.Monkey
     last = trainer.loader.steps - 1
     assert seen[:4] == ["step 0", "step 1", "loss 0", "step 2"]
     assert seen[-2:] == [f"loss {last - 1}", f"loss {last}"]
-    assert read_later(torch.tensor(2.5))() == 2.5
+    assert read_async(torch.tensor(2.5))() == 2.5

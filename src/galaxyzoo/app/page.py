@@ -51,7 +51,7 @@ def build_page(chosen: KnownPredictor) -> gr.Blocks:
                 _add_errors(run, other, tabs, one)
 
         def fill() -> list[Any]:
-            """What can answer, listed with its score whenever the page is opened."""
+            """List predictors with their scores whenever the page is opened."""
             known = {one.title: one for one in [chosen, *service.list_runs()]}
             _listed.update(known)
             names = [(_label(one), title) for title, one in known.items()]
@@ -90,7 +90,7 @@ class _OwnHosts:
 
 
 def server_settings(hosts: Sequence[str]) -> dict[str, Any]:
-    """What the page's server refuses: other hosts' names, and functions that the page lacks.
+    """Settings of the page's server, which refuses foreign host names and unlisted functions.
 
     Args:
         hosts: names that it answers to, besides localhost and the machine's own.
@@ -212,7 +212,7 @@ def _add_gallery(label: str, elem_id: str, visible: bool = True) -> gr.Gallery:
 def _show(
     name: str, second: str, predict_with: Callable[[LoadedRun], PredictedGalaxy]
 ) -> list[Any]:
-    """All outputs for one galaxy, from one run or two."""
+    """Compute all outputs for one galaxy, from one run or two."""
     one = _load(name)
     shown = predict_with(one)
     pages = [answers_html(one.run, one.task, shown, _listed[name].about)]
@@ -255,7 +255,7 @@ def _show_upload(name: str, second: str, encoded: bytes) -> list[Any]:
 
 
 def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[Any]:
-    """The same galaxy with another run; the first of the run's where there is none, or no such.
+    """Show the same galaxy with another run, or the run's first galaxy if it has no such one.
 
     A drawn one where the run comes without galaxies.
     """

@@ -1,4 +1,4 @@
-"""What the page asks of trained runs: predictions, heat maps, similar galaxies, largest errors.
+"""Predictions, heat maps, similar galaxies and largest errors for the page.
 
 Similar galaxies are near in the features of a network, its last layer before the head.
 """
@@ -42,7 +42,7 @@ MAX_UPLOAD_BYTES = 20_000_000
 
 
 def list_runs() -> list[KnownPredictor]:
-    """What can answer, the default first."""
+    """List the predictors, the default first."""
     listed = list_predictors()
     known = [one for one in listed if one.has_networks]
     try:
@@ -96,7 +96,7 @@ class LoadedRun:
 
     @property
     def config(self) -> Config:
-        """Of the run, of an ensemble its first one's, whose features tell what is alike."""
+        """Config of the run, or of an ensemble's first run, whose features measure similarity."""
         return self.predictor.runs[0].config
 
     @property
@@ -119,7 +119,7 @@ class LoadedRun:
         return self._prepared.train_images(self.config.image)
 
     def has(self, galaxy_id: int) -> bool:
-        """Whether the dataset holds a galaxy's image."""
+        """Check whether the dataset holds a galaxy's image."""
         raw = self._prepared.raw
         return galaxy_id in raw.train_images.names or galaxy_id in raw.test_images.names
 
@@ -237,7 +237,7 @@ def open_features(
         report: called with the share that is done, 0 to 1.
     """
     path = folder / FEATURES
-    with files.holding(folder / f"{FEATURES}.lock", "comparing galaxies"):
+    with files.hold_lock(folder / f"{FEATURES}.lock", "comparing galaxies"):
         values = _read(path, len(cache.ids))
         if values is None:
             values = embed(model, cache.images, config, report)

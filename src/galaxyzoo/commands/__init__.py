@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def usage() -> str:
-    """How to call a command, and the first line of each one's docstring, read without importing."""
+    """List the commands with the first line of each docstring, read without importing."""
     lines = ["usage: galaxyzoo COMMAND [--help]", ""]
     for name in names():
         source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")

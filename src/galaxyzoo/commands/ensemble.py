@@ -235,7 +235,7 @@ def take_settings(options: argparse.Namespace, settings: EnsembleSettings) -> No
 
 
 def take_default(options: argparse.Namespace, task: Task, catalog: Catalog) -> None:
-    """Where nothing is named: the ensemble `default` if its runs are trained, else `all`."""
+    """Choose an ensemble if none is named: `default` if its runs are trained, else `all`."""
     if options.runs or options.name:
         return
     options.name = ALL_RUNS
@@ -301,7 +301,7 @@ def pick_runs(
 def check_output(
     output: Path | None, dataset: str, runs: list[str], external: list[ExternalTable]
 ) -> Path | None:
-    """Where the submission goes: never over a run's table, nor past `publish` over its copy."""
+    """Check the submission's path: never over a run's table, nor over the published copy."""
     if output is None:
         return None
     path = output.resolve()

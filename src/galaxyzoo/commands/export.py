@@ -18,7 +18,7 @@ from galaxyzoo.config.names import BOX
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import add_trained_run, new_parser
 from galaxyzoo.core.paths import shown
-from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, box_dir
+from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, bundled_dir
 from galaxyzoo.tasks.registry import is_ensemble, task_name
 
 
@@ -41,7 +41,7 @@ def main() -> None:
         raise InputError("--half is of a run's weights: name one, without --tables")
     dataset, args.run = find_predictor(args.run, args.dataset)
     if dataset == BOX:
-        raise InputError(f"{args.run} is exported already: {shown(box_dir() / args.run)}/")
+        raise InputError(f"{args.run} is exported already: {shown(bundled_dir() / args.run)}/")
     name = args.run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if args.tables else name)
     folder = (args.output or default).resolve()

@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def is_folder(output: str) -> bool:
-    """Whether an output is a folder: by a slash at its end, or without an ending."""
+    """Check whether an output is a folder: it ends with a slash or has no suffix."""
     return output.endswith("/") or not Path(output).suffix
 
 
@@ -146,7 +146,7 @@ def prior_of(dataset: str, task: Task) -> np.ndarray:
 
 
 def fits_settings(args: argparse.Namespace) -> FitsSettings:
-    """How FITS cut-outs become pictures."""
+    """Settings that turn FITS cut-outs into pictures."""
     return FitsSettings(args.stretch, args.bands, args.field, args.pixel_scale, args.hdu)
 
 

@@ -40,7 +40,7 @@ from galaxyzoo.core.launch import (
     is_started_by_torchrun,
     new_parser,
 )
-from galaxyzoo.data.prepare import Dataset, note_copies, prepare
+from galaxyzoo.data.prepare import Dataset, prepare, record_duplicates
 
 DEFAULT_ENSEMBLE = "default"
 
@@ -108,7 +108,7 @@ def in_turn(args: argparse.Namespace) -> AbstractContextManager[None]:
     from galaxyzoo.core import distributed
 
     distributed.start()
-    return distributed.main_first()
+    return distributed.main_process_first()
 
 
 def train(
@@ -219,7 +219,7 @@ def prepare_others(configs: list[Config], own: Dataset) -> dict[str | None, Data
         name: prepare(name, n_folds, tasks=some) for name, some in tasks.items()
     }
     for other in others.values():
-        note_copies(own, other)
+        record_duplicates(own, other)
     return others
 
 

@@ -12,12 +12,12 @@ STAGE = "stage."  # prefix of the last part of the names of runs that are earlie
 
 
 def is_ablation(run: str) -> bool:
-    """Whether a run belongs to an ablation study; such a run is used only where it is named."""
+    """Check whether a run belongs to an ablation study; these are used only if named."""
     return run.split("/")[-1].startswith(ABLATION)
 
 
 def is_stage(run: str) -> bool:
-    """Whether a run is an earlier stage of others, which has networks but no tables."""
+    """Check whether a run is an earlier stage of others, with networks but without tables."""
     return run.split("/")[-1].startswith(STAGE)
 
 

@@ -38,7 +38,7 @@ _NOT_IN_DIGEST: Any = {
 
 
 class ImageConfig(Settings):
-    """What part of the sky image the network sees, and how large."""
+    """Part of the sky image that the network sees, and its size."""
 
     # side of the centre square kept of the 424 px original
     crop_px: int = Field(324, ge=8, le=ORIGINAL_PX)
@@ -104,7 +104,7 @@ class AugmentConfig(Settings):
 
 
 class TrainConfig(Settings):
-    """One fold's training."""
+    """Training of a fold."""
 
     # 0, with head.output=rule: classes by the votes of the stage before, nothing trained
     epochs: int = Field(16, ge=0)
@@ -225,14 +225,14 @@ class Config(Settings):
 
     @property
     def runs(self) -> "list[Config]":
-        """What the recipe trains, each after the stage before it: stages, and runs of these."""
+        """List what the recipe trains, in order: its stages, and the runs made of them."""
         name = self.run
         own = [s.model_copy(update={"run": f"{name}@{s.stage}"}) for s in self.stages if s.predict]
         return [*self.stages, *own]
 
     @property
     def keeps_head(self) -> bool:
-        """Whether it goes on with the head of the stage before, which has the same columns."""
+        """Check whether the head of the stage before is kept, which has the same columns."""
         return self.before is not None and self.before.head_task == self.head_task
 
     @property
@@ -247,22 +247,22 @@ class Config(Settings):
 
     @property
     def needs_other_dataset(self) -> bool:
-        """Whether a stage learns another dataset's labels."""
+        """Check whether a stage learns another dataset's labels."""
         return any(stage.dataset for stage in self.stages)
 
     @property
     def is_earlier_stage(self) -> bool:
-        """Whether another stage starts from it; it predicts nothing then."""
+        """Check whether another stage starts from it; then it predicts nothing."""
         return is_stage(self.run)
 
     @property
     def is_selected_on_validation(self) -> bool:
-        """Whether a stage chose its epoch on the fold that the run is scored on."""
+        """Check whether a stage chose its epoch on the fold that the run is scored on."""
         return any(stage.train.checkpoint == "best" for stage in self.stages)
 
     @property
     def possible_leakage(self) -> bool:
-        """Whether the first weights were trained on Galaxy Zoo, maybe on these very galaxies.
+        """Check whether the first weights were trained on Galaxy Zoo, maybe on these galaxies.
 
         So were Zoobot's encoders (`hf_hub:mwalmsley/zoobot-encoder-…`): the out-of-fold score of a
         network that starts from them may be memory.

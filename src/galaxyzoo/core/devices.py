@@ -29,7 +29,7 @@ def get_device() -> torch.device:
 
 
 @contextlib.contextmanager
-def claiming_gpu() -> Iterator[None]:
+def claim_gpu() -> Iterator[None]:
     """Use a GPU that no other process of this user has claimed, where there are several.
 
     With more processes than GPUs some are shared; a device that the user chose is kept.
@@ -41,7 +41,7 @@ def claiming_gpu() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         names = (f"galaxyzoo_{getpass.getuser()}_gpu_{number}.lock" for number in range(count))
         paths = (Path(tempfile.gettempdir()) / name for name in names)
-        free = (i for i, path in enumerate(paths) if stack.enter_context(files.trying(path)))
+        free = (i for i, path in enumerate(paths) if stack.enter_context(files.try_lock(path)))
         os.environ[_DEVICE] = f"cuda:{next(free, os.getpid() % count)}"
         stack.callback(os.environ.pop, _DEVICE, None)
         yield
@@ -100,8 +100,8 @@ def _await(batch: Made, sent: Any) -> Made:
     return batch
 
 
-def read_later(value: Tensor) -> Callable[[], float]:
-    """A function that waits for a number on a device, but not for what is begun there later."""
+def read_async(value: Tensor) -> Callable[[], float]:
+    """Return a function that waits for a number on a device, but for nothing queued later."""
     if value.device.type != "cuda":
         return value.item
     copied, event = value.to("cpu", non_blocking=True), torch.cuda.Event()
@@ -188,7 +188,7 @@ def keep_freed_memory() -> bool:
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """As `nn.Conv2d`; under autocast in training it works in fp32 and returns the input's type.
+    """`nn.Conv2d` that works in fp32 under autocast in training and returns the input's type.
 
     Processors have fast bf16 kernels for dense convolutions and, as of torch 2.13, none for the
     gradient of depthwise ones: that alone takes two thirds of a bf16 step of MobileNetV2. Every
@@ -217,7 +217,7 @@ def train_depthwise_in_fp32(model: nn.Module) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that the memory of the GPU or the machine is used up."""
+    """Check whether an error means that the memory of the GPU or the machine is used up."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error)  # the CPU's allocator and CUDA's libraries raise a plain RuntimeError
@@ -237,7 +237,7 @@ def release() -> None:
         torch.cuda.empty_cache()
 
 
-def more_parts(batch_size: int, parts: int, where: str, accumulate: bool) -> int:
+def split_batch(batch_size: int, parts: int, where: str, accumulate: bool) -> int:
     """Twice as many parts of a batch, of two images at least, which batch norm needs.
 
     Args:
@@ -253,7 +253,7 @@ def more_parts(batch_size: int, parts: int, where: str, accumulate: bool) -> int
 
 
 def out_of_memory(batch_size: int, parts: int, where: str) -> FoldError:
-    """The error that says what to change; arguments as of `more_parts`."""
+    """The error that says what to change; arguments as of `split_batch`."""
     happened = f"{where}: out of memory on batches of {batch_size} images"
     if parts > 1:
         happened += f" in {parts} parts"

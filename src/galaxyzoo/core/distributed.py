@@ -50,7 +50,7 @@ def rank() -> int:
 
 
 def is_main() -> bool:
-    """Whether this is the process that writes."""
+    """Check whether this is the process that writes."""
     return rank() == 0
 
 
@@ -69,7 +69,7 @@ def wait() -> None:
 
 
 @contextmanager
-def main_first() -> Iterator[None]:
+def main_process_first() -> Iterator[None]:
     """Let the first process work alone; the others then find its work done."""
     if not is_main():
         wait()

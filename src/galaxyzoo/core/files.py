@@ -34,7 +34,7 @@ def writing(path: Path) -> Iterator[Path]:
     What writers of the same path that were killed have left is removed.
     """
     _check_held(path)
-    with naming_write_errors(path):
+    with explain_write_errors(path):
         if path.exists() and not path.is_file():  # root may rename over a device: over /dev/null
             raise InputError(f"cannot write {shown(path)}: it is no file, but a folder or a device")
         with _temporary(path, is_folder=False) as temporary:
@@ -50,7 +50,7 @@ def writing(path: Path) -> Iterator[Path]:
 def writing_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; a clean exit renames it, an error removes it."""
     check_free(path)
-    with naming_write_errors(path), _temporary(path, is_folder=True) as temporary:
+    with explain_write_errors(path), _temporary(path, is_folder=True) as temporary:
         yield temporary
         for made in (temporary, *temporary.rglob("*")):
             (sync_folder if made.is_dir() else _sync)(made)
@@ -96,7 +96,7 @@ def check_free(path: Path) -> None:
 
 
 @contextmanager
-def naming_write_errors(path: Path) -> Iterator[None]:
+def explain_write_errors(path: Path) -> Iterator[None]:
     """Turn an OSError of writing a file into an InputError that names the file."""
     try:
         yield
@@ -174,7 +174,7 @@ def sync_folder(path: Path) -> None:
 
 
 @contextmanager
-def trying(path: Path) -> Iterator[bool]:
+def try_lock(path: Path) -> Iterator[bool]:
     """Hold a lock file, which is made, unless another process does; yields whether it is held."""
     lock, is_held = _acquire(path)
     try:
@@ -184,7 +184,7 @@ def trying(path: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def holding(path: Path, what: str) -> Iterator[None]:
+def hold_lock(path: Path, what: str) -> Iterator[None]:
     """Hold a lock file, which is made; wait, with a message, while another process holds it.
 
     The system frees the lock of a process that died, in whatever way, so none is ever left behind;
@@ -198,10 +198,10 @@ def holding(path: Path, what: str) -> Iterator[None]:
     lock, is_held = _acquire(path)
     if not is_held:
         tqdm.write(f"another process is {what}; waiting for it")
-        with naming_write_errors(path):
+        with explain_write_errors(path):
             lock.acquire()
     try:
-        with naming_write_errors(path):
+        with explain_write_errors(path):
             _held[path] = path.stat()
         yield
     finally:
@@ -225,7 +225,7 @@ def deletion_error(folder: Path) -> InputError:
 def _acquire(path: Path) -> tuple[FileLock, bool]:
     """A lock and whether it could be taken at once."""
     lock = FileLock(path)
-    with naming_write_errors(path):
+    with explain_write_errors(path):
         make_folder(path.parent)
         try:
             lock.acquire(timeout=0)

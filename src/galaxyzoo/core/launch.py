@@ -35,7 +35,7 @@ _STOPPED = "\nstopped; the same command goes on from here"
 
 
 def is_started_by_torchrun() -> bool:
-    """Whether this is one of several processes of a command; others set RANK too."""
+    """Check whether this is one of a command's several processes; others set RANK too."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
@@ -143,7 +143,7 @@ def _stop_ending(*_: object) -> None:
 
 
 def _is_silent() -> bool:
-    """Whether this is one of several processes, but not the first, which prints for all."""
+    """Check whether this is one of several processes, but not the first, which prints for all."""
     return is_started_by_torchrun() and os.environ.get("RANK") != "0"
 
 

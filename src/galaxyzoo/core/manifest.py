@@ -1,4 +1,4 @@
-"""What a folder's files are, what made them, and whether they still are what was written.
+"""Manifests: a folder's files, what made them, and checks that they are as written.
 
 Nothing on disk is trusted: a file is used if it is the very one that was written, by the same
 settings and so on. Nothing else in the project computes a digest.
@@ -74,7 +74,7 @@ class Manifest:
 
     @property
     def is_done(self) -> bool:
-        """Whether the manifest is there."""
+        """Check whether the manifest is there."""
         return (self.folder / self.mark).exists()
 
     def finish(self, names: Sequence[str], notes: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ class Manifest:
 
     @property
     def notes(self) -> dict[str, Any]:
-        """What `finish` was given."""
+        """Notes given to `finish`."""
         return self._content["notes"]
 
     @property

@@ -18,7 +18,7 @@ import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from galaxyzoo.core.console import Bar
-from galaxyzoo.core.devices import claiming_gpu
+from galaxyzoo.core.devices import claim_gpu
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import CODE_ROOT, INSTALLED
@@ -92,14 +92,14 @@ def run_jobs(
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], threads: int) -> Any:
-    """In the worker: the function's result, or its InputError.
+    """Call the function in the worker; return its result or its InputError.
 
     Returned, because backends wrap what is raised in exceptions of their own.
     """
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     try:
-        with claiming_gpu():
+        with claim_gpu():
             return function(*arguments)
     except InputError as error:
         return error

@@ -57,11 +57,11 @@ class Catalog:
 
     @property
     def has_votes(self) -> bool:
-        """Whether the label columns hold the volunteers' 37 vote fractions."""
+        """Check whether the label columns are the volunteers' 37 vote fractions."""
         return set(GALAXY_ZOO_2.columns) <= set(self.train.columns)
 
     def has_labels(self, task: Task) -> bool:
-        """Whether it has a task's label columns, or votes and the task a rule."""
+        """Check whether it has a task's label columns, or votes and the task a rule."""
         own = set(task.columns) <= set(self.train.columns)
         return own or (task.rule is not None and self.has_votes)
 
@@ -183,7 +183,7 @@ def save_catalog(catalog: Catalog) -> None:
 
 
 def has_catalog(dataset: str) -> bool:
-    """Whether the dataset has been prepared."""
+    """Check whether the dataset has been prepared."""
     return (dataset_dir(dataset) / "dataset.json").exists()
 
 

@@ -1,4 +1,4 @@
-"""One split for all tasks: rare answers spread evenly, near-identical images together.
+"""Split galaxies into folds once for all tasks, near-identical images together.
 
 Stratification: each galaxy is described by its most telling answer, the one whose vote fraction
 stands out most against the mean over all galaxies (so rare answers describe the galaxies that show
@@ -103,7 +103,7 @@ def near_duplicates(images: np.ndarray, threshold: float = DUPLICATE_CORRELATION
 
 
 def near_copies(images: np.ndarray, others: np.ndarray) -> list[np.ndarray]:
-    """Of each other image, the images that show the same patch of sky, as in `near_duplicates`.
+    """Find images of one set that show the same sky as each image of another set.
 
     Args:
         images: (image, H, W, 3) uint8.

@@ -13,7 +13,7 @@ DIHEDRAL = 8  # rotations by 90° and their mirror images
 
 
 def dihedral_view(images: Tensor, number: int) -> Tensor:
-    """One of the eight symmetries of the square.
+    """Apply one of the eight symmetries of the square.
 
     Args:
         images: (B, C, H, W), H == W.
@@ -37,7 +37,7 @@ def warp_matrices(
     zooms: np.ndarray,
     shifts_px: np.ndarray,
 ) -> np.ndarray:
-    """Where each pixel of the network's input lies in the cached image, of B images.
+    """Affine maps from pixels of the network's input to the cached image, of B images.
 
     Args:
         image: sizes; `field_px` original pixels fill the input at zoom 1.

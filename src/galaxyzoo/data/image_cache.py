@@ -84,7 +84,7 @@ def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
 
 
 def _choose_reduction(shape: tuple[int, ...], crop_px: int, size_px: int) -> int:
-    """By how much decoding may shrink, so that the square does not fall below its size."""
+    """Choose the largest reduction while decoding that keeps the square at its size."""
     side = min(shape) * crop_px / ORIGINAL_PX  # in this image's own pixels
     return max(r for r in _REDUCED if r == 1 or side / r >= size_px)
 
@@ -155,13 +155,13 @@ def open_cache(
     shape = (len(ids), config.cache_px, config.cache_px, 3)
     cache = _open_whole(path, ids, shape)
     if cache is None:
-        with files.holding(path.with_suffix(".lock"), f"decoding {shown(store.path)}"):
+        with files.hold_lock(path.with_suffix(".lock"), f"decoding {shown(store.path)}"):
             cache = _open_whole(path, ids, shape)
             for _ in range(2):  # twice where what a killed decoding has left is damaged
                 if cache is None:
                     if path.exists():
                         Bar.write(f"{shown(path)} is damaged: decoding its images again")
-                    with files.naming_write_errors(path):
+                    with files.explain_write_errors(path):
                         _fill(path, store, ids, config, shape, chunk)
                     cache = _open_whole(path, ids, shape)
     if cache is None:
@@ -172,7 +172,7 @@ def open_cache(
 
 
 def describe_bad(store: ImageStore, cache: ImageCache, then: str) -> str:
-    """One line: how many images of a cache cannot be used, what `then`, the first of them, and why.
+    """Describe in one line how many images of a cache cannot be used, the first ones, and why.
 
     The first ones come last: a line that gets too long is cut off there.
     """
@@ -257,7 +257,7 @@ def _read_notes(path: Path) -> tuple[dict[int, int], dict[int, str]]:
 
 
 def _checksum(path: Path, images: np.ndarray, unreadable: np.ndarray) -> int:
-    """Of a block of a cache: of its pixels, and of which of its images are unreadable."""
+    """Checksum a block of a cache: its pixels, and which of its images are unreadable."""
     return zlib.crc32(images.data, zlib.crc32(unreadable.data, zlib.crc32(path.name.encode())))
 
 

@@ -71,7 +71,7 @@ def prepare(
     return _prepare(open_input(data, tasks or {COMPETITION_TASK}), n_folds, seed, drop_bad)
 
 
-def note_copies(own: Dataset, other: Dataset) -> None:
+def record_duplicates(own: Dataset, other: Dataset) -> None:
     """Write down which galaxies of `other` are copies of ones of `own`, under other ids.
 
     Found once, as near-duplicates within a dataset are, in images of the same field of view; a
@@ -91,8 +91,8 @@ def note_copies(own: Dataset, other: Dataset) -> None:
     files.write_json(path, {"made_of": made_of, "copies": copies})
 
 
-def read_copies(own: str, other: str) -> list[int]:
-    """GalaxyIDs that `note_copies` has written for these datasets."""
+def read_duplicates(own: str, other: str) -> list[int]:
+    """GalaxyIDs that `record_duplicates` has written for these datasets."""
     return files.read_json(_copies_file(own, other))["copies"]
 
 
@@ -131,7 +131,7 @@ def _prepare(
 ) -> Dataset:
     if not has_catalog(raw.dataset):
         # Of all datasets one at a time: a new one takes over the folds of galaxies that it shares.
-        with files.holding(folds_dir() / files.LOCK, "splitting a dataset into folds"):
+        with files.hold_lock(folds_dir() / files.LOCK, "splitting a dataset into folds"):
             if not has_catalog(raw.dataset):
                 k = DEFAULT_FOLDS if n_folds is None else n_folds
                 return Dataset(_make_catalog(raw, k, seed or 0, drop_bad), raw)

@@ -22,7 +22,7 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import install_command
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.kaggle import SAMPLES, SOLUTIONS, TEST_IMAGES, TRAIN_IMAGES
-from galaxyzoo.download.sdss import asked_pause_s
+from galaxyzoo.download.sdss import retry_after_s
 from galaxyzoo.io.archives import BROKEN_ZIP, open_zip
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def connect() -> Any:
     try:
         with contextlib.redirect_stdout(printed):
             api = _client_class()()
-            patiently(api.authenticate, "logging in")
+            retry(api.authenticate, "logging in")
     except SystemExit:
         raise _no_credentials() from None
     for line in sorted(set(printed.getvalue().splitlines())):
@@ -74,7 +74,7 @@ def download(folder: Path, chunk_bytes: int = 1 << 16) -> list[str]:
     Returns:
         Names of the downloaded files.
     """
-    with files.holding(folder / files.LOCK, "downloading"):
+    with files.hold_lock(folder / files.LOCK, "downloading"):
         missing = [name for name in FILES if not _is_whole(folder / name)]
         if missing:
             api = connect()
@@ -83,7 +83,7 @@ def download(folder: Path, chunk_bytes: int = 1 << 16) -> list[str]:
     return missing
 
 
-def patiently(call: Callable[[], T], what: str, received: Callable[[], int] = lambda: 0) -> T:
+def retry(call: Callable[[], T], what: str, received: Callable[[], int] = lambda: 0) -> T:
     """Call until Kaggle answers: again after a pause when it is busy or the connection breaks.
 
     Args:
@@ -117,7 +117,7 @@ def _client_class() -> type:
         """The client, its sessions with a time limit."""
 
         def build_kaggle_client(self) -> Any:
-            """As of the client."""
+            """Build the client."""
             client = super().build_kaggle_client()
             session = client.http_client().__enter__()._session
             session.send = partial(session.send, timeout=TIMEOUT_S)
@@ -135,7 +135,7 @@ def _no_credentials() -> InputError:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a file is there and whole; one that is damaged is downloaded again."""
+    """Check whether a file is there and whole; a damaged one is downloaded again."""
     if not path.exists():
         return False
     try:
@@ -163,7 +163,7 @@ def _fetch(api: Any, path: Path, chunk_bytes: int) -> None:
     part = path.with_name(f".{path.name}.part")
     for is_last in (False, True):
         receive = partial(_receive, api, path.name, part, chunk_bytes)
-        patiently(receive, path.name, partial(_size, part))
+        retry(receive, path.name, partial(_size, part))
         try:
             _check_zip(part)
         except InputError as error:
@@ -174,7 +174,7 @@ def _fetch(api: Any, path: Path, chunk_bytes: int) -> None:
                 ) from None
             tqdm.write(f"{path.name} arrived damaged; from the start: {error}")
             continue
-        with files.naming_write_errors(path):
+        with files.explain_write_errors(path):
             part.replace(path)
             files.sync_folder(path.parent)
         return
@@ -214,9 +214,9 @@ def _receive(api: Any, name: str, part: Path, chunk_bytes: int) -> None:
         except requests.RequestException:
             raise
         except OSError as error:
-            with files.naming_write_errors(part):
+            with files.explain_write_errors(part):
                 raise error
-    with files.naming_write_errors(part), open(part, "rb") as file:
+    with files.explain_write_errors(part), open(part, "rb") as file:
         os.fsync(file.fileno())
 
 
@@ -244,17 +244,17 @@ def _pause_after(error: OSError, tries: int, what: str) -> None:
         InputError: the error will not pass, or these were `TRIES` tries.
         OSError: it is no error of a connection.
     """
-    if not _is_passing(error) or tries >= TRIES:
+    if not _is_transient(error) or tries >= TRIES:
         raise _refusal(error, what) from None
     response: requests.Response | None = getattr(error, "response", None)
-    asked_s = asked_pause_s(response.headers.get("Retry-After", "")) if response is not None else 0
+    asked_s = retry_after_s(response.headers.get("Retry-After", "")) if response is not None else 0
     seconds = min(asked_s or min(2.0**tries, LONGEST_PAUSE_S), LONGEST_ASKED_PAUSE_S)
     tqdm.write(f"{what}: {_reason(error)}; again in {seconds:.0f} s")
     time.sleep(seconds)
 
 
-def _is_passing(error: OSError) -> bool:
-    """Whether the same call may well succeed later."""
+def _is_transient(error: OSError) -> bool:
+    """Check whether the same call may well succeed later."""
     import requests
 
     response: requests.Response | None = getattr(error, "response", None)
@@ -280,7 +280,7 @@ def _refusal(error: OSError, what: str) -> InputError:
 
     if not isinstance(error, requests.RequestException):
         raise error
-    if _is_passing(error):
+    if _is_transient(error):
         return InputError(
             f"{what}: {_reason(error)}, {TRIES} times in a row: look at the network and type the "
             "same later; what is there is kept"

@@ -8,7 +8,7 @@ from typing import Any
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers import kaggle
-from galaxyzoo.download.kaggle_api import COMPETITION, PAGE, patiently
+from galaxyzoo.download.kaggle_api import COMPETITION, PAGE, retry
 from galaxyzoo.results import submission
 from galaxyzoo.results.card import SubmissionCard
 from galaxyzoo.results.layout import card_path, published_csv
@@ -66,7 +66,7 @@ def send(api: Any, path: Path, message: str) -> int:
             raise requests.ConnectionError("the upload broke")  # before anything was submitted
         return int(answer.ref)
 
-    return patiently(submit, "submission")
+    return retry(submit, "submission")
 
 
 def wait_for_score(api: Any, ref: int, limit_s: float) -> Any:
@@ -82,7 +82,7 @@ def wait_for_score(api: Any, ref: int, limit_s: float) -> Any:
     """
     waited_s, pause_s = 0.0, FIRST_SCORE_PAUSE_S
     while True:
-        entries = patiently(lambda: api.competition_submissions(COMPETITION), "score")
+        entries = retry(lambda: api.competition_submissions(COMPETITION), "score")
         entry = next((e for e in entries or () if ref in (0, e.ref)), None)
         if entry is not None and entry.status.name == "COMPLETE":
             return entry
@@ -98,14 +98,14 @@ def wait_for_score(api: Any, ref: int, limit_s: float) -> Any:
 
 
 def describe(entry: Any) -> str:
-    """One line with the scores; Kaggle may withhold the private one."""
+    """Describe the scores in one line; Kaggle may withhold the private one."""
     scores = {"public": entry.public_score, "private": entry.private_score}
     given = ", ".join(f"{kind} {value}" for kind, value in scores.items() if value)
     return f"score ({get_task(COMPETITION_TASK).metric}): {given or 'none given'}"
 
 
 def _may_have_arrived(error: OSError) -> bool:
-    """Whether the last step's call broke in a way that leaves open what Kaggle made of it."""
+    """Check whether the last call broke so that Kaggle may have received it."""
     request, response = getattr(error, "request", None), getattr(error, "response", None)
     is_last_step = str(getattr(request, "url", "")).endswith("/CreateSubmission")
     return is_last_step and (response is None or response.status_code >= 500)

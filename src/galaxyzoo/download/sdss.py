@@ -124,7 +124,7 @@ class Downloader:
             check(data)
         except urllib.error.HTTPError as error:
             error.close()
-            pause = asked_pause_s(error.headers.get("Retry-After", "")) or 0.0
+            pause = retry_after_s(error.headers.get("Retry-After", "")) or 0.0
             raise DownloadError(f"HTTP {error.code}", error.code not in _PASSING, pause) from None
         except urllib.error.URLError as error:
             raise DownloadError(f"no connection: {error.reason}") from None
@@ -170,7 +170,7 @@ def check_url(url: str) -> None:
         raise InputError(f"'{url}' is no address that begins with http:// or https://")
 
 
-def asked_pause_s(header: str) -> float | None:
+def retry_after_s(header: str) -> float | None:
     """Seconds that a `Retry-After` header (RFC 9110) asks for, as a number or a date; else None."""
     if header.strip().isdecimal():
         return float(header)

@@ -52,7 +52,7 @@ class EnsembleBuild:
 
     @property
     def folder(self) -> EnsembleFolder:
-        """Where it is kept."""
+        """Folder of the ensemble."""
         return EnsembleFolder(self.whole.dataset, self.task.name, self.name)
 
     @property
@@ -72,7 +72,7 @@ class EnsembleBuild:
             The score card, and whether it was made now.
         """
         # Under the lock, so that whoever has waited finds the ensemble that was made meanwhile.
-        lock = files.holding(self.path.parent / files.LOCK, "making this ensemble")
+        lock = files.hold_lock(self.path.parent / files.LOCK, "making this ensemble")
         with lock if self.oof_path else nullcontext():
             return self._make()
 

@@ -31,7 +31,7 @@ NONE: frozenset[int] = frozenset()
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What makes intervals around predictions of one column."""
+    """Calibrated widths of one column's prediction intervals."""
 
     weights: np.ndarray  # (feature,) of the scale
     edges: np.ndarray  # (bin - 1,) between bins of predictions, ascending
@@ -73,7 +73,7 @@ class Column:
         return self.calibrate(levels, without).intervals(predictions, features)
 
     def calibrate(self, levels: Sequence[float], without: frozenset[int] = NONE) -> Calibration:
-        """What makes intervals of those levels; arguments as of `intervals`."""
+        """Calibrate intervals of those levels; arguments as of `intervals`."""
         scales, rows = self.held_out_scales(without), ~np.isin(self.folds, list(without))
         known, known_scales, targets = self.predictions[rows], scales[rows], self.targets[rows]
         edges = bin_edges(known)

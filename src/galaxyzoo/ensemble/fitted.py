@@ -156,7 +156,7 @@ class FittedEnsemble:
 
     @property
     def runs(self) -> list[str]:
-        """Its members."""
+        """Names of its members."""
         return [*self.card.members]
 
     def combine(self, predictions: Sequence[np.ndarray]) -> np.ndarray:

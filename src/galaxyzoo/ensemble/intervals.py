@@ -47,7 +47,7 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
     _check_folds(whole)
     folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, name)
     # The ensemble's own lock: it must not change while it is read.
-    with files.holding(folder.path / files.LOCK, "making this ensemble or its intervals"):
+    with files.hold_lock(folder.path / files.LOCK, "making this ensemble or its intervals"):
         return _make_intervals(folder, whole, level)
 
 
@@ -101,7 +101,7 @@ class VoteIntervals:
 
     @classmethod
     def calibrate(cls, name: str, whole: Catalog) -> "VoteIntervals":
-        """Of the out-of-fold predictions of a run or `ensemble:NAME`; `whole` is the dataset's."""
+        """Calibrate intervals on out-of-fold predictions of a run or `ensemble:NAME`."""
         _check_folds(whole)
         if is_ensemble(name):
             folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, split_ensemble(name)[1])
@@ -140,7 +140,7 @@ def _read_ensemble(
 
 
 def _columns(oof: np.ndarray, whole: Catalog) -> list[Column]:
-    """What each column is calibrated on; `oof` (galaxy, column)."""
+    """Features that each column is calibrated on; `oof` (galaxy, column)."""
     targets, features = whole.targets(COMPETITION_TASK), scale_features(oof)
     return [
         Column(oof[:, i], features[:, i], targets[:, i], whole.folds) for i in range(oof.shape[1])

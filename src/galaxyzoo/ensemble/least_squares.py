@@ -54,7 +54,7 @@ class LeastSquares:
         return own_gram[columns].sum(axis=0), own_cross[columns].sum(axis=0)
 
     def without_run(self, run: int) -> "LeastSquares":
-        """The same sums without one of the runs, by number."""
+        """Return the sums without one of the runs, by number."""
         kept = np.delete(np.arange(len(self.features)).reshape(self.n_runs, -1), run, axis=0)
         rows = kept.ravel()
         return LeastSquares(
@@ -87,7 +87,7 @@ class OofFold:
     sums: LeastSquares
 
     def without_run(self, run: int) -> "OofFold":
-        """The same galaxies without one of the runs, by number."""
+        """Return the galaxies without one of the runs, by number."""
         features = np.delete(self.features, run, axis=1)
         return OofFold(features, self.targets, self.sums.without_run(run))
 

@@ -140,7 +140,7 @@ def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
 
 
 def _count_finished(card: RunCard) -> str:
-    """How many of a run's folds are finished; empty where all are."""
+    """Describe how many of a run's folds are finished; empty if all are."""
     return "" if card.is_whole else f"{len(card.folds)} of {card.n_folds} folds are finished"
 
 
@@ -160,7 +160,7 @@ class ExternalTable:
 
     @property
     def run(self) -> str:
-        """Its name among the runs."""
+        """Name among the runs."""
         return f"{PREFIX}{self.name}"
 
     def load_oof(self, task: Task, catalog: Catalog) -> np.ndarray:
@@ -245,7 +245,7 @@ def make_tables(given: Sequence[Sequence[str]], leaking: Sequence[str]) -> list[
 
 
 def pick_tables(tables: Sequence[ExternalTable], asked: Sequence[str]) -> list[ExternalTable]:
-    """Those to combine: all without a mark, and the marked ones that are asked for by name.
+    """Select tables to combine: those without a mark, and marked ones asked for by name.
 
     Args:
         tables: all that are given.

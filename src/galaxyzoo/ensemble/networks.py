@@ -1,4 +1,4 @@
-"""What predicts images by its name: a trained run, or `ensemble:NAME`, runs combined."""
+"""Load a trained run or ensemble by name, to predict images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from galaxyzoo.results.layout import (
     INTERVALS,
     EnsembleFolder,
     FoldFolder,
-    box_dir,
+    bundled_dir,
 )
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
@@ -59,25 +59,25 @@ class EnsembleNetworks:
 
     @property
     def digest(self) -> str:
-        """As `Predictor.digest`."""
+        """See `Predictor.digest`."""
         parts = [self.fitted.card.fitted, *(run.digest for run in self.runs)]
         return digest([" ".join(map(str, parts))])[:16]
 
-    def with_less(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> "EnsembleNetworks":
-        """As `Predictor.with_less`."""
-        return EnsembleNetworks(self.fitted, [run.with_less(folds, tta) for run in self.runs])
+    def restrict(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> "EnsembleNetworks":
+        """See `Predictor.restrict`."""
+        return EnsembleNetworks(self.fitted, [run.restrict(folds, tta) for run in self.runs])
 
     def predict(
         self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
     ) -> np.ndarray:
-        """As `Predictor.predict`."""
+        """See `Predictor.predict`."""
         each = predict_each(self.runs, decode, fold)
         return self.fitted.combine([parts.mean(axis=0) for parts in each])
 
     def predict_with_spread(
         self, decode: Callable[[ImageConfig], np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `Predictor.predict_with_spread`."""
+        """See `Predictor.predict_with_spread`."""
         each = predict_each(self.runs, decode)
         by_fold = [self.fitted.combine(list(parts)) for parts in zip(*each, strict=True)]
         return self.fitted.combine([one.mean(axis=0) for one in each]), np.std(by_fold, axis=0)
@@ -104,7 +104,7 @@ def load_predictor(
         else load_run(dataset, name)
     )
     tta = None if views is None else TTAConfig(dihedral=views == 8)
-    return found if folds is None and tta is None else found.with_less(folds, tta)
+    return found if folds is None and tta is None else found.restrict(folds, tta)
 
 
 def load_intervals(dataset: str, name: str) -> VoteIntervals:
@@ -114,13 +114,13 @@ def load_intervals(dataset: str, name: str) -> VoteIntervals:
         raise InputError(f"--with intervals: they are of votes, and {name} predicts classes")
     if dataset != BOX:
         return VoteIntervals.calibrate(name, load_catalog(dataset))
-    files = FoldFolder.exported(box_dir() / name)
+    files = FoldFolder.exported(bundled_dir() / name)
     path = files.path(INTERVALS)
     return load_model(path, digest_table(path), files.cure)
 
 
 def describe(predictor: Predictor) -> str:
-    """What is averaged or combined, for messages."""
+    """Describe what is averaged or combined, for messages."""
     count = sum(len(run.models) for run in predictor.runs)
     if isinstance(predictor, EnsembleNetworks):
         how = predictor.fitted.card.chosen

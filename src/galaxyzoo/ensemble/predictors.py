@@ -1,4 +1,4 @@
-"""Which runs and ensembles there are, which one a name means, and which one answers by default.
+"""List runs and ensembles, resolve their names, choose the default.
 
 Reads score cards and marks of finished folds, no network and no image.
 """
@@ -14,7 +14,7 @@ from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import (
     EnsembleFolder,
     RunFolder,
-    box_runs,
+    bundled_runs,
     choose_dataset,
     datasets_with_run,
     digest_networks,
@@ -47,7 +47,7 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
     if is_ensemble(name):
         folder = _find_ensemble(name, dataset)
         return folder.dataset, ensemble_name(folder.task, folder.name)
-    task, known = task_of(name).name, box_runs()
+    task, known = task_of(name).name, bundled_runs()
     trained = datasets_with_run(name)
     if name in known and (dataset == BOX or (dataset is None and trained <= {*DEMOS})):
         return BOX, name
@@ -112,15 +112,15 @@ class KnownPredictor:
 
     @property
     def about(self) -> str:
-        """Its score, or why it has none."""
+        """Describe its score, or why it has none."""
         if self.score is None or not self.has_networks:
             return self.problem
         return f"{task_of(self.name).metric} {self.score:.4f}"
 
 
 def list_predictors(task: str = "*") -> list[KnownPredictor]:
-    """All bundled runs, trained runs and ensembles of a task, or of any: real galaxies first."""
-    box = [_known_run(RunFolder(BOX, run)) for run in box_runs(task)]
+    """List bundled runs, trained runs and ensembles of a task, or of any: real galaxies first."""
+    box = [_known_run(RunFolder(BOX, run)) for run in bundled_runs(task)]
     runs = [
         _known_run(trained)
         for trained in list_trained(task=task)

@@ -43,7 +43,7 @@ MEAN = "mean"  # every other candidate is compared with it
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to combine runs."""
+    """Method of combining runs."""
 
     fit: Fit
     about: str  # for tables
@@ -81,7 +81,7 @@ NONE: FoldSet = frozenset()
 
 @dataclass(frozen=True, eq=False)
 class CrossFits:
-    """All candidates: models fitted on every fold, and predictions of the folds left out."""
+    """Models of all candidates fitted without each fold, and predictions of that fold."""
 
     task: Task
     candidates: Mapping[str, Candidate]
@@ -126,7 +126,7 @@ class CrossFits:
         return self.task.per_sample_losses(self.predictions(name, without), self.targets[rows])
 
     def difference(self, name: str, other: str) -> Difference:
-        """How a candidate's cross-fitted score differs from another one's on the same galaxies."""
+        """Difference of two candidates' cross-fitted scores on the same galaxies."""
         return self.task.difference(self.losses(name), self.losses(other))
 
     def best(self, without: FoldSet = NONE) -> str:

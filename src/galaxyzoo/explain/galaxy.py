@@ -1,4 +1,4 @@
-"""One galaxy for the commands that explain a prediction: image, known votes, prediction."""
+"""Load a galaxy to explain: image, known votes, prediction."""
 
 import argparse
 import re
@@ -24,7 +24,7 @@ _FITS = b"SIMPLE  =", b"\x1f\x8b"  # as files begin, packed ones too
 
 @dataclass(frozen=True)
 class Galaxy:
-    """One galaxy."""
+    """Galaxy to explain."""
 
     name: str
     encoded: bytes  # its JPEG, PNG or FITS

@@ -37,7 +37,7 @@ from galaxyzoo.tasks.registry import get_task
 
 @dataclass(frozen=True)
 class Method:
-    """One of the package's methods."""
+    """Method of the package."""
 
     class_name: str
     # whether its maps are averaged over the image's eight orientations; the others take minutes
@@ -173,7 +173,7 @@ def compute_gradcam(
         if hasattr(explainer, "batch_size"):
             explainer.batch_size = 32
         turned = torch.from_numpy(np.asarray(explainer(views, targets), np.float32))
-    upright = map(turn_back, turned.split(len(batch)), numbers)
+    upright = map(undo_dihedral, turned.split(len(batch)), numbers)
     maps = torch.stack([*upright]).sum(dim=0).numpy()
     model.zero_grad(set_to_none=True)
     largest = maps.max(axis=(1, 2), keepdims=True)
@@ -200,7 +200,7 @@ def answer_of(column: int) -> Callable[[Tensor], Tensor]:
     return lambda output: output[..., column]
 
 
-def turn_back(maps: Tensor, number: int) -> Tensor:
+def undo_dihedral(maps: Tensor, number: int) -> Tensor:
     """Undo `dihedral_view` of the same number: (B, H, W) maps of a view -> of the image."""
     upright = torch.rot90(maps, -(number % 4), dims=(-2, -1))
     return upright.flip(-1) if number >= 4 else upright
@@ -213,7 +213,7 @@ def likeliest(predictions: np.ndarray, task: Task) -> list[int]:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """Of one method, galaxy by galaxy."""
+    """Faithfulness of a method, galaxy by galaxy."""
 
     method: str
     # (galaxy,) how much more the answer falls without the hottest than without the coldest places

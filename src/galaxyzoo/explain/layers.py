@@ -36,7 +36,7 @@ class MapLayer:
 
 
 def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
-    """All layers whose outputs are maps, transformers' tokens included, in order of execution.
+    """Find layers whose outputs are maps, tokens included, in order of execution.
 
     Args:
         model: the network.

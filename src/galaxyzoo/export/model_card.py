@@ -52,7 +52,7 @@ def write_card(
 
 
 def _front_matter(config: Config, scores: RunCard, has_onnx: bool) -> str:
-    """What the hub shows and searches, as YAML."""
+    """Format the YAML that the hub shows and searches."""
     result = {
         "task": {"type": "image-classification"},
         "dataset": {"name": scores.dataset, "type": "galaxy-zoo"},

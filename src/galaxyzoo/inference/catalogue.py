@@ -65,7 +65,7 @@ class Job:
 
     @cached_property
     def predictor(self) -> Predictor:
-        """What predicts."""
+        """Predictor of the job."""
         return self.load()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -96,11 +96,11 @@ class Job:
         """
         done = 0
         for part in Bar(self.catalogue.parts, desc="parts", unit="part", leave=False):
-            with files.trying(self._lock(part)) as is_held:
+            with files.try_lock(self._lock(part)) as is_held:
                 done += self._make(part, identity) if is_held else 0
         for part in self.catalogue.parts:  # whose holder is at work, or has died
             if not self._is_made(part):
-                with files.holding(self._lock(part), f"predicting part {part.number}"):
+                with files.hold_lock(self._lock(part), f"predicting part {part.number}"):
                     done += self._make(part, identity)
         return done
 
@@ -115,7 +115,7 @@ class Job:
             "extras": list(self.extras),
         }
         path, where = self.folder / JOB, shown(self.folder)
-        with files.holding(self.folder / files.LOCK, f"beginning {where}"):
+        with files.hold_lock(self.folder / files.LOCK, f"beginning {where}"):
             if not path.exists():
                 if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
                     raise InputError(f"--output {where} holds other files: name a new folder")
@@ -262,7 +262,7 @@ class Job:
                 raise InputError(f"{shown(path)} is none of this job's: move it away")
 
     def part_path(self, part: Part) -> Path:
-        """Where a part's predictions are."""
+        """Path of a part's predictions."""
         return self.folder / PARTS / f"part-{part.number:06d}.parquet"
 
     def _record_path(self, part: Part) -> Path:
@@ -298,7 +298,7 @@ def classes_of(
 
 
 def classes_of_votes(votes: pd.DataFrame) -> Iterator[tuple[str, list[str | None]]]:
-    """Of each class task with a rule the class of (galaxy, 37) vote fractions; None: not clear."""
+    """Apply every task's label rule to (galaxy, 37) vote fractions; None: not clear."""
     votes = votes.reset_index(drop=True)
     for name, other in TASKS.items():
         if other.rule is not None:

@@ -27,7 +27,7 @@ _BLANK = "all of it is of one colour: nothing was written there, or all is maske
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Some images of a store, decoded once for each crop and size: members of an ensemble share."""
+    """Images of a store, decoded once per crop and size for all members of an ensemble."""
 
     store: ImageStore
     ids: np.ndarray  # (image,)
@@ -92,14 +92,14 @@ class _MeasuredStore(ImageStore):
 
 
 def notes_on(stores: Sequence[ImageStore]) -> list[str]:
-    """What is unlike the pictures that the networks learned from, a sentence each."""
+    """Sentences on what is unlike the pictures that the networks learned from."""
     said = [note for store in stores if isinstance(store, FitsStore) for note in store.notes]
     return [*dict.fromkeys(said)]
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What names each image in tables.
+    """Id column of tables: GalaxyID or file name.
 
     Args:
         column: `GalaxyID` where every image is named by one and none is repeated; else `id`.
@@ -112,7 +112,7 @@ class Labels:
 
     @classmethod
     def of(cls, stores: Sequence[ImageStore]) -> "Labels":
-        """Of the images of some stores, none twice; in the memory of two numbers each."""
+        """Choose the id column; check that ids are unique, using 16 bytes an image."""
         none = -(2**63)
         numbers = (none if (i := number_of(name)) is None else i for name in _names(stores))
         ids = np.fromiter(numbers, np.int64)
@@ -144,7 +144,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Part:
-    """Some images of one folder or zip."""
+    """Slice of the images of one folder or zip."""
 
     number: int
     store: ImageStore
@@ -176,7 +176,7 @@ class Catalogue:
 
     @cached_property
     def parts(self) -> list[Part]:
-        """All of them; none is of two folders or zips."""
+        """List the parts; none is of two folders or zips."""
         cut = [
             (store, ids[start : start + self.size])
             for store in self._stores
@@ -187,16 +187,16 @@ class Catalogue:
 
     @cached_property
     def labels(self) -> Labels:
-        """What names the images in the parts."""
+        """Id column of the images."""
         return Labels.of(self._stores)
 
     @property
     def notes(self) -> list[str]:
-        """As of `notes_on`."""
+        """See `notes_on`."""
         return notes_on(self._stores)
 
     def open_again(self) -> "Catalogue":
-        """The same as it is now."""
+        """Open the same paths again, as they are now."""
         return Catalogue(self.paths, self.size, self.fits)
 
     @property

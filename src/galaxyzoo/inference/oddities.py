@@ -1,4 +1,4 @@
-"""How images differ from those that the networks learned from: counted by kind, said in a line."""
+"""Count images that differ from the training pictures, by kind."""
 
 from collections.abc import Mapping
 from contextlib import suppress

@@ -85,7 +85,7 @@ class ArraysInMemory(ImageStore):
     arrays: Sequence[np.ndarray] = field(kw_only=True, repr=False)  # (H, W, 3) uint8 RGB each
 
     def load(self, galaxy_id: int) -> np.ndarray:
-        """One picture's pixels."""
+        """Load a picture's pixels."""
         return self.arrays[galaxy_id]
 
 

@@ -65,7 +65,9 @@ def predict(
     Returns:
         (n, column) float32, in the order of `rows`.
     """
-    return _predict_ready([for_prediction(model)], cache.images, rows, config, tta or config.tta)[0]
+    return _predict_ready(
+        [fuse_for_inference(model)], cache.images, rows, config, tta or config.tta
+    )[0]
 
 
 def predict_distributed(
@@ -75,7 +77,7 @@ def predict_distributed(
     config: Config,
     tta: TTAConfig | None = None,
 ) -> np.ndarray:
-    """As `predict`, each process of `torchrun` a part; all of them get the whole."""
+    """Predict in all processes of `torchrun`, a part each; all of them get the whole."""
     own = rows[distributed.local_slice(len(rows))]
     return distributed.gather(predict(model, cache, own, config, tta))
 
@@ -87,7 +89,7 @@ def _predict_ready(
     config: Config,
     tta: TTAConfig,
 ) -> np.ndarray:
-    """As `predict`, of networks from `for_prediction` on one device: (network, n, column)."""
+    """Predict with fused networks on one device: (network, n, column)."""
     device = models[0].mean.device
     # They stay on the device until the end: fetching each would let a GPU wait.
     means = [torch.empty((len(models), 0, len(get_task(config.task).columns)), device=device)]
@@ -111,7 +113,7 @@ def _predict_ready(
     return torch.cat(means, dim=1).cpu().numpy()
 
 
-def for_prediction(model: GalaxyNet) -> GalaxyNet:
+def fuse_for_inference(model: GalaxyNet) -> GalaxyNet:
     """A copy in eval mode, with fewer and larger operations where its network knows how."""
     return cast(GalaxyNet, reparameterize_model(model.eval()))
 
@@ -138,7 +140,7 @@ def compute_features(
     tta: TTAConfig,
     report: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
-    """What a network's last layer sees, the mean over views.
+    """Features before the head, averaged over views.
 
     Args:
         model: a network.
@@ -162,11 +164,11 @@ def compute_features(
 
 
 class Predictor(Protocol):
-    """What predicts images: a trained run, or an ensemble of them."""
+    """Predictor of images: a trained run, or an ensemble of runs."""
 
     @property
     def task(self) -> Task:
-        """Of the predictions."""
+        """Task of the predictions."""
 
     @property
     def runs(self) -> "list[RunNetworks]":
@@ -174,10 +176,10 @@ class Predictor(Protocol):
 
     @property
     def digest(self) -> str:
-        """Of all that predictions depend on: weights, views, and what combines them."""
+        """Digest of all that predictions depend on: weights, views, and the blend."""
 
-    def with_less(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> Self:
-        """The same with networks of some folds alone, or through other views; None: as it is."""
+    def restrict(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> Self:
+        """Return a copy limited to some folds' networks or other views; None: as it is."""
 
     def predict(
         self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
@@ -194,7 +196,7 @@ class Predictor(Protocol):
     def predict_with_spread(
         self, decode: Callable[[ImageConfig], np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `predict`, and the standard deviation between the folds' networks, of one shape."""
+        """Predict, with the standard deviation between the folds' networks, of the same shape."""
 
     def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
         """(n, feature) what the first fold's last layer sees, the mean over views; of one run."""
@@ -208,11 +210,11 @@ class RunNetworks:
     models: Mapping[int, GalaxyNet]  # by fold
 
     @cached_property
-    def _faster(self) -> dict[int, GalaxyNet]:
-        """The same networks for prediction alone, made once: that takes as long as 30 images."""
+    def _fused(self) -> dict[int, GalaxyNet]:
+        """Networks fused for inference, made once: that takes as long as 30 images."""
         if next(iter(self.models.values())).mean.device.type == "cpu":
             keep_freed_memory()  # a quarter faster
-        return {fold: for_prediction(model) for fold, model in self.models.items()}
+        return {fold: fuse_for_inference(model) for fold, model in self.models.items()}
 
     @classmethod
     def open(cls, folder: Path, made_by: MadeBy | None = None) -> "RunNetworks":
@@ -224,11 +226,11 @@ class RunNetworks:
 
     def choose(self, fold: int | None) -> list[GalaxyNet]:
         """The networks that predict: all, or a fold's alone, where it is trained."""
-        ready = self._faster
+        ready = self._fused
         return [ready[fold]] if fold in ready else [*ready.values()]
 
-    def is_like(self, other: "RunNetworks") -> bool:
-        """Whether its networks can be given the other run's views, and answer in its form."""
+    def can_share_views(self, other: "RunNetworks") -> bool:
+        """Check whether its networks can share the other run's views and answer in its form."""
         ways = [(c.task, c.image, c.tta, c.train.amp) for c in (self.config, other.config)]
         return ways[0] == ways[1]
 
@@ -244,19 +246,19 @@ class RunNetworks:
 
     @property
     def digest(self) -> str:
-        """As `Predictor.digest`."""
+        """See `Predictor.digest`."""
         return digest(self._all())[:16]
 
     def _all(self) -> Iterator[str | bytes]:
-        """All that predictions depend on."""
+        """Everything that predictions depend on."""
         yield self.config.digest()
         for fold, model in self.models.items():
             yield str(fold)
             for name, value in model.state_dict().items():
                 yield name.encode() + value.cpu().numpy().tobytes()
 
-    def with_less(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> "RunNetworks":
-        """As `Predictor.with_less`."""
+    def restrict(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> "RunNetworks":
+        """See `Predictor.restrict`."""
         config = self.config if tta is None else self.config.model_copy(update={"tta": tta})
         lacking = sorted({*folds} - {*self.models}) if folds is not None else []
         if lacking:
@@ -267,7 +269,7 @@ class RunNetworks:
     def predict(
         self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
     ) -> np.ndarray:
-        """As `Predictor.predict`."""
+        """See `Predictor.predict`."""
         return self.task.project(self.predict_raw(decode(self.config.image), fold))
 
     def predict_raw(self, images: np.ndarray, fold: int | None = None) -> np.ndarray:
@@ -284,13 +286,13 @@ class RunNetworks:
     def predict_with_spread(
         self, decode: Callable[[ImageConfig], np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `Predictor.predict_with_spread`."""
+        """See `Predictor.predict_with_spread`."""
         [each] = predict_each([self], decode)
         valid = [self.task.project(one) for one in each]
         return self.task.project(each.mean(axis=0)), np.std(valid, axis=0)
 
     def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
-        """As `Predictor.features`."""
+        """See `Predictor.features`."""
         images, model = decode(self.config.image), next(iter(self.models.values()))
         return compute_features(model, images, self.config, self.config.tta)
 
@@ -312,7 +314,7 @@ def predict_each(
     each: dict[int, np.ndarray] = {}
     for number, run in enumerate(runs):
         if number not in each:
-            alike = [i for i, other in enumerate(runs) if other.is_like(run)]
+            alike = [i for i, other in enumerate(runs) if other.can_share_views(run)]
             models = [model for i in alike for model in chosen[i]]
             images, config = decode(run.config.image), run.config
             found = _predict_ready(models, images, np.arange(len(images)), config, config.tta)

@@ -21,7 +21,7 @@ from galaxyzoo.data.geometry import (
 def iterate_views(
     images: np.ndarray, image: ImageConfig, tta: TTAConfig, device: torch.device
 ) -> Iterator[Tensor]:
-    """All views of a batch; each angle and zoom is warped once for its eight dihedral views.
+    """Iterate over views; each angle and zoom is warped once for its eight dihedral views.
 
     A GPU gets the images once and warps them itself.
 

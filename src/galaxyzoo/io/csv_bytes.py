@@ -86,7 +86,7 @@ class CsvBytes(io.RawIOBase):
         self._last = data[start:] if start else (self._last + data)[:_LONGEST_LINE]
 
     def _read_head(self) -> bytes:
-        """All bytes up to the end of the first line that is not empty, and some more."""
+        """Read at least up to the end of the first line that is not empty."""
         head = b""
         while data := self._source.read(1 << 16):
             head += data

@@ -180,7 +180,7 @@ class _Exact(nn.Sequential):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Of any shape."""
+        """Apply to a tensor of any shape."""
         with torch.autocast(input.device.type, enabled=False):
             return super().forward(input.float())
 
@@ -198,7 +198,7 @@ def _fuse(conv: LiftingConv | GroupConv, norm: P4MBatchNorm) -> nn.Conv2d:
 
 
 def _orientations(inputs: int, kernel: int) -> Tensor:
-    """Of each of the eight orientations of a `GroupConv` kernel, where its numbers stand in it."""
+    """Indices of a `GroupConv` kernel's numbers in each of its eight orientations."""
     copies = torch.arange(DIHEDRAL * inputs * kernel**2).view(DIHEDRAL, inputs, kernel, kernel)
     forms = [
         dihedral_view(copies[source], number).flatten() for number, source in enumerate(_sources())

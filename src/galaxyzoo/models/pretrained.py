@@ -30,7 +30,7 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class PretrainedWeights:
-    """Where the weights of an untrained network come from, and the normalisation they expect."""
+    """Origin of a network's pretrained weights, and the normalisation that they expect."""
 
     origin: str  # for the run's records
     mean: Triple  # per channel, of values in [0, 1]
@@ -90,7 +90,7 @@ def fill_network(
 
 
 def _candidate_files(model: ModelConfig) -> list[Path]:
-    """Where the weights may lie, the config's own file first."""
+    """List files that may hold the weights, the config's own first."""
     paths = [CODE_ROOT / model.weights_file] if model.weights_file else []
     folder = os.environ.get(WEIGHTS_FOLDER)
     if folder and not model.name.startswith(HUB):

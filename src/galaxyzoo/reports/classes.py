@@ -77,7 +77,7 @@ class _Classified:
 
 
 def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
-    """All sections on one result; writes their tables and pictures."""
+    """Build all sections on one result; write their tables and pictures."""
     classified = _Classified(evaluation, result)
     sections = [_classes(classified), _probabilities(classified)]
     if classified.task.macro:

@@ -222,7 +222,7 @@ def _cells(
 
 
 def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
-    """What the tables' marks and columns mean, as far as they occur."""
+    """Explain the tables' marks and columns that occur."""
     held_out = "Every galaxy is predicted by networks that were not trained on it."
     if evaluation.best.is_ensemble:
         held_out += " The ensemble's weights are fitted without the fold that they are scored on."

@@ -26,7 +26,7 @@ _NAMED = 5  # unreadable images that the page names
 
 @dataclass(frozen=True)
 class ImageSample:
-    """Some images of a dataset as small whole frames, and measures of the originals."""
+    """Sample of a dataset's images as small whole frames, and measures of the originals."""
 
     # indexed by GalaxyID: bytes, width, height, <channel>_mean, <channel>_sd, saturated (fraction)
     measures: pd.DataFrame

@@ -12,7 +12,7 @@ from galaxyzoo.config.names import real_first
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.templates import render
-from galaxyzoo.results.card import EnsembleCard, fair_cards
+from galaxyzoo.results.card import EnsembleCard, complete_cards
 from galaxyzoo.results.layout import list_ensembles
 from galaxyzoo.tasks.registry import TASKS, ensemble_name
 
@@ -77,7 +77,7 @@ def write_index(folder: Path) -> Path:
     path = folder / "index.html"
     # The lock also covers the listing: a list from before another command's report must not
     # be written after it.
-    with files.holding(folder / files.LOCK, "writing the index of the reports"):
+    with files.hold_lock(folder / files.LOCK, "writing the index of the reports"):
         found = sorted(page.parent for page in folder.glob("*/*/index.html"))
         datasets = sorted({report.parent.name for report in found}, key=real_first)
         sections = [
@@ -106,5 +106,5 @@ def _best_score(dataset: str, task: str) -> str:
     if fair := [card for card in ensembles if not card.is_optimistic]:
         best = min(fair, key=lambda card: card.score)
         return f"{metric} {best.score:.4f}, {ensemble_name(task, best.name)}"
-    runs = fair_cards(dataset, task)
+    runs = complete_cards(dataset, task)
     return f"{metric} {runs[0].score:.4f}, the best run's" if runs else "no score card is left"

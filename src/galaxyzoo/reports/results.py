@@ -40,7 +40,7 @@ class Result:
 
     @property
     def is_ensemble(self) -> bool:
-        """Whether it is an ensemble's."""
+        """Check whether it is an ensemble's."""
         return is_ensemble(self.run)
 
     @property
@@ -50,7 +50,7 @@ class Result:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every galaxy of the catalog is predicted."""
+        """Check whether every galaxy of the catalog is predicted."""
         return bool(self.rows.all())
 
     def on(self, rows: np.ndarray) -> np.ndarray:

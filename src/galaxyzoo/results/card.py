@@ -39,14 +39,14 @@ class _Card(Settings):
 
 
 class SubmissionCard(_Card):
-    """What every card beside a submission holds."""
+    """Base of the cards beside submissions."""
 
     dataset: str
     table: str  # digest of the submission
 
 
 class ScoreCard(_Card):
-    """What the cards of runs, hold-outs and ensembles share; scores are those of `score_table`."""
+    """Base of the cards of runs, hold-outs and ensembles; scores as of `score_table`."""
 
     task: str
     dataset: str
@@ -72,7 +72,7 @@ class HoldoutCard(ScoreCard):
 
 
 class FoldsCard(ScoreCard):
-    """What the cards of runs and ensembles share."""
+    """Base of the cards of runs and ensembles."""
 
     seed: int = 0
     # first weights may be trained on these galaxies' votes; of an ensemble, whose
@@ -81,12 +81,12 @@ class FoldsCard(ScoreCard):
 
     @property
     def is_whole(self) -> bool:
-        """Whether all folds are scored."""
+        """Check whether all folds are scored."""
         return True
 
     @property
     def is_optimistic(self) -> bool:
-        """Whether its scores are better than on galaxies that the networks had no part of."""
+        """Check whether its scores are optimistic: the networks saw some of the galaxies."""
         return self.selected_on_validation or bool(self.possible_leakage)
 
     def check(self, catalog: Catalog, *tables: Path) -> Self:
@@ -115,7 +115,7 @@ class FoldsCard(ScoreCard):
         raise NotImplementedError
 
     def _again(self, dataset: str) -> str:
-        """How to make card and tables again."""
+        """Command that makes card and tables again."""
         raise NotImplementedError
 
 
@@ -158,7 +158,7 @@ class RunCard(FoldsCard):
 
     @property
     def is_whole(self) -> bool:
-        """Whether all folds are finished and scored."""
+        """Check whether all folds are finished and scored."""
         return len(self.folds) == self.n_folds
 
     @property
@@ -181,8 +181,8 @@ class RunCard(FoldsCard):
         )
 
 
-def fair_cards(dataset: str, task: str) -> list[RunCard]:
-    """Of all whole runs without optimism, the best first; unreadable ones are left out."""
+def complete_cards(dataset: str, task: str) -> list[RunCard]:
+    """Read cards of complete, unbiased runs, the best first; leave out unreadable ones."""
     found = []
     for path in (oof_dir() / dataset / task).glob("*.json"):
         with suppress(InputError):  # damaged, or of another kind, such as a hold-out's
@@ -315,7 +315,7 @@ def build_again(folder: EnsembleFolder, runs: Sequence[str] = ()) -> str:
 
 
 def rounded(value: Any, digits: int) -> Any:
-    """The same nested dicts and lists with every float rounded: libraries differ in last digits."""
+    """Round every float in nested dicts and lists: libraries differ in last digits."""
     if isinstance(value, dict):
         return {key: rounded(item, digits) for key, item in value.items()}
     if isinstance(value, list):

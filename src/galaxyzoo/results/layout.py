@@ -50,15 +50,15 @@ def published_csv() -> Path:
     return submissions_dir() / _SUBMISSION
 
 
-def box_dir() -> Path:
+def bundled_dir() -> Path:
     """Folder of the networks that come with the project, at `<run>`, as `src/export.py` writes."""
     return paths.RESOURCES / "weights"
 
 
-def box_runs(task: str = "*") -> list[str]:
+def bundled_runs(task: str = "*") -> list[str]:
     """Names of the runs, of one task or of all, whose networks come with the project."""
-    folders = {path.parent for path in box_dir().glob(f"{task}/*/{_FOLD}*")}
-    return sorted(path.relative_to(box_dir()).as_posix() for path in folders)
+    folders = {path.parent for path in bundled_dir().glob(f"{task}/*/{_FOLD}*")}
+    return sorted(path.relative_to(bundled_dir()).as_posix() for path in folders)
 
 
 def card_path(table: Path) -> Path:
@@ -76,7 +76,7 @@ class RunFolder:
     @property
     def path(self) -> Path:
         """Folder of its config and its folds."""
-        return (box_dir() if self.dataset == BOX else folds_dir() / self.dataset) / self.run
+        return (bundled_dir() if self.dataset == BOX else folds_dir() / self.dataset) / self.run
 
     @property
     def oof_csv(self) -> Path:
@@ -127,7 +127,7 @@ class FoldFolder(Manifest):
 
     @staticmethod
     def origin(config: Config, fingerprint: str, fold: int | str) -> MadeBy:
-        """What makes a fold's files; `fingerprint` is of its task's galaxies, labels and folds."""
+        """Provenance of a fold's files; `fingerprint`: of its galaxies, labels and folds."""
         return {"config": config.folder_digest(), "fingerprint": fingerprint, "fold": fold}
 
     @classmethod
@@ -144,7 +144,7 @@ class FoldFolder(Manifest):
     @classmethod
     def exported(cls, folder: Path, made_by: MadeBy | None = None) -> "FoldFolder":
         """Files of a run in a folder of `src/export.py`, such as those in `weights/`."""
-        is_bundled = folder.is_relative_to(box_dir())
+        is_bundled = folder.is_relative_to(bundled_dir())
         cure = "get it again, as `git checkout weights` does" if is_bundled else "export it again"
         return cls(folder, made_by or {}, DIGESTS, cure)
 

@@ -32,7 +32,7 @@ _TOLERANCE = 0.2
 
 @dataclass(frozen=True)
 class FoldSummary:
-    """Where a fold's weights come from and how its training went."""
+    """Summary of a fold's training: start, losses, flags."""
 
     start: str  # where the first weights came from
     # mean training loss of the untrained network; None where nothing was trained
@@ -46,7 +46,7 @@ class FoldSummary:
 
     @property
     def diverged(self) -> bool:
-        """Whether training made the network worse by more than chance.
+        """Check whether training made the network worse by more than chance.
 
         The mean training loss of the epoch whose weights are kept is more than a fifth above that
         of the untrained network on the first 256 galaxies (all, where there are fewer).

@@ -93,7 +93,7 @@ def publish(path: Path, dataset: str) -> str:
         What happened, for the user; also whether a better score was replaced.
     """
     target = published_csv()
-    with files.holding(target.parent / files.LOCK, "copying a submission"):
+    with files.hold_lock(target.parent / files.LOCK, "copying a submission"):
         if target.exists() and _rank(dataset) < _rank(_dataset_of(target)):
             return (
                 f"{shown(target)} stays as it is: it is of more real data than {dataset}, or has "

@@ -1,4 +1,4 @@
-"""What is predicted: the decision tree, classes out of votes, tasks and their metrics.
+"""Tasks and their metrics: the decision tree, and classes out of votes.
 
 In: nothing but arrays. Out: `Task` objects, projections, scores. No files, no torch.
 """

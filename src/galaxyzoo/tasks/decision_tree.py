@@ -37,7 +37,7 @@ class Question:
 
 @dataclass(frozen=True)
 class DecisionTree:
-    """All questions and the columns of their answers; nothing else holds a column number."""
+    """Questions and the columns of their answers; nothing else holds a column number."""
 
     questions: tuple[Question, ...]
 
@@ -114,7 +114,7 @@ class DecisionTree:
         return counts / volunteers
 
     def residuals(self, votes: np.ndarray) -> np.ndarray:
-        """How far each question's answers are from their parent's value.
+        """Differences between the sum of each question's answers and its parent's value.
 
         Args:
             votes: (galaxy, answer) vote fractions.

@@ -58,7 +58,7 @@ class Task(ABC):
 
     @property
     def rule(self) -> ClassRule | None:
-        """How classes follow from votes."""
+        """Rule that makes classes out of votes."""
         return None
 
     @property
@@ -91,7 +91,7 @@ class Task(ABC):
         """Title above the columns of a column's group."""
 
     def is_too_good(self, predictions: np.ndarray, targets: np.ndarray) -> bool:
-        """Whether (galaxy, column) predictions are the targets themselves, to rounding."""
+        """Check whether (galaxy, column) predictions are the targets themselves, to rounding."""
         return bool(np.abs(predictions - targets).max() < _ROUNDING)
 
     def group_of(self, column: int) -> range:
@@ -170,7 +170,7 @@ class VoteTask(Task):
         return np.sqrt(np.maximum(mean_loss, 0.0))
 
     def is_too_good(self, predictions: np.ndarray, targets: np.ndarray) -> bool:
-        """Whether they are the targets, or closer to them than any prediction of them can be.
+        """Check whether they are the targets, or closer to them than any prediction can be.
 
         A fraction v that n volunteers vote for scatters with the variance v (1 - v) / n, which no
         image shows. Too good is an RMSE of more than five standard errors below the root of the
@@ -204,7 +204,7 @@ class VoteTask(Task):
 
 @dataclass(frozen=True)
 class ClassTask(Task):
-    """One class per galaxy, predicted as probabilities and scored by their log-loss."""
+    """Classification: probabilities, scored by log-loss."""
 
     # how classes follow from the 37 votes; None where only a label file has them
     rule: ClassRule | None = None
@@ -247,7 +247,7 @@ class ClassTask(Task):
         return self.columns[column].replace("_", " ")
 
     def heading(self, _column: int) -> str:
-        """All classes are one group."""
+        """Group all classes together."""
         return "probability of each class"
 
     def quick_scores(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
@@ -326,7 +326,7 @@ class ClassTask(Task):
         folds: np.ndarray,
         unscored: np.ndarray | None = None,
     ) -> dict[str, Any]:
-        """All scores of the classes, from validation galaxies as frequent as they are.
+        """Score the classes on validation galaxies as frequent as they are.
 
         Args:
             probs: (galaxy, class) out-of-fold probabilities.

@@ -29,7 +29,7 @@ class ClassRule:
     soft: Callable[[Votes], Parts]
 
     def labels(self, votes: pd.DataFrame) -> pd.DataFrame:
-        """One-hot classes of the galaxies that the rule keeps.
+        """Compute one-hot classes of the galaxies that the rule keeps.
 
         Args:
             votes: (galaxy, 37) vote fractions by column name.

@@ -23,7 +23,7 @@ class Difference:
 
     @property
     def is_within_error(self) -> bool:
-        """Whether the first is worse by no more than one standard error."""
+        """Check whether the first is worse by no more than one standard error."""
         return self.value <= self.error + _ROUNDING
 
 

@@ -1,4 +1,4 @@
-"""All tasks by name: label columns, rules that make classes out of votes, coarser classes.
+"""Tasks by name: label columns, rules that make classes out of votes, coarser classes.
 
 To add a task: one entry in `TASKS` and one folder of configs with the same name.
 """
@@ -35,7 +35,7 @@ def task_of(name: str) -> Task:
 
 
 def is_ensemble(name: str) -> bool:
-    """Whether a name is an ensemble's; a run's is not."""
+    """Check whether a name is an ensemble's."""
     return name.startswith(ENSEMBLE)
 
 

@@ -1,4 +1,4 @@
-"""What happens beside a fold's training: progress, checkpoint, history, seconds, event files."""
+"""Callbacks of a fold's training: progress, checkpoint, history, seconds, event files."""
 
 import csv
 import shutil
@@ -76,7 +76,7 @@ class EventFiles(Callback):
         from torch.utils.tensorboard import SummaryWriter  # here: seconds, not always installed
 
         self.folder, self.written = folder / EVENTS, 0
-        with files.naming_write_errors(self.folder):
+        with files.explain_write_errors(self.folder):
             shutil.rmtree(self.folder, ignore_errors=True)
             self.writer = SummaryWriter(str(self.folder))
 
@@ -86,7 +86,7 @@ class EventFiles(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the epochs that are not written yet."""
-        with files.naming_write_errors(self.folder):
+        with files.explain_write_errors(self.folder):
             for row in trainer.history[self.written :]:
                 for name, value in row.items():
                     if name != "epoch" and isinstance(value, int | float):
@@ -100,7 +100,7 @@ class EventFiles(Callback):
 
 
 class Report(Callback):
-    """A function that is called with all epochs so far, after each one and when a training goes on.
+    """Call a function with all epochs so far, after each one and when a training goes on.
 
     Args:
         report: the function.

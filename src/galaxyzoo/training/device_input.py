@@ -49,7 +49,7 @@ class Unmade(NamedTuple):
 
 
 def is_made_on_device(augment: AugmentConfig) -> bool:
-    """Whether all of its transforms have a twin here; others go by way of the processor."""
+    """Check whether all of its transforms have a twin here; others need the processor."""
     known = {"name", "p", *_LIMITS}
     return all(one["name"] == _TWIN and known >= {*one} for one in augment.transforms)
 

@@ -11,7 +11,7 @@ import numpy as np
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
 from galaxyzoo.core.console import Bar
-from galaxyzoo.core.devices import is_out_of_memory, more_parts, release
+from galaxyzoo.core.devices import is_out_of_memory, release, split_batch
 from galaxyzoo.core.errors import FoldError, one_line
 from galaxyzoo.inference.artifacts import load_checkpoint, save_weights
 from galaxyzoo.results.card import describe_losses
@@ -64,7 +64,7 @@ def train_fold(
             if not is_out_of_memory(error):
                 raise
             may_split = train.on_out_of_memory == "accumulate"
-            parts = more_parts(train.batch_size, parts, where, may_split)
+            parts = split_batch(train.batch_size, parts, where, may_split)
         del state
         release()
         Bar.write(

@@ -12,8 +12,8 @@ from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Dataset, read_copies
-from galaxyzoo.results.layout import HISTORY, WEIGHTS, FoldFolder, box_dir, box_runs
+from galaxyzoo.data.prepare import Dataset, read_duplicates
+from galaxyzoo.results.layout import HISTORY, WEIGHTS, FoldFolder, bundled_dir, bundled_runs
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
@@ -21,7 +21,7 @@ from galaxyzoo.tasks.registry import get_task
 
 @dataclass(frozen=True)
 class Start:
-    """Where the first weights of a fold come from; without a file, pretrained or random ones."""
+    """First weights of a fold: a file, or else pretrained or random ones."""
 
     weights: Path | None = None
     origin: str = ""  # for records, such as `timm a1_in1k, then small`
@@ -82,8 +82,8 @@ def _bundled_start(config: Config, catalog: Catalog, fold: int) -> Start:
     if config.model.weights_file != BOX:
         return Start()
     votes = get_task(COMPETITION_TASK)
-    for run in box_runs(votes.name):
-        bundled = FoldFolder.exported(box_dir() / run)
+    for run in bundled_runs(votes.name):
+        bundled = FoldFolder.exported(bundled_dir() / run)
         bundled.check()
         other, fingerprint = load_run_config(bundled.folder)
         if (other.model.name, other.model.kwargs) == (config.model.name, config.model.kwargs):
@@ -96,12 +96,12 @@ def _bundled_start(config: Config, catalog: Catalog, fold: int) -> Start:
 
 
 def describe_start(before: Config, fold: FoldFolder) -> str:
-    """Where the weights of a stage's fold come from, such as `timm a1_in1k, then small`."""
+    """Describe the origin of a stage's weights, such as `timm a1_in1k, then small`."""
     return f"{fold.notes['start']}, then {before.stage}"
 
 
 def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFolder:
-    """The same fold of the stage before, finished on the folds that its dataset has now.
+    """Find the same fold of the stage before, finished on the folds that its dataset has now.
 
     A galaxy has the same fold in the datasets of both stages, else the weights to start from may
     have seen galaxies of the fold to validate on.
@@ -177,7 +177,7 @@ def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:
     """
     if config.own_dataset is None:
         return np.ones(len(catalog.ids), bool)
-    copies = read_copies(config.own_dataset, catalog.dataset)
+    copies = read_duplicates(config.own_dataset, catalog.dataset)
     return ~np.isin(catalog.ids, [*load_catalog(config.own_dataset).test_ids, *copies])
 
 

@@ -1,4 +1,4 @@
-"""What runs will cost, before they start and while they are trained; whether training works."""
+"""Estimate time, memory and disk of runs; smoke test."""
 
 import math
 import os
@@ -18,7 +18,7 @@ import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.console import Bar, print_table
-from galaxyzoo.core.devices import get_device, is_out_of_memory, more_parts, release
+from galaxyzoo.core.devices import get_device, is_out_of_memory, release, split_batch
 from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
@@ -85,7 +85,7 @@ def estimate(
             if not is_out_of_memory(error):
                 raise
         release()
-        parts = more_parts(config.train.batch_size, parts, config.run, may_split)
+        parts = split_batch(config.train.batch_size, parts, config.run, may_split)
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
     trained = galaxies * (k - 1) * epochs
     # Each fold's galaxies are also validated after every epoch, in one view.
@@ -101,7 +101,7 @@ def estimate(
 
 
 def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset]) -> int:
-    """How many folds to train at a time: as many as have a core and memory; one, of few images.
+    """Choose how many folds to train at a time: as many as have a core and memory.
 
     Two on a core each train 1.1 to 1.6 times as fast as one after the other on both cores
     (docs/performance.md). On a GPU each has two cores, and the memory of a step, which is tried.
@@ -348,7 +348,7 @@ class FoldsLeft:
         return self.epochs - sum(ahead)
 
     def _and_left(self) -> str:
-        """How many folds, and the time of those whose run has a finished one."""
+        """Describe how many folds are left, and the time of those whose run has a finished one."""
         if not self.left:
             return ""
         seconds = []

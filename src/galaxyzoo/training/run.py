@@ -65,7 +65,7 @@ _FILES = (WEIGHTS, HISTORY, VAL_TABLE, TEST_TABLE)  # of a finished fold
 
 @dataclass
 class Run:
-    """One config trained on one prepared dataset."""
+    """Training of a config on a prepared dataset."""
 
     config: Config
     data: Dataset
@@ -159,7 +159,7 @@ class Run:
                 after_fold()
         return self.collect()
 
-    def open_folds(self, folds: list[int] | None = None) -> list[int]:
+    def unfinished_folds(self, folds: list[int] | None = None) -> list[int]:
         """The given folds, by default all, that are not finished."""
         done = self._tables.done
         asked = range(self.catalog.n_folds) if folds is None else folds
@@ -167,7 +167,7 @@ class Run:
 
     def begin(self) -> None:
         """Check the run and save its config."""
-        with distributed.main_first(), self.locked():
+        with distributed.main_process_first(), self.locked():
             self.check()
             if distributed.is_main():
                 self._save_config()
@@ -225,11 +225,11 @@ class Run:
         """Train a fold, predict it and the test galaxies, and write its summary last."""
         folder, cache = self.fold_dir(fold), self.cache("train")
         what = f"{self.config.run}, fold {fold}"
-        if twin := self._find_twin(fold):
+        if twin := self._find_reusable_fold(fold):
             tqdm.write(f"{what}: the weights of {shown(twin.folder)}, trained alike")
             summary = self._copy_fold(twin, fold)
         else:
-            with distributed.main_first():
+            with distributed.main_process_first():
                 data = make_fold_data(self.config, self.data, cache, fold)
             summary = train_fold(self.config, data, folder, what)
         if self.config.is_earlier_stage:
@@ -250,8 +250,8 @@ class Run:
             note_timing(folder / TIMINGS, 0, time.perf_counter() - started)
             self._tables.files(fold).finish(_FILES, asdict(summary))
 
-    def _find_twin(self, fold: int) -> FoldFolder | None:
-        """The same fold of another run whose weights are bound to be the same, if one is whole."""
+    def _find_reusable_fold(self, fold: int) -> FoldFolder | None:
+        """Find a finished fold of another run with the same weights digest."""
         digest, dataset = self.config.weights_digest(), self.catalog.dataset
         for trained in list_trained(dataset, self.config.task):
             try:
@@ -290,7 +290,7 @@ class Run:
         """Decoded images of all "train" or all "test" galaxies of the dataset."""
         if which not in self._caches:
             opened = self.data.train_images if which == "train" else self.data.test_images
-            with distributed.main_first():
+            with distributed.main_process_first():
                 self._caches[which] = opened(self.config.image)
         return self._caches[which]
 
@@ -313,8 +313,8 @@ class Run:
 
 
 def _holding(path: Path, what: str) -> AbstractContextManager[None]:
-    """As `files.holding`, in the first of the processes that train a fold together."""
-    return files.holding(path, what) if distributed.is_main() else nullcontext()
+    """Hold a lock in the first of the processes that train a fold together."""
+    return files.hold_lock(path, what) if distributed.is_main() else nullcontext()
 
 
 def train_runs(
@@ -333,17 +333,17 @@ def train_runs(
     Yields:
         The score cards of runs with a finished fold; reasons of stopped folds are in the runs.
     """
-    left = FoldsLeft([(run._tables, k) for run in runs for k in run.open_folds(folds)], jobs)
+    left = FoldsLeft([(run._tables, k) for run in runs for k in run.unfinished_folds(folds)], jobs)
     if jobs == 1:
         yield from filter(None, (run.train(folds, left.look) for run in runs))
         return
     for run in runs:
         run.begin()
         run.cache("train"), run.cache("test")  # decoded here, by all processors
-        if run.open_folds(folds) and not run.config.before:
+        if run.unfinished_folds(folds) and not run.config.before:
             build_model(run.config)  # weights are downloaded here, or missed, once
-    chains = find_chains(runs)
-    calls = [(chain, fold) for chain in chains for fold in chain[-1].open_folds(folds)]
+    chains = order_by_dependency(runs)
+    calls = [(chain, fold) for chain in chains for fold in chain[-1].unfinished_folds(folds)]
     with watching(left.look, left.epochs, "all folds", "epoch"):
         reasons = run_jobs(_train_one, calls, jobs, backend)
     left.look()
@@ -352,7 +352,7 @@ def train_runs(
     yield from filter(None, (run.collect() for run in runs))
 
 
-def find_chains(runs: Sequence[Run]) -> list[list[Run]]:
+def order_by_dependency(runs: Sequence[Run]) -> list[list[Run]]:
     """Each run behind all those that it needs; the chains in the order to begin them.
 
     A run needs the stage before it, and the first of those whose weights are the same as its own.

@@ -93,7 +93,7 @@ class StepGraph:
 
 @cache
 def _stream(device: torch.device) -> torch.cuda.Stream:
-    """One for all recordings: the libraries keep some 30 MB for each stream, for ever."""
+    """Stream of all recordings: the libraries keep some 30 MB for each stream, for ever."""
     return torch.cuda.Stream(device)
 
 

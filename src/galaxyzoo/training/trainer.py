@@ -25,7 +25,7 @@ from galaxyzoo.core.devices import (
     is_out_of_memory,
     place,
     prepare_to_train,
-    read_later,
+    read_async,
 )
 from galaxyzoo.core.errors import FoldError, one_line
 from galaxyzoo.core.paths import shown
@@ -180,7 +180,7 @@ class Trainer:
         )
 
     def state(self) -> dict[str, Any]:
-        """All that the next epoch depends on."""
+        """State that the next epoch depends on, for a checkpoint."""
         return {
             "epoch": self.epoch,
             "model": self.model.state_dict(),
@@ -214,7 +214,7 @@ class Trainer:
         """
         first, before = self.epoch * self.loader.steps, None
         for number, batch in enumerate(self.batches(), first):
-            read = read_later(self.step(number, batch))
+            read = read_async(self.step(number, batch))
             if before:
                 yield before[0](), before[1]
             before = read, batch.rows
@@ -222,7 +222,7 @@ class Trainer:
             yield before[0](), before[1]
 
     def step(self, number: int, batch: Batch) -> Tensor:
-        """One optimizer step; returns the batch's loss."""
+        """Take an optimizer step; return the batch's loss."""
         train = self.config.train
         set_learning_rate(self.optimizer, learning_rate(train, number, self.loader.steps))
         value = self._launch(batch.images, batch.targets)
@@ -244,7 +244,7 @@ class Trainer:
         return self._take_step(images, targets)
 
     def _take_step(self, images: Tensor, targets: Tensor) -> Tensor:
-        """One optimizer step at the learning rate that is set; returns the loss."""
+        """Take an optimizer step at the learning rate that is set; return the loss."""
         self.optimizer.zero_grad()
         value = torch.zeros((), device=self.device)
         for loss in self.part_losses(self.network, images, targets):

@@ -35,7 +35,7 @@ BASE = "base"  # name of the recipe among the changes
 
 
 class _Change(Settings):
-    """One entry of `changes:`."""
+    """Entry of `changes:`."""
 
     # last part of its run's name
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
@@ -61,7 +61,7 @@ class Variant:
 
     @property
     def needed(self) -> list["Variant"]:
-        """Its chain of baselines, the recipe first, then itself."""
+        """List its chain of baselines, the recipe first, then itself."""
         return [*(self.baseline.needed if self.baseline else ()), self]
 
 
@@ -143,7 +143,7 @@ class Ablation(Experiment):
         return reasons
 
     def is_done(self, variant: Variant) -> bool:
-        """Whether all folds of a variant are trained and in its out-of-fold table."""
+        """Check whether all folds of a variant are trained and in its out-of-fold table."""
         table = RunFolder(self.catalog.dataset, variant.config.run).oof_csv
         try:
             # A kill may have come after the last fold, before the table or its card.
@@ -181,7 +181,7 @@ class Ablation(Experiment):
 
 @dataclass(frozen=True)
 class Row:
-    """One variant's line of the table."""
+    """Row of a variant in the table."""
 
     variant: Variant
     verdict: str  # gain, loss, within one SE, or why there is no difference

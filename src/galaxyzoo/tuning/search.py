@@ -82,7 +82,7 @@ class Tuning(Experiment):
             jobs: trials at a time.
             backend: as in `run_jobs`.
         """
-        lock = files.holding(self.folder / files.LOCK, f"at work on {self.study.config.run}")
+        lock = files.hold_lock(self.folder / files.LOCK, f"at work on {self.study.config.run}")
         with lock, self.open_study() as study:
             interrupted = self._begin(study)
             done = _count_done(study)
@@ -188,7 +188,7 @@ class Tuning(Experiment):
 
         data = make_fold_data(config, self.data, self.data.train_images(config.image), self.fold)
         folder = self.trial_folder(trial.number)
-        with files.holding(folder / files.LOCK, f"training {config.run}"):
+        with files.hold_lock(folder / files.LOCK, f"training {config.run}"):
             try:
                 train_fold(config, data, folder, config.run, after_epoch=report)
             except FoldError as error:

@@ -71,7 +71,7 @@ class NumberRange(Settings):
 
 
 class Choice(Settings):
-    """One of several values; some are lists, so Optuna's parameter is their JSON."""
+    """Choice of values; some are lists, so Optuna's parameter is their JSON."""
 
     type: Literal["choice"]
     choices: Annotated[tuple[JsonValue, ...], Field(min_length=2)]
@@ -86,7 +86,7 @@ class Choice(Settings):
 
     @property
     def edges(self) -> list[Any]:
-        """All choices."""
+        """List the choices."""
         return list(self.choices)
 
     def encode(self, value: Any) -> str:

@@ -100,7 +100,7 @@ def _name_part(ids: np.ndarray, seed: int) -> str:
 
 
 def _is_whole(part: Path, ids: list[int]) -> bool:
-    """Whether a part is there with all of its pictures, whose checksums are right."""
+    """Check whether a part is there with all of its pictures and right checksums."""
     try:
         store = open_by_galaxy_id(part)
         return store.ids.tolist() == ids and all(map(store.read, ids))

@@ -47,12 +47,12 @@ class Morphology:
 
     @property
     def clarity(self) -> float:
-        """How well details can be seen, 0 to 1: grows with resolution and brightness."""
+        """Visibility of details, 0 to 1, which grows with resolution and brightness."""
         return sigmoid(1.4 * np.log(self.sky_px / 95) + 0.9 * np.log(self.brightness / 27))
 
     @property
     def edge_on(self) -> bool:
-        """Whether the picture shows a disk from the side."""
+        """Check whether the picture shows a disk from the side."""
         return self.kind == DISK and self.axis_ratio < EDGE_ON_BELOW
 
 
@@ -152,7 +152,7 @@ def _features(galaxy: Morphology, edge_on: float) -> np.ndarray:
 
 
 def _face_on(galaxy: Morphology) -> float:
-    """How much of the disk's pattern the inclination leaves to see, 0 to 1."""
+    """Share of the disk's pattern that is visible at this inclination, 0 to 1."""
     return sigmoid((galaxy.axis_ratio - 0.36) / 0.06)
 
 

@@ -37,7 +37,7 @@ def open_input(data: str | None, tasks: set[str]) -> RawDataset:
 
 
 def is_anything_there() -> bool:
-    """Whether `input/` holds any dataset, the demo aside."""
+    """Check whether `input/` holds any dataset besides the demo."""
     return bool(kaggle.places()) or next(_all_sets(), None) is not None
 
 
@@ -56,7 +56,7 @@ def _find_input(tasks: set[str]) -> RawDataset:
 
 
 def _find_named(data: str, tasks: set[str]) -> RawDataset:
-    """What the user named: a dataset, a folder with one in a file, or the competition."""
+    """Find what the user named: a dataset, a folder with one in a file, or the competition."""
     for path in (Path(data), input_dir() / data) if data not in DEMOS else ():
         found = list(_sets_at(path))
         fitting = _fitting(found, tasks)
@@ -69,7 +69,7 @@ def _find_named(data: str, tasks: set[str]) -> RawDataset:
 
 
 def _all_sets() -> Iterator[FoundDataset]:
-    """All datasets in `input/` and its subfolders, the competition and the demo aside."""
+    """Find all datasets in `input/` and its subfolders besides the competition and the demo."""
     for path in input_places():
         yield from _sets_at(path)
 
@@ -97,6 +97,6 @@ def _check_single(places: list[Path], tasks: set[str]) -> None:
 
 
 def _name(path: Path) -> str:
-    """What a user may name a dataset by; of the competition's files in `input/` itself, `input`."""
+    """Name of a dataset for users; the competition's files in `input/` itself are `input`."""
     inside = path.is_relative_to(input_dir()) and path != input_dir()
     return str(path.relative_to(input_dir())) if inside else path.name

@@ -57,12 +57,12 @@ def find(folder: Path) -> FoundDataset | None:
 
 
 def holds_table(folder: Path) -> bool:
-    """Whether the folder holds the vote table under one of its names."""
+    """Check whether the folder holds the vote table under one of its names."""
     return any((folder / name).is_file() for name in TABLES)
 
 
 def has_images(folder: Path) -> bool:
-    """Whether the folder holds images under one of their names."""
+    """Check whether the folder holds images under one of their names."""
     return any((folder / name).exists() for name in IMAGES)
 
 
@@ -72,7 +72,7 @@ def find_table(folder: Path) -> Path:
 
 
 def read_positions(path: Path) -> pd.DataFrame:
-    """Where the vote table's galaxies stand in the sky.
+    """Read the sky positions of the vote table's galaxies.
 
     Returns:
         (galaxy, 2) `ra` and `dec` in degrees (J2000), by GalaxyID, rows in the file's order.

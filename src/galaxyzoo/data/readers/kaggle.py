@@ -71,7 +71,7 @@ def places() -> list[Path]:
 
 
 def holds_data(folder: Path) -> bool:
-    """Whether any part is there; one is enough, for the others are then asked for by name."""
+    """Check whether any part is there; the missing ones are then asked for by name."""
     parts = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, *SAMPLES)
     names = [WHOLE_ZIP, *(f"{part}{end}" for part in parts for end in (".zip", "", ".csv"))]
     return any((folder / name).exists() for name in names)
@@ -139,14 +139,14 @@ def _demo_folder(name: str, announce: bool = False) -> Path:
     names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
     zips = [folder / f"{name}.zip" for name in names]
     if not all(map(Path.exists, zips)):
-        with files.holding(folder / files.LOCK, "drawing the demo set"):
+        with files.hold_lock(folder / files.LOCK, "drawing the demo set"):
             if not all(map(Path.exists, zips)):
                 write_demo(folder)
     return folder
 
 
 def _find_part(folder: Path, name: str) -> Path | None:
-    """Where a part is: unpacked before zipped, and of a table's folder the table in it."""
+    """Find a part: unpacked before zipped; in a folder of a table's name, the table in it."""
     table = folder / name / f"{name}.csv"
     places = (table, folder / name, folder / f"{name}.csv", folder / f"{name}.zip")
     return next((path for path in places if path.exists()), None)
@@ -208,7 +208,7 @@ def _match_ids(ids: np.ndarray, images: ImageStore, table: str) -> None:
 
 
 def _unpack_whole_zip(folder: Path) -> Path:
-    """Where only the one big zip is there, copy its inner zips out once, into the cache."""
+    """Copy the inner zips of the one big zip into the cache, once, if nothing else is there."""
     whole = folder / WHOLE_ZIP
     if (
         not whole.exists()
@@ -233,7 +233,7 @@ def _unpack_whole_zip(folder: Path) -> Path:
             )
         name = digest([repr([(m.filename, m.CRC, m.file_size) for m in wanted])])[:8]
         target = cache_dir() / f"unpacked-{name}"
-        with files.holding(target.with_suffix(".lock"), f"unpacking {WHOLE_ZIP}"):
+        with files.hold_lock(target.with_suffix(".lock"), f"unpacking {WHOLE_ZIP}"):
             for member in Bar(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
                 path = target / PurePosixPath(member.filename).name
                 if not (path.exists() and path.stat().st_size == member.file_size):

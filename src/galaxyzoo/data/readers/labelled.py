@@ -123,7 +123,7 @@ def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Where the images of a folder with a table of labels are; nothing of any other folder."""
+    """Find the images of a folder with a table of labels; nothing of any other folder."""
     if not (folder / LABELS).is_file():
         return []
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):

@@ -1,4 +1,4 @@
-"""What every reader gives: ids, labels, and where each encoded image is."""
+"""Result of every reader: ids, labels, and stores of encoded images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""One store per form of images: folders, zips, tar, HDF5, Zarr, Parquet, lists, FITS.
+"""Stores of images: folders, zips, tar, HDF5, Zarr, Parquet, lists, FITS.
 
 In: a path. Out: an `ImageStore`, which reads its images by number.
 """

@@ -28,7 +28,7 @@ from pyarrow import parquet
 from galaxyzoo.core.errors import InputError, UnavailableError, reason_of
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores.base import ImageStore, is_passing, stamp_of
+from galaxyzoo.data.stores.base import ImageStore, is_transient, stamp_of
 from galaxyzoo.data.stores.ids import IDS, find_ids, number_names, read_ids
 from galaxyzoo.io.archives import LARGEST_RATIO, MODEST_BYTES, open_zip
 
@@ -68,7 +68,7 @@ class ArrayStore(ImageStore):
     _pieces: dict[int, np.ndarray | str] = field(default_factory=dict, repr=False)
 
     def load(self, image_id: int) -> bytes | np.ndarray:
-        """One image's pixels, (H, W, 3) uint8; one channel is grey."""
+        """Load an image's pixels, (H, W, 3) uint8; one channel is grey."""
         image = self._row(image_id)
         if image.ndim == 2:
             image = image[..., None]
@@ -104,7 +104,7 @@ class ArrayStore(ImageStore):
         except InputError as error:
             return str(error)
         except (OSError, ValueError, RuntimeError) as error:  # the last of Zarr's codecs
-            if is_passing(error):
+            if is_transient(error):
                 raise UnavailableError(f"{shown(self.path)} cannot be read ({error})") from None
             return f"its piece of {shown(self.path)} is damaged ({reason_of(error)})"
 

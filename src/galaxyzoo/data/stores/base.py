@@ -1,4 +1,4 @@
-"""What every store of images offers, and how files of images are named."""
+"""Base class of all image stores, and rules for names of image files."""
 
 import errno
 import os
@@ -85,7 +85,7 @@ class ImageStore:
     left_out: list[tuple[str, str]] = field(default_factory=list, kw_only=True, repr=False)
 
     def __reduce__(self) -> tuple[Callable[..., "ImageStore"], tuple]:
-        """For another process, without this one's open files, locks and images: fields with _."""
+        """Pickle for another process, without open files, locks and images: fields with _."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name[0] != "_"}
         return partial(type(self), **own), ()
 
@@ -103,11 +103,11 @@ class ImageStore:
         return None
 
     def load(self, image_id: int) -> bytes | np.ndarray:
-        """One image as it is at hand: encoded bytes, or (H, W, 3) uint8 RGB pixels."""
+        """Load an image as it is stored: encoded bytes, or (H, W, 3) uint8 RGB pixels."""
         raise NotImplementedError
 
     def read(self, image_id: int) -> bytes:
-        """One image encoded; pixels become PNG, which loses nothing."""
+        """Read an image encoded; pixels become PNG, which loses nothing."""
         data = self.load(image_id)
         if isinstance(data, bytes):
             return data
@@ -128,7 +128,7 @@ class KeyedStore(ImageStore):
         return KeyedStore(path, names, stamps, places=places)
 
     def reading_order(self, ids: np.ndarray) -> np.ndarray | None:
-        """As their files have them, where those are read in pieces."""
+        """Order of their files, if these are read in pieces."""
         places = [self.places[int(i)] for i in ids]
         if not any(store.in_pieces for store, _ in places):
             return None
@@ -136,7 +136,7 @@ class KeyedStore(ImageStore):
         return np.lexsort(([n for _, n in places], [files[id(store)] for store, _ in places]))
 
     def load(self, image_id: int) -> bytes | np.ndarray:
-        """One image as its store has it."""
+        """Load an image as its store has it."""
         store, number = self.places[image_id]
         return store.load(number)
 
@@ -162,8 +162,8 @@ def galaxy_id_of(name: str) -> int | None:
     return number if number is not None and 0 <= number < ID_LIMIT else None
 
 
-def is_passing(error: BaseException) -> bool:
-    """Whether an error is the system's, whichever file is read, and may pass."""
+def is_transient(error: BaseException) -> bool:
+    """Check whether an error is the system's, whichever file is read, and may pass."""
     return isinstance(error, OSError) and error.errno in _PASSING
 
 
@@ -183,6 +183,6 @@ def why_not_read(name: str) -> str:
 
 
 def is_image(name: str, ends: tuple[str, ...]) -> bool:
-    """Whether it is named as an image, and is no copy: macOS's `._` files, hidden folders."""
+    """Check whether a name is an image's, not a macOS `._` copy or in a hidden folder."""
     is_copy = posixpath.basename(name).startswith("._") or HIDDEN.search(name)
     return name.lower().endswith(ends) and not is_copy

@@ -25,7 +25,7 @@ from galaxyzoo.data.stores.base import (
     IndexMapping,
     PackedStrings,
     is_image,
-    is_passing,
+    is_transient,
     stamp_of,
     why_not_read,
 )
@@ -58,7 +58,7 @@ def read_file(file: str) -> bytes:
 
 
 def _read_error(where: str, error: Exception) -> InputError:
-    kind = UnavailableError if is_passing(error) else InputError
+    kind = UnavailableError if is_transient(error) else InputError
     return kind(f"{where} cannot be read ({error})")
 
 
@@ -143,14 +143,14 @@ def make_store(
 
 
 def _stat(file: str) -> os.stat_result:
-    """Of a file, or of a link that leads nowhere."""
+    """Stat a file, or a link that leads nowhere."""
     with suppress(OSError):
         return os.stat(file)
     return os.lstat(file)
 
 
 def _walk(top: Path) -> Iterator[str]:
-    """All but folders, below a folder and below what it links to; hidden folders are left out.
+    """List files below a folder and the folders that it links to; hidden folders are left out.
 
     Paths are texts here and where they are read: a `Path` of each takes longer than its `stat`.
     """
@@ -258,7 +258,7 @@ def _target(member: tarfile.TarInfo) -> str:
 
 
 def _follow(name: str, links: Mapping[str, str]) -> str:
-    """What a chain of links leads to; a circle ends at one of them."""
+    """Resolve a chain of links; a circle ends at one of them."""
     for _ in range(len(links)):
         if name not in links:
             break

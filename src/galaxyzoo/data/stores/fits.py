@@ -39,7 +39,7 @@ _SPIKE = 10  # times as frequent as any other value is the one that a cut-out is
 
 @dataclass(frozen=True)
 class FitsSettings:
-    """How cut-outs become pictures.
+    """Settings that turn cut-outs into pictures.
 
     Args:
         stretch: lupton: asinh of the mean over the bands, above the sky; zscale, linear: from a
@@ -70,7 +70,7 @@ class FitsStore(ImageStore):
 
     @property
     def notes(self) -> list[str]:
-        """What is unlike the pictures that the networks learned from, a sentence each."""
+        """Sentences on what is unlike the pictures that the networks learned from."""
         said = []
         if self.settings.stretch != "lupton":
             said.append(
@@ -87,7 +87,7 @@ class FitsStore(ImageStore):
         return said
 
     def digest_of(self, galaxy_id: int) -> tuple[int, str, int]:
-        """As the other store's, and of what makes it a picture."""
+        """Digest of the other store's image and of the settings that make it a picture."""
         number, name, stamp = self.inner.digest_of(galaxy_id)
         return number, f"{name} {self.settings} {self.radii.get(galaxy_id)}", stamp
 

@@ -29,7 +29,7 @@ def number_names(
 
 
 def find_ids(columns: Sequence[str], path: Path, names: Sequence[str] = IDS) -> str:
-    """Which of the columns or arrays holds the ids."""
+    """Find the column or array of ids."""
     found = [name for name in names if name in columns]
     if not found:
         raise InputError(f"{shown(path)} has no ids: name them {', '.join(names)}")

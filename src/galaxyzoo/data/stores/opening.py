@@ -60,7 +60,7 @@ def _form_of(path: Path) -> Callable[[Path], ImageStore] | None:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a path is of a form that holds images and their ids in one."""
+    """Check whether a path is of a form that holds images and their ids in one."""
     return path.suffix.lower() != ".csv" and _form_of(path) is not None
 
 
