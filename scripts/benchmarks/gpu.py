@@ -10,8 +10,8 @@ from itertools import repeat
 from pathlib import Path
 
 import torch
-from catalogue import run_job
 from measuring import Table
+from survey import run_job
 from torch.utils.flop_counter import FlopCounterMode
 
 from galaxyzoo.config.loading import load_config
@@ -19,7 +19,7 @@ from galaxyzoo.config.names import BOX
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.devices import read_async
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.images import Catalogue
+from galaxyzoo.inference.images import SurveyImages
 from galaxyzoo.inference.predict import RunNetworks, decode_ahead, load_run
 from galaxyzoo.training.planning import random_fold
 from galaxyzoo.training.trainer import Trainer
@@ -163,5 +163,6 @@ def measure_survey(data: Dataset) -> Table:
 def decode_all(folder: Path, predictor: RunNetworks) -> int:
     """Decode all images of a folder as a job does."""
     image = predictor.config.image
-    chunks = (decode_ahead(predictor, part.store, part.ids) for part in Catalogue((folder,)).parts)
+    parts = SurveyImages((folder,)).parts
+    chunks = (decode_ahead(predictor, part.store, part.ids) for part in parts)
     return sum(len(images.decode(image)) for chunk in chunks for images in chunk)

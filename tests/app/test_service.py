@@ -25,8 +25,8 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.stores.fits import FitsSettings, draw
 from galaxyzoo.explain.galaxy import Galaxy
-from galaxyzoo.inference.catalogue import classes_of_votes
 from galaxyzoo.inference.predict import RunNetworks
+from galaxyzoo.inference.survey import classes_of_votes
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.models.build import build_model
 from galaxyzoo.results.layout import DONE, RunFolder
@@ -174,7 +174,7 @@ def test_classes_follow_from_votes_where_these_are_clear() -> None:
         labels = task.rule.labels(table)
         for row in (0, 1, 2, int(labels.index[0])):
             found = dict(classes_of_votes(table.loc[[row]]))[name]
-            expected = labels.loc[row].idxmax() if row in labels.index else None
+            expected = labels.loc[row].idxmax() if row in labels.index else ""
             assert found == [expected]
 
 

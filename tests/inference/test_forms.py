@@ -1,6 +1,6 @@
 """Every form of input × every oddity: read as a PNG of it is, said to be odd, an error, or refused.
 
-The table in docs/catalogues.md is made of `EXPECTED`; to write it anew, run this file.
+The table in docs/surveys.md is made of `EXPECTED`; to write it anew, run this file.
 """
 
 from collections.abc import Callable
@@ -159,7 +159,7 @@ def render() -> str:
 
 
 def test_the_table_of_the_docs_is_this_one() -> None:
-    assert render() in (CODE_ROOT / "docs/catalogues.md").read_text(encoding="utf-8")
+    assert render() in (CODE_ROOT / "docs/surveys.md").read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from pyarrow import parquet
 
 from galaxyzoo.data.stores.base import ImageStore, IndexMapping
 from galaxyzoo.data.stores.opening import open_stores
-from galaxyzoo.inference.images import Labels
+from galaxyzoo.inference.images import IdColumn
 from support.refusals import one_line_refusal
 
 # Names in a store, the column that they get, and the label of each
 NAMED: dict[str, tuple[list[str], str, list[int | str]]] = {
     "GalaxyIDs of files": (["a/7.jpg", "0012.PNG", "3.fits"], "GalaxyID", [7, 12, 3]),
-    "GalaxyIDs of a catalogue": (["0", "587722982275383513"], "GalaxyID", [0, 587722982275383513]),
+    "GalaxyIDs of a survey": (["0", "587722982275383513"], "GalaxyID", [0, 587722982275383513]),
     "both": (["7.jpg", "8"], "GalaxyID", [7, 8]),
     "negative": (["-600000000000000000", "5"], "id", [-600000000000000000, 5]),
     "19 digits": (["1237648720693755918", "5"], "id", [1237648720693755918, 5]),
@@ -31,8 +31,8 @@ NAMED: dict[str, tuple[list[str], str, list[int | str]]] = {
 }
 
 
-def labels_of(names: list[str]) -> Labels:
-    return Labels.of([ImageStore(Path(), IndexMapping(names), {})])
+def labels_of(names: list[str]) -> IdColumn:
+    return IdColumn.of([ImageStore(Path(), IndexMapping(names), {})])
 
 
 @pytest.mark.parametrize(("names", "column", "expected"), NAMED.values(), ids=NAMED)

@@ -1,4 +1,4 @@
-"""The ranking of a catalogue: the right galaxies in the right order, each with its own picture."""
+"""The ranking of a survey: the right galaxies in the right order, each with its own picture."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pyarrow import parquet
 
-from galaxyzoo.inference.catalogue import INTERVALS, SPREAD, Job
+from galaxyzoo.inference.survey import INTERVALS, SPREAD, Survey
 from galaxyzoo.reports import ranking
 from support.brightness import TASK, make_job
 
@@ -24,7 +24,7 @@ def narrow_ends(values: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def job(tmp_path: Path) -> Survey:
     (tmp_path / "survey").mkdir()
     for name, grey in GREYS.items():
         picture = np.full((16, 16, 3), grey, np.uint8)
@@ -40,7 +40,7 @@ def job(tmp_path: Path) -> Job:
 
 @pytest.mark.parametrize("by", [TASK.columns[0], TASK.columns[1], "disagreement", "width"])
 def test_the_highest_come_first_each_with_its_picture(
-    job: Job, by: str, monkeypatch: pytest.MonkeyPatch
+    job: Survey, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, int]] = []
     draw = ranking.draw_galaxies
@@ -68,7 +68,7 @@ def test_the_highest_come_first_each_with_its_picture(
     assert page.count("<img") == 2  # 15 galaxies and 5
 
 
-def test_all_of_a_small_catalogue(job: Job) -> None:
+def test_all_of_a_small_survey(job: Survey) -> None:
     ranking.write_ranking(job, TASK.columns[0], 1000)
     assert len(pd.read_csv(job.folder / ranking.TABLE)) == len(GREYS)
     parts = sorted((job.folder / "parts").glob("*.parquet"))

@@ -8,9 +8,9 @@ from typing import Any, cast
 import numpy as np
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.inference.catalogue import Job
-from galaxyzoo.inference.images import Catalogue
+from galaxyzoo.inference.images import SurveyImages
 from galaxyzoo.inference.predict import Predictor
+from galaxyzoo.inference.survey import Survey
 from galaxyzoo.tasks.registry import get_task
 
 TASK = get_task("elliptical_spiral")
@@ -43,8 +43,8 @@ class Darkness(Brightness):
 
 def make_job(
     folder: Path, *paths: Path, size: int = 4, predictor: type[Brightness] = Brightness, **more: Any
-) -> Job:
+) -> Survey:
     """A job by it, in parts of `size` images."""
     load = cast(Callable[[], Predictor], predictor)
-    catalogue = Catalogue(paths, size=size)
-    return Job(folder, "elliptical_spiral/x", load, catalogue, np.array([0.5, 0.5]), **more)
+    found = SurveyImages(paths, size=size)
+    return Survey(folder, "elliptical_spiral/x", load, found, np.array([0.5, 0.5]), **more)

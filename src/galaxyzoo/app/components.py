@@ -16,7 +16,7 @@ import pandas as pd
 
 from galaxyzoo.app.service import PredictedGalaxy
 from galaxyzoo.core.templates import render
-from galaxyzoo.inference.catalogue import classes_of_votes
+from galaxyzoo.inference.survey import classes_of_votes
 from galaxyzoo.reports.figures import readable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, Question
 from galaxyzoo.tasks.kinds import ClassTask, Task, VoteTask

@@ -1,6 +1,6 @@
 """Predict any galaxies: folders, zips, image files -> one table, or a folder of Parquet parts.
 
-IMAGES are folders and zips of JPEG and PNG, such files, and catalogues: tar shards, HDF5 and
+IMAGES are folders and zips of JPEG and PNG, such files, archives and lists: tar shards, HDF5 and
 .npz (arrays `images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column
 `path`), Zarr archives as Cutana writes them. Folders, zips, tar and lists may hold FITS cut-outs
 too, which become pictures by the options below.
@@ -113,8 +113,8 @@ def write_table(args: argparse.Namespace, dataset: str, name: str, images: list[
 def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Path]) -> None:
     """Predict into a folder of parts, and rank the galaxies."""
     from galaxyzoo.ensemble.networks import describe, load_intervals, load_predictor
-    from galaxyzoo.inference.catalogue import INTERVALS, Job
-    from galaxyzoo.inference.images import Catalogue
+    from galaxyzoo.inference.images import SurveyImages
+    from galaxyzoo.inference.survey import INTERVALS, Survey
     from galaxyzoo.reports.ranking import write_ranking
 
     ends, views = None, args.views
@@ -125,15 +125,15 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
     if dataset == BOX and args.folds is None:
         views = views or 1  # its five networks gain nothing from more (docs/performance.md)
     load = partial(load_predictor, dataset, name, args.folds, views)
-    catalogue = Catalogue(tuple(images), args.part_size, fits_settings(args))
+    found = SurveyImages(tuple(images), args.part_size, fits_settings(args))
     prior = prior_of(dataset, task_of(name))
-    job = Job(args.output, name, load, catalogue, prior, tuple(args.extras), ends)
+    job = Survey(args.output, name, load, found, prior, tuple(args.extras), ends)
     manifest = job.run(args.jobs, args.backend)
     count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
     print(one_line(f"wrote {shown(args.output.resolve())}/: {count}"))
     if lost := manifest["errors"]:
         print(f"left out {lost:,} images that cannot be read: errors.parquet")
-    print_left_out(catalogue.left_out, manifest["rows"])
+    print_left_out(found.left_out, manifest["rows"])
     if args.rank:
         print(f"ranking: {shown(write_ranking(job, args.rank, args.top).resolve())}")
 
@@ -228,7 +228,7 @@ def parse_args() -> argparse.Namespace:
         "words",
         nargs="+",
         metavar="[RUN|ensemble:NAME] IMAGES",
-        help="what predicts, and folders, zips, image files or catalogues",
+        help="what predicts, and folders, zips, image files, archives or lists",
     )
     add_dataset(parser)
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""The images that a user wants predicted: folders, zips, files, catalogues; and what names them."""
+"""Images to predict, of folders, zips, files, archives and lists, and their ids."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -98,7 +98,7 @@ def notes_on(stores: Sequence[ImageStore]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Labels:
+class IdColumn:
     """Id column of tables: GalaxyID or file name.
 
     Args:
@@ -111,7 +111,7 @@ class Labels:
     is_number: bool
 
     @classmethod
-    def of(cls, stores: Sequence[ImageStore]) -> "Labels":
+    def of(cls, stores: Sequence[ImageStore]) -> "IdColumn":
         """Choose the id column; check that ids are unique, using 16 bytes an image."""
         none = -(2**63)
         numbers = (none if (i := number_of(name)) is None else i for name in _names(stores))
@@ -157,7 +157,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class SurveyImages:
     """The images of some folders, zips and files, cut into parts.
 
     Args:
@@ -186,18 +186,18 @@ class Catalogue:
         return [Part(number, store, ids) for number, (store, ids) in enumerate(cut)]
 
     @cached_property
-    def labels(self) -> Labels:
+    def labels(self) -> IdColumn:
         """Id column of the images."""
-        return Labels.of(self._stores)
+        return IdColumn.of(self._stores)
 
     @property
     def notes(self) -> list[str]:
         """See `notes_on`."""
         return notes_on(self._stores)
 
-    def open_again(self) -> "Catalogue":
+    def open_again(self) -> "SurveyImages":
         """Open the same paths again, as they are now."""
-        return Catalogue(self.paths, self.size, self.fits)
+        return SurveyImages(self.paths, self.size, self.fits)
 
     @property
     def left_out(self) -> list[tuple[str, str]]:

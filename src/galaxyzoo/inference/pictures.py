@@ -40,7 +40,7 @@ class Model:
 
         Args:
             images: (n, H, W, 3) or (H, W, 3) uint8 RGB; a PIL image; a list of such pictures, of
-                any sizes; or paths of image files, folders, zips and catalogues, one or a list.
+                any sizes; or paths of image files, folders, zips, archives, lists, one or more.
         Returns:
             (n, column) vote fractions or class probabilities. Pictures in memory keep their order
             and are numbered from 0 in the index `id`; files are indexed as by `predict_stores`,

@@ -29,7 +29,7 @@ from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings
 from galaxyzoo.data.stores.opening import open_stores
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.images import CHUNK, Images, Labels, notes_on
+from galaxyzoo.inference.images import CHUNK, IdColumn, Images, notes_on
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet
@@ -366,17 +366,17 @@ def predict_stores(
 
     Args:
         predictor: such as `RunNetworks`.
-        paths: folders, zips, catalogues or single images.
+        paths: folders, zips, archives, lists or single images.
         fits: how FITS cut-outs among them become pictures.
     Returns:
         Table of the task's columns, made valid as a submission is, indexed by GalaxyID where every
-        file is named by one, else by `id` (name of the file, or what a catalogue has); and (name,
+        file is named by one, else by `id` (name of the file, or what a list has); and (name,
         reason) of each image that could not be read. Prints how images differ from those that the
         networks learned from.
     """
     stores = open_stores(paths, fits)
     unreadable = [pair for store in stores for pair in store.left_out]
-    labels = Labels.of(stores)
+    labels = IdColumn.of(stores)
     oddities: Oddities = {}
     tables = []
     for store in stores:

@@ -1,4 +1,4 @@
-"""The galaxies of a catalogue that deserve a look: a page with their pictures, and a table."""
+"""The galaxies of a survey that deserve a look: a page with their pictures, and a table."""
 
 from itertools import chain
 from pathlib import Path
@@ -11,7 +11,7 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.inference.catalogue import ENDS, SPREAD, Job
+from galaxyzoo.inference.survey import ENDS, SPREAD, Survey
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports.figures import draw_galaxies, save_figure
 from galaxyzoo.reports.html import HtmlSection, write_page
@@ -25,7 +25,7 @@ _ANSWERS = 2  # below a galaxy
 _PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 
 
-def write_ranking(job: Job, by: str, top: int) -> Path:
+def write_ranking(job: Survey, by: str, top: int) -> Path:
     """Write both into the job's folder; returns the page's path.
 
     Args:
@@ -35,10 +35,10 @@ def write_ranking(job: Job, by: str, top: int) -> Path:
             `WIDTH`, of the intervals.
         top: number of galaxies.
     """
-    label, columns = job.catalogue.labels.column, list(job.predictor.task.columns)
+    label, columns = job.images.labels.column, list(job.predictor.task.columns)
     groups = _sources(by, columns)
     best = pd.DataFrame()
-    for part in job.catalogue.parts:
+    for part in job.images.parts:
         wanted = [*dict.fromkeys([label, *columns, *chain(*groups)])]
         rows = parquet.read_table(job.part_path(part), columns=wanted).to_pandas()
         *lower, highest = (rows[group].mean(axis=1) for group in groups)
@@ -75,12 +75,12 @@ def _sources(by: str, columns: list[str]) -> list[list[str]]:
     return [[f"{name}_{end}" for name in columns] for end in ends] if ends else [[by]]
 
 
-def _pictures(job: Job, some: pd.DataFrame) -> np.ndarray:
+def _pictures(job: Survey, some: pd.DataFrame) -> np.ndarray:
     """(galaxy, side, side, 3) uint8 pictures in the order of the rows."""
-    labels, side = job.catalogue.labels, _PICTURE.cache_px
+    labels, side = job.images.labels, _PICTURE.cache_px
     pictures = np.empty((len(some), side, side, 3), np.uint8)
     for number, rows in some.reset_index(drop=True).groupby(_PART):
-        part = job.catalogue.parts[number]
+        part = job.images.parts[number]
         by_label = {labels[name]: i for name, i in zip(part.names, part.ids, strict=True)}
         ids = np.array([by_label[one] for one in rows[labels.column]])
         pictures[rows.index] = decode_many(part.store, ids, _PICTURE)[0]

@@ -138,7 +138,7 @@ ID_FORMS = ["one.h5", "one.parquet", "list.parquet", "list.csv"]
 
 
 def write_ids(path: Path, ids: Any) -> Path:
-    """A catalogue of as many images; CSV has the ids as pandas writes them."""
+    """A list or table of as many images; CSV has the ids as pandas writes them."""
     if path.suffix == ".h5":
         with h5py.File(path, "w") as file:
             file["images"] = np.stack([PICTURES[30]] * len(ids))

@@ -138,7 +138,7 @@ def _open_images(folder: Path) -> ImageStore:
     if not paths:
         raise InputError(
             f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/, or files of other forms: "
-            "docs/catalogues.md)"
+            "docs/surveys.md)"
         )
     return open_by_galaxy_id(*paths)
 

@@ -77,7 +77,7 @@ class ImageStore:
     """
 
     path: Path
-    names: Mapping[int, str]  # id -> name of its file or member, or what a catalogue calls it
+    names: Mapping[int, str]  # id -> name of its file or member, or what a list calls it
     stamps: Mapping[int, int] = field(repr=False)  # id -> number that changes with its content
     # whether several images are read at once, so that their order decides how often
     in_pieces: ClassVar[bool] = False

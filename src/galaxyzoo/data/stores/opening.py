@@ -116,7 +116,7 @@ def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[ImageSt
         else:
             raise InputError(
                 f"{shown(path)}: IMAGES are folders, .zip files, images ({', '.join(READ_ENDS)}) "
-                f"and catalogues ({', '.join(FORMS)})"
+                f"and archives or lists ({', '.join(FORMS)})"
             )
     if pictures:
         store = make_store(FolderStore, Path.cwd(), pictures, READ_ENDS, OTHER_ENDS)

@@ -1,4 +1,4 @@
-"""Predicting catalogues: rates by the form of the input, and memory with few and many images."""
+"""Predicting surveys: rates by the form of the input, and memory with few and many images."""
 
 import io
 import sys
@@ -26,7 +26,6 @@ from galaxyzoo.config.names import BOX
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.devices import autocast
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.catalogue import Catalogue, Job
 from galaxyzoo.inference.predict import (
     Predictor,
     RunNetworks,
@@ -34,6 +33,7 @@ from galaxyzoo.inference.predict import (
     fuse_for_inference,
     load_run,
 )
+from galaxyzoo.inference.survey import Survey, SurveyImages
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.models.build import GalaxyNet, build_model
@@ -83,7 +83,8 @@ def run_job(predictor: RunNetworks, path: Path, folder: Path) -> int:
     prior = np.zeros(len(get_task("gz37").columns))
     with tempfile.TemporaryDirectory(dir=folder) as output:
         load = cast(Callable[[], Predictor], lambda: predictor)
-        return Job(Path(output, "votes"), "gz37/x", load, Catalogue((path,)), prior).run()["rows"]
+        images = SurveyImages((path,))
+        return Survey(Path(output, "votes"), "gz37/x", load, images, prior).run()["rows"]
 
 
 def forward_alone(predictor: RunNetworks) -> Callable[[], int]:

@@ -1,4 +1,4 @@
-"""Predict a catalogue of any size: Parquet parts, each written whole or not at all.
+"""Predict a survey of any size: Parquet parts, each written whole or not at all.
 
 A job is a folder. `job.json` says what was begun: networks, images, galaxies a part. The same
 command goes on where a killed one stopped, also on several machines that share the folder: each
@@ -29,7 +29,7 @@ from galaxyzoo.core.manifest import digest, read_sealed, write_sealed
 from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
-from galaxyzoo.inference.images import Catalogue, Images, Part
+from galaxyzoo.inference.images import Images, Part, SurveyImages
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.predict import Predictor, decode_ahead
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
@@ -43,8 +43,8 @@ _REASON = "reason"  # column of the errors
 
 
 @dataclass(frozen=True)
-class Job:
-    """Predictions of a catalogue in a folder.
+class Survey:
+    """Predictions of a survey in a folder.
 
     Args:
         folder: made where it is not there.
@@ -58,7 +58,7 @@ class Job:
     folder: Path
     name: str
     load: Callable[[], Predictor]
-    catalogue: Catalogue
+    images: SurveyImages
     prior: np.ndarray
     extras: tuple[str, ...] = ()
     intervals: Callable[[np.ndarray], np.ndarray] | None = None
@@ -80,7 +80,7 @@ class Job:
             backend: as in `run_jobs`.
         """
         identity, started = self._begin(), time.perf_counter()
-        for note in self.catalogue.notes:
+        for note in self.images.notes:
             Bar.write(note)
         work = [(self, identity)]
         done = sum(run_jobs(_work, work * jobs, jobs, backend)) if jobs > 1 else _work(*work[0])
@@ -95,10 +95,10 @@ class Job:
             identity: digest of the job, which parts carry.
         """
         done = 0
-        for part in Bar(self.catalogue.parts, desc="parts", unit="part", leave=False):
+        for part in Bar(self.images.parts, desc="parts", unit="part", leave=False):
             with files.try_lock(self._lock(part)) as is_held:
                 done += self._make(part, identity) if is_held else 0
-        for part in self.catalogue.parts:  # whose holder is at work, or has died
+        for part in self.images.parts:  # whose holder is at work, or has died
             if not self._is_made(part):
                 with files.hold_lock(self._lock(part), f"predicting part {part.number}"):
                     done += self._make(part, identity)
@@ -110,8 +110,8 @@ class Job:
             "by": self.name,
             "networks": self.predictor.digest,
             "columns": list(self.predictor.task.columns),
-            "images": self.catalogue.digest,
-            "part_size": self.catalogue.size,
+            "images": self.images.digest,
+            "part_size": self.images.size,
             "extras": list(self.extras),
         }
         path, where = self.folder / JOB, shown(self.folder)
@@ -176,7 +176,7 @@ class Job:
         classes = classes_of(predictor.task, predictions, self.prior)
         return pa.table(
             {
-                self.catalogue.labels.column: self._ids(list(predictions.index)),
+                self.images.labels.column: self._ids(list(predictions.index)),
                 **_by_name(columns, values),
                 **{name: pa.array(some, pa.string()) for name, some in classes},
                 **extras,
@@ -185,11 +185,11 @@ class Job:
 
     def _error_table(self, errors: list[tuple[str, str]]) -> pa.Table:
         names, reasons = ([one_line(pair[k]) for pair in errors] for k in (0, 1))
-        label = self.catalogue.labels.column
+        label = self.images.labels.column
         return pa.table({label: self._ids(names), _REASON: pa.array(reasons, pa.string())})
 
     def _ids(self, names: list[str]) -> pa.Array:
-        labels = self.catalogue.labels
+        labels = self.images.labels
         kind = pa.int64() if labels.is_number else pa.string()
         return pa.array([labels[name] for name in names], kind)
 
@@ -197,10 +197,10 @@ class Job:
         """Check that each image is there once; write the errors of all parts and the manifest."""
         rows, errors = 0, []
         oddities: Oddities = {}
-        for part in self.catalogue.parts:
+        for part in self.images.parts:
             found, record = self._read_part(part, identity)
-            ids = Counter([*found, *(self.catalogue.labels[name] for name, _ in record["errors"])])
-            wanted = Counter(self.catalogue.labels[name] for name in part.names)
+            ids = Counter([*found, *(self.images.labels[name] for name, _ in record["errors"])])
+            wanted = Counter(self.images.labels[name] for name in part.names)
             if difference := [*(ids - wanted), *(wanted - ids)]:
                 raise InputError(
                     f"{shown(self.part_path(part))} holds {difference[0]} more or less than once: "
@@ -210,7 +210,7 @@ class Job:
             errors += record["errors"]
             add_oddities(oddities, record["oddities"])
         self._refuse_others()
-        if self.catalogue.open_again().digest != self.catalogue.digest:
+        if self.images.open_again().digest != self.images.digest:
             raise InputError(
                 f"IMAGES changed while they were predicted: delete {shown(self.folder)} to begin "
                 "again"
@@ -223,9 +223,9 @@ class Job:
             **read_sealed(self.folder / JOB, f"delete {shown(self.folder)} to begin again"),
             "code_version": code_version(),
             "opencv": cv2.__version__,
-            "notes": [*self.catalogue.notes, *notes],
-            "inputs": [str(path) for path in self.catalogue.paths],
-            "parts": len(self.catalogue.parts),
+            "notes": [*self.images.notes, *notes],
+            "inputs": [str(path) for path in self.images.paths],
+            "parts": len(self.images.parts),
             "rows": rows,
             "errors": len(errors),
             "images_per_s": round(done / seconds, 1) if done else None,  # of the last command
@@ -235,7 +235,7 @@ class Job:
         return manifest
 
     def _read_part(self, part: Part, identity: str) -> tuple[list[int | str], dict[str, Any]]:
-        """Labels in a part, and its record, both as this job wrote them."""
+        """Read the ids in a part, and its record, both as this job wrote them."""
         path, record_path = self.part_path(part), self._record_path(part)
         cure = f"delete {shown(path)}, and the same command predicts it again"
         record = read_sealed(record_path, cure)
@@ -247,14 +247,14 @@ class Job:
             raise InputError(f"{shown(path)} was made by another job: {cure}")
         if record["sha256"] != digest([data]):
             raise InputError(f"{shown(path)} was changed after it was written: {cure}")
-        label = self.catalogue.labels.column
+        label = self.images.labels.column
         return parquet.read_table(pa.BufferReader(data), columns=[label])[label].to_pylist(), record
 
     def _refuse_others(self) -> None:
         """Raise InputError where `parts/` holds a file that is none of this job's."""
         own = {
             path
-            for part in self.catalogue.parts
+            for part in self.images.parts
             for path in (self.part_path(part), self._record_path(part))
         }
         for path in sorted((self.folder / PARTS).iterdir()):
@@ -276,14 +276,14 @@ def _by_name(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(names, values.astype(np.float32).T, strict=True))
 
 
-def _work(job: Job, identity: str) -> int:
+def _work(job: Survey, identity: str) -> int:
     return job.make_parts(identity)
 
 
 def classes_of(
     task: Task, predictions: pd.DataFrame, prior: np.ndarray
-) -> Iterator[tuple[str, list[str | None]]]:
-    """Class columns: of a class task its decision; of votes each task's rule, None where unclear.
+) -> Iterator[tuple[str, list[str]]]:
+    """Class columns: of a class task its decision; of votes each task's rule, "" where unclear.
 
     Args:
         predictions: (galaxy, column), valid.
@@ -297,14 +297,17 @@ def classes_of(
     yield from classes_of_votes(predictions)
 
 
-def classes_of_votes(votes: pd.DataFrame) -> Iterator[tuple[str, list[str | None]]]:
-    """Apply every task's label rule to (galaxy, 37) vote fractions; None: not clear."""
+def classes_of_votes(votes: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
+    """Apply every task's label rule to (galaxy, 37) vote fractions; "" where unclear.
+
+    No nulls: astropy 8.0.2 refuses them in columns of text.
+    """
     votes = votes.reset_index(drop=True)
     for name, other in TASKS.items():
         if other.rule is not None:
             labels = other.rule.labels(votes)
             clear = {} if labels.empty else labels.idxmax(axis=1).to_dict()
-            yield name, [clear.get(row) for row in range(len(votes))]
+            yield name, [clear.get(row, "") for row in range(len(votes))]
 
 
 def _to_parquet(table: pa.Table) -> bytes:

@@ -1,4 +1,4 @@
-"""Jobs over catalogues: parts are of one job, unchanged, and of images that did not change."""
+"""Surveys: parts are of one job, unchanged, and of images that did not change."""
 
 import random
 import shutil
@@ -16,7 +16,7 @@ from pyarrow import parquet
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.data.stores.files import FolderStore
-from galaxyzoo.inference import catalogue
+from galaxyzoo.inference import survey as surveys
 from galaxyzoo.io.archives import write_zip
 from support.brightness import Brightness, Darkness, make_job
 from support.kaggle_fixtures import draw_image, encode
@@ -180,7 +180,7 @@ def test_images_that_change_amid_a_job_are_said_to(tmp_path: Path, survey: Path,
     images = {"folder": survey, "zip": tmp_path / "a.zip", "list": survey / "list.csv"}[form]
     job = make_job(tmp_path / "votes", images, predictor=amid_a_job(change))
     assert "IMAGES changed while they were predicted: delete" in one_line_refusal(job.run)
-    assert not (tmp_path / "votes" / catalogue.MANIFEST).exists()
+    assert not (tmp_path / "votes" / surveys.MANIFEST).exists()
 
 
 def test_a_part_that_another_process_holds_is_left_to_it(
@@ -193,7 +193,7 @@ def test_a_part_that_another_process_holds_is_left_to_it(
     identity = job._begin()
     monkeypatch.setattr(files, "hold_lock", refuse_to_wait)
     with (
-        files.try_lock(job._lock(job.catalogue.parts[0])),
+        files.try_lock(job._lock(job.images.parts[0])),
         pytest.raises(InputError, match="waits for 000000"),
     ):
         job.make_parts(identity)
@@ -265,7 +265,7 @@ def test_images_that_cannot_be_read_are_the_same_whatever_is_decoded_ahead(
     monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 3)
     assert make_job(tmp_path / "votes", survey, size=COUNT + 1).run()["notes"] == expected["notes"]
     assert read_all(tmp_path / "votes") == read_all(tmp_path / "whole")
-    lost = parquet.read_table(tmp_path / "votes" / catalogue.ERRORS).to_pylist()
+    lost = parquet.read_table(tmp_path / "votes" / surveys.ERRORS).to_pylist()
     assert len(lost) == len({*bad, 6})  # the sixth is 105a.png
 
 
