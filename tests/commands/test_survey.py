@@ -239,8 +239,8 @@ def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(
     for name, task in TASKS.items():
         if task.rule is not None:
             labels = task.rule.labels(table[columns].astype(float))
-            expected = labels.idxmax(axis=1) if len(labels) else pd.Series(dtype=str)
-            assert table[name].tolist() == expected.reindex(table.index, fill_value="").tolist()
+            classes = labels.idxmax(axis=1) if len(labels) else pd.Series(dtype=str)
+            assert table[name].tolist() == classes.reindex(table.index, fill_value="").tolist()
 
 
 def test_astropy_reads_a_part(trained: Path, expected: dict[str, bytes]) -> None:

@@ -7,17 +7,18 @@ Source: Wolpert 1992, "Stacked generalization"; the pull towards the mean is own
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm as lgb
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from galaxyzoo.ensemble import stackers
 from galaxyzoo.ensemble.least_squares import OofFold
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
 
 POOL_PENALTY = 1e-4  # nats per squared distance from the geometric mean, per galaxy
 BOOSTING_ROUNDS = 60
@@ -75,6 +76,8 @@ def fit_pool(folds: Sequence[OofFold], task: Task, _seed: int) -> Pool:
             gradient + 2 * POOL_PENALTY * change,
         )
 
+    from scipy.optimize import minimize  # here: it takes a third of a second to import
+
     found = minimize(loss, start, jac=True, method="L-BFGS-B").x
     return Pool(found[:n_runs], found[n_runs:])
 
@@ -83,7 +86,7 @@ def fit_pool(folds: Sequence[OofFold], task: Task, _seed: int) -> Pool:
 class BoostedClasses:
     """Gradient-boosted trees that correct the log of the runs' mean."""
 
-    booster: lgb.Booster
+    booster: "Booster"
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(galaxy, run, class) probabilities -> (galaxy, class), float64, rows add up to 1."""
@@ -100,6 +103,8 @@ class BoostedClasses:
 
 def fit_lightgbm(folds: Sequence[OofFold], task: Task, seed: int) -> BoostedClasses:
     """Boost a correction to the log of the uniform mean; the same seed gives the same trees."""
+    import lightgbm as lgb  # here: it brings scikit-learn, two seconds of imports
+
     features = np.concatenate([fold.features for fold in folds])
     targets = np.concatenate([fold.targets for fold in folds])
     settings = BOOSTING | {"seed": seed, "num_class": len(task.columns)}

@@ -10,9 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm as lgb
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
@@ -32,6 +31,9 @@ from galaxyzoo.results.layout import EnsembleFolder, digest_networks
 from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
 
 # What is fitted and can be kept: candidates, parts of them, and intervals.
 _KINDS = {
@@ -68,7 +70,7 @@ def load_model(path: Path, digest: str, cure: str) -> Any:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             form = json.loads(file.metadata()["model"])
         return _unpack(form, arrays)
-    except (SafetensorError, KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{shown(path)} was made by another version ({error}): {cure}") from None
 
 
@@ -79,7 +81,7 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(value, np.ndarray):
         arrays[name] = np.ascontiguousarray(value)
         return {"array": name}
-    if isinstance(value, lgb.Booster):
+    if hasattr(value, "model_to_string"):  # one of LightGBM's boosters
         text = value.model_to_string().encode()
         arrays[name] = np.frombuffer(text, np.uint8)
         return {"trees": name}
@@ -107,10 +109,19 @@ def _unpack(form: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         case {"array": name}:
             return arrays[name]
         case {"trees": name}:
-            return lgb.Booster(model_str=arrays[name].tobytes().decode())
+            return _read_trees(arrays[name].tobytes().decode())
         case {"kind": kind, "fields": fields}:
             return _KINDS[kind](**{k: _unpack(one, arrays) for k, one in fields.items()})
     raise ValueError(f"unknown part {str(form)[:40]}")
+
+
+def _read_trees(text: str) -> "Booster":
+    import lightgbm as lgb  # here: it brings scikit-learn, two seconds of imports
+
+    try:
+        return lgb.Booster(model_str=text)
+    except lgb.basic.LightGBMError as error:
+        raise ValueError(str(error)) from None
 
 
 def check_members(card: EnsembleCard) -> None:

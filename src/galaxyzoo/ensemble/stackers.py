@@ -17,14 +17,16 @@ features, are own.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm as lgb
 import numpy as np
 
 from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, fit_nnls
 from galaxyzoo.ensemble.least_squares import LeastSquares, OofFold, total
 from galaxyzoo.tasks.kinds import Task
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
 
 Penalty = float | np.ndarray  # of all columns, or of each, (column,)
 BOOSTING_ROUNDS = 40
@@ -107,7 +109,7 @@ def solve_ridge(
 class BoostedStacker:
     """Gradient-boosted trees that correct the uniform mean, one set per column."""
 
-    boosters: tuple[lgb.Booster, ...]
+    boosters: "tuple[Booster, ...]"
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(galaxy, run, column) -> (galaxy, column), float64."""
@@ -128,6 +130,8 @@ def fit_lightgbm(folds: Sequence[OofFold], _task: Task, seed: int) -> BoostedSta
 
     Every tree may split by every column of every run, those of other questions too.
     """
+    import lightgbm as lgb  # here: it brings scikit-learn, two seconds of imports
+
     features = np.concatenate([fold.features for fold in folds])
     misses = np.concatenate([fold.targets for fold in folds]) - mean_of_runs(features)
     inputs = flatten(features)
