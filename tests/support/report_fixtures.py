@@ -46,7 +46,7 @@ def save_table(
             "nested": None,
         }
         values |= {"runs_selected_on_validation": [], "possible_leakage": [], "external": {}}
-        values |= {"runs": {}, "error_correlation": {}, "table": ""}
+        values |= {"runs": {}, "error_correlation": {}, "table": "", "diverged": {}}
         path, scored = folder.oof_csv, folder.csv
     write_predictions(path, table)
     digest = digest_table(path)
