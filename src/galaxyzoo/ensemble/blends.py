@@ -153,7 +153,7 @@ def nnls_weights(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
     root = np.sqrt(values[kept])
     # The same problem as rows: |root·vectorsᵀ w - vectorsᵀ cross / root|² has these products.
-    from scipy.optimize import nnls  # here: it takes a third of a second to import
+    from scipy.optimize import nnls  # here: it takes a second to import
 
     found = nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ cross / root)[0]
     weights[used] = found / lengths

@@ -76,7 +76,7 @@ def fit_pool(folds: Sequence[OofFold], task: Task, _seed: int) -> Pool:
             gradient + 2 * POOL_PENALTY * change,
         )
 
-    from scipy.optimize import minimize  # here: it takes a third of a second to import
+    from scipy.optimize import minimize  # here: it takes half a second to import
 
     found = minimize(loss, start, jac=True, method="L-BFGS-B").x
     return Pool(found[:n_runs], found[n_runs:])
@@ -103,7 +103,7 @@ class BoostedClasses:
 
 def fit_lightgbm(folds: Sequence[OofFold], task: Task, seed: int) -> BoostedClasses:
     """Boost a correction to the log of the uniform mean; the same seed gives the same trees."""
-    import lightgbm as lgb  # here: it brings scikit-learn, two seconds of imports
+    import lightgbm as lgb  # here: it brings scikit-learn, over a second of imports
 
     features = np.concatenate([fold.features for fold in folds])
     targets = np.concatenate([fold.targets for fold in folds])

@@ -116,7 +116,7 @@ def _unpack(form: Any, arrays: Mapping[str, np.ndarray]) -> Any:
 
 
 def _read_trees(text: str) -> "Booster":
-    import lightgbm as lgb  # here: it brings scikit-learn, two seconds of imports
+    import lightgbm as lgb  # here: it brings scikit-learn, over a second of imports
 
     try:
         return lgb.Booster(model_str=text)

@@ -130,7 +130,7 @@ def fit_lightgbm(folds: Sequence[OofFold], _task: Task, seed: int) -> BoostedSta
 
     Every tree may split by every column of every run, those of other questions too.
     """
-    import lightgbm as lgb  # here: it brings scikit-learn, two seconds of imports
+    import lightgbm as lgb  # here: it brings scikit-learn, over a second of imports
 
     features = np.concatenate([fold.features for fold in folds])
     misses = np.concatenate([fold.targets for fold in folds]) - mean_of_runs(features)

@@ -40,6 +40,7 @@ from galaxyzoo.results.layout import (
     FoldFolder,
     RunFolder,
     digest_networks,
+    fold_dir,
 )
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
@@ -77,10 +78,10 @@ def export_run(
     _, fingerprint = load_run_config(RunFolder(dataset, run).path)
     with files.writing_folder(folder) as part:
         for fold, network in networks.items():
-            (part / f"fold_{fold}").mkdir()
+            fold_dir(part, fold).mkdir()
             if in_half:
                 network.half()
-            save_weights(part / f"fold_{fold}" / WEIGHTS, network.state_dict())
+            save_weights(fold_dir(part, fold) / WEIGHTS, network.state_dict())
             network.float()  # of rounded weights, so that ONNX is of what is kept
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
         shutil.copyfile(RunFolder(dataset, run).card, part / SCORES)

@@ -33,7 +33,7 @@ from galaxyzoo.inference.images import CHUNK, IdColumn, Images, notes_on
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet
-from galaxyzoo.results.layout import WEIGHTS, FoldFolder, RunFolder, list_trained
+from galaxyzoo.results.layout import WEIGHTS, FoldFolder, RunFolder, fold_dir, list_trained
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
 
@@ -222,7 +222,7 @@ class RunNetworks:
         files = FoldFolder.exported(folder, made_by)
         files.check()
         config, _ = load_run_config(folder)
-        return cls(config, {k: load_fold_model(config, folder / f"fold_{k}") for k in files.folds})
+        return cls(config, {k: load_fold_model(config, fold_dir(folder, k)) for k in files.folds})
 
     def choose(self, fold: int | None) -> list[GalaxyNet]:
         """The networks that predict: all, or a fold's alone, where it is trained."""

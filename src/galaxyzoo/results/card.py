@@ -17,7 +17,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import read_sealed, write_sealed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, oof_dir
+from galaxyzoo.results.layout import EnsembleFolder, RunFolder, oof_dir
 from galaxyzoo.results.table import digest_table
 
 
@@ -269,7 +269,7 @@ class EnsembleCard(SubmissionCard, FoldsCard):
     @classmethod
     def of(cls, folder: EnsembleFolder) -> Self:
         """The card in an ensemble's folder."""
-        path = card_path(folder.csv)
+        path = folder.card
         if not path.exists():
             raise InputError(f"{shown(path)} is missing: {build_again(folder)}")
         return cls.read(path)

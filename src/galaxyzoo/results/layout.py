@@ -61,6 +61,11 @@ def bundled_runs(task: str = "*") -> list[str]:
     return sorted(path.relative_to(bundled_dir()).as_posix() for path in folders)
 
 
+def fold_dir(folder: Path, number: int) -> Path:
+    """Folder of a fold in the folder of its run, trained or exported."""
+    return folder / f"{_FOLD}{number}"
+
+
 def card_path(table: Path) -> Path:
     """The score card that belongs to a table."""
     return table.with_suffix(".json")
@@ -100,7 +105,7 @@ class RunFolder:
 
     def fold(self, number: int) -> Path:
         """Folder of a fold."""
-        return self.path / f"{_FOLD}{number}"
+        return fold_dir(self.path, number)
 
     @property
     def folds(self) -> list[int]:

@@ -13,7 +13,14 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, read_duplicates
-from galaxyzoo.results.layout import HISTORY, WEIGHTS, FoldFolder, bundled_dir, bundled_runs
+from galaxyzoo.results.layout import (
+    HISTORY,
+    WEIGHTS,
+    FoldFolder,
+    bundled_dir,
+    bundled_runs,
+    fold_dir,
+)
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
@@ -91,7 +98,8 @@ def _bundled_start(config: Config, catalog: Catalog, fold: int) -> Start:
     else:
         raise InputError(f"{config.run}: no networks in weights/ are of model {config.model.name}")
     same = catalog.has_labels(votes) and catalog.for_task(votes).fingerprint == fingerprint
-    path = bundled.folder / f"fold_{fold if same else fold % len(bundled.folds)}" / WEIGHTS
+    number = fold if same else fold % len(bundled.folds)
+    path = fold_dir(bundled.folder, number) / WEIGHTS
     return Start(path, f"weights/{run} ({digest_table(path)})", possible_leakage=not same)
 
 
