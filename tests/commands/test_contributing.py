@@ -135,8 +135,8 @@ def follow_the_page(code: Path) -> None:
     put(package / "data/readers/find.py", "gz2, kaggle, labelled", "sidecar, ")
     put(package / "data/readers/find.py", "labelled.find_table,", "sidecar.find, ")
 
-    field = "    # epochs without progress that are borne\n    patience: int = Field(5, ge=1)\n"
-    put(package / "config/schema.py", "    # 0, with head.output=rule", field)
+    field = '    patience: int = Field(5, ge=1)\n    """epochs without progress that are borne"""\n'
+    put(package / "config/schema.py", "    epochs: int", field)
 
 
 @pytest.fixture(scope="module")

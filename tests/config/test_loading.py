@@ -5,6 +5,8 @@ from itertools import pairwise
 import pytest
 from pydantic import ValidationError
 
+from galaxyzoo.commands.train import SET_WHEN_LOADED
+from galaxyzoo.config.base import commented_yaml
 from galaxyzoo.config.loading import (
     all_ensembles,
     all_runs,
@@ -23,10 +25,10 @@ from support.refusals import one_line_refusal
 TINY = "task: gz37\nmodel:\n  name: cnn\n"
 
 MISTAKES = {
-    "unknown key": ("epoch: 3\n", "unknown key 'epoch' (did you mean 'train.epochs'?)"),
+    "unknown key": ("epoch: 3\n", "unknown key 'epoch': did you mean 'train.epochs' (passes over"),
     "unknown key in a section": (
         "train:\n  epohcs: 3\n",
-        "'train.epohcs' (did you mean 'train.epochs'?)",
+        "'train.epohcs': did you mean 'train.epochs' (passes over",
     ),
     "word for a number": ("train:\n  epochs: many\n", "'train.epochs'"),
     "fraction for a whole number": ("train:\n  epochs: 1.5\n", "'train.epochs'"),
@@ -99,6 +101,14 @@ def test_what_must_be_there_is_named(configs, text, named):
     assert named in str(caught.value)
 
 
+def test_a_run_with_explained_settings_is_the_same_run(tmp_path, monkeypatch):
+    loaded = load_config("zoo5/cnn")
+    (tmp_path / "zoo5").mkdir()
+    (tmp_path / "zoo5/cnn.yaml").write_text(commented_yaml(loaded, SET_WHEN_LOADED))
+    monkeypatch.setenv("GALAXYZOO_CONFIGS", str(tmp_path))
+    assert load_config("zoo5/cnn") == loaded
+
+
 def test_overrides_win_over_the_file_and_the_file_over_the_defaults(configs):
     (configs / "gz37" / "mine.yaml").write_text(TINY + "train: {epochs: 3, lr: 0.1}\n")
     plain = load_config("gz37/mine")
@@ -115,9 +125,9 @@ def test_overrides_win_over_the_file_and_the_file_over_the_defaults(configs):
 @pytest.mark.parametrize(
     ("override", "named"),
     [
-        ("train.epohcs=4", "did you mean 'train.epochs'?"),
+        ("train.epohcs=4", "did you mean 'train.epochs' (passes over the training images; 0,"),
         ("epochs=2", "command line, on top of configs/gz37/resnet18.yaml: unknown key 'epochs'"),
-        ("ttaa=1", "did you mean 'tta'?"),
+        ("ttaa=1", "did you mean 'tta' (views averaged at prediction)?"),
         ("train.epochs=four", "'train.epochs'"),
         ("train.epochs=true", "'train.epochs': Input should be a number (got True)"),
         ("head.dropout=on", "'head.dropout': Input should be a number (got True)"),

@@ -19,10 +19,10 @@ STUDIES = sorted(path.stem for path in (configs_dir() / "ablations").glob("*.yam
 TWICE = [{"name": "a", "changes": ["train.seed=1"]}] * 2
 
 MISTAKES: dict[str, tuple[dict[str, object], str]] = {
-    "unknown key": ({"fold": [0]}, "unknown key 'fold' (did you mean 'folds'?)"),
+    "unknown key": ({"fold": [0]}, "unknown key 'fold': did you mean 'folds' (folds to train)?"),
     "unknown key of a change": (
         {"changes": [{"name": "a", "changes": ["train.seed=1"], "grup": "b"}]},
-        "unknown key 'changes.0.grup' (did you mean 'group'?)",
+        "unknown key 'changes.0.grup': did you mean 'group' (heading",
     ),
     "no overrides": ({"changes": [{"name": "a", "changes": []}]}, "key 'changes.0.changes'"),
     "a name that makes no file": (
@@ -44,7 +44,7 @@ MISTAKES: dict[str, tuple[dict[str, object], str]] = {
     ),
     "unknown setting": (
         {"changes": [{"name": "a", "changes": ["train.sead=1"]}]},
-        "change 'a': unknown key 'train.sead' (did you mean 'train.seed'?)",
+        "change 'a': unknown key 'train.sead': did you mean 'train.seed' (of first weights",
     ),
     "wrong value": (
         {"changes": [{"name": "a", "changes": ["train.seed=-1"]}]},

@@ -28,11 +28,11 @@ def space(setting: str, **values: Any) -> dict[str, Any]:
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown key": ({"spaces": {}}, "unknown key 'spaces' (did you mean 'space'?)"),
+    "unknown key": ({"spaces": {}}, "unknown key 'spaces': did you mean 'space' ("),
     "unknown key of a range": (space("train.lr", **LR, lo=1), "key 'space.train.lr.float.lo'"),
     "unknown setting": (
         space("train.lrr", **LR),
-        "space 'train.lrr': train.lrr=0.0001: unknown key 'train.lrr' (did you mean 'train.lr'?)",
+        "space 'train.lrr': train.lrr=0.0001: unknown key 'train.lrr': did you mean 'train.lr'",
     ),
     "unknown type": (
         space("train.lr", type="real", low=1, high=2),

@@ -14,6 +14,7 @@ input/ the demo set is used, with the short schedules of configs/demo.yaml.
   torchrun --nproc-per-node 4 src/train.py          each fold on 4 GPUs
   python3 src/train.py --plan                       hours, disk and memory, before anything starts
   python3 src/train.py --smoke                      one short fold, to see that everything works
+  python3 src/train.py --settings train             meaning and value of each setting in `train:`
 """
 
 import argparse
@@ -23,6 +24,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
+from galaxyzoo.config.base import Settings, commented_yaml
 from galaxyzoo.config.loading import (
     all_ensembles,
     demo_schedule,
@@ -43,11 +45,15 @@ from galaxyzoo.core.launch import (
 from galaxyzoo.data.prepare import Dataset, prepare, record_duplicates
 
 DEFAULT_ENSEMBLE = "default"
+SET_WHEN_LOADED = ("run", "stage", "before", "predict", "dataset", "own_dataset")
 
 
 def main() -> None:
     """Parse, prepare, then plan, smoke or train."""
     args = parse_args()
+    if args.settings is not None:
+        print(explain_settings(load_configs(args.runs or ["gz37/cnn"])[0], args.settings))
+        return
     configs = with_stages(load_configs(args.runs))
     drop = any(config.on_bad_image == "drop" for config in configs)
     with in_turn(args):
@@ -97,6 +103,17 @@ def main() -> None:
         for options in builds if args.ensemble else ():
             ensemble([*options, "--dataset", catalog.dataset])
         exit_if_stopped(stopped)
+
+
+def explain_settings(config: Config, section: str) -> str:
+    """YAML of a run with the meaning of each setting, whole or one section (`""`: whole)."""
+    if not section:
+        return commented_yaml(config, without=SET_WHEN_LOADED)
+    settings = getattr(config, section, None)
+    if not isinstance(settings, Settings):
+        sections = [name for name, value in config if isinstance(value, Settings)]
+        raise InputError(f"--settings {section} is no section: choose from {', '.join(sections)}")
+    return commented_yaml(settings)
 
 
 def in_turn(args: argparse.Namespace) -> AbstractContextManager[None]:
@@ -276,6 +293,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--smoke", action="store_true", help="one short fold of the first run; keeps nothing"
+    )
+    parser.add_argument(
+        "--settings",
+        nargs="?",
+        const="",
+        metavar="SECTION",
+        help="print the run's YAML with each setting's type, default and meaning, and stop",
     )
     args = parser.parse_intermixed_args()  # RUN and KEY=VALUE may stand before and after options
     if args.folds is not None and args.folds < 2:

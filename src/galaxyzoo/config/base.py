@@ -1,12 +1,17 @@
 """Typed settings: parse them from YAML and `key=value` overrides; a mistake is one line."""
 
 import difflib
+import json
 import reprlib
+import textwrap
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Self, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from galaxyzoo.core.errors import InputError
@@ -19,7 +24,10 @@ _YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
 class Settings(BaseModel):
     """Settings that refuse unknown keys and do not change once they are checked."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # The text below a field is its description, for `explain` and for messages
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     @classmethod
     def parse(cls, values: Any, source: str) -> Self:
@@ -35,14 +43,21 @@ class Settings(BaseModel):
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             parts = cls.model_json_schema().get("$defs", {}).values()
-            known = {name: name for part in parts for name in part.get("properties", ())}
-            for section, about in cls.model_fields.items():
-                inner = getattr(about.annotation, "model_fields", ())
-                known |= {name: f"{section}.{name}" for name in inner}
-            known |= {name: name for name in cls.model_fields}
+            known = {
+                name: (name, field.get("description"))
+                for part in parts
+                for name, field in part.get("properties", {}).items()
+            }
+            for section, field in cls.model_fields.items():
+                inner = getattr(field.annotation, "model_fields", {})
+                known |= {k: (f"{section}.{k}", v.description) for k, v in inner.items()}
+            known |= {name: (name, field.description) for name, field in cls.model_fields.items()}
             near = difflib.get_close_matches(key.split(".")[-1], known, n=1)
-            hint = f" (did you mean '{known[near[0]]}'?)" if near else ""
-            return f"unknown key '{key}'{hint}"
+            if not near:
+                return f"unknown key '{key}'"
+            name, description = known[near[0]]
+            meaning = " ".join((description or "").split())
+            return f"unknown key '{key}': did you mean '{name}' ({meaning})?"
         if first["type"] == "missing":
             return f"key '{key}' is missing"
         where = f"key '{key}': " if key else ""
@@ -56,6 +71,52 @@ class Settings(BaseModel):
         if isinstance(value, bool) and {int, float} & {wanted, *get_args(wanted)}:
             raise PydanticCustomError("switch", "Input should be a number")
         return value
+
+
+def commented_yaml(settings: Settings, without: Collection[str] = ()) -> str:
+    """YAML of settings, each below a comment with its name, type, default and description."""
+    lines: list[str] = []
+    values = settings.model_dump(mode="json")
+    for name, field in type(settings).model_fields.items():
+        section = getattr(settings, name)
+        if name in without:
+            continue
+        if isinstance(section, Settings):
+            lines += ["", f"# {field.description}", f"{name}:"]
+            lines += [textwrap.indent(commented_yaml(section), "  ")]
+            continue
+        default = json.dumps(field.get_default(call_default_factory=True), default=str)
+        facts = [_type_name(field.annotation), *_bounds(field)]
+        facts += ["required" if field.is_required() else f"default {default}"]
+        comment = f"{name} ({', '.join(facts)}): {field.description}"
+        lines += textwrap.wrap(comment, 98, initial_indent="# ", subsequent_indent="#   ")
+        lines += [yaml.safe_dump({name: values[name]}, allow_unicode=True).rstrip()]
+    return "\n".join(lines)
+
+
+def _type_name(annotation: Any) -> str:
+    """Type in words of YAML: `float or null`, the choices of a Literal, `list of float`."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " or ".join(inner)
+    if origin is Annotated:
+        return _type_name(inner[0])
+    if origin in (list, tuple):
+        return f"list of {_type_name(inner[0])}"
+    if origin in (Union, UnionType):
+        return " or ".join(map(_type_name, inner))
+    name = (origin or annotation).__name__
+    return {"NoneType": "null", "dict": "mapping"}.get(name, name)
+
+
+def _bounds(field: FieldInfo) -> list[str]:
+    signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+    return [
+        f"{sign} {getattr(bound, name)}"
+        for bound in field.metadata
+        for name, sign in signs.items()
+        if hasattr(bound, name)
+    ]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

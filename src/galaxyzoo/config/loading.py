@@ -124,13 +124,16 @@ class EnsembleSettings(Settings):
     """`configs/ensembles/<name>.yaml`: what is combined."""
 
     about: str = ""
-    # names of the runs, which `src/train.py <name>` trains
+    """description for tables and reports"""
     runs: list[str] = Field(min_length=1)
-    # folder, from the project's root, of the runs' tables, combined where none of the runs is
-    # trained: each as `src/export.py RUN --tables` writes it, in <task>/recipes/<run>
+    """names of the runs, which `src/train.py NAME` trains"""
     tables: str | None = None
-    dataset: str | None = None  # that the tables are of
-    candidates: list[str] = Field(default_factory=list)  # default all
+    """folder, from the project's root, of tables that are combined where none of the runs is
+    trained: each as `src/export.py RUN --tables` writes it, in TASK/recipes/RUN"""
+    dataset: str | None = None
+    """dataset of those tables"""
+    candidates: list[str] = Field(default_factory=list)
+    """blends and stackers to choose from; default: all"""
 
 
 def load_ensemble(name: str) -> EnsembleSettings:

@@ -38,125 +38,131 @@ _NOT_IN_DIGEST: Any = {
 
 
 class ImageConfig(Settings):
-    """Part of the sky image that the network sees, and its size."""
+    """Part of the sky image that the network gets, and its size."""
 
-    # side of the centre square kept of the 424 px original
     crop_px: int = Field(324, ge=8, le=ORIGINAL_PX)
-    # side of that square in the decoded cache; a whole-numbered shrinking keeps noise low
+    """side of the centre square cut out of the 424 px original"""
     cache_px: int = Field(108, ge=8, le=ORIGINAL_PX)
-    # side, in original pixels, of what fills the network's input at zoom 1
+    """side of that square in the decoded cache; shrinking by a whole number keeps noise low"""
     field_px: float = Field(230.0, gt=0, le=600)
-    # side of the network's input
+    """side, in original pixels, of the sky square that is resized to size_px"""
     size_px: int = Field(80, ge=16, le=512)
+    """side of the network's input"""
 
 
 class ModelConfig(Settings):
     """The network and the weights that it starts from."""
 
-    # "cnn" (ours), "d4cnn" (ours, the same for all orientations), "layers" (a plain stack),
-    # torchvision/<name>, any timm name, or hf_hub:<owner>/<repository>-<timm name>
     name: str
-    # start from the weights that timm, torchvision or the hub has of it, mostly of ImageNet
+    """cnn (ours), d4cnn (ours, equivariant to rotations by 90° and mirroring), layers (a plain
+    stack), torchvision/NAME, any timm name, or hf_hub:OWNER/REPOSITORY-TIMMNAME"""
     pretrained: bool = False
-    # safetensors used where it exists (path from the project root), else NAME.imagenet.safetensors
-    # in the folder GALAXYZOO_WEIGHTS, else a download; box: the networks in weights/, each fold
-    # from the one that has not seen it
+    """start from the weights that timm, torchvision or the hub publishes, mostly of ImageNet"""
     weights_file: str | None = None
-    # whether pretrained: true may go on from scratch where no weights can be had
+    """safetensors to start from where the file exists (path from the project root), else
+    NAME.imagenet.safetensors in the folder GALAXYZOO_WEIGHTS, else a download; box: the networks in
+    weights/, each fold from the one that was not trained on it"""
     allow_scratch: bool = False
-    # passed on to the model's constructor (timm's or ours)
+    """with pretrained: true, train from scratch where no weights can be had"""
     kwargs: dict[str, Any] = Field(default_factory=dict)
-    # per channel, of values in [0, 1]; downloaded weights bring their own, those from a file have
-    # timm's for the model's name unless these are changed
+    """arguments of the model's constructor (timm's or ours)"""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """per channel, of values in [0, 1]; downloaded weights bring their own, a weights_file uses
+    those that timm has for the model's name unless mean or std is changed"""
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+    """per channel, as mean"""
 
 
 class HeadConfig(Settings):
     """Linear -> ReLU -> Dropout -> Linear, then the output."""
 
-    # units of the hidden layer, or of several one after another
     hidden: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] = 512
+    """units of the hidden layer, or a list for several layers"""
     activation: Literal["relu", "tanh"] = "relu"
-    # after each hidden layer
+    """after each hidden layer"""
     dropout: float = Field(0.3, ge=0, lt=1)
-    # before the first layer
+    """after each hidden layer"""
     input_dropout: float = Field(0.0, ge=0, lt=1)
-    # tree: softmax per question, scaled by the parent answer; plain: unconstrained; sigmoid: per
-    # answer; softmax: classes' default; rule: classes by the task's label rule from votes, with
-    # which the head can start where the stage before has learned them
+    """before the first layer"""
     output: Literal["plain", "sigmoid", "tree", "softmax", "rule"] = "tree"
+    """tree: softmax per question, scaled by the parent answer; plain: unconstrained; sigmoid: per
+    answer; softmax: the default for classes; rule: classes from votes by the task's label rule, so
+    that the head can start from a stage that learned votes"""
 
 
 class AugmentConfig(Settings):
     """Random changes of training images; the geometric ones are one warp out of the cache."""
 
-    # uniform in ± this angle
     rotate_deg: float = Field(180.0, ge=0, le=180)
-    # mirror half of the images (with the rotation: every orientation)
+    """rotation, uniform in ± this angle"""
     flip: bool = True
-    # scale log-uniform in [1 / zoom, zoom]
+    """mirror half of the images (with the rotation: every orientation)"""
     zoom: float = Field(1.3, ge=1)
-    # uniform in ± this, in original pixels
+    """scale, log-uniform in [1 / zoom, zoom]"""
     shift_px: float = Field(8.0, ge=0)
-    # albumentations by name, e.g. {name: GaussNoise, p: 0.5}, after the warp
+    """shift along each axis, uniform in ± this, in original pixels"""
     transforms: list[dict[str, Any]] = Field(default_factory=list)
+    """albumentations by name, after the warp, such as {name: GaussNoise, p: 0.5}"""
 
 
 class TrainConfig(Settings):
     """Training of a fold."""
 
-    # 0, with head.output=rule: classes by the votes of the stage before, nothing trained
     epochs: int = Field(16, ge=0)
-    # backbone: only the head learns, and norms keep their statistics
+    """passes over the training images; 0, with head.output=rule: classes from the votes of the
+    stage before, nothing trained"""
     freeze: Literal["none", "backbone"] = "none"
+    """backbone: train the head alone; norm layers keep their statistics"""
     batch_size: int = Field(64, ge=2)
-    # work through each batch in so many parts, of two images at least, whose gradients add up:
-    # less memory; batch norm sees the parts
+    """images of an optimizer step, on all GPUs together"""
     accumulation: int = Field(1, ge=1)
-    # accumulate: start the epoch again with twice as many parts
+    """micro-batches of at least two images whose gradients are summed for a step: less memory;
+    batch norm takes its statistics from a micro-batch"""
     on_out_of_memory: Literal["stop", "accumulate"] = "stop"
-    # sgd: with Nesterov momentum 0.9; muon: timm's, better in few epochs from scratch
+    """accumulate: start the epoch again with twice as many micro-batches"""
     optimizer: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
-    # highest learning rate
+    """sgd: with Nesterov momentum 0.9; muon: timm's, better in few epochs from scratch"""
     lr: float = Field(1e-3, gt=0)
-    # cosine: linear warm-up, then half a cosine to 0
+    """highest learning rate"""
     schedule: Literal["cosine", "constant"] = "cosine"
-    # share of all steps spent warming up
+    """cosine: linear warm-up, then half a cosine to 0"""
     warmup: float = Field(0.25, ge=0, lt=1)
+    """share of all steps spent warming up"""
     weight_decay: float = Field(0.02, ge=0)
-    # largest norm of the gradient
+    """of the optimizer; biases and norm layers have none"""
     clip_norm: float | None = Field(None, gt=0)
-    # moving average of the weights, per step; 0: none
+    """largest norm of the gradient; null: not clipped"""
     ema_decay: float = Field(0.998, ge=0, lt=1)
-    # best: epoch chosen on the validation fold, so its score is optimistic
+    """per step, of the moving average of the weights; 0: no average"""
     checkpoint: Literal["last", "best"] = "last"
-    # classes alike in training, by a weight in the loss or by drawing them equally often
+    """best: the epoch with the best score on the validation fold, so that score is optimistic"""
     class_balance: Literal["none", "weights", "sampling"] = "none"
-    # share of a class target given to all classes evenly
+    """make classes equally important, by weights in the loss or by drawing them equally often"""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    # auto: bf16 on CUDA and on processors with units for it
+    """share of a class target given to all classes evenly"""
     amp: Literal["auto", "bf16", "fp32"] = "auto"
-    # on CUDA, the slower kernels that give the same bytes every time; processors always do
+    """precision; auto: bf16 on CUDA and on processors with units for it"""
     deterministic: bool = False
-    # torch.compile the network: for long training on a GPU; on processors slower (performance.md)
+    """on CUDA, use slower kernels that give the same bytes every time; processors always do"""
     compile: bool = False
-    # on CUDA, launch each step as a whole (a CUDA graph) rather than kernel by kernel
+    """torch.compile the network: for long training on a GPU; slower on processors"""
     graph: bool = True
-    # also write each fold's history as event files for TensorBoard (setup.sh --extras)
+    """on CUDA, launch each step as a whole (a CUDA graph) rather than kernel by kernel"""
     tensorboard: bool = False
+    """also write each fold's history as event files for TensorBoard (setup.sh --extras)"""
     seed: int = Field(0, ge=0)
+    """of first weights, order of images, augmentation and dropout"""
 
 
 class TTAConfig(Settings):
     """Views averaged at prediction."""
 
-    # the eight rotations by 90° and mirror images
     dihedral: bool = True
-    # rotation angles spread evenly over [0°, 90°); times eight views each
+    """the eight rotations by 90° and mirror images"""
     angles: int = Field(1, ge=1)
-    # apparent sizes; times eight views each
+    """number of rotation angles, spread evenly over [0°, 90°); each in eight views"""
     zooms: tuple[Positive, ...] = Field((1.0,), min_length=1)
+    """apparent sizes; each in eight views"""
 
     @property
     def n_views(self) -> int:
@@ -167,36 +173,45 @@ class TTAConfig(Settings):
 class Config(Settings):
     """Everything that determines a run's result, apart from the data and the machine."""
 
-    # "<task>/<stem>", set when loaded
     run: str = ""
+    """TASK/STEM, set when loaded"""
     task: str
-    # what it is, for tables and reports
+    """columns to predict: an entry of tasks/registry.py"""
     about: str = ""
-    # name of the stage of a recipe, and the stage before it, from whose weights it starts, its head
-    # too where both heads have the same columns; set when loaded
+    """description for tables and reports"""
     stage: str = ""
+    """name of the stage of a recipe, set when loaded"""
     before: "Config | None" = None
-    # of an earlier stage: whether its networks are a run too, named RECIPE@STAGE
+    """stage before, whose weights this one starts from, with the head where both heads have the
+    same columns; set when loaded"""
     predict: bool = False
-    # of a stage on another dataset of input/: its name, and the recipe's own, whose test galaxies
-    # are not learned from
+    """for a stage before the last: its networks are a run too, named RECIPE@STAGE"""
     dataset: str | None = None
+    """for a stage on another dataset of input/: its name"""
     own_dataset: str | None = None
-    # the source's own score, where the config reproduces a published recipe
+    """for a stage on another dataset: the recipe's own, whose test galaxies are left out; set when
+    loaded"""
     reference: str | None = None
-    # made for a GPU: trained where it or its ensemble is named, but not with its whole task
+    """the source's own score, where the config reproduces a published recipe"""
     needs_gpu: bool = False
-    # training images that cannot be used, when a split is made: an error, or galaxies left out
+    """trained where it or its ensemble is named, but not with its whole task"""
     on_bad_image: Literal["stop", "drop"] = "stop"
+    """when a split is made, training images that cannot be used are an error, or left out"""
     image: ImageConfig = ImageConfig()
+    """the part of the sky image that the network gets, and its size"""
     model: ModelConfig
+    """the network and its first weights"""
     head: HeadConfig = HeadConfig()
-    # kl: divergence per question of the tree; cross_entropy: classes' default; soft_cross_entropy:
-    # the classes' shares in the votes as targets
+    """hidden layers and output behind the network"""
     loss: Literal["mse", "kl", "cross_entropy", "soft_cross_entropy"] = "mse"
+    """kl: divergence per question of the tree; cross_entropy: the default for classes;
+    soft_cross_entropy: targets are the shares of the classes in the votes"""
     augment: AugmentConfig = AugmentConfig()
+    """random changes of training images"""
     train: TrainConfig = TrainConfig()
+    """optimizer, schedule and length of training"""
     tta: TTAConfig = TTAConfig()
+    """views averaged at prediction"""
 
     def digest(self) -> str:
         """Digest of all that changes the result.

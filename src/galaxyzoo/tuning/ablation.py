@@ -37,16 +37,16 @@ BASE = "base"  # name of the recipe among the changes
 class _Change(Settings):
     """Entry of `changes:`."""
 
-    # last part of its run's name
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
-    # what it is, for tables
+    """last part of its run's name"""
     about: str = ""
-    # heading under which tables show it
+    """description for tables"""
     group: str = ""
-    # `section.key=value`, as on the command line of src/train.py
+    """heading under which tables show it"""
     changes: Annotated[tuple[str, ...], Field(min_length=1)]
-    # the change that it goes on from and is compared with
+    """`section.key=value`, as on the command line of src/train.py"""
     of: str = BASE
+    """name of the change that it adds to and is compared with"""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ class Changes(Study):
     SUFFIX = f".{BASE}"
 
     folds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1)
+    """folds to train"""
     changes: tuple[_Change, ...] = ()
+    """variants of the base recipe"""
 
     @cached_property
     def variants(self) -> tuple[Variant, ...]:

@@ -33,10 +33,10 @@ class NumberRange(Settings):
     type: Literal["float", "int"]
     low: int | float
     high: int | float
-    # sample on a logarithmic scale, such as a learning rate
     log: bool = False
-    # distance between neighbours; null: any value, of whole numbers 1
+    """sample on a logarithmic scale, as for a learning rate"""
     step: int | float | None = None
+    """distance between neighbours; null: any value, for whole numbers 1"""
 
     @property
     def distribution(self) -> FloatDistribution | IntDistribution:
@@ -115,10 +115,10 @@ Range = Annotated[
 class Pruning(Settings):
     """When a trial that is worse than the median of the earlier ones ends early."""
 
-    # trials that are trained to their end first
     startup_trials: int = Field(5, ge=1)
-    # epochs that every trial is trained for
+    """trials that are trained to their end first"""
     warmup_epochs: int = Field(2, ge=1)
+    """epochs that every trial is trained for"""
 
 
 class Search(Study):
@@ -129,9 +129,11 @@ class Search(Study):
     PREFIX = "tune."
 
     fold: int = Field(0, ge=0)
+    """fold that trials are scored on"""
     pruning: Pruning = Pruning()
-    # `section.key` -> its range
+    """when a bad trial ends early"""
     space: Annotated[dict[str, Range], Field(min_length=1)]
+    """`section.key` -> its range"""
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:

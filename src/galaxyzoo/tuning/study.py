@@ -29,8 +29,9 @@ class Study(Settings):
     SUFFIX: ClassVar[str] = ""  # behind it in the name of the base's run
 
     about: str = ""
-    # name of a run, or settings as in a run's own YAML
+    """description for tables and reports"""
     base: str | dict[str, Any]
+    """name of a run, or settings as in a run's own YAML"""
     _path: Path
 
     @classmethod
