@@ -71,3 +71,9 @@ def test_what_commands_name_is_there(page: Path, tmp_path: Path) -> None:
                 assert not word.startswith("--") or word.split("=")[0] in options, (script, word)
         runs = {word for word in words if word.split("/")[0] in TASKS and "/" in word}
         assert runs <= {*all_runs(), *NOT_HERE}, (script, runs)
+
+
+def test_the_columns_in_words_are_those_of_the_page(tmp_path: Path) -> None:
+    table = succeed(tmp_path, "predict.py", "--columns").stdout
+    assert "| Class8.6 | What is odd about it? | merger | Class6.1 odd |\n" in table
+    assert table in (ROOT / "docs/tasks.md").read_text()

@@ -35,6 +35,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings
 from galaxyzoo.io.tables import TABLE_ENDS, write_predictions
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS, find_column, is_ensemble, task_name, task_of
 
@@ -221,6 +222,19 @@ def band_numbers(text: str) -> tuple[int, ...]:
     return tuple(map(int, words))
 
 
+def columns_table() -> str:
+    """Markdown table of the 37 columns of votes: question, answer, and who is asked."""
+    lines = ["| Column | Question | Answer | Asked of those who answered |", "|---|---|---|---|"]
+    for column in GALAXY_ZOO_2.columns:
+        question = GALAXY_ZOO_2.question_of(column)
+        parent = (
+            question.parent and f"{question.parent} {GALAXY_ZOO_2.answer_text(question.parent)}"
+        )
+        answer = GALAXY_ZOO_2.answer_text(column)
+        lines.append(f"| {column} | {question.text} | {answer} | {parent or 'everyone'} |")
+    return "\n".join(lines)
+
+
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = new_parser(__doc__)
@@ -273,6 +287,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--top", type=positive, default=100, metavar="N", help="on it (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--columns", action="version", version=columns_table(), help="print what each column means"
     )
     add_fits(parser)
     add_jobs(parser, "of such a folder, work at so many parts at a time")
