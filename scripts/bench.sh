@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measure how fast this project is, as ratios within one run (docs/performance.md).
+# Measure how fast this project is, as ratios within one run (docs/lab/performance.md).
 #
 #   bash scripts/bench.sh [PART…] [--gpu] [--data DATA] [--repeats N]
 set -euo pipefail

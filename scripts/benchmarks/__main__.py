@@ -1,4 +1,4 @@
-"""Measure how fast this project is, as ratios within one run; see docs/performance.md.
+"""Measure how fast this project is, as ratios within one run; see docs/lab/performance.md.
 
 bash scripts/bench.sh                          all parts but for a GPU's: hours on 2 cores
 bash scripts/bench.sh decoding steps           two of them

@@ -124,7 +124,7 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
             raise InputError("--with intervals: they are of the run's own views: no --views")
         ends = load_intervals(dataset, name).ends
     if dataset == BOX and args.folds is None:
-        views = views or 1  # its five networks gain nothing from more (docs/performance.md)
+        views = views or 1  # its five networks gain nothing from more (docs/lab/performance.md)
     load = partial(load_predictor, dataset, name, args.folds, views)
     found = SurveyImages(tuple(images), args.part_size, fits_settings(args))
     prior = prior_of(dataset, task_of(name))

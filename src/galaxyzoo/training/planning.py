@@ -104,8 +104,8 @@ def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset
     """Choose how many folds to train at a time: as many as have a core and memory.
 
     Two on a core each train 1.1 to 1.6 times as fast as one after the other on both cores
-    (docs/performance.md). On a GPU each has two cores, and the memory of a step, which is tried.
-    It does not depend on what is finished: a fold's bytes depend on its threads.
+    (docs/lab/performance.md). On a GPU each has two cores, and the memory of a step, which is
+    tried. It does not depend on what is finished: a fold's bytes depend on its threads.
 
     Args:
         configs: of all runs, stages too.
