@@ -1,6 +1,5 @@
 """Real commands on a tiny competition, and what they leave."""
 
-import atexit
 import functools
 import os
 import subprocess
@@ -40,10 +39,8 @@ def environment(root: Path) -> dict[str, str]:
 
 @functools.cache
 def fork_server(src: Path = SRC) -> ForkServer:
-    """This process's own, which ends with it."""
-    server = ForkServer({**environment(src), "PYTHONPATH": str(src)})
-    atexit.register(server.close)
-    return server
+    """This process's connection to the test run's server."""
+    return ForkServer(src, {**environment(src), "PYTHONPATH": str(SRC)})
 
 
 def call(

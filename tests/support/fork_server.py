@@ -1,7 +1,8 @@
-"""Commands in forked processes: the slow imports are paid once, all else is a process's own.
+"""Commands in forked processes: a test run pays the slow imports once, all else is a process's own.
 
-Reads from standard input, a line at a time, JSON lists of jobs (`forked_commands.Job`) done at
-once, prints the list of their exit statuses. Modules ask for folders at call time, so all
+Each connection to the socket that the command line names has a fork of its own. Its first line is
+the folder of the project's code; each other one is a JSON list of jobs (`forked_commands.Job`) done
+at once, answered by the list of their exit statuses. Modules ask for folders at call time, so all
 commands share one set of them.
 """
 
@@ -13,7 +14,10 @@ import json
 import os
 import pkgutil
 import runpy
+import select
+import shutil
 import signal
+import socket
 import sys
 import threading
 import traceback
@@ -28,16 +32,40 @@ PATIENCE_S = 300  # a command that hangs is killed then
 def main() -> None:
     """Serve until the input ends."""
     import_packages()
-    print("ready", flush=True)
-    for line in sys.stdin:
-        pids = []
-        for job in json.loads(line):
-            pid = os.fork()
-            if pid == 0:
-                be(job)
-            pids.append(pid)
-        ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-        print(json.dumps(ended), flush=True)
+    path = sys.argv[1]
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        print("ready", flush=True)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+        while sys.stdin not in select.select([sys.stdin, listener], [], [])[0]:
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                serve(connection)
+            connection.close()
+    shutil.rmtree(Path(path).parent)
+
+
+def serve(connection: socket.socket) -> NoReturn:
+    """Do a client's jobs until it hangs up; ends this process."""
+    with connection.makefile("rw", encoding="utf-8") as client:
+        src = client.readline().strip()
+        if src != sys.path[1]:  # another copy of the code
+            sys.path[1] = src
+            for name in [name for name in sys.modules if name.partition(".")[0] == "galaxyzoo"]:
+                del sys.modules[name]
+            import_packages()
+        for line in client:
+            pids = []
+            for job in json.loads(line):
+                pid = os.fork()
+                if pid == 0:
+                    be(job)
+                pids.append(pid)
+            ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+            print(json.dumps(ended), file=client, flush=True)
+    os._exit(0)
 
 
 def import_packages() -> None:

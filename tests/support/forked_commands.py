@@ -1,11 +1,16 @@
 """Client of `fork_server.py`: the project's commands in forked processes."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 SCRIPT = Path(__file__).parent / "fork_server.py"
 
@@ -25,31 +30,40 @@ class Job:
 class ForkServer:
     """Starts commands without their slow imports, some seconds each.
 
+    All processes of a test run share one: the first that asks starts it, and it ends with that one,
+    but for the connections made until then.
+
     Args:
+        src: folder of the commands' code.
         environment: of the server.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(SCRIPT)],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._answer() == "ready"
+    def __init__(self, src: Path, environment: Mapping[str, str]) -> None:
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+        path = Path(tempfile.gettempdir()) / f"galaxyzoo_{run}" / "server"
+        path.parent.mkdir(exist_ok=True)
+        with FileLock(path.with_suffix(".lock")), socket.socket(socket.AF_UNIX) as connection:
+            if connection.connect_ex(str(path)):
+                self.process = start_server(path, environment)
+                connection.connect(str(path))
+            self.lines = connection.makefile("rw", encoding="utf-8")
+        print(src, file=self.lines, flush=True)
 
     def run(self, *jobs: Job) -> list[int]:
         """Run entry scripts with their arguments, at once; exit statuses, negative for a signal."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps([asdict(job) for job in jobs]) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self._answer())
+        print(json.dumps([asdict(job) for job in jobs]), file=self.lines, flush=True)
+        return json.loads(self.lines.readline())
 
-    def close(self) -> None:
-        """End the server."""
-        self.process.communicate()
 
-    def _answer(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
+def start_server(path: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start the server of that socket; it ends with its standard input, so with this process."""
+    server = subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(path)],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    assert server.stdout.readline() == "ready\n"
+    return server
