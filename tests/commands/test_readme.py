@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from galaxyzoo.config.loading import all_runs
 from galaxyzoo.core.paths import CODE_ROOT as ROOT
@@ -31,6 +32,8 @@ COMMANDS = {
     "python3 src/ensemble.py transfer": FILES,
     "python3 src/ensemble.py hubble10-transfer": FILES,
     "python3 src/predict.py my_galaxies/": "inference/test_box.py",
+    "python3 src/predict.py --columns": "commands/test_readme.py",
+    "python3 src/train.py --settings": "commands/test_readme.py",
     "python3 src/predict.py survey/ --output votes/": "inference/test_box.py",
     "python3 src/app.py": "support/browser.py",
     "python3 src/gradcam.py gz37/d4cnn_transfer --image one.jpg": "commands/test_explain.py",
@@ -91,7 +94,12 @@ def test_what_commands_name_is_there(page: Path, tmp_path: Path) -> None:
         assert runs <= {*all_runs(), *NOT_HERE}, (script, runs)
 
 
+def test_settings_are_printed_as_yaml(tmp_path: Path) -> None:
+    printed = succeed(tmp_path, "train.py", "gz37/cnn", "--settings", "tta", "tta.angles=2").stdout
+    assert yaml.safe_load(printed) == {"dihedral": True, "angles": 2, "zooms": [1.0]}
+
+
 def test_the_columns_in_words_are_those_of_the_page(tmp_path: Path) -> None:
     table = succeed(tmp_path, "predict.py", "--columns").stdout
-    assert "| Class8.6 | What is odd about it? | merger | Class6.1 odd |\n" in table
+    assert "8. What is odd about it? (after Class6.1)\n   Class8.1   ring\n" in table
     assert table in (ROOT / "docs/tasks.md").read_text()

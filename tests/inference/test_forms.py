@@ -1,7 +1,4 @@
-"""Every form of input × every oddity: read as a PNG of it is, said to be odd, an error, or refused.
-
-The table in docs/surveys.md is made of `EXPECTED`; to write it anew, run this file.
-"""
+"""Every form of input × every oddity: read as a PNG of it is, noted, an error, or refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +11,6 @@ import pytest
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.stores.fits import FitsSettings
 from galaxyzoo.inference.predict import Predictor, predict_stores
 from support.brightness import Brightness
@@ -144,23 +140,3 @@ def test_what_becomes_of_it(tmp_path: Path, form: str, oddity: str) -> None:
         assert [i.split(".")[0] if isinstance(i, str) else i for i in index] == ids
     elif outcome == ERROR:
         assert len(index) == 1
-
-
-def render() -> str:
-    lines = [
-        "| | " + " | ".join(FORMS) + " |",
-        "|---|" + "---|" * len(FORMS),
-        *(
-            f"| {oddity} | " + " | ".join(found.values()) + " |"
-            for oddity, found in EXPECTED.items()
-        ),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def test_the_table_of_the_docs_is_this_one() -> None:
-    assert render() in (CODE_ROOT / "docs/surveys.md").read_text(encoding="utf-8")
-
-
-if __name__ == "__main__":
-    print(render())

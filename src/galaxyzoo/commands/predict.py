@@ -222,16 +222,14 @@ def band_numbers(text: str) -> tuple[int, ...]:
     return tuple(map(int, words))
 
 
-def columns_table() -> str:
-    """Markdown table of the 37 columns of votes: question, answer, and who is asked."""
-    lines = ["| Column | Question | Answer | Asked of those who answered |", "|---|---|---|---|"]
-    for column in GALAXY_ZOO_2.columns:
-        question = GALAXY_ZOO_2.question_of(column)
-        parent = (
-            question.parent and f"{question.parent} {GALAXY_ZOO_2.answer_text(question.parent)}"
-        )
-        answer = GALAXY_ZOO_2.answer_text(column)
-        lines.append(f"| {column} | {question.text} | {answer} | {parent or 'everyone'} |")
+def columns_in_words() -> str:
+    """The eleven questions, each with the columns of its answers, one a line."""
+    lines = []
+    for question in GALAXY_ZOO_2.questions:
+        asked = f"after {question.parent}" if question.parent else "asked of everyone"
+        lines.append(f"{question.number}. {question.text} ({asked})")
+        answers = zip(question.columns, question.answers, strict=True)
+        lines += [f"   {column:10} {answer}" for column, answer in answers]
     return "\n".join(lines)
 
 
@@ -289,7 +287,7 @@ def parse_args() -> argparse.Namespace:
         "--top", type=positive, default=100, metavar="N", help="on it (default: %(default)s)"
     )
     parser.add_argument(
-        "--columns", action="version", version=columns_table(), help="print what each column means"
+        "--columns", action="version", version=columns_in_words(), help="print what each column means"
     )
     add_fits(parser)
     add_jobs(parser, "of such a folder, work at so many parts at a time")
