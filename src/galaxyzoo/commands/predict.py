@@ -287,7 +287,10 @@ def parse_args() -> argparse.Namespace:
         "--top", type=positive, default=100, metavar="N", help="on it (default: %(default)s)"
     )
     parser.add_argument(
-        "--columns", action="version", version=columns_in_words(), help="print what each column means"
+        "--columns",
+        action="version",
+        version=columns_in_words(),
+        help="print what each column means",
     )
     add_fits(parser)
     add_jobs(parser, "of such a folder, work at so many parts at a time")
