@@ -66,6 +66,10 @@ MISTAKES: dict[str, tuple[dict[str, object], str]] = {
         {"changes": [{"name": "a", "changes": ["task=zoo5", "head.output=softmax"]}]},
         "change 'a': all changes of a study are of one task",
     ),
+    "a stage elsewhere": (
+        {"changes": [{"name": "a", "changes": ["stages=[{name: b, dataset: zoo5}, {name: c}]"]}]},
+        "change 'a' has a stage on another dataset",
+    ),
     "a wrong base": ({"base": {**BASE, "epochs": 3}}, "base: unknown key 'epochs'"),
     "a base that is no run": ({"base": "gz37/resnet81"}, "no run 'gz37/resnet81'"),
     "no fold": ({"folds": []}, "key 'folds'"),

@@ -29,65 +29,36 @@ def space(setting: str, **values: Any) -> dict[str, Any]:
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "unknown key": ({"spaces": {}}, "unknown key 'spaces': did you mean 'space' ("),
-    "unknown key of a range": (space("train.lr", **LR, lo=1), "key 'space.train.lr.float.lo'"),
+    "unknown key of a range": (space("train.lr", **LR, lo=1), "key 'space.train.lr': Value error"),
     "unknown setting": (
         space("train.lrr", **LR),
-        "space 'train.lrr': train.lrr=0.0001: unknown key 'train.lrr': did you mean 'train.lr'",
+        "train.lrr=0.0001: unknown key 'train.lrr': did you mean 'train.lr'",
     ),
     "unknown type": (
         space("train.lr", type="real", low=1, high=2),
-        "key 'space.train.lr': Input tag 'real' found using",
+        "key 'space.train.lr': Value error, no range of a type float, int, choice ('real')",
     ),
-    "no type": (space("train.lr", low=1, high=2), "key 'space.train.lr': Input tag 'None' found"),
+    "no type": (space("train.lr", low=1, high=2), "float, int, choice ('type')"),
     "low above high": (
         space("train.lr", type="float", low=0.1, high=0.01),
-        "key 'space.train.lr.float': Value error, `low <= high` must hold",
+        "key 'space.train.lr': Value error, no range of a type float, int, choice (`low <= high`",
     ),
-    "low is high": (
-        space("head.hidden", type="int", low=8, high=8),
-        "space 'head.hidden' changes no result",
-    ),
-    "no number": (space("train.lr", type="float", low="a", high=1), "key 'space.train.lr.float"),
-    "a switch": (space("train.lr", type="float", low=True, high=2), "Input should be a number"),
-    "a fraction among whole numbers": (
-        space("head.hidden", type="int", low=8.5, high=16),
-        "key 'space.head.hidden.int': Value error, a range of type int has whole numbers",
-    ),
-    "logarithm of 0": (
-        space("head.dropout", type="float", low=0, high=0.5, log=True),
-        "key 'space.head.dropout.float': Value error, `low > 0` must hold for `log=True`",
-    ),
-    "logarithm in steps": (
-        space("train.lr", **LR, log=True, step=1e-4),
-        "The parameter `step` is not supported when `log` is true",
-    ),
-    "no step": (space("train.lr", **LR, step=0), "`step > 0` must hold"),
+    "no number": (space("train.lr", type="float", low="a", high=1), "key 'space.train.lr'"),
+    "no high": (space("train.lr", type="float", low=1), "argument: 'high'"),
     "a bound that the setting cannot be": (
         space("head.dropout", type="float", low=0, high=1),
-        "space 'head.dropout': head.dropout=1.0: key 'head.dropout': Input should be less than 1",
+        "tiny.yaml: head.dropout=1.0: key 'head.dropout': Input should be less than 1",
     ),
     "a choice that the setting cannot be": (
         space("train.optimizer", type="choice", choices=["adam", "adim"]),
-        "space 'train.optimizer': train.optimizer=adim: key 'train.optimizer'",
-    ),
-    "one choice": (space("train.seed", type="choice", choices=[1]), "train.seed.choice.choices'"),
-    "a choice twice": (
-        space("train.optimizer", type="choice", choices=["adam", "adam"]),
-        "key 'space.train.optimizer.choice': Value error, a choice is there twice",
+        "tiny.yaml: train.optimizer=adim: key 'train.optimizer'",
     ),
     "a choice that is no JSON": (
         space("train.seed", type="choice", choices=[1, date(2020, 1, 1)]),
-        "key 'space.train.seed.choice.choices.1",
-    ),
-    "what changes no result": (
-        space("train.deterministic", type="choice", choices=[True, False]),
-        "space 'train.deterministic' changes no result",
+        "key 'space.train.seed'",
     ),
     "views": (space("tta.angles", type="int", low=1, high=3), "trials are scored on one view"),
-    "a value as a section": (
-        space("train.lr.high", type="int", low=1, high=3),
-        "space 'train.lr.high'",
-    ),
+    "a value as a section": (space("train.lr.high", type="int", low=1, high=3), "'train.lr.high'"),
     "no range": ({"space": {}}, "key 'space'"),
     "a base that is no run": ({"base": "gz37/resnet81"}, "no run 'gz37/resnet81'"),
     "a wrong base": ({"base": {**BASE, "epochs": 3}}, "base: unknown key 'epochs'"),
@@ -151,7 +122,7 @@ def test_draws_lie_in_their_ranges_and_have_few_digits(tmp_path: Path) -> None:
     search = Search.load(str(write_search(tmp_path, space={**SPACE, "train.lr": values})))
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(20):
-        picks = search.decode(study.ask(search.distributions).params)
+        picks = search.decode(study.ask(search.space).params)
         assert 1.23456e-4 <= picks["train.lr"] <= 1.23461e-4
         assert picks["augment.zoom"] == float(f"{picks['augment.zoom']:.4g}")
         config = search.change(picks)

@@ -28,6 +28,7 @@ from galaxyzoo.reports.results import load_result
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.results.oof import FoldTables
+from galaxyzoo.tasks.metrics import Difference
 from galaxyzoo.training.run import Run, train_runs
 from galaxyzoo.tuning.study import Experiment, Study
 
@@ -108,6 +109,8 @@ class Changes(Study):
         before, config = baseline.config, self.make_config(values, f".{change.name}", source)
         if config.task != before.task:
             raise InputError(f"{source}: all changes of a study are of one task")
+        if config.needs_other_dataset:
+            raise InputError(f"{source} has a stage on another dataset: train it as a run")
         if config.model_copy(update={"run": before.run}).digest() == before.digest():
             raise InputError(f"{source} changes nothing: {change.of} has those settings already")
         return Variant(change.name, change.group, values, config, baseline)
@@ -129,20 +132,11 @@ class Ablation(Experiment):
 
     study: Changes
 
-    def check(self, variants: Sequence[Variant]) -> dict[str, str]:
-        """Check folds and settings before anything is trained.
-
-        Returns:
-            Name of a variant -> why it cannot be trained here.
-        """
+    def check(self, variants: Sequence[Variant]) -> None:
+        """Check folds and settings before anything is trained."""
         self.check_folds("--folds")
-        reasons = {}
         for variant in variants:
-            if others := {one.dataset for one in variant.config.stages if one.dataset}:
-                reasons[variant.name] = f"it has a stage on another dataset ({', '.join(others)})"
-            else:
-                Run(variant.config, self.data).check()
-        return reasons
+            Run(variant.config, self.data).check()
 
     def is_done(self, variant: Variant) -> bool:
         """Check whether all folds of a variant are trained and in its out-of-fold table."""
@@ -186,11 +180,22 @@ class Row:
     """Row of a variant in the table."""
 
     variant: Variant
-    verdict: str  # gain, loss, within one SE, or why there is no difference
-    score: float | None = None
-    # score minus its baseline's on the same galaxies, and the standard error of that
-    difference: tuple[float, float] | None = None
+    score: float | None = None  # None: not run
+    # from its baseline's score on the same galaxies
+    difference: Difference | None = None
     minutes: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Gain or loss, where the difference exceeds its standard error, or why there is none."""
+        baseline, difference = self.variant.baseline, self.difference
+        if self.score is None:
+            return "not run"
+        if difference is None:
+            return f"{baseline.name} not run" if baseline else ""
+        if abs(difference.value) <= difference.error:
+            return "within one SE"
+        return "gain" if difference.value < 0 else "loss"
 
     @property
     def cells(self) -> list[str]:
@@ -202,7 +207,7 @@ class Row:
             f"`{name}`",
             self.variant.config.about,
             "–" if self.score is None else f"{self.score:.5f}",
-            with_error(*self.difference) if self.difference else "–",
+            with_error(self.difference.value, self.difference.error) if self.difference else "–",
             "–" if self.minutes is None else f"{self.minutes:.1f}",
             self.verdict,
         ]
@@ -219,28 +224,15 @@ def make_rows(ablation: Ablation, variants: Iterable[Variant]) -> list[Row]:
         if ablation.is_done(variant)
     }
     losses = {name: task.per_sample_losses(made, targets) for name, made in predictions.items()}
-
-    def make_row(variant: Variant) -> Row:
-        name, baseline = variant.name, variant.baseline
-        if name not in predictions:
-            return Row(variant, "not run")
-        score, minutes = task.score(predictions[name], targets), ablation.minutes(variant)
-        if baseline is None:
-            return Row(variant, "", score, None, minutes)
-        if baseline.name not in predictions:
-            return Row(variant, f"{baseline.name} not run", score, None, minutes)
-        found = task.difference(losses[name], losses[baseline.name])
-        verdict = judge(found.value, found.error)
-        return Row(variant, verdict, score, (found.value, found.error), minutes)
-
-    return [make_row(variant) for variant in variants]
-
-
-def judge(difference: float, error: float) -> str:
-    """Gain or loss, where a difference of scores exceeds its standard error."""
-    if abs(difference) <= error:
-        return "within one SE"
-    return "gain" if difference < 0 else "loss"
+    rows = []
+    for variant in variants:
+        score = difference = minutes = None
+        if (name := variant.name) in predictions:
+            score, minutes = task.score(predictions[name], targets), ablation.minutes(variant)
+            if variant.baseline and variant.baseline.name in losses:
+                difference = task.difference(losses[name], losses[variant.baseline.name])
+        rows.append(Row(variant, score, difference, minutes))
+    return rows
 
 
 def format_rows(ablation: Ablation, rows: Sequence[Row]) -> str:

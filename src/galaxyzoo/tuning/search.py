@@ -149,7 +149,7 @@ class Tuning(Experiment):
             trial = optuna.Trial(study, interrupted._trial_id)
             reported = len(interrupted.intermediate_values)
         else:
-            trial, reported = study.ask(self.study.distributions), 0
+            trial, reported = study.ask(self.study.space), 0
         try:
             study.tell(trial, self._train_trial(trial, reported), skip_if_finished=True)
         except optuna.TrialPruned:

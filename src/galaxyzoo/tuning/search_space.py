@@ -7,7 +7,7 @@ import copy
 import json
 from collections.abc import Mapping
 from functools import reduce
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any
 
 import optuna
 from optuna.distributions import (
@@ -15,8 +15,9 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    distribution_to_json,
 )
-from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import Field, PlainSerializer, PlainValidator
 
 from galaxyzoo.config.base import Settings, set_key
 from galaxyzoo.config.schema import Config
@@ -25,90 +26,27 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.tuning.study import Study
 
 _DIGITS = 4  # of a sampled fraction, so that configs are easy to read
+_KINDS: dict[str, type[BaseDistribution]] = {
+    "float": FloatDistribution,
+    "int": IntDistribution,
+    "choice": CategoricalDistribution,
+}
 
 
-class NumberRange(Settings):
-    """A number between two bounds, both included."""
-
-    type: Literal["float", "int"]
-    low: int | float
-    high: int | float
-    log: bool = False
-    """sample on a logarithmic scale, as for a learning rate"""
-    step: int | float | None = None
-    """distance between neighbours; null: any value, for whole numbers 1"""
-
-    @property
-    def distribution(self) -> FloatDistribution | IntDistribution:
-        """Optuna's distribution; ValueError where the bounds are wrong."""
-        if self.type == "float":
-            return FloatDistribution(self.low, self.high, self.log, self.step)
-        bounds = [self.low, self.high, 1 if self.step is None else self.step]
-        if any(bound != int(bound) for bound in bounds):
-            raise ValueError("a range of type int has whole numbers")
-        low, high, step = map(int, bounds)
-        return IntDistribution(low, high, self.log, step)
-
-    @property
-    def edges(self) -> list[float]:
-        """Values that must be valid settings, each with the recipe's others."""
-        return [self.distribution.low, self.distribution.high]
-
-    def encode(self, value: Any) -> Any:
-        """Setting -> Optuna's parameter."""
-        return value
-
-    def decode(self, parameter: float) -> float:
-        """Optuna's parameter -> setting, of few digits, inside the bounds."""
-        if self.type == "int":
-            return parameter
-        return min(max(float(f"{parameter:.{_DIGITS}g}"), self.low), self.high)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        assert self.distribution
-        return self
+def _read_range(values: Any) -> BaseDistribution:
+    """Optuna's distribution of `type` and its arguments; of choices, some lists, their JSON."""
+    try:
+        arguments = dict(values)
+        kind = _KINDS[arguments.pop("type")]
+        if "choices" in arguments:
+            arguments["choices"] = [json.dumps(choice) for choice in arguments["choices"]]
+        return kind(**arguments)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"no range of a type {', '.join(_KINDS)} ({error})") from None
 
 
-class Choice(Settings):
-    """Choice of values; some are lists, so Optuna's parameter is their JSON."""
-
-    type: Literal["choice"]
-    choices: Annotated[tuple[JsonValue, ...], Field(min_length=2)]
-
-    @property
-    def distribution(self) -> CategoricalDistribution:
-        """Optuna's distribution; ValueError where a choice is repeated or no JSON."""
-        texts = [json.dumps(choice, allow_nan=False) for choice in self.choices]
-        if len(set(texts)) < len(texts):
-            raise ValueError("a choice is there twice")
-        return CategoricalDistribution(texts)
-
-    @property
-    def edges(self) -> list[Any]:
-        """List the choices."""
-        return list(self.choices)
-
-    def encode(self, value: Any) -> str:
-        """JSON of the choice as it is written: of 180, where the setting is 180.0."""
-        return json.dumps(self.choices[self.choices.index(value)])
-
-    def decode(self, parameter: str) -> Any:
-        """The choice of this JSON."""
-        return json.loads(parameter)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        assert self.distribution
-        return self
-
-
-# A tag each, as the field `type` itself has a validator that reads it before.
 Range = Annotated[
-    Annotated[NumberRange, Tag("float")]
-    | Annotated[NumberRange, Tag("int")]
-    | Annotated[Choice, Tag("choice")],
-    Discriminator(lambda v: str(v.get("type") if isinstance(v, dict) else getattr(v, "type", v))),
+    BaseDistribution, PlainValidator(_read_range), PlainSerializer(distribution_to_json)
 ]
 
 
@@ -135,19 +73,14 @@ class Search(Study):
     space: Annotated[dict[str, Range], Field(min_length=1)]
     """`section.key` -> its range"""
 
-    @property
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """Optuna's search space."""
-        return {setting: bounds.distribution for setting, bounds in self.space.items()}
-
     def decode(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """`section.key` -> value, from a trial's parameters."""
-        return {setting: self.space[setting].decode(v) for setting, v in parameters.items()}
+        """`section.key` -> value, fractions of few digits, from a trial's parameters."""
+        return {setting: _decode(self.space[setting], v) for setting, v in parameters.items()}
 
     def change(self, picks: Mapping[str, Any], suffix: str = "") -> Config:
         """Check the recipe with these values of `section.key`; `suffix` ends its run's name."""
         source = ", ".join(f"{setting}={value}" for setting, value in picks.items())
-        return self.make_config(self.change_values(picks), suffix, source)
+        return self.make_config(self.change_values(picks), suffix, f"{shown(self.path)}: {source}")
 
     def change_values(self, picks: Mapping[str, Any]) -> dict[str, Any]:
         """Content of the YAML of the recipe with these values of `section.key`, unchecked."""
@@ -162,10 +95,10 @@ class Search(Study):
         values = self.config.model_dump(mode="json")
         try:
             parameters = {
-                setting: bounds.encode(reduce(lambda v, key: v[key], setting.split("."), values))
+                setting: _encode(bounds, reduce(lambda v, key: v[key], setting.split("."), values))
                 for setting, bounds in self.space.items()
             }
-            optuna.create_trial(params=parameters, distributions=self.distributions, value=0)
+            optuna.create_trial(params=parameters, distributions=self.space, value=0)
         except (KeyError, TypeError, ValueError):
             return None
         return parameters
@@ -173,24 +106,40 @@ class Search(Study):
     @property
     def edges(self) -> list[Config]:
         """The recipe, and with one setting at a time at an edge of its range."""
-        picks = [{setting: edge} for setting, one in self.space.items() for edge in one.edges]
+        picks = [{setting: edge} for setting, one in self.space.items() for edge in _edges(one)]
         return [self.config, *map(self.change, picks)]
 
     def check(self) -> None:
         """Refuse settings that trials cannot score, and ranges with a value that is not valid."""
         if "stages" in self.values:
             raise InputError(f"{shown(self.path)}, base: has several stages: tune a recipe of one")
-        assert self.config
-        for setting, bounds in self.space.items():
-            source = f"{shown(self.path)}, space '{setting}'"
-            if setting == "task" or setting.split(".")[0] in ("tta", "stages"):
+        for setting in self.space:
+            if setting.split(".")[0] in ("task", "tta", "stages"):
                 raise InputError(
-                    f"{source} cannot be tuned: trials are scored on one view, of one task, "
-                    "without stages"
+                    f"{shown(self.path)}, space '{setting}' cannot be tuned: trials are scored on "
+                    "one view, of one task, without stages"
                 )
-            try:
-                digests = {self.change({setting: edge}).digest() for edge in bounds.edges}
-            except InputError as error:
-                raise InputError(f"{source}: {error}") from None
-            if len(digests) == 1:
-                raise InputError(f"{source} changes no result: leave it out")
+        assert self.edges
+
+
+def _decode(bounds: BaseDistribution, parameter: Any) -> Any:
+    """Optuna's parameter -> setting, inside the bounds."""
+    if isinstance(bounds, CategoricalDistribution):
+        return json.loads(parameter)
+    if isinstance(bounds, FloatDistribution):
+        return min(max(float(f"{parameter:.{_DIGITS}g}"), bounds.low), bounds.high)
+    return parameter
+
+
+def _encode(bounds: BaseDistribution, value: Any) -> Any:
+    """Setting -> Optuna's parameter; a choice's JSON as it is written: of 180 for 180.0."""
+    if isinstance(bounds, CategoricalDistribution):
+        return next((text for text in bounds.choices if _decode(bounds, text) == value), value)
+    return value
+
+
+def _edges(bounds: Any) -> list[Any]:
+    """Values that must be valid settings, each with the recipe's others."""
+    if isinstance(bounds, CategoricalDistribution):
+        return [json.loads(str(text)) for text in bounds.choices]
+    return [bounds.low, bounds.high]
