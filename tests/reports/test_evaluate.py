@@ -87,7 +87,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     reports = root / "reports"
     votes, classes = reports / mini.dataset / "gz37", reports / "toy" / "hubble10"
     for folder, pictures in (
-        (votes, {"ensemble-all_votes", "ensemble-all_worst", "ensemble-all_sample", "questions"}),
+        (votes, {"ensemble-all_votes", "ensemble-all_worst", "ensemble-all_sample"}),
         (classes, {"cnn_confusion", "cnn_macro_confusion", "cnn_roc", "cnn_sample"}),
     ):
         page = (folder / "index.html").read_text()
@@ -163,9 +163,6 @@ def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(root, projec
     runs = pd.read_csv(folder / "runs.csv")
     assert runs["run"].tolist() == ["zoo5/cnn", "zoo5/cnn", "zoo5/half"]
     assert runs["macro AUC"].isna().tolist() == [False, True, True]
-    succeed(root, "evaluate.py", "zoo5")
-    page = (folder / "index.html").read_text()
-    assert page.count("ROC curves, each class against the rest") == 4  # of both runs, twice each
     own = project.folds == 0  # the whole run again, on the galaxies of the other
     expected = -np.log(whole[own][project.targets("zoo5")[own] == 1]).mean()
     assert runs["log-loss"][1] == pytest.approx(expected)

@@ -83,7 +83,7 @@ def load_evaluation(
 
     Args:
         task_name: the task.
-        named: runs and ensembles to show in detail, none: the best, beside those shown before.
+        named: runs and ensembles to show in detail, none: the best.
         dataset: that the user named.
         output: folder of all reports.
     """
@@ -93,14 +93,12 @@ def load_evaluation(
     results, problems = load_results(task, catalog, named)
     columns = list(GALAXY_ZOO_2.columns)
     has_votes = task.rule is not None and set(columns) <= set(whole.train.columns)
-    folder, end = output / whole.dataset / task.name, "_calibration.csv"
-    before = [path.name.removesuffix(end) for path in folder.glob(f"*{end}")]
     return Evaluation(
         task=task,
         catalog=catalog,
         results=results,
-        shown=[*map(stem_of, named or [pick_best(results).run]), *before],
-        folder=folder,
+        shown=[*map(stem_of, named or [pick_best(results).run])],
+        folder=output / whole.dataset / task.name,
         problems=problems,
         votes=whole.train.loc[catalog.ids, columns] if has_votes else None,
     )

@@ -3,24 +3,20 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.io.tables import FOLD, write_table
-from galaxyzoo.reports.figures import BLUE, LIGHT_GREY, answer_label, clean, new_figure, save_figure
+from galaxyzoo.reports.figures import answer_label, draw_galaxies, readable, save_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
 
-GALAXIES_PER_CLASS = 6
-_TOP_VOTES = 3  # below the picture of a galaxy
-_LONG = 16  # letters of a class name that fit beside a row of galaxies
+GALAXIES_PER_CLASS = 5  # a row of the picture
+_TOP_VOTES = 3  # above the picture of a galaxy
 
 
 def labelled_tasks(catalog: Catalog) -> list[ClassTask]:
@@ -52,7 +48,6 @@ def explore_classes(
         "Classes of each task",
         "\n".join([text, *few]),
         [(table["task"].iloc[0], table.drop(columns="task")) for table in tables],
-        [("Galaxies of each class", save_figure(_plot_counts(tables), folder / "classes.png"))],
     )
     return [section]
 
@@ -63,13 +58,13 @@ def explore_samples(
     """The section with a few random galaxies of every class, one picture per task."""
     pictures = []
     for task in tasks:
-        galaxies = _draw_galaxies(data.catalog, task, seed)
-        ids = galaxies.index.to_numpy()
-        images, _ = decode_many(data.raw.train_images, ids, data.raw.image)
-        title = f"{task.name}: random galaxies of each class, with their GalaxyID"
-        figure = _plot_samples(title, task.columns, galaxies, images)
-        pictures.append((title, save_figure(figure, folder / f"samples_{task.name}.png")))
-    text = "Below each image its largest vote fractions." if data.catalog.has_votes else ""
+        notes = _draw_galaxies(data.catalog, task, seed)
+        if len(notes):
+            ids, title = notes.index.to_numpy(), f"{task.name}: random galaxies of each class"
+            images, _ = decode_many(data.raw.train_images, ids, data.raw.image)
+            figure = draw_galaxies(ids, images, notes.tolist(), title)
+            pictures.append((title, save_figure(figure, folder / f"samples_{task.name}.png")))
+    text = "With the largest vote fractions of each." if data.catalog.has_votes else ""
     return [HtmlSection("Galaxies of each class", text, pictures=pictures)] if pictures else []
 
 
@@ -105,79 +100,17 @@ def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
     return counts.reset_index(drop=True)
 
 
-def _draw_galaxies(catalog: Catalog, task: ClassTask, seed: int) -> pd.DataFrame:
-    """A few random galaxies of each class: `class`, and `votes` as text or ''."""
+def _draw_galaxies(catalog: Catalog, task: ClassTask, seed: int) -> pd.Series:
+    """Class and largest votes of a few random galaxies of each class, by GalaxyID."""
     classes = catalog.labels(task).idxmax(axis=1).sample(frac=1, random_state=seed)
     drawn = classes.groupby(classes).head(GALAXIES_PER_CLASS).sort_index()
-    texts = [_top_votes(catalog.train.loc[i]) if catalog.has_votes else "" for i in drawn.index]
-    return pd.DataFrame({CLASS: drawn, "votes": texts}, index=drawn.index)
+    drawn = drawn.sort_values(key=lambda names: names.map(task.columns.index), kind="stable")
+    notes = drawn.map(readable)
+    if catalog.has_votes:
+        notes += [f"\n{_top_votes(catalog.train.loc[i])}" for i in drawn.index]
+    return notes
 
 
 def _top_votes(votes: pd.Series) -> str:
     top = votes[list(GALAXY_ZOO_2.columns)].nlargest(_TOP_VOTES)
     return "\n".join(f"{answer_label(str(c))} {value:.2f}" for c, value in top.items())
-
-
-def _plot_counts(tables: Sequence[pd.DataFrame]) -> Figure:
-    """A panel per table of `count_classes`: galaxies of each class before and after its rule."""
-    figure = new_figure(10, sum(0.42 * len(table) + 1.1 for table in tables))
-    axes = figure.subplots(len(tables), squeeze=False, height_ratios=[len(t) + 2 for t in tables])
-    for axis, table in zip(axes[:, 0], tables, strict=True):
-        _draw_counts(axis, table)
-    widest = max(axes[:, 0], key=lambda axis: len(axis.containers))
-    if len(widest.containers) > 1:
-        handles, labels = widest.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False)
-    axes[-1, 0].set_xlabel("galaxies")
-    return figure
-
-
-def _draw_counts(axis: Axes, table: pd.DataFrame) -> None:
-    """Bars of one task; of a label file, which drops nothing, one bar per class."""
-    kept = int(table["kept"].sum())
-    whole = kept + int(table["dropped"].sum())
-    bars = {"kept": (BLUE, "kept by the rule")}
-    if whole > kept:
-        bars = {"before": (LIGHT_GREY, "before the rule"), **bars}
-    places = np.arange(len(table))
-    for i, (column, (color, label)) in enumerate(bars.items()):
-        shift = 0.4 * (i - (len(bars) - 1) / 2)
-        drawn = axis.barh(places + shift, table[column], 0.38, color=color, label=label)
-        axis.bar_label(drawn, fmt="{:,.0f}", fontsize=7, padding=3)
-    axis.set_yticks(places, table[CLASS], fontsize=9)
-    axis.invert_yaxis()
-    axis.margins(x=0.07)
-    title = f"{table['task'].iloc[0]}: {kept:,} of {whole:,} galaxies kept"
-    axis.set_title(title, fontsize=10, loc="left")
-    clean(axis)
-
-
-def _plot_samples(
-    title: str, classes: Sequence[str], galaxies: pd.DataFrame, images: np.ndarray
-) -> Figure:
-    """A row of galaxies for every class.
-
-    Args:
-        title: above the grid.
-        classes: in order, one row each; also those without galaxies.
-        galaxies: indexed by GalaxyID; `class`, and `votes`, the text below an image.
-        images: (galaxy, H, W, 3) uint8, rows as `galaxies`.
-    """
-    across = max(int(galaxies[CLASS].value_counts().max()), 1) if len(galaxies) else 1
-    has_text = bool(galaxies["votes"].any())
-    figure = new_figure(1.9 + 1.75 * across, (2.55 if has_text else 2.0) * len(classes) + 0.5)
-    axes = figure.subplots(len(classes), across, squeeze=False)
-    for row, name in enumerate(classes):
-        rows = np.flatnonzero(galaxies[CLASS] == name)
-        for axis in axes[row]:
-            axis.set(xticks=[], yticks=[])
-            axis.spines[:].set_visible(False)
-        for axis, i in zip(axes[row], rows, strict=False):
-            axis.imshow(images[i])
-            axis.set_title(str(galaxies.index[i]), fontsize=8, pad=2)
-            axis.set_xlabel(galaxies["votes"].iloc[i], fontsize=6.5, labelpad=2)
-        label = name if len(name) <= _LONG else name.replace("_", "_\n")
-        label += "" if len(rows) else "\n(no galaxy)"
-        axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10, labelpad=8)
-    figure.suptitle(title, fontsize=11)
-    return figure

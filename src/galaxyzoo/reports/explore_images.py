@@ -14,13 +14,13 @@ from galaxyzoo.data.image_cache import decode
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.io.tables import write_table
-from galaxyzoo.reports.figures import BLUE, GREEN, RED, clean, new_figure, save_figure
+from galaxyzoo.reports.figures import new_axes, save_figure
 from galaxyzoo.reports.html import HtmlSection
 
 SAMPLED_IMAGES = 500
 FRAME_PX = 106  # side of the small whole frames; a quarter of the competition's images
 SATURATED = 255
-CHANNELS = {"red": RED, "green": GREEN, "blue": BLUE}
+CHANNELS = ("red", "green", "blue")
 _NAMED = 5  # unreadable images that the page names
 
 
@@ -54,8 +54,8 @@ def explore_images(data: Dataset, seed: int, folder: Path) -> list[HtmlSection]:
     ]
     pictures = []
     if len(samples["train"].frames):
-        figure = _plot_images(samples["train"])
-        pictures = [("Sampled training images", save_figure(figure, folder / "images.png"))]
+        path = save_figure(_plot_mean(samples["train"]), folder / "images.png")
+        pictures = [("Mean of the training images, its brightest pixel as white", path)]
     caption = f"Measured on the originals of {SAMPLED_IMAGES} or fewer random images"
     return [HtmlSection("Images", "\n".join(lines), [(caption, table)], pictures)]
 
@@ -111,21 +111,10 @@ def _measure(data: bytes) -> dict[str, float]:
     }
 
 
-def _plot_images(sample: ImageSample) -> Figure:
-    """The mean frame, and the brightness of images per channel."""
-    figure = new_figure(10, 4.4)
-    frame, channels = figure.subplots(1, 2, width_ratios=[1, 1.3])
+def _plot_mean(sample: ImageSample) -> Figure:
+    """The mean frame, its brightest pixel as white."""
+    figure, axis = new_axes(4.4, 4.4)
     mean = sample.frames.mean(axis=0) / 255
-    frame.imshow(mean / max(mean.max(), 1e-9))
-    frame.set_title("mean frame, brightest pixel as white", fontsize=10)
-    frame.set_axis_off()
-    values = {name: sample.measures[f"{name}_mean"] for name in CHANNELS}
-    bins = np.linspace(0, max(column.max() for column in values.values()), 51).tolist()
-    for name, color in CHANNELS.items():
-        style = {"histtype": "step", "color": color, "linewidth": 1.6, "label": name}
-        channels.hist(values[name], bins, **style)
-    channels.set_title("mean brightness of each image", fontsize=10)
-    channels.set(xlabel="mean of the pixels, 0 to 255", ylabel="images")
-    channels.legend(frameon=False, fontsize=9)
-    clean(channels)
+    axis.imshow(mean / max(mean.max(), 1e-9))
+    axis.set_axis_off()
     return figure

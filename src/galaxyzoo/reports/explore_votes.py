@@ -9,15 +9,7 @@ from matplotlib.figure import Figure
 
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.io.tables import write_table
-from galaxyzoo.reports.figures import (
-    BLUE,
-    ORANGE,
-    answer_label,
-    clean,
-    new_axes,
-    new_figure,
-    save_figure,
-)
+from galaxyzoo.reports.figures import answer_label, new_figure, save_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
@@ -30,17 +22,16 @@ def explore_votes(catalog: Catalog, folder: Path) -> list[HtmlSection]:
     if not catalog.has_votes:
         return []
     votes = catalog.train[ANSWERS]
-    write_table(folder / "answers.csv", summarise_answers(votes))
+    answers = summarise_answers(votes)
+    write_table(folder / "answers.csv", answers)
     distributions = save_figure(_plot_distributions(votes), folder / "distributions.png")
-    means = save_figure(_plot_means(votes), folder / "means.png")
+    answers["column"] = answers["column"].map(answer_label)
     section = HtmlSection(
         "Votes",
         "A vote fraction is the part of all volunteers that gave the answer; it already carries "
         "the fraction of the answer that leads there.",
-        pictures=[
-            ("How often each vote fraction occurs, 20 bins", distributions),
-            ("Mean vote fraction of each answer", means),
-        ],
+        [("Vote fractions of each answer", answers)],
+        [("How often each vote fraction occurs, 20 bins", distributions)],
     )
     return [section]
 
@@ -83,20 +74,4 @@ def _plot_distributions(votes: pd.DataFrame) -> Figure:
     label = "part of the galaxies (white: none)"
     figure.colorbar(mesh, ax=axes[-1], orientation="horizontal", label=label, fraction=0.3)
     figure.supxlabel("vote fraction", fontsize=10)
-    return figure
-
-
-def _plot_means(votes: pd.DataFrame) -> Figure:
-    """Mean vote fraction of each answer, questions in turns of two colours."""
-    figure, axis = new_axes(9, 9)
-    colors = [
-        (BLUE, ORANGE)[i % 2] for i, q in enumerate(GALAXY_ZOO_2.questions) for _ in q.answers
-    ]
-    bars = axis.barh([answer_label(c) for c in ANSWERS], votes.mean(), color=colors)
-    axis.bar_label(bars, fmt="%.3f", fontsize=7, padding=3)
-    axis.tick_params(axis="y", labelsize=8)
-    axis.invert_yaxis()
-    axis.margins(y=0.01)
-    axis.set_xlabel("mean vote fraction")
-    clean(axis)
     return figure

@@ -30,9 +30,7 @@ COLORS = (
     "#777777",
 )
 TRAINED, VALIDATED = "#332288", "#cc6677"
-GREY, LIGHT_GREY = "#888888", "#bbbbbb"
-# Okabe and Ito's, where a few colours carry a meaning of their own.
-BLUE, SKY, GREEN, ORANGE, RED = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00"
+GREY, SKY = "#888888", "#56b4e9"
 VOTES, PREDICTED = "#b8c4d6", "#e07a2f"
 RIGHT, WRONG = "#117733", "#a32638"
 SHOWN_ANSWERS = (  # in figures without room for all 37

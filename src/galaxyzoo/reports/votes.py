@@ -1,6 +1,6 @@
 """Sections of the vote task's report: errors by question, by answer and by galaxy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,9 @@ from galaxyzoo.reports.figures import (
     COLORS,
     GREY,
     SHOWN_ANSWERS,
-    SKY,
     answer_label,
     clean,
     draw_gallery,
-    new_axes,
     new_figure,
 )
 from galaxyzoo.reports.html import HtmlSection
@@ -48,13 +46,7 @@ def question_section(evaluation: Evaluation) -> HtmlSection:
         }
     )
     evaluation.write_csv("questions.csv", table)
-    figure = _draw_questions(scores, f"RMSE per question, {evaluation.catalog.dataset}")
-    path = evaluation.save_png("questions.png", figure)
-    return HtmlSection(
-        "Questions",
-        tables=[("RMSE per question", table)],
-        pictures=[("RMSE per question: bars of the first run, marks of the others", path)],
-    )
+    return HtmlSection("Questions", tables=[("RMSE per question", table)])
 
 
 def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
@@ -163,24 +155,6 @@ def _name(result: Result) -> str:
     """The run, with its folds where they are not all."""
     folds = ", ".join(map(str, result.folds))
     return result.run if result.is_whole else f"{result.run} (folds {folds})"
-
-
-def _draw_questions(scores: Mapping[str, np.ndarray], title: str) -> Figure:
-    """Draw every question's RMSE: bars of the first run, marks of the others."""
-    figure, axis = new_axes(11, 5.6)
-    places = np.arange(len(GALAXY_ZOO_2.questions))[::-1]
-    for i, (run, values) in enumerate(scores.items()):
-        if i == 0:
-            axis.barh(places, values, 0.7, color=SKY, label=run)
-        else:
-            marker, color = _MARKERS[(i - 1) % len(_MARKERS)], COLORS[(i - 1) % len(COLORS)]
-            axis.plot(values, places, marker, ms=6, color=color, label=run)
-    axis.set_yticks(places, [f"{q.number}. {q.text}" for q in GALAXY_ZOO_2.questions])
-    axis.set_xlabel("RMSE over the question's answers")
-    axis.set_title(title, fontsize=12)
-    clean(axis, grid="x")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    return figure
 
 
 def _draw_votes(predictions: np.ndarray, targets: np.ndarray, title: str) -> Figure:
