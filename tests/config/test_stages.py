@@ -74,11 +74,6 @@ def test_overrides_hold_in_every_stage_or_in_one(configs):
     assert {one.head.hidden for one in stages} == {8}
 
 
-def test_a_recipe_without_stages_is_one_training(configs):
-    (plain,) = load(configs, "task: gz37\nmodel: {name: cnn}\n")
-    assert (plain.stage, plain.before) == ("", None)
-
-
 def test_what_is_saved_with_the_run_is_the_recipe(configs):
     *_, large = load(configs)
     saved = yaml.safe_load(yaml.safe_dump(large.model_dump(mode="json")))
@@ -161,15 +156,6 @@ def test_a_recipe_on_another_dataset_keeps_those_that_its_stages_name(configs):
     (configs / "hubble10" / "net.yaml").write_text(text)
     stages = load_config("hubble10/net").stages
     assert [one.dataset for one in stages] == ["kaggle-mini", "zoo5", "kaggle-mini", None]
-
-
-def test_recipes_in_a_circle_are_refused(configs):
-    for name, other in (("one", "two"), ("two", "one")):
-        text = f"stages: [{{name: a, recipe: gz37/{other}}}, {{name: b}}]"
-        (configs / "gz37" / f"{name}.yaml").write_text(
-            f"task: gz37\nmodel: {{name: cnn}}\n{text}\n"
-        )
-    assert "contains itself" in one_line_refusal(load_config, "gz37/one")
 
 
 def test_what_differs_in_name_and_views_has_the_same_weights(configs):

@@ -8,10 +8,9 @@ from scipy.optimize import nnls
 
 from galaxyzoo.ensemble import blends
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
-from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import PLAIN, draw_probs, one_hot
-from support.ensemble_fixtures import SMALL, fit_weights, vote_task
+from support.ensemble_fixtures import SMALL, vote_task
 
 ALL = slice(None)
 Loss = Callable[[np.ndarray, np.ndarray], float]
@@ -58,7 +57,7 @@ def plain_greedy(fold: OofFold, loss: Loss, steps: int) -> np.ndarray:
 def test_greedy_selection_worked_by_hand(steps, weights):
     # Targets (0, 0), run a (1, 0), run b (0, 2). Drawn a, a, b, a, a: errors 1, 1, 8/9, 13/16, 4/5.
     fold = make_fold(np.array([[[1.0, 0.0], [0.0, 2.0]]]), np.zeros((1, 2)))
-    found = blends.fit_greedy([fold], SMALL, 0, blends.squared_error, steps).weights
+    found = blends.fit_greedy([fold], SMALL, blends.squared_error, steps).weights
     np.testing.assert_allclose(found, np.array(weights)[:, None] * np.ones(2))
 
 
@@ -74,7 +73,7 @@ def test_greedy_selection_is_that_on_rows(make, loss, plain, seed):
     fold = make(seed)
     task = SMALL if make is random_fold else PLAIN
     for steps in (1, 12, 60):
-        found = blends.fit_greedy([fold], task, 0, loss, steps).weights
+        found = blends.fit_greedy([fold], task, loss, steps).weights
         expected = plain_greedy(fold, plain, steps)
         np.testing.assert_allclose(found, expected[:, None] * np.ones(len(task.columns)))
 
@@ -84,28 +83,19 @@ def test_nnls_from_sums_is_that_on_rows_per_group(seed):
     fold = random_fold(seed, n_columns=5)
     groups = (slice(0, 2), slice(2, 5))
     task = vote_task(2, 3)
-    found = blends.fit_nnls([fold], task, 0).weights
+    found = blends.fit_nnls([fold], task).weights
     for group in groups:
         rows = fold.features[:, :, group].astype(float).transpose(0, 2, 1).reshape(-1, 3)
         expected = nnls(rows, fold.targets[:, group].ravel())[0][:, None]
         np.testing.assert_allclose(found[:, group] - expected, 0, atol=1e-8)
 
 
-def test_nnls_leaves_out_a_run_that_would_get_a_negative_weight():
-    rng = np.random.default_rng(0)
-    good, bad = rng.random(50), rng.random(50)
-    fold = make_fold(np.stack([good, bad], axis=1)[:, :, None], (good - 0.2 * bad)[:, None])
-    weights = blends.nnls_weights(*fold.sums.by_run(ALL))
-    assert weights[1] == 0
-    assert weights[0] > 0.5
-
-
 @pytest.mark.parametrize("copies", [2, 5])
 def test_nnls_bears_copies_of_one_run(copies):
     fold = random_fold(0, n_runs=1)
     many = make_fold(np.repeat(fold.features, copies, axis=1), fold.targets)
-    alone = blends.fit_nnls([fold], SMALL, 0).predict(fold.features)
-    found = blends.fit_nnls([many], SMALL, 0).predict(many.features)
+    alone = blends.fit_nnls([fold], SMALL).predict(fold.features)
+    found = blends.fit_nnls([many], SMALL).predict(many.features)
     np.testing.assert_allclose(found, alone, atol=1e-6)
 
 
@@ -115,42 +105,8 @@ def test_nnls_bears_a_run_of_tiny_numbers_beside_one_of_large_ones():
     targets = np.array([[0.5, 0.95]])
     for turn in (1, -1):
         fold = make_fold(features[:, ::turn], targets)
-        found = blends.fit_nnls([fold], SMALL, 0).predict(fold.features)
+        found = blends.fit_nnls([fold], SMALL).predict(fold.features)
         assert np.square(found - targets).sum() < np.square(targets).sum()
-
-
-@pytest.mark.parametrize("name", ["greedy", "nnls"])
-def test_the_blend_that_made_the_targets_is_found(name):
-    rng = np.random.default_rng(0)
-    features = rng.random((200, 3, 2))
-    fold = make_fold(features, np.einsum("grc,r->gc", features, [0.7, 0.3, 0.0]))
-    found = fit_weights([fold], name)
-    np.testing.assert_allclose(found, [[0.7, 0.7], [0.3, 0.3], [0.0, 0.0]], atol=1e-5)
-
-
-def test_the_best_run_is_not_the_one_with_the_smallest_predictions():
-    # Errors 1/4 and 1/16 of the targets' squares: halved targets against targets with a quarter
-    # added.
-    targets = np.array([[1.0, 0.5], [0.25, 0.75]])
-    fold = make_fold(np.stack([0.5 * targets, 1.25 * targets], axis=1), targets)
-    weights = fit_weights([fold], "best_run")
-    np.testing.assert_array_equal(weights, np.array([[0, 0], [1, 1]]))
-
-
-def test_best_is_the_run_with_the_smallest_loss_and_mean_is_the_mean():
-    fold = random_fold(4)
-    errors = np.square(fold.features - fold.targets[:, None]).sum(axis=(0, 2))
-    best = CANDIDATES["best_run"].fit([fold], SMALL, 0).predict(fold.features)
-    np.testing.assert_array_equal(best, fold.features[:, errors.argmin()])
-    mean = CANDIDATES["mean"].fit([fold], SMALL, 0).predict(fold.features)
-    np.testing.assert_allclose(mean, fold.features.mean(axis=1), atol=1e-6)
-
-
-def test_a_class_run_that_is_surest_on_average_but_once_quite_wrong_is_not_the_best():
-    sure = np.array([[0.99, 0.6], [0.99, 0.6], [1e-5, 0.6]])  # mean 0.66 against 0.6
-    features = np.stack([sure, (1 - sure) / 2, (1 - sure) / 2], axis=2)
-    fold = make_fold(features, one_hot([0, 0, 0]))
-    assert fit_weights([fold], "best_run", PLAIN, CLASS_CANDIDATES)[:, 0].tolist() == [0, 1]
 
 
 def test_the_card_has_one_weight_per_run_where_columns_share_it():

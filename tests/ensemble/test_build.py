@@ -11,12 +11,11 @@ import pytest
 
 from galaxyzoo.commands import ensemble
 from galaxyzoo.core import launch, paths
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.build import costs_without, error_correlation
 from galaxyzoo.ensemble.least_squares import make_fold
 from galaxyzoo.ensemble.selection import CANDIDATES
 from galaxyzoo.reports.evaluate import ensemble_section, load_evaluation
-from galaxyzoo.results.layout import RunFolder, list_ensembles
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.class_fixtures import save_class_project
 from support.ensemble_fixtures import (
@@ -108,23 +107,6 @@ def test_an_ensemble_is_made_again_where_a_runs_test_predictions_alone_are_other
     assert built("gz37").csv.read_bytes() != before
 
 
-def test_an_output_elsewhere_is_written_alone_and_never_over_a_runs_table(root, monkeypatch):
-    save_project()
-    elsewhere = root / "mine.csv"
-    run_here(monkeypatch, "--output", str(elsewhere), "--candidates", "mean")
-    assert elsewhere.exists()
-    assert elsewhere.with_suffix(".json").exists()
-    assert not (root / "submissions" / "predictions.csv").exists()
-    assert list_ensembles() == []
-    run_here(monkeypatch, "all", "--name", "mine", "--candidates", "mean")
-    folder = "submissions/tiny/gz37"
-    for taken in (f"{folder}/run0.csv", f"{folder}/mine/oof.csv", "submissions/predictions.csv"):
-        with pytest.raises(InputError, match="not for an ensemble"):
-            run_here(monkeypatch, "--output", str(root / taken), "--candidates", "mean")
-    with pytest.raises(InputError, match="must end in"):
-        run_here(monkeypatch, "--output", str(root / "mine.json"))
-
-
 def test_a_demo_ensemble_says_that_it_does_not_replace_the_real_one(root, monkeypatch, capsys):
     save_project("tiny")
     save_project("demo")
@@ -199,7 +181,7 @@ def test_the_cost_of_a_run_is_that_of_an_ensemble_of_the_others(name):
     problem = features, targets, folds = make_problem(1)
     names = list(dict.fromkeys(["mean", name]))
     fits = fit_all(problem, names)
-    found = costs_without(fits, name, RUNS, 0)
+    found = costs_without(fits, name, RUNS)
     assert found["candidate"] == name
     for number, run in enumerate(RUNS):
         others = np.delete(features, number, axis=1)
@@ -213,14 +195,14 @@ def test_the_cost_of_a_run_is_that_of_an_ensemble_of_the_others(name):
 def test_where_no_blend_is_chosen_the_most_fitted_one_stands_for_it_and_says_so():
     features, targets, folds = make_problem(2, n=60)
     fits = fit_all((features, targets, folds), ["mean", "greedy", "nnls", "disagreement_ridge"])
-    assert costs_without(fits, "disagreement_ridge", RUNS, 0)["candidate"] == "nnls"
+    assert costs_without(fits, "disagreement_ridge", RUNS)["candidate"] == "nnls"
     fits = fit_all((features, targets, folds), ["mean", "disagreement_ridge"])
-    assert costs_without(fits, "disagreement_ridge", RUNS, 0)["candidate"] == "mean"
+    assert costs_without(fits, "disagreement_ridge", RUNS)["candidate"] == "mean"
 
 
 def test_a_run_alone_cannot_be_left_out():
     features, targets, folds = make_problem(3, n=60, n_runs=1)
-    found = costs_without(fit_all((features, targets, folds)), "mean", ["x"], 0)
+    found = costs_without(fit_all((features, targets, folds)), "mean", ["x"])
     assert found == {"candidate": "mean", "runs": {}}
 
 

@@ -38,7 +38,7 @@ def test_the_pool_minimises_its_loss_and_penalty(seed):
         fit = -np.log((raw / raw.sum(axis=1, keepdims=True) * targets).sum(axis=1)).mean()
         return fit + POOL_PENALTY * (((weights - 1 / 3) ** 2).sum() + (bias**2).sum())
 
-    model, rng = fit_pool(folds, PLAIN, 0), np.random.default_rng(1)
+    model, rng = fit_pool(folds, PLAIN), np.random.default_rng(1)
     best = plain(model.weights, model.bias)
     assert best < plain(np.full(3, 1 / 3), np.zeros(3))
     for size in (0.01, 0.05):
@@ -58,7 +58,7 @@ def test_a_stacker_mends_what_a_blend_cannot(name):
 
     train, held_out = [spoil(fold) for fold in train], spoil(test[0])
     losses = [
-        log_loss(one.fit(train, PLAIN, 0).predict(held_out.features), held_out.targets)
+        log_loss(one.fit(train, PLAIN).predict(held_out.features), held_out.targets)
         for one in (CLASS_CANDIDATES[name], CLASS_CANDIDATES["greedy"])
     ]
     assert losses[0] < losses[1] - 0.1
@@ -69,7 +69,7 @@ def test_a_certain_mistake_of_one_run_stops_no_candidate(name):
     features = np.array([[[1, 0, 0], [0.2, 0.3, 0.5]], [[0, 1, 0], [0.1, 0.8, 0.1]]] * 4)
     for runs in ([0, 1], [0, 0]):  # in the second, the truth is impossible for all runs
         fold = make_fold(features[:, runs], one_hot([2, 1] * 4))
-        model = CLASS_CANDIDATES[name].fit([fold], PLAIN, 0)
+        model = CLASS_CANDIDATES[name].fit([fold], PLAIN)
         assert np.isfinite(PLAIN.project(model.predict(fold.features))).all()
         if name == "greedy":
             weights = fit_weights([fold], name, PLAIN, CLASS_CANDIDATES)
@@ -87,15 +87,14 @@ def test_a_stacker_leaves_a_mean_that_is_right_nearly_as_it_is(name):
         return make_fold(np.repeat(probs[:, None], 2, axis=1), one_hot(truth))
 
     train, held_out = [fold(300), fold(300)], fold(600)
-    predictions = CLASS_CANDIDATES[name].fit(train, PLAIN, 0).predict(held_out.features)
+    predictions = CLASS_CANDIDATES[name].fit(train, PLAIN).predict(held_out.features)
     mean = log_loss(held_out.features.mean(axis=1), held_out.targets)
     assert log_loss(predictions, held_out.targets) < mean + 0.03
 
 
-def test_lightgbm_repeats_itself_and_another_seed_does_not():
+def test_lightgbm_repeats_itself():
     folds, fit = random_folds(8, n=150), CLASS_CANDIDATES["lightgbm"].fit
     features = folds[0].features
-    first, again, other = (fit(folds, PLAIN, seed).predict(features) for seed in (3, 3, 4))
+    first, again = (fit(folds, PLAIN).predict(features) for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
-    assert fit(folds, PLAIN, 3).predict(features[:0]).shape == (0, 3)
+    assert fit(folds, PLAIN).predict(features[:0]).shape == (0, 3)

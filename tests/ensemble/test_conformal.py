@@ -83,14 +83,6 @@ def test_coverage_over_many_small_calibrations_is_no_less_than_promised() -> Non
     assert binom.sf(hits, tries, level) > 0.001  # eight of ten places: 0.8 exactly
 
 
-def test_without_the_scale_one_kind_is_held_too_rarely() -> None:
-    column, amounts = draw(3, spread=False)
-    inside = held(column, column.cross_intervals([0.9])[0])
-    assert abs(inside.mean() - 0.9) < 0.02
-    assert inside[amounts == 0.1].mean() < 0.85
-    assert inside[amounts == 0.01].mean() > 0.95
-
-
 def test_bins_allow_for_the_side_to_which_errors_go() -> None:
     """Below 0.5 everything is overestimated, above it underestimated, by 0.1 at most."""
     rng = np.random.default_rng(4)

@@ -44,7 +44,7 @@ def test_a_saved_candidate_predicts_the_same(tmp_path, task, name):
         targets = one_hot(rng.choice(3, 600, p=[0.6, 0.3, 0.1]))
         features = draw_probs(rng, targets, 3, 1.0)
     some = {**dict.fromkeys(["mean", "lightgbm"]), name: None}
-    fits = cross_fit({n: known[n] for n in known if n in some}, task, features, targets, folds, 0)
+    fits = cross_fit({n: known[n] for n in known if n in some}, task, features, targets, folds)
     model, path = fits.models[name], tmp_path / "model.safetensors"
     loaded = load_model(path, save_model(path, model), CURE)
     np.testing.assert_array_equal(loaded.predict(features), model.predict(features))
@@ -108,7 +108,7 @@ def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_nam
     use_root(monkeypatch, tmp_path)
     catalog, task = save_project(), get_task(COMPETITION_TASK)
     candidates, runs = pick_candidates(["nnls"], task), ["gz37/run1", "gz37/run0"]
-    build = EnsembleBuild(task, catalog, runs, candidates, 0, "pair")
+    build = EnsembleBuild(task, catalog, runs, candidates, "pair")
     card, _ = build.make()
     assert [*card.members] == runs[::-1]
     model = load_model(build.folder.fitted, card.fitted, CURE)

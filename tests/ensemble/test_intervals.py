@@ -102,6 +102,8 @@ def test_a_mistake_is_one_line(
 ) -> None:
     assert "--level 90 must lie between 0 and 1" in refused(monkeypatch, capsys, "--level", "90")
     assert "build it first" in refused(monkeypatch, capsys, "run0", "run1")
+    with pytest.raises(InputError, match="add --intervals"):
+        run_here(monkeypatch, "--level", "0.8")
     assert "name one of all" in refused(monkeypatch, capsys, "run0")
     oof = built("gz37").oof_csv
     whole = oof.read_bytes()
@@ -114,15 +116,6 @@ def test_a_mistake_is_one_line(
     assert "name one of none" in refused(monkeypatch, capsys)
 
 
-def test_two_folds_are_too_few(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    use_root(monkeypatch, tmp_path)
-    save_project(n_folds=2)
-    run_here(monkeypatch, "--candidates", "mean")
-    assert "has 2, at least 3 are needed" in refused(monkeypatch, capsys)
-
-
 def test_the_ensembles_lock_is_held(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     held, hold_lock = list[Path](), files.hold_lock
 
@@ -133,13 +126,6 @@ def test_the_ensembles_lock_is_held(catalog: Catalog, monkeypatch: pytest.Monkey
     monkeypatch.setattr(files, "hold_lock", spy)
     make(monkeypatch)
     assert held == [built("gz37").csv.parent / files.LOCK]
-
-
-def test_a_level_without_intervals_is_refused(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(InputError, match="add --intervals"):
-        run_here(monkeypatch, "--level", "0.8")
 
 
 @pytest.mark.parametrize("name", ["gz37/run0", "ensemble:all"])

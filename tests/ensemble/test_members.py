@@ -50,13 +50,6 @@ def test_unfinished_and_optimistic_runs_are_left_out_unless_asked_for(catalog):
         members.load_oof(["gz37/half"], TASK, catalog)
 
 
-def test_no_run_at_all_says_why(catalog):
-    for name in ("run0", "run1"):
-        add_run(catalog, name, selected_on_validation=True)
-    with pytest.raises(InputError, match=r"no finished run.*run0 is left out.*optimistic"):
-        members.find_runs(TASK, catalog, [])
-
-
 def test_a_run_of_another_task_is_refused(catalog):
     with pytest.raises(InputError, match="'zoo5/run0' is not of task 'gz37'"):
         members.find_runs(TASK, catalog, ["zoo5/run0"])
@@ -158,10 +151,3 @@ def test_votes_alone_are_no_finished_run_of_a_class_task(catalog):
     add_run(whole, "run1")
     with pytest.raises(InputError, match=r"no finished run in .*elliptical_spiral"):
         members.find_runs(CLASSES, whole, [])
-
-
-def test_a_class_run_of_another_split_is_refused(catalog):
-    whole = clear_votes(catalog)
-    save_class_run(whole, "cnn", fingerprint="other")
-    with pytest.raises(InputError, match="another catalog or split"):
-        members.load_oof(["elliptical_spiral/cnn"], CLASSES, whole)

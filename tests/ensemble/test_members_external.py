@@ -80,10 +80,10 @@ def test_an_ensembles_yaml_is_the_same_as_the_long_command(catalog, tmp_path, mo
     for path, name in ((oof, "oof"), (test, "test")):
         pd.read_csv(path).to_csv(kept / f"them@first/{name}.csv.gz", index=False)
     (kept / "other").mkdir()  # of another ensemble: not read
-    text = f"runs: [gz37/them@first]\ntables: {tmp_path}/tables\ncandidates: [mean, nnls]\n"
+    text = f"runs: [gz37/them@first]\ntables: {tmp_path}/tables\n"
     (configs / "ensembles/mine.yaml").write_text(text + "dataset: tiny\n")
     monkeypatch.setenv("GALAXYZOO_CONFIGS", str(configs))
-    run_here(monkeypatch, "mine")
+    run_here(monkeypatch, "mine", *QUICK, "--name", "other")
     found = read_card()
     assert {key: found[key] for key in ("runs", "candidates", "model", "table")} == {
         key: expected[key] for key in ("runs", "candidates", "model", "table")
@@ -255,13 +255,6 @@ def test_tables_are_picked_by_mark_and_name():
     assert [table.run for table in picked] == ["external/a", "external/b"]
     with pytest.raises(InputError, match=r"'external/c' is not there: add --external c OOF.csv"):
         pick_tables(tables, ["external/c"])
-
-
-def test_the_submission_is_never_written_over_an_external_table(catalog, tmp_path, monkeypatch):
-    given = save_external(catalog, tmp_path)
-    for path in given:
-        with pytest.raises(InputError, match="not for an ensemble"):
-            run_here(monkeypatch, "--external", "them", *given, "--output", path, *QUICK)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,10 @@ import pytest
 
 from galaxyzoo.commands import ensemble
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates
-from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.ensemble.selection import CLASS_CANDIDATES, cross_fit
 from support.class_fixtures import (
     ANOMALIES,
     ANOMALY_TASK,
-    BALANCED,
     PLAIN,
     draw_probs,
     one_hot,
@@ -33,7 +31,7 @@ def problem(seed: int, n: int, n_runs: int, skill: float) -> tuple[np.ndarray, .
 def test_every_candidate_gives_probabilities_and_bears_copies_of_a_run(name):
     features, targets, folds = problem(1, 60, 2, 1.0)
     copies = features[:, [0, 0, 1, 0]]
-    fits = cross_fit({name: CLASS_CANDIDATES[name]}, PLAIN, copies, targets, folds, 0)
+    fits = cross_fit({name: CLASS_CANDIDATES[name]}, PLAIN, copies, targets, folds)
     for values in (fits.predictions(name), PLAIN.project(fits.models[name].predict(copies))):
         assert values.shape == (60, 3)
         assert values.min() > 0
@@ -46,26 +44,10 @@ def test_a_class_without_members_in_the_fitted_folds_stops_nothing(name):
     features, targets, folds = problem(2, 60, 2, 1.0)
     rare = targets[:, 2] == 1
     folds = np.where(rare, 0, 1 + np.arange(60) % 4)
-    fits = cross_fit({name: CLASS_CANDIDATES[name]}, PLAIN, features, targets, folds, 0)
+    fits = cross_fit({name: CLASS_CANDIDATES[name]}, PLAIN, features, targets, folds)
     values = fits.predictions(name)
     assert np.isfinite(values).all()
     np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-9)
-
-
-def test_where_one_run_knows_more_the_fitted_ones_beat_the_mean():
-    features, targets, folds = problem(3, 300, 3, 2.0)
-    fits = cross_fit(CLASS_CANDIDATES, PLAIN, features, targets, folds, 0)
-    for name in ("greedy", "pool"):
-        assert fits.score(name) < fits.score("mean") - 0.01
-    assert fits.choose() != "mean"
-
-
-def test_candidates_are_those_of_the_tasks_kind():
-    assert pick_candidates([], PLAIN) == CLASS_CANDIDATES
-    assert pick_candidates([], TASKS["gz37"]) == CANDIDATES
-    assert list(pick_candidates(["pool"], BALANCED)) == ["mean", "pool"]
-    with pytest.raises(InputError, match=r"unknown candidate 'nnls': known are .*best_run"):
-        pick_candidates(["nnls"], PLAIN)
 
 
 def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_path, monkeypatch):
@@ -84,13 +66,6 @@ def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_pat
     card = read_card("anomaly4")
     assert card["metric"] == "log-loss"
     assert {"accuracy", "balanced_accuracy", "macro_f1"} <= set(card["classes"])
-
-
-def test_the_task_follows_from_the_named_runs(tmp_path, monkeypatch):
-    use_root(monkeypatch, tmp_path)
-    save_class_project()
-    run_here(monkeypatch, "anomaly4/run0", "anomaly4/run1", "--candidates", "mean")
-    assert built("anomaly4").csv.exists()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import lightgbm as lgb
 import numpy as np
 import pytest
 
-from galaxyzoo.ensemble import blends, stackers
+from galaxyzoo.ensemble import stackers
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from support.ensemble_fixtures import SMALL, stack_folds
 
@@ -25,15 +25,6 @@ def rows(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(galaxy, feature), (galaxy, column) targets, (galaxy, column) uniform mean."""
     features, targets = stack_folds(folds)
     return features.reshape(len(features), -1), targets, features.mean(axis=1)
-
-
-def test_a_stacker_uses_other_columns_and_a_blend_cannot():
-    train, test = linear_folds(5, n=400, noise=0.05), linear_folds(6, n=400, noise=0.05)
-    features, (_, targets, _) = np.concatenate([f.features for f in test]), rows(test)
-    stacked = stackers.fit_lightgbm(train, SMALL, 0).predict(features)
-    blended = blends.fit_nnls(train, SMALL, 0).predict(features)
-    errors = [np.square(p[:, 0] - targets[:, 0]).mean() for p in (stacked, blended)]
-    assert errors[0] < 0.8 * errors[1]
 
 
 @pytest.mark.parametrize("fit", [stackers.fit_disagreement_ridge, stackers.fit_lightgbm])
@@ -57,7 +48,7 @@ def test_lightgbm_learns_what_is_not_linear():
 
     train, test = [fold(), fold()], fold()
     errors = [
-        np.square(fit(train, SMALL, 0).predict(test.features) - test.targets).mean()
+        np.square(fit(train, SMALL).predict(test.features) - test.targets).mean()
         for fit in (stackers.fit_lightgbm, stackers.fit_disagreement_ridge)
     ]
     assert errors[0] < 0.3 * errors[1]
@@ -66,10 +57,9 @@ def test_lightgbm_learns_what_is_not_linear():
 def test_lightgbm_with_swapped_labels_is_that_with_fresh_data_and_repeats_itself():
     folds = linear_folds(8, n=200)
     x, y, mean = rows(folds)
-    settings = stackers.BOOSTING | {"seed": 5}
     fresh = [
         lgb.train(
-            settings,
+            stackers.BOOSTING,
             lgb.Dataset(x.astype(np.float32), y[:, c] - mean[:, c]),
             stackers.BOOSTING_ROUNDS,
         )
@@ -77,8 +67,5 @@ def test_lightgbm_with_swapped_labels_is_that_with_fresh_data_and_repeats_itself
     ]
     expected = mean + np.column_stack([booster.predict(x.astype(np.float32)) for booster in fresh])
     for _ in range(2):
-        ours = stackers.fit_lightgbm(folds, SMALL, 5).predict(
-            x.astype(np.float32).reshape(-1, 2, 2)
-        )
+        ours = stackers.fit_lightgbm(folds, SMALL).predict(x.astype(np.float32).reshape(-1, 2, 2))
         np.testing.assert_array_equal(ours, expected)
-    assert (stackers.fit_lightgbm(folds, SMALL, 7).predict(x.reshape(-1, 2, 2)) != expected).any()

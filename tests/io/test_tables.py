@@ -14,10 +14,10 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.io.tables import (
     plain_cell,
     read_csv,
-    read_predictions,
     select_numbers,
     write_predictions,
 )
+from galaxyzoo.results.table import select_predictions
 from support.refusals import one_line_refusal
 
 PLAIN = "GalaxyID,a,b\n5,0.5,1\n3,0.25,0\n"
@@ -114,7 +114,7 @@ def write_half(file: Path) -> None:
 
 
 def numbers(file: Path, ids: list[int] | None = None) -> pd.DataFrame:
-    return read_predictions(file, ["a", "b"], np.array(ids or [3, 5]))
+    return select_predictions(read_csv(file), ["a", "b"], np.array(ids or [3, 5]), file)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
@@ -190,7 +190,7 @@ def test_what_is_written_reads_back_to_nine_decimals(file):
     frame = pd.DataFrame(rng.random((20, 2)), index=rng.permutation(20), columns=["a", "b"])
     write_predictions(file, frame)
     assert b"\r" not in file.read_bytes()
-    back = read_predictions(file, ["a", "b"], frame.index)
+    back = select_predictions(read_csv(file), ["a", "b"], frame.index.to_numpy(), file)
     assert back.index.tolist() == frame.index.tolist()
     np.testing.assert_allclose(back, frame, rtol=0, atol=5.1e-10)
 

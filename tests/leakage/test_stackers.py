@@ -68,7 +68,7 @@ def is_fitted(kind: str, name: str) -> bool:
     tables = [runs[:, run].astype(float) for run in (0, 1)]
     if isinstance(task, ClassTask):
         tables = [one_hot(table.argmax(axis=1), len(task.columns)) for table in tables]
-    first, second = (fit([make_fold(runs, table)], task, 0).predict(runs) for table in tables)
+    first, second = (fit([make_fold(runs, table)], task).predict(runs) for table in tables)
     return bool((first != second).any())
 
 
@@ -100,14 +100,14 @@ def fit_noise(
     rng = np.random.default_rng((seed, n_runs))
     features, targets = draw_noise(rng, task, n, n_runs, spread), draw_targets(rng, task, n)
     candidates = {name: candidates_of(task)[name] for name in names}
-    return cross_fit(candidates, task, features, targets, np.arange(n) % N_FOLDS, seed)
+    return cross_fit(candidates, task, features, targets, np.arange(n) % N_FOLDS)
 
 
 def fit_on_all(
-    fit: selection.Fit, by_fold: dict[int, OofFold], without: frozenset[int], task: Task, seed: int
+    fit: selection.Fit, by_fold: dict[int, OofFold], without: frozenset[int], task: Task
 ) -> tuple[MetaModel, dict[int, np.ndarray]]:
     """A leak: nothing is left out of any fit."""
-    model = fit(list(by_fold.values()), task, seed)
+    model = fit(list(by_fold.values()), task)
     return model, {k: task.project(model.predict(by_fold[k].features)) for k in without}
 
 
@@ -209,13 +209,13 @@ def test_targets_of_a_fold_change_none_of_its_predictions(kind: str, name: str) 
         features /= features.sum(axis=2, keepdims=True)
     folds = np.arange(n) % N_FOLDS
     candidates = {some: candidates_of(task)[some] for some in (MEAN, "best_run", name)}
-    clean = cross_fit(candidates, task, features, targets, folds, 0)
+    clean = cross_fit(candidates, task, features, targets, folds)
     before = nested(clean)
     assert before is not None
     for fold in range(thorough(1, N_FOLDS)):
         rows, changed = folds == fold, targets.copy()
         changed[rows] = np.roll(targets[rows], 1, axis=1)
-        dirty = cross_fit(candidates, task, features, changed, folds, 0)
+        dirty = cross_fit(candidates, task, features, changed, folds)
         after = nested(dirty)
         assert after is not None
         alone = frozenset({fold})

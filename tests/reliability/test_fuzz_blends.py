@@ -90,11 +90,11 @@ def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
 def test_the_disagreement_ridge_bears_any_runs(folds: list[OofFold]) -> None:
     features, targets = stack_folds(folds)
     size = size_of(features, targets)
-    model = stackers.fit_disagreement_ridge(folds, TWO, 0)
+    model = stackers.fit_disagreement_ridge(folds, TWO)
     assert np.isfinite(model.whole.weights).all()
     error = squared(model.predict(features), targets)
     assert error <= squared(model.blend.predict(features), targets) + 1e-6 * size
-    other = stackers.fit_disagreement_ridge(turned(folds), TWO, 0)
+    other = stackers.fit_disagreement_ridge(turned(folds), TWO)
     if (other.whole.penalties == model.whole.penalties).all():
         values = other.predict(features[:, ::-1])
         assert abs(squared(values, targets) - error) <= 1e-5 * size
@@ -116,7 +116,7 @@ def test_blends_and_stackers_of_classes_keep_their_promises(folds: list[OofFold]
         assert weights.min() >= 0
         np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-6)
         assert mean_loss(Blend(weights).predict(features), targets) <= min(losses) + 1e-3
-    probs = CLASS_CANDIDATES["pool"].fit(folds, PLAIN, 0).predict(features)
+    probs = CLASS_CANDIDATES["pool"].fit(folds, PLAIN).predict(features)
     assert np.isfinite(probs).all()
     np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-9)
     assert mean_loss(probs, targets) <= mean_loss(geometric, targets) + 1e-6

@@ -17,7 +17,8 @@ from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers import kaggle
-from galaxyzoo.io.tables import FOLD, read_predictions
+from galaxyzoo.io.tables import FOLD, read_csv
+from galaxyzoo.results.table import select_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from support.fuzz_fixtures import CASES, SEEDS, SLOW, mutate
 from support.kaggle_fixtures import (
@@ -85,7 +86,7 @@ def test_a_table_reads_the_same_however_it_is_written(
     table[FOLD] = numbers.integers(0, 5, 5)
     path = tmp_path_factory.getbasetemp() / "disguised.csv"
     path.write_bytes(write_disguised(table, rng))
-    found = read_predictions(path, ["a", "b c"], ids)
+    found = select_predictions(read_csv(path), ["a", "b c"], ids, path)
     assert found.index.tolist() == ids.tolist()
     np.testing.assert_allclose(found[["a", "b c"]], values, rtol=1e-15, atol=0)
     assert found[FOLD].tolist() == table[FOLD].tolist()
@@ -104,7 +105,7 @@ def test_any_bytes_are_a_valid_table_or_one_line(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            found = read_predictions(path, columns, ids)
+            found = select_predictions(read_csv(path), columns, ids, path)
         except InputError as error:
             check_refusal(error, "mutated.csv")
         else:

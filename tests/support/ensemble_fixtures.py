@@ -54,7 +54,7 @@ def make_problem(
 
 
 def fit_all(problem: Problem, names: list[str] = LINEAR) -> CrossFits:
-    return cross_fit({name: CANDIDATES[name] for name in names}, SMALL, *problem, seed=0)
+    return cross_fit({name: CANDIDATES[name] for name in names}, SMALL, *problem)
 
 
 def fit_weights(
@@ -64,7 +64,7 @@ def fit_weights(
     candidates: Mapping[str, Candidate] = CANDIDATES,
 ) -> np.ndarray:
     """(run, column) weights of a candidate that is a blend."""
-    model = candidates[name].fit(folds, task, 0)
+    model = candidates[name].fit(folds, task)
     assert isinstance(model, Blend)
     return model.weights
 

@@ -17,7 +17,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
-from galaxyzoo.io.tables import read_predictions
 from galaxyzoo.results.layout import (
     HISTORY,
     TEST_TABLE,
@@ -27,6 +26,7 @@ from galaxyzoo.results.layout import (
     FoldFolder,
     RunFolder,
 )
+from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.callbacks import read_timings
 from galaxyzoo.training.fold_data import FoldData
@@ -187,14 +187,14 @@ def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(
     prepared: Dataset, trained: list[FoldData]
 ) -> None:
     run, task = Run(small_config(image=SIZES), prepared), get_task("gz37")
-    columns, ids = task.columns, prepared.catalog.test_ids
+    ids = prepared.catalog.test_ids
     for folds, done in (([1], [1]), ([0], [0, 1])):
         run.train(folds)
-        each = [read_predictions(run.fold_dir(k) / TEST_TABLE, columns, ids) for k in done]
+        each = [PredictionTable.read(run.fold_dir(k) / TEST_TABLE, task, ids).values for k in done]
         path = RunFolder(prepared.catalog.dataset, run.config.run).test_csv
-        table = read_predictions(path, columns, ids)
+        table = PredictionTable.read(path, task, ids).values
         expected = task.project(np.mean(each, axis=0))
-        np.testing.assert_allclose(table.to_numpy(), expected, atol=2e-9)
+        np.testing.assert_allclose(table, expected, atol=2e-9)
 
 
 def test_rows_of_the_oof_table_are_found_by_id(prepared: Dataset, trained: list[FoldData]) -> None:

@@ -13,7 +13,7 @@ import argparse
 
 from galaxyzoo.core.console import print_markdown
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.core.launch import add_data, add_jobs, new_parser
+from galaxyzoo.core.launch import new_parser
 from galaxyzoo.data.prepare import prepare
 
 
@@ -28,12 +28,9 @@ def main() -> None:
     data = prepare(args.data, tasks={study.config.task})
     folds = range(data.catalog.n_folds) if args.folds == "all" else args.folds or study.folds
     ablation = Ablation(study, data, tuple(sorted({*folds})))
-    left_out = ablation.check(variants)
-    wanted = [variant for variant in variants if variant.name not in left_out]
-    stopped = [] if args.table else ablation.train(wanted, args.jobs, args.backend)
+    ablation.check(variants)
+    stopped = [] if args.table else ablation.train(variants, args.jobs, args.backend)
     print_markdown(format_rows(ablation, make_rows(ablation, variants)))
-    for name, reason in left_out.items():
-        print(f"! {name} is left out: {reason}")
     for reason in stopped:
         print(f"! {reason}")
     if stopped:
@@ -47,7 +44,7 @@ def fold_numbers(text: str) -> str | tuple[int, ...]:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, "--data", "--jobs", "--backend")
     parser.add_argument("study", metavar="STUDY", help="such as configs/ablations/gz37.yaml")
     parser.add_argument(
         "--only-changes",
@@ -62,7 +59,5 @@ def parse_args() -> argparse.Namespace:
         metavar="FOLDS",
         help="such as 0,1, or all (default: the study's)",
     )
-    add_data(parser)
-    add_jobs(parser)
     parser.add_argument("--table", action="store_true", help="train nothing, only print the table")
     return parser.parse_args()

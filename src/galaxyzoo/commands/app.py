@@ -83,9 +83,8 @@ def choose(run: str | None, dataset: str | None) -> KnownPredictor:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, "--dataset")
     parser.add_argument("run", nargs="?", metavar="RUN", help="or ensemble:NAME; default: the best")
-    parser.add_argument("--dataset", help="dataset of the run")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine")
     parser.add_argument(
         "--allow-host",

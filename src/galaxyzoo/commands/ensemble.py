@@ -25,7 +25,6 @@ import argparse
 import re
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from galaxyzoo.config.loading import EnsembleSettings, all_ensembles, load_ensemble
 from galaxyzoo.config.names import ALL_RUNS, DEMOS
@@ -35,17 +34,15 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
 from galaxyzoo.ensemble.intervals import make_intervals
-from galaxyzoo.ensemble.members import PREFIX, ExternalTable, find_runs, make_tables, pick_tables
+from galaxyzoo.ensemble.members import PREFIX, find_runs, make_tables, pick_tables
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
 from galaxyzoo.reports.console import print_ensemble, print_intervals
 from galaxyzoo.results import submission
 from galaxyzoo.results.layout import (
-    RunFolder,
     card_path,
     choose_dataset,
     datasets_with_run,
     list_ensembles,
-    published_csv,
     recipe_tables,
 )
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
@@ -77,25 +74,23 @@ def combine(options: argparse.Namespace) -> None:
     external = pick_tables(tables, options.runs)
     set_aside = [table for table in tables if table not in external]
     runs, left_out = pick_runs(options.runs, task, whole, bool(external))
-    output = check_output(options.output, whole.dataset, runs, tables)
-    candidates, seed = pick_candidates(names, task), options.seed
+    candidates = pick_candidates(names, task)
     name = options.name or name_of([*runs, *(table.run for table in external)], task)
-    build = EnsembleBuild(task, whole, runs, candidates, seed, name, output, external, set_aside)
+    build = EnsembleBuild(task, whole, runs, candidates, name, external, set_aside)
     card, is_new = build.make()
 
-    path = build.path
+    folder = build.folder
     if not is_new:
         print(f"nothing has changed since the ensemble {name} was made:")
     for line in left_out:
         print(line)
     print_ensemble(card)
-    print(f"submission of {len(whole.test_ids)} galaxies: {shown(path)}")
-    print(f"its score card: {shown(card_path(path))}")
-    if options.output is None:
-        if task.name == COMPETITION_TASK:
-            print(submission.publish(path, whole.dataset))
-        if line := submission.compare_to_record(path, build.folder.record_csv):
-            print(line)
+    print(f"submission of {len(whole.test_ids)} galaxies: {shown(folder.csv)}")
+    print(f"its score card: {shown(folder.card)}")
+    if task.name == COMPETITION_TASK:
+        print(submission.publish(folder.csv, whole.dataset))
+    if line := submission.compare_to_record(folder.csv, folder.record_csv):
+        print(line)
     print(f"done in {time.perf_counter() - started:.1f} s")
 
 
@@ -121,7 +116,7 @@ def calibrate(options: argparse.Namespace) -> None:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, "--dataset")
     parser.add_argument(
         "runs",
         nargs="*",
@@ -131,9 +126,6 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--name", help="of the ensemble (default: that in configs/ensembles/, else from the runs')"
-    )
-    parser.add_argument(
-        "--dataset", help="dataset whose runs to combine (default: the only real one, else demo)"
     )
     parser.add_argument(
         "--task",
@@ -160,15 +152,6 @@ def parse() -> argparse.Namespace:
         metavar="NAME",
         help="an external table whose networks may have been trained on these galaxies; "
         "may be repeated",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        help="seed of the boosted trees (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="write the submission there, and nowhere else"
     )
     parser.add_argument(
         "--intervals", action="store_true", help="make intervals of the ensemble that is there"
@@ -198,11 +181,11 @@ def take_ensemble(options: argparse.Namespace) -> None:
         )
     if not named:
         return
-    is_changed = options.candidates or options.external or options.possible_leakage or options.seed
-    if named[0] in known and is_changed and not (options.name or options.output):
+    is_changed = options.candidates or options.external or options.possible_leakage
+    if named[0] in known and is_changed and not options.name:
         raise InputError(
-            f"'{named[0]}' is what configs/ensembles/{named[0]}.yaml says: with other candidates, "
-            "tables or seed it needs a --name of its own"
+            f"'{named[0]}' is what configs/ensembles/{named[0]}.yaml says: with other candidates "
+            "or tables it needs a --name of its own"
         )
     options.name, options.runs = options.name or named[0], []
     if named[0] in known:
@@ -231,7 +214,6 @@ def take_settings(options: argparse.Namespace, settings: EnsembleSettings) -> No
         options.dataset = settings.dataset
     else:
         options.runs = settings.runs
-    options.candidates = options.candidates or ",".join(settings.candidates)
 
 
 def take_default(options: argparse.Namespace, task: Task, catalog: Catalog) -> None:
@@ -242,7 +224,7 @@ def take_default(options: argparse.Namespace, task: Task, catalog: Catalog) -> N
     trained = find_runs(task, catalog, [], or_none=True)[0]
     default = load_ensemble(DEFAULT).runs if DEFAULT in all_ensembles() else []
     is_plain = not (options.candidates or options.external or options.possible_leakage)
-    if is_plain and not options.seed and default and {*default} <= {*trained}:
+    if is_plain and default and {*default} <= {*trained}:
         options.name, options.runs = DEFAULT, default
         line = f"{DEFAULT}: the runs of configs/ensembles/{DEFAULT}.yaml"
         if others := [run for run in trained if run not in default]:
@@ -267,7 +249,7 @@ def check_options(options: argparse.Namespace) -> None:
     """Refuse options that would have no effect."""
     if options.level is not None and not options.intervals:
         raise InputError("--level is of intervals: add --intervals")
-    ignored = ("task", "candidates", "external", "possible_leakage", "seed", "output")
+    ignored = ("task", "candidates", "external", "possible_leakage")
     if options.intervals and (len(options.runs) > 1 or any(getattr(options, n) for n in ignored)):
         raise InputError(
             "--intervals takes an ensemble's name, --level and --dataset alone: build it first"
@@ -296,20 +278,3 @@ def pick_runs(
     if asked and not own:
         return [], []
     return find_runs(task, catalog, own, or_none=has_external)
-
-
-def check_output(
-    output: Path | None, dataset: str, runs: list[str], external: list[ExternalTable]
-) -> Path | None:
-    """Check the submission's path: never over a run's table, nor over the published copy."""
-    if output is None:
-        return None
-    path = output.resolve()
-    if path.suffix != ".csv":
-        raise InputError(f"--output {shown(path)} must end in .csv")
-    taken = {RunFolder(dataset, run).test_csv for run in runs} | {published_csv()}
-    taken |= {p.resolve() for table in external for p in (table.oof_path, table.test_path)}
-    taken |= {p for folder in list_ensembles() for p in (folder.csv, folder.oof_csv)}
-    if path in taken:
-        raise InputError(f"{shown(path)} is not for an ensemble to write: choose another --output")
-    return path

@@ -1,7 +1,7 @@
 """Write an HTML report of a task's runs and its ensemble, from out-of-fold tables.
 
 Scores of all runs and ensembles, an ensemble's candidates, and of the best ensemble (else the best
-run, or what is named) errors, calibration and galaxies. What is named once stays on the page.
+run, or what is named) errors, calibration and galaxies.
 
     python3 src/evaluate.py zoo5
     python3 src/evaluate.py gz37/resnet18 ensemble:default --dataset kaggle-mini
@@ -48,17 +48,13 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, "--dataset", "--data")
     parser.add_argument(
         "names",
         nargs="+",
         metavar="TASK|RUN",
         help="task, or what to show in detail: zoo5, zoo5/resnet18, ensemble:zoo5/all",
     )
-    parser.add_argument(
-        "--dataset", help="dataset of the tables (default: the only real one, else demo)"
-    )
-    parser.add_argument("--data", help="folder with the images to show (default: found in input/)")
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="folder of the reports (default: reports/)"
     )

@@ -8,7 +8,7 @@ python3 src/explore.py --data kaggle-mini --task hubble10
 import argparse
 from pathlib import Path
 
-from galaxyzoo.core.launch import add_data, new_parser
+from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
@@ -51,8 +51,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__)
-    add_data(parser)
+    parser = new_parser(__doc__, "--data")
     parser.add_argument(
         "--task", help="show the classes of this task alone (default: of all tasks)"
     )

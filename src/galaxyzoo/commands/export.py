@@ -16,7 +16,7 @@ from pathlib import Path
 
 from galaxyzoo.config.names import BOX
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.launch import add_trained_run, new_parser
+from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import shown
 from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, bundled_dir
 from galaxyzoo.tasks.registry import is_ensemble, task_name
@@ -63,8 +63,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__)
-    add_trained_run(parser)
+    parser = new_parser(__doc__, "run", "--dataset")
     parser.add_argument(
         "--output",
         type=Path,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import add_trained_run, new_parser
+from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.tasks.kinds import Task
@@ -115,11 +115,9 @@ def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__)
-    add_trained_run(parser)
+    parser = new_parser(__doc__, "run", "--dataset", "--data")
     parser.add_argument("--galaxy-id", type=int, metavar="ID", help="a galaxy of the dataset")
     parser.add_argument("--image", type=Path, metavar="FILE", help="an image of any galaxy")
-    parser.add_argument("--data", help="folder with its images (default: found in input/)")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="the picture (default: in reports/)"
     )

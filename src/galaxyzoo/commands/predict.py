@@ -30,7 +30,7 @@ import numpy as np
 
 from galaxyzoo.config.names import BOX
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.launch import add_dataset, add_jobs, fold_numbers, new_parser, positive
+from galaxyzoo.core.launch import fold_numbers, new_parser, positive
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings
@@ -235,14 +235,13 @@ def columns_in_words() -> str:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, "--dataset", "--jobs", "--backend")
     parser.add_argument(
         "words",
         nargs="+",
         metavar="[RUN|ensemble:NAME] IMAGES",
         help="what predicts, and folders, zips, image files, archives or lists",
     )
-    add_dataset(parser)
     parser.add_argument(
         "--output",
         default="predictions.csv",
@@ -293,5 +292,4 @@ def parse_args() -> argparse.Namespace:
         help="print what each column means",
     )
     add_fits(parser)
-    add_jobs(parser, "of such a folder, work at so many parts at a time")
     return parser.parse_args()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from galaxyzoo.core.launch import add_data, new_parser
+from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import dataset_dir
 from galaxyzoo.data.prepare import prepare
@@ -70,11 +70,7 @@ def print_made(folder: Path, words: str) -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__)
-    add_data(parser)
-    parser.add_argument(
-        "--folds", type=int, metavar="K", help="number of folds of a new split (default: 5)"
-    )
+    parser = new_parser(__doc__, "--data", "--folds")
     parser.add_argument(
         "--task", default=COMPETITION_TASK, help="what the data are for (default: %(default)s)"
     )

@@ -35,13 +35,7 @@ from galaxyzoo.config.loading import (
 from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.launch import (
-    add_data,
-    add_jobs,
-    fold_numbers,
-    is_started_by_torchrun,
-    new_parser,
-)
+from galaxyzoo.core.launch import fold_numbers, is_started_by_torchrun, new_parser
 from galaxyzoo.data.prepare import Dataset, prepare, record_duplicates
 
 DEFAULT_ENSEMBLE = "default"
@@ -261,16 +255,12 @@ def with_stages(configs: list[Config]) -> list[Config]:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, "--data", "--folds", "--jobs", "--backend")
     parser.add_argument(
         "runs",
         nargs="*",
         metavar="RUN|KEY=VALUE",
         help="such as gz37/resnet18, a task, an ensemble, or train.epochs=4",
-    )
-    add_data(parser)
-    parser.add_argument(
-        "--folds", type=int, metavar="K", help="number of folds of a new split (default: 5)"
     )
     parser.add_argument(
         "--only",
@@ -278,7 +268,6 @@ def parse_args() -> argparse.Namespace:
         metavar="FOLDS",
         help="train these folds only, such as 0 or 0,2",
     )
-    add_jobs(parser, default="as many as have a core and memory; on a GPU 1")
     parser.set_defaults(jobs=None)  # see `planning.choose_jobs`
     parser.add_argument(
         "--ensemble", action="store_true", help="then build the ensemble of the task's runs"

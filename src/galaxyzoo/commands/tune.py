@@ -17,7 +17,7 @@ from pathlib import Path
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.core.launch import add_data, add_jobs, new_parser, require
+from galaxyzoo.core.launch import new_parser, require
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
 
@@ -69,7 +69,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__)
+    parser = new_parser(__doc__, "--data", "--jobs", "--backend")
     parser.add_argument(
         "search", metavar="SEARCH", help="such as configs/tuning/elliptical_spiral_cnn.yaml"
     )
@@ -79,14 +79,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--fold", type=int, metavar="K", help="fold of the trials (default: the search's)"
     )
-    add_data(parser)
     parser.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
         help="the config to write (default: configs/<task>/<search without the task>_tuned.yaml)",
     )
-    add_jobs(parser)
     args = parser.parse_args()
     if args.trials < 1:
         parser.error("--trials must be 1 or more")

@@ -132,8 +132,6 @@ class EnsembleSettings(Settings):
     trained: each as `src/export.py RUN --tables` writes it, in TASK/recipes/RUN"""
     dataset: str | None = None
     """dataset of those tables"""
-    candidates: list[str] = Field(default_factory=list)
-    """blends and stackers to choose from; default: all"""
 
 
 def load_ensemble(name: str) -> EnsembleSettings:

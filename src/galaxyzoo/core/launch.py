@@ -18,6 +18,7 @@ import time
 import warnings
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import CODE_ROOT, INSTALLED
@@ -189,58 +190,6 @@ def require(what: str, *packages: str, otherwise: str = "", part: str = "--extra
         )
 
 
-def new_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser whose --help keeps the description's line breaks."""
-    return argparse.ArgumentParser(
-        description=as_typed(description or ""),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add the folder of the dataset to work on."""
-    parser.add_argument(
-        "--data",
-        help="folder with the dataset's files (default: found in input/), demo or demo-full",
-    )
-
-
-def add_trained_run(parser: argparse.ArgumentParser) -> None:
-    """Add a trained run and the dataset that it was trained on."""
-    parser.add_argument(
-        "run", metavar="RUN", help="a trained run, gz37/resnet18, or an ensemble, ensemble:default"
-    )
-    add_dataset(parser)
-
-
-def add_dataset(parser: argparse.ArgumentParser) -> None:
-    """Add the dataset that a run was trained on."""
-    parser.add_argument(
-        "--dataset", help="dataset of the run (default: the only real one, else demo)"
-    )
-
-
-def add_jobs(
-    parser: argparse.ArgumentParser,
-    what: str = "train so many folds at a time",
-    default: str = "1, with all cores",
-) -> None:
-    """Add how many folds, or what else, are worked at, at a time, and what starts the processes."""
-    parser.add_argument(
-        "--jobs",
-        type=positive,
-        default=1,
-        metavar="N",
-        help=f"{what}, each in a process and on a GPU of its own (default: {default})",
-    )
-    parser.add_argument(
-        "--backend",
-        choices=BACKENDS,
-        default=BACKENDS[0],
-        help="what starts those: loky on this machine (default), ray or dask on a cluster too",
-    )
-
-
 def fold_numbers(text: str) -> list[int]:
     """`0,2` -> [0, 2]; argparse turns the ValueError into its own message."""
     return sorted({int(part) for part in text.split(",")})
@@ -252,3 +201,45 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return number
+
+
+# Arguments that several commands take.
+SHARED: dict[str, dict[str, Any]] = {
+    "run": {
+        "metavar": "RUN",
+        "help": "a trained run, gz37/resnet18, or an ensemble, ensemble:default",
+    },
+    "--dataset": {"help": "dataset of the runs (default: the only real one, else demo)"},
+    "--data": {
+        "help": "folder with the dataset's files (default: found in input/), demo or demo-full"
+    },
+    "--folds": {
+        "type": int,
+        "metavar": "K",
+        "help": "number of folds of a new split (default: 5)",
+    },
+    "--jobs": {
+        "type": positive,
+        "default": 1,
+        "metavar": "N",
+        "help": "work at so many folds, or parts of a survey, at a time, each in a process and on "
+        "a GPU of its own (default: 1, with all cores; of src/train.py as many as have a core and "
+        "memory, on a GPU 1)",
+    },
+    "--backend": {
+        "choices": BACKENDS,
+        "default": BACKENDS[0],
+        "help": "what starts those: loky on this machine (default), ray or dask on a cluster too",
+    },
+}
+
+
+def new_parser(description: str | None, *shared: str) -> argparse.ArgumentParser:
+    """A parser with some of the `SHARED` arguments; --help keeps the description's line breaks."""
+    parser = argparse.ArgumentParser(
+        description=as_typed(description or ""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name in shared:
+        parser.add_argument(name, **SHARED[name])
+    return parser

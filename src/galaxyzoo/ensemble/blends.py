@@ -56,7 +56,7 @@ def uniform_weights(n_runs: int, n_columns: int) -> np.ndarray:
     return np.full((n_runs, n_columns), 1.0 / n_runs)
 
 
-def fit_mean(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
+def fit_mean(folds: Sequence[OofFold], task: Task) -> Blend:
     """Uniform mean of all runs; nothing is fitted."""
     return Blend(uniform_weights(folds[0].features.shape[1], len(task.columns)))
 
@@ -64,7 +64,6 @@ def fit_mean(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
 def fit_greedy(
     folds: Sequence[OofFold],
     task: Task,
-    _seed: int,
     loss: Callable[[Sequence[OofFold]], DrawLoss],
     steps: int,
 ) -> Blend:
@@ -120,7 +119,7 @@ def log_loss(folds: Sequence[OofFold]) -> DrawLoss:
     return loss
 
 
-def fit_nnls(folds: Sequence[OofFold], task: Task, _seed: int) -> Blend:
+def fit_nnls(folds: Sequence[OofFold], task: Task) -> Blend:
     """Non-negative least squares: one weight per run and group of columns (a question's answers).
 
     The weights are not made to sum to one: for calibrated runs least squares lands there by itself,

@@ -5,10 +5,8 @@ far the runs' errors correlate, and the cost of leaving each run out.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +27,7 @@ from galaxyzoo.ensemble.members import (
 from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
 from galaxyzoo.results import submission
 from galaxyzoo.results.card import EnsembleCard, RunCard, rounded
-from galaxyzoo.results.layout import EnsembleFolder, card_path, digest_networks
+from galaxyzoo.results.layout import EnsembleFolder, digest_networks
 from galaxyzoo.results.table import PredictionTable, digest_table, score_table
 from galaxyzoo.tasks.kinds import Task
 
@@ -44,9 +42,7 @@ class EnsembleBuild:
     whole: Catalog  # the dataset's
     runs: Sequence[str]
     candidates: Mapping[str, Candidate]
-    seed: int  # of the candidates that draw random numbers
     name: str
-    output: Path | None = None  # the submission alone is written there, not the ensemble's folder
     external: Sequence[ExternalTable] = ()  # combined with the runs
     set_aside: Sequence[ExternalTable] = ()  # scored, but not combined
 
@@ -55,16 +51,6 @@ class EnsembleBuild:
         """Folder of the ensemble."""
         return EnsembleFolder(self.whole.dataset, self.task.name, self.name)
 
-    @property
-    def path(self) -> Path:
-        """The submission; its card lies beside it."""
-        return self.output or self.folder.csv
-
-    @property
-    def oof_path(self) -> Path | None:
-        """The cross-fitted predictions; None: they are not kept."""
-        return None if self.output else self.folder.oof_csv
-
     def make(self) -> tuple[EnsembleCard, bool]:
         """Cross-fit, choose, predict the test galaxies and write, unless that has been done.
 
@@ -72,8 +58,7 @@ class EnsembleBuild:
             The score card, and whether it was made now.
         """
         # Under the lock, so that whoever has waited finds the ensemble that was made meanwhile.
-        lock = files.hold_lock(self.path.parent / files.LOCK, "making this ensemble")
-        with lock if self.oof_path else nullcontext():
+        with files.hold_lock(self.folder.path / files.LOCK, "making this ensemble"):
             return self._make()
 
     def _make(self) -> tuple[EnsembleCard, bool]:
@@ -88,7 +73,7 @@ class EnsembleBuild:
         if finished is not None:
             return finished, False
         targets = catalog.targets(self.task.name)
-        fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds, self.seed)
+        fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds)
         selected = [card.run for card in cards if card.selected_on_validation]
         leaking = [card.run for card in cards if card.possible_leakage]
         leaking += [table.run for table in self.external if table.possible_leakage]
@@ -103,23 +88,21 @@ class EnsembleBuild:
             external=external,
             diverged={card.run: card.divergence for card in cards if card.diverged},
             unreadable_test_images=catalog.test_ids[unreadable].tolist(),
-            **make_card(fits, runs, oof, catalog, self.seed),
+            **make_card(fits, runs, oof, catalog),
         )
         predictions = self.task.project(fits.models[card.chosen].predict(test))
         prior = targets.mean(axis=0)
         # The runs' tables hold the mean there, which a stacker would bend.
         predictions[unreadable] = self.task.project(prior[None])
-        if self.oof_path is not None:
-            values = fits.predictions(card.chosen)
-            oof_table = PredictionTable(self.task, catalog.ids, values, catalog.folds)
-            kept = {
-                "oof_table": oof_table.write(self.oof_path),
-                "fitted": save_model(self.folder.fitted, fits.models[card.chosen]),
-            }
-            card = card.model_copy(update=kept)
+        values = fits.predictions(card.chosen)
+        oof_table = PredictionTable(self.task, catalog.ids, values, catalog.folds)
+        kept = {
+            "oof_table": oof_table.write(self.folder.oof_csv),
+            "fitted": save_model(self.folder.fitted, fits.models[card.chosen]),
+        }
         table = PredictionTable(self.task, catalog.test_ids, predictions)
-        submission.write(self.path, table, card, prior)
-        return EnsembleCard.read(card_path(self.path)), True
+        submission.write(self.folder.csv, table, card.model_copy(update=kept), prior)
+        return EnsembleCard.read(self.folder.card), True
 
     @property
     def all_runs(self) -> list[str]:
@@ -163,7 +146,7 @@ class EnsembleBuild:
         """Digest of all that the ensemble is made from: with the same one it is not made again."""
         fingerprint = self.whole.for_task(self.task).fingerprint
         names = list(self.candidates), self.all_runs
-        settings = (*names, fingerprint, self.seed, code_version(), external, self._members)
+        settings = (*names, fingerprint, code_version(), external, self._members)
         values = (np.ascontiguousarray(some).data for some in (oof, test, unreadable))
         return digest([repr(settings), *values])[:16]
 
@@ -173,28 +156,24 @@ class EnsembleBuild:
         A kill may have come between table and card, so the card must be of the tables that are
         there.
         """
+        folder = self.folder
         try:
-            card = EnsembleCard.read(card_path(self.path))
-            found = [inputs, digest_table(self.path)]
-            if self.oof_path is not None:
-                found += [digest_table(self.oof_path), digest_table(self.folder.fitted)]
+            card = EnsembleCard.read(folder.card)
+            found = [digest_table(path) for path in (folder.csv, folder.oof_csv, folder.fitted)]
         except (InputError, OSError):
             return None
         noted = [card.inputs, card.table, card.oof_table, card.fitted]
-        return card if found == noted[: len(found)] else None
+        return card if [inputs, *found] == noted else None
 
 
-def make_card(
-    fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalog: Catalog, seed: int
-) -> dict:
-    """Score card of an ensemble, as plain values; the same inputs give the same card.
+def make_card(fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalog: Catalog) -> dict:
+    """Values of an ensemble's score card; the same inputs give the same ones.
 
     Args:
         fits: all cross-fitted candidates.
         runs: names of the base models.
         features: (galaxy, run, column) their raw out-of-fold predictions.
         catalog: the task's galaxies.
-        seed: the seed the candidates were fitted with.
     Returns:
         Score table of the chosen candidate (cross-fitted, but too good by the luck of choosing),
         then `nested` (free of that; None below three folds), `candidates`, `runs`, the correlation
@@ -208,7 +187,6 @@ def make_card(
         "task": task.name,
         "dataset": catalog.dataset,
         "fingerprint": catalog.fingerprint,
-        "seed": seed,
         "best": best,
         "chosen": chosen,
         "rule": RULE,
@@ -219,7 +197,7 @@ def make_card(
         "runs": {run: scores["score"] for run, scores in run_tables.items()},
         "run_classes": run_classes,
         "error_correlation": error_correlation(runs, total([*fits.by_fold.values()])),
-        "without": costs_without(fits, chosen, runs, seed),
+        "without": costs_without(fits, chosen, runs),
         "model": fits.models[chosen].about(runs, task),
     }
     return rounded(card, DIGITS)
@@ -230,15 +208,10 @@ def _scores(fits: CrossFits, predictions: np.ndarray) -> dict[str, Any]:
 
 
 def _candidate_scores(fits: CrossFits, name: str, best: str) -> dict[str, Any]:
-    """A candidate's line of the table; the columns' scores are left to the chosen one."""
-    scores = _scores(fits, fits.predictions(name))
     to_mean, to_best = fits.difference(name, MEAN), fits.difference(name, best)
-    kept: dict[str, Any] = {
-        key: scores[key] for key in ("score", "per_fold", "mean", "sd", "classes") if key in scores
-    }
     return {
         "about": fits.candidates[name].about,
-        **kept,
+        **_scores(fits, fits.predictions(name)),
         "minus_mean": to_mean.value,
         "minus_mean_se": to_mean.error,
         "minus_best": to_best.value,
@@ -247,16 +220,10 @@ def _candidate_scores(fits: CrossFits, name: str, best: str) -> dict[str, Any]:
 
 
 def _nested_scores(fits: CrossFits) -> dict[str, Any] | None:
-    """Score of the choice itself, and the choice without each fold."""
-    result = nested(fits)
-    if result is None:
+    if (result := nested(fits)) is None:
         return None
     predictions, choices = result
-    scores = _scores(fits, predictions)
-    return {
-        **{key: scores[key] for key in ("score", "per_fold", "classes") if key in scores},
-        "choices": {str(fold): name for fold, name in choices.items()},
-    }
+    return {**_scores(fits, predictions), "choices": {str(k): v for k, v in choices.items()}}
 
 
 def error_correlation(runs: Sequence[str], sums: LeastSquares) -> dict[str, dict[str, float]]:
@@ -282,7 +249,7 @@ def error_correlation(runs: Sequence[str], sums: LeastSquares) -> dict[str, dict
     }
 
 
-def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str], seed: int) -> dict[str, Any]:
+def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str]) -> dict[str, Any]:
     """Cost of leaving a run out, with weights fitted again.
 
     Args:
@@ -290,7 +257,6 @@ def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str], seed: int) 
         chosen: the submitted candidate. Where that is no blend, which would take long to
             fit again, the blend with the most weights among the candidates stands in for it.
         runs: names.
-        seed: as of the candidates.
     Returns:
         `candidate`, and `runs`: run -> `difference` of the cross-fitted scores (without the run
         less with it) and its standard error `se`; no runs where there is one only.
@@ -302,16 +268,16 @@ def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str], seed: int) 
         whole = fits.losses(name)
         for number, run in enumerate(runs):
             others = {fold: rows.without_run(number) for fold, rows in fits.by_fold.items()}
-            found = fits.task.difference(_losses(fits, name, others, seed), whole)
+            found = fits.task.difference(_losses(fits, name, others), whole)
             costs[run] = {"difference": found.value, "se": found.error}
     return {"candidate": name, "runs": costs}
 
 
-def _losses(fits: CrossFits, name: str, by_fold: dict[int, OofFold], seed: int) -> np.ndarray:
+def _losses(fits: CrossFits, name: str, by_fold: dict[int, OofFold]) -> np.ndarray:
     """(galaxy,) losses of a candidate that is cross-fitted on other features."""
     fit, losses = fits.candidates[name].fit, np.empty(len(fits.targets))
     for fold, held_out in by_fold.items():
-        model = fit([rows for other, rows in by_fold.items() if other != fold], fits.task, seed)
+        model = fit([rows for other, rows in by_fold.items() if other != fold], fits.task)
         predictions = fits.task.project(model.predict(held_out.features))
         losses[fits.folds == fold] = fits.task.per_sample_losses(predictions, held_out.targets)
     return losses

@@ -51,7 +51,7 @@ class Pool:
         }
 
 
-def fit_pool(folds: Sequence[OofFold], task: Task, _seed: int) -> Pool:
+def fit_pool(folds: Sequence[OofFold], task: Task) -> Pool:
     """Fit a pool by penalised maximum likelihood, starting from the geometric mean of the runs.
 
     Source: logarithmic opinion pool (Genest and Zidek 1986, Statistical Science 1), weights fitted.
@@ -101,13 +101,13 @@ class BoostedClasses:
         return {"rounds": BOOSTING_ROUNDS, "settings": dict(BOOSTING)}
 
 
-def fit_lightgbm(folds: Sequence[OofFold], task: Task, seed: int) -> BoostedClasses:
-    """Boost a correction to the log of the uniform mean; the same seed gives the same trees."""
+def fit_lightgbm(folds: Sequence[OofFold], task: Task) -> BoostedClasses:
+    """Boost a correction to the log of the uniform mean."""
     import lightgbm as lgb  # here: it brings scikit-learn, over a second of imports
 
     features = np.concatenate([fold.features for fold in folds])
     targets = np.concatenate([fold.targets for fold in folds])
-    settings = BOOSTING | {"seed": seed, "num_class": len(task.columns)}
+    settings = BOOSTING | {"num_class": len(task.columns)}
     rows = lgb.Dataset(
         stackers.flatten(_logs(features)),
         targets.argmax(axis=1),

@@ -34,7 +34,7 @@ from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.metrics import Difference
 
-Fit = Callable[[Sequence[OofFold], Task, int], MetaModel]  # (folds to fit on, task, seed)
+Fit = Callable[[Sequence[OofFold], Task], MetaModel]  # folds to fit on
 FoldSet = frozenset[int]
 # candidate, folds left out, fold -> (galaxy, column), valid
 HeldOut = dict[tuple[str, FoldSet, int], np.ndarray]
@@ -171,7 +171,6 @@ def cross_fit(
     features: np.ndarray,
     targets: np.ndarray,
     folds: np.ndarray,
-    seed: int,
 ) -> CrossFits:
     """Fit every candidate without every set of `exclusions`, in parallel, one core each.
 
@@ -181,7 +180,6 @@ def cross_fit(
         features: (galaxy, run, column) raw out-of-fold predictions of the runs.
         targets: (galaxy, column).
         folds: (galaxy,) fold of each galaxy, at least two different ones.
-        seed: for candidates that draw random numbers.
     Returns:
         All fits; rows in the given order.
     """
@@ -194,8 +192,7 @@ def cross_fit(
     # The costliest candidates first, while few predictions of others are kept in memory.
     jobs = [(name, without) for name in reversed([*candidates]) for without in exclusions(numbers)]
     calls = (
-        delayed(fit_without)(candidates[name].fit, by_fold, without, task, seed)
-        for name, without in jobs
+        delayed(fit_without)(candidates[name].fit, by_fold, without, task) for name, without in jobs
     )
     # Threads share the rows, and the libraries release the interpreter while they compute; one BLAS
     # thread each.
@@ -210,7 +207,7 @@ def cross_fit(
 
 
 def fit_without(
-    fit: Fit, by_fold: dict[int, OofFold], without: FoldSet, task: Task, seed: int
+    fit: Fit, by_fold: dict[int, OofFold], without: FoldSet, task: Task
 ) -> tuple[MetaModel, dict[int, np.ndarray]]:
     """Fit a candidate on all folds but some, and predict those.
 
@@ -218,7 +215,7 @@ def fit_without(
         The model, and for each fold left out its (galaxy, column) predictions as they would be
         submitted.
     """
-    model = fit([rows for fold, rows in by_fold.items() if fold not in without], task, seed)
+    model = fit([rows for fold, rows in by_fold.items() if fold not in without], task)
     # What serves the choice alone is kept in half the memory.
     kept = np.float64 if len(without) == 1 else np.float32
     return model, {

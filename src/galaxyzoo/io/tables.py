@@ -163,33 +163,6 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
     return numbers
 
 
-def read_predictions(
-    path: Path, columns: Sequence[str], ids: Sequence[int] | np.ndarray | None
-) -> pd.DataFrame:
-    """Read a prediction table and put its rows into the order of `ids`; None: the file's order.
-
-    Returns:
-        (len(ids), len(columns)) float64 table indexed by GalaxyID; an out-of-fold table keeps its
-        `fold` column last.
-    """
-    frame = read_csv(path)
-    if ids is None:
-        ids = frame.index.to_numpy()
-    missing = np.setdiff1d(ids, frame.index)
-    extra = np.setdiff1d(frame.index, ids)
-    if len(missing) or len(extra):
-        what = (
-            f"lacks GalaxyID {missing[0]}"
-            if len(missing)
-            else f"has GalaxyID {extra[0]}, which is not asked for"
-        )
-        raise InputError(f"{shown(path)} {what} ({len(missing)} missing, {len(extra)} too many)")
-    numbers = select_numbers(frame, columns, path)
-    if FOLD in frame.columns:
-        numbers[FOLD] = select_numbers(frame, [FOLD], path)
-    return numbers.loc[np.asarray(ids)]
-
-
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
     """Write a prediction table atomically: `.parquet` as such, else as `format_predictions` has it.
 

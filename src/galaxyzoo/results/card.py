@@ -45,20 +45,25 @@ class SubmissionCard(_Card):
     table: str  # digest of the submission
 
 
-class ScoreCard(_Card):
-    """Base of the cards of runs, hold-outs and ensembles; scores as of `score_table`."""
+class _Scores(_Card):
+    """Some of the scores of `score_table`."""
+
+    score: float
+    per_fold: dict[str, float]
+    classes: dict[str, Any] = Field(default_factory=dict)
+
+
+class ScoreCard(_Scores):
+    """Base of the cards of runs, hold-outs and ensembles."""
 
     task: str
     dataset: str
     fingerprint: str  # of the task's galaxies, labels and folds
     selected_on_validation: bool  # an epoch was chosen on a scored fold
     metric: str
-    score: float
-    per_fold: dict[str, float]
     mean: float | None = None  # of the folds
     sd: float | None
     per_column: dict[str, float] = Field(default_factory=dict)
-    classes: dict[str, Any] = Field(default_factory=dict)
     galaxies: int
     code_version: str
 
@@ -78,11 +83,6 @@ class FoldsCard(ScoreCard):
     # first weights may be trained on these galaxies' votes; of an ensemble, whose
     possible_leakage: bool | list[str]
     unreadable_test_images: list[int]  # GalaxyIDs
-
-    @property
-    def is_whole(self) -> bool:
-        """Check whether all folds are scored."""
-        return True
 
     @property
     def is_optimistic(self) -> bool:
@@ -110,7 +110,7 @@ class FoldsCard(ScoreCard):
                 )
         return self
 
-    def _digests(self, dataset: str) -> dict[Path, str | None]:
+    def _digests(self, dataset: str) -> dict[Path, str]:
         """Table -> its digest."""
         raise NotImplementedError
 
@@ -170,7 +170,7 @@ class RunCard(FoldsCard):
             for fold in self.diverged
         )
 
-    def _digests(self, dataset: str) -> dict[Path, str | None]:
+    def _digests(self, dataset: str) -> dict[Path, str]:
         oof, test = RunFolder(dataset, self.run).oof_csv, RunFolder(dataset, self.run).test_csv
         return {oof: self.tables.oof, test: self.tables.test}
 
@@ -192,15 +192,12 @@ def complete_cards(dataset: str, task: str) -> list[RunCard]:
     return sorted(found, key=lambda card: (card.score, card.run))
 
 
-class Candidate(_Card):
+class Candidate(_Scores):
     """A candidate's cross-fitted scores, and their differences with standard errors."""
 
     about: str  # what it is, in a few words
-    score: float
-    per_fold: dict[str, float] = Field(default_factory=dict)
     mean: float | None = None
     sd: float | None
-    classes: dict[str, Any] = Field(default_factory=dict)
     minus_mean: float  # of the uniform mean
     minus_mean_se: float
     minus_best: float
@@ -217,11 +214,8 @@ class _Without(_Card):
     runs: dict[str, _Cost]
 
 
-class _Nested(_Card):
-    score: float
-    per_fold: dict[str, float] = Field(default_factory=dict)
-    classes: dict[str, Any] = Field(default_factory=dict)
-    choices: dict[str, str] = Field(default_factory=dict)  # fold -> candidate
+class _Nested(_Scores):
+    choices: dict[str, str]  # fold -> candidate
 
 
 class _External(_Card):
@@ -241,8 +235,8 @@ class EnsembleCard(SubmissionCard, FoldsCard):
 
     name: str
     inputs: str  # digest of all that it was made from
-    oof_table: str | None = None  # digest of the cross-fitted predictions; None: not kept
-    fitted: str = ""  # digest of the file of fitted weights; empty: not kept
+    oof_table: str = ""  # digest of the cross-fitted predictions
+    fitted: str = ""  # digest of the file of fitted weights
     members: dict[str, str | None] = Field(default_factory=dict)  # run -> digest of its networks
     best: str
     chosen: str
@@ -279,7 +273,7 @@ class EnsembleCard(SubmissionCard, FoldsCard):
         """The folder that it was written for."""
         return EnsembleFolder(self.dataset, self.task, self.name)
 
-    def _digests(self, dataset: str) -> dict[Path, str | None]:
+    def _digests(self, dataset: str) -> dict[Path, str]:
         folder = EnsembleFolder(dataset, self.task, self.name)
         return {folder.csv: self.table, folder.oof_csv: self.oof_table}
 

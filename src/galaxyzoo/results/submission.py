@@ -13,7 +13,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.io.tables import ID, read_csv
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard
 from galaxyzoo.results.layout import card_path, published_csv
-from galaxyzoo.results.table import PredictionTable, digest_table
+from galaxyzoo.results.table import PredictionTable, digest_table, select_predictions
 from galaxyzoo.tasks.kinds import Task
 
 # Largest distance from the nearest valid value. Nine decimals leave 1e-8 at most, and a question of
@@ -57,8 +57,8 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
     Args:
         ids: (test galaxy,) GalaxyIDs in the sample submission's order.
     """
-    values = PredictionTable.read(path, task, ids).values
     frame = read_csv(path)
+    values = select_predictions(frame, task.columns, ids, path).to_numpy()
     columns = [*task.decision_columns, *task.columns]
     if list(frame.columns) != columns:
         raise InputError(

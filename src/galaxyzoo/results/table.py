@@ -16,7 +16,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest_file
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
-from galaxyzoo.io.tables import FOLD, format_predictions, read_predictions
+from galaxyzoo.io.tables import FOLD, format_predictions, read_csv, select_numbers
 from galaxyzoo.tasks.kinds import Task
 
 
@@ -54,7 +54,7 @@ class PredictionTable:
             folds: (galaxy,) that an out-of-fold table must have.
             cure: end of the message where it has others.
         """
-        frame = read_predictions(path, task.columns, ids)
+        frame = select_predictions(read_csv(path), task.columns, ids, path)
         if folds is not None:
             if FOLD not in frame.columns:
                 raise InputError(
@@ -116,6 +116,32 @@ class PredictionTable:
         """Score predictions as they would be submitted; arguments as of `score_table`."""
         folds = np.zeros(len(self.ids), np.int64) if self.folds is None else self.folds
         return score_table(self.task, self.values, targets, folds, unscored)
+
+
+def select_predictions(
+    frame: pd.DataFrame, columns: Sequence[str], ids: np.ndarray | None, path: Path
+) -> pd.DataFrame:
+    """Select the numbers of a prediction table, its rows in the order of `ids`.
+
+    Args:
+        frame: as of `read_csv`.
+        columns: names.
+        ids: (galaxy,) GalaxyIDs that it holds once each; None: the file's, in its order.
+        path: the file, for messages.
+    Returns:
+        (galaxy, column) float64 table indexed by GalaxyID; an out-of-fold table keeps its `fold`
+        column last.
+    """
+    ids = frame.index.to_numpy() if ids is None else np.asarray(ids)
+    missing, extra = np.setdiff1d(ids, frame.index), np.setdiff1d(frame.index, ids)
+    if len(missing) or len(extra):
+        what = f"has GalaxyID {extra[0]}, which is not asked for" if len(extra) else ""
+        what = f"lacks GalaxyID {missing[0]}" if len(missing) else what
+        raise InputError(f"{shown(path)} {what} ({len(missing)} missing, {len(extra)} too many)")
+    numbers = select_numbers(frame, columns, path)
+    if FOLD in frame.columns:
+        numbers[FOLD] = select_numbers(frame, [FOLD], path)
+    return numbers.loc[ids]
 
 
 def score_table(
