@@ -12,7 +12,6 @@ from galaxyzoo.config.schema import Config, TrainConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.models.build import OWN_MODELS, build_model, start_backbone
 from galaxyzoo.models.heads import build_output
-from galaxyzoo.models.losses import build_loss
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
 from support.refusals import one_line_refusal
@@ -118,13 +117,6 @@ def test_gradients_reach_every_parameter(name: str, output: str) -> None:
     assert without_gradient(build_model(config, initialise=False)) == []
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_gradients_reach_every_layer_and_hidden_unit(activation: str) -> None:
-    torch.manual_seed(0)
-    config = layers_config("conv4", "norm", "pool", hidden=[12, 6], activation=activation)
-    assert without_gradient(build_model(config)) == []
-
-
 @pytest.mark.parametrize(
     ("model", "limit"),
     [({}, 0.02), ({"name": "d4cnn", "kwargs": {"widths": [2, 4], "features": 8}}, 0.05)],
@@ -135,14 +127,6 @@ def test_a_network_overfits_one_batch_of_votes(model: dict[str, Any], limit: flo
     network = build_model(small_config(model=model), initialise=False)
     targets = build_output("tree", get_task("gz37"))(3 * torch.randn(8, 37))
     assert overfit(network, targets, TrainConfig(lr=3e-3, weight_decay=0.0), steps=150) < limit
-
-
-def test_layers_overfit_one_batch_of_classes() -> None:
-    torch.manual_seed(0)
-    config = layers_config("conv8", "norm", "pool", "conv8", "pool", hidden=[16], activation="tanh")
-    targets = torch.eye(5)[torch.arange(8) % 5]
-    loss = build_loss(config)
-    assert overfit(build_model(config), targets, TrainConfig(lr=1e-2), 60, loss) < 0.05
 
 
 def test_normalisation_is_part_of_the_network() -> None:
@@ -175,18 +159,6 @@ def test_layers_have_the_features_that_they_declare(layers: tuple[str, ...], fea
     predictions = model(images)
     assert predictions.shape == (2, 5)
     assert torch.allclose(predictions.sum(dim=1), torch.ones(2))
-
-
-def test_layers_are_those_of_the_config_in_order() -> None:
-    model = build_model(layers_config("conv4/2", "norm", "pool", "dropout0.25", "conv8"))
-    stack = list(model.backbone.layers)  # type: ignore[arg-type]
-    names = [type(layer).__name__ for layer in stack]
-    expected = ["Conv2d", "ReLU", "BatchNorm2d", "MaxPool2d", "Dropout", "Conv2d", "ReLU"]
-    assert names == [*expected, "Flatten"]
-    assert (stack[0].out_channels, stack[0].stride, stack[0].kernel_size) == (4, (2, 2), (3, 3))
-    assert (stack[5].out_channels, stack[5].stride) == (8, (1, 1))
-    assert stack[2].num_features == 4
-    assert stack[4].p == 0.25
 
 
 @pytest.mark.parametrize("layer", [*NO_LAYERS.split(), "", " conv8"])

@@ -79,12 +79,6 @@ def test_a_kernel_is_used_in_eight_different_forms_and_all_copies_are_heard() ->
         assert ((made - before).abs().amax(dim=(0, 2, 3, 4)) > 0.01).all()
 
 
-def test_the_first_form_is_the_kernel_as_it_is() -> None:
-    conv, maps = GroupConv(2, 3).double(), draw(1, 16, 5, 5)
-    expected = nn.functional.conv2d(maps, conv.weight, padding=1)
-    torch.testing.assert_close(conv(maps)[:, :3], expected)
-
-
 def test_each_copy_is_normed_by_itself_and_all_share_what_is_kept() -> None:
     maps, norm, plain = draw(3, 40, 4, 4), P4MBatchNorm(5).double(), nn.BatchNorm2d(40).double()
     weight, bias = draw(5), draw(5, seed=1)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE, DecisionTree, Question
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE
 from support.kaggle_fixtures import draw_votes
 from support.real_data import MINI, needs_data
 from support.slow_tree import COLUMNS, PARENTS, project_slowly
@@ -23,11 +23,6 @@ def row(**values: float) -> np.ndarray:
     for name, value in values.items():
         out[0, COLUMNS.index(f"Class{name[1:].replace('_', '.')}")] = value
     return out
-
-
-def valid_votes(n: int, seed: int = 0) -> np.ndarray:
-    """(n, 37) votes that obey the tree to rounding."""
-    return GALAXY_ZOO_2.project(draw_votes(np.random.default_rng(seed), np.arange(n)).to_numpy())
 
 
 def test_the_columns_are_the_competitions():
@@ -53,14 +48,6 @@ def test_top_down_puts_every_question_after_the_answer_that_leads_to_it():
         assert question.parent is None or question.parent in known
         known.update(question.columns)
     assert known == set(COLUMNS)
-
-
-def test_a_tree_without_a_root_is_refused():
-    loop = DecisionTree(
-        (Question(1, "?", ("a", "b"), "Class2.1"), Question(2, "?", ("a",), "Class1.1"))
-    )
-    with pytest.raises(ValueError, match="parent"):
-        _ = loop.top_down
 
 
 def test_residuals_by_hand():
@@ -120,28 +107,6 @@ def test_projection_equals_a_slow_plain_one():
     votes = np.random.default_rng(1).normal(0.3, 0.5, (40, 37))
     expected = np.stack([project_slowly(v) for v in votes])
     np.testing.assert_allclose(GALAXY_ZOO_2.project(votes), expected, atol=1e-12)
-
-
-def test_valid_votes_stay_as_they_are():
-    votes = valid_votes(200)
-    np.testing.assert_allclose(GALAXY_ZOO_2.project(votes), votes, rtol=0, atol=1e-12)
-
-
-def test_projection_does_not_touch_its_argument():
-    votes = np.full((2, 37), 0.5)
-    GALAXY_ZOO_2.project(votes)
-    assert (votes == 0.5).all()
-
-
-def test_projection_never_goes_away_from_the_truth_in_a_root_question():
-    """A projection onto a convex set that holds the truth cannot go away from it."""
-    truth = valid_votes(100)
-    guess = truth + np.random.default_rng(2).normal(0, 0.2, truth.shape)
-    for question in (GALAXY_ZOO_2.questions[0], GALAXY_ZOO_2.questions[5]):
-        span = GALAXY_ZOO_2.span(question)
-        before = np.linalg.norm((guess - truth)[:, span], axis=1)
-        after = np.linalg.norm((GALAXY_ZOO_2.project(guess) - truth)[:, span], axis=1)
-        assert (after <= before + 1e-12).all()
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
