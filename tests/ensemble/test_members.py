@@ -1,13 +1,12 @@
 """Which runs join an ensemble; tables of another split or with other ids are refused."""
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import members
+from galaxyzoo.ensemble.members import TrainedRun
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import CLASSES, clear_votes, save_class_run
@@ -45,9 +44,9 @@ def test_unfinished_and_optimistic_runs_are_left_out_unless_asked_for(catalog):
     assert "optimistic" in left_out[1]
     asked = ["gz37/source", "run0", "gz37/run0"]
     assert members.find_runs(TASK, catalog, asked) == (["gz37/run0", "gz37/source"], [])
-    assert members.load_oof(["gz37/source"], TASK, catalog).shape == (60, 1, 37)
+    assert TrainedRun("gz37/source").load_oof(TASK, catalog).shape == (60, 37)
     with pytest.raises(InputError, match=r"gz37/half.csv cannot be used: 2 of 3 folds"):
-        members.load_oof(["gz37/half"], TASK, catalog)
+        TrainedRun("gz37/half").load_oof(TASK, catalog)
 
 
 def test_a_run_of_another_task_is_refused(catalog):
@@ -88,7 +87,7 @@ def test_an_oof_table_of_other_galaxies_or_folds_is_refused(
     expected = message.replace("{remedy}", remedy).replace("{eighth}", str(frame["GalaxyID"][7]))
     load = external.load_oof
     if kind == "run":
-        load = partial(members.load_oof, ["gz37/run0", "gz37/run1"])
+        load = TrainedRun("gz37/run1").load_oof
     with pytest.raises(InputError, match=f"{path.name}.*{expected}"):
         load(TASK, catalog)
 
@@ -98,7 +97,7 @@ def test_a_card_of_another_catalog_is_refused(catalog):
     with pytest.raises(
         InputError, match=r"gz37/old.csv was made with another catalog or split: type"
     ):
-        members.load_oof(["gz37/old"], TASK, catalog)
+        TrainedRun("gz37/old").load_oof(TASK, catalog)
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
@@ -112,15 +111,15 @@ def test_shuffled_tables_are_read_by_name_in_the_catalogs_order(catalog):
     shuffle_tables("gz37/run0", seed=0)
     folder = RunFolder("tiny", "gz37/run0")
     found = {
-        folder.oof_csv: members.load_oof(["gz37/run0"], TASK, catalog),
-        folder.test_csv: members.load_test(["gz37/run0"], TASK, catalog),
+        folder.oof_csv: TrainedRun("gz37/run0").load_oof(TASK, catalog),
+        folder.test_csv: TrainedRun("gz37/run0").load_test(TASK, catalog),
     }
     for (path, values), ids in zip(found.items(), (catalog.ids, catalog.test_ids), strict=True):
         by_hand = pd.read_csv(path).set_index("GalaxyID").loc[ids, COLUMNS]
-        np.testing.assert_array_equal(values[:, 0], by_hand.to_numpy(np.float32))
+        np.testing.assert_array_equal(values, by_hand.to_numpy(np.float32))
     folder.test_csv.unlink()
     with pytest.raises(InputError, match=r"gz37/run0.csv is missing .* trained gz37/run0"):
-        members.load_test(["gz37/run0"], TASK, catalog)
+        TrainedRun("gz37/run0").load_test(TASK, catalog)
 
 
 def test_runs_on_votes_join_a_class_task_with_the_shares_of_their_votes(catalog):
@@ -133,12 +132,13 @@ def test_runs_on_votes_join_a_class_task_with_the_shares_of_their_votes(catalog)
     assert len(left_out) == 1
     own = whole.for_task(CLASSES)
     assert 40 < len(own.ids) < len(whole.ids)
-    oof = members.load_oof(runs, CLASSES, whole)
-    assert oof[:, 0] == pytest.approx(probs)
+    oof = [TrainedRun(run).load_oof(CLASSES, whole) for run in runs]
+    assert oof[0] == pytest.approx(probs)
     votes = own_votes(whole, own.ids)
-    assert oof[:, 1] == pytest.approx(votes / votes.sum(axis=1, keepdims=True), abs=1e-6)
-    test = members.load_test(runs, CLASSES, whole)
-    assert test == pytest.approx(np.full((len(whole.test_ids), 2, 2), 0.5))
+    assert oof[1] == pytest.approx(votes / votes.sum(axis=1, keepdims=True), abs=1e-6)
+    for run in runs:
+        test = TrainedRun(run).load_test(CLASSES, whole)
+        assert test == pytest.approx(np.full((len(whole.test_ids), 2), 0.5))
 
 
 def own_votes(catalog, ids):

@@ -68,12 +68,12 @@ def test_a_runs_table_that_is_not_its_cards_is_refused(catalog: Catalog, which: 
     card = tables["oof"].with_suffix(".json")
     digests = {name: digest_table(path) for name, path in tables.items()}
     write_sealed(card, {**files.read_json(card), "tables": digests})
-    load = {"oof": members.load_oof, "test": members.load_test}[which]
-    load([run], task, catalog)
+    load = getattr(members.TrainedRun(run), f"load_{which}")
+    load(task, catalog)
     tables[which].write_bytes(tables[which].read_bytes().replace(b"0.", b"0.0", 1))
     message = rf"{tables[which].name} is missing or not the table .* trained gz37/run0 again"
     with pytest.raises(InputError, match=message):
-        load([run], task, catalog)
+        load(task, catalog)
 
 
 def test_an_ensemble_that_waits_reads_what_is_there_afterwards(

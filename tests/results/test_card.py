@@ -38,7 +38,7 @@ def change(card: Path, key: str, value: Any) -> None:
 def refusals(catalog: Catalog, run: str) -> list[str]:
     """What ensemble and report say of a run."""
     return [
-        one_line_refusal(members.load_oof, [run], TASK, catalog),
+        one_line_refusal(members.TrainedRun(run).load_oof, TASK, catalog),
         one_line_refusal(load_result, run, TASK, catalog),
     ]
 

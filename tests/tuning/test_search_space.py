@@ -58,7 +58,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         "key 'space.train.seed'",
     ),
     "views": (space("tta.angles", type="int", low=1, high=3), "trials are scored on one view"),
-    "a value as a section": (space("train.lr.high", type="int", low=1, high=3), "'train.lr.high'"),
+    "a value as a section": (
+        space("train.lr.high", type="int", low=1, high=3),
+        "lr.high=1: key 'train.lr'",
+    ),
     "no range": ({"space": {}}, "key 'space'"),
     "a base that is no run": ({"base": "gz37/resnet81"}, "no run 'gz37/resnet81'"),
     "a wrong base": ({"base": {**BASE, "epochs": 3}}, "base: unknown key 'epochs'"),

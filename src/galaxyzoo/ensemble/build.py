@@ -19,11 +19,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend
 from galaxyzoo.ensemble.fitted import save_model
 from galaxyzoo.ensemble.least_squares import LeastSquares, OofFold, total
-from galaxyzoo.ensemble.members import (
-    ExternalTable,
-    load_oof,
-    load_test,
-)
+from galaxyzoo.ensemble.members import ExternalTable, Member, TrainedRun
 from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
 from galaxyzoo.results import submission
 from galaxyzoo.results.card import EnsembleCard, RunCard, rounded
@@ -62,8 +58,11 @@ class EnsembleBuild:
             return self._make()
 
     def _make(self) -> tuple[EnsembleCard, bool]:
-        catalog, runs = self.whole.for_task(self.task), self.all_runs
-        oof, test = self._load()
+        catalog, members = self.whole.for_task(self.task), self.members
+        runs = [member.run for member in members]
+        # (galaxy, run, column) of the training and of the test galaxies
+        oof = np.stack([member.load_oof(self.task, self.whole) for member in members], axis=1)
+        test = np.stack([member.load_test(self.task, self.whole) for member in members], axis=1)
         cards = [RunCard.of(catalog.dataset, run) for run in self.runs]
         earlier = [i for card in cards for i in card.unreadable_test_images]
         unreadable = np.isin(catalog.test_ids, earlier)
@@ -81,7 +80,7 @@ class EnsembleBuild:
             name=self.name,
             table="",  # not yet written
             inputs=inputs,
-            members=self._members,
+            members=self._digests,
             selected_on_validation=bool(selected),
             runs_selected_on_validation=selected,
             possible_leakage=leaking,
@@ -105,26 +104,17 @@ class EnsembleBuild:
         return EnsembleCard.read(self.folder.card), True
 
     @property
-    def all_runs(self) -> list[str]:
-        """Names of all members, runs and external tables, in alphabetical order as on the card."""
-        return sorted([*self.runs, *(table.run for table in self.external)])
+    def members(self) -> list[Member]:
+        """All that is combined, in alphabetical order as on the card."""
+        runs: list[Member] = [TrainedRun(run) for run in self.runs]
+        return sorted([*runs, *self.external], key=lambda member: member.run)
 
     @cached_property
-    def _members(self) -> dict[str, str | None]:
+    def _digests(self) -> dict[str, str | None]:
         """Each member's digest of its networks; None where they are not at hand."""
         dataset, folds = self.whole.dataset, self.whole.n_folds
         own = {run: digest_networks(dataset, run, folds) for run in self.runs}
         return {**own, **{table.run: None for table in self.external}}
-
-    def _load(self) -> tuple[np.ndarray, np.ndarray]:
-        """(galaxy, run, column) float32 out-of-fold and test predictions, of `all_runs`."""
-        oof = [table.load_oof(self.task, self.whole)[:, None] for table in self.external]
-        test = [table.load_test(self.task, self.whole)[:, None] for table in self.external]
-        if self.runs:
-            oof.insert(0, load_oof(self.runs, self.task, self.whole))
-            test.insert(0, load_test(self.runs, self.task, self.whole))
-        order = np.argsort([*self.runs, *(table.run for table in self.external)])
-        return np.concatenate(oof, axis=1)[:, order], np.concatenate(test, axis=1)[:, order]
 
     def _describe_external(self, catalog: Catalog) -> dict[str, Any]:
         """The card's entry of each external table, those set aside too."""
@@ -145,8 +135,8 @@ class EnsembleBuild:
     ) -> str:
         """Digest of all that the ensemble is made from: with the same one it is not made again."""
         fingerprint = self.whole.for_task(self.task).fingerprint
-        names = list(self.candidates), self.all_runs
-        settings = (*names, fingerprint, code_version(), external, self._members)
+        names = list(self.candidates), [member.run for member in self.members]
+        settings = (*names, fingerprint, code_version(), external, self._digests)
         values = (np.ascontiguousarray(some).data for some in (oof, test, unreadable))
         return digest([repr(settings), *values])[:16]
 

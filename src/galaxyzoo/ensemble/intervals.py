@@ -19,7 +19,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.conformal import Calibration, Column, find_limits
-from galaxyzoo.ensemble.members import load_oof
+from galaxyzoo.ensemble.members import TrainedRun
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.results.card import EnsembleCard, IntervalCard, rounded
 from galaxyzoo.results.layout import EnsembleFolder, card_path
@@ -107,8 +107,8 @@ class VoteIntervals:
             folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, split_ensemble(name)[1])
             oof = _read_ensemble(folder, whole)[1]
         else:
-            oof = load_oof([name], get_task(COMPETITION_TASK), whole)[:, 0].astype(float)
-            oof = get_task(COMPETITION_TASK).project(oof)
+            task = get_task(COMPETITION_TASK)
+            oof = task.project(TrainedRun(name).load_oof(task, whole).astype(float))
         return cls(tuple(column.calibrate([LEVEL]) for column in _columns(oof, whole)))
 
     def ends(self, predictions: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -67,47 +68,53 @@ def find_runs(
     return runs, left_out
 
 
-def load_oof(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
-    """Out-of-fold predictions of the runs, as their tables hold them.
+class Member(Protocol):
+    """What an ensemble combines: tables of a run of ours, or of somebody else's."""
 
-    Args:
-        runs: names.
-        task: that they are to serve.
-        catalog: the dataset's whole catalog.
-    Returns:
-        (galaxy, run, column) float32, the task's galaxies in its catalog's order, runs in the
-        given order.
-    """
-    ids = catalog.for_task(task).ids
-    tables = []
-    for run in runs:
-        own, path = catalog.for_task(task_of(run)), RunFolder(catalog.dataset, run).oof_csv
-        card = RunCard.of(catalog.dataset, run).check(own, path)
-        unfinished = _count_finished(card)
-        if unfinished:
+    @property
+    def run(self) -> str:
+        """Name on the card."""
+
+    def load_oof(self, task: Task, catalog: Catalog) -> np.ndarray:
+        """Load out-of-fold predictions.
+
+        Args:
+            task: that they are to serve.
+            catalog: the dataset's whole catalog.
+        Returns:
+            (galaxy, column) float32, in the order of the task's catalog.
+        """
+
+    def load_test(self, task: Task, catalog: Catalog) -> np.ndarray:
+        """Load (test galaxy, column) float32 predictions, in the sample submission's order."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """The tables of a finished run, as they are."""
+
+    run: str
+
+    def load_oof(self, task: Task, catalog: Catalog) -> np.ndarray:
+        """See `Member.load_oof`."""
+        own, path = (
+            catalog.for_task(task_of(self.run)),
+            RunFolder(catalog.dataset, self.run).oof_csv,
+        )
+        card = RunCard.of(catalog.dataset, self.run).check(own, path)
+        if unfinished := _count_finished(card):
             raise InputError(
-                f"{shown(path)} cannot be used: {unfinished}; train the others of {run} first"
+                f"{shown(path)} cannot be used: {unfinished}; train the others of {self.run} first"
             )
-        cure = f"train {run} again"
-        table = PredictionTable.read(path, task_of(run), own.ids, own.folds, cure)
-        tables.append(_numbers(table.to_task(task).select(ids)))
-    return np.stack(tables, axis=1)
+        cure = f"train {self.run} again"
+        table = PredictionTable.read(path, task_of(self.run), own.ids, own.folds, cure)
+        return _numbers(table.to_task(task).select(catalog.for_task(task).ids))
 
-
-def load_test(runs: Sequence[str], task: Task, catalog: Catalog) -> np.ndarray:
-    """Test predictions of the runs, as their tables hold them.
-
-    Returns:
-        (galaxy, run, column) float32, galaxies in the sample submission's order, runs in the given
-        order.
-    """
-    tables = []
-    for run in runs:
-        path = RunFolder(catalog.dataset, run).test_csv
-        RunCard.of(catalog.dataset, run).check(catalog.for_task(task_of(run)), path)
-        table = PredictionTable.read(path, task_of(run), catalog.test_ids)
-        tables.append(_numbers(table.to_task(task)))
-    return np.stack(tables, axis=1)
+    def load_test(self, task: Task, catalog: Catalog) -> np.ndarray:
+        """See `Member.load_test`."""
+        own, path = task_of(self.run), RunFolder(catalog.dataset, self.run).test_csv
+        RunCard.of(catalog.dataset, self.run).check(catalog.for_task(own), path)
+        return _numbers(PredictionTable.read(path, own, catalog.test_ids).to_task(task))
 
 
 def _kinds(task: Task, catalog: Catalog) -> list[str]:
@@ -164,12 +171,7 @@ class ExternalTable:
         return f"{PREFIX}{self.name}"
 
     def load_oof(self, task: Task, catalog: Catalog) -> np.ndarray:
-        """(galaxy, column) float32 valid predictions, in the order of the task's catalog.
-
-        Args:
-            task: that they are to serve.
-            catalog: the dataset's whole catalog.
-        """
+        """See `Member.load_oof`; valid predictions."""
         own = self._task_of(self.oof_path, task, catalog)
         galaxies = catalog.for_task(own)
         remedy = f"train it on the folds of folds/{catalog.dataset}/train.csv"
@@ -180,7 +182,7 @@ class ExternalTable:
         return _numbers(table.to_task(task).select(catalog.for_task(task).ids))
 
     def load_test(self, task: Task, catalog: Catalog) -> np.ndarray:
-        """(test galaxy, column) float32 valid predictions, in the sample submission's order."""
+        """See `Member.load_test`; valid predictions."""
         own = self._task_of(self.test_path, task, catalog)
         table = PredictionTable.read(self.test_path, own, catalog.test_ids)
         return _numbers(self._project(table, self.test_path).to_task(task))

@@ -19,7 +19,7 @@ from galaxyzoo.core.templates import render
 from galaxyzoo.data.catalog import data_option, load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, save_model
 from galaxyzoo.ensemble.intervals import FEWEST_FOLDS, VoteIntervals
-from galaxyzoo.ensemble.members import load_oof, load_test
+from galaxyzoo.ensemble.members import TrainedRun
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
 from galaxyzoo.inference.artifacts import save_weights
@@ -144,8 +144,8 @@ def export_tables(dataset: str, run: str, folder: Path) -> bool:
     catalog = load_catalog(dataset)
     task = task_of(run)
     own = catalog.for_task(task)
-    oof = load_oof([run], task, catalog)[:, 0].astype(float)
-    test = load_test([run], task, catalog)[:, 0].astype(float)
+    tables = TrainedRun(run)
+    oof, test = (load(task, catalog).astype(float) for load in (tables.load_oof, tables.load_test))
     config, fingerprint = load_run_config(RunFolder(dataset, run).path)
     scores = _read_scores(dataset, config, [*range(own.n_folds)])
     with files.writing_folder(folder) as part:
