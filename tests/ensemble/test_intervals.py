@@ -61,7 +61,7 @@ def refused(
 def test_every_test_galaxy_gets_an_interval_of_every_answer(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    card = make(monkeypatch, "--level", "0.85")
+    card = make(monkeypatch, "0.85")
     table = pd.read_csv(built("gz37").intervals_csv, index_col="GalaxyID")
     assert table.index.tolist() == catalog.test_ids.tolist()
     assert list(table.columns[:3]) == ["Class1.1_lower", "Class1.1_upper", "Class1.2_lower"]
@@ -78,7 +78,7 @@ def test_every_test_galaxy_gets_an_interval_of_every_answer(
     assert np.mean(answers) == pytest.approx(card["levels"]["0.85"]["coverage"], abs=1e-5)
     assert "0.85" in capsys.readouterr().out
     again = listing(submissions_dir())
-    make(monkeypatch, "--level", "0.85")
+    make(monkeypatch, "0.85")
     assert listing(submissions_dir()) == again
 
 
@@ -89,7 +89,7 @@ def test_a_galaxy_without_an_image_gets_the_training_galaxies_own_range(
     card = json.loads(card_path.read_text())
     card["unreadable_test_images"] = [int(catalog.test_ids[3])]
     write_sealed(card_path, card)
-    make(monkeypatch, "--level", "0.8")
+    make(monkeypatch, "0.8")
     table = pd.read_csv(built("gz37").intervals_csv, index_col="GalaxyID")
     row = table.loc[catalog.test_ids[3]]
     votes = catalog.train["Class1.1"]
@@ -100,11 +100,9 @@ def test_a_galaxy_without_an_image_gets_the_training_galaxies_own_range(
 def test_a_mistake_is_one_line(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "--level 90 must lie between 0 and 1" in refused(monkeypatch, capsys, "--level", "90")
-    assert "build it first" in refused(monkeypatch, capsys, "run0", "run1")
-    with pytest.raises(InputError, match="add --intervals"):
-        run_here(monkeypatch, "--level", "0.8")
-    assert "name one of all" in refused(monkeypatch, capsys, "run0")
+    assert "--intervals 90 must lie between 0 and 1" in refused(monkeypatch, capsys, "90")
+    assert "build it first" in refused(monkeypatch, capsys, "0.9", "run0", "run1")
+    assert "name one of all" in refused(monkeypatch, capsys, "0.9", "run0")
     oof = built("gz37").oof_csv
     whole = oof.read_bytes()
     oof.write_bytes(whole.replace(b"0.", b"0.0", 1))

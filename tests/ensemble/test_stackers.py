@@ -29,7 +29,7 @@ def rows(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("fit", [stackers.fit_disagreement_ridge, stackers.fit_lightgbm])
 def test_no_galaxy_is_predicted_as_none(fit):
-    model = fit(linear_folds(9, n=30), SMALL, 0)
+    model = fit(linear_folds(9, n=30), SMALL)
     assert model.predict(np.empty((0, 2, 2), np.float32)).shape == (0, 2)
 
 

@@ -10,7 +10,7 @@ Chosen is the simplest candidate within one standard error of the best.
     python3 src/ensemble.py one-gpu          the runs, tables and candidates of configs/ensembles/
     python3 src/ensemble.py gz37/resnet18 gz37/mobilenetv2 --candidates mean,greedy --name pair
     python3 src/ensemble.py all --external theirs OOF.csv TEST.csv
-    python3 src/ensemble.py default --intervals --level 0.8
+    python3 src/ensemble.py default --intervals 0.8
 
 Predictions made elsewhere on the same split join as the run external/NAME; if only such runs are
 named, only they are combined. A table marked with --possible-leakage is scored but not combined,
@@ -33,7 +33,7 @@ from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
-from galaxyzoo.ensemble.intervals import make_intervals
+from galaxyzoo.ensemble.intervals import LEVEL, make_intervals
 from galaxyzoo.ensemble.members import PREFIX, find_runs, make_tables, pick_tables
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
 from galaxyzoo.reports.console import print_ensemble, print_intervals
@@ -55,10 +55,10 @@ _LONGEST_NAME = 100  # characters
 def main() -> None:
     """Combine the runs, or make intervals of the ensemble that is there."""
     options = parse()
-    if options.intervals:
-        calibrate(options)
-    else:
+    if options.intervals is None:
         combine(options)
+    else:
+        calibrate(options)
 
 
 def combine(options: argparse.Namespace) -> None:
@@ -73,7 +73,10 @@ def combine(options: argparse.Namespace) -> None:
     tables = make_tables(options.external, options.possible_leakage)
     external = pick_tables(tables, options.runs)
     set_aside = [table for table in tables if table not in external]
-    runs, left_out = pick_runs(options.runs, task, whole, bool(external))
+    own, left_out = [name for name in options.runs if not name.startswith(PREFIX)], list[str]()
+    runs = own
+    if own or not options.runs:  # none need be where tables join
+        runs, left_out = find_runs(task, whole, own, or_none=bool(external))
     candidates = pick_candidates(names, task)
     name = options.name or name_of([*runs, *(table.run for table in external)], task)
     build = EnsembleBuild(task, whole, runs, candidates, name, external, set_aside)
@@ -96,9 +99,12 @@ def combine(options: argparse.Namespace) -> None:
 
 def calibrate(options: argparse.Namespace) -> None:
     """Calibrate intervals of an ensemble that is built, write, print."""
-    level = 0.9 if options.level is None else options.level
+    level = options.intervals
     if not 0 < level < 1:
-        raise InputError(f"--level {level:g} must lie between 0 and 1, such as 0.9")
+        raise InputError(f"--intervals {level:g} must lie between 0 and 1, such as {LEVEL}")
+    ignored = ("task", "candidates", "external", "possible_leakage")
+    if len(options.runs) > 1 or any(getattr(options, name) for name in ignored):
+        raise InputError("--intervals takes an ensemble's name and --dataset alone: build it first")
     dataset = choose_dataset(options.dataset, COMPETITION_TASK, ensembles=True)
     there = {folder.name: folder for folder in list_ensembles(dataset, COMPETITION_TASK)}
     asked = options.runs or ([DEFAULT] if DEFAULT in there else [*there])
@@ -154,16 +160,16 @@ def parse() -> argparse.Namespace:
         "may be repeated",
     )
     parser.add_argument(
-        "--intervals", action="store_true", help="make intervals of the ensemble that is there"
-    )
-    parser.add_argument(
-        "--level",
+        "--intervals",
+        nargs="?",
+        const=LEVEL,
         type=float,
-        help="part of the galaxies whose votes the intervals are to hold (default: 0.9)",
+        metavar="LEVEL",
+        help="make intervals of the ensemble that is there, which hold so many of the galaxies' "
+        f"votes (default: {LEVEL})",
     )
     options = parser.parse_args()
-    check_options(options)
-    if not options.intervals:
+    if options.intervals is None:
         take_ensemble(options)
     return options
 
@@ -245,17 +251,6 @@ def name_of(runs: Sequence[str], task: Task) -> str:
     return name
 
 
-def check_options(options: argparse.Namespace) -> None:
-    """Refuse options that would have no effect."""
-    if options.level is not None and not options.intervals:
-        raise InputError("--level is of intervals: add --intervals")
-    ignored = ("task", "candidates", "external", "possible_leakage")
-    if options.intervals and (len(options.runs) > 1 or any(getattr(options, n) for n in ignored)):
-        raise InputError(
-            "--intervals takes an ensemble's name, --level and --dataset alone: build it first"
-        )
-
-
 def pick_task(asked: str | None, runs: list[str]) -> Task:
     """The one asked for, else that of the named runs; runs of votes serve the others' too."""
     if asked is None:
@@ -268,13 +263,3 @@ def pick_task(asked: str | None, runs: list[str]) -> Task:
             )
         asked = named[0] if named else COMPETITION_TASK
     return get_task(asked)
-
-
-def pick_runs(
-    asked: list[str], task: Task, catalog: Catalog, has_external: bool
-) -> tuple[list[str], list[str]]:
-    """Our own runs to combine, and why others are left out; none need be where tables join."""
-    own = [name for name in asked if not name.startswith(PREFIX)]
-    if asked and not own:
-        return [], []
-    return find_runs(task, catalog, own, or_none=has_external)

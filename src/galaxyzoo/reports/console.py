@@ -152,8 +152,16 @@ def _print_task_table(cards: list[tuple[RunCard, float]]) -> None:
 
 def print_ensemble(card: EnsembleCard) -> None:
     """Print the runs, the candidates and the choice of an ensemble's score card."""
-    _print_members(card)
-    _print_candidates(card)
+    names = class_score_names(card.classes)[::-1]
+    title = f"{card.task} on {card.dataset}, {card.galaxies} galaxies"
+    members, candidates = member_table(card), candidate_table(card)
+    spare = ["errs most like (r)", *names]
+    print_table(title, [*members], members.to_numpy().tolist(), spare=spare)
+    title, chosen = "candidates, as they would be submitted", card.simplest_first.index(card.chosen)
+    spare = ["what it is", *names, "± sd of folds", "minus mean ± SE", "minus lowest ± SE"]
+    print_table(title, [*candidates], candidates.to_numpy().tolist(), [chosen], spare)
+    if len(card.runs) == 1:
+        print("there is one run: nothing is combined, the candidates can only correct it")
     if card.unreadable_test_images:
         print(describe_unreadable(card.unreadable_test_images))
     honest = "no nested score below three folds"
@@ -173,48 +181,44 @@ def print_ensemble(card: EnsembleCard) -> None:
             )
 
 
-def _print_members(card: EnsembleCard) -> None:
-    """Print each run's score, what leaving it out costs, and the run that errs most like it."""
-    names = class_score_names(card.classes)
-    rows = []
+def member_table(card: EnsembleCard) -> pd.DataFrame:
+    """Each run's score, what leaving it out costs, and the run that errs most like it."""
+    names, rows = class_score_names(card.classes), []
     for run, score in card.runs.items():
-        mark = marks(run in card.runs_selected_on_validation, run in card.possible_leakage)
         cost, nearest = card.without.runs.get(run), "–"
         others = {other: r for other, r in card.error_correlation[run].items() if other != run}
         if others:
             other = max(others, key=lambda other: others[other])
             nearest = f"{other.removeprefix(card.task + '/')} {others[other]:.2f}"
-        worth = with_error(cost.difference, cost.se) if cost else "–"
+        row = {
+            "run": run
+            + marks(run in card.runs_selected_on_validation, run in card.possible_leakage),
+            f"OOF {card.metric}": f"{score:.5f}",
+            f"{card.without.candidate} without it ± SE": (
+                with_error(cost.difference, cost.se) if cost else "–"
+            ),
+            "errs most like (r)": nearest,
+        }
         scores = class_scores(card.run_classes.get(run, {}), names)
-        rows.append((run + mark, f"{score:.5f}", worth, nearest, *scores))
-    title = f"{card.task} on {card.dataset}, {card.galaxies} galaxies"
-    fitted = f"{card.without.candidate} without it ± SE"
-    header = ("run", f"OOF {card.metric}", fitted, "errs most like (r)", *names)
-    print_table(title, header, rows, spare=["errs most like (r)", *names[::-1]])
+        rows.append(row | dict(zip(names, scores, strict=True)))
+    return pd.DataFrame(rows)
 
 
-def _print_candidates(card: EnsembleCard) -> None:
-    """Print each candidate's cross-fitted score beside the mean's and the lowest."""
+def candidate_table(card: EnsembleCard) -> pd.DataFrame:
+    """Each candidate's cross-fitted score beside the mean's and the lowest, the simplest first."""
     names = class_score_names(card.classes)
-    rows = [
-        (
-            name,
-            row.about,
-            f"{row.score:.5f}",
-            f"{row.sd:.5f}",
-            with_error(row.minus_mean, row.minus_mean_se),
-            with_error(row.minus_best, row.minus_best_se),
-            *class_scores(row.classes, names),
-        )
+    return pd.DataFrame(
+        {
+            "candidate": name,
+            "what it is": row.about,
+            f"{card.metric}, cross-fitted": f"{row.score:.5f}",
+            "± sd of folds": f"{row.sd:.5f}",
+            "minus mean ± SE": with_error(row.minus_mean, row.minus_mean_se),
+            "minus lowest ± SE": with_error(row.minus_best, row.minus_best_se),
+            **dict(zip(names, class_scores(row.classes, names), strict=True)),
+        }
         for name, row in card.ranked
-    ]
-    differences = ("± sd of folds", "minus mean ± SE", "minus lowest ± SE")
-    header = ("candidate", "what it is", f"{card.metric}, cross-fitted", *differences, *names)
-    chosen = card.simplest_first.index(card.chosen)
-    spare = ["what it is", *names[::-1], *differences]
-    print_table("candidates, as they would be submitted", header, rows, [chosen], spare)
-    if len(card.runs) == 1:
-        print("there is one run: nothing is combined, the candidates can only correct it")
+    )
 
 
 def print_intervals(card: IntervalCard) -> None:

@@ -12,7 +12,13 @@ from matplotlib.figure import Figure
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.io.tables import write_table
-from galaxyzoo.reports.console import CLASS_SCORES, mark_notes, marks, with_error
+from galaxyzoo.reports.console import (
+    CLASS_SCORES,
+    candidate_table,
+    mark_notes,
+    marks,
+    member_table,
+)
 from galaxyzoo.reports.figures import save_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result, load_results, pick_best, stem_of
@@ -122,13 +128,13 @@ def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
     card = next(cards, None)
     if card is None:
         return None
-    tables = [("candidates, the simplest first", _candidate_table(card))]
+    tables = [("candidates, the simplest first", candidate_table(card))]
     if card.without.runs:
         caption = (
             f"cost of leaving a run out ({card.without.candidate}, fitted anew and cross-fitted)"
         )
         tables += [
-            (caption, _cost_table(card)),
+            (caption, member_table(card)),
             ("correlation of the runs' errors, over all galaxies and columns", _correlations(card)),
         ]
     text = (
@@ -232,30 +238,6 @@ def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
     if not all(result.is_whole for result in evaluation.results):
         yield "Runs with some folds only are below the best whole run on those folds."
     yield from evaluation.problems
-
-
-def _candidate_table(card: EnsembleCard) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "candidate": name,
-            "what it is": row.about,
-            f"{card.metric}, cross-fitted": f"{row.score:.5f}",
-            "minus mean": with_error(row.minus_mean, row.minus_mean_se),
-            "minus lowest": with_error(row.minus_best, row.minus_best_se),
-        }
-        for name, row in card.ranked
-    )
-
-
-def _cost_table(card: EnsembleCard) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "run": run,
-            f"OOF {card.metric}": f"{card.runs[run]:.5f}",
-            "without it": with_error(cost.difference, cost.se),
-        }
-        for run, cost in card.without.runs.items()
-    )
 
 
 def _correlations(card: EnsembleCard) -> pd.DataFrame:
