@@ -44,7 +44,7 @@ class ShownQuestion:
     answers: tuple[ShownAnswer, ...]
 
 
-def answers_html(run: str, task: Task, shown: PredictedGalaxy, about: str = "") -> str:
+def answers_html(run: str, task: Task, shown: PredictedGalaxy, description: str = "") -> str:
     """A run's answers: the decision tree, or the classes, the likeliest first.
 
     Args:
@@ -66,7 +66,7 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy, about: str = "") 
     return render(
         "galaxy_answers.html.j2",
         run=run,
-        about=about,
+        about=description,
         questions=questions,
         classes=classes,
         has_votes=truth is not None,
@@ -76,13 +76,13 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy, about: str = "") 
 def facts_html(task: Task, shown: PredictedGalaxy) -> str:
     """The galaxy's picture and name, and its class by each task's rule on the predicted votes."""
     votes = pd.DataFrame(shown.prediction[None], columns=list(task.columns))
-    found = classes_of_votes(votes) if isinstance(task, VoteTask) else ()
+    classes = classes_of_votes(votes) if isinstance(task, VoteTask) else ()
     return render(
         "galaxy_facts.html.j2",
         galaxy=shown.galaxy.name,
         picture=_data_uri(shown.picture),
         kind="training galaxy" if shown.galaxy.truth is not None else "no votes are known",
-        classes=[(readable(name), one and readable(one)) for name, (one,) in found],
+        classes=[(readable(name), label and readable(label)) for name, (label,) in classes],
     )
 
 
@@ -109,7 +109,7 @@ def _nest(
     questions: Iterable[Question], prediction: np.ndarray, votes: np.ndarray | None
 ) -> tuple[ShownQuestion, ...]:
     """Questions, each answer with those that follow it."""
-    found = []
+    nested = []
     for question in questions:
         span = GALAXY_ZOO_2.span(question)
         predicted = GALAXY_ZOO_2.shares(prediction[None])[0, span]
@@ -127,8 +127,8 @@ def _nest(
                 )
             )
         reached = float(GALAXY_ZOO_2.parents(prediction[None])[0, span.start])
-        found.append(ShownQuestion(question.text, reached, tuple(answers)))
-    return tuple(found)
+        nested.append(ShownQuestion(question.text, reached, tuple(answers)))
+    return tuple(nested)
 
 
 def _data_uri(image: np.ndarray) -> str:

@@ -46,15 +46,15 @@ def build_page(chosen: KnownPredictor) -> gr.Blocks:
         shown = gr.State(None)
         with gr.Tabs() as tabs:
             with gr.Tab("A galaxy", id="galaxy"):
-                one = _add_galaxy(run, other, shown)
+                galaxy_outputs = _add_galaxy(run, other, shown)
             with gr.Tab("Largest errors", id="errors"):
-                _add_errors(run, other, tabs, one)
+                _add_errors(run, other, tabs, galaxy_outputs)
 
         def fill() -> list[Any]:
             """List predictors with their scores whenever the page is opened."""
-            known = {one.title: one for one in [chosen, *service.list_runs()]}
+            known = {predictor.title: predictor for predictor in [chosen, *service.list_runs()]}
             _listed.update(known)
-            names = [(_label(one), title) for title, one in known.items()]
+            names = [(_label(predictor), title) for title, predictor in known.items()]
             first = gr.update(choices=names, value=chosen.title)
             return [first, gr.update(choices=[(NONE, NONE), *names])]
 
@@ -126,13 +126,13 @@ def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, shown: gr.State) -> list[A
             answer, heat = _add_heat_map(run, shown)
         with gr.Column(scale=2, min_width=320):
             tree = gr.HTML("", elem_id="answers")
-    gallery, found = _add_similar(run, shown)
+    gallery, similar_ids = _add_similar(run, shown)
     outputs = [number, shown, facts, tree, answer, heat, gallery]
     for asked in (go.click, number.submit):
         _on(asked, _show_number, [run, other, number], outputs)
     _on(random.click, _show_random, [run, other], outputs)
     _on(upload.upload, _show_upload, [run, other, upload], outputs)
-    _on(gallery.select, _open, [run, other, found], outputs)
+    _on(gallery.select, _open, [run, other, similar_ids], outputs)
     for changed in (run, other):
         _on(changed.change, _show_again, [run, other, shown], outputs)
     return outputs
@@ -153,25 +153,27 @@ def _add_similar(run: gr.Dropdown, shown: gr.State) -> tuple[gr.Gallery, gr.Stat
     """The gallery of similar galaxies, and their GalaxyIDs."""
     alike = gr.Button("Find similar training galaxies", elem_id="alike")
     gallery = _add_gallery("Similar galaxies; click one to show it", "similar", visible=False)
-    found = gr.State([])
+    similar_ids = gr.State([])
 
     def similar(
         name: str, shown: PredictedGalaxy | None, progress: gr.Progress = _PROGRESS
     ) -> list[Any]:
-        one = _load(name)
-        pairs = one.find_similar(_needed(shown), _SIMILAR, lambda part: progress(part, "comparing"))
+        loaded = _load(name)
+        pairs = loaded.find_similar(
+            _needed(shown), _SIMILAR, lambda part: progress(part, "comparing")
+        )
         ids = [i for i, _ in pairs]
         notes = [f"{i} · {similarity:.2f}" for i, similarity in pairs]
-        pictures = list(zip(one.thumbnails(ids), notes, strict=True))
+        pictures = list(zip(loaded.thumbnails(ids), notes, strict=True))
         return [gr.update(value=pictures, visible=True), ids]
 
-    _on(alike.click, similar, [run, shown], [gallery, found])
-    return gallery, found
+    _on(alike.click, similar, [run, shown], [gallery, similar_ids])
+    return gallery, similar_ids
 
 
 def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy: list[Any]) -> None:
     """The tab of the largest out-of-fold errors; a click shows the galaxy in the first tab."""
-    found = gr.State([])
+    error_ids = gr.State([])
     answer = gr.Dropdown([ALL], value=ALL, label="Errors in", elem_id="errors-in")
     button = gr.Button("Show the largest errors", variant="primary", elem_id="worst")
     gallery = _add_gallery("Out of fold; click one to show it", "errors")
@@ -180,20 +182,20 @@ def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy:
         return gr.update(choices=[ALL, *_load(name).task.labels], value=ALL)
 
     def worst(name: str, asked: str) -> list[Any]:
-        one = _load(name)
-        column = None if asked == ALL else one.task.labels.index(asked)
-        table = one.worst(column, _WORST)
+        loaded = _load(name)
+        column = None if asked == ALL else loaded.task.labels.index(asked)
+        table = loaded.worst(column, _WORST)
         ids = [int(i) for i in table.index]
         notes = [caption(i, row) for i, (_, row) in zip(ids, table.iterrows(), strict=True)]
-        return [list(zip(one.thumbnails(ids), notes, strict=True)), ids]
+        return [list(zip(loaded.thumbnails(ids), notes, strict=True)), ids]
 
     def open_error(name: str, second: str, ids: list[int], event: gr.SelectData) -> list[Any]:
         return [gr.Tabs(selected="galaxy"), *_open(name, second, ids, event)]
 
     _on(run.change, choices, [run], answer)
     _on(answer.focus, choices, [run], answer)
-    _on(button.click, worst, [run, answer], [gallery, found])
-    _on(gallery.select, open_error, [run, other, found], [tabs, *one_galaxy])
+    _on(button.click, worst, [run, answer], [gallery, error_ids])
+    _on(gallery.select, open_error, [run, other, error_ids], [tabs, *one_galaxy])
 
 
 def _add_gallery(label: str, elem_id: str, visible: bool = True) -> gr.Gallery:
@@ -213,22 +215,22 @@ def _show(
     name: str, second: str, predict_with: Callable[[LoadedRun], PredictedGalaxy]
 ) -> list[Any]:
     """Compute all outputs for one galaxy, from one run or two."""
-    one = _load(name)
-    shown = predict_with(one)
-    pages = [answers_html(one.run, one.task, shown, _listed[name].about)]
+    loaded = _load(name)
+    shown = predict_with(loaded)
+    pages = [answers_html(loaded.run, loaded.task, shown, _listed[name].about)]
     if second != NONE and second != name:
         other = _load(second)
         theirs = predict_with(other)
         pages.append(answers_html(other.run, other.task, theirs, _listed[second].about))
-    asked = likeliest(shown.prediction[None], one.task)[0]
-    answers = one.task.labels
+    asked = likeliest(shown.prediction[None], loaded.task)[0]
+    answers = loaded.task.labels
     return [
         gr.update(
             value="" if shown.galaxy_id is None else str(shown.galaxy_id),
-            placeholder=f"such as {one.catalog.ids[0]}" if one.known else "none here",
+            placeholder=f"such as {loaded.catalog.ids[0]}" if loaded.known else "none here",
         ),
         shown,
-        facts_html(one.task, shown),
+        facts_html(loaded.task, shown),
         f'<div class="runs">{"".join(pages)}</div>',
         gr.update(choices=answers, value=answers[asked]),
         "",
@@ -239,19 +241,19 @@ def _show(
 def _show_number(name: str, second: str, text: str | int) -> list[Any]:
     """A galaxy by its GalaxyID."""
     number = _number(text)
-    return _show(name, second, lambda one: one.predict(number))
+    return _show(name, second, lambda loaded: loaded.predict(number))
 
 
 def _show_random(name: str, second: str) -> list[Any]:
     known, rng = _load(name).known, np.random.default_rng()
     if known is None:
         drawn = int(rng.integers(100_000, 1_000_000))
-        return _show(name, second, lambda one: one.predict_drawn(drawn))
+        return _show(name, second, lambda loaded: loaded.predict_drawn(drawn))
     return _show_number(name, second, int(rng.choice(known.ids)))
 
 
 def _show_upload(name: str, second: str, encoded: bytes) -> list[Any]:
-    return _show(name, second, lambda one: one.predict_upload(encoded, "uploaded image"))
+    return _show(name, second, lambda loaded: loaded.predict_upload(encoded, "uploaded image"))
 
 
 def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[Any]:
@@ -262,12 +264,12 @@ def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[A
     number = None if shown is None else shown.galaxy_id
     if shown is not None and number is None:
         picture = shown.galaxy
-        return _show(name, second, lambda one: one.predict_picture(picture))
-    one = _load(name)
-    if one.known is None:
-        return _show(name, second, lambda one: one.predict_drawn(_DRAWN_FIRST))
-    if number is None or not one.has(number):
-        number = int(one.catalog.ids[0])
+        return _show(name, second, lambda loaded: loaded.predict_picture(picture))
+    loaded = _load(name)
+    if loaded.known is None:
+        return _show(name, second, lambda loaded: loaded.predict_drawn(_DRAWN_FIRST))
+    if number is None or not loaded.has(number):
+        number = int(loaded.catalog.ids[0])
     return _show_number(name, second, number)
 
 
@@ -282,9 +284,9 @@ def _no_gallery() -> Any:
 
 def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:
     """The network's input and its heat map."""
-    one, galaxy = _load(name), _needed(shown)
-    column = one.task.labels.index(answer)
-    return heat_html(*one.gradcam(galaxy, column, method), answer)
+    loaded, galaxy = _load(name), _needed(shown)
+    column = loaded.task.labels.index(answer)
+    return heat_html(*loaded.gradcam(galaxy, column, method), answer)
 
 
 def _on(listen: Callable[..., Any], act: Callable[..., Any], inputs: Any, outputs: Any) -> None:

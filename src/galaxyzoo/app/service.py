@@ -44,12 +44,12 @@ MAX_UPLOAD_BYTES = 20_000_000
 def list_runs() -> list[KnownPredictor]:
     """List the predictors, the default first."""
     listed = list_predictors()
-    known = [one for one in listed if one.has_networks]
+    usable = [predictor for predictor in listed if predictor.has_networks]
     try:
         best, _ = choose_default(listed=listed)
     except InputError:  # no run of votes
-        return known
-    return [best, *(one for one in known if one != best)]
+        return usable
+    return [best, *(predictor for predictor in usable if predictor != best)]
 
 
 @lru_cache(maxsize=_RUNS_IN_MEMORY)
@@ -172,9 +172,9 @@ class LoadedRun:
         if self._features is None:
             folder = RunFolder(self.dataset, self.config.run).fold(fold)
             self._features = open_features(folder, model, self._images, self.config, report)
-        own = embed(model, shown.galaxy.decode(self.config.image), self.config)[0]
-        found = self._features.nearest(own, count + 1)
-        return [pair for pair in found if pair[0] != shown.galaxy_id][:count]
+        features = embed(model, shown.galaxy.decode(self.config.image), self.config)[0]
+        nearest = self._features.nearest(features, count + 1)
+        return [pair for pair in nearest if pair[0] != shown.galaxy_id][:count]
 
     def thumbnails(self, ids: Sequence[int]) -> np.ndarray:
         """(galaxy, H, W, 3) uint8 of training galaxies."""
@@ -254,8 +254,8 @@ def embed(
     report: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
     """(n, cache_px, cache_px, 3) uint8 -> (n, feature) float16 of unit length, one view each."""
-    found = compute_features(model, images, config, TTAConfig(dihedral=False), report)
-    return normalize(found).astype(np.float16)
+    features = compute_features(model, images, config, TTAConfig(dihedral=False), report)
+    return normalize(features).astype(np.float16)
 
 
 def _read(path: Path, count: int) -> np.ndarray | None:

@@ -35,6 +35,6 @@ def usage() -> str:
     lines = ["usage: galaxyzoo COMMAND [--help]", ""]
     for name in names():
         source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
-        about = ast.get_docstring(ast.parse(source)) or ""
-        lines.append(f"  {name:<14} {about.splitlines()[0]}")
+        docstring = ast.get_docstring(ast.parse(source)) or ""
+        lines.append(f"  {name:<14} {docstring.splitlines()[0]}")
     return "\n".join(lines)

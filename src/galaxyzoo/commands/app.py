@@ -77,8 +77,10 @@ def choose(run: str | None, dataset: str | None) -> KnownPredictor:
         print(line)
         return chosen
     key = find_predictor(run, dataset)
-    known = (one for one in list_predictors() if (one.dataset, one.name) == key)
-    return next(known, KnownPredictor(*key))
+    matching = (
+        predictor for predictor in list_predictors() if (predictor.dataset, predictor.name) == key
+    )
+    return next(matching, KnownPredictor(*key))
 
 
 def parse_args() -> argparse.Namespace:

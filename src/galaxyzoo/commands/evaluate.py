@@ -96,9 +96,9 @@ def write_report(evaluation: Evaluation) -> None:
         history,  # made first: it may find a damaged file
     ]
     path = evaluation.folder / "index.html"
-    about = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
+    intro = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
     shown_sections = [section for section in sections if section]
-    write_page(path, f"{task.name} on {dataset}", about, shown_sections, index=html.INDEX)
+    write_page(path, f"{task.name} on {dataset}", intro, shown_sections, index=html.INDEX)
     for caption, table in comparison.tables:
         print_scores(f"{task.name} on {dataset}, {caption}", table)
     for line in comparison.text.splitlines()[1:]:

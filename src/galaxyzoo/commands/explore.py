@@ -38,12 +38,12 @@ def main() -> None:
     # The dataset's own labels first, unless a task is asked for.
     first = [*classes, *votes] if args.task else [*votes, *classes]
     sections = [*first, *explore_images(data, args.seed, folder)]
-    about = (
+    intro = (
         f"{len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
         f"{len(catalog.test_ids):,} test galaxies. Random choices have the seed {args.seed}."
     )
     index = None if args.output else html.INDEX
-    write_page(folder / "index.html", f"{catalog.dataset}: the data", about, sections, index)
+    write_page(folder / "index.html", f"{catalog.dataset}: the data", intro, sections, index)
     print(f"wrote {shown(folder.resolve())}/: index.html, and its tables and pictures")
     if not args.output:
         print(f"all reports: {shown(html.write_index(reports_dir()))}")

@@ -49,8 +49,10 @@ def main() -> None:
         mark = f" --possible-leakage {name}" if export_tables(dataset, args.run, folder) else ""
         files = [*TABLE_FILES]
         paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF_PACKED, TEST_PACKED))
-        words = f"--task {task_name(args.run)} --dataset {dataset} --external {name} {paths}{mark}"
-        then = f"to combine it: python3 src/ensemble.py {words}"
+        options = (
+            f"--task {task_name(args.run)} --dataset {dataset} --external {name} {paths}{mark}"
+        )
+        then = f"to combine it: python3 src/ensemble.py {options}"
     else:
         if of:
             files = export_ensemble(ensemble_folder(dataset, args.run), folder, args.onnx)

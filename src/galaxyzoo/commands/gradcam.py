@@ -104,9 +104,9 @@ def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
     config, models = run.config, run.models
     data = open_dataset(args.data, dataset, config.task)
     layer = args.layer[0] if args.layer else None
-    found = measure_faithfulness(config, models, data, args.faithfulness, layer)
+    methods = measure_faithfulness(config, models, data, args.faithfulness, layer)
     title = f"faithfulness of heat maps, {config.run} on {dataset}, {args.faithfulness} galaxies"
-    print_table(title, ("method", "score", "SE"), [one.cells for one in found])
+    print_table(title, ("method", "score", "SE"), [method.cells for method in methods])
     print(
         "score: half of how much more the likeliest answer falls without the hottest places than "
         "without the coldest; `random` and `centre` (a spot in the middle) are the controls"

@@ -45,7 +45,7 @@ _RANK_NEEDS = {"disagreement": "spread", "width": "intervals"}  # by what -> its
 def main() -> None:
     """Parse, then predict into a table or a folder of parts."""
     args = parse_args()
-    name, images = split_words(args.words)
+    name, images = split_name_and_images(args.words)
     is_job = is_folder(args.output)
     args.output = Path(args.output)
     check_paths(args, images, is_job)
@@ -126,15 +126,15 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
     if dataset == BOX and args.folds is None:
         views = views or 1  # its five networks gain nothing from more (docs/lab/performance.md)
     load = partial(load_predictor, dataset, name, args.folds, views)
-    found = SurveyImages(tuple(images), args.part_size, fits_settings(args))
+    survey_images = SurveyImages(tuple(images), args.part_size, fits_settings(args))
     prior = prior_of(dataset, task_of(name))
-    job = Survey(args.output, name, load, found, prior, tuple(args.extras), ends)
+    job = Survey(args.output, name, load, survey_images, prior, tuple(args.extras), ends)
     manifest = job.run(args.jobs, args.backend)
     count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
     print(one_line(f"wrote {shown(args.output.resolve())}/: {count}"))
     if lost := manifest["errors"]:
         print(f"left out {lost:,} images that cannot be read: errors.parquet")
-    print_left_out(found.left_out, manifest["rows"])
+    print_left_out(survey_images.left_out, manifest["rows"])
     if args.rank:
         print(f"ranking: {shown(write_ranking(job, args.rank, args.top).resolve())}")
 
@@ -159,15 +159,15 @@ def print_left_out(images: list[tuple[str, str]], rest: int) -> None:
         print(one_line(f"  {image}: {why}"))
 
 
-def split_words(words: list[str]) -> tuple[str | None, list[Path]]:
+def split_name_and_images(arguments: list[str]) -> tuple[str | None, list[Path]]:
     """The name of what predicts, where the first word is one and no path, and the images."""
-    first = words[0]
+    first = arguments[0]
     is_name = is_ensemble(first) or task_name(first) in TASKS
     if not is_name or Path(first).exists():
-        return None, [Path(word) for word in words]
-    if len(words) == 1:
+        return None, [Path(word) for word in arguments]
+    if len(arguments) == 1:
         raise InputError(f"{first}: name the images too, such as my_galaxies/")
-    return first, [Path(word) for word in words[1:]]
+    return first, [Path(word) for word in arguments[1:]]
 
 
 def add_fits(parser: argparse.ArgumentParser) -> None:
@@ -216,10 +216,10 @@ def positive_float(text: str) -> float:
 
 def band_numbers(text: str) -> tuple[int, ...]:
     """Three numbers from 0."""
-    words = text.split(",")
-    if len(words) != 3 or not all(word.isdecimal() for word in words):
+    numbers = text.split(",")
+    if len(numbers) != 3 or not all(word.isdecimal() for word in numbers):
         raise argparse.ArgumentTypeError(f"'{text}' is not three numbers from 0, such as 2,1,0")
-    return tuple(map(int, words))
+    return tuple(map(int, numbers))
 
 
 def columns_in_words() -> str:

@@ -63,9 +63,9 @@ def main() -> None:
     )
 
 
-def print_made(folder: Path, words: str) -> None:
+def print_made(folder: Path, arguments: str) -> None:
     """Print where a new dataset is, and the command that trains on it."""
-    print(f"wrote {shown(folder)}/; to train on it: bash scripts/train_folds.sh {words}")
+    print(f"wrote {shown(folder)}/; to train on it: bash scripts/train_folds.sh {arguments}")
 
 
 def parse_args() -> argparse.Namespace:

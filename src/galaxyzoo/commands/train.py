@@ -59,7 +59,7 @@ def main() -> None:
         configs = with_stages(asked)
         datasets: dict[str | None, Dataset] = {None: data}
         datasets.update(prepare_others(configs, data))
-    short = [one.run for one in asked if demo_schedule(one.run, catalog.dataset)]
+    short = [config.run for config in asked if demo_schedule(config.run, catalog.dataset)]
     if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
     # Only now, so that mistakes in arguments or files are reported before torch's slow import.
@@ -85,8 +85,8 @@ def main() -> None:
     elif args.holdout:
         exit_if_stopped(hold_out(asked, data))
     else:
-        one = is_started_by_torchrun() or (args.only is not None and len(args.only) == 1)
-        jobs = args.jobs or (1 if one else planning.choose_jobs(configs, datasets))
+        is_single_fold = is_started_by_torchrun() or (args.only is not None and len(args.only) == 1)
+        jobs = args.jobs or (1 if is_single_fold else planning.choose_jobs(configs, datasets))
         whole, stopped = train(configs, datasets, args, jobs)
         builds = ensembles_of(args.runs, asked, whole)
         if args.ensemble and not builds:
@@ -177,7 +177,7 @@ def exit_if_stopped(reasons: list[str]) -> None:
         raise FoldError(reasons[-1])
 
 
-def ensembles_of(words: list[str], asked: list[Config], whole: set[str]) -> list[list[str]]:
+def ensembles_of(arguments: list[str], asked: list[Config], whole: set[str]) -> list[list[str]]:
     """Choose the ensembles to build: those named that are whole, else a task's finished runs.
 
     Args:
@@ -187,7 +187,7 @@ def ensembles_of(words: list[str], asked: list[Config], whole: set[str]) -> list
     Returns:
         Arguments of the command `ensemble`, for each.
     """
-    named = [word for word in words if "=" not in word] or [DEFAULT_ENSEMBLE]
+    named = [word for word in arguments if "=" not in word] or [DEFAULT_ENSEMBLE]
     members = {
         name: {run.split("@")[0] for run in load_ensemble(name).runs}
         for name in dict.fromkeys(named)
@@ -219,18 +219,18 @@ def ensemble(options: list[str]) -> None:
         sys.exit(status)
 
 
-def prepare_others(configs: list[Config], own: Dataset) -> dict[str | None, Dataset]:
+def prepare_others(configs: list[Config], data: Dataset) -> dict[str | None, Dataset]:
     """The other datasets that stages are on, galaxies of both in the same folds."""
     tasks: dict[str, set[str]] = {}
     for config in configs:
         if config.dataset is not None:
             tasks.setdefault(config.dataset, set()).add(config.task)
-    n_folds = own.catalog.n_folds
+    n_folds = data.catalog.n_folds
     others: dict[str | None, Dataset] = {
-        name: prepare(name, n_folds, tasks=some) for name, some in tasks.items()
+        name: prepare(name, n_folds, tasks=names) for name, names in tasks.items()
     }
     for other in others.values():
-        record_duplicates(own, other)
+        record_duplicates(data, other)
     return others
 
 
@@ -241,16 +241,16 @@ def load_configs(arguments: list[str], dataset: str = "") -> list[Config]:
         arguments: of the command line.
         dataset: that the runs are trained on; empty where that is not known yet.
     """
-    overrides = [one for one in arguments if "=" in one]
-    named = [one for one in arguments if "=" not in one] or [DEFAULT_ENSEMBLE]
-    runs = [run.split("@")[0] for one in named for run in runs_of(one)]
+    overrides = [argument for argument in arguments if "=" in argument]
+    named = [argument for argument in arguments if "=" not in argument] or [DEFAULT_ENSEMBLE]
+    runs = [run.split("@")[0] for name in named for run in runs_of(name)]
     configs = [load_config(run, overrides, dataset) for run in dict.fromkeys(runs)]
     return list({config.run: config for config in configs}.values())
 
 
 def with_stages(configs: list[Config]) -> list[Config]:
     """The configs, their earlier stages and runs of these, each once and after what it needs."""
-    return list({one.run: one for config in configs for one in config.runs}.values())
+    return list({stage.run: stage for config in configs for stage in config.runs}.values())
 
 
 def parse_args() -> argparse.Namespace:

@@ -65,9 +65,9 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_switches_for_numbers(cls, value: Any, about: ValidationInfo) -> Any:
+    def _refuse_switches_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
         """`dropout: on` would be 1, which nobody means."""
-        wanted = cls.model_fields[about.field_name or ""].annotation
+        wanted = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, bool) and {int, float} & {wanted, *get_args(wanted)}:
             raise PydanticCustomError("switch", "Input should be a number")
         return value
@@ -139,13 +139,13 @@ def override(values: dict[str, Any], assignment: str) -> None:
         value = yaml.safe_load(text)
     except _YAML_ERRORS:
         raise InputError(f"'{assignment}': the value is not YAML") from None
-    stages = [one for one in values.get("stages") or () if isinstance(one, dict)]
+    stages = [stage for stage in values.get("stages") or () if isinstance(stage, dict)]
     if key.startswith("stages."):
-        _, name, own = [*key.split(".", 2), ""][:3]
-        stages = [one for one in stages if one.get("name") == name]
-        if not stages or not own:
+        _, name, stage_key = [*key.split(".", 2), ""][:3]
+        stages = [stage for stage in stages if stage.get("name") == name]
+        if not stages or not stage_key:
             raise InputError(f"'{assignment}': write stages.NAME.key=value, NAME as in the config")
-        key = own
+        key = stage_key
     else:
         set_key(values, key, value, assignment)
     for stage in stages:

@@ -68,7 +68,9 @@ def own_runs(task: str) -> list[str]:
     """Our own runs of a task; no published recipes, and none that needs a GPU or more data."""
     runs = [run for run in all_runs() if run.startswith(f"{task}/")]
     configs = [load_config(run) for run in runs if not run.startswith(f"{task}/source_")]
-    return [one.run for one in configs if not (one.needs_other_dataset or one.needs_gpu)]
+    return [
+        config.run for config in configs if not (config.needs_other_dataset or config.needs_gpu)
+    ]
 
 
 def all_ensembles() -> list[str]:
@@ -144,7 +146,9 @@ def demo_schedule(run: str, dataset: str) -> list[str]:
     """Overrides of a run on the demo set, in `configs/demo.yaml`; none on other datasets."""
     path = configs_dir() / "demo.yaml"
     overrides = read_yaml(path).get(run, []) if dataset == DEMO and path.is_file() else []
-    if not isinstance(overrides, list) or not all(isinstance(one, str) for one in overrides):
+    if not isinstance(overrides, list) or not all(
+        isinstance(assignment, str) for assignment in overrides
+    ):
         raise InputError(f"{shown(path)}: '{run}': expected a list of key=value")
     return overrides
 

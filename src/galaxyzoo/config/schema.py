@@ -242,8 +242,10 @@ class Config(Settings):
     def runs(self) -> "list[Config]":
         """List what the recipe trains, in order: its stages, and the runs made of them."""
         name = self.run
-        own = [s.model_copy(update={"run": f"{name}@{s.stage}"}) for s in self.stages if s.predict]
-        return [*self.stages, *own]
+        predicted = [
+            s.model_copy(update={"run": f"{name}@{s.stage}"}) for s in self.stages if s.predict
+        ]
+        return [*self.stages, *predicted]
 
     @property
     def keeps_head(self) -> bool:

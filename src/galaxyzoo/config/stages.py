@@ -45,11 +45,11 @@ def parse_recipe(
     config: Config | None = None
     *earlier, (name, last) = _list_stages(values, source, read_recipe)
     for stage, settings in earlier:
-        found = _parse_stage(stage, {**settings, "run": ""}, config, source, dataset)
+        stage_config = _parse_stage(stage, {**settings, "run": ""}, config, source, dataset)
         # Named by what it does, whatever the recipe is called and what comes after.
-        run = f"{found.task}/{STAGE}{stage}-{found.weights_digest()}"
-        about = f"stage {stage} of {values.get('run')}"
-        config = found.model_copy(update={"run": run, "about": about})
+        run = f"{stage_config.task}/{STAGE}{stage}-{stage_config.weights_digest()}"
+        description = f"stage {stage} of {values.get('run')}"
+        config = stage_config.model_copy(update={"run": run, "about": description})
     for key in ("run", "task"):
         if last.get(key) != values.get(key):
             raise InputError(f"{source}, stage '{name}': the last stage has the recipe's own {key}")
@@ -80,7 +80,7 @@ def _list_stages(
     _refuse_keys(recipe, _OWN, source)
     if values.get("stages") is None:
         return [("", recipe)]
-    found: list[tuple[str, Values]] = []
+    listed: list[tuple[str, Values]] = []
     for stage in _check_stages(values["stages"], source):
         name, other = stage["name"], stage.get("recipe")
         where = f"{source}, stage '{name}'"
@@ -97,16 +97,16 @@ def _list_stages(
                 raise InputError(f"{where}: recipe {run} has no stage '{last}'")
             inner = inner[: names.index(last) + 1] if last else inner
         for part, settings in inner:
-            own = {"dataset": settings["dataset"]} if "dataset" in settings else {}
-            found.append((f"{name}_{part}" if part else name, _merge(settings, changes | own)))
-    names = [name for name, *_ in found]
+            dataset = {"dataset": settings["dataset"]} if "dataset" in settings else {}
+            listed.append((f"{name}_{part}" if part else name, _merge(settings, changes | dataset)))
+    names = [name for name, *_ in listed]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{source}: two stages are named '{twice[0]}'")
-    return found
+    return listed
 
 
 def _check_stages(stages: Any, source: str) -> list[Values]:
-    whole = isinstance(stages, list) and stages and all(isinstance(one, dict) for one in stages)
+    whole = isinstance(stages, list) and stages and all(isinstance(stage, dict) for stage in stages)
     if not whole:
         raise InputError(f"{source}: expected `stages:` with a list of settings, each with a name")
     for stage in stages:

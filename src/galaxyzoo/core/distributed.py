@@ -78,12 +78,12 @@ def main_process_first() -> Iterator[None]:
         wait()
 
 
-def gather(own: np.ndarray) -> np.ndarray:
+def gather(rows: np.ndarray) -> np.ndarray:
     """(all rows, …) out of every process's (own rows, …), in the order of `local_slice`."""
     if count() == 1:
-        return own
+        return rows
     parts: list[Any] = [None] * count()
-    dist.all_gather_object(parts, own)
+    dist.all_gather_object(parts, rows)
     return np.concatenate(parts)
 
 

@@ -49,17 +49,17 @@ def use_project_python() -> None:
     if sys._getframe(1).f_globals["__name__"] != "__main__":
         return  # a worker or a test imports the script
     begin()
-    own = os.environ.get(_PYTHON, "")
-    if own and not shutil.which(own):
-        sys.exit(f"error: {_PYTHON} is {own}, which is no program")
+    python_wanted = os.environ.get(_PYTHON, "")
+    if python_wanted and not shutil.which(python_wanted):
+        sys.exit(f"error: {_PYTHON} is {python_wanted}, which is no program")
     lacks = [name for name in _NEEDED if not importlib.util.find_spec(name)]
-    python = shutil.which(own) or str(VENV_PYTHON)
-    wanted = python != sys.executable if own else lacks and VENV_PYTHON.exists()
+    python = shutil.which(python_wanted) or str(VENV_PYTHON)
+    wanted = python != sys.executable if python_wanted else lacks and VENV_PYTHON.exists()
     if wanted and not os.environ.get(_RESTARTED):
         os.environ[_RESTARTED] = "1"
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # waits for `begin` to handle it
         os.execv(python, [python, *sys.argv])
-    if lacks and own:
+    if lacks and python_wanted:
         sys.exit(
             f"error: {_PYTHON} lacks {', '.join(lacks)}: install them there (versions: "
             "requirements.txt) or unset it"
@@ -165,7 +165,7 @@ def as_typed(text: str) -> str:
         return text
     text = text.replace("bash scripts/train_folds.sh", "galaxyzoo train --ensemble")
     scripts = r"python3 src/(\w+)\.py|bash scripts/(download_data|submit)\.sh"
-    return re.sub(scripts, lambda found: f"galaxyzoo {found[1] or found[2]}", text)
+    return re.sub(scripts, lambda match: f"galaxyzoo {match[1] or match[2]}", text)
 
 
 def install_command(*packages: str, part: str = "--extras") -> str:

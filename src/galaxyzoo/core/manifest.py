@@ -125,9 +125,9 @@ class Manifest:
         return digest([repr(sorted(self._content["files"].items()))])
 
 
-def check_made_by(path: Path, found: MadeBy, expected: MadeBy, cure: str) -> None:
+def check_made_by(path: Path, actual: MadeBy, expected: MadeBy, cure: str) -> None:
     """Refuse what other settings, galaxies or another fold made."""
     for key, value in expected.items():
-        if found.get(key) != value:
+        if actual.get(key) != value:
             what = _OTHER.get(key, f"other {key}")
-            raise InputError(f"{shown(path)} is of {what} ({found.get(key)}, not {value}): {cure}")
+            raise InputError(f"{shown(path)} is of {what} ({actual.get(key)}, not {value}): {cure}")

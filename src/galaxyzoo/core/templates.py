@@ -39,4 +39,4 @@ def _escape_markdown(value: object) -> object:
     """Text as Markdown that shows it as it is, on one line; other values unchanged."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return _MARKDOWN.sub(lambda found: f"\\{found[0]}", " ".join(value.split()))
+    return _MARKDOWN.sub(lambda match: f"\\{match[0]}", " ".join(value.split()))

@@ -131,12 +131,12 @@ def _find_folder(order: Order) -> Path:
     """The folder with the vote table, which is downloaded where that is wanted."""
     named = None if order.data is None else [Path(order.data), input_dir() / order.data]
     places = named or input_places()
-    found = [place for place in places if gz2.holds_table(place)]
-    if order.data is None and len(found) > 1:
-        names = ", ".join(shown(place) for place in found)
+    folders = [place for place in places if gz2.holds_table(place)]
+    if order.data is None and len(folders) > 1:
+        names = ", ".join(shown(place) for place in folders)
         raise InputError(f"several folders hold a {gz2.TABLES[0]}: add --data with one of {names}")
-    if found:
-        return found[0]
+    if folders:
+        return folders[0]
     if not order.download:
         where = "input/ and its folders hold" if order.data is None else f"{order.data} holds"
         raise InputError(

@@ -112,8 +112,8 @@ class Downloader:
                 failure = error
             if failure.is_refusal:
                 break
-            own = self.policy.first_pause_s * 2**number * random.uniform(0.75, 1.25)
-            pause = min(max(own, failure.pause_s), _LONGEST_PAUSE_S)
+            backoff_s = self.policy.first_pause_s * 2**number * random.uniform(0.75, 1.25)
+            pause = min(max(backoff_s, failure.pause_s), _LONGEST_PAUSE_S)
         raise failure
 
     def _try_once(self, url: str, check: Callable[[bytes], None], limit: int) -> bytes:
@@ -232,11 +232,11 @@ def download_cutouts(
     manifest = _Manifest(folder / MANIFEST)
     stopped = threading.Event()
     downloader = Downloader(policy, stopped)
-    one = partial(_download_one, downloader, folder, cutout)
+    download = partial(_download_one, downloader, folder, cutout)
     silent = 0
     with ThreadPoolExecutor(policy.workers) as pool:
         jobs = {
-            pool.submit(one, int(place.Index), place.ra, place.dec): int(place.Index)
+            pool.submit(download, int(place.Index), place.ra, place.dec): int(place.Index)
             for place in positions.itertuples()
         }
         try:

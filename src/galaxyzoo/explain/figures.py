@@ -67,7 +67,7 @@ def draw_feature_maps(
         most: maps drawn per layer.
     """
     across = 8
-    rows = [min(most, len(some)) for some in maps.values()]
+    rows = [min(most, len(layer_maps)) for layer_maps in maps.values()]
     down = [-(-count // across) for count in rows]
     figure = new_figure(12, 1.5 * (sum(down) + 1) + 0.45 * len(maps) + 0.8, title)
     heights = [1.15, *(n + 0.3 for n in down)]
@@ -77,17 +77,17 @@ def draw_feature_maps(
         axis.set_axis_off()
     first[0].imshow(image)
     parts[0].suptitle("network input", fontsize=10, x=0.02, ha="left")
-    for part, (layer, some), height in zip(parts[1:], maps.items(), down, strict=True):
-        order = np.argsort(-some.std(axis=(1, 2)), kind="stable")[:most]
-        side = some.shape[-1]
-        about = f"{layer}: {len(some)} maps of {side} × {side}"
-        about += f", the {len(order)} that vary most" if len(order) < len(some) else ""
-        part.suptitle(about, fontsize=10, x=0.02, ha="left")
+    for part, (layer, layer_maps), height in zip(parts[1:], maps.items(), down, strict=True):
+        order = np.argsort(-layer_maps.std(axis=(1, 2)), kind="stable")[:most]
+        side = layer_maps.shape[-1]
+        caption = f"{layer}: {len(layer_maps)} maps of {side} × {side}"
+        caption += f", the {len(order)} that vary most" if len(order) < len(layer_maps) else ""
+        part.suptitle(caption, fontsize=10, x=0.02, ha="left")
         axes = part.subplots(height, across, squeeze=False)
         for axis in axes.flat:
             axis.set_axis_off()
         for axis, channel in zip(axes.flat, order, strict=False):
-            axis.imshow(some[channel], cmap="gray")
+            axis.imshow(layer_maps[channel], cmap="gray")
             axis.set_title(str(channel), fontsize=7, pad=2)
     return save_figure(figure, path)
 

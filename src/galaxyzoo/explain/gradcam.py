@@ -120,22 +120,24 @@ def explain(
         )
     first, maps, names = runs[0].config.image, [], []
     for run in runs:
-        own = run.config.image
-        heat, name = average_gradcam(run.models, galaxy.as_input(own), column, method, layer)
-        maps.append(_onto(heat, own, first))
+        image_config = run.config.image
+        heat, name = average_gradcam(
+            run.models, galaxy.as_input(image_config), column, method, layer
+        )
+        maps.append(_onto(heat, image_config, first))
         names.append(name)
     return galaxy.as_input(first)[0], np.mean(maps, axis=0), ", ".join(dict.fromkeys(names))
 
 
-def _onto(heat: np.ndarray, own: ImageConfig, other: ImageConfig) -> np.ndarray:
+def _onto(heat: np.ndarray, source: ImageConfig, target: ImageConfig) -> np.ndarray:
     """A heat map as it lies on the network input of another config: same middle, other scale."""
-    if (own.size_px, own.field_px) == (other.size_px, other.field_px):
+    if (source.size_px, source.field_px) == (target.size_px, target.field_px):
         return heat
-    step = (other.field_px / other.size_px) / (own.field_px / own.size_px)
-    shift = (own.size_px - 1) / 2 - step * (other.size_px - 1) / 2
+    step = (target.field_px / target.size_px) / (source.field_px / source.size_px)
+    shift = (source.size_px - 1) / 2 - step * (target.size_px - 1) / 2
     matrix = np.array([[step, 0, shift], [0, step, shift]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(heat, matrix, (other.size_px, other.size_px), flags=flags)
+    return cv2.warpAffine(heat, matrix, (target.size_px, target.size_px), flags=flags)
 
 
 def compute_gradcam(
@@ -255,8 +257,8 @@ def measure_faithfulness(
         Bar(total=count, desc="removing pixels", unit="galaxy", leave=False) as bar,
     ):
         for fold, model in models.items():
-            some = drawn[catalog.folds[drawn] == fold]
-            rows = np.sort(np.searchsorted(cache.ids, catalog.ids[some]))
+            in_fold = drawn[catalog.folds[drawn] == fold]
+            rows = np.sort(np.searchsorted(cache.ids, catalog.ids[in_fold]))
             columns = likeliest(predict(model, cache, rows, config), task)
             images = warp(cache.images[rows], warp_matrix(config.image), side)
             used = choose_layer(model, side, layer)
@@ -274,7 +276,7 @@ def measure_faithfulness(
                     minutes = (time.monotonic() - started) * count / 60
                     bar.write(f"{count} galaxies take about {max(minutes, 1):.0f} min")
     names = (*FAST_METHODS, *CONTROLS)
-    return [Faithfulness(*one) for one in zip(names, np.transpose(scores), strict=True)]
+    return [Faithfulness(*method) for method in zip(names, np.transpose(scores), strict=True)]
 
 
 def score_maps(model: GalaxyNet, image: np.ndarray, column: int, maps: np.ndarray) -> np.ndarray:
@@ -293,13 +295,13 @@ def score_maps(model: GalaxyNet, image: np.ndarray, column: int, maps: np.ndarra
     # The package's own choice of pixels by a threshold removes all of a map that is mostly 0.
     rank = maps.reshape(len(maps), -1).argsort(axis=1, kind="stable").argsort(axis=1)
     counts = [round(share * rank.shape[1]) for share in _REMOVED]
-    kept = [
+    masks = [
         torch.from_numpy(chosen.reshape(image.shape[:2]).astype(np.float32))
         for places in rank
         for count in counts
         for chosen in (places >= count, places < len(places) - count)
     ]
-    batch = torch.stack([fill_in(pixels, mask) for mask in kept])
+    batch = torch.stack([fill_in(pixels, mask) for mask in masks])
     with torch.inference_mode():
         answers = answer_of(column)(model(batch.to(model.mean.device))).double().cpu().numpy()
     without_coldest, without_hottest = answers.reshape(len(maps), -1, 2).mean(axis=1).T
@@ -316,7 +318,7 @@ def centre_spot(side: int) -> np.ndarray:
 def random_patches(count: int, side: int, seed: int = 0) -> np.ndarray:
     """(count, side, side) float32, 0 to 1: smooth patches about as large as a heat map's."""
     cells = np.random.default_rng(seed).random((count, _CELLS, _CELLS), np.float32)
-    maps = [cv2.resize(some, (side, side), interpolation=cv2.INTER_CUBIC) for some in cells]
+    maps = [cv2.resize(cell, (side, side), interpolation=cv2.INTER_CUBIC) for cell in cells]
     return np.clip(maps, 0, 1)
 
 

@@ -42,7 +42,7 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
         model: the network.
         image: (1, 3, H, W) uint8, its input.
     """
-    found: dict[str, tuple[int, nn.Module, Tensor, bool]] = {}  # by name; first its place
+    recorded: dict[str, tuple[int, nn.Module, Tensor, bool]] = {}  # by name; first its place
     calls = 0
     names = {module: name for name, module in model.backbone.named_modules() if name}
 
@@ -57,9 +57,9 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
             return
         maps = as_maps(output, model.backbone)
         if maps is not None and maps.shape[-1] >= _SMALLEST_SIDE:
-            found.pop(name, None)  # of a module that runs twice, the last output counts
-            own = maps[0].to("cpu", torch.float32, copy=True)  # later layers work in place
-            found[name] = (calls, module, own, output.ndim == 3)
+            recorded.pop(name, None)  # of a module that runs twice, the last output counts
+            copied = maps[0].to("cpu", torch.float32, copy=True)  # later layers work in place
+            recorded[name] = (calls, module, copied, output.ndim == 3)
 
     handles = [
         module.register_forward_hook(lambda module, _, output: note(module, output))
@@ -71,7 +71,7 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
     finally:
         for handle in handles:
             handle.remove()
-    if not found:
+    if not recorded:
         raise InputError("no layer of this network has maps of the image: take another run")
     unread = _prefix_tokens(model.backbone) > 0  # tokens that attention does not read any more
     return [
@@ -82,7 +82,7 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
             tokens,
             place > calls / 2 and not (tokens and unread and not name.endswith(_BEFORE_ATTENTION)),
         )
-        for name, (place, module, maps, tokens) in found.items()
+        for name, (place, module, maps, tokens) in recorded.items()
     ]
 
 
@@ -103,7 +103,9 @@ def last_of_each_side(layers: Sequence[MapLayer]) -> list[MapLayer]:
     of its own does not use later patch tokens. Where no such name is known, any tokens, if all are
     patches.
     """
-    known = [one for one in layers if not one.tokens or one.name.endswith(_BEFORE_ATTENTION)]
+    known = [
+        layer for layer in layers if not layer.tokens or layer.name.endswith(_BEFORE_ATTENTION)
+    ]
     chosen: dict[int, MapLayer] = {}
     for layer in known if any(layer.late for layer in known) else layers:
         before = chosen.get(layer.side)

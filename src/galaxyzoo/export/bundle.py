@@ -120,8 +120,8 @@ def export_ensemble(ensemble: EnsembleFolder, folder: Path, with_onnx: bool = Tr
         shutil.copyfile(ensemble.fitted, part / ENSEMBLE_MODEL)
         shutil.copyfile(RESOURCES / LICENCE, part / LICENCE)
         title = ensemble_name(ensemble.task, ensemble.name)
-        about = render("ensemble_card.md.j2", title=title, card=fitted.card)
-        (part / MODEL_CARD).write_text(about, encoding="utf-8")
+        card = render("ensemble_card.md.j2", title=title, card=fitted.card)
+        (part / MODEL_CARD).write_text(card, encoding="utf-8")
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 
@@ -143,13 +143,13 @@ def export_tables(dataset: str, run: str, folder: Path) -> bool:
     files.check_free(folder)
     catalog = load_catalog(dataset)
     task = task_of(run)
-    own = catalog.for_task(task)
+    labelled = catalog.for_task(task)
     tables = TrainedRun(run)
     oof, test = (load(task, catalog).astype(float) for load in (tables.load_oof, tables.load_test))
     config, fingerprint = load_run_config(RunFolder(dataset, run).path)
-    scores = _read_scores(dataset, config, [*range(own.n_folds)])
+    scores = _read_scores(dataset, config, [*range(labelled.n_folds)])
     with files.writing_folder(folder) as part:
-        _pack(part / OOF_PACKED, PredictionTable(task, own.ids, oof, own.folds))
+        _pack(part / OOF_PACKED, PredictionTable(task, labelled.ids, oof, labelled.folds))
         _pack(part / TEST_PACKED, PredictionTable(task, catalog.test_ids, test))
         shutil.copyfile(RunFolder(dataset, run).card, part / SCORES)
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")

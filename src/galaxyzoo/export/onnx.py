@@ -89,10 +89,10 @@ def _remove_traces(path: Path) -> None:
     model = onnx.load(path, load_external_data=False)
     for part in (model.graph, *model.functions):
         del part.metadata_props[:]
-        for one in (*part.node, *part.value_info):
-            del one.metadata_props[:]
-    for one in (*model.graph.initializer, *model.graph.input, *model.graph.output):
-        del one.metadata_props[:]
+        for entry in (*part.node, *part.value_info):
+            del entry.metadata_props[:]
+    for entry in (*model.graph.initializer, *model.graph.input, *model.graph.output):
+        del entry.metadata_props[:]
     onnx.save(model, path)
 
 

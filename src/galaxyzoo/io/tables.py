@@ -146,10 +146,10 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
     missing = [c for c in columns if c not in frame.columns]
     if missing:
         extra = [c for c in frame.columns if c not in columns]
-        found = f"; found instead: {', '.join(map(repr, extra[:3]))}" if extra else ""
+        instead = f"; found instead: {', '.join(map(repr, extra[:3]))}" if extra else ""
         raise InputError(
             f"{shown(path)} lacks column '{missing[0]}' ({len(missing)} of {len(columns)} "
-            f"missing{found})"
+            f"missing{instead})"
         )
     numbers = frame[list(columns)].apply(pd.to_numeric, errors="coerce").astype("float64")
     bad = ~np.isfinite(numbers.to_numpy())

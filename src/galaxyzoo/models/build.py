@@ -105,14 +105,14 @@ class Layers(nn.Module):
         stack: list[nn.Module] = []
         channels = 3
         for layer in layers:
-            found = _LAYER.fullmatch(layer)
-            if not found:
+            match = _LAYER.fullmatch(layer)
+            if not match:
                 raise InputError(
                     f"model.kwargs.layers: '{layer}' is none of conv64, conv64/2, norm, pool, "
                     "dropout0.2"
                 )
-            if found["channels"]:
-                stride, outputs = int(found["stride"] or 1), int(found["channels"])
+            if match["channels"]:
+                stride, outputs = int(match["stride"] or 1), int(match["channels"])
                 stack += [nn.Conv2d(channels, outputs, 3, stride, padding=1), nn.ReLU()]
                 channels, size_px = outputs, -(-size_px // stride)
             elif layer == "norm":
@@ -121,7 +121,7 @@ class Layers(nn.Module):
                 stack.append(nn.MaxPool2d(2))
                 size_px //= 2
             else:
-                stack.append(nn.Dropout(float(found["share"])))
+                stack.append(nn.Dropout(float(match["share"])))
         if size_px < 1:
             raise InputError("model.kwargs.layers: too many pools for image.size_px")
         self.layers = nn.Sequential(*stack, nn.Flatten())

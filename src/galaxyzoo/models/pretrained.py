@@ -85,8 +85,8 @@ def fill_network(
         with_head: load its head too; by default that is ignored.
     """
     left = () if with_head else _HEAD
-    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(left)}
-    _fill(model, kept, source, may_lack=left)
+    backbone = {name: tensor for name, tensor in weights.items() if not name.startswith(left)}
+    _fill(model, backbone, source, may_lack=left)
 
 
 def _candidate_files(model: ModelConfig) -> list[Path]:

@@ -317,7 +317,7 @@ class ClassTask(Task):
         """(galaxy, class) probabilities or one-hot targets -> (galaxy, macro-class), summed."""
         place = {name: i for i, name in enumerate(self.columns)}
         columns = [[place[name] for name in names] for names in self.macro.values()]
-        return np.column_stack([values[:, some].sum(axis=1) for some in columns])
+        return np.column_stack([values[:, members].sum(axis=1) for members in columns])
 
     def class_scores(
         self,

@@ -135,10 +135,13 @@ def find_column(task: Task, answer: str, option: str) -> int:
         (name.lower().replace("_", " "), task.text(i).lower())
         for i, name in enumerate(task.columns)
     ]
-    found = [i for i, both in enumerate(names) if wanted in both]
-    if len(found) == 1:
-        return found[0]
-    likeness = [-max(SequenceMatcher(None, wanted, one).ratio() for one in both) for both in names]
+    matching = [i for i, spellings in enumerate(names) if wanted in spellings]
+    if len(matching) == 1:
+        return matching[0]
+    likeness = [
+        -max(SequenceMatcher(None, wanted, spelling).ratio() for spelling in spellings)
+        for spellings in names
+    ]
     near = [task.labels[i] for i in np.argsort(likeness, kind="stable")[:3]]
-    what = "several answers" if found else "no answer"
+    what = "several answers" if matching else "no answer"
     raise InputError(f"{option} '{answer}' is {what} of {task.name}; nearest: {', '.join(near)}")
