@@ -73,10 +73,13 @@ def combine(options: argparse.Namespace) -> None:
     tables = make_tables(options.external, options.possible_leakage)
     external = pick_tables(tables, options.runs)
     set_aside = [table for table in tables if table not in external]
-    own, left_out = [name for name in options.runs if not name.startswith(PREFIX)], list[str]()
-    runs = own
-    if own or not options.runs:  # none need be where tables join
-        runs, left_out = find_runs(task, whole, own, or_none=bool(external))
+    named_runs, left_out = (
+        [name for name in options.runs if not name.startswith(PREFIX)],
+        list[str](),
+    )
+    runs = named_runs
+    if named_runs or not options.runs:  # none need be where tables join
+        runs, left_out = find_runs(task, whole, named_runs, or_none=bool(external))
     candidates = pick_candidates(names, task)
     name = options.name or name_of([*runs, *(table.run for table in external)], task)
     build = EnsembleBuild(task, whole, runs, candidates, name, external, set_aside)

@@ -62,8 +62,8 @@ class Catalog:
 
     def has_labels(self, task: Task) -> bool:
         """Check whether it has a task's label columns, or votes and the task a rule."""
-        own = set(task.columns) <= set(self.train.columns)
-        return own or (task.rule is not None and self.has_votes)
+        has_columns = set(task.columns) <= set(self.train.columns)
+        return has_columns or (task.rule is not None and self.has_votes)
 
     def labels(self, task: Task) -> pd.DataFrame:
         """(kept galaxy, column) labels of the galaxies that a task keeps, rows in the ids' order.
@@ -159,9 +159,9 @@ def dataset_dir(dataset: str) -> Path:
 
 def input_places() -> list[Path]:
     """`input/` and its folders, the demos and the cache aside."""
-    own = (*DEMOS, cache_dir().name)
+    ours = (*DEMOS, cache_dir().name)
     folders = (path for path in input_dir().glob("[!.]*") if path.is_dir())
-    return [input_dir(), *sorted(path for path in folders if path.name not in own)]
+    return [input_dir(), *sorted(path for path in folders if path.name not in ours)]
 
 
 def data_option(dataset: str | None) -> str:
@@ -202,13 +202,13 @@ def load_catalog(dataset: str) -> Catalog:
             f"{shown(folder)} holds no split: {first}type `python3 src/prepare.py"
             f"{named or ' --data ITS_FOLDER'}`"
         )
-    about = files.read_json(folder / "dataset.json")
+    description = files.read_json(folder / "dataset.json")
     train = read_csv(folder / "train.csv")
     labels = _usual_order([c for c in train.columns if c not in (FOLD, GROUP)])
     numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / "train.csv").sort_index()
     numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
-    catalog = Catalog(dataset, numbers, read_csv(folder / "test.csv").index.to_numpy(), about)
-    if not isinstance(about, dict) or catalog.fingerprint != about.get("fingerprint"):
+    catalog = Catalog(dataset, numbers, read_csv(folder / "test.csv").index.to_numpy(), description)
+    if not isinstance(description, dict) or catalog.fingerprint != description.get("fingerprint"):
         raise InputError(
             f"{shown(folder)} was changed after it was made: restore it, or delete the folder "
             "and prepare again"

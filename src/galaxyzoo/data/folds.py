@@ -113,8 +113,8 @@ def near_copies(images: np.ndarray, others: np.ndarray) -> list[np.ndarray]:
     """
     from sklearn.neighbors import NearestNeighbors  # only here, as above
 
-    found = NearestNeighbors(radius=_radius(DUPLICATE_CORRELATION)).fit(_thumbnails(images, 2))
-    return list(found.radius_neighbors(_thumbnails(others, -2), return_distance=False))
+    neighbors = NearestNeighbors(radius=_radius(DUPLICATE_CORRELATION)).fit(_thumbnails(images, 2))
+    return list(neighbors.radius_neighbors(_thumbnails(others, -2), return_distance=False))
 
 
 def _radius(threshold: float) -> float:

@@ -67,8 +67,8 @@ def warp_matrix(
     shift_px: tuple[float, float] = (0.0, 0.0),
 ) -> np.ndarray:
     """(2, 3) matrix as of `warp_matrices`, of one image."""
-    one = (np.array([value]) for value in (angle_deg, flip, zoom, shift_px))
-    return warp_matrices(image, *one)[0]
+    arguments = (np.array([value]) for value in (angle_deg, flip, zoom, shift_px))
+    return warp_matrices(image, *arguments)[0]
 
 
 def warp(images: np.ndarray, matrices: np.ndarray, size_px: int) -> np.ndarray:

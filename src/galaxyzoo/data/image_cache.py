@@ -179,7 +179,7 @@ def describe_bad(store: ImageStore, cache: ImageCache, then: str) -> str:
     names: dict[str, list[str]] = {}
     for galaxy_id, why in list(cache.problems.items())[:LISTED]:
         names.setdefault(why, []).append(store.names[galaxy_id])
-    listed = "; ".join(f"{', '.join(some)}: {why}" for why, some in names.items())
+    listed = "; ".join(f"{', '.join(images)}: {why}" for why, images in names.items())
     more = ""
     if cache.notes and len(cache.problems) > LISTED:
         more = f"; all are listed in {shown(cache.notes)}"
@@ -236,8 +236,8 @@ def _open_whole(path: Path, ids: np.ndarray, shape: tuple[int, ...]) -> ImageCac
         return None
     images, unreadable = data[len(head) :].reshape(shape), np.isin(ids, list(problems))
     if key not in _checked:
-        found = [_checksum(path, images[a:b], unreadable[a:b]) for a, b in pairwise(stops)]
-        if bytes(data[: len(head)]) != head or found != list(checksums.values()):
+        computed = [_checksum(path, images[a:b], unreadable[a:b]) for a, b in pairwise(stops)]
+        if bytes(data[: len(head)]) != head or computed != list(checksums.values()):
             return None
         _checked.add(key)
     return ImageCache(ids, images, unreadable, problems, notes)
@@ -294,10 +294,12 @@ def _fill(
         file.write(head)
         file.seek(len(head) + done * image_bytes)
         for start in range(done, len(ids), chunk):
-            some = ids[start : start + chunk]
-            images, found = decode_many(store, some, config)
-            problems |= found
-            checksums[start + len(some)] = _checksum(path, images, np.isin(some, list(found)))
+            chunk_ids = ids[start : start + chunk]
+            images, chunk_problems = decode_many(store, chunk_ids, config)
+            problems |= chunk_problems
+            checksums[start + len(chunk_ids)] = _checksum(
+                path, images, np.isin(chunk_ids, list(chunk_problems))
+            )
             file.write(images.data)
             file.flush()
             os.fsync(file.fileno())
@@ -360,8 +362,8 @@ def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.nd
 
 
 def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
-    about = (_VERSION, config.crop_px, config.cache_px, *_DECODERS)
-    made = digest(map(repr, chain([about], (store.digest_of(int(i)) for i in ids))))
+    settings = (_VERSION, config.crop_px, config.cache_px, *_DECODERS)
+    made = digest(map(repr, chain([settings], (store.digest_of(int(i)) for i in ids))))
     return f"{store.path.stem}_{config.crop_px}_{config.cache_px}_{made[:12]}"
 
 

@@ -71,33 +71,33 @@ def prepare(
     return _prepare(open_input(data, tasks or {COMPETITION_TASK}), n_folds, seed, drop_bad)
 
 
-def record_duplicates(own: Dataset, other: Dataset) -> None:
+def record_duplicates(data: Dataset, other: Dataset) -> None:
     """Write down which galaxies of `other` are copies of ones of `own`, under other ids.
 
     Found once, as near-duplicates within a dataset are, in images of the same field of view; a
     stage on `other` leaves them out, for they may be test galaxies or of the fold to validate.
     """
-    path = _copies_file(own.catalog.dataset, other.catalog.dataset)
-    made_of = [own.catalog.ids_fingerprint, other.catalog.ids_fingerprint]
+    path = _copies_file(data.catalog.dataset, other.catalog.dataset)
+    made_of = [data.catalog.ids_fingerprint, other.catalog.ids_fingerprint]
     if path.exists() and files.read_json(path)["made_of"] == made_of:
         return
-    print(f"looking for galaxies of {own.catalog.dataset} under other ids in {path.parent.name}")
+    print(f"looking for galaxies of {data.catalog.dataset} under other ids in {path.parent.name}")
     image = other.raw.image
-    images = [own.train_images(image).images, own.test_images(image).images]
-    ids = np.concatenate([own.catalog.ids, own.catalog.test_ids])
-    found = near_copies(np.concatenate(images), other.train_images(image).images)
+    images = [data.train_images(image).images, data.test_images(image).images]
+    ids = np.concatenate([data.catalog.ids, data.catalog.test_ids])
+    matches = near_copies(np.concatenate(images), other.train_images(image).images)
     theirs = other.catalog.ids
-    copies = [int(i) for i, rows in zip(theirs, found, strict=True) if (ids[rows] != i).any()]
+    copies = [int(i) for i, rows in zip(theirs, matches, strict=True) if (ids[rows] != i).any()]
     files.write_json(path, {"made_of": made_of, "copies": copies})
 
 
-def read_duplicates(own: str, other: str) -> list[int]:
+def read_duplicates(dataset: str, other: str) -> list[int]:
     """GalaxyIDs that `record_duplicates` has written for these datasets."""
-    return files.read_json(_copies_file(own, other))["copies"]
+    return files.read_json(_copies_file(dataset, other))["copies"]
 
 
-def _copies_file(own: str, other: str) -> Path:
-    return dataset_dir(other) / f"copies_of_{own}.json"
+def _copies_file(dataset: str, other: str) -> Path:
+    return dataset_dir(other) / f"copies_of_{dataset}.json"
 
 
 def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
@@ -162,7 +162,7 @@ def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> C
     train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
-    about = {
+    description = {
         "dataset": raw.dataset,
         "training_galaxies": len(train),
         "test_galaxies": len(raw.test_ids),
@@ -176,7 +176,7 @@ def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> C
         "dropped_images": {str(galaxy_id): why for galaxy_id, why in cache.problems.items()},
         "code_version": code_version(),
     }
-    catalog = Catalog(raw.dataset, train, raw.test_ids, about)
+    catalog = Catalog(raw.dataset, train, raw.test_ids, description)
     save_catalog(catalog)
     return load_catalog(raw.dataset)
 
@@ -191,9 +191,9 @@ def _drop_bad(
     if cache.unreadable.all():
         raise InputError(describe_bad(raw.train_images, cache, "get them again"))
     print(describe_bad(raw.train_images, cache, "those galaxies are left out"))
-    kept = ~cache.unreadable
-    renumbered = np.unique(groups[kept], return_inverse=True)[1]
-    return replace(raw, targets=raw.targets[kept]), renumbered
+    readable = ~cache.unreadable
+    renumbered = np.unique(groups[readable], return_inverse=True)[1]
+    return replace(raw, targets=raw.targets[readable]), renumbered
 
 
 def _known_folds(raw: RawDataset, n_folds: int) -> np.ndarray:
@@ -228,9 +228,9 @@ def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> Non
     divided = (np.diff(groups[order]) == 0) & (np.diff(folds[order]) != 0)
     if divided.any():
         place = int(np.flatnonzero(divided)[0])
-        one, other = ids[order[place : place + 2]]
+        first, second = ids[order[place : place + 2]]
         raise InputError(
-            f"GalaxyIDs {one} and {other} show the same patch of sky, but datasets in "
+            f"GalaxyIDs {first} and {second} show the same patch of sky, but datasets in "
             f"{shown(folds_dir())}/ have them in different folds: delete one of those and "
             "prepare it again after this one"
         )

@@ -149,11 +149,11 @@ def nnls_weights(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     lengths = lengths[used]
     gram, cross = gram[np.ix_(used, used)] / np.outer(lengths, lengths), cross[used] / lengths
     values, vectors = np.linalg.eigh(gram)
-    kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
-    root = np.sqrt(values[kept])
+    regular = values > values[-1] * len(values) * np.finfo(np.float64).eps
+    root = np.sqrt(values[regular])
     # The same problem as rows: |root·vectorsᵀ w - vectorsᵀ cross / root|² has these products.
     from scipy.optimize import nnls  # here: it takes a second to import
 
-    found = nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ cross / root)[0]
-    weights[used] = found / lengths
+    scaled = nnls(root[:, None] * vectors[:, regular].T, vectors[:, regular].T @ cross / root)[0]
+    weights[used] = scaled / lengths
     return weights

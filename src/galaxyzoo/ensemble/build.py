@@ -95,12 +95,12 @@ class EnsembleBuild:
         predictions[unreadable] = self.task.project(prior[None])
         values = fits.predictions(card.chosen)
         oof_table = PredictionTable(self.task, catalog.ids, values, catalog.folds)
-        kept = {
+        digests = {
             "oof_table": oof_table.write(self.folder.oof_csv),
             "fitted": save_model(self.folder.fitted, fits.models[card.chosen]),
         }
         table = PredictionTable(self.task, catalog.test_ids, predictions)
-        submission.write(self.folder.csv, table, card.model_copy(update=kept), prior)
+        submission.write(self.folder.csv, table, card.model_copy(update=digests), prior)
         return EnsembleCard.read(self.folder.card), True
 
     @property
@@ -113,22 +113,22 @@ class EnsembleBuild:
     def _digests(self) -> dict[str, str | None]:
         """Each member's digest of its networks; None where they are not at hand."""
         dataset, folds = self.whole.dataset, self.whole.n_folds
-        own = {run: digest_networks(dataset, run, folds) for run in self.runs}
-        return {**own, **{table.run: None for table in self.external}}
+        by_run = {run: digest_networks(dataset, run, folds) for run in self.runs}
+        return {**by_run, **{table.run: None for table in self.external}}
 
     def _describe_external(self, catalog: Catalog) -> dict[str, Any]:
         """The card's entry of each external table, those set aside too."""
-        targets, about = catalog.targets(self.task.name), {}
+        targets, described = catalog.targets(self.task.name), {}
         for table in sorted([*self.external, *self.set_aside], key=lambda table: table.name):
             score = self.task.score(table.load_oof(self.task, self.whole), targets)
-            about[table.name] = {
+            described[table.name] = {
                 "oof": digest_table(table.oof_path),
                 "test": digest_table(table.test_path),
                 "possible_leakage": table.possible_leakage,
                 "used": table in self.external,
                 "score": round(score, DIGITS),
             }
-        return about
+        return described
 
     def _digest(
         self, oof: np.ndarray, test: np.ndarray, unreadable: np.ndarray, external: dict[str, Any]
@@ -137,7 +137,7 @@ class EnsembleBuild:
         fingerprint = self.whole.for_task(self.task).fingerprint
         names = list(self.candidates), [member.run for member in self.members]
         settings = (*names, fingerprint, code_version(), external, self._digests)
-        values = (np.ascontiguousarray(some).data for some in (oof, test, unreadable))
+        values = (np.ascontiguousarray(array).data for array in (oof, test, unreadable))
         return digest([repr(settings), *values])[:16]
 
     def _finished_card(self, inputs: str) -> EnsembleCard | None:
@@ -149,11 +149,11 @@ class EnsembleBuild:
         folder = self.folder
         try:
             card = EnsembleCard.read(folder.card)
-            found = [digest_table(path) for path in (folder.csv, folder.oof_csv, folder.fitted)]
+            digests = [digest_table(path) for path in (folder.csv, folder.oof_csv, folder.fitted)]
         except (InputError, OSError):
             return None
         noted = [card.inputs, card.table, card.oof_table, card.fitted]
-        return card if [inputs, *found] == noted else None
+        return card if [inputs, *digests] == noted else None
 
 
 def make_card(fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalog: Catalog) -> dict:
@@ -172,7 +172,7 @@ def make_card(fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalo
     """
     task, best, chosen = fits.task, fits.best(), fits.choose()
     run_tables = {run: _scores(fits, task.project(features[:, i])) for i, run in enumerate(runs)}
-    run_classes = {run: some["classes"] for run, some in run_tables.items() if "classes" in some}
+    run_classes = {run: table["classes"] for run, table in run_tables.items() if "classes" in table}
     card = {
         "task": task.name,
         "dataset": catalog.dataset,
@@ -258,8 +258,8 @@ def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str]) -> dict[str
         whole = fits.losses(name)
         for number, run in enumerate(runs):
             others = {fold: rows.without_run(number) for fold, rows in fits.by_fold.items()}
-            found = fits.task.difference(_losses(fits, name, others), whole)
-            costs[run] = {"difference": found.value, "se": found.error}
+            difference = fits.task.difference(_losses(fits, name, others), whole)
+            costs[run] = {"difference": difference.value, "se": difference.error}
     return {"candidate": name, "runs": costs}
 
 

@@ -78,8 +78,8 @@ def fit_pool(folds: Sequence[OofFold], task: Task) -> Pool:
 
     from scipy.optimize import minimize  # here: it takes half a second to import
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B").x
-    return Pool(found[:n_runs], found[n_runs:])
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B").x
+    return Pool(fitted[:n_runs], fitted[n_runs:])
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,7 +41,7 @@ class Calibration:
         """(row,) predictions and (row, feature) features -> (level, row, 2) ends, 0 to 1."""
         scales = _scales(features, self.weights)
         limits = self.limits[:, np.searchsorted(self.edges, predictions, "right")]
-        return np.stack([_ends(predictions, scales, *one.T) for one in limits])
+        return np.stack([_ends(predictions, scales, *limit.T) for limit in limits])
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +105,8 @@ class Column:
 
     def _weights(self, without: frozenset[int]) -> np.ndarray:
         """(feature,) weights of the expected size of the error, fitted without some folds."""
-        kept = [self._sums[fold] for fold in self._sums if fold not in without]
-        gram, cross = (reduce(add, sums) for sums in zip(*kept, strict=True))
+        fold_sums = [self._sums[fold] for fold in self._sums if fold not in without]
+        gram, cross = (reduce(add, sums) for sums in zip(*fold_sums, strict=True))
         return nnls_weights(gram, cross)
 
     @cached_property
@@ -114,8 +114,8 @@ class Column:
         """Fold -> products of its features with each other and with the errors' sizes."""
         sizes, sums = np.abs(self.targets - self.predictions), {}
         for fold in np.unique(self.folds).tolist():
-            own = self.features[self.folds == fold]
-            sums[fold] = own.T @ own, own.T @ sizes[self.folds == fold]
+            features = self.features[self.folds == fold]
+            sums[fold] = features.T @ features, features.T @ sizes[self.folds == fold]
         return sums
 
 

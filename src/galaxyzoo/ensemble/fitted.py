@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        *(one.model for one in (*CANDIDATES.values(), *CLASS_CANDIDATES.values())),
+        *(candidate.model for candidate in (*CANDIDATES.values(), *CLASS_CANDIDATES.values())),
         *(Blend, LinearStacker, VoteIntervals, Calibration),
     )
 }
@@ -86,7 +86,7 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         arrays[name] = np.frombuffer(text, np.uint8)
         return {"trees": name}
     if isinstance(value, tuple):
-        return [_pack(one, f"{name}.{i}", arrays) for i, one in enumerate(value)]
+        return [_pack(element, f"{name}.{i}", arrays) for i, element in enumerate(value)]
     if type(value) not in _KINDS.values():
         raise InputError(
             f"{type(value).__name__} cannot be kept: a candidate's entry in ensemble/selection.py "
@@ -102,7 +102,7 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
 def _unpack(form: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """The opposite of `_pack`."""
     if isinstance(form, list):
-        return tuple(_unpack(one, arrays) for one in form)
+        return tuple(_unpack(element, arrays) for element in form)
     match form:
         case int() | float() | str() | None:
             return form
@@ -111,7 +111,7 @@ def _unpack(form: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         case {"trees": name}:
             return _read_trees(arrays[name].tobytes().decode())
         case {"kind": kind, "fields": fields}:
-            return _KINDS[kind](**{k: _unpack(one, arrays) for k, one in fields.items()})
+            return _KINDS[kind](**{k: _unpack(packed, arrays) for k, packed in fields.items()})
     raise ValueError(f"unknown part {str(form)[:40]}")
 
 

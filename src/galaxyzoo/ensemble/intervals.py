@@ -114,11 +114,11 @@ class VoteIntervals:
     def ends(self, predictions: np.ndarray) -> np.ndarray:
         """(galaxy, column) valid predictions -> (galaxy, column, 2) lower and upper ends."""
         features = scale_features(predictions)
-        found = [
-            one.intervals(predictions[:, i], features[:, i])[0]
-            for i, one in enumerate(self.calibrations)
+        ends = [
+            calibration.intervals(predictions[:, i], features[:, i])[0]
+            for i, calibration in enumerate(self.calibrations)
         ]
-        return np.stack(found, axis=1)
+        return np.stack(ends, axis=1)
 
 
 def _check_folds(whole: Catalog) -> None:

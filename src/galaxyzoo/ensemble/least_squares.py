@@ -55,8 +55,8 @@ class LeastSquares:
 
     def without_run(self, run: int) -> "LeastSquares":
         """Return the sums without one of the runs, by number."""
-        kept = np.delete(np.arange(len(self.features)).reshape(self.n_runs, -1), run, axis=0)
-        rows = kept.ravel()
+        remaining = np.delete(np.arange(len(self.features)).reshape(self.n_runs, -1), run, axis=0)
+        rows = remaining.ravel()
         return LeastSquares(
             self.gram[np.ix_(rows, rows)],
             self.cross[rows],

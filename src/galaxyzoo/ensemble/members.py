@@ -58,8 +58,8 @@ def find_runs(
     folder = oof_dir() / catalog.dataset
     kinds = _kinds(task, catalog)
     named = [run for kind in kinds for run in list_tables(catalog.dataset, kind)]
-    found = [run for run in named if not is_ablation(run)]  # there may be a hundred, all short
-    reasons = {run: _reason_to_leave_out(run, catalog) for run in found}
+    candidates = [run for run in named if not is_ablation(run)]  # there may be a hundred, all short
+    reasons = {run: _reason_to_leave_out(run, catalog) for run in candidates}
     left_out = [f"{run} is left out: {reason}" for run, reason in reasons.items() if reason]
     runs = [run for run, reason in reasons.items() if not reason]
     if not or_none and not any(run.startswith(f"{task.name}/") for run in runs):
@@ -97,24 +97,24 @@ class TrainedRun:
 
     def load_oof(self, task: Task, catalog: Catalog) -> np.ndarray:
         """See `Member.load_oof`."""
-        own, path = (
+        galaxies, path = (
             catalog.for_task(task_of(self.run)),
             RunFolder(catalog.dataset, self.run).oof_csv,
         )
-        card = RunCard.of(catalog.dataset, self.run).check(own, path)
+        card = RunCard.of(catalog.dataset, self.run).check(galaxies, path)
         if unfinished := _count_finished(card):
             raise InputError(
                 f"{shown(path)} cannot be used: {unfinished}; train the others of {self.run} first"
             )
         cure = f"train {self.run} again"
-        table = PredictionTable.read(path, task_of(self.run), own.ids, own.folds, cure)
+        table = PredictionTable.read(path, task_of(self.run), galaxies.ids, galaxies.folds, cure)
         return _numbers(table.to_task(task).select(catalog.for_task(task).ids))
 
     def load_test(self, task: Task, catalog: Catalog) -> np.ndarray:
         """See `Member.load_test`."""
-        own, path = task_of(self.run), RunFolder(catalog.dataset, self.run).test_csv
-        RunCard.of(catalog.dataset, self.run).check(catalog.for_task(own), path)
-        return _numbers(PredictionTable.read(path, own, catalog.test_ids).to_task(task))
+        run_task, path = task_of(self.run), RunFolder(catalog.dataset, self.run).test_csv
+        RunCard.of(catalog.dataset, self.run).check(catalog.for_task(run_task), path)
+        return _numbers(PredictionTable.read(path, run_task, catalog.test_ids).to_task(task))
 
 
 def _kinds(task: Task, catalog: Catalog) -> list[str]:
@@ -172,27 +172,29 @@ class ExternalTable:
 
     def load_oof(self, task: Task, catalog: Catalog) -> np.ndarray:
         """See `Member.load_oof`; valid predictions."""
-        own = self._task_of(self.oof_path, task, catalog)
-        galaxies = catalog.for_task(own)
+        table_task = self._task_of(self.oof_path, task, catalog)
+        galaxies = catalog.for_task(table_task)
         remedy = f"train it on the folds of folds/{catalog.dataset}/train.csv"
-        table = PredictionTable.read(self.oof_path, own, galaxies.ids, galaxies.folds, remedy)
+        table = PredictionTable.read(
+            self.oof_path, table_task, galaxies.ids, galaxies.folds, remedy
+        )
         table = self._project(table, self.oof_path)
         if not self.possible_leakage:
-            self._check_scores(table.values, own, galaxies)
+            self._check_scores(table.values, table_task, galaxies)
         return _numbers(table.to_task(task).select(catalog.for_task(task).ids))
 
     def load_test(self, task: Task, catalog: Catalog) -> np.ndarray:
         """See `Member.load_test`; valid predictions."""
-        own = self._task_of(self.test_path, task, catalog)
-        table = PredictionTable.read(self.test_path, own, catalog.test_ids)
+        table_task = self._task_of(self.test_path, task, catalog)
+        table = PredictionTable.read(self.test_path, table_task, catalog.test_ids)
         return _numbers(self._project(table, self.test_path).to_task(task))
 
     @staticmethod
     def _task_of(path: Path, task: Task, catalog: Catalog) -> Task:
         """The task whose columns a table has: the asked one, or that of votes, which may serve."""
         others = [get_task(name) for name in _kinds(task, catalog) if name != task.name]
-        found = read_csv(path).columns if others else ()
-        return next((other for other in others if set(other.columns) <= set(found)), task)
+        columns = read_csv(path).columns if others else ()
+        return next((other for other in others if set(other.columns) <= set(columns)), task)
 
     def _check_scores(self, values: np.ndarray, task: Task, catalog: Catalog) -> None:
         """Refuse a fold that is too good to be predicted."""

@@ -49,7 +49,7 @@ class EnsembleNetworks:
         task = get_task(card.task)
         model = load_model(folder / ENSEMBLE_MODEL, card.fitted, "export it again")
         members = card.members.items()
-        runs = [RunNetworks.open(folder / run, {"networks": own}) for run, own in members]
+        runs = [RunNetworks.open(folder / run, {"networks": networks}) for run, networks in members]
         return cls(FittedEnsemble(card.dataset, task, card, model), runs)
 
     @property
@@ -80,7 +80,9 @@ class EnsembleNetworks:
         """See `Predictor.predict_with_spread`."""
         each = predict_each(self.runs, decode)
         by_fold = [self.fitted.combine(list(parts)) for parts in zip(*each, strict=True)]
-        return self.fitted.combine([one.mean(axis=0) for one in each]), np.std(by_fold, axis=0)
+        return self.fitted.combine([by_network.mean(axis=0) for by_network in each]), np.std(
+            by_fold, axis=0
+        )
 
     def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
         """Refused: networks of several runs have features of their own."""
@@ -98,13 +100,13 @@ def load_predictor(
         folds: whose networks alone predict; default all.
         views: 1, or 8, the orientations of the square; default each run's own.
     """
-    found: Predictor = (
+    predictor: Predictor = (
         EnsembleNetworks.load(ensemble_folder(dataset, name))
         if is_ensemble(name)
         else load_run(dataset, name)
     )
     tta = None if views is None else TTAConfig(dihedral=views == 8)
-    return found if folds is None and tta is None else found.restrict(folds, tta)
+    return predictor if folds is None and tta is None else predictor.restrict(folds, tta)
 
 
 def load_intervals(dataset: str, name: str) -> VoteIntervals:

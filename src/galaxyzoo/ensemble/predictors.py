@@ -60,17 +60,17 @@ def _find_ensemble(name: str, dataset: str | None) -> EnsembleFolder:
     """The ensemble of a name; where there is none, the error lists those that are there."""
     task, stem = split_ensemble(name)
     there = list_ensembles(dataset or "*", task or "*")
-    found = [folder for folder in there if folder.name == stem]
-    found = [folder for folder in found if folder.task == COMPETITION_TASK] or found
-    found = [folder for folder in found if folder.dataset not in DEMOS] or found
-    names = {ensemble_name(folder.task, folder.name) for folder in found}
+    matching = [folder for folder in there if folder.name == stem]
+    matching = [folder for folder in matching if folder.task == COMPETITION_TASK] or matching
+    matching = [folder for folder in matching if folder.dataset not in DEMOS] or matching
+    names = {ensemble_name(folder.task, folder.name) for folder in matching}
     if len(names) > 1:
         raise InputError(f"'{name}' is of several tasks: name one of {', '.join(sorted(names))}")
-    if len(found) > 1 and found[0].dataset not in DEMOS:
-        known = ", ".join(folder.dataset for folder in found)
+    if len(matching) > 1 and matching[0].dataset not in DEMOS:
+        known = ", ".join(folder.dataset for folder in matching)
         raise InputError(f"'{name}' is on several datasets: add --dataset with one of {known}")
-    if found:
-        return found[0]
+    if matching:
+        return matching[0]
     known = "; ".join(_describe_folder(folder) for folder in list_ensembles()) or "none is built"
     where = f" on {dataset}" if dataset else ""
     raise InputError(
@@ -174,24 +174,34 @@ def choose_default(
     """
     if listed is None:
         listed = list_predictors(COMPETITION_TASK)
-    known = [one for one in listed if task_of(one.name).name == COMPETITION_TASK]
+    candidates = [
+        predictor for predictor in listed if task_of(predictor.name).name == COMPETITION_TASK
+    ]
     if dataset is not None:
-        known = [one for one in known if one.dataset == dataset]
-    scored = [one for one in known if one.score is not None and one.has_networks]
-    real = [one for one in scored if one.dataset not in DEMOS]
-    fewest = min((one.galaxies for one in real if one.dataset == BOX), default=0)
-    comparable = [one for one in real if one.galaxies >= fewest] or scored
+        candidates = [predictor for predictor in candidates if predictor.dataset == dataset]
+    scored = [
+        predictor
+        for predictor in candidates
+        if predictor.score is not None and predictor.has_networks
+    ]
+    real = [predictor for predictor in scored if predictor.dataset not in DEMOS]
+    fewest = min((predictor.galaxies for predictor in real if predictor.dataset == BOX), default=0)
+    comparable = [predictor for predictor in real if predictor.galaxies >= fewest] or scored
     if not comparable:
         raise InputError(
             f"no trained run of {COMPETITION_TASK} in {shown(oof_dir())}/: type `bash "
             "scripts/train_folds.sh, or name a run of another task"
         )
-    best = min(comparable, key=lambda one: one.score or 0.0)
+    best = min(comparable, key=lambda predictor: predictor.score or 0.0)
     line = (
         f"by {best.title}: out-of-fold {best.about} on {best.galaxies:,} galaxies of "
         f"{best.scored_on}"
     )
-    if passed := [f"{one.title}: {_why_not(one, comparable)}" for one in known if one is not best]:
+    if passed := [
+        f"{predictor.title}: {_why_not(predictor, comparable)}"
+        for predictor in candidates
+        if predictor is not best
+    ]:
         more = f" and {len(passed) - 3} more" if len(passed) > 3 else ""
         line += f"; passed over: {', '.join(passed[:3])}{more}"
     return best, line

@@ -152,7 +152,9 @@ def pick_candidates(names: Sequence[str], task: Task) -> dict[str, Candidate]:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(f"unknown candidate '{unknown[0]}': known are {', '.join(known)}")
-    return {name: one for name, one in known.items() if name in (MEAN, *(names or known))}
+    return {
+        name: candidate for name, candidate in known.items() if name in (MEAN, *(names or known))
+    }
 
 
 def exclusions(fold_numbers: Sequence[int]) -> list[FoldSet]:
@@ -217,9 +219,9 @@ def fit_without(
     """
     model = fit([rows for fold, rows in by_fold.items() if fold not in without], task)
     # What serves the choice alone is kept in half the memory.
-    kept = np.float64 if len(without) == 1 else np.float32
+    precision = np.float64 if len(without) == 1 else np.float32
     return model, {
-        fold: task.project(model.predict(by_fold[fold].features)).astype(kept, copy=False)
+        fold: task.project(model.predict(by_fold[fold].features)).astype(precision, copy=False)
         for fold in sorted(without)
     }
 

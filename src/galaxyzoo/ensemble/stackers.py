@@ -200,19 +200,21 @@ def fit_disagreement_ridge(folds: Sequence[OofFold], task: Task) -> Disagreement
     A single fold is corrected with `UNTUNED_DISAGREEMENT_PENALTY`.
     """
 
-    def correct_own(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
-        blend = as_linear(fit_nnls(some, task).weights)
-        return correct(blend, total(some), task.groups, penalties)
+    def correct_own(folds: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
+        blend = as_linear(fit_nnls(folds, task).weights)
+        return correct(blend, total(folds), task.groups, penalties)
 
-    own = pick_penalties(folds, correct_own, DISAGREEMENT_PENALTIES, UNTUNED_DISAGREEMENT_PENALTY)
+    question_penalties = pick_penalties(
+        folds, correct_own, DISAGREEMENT_PENALTIES, UNTUNED_DISAGREEMENT_PENALTY
+    )
 
-    def correct_all(some: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
-        first = correct_own(some, [own])[0].weights
-        return correct(first, total(some), [ALL_COLUMNS], penalties)
+    def correct_all(folds: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
+        first = correct_own(folds, [question_penalties])[0].weights
+        return correct(first, total(folds), [ALL_COLUMNS], penalties)
 
     every = pick_penalties(folds, correct_all, DISAGREEMENT_PENALTIES, UNTUNED_DISAGREEMENT_PENALTY)
     blend, sums = fit_nnls(folds, task), total(folds)
-    first = correct(as_linear(blend.weights), sums, task.groups, [own])[0]
+    first = correct(as_linear(blend.weights), sums, task.groups, [question_penalties])[0]
     whole = correct(first.weights, sums, [ALL_COLUMNS], [every])[0]
     return DisagreementRidge(blend, first, whole)
 
@@ -250,10 +252,11 @@ def correct(
             missed[rows, group] / scale,
             [penalty[group] for penalty in by_column],
         )
-        for found, correction in zip(weights, solved, strict=True):
-            found[rows, group] += _deviate(correction, correction.shape[1])
+        for column_weights, correction in zip(weights, solved, strict=True):
+            column_weights[rows, group] += _deviate(correction, correction.shape[1])
     return [
-        LinearStacker(found, penalty) for found, penalty in zip(weights, by_column, strict=True)
+        LinearStacker(column_weights, penalty)
+        for column_weights, penalty in zip(weights, by_column, strict=True)
     ]
 
 

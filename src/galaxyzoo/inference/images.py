@@ -40,11 +40,11 @@ class Images:
         key = image.crop_px, image.cache_px
         if key not in self._decoded:
             store = _MeasuredStore.of(self.store)
-            images, found = decode_many(store, self.ids, image)
+            images, problems = decode_many(store, self.ids, image)
             is_first = not self._decoded  # members of an ensemble predict the same images
             if is_first:
-                found = {**{int(i): _BLANK for i in self.ids[_are_blank(images)]}, **found}
-            self._problems.update(found)
+                problems = {**{int(i): _BLANK for i in self.ids[_are_blank(images)]}, **problems}
+            self._problems.update(problems)
             read = [int(i) for i in self.ids if i not in self._problems]
             if self._problems:
                 images = images[np.isin(self.ids, read)]
@@ -68,8 +68,8 @@ class Images:
 def _are_blank(images: np.ndarray) -> np.ndarray:
     """(image,) whether all pixels are equal; of most images the first row says that they aren't."""
     blank = (images[:, :1] == images[:, :1, :1]).all(axis=(1, 2, 3))
-    some = images[blank]
-    blank[blank] = (some == some[:, :1, :1]).all(axis=(1, 2, 3))
+    suspects = images[blank]
+    blank[blank] = (suspects == suspects[:, :1, :1]).all(axis=(1, 2, 3))
     return blank
 
 
@@ -82,8 +82,8 @@ class _MeasuredStore(ImageStore):
 
     @staticmethod
     def of(inner: ImageStore) -> "_MeasuredStore":
-        about = (inner.path, inner.names, inner.stamps)
-        return _MeasuredStore(*about, inner=inner, sizes={})
+        arguments = (inner.path, inner.names, inner.stamps)
+        return _MeasuredStore(*arguments, inner=inner, sizes={})
 
     def load(self, galaxy_id: int) -> bytes | np.ndarray:
         data = self.inner.load(galaxy_id)
@@ -93,8 +93,8 @@ class _MeasuredStore(ImageStore):
 
 def notes_on(stores: Sequence[ImageStore]) -> list[str]:
     """Sentences on what is unlike the pictures that the networks learned from."""
-    said = [note for store in stores if isinstance(store, FitsStore) for note in store.notes]
-    return [*dict.fromkeys(said)]
+    notes = [note for store in stores if isinstance(store, FitsStore) for note in store.notes]
+    return [*dict.fromkeys(notes)]
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,14 @@ class IdColumn:
         if len(ids) and ids.min() > none:
             column = ID if ids.min() >= 0 and ids.max() < ID_LIMIT else NAME
             repeated = _repeated(ids)
-            some = [name for name in _names(stores) if number_of(name) in repeated]
-            if not some:
+            clashing = [name for name in _names(stores) if number_of(name) in repeated]
+            if not clashing:
                 return cls(column, is_number=True)
-            if len({stem_of(name) for name in some}) == len(some):
-                one, other = (name for name in some if number_of(name) == min(repeated))
+            if len({stem_of(name) for name in clashing}) == len(clashing):
+                first, second = (name for name in clashing if number_of(name) == min(repeated))
                 raise InputError(
-                    f"images '{one}' and '{other}' are both {column} {min(repeated)}: rename one "
-                    "of them"
+                    f"images '{first}' and '{second}' are both {column} {min(repeated)}: "
+                    "rename one of them"
                 )
         marks = np.fromiter((hash(plain_cell(name)) for name in _names(stores)), np.int64)
         repeated, seen = _repeated(marks), set()

@@ -48,12 +48,12 @@ def find_oddities(
     """
 
     def find(start: int) -> Oddities:
-        some = slice(start, start + AT_ONCE)
-        return _find(names[some], sizes[some], images[some])
+        chunk = slice(start, start + AT_ONCE)
+        return _find(names[chunk], sizes[chunk], images[chunk])
 
     oddities: Oddities = {}
-    for some in in_threads(find, len(names)):
-        add_oddities(oddities, some)
+    for chunk_oddities in in_threads(find, len(names)):
+        add_oddities(oddities, chunk_oddities)
     return oddities
 
 

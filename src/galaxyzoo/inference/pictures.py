@@ -65,11 +65,11 @@ class Model:
         ids, names = np.arange(len(arrays)), {i: f"image {i}" for i in range(len(arrays))}
         store, parts = ArraysInMemory(Path(), names, {}, arrays=arrays), []
         for start in Bar(range(0, len(ids), CHUNK), desc="images", leave=False):
-            some = Images(store, ids[start : start + CHUNK])
+            chunk = Images(store, ids[start : start + CHUNK])
 
-            def decode(config: ImageConfig, some: Images = some) -> np.ndarray:
-                pixels = some.decode(config)
-                for name, why in some.problems:
+            def decode(config: ImageConfig, chunk: Images = chunk) -> np.ndarray:
+                pixels = chunk.decode(config)
+                for name, why in chunk.problems:
                     raise InputError(f"{name}: {why}")
                 return pixels
 
@@ -95,11 +95,11 @@ def to_pixels(image: object, number: int) -> np.ndarray:
         if image.mode.startswith(("I", "F")):
             raise InputError(f"image {number} is of PIL mode {image.mode}: convert it to 8 bits")
         return np.asarray(image.convert("RGB"))
-    found = type(image).__name__
+    kind = type(image).__name__
     if isinstance(image, np.ndarray):
         if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
             return image
-        found = f"{image.dtype} of shape {image.shape}"
+        kind = f"{image.dtype} of shape {image.shape}"
     raise InputError(
-        f"image {number} is {found}, expected RGB pixels from 0 to 255, uint8 of shape (H, W, 3)"
+        f"image {number} is {kind}, expected RGB pixels from 0 to 255, uint8 of shape (H, W, 3)"
     )

@@ -78,8 +78,8 @@ def predict_distributed(
     tta: TTAConfig | None = None,
 ) -> np.ndarray:
     """Predict in all processes of `torchrun`, a part each; all of them get the whole."""
-    own = rows[distributed.local_slice(len(rows))]
-    return distributed.gather(predict(model, cache, own, config, tta))
+    local_rows = rows[distributed.local_slice(len(rows))]
+    return distributed.gather(predict(model, cache, local_rows, config, tta))
 
 
 def _predict_ready(
@@ -157,8 +157,8 @@ def compute_features(
     for start in range(0, len(images) or 1, size):
         with autocast(config.train.amp, device):
             views = iterate_views(images[start : start + size], config.image, tta, device)
-            found = [model.features(view).float() for view in views]
-        parts.append(torch.stack(found).mean(dim=0).cpu().numpy())
+            features = [model.features(view).float() for view in views]
+        parts.append(torch.stack(features).mean(dim=0).cpu().numpy())
         report(min(1.0, (start + size) / max(len(images), 1)))
     return np.concatenate(parts)
 
@@ -263,8 +263,8 @@ class RunNetworks:
         lacking = sorted({*folds} - {*self.models}) if folds is not None else []
         if lacking:
             raise InputError(f"--folds: {config.run} has no finished fold {lacking[0]}")
-        kept = [k for k in self.models if folds is None or k in folds]
-        return RunNetworks(config, {k: self.models[k] for k in kept})
+        numbers = [k for k in self.models if folds is None or k in folds]
+        return RunNetworks(config, {k: self.models[k] for k in numbers})
 
     def predict(
         self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
@@ -288,7 +288,7 @@ class RunNetworks:
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `Predictor.predict_with_spread`."""
         [each] = predict_each([self], decode)
-        valid = [self.task.project(one) for one in each]
+        valid = [self.task.project(by_network) for by_network in each]
         return self.task.project(each.mean(axis=0)), np.std(valid, axis=0)
 
     def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
@@ -317,9 +317,9 @@ def predict_each(
             alike = [i for i, other in enumerate(runs) if other.can_share_views(run)]
             models = [model for i in alike for model in chosen[i]]
             images, config = decode(run.config.image), run.config
-            found = _predict_ready(models, images, np.arange(len(images)), config, config.tta)
+            predictions = _predict_ready(models, images, np.arange(len(images)), config, config.tta)
             ends = np.cumsum([len(chosen[i]) for i in alike])
-            each |= zip(alike, np.split(found, ends[:-1]), strict=True)
+            each |= zip(alike, np.split(predictions, ends[:-1]), strict=True)
     return [each[number] for number in range(len(runs))]
 
 

@@ -106,7 +106,7 @@ class Survey:
 
     def _begin(self) -> str:
         """Write what this job is, or refuse a folder of another one; returns its digest."""
-        about = {
+        job = {
             "by": self.name,
             "networks": self.predictor.digest,
             "columns": list(self.predictor.task.columns),
@@ -119,15 +119,15 @@ class Survey:
             if not path.exists():
                 if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
                     raise InputError(f"--output {where} holds other files: name a new folder")
-                write_sealed(path, about)
-        found = read_sealed(path, f"delete {where} to begin again")
-        changed = [key for key, value in about.items() if found.get(key) != value]
+                write_sealed(path, job)
+        recorded = read_sealed(path, f"delete {where} to begin again")
+        changed = [key for key, value in job.items() if recorded.get(key) != value]
         if changed:
             raise InputError(
                 f"{where} was begun with other {' and '.join(changed)}: name a new folder, or "
                 "delete it to begin again"
             )
-        return found["digest"]
+        return recorded["digest"]
 
     def _is_made(self, part: Part) -> bool:
         return self.part_path(part).exists() and self._record_path(part).exists()
@@ -143,8 +143,8 @@ class Survey:
             errors += images.problems
             add_oddities(oddities, images.oddities)
         data = _to_parquet(pa.concat_tables(tables))
-        about = self.folder / JOB
-        if not about.exists() or files.read_json(about).get("digest") != identity:
+        job_file = self.folder / JOB
+        if not job_file.exists() or files.read_json(job_file).get("digest") != identity:
             raise files.deletion_error(self.folder)
         files.write_bytes(self.part_path(part), data)
         record = {
@@ -170,15 +170,17 @@ class Survey:
             for i, end in enumerate(ENDS):
                 extras |= _by_name([f"{name}_{end}" for name in columns], ends[..., i])
         if FEATURES in self.extras:
-            found = predictor.features(images.decode).astype(np.float32)
-            extras[FEATURES] = pa.FixedSizeListArray.from_arrays(found.ravel(), found.shape[1])
+            features = predictor.features(images.decode).astype(np.float32)
+            extras[FEATURES] = pa.FixedSizeListArray.from_arrays(
+                features.ravel(), features.shape[1]
+            )
         predictions = images.table(values, predictor.task)
         classes = classes_of(predictor.task, predictions, self.prior)
         return pa.table(
             {
                 self.images.labels.column: self._ids(list(predictions.index)),
                 **_by_name(columns, values),
-                **{name: pa.array(some, pa.string()) for name, some in classes},
+                **{name: pa.array(labels, pa.string()) for name, labels in classes},
                 **extras,
             }
         )
@@ -198,15 +200,15 @@ class Survey:
         rows, errors = 0, []
         oddities: Oddities = {}
         for part in self.images.parts:
-            found, record = self._read_part(part, identity)
-            ids = Counter([*found, *(self.images.labels[name] for name, _ in record["errors"])])
+            part_ids, record = self._read_part(part, identity)
+            ids = Counter([*part_ids, *(self.images.labels[name] for name, _ in record["errors"])])
             wanted = Counter(self.images.labels[name] for name in part.names)
             if difference := [*(ids - wanted), *(wanted - ids)]:
                 raise InputError(
                     f"{shown(self.part_path(part))} holds {difference[0]} more or less than once: "
                     "delete it, and the same command predicts it again"
                 )
-            rows += len(found)
+            rows += len(part_ids)
             errors += record["errors"]
             add_oddities(oddities, record["oddities"])
         self._refuse_others()
@@ -252,13 +254,13 @@ class Survey:
 
     def _refuse_others(self) -> None:
         """Raise InputError where `parts/` holds a file that is none of this job's."""
-        own = {
+        expected = {
             path
             for part in self.images.parts
             for path in (self.part_path(part), self._record_path(part))
         }
         for path in sorted((self.folder / PARTS).iterdir()):
-            if path not in own and not path.name.startswith("."):
+            if path not in expected and not path.name.startswith("."):
                 raise InputError(f"{shown(path)} is none of this job's: move it away")
 
     def part_path(self, part: Part) -> Path:

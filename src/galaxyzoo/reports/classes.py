@@ -98,7 +98,7 @@ def _macro_classes(classified: _Classified) -> HtmlSection:
     task = classified.task
     truth = task.to_macro(classified.targets).argmax(axis=1)
     predicted = task.to_macro(classified.result.predictions).argmax(axis=1)
-    members = "; ".join(f"{name}: {', '.join(some)}" for name, some in task.macro.items())
+    members = "; ".join(f"{name}: {', '.join(classes)}" for name, classes in task.macro.items())
     text = f"The predicted one has the largest summed probability. {members}."
     return _confusion(classified, "macro-classes", tuple(task.macro), truth, predicted, text)
 

@@ -238,9 +238,11 @@ def print_intervals(card: IntervalCard) -> None:
 
 def print_scores(title: str, table: pd.DataFrame) -> None:
     """Print the columns of a comparison's table that fit on a line; the page has all."""
-    kept = [column for column in table.columns if column not in _COLUMNS_ON_PAGE_ONLY]
-    rows = [[_number(value) for value in row] for row in table[kept].itertuples(index=False)]
-    print_table(title, kept, rows)
+    shown_columns = [column for column in table.columns if column not in _COLUMNS_ON_PAGE_ONLY]
+    rows = [
+        [_number(value) for value in row] for row in table[shown_columns].itertuples(index=False)
+    ]
+    print_table(title, shown_columns, rows)
 
 
 def _number(value: object) -> str:

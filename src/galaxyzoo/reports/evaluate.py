@@ -199,22 +199,22 @@ def _same_folds(evaluation: Evaluation, members: list[Result]) -> pd.DataFrame:
 def _row(evaluation: Evaluation, result: Result, scores: dict[str, Any]) -> dict[str, Any]:
     card, views = result.card, None
     if isinstance(card, EnsembleCard):
-        about = f"{card.chosen} of {len(card.runs)} runs, cross-fitted"
+        description = f"{card.chosen} of {len(card.runs)} runs, cross-fitted"
     else:
-        about, views = f"{card.about or '–'}; start: {card.start}", card.views
+        description, views = f"{card.about or '–'}; start: {card.start}", card.views
     run = result.run + marks(card.selected_on_validation, bool(card.possible_leakage))
     reference = result.config.reference if result.config else None
-    return _cells(run, about, reference, scores, views)
+    return _cells(run, description, reference, scores, views)
 
 
 def _cells(
-    run: str, about: str, reference: str | None, scores: dict[str, Any], views: int | None
+    run: str, description: str, reference: str | None, scores: dict[str, Any], views: int | None
 ) -> dict[str, Any]:
     """A row of the comparison: heading -> value."""
     classes = scores.get("classes", {})
     return {
         "run": run,
-        "about": about,
+        "about": description,
         "the source's own score": reference or "–",
         scores["metric"]: scores["score"],
         "± sd of folds": scores["sd"],

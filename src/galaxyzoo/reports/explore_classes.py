@@ -81,19 +81,19 @@ def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
         ones of each fold. Over the classes, `before` adds up to the dataset.
     """
     labels = catalog.labels(task)
-    kept = labels.idxmax(axis=1)
-    dropped = kept.iloc[:0]
+    labelled = labels.idxmax(axis=1)
+    dropped = labelled.iloc[:0]
     if task.rule and catalog.has_votes:
-        shares = task.rule.shares(catalog.train.drop(kept.index))
+        shares = task.rule.shares(catalog.train.drop(labelled.index))
         dropped = shares[list(task.columns)].idxmax(axis=1)
-    folds = catalog.train.loc[kept.index, FOLD]
+    folds = catalog.train.loc[labelled.index, FOLD]
     classes = {
-        "before": pd.concat([kept, dropped]),
-        "kept": kept,
+        "before": pd.concat([labelled, dropped]),
+        "kept": labelled,
         "dropped": dropped,
-        **{f"fold_{k}": kept[folds == k] for k in range(catalog.n_folds)},
+        **{f"fold_{k}": labelled[folds == k] for k in range(catalog.n_folds)},
     }
-    counts = pd.DataFrame({name: some.value_counts() for name, some in classes.items()})
+    counts = pd.DataFrame({name: column.value_counts() for name, column in classes.items()})
     counts = counts.reindex(list(task.columns)).fillna(0).astype(int)
     counts.insert(0, CLASS, counts.index)
     counts.insert(0, "task", task.name)

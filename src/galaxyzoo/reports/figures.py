@@ -161,8 +161,8 @@ def draw_galaxies(
         axis.set_axis_off()
     for i, axis in enumerate(axes.flat[: len(ids)]):
         axis.imshow(images[i])
-        about = f"{label} {ids[i]}\n{notes[i]}"
-        axis.set_title(about, fontsize=8.5, loc="left", color=colors[i] if colors else "black")
+        caption = f"{label} {ids[i]}\n{notes[i]}"
+        axis.set_title(caption, fontsize=8.5, loc="left", color=colors[i] if colors else "black")
     return figure
 
 

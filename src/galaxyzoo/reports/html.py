@@ -35,7 +35,7 @@ class HtmlSection:
 
 
 def write_page(
-    path: Path, title: str, about: str, sections: Sequence[HtmlSection], index: str | None = None
+    path: Path, title: str, intro: str, sections: Sequence[HtmlSection], index: str | None = None
 ) -> None:
     """Write a page atomically; it needs no other file.
 
@@ -49,7 +49,7 @@ def write_page(
     page = render(
         "report.html.j2",
         title=title,
-        about=about,
+        about=intro,
         sections=sections,
         index=index,
         cell_text=_cell_text,
@@ -78,10 +78,10 @@ def write_index(folder: Path) -> Path:
     # The lock also covers the listing: a list from before another command's report must not
     # be written after it.
     with files.hold_lock(folder / files.LOCK, "writing the index of the reports"):
-        found = sorted(page.parent for page in folder.glob("*/*/index.html"))
-        datasets = sorted({report.parent.name for report in found}, key=real_first)
+        reports = sorted(page.parent for page in folder.glob("*/*/index.html"))
+        datasets = sorted({report.parent.name for report in reports}, key=real_first)
         sections = [
-            HtmlSection(dataset, links=[_link(r) for r in found if r.parent.name == dataset])
+            HtmlSection(dataset, links=[_link(r) for r in reports if r.parent.name == dataset])
             for dataset in datasets
         ]
         write_page(path, "Galaxy Zoo ensemble: reports", "All reports made here.", sections)
@@ -90,8 +90,8 @@ def write_index(folder: Path) -> Path:
 
 def _link(report: Path) -> tuple[str, str, str]:
     dataset, name = report.parent.name, report.name
-    about = "the dataset before any training" if name == EXPLORE else _best_score(dataset, name)
-    return name, f"{dataset}/{name}/index.html", about
+    summary = "the dataset before any training" if name == EXPLORE else _best_score(dataset, name)
+    return name, f"{dataset}/{name}/index.html", summary
 
 
 def _best_score(dataset: str, task: str) -> str:

@@ -43,8 +43,8 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         rows = parquet.read_table(job.part_path(part), columns=wanted).to_pandas()
         *lower, highest = (rows[group].mean(axis=1) for group in groups)
         score = highest - lower[0] if lower else highest
-        found = rows[[label, *columns]].assign(**{_SCORE: score, _PART: part.number})
-        best = pd.concat([best, found]).nlargest(top, _SCORE, keep="first")
+        scored = rows[[label, *columns]].assign(**{_SCORE: score, _PART: part.number})
+        best = pd.concat([best, scored]).nlargest(top, _SCORE, keep="first")
     if best.empty:
         raise InputError("--rank: none of the images can be read")
     table = best.set_index(label)[[_SCORE, *columns]]
@@ -53,19 +53,19 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     with TemporaryDirectory() as folder:
         sections = []
         for start in range(0, len(best), _IN_PICTURE):
-            some = best.iloc[start : start + _IN_PICTURE]
+            section_rows = best.iloc[start : start + _IN_PICTURE]
             figure = draw_galaxies(
-                some[label].to_numpy(),
-                _pictures(job, some),
-                _notes(some, job.predictor.task),
+                section_rows[label].to_numpy(),
+                _pictures(job, section_rows),
+                _notes(section_rows, job.predictor.task),
                 "",
                 label=label,
             )
             path = save_figure(figure, Path(folder, f"{start}.png"))
-            name = f"{start + 1} to {start + len(some)}"
+            name = f"{start + 1} to {start + len(section_rows)}"
             sections.append(HtmlSection(name, pictures=[(f"{title}: {name}", path)]))
-        about = f"By {job.name}, the highest first; below each its largest answers. All: {TABLE}."
-        write_page(job.folder / PAGE, title, about, sections)
+        intro = f"By {job.name}, the highest first; below each its largest answers. All: {TABLE}."
+        write_page(job.folder / PAGE, title, intro, sections)
     return job.folder / PAGE
 
 
@@ -75,22 +75,24 @@ def _sources(by: str, columns: list[str]) -> list[list[str]]:
     return [[f"{name}_{end}" for name in columns] for end in ends] if ends else [[by]]
 
 
-def _pictures(job: Survey, some: pd.DataFrame) -> np.ndarray:
+def _pictures(job: Survey, galaxies: pd.DataFrame) -> np.ndarray:
     """(galaxy, side, side, 3) uint8 pictures in the order of the rows."""
     labels, side = job.images.labels, _PICTURE.cache_px
-    pictures = np.empty((len(some), side, side, 3), np.uint8)
-    for number, rows in some.reset_index(drop=True).groupby(_PART):
+    pictures = np.empty((len(galaxies), side, side, 3), np.uint8)
+    for number, rows in galaxies.reset_index(drop=True).groupby(_PART):
         part = job.images.parts[number]
         by_label = {labels[name]: i for name, i in zip(part.names, part.ids, strict=True)}
-        ids = np.array([by_label[one] for one in rows[labels.column]])
+        ids = np.array([by_label[label] for label in rows[labels.column]])
         pictures[rows.index] = decode_many(part.store, ids, _PICTURE)[0]
     return pictures
 
 
-def _notes(some: pd.DataFrame, task: Task) -> list[str]:
+def _notes(galaxies: pd.DataFrame, task: Task) -> list[str]:
     """Score and largest answers of each galaxy."""
     notes = []
-    for score, values in zip(some[_SCORE], some[list(task.columns)].to_numpy(), strict=True):
+    for score, values in zip(
+        galaxies[_SCORE], galaxies[list(task.columns)].to_numpy(), strict=True
+    ):
         largest = np.argsort(-values, kind="stable")[:_ANSWERS]
         answers = [f"{task.labels[i]} {values[i]:.2f}" for i in largest]
         notes.append("\n".join([f"{score:.3f}", *answers]))

@@ -183,13 +183,13 @@ class RunCard(FoldsCard):
 
 def complete_cards(dataset: str, task: str) -> list[RunCard]:
     """Read cards of complete, unbiased runs, the best first; leave out unreadable ones."""
-    found = []
+    cards = []
     for path in (oof_dir() / dataset / task).glob("*.json"):
         with suppress(InputError):  # damaged, or of another kind, such as a hold-out's
             card = RunCard.of(dataset, f"{task}/{path.stem}")
             if card.is_whole and not (card.is_optimistic or is_ablation(path.stem)):
-                found.append(card)
-    return sorted(found, key=lambda card: (card.score, card.run))
+                cards.append(card)
+    return sorted(cards, key=lambda card: (card.score, card.run))
 
 
 class Candidate(_Scores):
@@ -302,10 +302,11 @@ def build_again(folder: EnsembleFolder, runs: Sequence[str] = ()) -> str:
         folder: the ensemble's.
         runs: its members; they are typed where its name is in no config.
     """
-    words = folder.name
-    if runs and words not in (*all_ensembles(), ALL_RUNS):
-        words = f"{' '.join(runs)} --name {words}"
-    return f"type `python3 src/ensemble.py {words} --task {folder.task} --dataset {folder.dataset}`"
+    arguments = folder.name
+    if runs and arguments not in (*all_ensembles(), ALL_RUNS):
+        arguments = f"{' '.join(runs)} --name {arguments}"
+    options = f"--task {folder.task} --dataset {folder.dataset}"
+    return f"type `python3 src/ensemble.py {arguments} {options}`"
 
 
 def rounded(value: Any, digits: int) -> Any:

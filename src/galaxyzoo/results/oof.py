@@ -146,15 +146,15 @@ class FoldTables:
         Args:
             scores: score of each finished fold, by its number.
         """
-        task, catalog, found = get_task(self.config.task), self.catalog, []
+        task, catalog, failed = get_task(self.config.task), self.catalog, []
         targets = catalog.targets(task.name)
         for fold in self.done:
-            own = catalog.folds == fold
-            mean = task.project(targets[~own].mean(axis=0, keepdims=True))
-            limit = task.score(np.repeat(mean, own.sum(), axis=0), targets[own])
+            in_fold = catalog.folds == fold
+            mean = task.project(targets[~in_fold].mean(axis=0, keepdims=True))
+            limit = task.score(np.repeat(mean, in_fold.sum(), axis=0), targets[in_fold])
             if not scores[str(fold)] < limit:  # nan neither
-                found.append(fold)
-        return found
+                failed.append(fold)
+        return failed
 
     def _mean_test(self, unreadable: np.ndarray) -> PredictionTable:
         """Mean over the folds' models; the mean of the training targets where there is no image."""

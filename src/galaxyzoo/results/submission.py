@@ -133,7 +133,7 @@ def compare_to_record(path: Path, record: Path) -> str:
         return ""
     if path.read_bytes() == record.read_bytes():
         return f"byte for byte the record: {shown(record)}"
-    ours, theirs = (read_csv(one).select_dtypes("number") for one in (path, record))
+    ours, theirs = (read_csv(table).select_dtypes("number") for table in (path, record))
     if ours.shape != theirs.shape or not ours.index.equals(theirs.index):
         return f"not the record, which is of other galaxies: {shown(record)}"
     off = float((ours - theirs).abs().to_numpy().max())

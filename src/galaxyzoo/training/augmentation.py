@@ -41,11 +41,11 @@ def augment_batch(
     Returns:
         (B, size_px, size_px, 3) uint8; a part has the warps that it has in the whole batch.
     """
-    whole, some = part or (len(images), slice(None))
-    warped = warp(images, random_matrices(image, augment, whole, rng)[some], image.size_px)
+    whole, part_rows = part or (len(images), slice(None))
+    warped = warp(images, random_matrices(image, augment, whole, rng)[part_rows], image.size_px)
     if augment.transforms:
         transform = build_transforms(augment.transforms, seed=int(rng.integers(2**31)))
-        warped = np.stack([transform(image=one)["image"] for one in warped])
+        warped = np.stack([transform(image=picture)["image"] for picture in warped])
     return warped
 
 
@@ -53,7 +53,7 @@ def build_transforms(
     settings: list[dict[str, Any]], seed: int | None = None
 ) -> Callable[..., dict[str, Any]]:
     """Compose albumentations' transforms from checked settings, each a `name` and arguments."""
-    return _albumentations().Compose([_make_transform(one) for one in settings], seed=seed)
+    return _albumentations().Compose([_make_transform(setting) for setting in settings], seed=seed)
 
 
 def check_transforms(settings: list[dict[str, Any]], size_px: int) -> None:
@@ -76,7 +76,9 @@ def check_transforms(settings: list[dict[str, Any]], size_px: int) -> None:
             except Exception as error:  # noqa: BLE001 - transforms check their input in many ways
                 reason = " ".join(str(error).split())[:150] or type(error).__name__
                 raise InputError(f"augment.transforms: {name}: {reason}") from None
-            if any((some.dtype, some.shape) != (image.dtype, image.shape) for some in tried):
+            if any(
+                (changed.dtype, changed.shape) != (image.dtype, image.shape) for changed in tried
+            ):
                 raise InputError(
                     f"augment.transforms: {name}: a transform must keep uint8 (H, W, 3) of "
                     "image.size_px; the network normalises"

@@ -51,7 +51,9 @@ class Unmade(NamedTuple):
 def is_made_on_device(augment: AugmentConfig) -> bool:
     """Check whether all of its transforms have a twin here; others need the processor."""
     known = {"name", "p", *_LIMITS}
-    return all(one["name"] == _TWIN and known >= {*one} for one in augment.transforms)
+    return all(
+        transform["name"] == _TWIN and known >= {*transform} for transform in augment.transforms
+    )
 
 
 def draw(image: ImageConfig, augment: AugmentConfig, count: int, rng: np.random.Generator) -> Draws:
@@ -96,7 +98,7 @@ class DeviceInput:
         resident = to_tensor(np.array(images)).to(device) if fits else None
         return cls(images, size_px, resident)
 
-    def prepare(self, rows: np.ndarray, draws: Draws, targets: Tensor, own: slice) -> Unmade:
+    def prepare(self, rows: np.ndarray, draws: Draws, targets: Tensor, part: slice) -> Unmade:
         """Collect a batch's images and draws, still with the processor.
 
         Args:
@@ -105,9 +107,9 @@ class DeviceInput:
             targets: (B, column) of the rows.
             own: the part of the batch that this process makes.
         """
-        matrices, gains, offsets = (values[own] for values in draws)
+        matrices, gains, offsets = (values[part] for values in draws)
         is_here = self.resident is not None
-        source = torch.from_numpy(rows[own]) if is_here else to_tensor(self.images[rows[own]])
+        source = torch.from_numpy(rows[part]) if is_here else to_tensor(self.images[rows[part]])
         grids = grid_matrices(matrices, self.images.shape[1], self.size_px)
         grid, gain, offset = map(torch.from_numpy, (grids, gains, offsets))
         return Unmade(rows, source, grid, gain, offset, targets)

@@ -77,8 +77,8 @@ class BatchLoader:
         images = augment_batch(
             self.data.cache.images[rows[made]], image, augment, rng, (len(rows), made)
         )
-        own = images[part] if augment.transforms else images
-        return Batch(rows, to_tensor(own), self.targets[rows])
+        inputs = images[part] if augment.transforms else images
+        return Batch(rows, to_tensor(inputs), self.targets[rows])
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
         """(galaxy,) rows of one epoch in random order."""

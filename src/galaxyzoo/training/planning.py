@@ -232,13 +232,15 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
     costs: list[Cost] = []
     for config in Bar(configs, "probing", unit="run", leave=False):
         catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
-        trained = {one.weights_digest() for one in configs[: len(costs)]}
+        trained = {earlier.weights_digest() for earlier in configs[: len(costs)]}
         copied = config.weights_digest() in trained
         costs.append(estimate(config, catalog, _PROBES_S / len(configs), copied=copied))
     data = datasets[None]
     total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
     share = total.share / len(costs)
-    names = [one.about if one.is_earlier_stage else one.run for one in configs] + ["all runs"]
+    names = [listed.about if listed.is_earlier_stage else listed.run for listed in configs] + [
+        "all runs"
+    ]
     rows = [
         (
             name,
@@ -301,7 +303,7 @@ def _cache_bytes(configs: list[Config], datasets: Mapping[str | None, Dataset]) 
     """Size of the decoded images; runs on the same dataset with the same crop share them."""
     kinds = {(c.dataset, c.image.crop_px, c.image.cache_px) for c in configs}
     catalogs = {name: data.catalog for name, data in datasets.items()}
-    images = {name: len(one.ids) + len(one.test_ids) for name, one in catalogs.items()}
+    images = {name: len(catalog.ids) + len(catalog.test_ids) for name, catalog in catalogs.items()}
     return sum(images[dataset] * cache_px**2 * 3 for dataset, _, cache_px in kinds)
 
 
@@ -338,7 +340,7 @@ class FoldsLeft:
         for pair in self.left:
             tables, fold = pair
             if fold in tables.done:
-                self.left = [one for one in self.left if one is not pair]
+                self.left = [unfinished for unfinished in self.left if unfinished is not pair]
                 score = f"{tables.config.metric} {tables.score(fold):.5f}"
                 took = f"{sum(_timings(*pair).values()) / 60:.1f} min"
                 Bar.write(f"{tables.config.run}, fold {fold}: {score} in {took}{self._and_left()}")
@@ -358,8 +360,8 @@ class FoldsLeft:
                 gone = sum(_timings(tables, fold).values())
                 seconds.append(max(0, sum(done) / len(done) - gone))
         text = f"; left: {len(self.left)} fold{'s' if len(self.left) > 1 else ''}"
-        some = "" if len(seconds) == len(self.left) else f", {len(seconds)} of them"
-        return f"{text}{some} in about {_hours(sum(seconds) / self.jobs)}" if seconds else text
+        partly = "" if len(seconds) == len(self.left) else f", {len(seconds)} of them"
+        return f"{text}{partly} in about {_hours(sum(seconds) / self.jobs)}" if seconds else text
 
 
 def _timings(tables: FoldTables, fold: int) -> dict[int, float]:

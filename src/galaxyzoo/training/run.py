@@ -365,13 +365,13 @@ def order_by_dependency(runs: Sequence[Run]) -> list[list[Run]]:
         config = run.config
         needs = [first.setdefault(config.weights_digest(), config.run)]
         needs += [config.before.run] if config.before else []
-        links = [one for name in needs for one in chains.get(name, [])]
-        unique = {one.config.run: one for one in links}
+        links = [link for name in needs for link in chains.get(name, [])]
+        unique = {link.config.run: link for link in links}
         chains[config.run] = [*unique.values(), run]
         behind[config.run] = 0
     for chain in reversed(chains.values()):
-        for one in chain[:-1]:
-            name = one.config.run
+        for link in chain[:-1]:
+            name = link.config.run
             behind[name] = max(behind[name], 1 + behind[chain[-1].config.run])
     return sorted(chains.values(), key=lambda chain: -behind[chain[-1].config.run])
 

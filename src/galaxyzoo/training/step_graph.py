@@ -43,18 +43,18 @@ class StepGraph:
         Raises:
             RuntimeError: the step waits for the GPU, so cannot be recorded; all is as before it.
         """
-        found = self._recorded.get(len(images))
-        if found is None:
-            found = self._recorded[len(images)] = self._record(take_step, images, targets)
-        found.images.copy_(images)
-        found.targets.copy_(targets)
-        found.graph.replay()
-        return found.loss.clone()
+        recorded = self._recorded.get(len(images))
+        if recorded is None:
+            recorded = self._recorded[len(images)] = self._record(take_step, images, targets)
+        recorded.images.copy_(images)
+        recorded.targets.copy_(targets)
+        recorded.graph.replay()
+        return recorded.loss.clone()
 
     def _record(self, take_step: Step, images: Tensor, targets: Tensor) -> "_Recording":
         images, targets = images.clone(), targets.clone()
         self._warm_up(take_step, images, targets)
-        pool = next((one.graph.pool() for one in self._recorded.values()), None)
+        pool = next((recorded.graph.pool() for recorded in self._recorded.values()), None)
         graph = torch.cuda.CUDAGraph()
         self.optimizer.zero_grad()  # or the gradients would lie outside the graph's memory
         with torch.cuda.graph(graph, pool=pool, stream=_stream(images.device)):

@@ -146,8 +146,8 @@ class Trainer:
             }
             self.history.append(row)
             if train.checkpoint == "best" and self._best_row is row:
-                found = self.averaged_model.state_dict()
-                self.best = {name: value.detach().cpu().clone() for name, value in found.items()}
+                state = self.averaged_model.state_dict()
+                self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
             for callback in callbacks:
                 callback.on_epoch_end(self)
 
@@ -170,11 +170,11 @@ class Trainer:
         """Summary of the finished training."""
         best = self.config.train.checkpoint == "best"
         # Nothing is trained where a rule makes classes of the votes of the stage before.
-        kept = (self._best_row if best else self.history[-1]) if self.history else {}
+        last_row = (self._best_row if best else self.history[-1]) if self.history else {}
         return FoldSummary(
             self.start,
             self.first_loss,
-            kept.get("train_loss"),
+            last_row.get("train_loss"),
             self.parts,
             possible_leakage=self.data.start.possible_leakage,
         )
@@ -200,8 +200,8 @@ class Trainer:
             self.ema.module.load_state_dict(state["ema"])
         # What steps in a graph need, which the training before may have had or not.
         groups = zip(state["optimizer"]["param_groups"], self.optimizer.param_groups, strict=True)
-        for saved, own in groups:
-            saved |= {name: own[name] for name in ("lr", "capturable") if name in own}
+        for saved, current in groups:
+            saved |= {name: current[name] for name in ("lr", "capturable") if name in current}
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.history = state["epoch"], state["history"]
         self.best, self.start = state["best"], state["start"]
@@ -269,12 +269,12 @@ class Trainer:
         targets = targets[distributed.local_slice(len(targets))]
         parts = min(self.parts, max(1, len(targets) // 2))  # batch norm needs two images
         pairs = zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True)
-        for number, (some, wanted) in enumerate(pairs, 1):
+        for number, (part_images, part_targets) in enumerate(pairs, 1):
             with distributed.no_sync(network) if number < parts else nullcontext():
                 with autocast(self.config.train.amp, self.device):
-                    predictions = network(some)
-                share = part_weight(wanted, self.class_weights) / whole
-                yield self.loss(predictions.float(), wanted) * share
+                    predictions = network(part_images)
+                share = part_weight(part_targets, self.class_weights) / whole
+                yield self.loss(predictions.float(), part_targets) * share
 
     @torch.no_grad()
     def untrained_loss(self) -> float:
@@ -289,8 +289,8 @@ class Trainer:
         losses, sizes = [], []
         for batch in islice(self.batches(), count):
             losses_of_parts = self.part_losses(model, batch.images, batch.targets)
-            own = sum(losses_of_parts, start=torch.zeros((), device=self.device))
-            losses.append(distributed.all_reduce(own).item())
+            local_loss = sum(losses_of_parts, start=torch.zeros((), device=self.device))
+            losses.append(distributed.all_reduce(local_loss).item())
             sizes.append(len(batch.rows))
             self._check_loss(losses[-1], batch.rows)
         return float(np.average(losses, weights=sizes))

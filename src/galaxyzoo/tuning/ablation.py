@@ -122,7 +122,7 @@ class Changes(Study):
             if name not in known:
                 where = shown(self.path)
                 raise InputError(f"{where} has no change '{name}': it has {', '.join(known)}")
-        wanted = {one.name for name in names or known for one in known[name].needed}
+        wanted = {variant.name for name in names or known for variant in known[name].needed}
         return [variant for variant in self.variants if variant.name in wanted]
 
 
@@ -254,7 +254,9 @@ def format_rows(ablation: Ablation, rows: Sequence[Row]) -> str:
         "the same recipe differ. Minutes are of training alone, one process per fold; changes of "
         "test-time views train nothing."
     )
-    words = f"{shown(study.path)} --folds {folds.replace(' ', '')}{data_option(catalog.dataset)}"
-    command = f"python3 src/ablate.py {words}"
+    arguments = (
+        f"{shown(study.path)} --folds {folds.replace(' ', '')}{data_option(catalog.dataset)}"
+    )
+    command = f"python3 src/ablate.py {arguments}"
     parts.append(f"Machine: {describe_machine()}. Command: `{command}`.")
     return "\n\n".join(part for part in parts if part)

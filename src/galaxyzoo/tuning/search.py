@@ -298,13 +298,13 @@ def write_config(path: Path, tuning: Tuning, command: str, then: str) -> str:
         "out-of-fold score of all folds counts, from training the config like any other run\n"
         f"(in it fold {tuning.fold} alone remains a little optimistic):"
     )
-    found = f"{_mark(search)} {trials} trials; found by\n{one_line(command)}"
+    heading = f"{_mark(search)} {trials} trials; found by\n{one_line(command)}"
     values = {k: v for k, v in search.change_values(picks).items() if k not in _ONLY_OF_RECIPE}
     values["about"] = f"best of {trials} trials from: {search.about or search.path.stem}"
     text = yaml.safe_dump(
         values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=_WIDTH
     )
-    comment = indent(f"{found}\n{caveat}\n{one_line(then)}\n", "# ")
+    comment = indent(f"{heading}\n{caveat}\n{one_line(then)}\n", "# ")
     files.write_text(path, comment + text)
     load_config(str(path))
     return caveat

@@ -106,7 +106,9 @@ class Search(Study):
     @property
     def edges(self) -> list[Config]:
         """The recipe, and with one setting at a time at an edge of its range."""
-        picks = [{setting: edge} for setting, one in self.space.items() for edge in _edges(one)]
+        picks = [
+            {setting: edge} for setting, bounds in self.space.items() for edge in _edges(bounds)
+        ]
         return [self.config, *map(self.change, picks)]
 
     def check(self) -> None:

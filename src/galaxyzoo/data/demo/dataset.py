@@ -80,10 +80,10 @@ def choose_ids(n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.nda
 def _write_images(path: Path, ids: np.ndarray, seed: int) -> None:
     """Draw galaxies into one zip of JPEG files; its parts are kept until the set is whole."""
     parts = {
-        path.parent / _DRAWN / _name_part(some, seed): some.tolist()
-        for some in np.split(ids, range(_PART, len(ids), _PART))
+        path.parent / _DRAWN / _name_part(group, seed): group.tolist()
+        for group in np.split(ids, range(_PART, len(ids), _PART))
     }
-    missing = [part for part, some in parts.items() if not _is_whole(part, some)]
+    missing = [part for part, group in parts.items() if not _is_whole(part, group)]
     jpegs = _drawn([i for part in missing for i in parts[part]], seed, path.stem)
     for part in missing:
         write_zip(part, [(f"{i}.jpg", next(jpegs)) for i in parts[part]])
@@ -95,8 +95,8 @@ def _write_images(path: Path, ids: np.ndarray, seed: int) -> None:
 def _name_part(ids: np.ndarray, seed: int) -> str:
     """A name that no part has whose pictures could differ: other galaxies, code or libraries."""
     code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    about = (ids.tolist(), seed, code, np.__version__, cv2.__version__)
-    return f"{digest([repr(about)])[:16]}.zip"
+    inputs = (ids.tolist(), seed, code, np.__version__, cv2.__version__)
+    return f"{digest([repr(inputs)])[:16]}.zip"
 
 
 def _is_whole(part: Path, ids: list[int]) -> bool:

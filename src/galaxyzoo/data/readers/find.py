@@ -42,28 +42,28 @@ def is_anything_there() -> bool:
 
 
 def _find_input(tasks: set[str]) -> RawDataset:
-    found = _fitting(_all_sets(), tasks)
+    fitting = _fitting(_all_sets(), tasks)
     by_votes = all(TASKS[name].tasks_of_votes for name in tasks)
-    if by_votes and not found:
+    if by_votes and not fitting:
         return kaggle.read_dataset(kaggle.find_folder())
-    if not found:
+    if not fitting:
         raise InputError(
             f"input/ holds no labels for task '{min(tasks)}' (docs/tasks.md: Input forms)"
         )
     competitions = kaggle.places() if by_votes else []
-    _check_single([*competitions, *(one.path for one in found)], tasks)
-    return found[0].read()
+    _check_single([*competitions, *(candidate.path for candidate in fitting)], tasks)
+    return fitting[0].read()
 
 
 def _find_named(data: str, tasks: set[str]) -> RawDataset:
     """Find what the user named: a dataset, a folder with one in a file, or the competition."""
     for path in (Path(data), input_dir() / data) if data not in DEMOS else ():
-        found = list(_sets_at(path))
-        fitting = _fitting(found, tasks)
+        candidates = list(_sets_at(path))
+        fitting = _fitting(candidates, tasks)
         if not fitting and not kaggle.holds_data(path):
-            fitting = found
+            fitting = candidates
         if fitting:
-            _check_single([one.path for one in fitting], tasks)
+            _check_single([candidate.path for candidate in fitting], tasks)
             return fitting[0].read()
     return kaggle.read_dataset(kaggle.find_folder(data))
 
@@ -77,14 +77,14 @@ def _all_sets() -> Iterator[FoundDataset]:
 def _sets_at(path: Path) -> Iterator[FoundDataset]:
     """A file, or a folder and the files in it, where they are datasets."""
     places = [path, *sorted(path.glob("[!.]*.*"))] if path.is_dir() else [path]
-    own = labelled.image_files(path)  # of the folder's table of labels
+    table_images = labelled.image_files(path)  # of the folder's table of labels
     folders = (find(path) for find in FOLDER_FORMS)
-    files = (find(place) for place in places if place not in own for find in FILE_FORMS)
-    yield from (found for found in (*folders, *files) if found)
+    files = (find(place) for place in places if place not in table_images for find in FILE_FORMS)
+    yield from (candidate for candidate in (*folders, *files) if candidate)
 
 
-def _fitting(found: Iterable[FoundDataset], tasks: set[str]) -> list[FoundDataset]:
-    return [one for one in found if tasks & one.tasks]
+def _fitting(candidates: Iterable[FoundDataset], tasks: set[str]) -> list[FoundDataset]:
+    return [candidate for candidate in candidates if tasks & candidate.tasks]
 
 
 def _check_single(places: list[Path], tasks: set[str]) -> None:

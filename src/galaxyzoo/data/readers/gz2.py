@@ -106,19 +106,19 @@ def read_dataset(folder: Path) -> RawDataset:
         print(f"{shown(folder)}: {left_out:,} images are of galaxies without votes, left out")
     assets = assets[has_votes]
     assets = assets[~assets.index.duplicated()]  # of two images of a galaxy, the one listed first
-    kept = votes[votes.index.isin(assets.index)]
-    if kept.empty:
+    with_images = votes[votes.index.isin(assets.index)]
+    if with_images.empty:
         raise InputError(
             f"{shown(mapping)} leads no galaxy of the vote table to an image in "
             f"{shown(images.path)}: are they of the same release?"
         )
-    if len(kept) < len(votes):
-        left_out = len(votes) - len(kept)
+    if len(with_images) < len(votes):
+        left_out = len(votes) - len(with_images)
         print(f"{shown(folder)}: {left_out:,} of {len(votes):,} galaxies have no image, left out")
     places = {int(galaxy): images.places[int(asset)] for galaxy, asset in assets.items()}
     store = KeyedStore.of(images.path, places)
     dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
-    return RawDataset(dataset, folder, kept, store, store, own_ids=True)
+    return RawDataset(dataset, folder, with_images, store, store, own_ids=True)
 
 
 def read_votes(path: Path) -> pd.DataFrame:
@@ -153,11 +153,11 @@ def to_votes(shares: np.ndarray, instead: np.ndarray) -> np.ndarray:
     votes = np.empty(shares.shape)
     for question in GALAXY_ZOO_2.top_down:
         span, parent = GALAXY_ZOO_2.span(question), GALAXY_ZOO_2.parent_index(question)
-        own = shares[:, span]
-        for other in (instead[:, span], np.ones(own.shape)):
-            own = np.where(own.any(axis=1, keepdims=True), own, other)
+        answers = shares[:, span]
+        for fallback in (instead[:, span], np.ones(answers.shape)):
+            answers = np.where(answers.any(axis=1, keepdims=True), answers, fallback)
         reached = 1.0 if parent is None else votes[:, [parent]]
-        votes[:, span] = own / own.sum(axis=1, keepdims=True) * reached
+        votes[:, span] = answers / answers.sum(axis=1, keepdims=True) * reached
     return votes
 
 
@@ -173,8 +173,8 @@ def _read_assets(path: Path) -> pd.Series:
     frame = read_table(path, texts={OBJECT, ASSET})
     missing = [name for name in (OBJECT, ASSET) if name not in frame.columns]
     if missing:
-        found = ", ".join(map(repr, frame.columns[:4]))
-        raise InputError(f"{shown(path)} has no column '{missing[0]}' (found {found})")
+        listed = ", ".join(map(repr, frame.columns[:4]))
+        raise InputError(f"{shown(path)} has no column '{missing[0]}' (found {listed})")
     for name in (OBJECT, ASSET):
         numbers, wrong = whole_numbers(frame[name], _NUMBER_LIMIT)
         if len(wrong):

@@ -66,8 +66,8 @@ def find_folder(data: str | None = None) -> Path:
 
 def places() -> list[Path]:
     """Folders of `input/` that hold the competition or a part of it, the demo aside."""
-    own, *folders = input_places()
-    return [own] if holds_data(own) else [path for path in folders if holds_data(path)]
+    top, *folders = input_places()
+    return [top] if holds_data(top) else [path for path in folders if holds_data(path)]
 
 
 def holds_data(folder: Path) -> bool:

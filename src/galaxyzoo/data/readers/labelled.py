@@ -129,8 +129,8 @@ def image_files(folder: Path) -> list[Path]:
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
             return [path]
-    found = [path for path in sorted(folder.glob("[!.]*")) if is_archive(path)]
-    return [path for path in found if not path.stem.endswith(METADATA)]
+    archives = [path for path in sorted(folder.glob("[!.]*")) if is_archive(path)]
+    return [path for path in archives if not path.stem.endswith(METADATA)]
 
 
 def _open_images(folder: Path) -> ImageStore:

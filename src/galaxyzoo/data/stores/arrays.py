@@ -249,18 +249,18 @@ def pick_array(file: "h5py.File", name: str, path: Path, form: str) -> Any:
 
     # Asked for before it is followed: a link may lead to another file, or to a device.
     is_inside = isinstance(file.get(name, getlink=True), h5py.HardLink)
-    found = file[name] if is_inside else None
-    if not isinstance(found, h5py.Dataset):
+    array = file[name] if is_inside else None
+    if not isinstance(array, h5py.Dataset):
         listed = ", ".join(map(repr, list(file)[:4])) or "nothing"
         raise InputError(f"{shown(path)} has no array '{name}' (found {listed}): it is not {form}")
-    if found.external or found.is_virtual:
+    if array.external or array.is_virtual:
         raise InputError(f"{shown(path)}: '{name}' lies in other files: it is not {form}")
-    if found.nbytes > max(MODEST_BYTES, LARGEST_RATIO * path.stat().st_size):
+    if array.nbytes > max(MODEST_BYTES, LARGEST_RATIO * path.stat().st_size):
         raise InputError(
-            f"{shown(path)}: '{name}' has shape {found.shape}, too much for a file of "
+            f"{shown(path)}: '{name}' has shape {array.shape}, too much for a file of "
             f"{path.stat().st_size:,} bytes: get it again"
         )
-    return found
+    return array
 
 
 def open_hdf5_file(path: Path) -> "h5py.File":
@@ -328,8 +328,8 @@ class ZarrImages:
         if any((values[:, *tile] == fill).all() for tile in self._tiles()):
             # With another fill value, pieces that are not there look different.
             other = self.dtype.type(0 if fill else 1)
-            about = dataclasses.replace(self.array.metadata, fill_value=other)
-            twin = type(self.array)(dataclasses.replace(self.array.async_array, metadata=about))
+            metadata = dataclasses.replace(self.array.metadata, fill_value=other)
+            twin = type(self.array)(dataclasses.replace(self.array.async_array, metadata=metadata))
             if not np.array_equal(values, twin[rows]):
                 raise InputError(f"{_UNWRITTEN} (a piece of nothing but {fill} is not written)")
         return values

@@ -86,8 +86,8 @@ class ImageStore:
 
     def __reduce__(self) -> tuple[Callable[..., "ImageStore"], tuple]:
         """Pickle for another process, without open files, locks and images: fields with _."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name[0] != "_"}
-        return partial(type(self), **own), ()
+        arguments = {f.name: getattr(self, f.name) for f in fields(self) if f.name[0] != "_"}
+        return partial(type(self), **arguments), ()
 
     @property
     def ids(self) -> np.ndarray:
@@ -167,13 +167,13 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _PASSING
 
 
-def stamp_of(about: os.stat_result) -> int:
+def stamp_of(status: os.stat_result) -> int:
     """A number that changes with a file or its rights; a checksum would cost reading the file.
 
     A copy of the file may have another stamp, which only means decoding it again.
     """
-    rights = f"{about.st_mode} {about.st_uid} {about.st_gid}"
-    return zlib.crc32(f"{about.st_size} {about.st_mtime_ns} {rights}".encode())
+    rights = f"{status.st_mode} {status.st_uid} {status.st_gid}"
+    return zlib.crc32(f"{status.st_size} {status.st_mtime_ns} {rights}".encode())
 
 
 def why_not_read(name: str) -> str:

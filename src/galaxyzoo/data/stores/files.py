@@ -47,10 +47,10 @@ class FolderStore(ImageStore):
 def read_file(file: str) -> bytes:
     """Encoded bytes of an image's file."""
     try:
-        about = os.stat(file)
-        if not stat.S_ISREG(about.st_mode):  # reading a pipe would wait for ever
+        status = os.stat(file)
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
             raise InputError(f"{shown(Path(file))} is a pipe or a device, no file")
-        if about.st_size > MAX_IMAGE_BYTES:
+        if status.st_size > MAX_IMAGE_BYTES:
             raise InputError(f"{shown(Path(file))} is larger than {MAX_IMAGE_BYTES:,} bytes")
         return Path(file).read_bytes()
     except (OSError, ValueError) as error:  # the latter of a name that is no text
@@ -209,15 +209,15 @@ def open_tar(
             left_out.append((member.name, "it is sparse or no file: pack it again without -S"))
     wanted = {name: _follow(name, links) for name in links if is_image(name, ends)}
     targets = set(wanted.values())
-    found = {} if not targets else {
+    extents = {} if not targets else {
         name: (member.offset_data, member.size) for member in _members(path)
         if (name := posixpath.normpath(member.name)) in targets
         if member.isreg() and not member.issparse()
     }  # fmt: skip
     for name, target in wanted.items():
-        if target in found:
+        if target in extents:
             names.append(name)
-            places.extend(found[target])
+            places.extend(extents[target])
         else:
             left_out.append((name, f"it is a link to {links[name]}, no file of the tar"))
     if left_out and not names:

@@ -71,20 +71,20 @@ class FitsStore(ImageStore):
     @property
     def notes(self) -> list[str]:
         """Sentences on what is unlike the pictures that the networks learned from."""
-        said = []
+        notes = []
         if self.settings.stretch != "lupton":
-            said.append(
+            notes.append(
                 f"FITS cut-outs are stretched by {self.settings.stretch}; the networks learned "
                 "from Lupton's asinh"
             )
         if not self.radii:
             field_arcsec = self.settings.field_arcsec
             part = "all" if field_arcsec is None else f'the middle {field_arcsec:g}"'
-            said.append(
+            notes.append(
                 f"of each FITS cut-out {part} is seen; the networks learned from pictures "
                 f"{WIDTH_IN_RADII} Petrosian radii wide (a list's column {RADIUS} gives them)"
             )
-        return said
+        return notes
 
     def digest_of(self, galaxy_id: int) -> tuple[int, str, int]:
         """Digest of the other store's image and of the settings that make it a picture."""
@@ -261,10 +261,10 @@ def _lupton(bands: np.ndarray) -> np.ndarray:
     from astropy.visualization import make_lupton_rgb
 
     step = max(1, min(bands.shape[1:]) // _SKY_SAMPLE)
-    some = bands[:, ::step, ::step].reshape(len(bands), -1)
-    common, is_padded = zip(*map(_find_padding, some), strict=True)
-    sky = np.median(some, axis=1, keepdims=True)
-    noise = float(mad_std(some - sky))
+    sample = bands[:, ::step, ::step].reshape(len(bands), -1)
+    common, is_padded = zip(*map(_find_padding, sample), strict=True)
+    sky = np.median(sample, axis=1, keepdims=True)
+    noise = float(mad_std(sample - sky))
     if all(is_padded) or not noise:
         differs = (bands != np.reshape(common, (-1, 1, 1))).any(axis=0)
         top, left = (side // 2 - _SMALLEST_SIDE // 2 for side in differs.shape)

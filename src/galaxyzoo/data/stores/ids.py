@@ -30,10 +30,10 @@ def number_names(
 
 def find_ids(columns: Sequence[str], path: Path, names: Sequence[str] = IDS) -> str:
     """Find the column or array of ids."""
-    found = [name for name in names if name in columns]
-    if not found:
+    present = [name for name in names if name in columns]
+    if not present:
         raise InputError(f"{shown(path)} has no ids: name them {', '.join(names)}")
-    return found[0]
+    return present[0]
 
 
 def read_ids(ids: np.ndarray, path: Path) -> list[str]:

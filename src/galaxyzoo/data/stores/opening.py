@@ -71,8 +71,8 @@ def _with_fits(store: ImageStore, settings: FitsSettings) -> ImageStore:
         files, radii = store.places, store.radii
     if not any(name.lower().endswith(FITS_ENDS) for name in files.values()):
         return store
-    about, lost = (store.path, store.names, store.stamps), store.left_out
-    return FitsStore(*about, left_out=lost, inner=store, settings=settings, radii=radii)
+    arguments, lost = (store.path, store.names, store.stamps), store.left_out
+    return FitsStore(*arguments, left_out=lost, inner=store, settings=settings, radii=radii)
 
 
 def open_by_galaxy_id(*paths: Path) -> KeyedStore:
@@ -103,11 +103,11 @@ def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[ImageSt
     stores, pictures, others = [], [], []
     for path in paths:
         inner = _find_inner(path)
-        others += [open_store(one, fits) for one in inner]
+        others += [open_store(inner_path, fits) for inner_path in inner]
         if (path.is_dir() and path.suffix == ZARR) or (_form_of(path) and path.is_file()):
             others.append(open_store(path, fits))
         elif path.is_dir() or path.suffix.lower() == ".zip":
-            if all(one.suffix == ZARR for one in inner):
+            if all(inner_path.suffix == ZARR for inner_path in inner):
                 stores.append(open_store(path, fits, is_needed=not inner))
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")

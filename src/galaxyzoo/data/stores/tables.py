@@ -56,9 +56,9 @@ class _Column:
         values = column.to_pylist()
         if pa.types.is_struct(column.type):
             values = [value and value["bytes"] for value in values]
-        found = np.empty(len(values), object)
-        found[:] = values
-        return found
+        encoded = np.empty(len(values), object)
+        encoded[:] = values
+        return encoded
 
 
 def open_parquet(path: Path) -> ImageStore:
@@ -116,8 +116,8 @@ def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
             places[row] = str(file)
         if file.is_absolute() or ".." in file.parts:
             raise InputError(f"{shown(path)}: '{place}' leads out of the list's folder")
-    found = [name for name in IDS if name in table]
-    names = read_ids(table[found[0]].to_numpy(), path) if found else places
+    id_columns = [name for name in IDS if name in table]
+    names = read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else places
     radii = _read_radii(path, table[RADIUS]) if RADIUS in table else {}
     stamps = [_stamp(path.parent / place) for place in places]
     return ListStore(
