@@ -51,7 +51,7 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy, description: str 
         run: its name, the heading.
         task: the run's.
         shown: the prediction; known votes are marks on the bars, a known class is named.
-        about: the run's out-of-fold score, below its name.
+        description: the run's out-of-fold score, below its name.
     """
     truth, classes = shown.galaxy.truth, []
     questions: tuple[ShownQuestion, ...] = ()

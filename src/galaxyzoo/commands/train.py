@@ -181,7 +181,7 @@ def ensembles_of(arguments: list[str], asked: list[Config], whole: set[str]) -> 
     """Choose the ensembles to build: those named that are whole, else a task's finished runs.
 
     Args:
-        words: runs, tasks, ensembles and `key=value` of the command line.
+        arguments: runs, tasks, ensembles and `key=value` of the command line.
         asked: configs of the runs that these mean.
         whole: the runs that an ensemble can take.
     Returns:

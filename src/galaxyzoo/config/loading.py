@@ -39,12 +39,12 @@ def config_path(run: str) -> Path:
     raise InputError(f"no run '{run}' (no such file in configs/): {hint}")
 
 
-def listed_path(folder: Path, name: str, what: str) -> Path:
-    """The YAML file of that name in a folder, or of any path; `what` it is, for the message."""
+def listed_path(folder: Path, name: str, kind: str) -> Path:
+    """The YAML file of that name in a folder, or of any path; `kind` names it in the message."""
     if path := _find_yaml(folder, name):
         return path
     known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
-    raise InputError(f"no {what} '{name}': known are {known}")
+    raise InputError(f"no {kind} '{name}': known are {known}")
 
 
 def _find_yaml(folder: Path, name: str) -> Path | None:

@@ -184,7 +184,7 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def hold_lock(path: Path, what: str) -> Iterator[None]:
+def hold_lock(path: Path, activity: str) -> Iterator[None]:
     """Hold a lock file, which is made; wait, with a message, while another process holds it.
 
     The system frees the lock of a process that died, in whatever way, so none is ever left behind;
@@ -193,11 +193,11 @@ def hold_lock(path: Path, what: str) -> Iterator[None]:
 
     Args:
         path: the lock file.
-        what: what the holder does, as in "another process is …".
+        activity: what the holder does, as in "another process is …".
     """
     lock, is_held = _acquire(path)
     if not is_held:
-        tqdm.write(f"another process is {what}; waiting for it")
+        tqdm.write(f"another process is {activity}; waiting for it")
         with explain_write_errors(path):
             lock.acquire()
     try:

@@ -173,11 +173,11 @@ def install_command(*packages: str, part: str = "--extras") -> str:
     return f"pip install {' '.join(packages)}" if INSTALLED else f"bash scripts/setup.sh {part}"
 
 
-def require(what: str, *packages: str, otherwise: str = "", part: str = "--extras") -> None:
+def require(feature: str, *packages: str, otherwise: str = "", part: str = "--extras") -> None:
     """Raise an InputError that says what to type where optional packages are not installed.
 
     Args:
-        what: what needs them.
+        feature: what needs them, for the message.
         packages: names by which they are imported, and installed.
         otherwise: end of the message, another way out.
         part: option of `scripts/setup.sh` that installs them.
@@ -185,7 +185,7 @@ def require(what: str, *packages: str, otherwise: str = "", part: str = "--extra
     lacks = [name for name in packages if importlib.util.find_spec(name) is None]
     if lacks:
         raise InputError(
-            f"{what} needs {', '.join(lacks)}, which {'is' if len(lacks) == 1 else 'are'} not "
+            f"{feature} needs {', '.join(lacks)}, which {'is' if len(lacks) == 1 else 'are'} not "
             f"installed: type `{install_command(*lacks, part=part)}`{otherwise}"
         )
 

@@ -129,5 +129,7 @@ def check_made_by(path: Path, actual: MadeBy, expected: MadeBy, cure: str) -> No
     """Refuse what other settings, galaxies or another fold made."""
     for key, value in expected.items():
         if actual.get(key) != value:
-            what = _OTHER.get(key, f"other {key}")
-            raise InputError(f"{shown(path)} is of {what} ({actual.get(key)}, not {value}): {cure}")
+            difference = _OTHER.get(key, f"other {key}")
+            raise InputError(
+                f"{shown(path)} is of {difference} ({actual.get(key)}, not {value}): {cure}"
+            )

@@ -156,7 +156,7 @@ def _ray(jobs: int) -> Iterator[dict[str, Any]]:
 
     register_ray()
     cluster = os.environ.get("RAY_ADDRESS")
-    here: dict[str, Any] = {
+    local: dict[str, Any] = {
         "num_cpus": jobs,
         "object_store_memory": _RAY_STORE_BYTES,
         "include_dashboard": False,
@@ -165,7 +165,7 @@ def _ray(jobs: int) -> Iterator[dict[str, Any]]:
         address=cluster,
         logging_level=logging.ERROR,
         log_to_driver=False,
-        **({} if cluster else here),
+        **({} if cluster else local),
     )
     try:
         gpus = ray.cluster_resources().get("GPU", 0)
@@ -182,8 +182,8 @@ def _dask(jobs: int) -> Iterator[dict[str, Any]]:
     import distributed
 
     cluster = os.environ.get("DASK_SCHEDULER_ADDRESS")
-    here = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.Client(cluster) if cluster else distributed.Client(**here):
+    local = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.Client(cluster) if cluster else distributed.Client(**local):
         yield {}
 
 

@@ -105,8 +105,8 @@ class Catalog:
 
     def find_difference(self, other: "Catalog") -> str | None:
         """A galaxy in different folds of the two, or other fold counts; None where folds agree."""
-        shared, here, there = np.intersect1d(self.ids, other.ids, return_indices=True)
-        moved = self.folds[here] != other.folds[there]
+        shared, rows, other_rows = np.intersect1d(self.ids, other.ids, return_indices=True)
+        moved = self.folds[rows] != other.folds[other_rows]
         if moved.any():
             return f"GalaxyID {shared[moved][0]}"
         return None if self.n_folds == other.n_folds else "the number of folds"

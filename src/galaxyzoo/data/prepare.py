@@ -72,7 +72,7 @@ def prepare(
 
 
 def record_duplicates(data: Dataset, other: Dataset) -> None:
-    """Write down which galaxies of `other` are copies of ones of `own`, under other ids.
+    """Write down which galaxies of `other` are copies of ones of `data`, under other ids.
 
     Found once, as near-duplicates within a dataset are, in images of the same field of view; a
     stage on `other` leaves them out, for they may be test galaxies or of the fold to validate.
@@ -208,14 +208,14 @@ def _known_folds(raw: RawDataset, n_folds: int) -> np.ndarray:
         other = load_catalog(name)
         if other.about.get("own_ids") or other.n_folds != n_folds:
             continue
-        shared, here, there = np.intersect1d(ids, other.ids, return_indices=True)
-        clash = (known[here] >= 0) & (known[here] != other.folds[there])
+        shared, rows, other_rows = np.intersect1d(ids, other.ids, return_indices=True)
+        clash = (known[rows] >= 0) & (known[rows] != other.folds[other_rows])
         if clash.any():
             raise InputError(
                 f"GalaxyID {shared[clash][0]} is in different folds of {name} and of another "
                 f"dataset in {shown(folds_dir())}/: delete one of them and prepare it again"
             )
-        known[here] = other.folds[there]
+        known[rows] = other.folds[other_rows]
     return known
 
 

@@ -225,15 +225,15 @@ def _check_classes(classes: pd.Series, folder: Path) -> None:
 
 
 def _report_failures(failed: pd.Series, asked: int, manifest: Path, drop: bool) -> None:
-    what = (
+    failures = (
         f"{len(failed):,} of {asked:,} images could not be downloaded (first: {ID} "
         f"{failed.index[0]}: {failed.iloc[0]}; all in {shown(manifest)})"
     )
     if not drop:
         raise InputError(
-            f"{what}: the same command tries these again, --on-bad-image drop goes on without"
+            f"{failures}: the same command tries these again, --on-bad-image drop goes on without"
         )
-    print(f"{what}: left out")
+    print(f"{failures}: left out")
 
 
 def _print_counts(before: pd.Series, after: pd.Series, task: Task) -> None:

@@ -83,12 +83,12 @@ def download(folder: Path, chunk_bytes: int = 1 << 16) -> list[str]:
     return missing
 
 
-def retry(call: Callable[[], T], what: str, received: Callable[[], int] = lambda: 0) -> T:
+def retry(call: Callable[[], T], action: str, received: Callable[[], int] = lambda: 0) -> T:
     """Call until Kaggle answers: again after a pause when it is busy or the connection breaks.
 
     Args:
         call: may be called several times.
-        what: is tried, for messages.
+        action: what is tried, for messages.
         received: bytes so far; a call that brings some is the first try of the next.
     """
     tries = 0
@@ -98,7 +98,7 @@ def retry(call: Callable[[], T], what: str, received: Callable[[], int] = lambda
             return call()
         except OSError as error:
             tries = 1 if received() > before else tries + 1
-            _pause_after(error, tries, what)
+            _pause_after(error, tries, action)
 
 
 def _client_class() -> type:
@@ -233,23 +233,23 @@ def _check_space(part: Path, name: str, needed: int) -> None:
         )
 
 
-def _pause_after(error: OSError, tries: int, what: str) -> None:
+def _pause_after(error: OSError, tries: int, action: str) -> None:
     """Pause before the next try, longer each time or as long as Kaggle asks for.
 
     Args:
         error: what the try ended with.
         tries: how many tries in a row have brought nothing.
-        what: is tried, for messages.
+        action: what is tried, for messages.
     Raises:
         InputError: the error will not pass, or these were `TRIES` tries.
         OSError: it is no error of a connection.
     """
     if not _is_transient(error) or tries >= TRIES:
-        raise _refusal(error, what) from None
+        raise _refusal(error, action) from None
     response: requests.Response | None = getattr(error, "response", None)
     asked_s = retry_after_s(response.headers.get("Retry-After", "")) if response is not None else 0
     seconds = min(asked_s or min(2.0**tries, LONGEST_PAUSE_S), LONGEST_ASKED_PAUSE_S)
-    tqdm.write(f"{what}: {_reason(error)}; again in {seconds:.0f} s")
+    tqdm.write(f"{action}: {_reason(error)}; again in {seconds:.0f} s")
     time.sleep(seconds)
 
 
@@ -268,7 +268,7 @@ def _is_transient(error: OSError) -> bool:
     )
 
 
-def _refusal(error: OSError, what: str) -> InputError:
+def _refusal(error: OSError, action: str) -> InputError:
     """An error of the client in one line, with the page to visit.
 
     Neither addresses nor headers are quoted: those of files are signed.
@@ -282,7 +282,7 @@ def _refusal(error: OSError, what: str) -> InputError:
         raise error
     if _is_transient(error):
         return InputError(
-            f"{what}: {_reason(error)}, {TRIES} times in a row: look at the network and type the "
+            f"{action}: {_reason(error)}, {TRIES} times in a row: look at the network and type the "
             "same later; what is there is kept"
         )
     advice = {
@@ -292,7 +292,7 @@ def _refusal(error: OSError, what: str) -> InputError:
     }
     status = 0 if error.response is None else error.response.status_code
     page = advice.get(status, f"see {PAGE}")
-    return InputError(f"{what}: Kaggle refuses it ({_reason(error)}): {page}")
+    return InputError(f"{action}: Kaggle refuses it ({_reason(error)}): {page}")
 
 
 def _reason(error: OSError) -> str:

@@ -89,11 +89,11 @@ def load_galaxy(args: argparse.Namespace, task: Task, dataset: str) -> Galaxy:
     return find_galaxy(args.galaxy_id, task, open_dataset(args.data, dataset, task.name))
 
 
-def picture_path(args: argparse.Namespace, dataset: str, run: str, what: str) -> Path:
+def picture_path(args: argparse.Namespace, dataset: str, run: str, suffix: str) -> Path:
     """`--output`, by default a file in reports/<dataset>/<run>/."""
     if args.output is not None:
         return args.output.resolve()
     name = str(args.galaxy_id) if args.image is None else re.sub(r"[^\w.-]+", "_", args.image.stem)
-    what = re.sub(r"[^A-Za-z0-9.+_-]+", "_", what)
+    suffix = re.sub(r"[^A-Za-z0-9.+_-]+", "_", suffix)
     folder = paths.reports_dir() / dataset / run.replace(":", "-")
-    return folder / f"{name}_{what}.png"
+    return folder / f"{name}_{suffix}.png"

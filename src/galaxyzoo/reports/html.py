@@ -42,7 +42,7 @@ def write_page(
     Args:
         path: the HTML file.
         title: heading, also of the browser's tab.
-        about: a line or two below it.
+        intro: a line or two below it.
         sections: in order.
         index: address of the page that links to this one.
     """

@@ -135,9 +135,9 @@ def select_predictions(
     ids = frame.index.to_numpy() if ids is None else np.asarray(ids)
     missing, extra = np.setdiff1d(ids, frame.index), np.setdiff1d(frame.index, ids)
     if len(missing) or len(extra):
-        what = f"has GalaxyID {extra[0]}, which is not asked for" if len(extra) else ""
-        what = f"lacks GalaxyID {missing[0]}" if len(missing) else what
-        raise InputError(f"{shown(path)} {what} ({len(missing)} missing, {len(extra)} too many)")
+        problem = f"has GalaxyID {extra[0]}, which is not asked for" if len(extra) else ""
+        problem = f"lacks GalaxyID {missing[0]}" if len(missing) else problem
+        raise InputError(f"{shown(path)} {problem} ({len(missing)} missing, {len(extra)} too many)")
     numbers = select_numbers(frame, columns, path)
     if FOLD in frame.columns:
         numbers[FOLD] = select_numbers(frame, [FOLD], path)

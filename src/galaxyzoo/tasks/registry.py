@@ -143,5 +143,5 @@ def find_column(task: Task, answer: str, option: str) -> int:
         for spellings in names
     ]
     near = [task.labels[i] for i in np.argsort(likeness, kind="stable")[:3]]
-    what = "several answers" if matching else "no answer"
-    raise InputError(f"{option} '{answer}' is {what} of {task.name}; nearest: {', '.join(near)}")
+    problem = "several answers" if matching else "no answer"
+    raise InputError(f"{option} '{answer}' is {problem} of {task.name}; nearest: {', '.join(near)}")

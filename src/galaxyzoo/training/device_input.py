@@ -105,7 +105,7 @@ class DeviceInput:
             rows: (B,) of the images.
             draws: from `draw`.
             targets: (B, column) of the rows.
-            own: the part of the batch that this process makes.
+            part: the part of the batch that this process makes.
         """
         matrices, gains, offsets = (values[part] for values in draws)
         is_here = self.resident is not None

@@ -95,8 +95,8 @@ class Run:
         if self.config.train.tensorboard:
             require("train.tensorboard", "tensorboard")
         for stage in self.config.stages[:-1]:
-            here = stage.dataset == self.config.dataset
-            if here and not self.data.catalog.has_labels(get_task(stage.task)):
+            is_own = stage.dataset == self.config.dataset
+            if is_own and not self.data.catalog.has_labels(get_task(stage.task)):
                 raise InputError(
                     f"{self.config.run} learns task {stage.task} in its stage '{stage.stage}', for "
                     f"which dataset '{self.catalog.dataset}' has no labels: add stages=null"
@@ -175,8 +175,8 @@ class Run:
     def train_one(self, fold: int) -> None:
         """Train a fold that is not finished; wait if another process trains it."""
         folder, fold_files = self.fold_dir(fold), self._tables.files(fold)
-        what = f"training {self.config.run}, fold {fold}"
-        with _holding(folder / files.LOCK, what):
+        activity = f"training {self.config.run}, fold {fold}"
+        with _holding(folder / files.LOCK, activity):
             distributed.wait()
             self._check_saved()  # the folder may have been deleted, and begun again
             if not fold_files.is_done:
@@ -224,14 +224,14 @@ class Run:
     def _train_fold(self, fold: int) -> None:
         """Train a fold, predict it and the test galaxies, and write its summary last."""
         folder, cache = self.fold_dir(fold), self.cache("train")
-        what = f"{self.config.run}, fold {fold}"
+        name = f"{self.config.run}, fold {fold}"
         if twin := self._find_reusable_fold(fold):
-            tqdm.write(f"{what}: the weights of {shown(twin.folder)}, trained alike")
+            tqdm.write(f"{name}: the weights of {shown(twin.folder)}, trained alike")
             summary = self._copy_fold(twin, fold)
         else:
             with distributed.main_process_first():
                 data = make_fold_data(self.config, self.data, cache, fold)
-            summary = train_fold(self.config, data, folder, what)
+            summary = train_fold(self.config, data, folder, name)
         if self.config.is_earlier_stage:
             if distributed.is_main():
                 self._tables.files(fold).finish(_FILES, asdict(summary))
@@ -312,9 +312,9 @@ class Run:
         return _holding(self.folder / files.LOCK, f"at work on {self.config.run}")
 
 
-def _holding(path: Path, what: str) -> AbstractContextManager[None]:
+def _holding(path: Path, activity: str) -> AbstractContextManager[None]:
     """Hold a lock in the first of the processes that train a fold together."""
-    return files.hold_lock(path, what) if distributed.is_main() else nullcontext()
+    return files.hold_lock(path, activity) if distributed.is_main() else nullcontext()
 
 
 def train_runs(
