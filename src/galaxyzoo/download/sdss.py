@@ -44,7 +44,6 @@ _PART_BYTES = 1 << 16
 MANIFEST = "manifest.csv"
 GOOD = "ok"
 _COLUMNS = ("ra", "dec", "url", "bytes", "sha256", "status")
-_BETWEEN_WRITES = 500  # images that a killed run may leave out of the manifest
 _GIVE_UP = 20  # galaxies in a row without an answer: the server is down, or the network
 
 
@@ -229,7 +228,7 @@ def download_cutouts(
         (galaxy,) `GOOD`, or why there is no image, by GalaxyID in the order of the positions.
     """
     check_url(cutout.service)
-    manifest = _Manifest(folder / MANIFEST)
+    rows = _read_manifest(folder / MANIFEST)
     stopped = threading.Event()
     downloader = Downloader(policy, stopped)
     download = partial(_download_one, downloader, folder, cutout)
@@ -243,7 +242,7 @@ def download_cutouts(
             bar = Bar(as_completed(jobs), "downloading", len(jobs), unit="image")
             for job in bar:
                 row, is_answered = job.result()
-                manifest.add(jobs[job], row)
+                rows[jobs[job]] = row
                 silent = 0 if is_answered else silent + 1
                 if silent == _GIVE_UP:
                     raise InputError(
@@ -254,8 +253,9 @@ def download_cutouts(
         finally:
             stopped.set()
             pool.shutdown(cancel_futures=True)
-            manifest.write()
-    return manifest.statuses(positions.index)
+            table = pd.DataFrame.from_dict(rows, orient="index", columns=list(_COLUMNS))
+            write_table(folder / MANIFEST, table.sort_index().rename_axis(ID).reset_index())
+    return table.loc[positions.index, "status"]
 
 
 def _download_one(
@@ -283,34 +283,14 @@ def _read_whole(path: Path, cutout: Cutout) -> bytes | None:
     return data
 
 
-class _Manifest:
-    """The table beside the images; galaxies of earlier downloads stay in it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._rows: dict[int, tuple] = {}
-        self._new = 0
-        if path.exists():
-            before = read_csv(path)
-            if missing := [name for name in _COLUMNS if name not in before.columns]:
-                raise InputError(
-                    f"{shown(path)} has no column '{missing[0]}': delete it, and it is made again"
-                )
-            rows = before[list(_COLUMNS)].itertuples(index=False, name=None)
-            self._rows = dict(zip(before.index.tolist(), rows, strict=True))
-
-    def add(self, galaxy_id: int, row: tuple) -> None:
-        """Add or replace a galaxy's row; now and then the file is written."""
-        self._rows[galaxy_id] = row
-        self._new += 1
-        if self._new % _BETWEEN_WRITES == 0:
-            self.write()
-
-    def write(self) -> None:
-        """Write the file, ids ascending."""
-        rows = [(galaxy_id, *self._rows[galaxy_id]) for galaxy_id in sorted(self._rows)]
-        write_table(self._path, pd.DataFrame(rows, columns=[ID, *_COLUMNS]))
-
-    def statuses(self, ids: pd.Index) -> pd.Series:
-        """(galaxy,) statuses by GalaxyID, in that order."""
-        return pd.Series([self._rows[int(g)][-1] for g in ids], index=ids, dtype=object)
+def _read_manifest(path: Path) -> dict[int, tuple]:
+    """GalaxyID -> row of an earlier download."""
+    if not path.exists():
+        return {}
+    before = read_csv(path)
+    if missing := [name for name in _COLUMNS if name not in before.columns]:
+        raise InputError(
+            f"{shown(path)} has no column '{missing[0]}': delete it, and it is made again"
+        )
+    rows = before[list(_COLUMNS)].itertuples(index=False, name=None)
+    return dict(zip(before.index.tolist(), rows, strict=True))
