@@ -108,7 +108,7 @@ def calibrate(options: argparse.Namespace) -> None:
     ignored = ("task", "candidates", "external", "possible_leakage")
     if len(options.runs) > 1 or any(getattr(options, name) for name in ignored):
         raise InputError("--intervals takes an ensemble's name and --dataset alone: build it first")
-    dataset = choose_dataset(options.dataset, COMPETITION_TASK, ensembles=True)
+    dataset = choose_dataset(options.dataset, COMPETITION_TASK)
     there = {folder.name: folder for folder in list_ensembles(dataset, COMPETITION_TASK)}
     asked = options.runs or ([DEFAULT] if DEFAULT in there else [*there])
     if len(asked) != 1 or asked[0] not in there:

@@ -94,7 +94,7 @@ def load_evaluation(
         output: folder of all reports.
     """
     task = get_task(task_name)
-    whole = load_catalog(choose_dataset(dataset, task.name, ensembles=True))
+    whole = load_catalog(choose_dataset(dataset, task.name))
     catalog = whole.for_task(task)
     results, problems = load_results(task, catalog, named)
     columns = list(GALAXY_ZOO_2.columns)

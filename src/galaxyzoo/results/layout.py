@@ -237,30 +237,17 @@ def datasets_with_run(run: str) -> set[str]:
     return {table.relative_to(oof_dir()).parts[0] for table in oof_dir().glob(f"*/{run}.csv")}
 
 
-def datasets_with_oof(task: str = "*", ensembles: bool = False) -> list[str]:
-    """Names of the datasets that have out-of-fold tables, demos last.
-
-    Args:
-        task: only its tables count (default: any task's).
-        ensembles: whether tables of ensembles count too; an ensemble of external predictions has
-            no other.
-    """
-    names = {p.name for p in oof_dir().glob("*") if any(p.glob(f"{task}/*.csv"))}
-    if ensembles:
-        names |= {folder.dataset for folder in list_ensembles(task=task)}
-    return sorted(names, key=real_first)
-
-
-def choose_dataset(name: str | None, wanted: str, ensembles: bool = False) -> str:
+def choose_dataset(name: str | None, wanted: str) -> str:
     """The dataset of a command on existing artefacts: the named, else the only real one, else demo.
 
     Args:
         name: the user's choice.
-        wanted: task, or a run of it; only datasets with tables of that task count.
-        ensembles: as of `datasets_with_oof`.
+        wanted: task, or a run of it; datasets with tables of its runs or ensembles count.
     """
     task = task_name(wanted)
-    known, of_task = datasets_with_oof(task, ensembles), f" of task '{task}'"
+    of_task, names = f" of task '{task}'", {folder.dataset for folder in list_ensembles(task=task)}
+    names |= {path.name for path in oof_dir().glob("*") if any(path.glob(f"{task}/*.csv"))}
+    known = sorted(names, key=real_first)
     if not known:
         raise InputError(
             f"oof/ holds no out-of-fold table{of_task}: "
