@@ -60,7 +60,7 @@ def test_an_end_that_cannot_be_missed_leaves_its_misses_to_the_other() -> None:
 def test_new_galaxies_are_held_as_often_as_promised(level: float) -> None:
     column, _ = draw(1)
     other, amounts = draw(2, 20_000)
-    ends = column.intervals(other.predictions, other.features, [level])[0]
+    ends = column.calibrate([level]).intervals(other.predictions, other.features)[0]
     inside = held(other, ends)
     # Coverage of one calibration scatters by about sqrt(level (1 - level) / 4,000).
     error = np.sqrt(level * (1 - level) * (1 / 4000 + 1 / 20_000))

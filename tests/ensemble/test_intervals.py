@@ -141,7 +141,7 @@ def test_intervals_of_any_galaxies_hold_nine_in_ten(
     features = scale_features(oof)
     for i in (0, 7, 36):
         column = Column(oof[:, i], features[:, i], targets[:, i], catalog.folds)
-        (expected,) = column.intervals(oof[:, i], features[:, i], [0.9])
+        (expected,) = column.calibrate([0.9]).intervals(oof[:, i], features[:, i])
         np.testing.assert_allclose(ends[:, i], expected, atol=1e-6)
     path = tmp_path / "kept.safetensors"
     again = load_model(path, save_model(path, found), "")

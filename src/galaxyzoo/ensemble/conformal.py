@@ -38,10 +38,15 @@ class Calibration:
     limits: np.ndarray  # (level, bin, 2) as of `find_limits`
 
     def intervals(self, predictions: np.ndarray, features: np.ndarray) -> np.ndarray:
-        """(row,) predictions and (row, feature) features -> (level, row, 2) ends, 0 to 1."""
-        scales = _scales(features, self.weights)
+        """(row,) predictions and (row, feature) features -> (level, row, 2) ends, 0 to 1.
+
+        Each interval holds its prediction.
+        """
         limits = self.limits[:, np.searchsorted(self.edges, predictions, "right")]
-        return np.stack([_ends(predictions, scales, *limit.T) for limit in limits])
+        ends = predictions[:, None] + limits * _scales(features, self.weights)[:, None]
+        lower = np.minimum(ends[..., 0], predictions)  # limits may be infinite
+        upper = np.maximum(ends[..., 1], predictions)
+        return np.clip(np.stack([lower, upper], axis=-1), 0.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,27 +58,13 @@ class Column:
     targets: np.ndarray  # (galaxy,)
     folds: np.ndarray  # (galaxy,)
 
-    def intervals(
-        self,
-        predictions: np.ndarray,
-        features: np.ndarray,
-        levels: Sequence[float],
-        without: frozenset[int] = NONE,
-    ) -> np.ndarray:
-        """Intervals around other predictions of the column, calibrated on all folds but some.
+    def calibrate(self, levels: Sequence[float], without: frozenset[int] = NONE) -> Calibration:
+        """Calibrate intervals on all folds but some.
 
         Args:
-            predictions: (row,).
-            features: (row, feature).
             levels: parts of galaxies whose target the intervals are to hold, 0 to 1.
             without: folds whose targets are not used; at least two must remain.
-        Returns:
-            (level, row, 2) lower and upper ends, 0 to 1; each interval holds its prediction.
         """
-        return self.calibrate(levels, without).intervals(predictions, features)
-
-    def calibrate(self, levels: Sequence[float], without: frozenset[int] = NONE) -> Calibration:
-        """Calibrate intervals of those levels; arguments as of `intervals`."""
         scales, rows = self.held_out_scales(without), ~np.isin(self.folds, list(without))
         known, known_scales, targets = self.predictions[rows], scales[rows], self.targets[rows]
         edges = bin_edges(known)
@@ -91,8 +82,8 @@ class Column:
         out = np.empty((len(levels), len(self.folds), 2))
         for fold in self._sums:
             rows = self.folds == fold
-            given = self.predictions[rows], self.features[rows]
-            out[:, rows] = self.intervals(*given, levels, frozenset({fold}))
+            calibration = self.calibrate(levels, frozenset({fold}))
+            out[:, rows] = calibration.intervals(self.predictions[rows], self.features[rows])
         return out
 
     def held_out_scales(self, without: frozenset[int] = NONE) -> np.ndarray:
@@ -184,12 +175,3 @@ def _used(above_limit: np.ndarray, above_bound: np.ndarray, places: int) -> int:
 def _scales(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(row, feature) -> (row,) expected size of the error."""
     return np.maximum(features @ weights, SMALLEST_SCALE)
-
-
-def _ends(
-    predictions: np.ndarray, scales: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> np.ndarray:
-    """(row, 2) ends of intervals that hold their prediction; limits may be infinite."""
-    lower = np.minimum(predictions + low * scales, predictions)
-    upper = np.maximum(predictions + high * scales, predictions)
-    return np.clip(np.stack([lower, upper], axis=1), 0.0, 1.0)

@@ -55,14 +55,8 @@ def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> I
     task, path = get_task(COMPETITION_TASK), folder.intervals_csv
     ensemble, oof, test = _read_ensemble(folder, catalog)
     targets = catalog.targets(task.name)
-    columns, test_features = _columns(oof, catalog), scale_features(test)
-    ends = np.stack(
-        [
-            column.intervals(test[:, i], test_features[:, i], [level])[0]
-            for i, column in enumerate(columns)
-        ],
-        axis=1,
-    )
+    columns = _columns(oof, catalog)
+    ends = VoteIntervals.fit(columns, level).ends(test)
     unreadable = np.isin(catalog.test_ids, ensemble.unreadable_test_images)
     ends[unreadable] = _ends_without_image(targets, level)
     names = [f"{column}_{end}" for column in task.columns for end in ("lower", "upper")]
@@ -92,16 +86,18 @@ def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> I
 
 @dataclass(frozen=True, eq=False)
 class VoteIntervals:
-    """Intervals around predictions of any galaxies, calibrated on a run's or an ensemble's own.
-
-    They hold `LEVEL` of the votes of galaxies like the training ones.
-    """
+    """Intervals around predictions of any galaxies, calibrated on a run's or an ensemble's own."""
 
     calibrations: tuple[Calibration, ...]  # by column
 
     @classmethod
+    def fit(cls, columns: Sequence[Column], level: float = LEVEL) -> "VoteIntervals":
+        """Calibrate intervals that hold this part of the votes of galaxies like the columns'."""
+        return cls(tuple(column.calibrate([level]) for column in columns))
+
+    @classmethod
     def calibrate(cls, name: str, whole: Catalog) -> "VoteIntervals":
-        """Calibrate intervals on out-of-fold predictions of a run or `ensemble:NAME`."""
+        """Calibrate intervals of `LEVEL` on what a run or `ensemble:NAME` predicts out of fold."""
         _check_folds(whole)
         if is_ensemble(name):
             folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, split_ensemble(name)[1])
@@ -109,7 +105,7 @@ class VoteIntervals:
         else:
             task = get_task(COMPETITION_TASK)
             oof = task.project(TrainedRun(name).load_oof(task, whole).astype(float))
-        return cls(tuple(column.calibrate([LEVEL]) for column in _columns(oof, whole)))
+        return cls.fit(_columns(oof, whole))
 
     def ends(self, predictions: np.ndarray) -> np.ndarray:
         """(galaxy, column) valid predictions -> (galaxy, column, 2) lower and upper ends."""
