@@ -21,7 +21,7 @@ from galaxyzoo.reports.console import (
 )
 from galaxyzoo.reports.figures import save_figure
 from galaxyzoo.reports.html import HtmlSection
-from galaxyzoo.reports.results import Result, load_results, pick_best, stem_of
+from galaxyzoo.reports.results import Result, load_results, pick_best
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import choose_dataset
 from galaxyzoo.results.table import score_table
@@ -40,7 +40,7 @@ class Evaluation:
     task: Task
     catalog: Catalog  # galaxies that the task keeps
     results: Sequence[Result]  # best score first
-    shown: Sequence[str]  # stems of the results to show in detail
+    detailed: Sequence[Result]  # the results to show in detail
     folder: Path  # of the report
     problems: Sequence[str] = ()  # a line for each thing that is left out
     # published votes of the task's galaxies; None where labels come without
@@ -56,11 +56,6 @@ class Evaluation:
     def best(self) -> Result:
         """The result to show for the task."""
         return pick_best(self.results)
-
-    @property
-    def detailed(self) -> list[Result]:
-        """The results to show in detail."""
-        return [result for result in self.results if result.stem in self.shown]
 
     @property
     def class_task(self) -> ClassTask:
@@ -98,12 +93,13 @@ def load_evaluation(
     catalog = whole.for_task(task)
     results, problems = load_results(task, catalog, named)
     columns = list(GALAXY_ZOO_2.columns)
+    shown = named or [pick_best(results).run]
     has_votes = task.rule is not None and set(columns) <= set(whole.train.columns)
     return Evaluation(
         task=task,
         catalog=catalog,
         results=results,
-        shown=[*map(stem_of, named or [pick_best(results).run])],
+        detailed=[result for result in results if result.run in shown],
         folder=output / whole.dataset / task.name,
         problems=problems,
         votes=whole.train.loc[catalog.ids, columns] if has_votes else None,

@@ -35,8 +35,9 @@ class Result:
 
     @property
     def stem(self) -> str:
-        """The name without its task, for file names."""
-        return stem_of(self.run)
+        """The name without its task, for file names; no two of a task share one."""
+        stem = split_ensemble(self.run)[1]
+        return f"ensemble-{stem}" if self.is_ensemble else stem
 
     @property
     def is_ensemble(self) -> bool:
@@ -56,12 +57,6 @@ class Result:
     def on(self, rows: np.ndarray) -> np.ndarray:
         """(chosen galaxy, column) predictions of some of its galaxies; (galaxy,) bool `rows`."""
         return self.predictions[rows[self.rows]]
-
-
-def stem_of(run: str) -> str:
-    """Name of a run or an ensemble without its task, for file names; no two of a task share one."""
-    stem = split_ensemble(run)[1]
-    return f"ensemble-{stem}" if is_ensemble(run) else stem
 
 
 def load_results(

@@ -33,7 +33,7 @@ _MARKERS = "osD^vPX*"
 
 def question_section(evaluation: Evaluation) -> HtmlSection:
     """RMSE per question of the detailed results and of every other whole run."""
-    shown = evaluation.detailed + [
+    shown = [*evaluation.detailed] + [
         r for r in evaluation.results if r.is_whole and r not in evaluation.detailed
     ]
     scores = {_name(r): question_rmse(r.predictions, evaluation.targets[r.rows]) for r in shown}
