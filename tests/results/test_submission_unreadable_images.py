@@ -121,15 +121,6 @@ def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys):
     assert line in said
 
 
-def test_only_five_are_named(tmp_path, monkeypatch, capsys):
-    use_root(monkeypatch, tmp_path)
-    catalog = save_class_project()
-    note("anomaly4/run0", *catalog.test_ids[:7])
-    combine(monkeypatch, "anomaly4", "--candidates", "mean")
-    line = next(line for line in capsys.readouterr().out.splitlines() if "7 test images" in line)
-    assert [str(i) in line for i in catalog.test_ids[:7]] == [True] * 5 + [False] * 2
-
-
 def test_the_class_of_such_a_row_is_the_most_frequent_one(tmp_path, monkeypatch):
     """Where balanced accuracy counts, too: there the frequencies favour no class."""
     use_root(monkeypatch, tmp_path)
