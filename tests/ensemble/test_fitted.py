@@ -18,13 +18,15 @@ from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import get_task, task_of
+from galaxyzoo.tasks.registry import get_task
 from support.class_fixtures import PLAIN, draw_probs, one_hot
 from support.ensemble_fixtures import (
     SMALL,
+    draw_run,
     fit_all,
     make_problem,
     save_project,
+    save_run,
     use_root,
 )
 
@@ -106,14 +108,17 @@ def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_nam
     tmp_path, monkeypatch
 ):
     use_root(monkeypatch, tmp_path)
-    catalog, task = save_project(), get_task(COMPETITION_TASK)
+    catalog, task, rng = save_project(), get_task(COMPETITION_TASK), np.random.default_rng(0)
+    worse = draw_run(rng, catalog.targets(task.name), 0.3)
+    save_run(catalog, "gz37/run1", worse, rng.random((len(catalog.test_ids), 37)))
     candidates, runs = pick_candidates(["nnls"], task), ["gz37/run1", "gz37/run0"]
     build = EnsembleBuild(task, catalog, runs, candidates, "pair")
     card, _ = build.make()
+    assert card.chosen == "nnls"  # equal weights would tell no order
     assert [*card.members] == runs[::-1]
     model = load_model(build.folder.fitted, card.fitted, CURE)
-    paths = {run: RunFolder("tiny", run).test_csv for run in card.members}
-    values = [PredictionTable.read(path, task_of(run)).values for run, path in paths.items()]
-    found = FittedEnsemble("tiny", task, EnsembleCard.of(build.folder), model).combine(values)
+    found = FittedEnsemble("tiny", task, EnsembleCard.of(build.folder), model)
+    paths = [RunFolder("tiny", run).test_csv for run in found.runs]
+    combined = found.combine([PredictionTable.read(path, task).values for path in paths])
     expected = PredictionTable.read(build.folder.csv, task).values
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(combined, expected, atol=1e-6)
