@@ -58,7 +58,7 @@ def serve(run: str, name: str) -> None:
         devices.keep_freed_memory = lambda: False
     config = load_config(run, ["stages=null"])
     fold = random_fold(config, 4 * config.train.batch_size)
-    trainer = Trainer(config, fold, initialise=False)
+    trainer = Trainer(config, fold, initialize=False)
     trainer.model.train()
     batch = next(trainer.batches())
     for _ in sys.stdin:

@@ -17,7 +17,7 @@ from galaxyzoo.data.image_cache import decode
 from galaxyzoo.data.prepare import Dataset
 
 _IMAGES = 300
-OURS = "this project: half size, centre, to 108 px"
+OURS = "this project: half size, center, to 108 px"
 
 
 def measure(data: Dataset, repeats: int) -> list[Table]:

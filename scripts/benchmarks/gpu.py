@@ -90,7 +90,7 @@ def measure_training(config: Config, seconds: float) -> Rates:
     """Rates of one recipe's stage."""
     data = random_fold(config, _GALAXIES)
     plain = config.train.model_copy(update={"graph": False})
-    trainer = Trainer(config.model_copy(update={"train": plain}), data, initialise=False)
+    trainer = Trainer(config.model_copy(update={"train": plain}), data, initialize=False)
     trainer.model.train()
     trainer.loader.on_device = None
     before = rate_of_steps(trainer, endless(trainer), seconds)
@@ -98,7 +98,7 @@ def measure_training(config: Config, seconds: float) -> Rates:
     with FlopCounterMode(display=False) as counter:
         trainer.step(0, batch)
     flops = counter.get_total_flops() / len(batch.rows)
-    trainer = Trainer(config, data, initialise=False)
+    trainer = Trainer(config, data, initialize=False)
     trainer.model.train()
     batches = endless(trainer)
     made = rate(lambda: next(batches), config.train.batch_size, seconds)

@@ -39,7 +39,7 @@ def train(count: int) -> tuple[float, float]:
         cache = ImageCache(np.arange(count), images, np.zeros(count, bool))
         targets = rng.random((count, 37), np.float32)
         fold = FoldData(cache, targets, np.arange(count), np.arange(64), 0)
-        trainer = Trainer(config, fold, initialise=False)
+        trainer = Trainer(config, fold, initialize=False)
         trainer.model.train()
         memory = Watch(own_bytes, 0.02)
         for number, batch in enumerate(trainer.batches()):

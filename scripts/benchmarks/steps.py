@@ -38,7 +38,7 @@ def make_trainer(config: Config, data: Dataset) -> Trainer:
     catalog = data.catalog.for_task(get_task(config.task))
     cache, val = data.train_images(config.image), catalog.folds == 0
     part = make_part_data(config, data, cache, ~val, val, 0)
-    trainer = Trainer(config, part, initialise=False)
+    trainer = Trainer(config, part, initialize=False)
     trainer.model.train()
     return trainer
 

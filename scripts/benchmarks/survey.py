@@ -75,7 +75,7 @@ def rates(folder: Path, forms: dict[str, Path], count: int, repeats: int) -> Tab
 def make_predictor(run: str, *overrides: str) -> RunNetworks:
     """A run with one network that has learned nothing."""
     config = load_config(run, ["model.pretrained=false", *overrides])
-    return RunNetworks(config, {0: build_model(config, initialise=False).eval()})
+    return RunNetworks(config, {0: build_model(config, initialize=False).eval()})
 
 
 def run_job(predictor: RunNetworks, path: Path, folder: Path) -> int:

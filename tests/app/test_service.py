@@ -114,7 +114,7 @@ def test_alike_are_the_nearest_by_angle(tmp_path: Path) -> None:
 
 
 def test_features_are_made_once_and_again_where_they_are_damaged(tmp_path: Path) -> None:
-    model = build_model(CONFIG, initialise=False)
+    model = build_model(CONFIG, initialize=False)
     side = CONFIG.image.cache_px
     images = np.random.default_rng(2).integers(0, 256, (9, side, side, 3), np.uint8)
     cache = ImageCache(np.arange(9), images, np.zeros(9, bool))
@@ -131,7 +131,7 @@ def test_features_are_made_once_and_again_where_they_are_damaged(tmp_path: Path)
 
 
 def test_features_of_fewer_galaxies_are_made_again(tmp_path: Path) -> None:
-    model, side = build_model(CONFIG, initialise=False), CONFIG.image.cache_px
+    model, side = build_model(CONFIG, initialize=False), CONFIG.image.cache_px
     images = np.random.default_rng(2).integers(0, 256, (6, side, side, 3), np.uint8)
     for count in (4, 6):
         cache = ImageCache(np.arange(count), images[:count], np.zeros(count, bool))

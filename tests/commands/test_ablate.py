@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import COMPETITION, SRC, artefacts, call, complaint, environment, succeed
+from support.commands import COMPETITION, SRC, artifacts, call, complaint, environment, succeed
 from support.tuning_fixtures import CHANGES, write_study
 
 
@@ -33,10 +33,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_same_command_again_trains_nothing(done: Path) -> None:
-    before = artefacts(done)
+    before = artifacts(done)
     result = succeed(done, "ablate.py", done / "tiny.yaml")
     assert ": done" not in result.stdout
-    assert artefacts(done) == before
+    assert artifacts(done) == before
 
 
 @pytest.mark.slow
@@ -45,7 +45,7 @@ def test_the_table_of_some_folds_and_changes_is_printed_without_training(
 ) -> None:
     untrained = {"name": "untrained", "changes": ["train.epochs=3"]}
     changes = [*CHANGES[:2], untrained]
-    study, before = write_study(tmp_path, changes=changes), artefacts(done)
+    study, before = write_study(tmp_path, changes=changes), artifacts(done)
     words = ["--folds", "1", "--table", "--only-changes", "longer", "untrained"]
     result = succeed(done, "ablate.py", study, *words)
     assert "folds 1 of" in result.stdout
@@ -53,7 +53,7 @@ def test_the_table_of_some_folds_and_changes_is_printed_without_training(
     assert "| `untrained` | train.epochs=3 | – | – | – | not run |" in result.stdout
     assert "one_view" not in result.stdout
     assert "left out" not in result.stdout
-    assert artefacts(done) == before
+    assert artifacts(done) == before
 
 
 def processes(root: Path) -> list[Path]:
@@ -84,7 +84,7 @@ def test_workers_end_with_a_killed_command_and_the_next_one_goes_on(
     while processes(tmp_path):  # for ever, were they to wait for their parent
         time.sleep(0.05)
     succeed(tmp_path, "ablate.py", study)
-    ours, theirs = artefacts(tmp_path), artefacts(done)
+    ours, theirs = artifacts(tmp_path), artifacts(done)
     assert ours.keys() == theirs.keys()
     assert ours == theirs
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core import files
-from support.commands import artefacts, call, complaint, dataset, succeed, table
+from support.commands import artifacts, call, complaint, dataset, succeed, table
 from support.kaggle_fixtures import draw_competition
 
 pytestmark = pytest.mark.slow
@@ -121,13 +121,13 @@ def test_a_fitted_ensemble_gives_its_submissions_numbers(
     [("--ensemble", "nothing has changed"), ("--plan", "disk"), ("--smoke", "everything works")],
 )
 def test_finished_work_stays_as_it_is(trained: Path, option: str, printed: str) -> None:
-    before = artefacts(trained)
+    before = artifacts(trained)
     assert printed in succeed(trained, *TRAIN, option).stdout
-    assert artefacts(trained) == before
+    assert artifacts(trained) == before
 
 
 def test_a_start_that_does_not_exist_is_named(tmp_path: Path) -> None:
     COMPETITION.write_zips(tmp_path / "input")
     (tmp_path / "lost.yaml").write_text(FINE.replace("start.yaml", "strat.yaml"))
     assert "no run 'strat.yaml'" in complaint(call(tmp_path, "train.py", "lost.yaml"))
-    assert artefacts(tmp_path) == {}
+    assert artifacts(tmp_path) == {}

@@ -70,7 +70,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from galaxyzoo.data.readers.labelled import one_hot, one_task
+from galaxyzoo.data.readers.labeled import one_hot, one_task
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.tasks.kinds import ClassTask
@@ -132,8 +132,8 @@ def follow_the_page(code: Path) -> None:
     put(package / "ensemble/selection.py", "    MEAN: Candidate(", entry)
 
     (package / "data/readers/sidecar.py").write_text(READER)
-    put(package / "data/readers/find.py", "gz2, kaggle, labelled", "sidecar, ")
-    put(package / "data/readers/find.py", "labelled.find_table,", "sidecar.find, ")
+    put(package / "data/readers/find.py", "gz2, kaggle, labeled", "sidecar, ")
+    put(package / "data/readers/find.py", "labeled.find_table,", "sidecar.find, ")
 
     field = '    patience: int = Field(5, ge=1)\n    """epochs without progress that are borne"""\n'
     put(package / "config/schema.py", "    epochs: int", field)

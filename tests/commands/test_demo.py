@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.config.loading import load_config, load_ensemble, load_run_config
-from support.commands import TINY, artefacts, succeed
+from support.commands import TINY, artifacts, succeed
 from support.fork_server import FAULTS
 
 TRAIN = (str(FAULTS / "train_on_small_demo.py"), "--folds", "2")
@@ -40,19 +40,19 @@ def test_what_follows_needs_no_option(demo):
     root, _ = demo
     noise = np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8)
     cv2.imwrite(str(root / "1.png"), noise)
-    before = artefacts(root)
+    before = artifacts(root)
     assert "nothing has changed" in succeed(root, "ensemble.py").stdout
     assert "reports/demo/gz37/index.html" in succeed(root, "evaluate.py", "gz37").stdout
     by = [succeed(root, "predict.py", root / "1.png", *words).stdout for words in ((), ON_DEMO)]
     assert "by gz37/d4cnn_transfer (bundled)" in by[0]  # whose networks know real galaxies
     assert "ensemble:default on demo" in by[1]
     assert "trained" not in succeed(root, *TRAIN, "gz37/mobilenetv2", "--only", "1").stdout
-    assert artefacts(root) == before
+    assert artifacts(root) == before
 
 
 def test_demo_full_trains_the_same_galaxies_as_the_configs_say(demo):
     root, _ = demo
-    before = artefacts(root)
+    before = artifacts(root)
     words = ("--data", "demo-full", "gz37/cnn", *TINY, "--ensemble")
     printed = succeed(root, *TRAIN, *words).stdout
     assert "demo schedule" not in printed

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import pandas as pd
 
-from support.class_fixtures import ZOO5, write_labelled
+from support.class_fixtures import ZOO5, write_labeled
 from support.commands import call, complaint, succeed
 from support.kaggle_fixtures import draw_competition
 
@@ -36,7 +36,7 @@ def test_a_page_of_votes_classes_and_images(tmp_path: Path) -> None:
 
 
 def test_a_page_of_a_label_file_and_one_task(tmp_path: Path) -> None:
-    labels = write_labelled(tmp_path / "input" / "five", n=25) / "train_labels.csv"
+    labels = write_labeled(tmp_path / "input" / "five", n=25) / "train_labels.csv"
     table = pd.read_csv(labels)
     table[table["class"] != ZOO5[3]].to_csv(labels, index=False)
     succeed(tmp_path, "explore.py", "--data", "five", "--output", "page")

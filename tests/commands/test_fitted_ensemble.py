@@ -14,7 +14,7 @@ from galaxyzoo.inference.predict import predict_stores
 from support.commands import (
     COMPETITION,
     TRAIN,
-    artefacts,
+    artifacts,
     call,
     complaint,
     dataset,
@@ -31,10 +31,10 @@ def predict(root: Path, *words: str | Path) -> str:
 
 def refusal(root: Path) -> str:
     """The error line of an ensemble that cannot be applied any more."""
-    archive, before = root / "input" / "images_test_rev1.zip", artefacts(root)
+    archive, before = root / "input" / "images_test_rev1.zip", artifacts(root)
     words = ["predict.py", "ensemble:all", archive, "--output", root / "out.csv"]
     line = complaint(call(root, *words))
-    assert artefacts(root) == before
+    assert artifacts(root) == before
     assert not (root / "out.csv").exists()
     return line
 

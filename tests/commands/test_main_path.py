@@ -20,7 +20,7 @@ from support.commands import (
     SRC,
     TINY,
     TRAIN,
-    artefacts,
+    artifacts,
     call,
     complaint,
     dataset,
@@ -33,9 +33,9 @@ from support.kaggle_fixtures import COLUMNS, Competition, listing, write_zip
 
 def refusal(root: Path, *words: str) -> str:
     """The error line of a command that must change nothing."""
-    before = artefacts(root)
+    before = artifacts(root)
     line = complaint(call(root, *words))
-    assert artefacts(root) == before
+    assert artifacts(root) == before
     return line
 
 
@@ -69,23 +69,23 @@ def test_the_submission_is_one_that_kaggle_accepts(project: Path) -> None:
 
 def test_a_second_call_does_no_finished_work_again(copy: Path) -> None:
     times = {path: path.stat().st_mtime_ns for path in copy.rglob("weights.safetensors")}
-    before = artefacts(copy)
+    before = artifacts(copy)
     result = succeed(copy, *TRAIN, "--ensemble")
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert len(times) == 3
     assert "nothing has changed" in result.stdout
     assert "step/s" not in result.stderr
     assert "decoding" not in result.stderr
-    assert artefacts(copy) == before
+    assert artifacts(copy) == before
 
 
 def test_plan_and_smoke_keep_nothing(project: Path) -> None:
-    before = artefacts(project)
+    before = artifacts(project)
     assert "disk" in succeed(project, *TRAIN, "--plan").stdout
     smoke = succeed(project, *TRAIN, "--smoke").stdout
     assert "everything works: gz37/cnn was trained on 24 galaxies" in smoke
     assert "RMSE" not in smoke  # of two epochs, it says nothing
-    assert artefacts(project) == before
+    assert artifacts(project) == before
 
 
 def test_each_finished_fold_leaves_a_line_with_the_cards_score(copy: Path) -> None:
@@ -255,4 +255,4 @@ def test_a_cut_off_zip_stops_everything_before_anything_is_written(tmp_path: Pat
     path = tmp_path / "input" / "images_training_rev1.zip"
     path.write_bytes(path.read_bytes()[:-2000])
     assert "images_training_rev1.zip" in refusal(tmp_path, *TRAIN)
-    assert artefacts(tmp_path) == {}
+    assert artifacts(tmp_path) == {}

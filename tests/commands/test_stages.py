@@ -10,7 +10,7 @@ import pytest
 from galaxyzoo.reports.evaluate import load_evaluation
 from galaxyzoo.reports.history import history_section
 from galaxyzoo.results.layout import CHECKPOINT
-from support.commands import artefacts, dataset, succeed, table
+from support.commands import artifacts, dataset, succeed, table
 from support.kaggle_fixtures import draw_competition
 
 pytestmark = pytest.mark.slow
@@ -125,14 +125,14 @@ def test_votes_may_become_classes_by_the_rule_without_a_training(copy: Path) -> 
 
 @pytest.mark.parametrize("stage", ["small", "classes", "net"])
 def test_what_is_lost_of_any_stage_is_made_again_byte_for_byte(copy: Path, stage: str) -> None:
-    expected = artefacts(copy)
+    expected = artifacts(copy)
     folders = {**earlier(copy), "net": copy / "folds" / dataset(copy) / "gz37/net"}
     fold = folders[stage] / "fold_1"
     shutil.rmtree(fold)
     shutil.rmtree(folders["net"] / "fold_1", ignore_errors=True)
     succeed(copy, *TRAIN, "--ensemble")
     assert not list(copy.rglob(CHECKPOINT))
-    assert artefacts(copy) == expected
+    assert artifacts(copy) == expected
 
 
 def test_the_plan_adds_the_stages_up(trained: Path) -> None:

@@ -1,4 +1,4 @@
-"""Catalogues of many galaxies by the real command: each image once, whatever happens meanwhile."""
+"""Catalogs of many galaxies by the real command: each image once, whatever happens meanwhile."""
 
 import errno
 import os

@@ -12,7 +12,7 @@ from galaxyzoo.commands import train
 from galaxyzoo.core import distributed
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.training.trainer import Trainer
-from support.commands import COMPETITION, SRC, artefacts, environment, succeed
+from support.commands import COMPETITION, SRC, artifacts, environment, succeed
 from support.small_models import small_config
 from support.training_fixtures import fold_data
 
@@ -22,7 +22,7 @@ TOLERANCE = 1e-5
 RUN = """
 task: gz37
 image: {size_px: 32}
-model: {name: test_convnext}  # normalised image by image: batch norm sees parts on processors
+model: {name: test_convnext}  # normalized image by image: batch norm sees parts on processors
 head: {hidden: 16, dropout: 0.0}
 train: {epochs: 2, batch_size: 8, amp: fp32, clip_norm: 1.0, accumulation: 2}
 """
@@ -48,11 +48,11 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     words = ["--folds", "3", "--only", "0,1"]
     succeed(one, "train.py", one / "run.yaml", *words)
     succeed(two, "train.py", two / "run.yaml", *words[:3], "0")  # which two processes find done
-    finished = {path: data for path, data in artefacts(two).items() if "/fold_0/" in path}
+    finished = {path: data for path, data in artifacts(two).items() if "/fold_0/" in path}
     result = torchrun(two, *words)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("out-of-fold scores") == 1
-    ours, expected = artefacts(two), artefacts(one)
+    ours, expected = artifacts(two), artifacts(one)
     assert ours.keys() == expected.keys()
     tables = [path for path in expected if path.endswith(".csv") and "/gz37/run" in path]
     tables = [path for path in tables if not path.endswith("history.csv")]

@@ -48,18 +48,18 @@ def test_any_warp_equals_slow_sampling() -> None:
     image = random_image(1)
     matrix = warp_matrix(IMAGE, angle_deg=33.0, flip=True, zoom=1.2, shift_px=(5.0, -3.0))
     got = warp(image[None], matrix, 32)[0].astype(float)
-    # cv2 interpolates with 1/32 pixel steps, so neighbours that differ by 255 may be off by a few
+    # cv2 interpolates with 1/32 pixel steps, so neighbors that differ by 255 may be off by a few
     # values
     assert np.abs(got - sample_slowly(image, matrix, 32)).max() <= 9
 
 
 def test_zoom_enlarges_and_shift_moves_by_original_pixels() -> None:
     image = np.zeros((64, 64, 3), np.uint8)
-    image[31:33, 31:33] = 255  # the centre
+    image[31:33, 31:33] = 255  # the center
     small, large = (warp(image[None], warp_matrix(IMAGE, zoom=z), 32)[0] for z in (1.0, 2.0))
     assert (large > 127).sum() == pytest.approx(4 * (small > 127).sum(), rel=0.3)
     moved = warp(image[None], warp_matrix(IMAGE, shift_px=(8.0, 0.0)), 32)[0, :, :, 0]
-    # the field's centre moves 8 original = 4 cached pixels to the right, so the galaxy moves 4 to
+    # the field's center moves 8 original = 4 cached pixels to the right, so the galaxy moves 4 to
     # the left
     assert np.argwhere(moved > 127).mean(axis=0) == pytest.approx([15.5, 11.5])
 

@@ -39,7 +39,7 @@ def sky(seed: int = 0) -> np.ndarray:
 
 
 def decode_slowly(data: bytes, crop_px: int, size_px: int) -> np.ndarray:
-    """All of the image, the centre square, and each block's mean weighted by area."""
+    """All of the image, the center square, and each block's mean weighted by area."""
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     image = np.asarray(bgr, dtype=float)[..., ::-1]
     side = max(1, round(min(image.shape[:2]) * crop_px / 424))
@@ -78,7 +78,7 @@ def quadrants(side: int = 424) -> np.ndarray:
     ],
 )
 def test_decoding_agrees_with_a_slow_plain_version(crop_px, size_px, mean, most):
-    """In grey levels: the mean difference, and that of 99 % of values (the rest edge stars)."""
+    """In gray levels: the mean difference, and that of 99 % of values (the rest edge stars)."""
     data = encode(sky())
     got = decode(data, crop_px, size_px)
     assert got.shape == (size_px, size_px, 3)

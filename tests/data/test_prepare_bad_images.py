@@ -15,7 +15,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.tasks.registry import TASKS
 from support.bad_image_fixtures import KINDS
-from support.class_fixtures import write_labelled
+from support.class_fixtures import write_labeled
 from support.commands import TINY, call, complaint, succeed, table
 from support.kaggle_fixtures import (
     TRAIN_IMAGES,
@@ -151,7 +151,7 @@ def test_an_image_that_goes_bad_after_the_split_stops_all_and_says_what_to_delet
 
 
 def test_a_galaxy_left_out_must_stay_in_the_input(root):
-    folder = write_labelled(root / "input" / "mine")
+    folder = write_labeled(root / "input" / "mine")
     (folder / "images" / "7.jpg").write_bytes(b"")
     drop(data="mine", n_folds=4)
     labels = (folder / "train_labels.csv").read_text().splitlines(keepends=True)
@@ -169,7 +169,7 @@ def test_where_too_few_are_left_there_is_one_error_and_no_split(root, left, why)
 
 
 def test_classes_lose_the_same_galaxies_and_keep_known_folds(root):
-    folder = write_labelled(root / "input" / "first")
+    folder = write_labeled(root / "input" / "first")
     first = prepare("first", n_folds=4).catalog
     shutil.copytree(folder, root / "input" / "second")
     bad = [3, 8, 21]

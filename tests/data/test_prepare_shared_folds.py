@@ -11,7 +11,7 @@ from galaxyzoo.data import prepare as preparation
 from galaxyzoo.data.catalog import Catalog, has_catalog, save_catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
-from support.class_fixtures import write_labelled
+from support.class_fixtures import write_labeled
 from support.kaggle_fixtures import Competition, draw_competition
 
 
@@ -20,11 +20,11 @@ def both(root: Path) -> tuple[str, str, np.ndarray]:
     """Folders `votes` and `labels`, and the 20 ids that are in both."""
     whole = draw_competition(n_train=40, n_test=4, seed=2)
     votes, images = whole.votes.copy(), dict(whole.images)
-    ids = np.arange(21, 61)  # the labelled set has 1 to 40
+    ids = np.arange(21, 61)  # the labeled set has 1 to 40
     for old, new in zip(whole.votes.index, ids, strict=True):
         images[int(new)] = images[int(old)]
     votes.index = ids
-    folder = write_labelled(root / "input" / "labels")
+    folder = write_labeled(root / "input" / "labels")
     for galaxy_id in range(21, 41):
         images[galaxy_id] = (folder / "images" / f"{galaxy_id}.jpg").read_bytes()
     Competition(votes, whole.test_ids, images).write_zips(root / "input" / "votes")

@@ -1,4 +1,4 @@
-"""From Galaxy Zoo 2's published files to a balanced labelled dataset."""
+"""From Galaxy Zoo 2's published files to a balanced labeled dataset."""
 
 import zipfile
 from pathlib import Path

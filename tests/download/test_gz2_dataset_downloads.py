@@ -1,4 +1,4 @@
-"""From Galaxy Zoo 2's votes and the survey's server to a balanced labelled dataset."""
+"""From Galaxy Zoo 2's votes and the survey's server to a balanced labeled dataset."""
 
 import gzip
 import signal

@@ -28,7 +28,7 @@ def test_a_pool_is_the_weighted_geometric_mean_with_a_factor_per_class():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_pool_minimises_its_loss_and_penalty(seed):
+def test_the_pool_minimizes_its_loss_and_penalty(seed):
     """No step away from it makes a slow plain version of the loss smaller."""
     folds = random_folds(seed, n=40)
     features, targets = stack_folds(folds)

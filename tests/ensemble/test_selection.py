@@ -92,7 +92,7 @@ def test_nested_score_is_not_flattered_by_choosing_among_many():
 
 
 class Memory:
-    """A meta-model that memorises its galaxies; others get the nearest one's targets."""
+    """A meta-model that memorizes its galaxies; others get the nearest one's targets."""
 
     def __init__(self, folds):
         self.features = np.concatenate([f.features for f in folds]).reshape(-1, 20)
@@ -106,7 +106,7 @@ class Memory:
         return {}
 
 
-def test_a_candidate_that_memorises_its_galaxies_gains_nothing():
+def test_a_candidate_that_memorizes_its_galaxies_gains_nothing():
     rng = np.random.default_rng(4)
     problem = rng.random((200, 10, 2)).astype(np.float32), rng.random((200, 2)), np.arange(200) % 5
     memory = Candidate(lambda folds, *_: Memory(folds), "", Memory)

@@ -17,7 +17,7 @@ from galaxyzoo.explain.gradcam import (
     METHODS,
     answer_of,
     average_gradcam,
-    centre_spot,
+    center_spot,
     choose_layer,
     compute_gradcam,
     find_method,
@@ -62,7 +62,7 @@ def bright_counts() -> GalaxyNet:
             image={"size_px": SIDE},
             head={"hidden": 16, "output": "softmax", "dropout": 0.0},
         ),
-        initialise=False,
+        initialize=False,
     )
     model.backbone = Corner()
     model.mean.fill_(100.0)
@@ -135,12 +135,12 @@ def test_a_faithful_map_scores_above_the_controls() -> None:
     )
     heat = compute_gradcam(model, images, [0] * len(images), "gradcam", layer)
     scores = [
-        score_maps(model, image, 0, np.stack([own, centre_spot(SIDE), patch]))
+        score_maps(model, image, 0, np.stack([own, center_spot(SIDE), patch]))
         for image, own, patch in zip(images, heat, patches, strict=True)
     ]
-    found, centre, random = np.mean(scores, axis=0)
+    found, center, random = np.mean(scores, axis=0)
     assert found > 0.05
-    assert found > 2 * max(random, centre)
+    assert found > 2 * max(random, center)
 
 
 def test_the_score_is_that_of_the_package() -> None:

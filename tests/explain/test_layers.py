@@ -102,7 +102,7 @@ def test_tokens_become_maps_row_by_row() -> None:
     assert last.shape == (1, 3, 4, 4)
 
 
-def test_the_first_filters_are_those_on_colours() -> None:
+def test_the_first_filters_are_those_on_colors() -> None:
     model = small_network("cnn", 64)
     filters = first_filters(model)
     assert filters is not None

@@ -257,7 +257,7 @@ def test_a_marked_runs_tables_are_to_be_combined_with_a_mark(
     ("start", "others"),
     [("scratch", False), ("scratch, then votes", False), ("timm a1_in1k, then votes", True)],
 )
-def test_the_licence_names_weights_of_others_where_the_first_stage_had_them(
+def test_the_license_names_weights_of_others_where_the_first_stage_had_them(
     trained: Path, exported: Path, tmp_path: Path, start: str, others: bool
 ) -> None:
     config, _ = load_run_config(exported)

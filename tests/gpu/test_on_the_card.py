@@ -39,7 +39,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     result = project.run_alone([*TWO_FOLDS, "1"])
     assert result.status == 0, result.output
     assert describe_machine() in result.output
-    return project.artefacts()
+    return project.artifacts()
 
 
 def test_a_killed_run_ends_with_the_same_bytes(
@@ -53,7 +53,7 @@ def test_a_killed_run_ends_with_the_same_bytes(
     assert not list(project.root.glob(f"folds/*/gz37/cnn/fold_1/{WEIGHTS}"))
     result = project.run_alone([*TWO_FOLDS, "1"])
     assert result.status == 0, result.output
-    assert project.artefacts() == undisturbed
+    assert project.artifacts() == undisturbed
 
 
 def test_two_folds_at_a_time_end_with_the_same_bytes(
@@ -62,7 +62,7 @@ def test_two_folds_at_a_time_end_with_the_same_bytes(
     project = new_project(tmp_path)
     result = project.run_alone([*TWO_FOLDS, "2"])
     assert result.status == 0, result.output
-    assert project.artefacts() == undisturbed
+    assert project.artifacts() == undisturbed
 
 
 @pytest.mark.parametrize("name", ["d4cnn", "mobilenetv2_100", "resnet18"])

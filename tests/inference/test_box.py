@@ -27,7 +27,7 @@ from galaxyzoo.results.layout import WEIGHTS, bundled_dir, bundled_runs
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold_data import resolve_start
 from support.app_fixtures import jpeg
-from support.class_fixtures import write_labelled
+from support.class_fixtures import write_labeled
 from support.commands import COMPETITION, call, complaint, succeed
 from support.ensemble_fixtures import make_catalog
 from support.real_data import MINI, needs_data
@@ -99,7 +99,7 @@ def test_a_name_that_is_bundled_too_means_the_run_trained_on_real_galaxies(root:
 def test_what_the_box_cannot_do_is_one_line(
     words: list[str], expected: str, tmp_path: Path
 ) -> None:
-    write_labelled(tmp_path / "input" / BOX)
+    write_labeled(tmp_path / "input" / BOX)
     assert expected in complaint(call(tmp_path, *words))
 
 

@@ -41,14 +41,14 @@ NOISE = np.random.default_rng(0).integers(0, 256, (424, 424, 3), np.uint8)
 NOISE[0, 0], NOISE[0, 1] = 0, 255
 # Oddity -> the first of two images, or ids of both, or what happens to the file
 ODDITIES: dict[str, Any] = {
-    "8 bits, three colours": GALAXY,
+    "8 bits, three colors": GALAXY,
     "planes first": GALAXY.transpose(2, 0, 1),
     "floats from 0 to 1": (GALAXY / 255).astype(np.float32),
     "one channel": GALAXY[..., 0],
     "another size": shrink(GALAXY, 96),
     "mostly noise": NOISE,
     "16 bits": GALAXY.astype(np.uint16) * 257,
-    "one colour alone": np.full((424, 424, 3), 9, np.uint8),
+    "one color alone": np.full((424, 424, 3), 9, np.uint8),
     "a value that is NaN": np.where(np.arange(424)[:, None, None] == 9, np.nan, GALAXY / 255),
     "sides of 4 px": shrink(GALAXY, 4),
     "half of it, or of an image, lost": cut_end,
@@ -72,14 +72,14 @@ def ids_row(outcome: str) -> dict[str, str]:
 
 
 EXPECTED: dict[str, dict[str, str]] = {
-    "8 bits, three colours": row(READ, READ, READ, png=READ),
+    "8 bits, three colors": row(READ, READ, READ, png=READ),
     "planes first": row(READ, READ, READ),
     "floats from 0 to 1": row(READ, READ, READ),
     "one channel": row(SAID, SAID, SAID, png=SAID),
     "another size": row(SAID, SAID, SAID, png=SAID),
     "mostly noise": row(SAID, SAID, SAID, png=SAID),
     "16 bits": row(READ, REFUSED, REFUSED, png=SAID),
-    "one colour alone": row(ERROR, ERROR, ERROR, png=ERROR),
+    "one color alone": row(ERROR, ERROR, ERROR, png=ERROR),
     "a value that is NaN": row(ERROR, ERROR, ERROR),
     "sides of 4 px": row(ERROR, REFUSED, REFUSED, png=SAID),
     "half of it, or of an image, lost": row(ERROR, REFUSED, ERROR, png=REFUSED)
@@ -127,7 +127,7 @@ def test_what_becomes_of_it(tmp_path: Path, form: str, oddity: str) -> None:
     if isinstance(what, list):
         ids = what
     elif isinstance(what, np.ndarray):
-        is_array = form in ("`.h5`", "`.zarr`", "`.npz`") and oddity != "one colour alone"
+        is_array = form in ("`.h5`", "`.zarr`", "`.npz`") and oddity != "one color alone"
         pixels = [what, np.flip(np.nan_to_num(what), axis_of_rows) if is_array else OTHER]
     path = FORMS[form](tmp_path / "one", pixels, ids)
     if callable(what):

@@ -36,7 +36,7 @@ def labels_of(names: list[str]) -> IdColumn:
 
 
 @pytest.mark.parametrize(("names", "column", "expected"), NAMED.values(), ids=NAMED)
-def test_images_are_labelled_by_their_ids_and_nothing_less(
+def test_images_are_labeled_by_their_ids_and_nothing_less(
     names: list[str], column: str, expected: list[int | str]
 ) -> None:
     labels = labels_of(names)

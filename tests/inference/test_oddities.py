@@ -31,10 +31,10 @@ PICTURES: dict[str, tuple[np.ndarray, list[str]]] = {
     "small": (cv2.resize(GALAXY, (96, 96)), ["size"]),
     "wide": (GALAXY[100:324], ["size"]),
     "tall": (GALAXY[:, 100:324], ["size"]),
-    "grey": (np.repeat(GALAXY[..., 1:2], 3, axis=2), ["grey"]),
+    "gray": (np.repeat(GALAXY[..., 1:2], 3, axis=2), ["gray"]),
     "noise": (noise(424, 424), ["noise"]),
     "wide noise": (noise(1200, 1600), ["size", "noise"]),
-    "grey noise": (np.repeat(noise(424, 424)[..., :1], 3, axis=2), ["grey", "noise"]),
+    "gray noise": (np.repeat(noise(424, 424)[..., :1], 3, axis=2), ["gray", "noise"]),
 }
 
 
@@ -55,7 +55,7 @@ def test_pictures_are_told_from_galaxy_zoos(
     picture, expected = PICTURES[kind]
     (tmp_path / f"a{end}").write_bytes(encode(picture, end=end))
     found = oddities_of(tmp_path / f"a{end}", ImageConfig(crop_px=crop_px, cache_px=64))
-    assert list(found) == [name for name in ("grey", "size", "noise") if name in expected]
+    assert list(found) == [name for name in ("gray", "size", "noise") if name in expected]
 
 
 def write_fits(path: Path) -> None:
@@ -74,11 +74,11 @@ def write_png(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "write"), [("a.fits", write_fits), ("a.h5", write_hdf5), ("a.png", write_png)]
 )
-def test_one_channel_is_grey_in_every_form(
+def test_one_channel_is_gray_in_every_form(
     tmp_path: Path, name: str, write: Callable[[Path], None]
 ) -> None:
     write(tmp_path / name)
-    assert list(oddities_of(tmp_path / name, ImageConfig(crop_px=424, cache_px=64))) == ["grey"]
+    assert list(oddities_of(tmp_path / name, ImageConfig(crop_px=424, cache_px=64))) == ["gray"]
 
 
 @pytest.mark.parametrize("length", [8, 20, 24, 25, 60])
@@ -120,9 +120,9 @@ def test_counts_are_of_all_images_and_name_the_first(
 
 
 def test_the_first_one_stays_the_first() -> None:
-    total: Oddities = {"grey": (2, "a.png")}
-    add_oddities(total, {"grey": (3, "b.png"), "noise": (1, "c.png")})
-    assert total == {"grey": (5, "a.png"), "noise": (1, "c.png")}
+    total: Oddities = {"gray": (2, "a.png")}
+    add_oddities(total, {"gray": (3, "b.png"), "noise": (1, "c.png")})
+    assert total == {"gray": (5, "a.png"), "noise": (1, "c.png")}
     assert [line[:18] for line in describe(total, 1234)] == [
         "5 of 1,234 images ",
         "1 of 1,234 images ",

@@ -101,25 +101,25 @@ def test_a_name_that_is_no_galaxy_id_stays_a_name(tmp_path: Path, other: str) ->
     assert set(table.index) == {"3.jpg", f"{other}.jpg"}
 
 
-def test_a_picture_of_one_colour_is_an_error_for_every_member(tmp_path: Path) -> None:
+def test_a_picture_of_one_color_is_an_error_for_every_member(tmp_path: Path) -> None:
     """Masks, lost pieces of arrays, and floats below 1 cut to whole numbers look so.
 
     astropy 8.0.2 with RICE_1 and quantize_level=0 writes the last kind.
     """
     (tmp_path / "1.jpg").write_bytes(JPEG)
-    for stem, colour in ((2, (0, 0, 0)), (3, (90, 90, 90)), (4, (10, 20, 30))):
-        cv2.imwrite(str(tmp_path / f"{stem}.png"), np.full((60, 60, 3), colour, np.uint8))
+    for stem, color in ((2, (0, 0, 0)), (3, (90, 90, 90)), (4, (10, 20, 30))):
+        cv2.imwrite(str(tmp_path / f"{stem}.png"), np.full((60, 60, 3), color, np.uint8))
     half = np.full((60, 60, 3), 7, np.uint8)
     half[:30] = 200
     cv2.imwrite(str(tmp_path / "5.png"), half)
     store = open_by_galaxy_id(tmp_path)
     images = Images(store, store.ids)
-    whole, centre = (small_config(image={"size_px": 16, "crop_px": crop}) for crop in (424, 40))
-    for config in (whole, centre):
+    whole, center = (small_config(image={"size_px": 16, "crop_px": crop}) for crop in (424, 40))
+    for config in (whole, center):
         assert len(images.decode(config.image)) == 2
     assert [name for name, _ in images.problems] == ["2.png", "3.png", "4.png"]
     assert {why for _, why in images.problems} == {
-        "all of it is of one colour: nothing was written there, or all is masked"
+        "all of it is of one color: nothing was written there, or all is masked"
     }
 
 

@@ -204,12 +204,12 @@ def test_a_part_that_another_process_holds_is_left_to_it(
 def test_what_is_odd_is_counted_once_whatever_was_killed(
     tmp_path: Path, survey: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    grey = np.repeat(draw_image(np.random.default_rng(3), 48)[..., :1], 3, axis=2)
+    gray = np.repeat(draw_image(np.random.default_rng(3), 48)[..., :1], 3, axis=2)
     for name in ("103.png", "109.png"):
-        cv2.imwrite(str(survey / name), grey)
-    learned = "the networks learned from pictures in three colours"
+        cv2.imwrite(str(survey / name), gray)
+    learned = "the networks learned from pictures in three colors"
     wanted = [
-        f"2 of 11 images are grey; {learned} (first: 103.png)",
+        f"2 of 11 images are gray; {learned} (first: 103.png)",
         "11 of 11 images are not 424 × 424 px, as Galaxy Zoo's are (first: 100.png, 48 × 48)",
     ]
     manifest = make_job(tmp_path / "votes", survey).run()

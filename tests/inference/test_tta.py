@@ -39,9 +39,9 @@ def test_views_are_turned_by_equal_parts_of_90_degrees() -> None:
     pixels = np.repeat(spot.astype(np.uint8)[None, ..., None], 3, axis=3)
     tta, found = TTAConfig(dihedral=False, angles=6), []
     for view in iterate_views(pixels, IMAGE, tta, CPU):
-        grey = view[0, 0].double().numpy()
-        down, right = np.indices(grey.shape) - (grey.shape[0] - 1) / 2
-        found.append(np.degrees(np.arctan2(-(grey * down).sum(), (grey * right).sum())))
+        gray = view[0, 0].double().numpy()
+        down, right = np.indices(gray.shape) - (gray.shape[0] - 1) / 2
+        found.append(np.degrees(np.arctan2(-(gray * down).sum(), (gray * right).sum())))
     np.testing.assert_allclose(found, [0, 15, 30, 45, 60, 75], atol=1)
 
 

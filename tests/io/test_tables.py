@@ -98,7 +98,7 @@ BROKEN = {
     "an id that is NaN": (with_id("NaN"), NO_ID.format("nan")),
     "an id that is missing": (with_id(""), NO_ID.format("nan")),
     "a repeated id": (PLAIN + "5,0,0\n", "GalaxyID 5 stands there twice"),
-    "a repeated id, spelt otherwise": (PLAIN + "5.0,0,0\n", "GalaxyID 5 stands there twice"),
+    "a repeated id, spelled otherwise": (PLAIN + "5.0,0,0\n", "GalaxyID 5 stands there twice"),
 }
 
 
@@ -155,7 +155,7 @@ def test_a_value_that_is_no_finite_number_is_named_by_id_and_column(file, value)
     assert f"{file}: GalaxyID 3, column 'b': '{shown}' is not a finite number" in message
 
 
-def test_a_misspelt_column_is_named_with_what_was_found(file):
+def test_a_misspelled_column_is_named_with_what_was_found(file):
     file.write_text("GalaxyID,a,B\n5,0.5,1\n")
     with pytest.raises(InputError, match=r"table\.csv lacks column 'b' \(1 of 2.*'B'"):
         select_numbers(read_csv(file), ["a", "b"], file)

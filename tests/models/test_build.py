@@ -1,4 +1,4 @@
-"""Networks by name: every config builds, gradients reach all, layers, freezing, normalisation."""
+"""Networks by name: every config builds, gradients reach all, layers, freezing, normalization."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def layers_config(*layers: str, **head: Any) -> Config:
 @pytest.mark.parametrize("run", all_runs())
 def test_every_config_builds_and_predicts(run: str) -> None:
     config = load_config(run)
-    model = build_model(config, initialise=False).eval()
+    model = build_model(config, initialize=False).eval()
     side = config.image.size_px
     with torch.inference_mode():
         predictions = model(torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8))
@@ -65,7 +65,7 @@ def test_unknown_model_is_named(name: str) -> None:
 )
 def test_networks_of_every_kind_train_at_a_size_that_is_not_their_own(name: str) -> None:
     config = small_config(model={"name": name, "kwargs": {}}, image={"size_px": 96})
-    model = build_model(config, initialise=False)
+    model = build_model(config, initialize=False)
     images = torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8)
     predictions = model.train()(images)
     assert predictions.shape == (2, 37)
@@ -93,7 +93,7 @@ def test_what_a_network_does_not_take_is_one_line(
     name: str, kwargs: dict[str, Any], named: str
 ) -> None:
     config = small_config(model={"name": name, "kwargs": kwargs})
-    message = one_line_refusal(build_model, config, initialise=False)
+    message = one_line_refusal(build_model, config, initialize=False)
     assert name in message
     assert "model.kwargs" in message
     assert named in message
@@ -114,7 +114,7 @@ def test_counting_features_changes_neither_the_network_nor_later_draws() -> None
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_reach_every_parameter(name: str, output: str) -> None:
     config = small_config(model={"name": name, "kwargs": {}}, head={"output": output})
-    assert without_gradient(build_model(config, initialise=False)) == []
+    assert without_gradient(build_model(config, initialize=False)) == []
 
 
 @pytest.mark.parametrize(
@@ -124,12 +124,12 @@ def test_gradients_reach_every_parameter(name: str, output: str) -> None:
 )
 def test_a_network_overfits_one_batch_of_votes(model: dict[str, Any], limit: float) -> None:
     torch.manual_seed(0)
-    network = build_model(small_config(model=model), initialise=False)
+    network = build_model(small_config(model=model), initialize=False)
     targets = build_output("tree", get_task("gz37"))(3 * torch.randn(8, 37))
     assert overfit(network, targets, TrainConfig(lr=3e-3, weight_decay=0.0), steps=150) < limit
 
 
-def test_normalisation_is_part_of_the_network() -> None:
+def test_normalization_is_part_of_the_network() -> None:
     model = build_model(small_config()).eval()
     seen = []
     model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -191,7 +191,7 @@ def test_a_frozen_backbone_leaves_the_head_to_train(name: str) -> None:
     kwargs = {"img_size": 32} if name.startswith("vit") else {}
     model = {"name": name, "kwargs": kwargs}
     frozen, free = (
-        build_model(small_config(model=model, train={"freeze": what}), initialise=False).train()
+        build_model(small_config(model=model, train={"freeze": what}), initialize=False).train()
         for what in ("backbone", "none")
     )
     assert {p for p in frozen.parameters() if p.requires_grad} == set(frozen.head.parameters())

@@ -109,7 +109,7 @@ def test_depths_are_the_convolutions_of_each_stage() -> None:
 def test_predictions_are_the_same_for_all_orientations(training: bool) -> None:
     torch.manual_seed(0)
     config = small_config(model={"name": "d4cnn", "kwargs": {}}, image={"size_px": 64})
-    model = build_model(config, initialise=False).train()
+    model = build_model(config, initialize=False).train()
     images = torch.randint(0, 256, (6, 3, 64, 64), dtype=torch.uint8)
     for _ in range(20):  # until the norms' running statistics are those of images
         model(images)

@@ -25,7 +25,7 @@ def pretrained_config(name: str = "resnet18", **model: Any) -> Config:
 
 def resnet_weights() -> dict[str, torch.Tensor]:
     """Of a ResNet18 without a classifier."""
-    model = build_model(pretrained_config(), initialise=False)
+    model = build_model(pretrained_config(), initialize=False)
     return dict(model.backbone.state_dict())
 
 
@@ -64,7 +64,7 @@ def test_the_folder_of_weights_has_the_file_of_the_models_name(folder: Path, nam
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "test_vit.imagenet.safetensors"])
-def test_weights_from_a_file_are_normalised_as_timm_says_or_the_config(
+def test_weights_from_a_file_are_normalized_as_timm_says_or_the_config(
     folder: Path, name: str
 ) -> None:
     """Half and half for this network, whose file does not say so, instead of ImageNet's."""
@@ -76,7 +76,7 @@ def test_weights_from_a_file_are_normalised_as_timm_says_or_the_config(
     assert (start.mean, start.std) == ((0.1, 0.2, 0.3), (0.229, 0.224, 0.225))
 
 
-def test_weights_of_a_googlenet_lack_nothing_and_are_normalised_as_torchvision_does(
+def test_weights_of_a_googlenet_lack_nothing_and_are_normalized_as_torchvision_does(
     folder: Path,
 ) -> None:
     """Its file has inner classifiers, and its weights want values from -1 to 1."""
@@ -149,7 +149,7 @@ def test_a_repository_of_the_hub_is_built_without_network_and_filled_from_there(
         return weights if pretrained else original(name, **kwargs)
 
     monkeypatch.setattr(timm, "create_model", create)
-    build_model(pretrained_config(ZOOBOT), initialise=False)
+    build_model(pretrained_config(ZOOBOT), initialize=False)
     assert asked == [("resnet18", False)]
     model = build_model(pretrained_config(ZOOBOT))
     assert asked[1:] == [("resnet18", False), (ZOOBOT, True)]
@@ -175,4 +175,4 @@ def test_a_hub_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("name", ["hf_hub:mwalmsley/zoobot", "hf_hub:", "hf_hub:a/resnet18-zoobot"])
 def test_a_repository_whose_name_ends_in_no_timm_model_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=r"model\.name 'hf_hub:.*must end in a timm model's"):
-        build_model(pretrained_config(name), initialise=False)
+        build_model(pretrained_config(name), initialize=False)

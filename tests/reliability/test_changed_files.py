@@ -15,7 +15,7 @@ from support.commands import (
     COMPETITION,
     SRC,
     TRAIN,
-    artefacts,
+    artifacts,
     call,
     complaint,
     dataset,
@@ -84,13 +84,13 @@ def test_a_changed_file_is_named_and_nothing_is_made_of_it(project: Path, case: 
     kept = listing(project)
     path = folder(project) / name
     change(path)
-    before = artefacts(project)
+    before = artifacts(project)
     try:
         for command in commands:
             line = complaint(call(project, *command))
             assert str(path.relative_to(project)) in line
             assert f"delete {folder(project).relative_to(project)} to train again" in line
-        assert artefacts(project) == before
+        assert artifacts(project) == before
     finally:
         path.write_bytes(kept[str(path)])
 
@@ -108,10 +108,10 @@ def test_folds_without_their_settings_are_refused(project: Path) -> None:
 def test_runs_without_their_split_are_refused(project: Path, command: list[str]) -> None:
     split = project / "folds" / dataset(project)
     (split / "dataset.json").rename(split / "kept")
-    before = artefacts(project)
+    before = artifacts(project)
     try:
         assert "but no dataset.json of their split" in complaint(call(project, *command))
-        assert artefacts(project) == before
+        assert artifacts(project) == before
     finally:
         (split / "kept").rename(split / "dataset.json")
 
@@ -141,7 +141,7 @@ def test_a_run_folder_that_is_deleted_stops_the_training_in_it(tmp_path: Path) -
     # a deletion takes time: a file may be gone while the lock, which tells of it, is still there
     said = f"{deleted} was deleted while|cannot write {deleted}/.+: No such file"
     assert re.match(f"error: ({said})", line)
-    assert artefacts(root) == artefacts(alone)
+    assert artifacts(root) == artifacts(alone)
 
 
 def wait_for(happened: Callable[[], bool], most_s: float = 60) -> None:

@@ -32,7 +32,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     project = new_project(tmp_path_factory.mktemp("undisturbed"))
     result = project.run(TRAIN)
     assert result.status == 0, result.output
-    return project.artefacts(), ranks(result.operations)
+    return project.artifacts(), ranks(result.operations)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> Project:
 
 def check_whole(project: Project, expected: dict[str, bytes]) -> None:
     """The same files with the same bytes, and nothing besides."""
-    found = project.artefacts()
+    found = project.artifacts()
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
 
@@ -122,9 +122,9 @@ def test_a_disk_that_refuses_is_one_line_and_loses_nothing(
         chosen = sorted(random.Random(0).sample(chosen, 8))
     for at, number in zip(chosen, itertools.cycle([errno.ENOSPC, errno.EROFS]), strict=False):
         refused = rf"error: cannot write \S+: {os.strerror(number)} {re.escape(UNCHANGED)}"
-        before = project.artefacts()
+        before = project.artifacts()
         result = project.run(TRAIN, Fault(places, at, errno=number))
-        check_kept(before, project.artefacts(), expected)
+        check_kept(before, project.artifacts(), expected)
         assert re.fullmatch(refused, complaint(result))
     finish(project, expected)
 
@@ -178,11 +178,11 @@ def test_a_small_disk_that_fills_up_is_one_line_and_loses_nothing(
     try:
         for room in range(20_000, 4_000_000, thorough(900_000, 40_000)):
             fill(inside.root, room)
-            before = inside.artefacts()
+            before = inside.artifacts()
             result = project.run(TRAIN)
             if result.status == 0:
                 break
-            check_kept(before, inside.artefacts(), expected)
+            check_kept(before, inside.artifacts(), expected)
             assert re.search("No space left on device|GB and its disk has", complaint(result))
             refused += 1
         assert result.status == 0, result.output

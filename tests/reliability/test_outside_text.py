@@ -18,7 +18,7 @@ from galaxyzoo.inference.predict import RunNetworks, predict_stores
 from galaxyzoo.io.tables import without_formulas, write_predictions, write_table
 from galaxyzoo.models.build import build_model
 from galaxyzoo.reports.evaluate import Evaluation
-from support.class_fixtures import ZOO5, write_labelled
+from support.class_fixtures import ZOO5, write_labeled
 from support.commands import succeed
 from support.kaggle_fixtures import draw_image, encode
 from support.small_models import small_config
@@ -82,7 +82,7 @@ def test_names_of_files_reach_the_table_as_text(tmp_path):
 
 
 def test_a_dataset_named_as_a_script_is_text_on_its_page(tmp_path):
-    write_labelled(tmp_path / "input" / SCRIPT, n=40)
+    write_labeled(tmp_path / "input" / SCRIPT, n=40)
     succeed(tmp_path, "explore.py", "--task", "zoo5")
     page = tmp_path / "reports" / SCRIPT / "explore" / "index.html"
     html = page.read_text(encoding="utf-8")
@@ -117,7 +117,7 @@ def test_an_error_moves_no_cursor_and_stays_on_its_line(capsys):
 
 
 def test_a_dataset_whose_name_cannot_be_printed_is_refused(root):
-    write_labelled(root / "input" / "a\x1b[2Jb", n=20)
+    write_labeled(root / "input" / "a\x1b[2Jb", n=20)
     with pytest.raises(InputError) as caught:
         open_input(None, {"zoo5"})
     assert str(caught.value) == "rename 'a\\x1b[2Jb': its name holds control characters"

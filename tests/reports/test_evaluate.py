@@ -1,4 +1,4 @@
-"""The report of a task, from artefacts on disk to the page, as a user calls it."""
+"""The report of a task, from artifacts on disk to the page, as a user calls it."""
 
 import json
 import re

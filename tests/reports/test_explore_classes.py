@@ -11,7 +11,7 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.readers.kaggle import read_dataset
 from galaxyzoo.io.tables import FOLD
-from galaxyzoo.reports.explore_classes import count_classes, labelled_tasks
+from galaxyzoo.reports.explore_classes import count_classes, labeled_tasks
 from galaxyzoo.tasks.registry import CLASS_TASKS
 from support.kaggle_fixtures import COLUMNS, draw_votes
 from support.real_data import MINI, needs_data
@@ -67,7 +67,7 @@ def test_a_label_file_keeps_all_and_has_only_its_own_task() -> None:
     columns = CLASS_TASKS["zoo5"].columns
     labels = pd.DataFrame(np.eye(5)[[0, 0, 3, 4]], columns=columns)
     catalog = catalog_of(labels)
-    assert [task.name for task in labelled_tasks(catalog)] == ["zoo5"]
+    assert [task.name for task in labeled_tasks(catalog)] == ["zoo5"]
     table = count_classes(catalog, CLASS_TASKS["zoo5"])
     assert table["before"].tolist() == table["kept"].tolist() == [2, 0, 0, 1, 1]
     assert table["dropped"].sum() == 0
@@ -77,7 +77,7 @@ def test_a_label_file_keeps_all_and_has_only_its_own_task() -> None:
 
 def test_votes_serve_all_tasks_with_a_rule() -> None:
     catalog = catalog_of(first_question((0.9, 0.1)))
-    assert [task.name for task in labelled_tasks(catalog)] == RULES
+    assert [task.name for task in labeled_tasks(catalog)] == RULES
 
 
 def published(task: str) -> dict[str, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
-from galaxyzoo.reports.explore_images import sample_images, summarise_images
+from galaxyzoo.reports.explore_images import sample_images, summarize_images
 from support.kaggle_fixtures import encode
 
 
@@ -25,7 +25,7 @@ def test_a_sample_is_measured_repeatable_and_notes_what_it_cannot_read(tmp_path:
     assert sample.measures["blue_mean"].tolist() == [0, 0, 0]
     assert sample.measures["saturated"].tolist() == [0.5, 0, 0]
     assert sample.measures[["width", "height"]].iloc[0].tolist() == [80, 60]
-    summary = summarise_images(sample)
+    summary = summarize_images(sample)
     assert (summary["sampled"], summary["unreadable"], summary["pixels"]) == (4, 1, "80 × 60")
     two = [sample_images(store, store.ids, 2, seed=5) for _ in range(2)]
     assert len(two[0].measures) + len(two[0].problems) == 2

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.reports.explore_votes import summarise_answers
+from galaxyzoo.reports.explore_votes import summarize_answers
 from support.kaggle_fixtures import COLUMNS
 
 
@@ -17,7 +17,7 @@ def votes_of(*rows: dict[str, float]) -> pd.DataFrame:
 
 
 def test_means_and_majorities() -> None:
-    table = summarise_answers(votes_of({"Class1.1": 0.8}, {"Class1.1": 0.5}, {}, {}))
+    table = summarize_answers(votes_of({"Class1.1": 0.8}, {"Class1.1": 0.5}, {}, {}))
     row = table.set_index("column").loc["Class1.1"]
     assert row[["mean", "median", "no_vote", "majority"]].tolist() == pytest.approx(
         [0.325, 0.25, 0.5, 0.25]

@@ -14,7 +14,7 @@ from galaxyzoo.reports import ranking
 from support.brightness import TASK, make_job
 
 ORDER = np.random.default_rng(0).permutation(60) * 4
-GREYS = {f"{i}.png": int(grey) + 1 for i, grey in enumerate(ORDER)}
+GRAYS = {f"{i}.png": int(gray) + 1 for i, gray in enumerate(ORDER)}
 
 
 def narrow_ends(values: np.ndarray) -> np.ndarray:
@@ -26,9 +26,9 @@ def narrow_ends(values: np.ndarray) -> np.ndarray:
 @pytest.fixture
 def job(tmp_path: Path) -> Survey:
     (tmp_path / "survey").mkdir()
-    for name, grey in GREYS.items():
-        picture = np.full((16, 16, 3), grey, np.uint8)
-        picture[:2, :2] += 1  # one colour alone is no galaxy; their mean stays
+    for name, gray in GRAYS.items():
+        picture = np.full((16, 16, 3), gray, np.uint8)
+        picture[:2, :2] += 1  # one color alone is no galaxy; their mean stays
         picture[-2:, -2:] -= 1
         cv2.imwrite(str(tmp_path / "survey" / name), picture)
     (tmp_path / "survey" / "10000.png").write_bytes(b"broken")
@@ -53,8 +53,8 @@ def test_the_highest_come_first_each_with_its_picture(
     monkeypatch.setattr(ranking, "draw_galaxies", spy)
     monkeypatch.setattr(ranking, "_IN_PICTURE", 15)
     page = ranking.write_ranking(job, by, 20).read_text(encoding="utf-8")
-    grey = {int(name[:-4]): value for name, value in GREYS.items()}
-    share = {i: value / 255 for i, value in grey.items()}
+    gray = {int(name[:-4]): value for name, value in GRAYS.items()}
+    share = {i: value / 255 for i, value in gray.items()}
     score = {
         TASK.columns[0]: share,
         TASK.columns[1]: {i: 1 - x for i, x in share.items()},
@@ -64,12 +64,12 @@ def test_the_highest_come_first_each_with_its_picture(
     table = pd.read_csv(job.folder / ranking.TABLE, index_col=0)
     np.testing.assert_allclose(table["score"], sorted(score.values(), reverse=True)[:20], atol=1e-6)
     np.testing.assert_allclose(table["score"], [score[i] for i in table.index], atol=1e-6)
-    assert [(i, grey[i]) for i in table.index] == seen
+    assert [(i, gray[i]) for i in table.index] == seen
     assert page.count("<img") == 2  # 15 galaxies and 5
 
 
 def test_all_of_a_small_survey(job: Survey) -> None:
     ranking.write_ranking(job, TASK.columns[0], 1000)
-    assert len(pd.read_csv(job.folder / ranking.TABLE)) == len(GREYS)
+    assert len(pd.read_csv(job.folder / ranking.TABLE)) == len(GRAYS)
     parts = sorted((job.folder / "parts").glob("*.parquet"))
-    assert sum(parquet.read_metadata(path).num_rows for path in parts) == len(GREYS)
+    assert sum(parquet.read_metadata(path).num_rows for path in parts) == len(GRAYS)

@@ -6,7 +6,7 @@ import pytest
 from galaxyzoo.reports.votes import (
     galaxy_rmse,
     question_rmse,
-    summarise_vote_calibration,
+    summarize_vote_calibration,
     vote_calibration,
 )
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -35,7 +35,7 @@ def test_vote_calibration_of_a_case_worked_by_hand():
     assert table["galaxies"].tolist() == [2, 2, 2, 2]
     np.testing.assert_allclose(table["predicted"], [0.2, 0.8, 0.5, 0.5])
     np.testing.assert_allclose(table["voted"], [0.3, 0.5, 0.6, 0.4])
-    summary = summarise_vote_calibration(table)
+    summary = summarize_vote_calibration(table)
     np.testing.assert_allclose(summary.loc["a"], [0.1, 0.2], atol=1e-12)  # bias, error
     np.testing.assert_allclose(summary.loc["b"], [0.0, 0.1], atol=1e-12)
     assert len(vote_calibration(predictions[:1], votes[:1], ["a", "b"])) == 2

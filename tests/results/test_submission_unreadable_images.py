@@ -122,7 +122,7 @@ def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys):
 
 
 def test_the_class_of_such_a_row_is_the_most_frequent_one(tmp_path, monkeypatch):
-    """Where balanced accuracy counts, too: there the frequencies favour no class."""
+    """Where balanced accuracy counts, too: there the frequencies favor no class."""
     use_root(monkeypatch, tmp_path)
     catalog = save_class_project()
     note("anomaly4/run1", *catalog.test_ids[:3])

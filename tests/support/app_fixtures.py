@@ -13,7 +13,7 @@ CONFIG = small_config()
 
 
 def loaded(data: Dataset) -> LoadedRun:
-    models = {fold: build_model(CONFIG, initialise=False).eval() for fold in (0, 1)}
+    models = {fold: build_model(CONFIG, initialize=False).eval() for fold in (0, 1)}
     return LoadedRun(
         data.catalog.dataset, CONFIG.run, RunNetworks(CONFIG, models), data.catalog, data
     )

@@ -15,7 +15,7 @@ from support.kaggle_fixtures import draw_image, encode
 PICTURE = draw_image(np.random.default_rng(5))
 JPEG, PNG = encode(PICTURE), encode(PICTURE, end=".png")
 END = b"\xff\xd9"
-# 16 × 16 px, grey, arithmetic coding, made by libjpeg-turbo 2.1.5: no package here writes such.
+# 16 × 16 px, gray, arithmetic coding, made by libjpeg-turbo 2.1.5: no package here writes such.
 ARITHMETIC = base64.b64decode(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsL"
     "EBYQERMUFRUVDA8XGBYUGBIUFRT/yQALCAAQABABAREA/8wABgAQEAX/2gAIAQEAAD8A/wDop3ExjDo7unATug5lIki0"
@@ -36,7 +36,7 @@ class Kind:
 
     data: bytes
     refusal: str = ""  # part of the reason why it cannot be used; empty where it can
-    # largest mean difference to the picture, in grey levels; None where it shows something else
+    # largest mean difference to the picture, in gray levels; None where it shows something else
     close: float | None = None
 
 
@@ -104,8 +104,8 @@ def two_bytes(values: np.ndarray) -> bytes:
 
 
 BGR = np.ascontiguousarray(PICTURE[..., ::-1])
-GREY = cv2.cvtColor(PICTURE, cv2.COLOR_RGB2GRAY)
-RGBA = np.dstack([BGR, np.full(GREY.shape, 7, np.uint8)])
+GRAY = cv2.cvtColor(PICTURE, cv2.COLOR_RGB2GRAY)
+RGBA = np.dstack([BGR, np.full(GRAY.shape, 7, np.uint8)])
 PROGRESSIVE = cv2.imencode(".jpg", BGR, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
 KINDS: dict[str, Kind] = {
     "zero bytes": Kind(b"", "empty"),
@@ -135,13 +135,13 @@ KINDS: dict[str, Kind] = {
     "decompression bomb, JPEG of 60000 px": Kind(sized_jpeg(60_000, 60_000), "60000 × 60000 px"),
     "decompression bomb, PNG of 20000 px": Kind(png_bomb(20_000), "20000 × 20000 px"),
     "PNG behind .jpg": Kind(PNG, close=3),
-    "grayscale JPEG": Kind(encode(GREY), close=3),
-    "grayscale PNG": Kind(encode(GREY, end=".png"), close=3),
+    "grayscale JPEG": Kind(encode(GRAY), close=3),
+    "grayscale PNG": Kind(encode(GRAY, end=".png"), close=3),
     "RGBA": Kind(cv2.imencode(".png", RGBA)[1].tobytes(), close=3),
     "palette": Kind(save("PNG", mode="P"), close=7),
     "CMYK": Kind(save("JPEG", mode="CMYK", quality=95), close=3),
     "16 bits": Kind(two_bytes(BGR), close=3),
-    "16 bits, grayscale": Kind(two_bytes(GREY), close=3),
+    "16 bits, grayscale": Kind(two_bytes(GRAY), close=3),
     "1 × 1": Kind(encode(PICTURE[:1, :1])),
     "EXIF-rotated": Kind(with_orientation(JPEG, 6), close=0),
     "progressive JPEG": Kind(PROGRESSIVE, close=3),

@@ -18,7 +18,7 @@ IMAGE = ImageConfig(crop_px=424, cache_px=32)
 
 
 class Brightness:
-    """Its two networks agree least on images of middle grey."""
+    """Its two networks agree least on images of middle gray."""
 
     task, digest = TASK, "brightness"
     runs = (SimpleNamespace(config=SimpleNamespace(image=IMAGE)),)

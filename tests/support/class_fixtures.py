@@ -92,7 +92,7 @@ def class_fold(galaxies: int = 40, seed: int = 0, **parts: Any) -> FoldData:
     return FoldData(cache, targets, rows[~held_out], rows[held_out], 0, **parts)
 
 
-def write_labelled(
+def write_labeled(
     folder: Path, n: int = 40, n_test: int = 4, first: int = 1, shuffle: int | None = None
 ) -> Path:
     """A folder of zoo5's form: classes in turn, ids from `first` on; shuffle: seed of the rows."""

@@ -81,7 +81,7 @@ def complaint(result: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def artefacts(root: Path, *more: str) -> dict[str, bytes]:
+def artifacts(root: Path, *more: str) -> dict[str, bytes]:
     """Path in the project -> content of all that a run leaves there, and of further folders.
 
     Without locks, and without the timings, which differ from run to run.

@@ -220,7 +220,7 @@ def save_project(
 
 
 def use_root(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-    """Let every artefact folder lie under `root`."""
+    """Let every artifact folder lie under `root`."""
     monkeypatch.setenv("GALAXYZOO_ROOT", str(root))
 
 

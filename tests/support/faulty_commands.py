@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from support.commands import SRC, artefacts, environment, fork_server
+from support.commands import SRC, artifacts, environment, fork_server
 from support.fork_server import FAULTS
 from support.forked_commands import Job
 
@@ -86,9 +86,9 @@ class Project:
             )
         return self._result(done.returncode)
 
-    def artefacts(self) -> dict[str, bytes]:
+    def artifacts(self) -> dict[str, bytes]:
         """All that the commands have left, the demo set and its decoded images too."""
-        return artefacts(self.root, "input")
+        return artifacts(self.root, "input")
 
     def _job(self, words: list[str], fault: Fault) -> Job:
         """Write down a command's fault; returns the command."""

@@ -35,7 +35,7 @@ def small_network(name: str, size_px: int, seed: int = 0) -> GalaxyNet:
     """An untrained network of any kind, in eval mode."""
     torch.manual_seed(seed)
     config = small_config(model={"name": name, "kwargs": {}}, image={"size_px": size_px})
-    return build_model(config, initialise=False).eval()
+    return build_model(config, initialize=False).eval()
 
 
 def overfit(

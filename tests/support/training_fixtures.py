@@ -110,7 +110,7 @@ def gradients(settings: Config, data: FoldData, parts: int) -> tuple[float, list
 def fake_training(
     monkeypatch: pytest.MonkeyPatch,
     module: ModuleType,
-    summarise: Callable[[], FoldSummary] = lambda: FoldSummary("scratch"),
+    summarize: Callable[[], FoldSummary] = lambda: FoldSummary("scratch"),
 ) -> list[FoldData]:
     """Replace a module's training loop by random weights; returns what each call is handed."""
     seen: list[FoldData] = []
@@ -119,7 +119,7 @@ def fake_training(
         seen.append(data)
         save_weights(folder / WEIGHTS, build_model(config).state_dict())
         (folder / HISTORY).write_text("epoch\n" + "1\n" * config.train.epochs)
-        return summarise()
+        return summarize()
 
     monkeypatch.setattr(module, "train_fold", fake)
     return seen

@@ -24,8 +24,8 @@ def test_random_warps_stay_within_their_settings_and_use_all_of_them() -> None:
     assert np.median(np.log(scales)) == pytest.approx(0, abs=0.02)  # log-uniform
     mirrored = np.linalg.det(matrices[:, :, :2]) < 0
     assert 0.45 < mirrored.mean() < 0.55
-    centres = matrices @ np.array([15.5, 15.5, 1.0]) - 31.5
-    assert 3.9 < np.abs(centres).max() <= 4.0  # 8 original pixels are 4 cached ones
+    centers = matrices @ np.array([15.5, 15.5, 1.0]) - 31.5
+    assert 3.9 < np.abs(centers).max() <= 4.0  # 8 original pixels are 4 cached ones
     angles = np.arctan2(matrices[:, 1, 1], matrices[:, 0, 1])
     assert np.histogram(angles, bins=8, range=(-np.pi, np.pi))[0].min() > 180
 

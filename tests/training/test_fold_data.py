@@ -32,8 +32,8 @@ def voted(root: Path) -> Dataset:
 
 
 def other_dataset(root: Path, ids: list[int], n_folds: int = 3) -> Dataset:
-    """A labelled set of some of the galaxies."""
-    folder = root / "input" / "labelled"
+    """A labeled set of some of the galaxies."""
+    folder = root / "input" / "labeled"
     names = ["elliptical", "spiral"]
     rows = "".join(f"{i},{names[k % 2]}\n" for k, i in enumerate(ids))
     folder.mkdir()
@@ -41,7 +41,7 @@ def other_dataset(root: Path, ids: list[int], n_folds: int = 3) -> Dataset:
     rng = np.random.default_rng(0)
     images = {f"{i}.jpg": encode(rng.integers(0, 255, (48, 48, 3), np.uint8)) for i in ids}
     write_zip(folder / "images.zip", images)
-    return prepare("labelled", n_folds=n_folds)
+    return prepare("labeled", n_folds=n_folds)
 
 
 def staged(elsewhere: str = "") -> Config:
@@ -49,7 +49,7 @@ def staged(elsewhere: str = "") -> Config:
     votes = {"name": "votes", "task": "gz37", "loss": "kl"}
     votes |= {"dataset": elsewhere} if elsewhere else {}
     stages = [votes, {"name": "classes"}]
-    return holdout_config("labelled" if elsewhere else "", stages=stages)
+    return holdout_config("labeled" if elsewhere else "", stages=stages)
 
 
 def finish_votes(config: Config, data: Dataset, fold: int) -> Path:
@@ -126,7 +126,7 @@ def test_a_stage_on_another_dataset_needs_the_same_folds(voted: Dataset, root: P
     assert found.path(WEIGHTS) == weights
     frame = other.catalog.train.copy()
     frame.iloc[7, 0] = (frame.iloc[7, 0] + 1) % 3
-    moved = Catalog("labelled", frame, other.catalog.test_ids)
+    moved = Catalog("labeled", frame, other.catalog.test_ids)
     with pytest.raises(InputError, match=f"GalaxyID {frame.index[7]} differs between the folds"):
         fold_data.find_stage_before(config, moved, 0)
 
@@ -148,13 +148,13 @@ def test_a_stage_elsewhere_learns_from_no_test_galaxy_and_no_copy(
         asked.append((own, other))
         return [int(ids[3])]
 
-    recipe = replace(voted.catalog, dataset="labelled", test_ids=ids[[8, 5]])
-    monkeypatch.setattr(fold_data, "load_catalog", {"labelled": recipe}.__getitem__)
+    recipe = replace(voted.catalog, dataset="labeled", test_ids=ids[[8, 5]])
+    monkeypatch.setattr(fold_data, "load_catalog", {"labeled": recipe}.__getitem__)
     monkeypatch.setattr(fold_data, "read_duplicates", read_duplicates)
-    stage = staged("voted").stages[0].model_copy(update={"own_dataset": "labelled"})
+    stage = staged("voted").stages[0].model_copy(update={"own_dataset": "labeled"})
     kept = fold_data.may_learn_from(stage, voted.catalog)
     assert np.flatnonzero(~kept).tolist() == [3, 5, 8]
-    assert asked == [("labelled", voted.catalog.dataset)]
+    assert asked == [("labeled", voted.catalog.dataset)]
     assert fold_data.may_learn_from(staged(), voted.catalog).all()
 
 

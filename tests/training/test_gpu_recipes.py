@@ -41,7 +41,7 @@ def demo_fold(config: Config) -> FoldData:
 
 @pytest.mark.parametrize("config", list(recipes()), ids=lambda one: one.about)
 def test_a_step_is_taken(config: Config) -> None:
-    trainer = Trainer(config, demo_fold(config), initialise=False)
+    trainer = Trainer(config, demo_fold(config), initialize=False)
     trainer.model.train()
     before = {name: value.clone() for name, value in trainer.model.named_parameters()}
     loss = trainer.step(0, next(trainer.batches()))

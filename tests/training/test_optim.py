@@ -26,7 +26,7 @@ def test_learning_rate_by_hand() -> None:
 
 
 def test_biases_and_norms_are_not_decayed() -> None:
-    model = build_model(small_config(), initialise=False)
+    model = build_model(small_config(), initialize=False)
     groups = build_optimizer(model, TrainConfig(weight_decay=0.1)).param_groups
     assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
     assert all(p.ndim > 1 for p in groups[0]["params"])

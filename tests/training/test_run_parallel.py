@@ -7,7 +7,7 @@ import pytest
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run, order_by_dependency, train_runs
-from support.commands import COMPETITION, TRAIN, artefacts, call, complaint, train_project
+from support.commands import COMPETITION, TRAIN, artifacts, call, complaint, train_project
 from support.small_models import small_config
 from support.thoroughness import long_only
 
@@ -85,7 +85,7 @@ def test_two_processes_write_the_same_bytes_as_one(
 ) -> None:
     second = str(write_second(tmp_path))
     train_project(tmp_path, second, "--jobs", "2", "--backend", backend)
-    ours, expected = artefacts(tmp_path), artefacts(serial)
+    ours, expected = artifacts(tmp_path), artifacts(serial)
     assert len([path for path in ours if path.endswith("weights.safetensors")]) == 9
     assert ours.keys() == expected.keys()
     assert ours == expected

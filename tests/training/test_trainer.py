@@ -62,9 +62,9 @@ def test_going_on_needs_no_pretrained_weights(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         build = build_model
 
-        def spy(settings: Config, initialise: bool) -> GalaxyNet:
-            asked.append(initialise)
-            return build(settings, initialise)
+        def spy(settings: Config, initialize: bool) -> GalaxyNet:
+            asked.append(initialize)
+            return build(settings, initialize)
 
         patch.setattr(trainer, "build_model", spy)
         train_fold(config(), data, tmp_path, "again")

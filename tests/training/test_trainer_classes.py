@@ -114,7 +114,7 @@ def test_the_saved_network_gives_natural_probabilities(tmp_path, balance):
     run_epochs(trainer, 1)
     images = torch.from_numpy(data.cache.images[:6]).permute(0, 3, 1, 2)
     before = trainer.averaged_model.eval()(images).detach().numpy()
-    model = build_model(config, initialise=False)
+    model = build_model(config, initialize=False)
     model.load_state_dict(trainer.final_weights())
     after = model.eval()(images).detach().numpy()
     expected = before * data.targets[data.train_rows].mean(axis=0)
@@ -170,7 +170,7 @@ def test_the_stage_before_fills_the_backbone_and_not_the_head(tmp_path: Path) ->
     assert trainer.start == "scratch, then votes"
     weights, ours = load_file(path), trainer.model.state_dict()
     kept = [name for name in weights if not name.startswith("head.")]
-    assert {"mean", "std"} <= set(kept)  # its normalisation belongs to it
+    assert {"mean", "std"} <= set(kept)  # its normalization belongs to it
     assert all(torch.equal(ours[name], weights[name]) for name in kept)
     averaged = trainer.averaged_model.state_dict()
     assert all(torch.equal(averaged[name], weights[name]) for name in kept)

@@ -145,9 +145,9 @@ def test_the_first_network_is_gone_before_the_next_is_built(
     alive = []
     start = Trainer.__init__
 
-    def spy(self: Trainer, config: Config, data: FoldData, initialise: bool = True) -> None:
+    def spy(self: Trainer, config: Config, data: FoldData, initialize: bool = True) -> None:
         alive.append(sum(reference() is not None for reference in built))
-        start(self, config, data, initialise)
+        start(self, config, data, initialize)
         built.append(weakref.ref(self.model))
 
     monkeypatch.setattr(Trainer, "__init__", spy)

@@ -71,7 +71,7 @@ def test_every_study_in_the_tree_builds(name: str) -> None:
         assert is_ablation(variant.config.run)
         check_transforms(variant.config.augment.transforms, variant.config.image.size_px)
         if variant.config.model not in built:
-            build_model(variant.config, initialise=False)
+            build_model(variant.config, initialize=False)
             built.append(variant.config.model)
     assert not any(run.startswith("ablations/") for run in all_runs())
 

@@ -71,7 +71,7 @@ def test_every_search_in_the_tree_builds_and_holds_its_recipe(name: str) -> None
     assert search.recipe is not None
     for config in search.edges:
         check_transforms(config.augment.transforms, config.image.size_px)
-        build_model(config, initialise=False)
+        build_model(config, initialize=False)
     assert not any(run.startswith("tuning/") for run in all_runs())
 
 

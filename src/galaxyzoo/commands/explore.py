@@ -12,7 +12,7 @@ from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
-from galaxyzoo.reports.explore_classes import explore_classes, explore_samples, labelled_tasks
+from galaxyzoo.reports.explore_classes import explore_classes, explore_samples, labeled_tasks
 from galaxyzoo.reports.explore_images import explore_images
 from galaxyzoo.reports.explore_votes import explore_votes
 from galaxyzoo.reports.html import write_page
@@ -26,7 +26,7 @@ def main() -> None:
     wanted = get_task(args.task) if args.task else None
     data = prepare(args.data, tasks={wanted.name} if wanted else None)
     catalog = data.catalog
-    tasks = labelled_tasks(catalog)
+    tasks = labeled_tasks(catalog)
     if wanted is not None:
         tasks = [wanted] if isinstance(wanted, ClassTask) else []
     folder = args.output or reports_dir() / catalog.dataset / "explore"

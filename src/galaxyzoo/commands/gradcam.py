@@ -109,7 +109,7 @@ def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
     print_table(title, ("method", "score", "SE"), [method.cells for method in methods])
     print(
         "score: half of how much more the likeliest answer falls without the hottest places than "
-        "without the coldest; `random` and `centre` (a spot in the middle) are the controls"
+        "without the coldest; `random` and `center` (a spot in the middle) are the controls"
     )
 
 

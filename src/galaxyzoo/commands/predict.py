@@ -195,7 +195,7 @@ def add_fits(parser: argparse.ArgumentParser) -> None:
         "--field",
         type=positive_float,
         metavar="ARCSEC",
-        help="side of the centre square that is seen, best 8.48 Petrosian radii; a list may have "
+        help="side of the center square that is seen, best 8.48 Petrosian radii; a list may have "
         "these in a column petroR90_r (default: the whole cut-out)",
     )
     group.add_argument(

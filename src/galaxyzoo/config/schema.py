@@ -41,7 +41,7 @@ class ImageConfig(Settings):
     """Part of the sky image that the network gets, and its size."""
 
     crop_px: int = Field(324, ge=8, le=ORIGINAL_PX)
-    """side of the centre square cut out of the 424 px original"""
+    """side of the center square cut out of the 424 px original"""
     cache_px: int = Field(108, ge=8, le=ORIGINAL_PX)
     """side of that square in the decoded cache; shrinking by a whole number keeps noise low"""
     field_px: float = Field(230.0, gt=0, le=600)

@@ -14,7 +14,7 @@ RESOURCES = _PACKAGE if INSTALLED else CODE_ROOT  # folder of configs/, weights/
 def root() -> Path:
     """The project's folder: `GALAXYZOO_ROOT`, else the checkout, installed the current folder.
 
-    Read at each call, so that tests and notebooks can keep a whole set of artefacts elsewhere.
+    Read at each call, so that tests and notebooks can keep a whole set of artifacts elsewhere.
     """
     return Path(os.environ.get("GALAXYZOO_ROOT") or CODE_ROOT).resolve()
 

@@ -2,7 +2,7 @@
 
 Stratification: each galaxy is described by its most telling answer, the one whose vote fraction
 stands out most against the mean over all galaxies (so rare answers describe the galaxies that show
-them). Galaxies are sorted by that answer, then by its fraction; every K neighbours in this order
+them). Galaxies are sorted by that answer, then by its fraction; every K neighbors in this order
 are dealt to the K folds in random order. So each fold gets the same share of every answer at every
 strength, and fold sizes differ by at most one, or by the size of the largest group.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 # Of two images' fine structure; see `near_duplicates`. Measured on 6,000 competition images: no two
-# different ones correlate above 0.73; copies with noise of 4 grey levels, saved again as JPEG of
+# different ones correlate above 0.73; copies with noise of 4 gray levels, saved again as JPEG of
 # quality 75, correlate above 0.86.
 DUPLICATE_CORRELATION = 0.85
 _THUMBNAIL_PX = 40
@@ -39,7 +39,7 @@ def make_folds(
         rows in another order that bring their group numbers along.
     Raises:
         ValueError: fewer groups than folds, or known folds that leave one empty.
-    Source: own; block randomisation within strata, as in clinical trials.
+    Source: own; block randomization within strata, as in clinical trials.
     """
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) < n_folds or n_folds < 2:
@@ -79,7 +79,7 @@ def near_duplicates(images: np.ndarray, threshold: float = DUPLICATE_CORRELATION
     """Group images that show the same patch of sky.
 
     Two images belong together if the fine structure of their thumbnails (what a Gaussian blur takes
-    away: stars, neighbours, noise) correlates above `threshold`. The smooth light of the galaxy
+    away: stars, neighbors, noise) correlates above `threshold`. The smooth light of the galaxy
     itself does not count, or all round galaxies would be duplicates of each other. Another
     compression, a little noise, another brightness and shifts up to two pixels of a 424 px original
     are seen through; turned and mirrored copies are not.

@@ -44,19 +44,19 @@ def warp_matrices(
         angles_deg: (B,) the galaxy turns counter-clockwise by this angle.
         flips: (B,) bool, mirror left and right, after the rotation.
         zooms: (B,) above 1 the galaxy appears larger.
-        shifts_px: (B, 2) the field's centre moves by (x, y) original pixels.
+        shifts_px: (B, 2) the field's center moves by (x, y) original pixels.
     Returns:
         (B, 2, 3) float64 affine matrices from input pixel (x, y) to cached pixel (x, y), pixel
-        centres at whole numbers.
+        centers at whole numbers.
     """
     scale = image.cache_px / image.crop_px  # cached pixels per original pixel
     steps = image.field_px / image.size_px * scale / zooms  # cached pixels per input pixel
     cos, sin = np.cos(np.deg2rad(angles_deg)) * steps, np.sin(np.deg2rad(angles_deg)) * steps
     mirrors = np.where(flips, -1.0, 1.0)
     linear = np.stack([cos * mirrors, -sin, sin * mirrors, cos], axis=-1).reshape(-1, 2, 2)
-    centres = (image.cache_px - 1) / 2 + scale * shifts_px
+    centers = (image.cache_px - 1) / 2 + scale * shifts_px
     middle = np.full(2, (image.size_px - 1) / 2)
-    return np.concatenate([linear, (centres - linear @ middle)[..., None]], axis=-1)
+    return np.concatenate([linear, (centers - linear @ middle)[..., None]], axis=-1)
 
 
 def warp_matrix(

@@ -42,7 +42,7 @@ _VERSION = 3  # of the decoding; raise it when the pixels change
 _DECODERS = cv2.__version__, simplejpeg.__version__
 LARGEST_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_INKS = ("CMYK", "YCCK")  # colour spaces of JPEGs made for print
+_INKS = ("CMYK", "YCCK")  # color spaces of JPEGs made for print
 # Caches that this process has checked: path, time of the last change, unreadable images.
 _checked: set[tuple[object, ...]] = set()
 
@@ -59,7 +59,7 @@ class ImageCache:
 
 
 def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
-    """Decode an image, cut the centre square, shrink it.
+    """Decode an image, cut the center square, shrink it.
 
     Args:
         data: JPEG or PNG, or (H, W, 3) uint8 RGB pixels, which give what a PNG of them gives.
@@ -90,7 +90,7 @@ def _choose_reduction(shape: tuple[int, ...], crop_px: int, size_px: int) -> int
 
 
 def _cut_square(image: np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
-    """The centre square, shrunk."""
+    """The center square, shrunk."""
     rows, columns = image.shape[:2]
     keep = max(1, round(min(rows, columns) * crop_px / ORIGINAL_PX))
     top, left = (rows - keep) // 2, (columns - keep) // 2
@@ -368,24 +368,24 @@ def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
 
 
 def _read_jpeg_header(data: bytes) -> tuple[tuple[int, int], str]:
-    """(height, width) of a JPEG, and its colour space."""
+    """(height, width) of a JPEG, and its color space."""
     try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        height, width, colors, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError as error:
         raise ValueError(f"its JPEG header is cut off or damaged ({error})") from None
-    return (height, width), colours
+    return (height, width), colors
 
 
 def _decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
     """(H / reduce, W / reduce, 3) uint8 RGB, sides rounded up.
 
-    A decoder fills what a cut-off JPEG lacks with grey; this one refuses what libjpeg warns of, and
+    A decoder fills what a cut-off JPEG lacks with gray; this one refuses what libjpeg warns of, and
     so a cut-off file also where an end marker was put behind the cut. It takes one that was cut
     between two scans (the rest is a whole JPEG of a less sharp picture).
     """
-    (height, width), colours = _read_jpeg_header(data)
+    (height, width), colors = _read_jpeg_header(data)
     try:
-        if colours in _INKS:  # converted by cv2 alone
+        if colors in _INKS:  # converted by cv2 alone
             simplejpeg.decode_jpeg(data, "CMYK")
             return _decode_by_cv2(data, reduce)
         least = -(-height // reduce), -(-width // reduce)

@@ -2,7 +2,7 @@
 
 Votes become classes by the rule of a task; as many galaxies of each class are drawn at random, and
 their images come from the folder or from the sky survey's server. The result is a dataset of the
-labelled form, `input/<name>/`, and in it `dataset_galaxies.zip`, which unpacks into such a folder
+labeled form, `input/<name>/`, and in it `dataset_galaxies.zip`, which unpacks into such a folder
 anywhere.
 """
 
@@ -24,7 +24,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import cache_dir, input_dir, shown
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import gz2
-from galaxyzoo.data.readers.labelled import IMAGES, LABELS
+from galaxyzoo.data.readers.labeled import IMAGES, LABELS
 from galaxyzoo.download.sdss import (
     GOOD,
     MANIFEST,

@@ -1,4 +1,4 @@
-"""Download cut-outs of galaxies from the Sloan Digital Sky Survey's colour images.
+"""Download cut-outs of galaxies from the Sloan Digital Sky Survey's color images.
 
 Requests are limited in rate, tried again where a failure may pass, and their content is checked.
 Each image is a file of its own, so a stopped download goes on where it was; `manifest.csv` beside

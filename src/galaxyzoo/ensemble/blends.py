@@ -1,6 +1,6 @@
 """Blends: weighted sums of the runs, column by column, with fixed or fitted weights.
 
-Greedy selection minimises a given loss: of vote fractions the squared error, of class probabilities
+Greedy selection minimizes a given loss: of vote fractions the squared error, of class probabilities
 the log-loss. Losses and least squares take raw predictions, scores are of what is submitted, after
 `Task.project`, which differs slightly.
 
@@ -133,7 +133,7 @@ def fit_nnls(folds: Sequence[OofFold], task: Task) -> Blend:
 
 
 def nnls_weights(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    """Non-negative weights that minimise w·gram·w - 2 w·cross, also where runs are copies.
+    """Non-negative weights that minimize w·gram·w - 2 w·cross, also where runs are copies.
 
     Args:
         gram: (run, run) sums of products of predictions.

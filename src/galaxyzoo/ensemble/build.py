@@ -229,10 +229,10 @@ def error_correlation(runs: Sequence[str], sums: LeastSquares) -> dict[str, dict
     products = gram - cross - cross[:, None] + sums.squares.sum()  # of the errors of two runs
     errors = sums.features.reshape(len(runs), -1).sum(axis=1) - sums.targets.sum()
     n = sums.count * len(sums.targets)
-    centred = products / n - np.outer(errors, errors) / n**2
-    spread = np.sqrt(np.maximum(np.diag(centred), 0.0))
+    centered = products / n - np.outer(errors, errors) / n**2
+    spread = np.sqrt(np.maximum(np.diag(centered), 0.0))
     scale = np.outer(spread, spread)
-    matrix = np.divide(centred, scale, out=np.zeros_like(centred), where=scale > 0)
+    matrix = np.divide(centered, scale, out=np.zeros_like(centered), where=scale > 0)
     return {
         run: dict(zip(runs, row.tolist(), strict=True))
         for run, row in zip(runs, matrix.clip(-1.0, 1.0), strict=True)

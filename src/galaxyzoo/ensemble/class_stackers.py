@@ -1,8 +1,8 @@
 """Stackers of class probabilities, fitted to the log-loss on the runs' log-probabilities.
 
-As in `stackers`, each is regularised towards the mean of the runs, here the geometric one.
+As in `stackers`, each is regularized toward the mean of the runs, here the geometric one.
 
-Source: Wolpert 1992, "Stacked generalization"; the pull towards the mean is own.
+Source: Wolpert 1992, "Stacked generalization"; the pull toward the mean is own.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Pool:
 
 
 def fit_pool(folds: Sequence[OofFold], task: Task) -> Pool:
-    """Fit a pool by penalised maximum likelihood, starting from the geometric mean of the runs.
+    """Fit a pool by penalized maximum likelihood, starting from the geometric mean of the runs.
 
     Source: logarithmic opinion pool (Genest and Zidek 1986, Statistical Science 1), weights fitted.
     """

@@ -1,6 +1,6 @@
 """Stackers: meta-models that predict each column from all columns of all runs.
 
-Each is regularised towards the uniform mean of the runs, or towards a blend, not towards zero, and
+Each is regularized toward the uniform mean of the runs, or toward a blend, not toward zero, and
 is fitted to the squared error of raw predictions.
 
 - `lightgbm` corrects the mean by boosted trees on all predictions.
@@ -232,7 +232,7 @@ def correct(
 
     Args:
         first: (feature, column) weights, fitted on the same galaxies. They are so few, or so
-            regularised, that their errors on these galaxies are those on others.
+            regularized, that their errors on these galaxies are those on others.
         sums: of the galaxies to fit on.
         groups: columns that are corrected by their own deviations alone.
         penalties: per galaxy, where deviations have variance 1 on the whole.

@@ -1,7 +1,7 @@
 """Grad-CAM heat maps for an answer, by the methods of the grad-cam package, and their faithfulness.
 
 A faithful map's hottest places carry the answer: without them the prediction changes more than
-without the coldest. The package fills in a removed pixel from its neighbours (ROAD), so that the
+without the coldest. The package fills in a removed pixel from its neighbors (ROAD), so that the
 hole itself gives nothing away.
 
 Source: Selvaraju et al. 2017 (ICCV), Grad-CAM, and what the package names for the other methods
@@ -55,8 +55,8 @@ METHODS = {
     "ablationcam": Method("AblationCAM", all_orientations=False),
 }
 FAST_METHODS = tuple(name for name, method in METHODS.items() if method.all_orientations)
-CENTRE, RANDOM = "centre", "random"  # controls: a spot in the middle, and patches at random
-CONTROLS = (CENTRE, RANDOM)
+CENTER, RANDOM = "center", "random"  # controls: a spot in the middle, and patches at random
+CONTROLS = (CENTER, RANDOM)
 _FINEST_USEFUL = 5  # cells of a side below which a map shows no place
 _REMOVED = (0.3, 0.5, 0.7, 0.9)  # shares of the pixels
 _CELLS = 6  # of a side of random patches
@@ -267,7 +267,7 @@ def measure_faithfulness(
                     compute_gradcam(model, image[None], [column], name, used)[0]
                     for name in FAST_METHODS
                 ]
-                maps += [centre_spot(side), patches[len(scores)]]
+                maps += [center_spot(side), patches[len(scores)]]
                 scores.append(score_maps(model, image, column, np.stack(maps)))
                 bar.update()
                 if len(scores) == 1:  # which took the imports' time too
@@ -308,7 +308,7 @@ def score_maps(model: GalaxyNet, image: np.ndarray, column: int, maps: np.ndarra
     return (without_coldest - without_hottest) / 2
 
 
-def centre_spot(side: int) -> np.ndarray:
+def center_spot(side: int) -> np.ndarray:
     """(side, side) float32, 1 in the middle: where the galaxy is, whatever is asked."""
     place = (np.arange(side) - (side - 1) / 2) / (_SPOT * side)
     falling = np.exp(-(place**2) / 2).astype(np.float32)

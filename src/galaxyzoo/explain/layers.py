@@ -15,7 +15,7 @@ from galaxyzoo.models.build import GalaxyNet
 _SMALLEST_SIDE = 2
 # Ends of the names of norms whose output attention reads: timm's, TNT's, torchvision's.
 _BEFORE_ATTENTION = ("norm1", "norm_out", "ln_1")
-_COLOURS = 3
+_COLORS = 3
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def compute_feature_maps(
 
 
 def first_filters(model: GalaxyNet) -> np.ndarray | None:
-    """(channel, 3, h, w) kernels of the first convolution on colours; None where there is none."""
+    """(channel, 3, h, w) kernels of the first convolution on colors; None where there is none."""
     layers = (m for m in model.backbone.modules() if isinstance(m, nn.Conv2d))
-    first = next((m for m in layers if m.in_channels == _COLOURS), None)
+    first = next((m for m in layers if m.in_channels == _COLORS), None)
     return None if first is None else first.weight.detach().float().cpu().numpy()

@@ -29,7 +29,7 @@ from galaxyzoo.results.layout import (
     ENSEMBLE_CARD,
     ENSEMBLE_MODEL,
     INTERVALS,
-    LICENCE,
+    LICENSE,
     MODEL_CARD,
     ONNX,
     OOF_PACKED,
@@ -58,7 +58,7 @@ def export_run(
     It holds `config.yaml` and `fold_k/weights.safetensors` as the run's own folder does, so that
     the same functions read both; `oof.json`, the score card; `intervals.safetensors`, what makes
     intervals around predicted votes; `digests.json`, by which these are checked when they are
-    read; `model.onnx`; `README.md`, the model card; and the code's licence.
+    read; `model.onnx`; `README.md`, the model card; and the code's license.
 
     Args:
         dataset: that the run was trained on.
@@ -96,7 +96,7 @@ def export_run(
         if with_onnx:
             size_px, turned = config.image.size_px, config.tta.dihedral
             difference = write_onnx(part / ONNX, [*networks.values()], size_px, turned)
-        shutil.copyfile(RESOURCES / LICENCE, part / LICENCE)
+        shutil.copyfile(RESOURCES / LICENSE, part / LICENSE)
         write_card(part / MODEL_CARD, config, get_task(config.task), scores, difference, in_half)
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
@@ -118,7 +118,7 @@ def export_ensemble(ensemble: EnsembleFolder, folder: Path, with_onnx: bool = Tr
             export_run(ensemble.dataset, run, part / run, with_onnx)
         shutil.copyfile(ensemble.card, part / ENSEMBLE_CARD)
         shutil.copyfile(ensemble.fitted, part / ENSEMBLE_MODEL)
-        shutil.copyfile(RESOURCES / LICENCE, part / LICENCE)
+        shutil.copyfile(RESOURCES / LICENSE, part / LICENSE)
         title = ensemble_name(ensemble.task, ensemble.name)
         card = render("ensemble_card.md.j2", title=title, card=fitted.card)
         (part / MODEL_CARD).write_text(card, encoding="utf-8")
@@ -143,13 +143,13 @@ def export_tables(dataset: str, run: str, folder: Path) -> bool:
     files.check_free(folder)
     catalog = load_catalog(dataset)
     task = task_of(run)
-    labelled = catalog.for_task(task)
+    labeled = catalog.for_task(task)
     tables = TrainedRun(run)
     oof, test = (load(task, catalog).astype(float) for load in (tables.load_oof, tables.load_test))
     config, fingerprint = load_run_config(RunFolder(dataset, run).path)
-    scores = _read_scores(dataset, config, [*range(labelled.n_folds)])
+    scores = _read_scores(dataset, config, [*range(labeled.n_folds)])
     with files.writing_folder(folder) as part:
-        _pack(part / OOF_PACKED, PredictionTable(task, labelled.ids, oof, labelled.folds))
+        _pack(part / OOF_PACKED, PredictionTable(task, labeled.ids, oof, labeled.folds))
         _pack(part / TEST_PACKED, PredictionTable(task, catalog.test_ids, test))
         shutil.copyfile(RunFolder(dataset, run).card, part / SCORES)
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")

@@ -76,7 +76,7 @@ def load_fold_model(config: Config, folder: Path) -> GalaxyNet:
 
     Of a finished fold, check the weights first (`FoldFolder.path`).
     """
-    model, path = build_model(config, initialise=False), folder / WEIGHTS
+    model, path = build_model(config, initialize=False), folder / WEIGHTS
     try:
         model.load_state_dict(load_weights(path))
     except RuntimeError as error:

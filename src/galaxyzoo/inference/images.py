@@ -22,7 +22,7 @@ from galaxyzoo.tasks.kinds import Task
 NAME = "id"  # column of the names where they are no GalaxyIDs
 CHUNK = 1024  # images decoded at once
 PART_SIZE = 8192
-_BLANK = "all of it is of one colour: nothing was written there, or all is masked"
+_BLANK = "all of it is of one color: nothing was written there, or all is masked"
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,12 +14,12 @@ from galaxyzoo.data.image_cache import AT_ONCE, in_threads
 Oddities = dict[str, tuple[int, str]]
 
 _SENTENCES = {
-    "grey": "are grey; the networks learned from pictures in three colours",
+    "gray": "are gray; the networks learned from pictures in three colors",
     "size": f"are not {ORIGINAL_PX} × {ORIGINAL_PX} px, as Galaxy Zoo's are",
     "bits": "have 16 bits a channel, of which the upper 8 are read",
     "noise": "are mostly noise",
 }
-# Correlation of neighbouring pixels: 0.61 and more in 3,000 pictures of the competition at 64 and
+# Correlation of neighboring pixels: 0.61 and more in 3,000 pictures of the competition at 64 and
 # 128 px of 207 and 424, below 0.52 in noise that is not enlarged.
 _LEAST_CORRELATION = 0.6
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -61,7 +61,7 @@ def _find(names: list[str], sizes: list[tuple[int, int, int]], images: np.ndarra
     oddities: Oddities = {}
     for name, (height, width, bits), image in zip(names, sizes, images, strict=True):
         kinds = {
-            "grey": "" if _is_grey(image[::8, ::8]) and _is_grey(image) else None,
+            "gray": "" if _is_gray(image[::8, ::8]) and _is_gray(image) else None,
             "size": None if height == width == ORIGINAL_PX else f", {width} × {height}",
             "bits": f", brightest value {image.max()} of 255" if bits == 16 else None,
             "noise": "" if _correlation(image) < _LEAST_CORRELATION else None,
@@ -88,12 +88,12 @@ def describe(oddities: Mapping[str, tuple[int, str]], n_images: int) -> list[str
     ]
 
 
-def _is_grey(image: np.ndarray) -> bool:
+def _is_gray(image: np.ndarray) -> bool:
     return bool((image == image[..., :1]).all())
 
 
 def _correlation(image: np.ndarray) -> float:
-    """Correlation of the brightness of neighbouring pixels, the lower of both axes."""
+    """Correlation of the brightness of neighboring pixels, the lower of both axes."""
     bright = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     bright -= bright.mean()
     values, width = bright.ravel(), image.shape[1]

@@ -131,7 +131,7 @@ def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:
     Returns:
         (row,) int64 of the same index, 0 in wrong rows; and the positions of the wrong rows.
     """
-    # Numbers come where the name is spelt in a way that pandas keeps, such as behind a tab.
+    # Numbers come where the name is spelled in a way that pandas keeps, such as behind a tab.
     texts = texts.where(texts.notna(), "").astype(str).str.strip()
     plain = texts.str.fullmatch("[0-9]{1,19}")
     pointed = texts.str.fullmatch(r"[0-9]{1,16}\.0*")

@@ -20,7 +20,7 @@ from galaxyzoo.tasks.registry import get_task
 
 
 class GalaxyNet(nn.Module):
-    """Backbone, head and output; takes raw images, normalisation is part of the network."""
+    """Backbone, head and output; takes raw images, normalization is part of the network."""
 
     mean: Tensor
     std: Tensor
@@ -81,7 +81,7 @@ class CNN(nn.Module):
         self.num_features = 2 * widths[-1]
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised images -> (B, num_features)."""
+        """(B, 3, H, W) normalized images -> (B, num_features)."""
         maps = self.stages(images)
         return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
 
@@ -128,7 +128,7 @@ class Layers(nn.Module):
         self.num_features = channels * size_px**2
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised images -> (B, num_features)."""
+        """(B, 3, H, W) normalized images -> (B, num_features)."""
         return self.layers(images)
 
 
@@ -137,18 +137,18 @@ class Layers(nn.Module):
 OWN_MODELS: dict[str, type[nn.Module]] = {"cnn": CNN, "d4cnn": D4CNN, "layers": Layers}
 
 
-def build_model(config: Config, initialise: bool = True) -> GalaxyNet:
+def build_model(config: Config, initialize: bool = True) -> GalaxyNet:
     """Build the network of a config.
 
     Args:
-        initialise: whether to load pretrained weights (not needed before a checkpoint is loaded).
+        initialize: whether to load pretrained weights (not needed before a checkpoint is loaded).
     """
     size_px = config.image.size_px
-    return GalaxyNet(config, *start_backbone(config.model, size_px, config.run, initialise))
+    return GalaxyNet(config, *start_backbone(config.model, size_px, config.run, initialize))
 
 
 def start_backbone(
-    model: ModelConfig, size_px: int, run: str, initialise: bool = True
+    model: ModelConfig, size_px: int, run: str, initialize: bool = True
 ) -> tuple[nn.Module, int, PretrainedWeights]:
     """Build a network without its classifier; returns the number of its features and its start too.
 
@@ -169,7 +169,7 @@ def start_backbone(
         # As torchvision does for the weights of its Inceptions.
         backbone.transform_input = True  # type: ignore[assignment]
     start = PretrainedWeights("scratch", model.mean, model.std)
-    if initialise and model.pretrained:
+    if initialize and model.pretrained:
         start = load_pretrained(backbone, model, run)
     return backbone, features, start
 
@@ -241,7 +241,7 @@ def _architecture(name: str) -> str:
 def _build_torchvision(name: str, kwargs: dict[str, Any]) -> nn.Module:
     """A torchvision classifier whose last layer with weights passes its input through."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of GoogLeNet's initialisation
+        warnings.simplefilter("ignore", FutureWarning)  # of GoogLeNet's initialization
         backbone = torchvision.models.get_model(name, weights=None, **kwargs)
     if getattr(backbone, "aux_logits", False):  # classifiers of inner layers, in training alone
         backbone.aux_logits = False

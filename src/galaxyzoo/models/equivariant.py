@@ -167,7 +167,7 @@ class D4CNN(nn.Module):
         self.stages[0] = _Exact(*self.stages[0].children())
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised images -> (B, num_features)."""
+        """(B, 3, H, W) normalized images -> (B, num_features)."""
         maps = self.stages(images).unflatten(1, (DIHEDRAL, -1))  # (B, copy, channel, h, w)
         return torch.cat([maps.mean(dim=(1, 3, 4)), maps.amax(dim=(1, 3, 4))], dim=1)
 

@@ -30,7 +30,7 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class PretrainedWeights:
-    """Origin of a network's pretrained weights, and the normalisation that they expect."""
+    """Origin of a network's pretrained weights, and the normalization that they expect."""
 
     origin: str  # for the run's records
     mean: Triple  # per channel, of values in [0, 1]
@@ -49,7 +49,7 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
     paths = _candidate_files(model)
     if path := next((path for path in paths if path.is_file()), None):
         _fill(backbone, _read(path), shown(path))
-        return PretrainedWeights(path.name, *_normalisation(backbone, model))
+        return PretrainedWeights(path.name, *_normalization(backbone, model))
     try:
         weights, start = _download(model)
     except Exception as error:  # noqa: BLE001 - the clients raise their own, their transport's, the system's
@@ -77,7 +77,7 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
 def fill_network(
     model: nn.Module, weights: dict[str, Tensor], source: str, with_head: bool = False
 ) -> None:
-    """Load the backbone of another trained network, and the normalisation that belongs to it.
+    """Load the backbone of another trained network, and the normalization that belongs to it.
 
     Args:
         weights: of another `GalaxyNet` with the same backbone.
@@ -99,7 +99,7 @@ def _candidate_files(model: ModelConfig) -> list[Path]:
     return paths
 
 
-def _normalisation(backbone: nn.Module, model: ModelConfig) -> tuple[Triple, Triple]:
+def _normalization(backbone: nn.Module, model: ModelConfig) -> tuple[Triple, Triple]:
     """Mean and std for weights from a file: the config's where set, else timm's for the model."""
     if (model.mean, model.std) != (IMAGENET_MEAN, IMAGENET_STD):
         return model.mean, model.std

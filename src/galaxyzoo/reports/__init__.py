@@ -1,4 +1,4 @@
-"""HTML pages, figures and tables on the screen, made from artefacts on disk.
+"""HTML pages, figures and tables on the screen, made from artifacts on disk.
 
 In: catalogs, tables, score cards. Out: `reports/`.
 """

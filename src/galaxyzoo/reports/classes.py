@@ -21,7 +21,7 @@ from galaxyzoo.data.prepare import take_images
 from galaxyzoo.reports.evaluate import SHOWN_GALAXIES, Evaluation
 from galaxyzoo.reports.figures import (
     COLORS,
-    GREY,
+    GRAY,
     RIGHT,
     SKY,
     TRAINED,
@@ -267,7 +267,7 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
 
 
 def draw_confusion(table: pd.DataFrame, title: str) -> Figure:
-    """Draw a `confusion_table`: numbers of galaxies, and percent of each true class as colour."""
+    """Draw a `confusion_table`: numbers of galaxies, and percent of each true class as color."""
     counts = table.drop(columns="true class").to_numpy()
     percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(4.5, 0.95 * len(counts) + 2.2)
@@ -303,7 +303,7 @@ def draw_roc(probs: np.ndarray, targets: np.ndarray, names: Sequence[str], title
         style = "-" if i % 2 == 0 else "--"
         for axis in (whole, corner):
             axis.plot(*curve, style, color=COLORS[i % len(COLORS)], lw=1.8, label=label)
-    whole.plot([0, 1], [0, 1], ":", color=GREY, lw=1)
+    whole.plot([0, 1], [0, 1], ":", color=GRAY, lw=1)
     whole.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     corner.set(xlim=(-0.002, 0.2), ylim=(0.8, 1.002), title="upper left corner")
     for axis in (whole, corner):
@@ -327,14 +327,14 @@ def draw_calibration(table: pd.DataFrame, title: str) -> Figure:
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     width, middles = 0.92 * (table["to"] - table["from"]), (table["from"] + table["to"]) / 2
     upper.bar(middles, table["accuracy"], width, color=SKY, label="accuracy")
-    upper.plot([0, 1], [0, 1], ":", color=GREY, label="perfect calibration")
+    upper.plot([0, 1], [0, 1], ":", color=GRAY, label="perfect calibration")
     confidence = table["confidence"], table["accuracy"]
     upper.plot(*confidence, "o", ms=4, color=TRAINED, label="mean confidence")
     upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
     error = expected_calibration_error(table)
     upper.set_title(f"{title}\nexpected calibration error {error:.4f}", fontsize=11)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    lower.bar(middles, table["galaxies"], width, color=GREY)
+    lower.bar(middles, table["galaxies"], width, color=GRAY)
     lower.set(xlabel="probability of the most probable class", ylabel="galaxies")
     for axis in (upper, lower):
         clean(axis, grid="both")

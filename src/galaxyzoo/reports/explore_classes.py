@@ -19,7 +19,7 @@ GALAXIES_PER_CLASS = 5  # a row of the picture
 _TOP_VOTES = 3  # above the picture of a galaxy
 
 
-def labelled_tasks(catalog: Catalog) -> list[ClassTask]:
+def labeled_tasks(catalog: Catalog) -> list[ClassTask]:
     """The class tasks that the catalog has labels for, or votes and the task a rule."""
     return [task for task in CLASS_TASKS.values() if catalog.has_labels(task)]
 
@@ -81,17 +81,17 @@ def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
         ones of each fold. Over the classes, `before` adds up to the dataset.
     """
     labels = catalog.labels(task)
-    labelled = labels.idxmax(axis=1)
-    dropped = labelled.iloc[:0]
+    labeled = labels.idxmax(axis=1)
+    dropped = labeled.iloc[:0]
     if task.rule and catalog.has_votes:
-        shares = task.rule.shares(catalog.train.drop(labelled.index))
+        shares = task.rule.shares(catalog.train.drop(labeled.index))
         dropped = shares[list(task.columns)].idxmax(axis=1)
-    folds = catalog.train.loc[labelled.index, FOLD]
+    folds = catalog.train.loc[labeled.index, FOLD]
     classes = {
-        "before": pd.concat([labelled, dropped]),
-        "kept": labelled,
+        "before": pd.concat([labeled, dropped]),
+        "kept": labeled,
         "dropped": dropped,
-        **{f"fold_{k}": labelled[folds == k] for k in range(catalog.n_folds)},
+        **{f"fold_{k}": labeled[folds == k] for k in range(catalog.n_folds)},
     }
     counts = pd.DataFrame({name: column.value_counts() for name, column in classes.items()})
     counts = counts.reindex(list(task.columns)).fillna(0).astype(int)

@@ -40,7 +40,7 @@ def explore_images(data: Dataset, seed: int, folder: Path) -> list[HtmlSection]:
     samples = {"train": sample_images(raw.train_images, catalog.ids, SAMPLED_IMAGES, seed)}
     if len(catalog.test_ids):
         samples["test"] = sample_images(raw.test_images, catalog.test_ids, SAMPLED_IMAGES, seed)
-    table = pd.DataFrame({name: summarise_images(s) for name, s in samples.items()}, dtype=object)
+    table = pd.DataFrame({name: summarize_images(s) for name, s in samples.items()}, dtype=object)
     table = table.rename_axis("measure").reset_index()
     write_table(folder / "images.csv", table)
     near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")
@@ -76,7 +76,7 @@ def sample_images(store: ImageStore, ids: np.ndarray, count: int, seed: int) -> 
     return ImageSample(table, np.array(frames, np.uint8).reshape(shape), problems)
 
 
-def summarise_images(sample: ImageSample) -> dict[str, float | int | str]:
+def summarize_images(sample: ImageSample) -> dict[str, float | int | str]:
     """Summary of a sample's measures, by name; only counts where no image is readable."""
     table, unreadable = sample.measures, len(sample.problems)
     counts = {"sampled": len(table) + unreadable, "unreadable": unreadable}

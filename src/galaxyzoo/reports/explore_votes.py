@@ -22,7 +22,7 @@ def explore_votes(catalog: Catalog, folder: Path) -> list[HtmlSection]:
     if not catalog.has_votes:
         return []
     votes = catalog.train[ANSWERS]
-    answers = summarise_answers(votes)
+    answers = summarize_answers(votes)
     write_table(folder / "answers.csv", answers)
     distributions = save_figure(_plot_distributions(votes), folder / "distributions.png")
     answers["column"] = answers["column"].map(answer_label)
@@ -36,7 +36,7 @@ def explore_votes(catalog: Catalog, folder: Path) -> list[HtmlSection]:
     return [section]
 
 
-def summarise_answers(votes: pd.DataFrame) -> pd.DataFrame:
+def summarize_answers(votes: pd.DataFrame) -> pd.DataFrame:
     """(answer,) mean, sd, median, and parts of the galaxies with no vote and with a majority.
 
     Args:

@@ -1,4 +1,4 @@
-"""Shared by all figures: colour-blind safe colours, labels, saving, and grids of galaxies."""
+"""Shared by all figures: color-blind safe colors, labels, saving, and grids of galaxies."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from matplotlib.ticker import LogFormatter, LogFormatterMathtext
 from galaxyzoo.core import files
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
-# Paul Tol's "muted" scheme (https://personal.sron.nl/~pault/), nine colours and a grey.
+# Paul Tol's "muted" scheme (https://personal.sron.nl/~pault/), nine colors and a gray.
 COLORS = (
     "#332288",
     "#cc6677",
@@ -30,7 +30,7 @@ COLORS = (
     "#777777",
 )
 TRAINED, VALIDATED = "#332288", "#cc6677"
-GREY, SKY = "#888888", "#56b4e9"
+GRAY, SKY = "#888888", "#56b4e9"
 VOTES, PREDICTED = "#b8c4d6", "#e07a2f"
 RIGHT, WRONG = "#117733", "#a32638"
 SHOWN_ANSWERS = (  # in figures without room for all 37
@@ -64,7 +64,7 @@ def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, atomically, and without the versions of the software."""
-    for axes in figure.axes:  # also those of colour bars
+    for axes in figure.axes:  # also those of color bars
         for axis in (axes.xaxis, axes.yaxis):
             _write_powers_plainly(axis)
     if figure.axes and (layout := figure.get_layout_engine()):  # else savefig draws twice for it

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.reports.evaluate import Evaluation
-from galaxyzoo.reports.figures import GREY, TRAINED, VALIDATED, clean, new_figure
+from galaxyzoo.reports.figures import GRAY, TRAINED, VALIDATED, clean, new_figure
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
 from galaxyzoo.results.layout import HISTORY
@@ -77,7 +77,7 @@ def _mark_stages(axis: Axes, history: pd.DataFrame) -> None:
     first = history[history[FOLD] == history[FOLD].iloc[0]].drop_duplicates("stage")
     for epoch, stage in zip(first["epoch"], first["stage"], strict=True):
         if epoch > 1:
-            axis.axvline(epoch - 0.5, color=GREY, linewidth=1, linestyle=":")
+            axis.axvline(epoch - 0.5, color=GRAY, linewidth=1, linestyle=":")
         axis.annotate(
             str(stage),
             (epoch - 0.4, 1),

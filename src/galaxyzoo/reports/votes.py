@@ -12,7 +12,7 @@ from galaxyzoo.data.prepare import take_images
 from galaxyzoo.reports.evaluate import Evaluation
 from galaxyzoo.reports.figures import (
     COLORS,
-    GREY,
+    GRAY,
     SHOWN_ANSWERS,
     answer_label,
     clean,
@@ -54,7 +54,7 @@ def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     targets = evaluation.targets[result.rows]
     figure = _draw_votes(result.predictions, targets, f"{result.run}: predicted against voted")
     path = evaluation.save_png(f"{result.stem}_votes.png", figure)
-    caption = "predicted against voted fractions; the colour counts galaxies"
+    caption = "predicted against voted fractions; the color counts galaxies"
     sections = [
         HtmlSection(f"{result.run}: answers", pictures=[(caption, path)]),
         _calibration(evaluation, result, targets),
@@ -96,7 +96,7 @@ def vote_calibration(
     return pd.DataFrame(rows, columns=["answer", "galaxies", "predicted", "voted"])
 
 
-def summarise_vote_calibration(table: pd.DataFrame) -> pd.DataFrame:
+def summarize_vote_calibration(table: pd.DataFrame) -> pd.DataFrame:
     """Mean differences between predicted and voted fractions, per answer.
 
     Args:
@@ -117,7 +117,7 @@ def _calibration(evaluation: Evaluation, result: Result, targets: np.ndarray) ->
     figure = _draw_calibration(table, f"{result.run}: voted against predicted fractions")
     path = evaluation.save_png(f"{result.stem}_calibration.png", figure)
     caption = "voted over predicted fractions; each point is the mean of a tenth of the galaxies"
-    summary = summarise_vote_calibration(table)
+    summary = summarize_vote_calibration(table)
     worst = summary.nlargest(_MISSED, "error").round(4)
     worst.index = worst.index.map(answer_label)
     return HtmlSection(
@@ -168,7 +168,7 @@ def _draw_votes(predictions: np.ndarray, targets: np.ndarray, title: str) -> Fig
         drawn = axis.hist2d(
             targets[:, i], predictions[:, i], [edges, edges], cmap="cividis_r", norm=norm
         )
-        axis.plot([0, 1], [0, 1], ":", color=GREY)
+        axis.plot([0, 1], [0, 1], ":", color=GRAY)
         axis.set_title(f"{column}: {GALAXY_ZOO_2.answer_text(column)}", fontsize=10)
         axis.set_aspect("equal")
     figure.supxlabel("voted fraction", fontsize=11)
@@ -183,7 +183,7 @@ def _draw_calibration(table: pd.DataFrame, title: str) -> Figure:
     axes = figure.subplots(3, 4, sharex=True, sharey=True).ravel()
     axes[-1].set_axis_off()
     for axis, question in zip(axes, GALAXY_ZOO_2.questions, strict=False):
-        axis.plot([0, 1], [0, 1], ":", color=GREY)
+        axis.plot([0, 1], [0, 1], ":", color=GRAY)
         for i, (column, answer) in enumerate(zip(question.columns, question.answers, strict=True)):
             bins = table[table["answer"] == column]
             style = f"{_MARKERS[i % 7]}-"

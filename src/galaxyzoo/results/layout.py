@@ -2,7 +2,7 @@
 
 A run is named `<task>/<config stem>`. Its folds are in `folds/<dataset>/<run>/fold_k/`, its tables
 at `oof/<dataset>/<run>.csv` and `submissions/<dataset>/<run>.csv`; an ensemble has the folder
-`submissions/<dataset>/<task>/<name>/`. So artefacts of different datasets never mix.
+`submissions/<dataset>/<task>/<name>/`. So artifacts of different datasets never mix.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ HOLDOUT, HELD_OUT_TABLE = "holdout", "held_out.csv"  # in place of a fold; predi
 # Of an exported run or ensemble
 SCORES, DIGESTS = "oof.json", "digests.json"  # score card, manifest
 INTERVALS = "intervals.safetensors"
-ONNX, MODEL_CARD, LICENCE = "model.onnx", "README.md", "LICENSE"
+ONNX, MODEL_CARD, LICENSE = "model.onnx", "README.md", "LICENSE"
 OOF_PACKED, TEST_PACKED = "oof.csv.gz", "test.csv.gz"
 ENSEMBLE_CARD, ENSEMBLE_MODEL = "ensemble.json", "ensemble.safetensors"
 _FOLD, _SUBMISSION = "fold_", "predictions.csv"
@@ -238,7 +238,7 @@ def datasets_with_run(run: str) -> set[str]:
 
 
 def choose_dataset(name: str | None, wanted: str) -> str:
-    """The dataset of a command on existing artefacts: the named, else the only real one, else demo.
+    """The dataset of a command on existing artifacts: the named, else the only real one, else demo.
 
     Args:
         name: the user's choice.

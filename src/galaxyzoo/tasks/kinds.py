@@ -265,7 +265,7 @@ class ClassTask(Task):
         """The class of each galaxy.
 
         The most probable one; for a task judged by balanced accuracy the one whose probability
-        exceeds its frequency by the largest factor, which is the choice that maximises balanced
+        exceeds its frequency by the largest factor, which is the choice that maximizes balanced
         accuracy.
 
         Args:

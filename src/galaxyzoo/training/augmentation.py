@@ -81,7 +81,7 @@ def check_transforms(settings: list[dict[str, Any]], size_px: int) -> None:
             ):
                 raise InputError(
                     f"augment.transforms: {name}: a transform must keep uint8 (H, W, 3) of "
-                    "image.size_px; the network normalises"
+                    "image.size_px; the network normalizes"
                 )
 
 

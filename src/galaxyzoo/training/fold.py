@@ -83,7 +83,7 @@ def _train_from(
     after_epoch: Callable[[History], None] | None,
 ) -> FoldSummary:
     """Train from a checkpoint's state, or from the start, to the end."""
-    trainer = Trainer(config, data, initialise=state is None)
+    trainer = Trainer(config, data, initialize=state is None)
     if state is not None:
         trainer.resume(state)
     trainer.parts = parts

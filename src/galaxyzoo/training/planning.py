@@ -133,7 +133,7 @@ def _gpu_bytes(config: Config, catalog: Catalog) -> float:
     torch.cuda.reset_peak_memory_stats()
     try:
         data = random_fold(config, config.train.batch_size)
-        _train(Trainer(config, data, initialise=False), data, config.train.batch_size)
+        _train(Trainer(config, data, initialize=False), data, config.train.batch_size)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -160,7 +160,7 @@ def _probe(
         seconds: of each timing.
         parts: of each batch.
     """
-    trainer = Trainer(config, data, initialise=False)
+    trainer = Trainer(config, data, initialize=False)
     trainer.parts = parts
 
     def view(count: int) -> None:

@@ -102,7 +102,7 @@ class Run:
                     f"which dataset '{self.catalog.dataset}' has no labels: add stages=null"
                 )
         check_transforms(self.config.augment.transforms, self.config.image.size_px)
-        build_model(self.config, initialise=False)
+        build_model(self.config, initialize=False)
         resolve_start(self.config.stages[0], self.data.catalog, 0)
         allowed = may_learn_from(self.config, self.catalog)
         for fold in range(self.catalog.n_folds):

@@ -63,7 +63,7 @@ class Callback:
 class Trainer:
     """Network, optimizer and data of a fold in training."""
 
-    def __init__(self, config: Config, data: FoldData, initialise: bool = True) -> None:
+    def __init__(self, config: Config, data: FoldData, initialize: bool = True) -> None:
         self.config, self.data, self.device = config, data, get_device()
         prepare_to_train(self.device, config.train.deterministic)
         self.task = get_task(config.task)
@@ -75,7 +75,7 @@ class Trainer:
         is_sampled = config.train.class_balance == "sampling"  # so that classes come equally often
         self.loader = BatchLoader(config, data, self.device, 1 / self.prior if is_sampled else None)
         torch.manual_seed(_seed(config, data.fold))
-        model, self.start = self._first_network(initialise)
+        model, self.start = self._first_network(initialize)
         self.model = distributed.sync_batchnorm(place(model, self.device), self.device)
         self.network: nn.Module = self.model  # wrapped for compilation or several processes
         decay = config.train.ema_decay
@@ -91,11 +91,11 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
 
-    def _first_network(self, initialise: bool) -> tuple[GalaxyNet, str]:
+    def _first_network(self, initialize: bool) -> tuple[GalaxyNet, str]:
         """The network as `data.start` has it, else pretrained or random; and whence its weights."""
         start = self.data.start
-        model = build_model(self.config, initialise and start.weights is None)
-        if not initialise or start.weights is None:
+        model = build_model(self.config, initialize and start.weights is None)
+        if not initialize or start.weights is None:
             return model, model.start.origin
         weights = load_weights(start.weights)
         fill_network(model, weights, shown(start.weights), self.config.keeps_head)

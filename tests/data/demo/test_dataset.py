@@ -50,7 +50,7 @@ def member_ids(folder, stem):
 
 
 def features(images):
-    """(n, 106, 106, 3) -> (n, 8): elongation, light, size, core, edges, colours of the middle."""
+    """(n, 106, 106, 3) -> (n, 8): elongation, light, size, core, edges, colors of the middle."""
     middle = np.maximum(images[:, 26:80, 26:80] - 12, 0)
     light = middle.mean(axis=3)
     y, x = np.mgrid[-26.5:27, -26.5:27]

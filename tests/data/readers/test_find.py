@@ -7,7 +7,7 @@ import pytest
 from galaxyzoo.config.names import DEMO, DEMOS
 from galaxyzoo.data.readers import find
 from galaxyzoo.data.readers.raw_dataset import RawDataset
-from support.class_fixtures import write_labelled
+from support.class_fixtures import write_labeled
 from support.kaggle_fixtures import draw_competition
 from support.refusals import one_line_refusal
 
@@ -55,7 +55,7 @@ def test_tasks_on_votes_take_the_competition(demo):
 
 @pytest.mark.parametrize("where", ["", "small"])
 def test_labels_of_the_task_go_before_the_demo(demo, where):
-    folder = write_labelled(demo.parent / where)
+    folder = write_labeled(demo.parent / where)
     assert opened("zoo5").folder == folder
     assert opened("zoo5").dataset == (where or "input")
     assert opened("gz37").dataset == DEMO  # which they are of no use for
@@ -63,7 +63,7 @@ def test_labels_of_the_task_go_before_the_demo(demo, where):
 
 
 def test_labels_and_a_competition_that_are_both_good_need_a_word(demo, monkeypatch):
-    folder = write_labelled(demo.parent / "small")
+    folder = write_labeled(demo.parent / "small")
     VOTES.write_zips(demo.parent / "mine")
     assert refusal("zoo5").endswith("are good for zoo5: add --data with one of mine, small")
     assert opened("gz37").folder == demo.parent / "mine"
@@ -77,8 +77,8 @@ def test_labels_and_a_competition_that_are_both_good_need_a_word(demo, monkeypat
 
 
 def test_two_sets_of_labels_need_a_word(demo):
-    write_labelled(demo.parent / "one")
-    write_labelled(demo.parent / "two", first=201)
+    write_labeled(demo.parent / "one")
+    write_labeled(demo.parent / "two", first=201)
     assert refusal("zoo5") == (
         "several datasets are good for zoo5: add --data with one of one, two"
     )
@@ -87,7 +87,7 @@ def test_two_sets_of_labels_need_a_word(demo):
 
 def test_hidden_folders_the_cache_and_the_demo_hold_no_labels(demo):
     for name in (".half", "cache", *DEMOS):
-        write_labelled(demo.parent / name)
+        write_labeled(demo.parent / name)
     assert not find.is_anything_there()
 
 

@@ -193,7 +193,7 @@ def test_the_name_follows_from_the_ids_alone(root):
     assert len({name, *(dataset_name(*ids, root) for ids in others)}) == 4
 
 
-def test_the_demo_folder_is_the_demo_set_however_it_is_spelt(root, monkeypatch):
+def test_the_demo_folder_is_the_demo_set_however_it_is_spelled(root, monkeypatch):
     (root / "input" / "demo").mkdir()
     (root / "link").symlink_to(root / "input" / "demo")
     ids = np.array([1]), np.array([2])
@@ -201,7 +201,7 @@ def test_the_demo_folder_is_the_demo_set_however_it_is_spelt(root, monkeypatch):
     assert dataset_name(*ids, root / "input" / "mine") != "demo"
 
 
-def test_a_known_subset_and_the_whole_are_recognised(root, tmp_path, monkeypatch):
+def test_a_known_subset_and_the_whole_are_recognized(root, tmp_path, monkeypatch):
     monkeypatch.setenv("GALAXYZOO_CONFIGS", str(tmp_path / "configs"))
     monkeypatch.setattr(kaggle, "COMPETITION_SIZE", (4, 2))
     lists = tmp_path / "configs" / "subsets" / "few"
@@ -214,7 +214,7 @@ def test_a_known_subset_and_the_whole_are_recognised(root, tmp_path, monkeypatch
 
 
 @needs_data(MINI)
-def test_the_real_files_are_read_and_recognised(root):
+def test_the_real_files_are_read_and_recognized(root):
     raw = read_dataset(MINI)
     assert (raw.dataset, len(raw.targets), len(raw.test_ids)) == (
         "kaggle-mini",

@@ -67,11 +67,11 @@ def text_cut_off(votes: pd.DataFrame) -> bytes:
 
 
 WRONG_TABLES = {
-    "a misspelt column": (
+    "a misspelled column": (
         lambda v: csv_bytes(v.rename(columns={"Class7.2": "Class7_2"})),
         "'Class7.2' (1 of 37 missing; found instead: 'Class7_2')",
     ),
-    "two misspelt columns": (
+    "two misspelled columns": (
         lambda v: csv_bytes(v.rename(columns={"Class7.2": "class7.2", "Class1.1": "x"})),
         "'Class1.1' (2 of 37 missing",
     ),

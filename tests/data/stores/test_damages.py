@@ -18,7 +18,7 @@ from pyarrow import parquet
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
-from galaxyzoo.data.readers.labelled import CUT_OUT
+from galaxyzoo.data.readers.labeled import CUT_OUT
 from galaxyzoo.data.stores.opening import open_store, open_stores
 from support.class_fixtures import ZOO5
 from support.form_fixtures import FORMS, to_png
@@ -32,7 +32,7 @@ Change = Callable[[Path], object]
 
 
 def write(root: Path, form: str, pixels: list[Any] = PIXELS, ids: list[Any] = IDS) -> Path:
-    """A labelled folder with images in a form; returns where those are."""
+    """A labeled folder with images in a form; returns where those are."""
     folder = root / "input" / "mine"
     folder.mkdir(parents=True)
     path = FORMS[form](folder / "images", pixels, ids)

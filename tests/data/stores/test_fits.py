@@ -41,7 +41,7 @@ def write(values: np.ndarray, kind: str = "plain", **header: Any) -> bytes:
 
 
 def galaxy(bands: int = 3, side: int = 40) -> np.ndarray:
-    """(band, side, side) a disc left of the centre and above it, on a noisy sky."""
+    """(band, side, side) a disc left of the center and above it, on a noisy sky."""
     y, x = np.mgrid[:side, :side].astype(np.float32)
     disc = 5 * np.exp(-np.hypot(x - 0.35 * side, y - 0.7 * side) / 3)
     noise = np.random.default_rng(0).normal(0, 0.02, (bands, side, side))
@@ -76,14 +76,14 @@ def test_other_parts_of_a_file_are_read(kind: str) -> None:
     assert np.array_equal(draw(write(values, kind), LINEAR), draw(write(values), LINEAR))
 
 
-def test_one_band_is_grey() -> None:
+def test_one_band_is_gray() -> None:
     picture = draw(write(galaxy(1)[0]), FitsSettings())
     assert (picture == picture[..., :1]).all()
     assert np.ptp(picture) > 100
 
 
 @pytest.mark.parametrize("settings", [LINEAR, FitsSettings("linear", pixel_arcsec=0.5)])
-def test_the_field_is_the_centre_by_the_header_or_the_given_scale(settings: FitsSettings) -> None:
+def test_the_field_is_the_center_by_the_header_or_the_given_scale(settings: FitsSettings) -> None:
     values = np.arange(3 * 40 * 40, dtype=np.float32).reshape(3, 40, 40)
     kept = round(5 / (settings.pixel_arcsec or SCALE))
     edge = (40 - kept) // 2

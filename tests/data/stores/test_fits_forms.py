@@ -76,8 +76,8 @@ RIGHT: dict[str, tuple[Callable[[], bytes], str]] = {
     "1-D data in front": (lambda: write(LINE, part(CUBE)), ""),
     "a few rows in front": (lambda: write(np.ones((4, 99)), part(CUBE)), ""),
     # matplotlib's and PIL's axes, written as they are
-    "colours last": (lambda: write(np.moveaxis(CUBE, 0, 2).copy()), ""),
-    "four colours last": (
+    "colors last": (lambda: write(np.moveaxis(CUBE, 0, 2).copy()), ""),
+    "four colors last": (
         lambda: write(np.moveaxis(np.stack([*CUBE, CUBE[0]]), 0, 2).copy()),
         "",
     ),

@@ -160,9 +160,9 @@ def _oddities(galaxy: Morphology) -> np.ndarray:
     """Ring, lens or arc, disturbed, irregular, other, merger, dust lane."""
     odds = np.array((0.06, 0.17, 0.17, 0.1, 0.2, 0.12, 0.18))
     if galaxy.oddity is not None:
-        recognised = 0.45 + 0.5 * galaxy.clarity
-        odds *= 1 - recognised
-        odds[_ODDITY_ANSWERS[galaxy.oddity]] += recognised
+        recognized = 0.45 + 0.5 * galaxy.clarity
+        odds *= 1 - recognized
+        odds[_ODDITY_ANSWERS[galaxy.oddity]] += recognized
     return odds
 
 
@@ -184,7 +184,7 @@ def _yes_no(yes: float) -> np.ndarray:
     return np.array((yes, 1 - yes))
 
 
-def _nearest(value: float, centres: tuple[float, ...] | np.ndarray, spread: float) -> np.ndarray:
-    """Odds of answers that are places on a scale, from the true value and how judgements spread."""
-    weights = np.exp(-0.5 * ((np.asarray(centres) - value) / spread) ** 2) + 1e-9
+def _nearest(value: float, centers: tuple[float, ...] | np.ndarray, spread: float) -> np.ndarray:
+    """Odds of answers that are places on a scale, from the true value and how judgments spread."""
+    weights = np.exp(-0.5 * ((np.asarray(centers) - value) / spread) ** 2) + 1e-9
     return weights / weights.sum()

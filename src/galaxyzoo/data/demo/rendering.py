@@ -22,7 +22,7 @@ OLD_STARS = np.array((1.22, 1.0, 0.66), np.float32)
 DISK_STARS = np.array((1.06, 1.0, 0.9), np.float32)
 YOUNG_STARS = np.array((0.86, 0.95, 1.18), np.float32)
 FRAME_PX = 424
-_STRETCH, _SOFTENING = 62.0, 7.0  # grey levels and noise units of the asinh stretch
+_STRETCH, _SOFTENING = 62.0, 7.0  # gray levels and noise units of the asinh stretch
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def _galaxy_light(galaxy: Morphology, rng: Rng) -> np.ndarray:
     return light
 
 
-def _coloured(light: Light, colour: np.ndarray) -> np.ndarray:
-    """Light of one colour: (n, m), (3,) -> (n, m, 3)."""
-    return light[..., None] * colour
+def _colored(light: Light, color: np.ndarray) -> np.ndarray:
+    """Light of one color: (n, m), (3,) -> (n, m, 3)."""
+    return light[..., None] * color
 
 
 def _plane(galaxy: Morphology, rng: Rng) -> Plane:
@@ -78,7 +78,7 @@ def _plane(galaxy: Morphology, rng: Rng) -> Plane:
     y = axis[:, None] * cos - axis[None] * sin
     texture = 0.8 * _smooth_noise(n, 22, rng) + 0.6 * _smooth_noise(n, 60, rng)
     y_disk = y / np.float32(galaxy.axis_ratio)
-    pixel = 0.4 / n  # keeps cusps from depending on where the pixel's centre falls
+    pixel = 0.4 / n  # keeps cusps from depending on where the pixel's center falls
     return Plane(x, y, y_disk, np.sqrt(x * x + y_disk * y_disk + pixel * pixel), texture)
 
 
@@ -99,22 +99,20 @@ def _smooth(galaxy: Morphology, plane: Plane) -> np.ndarray:
     length = RADIUS * galaxy.size * 1.15 / np.sqrt(galaxy.axis_ratio)
     light = galaxy.brightness * 0.32 * _sersic(plane.r, min(length, 0.08), galaxy.sersic)
     old = 0.35 + 0.65 * galaxy.sersic / 4.5  # the more concentrated, the older its stars
-    return _coloured(light, OLD_STARS * old + DISK_STARS * (1 - old))
+    return _colored(light, OLD_STARS * old + DISK_STARS * (1 - old))
 
 
 def _open_disk(galaxy: Morphology, plane: Plane, rng: Rng) -> np.ndarray:
     """Disk with arms, bar and bulge, seen from above or aslant."""
     length = RADIUS * galaxy.size * 1.25
     disk = galaxy.brightness * 0.95 * np.exp(-plane.r / length)
-    light = _coloured(disk * (1 - 0.55 * galaxy.arms), DISK_STARS)
+    light = _colored(disk * (1 - 0.55 * galaxy.arms), DISK_STARS)
     if galaxy.arms > 0:
-        light += _coloured(
-            disk * 1.9 * galaxy.arms * _arms(galaxy, plane, length, rng), YOUNG_STARS
-        )
+        light += _colored(disk * 1.9 * galaxy.arms * _arms(galaxy, plane, length, rng), YOUNG_STARS)
     if galaxy.bar > 0:
         across = np.abs(plane.y_disk) / (0.32 * length)
         bar = np.exp(-((np.abs(plane.x) / (1.35 * length)) ** 4) - across**2)
-        light += _coloured(galaxy.brightness * 0.95 * galaxy.bar * bar, OLD_STARS)
+        light += _colored(galaxy.brightness * 0.95 * galaxy.bar * bar, OLD_STARS)
     return light + _bulge(galaxy, plane, length)
 
 
@@ -135,7 +133,7 @@ def _bulge(galaxy: Morphology, plane: Plane, length: float) -> np.ndarray:
     r = (np.abs(plane.x) ** power + np.abs(plane.y / flat) ** power) ** (1 / power)
     half_light = length * (0.2 + 0.55 * galaxy.bulge)
     strength = galaxy.brightness * (0.05 + 1.35 * galaxy.bulge)
-    return _coloured(strength * _sersic(r + 0.3 / galaxy.sky_px, half_light, 1.6), OLD_STARS)
+    return _colored(strength * _sersic(r + 0.3 / galaxy.sky_px, half_light, 1.6), OLD_STARS)
 
 
 def _edge_on_disk(galaxy: Morphology, plane: Plane) -> np.ndarray:
@@ -144,7 +142,7 @@ def _edge_on_disk(galaxy: Morphology, plane: Plane) -> np.ndarray:
     along = np.exp(-np.sqrt(plane.x**2 + (0.3 * length) ** 2) / length)
     disk = galaxy.brightness * 1.7 * along / np.cosh(np.minimum(np.abs(plane.y) / height, 40))
     blue = np.float32(galaxy.arms * 0.6)
-    light = _coloured(disk, DISK_STARS * (1 - blue) + YOUNG_STARS * blue)
+    light = _colored(disk, DISK_STARS * (1 - blue) + YOUNG_STARS * blue)
     return light + _bulge(galaxy, plane, length * 0.8)
 
 
@@ -153,11 +151,11 @@ def _ring(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
     ring = np.exp(-(((plane.r - radius) / (0.17 * radius)) ** 2)) * np.exp(0.2 * plane.texture)
     gap = np.exp(-(((plane.r - 0.6 * radius) / (0.3 * radius)) ** 2))
     dimmed = light * (1 - 0.6 * galaxy.oddness * gap)[..., None]
-    return dimmed + _coloured(galaxy.brightness * 0.45 * galaxy.oddness * ring, YOUNG_STARS)
+    return dimmed + _colored(galaxy.brightness * 0.45 * galaxy.oddness * ring, YOUNG_STARS)
 
 
 def _irregular(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
-    """Patches of young stars around no clear centre."""
+    """Patches of young stars around no clear center."""
     patches = np.zeros_like(plane.r)
     for _ in range(rng.integers(5, 10)):
         x, y = rng.normal(0, 1.2 * RADIUS, 2)
@@ -165,7 +163,7 @@ def _irregular(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Ligh
         r2 = (plane.x - x) ** 2 + (plane.y_disk - y) ** 2
         patches += rng.uniform(0.3, 1) * np.exp(-r2 / width**2)
     patches *= galaxy.brightness * galaxy.oddness * np.exp(0.4 * plane.texture)
-    return light * (1 - 0.85 * galaxy.oddness) + _coloured(patches, YOUNG_STARS)
+    return light * (1 - 0.85 * galaxy.oddness) + _colored(patches, YOUNG_STARS)
 
 
 def _merger(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
@@ -179,7 +177,7 @@ def _merger(galaxy: Morphology, plane: Plane, light: Light, rng: Rng) -> Light:
     partner = 0.45 * _sersic(r, 0.75 * RADIUS, 1.8)
     length = (plane.x * side - distance / 2) / (0.8 * distance)
     bridge = np.exp(-((plane.y / 0.022) ** 2) - length**4)
-    stars = _coloured(partner + 0.16 * bridge, DISK_STARS if rng.random() < 0.5 else OLD_STARS)
+    stars = _colored(partner + 0.16 * bridge, DISK_STARS if rng.random() < 0.5 else OLD_STARS)
     return light + galaxy.brightness * galaxy.oddness * stars
 
 
@@ -191,7 +189,7 @@ _ODD_PAINTERS = {
 
 
 def _misaligned(light: Light, rng: Rng) -> np.ndarray:
-    """Shift the outer bands by part of a pixel, for the survey's coloured fringes."""
+    """Shift the outer bands by part of a pixel, for the survey's colored fringes."""
     shifts = rng.normal(0, 0.13, (3, 2)) * np.array((1, 0, 1))[:, None]
     bands = [
         cv2.warpAffine(light[..., b], np.array([[1, 0, x], [0, 1, y]]), light.shape[:2])
@@ -201,7 +199,7 @@ def _misaligned(light: Light, rng: Rng) -> np.ndarray:
 
 
 def _stretched(light: np.ndarray) -> np.ndarray:
-    """Light -> grey levels 0 to 255, float32; saturated pixels keep their colour."""
+    """Light -> gray levels 0 to 255, float32; saturated pixels keep their color."""
     mean = np.maximum(light.mean(axis=2, keepdims=True), 1e-3)
     levels = light * (_STRETCH * np.arcsinh(mean / _SOFTENING) / mean)
     return levels * (255 / np.maximum(levels.max(axis=2, keepdims=True), 255))
@@ -228,8 +226,8 @@ def _add_small_galaxy(light: Light, rng: Rng) -> None:
     dx, dy = (columns - (x - left)).astype(np.float32), (rows - (y - top)).astype(np.float32)
     tilt = rng.uniform(-0.7, 0.7)
     r = np.sqrt(dx * dx + dy * dy + 2 * tilt * dx * dy) / rng.uniform(0.7, 1.8)
-    colour = DISK_STARS + rng.uniform(-0.1, 0.9) * (OLD_STARS - DISK_STARS) * 1.5
-    patch += _coloured(rng.uniform(4, 22) * np.exp(-r), colour)
+    color = DISK_STARS + rng.uniform(-0.1, 0.9) * (OLD_STARS - DISK_STARS) * 1.5
+    patch += _colored(rng.uniform(4, 22) * np.exp(-r), color)
 
 
 def _add_artifact(light: Light, rng: Rng) -> None:
@@ -241,4 +239,4 @@ def _add_artifact(light: Light, rng: Rng) -> None:
     spikes = np.exp(-np.abs(y) / 0.004 - np.abs(x) / 0.1)
     spikes = spikes + np.exp(-np.abs(x) / 0.004 - np.abs(y) / 0.1)
     warmth = rng.uniform(-0.15, 0.3)
-    light += _coloured(halo + 160 * spikes, np.array((1 + warmth, 1, 1 - warmth), np.float32))
+    light += _colored(halo + 160 * spikes, np.array((1 + warmth, 1, 1 - warmth), np.float32))

@@ -7,15 +7,15 @@ from galaxyzoo.config.names import BOX, DEMOS, RECORDS
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import input_dir
 from galaxyzoo.data.catalog import input_places
-from galaxyzoo.data.readers import gz2, kaggle, labelled, labelled_arrays
+from galaxyzoo.data.readers import gz2, kaggle, labeled, labeled_arrays
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.tasks.registry import TASKS
 
 # Forms of datasets besides the competition's: folders, and single files. Each function gives the
 # dataset at a path, None where the path is not of its form. To add a form: such a function, here.
 Form = Callable[[Path], FoundDataset | None]
-FOLDER_FORMS: tuple[Form, ...] = (labelled.find_table, gz2.find, labelled.find_class_folders)
-FILE_FORMS: tuple[Form, ...] = (labelled_arrays.find_galaxy10, labelled_arrays.find_npz)
+FOLDER_FORMS: tuple[Form, ...] = (labeled.find_table, gz2.find, labeled.find_class_folders)
+FILE_FORMS: tuple[Form, ...] = (labeled_arrays.find_galaxy10, labeled_arrays.find_npz)
 
 
 def open_input(data: str | None, tasks: set[str]) -> RawDataset:
@@ -77,7 +77,7 @@ def _all_sets() -> Iterator[FoundDataset]:
 def _sets_at(path: Path) -> Iterator[FoundDataset]:
     """A file, or a folder and the files in it, where they are datasets."""
     places = [path, *sorted(path.glob("[!.]*.*"))] if path.is_dir() else [path]
-    table_images = labelled.image_files(path)  # of the folder's table of labels
+    table_images = labeled.image_files(path)  # of the folder's table of labels
     folders = (find(path) for find in FOLDER_FORMS)
     files = (find(place) for place in places if place not in table_images for find in FILE_FORMS)
     yield from (candidate for candidate in (*folders, *files) if candidate)

@@ -51,7 +51,7 @@ class ArrayStore(ImageStore):
     """Images of an array, numbered from 0.
 
     It is (image, H, W, 3) RGB, as Cutana writes it, (image, 3, H, W), as images_to_zarr does, or of
-    one channel, grey; uint8, or floats from 0 to 1.
+    one channel, gray; uint8, or floats from 0 to 1.
 
     The array is read piece by piece, each once for many images: a compressed file keeps hundreds of
     images in one, and reading image by image would unpack all of it every time. A piece that is
@@ -68,7 +68,7 @@ class ArrayStore(ImageStore):
     _pieces: dict[int, np.ndarray | str] = field(default_factory=dict, repr=False)
 
     def load(self, image_id: int) -> bytes | np.ndarray:
-        """Load an image's pixels, (H, W, 3) uint8; one channel is grey."""
+        """Load an image's pixels, (H, W, 3) uint8; one channel is gray."""
         image = self._row(image_id)
         if image.ndim == 2:
             image = image[..., None]

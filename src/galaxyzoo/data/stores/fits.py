@@ -1,7 +1,7 @@
 """FITS cut-outs as pictures: the bands to red, green and blue, the sky's range to 8 bits.
 
 An image is one part of the file, (band, H, W), (H, W, 3 or 4) or (H, W), or several of a band each.
-The networks learned from SDSS's colour pictures of g, r and i, stretched as by Lupton et al., 8.48
+The networks learned from SDSS's color pictures of g, r and i, stretched as by Lupton et al., 8.48
 Petrosian radii wide (424 px of 0.02 petroR90_r: Willett et al. 2013, section 2).
 
 Source of the stretches: Lupton et al. 2004 (PASP 116, 133) and IRAF's zscale, both by astropy.
@@ -45,7 +45,7 @@ class FitsSettings:
         stretch: lupton: asinh of the mean over the bands, above the sky; zscale, linear: from a
             lowest to a highest value, by the mean over the bands and by all.
         bands: numbers of the planes that are red, green and blue, from 0.
-        field_arcsec: side of the centre square that is shown; None: the whole cut-out.
+        field_arcsec: side of the center square that is shown; None: the whole cut-out.
         pixel_arcsec: side of a pixel; None: by the file's own coordinates.
         hdu: names or numbers of the parts that hold the bands; none: found by name and shape.
     """
@@ -107,9 +107,9 @@ def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None)
     Args:
         data: the file's content.
         settings: all but its `field_arcsec` is used.
-        width_arcsec: side of the centre square; None: the whole.
+        width_arcsec: side of the center square; None: the whole.
     Returns:
-        (H, W, 3) uint8 RGB, the file's last row first; one band is grey.
+        (H, W, 3) uint8 RGB, the file's last row first; one band is gray.
     Raises:
         InputError: damaged, cut off, of another shape, too large, with pixels without a value.
     """
@@ -135,7 +135,7 @@ def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None)
         raise InputError(f"{missing:,} of its pixels have no value (NaN)")
     if not np.ptp(bands, axis=(1, 2)).any():
         raise InputError(f"all of its pixels have one value ({bands.flat[0]:g})")
-    bands = np.broadcast_to(bands, (3, height, width))  # one band is grey
+    bands = np.broadcast_to(bands, (3, height, width))  # one band is gray
     return np.ascontiguousarray(_STRETCHES[settings.stretch](bands)[::-1])  # FITS counts upwards
 
 
@@ -159,10 +159,10 @@ def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
 
 
 def _axes(part: Any) -> tuple[int, ...]:
-    """The shape without axes of 1, colours first: (band, H, W) or (H, W) where it is an image."""
+    """The shape without axes of 1, colors first: (band, H, W) or (H, W) where it is an image."""
     shape = tuple(side for side in part.shape if side != 1)
-    is_colour_last = len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= _SMALLEST_SIDE
-    return (shape[2], *shape[:2]) if is_colour_last else shape
+    is_color_last = len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= _SMALLEST_SIDE
+    return (shape[2], *shape[:2]) if is_color_last else shape
 
 
 def _planes(part: Any, data: bytes, number: int) -> np.ndarray:
@@ -245,7 +245,7 @@ def _pixel_arcsec(header: Any) -> float:
 
 
 def _cut(bands: np.ndarray, side: float) -> np.ndarray:
-    """The centre square of a side in px."""
+    """The center square of a side in px."""
     height, width = bands.shape[1:]
     keep = round(side)
     if not 1 <= keep <= min(height, width):

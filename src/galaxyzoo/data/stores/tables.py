@@ -26,7 +26,7 @@ from galaxyzoo.data.stores.fits import RADIUS
 from galaxyzoo.data.stores.ids import IDS, find_ids, number_names, read_ids
 from galaxyzoo.io.tables import read_table
 
-IMAGE, PATHS = "image", ("path", "file_loc")  # the latter in Zoobot's catalogues
+IMAGE, PATHS = "image", ("path", "file_loc")  # the latter in Zoobot's catalogs
 _LARGEST_GROUP = 1_000_000_000  # bytes of images that are in memory at once
 
 

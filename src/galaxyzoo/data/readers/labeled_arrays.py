@@ -1,4 +1,4 @@
-"""Labelled images in one file of arrays: `.npz` files, and astroNN's Galaxy10 in HDF5.
+"""Labeled images in one file of arrays: `.npz` files, and astroNN's Galaxy10 in HDF5.
 
 Such files name no galaxies: images are numbered from 0.
 
@@ -22,7 +22,7 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers.labelled import CUT_OUT, one_hot, one_task
+from galaxyzoo.data.readers.labeled import CUT_OUT, one_hot, one_task
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.arrays import (
     CLASSES,
@@ -129,7 +129,7 @@ def _pick_images(file: "h5py.File", path: Path) -> Any:
     if images.dtype != np.uint8 or len(shape) != 4 or shape[1:] not in [(s, s, 3) for s in _KINDS]:
         sides = " or ".join(f"{side} × {side}" for side in _KINDS)
         raise InputError(
-            f"{shown(path)}: '{IMAGES}' is {images.dtype} of shape {shape}, expected uint8 colour "
+            f"{shown(path)}: '{IMAGES}' is {images.dtype} of shape {shape}, expected uint8 color "
             f"images of {sides} px, as astroNN's files hold"
         )
     if not len(images):

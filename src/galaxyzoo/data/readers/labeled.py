@@ -55,8 +55,8 @@ def find_class_folders(folder: Path) -> FoundDataset | None:
         return None
     with os.scandir(folder) as entries:  # asks nothing more of the disk, were it 60,000 images
         names = {entry.name for entry in entries if entry.is_dir()}
-    spelt = {name.lower() for name in names}
-    if not any(len(spelt & _lower(task)) > 1 for task in CLASS_TASKS.values()):
+    spelled = {name.lower() for name in names}
+    if not any(len(spelled & _lower(task)) > 1 for task in CLASS_TASKS.values()):
         return None
     store = open_store(folder)
     loose = [name for name in sorted(store.names.values()) if len(PurePath(name).parts) == 1]
@@ -69,9 +69,9 @@ def find_class_folders(folder: Path) -> FoundDataset | None:
 
 def one_task(classes: set[str], where: str) -> ClassTask:
     """The task that has all these class names; `where` they stand is for the error message."""
-    spelt = {name.lower() for name in classes}
-    most = max(len(spelt & _lower(task)) for task in CLASS_TASKS.values())
-    best = [task for task in CLASS_TASKS.values() if len(spelt & _lower(task)) == most]
+    spelled = {name.lower() for name in classes}
+    most = max(len(spelled & _lower(task)) for task in CLASS_TASKS.values())
+    best = [task for task in CLASS_TASKS.values() if len(spelled & _lower(task)) == most]
     lacking = [min(classes - set(task.columns), default=None) for task in best]
     if None in lacking:
         return best[lacking.index(None)]

@@ -18,10 +18,10 @@ from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.image_cache import AT_ONCE, open_cache
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
-from galaxyzoo.data.readers.labelled import find_class_folders
+from galaxyzoo.data.readers.labeled import find_class_folders
 from galaxyzoo.data.stores.arrays import HDF5Images
 from galaxyzoo.tasks.registry import TASKS
-from support.class_fixtures import ANOMALIES, ZOO5, anomaly_numbers, draw_images, write_labelled
+from support.class_fixtures import ANOMALIES, ZOO5, anomaly_numbers, draw_images, write_labeled
 from support.commands import succeed
 from support.form_fixtures import FORMS, write_folder
 from support.kaggle_fixtures import draw_image, encode
@@ -30,7 +30,7 @@ from support.refusals import one_line_refusal
 
 @pytest.fixture
 def folder(root: Path) -> Path:
-    return write_labelled(root / "input" / "small", shuffle=3)
+    return write_labeled(root / "input" / "small", shuffle=3)
 
 
 def labels(folder: Path) -> pd.DataFrame:
@@ -273,8 +273,8 @@ train: {epochs: 1, batch_size: 8}
 
 
 def write_files(folder: Path) -> Path:
-    """A labelled folder with each picture in a file, without loss."""
-    write_labelled(folder)
+    """A labeled folder with each picture in a file, without loss."""
+    write_labeled(folder)
     shutil.rmtree(folder / "images")
     return write_folder(folder / "images", [*PICTURES.values()], [*PICTURES]).parent
 

@@ -1,4 +1,4 @@
-"""Labelled arrays in `.npz` and Galaxy10's HDF5 files: read, prepared, and every defect named."""
+"""Labeled arrays in `.npz` and Galaxy10's HDF5 files: read, prepared, and every defect named."""
 
 import pickle
 import zipfile
@@ -214,7 +214,7 @@ def test_what_is_wrong_with_npz_arrays_is_one_line(root, changes, named):
         ({"images": draw()["images"][..., 0]}, "'images' is uint8 of shape (40, 69, 69), expected"),
         (
             draw(12, 64),
-            "shape (12, 64, 64, 3), expected uint8 colour images of 69 × 69 or 256 × 256",
+            "shape (12, 64, 64, 3), expected uint8 color images of 69 × 69 or 256 × 256",
         ),
         ({"images": draw()["images"] / 255}, "'images' is float64"),
         ({"ans": draw()["ans"] / 2}, "'ans' is float64"),
