@@ -15,7 +15,7 @@ from survey import run_job
 from torch.utils.flop_counter import FlopCounterMode
 
 from galaxyzoo.config.loading import load_config
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.devices import read_async
 from galaxyzoo.data.prepare import Dataset
@@ -140,7 +140,7 @@ def rate(work: Callable[[], object], count: int, seconds: float) -> float:
 
 def measure_survey(data: Dataset) -> Table:
     """A whole job of the networks in `weights/`, in one view, beside decoding alone."""
-    predictor = load_run(BOX, "gz37/d4cnn_transfer").restrict(None, TTAConfig(dihedral=False))
+    predictor = load_run(BUNDLED, "gz37/d4cnn_transfer").restrict(None, TTAConfig(dihedral=False))
     store, ids = data.raw.train_images, [int(i) for i in data.catalog.ids]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "survey")

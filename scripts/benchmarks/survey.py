@@ -22,7 +22,7 @@ from pyarrow import parquet
 from torch.utils.data import DataLoader
 
 from galaxyzoo.config.loading import load_config
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.devices import autocast
 from galaxyzoo.data.prepare import Dataset
@@ -58,7 +58,7 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
 
 def rates(folder: Path, forms: dict[str, Path], count: int, repeats: int) -> Table:
     """A whole job of each form against the forward pass alone, and a plain loop."""
-    predictor = load_run(BOX, _RUN).restrict(range(count), TTAConfig(dihedral=False))
+    predictor = load_run(BUNDLED, _RUN).restrict(range(count), TTAConfig(dihedral=False))
     networks, side = [model.eval() for model in predictor.models.values()], predictor.config.image
     galaxies = plain.Galaxies(
         forms["folder"], np.arange(_IMAGES), np.zeros((_IMAGES, 37)), side.size_px, train=False

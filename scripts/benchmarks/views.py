@@ -11,7 +11,7 @@ import numpy as np
 from measuring import Table, race, rate_rows
 
 from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
@@ -28,7 +28,7 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
     """One network or all, one view or the run's own."""
     if load_run_config(bundled_dir() / RUN)[1] != data.catalog.fingerprint:
         raise InputError(f"{RUN} was trained on other galaxies or folds: add --data kaggle-mini")
-    run = load_run(BOX, RUN)
+    run = load_run(BUNDLED, RUN)
     ids = _spread(data.catalog.test_ids)
     test = decode_many(data.raw.test_images, ids, run.config.image)[0]
     works, scores = {}, {}

@@ -19,7 +19,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from galaxyzoo import __version__, commands
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.paths import CODE_ROOT
 from support.commands import succeed
 
@@ -157,4 +157,4 @@ def test_installed_commands_name_themselves(installed: Path, tmp_path: Path) -> 
     refused = run(installed / "galaxyzoo", "evaluate", "gz37", cwd=tmp_path)
     assert refused.returncode == 1
     assert "type `galaxyzoo train --ensemble gz37`" in refused.stderr
-    assert BOX not in [path.name for path in tmp_path.iterdir()]
+    assert BUNDLED not in [path.name for path in tmp_path.iterdir()]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
@@ -126,7 +126,7 @@ def test_external_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, ask
     card = read_card()
     assert list(card["runs"]) == ["external/them"]
     assert card["external"]["them"]["used"]
-    assert choose_default()[0].dataset == BOX  # no networks are at hand that could predict
+    assert choose_default()[0].dataset == BUNDLED  # no networks are at hand that could predict
     submitted = pd.read_csv(built("gz37").csv, index_col="GalaxyID")
     assert submitted.index.tolist() == list(catalog.test_ids)
 

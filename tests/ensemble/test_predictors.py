@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.ensemble import predictors
@@ -13,7 +13,7 @@ from galaxyzoo.ensemble.predictors import choose_default, find_predictor
 from galaxyzoo.results.layout import DONE, EnsembleFolder, RunFolder, card_path
 from support.ensemble_fixtures import make_catalog, run_card
 
-BUNDLED = (BOX, "gz37/d4cnn_transfer")  # RMSE 0.0782 on 6,000 galaxies
+BUNDLED_RUN = (BUNDLED, "gz37/d4cnn_transfer")  # RMSE 0.0782 on 6,000 galaxies
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_the_best_score_on_as_many_real_galaxies_answers(
 ) -> None:
     save_card(dataset, "gz37/cnn", score, galaxies, **more)
     best, line = choose_default()
-    assert (best.dataset, best.name) == ((dataset, "gz37/cnn") if is_taken else BUNDLED)
+    assert (best.dataset, best.name) == ((dataset, "gz37/cnn") if is_taken else BUNDLED_RUN)
     assert line.startswith(f"by {best.title}: out-of-fold RMSE {best.score:.4f} on ")
     other = "gz37/d4cnn_transfer (bundled): RMSE 0.0782"
     assert line.endswith("passed over: " + (other if is_taken else f"gz37/cnn on {dataset}: {why}"))
@@ -64,7 +64,7 @@ def test_the_best_score_on_as_many_real_galaxies_answers(
 def test_a_run_that_lacks_networks_is_passed_over(root: Path) -> None:
     save_card("kaggle", "gz37/cnn", 0.05, 61578)
     best, line = choose_default()
-    assert (best.dataset, best.name) == BUNDLED
+    assert (best.dataset, best.name) == BUNDLED_RUN
     assert "gz37/cnn on kaggle: lacks networks of some folds" in line
 
 

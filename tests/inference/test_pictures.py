@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import galaxyzoo
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.fitted import FittedEnsemble
 from galaxyzoo.ensemble.networks import EnsembleNetworks, load_predictor
@@ -116,14 +116,14 @@ def test_load_takes_the_best_at_hand_or_the_named(tmp_path: Path) -> None:
     galaxy = tmp_path / "1.png"
     Image.fromarray(_draw(424, 424, 3)).save(galaxy)
     model = galaxyzoo.load(folds=[1], views=1)
-    assert model.dataset == BOX
-    expected, _ = predict_stores(load_predictor(BOX, model.name, [1], 1), [galaxy])
+    assert model.dataset == BUNDLED
+    expected, _ = predict_stores(load_predictor(BUNDLED, model.name, [1], 1), [galaxy])
     found = model.predict(Image.open(galaxy))
     np.testing.assert_array_equal(found, expected)
     assert "RunNetworks" not in repr(model)
-    again = galaxyzoo.load(model.name, dataset=BOX, folds=[1], views=1)
+    again = galaxyzoo.load(model.name, dataset=BUNDLED, folds=[1], views=1)
     np.testing.assert_array_equal(again.predict(galaxy), expected)
     with pytest.raises(InputError, match="gz37/nothing"):
-        galaxyzoo.load("gz37/nothing", dataset=BOX)
+        galaxyzoo.load("gz37/nothing", dataset=BUNDLED)
     with pytest.raises(ValueError, match="views=3"):
         galaxyzoo.load(views=3)

@@ -86,11 +86,11 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(
     voted: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog = voted.catalog
-    config = holdout_config(model={"name": "cnn", "weights_file": "box"})
+    config = holdout_config(model={"name": "cnn", "weights_file": "bundled"})
     with pytest.raises(InputError, match=r"no networks in weights/ are of model cnn"):
         fold_data.resolve_start(config, catalog, 2)
     other, fingerprint = load_run_config(bundled_dir() / "gz37/d4cnn_transfer")
-    model = other.model.model_copy(update={"weights_file": "box"})
+    model = other.model.model_copy(update={"weights_file": "bundled"})
     config = config.model_copy(update={"model": model})
     given = fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), 2).start
     own = bundled_dir() / "gz37/d4cnn_transfer/fold_2" / WEIGHTS

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import normalize
 
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
@@ -56,7 +56,7 @@ def list_runs() -> list[KnownPredictor]:
 def load_run(dataset: str, run: str) -> "LoadedRun":
     """A run or an ensemble, kept in memory."""
     predictor = load_predictor(dataset, run)
-    if dataset == BOX:
+    if dataset == BUNDLED:
         return LoadedRun(dataset, run, predictor, None, None)
     catalog = load_catalog(dataset).for_task(predictor.task)
     try:
@@ -83,7 +83,7 @@ class LoadedRun:
     dataset: str
     run: str  # name, `ensemble:NAME` of an ensemble
     predictor: Predictor
-    known: Catalog | None  # galaxies of the task; None in the box
+    known: Catalog | None  # galaxies of the task; None for a bundled run
     data: Dataset | None  # None where the images are gone
     # Grad-CAM hooks into the networks: one request at a time
     _hooking: threading.Lock = field(default_factory=threading.Lock, repr=False)

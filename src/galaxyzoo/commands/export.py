@@ -14,7 +14,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import shown
@@ -40,7 +40,7 @@ def main() -> None:
     if args.half and (of or args.tables):
         raise InputError("--half is of a run's weights: name one, without --tables")
     dataset, args.run = find_predictor(args.run, args.dataset)
-    if dataset == BOX:
+    if dataset == BUNDLED:
         raise InputError(f"{args.run} is exported already: {shown(bundled_dir() / args.run)}/")
     name = args.run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if args.tables else name)

@@ -1,14 +1,14 @@
 """Predict any galaxies: folders, zips, image files -> one table, or a folder of Parquet parts.
 
-IMAGES are folders and zips of JPEG and PNG, such files, archives and lists: tar shards, HDF5 and
-.npz (arrays `images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column
+IMAGES are folders, zips and files of JPEG and PNG, archives and lists: tar shards, HDF5 and .npz
+(arrays `images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column
 `path`), Zarr archives as Cutana writes them. Folders, zips, tar and lists may hold FITS cut-outs
-too, which become pictures by the options below.
+too, which the options below turn into pictures.
 
-By a trained run, whose folds' models and views are averaged as for the test set, or by an ensemble,
-as its submission was made. Where none is named: by the best out-of-fold score among the networks
-that come with the project, in weights/ (dataset `box`), and runs and ensembles trained on as many
-real galaxies or more. Networks of the demo set answer where `--dataset demo` asks for them.
+RUN is a trained run, whose folds' models and views are averaged as for the test set, or an
+ensemble. Without it the best out-of-fold score decides, among the networks in weights/ (dataset
+`bundled`) and the runs and ensembles trained on as many real galaxies or more. Networks of the demo
+set need `--dataset demo`.
 
   python3 src/predict.py my_galaxies/
   python3 src/predict.py ensemble:default my_galaxies/
@@ -17,9 +17,9 @@ real galaxies or more. Networks of the demo set answer where `--dataset demo` as
   python3 src/predict.py gz37/mobilenetv2 a.jpg b.jpg --dataset demo
   python3 src/predict.py survey/ --output votes/ --jobs 2
 
-An output without an ending, or with a slash behind it, is a folder of a job for many galaxies:
-parts that are whole or not there, each image in one of them or among the errors, once. After a
-kill the same command goes on, also on several machines that share the folder.
+An output without a suffix, or with a slash at its end, is a folder for many galaxies: each part is
+whole or absent, and each image is in one part or among the errors. After a kill the same command
+continues, also on several machines that share the folder.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import fold_numbers, new_parser, positive
 from galaxyzoo.core.paths import shown
@@ -123,7 +123,7 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
         if views:
             raise InputError("--with intervals: they are of the run's own views: no --views")
         ends = load_intervals(dataset, name).ends
-    if dataset == BOX and args.folds is None:
+    if dataset == BUNDLED and args.folds is None:
         views = views or 1  # its five networks gain nothing from more (docs/lab/performance.md)
     load = partial(load_predictor, dataset, name, args.folds, views)
     survey_images = SurveyImages(tuple(images), args.part_size, fits_settings(args))
@@ -141,7 +141,7 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
 
 def prior_of(dataset: str, task: Task) -> np.ndarray:
     """(column,) means of the training targets, by which classes are decided."""
-    if dataset == BOX:  # comes without its galaxies; those of votes have no use of a prior
+    if dataset == BUNDLED:  # comes without its galaxies; those of votes have no use of a prior
         return np.full(len(task.columns), 1 / len(task.columns))
     return load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
 

@@ -60,8 +60,8 @@ class ModelConfig(Settings):
     """start from the weights that timm, torchvision or the hub publishes, mostly of ImageNet"""
     weights_file: str | None = None
     """safetensors to start from where the file exists (path from the project root), else
-    NAME.imagenet.safetensors in the folder GALAXYZOO_WEIGHTS, else a download; box: the networks in
-    weights/, each fold from the one that was not trained on it"""
+    NAME.imagenet.safetensors in the folder GALAXYZOO_WEIGHTS, else a download; bundled: the
+    networks in weights/, each fold from the one that was not trained on it"""
     allow_scratch: bool = False
     """with pretrained: true, train from scratch where no weights can be had"""
     kwargs: dict[str, Any] = Field(default_factory=dict)

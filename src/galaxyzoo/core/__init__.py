@@ -1,1 +1,1 @@
-"""Errors, paths, atomic files, start-up, devices, processes: nothing here knows of galaxies."""
+"""Errors, paths, atomic files, start-up, devices, processes; no module is about galaxies."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from galaxyzoo.config.loading import CONFIG
-from galaxyzoo.config.names import BOX, DEMOS
+from galaxyzoo.config.names import BUNDLED, DEMOS
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
@@ -268,8 +268,8 @@ def _own_folder(dataset: str) -> str | None:
 
     An empty `input/` is refused: the demo set would be drawn.
     """
-    if dataset == BOX:
-        raise InputError("the networks in the box come without their galaxies: name images")
+    if dataset == BUNDLED:
+        raise InputError("the bundled networks come without their galaxies: name images")
     if dataset in DEMOS or (paths.input_dir() / dataset).exists():
         return dataset
     if is_anything_there():

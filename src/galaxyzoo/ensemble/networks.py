@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
@@ -114,7 +114,7 @@ def load_intervals(dataset: str, name: str) -> VoteIntervals:
     task = task_of(name)
     if task.name != COMPETITION_TASK:
         raise InputError(f"--with intervals: they are of votes, and {name} predicts classes")
-    if dataset != BOX:
+    if dataset != BUNDLED:
         return VoteIntervals.calibrate(name, load_catalog(dataset))
     files = FoldFolder.exported(bundled_dir() / name)
     path = files.path(INTERVALS)

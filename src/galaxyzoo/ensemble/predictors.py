@@ -6,7 +6,7 @@ Reads score cards and marks of finished folds, no network and no image.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from galaxyzoo.config.names import BOX, DEMOS, is_ablation, is_stage, real_first
+from galaxyzoo.config.names import BUNDLED, DEMOS, is_ablation, is_stage, real_first
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.ensemble.fitted import check_members
@@ -42,17 +42,17 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
             where there is one, else that of the only task that has one.
         dataset: that it is trained on; default: the only real one, else a demo.
     Returns:
-        Dataset (`BOX` of a bundled run) and name, that of an ensemble as `ensemble_name` spells it.
+        Dataset (`BUNDLED` of a bundled run) and name; an ensemble's as `ensemble_name` spells it.
     """
     if is_ensemble(name):
         folder = _find_ensemble(name, dataset)
         return folder.dataset, ensemble_name(folder.task, folder.name)
     task, known = task_of(name).name, bundled_runs()
     trained = datasets_with_run(name)
-    if name in known and (dataset == BOX or (dataset is None and trained <= {*DEMOS})):
-        return BOX, name
-    if dataset == BOX:
-        raise InputError(f"{name} is not among the networks in the box: {', '.join(known)}")
+    if name in known and (dataset == BUNDLED or (dataset is None and trained <= {*DEMOS})):
+        return BUNDLED, name
+    if dataset == BUNDLED:
+        raise InputError(f"{name} is not among the bundled networks: {', '.join(known)}")
     return choose_dataset(dataset, task), name
 
 
@@ -97,7 +97,7 @@ def ensemble_folder(dataset: str, name: str) -> EnsembleFolder:
 class KnownPredictor:
     """A run or an ensemble that is there, with what is known of it without loading it."""
 
-    dataset: str  # `BOX` of a bundled run
+    dataset: str  # `BUNDLED` of a bundled run
     name: str
     score: float | None = None  # out of fold, of all folds, without optimism
     galaxies: int = 0  # that were scored
@@ -108,7 +108,11 @@ class KnownPredictor:
     @property
     def title(self) -> str:
         """Name and dataset, for messages and lists."""
-        return f"{self.name} (bundled)" if self.dataset == BOX else f"{self.name} on {self.dataset}"
+        return (
+            f"{self.name} (bundled)"
+            if self.dataset == BUNDLED
+            else f"{self.name} on {self.dataset}"
+        )
 
     @property
     def about(self) -> str:
@@ -120,7 +124,7 @@ class KnownPredictor:
 
 def list_predictors(task: str = "*") -> list[KnownPredictor]:
     """List bundled runs, trained runs and ensembles of a task, or of any: real galaxies first."""
-    box = [_known_run(RunFolder(BOX, run)) for run in bundled_runs(task)]
+    bundled = [_known_run(RunFolder(BUNDLED, run)) for run in bundled_runs(task)]
     runs = [
         _known_run(trained)
         for trained in list_trained(task=task)
@@ -128,7 +132,7 @@ def list_predictors(task: str = "*") -> list[KnownPredictor]:
         and not (is_ablation(trained.run) or is_stage(trained.run))
     ]
     ensembles = [_known_ensemble(folder) for folder in list_ensembles(task=task)]
-    return sorted([*box, *runs, *ensembles], key=lambda known: real_first(known.dataset))
+    return sorted([*bundled, *runs, *ensembles], key=lambda known: real_first(known.dataset))
 
 
 def _known_run(folder: RunFolder) -> KnownPredictor:
@@ -141,7 +145,7 @@ def _known_run(folder: RunFolder) -> KnownPredictor:
         return KnownPredictor(dataset, run, problem=f"{len(card.folds)} of {card.n_folds} folds")
     if card.is_optimistic:
         return KnownPredictor(dataset, run, problem="its score is optimistic")
-    if dataset != BOX and digest_networks(dataset, run, card.n_folds) is None:
+    if dataset != BUNDLED and digest_networks(dataset, run, card.n_folds) is None:
         return KnownPredictor(dataset, run, problem="lacks networks of some folds")
     return KnownPredictor(dataset, run, card.score, card.galaxies, card.dataset)
 
@@ -174,23 +178,17 @@ def choose_default(
     """
     if listed is None:
         listed = list_predictors(COMPETITION_TASK)
-    candidates = [
-        predictor for predictor in listed if task_of(predictor.name).name == COMPETITION_TASK
-    ]
+    candidates = [p for p in listed if task_of(p.name).name == COMPETITION_TASK]
     if dataset is not None:
-        candidates = [predictor for predictor in candidates if predictor.dataset == dataset]
-    scored = [
-        predictor
-        for predictor in candidates
-        if predictor.score is not None and predictor.has_networks
-    ]
-    real = [predictor for predictor in scored if predictor.dataset not in DEMOS]
-    fewest = min((predictor.galaxies for predictor in real if predictor.dataset == BOX), default=0)
-    comparable = [predictor for predictor in real if predictor.galaxies >= fewest] or scored
+        candidates = [p for p in candidates if p.dataset == dataset]
+    scored = [p for p in candidates if p.score is not None and p.has_networks]
+    real = [p for p in scored if p.dataset not in DEMOS]
+    fewest = min((p.galaxies for p in real if p.dataset == BUNDLED), default=0)
+    comparable = [p for p in real if p.galaxies >= fewest] or scored
     if not comparable:
         raise InputError(
             f"no trained run of {COMPETITION_TASK} in {shown(oof_dir())}/: type `bash "
-            "scripts/train_folds.sh, or name a run of another task"
+            "scripts/train_folds.sh`, or name a run of another task"
         )
     best = min(comparable, key=lambda predictor: predictor.score or 0.0)
     line = (

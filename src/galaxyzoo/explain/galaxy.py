@@ -47,7 +47,7 @@ class Galaxy:
 
 
 def find_galaxy(galaxy_id: int, task: Task, data: Dataset) -> Galaxy:
-    """A training or test galaxy of a dataset, with what the task knows of it."""
+    """A training or test galaxy of a dataset, with its targets in the task."""
     name = f"GalaxyID {galaxy_id}"
     for store in (data.raw.train_images, data.raw.test_images):
         if galaxy_id in store.names:

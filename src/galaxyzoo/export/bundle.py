@@ -138,7 +138,7 @@ def export_tables(dataset: str, run: str, folder: Path) -> bool:
         folder: must not exist.
     Returns:
         Whether the networks, or the choice of their epochs, may have used the votes that they are
-        scored on; an ensemble has to be told (`--possible-leakage`).
+        scored on; then an ensemble needs `--possible-leakage`.
     """
     files.check_free(folder)
     catalog = load_catalog(dataset)

@@ -16,7 +16,7 @@ from timm.utils import reparameterize_model
 from torch import Tensor
 
 from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import Config, ImageConfig, TTAConfig
 from galaxyzoo.core import distributed
 from galaxyzoo.core.console import Bar
@@ -114,7 +114,7 @@ def _predict_ready(
 
 
 def fuse_for_inference(model: GalaxyNet) -> GalaxyNet:
-    """A copy in eval mode, with fewer and larger operations where its network knows how."""
+    """Return a copy in eval mode, with fused layers where the network has `fuse`."""
     return cast(GalaxyNet, reparameterize_model(model.eval()))
 
 
@@ -324,8 +324,8 @@ def predict_each(
 
 
 def load_run(dataset: str, run: str) -> RunNetworks:
-    """The networks of a run's finished folds; of `box`, those it holds."""
-    if dataset == BOX:
+    """The networks of a run's finished folds; those of a bundled run."""
+    if dataset == BUNDLED:
         return RunNetworks.open(RunFolder(dataset, run).path)
     folder = RunFolder(dataset, run)
     if not folder.folds:

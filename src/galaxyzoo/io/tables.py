@@ -25,7 +25,7 @@ from galaxyzoo.tasks.kinds import CLASS
 ID = "GalaxyID"
 ID_LIMIT = 10**18  # Galaxy Zoo 2's own ids have 18 digits
 FOLD = "fold"
-TABLE_ENDS = ".csv", ".parquet"  # that `write_predictions` knows
+TABLE_ENDS = ".csv", ".parquet"  # that `write_predictions` takes
 EXACT = 2**53  # whole numbers above it may have been rounded where they were kept as floats
 _N_WORST = 3  # values that a message names
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")  # of OWASP's list (CSV injection), what can be printed

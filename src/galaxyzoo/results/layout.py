@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxyzoo.config.loading import EnsembleSettings, load_run_config
-from galaxyzoo.config.names import BOX, DEMOS, RECORDS, real_first
+from galaxyzoo.config.names import BUNDLED, DEMOS, RECORDS, real_first
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
@@ -73,7 +73,7 @@ def card_path(table: Path) -> Path:
 
 @dataclass(frozen=True, order=True)
 class RunFolder:
-    """Files of a trained run, or of a bundled one (dataset `BOX`)."""
+    """Files of a trained run, or of a bundled one (dataset `BUNDLED`)."""
 
     dataset: str
     run: str
@@ -81,7 +81,7 @@ class RunFolder:
     @property
     def path(self) -> Path:
         """Folder of its config and its folds."""
-        return (bundled_dir() if self.dataset == BOX else folds_dir() / self.dataset) / self.run
+        return (bundled_dir() if self.dataset == BUNDLED else folds_dir() / self.dataset) / self.run
 
     @property
     def oof_csv(self) -> Path:
@@ -96,7 +96,7 @@ class RunFolder:
     @property
     def card(self) -> Path:
         """Score card of both tables."""
-        return self.path / SCORES if self.dataset == BOX else card_path(self.oof_csv)
+        return self.path / SCORES if self.dataset == BUNDLED else card_path(self.oof_csv)
 
     @property
     def holdout_card(self) -> Path:

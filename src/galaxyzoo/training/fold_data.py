@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import shown
@@ -86,7 +86,7 @@ def _bundled_start(config: Config, catalog: Catalog, fold: int) -> Start:
     On the galaxies and folds that they were trained on, the fold's own network has not seen it. On
     others any of them may have seen any galaxy.
     """
-    if config.model.weights_file != BOX:
+    if config.model.weights_file != BUNDLED:
         return Start()
     votes = get_task(COMPETITION_TASK)
     for run in bundled_runs(votes.name):

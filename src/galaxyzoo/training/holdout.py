@@ -5,7 +5,7 @@ Most published systems report such a score; folds remain the measure here.
 
 import numpy as np
 
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.folds import make_folds
@@ -53,7 +53,7 @@ def train_holdout(run: Run) -> HoldoutCard:
     config, catalog = run.config, run.catalog
     if config.before:
         raise InputError(f"--holdout trains runs of one stage: {config.run} has several")
-    if config.model.weights_file == BOX:
+    if config.model.weights_file == BUNDLED:
         raise InputError(f"--holdout: networks in weights/ may have seen any part ({config.run})")
     parts = split(catalog, config.task)
     run.begin()

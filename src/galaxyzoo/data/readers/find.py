@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from galaxyzoo.config.names import BOX, DEMOS, RECORDS
+from galaxyzoo.config.names import BUNDLED, DEMOS, RECORDS
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import input_dir
 from galaxyzoo.data.catalog import input_places
@@ -29,7 +29,7 @@ def open_input(data: str | None, tasks: set[str]) -> RawDataset:
     raw = _find_input(tasks) if data is None else _find_named(data, tasks)
     if not raw.dataset.isprintable():  # every later message holds it
         raise InputError(f"rename {raw.folder.name!r}: its name holds control characters")
-    if raw.dataset == BOX:
+    if raw.dataset == BUNDLED:
         raise InputError(f"rename {raw.folder.name!r}: so the networks in weights/ are called")
     if raw.dataset == RECORDS:
         raise InputError(f"rename {raw.folder.name!r}: submissions/{RECORDS}/ is not for commands")

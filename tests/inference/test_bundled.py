@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from galaxyzoo.app import service
 from galaxyzoo.config.loading import load_config
-from galaxyzoo.config.names import BOX
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
@@ -50,7 +50,7 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> Non
     assert GALAXY_ZOO_2.residuals(table.to_numpy()).max() < 1e-6
     assert np.allclose(table.loc[1], table.loc[2], atol=0.01)  # turned by 90 degrees
     assert table.loc[1].between(0.02, 0.98).any()
-    expected, _ = predict_stores(load_predictor(BOX, RUN), [images])
+    expected, _ = predict_stores(load_predictor(BUNDLED, RUN), [images])
     assert np.allclose(table, expected, atol=1e-6)
     ranked = ["--with", "intervals", "--rank", "width"]
     succeed(tmp_path, "predict.py", str(images), "--output", "job", *ranked)
@@ -63,21 +63,21 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> Non
     for folder, folds, views in (("job", None, 1), ("quick", [0], None)):
         (part,) = (tmp_path / folder / "parts").glob("*.parquet")
         found = parquet.read_table(part).to_pandas()[list(table.columns)]
-        expected, _ = predict_stores(load_predictor(BOX, RUN, folds, views), [images])
+        expected, _ = predict_stores(load_predictor(BUNDLED, RUN, folds, views), [images])
         assert np.allclose(found, expected, atol=1e-6)
         assert np.abs(found.to_numpy() - table.to_numpy()).max() > 1e-4  # in its own views
 
 
 def test_a_name_that_is_bundled_too_means_the_run_trained_on_real_galaxies(root: Path) -> None:
-    assert find_predictor(RUN) == (BOX, RUN)
-    for dataset, expected in (("demo", BOX), ("mine", "mine")):
+    assert find_predictor(RUN) == (BUNDLED, RUN)
+    for dataset, expected in (("demo", BUNDLED), ("mine", "mine")):
         oof = root / f"oof/{dataset}/{RUN}.csv"
         oof.parent.mkdir(parents=True)
         oof.with_stem("other").touch()
-        assert find_predictor(RUN) == (BOX, RUN)  # beside another run
+        assert find_predictor(RUN) == (BUNDLED, RUN)  # beside another run
         oof.touch()
         assert find_predictor(RUN) == (expected, RUN)
-    assert find_predictor(RUN, BOX) == (BOX, RUN)
+    assert find_predictor(RUN, BUNDLED) == (BUNDLED, RUN)
     assert find_predictor(RUN, "demo") == ("demo", RUN)
 
 
@@ -85,28 +85,31 @@ def test_a_name_that_is_bundled_too_means_the_run_trained_on_real_galaxies(root:
     ("words", "expected"),
     [
         (
-            ["predict.py", "gz37/cnn", ".", "--dataset", BOX],
-            f"gz37/cnn is not among the networks in the box: {RUN}",
+            ["predict.py", "gz37/cnn", ".", "--dataset", BUNDLED],
+            f"gz37/cnn is not among the bundled networks: {RUN}",
         ),
-        (["gradcam.py", RUN, "--galaxy-id", "1"], "the box come without their galaxies"),
+        (
+            ["gradcam.py", RUN, "--galaxy-id", "1"],
+            "the bundled networks come without their galaxies",
+        ),
         (["export.py", RUN], f"{RUN} is exported already: weights/{RUN}/"),
         (
-            ["train.py", "zoo5/cnn", "--data", BOX],
-            "rename 'box': so the networks in",
+            ["train.py", "zoo5/cnn", "--data", BUNDLED],
+            "rename 'bundled': so the networks in",
         ),
     ],
 )
 def test_what_the_box_cannot_do_is_one_line(
     words: list[str], expected: str, tmp_path: Path
 ) -> None:
-    write_labeled(tmp_path / "input" / BOX)
+    write_labeled(tmp_path / "input" / BUNDLED)
     assert expected in complaint(call(tmp_path, *words))
 
 
 def test_training_goes_on_from_the_box(tmp_path: Path) -> None:
     """Marked: these galaxies may be among those that its networks have learned from."""
     COMPETITION.write_zips(tmp_path / "input")
-    words = ["train.py", RUN, "stages=null", "model.weights_file=box"]
+    words = ["train.py", RUN, "stages=null", "model.weights_file=bundled"]
     words += ["train.epochs=1", "train.lr=1e-9", "image.size_px=32", "tta.angles=1"]
     succeed(tmp_path, *words, "--folds", "3", "--only", "1")
     (card,) = (json.loads(path.read_text()) for path in tmp_path.glob(f"oof/*/{RUN}.json"))
@@ -121,12 +124,12 @@ def test_training_goes_on_from_the_box(tmp_path: Path) -> None:
 def test_feature_maps_of_the_box(tmp_path: Path) -> None:
     (tmp_path / "1.jpg").write_bytes(jpeg(60))
     succeed(tmp_path, "gradcam.py", RUN, "--image", tmp_path / "1.jpg", "--feature-maps")
-    assert (tmp_path / "reports" / BOX / RUN / "1_feature_maps.png").exists()
+    assert (tmp_path / "reports" / BUNDLED / RUN / "1_feature_maps.png").exists()
 
 
 def test_the_page_answers_uploads_and_says_that_it_has_no_galaxies(root: Path) -> None:
-    assert [(known.dataset, known.name) for known in service.list_runs()] == [(BOX, RUN)]
-    run = service.load_run.__wrapped__(BOX, RUN)
+    assert [(known.dataset, known.name) for known in service.list_runs()] == [(BUNDLED, RUN)]
+    run = service.load_run.__wrapped__(BUNDLED, RUN)
     shown = run.predict_upload(jpeg(200), "mine.jpg")
     assert GALAXY_ZOO_2.residuals(shown.prediction[None]).max() < 1e-6
     assert run.gradcam(shown, 0, "gradcam")[1].max() <= 1
@@ -150,7 +153,7 @@ def test_half_precision_predicts_as_the_committed_table_does(fold: int, tmp_path
         for name in images.namelist():
             if Path(name).stem in names:
                 (tmp_path / Path(name).name).write_bytes(images.read(name))
-    found, unreadable = predict_stores(load_predictor(BOX, RUN, [fold]), [tmp_path])
+    found, unreadable = predict_stores(load_predictor(BUNDLED, RUN, [fold]), [tmp_path])
     assert (len(found), unreadable) == (4, [])
     np.testing.assert_allclose(found, table, atol=3e-3)
 
@@ -202,12 +205,12 @@ def test_bundled_networks_that_changed_are_refused_wherever_they_are_used(
 ) -> None:
     name, change = CHANGED[case]
     change(copied / name)
-    start = load_config(RUN, ["stages=null", "model.weights_file=box"])
+    start = load_config(RUN, ["stages=null", "model.weights_file=bundled"])
     catalog = make_catalog(np.random.default_rng(0), 9, 3, "mine", 3)[0]
     for use in (
-        lambda: load_predictor(BOX, RUN),
+        lambda: load_predictor(BUNDLED, RUN),
         lambda: resolve_start(start, catalog, 0),
-        *([lambda: load_intervals(BOX, RUN)] if "intervals" in name else []),
+        *([lambda: load_intervals(BUNDLED, RUN)] if "intervals" in name else []),
     ):
         with pytest.raises(InputError, match=f"{name} .*checkout weights") as error:
             use()
@@ -215,10 +218,10 @@ def test_bundled_networks_that_changed_are_refused_wherever_they_are_used(
 
 
 def test_folders_beside_the_bundled_networks_change_nothing(copied: Path) -> None:
-    expected = load_predictor(BOX, RUN).digest
+    expected = load_predictor(BUNDLED, RUN).digest
     shutil.copytree(copied / "fold_1", copied / "fold_5")
     (copied / "fold_0_old").mkdir()
     (copied.parent / "aaa").mkdir()
     shutil.copy(copied / "config.yaml", copied.parent / "aaa")
-    assert load_predictor(BOX, RUN).digest == expected
+    assert load_predictor(BUNDLED, RUN).digest == expected
     assert bundled_runs() == [RUN]
