@@ -4,7 +4,6 @@ The files carry the competition's own names and layout; only the galaxies are ma
 picture and votes depend on the seed and its GalaxyID alone.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +13,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.core.console import Bar
-from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import digest
 from galaxyzoo.data.demo import galaxies, rendering
-from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.io.tables import ID
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -25,8 +21,6 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 JPEG_QUALITY = 75  # read off the quantization tables of the competition's own files
 _FIRST_ID, _LAST_ID = 100_000, 999_999  # six digits, as in the competition
 _EPOCH, _MODE = (1980, 1, 1, 0, 0, 0), 0o644  # of every zip member
-_DRAWN = ".drawn"  # folder of what has been drawn, until the set is whole
-_PART = 25  # galaxies in each of its zips
 
 
 def draw(galaxy_id: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,8 +40,7 @@ def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 
     """Write the demo set as the competition's four zip files.
 
     Rows and zip members come in ascending id order; training and test ids are disjoint and
-    interleaved. Each file is wholly written or not there; the tables come last. After a kill the
-    same call goes on with the pictures that it lacks.
+    interleaved. Each file is wholly written or not there; the tables come last.
 
     Args:
         folder: made if missing.
@@ -62,7 +55,6 @@ def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 
     votes = np.stack([galaxies.simulate(galaxies.sample(rng), rng) for rng in rngs])  # as in draw
     zeros = np.zeros((n_test, len(GALAXY_ZOO_2.columns)), dtype=np.int64)
     _write_table(folder / "training_solutions_rev1.zip", train_ids, votes)
-    shutil.rmtree(folder / _DRAWN)  # now: with its last file the set counts as whole
     _write_table(folder / "all_zeros_benchmark.zip", test_ids, zeros)
 
 
@@ -78,41 +70,16 @@ def choose_ids(n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.nda
 
 
 def _write_images(path: Path, ids: np.ndarray, seed: int) -> None:
-    """Draw galaxies into one zip of JPEG files; its parts are kept until the set is whole."""
-    parts = {
-        path.parent / _DRAWN / _name_part(group, seed): group.tolist()
-        for group in np.split(ids, range(_PART, len(ids), _PART))
-    }
-    missing = [part for part, group in parts.items() if not _is_whole(part, group)]
-    jpegs = _drawn([i for part in missing for i in parts[part]], seed, path.stem)
-    for part in missing:
-        write_zip(part, [(f"{i}.jpg", next(jpegs)) for i in parts[part]])
-    stores = map(open_by_galaxy_id, parts)
-    members = ((f"{path.stem}/{i}.jpg", store.read(i)) for store in stores for i in store.ids)
-    write_zip(path, members, _EPOCH, _MODE)
+    """Draw galaxies into one zip of JPEG files."""
+    jpegs = zip(ids, _drawn(ids, seed, path.stem), strict=True)
+    write_zip(path, ((f"{path.stem}/{i}.jpg", jpeg) for i, jpeg in jpegs), _EPOCH, _MODE)
 
 
-def _name_part(ids: np.ndarray, seed: int) -> str:
-    """A name that no part has whose pictures could differ: other galaxies, code or libraries."""
-    code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    inputs = (ids.tolist(), seed, code, np.__version__, cv2.__version__)
-    return f"{digest([repr(inputs)])[:16]}.zip"
-
-
-def _is_whole(part: Path, ids: list[int]) -> bool:
-    """Check whether a part is there with all of its pictures and right checksums."""
-    try:
-        store = open_by_galaxy_id(part)
-        return store.ids.tolist() == ids and all(map(store.read, ids))
-    except InputError:
-        return False
-
-
-def _drawn(ids: list[int], seed: int, title: str) -> Iterator[bytes]:
+def _drawn(ids: np.ndarray, seed: int, title: str) -> Iterator[bytes]:
     """JPEG bytes of each galaxy, in the order of `ids`, drawn on all cores."""
     # Threads: numpy and OpenCV let go of the interpreter, and starting processes takes seconds.
     workers = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")
-    jobs = workers(joblib.delayed(draw_jpeg)(i, seed) for i in ids)
+    jobs = workers(joblib.delayed(draw_jpeg)(int(i), seed) for i in ids)
     return iter(Bar(jobs, total=len(ids), desc=f"drawing {title}", unit="galaxy"))
 
 
