@@ -16,7 +16,7 @@ import pytest
 
 from galaxyzoo.data.readers.kaggle import read_dataset
 from galaxyzoo.io import archives
-from galaxyzoo.io.csv_bytes import CsvBytes
+from galaxyzoo.io.csv_bytes import read_csv_bytes
 from galaxyzoo.io.tables import read_csv, select_numbers
 from support.kaggle_fixtures import (
     COLUMNS,
@@ -209,4 +209,6 @@ def test_a_packed_table_that_would_fill_the_memory(tmp_path):
 def test_a_table_of_too_many_bytes(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text(PLAIN)
-    assert "table.csv holds more than 20 bytes" in one_line_refusal(CsvBytes(path, largest=20).read)
+    assert "table.csv holds more than 20 bytes" in one_line_refusal(
+        read_csv_bytes, path, largest=20
+    )

@@ -18,7 +18,7 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io.csv_bytes import CsvBytes
+from galaxyzoo.io.csv_bytes import read_csv_bytes
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.tasks.kinds import CLASS
 
@@ -88,19 +88,19 @@ def read_table(
         texts: columns to keep as text, digit by digit.
     """
     try:
-        with CsvBytes(path, source) as content, warnings.catch_warnings():
+        content, names = read_csv_bytes(path, source)
+        with warnings.catch_warnings():
             # Mixed columns are for the caller to judge, who names the value; users need no warning.
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
-                io.BufferedReader(content, 1 << 20),
+                io.BytesIO(content),
                 encoding="utf-8-sig",
                 skipinitialspace=True,
                 index_col=False,  # else the first columns are taken for one where rows are longer
                 usecols=(lambda name: wanted(name.strip())) if wanted else None,
-                dtype={name: str for name in content.names if name.strip() in texts},
+                dtype={name: str for name in names if name.strip() in texts},
             )
-            content.check_end()
     except FileNotFoundError:
         raise InputError(f"{shown(path)} is missing") from None
     except (EOFError, zlib.error) as error:
