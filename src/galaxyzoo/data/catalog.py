@@ -24,6 +24,7 @@ from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.registry import TASKS, get_task
 
 GROUP = "group"
+_TRAIN, _TEST, _ABOUT = "train.csv", "test.csv", "dataset.json"
 
 
 @dataclass(frozen=True)
@@ -174,22 +175,22 @@ def save_catalog(catalog: Catalog) -> None:
     """Write a catalog; `dataset.json` comes last: where it is, the rest is whole."""
     folder = dataset_dir(catalog.dataset)
     for name, frame in (
-        ("train.csv", catalog.train),
-        ("test.csv", pd.DataFrame(index=catalog.test_ids)),
+        (_TRAIN, catalog.train),
+        (_TEST, pd.DataFrame(index=catalog.test_ids)),
     ):
         with files.writing(folder / name) as temporary:
             frame.to_csv(temporary, index_label=ID, lineterminator="\n")
-    files.write_json(folder / "dataset.json", {**catalog.about, "fingerprint": catalog.fingerprint})
+    files.write_json(folder / _ABOUT, {**catalog.about, "fingerprint": catalog.fingerprint})
 
 
 def has_catalog(dataset: str) -> bool:
     """Check whether the dataset has been prepared."""
-    return (dataset_dir(dataset) / "dataset.json").exists()
+    return (dataset_dir(dataset) / _ABOUT).exists()
 
 
 def catalog_names() -> list[str]:
     """Names of all prepared datasets, in alphabetical order."""
-    return sorted(path.parent.name for path in folds_dir().glob("*/dataset.json"))
+    return sorted(path.parent.name for path in folds_dir().glob(f"*/{_ABOUT}"))
 
 
 def load_catalog(dataset: str) -> Catalog:
@@ -202,12 +203,12 @@ def load_catalog(dataset: str) -> Catalog:
             f"{shown(folder)} holds no split: {first}type `python3 src/prepare.py"
             f"{named or ' --data ITS_FOLDER'}`"
         )
-    description = files.read_json(folder / "dataset.json")
-    train = read_csv(folder / "train.csv")
+    description = files.read_json(folder / _ABOUT)
+    train = read_csv(folder / _TRAIN)
     labels = _usual_order([c for c in train.columns if c not in (FOLD, GROUP)])
-    numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / "train.csv").sort_index()
+    numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / _TRAIN).sort_index()
     numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
-    catalog = Catalog(dataset, numbers, read_csv(folder / "test.csv").index.to_numpy(), description)
+    catalog = Catalog(dataset, numbers, read_csv(folder / _TEST).index.to_numpy(), description)
     if not isinstance(description, dict) or catalog.fingerprint != description.get("fingerprint"):
         raise InputError(
             f"{shown(folder)} was changed after it was made: restore it, or delete the folder "

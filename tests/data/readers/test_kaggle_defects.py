@@ -9,7 +9,6 @@ import pytest
 
 from support.competition_files import refusal
 from support.kaggle_fixtures import (
-    COLUMNS,
     PARTS,
     SAMPLE,
     SOLUTIONS,
@@ -93,15 +92,6 @@ WRONG_TABLES = {
 def test_a_table_that_is_not_the_solutions_is_named(competition, root, zips, write, named):
     competition.write_solutions(zips, write(competition.votes))
     assert named.format(ids=competition.votes.index) in refusal(root)
-
-
-def test_a_repeated_test_id_is_named(competition, root, zips):
-    ids = np.append(competition.test_ids, competition.test_ids[1])
-    sample = csv_bytes(pd.DataFrame(0, index=ids, columns=COLUMNS))
-    write_zip(zips / f"{SAMPLE}.zip", {f"{SAMPLE}.csv": sample})
-    message = refusal(root)
-    assert SAMPLE in message
-    assert f"GalaxyID {competition.test_ids[1]} stands there twice" in message
 
 
 @pytest.mark.parametrize("part", PARTS)

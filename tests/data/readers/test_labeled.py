@@ -22,7 +22,6 @@ from galaxyzoo.data.readers.labeled import find_class_folders
 from galaxyzoo.data.stores.arrays import HDF5Images
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import ANOMALIES, ZOO5, anomaly_numbers, draw_images, write_labeled
-from support.commands import succeed
 from support.form_fixtures import FORMS, write_folder
 from support.kaggle_fixtures import draw_image, encode
 from support.refusals import one_line_refusal
@@ -251,16 +250,6 @@ def test_a_class_behind_a_link_is_read_and_copies_are_no_galaxies(root):
     assert refusal("mine", "anomaly4") == "input/mine: 'merger' lies in no class's folder"
 
 
-def test_a_dataset_of_folders_is_prepared(root):
-    write_folders(root / "input" / "mine")
-    data = prepare("mine", n_folds=3, tasks={"anomaly4"})
-    catalog = data.catalog.for_task(TASKS["anomaly4"])
-    assert catalog.targets("anomaly4").sum(axis=0).tolist() == [6, 4, 4, 4]
-    assert data.train_images(data.raw.image).images.shape == (18, 96, 96, 3)
-    assert len(data.test_images(data.raw.image).ids) == 0
-    assert prepare("mine", tasks={"anomaly4"}).catalog.fingerprint == data.catalog.fingerprint
-
-
 PICTURES = {i: draw_image(np.random.default_rng(i), 48) for i in range(1, 45)}
 SHUFFLED = np.random.default_rng(2).permutation([*PICTURES]).tolist()
 TINY = """
@@ -364,23 +353,3 @@ def test_images_that_do_not_fit_the_table_are_named(root, change, named):
     write_files(root / "input" / "files")
     change(write_form(root / "input" / "mine", "`.parquet`") / "part_0.parquet")
     assert named in refusal("mine")
-
-
-@pytest.mark.slow
-def test_the_commands_train_from_parquet_and_predict_arrays(tmp_path):
-    (tmp_path / "input").mkdir()
-    write_files(tmp_path / "input" / "files")
-    write_form(tmp_path / "input" / "mine", "`.parquet`")
-    shutil.rmtree(tmp_path / "input" / "files")
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    succeed(tmp_path, "train.py", "tiny.yaml", "--folds", "3")
-    oof = pd.read_csv(tmp_path / "oof/mine/zoo5/tiny.csv", index_col="GalaxyID")
-    assert oof.index.tolist() == list(range(1, 41))
-    test = pd.read_csv(tmp_path / "submissions/mine/zoo5/tiny.csv", index_col="GalaxyID")
-    ids = test.index.tolist()
-    assert ids == [41, 42, 43, 44]
-    FORMS["`.npz`"](tmp_path / "new", [PICTURES[i] for i in ids[::-1]], ids[::-1])
-    succeed(tmp_path, "predict.py", "zoo5/tiny", "new.npz", "--output", "votes.csv")
-    votes = pd.read_csv(tmp_path / "votes.csv", index_col="GalaxyID")
-    assert votes.index.tolist() == ids[::-1]
-    pd.testing.assert_frame_equal(votes.loc[ids], test, atol=1e-6)

@@ -175,7 +175,6 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
     "no images": (
         replace_arrays(images=None), dict.fromkeys(ARRAYS, "has no array 'images'")
     ),
-    "no ids": (replace_arrays(ids=None), {HDF5: "has no ids: name them GalaxyID, id,"}),
     "too few ids": (
         replace_arrays(ids=FEW), dict.fromkeys([HDF5, NPZ], "5 images and ids of shape (4,)")
     ),

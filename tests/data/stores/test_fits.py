@@ -1,5 +1,6 @@
-"""FITS cut-outs: the right band, part and orientation; damaged ones are rows of the errors."""
+"""FITS cut-outs: the right bands, part and orientation, or a line with what to type."""
 
+import gzip
 import io
 import pickle
 import tarfile
@@ -15,7 +16,6 @@ import pytest
 from astropy.io import fits
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings, FitsStore, draw
 from galaxyzoo.data.stores.opening import open_stores
@@ -25,27 +25,93 @@ from support.refusals import one_line_refusal
 LINEAR = FitsSettings(stretch="linear")
 SCALE = 0.25  # arcsec
 SKY: dict[str, Any] = {
-    "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 20, "CRPIX2": 20, "CRVAL1": 180,
+    "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 24, "CRPIX2": 24, "CRVAL1": 180,
     "CRVAL2": 30, "CD1_1": -SCALE / 3600, "CD1_2": 0, "CD2_1": 0, "CD2_2": SCALE / 3600,
 }  # fmt: skip
 
 
-def write(values: np.ndarray, kind: str = "plain", **header: Any) -> bytes:
-    """A FITS file of the values, with some keys in its header."""
-    part = {"plain": fits.PrimaryHDU, "extension": fits.ImageHDU, "packed": fits.CompImageHDU}
-    one = part[kind](values)
-    one.header.update(header)
+def galaxy(sky: float = 100, x: int = 24, y: int = 24) -> np.ndarray:
+    """(3, 48, 48) float32 whole numbers: a red disc around (x, y) on a noisy sky."""
+    rows, columns = np.mgrid[:48, :48]
+    disc = 400 * np.exp(-np.hypot(columns - x, rows - y) / 4)
+    noise = np.random.default_rng(0).normal(0, 9, (3, 48, 48))
+    color = np.array([0.4, 0.8, 1.2])[:, None, None]  # of blue, green, red
+    return np.round(disc * color + noise + sky).astype(np.float32)
+
+
+CUBE = galaxy()
+LINE = np.arange(10.0)
+MASK = np.zeros((48, 48), np.int32)
+
+
+def part(values: np.ndarray | None, name: str | None = None, **header: Any) -> fits.ImageHDU:
+    """An extension."""
+    made = fits.ImageHDU(values, name=name)
+    made.header.update(header)
+    return made
+
+
+def write(*parts: Any, **header: Any) -> bytes:
+    """A FITS file of the parts, the first of values alone, with some keys in its header."""
     file = io.BytesIO()
-    (one if kind == "plain" else fits.HDUList([fits.PrimaryHDU(), one])).writeto(file)
+    first = fits.PrimaryHDU(parts[0])
+    first.header.update(header)
+    fits.HDUList([first, *parts[1:]]).writeto(file)
     return file.getvalue()
 
 
-def galaxy(bands: int = 3, side: int = 40) -> np.ndarray:
-    """(band, side, side) a disc left of the center and above it, on a noisy sky."""
-    y, x = np.mgrid[:side, :side].astype(np.float32)
-    disc = 5 * np.exp(-np.hypot(x - 0.35 * side, y - 0.7 * side) / 3)
-    noise = np.random.default_rng(0).normal(0, 0.02, (bands, side, side))
-    return (disc + noise + 0.3).astype(np.float32)
+def packed(values: np.ndarray) -> bytes:
+    """A tile-compressed part behind an empty one."""
+    return write(None, fits.CompImageHDU(values.astype(np.int32)))
+
+
+def bands(*names: str, **header: Any) -> bytes:
+    """A band in each extension."""
+    return write(
+        None, *[part(band, name, **header) for band, name in zip(CUBE, names, strict=True)]
+    )
+
+
+RIGHT: dict[str, tuple[Callable[[], bytes], str]] = {
+    # Cutana (esa/Cutana at 01ba8a1, cutout_writer_fits.py: ImageHDU(name=channel))
+    "a band an extension, Cutana": (lambda: bands("CHANNEL_1", "CHANNEL_2", "CHANNEL_3"), ""),
+    # its raw cut-outs, named by their tiles
+    "a band an extension, named": (lambda: bands("TILE1_VIS", "TILE1_Y", "TILE1_H"), "1,2,3"),
+    "a band an extension, by names": (lambda: bands("g", "r", "i"), "G,r,i"),
+    # astrocut (spacetelescope/astrocut at 05a7a35, fits_cutout.py:_hducut), single_outfile
+    "a band an extension, astrocut": (lambda: bands("CUTOUT", "CUTOUT", "CUTOUT"), ""),
+    "astrocut of SCI": (lambda: bands("CUTOUT", "CUTOUT", "CUTOUT", O_EXT_NM="SCI"), ""),
+    # SCI, ERR and DQ of HST and JWST; IMAGE, MASK and VARIANCE of Rubin and HSC
+    "SCI among others": (lambda: write(None, part(CUBE * 2, "ERR"), part(CUBE, "SCI")), ""),
+    "IMAGE among others": (lambda: write(None, part(CUBE, "IMAGE"), part(CUBE, "VARIANCE")), ""),
+    # Legacy Surveys' cutout service with invvar
+    "the first, weights behind": (lambda: write(CUBE, part(CUBE + 1, "INVVAR")), ""),
+    "the cube among planes": (lambda: write(None, part(MASK, "A"), part(CUBE, "B")), ""),
+    "the larger one": (lambda: write(None, part(CUBE[:, :20, :20], "PSF"), part(CUBE, "B")), ""),
+    "by its number": (lambda: write(CUBE[::-1].copy(), part(CUBE)), "1"),
+    # spectra, histograms and look-up arrays in front (astropy 8.0.2, HDUList)
+    "1-D data in front": (lambda: write(LINE, part(CUBE)), ""),
+    "a few rows in front": (lambda: write(np.ones((4, 99)), part(CUBE)), ""),
+    # matplotlib's and PIL's axes, written as they are
+    "colors last": (lambda: write(np.moveaxis(CUBE, 0, 2).copy()), ""),
+    "four colors last": (
+        lambda: write(np.moveaxis(np.stack([*CUBE, CUBE[0]]), 0, 2).copy()),
+        "",
+    ),
+    # radio's cubes: CASA's exportfits keeps the axis of Stokes
+    "an axis of 1 in front": (lambda: write(CUBE[None]), ""),
+    "an axis of 1 amid": (lambda: write(CUBE[:, None]), ""),
+    "an axis of 1 behind": (lambda: write(CUBE[..., None]), ""),
+    "gzip": (lambda: gzip.compress(write(CUBE)), ""),
+    "tile compression": (lambda: packed(CUBE), ""),  # fpack's .fits.fz
+}
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_a_form_gives_the_plain_cubes_picture(case: str) -> None:
+    make, hdu = RIGHT[case]
+    settings = FitsSettings(hdu=tuple(hdu.split(",")) if hdu else ())
+    assert np.array_equal(draw(make(), settings), draw(write(CUBE), FitsSettings()))
 
 
 def test_linear_values_are_as_by_hand() -> None:
@@ -58,37 +124,26 @@ def test_linear_values_are_as_by_hand() -> None:
 
 @pytest.mark.parametrize("stretch", STRETCHES)
 def test_a_red_disc_is_red_and_above(stretch: Any) -> None:
-    values = galaxy()
-    values[0] = (values[0] - 0.3) / 4 + 0.3  # a quarter of the light in blue
+    values = galaxy(x=16, y=33)
     picture = draw(write(values), FitsSettings(stretch=stretch)).astype(int)
-    assert picture.shape == (40, 40, 3)
+    assert picture.shape == (48, 48, 3)
     light = picture.sum(axis=2)
     y, x = np.argwhere(light >= 0.9 * light.max()).mean(axis=0)
-    assert (round(y), round(x)) == (39 - 28, 14)  # FITS counts rows from below
+    assert (round(y), round(x)) == (47 - 33, 16)  # FITS counts rows from below
     assert picture[..., 0].sum() > picture[..., 2].sum()
     turned = draw(write(values), FitsSettings(stretch=stretch, bands=(0, 1, 2))).astype(int)
     assert np.array_equal(turned, picture[..., ::-1])
-
-
-@pytest.mark.parametrize("kind", ["extension", "packed"])
-def test_other_parts_of_a_file_are_read(kind: str) -> None:
-    values = np.round(galaxy() * 1000).astype(np.int32)  # packing floats loses a little
-    assert np.array_equal(draw(write(values, kind), LINEAR), draw(write(values), LINEAR))
-
-
-def test_one_band_is_gray() -> None:
-    picture = draw(write(galaxy(1)[0]), FitsSettings())
-    assert (picture == picture[..., :1]).all()
-    assert np.ptp(picture) > 100
+    gray = draw(write(values[0]), FitsSettings(stretch=stretch))
+    assert (gray == gray[..., :1]).all()
+    assert np.ptp(gray) > 50
 
 
 @pytest.mark.parametrize("settings", [LINEAR, FitsSettings("linear", pixel_arcsec=0.5)])
 def test_the_field_is_the_center_by_the_header_or_the_given_scale(settings: FitsSettings) -> None:
-    values = np.arange(3 * 40 * 40, dtype=np.float32).reshape(3, 40, 40)
     kept = round(5 / (settings.pixel_arcsec or SCALE))
-    edge = (40 - kept) // 2
-    inner = values[:, edge : edge + kept, edge : edge + kept]
-    assert np.array_equal(draw(write(values, **SKY), settings, 5), draw(write(inner), settings))
+    edge = (48 - kept) // 2
+    inner = CUBE[:, edge : edge + kept, edge : edge + kept]
+    assert np.array_equal(draw(write(CUBE, **SKY), settings, 5), draw(write(inner), settings))
 
 
 def to_folder(path: Path, files: dict[str, bytes]) -> list[Path]:
@@ -126,7 +181,7 @@ def test_every_form_gives_the_same_pictures(
     tmp_path: Path, form: Callable[[Path, dict[str, bytes]], list[Path]]
 ) -> None:
     png = cv2.imencode(".png", np.full((40, 40, 3), 90, np.uint8))[1].tobytes()
-    cut = write(galaxy(), **SKY)
+    cut = write(CUBE, **SKY)
     [store] = open_stores(
         form(tmp_path, {"7.fits": cut, "8.png": png}), FitsSettings(field_arcsec=6)
     )
@@ -142,7 +197,7 @@ def test_every_form_gives_the_same_pictures(
 
 
 def test_another_stretch_is_another_digest(tmp_path: Path) -> None:
-    paths = to_folder(tmp_path, {"7.fits": write(galaxy())})
+    paths = to_folder(tmp_path, {"7.fits": write(CUBE)})
     [one] = open_stores(paths)
     [other] = open_stores(paths, LINEAR)
     assert one.digest_of(0) != other.digest_of(0)
@@ -152,7 +207,7 @@ def test_another_stretch_is_another_digest(tmp_path: Path) -> None:
 
 def renamed(key: bytes, old: int, new: int) -> bytes:
     """A file whose head says another number."""
-    data = write(galaxy())
+    data = write(CUBE)
     assert key + b"%21d" % old in data
     return data.replace(key + b"%21d" % old, key + b"%21d" % new)
 
@@ -164,44 +219,147 @@ def table_alone() -> bytes:
     return file.getvalue()
 
 
-HOLED = galaxy()
-HOLED[1, 3, 4] = np.nan
-WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
-    "NaN": (lambda: write(HOLED), "1 of its pixels have no value"),
-    "cut off": (lambda: write(galaxy())[:6000], "damaged FITS"),
-    "packed and cut off": (lambda: write(galaxy(side=200), "packed")[:20000], "damaged FITS"),
-    "head alone": (lambda: write(galaxy())[:2000], "damaged FITS"),
-    "no pixels": (lambda: write(np.zeros(0)), "shape is (0,)"),
-    "a table": (table_alone, "without an image"),
-    "four axes": (lambda: write(np.stack([galaxy()] * 2)), "shape is (2, 3, 40, 40)"),
-    "two bands": (lambda: write(galaxy(2)), "2 bands, and --bands names 2"),
-    "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 40, 9000), "too large"),
-    "bands that it lacks": (lambda: renamed(b"NAXIS3  =", 3, 99999999), "too large"),
-    "wrong coordinates": (
-        lambda: write(galaxy(), **SKY).replace(b"RA---TAN", b"RA---XYZ"),
-        "coordinates are damaged (Unrecognized projection code (XYZ in CTYPE1).)",
+HOLED = np.where(np.arange(48) == 4, np.nan, CUBE)
+DAMAGED = "damaged FITS"
+NO_SCALE = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 180.0, "CRVAL2": 30.0}
+WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
+    "parts of any name": (
+        lambda: bands("A", "B", "C"),
+        "",
+        "It has 1 A, 2 B, 3 C: give --hdu 1, or --hdu 1,2,3 for a band in each",
     ),
-    "text": (lambda: b"SIMPLE  = nothing else", "damaged FITS"),
+    "bands of two sizes": (
+        lambda: write(None, part(CUBE[0]), part(CUBE[1, :30])),
+        "1,2",
+        "--hdu 1,2: these parts have bands of different sizes",
+    ),
+    "no such name": (lambda: write(CUBE, part(MASK, "DQ")), "SCI", "no part --hdu SCI, but 0 "),
+    "no such number": (lambda: write(CUBE, part(MASK, "DQ")), "7", "1 DQ"),
+    "an empty part": (lambda: write(None, part(CUBE, "A")), "0", "--hdu 0 is no image; it has 1 A"),
+    "a line by name": (lambda: write(LINE, part(CUBE)), "0", "its shape is (10,)"),
+    "lines alone": (lambda: write(LINE, part(LINE)), "", "its shape is (10,)"),
+    "a few px wide": (lambda: write(CUBE[:, :7]), "", "48 × 7 px of it are too few: 8"),
+    "one value": (lambda: write(np.full((3, 48, 48), 2.5)), "", "have one value (2.5)"),
+    "a value a band": (lambda: write(CUBE[:, :1, :1] + 0 * CUBE), "", "have one value"),
+    "padding to the middle": (
+        lambda: write(np.where(np.arange(48) < 30, 0, CUBE)),
+        "",
+        "its middle has one value, as much around it: is it padding?",
+    ),
+    "two values": (
+        lambda: write((CUBE > 200).astype(np.uint8)),
+        "",
+        "no noise to set Lupton's stretch by: give --stretch linear",
+    ),
+    "NaN": (lambda: write(HOLED), "", "144 of its pixels have no value"),
+    "cut off": (lambda: write(CUBE)[:6000], "", DAMAGED),
+    "packed and cut off": (lambda: packed(np.tile(CUBE, (1, 4, 4)))[:20000], "", DAMAGED),
+    "head alone": (lambda: write(CUBE)[:2000], "", DAMAGED),
+    "gzip, cut off": (lambda: gzip.compress(write(CUBE))[:-900], "", DAMAGED),
+    "gzip of text": (lambda: gzip.compress(b"text"), "", DAMAGED),
+    "text": (lambda: b"SIMPLE  = nothing else", "", DAMAGED),
+    "no pixels": (lambda: write(np.zeros(0)), "", "shape is (0,)"),
+    "a table": (table_alone, "", "without an image"),
+    "four axes": (lambda: write(np.stack([CUBE] * 2)), "", "shape is (2, 3, 48, 48)"),
+    "two bands": (lambda: write(CUBE[:2]), "", "2 bands, and --bands names 2"),
+    "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 48, 9000), "", "too large"),
+    "bands that it lacks": (lambda: renamed(b"NAXIS3  =", 3, 99999999), "", "too large"),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_cannot_be_drawn_is_one_line(case: str) -> None:
-    make, why = WRONG[case]
-    field_px = 5 if case == "wrong coordinates" else None
-    assert why in one_line_refusal(draw, make(), FitsSettings(), field_px)
+def test_what_is_not_read_says_what_to_type(case: str) -> None:
+    make, hdu, why = WRONG[case]
+    settings = FitsSettings(hdu=tuple(hdu.split(",")) if hdu else ())
+    assert why in one_line_refusal(draw, make(), settings)
 
 
-def test_a_field_needs_coordinates_and_room() -> None:
-    with pytest.raises(InputError, match="no coordinates: give --pixel-scale"):
-        draw(write(galaxy()), LINEAR, 5)
-    with pytest.raises(InputError, match="40 × 40 px, and the field that is wanted has 80"):
-        draw(write(galaxy(), **SKY), LINEAR, 20)
+SCALES: dict[str, tuple[dict[str, Any], str]] = {  # astropy 8.0.2, WCS
+    "no coordinates": ({}, "its header has no coordinates"),
+    "an unknown projection": ({**SKY, "CTYPE1": "RA---XYZ"}, "(XYZ in CTYPE1)"),
+    "no CDELT": (NO_SCALE, "no scale"),
+    "CDELT of one axis": ({**NO_SCALE, "CDELT1": 1e-4}, "no scale"),
+    "CTYPE1 alone": ({"CTYPE1": "RA---TAN"}, "coordinates are damaged"),
+    "CDELT of 0": ({**NO_SCALE, "CDELT1": 0.0, "CDELT2": 0.0}, "coordinates are damaged"),
+}
+
+
+@pytest.mark.parametrize("case", SCALES)
+def test_coordinates_without_a_scale_name_the_option(case: str) -> None:
+    header, why = SCALES[case]
+    data = write(None, part(CUBE, **header))
+    line = one_line_refusal(draw, data, FitsSettings(), 5)
+    assert why in line
+    assert line.endswith("give --pixel-scale")
+    assert draw(data, FitsSettings(pixel_arcsec=0.25), 5).shape == (20, 20, 3)
+
+
+BZERO = {"i1": -(2**7), "u2": 2**15, "u4": 2**31, "u8": 2**63}
+PACKED_BZERO = {**BZERO, "u8": 2**31}
+
+
+@pytest.mark.parametrize("blank", [0, 7])
+@pytest.mark.parametrize("kind", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8"])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_blank_of_any_integer_has_no_value(kind: str, blank: int, is_packed: bool) -> None:
+    values = np.clip(CUBE, 1 + blank, 120).astype(kind)
+    values[1, 3, 4:6] = blank
+    make, zeros = (fits.CompImageHDU, PACKED_BZERO) if is_packed else (part, BZERO)
+    made = make(values)
+    made.header["XLANK"] = blank - zeros.get(kind, 0)  # astropy would write NaN
+    data = write(None, made).replace(b"XLANK  ", b"BLANK  ")
+    assert "2 of its pixels have no value" in one_line_refusal(draw, data, FitsSettings())
+    values[1, 3, 4:6] = values[1, 3, 6]
+    made = make(values)
+    assert draw(write(None, made), FitsSettings()).shape == (48, 48, 3)
+
+
+def test_nan_in_a_band_that_is_not_named_is_no_error() -> None:
+    holed = np.stack([*CUBE, np.full_like(CUBE[0], np.nan)])
+    assert np.array_equal(draw(write(holed), FitsSettings()), draw(write(CUBE), FitsSettings()))
+    assert "have no value" in one_line_refusal(draw, write(holed), FitsSettings(bands=(3, 1, 0)))
+
+
+@pytest.mark.parametrize("sky", [0, 100])
+@pytest.mark.parametrize("side", [4, 8, 11, 13, 16])  # of 48: 16, 31, 41, 47 and 56 % are padding
+def test_padding_is_black_and_the_rest_keeps_its_stretch(sky: float, side: int) -> None:
+    values = galaxy(sky)
+    padded = np.where(np.arange(48) < side, 0, values)
+    padded[:, :side] = 0
+    whole, picture = (draw(write(v), FitsSettings()).astype(int) for v in (values, padded))
+    assert not picture[:, :side].any()
+    assert abs(picture - whole)[: 48 - side, side:].mean() < 8
+    assert 0.8 * whole.max() < picture.max() <= whole.max() + 8
+
+
+def test_a_field_needs_room() -> None:
+    why = "48 × 48 px, and the field that is wanted has 80"
+    assert why in one_line_refusal(draw, write(CUBE, **SKY), LINEAR, 20)
 
 
 @pytest.mark.parametrize("radius", ["", "x", "0", "-1", "inf"])
 def test_a_radius_that_is_none_is_refused(tmp_path: Path, radius: str) -> None:
-    to_folder(tmp_path, {"7.fits": write(galaxy(), **SKY)})
+    to_folder(tmp_path, {"7.fits": write(CUBE, **SKY)})
     (tmp_path / "cuts.csv").write_text(f"path,petroR90_r\ncuts/7.fits,{radius}\n")
-    with pytest.raises(InputError, match="'petroR90_r' of row 0 is no radius"):
-        open_stores([tmp_path / "cuts.csv"])
+    assert "'petroR90_r' of row 0 is no radius" in one_line_refusal(
+        open_stores, [tmp_path / "cuts.csv"]
+    )
+
+
+def test_names_with_other_ends_are_fits(tmp_path: Path) -> None:
+    data = write(CUBE)
+    files = {
+        "1.fits": data,
+        "2.fits.gz": gzip.compress(data),
+        "3.FITS.FZ": packed(CUBE),
+        "4.fts": data,
+        "5.fit": data,
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    for paths in ([tmp_path], [tmp_path / name for name in files]):
+        [store] = open_stores(paths)
+        assert not store.left_out
+        pictures = [store.load(int(i)) for i in store.ids]
+        assert len(pictures) == 5
+        assert all(np.array_equal(p, draw(data, FitsSettings())) for p in pictures)

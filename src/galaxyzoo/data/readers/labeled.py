@@ -28,7 +28,7 @@ from galaxyzoo.data.readers.raw_dataset import (
 )
 from galaxyzoo.data.stores.arrays import METADATA
 from galaxyzoo.data.stores.base import ImageStore, KeyedStore
-from galaxyzoo.data.stores.opening import is_archive, open_by_galaxy_id, open_store
+from galaxyzoo.data.stores.opening import is_archive, open_by_galaxy_id, open_whole_store
 from galaxyzoo.io.tables import ID, read_csv
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
@@ -58,7 +58,7 @@ def find_class_folders(folder: Path) -> FoundDataset | None:
     spelled = {name.lower() for name in names}
     if not any(len(spelled & _lower(task)) > 1 for task in CLASS_TASKS.values()):
         return None
-    store = open_store(folder)
+    store = open_whole_store(folder)
     loose = [name for name in sorted(store.names.values()) if len(PurePath(name).parts) == 1]
     if loose:
         raise InputError(f"{shown(folder)}: '{loose[0]}' lies in no class's folder")

@@ -12,6 +12,7 @@ side, 3) uint8 and `ans` (galaxy,) class numbers 0 to 9; the side tells them apa
 Source: https://astronn.readthedocs.io/en/latest/galaxy10.html
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,18 +25,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.labeled import CUT_OUT, one_hot, one_task
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
-from galaxyzoo.data.stores.arrays import (
-    CLASSES,
-    IMAGES,
-    HDF5Images,
-    build_store,
-    load_array,
-    number_rows,
-    open_hdf5_file,
-    pick_array,
-)
-from galaxyzoo.data.stores.base import stamp_of
-from galaxyzoo.data.stores.ids import as_texts
+from galaxyzoo.data.stores.arrays import CLASSES, IMAGES, load_array, open_hdf5_file, pick_array
+from galaxyzoo.data.stores.base import as_texts
 from galaxyzoo.data.stores.opening import open_store
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
@@ -89,36 +80,33 @@ def _read_names(path: Path) -> list[str]:
         raise InputError(
             f"{shown(path)}: '{LABELS}' is {labels.dtype}, expected class names or whole numbers"
         )
-    classes = as_texts(load_array(path, CLASSES))
-    wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
+    return _name_classes(labels, as_texts(load_array(path, CLASSES)), LABELS, path)
+
+
+def _name_classes(numbers: np.ndarray, classes: Sequence[str], array: str, path: Path) -> list[str]:
+    """Names of classes by their numbers, which are in that array of the file."""
+    wrong = np.flatnonzero((numbers < 0) | (numbers >= len(classes)))
     if len(wrong):
         raise InputError(
-            f"{shown(path)}: '{LABELS}' of image {wrong[0]} is {labels[wrong[0]]}, and "
-            f"'{CLASSES}' has {len(classes)} names, counted from 0"
+            f"{shown(path)}: '{array}' of image {wrong[0]} is {numbers[wrong[0]]}, outside 0 to "
+            f"{len(classes) - 1} ({len(wrong)} such images)"
         )
-    return [classes[number] for number in labels]
+    return [classes[number] for number in numbers]
 
 
 def _read_galaxy10(path: Path, task: ClassTask, cache_px: int) -> RawDataset:
     """Read the classes; images are read when they are decoded."""
+    store = open_store(path)
+    count = len(store.names)
     with open_hdf5_file(path) as file:
-        images, answers = _pick_images(file, path), pick_array(file, ANSWERS, path, _GALAXY10)
-        count, chunks = len(images), images.chunks
+        answers = pick_array(file, ANSWERS, path, _GALAXY10)
         if answers.shape != (count,) or answers.dtype.kind not in "iu":
             raise InputError(
                 f"{shown(path)}: '{ANSWERS}' is {answers.dtype} of shape {answers.shape}, expected "
                 f"whole numbers, one for each of {count} images"
             )
-        numbers = answers[:].astype(np.int64)
-    wrong = np.flatnonzero((numbers < 0) | (numbers >= len(task.columns)))
-    if len(wrong):
-        raise InputError(
-            f"{shown(path)}: '{ANSWERS}' of image {wrong[0]} is {numbers[wrong[0]]}, outside 0 to "
-            f"{len(task.columns) - 1} ({len(wrong)} such images)"
-        )
-    targets = one_hot(pd.Series(np.array(task.columns)[numbers]), task)
-    open_array, stamp = partial(HDF5Images, path), stamp_of(path.stat())
-    store = build_store(path, number_rows(count), count, open_array, stamp, chunks)
+        names = _name_classes(answers[:], task.columns, ANSWERS, path)
+    targets = one_hot(pd.Series(names), task)
     image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=cache_px)
     return RawDataset(task.name, path, targets, store, store, image=image, own_ids=True)
 

@@ -2,8 +2,8 @@
 
 The array is `images`. Its ids are in an array named by one of `IDS`; of a Zarr archive in a column
 of `<name>_metadata.parquet` beside it, also `source_id` or `original_filename`, as ESA's Cutana and
-its images_to_zarr write them (https://esa.github.io/Cutana). Images of a `.npz` file without ids
-are numbered from 0. Its arrays of Python objects, which can run code, are refused.
+its images_to_zarr write them (https://esa.github.io/Cutana). Images of a `.npz` or HDF5 file
+without ids are numbered from 0. Its arrays of Python objects, which can run code, are refused.
 """
 
 import dataclasses
@@ -28,8 +28,15 @@ from pyarrow import parquet
 from galaxyzoo.core.errors import InputError, UnavailableError, reason_of
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores.base import ImageStore, is_transient, stamp_of
-from galaxyzoo.data.stores.ids import IDS, find_ids, number_names, read_ids
+from galaxyzoo.data.stores.base import (
+    IDS,
+    ImageStore,
+    find_ids,
+    is_transient,
+    number_names,
+    read_ids,
+    stamp_of,
+)
 from galaxyzoo.io.archives import LARGEST_RATIO, MODEST_BYTES, open_zip
 
 if TYPE_CHECKING:
@@ -146,7 +153,8 @@ def open_hdf5(path: Path) -> ArrayStore:
     with open_hdf5_file(path) as file:
         images = pick_array(file, IMAGES, path, _FORM)
         check_images(images.shape, images.dtype, shown(path))
-        ids = pick_array(file, find_ids(list(file), path), path, _FORM)[:]
+        named = [name for name in IDS if name in file]
+        ids = pick_array(file, named[0], path, _FORM)[:] if named else number_rows(len(images))
         count, chunks = len(images), images.chunks
     open_array = partial(HDF5Images, path)
     return build_store(path, ids, count, open_array, stamp_of(path.stat()), chunks)

@@ -1,4 +1,4 @@
-"""Base class of all image stores, and rules for names of image files."""
+"""Base class of all image stores, and rules for names of image files and for ids in tables."""
 
 import errno
 import os
@@ -14,11 +14,13 @@ from typing import ClassVar, TypeVar
 
 import cv2
 import numpy as np
+import pandas as pd
 
-from galaxyzoo.io.tables import ID_LIMIT
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import shown
+from galaxyzoo.io.tables import EXACT, ID_LIMIT
 
 IMAGE_ENDS = (".jpg", ".jpeg", ".png")
-# Read for predictions alone: no dataset comes in them
 FITS_ENDS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
 # Pictures that are not read: each decoder would need its own check for files that are cut off.
 OTHER_ENDS = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif", ".jfif", ".jpe",
@@ -28,6 +30,10 @@ READ_ENDS = (*IMAGE_ENDS, *FITS_ENDS)
 MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
 # Folders with copies: hidden ones, Synology's and macOS's
 HIDDEN = re.compile(r"(^|/)(\.(?!\.?/)[^/]*|@eaDir|__MACOSX)/")
+# Names of columns and arrays of ids
+IDS = ("GalaxyID", "id", "ids", "id_str", "objid", "filename", "filenames")
+_WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")
+_ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")  # as large floats are written
 # Errors of the system or a network drive that would meet any other file too
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
 _Value = TypeVar("_Value")
@@ -182,7 +188,59 @@ def why_not_read(name: str) -> str:
     return f"{end} is not read: convert it to JPEG or PNG" if end else "its link leads nowhere"
 
 
-def is_image(name: str, ends: tuple[str, ...]) -> bool:
-    """Check whether a name is an image's, not a macOS `._` copy or in a hidden folder."""
+def is_read(name: str) -> bool:
+    """Check whether a picture is of a form which is read."""
+    return name.lower().endswith(READ_ENDS)
+
+
+def is_picture(name: str) -> bool:
+    """Check whether a name is a picture's, not a macOS `._` copy or in a hidden folder."""
     is_copy = posixpath.basename(name).startswith("._") or HIDDEN.search(name)
-    return name.lower().endswith(ends) and not is_copy
+    return name.lower().endswith((*READ_ENDS, *OTHER_ENDS)) and not is_copy
+
+
+def number_names(
+    path: Path, names: Sequence[str], stamps: Sequence[int] = ()
+) -> tuple[Mapping[int, str], Mapping[int, int]]:
+    """Names and stamps by number, by default the file's; a file without an image is refused."""
+    if not names:
+        raise InputError(f"{shown(path)} holds no image")
+    stamps = array("Q", stamps or [stamp_of(path.stat())] * len(names))
+    return IndexMapping(names), IndexMapping(stamps)
+
+
+def find_ids(columns: Sequence[str], path: Path, names: Sequence[str] = IDS) -> str:
+    """Find the column or array of ids."""
+    present = [name for name in names if name in columns]
+    if not present:
+        raise InputError(f"{shown(path)} has no ids: name them {', '.join(names)}")
+    return present[0]
+
+
+def read_ids(ids: np.ndarray, path: Path) -> list[str]:
+    """Ids as text; a missing one is refused, and a number that was rounded.
+
+    Numbers with a point count as whole ones, `5.0` as `5`, where all ids are whole.
+    """
+    texts = [text.strip() for text in as_texts(ids)]
+    missing = pd.isna(ids)
+    for row, text in enumerate(texts):
+        if missing[row] or not text:
+            raise InputError(f"{shown(path)}: row {row} has no id")
+    exact = 2 ** (np.finfo(ids.dtype).nmant + 1) if ids.dtype.kind == "f" else EXACT
+    wholes = [_WHOLE.fullmatch(text) for text in texts]
+    for row, (text, whole) in enumerate(zip(texts, wholes, strict=True)):
+        if _ROUNDED.fullmatch(text) or (whole and whole[2] and abs(int(whole[1])) > exact):
+            raise InputError(
+                f"{shown(path)}: the id of row {row}, {text}, was a decimal number and may have "
+                "lost digits: write ids as whole numbers or text"
+            )
+    return [whole[1] for whole in wholes if whole] if all(wholes) else texts
+
+
+def as_texts(values: np.ndarray) -> list[str]:
+    """Values as text, of an array of anything."""
+    return [
+        value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        for value in values.tolist()
+    ]

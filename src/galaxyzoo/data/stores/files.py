@@ -7,7 +7,7 @@ import tarfile
 import threading
 import zipfile
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +19,18 @@ from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.base import (
     HIDDEN,
-    IMAGE_ENDS,
     MAX_IMAGE_BYTES,
+    READ_ENDS,
     ImageStore,
     IndexMapping,
     PackedStrings,
-    is_image,
+    is_picture,
+    is_read,
     is_transient,
+    number_names,
     stamp_of,
     why_not_read,
 )
-from galaxyzoo.data.stores.ids import number_names
 from galaxyzoo.io.archives import BROKEN_ZIP, open_unchecked, open_zip
 
 _BLOCK = 1 << 20  # bytes read at once behind a tar's end
@@ -92,52 +93,39 @@ class ZipStore(ImageStore):
         return self._local.archive
 
 
-def open_files(
-    path: Path,
-    ends: tuple[str, ...] = IMAGE_ENDS,
-    others: tuple[str, ...] = (),
-    is_needed: bool = True,
-) -> ImageStore:
+def open_files(path: Path, is_needed: bool = True) -> ImageStore:
     """The images of a zip, or of a folder and its subfolders, linked ones once.
 
     Of a folder also links without an end that lead nowhere: whole folders may be behind them.
 
     Args:
         path: the folder or zip.
-        ends: of the names of images, in small letters.
-        others: of pictures that are named as left out; none: they are passed over.
         is_needed: whether to raise InputError where there is none.
     """
-    listed = (*ends, *others)
     if path.is_dir():
         top = os.path.join(path, "")
         names = sorted((file.removeprefix(top) for file in _walk(path)), key=lambda n: n.split("/"))
         entries = [
             (name, stamp_of(_stat(top + name)))
             for name in names
-            if is_image(posixpath.basename(name), listed)
+            if is_picture(posixpath.basename(name))
             or (not (file := Path(top + name)).suffix and file.is_symlink() and not file.exists())
         ]
     else:
         with open_zip(path) as archive:
             members = archive.infolist()
-            entries = [(i.filename, i.CRC) for i in members if is_image(i.filename, listed)]
+            entries = [(i.filename, i.CRC) for i in members if is_picture(i.filename)]
     if not entries and is_needed:
-        raise InputError(f"{shown(path)} holds no image ({', '.join(listed)})")
-    return make_store(FolderStore if path.is_dir() else ZipStore, path, entries, ends, others)
+        raise InputError(f"{shown(path)} holds no image ({', '.join(READ_ENDS)})")
+    return make_store(FolderStore if path.is_dir() else ZipStore, path, entries)
 
 
 def make_store(
-    kind: type[ImageStore],
-    path: Path,
-    entries: list[tuple[str, int]],
-    ends: tuple[str, ...],
-    others: tuple[str, ...],
+    kind: type[ImageStore], path: Path, entries: Sequence[tuple[str, int]]
 ) -> ImageStore:
-    """A store of entries, name and stamp, in their order; arguments as of `open_files`."""
-    images = [entry for entry in entries if not others or entry[0].lower().endswith(ends)]
-    lost = [name for name, _ in entries if others and not name.lower().endswith(ends)]
-    left_out = [(name, why_not_read(name)) for name in lost]
+    """A store of entries, name and stamp, in their order; those that are not read are left out."""
+    images = [entry for entry in entries if is_read(entry[0])]
+    left_out = [(name, why_not_read(name)) for name, _ in entries if not is_read(name)]
     names, stamps = [name for name, _ in images], [stamp for _, stamp in images]
     return kind(path, IndexMapping(names), IndexMapping(stamps), left_out=left_out)
 
@@ -190,24 +178,23 @@ class TarStore(ImageStore):
             raise _read_error(shown(self.path), error) from None
 
 
-def open_tar(
-    path: Path, ends: tuple[str, ...] = IMAGE_ENDS, others: tuple[str, ...] = ()
-) -> TarStore:
-    """The images of a tar, as packed; arguments as of `open_files`."""
+def open_tar(path: Path) -> TarStore:
+    """The images of a tar, as packed; links are followed to files of it."""
     names, places, links, left_out = PackedStrings(), array("q"), {}, []
     for member in _members(path):
-        if is_image(member.name, others) and not member.isdir():
+        is_file = is_picture(member.name) and not member.isdir()
+        if is_file and not is_read(member.name):
             left_out.append((member.name, why_not_read(member.name)))
         elif member.islnk() or member.issym():
             links[posixpath.normpath(member.name)] = _target(member)
-        elif not is_image(member.name, ends) or member.isdir():
+        elif not is_file:
             continue
         elif member.isreg() and not member.issparse():
             names.append(member.name)
             places.extend((member.offset_data, member.size))
         else:
             left_out.append((member.name, "it is sparse or no file: pack it again without -S"))
-    wanted = {name: _follow(name, links) for name in links if is_image(name, ends)}
+    wanted = {name: _follow(name, links) for name in links if is_read(name) and is_picture(name)}
     targets = set(wanted.values())
     extents = {} if not targets else {
         name: (member.offset_data, member.size) for member in _members(path)

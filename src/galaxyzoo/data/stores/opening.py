@@ -9,12 +9,11 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.arrays import ZARR, open_hdf5, open_npz, open_zarr
 from galaxyzoo.data.stores.base import (
     FITS_ENDS,
-    IMAGE_ENDS,
-    OTHER_ENDS,
     READ_ENDS,
     ImageStore,
     KeyedStore,
     galaxy_id_of,
+    is_picture,
     stamp_of,
 )
 from galaxyzoo.data.stores.files import FolderStore, make_store, open_files, open_tar
@@ -33,13 +32,12 @@ FORMS: dict[str, Callable[[Path], ImageStore]] = {
 }
 
 
-def open_store(path: Path, fits: FitsSettings | None = None, is_needed: bool = True) -> ImageStore:
+def open_store(path: Path, fits: FitsSettings = DEFAULT, is_needed: bool = True) -> ImageStore:
     """Open the images of a folder, zip, or file or archive of `FORMS`.
 
     Args:
         path: its ending tells its form.
-        fits: how FITS cut-outs become pictures; None: only JPEGs and PNGs are read of folders, zips
-            and tar archives, and what else is in them is passed over.
+        fits: how FITS cut-outs become pictures.
         is_needed: whether a folder without an image is refused.
     Returns:
         Images numbered from 0, in the order of the file, or of the names in a folder.
@@ -47,12 +45,15 @@ def open_store(path: Path, fits: FitsSettings | None = None, is_needed: bool = T
         InputError: it cannot be opened, or holds no image.
     """
     form = _form_of(path)
-    ends, others = (IMAGE_ENDS, ()) if fits is None else (READ_ENDS, OTHER_ENDS)
-    if form is None:
-        store = open_files(path, ends, others, is_needed)
-    else:
-        store = open_tar(path, ends, others) if form is open_tar else form(path)
-    return store if fits is None else _with_fits(store, fits)
+    return _with_fits(form(path) if form else open_files(path, is_needed), fits)
+
+
+def open_whole_store(path: Path) -> ImageStore:
+    """Open a store as `open_store` does; refuse it where one of its pictures is of no form read."""
+    store = open_store(path)
+    for name, why in store.left_out:
+        raise InputError(f"{shown(path)}: '{name}': {why}")
+    return store
 
 
 def _form_of(path: Path) -> Callable[[Path], ImageStore] | None:
@@ -80,7 +81,7 @@ def open_by_galaxy_id(*paths: Path) -> KeyedStore:
     places: dict[int, tuple[ImageStore, int]] = {}
     whole = paths[0] if len(paths) == 1 else paths[0].parent
     for path in paths:
-        store = open_store(path)
+        store = open_whole_store(path)
         for number, name in store.names.items():
             galaxy_id = galaxy_id_of(name)
             if galaxy_id is None:
@@ -111,7 +112,7 @@ def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[ImageSt
                 stores.append(open_store(path, fits, is_needed=not inner))
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")
-        elif path.name.lower().endswith((*READ_ENDS, *OTHER_ENDS)):
+        elif is_picture(path.name):
             pictures.append((str(path.resolve()), stamp_of(path.stat())))
         else:
             raise InputError(
@@ -119,8 +120,7 @@ def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[ImageSt
                 f"and archives or lists ({', '.join(FORMS)})"
             )
     if pictures:
-        store = make_store(FolderStore, Path.cwd(), pictures, READ_ENDS, OTHER_ENDS)
-        stores.append(_with_fits(store, fits))
+        stores.append(_with_fits(make_store(FolderStore, Path.cwd(), pictures), fits))
     return [store for store in (*stores, *others) if store.names or store.left_out]
 
 

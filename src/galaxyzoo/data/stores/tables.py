@@ -20,10 +20,18 @@ from pyarrow import parquet
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.arrays import ArrayStore
-from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES, ImageStore, IndexMapping, stamp_of
+from galaxyzoo.data.stores.base import (
+    IDS,
+    MAX_IMAGE_BYTES,
+    ImageStore,
+    IndexMapping,
+    find_ids,
+    number_names,
+    read_ids,
+    stamp_of,
+)
 from galaxyzoo.data.stores.files import read_file
 from galaxyzoo.data.stores.fits import RADIUS
-from galaxyzoo.data.stores.ids import IDS, find_ids, number_names, read_ids
 from galaxyzoo.io.tables import read_table
 
 IMAGE, PATHS = "image", ("path", "file_loc")  # the latter in Zoobot's catalogs
