@@ -100,8 +100,9 @@ def test_each_image_is_in_one_part_or_among_the_errors(
     assert [row["GalaxyID"] for row in lost] == [999]
     assert lost[0]["reason"] == "it is neither JPEG nor PNG"
     manifest = read_sealed(trained / "votes/manifest.json", "")
-    assert (manifest["rows"], manifest["errors"], manifest["parts"]) == (50, 1, 11)
-    assert manifest["by"] == "gz37/cnn"
+    notes = manifest["notes"]
+    assert (notes["rows"], notes["errors"], notes["parts"]) == (50, 1, 11)
+    assert manifest["made_by"]["by"] == "gz37/cnn"
 
 
 def test_fewer_networks_and_views_cost_less_and_are_their_own_job(
@@ -189,7 +190,7 @@ def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:
         output = rest[rest.index("--output") + 1]
         words[words.index(output)] = root / output
         succeed(root, Path(script).name, *words)
-        manifest = read_sealed(root / output / "manifest.json", "")
+        manifest = read_sealed(root / output / "manifest.json", "")["notes"]
         assert manifest["rows"] == 2
         notes = [note.split("(first")[0] for note in manifest["notes"]]
         assert any("FITS" in note for note in notes) == (output == "from_fits/")  # of their field
@@ -313,7 +314,11 @@ def test_what_is_lost_is_made_again_and_what_is_changed_is_named(done: Path) -> 
     path = done / "votes/parts/part-000001.parquet"
     table = parquet.read_table(path)
     parquet.write_table(table.slice(0, 4), path)
-    assert "part-000001.parquet was changed after it was written: delete " in refusal(done)
+    said = refusal(done)
+    assert "part-000001.parquet is not the file that part-000001.json was written for" in said
+    assert (
+        "or delete votes/parts/part-000001.parquet, and the same command predicts it again" in said
+    )
     path.unlink()
     succeed(done, *words(done))
     assert parts(done) == before
@@ -322,10 +327,10 @@ def test_what_is_lost_is_made_again_and_what_is_changed_is_named(done: Path) -> 
 def test_another_job_is_not_mixed_with_it(done: Path) -> None:
     picture = encode(draw_image(np.random.default_rng(5), 64))
     (done / "survey" / "101.jpg").write_bytes(picture)
-    assert "was begun with other images" in refusal(done)
-    assert "was begun with other images and part_size" in refusal(done, "--part-size", "6")
+    assert "job.json is of other images" in refusal(done)
+    (done / "survey" / "101.jpg").unlink()
     shutil.rmtree(next((done / "folds").glob("*/gz37/cnn/fold_2")))
-    assert "other networks and images" in refusal(done)
+    assert "job.json is of other networks" in refusal(done)
     (done / "votes" / "job.json").unlink()
     assert "holds other files: name a new folder" in refusal(done)
 

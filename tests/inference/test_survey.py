@@ -126,13 +126,14 @@ def test_a_part_of_another_job_is_named(votes: Path, survey: Path, tmp_path: Pat
     make_job(tmp_path / "other", survey, predictor=Darkness).run()
     for end in (".parquet", ".json"):
         shutil.copy((tmp_path / "other/parts" / PART).with_suffix(end), votes / "parts")
-    assert f"{PART} was made by another job" in one_line_refusal(make_job(votes, survey).run)
+    said = one_line_refusal(make_job(votes, survey).run)
+    assert "part-000001.json is of other networks (darkness, not brightness): delete" in said
 
 
 def test_a_job_does_not_go_on_with_images_that_changed_since(votes: Path, survey: Path) -> None:
     (votes / "parts" / PART).unlink()
     shutil.copy(survey / "101.png", survey / "110.png")
-    assert "was begun with other images" in one_line_refusal(make_job(votes, survey).run)
+    assert "job.json is of other images" in one_line_refusal(make_job(votes, survey).run)
 
 
 def amid_a_job(happens: Callable[[], object]) -> type[Brightness]:
@@ -190,13 +191,13 @@ def test_a_part_that_another_process_holds_is_left_to_it(
         raise InputError(f"waits for {path.name}")
 
     job = make_job(tmp_path / "votes", survey)
-    identity = job._begin()
+    job.begin()
     monkeypatch.setattr(files, "hold_lock", refuse_to_wait)
     with (
         files.try_lock(job._lock(job.images.parts[0])),
         pytest.raises(InputError, match="waits for 000000"),
     ):
-        job.make_parts(identity)
+        job.make_parts()
     made = sorted(path.name for path in (tmp_path / "votes/parts").glob("*.parquet"))
     assert made == [PART, "part-000002.parquet"]
 

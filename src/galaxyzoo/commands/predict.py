@@ -115,7 +115,7 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
     """Predict into a folder of parts, and rank the galaxies."""
     from galaxyzoo.ensemble.networks import describe, load_intervals, load_predictor
     from galaxyzoo.inference.images import SurveyImages
-    from galaxyzoo.inference.survey import INTERVALS, Survey
+    from galaxyzoo.inference.survey import ERRORS, INTERVALS, Survey
     from galaxyzoo.reports.ranking import write_ranking
 
     ends, views = None, args.views
@@ -133,7 +133,7 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
     count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
     print(one_line(f"wrote {shown(args.output.resolve())}/: {count}"))
     if lost := manifest["errors"]:
-        print(f"left out {lost:,} images that cannot be read: errors.parquet")
+        print(f"left out {lost:,} images that cannot be read: {ERRORS}")
     print_left_out(survey_images.left_out, manifest["rows"])
     if args.rank:
         print(f"ranking: {shown(write_ranking(job, args.rank, args.top).resolve())}")

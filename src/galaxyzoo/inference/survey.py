@@ -25,7 +25,7 @@ from pyarrow import parquet
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.manifest import digest, read_sealed, write_sealed
+from galaxyzoo.core.manifest import Manifest
 from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
@@ -72,67 +72,77 @@ class Survey:
         """State for another process, which loads the networks itself."""
         return {key: value for key, value in self.__dict__.items() if key != "predictor"}
 
+    @cached_property
+    def made_by(self) -> dict[str, str | int | None]:
+        """What the job's files are made by, which a folder keeps to."""
+        return {
+            "by": self.name,
+            "networks": self.predictor.digest,
+            "columns": ", ".join(self.predictor.task.columns),
+            "images": self.images.digest,
+            "part_size": self.images.size,
+            "extras": ", ".join(self.extras),
+        }
+
     def run(self, jobs: int = 1, backend: str = "loky") -> dict[str, Any]:
-        """Predict the parts that are missing, then read all back; returns the manifest.
+        """Predict the parts that are missing, then read all back; returns the manifest's notes.
 
         Args:
             jobs: number of processes; 1: this one.
             backend: as in `run_jobs`.
         """
-        identity, started = self._begin(), time.perf_counter()
+        self.begin()
+        started = time.perf_counter()
         for note in self.images.notes:
             Bar.write(note)
-        work = [(self, identity)]
-        done = sum(run_jobs(_work, work * jobs, jobs, backend)) if jobs > 1 else _work(*work[0])
-        return self._finish(identity, done, time.perf_counter() - started)
+        calls = [(self,)] * jobs
+        done = (
+            sum(run_jobs(Survey.make_parts, calls, jobs, backend))
+            if jobs > 1
+            else self.make_parts()
+        )
+        return self._finish(done, time.perf_counter() - started)
 
-    def make_parts(self, identity: str) -> int:
+    def make_parts(self) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
 
         When it ends, all parts are there: it waits for those that others hold.
-
-        Args:
-            identity: digest of the job, which parts carry.
         """
         done = 0
         for part in Bar(self.images.parts, desc="parts", unit="part", leave=False):
             with files.try_lock(self._lock(part)) as is_held:
-                done += self._make(part, identity) if is_held else 0
+                done += self._make(part) if is_held else 0
         for part in self.images.parts:  # whose holder is at work, or has died
             if not self._is_made(part):
                 with files.hold_lock(self._lock(part), f"predicting part {part.number}"):
-                    done += self._make(part, identity)
+                    done += self._make(part)
         return done
 
-    def _begin(self) -> str:
-        """Write what this job is, or refuse a folder of another one; returns its digest."""
-        job = {
-            "by": self.name,
-            "networks": self.predictor.digest,
-            "columns": list(self.predictor.task.columns),
-            "images": self.images.digest,
-            "part_size": self.images.size,
-            "extras": list(self.extras),
-        }
-        path, where = self.folder / JOB, shown(self.folder)
+    def begin(self) -> None:
+        """Write what this job is, or refuse a folder of another one."""
+        where = shown(self.folder)
         with files.hold_lock(self.folder / files.LOCK, f"beginning {where}"):
-            if not path.exists():
+            if not self._begun.is_done:
                 if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
                     raise InputError(f"--output {where} holds other files: name a new folder")
-                write_sealed(path, job)
-        recorded = read_sealed(path, f"delete {where} to begin again")
-        changed = [key for key, value in job.items() if recorded.get(key) != value]
-        if changed:
-            raise InputError(
-                f"{where} was begun with other {' and '.join(changed)}: name a new folder, or "
-                "delete it to begin again"
-            )
-        return recorded["digest"]
+                self._begun.finish([], {})
+        self._begun.check()
+
+    @property
+    def _begun(self) -> Manifest:
+        cure = f"name a new folder, or delete {shown(self.folder)} to begin again"
+        return Manifest(self.folder, self.made_by, JOB, cure)
+
+    def _record(self, part: Part) -> Manifest:
+        """Manifest of a part; its notes are the part's errors and oddities."""
+        path = self.part_path(part)
+        cure = f"delete {shown(path)}, and the same command predicts it again"
+        return Manifest(path.parent, self.made_by, path.with_suffix(".json").name, cure)
 
     def _is_made(self, part: Part) -> bool:
-        return self.part_path(part).exists() and self._record_path(part).exists()
+        return self.part_path(part).exists() and self._record(part).is_done
 
-    def _make(self, part: Part, identity: str) -> int:
+    def _make(self, part: Part) -> int:
         """Predict a part unless it is there; returns the number of its images."""
         if self._is_made(part):
             return 0
@@ -142,18 +152,17 @@ class Survey:
             tables.append(self._table(images))
             errors += images.problems
             add_oddities(oddities, images.oddities)
-        data = _to_parquet(pa.concat_tables(tables))
-        job_file = self.folder / JOB
-        if not job_file.exists() or files.read_json(job_file).get("digest") != identity:
-            raise files.deletion_error(self.folder)
-        files.write_bytes(self.part_path(part), data)
-        record = {
-            "job": identity,
-            "sha256": digest([data]),
+        try:
+            self._begun.check()
+        except InputError:
+            raise files.deletion_error(self.folder) from None
+        path = self.part_path(part)
+        files.write_bytes(path, _to_parquet(pa.concat_tables(tables)))
+        notes = {
             "errors": [[one_line(text) for text in pair] for pair in errors],
             "oddities": {kind: [n, one_line(first)] for kind, (n, first) in oddities.items()},
         }
-        write_sealed(self._record_path(part), record)
+        self._record(part).finish([path.name], notes)
         return len(part.ids)
 
     def _table(self, images: Images) -> pa.Table:
@@ -195,80 +204,54 @@ class Survey:
         kind = pa.int64() if labels.is_number else pa.string()
         return pa.array([labels[name] for name in names], kind)
 
-    def _finish(self, identity: str, done: int, seconds: float) -> dict[str, Any]:
+    def _finish(self, done: int, seconds: float) -> dict[str, Any]:
         """Check that each image is there once; write the errors of all parts and the manifest."""
         rows, errors = 0, []
         oddities: Oddities = {}
+        label = self.images.labels.column
+        names = set[str]()
         for part in self.images.parts:
-            part_ids, record = self._read_part(part, identity)
-            ids = Counter([*part_ids, *(self.images.labels[name] for name, _ in record["errors"])])
+            record, name = self._record(part), self.part_path(part).name
+            names |= {record.mark, name}
+            notes, path = record.notes, record.path(name)
+            predicted = parquet.read_table(path, columns=[label])[label].to_pylist()
+            ids = Counter([*predicted, *(self.images.labels[name] for name, _ in notes["errors"])])
             wanted = Counter(self.images.labels[name] for name in part.names)
             if difference := [*(ids - wanted), *(wanted - ids)]:
                 raise InputError(
-                    f"{shown(self.part_path(part))} holds {difference[0]} more or less than once: "
-                    "delete it, and the same command predicts it again"
+                    f"{shown(path)} holds {difference[0]} more or less than once: {record.cure}"
                 )
-            rows += len(part_ids)
-            errors += record["errors"]
-            add_oddities(oddities, record["oddities"])
-        self._refuse_others()
+            rows += len(predicted)
+            errors += notes["errors"]
+            add_oddities(oddities, notes["oddities"])
+        for path in sorted((self.folder / PARTS).glob("[!.]*")):
+            if path.name not in names:
+                raise InputError(f"{shown(path)} is none of this job's: move it away")
         if self.images.open_again().digest != self.images.digest:
             raise InputError(
                 f"IMAGES changed while they were predicted: delete {shown(self.folder)} to begin "
                 "again"
             )
         files.write_bytes(self.folder / ERRORS, _to_parquet(self._error_table(errors)))
-        notes = describe(oddities, rows)
-        for note in notes:
+        sentences = describe(oddities, rows)
+        for note in sentences:
             Bar.write(note)
-        manifest = {
-            **read_sealed(self.folder / JOB, f"delete {shown(self.folder)} to begin again"),
+        notes = {
             "code_version": code_version(),
             "opencv": cv2.__version__,
-            "notes": [*self.images.notes, *notes],
+            "notes": [*self.images.notes, *sentences],
             "inputs": [str(path) for path in self.images.paths],
             "parts": len(self.images.parts),
             "rows": rows,
             "errors": len(errors),
             "images_per_s": round(done / seconds, 1) if done else None,  # of the last command
         }
-        manifest.pop("digest")
-        write_sealed(self.folder / MANIFEST, manifest)
-        return manifest
-
-    def _read_part(self, part: Part, identity: str) -> tuple[list[int | str], dict[str, Any]]:
-        """Read the ids in a part, and its record, both as this job wrote them."""
-        path, record_path = self.part_path(part), self._record_path(part)
-        cure = f"delete {shown(path)}, and the same command predicts it again"
-        record = read_sealed(record_path, cure)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"{shown(path)} cannot be read ({error.strerror}): {cure}") from None
-        if record["job"] != identity:
-            raise InputError(f"{shown(path)} was made by another job: {cure}")
-        if record["sha256"] != digest([data]):
-            raise InputError(f"{shown(path)} was changed after it was written: {cure}")
-        label = self.images.labels.column
-        return parquet.read_table(pa.BufferReader(data), columns=[label])[label].to_pylist(), record
-
-    def _refuse_others(self) -> None:
-        """Raise InputError where `parts/` holds a file that is none of this job's."""
-        expected = {
-            path
-            for part in self.images.parts
-            for path in (self.part_path(part), self._record_path(part))
-        }
-        for path in sorted((self.folder / PARTS).iterdir()):
-            if path not in expected and not path.name.startswith("."):
-                raise InputError(f"{shown(path)} is none of this job's: move it away")
+        Manifest(self.folder, self.made_by, MANIFEST, self._begun.cure).finish([ERRORS], notes)
+        return notes
 
     def part_path(self, part: Part) -> Path:
         """Path of a part's predictions."""
         return self.folder / PARTS / f"part-{part.number:06d}.parquet"
-
-    def _record_path(self, part: Part) -> Path:
-        return self.part_path(part).with_suffix(".json")
 
     def _lock(self, part: Part) -> Path:
         return self.folder / _LOCKS / f"{part.number:06d}"
@@ -276,10 +259,6 @@ class Survey:
 
 def _by_name(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(names, values.astype(np.float32).T, strict=True))
-
-
-def _work(job: Survey, identity: str) -> int:
-    return job.make_parts(identity)
 
 
 def classes_of(
