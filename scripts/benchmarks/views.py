@@ -14,9 +14,9 @@ from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.image_cache import ImageCache, decode_many
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.predict import RunNetworks, load_run, predict_each
+from galaxyzoo.inference.predict import RunNetworks, load_run, predict, run_networks
 from galaxyzoo.results.layout import bundled_dir
 
 RUN = "gz37/d4cnn_transfer"
@@ -51,10 +51,11 @@ def score(run: RunNetworks, data: Dataset, test: np.ndarray) -> tuple[float, flo
         rows = _spread(np.flatnonzero(data.catalog.folds == fold))
         ids = data.catalog.ids[rows]
         images = decode_many(data.raw.train_images, ids, run.config.image)[0]
-        predictions = run.predict_raw(images, fold)
+        cache = ImageCache(ids, images, np.zeros(len(ids), bool))
+        predictions = predict(run.models[fold], cache, np.arange(len(ids)), run.config)
         errors.append((predictions - data.catalog.targets(run.task.name)[rows]) ** 2)
     return float(np.mean(errors)), float(
-        predict_each([run], lambda _: test)[0].var(axis=0, ddof=1).mean()
+        run_networks([run], lambda _: test)[0].var(axis=0, ddof=1).mean()
     )
 
 

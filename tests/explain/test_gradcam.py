@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -185,10 +186,11 @@ def test_maps_of_runs_that_see_other_parts_of_the_sky_lie_on_the_first_ones_inpu
     picture = np.zeros((64, 64, 3), np.uint8)
     galaxy = Galaxy("one", cv2.imencode(".png", picture)[1].tobytes(), "here")
     runs = [RunNetworks(config, {}) for config in (first, wide)]
-    both = SimpleNamespace(runs=runs, task=runs[0].task)
+    both: Any = SimpleNamespace(runs=runs, task=runs[0].task)
     image, heat, _ = gradcam.explain(both, galaxy, 0, "gradcam")
     assert image.shape[:2] == heat.shape == (65, 65)
     assert np.argwhere(heat == heat.max()).tolist() == [list(places[65])]
     assert heat.max() == pytest.approx(1)
-    alone = gradcam.explain(SimpleNamespace(runs=runs[::-1], task=both.task), galaxy, 0, "gradcam")
+    both.runs = runs[::-1]
+    alone = gradcam.explain(both, galaxy, 0, "gradcam")
     assert np.argwhere(alone[1] == alone[1].max()).tolist() == [list(places[51])]

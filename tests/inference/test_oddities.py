@@ -1,6 +1,5 @@
 """Images that are unlike Galaxy Zoo's are counted, in whatever form they come."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -13,7 +12,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import Bar
 from galaxyzoo.data.stores.opening import open_stores
 from galaxyzoo.inference.images import Images
-from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
+from galaxyzoo.inference.oddities import Oddities
 from galaxyzoo.inference.predict import predict_stores
 from support.brightness import Brightness
 from support.kaggle_fixtures import draw_image, encode
@@ -71,16 +70,6 @@ def write_png(path: Path) -> None:
     cv2.imwrite(str(path), GALAXY[..., 0])
 
 
-@pytest.mark.parametrize(
-    ("name", "write"), [("a.fits", write_fits), ("a.h5", write_hdf5), ("a.png", write_png)]
-)
-def test_one_channel_is_gray_in_every_form(
-    tmp_path: Path, name: str, write: Callable[[Path], None]
-) -> None:
-    write(tmp_path / name)
-    assert list(oddities_of(tmp_path / name, ImageConfig(crop_px=424, cache_px=64))) == ["gray"]
-
-
 @pytest.mark.parametrize("length", [8, 20, 24, 25, 60])
 def test_a_picture_cut_off_in_its_header_is_an_error_of_it_alone(
     tmp_path: Path, length: int
@@ -117,13 +106,3 @@ def test_counts_are_of_all_images_and_name_the_first(
     predict_stores(Brightness(), [tmp_path])
     size = "15 of 31 images are not 424 × 424 px, as Galaxy Zoo's are (first: 01.png, 96 × 96)"
     assert said == [size]
-
-
-def test_the_first_one_stays_the_first() -> None:
-    total: Oddities = {"gray": (2, "a.png")}
-    add_oddities(total, {"gray": (3, "b.png"), "noise": (1, "c.png")})
-    assert total == {"gray": (5, "a.png"), "noise": (1, "c.png")}
-    assert [line[:18] for line in describe(total, 1234)] == [
-        "5 of 1,234 images ",
-        "1 of 1,234 images ",
-    ]

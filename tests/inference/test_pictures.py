@@ -66,7 +66,7 @@ def test_every_form_of_the_same_pictures_gives_the_same(monkeypatch: pytest.Monk
     images[1:] //= 2
     images[2, :32] = 0
     expected = model.predict(images)
-    monkeypatch.setattr(pictures, "CHUNK", 2)
+    monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 2)
     parts = [model.predict(images), model.predict([*images])]
     parts += [pd.concat([model.predict(image) for image in images], ignore_index=True)]
     parts += [model.predict([Image.fromarray(image) for image in images])]

@@ -15,7 +15,7 @@ from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.inference import predict as prediction
 from galaxyzoo.inference import tta as tta_module
 from galaxyzoo.inference.images import Images
-from galaxyzoo.inference.predict import RunNetworks, predict, predict_each, predict_stores
+from galaxyzoo.inference.predict import RunNetworks, predict, predict_stores, run_networks
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import build_model
 from support.bad_image_fixtures import JPEG
@@ -77,7 +77,7 @@ def test_a_view_is_made_once_for_all_networks_and_runs_that_share_it(
 
     plain = tta_module.warp
     monkeypatch.setattr(tta_module, "warp", warp)
-    each = predict_each(runs, lambda image: data.cache.images)
+    each = run_networks(runs, lambda image: data.cache.images)
     assert warps == [9] * 5  # two angles by two zooms, each for eight views; and the one view
     assert [[answer.tobytes() for answer in answers] for answers in each] == alone
 

@@ -65,6 +65,12 @@ def test_views_are_the_same_on_either(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(is_close(one, two) for one, two in zip(found, expected, strict=True))
 
 
+def on_device(images: np.ndarray, size_px: int = IMAGE.size_px) -> DeviceInput:
+    source = DeviceInput.on(CPU, images, size_px)
+    assert source is not None
+    return source
+
+
 def make(source: DeviceInput, rows: np.ndarray, draws: Draws) -> torch.Tensor:
     return source.make(source.prepare(rows, draws, torch.zeros(len(rows), 1), slice(None))).images
 
@@ -73,17 +79,19 @@ def test_a_batch_has_the_warps_of_the_processors() -> None:
     rows = np.array([1, 3, 4, 9])
     expected = augment_batch(GALAXIES[rows], IMAGE, WIDE, np.random.default_rng(7))
     draws = draw(IMAGE, WIDE, len(rows), np.random.default_rng(7))
-    on_device = DeviceInput.on(CPU, GALAXIES, IMAGE.size_px)
-    ahead = DeviceInput(GALAXIES, IMAGE.size_px)  # it holds none of them
-    sources = [
-        one.prepare(rows, draws, torch.zeros(4, 1), slice(None)).source
-        for one in (on_device, ahead)
-    ]
-    assert [source.ndim for source in sources] == [1, 4]
-    for source in (on_device, ahead):
-        images = make(source, rows, draws)
-        assert images.is_contiguous(memory_format=torch.channels_last)
-        assert is_close(pixels_of(images), expected)
+    images = make(on_device(GALAXIES), rows, draws)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert is_close(pixels_of(images), expected)
+
+
+@pytest.mark.parametrize("free", [0, 10**9])
+def test_images_that_do_not_fit_on_the_card_are_left_to_the_processor(
+    free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
+    source = DeviceInput.on(torch.device("cuda"), GALAXIES, IMAGE.size_px)
+    assert (source is not None) == (free > 0)
 
 
 @pytest.mark.parametrize(("brightness", "contrast"), [(0.1, 0.0), (-0.07, 0.2), (0.3, -0.5)])
@@ -93,7 +101,7 @@ def test_brightness_and_contrast_are_albumentations(brightness: float, contrast:
     transform = albumentations.RandomBrightnessContrast(**limits)
     augment = AugmentConfig(transforms=[{"name": "RandomBrightnessContrast", **limits}])
     draws = draw(IMAGE, augment, len(GALAXIES), np.random.default_rng(0))
-    source, rows = DeviceInput.on(CPU, GALAXIES, IMAGE.size_px), np.arange(12)
+    source, rows = on_device(GALAXIES), np.arange(12)
     none = draws._replace(gains=draws.gains[:, :0], offsets=draws.offsets[:, :0])
     plain = make(source, rows, none)
     expected = np.stack([transform(image=image)["image"] for image in pixels_of(plain)])
@@ -131,7 +139,7 @@ def test_an_epoch_has_the_same_galaxies_targets_and_warps_and_is_made_again() ->
     config, data = small_config(train={"batch_size": 8}), fold_data()
     expected = list(Trainer(config, data).batches())
     trainer = Trainer(config, data)
-    trainer.loader.on_device = DeviceInput.on(CPU, data.cache.images, config.image.size_px)
+    trainer.loader.on_device = on_device(data.cache.images, config.image.size_px)
     made, again = list(trainer.batches()), list(trainer.batches())
     assert len(made) == len(expected) > 1
     for one, two, other in zip(made, expected, again, strict=True):
@@ -145,7 +153,7 @@ def test_one_value_a_galaxy_stays_in_its_image() -> None:
     """Rows, matrices and brightness are not exchanged between the images of a batch."""
     flat = np.stack([np.full((64, 64, 3), value, np.uint8) for value in (10, 20, 30)])
     flat[:, 32, 32] = 255
-    source = DeviceInput.on(CPU, flat, 16)
+    source = on_device(flat, 16)
     image = ImageConfig(crop_px=64, cache_px=64, field_px=64, size_px=16)
     draws = Draws(
         np.repeat(warp_matrix(image)[None], 2, axis=0),

@@ -30,7 +30,6 @@ _NOT_IN_DIGEST: Any = {
     "train": {
         "on_out_of_memory": True,
         "deterministic": True,
-        "compile": True,
         "graph": True,
         "tensorboard": True,
     },
@@ -144,8 +143,6 @@ class TrainConfig(Settings):
     """precision; auto: bf16 on CUDA and on processors with units for it"""
     deterministic: bool = False
     """on CUDA, use slower kernels that give the same bytes every time; processors always do"""
-    compile: bool = False
-    """torch.compile the network: for long training on a GPU; slower on processors"""
     graph: bool = True
     """on CUDA, launch each step as a whole (a CUDA graph) rather than kernel by kernel"""
     tensorboard: bool = False

@@ -116,7 +116,7 @@ def data_parallel(model: nn.Module) -> nn.Module:
 
 def no_sync(model: nn.Module) -> AbstractContextManager[Any]:
     """A context whose backward passes add to a process's own gradients alone."""
-    return getattr(model, "no_sync", nullcontext)()  # DDP's, also of a compiled one
+    return getattr(model, "no_sync", nullcontext)()  # DDP's
 
 
 @torch.no_grad()

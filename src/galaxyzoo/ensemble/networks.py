@@ -1,20 +1,20 @@
 """Load a trained run or ensemble by name, to predict images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.config.schema import ImageConfig, TTAConfig
+from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
 from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.predictors import ensemble_folder
-from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run, predict_each
+from galaxyzoo.inference.predict import Decode, Predictor, RunNetworks, load_run
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import (
     ENSEMBLE_CARD,
@@ -30,11 +30,11 @@ from galaxyzoo.tasks.registry import get_task, is_ensemble, task_of
 
 
 @dataclass(frozen=True, eq=False)
-class EnsembleNetworks:
+class EnsembleNetworks(Predictor):
     """A fitted ensemble with its members' networks."""
 
     fitted: FittedEnsemble
-    runs: list[RunNetworks]  # in the order of `fitted.runs`
+    members: list[RunNetworks]  # in the order of `fitted.runs`
 
     @classmethod
     def load(cls, folder: EnsembleFolder) -> "EnsembleNetworks":
@@ -58,6 +58,11 @@ class EnsembleNetworks:
         return self.fitted.task
 
     @property
+    def runs(self) -> list[RunNetworks]:
+        """The members."""
+        return self.members
+
+    @property
     def digest(self) -> str:
         """See `Predictor.digest`."""
         parts = [self.fitted.card.fitted, *(run.digest for run in self.runs)]
@@ -67,24 +72,11 @@ class EnsembleNetworks:
         """See `Predictor.restrict`."""
         return EnsembleNetworks(self.fitted, [run.restrict(folds, tta) for run in self.runs])
 
-    def predict(
-        self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
-    ) -> np.ndarray:
-        """See `Predictor.predict`."""
-        each = predict_each(self.runs, decode, fold)
-        return self.fitted.combine([parts.mean(axis=0) for parts in each])
+    def combine(self, parts: list[np.ndarray]) -> np.ndarray:
+        """See `Predictor.combine`."""
+        return self.fitted.combine(parts)
 
-    def predict_with_spread(
-        self, decode: Callable[[ImageConfig], np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """See `Predictor.predict_with_spread`."""
-        each = predict_each(self.runs, decode)
-        by_fold = [self.fitted.combine(list(parts)) for parts in zip(*each, strict=True)]
-        return self.fitted.combine([by_network.mean(axis=0) for by_network in each]), np.std(
-            by_fold, axis=0
-        )
-
-    def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+    def features(self, decode: Decode) -> np.ndarray:
         """Refused: networks of several runs have features of their own."""
         raise InputError("--with features: they are of one run: name one of its runs")
 

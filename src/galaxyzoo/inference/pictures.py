@@ -11,12 +11,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.stores.base import ImageStore
-from galaxyzoo.inference.images import CHUNK, NAME, Images
-from galaxyzoo.inference.predict import Predictor, predict_stores
+from galaxyzoo.data.stores.base import ImageStore, IndexMapping
+from galaxyzoo.inference.images import NAME
+from galaxyzoo.inference.predict import Predictor, decode_ahead, predict_stores
 
 Picture = np.ndarray | Image.Image
 PathName = str | os.PathLike[str]
@@ -62,18 +60,12 @@ class Model:
         return self._predict_arrays([to_pixels(image, i) for i, image in enumerate(listed)])
 
     def _predict_arrays(self, arrays: list[np.ndarray]) -> pd.DataFrame:
-        ids, names = np.arange(len(arrays)), {i: f"image {i}" for i in range(len(arrays))}
+        names = IndexMapping([f"image {i}" for i in range(len(arrays))])
         store, parts = ArraysInMemory(Path(), names, {}, arrays=arrays), []
-        for start in Bar(range(0, len(ids), CHUNK), desc="images", leave=False):
-            chunk = Images(store, ids[start : start + CHUNK])
-
-            def decode(config: ImageConfig, chunk: Images = chunk) -> np.ndarray:
-                pixels = chunk.decode(config)
-                for name, why in chunk.problems:
-                    raise InputError(f"{name}: {why}")
-                return pixels
-
-            parts.append(self.predictor.predict(decode))
+        for images in decode_ahead(self.predictor, store, store.ids):
+            for name, why in images.problems:
+                raise InputError(f"{name}: {why}")
+            parts.append(self.predictor.predict(images.decode))
         columns = list(self.predictor.task.columns)
         return pd.DataFrame(np.concatenate(parts), columns=columns).rename_axis(NAME)
 

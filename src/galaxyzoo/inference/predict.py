@@ -3,11 +3,12 @@
 Out-of-fold, test and users' predictions are made by the same function.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, Self, cast
+from typing import Self, cast
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,10 @@ _BATCH, _BATCH_CPU = 256, 32
 _AHEAD = 2  # chunks: one's last images are decoded beside the next one's first
 
 
+# Gives some images as a config wants them, (n, cache_px, cache_px, 3) uint8
+Decode = Callable[[ImageConfig], np.ndarray]
+
+
 def batch_size_for(device: torch.device) -> int:
     """Images per forward pass on a device, where they fit."""
     return _BATCH_CPU if device.type == "cpu" else _BATCH
@@ -58,6 +63,8 @@ def predict(
 ) -> np.ndarray:
     """Mean of a network's predictions over the views of each image.
 
+    The processes of `torchrun` predict a part each; all of them get the whole.
+
     Args:
         model: on the device where it is to run; put into eval mode here.
         rows: (n,) rows of the cache.
@@ -65,21 +72,9 @@ def predict(
     Returns:
         (n, column) float32, in the order of `rows`.
     """
-    return _predict_ready(
-        [fuse_for_inference(model)], cache.images, rows, config, tta or config.tta
-    )[0]
-
-
-def predict_distributed(
-    model: GalaxyNet,
-    cache: ImageCache,
-    rows: np.ndarray,
-    config: Config,
-    tta: TTAConfig | None = None,
-) -> np.ndarray:
-    """Predict in all processes of `torchrun`, a part each; all of them get the whole."""
-    local_rows = rows[distributed.local_slice(len(rows))]
-    return distributed.gather(predict(model, cache, local_rows, config, tta))
+    local_rows, tta = rows[distributed.local_slice(len(rows))], tta or config.tta
+    model = fuse_for_inference(model)
+    return distributed.gather(_predict_ready([model], cache.images, local_rows, config, tta)[0])
 
 
 def _predict_ready(
@@ -163,27 +158,37 @@ def compute_features(
     return np.concatenate(parts)
 
 
-class Predictor(Protocol):
+class Predictor(ABC):
     """Predictor of images: a trained run, or an ensemble of runs."""
 
     @property
+    @abstractmethod
     def task(self) -> Task:
         """Task of the predictions."""
 
     @property
+    @abstractmethod
     def runs(self) -> "list[RunNetworks]":
         """The runs whose networks predict."""
 
     @property
+    @abstractmethod
     def digest(self) -> str:
         """Digest of all that predictions depend on: weights, views, and the blend."""
 
+    @abstractmethod
     def restrict(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> Self:
         """Return a copy limited to some folds' networks or other views; None: as it is."""
 
-    def predict(
-        self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
-    ) -> np.ndarray:
+    @abstractmethod
+    def combine(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Make each run's (n, column) predictions one, valid as in a submission."""
+
+    @abstractmethod
+    def features(self, decode: Decode) -> np.ndarray:
+        """(n, feature) what the first fold's last layer sees, the mean over views; of one run."""
+
+    def predict(self, decode: Decode, fold: int | None = None) -> np.ndarray:
         """Predict some images.
 
         Args:
@@ -192,18 +197,17 @@ class Predictor(Protocol):
         Returns:
             (n, column), valid as in a submission.
         """
+        return self.combine([each.mean(axis=0) for each in run_networks(self.runs, decode, fold)])
 
-    def predict_with_spread(
-        self, decode: Callable[[ImageConfig], np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def predict_with_spread(self, decode: Decode) -> tuple[np.ndarray, np.ndarray]:
         """Predict, with the standard deviation between the folds' networks, of the same shape."""
-
-    def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
-        """(n, feature) what the first fold's last layer sees, the mean over views; of one run."""
+        by_run = run_networks(self.runs, decode)
+        by_fold = [self.combine(list(parts)) for parts in zip(*by_run, strict=True)]
+        return self.combine([each.mean(axis=0) for each in by_run]), np.std(by_fold, axis=0)
 
 
 @dataclass(frozen=True, eq=False)
-class RunNetworks:
+class RunNetworks(Predictor):
     """A trained run's networks."""
 
     config: Config
@@ -257,58 +261,35 @@ class RunNetworks:
             for name, value in model.state_dict().items():
                 yield name.encode() + value.cpu().numpy().tobytes()
 
-    def restrict(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> "RunNetworks":
+    def restrict(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> Self:
         """See `Predictor.restrict`."""
         config = self.config if tta is None else self.config.model_copy(update={"tta": tta})
         lacking = sorted({*folds} - {*self.models}) if folds is not None else []
         if lacking:
             raise InputError(f"--folds: {config.run} has no finished fold {lacking[0]}")
         numbers = [k for k in self.models if folds is None or k in folds]
-        return RunNetworks(config, {k: self.models[k] for k in numbers})
+        return replace(self, config=config, models={k: self.models[k] for k in numbers})
 
-    def predict(
-        self, decode: Callable[[ImageConfig], np.ndarray], fold: int | None = None
-    ) -> np.ndarray:
-        """See `Predictor.predict`."""
-        return self.task.project(self.predict_raw(decode(self.config.image), fold))
+    def combine(self, parts: list[np.ndarray]) -> np.ndarray:
+        """See `Predictor.combine`."""
+        return self.task.project(parts[0])
 
-    def predict_raw(self, images: np.ndarray, fold: int | None = None) -> np.ndarray:
-        """Mean prediction of the networks, as the run's tables hold it.
-
-        Args:
-            images: (n, cache_px, cache_px, 3) uint8.
-            fold: as of `Predictor.predict`.
-        Returns:
-            (n, column).
-        """
-        return predict_each([self], lambda _: images, fold)[0].mean(axis=0)
-
-    def predict_with_spread(
-        self, decode: Callable[[ImageConfig], np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """See `Predictor.predict_with_spread`."""
-        [each] = predict_each([self], decode)
-        valid = [self.task.project(by_network) for by_network in each]
-        return self.task.project(each.mean(axis=0)), np.std(valid, axis=0)
-
-    def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+    def features(self, decode: Decode) -> np.ndarray:
         """See `Predictor.features`."""
         images, model = decode(self.config.image), next(iter(self.models.values()))
         return compute_features(model, images, self.config, self.config.tta)
 
 
-def predict_each(
-    runs: Sequence[RunNetworks],
-    decode: Callable[[ImageConfig], np.ndarray],
-    fold: int | None = None,
+def run_networks(
+    runs: Sequence[RunNetworks], decode: Decode, fold: int | None = None
 ) -> list[np.ndarray]:
-    """Predict with each network of some runs; a view is made once for all that share it.
+    """Run each network of some runs; a view is made once for all that share it.
 
     Args:
         runs: on one device.
         decode: as of `Predictor.predict`, like the fold.
     Returns:
-        Each run's (network, n, column).
+        Each run's (network, n, column), as the run's tables hold it.
     """
     chosen = [run.choose(fold) for run in runs]
     each: dict[int, np.ndarray] = {}

@@ -27,6 +27,11 @@ class Progress(Callback):
     def __init__(self, bar: Bar) -> None:
         self.bar = bar
 
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Begin behind the epochs before the checkpoint."""
+        self.bar.reset(trainer.config.train.epochs * trainer.loader.steps)
+        self.bar.update(trainer.epoch * trainer.loader.steps)
+
     def on_step_end(self, trainer: Trainer) -> None:
         """Move on."""
         self.bar.update()

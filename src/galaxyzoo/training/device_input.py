@@ -1,4 +1,4 @@
-"""Training batches made on the GPU: images live there where they fit, and are warped there.
+"""Training batches made on the GPU, where decoded images lie and are warped.
 
 A batch depends on the same draws as the processor's (`augmentation.augment_batch`): the same
 matrices, and brightness and contrast of the same distribution.
@@ -41,7 +41,7 @@ class Unmade(NamedTuple):
     """A batch before its images are made; from `DeviceInput.prepare`."""
 
     rows: np.ndarray  # (B,) of the fold's data
-    source: Tensor  # (B,) rows of resident images, or (B, 3, cache_px, cache_px) uint8 images
+    source: Tensor  # (B,) rows of the images on the device
     matrices: Tensor  # (B, 2, 3) as of `grid_matrices`
     gains: Tensor  # (B, transform)
     offsets: Tensor  # (B, transform)
@@ -79,27 +79,29 @@ def _limits(transform: dict[str, Any], name: str) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class DeviceInput:
-    """Images of a fold, on the device where they fit.
+    """Images of a fold on the device.
 
     Args:
-        images: (image, cache_px, cache_px, 3) uint8.
+        images: (image, 3, cache_px, cache_px) uint8.
         size_px: side of a batch's images.
-        resident: (image, 3, cache_px, cache_px) uint8, the same on the device, where they fit.
     """
 
-    images: np.ndarray
+    images: Tensor
     size_px: int
-    resident: Tensor | None = None
 
     @classmethod
-    def on(cls, device: torch.device, images: np.ndarray, size_px: int) -> "DeviceInput":
-        """Put the images there if they take less than half of its free memory."""
-        fits = device.type != "cuda" or images.nbytes < _SHARE * torch.cuda.mem_get_info(device)[0]
-        resident = to_tensor(np.array(images)).to(device) if fits else None
-        return cls(images, size_px, resident)
+    def on(cls, device: torch.device, images: np.ndarray, size_px: int) -> "DeviceInput | None":
+        """Put (image, cache_px, cache_px, 3) images there; None where they do not fit.
+
+        They may take half of the free memory of a GPU.
+        """
+        is_gpu = device.type == "cuda"
+        if is_gpu and images.nbytes > _SHARE * torch.cuda.mem_get_info(device)[0]:
+            return None
+        return cls(to_tensor(np.array(images)).to(device), size_px)
 
     def prepare(self, rows: np.ndarray, draws: Draws, targets: Tensor, part: slice) -> Unmade:
-        """Collect a batch's images and draws, still with the processor.
+        """Collect a batch's rows and draws, still with the processor.
 
         Args:
             rows: (B,) of the images.
@@ -108,10 +110,8 @@ class DeviceInput:
             part: the part of the batch that this process makes.
         """
         matrices, gains, offsets = (values[part] for values in draws)
-        is_here = self.resident is not None
-        source = torch.from_numpy(rows[part]) if is_here else to_tensor(self.images[rows[part]])
-        grids = grid_matrices(matrices, self.images.shape[1], self.size_px)
-        grid, gain, offset = map(torch.from_numpy, (grids, gains, offsets))
+        grids = grid_matrices(matrices, self.images.shape[-1], self.size_px)
+        source, grid, gain, offset = map(torch.from_numpy, (rows[part], grids, gains, offsets))
         return Unmade(rows, source, grid, gain, offset, targets)
 
     def make(self, batch: Unmade) -> Batch:
@@ -119,8 +119,7 @@ class DeviceInput:
 
         Its images are (B, 3, size_px, size_px) uint8 in channels-last memory order.
         """
-        source = batch.source if self.resident is None else self.resident[batch.source]
-        images = sample(source, batch.matrices, self.size_px)
+        images = sample(self.images[batch.source], batch.matrices, self.size_px)
         for gain, offset in zip(batch.gains.T, batch.offsets.T, strict=True):
             factor, more = (values[:, None, None, None] for values in (gain, 255 * offset))
             images = (images * factor + more).clamp(0, 255).to(torch.uint8)

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import is_out_of_memory, release, split_batch
-from galaxyzoo.core.errors import FoldError, one_line
 from galaxyzoo.inference.artifacts import load_checkpoint, save_weights
 from galaxyzoo.results.card import describe_losses
 from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS, FoldFolder
@@ -50,56 +48,36 @@ def train_fold(
     """
     origin, train = FoldFolder.origin(config, data.fingerprint, data.fold), config.train
     where, parts = f"{config.run}, fold {data.fold}", train.accumulation  # of each batch
-    while True:
-        state = load_checkpoint(folder / CHECKPOINT, origin)
-        parts = max(parts, state["parts"] if state else 1)
-        try:
-            return _train_from(state, config, data, folder, label, parts, after_epoch)
-        except (RuntimeError, MemoryError) as error:
-            if train.compile and _is_of_compiler(error):
-                raise FoldError(
-                    f"{where}: train.compile does not work here: leave it out "
-                    f"({one_line(str(error))})"
-                ) from None
-            if not is_out_of_memory(error):
-                raise
-            may_split = train.on_out_of_memory == "accumulate"
-            parts = split_batch(train.batch_size, parts, where, may_split)
-        del state
-        release()
-        Bar.write(
-            f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} "
-            "parts"
-        )
-
-
-def _train_from(
-    state: dict[str, Any] | None,
-    config: Config,
-    data: FoldData,
-    folder: Path,
-    label: str,
-    parts: int,
-    after_epoch: Callable[[History], None] | None,
-) -> FoldSummary:
-    """Train from a checkpoint's state, or from the start, to the end."""
-    trainer = Trainer(config, data, initialize=state is None)
-    if state is not None:
-        trainer.resume(state)
-    trainer.parts = parts
-    total, done = (n * trainer.loader.steps for n in (config.train.epochs, trainer.epoch))
-    bar = Bar(total=total, initial=done, desc=label, unit="step", leave=False)
-    callbacks: list[Callback] = [Progress(bar)]
-    with bar, ExitStack() as stack:
+    with Bar(desc=label, unit="step", leave=False) as bar, ExitStack() as stack:
+        callbacks: list[Callback] = [Progress(bar)]
         if distributed.is_main():
-            origin = FoldFolder.origin(config, data.fingerprint, data.fold)
             callbacks.append(FoldRecords(folder, origin))
-            if config.train.tensorboard:
+            if train.tensorboard:
                 callbacks.append(events := EventFiles(folder))
                 stack.callback(events.close)
         if after_epoch:
             callbacks.append(Report(after_epoch))
-        trainer.fit(callbacks)
+        while True:
+            state, trainer = load_checkpoint(folder / CHECKPOINT, origin), None
+            parts = max(parts, state["parts"] if state else 1)
+            try:
+                trainer = Trainer(config, data, initialize=state is None)
+                if state is not None:
+                    trainer.resume(state)
+                trainer.parts = parts
+                trainer.fit(callbacks)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                may_split = train.on_out_of_memory == "accumulate"
+                parts = split_batch(train.batch_size, parts, where, may_split)
+            del state, trainer
+            release()
+            Bar.write(
+                f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} "
+                "parts"
+            )
     if distributed.is_main():
         # Again, where epochs were trained: a kill may have come before the last row.
         write_history(folder / HISTORY, trainer.history, data.start.history)
@@ -108,14 +86,8 @@ def _train_from(
     summary = trainer.summary()
     if summary.diverged:
         losses = describe_losses(summary.first_loss, summary.last_loss)
-        Bar.write(f"warning: {config.run}, fold {data.fold} diverged{losses}; lower train.lr")
+        Bar.write(f"warning: {where} diverged{losses}; lower train.lr")
     return summary
-
-
-def _is_of_compiler(error: Exception) -> bool:
-    from torch._dynamo.exc import TorchDynamoException  # here: it takes a second to import
-
-    return isinstance(error, TorchDynamoException)
 
 
 def copy_training(trained: FoldFolder, folder: Path, config: Config) -> None:

@@ -40,10 +40,12 @@ class BatchLoader:
         wanted = data.targets if data.soft_targets is None else data.soft_targets
         self.targets = torch.from_numpy(wanted.astype(np.float32))
         self.on_device: DeviceInput | None = None  # else the processor makes batches
-        if device.type == "cuda" and is_made_on_device(config.augment):
-            self.on_device = DeviceInput.on(device, data.cache.images, config.image.size_px)
-        elif device.type == "cuda":
+        if device.type == "cuda" and not is_made_on_device(config.augment):
             say_once("augment.transforms: made by the processor, image by image, not by the GPU")
+        elif device.type == "cuda":
+            self.on_device = DeviceInput.on(device, data.cache.images, config.image.size_px)
+            if self.on_device is None:
+                say_once("the images do not fit on the GPU: batches are made by the processor")
 
     @property
     def steps(self) -> int:

@@ -36,9 +36,6 @@ _BATCHES, _PREDICTED = 4, 256  # of a probe, at most: batches trained, images pr
 _FEW = 2  # images that a timing begins with
 _PROBES_S = 60.0  # seconds of all probes together
 _TIMINGS = 2  # of a run's probe: training and prediction
-_IDLE = 0.8  # share of its time that a probe is computing where nothing else is
-# n cores train n ** this times as fast as one, a fold on each: 1.8 times with two.
-_SPEED_UP = 0.85
 _FOLD_BYTES = 3e9  # memory of a fold in training: its process, network and batches
 _CONTEXT_BYTES = 1e9  # of a GPU, that each process takes: CUDA's own, and predictions
 _FEW_IMAGES = 20_000  # are trained before the processes for several folds have started
@@ -52,7 +49,6 @@ class Cost:
     train_s: float
     predict_s: float
     disk_bytes: int
-    share: float = 1.0  # of its time that the probe was computing: less where others compute
     batch_s: float = 0.0
     gpu_bytes: float = 0.0  # of a fold
 
@@ -62,8 +58,7 @@ def estimate(
 ) -> Cost:
     """Time a few real steps on random images and scale to all folds of the run.
 
-    Decoding, once for all runs, and set-up are not counted. Where other work keeps the processors
-    busy, the hours are those on this machine without it.
+    Decoding, once for all runs, and set-up are not counted.
 
     Args:
         config: of the run.
@@ -79,7 +74,7 @@ def estimate(
         if is_gpu:
             torch.cuda.reset_peak_memory_stats()
         try:
-            train_s, predict_s, share, weights = _probe(config, data, seconds / _TIMINGS, parts)
+            train_s, predict_s, weights = _probe(config, data, seconds / _TIMINGS, parts)
             break
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -97,7 +92,7 @@ def estimate(
     disk = weights * k + 4 * weights + tables * k
     batch_s = config.train.batch_size * train_s
     gpu_bytes = _peak_of_fold(config, catalog) if is_gpu else 0.0
-    return Cost(trained * train_s, viewed * predict_s, disk, share, batch_s, gpu_bytes)
+    return Cost(trained * train_s, viewed * predict_s, disk, batch_s, gpu_bytes)
 
 
 def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset]) -> int:
@@ -149,10 +144,8 @@ def _peak_of_fold(config: Config, catalog: Catalog) -> float:
     return _CONTEXT_BYTES + torch.cuda.max_memory_reserved() + images
 
 
-def _probe(
-    config: Config, data: FoldData, seconds: float, parts: int
-) -> tuple[float, float, float, int]:
-    """Seconds per image trained and predicted in all views, processor share, bytes of weights.
+def _probe(config: Config, data: FoldData, seconds: float, parts: int) -> tuple[float, float, int]:
+    """Seconds per image trained and predicted in all views, and bytes of weights.
 
     Args:
         config: of the run.
@@ -166,26 +159,15 @@ def _probe(
     def view(count: int) -> None:
         predict(trainer.model, data.cache, data.val_rows[:count], config)
 
-    state = trainer.model.state_dict().values()
-    weights = sum(t.numel() * t.element_size() for t in state)
     train = partial(_train, trainer, data)
-    works: list[tuple[Callable[[int], None], int]]
-    works = [(train, len(data.train_rows)), (view, len(data.val_rows))]
-    if trainer.device.type != "cpu":
-        for do, count in works:
-            do(count)  # warm-up: recordings are of so many images
-        train_s, predict_s = (_time(*work)[0] for work in works)
-        return train_s, predict_s, 1.0, weights
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        spent = [_seconds_per_image(*work, seconds) for work in works]
-    finally:
-        torch.set_num_threads(threads)
-    share = sum(cpu for _, cpu in spent) / sum(wall for wall, _ in spent)
-    share = min(1.0, max(0.01, share))  # 0 by a coarse clock
-    train_s, predict_s = (cpu / threads**_SPEED_UP for _, cpu in spent)
-    return train_s, predict_s, share, weights
+    # A GPU's recordings are of so many images as are timed then.
+    is_cpu = trainer.device.type == "cpu"
+    train_s, predict_s = (
+        _seconds_per_image(work, _FEW if is_cpu else most, most, seconds)
+        for work, most in ((train, len(data.train_rows)), (view, len(data.val_rows)))
+    )
+    state = trainer.model.state_dict().values()
+    return train_s, predict_s, sum(t.numel() * t.element_size() for t in state)
 
 
 def _train(trainer: Trainer, data: FoldData, count: int) -> None:
@@ -195,25 +177,17 @@ def _train(trainer: Trainer, data: FoldData, count: int) -> None:
         trainer.step(number, batch).item()  # waits for a GPU
 
 
-def _seconds_per_image(
-    work: Callable[[int], None], most: int, seconds: float
-) -> tuple[float, float]:
-    """Seconds of wall and processor time, of as many images as there is time for."""
-    count = _FEW
+def _seconds_per_image(work: Callable[[int], None], count: int, most: int, seconds: float) -> float:
+    """Time an image, by `count` images, or by more where there is time for more."""
     work(count)  # warm-up
     while True:
-        wall, cpu = _time(work, count)
+        started = time.perf_counter()
+        work(count)
+        each = (time.perf_counter() - started) / count
         more = min(most, 4 * count)
-        if more <= count or wall * more > seconds:
-            return wall, cpu
+        if more <= count or each * more > seconds:
+            return each
         count = more
-
-
-def _time(work: Callable[[int], None], count: int) -> tuple[float, float]:
-    """Seconds of wall and processor time an image."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    work(count)
-    return (time.perf_counter() - wall) / count, (time.process_time() - cpu) / count
 
 
 def random_fold(config: Config, train_images: int) -> FoldData:
@@ -237,10 +211,7 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
         costs.append(estimate(config, catalog, _PROBES_S / len(configs), copied=copied))
     data = datasets[None]
     total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
-    share = total.share / len(costs)
-    names = [listed.about if listed.is_earlier_stage else listed.run for listed in configs] + [
-        "all runs"
-    ]
+    names = [*(c.about if c.is_earlier_stage else c.run for c in configs), "all runs"]
     rows = [
         (
             name,
@@ -254,11 +225,6 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
     print_table(title, ("run", "training", "prediction", "disk"), rows, bold=[len(costs)])
     if any(config.is_earlier_stage for config in configs):
         print("a stage is trained once, for all runs that begin with it")
-    if any(cost.share < _IDLE for cost in costs):
-        print(
-            f"this machine is busy: the probe computed in {share:.0%} of its time. The hours are "
-            f"those without other work; beside it expect {1 / share:.1f} times as many, or more"
-        )
     if get_device().type == "cuda":
         for name, config, cost in zip(names, configs, costs, strict=False):
             batch = f"a batch of {config.train.batch_size} takes {1000 * cost.batch_s:.1f} ms"

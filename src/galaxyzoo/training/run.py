@@ -29,7 +29,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.predict import predict_distributed
+from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import (
@@ -173,16 +173,36 @@ class Run:
                 self._save_config()
 
     def train_one(self, fold: int) -> None:
-        """Train a fold that is not finished; wait if another process trains it."""
+        """Train a fold that is not finished, predict, and write its summary last.
+
+        It waits if another process trains the fold.
+        """
         folder, fold_files = self.fold_dir(fold), self._tables.files(fold)
-        activity = f"training {self.config.run}, fold {fold}"
-        with _holding(folder / files.LOCK, activity):
+        name = f"{self.config.run}, fold {fold}"
+        with _holding(folder / files.LOCK, f"training {name}"):
             distributed.wait()
             self._check_saved()  # the folder may have been deleted, and begun again
             if not fold_files.is_done:
                 # Temporary files of a killed process; nothing else removes them.
                 files.remove_left_over(folder)
-                self._try_fold(fold)
+                try:
+                    if twin := self._find_reusable_fold(fold):
+                        tqdm.write(f"{name}: the weights of {shown(twin.folder)}, trained alike")
+                        summary = self._copy_fold(twin, fold)
+                    else:
+                        with distributed.main_process_first():
+                            data = make_fold_data(self.config, self.data, self.cache("train"), fold)
+                        summary = train_fold(self.config, data, folder, name)
+                    if not self.config.is_earlier_stage:
+                        summary = self._predict_fold(fold, summary)
+                    if distributed.is_main():
+                        fold_files.finish(_FILES, asdict(summary))
+                except FoldError as error:
+                    if distributed.count() > 1:  # it may have happened in one process only
+                        raise
+                    # the error itself would keep the network in memory
+                    self.stopped.append(str(error))
+                    tqdm.write(f"stopped: {error}")
             distributed.wait()
             if distributed.is_main() and fold_files.is_done:
                 # Here, because a kill may have come after the summary.
@@ -212,43 +232,21 @@ class Run:
         timings = self.timings(range(self.catalog.n_folds))
         return sum(sum(seconds.values()) for seconds in timings) / 60
 
-    def _try_fold(self, fold: int) -> None:
-        try:
-            self._train_fold(fold)
-        except FoldError as error:
-            if distributed.count() > 1:  # it may have happened in one process only
-                raise
-            self.stopped.append(str(error))  # the error itself would keep the network in memory
-            tqdm.write(f"stopped: {error}")
-
-    def _train_fold(self, fold: int) -> None:
-        """Train a fold, predict it and the test galaxies, and write its summary last."""
-        folder, cache = self.fold_dir(fold), self.cache("train")
-        name = f"{self.config.run}, fold {fold}"
-        if twin := self._find_reusable_fold(fold):
-            tqdm.write(f"{name}: the weights of {shown(twin.folder)}, trained alike")
-            summary = self._copy_fold(twin, fold)
-        else:
-            with distributed.main_process_first():
-                data = make_fold_data(self.config, self.data, cache, fold)
-            summary = train_fold(self.config, data, folder, name)
-        if self.config.is_earlier_stage:
-            if distributed.is_main():
-                self._tables.files(fold).finish(_FILES, asdict(summary))
-            return
-        started = time.perf_counter()
-        model, test = load_fold_model(self.config, folder), self.cache("test")
+    def _predict_fold(self, fold: int, summary: FoldSummary) -> FoldSummary:
+        """Predict a trained fold and the test galaxies; returns the summary with notes on these."""
+        started, folder = time.perf_counter(), self.fold_dir(fold)
+        model = load_fold_model(self.config, folder)
+        cache, test = self.cache("train"), self.cache("test")
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
         self.predict(model, cache, rows, folder / VAL_TABLE)
         self.predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
-        summary = replace(
+        if distributed.is_main():
+            note_timing(folder / TIMINGS, 0, time.perf_counter() - started)
+        return replace(
             summary,
             selected_on_validation=self.config.is_selected_on_validation,
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
-        if distributed.is_main():
-            note_timing(folder / TIMINGS, 0, time.perf_counter() - started)
-            self._tables.files(fold).finish(_FILES, asdict(summary))
 
     def _find_reusable_fold(self, fold: int) -> FoldFolder | None:
         """Find a finished fold of another run with the same weights digest."""
@@ -282,7 +280,7 @@ class Run:
 
     def predict(self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path) -> None:
         """Write predictions of some rows."""
-        predictions = predict_distributed(model, cache, rows, self.config)
+        predictions = predict(model, cache, rows, self.config)
         if distributed.is_main():
             PredictionTable(get_task(self.config.task), cache.ids[rows], predictions).write(path)
 

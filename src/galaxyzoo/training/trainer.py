@@ -6,10 +6,10 @@ that is started again after a kill replays exactly and no generator's state has 
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from galaxyzoo.core.devices import (
 from galaxyzoo.core.errors import FoldError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.inference.artifacts import load_weights
-from galaxyzoo.inference.predict import predict_distributed
+from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.losses import build_loss, part_weight
 from galaxyzoo.models.pretrained import fill_network
@@ -77,7 +77,7 @@ class Trainer:
         torch.manual_seed(_seed(config, data.fold))
         model, self.start = self._first_network(initialize)
         self.model = distributed.sync_batchnorm(place(model, self.device), self.device)
-        self.network: nn.Module = self.model  # wrapped for compilation or several processes
+        self.network: nn.Module = self.model  # wrapped for several processes
         decay = config.train.ema_decay
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
         in_graph = self.device.type == "cuda" and config.train.graph and distributed.count() == 1
@@ -116,19 +116,19 @@ class Trainer:
         while self.epoch < (train.epochs if epochs is None else epochs):
             self.model.train()
             self.network = distributed.data_parallel(self.model)
-            if train.compile:
-                self.network = cast(nn.Module, torch.compile(self.network))
             if self.epoch == 0:
                 self.first_loss = self.untrained_loss()
             seed = _seed(self.config, self.data.fold, self.epoch) + distributed.rank()
             torch.manual_seed(seed)  # dropout
-            losses, sizes = [], []
-            for loss, rows in self._steps():
-                self._check_loss(loss, rows)
-                losses.append(loss)
-                sizes.append(len(rows))
+            losses: list[float] = []
+            steps: list[tuple[Callable[[], float], np.ndarray]] = []  # reads a loss; rows
+            for number, batch in enumerate(self.batches(), self.epoch * self.loader.steps):
+                steps.append((read_async(self.step(number, batch)), batch.rows))
+                if len(steps) > 1:  # only now, so a GPU has work while a loss is looked at
+                    losses.append(self._checked_loss(*steps[-2]))
                 for callback in callbacks:
                     callback.on_step_end(self)
+            losses.append(self._checked_loss(*steps[-1]))
             distributed.broadcast_buffers(self.model, self.averaged_model)
             self._check_weights()
             val_loss, val_scores = self.validate()
@@ -139,7 +139,7 @@ class Trainer:
                 **({"stage": self.config.stage} if self.config.stage else {}),
                 "epoch": self.epoch,
                 "lr": float(self.optimizer.param_groups[0]["lr"]),
-                "train_loss": float(np.average(losses, weights=sizes)),
+                "train_loss": float(np.average(losses, weights=[len(rows) for _, rows in steps])),
                 "val_loss": val_loss,
                 "metric": self.config.metric,
                 **val_scores,
@@ -206,20 +206,6 @@ class Trainer:
         self.epoch, self.history = state["epoch"], state["history"]
         self.best, self.start = state["best"], state["start"]
         self.first_loss = state["first_loss"]
-
-    def _steps(self) -> Iterator[tuple[float, np.ndarray]]:
-        """Train an epoch; yield each step's loss and rows after the next step has been begun.
-
-        So a GPU has work while its losses are looked at.
-        """
-        first, before = self.epoch * self.loader.steps, None
-        for number, batch in enumerate(self.batches(), first):
-            read = read_async(self.step(number, batch))
-            if before:
-                yield before[0](), before[1]
-            before = read, batch.rows
-        if before:
-            yield before[0](), before[1]
 
     def step(self, number: int, batch: Batch) -> Tensor:
         """Take an optimizer step; return the batch's loss."""
@@ -290,21 +276,22 @@ class Trainer:
         for batch in islice(self.batches(), count):
             losses_of_parts = self.part_losses(model, batch.images, batch.targets)
             local_loss = sum(losses_of_parts, start=torch.zeros((), device=self.device))
-            losses.append(distributed.all_reduce(local_loss).item())
+            losses.append(self._checked_loss(distributed.all_reduce(local_loss).item, batch.rows))
             sizes.append(len(batch.rows))
-            self._check_loss(losses[-1], batch.rows)
         return float(np.average(losses, weights=sizes))
 
     @property
     def _where(self) -> str:
         return f"{self.config.run}, fold {self.data.fold}, epoch {self.epoch + 1}"
 
-    def _check_loss(self, loss: float, rows: np.ndarray) -> None:
-        if not math.isfinite(loss):
+    def _checked_loss(self, read: Callable[[], float], rows: np.ndarray) -> float:
+        """Read the loss of a batch of these rows, which must be finite."""
+        if not math.isfinite(loss := read()):
             ids = ", ".join(map(str, self.data.cache.ids[rows]))
             raise FoldError(
                 f"{self._where}: the loss is {loss}: {_HINT}; GalaxyIDs of the batch: {ids}"
             )
+        return loss
 
     def _check_weights(self) -> None:
         """Refuse weights that are not finite: no loss has been taken since the last step."""
@@ -328,7 +315,7 @@ class Trainer:
         """Loss and scores of the averaged weights on the validation fold, one view an image."""
         rows = self.data.val_rows
         model = self.averaged_model
-        predictions = predict_distributed(model, self.data.cache, rows, self.config, _ONE_VIEW)
+        predictions = predict(model, self.data.cache, rows, self.config, _ONE_VIEW)
         guess, wanted = torch.from_numpy(predictions), self.loader.targets[rows]
         guess, wanted = guess.to(self.device), wanted.to(self.device)
         loss = self.loss(guess, wanted).item()
