@@ -129,7 +129,6 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     page = (partial / "index.html").read_text()
     assert "accuracy 98 %" in page
     assert "is its most probable one" in page
-    assert "annotator resampling" in page
     assert (partial / "source_history.png").exists()
 
 

@@ -8,7 +8,7 @@ run, or what is named) errors, calibration and galaxies.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from galaxyzoo.reports.classes import class_sections
 from galaxyzoo.reports.console import print_scores
 from galaxyzoo.reports.evaluate import (
     Evaluation,
-    annotator_section,
     comparison_section,
     ensemble_section,
     load_evaluation,
@@ -106,13 +105,10 @@ def write_report(evaluation: Evaluation) -> None:
     print(f"report: {shown(path)}")
 
 
-def detail_sections(evaluation: Evaluation) -> list[HtmlSection | None]:
+def detail_sections(evaluation: Evaluation) -> Iterator[HtmlSection]:
     """Sections on the results that are shown in detail."""
-    if isinstance(evaluation.task, VoteTask):
-        first: HtmlSection | None = question_section(evaluation)
-        sections_of = vote_sections
-    else:
-        first = annotator_section(evaluation)
-        sections_of = class_sections
-    pages = [sections_of(evaluation, result) for result in evaluation.detailed]
-    return [first, *(section for page in pages for section in page)]
+    is_votes = isinstance(evaluation.task, VoteTask)
+    if is_votes:
+        yield question_section(evaluation)
+    for result in evaluation.detailed:
+        yield from (vote_sections if is_votes else class_sections)(evaluation, result)

@@ -25,8 +25,6 @@ from galaxyzoo.reports.results import Result, load_results, pick_best
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import choose_dataset
 from galaxyzoo.results.table import score_table
-from galaxyzoo.tasks.annotators import score_annotators
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
 from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.registry import get_task
 
@@ -43,8 +41,6 @@ class Evaluation:
     detailed: Sequence[Result]  # the results to show in detail
     folder: Path  # of the report
     problems: Sequence[str] = ()  # a line for each thing that is left out
-    # published votes of the task's galaxies; None where labels come without
-    votes: pd.DataFrame | None = None
     images: ImageCache | None = None
 
     @property
@@ -92,9 +88,7 @@ def load_evaluation(
     whole = load_catalog(choose_dataset(dataset, task.name))
     catalog = whole.for_task(task)
     results, problems = load_results(task, catalog, named)
-    columns = list(GALAXY_ZOO_2.columns)
     shown = named or [pick_best(results).run]
-    has_votes = task.rule is not None and set(columns) <= set(whole.train.columns)
     return Evaluation(
         task=task,
         catalog=catalog,
@@ -102,7 +96,6 @@ def load_evaluation(
         detailed=[result for result in results if result.run in shown],
         folder=output / whole.dataset / task.name,
         problems=problems,
-        votes=whole.train.loc[catalog.ids, columns] if has_votes else None,
     )
 
 
@@ -138,30 +131,6 @@ def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
         "galaxy and have their standard errors over galaxies."
     )
     return HtmlSection(f"Ensemble {card.name}", text, tables=tables)
-
-
-def annotator_section(evaluation: Evaluation) -> HtmlSection | None:
-    """Scores of resampled annotators beside those of the best result; None without votes."""
-    if evaluation.votes is None:
-        return None
-    resampled = score_annotators(evaluation.class_task, evaluation.votes, evaluation.targets)
-    best = evaluation.best
-    rows = {
-        f"{VOLUNTEERS} resampled annotators": resampled.mean(),
-        "± sd over draws": resampled.std(),
-        best.run: pd.Series(best.scores["classes"], dtype=float)[resampled.columns],
-    }
-    table = pd.DataFrame(rows).T.rename(columns=lambda name: name.replace("_", " "))
-    table = table.rename_axis("who").reset_index()
-    evaluation.write_csv("annotators.csv", table)
-    text = (
-        f"Labels are counted votes, so they are noisy. {VOLUNTEERS} new volunteers are drawn for "
-        "each galaxy from its published vote fractions, and their votes are given a class by the "
-        "same rule; where the votes are too unclear for it, the class with the largest share "
-        "counts. Real volunteers would agree somewhat less, because only galaxies whose first "
-        "votes were clear have a label."
-    )
-    return HtmlSection("Label noise", text, [("annotator resampling", table)])
 
 
 def _run_tables(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:
