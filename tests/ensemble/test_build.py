@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.commands import ensemble
-from galaxyzoo.core import launch, paths
+from galaxyzoo.core import paths
 from galaxyzoo.ensemble.build import costs_without, error_correlation
 from galaxyzoo.ensemble.least_squares import make_fold
 from galaxyzoo.ensemble.selection import CANDIDATES
@@ -107,18 +106,6 @@ def test_an_ensemble_is_made_again_where_a_runs_test_predictions_alone_are_other
     assert built("gz37").csv.read_bytes() != before
 
 
-def test_a_demo_ensemble_says_that_it_does_not_replace_the_real_one(root, monkeypatch, capsys):
-    save_project("tiny")
-    save_project("demo")
-    run_here(monkeypatch, "--candidates", "mean")  # the real one is meant where both are there
-    published = root / "submissions" / "predictions.csv"
-    before = published.read_bytes()
-    run_here(monkeypatch, "--dataset", "demo", "--candidates", "best_run")
-    assert "is of more real data than demo" in capsys.readouterr().out
-    assert published.read_bytes() == before
-    assert json.loads(published.with_suffix(".json").read_text())["dataset"] == "tiny"
-
-
 def test_the_command_runs_from_tables_to_submission_without_torch(root):
     catalog = save_project(n=120, n_folds=3, n_runs=2)
     watched = (
@@ -145,15 +132,6 @@ def test_the_command_runs_from_tables_to_submission_without_torch(root):
     written = (root / "submissions/tiny/gz37/all/predictions.csv").read_bytes()
     assert written == (root / "submissions/predictions.csv").read_bytes()
     assert len(written.splitlines()) == 1 + len(catalog.test_ids)
-
-
-def test_a_mistake_is_one_line_and_status_one(root, monkeypatch, capsys):
-    save_project()
-    monkeypatch.setattr(sys, "argv", ["ensemble.py", "--candidates", "rigde"])
-    with pytest.raises(SystemExit) as stopped:
-        launch.run_main(ensemble.main)
-    assert stopped.value.code == 1
-    assert capsys.readouterr().err.startswith("error: unknown candidate 'rigde'")
 
 
 def test_correlation_is_that_of_numpy():

@@ -77,21 +77,6 @@ def test_a_certain_mistake_of_one_run_stops_no_candidate(name):
             assert runs == [0, 0] or weights[1, 0] > 0.4
 
 
-@pytest.mark.parametrize("name", STACKERS)
-def test_a_stacker_leaves_a_mean_that_is_right_nearly_as_it_is(name):
-    rng = np.random.default_rng(9)
-
-    def fold(n: int) -> OofFold:
-        probs = rng.dirichlet([0.6, 0.4, 0.3], n)
-        truth = [rng.choice(3, p=row) for row in probs]
-        return make_fold(np.repeat(probs[:, None], 2, axis=1), one_hot(truth))
-
-    train, held_out = [fold(300), fold(300)], fold(600)
-    predictions = CLASS_CANDIDATES[name].fit(train, PLAIN).predict(held_out.features)
-    mean = log_loss(held_out.features.mean(axis=1), held_out.targets)
-    assert log_loss(predictions, held_out.targets) < mean + 0.03
-
-
 def test_lightgbm_repeats_itself():
     folds, fit = random_folds(8, n=150), CLASS_CANDIDATES["lightgbm"].fit
     features = folds[0].features

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
@@ -147,22 +146,6 @@ def test_an_ensemble_of_external_tables_alone_has_intervals_and_a_report(
     assert table.index.tolist() == list(catalog.test_ids)
     found = load_evaluation("gz37", [], None, tmp_path)
     assert [result.run for result in found.results] == ["ensemble:all"]
-
-
-def test_tables_of_a_dataset_without_a_split_wait_for_one(catalog, tmp_path, monkeypatch):
-    given = "--dataset", "other", "--external", "them", *save_external(catalog, tmp_path), *QUICK
-    with pytest.raises(InputError, match=r"other' into .*src/prepare\.py --data ITS_FOLDER`"):
-        run_here(monkeypatch, "external/them", *given)
-    (paths.input_dir() / "other").mkdir(parents=True)
-    with pytest.raises(InputError, match=r"no split: type `python3 src/prepare.py --data other`"):
-        run_here(monkeypatch, "external/them", *given)
-
-
-def test_a_table_set_aside_leaves_nothing_to_combine(catalog, tmp_path, monkeypatch):
-    given = "--external", "them", *save_external(catalog, tmp_path), *MARKED
-    shutil.rmtree(oof_dir() / "tiny" / "gz37")
-    with pytest.raises(InputError, match="no finished run"):
-        run_here(monkeypatch, "--dataset", "tiny", *given)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])

@@ -91,45 +91,6 @@ def test_nested_score_is_not_flattered_by_choosing_among_many():
     assert nested_score > chosen + 0.01
 
 
-class Memory:
-    """A meta-model that memorizes its galaxies; others get the nearest one's targets."""
-
-    def __init__(self, folds):
-        self.features = np.concatenate([f.features for f in folds]).reshape(-1, 20)
-        self.targets = np.concatenate([f.targets for f in folds])
-
-    def predict(self, features):
-        distances = np.square(features.reshape(-1, 1, 20) - self.features).sum(axis=2)
-        return self.targets[distances.argmin(axis=1)]
-
-    def about(self, runs, task):
-        return {}
-
-
-def test_a_candidate_that_memorizes_its_galaxies_gains_nothing():
-    rng = np.random.default_rng(4)
-    problem = rng.random((200, 10, 2)).astype(np.float32), rng.random((200, 2)), np.arange(200) % 5
-    memory = Candidate(lambda folds, *_: Memory(folds), "", Memory)
-    candidates = {"mean": CANDIDATES["mean"], "memory": memory}
-    fits = cross_fit(candidates, SMALL, *problem)
-    assert rmse(fits.models["memory"].predict(problem[0]), problem[1]) == 0
-    assert fits.score("memory") > 0.35  # two unrelated uniform numbers differ by 0.408
-    assert fits.score("memory", without=frozenset({1})) > 0.35
-    assert fits.choose() == "mean"
-    assert rmse(outer(fits)[0], problem[1]) == fits.score("mean")
-
-
-def test_where_the_best_blend_is_known_it_is_chosen():
-    rng = np.random.default_rng(5)
-    features = rng.random((300, 3, 2)).astype(np.float32)
-    targets, folds = np.einsum("grc,r->gc", features, [0.6, 0.4, 0.0]), np.arange(300) % 3
-    fits = fit_all((features, targets, folds), ["mean", "best_run", "greedy"])
-    assert fits.choose() == "greedy"
-    about = fits.models["greedy"].about(["x", "y", "z"], SMALL)["weights"]
-    assert about == pytest.approx({"x": 0.6, "y": 0.4, "z": 0.0})
-    assert fits.score("greedy") < 1e-6 < fits.score("mean")
-
-
 def test_candidates_are_scored_as_they_would_be_submitted():
     rng, task = np.random.default_rng(7), TASKS["gz37"]
     votes = draw_votes(rng, 90)[0]
