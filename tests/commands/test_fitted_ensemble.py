@@ -54,7 +54,7 @@ def test_an_unknown_name_lists_those_that_are_there(copy: Path) -> None:
     succeed(copy, "ensemble.py", "external/theirs", *external, "--name", "tables")
     line = complaint(call(copy, "predict.py", "ensemble:default", copy / "input"))
     assert "no ensemble 'ensemble:default'" in line
-    assert f"ensemble:all on {dataset(copy)} (with networks)" in line
+    assert f"ensemble:all on {dataset(copy)} (RMSE " in line
     assert f"ensemble:tables on {dataset(copy)} (no networks)" in line
 
 

@@ -131,9 +131,9 @@ def test_a_table_without_places_is_named(root, server, change, message):
 def test_the_command_stops_in_one_line_and_goes_on_where_it_was(tmp_path, server):
     classes = write_votes(tmp_path)
     words = ["gz2", "--download", "--base-url", f"{server.base}/cut", "--size-px", "64"]
-    words += ["--rate", "1000", "--tries", "1"]
+    words += ["--rate", "1000"]
     for galaxy in classes.index[classes == "SB"]:
-        server.plans[ra_of(galaxy)] = [answers.cut_off]
+        server.plans[ra_of(galaxy)] = [answers.status(404)]
     first = call(tmp_path, "prepare.py", *words)
     assert "4 of 40 images could not be downloaded" in complaint(first)
     assert [p.name for p in (tmp_path / "input").iterdir()] == ["gz2"]
@@ -151,7 +151,7 @@ def test_who_presses_ctrl_c_keeps_what_is_there(tmp_path, server):
     write_votes(tmp_path)
     folder = tmp_path / "input" / "gz2"
     words = ["prepare.py", "gz2", "--download", "--base-url", f"{server.base}/cut"]
-    words += ["--size-px", "64", "--rate", "1000", "--workers", "2"]
+    words += ["--size-px", "64", "--rate", "1000"]
     gate = threading.Event()  # however late this test looks, the command has not ended
     server.always = answers.held_after(5, gate)
     process = subprocess.Popen(

@@ -103,7 +103,7 @@ def _order(args: argparse.Namespace) -> Order:
         drop=args.on_bad_image == "drop",
         table_url=args.table_url,
         cutout=Cutout(args.scale, args.size_px, args.base_url),
-        policy=DownloadPolicy(workers=args.workers, rate=args.rate, tries=args.tries),
+        policy=DownloadPolicy(rate=args.rate),
     )
 
 
@@ -173,25 +173,11 @@ def _add_download(group: argparse._ArgumentGroup) -> None:
         help="side of an image (default: %(default)s)",
     )
     group.add_argument(
-        "--workers",
-        type=_between(int, 1, 16),
-        default=DownloadPolicy.workers,
-        metavar="N",
-        help="parallel downloads (default: %(default)s)",
-    )
-    group.add_argument(
         "--rate",
         type=_between(float, 0.01, 1000),
         default=DownloadPolicy.rate,
         metavar="N",
-        help="requests per second, all workers together (default: %(default)s)",
-    )
-    group.add_argument(
-        "--tries",
-        type=_between(int, 1, 20),
-        default=DownloadPolicy.tries,
-        metavar="N",
-        help="per image, after pauses of 1, 2, 4, … s (default: %(default)s)",
+        help="requests per second (default: %(default)s)",
     )
 
 

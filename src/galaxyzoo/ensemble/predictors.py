@@ -71,21 +71,12 @@ def _find_ensemble(name: str, dataset: str | None) -> EnsembleFolder:
         raise InputError(f"'{name}' is on several datasets: add --dataset with one of {known}")
     if matching:
         return matching[0]
-    known = "; ".join(_describe_folder(folder) for folder in list_ensembles()) or "none is built"
+    others = [_known_ensemble(folder) for folder in list_ensembles()]
+    known = "; ".join(f"{other.title} ({other.about})" for other in others) or "none is built"
     where = f" on {dataset}" if dataset else ""
     raise InputError(
         f"no ensemble '{name}'{where}: {known}; type `python3 src/ensemble.py NAME` to build one"
     )
-
-
-def _describe_folder(folder: EnsembleFolder) -> str:
-    """Name, dataset and whether there are networks, for messages."""
-    try:
-        check_members(EnsembleCard.of(folder))
-        networks = "with networks"
-    except InputError:
-        networks = "no networks"
-    return f"{ensemble_name(folder.task, folder.name)} on {folder.dataset} ({networks})"
 
 
 def ensemble_folder(dataset: str, name: str) -> EnsembleFolder:
