@@ -188,7 +188,7 @@ def test_the_card_the_screen_and_the_report_show_what_the_choice_rests_on(
     root, monkeypatch, capsys
 ):
     save_project(n=90)
-    run_here(monkeypatch, "--candidates", "best_run,greedy,nnls")
+    run_here(monkeypatch, "--candidates", "greedy,nnls")
     printed = capsys.readouterr().out
     card = read_card()
     rows = card["candidates"]
@@ -205,6 +205,6 @@ def test_the_card_the_screen_and_the_report_show_what_the_choice_rests_on(
     section = ensemble_section(load_evaluation("gz37", [], None, root / "reports"))
     assert section is not None
     candidates, costs, correlation = (table for _, table in section.tables)
-    assert candidates["candidate"].tolist() == names == ["mean", "best_run", "greedy", "nnls"]
+    assert candidates["candidate"].tolist() == names == ["mean", "greedy", "nnls"]
     assert costs["run"].tolist() == correlation["run"].tolist() == ["gz37/run0", "gz37/run1"]
     assert costs.iloc[0, 2].startswith(f"{cost['difference']:+.5f}")

@@ -107,16 +107,16 @@ def test_one_run_and_two_folds_still_work_without_a_nested_score():
     features, targets, folds = make_problem(8, n_folds=2, n_runs=1)
     fits = fit_all((features, targets, folds))
     assert nested(fits) is None
-    assert fits.score("best_run") == fits.score("mean")
+    assert fits.score("greedy") == fits.score("mean")
     with pytest.raises(InputError, match="at least two"):
         fit_all((features, targets, folds * 0))
 
 
 def test_candidates_are_picked_by_name_with_the_mean_and_a_typo_is_named():
     assert pick_candidates([], SMALL) == CANDIDATES
-    assert list(pick_candidates(["nnls", "best_run"], SMALL)) == ["mean", "best_run", "nnls"]
+    assert list(pick_candidates(["nnls", "greedy"], SMALL)) == ["mean", "greedy", "nnls"]
     assert list(pick_candidates(["pool"], TASKS["zoo5"])) == ["mean", "pool"]
-    with pytest.raises(InputError, match=r"unknown candidate 'nnls': known are .*best_run"):
+    with pytest.raises(InputError, match=r"unknown candidate 'nnls': known are .*pool"):
         pick_candidates(["nnls"], TASKS["zoo5"])
 
 

@@ -138,7 +138,7 @@ def test_random_targets_give_chance_level_scores_and_a_leak_does_not(
     monkeypatch.setattr(selection, "fit_without", fit_on_all)
     leaky = [fit_noise(task, names, seed, n, n_runs, spread) for seed in range(seeds)]
     assert looks_skilled([gain_over_chance(some, some.predictions(name)) for some in leaky])
-    if isinstance(task, ClassTask) and name != "best_run":
+    if isinstance(task, ClassTask):
         _check_classes(name, fits, leaky)
 
 
@@ -208,7 +208,7 @@ def test_targets_of_a_fold_change_none_of_its_predictions(kind: str, name: str) 
     if isinstance(task, ClassTask):
         features /= features.sum(axis=2, keepdims=True)
     folds = np.arange(n) % N_FOLDS
-    candidates = {some: candidates_of(task)[some] for some in (MEAN, "best_run", name)}
+    candidates = {some: candidates_of(task)[some] for some in (MEAN, name)}
     clean = cross_fit(candidates, task, features, targets, folds)
     before = nested(clean)
     assert before is not None
@@ -227,7 +227,7 @@ def test_targets_of_a_fold_change_none_of_its_predictions(kind: str, name: str) 
         for found, expected in same:
             np.testing.assert_array_equal(found, expected)
         assert after[1][fold] == before[1][fold]
-        if (kind, name) in FITTED and name != "best_run":  # whose fits may see them, change
+        if (kind, name) in FITTED:  # whose fits may see them, change
             other = (fold + 1) % N_FOLDS
             key = name, frozenset({other}), other
             assert (dirty.held_out[key] != clean.held_out[key]).any()

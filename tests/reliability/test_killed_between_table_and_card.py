@@ -25,7 +25,7 @@ from support.training_fixtures import Killed
 @pytest.fixture
 def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
     use_root(monkeypatch, tmp_path)
-    monkeypatch.setattr(sys, "argv", ["ensemble.py", "--candidates", "mean,best_run"])
+    monkeypatch.setattr(sys, "argv", ["ensemble.py", "--candidates", "mean,greedy"])
     return save_project()
 
 

@@ -33,7 +33,6 @@ from galaxyzoo.tasks.registry import task_of
 
 LINEAR = [
     "mean",
-    "best_run",
     "greedy",
     "nnls",
     "disagreement_ridge",

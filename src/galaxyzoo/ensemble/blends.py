@@ -1,14 +1,13 @@
 """Blends: weighted sums of the runs, column by column, with fixed or fitted weights.
 
-Greedy selection minimizes a given loss: of vote fractions the squared error, of class probabilities
-the log-loss. Losses and least squares take raw predictions, scores are of what is submitted, after
+Both fits minimize the squared error of raw predictions; scores are of what is submitted, after
 `Task.project`, which differs slightly.
 
 Source: the idea of comparing a uniform with fitted blends, and why the uniform one must be beaten
 first: benanne/kaggle-galaxies.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,11 +15,8 @@ import numpy as np
 
 from galaxyzoo.ensemble.least_squares import OofFold, total
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
 
 ALL_COLUMNS = slice(None)
-# (run,) how often each run has been drawn -> (run,) loss of the mean with each run drawn once more
-DrawLoss = Callable[[np.ndarray], np.ndarray]
 
 
 class MetaModel(Protocol):
@@ -61,12 +57,7 @@ def fit_mean(folds: Sequence[OofFold], task: Task) -> Blend:
     return Blend(uniform_weights(folds[0].features.shape[1], len(task.columns)))
 
 
-def fit_greedy(
-    folds: Sequence[OofFold],
-    task: Task,
-    loss: Callable[[Sequence[OofFold]], DrawLoss],
-    steps: int,
-) -> Blend:
+def fit_greedy(folds: Sequence[OofFold], task: Task, steps: int = 100) -> Blend:
     """Greedy selection with replacement, the same weights for all columns.
 
     Draws, again and again, the run that helps the mean most, and keeps the best mean on the way;
@@ -75,48 +66,22 @@ def fit_greedy(
     Args:
         folds: rows to fit on.
         task: whose columns share the weights.
-        loss: `squared_error` or `log_loss`.
-        steps: runs to draw at most, so that the finest weight is 1 / steps; one step picks the best
-            single run.
+        steps: runs to draw at most, so that the finest weight is 1 / steps.
     Source: Caruana et al. 2004 (ICML), "Ensemble selection from libraries of models", without its
         bagging.
     """
-    losses_with = loss(folds)
-    n_runs = folds[0].features.shape[1]
-    counts, best, best_loss = np.zeros(n_runs), np.zeros(n_runs), np.inf
+    gram, cross = total(folds).by_run(ALL_COLUMNS)
+    counts, best, best_loss = np.zeros(len(cross)), np.zeros(len(cross)), np.inf
     for n in range(1, steps + 1):
-        losses = losses_with(counts)
+        # (run,) squared error, less the targets' squares, of the mean with each run drawn once more
+        pull = gram @ counts
+        before = np.sum(counts * (pull - 2 * n * cross))
+        losses = (before + 2 * pull + np.diag(gram) - 2 * n * cross) / n**2
         drawn = losses.argmin()
         counts[drawn] += 1
         if losses[drawn] < best_loss:
             best, best_loss = counts / n, losses[drawn]
     return Blend(np.repeat(best[:, None], len(task.columns), axis=1))
-
-
-def squared_error(folds: Sequence[OofFold]) -> DrawLoss:
-    """Sums of squared errors of raw predictions, less the sum of squared targets."""
-    gram, cross = total(folds).by_run(ALL_COLUMNS)
-
-    def loss(counts: np.ndarray) -> np.ndarray:
-        n = counts.sum() + 1
-        pull = gram @ counts
-        so_far = np.sum(counts * (pull - 2 * n * cross))
-        return (so_far + 2 * pull + np.diag(gram) - 2 * n * cross) / n**2
-
-    return loss
-
-
-def log_loss(folds: Sequence[OofFold]) -> DrawLoss:
-    """Mean log-losses of class probabilities, in nats."""
-    # (galaxy, run) probability of the true class
-    parts = [np.einsum("grc,gc->gr", fold.features, fold.targets) for fold in folds]
-    likelihoods = np.maximum(np.concatenate(parts), SMALLEST_PROBABILITY)
-
-    def loss(counts: np.ndarray) -> np.ndarray:
-        summed = (likelihoods @ counts)[:, None] + likelihoods
-        return -np.log(summed / (counts.sum() + 1)).mean(axis=0)
-
-    return loss
 
 
 def fit_nnls(folds: Sequence[OofFold], task: Task) -> Blend:

@@ -17,6 +17,7 @@ from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend
+from galaxyzoo.ensemble.class_stackers import Pool
 from galaxyzoo.ensemble.fitted import save_model
 from galaxyzoo.ensemble.least_squares import LeastSquares, OofFold, total
 from galaxyzoo.ensemble.members import ExternalTable, Member, TrainedRun
@@ -244,15 +245,15 @@ def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str]) -> dict[str
 
     Args:
         fits: all cross-fitted candidates.
-        chosen: the submitted candidate. Where that is no blend, which would take long to
-            fit again, the blend with the most weights among the candidates stands in for it.
+        chosen: the submitted candidate. Where that takes long to fit again, the most fitted of the
+            quick ones, a blend or pool, stands in for it.
         runs: names.
     Returns:
         `candidate`, and `runs`: run -> `difference` of the cross-fitted scores (without the run
         less with it) and its standard error `se`; no runs where there is one only.
     """
-    blends = [name for name, model in fits.models.items() if isinstance(model, Blend)]
-    name = chosen if chosen in blends else blends[-1]
+    quick = [name for name, model in fits.models.items() if isinstance(model, Blend | Pool)]
+    name = chosen if chosen in quick else quick[-1]
     costs: dict[str, dict[str, float]] = {}
     if len(runs) > 1:
         whole = fits.losses(name)

@@ -19,7 +19,6 @@ generalization".
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -50,16 +49,12 @@ class Candidate:
     model: type[MetaModel]  # that `fit` returns: a dataclass, which `fitted.save_model` keeps
 
 
-_greedy = partial(blends.fit_greedy, loss=blends.squared_error)
-_greedy_classes = partial(blends.fit_greedy, loss=blends.log_loss)
 # To add a candidate: one function and one entry. The simplest come first, because they are chosen
-# where scores are within the error: by how much is fitted (nothing; one run; a weight per run; per
-# run and question; per run and column), then trees. The mean comes before the best run: that one
-# needs fewer networks, but its choice is fitted.
+# where scores are within the error: by how much is fitted (nothing; a weight per run; per run and
+# question; per run and column), then trees.
 CANDIDATES = {
     MEAN: Candidate(blends.fit_mean, "equal weights", Blend),
-    "best_run": Candidate(partial(_greedy, steps=1), "the best single run", Blend),
-    "greedy": Candidate(partial(_greedy, steps=100), "a weight per run, greedily", Blend),
+    "greedy": Candidate(blends.fit_greedy, "a weight per run, greedily", Blend),
     "nnls": Candidate(blends.fit_nnls, "a weight per run, question", Blend),
     "disagreement_ridge": Candidate(
         stackers.fit_disagreement_ridge, "nnls and where runs differ", stackers.DisagreementRidge
@@ -68,8 +63,6 @@ CANDIDATES = {
 }
 CLASS_CANDIDATES = {
     MEAN: CANDIDATES[MEAN],
-    "best_run": Candidate(partial(_greedy_classes, steps=1), "the best single run", Blend),
-    "greedy": Candidate(partial(_greedy_classes, steps=50), "a weight per run, greedily", Blend),
     "pool": Candidate(class_stackers.fit_pool, "weighted geometric mean", class_stackers.Pool),
     "lightgbm": Candidate(
         class_stackers.fit_lightgbm, "boosted trees", class_stackers.BoostedClasses
