@@ -134,53 +134,37 @@ def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
 
 
 def _run_tables(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Caption and table of the whole runs, then of each set of folds that others stop at."""
-    n_folds = evaluation.catalog.n_folds
-    whole = [r for r in evaluation.results if r.is_whole]
-    rows = [_row(evaluation, result, result.scores) for result in whole]
-    if rows:
-        yield f"all {n_folds} folds", pd.DataFrame(rows, dtype=object)
-    partial = [r for r in evaluation.results if not r.is_whole]
-    for folds in sorted({tuple(result.folds) for result in partial}):
-        members = [result for result in partial if tuple(result.folds) == folds]
-        caption = f"fold{'s' if len(folds) > 1 else ''} {', '.join(map(str, folds))} of {n_folds}"
-        yield f"{caption} alone", _same_folds(evaluation, members)
+    """Caption and table of the whole runs, then of each set of folds that others stop at.
+
+    Above those is the best whole run, scored on the same folds.
+    """
+    n_folds, best = evaluation.catalog.n_folds, evaluation.best
+    sets = {tuple(result.folds) for result in evaluation.results}
+    for folds in sorted(sets, key=lambda folds: (len(folds) < n_folds, folds)):
+        members = [result for result in evaluation.results if tuple(result.folds) == folds]
+        rows = [_row(result, result.scores) for result in members]
+        caption, chosen = f"all {n_folds} folds", members[0].rows
+        if len(folds) < n_folds:
+            plural, numbers = "s" if len(folds) > 1 else "", ", ".join(map(str, folds))
+            caption = f"fold{plural} {numbers} of {n_folds} alone"
+            if best.is_whole:
+                targets, dealt = evaluation.targets, evaluation.catalog.folds[chosen]
+                values = best.on(chosen), targets[chosen], dealt, targets[~chosen]
+                rows.insert(0, _row(best, score_table(evaluation.task, *values)))
+        yield caption, pd.DataFrame(rows, dtype=object)
 
 
-def _same_folds(evaluation: Evaluation, members: list[Result]) -> pd.DataFrame:
-    """Runs that stop at the same folds, the best whole run scored on those alone above them."""
-    best, rows = evaluation.best, []
-    if best.is_whole:
-        chosen = members[0].rows
-        targets, folds = evaluation.targets, evaluation.catalog.folds[chosen]
-        scores = score_table(
-            evaluation.task, best.on(chosen), targets[chosen], folds, targets[~chosen]
-        )
-        rows.append(_row(evaluation, best, scores))
-    rows += [_row(evaluation, result, result.scores) for result in members]
-    return pd.DataFrame(rows, dtype=object)
-
-
-def _row(evaluation: Evaluation, result: Result, scores: dict[str, Any]) -> dict[str, Any]:
-    card, views = result.card, None
+def _row(result: Result, scores: dict[str, Any]) -> dict[str, Any]:
+    """A row of the comparison: heading -> value."""
+    card, views, classes = result.card, None, scores.get("classes", {})
     if isinstance(card, EnsembleCard):
         description = f"{card.chosen} of {len(card.runs)} runs, cross-fitted"
     else:
         description, views = f"{card.about or '–'}; start: {card.start}", card.views
-    run = result.run + marks(card.selected_on_validation, bool(card.possible_leakage))
-    reference = result.config.reference if result.config else None
-    return _cells(run, description, reference, scores, views)
-
-
-def _cells(
-    run: str, description: str, reference: str | None, scores: dict[str, Any], views: int | None
-) -> dict[str, Any]:
-    """A row of the comparison: heading -> value."""
-    classes = scores.get("classes", {})
     return {
-        "run": run,
+        "run": result.run + marks(card.selected_on_validation, bool(card.possible_leakage)),
         "about": description,
-        "the source's own score": reference or "–",
+        "the source's own score": (result.config and result.config.reference) or "–",
         scores["metric"]: scores["score"],
         "± sd of folds": scores["sd"],
         **{title: classes[key] for key, title in CLASS_SCORES.items() if key in classes},
