@@ -112,7 +112,7 @@ def test_tables_of_a_killed_ensemble_do_not_stay_beside_an_older_card(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "replace", killed)
-        patch.setattr(sys, "argv", ["ensemble.py", "all", "--candidates", "greedy"])
+        patch.setattr(sys, "argv", ["ensemble.py", "all", "--candidates", "nnls"])
         with pytest.raises(Killed):
             ensemble.main()
     assert listing(tmp_path / "submissions") != found
