@@ -72,8 +72,11 @@ def test_a_changed_or_missing_file_is_refused(tmp_path):
 def test_what_an_ensemble_combines_is_valid():
     task = get_task(COMPETITION_TASK)
     votes = np.random.default_rng(0).random((20, len(task.columns)))
-    card, double = SimpleNamespace(members={"gz37/cnn": None}), Blend(np.full((1, 37), 2.0))
-    ensemble = FittedEnsemble("tiny", task, card, double)  # type: ignore[arg-type]
+    card, double = (
+        SimpleNamespace(members={"gz37/cnn": None}, task=task.name),
+        Blend(np.full((1, 37), 2.0)),
+    )
+    ensemble = FittedEnsemble(card, double)  # type: ignore[arg-type]
     combined = ensemble.combine([votes])
     assert GALAXY_ZOO_2.residuals(combined).max() < 1e-6
     assert combined.min() >= 0
@@ -117,7 +120,7 @@ def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_nam
     assert card.chosen == "nnls"  # equal weights would tell no order
     assert [*card.members] == runs[::-1]
     model = load_model(build.folder.fitted, card.fitted, CURE)
-    found = FittedEnsemble("tiny", task, EnsembleCard.of(build.folder), model)
+    found = FittedEnsemble(EnsembleCard.of(build.folder), model)
     paths = [RunFolder("tiny", run).test_csv for run in found.runs]
     combined = found.combine([PredictionTable.read(path, task).values for path in paths])
     expected = PredictionTable.read(build.folder.csv, task).values

@@ -149,21 +149,22 @@ def check_members(card: EnsembleCard) -> None:
 class FittedEnsemble:
     """An ensemble that answers for any galaxy of which its members predicted something."""
 
-    dataset: str  # of its members
-    task: Task
     card: EnsembleCard
     model: MetaModel
 
     @classmethod
     def load(cls, folder: EnsembleFolder) -> "FittedEnsemble":
         """Load an ensemble; refused where it, a member or the split has changed since."""
-        card, catalog = EnsembleCard.of(folder), load_catalog(folder.dataset)
-        task = get_task(folder.task)
-        card.check(catalog.for_task(task))
+        card, task = EnsembleCard.of(folder), get_task(folder.task)
+        card.check(load_catalog(folder.dataset).for_task(task))
         check_members(card)
         again = build_again(folder, [*card.runs])
-        model = load_model(folder.fitted, card.fitted, again)
-        return cls(folder.dataset, task, card, model)
+        return cls(card, load_model(folder.fitted, card.fitted, again))
+
+    @property
+    def task(self) -> Task:
+        """The task of its predictions."""
+        return get_task(self.card.task)
 
     @property
     def runs(self) -> list[str]:

@@ -5,7 +5,7 @@ number of sets of folds cost one pass over the rows in all.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import add
 
@@ -24,14 +24,8 @@ class LeastSquares:
     count: int  # galaxies
 
     def __add__(self, other: "LeastSquares") -> "LeastSquares":
-        return LeastSquares(
-            self.gram + other.gram,
-            self.cross + other.cross,
-            self.squares + other.squares,
-            self.features + other.features,
-            self.targets + other.targets,
-            self.count + other.count,
-        )
+        names = [field.name for field in fields(self)]
+        return LeastSquares(*(getattr(self, name) + getattr(other, name) for name in names))
 
     @property
     def n_runs(self) -> int:
@@ -57,14 +51,8 @@ class LeastSquares:
         """Return the sums without one of the runs, by number."""
         remaining = np.delete(np.arange(len(self.features)).reshape(self.n_runs, -1), run, axis=0)
         rows = remaining.ravel()
-        return LeastSquares(
-            self.gram[np.ix_(rows, rows)],
-            self.cross[rows],
-            self.squares,
-            self.features[rows],
-            self.targets,
-            self.count,
-        )
+        gram, cross = self.gram[np.ix_(rows, rows)], self.cross[rows]
+        return replace(self, gram=gram, cross=cross, features=self.features[rows])
 
     def squared_error(self, weights: np.ndarray) -> np.ndarray:
         """Squared error of a linear model on the galaxies summed here.

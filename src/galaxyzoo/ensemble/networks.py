@@ -26,7 +26,7 @@ from galaxyzoo.results.layout import (
 )
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
-from galaxyzoo.tasks.registry import get_task, is_ensemble, task_of
+from galaxyzoo.tasks.registry import is_ensemble, task_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +46,10 @@ class EnsembleNetworks(Predictor):
     def open(cls, folder: Path) -> "EnsembleNetworks":
         """The ensemble in a folder of `src/export.py`."""
         card = EnsembleCard.read(folder / ENSEMBLE_CARD)
-        task = get_task(card.task)
         model = load_model(folder / ENSEMBLE_MODEL, card.fitted, "export it again")
         members = card.members.items()
         runs = [RunNetworks.open(folder / run, {"networks": networks}) for run, networks in members]
-        return cls(FittedEnsemble(card.dataset, task, card, model), runs)
+        return cls(FittedEnsemble(card, model), runs)
 
     @property
     def task(self) -> Task:
