@@ -1,21 +1,18 @@
 """Decode images once and keep them: one memory-mapped uint8 array per set of images.
 
-A cache is named by a digest of its settings and of the images in it, so a stale one cannot be read;
-an unfinished one goes on where it stopped. Its notes hold a checksum of every block of images,
-checked at the first opening in a process. JPEGs are decoded by libjpeg-turbo (simplejpeg), PNGs by
-cv2.
+A cache is named by a digest of its settings and of the images in it, so a stale one cannot be read.
+Its manifest holds the array's digest, checked at the first opening in a process. JPEGs are decoded
+by libjpeg-turbo (simplejpeg), PNGs by cv2.
 """
 
-import io
 import math
 import os
-import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,7 +25,7 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
-from galaxyzoo.core.manifest import digest
+from galaxyzoo.core.manifest import Manifest, digest
 from galaxyzoo.core.paths import cache_dir, shown
 from galaxyzoo.data.stores.base import ImageStore
 
@@ -43,8 +40,7 @@ _DECODERS = cv2.__version__, simplejpeg.__version__
 LARGEST_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _INKS = ("CMYK", "YCCK")  # color spaces of JPEGs made for print
-# Caches that this process has checked: path, time of the last change, unreadable images.
-_checked: set[tuple[object, ...]] = set()
+_checked: set[tuple[Path, int]] = set()  # arrays that this process has checked, last changed then
 
 
 @dataclass(frozen=True)
@@ -145,27 +141,26 @@ def open_cache(
         config: crop and size.
         strict: whether an image that does not decode is an error; otherwise it is black and marked.
         cure: advice in that error's message.
-        chunk: images decoded between two notes of progress.
+        chunk: images decoded at a time.
     """
     ids = np.asarray(ids, dtype=np.int64)
     if not len(ids):  # a memory map cannot be empty
         nothing = np.empty((0, config.cache_px, config.cache_px, 3), np.uint8)
         return ImageCache(ids, nothing, np.empty(0, bool))
-    path = cache_dir() / f"{_digest(store, ids, config)}.npy"
-    shape = (len(ids), config.cache_px, config.cache_px, 3)
-    cache = _open_whole(path, ids, shape)
+    array = cache_dir() / f"{_digest(store, ids, config)}.npy"
+    cache = _open_whole(array, ids)
     if cache is None:
-        with files.hold_lock(path.with_suffix(".lock"), f"decoding {shown(store.path)}"):
-            cache = _open_whole(path, ids, shape)
-            for _ in range(2):  # twice where what a killed decoding has left is damaged
-                if cache is None:
-                    if path.exists():
-                        Bar.write(f"{shown(path)} is damaged: decoding its images again")
-                    with files.explain_write_errors(path):
-                        _fill(path, store, ids, config, shape, chunk)
-                    cache = _open_whole(path, ids, shape)
+        with files.hold_lock(array.with_suffix(".lock"), f"decoding {shown(store.path)}"):
+            cache = _open_whole(array, ids)
+            if cache is None:
+                if _manifest(array).is_done:
+                    Bar.write(f"{shown(array)} is damaged: decoding its images again")
+                problems = _fill(array, store, ids, config, chunk)
+                unreadable = {str(image_id): why for image_id, why in problems.items()}
+                _manifest(array).finish([array.name], {"unreadable": unreadable})
+                cache = _open_whole(array, ids)
     if cache is None:
-        raise InputError(f"{shown(path)} was changed while it was made: run again")
+        raise InputError(f"{shown(array)} was changed while it was made: run again")
     if strict and cache.problems:
         raise InputError(describe_bad(store, cache, cure))
     return cache
@@ -218,114 +213,54 @@ def _check_shape(shape: tuple[int, ...]) -> None:
         raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {LARGEST_SIDE}")
 
 
-def _open_whole(path: Path, ids: np.ndarray, shape: tuple[int, ...]) -> ImageCache | None:
+def _manifest(array: Path) -> Manifest:
+    """Manifest of a cache's array, whose notes say why some of its images are black."""
+    return Manifest(array.parent, {}, array.with_suffix(".json").name, "run again")
+
+
+def _open_whole(array: Path, ids: np.ndarray) -> ImageCache | None:
     """The cache; None where it is missing, unfinished or damaged."""
-    if not path.exists():
+    manifest = _manifest(array)
+    if not manifest.is_done:
         return None
-    head, notes = _npy_head(shape), path.with_suffix(".json")
-    checksums, problems = _read_notes(notes)
     try:
-        data = np.memmap(path, np.uint8, "r")
-        key = (path, path.stat().st_mtime_ns, *problems)
-    except OSError as error:
-        raise InputError(f"cannot read {shown(path)}: {error.strerror or error}") from None
-    except ValueError:  # it is empty
+        problems = {int(key): why for key, why in manifest.notes["unreadable"].items()}
+        key = array, array.stat().st_mtime_ns
+        if key not in _checked:
+            manifest.path(array.name)
+            _checked.add(key)
+    except (InputError, FileNotFoundError):
         return None
-    stops = [0, *checksums]
-    if len(data) != len(head) + math.prod(shape) or stops[-1] != len(ids):
-        return None
-    images, unreadable = data[len(head) :].reshape(shape), np.isin(ids, list(problems))
-    if key not in _checked:
-        computed = [_checksum(path, images[a:b], unreadable[a:b]) for a, b in pairwise(stops)]
-        if bytes(data[: len(head)]) != head or computed != list(checksums.values()):
-            return None
-        _checked.add(key)
-    return ImageCache(ids, images, unreadable, problems, notes)
-
-
-def _read_notes(path: Path) -> tuple[dict[int, int], dict[int, str]]:
-    """A cache's checksums, by the number of images up to a block's end, and why some are black.
-
-    Nothing where the notes are damaged.
-    """
-    try:
-        notes = files.read_json(path)
-        checksums = {int(stop): int(value) for stop, value in notes["crc32"].items()}
-        return checksums, {int(key): str(why) for key, why in notes["unreadable"].items()}
-    except (InputError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        return {}, {}
-
-
-def _checksum(path: Path, images: np.ndarray, unreadable: np.ndarray) -> int:
-    """Checksum a block of a cache: its pixels, and which of its images are unreadable."""
-    return zlib.crc32(images.data, zlib.crc32(unreadable.data, zlib.crc32(path.name.encode())))
+    images = np.load(array, mmap_mode="r")
+    unreadable = np.isin(ids, list(problems))
+    return ImageCache(ids, images, unreadable, problems, manifest.folder / manifest.mark)
 
 
 def _fill(
-    path: Path,
-    store: ImageStore,
-    ids: np.ndarray,
-    config: ImageConfig,
-    shape: tuple[int, ...],
-    chunk: int,
-) -> None:
-    """Decode into a `.part` file, noting after every chunk what is done; rename when whole.
+    array: Path, store: ImageStore, ids: np.ndarray, config: ImageConfig, chunk: int
+) -> dict[int, str]:
+    """Decode into an array; returns why images are unreadable, by id.
 
     It is written as a file, not through a memory map: on a full disk the system kills a process
     that writes to one.
     """
-    part, notes = path.with_suffix(".part.npy"), path.with_suffix(".json")
-    head, image_bytes = _npy_head(shape), math.prod(shape[1:])
-    checksums, problems = _read_notes(notes)
-    done = [0, *checksums][-1]
+    shape, problems = (len(ids), config.cache_px, config.cache_px, 3), dict[int, str]()
     order = store.reading_order(ids)
     if order is not None and (np.diff(order) < 0).any():  # each chunk unpacks the whole file
-        chunk = max(chunk, _PASS_BYTES // image_bytes)
-    if not (part.exists() and part.stat().st_size >= len(head) + done * image_bytes):
-        done, checksums, problems = 0, {}, {}
-    if not done:
-        # Notes of an array that is gone must not be believed of the new one.
-        notes.unlink(missing_ok=True)
-        _check_space(path.parent, math.prod(shape))
+        chunk = max(chunk, _PASS_BYTES // math.prod(shape[1:]))
     with (
-        open(part, "r+b" if done else "wb") as file,
-        Bar(total=len(ids), initial=done, desc=f"decoding {store.path.name}", unit="img") as bar,
+        files.writing(array) as temporary,
+        open(temporary, "wb") as file,
+        Bar(total=len(ids), desc=f"decoding {store.path.name}", unit="img") as bar,
     ):
-        file.write(head)
-        file.seek(len(head) + done * image_bytes)
-        for start in range(done, len(ids), chunk):
-            chunk_ids = ids[start : start + chunk]
-            images, chunk_problems = decode_many(store, chunk_ids, config)
-            problems |= chunk_problems
-            checksums[start + len(chunk_ids)] = _checksum(
-                path, images, np.isin(chunk_ids, list(chunk_problems))
-            )
+        head = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, head)
+        for start in range(0, len(ids), chunk):
+            images, unreadable = decode_many(store, ids[start : start + chunk], config)
+            problems |= unreadable
             file.write(images.data)
-            file.flush()
-            os.fsync(file.fileno())
-            files.write_json(notes, {"unreadable": problems, "crc32": checksums})
             bar.update(len(images))
-    part.replace(path)
-    files.sync_folder(path.parent)
-
-
-def _npy_head(shape: tuple[int, ...]) -> bytes:
-    """First bytes of a .npy file of that shape."""
-    head = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        head, {"descr": "|u1", "fortran_order": False, "shape": shape}
-    )
-    return head.getvalue()
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    """Refuse a disk that is too full before, not after hours of decoding."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise InputError(
-            f"the image cache in {shown(folder)} needs {needed / 1e9:.2f} GB and its disk has "
-            f"{free / 1e9:.2f} GB free"
-        )
+    return problems
 
 
 def in_threads(work: Callable[[int], Made], count: int) -> Iterator[Made]:
