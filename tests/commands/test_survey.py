@@ -188,11 +188,14 @@ def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:
         for word in rest:
             words += sorted(root.glob(word)) or [word]
         output = rest[rest.index("--output") + 1]
-        words[words.index(output)] = root / output
+        words = [
+            root / word if word in (output, "from_fits/votes.fits") else word for word in words
+        ]
         succeed(root, Path(script).name, *words)
         manifest = read_sealed(root / output / "manifest.json", "")["notes"]
         assert manifest["rows"] == 2
         notes = [note.split("(first")[0] for note in manifest["notes"]]
+        assert (root / output / "votes.fits").exists() == ("--table" in rest)
         assert any("FITS" in note for note in notes) == (output == "from_fits/")  # of their field
         assert any(note.startswith("2 of 2 images are not 424 × 424 px") for note in notes)
 

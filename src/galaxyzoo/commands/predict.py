@@ -75,12 +75,14 @@ def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> N
     for path in images:
         if not path.exists():
             raise InputError(f"{shown(path)} is missing")
-    if not is_job and (args.rank or args.extras):
-        option = "--rank" if args.rank else "--with"
+    if not is_job and (args.rank or args.extras or args.table):
+        option = "--rank" if args.rank else "--with" if args.extras else "--table"
         raise InputError(f"{option} is of a folder of parts: name one by --output, such as votes/")
     needed = _RANK_NEEDS.get(args.rank)
     if needed and needed not in args.extras:
         raise InputError(f"--rank {args.rank}: add --with {needed}")
+    if args.table and args.table.suffix not in (ends := (".fits", ".vot", ".ecsv", ".parquet")):
+        raise InputError(f"--table {shown(args.table)} ends with none of {', '.join(ends)}")
     if is_job:
         return
     output = args.output
@@ -135,6 +137,9 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
     if lost := manifest["errors"]:
         print(f"left out {lost:,} images that cannot be read: {ERRORS}")
     print_left_out(survey_images.left_out, manifest["rows"])
+    if args.table:
+        job.write_table(args.table, args.names)
+        print(f"table: {shown(args.table.resolve())}")
     if args.rank:
         print(f"ranking: {shown(write_ranking(job, args.rank, args.top).resolve())}")
 
@@ -284,6 +289,20 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--top", type=positive, default=100, metavar="N", help="on it (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="then write such a folder as one table too, .fits, .vot, .ecsv or .parquet, with "
+        "description, unit and UCD of each column",
+    )
+    parser.add_argument(
+        "--names",
+        choices=("kaggle", "gz2", "words"),
+        default="kaggle",
+        help="of the columns in that table: Class1.1, t01_smooth_or_features_a01_smooth or "
+        "smooth_or_features_smooth; TOPCAT and ADQL take no dot (default: %(default)s)",
     )
     parser.add_argument(
         "--columns",

@@ -29,6 +29,7 @@ from galaxyzoo.core.manifest import Manifest
 from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
+from galaxyzoo.inference.columns import describe_columns, write_one_table
 from galaxyzoo.inference.images import Images, Part, SurveyImages
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.predict import Predictor, decode_ahead
@@ -157,7 +158,7 @@ class Survey:
         except InputError:
             raise files.deletion_error(self.folder) from None
         path = self.part_path(part)
-        files.write_bytes(path, _to_parquet(pa.concat_tables(tables)))
+        files.write_bytes(path, _to_parquet(self._described(pa.concat_tables(tables))))
         notes = {
             "errors": [[one_line(text) for text in pair] for pair in errors],
             "oddities": {kind: [n, one_line(first)] for kind, (n, first) in oddities.items()},
@@ -193,6 +194,15 @@ class Survey:
                 **extras,
             }
         )
+
+    def _described(self, table: pa.Table) -> pa.Table:
+        """The same rows, with the meaning of each column; no date or version, for equal bytes."""
+        task = self.predictor.task
+        about = {
+            "title": f"predictions of {task.name}",
+            "networks": f"{self.name}, {self.predictor.digest}",
+        }
+        return table.cast(describe_columns(table.schema, task, self.images.labels.column, about))
 
     def _error_table(self, errors: list[tuple[str, str]]) -> pa.Table:
         names, reasons = ([one_line(pair[k]) for pair in errors] for k in (0, 1))
@@ -248,6 +258,10 @@ class Survey:
         }
         Manifest(self.folder, self.made_by, MANIFEST, self._begun.cure).finish([ERRORS], notes)
         return notes
+
+    def write_table(self, path: Path, names: str) -> None:
+        """Write the finished job as one table; see `write_one_table`."""
+        write_one_table(path, [self.part_path(part) for part in self.images.parts], names)
 
     def part_path(self, part: Part) -> Path:
         """Path of a part's predictions."""

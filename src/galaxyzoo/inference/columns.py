@@ -1,0 +1,174 @@
+"""Meaning of a survey's columns, in its parts and in one table of FITS, VOTable, ECSV or Parquet.
+
+Each field of a part carries `description`, `unit` and `ucd`. Units are VOUnits, UCDs are the IVOA's
+UCD1+ words, by which TOPCAT and pyvo know columns.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.files import writing
+from galaxyzoo.core.paths import shown
+from galaxyzoo.core.version import code_version
+from galaxyzoo.data.readers.gz2 import ANSWERS
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.tasks.registry import TASKS
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+FORMATS = {".fits": "fits", ".vot": "votable", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
+NAMES = ("kaggle", "gz2", "words")
+_PROBABILITY = "stat.probability"
+_SUFFIXES = {  # of a prediction's column -> what it is, UCD
+    "_spread": ("standard deviation between the folds' networks", "stat.stdev;stat.probability"),
+    "_lower": ("lower end of the 90 % interval", "stat.probability;stat.min"),
+    "_upper": ("upper end of the 90 % interval", "stat.probability;stat.max"),
+}
+_GALAXY_ZOO_2 = dict(zip(GALAXY_ZOO_2.columns, ANSWERS, strict=True))
+
+
+def describe_columns(
+    schema: pa.Schema, task: Task, label: str, about: Mapping[str, str]
+) -> pa.Schema:
+    """Add descriptions, units and UCDs to the fields of a part.
+
+    Args:
+        task: of the predictions.
+        label: column of the ids.
+        about: metadata of the whole table.
+    """
+    return pa.schema(
+        [field.with_metadata(_meaning(field.name, task, label)) for field in schema],
+        dict(about),
+    )
+
+
+def _meaning(name: str, task: Task, label: str) -> dict[str, str]:
+    """Description, unit and UCD of a column."""
+    base, suffix = _split(name)
+    if name == label:
+        text, ucd = "name of the image, as it was given", "meta.id;meta.main"
+    elif base in task.columns:
+        text, ucd = _prediction(base, task), _PROBABILITY
+        if suffix:
+            what, ucd = _SUFFIXES[suffix]
+            text = f"{what} of: {text}"
+    elif name in TASKS:
+        text, ucd = f"class of {name} by the rule on votes; empty where unclear", "meta.code.class"
+    elif name == "features":
+        text, ucd = "last layer of the first fold's network", ""
+    else:
+        text, ucd = "decided class", "meta.code.class"
+    return {"description": text, "unit": "", "ucd": ucd}
+
+
+def _prediction(column: str, task: Task) -> str:
+    if task.name != COMPETITION_TASK:
+        return f"probability of class {column}"
+    question = GALAXY_ZOO_2.question_of(column)
+    whole = f"of {question.parent}, share of all" if question.parent else "share of all"
+    return (
+        f"volunteers who answer '{GALAXY_ZOO_2.answer_text(column)}' to '{question.text}', {whole}"
+    )
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Column of a prediction and what is appended to it."""
+    base, mark, end = name.rpartition("_")
+    return (base, mark + end) if mark + end in _SUFFIXES else (name, "")
+
+
+def rename(name: str, names: str) -> str:
+    """Name of a column for TOPCAT's expressions and ADQL, which take no dot.
+
+    Args:
+        names: of `NAMES`. gz2: the question and answer as in Galaxy Zoo 2's table (Hart et al.
+            2016), whose numbers are shares of those asked, ours of all. words: without its numbers.
+    """
+    base, suffix = _split(name)
+    if names == "kaggle" or base not in _GALAXY_ZOO_2:
+        return name
+    published = _GALAXY_ZOO_2[base]
+    return (
+        re.sub(r"\b[ta]\d\d_|(?<=_)a\d\d_", "", published) if names == "words" else published
+    ) + suffix
+
+
+def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
+    """Write all parts of a survey as one table, with the meaning of its columns.
+
+    It is in memory as a whole: 1.7 GB of ten million galaxies.
+
+    Args:
+        path: ends with one of `FORMATS`.
+        parts: Parquet files as a `Survey` writes them.
+        names: of `NAMES`.
+    """
+    table = pa.concat_tables(parquet.read_table(part) for part in parts)
+    about = {
+        **table.schema.metadata,  # pyarrow 26.0.1 loses it where columns are renamed
+        "version": code_version(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    table = table.rename_columns([rename(name, names) for name in table.column_names])
+    table = table.replace_schema_metadata(about)
+    kind = FORMATS[path.suffix]
+    with writing(path) as temporary:
+        if kind == "parquet":
+            parquet.write_table(table, temporary, compression="zstd")
+        elif kind == "fits":
+            _write_fits(temporary, _to_astropy(table), path)
+        else:
+            more = {"tabledata_format": "binary2"} if kind == "votable" else {}
+            _to_astropy(table).write(temporary, format=kind, overwrite=True, **more)
+
+
+def _to_astropy(table: pa.Table) -> "Table":
+    from astropy.table import Table  # here: half a second
+
+    about = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
+    result = Table(meta=about)
+    for field, column in zip(table.schema, table.columns, strict=True):
+        result[field.name] = _to_numpy(column.combine_chunks())
+        meaning = {key.decode(): text.decode() for key, text in field.metadata.items()}
+        result[field.name].description = meaning["description"]
+        result[field.name].unit = meaning["unit"] or None
+        if meaning["ucd"]:
+            result[field.name].meta["ucd"] = meaning["ucd"]
+    return result
+
+
+def _to_numpy(column: pa.Array) -> np.ndarray:
+    """(row,) values, or (row, number) of a list column."""
+    if isinstance(column, pa.FixedSizeListArray):
+        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
+    values = column.to_numpy(zero_copy_only=False)
+    return values.astype(str) if values.dtype == object else values
+
+
+def _write_fits(temporary: Path, table: "Table", path: Path) -> None:
+    """Write a FITS table; `TCOMMn` and `TUCDn` are how TOPCAT reads descriptions and UCDs."""
+    from astropy.io import fits
+
+    try:
+        table.write(temporary, format="fits", overwrite=True)
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{shown(path)}: FITS takes ASCII alone, not the name '{error.object}': write .vot, "
+            ".ecsv or .parquet"
+        ) from None
+    with fits.open(temporary, mode="update") as hdus:
+        for number, column in enumerate(table.itercols(), 1):
+            hdus[1].header[f"TCOMM{number}"] = column.description
+            if "ucd" in column.meta:
+                hdus[1].header[f"TUCD{number}"] = column.meta["ucd"]
