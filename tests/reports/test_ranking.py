@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from pyarrow import parquet
 
-from galaxyzoo.inference.survey import INTERVALS, SPREAD, Survey
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.inference.survey import FEATURES, INTERVALS, SPREAD, Survey
 from galaxyzoo.reports import ranking
 from support.brightness import TASK, make_job
 
@@ -32,13 +33,13 @@ def job(tmp_path: Path) -> Survey:
         picture[-2:, -2:] -= 1
         cv2.imwrite(str(tmp_path / "survey" / name), picture)
     (tmp_path / "survey" / "10000.png").write_bytes(b"broken")
-    more: dict[str, Any] = {"extras": (SPREAD, INTERVALS), "intervals": narrow_ends}
+    more: dict[str, Any] = {"extras": (SPREAD, INTERVALS, FEATURES), "intervals": narrow_ends}
     made = make_job(tmp_path / "votes", tmp_path / "survey", size=16, **more)
     made.run()
     return made
 
 
-@pytest.mark.parametrize("by", [TASK.columns[0], TASK.columns[1], "disagreement", "width"])
+@pytest.mark.parametrize("by", [*TASK.columns, "disagreement", "width", "like:31"])
 def test_the_highest_come_first_each_with_its_picture(
     job: Survey, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +60,7 @@ def test_the_highest_come_first_each_with_its_picture(
         TASK.columns[0]: share,
         TASK.columns[1]: {i: 1 - x for i, x in share.items()},
         "disagreement": {i: x * (1 - x) for i, x in share.items()},
+        "like:31": {i: np.cos(x - share[31]) for i, x in share.items()},
         "width": {i: 1.5 * (x * (1 - x)) ** 2 for i, x in share.items()},
     }[by]
     table = pd.read_csv(job.folder / ranking.TABLE, index_col=0)
@@ -66,6 +68,12 @@ def test_the_highest_come_first_each_with_its_picture(
     np.testing.assert_allclose(table["score"], [score[i] for i in table.index], atol=1e-6)
     assert [(i, gray[i]) for i in table.index] == seen
     assert page.count("<img") == 2  # 15 galaxies and 5
+
+
+def test_an_id_that_is_not_there_is_named(job: Survey) -> None:
+    for wanted in ("10000", "77"):  # the first cannot be read
+        with pytest.raises(InputError, match=f"like:{wanted}: .*votes has no predictions of"):
+            ranking.write_ranking(job, f"like:{wanted}", 20)
 
 
 def test_all_of_a_small_survey(job: Survey) -> None:

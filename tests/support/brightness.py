@@ -27,6 +27,10 @@ class Brightness:
         bright = decode(IMAGE).mean(axis=(1, 2, 3)) / 255
         return np.stack([bright, 1 - bright], axis=1)
 
+    def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+        bright = self.predict(decode)[:, :1]
+        return np.hstack([np.cos(bright), np.sin(bright)]) * (1 + bright)  # lengths do not count
+
     def predict_with_spread(self, decode: Any) -> tuple[np.ndarray, np.ndarray]:
         values = self.predict(decode)
         return values, values * (1 - values)

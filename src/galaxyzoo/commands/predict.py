@@ -39,7 +39,7 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS, find_column, is_ensemble, task_name, task_of
 
-_RANK_NEEDS = {"disagreement": "spread", "width": "intervals"}  # by what -> its extra
+_RANK_NEEDS = {"disagreement": "spread", "width": "intervals", "like": "features"}  # by -> extra
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
         print(line)
     else:
         dataset, name = find_predictor(name, args.dataset)
-    if args.rank and args.rank not in _RANK_NEEDS:
+    if args.rank and args.rank.split(":")[0] not in _RANK_NEEDS:
         task = task_of(name)
         args.rank = task.columns[find_column(task, args.rank, "--rank")]
     write = write_job if is_job else write_table
@@ -78,7 +78,7 @@ def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> N
     if not is_job and (args.rank or args.extras or args.table):
         option = "--rank" if args.rank else "--with" if args.extras else "--table"
         raise InputError(f"{option} is of a folder of parts: name one by --output, such as votes/")
-    needed = _RANK_NEEDS.get(args.rank)
+    needed = _RANK_NEEDS.get((args.rank or "").split(":")[0])
     if needed and needed not in args.extras:
         raise InputError(f"--rank {args.rank}: add --with {needed}")
     if args.table and args.table.suffix not in (ends := (".fits", ".vot", ".ecsv", ".parquet")):
@@ -285,7 +285,8 @@ def parse_args() -> argparse.Namespace:
         "--rank",
         metavar="BY",
         help="into such a folder, a page of the galaxies that deserve a look: by disagreement "
-        "(with spread), width (with intervals) or an answer or class, such as odd or Class6.1",
+        "(with spread), width (with intervals), likeness to one of them, like:ID (with features), "
+        "or an answer or class, such as odd or Class6.1",
     )
     parser.add_argument(
         "--top", type=positive, default=100, metavar="N", help="on it (default: %(default)s)"

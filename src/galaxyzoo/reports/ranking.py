@@ -1,23 +1,25 @@
 """The galaxies of a survey that deserve a look: a page with their pictures, and a table."""
 
-from itertools import chain
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.inference.survey import ENDS, SPREAD, Survey
+from galaxyzoo.inference.survey import ENDS, FEATURES, SPREAD, Survey
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports.figures import draw_galaxies, save_figure
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.tasks.kinds import Task
 
-DISAGREEMENT, WIDTH = "disagreement", "width"
+DISAGREEMENT, WIDTH, LIKE = "disagreement", "width", "like:"
 PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART = "score", "part"
 _IN_PICTURE = 50  # galaxies
@@ -32,18 +34,18 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         job: finished.
         by: column of an answer or class, the galaxies with most of it first; or, both as means over
             the answers, `DISAGREEMENT`, the standard deviation between the folds' networks, and
-            `WIDTH`, of the intervals.
+            `WIDTH`, of the intervals; or `LIKE` and an id, the galaxies first whose features have
+            the highest cosine similarity with that one's, of all, without an index.
         top: number of galaxies.
     """
     label, columns = job.images.labels.column, list(job.predictor.task.columns)
-    groups = _sources(by, columns)
+    needed, score = _scorer(job, by)
     best = pd.DataFrame()
     for part in job.images.parts:
-        wanted = [*dict.fromkeys([label, *columns, *chain(*groups)])]
-        rows = parquet.read_table(job.part_path(part), columns=wanted).to_pandas()
-        *lower, highest = (rows[group].mean(axis=1) for group in groups)
-        score = highest - lower[0] if lower else highest
-        scored = rows[[label, *columns]].assign(**{_SCORE: score, _PART: part.number})
+        wanted = [*dict.fromkeys([label, *columns, *needed])]
+        rows = parquet.read_table(job.part_path(part), columns=wanted)
+        galaxies = rows.select([label, *columns]).to_pandas()
+        scored = galaxies.assign(**{_SCORE: score(rows), _PART: part.number})
         best = pd.concat([best, scored]).nlargest(top, _SCORE, keep="first")
     if best.empty:
         raise InputError("--rank: none of the images can be read")
@@ -69,10 +71,38 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     return job.folder / PAGE
 
 
-def _sources(by: str, columns: list[str]) -> list[list[str]]:
-    """Columns whose mean is the score, or whose means are the lower and the upper end of it."""
+def _scorer(job: Survey, by: str) -> tuple[list[str], Callable[[pa.Table], np.ndarray]]:
+    """Columns that the score needs, and the (galaxy,) scores of the rows of a part."""
+    if by.startswith(LIKE):
+        example = _find_features(job, by.removeprefix(LIKE))
+        return [FEATURES], lambda rows: _unit_features(rows) @ example
+    columns = job.predictor.task.columns
     ends = {DISAGREEMENT: (SPREAD,), WIDTH: ENDS}.get(by)
-    return [[f"{name}_{end}" for name in columns] for end in ends] if ends else [[by]]
+    groups = [[f"{name}_{end}" for name in columns] for end in ends] if ends else [[by]]
+
+    def score(rows: pa.Table) -> np.ndarray:
+        *lower, highest = (np.mean([rows[name] for name in group], axis=0) for group in groups)
+        return highest - lower[0] if lower else highest
+
+    return [name for group in groups for name in group], score
+
+
+def _find_features(job: Survey, wanted: str) -> np.ndarray:
+    """(feature,) features of the image of that id."""
+    label = job.images.labels.column
+    for part in job.images.parts:
+        labels = parquet.read_table(job.part_path(part), columns=[label])[label].to_pylist()
+        if wanted in (names := [str(name) for name in labels]):
+            rows = parquet.read_table(job.part_path(part), columns=[FEATURES])
+            return _unit_features(rows)[names.index(wanted)]
+    raise InputError(f"--rank {LIKE}{wanted}: {shown(job.folder)} has no predictions of that id")
+
+
+def _unit_features(rows: pa.Table) -> np.ndarray:
+    """(row, feature) features, each row of length 1."""
+    column = rows[FEATURES].combine_chunks()
+    values = column.flatten().to_numpy().reshape(len(column), -1)
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
 
 
 def _pictures(job: Survey, galaxies: pd.DataFrame) -> np.ndarray:
