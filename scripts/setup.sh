@@ -115,7 +115,7 @@ check_own_python() { # GALAXYZOO_PYTHON: nothing is installed there
     case " ${parts[*]-} " in *" cluster "*) names+=", ray, distributed" ;; esac
     case " ${parts[*]-} " in *" extras "*) names+=", kaggle, optuna, onnx, onnxruntime, nbclient" ;; esac
     case " ${parts[*]-} " in *" dev "*) names+=", pytest, hypothesis, ruff, mypy" ;; esac
-    command -v "$GALAXYZOO_PYTHON" >/dev/null || fail "GALAXYZOO_PYTHON is $GALAXYZOO_PYTHON, which is no program"
+    command -v "$GALAXYZOO_PYTHON" >/dev/null || fail "GALAXYZOO_PYTHON is $GALAXYZOO_PYTHON, which is not a program"
     is_new_enough "$GALAXYZOO_PYTHON" || fail "GALAXYZOO_PYTHON is older than Python 3.11"
     local lacks
     lacks=$("$GALAXYZOO_PYTHON" -c 'import importlib.util as u, sys

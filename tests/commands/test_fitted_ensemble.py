@@ -101,11 +101,11 @@ def test_it_stands_where_a_run_can(copy: Path) -> None:
     assert of_run.split(":")[0] == of_all.split(":")[0]
     assert picture.read_bytes() != heat  # its title and prediction
     line = complaint(call(copy, "gradcam.py", "ensemble:all", *words, "--feature-maps"))
-    assert "of one run" in line
+    assert "take one run" in line
     succeed(copy, "evaluate.py", "ensemble:all")
     report = (copy / "reports" / dataset(copy) / "gz37/index.html").read_text()
     assert "ensemble:all" in report
-    assert "--tables are of a run" in complaint(
+    assert "--tables exports a run's tables" in complaint(
         call(copy, "export.py", "ensemble:all", "--tables", "--output", copy / "x")
     )
 

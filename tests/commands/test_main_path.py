@@ -172,7 +172,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(
         (["images.zip"], "images.zip", "--output"),
         (["folder"], "link.csv", "would replace a file of IMAGES"),
         (["folder"], "votes_v1.2", "or a folder with a slash at its end"),
-        (["folder"], "votes.fits", "votes.fits is no table (.csv, .parquet)"),
+        (["folder"], "votes.fits", "votes.fits is not a table (.csv, .parquet)"),
         (["a.tif"], "out.csv", "a.tif: .tif is not read: convert it to JPEG or PNG"),
         (["images.txt"], "out.csv", "images.txt: IMAGES are folders, .zip files, images"),
         (["folder"], "out.csv", "images '007.jpg' and '7.jpg' are both GalaxyID 7"),
@@ -212,9 +212,9 @@ def test_mistakes_in_words_are_answered_before_torch_is_imported(tmp_path: Path)
     (tmp_path / "1.png").write_bytes(b"no image")
     cases = {
         "no.png": "no.png is missing",
-        "1.png --rank odd": "--rank is of a folder of parts",
-        "1.png --with spread": "--with is of a folder of parts",
-        "1.png --output votes.fits": "votes.fits is no table",
+        "1.png --rank odd": "--rank needs a folder",
+        "1.png --with spread": "--with needs a folder",
+        "1.png --output votes.fits": "votes.fits is not a table",
         "1.png --output job/ --rank width": "--rank width: add --with intervals",
         "1.png --output job/ --rank spiral_arm": "nearest: spiral arms (Class4.1)",
     }

@@ -281,7 +281,7 @@ def test_own_python_is_checked_and_left_alone(project: Project) -> None:
     project.write("other", f'#!/bin/bash\n{other}\nexec "{sys.executable}" "$@"\n')
     said = "set-up: GALAXYZOO_PYTHON has OpenCV 5.0.0, not 4: votes differ by up to 0.0024\n"
     assert project.set_up(GALAXYZOO_PYTHON=str(project.bin / "other")) == (0, said)
-    assert "no program" in project.set_up(GALAXYZOO_PYTHON="no-such-python")[1]
+    assert "not a program" in project.set_up(GALAXYZOO_PYTHON="no-such-python")[1]
     assert not (project.root / ".venv").exists()
     assert project.calls() == 0
 
@@ -385,7 +385,7 @@ def test_an_own_python_is_taken_by_entry_scripts_too(bare_copy: Path, tmp_path: 
     environment = {"GALAXYZOO_PYTHON": str(own), "GALAXYZOO_RESTARTED": "1"}
     lacks = run_bare(script, "-S", **environment).stderr
     assert re.fullmatch(r"error: GALAXYZOO_PYTHON lacks torch, timm, .*: install them .*\n", lacks)
-    assert "no program" in run_bare(script, GALAXYZOO_PYTHON="no-such-python").stderr
+    assert "not a program" in run_bare(script, GALAXYZOO_PYTHON="no-such-python").stderr
 
 
 def test_one_missing_package_is_enough_to_restart(bare_copy: Path, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def other_fold(frame):
         (lambda f: f.drop(columns="fold"), r"no column 'fold', the fold .*: {remedy}"),
         (lambda f: f.iloc[1:], "lacks GalaxyID"),
         (lambda f: f.drop(columns="Class2.1"), "lacks column 'Class2.1'"),
-        (lambda f: pd.concat([f, f.iloc[:1]]), "stands there twice"),
+        (lambda f: pd.concat([f, f.iloc[:1]]), "appears twice"),
         (lambda f: pd.concat([f, f.iloc[:1].assign(GalaxyID=1)]), "has GalaxyID 1,"),
     ],
 )

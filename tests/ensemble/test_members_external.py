@@ -204,7 +204,7 @@ def test_numbers_of_another_unit_are_refused(catalog, tmp_path):
     table = table_of(catalog, tmp_path)
     frame = pd.read_csv(table.oof_path).assign(**{"Class2.1": 30.0})
     frame.to_csv(table.oof_path, index=False)
-    with pytest.raises(InputError, match="30 is no fraction between 0 and 1"):
+    with pytest.raises(InputError, match="30 is not a fraction between 0 and 1"):
         table.load_oof(TASK, catalog)
 
 

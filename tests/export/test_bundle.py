@@ -163,7 +163,7 @@ def test_the_mean_network_is_the_mean_over_networks_and_views() -> None:
 def test_a_folder_that_is_there_stays_as_it_is(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     words = ("export.py", RUN, "--no-onnx", "--output", tmp_path / "mine")
-    assert "mine is there already" in complaint(call(trained, *words))
+    assert "mine already exists" in complaint(call(trained, *words))
     assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
 
 

@@ -117,7 +117,7 @@ def test_so_is_a_changed_record(votes: Path, survey: Path, damage: Callable[[Pat
 @pytest.mark.parametrize("name", ["part-000009.parquet", "x.parquet", "errors-000000.parquet"])
 def test_files_of_others_among_the_parts_are_named(votes: Path, survey: Path, name: str) -> None:
     shutil.copy(votes / "parts" / PART, votes / "parts" / name)
-    assert f"{name} is none of this job's: move it away" in one_line_refusal(
+    assert f"{name} is not a file of this job: move it away" in one_line_refusal(
         make_job(votes, survey).run
     )
 

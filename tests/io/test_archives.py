@@ -148,7 +148,7 @@ def test_members_that_share_their_bytes_are_refused(tmp_path):
     path = squeezed(tmp_path / "a.zip", 2, 4_000_000)
     edit_entries(path, 20, struct.pack("<I", path.stat().st_size - 100))
     message = refusal(path)
-    assert message == f"{path}: its members overlap, as in no honest zip: get it again"
+    assert message == f"{path}: its members overlap, as in a zip bomb: get it again"
 
 
 def test_an_image_is_read_no_further_than_its_entry_says(tmp_path):

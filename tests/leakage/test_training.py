@@ -117,7 +117,7 @@ def test_a_chosen_epoch_is_said_beside_every_score(
     shown = capsys.readouterr().out
     assert "gz37/cnn * " in shown
     assert said in shown
-    assert "no ensemble: that needs" in shown
+    assert "no ensemble: it needs" in shown
     assert not (root / "submissions" / "predictions.csv").exists()
 
     with pytest.raises(InputError, match=r"gz37/cnn is left out: its epochs were chosen"):

@@ -99,7 +99,7 @@ def test_folds_without_their_settings_are_refused(project: Path) -> None:
     run = folder(project).parent
     (run / "config.yaml").rename(run / "kept")
     try:
-        assert "config.yaml, its settings: bring that back" in complaint(call(project, *COLLECT))
+        assert "config.yaml, its settings: restore it" in complaint(call(project, *COLLECT))
     finally:
         (run / "kept").rename(run / "config.yaml")
 

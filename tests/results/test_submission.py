@@ -71,7 +71,7 @@ def test_raw_predictions_are_refused_and_leave_no_file(root):
     [
         (lambda f: f.iloc[:2], "lacks GalaxyID 300003"),
         (lambda f: pd.concat([f, f.iloc[:1].assign(GalaxyID=777)]), "has GalaxyID 777"),
-        (lambda f: pd.concat([f, f.iloc[:1]]), "GalaxyID 500001 stands there twice"),
+        (lambda f: pd.concat([f, f.iloc[:1]]), "GalaxyID 500001 appears twice"),
         (lambda f: f.iloc[::-1], "data row 1: GalaxyID 300003, the sample has 500001"),
         (lambda f: f[["GalaxyID", *COLUMNS[::-1]]], "in the sample's order"),
         (lambda f: f.assign(fold=0), "in the sample's order"),

@@ -72,7 +72,9 @@ def test_a_run_of_several_stages_or_from_the_box_has_no_hold_out(prepared: Datas
     with pytest.raises(InputError, match="elliptical_spiral/cnn has several"):
         holdout.train_holdout(Run(holdout_config(stages=stages), prepared))
     config = holdout_config(model={"name": "cnn", "weights_file": "bundled"})
-    with pytest.raises(InputError, match=r"may have seen any part \(elliptical_spiral/cnn\)"):
+    with pytest.raises(
+        InputError, match=r"may have been trained on any part \(elliptical_spiral/cnn\)"
+    ):
         holdout.train_holdout(Run(config, prepared))
 
 

@@ -24,10 +24,10 @@ MISTAKES: dict[str, tuple[dict[str, object], str]] = {
         {"changes": [{"name": "../a", "changes": ["train.seed=1"]}]},
         "key 'changes.0.name'",
     ),
-    "twice the same name": ({"changes": TWICE}, "change 'a' is there twice"),
+    "twice the same name": ({"changes": TWICE}, "change 'a' is listed twice"),
     "the recipe's name": (
         {"changes": [{"name": "base", "changes": ["train.seed=1"]}]},
-        "change 'base' is there twice",
+        "change 'base' is listed twice",
     ),
     "of an unknown change": (
         {"changes": [{"name": "a", "of": "b", "changes": ["train.seed=1"]}]},
@@ -39,7 +39,7 @@ MISTAKES: dict[str, tuple[dict[str, object], str]] = {
     ),
     "no override": (
         {"changes": [{"name": "a", "changes": ["train.seed"]}]},
-        "change 'a': 'train.seed' is no override",
+        "change 'a': 'train.seed' is not an override",
     ),
     "a contradiction": (
         {"changes": [{"name": "a", "changes": ["image.cache_px=425"]}]},

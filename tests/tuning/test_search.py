@@ -242,7 +242,7 @@ def test_the_winners_config_is_the_best_trials(lab: Lab) -> None:
     assert "# python3 src/tune.py tiny.yaml\\n--trials 3\n" in text
     assert "reference" not in yaml.safe_load(text)
     path.write_text("task: gz37\n")
-    with pytest.raises(InputError, match="is there, and not by this search"):
+    with pytest.raises(InputError, match="exists and is not from this search"):
         check_free(path, search.study)
 
 

@@ -1,4 +1,4 @@
-"""Get the competition's files from Kaggle into input/; what is there and whole stays.
+"""Get the competition's files from Kaggle into input/; what is complete stays.
 
   bash scripts/download_data.sh
   python3 src/download_data.py --folder input/kaggle   # a subfolder, beside other datasets

@@ -36,9 +36,9 @@ def main() -> None:
 
     of = is_ensemble(args.run)
     if of and args.tables:
-        raise InputError("--tables are of a run: name one, not an ensemble")
+        raise InputError("--tables exports a run's tables: name a run, not an ensemble")
     if args.half and (of or args.tables):
-        raise InputError("--half is of a run's weights: name one, without --tables")
+        raise InputError("--half exports a run's weights: name a run, without --tables")
     dataset, args.run = find_predictor(args.run, args.dataset)
     if dataset == BUNDLED:
         raise InputError(f"{args.run} is exported already: {shown(bundled_dir() / args.run)}/")

@@ -37,7 +37,7 @@ def main() -> None:
     column = None if args.answer is None else find_column(task, args.answer, "--answer")
     if is_ensemble(args.run) and (args.faithfulness or args.feature_maps):
         raise InputError(
-            f"--faithfulness and --feature-maps are of one run: name one, not {args.run}"
+            f"--faithfulness and --feature-maps take one run: name a run, not {args.run}"
         )
     if args.faithfulness:
         print_faithfulness(args, dataset)

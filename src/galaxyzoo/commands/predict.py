@@ -77,7 +77,7 @@ def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> N
             raise InputError(f"{shown(path)} is missing")
     if not is_job and (args.rank or args.extras or args.table):
         option = "--rank" if args.rank else "--with" if args.extras else "--table"
-        raise InputError(f"{option} is of a folder of parts: name one by --output, such as votes/")
+        raise InputError(f"{option} needs a folder: add --output votes/")
     needed = _RANK_NEEDS.get((args.rank or "").split(":")[0])
     if needed and needed not in args.extras:
         raise InputError(f"--rank {args.rank}: add --with {needed}")
@@ -88,8 +88,8 @@ def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> N
     output = args.output
     if output.is_dir() or output.suffix.lower() not in TABLE_ENDS:
         raise InputError(
-            f"--output {shown(output)} is no table ({', '.join(TABLE_ENDS)}): name a file such as "
-            "votes.csv, or a folder with a slash at its end"
+            f"--output {shown(output)} is not a table ({', '.join(TABLE_ENDS)}): name a file such "
+            "as votes.csv, or a folder with a slash at its end"
         )
     target = output.resolve()
     for path in images:
@@ -123,7 +123,10 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
     ends, views = None, args.views
     if INTERVALS in args.extras:
         if views:
-            raise InputError("--with intervals: they are of the run's own views: no --views")
+            raise InputError(
+                "--with intervals goes without --views: intervals are calibrated for the views of "
+                "the run's config"
+            )
         ends = load_intervals(dataset, name).ends
     if dataset == BUNDLED and args.folds is None:
         views = views or 1  # its five networks gain nothing from more (docs/lab/performance.md)
@@ -171,7 +174,7 @@ def split_name_and_images(arguments: list[str]) -> tuple[str | None, list[Path]]
     if not is_name or Path(first).exists():
         return None, [Path(word) for word in arguments]
     if len(arguments) == 1:
-        raise InputError(f"{first}: name the images too, such as my_galaxies/")
+        raise InputError(f"{first} is not followed by images: name some, such as my_galaxies/")
     return first, [Path(word) for word in arguments[1:]]
 
 

@@ -77,7 +77,9 @@ def main() -> None:
         )
     slow = [config.run for config in configs if config.needs_gpu]
     if slow and get_device().type == "cpu":
-        print(f"made for a GPU, and there is none (--plan prints hours): {', '.join(slow)}")
+        print(
+            f"no GPU here, and these runs are made for one (--plan prints hours): {', '.join(slow)}"
+        )
     if args.plan:
         planning.print_plan(configs, datasets)
     elif args.smoke:
@@ -91,8 +93,8 @@ def main() -> None:
         builds = ensembles_of(args.runs, asked, whole)
         if args.ensemble and not builds:
             print(
-                "no ensemble: that needs all folds of a run, none diverged, whose epochs were not "
-                "chosen on them"
+                "no ensemble: it needs a run with all folds trained, none diverged, and no epoch "
+                "chosen on a scored fold"
             )
         for options in builds if args.ensemble else ():
             ensemble([*options, "--dataset", catalog.dataset])

@@ -134,7 +134,9 @@ def override(values: dict[str, Any], assignment: str) -> None:
     """Set one nested value in place from `section.key=value`, the value read as YAML."""
     key, equals, text = assignment.partition("=")
     if not equals or not key:
-        raise InputError(f"'{assignment}' is no override: write key=value, such as train.epochs=4")
+        raise InputError(
+            f"'{assignment}' is not an override: write key=value, such as train.epochs=4"
+        )
     try:
         value = yaml.safe_load(text)
     except _YAML_ERRORS:

@@ -36,7 +36,7 @@ def writing(path: Path) -> Iterator[Path]:
     _check_held(path)
     with explain_write_errors(path):
         if path.exists() and not path.is_file():  # root may rename over a device: over /dev/null
-            raise InputError(f"cannot write {shown(path)}: it is no file, but a folder or a device")
+            raise InputError(f"cannot write {shown(path)}: it is a folder or a device, not a file")
         with _temporary(path, is_folder=False) as temporary:
             yield temporary
             _check_held(path)
@@ -92,7 +92,7 @@ def make_folder(path: Path) -> None:
 def check_free(path: Path) -> None:
     """Raise InputError where the folder to be made is there already."""
     if path.exists() or path.is_symlink():
-        raise InputError(f"{shown(path)} is there already: delete it, or name another folder")
+        raise InputError(f"{shown(path)} already exists: delete it, or name another folder")
 
 
 @contextmanager

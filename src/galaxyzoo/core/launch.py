@@ -51,7 +51,7 @@ def use_project_python() -> None:
     begin()
     python_wanted = os.environ.get(_PYTHON, "")
     if python_wanted and not shutil.which(python_wanted):
-        sys.exit(f"error: {_PYTHON} is {python_wanted}, which is no program")
+        sys.exit(f"error: {_PYTHON} is {python_wanted}, which is not a program")
     lacks = [name for name in _NEEDED if not importlib.util.find_spec(name)]
     python = shutil.which(python_wanted) or str(VENV_PYTHON)
     wanted = python != sys.executable if python_wanted else lacks and VENV_PYTHON.exists()

@@ -106,11 +106,11 @@ class Manifest:
         """Path of a file that is still the one which the manifest was written for."""
         path, expected = self.folder / name, self._content["files"].get(name)
         if expected is None or not path.is_file():
-            raise InputError(f"{shown(path)} is missing: bring it back, or {self.cure}")
+            raise InputError(f"{shown(path)} is missing: restore it, or {self.cure}")
         if digest_file(path) != expected:
             raise InputError(
                 f"{shown(path)} is not the file that {self.mark} was written for (changed, damaged "
-                f"or another's): bring that back, or {self.cure}"
+                f"or another's): restore it, or {self.cure}"
             )
         return path
 

@@ -135,15 +135,15 @@ def _no_credentials() -> InputError:
 
 
 def _is_whole(path: Path) -> bool:
-    """Check whether a file is there and whole; a damaged one is downloaded again."""
+    """Check whether a file is complete; a damaged one is downloaded again."""
     if not path.exists():
         return False
     try:
         _check_zip(path)
     except InputError as error:
-        tqdm.write(f"getting it again: {error}")
+        tqdm.write(f"downloading it again: {error}")
         return False
-    tqdm.write(f"{shown(path)} is there and whole")
+    tqdm.write(f"{shown(path)} is complete")
     return True
 
 
@@ -172,7 +172,7 @@ def _fetch(api: Any, path: Path, chunk_bytes: int) -> None:
                 raise InputError(
                     f"{path.name} arrived damaged twice: try later ({error})"
                 ) from None
-            tqdm.write(f"{path.name} arrived damaged; from the start: {error}")
+            tqdm.write(f"{path.name} arrived damaged; starting over: {error}")
             continue
         with files.explain_write_errors(path):
             part.replace(path)

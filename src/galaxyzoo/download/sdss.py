@@ -166,7 +166,7 @@ def check_url(url: str) -> None:
     except ValueError:
         good = False
     if not good:
-        raise InputError(f"'{url}' is no address that begins with http:// or https://")
+        raise InputError(f"'{url}' is not an address that begins with http:// or https://")
 
 
 def retry_after_s(header: str) -> float | None:

@@ -216,8 +216,8 @@ class ExternalTable:
             row, column = np.argwhere(far)[0]
             raise InputError(
                 f"{shown(path)}, column '{table.task.columns[column]}': "
-                f"{table.values[row, column]:g} is no fraction between 0 and 1 ({far.sum():,} such "
-                "values)"
+                f"{table.values[row, column]:g} is not a fraction between 0 and 1 "
+                f"({far.sum():,} such values)"
             )
         valid = table.project()
         return replace(valid, values=valid.values.astype(np.float32))

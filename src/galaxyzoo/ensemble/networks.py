@@ -77,7 +77,7 @@ class EnsembleNetworks(Predictor):
 
     def features(self, decode: Decode) -> np.ndarray:
         """Refused: networks of several runs have features of their own."""
-        raise InputError("--with features: they are of one run: name one of its runs")
+        raise InputError("--with features takes one run: name one of the ensemble's")
 
 
 def load_predictor(
@@ -104,7 +104,7 @@ def load_intervals(dataset: str, name: str) -> VoteIntervals:
     """Intervals around what a run or an ensemble predicts of any galaxies."""
     task = task_of(name)
     if task.name != COMPETITION_TASK:
-        raise InputError(f"--with intervals: they are of votes, and {name} predicts classes")
+        raise InputError(f"--with intervals needs predictions of votes: {name} predicts classes")
     if dataset != BUNDLED:
         return VoteIntervals.calibrate(name, load_catalog(dataset))
     files = FoldFolder.exported(bundled_dir() / name)

@@ -236,7 +236,7 @@ class Survey:
             add_oddities(oddities, notes["oddities"])
         for path in sorted((self.folder / PARTS).glob("[!.]*")):
             if path.name not in names:
-                raise InputError(f"{shown(path)} is none of this job's: move it away")
+                raise InputError(f"{shown(path)} is not a file of this job: move it away")
         if self.images.open_again().digest != self.images.digest:
             raise InputError(
                 f"IMAGES changed while they were predicted: delete {shown(self.folder)} to begin "

@@ -79,7 +79,7 @@ def check_members(archive: zipfile.ZipFile, path: Path) -> None:
             f"{shown(path)} holds '{repeated[0]}' twice: pack it again with one of them"
         )
     if sum(member.compress_size for member in members) > packed:
-        raise InputError(f"{shown(path)}: its members overlap, as in no honest zip: get it again")
+        raise InputError(f"{shown(path)}: its members overlap, as in a zip bomb: get it again")
     total = sum(member.file_size for member in members)
     if total > max(_MODEST_TOTAL, LARGEST_RATIO * packed):
         raise InputError(

@@ -53,7 +53,7 @@ def _read_names(data: bytes, where: str) -> list[str]:
         raise InputError(f"{where} is UTF-16 text: save it as CSV in UTF-8")
     text = data[:_LONGEST_LINE].decode("utf-8-sig", "replace").strip()
     if text.startswith("<"):
-        raise InputError(f"{where} is a web page, no table: log in there and get it again")
+        raise InputError(f"{where} is a web page, not a table: log in there and get it again")
     line = re.split("[\r\n]", text)[0]
     separator = next((c for c in ";\t|" if c in line), "")
     if separator and "," not in line:

@@ -67,7 +67,7 @@ def read_csv(
     repeated = frame[key][frame[key].duplicated()]
     if len(repeated):
         raise InputError(
-            f"{shown(path)}: GalaxyID {repeated.iloc[0]} stands there twice ({len(repeated)} "
+            f"{shown(path)}: GalaxyID {repeated.iloc[0]} appears twice ({len(repeated)} "
             "repeated rows)"
         )
     return frame.set_index(key).rename_axis(ID)

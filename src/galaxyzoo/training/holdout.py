@@ -54,7 +54,9 @@ def train_holdout(run: Run) -> HoldoutCard:
     if config.before:
         raise InputError(f"--holdout trains runs of one stage: {config.run} has several")
     if config.model.weights_file == BUNDLED:
-        raise InputError(f"--holdout: networks in weights/ may have seen any part ({config.run})")
+        raise InputError(
+            f"--holdout: networks in weights/ may have been trained on any part ({config.run})"
+        )
     parts = split(catalog, config.task)
     run.begin()
     with run.locked():

@@ -116,7 +116,7 @@ class Run:
         elif begun := self._tables.done:
             where, config = shown(self.fold_dir(begun[0])), shown(self.folder / CONFIG)
             raise InputError(
-                f"{where} is there, but not {config}, its settings: bring that back, or delete "
+                f"{where} is there, but not {config}, its settings: restore it, or delete "
                 f"{shown(self.folder)} to train again"
             )
         for fold in self._tables.done:

@@ -86,7 +86,7 @@ class Changes(Study):
         for change in self.changes:
             source = f"{shown(self.path)}, change '{change.name}'"
             if change.name in made:
-                raise InputError(f"{source} is there twice: give one of them another name")
+                raise InputError(f"{source} is listed twice: rename one of them")
             if change.of not in made:
                 raise InputError(
                     f"{source}: no change '{change.of}' before it (of): there are {', '.join(made)}"

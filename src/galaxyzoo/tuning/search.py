@@ -272,7 +272,7 @@ def check_free(path: Path, search: Search) -> None:
     mark = f"# {_mark(search)}".encode()
     if path.exists() and not (path.is_file() and path.read_bytes().startswith(mark)):
         raise InputError(
-            f"{shown(path)} is there, and not by this search: name another file with --output"
+            f"{shown(path)} exists and is not from this search: name another file with --output"
         )
 
 

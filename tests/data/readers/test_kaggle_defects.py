@@ -81,7 +81,7 @@ WRONG_TABLES = {
     "no ids": (lambda v: v.to_csv(index_label="id"), f"{SOLUTIONS}.csv has no column 'GalaxyID'"),
     "a repeated id": (
         lambda v: csv_bytes(pd.concat([v, v.iloc[[2]]])),
-        "GalaxyID {ids[2]} stands there twice",
+        "GalaxyID {ids[2]} appears twice",
     ),
     "no rows": (lambda v: csv_bytes(v.iloc[:0]), f"{SOLUTIONS}.zip holds no galaxy"),
     "cut off": (text_cut_off, "ends in the middle of line 13 ('{ids[11]},"),

@@ -99,7 +99,7 @@ MISTAKES = {
     "no class": (lambda f: change_class(f, None), "has no class"),
     "no column": (lambda f: f.rename(columns={"class": "label"}), "has no column 'class'"),
     "no ids": (lambda f: f.drop(columns="GalaxyID"), "has no column 'GalaxyID'"),
-    "repeated id": (lambda f: pd.concat([f, f[:1]]), "stands there twice"),
+    "repeated id": (lambda f: pd.concat([f, f[:1]]), "appears twice"),
     "no id": (lambda f: f.assign(GalaxyID=["x", *f["GalaxyID"][1:]]), "'x' is not a GalaxyID"),
     "no image": (lambda f: f.assign(GalaxyID=f["GalaxyID"] + 500), "has no image of GalaxyID 501"),
     "no galaxy": (lambda f: f[:0], "holds no galaxy"),

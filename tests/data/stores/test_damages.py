@@ -148,7 +148,7 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
     "it is a web page": (
         overwrite("<html>Please log in</html>"),
         {ZIP: NO_ZIP, TAR: NO_TAR, PARQUET: NO_PARQUET, HDF5: f"{NO_HDF5}26 bytes", NPZ: NO_ZIP,
-         LIST: "is a web page, no table"},
+         LIST: "is a web page, not a table"},
     ),
     "it is empty": (
         overwrite(""),

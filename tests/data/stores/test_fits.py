@@ -341,7 +341,7 @@ def test_a_field_needs_room() -> None:
 def test_a_radius_that_is_none_is_refused(tmp_path: Path, radius: str) -> None:
     to_folder(tmp_path, {"7.fits": write(CUBE, **SKY)})
     (tmp_path / "cuts.csv").write_text(f"path,petroR90_r\ncuts/7.fits,{radius}\n")
-    assert "'petroR90_r' of row 0 is no radius" in one_line_refusal(
+    assert "'petroR90_r' of row 0 is not a radius" in one_line_refusal(
         open_stores, [tmp_path / "cuts.csv"]
     )
 

@@ -87,7 +87,7 @@ def read_positions(path: Path) -> pd.DataFrame:
     wrong = sky.index[~(sky["ra"].between(0, 360) & sky["dec"].between(-90, 90))]
     if len(wrong):
         raise InputError(
-            f"{shown(path)}: {GALAXY} {wrong[0]} is at no place in the sky: ra must be 0 to 360, "
+            f"{shown(path)}: {GALAXY} {wrong[0]} is not on the sky: ra must be 0 to 360, "
             f"dec -90 to 90 degrees ({len(wrong)} such galaxies)"
         )
     return sky

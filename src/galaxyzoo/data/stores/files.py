@@ -50,7 +50,7 @@ def read_file(file: str) -> bytes:
     try:
         status = os.stat(file)
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
-            raise InputError(f"{shown(Path(file))} is a pipe or a device, no file")
+            raise InputError(f"{shown(Path(file))} is a pipe or a device, not a file")
         if status.st_size > MAX_IMAGE_BYTES:
             raise InputError(f"{shown(Path(file))} is larger than {MAX_IMAGE_BYTES:,} bytes")
         return Path(file).read_bytes()

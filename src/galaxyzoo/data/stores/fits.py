@@ -192,7 +192,7 @@ def _find_named(parts: Any, hdu: tuple[str, ...]) -> list[Any]:
             f"it has no part --hdu {','.join(hdu)}, but {_list_parts(parts)}"
         ) from None
     if not all(part.is_image and part.shape for part in chosen):
-        raise InputError(f"--hdu {','.join(hdu)} is no image; it has {_list_parts(parts)}")
+        raise InputError(f"--hdu {','.join(hdu)} is not an image; it has {_list_parts(parts)}")
     return chosen
 
 

@@ -143,5 +143,5 @@ def _stamp(file: Path) -> int:
 def _read_radii(path: Path, column: pd.Series) -> Mapping[int, float]:
     radii = pd.to_numeric(column, errors="coerce").to_numpy(float)
     for row in np.flatnonzero(~((radii > 0) & np.isfinite(radii))):
-        raise InputError(f"{shown(path)}: '{RADIUS}' of row {row} is no radius in arcsec")
+        raise InputError(f"{shown(path)}: '{RADIUS}' of row {row} is not a radius in arcsec")
     return IndexMapping(radii.tolist())
