@@ -99,7 +99,7 @@ def heat_html(image: np.ndarray, heat: np.ndarray, answer: str) -> str:
 
 
 def caption(galaxy_id: int, row: Any) -> str:
-    """Below a galaxy among the largest errors; `row` of `LoadedRun.worst`."""
+    """Caption of a galaxy among the largest errors; `row` of `LoadedRun.worst`."""
     if np.isnan(row["predicted"]):
         return f"{galaxy_id} · RMSE {row['error']:.3f}"
     return f"{galaxy_id} · predicted {row['predicted']:.2f}, known {row['known']:.2f}"

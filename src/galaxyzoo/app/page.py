@@ -35,7 +35,7 @@ _listed: dict[str, KnownPredictor] = {}  # title -> what the page offers
 
 
 def build_page(chosen: KnownPredictor) -> gr.Blocks:
-    """The whole page; `chosen` answers first."""
+    """Build the whole page; `chosen` predicts first."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_UPLOADS_KEPT) as page:
         gr.Markdown(f"# {TITLE}\nPredictions of trained networks beside the volunteers' votes.")
         with gr.Row():
@@ -64,7 +64,7 @@ def build_page(chosen: KnownPredictor) -> gr.Blocks:
 
 @dataclass
 class _OwnHosts:
-    """Refuse names that are not this machine's; any IP address is fine.
+    """Refuse host names that are not this machine's; any IP address is fine.
 
     A browser that shows somebody's site would else reach the page, once the site's name leads here
     (DNS rebinding). For that a name is needed, so an address is always what the user typed.
@@ -305,7 +305,7 @@ def _on(listen: Callable[..., Any], act: Callable[..., Any], inputs: Any, output
 
 
 def _load(name: str) -> LoadedRun:
-    """The run of a title in the list; any other, whoever sends it, is an error."""
+    """Load the listed run of a title; any other title is an error."""
     if name not in _listed:
         raise InputError("choose a run first")
     return service.load_run(_listed[name].dataset, _listed[name].name)

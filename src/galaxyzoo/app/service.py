@@ -134,11 +134,11 @@ class LoadedRun:
         return self.predict_picture(Galaxy(name, encoded, "this image cannot be used"))
 
     def predict_drawn(self, number: int) -> PredictedGalaxy:
-        """A galaxy that the project draws, where there are no others; 100,000 to 999,999."""
+        """Predict a demo galaxy, drawn from its number (100,000 to 999,999)."""
         return self.predict_picture(Galaxy("a drawn galaxy, no real one", draw_jpeg(number), ""))
 
     def predict_picture(self, galaxy: Galaxy) -> PredictedGalaxy:
-        """A galaxy that is not of the dataset, such as one that another run has answered for."""
+        """Predict a picture that is not of the dataset, such as one from another run."""
         return self._predict(galaxy, None)
 
     def _predict(self, galaxy: Galaxy, galaxy_id: int | None) -> PredictedGalaxy:
@@ -259,7 +259,7 @@ def embed(
 
 
 def _read(path: Path, count: int) -> np.ndarray | None:
-    """The file of an earlier call, where it is whole and has as many galaxies."""
+    """Read the file of an earlier call; None if it is incomplete or of other galaxies."""
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError):

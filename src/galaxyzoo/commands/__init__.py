@@ -1,4 +1,4 @@
-"""The commands: what each reads from its command line, decides, calls and prints.
+"""The commands: each parses its options, decides, calls and prints.
 
 In a checkout each has an entry script, `src/NAME.py`; in an installed package `galaxyzoo NAME`.
 """

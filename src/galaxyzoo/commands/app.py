@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def choose(run: str | None, dataset: str | None) -> KnownPredictor:
-    """Choose the run or ensemble that the page opens with: the one named, else the default."""
+    """Choose the run or ensemble that the page opens with: the named one, else the default."""
     if run is None:
         chosen, line = choose_default(dataset)
         print(line)

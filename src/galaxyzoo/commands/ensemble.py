@@ -53,7 +53,7 @@ _LONGEST_NAME = 100  # characters
 
 
 def main() -> None:
-    """Combine the runs, or make intervals of the ensemble that is there."""
+    """Combine the runs, or make intervals of a built ensemble."""
     options = parse()
     if options.intervals is None:
         combine(options)
@@ -101,7 +101,7 @@ def combine(options: argparse.Namespace) -> None:
 
 
 def calibrate(options: argparse.Namespace) -> None:
-    """Calibrate intervals of an ensemble that is built, write, print."""
+    """Calibrate intervals of a built ensemble, write, print."""
     level = options.intervals
     if not 0 < level < 1:
         raise InputError(f"--intervals {level:g} must lie between 0 and 1, such as {LEVEL}")
@@ -178,7 +178,7 @@ def parse() -> argparse.Namespace:
 
 
 def take_ensemble(options: argparse.Namespace) -> None:
-    """Put the name, runs, tables and candidates of an ensemble that is named into the options."""
+    """Fill the options with a named ensemble: name, runs, tables and candidates."""
     known = all_ensembles()
     named = [word for word in options.runs if word in (*known, ALL_RUNS)]
     if named and len(options.runs) > 1:
@@ -202,7 +202,7 @@ def take_ensemble(options: argparse.Namespace) -> None:
 
 
 def take_settings(options: argparse.Namespace, settings: EnsembleSettings) -> None:
-    """Put the runs of an ensemble's config into the options, or its tables where none is trained.
+    """Fill the options with the runs of an ensemble's config, or its tables if none is trained.
 
     Runs trained on a demo count where the tables' dataset is not prepared.
     """
@@ -246,7 +246,7 @@ def take_default(options: argparse.Namespace, task: Task, catalog: Catalog) -> N
 
 
 def name_of(runs: Sequence[str], task: Task) -> str:
-    """A name for an ensemble of named runs: theirs, in alphabetical order."""
+    """Name an ensemble after its runs, in alphabetical order."""
     stems = {run.removeprefix(f"{task.name}/").replace("/", "-") for run in runs}
     name = "+".join(sorted(stems))
     if len(name) > _LONGEST_NAME:
@@ -255,7 +255,7 @@ def name_of(runs: Sequence[str], task: Task) -> str:
 
 
 def pick_task(asked: str | None, runs: list[str]) -> Task:
-    """The one asked for, else that of the named runs; runs of votes serve the others' too."""
+    """Choose the task asked for, else that of the named runs; runs of votes serve every task."""
     if asked is None:
         tasks = {task_name(run) for run in runs} & set(TASKS)
         serving = {name for task in tasks for name in TASKS[task].tasks_of_votes if name != task}

@@ -74,7 +74,7 @@ def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[st
 
 
 def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
-    """The evaluation with its galaxies' images, or with a note where there are none."""
+    """Add the galaxies' images to an evaluation, or a note where there are none."""
     try:
         images = open_images(data, evaluation.catalog.dataset, evaluation.task.name)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Predict any galaxies: folders, zips, image files -> one table, or a folder of Parquet parts.
+"""Predict galaxies: folders, zips or image files -> one table, or a folder of Parquet parts.
 
 IMAGES are folders, zips and files of JPEG and PNG, archives and lists: tar shards, HDF5 and .npz
 (arrays `images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column
@@ -71,7 +71,7 @@ def is_folder(output: str) -> bool:
 
 
 def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> None:
-    """Refuse what is missing, no table, or would replace images, and options of folders alone."""
+    """Refuse missing inputs, outputs that are not tables or replace images, misplaced options."""
     for path in images:
         if not path.exists():
             raise InputError(f"{shown(path)} is missing")
@@ -168,7 +168,7 @@ def print_left_out(images: list[tuple[str, str]], rest: int) -> None:
 
 
 def split_name_and_images(arguments: list[str]) -> tuple[str | None, list[Path]]:
-    """The name of what predicts, where the first word is one and no path, and the images."""
+    """Split arguments into the predictor's name, if the first is one, and the images."""
     first = arguments[0]
     is_name = is_ensemble(first) or task_name(first) in TASKS
     if not is_name or Path(first).exists():

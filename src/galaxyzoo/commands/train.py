@@ -113,7 +113,7 @@ def explain_settings(config: Config, section: str) -> str:
 
 
 def in_turn(args: argparse.Namespace) -> AbstractContextManager[None]:
-    """A context that the processes of `torchrun` enter one after another."""
+    """Return a context that the processes of `torchrun` enter one after another."""
     if not is_started_by_torchrun():
         return nullcontext()
     if (args.jobs or 1) > 1 or args.plan or args.smoke or args.holdout:
@@ -222,7 +222,7 @@ def ensemble(options: list[str]) -> None:
 
 
 def prepare_others(configs: list[Config], data: Dataset) -> dict[str | None, Dataset]:
-    """The other datasets that stages are on, galaxies of both in the same folds."""
+    """Prepare the other datasets that stages are on, shared galaxies in the same folds."""
     tasks: dict[str, set[str]] = {}
     for config in configs:
         if config.dataset is not None:
@@ -251,7 +251,7 @@ def load_configs(arguments: list[str], dataset: str = "") -> list[Config]:
 
 
 def with_stages(configs: list[Config]) -> list[Config]:
-    """The configs, their earlier stages and runs of these, each once and after what it needs."""
+    """List the configs with all their stages and runs, each once, after what it needs."""
     return list({stage.run: stage for config in configs for stage in config.runs}.values())
 
 

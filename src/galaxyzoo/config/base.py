@@ -1,4 +1,4 @@
-"""Typed settings: parse them from YAML and `key=value` overrides; a mistake is one line."""
+"""Typed settings, parsed from YAML and `key=value` overrides; a mistake is one line."""
 
 import difflib
 import json
@@ -31,7 +31,7 @@ class Settings(BaseModel):
 
     @classmethod
     def parse(cls, values: Any, source: str) -> Self:
-        """Check nested values; the error names `source`, the key, and what may have been meant."""
+        """Check nested values; the error names `source`, the key, and the nearest known key."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -66,7 +66,7 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_switches_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
-        """`dropout: on` would be 1, which nobody means."""
+        """Refuse a bool where a number belongs: `dropout: on` would be 1."""
         wanted = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, bool) and {int, float} & {wanted, *get_args(wanted)}:
             raise PydanticCustomError("switch", "Input should be a number")
@@ -95,7 +95,7 @@ def commented_yaml(settings: Settings, without: Collection[str] = ()) -> str:
 
 
 def _type_name(annotation: Any) -> str:
-    """Type in words of YAML: `float or null`, the choices of a Literal, `list of float`."""
+    """Name a type as YAML has it: `float or null`, the choices of a Literal, `list of float`."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return " or ".join(inner)

@@ -25,7 +25,7 @@ _NO_RUNS = ("ensembles", "ablations", "tuning")
 
 
 def config_path(run: str) -> Path:
-    """The YAML file of a run, by its name, `gz37/resnet18`, or by any path of a YAML file."""
+    """Find the YAML file of a run, by its name, `gz37/resnet18`, or by any path of a YAML file."""
     if path := _find_yaml(configs_dir(), run):
         return path
     name = run.removeprefix("configs/").removesuffix(".yaml")
@@ -40,7 +40,7 @@ def config_path(run: str) -> Path:
 
 
 def listed_path(folder: Path, name: str, kind: str) -> Path:
-    """The YAML file of that name in a folder, or of any path; `kind` names it in the message."""
+    """Find a YAML file by its name in a folder, or by any path; `kind` names it in the message."""
     if path := _find_yaml(folder, name):
         return path
     known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
@@ -123,7 +123,7 @@ def read_recipe(run: str, dataset: str = "") -> dict[str, Any]:
 
 
 class EnsembleSettings(Settings):
-    """`configs/ensembles/<name>.yaml`: what is combined."""
+    """Content of `configs/ensembles/<name>.yaml`."""
 
     about: str = ""
     """description for tables and reports"""

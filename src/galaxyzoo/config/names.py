@@ -1,4 +1,4 @@
-"""Names with a meaning: of datasets, and of runs that belong to something else."""
+"""Reserved names of datasets, and of runs that belong to studies or recipes."""
 
 DEMO = "demo"  # the dataset that the project draws itself, with short schedules (configs/demo.yaml)
 DEMO_FULL = "demo-full"  # the same galaxies, trained as real ones are

@@ -218,11 +218,11 @@ class Config(Settings):
         return self._digest(self.before.digest() if self.before else "")
 
     def weights_digest(self) -> str:
-        """Digest of all that changes the weights: runs with other names and views have the same."""
+        """Digest of all that changes the weights; names and test-time views do not."""
         return self._digest(self.before.weights_digest() if self.before else "", "run", "tta")
 
     def folder_digest(self) -> str:
-        """Digest of what its folder depends on: an earlier stage predicts nothing, in no views."""
+        """Digest of all that its folder depends on; an earlier stage has no views."""
         return self.weights_digest() if self.is_earlier_stage else self.digest()
 
     def _digest(self, before: str, *without: str) -> str:
@@ -309,7 +309,7 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_contradiction(config: Config) -> str | None:
-    """Two settings, each valid alone, that do not go together, as one line; None where all do."""
+    """Find two settings, each valid alone, that do not go together; one line, or None."""
     task, train, loss = TASKS[config.task], config.train, config.loss
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"

@@ -1,4 +1,4 @@
-"""Stages: one recipe that trains a network several times, each time from where the last one ended.
+"""Stages: a recipe that trains a network several times, each time from the last one's weights.
 
 A recipe's YAML lists `stages`, each with a name and what differs in it; all else is the recipe's. A
 stage becomes the config of a training of its own, which starts from the weights of the same fold of
@@ -33,7 +33,7 @@ Values = dict[str, Any]  # nested settings
 def parse_recipe(
     values: Values, source: str, read_recipe: Callable[[str], Values], dataset: str = ""
 ) -> Config:
-    """Check a recipe; returns the config of its last stage, which holds the one before, and so on.
+    """Check a recipe; returns the config of its last stage, linked to the stages before it.
 
     Args:
         values: nested settings, without `stages` those of a single training.
@@ -123,7 +123,7 @@ def _refuse_keys(values: Values, keys: Iterable[str], source: str) -> None:
 
 
 def _merge(values: Values, changes: Values) -> Values:
-    """The values with the changes in place of theirs, section by section."""
+    """Merge changes into nested values, section by section."""
     merged = dict(values)
     for key, value in changes.items():
         old = merged.get(key)

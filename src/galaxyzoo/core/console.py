@@ -19,7 +19,7 @@ _MINUTE_S = 60.0
 
 
 class Bar(tqdm):
-    """A progress bar, its arguments those of tqdm; where no terminal shows it, a line a minute."""
+    """Progress bar with tqdm's arguments; without a terminal it prints a line a minute."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         if not sys.stderr.isatty():
@@ -29,7 +29,7 @@ class Bar(tqdm):
 
 
 class _Log:
-    """Standard error in whole lines, without what moves the cursor of a terminal."""
+    """Standard error in whole lines, without cursor movements."""
 
     def write(self, text: str) -> None:
         """Print a line, unless the text is a mere space or carriage return."""

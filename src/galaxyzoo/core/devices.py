@@ -24,7 +24,7 @@ _DEVICE = "GALAXYZOO_DEVICE"
 
 
 def get_device() -> torch.device:
-    """CUDA where there is one, else the CPU; `GALAXYZOO_DEVICE=cpu` overrides."""
+    """Choose CUDA if there is a GPU, else the CPU; `GALAXYZOO_DEVICE=cpu` overrides."""
     return torch.device(os.environ.get(_DEVICE) or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
@@ -60,14 +60,14 @@ def place(model: Model, device: torch.device) -> Model:
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the processor's on a device; a GPU is not waited for."""
+    """Send a CPU tensor to a device without waiting for a GPU."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def prefetch_to_device(batches: Iterable[Made], device: torch.device) -> Iterator[Made]:
-    """The batches on the device; each is copied to a GPU while it computes the one before.
+    """Iterate over batches on the device; a GPU gets each while it computes the one before.
 
     Args:
         batches: named tuples, whose tensors are sent.
@@ -92,7 +92,7 @@ def _send_all(batch: Made, device: torch.device) -> Made:
 
 
 def _await(batch: Made, sent: Any) -> Made:
-    """Let the GPU, but not this process, wait for a batch's copy."""
+    """Make the GPU, but not this process, wait for a batch's copy."""
     current = torch.cuda.current_stream()
     current.wait_event(sent)
     for tensor in (value for value in batch if isinstance(value, Tensor)):
@@ -206,7 +206,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
 
 def train_depthwise_in_fp32(model: nn.Module) -> None:
-    """Put `DepthwiseConv2d` in the place of a network's depthwise convolutions, in place.
+    """Replace a network's depthwise convolutions by `DepthwiseConv2d`, in place.
 
     Names and values of parameters stay. Subclasses of `nn.Conv2d` are left alone: they do something
     of their own.
@@ -238,7 +238,7 @@ def release() -> None:
 
 
 def split_batch(batch_size: int, parts: int, where: str, accumulate: bool) -> int:
-    """Twice as many parts of a batch, of two images at least, which batch norm needs.
+    """Double the micro-batches, of at least two images each, which batch norm needs.
 
     Args:
         batch_size: images in a batch.
@@ -253,7 +253,7 @@ def split_batch(batch_size: int, parts: int, where: str, accumulate: bool) -> in
 
 
 def out_of_memory(batch_size: int, parts: int, where: str) -> FoldError:
-    """The error that says what to change; arguments as of `split_batch`."""
+    """Build the error that tells what to change; arguments as of `split_batch`."""
     happened = f"{where}: out of memory on batches of {batch_size} images"
     if parts > 1:
         happened += f" in {parts} parts"

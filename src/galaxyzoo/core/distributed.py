@@ -55,7 +55,7 @@ def is_main() -> bool:
 
 
 def local_slice(length: int) -> slice:
-    """The rows of this process: nearly equal parts of all rows, in the processes' order."""
+    """Slice of rows for this process: nearly equal parts, in the processes' order."""
     if count() == 1:
         return slice(0, length)
     bounds = np.linspace(0, length, count() + 1).round().astype(int)
@@ -63,14 +63,14 @@ def local_slice(length: int) -> slice:
 
 
 def wait() -> None:
-    """Wait until all processes are here."""
+    """Wait for all processes."""
     if count() > 1:
         dist.barrier()
 
 
 @contextmanager
 def main_process_first() -> Iterator[None]:
-    """Let the first process work alone; the others then find its work done."""
+    """Let the main process work first; the others then find its work done."""
     if not is_main():
         wait()
     yield
@@ -79,7 +79,7 @@ def main_process_first() -> Iterator[None]:
 
 
 def gather(rows: np.ndarray) -> np.ndarray:
-    """(all rows, …) out of every process's (own rows, …), in the order of `local_slice`."""
+    """Gather every process's rows, (local rows, …) -> (all rows, …), in `local_slice`'s order."""
     if count() == 1:
         return rows
     parts: list[Any] = [None] * count()
@@ -88,14 +88,14 @@ def gather(rows: np.ndarray) -> np.ndarray:
 
 
 def all_reduce(value: Tensor) -> Tensor:
-    """The sum over all processes, the same in each of them."""
+    """Sum over all processes, the same in each."""
     if count() > 1:
         dist.all_reduce(value)
     return value
 
 
 def sync_batchnorm(model: Model, device: torch.device) -> Model:
-    """Let batch norms see the whole batch, on GPUs: torch has no such batch norm for processors.
+    """Synchronize batch norms over processes, on GPUs: torch has none for processors.
 
     There the statistics of the processes differ, until `broadcast_buffers` makes them equal.
     """
@@ -115,13 +115,13 @@ def data_parallel(model: nn.Module) -> nn.Module:
 
 
 def no_sync(model: nn.Module) -> AbstractContextManager[Any]:
-    """A context whose backward passes add to a process's own gradients alone."""
+    """Return a context whose backward passes do not exchange gradients."""
     return getattr(model, "no_sync", nullcontext)()  # DDP's
 
 
 @torch.no_grad()
 def broadcast_buffers(*models: nn.Module) -> None:
-    """Give all processes the first one's buffers, which are the statistics of batch norms."""
+    """Broadcast the main process's buffers, the statistics of batch norms."""
     if count() > 1:
         for buffer in (buffer for model in models for buffer in model.buffers()):
             shared: Tensor = buffer.contiguous()

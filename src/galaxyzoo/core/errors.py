@@ -2,7 +2,7 @@
 
 
 class InputError(Exception):
-    """Something outside the code is wrong; the message says in one line what, where, what to do.
+    """Mistake outside the code; the message tells in one line what, where, and what to do.
 
     Entry scripts print the message without a traceback and exit with status 1 (`launch.run_main`).
     """

@@ -90,7 +90,7 @@ def make_folder(path: Path) -> None:
 
 
 def check_free(path: Path) -> None:
-    """Raise InputError where the folder to be made is there already."""
+    """Raise InputError if a folder exists already."""
     if path.exists() or path.is_symlink():
         raise InputError(f"{shown(path)} already exists: delete it, or name another folder")
 
@@ -137,7 +137,7 @@ def read_json(path: Path, cure: str = "") -> Any:
 
 
 def remove_left_over(folder: Path, name: str = "*") -> None:
-    """Remove the temporary files and folders of dead writers: those that nobody locks.
+    """Remove the temporary files and folders of dead writers: those that are not locked.
 
     Args:
         folder: where they are.
@@ -166,7 +166,7 @@ def _sync(file: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make its names survive a power cut, where the system allows a folder to be opened."""
+    """Sync a folder, so that its names survive a power cut, where the system allows it."""
     with suppress(OSError), ExitStack() as stack:
         handle = os.open(path, os.O_RDONLY)
         stack.callback(os.close, handle)
@@ -175,7 +175,7 @@ def sync_folder(path: Path) -> None:
 
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Hold a lock file, which is made, unless another process does; yields whether it is held."""
+    """Hold a lock file, created if needed, unless another process does; yield success."""
     lock, is_held = _acquire(path)
     try:
         yield is_held
@@ -185,7 +185,7 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def hold_lock(path: Path, activity: str) -> Iterator[None]:
-    """Hold a lock file, which is made; wait, with a message, while another process holds it.
+    """Hold a lock file, created if needed; wait, with a message, while another process holds it.
 
     The system frees the lock of a process that died, in whatever way, so none is ever left behind;
     the empty file that stays means nothing. If the lock's folder is deleted meanwhile, this process
@@ -223,7 +223,7 @@ def deletion_error(folder: Path) -> InputError:
 
 
 def _acquire(path: Path) -> tuple[FileLock, bool]:
-    """A lock and whether it could be taken at once."""
+    """Acquire a lock; also return whether that took no waiting."""
     lock = FileLock(path)
     with explain_write_errors(path):
         make_folder(path.parent)

@@ -22,7 +22,7 @@ _OTHER = {"config": "other settings", "fingerprint": "another split", "fold": "a
 
 
 def digest(parts: Iterable[str | bytes | memoryview]) -> str:
-    """SHA-256 of some parts one behind the other, 64 hexadecimal digits."""
+    """SHA-256 of concatenated parts, 64 hexadecimal digits."""
     made = hashlib.sha256()
     for part in parts:
         made.update(part.encode() if isinstance(part, str) else part)
@@ -36,7 +36,7 @@ def digest_file(path: Path) -> str:
 
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object with a digest of itself, which takes an earlier one's place."""
+    """Write a JSON object with a digest of itself, which replaces an earlier one."""
     files.write_json(path, {**content, _DIGEST: _digest(content)})
 
 
@@ -74,11 +74,11 @@ class Manifest:
 
     @property
     def is_done(self) -> bool:
-        """Check whether the manifest is there."""
+        """Check whether the manifest exists."""
         return (self.folder / self.mark).exists()
 
     def finish(self, names: Sequence[str], notes: dict[str, Any]) -> None:
-        """Write the manifest of the named files that are there."""
+        """Write the manifest of the named files that exist."""
         there = [name for name in names if (self.folder / name).exists()]
         digests = {name: digest_file(self.folder / name) for name in there}
         content = {"made_by": dict(self.made_by), "files": digests, "notes": notes}
@@ -86,7 +86,7 @@ class Manifest:
 
     @cached_property
     def _content(self) -> dict[str, Any]:
-        """The manifest's content, whole and made by what it has to be."""
+        """Read the manifest; refuse a changed one or another provenance."""
         path = self.folder / self.mark
         content = read_sealed(path, self.cure)
         check_made_by(path, content["made_by"], self.made_by, self.cure)
@@ -103,7 +103,7 @@ class Manifest:
         return [*self._content["files"]]
 
     def path(self, name: str) -> Path:
-        """Path of a file that is still the one which the manifest was written for."""
+        """Path of a file, after a check against the manifest."""
         path, expected = self.folder / name, self._content["files"].get(name)
         if expected is None or not path.is_file():
             raise InputError(f"{shown(path)} is missing: restore it, or {self.cure}")

@@ -92,7 +92,7 @@ def run_jobs(
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], threads: int) -> Any:
-    """Call the function in the worker; return its result or its InputError.
+    """Call a function in the worker; return its result or its InputError.
 
     Returned, because backends wrap what is raised in exceptions of their own.
     """
@@ -106,7 +106,7 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], threads: int
 
 
 def _end_with(parent: int) -> None:
-    """End this process with the one that started it, also where that one is killed.
+    """End this process when its parent ends, even by a kill.
 
     What is half done then is as after a kill: files are whole, and the same command goes on.
     Clusters do this themselves.
@@ -193,7 +193,7 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 @contextmanager
 def watching(count: Callable[[], int], total: int, title: str, unit: str) -> Iterator[None]:
-    """Show a progress bar of other processes' work, read off what they leave.
+    """Show a progress bar of other processes' work, read from their files.
 
     Args:
         count: gives the number of units done; called in a thread, about once in a second.

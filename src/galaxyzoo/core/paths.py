@@ -25,7 +25,7 @@ def configs_dir() -> Path:
 
 
 def input_dir() -> Path:
-    """Folder of what users put in, and of what is drawn."""
+    """Folder of users' files and of the demo set."""
     return root() / "input"
 
 
@@ -40,7 +40,7 @@ def reports_dir() -> Path:
 
 
 def shown(path: Path) -> str:
-    """A path as messages print it: relative to the project where it lies inside."""
+    """Format a path for messages: relative to the project if inside."""
     for folder in (root(), CODE_ROOT, RESOURCES, Path.cwd()):
         if path.is_relative_to(folder):
             return str(path.relative_to(folder))

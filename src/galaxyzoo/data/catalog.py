@@ -105,7 +105,7 @@ class Catalog:
         return task.rule.shares(self.train)[list(task.columns)].to_numpy()
 
     def find_difference(self, other: "Catalog") -> str | None:
-        """A galaxy in different folds of the two, or other fold counts; None where folds agree."""
+        """Describe the first difference of two splits; None where they agree."""
         shared, rows, other_rows = np.intersect1d(self.ids, other.ids, return_indices=True)
         moved = self.folds[rows] != other.folds[other_rows]
         if moved.any():
@@ -138,7 +138,7 @@ def _as_bytes(ids: np.ndarray) -> bytes:
 
 
 def _check_members(labels: pd.DataFrame, n_folds: int, where: str) -> None:
-    """Every class needs a member in each fold."""
+    """Refuse a class without a member in each fold."""
     counts = labels.sum().astype(int)
     few = counts[counts < n_folds]
     if len(few):
@@ -159,20 +159,20 @@ def dataset_dir(dataset: str) -> Path:
 
 
 def input_places() -> list[Path]:
-    """`input/` and its folders, the demos and the cache aside."""
+    """List `input/` and its folders, without demos and cache."""
     ours = (*DEMOS, cache_dir().name)
     folders = (path for path in input_dir().glob("[!.]*") if path.is_dir())
     return [input_dir(), *sorted(path for path in folders if path.name not in ours)]
 
 
 def data_option(dataset: str | None) -> str:
-    """The option that makes a command read that dataset, none where it needs none, for messages."""
+    """Option by which a command reads a dataset, for messages; empty if it needs none."""
     named = dataset and (dataset in DEMOS or (input_dir() / dataset).exists())
     return f" --data {dataset}" if named else ""
 
 
 def save_catalog(catalog: Catalog) -> None:
-    """Write a catalog; `dataset.json` comes last: where it is, the rest is whole."""
+    """Write a catalog; `dataset.json` comes last and marks it complete."""
     folder = dataset_dir(catalog.dataset)
     for name, frame in (
         (_TRAIN, catalog.train),

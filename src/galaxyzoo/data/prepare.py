@@ -62,8 +62,8 @@ def prepare(
 
     Args:
         data: folder of the input's files; default: found in `input/`, else the demo set.
-        n_folds: number of folds; None takes what is there, 5 for a new split.
-        seed: of the split; None takes what is there, 0 for a new split.
+        n_folds: number of folds; None: as in the existing split, 5 for a new one.
+        seed: of the split; None: as in the existing split, 0 for a new one.
         tasks: what the data are for; default the competition's own task.
         drop_bad: whether a new split leaves out galaxies whose image cannot be used; else such an
             image is an error.
@@ -72,10 +72,10 @@ def prepare(
 
 
 def record_duplicates(data: Dataset, other: Dataset) -> None:
-    """Write down which galaxies of `other` are copies of ones of `data`, under other ids.
+    """Record which galaxies of `other` are galaxies of `data` under other ids.
 
-    Found once, as near-duplicates within a dataset are, in images of the same field of view; a
-    stage on `other` leaves them out, for they may be test galaxies or of the fold to validate.
+    They are found once, by their images, as near-duplicates within a dataset are. A stage on
+    `other` leaves them out: they may be test galaxies, or belong to the fold to validate.
     """
     path = _copies_file(data.catalog.dataset, other.catalog.dataset)
     made_of = [data.catalog.ids_fingerprint, other.catalog.ids_fingerprint]
@@ -122,7 +122,7 @@ def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
 
 
 def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
-    """(galaxy, H, W, 3) uint8 images of some ids of the cache, whose own ids ascend."""
+    """Select images by id, (galaxy, H, W, 3) uint8; the cache's ids ascend."""
     return cache.images[np.searchsorted(cache.ids, ids)]
 
 
@@ -130,7 +130,7 @@ def _prepare(
     raw: RawDataset, n_folds: int | None = None, seed: int | None = None, drop_bad: bool = False
 ) -> Dataset:
     if not has_catalog(raw.dataset):
-        # Of all datasets one at a time: a new one takes over the folds of galaxies that it shares.
+        # One dataset at a time: a new one takes over the folds of galaxies that it shares.
         with files.hold_lock(folds_dir() / files.LOCK, "splitting a dataset into folds"):
             if not has_catalog(raw.dataset):
                 k = DEFAULT_FOLDS if n_folds is None else n_folds
@@ -144,8 +144,8 @@ def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> C
     folder = dataset_dir(raw.dataset)
     if any(folder.glob(f"*/*/{CONFIG}")):
         raise InputError(
-            f"{shown(folder)} holds trained runs, but no dataset.json of their split: bring that "
-            "back, or delete the folder to split and train again"
+            f"{shown(folder)} holds trained runs, but no dataset.json of their split: restore it, "
+            "or delete the folder to split and train again"
         )
     print(f"{raw.dataset}: new split; looking for near-identical images")
     ids, cure = raw.targets.index.to_numpy(), f"get them again, or go on without: {_DROP}"
@@ -184,7 +184,7 @@ def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> C
 def _drop_bad(
     raw: RawDataset, cache: ImageCache, groups: np.ndarray
 ) -> tuple[RawDataset, np.ndarray]:
-    """The galaxies whose image can be used, and their groups, numbered as if no others had been.
+    """Drop galaxies whose image cannot be used; number the groups of the others without gaps.
 
     A bad image is black, so it is in a group of its own.
     """
@@ -199,8 +199,8 @@ def _drop_bad(
 def _known_folds(raw: RawDataset, n_folds: int) -> np.ndarray:
     """(galaxy,) fold that a galaxy has in a dataset prepared earlier, -1 where in none.
 
-    One fold per galaxy in every table: what was learned from one set without fold k may then start
-    or feed fold k of another. A split into another number of folds cannot take part.
+    A galaxy has one fold in every dataset, so that weights trained without fold k of one may start
+    fold k of another. A split into another number of folds cannot take part.
     """
     ids = raw.targets.index.to_numpy()
     known = np.full(len(ids), -1)
@@ -220,7 +220,7 @@ def _known_folds(raw: RawDataset, n_folds: int) -> np.ndarray:
 
 
 def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> None:
-    """Refuse folds of other datasets that divide a group, which none of those holds whole.
+    """Refuse known folds that split a group of near-duplicates.
 
     A copy of a validation galaxy would be trained on.
     """
@@ -251,8 +251,8 @@ def _check_unchanged(
     )
     if not same:
         raise InputError(
-            f"{shown(raw.folder)} is no longer what {folder} was made from: bring the old "
-            f"files back, or delete {folder} to start again"
+            f"{shown(raw.folder)} is no longer what {folder} was made from: restore the "
+            f"old files, or delete {folder} to start again"
         )
     asked = {"n_folds": n_folds, "seed": seed}
     for key, value in asked.items():

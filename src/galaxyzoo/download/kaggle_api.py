@@ -63,7 +63,7 @@ def connect() -> Any:
 
 
 def download(folder: Path, chunk_bytes: int = 1 << 16) -> list[str]:
-    """Get what is missing of the four files; those that are there and whole are left alone.
+    """Download the missing ones of the four files; complete ones stay.
 
     What has arrived of a file waits in `.<name>.part`; after an error the next call goes on from
     there.
@@ -127,7 +127,7 @@ def _client_class() -> type:
 
 
 def _no_credentials() -> InputError:
-    """None of the client's three kinds is there, or the only one is a token that has expired."""
+    """Error for missing credentials, or a single token that has expired."""
     return InputError(
         "Kaggle's client finds no valid credentials: make some on "
         f"{SETTINGS_PAGE}, section API, and keep them in one of {CREDENTIALS}"
@@ -181,7 +181,7 @@ def _fetch(api: Any, path: Path, chunk_bytes: int) -> None:
 
 
 def _receive(api: Any, name: str, part: Path, chunk_bytes: int) -> None:
-    """Ask for a file, and let the client go on from what is there of the same version.
+    """Request a file; the client continues a partial download of the same version.
 
     The client makes no tries of its own: it would ask an address that has expired again, and keep
     what that answers as content.

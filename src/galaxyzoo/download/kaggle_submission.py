@@ -70,7 +70,7 @@ def send(api: Any, path: Path, message: str) -> int:
 
 
 def wait_for_score(api: Any, ref: int, limit_s: float) -> Any:
-    """Ask for the score until it is there.
+    """Poll for the score.
 
     Args:
         api: from `connect`.

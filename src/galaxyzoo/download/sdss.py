@@ -132,7 +132,7 @@ class Downloader:
         return data
 
     def _read(self, answer: HTTPResponse, limit: int) -> bytes:
-        """A whole body; of one that arrives byte by byte no part ever reaches the time-out."""
+        """Read a whole body within the time limit, also one that arrives byte by byte."""
         end = time.monotonic() + self.policy.deadline_s
         parts, size = [], 0
         while part := answer.read1(_PART_BYTES):
@@ -261,7 +261,7 @@ def download_cutouts(
 def _download_one(
     downloader: Downloader, folder: Path, cutout: Cutout, galaxy_id: int, ra: float, dec: float
 ) -> tuple[tuple, bool]:
-    """A galaxy's row of the manifest, and whether the server answered, be it with a refusal."""
+    """Download a galaxy's image; returns its manifest row, and whether the server answered."""
     path, url = folder / f"{galaxy_id}.jpg", cutout.url(ra, dec)
     try:
         data = _read_whole(path, cutout)
@@ -274,7 +274,7 @@ def _download_one(
 
 
 def _read_whole(path: Path, cutout: Cutout) -> bytes | None:
-    """An image that was downloaded before; None where it is not there, or not whole."""
+    """Read an image downloaded before; None if missing or incomplete."""
     try:
         data = path.read_bytes()
         cutout.check(data)

@@ -33,7 +33,7 @@ DIGITS = 9  # decimals on the card: the last ones differ between BLAS libraries
 
 @dataclass(frozen=True)
 class EnsembleBuild:
-    """An ensemble to build: its members, its candidates, and where the result goes."""
+    """Ensemble to build: members, candidates, output."""
 
     task: Task
     whole: Catalog  # the dataset's
@@ -106,13 +106,13 @@ class EnsembleBuild:
 
     @property
     def members(self) -> list[Member]:
-        """All that is combined, in alphabetical order as on the card."""
+        """Runs and external tables to combine, in alphabetical order as on the card."""
         runs: list[Member] = [TrainedRun(run) for run in self.runs]
         return sorted([*runs, *self.external], key=lambda member: member.run)
 
     @cached_property
     def _digests(self) -> dict[str, str | None]:
-        """Each member's digest of its networks; None where they are not at hand."""
+        """Digest of each member's networks; None if they are missing."""
         dataset, folds = self.whole.dataset, self.whole.n_folds
         by_run = {run: digest_networks(dataset, run, folds) for run in self.runs}
         return {**by_run, **{table.run: None for table in self.external}}
@@ -134,7 +134,7 @@ class EnsembleBuild:
     def _digest(
         self, oof: np.ndarray, test: np.ndarray, unreadable: np.ndarray, external: dict[str, Any]
     ) -> str:
-        """Digest of all that the ensemble is made from: with the same one it is not made again."""
+        """Digest of all inputs of the ensemble, by which a finished one is recognized."""
         fingerprint = self.whole.for_task(self.task).fingerprint
         names = list(self.candidates), [member.run for member in self.members]
         settings = (*names, fingerprint, code_version(), external, self._digests)

@@ -63,7 +63,7 @@ def fit_pool(folds: Sequence[OofFold], task: Task) -> Pool:
     start = np.concatenate([np.full(n_runs, 1 / n_runs), np.zeros(n_classes)])
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
-        """Penalised log-loss and its gradient, for weights and biases in one array."""
+        """Penalized log-loss and its gradient, for weights and biases in one array."""
         weights = values[:n_runs, None, None] * np.eye(n_classes)  # (run, class in, class out)
         log_probs = log_softmax(inputs @ weights.reshape(-1, n_classes) + values[n_runs:], axis=1)
         misses = (np.exp(log_probs) - targets) / len(targets)

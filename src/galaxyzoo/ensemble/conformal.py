@@ -155,12 +155,12 @@ def find_limits(
 
 
 def _limit(errors: np.ndarray, places: int) -> float:
-    """The limit below which so many places are; (galaxy,) errors ascending."""
+    """Quantile of ascending (galaxy,) errors for a conformal bound."""
     return float(errors[places - 1]) if places else -np.inf
 
 
 def _used(above_limit: np.ndarray, above_bound: np.ndarray, places: int) -> int:
-    """Number of the places at an end that can be missed at all, with limits cut at 0 and 1.
+    """Count rows whose bound at this end can be missed, with limits cut at 0 and 1.
 
     Args:
         above_limit: (galaxy,) distance of the target inside the limit after the cut.

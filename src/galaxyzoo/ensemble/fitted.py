@@ -100,7 +100,7 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
 
 
 def _unpack(form: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """The opposite of `_pack`."""
+    """Undo `_pack`."""
     if isinstance(form, list):
         return tuple(_unpack(element, arrays) for element in form)
     match form:
@@ -125,7 +125,7 @@ def _read_trees(text: str) -> "Booster":
 
 
 def check_members(card: EnsembleCard) -> None:
-    """Refuse an ensemble with a member that has no networks, or others than when it was built."""
+    """Refuse an ensemble with a member whose networks are missing or changed."""
     path, again = shown(card.folder.csv), build_again(card.folder, [*card.runs])
     for run, digest in card.members.items():
         if run.startswith(PREFIX):
@@ -147,14 +147,14 @@ def check_members(card: EnsembleCard) -> None:
 
 @dataclass(frozen=True, eq=False)
 class FittedEnsemble:
-    """An ensemble that answers for any galaxy of which its members predicted something."""
+    """Fitted ensemble, which combines its members' predictions of any galaxies."""
 
     card: EnsembleCard
     model: MetaModel
 
     @classmethod
     def load(cls, folder: EnsembleFolder) -> "FittedEnsemble":
-        """Load an ensemble; refused where it, a member or the split has changed since."""
+        """Load an ensemble; refuse it if it, a member or the split has changed."""
         card, task = EnsembleCard.of(folder), get_task(folder.task)
         card.check(load_catalog(folder.dataset).for_task(task))
         check_members(card)

@@ -69,7 +69,7 @@ def find_runs(
 
 
 class Member(Protocol):
-    """What an ensemble combines: tables of a run of ours, or of somebody else's."""
+    """Member of an ensemble: tables of a run of ours, or external ones."""
 
     @property
     def run(self) -> str:
@@ -131,7 +131,7 @@ def _full_name(name: str, task: Task, catalog: Catalog) -> str:
 
 
 def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
-    """Why a run is not used unless asked for; empty for one that is."""
+    """Reason why a run is used only if named; empty if it is used."""
     card = RunCard.of(catalog.dataset, run)
     if card.selected_on_validation:
         return "its epochs were chosen on the validation folds, so its score is optimistic"
@@ -210,7 +210,7 @@ class ExternalTable:
                 )
 
     def _project(self, table: PredictionTable, path: Path) -> PredictionTable:
-        """The table's predictions as the tables of runs hold them."""
+        """Make an external table's predictions valid, as those of runs are."""
         far = np.abs(table.values - 0.5) > 0.5 + _FAR
         if far.any():
             row, column = np.argwhere(far)[0]

@@ -76,7 +76,7 @@ class EnsembleNetworks(Predictor):
         return self.fitted.combine(parts)
 
     def features(self, decode: Decode) -> np.ndarray:
-        """Refused: networks of several runs have features of their own."""
+        """Raise InputError: networks of several runs have different features."""
         raise InputError("--with features takes one run: name one of the ensemble's")
 
 
@@ -101,7 +101,7 @@ def load_predictor(
 
 
 def load_intervals(dataset: str, name: str) -> VoteIntervals:
-    """Intervals around what a run or an ensemble predicts of any galaxies."""
+    """Load or calibrate intervals for predictions of a run or an ensemble."""
     task = task_of(name)
     if task.name != COMPETITION_TASK:
         raise InputError(f"--with intervals needs predictions of votes: {name} predicts classes")

@@ -37,9 +37,9 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
     """Find the run or ensemble of a name.
 
     Args:
-        name: `gz37/resnet18`, `ensemble:NAME` or `ensemble:TASK/NAME`. A bundled run answers where
-            none of this name is trained on real galaxies; `ensemble:NAME` is the competition's,
-            where there is one, else that of the only task that has one.
+        name: `gz37/resnet18`, `ensemble:NAME` or `ensemble:TASK/NAME`. A bundled run is taken if
+            none of this name is trained on real galaxies; `ensemble:NAME` is the competition's
+            if there is one, else that of the only task that has one.
         dataset: that it is trained on; default: the only real one, else a demo.
     Returns:
         Dataset (`BUNDLED` of a bundled run) and name; an ensemble's as `ensemble_name` spells it.
@@ -57,7 +57,7 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
 
 
 def _find_ensemble(name: str, dataset: str | None) -> EnsembleFolder:
-    """The ensemble of a name; where there is none, the error lists those that are there."""
+    """Find an ensemble by name; the error lists those that exist."""
     task, stem = split_ensemble(name)
     there = list_ensembles(dataset or "*", task or "*")
     matching = [folder for folder in there if folder.name == stem]
@@ -86,7 +86,7 @@ def ensemble_folder(dataset: str, name: str) -> EnsembleFolder:
 
 @dataclass(frozen=True)
 class KnownPredictor:
-    """A run or an ensemble that is there, with what is known of it without loading it."""
+    """A trained run or ensemble, described without loading its networks."""
 
     dataset: str  # `BUNDLED` of a bundled run
     name: str
@@ -155,11 +155,10 @@ def _known_ensemble(folder: EnsembleFolder) -> KnownPredictor:
 def choose_default(
     dataset: str | None = None, listed: Sequence[KnownPredictor] | None = None
 ) -> tuple[KnownPredictor, str]:
-    """Choose what answers where nothing is named: the best out-of-fold score.
+    """Choose the default predictor: the best out-of-fold score.
 
-    Scores are compared among the bundled networks and whatever is trained on as many real galaxies
-    as these, or more: on fewer, or on a demo, a score says little. Where no bundled network is
-    there, any real run will do, then a demo's.
+    The bundled networks are compared with what is trained on at least as many real galaxies: on
+    fewer, or on a demo, a score means little. Without them any real run will do, then a demo's.
 
     Args:
         dataset: that the user named: the best one of that alone.
@@ -186,11 +185,7 @@ def choose_default(
         f"by {best.title}: out-of-fold {best.about} on {best.galaxies:,} galaxies of "
         f"{best.scored_on}"
     )
-    if passed := [
-        f"{predictor.title}: {_why_not(predictor, comparable)}"
-        for predictor in candidates
-        if predictor is not best
-    ]:
+    if passed := [f"{p.title}: {_why_not(p, comparable)}" for p in candidates if p is not best]:
         more = f" and {len(passed) - 3} more" if len(passed) > 3 else ""
         line += f"; passed over: {', '.join(passed[:3])}{more}"
     return best, line

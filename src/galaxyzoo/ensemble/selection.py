@@ -127,7 +127,7 @@ class CrossFits:
         return min(self.names, key=lambda name: float(self.losses(name, without).mean()))
 
     def choose(self, without: FoldSet = NONE) -> str:
-        """The simplest candidate within one standard error of the best; `without` has no say."""
+        """Choose the simplest candidate within one standard error of the best."""
         losses = {name: self.losses(name, without) for name in self.names}
         best = losses[min(losses, key=lambda name: float(losses[name].mean()))]
         near = (n for n in losses if self.task.difference(losses[n], best).is_within_error)

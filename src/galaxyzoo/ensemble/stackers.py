@@ -228,7 +228,7 @@ def as_linear(weights: np.ndarray) -> np.ndarray:
 def correct(
     first: np.ndarray, sums: LeastSquares, groups: Sequence[slice], penalties: Sequence[Penalty]
 ) -> list[LinearStacker]:
-    """A linear model with the ridge on top of it, once per penalty.
+    """Add ridge corrections to a linear model, once per penalty.
 
     Args:
         first: (feature, column) weights, fitted on the same galaxies. They are so few, or so

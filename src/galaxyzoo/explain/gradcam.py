@@ -130,7 +130,7 @@ def explain(
 
 
 def _onto(heat: np.ndarray, source: ImageConfig, target: ImageConfig) -> np.ndarray:
-    """A heat map as it lies on the network input of another config: same middle, other scale."""
+    """Resample a heat map onto the network input of another config."""
     if (source.size_px, source.field_px) == (target.size_px, target.field_px):
         return heat
     step = (target.field_px / target.size_px) / (source.field_px / source.size_px)

@@ -61,12 +61,12 @@ class Images:
 
     @property
     def problems(self) -> list[tuple[str, str]]:
-        """Name and reason of each that cannot be read, once they were decoded."""
+        """Name and reason of each image that could not be decoded."""
         return [(self.store.names[i], why) for i, why in self._problems.items()]
 
 
 def _are_blank(images: np.ndarray) -> np.ndarray:
-    """(image,) whether all pixels are equal; of most images the first row says that they aren't."""
+    """(image,) whether all pixels are equal; for most images the first row decides."""
     blank = (images[:, :1] == images[:, :1, :1]).all(axis=(1, 2, 3))
     suspects = images[blank]
     blank[blank] = (suspects == suspects[:, :1, :1]).all(axis=(1, 2, 3))
@@ -75,7 +75,7 @@ def _are_blank(images: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _MeasuredStore(ImageStore):
-    """Images of another store, which are measured while they are read."""
+    """Wrapper of a store that measures images while they are read."""
 
     inner: ImageStore = field(kw_only=True)
     sizes: dict[int, tuple[int, int, int]] = field(kw_only=True)  # as of `measure`, by id
@@ -92,7 +92,7 @@ class _MeasuredStore(ImageStore):
 
 
 def notes_on(stores: Sequence[ImageStore]) -> list[str]:
-    """Sentences on what is unlike the pictures that the networks learned from."""
+    """Notes on how cut-outs differ from the training pictures."""
     notes = [note for store in stores if isinstance(store, FitsStore) for note in store.notes]
     return [*dict.fromkeys(notes)]
 
@@ -201,7 +201,7 @@ class SurveyImages:
 
     @property
     def left_out(self) -> list[tuple[str, str]]:
-        """Name and reason of each picture that is of no form which is read."""
+        """Name and reason of each picture in an unsupported form."""
         return [pair for store in self._stores for pair in store.left_out]
 
     @property

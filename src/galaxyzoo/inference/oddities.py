@@ -39,7 +39,7 @@ def measure(data: bytes | np.ndarray) -> tuple[int, int, int]:
 def find_oddities(
     names: list[str], sizes: list[tuple[int, int, int]], images: np.ndarray
 ) -> Oddities:
-    """Count what is unlike Galaxy Zoo's pictures, in threads.
+    """Count how images differ from Galaxy Zoo's pictures, in threads.
 
     Args:
         names: of the images.
@@ -73,7 +73,7 @@ def _find(names: list[str], sizes: list[tuple[int, int, int]], images: np.ndarra
 
 
 def add_oddities(total: Oddities, more: Mapping[str, tuple[int, str]]) -> None:
-    """Add those of further images to `total`, which keeps its first ones."""
+    """Add counts of further images to `total`, which keeps the first names."""
     for kind, (count, first) in more.items():
         before, known = total.get(kind, (0, first))
         total[kind] = (before + count, known)

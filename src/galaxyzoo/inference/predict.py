@@ -186,7 +186,7 @@ class Predictor(ABC):
 
     @abstractmethod
     def features(self, decode: Decode) -> np.ndarray:
-        """(n, feature) what the first fold's last layer sees, the mean over views; of one run."""
+        """(n, feature) input of the head of the first fold's network, mean over views."""
 
     def predict(self, decode: Decode, fold: int | None = None) -> np.ndarray:
         """Predict some images.
@@ -215,7 +215,7 @@ class RunNetworks(Predictor):
 
     @cached_property
     def _fused(self) -> dict[int, GalaxyNet]:
-        """Networks fused for inference, made once: that takes as long as 30 images."""
+        """Networks fused for inference, once: that takes as long as 30 images."""
         if next(iter(self.models.values())).mean.device.type == "cpu":
             keep_freed_memory()  # a quarter faster
         return {fold: fuse_for_inference(model) for fold, model in self.models.items()}
@@ -229,7 +229,7 @@ class RunNetworks(Predictor):
         return cls(config, {k: load_fold_model(config, fold_dir(folder, k)) for k in files.folds})
 
     def choose(self, fold: int | None) -> list[GalaxyNet]:
-        """The networks that predict: all, or a fold's alone, where it is trained."""
+        """Choose the networks that predict: all, or one fold's."""
         ready = self._fused
         return [ready[fold]] if fold in ready else [*ready.values()]
 

@@ -144,7 +144,7 @@ class Survey:
         return self.part_path(part).exists() and self._record(part).is_done
 
     def _make(self, part: Part) -> int:
-        """Predict a part unless it is there; returns the number of its images."""
+        """Predict a part unless it exists; returns the number of its images."""
         if self._is_made(part):
             return 0
         tables, errors = [], []

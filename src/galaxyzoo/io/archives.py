@@ -88,7 +88,7 @@ def check_members(archive: zipfile.ZipFile, path: Path) -> None:
 
 
 def _objection(member: zipfile.ZipInfo) -> str:
-    """Why a member is refused; empty where it is not."""
+    """Reason why a member is refused; empty if it is not."""
     kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where it was not packed on a Unix
     if _OUTSIDE.search(member.orig_filename):
         return "leads out of the folder that it would be unpacked into"

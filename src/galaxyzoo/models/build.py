@@ -56,7 +56,7 @@ class GalaxyNet(nn.Module):
 
 
 class CNN(nn.Module):
-    """A small plain convolutional network for galaxies, trained from scratch.
+    """Small plain convolutional network for galaxies, trained from scratch.
 
     A strided stem, then stages of two 3 × 3 convolutions with batch norm and ReLU, each followed by
     max-pooling; the features are the mean and the maximum over the last map, because the maximum

@@ -186,7 +186,7 @@ class _Exact(nn.Sequential):
 
 
 def _fuse(conv: LiftingConv | GroupConv, norm: P4MBatchNorm) -> nn.Conv2d:
-    """The plain convolution that does what both do in eval mode."""
+    """Fuse a convolution and its norm into one plain convolution, for eval mode."""
     values, kernels = norm.state_dict(), conv.expand()
     names = "running_mean", "running_var", "weight", "bias"
     mean, variance, scale, shift = (values[name].repeat(DIHEDRAL) for name in names)

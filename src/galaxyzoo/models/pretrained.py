@@ -145,7 +145,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _fill(
     backbone: nn.Module, weights: dict[str, Tensor], source: str, may_lack: tuple[str, ...] = ()
 ) -> None:
-    """Load weights; only what is of a head may be left over, only `may_lack` may be missing."""
+    """Load weights; only a head's may be unused, only `may_lack` may be missing."""
     try:
         result = backbone.load_state_dict(weights, strict=False)
     except RuntimeError as error:

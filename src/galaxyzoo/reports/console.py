@@ -82,7 +82,7 @@ def print_holdout_table(cards: list[HoldoutCard]) -> None:
 
 
 def class_score_names(scores: Mapping[str, float | None]) -> list[str]:
-    """Headings of the class scores that are there; a task of vote fractions has none."""
+    """Headings of the class scores that occur; a task of vote fractions has none."""
     return [
         heading
         for key, heading in CLASS_SCORES.items()

@@ -1,4 +1,4 @@
-"""Shared by all figures: color-blind safe colors, labels, saving, and grids of galaxies."""
+"""Helpers of all figures: color-blind safe colors, labels, saving, grids of galaxies."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The galaxies of a survey that deserve a look: a page with their pictures, and a table."""
+"""Rank the galaxies of a survey: a page with pictures of the first ones, and a table."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -138,7 +138,7 @@ def pick_best(results: Sequence[Result]) -> Result:
 
 
 def _saved_config(dataset: str, run: str) -> Config | None:
-    """The run's own config; a table can be evaluated without it."""
+    """Load the run's own config, if it is saved; a table can be evaluated without it."""
     try:
         return load_run_config(RunFolder(dataset, run).path)[0]
     except InputError:

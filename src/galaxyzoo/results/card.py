@@ -22,7 +22,7 @@ from galaxyzoo.results.table import digest_table
 
 
 class _Card(Settings):
-    """A card, or a part of one; keys of other versions are left alone."""
+    """Base of cards and their parts; unknown keys are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -46,7 +46,7 @@ class SubmissionCard(_Card):
 
 
 class _Scores(_Card):
-    """Some of the scores of `score_table`."""
+    """Subset of the scores of `score_table`."""
 
     score: float
     per_fold: dict[str, float]

@@ -46,7 +46,7 @@ def submissions_dir() -> Path:
 
 
 def published_csv() -> Path:
-    """Path of the most real submission so far, at the top of the submissions folder."""
+    """Path of the published submission, at the top of the submissions folder."""
     return submissions_dir() / _SUBMISSION
 
 

@@ -82,7 +82,7 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
 
 
 def publish(path: Path, dataset: str) -> str:
-    """Copy an ensemble's submission and card to `published_csv`, unless a more real one is there.
+    """Copy a submission and card to `published_csv`, unless one of higher rank is there.
 
     The whole competition replaces any other dataset, and any of them a demo. The card is copied
     first: if the copy stops between the two, a real submission is never taken for a demo.
@@ -121,7 +121,7 @@ def _card_of_ensemble(path: Path) -> EnsembleCard | None:
 
 
 def compare_to_record(path: Path, record: Path) -> str:
-    """Say whether a submission has the bytes of the committed one, for the user.
+    """Compare a submission with the committed one, in a line for the user.
 
     Args:
         path: the submission.
@@ -141,7 +141,7 @@ def compare_to_record(path: Path, record: Path) -> str:
 
 
 def _rank(dataset: str | None) -> int:
-    """Rank of a dataset; a file without a card, which is somebody's own, ranks highest."""
+    """Rank of a dataset, demos lowest; a user's own file, without a card, ranks highest."""
     if dataset in DEMOS:
         return 0
     return 2 if dataset in (WHOLE, None) else 1

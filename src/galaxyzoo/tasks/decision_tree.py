@@ -78,7 +78,7 @@ class DecisionTree:
         return question.answers[question.columns.index(column)]
 
     def parents(self, votes: np.ndarray) -> np.ndarray:
-        """(galaxy, answer) what the answers of an answer's question sum to, of vote fractions."""
+        """(galaxy, answer) sums of the vote fractions of each answer's question."""
         values = np.ones_like(votes)
         for question in self.questions:
             if (index := self.parent_index(question)) is not None:

@@ -57,7 +57,7 @@ def build_transforms(
 
 
 def check_transforms(settings: list[dict[str, Any]], size_px: int) -> None:
-    """Refuse, before anything starts, unknown transforms, and such as change an image's form.
+    """Refuse, before anything starts, transforms that are unknown or change an image's form.
 
     Args:
         size_px: side of the training images, of which one is transformed several times.
@@ -96,7 +96,7 @@ def _make_transform(setting: dict[str, Any]) -> Any:
 
 
 def _albumentations() -> ModuleType:
-    """The package, imported only where a config uses it: that takes a second."""
+    """Import albumentations only if a config uses it: that takes a second."""
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it asks the network for updates
     import albumentations
 

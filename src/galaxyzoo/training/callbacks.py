@@ -22,7 +22,7 @@ History = Sequence[dict[str, Any]]  # one row of numbers per epoch
 
 
 class Progress(Callback):
-    """A bar of steps, with the score of the last epoch."""
+    """Progress bar of steps, with the score of the last epoch."""
 
     def __init__(self, bar: Bar) -> None:
         self.bar = bar
@@ -33,7 +33,7 @@ class Progress(Callback):
         self.bar.update(trainer.epoch * trainer.loader.steps)
 
     def on_step_end(self, trainer: Trainer) -> None:
-        """Move on."""
+        """Advance the bar."""
         self.bar.update()
 
     def on_epoch_end(self, trainer: Trainer) -> None:
@@ -59,7 +59,7 @@ class FoldRecords(Callback):
         self.started = time.perf_counter()
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Write them; the checkpoint first, from which the others can be made again."""
+        """Write the files; the checkpoint first, from which the others can be made again."""
         save_checkpoint(self.folder / CHECKPOINT, trainer.state(), self.origin)
         write_history(self.folder / HISTORY, trainer.history, trainer.data.start.history)
         now = time.perf_counter()
@@ -68,7 +68,7 @@ class FoldRecords(Callback):
 
 
 class EventFiles(Callback):
-    """Every number of an epoch once in TensorBoard's event files.
+    """Writer of each epoch's numbers to TensorBoard's event files.
 
     A training that goes on writes its earlier epochs again, so that a kill neither doubles nor
     drops one.

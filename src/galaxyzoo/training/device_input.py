@@ -37,8 +37,8 @@ class Draws(NamedTuple):
     offsets: np.ndarray  # (B, transform) float32, of 255, added then
 
 
-class Unmade(NamedTuple):
-    """A batch before its images are made; from `DeviceInput.prepare`."""
+class PendingBatch(NamedTuple):
+    """Images' rows and random numbers of a batch; `DeviceInput.make` turns it into a `Batch`."""
 
     rows: np.ndarray  # (B,) of the fold's data
     source: Tensor  # (B,) rows of the images on the device
@@ -49,7 +49,7 @@ class Unmade(NamedTuple):
 
 
 def is_made_on_device(augment: AugmentConfig) -> bool:
-    """Check whether all of its transforms have a twin here; others need the processor."""
+    """Check whether the device can make all transforms; others need the processor."""
     known = {"name", "p", *_LIMITS}
     return all(
         transform["name"] == _TWIN and known >= {*transform} for transform in augment.transforms
@@ -100,7 +100,7 @@ class DeviceInput:
             return None
         return cls(to_tensor(np.array(images)).to(device), size_px)
 
-    def prepare(self, rows: np.ndarray, draws: Draws, targets: Tensor, part: slice) -> Unmade:
+    def prepare(self, rows: np.ndarray, draws: Draws, targets: Tensor, part: slice) -> PendingBatch:
         """Collect a batch's rows and draws, still with the processor.
 
         Args:
@@ -112,9 +112,9 @@ class DeviceInput:
         matrices, gains, offsets = (values[part] for values in draws)
         grids = grid_matrices(matrices, self.images.shape[-1], self.size_px)
         source, grid, gain, offset = map(torch.from_numpy, (rows[part], grids, gains, offsets))
-        return Unmade(rows, source, grid, gain, offset, targets)
+        return PendingBatch(rows, source, grid, gain, offset, targets)
 
-    def make(self, batch: Unmade) -> Batch:
+    def make(self, batch: PendingBatch) -> Batch:
         """Warp and transform a batch that is on the device.
 
         Its images are (B, 3, size_px, size_px) uint8 in channels-last memory order.

@@ -1,4 +1,4 @@
-"""Images, targets and first weights of one fold; no fold's start may have seen its galaxies."""
+"""Images, targets and first weights of one fold; first weights must not come from its galaxies."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +64,7 @@ def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) 
 
 
 def resolve_start(config: Config, catalog: Catalog, fold: int) -> Start:
-    """Decide where a fold's first weights come from, none of which has seen it where that is known.
+    """Decide where a fold's first weights come from; none may be trained on the fold.
 
     The stage before, else the networks in `weights/`; without either `models.pretrained` fills a
     new network.
@@ -81,7 +81,7 @@ def resolve_start(config: Config, catalog: Catalog, fold: int) -> Start:
 
 
 def _bundled_start(config: Config, catalog: Catalog, fold: int) -> Start:
-    """A start from the networks in `weights/`, where the config asks so.
+    """Start from the networks in `weights/`, if the config asks for that.
 
     On the galaxies and folds that they were trained on, the fold's own network has not seen it. On
     others any of them may have seen any galaxy.
@@ -109,7 +109,7 @@ def describe_start(before: Config, fold: FoldFolder) -> str:
 
 
 def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFolder:
-    """Find the same fold of the stage before, finished on the folds that its dataset has now.
+    """Find the same fold of the stage before, finished on the current split.
 
     A galaxy has the same fold in the datasets of both stages, else the weights to start from may
     have seen galaxies of the fold to validate on.
@@ -128,7 +128,7 @@ def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFolder
 
 
 def check_dataset_before(config: Config, catalog: Catalog) -> Catalog:
-    """The dataset of the stage before; refused where it has a galaxy in another fold."""
+    """Load the dataset of the stage before; refuse it if a galaxy is in another fold there."""
     dataset = config.dataset_before(catalog.dataset)
     if dataset == catalog.dataset:
         return catalog

@@ -17,12 +17,18 @@ from galaxyzoo.core.devices import prefetch_to_device
 from galaxyzoo.core.parallel import prefetch
 from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.training.augmentation import augment_batch
-from galaxyzoo.training.device_input import Batch, DeviceInput, Unmade, draw, is_made_on_device
+from galaxyzoo.training.device_input import (
+    Batch,
+    DeviceInput,
+    PendingBatch,
+    draw,
+    is_made_on_device,
+)
 from galaxyzoo.training.fold_data import FoldData
 
 
 class BatchLoader:
-    """Makes a fold's batches ahead of the steps, with the processor or the GPU.
+    """Make a fold's batches ahead of the steps, on the processor or the GPU.
 
     Args:
         sampling: (column,) weights of classes, by which galaxies are drawn; None: every galaxy
@@ -67,8 +73,8 @@ class BatchLoader:
         sent = prefetch_to_device(prefetch(make, len(batches)), self.device)
         yield from map(self.on_device.make, sent) if self.on_device else sent
 
-    def _make(self, rows: np.ndarray, rng: np.random.Generator) -> Batch | Unmade:
-        """A batch by the processor, or what the device makes one of."""
+    def _make(self, rows: np.ndarray, rng: np.random.Generator) -> Batch | PendingBatch:
+        """Make a batch on the processor, or collect what the device needs for one."""
         augment, image = self.config.augment, self.config.image
         part = distributed.local_slice(len(rows))
         if self.on_device is not None:

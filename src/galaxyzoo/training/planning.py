@@ -124,7 +124,7 @@ def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset
 
 
 def _gpu_bytes(config: Config, catalog: Catalog) -> float:
-    """Memory of a GPU that a fold takes, by a step on random images; without end if it is out."""
+    """GPU memory of a fold, from a step on random images; infinite if it does not fit."""
     torch.cuda.reset_peak_memory_stats()
     try:
         data = random_fold(config, config.train.batch_size)
@@ -139,7 +139,7 @@ def _gpu_bytes(config: Config, catalog: Catalog) -> float:
 
 
 def _peak_of_fold(config: Config, catalog: Catalog) -> float:
-    """Memory of a GPU that a fold takes, by the most that has been reserved for a few images."""
+    """GPU memory of a fold: the peak reserved for a few images."""
     images = len(catalog.ids) * config.image.cache_px**2 * 3
     return _CONTEXT_BYTES + torch.cuda.max_memory_reserved() + images
 
@@ -261,7 +261,7 @@ def smoke(config: Config, data: Dataset) -> None:
 
 
 def _some(rows: np.ndarray, count: int) -> np.ndarray:
-    """At most so many of the rows, drawn at random, ascending."""
+    """Draw at most `count` rows at random, ascending."""
     return np.sort(np.random.default_rng(0).permutation(rows)[:count])
 
 
@@ -290,7 +290,7 @@ def _gigabytes(count: float) -> str:
 
 
 class FoldsLeft:
-    """Folds to train, and how far they are, read off what they leave on disk.
+    """Folds left to train, and their progress, read from their files.
 
     Args:
         folds: of all runs of the command, each with its run's tables.
@@ -302,7 +302,7 @@ class FoldsLeft:
         self.epochs = sum(tables.config.train.epochs for tables, _ in folds)
 
     def look(self) -> int:
-        """Print a line for each fold that has been finished since; returns the epochs done."""
+        """Print a line for each newly finished fold; returns the epochs done."""
         for pair in self.left:
             tables, fold = pair
             if fold in tables.done:
@@ -316,7 +316,7 @@ class FoldsLeft:
         return self.epochs - sum(ahead)
 
     def _and_left(self) -> str:
-        """Describe how many folds are left, and the time of those whose run has a finished one."""
+        """Describe how many folds are left, and the time of those whose run has a finished fold."""
         if not self.left:
             return ""
         seconds = []

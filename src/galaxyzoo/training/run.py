@@ -160,7 +160,7 @@ class Run:
         return self.collect()
 
     def unfinished_folds(self, folds: list[int] | None = None) -> list[int]:
-        """The given folds, by default all, that are not finished."""
+        """List the unfinished folds among the given ones (default: all)."""
         done = self._tables.done
         asked = range(self.catalog.n_folds) if folds is None else folds
         return [fold for fold in asked if fold not in done]
@@ -179,7 +179,7 @@ class Run:
         """
         folder, fold_files = self.fold_dir(fold), self._tables.files(fold)
         name = f"{self.config.run}, fold {fold}"
-        with _holding(folder / files.LOCK, f"training {name}"):
+        with _hold_in_main(folder / files.LOCK, f"training {name}"):
             distributed.wait()
             self._check_saved()  # the folder may have been deleted, and begun again
             if not fold_files.is_done:
@@ -307,11 +307,11 @@ class Run:
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run's lock; wait, with a message, if another process holds it."""
-        return _holding(self.folder / files.LOCK, f"at work on {self.config.run}")
+        return _hold_in_main(self.folder / files.LOCK, f"at work on {self.config.run}")
 
 
-def _holding(path: Path, activity: str) -> AbstractContextManager[None]:
-    """Hold a lock in the first of the processes that train a fold together."""
+def _hold_in_main(path: Path, activity: str) -> AbstractContextManager[None]:
+    """Hold a lock in the main process; do nothing in the others."""
     return files.hold_lock(path, activity) if distributed.is_main() else nullcontext()
 
 
@@ -351,10 +351,10 @@ def train_runs(
 
 
 def order_by_dependency(runs: Sequence[Run]) -> list[list[Run]]:
-    """Each run behind all those that it needs; the chains in the order to begin them.
+    """Order runs by dependency: one chain per run, which ends with it.
 
-    A run needs the stage before it, and the first of those whose weights are the same as its own.
-    What most others wait for begins first, so that no processor is left without work at the end.
+    A run needs the stage before it, and the first run with the same weights. The runs that most
+    others wait for begin first, so that no processor is idle at the end.
     """
     chains: dict[str, list[Run]] = {}
     first: dict[str, str] = {}  # by the digest of the weights
@@ -377,7 +377,7 @@ def order_by_dependency(runs: Sequence[Run]) -> list[list[Run]]:
 def _train_one(chain: Sequence[Run], fold: int) -> list[str]:
     """Train one fold of the last run in a process of its own; returns the reason if it stopped.
 
-    What it needs has begun before; where another process still trains that, it waits for it.
+    The runs that it needs come first in the chain; if another process trains them, it waits.
     """
     for run in chain:
         run.train_one(fold)

@@ -62,7 +62,7 @@ class StepGraph:
         return _Recording(graph, images, targets, loss)
 
     def _warm_up(self, take_step: Step, images: Tensor, targets: Tensor) -> None:
-        """Take steps, and undo them: what is trained is as if there had been none."""
+        """Take steps and undo them."""
         before = [(value, value.detach().clone()) for value in self._state()]
         random, stream = torch.cuda.get_rng_state(images.device), _stream(images.device)
         stream.wait_stream(torch.cuda.current_stream())
@@ -93,7 +93,7 @@ class StepGraph:
 
 @cache
 def _stream(device: torch.device) -> torch.cuda.Stream:
-    """Stream of all recordings: the libraries keep some 30 MB for each stream, for ever."""
+    """Stream of all recordings: libraries keep some 30 MB for each stream, for ever."""
     return torch.cuda.Stream(device)
 
 
@@ -111,7 +111,7 @@ def _no_waiting() -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class _Recording:
-    """A graph, and where it reads and writes."""
+    """A CUDA graph with its input and output tensors."""
 
     graph: torch.cuda.CUDAGraph
     images: Tensor

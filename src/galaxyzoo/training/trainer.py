@@ -48,16 +48,16 @@ _HINT = "train anew with a lower train.lr, or with train.clip_norm"
 
 
 class Callback:
-    """Called by `Trainer.fit`. An exception ends the training, which can go on after that epoch."""
+    """Hook of `Trainer.fit`; an exception ends the training, which can be resumed."""
 
     def on_train_begin(self, trainer: "Trainer") -> None:
-        """Look at a trainer before its first epoch, or the first after a checkpoint."""
+        """Run before the first epoch, or the first after a checkpoint."""
 
     def on_step_end(self, trainer: "Trainer") -> None:
-        """Look at a trainer after an optimizer step."""
+        """Run after an optimizer step."""
 
     def on_epoch_end(self, trainer: "Trainer") -> None:
-        """Look at a trainer after a validated epoch, which is the last row of its history."""
+        """Run after a validated epoch, which is the last row of the trainer's history."""
 
 
 class Trainer:
@@ -92,7 +92,7 @@ class Trainer:
         self.best: dict[str, Tensor] = {}
 
     def _first_network(self, initialize: bool) -> tuple[GalaxyNet, str]:
-        """The network as `data.start` has it, else pretrained or random; and whence its weights."""
+        """Build the network with its first weights; returns their origin too."""
         start = self.data.start
         model = build_model(self.config, initialize and start.weights is None)
         if not initialize or start.weights is None:
@@ -217,7 +217,7 @@ class Trainer:
         return distributed.all_reduce(value)
 
     def _launch(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Take a step as one launch, or where that cannot be, kernel by kernel."""
+        """Take a step as one launch, or kernel by kernel if it cannot be recorded."""
         if self.graph is not None:
             try:
                 return self.graph(self._take_step, images, targets)

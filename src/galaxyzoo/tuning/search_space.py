@@ -51,7 +51,7 @@ Range = Annotated[
 
 
 class Pruning(Settings):
-    """When a trial that is worse than the median of the earlier ones ends early."""
+    """Early end of a trial that is worse than the median of the earlier ones."""
 
     startup_trials: int = Field(5, ge=1)
     """trials that are trained to their end first"""

@@ -235,7 +235,11 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     ),
     "no such name": (lambda: write(CUBE, part(MASK, "DQ")), "SCI", "no part --hdu SCI, but 0 "),
     "no such number": (lambda: write(CUBE, part(MASK, "DQ")), "7", "1 DQ"),
-    "an empty part": (lambda: write(None, part(CUBE, "A")), "0", "--hdu 0 is no image; it has 1 A"),
+    "an empty part": (
+        lambda: write(None, part(CUBE, "A")),
+        "0",
+        "--hdu 0 is not an image; it has 1 A",
+    ),
     "a line by name": (lambda: write(LINE, part(CUBE)), "0", "its shape is (10,)"),
     "lines alone": (lambda: write(LINE, part(LINE)), "", "its shape is (10,)"),
     "a few px wide": (lambda: write(CUBE[:, :7]), "", "48 × 7 px of it are too few: 8"),

@@ -39,7 +39,7 @@ COMPETITION_SIZE = (61_578, 79_975)  # training and test galaxies of the whole c
 
 
 def find_folder(data: str | None = None) -> Path:
-    """The folder that holds the competition's files; draws the demo set where there is none.
+    """Find the folder with the competition's files; draw the demo set if there is none.
 
     Args:
         data: a folder that the user named; default: `input/`, else its only subfolder with such
@@ -71,7 +71,7 @@ def places() -> list[Path]:
 
 
 def holds_data(folder: Path) -> bool:
-    """Check whether any part is there; the missing ones are then asked for by name."""
+    """Check whether a folder has any part of the competition; missing ones are named later."""
     parts = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, *SAMPLES)
     names = [WHOLE_ZIP, *(f"{part}{end}" for part in parts for end in (".zip", "", ".csv"))]
     return any((folder / name).exists() for name in names)

@@ -68,7 +68,7 @@ def find_class_folders(folder: Path) -> FoundDataset | None:
 
 
 def one_task(classes: set[str], where: str) -> ClassTask:
-    """The task that has all these class names; `where` they stand is for the error message."""
+    """Find the task that has all these class names; `where` is their place, for the error."""
     spelled = {name.lower() for name in classes}
     most = max(len(spelled & _lower(task)) for task in CLASS_TASKS.values())
     best = [task for task in CLASS_TASKS.values() if len(spelled & _lower(task)) == most]

@@ -36,7 +36,7 @@ class RawDataset:
 
 @dataclass(frozen=True)
 class FoundDataset:
-    """A dataset whose labels are read as far as it takes to tell which tasks they are for."""
+    """Dataset candidate: labels are read just far enough to tell its tasks."""
 
     path: Path
     tasks: frozenset[str]  # names
@@ -44,7 +44,7 @@ class FoundDataset:
 
 
 def check_images(ids: np.ndarray, images: ImageStore, table: str) -> None:
-    """Refuse a table with galaxies of which there is no image."""
+    """Refuse a table with galaxies that have no image."""
     missing = np.setdiff1d(ids, images.ids)
     if len(missing):
         raise InputError(
@@ -54,7 +54,7 @@ def check_images(ids: np.ndarray, images: ImageStore, table: str) -> None:
 
 
 def check_apart(ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> None:
-    """Refuse a galaxy that is both to be trained on and to be predicted."""
+    """Refuse a galaxy that is both a training and a test galaxy."""
     shared = np.intersect1d(ids, test_ids)
     if len(shared):
         raise InputError(

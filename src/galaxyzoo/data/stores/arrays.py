@@ -88,7 +88,7 @@ class ArrayStore(ImageStore):
         return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
 
     def _row(self, row: int) -> Any:
-        """A row of the array; one thread reads its piece, the others wait for it."""
+        """Read a row of the array; one thread reads its chunk, the others wait."""
         number = bisect_right(self.starts, row) - 1
         with self._lock:
             if number not in self._pieces:
@@ -223,7 +223,7 @@ def _open_member(path: Path, name: str) -> Iterator[IO[bytes]]:
 
 
 def _check_size(member: IO[bytes], size: int) -> None:
-    """Check, before numpy asks for the memory, that an array is as large as its head says."""
+    """Check an array's size against its header, before numpy allocates the memory."""
     shape, dtype = _read_head(member)
     needed = member.tell() + math.prod(shape) * dtype.itemsize
     if needed != size and not dtype.hasobject:
@@ -343,6 +343,6 @@ class ZarrImages:
         return values
 
     def _tiles(self) -> Iterator[tuple[slice, ...]]:
-        """The parts of an image, each of which lies in one piece with those of other images."""
+        """Split an image into tiles that lie in one chunk each."""
         sides = zip(self.shape[1:], self.chunks[1:], strict=True)
         return product(*([slice(k, k + c) for k in range(0, s, c)] for s, c in sides))

@@ -40,7 +40,7 @@ _Value = TypeVar("_Value")
 
 
 class IndexMapping(Mapping[int, _Value]):
-    """A sequence as a mapping from 0, 1, …: of many images a tenth of a dict's memory."""
+    """Sequence as a mapping from 0, 1, …, in a tenth of a dict's memory."""
 
     def __init__(self, values: Sequence[_Value]) -> None:
         self._values = values
@@ -56,13 +56,13 @@ class IndexMapping(Mapping[int, _Value]):
 
 
 class PackedStrings(Sequence[str]):
-    """Names of very many images, kept as one piece of bytes."""
+    """Sequence of strings in one bytearray, for millions of names."""
 
     def __init__(self) -> None:
         self._data, self._ends = bytearray(), array("Q", [0])
 
     def append(self, text: str) -> None:
-        """Put one at the end."""
+        """Append a string."""
         self._data += text.encode("utf-8", "surrogatepass")
         self._ends.append(len(self._data))
 
@@ -91,7 +91,7 @@ class ImageStore:
     left_out: list[tuple[str, str]] = field(default_factory=list, kw_only=True, repr=False)
 
     def __reduce__(self) -> tuple[Callable[..., "ImageStore"], tuple]:
-        """Pickle for another process, without open files, locks and images: fields with _."""
+        """Pickle without open files, locks and images, which are fields with _."""
         arguments = {f.name: getattr(self, f.name) for f in fields(self) if f.name[0] != "_"}
         return partial(type(self), **arguments), ()
 
@@ -128,7 +128,7 @@ class KeyedStore(ImageStore):
 
     @staticmethod
     def of(path: Path, places: Mapping[int, tuple[ImageStore, int]]) -> "KeyedStore":
-        """A store of what is at the places: the store of each id, and its id there."""
+        """Build a store from places: each id's store and its id there."""
         names = {key: store.names[number] for key, (store, number) in places.items()}
         stamps = {key: store.stamps[number] for key, (store, number) in places.items()}
         return KeyedStore(path, names, stamps, places=places)
@@ -174,7 +174,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def stamp_of(status: os.stat_result) -> int:
-    """A number that changes with a file or its rights; a checksum would cost reading the file.
+    """Stamp that changes with a file or its rights, without reading the file.
 
     A copy of the file may have another stamp, which only means decoding it again.
     """
@@ -183,7 +183,7 @@ def stamp_of(status: os.stat_result) -> int:
 
 
 def why_not_read(name: str) -> str:
-    """Reason for an image of no form that is read."""
+    """Explain why an image's form is not read."""
     end = Path(name).suffix.lower()
     return f"{end} is not read: convert it to JPEG or PNG" if end else "its link leads nowhere"
 

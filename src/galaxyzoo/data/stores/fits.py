@@ -70,7 +70,7 @@ class FitsStore(ImageStore):
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on what is unlike the pictures that the networks learned from."""
+        """Notes on how cut-outs differ from the training pictures."""
         notes = []
         if self.settings.stretch != "lupton":
             notes.append(
@@ -92,7 +92,7 @@ class FitsStore(ImageStore):
         return number, f"{name} {self.settings} {self.radii.get(galaxy_id)}", stamp
 
     def load(self, galaxy_id: int) -> bytes | np.ndarray:
-        """The picture of a FITS file; others as they are."""
+        """Load an image; FITS files become pictures."""
         data = self.inner.read(galaxy_id)
         if not data.startswith((_MAGIC, _GZIP)):
             return data
@@ -102,7 +102,7 @@ class FitsStore(ImageStore):
 
 
 def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None) -> np.ndarray:
-    """The picture of a FITS file.
+    """Draw the picture of a FITS file.
 
     Args:
         data: the file's content.
@@ -305,7 +305,7 @@ def _scale(bands: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _astropy() -> Any:
-    """The library, loaded only where there is such a file; its warnings are checked for here."""
+    """Import astropy, only for such files; its warnings are checked for here."""
     import warnings
 
     from astropy.io import fits

@@ -66,7 +66,7 @@ def is_archive(path: Path) -> bool:
 
 
 def _with_fits(store: ImageStore, settings: FitsSettings) -> ImageStore:
-    """The store, its FITS cut-outs as pictures; the same where it has none."""
+    """Wrap a store whose FITS cut-outs become pictures, if it has any."""
     files, radii = store.names, cast(Mapping[int, float], {})
     if isinstance(store, ListStore):
         files, radii = store.places, store.radii
@@ -97,7 +97,7 @@ def open_by_galaxy_id(*paths: Path) -> KeyedStore:
 
 
 def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[ImageStore]:
-    """Open all that a user names: folders and zips, then single pictures in one store, then others.
+    """Open a user's paths: folders and zips, then single pictures in one store, then others.
 
     A folder may also hold Zarr archives, in it or in a subfolder, or the Parquet files of HATS.
     """
