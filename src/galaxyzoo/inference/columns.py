@@ -38,18 +38,18 @@ _GALAXY_ZOO_2 = dict(zip(GALAXY_ZOO_2.columns, ANSWERS, strict=True))
 
 
 def describe_columns(
-    schema: pa.Schema, task: Task, label: str, about: Mapping[str, str]
+    schema: pa.Schema, task: Task, label: str, metadata: Mapping[str, str]
 ) -> pa.Schema:
     """Add descriptions, units and UCDs to the fields of a part.
 
     Args:
         task: of the predictions.
         label: column of the ids.
-        about: metadata of the whole table.
+        metadata: metadata of the whole table.
     """
     return pa.schema(
         [field.with_metadata(_meaning(field.name, task, label)) for field in schema],
-        dict(about),
+        dict(metadata),
     )
 
 
@@ -61,8 +61,8 @@ def _meaning(name: str, task: Task, label: str) -> dict[str, str]:
     elif base in task.columns:
         text, ucd = _prediction(base, task), _PROBABILITY
         if suffix:
-            what, ucd = _SUFFIXES[suffix]
-            text = f"{what} of: {text}"
+            statistic, ucd = _SUFFIXES[suffix]
+            text = f"{statistic} of: {text}"
     elif name in TASKS:
         text, ucd = f"class of {name} by the rule on votes; empty where unclear", "meta.code.class"
     elif name == "features":
@@ -115,13 +115,13 @@ def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
         names: of `NAMES`.
     """
     table = pa.concat_tables(parquet.read_table(part) for part in parts)
-    about = {
+    metadata = {
         **table.schema.metadata,  # pyarrow 26.0.1 loses it where columns are renamed
         "version": code_version(),
         "date": datetime.now(UTC).date().isoformat(),
     }
     table = table.rename_columns([rename(name, names) for name in table.column_names])
-    table = table.replace_schema_metadata(about)
+    table = table.replace_schema_metadata(metadata)
     kind = FORMATS[path.suffix]
     with writing(path) as temporary:
         if kind == "parquet":
@@ -136,8 +136,8 @@ def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
 def _to_astropy(table: pa.Table) -> "Table":
     from astropy.table import Table  # here: half a second
 
-    about = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
-    result = Table(meta=about)
+    metadata = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
+    result = Table(meta=metadata)
     for field, column in zip(table.schema, table.columns, strict=True):
         result[field.name] = _to_numpy(column.combine_chunks())
         meaning = {key.decode(): text.decode() for key, text in field.metadata.items()}

@@ -75,7 +75,7 @@ class Survey:
 
     @cached_property
     def made_by(self) -> dict[str, str | int | None]:
-        """What the job's files are made by, which a folder keeps to."""
+        """Provenance of the job's files: all that they depend on."""
         return {
             "by": self.name,
             "networks": self.predictor.digest,
@@ -196,13 +196,13 @@ class Survey:
         )
 
     def _described(self, table: pa.Table) -> pa.Table:
-        """The same rows, with the meaning of each column; no date or version, for equal bytes."""
+        """Add the meaning of each column; no date or version, for equal bytes."""
         task = self.predictor.task
-        about = {
+        metadata = {
             "title": f"predictions of {task.name}",
             "networks": f"{self.name}, {self.predictor.digest}",
         }
-        return table.cast(describe_columns(table.schema, task, self.images.labels.column, about))
+        return table.cast(describe_columns(table.schema, task, self.images.labels.column, metadata))
 
     def _error_table(self, errors: list[tuple[str, str]]) -> pa.Table:
         names, reasons = ([one_line(pair[k]) for pair in errors] for k in (0, 1))
