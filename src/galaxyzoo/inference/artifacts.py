@@ -42,7 +42,7 @@ def load_checkpoint(path: Path, made_by: MadeBy) -> dict[str, Any] | None:
         if bytes.fromhex(digest([body.getbuffer()])) != data[-32:]:
             raise ValueError("its checksum does not fit")
         del data
-        state = torch.load(body, map_location="cpu", weights_only=True)
+        state = torch.load(body, map_location="cpu", weights_only=True)  # noqa: TID251
     except Exception as error:  # noqa: BLE001 - torch raises pickle's, zip's and its own errors
         # Hours of training may be in it: what the system lacks is no reason to delete it.
         if is_out_of_memory(error):
