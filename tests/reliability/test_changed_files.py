@@ -2,10 +2,9 @@
 
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,12 @@ import pytest
 from galaxyzoo.results.layout import DONE, WEIGHTS
 from support.commands import (
     COMPETITION,
-    SRC,
     TRAIN,
     artifacts,
     call,
     complaint,
     dataset,
-    environment,
+    fork_server,
     succeed,
     train_project,
 )
@@ -122,21 +120,15 @@ def test_a_run_folder_that_is_deleted_stops_the_training_in_it(tmp_path: Path) -
     root = tmp_path / "both"
     COMPETITION.write_zips(root / "input")
     words = [*TRAIN, "--only", "0"]
-    with subprocess.Popen(
-        [sys.executable, str(SRC / words[0]), *words[1:], "train.epochs=1000"],
-        env=environment(root),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as first:
+    beside = fork_server.__wrapped__()
+    with ThreadPoolExecutor(1) as waiting:
+        first = waiting.submit(lambda: call(root, *words, "train.epochs=1000", server=beside))
         wait_for(lambda: any(root.glob("folds/*/gz37/cnn/fold_0/history.csv")))
         run = folder(root).parent
         while run.exists():  # the training writes meanwhile
             shutil.rmtree(run, ignore_errors=True)
         succeed(root, *words, "train.lr=2e-3")
-        _, errors = first.communicate(timeout=60)
-    assert first.returncode == 1
-    (line,) = (line for line in errors.splitlines() if line.startswith("error: "))
+    line = complaint(first.result())
     deleted = re.escape(str(folder(root).relative_to(root)))
     # a deletion takes time: a file may be gone while the lock, which tells of it, is still there
     said = f"{deleted} was deleted while|cannot write {deleted}/.+: No such file"

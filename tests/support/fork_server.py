@@ -21,7 +21,9 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 FAULTS = Path(__file__).parent / "faults"
@@ -69,12 +71,13 @@ def serve(connection: socket.socket) -> NoReturn:
 
 
 def import_packages() -> None:
-    """Import the project's modules, and with them all that they import."""
+    """Import the project's modules but for the page's, and with them all that they import."""
     import galaxyzoo
 
     ours = [module.name for module in pkgutil.walk_packages(galaxyzoo.__path__, "galaxyzoo.")]
     for name in (*ours, *LATE):
-        importlib.import_module(name)
+        if not name.startswith("galaxyzoo.app."):
+            importlib.import_module(name)
     gc.freeze()  # so that no command's collection copies their memory
     threads = len(list(Path("/proc/self/task").glob("*")))  # none on other systems than Linux
     assert threads <= 1, f"{threads} threads run: a fork would not be a clean copy"
@@ -99,9 +102,31 @@ def be(job: dict[str, Any]) -> NoReturn:
         sys.modules.pop("sitecustomize", None)  # the system's own
         sys.path.insert(1, str(FAULTS))
         importlib.import_module("sitecustomize")
+    else:
+        train: Any = importlib.import_module("galaxyzoo.commands.train")
+        train.subprocess = SimpleNamespace(run=run_ensembler)
+    status = do(lambda: runpy.run_path(sys.argv[0], run_name="__main__"))
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
+    atexit._run_exitfuncs()
+    end(status)
+
+
+def run_ensembler(command: list[str], **_options: object) -> SimpleNamespace:
+    """Stand for `subprocess.run` in the command `train`: a fork has the ensembler's imports."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        sys.argv = command[2:]
+        end(do(importlib.import_module("galaxyzoo.commands").main))
+    return SimpleNamespace(returncode=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+
+def do(main: Callable[[], object]) -> int:
+    """Call it as an interpreter does its script; returns the exit status."""
     status: object = 0
     try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        main()
     except SystemExit as stop:
         status = stop.code
     except BaseException:  # noqa: BLE001 - what the interpreter does with an exception at its end
@@ -109,13 +134,11 @@ def be(job: dict[str, Any]) -> NoReturn:
         status = 1
     if isinstance(status, str):
         print(status, file=sys.stderr)
-    end(status if isinstance(status, int) else int(status is not None))
+    return status if isinstance(status, int) else int(status is not None)
 
 
 def end(status: int) -> NoReturn:
-    """End as an interpreter does, but for freeing what it has imported: 0.7 s of each command."""
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
-    atexit._run_exitfuncs()
+    """End without freeing what was imported: 0.7 s of each command."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
