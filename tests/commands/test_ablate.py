@@ -1,14 +1,10 @@
 """The ablation command on a tiny competition, as a user types it."""
 
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from support.commands import COMPETITION, SRC, artifacts, call, complaint, environment, succeed
+from support.commands import COMPETITION, artifacts, call, complaint, succeed
 from support.tuning_fixtures import CHANGES, write_study
 
 
@@ -54,39 +50,6 @@ def test_the_table_of_some_folds_and_changes_is_printed_without_training(
     assert "one_view" not in result.stdout
     assert "left out" not in result.stdout
     assert artifacts(done) == before
-
-
-def processes(root: Path) -> list[Path]:
-    """Those that work on the project in that folder."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"GALAXYZOO_ROOT={root}\0".encode() in (folder / "environ").read_bytes():
-                found.append(folder)
-        except OSError:  # it has just ended
-            continue
-    return found
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads Linux's /proc")
-def test_workers_end_with_a_killed_command_and_the_next_one_goes_on(
-    done: Path, tmp_path: Path
-) -> None:
-    study = write_project(tmp_path)
-    command = [sys.executable, str(SRC / "ablate.py"), str(study), "--jobs", "2"]
-    with subprocess.Popen(command, env=environment(tmp_path), cwd=tmp_path) as parent:
-        while not list(tmp_path.glob("folds/*/gz37/*/fold_0/timings.csv")):
-            assert parent.poll() is None
-            time.sleep(0.05)
-        assert len(processes(tmp_path)) >= 3
-        parent.send_signal(signal.SIGKILL)
-    while processes(tmp_path):  # for ever, were they to wait for their parent
-        time.sleep(0.05)
-    succeed(tmp_path, "ablate.py", study)
-    ours, theirs = artifacts(tmp_path), artifacts(done)
-    assert ours.keys() == theirs.keys()
-    assert ours == theirs
 
 
 def test_a_mistake_is_said_before_anything_starts(tmp_path: Path) -> None:

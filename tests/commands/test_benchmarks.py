@@ -12,6 +12,7 @@ import pytest
 
 from galaxyzoo.core import paths
 from support.commands import COMPETITION, SRC, environment
+from support.thoroughness import long_only
 
 BENCHMARKS = paths.CODE_ROOT / "scripts" / "benchmarks"
 sys.path.append(str(BENCHMARKS))
@@ -56,7 +57,7 @@ def test_a_table_is_markdown() -> None:
     )
 
 
-@pytest.mark.slow
+@long_only("a minute of imports")
 def test_the_command_prints_its_tables(tmp_path: Path) -> None:
     COMPETITION.write_zips(tmp_path / "input")
     searched = os.pathsep.join([str(SRC), str(paths.CODE_ROOT / "tests")])

@@ -10,7 +10,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 import torch
 from astropy.io import fits
@@ -24,13 +23,14 @@ from galaxyzoo.core.manifest import read_sealed
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.image_cache import ImageCache, decode_many
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
+from galaxyzoo.ensemble.networks import load_predictor
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.predict import predict
+from galaxyzoo.inference.predict import predict, predict_stores
 from galaxyzoo.inference.survey import classes_of
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.tasks.registry import TASKS
-from support.commands import call, complaint, succeed
+from support.commands import call, complaint, dataset, succeed
 from support.faulty_commands import Fault, Project, ranks
 from support.kaggle_fixtures import draw_image, encode
 from support.thoroughness import is_long, thorough
@@ -125,7 +125,7 @@ def test_fewer_networks_and_views_cost_less_and_are_their_own_job(
 
 
 def test_spread_and_features_are_as_by_each_network_alone(
-    trained: Path, expected: dict[str, bytes], tmp_path: Path
+    trained: Path, expected: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = [*words(trained)[:4], "--with", "spread", "features", "intervals"]
     output = ["--part-size", "5", "--output", tmp_path / "votes"]
@@ -133,12 +133,10 @@ def test_spread_and_features_are_as_by_each_network_alone(
     found = rows(tmp_path)
     pd.testing.assert_frame_equal(found[rows(trained).columns], rows(trained))
     columns = list(TASKS["gz37"].columns)
-    each = []
-    folds = [path.name[-1] for path in next(trained.glob("folds/*/gz37/cnn")).glob("fold_*")]
-    for fold in folds:
-        output = ["--output", tmp_path / fold / "votes"]
-        succeed(trained, *words(trained)[:4], *output, "--folds", fold)
-        each.append(rows(tmp_path / fold)[columns].astype(float))
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(trained))
+    images = [trained / "survey", trained / "more.zip"]
+    alone = [load_predictor(dataset(trained), "gz37/cnn", [fold]) for fold in range(3)]
+    each = [predict_stores(network, images)[0].loc[found["GalaxyID"]] for network in alone]
     ends = [found[[f"{name}_{end}" for name in columns]].to_numpy() for end in ("lower", "upper")]
     assert (ends[0] <= found[columns]).all(axis=None)
     assert (found[columns] <= ends[1]).all(axis=None)
@@ -152,8 +150,8 @@ def test_spread_and_features_are_as_by_each_network_alone(
     config, _ = load_run_config(folder)
     model = load_fold_model(config, folder / "fold_0")
     store, ids = open_by_galaxy_id(trained / "more.zip"), np.array(IDS[40:50])
-    images = decode_many(store, ids, config.image)[0]
-    views = iterate_views(images, config.image, config.tta, torch.device("cpu"))
+    pictures = decode_many(store, ids, config.image)[0]
+    views = iterate_views(pictures, config.image, config.tta, torch.device("cpu"))
     with torch.inference_mode(), autocast(config.train.amp, torch.device("cpu")):
         features = np.mean([model.eval().features(view).float().numpy() for view in views], axis=0)
     assert features.std() > 0.01
@@ -209,25 +207,6 @@ def test_a_name_that_is_no_text_is_an_id_too(trained: Path, tmp_path: Path) -> N
     assert sorted(rows(tmp_path)["id"]) == ["=1+1.jpg", "\\udcff.jpg"]
 
 
-def test_shards_and_tables_hold_the_same_galaxies(
-    trained: Path, expected: dict[str, bytes], tmp_path: Path
-) -> None:
-    names = [f"{galaxy_id}.jpg" for galaxy_id in IDS[:40]]
-    data = {name: (trained / "survey" / name).read_bytes() for name in names}
-    with tarfile.open(tmp_path / "shard.tar", "w") as archive:
-        for name in names[:20]:
-            archive.add(trained / "survey" / name, name)
-    columns = {"id": IDS[20:40], "image": [data[name] for name in names[20:]]}
-    parquet.write_table(pa.table(columns), tmp_path / "rest.parquet", row_group_size=8)
-    both = [tmp_path / "shard.tar", tmp_path / "rest.parquet"]
-    succeed(trained, "predict.py", "gz37/cnn", *both, "--output", tmp_path / "votes")
-    pd.testing.assert_frame_equal(
-        rows(tmp_path).set_index("GalaxyID"),
-        rows(trained).set_index("GalaxyID").loc[IDS[:40]],
-        atol=1e-6,
-    )
-
-
 def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(
     trained: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -254,7 +233,7 @@ def test_astropy_reads_a_part(trained: Path, expected: dict[str, bytes]) -> None
     pd.testing.assert_frame_equal(found, pd.read_parquet(part), check_dtype=False)
 
 
-@pytest.mark.parametrize("jobs", [n * 30 for n in "124"] if is_long() else ["1112"])
+@pytest.mark.parametrize("jobs", [n * 30 for n in "124"] if is_long() else ["12"])
 def test_a_job_killed_at_random_points_ends_with_the_same_bytes(
     project: Project, jobs: str
 ) -> None:
@@ -271,7 +250,7 @@ def test_a_job_killed_at_random_points_ends_with_the_same_bytes(
             break
         assert result.struck, result.output
         kills += 1
-    assert kills >= thorough(3, 15)
+    assert kills >= thorough(2, 15)
     assert project.run(command).status == 0
     assert parts(project.root) == expected
 

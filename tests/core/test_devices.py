@@ -106,8 +106,8 @@ def test_training_chooses_by_the_config(monkeypatch: pytest.MonkeyPatch, wanted:
 # Page faults of writing a block of 64 MB 16 times, each freed before the next is asked for.
 FAULTS = """
 import ctypes, resource
-from galaxyzoo.core.devices import keep_freed_memory
 if {kept}:
+    from galaxyzoo.core.devices import keep_freed_memory
     assert keep_freed_memory()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p

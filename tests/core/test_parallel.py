@@ -39,16 +39,18 @@ def test_calls_are_made_elsewhere_and_come_back_in_order(monkeypatch: pytest.Mon
 
 def test_the_user_may_say_how_many_threads_each_job_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert run_jobs(describe_process, [(0,)], 2)[0][2] == 5
+    assert run_jobs(describe_process, [(0,), (1,)], 2)[0][2] == 5
     assert os.environ["OMP_NUM_THREADS"] == "5"
 
 
-def test_the_first_mistake_comes_back_in_its_own_words() -> None:
+def test_the_first_mistake_comes_back_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")  # as above, so in the same processes
     with pytest.raises(InputError, match=r"^no 2$"):
         run_jobs(refuse_from, [(2, n) for n in range(4)], 2)
 
 
-def test_a_killed_process_is_a_sentence() -> None:
+def test_a_killed_process_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
     with pytest.raises(InputError, match=r"a process was killed \(is memory short\?\)"):
         run_jobs(be_killed, [(0,), (1,)], 2)
 

@@ -130,11 +130,12 @@ def test_refusals_are_final_and_name_a_page(stand_in, rests, root, monkeypatch, 
     assert (rests, held(root / "input")) == ([], {})
 
 
-@pytest.mark.parametrize("token", [TOKEN, "expired"])
+@pytest.mark.parametrize("token", [TOKEN, "expired", None])
 def test_token_is_taken_or_refused(token, stand_in, rests, root, monkeypatch):
     monkeypatch.delenv("KAGGLE_USERNAME")
     monkeypatch.delenv("KAGGLE_KEY")
-    monkeypatch.setenv("KAGGLE_API_TOKEN", token)
+    if token:
+        monkeypatch.setenv("KAGGLE_API_TOKEN", token)
     if token == TOKEN:
         assert len(download(root)) == 4
     else:

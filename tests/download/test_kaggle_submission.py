@@ -19,7 +19,7 @@ from galaxyzoo.results.layout import card_path
 from galaxyzoo.results.submission import published_csv
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.registry import get_task
-from support.kaggle_connection import COMPETITION, held
+from support.kaggle_connection import COMPETITION
 from support.kaggle_fixtures import COLUMNS, draw_votes
 from support.kaggle_server import KEY, REF, USERNAME, without_credentials
 
@@ -153,15 +153,6 @@ def test_scripts_fetch_and_submit_with_the_users_own_key_file(stand_in, root):
     assert "sent mine.csv" in result.stdout
     assert "public 0.07512, private 0.07498" in result.stdout
     assert [s["submissionDescription"] for s in stand_in.submissions] == ["a test of it"]
-
-
-def test_download_without_credentials_says_where_to_get_them(stand_in, root):
-    result = run_script("download_data.sh", root=root, endpoint=stand_in.endpoint)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    assert kaggle_api.SETTINGS_PAGE in result.stderr
-    assert held(root / "input") == {}
 
 
 @pytest.mark.parametrize("fault", ["order", "sum", "empty cell", "missing row", "card"])

@@ -17,6 +17,7 @@ from galaxyzoo.explain.layers import (
 )
 from support.refusals import one_line_refusal
 from support.small_models import small_network
+from support.thoroughness import long_only
 
 IMAGE = torch.zeros(1, 3, 64, 64)
 
@@ -59,7 +60,7 @@ def test_layers_of_each_kind_of_network(name: str, size: int, expected: dict[str
             "torchvision/vit_b_32",
             160,
             "encoder.layers.encoder_layer_11.ln_1",
-            marks=pytest.mark.slow,
+            marks=long_only("86 million parameters"),
         ),
         ("crossvit_9_240", 96, None),
         ("volo_d1_224", 96, None),

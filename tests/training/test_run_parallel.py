@@ -1,5 +1,9 @@
 """Runs whose folds are trained side by side: the order that they need, and the same bytes."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -7,11 +11,19 @@ import pytest
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run, order_by_dependency, train_runs
-from support.commands import COMPETITION, TRAIN, artifacts, call, complaint, train_project
+from support.commands import (
+    COMPETITION,
+    SRC,
+    TRAIN,
+    artifacts,
+    call,
+    complaint,
+    environment,
+    succeed,
+    train_project,
+)
 from support.small_models import small_config
 from support.thoroughness import long_only
-
-LONG_ONLY = long_only("a minute to start such a backend")
 
 
 def named(name: str, data: Dataset, **values: object) -> Run:
@@ -76,10 +88,40 @@ def write_second(root: Path) -> Path:
     return path
 
 
+def processes(root: Path) -> list[Path]:
+    """Those that work on the project in that folder."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"GALAXYZOO_ROOT={root}\0".encode() in (folder / "environ").read_bytes():
+                found.append(folder)
+        except OSError:  # it has just ended
+            continue
+    return found
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "backend", ["loky", *(pytest.param(name, marks=LONG_ONLY) for name in ("ray", "dask"))]
-)
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads Linux's /proc")
+def test_two_workers_end_with_a_killed_command_and_one_goes_on(
+    serial: Path, tmp_path: Path
+) -> None:
+    COMPETITION.write_zips(tmp_path / "input")
+    command = [*TRAIN, str(write_second(tmp_path))]
+    words = [sys.executable, str(SRC / command[0]), *command[1:], "--jobs", "2"]
+    with subprocess.Popen(words, env=environment(tmp_path), cwd=tmp_path) as parent:
+        while len(list(tmp_path.glob("folds/*/gz37/*/fold_*/fold.json"))) < 2:
+            assert parent.poll() is None
+            time.sleep(0.05)
+        assert len(processes(tmp_path)) >= 3
+        parent.send_signal(signal.SIGKILL)
+    while processes(tmp_path):  # for ever, were they to wait for their parent
+        time.sleep(0.05)
+    succeed(tmp_path, *command)
+    assert artifacts(tmp_path) == artifacts(serial)
+
+
+@long_only("a minute to start the processes")
+@pytest.mark.parametrize("backend", ["loky", "ray", "dask"])
 def test_two_processes_write_the_same_bytes_as_one(
     backend: str, serial: Path, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from galaxyzoo.tuning.search import Tuning, check_free, default_path, score, wri
 from galaxyzoo.tuning.search_space import Search
 from support.commands import COMPETITION, call, complaint, succeed
 from support.refusals import one_line_refusal
+from support.thoroughness import is_long
 from support.tuning_fixtures import BASE, write_search
 
 optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
@@ -281,11 +282,11 @@ def test_a_damaged_study_is_named_in_one_line(lab: Lab) -> None:
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder in which the command was called twice, the second time for two at once."""
+    """A project folder in which the command was called twice."""
     root = tmp_path_factory.mktemp("tuned")
     COMPETITION.write_zips(root / "input")
     write_search(root)
-    for words in (["1"], ["3", "--jobs", "2"]):
+    for words in (["1"], ["3", *(["--jobs", "2"] if is_long() else [])]):
         result = succeed(root, "tune.py", "tiny.yaml", "--output", "won.yaml", "--trials", *words)
         assert f"{words[0]} trials, 0 stopped early" in result.stdout
         assert "selected by that score" in result.stdout
