@@ -168,7 +168,7 @@ def parse() -> argparse.Namespace:
         const=LEVEL,
         type=float,
         metavar="LEVEL",
-        help="make intervals of the ensemble that is there, which hold so many of the galaxies' "
+        help="make intervals for a built ensemble, which hold this share of the galaxies' "
         f"votes (default: {LEVEL})",
     )
     options = parser.parse_args()

@@ -116,7 +116,7 @@ def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = new_parser(__doc__, "run", "--dataset", "--data")
-    parser.add_argument("--galaxy-id", type=int, metavar="ID", help="a galaxy of the dataset")
+    parser.add_argument("--galaxy-id", type=int, metavar="ID", help="GalaxyID in the dataset")
     parser.add_argument("--image", type=Path, metavar="FILE", help="an image of any galaxy")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="the picture (default: in reports/)"
@@ -143,7 +143,7 @@ def parse_args() -> argparse.Namespace:
         help="plot feature maps of a network for one galaxy instead",
     )
     parser.add_argument(
-        "--fold", type=int, default=0, help="whose network, with --feature-maps (default: 0)"
+        "--fold", type=int, default=0, help="fold whose network --feature-maps shows (default: 0)"
     )
     args = parser.parse_args()
     if args.faithfulness is None:

@@ -196,15 +196,15 @@ def add_fits(parser: argparse.ArgumentParser) -> None:
         type=lambda text: tuple(text.split(",")),
         default=(),
         metavar="PART",
-        help="name or number of the part that is the image, such as SCI or 1, or several of a band "
-        "each, such as 1,2,3 (default: by names and shapes)",
+        help="name or number of the extension with the image, such as SCI or 1, or one per band, "
+        "such as 1,2,3 (default: by names and shapes)",
     )
     group.add_argument(
         "--field",
         type=positive_float,
         metavar="ARCSEC",
-        help="side of the center square that is seen, best 8.48 Petrosian radii; a list may have "
-        "these in a column petroR90_r (default: the whole cut-out)",
+        help="side of the center square to use, best 8.48 Petrosian radii; a list may have the "
+        "radii in a column petroR90_r (default: the whole cut-out)",
     )
     group.add_argument(
         "--pixel-scale",
@@ -248,7 +248,7 @@ def parse_args() -> argparse.Namespace:
         "words",
         nargs="+",
         metavar="[RUN|ensemble:NAME] IMAGES",
-        help="what predicts, and folders, zips, image files, archives or lists",
+        help="predictor (default: the best one), then folders, zips, images, archives or lists",
     )
     parser.add_argument(
         "--output",
@@ -257,21 +257,24 @@ def parse_args() -> argparse.Namespace:
         "predictions.csv here)",
     )
     parser.add_argument(
-        "--folds", type=fold_numbers, metavar="FOLDS", help="by their networks alone, such as 0"
+        "--folds",
+        type=fold_numbers,
+        metavar="FOLDS",
+        help="use the networks of these folds only, such as 0",
     )
     parser.add_argument(
         "--views",
         type=int,
         choices=(1, 8),
-        help="of each image (default: each run's own; into a folder, by all networks in weights/, "
-        "one, for they gain nothing from more)",
+        help="orientations of each image (default: each run's own; 1 for a folder by the networks "
+        "in weights/, which gain nothing from more)",
     )
     parser.add_argument(
         "--part-size",
         type=positive,
         default=8192,
         metavar="N",
-        help="most galaxies in a part of such a folder (default: %(default)s)",
+        help="most galaxies in a part of an output folder (default: %(default)s)",
     )
     parser.add_argument(
         "--with",
@@ -280,32 +283,36 @@ def parse_args() -> argparse.Namespace:
         choices=("spread", "features", "intervals"),
         default=(),
         metavar="EXTRA",
-        help="for such a folder, spread: the standard deviation between the folds' networks; "
-        "features: what the last layer of the first fold's network sees; intervals: of each "
-        "vote fraction, which hold 90 %% of galaxies like those that were learned from",
+        help="more columns in an output folder; spread: standard deviation between the folds' "
+        "networks; features: input of the first fold's head; intervals: two ends around each vote "
+        "fraction that hold 90 %% of galaxies like the training ones",
     )
     parser.add_argument(
         "--rank",
         metavar="BY",
-        help="into such a folder, a page of the galaxies that deserve a look: by disagreement "
-        "(with spread), width (with intervals), likeness to one of them, like:ID (with features), "
-        "or an answer or class, such as odd or Class6.1",
+        help="add a page of the first galaxies to an output folder, ranked by disagreement (needs "
+        "spread), width (needs intervals), likeness to one of them, like:ID (needs features), or "
+        "an answer or class, such as odd or Class6.1",
     )
     parser.add_argument(
-        "--top", type=positive, default=100, metavar="N", help="on it (default: %(default)s)"
+        "--top",
+        type=positive,
+        default=100,
+        metavar="N",
+        help="galaxies on that page (default: %(default)s)",
     )
     parser.add_argument(
         "--table",
         type=Path,
         metavar="FILE",
-        help="then write such a folder as one table too, .fits, .vot, .ecsv or .parquet, with "
+        help="also write an output folder as one table, .fits, .vot, .ecsv or .parquet, with "
         "description, unit and UCD of each column",
     )
     parser.add_argument(
         "--names",
         choices=("kaggle", "gz2", "words"),
         default="kaggle",
-        help="of the columns in that table: Class1.1, t01_smooth_or_features_a01_smooth or "
+        help="column names in that table: Class1.1, t01_smooth_or_features_a01_smooth or "
         "smooth_or_features_smooth; TOPCAT and ADQL take no dot (default: %(default)s)",
     )
     parser.add_argument(

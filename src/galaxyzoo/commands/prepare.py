@@ -72,7 +72,9 @@ def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = new_parser(__doc__, "--data", "--folds")
     parser.add_argument(
-        "--task", default=COMPETITION_TASK, help="what the data are for (default: %(default)s)"
+        "--task",
+        default=COMPETITION_TASK,
+        help="task to prepare the data for (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, help="of a new split (default: 0)")
     parser.add_argument(
@@ -120,7 +122,7 @@ def _add_gz2(parser: argparse.ArgumentParser) -> None:
     gz2.add_argument(
         "--task",
         default=Order.task,
-        help="whose rule makes classes out of votes (default: %(default)s)",
+        help="task whose rule makes classes of votes (default: %(default)s)",
     )
     gz2.add_argument("--name", help="of the new dataset (default: gz2-<task>)")
     gz2.add_argument(

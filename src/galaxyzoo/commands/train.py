@@ -262,7 +262,7 @@ def parse_args() -> argparse.Namespace:
         "runs",
         nargs="*",
         metavar="RUN|KEY=VALUE",
-        help="such as gz37/resnet18, a task, an ensemble, or train.epochs=4",
+        help="runs such as gz37/resnet18, tasks, ensembles, and settings such as train.epochs=4",
     )
     parser.add_argument(
         "--only",

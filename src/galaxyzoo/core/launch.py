@@ -222,14 +222,14 @@ SHARED: dict[str, dict[str, Any]] = {
         "type": positive,
         "default": 1,
         "metavar": "N",
-        "help": "work at so many folds, or parts of a survey, at a time, each in a process and on "
-        "a GPU of its own (default: 1, with all cores; of src/train.py as many as have a core and "
-        "memory, on a GPU 1)",
+        "help": "folds, or parts of a survey, at a time, each in a process and on a GPU of its own "
+        "(default: 1, with all cores; for src/train.py as many as have a core and memory, on a "
+        "GPU 1)",
     },
     "--backend": {
         "choices": BACKENDS,
         "default": BACKENDS[0],
-        "help": "what starts those: loky on this machine (default), ray or dask on a cluster too",
+        "help": "starts these processes: loky on this machine (default), ray or dask on a cluster",
     },
 }
 
