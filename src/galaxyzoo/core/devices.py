@@ -133,7 +133,7 @@ def prepare_to_train(device: torch.device, deterministic: bool) -> None:
         keep_freed_memory()
     if device.type == "cuda":
         if device.index is not None:
-            torch.cuda.set_device(device)  # whose streams and events are meant where none is named
+            torch.cuda.set_device(device)  # default for streams and events
         # Read when cuBLAS is first called.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(deterministic, warn_only=True)

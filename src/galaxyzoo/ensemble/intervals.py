@@ -86,18 +86,18 @@ def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> I
 
 @dataclass(frozen=True, eq=False)
 class VoteIntervals:
-    """Intervals around predictions of any galaxies, calibrated on a run's or an ensemble's own."""
+    """Prediction intervals for any galaxies, calibrated on out-of-fold predictions."""
 
     calibrations: tuple[Calibration, ...]  # by column
 
     @classmethod
     def fit(cls, columns: Sequence[Column], level: float = LEVEL) -> "VoteIntervals":
-        """Calibrate intervals that hold this part of the votes of galaxies like the columns'."""
+        """Calibrate intervals that hold this share of the votes of similar galaxies."""
         return cls(tuple(column.calibrate([level]) for column in columns))
 
     @classmethod
     def calibrate(cls, name: str, whole: Catalog) -> "VoteIntervals":
-        """Calibrate intervals of `LEVEL` on what a run or `ensemble:NAME` predicts out of fold."""
+        """Calibrate on the out-of-fold predictions of a run or `ensemble:NAME`, at `LEVEL`."""
         _check_folds(whole)
         if is_ensemble(name):
             folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, split_ensemble(name)[1])

@@ -30,7 +30,7 @@ from galaxyzoo.tasks.registry import get_task, task_name, task_of
 
 PREFIX = "external/"  # of the names of external tables among the runs
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]*")
-_FAR = 1.0  # a number further than this from 0 and 1 is no fraction but of another unit
+_FAR = 1.0  # a number further than this from 0 and 1 is not a fraction, perhaps a percentage
 
 
 def find_runs(
@@ -97,10 +97,8 @@ class TrainedRun:
 
     def load_oof(self, task: Task, catalog: Catalog) -> np.ndarray:
         """See `Member.load_oof`."""
-        galaxies, path = (
-            catalog.for_task(task_of(self.run)),
-            RunFolder(catalog.dataset, self.run).oof_csv,
-        )
+        galaxies = catalog.for_task(task_of(self.run))
+        path = RunFolder(catalog.dataset, self.run).oof_csv
         card = RunCard.of(catalog.dataset, self.run).check(galaxies, path)
         if unfinished := _count_finished(card):
             raise InputError(

@@ -32,7 +32,7 @@ class Start:
 
     weights: Path | None = None
     origin: str = ""  # for records, such as `timm a1_in1k, then small`
-    possible_leakage: bool = False  # they may have seen the galaxies to validate on
+    possible_leakage: bool = False  # maybe trained on the galaxies to validate on
     history: Path | None = None  # of the stages before
 
 
@@ -83,8 +83,8 @@ def resolve_start(config: Config, catalog: Catalog, fold: int) -> Start:
 def _bundled_start(config: Config, catalog: Catalog, fold: int) -> Start:
     """Start from the networks in `weights/`, if the config asks for that.
 
-    On the galaxies and folds that they were trained on, the fold's own network has not seen it. On
-    others any of them may have seen any galaxy.
+    On the galaxies and folds of their training, fold k starts from the network that left out fold
+    k. On others any of them may have been trained on any galaxy.
     """
     if config.model.weights_file != BUNDLED:
         return Start()
@@ -111,8 +111,8 @@ def describe_start(before: Config, fold: FoldFolder) -> str:
 def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFolder:
     """Find the same fold of the stage before, finished on the current split.
 
-    A galaxy has the same fold in the datasets of both stages, else the weights to start from may
-    have seen galaxies of the fold to validate on.
+    A galaxy must have the same fold in the datasets of both stages, else the first weights may have
+    been trained on galaxies of the fold to validate on.
     """
     before = config.before
     assert before is not None
@@ -179,9 +179,10 @@ def make_part_data(
 
 
 def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:
-    """(galaxy,) bool, for stages on other datasets than the recipe's own.
+    """(galaxy,) bool, galaxies that a stage may be trained on.
 
-    It is neither a test galaxy of that one, nor a copy of any of its galaxies under another id.
+    On another dataset than the recipe's own these are no test galaxies of that one, nor copies of
+    its galaxies under other ids.
     """
     if config.own_dataset is None:
         return np.ones(len(catalog.ids), bool)
