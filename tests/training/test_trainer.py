@@ -1,6 +1,5 @@
 """The training loop: resume replays exactly, schedules, checkpoints, what stops a fold."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,15 +85,6 @@ def test_another_seed_or_fold_trains_another_model(tmp_path: Path) -> None:
     train_fold(config(), data, tmp_path / "a", "a")
     train_fold(config(seed=1), data, tmp_path / "b", "b")
     assert (tmp_path / "a" / WEIGHTS).read_bytes() != (tmp_path / "b" / WEIGHTS).read_bytes()
-
-
-def test_a_checkpoint_of_another_fold_is_refused(tmp_path: Path) -> None:
-    """It would go on with a network that has trained on the fold to validate on."""
-    data = fold_data()
-    train_until_killed(config(), data, tmp_path, 11)
-    other = replace(data, fold=1, train_rows=data.train_rows[:20])
-    with pytest.raises(InputError, match=r"checkpoint\.pt is of another fold \(0, not 1\)"):
-        train_fold(config(), other, tmp_path, "other")
 
 
 def test_best_keeps_the_weights_of_the_best_epoch(

@@ -5,7 +5,6 @@ Its manifest holds the array's digest, checked at the first opening in a process
 by libjpeg-turbo (simplejpeg), PNGs by cv2.
 """
 
-import math
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +30,6 @@ from galaxyzoo.data.stores.base import ImageStore
 
 Made = TypeVar("Made")
 AT_ONCE = 8  # images that a thread takes
-_PASS_BYTES = 1_000_000_000  # of decoded images that may be in memory
 LISTED = 10  # unusable images that a message names
 # cv2's flags by how much an image shrinks while it is decoded.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
@@ -107,13 +105,10 @@ def decode_many(
         by id.
     """
     images = np.zeros((len(ids), config.cache_px, config.cache_px, 3), np.uint8)
-    order = store.reading_order(ids)
-    rows = np.arange(len(ids)) if order is None else order
 
     def decode_some(start: int) -> dict[int, str]:
         problems = {}
-        for row in rows[start : start + AT_ONCE]:
-            galaxy_id = int(ids[row])
+        for row, galaxy_id in enumerate(map(int, ids[start : start + AT_ONCE]), start):
             result = _try_decode(store, galaxy_id, config)
             if isinstance(result, str):
                 problems[galaxy_id] = result
@@ -244,21 +239,23 @@ def _fill(
     It is written as a file, not through a memory map: on a full disk the system kills a process
     that writes to one.
     """
-    shape, problems = (len(ids), config.cache_px, config.cache_px, 3), dict[int, str]()
+    shape, problems = (config.cache_px, config.cache_px, 3), dict[int, str]()
     order = store.reading_order(ids)
-    if order is not None and (np.diff(order) < 0).any():  # each chunk unpacks the whole file
-        chunk = max(chunk, _PASS_BYTES // math.prod(shape[1:]))
     with (
         files.writing(array) as temporary,
         open(temporary, "wb") as file,
         Bar(total=len(ids), desc=f"decoding {store.path.name}", unit="img") as bar,
     ):
-        head = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        head = {"descr": "|u1", "fortran_order": False, "shape": (len(ids), *shape)}
         np.lib.format.write_array_header_1_0(file, head)
+        begin = file.tell()
         for start in range(0, len(ids), chunk):
-            images, unreadable = decode_many(store, ids[start : start + chunk], config)
+            rows = order[start : start + chunk]
+            images, unreadable = decode_many(store, ids[rows], config)
             problems |= unreadable
-            file.write(images.data)
+            for row, image in zip(rows.tolist(), images, strict=True):
+                file.seek(begin + row * image.size)
+                file.write(image.data)
             bar.update(len(images))
     return problems
 

@@ -247,7 +247,7 @@ def test_a_class_behind_a_link_is_read_and_copies_are_no_galaxies(root):
     raw = open_input(None, {"anomaly4"})
     assert raw.targets.sum(axis=0).tolist() == [6, 4, 4, 4]
     shutil.rmtree(root / "merger")
-    assert refusal("mine", "anomaly4") == "input/mine: 'merger' lies in no class's folder"
+    assert refusal("mine", "anomaly4") == "input/mine: 'merger': its link leads nowhere"
 
 
 PICTURES = {i: draw_image(np.random.default_rng(i), 48) for i in range(1, 45)}

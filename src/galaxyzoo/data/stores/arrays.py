@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -65,7 +65,6 @@ class ArrayStore(ImageStore):
     lost or damaged costs its own images alone.
     """
 
-    in_pieces: ClassVar[bool] = True
     # opens the array, anything that a slice of rows can be taken of; called once, when needed
     open_array: Callable[[], Any] = field(kw_only=True, repr=False)
     starts: Sequence[int] = field(kw_only=True, repr=False)  # first row of each piece, ascending

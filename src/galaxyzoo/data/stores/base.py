@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -85,8 +85,6 @@ class ImageStore:
     path: Path
     names: Mapping[int, str]  # id -> name of its file or member, or what a list calls it
     stamps: Mapping[int, int] = field(repr=False)  # id -> number that changes with its content
-    # whether several images are read at once, so that their order decides how often
-    in_pieces: ClassVar[bool] = False
     # name and reason of each picture that is in it and of no form which is read
     left_out: list[tuple[str, str]] = field(default_factory=list, kw_only=True, repr=False)
 
@@ -104,9 +102,9 @@ class ImageStore:
         """Identity of an image without reading it: id, name, stamp."""
         return image_id, self.names[image_id], self.stamps[image_id]
 
-    def reading_order(self, ids: np.ndarray) -> np.ndarray | None:
-        """(image,) positions in `ids` of the image to read first, second, …; None: any order."""
-        return None
+    def reading_order(self, ids: np.ndarray) -> np.ndarray:
+        """(image,) positions in `ids` of the image to read first, second, …: that of the file."""
+        return np.argsort(ids)
 
     def load(self, image_id: int) -> bytes | np.ndarray:
         """Load an image as it is stored: encoded bytes, or (H, W, 3) uint8 RGB pixels."""
@@ -133,11 +131,9 @@ class KeyedStore(ImageStore):
         stamps = {key: store.stamps[number] for key, (store, number) in places.items()}
         return KeyedStore(path, names, stamps, places=places)
 
-    def reading_order(self, ids: np.ndarray) -> np.ndarray | None:
-        """Order of their files, if these are read in pieces."""
+    def reading_order(self, ids: np.ndarray) -> np.ndarray:
+        """One file after another, each in its own order: of some, many images are read at once."""
         places = [self.places[int(i)] for i in ids]
-        if not any(store.in_pieces for store, _ in places):
-            return None
         files = {id(store): k for k, (store, _) in enumerate(places)}
         return np.lexsort(([n for _, n in places], [files[id(store)] for store, _ in places]))
 
