@@ -56,18 +56,16 @@ class _Classified:
         return self.evaluation.class_task
 
     @cached_property
-    def targets(self) -> np.ndarray:
-        return self.evaluation.targets[self.result.rows]
-
-    @cached_property
     def truth(self) -> np.ndarray:
-        return self.targets.argmax(axis=1)
+        return self.result.targets.argmax(axis=1)
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        folds = self.evaluation.catalog.folds[self.result.rows]
-        unscored = self.evaluation.targets[~self.result.rows]
-        return self.task.decide_out_of_fold(self.result.predictions, self.targets, folds, unscored)
+        result, table = self.result, self.result.table
+        assert table.folds is not None
+        return self.task.decide_out_of_fold(
+            table.values, result.targets, table.folds, result.unscored
+        )
 
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
         self.evaluation.write_csv(f"{self.result.stem}_{name}", table)
@@ -96,7 +94,7 @@ def _classes(classified: _Classified) -> HtmlSection:
 
 def _macro_classes(classified: _Classified) -> HtmlSection:
     task = classified.task
-    truth = task.to_macro(classified.targets).argmax(axis=1)
+    truth = task.to_macro(classified.result.targets).argmax(axis=1)
     predicted = task.to_macro(classified.result.predictions).argmax(axis=1)
     members = "; ".join(f"{name}: {', '.join(classes)}" for name, classes in task.macro.items())
     text = f"The predicted one has the largest summed probability. {members}."
@@ -133,7 +131,7 @@ def _probabilities(classified: _Classified) -> HtmlSection:
     table = calibration_table(result.predictions, classified.truth)
     classified.write_csv("calibration.csv", table)
     names, title = classified.task.columns, f"{result.run}: ROC curves"
-    roc = draw_roc(result.predictions, classified.targets, names, title)
+    roc = draw_roc(result.predictions, classified.result.targets, names, title)
     calibration = draw_calibration(table, result.run)
     return HtmlSection(
         f"{result.run}: probabilities",
@@ -171,7 +169,7 @@ def _draw_galaxies(
     classified: _Classified, images: ImageCache, rows: np.ndarray, title: str
 ) -> Figure:
     """A grid of some galaxies with true class, predicted class and its probability."""
-    ids = classified.evaluation.catalog.ids[classified.result.rows][rows]
+    ids = classified.result.table.ids[rows]
     names = [readable(name) for name in classified.task.columns]
     notes, colors = [], []
     for row in rows:

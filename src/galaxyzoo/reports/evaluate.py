@@ -24,7 +24,6 @@ from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result, load_results, pick_best
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import choose_dataset
-from galaxyzoo.results.table import score_table
 from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.registry import get_task
 
@@ -42,11 +41,6 @@ class Evaluation:
     folder: Path  # of the report
     problems: Sequence[str] = ()  # a line for each thing that is left out
     images: ImageCache | None = None
-
-    @property
-    def targets(self) -> np.ndarray:
-        """(galaxy, column) of the task."""
-        return self.catalog.targets(self.task.name)
 
     @property
     def best(self) -> Result:
@@ -143,14 +137,13 @@ def _run_tables(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:
     for folds in sorted(sets, key=lambda folds: (len(folds) < n_folds, folds)):
         members = [result for result in evaluation.results if tuple(result.folds) == folds]
         rows = [_row(result, result.scores) for result in members]
-        caption, chosen = f"all {n_folds} folds", members[0].rows
+        caption, first = f"all {n_folds} folds", members[0]
         if len(folds) < n_folds:
             plural, numbers = "s" if len(folds) > 1 else "", ", ".join(map(str, folds))
             caption = f"fold{plural} {numbers} of {n_folds} alone"
             if best.is_whole:
-                targets, dealt = evaluation.targets, evaluation.catalog.folds[chosen]
-                values = best.on(chosen), targets[chosen], dealt, targets[~chosen]
-                rows.insert(0, _row(best, score_table(evaluation.task, *values)))
+                table = best.table.select(first.table.ids)
+                rows.insert(0, _row(best, table.score(first.targets, first.unscored)))
         yield caption, pd.DataFrame(rows, dtype=object)
 
 

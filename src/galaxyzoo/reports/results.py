@@ -27,8 +27,9 @@ class Result:
     """A run's out-of-fold predictions of the galaxies in its finished folds, with their scores."""
 
     run: str  # "<task>/<stem>", an ensemble's name as `ensemble_name` spells it
-    predictions: np.ndarray  # (scored galaxy, column), as they would be submitted
-    rows: np.ndarray  # (galaxy,) bool, which galaxies of the catalog these are
+    table: PredictionTable  # as it would be submitted
+    targets: np.ndarray  # (galaxy, column) of the table's galaxies
+    unscored: np.ndarray  # (other galaxy, column) of those in other folds
     card: RunCard | EnsembleCard
     scores: dict[str, Any]  # `score_table` of the above
     config: Config | None = None  # as saved with the run; None where that is gone
@@ -52,11 +53,12 @@ class Result:
     @property
     def is_whole(self) -> bool:
         """Check whether every galaxy of the catalog is predicted."""
-        return bool(self.rows.all())
+        return not len(self.unscored)
 
-    def on(self, rows: np.ndarray) -> np.ndarray:
-        """(chosen galaxy, column) predictions of some of its galaxies; (galaxy,) bool `rows`."""
-        return self.predictions[rows[self.rows]]
+    @property
+    def predictions(self) -> np.ndarray:
+        """(galaxy, column) of the table."""
+        return self.table.values
 
 
 def load_results(
@@ -120,7 +122,8 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
     scores = table.score(targets[rows], targets[~rows])
     if abs(scores["score"] - card.score) > _SAME:
         raise InputError(f"{shown(path)} is not the table that its score card scores")
-    return Result(run, table.values, rows, card, scores, _saved_config(catalog.dataset, run))
+    config = _saved_config(catalog.dataset, run)
+    return Result(run, table, targets[rows], targets[~rows], card, scores, config)
 
 
 def pick_best(results: Sequence[Result]) -> Result:
@@ -134,7 +137,7 @@ def pick_best(results: Sequence[Result]) -> Result:
     """
     fair = [result for result in results if result.is_whole and not result.card.is_optimistic]
     ensembles = [result for result in fair if result.is_ensemble]
-    return (ensembles or fair or sorted(results, key=lambda result: -result.rows.sum()))[0]
+    return (ensembles or fair or sorted(results, key=lambda result: -len(result.targets)))[0]
 
 
 def _saved_config(dataset: str, run: str) -> Config | None:

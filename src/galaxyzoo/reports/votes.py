@@ -36,7 +36,7 @@ def question_section(evaluation: Evaluation) -> HtmlSection:
     shown = [*evaluation.detailed] + [
         r for r in evaluation.results if r.is_whole and r not in evaluation.detailed
     ]
-    scores = {_name(r): question_rmse(r.predictions, evaluation.targets[r.rows]) for r in shown}
+    scores = {_name(r): question_rmse(r.predictions, r.targets) for r in shown}
     questions = GALAXY_ZOO_2.questions
     table = pd.DataFrame(
         {
@@ -51,7 +51,7 @@ def question_section(evaluation: Evaluation) -> HtmlSection:
 
 def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     """Sections on one result; writes their tables and pictures."""
-    targets = evaluation.targets[result.rows]
+    targets = result.targets
     figure = _draw_votes(result.predictions, targets, f"{result.run}: predicted against voted")
     path = evaluation.save_png(f"{result.stem}_votes.png", figure)
     caption = "predicted against voted fractions; the color counts galaxies"
@@ -133,7 +133,7 @@ def _galaxies(
     evaluation: Evaluation, images: ImageCache, result: Result, targets: np.ndarray
 ) -> HtmlSection:
     errors = galaxy_rmse(result.predictions, targets)
-    ids = evaluation.catalog.ids[result.rows]
+    ids = result.table.ids
     pictures = []
     for name, caption, rows in (
         ("worst", "the largest errors", np.argsort(-errors, kind="stable")[:_DRAWN]),

@@ -217,9 +217,9 @@ def make_rows(ablation: Ablation, variants: Iterable[Variant]) -> list[Row]:
     """Score variants, each compared with its baseline on the galaxies of the study's folds."""
     catalog, task = ablation.catalog, ablation.task
     chosen = np.isin(catalog.folds, ablation.folds)
-    targets = catalog.targets(task.name)[chosen]
+    ids, targets = catalog.ids[chosen], catalog.targets(task.name)[chosen]
     predictions = {
-        variant.name: load_result(variant.config.run, task, catalog).on(chosen)
+        variant.name: load_result(variant.config.run, task, catalog).table.select(ids).values
         for variant in ablation.study.variants
         if ablation.is_done(variant)
     }
