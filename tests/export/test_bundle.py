@@ -234,9 +234,8 @@ def test_exported_tables_join_an_ensemble_as_the_run_does(trained: Path, tmp_pat
     assert all((again / p.name).read_bytes() == p.read_bytes() for p in folder.iterdir())
 
     words = ["--external", "packed", folder / "oof.csv.gz", folder / "test.csv.gz"]
-    output = tmp_path / "blend.csv"
-    succeed(trained, "ensemble.py", RUN, *words, "--candidates", "mean", "--output", output)
-    card = files.read_json(output.with_suffix(".json"))
+    succeed(trained, "ensemble.py", RUN, *words, "--candidates", "mean", "--name", "both")
+    card = files.read_json(trained / "submissions" / name / "gz37/both/predictions.json")
     assert card["external"]["packed"]["used"]
     own = files.read_json(trained / "oof" / name / "gz37/cnn.json")["score"]
     assert card["external"]["packed"]["score"] == pytest.approx(own, abs=1e-6)
