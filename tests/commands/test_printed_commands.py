@@ -95,7 +95,7 @@ def test_the_config_of_a_search_can_be_trained(project: Path, tmp_path: Path) ->
         (
             "predict.py",
             ["gz37/cnn", f"input/{NAME}/images_test_rev1.zip", "--dataset", NAME],
-            ["oof"],
+            ["oof", "submissions"],
         ),
         (
             "export.py",
