@@ -75,8 +75,9 @@ def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> N
     for path in images:
         if not path.exists():
             raise InputError(f"{shown(path)} is missing")
-    if not is_job and (args.rank or args.extras or args.table):
-        option = "--rank" if args.rank else "--with" if args.extras else "--table"
+    if not is_job and (args.rank or args.extras or args.table or args.keep):
+        given = {"--rank": args.rank, "--with": args.extras, "--table": args.table}
+        option = next((name for name, value in given.items() if value), "--keep")
         raise InputError(f"{option} needs a folder: add --output votes/")
     needed = _RANK_NEEDS.get((args.rank or "").split(":")[0])
     if needed and needed not in args.extras:
@@ -131,7 +132,9 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
     if dataset == BUNDLED and args.folds is None:
         views = views or 1  # its five networks gain nothing from more (docs/lab/performance.md)
     load = partial(load_predictor, dataset, name, args.folds, views)
-    survey_images = SurveyImages(tuple(images), args.part_size, fits_settings(args))
+    survey_images = SurveyImages(
+        tuple(images), args.part_size, fits_settings(args), tuple(args.keep)
+    )
     prior = prior_of(dataset, task_of(name))
     job = Survey(args.output, name, load, survey_images, prior, tuple(args.extras), ends)
     manifest = job.run(args.jobs, args.backend)
@@ -286,6 +289,14 @@ def parse_args() -> argparse.Namespace:
         help="more columns in an output folder; spread: standard deviation between the folds' "
         "networks; features: input of the first fold's head; intervals: two ends around each vote "
         "fraction that hold 90 %% of galaxies like the training ones",
+    )
+    parser.add_argument(
+        "--keep",
+        nargs="+",
+        default=(),
+        metavar="COLUMN",
+        help="of a list, Parquet or Cutana's table, to stand in each row of such a folder "
+        "(default: ra and dec, where there are both)",
     )
     parser.add_argument(
         "--rank",

@@ -20,7 +20,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.readers.gz2 import ANSWERS
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.tasks.kinds import CLASS, COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 FORMATS = {".fits": "fits", ".vot": "votable", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
 NAMES = ("kaggle", "gz2", "words")
+FEATURES = "features"
 _PROBABILITY = "stat.probability"
+_KEPT = {"description": "column of the input's table", "unit": "", "ucd": ""}
+_POSITIONS = {
+    "ra": {"description": "right ascension", "unit": "deg", "ucd": "pos.eq.ra;meta.main"},
+    "dec": {"description": "declination", "unit": "deg", "ucd": "pos.eq.dec;meta.main"},
+}
 _SUFFIXES = {  # of a prediction's column -> what it is, UCD
     "_spread": ("standard deviation between the folds' networks", "stat.stdev;stat.probability"),
     "_lower": ("lower end of the 90 % interval", "stat.probability;stat.min"),
@@ -48,13 +54,23 @@ def describe_columns(
         metadata: metadata of the whole table.
     """
     return pa.schema(
-        [field.with_metadata(_meaning(field.name, task, label)) for field in schema],
+        [
+            field.with_metadata(_meaning(field.name, task, label))
+            if is_prediction(field.name, task, label)
+            else field.with_metadata(_POSITIONS.get(field.name) or _KEPT | _texts(field.metadata))
+            for field in schema
+        ],
         dict(metadata),
     )
 
 
+def is_prediction(name: str, task: Task, label: str) -> bool:
+    """Check whether a column is of the predictions, and not of the input's own table."""
+    return name in (label, FEATURES, CLASS, *TASKS) or _split(name)[0] in task.columns
+
+
 def _meaning(name: str, task: Task, label: str) -> dict[str, str]:
-    """Description, unit and UCD of a column."""
+    """Description, unit and UCD of a column of the predictions."""
     base, suffix = _split(name)
     if name == label:
         text, ucd = "name of the image, as it was given", "meta.id;meta.main"
@@ -63,12 +79,12 @@ def _meaning(name: str, task: Task, label: str) -> dict[str, str]:
         if suffix:
             statistic, ucd = _SUFFIXES[suffix]
             text = f"{statistic} of: {text}"
-    elif name in TASKS:
-        text, ucd = f"class of {name} by the rule on votes; empty where unclear", "meta.code.class"
-    elif name == "features":
+    elif name == FEATURES:
         text, ucd = "last layer of the first fold's network", ""
-    else:
+    elif name == CLASS:
         text, ucd = "decided class", "meta.code.class"
+    else:
+        text, ucd = f"class of {name} by the rule on votes; empty where unclear", "meta.code.class"
     return {"description": text, "unit": "", "ucd": ucd}
 
 
@@ -136,16 +152,19 @@ def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
 def _to_astropy(table: pa.Table) -> "Table":
     from astropy.table import Table  # here: half a second
 
-    metadata = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
-    result = Table(meta=metadata)
+    result = Table(meta=_texts(table.schema.metadata))
     for field, column in zip(table.schema, table.columns, strict=True):
         result[field.name] = _to_numpy(column.combine_chunks())
-        meaning = {key.decode(): text.decode() for key, text in field.metadata.items()}
+        meaning = _texts(field.metadata)
         result[field.name].description = meaning["description"]
         result[field.name].unit = meaning["unit"] or None
         if meaning["ucd"]:
             result[field.name].meta["ucd"] = meaning["ucd"]
     return result
+
+
+def _texts(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
+    return {key.decode(): text.decode() for key, text in (metadata or {}).items()}
 
 
 def _to_numpy(column: pa.Array) -> np.ndarray:

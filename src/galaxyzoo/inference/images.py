@@ -1,18 +1,21 @@
 """Images to predict, of folders, zips, files, archives and lists, and their ids."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.base import ImageStore, number_of, stem_of
+from galaxyzoo.data.stores.columns import POSITION, column_names, read_columns
 from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings, FitsStore
 from galaxyzoo.data.stores.opening import open_stores
 from galaxyzoo.inference.oddities import Oddities, find_oddities, measure
@@ -54,9 +57,14 @@ class Images:
                 self.oddities.update(find_oddities(names, sizes, images))
         return self._decoded[key]
 
+    @property
+    def read_ids(self) -> np.ndarray:
+        """(image,) ids in the store of what was decoded."""
+        return np.array([i for i in self.ids if int(i) not in self._problems], np.int64)
+
     def table(self, values: np.ndarray, task: Task) -> pd.DataFrame:
         """Predictions (n, column) of what was decoded, by name."""
-        names = [one_line(self.store.names[int(i)]) for i in self.ids if i not in self._problems]
+        names = [one_line(self.store.names[int(i)]) for i in self.read_ids]
         return pd.DataFrame(values, index=names, columns=list(task.columns))
 
     @property
@@ -164,11 +172,14 @@ class SurveyImages:
         paths: folders, zips or single images.
         size: most images of a part.
         fits: how FITS cut-outs among them become pictures.
+        keep: columns of their tables that go with the predictions; none: the position, where all
+            have it.
     """
 
     paths: tuple[Path, ...]
     size: int = PART_SIZE
     fits: FitsSettings = DEFAULT
+    keep: tuple[str, ...] = ()
 
     @cached_property
     def _stores(self) -> list[ImageStore]:
@@ -190,6 +201,15 @@ class SurveyImages:
         """Id column of the images."""
         return IdColumn.of(self._stores)
 
+    @cached_property
+    def kept(self) -> dict[Path, pa.Table]:
+        """By path of a store the columns that go with its predictions, row i of image i."""
+        paths = [store.path for store in self._stores]
+        keep = self.keep
+        if not keep and paths and all({*POSITION} <= {*column_names(path)} for path in paths):
+            keep = POSITION
+        return {path: read_columns(path, keep) for path in paths} if keep else {}
+
     @property
     def notes(self) -> list[str]:
         """See `notes_on`."""
@@ -197,7 +217,7 @@ class SurveyImages:
 
     def open_again(self) -> "SurveyImages":
         """Open the same paths again, as they are now."""
-        return SurveyImages(self.paths, self.size, self.fits)
+        return replace(self)
 
     @property
     def left_out(self) -> list[tuple[str, str]]:
@@ -206,9 +226,10 @@ class SurveyImages:
 
     @property
     def digest(self) -> str:
-        """Digest of names and stamps of all images, in their order."""
+        """Digest of names and stamps of all images, in their order, and of what is kept."""
         stamps = ([part.store.digest_of(int(i)) for i in part.ids] for part in self.parts)
-        return digest(map(repr, stamps))[:16]
+        batches = chain.from_iterable(table.to_batches() for table in self.kept.values())
+        return digest(chain(map(repr, stamps), (memoryview(b.serialize()) for b in batches)))[:16]
 
 
 def _names(stores: Sequence[ImageStore]) -> Iterator[str]:

@@ -29,14 +29,15 @@ from galaxyzoo.core.manifest import Manifest
 from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
-from galaxyzoo.inference.columns import describe_columns, write_one_table
+from galaxyzoo.inference.columns import FEATURES, describe_columns, is_prediction, write_one_table
 from galaxyzoo.inference.images import Images, Part, SurveyImages
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.predict import Predictor, decode_ahead
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import TASKS
 
-EXTRAS = SPREAD, FEATURES, INTERVALS = "spread", "features", "intervals"
+SPREAD, INTERVALS = "spread", "intervals"
+EXTRAS = SPREAD, FEATURES, INTERVALS
 ENDS = "lower", "upper"  # of an interval
 JOB, MANIFEST, ERRORS, PARTS = "job.json", "manifest.json", "errors.parquet", "parts"
 _LOCKS = ".locks"  # stays: another process may be about to look into it
@@ -92,6 +93,7 @@ class Survey:
             jobs: number of processes; 1: this one.
             backend: as in `run_jobs`.
         """
+        self._check_kept()
         self.begin()
         started = time.perf_counter()
         for note in self.images.notes:
@@ -103,6 +105,14 @@ class Survey:
             else self.make_parts()
         )
         return self._finish(done, time.perf_counter() - started)
+
+    def _check_kept(self) -> None:
+        """Refuse to keep a column that is named as one of the predictions."""
+        label, task = self.images.labels.column, self.predictor.task
+        names = {name for table in self.images.kept.values() for name in table.column_names}
+        for name in sorted(names):
+            if is_prediction(name, task, label):
+                raise InputError(f"--keep {name}: a column of the predictions has that name")
 
     def make_parts(self) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
@@ -189,11 +199,20 @@ class Survey:
         return pa.table(
             {
                 self.images.labels.column: self._ids(list(predictions.index)),
+                **self._kept(images),
                 **_by_name(columns, values),
                 **{name: pa.array(labels, pa.string()) for name, labels in classes},
                 **extras,
             }
         )
+
+    def _kept(self, images: Images) -> dict[str, pa.ChunkedArray]:
+        """Columns of the input's own table, in the rows of the images."""
+        table = self.images.kept.get(images.store.path)
+        if table is None:
+            return {}
+        rows = table.take(images.read_ids)
+        return dict(zip(rows.column_names, rows.columns, strict=True))
 
     def _described(self, table: pa.Table) -> pa.Table:
         """Add the meaning of each column; no date or version, for equal bytes."""

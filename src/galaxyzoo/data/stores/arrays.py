@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 IMAGES, CLASSES = "images", "classes"
 ZARR, METADATA = ".zarr", "_metadata"  # ends of an archive's name, and of its table's
 _ZARR_IDS = ("source_id", *IDS, "original_filename")
-_ZARR_PLACE = "idx_in_zarr"  # column of Cutana's metadata: which image a row is of
+ZARR_PLACE = "idx_in_zarr"  # column of Cutana's metadata: which image a row is of
 _FORM = "an archive of images and ids"
 _PIECE_ROWS = 256  # of an array that lies in one
 _PIECES = 2  # kept at a time: threads stand on both sides of a border
@@ -166,15 +166,15 @@ def open_zarr(path: Path) -> ArrayStore:
     try:
         columns = parquet.read_schema(table).names
         name = find_ids(columns, table, _ZARR_IDS)
-        rows = parquet.read_table(table, columns=list({name, _ZARR_PLACE} & {*columns}))
+        rows = parquet.read_table(table, columns=list({name, ZARR_PLACE} & {*columns}))
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{shown(table)} gives no ids ({reason_of(error)})") from None
     ids, count = rows[name].to_numpy(), images.shape[0]
-    if _ZARR_PLACE in columns:
-        places = rows[_ZARR_PLACE].to_numpy()
+    if ZARR_PLACE in columns:
+        places = rows[ZARR_PLACE].to_numpy()
         if sorted(places.tolist()) != list(range(count)):
             raise InputError(
-                f"{shown(table)}: '{_ZARR_PLACE}' is not each of 0 to {count - 1} once, as its "
+                f"{shown(table)}: '{ZARR_PLACE}' is not each of 0 to {count - 1} once, as its "
                 "images are"
             )
         ids = ids[np.argsort(places)]

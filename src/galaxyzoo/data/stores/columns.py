@@ -1,0 +1,66 @@
+"""Columns of the tables that images come in, such as their positions: lists, Parquet, Cutana's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from galaxyzoo.core.errors import InputError, reason_of
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.stores.arrays import METADATA, ZARR, ZARR_PLACE
+from galaxyzoo.io.tables import read_table
+
+POSITION = "ra", "dec"  # degrees
+
+
+def column_names(path: Path) -> list[str]:
+    """Columns of the table of a store's images; none where it has no table."""
+    if path.suffix.lower() == ".csv":
+        return [*read_table(path).columns]
+    table = _parquet_of(path)
+    try:
+        return parquet.read_schema(table).names if table else []
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{shown(path)} cannot be read ({reason_of(error)})") from None
+
+
+def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
+    """Read columns, row i of image i of the store.
+
+    No nulls, which astropy does not read: missing numbers are NaN, missing texts empty.
+
+    Args:
+        path: of a store, as `open_store` takes it.
+        names: of columns.
+    Raises:
+        InputError: there is no table, or it has no such column.
+    """
+    known = column_names(path)
+    if missing := [name for name in names if name not in known]:
+        have = f"has the columns {', '.join(known)}" if known else "has no table of columns"
+        raise InputError(f"--keep {missing[0]}: {shown(path)} {have}")
+    if path.suffix.lower() == ".csv":
+        table = pa.Table.from_pandas(read_table(path)[[*names]], preserve_index=False)
+    else:
+        order = [ZARR_PLACE] if path.suffix == ZARR and ZARR_PLACE in known else []
+        table = parquet.read_table(_parquet_of(path), columns=[*names, *order])
+        if order:
+            table = table.take(np.argsort(table[ZARR_PLACE].to_numpy())).select([*names])
+    return pa.table({name: _filled(table[name]) for name in names})
+
+
+def _parquet_of(path: Path) -> Path | None:
+    if path.suffix == ZARR:
+        return path.with_name(f"{path.stem}{METADATA}.parquet")
+    return path if path.suffix.lower() == ".parquet" else None
+
+
+def _filled(column: pa.ChunkedArray) -> pa.Array:
+    column = column.combine_chunks()
+    if not column.null_count:
+        return column
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return column.cast(pa.float64()).fill_null(float("nan"))
+    return column.cast(pa.string()).fill_null("")

@@ -1,0 +1,120 @@
+"""Columns of the inputs' tables stand in the rows of their images."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.stores.columns import read_columns
+from galaxyzoo.inference.survey import Survey
+from support.brightness import make_job
+from support.kaggle_fixtures import draw_image, encode
+
+ORDER = np.random.default_rng(5).permutation(11)
+TABLE = pd.DataFrame(
+    {
+        "id": ORDER + 100,
+        "ra": ORDER * 30.5,
+        "dec": ORDER * -7.25,
+        "name": [f"NGC {number}" if number % 3 else None for number in ORDER],
+        "redshift": [number / 10 if number % 4 else None for number in ORDER],
+        "plate": ORDER + 2**53,
+        "elliptical": 1.0,  # as one of the predictions
+    }
+)
+PICTURES = [
+    b"no image" if number == 4 else encode(draw_image(np.random.default_rng(number), 48))
+    for number in ORDER
+]
+
+
+def make_list(folder: Path) -> Path:
+    for number, picture in zip(ORDER, PICTURES, strict=True):
+        (folder / f"{number}.jpg").write_bytes(picture)
+    TABLE.assign(path=[f"{number}.jpg" for number in ORDER]).to_csv(folder / "a.csv", index=False)
+    return folder / "a.csv"
+
+
+def make_parquet(folder: Path) -> Path:
+    TABLE.assign(image=PICTURES).to_parquet(folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+FORMS: list[Callable[[Path], Path]] = [make_list, make_parquet]
+
+
+def keeping(job: Survey, *names: str) -> Survey:
+    return replace(job, images=replace(job.images, keep=names))
+
+
+def read_rows(job: Survey) -> pd.DataFrame:
+    paths = [job.part_path(part) for part in job.images.parts]
+    return pa.concat_tables([parquet.read_table(path) for path in paths]).to_pandas()
+
+
+@pytest.fixture(params=FORMS)
+def job(request: pytest.FixtureRequest, tmp_path: Path) -> Survey:
+    return make_job(tmp_path / "votes", request.param(tmp_path))
+
+
+def test_kept_columns_are_those_of_each_image(job: Survey) -> None:
+    names = ["name", "redshift", "plate", "dec"]
+    job = keeping(job, *names)
+    job.run()
+    rows = read_rows(job).set_index("GalaxyID")
+    assert rows.columns[: len(names)].tolist() == names
+    expected = TABLE.set_index("id").loc[rows.index]
+    assert len(rows) == len(ORDER) - 1  # one cannot be read
+    assert rows["name"].tolist() == expected["name"].fillna("").tolist()
+    assert rows["plate"].tolist() == expected["plate"].tolist()
+    for name in ("redshift", "dec"):
+        np.testing.assert_array_equal(rows[name], expected[name])
+
+
+def test_the_position_is_kept_unasked_with_its_unit(job: Survey) -> None:
+    job.run()
+    rows = read_rows(job).set_index("GalaxyID")
+    assert rows.columns[:2].tolist() == ["ra", "dec"]
+    np.testing.assert_array_equal(rows["ra"], TABLE.set_index("id").loc[rows.index, "ra"])
+    field = parquet.read_schema(job.part_path(job.images.parts[0])).field("dec")
+    assert field.metadata[b"unit"] == b"deg"
+    assert field.metadata[b"ucd"] == b"pos.eq.dec;meta.main"
+
+
+def test_other_values_are_another_job(job: Survey, tmp_path: Path) -> None:
+    job.run()
+    TABLE["dec"] += 1.0
+    try:
+        make_parquet(tmp_path) if job.images.paths[0].suffix == ".parquet" else make_list(tmp_path)
+    finally:
+        TABLE["dec"] -= 1.0
+    with pytest.raises(InputError, match="images"):
+        make_job(job.folder, *job.images.paths).run()
+
+
+def test_what_cannot_be_kept_is_one_line(job: Survey, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--keep Z: \S+ has the columns id, ra, dec"):
+        keeping(job, "Z").run()
+    with pytest.raises(InputError, match="--keep elliptical: a column of the predictions"):
+        keeping(job, "elliptical").run()
+    assert not job.folder.exists()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "1.jpg").write_bytes(PICTURES[0])
+    with pytest.raises(InputError, match=r"--keep ra: \S+ has no table of columns"):
+        keeping(make_job(tmp_path / "other", tmp_path / "folder"), "ra").run()
+
+
+def test_cutanas_table_is_in_the_order_of_its_images(tmp_path: Path) -> None:
+    """Cutana 0.4.0 writes rows in any order; `idx_in_zarr` says which image each is of."""
+    table = TABLE.assign(idx_in_zarr=ORDER)
+    table.to_parquet(tmp_path / "images_metadata.parquet")
+    found = read_columns(tmp_path / "images.zarr", ["id", "ra"])
+    assert found["id"].to_pylist() == list(range(100, 111))
+    assert json.dumps(found["ra"].to_pylist()) == json.dumps([30.5 * k for k in range(11)])
