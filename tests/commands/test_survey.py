@@ -142,7 +142,7 @@ def test_spread_and_features_are_as_by_each_network_alone(
     assert (found[columns] <= ends[1]).all(axis=None)
     widest = pd.read_csv(tmp_path / "votes" / "ranking.csv")["GalaxyID"][0]
     assert widest == found["GalaxyID"].iloc[(ends[1] - ends[0]).mean(axis=1).argmax()]
-    assert "no --views" in complaint(call(trained, *command, *output, "--views", "1"))
+    assert "goes without --views" in complaint(call(trained, *command, *output, "--views", "1"))
     spread = found[[f"{name}_spread" for name in columns]]
     np.testing.assert_allclose(spread, np.std(each, axis=0), atol=1e-6)
     assert np.ptp(spread.to_numpy()) > 0.001
@@ -157,7 +157,7 @@ def test_spread_and_features_are_as_by_each_network_alone(
     assert features.std() > 0.01
     np.testing.assert_allclose(np.stack(found["features"].iloc[-10:]), features, atol=1e-2)
     table = ["--output", str(tmp_path / "votes.csv"), "--with", "spread"]
-    assert "--with is of a folder" in complaint(call(trained, *words(trained)[:4], *table))
+    assert "--with needs a folder" in complaint(call(trained, *words(trained)[:4], *table))
 
 
 def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:
