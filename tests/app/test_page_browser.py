@@ -1,10 +1,11 @@
 """The page in a real browser, wide and narrow; under load; and sent what is no galaxy."""
 
+import functools
 import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
@@ -64,24 +65,47 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+@pytest.fixture(scope="module")
+def open_page(browser: Any, address: str) -> Callable[[str], "Page"]:
+    """The page in a window of that width: one for all tests, as opening it takes seconds."""
+
+    @functools.cache
+    def at_width(name: str) -> "Page":
+        width, height = WIDTHS[name]
+        opened = browser.new_page(viewport={"width": width, "height": height})
+        opened.set_default_timeout(PATIENCE_MS)
+        opened.goto(address)
+        opened.wait_for_selector("#answers .tree .question")
+        return opened
+
+    return at_width
+
+
 both_widths = pytest.mark.parametrize("page", list(WIDTHS), indirect=True)
 on_a_phone = pytest.mark.parametrize("page", ["phone"], indirect=True)
 
 
 @pytest.fixture
-def page(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator["Page"]:
-    width, height = WIDTHS[getattr(request, "param", "desktop")]
-    opened = browser.new_page(viewport={"width": width, "height": height})
-    opened.set_default_timeout(PATIENCE_MS)
-    opened.goto(address)
-    opened.wait_for_selector("#answers .tree .question")
+def page(request: pytest.FixtureRequest, open_page: Callable[[str], "Page"]) -> Iterator["Page"]:
+    """The page as the test before has left it."""
+    name = getattr(request, "param", "desktop")
+    opened = open_page(name)
     yield opened
     if folder := os.environ.get("GALAXYZOO_SCREENSHOTS"):
-        name = f"{request.node.name}.png"
-        opened.screenshot(path=Path(folder) / name, full_page=True)
+        opened.screenshot(path=Path(folder) / f"{request.node.name}.png", full_page=True)
     wide = opened.evaluate("document.documentElement.scrollWidth")
-    opened.close()
-    assert wide <= width, "the page is wider than the screen"
+    assert wide <= WIDTHS[name][0], "the page is wider than the screen"
+
+
+@both_widths
+def test_the_page_opens_with_a_galaxy_on_the_first_screen(page: "Page") -> None:
+    box = page.locator("#facts img").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] / 2 < page.evaluate("innerHeight")
+    number = page.locator("#id textarea, #id input")
+    assert f"GalaxyID {number.input_value()}:" in page.inner_text("#facts")
+    example = number.get_attribute("placeholder") or ""
+    assert int(example.removeprefix("such as ")) in COMPETITION.votes.index
 
 
 @on_a_phone
@@ -96,17 +120,6 @@ def test_a_galaxy_is_shown_explained_and_compared(page: "Page") -> None:
     page.wait_for_selector("#similar img >> nth=7")
     page.click("#similar button:has(img) >> nth=2")
     page.wait_for_function(f"!document.querySelector('#facts').innerText.includes('{ID}')")
-
-
-def test_an_ensemble_is_chosen_as_a_run_is(page: "Page") -> None:
-    page.click("#run input")
-    page.click("[role=option]:has-text('ensemble:all')")
-    page.wait_for_selector("#answers :text('ensemble:all')")
-    show(page, ID)
-    page.wait_for_selector(f"#facts :text('GalaxyID {ID}: training galaxy')")
-    page.click("#explain")
-    page.wait_for_selector("#heat img >> nth=1")
-    assert page.locator("#answers .answer").count() == 37
 
 
 def test_an_image_that_is_sent_is_predicted(page: "Page", tmp_path: Path) -> None:
@@ -142,15 +155,14 @@ def test_the_keyboard_alone_is_enough(page: "Page") -> None:
     page.wait_for_selector("#heat img >> nth=1")
 
 
-@both_widths
-def test_the_page_opens_with_a_galaxy_on_the_first_screen(page: "Page") -> None:
-    box = page.locator("#facts img").bounding_box()
-    assert box is not None
-    assert box["y"] + box["height"] / 2 < page.evaluate("innerHeight")
-    number = page.locator("#id textarea, #id input")
-    assert f"GalaxyID {number.input_value()}:" in page.inner_text("#facts")
-    example = number.get_attribute("placeholder") or ""
-    assert int(example.removeprefix("such as ")) in COMPETITION.votes.index
+def test_a_mistake_is_a_sentence(page: "Page") -> None:
+    for text in ("../../etc/passwd", "<script>alert(1)</script>", "7"):
+        show(page, text)
+        expected = f"GalaxyID {text} is not in" if text == "7" else "a GalaxyID is a whole number"
+        page.wait_for_selector(f".toast-body:has-text('{expected}')")
+        assert page.get_by_text("Error", exact=True).count() == 0
+        page.click(".toast-close")
+        page.wait_for_selector(".toast-body", state="detached")
 
 
 # Words whose letters are not all on one line.
@@ -196,14 +208,17 @@ def test_two_runs_are_side_by_side_and_readable(page: "Page") -> None:
     assert name.evaluate(HAS_ROOM_FOR, SECOND[0])
 
 
-def test_a_mistake_is_a_sentence(page: "Page") -> None:
-    for text in ("../../etc/passwd", "<script>alert(1)</script>", "7"):
-        show(page, text)
-        expected = f"GalaxyID {text} is not in" if text == "7" else "a GalaxyID is a whole number"
-        page.wait_for_selector(f".toast-body:has-text('{expected}')")
-        assert page.get_by_text("Error", exact=True).count() == 0
-        page.click(".toast-close")
-        page.wait_for_selector(".toast-body", state="detached")
+def test_an_ensemble_is_chosen_as_a_run_is(page: "Page") -> None:
+    page.reload()  # one run alone again
+    page.wait_for_selector("#answers .tree .question")
+    page.click("#run input")
+    page.click("[role=option]:has-text('ensemble:all')")
+    page.wait_for_selector("#answers :text('ensemble:all')")
+    show(page, ID)
+    page.wait_for_selector(f"#facts :text('GalaxyID {ID}: training galaxy')")
+    page.click("#explain")
+    page.wait_for_selector("#heat img >> nth=1")
+    assert page.locator("#answers .answer").count() == 37
 
 
 def test_a_run_that_is_not_trained_is_said_before_anything_starts(project: Path) -> None:
