@@ -203,7 +203,7 @@ class SurveyImages:
 
     @cached_property
     def kept(self) -> dict[Path, pa.Table]:
-        """By path of a store the columns that go with its predictions, row i of image i."""
+        """Columns to keep beside the predictions, by the path of a store; row i is of image i."""
         paths = [store.path for store in self._stores]
         keep = self.keep
         if not keep and paths and all({*POSITION} <= {*column_names(path)} for path in paths):

@@ -132,7 +132,7 @@ class KeyedStore(ImageStore):
         return KeyedStore(path, names, stamps, places=places)
 
     def reading_order(self, ids: np.ndarray) -> np.ndarray:
-        """One file after another, each in its own order: of some, many images are read at once."""
+        """Order image files one after another: some files are read many images at a time."""
         places = [self.places[int(i)] for i in ids]
         files = {id(store): k for k, (store, _) in enumerate(places)}
         return np.lexsort(([n for _, n in places], [files[id(store)] for store, _ in places]))
