@@ -17,7 +17,7 @@ from galaxyzoo.data.prepare import prepare
 
 PARTS = (
     *("decoding", "steps", "folds", "allocator", "pipelines"),
-    *("time_to_score", "memory", "ensembling", "page", "checks", "survey", "views"),
+    *("time_to_score", "memory", "ensembling", "page", "checks", "survey", "views", "trust"),
 )
 
 

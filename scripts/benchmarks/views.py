@@ -29,7 +29,7 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
     if load_run_config(bundled_dir() / RUN)[1] != data.catalog.fingerprint:
         raise InputError(f"{RUN} was trained on other galaxies or folds: add --data kaggle-mini")
     run = load_run(BUNDLED, RUN)
-    ids = _spread(data.catalog.test_ids)
+    ids = spread(data.catalog.test_ids, _GALAXIES)
     test = decode_many(data.raw.test_images, ids, run.config.image)[0]
     works, scores = {}, {}
     for tta in (TTAConfig(dihedral=False), run.config.tta):
@@ -48,7 +48,7 @@ def score(run: RunNetworks, data: Dataset, test: np.ndarray) -> tuple[float, flo
     """A network's mean squared error on galaxies that it has not seen, and networks' variance."""
     errors = []
     for fold in run.models:
-        rows = _spread(np.flatnonzero(data.catalog.folds == fold))
+        rows = spread(np.flatnonzero(data.catalog.folds == fold), _GALAXIES)
         ids = data.catalog.ids[rows]
         images = decode_many(data.raw.train_images, ids, run.config.image)[0]
         cache = ImageCache(ids, images, np.zeros(len(ids), bool))
@@ -59,9 +59,9 @@ def score(run: RunNetworks, data: Dataset, test: np.ndarray) -> tuple[float, flo
     )
 
 
-def _spread(values: np.ndarray) -> np.ndarray:
+def spread(values: np.ndarray, count: int) -> np.ndarray:
     """So many of them, evenly: the first galaxies of kaggle-mini are easier than the rest."""
-    return values[np.linspace(0, len(values) - 1, _GALAXIES).astype(int)]
+    return values[np.linspace(0, len(values) - 1, count).astype(int)]
 
 
 def _work(run: RunNetworks, images: np.ndarray) -> int:

@@ -175,7 +175,8 @@ def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:
     for galaxy_id in IDS[:2]:
         planes = draw_image(np.random.default_rng(galaxy_id), 64).transpose(2, 0, 1)
         fits.PrimaryHDU(planes.astype(np.float32)).writeto(root / "fits" / f"{galaxy_id}.fits")
-    names = pd.DataFrame({"path": [f"{galaxy_id}.fits" for galaxy_id in IDS[:2]]})
+    names = pd.DataFrame({"path": [f"{galaxy_id}.fits" for galaxy_id in IDS[:2]],
+                          "ra": [150.25, 10.5], "dec": [2.0, -1.5]})  # fmt: skip
     names.to_csv(root / "fits/cutouts.csv", index=False)
     text = (CODE_ROOT / "docs/surveys.md").read_text(encoding="utf-8")
     text = text.replace("--jobs 2", "--jobs 1")  # two are in the test of kills
@@ -196,6 +197,13 @@ def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:
         assert (root / output / "votes.fits").exists() == ("--table" in rest)
         assert any("FITS" in note for note in notes) == (output == "from_fits/")  # of their field
         assert any(note.startswith("2 of 2 images are not 424 × 424 px") for note in notes)
+    table = Table.read(root / "from_fits/votes.fits")  # as the page says
+    assert table["GalaxyID"].tolist() == IDS[:2]
+    assert (table["ra"].tolist(), table["dec"].tolist()) == ([150.25, 10.5], [2.0, -1.5])
+    assert table["ra"].unit == "deg"
+    assert (
+        (table["smooth_or_features_smooth"] > 0) & (table["smooth_or_features_smooth"] < 1)
+    ).all()
 
 
 def test_a_name_that_is_no_text_is_an_id_too(trained: Path, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
     """
     table = pa.concat_tables(parquet.read_table(part) for part in parts)
     metadata = {
-        **table.schema.metadata,  # pyarrow 26.0.1 loses it where columns are renamed
+        **table.schema.metadata,  # which rename_columns drops (pyarrow 26.0.1, apache/arrow 48024)
         "version": code_version(),
         "date": datetime.now(UTC).date().isoformat(),
     }

@@ -1,0 +1,89 @@
+"""How far the networks in `weights/` are right on pictures that are unlike those of training.
+
+Training galaxies are predicted by the network that has not seen them, in one view, after each
+change to their pictures (424 px, 0.02 Petrosian radii each).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from measuring import Table
+from views import RUN, spread
+
+from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.names import BUNDLED
+from galaxyzoo.config.schema import ImageConfig, TTAConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.image_cache import ImageCache, decode_many
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.data.stores.base import IndexMapping
+from galaxyzoo.inference.pictures import ArraysInMemory
+from galaxyzoo.inference.predict import load_run, predict
+from galaxyzoo.results.layout import bundled_dir
+
+_GALAXIES = 100  # of each fold
+_WHOLE = ImageConfig(crop_px=424, cache_px=424)
+_RNG = np.random.default_rng(0)
+_Change = Callable[[np.ndarray], np.ndarray]
+
+
+def zoom(image: np.ndarray, factor: float) -> np.ndarray:
+    """The galaxy so many times as large; around a smaller one its sky is mirrored."""
+    side = len(image)
+    warp = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), 0, factor)
+    small = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return cv2.warpAffine(image, warp, (side, side), flags=small, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def blur(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur of so many pixels."""
+    return cv2.GaussianBlur(image, (0, 0), sigma)
+
+
+def add_noise(image: np.ndarray, sd: float) -> np.ndarray:
+    """Gaussian noise of so many gray levels, each pixel and band by itself."""
+    return (image + _RNG.normal(0, sd, image.shape)).clip(0, 255).round().astype(np.uint8)
+
+
+def one_band(image: np.ndarray, band: int) -> np.ndarray:
+    """One band for all three."""
+    return np.repeat(image[..., [band]], 3, axis=2)
+
+
+CHANGES: dict[str, _Change] = {
+    "none": np.asarray,
+    **{f"{x:g} times as large": partial(zoom, factor=x) for x in (0.5, 0.75, 1.5, 2.0)},
+    **{f"blurred, sigma {x:g} px": partial(blur, sigma=x) for x in (2.0, 4.0, 8.0)},
+    **{f"noise, sd {x:g} gray levels": partial(add_noise, sd=x) for x in (5.0, 15.0, 30.0)},
+    "red band alone": partial(one_band, band=0),
+    "green band alone": partial(one_band, band=1),
+    "red and blue exchanged": lambda image: image[..., ::-1],
+}
+
+
+def measure(data: Dataset, _repeats: int) -> list[Table]:
+    """RMSE after each change."""
+    if load_run_config(bundled_dir() / RUN)[1] != data.catalog.fingerprint:
+        raise InputError(f"{RUN} was trained on other galaxies or folds: add --data kaggle-mini")
+    run = load_run(BUNDLED, RUN).restrict(None, TTAConfig(dihedral=False))
+    errors: dict[str, list[np.ndarray]] = {name: [] for name in CHANGES}
+    means = []
+    for fold, model in run.models.items():
+        rows = spread(np.flatnonzero(data.catalog.folds == fold), _GALAXIES)
+        targets = data.catalog.targets(run.task.name)
+        means.append((targets[data.catalog.folds != fold].mean(axis=0) - targets[rows]) ** 2)
+        images = decode_many(data.raw.train_images, data.catalog.ids[rows], _WHOLE)[0]
+        for name, change in CHANGES.items():
+            arrays = [change(image) for image in images]
+            names = IndexMapping([str(row) for row in rows])
+            store = ArraysInMemory(Path(), names, {}, arrays=arrays)
+            pixels = decode_many(store, store.ids, run.config.image)[0]
+            cache = ImageCache(store.ids, pixels, np.zeros(len(pixels), bool))
+            predictions = predict(model, cache, np.arange(len(pixels)), run.config)
+            errors[name].append((predictions - targets[rows]) ** 2)
+    rows_of = [(name, f"{np.sqrt(np.mean(values)):.4f}") for name, values in errors.items()]
+    rows_of.append(("(mean votes for every galaxy)", f"{np.sqrt(np.mean(means)):.4f}"))
+    return [Table(f"{RUN}, {_GALAXIES} galaxies of each fold", ("pictures", "RMSE"), rows_of)]
