@@ -71,7 +71,7 @@ def _front_matter(config: Config, scores: RunCard, has_onnx: bool) -> str:
 
 
 def _preprocessing(image: ImageConfig) -> dict[str, Markup]:
-    """Numbers of the card's example without the project's code: decoding flag, warp step, start."""
+    """Decoding flag, warp step and start for the card's example, which needs no galaxyzoo."""
     step = image.field_px / image.size_px * (image.cache_px / image.crop_px)
     start = (image.cache_px - 1) / 2 - step * (image.size_px - 1) / 2
     reduced = max(r for r in (1, 2, 4) if r == 1 or image.crop_px / r >= image.cache_px)

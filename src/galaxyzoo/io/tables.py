@@ -1,7 +1,7 @@
 """Read, check and write CSV tables keyed by GalaxyID, never by row position.
 
-What is no whole table of text is refused with the file's name, before pandas sees it; vote
-fractions of users are checked for their range and their sums on the decision tree.
+A file that is not text or was cut off is refused, with its name, before pandas sees it; users'
+vote fractions are checked for their range and their sums on the decision tree.
 """
 
 import io
@@ -28,7 +28,7 @@ FOLD = "fold"
 TABLE_ENDS = ".csv", ".parquet"  # that `write_predictions` takes
 EXACT = 2**53  # whole numbers above it may have been rounded where they were kept as floats
 _N_WORST = 3  # values that a message names
-_FORMULA_STARTS = tuple("=+-@＝＋－＠")  # of OWASP's list (CSV injection), what can be printed
+_FORMULA_STARTS = tuple("=+-@＝＋－＠")  # the printable ones of OWASP's list (CSV injection)
 _NUMBER = r"[+-][0-9]+(\.[0-9]+)?"  # such as a declination: no formula
 
 
@@ -46,7 +46,7 @@ def read_csv(
         path: the file, or a name for messages where `source` holds the content.
         source: an open file, such as a member of a zip; default `path`.
         key: the file's own name of the id column.
-        wanted: whether to read a column besides; default all.
+        wanted: whether to read a column other than the id; default all.
     Returns:
         Table indexed by GalaxyID (int64), every other column as pandas read it.
     """
@@ -97,7 +97,7 @@ def read_table(
                 io.BytesIO(content),
                 encoding="utf-8-sig",
                 skipinitialspace=True,
-                index_col=False,  # else the first columns are taken for one where rows are longer
+                index_col=False,  # else longer rows turn the first columns into an index
                 usecols=(lambda name: wanted(name.strip())) if wanted else None,
                 dtype={name: str for name in names if name.strip() in texts},
             )
@@ -131,7 +131,7 @@ def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:
     Returns:
         (row,) int64 of the same index, 0 in wrong rows; and the positions of the wrong rows.
     """
-    # Numbers come where the name is spelled in a way that pandas keeps, such as behind a tab.
+    # Numbers come where `dtype` in `read_table` misses a column, as with a tab before its name.
     texts = texts.where(texts.notna(), "").astype(str).str.strip()
     plain = texts.str.fullmatch("[0-9]{1,19}")
     pointed = texts.str.fullmatch(r"[0-9]{1,16}\.0*")
@@ -164,7 +164,7 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """Write a prediction table atomically: `.parquet` as such, else as `format_predictions` has it.
+    """Write a prediction table atomically: `.parquet` as Parquet, else CSV (`format_predictions`).
 
     Raises:
         ValueError: an id is repeated or a value is not finite.
@@ -200,7 +200,7 @@ def _check_predictions(predictions: pd.DataFrame) -> None:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write any table atomically, without its index, nine digits."""
+    """Write any table atomically, without its index, with nine significant digits."""
     with files.writing(path) as temporary:
         text = without_formulas(table)
         text.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
@@ -209,8 +209,8 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
     """Put a ' before every cell, index or column name that a spreadsheet would run as a formula.
 
-    What cannot be printed becomes its escape: a line break would begin a row, and with it a cell,
-    of its own, and UTF-8 cannot hold every file's name. Numbers stay numbers.
+    Unprintable characters are escaped: a line break would begin a new row and cell, and UTF-8
+    cannot hold every file's name. Numbers stay numbers.
     """
     table = table.rename(columns=plain_cell, index=plain_cell)
     for name in table.select_dtypes(exclude=["number", "bool"]):

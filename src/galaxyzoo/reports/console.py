@@ -168,7 +168,7 @@ def print_ensemble(card: EnsembleCard) -> None:
     if card.nested:
         honest = f"{card.nested.score:.5f} nested, choice included"
     print(f"chosen: {card.chosen}, {card.metric} {card.score:.5f} cross-fitted, {honest}")
-    print(f"lowest: {card.best}; chosen is {card.rule}, simplest first in the table")
+    print(f"lowest: {card.best}; chosen is {card.rule}; the table lists the simplest first")
     print(*mark_notes(card.selected_on_validation, bool(card.possible_leakage)), sep="\n")
     if card.is_optimistic:
         print("every score of this ensemble is optimistic for the same reason")
@@ -205,7 +205,7 @@ def member_table(card: EnsembleCard) -> pd.DataFrame:
 
 
 def candidate_table(card: EnsembleCard) -> pd.DataFrame:
-    """Each candidate's cross-fitted score beside the mean's and the lowest, the simplest first."""
+    """Each candidate's score, and its differences from the mean's and the lowest; simplest first."""
     names = class_score_names(card.classes)
     return pd.DataFrame(
         {

@@ -35,7 +35,7 @@ def history_section(evaluation: Evaluation) -> HtmlSection:
 
 
 def _read_histories(catalog: Catalog, result: Result) -> pd.DataFrame:
-    """Rows of the folds' histories with their `fold`; empty where none is there."""
+    """Training histories of a run's folds, with a column `fold`; empty where there is none."""
     if result.config is None:
         return pd.DataFrame()
     trained = {fold: FoldTables(result.config, catalog).files(fold) for fold in result.folds}
@@ -44,7 +44,7 @@ def _read_histories(catalog: Catalog, result: Result) -> pd.DataFrame:
         for fold, files in trained.items()
         if files.is_done
     ]
-    for table in tables:  # of all stages together
+    for table in tables:  # epochs count on through all stages
         table["epoch"] = np.arange(1, len(table) + 1)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 

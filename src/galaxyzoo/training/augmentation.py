@@ -12,7 +12,7 @@ from galaxyzoo.config.schema import AugmentConfig, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import warp, warp_matrices
 
-_TRIALS = 8  # of a transform, some of which draw the size that they give an image
+_TRIALS = 8  # runs of each transform: some draw their output size at random
 
 
 def random_matrices(
@@ -33,7 +33,7 @@ def augment_batch(
     rng: np.random.Generator,
     part: tuple[int, slice] | None = None,
 ) -> np.ndarray:
-    """Warp and transform a training batch, depending on the arguments alone.
+    """Warp and transform a training batch; the result depends on the arguments alone.
 
     Args:
         images: (B, cache_px, cache_px, 3) uint8.
@@ -41,8 +41,8 @@ def augment_batch(
     Returns:
         (B, size_px, size_px, 3) uint8; a part has the warps that it has in the whole batch.
     """
-    whole, part_rows = part or (len(images), slice(None))
-    warped = warp(images, random_matrices(image, augment, whole, rng)[part_rows], image.size_px)
+    batch_size, rows = part or (len(images), slice(None))
+    warped = warp(images, random_matrices(image, augment, batch_size, rng)[rows], image.size_px)
     if augment.transforms:
         transform = build_transforms(augment.transforms, seed=int(rng.integers(2**31)))
         warped = np.stack([transform(image=picture)["image"] for picture in warped])
@@ -57,7 +57,7 @@ def build_transforms(
 
 
 def check_transforms(settings: list[dict[str, Any]], size_px: int) -> None:
-    """Refuse, before anything starts, transforms that are unknown or change an image's form.
+    """Refuse, before training, transforms that are unknown or change an image's shape or dtype.
 
     Args:
         size_px: side of the training images, of which one is transformed several times.

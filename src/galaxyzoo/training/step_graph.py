@@ -37,11 +37,13 @@ class StepGraph:
         """Take one step; returns the loss.
 
         Args:
-            take_step: always the same; not kept, or its owner would keep the memory of recordings.
+            take_step: the same at every call; not kept, since a reference cycle with its owner
+                would hold on to the recordings' memory.
             images: (B, 3, H, W).
             targets: (B, column).
         Raises:
-            RuntimeError: the step waits for the GPU, so cannot be recorded; all is as before it.
+            RuntimeError: the step waits for the GPU, so it cannot be recorded; the model and
+                optimizer are as before.
         """
         recorded = self._recorded.get(len(images))
         if recorded is None:
@@ -64,7 +66,7 @@ class StepGraph:
     def _warm_up(self, take_step: Step, images: Tensor, targets: Tensor) -> None:
         """Take steps and undo them."""
         before = [(value, value.detach().clone()) for value in self._state()]
-        random, stream = torch.cuda.get_rng_state(images.device), _stream(images.device)
+        rng_state, stream = torch.cuda.get_rng_state(images.device), _stream(images.device)
         stream.wait_stream(torch.cuda.current_stream())
         try:
             with torch.cuda.stream(stream):
@@ -82,7 +84,7 @@ class StepGraph:
                     value.copy_(was)
                 for value in new:  # an optimizer's state begins at 0
                     value.zero_()
-            torch.cuda.set_rng_state(random, images.device)
+            torch.cuda.set_rng_state(rng_state, images.device)
 
     def _state(self) -> list[Tensor]:
         """Tensors that a step changes."""

@@ -248,7 +248,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "padding to the middle": (
         lambda: write(np.where(np.arange(48) < 30, 0, CUBE)),
         "",
-        "its middle has one value, as much around it: is it padding?",
+        "its middle has one value, like much around it: is it padding?",
     ),
     "two values": (
         lambda: write((CUBE > 200).astype(np.uint8)),

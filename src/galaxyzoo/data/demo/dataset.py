@@ -71,16 +71,16 @@ def choose_ids(n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.nda
 
 def _write_images(path: Path, ids: np.ndarray, seed: int) -> None:
     """Draw galaxies into one zip of JPEG files."""
-    jpegs = zip(ids, _drawn(ids, seed, path.stem), strict=True)
-    write_zip(path, ((f"{path.stem}/{i}.jpg", jpeg) for i, jpeg in jpegs), _EPOCH, _MODE)
+    members = zip(ids, _draw_jpegs(ids, seed, path.stem), strict=True)
+    write_zip(path, ((f"{path.stem}/{i}.jpg", jpeg) for i, jpeg in members), _EPOCH, _MODE)
 
 
-def _drawn(ids: np.ndarray, seed: int, title: str) -> Iterator[bytes]:
+def _draw_jpegs(ids: np.ndarray, seed: int, title: str) -> Iterator[bytes]:
     """JPEG bytes of each galaxy, in the order of `ids`, drawn on all cores."""
-    # Threads: numpy and OpenCV let go of the interpreter, and starting processes takes seconds.
+    # Threads: numpy and OpenCV release the GIL, and starting processes takes seconds.
     workers = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")
-    jobs = workers(joblib.delayed(draw_jpeg)(int(i), seed) for i in ids)
-    return iter(Bar(jobs, total=len(ids), desc=f"drawing {title}", unit="galaxy"))
+    jpegs = workers(joblib.delayed(draw_jpeg)(int(i), seed) for i in ids)
+    return iter(Bar(jpegs, total=len(ids), desc=f"drawing {title}", unit="galaxy"))
 
 
 def draw_jpeg(galaxy_id: int, seed: int = 0) -> bytes:

@@ -38,7 +38,7 @@ _BLOCK = 1 << 20  # bytes read at once behind a tar's end
 
 @dataclass
 class FolderStore(ImageStore):
-    """Images of a folder; a name is seen from it, or absolute."""
+    """Images of a folder; names are relative to it, or absolute."""
 
     def load(self, image_id: int) -> bytes:
         """Encoded bytes of one image."""
@@ -65,7 +65,7 @@ def _read_error(where: str, error: Exception) -> InputError:
 
 @dataclass
 class ZipStore(ImageStore):
-    """Images of a zip; its checksums are checked while they are read."""
+    """Images of a zip; each one's checksum is checked while it is read."""
 
     _local: threading.local = field(default_factory=threading.local, repr=False)
 
@@ -94,9 +94,10 @@ class ZipStore(ImageStore):
 
 
 def open_files(path: Path, is_needed: bool = True) -> ImageStore:
-    """The images of a zip, or of a folder and its subfolders, linked ones once.
+    """The images of a zip, or of a folder and its subfolders, each linked folder once.
 
-    Of a folder also links without an end that lead nowhere: whole folders may be behind them.
+    A folder's broken links without a file ending are listed as left out: each may have led to a
+    whole folder.
 
     Args:
         path: the folder or zip.
@@ -179,7 +180,7 @@ class TarStore(ImageStore):
 
 
 def open_tar(path: Path) -> TarStore:
-    """The images of a tar, as packed; links are followed to files of it."""
+    """The images of a tar, in its order; links are followed within it."""
     names, places, links, left_out = PackedStrings(), array("q"), {}, []
     for member in _members(path):
         is_file = is_picture(member.name) and not member.isdir()
@@ -239,13 +240,13 @@ def _members(path: Path) -> Iterator[tarfile.TarInfo]:
 
 
 def _target(member: tarfile.TarInfo) -> str:
-    """Name of the member that a link leads to; a hard link has it whole."""
+    """Name of the member that a link leads to; a hard link holds the full name."""
     folder = posixpath.dirname(member.name) if member.issym() else ""
     return posixpath.normpath(posixpath.join(folder, member.linkname))
 
 
 def _follow(name: str, links: Mapping[str, str]) -> str:
-    """Resolve a chain of links; a circle ends at one of them."""
+    """Resolve a chain of links; a cycle ends at any of them."""
     for _ in range(len(links)):
         if name not in links:
             break

@@ -1,6 +1,8 @@
 """FITS cut-outs as pictures: the bands to red, green and blue, the sky's range to 8 bits.
 
-An image is one part of the file, (band, H, W), (H, W, 3 or 4) or (H, W), or several of a band each.
+An image is one part (HDU) of the file, (band, H, W), (H, W, 3 or 4) or (H, W), or several parts
+with one band each.
+
 The networks learned from SDSS's color pictures of g, r and i, stretched as by Lupton et al., 8.48
 Petrosian radii wide (424 px of 0.02 petroR90_r: Willett et al. 2013, section 2).
 
@@ -29,12 +31,12 @@ _LARGEST_BYTES = 500_000_000  # of all bands, unpacked
 _MAGIC, _GZIP = b"SIMPLE  =", b"\x1f\x8b"
 _SMALLEST_SIDE = 8  # px, as of HDF5
 _SCIENCE = ("SCI", "SCIENCE", "IMAGE")  # names of the image among masks, weights and errors
-_BANDS = ("CHANNEL", "CUTOUT")  # names of a band each: Cutana's CHANNEL_1, astrocut's
+_BANDS = ("CHANNEL", "CUTOUT")  # names of parts with one band each: Cutana's CHANNEL_1, astrocut's
 _OLD_NAME = "O_EXT_NM"  # where astrocut keeps the name
 _SKY_NOISES = 20  # at so many, Lupton's stretch turns from linear to logarithmic
-_SKY_SAMPLE = 100  # pixels along each side, at least, of which the sky is measured
-_SOFTENING = 8  # its Q
-_SPIKE = 10  # times as frequent as any other value is the one that a cut-out is padded with
+_SOFTENING = 8  # Lupton's Q
+_SKY_SAMPLE = 100  # the sky is measured on at least so many pixels along each side
+_PADDING_RATIO = 10  # padding is a value at least so many times as frequent as any other
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class FitsSettings:
     """Settings that turn cut-outs into pictures.
 
     Args:
-        stretch: lupton: asinh of the mean over the bands, above the sky; zscale, linear: from a
-            lowest to a highest value, by the mean over the bands and by all.
+        stretch: lupton: asinh of the bands' mean, above the sky; zscale: linear between IRAF's
+            limits for the bands' mean; linear: from the lowest pixel of all bands to the highest.
         bands: numbers of the planes that are red, green and blue, from 0.
         field_arcsec: side of the center square that is shown; None: the whole cut-out.
         pixel_arcsec: side of a pixel; None: by the file's own coordinates.
@@ -117,7 +119,7 @@ def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None)
         bands, header = _read(data, settings.hdu)
         if width_arcsec is not None:
             scale = settings.pixel_arcsec or _pixel_arcsec(header)
-            bands = _cut(bands, width_arcsec / scale)
+            bands = _crop_center(bands, width_arcsec / scale)
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001  astropy raises a dozen kinds for damaged files
@@ -170,7 +172,7 @@ def _planes(part: Any, data: bytes, number: int) -> np.ndarray:
     blank = part.header.get("BLANK")
     if blank is None:
         pixels = np.asarray(part.data, np.float32)
-    else:  # astropy passes over BLANK 0 and that of unsigned numbers, and fails at signed bytes
+    else:  # astropy ignores BLANK 0 and that of unsigned integers, and fails on signed bytes
         is_wide = part.header["BITPIX"] > 8
         with (
             _astropy().open(io.BytesIO(data), uint=is_wide) as values,
@@ -244,8 +246,8 @@ def _pixel_arcsec(header: Any) -> float:
     return float(np.mean(scales)) * 3600
 
 
-def _cut(bands: np.ndarray, side: float) -> np.ndarray:
-    """The center square of a side in px."""
+def _crop_center(bands: np.ndarray, side: float) -> np.ndarray:
+    """The center square; its side is in px."""
     height, width = bands.shape[1:]
     keep = round(side)
     if not 1 <= keep <= min(height, width):
@@ -269,7 +271,7 @@ def _lupton(bands: np.ndarray) -> np.ndarray:
         differs = (bands != np.reshape(common, (-1, 1, 1))).any(axis=0)
         top, left = (side // 2 - _SMALLEST_SIDE // 2 for side in differs.shape)
         if not differs[top : top + _SMALLEST_SIDE, left : left + _SMALLEST_SIDE].any():
-            raise InputError("its middle has one value, as much around it: is it padding?")
+            raise InputError("its middle has one value, like much around it: is it padding?")
         rest = bands[:, differs]
         sky = np.median(rest, axis=1, keepdims=True)
         noise = float(mad_std(rest - sky))
@@ -285,8 +287,8 @@ def _find_padding(pixels: np.ndarray) -> tuple[float, bool]:
     """The most frequent of a band's values, and whether it stands out, as no sky's does."""
     values, counts = np.unique(pixels, return_counts=True)
     most, *others = np.sort(counts)[::-1]
-    is_spike = most > _SPIKE * max([*others[:1], 1]) and most > pixels.size / 100
-    return values[counts.argmax()], is_spike
+    is_padded = most > _PADDING_RATIO * max([*others[:1], 1]) and most > pixels.size / 100
+    return values[counts.argmax()], is_padded
 
 
 def _zscale(bands: np.ndarray) -> np.ndarray:
@@ -305,7 +307,7 @@ def _scale(bands: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _astropy() -> Any:
-    """Import astropy, only for such files; its warnings are checked for here."""
+    """Import astropy once a FITS file comes; what it would warn of is checked in this module."""
     import warnings
 
     from astropy.io import fits
