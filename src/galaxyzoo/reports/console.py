@@ -205,7 +205,7 @@ def member_table(card: EnsembleCard) -> pd.DataFrame:
 
 
 def candidate_table(card: EnsembleCard) -> pd.DataFrame:
-    """Each candidate's score, and its differences from the mean's and the lowest; simplest first."""
+    """Each candidate's score and its differences from the mean's and the lowest; simplest first."""
     names = class_score_names(card.classes)
     return pd.DataFrame(
         {
