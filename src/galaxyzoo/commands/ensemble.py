@@ -65,7 +65,7 @@ def combine(options: argparse.Namespace) -> None:
     """Load, cross-fit, choose, predict the test galaxies, write, print."""
     started = time.perf_counter()
     task = pick_task(options.task, options.runs)
-    # External tables need no run of ours, so a dataset that is named is taken as it is.
+    # External tables need no trained run on the dataset, so a named one is not checked for any.
     named = options.dataset if options.external else None
     whole = load_catalog(named or choose_dataset(options.dataset, task.name))
     take_default(options, task, whole)
@@ -73,13 +73,10 @@ def combine(options: argparse.Namespace) -> None:
     tables = make_tables(options.external, options.possible_leakage)
     external = pick_tables(tables, options.runs)
     set_aside = [table for table in tables if table not in external]
-    named_runs, left_out = (
-        [name for name in options.runs if not name.startswith(PREFIX)],
-        list[str](),
-    )
-    runs = named_runs
-    if named_runs or not options.runs:  # none need be where tables join
-        runs, left_out = find_runs(task, whole, named_runs, or_none=bool(external))
+    runs = [name for name in options.runs if not name.startswith(PREFIX)]
+    left_out: list[str] = []
+    if runs or not options.runs:  # with external tables it is no error if no run is trained
+        runs, left_out = find_runs(task, whole, runs, or_none=bool(external))
     candidates = pick_candidates(names, task)
     name = options.name or name_of([*runs, *(table.run for table in external)], task)
     build = EnsembleBuild(task, whole, runs, candidates, name, external, set_aside)
@@ -105,19 +102,19 @@ def calibrate(options: argparse.Namespace) -> None:
     level = options.intervals
     if not 0 < level < 1:
         raise InputError(f"--intervals {level:g} must lie between 0 and 1, such as {LEVEL}")
-    ignored = ("task", "candidates", "external", "possible_leakage")
-    if len(options.runs) > 1 or any(getattr(options, name) for name in ignored):
+    refused = ("task", "candidates", "external", "possible_leakage")
+    if len(options.runs) > 1 or any(getattr(options, name) for name in refused):
         raise InputError("--intervals takes an ensemble's name and --dataset alone: build it first")
     dataset = choose_dataset(options.dataset, COMPETITION_TASK)
-    there = {folder.name: folder for folder in list_ensembles(dataset, COMPETITION_TASK)}
-    asked = options.runs or ([DEFAULT] if DEFAULT in there else [*there])
-    if len(asked) != 1 or asked[0] not in there:
+    built = {folder.name: folder for folder in list_ensembles(dataset, COMPETITION_TASK)}
+    asked = options.runs or ([DEFAULT] if DEFAULT in built else [*built])
+    if len(asked) != 1 or asked[0] not in built:
         raise InputError(
             f"--intervals are of one ensemble that is built on {dataset}: name one of "
-            f"{', '.join(there) or 'none'}; `python3 src/ensemble.py` builds one"
+            f"{', '.join(built) or 'none'}; `python3 src/ensemble.py` builds one"
         )
     card = make_intervals(asked[0], load_catalog(dataset), level)
-    path = there[asked[0]].intervals_csv
+    path = built[asked[0]].intervals_csv
     print_intervals(card)
     print(f"intervals of {level:g} around {asked[0]}: {shown(path)}")
     print(f"coverage, also by answer: {shown(card_path(path))}")
@@ -204,7 +201,7 @@ def take_ensemble(options: argparse.Namespace) -> None:
 def take_settings(options: argparse.Namespace, settings: EnsembleSettings) -> None:
     """Fill the options with the runs of an ensemble's config, or its tables if none is trained.
 
-    Runs trained on a demo count where the tables' dataset is not prepared.
+    Runs trained on a demo count only where the tables' dataset is not prepared.
     """
     trained = {dataset for run in settings.runs for dataset in datasets_with_run(run)}
     if options.dataset:
@@ -215,8 +212,11 @@ def take_settings(options: argparse.Namespace, settings: EnsembleSettings) -> No
         wants_tables = not trained
     external = recipe_tables(settings)
     if external and wants_tables:
-        print(f"none of its runs is trained on {settings.dataset}: by tables in {settings.tables}/")
-        # Names of tables do not say it.
+        print(
+            f"none of its runs is trained on {settings.dataset}: combining the tables in "
+            f"{settings.tables}/"
+        )
+        # The task is read off the runs: names of tables do not contain it.
         options.task = options.task or pick_task(None, settings.runs).name
         options.runs = [f"{PREFIX}{name}" for name, *_ in external]
         options.external += external

@@ -1,4 +1,4 @@
-"""Typed settings, parsed from YAML and `key=value` overrides; a mistake is one line."""
+"""Typed settings, parsed from YAML and `key=value` overrides; a mistake is reported in one line."""
 
 import difflib
 import json
@@ -65,7 +65,7 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_switches_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+    def _refuse_bool_for_number(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse a bool where a number belongs: `dropout: on` would be 1."""
         wanted = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, bool) and {int, float} & {wanted, *get_args(wanted)}:
@@ -131,7 +131,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def override(values: dict[str, Any], assignment: str) -> None:
-    """Set one nested value in place from `section.key=value`, the value read as YAML."""
+    """Set one nested value in place from `section.key=value`, the value read as YAML.
+
+    It holds in every stage of the recipe; `stages.NAME.section.key=value` in stage NAME alone.
+    """
     key, equals, text = assignment.partition("=")
     if not equals or not key:
         raise InputError(

@@ -1,7 +1,7 @@
 """Manifests: a folder's files, what made them, and checks that they are as written.
 
-Nothing on disk is trusted: a file is used if it is the very one that was written, by the same
-settings and so on. Nothing else in the project computes a digest.
+Nothing on disk is trusted: a file is used only if it is unchanged and was made by the same
+settings, split and fold. All digests of the project are computed here.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ _OTHER = {"config": "other settings", "fingerprint": "another split", "fold": "a
 
 def digest(parts: Iterable[str | bytes | memoryview]) -> str:
     """SHA-256 of concatenated parts, 64 hexadecimal digits."""
-    made = hashlib.sha256()
+    hasher = hashlib.sha256()
     for part in parts:
-        made.update(part.encode() if isinstance(part, str) else part)
-    return made.hexdigest()
+        hasher.update(part.encode() if isinstance(part, str) else part)
+    return hasher.hexdigest()
 
 
 def digest_file(path: Path) -> str:
@@ -36,7 +36,7 @@ def digest_file(path: Path) -> str:
 
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object with a digest of itself, which replaces an earlier one."""
+    """Write a JSON object and, under one more key, its digest; an earlier digest is replaced."""
     files.write_json(path, {**content, _DIGEST: _digest(content)})
 
 
@@ -64,7 +64,7 @@ class Manifest:
         folder: of the files.
         made_by: what they have to be made by.
         mark: name of the manifest's file.
-        cure: end of error messages.
+        cure: what the user is to do, the end of error messages.
     """
 
     folder: Path
@@ -79,8 +79,8 @@ class Manifest:
 
     def finish(self, names: Sequence[str], notes: dict[str, Any]) -> None:
         """Write the manifest of the named files that exist."""
-        there = [name for name in names if (self.folder / name).exists()]
-        digests = {name: digest_file(self.folder / name) for name in there}
+        existing = [name for name in names if (self.folder / name).exists()]
+        digests = {name: digest_file(self.folder / name) for name in existing}
         content = {"made_by": dict(self.made_by), "files": digests, "notes": notes}
         write_sealed(self.folder / self.mark, content)
 

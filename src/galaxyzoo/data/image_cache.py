@@ -29,7 +29,7 @@ from galaxyzoo.core.paths import cache_dir, shown
 from galaxyzoo.data.stores.base import ImageStore
 
 Made = TypeVar("Made")
-AT_ONCE = 8  # images that a thread takes
+AT_ONCE = 8  # images that a thread takes at a time
 LISTED = 10  # unusable images that a message names
 # cv2's flags by how much an image shrinks while it is decoded.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
@@ -37,8 +37,8 @@ _VERSION = 3  # of the decoding; raise it when the pixels change
 _DECODERS = cv2.__version__, simplejpeg.__version__
 LARGEST_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_INKS = ("CMYK", "YCCK")  # color spaces of JPEGs made for print
-_checked: set[tuple[Path, int]] = set()  # arrays that this process has checked, last changed then
+_PRINT_SPACES = ("CMYK", "YCCK")  # color spaces of JPEGs made for print
+_checked: set[tuple[Path, int]] = set()  # (array, its mtime in ns) checked in this process
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
     """Decode an image, cut the center square, shrink it.
 
     Args:
-        data: JPEG or PNG, or (H, W, 3) uint8 RGB pixels, which give what a PNG of them gives.
+        data: JPEG or PNG, or (H, W, 3) uint8 RGB pixels, treated like a PNG of the same pixels.
         crop_px: side of the square in pixels of a 424 px original; other originals are cut in
             proportion.
         size_px: side of the result, at most `crop_px`.
@@ -69,16 +69,16 @@ def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
         _check_shape(data.shape[:2])
         reduce = _choose_reduction(data.shape[:2], crop_px, size_px)
         if reduce > 1:  # as cv2 shrinks a PNG while it decodes
-            half = (data.shape[1] // reduce, data.shape[0] // reduce)
-            data = cv2.resize(data, half, interpolation=cv2.INTER_LINEAR_EXACT)
+            size = (data.shape[1] // reduce, data.shape[0] // reduce)
+            data = cv2.resize(data, size, interpolation=cv2.INTER_LINEAR_EXACT)
         return _cut_square(data, crop_px, size_px)
     reduce = _choose_reduction(read_size(data), crop_px, size_px)
-    whole = _decode_jpeg if data.startswith(_JPEG) else _decode_by_cv2
-    return _cut_square(whole(data, reduce), crop_px, size_px)
+    decoder = _decode_jpeg if data.startswith(_JPEG) else _decode_by_cv2
+    return _cut_square(decoder(data, reduce), crop_px, size_px)
 
 
 def _choose_reduction(shape: tuple[int, ...], crop_px: int, size_px: int) -> int:
-    """Choose the largest reduction while decoding that keeps the square at its size."""
+    """Choose the largest reduction that leaves the square with at least `size_px` a side."""
     side = min(shape) * crop_px / ORIGINAL_PX  # in this image's own pixels
     return max(r for r in _REDUCED if r == 1 or side / r >= size_px)
 
@@ -91,8 +91,8 @@ def _cut_square(image: np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
     image = image[top : top + keep, left : left + keep]
     if keep == size_px:
         return image
-    kind = cv2.INTER_AREA if keep > size_px else cv2.INTER_LINEAR
-    return cv2.resize(image, (size_px, size_px), interpolation=kind)
+    interpolation = cv2.INTER_AREA if keep > size_px else cv2.INTER_LINEAR
+    return cv2.resize(image, (size_px, size_px), interpolation=interpolation)
 
 
 def decode_many(
@@ -164,7 +164,7 @@ def open_cache(
 def describe_bad(store: ImageStore, cache: ImageCache, then: str) -> str:
     """Describe in one line how many images of a cache cannot be used, the first ones, and why.
 
-    The first ones come last: a line that gets too long is cut off there.
+    They stand at the end, where a line that gets too long is cut off.
     """
     names: dict[str, list[str]] = {}
     for galaxy_id, why in list(cache.problems.items())[:LISTED]:
@@ -261,7 +261,7 @@ def _fill(
 
 
 def in_threads(work: Callable[[int], Made], count: int) -> Iterator[Made]:
-    """Results, in order, of work on images `start` to `start + AT_ONCE`, from 0 to `count`."""
+    """Results, in order, of `work(start)` in threads for every `AT_ONCE`-th start below `count`."""
     return _threads(os.getpid()).map(work, range(0, count, AT_ONCE))
 
 
@@ -269,7 +269,8 @@ def in_threads(work: Callable[[int], Made], count: int) -> Iterator[Made]:
 def _threads(_process: int) -> ThreadPoolExecutor:
     """Threads of a process that share memory: cv2 and zlib release the interpreter's lock.
 
-    They stay: each keeps a zip open, whose list of contents takes as long as a thousand images.
+    They are kept: each has a zip open, and reading its list of contents takes as long as decoding a
+    thousand images.
     """
     return ThreadPoolExecutor(joblib.cpu_count(), "decoding")
 
@@ -281,7 +282,7 @@ def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.nd
 
     Raises:
         UnavailableError: the system cannot read any file now.
-        MemoryError: it is used up.
+        MemoryError: no memory is left to decode it.
     """
     try:
         return decode(store.load(galaxy_id), config.crop_px, config.cache_px)
@@ -302,26 +303,26 @@ def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
 def _read_jpeg_header(data: bytes) -> tuple[tuple[int, int], str]:
     """(height, width) of a JPEG, and its color space."""
     try:
-        height, width, colors, _ = simplejpeg.decode_jpeg_header(data)
+        height, width, color_space, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError as error:
         raise ValueError(f"its JPEG header is cut off or damaged ({error})") from None
-    return (height, width), colors
+    return (height, width), color_space
 
 
 def _decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
     """(H / reduce, W / reduce, 3) uint8 RGB, sides rounded up.
 
-    A decoder fills what a cut-off JPEG lacks with gray; this one refuses what libjpeg warns of, and
-    so a cut-off file also where an end marker was put behind the cut. It takes one that was cut
-    between two scans (the rest is a whole JPEG of a less sharp picture).
+    Decoders fill what a cut-off JPEG lacks with gray. This one refuses whatever libjpeg warns of,
+    so also a cut-off file that ends in an end marker. A progressive JPEG cut between two scans
+    passes: what is left is a complete, less sharp picture.
     """
-    (height, width), colors = _read_jpeg_header(data)
+    (height, width), color_space = _read_jpeg_header(data)
     try:
-        if colors in _INKS:  # converted by cv2 alone
+        if color_space in _PRINT_SPACES:  # simplejpeg checks it; only cv2 makes RGB of it
             simplejpeg.decode_jpeg(data, "CMYK")
             return _decode_by_cv2(data, reduce)
-        least = -(-height // reduce), -(-width // reduce)
-        return simplejpeg.decode_jpeg(data, "RGB", min_height=least[0], min_width=least[1])
+        smallest = -(-height // reduce), -(-width // reduce)
+        return simplejpeg.decode_jpeg(data, "RGB", min_height=smallest[0], min_width=smallest[1])
     except ValueError as error:
         raise ValueError(f"it is cut off or damaged ({error})") from None
 

@@ -44,7 +44,7 @@ class EnsembleNetworks(Predictor):
 
     @classmethod
     def open(cls, folder: Path) -> "EnsembleNetworks":
-        """The ensemble in a folder of `src/export.py`."""
+        """Open an ensemble in a folder that `src/export.py` wrote."""
         card = EnsembleCard.read(folder / ENSEMBLE_CARD)
         model = load_model(folder / ENSEMBLE_MODEL, card.fitted, "export it again")
         members = card.members.items()
@@ -86,10 +86,10 @@ def load_predictor(
     """Load a trained run or an ensemble.
 
     Args:
-        dataset: as `find_predictor` returns it, like the name.
+        dataset: of the run or ensemble; `find_predictor` returns it and the name.
         name: of the run or ensemble.
-        folds: whose networks alone predict; default all.
-        views: 1, or 8, the orientations of the square; default each run's own.
+        folds: use only the networks of these folds; default all.
+        views: 1, or 8 for all rotations and reflections; default each run's own.
     """
     predictor: Predictor = (
         EnsembleNetworks.load(ensemble_folder(dataset, name))
@@ -116,6 +116,6 @@ def describe(predictor: Predictor) -> str:
     """Describe what is averaged or combined, for messages."""
     count = sum(len(run.models) for run in predictor.runs)
     if isinstance(predictor, EnsembleNetworks):
-        how = predictor.fitted.card.chosen
-        return f"{how} of {len(predictor.runs)} runs ({count} networks)"
+        method = predictor.fitted.card.chosen
+        return f"{method} of {len(predictor.runs)} runs ({count} networks)"
     return f"mean of {count} folds' models"

@@ -3,10 +3,10 @@
 Everything rests on one step, fitting a candidate on all folds but a set E:
 - E empty gives the model that predicts the test galaxies;
 - E = {k} predicts fold k for the cross-fitted score, by which the candidate is chosen;
-- E = {j, k} predicts j and k: to leave k out of the whole choice, the candidates are compared on
-  the folds j != k by meta-models fitted without both (the networks behind the rows of fold j were
-  trained on fold k, as in all stacking). A pair has no order, so K (K - 1) / 2 fits serve all K
-  outer folds.
+- E = {j, k} predicts j and k: the choice that is to know nothing of fold k compares the candidates
+  on each other fold j, predicted by a meta-model fitted without j and k. One fit serves both (j, k)
+  and (k, j), so K folds take K (K - 1) / 2 such fits. (The networks that predicted fold j did train
+  on fold k, as in all stacking.)
 
 Chosen is the simplest candidate whose score is within one standard error of the best: a difference
 that the draw of the galaxies explains is no reason for a model that is harder to trust. The nested
@@ -184,7 +184,7 @@ def cross_fit(
             "an ensemble is scored across folds: it needs at least two; train with more folds"
         )
     by_fold = {k: make_fold(features[folds == k], targets[folds == k]) for k in numbers}
-    # The costliest candidates first, while few predictions of others are kept in memory.
+    # The costliest candidates first: few predictions of others are in memory yet.
     jobs = [(name, without) for name in reversed([*candidates]) for without in exclusions(numbers)]
     calls = (
         delayed(fit_without)(candidates[name].fit, by_fold, without, task) for name, without in jobs
@@ -211,7 +211,7 @@ def fit_without(
         submitted.
     """
     model = fit([rows for fold, rows in by_fold.items() if fold not in without], task)
-    # What serves the choice alone is kept in half the memory.
+    # Predictions without two folds serve the choice alone: half the memory is enough.
     precision = np.float64 if len(without) == 1 else np.float32
     return model, {
         fold: task.project(model.predict(by_fold[fold].features)).astype(precision, copy=False)

@@ -57,10 +57,10 @@ METHODS = {
 FAST_METHODS = tuple(name for name, method in METHODS.items() if method.all_orientations)
 CENTER, RANDOM = "center", "random"  # controls: a spot in the middle, and patches at random
 CONTROLS = (CENTER, RANDOM)
-_FINEST_USEFUL = 5  # cells of a side below which a map shows no place
-_REMOVED = (0.3, 0.5, 0.7, 0.9)  # shares of the pixels
+_MIN_SIDE = 5  # cells; a map with fewer on a side shows no place
+_REMOVED_SHARES = (0.3, 0.5, 0.7, 0.9)  # of the pixels
 _CELLS = 6  # of a side of random patches
-_SPOT = 0.25  # standard deviation of the spot over the image's side
+_SPOT_SIGMA = 0.25  # standard deviation of the spot over the image's side
 
 
 def find_method(name: str) -> str:
@@ -83,7 +83,7 @@ def average_gradcam(
     Args:
         models: networks by fold.
         image: (1, H, W, 3) uint8, the network's input.
-        column: the answer's or class's place among the task's columns.
+        column: index of the answer or class among the task's columns.
         method: of `METHODS`.
         layer: default: the deepest layer whose maps show places.
     Returns:
@@ -101,7 +101,7 @@ def explain(
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """Heat map of a galaxy for an answer, of a run or averaged over an ensemble's runs.
 
-    Runs that predict other columns, votes of which an ensemble makes classes, have no map.
+    An ensemble for classes can have runs that predict votes; these have no map.
 
     Args:
         predictor: run or ensemble.
@@ -150,7 +150,7 @@ def compute_gradcam(
     """Heat maps of one network, averaged over the eight orientations where the method is fast.
 
     Args:
-        model: trained; left in eval mode, with all gradients gone.
+        model: trained; left in eval mode, all gradients cleared.
         images: (B, H, W, 3) uint8, of the network's input size.
         columns: (B,) answer or class explained in each image.
         method: of `METHODS`.
@@ -162,12 +162,12 @@ def compute_gradcam(
     device = model.mean.device
     batch = torch.from_numpy(images).permute(0, 3, 1, 2).float().to(device)
     chosen = METHODS[method]
-    numbers = range(DIHEDRAL if chosen.all_orientations else 1)
+    orientations = range(DIHEDRAL if chosen.all_orientations else 1)
     # All in one batch: passes of one image each take ten times as long where cores are shared.
-    views = torch.cat([dihedral_view(batch, number) for number in numbers]).requires_grad_()
-    targets = [answer_of(column) for column in columns] * len(numbers)
-    kind = getattr(_import_package(), chosen.class_name)
-    with kind(
+    views = torch.cat([dihedral_view(batch, number) for number in orientations]).requires_grad_()
+    targets = [answer_of(column) for column in columns] * len(orientations)
+    cam_class = getattr(_import_package(), chosen.class_name)
+    with cam_class(
         model=model,
         target_layers=[layer.module],
         reshape_transform=partial(as_maps, backbone=model.backbone),
@@ -175,7 +175,7 @@ def compute_gradcam(
         if hasattr(explainer, "batch_size"):
             explainer.batch_size = 32
         turned = torch.from_numpy(np.asarray(explainer(views, targets), np.float32))
-    upright = map(undo_dihedral, turned.split(len(batch)), numbers)
+    upright = map(undo_dihedral, turned.split(len(batch)), orientations)
     maps = torch.stack([*upright]).sum(dim=0).numpy()
     model.zero_grad(set_to_none=True)
     largest = maps.max(axis=(1, 2), keepdims=True)
@@ -193,7 +193,7 @@ def choose_layer(model: GalaxyNet, size_px: int, name: str | None = None) -> Map
         )
     last = last_of_each_side(layers)
     last = [layer for layer in last if layer.tokens == last[-1].tokens]  # no transformer's stem
-    fine = [layer for layer in last if layer.side >= _FINEST_USEFUL]
+    fine = [layer for layer in last if layer.side >= _MIN_SIDE]
     return fine[-1] if fine else last[0]
 
 
@@ -244,10 +244,10 @@ def measure_faithfulness(
     """
     task = get_task(config.task)
     catalog = data.catalog.for_task(task)
-    open_rows = np.flatnonzero(np.isin(catalog.folds, list(models)))
-    if count > len(open_rows):
-        raise InputError(f"--faithfulness {count}: there are {len(open_rows)} galaxies")
-    drawn = np.random.default_rng(0).choice(open_rows, count, replace=False)
+    held_out_rows = np.flatnonzero(np.isin(catalog.folds, list(models)))
+    if count > len(held_out_rows):
+        raise InputError(f"--faithfulness {count}: there are {len(held_out_rows)} galaxies")
+    drawn = np.random.default_rng(0).choice(held_out_rows, count, replace=False)
     cache, side = data.train_images(config.image), config.image.size_px
     patches = random_patches(count, side)
     scores: list[np.ndarray] = []  # of each galaxy, (method,)
@@ -270,7 +270,7 @@ def measure_faithfulness(
                 maps += [center_spot(side), patches[len(scores)]]
                 scores.append(score_maps(model, image, column, np.stack(maps)))
                 bar.update()
-                if len(scores) == 1:  # which took the imports' time too
+                if len(scores) == 1:  # the first also waits for imports: time the second
                     started = time.monotonic()
                 if len(scores) == 2:
                     minutes = (time.monotonic() - started) * count / 60
@@ -280,7 +280,7 @@ def measure_faithfulness(
 
 
 def score_maps(model: GalaxyNet, image: np.ndarray, column: int, maps: np.ndarray) -> np.ndarray:
-    """Half the difference between removing the coldest and the hottest places first.
+    """Half the difference of the predictions without the coldest and without the hottest places.
 
     Args:
         model: not trained on this galaxy.
@@ -288,13 +288,13 @@ def score_maps(model: GalaxyNet, image: np.ndarray, column: int, maps: np.ndarra
         column: answer or class explained.
         maps: (map, H, H) heat.
     Returns:
-        (map,), positive for a faithful map.
+        (map,) means over `_REMOVED_SHARES`, positive for a faithful map.
     """
     fill_in = _import_package().metrics.road.NoisyLinearImputer(noise=0)
     pixels = torch.from_numpy(image).permute(2, 0, 1).float()
-    # The package's own choice of pixels by a threshold removes all of a map that is mostly 0.
+    # By rank: the package's threshold would remove all pixels of a map that is mostly 0.
     rank = maps.reshape(len(maps), -1).argsort(axis=1, kind="stable").argsort(axis=1)
-    counts = [round(share * rank.shape[1]) for share in _REMOVED]
+    counts = [round(share * rank.shape[1]) for share in _REMOVED_SHARES]
     masks = [
         torch.from_numpy(chosen.reshape(image.shape[:2]).astype(np.float32))
         for places in rank
@@ -310,9 +310,9 @@ def score_maps(model: GalaxyNet, image: np.ndarray, column: int, maps: np.ndarra
 
 def center_spot(side: int) -> np.ndarray:
     """(side, side) float32, 1 in the middle: where the galaxy is, whatever is asked."""
-    place = (np.arange(side) - (side - 1) / 2) / (_SPOT * side)
-    falling = np.exp(-(place**2) / 2).astype(np.float32)
-    return np.outer(falling, falling) / falling.max() ** 2
+    offset = (np.arange(side) - (side - 1) / 2) / (_SPOT_SIGMA * side)
+    gaussian = np.exp(-(offset**2) / 2).astype(np.float32)
+    return np.outer(gaussian, gaussian) / gaussian.max() ** 2
 
 
 def random_patches(count: int, side: int, seed: int = 0) -> np.ndarray:

@@ -33,8 +33,9 @@ class Model:
     ) -> pd.DataFrame:
         """Predict pictures, each with one galaxy in its middle.
 
-        A picture in memory is seen as a PNG file of it would be. JPEGs are better given as paths:
-        files are shrunk while they are decoded, which moves votes by up to 0.01.
+        A picture in memory is treated like a PNG file of the same pixels. Give JPEGs as paths: they
+        are shrunk while they are decoded, as in training; decoded before, they give votes that
+        differ by up to 0.01.
 
         Args:
             images: (n, H, W, 3) or (H, W, 3) uint8 RGB; a PIL image; a list of such pictures, of

@@ -15,12 +15,12 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
 
-GALAXIES_PER_CLASS = 5  # a row of the picture
-_TOP_VOTES = 3  # above the picture of a galaxy
+GALAXIES_PER_CLASS = 5  # one row of the picture
+_TOP_VOTES = 3  # largest votes shown above a galaxy
 
 
 def labeled_tasks(catalog: Catalog) -> list[ClassTask]:
-    """The class tasks that the catalog has labels for, or votes and the task a rule."""
+    """The class tasks whose labels the catalog has, or can make of votes by the task's rule."""
     return [task for task in CLASS_TASKS.values() if catalog.has_labels(task)]
 
 
@@ -58,7 +58,7 @@ def explore_samples(
     """The section with a few random galaxies of every class, one picture per task."""
     pictures = []
     for task in tasks:
-        notes = _draw_galaxies(data.catalog, task, seed)
+        notes = _sample_notes(data.catalog, task, seed)
         if len(notes):
             ids, title = notes.index.to_numpy(), f"{task.name}: random galaxies of each class"
             images, _ = decode_many(data.raw.train_images, ids, data.raw.image)
@@ -76,9 +76,9 @@ def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
         task: a class task that it has labels for.
     Returns:
         One row per class in the task's order: `task`, `class`; `before`, the sum of the next two;
-        `kept`, galaxies that the rule gives this class; `dropped`, those that it gives none and
-        whose votes are most for this class (the first of equal ones); then `fold_0`, …, the kept
-        ones of each fold. Over the classes, `before` adds up to the dataset.
+        `kept`, galaxies that the rule gives this class; `dropped`, those that it gives none, at
+        the class with most of their votes (the first of equals); then `fold_0`, …, the kept ones of
+        each fold. Over the classes, `before` adds up to the dataset.
     """
     labels = catalog.labels(task)
     labeled = labels.idxmax(axis=1)
@@ -100,8 +100,8 @@ def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
     return counts.reset_index(drop=True)
 
 
-def _draw_galaxies(catalog: Catalog, task: ClassTask, seed: int) -> pd.Series:
-    """Class and largest votes of a few random galaxies of each class, by GalaxyID."""
+def _sample_notes(catalog: Catalog, task: ClassTask, seed: int) -> pd.Series:
+    """Draw random galaxies of each class; class and largest votes of each, by GalaxyID."""
     classes = catalog.labels(task).idxmax(axis=1).sample(frac=1, random_state=seed)
     drawn = classes.groupby(classes).head(GALAXIES_PER_CLASS).sort_index()
     drawn = drawn.sort_values(key=lambda names: names.map(task.columns.index), kind="stable")

@@ -31,7 +31,7 @@ _TWENTIETHS = (TRAIN,) * 14 + (VAL,) * 3 + (TEST,) * 3
 
 
 def split(catalog: Catalog, task: str, seed: int = 0) -> np.ndarray:
-    """Split a task's galaxies into the three parts; classes and near-duplicates as for folds.
+    """Split a task's galaxies as folds are: stratified, near-duplicates in the same part.
 
     Returns:
         (galaxy,) "train", "val" or "test".
@@ -45,7 +45,7 @@ def split(catalog: Catalog, task: str, seed: int = 0) -> np.ndarray:
 
 
 def train_holdout(run: Run) -> HoldoutCard:
-    """Train a run on the first part, unless that is done, and score it on the third.
+    """Train a run on the training part, unless that is done, and score it on the test part.
 
     Returns:
         The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
@@ -69,9 +69,9 @@ def train_holdout(run: Run) -> HoldoutCard:
 
 
 def _train(run: Run, parts: np.ndarray) -> None:
-    """Train on the first part, validate on the second, predict the third."""
+    """Train on the training part, validate each epoch, predict the test part."""
     config, catalog, cache = run.config, run.catalog, run.cache("train")
-    # The random streams are those of one more fold.
+    # Seeds are derived from the fold's number: the hold-out takes the next one after the folds.
     data = make_part_data(config, run.data, cache, parts == TRAIN, parts == VAL, catalog.n_folds)
     files = _files(run)
     train_fold(config, data, files.folder, f"{config.run} hold-out")
@@ -81,9 +81,9 @@ def _train(run: Run, parts: np.ndarray) -> None:
 
 
 def _score(run: Run, parts: np.ndarray) -> HoldoutCard:
-    """Score card of the third part."""
+    """Score card of the test part."""
     catalog, task = run.catalog, get_task(run.config.task)
-    rows, targets = parts == TEST, run.catalog.targets(run.config.task)
+    rows, targets = parts == TEST, catalog.targets(task.name)
     table = PredictionTable.read(_files(run).path(HELD_OUT_TABLE), task, catalog.ids[rows])
     return HoldoutCard(
         run=run.config.run,
