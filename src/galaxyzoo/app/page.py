@@ -29,9 +29,9 @@ ALL = "all answers together"
 _SIMILAR, _WORST = 8, 12
 _PROGRESS = gr.Progress()
 _UPLOADS_KEPT = (600, 3600)  # seconds between deletions, and age of the files deleted
-_AT_ONCE = 4  # requests; the others wait in a queue
+_CONCURRENCY_LIMIT = 4  # requests of an action; the others wait in a queue
 _DRAWN_FIRST = 781510  # a spiral
-_listed: dict[str, KnownPredictor] = {}  # title -> what the page offers
+_listed: dict[str, KnownPredictor] = {}  # title -> predictor that the page offers
 
 
 def build_page(chosen: KnownPredictor) -> gr.Blocks:
@@ -66,8 +66,8 @@ def build_page(chosen: KnownPredictor) -> gr.Blocks:
 class _OwnHosts:
     """Refuse host names that are not this machine's; any IP address is fine.
 
-    A browser that shows somebody's site would else reach the page, once the site's name leads here
-    (DNS rebinding). For that a name is needed, so an address is always what the user typed.
+    Else a foreign site, open in the user's browser, could point its own name at this machine and
+    read the page (DNS rebinding). That takes a name: an IP address can only be what the user typed.
     """
 
     app: ASGIApp
@@ -75,11 +75,11 @@ class _OwnHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = dict(scope.get("headers", ())).get(b"host", b"").decode("latin-1")
-        answer = self.app
+        respond = self.app
         if scope["type"] in ("http", "websocket") and not self._is_own(host):
-            say = f"the page has no name {one_line(host)!r}: start it with --allow-host NAME"
-            answer = PlainTextResponse(say, status_code=400)
-        await answer(scope, receive, send)
+            message = f"the page has no name {one_line(host)!r}: start it with --allow-host NAME"
+            respond = PlainTextResponse(message, status_code=400)
+        await respond(scope, receive, send)
 
     def _is_own(self, host: str) -> bool:
         try:
@@ -98,8 +98,8 @@ def server_settings(hosts: Sequence[str]) -> dict[str, Any]:
     names = {name.lower() for name in (*hosts, "localhost", socket.gethostname())}
     return {
         "middleware": [Middleware(_OwnHosts, names=names)],
-        # Gradio looks visitors' numbers and names up in dictionaries; the functions' own errors
-        # do not come here.
+        # Gradio raises these where a request names a function that it does not have; errors inside
+        # a function do not come here.
         "exception_handlers": dict.fromkeys((KeyError, FnIndexInferError), _not_found),
     }
 
@@ -128,8 +128,8 @@ def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, shown: gr.State) -> list[A
             tree = gr.HTML("", elem_id="answers")
     gallery, similar_ids = _add_similar(run, shown)
     outputs = [number, shown, facts, tree, answer, heat, gallery]
-    for asked in (go.click, number.submit):
-        _on(asked, _show_number, [run, other, number], outputs)
+    for event in (go.click, number.submit):
+        _on(event, _show_number, [run, other, number], outputs)
     _on(random.click, _show_random, [run, other], outputs)
     _on(upload.upload, _show_upload, [run, other, upload], outputs)
     _on(gallery.select, _open, [run, other, similar_ids], outputs)
@@ -143,15 +143,15 @@ def _add_heat_map(run: gr.Dropdown, shown: gr.State) -> tuple[gr.Dropdown, gr.HT
     with gr.Accordion("Heat map", open=True):
         answer = gr.Dropdown([], label="Answer", elem_id="answer")
         method = gr.Dropdown([*FAST_METHODS], value="gradcam", label="Method", elem_id="method")
-        why = gr.Button("Show heat map", elem_id="explain")
+        explain = gr.Button("Show heat map", elem_id="explain")
         heat = gr.HTML("", elem_id="heat")
-    _on(why.click, _explain, [run, shown, answer, method], heat)
+    _on(explain.click, _explain, [run, shown, answer, method], heat)
     return answer, heat
 
 
 def _add_similar(run: gr.Dropdown, shown: gr.State) -> tuple[gr.Gallery, gr.State]:
     """The gallery of similar galaxies, and their GalaxyIDs."""
-    alike = gr.Button("Find similar training galaxies", elem_id="alike")
+    find = gr.Button("Find similar training galaxies", elem_id="alike")
     gallery = _add_gallery("Similar galaxies; click one to show it", "similar", visible=False)
     similar_ids = gr.State([])
 
@@ -167,7 +167,7 @@ def _add_similar(run: gr.Dropdown, shown: gr.State) -> tuple[gr.Gallery, gr.Stat
         pictures = list(zip(loaded.thumbnails(ids), notes, strict=True))
         return [gr.update(value=pictures, visible=True), ids]
 
-    _on(alike.click, similar, [run, shown], [gallery, similar_ids])
+    _on(find.click, similar, [run, shown], [gallery, similar_ids])
     return gallery, similar_ids
 
 
@@ -259,7 +259,7 @@ def _show_upload(name: str, second: str, encoded: bytes) -> list[Any]:
 def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[Any]:
     """Show the same galaxy with another run, or the run's first galaxy if it has no such one.
 
-    A drawn one where the run comes without galaxies.
+    Where the run comes without galaxies, an artificial one is drawn.
     """
     number = None if shown is None else shown.galaxy_id
     if shown is not None and number is None:
@@ -289,19 +289,19 @@ def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str)
     return heat_html(*loaded.gradcam(galaxy, column, method), answer)
 
 
-def _on(listen: Callable[..., Any], act: Callable[..., Any], inputs: Any, outputs: Any) -> None:
+def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any, outputs: Any) -> None:
     """Connect an event; a user's mistake is shown as a message on the page."""
 
-    @functools.wraps(act)
-    def careful(*args: Any, **kwargs: Any) -> Any:
+    @functools.wraps(handler)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            return act(*args, **kwargs)
+            return handler(*args, **kwargs)
         except InputError as error:
-            # Of an error Gradio would also write "Error" over each of the outputs.
+            # Not `gr.Error`, for which Gradio also writes "Error" over each of the outputs.
             gr.Warning(str(error), duration=None)
             return gr.skip()
 
-    listen(careful, inputs, outputs, concurrency_limit=_AT_ONCE, api_visibility="private")
+    event(wrapper, inputs, outputs, concurrency_limit=_CONCURRENCY_LIMIT, api_visibility="private")
 
 
 def _load(name: str) -> LoadedRun:

@@ -3,8 +3,8 @@
   bash scripts/submit.sh -m "three networks, stacked"
   bash scripts/submit.sh submissions/kaggle/gz37/resnet18.csv -m "ResNet18 alone" --no-wait
 
-Nothing is sent that is not a submission of the whole competition: every galaxy of the sample in its
-order, every value as the decision tree allows.
+Only a complete submission is sent: every galaxy of the sample submission, in its order, with values
+that the decision tree allows.
 """
 
 import argparse
@@ -52,6 +52,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("-m", "--message", required=True, help="its description on Kaggle")
     parser.add_argument("--no-wait", action="store_true", help="do not wait for the score")
     parser.add_argument(
-        "--wait-min", type=float, default=10, metavar="MINUTES", help="wait so long (default: 10)"
+        "--wait-min",
+        type=float,
+        default=10,
+        metavar="MINUTES",
+        help="longest wait for the score (default: 10)",
     )
     return parser.parse_args()

@@ -2,8 +2,8 @@
 
 Trials that are worse than the median of the earlier ones end early. The search is kept in folds/:
 the same command continues until N trials are done, and resumes interrupted ones. The best trial
-becomes a config; its own score is optimistic, so what counts is that config's out-of-fold score,
-trained like any other run.
+becomes a config. Its own score is optimistic: train the config like any other run, and judge it by
+the out-of-fold score.
 
   python3 src/tune.py elliptical_spiral_cnn --trials 30           configs/tuning/<name>.yaml
   python3 src/tune.py elliptical_spiral_cnn --trials 60 --jobs 2  30 more, two at a time
@@ -21,7 +21,7 @@ from galaxyzoo.core.launch import new_parser, require
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
 
-_MOST_ROWS = 10
+_MAX_ROWS = 10
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
             str(len(trial.intermediate_values)),
             ", ".join(f"{key}={pick}" for key, pick in search.decode(trial.params).items()),
         ]
-        for trial, value in zip(trials[:_MOST_ROWS], scores, strict=False)
+        for trial, value in zip(trials[:_MAX_ROWS], scores, strict=False)
     ]
     title = (
         f"search {search.path.stem}, fold {tuning.fold} of {tuning.catalog.dataset}: "
@@ -61,10 +61,11 @@ def main() -> None:
             f"none of the {len(trials)} trials was trained to its end: increase --trials, or "
             f"change the ranges in {shown(search.path)}"
         )
-    data_words = f" --data {shlex.quote(args.data)}" if args.data else ""
-    then = f"python3 src/train.py {shlex.quote(shown(path))}{data_words}"
-    print(write_config(path, tuning, f"python3 src/tune.py {shlex.join(sys.argv[1:])}", then))
-    print(f"wrote {shown(path)}; to train it: {then}")
+    data_option = f" --data {shlex.quote(args.data)}" if args.data else ""
+    train_command = f"python3 src/train.py {shlex.quote(shown(path))}{data_option}"
+    command = f"python3 src/tune.py {shlex.join(sys.argv[1:])}"
+    print(write_config(path, tuning, command, train_command))
+    print(f"wrote {shown(path)}; to train it: {train_command}")
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,9 +1,9 @@
 """Make a balanced dataset with a class per galaxy from Galaxy Zoo 2's published files.
 
-Votes become classes by the rule of a task; as many galaxies of each class are drawn at random, and
-their images come from the folder or from the sky survey's server. The result is a dataset of the
-labeled form, `input/<name>/`, and in it `dataset_galaxies.zip`, which unpacks into such a folder
-anywhere.
+Votes become classes by the rule of a task; equally many galaxies of each class are drawn at random,
+and their images come from the folder or from the sky survey's server. The result is a dataset of
+the labeled form, `input/<name>/`, which also holds `dataset_galaxies.zip`: the same, packed to be
+used elsewhere.
 """
 
 import gzip
@@ -53,7 +53,7 @@ class Order:
     data: str | None = None  # folder of the published files; default: what is found in input/
     task: str = "hubble10"  # whose rule makes the classes
     name: str | None = None  # of the new dataset; default gz2-<task>
-    per_class: int | None = None  # galaxies of each class at most; default as the smallest has
+    per_class: int | None = None  # of each class at most; default: the smallest class's
     seed: int = 0  # of the draw
     # get images from the survey's server, and the vote table where it is missing
     download: bool = False
@@ -66,9 +66,9 @@ class Order:
 
 def make_dataset(order: Order) -> Path:
     """Make the dataset in a new folder of `input/`, and print how many galaxies each class has."""
-    task, target = _check(order)
+    task, target = _check_order(order)
     folder = _find_folder(order)
-    votes, read, positions = _open(folder, order)
+    votes, read_image, positions = _open_source(folder, order)
     classes = _classify(votes, task, folder)
     drawn = draw_balanced(classes, order.per_class, order.seed)
     _print_counts(classes, drawn, task)
@@ -83,7 +83,7 @@ def make_dataset(order: Order) -> Path:
             drawn = draw_balanced(left, order.per_class, order.seed)
             _print_counts(classes, drawn, task)
     with files.writing_folder(target) as new:
-        _write(new, drawn, read)
+        _write(new, drawn, read_image)
     return target
 
 
@@ -94,7 +94,7 @@ def draw_balanced(classes: pd.Series, per_class: int | None, seed: int) -> pd.Se
 
     Args:
         classes: class names by GalaxyID.
-        per_class: how many; default as many as the smallest class that has any.
+        per_class: how many; default: as many as the smallest class has.
         seed: of the draw.
     Returns:
         Class names by GalaxyID of the drawn galaxies, ids ascending.
@@ -109,11 +109,11 @@ def draw_balanced(classes: pd.Series, per_class: int | None, seed: int) -> pd.Se
     return classes.loc[np.sort(np.concatenate(drawn))]
 
 
-def _check(order: Order) -> tuple[Task, Path]:
+def _check_order(order: Order) -> tuple[Task, Path]:
     """The task, and where the dataset will be."""
     task = get_task(order.task)
     if task.rule is None:
-        known = ", ".join(name for name, known in TASKS.items() if known.rule)
+        known = ", ".join(name for name, other in TASKS.items() if other.rule)
         raise InputError(f"no rule makes classes of '{order.task}' from votes: known are {known}")
     name = order.name or f"gz2-{order.task}"
     if not _NAME.fullmatch(name) or name in (*DEMOS, cache_dir().name):
@@ -180,7 +180,7 @@ def _check_table(data: bytes) -> None:
         raise ValueError(f"it is no whole gzip file ({error})") from None
 
 
-def _open(
+def _open_source(
     folder: Path, order: Order
 ) -> tuple[pd.DataFrame, Callable[[int], bytes], pd.DataFrame | None]:
     """Votes by GalaxyID ascending, a function that reads an image, and positions to download."""
@@ -196,10 +196,10 @@ def _open(
     positions = gz2.read_positions(table)
     images = folder / order.cutout.folder_name()
 
-    def read(galaxy_id: int) -> bytes:
+    def read_image(galaxy_id: int) -> bytes:
         return (images / f"{galaxy_id}.jpg").read_bytes()
 
-    return gz2.read_votes(table).sort_index(), read, positions
+    return gz2.read_votes(table).sort_index(), read_image, positions
 
 
 def _classify(votes: pd.DataFrame, task: Task, folder: Path) -> pd.Series:
@@ -245,11 +245,11 @@ def _print_counts(before: pd.Series, after: pd.Series, task: Task) -> None:
     print_table("galaxies", ("class", "by votes", "balanced"), rows, {len(rows) - 1})
 
 
-def _write(folder: Path, classes: pd.Series, read: Callable[[int], bytes]) -> None:
+def _write(folder: Path, classes: pd.Series, read_image: Callable[[int], bytes]) -> None:
     """Labels, images byte for byte, and both once more in one zip."""
     labels, images = folder / LABELS, folder / f"{IMAGES}.zip"
     text = classes.to_csv(index_label=ID, header=[CLASS], lineterminator="\n")
     files.write_text(labels, text)
-    names = map(int, classes.index)
-    write_zip(images, ((f"{IMAGES}/{name}.jpg", read(name)) for name in names))
+    ids = map(int, classes.index)
+    write_zip(images, ((f"{IMAGES}/{i}.jpg", read_image(i)) for i in ids))
     write_zip(folder / PACKED, [(path.name, path) for path in (labels, images)])

@@ -1,7 +1,7 @@
 """Download the competition's files through Kaggle's own client, which finds the credentials.
 
-The client comes with `scripts/setup.sh --extras`, so it and what it brings are imported only where
-used. It continues a broken download; pauses, checks and errors in one line are ours.
+The client comes with `scripts/setup.sh --extras`, so it and its dependencies are imported only
+where used. It resumes a broken download; this module adds pauses, checks and errors in one line.
 """
 
 import contextlib
@@ -89,7 +89,7 @@ def retry(call: Callable[[], T], action: str, received: Callable[[], int] = lamb
     Args:
         call: may be called several times.
         action: what is tried, for messages.
-        received: bytes so far; a call that brings some is the first try of the next.
+        received: bytes so far; a call that brings some starts the count of tries anew.
     """
     tries = 0
     while True:
@@ -104,7 +104,7 @@ def retry(call: Callable[[], T], action: str, received: Callable[[], int] = lamb
 def _client_class() -> type:
     """The client with connections that do not wait for ever."""
     try:
-        from kaggle.api.kaggle_api_extended import KaggleApi  # logs in, in vain or not
+        from kaggle.api.kaggle_api_extended import KaggleApi  # tries to log in
     except ModuleNotFoundError as error:
         raise InputError(
             f"Kaggle's client is not installed ({error.name} is missing): type "
@@ -183,8 +183,8 @@ def _fetch(api: Any, path: Path, chunk_bytes: int) -> None:
 def _receive(api: Any, name: str, part: Path, chunk_bytes: int) -> None:
     """Request a file; the client continues a partial download of the same version.
 
-    The client makes no tries of its own: it would ask an address that has expired again, and keep
-    what that answers as content.
+    The client's own retries are off: they would request an expired address again, and keep the
+    error page as content.
     """
     import requests
     from kagglesdk.competitions.types.competition_api_service import ApiDownloadDataFileRequest

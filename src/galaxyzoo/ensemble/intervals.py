@@ -1,9 +1,10 @@
 """Intervals of every predicted vote fraction of an ensemble, and a card of how often they hold.
 
 Calibrated (`conformal.py`) on the ensemble's cross-fitted predictions of the training galaxies. The
-expected size of an error is fitted on the prediction and its parent's. A test galaxy is predicted
-by the mean of all folds' networks, which errs no more than a single one on average, so on test
-galaxies the intervals hold their level or more, as far as those resemble the training ones.
+expected size of an answer's error is a function of its predicted fraction and of that of the answer
+that leads to its question. A test galaxy is predicted by the mean of all folds' networks, which
+errs no more than a single one on average, so on test galaxies the intervals hold their level or
+more, as far as those resemble the training ones.
 """
 
 from collections.abc import Sequence
@@ -28,8 +29,8 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task, is_ensemble, split_ensemble
 
-LEVELS = (0.5, 0.8, 0.9, 0.95)  # of which coverage is always measured
-LEVEL = 0.9  # of intervals of any galaxies
+LEVELS = (0.5, 0.8, 0.9, 0.95)  # nominal; the coverage at each is always measured
+LEVEL = 0.9  # nominal, by default
 FEWEST_FOLDS = 3  # one to score, one to predict, one to fit
 _DIGITS = 6  # decimals kept in the card
 
@@ -40,7 +41,7 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
     Args:
         name: of the ensemble of the competition's task.
         whole: the dataset's catalog.
-        level: part of the galaxies whose target an interval is to hold.
+        level: nominal coverage, the part of galaxies whose target is to lie in the interval.
     Returns:
         The card.
     """
@@ -65,8 +66,8 @@ def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> I
     bar = Bar(columns, "calibrating", unit="column", leave=False)
     crossed = np.stack([column.cross_intervals(levels) for column in bar], axis=2)
     scores = {
-        f"{other:g}": score_intervals(targets, crossed[i], other, task.columns)
-        for i, other in enumerate(levels)
+        f"{nominal:g}": score_intervals(targets, crossed[i], nominal, task.columns)
+        for i, nominal in enumerate(levels)
     }
     card = IntervalCard(
         task=task.name,
@@ -146,8 +147,8 @@ def _columns(oof: np.ndarray, whole: Catalog) -> list[Column]:
 def scale_features(predictions: np.ndarray) -> np.ndarray:
     """Features that an error's size is fitted on, none below 0.
 
-    Given the fraction q of the parent answer, the votes for p of it scatter like sqrt(p (q - p)),
-    as in a binomial draw; where q itself is uncertain, like sqrt(p (1 - p)).
+    Given the fraction q of its parent, an answer's fraction p scatters like sqrt(p (q - p)), as in
+    a binomial draw of a fixed number of votes; where q itself is uncertain, like sqrt(p (1 - p)).
 
     Args:
         predictions: (galaxy, answer) valid vote fractions.
@@ -178,7 +179,8 @@ def score_intervals(
     """Coverage with its standard error over galaxies, mean width, mean interval score.
 
     The interval score of an answer is the width, plus 2 / (1 - level) times the distance of the
-    target from the interval. Lower is better; quantiles as ends are best.
+    target from the interval. Lower is better; it is lowest where the ends are the target's
+    quantiles (1 - level) / 2 and (1 + level) / 2.
 
     Args:
         targets: (galaxy, column).

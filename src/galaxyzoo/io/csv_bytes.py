@@ -1,4 +1,4 @@
-"""Read the bytes of a CSV file for pandas; what is no whole table of text is refused."""
+"""Read the bytes of a CSV file for pandas; refuse all but a whole table of text."""
 
 import csv
 import gzip
@@ -13,13 +13,13 @@ from galaxyzoo.io.archives import LARGEST_RATIO, MODEST_BYTES
 
 MAX_BYTES = 4_000_000_000  # Galaxy Zoo 2's largest table has a tenth of it
 _LONGEST_LINE = 1 << 20
-_PACKED = (b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")  # zip and xlsx, gzip, xls
+_SIGNATURES = (b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")  # zip and xlsx, gzip, xls
 
 
 def read_csv_bytes(
     path: Path, source: IO[bytes] | None = None, largest: int = MAX_BYTES
 ) -> tuple[bytes, list[str]]:
-    """Read a CSV file, a `.csv.gz`, or an open file or zip member; and the names of its columns.
+    """Read the bytes and column names of a CSV file, a `.csv.gz`, an open file or zip member.
 
     Args:
         path: the file, or a name for messages where `source` holds the content.
@@ -47,7 +47,7 @@ def read_csv_bytes(
 
 
 def _read_names(data: bytes, where: str) -> list[str]:
-    if data.startswith(_PACKED):
+    if data.startswith(_SIGNATURES):
         raise InputError(f"{where} is a packed file or a spreadsheet's own: save it as CSV")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
         raise InputError(f"{where} is UTF-16 text: save it as CSV in UTF-8")
@@ -67,7 +67,7 @@ def _read_names(data: bytes, where: str) -> list[str]:
 
 
 def _check_end(data: bytes, n_names: int, where: str) -> None:
-    """Check that the last line has all its cells, if no line break."""
+    """Check that a last line that has no line break has all its cells."""
     lines = data.count(b"\n") or data.count(b"\r")
     last = data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :][:_LONGEST_LINE]
     text = last.decode("utf-8", "replace").strip("\ufeff \t")

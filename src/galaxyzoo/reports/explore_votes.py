@@ -28,8 +28,8 @@ def explore_votes(catalog: Catalog, folder: Path) -> list[HtmlSection]:
     answers["column"] = answers["column"].map(answer_label)
     section = HtmlSection(
         "Votes",
-        "A vote fraction is the part of all volunteers that gave the answer; it already carries "
-        "the fraction of the answer that leads there.",
+        "A vote fraction is the part of those asked a question who gave the answer, times the "
+        "fraction of the answer that leads to the question.",
         [("Vote fractions of each answer", answers)],
         [("How often each vote fraction occurs, 20 bins", distributions)],
     )
@@ -37,7 +37,7 @@ def explore_votes(catalog: Catalog, folder: Path) -> list[HtmlSection]:
 
 
 def summarize_answers(votes: pd.DataFrame) -> pd.DataFrame:
-    """(answer,) mean, sd, median, and parts of the galaxies with no vote and with a majority.
+    """(answer,) mean, sd, median, and parts of the galaxies where it got no vote, or a majority.
 
     Args:
         votes: (galaxy, 37) vote fractions by column name.
@@ -61,9 +61,9 @@ def _plot_distributions(votes: pd.DataFrame) -> Figure:
     edges = np.linspace(0, 1, _BINS + 1)
     for axis, question in zip(axes, GALAXY_ZOO_2.questions, strict=False):
         counts = [np.histogram(votes[column], edges)[0] for column in question.columns]
-        parts = np.array(counts) / len(votes)
-        rows = np.arange(len(parts) + 1)
-        shown = np.where(parts > 0, parts, np.nan)
+        shares = np.array(counts) / len(votes)
+        rows = np.arange(len(shares) + 1)
+        shown = np.where(shares > 0, shares, np.nan)
         mesh = axis.pcolormesh(edges, rows, shown, norm=LogNorm(1e-4, 1), cmap="cividis")
         axis.hlines(rows[1:-1], 0, 1, color="white", linewidth=1.5)
         axis.invert_yaxis()

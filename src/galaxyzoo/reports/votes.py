@@ -24,8 +24,8 @@ from galaxyzoo.reports.results import Result
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.metrics import rmse
 
-_DRAWN = 12  # galaxies of a gallery
-_MISSED = 8  # answers in the table of calibration
+_GALLERY_SIZE = 12  # galaxies
+_N_WORST = 8  # answers in the table of calibration
 _N_BINS = 10  # of a calibration curve
 _CELLS = 40  # of a two-dimensional histogram, along each axis
 _MARKERS = "osD^vPX*"
@@ -102,8 +102,8 @@ def summarize_vote_calibration(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: of `vote_calibration`.
     Returns:
-        Indexed by answer: `bias`, the mean of predicted - voted, and `error`, the mean over
-        galaxies of |predicted - voted| of their bin's means.
+        Indexed by answer: `bias`, the mean of predicted - voted, and `error`, the expected
+        calibration error: |predicted - voted| of each bin's means, averaged over galaxies.
     """
     gaps = (table["predicted"] - table["voted"]) * table["galaxies"]
     sums = pd.DataFrame({"bias": gaps, "error": gaps.abs(), "galaxies": table["galaxies"]})
@@ -118,7 +118,7 @@ def _calibration(evaluation: Evaluation, result: Result, targets: np.ndarray) ->
     path = evaluation.save_png(f"{result.stem}_calibration.png", figure)
     caption = "voted over predicted fractions; each point is the mean of a tenth of the galaxies"
     summary = summarize_vote_calibration(table)
-    worst = summary.nlargest(_MISSED, "error").round(4)
+    worst = summary.nlargest(_N_WORST, "error").round(4)
     worst.index = worst.index.map(answer_label)
     return HtmlSection(
         f"{result.run}: calibration",
@@ -136,8 +136,8 @@ def _galaxies(
     ids = result.table.ids
     pictures = []
     for name, caption, rows in (
-        ("worst", "the largest errors", np.argsort(-errors, kind="stable")[:_DRAWN]),
-        ("sample", "a random held-out sample", evaluation.pick_random(len(ids))[:_DRAWN]),
+        ("worst", "the largest errors", np.argsort(-errors, kind="stable")[:_GALLERY_SIZE]),
+        ("sample", "a random held-out sample", evaluation.pick_random(len(ids))[:_GALLERY_SIZE]),
     ):
         figure = draw_gallery(
             ids[rows],

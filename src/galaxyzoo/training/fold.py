@@ -1,4 +1,4 @@
-"""Train one fold from its last checkpoint to its end; write weights, history and seconds."""
+"""Train one fold from its last checkpoint to its end; write weights, history and timings."""
 
 import shutil
 from collections.abc import Callable
@@ -44,10 +44,11 @@ def train_fold(
 
     Args:
         label: of the progress bar.
-        after_epoch: as of `Report`.
+        after_epoch: called with all epochs so far, as by `Report`.
     """
     origin, train = FoldFolder.origin(config, data.fingerprint, data.fold), config.train
-    where, parts = f"{config.run}, fold {data.fold}", train.accumulation  # of each batch
+    where = f"{config.run}, fold {data.fold}"
+    parts = train.accumulation  # micro-batches in each batch
     with Bar(desc=label, unit="step", leave=False) as bar, ExitStack() as stack:
         callbacks: list[Callback] = [Progress(bar)]
         if distributed.is_main():
@@ -79,7 +80,7 @@ def train_fold(
                 "parts"
             )
     if distributed.is_main():
-        # Again, where epochs were trained: a kill may have come before the last row.
+        # `FoldRecords` wrote it, unless a kill came between the last checkpoint and its row.
         write_history(folder / HISTORY, trainer.history, data.start.history)
         save_weights(folder / WEIGHTS, trainer.final_weights())
     distributed.wait()
@@ -96,7 +97,7 @@ def copy_training(trained: FoldFolder, folder: Path, config: Config) -> None:
     Args:
         trained: the files of that fold.
         folder: of the fold to fill.
-        config: its run's, whose stages have names of their own.
+        config: of the run of the fold to fill, whose stages may have other names.
     """
     table = read_history(trained.path(HISTORY)).drop(columns="stage", errors="ignore")
     stages = np.repeat([s.stage for s in config.stages], [s.train.epochs for s in config.stages])
