@@ -93,7 +93,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     for name in ("pipe", "folder"):
-        with pytest.raises(InputError, match=f"{name}: it is no file"):
+        with pytest.raises(InputError, match=f"{name}: it is a folder or a device"):
             write_text(tmp_path / name, "new")
     assert (tmp_path / "pipe").is_fifo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]

@@ -179,7 +179,10 @@ def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy:
     gallery = _add_gallery("Out of fold; click one to show it", "errors")
 
     def choices(name: str) -> Any:
-        return gr.update(choices=[ALL, *_load(name).task.labels], value=ALL)
+        return gr.update(choices=[ALL, *_load(name).task.labels])
+
+    def choices_of_all(name: str) -> Any:
+        return {**choices(name), "value": ALL}
 
     def worst(name: str, asked: str) -> list[Any]:
         loaded = _load(name)
@@ -192,7 +195,7 @@ def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy:
     def open_error(name: str, second: str, ids: list[int], event: gr.SelectData) -> list[Any]:
         return [gr.Tabs(selected="galaxy"), *_open(name, second, ids, event)]
 
-    _on(run.change, choices, [run], answer)
+    _on(run.change, choices_of_all, [run], answer)
     _on(answer.focus, choices, [run], answer)
     _on(button.click, worst, [run, answer], [gallery, error_ids])
     _on(gallery.select, open_error, [run, other, error_ids], [tabs, *one_galaxy])

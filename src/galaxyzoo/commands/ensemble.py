@@ -102,7 +102,7 @@ def calibrate(options: argparse.Namespace) -> None:
     level = options.intervals
     if not 0 < level < 1:
         raise InputError(f"--intervals {level:g} must lie between 0 and 1, such as {LEVEL}")
-    refused = ("task", "candidates", "external", "possible_leakage")
+    refused = ("task", "candidates", "external", "possible_leakage", "name")
     if len(options.runs) > 1 or any(getattr(options, name) for name in refused):
         raise InputError("--intervals takes an ensemble's name and --dataset alone: build it first")
     dataset = choose_dataset(options.dataset, COMPETITION_TASK)

@@ -108,10 +108,9 @@ class Survey:
 
     def _check_kept(self) -> None:
         """Refuse to keep a column that is named as one of the predictions."""
-        label, task = self.images.labels.column, self.predictor.task
         names = {name for table in self.images.kept.values() for name in table.column_names}
         for name in sorted(names):
-            if is_prediction(name, task, label):
+            if is_prediction(name, self.predictor.task, self.images.labels.column):
                 raise InputError(f"--keep {name}: a column of the predictions has that name")
 
     def make_parts(self) -> int:
