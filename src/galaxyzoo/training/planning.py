@@ -202,7 +202,7 @@ def random_fold(config: Config, train_images: int) -> FoldData:
 
 def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) -> None:
     """Print each run's hours and disk, the caches' disk, the probe's memory, the free disk."""
-    print("probing the networks, a minute at most", flush=True)
+    print("probing the networks: a minute, more for those made for a GPU", flush=True)
     costs: list[Cost] = []
     for config in Bar(configs, "probing", unit="run", leave=False):
         catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
