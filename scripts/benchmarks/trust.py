@@ -11,18 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 from measuring import Table
-from views import RUN, spread
+from views import RUN, load_bundled, predict_pixels, spread
 
-from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
-from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.image_cache import ImageCache, decode_many
+from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.stores.base import IndexMapping
 from galaxyzoo.inference.pictures import ArraysInMemory
-from galaxyzoo.inference.predict import load_run, predict
-from galaxyzoo.results.layout import bundled_dir
 
 _GALAXIES = 100  # of each fold
 _WHOLE = ImageConfig(crop_px=424, cache_px=424)
@@ -66,14 +61,12 @@ CHANGES: dict[str, _Change] = {
 
 def measure(data: Dataset, _repeats: int) -> list[Table]:
     """RMSE after each change."""
-    if load_run_config(bundled_dir() / RUN)[1] != data.catalog.fingerprint:
-        raise InputError(f"{RUN} was trained on other galaxies or folds: add --data kaggle-mini")
-    run = load_run(BUNDLED, RUN).restrict(None, TTAConfig(dihedral=False))
+    run = load_bundled(data).restrict(None, TTAConfig(dihedral=False))
     errors: dict[str, list[np.ndarray]] = {name: [] for name in CHANGES}
     means = []
-    for fold, model in run.models.items():
+    targets = data.catalog.targets(run.task.name)
+    for fold in run.models:
         rows = spread(np.flatnonzero(data.catalog.folds == fold), _GALAXIES)
-        targets = data.catalog.targets(run.task.name)
         means.append((targets[data.catalog.folds != fold].mean(axis=0) - targets[rows]) ** 2)
         images = decode_many(data.raw.train_images, data.catalog.ids[rows], _WHOLE)[0]
         for name, change in CHANGES.items():
@@ -81,9 +74,7 @@ def measure(data: Dataset, _repeats: int) -> list[Table]:
             names = IndexMapping([str(row) for row in rows])
             store = ArraysInMemory(Path(), names, {}, arrays=arrays)
             pixels = decode_many(store, store.ids, run.config.image)[0]
-            cache = ImageCache(store.ids, pixels, np.zeros(len(pixels), bool))
-            predictions = predict(model, cache, np.arange(len(pixels)), run.config)
-            errors[name].append((predictions - targets[rows]) ** 2)
+            errors[name].append((predict_pixels(run, fold, pixels) - targets[rows]) ** 2)
     rows_of = [(name, f"{np.sqrt(np.mean(values)):.4f}") for name, values in errors.items()]
     rows_of.append(("(mean votes for every galaxy)", f"{np.sqrt(np.mean(means)):.4f}"))
     return [Table(f"{RUN}, {_GALAXIES} galaxies of each fold", ("pictures", "RMSE"), rows_of)]

@@ -26,9 +26,7 @@ _GALAXIES = 400  # of each fold, and of the test
 
 def measure(data: Dataset, repeats: int) -> list[Table]:
     """One network or all, one view or the run's own."""
-    if load_run_config(bundled_dir() / RUN)[1] != data.catalog.fingerprint:
-        raise InputError(f"{RUN} was trained on other galaxies or folds: add --data kaggle-mini")
-    run = load_run(BUNDLED, RUN)
+    run = load_bundled(data)
     ids = spread(data.catalog.test_ids, _GALAXIES)
     test = decode_many(data.raw.test_images, ids, run.config.image)[0]
     works, scores = {}, {}
@@ -51,12 +49,25 @@ def score(run: RunNetworks, data: Dataset, test: np.ndarray) -> tuple[float, flo
         rows = spread(np.flatnonzero(data.catalog.folds == fold), _GALAXIES)
         ids = data.catalog.ids[rows]
         images = decode_many(data.raw.train_images, ids, run.config.image)[0]
-        cache = ImageCache(ids, images, np.zeros(len(ids), bool))
-        predictions = predict(run.models[fold], cache, np.arange(len(ids)), run.config)
+        predictions = predict_pixels(run, fold, images)
         errors.append((predictions - data.catalog.targets(run.task.name)[rows]) ** 2)
     return float(np.mean(errors)), float(
         run_networks([run], lambda _: test)[0].var(axis=0, ddof=1).mean()
     )
+
+
+def load_bundled(data: Dataset) -> RunNetworks:
+    """Networks in `weights/`, each of which has not seen its fold of the data."""
+    if load_run_config(bundled_dir() / RUN)[1] != data.catalog.fingerprint:
+        raise InputError(f"{RUN} was trained on other galaxies or folds: add --data kaggle-mini")
+    return load_run(BUNDLED, RUN)
+
+
+def predict_pixels(run: RunNetworks, fold: int, pixels: np.ndarray) -> np.ndarray:
+    """(galaxy, column) predictions of decoded images by the network of a fold."""
+    rows = np.arange(len(pixels))
+    cache = ImageCache(rows, pixels, np.zeros(len(pixels), bool))
+    return predict(run.models[fold], cache, rows, run.config)
 
 
 def spread(values: np.ndarray, count: int) -> np.ndarray:

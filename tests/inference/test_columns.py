@@ -13,9 +13,10 @@ from astropy.io.votable.ucd import check_ucd
 from astropy.table import Table
 from pyarrow import parquet
 
+from galaxyzoo.config.names import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers.gz2 import ANSWERS
-from galaxyzoo.inference.columns import FORMATS, NAMES, describe_columns, rename, write_one_table
+from galaxyzoo.inference.columns import describe_columns, rename, write_one_table
 from galaxyzoo.tasks.registry import TASKS, get_task
 
 VOTES = get_task("gz37")
@@ -66,7 +67,7 @@ def test_a_prediction_is_described_by_its_question_and_parent() -> None:
     }
 
 
-@pytest.mark.parametrize("names", NAMES[1:])
+@pytest.mark.parametrize("names", COLUMN_NAMES[1:])
 def test_other_names_are_plain_words_and_unique(names: str) -> None:
     renamed = [rename(name, names) for name in COLUMNS]
     assert len(set(renamed)) == len(COLUMNS)
@@ -77,8 +78,8 @@ def test_other_names_are_plain_words_and_unique(names: str) -> None:
     assert [rename(name, "gz2") for name in VOTES.columns] == list(ANSWERS)
 
 
-@pytest.mark.parametrize("names", NAMES)
-@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("names", COLUMN_NAMES)
+@pytest.mark.parametrize("ending", TABLE_FORMATS)
 def test_astropy_reads_all_parts_with_their_meaning(
     ending: str, names: str, tmp_path: Path
 ) -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config.names import BUNDLED
+from galaxyzoo.config.names import BUNDLED, COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import fold_numbers, new_parser, positive
 from galaxyzoo.core.paths import shown
@@ -58,7 +58,7 @@ def main() -> None:
         print(line)
     else:
         dataset, name = find_predictor(name, args.dataset)
-    if args.rank and args.rank.split(":")[0] not in _RANK_NEEDS:
+    if args.rank and not _extra_for(args.rank):
         task = task_of(name)
         args.rank = task.columns[find_column(task, args.rank, "--rank")]
     write = write_job if is_job else write_table
@@ -70,20 +70,32 @@ def is_folder(output: str) -> bool:
     return output.endswith("/") or not Path(output).suffix
 
 
+def _extra_for(rank: str | None) -> str | None:
+    """Extra that a ranking needs; None for one by an answer or class."""
+    return _RANK_NEEDS.get((rank or "").partition(":")[0])
+
+
 def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> None:
     """Refuse missing inputs, outputs that are not tables or replace images, misplaced options."""
     for path in images:
         if not path.exists():
             raise InputError(f"{shown(path)} is missing")
-    if not is_job and (args.rank or args.extras or args.table or args.keep):
-        given = {"--rank": args.rank, "--with": args.extras, "--table": args.table}
-        option = next((name for name, value in given.items() if value), "--keep")
-        raise InputError(f"{option} needs a folder: add --output votes/")
-    needed = _RANK_NEEDS.get((args.rank or "").split(":")[0])
+    options = {
+        "--rank": args.rank,
+        "--with": args.extras,
+        "--table": args.table,
+        "--keep": args.keep,
+    }
+    given = [name for name, value in options.items() if value]
+    if given and not is_job:
+        raise InputError(f"{given[0]} needs a folder: add --output votes/")
+    needed = _extra_for(args.rank)
     if needed and needed not in args.extras:
         raise InputError(f"--rank {args.rank}: add --with {needed}")
-    if args.table and args.table.suffix not in (ends := (".fits", ".vot", ".ecsv", ".parquet")):
-        raise InputError(f"--table {shown(args.table)} ends with none of {', '.join(ends)}")
+    if args.table and args.table.suffix not in TABLE_FORMATS:
+        raise InputError(
+            f"--table {shown(args.table)} ends with none of {', '.join(TABLE_FORMATS)}"
+        )
     if is_job:
         return
     output = args.output
@@ -217,6 +229,65 @@ def add_fits(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Add the options of output folders."""
+    group = parser.add_argument_group("output folders")
+    group.add_argument(
+        "--part-size",
+        type=positive,
+        default=8192,
+        metavar="N",
+        help="most galaxies in a part of an output folder (default: %(default)s)",
+    )
+    group.add_argument(
+        "--with",
+        dest="extras",
+        nargs="+",
+        choices=("spread", "features", "intervals"),
+        default=(),
+        metavar="EXTRA",
+        help="more columns in an output folder; spread: standard deviation between the folds' "
+        "networks; features: input of the first fold's head; intervals: two ends around each vote "
+        "fraction that hold 90 %% of galaxies like the training ones",
+    )
+    group.add_argument(
+        "--keep",
+        nargs="+",
+        default=(),
+        metavar="COLUMN",
+        help="of a list, Parquet or Cutana's table, to stand in each row of such a folder "
+        "(default: ra and dec, where there are both)",
+    )
+    group.add_argument(
+        "--rank",
+        metavar="BY",
+        help="add a page of the first galaxies to an output folder, ranked by disagreement (needs "
+        "spread), width (needs intervals), likeness to one of them, like:ID (needs features), or "
+        "an answer or class, such as odd or Class6.1",
+    )
+    group.add_argument(
+        "--top",
+        type=positive,
+        default=100,
+        metavar="N",
+        help="galaxies on that page (default: %(default)s)",
+    )
+    group.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="also write an output folder as one table, .fits, .vot, .ecsv or .parquet, with "
+        "description, unit and UCD of each column",
+    )
+    group.add_argument(
+        "--names",
+        choices=COLUMN_NAMES,
+        default=COLUMN_NAMES[0],
+        help="column names in that table: Class1.1, t01_smooth_or_features_a01_smooth or "
+        "smooth_or_features_smooth; TOPCAT and ADQL take no dot (default: %(default)s)",
+    )
+
+
 def positive_float(text: str) -> float:
     """A number above 0."""
     number = float(text)
@@ -273,64 +344,11 @@ def parse_args() -> argparse.Namespace:
         "in weights/, which gain nothing from more)",
     )
     parser.add_argument(
-        "--part-size",
-        type=positive,
-        default=8192,
-        metavar="N",
-        help="most galaxies in a part of an output folder (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--with",
-        dest="extras",
-        nargs="+",
-        choices=("spread", "features", "intervals"),
-        default=(),
-        metavar="EXTRA",
-        help="more columns in an output folder; spread: standard deviation between the folds' "
-        "networks; features: input of the first fold's head; intervals: two ends around each vote "
-        "fraction that hold 90 %% of galaxies like the training ones",
-    )
-    parser.add_argument(
-        "--keep",
-        nargs="+",
-        default=(),
-        metavar="COLUMN",
-        help="of a list, Parquet or Cutana's table, to stand in each row of such a folder "
-        "(default: ra and dec, where there are both)",
-    )
-    parser.add_argument(
-        "--rank",
-        metavar="BY",
-        help="add a page of the first galaxies to an output folder, ranked by disagreement (needs "
-        "spread), width (needs intervals), likeness to one of them, like:ID (needs features), or "
-        "an answer or class, such as odd or Class6.1",
-    )
-    parser.add_argument(
-        "--top",
-        type=positive,
-        default=100,
-        metavar="N",
-        help="galaxies on that page (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--table",
-        type=Path,
-        metavar="FILE",
-        help="also write an output folder as one table, .fits, .vot, .ecsv or .parquet, with "
-        "description, unit and UCD of each column",
-    )
-    parser.add_argument(
-        "--names",
-        choices=("kaggle", "gz2", "words"),
-        default="kaggle",
-        help="column names in that table: Class1.1, t01_smooth_or_features_a01_smooth or "
-        "smooth_or_features_smooth; TOPCAT and ADQL take no dot (default: %(default)s)",
-    )
-    parser.add_argument(
         "--columns",
         action="version",
         version=columns_in_words(),
         help="print what each column means",
     )
+    add_folder(parser)
     add_fits(parser)
     return parser.parse_args()

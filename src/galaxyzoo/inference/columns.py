@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from galaxyzoo.config.names import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.files import writing
 from galaxyzoo.core.paths import shown
@@ -26,8 +27,6 @@ from galaxyzoo.tasks.registry import TASKS
 if TYPE_CHECKING:
     from astropy.table import Table
 
-FORMATS = {".fits": "fits", ".vot": "votable", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
-NAMES = ("kaggle", "gz2", "words")
 FEATURES = "features"
 _PROBABILITY = "stat.probability"
 _KEPT = {"description": "column of the input's table", "unit": "", "ucd": ""}
@@ -55,9 +54,11 @@ def describe_columns(
     """
     return pa.schema(
         [
-            field.with_metadata(_meaning(field.name, task, label))
-            if is_prediction(field.name, task, label)
-            else field.with_metadata(_POSITIONS.get(field.name) or _KEPT | _texts(field.metadata))
+            field.with_metadata(
+                _meaning(field.name, task, label)
+                if is_prediction(field.name, task, label)
+                else _POSITIONS.get(field.name, _KEPT)
+            )
             for field in schema
         ],
         dict(metadata),
@@ -108,11 +109,12 @@ def rename(name: str, names: str) -> str:
     """Name of a column for TOPCAT's expressions and ADQL, which take no dot.
 
     Args:
-        names: of `NAMES`. gz2: the question and answer as in Galaxy Zoo 2's table (Hart et al.
-            2016), whose numbers are shares of those asked, ours of all. words: without its numbers.
+        names: of `COLUMN_NAMES`. gz2: the question and answer as in Galaxy Zoo 2's table (Hart et
+            al. 2016), whose numbers are shares of those asked, ours of all. words: without its
+            numbers.
     """
     base, suffix = _split(name)
-    if names == "kaggle" or base not in _GALAXY_ZOO_2:
+    if names == COLUMN_NAMES[0] or base not in _GALAXY_ZOO_2:
         return name
     published = _GALAXY_ZOO_2[base]
     return (
@@ -126,9 +128,9 @@ def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
     It is in memory as a whole: 1.7 GB of ten million galaxies.
 
     Args:
-        path: ends with one of `FORMATS`.
+        path: ends with one of `TABLE_FORMATS`.
         parts: Parquet files as a `Survey` writes them.
-        names: of `NAMES`.
+        names: of `COLUMN_NAMES`.
     """
     table = pa.concat_tables(parquet.read_table(part) for part in parts)
     metadata = {
@@ -138,7 +140,7 @@ def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
     }
     table = table.rename_columns([rename(name, names) for name in table.column_names])
     table = table.replace_schema_metadata(metadata)
-    kind = FORMATS[path.suffix]
+    kind = TABLE_FORMATS[path.suffix]
     with writing(path) as temporary:
         if kind == "parquet":
             parquet.write_table(table, temporary, compression="zstd")

@@ -48,7 +48,7 @@ class Images:
             if is_first:
                 problems = {**{int(i): _BLANK for i in self.ids[_are_blank(images)]}, **problems}
             self._problems.update(problems)
-            read = [int(i) for i in self.ids if i not in self._problems]
+            read = self.read_ids.tolist()
             if self._problems:
                 images = images[np.isin(self.ids, read)]
             self._decoded[key] = images

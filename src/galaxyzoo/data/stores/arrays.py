@@ -159,9 +159,14 @@ def open_hdf5(path: Path) -> ArrayStore:
     return build_store(path, ids, count, open_array, stamp_of(path.stat()), chunks)
 
 
+def metadata_path(path: Path) -> Path:
+    """Path of the table beside a Zarr archive."""
+    return path.with_name(f"{path.stem}{METADATA}.parquet")
+
+
 def open_zarr(path: Path) -> ArrayStore:
     """The images of a Zarr archive; row i of its metadata is of image i, or of the one it names."""
-    images, table = ZarrImages(path), path.with_name(f"{path.stem}{METADATA}.parquet")
+    images, table = ZarrImages(path), metadata_path(path)
     check_images(images.shape, images.dtype, shown(path))
     try:
         columns = parquet.read_schema(table).names

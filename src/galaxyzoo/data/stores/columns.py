@@ -9,7 +9,8 @@ from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores.arrays import METADATA, ZARR, ZARR_PLACE
+from galaxyzoo.data.stores.arrays import ZARR, ZARR_PLACE, metadata_path
+from galaxyzoo.io.csv_bytes import read_csv_bytes
 from galaxyzoo.io.tables import read_table
 
 POSITION = "ra", "dec"  # degrees
@@ -18,7 +19,7 @@ POSITION = "ra", "dec"  # degrees
 def column_names(path: Path) -> list[str]:
     """Columns of the table of a store's images; none where it has no table."""
     if path.suffix.lower() == ".csv":
-        return [*read_table(path).columns]
+        return [name.strip() for name in read_csv_bytes(path)[1]]
     table = _parquet_of(path)
     try:
         return parquet.read_schema(table).names if table else []
@@ -42,7 +43,8 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
         have = f"has the columns {', '.join(known)}" if known else "has no table of columns"
         raise InputError(f"--keep {missing[0]}: {shown(path)} {have}")
     if path.suffix.lower() == ".csv":
-        table = pa.Table.from_pandas(read_table(path)[[*names]], preserve_index=False)
+        frame = read_table(path, wanted=names.__contains__)
+        table = pa.Table.from_pandas(frame[[*names]], preserve_index=False)
     else:
         order = [ZARR_PLACE] if path.suffix == ZARR and ZARR_PLACE in known else []
         table = parquet.read_table(_parquet_of(path), columns=[*names, *order])
@@ -53,7 +55,7 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
 
 def _parquet_of(path: Path) -> Path | None:
     if path.suffix == ZARR:
-        return path.with_name(f"{path.stem}{METADATA}.parquet")
+        return metadata_path(path)
     return path if path.suffix.lower() == ".parquet" else None
 
 
