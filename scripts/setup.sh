@@ -113,7 +113,7 @@ check_own_python() { # GALAXYZOO_PYTHON: nothing is installed there
     local names="$MODULES, h5py, pyarrow, astropy, pandas, sklearn, joblib, safetensors, pydantic, yaml, tqdm, rich, matplotlib, filelock"
     names+=", pytorch_grad_cam, gradio"
     case " ${parts[*]-} " in *" cluster "*) names+=", ray, distributed" ;; esac
-    case " ${parts[*]-} " in *" extras "*) names+=", kaggle, optuna, onnx, onnxruntime, nbclient" ;; esac
+    case " ${parts[*]-} " in *" extras "*) names+=", kaggle, optuna, onnx, onnxruntime" ;; esac
     case " ${parts[*]-} " in *" dev "*) names+=", pytest, hypothesis, ruff, mypy" ;; esac
     command -v "$GALAXYZOO_PYTHON" >/dev/null || fail "GALAXYZOO_PYTHON is $GALAXYZOO_PYTHON, which is not a program"
     is_new_enough "$GALAXYZOO_PYTHON" || fail "GALAXYZOO_PYTHON is older than Python 3.11"

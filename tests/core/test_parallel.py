@@ -3,11 +3,13 @@
 import os
 import signal
 import sys
+import time
 
 import joblib
 import pytest
 import torch
 
+from galaxyzoo.core import parallel
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.parallel import run_jobs
 
@@ -53,6 +55,27 @@ def test_a_killed_process_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     with pytest.raises(InputError, match=r"a process was killed \(is memory short\?\)"):
         run_jobs(be_killed, [(0,), (1,)], 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_process_ends_with_its_killed_parent() -> None:
+    """The whole command with its two workers is killed with --long."""
+    reading, writing = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        parent = os.getpid()
+        if os.fork() == 0:
+            parallel._end_with(parent)
+            os.write(writing, b"started")
+        time.sleep(20)
+        os.write(writing, b"still here")
+        os._exit(0)
+    os.close(writing)
+    assert os.read(reading, 20) == b"started"
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    assert os.read(reading, 20) == b""  # nobody has the other end any more
+    os.close(reading)
 
 
 @pytest.mark.parametrize(("backend", "package"), [("ray", "ray"), ("dask", "distributed")])

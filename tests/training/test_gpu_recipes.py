@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 RUNS = sorted({*load_ensemble("one-gpu").runs, *load_ensemble("gpu-large").runs})
 SMALLER = {
-    "gz37/convnext": ["model.kwargs.depths=[1,1,1,1]", "image.size_px=128"],
+    "gz37/convnext": ["model.kwargs.depths=[1,1,1,1]", "image.size_px=64"],
     "gz37/dinov2": ["model.kwargs={depth: 2, img_size: 112}", "image.size_px=112"],
     "gz37/dinov3": ["model.kwargs.depth=2", "image.size_px=112"],
 }
@@ -37,7 +37,7 @@ def demo_fold(config: Config) -> FoldData:
 
 @pytest.mark.parametrize("run", RUNS)
 def test_a_step_is_taken(run: str) -> None:
-    config = load_config(run, SMALLER.get(run, ["image.size_px=128"]))
+    config = load_config(run, SMALLER.get(run, ["image.size_px=64"]))
     trainer = Trainer(config, demo_fold(config), initialize=False)
     trainer.model.train()
     before = {name: value.clone() for name, value in trainer.model.named_parameters()}

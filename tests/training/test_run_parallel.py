@@ -100,7 +100,7 @@ def processes(root: Path) -> list[Path]:
     return found
 
 
-@pytest.mark.slow
+@long_only("a minute to start the processes; a worker alone: tests/core/test_parallel.py")
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads Linux's /proc")
 def test_two_workers_end_with_a_killed_command_and_one_goes_on(
     serial: Path, tmp_path: Path
