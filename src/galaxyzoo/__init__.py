@@ -32,8 +32,6 @@ def load(
     from galaxyzoo.ensemble.predictors import choose_default, find_predictor
     from galaxyzoo.inference.pictures import Model
 
-    if views not in (None, 1, 8):
-        raise ValueError(f"views={views}: 1 or 8 orientations")
     if name is None:
         best, _ = choose_default(dataset)
         dataset, name = best.dataset, best.name

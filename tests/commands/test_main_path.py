@@ -215,6 +215,7 @@ def test_mistakes_in_words_are_answered_before_torch_is_imported(tmp_path: Path)
         "1.png --rank odd": "--rank needs a folder",
         "1.png --with spread": "--with needs a folder",
         "1.png --output votes.fits": "votes.fits is not a table",
+        "1.png --output job/ --names words": "--names needs --table",
         "1.png --output job/ --rank width": "--rank width: add --with intervals",
         "1.png --output job/ --rank spiral_arm": "nearest: spiral arms (Class4.1)",
     }

@@ -65,6 +65,10 @@ def test_what_commands_name_is_there(page: Path) -> None:
 def test_settings_are_printed_as_yaml(tmp_path: Path) -> None:
     printed = succeed(tmp_path, "train.py", "gz37/cnn", "--settings", "tta", "tta.angles=2").stdout
     assert yaml.safe_load(printed) == {"dihedral": True, "angles": 2, "zooms": [1.0]}
+    printed = succeed(tmp_path, "train.py", "gz37/d4cnn_transfer", "--settings", "head").stdout
+    widths = [stage["hidden"] for stage in yaml.safe_load_all(printed)]
+    assert widths == [512, 512, 256, 512]
+    assert "--- # stage classes\n" in printed
 
 
 def test_the_columns_in_words_are_those_of_the_page(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """From Kaggle: the real client's downloads against a stand-in, whatever goes wrong on the way."""
 
+import importlib
 from pathlib import Path
 
 import pytest
+import requests
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers import kaggle
@@ -141,6 +143,26 @@ def test_token_is_taken_or_refused(token, stand_in, rests, root, monkeypatch):
     else:
         assert kaggle_api.SETTINGS_PAGE in refusal(root)
         assert stand_in.count("DownloadDataFile") == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "named", "pauses"),
+    [  # both are ValueErrors, and no file is there yet
+        (requests.exceptions.InvalidURL("https://a/?signed"), "refuses it (InvalidURL): see", 0),
+        (ValueError("another size"), "the connection broke, 6 times in a row", 5),
+    ],
+)
+def test_a_size_that_is_wrong_may_pass_and_a_wrong_address_does_not(
+    stand_in, rests, root, monkeypatch, error, named, pauses
+):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    api = importlib.import_module("kaggle.api.kaggle_api_extended").KaggleApi
+    monkeypatch.setattr(api, "download_file", fail)
+    assert named in (said := refusal(root))
+    assert "signed" not in said
+    assert len(rests) == pauses
 
 
 @pytest.mark.parametrize("times", [1, 9])

@@ -74,6 +74,10 @@ def test_without_bundled_networks_real_runs_answer_before_a_demos(
     monkeypatch.setattr(predictors, "bundled_runs", lambda *_: [])
     with pytest.raises(InputError, match="no trained run of gz37"):
         choose_default()
+    save_card("other", "gz37/cnn", 0.2, 50)
+    RunFolder("other", "gz37/cnn").card.write_text("{}")
+    with pytest.raises(InputError, match="gz37/cnn on other: has a damaged score card"):
+        choose_default()
     save_card("demo", "gz37/cnn", 0.01, 600)
     assert choose_default()[0].dataset == "demo"
     save_card("mine", "gz37/cnn", 0.2, 50)

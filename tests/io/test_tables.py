@@ -89,9 +89,9 @@ BROKEN = {
     "an id with an exponent": (with_id("1e5"), NO_ID.format("1e5")),
     "an id rounded by a spreadsheet": (with_id("5.87723E+17"), NO_ID.format("5.87723E+17")),
     "an id beyond 2^53 as a float": (with_id(LONG), f"{NO_ID.format(LONG)}, a whole number with"),
-    "an id just beyond 2^53 as a float": (
-        with_id("9007199254740993.0"),
-        NO_ID.format("9007199254740993.0"),
+    "an id of 2^53 as a float, to which 2^53 + 1 is rounded": (
+        with_id("9007199254740992.0"),
+        NO_ID.format("9007199254740992.0"),
     ),
     "an id in other digits": (with_id("٣"), NO_ID.format("٣")),
     "an id with a sign": (with_id("-3"), NO_ID.format("-3")),

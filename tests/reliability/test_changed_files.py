@@ -52,7 +52,9 @@ def put_another_folds(path: Path) -> None:
 
 
 def change_the_notes(path: Path) -> None:
-    path.write_text(path.read_text().replace('"accumulation": 1', '"accumulation": 2'))
+    path.write_text(
+        path.read_text().replace('"possible_leakage": false', '"possible_leakage": true')
+    )
 
 
 def flip_a_bit(path: Path) -> None:

@@ -17,7 +17,8 @@ from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.reports.evaluate import load_evaluation
+from galaxyzoo.reports.evaluate import Evaluation, load_evaluation
+from galaxyzoo.reports.history import history_section
 from galaxyzoo.reports.results import load_results
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -31,8 +32,9 @@ from support.report_fixtures import N_FOLDS, save_classes, save_table
 def save_history(catalog: Catalog, run: str, fold: int, reference: str) -> None:
     folder = RunFolder(catalog.dataset, run).fold(fold)
     folder.mkdir(parents=True)
-    row = {"epoch": 1, "train_loss": 0.3, "val_loss": 0.2, "metric": "score", "val_score": 0.2}
-    pd.DataFrame([row, {**row, "epoch": 2}]).to_csv(folder / "history.csv", index=False)
+    votes = {"epoch": 1, "train_loss": 0.3, "val_loss": 0.2, "metric": "RMSE", "val_score": 0.2}
+    classes = {**votes, "metric": "log-loss", "val_accuracy": 0.75}
+    pd.DataFrame([votes, classes, classes]).to_csv(folder / "history.csv", index=False)
     values = {"task": run.split("/")[0], "reference": reference, "model": {"name": "cnn"}}
     (folder.parent / "config.yaml").write_text(yaml.safe_dump({"run": run, **values}))
     finish_fold(run, catalog, fold)
@@ -130,6 +132,16 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     assert "accuracy 98 %" in page
     assert "is its most probable one" in page
     assert (partial / "source_history.png").exists()
+
+
+def test_accuracy_is_drawn_also_behind_a_stage_of_votes(project, root, monkeypatch):
+    save_history(project, "zoo5/cnn", 0, "")
+    drawn = []
+    monkeypatch.setattr(Evaluation, "save_png", lambda _, name, figure: drawn.append(figure))
+    history_section(load_evaluation("zoo5", [], None, root / "reports"))
+    axis = drawn[0].axes[1]
+    assert axis.get_ylabel() == "accuracy"
+    assert [line.get_ydata().tolist() for line in axis.lines] == [[0.75, 0.75]] * 2
 
 
 @pytest.fixture

@@ -63,6 +63,8 @@ def test_the_highest_come_first_each_with_its_picture(
         "like:31": {i: np.cos(x - share[31]) for i, x in share.items()},
         "width": {i: 1.5 * (x * (1 - x)) ** 2 for i, x in share.items()},
     }[by]
+    order = "nearest to 31" if by == "like:31" else f"by {by}"
+    assert f"<h1>20 galaxies {order}</h1>" in page
     table = pd.read_csv(job.folder / ranking.TABLE, index_col=0)
     np.testing.assert_allclose(table["score"], sorted(score.values(), reverse=True)[:20], atol=1e-6)
     np.testing.assert_allclose(table["score"], [score[i] for i in table.index], atol=1e-6)

@@ -89,6 +89,8 @@ def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> N
     given = [name for name, value in options.items() if value]
     if given and not is_job:
         raise InputError(f"{given[0]} needs a folder: add --output votes/")
+    if args.names and not args.table:
+        raise InputError("--names needs --table, such as --table votes.fits")
     needed = _extra_for(args.rank)
     if needed and needed not in args.extras:
         raise InputError(f"--rank {args.rank}: add --with {needed}")
@@ -156,7 +158,7 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
         print(f"left out {lost:,} images that cannot be read: {ERRORS}")
     print_left_out(survey_images.left_out, manifest["rows"])
     if args.table:
-        job.write_table(args.table, args.names)
+        job.write_table(args.table, args.names or COLUMN_NAMES[0])
         print(f"table: {shown(args.table.resolve())}")
     if args.rank:
         print(f"ranking: {shown(write_ranking(job, args.rank, args.top).resolve())}")
@@ -282,9 +284,8 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--names",
         choices=COLUMN_NAMES,
-        default=COLUMN_NAMES[0],
         help="column names in that table: Class1.1, t01_smooth_or_features_a01_smooth or "
-        "smooth_or_features_smooth; TOPCAT and ADQL take no dot (default: %(default)s)",
+        f"smooth_or_features_smooth; TOPCAT and ADQL take no dot (default: {COLUMN_NAMES[0]})",
     )
 
 

@@ -46,7 +46,11 @@ def main() -> None:
     """Parse, prepare, then plan, smoke or train."""
     args = parse_args()
     if args.settings is not None:
-        print(explain_settings(load_configs(args.runs or ["gz37/cnn"])[0], args.settings))
+        config = load_configs(args.runs or ["gz37/cnn"])[0]
+        for stage in config.stages:
+            if len(config.stages) > 1:
+                print(f"--- # stage {stage.stage}")
+            print(explain_settings(stage, args.settings))
         return
     configs = with_stages(load_configs(args.runs))
     drop = any(config.on_bad_image == "drop" for config in configs)
@@ -102,7 +106,7 @@ def main() -> None:
 
 
 def explain_settings(config: Config, section: str) -> str:
-    """YAML of a run with the meaning of each setting, whole or one section (`""`: whole)."""
+    """YAML of a training with the meaning of each setting, whole or a section (`""`: whole)."""
     if not section:
         return commented_yaml(config, without=SET_WHEN_LOADED)
     settings = getattr(config, section, None)

@@ -37,6 +37,7 @@ def digest_file(path: Path) -> str:
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object and, under one more key, its digest; an earlier digest is replaced."""
+    content = json.loads(json.dumps(content))  # as it is read back: keys that are numbers, as text
     files.write_json(path, {**content, _DIGEST: _digest(content)})
 
 

@@ -208,11 +208,11 @@ def _receive(api: Any, name: str, part: Path, chunk_bytes: int) -> None:
                 max_retries=0,
                 timeout=TIMEOUT_S,
             )
-        except ValueError:  # of another size than announced: an error page in place of the rest
-            part.unlink()
-            raise requests.ConnectionError(f"{name} ended early") from None
-        except requests.RequestException:
+        except requests.RequestException:  # some are ValueErrors, too
             raise
+        except ValueError:  # of another size than announced: an error page in place of the rest
+            part.unlink(missing_ok=True)
+            raise requests.ConnectionError(f"{name} ended early") from None
         except OSError as error:
             with files.explain_write_errors(part):
                 raise error
@@ -296,10 +296,11 @@ def _refusal(error: OSError, action: str) -> InputError:
 
 
 def _reason(error: OSError) -> str:
-    """The status and Kaggle's own message, or that there was no answer."""
+    """The status and Kaggle's own message, or the kind of error where there was no answer."""
     response: requests.Response | None = getattr(error, "response", None)
     if response is None:
-        return "no answer, or the connection broke"
+        kind = type(error).__name__  # its text may hold a signed address
+        return "no answer, or the connection broke" if _is_transient(error) else kind
     try:
         message = str(response.json()["message"])
     except (OSError, ValueError, KeyError, TypeError):  # nothing, or a whole page

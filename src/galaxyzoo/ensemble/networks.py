@@ -90,7 +90,11 @@ def load_predictor(
         name: of the run or ensemble.
         folds: use only the networks of these folds; default all.
         views: 1, or 8 for all rotations and reflections; default each run's own.
+    Raises:
+        ValueError: another number of views.
     """
+    if views not in (None, 1, 8):
+        raise ValueError(f"views={views}: 1 or 8 orientations")
     predictor: Predictor = (
         EnsembleNetworks.load(ensemble_folder(dataset, name))
         if is_ensemble(name)

@@ -131,7 +131,8 @@ def _known_run(folder: RunFolder) -> KnownPredictor:
     try:
         card = RunCard.of(dataset, run)
     except (InputError, OSError):
-        return KnownPredictor(dataset, run, problem="has no score card")
+        state = "a damaged" if folder.card.exists() else "no"
+        return KnownPredictor(dataset, run, problem=f"has {state} score card")
     if not card.is_whole:
         return KnownPredictor(dataset, run, problem=f"{len(card.folds)} of {card.n_folds} folds")
     if card.is_optimistic:
@@ -176,8 +177,9 @@ def choose_default(
     fewest = min((p.galaxies for p in real if p.dataset == BUNDLED), default=0)
     comparable = [p for p in real if p.galaxies >= fewest] or scored
     if not comparable:
+        problems = "; ".join(f"{p.title}: {p.problem}" for p in candidates) or "there is none"
         raise InputError(
-            f"no trained run of {COMPETITION_TASK} in {shown(oof_dir())}/: type `bash "
+            f"no trained run of {COMPETITION_TASK} in {shown(oof_dir())}/ ({problems}): type `bash "
             "scripts/train_folds.sh`, or name a run of another task"
         )
     best = min(comparable, key=lambda predictor: predictor.score or 0.0)

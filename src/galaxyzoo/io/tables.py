@@ -26,7 +26,7 @@ ID = "GalaxyID"
 ID_LIMIT = 10**18  # Galaxy Zoo 2's own ids have 18 digits
 FOLD = "fold"
 TABLE_ENDS = ".csv", ".parquet"  # that `write_predictions` takes
-EXACT = 2**53  # whole numbers above it may have been rounded where they were kept as floats
+MAX_SAFE_INTEGER = 2**53 - 1  # of float64, as JavaScript calls it: 2^53 + 1 is rounded to 2^53
 _N_WORST = 3  # values that a message names
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")  # the printable ones of OWASP's list (CSV injection)
 _NUMBER = r"[+-][0-9]+(\.[0-9]+)?"  # such as a declination: no formula
@@ -137,7 +137,7 @@ def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:
     pointed = texts.str.fullmatch(r"[0-9]{1,16}\.0*")
     digits = texts.where(plain | pointed, "0").str.replace(r"\..*", "", regex=True)
     numbers = digits.astype(object).map(int)
-    good = (plain & (numbers < limit)) | (pointed & (numbers <= EXACT))
+    good = (plain & (numbers < limit)) | (pointed & (numbers <= MAX_SAFE_INTEGER))
     return numbers.where(good, 0).astype("int64"), np.flatnonzero(~good)
 
 

@@ -56,12 +56,13 @@ def _draw_history(history: pd.DataFrame, title: str) -> Figure:
     _draw_lines(left, history, "train_loss", TRAINED, "training")
     _draw_lines(left, history, "val_loss", VALIDATED, "validation")
     left.set_ylabel("loss")
+    metric = history["metric"].iloc[-1]
+    last_task = history[history["metric"] == metric]  # stages may have other tasks
     # The score of a class run is its loss again, so accuracy is drawn where it was recorded.
-    has_accuracy = "val_accuracy" in history and history["val_accuracy"].notna().all()
+    has_accuracy = "val_accuracy" in history and last_task["val_accuracy"].notna().all()
     shown = "val_accuracy" if has_accuracy else "val_score"
-    same = history["metric"] == history["metric"].iloc[-1]  # stages may have other tasks
-    _draw_lines(right, history[same], shown, VALIDATED, "validation, one view")
-    right.set_ylabel("accuracy" if has_accuracy else str(history["metric"].iloc[-1]))
+    _draw_lines(right, last_task, shown, VALIDATED, "validation, one view")
+    right.set_ylabel("accuracy" if has_accuracy else str(metric))
     for axis in (left, right):
         if "stage" in history:
             _mark_stages(axis, history)

@@ -51,7 +51,8 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         raise InputError("--rank: none of the images can be read")
     table = best.set_index(label)[[_SCORE, *columns]]
     write_predictions(job.folder / TABLE, table)
-    title = f"{len(best):,} galaxies by {by}"
+    order = f"nearest to {by.removeprefix(LIKE)}" if by.startswith(LIKE) else f"by {by}"
+    title = f"{len(best):,} galaxies {order}"
     with TemporaryDirectory() as folder:
         sections = []
         for start in range(0, len(best), _IN_PICTURE):

@@ -38,7 +38,6 @@ class FoldSummary:
     # mean training loss of the untrained network; None where nothing was trained
     first_loss: float | None = None
     last_loss: float | None = None  # that of the epoch whose weights are kept
-    accumulation: int = 1  # parts of a batch at the end
     selected_on_validation: bool = False  # an epoch was chosen on the fold
     possible_leakage: bool = False  # the first weights may have seen the fold
     # GalaxyIDs of the test images that could not be read when it predicted them

@@ -175,7 +175,6 @@ class Trainer:
             self.start,
             self.first_loss,
             last_row.get("train_loss"),
-            self.parts,
             possible_leakage=self.data.start.possible_leakage,
         )
 

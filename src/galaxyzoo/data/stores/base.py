@@ -18,7 +18,7 @@ import pandas as pd
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io.tables import EXACT, ID_LIMIT
+from galaxyzoo.io.tables import ID_LIMIT, MAX_SAFE_INTEGER
 
 IMAGE_ENDS = (".jpg", ".jpeg", ".png")
 FITS_ENDS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
@@ -223,10 +223,11 @@ def read_ids(ids: np.ndarray, path: Path) -> list[str]:
     for row, text in enumerate(texts):
         if missing[row] or not text:
             raise InputError(f"{shown(path)}: row {row} has no id")
-    exact = 2 ** (np.finfo(ids.dtype).nmant + 1) if ids.dtype.kind == "f" else EXACT
+    is_float = ids.dtype.kind == "f"
+    safe = 2 ** (np.finfo(ids.dtype).nmant + 1) - 1 if is_float else MAX_SAFE_INTEGER
     wholes = [_WHOLE.fullmatch(text) for text in texts]
     for row, (text, whole) in enumerate(zip(texts, wholes, strict=True)):
-        if _ROUNDED.fullmatch(text) or (whole and whole[2] and abs(int(whole[1])) > exact):
+        if _ROUNDED.fullmatch(text) or (whole and whole[2] and abs(int(whole[1])) > safe):
             raise InputError(
                 f"{shown(path)}: the id of row {row}, {text}, was a decimal number and may have "
                 "lost digits: write ids as whole numbers or text"

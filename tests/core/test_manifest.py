@@ -1,0 +1,30 @@
+"""Sealed JSON files: whatever was written is read back, and whatever was changed is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import read_sealed, write_sealed
+
+CONTENTS: list[dict[str, Any]] = [
+    {"b": 1, "a": [1.5, None, True]},
+    {"folds": {2: 0.5, 10: 0.25}},  # as numbers, in another order than as the texts "10" and "2"
+    {"folds": {2: 0.5, "all": 0.25}},  # of two types, which do not compare
+    {"pair": (1, 2), "name": "g\u00e9"},
+]
+
+
+@pytest.mark.parametrize("content", CONTENTS, ids=str)
+def test_what_is_sealed_is_read_back_as_json_has_it(tmp_path: Path, content: Any) -> None:
+    path = tmp_path / "card.json"
+    write_sealed(path, content)
+    read = read_sealed(path, "")
+    assert {key: read[key] for key in content} == json.loads(json.dumps(content))
+    write_sealed(path, read)  # the earlier digest is replaced
+    assert read_sealed(path, "") == read
+    path.write_text(path.read_text(encoding="utf-8").replace("5", "6").replace("2", "3"))
+    with pytest.raises(InputError, match=r"card\.json was changed after it was written: restore"):
+        read_sealed(path, "restore it")
