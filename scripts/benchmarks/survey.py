@@ -132,10 +132,11 @@ def write_forms(data: Dataset, folder: Path) -> dict[str, Path]:
     }
     for name in ("folder", "FITS in a folder"):
         paths[name].mkdir()
+    rng = np.random.default_rng(0)
     for k, (name, one) in enumerate(zip(names, images, strict=True)):
         (paths["folder"] / name).write_bytes(one)
-        planes = pixels[k].transpose(2, 0, 1).astype(np.float32)
-        fits.PrimaryHDU(planes).writeto(paths["FITS in a folder"] / f"{k}.fits")
+        planes = pixels[k].transpose(2, 0, 1) + rng.normal(0, 3, (3, *pixels[k].shape[:2]))
+        fits.PrimaryHDU(planes.astype(np.float32)).writeto(paths["FITS in a folder"] / f"{k}.fits")
     write_zip(paths["zip"], zip(names, images, strict=True))
     write_tar(paths["tar"], zip(names, images, strict=True))
     with h5py.File(paths["HDF5"], "w") as file:

