@@ -1,25 +1,20 @@
 """The Gradio page to explore galaxies: its layout, and the actions of its parts."""
 
 import functools
-import ipaddress
-import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import gradio as gr
 import numpy as np
 from gradio.route_utils import FnIndexInferError
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from galaxyzoo.app import service
 from galaxyzoo.app.components import answers_html, caption, facts_html, heat_html
+from galaxyzoo.app.hosts import own_hosts
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
-from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.predictors import KnownPredictor
 from galaxyzoo.explain.gradcam import FAST_METHODS, likeliest
 
@@ -62,42 +57,14 @@ def build_page(chosen: KnownPredictor) -> gr.Blocks:
     return page
 
 
-@dataclass
-class _OwnHosts:
-    """Refuse host names that are not this machine's; any IP address is fine.
-
-    Else a foreign site, open in the user's browser, could point its own name at this machine and
-    read the page (DNS rebinding). That takes a name: an IP address can only be what the user typed.
-    """
-
-    app: ASGIApp
-    names: set[str]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host = dict(scope.get("headers", ())).get(b"host", b"").decode("latin-1")
-        respond = self.app
-        if scope["type"] in ("http", "websocket") and not self._is_own(host):
-            message = f"the page has no name {one_line(host)!r}: start it with --allow-host NAME"
-            respond = PlainTextResponse(message, status_code=400)
-        await respond(scope, receive, send)
-
-    def _is_own(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-            return name in self.names or bool(ipaddress.ip_address(name))
-        except ValueError:
-            return False
-
-
 def server_settings(hosts: Sequence[str]) -> dict[str, Any]:
     """Settings of the page's server, which refuses foreign host names and unlisted functions.
 
     Args:
-        hosts: names that it answers to, besides localhost and the machine's own.
+        hosts: as of `own_hosts`.
     """
-    names = {name.lower() for name in (*hosts, "localhost", socket.gethostname())}
     return {
-        "middleware": [Middleware(_OwnHosts, names=names)],
+        "middleware": [own_hosts(hosts)],
         # Gradio raises these where a request names a function that it does not have; errors inside
         # a function do not come here.
         "exception_handlers": dict.fromkeys((KeyError, FnIndexInferError), _not_found),

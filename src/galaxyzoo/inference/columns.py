@@ -42,6 +42,12 @@ _SUFFIXES = {  # of a prediction's column -> what it is, UCD
 _GALAXY_ZOO_2 = dict(zip(GALAXY_ZOO_2.columns, ANSWERS, strict=True))
 
 
+def features_of(rows: pa.Table) -> np.ndarray:
+    """(row, feature) float32 features of rows of a part."""
+    column = rows[FEATURES].combine_chunks()
+    return column.flatten().to_numpy().reshape(len(column), -1)
+
+
 def describe_columns(
     schema: pa.Schema, task: Task, label: str, metadata: Mapping[str, str]
 ) -> pa.Schema:

@@ -219,6 +219,17 @@ class SurveyImages:
         """Open the same paths again, as they are now."""
         return replace(self)
 
+    def pictures(self, parts: np.ndarray, labels: np.ndarray, image: ImageConfig) -> np.ndarray:
+        """(galaxy, cache_px, cache_px, 3) uint8 pictures, by part numbers and labels."""
+        galaxies = pd.DataFrame({"part": parts, "label": labels})
+        pictures = np.empty((len(galaxies), image.cache_px, image.cache_px, 3), np.uint8)
+        for number, rows in galaxies.groupby("part"):
+            part = self.parts[number]
+            by_label = {self.labels[name]: i for name, i in zip(part.names, part.ids, strict=True)}
+            ids = np.array([by_label[label] for label in rows["label"]])
+            pictures[rows.index] = decode_many(part.store, ids, image)[0]
+        return pictures
+
     @property
     def left_out(self) -> list[tuple[str, str]]:
         """Name and reason of each picture in an unsupported form."""

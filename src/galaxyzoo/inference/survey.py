@@ -11,7 +11,7 @@ import io
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -269,6 +269,7 @@ class Survey:
             "opencv": cv2.__version__,
             "notes": [*self.images.notes, *sentences],
             "inputs": [str(path) for path in self.images.paths],
+            "fits": asdict(self.images.fits),
             "parts": len(self.images.parts),
             "rows": rows,
             "errors": len(errors),

@@ -12,7 +12,7 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.inference.columns import features_of
 from galaxyzoo.inference.survey import ENDS, FEATURES, SPREAD, Survey
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports.figures import draw_galaxies, save_figure
@@ -59,7 +59,9 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
             section_rows = best.iloc[start : start + _IN_PICTURE]
             figure = draw_galaxies(
                 section_rows[label].to_numpy(),
-                _pictures(job, section_rows),
+                job.images.pictures(
+                    section_rows[_PART].to_numpy(), section_rows[label].to_numpy(), _PICTURE
+                ),
                 _notes(section_rows, job.predictor.task),
                 "",
                 label=label,
@@ -101,21 +103,8 @@ def _find_features(job: Survey, wanted: str) -> np.ndarray:
 
 def _unit_features(rows: pa.Table) -> np.ndarray:
     """(row, feature) features, each row of length 1."""
-    column = rows[FEATURES].combine_chunks()
-    values = column.flatten().to_numpy().reshape(len(column), -1)
+    values = features_of(rows)
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
-
-
-def _pictures(job: Survey, galaxies: pd.DataFrame) -> np.ndarray:
-    """(galaxy, side, side, 3) uint8 pictures in the order of the rows."""
-    labels, side = job.images.labels, _PICTURE.cache_px
-    pictures = np.empty((len(galaxies), side, side, 3), np.uint8)
-    for number, rows in galaxies.reset_index(drop=True).groupby(_PART):
-        part = job.images.parts[number]
-        by_label = {labels[name]: i for name, i in zip(part.names, part.ids, strict=True)}
-        ids = np.array([by_label[label] for label in rows[labels.column]])
-        pictures[rows.index] = decode_many(part.store, ids, _PICTURE)[0]
-    return pictures
 
 
 def _notes(galaxies: pd.DataFrame, task: Task) -> list[str]:

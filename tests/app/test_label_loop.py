@@ -1,0 +1,310 @@
+"""The label loop: labels on disk before they count, rankings by what they teach, honest scores."""
+
+import io
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from starlette.testclient import TestClient
+
+from galaxyzoo.app import label_loop
+from galaxyzoo.app.label_loop import LabelLoop, Share
+from galaxyzoo.app.label_page import PICTURE, build_app
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.inference.finished import SurveyFeatures, read_features
+from galaxyzoo.training.feature_head import fit_head
+from support.brightness import make_job
+from support.browser import PATIENCE_MS, find_browser, start
+from support.commands import call, complaint
+from support.refusals import one_line_refusal
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+COUNT = 60
+RARE = [3, 7, 11, 40, 41, 50]  # rows whose features are unlike the others'
+PLAIN = [0, 1, 2, 4, 5, 6]
+
+
+def make_loop(folder: Path) -> LabelLoop:
+    features = np.random.default_rng(0).normal(size=(COUNT, 8)).astype(np.float32)
+    features[RARE, :4] += 6
+    ids = np.array([f"galaxy {i}.png" for i in range(COUNT)], object)
+    return LabelLoop(SurveyFeatures(folder, cast(Any, None), ids, np.zeros(COUNT, int), features))
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> LabelLoop:
+    made = make_loop(tmp_path)
+    made.add_class("rare")
+    made.add_class("plain, old")
+    return made
+
+
+def saved(loop: LabelLoop) -> list[tuple[str, str]]:
+    table = pd.read_csv(loop.path)
+    assert [*table.columns] == ["id", "class"]
+    return [*table.itertuples(index=False, name=None)]
+
+
+def test_each_label_is_on_disk_and_there_at_a_new_start(loop: LabelLoop) -> None:
+    loop.label([3], 0)
+    loop.label([1, 2], 1)
+    plain = [("galaxy 1.png", "plain, old"), ("galaxy 2.png", "plain, old")]
+    assert saved(loop) == [("galaxy 3.png", "rare"), *plain]
+    again = make_loop(loop.survey.folder)
+    assert (again.classes, again.labels) == (loop.classes, loop.labels)
+    again.label([3], None)
+    assert saved(again) == plain
+
+
+def test_steps_are_taken_back_also_those_of_an_earlier_visit(loop: LabelLoop) -> None:
+    loop.label([3], 0)
+    loop.label([3, 4], 1)
+    assert loop.undo() == {3: 0, 4: None}
+    assert saved(loop) == [("galaxy 3.png", "rare")]
+    loop.label([5], 1)
+    again = make_loop(loop.survey.folder)
+    assert [again.undo() for _ in range(3)] == [{5: None}, {3: None}, {}]
+    assert saved(again) == []
+
+
+def test_a_label_that_cannot_be_written_does_not_count(
+    loop: LabelLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise InputError("disk full")
+
+    loop.label([3], 0)
+    monkeypatch.setattr(label_loop, "write_table", fail)
+    for change in (lambda: loop.label([4], 1), loop.undo):
+        assert one_line_refusal(change) == "disk full"
+        assert loop.labels == {3: 0}
+    monkeypatch.undo()
+    assert loop.undo() == {3: None}
+
+
+def test_without_labels_galaxies_come_at_random_each_once(loop: LabelLoop) -> None:
+    order = loop.ranking("likely", 0).tolist()
+    assert sorted(order) == [*range(COUNT)]
+    assert order != [*range(COUNT)]
+    assert loop.probabilities() is None
+
+
+def test_one_label_of_one_class_finds_those_like_it(loop: LabelLoop) -> None:
+    loop.label([3], 0)
+    assert {*loop.ranking("likely", 0)[:5].tolist()} == {*RARE} - {3}
+
+
+def test_rankings_are_as_the_head_has_it(loop: LabelLoop) -> None:
+    loop.label([3, 7], 0)
+    loop.label(PLAIN, 1)
+    labels = [*loop.labels]
+    probs = fit_head(loop.survey.features[labels], np.array([0] * 2 + [1] * 6), 2).predict_proba(
+        loop.survey.features
+    )
+    likely, uncertain, mix = (loop.ranking(by, 0) for by in ("likely", "uncertain", "mix"))
+    rest = [row for row in range(COUNT) if row not in labels]
+    assert likely.tolist() == sorted(rest, key=lambda row: -probs[row, 0])
+    assert {*likely[:4].tolist()} == {*RARE} - {3, 7}
+    assert uncertain.tolist() == sorted(rest, key=lambda row: abs(probs[row, 0] - 0.5))
+    assert sorted(mix.tolist()) == rest
+    assert {likely[0], uncertain[0]} <= {*mix[:3].tolist()}
+    assert loop.ranking("likely", 1)[0] == likely[-1]
+    table = pd.read_csv(io.StringIO(loop.table()), index_col="id")
+    np.testing.assert_allclose(table.to_numpy(), probs, atol=1e-6)
+
+
+def test_scores_are_of_heads_that_have_not_seen_the_galaxy(loop: LabelLoop) -> None:
+    """Labels at random, which a head of 8 features could learn by heart."""
+    rng = np.random.default_rng(1)
+    rows = rng.permutation([row for row in range(COUNT) if row not in RARE])[:40]
+    for row, number in zip(rows.tolist(), np.arange(40) % 2, strict=True):
+        loop.label([row], int(number))
+    scores = loop.scores()
+    assert scores is not None
+    hits = sum(share.hits for share in scores.recall)
+    assert 10 <= hits <= 30
+    assert [share.n for share in scores.recall] == [20, 20]
+    assert sum(share.n for share in scores.precision) == 40
+    assert sum(share.hits for share in scores.precision) == hits
+
+
+def test_a_wrong_label_is_the_most_doubtful(loop: LabelLoop) -> None:
+    loop.label(RARE, 0)
+    loop.label([*PLAIN, 20, 21], 1)
+    loop.label([22], 0)
+    assert loop.ranking("doubtful", 0)[0] == 22
+    scores = loop.scores()
+    assert scores is not None
+    assert scores.recall == [Share(6, 7), Share(8, 8)]
+    assert scores.precision == [Share(6, 6), Share(8, 9)]
+
+
+def test_few_labels_have_no_score_or_a_wide_one(loop: LabelLoop) -> None:
+    loop.label([3, 7], 0)
+    loop.label([0], 1)
+    assert loop.scores() is None  # one galaxy cannot be learned from without itself
+    loop.label([1], 1)
+    scores = loop.scores()
+    assert scores is not None
+    assert [share.n for share in scores.recall] == [2, 2]
+    assert Share(0, 0).interval == (0, 1)
+    np.testing.assert_allclose(Share(3, 4).interval, (0.3006, 0.9544), atol=1e-4)  # Wilson's
+    np.testing.assert_allclose(Share(0, 10).interval, (0, 0.2775), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("id,class\ngalaxy 61.png,rare\n", "row 1: the survey has no galaxy 'galaxy 61.png'"),
+        ("id,class\ngalaxy 1.png,a\ngalaxy 1.png,b\n", "row 2: 'galaxy 1.png' appears twice"),
+        ("id,class\ngalaxy 1.png,\n", "row 1: galaxy 'galaxy 1.png' has no class"),
+        ("name,class\ngalaxy 1.png,a\n", "needs the columns 'id' and 'class'"),
+        ("", "labels.csv"),
+    ],
+)
+def test_labels_that_are_not_of_the_survey_are_one_line(
+    tmp_path: Path, content: str, complaint: str
+) -> None:
+    (tmp_path / "labels.csv").write_text(content)
+    assert complaint in one_line_refusal(make_loop, tmp_path)
+    assert (tmp_path / "labels.csv").read_text() == content
+
+
+@pytest.mark.parametrize("name", ["", "  ", "=1+1", "NA", "nan", "a\nb", "x" * 41])
+def test_a_name_that_a_table_would_not_keep_is_no_class(loop: LabelLoop, name: str) -> None:
+    assert "class" in one_line_refusal(loop.add_class, name)
+    assert len(loop.classes) == 2
+    assert loop.add_class(" rare ") == 0
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> Path:
+    """A finished survey of twelve pictures in three parts, one of them broken."""
+    (tmp_path / "survey").mkdir()
+    for number in range(12):
+        picture = np.full((16, 16, 3), 20 * number + 1, np.uint8)
+        picture[0] += 1  # one color alone is no galaxy
+        cv2.imwrite(str(tmp_path / "survey" / f"{100 + number}.png"), picture)
+    (tmp_path / "survey" / "105.png").write_bytes(b"broken")
+    make_job(tmp_path / "votes", tmp_path / "survey", size=5, extras=("features",)).run()
+    return tmp_path / "votes"
+
+
+def test_the_page_shows_each_galaxy_with_its_own_picture_and_label(votes: Path) -> None:
+    survey = read_features(votes)
+    assert survey.ids.tolist() == [i for i in range(100, 112) if i != 105]
+    pictures = survey.images.pictures(survey.parts, survey.ids, PICTURE)
+    assert pictures[:, 80, 80, 0].tolist() == [20 * (i - 100) + 1 for i in survey.ids]
+    page = TestClient(build_app(LabelLoop(survey), []), base_url="http://localhost")
+    assert page.post("/class", json={"name": "bright"}).json()["number"] == 0
+    assert page.post("/label", json={"rows": [10], "number": 0}).json()["changed"] == {"10": 0}
+    shown = page.get("/ranking?by=likely&of=0").json()
+    assert [galaxy["id"] for galaxy in shown[:3]] == ["110", "109", "108"]
+    assert page.get("/ranking?by=doubtful&of=0").json()[0]["id"] == "111"
+    assert page.get("/state").json() == {"classes": ["bright"], "counts": [1]}
+    assert page.get("/ranking.csv").text.splitlines()[0] == "id,bright"
+    assert (votes / "labels.csv").read_text() == "id,class\n111,bright\n"
+
+
+def test_requests_that_make_no_sense_change_nothing(votes: Path) -> None:
+    page = TestClient(build_app(LabelLoop(read_features(votes)), []), base_url="http://localhost")
+    answer = page.post("/class", json={"name": " "})
+    assert (answer.status_code, answer.json()) == (400, {"detail": "a class needs a name"})
+    page.post("/class", json={"name": "bright"})
+    for wrong in ({"rows": [99], "number": 0}, {"rows": [0], "number": 1}):
+        assert page.post("/label", json=wrong).json() == {"detail": "no such galaxy or class"}
+    assert page.post("/label", json={"rows": [-1], "number": 0}).status_code == 422
+    assert page.get("/", headers={"Host": "evil.example"}).status_code == 400
+    assert not (votes / "labels.csv").exists()
+
+
+@pytest.fixture
+def begin(votes: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], str]]]:
+    """Start the real command; what is still running in the end is stopped."""
+    processes = []
+
+    def begin() -> tuple[subprocess.Popen[str], str]:
+        process, address = start(votes.parent, "--label", str(votes))
+        processes.append(process)
+        return process, address
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(
+    votes: Path, begin: Callable[[], tuple[subprocess.Popen[str], str]]
+) -> None:
+    """Two visits of a real browser to the real command, the first ended by kill -9."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = find_browser() or pytest.skip("no browser: `apt-get install chromium`")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(PATIENCE_MS)
+        process, address = begin()
+        page.goto(address)
+        refused = call(votes.parent, "app.py", "--port", "0", "--label", votes)
+        assert "another page labels votes" in complaint(refused)
+        page.click("#grid button >> nth=0")
+        page.wait_for_selector("#message.error:has-text('Add the names of your classes first')")
+        for name in ("bright", "<b>dark</b>"):
+            page.fill("#name", name)
+            page.keyboard.press("Enter")
+            page.wait_for_selector(f"#classes :text('{name} (0)')")
+        page.click("#grid button >> nth=0")  # dark, which was added last
+        page.wait_for_selector("#classes :text('<b>dark</b> (1)')")
+        page.focus("#grid button >> nth=1")
+        for key, text in (("1", "bright (1)"), ("1", "bright (2)"), ("u", "bright (1)")):
+            page.keyboard.press(key)
+            page.wait_for_selector(f"#classes :text('{text}')")
+        page.keyboard.press("2")
+        page.keyboard.press("1")
+        page.wait_for_selector("#scores td:has-text('of 2')")
+        names = ["<b>dark</b>", "bright", None, "<b>dark</b>", "bright"]
+        expected = dict(zip(ids(page), names, strict=False))
+        assert labels_of(votes) == {galaxy: name for galaxy, name in expected.items() if name}
+        process.kill()
+        process.wait()
+        page.keyboard.press("r")
+        page.wait_for_selector("#message.error:has-text('does not answer')")
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(begin()[1])
+        page.wait_for_selector("#classes :text('<b>dark</b> (2)')")
+        page.wait_for_selector("#grid li:nth-child(7):last-child")
+        assert not {*ids(page)} & {*labels_of(votes)}
+        page.select_option("#by", "doubtful")
+        page.wait_for_selector("#grid li:nth-child(4):last-child")
+        assert {*ids(page)} == {*labels_of(votes)}
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def ids(page: "Page") -> list[str]:
+    return page.locator("#grid button").evaluate_all("all => all.map(button => button.title)")
+
+
+def labels_of(votes: Path) -> dict[str, str]:
+    table = pd.read_csv(votes / "labels.csv", dtype=str)
+    return dict(zip(table["id"], table["class"], strict=True))
+
+
+def test_what_is_no_finished_survey_with_features_is_one_line(votes: Path, tmp_path: Path) -> None:
+    assert "is not a finished survey: type" in one_line_refusal(read_features, tmp_path)
+    make_job(tmp_path / "bare", tmp_path / "survey").run()
+    assert "bare has no features: " in one_line_refusal(read_features, tmp_path / "bare")
+    (tmp_path / "survey" / "100.png").rename(tmp_path / "100.png")
+    for i in range(101, 103):
+        (tmp_path / "survey" / f"{i}.png").unlink()
+    assert "votes is of other images than" in one_line_refusal(read_features, votes)
+    (tmp_path / "survey").rename(tmp_path / "moved")
+    assert "survey is missing" in one_line_refusal(read_features, votes)
