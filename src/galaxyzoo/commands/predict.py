@@ -257,8 +257,8 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=(),
         metavar="COLUMN",
-        help="of a list, Parquet or Cutana's table, to stand in each row of such a folder "
-        "(default: ra and dec, where there are both)",
+        help="of a list, Parquet or Cutana's table, to stand in each row of such a folder; ra and "
+        "dec also by the headers of FITS cut-outs (default: ra and dec, where tables have both)",
     )
     group.add_argument(
         "--rank",

@@ -172,8 +172,8 @@ class SurveyImages:
         paths: folders, zips or single images.
         size: most images of a part.
         fits: how FITS cut-outs among them become pictures.
-        keep: columns of their tables that go with the predictions; none: the position, where all
-            have it.
+        keep: columns of their tables that go with the predictions, or the position, which headers
+            of FITS cut-outs have, too; none: the position, where all tables have it.
     """
 
     paths: tuple[Path, ...]
@@ -204,11 +204,29 @@ class SurveyImages:
     @cached_property
     def kept(self) -> dict[Path, pa.Table]:
         """Columns to keep beside the predictions, by the path of a store; row i is of image i."""
-        paths = [store.path for store in self._stores]
+        paths = [store.path for store in self._stores if not self._has_centers(store)]
         keep = self.keep
         if not keep and paths and all({*POSITION} <= {*column_names(path)} for path in paths):
             keep = POSITION
         return {path: read_columns(path, keep) for path in paths} if keep else {}
+
+    def _has_centers(self, store: ImageStore) -> bool:
+        """Check whether positions are asked for that cut-outs have, and no table."""
+        is_position = bool(self.keep) and {*self.keep} <= {*POSITION}
+        if not is_position or not isinstance(store, FitsStore):
+            return False
+        return not {*self.keep} <= {*column_names(store.path)}
+
+    def kept_columns(self, images: Images) -> dict[str, pa.ChunkedArray | np.ndarray]:
+        """Columns to keep, of the images that were decoded."""
+        store, table = images.store, self.kept.get(images.store.path)
+        if table is not None:
+            rows = table.take(images.read_ids)
+            return dict(zip(rows.column_names, rows.columns, strict=True))
+        if not self.keep or not isinstance(store, FitsStore):
+            return {}
+        columns = dict(zip(POSITION, store.centers(images.read_ids).T, strict=True))
+        return {name: columns[name] for name in self.keep}
 
     @property
     def notes(self) -> list[str]:
@@ -240,7 +258,8 @@ class SurveyImages:
         """Digest of names and stamps of all images, in their order, and of what is kept."""
         stamps = ([part.store.digest_of(int(i)) for i in part.ids] for part in self.parts)
         batches = chain.from_iterable(table.to_batches() for table in self.kept.values())
-        return digest(chain(map(repr, stamps), (memoryview(b.serialize()) for b in batches)))[:16]
+        columns = (memoryview(batch.serialize()) for batch in batches)
+        return digest(chain(map(repr, stamps), self.keep, columns))[:16]
 
 
 def _names(stores: Sequence[ImageStore]) -> Iterator[str]:

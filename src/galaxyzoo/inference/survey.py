@@ -198,20 +198,12 @@ class Survey:
         return pa.table(
             {
                 self.images.labels.column: self._ids(list(predictions.index)),
-                **self._kept(images),
+                **self.images.kept_columns(images),
                 **_by_name(columns, values),
                 **{name: pa.array(labels, pa.string()) for name, labels in classes},
                 **extras,
             }
         )
-
-    def _kept(self, images: Images) -> dict[str, pa.ChunkedArray]:
-        """Columns of the input's own table, in the rows of the images."""
-        table = self.images.kept.get(images.store.path)
-        if table is None:
-            return {}
-        rows = table.take(images.read_ids)
-        return dict(zip(rows.column_names, rows.columns, strict=True))
 
     def _described(self, table: pa.Table) -> pa.Table:
         """Add the meaning of each column; no date or version, for equal bytes."""

@@ -104,6 +104,11 @@ class FitsStore(ImageStore):
         width = self.settings.field_arcsec if radius is None else WIDTH_IN_RADII * radius
         return draw(data, self.settings, width)
 
+    def centers(self, ids: np.ndarray) -> np.ndarray:
+        """(image, 2) right ascension and declination of each image's center; see `find_center`."""
+        centers = [find_center(self.inner.read(int(i)), self.settings.hdu) for i in ids]
+        return np.reshape(centers, (-1, 2))
+
 
 def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None) -> np.ndarray:
     """Draw the picture of a FITS file.
@@ -145,11 +150,9 @@ def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None)
 
 def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
     """(band, H, W) float32 pixels of the parts that hold the image, and the first's header."""
-    fits = _astropy()
-    if data.startswith(_GZIP):
-        data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(_LARGEST_BYTES)
-    with fits.open(io.BytesIO(data), memmap=False) as parts:
-        chosen = _find_named(parts, hdu) if hdu else _find_image(parts)
+    data = _unpack(data)
+    with _astropy().open(io.BytesIO(data), memmap=False) as parts:
+        chosen = _find_parts(parts, hdu)
         for part in chosen:
             if len(_axes(part)) not in (2, 3) or 0 in part.shape:
                 raise InputError(f"its shape is {part.shape}, expected (band, H, W) or (H, W)")
@@ -160,6 +163,33 @@ def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
         if len({planes.shape[1:] for planes in bands}) > 1:
             raise InputError(f"--hdu {','.join(hdu)}: these parts have bands of different sizes")
         return bands[0] if len(bands) == 1 else np.concatenate(bands), chosen[0].header
+
+
+def find_center(data: bytes, hdu: tuple[str, ...]) -> tuple[float, float]:
+    """Right ascension and declination of a FITS image's center, in degrees of ICRS.
+
+    Args:
+        data: an image file's content.
+        hdu: as of `FitsSettings`.
+    Returns:
+        NaN where it is not FITS, or its header has no celestial coordinates.
+    """
+    if not data.startswith((_MAGIC, _GZIP)):
+        return math.nan, math.nan
+    try:
+        with _astropy().open(io.BytesIO(_unpack(data)), memmap=False) as parts:
+            coordinates = _coordinates(_find_parts(parts, hdu)[0].header)
+        center = [(side - 1) / 2 for side in coordinates.pixel_shape]
+        place = coordinates.pixel_to_world(*center).icrs
+        return float(place.ra.deg), float(place.dec.deg)
+    except Exception:  # noqa: BLE001  wcslib has a dozen kinds
+        return math.nan, math.nan
+
+
+def _unpack(data: bytes) -> bytes:
+    if data.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=io.BytesIO(data)).read(_LARGEST_BYTES)
+    return data
 
 
 def _axes(part: Any) -> tuple[int, ...]:
@@ -185,6 +215,11 @@ def _planes(part: Any, data: bytes, number: int) -> np.ndarray:
     axes, pixels = _axes(part), pixels.squeeze()
     pixels = pixels if pixels.shape == axes else np.moveaxis(pixels, -1, 0)
     return np.ascontiguousarray(pixels).reshape(-1, *axes[-2:])
+
+
+def _find_parts(parts: Any, hdu: tuple[str, ...]) -> list[Any]:
+    """The parts that hold the image."""
+    return _find_named(parts, hdu) if hdu else _find_image(parts)
 
 
 def _find_named(parts: Any, hdu: tuple[str, ...]) -> list[Any]:
@@ -231,11 +266,10 @@ def _list_parts(parts: Any) -> str:
 
 def _pixel_arcsec(header: Any) -> float:
     """Side of a pixel by the coordinates of the header."""
-    from astropy.wcs import WCS
     from astropy.wcs.utils import proj_plane_pixel_scales
 
     try:
-        coordinates = WCS(header).celestial
+        coordinates = _coordinates(header)
         has_axes = coordinates.naxis == 2 and coordinates.has_celestial
         scales = proj_plane_pixel_scales(coordinates) if has_axes else np.zeros(0)  # degrees
     except Exception as error:  # noqa: BLE001  wcslib has a dozen kinds
@@ -246,6 +280,13 @@ def _pixel_arcsec(header: Any) -> float:
     if not (scales < 1).all():  # NaN, or astropy's 1 where there is neither CDELT nor CD
         raise InputError("its coordinates have no scale (CDELT or CD): give --pixel-scale")
     return float(np.mean(scales)) * 3600
+
+
+def _coordinates(header: Any) -> Any:
+    """Celestial coordinates of a header, right ascension or longitude first."""
+    from astropy.wcs import WCS
+
+    return WCS(header).celestial
 
 
 def _crop_center(bands: np.ndarray, side: float) -> np.ndarray:
