@@ -17,7 +17,7 @@ from galaxyzoo.app.service import (
     LoadedRun,
     PredictedGalaxy,
     embed,
-    open_features,
+    load_features,
 )
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import folds_dir
@@ -119,15 +119,15 @@ def test_features_are_made_once_and_again_where_they_are_damaged(tmp_path: Path)
     images = np.random.default_rng(2).integers(0, 256, (9, side, side, 3), np.uint8)
     cache = ImageCache(np.arange(9), images, np.zeros(9, bool))
     shares: list[float] = []
-    table = open_features(tmp_path, model, cache, CONFIG, shares.append)
+    table = load_features(tmp_path, model, cache, CONFIG, shares.append)
     assert shares[-1] == 1
     assert np.allclose(np.linalg.norm(table.vectors.astype(float), axis=1), 1, atol=1e-2)
     assert np.array_equal(table.vectors, embed(model, images, CONFIG))
     before = (tmp_path / FEATURES).stat().st_mtime_ns
-    open_features(tmp_path, model, cache, CONFIG)
+    load_features(tmp_path, model, cache, CONFIG)
     assert (tmp_path / FEATURES).stat().st_mtime_ns == before
     (tmp_path / FEATURES).write_bytes(b"x")
-    assert np.array_equal(open_features(tmp_path, model, cache, CONFIG).vectors, table.vectors)
+    assert np.array_equal(load_features(tmp_path, model, cache, CONFIG).vectors, table.vectors)
 
 
 def test_features_of_fewer_galaxies_are_made_again(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_features_of_fewer_galaxies_are_made_again(tmp_path: Path) -> None:
     images = np.random.default_rng(2).integers(0, 256, (6, side, side, 3), np.uint8)
     for count in (4, 6):
         cache = ImageCache(np.arange(count), images[:count], np.zeros(count, bool))
-        assert len(open_features(tmp_path, model, cache, CONFIG).vectors) == count
+        assert len(load_features(tmp_path, model, cache, CONFIG).vectors) == count
 
 
 def test_a_galaxy_is_not_its_own_like(prepared: Dataset) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.config.loading import load_config, load_ensemble, load_run_config
+from galaxyzoo.config.loading import load_config, load_ensemble_settings, load_run_config
 from support.commands import TINY, artifacts, succeed
 from support.fork_server import FAULTS
 
@@ -26,7 +26,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_the_default_command_takes_short_schedules_and_says_how_to_train_in_full(demo):
     root, printed = demo
-    runs = [run for run in load_ensemble("default").runs if "@" not in run]
+    runs = [run for run in load_ensemble_settings("default").runs if "@" not in run]
     (said,) = (line for line in printed.splitlines() if line.startswith("demo schedule:"))
     assert ", ".join(runs) in said
     assert said.endswith("in full: --data demo-full")

@@ -117,14 +117,14 @@ def test_an_exported_ensemble_predicts_the_same_elsewhere(
     succeed(copy, "export.py", "ensemble:all", "--no-onnx", "--output", tmp_path / "model")
     archive = (copy / "input" / "images_test_rev1.zip").rename(tmp_path / "images.zip")
     monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path / "nothing"))
-    ensemble = EnsembleNetworks.open(tmp_path / "model")
+    ensemble = EnsembleNetworks.load_exported(tmp_path / "model")
     found, unreadable = predict_stores(ensemble, [archive])
     assert unreadable == []
     expected = pd.read_csv(copy / "out.csv", index_col="GalaxyID")
     assert abs(found.loc[expected.index] - expected).to_numpy().max() < 1e-6
-    assert "EnsembleNetworks.open" in (tmp_path / "model/README.md").read_text()
+    assert "EnsembleNetworks.load_exported" in (tmp_path / "model/README.md").read_text()
     mark = tmp_path / "model/gz37/cnn/digests.json"
     content = files.read_json(mark)
     write_sealed(mark, {**content, "made_by": {**content["made_by"], "networks": "0"}})
     with pytest.raises(InputError, match=r"cnn/digests.json is of other networks .*export "):
-        EnsembleNetworks.open(tmp_path / "model")
+        EnsembleNetworks.load_exported(tmp_path / "model")

@@ -12,7 +12,7 @@ from galaxyzoo.config.loading import (
     all_runs,
     config_path,
     load_config,
-    load_ensemble,
+    load_ensemble_settings,
     own_runs,
     runs_of,
 )
@@ -63,7 +63,9 @@ ENSEMBLES = sorted(configs_dir().glob("ensembles/*.yaml"))
 
 @pytest.mark.parametrize("path", ENSEMBLES, ids=lambda p: p.stem)
 def test_every_ensemble_names_runs_that_exist(path):
-    for run in load_ensemble(path.stem).runs:  # a stage's networks are a run if it says `predict`
+    for run in load_ensemble_settings(
+        path.stem
+    ).runs:  # a stage's networks are a run if it says `predict`
         recipe = run.split("@")[0]
         assert recipe in all_runs()
         assert run in [one.run for one in load_config(recipe).runs]
@@ -192,14 +194,14 @@ def test_an_ensemble_holds_nothing_but_runs(configs, text):
     (configs / "ensembles").mkdir()
     (configs / "ensembles" / "mine.yaml").write_text(text)
     with pytest.raises(InputError, match=r"mine\.yaml: (.*'runs|unknown key 'x')"):
-        load_ensemble("mine")
+        load_ensemble_settings("mine")
     with pytest.raises(InputError, match="no ensemble 'yours'"):
-        load_ensemble("yours")
+        load_ensemble_settings("yours")
 
 
 def test_a_word_means_a_task_an_ensemble_or_a_run():
     assert runs_of("zoo5") == own_runs("zoo5")
-    assert runs_of("one-gpu") == load_ensemble("one-gpu").runs != []
+    assert runs_of("one-gpu") == load_ensemble_settings("one-gpu").runs != []
     assert runs_of("gz37/resnet50") == ["gz37/resnet50"]
     assert not set(all_ensembles()) & (set(TASKS) | set(all_runs()))
     with pytest.raises(InputError, match=r"no run 'one-gup'.*one-gpu"):

@@ -36,14 +36,14 @@ def test_all_files_arrive_and_a_second_call_asks_for_nothing(stand_in, rests, ka
     stand_in.calls.clear()
     assert download(root) == []
     assert stand_in.calls == []
-    kaggle.read_dataset(root / "input")
+    kaggle.open_raw_dataset(root / "input")
     assert rests == []
 
 
 def test_broken_connection_goes_on_from_the_byte_where_it_stopped(
     stand_in, rests, kaggle_zips, root
 ):
-    whole, breaks = len(kaggle_zips[TRAIN_ZIP]), 2 * kaggle_api.TRIES
+    whole, breaks = len(kaggle_zips[TRAIN_ZIP]), 2 * kaggle_api.MAX_ATTEMPTS
     # Each try but the first gives up a new answer for the rest of the old one.
     stand_in.cut_after[TRAIN_ZIP] = [1000, *[0, 1000] * (breaks - 1), 0]
     download(root)
@@ -75,7 +75,7 @@ def test_stopped_download_goes_on_in_the_next_call(stand_in, rests, kaggle_zips,
     stand_in.cut_after[TRAIN_ZIP] = [5000, *[0] * 20]
     assert "connection broke" in refusal(root)
     assert TRAIN_ZIP not in held(root / "input")
-    assert len(rests) == kaggle_api.TRIES - 1
+    assert len(rests) == kaggle_api.MAX_ATTEMPTS - 1
     stand_in.cut_after.clear()
     stand_in.sent.clear()
     assert download(root) == [TRAIN_ZIP, "images_test_rev1.zip"]
@@ -110,7 +110,7 @@ def test_busy_server_is_asked_again_after_the_pause_that_it_names(
 
 def test_server_that_stays_busy_ends_it_in_one_line(stand_in, rests, root):
     stand_in.faults["DownloadDataFile"] = [(500, "", {})] * 50
-    assert f"status 500, {kaggle_api.TRIES} times" in refusal(root)
+    assert f"status 500, {kaggle_api.MAX_ATTEMPTS} times" in refusal(root)
     assert rests == [2, 4, 8, 16, 32]
     assert held(root / "input") == {}
 
@@ -209,4 +209,4 @@ def test_silent_server_is_given_up(stand_in, rests, monkeypatch):
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
     with pytest.raises(InputError, match="no answer"):
         kaggle_api.retry(lambda: api.competition_submissions("any"), "score")
-    assert seen == [kaggle_api.TIMEOUT_S] * kaggle_api.TRIES
+    assert seen == [kaggle_api.TIMEOUT_S] * kaggle_api.MAX_ATTEMPTS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from galaxyzoo.ensemble.conformal import LEAST_GALAXIES, Column, bin_edges, find_limits
+from galaxyzoo.ensemble.conformal import MIN_GALAXIES, Column, bin_edges, find_limits
 
 N_FOLDS = 5
 
@@ -19,8 +19,8 @@ def draw(seed: int, n: int = 4000, spread: bool = True) -> tuple[Column, np.ndar
     return Column(predictions, features, targets, rng.permutation(n) % N_FOLDS), amounts
 
 
-def held(column: Column, ends: np.ndarray) -> np.ndarray:
-    return (ends[..., 0] <= column.targets) & (column.targets <= ends[..., 1])
+def held(column: Column, bounds: np.ndarray) -> np.ndarray:
+    return (bounds[..., 0] <= column.targets) & (column.targets <= bounds[..., 1])
 
 
 def test_limits_by_hand() -> None:
@@ -60,15 +60,15 @@ def test_an_end_that_cannot_be_missed_leaves_its_misses_to_the_other() -> None:
 def test_new_galaxies_are_held_as_often_as_promised(level: float) -> None:
     column, _ = draw(1)
     other, amounts = draw(2, 20_000)
-    ends = column.calibrate([level]).intervals(other.predictions, other.features)[0]
-    inside = held(other, ends)
+    bounds = column.calibrate([level]).intervals(other.predictions, other.features)[0]
+    inside = held(other, bounds)
     # Coverage of one calibration scatters by about sqrt(level (1 - level) / 4,000).
     error = np.sqrt(level * (1 - level) * (1 / 4000 + 1 / 20_000))
     assert abs(inside.mean() - level) < 4 * error
     for amount in (0.01, 0.1):  # and of either kind, as the scale tells them apart
         assert abs(inside[amounts == amount].mean() - level) < 0.035
-    assert (ends[:, 0] <= other.predictions).all()
-    assert (ends[:, 1] >= other.predictions).all()
+    assert (bounds[:, 0] <= other.predictions).all()
+    assert (bounds[:, 1] >= other.predictions).all()
 
 
 def test_coverage_over_many_small_calibrations_is_no_less_than_promised() -> None:
@@ -89,11 +89,11 @@ def test_bins_allow_for_the_side_to_which_errors_go() -> None:
     predictions = rng.uniform(0.2, 0.8, 4000)
     targets = predictions + np.where(predictions < 0.5, -1, 1) * rng.uniform(0, 0.1, 4000)
     column = Column(predictions, np.ones((4000, 1)), targets, np.arange(4000) % 5)
-    ends = column.cross_intervals([0.8])[0]
-    inside = held(column, ends)
+    bounds = column.cross_intervals([0.8])[0]
+    inside = held(column, bounds)
     for part in (predictions < 0.49, predictions > 0.51):
         assert abs(inside[part].mean() - 0.9) < 0.03  # the end at the prediction leaves out none
-    assert np.median(ends[:, 1] - ends[:, 0]) < 0.095  # one for all would be 0.16 wide
+    assert np.median(bounds[:, 1] - bounds[:, 0]) < 0.095  # one for all would be 0.16 wide
 
 
 def test_a_folds_targets_do_not_change_its_intervals() -> None:
@@ -125,7 +125,7 @@ def test_bins_are_large_enough_and_keep_equal_predictions_together() -> None:
     values = np.concatenate([np.zeros(1500), [1e-9], rng.uniform(0.1, 1, 499), np.ones(30)])
     edges = bin_edges(values)
     counts = np.bincount(np.searchsorted(edges, values, "right"))
-    assert counts.min() >= LEAST_GALAXIES
+    assert counts.min() >= MIN_GALAXIES
     assert counts[0] >= 1500
-    assert len(bin_edges(rng.uniform(size=10 * LEAST_GALAXIES))) == 9
+    assert len(bin_edges(rng.uniform(size=10 * MIN_GALAXIES))) == 9
     assert len(bin_edges(values[:300])) == 0

@@ -135,17 +135,17 @@ def test_intervals_of_any_galaxies_hold_nine_in_ten(
     table = RunFolder("tiny", name).oof_csv if "run" in name else built("gz37").oof_csv
     oof = pd.read_csv(table, index_col="GalaxyID").loc[catalog.ids, list(COLUMNS)].to_numpy()
     oof, targets = get_task("gz37").project(oof), catalog.targets("gz37")
-    ends = found.ends(oof)
-    held = (ends[..., 0] <= targets) & (targets <= ends[..., 1])
+    bounds = found.bounds(oof)
+    held = (bounds[..., 0] <= targets) & (targets <= bounds[..., 1])
     assert held.mean() == pytest.approx(0.9, abs=0.03)
     features = scale_features(oof)
     for i in (0, 7, 36):
         column = Column(oof[:, i], features[:, i], targets[:, i], catalog.folds)
         (expected,) = column.calibrate([0.9]).intervals(oof[:, i], features[:, i])
-        np.testing.assert_allclose(ends[:, i], expected, atol=1e-6)
+        np.testing.assert_allclose(bounds[:, i], expected, atol=1e-6)
     path = tmp_path / "kept.safetensors"
     again = load_model(path, save_model(path, found), "")
-    np.testing.assert_array_equal(again.ends(oof), ends)
+    np.testing.assert_array_equal(again.bounds(oof), bounds)
 
 
 def test_intervals_of_classes_and_of_two_folds_are_refused(
@@ -160,8 +160,8 @@ def test_intervals_of_classes_and_of_two_folds_are_refused(
 
 
 def test_scores_by_hand() -> None:
-    ends = np.array([[[0.2, 0.5]], [[0.2, 0.5]], [[0.2, 0.5]]])
-    found = score_intervals(np.array([[0.2], [0.1], [0.6]]), ends, 0.8, ["a"])
+    bounds = np.array([[[0.2, 0.5]], [[0.2, 0.5]], [[0.2, 0.5]]])
+    found = score_intervals(np.array([[0.2], [0.1], [0.6]]), bounds, 0.8, ["a"])
     assert found["score"] == pytest.approx((0.3 + 1.3 + 1.3) / 3)
     assert found["coverage"] == found["coverage_per_column"]["a"] == pytest.approx(1 / 3)
     assert found["coverage_se"] == pytest.approx(1 / 3)

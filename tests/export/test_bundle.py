@@ -120,7 +120,9 @@ def test_weights_of_half_the_size_predict_almost_the_same(trained: Path, exporte
     sizes = [path.stat().st_size for path in (exported, half) for path in path.glob("fold_0/*")]
     assert sizes[1] < 0.6 * sizes[0]
     images = np.random.default_rng(0).integers(0, 256, (5, 108, 108, 3), np.uint8)
-    before, after = (RunNetworks.open(path).predict(lambda _: images) for path in (exported, half))
+    before, after = (
+        RunNetworks.load_exported(path).predict(lambda _: images) for path in (exported, half)
+    )
     assert 0 < np.abs(before - after).max() < 2e-3
     assert "rounded to half precision" in (half / "README.md").read_text()
     assert "rounded to half precision" not in (exported / "README.md").read_text()

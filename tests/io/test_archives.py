@@ -13,7 +13,7 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers.find import open_input
-from galaxyzoo.data.readers.kaggle import read_dataset
+from galaxyzoo.data.readers.kaggle import open_raw_dataset
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io import archives
 from galaxyzoo.io.archives import open_zip
@@ -179,7 +179,7 @@ def test_the_competitions_own_sample_submission_is_no_bomb(tmp_path):
         archive.writestr("a.csv", "\n".join(rows))
     member = open_zip(tmp_path / "a.zip").infolist()[0]
     ratio = member.file_size / member.compress_size
-    assert 20 < ratio < archives.LARGEST_RATIO / 2
+    assert 20 < ratio < archives.MAX_RATIO / 2
 
 
 def test_a_large_zip_is_checked_once_however_many_threads_read(tmp_path, monkeypatch):
@@ -220,7 +220,7 @@ def test_every_zip_of_the_competition_is_checked_before_it_is_read(root, part):
         shutil.rmtree(inner)
     before = {Path(name).name for name in listing(root)}
     with pytest.raises(InputError, match=r"'\.\./evil' leads out of the folder"):
-        read_dataset(root / "input")
+        open_raw_dataset(root / "input")
     assert "evil" not in {Path(name).name for name in listing(root)} - before
 
 

@@ -22,7 +22,7 @@ from galaxyzoo.ensemble.selection import (
     nested,
 )
 from galaxyzoo.tasks.kinds import ClassTask, Task
-from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
+from galaxyzoo.tasks.metrics import MIN_PROBABILITY
 from support.class_fixtures import BALANCED, PLAIN, one_hot
 from support.ensemble_fixtures import SMALL
 from support.thoroughness import thorough
@@ -75,7 +75,7 @@ def is_fitted(kind: str, name: str) -> bool:
 def losses(task: Task, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """(galaxy,) what the task's score averages: squared error, or log-loss."""
     if isinstance(task, ClassTask):
-        probs = np.maximum((predictions * targets).sum(axis=1), SMALLEST_PROBABILITY)
+        probs = np.maximum((predictions * targets).sum(axis=1), MIN_PROBABILITY)
         return -np.log(probs)
     return np.square(predictions - targets).mean(axis=1)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.data.readers.kaggle import read_dataset
+from galaxyzoo.data.readers.kaggle import open_raw_dataset
 from galaxyzoo.io import archives
 from galaxyzoo.io.csv_bytes import read_csv_bytes
 from galaxyzoo.io.tables import read_csv, select_numbers
@@ -100,7 +100,7 @@ def test_a_table_that_is_cut_off(table, folder, cut, named, packed):
         write_zip(folder / f"{SOLUTIONS}.zip", {f"{SOLUTIONS}.csv": kept})
     else:
         (folder / f"{SOLUTIONS}.csv").write_bytes(kept)
-    message = one_line_refusal(read_dataset, folder)
+    message = one_line_refusal(open_raw_dataset, folder)
     lines = kept.count(b"\n")
     if "lacks" in named:
         lost = GALAXIES - (lines - 1)
@@ -119,7 +119,7 @@ def test_a_zip_of_the_table_that_is_cut_off(table, folder):
     whole = path.read_bytes()
     for part in (0.0001, 0.3, 0.999):
         path.write_bytes(whole[: int(part * len(whole))])
-        message = one_line_refusal(read_dataset, folder)
+        message = one_line_refusal(open_raw_dataset, folder)
         assert f"{SOLUTIONS}.zip is not a whole zip file (" in message
 
 
@@ -134,7 +134,7 @@ def test_the_worst_galaxies_are_named_and_all_are_counted(votes, folder):
         value = votes["Class6.2"].iloc[row]
         votes.loc[votes.index[row], "Class6.2"] = value + (change if value < 0.5 else -change)
     (folder / f"{SOLUTIONS}.csv").write_bytes(csv_bytes(votes))
-    message = one_line_refusal(read_dataset, folder)
+    message = one_line_refusal(open_raw_dataset, folder)
     texts = [f"GalaxyID {votes.index[row]}: the answers of question 6 miss" for row in rows]
     places = [message.index(text) for text in texts[:3]]
     assert places == sorted(places)
@@ -150,7 +150,7 @@ def test_the_values_furthest_out_of_range_are_named_and_all_are_counted(votes, f
         f"GalaxyID {votes.index[row]}, column 'Class3.1': {value} is outside [0, 1]"
         for row, value in ((9, "85"), (2, "1.5"), (5, "-0.25"))
     ]
-    message = one_line_refusal(read_dataset, folder)
+    message = one_line_refusal(open_raw_dataset, folder)
     assert message.endswith(f"{'; '.join(worst)} (4 such values)")
 
 
@@ -164,7 +164,7 @@ def test_all_that_is_accepted_at_once_reads_the_same(tmp_path):
     frame = frame.sample(frac=1, random_state=1)[["note", *COLUMNS[::-1], "GalaxyID"]]
     quoted = frame.to_csv(index=False, quoting=1, lineterminator="\r\n").replace('",', '", ')
     competition.write_solutions(other, b"\xef\xbb\xbf" + quoted.encode())
-    pd.testing.assert_frame_equal(read_dataset(plain).targets, read_dataset(other).targets)
+    pd.testing.assert_frame_equal(open_raw_dataset(plain).targets, open_raw_dataset(other).targets)
 
 
 def test_long_mixed_columns_are_named_without_a_warning(tmp_path):
@@ -197,8 +197,8 @@ def test_a_packed_table_that_is_cut_off(tmp_path):
 def test_a_packed_table_that_would_fill_the_memory(tmp_path):
     path = tmp_path / "table.csv.gz"
     for zeros, message in (
-        (archives.MODEST_BYTES, "table.csv.gz holds more than "),
-        (archives.MODEST_BYTES // 10, "ends in the middle of line 2"),
+        (archives.ALWAYS_ACCEPTED_BYTES, "table.csv.gz holds more than "),
+        (archives.ALWAYS_ACCEPTED_BYTES // 10, "ends in the middle of line 2"),
     ):
         path.write_bytes(gzip.compress(b"GalaxyID,a\n" + b"0" * zeros, compresslevel=1))
         assert message in one_line_refusal(read_csv, path)
@@ -208,5 +208,5 @@ def test_a_table_of_too_many_bytes(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text(PLAIN)
     assert "table.csv holds more than 20 bytes" in one_line_refusal(
-        read_csv_bytes, path, largest=20
+        read_csv_bytes, path, max_bytes=20
     )

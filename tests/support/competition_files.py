@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.data.readers.kaggle import find_folder, read_dataset
+from galaxyzoo.data.readers.kaggle import find_folder, open_raw_dataset
 from galaxyzoo.data.readers.raw_dataset import RawDataset
 from support.kaggle_fixtures import Competition, draw_competition, listing
 from support.refusals import one_line_refusal
@@ -22,7 +22,7 @@ def zips(competition: Competition, root: Path) -> Path:
 
 
 def read() -> RawDataset:
-    return read_dataset(find_folder())
+    return open_raw_dataset(find_folder())
 
 
 def refusal(root: Path) -> str:

@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics
 
 from galaxyzoo.results.table import score_table
-from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
+from galaxyzoo.tasks.metrics import MIN_PROBABILITY
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from support.class_fixtures import BALANCED, PLAIN, one_hot
 from support.ensemble_fixtures import draw_votes
@@ -41,8 +41,8 @@ def test_projected_probabilities_sum_to_one_and_stay_what_they_are():
     raw = np.vstack([wild, [[0.5, 0.7, -0.1], [1e-12, 2.0, 0.0], [0.3, 0.7, 0.0]]])
     valid = PLAIN.project(raw)
     np.testing.assert_allclose(valid.sum(axis=1), 1, atol=1e-12)
-    assert valid.min() > 0.3 * SMALLEST_PROBABILITY
-    assert PLAIN.project(wild).min() >= SMALLEST_PROBABILITY * 0.99
+    assert valid.min() > 0.3 * MIN_PROBABILITY
+    assert PLAIN.project(wild).min() >= MIN_PROBABILITY * 0.99
     np.testing.assert_allclose(valid[50:52], 1 / 3)  # rows of zeros become even
     np.testing.assert_allclose(valid[52, :2], [0.5 / 1.2, 0.7 / 1.2], atol=1e-6)
     np.testing.assert_allclose(PLAIN.project(valid), valid, rtol=0, atol=1e-11)

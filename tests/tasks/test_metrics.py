@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics
 
 from galaxyzoo.tasks.kinds import VoteTask
-from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY, Difference, log_loss
+from galaxyzoo.tasks.metrics import MIN_PROBABILITY, Difference, log_loss
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import PLAIN, draw_probs, one_hot
 from support.ensemble_fixtures import SMALL
@@ -24,7 +24,7 @@ def test_log_loss_by_hand_and_by_sklearn():
 
 def test_one_certain_mistake_costs_no_more_than_the_smallest_probability():
     wrong = np.array([[1.0, 0.0, 0.0]])
-    assert log_loss(wrong, one_hot([2])) == pytest.approx(-np.log(SMALLEST_PROBABILITY))
+    assert log_loss(wrong, one_hot([2])) == pytest.approx(-np.log(MIN_PROBABILITY))
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from galaxyzoo.config.loading import load_config, load_ensemble
+from galaxyzoo.config.loading import load_config, load_ensemble_settings
 from galaxyzoo.config.schema import Config
 from galaxyzoo.data.demo.dataset import draw
 from galaxyzoo.data.image_cache import ImageCache
@@ -15,7 +15,7 @@ from galaxyzoo.training.trainer import Trainer
 pytestmark = pytest.mark.slow
 
 
-RUNS = sorted({*load_ensemble("one-gpu").runs, *load_ensemble("gpu-large").runs})
+RUNS = sorted({*load_ensemble_settings("one-gpu").runs, *load_ensemble_settings("gpu-large").runs})
 SMALLER = {
     "gz37/convnext": ["model.kwargs.depths=[1,1,1,1]", "image.size_px=64"],
     "gz37/dinov2": ["model.kwargs={depth: 2, img_size: 112}", "image.size_px=112"],

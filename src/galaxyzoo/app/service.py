@@ -171,7 +171,7 @@ class LoadedRun:
         fold, model = next(iter(self.predictor.runs[0].models.items()))
         if self._features is None:
             folder = RunFolder(self.dataset, self.config.run).fold(fold)
-            self._features = open_features(folder, model, self._images, self.config, report)
+            self._features = load_features(folder, model, self._images, self.config, report)
         features = embed(model, shown.galaxy.decode(self.config.image), self.config)[0]
         nearest = self._features.nearest(features, count + 1)
         return [pair for pair in nearest if pair[0] != shown.galaxy_id][:count]
@@ -220,7 +220,7 @@ class FeatureTable:
         return [(int(self.ids[row]), float(similarity[row])) for row in order]
 
 
-def open_features(
+def load_features(
     folder: Path,
     model: GalaxyNet,
     cache: ImageCache,

@@ -26,7 +26,7 @@ import re
 import time
 from collections.abc import Sequence
 
-from galaxyzoo.config.loading import EnsembleSettings, all_ensembles, load_ensemble
+from galaxyzoo.config.loading import EnsembleSettings, all_ensembles, load_ensemble_settings
 from galaxyzoo.config.names import ALL_RUNS, DEMOS
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser
@@ -195,7 +195,7 @@ def take_ensemble(options: argparse.Namespace) -> None:
         )
     options.name, options.runs = options.name or named[0], []
     if named[0] in known:
-        take_settings(options, load_ensemble(named[0]))
+        take_settings(options, load_ensemble_settings(named[0]))
 
 
 def take_settings(options: argparse.Namespace, settings: EnsembleSettings) -> None:
@@ -231,7 +231,7 @@ def take_default(options: argparse.Namespace, task: Task, catalog: Catalog) -> N
         return
     options.name = ALL_RUNS
     trained = find_runs(task, catalog, [], or_none=True)[0]
-    default = load_ensemble(DEFAULT).runs if DEFAULT in all_ensembles() else []
+    default = load_ensemble_settings(DEFAULT).runs if DEFAULT in all_ensembles() else []
     is_plain = not (options.candidates or options.external or options.possible_leakage)
     if is_plain and default and {*default} <= {*trained}:
         options.name, options.runs = DEFAULT, default

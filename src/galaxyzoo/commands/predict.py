@@ -34,7 +34,7 @@ from galaxyzoo.core.launch import fold_numbers, new_parser, positive
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings
-from galaxyzoo.io.tables import TABLE_ENDS, write_predictions
+from galaxyzoo.io.tables import TABLE_SUFFIXES, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS, find_column, is_ensemble, task_name, task_of
@@ -101,10 +101,10 @@ def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> N
     if is_job:
         return
     output = args.output
-    if output.is_dir() or output.suffix.lower() not in TABLE_ENDS:
+    if output.is_dir() or output.suffix.lower() not in TABLE_SUFFIXES:
         raise InputError(
-            f"--output {shown(output)} is not a table ({', '.join(TABLE_ENDS)}): name a file such "
-            "as votes.csv, or a folder with a slash at its end"
+            f"--output {shown(output)} is not a table ({', '.join(TABLE_SUFFIXES)}): name a file "
+            "such as votes.csv, or a folder with a slash at its end"
         )
     target = output.resolve()
     for path in images:
@@ -135,14 +135,14 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
     from galaxyzoo.inference.survey import ERRORS, INTERVALS, Survey
     from galaxyzoo.reports.ranking import write_ranking
 
-    ends, views = None, args.views
+    bounds, views = None, args.views
     if INTERVALS in args.extras:
         if views:
             raise InputError(
                 "--with intervals goes without --views: intervals are calibrated for the views of "
                 "the run's config"
             )
-        ends = load_intervals(dataset, name).ends
+        bounds = load_intervals(dataset, name).bounds
     if dataset == BUNDLED and args.folds is None:
         views = views or 1  # its five networks gain nothing from more (docs/lab/performance.md)
     load = partial(load_predictor, dataset, name, args.folds, views)
@@ -150,7 +150,7 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
         tuple(images), args.part_size, fits_settings(args), tuple(args.keep)
     )
     prior = prior_of(dataset, task_of(name))
-    job = Survey(args.output, name, load, survey_images, prior, tuple(args.extras), ends)
+    job = Survey(args.output, name, load, survey_images, prior, tuple(args.extras), bounds)
     manifest = job.run(args.jobs, args.backend)
     count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
     print(one_line(f"wrote {shown(args.output.resolve())}/: {count}"))
@@ -249,8 +249,8 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="EXTRA",
         help="more columns in an output folder; spread: standard deviation between the folds' "
-        "networks; features: input of the first fold's head; intervals: two ends around each vote "
-        "fraction that hold 90 %% of galaxies like the training ones",
+        "networks; features: input of the first fold's head; intervals: two bounds around each "
+        "vote fraction that hold 90 %% of galaxies like the training ones",
     )
     group.add_argument(
         "--keep",

@@ -29,7 +29,7 @@ from galaxyzoo.config.loading import (
     all_ensembles,
     demo_schedule,
     load_config,
-    load_ensemble,
+    load_ensemble_settings,
     runs_of,
 )
 from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
@@ -195,7 +195,7 @@ def ensembles_of(arguments: list[str], asked: list[Config], whole: set[str]) -> 
     """
     named = [word for word in arguments if "=" not in word] or [DEFAULT_ENSEMBLE]
     members = {
-        name: {run.split("@")[0] for run in load_ensemble(name).runs}
+        name: {run.split("@")[0] for run in load_ensemble_settings(name).runs}
         for name in dict.fromkeys(named)
         if name in all_ensembles()
     }

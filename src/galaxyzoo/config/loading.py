@@ -84,7 +84,7 @@ def runs_of(word: str) -> list[str]:
         return own_runs(word)
     if word not in all_ensembles():
         return [word]
-    return load_ensemble(word).runs
+    return load_ensemble_settings(word).runs
 
 
 def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> Config:
@@ -136,7 +136,7 @@ class EnsembleSettings(Settings):
     """dataset of those tables"""
 
 
-def load_ensemble(name: str) -> EnsembleSettings:
+def load_ensemble_settings(name: str) -> EnsembleSettings:
     """The settings in `configs/ensembles/<name>.yaml`."""
     path = listed_path(configs_dir() / "ensembles", name, "ensemble")
     return EnsembleSettings.parse(read_yaml(path), shown(path))

@@ -64,31 +64,31 @@ class Manifest:
     Args:
         folder: of the files.
         made_by: what they have to be made by.
-        mark: name of the manifest's file.
+        filename: name of the manifest's file.
         cure: what the user is to do, the end of error messages.
     """
 
     folder: Path
     made_by: MadeBy
-    mark: str
+    filename: str
     cure: str
 
     @property
     def is_done(self) -> bool:
         """Check whether the manifest exists."""
-        return (self.folder / self.mark).exists()
+        return (self.folder / self.filename).exists()
 
     def finish(self, names: Sequence[str], notes: dict[str, Any]) -> None:
         """Write the manifest of the named files that exist."""
         existing = [name for name in names if (self.folder / name).exists()]
         digests = {name: digest_file(self.folder / name) for name in existing}
         content = {"made_by": dict(self.made_by), "files": digests, "notes": notes}
-        write_sealed(self.folder / self.mark, content)
+        write_sealed(self.folder / self.filename, content)
 
     @cached_property
     def _content(self) -> dict[str, Any]:
         """Read the manifest; refuse a changed one or another provenance."""
-        path = self.folder / self.mark
+        path = self.folder / self.filename
         content = read_sealed(path, self.cure)
         check_made_by(path, content["made_by"], self.made_by, self.cure)
         return content
@@ -110,8 +110,8 @@ class Manifest:
             raise InputError(f"{shown(path)} is missing: restore it, or {self.cure}")
         if digest_file(path) != expected:
             raise InputError(
-                f"{shown(path)} is not the file that {self.mark} was written for (changed, damaged "
-                f"or another's): restore it, or {self.cure}"
+                f"{shown(path)} is not the file that {self.filename} was written for (changed, "
+                f"damaged or another's): restore it, or {self.cure}"
             )
         return path
 

@@ -35,7 +35,7 @@ LISTED = 10  # unusable images that a message names
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 _VERSION = 3  # of the decoding; raise it when the pixels change
 _DECODERS = cv2.__version__, simplejpeg.__version__
-LARGEST_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
+MAX_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _PRINT_SPACES = ("CMYK", "YCCK")  # color spaces of JPEGs made for print
 _checked: set[tuple[Path, int]] = set()  # (array, its mtime in ns) checked in this process
@@ -63,7 +63,7 @@ def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
     Returns:
         (size_px, size_px, 3) uint8 RGB.
     Raises:
-        ValueError: not an image, cut off, damaged, or of a side above `LARGEST_SIDE`.
+        ValueError: not an image, cut off, damaged, or of a side above `MAX_SIDE`.
     """
     if isinstance(data, np.ndarray):
         _check_shape(data.shape[:2])
@@ -189,7 +189,7 @@ def read_size(data: bytes) -> tuple[int, int]:
     Returns:
         (height, width) in px.
     Raises:
-        ValueError: empty, another type, cut off, damaged, or a side outside 1 to `LARGEST_SIDE` px.
+        ValueError: empty, another type, cut off, damaged, or a side outside 1 to `MAX_SIDE` px.
     """
     if not data:
         raise ValueError("it is empty")
@@ -204,8 +204,8 @@ def read_size(data: bytes) -> tuple[int, int]:
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:
-    if min(shape) < 1 or max(shape) > LARGEST_SIDE:
-        raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {LARGEST_SIDE}")
+    if min(shape) < 1 or max(shape) > MAX_SIDE:
+        raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {MAX_SIDE}")
 
 
 def _manifest(array: Path) -> Manifest:
@@ -228,7 +228,7 @@ def _open_whole(array: Path, ids: np.ndarray) -> ImageCache | None:
         return None
     images = np.load(array, mmap_mode="r")
     unreadable = np.isin(ids, list(problems))
-    return ImageCache(ids, images, unreadable, problems, manifest.folder / manifest.mark)
+    return ImageCache(ids, images, unreadable, problems, manifest.folder / manifest.filename)
 
 
 def _fill(

@@ -36,11 +36,11 @@ SETTINGS_PAGE = "https://www.kaggle.com/settings"
 CREDENTIALS = "~/.kaggle/kaggle.json, KAGGLE_USERNAME and KAGGLE_KEY, or KAGGLE_API_TOKEN"
 # The small ones first: whatever is refused is refused at once.
 FILES = tuple(f"{part}.zip" for part in (SAMPLES[0], SOLUTIONS, TRAIN_IMAGES, TEST_IMAGES))
-TRIES = 6  # calls in a row that bring nothing, about a minute in all
-LONGEST_PAUSE_S = 60
-LONGEST_ASKED_PAUSE_S = 600  # where Kaggle asks for more
+MAX_ATTEMPTS = 6  # calls in a row that bring nothing, about a minute in all
+MAX_PAUSE_S = 60
+MAX_REQUESTED_PAUSE_S = 600  # where Kaggle asks for more
 TIMEOUT_S = 60  # without a byte; the client by itself would wait for ever
-_LONGEST_QUOTE = 300  # characters of Kaggle's own message
+_MAX_QUOTE_CHARS = 300  # characters of Kaggle's own message
 
 
 def connect() -> Any:
@@ -89,16 +89,16 @@ def retry(call: Callable[[], T], action: str, received: Callable[[], int] = lamb
     Args:
         call: may be called several times.
         action: what is tried, for messages.
-        received: bytes so far; a call that brings some starts the count of tries anew.
+        received: bytes so far; a call that brings some starts the count of attempts anew.
     """
-    tries = 0
+    attempts = 0
     while True:
         before = received()
         try:
             return call()
         except OSError as error:
-            tries = 1 if received() > before else tries + 1
-            _pause_after(error, tries, action)
+            attempts = 1 if received() > before else attempts + 1
+            _pause_after(error, attempts, action)
 
 
 def _client_class() -> type:
@@ -233,22 +233,22 @@ def _check_space(part: Path, name: str, needed: int) -> None:
         )
 
 
-def _pause_after(error: OSError, tries: int, action: str) -> None:
+def _pause_after(error: OSError, attempts: int, action: str) -> None:
     """Pause before the next try, longer each time or as long as Kaggle asks for.
 
     Args:
         error: what the try ended with.
-        tries: how many tries in a row have brought nothing.
+        attempts: how many attempts in a row have brought nothing.
         action: what is tried, for messages.
     Raises:
-        InputError: the error will not pass, or these were `TRIES` tries.
+        InputError: the error will not pass, or these were `MAX_ATTEMPTS` attempts.
         OSError: it is no error of a connection.
     """
-    if not _is_transient(error) or tries >= TRIES:
+    if not _is_transient(error) or attempts >= MAX_ATTEMPTS:
         raise _refusal(error, action) from None
     response: requests.Response | None = getattr(error, "response", None)
     asked_s = retry_after_s(response.headers.get("Retry-After", "")) if response is not None else 0
-    seconds = min(asked_s or min(2.0**tries, LONGEST_PAUSE_S), LONGEST_ASKED_PAUSE_S)
+    seconds = min(asked_s or min(2.0**attempts, MAX_PAUSE_S), MAX_REQUESTED_PAUSE_S)
     tqdm.write(f"{action}: {_reason(error)}; again in {seconds:.0f} s")
     time.sleep(seconds)
 
@@ -282,8 +282,8 @@ def _refusal(error: OSError, action: str) -> InputError:
         raise error
     if _is_transient(error):
         return InputError(
-            f"{action}: {_reason(error)}, {TRIES} times in a row: look at the network and type the "
-            "same later; what is there is kept"
+            f"{action}: {_reason(error)}, {MAX_ATTEMPTS} times in a row: look at the network and "
+            "type the same later; what is there is kept"
         )
     advice = {
         401: f"make new credentials on {SETTINGS_PAGE}, in place of the old ones ({CREDENTIALS})",
@@ -305,5 +305,5 @@ def _reason(error: OSError) -> str:
         message = str(response.json()["message"])
     except (OSError, ValueError, KeyError, TypeError):  # nothing, or a whole page
         message = ""
-    end = f": {one_line(message[:_LONGEST_QUOTE])}" if message else ""
+    end = f": {one_line(message[:_MAX_QUOTE_CHARS])}" if message else ""
     return f"status {response.status_code}{end}"

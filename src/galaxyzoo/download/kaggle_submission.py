@@ -17,7 +17,7 @@ from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 
 SUBMISSIONS_PAGE = f"{PAGE}/submissions"
-FIRST_SCORE_PAUSE_S, LONGEST_SCORE_PAUSE_S = 2.0, 30.0
+FIRST_SCORE_PAUSE_S, MAX_SCORE_PAUSE_S = 2.0, 30.0
 
 
 def check_file(path: Path) -> None:
@@ -94,7 +94,7 @@ def wait_for_score(api: Any, ref: int, limit_s: float) -> Any:
         if waited_s >= limit_s:
             return None
         time.sleep(pause_s)
-        waited_s, pause_s = waited_s + pause_s, min(1.5 * pause_s, LONGEST_SCORE_PAUSE_S)
+        waited_s, pause_s = waited_s + pause_s, min(1.5 * pause_s, MAX_SCORE_PAUSE_S)
 
 
 def describe(entry: Any) -> str:

@@ -15,7 +15,7 @@ from scipy.special import log_softmax, softmax
 from galaxyzoo.ensemble import stackers
 from galaxyzoo.ensemble.least_squares import OofFold
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.metrics import SMALLEST_PROBABILITY
+from galaxyzoo.tasks.metrics import MIN_PROBABILITY
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -118,9 +118,9 @@ def fit_lightgbm(folds: Sequence[OofFold], task: Task) -> BoostedClasses:
 
 
 def _logs(features: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(features.astype(np.float64), SMALLEST_PROBABILITY))
+    return np.log(np.maximum(features.astype(np.float64), MIN_PROBABILITY))
 
 
 def _log_mean(features: np.ndarray) -> np.ndarray:
     """(galaxy, run, class) -> (galaxy, class) log of the mean over runs."""
-    return np.log(np.maximum(stackers.mean_of_runs(features), SMALLEST_PROBABILITY))
+    return np.log(np.maximum(stackers.mean_of_runs(features), MIN_PROBABILITY))

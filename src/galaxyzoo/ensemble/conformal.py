@@ -23,8 +23,8 @@ import numpy as np
 
 from galaxyzoo.ensemble.blends import nnls_weights
 
-MOST_BINS, LEAST_GALAXIES = 10, 200  # of a bin: fewer leave a tail of 2.5 % to one galaxy or two
-SMALLEST_SCALE = 1e-4  # so that an error over its scale stays a number
+MAX_BINS, MIN_GALAXIES = 10, 200  # of a bin: fewer leave a tail of 2.5 % to one galaxy or two
+MIN_SCALE = 1e-4  # so that an error over its scale stays a number
 _ROUNDING = 1e-9  # a limit nearer to a bound is at the bound
 NONE: frozenset[int] = frozenset()
 
@@ -38,14 +38,14 @@ class Calibration:
     limits: np.ndarray  # (level, bin, 2) as of `find_limits`
 
     def intervals(self, predictions: np.ndarray, features: np.ndarray) -> np.ndarray:
-        """(row,) predictions and (row, feature) features -> (level, row, 2) ends, 0 to 1.
+        """(row,) predictions and (row, feature) features -> (level, row, 2) bounds, 0 to 1.
 
         Each interval holds its prediction.
         """
         limits = self.limits[:, np.searchsorted(self.edges, predictions, "right")]
-        ends = predictions[:, None] + limits * _scales(features, self.weights)[:, None]
-        lower = np.minimum(ends[..., 0], predictions)  # limits may be infinite
-        upper = np.maximum(ends[..., 1], predictions)
+        bounds = predictions[:, None] + limits * _scales(features, self.weights)[:, None]
+        lower = np.minimum(bounds[..., 0], predictions)  # limits may be infinite
+        upper = np.maximum(bounds[..., 1], predictions)
         return np.clip(np.stack([lower, upper], axis=-1), 0.0, 1.0)
 
 
@@ -111,15 +111,15 @@ class Column:
 
 
 def bin_edges(predictions: np.ndarray) -> np.ndarray:
-    """(bin - 1,) edges between bins of about as many galaxies each, `LEAST_GALAXIES` at least.
+    """(bin - 1,) edges between bins of about as many galaxies each, `MIN_GALAXIES` at least.
 
     An edge belongs to the bin above it; equal predictions, such as many zeros, are in one bin.
     """
     ordered, edges, start = np.sort(predictions), list[float](), 0
-    for part in range(1, MOST_BINS):
-        edge = ordered[len(ordered) * part // MOST_BINS]
+    for part in range(1, MAX_BINS):
+        edge = ordered[len(ordered) * part // MAX_BINS]
         place = int(np.searchsorted(ordered, edge))
-        if min(place - start, len(ordered) - place) >= LEAST_GALAXIES:
+        if min(place - start, len(ordered) - place) >= MIN_GALAXIES:
             edges.append(edge)
             start = place
     return np.array(edges)
@@ -174,4 +174,4 @@ def _used(above_limit: np.ndarray, above_bound: np.ndarray, places: int) -> int:
 
 def _scales(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(row, feature) -> (row,) expected size of the error."""
-    return np.maximum(features @ weights, SMALLEST_SCALE)
+    return np.maximum(features @ weights, MIN_SCALE)

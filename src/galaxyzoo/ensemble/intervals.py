@@ -57,11 +57,11 @@ def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> I
     ensemble, oof, test = _read_ensemble(folder, catalog)
     targets = catalog.targets(task.name)
     columns = _columns(oof, catalog)
-    ends = VoteIntervals.fit(columns, level).ends(test)
+    bounds = VoteIntervals.fit(columns, level).bounds(test)
     unreadable = np.isin(catalog.test_ids, ensemble.unreadable_test_images)
-    ends[unreadable] = _ends_without_image(targets, level)
+    bounds[unreadable] = _bounds_without_image(targets, level)
     names = [f"{column}_{end}" for column in task.columns for end in ("lower", "upper")]
-    write_predictions(path, pd.DataFrame(ends.reshape(len(ends), -1), catalog.test_ids, names))
+    write_predictions(path, pd.DataFrame(bounds.reshape(len(bounds), -1), catalog.test_ids, names))
     levels = sorted({*LEVELS, level})
     bar = Bar(columns, "calibrating", unit="column", leave=False)
     crossed = np.stack([column.cross_intervals(levels) for column in bar], axis=2)
@@ -108,14 +108,14 @@ class VoteIntervals:
             oof = task.project(TrainedRun(name).load_oof(task, whole).astype(float))
         return cls.fit(_columns(oof, whole))
 
-    def ends(self, predictions: np.ndarray) -> np.ndarray:
-        """(galaxy, column) valid predictions -> (galaxy, column, 2) lower and upper ends."""
+    def bounds(self, predictions: np.ndarray) -> np.ndarray:
+        """(galaxy, column) valid predictions -> (galaxy, column, 2) lower and upper bounds."""
         features = scale_features(predictions)
-        ends = [
+        bounds = [
             calibration.intervals(predictions[:, i], features[:, i])[0]
             for i, calibration in enumerate(self.calibrations)
         ]
-        return np.stack(ends, axis=1)
+        return np.stack(bounds, axis=1)
 
 
 def _check_folds(whole: Catalog) -> None:
@@ -166,8 +166,8 @@ def scale_features(predictions: np.ndarray) -> np.ndarray:
     return np.stack(features, axis=2)
 
 
-def _ends_without_image(targets: np.ndarray, level: float) -> np.ndarray:
-    """(column, 2) ends between which most training targets lie, for a galaxy without an image."""
+def _bounds_without_image(targets: np.ndarray, level: float) -> np.ndarray:
+    """(column, 2) bounds between which most training targets lie, for a galaxy without an image."""
     zeros, ones = np.zeros(len(targets)), np.ones(len(targets))
     limits = [find_limits(zeros, ones, column, level) for column in targets.T]
     return np.clip(limits, 0.0, 1.0)
@@ -179,7 +179,7 @@ def score_intervals(
     """Coverage with its standard error over galaxies, mean width, mean interval score.
 
     The interval score of an answer is the width, plus 2 / (1 - level) times the distance of the
-    target from the interval. Lower is better; it is lowest where the ends are the target's
+    target from the interval. Lower is better; it is lowest where the bounds are the target's
     quantiles (1 - level) / 2 and (1 + level) / 2.
 
     Args:

@@ -43,12 +43,15 @@ class EnsembleNetworks(Predictor):
         return cls(fitted, [load_run(folder.dataset, run) for run in fitted.runs])
 
     @classmethod
-    def open(cls, folder: Path) -> "EnsembleNetworks":
+    def load_exported(cls, folder: Path) -> "EnsembleNetworks":
         """Open an ensemble in a folder that `src/export.py` wrote."""
         card = EnsembleCard.read(folder / ENSEMBLE_CARD)
         model = load_model(folder / ENSEMBLE_MODEL, card.fitted, "export it again")
         members = card.members.items()
-        runs = [RunNetworks.open(folder / run, {"networks": networks}) for run, networks in members]
+        runs = [
+            RunNetworks.load_exported(folder / run, {"networks": networks})
+            for run, networks in members
+        ]
         return cls(FittedEnsemble(card, model), runs)
 
     @property

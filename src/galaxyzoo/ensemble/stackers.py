@@ -170,7 +170,7 @@ def mean_of_runs(features: np.ndarray) -> np.ndarray:
 DISAGREEMENT_PENALTIES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0)
 UNTUNED_DISAGREEMENT_PENALTY = 20.0  # where a single fold leaves nothing to pick the penalty by
 # Mean square of deviations over that of predictions: below it runs differ by rounding alone.
-SMALLEST_SHARE = 1e-6
+MIN_SHARE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,7 +241,7 @@ def correct(
     gram = sums.gram / sums.count
     missed = _deviate(sums.cross / sums.count - gram @ first, n_columns)
     spread = _deviate(_deviate(gram, n_columns).T, n_columns)
-    scale = max(np.trace(spread), SMALLEST_SHARE * np.trace(gram), np.finfo(float).tiny)
+    scale = max(np.trace(spread), MIN_SHARE * np.trace(gram), np.finfo(float).tiny)
     scale /= len(spread)
     weights = [first.copy() for _ in penalties]
     by_column = [np.broadcast_to(penalty, n_columns) for penalty in penalties]

@@ -12,7 +12,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.models.build import GalaxyNet
 
-_SMALLEST_SIDE = 2
+_MIN_SIDE = 2
 # Ends of the names of norms whose output attention reads: timm's, TNT's, torchvision's.
 _BEFORE_ATTENTION = ("norm1", "norm_out", "ln_1")
 _COLORS = 3
@@ -56,7 +56,7 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
         if len(output) != len(image) or name.endswith("attn_drop"):
             return
         maps = as_maps(output, model.backbone)
-        if maps is not None and maps.shape[-1] >= _SMALLEST_SIDE:
+        if maps is not None and maps.shape[-1] >= _MIN_SIDE:
             recorded.pop(name, None)  # of a module that runs twice, the last output counts
             copied = maps[0].to("cpu", torch.float32, copy=True)  # later layers work in place
             recorded[name] = (calls, module, copied, output.ndim == 3)
@@ -130,7 +130,7 @@ def as_maps(output: Tensor, backbone: nn.Module) -> Tensor | None:
         return maps if maps.shape[-1] == maps.shape[-2] else None
     patches = output.shape[1] - _prefix_tokens(backbone)
     side = math.isqrt(max(patches, 0))
-    if side < _SMALLEST_SIDE or side**2 != patches:
+    if side < _MIN_SIDE or side**2 != patches:
         return None
     return output[:, -patches:].transpose(1, 2).unflatten(2, (side, side))
 

@@ -16,7 +16,7 @@ TOLERANCE = 1e-4  # how far predictions of the file may be from those of the net
 INPUT, OUTPUT = "images", "predictions"
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # of `scripts/setup.sh --extras`
 # A file of this format holds 2 GB at most; above this the weights lie in a file beside it.
-_LARGEST_BYTES = 1_900_000_000
+_MAX_BYTES = 1_900_000_000
 
 
 class MeanNetwork(nn.Module):
@@ -62,7 +62,7 @@ def write_onnx(path: Path, networks: Sequence[GalaxyNet], size_px: int, dihedral
                 input_names=[INPUT],
                 output_names=[OUTPUT],
                 dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
-                external_data=bytes_ > _LARGEST_BYTES,
+                external_data=bytes_ > _MAX_BYTES,
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:

@@ -21,7 +21,7 @@ _SENTENCES = {
 }
 # Correlation of neighboring pixels: 0.61 and more in 3,000 pictures of the competition at 64 and
 # 128 px of 207 and 424, below 0.52 in noise that is not enlarged.
-_LEAST_CORRELATION = 0.6
+_MIN_CORRELATION = 0.6
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -64,7 +64,7 @@ def _find(names: list[str], sizes: list[tuple[int, int, int]], images: np.ndarra
             "gray": "" if _is_gray(image[::8, ::8]) and _is_gray(image) else None,
             "size": None if height == width == ORIGINAL_PX else f", {width} × {height}",
             "bits": f", brightest value {image.max()} of 255" if bits == 16 else None,
-            "noise": "" if _correlation(image) < _LEAST_CORRELATION else None,
+            "noise": "" if _correlation(image) < _MIN_CORRELATION else None,
         }
         for kind, details in kinds.items():
             if details is not None:

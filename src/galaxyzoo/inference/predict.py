@@ -221,7 +221,7 @@ class RunNetworks(Predictor):
         return {fold: fuse_for_inference(model) for fold, model in self.models.items()}
 
     @classmethod
-    def open(cls, folder: Path, made_by: MadeBy | None = None) -> "RunNetworks":
+    def load_exported(cls, folder: Path, made_by: MadeBy | None = None) -> "RunNetworks":
         """The run in a folder of `src/export.py`; refused where a file of it has changed."""
         files = FoldFolder.exported(folder, made_by)
         files.check()
@@ -307,7 +307,7 @@ def run_networks(
 def load_run(dataset: str, run: str) -> RunNetworks:
     """The networks of a run's finished folds; those of a bundled run."""
     if dataset == BUNDLED:
-        return RunNetworks.open(RunFolder(dataset, run).path)
+        return RunNetworks.load_exported(RunFolder(dataset, run).path)
     folder = RunFolder(dataset, run)
     if not folder.folds:
         trained = [other.run for other in list_trained(dataset)]

@@ -38,7 +38,7 @@ from galaxyzoo.tasks.registry import TASKS
 
 SPREAD, INTERVALS = "spread", "intervals"
 EXTRAS = SPREAD, FEATURES, INTERVALS
-ENDS = "lower", "upper"  # of an interval
+BOUNDS = "lower", "upper"  # of an interval
 JOB, MANIFEST, ERRORS, PARTS = "job.json", "manifest.json", "errors.parquet", "parts"
 _LOCKS = ".locks"  # stays: another process may be about to look into it
 _REASON = "reason"  # column of the errors
@@ -54,7 +54,7 @@ class Survey:
         load: gives what predicts; a module's function or `partial`, for other processes.
         prior: (column,) means of the training targets, by which classes are decided.
         extras: of `EXTRAS`, what else each row has.
-        intervals: around (galaxy, column) predictions, (galaxy, column, 2) ends.
+        intervals: around (galaxy, column) predictions, (galaxy, column, 2) bounds.
     """
 
     folder: Path
@@ -185,9 +185,9 @@ class Survey:
         else:
             values = predictor.predict(images.decode)
         if self.intervals:
-            ends = self.intervals(values)
-            for i, end in enumerate(ENDS):
-                extras |= _by_name([f"{name}_{end}" for name in columns], ends[..., i])
+            bounds = self.intervals(values)
+            for i, bound in enumerate(BOUNDS):
+                extras |= _by_name([f"{name}_{bound}" for name in columns], bounds[..., i])
         if FEATURES in self.extras:
             features = predictor.features(images.decode).astype(np.float32)
             extras[FEATURES] = pa.FixedSizeListArray.from_arrays(
@@ -232,7 +232,7 @@ class Survey:
         names = set[str]()
         for part in self.images.parts:
             record, name = self._record(part), self.part_path(part).name
-            names |= {record.mark, name}
+            names |= {record.filename, name}
             notes, path = record.notes, record.path(name)
             predicted = parquet.read_table(path, columns=[label])[label].to_pylist()
             ids = Counter([*predicted, *(self.images.labels[name] for name, _ in notes["errors"])])

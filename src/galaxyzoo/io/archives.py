@@ -33,9 +33,9 @@ BROKEN_ZIP = (
 )
 # Deflate reaches 1032:1. Tables of nothing but zeros reach 50:1, flat pictures as arrays 200:1 at
 # most; what unpacks to little may have any ratio.
-LARGEST_RATIO = 200
-MODEST_BYTES = 100_000_000
-_MODEST_TOTAL = 1_000_000_000
+MAX_RATIO = 200
+ALWAYS_ACCEPTED_BYTES = 100_000_000
+_ALWAYS_ACCEPTED_TOTAL = 1_000_000_000
 # Names that lead out of the folder: absolute, of a drive, with a `..`, or cut short by a NUL
 _OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
 _DATE = (2013, 12, 20, 0, 0, 0)  # of every member: the end of the competition
@@ -81,7 +81,7 @@ def check_members(archive: zipfile.ZipFile, path: Path) -> None:
     if sum(member.compress_size for member in members) > packed:
         raise InputError(f"{shown(path)}: its members overlap, as in a zip bomb: get it again")
     total = sum(member.file_size for member in members)
-    if total > max(_MODEST_TOTAL, LARGEST_RATIO * packed):
+    if total > max(_ALWAYS_ACCEPTED_TOTAL, MAX_RATIO * packed):
         raise InputError(
             f"{shown(path)} would unpack from {packed:,} to {total:,} bytes: a zip bomb?"
         )
@@ -98,7 +98,7 @@ def _objection(member: zipfile.ZipInfo) -> str:
         return "is encrypted: unpack it with its password, and pack it without"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return "is packed in a rare way: pack it again with deflate, as zip programs usually do"
-    if member.file_size > max(MODEST_BYTES, LARGEST_RATIO * member.compress_size):
+    if member.file_size > max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * member.compress_size):
         return (
             f"would unpack from {member.compress_size:,} to {member.file_size:,} bytes: a zip bomb?"
         )

@@ -9,37 +9,37 @@ from typing import IO
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io.archives import LARGEST_RATIO, MODEST_BYTES
+from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO
 
 MAX_BYTES = 4_000_000_000  # Galaxy Zoo 2's largest table has a tenth of it
-_LONGEST_LINE = 1 << 20
+_MAX_LINE_BYTES = 1 << 20
 _SIGNATURES = (b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")  # zip and xlsx, gzip, xls
 
 
 def read_csv_bytes(
-    path: Path, source: IO[bytes] | None = None, largest: int = MAX_BYTES
+    path: Path, source: IO[bytes] | None = None, max_bytes: int = MAX_BYTES
 ) -> tuple[bytes, list[str]]:
     """Read the bytes and column names of a CSV file, a `.csv.gz`, an open file or zip member.
 
     Args:
         path: the file, or a name for messages where `source` holds the content.
         source: an open file; default `path`.
-        largest: bytes that it may hold, unpacked.
+        max_bytes: bytes that it may hold, unpacked.
     Returns:
         The content, and names as in the file, spaces around them kept.
     """
     if source is not None:
-        data = source.read(largest + 1)
+        data = source.read(max_bytes + 1)
     elif path.suffix == ".gz":
         with gzip.open(path) as file:
-            largest = min(largest, max(MODEST_BYTES, LARGEST_RATIO * path.stat().st_size))
-            data = file.read(largest + 1)
+            max_bytes = min(max_bytes, max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * path.stat().st_size))
+            data = file.read(max_bytes + 1)
     else:
         with open(path, "rb") as file:
-            data = file.read(largest + 1)
+            data = file.read(max_bytes + 1)
     names, where = _read_names(data, shown(path)), shown(path)
-    if len(data) > largest:
-        raise InputError(f"{where} holds more than {largest:,} bytes of text")
+    if len(data) > max_bytes:
+        raise InputError(f"{where} holds more than {max_bytes:,} bytes of text")
     if b"\0" in data:
         raise InputError(f"{where} is damaged: it holds NUL bytes, get it again")
     _check_end(data, len(names), where)
@@ -51,7 +51,7 @@ def _read_names(data: bytes, where: str) -> list[str]:
         raise InputError(f"{where} is a packed file or a spreadsheet's own: save it as CSV")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
         raise InputError(f"{where} is UTF-16 text: save it as CSV in UTF-8")
-    text = data[:_LONGEST_LINE].decode("utf-8-sig", "replace").strip()
+    text = data[:_MAX_LINE_BYTES].decode("utf-8-sig", "replace").strip()
     if text.startswith("<"):
         raise InputError(f"{where} is a web page, not a table: log in there and get it again")
     line = re.split("[\r\n]", text)[0]
@@ -69,7 +69,7 @@ def _read_names(data: bytes, where: str) -> list[str]:
 def _check_end(data: bytes, n_names: int, where: str) -> None:
     """Check that a last line that has no line break has all its cells."""
     lines = data.count(b"\n") or data.count(b"\r")
-    last = data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :][:_LONGEST_LINE]
+    last = data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :][:_MAX_LINE_BYTES]
     text = last.decode("utf-8", "replace").strip("\ufeff \t")
     cells = _split(text)
     if text and (len(cells) < n_names or not cells[-1].strip() or not lines):

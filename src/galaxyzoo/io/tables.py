@@ -25,7 +25,7 @@ from galaxyzoo.tasks.kinds import CLASS
 ID = "GalaxyID"
 ID_LIMIT = 10**18  # Galaxy Zoo 2's own ids have 18 digits
 FOLD = "fold"
-TABLE_ENDS = ".csv", ".parquet"  # that `write_predictions` takes
+TABLE_SUFFIXES = ".csv", ".parquet"  # that `write_predictions` takes
 MAX_SAFE_INTEGER = 2**53 - 1  # of float64, as JavaScript calls it: 2^53 + 1 is rounded to 2^53
 _N_WORST = 3  # values that a message names
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")  # the printable ones of OWASP's list (CSV injection)

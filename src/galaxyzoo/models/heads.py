@@ -9,7 +9,7 @@ from galaxyzoo.config.schema import HeadConfig
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
 from galaxyzoo.tasks.kinds import Task
 
-_LEAST = 1e-12  # weight of a class in the votes
+_MIN_WEIGHT = 1e-12  # weight of a class in the votes
 
 
 def build_head(config: HeadConfig, features: int, outputs: int) -> nn.Sequential:
@@ -82,5 +82,5 @@ class RuleOutput(nn.Module):
         votes = self.votes(logits)
         parts = self.soft(dict(zip(self.answers, votes.unbind(dim=1), strict=True)))
         weights = torch.stack([parts[name] for name in self.classes], dim=1)
-        weights = weights.clamp_min(_LEAST)  # also where no volunteer would vote for any class
+        weights = weights.clamp_min(_MIN_WEIGHT)  # also where no volunteer would vote for any class
         return weights / weights.sum(dim=1, keepdim=True)

@@ -13,7 +13,7 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.inference.columns import features_of
-from galaxyzoo.inference.survey import ENDS, FEATURES, SPREAD, Survey
+from galaxyzoo.inference.survey import BOUNDS, FEATURES, SPREAD, Survey
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports.figures import draw_galaxies, save_figure
 from galaxyzoo.reports.html import HtmlSection, write_page
@@ -80,8 +80,8 @@ def _scorer(job: Survey, by: str) -> tuple[list[str], Callable[[pa.Table], np.nd
         example = _find_features(job, by.removeprefix(LIKE))
         return [FEATURES], lambda rows: _unit_features(rows) @ example
     columns = job.predictor.task.columns
-    ends = {DISAGREEMENT: (SPREAD,), WIDTH: ENDS}.get(by)
-    groups = [[f"{name}_{end}" for name in columns] for end in ends] if ends else [[by]]
+    suffixes = {DISAGREEMENT: (SPREAD,), WIDTH: BOUNDS}.get(by)
+    groups = [[f"{name}_{end}" for name in columns] for end in suffixes] if suffixes else [[by]]
 
     def score(rows: pa.Table) -> np.ndarray:
         *lower, highest = (np.mean([rows[name] for name in group], axis=0) for group in groups)

@@ -164,8 +164,8 @@ def digest_networks(dataset: str, run: str, n_folds: int) -> str | None:
     """Digest of all folds of a trained run; None where one is missing or of another training."""
     try:
         config, fingerprint = load_run_config(RunFolder(dataset, run).path)
-        marks = [FoldFolder.of(config, dataset, fingerprint, fold) for fold in range(n_folds)]
-        folds = [mark.digest for mark in marks]
+        manifests = [FoldFolder.of(config, dataset, fingerprint, fold) for fold in range(n_folds)]
+        folds = [manifest.digest for manifest in manifests]
     except (InputError, OSError):
         return None
     return digest([" ".join(folds)])[:16]

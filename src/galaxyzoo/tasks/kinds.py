@@ -14,7 +14,7 @@ import pandas as pd
 from galaxyzoo.tasks.decision_tree import VOLUNTEERS, DecisionTree
 from galaxyzoo.tasks.label_rules import ClassRule
 from galaxyzoo.tasks.metrics import (
-    SMALLEST_PROBABILITY,
+    MIN_PROBABILITY,
     Difference,
     jackknife,
     log_loss,
@@ -228,16 +228,16 @@ class ClassTask(Task):
 
     def per_sample_losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """(galaxy,) log-loss in nats."""
-        return -np.sum(targets * np.log(np.maximum(predictions, SMALLEST_PROBABILITY)), axis=1)
+        return -np.sum(targets * np.log(np.maximum(predictions, MIN_PROBABILITY)), axis=1)
 
     def score_from_loss(self, mean_loss: np.ndarray) -> np.ndarray:
         """The mean itself."""
         return mean_loss
 
     def project(self, predictions: np.ndarray) -> np.ndarray:
-        """Clip to [0, 1], make rows sum to 1, lift to about `SMALLEST_PROBABILITY`."""
+        """Clip to [0, 1], make rows sum to 1, lift to about `MIN_PROBABILITY`."""
         probs = np.clip(predictions.astype(np.float64), 0.0, 1.0)
-        for smallest in (1e-12, SMALLEST_PROBABILITY):  # the first only for rows of zeros
+        for smallest in (1e-12, MIN_PROBABILITY):  # the first only for rows of zeros
             probs = np.maximum(probs, smallest)
             probs /= probs.sum(axis=1, keepdims=True)
         return probs

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # The least that a log-loss counts, so that one wrong, certain prediction does not decide it
-SMALLEST_PROBABILITY = 1e-6
+MIN_PROBABILITY = 1e-6
 _ROUNDING = 1e-12  # blends that are the same differ by no more
 
 
@@ -39,11 +39,11 @@ def log_loss(predictions: np.ndarray, targets: np.ndarray) -> float:
     """Mean over galaxies of -sum(targets · log(predictions)), in nats.
 
     Args:
-        predictions: (galaxy, class) probabilities; below `SMALLEST_PROBABILITY` they count as that.
+        predictions: (galaxy, class) probabilities; below `MIN_PROBABILITY` they count as that.
         targets: (galaxy, class) one-hot classes. Of one column alone: its part of the whole.
     """
     _check_shapes(predictions, targets)
-    logs = np.log(np.maximum(predictions.astype(np.float64), SMALLEST_PROBABILITY))
+    logs = np.log(np.maximum(predictions.astype(np.float64), MIN_PROBABILITY))
     return float(-np.sum(targets * logs) / len(targets))
 
 

@@ -36,7 +36,7 @@ from galaxyzoo.tuning.study import Experiment
 
 STUDY = "study.db"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-_MOST_ATTEMPTS = 3  # at a trial that kills its process every time, for lack of memory perhaps
+_MAX_ATTEMPTS = 3  # at a trial that kills its process every time, for lack of memory perhaps
 _LOCK_TIMEOUT_S = 60  # waiting for other processes to release the database
 _ATTEMPTS, _REASON = "attempts", "reason"  # user attributes of a trial; why it was stopped
 _WIDTH = 110  # of a line of the YAML
@@ -167,7 +167,7 @@ class Tuning(Experiment):
             The validation score: of the best epoch where the config keeps that one, else the last.
         """
         attempts = trial.user_attrs.get(_ATTEMPTS, 0)
-        if attempts == _MOST_ATTEMPTS:
+        if attempts == _MAX_ATTEMPTS:
             _stop(trial, f"its process ended {attempts} times before it did; is memory short?")
         trial.set_user_attr(_ATTEMPTS, attempts + 1)
         try:

@@ -57,7 +57,7 @@ def _galaxy_light(galaxy: Morphology, rng: Rng) -> np.ndarray:
     """Light of a galaxy, with what is odd about it: Sersic profiles, exponential disks, spirals."""
     plane = _plane(galaxy, rng)
     if galaxy.kind == DISK:
-        light = _edge_on_disk(galaxy, plane) if galaxy.edge_on else _open_disk(galaxy, plane, rng)
+        light = _edge_on_disk(galaxy, plane) if galaxy.edge_on else _tilted_disk(galaxy, plane, rng)
     else:
         light = _smooth(galaxy, plane)
     if galaxy.oddity is not None:
@@ -102,7 +102,7 @@ def _smooth(galaxy: Morphology, plane: Plane) -> np.ndarray:
     return _colored(light, OLD_STARS * old + DISK_STARS * (1 - old))
 
 
-def _open_disk(galaxy: Morphology, plane: Plane, rng: Rng) -> np.ndarray:
+def _tilted_disk(galaxy: Morphology, plane: Plane, rng: Rng) -> np.ndarray:
     """Disk with arms, bar and bulge, seen from above or aslant."""
     length = RADIUS * galaxy.size * 1.25
     disk = galaxy.brightness * 0.95 * np.exp(-plane.r / length)

@@ -45,14 +45,14 @@ def _find_input(tasks: set[str]) -> RawDataset:
     fitting = _fitting(_all_sets(), tasks)
     by_votes = all(TASKS[name].tasks_of_votes for name in tasks)
     if by_votes and not fitting:
-        return kaggle.read_dataset(kaggle.find_folder())
+        return kaggle.open_raw_dataset(kaggle.find_folder())
     if not fitting:
         raise InputError(
             f"input/ holds no labels for task '{min(tasks)}' (docs/tasks.md: Input forms)"
         )
     competitions = kaggle.places() if by_votes else []
     _check_single([*competitions, *(candidate.path for candidate in fitting)], tasks)
-    return fitting[0].read()
+    return fitting[0].open()
 
 
 def _find_named(data: str, tasks: set[str]) -> RawDataset:
@@ -64,8 +64,8 @@ def _find_named(data: str, tasks: set[str]) -> RawDataset:
             fitting = candidates
         if fitting:
             _check_single([candidate.path for candidate in fitting], tasks)
-            return fitting[0].read()
-    return kaggle.read_dataset(kaggle.find_folder(data))
+            return fitting[0].open()
+    return kaggle.open_raw_dataset(kaggle.find_folder(data))
 
 
 def _all_sets() -> Iterator[FoundDataset]:

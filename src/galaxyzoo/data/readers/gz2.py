@@ -53,7 +53,7 @@ def find(folder: Path) -> FoundDataset | None:
     if not holds_table(folder):
         return None
     tasks = {task.name for task in TASKS.values() if task.tasks_of_votes}
-    return FoundDataset(folder, frozenset(tasks), partial(read_dataset, folder))
+    return FoundDataset(folder, frozenset(tasks), partial(open_raw_dataset, folder))
 
 
 def holds_table(folder: Path) -> bool:
@@ -93,7 +93,7 @@ def read_positions(path: Path) -> pd.DataFrame:
     return sky
 
 
-def read_dataset(folder: Path) -> RawDataset:
+def open_raw_dataset(folder: Path) -> RawDataset:
     """Read votes and list images; galaxies without an image are left out, and counted on screen."""
     votes = read_votes(find_table(folder)).sort_index()
     mapping = _part(folder, MAPPINGS)

@@ -77,7 +77,7 @@ def holds_data(folder: Path) -> bool:
     return any((folder / name).exists() for name in names)
 
 
-def read_dataset(folder: Path) -> RawDataset:
+def open_raw_dataset(folder: Path) -> RawDataset:
     """Read labels and ids and check that they and the images belong together."""
     folder = _unpack_whole_zip(folder)
     targets = _read_solutions(folder)
@@ -268,7 +268,7 @@ def write_subset(name: str, data: str | None) -> Path:
     target = input_dir() / name
     if target.exists() or target.is_symlink():
         raise InputError(f"{shown(target)} exists already: move it away first")
-    raw = read_dataset(find_folder(data))
+    raw = open_raw_dataset(find_folder(data))
     missing = np.setdiff1d(train_ids, raw.targets.index)
     if len(missing):
         raise InputError(

@@ -40,7 +40,7 @@ class FoundDataset:
 
     path: Path
     tasks: frozenset[str]  # names
-    read: Callable[[], RawDataset]  # the rest: checks labels against images
+    open: Callable[[], RawDataset]  # the rest: checks labels against images
 
 
 def check_images(ids: np.ndarray, images: ImageStore, table: str) -> None:

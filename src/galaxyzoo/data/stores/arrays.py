@@ -37,7 +37,7 @@ from galaxyzoo.data.stores.base import (
     read_ids,
     stamp_of,
 )
-from galaxyzoo.io.archives import LARGEST_RATIO, MODEST_BYTES, open_zip
+from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO, open_zip
 
 if TYPE_CHECKING:
     import h5py
@@ -49,7 +49,7 @@ ZARR_PLACE = "idx_in_zarr"  # column of Cutana's metadata: which image a row is 
 _FORM = "an archive of images and ids"
 _PIECE_ROWS = 256  # of an array that lies in one
 _PIECES = 2  # kept at a time: threads stand on both sides of a border
-_SMALLEST_SIDE = 8  # px
+_MIN_SIDE = 8  # px
 _UNWRITTEN = "its piece of the file was never written, or is lost"
 
 
@@ -248,7 +248,7 @@ def check_images(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
     sides = shape[1:3] if len(shape) == 3 or shape[3:] in ((1,), (3,)) else shape[2:]
     is_shape = len(shape) == 3 or (len(shape) == 4 and {1, 3} & {shape[1], shape[3]})
     is_type = dtype in (np.uint8, np.float32, np.float64)
-    if not is_shape or not is_type or min(sides) < _SMALLEST_SIDE:
+    if not is_shape or not is_type or min(sides) < _MIN_SIDE:
         raise InputError(
             f"{where}: '{IMAGES}' is {dtype} of shape {shape}, expected uint8, or floats "
             "from 0 to 1, of shape (image, height, width, 3)"
@@ -267,7 +267,7 @@ def pick_array(file: "h5py.File", name: str, path: Path, form: str) -> Any:
         raise InputError(f"{shown(path)} has no array '{name}' (found {listed}): it is not {form}")
     if array.external or array.is_virtual:
         raise InputError(f"{shown(path)}: '{name}' lies in other files: it is not {form}")
-    if array.nbytes > max(MODEST_BYTES, LARGEST_RATIO * path.stat().st_size):
+    if array.nbytes > max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * path.stat().st_size):
         raise InputError(
             f"{shown(path)}: '{name}' has shape {array.shape}, too much for a file of "
             f"{path.stat().st_size:,} bytes: get it again"

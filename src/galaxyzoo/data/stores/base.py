@@ -20,13 +20,13 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.io.tables import ID_LIMIT, MAX_SAFE_INTEGER
 
-IMAGE_ENDS = (".jpg", ".jpeg", ".png")
-FITS_ENDS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
 # Pictures that are not read: each decoder would need its own check for files that are cut off.
-OTHER_ENDS = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif", ".jfif", ".jpe",
-              ".jif", ".jp2", ".j2k", ".jxl", ".ppm", ".pgm", ".pnm", ".tga", ".exr", ".psd",
-              ".npy", ".npz")  # fmt: skip
-READ_ENDS = (*IMAGE_ENDS, *FITS_ENDS)
+UNREAD_SUFFIXES = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif", ".jfif",
+                   ".jpe", ".jif", ".jp2", ".j2k", ".jxl", ".ppm", ".pgm", ".pnm", ".tga", ".exr",
+                   ".psd", ".npy", ".npz")  # fmt: skip
+READ_SUFFIXES = (*IMAGE_SUFFIXES, *FITS_SUFFIXES)
 MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
 # Folders with copies: hidden ones, Synology's and macOS's
 HIDDEN = re.compile(r"(^|/)(\.(?!\.?/)[^/]*|@eaDir|__MACOSX)/")
@@ -146,7 +146,7 @@ class KeyedStore(ImageStore):
 def stem_of(name: str) -> str:
     """Name of a picture's file without folder and ending; any other name is an id, and stays."""
     lower = name.lower()
-    end = next((end for end in (*READ_ENDS, *OTHER_ENDS) if lower.endswith(end)), "")
+    end = next((end for end in (*READ_SUFFIXES, *UNREAD_SUFFIXES) if lower.endswith(end)), "")
     return posixpath.basename(name)[: -len(end)] if end else name
 
 
@@ -186,13 +186,13 @@ def why_not_read(name: str) -> str:
 
 def is_read(name: str) -> bool:
     """Check whether a picture is of a form which is read."""
-    return name.lower().endswith(READ_ENDS)
+    return name.lower().endswith(READ_SUFFIXES)
 
 
 def is_picture(name: str) -> bool:
     """Check whether a name is a picture's, not a macOS `._` copy or in a hidden folder."""
     is_copy = posixpath.basename(name).startswith("._") or HIDDEN.search(name)
-    return name.lower().endswith((*READ_ENDS, *OTHER_ENDS)) and not is_copy
+    return name.lower().endswith((*READ_SUFFIXES, *UNREAD_SUFFIXES)) and not is_copy
 
 
 def number_names(

@@ -20,7 +20,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.base import (
     HIDDEN,
     MAX_IMAGE_BYTES,
-    READ_ENDS,
+    READ_SUFFIXES,
     ImageStore,
     IndexMapping,
     PackedStrings,
@@ -117,7 +117,7 @@ def open_files(path: Path, is_needed: bool = True) -> ImageStore:
             members = archive.infolist()
             entries = [(i.filename, i.CRC) for i in members if is_picture(i.filename)]
     if not entries and is_needed:
-        raise InputError(f"{shown(path)} holds no image ({', '.join(READ_ENDS)})")
+        raise InputError(f"{shown(path)} holds no image ({', '.join(READ_SUFFIXES)})")
     return make_store(FolderStore if path.is_dir() else ZipStore, path, entries)
 
 

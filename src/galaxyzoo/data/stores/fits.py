@@ -28,10 +28,10 @@ Stretch = Literal["lupton", "zscale", "linear"]
 STRETCHES: tuple[str, ...] = get_args(Stretch)
 RADIUS = "petroR90_r"  # column of a list: arcsec
 WIDTH_IN_RADII = 8.48  # of a training image
-_LARGEST_SIDE = 8192  # px
-_LARGEST_BYTES = 500_000_000  # of all bands, unpacked
+_MAX_SIDE = 8192  # px
+_MAX_BYTES = 500_000_000  # of all bands, unpacked
 _MAGIC, _GZIP = b"SIMPLE  =", b"\x1f\x8b"
-_SMALLEST_SIDE = 8  # px, as of HDF5
+_MIN_SIDE = 8  # px, as of HDF5
 _SCIENCE = ("SCI", "SCIENCE", "IMAGE")  # names of the image among masks, weights and errors
 _BANDS = ("CHANNEL", "CUTOUT")  # names of parts with one band each: Cutana's CHANNEL_1, astrocut's
 _OLD_NAME = "O_EXT_NM"  # where astrocut keeps the name
@@ -136,10 +136,8 @@ def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None)
             raise InputError(f"it has {len(bands)} bands, and --bands names {max(settings.bands)}")
         bands = bands[list(settings.bands)]
     height, width = bands.shape[1:]
-    if min(height, width) < _SMALLEST_SIDE:
-        raise InputError(
-            f"{width} × {height} px of it are too few: {_SMALLEST_SIDE} a side at least"
-        )
+    if min(height, width) < _MIN_SIDE:
+        raise InputError(f"{width} × {height} px of it are too few: {_MIN_SIDE} a side at least")
     if missing := int((~np.isfinite(bands)).sum()):
         raise InputError(f"{missing:,} of its pixels have no value (NaN)")
     if not np.ptp(bands, axis=(1, 2)).any():
@@ -157,7 +155,7 @@ def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
             if len(_axes(part)) not in (2, 3) or 0 in part.shape:
                 raise InputError(f"its shape is {part.shape}, expected (band, H, W) or (H, W)")
             size = 4 * len(chosen) * math.prod(part.shape)
-            if max(part.shape) > _LARGEST_SIDE or size > _LARGEST_BYTES:
+            if max(part.shape) > _MAX_SIDE or size > _MAX_BYTES:
                 raise InputError(f"its shape {part.shape} is too large for a cut-out")
         bands = [_planes(part, data, parts.index(part)) for part in chosen]
         if len({planes.shape[1:] for planes in bands}) > 1:
@@ -188,14 +186,14 @@ def find_center(data: bytes, hdu: tuple[str, ...]) -> tuple[float, float]:
 
 def _unpack(data: bytes) -> bytes:
     if data.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=io.BytesIO(data)).read(_LARGEST_BYTES)
+        return gzip.GzipFile(fileobj=io.BytesIO(data)).read(_MAX_BYTES)
     return data
 
 
 def _axes(part: Any) -> tuple[int, ...]:
     """The shape without axes of 1, colors first: (band, H, W) or (H, W) where it is an image."""
     shape = tuple(side for side in part.shape if side != 1)
-    is_color_last = len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= _SMALLEST_SIDE
+    is_color_last = len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= _MIN_SIDE
     return (shape[2], *shape[:2]) if is_color_last else shape
 
 
@@ -241,9 +239,7 @@ def _find_image(parts: Any) -> list[Any]:
     if not images:
         raise InputError("it is FITS without an image")
     images = [
-        part
-        for part in images
-        if len(_axes(part)) in (2, 3) and min(_axes(part)[-2:]) >= _SMALLEST_SIDE
+        part for part in images if len(_axes(part)) in (2, 3) and min(_axes(part)[-2:]) >= _MIN_SIDE
     ] or images[:1]
     images = [p for p in images if (p.header.get(_OLD_NAME) or p.name) in _SCIENCE] or images
     if images[0] is parts[0]:
@@ -311,8 +307,8 @@ def _lupton(bands: np.ndarray) -> np.ndarray:
     noise = float(mad_std(sample - sky))
     if all(is_padded) or not noise:
         differs = (bands != np.reshape(common, (-1, 1, 1))).any(axis=0)
-        top, left = (side // 2 - _SMALLEST_SIDE // 2 for side in differs.shape)
-        if not differs[top : top + _SMALLEST_SIDE, left : left + _SMALLEST_SIDE].any():
+        top, left = (side // 2 - _MIN_SIDE // 2 for side in differs.shape)
+        if not differs[top : top + _MIN_SIDE, left : left + _MIN_SIDE].any():
             raise InputError("its middle has one value, like much around it: is it padding?")
         rest = bands[:, differs]
         sky = np.median(rest, axis=1, keepdims=True)

@@ -8,8 +8,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.arrays import ZARR, open_hdf5, open_npz, open_zarr
 from galaxyzoo.data.stores.base import (
-    FITS_ENDS,
-    READ_ENDS,
+    FITS_SUFFIXES,
+    READ_SUFFIXES,
     ImageStore,
     KeyedStore,
     galaxy_id_of,
@@ -70,7 +70,7 @@ def _with_fits(store: ImageStore, settings: FitsSettings) -> ImageStore:
     files, radii = store.names, cast(Mapping[int, float], {})
     if isinstance(store, ListStore):
         files, radii = store.places, store.radii
-    if not any(name.lower().endswith(FITS_ENDS) for name in files.values()):
+    if not any(name.lower().endswith(FITS_SUFFIXES) for name in files.values()):
         return store
     arguments, lost = (store.path, store.names, store.stamps), store.left_out
     return FitsStore(*arguments, left_out=lost, inner=store, settings=settings, radii=radii)
@@ -116,8 +116,8 @@ def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[ImageSt
             pictures.append((str(path.resolve()), stamp_of(path.stat())))
         else:
             raise InputError(
-                f"{shown(path)}: IMAGES are folders, .zip files, images ({', '.join(READ_ENDS)}) "
-                f"and archives or lists ({', '.join(FORMS)})"
+                f"{shown(path)}: IMAGES are folders, .zip files, images "
+                f"({', '.join(READ_SUFFIXES)}) and archives or lists ({', '.join(FORMS)})"
             )
     if pictures:
         stores.append(_with_fits(make_store(FolderStore, Path.cwd(), pictures), fits))

@@ -35,7 +35,7 @@ from galaxyzoo.data.stores.fits import RADIUS
 from galaxyzoo.io.tables import read_table
 
 IMAGE, PATHS = "image", ("path", "file_loc")  # the latter in Zoobot's catalogs
-_LARGEST_GROUP = 1_000_000_000  # bytes of images that are in memory at once
+_MAX_GROUP_BYTES = 1_000_000_000  # bytes of images that are in memory at once
 
 
 @dataclass
@@ -88,7 +88,7 @@ def open_parquet(path: Path) -> ImageStore:
     if inner not in (pa.binary(), pa.large_binary(), pa.binary_view()):
         raise InputError(f"{shown(path)}: '{IMAGE}' is {kind}, expected bytes of JPEGs or PNGs")
     groups = [file.metadata.row_group(k) for k in range(file.num_row_groups)]
-    if any(group.total_byte_size > _LARGEST_GROUP for group in groups):
+    if any(group.total_byte_size > _MAX_GROUP_BYTES for group in groups):
         raise InputError(f"{shown(path)} has row groups above 1 GB: write it in smaller ones")
     starts = [0, *accumulate(group.num_rows for group in groups)][:-1]
     numbered, column = number_names(path, names), partial(_Column, path, starts)
