@@ -1,6 +1,6 @@
 """Plot a Grad-CAM heat map for an answer, beside votes and prediction, or a network's feature maps.
 
-Heat maps are averaged over the run's folds and, but for the slow methods, over the image's eight
+Heat maps are averaged over the run's folds; those of the fast methods also over the image's eight
 orientations.
 
   python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510

@@ -89,7 +89,7 @@ def parse_args() -> argparse.Namespace:
     )
     _add_gz2(parser)
     args = parser.parse_args()
-    if args.form == GZ2 and sys.argv[1] != GZ2:  # its own defaults would replace what is before it
+    if args.form == GZ2 and sys.argv[1] != GZ2:  # gz2's defaults would replace options before it
         parser.error("gz2 must be the first argument")
     return args
 

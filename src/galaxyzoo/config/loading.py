@@ -20,8 +20,7 @@ from galaxyzoo.core.paths import CODE_ROOT, configs_dir, shown
 from galaxyzoo.tasks.registry import TASKS
 
 CONFIG = "config.yaml"  # in a trained run's folder
-# Folders of `configs/` that hold no runs
-_NO_RUNS = ("ensembles", "ablations", "tuning")
+_OTHER_FOLDERS = "ensembles", "ablations", "tuning"  # of `configs/`, without runs
 
 
 def config_path(run: str) -> Path:
@@ -60,12 +59,12 @@ def all_runs() -> list[str]:
     return sorted(
         f"{p.parent.name}/{p.stem}"
         for p in configs_dir().glob("*/*.yaml")
-        if p.parent.name not in _NO_RUNS
+        if p.parent.name not in _OTHER_FOLDERS
     )
 
 
 def own_runs(task: str) -> list[str]:
-    """Our own runs of a task; no published recipes, and none that needs a GPU or more data."""
+    """List a task's runs, without published recipes and those that need a GPU or other data."""
     runs = [run for run in all_runs() if run.startswith(f"{task}/")]
     configs = [load_config(run) for run in runs if not run.startswith(f"{task}/source_")]
     return [
@@ -93,8 +92,8 @@ def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> C
     Args:
         run: name, or path of the YAML.
         overrides: of the command line.
-        dataset: that it is trained on; stages on others need it, and the demo set has schedules of
-            its own, `configs/demo.yaml`, below the overrides.
+        dataset: that it is trained on; needed where stages are on other datasets. On the demo set
+            `configs/demo.yaml` applies before the overrides.
     """
     path = config_path(run)
     values, source = read_yaml(path), shown(path)
@@ -115,7 +114,7 @@ def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> C
 
 
 def read_recipe(run: str, dataset: str = "") -> dict[str, Any]:
-    """The settings in a run's YAML as they are on that dataset, unchecked."""
+    """Read a run's YAML, unchecked, with its demo schedule if the dataset is the demo."""
     values = read_yaml(config_path(run))
     for assignment in demo_schedule(run, dataset):
         override(values, assignment)
@@ -171,7 +170,7 @@ def load_run_config(folder: Path) -> tuple[Config, str]:
 
 
 def portable_config(config: Config, fingerprint: str) -> str:
-    """YAML that `load_run_config` reads, for a bundle: without paths of this machine."""
+    """Format a config for export, as `load_run_config` reads it, without local paths."""
     model = config.model.model_copy(update={"weights_file": None})
     values = config.model_copy(update={"model": model}).model_dump(mode="json")
     return yaml.safe_dump(

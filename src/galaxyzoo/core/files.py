@@ -24,14 +24,14 @@ from galaxyzoo.core.paths import shown
 
 LOCK = ".lock"  # name of the lock file of a folder
 _PART = ".part"
-_held: dict[Path, os.stat_result] = {}  # lock files that this process holds, as they were then
+_held: dict[Path, os.stat_result] = {}  # lock files held here -> status when taken
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; a clean exit renames it to `path`, an error removes it.
 
-    What writers of the same path that were killed have left is removed.
+    Leftovers of killed writers of the same path are removed first.
     """
     _check_held(path)
     with explain_write_errors(path):
@@ -141,7 +141,7 @@ def remove_left_over(folder: Path, name: str = "*") -> None:
 
     Args:
         folder: where they are.
-        name: of what they were to become, as a glob pattern; default anything.
+        name: glob pattern of the final names; default all.
     """
     for left in folder.glob(f".{name}.*{_PART}"):
         with suppress(OSError), ExitStack() as stack:
@@ -152,7 +152,7 @@ def remove_left_over(folder: Path, name: str = "*") -> None:
 
 
 def _remove(temporary: Path) -> None:
-    """Remove what was not renamed; a refusal must not hide the error that ended the writing."""
+    """Remove a temporary path; a failure must not hide the error that ended the writing."""
     with suppress(OSError):
         if temporary.is_dir():
             shutil.rmtree(temporary)

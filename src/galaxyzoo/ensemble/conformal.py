@@ -1,13 +1,11 @@
 """Conformal intervals of fractions between 0 and 1, calibrated across folds.
 
-For each column apart, with folds taken in turn:
-- a scale, the expected size of a galaxy's error, is fitted to the sizes of errors by non-negative
-  least squares on a few features;
-- galaxies are binned by their prediction, because an answer that hardly anybody gives errs to one
-  side only; in each bin the errors over their scale are ranked, each by a scale fitted without its
-  fold, and those that leave out the allowed share become the two limits;
-- an end that cannot be missed, because fractions stop at 0 and 1, gives its share of the misses to
-  the other end.
+For each column separately, each fold held out in turn:
+- a scale, the expected absolute error of a galaxy, is fitted by non-negative least squares on a few
+  features;
+- galaxies are binned by their prediction, because rare answers err to one side only; the two limits
+  of a bin are quantiles of its errors divided by their scales, which are fitted without their fold;
+- if one bound is already 0 or 1, the other gets the whole error budget.
 
 Sources: Lei et al. 2018 (JASA 113, 1094), section 5.2, for errors over a fitted scale; Vovk 2012
 (ACML), "Conditional validity of inductive conformal predictors", for a calibration per bin; Vovk
@@ -26,7 +24,7 @@ from galaxyzoo.ensemble.blends import nnls_weights
 MAX_BINS, MIN_GALAXIES = 10, 200  # of a bin: fewer leave a tail of 2.5 % to one galaxy or two
 MIN_SCALE = 1e-4  # so that an error over its scale stays a number
 _ROUNDING = 1e-9  # a limit nearer to a bound is at the bound
-NONE: frozenset[int] = frozenset()
+NO_FOLDS: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +56,11 @@ class Column:
     targets: np.ndarray  # (galaxy,)
     folds: np.ndarray  # (galaxy,)
 
-    def calibrate(self, levels: Sequence[float], without: frozenset[int] = NONE) -> Calibration:
-        """Calibrate intervals on all folds but some.
+    def calibrate(self, levels: Sequence[float], without: frozenset[int] = NO_FOLDS) -> Calibration:
+        """Calibrate intervals, leaving out some folds.
 
         Args:
-            levels: parts of galaxies whose target the intervals are to hold, 0 to 1.
+            levels: shares of galaxies whose target the intervals should cover, 0 to 1.
             without: folds whose targets are not used; at least two must remain.
         """
         scales, rows = self.held_out_scales(without), ~np.isin(self.folds, list(without))
@@ -86,8 +84,8 @@ class Column:
             out[:, rows] = calibration.intervals(self.predictions[rows], self.features[rows])
         return out
 
-    def held_out_scales(self, without: frozenset[int] = NONE) -> np.ndarray:
-        """(galaxy,) each from a fit without its fold and without some others; NaN in those."""
+    def held_out_scales(self, without: frozenset[int] = NO_FOLDS) -> np.ndarray:
+        """(galaxy,) scales, each fitted without its own fold and `without`; NaN in the latter."""
         out = np.full(len(self.folds), np.nan)
         for fold in self._sums.keys() - without:
             rows = self.folds == fold
@@ -102,7 +100,7 @@ class Column:
 
     @cached_property
     def _sums(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-        """Fold -> products of its features with each other and with the errors' sizes."""
+        """Fold -> Gram matrix of its features, and their products with the absolute errors."""
         sizes, sums = np.abs(self.targets - self.predictions), {}
         for fold in np.unique(self.folds).tolist():
             features = self.features[self.folds == fold]
@@ -128,7 +126,7 @@ def bin_edges(predictions: np.ndarray) -> np.ndarray:
 def find_limits(
     predictions: np.ndarray, scales: np.ndarray, targets: np.ndarray, level: float
 ) -> tuple[float, float]:
-    """Limits of errors over their scale, between which a new galaxy's lies with the probability.
+    """Find the limits that hold a new galaxy's error over its scale with probability `level`.
 
     The error of a new galaxy is as likely to fall into any of the n + 1 places before, between and
     after the n known ones; floor((n + 1) (1 - level)) of the places may be left out.
@@ -147,7 +145,7 @@ def find_limits(
     each = places // 2  # at either end
     low = _limit(errors, each)
     used = _used(targets - np.clip(predictions + low * scales, 0, 1), targets, each)
-    # Where nobody can be below zero, the upper end may leave out more, and the other way round.
+    # Where no target can be below the lower bound, the upper one may miss more, and vice versa.
     above = max(each, places - used)
     high = -_limit(-errors[::-1], above)
     used = _used(np.clip(predictions + high * scales, 0, 1) - targets, 1 - targets, above)
@@ -160,12 +158,12 @@ def _limit(errors: np.ndarray, places: int) -> float:
 
 
 def _used(above_limit: np.ndarray, above_bound: np.ndarray, places: int) -> int:
-    """Count rows whose bound at this end can be missed, with limits cut at 0 and 1.
+    """Count the misses that a bound uses up, with intervals cut at 0 and 1.
 
     Args:
         above_limit: (galaxy,) distance of the target inside the limit after the cut.
         above_bound: (galaxy,) the same of the bound itself.
-        places: given to that end.
+        places: misses allowed at that bound.
     """
     if (above_bound - above_limit).max() < _ROUNDING:  # every limit is at the bound
         return 0

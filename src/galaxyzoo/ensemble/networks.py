@@ -56,12 +56,12 @@ class EnsembleNetworks(Predictor):
 
     @property
     def task(self) -> Task:
-        """The ensemble's."""
+        """See `Predictor.task`."""
         return self.fitted.task
 
     @property
     def runs(self) -> list[RunNetworks]:
-        """The members."""
+        """See `Predictor.runs`."""
         return self.members
 
     @property

@@ -15,7 +15,7 @@ from galaxyzoo.models.build import GalaxyNet
 TOLERANCE = 1e-4  # how far predictions of the file may be from those of the networks
 INPUT, OUTPUT = "images", "predictions"
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # of `scripts/setup.sh --extras`
-# A file of this format holds 2 GB at most; above this the weights lie in a file beside it.
+# ONNX files hold 2 GB at most; larger weights lie in a file beside it.
 _MAX_BYTES = 1_900_000_000
 
 
@@ -51,7 +51,7 @@ def write_onnx(path: Path, networks: Sequence[GalaxyNet], size_px: int, dihedral
     mean = MeanNetwork(networks, dihedral).cpu().eval()
     noise = torch.randint(0, 256, (3, 3, size_px, size_px), generator=torch.Generator())
     images = noise.to(torch.uint8)
-    bytes_ = sum(value.numel() * value.element_size() for value in mean.state_dict().values())
+    weight_bytes = sum(value.numel() * value.element_size() for value in mean.state_dict().values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about future versions of torch
         try:
@@ -62,7 +62,7 @@ def write_onnx(path: Path, networks: Sequence[GalaxyNet], size_px: int, dihedral
                 input_names=[INPUT],
                 output_names=[OUTPUT],
                 dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
-                external_data=bytes_ > _MAX_BYTES,
+                external_data=weight_bytes > _MAX_BYTES,
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:

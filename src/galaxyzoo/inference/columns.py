@@ -115,9 +115,8 @@ def rename(name: str, names: str) -> str:
     """Name of a column for TOPCAT's expressions and ADQL, which take no dot.
 
     Args:
-        names: of `COLUMN_NAMES`. gz2: the question and answer as in Galaxy Zoo 2's table (Hart et
-            al. 2016), whose numbers are shares of those asked, ours of all. words: without its
-            numbers.
+        names: of `COLUMN_NAMES`. gz2: as in Galaxy Zoo 2's table (Hart et al. 2016), though its
+            fractions are of the volunteers asked, ours of all. words: those without numbers.
     """
     base, suffix = _split(name)
     if names == COLUMN_NAMES[0] or base not in _GALAXY_ZOO_2:
@@ -131,7 +130,7 @@ def rename(name: str, names: str) -> str:
 def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
     """Write all parts of a survey as one table, with the meaning of its columns.
 
-    It is in memory as a whole: 1.7 GB of ten million galaxies.
+    The whole table is in memory: 1.7 GB for ten million galaxies.
 
     Args:
         path: ends with one of `TABLE_FORMATS`.

@@ -49,9 +49,9 @@ class Survey:
     """Predictions of a survey in a folder.
 
     Args:
-        folder: made where it is not there.
-        name: of what predicts, for the records.
-        load: gives what predicts; a module's function or `partial`, for other processes.
+        folder: made if missing.
+        name: of the run or ensemble, for the records.
+        load: loads the predictor; other processes unpickle it, so a module's function or `partial`.
         prior: (column,) means of the training targets, by which classes are decided.
         extras: of `EXTRAS`, what else each row has.
         intervals: around (galaxy, column) predictions, (galaxy, column, 2) bounds.
@@ -129,7 +129,7 @@ class Survey:
         return done
 
     def begin(self) -> None:
-        """Write what this job is, or refuse a folder of another one."""
+        """Write `job.json`, or refuse the folder of another job."""
         where = shown(self.folder)
         with files.hold_lock(self.folder / files.LOCK, f"beginning {where}"):
             if not self._begun.is_done:
@@ -289,7 +289,7 @@ def _by_name(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
 def classes_of(
     task: Task, predictions: pd.DataFrame, prior: np.ndarray
 ) -> Iterator[tuple[str, list[str]]]:
-    """Class columns: of a class task its decision; of votes each task's rule, "" where unclear.
+    """Yield name and labels of each class column: a class task's decision, or each rule on votes.
 
     Args:
         predictions: (galaxy, column), valid.
@@ -309,9 +309,9 @@ def classes_of_votes(votes: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
     No nulls: astropy 8.0.2 refuses them in columns of text.
     """
     votes = votes.reset_index(drop=True)
-    for name, other in TASKS.items():
-        if other.rule is not None:
-            labels = other.rule.labels(votes)
+    for name, task in TASKS.items():
+        if task.rule is not None:
+            labels = task.rule.labels(votes)
             clear = {} if labels.empty else labels.idxmax(axis=1).to_dict()
             yield name, [clear.get(row, "") for row in range(len(votes))]
 

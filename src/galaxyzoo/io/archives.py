@@ -53,7 +53,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def open_unchecked(path: Path) -> zipfile.ZipFile:
-    """Open a zip whose list of contents was checked before."""
+    """Open a zip without checking its list of contents again."""
     try:
         return zipfile.ZipFile(path)
     except FileNotFoundError:
@@ -70,7 +70,7 @@ def check_members(archive: zipfile.ZipFile, path: Path) -> None:
     """Refuse a zip that could do harm, by its list of contents alone; `path` is its file."""
     members, packed = archive.infolist(), path.stat().st_size
     for member in members:
-        why = _objection(member)
+        why = _why_refused(member)
         if why:
             raise InputError(f"{shown(path)}: '{member.orig_filename}' {why}")
     names = Counter(member.filename for member in members if not member.is_dir())
@@ -87,8 +87,8 @@ def check_members(archive: zipfile.ZipFile, path: Path) -> None:
         )
 
 
-def _objection(member: zipfile.ZipInfo) -> str:
-    """Reason why a member is refused; empty if it is not."""
+def _why_refused(member: zipfile.ZipInfo) -> str:
+    """Explain why a member is refused; empty if it is accepted."""
     kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where it was not packed on a Unix
     if _OUTSIDE.search(member.orig_filename):
         return "leads out of the folder that it would be unpacked into"
@@ -133,5 +133,5 @@ def write_zip(
             if isinstance(content, bytes):
                 archive.writestr(member, content, member.compress_type)
                 continue
-            with open(content, "rb") as file, archive.open(member, "w", force_zip64=True) as to:
-                shutil.copyfileobj(file, to, 1 << 20)
+            with open(content, "rb") as file, archive.open(member, "w", force_zip64=True) as out:
+                shutil.copyfileobj(file, out, 1 << 20)

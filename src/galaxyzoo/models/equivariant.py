@@ -1,8 +1,8 @@
-"""D4-equivariant CNN: its features do not change when an image is rotated by 90° or mirrored.
+"""D4-equivariant CNN: maps turn with the image, features stay as they are.
 
 Every map has eight copies, one for each symmetry of the square; rotating the image rotates the maps
-and permutes the copies. A convolution has one kernel and applies it in its eight orientations, as
-one convolution with the expanded kernel. All other steps are symmetric too: odd kernels, a strided
+and permutes the copies. A convolution applies its kernel in eight orientations, by one plain
+convolution with all eight kernels. All other steps are symmetric too: odd kernels, a strided
 stem with an even kernel, and pools, all on maps of even sides.
 
 Source: Cohen & Welling 2016 (ICML), group-equivariant convolutional networks, for the group p4m.
@@ -37,7 +37,7 @@ class LiftingConv(nn.Module):
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
     def expand(self) -> Tensor:
-        """The kernels of a plain convolution that does the same."""
+        """Return the kernels of the equivalent plain convolution."""
         return torch.cat([dihedral_view(self.weight, number) for number in range(DIHEDRAL)])
 
     def forward(self, images: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class GroupConv(nn.Module):
         nn.init.normal_(self.weight, std=math.sqrt(2 / (DIHEDRAL * inputs * kernel**2)))
 
     def expand(self) -> Tensor:
-        """The kernels of a plain convolution that does the same."""
+        """Return the kernels of the equivalent plain convolution."""
         # One gather takes a quarter of the time of eight turned copies, a tenth of a training.
         forms = self.weight.flatten(1).index_select(1, self.index).unflatten(1, (DIHEDRAL, -1))
         return forms.transpose(0, 1).reshape(-1, *self.weight.shape[1:])
@@ -102,7 +102,7 @@ class P4MBatchNorm(nn.BatchNorm2d):
 class D4CNN(nn.Module):
     """A small convolutional network whose features are invariant under the symmetries of a square.
 
-    As the plain `CNN`: a strided stem, then stages of 3 × 3 convolutions with batch norm and SiLU
+    Like the plain `CNN`: a strided stem, then stages of 3 × 3 convolutions with batch norm and SiLU
     (Elfwing et al. 2018), each followed by max-pooling. The features are mean and maximum over the
     last map and the eight copies, so that they are the same for all orientations.
 
@@ -152,7 +152,7 @@ class D4CNN(nn.Module):
         self.num_features = 2 * features
 
     def reparameterize(self) -> None:
-        """Make each convolution and its norm one plain convolution: half the time of a prediction.
+        """Fuse each convolution and its norm into a plain one: predictions take half the time.
 
         `timm.utils.reparameterize_model` asks a copy of a network for it.
         """
@@ -164,7 +164,7 @@ class D4CNN(nn.Module):
                 else:
                     layers.append(layer)
             self.stages[number] = nn.Sequential(*layers)
-        self.stages[0] = _Exact(*self.stages[0].children())
+        self.stages[0] = _SinglePrecision(*self.stages[0].children())
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) normalized images -> (B, num_features)."""
@@ -172,11 +172,11 @@ class D4CNN(nn.Module):
         return torch.cat([maps.mean(dim=(1, 3, 4)), maps.amax(dim=(1, 3, 4))], dim=1)
 
 
-class _Exact(nn.Sequential):
+class _SinglePrecision(nn.Sequential):
     """Layers that stay in single precision under autocast.
 
-    Of the stem: most of an image is sky of one brightness, so what bf16 cuts off there has one sign
-    in all of it, and moves every answer. Without that, answers are up to four times as exact.
+    The stem needs it: most of an image is sky of one brightness, which bf16 rounds in one direction
+    everywhere, and that shifts every answer. In fp32 answers are up to four times as exact.
     """
 
     def forward(self, input: Tensor) -> Tensor:

@@ -22,8 +22,8 @@ HUB = "hf_hub:"  # prefix of a repository of huggingface.co with weights for one
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WEIGHTS_FOLDER = "GALAXYZOO_WEIGHTS"  # variable that names a folder of weights
 _FILE = ".imagenet.safetensors"  # after the model's name, in that folder
-_HEAD = ("head.",)  # of `GalaxyNet`: what belongs to a task
-_WARNED = "GALAXYZOO_WARNED_OF_SCRATCH"  # variable of the environment of one command
+_HEAD = ("head.",)  # prefix of the task's layers in a `GalaxyNet`
+_WARNED = "GALAXYZOO_WARNED_OF_SCRATCH"  # variable that a command sets for its processes
 _CLASSIFIERS = ("fc.", "classifier.", "head.", "heads.")
 Triple = tuple[float, float, float]
 
@@ -82,11 +82,11 @@ def fill_network(
     Args:
         weights: of another `GalaxyNet` with the same backbone.
         source: name for messages.
-        with_head: load its head too; by default that is ignored.
+        with_head: load its head too.
     """
-    left = () if with_head else _HEAD
-    backbone = {name: tensor for name, tensor in weights.items() if not name.startswith(left)}
-    _fill(model, backbone, source, may_lack=left)
+    ignored = () if with_head else _HEAD
+    backbone = {name: tensor for name, tensor in weights.items() if not name.startswith(ignored)}
+    _fill(model, backbone, source, may_lack=ignored)
 
 
 def _candidate_files(model: ModelConfig) -> list[Path]:
@@ -145,7 +145,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _fill(
     backbone: nn.Module, weights: dict[str, Tensor], source: str, may_lack: tuple[str, ...] = ()
 ) -> None:
-    """Load weights; only a head's may be unused, only `may_lack` may be missing."""
+    """Load weights; unused ones must be a head's, missing ones start with one of `may_lack`."""
     try:
         result = backbone.load_state_dict(weights, strict=False)
     except RuntimeError as error:

@@ -48,7 +48,7 @@ rcParams["text.parse_math"] = False  # names from outside may hold dollar signs
 
 
 def new_figure(width: float, height: float, title: str = "") -> Figure:
-    """An empty figure of so many inches that needs no screen."""
+    """Create an empty figure, sizes in inches, that needs no display."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     if title:
@@ -57,7 +57,7 @@ def new_figure(width: float, height: float, title: str = "") -> Figure:
 
 
 def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of so many inches with one empty plot."""
+    """Create a figure, sizes in inches, with one empty plot."""
     figure = new_figure(width, height)
     return figure, figure.subplots()
 
@@ -151,7 +151,7 @@ def draw_galaxies(
         notes: (galaxy,) below each GalaxyID; all of the same number of lines.
         title: above the grid.
         colors: (galaxy,) of the notes; default black.
-        label: what the ids are.
+        label: name of the id column.
     """
     across = 5
     down = -(-len(ids) // across)

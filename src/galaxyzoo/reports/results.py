@@ -19,7 +19,7 @@ from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import ensemble_name, is_ensemble, split_ensemble
 
-_SAME = 1e-6  # largest difference of scores by rounding: tables have nine decimals
+_SCORE_TOLERANCE = 1e-6  # for rounding: tables have nine decimals
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Result:
 
     @property
     def is_ensemble(self) -> bool:
-        """Check whether it is an ensemble's."""
+        """Check whether the predictions are an ensemble's."""
         return is_ensemble(self.run)
 
     @property
@@ -64,7 +64,7 @@ class Result:
 def load_results(
     task: Task, catalog: Catalog, named: Sequence[str] = ()
 ) -> tuple[list[Result], list[str]]:
-    """Read every run of the task that has an out-of-fold table, and its ensembles.
+    """Read, check and score the out-of-fold tables of a task's runs and ensembles.
 
     Runs of ablation studies are read where they are named.
 
@@ -120,7 +120,7 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
     targets = catalog.targets(task.name)
     table = PredictionTable.read(path, task, catalog.ids[rows], catalog.folds[rows])
     scores = table.score(targets[rows], targets[~rows])
-    if abs(scores["score"] - card.score) > _SAME:
+    if abs(scores["score"] - card.score) > _SCORE_TOLERANCE:
         raise InputError(f"{shown(path)} is not the table that its score card scores")
     config = _saved_config(catalog.dataset, run)
     return Result(run, table, targets[rows], targets[~rows], card, scores, config)

@@ -152,7 +152,7 @@ class Trainer:
                 callback.on_epoch_end(self)
 
     def final_weights(self) -> dict[str, Tensor]:
-        """Weights of the best epoch if the config asks for it, else of the last.
+        """Return the weights of the best epoch if the config asks for it, else of the last.
 
         Where classes were balanced in training, their frequencies are added to the last bias:
         softmax(logits + log(prior)) is proportional to probability times prior.
@@ -197,7 +197,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         if self.ema:
             self.ema.module.load_state_dict(state["ema"])
-        # What steps in a graph need, which the training before may have had or not.
+        # CUDA graphs need these as they are here; the checkpoint may come from elsewhere.
         groups = zip(state["optimizer"]["param_groups"], self.optimizer.param_groups, strict=True)
         for saved, current in groups:
             saved |= {name: current[name] for name in ("lr", "capturable") if name in current}
@@ -216,7 +216,7 @@ class Trainer:
         return distributed.all_reduce(value)
 
     def _launch(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Take a step as one launch, or kernel by kernel if it cannot be recorded."""
+        """Take a step as one CUDA graph, or kernel by kernel if it cannot be recorded."""
         if self.graph is not None:
             try:
                 return self.graph(self._take_step, images, targets)
@@ -233,7 +233,7 @@ class Trainer:
         self.optimizer.zero_grad()
         value = torch.zeros((), device=self.device)
         for loss in self.part_losses(self.network, images, targets):
-            (loss * distributed.count()).backward()  # of which the mean over processes is taken
+            (loss * distributed.count()).backward()  # DDP takes the mean over processes
             value += loss.detach()
         if self.config.train.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip_norm)
@@ -315,9 +315,8 @@ class Trainer:
         rows = self.data.val_rows
         model = self.averaged_model
         predictions = predict(model, self.data.cache, rows, self.config, _ONE_VIEW)
-        guess, wanted = torch.from_numpy(predictions), self.loader.targets[rows]
-        guess, wanted = guess.to(self.device), wanted.to(self.device)
-        loss = self.loss(guess, wanted).item()
+        outputs = torch.from_numpy(predictions).to(self.device)
+        loss = self.loss(outputs, self.loader.targets[rows].to(self.device)).item()
         targets = self.data.targets[rows]
         scores = {"val_score": self.task.score(predictions, targets)}
         more = self.task.quick_scores(predictions, targets)
@@ -331,7 +330,7 @@ class Trainer:
 
     @property
     def _best_row(self) -> dict[str, Any]:
-        """The best epoch's, of equal ones the first."""
+        """Row of the best epoch, the first of equals."""
         return min(self.history, key=lambda row: row["val_score"])
 
 

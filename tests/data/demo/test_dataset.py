@@ -81,7 +81,7 @@ def test_every_column_varies_and_smooth_is_as_common_as_in_the_competition(drawn
 
 
 def test_each_answer_follows_its_hidden_parameter():
-    base = galaxies.sample(np.random.default_rng(0))
+    base = galaxies.draw_morphology(np.random.default_rng(0))
     clear = replace(base, kind=galaxies.DISK, sky_px=400, brightness=60, axis_ratio=0.9, arms=1.0)
     clear = replace(clear, bar=0.0, oddity=None, oddness=0.0, flocculence=0.0)
 
@@ -109,7 +109,9 @@ def test_each_answer_follows_its_hidden_parameter():
 
 
 def test_unclear_pictures_hide_features():
-    clear = replace(galaxies.sample(np.random.default_rng(0)), kind=galaxies.DISK, axis_ratio=0.9)
+    clear = replace(
+        galaxies.draw_morphology(np.random.default_rng(0)), kind=galaxies.DISK, axis_ratio=0.9
+    )
     clear = replace(clear, arms=0.6, bar=0.0, oddness=0.0, sky_px=400, brightness=60)
     unclear = replace(clear, sky_px=80, brightness=12)
     assert galaxies.answer_odds(unclear)[1][1] < galaxies.answer_odds(clear)[1][1] - 0.3

@@ -31,8 +31,8 @@ def draw(galaxy_id: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         order, whose sums obey the tree.
     """
     rng = np.random.default_rng([seed, galaxy_id])
-    galaxy = galaxies.sample(rng)
-    votes = galaxies.simulate(galaxy, rng)
+    galaxy = galaxies.draw_morphology(rng)
+    votes = galaxies.simulate_votes(galaxy, rng)
     return rendering.render(galaxy, rng), votes
 
 
@@ -52,7 +52,9 @@ def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 
     _write_images(folder / "images_training_rev1.zip", train_ids, seed)
     _write_images(folder / "images_test_rev1.zip", test_ids, seed)
     rngs = [np.random.default_rng([seed, galaxy_id]) for galaxy_id in train_ids]
-    votes = np.stack([galaxies.simulate(galaxies.sample(rng), rng) for rng in rngs])  # as in draw
+    votes = np.stack(
+        [galaxies.simulate_votes(galaxies.draw_morphology(rng), rng) for rng in rngs]
+    )  # as in draw
     zeros = np.zeros((n_test, len(GALAXY_ZOO_2.columns)), dtype=np.int64)
     _write_table(folder / "training_solutions_rev1.zip", train_ids, votes)
     _write_table(folder / "all_zeros_benchmark.zip", test_ids, zeros)

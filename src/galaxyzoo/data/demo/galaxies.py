@@ -61,7 +61,7 @@ def sigmoid(x: float) -> float:
     return float(1 / (1 + np.exp(-x)))
 
 
-def sample(rng: np.random.Generator) -> Morphology:
+def draw_morphology(rng: np.random.Generator) -> Morphology:
     """Draw one galaxy's hidden parameters.
 
     Source: own; frames after Galaxy Zoo 2's, 8.5 Petrosian radii wide at 0.396 arcsec a pixel.
@@ -93,7 +93,7 @@ def sample(rng: np.random.Generator) -> Morphology:
     )
 
 
-def simulate(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
+def simulate_votes(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
     """Vote fractions of one galaxy, (37,) float64 in the tree's column order.
 
     Source: own; volunteers per galaxy after Willett et al. 2013.
@@ -109,7 +109,7 @@ def answer_odds(galaxy: Morphology) -> dict[int, np.ndarray]:
     clarity = galaxy.clarity
     edge_on = sigmoid((0.3 - galaxy.axis_ratio) / 0.035)
     odds = {
-        1: _features(galaxy, edge_on),
+        1: _smooth_or_features(galaxy, edge_on),
         2: _yes_no(edge_on if galaxy.kind == DISK else 0.3 * edge_on),
         3: _yes_no(sigmoid((galaxy.bar * clarity * _face_on(galaxy) - 0.33) / 0.07)),
         4: _yes_no(sigmoid((galaxy.arms * (0.3 + 0.7 * clarity) * _face_on(galaxy) - 0.27) / 0.07)),
@@ -123,7 +123,7 @@ def answer_odds(galaxy: Morphology) -> dict[int, np.ndarray]:
         10: _nearest(galaxy.pitch_deg, (9, 20, 34), 5.5),
         11: _arm_count(galaxy),
     }
-    guesses = 0.04 + 0.12 * (1 - clarity)
+    guesses = 0.04 + 0.12 * (1 - clarity)  # 1 and 6 have theirs already
     return {n: p if n in (1, 6) else (1 - guesses) * p + guesses / len(p) for n, p in odds.items()}
 
 
@@ -136,7 +136,7 @@ def _axis_ratio(disk: bool, oddity: str | None, rng: np.random.Generator) -> flo
     return float(0.2 + 0.8 * rng.beta(2.4, 1.2))
 
 
-def _features(galaxy: Morphology, edge_on: float) -> np.ndarray:
+def _smooth_or_features(galaxy: Morphology, edge_on: float) -> np.ndarray:
     """Smooth, features or disk, star or artifact."""
     if galaxy.kind == ARTIFACT:
         return np.array((0.15, 0.07, 0.78))

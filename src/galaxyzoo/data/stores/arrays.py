@@ -47,7 +47,7 @@ ZARR, METADATA = ".zarr", "_metadata"  # ends of an archive's name, and of its t
 _ZARR_IDS = ("source_id", *IDS, "original_filename")
 ZARR_PLACE = "idx_in_zarr"  # column of Cutana's metadata: which image a row is of
 _FORM = "an archive of images and ids"
-_PIECE_ROWS = 256  # of an array that lies in one
+_PIECE_ROWS = 256  # where the file stores the array contiguously
 _PIECES = 2  # kept at a time: threads stand on both sides of a border
 _MIN_SIDE = 8  # px
 _UNWRITTEN = "its piece of the file was never written, or is lost"
@@ -87,7 +87,7 @@ class ArrayStore(ImageStore):
         return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
 
     def _row(self, row: int) -> Any:
-        """Read a row of the array; one thread reads its chunk, the others wait."""
+        """Read a row of the array; one thread reads its piece, the others wait."""
         number = bisect_right(self.starts, row) - 1
         with self._lock:
             if number not in self._pieces:
@@ -124,15 +124,15 @@ def build_store(
     chunks: tuple[int, ...] | None = None,
     table: Path | None = None,
 ) -> ArrayStore:
-    """A store of an array's `count` rows.
+    """Build a store of an array's rows.
 
     Args:
         path: the file, for messages and the cache's name.
-        ids: (image,) what they are called.
+        ids: (image,) numbers or text.
         count: number of images.
-        open_array: gives the array.
-        stamp: changes with the array's content.
-        chunks: shape of the pieces in which the file keeps it; None: it lies in one.
+        open_array: opens the array.
+        stamp: number that changes with the array's content.
+        chunks: shape of the file's chunks; None: it is contiguous.
         table: the ids' own file.
     """
     if ids.shape != (count,):
@@ -256,7 +256,11 @@ def check_images(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
 
 
 def pick_array(file: "h5py.File", name: str, path: Path, form: str) -> Any:
-    """An array of an open file, which lies in it; `form` of file is what it should be."""
+    """Pick an array of an open file; refuse links and data in other files.
+
+    Args:
+        form: expected content of the file, for the message.
+    """
     import h5py
 
     # Asked for before it is followed: a link may lead to another file, or to a device.
