@@ -14,6 +14,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.ensemble.members import ExternalTable, make_tables, pick_tables
 from galaxyzoo.ensemble.predictors import choose_default
+from galaxyzoo.io import tables
 from galaxyzoo.reports.evaluate import load_evaluation
 from galaxyzoo.results.layout import EnsembleFolder, oof_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -182,7 +183,7 @@ def test_class_probabilities_that_are_the_labels_are_refused(catalog, tmp_path):
             assert "oof.csv, fold 0: log-loss 0.00000 is too good" in text
 
 
-def test_tables_of_votes_serve_a_class_task_by_its_rule(catalog, tmp_path):
+def test_tables_of_votes_serve_a_class_task_by_its_rule(catalog, tmp_path, monkeypatch):
     whole = clear_votes(catalog)
     table = table_of(whole, tmp_path)
     own, answers = whole.for_task(CLASSES), ["Class1.1", "Class1.2"]
@@ -190,8 +191,13 @@ def test_tables_of_votes_serve_a_class_task_by_its_rule(catalog, tmp_path):
     by_hand = votes.loc[own.ids, answers]
     by_hand = by_hand.div(by_hand.sum(axis=1), axis=0)
     assert len(own.ids) < len(whole.ids)
+    reads, read = [], tables.read_csv_bytes
+    monkeypatch.setattr(
+        tables, "read_csv_bytes", lambda path, source: reads.append(path) or read(path, source)
+    )
     np.testing.assert_allclose(table.load_oof(CLASSES, whole), by_hand, atol=1e-6)
     np.testing.assert_allclose(table.load_test(CLASSES, whole), np.full((10, 2), 0.5), atol=1e-6)
+    assert reads == [table.oof_path, table.test_path]  # each once
     frame = pd.read_csv(table.oof_path)
     outside = frame["GalaxyID"].isin(set(whole.ids) - set(own.ids)).idxmax()
     frame.loc[outside, "fold"] = (frame["fold"][outside] + 1) % 3  # of no class, yet of this table
@@ -232,12 +238,12 @@ def test_mistakes_in_naming_tables_are_named(given, leaking, message):
 
 
 def test_tables_are_picked_by_mark_and_name():
-    tables = make_tables([("b", "x", "y"), ("a", "x", "y")], ["b"])
-    assert [table.run for table in pick_tables(tables, [])] == ["external/a"]
-    picked = pick_tables(tables, ["gz37/cnn", "external/b"])
+    made = make_tables([("b", "x", "y"), ("a", "x", "y")], ["b"])
+    assert [table.run for table in pick_tables(made, [])] == ["external/a"]
+    picked = pick_tables(made, ["gz37/cnn", "external/b"])
     assert [table.run for table in picked] == ["external/a", "external/b"]
     with pytest.raises(InputError, match=r"'external/c' is not there: add --external c OOF.csv"):
-        pick_tables(tables, ["external/c"])
+        pick_tables(made, ["external/c"])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ shows whether a network was pretrained on these galaxies; users mark such tables
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -121,6 +121,12 @@ def _kinds(task: Task, catalog: Catalog) -> list[str]:
     return list(dict.fromkeys([task.name, *by_votes]))
 
 
+def _task_of_columns(columns: Iterable[str], task: Task, catalog: Catalog) -> Task:
+    """Choose the task of a table's columns: `task`, or votes where its rule works on votes."""
+    others = [get_task(name) for name in _kinds(task, catalog) if name != task.name]
+    return next((other for other in others if {*other.columns} <= {*columns}), task)
+
+
 def _full_name(name: str, task: Task, catalog: Catalog) -> str:
     run = name if "/" in name else f"{task.name}/{name}"
     if task_name(run) not in _kinds(task, catalog):
@@ -170,11 +176,12 @@ class ExternalTable:
 
     def load_oof(self, task: Task, catalog: Catalog) -> np.ndarray:
         """See `Member.load_oof`; valid predictions."""
-        table_task = self._task_of(self.oof_path, task, catalog)
+        frame = read_csv(self.oof_path)
+        table_task = _task_of_columns(frame.columns, task, catalog)
         galaxies = catalog.for_task(table_task)
         remedy = f"train it on the folds of folds/{catalog.dataset}/train.csv"
         table = PredictionTable.read(
-            self.oof_path, table_task, galaxies.ids, galaxies.folds, remedy
+            self.oof_path, table_task, galaxies.ids, galaxies.folds, remedy, frame
         )
         table = self._project(table, self.oof_path)
         if not self.possible_leakage:
@@ -183,16 +190,10 @@ class ExternalTable:
 
     def load_test(self, task: Task, catalog: Catalog) -> np.ndarray:
         """See `Member.load_test`; valid predictions."""
-        table_task = self._task_of(self.test_path, task, catalog)
-        table = PredictionTable.read(self.test_path, table_task, catalog.test_ids)
+        frame = read_csv(self.test_path)
+        table_task = _task_of_columns(frame.columns, task, catalog)
+        table = PredictionTable.read(self.test_path, table_task, catalog.test_ids, frame=frame)
         return _numbers(self._project(table, self.test_path).to_task(task))
-
-    @staticmethod
-    def _task_of(path: Path, task: Task, catalog: Catalog) -> Task:
-        """The task whose columns a table has: the asked one, or that of votes, which may serve."""
-        others = [get_task(name) for name in _kinds(task, catalog) if name != task.name]
-        columns = read_csv(path).columns if others else ()
-        return next((other for other in others if set(other.columns) <= set(columns)), task)
 
     def _check_scores(self, values: np.ndarray, task: Task, catalog: Catalog) -> None:
         """Refuse a fold that is too good to be predicted."""

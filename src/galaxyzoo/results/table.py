@@ -44,6 +44,7 @@ class PredictionTable:
         ids: np.ndarray | None = None,
         folds: np.ndarray | None = None,
         cure: str = "make it again",
+        frame: pd.DataFrame | None = None,
     ) -> Self:
         """Read a table by the names of its rows and columns.
 
@@ -53,8 +54,10 @@ class PredictionTable:
             ids: (galaxy,) GalaxyIDs that it holds once each, in the wanted order; default its own.
             folds: (galaxy,) that an out-of-fold table must have.
             cure: end of the message where it has others.
+            frame: content of the file where it was read before.
         """
-        frame = select_predictions(read_csv(path), task.columns, ids, path)
+        content = read_csv(path) if frame is None else frame
+        frame = select_predictions(content, task.columns, ids, path)
         if folds is not None:
             if FOLD not in frame.columns:
                 raise InputError(
