@@ -41,7 +41,7 @@ from galaxyzoo.tasks.kinds import CLASS, Task
 from galaxyzoo.tasks.registry import TASKS, get_task
 
 PACKED = "dataset_galaxies.zip"
-_LARGEST_TABLE = 1_000_000_000  # bytes, packed; 5 times as many unpacked
+_MAX_TABLE_BYTES = 1_000_000_000  # bytes, packed; 5 times as many unpacked
 _TABLE_DEADLINE_S = 3600.0
 _NAME = re.compile(r"\w[\w.-]*")
 
@@ -156,7 +156,7 @@ def _download_table(path: Path, order: Order) -> None:
     print(f"downloading {order.table_url} to {shown(path)}")
     policy = DownloadPolicy(deadline_s=_TABLE_DEADLINE_S, first_pause_s=order.policy.first_pause_s)
     try:
-        data = Downloader(policy).fetch(order.table_url, _check_table, _LARGEST_TABLE)
+        data = Downloader(policy).fetch(order.table_url, _check_table, _MAX_TABLE_BYTES)
     except DownloadError as error:
         raise InputError(
             f"{order.table_url} cannot be downloaded ({error}): get {gz2.TABLES[1]} from "
@@ -174,7 +174,7 @@ def _check_table(data: bytes) -> None:
             size = 0
             while part := file.read(1 << 20):
                 size += len(part)
-                if size > 5 * _LARGEST_TABLE:
+                if size > 5 * _MAX_TABLE_BYTES:
                     raise ValueError("it unpacks to more than any table")
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"it is no whole gzip file ({error})") from None
