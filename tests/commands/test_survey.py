@@ -241,12 +241,21 @@ def test_astropy_reads_a_part(trained: Path, expected: dict[str, bytes]) -> None
     pd.testing.assert_frame_equal(found, pd.read_parquet(part), check_dtype=False)
 
 
-@pytest.mark.parametrize("jobs", [n * 30 for n in "124"] if is_long() else ["12"])
+KEPT = ["--keep", "name", "ra"]
+KILLS = [*([n * 30, []] for n in "124"), ["2" * 30, KEPT]] if is_long() else [["12", KEPT]]
+
+
+@pytest.mark.parametrize(("jobs", "kept"), KILLS)
 def test_a_job_killed_at_random_points_ends_with_the_same_bytes(
-    project: Project, jobs: str
+    project: Project, jobs: str, kept: list[str]
 ) -> None:
-    """Once for each of so many processes at a time."""
+    """Once for each of so many processes at a time, also with a list's columns."""
     command = words(project.root, "--part-size", str(thorough(5, 1)))  # 11 parts, 51
+    if kept:
+        paths = [f"survey/{galaxy_id}.jpg" for galaxy_id in [*IDS[:40], 999]]
+        table = pd.DataFrame({"path": paths, "name": paths, "ra": np.linspace(0, 360, len(paths))})
+        table.to_csv(project.root / "list.csv", index=False)
+        command = [*command[:2], str(project.root / "list.csv"), *command[4:], *kept]
     places = ranks(project.run(command).operations)
     expected = parts(project.root)
     shutil.rmtree(project.root / "votes")
