@@ -15,9 +15,10 @@ from galaxyzoo.config.names import DEMO_FULL
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_images, take_images
 from galaxyzoo.io.tables import read_csv
-from galaxyzoo.reports.figures import SHOWN_ANSWERS, draw_gallery, save_figure
+from galaxyzoo.reports.figures import SHOWN_ANSWERS
+from galaxyzoo.reports.html import GalaxyCard, HtmlSection, write_page
+from galaxyzoo.reports.votes import vote_bars
 from galaxyzoo.results.layout import RunFolder
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.browser import PATIENCE_MS, find_browser, show, start
 from support.commands import call
 
@@ -30,7 +31,8 @@ def main() -> None:
     folder, root = Path(sys.argv[1]).resolve(), Path(os.environ["GALAXYZOO_ROOT"])
     predictions = read_csv(RunFolder(DEMO_FULL, RUN).oof_csv)
     votes = load_catalog(DEMO_FULL).train.loc[predictions.index]
-    draw_votes(folder / "demo_gallery.png", votes, predictions)
+    gallery = root / "gallery.html"
+    write_gallery(gallery, votes, predictions)
     galaxy = str(votes[SPIRAL].idxmax())
     words = ["--galaxy-id", galaxy, "--answer", SPIRAL, "--output", folder / "demo_gradcam.png"]
     drawn = call(root, "gradcam.py", RUN, *words)
@@ -41,6 +43,8 @@ def main() -> None:
             browser = driver.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
             page = browser.new_page(viewport=SCREEN)
             page.set_default_timeout(PATIENCE_MS)
+            page.goto(gallery.as_uri())
+            page.locator(".gallery").screenshot(path=folder / "demo_gallery.png")
             page.goto(address)
             show(page, galaxy)
             page.wait_for_selector(f"#facts :text('GalaxyID {galaxy}:')")
@@ -50,15 +54,17 @@ def main() -> None:
     print(f"pictures: demo_gallery.png, demo_gradcam.png and demo_page.png in {folder}")
 
 
-def draw_votes(path: Path, votes: pd.DataFrame, predictions: pd.DataFrame) -> None:
-    """Draw, for each of some answers, the galaxy with the largest vote for it."""
+def write_gallery(path: Path, votes: pd.DataFrame, predictions: pd.DataFrame) -> None:
+    """Write a page with the galaxy that has the largest vote, for each of some answers."""
     ids: list[int] = []
     for answer in SHOWN_ANSWERS:
         ids.append(int(votes[answer].drop(ids).idxmax()))
     images = take_images(open_images(DEMO_FULL, DEMO_FULL, "gz37"), np.array(ids))
-    columns = list(GALAXY_ZOO_2.columns)
-    shown = votes.loc[ids, columns].to_numpy(), predictions.loc[ids, columns].to_numpy()
-    save_figure(draw_gallery(np.array(ids), images, *shown, f"demo: votes and {RUN}"), path)
+    cards = [
+        GalaxyCard(str(i), image, bars=vote_bars(predictions.loc[i], votes.loc[i]))
+        for i, image in zip(ids, images, strict=True)
+    ]
+    write_page(path, "", {}, [HtmlSection("", galleries=[("", cards)])])
 
 
 if __name__ == "__main__":

@@ -79,8 +79,10 @@ def test_a_recipe_has_one_result_and_one_history(
     assert history["stage"].tolist() == ["small"] * 2 + ["classes"] + ["large"] * 2
     assert history["metric"].tolist() == ["RMSE"] * 2 + ["log-loss"] + ["RMSE"] * 2
     monkeypatch.setenv("GALAXYZOO_ROOT", str(trained))
-    history_section(load_evaluation("gz37", [], None, trained / "reports"))
-    assert (trained / "reports" / dataset(trained) / "gz37/net_history.png").exists()
+    section = history_section(load_evaluation("gz37", [], None, trained / "reports"))
+    assert section is not None
+    ((_, charts),) = section.charts
+    assert [name for _, name in charts[0].marks] == ["small", "classes", "large"]
 
 
 def test_an_earlier_stage_may_be_a_member_without_a_training(trained: Path) -> None:

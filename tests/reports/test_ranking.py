@@ -1,5 +1,6 @@
 """The ranking of a survey: the right galaxies in the right order, each with its own picture."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.survey import FEATURES, INTERVALS, SPREAD, Survey
 from galaxyzoo.reports import ranking
 from support.brightness import TASK, make_job
+from support.report_fixtures import read_embedded
 
 ORDER = np.random.default_rng(0).permutation(60) * 4
 GRAYS = {f"{i}.png": int(gray) + 1 for i, gray in enumerate(ORDER)}
@@ -40,20 +42,10 @@ def job(tmp_path: Path) -> Survey:
 
 
 @pytest.mark.parametrize("by", [*TASK.columns, "disagreement", "width", "like:31"])
-def test_the_highest_come_first_each_with_its_picture(
-    job: Survey, by: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[tuple[int, int]] = []
-    draw = ranking.draw_galaxies
-
-    def spy(ids: np.ndarray, images: np.ndarray, *rest: Any, **more: Any) -> Any:
-        middle = images[:, images.shape[1] // 2, images.shape[2] // 2, 0]
-        seen.extend(zip(ids, middle, strict=True))
-        return draw(ids, images, *rest, **more)
-
-    monkeypatch.setattr(ranking, "draw_galaxies", spy)
-    monkeypatch.setattr(ranking, "_IN_PICTURE", 15)
+def test_the_highest_come_first_each_with_its_picture(job: Survey, by: str) -> None:
     page = ranking.write_ranking(job, by, 20).read_text(encoding="utf-8")
+    cards = re.findall(r'<img alt="galaxy (\d+)" src="data:image/jpeg;base64,([^"]*)"', page)
+    seen = {int(i): int(read_embedded(data)[80, 80, 0]) for i, data in cards}
     gray = {int(name[:-4]): value for name, value in GRAYS.items()}
     share = {i: value / 255 for i, value in gray.items()}
     score = {
@@ -68,8 +60,13 @@ def test_the_highest_come_first_each_with_its_picture(
     table = pd.read_csv(job.folder / ranking.TABLE, index_col=0)
     np.testing.assert_allclose(table["score"], sorted(score.values(), reverse=True)[:20], atol=1e-6)
     np.testing.assert_allclose(table["score"], [score[i] for i in table.index], atol=1e-6)
-    assert [(i, gray[i]) for i in table.index] == seen
-    assert page.count("<img") == 2  # 15 galaxies and 5
+    assert [*seen] == table.index.tolist()
+    assert seen == pytest.approx({i: gray[i] for i in seen}, abs=1)
+    first = table.index[0]
+    value = share[first]
+    half = (value * (1 - value)) ** 2
+    note = f"elliptical {value:.2f} ± {value * (1 - value):.2f}"
+    assert f"{note} ({value - half / 2:.2f} to {value + half:.2f})" in page
 
 
 def test_an_id_that_is_not_there_is_named(job: Survey) -> None:

@@ -1,5 +1,8 @@
 """Out-of-fold tables with their score cards, for reports, without training."""
 
+import base64
+
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -68,3 +71,10 @@ def save_classes(names: list[str]) -> Catalog:
     catalog = Catalog("bare", train, np.empty(0, dtype=np.int64))
     save_catalog(catalog)
     return catalog
+
+
+def read_embedded(data: str) -> np.ndarray:
+    """(H, W, 3 or 4) picture of a page, BGR; `data` is its base64."""
+    picture = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
+    return picture

@@ -8,6 +8,7 @@ run, or what is named) errors, calibration and galaxies.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from galaxyzoo.reports.evaluate import (
     comparison_section,
     ensemble_section,
     load_evaluation,
+    summarize,
 )
 from galaxyzoo.reports.history import history_section
 from galaxyzoo.reports.html import HtmlSection, write_page
@@ -85,7 +87,7 @@ def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
 
 
 def write_report(evaluation: Evaluation) -> None:
-    """Write the page with its tables and pictures, and print the scores."""
+    """Write the page with its tables, and print the scores."""
     task, dataset = evaluation.task, evaluation.catalog.dataset
     comparison, history = comparison_section(evaluation), history_section(evaluation)
     sections = [
@@ -95,9 +97,9 @@ def write_report(evaluation: Evaluation) -> None:
         history,  # made first: it may find a damaged file
     ]
     path = evaluation.folder / "index.html"
-    intro = f"Dataset {dataset}, {len(evaluation.catalog.ids)} training galaxies of the task."
+    summary = summarize(evaluation, " ".join(["python3 src/evaluate.py", *sys.argv[1:]]))
     shown_sections = [section for section in sections if section]
-    write_page(path, f"{task.name} on {dataset}", intro, shown_sections, index=html.INDEX)
+    write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
     for caption, table in comparison.tables:
         print_scores(f"{task.name} on {dataset}, {caption}", table)
     for line in comparison.text.splitlines()[1:]:

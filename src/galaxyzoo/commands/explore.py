@@ -6,10 +6,12 @@ python3 src/explore.py --data kaggle-mini --task hubble10
 """
 
 import argparse
+from datetime import datetime
 from pathlib import Path
 
 from galaxyzoo.core.launch import new_parser
 from galaxyzoo.core.paths import reports_dir, shown
+from galaxyzoo.core.version import code_version
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
 from galaxyzoo.reports.explore_classes import explore_classes, explore_samples, labeled_tasks
@@ -32,19 +34,24 @@ def main() -> None:
     folder = args.output or reports_dir() / catalog.dataset / "explore"
     classes = [
         *explore_classes(catalog, tasks, folder),
-        *explore_samples(data, tasks, args.seed, folder),
+        *explore_samples(data, tasks, args.seed),
     ]
     votes = explore_votes(catalog, folder)
     # The dataset's own labels first, unless a task is asked for.
     first = [*classes, *votes] if args.task else [*votes, *classes]
     sections = [*first, *explore_images(data, args.seed, folder)]
-    intro = (
-        f"{len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
-        f"{len(catalog.test_ids):,} test galaxies. Random choices have the seed {args.seed}."
-    )
+    near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")
+    summary = {
+        "Training": f"{len(catalog.ids):,} galaxies in {catalog.n_folds} folds",
+        "Test": f"{len(catalog.test_ids):,} galaxies",
+        "Labels": "37 vote fractions" if catalog.has_votes else "a class per galaxy",
+        "Copies": f"{near} training galaxies with a near-duplicate, which share a fold with it",
+        "Made": f"{datetime.now():%Y-%m-%d %H:%M} with the seed {args.seed} for random choices, "
+        f"version {code_version()}",
+    }
     index = None if args.output else html.INDEX
-    write_page(folder / "index.html", f"{catalog.dataset}: the data", intro, sections, index)
-    print(f"wrote {shown(folder.resolve())}/: index.html, and its tables and pictures")
+    write_page(folder / "index.html", f"{catalog.dataset}: the data", summary, sections, index)
+    print(f"wrote {shown(folder.resolve())}/: index.html, and its tables")
     if not args.output:
         print(f"all reports: {shown(html.write_index(reports_dir()))}")
 

@@ -3,36 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.metrics import (
-    ConfusionMatrixDisplay,
-    classification_report,
-    confusion_matrix,
-    roc_auc_score,
-    roc_curve,
-)
+from sklearn.metrics import classification_report, confusion_matrix, roc_auc_score, roc_curve
 
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
+from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line
 from galaxyzoo.reports.evaluate import SHOWN_GALAXIES, Evaluation
-from galaxyzoo.reports.figures import (
-    COLORS,
-    GRAY,
-    RIGHT,
-    SKY,
-    TRAINED,
-    WRONG,
-    clean,
-    draw_galaxies,
-    new_axes,
-    new_figure,
-    readable,
-)
-from galaxyzoo.reports.html import HtmlSection
+from galaxyzoo.reports.figures import readable
+from galaxyzoo.reports.html import GalaxyCard, HtmlSection, Shaded
 from galaxyzoo.reports.results import Result
 from galaxyzoo.tasks.kinds import ClassTask
 
@@ -70,12 +51,9 @@ class _Classified:
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
         self.evaluation.write_csv(f"{self.result.stem}_{name}", table)
 
-    def save_png(self, name: str, figure: Figure) -> Path:
-        return self.evaluation.save_png(f"{self.result.stem}_{name}", figure)
-
 
 def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
-    """Build all sections on one result; write their tables and pictures."""
+    """Build all sections on one result; write their tables."""
     classified = _Classified(evaluation, result)
     sections = [_classes(classified), _probabilities(classified)]
     if classified.task.macro:
@@ -109,20 +87,16 @@ def _confusion(
     predicted: np.ndarray,
     text: str,
 ) -> HtmlSection:
-    """Precision, recall and confusion of classes or macro-classes, as tables, CSV and PNG."""
+    """Precision, recall and confusion of classes or macro-classes, as tables and CSV."""
     title = f"{classified.result.run}: {kind}"
     prefix = "macro_" if kind == "macro-classes" else ""
     report = report_table(names, truth, predicted)
     confusion = confusion_table(names, truth, predicted)
     classified.write_csv(f"{prefix}report.csv", report)
     classified.write_csv(f"{prefix}confusion.csv", confusion)
-    figure = draw_confusion(confusion, f"{title}, {len(truth)} galaxies")
-    path = classified.save_png(f"{prefix}confusion.png", figure)
+    caption = "confusion matrix: galaxies, and their part of the true class"
     return HtmlSection(
-        title,
-        text,
-        [("precision, recall and F1", report)],
-        [("confusion matrix: galaxies, and percent of the true class", path)],
+        title, text, [("precision, recall and F1", report), (caption, shade_rows(confusion))]
     )
 
 
@@ -130,55 +104,42 @@ def _probabilities(classified: _Classified) -> HtmlSection:
     result = classified.result
     table = calibration_table(result.predictions, classified.truth)
     classified.write_csv("calibration.csv", table)
-    names, title = classified.task.columns, f"{result.run}: ROC curves"
-    roc = draw_roc(result.predictions, classified.result.targets, names, title)
-    calibration = draw_calibration(table, result.run)
+    roc = _draw_roc(result.predictions, result.targets, classified.task.columns)
     return HtmlSection(
         f"{result.run}: probabilities",
         "Expected calibration error of the most probable class "
         f"{expected_calibration_error(table):.4f} (15 equally wide bins, Guo et al. 2017).",
-        pictures=[
-            ("ROC curves, each class against the rest", classified.save_png("roc.png", roc)),
-            (
-                "calibration: how often the most probable class is right",
-                classified.save_png("calibration.png", calibration),
-            ),
+        charts=[
+            ("ROC curves, each class against the rest, with their AUC", roc),
+            ("calibration: how often the most probable class is right", _draw_calibration(table)),
         ],
     )
 
 
 def _galaxies(classified: _Classified, images: ImageCache) -> HtmlSection:
-    evaluation, result = classified.evaluation, classified.result
-    wrong = confident_mistakes(
-        result.predictions, classified.truth, classified.predicted, SHOWN_GALAXIES
-    )
-    sample = evaluation.pick_random(len(classified.truth))
-    pictures = []
-    for name, caption, rows in (
-        ("mistakes", "the most confident mistakes", wrong),
-        ("sample", "a random sample of held-out galaxies", sample),
-    ):
-        if len(rows):
-            figure = _draw_galaxies(classified, images, rows, f"{result.run}: {caption}")
-            pictures.append((caption, classified.save_png(f"{name}.png", figure)))
-    text = "" if len(wrong) else "No galaxy is wrong."
-    return HtmlSection(f"{result.run}: galaxies", text, pictures=pictures)
-
-
-def _draw_galaxies(
-    classified: _Classified, images: ImageCache, rows: np.ndarray, title: str
-) -> Figure:
-    """A grid of some galaxies with true class, predicted class and its probability."""
-    ids = classified.result.table.ids[rows]
+    result, truth, predicted = classified.result, classified.truth, classified.predicted
     names = [readable(name) for name in classified.task.columns]
-    notes, colors = [], []
-    for row in rows:
-        truth, predicted = classified.truth[row], classified.predicted[row]
-        mark, color = ("✓", RIGHT) if truth == predicted else ("✗", WRONG)
-        prob = classified.result.predictions[row, predicted]
-        notes.append(f"true: {names[truth]}\n{mark} {names[predicted]} {prob:.2f}")
-        colors.append(color)
-    return draw_galaxies(ids, take_images(images, ids), notes, title, colors)
+
+    def notes(row: int) -> list[str]:
+        mark = "✓" if truth[row] == predicted[row] else "✗"
+        prob = result.predictions[row, predicted[row]]
+        return [f"true: {names[truth[row]]}", f"{mark} {names[predicted[row]]} {prob:.2f}"]
+
+    def cards(rows: np.ndarray) -> list[GalaxyCard]:
+        ids = result.table.ids[rows]
+        return [*map(GalaxyCard, map(str, ids), take_images(images, ids), map(notes, rows))]
+
+    wrong = confident_mistakes(result.predictions, truth, predicted, SHOWN_GALAXIES)
+    galleries = [
+        ("the most confident mistakes", cards(wrong)),
+        (
+            "a random sample of held-out galaxies",
+            cards(classified.evaluation.pick_random(len(truth))),
+        ),
+    ]
+    text = "" if len(wrong) else "No galaxy is wrong."
+    shown = galleries if len(wrong) else galleries[1:]
+    return HtmlSection(f"{result.run}: galaxies", text, galleries=shown)
 
 
 def report_table(names: Sequence[str], truth: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
@@ -264,76 +225,49 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
     return float((gaps * table["galaxies"]).sum() / table["galaxies"].sum())
 
 
-def draw_confusion(table: pd.DataFrame, title: str) -> Figure:
-    """Draw a `confusion_table`: numbers of galaxies, and percent of each true class as color."""
-    counts = table.drop(columns="true class").to_numpy()
-    percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = max(4.5, 0.95 * len(counts) + 2.2)
-    figure, axis = new_axes(side + 0.8, side)
-    names = [readable(name) for name in table["true class"]]
-    display = ConfusionMatrixDisplay(percent, display_labels=names)
-    display.plot(ax=axis, cmap="Blues", im_kw={"vmin": 0, "vmax": 100}, colorbar=False)
-    for text, count, part in zip(display.text_.flat, counts.flat, percent.flat, strict=True):
-        text.set(text=f"{count}\n{part:.1f} %", fontsize=9)
-    axis.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
-    axis.set_title(title, fontsize=11)
-    figure.colorbar(display.im_, label="% of the true class", shrink=0.8)
-    return figure
+def shade_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """A `confusion_table` whose cells show and are shaded by their part of the true class."""
+    counts = table.drop(columns="true class")
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+    cells = {
+        readable(name): [
+            Shaded(f"{n} ({share:.0%})", share)
+            for n, share in zip(counts[name], shares[name], strict=True)
+        ]
+        for name in counts
+    }
+    return pd.DataFrame({"true class": table["true class"].map(readable), **cells})
 
 
-def draw_roc(probs: np.ndarray, targets: np.ndarray, names: Sequence[str], title: str) -> Figure:
+def _draw_roc(probs: np.ndarray, targets: np.ndarray, names: Sequence[str]) -> list[Chart]:
     """Draw every class's ROC curve against the rest: the whole, and the upper left corner.
 
     Args:
         probs: (galaxy, class) probabilities.
         targets: (galaxy, class) one-hot; a class that all or no galaxies have gets no curve.
         names: of the classes.
-        title: above it.
     """
-    figure = new_figure(13.5, 5.2, title)
-    whole, corner = figure.subplots(1, 2)
+    lines = [DIAGONAL]
     for i, name in enumerate(names):
-        label = f"{readable(name)}: no AUC (one kind alone)"
-        curve: tuple[np.ndarray, np.ndarray] = (np.empty(0), np.empty(0))
         if 0 < targets[:, i].sum() < len(targets):
-            label = f"{readable(name)}: {roc_auc_score(targets[:, i], probs[:, i]):.4f}"
-            curve = roc_curve(targets[:, i], probs[:, i])[:2]
-        style = "-" if i % 2 == 0 else "--"
-        for axis in (whole, corner):
-            axis.plot(*curve, style, color=COLORS[i % len(COLORS)], lw=1.8, label=label)
-    whole.plot([0, 1], [0, 1], ":", color=GRAY, lw=1)
-    whole.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-    corner.set(xlim=(-0.002, 0.2), ylim=(0.8, 1.002), title="upper left corner")
-    for axis in (whole, corner):
-        axis.set(xlabel="false positive rate", ylabel="true positive rate")
-        clean(axis, grid="both")
-    handles, labels = whole.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, title="AUC, class against rest", loc="outside right upper", frameon=False
-    )
-    return figure
+            false, true, _ = roc_curve(targets[:, i], probs[:, i])
+            area = roc_auc_score(targets[:, i], probs[:, i])
+            style = "dashed" if i % 2 else ""
+            lines.append(Line(false, true, i % N_COLORS, f"{readable(name)} {area:.4f}", style))
+    axes = "false positive rate", "true positive rate"
+    corner = Chart("the upper left corner", *axes, lines, x_range=(0, 0.2), y_range=(0.8, 1))
+    return [Chart("the whole", *axes, lines), corner]
 
 
-def draw_calibration(table: pd.DataFrame, title: str) -> Figure:
-    """Draw accuracy over confidence, and the number of galaxies at each confidence.
-
-    Args:
-        table: of `calibration_table`.
-        title: above it.
-    """
-    figure = new_figure(6.2, 7.0)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    width, middles = 0.92 * (table["to"] - table["from"]), (table["from"] + table["to"]) / 2
-    upper.bar(middles, table["accuracy"], width, color=SKY, label="accuracy")
-    upper.plot([0, 1], [0, 1], ":", color=GRAY, label="perfect calibration")
-    confidence = table["confidence"], table["accuracy"]
-    upper.plot(*confidence, "o", ms=4, color=TRAINED, label="mean confidence")
-    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
-    error = expected_calibration_error(table)
-    upper.set_title(f"{title}\nexpected calibration error {error:.4f}", fontsize=11)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    lower.bar(middles, table["galaxies"], width, color=GRAY)
-    lower.set(xlabel="probability of the most probable class", ylabel="galaxies")
-    for axis in (upper, lower):
-        clean(axis, grid="both")
-    return figure
+def _draw_calibration(table: pd.DataFrame) -> list[Chart]:
+    """Draw accuracy over confidence, and the number of galaxies at each; of `calibration_table`."""
+    ends, counts = (table["from"], table["to"]), table["galaxies"]
+    means = Line(table["confidence"], table["accuracy"], 2, "accuracy at mean confidence", "points")
+    axis = "probability of the most probable class"
+    accuracy = [*zip(*ends, table["accuracy"], strict=True)]
+    galaxies = [*zip(*ends, counts, strict=True)]
+    highest = (0, 1.05 * float(counts.max()))
+    return [
+        Chart("accuracy", axis, "accuracy", [DIAGONAL, means], accuracy),
+        Chart("number of galaxies", axis, "galaxies", bars=galaxies, y_range=highest),
+    ]

@@ -210,12 +210,12 @@ def candidate_table(card: EnsembleCard) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "candidate": name,
-            "what it is": row.about,
             f"{card.metric}, cross-fitted": f"{row.score:.5f}",
             "± sd of folds": f"{row.sd:.5f}",
             "minus mean ± SE": with_error(row.minus_mean, row.minus_mean_se),
             "minus lowest ± SE": with_error(row.minus_best, row.minus_best_se),
             **dict(zip(names, class_scores(row.classes, names), strict=True)),
+            "what it is": row.about,
         }
         for name, row in card.ranked
     )

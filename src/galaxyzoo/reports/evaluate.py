@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
+from galaxyzoo.config.base import changed_settings
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.io.tables import write_table
@@ -19,8 +24,7 @@ from galaxyzoo.reports.console import (
     marks,
     member_table,
 )
-from galaxyzoo.reports.figures import save_figure
-from galaxyzoo.reports.html import HtmlSection
+from galaxyzoo.reports.html import HtmlSection, Shaded
 from galaxyzoo.reports.results import Result, load_results, pick_best
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import choose_dataset
@@ -57,10 +61,6 @@ class Evaluation:
         """Write a table beside the page."""
         write_table(self.folder / name, table)
 
-    def save_png(self, name: str, figure: Figure) -> Path:
-        """Write a picture beside the page."""
-        return save_figure(figure, self.folder / name)
-
     def pick_random(self, count: int) -> np.ndarray:
         """At most `SHOWN_GALAXIES` numbers below `count`, ascending, the same every time."""
         rng = np.random.default_rng(0)
@@ -91,6 +91,53 @@ def load_evaluation(
         folder=output / whole.dataset / task.name,
         problems=problems,
     )
+
+
+def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
+    """Lines on top of the page: score, baseline, what was trained, date, command.
+
+    Args:
+        evaluation: to summarize.
+        command: that wrote the page.
+    """
+    best, task = evaluation.best, evaluation.task
+    metric, sd = task.metric, best.scores["sd"]
+    others = [r for r in evaluation.results if not r.is_ensemble and r.config]
+    changed = {r.run: _changed_settings(r.config) for r in others if r.config}
+    folds = f" ± {sd:.4f} (sd of {len(best.folds)} folds)" if sd is not None else ""
+    return {
+        metric: f"{best.scores['score']:.4f}{folds}, {best.run}",
+        "Baseline": f"{metric} {_score_of_means(task, best):.4f} by the means of the other folds",
+        "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
+        "Settings": "; ".join(f"{run}: {text}" for run, text in changed.items() if text)
+        or "those of configs/",
+        "Made": f"{datetime.now():%Y-%m-%d %H:%M} by {command}, version {code_version()}; "
+        f"scores by version {best.card.code_version}",
+    }
+
+
+def _score_of_means(task: Task, result: Result) -> float:
+    """Score of predicting, for each galaxy, the mean targets of the other folds."""
+    folds, targets = result.table.folds, result.targets
+    assert folds is not None
+    everything = np.concatenate([targets, result.unscored])
+    predictions = np.empty(targets.shape)
+    for fold in result.folds:
+        rows = folds == fold
+        outside = (everything.sum(axis=0) - targets[rows].sum(axis=0)) / (
+            len(everything) - rows.sum()
+        )
+        predictions[rows] = task.project(outside[None])
+    return task.score(predictions, targets)
+
+
+def _changed_settings(config: Config) -> str:
+    """The settings of a trained run that differ from its recipe in configs/."""
+    try:
+        recipe = load_config(config.run)
+    except InputError:
+        return "no recipe of that name is in configs/"
+    return changed_settings(recipe, config)
 
 
 def comparison_section(evaluation: Evaluation) -> HtmlSection:
@@ -156,14 +203,14 @@ def _row(result: Result, scores: dict[str, Any]) -> dict[str, Any]:
         description, views = f"{card.about or '–'}; start: {card.start}", card.views
     return {
         "run": result.run + marks(card.selected_on_validation, bool(card.possible_leakage)),
-        "about": description,
-        "the source's own score": (result.config and result.config.reference) or "–",
         scores["metric"]: scores["score"],
         "± sd of folds": scores["sd"],
         **{title: classes[key] for key, title in CLASS_SCORES.items() if key in classes},
         "galaxies": scores["galaxies"],
         "folds": ", ".join(sorted(scores["per_fold"], key=int)),
         "views": views,
+        "about": description,
+        "the source's own score": (result.config and result.config.reference) or "–",
     }
 
 
@@ -183,7 +230,16 @@ def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _correlations(card: EnsembleCard) -> pd.DataFrame:
+    """Correlations, a row and a numbered column per run, shaded from the lowest one to 1."""
     rows = card.error_correlation
+    lowest = min((r for row in rows.values() for r in row.values()), default=0.0)
     return pd.DataFrame(
-        {"run": run, **{other: f"{r:.3f}" for other, r in row.items()}} for run, row in rows.items()
+        {
+            "run": f"{number}. {run}",
+            **{
+                str(i): Shaded(f"{row[other]:.3f}", (row[other] - lowest) / max(1 - lowest, 1e-9))
+                for i, other in enumerate(rows, start=1)
+            },
+        }
+        for number, (run, row) in enumerate(rows.items(), start=1)
     )

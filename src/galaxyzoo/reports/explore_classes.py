@@ -9,8 +9,8 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.io.tables import FOLD, write_table
-from galaxyzoo.reports.figures import answer_label, draw_galaxies, readable, save_figure
-from galaxyzoo.reports.html import HtmlSection
+from galaxyzoo.reports.figures import answer_label, readable
+from galaxyzoo.reports.html import GalaxyCard, HtmlSection
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
@@ -52,20 +52,18 @@ def explore_classes(
     return [section]
 
 
-def explore_samples(
-    data: Dataset, tasks: Sequence[ClassTask], seed: int, folder: Path
-) -> list[HtmlSection]:
-    """The section with a few random galaxies of every class, one picture per task."""
-    pictures = []
+def explore_samples(data: Dataset, tasks: Sequence[ClassTask], seed: int) -> list[HtmlSection]:
+    """The section with a few random galaxies of every class, a gallery per task."""
+    galleries = []
     for task in tasks:
         notes = _sample_notes(data.catalog, task, seed)
         if len(notes):
-            ids, title = notes.index.to_numpy(), f"{task.name}: random galaxies of each class"
+            ids = notes.index.to_numpy()
             images, _ = decode_many(data.raw.train_images, ids, data.raw.image)
-            figure = draw_galaxies(ids, images, notes.tolist(), title)
-            pictures.append((title, save_figure(figure, folder / f"samples_{task.name}.png")))
+            cards = [*map(GalaxyCard, map(str, ids), images, notes)]
+            galleries.append((f"{task.name}: random galaxies of each class", cards))
     text = "With the largest vote fractions of each." if data.catalog.has_votes else ""
-    return [HtmlSection("Galaxies of each class", text, pictures=pictures)] if pictures else []
+    return [HtmlSection("Galaxies of each class", text, galleries=galleries)] if galleries else []
 
 
 def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
@@ -105,12 +103,10 @@ def _sample_notes(catalog: Catalog, task: ClassTask, seed: int) -> pd.Series:
     classes = catalog.labels(task).idxmax(axis=1).sample(frac=1, random_state=seed)
     drawn = classes.groupby(classes).head(GALAXIES_PER_CLASS).sort_index()
     drawn = drawn.sort_values(key=lambda names: names.map(task.columns.index), kind="stable")
-    notes = drawn.map(readable)
-    if catalog.has_votes:
-        notes += [f"\n{_top_votes(catalog.train.loc[i])}" for i in drawn.index]
-    return notes
+    top = {i: _top_votes(catalog.train.loc[i]) if catalog.has_votes else [] for i in drawn.index}
+    return pd.Series({i: [readable(name), *top[i]] for i, name in drawn.items()})
 
 
-def _top_votes(votes: pd.Series) -> str:
+def _top_votes(votes: pd.Series) -> list[str]:
     top = votes[list(GALAXY_ZOO_2.columns)].nlargest(_TOP_VOTES)
-    return "\n".join(f"{answer_label(str(c))} {value:.2f}" for c, value in top.items())
+    return [f"{answer_label(str(c))} {value:.2f}" for c, value in top.items()]

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.core.errors import InputError
@@ -14,8 +13,7 @@ from galaxyzoo.data.image_cache import decode
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.io.tables import write_table
-from galaxyzoo.reports.figures import new_axes, save_figure
-from galaxyzoo.reports.html import HtmlSection
+from galaxyzoo.reports.html import GalaxyCard, HtmlSection
 
 SAMPLED_IMAGES = 500
 FRAME_PX = 106  # side of the small whole frames; a quarter of the competition's images
@@ -43,21 +41,20 @@ def explore_images(data: Dataset, seed: int, folder: Path) -> list[HtmlSection]:
     table = pd.DataFrame({name: summarize_images(s) for name, s in samples.items()}, dtype=object)
     table = table.rename_axis("measure").reset_index()
     write_table(folder / "images.csv", table)
-    near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")
     lines = [
-        f"Training galaxies with a near-duplicate, which share a fold with it: {near}.",
-        *(
-            f"GalaxyID {galaxy_id} ({name}) cannot be read: {why}."
-            for name, sample in samples.items()
-            for galaxy_id, why in list(sample.problems.items())[:_NAMED]
-        ),
+        f"GalaxyID {galaxy_id} ({name}) cannot be read: {why}."
+        for name, sample in samples.items()
+        for galaxy_id, why in list(sample.problems.items())[:_NAMED]
     ]
-    pictures = []
+    galleries = []
     if len(samples["train"].frames):
-        path = save_figure(_plot_mean(samples["train"]), folder / "images.png")
-        pictures = [("Mean of the training images, its brightest pixel as white", path)]
+        mean = samples["train"].frames.mean(axis=0)
+        mean = (255 * mean / max(mean.max(), 1e-9)).astype(np.uint8)
+        galleries = [
+            ("Mean of the training images", [GalaxyCard("its brightest pixel as white", mean)])
+        ]
     caption = f"Measured on the originals of {SAMPLED_IMAGES} or fewer random images"
-    return [HtmlSection("Images", "\n".join(lines), [(caption, table)], pictures)]
+    return [HtmlSection("Images", "\n".join(lines), [(caption, table)], galleries=galleries)]
 
 
 def sample_images(store: ImageStore, ids: np.ndarray, count: int, seed: int) -> ImageSample:
@@ -109,12 +106,3 @@ def _measure(data: bytes) -> dict[str, float]:
         **{f"{name}_sd": float(v) for name, v in zip(CHANNELS, sd[:, 0], strict=True)},
         "saturated": float((image >= SATURATED).any(axis=2).mean()),
     }
-
-
-def _plot_mean(sample: ImageSample) -> Figure:
-    """The mean frame, its brightest pixel as white."""
-    figure, axis = new_axes(4.4, 4.4)
-    mean = sample.frames.mean(axis=0) / 255
-    axis.imshow(mean / max(mean.max(), 1e-9))
-    axis.set_axis_off()
-    return figure

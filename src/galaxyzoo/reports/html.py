@@ -1,59 +1,97 @@
 """HTML reports: one page per report, which holds its pictures, and an index of all reports."""
 
 import base64
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+import cv2
+import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.names import real_first
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.templates import render
+from galaxyzoo.reports.charts import Chart
 from galaxyzoo.results.card import EnsembleCard, complete_cards
 from galaxyzoo.results.layout import list_ensembles
 from galaxyzoo.tasks.registry import TASKS, ensemble_name
 
 INDEX = "../../index.html"  # from a report's page to the index
 EXPLORE = "explore"  # folder of a dataset's exploration page
+_GALAXY_PX = 160  # of a gallery
+_NUMBER = re.compile(r"[+-]?\d[\d.]*( ± [\d.]+)?$|same$|–$|nan$")  # text of a cell set on the right
+
+
+class Shaded(NamedTuple):
+    """Cell of a table with a background as strong as its share, 0 to 1."""
+
+    text: str
+    share: float
+
+
+class Bar(NamedTuple):
+    """Bar of a galaxy's answer: the predicted vote fraction, and a mark at the volunteers'."""
+
+    answer: str
+    predicted: float
+    known: float
+
+
+@dataclass(frozen=True)
+class GalaxyCard:
+    """A galaxy of a gallery."""
+
+    name: str  # GalaxyID or file name
+    image: np.ndarray  # (H, W, 3) uint8
+    notes: Sequence[str] = ()  # a line each
+    bars: Sequence[Bar] = ()
+    links: Sequence[tuple[str, str]] = ()  # text, address
 
 
 @dataclass(frozen=True)
 class HtmlSection:
-    """A heading with text, tables, pictures and links below it, in this order."""
+    """A heading with text, tables, charts, galleries and links below it, in this order."""
 
     title: str
     text: str = ""  # a paragraph per line
     # caption, table; the table's index is not shown
     tables: Sequence[tuple[str, pd.DataFrame]] = field(default=())
-    # caption, which is also the alternative text; PNG file
-    pictures: Sequence[tuple[str, Path]] = field(default=())
+    charts: Sequence[tuple[str, Sequence[Chart]]] = field(default=())
+    galleries: Sequence[tuple[str, Sequence[GalaxyCard]]] = field(default=())
     # name, address relative to the page, what is there
     links: Sequence[tuple[str, str, str]] = field(default=())
 
 
 def write_page(
-    path: Path, title: str, intro: str, sections: Sequence[HtmlSection], index: str | None = None
+    path: Path,
+    title: str,
+    summary: Mapping[str, str],
+    sections: Sequence[HtmlSection],
+    index: str | None = None,
 ) -> None:
     """Write a page atomically; it needs no other file.
 
     Args:
         path: the HTML file.
         title: heading, also of the browser's tab.
-        intro: a line or two below it.
+        summary: a few lines on top, each with its name.
         sections: in order.
         index: address of the page that links to this one.
     """
     page = render(
         "report.html.j2",
         title=title,
-        about=intro,
+        summary=summary,
         sections=sections,
         index=index,
         cell_text=_cell_text,
-        as_base64=_as_base64,
+        is_number=_NUMBER.match,
+        as_jpeg=_as_jpeg,
     )
     files.write_text(path, page)
 
@@ -62,11 +100,18 @@ def _cell_text(value: object) -> str:
     """Floats with four decimals, a dash for a missing value."""
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return "–"
+    if isinstance(value, Shaded):
+        return value.text
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def _as_base64(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
+def _as_jpeg(image: np.ndarray) -> str:
+    """(H, W, 3) uint8 as the address of an embedded JPEG, the shorter side 160 px or less."""
+    scale = min(1.0, _GALAXY_PX / min(image.shape[:2]))
+    resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    good, encoded = cv2.imencode(".jpg", resized[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    assert good
+    return f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}"
 
 
 def write_index(folder: Path) -> Path:
@@ -84,7 +129,7 @@ def write_index(folder: Path) -> Path:
             HtmlSection(dataset, links=[_link(r) for r in reports if r.parent.name == dataset])
             for dataset in datasets
         ]
-        write_page(path, "Galaxy Zoo ensemble: reports", "All reports made here.", sections)
+        write_page(path, "Galaxy Zoo ensemble: reports", {}, sections)
     return path
 
 

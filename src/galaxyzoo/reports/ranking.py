@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,18 +12,19 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
+from galaxyzoo.data.stores.columns import POSITION
 from galaxyzoo.inference.columns import features_of
-from galaxyzoo.inference.survey import BOUNDS, FEATURES, SPREAD, Survey
+from galaxyzoo.inference.survey import BOUNDS, FEATURES, INTERVALS, SPREAD, Survey
 from galaxyzoo.io.tables import write_predictions
-from galaxyzoo.reports.figures import draw_galaxies, save_figure
-from galaxyzoo.reports.html import HtmlSection, write_page
+from galaxyzoo.reports.html import GalaxyCard, HtmlSection, write_page
 from galaxyzoo.tasks.kinds import Task
 
 DISAGREEMENT, WIDTH, LIKE = "disagreement", "width", "like:"
 PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART = "score", "part"
-_IN_PICTURE = 50  # galaxies
-_ANSWERS = 2  # below a galaxy
+_ANSWERS = 3  # below a galaxy
+_SKY = "https://www.legacysurvey.org/viewer?ra={ra:.5f}&dec={dec:.5f}&zoom=16&layer=ls-dr10"
+_RANGES = {INTERVALS: "its 90 % interval", SPREAD: "± the deviation between networks"}
 _PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 
 
@@ -38,39 +39,40 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
             the highest cosine similarity with that one's, of all, without an index.
         top: number of galaxies.
     """
-    label, columns = job.images.labels.column, list(job.predictor.task.columns)
+    task, label = job.predictor.task, job.images.labels.column
+    columns = list(task.columns)
     needed, score = _scorer(job, by)
+    ranges = [f"{name}_{end}" for name in columns for end in (SPREAD, *BOUNDS)]
+    shown_columns = {label, *columns, *POSITION, *ranges}
     best = pd.DataFrame()
     for part in job.images.parts:
-        wanted = [*dict.fromkeys([label, *columns, *needed])]
-        rows = parquet.read_table(job.part_path(part), columns=wanted)
-        galaxies = rows.select([label, *columns]).to_pandas()
+        path = job.part_path(part)
+        names = parquet.read_schema(path).names
+        rows = parquet.read_table(
+            path, columns=[n for n in names if n in shown_columns or n in needed]
+        )
+        galaxies = rows.select([n for n in rows.column_names if n in shown_columns]).to_pandas()
         scored = galaxies.assign(**{_SCORE: score(rows), _PART: part.number})
         best = pd.concat([best, scored]).nlargest(top, _SCORE, keep="first")
     if best.empty:
         raise InputError("--rank: none of the images can be read")
-    table = best.set_index(label)[[_SCORE, *columns]]
-    write_predictions(job.folder / TABLE, table)
-    order = f"nearest to {by.removeprefix(LIKE)}" if by.startswith(LIKE) else f"by {by}"
-    title = f"{len(best):,} galaxies {order}"
-    with TemporaryDirectory() as folder:
-        sections = []
-        for start in range(0, len(best), _IN_PICTURE):
-            section_rows = best.iloc[start : start + _IN_PICTURE]
-            figure = draw_galaxies(
-                section_rows[label].to_numpy(),
-                job.images.pictures(
-                    section_rows[_PART].to_numpy(), section_rows[label].to_numpy(), _PICTURE
-                ),
-                _notes(section_rows, job.predictor.task),
-                "",
-                label=label,
-            )
-            path = save_figure(figure, Path(folder, f"{start}.png"))
-            name = f"{start + 1} to {start + len(section_rows)}"
-            sections.append(HtmlSection(name, pictures=[(f"{title}: {name}", path)]))
-        intro = f"By {job.name}, the highest first; below each its largest answers. All: {TABLE}."
-        write_page(job.folder / PAGE, title, intro, sections)
+    write_predictions(job.folder / TABLE, best.set_index(label)[[_SCORE, *columns]])
+    title = f"{len(best):,} galaxies {_describe(by, task)}"
+    summary = {
+        "Networks": job.name,
+        "Shown": "each galaxy with its score and largest answers"
+        + (f", and {_RANGES[INTERVALS]}" if INTERVALS in job.extras else "")
+        + (f", and {_RANGES[SPREAD]}" if SPREAD in job.extras else ""),
+    }
+    pictures = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
+    rows_and_pictures = zip(best.to_dict("records"), pictures, strict=True)
+    cards = [
+        GalaxyCard(str(row[label]), picture, _notes(row, task), links=_sky_links(row))
+        for row, picture in rows_and_pictures
+    ]
+    links = [(TABLE, TABLE, "the score and all answers of these galaxies")]
+    section = HtmlSection("Galaxies", galleries=[("the highest first", cards)], links=links)
+    write_page(job.folder / PAGE, title, summary, [section])
     return job.folder / PAGE
 
 
@@ -107,13 +109,28 @@ def _unit_features(rows: pa.Table) -> np.ndarray:
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
 
 
-def _notes(galaxies: pd.DataFrame, task: Task) -> list[str]:
-    """Score and largest answers of each galaxy."""
-    notes = []
-    for score, values in zip(
-        galaxies[_SCORE], galaxies[list(task.columns)].to_numpy(), strict=True
-    ):
-        largest = np.argsort(-values, kind="stable")[:_ANSWERS]
-        answers = [f"{task.labels[i]} {values[i]:.2f}" for i in largest]
-        notes.append("\n".join([f"{score:.3f}", *answers]))
+def _describe(by: str, task: Task) -> str:
+    """A ranking in words."""
+    if by.startswith(LIKE):
+        return f"nearest to {by.removeprefix(LIKE)}"
+    return f"by {task.labels[task.columns.index(by)] if by in task.columns else by}"
+
+
+def _notes(galaxy: dict[str, Any], task: Task) -> list[str]:
+    """Score of a galaxy and its largest answers, each with its interval or spread."""
+    notes = [f"score {galaxy[_SCORE]:.3f}"]
+    for name in sorted(task.columns, key=lambda name: -galaxy[name])[:_ANSWERS]:
+        note = f"{task.text(task.columns.index(name))} {galaxy[name]:.2f}"
+        if f"{name}_{SPREAD}" in galaxy:
+            note += f" ± {galaxy[f'{name}_{SPREAD}']:.2f}"
+        if f"{name}_{BOUNDS[0]}" in galaxy:
+            low, high = (galaxy[f"{name}_{end}"] for end in BOUNDS)
+            note += f" ({low:.2f} to {high:.2f})"
+        notes.append(note)
     return notes
+
+
+def _sky_links(galaxy: dict[str, Any]) -> list[tuple[str, str]]:
+    """A link to a sky viewer, where the position is known."""
+    position = {name: galaxy.get(name, float("nan")) for name in POSITION}
+    return [("sky", _SKY.format(**position))] if np.isfinite([*position.values()]).all() else []

@@ -1,25 +1,16 @@
 """Sections of the vote task's report: errors by question, by answer and by galaxy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
+from galaxyzoo.reports.charts import DIAGONAL, Chart, Line, log_shade
 from galaxyzoo.reports.evaluate import Evaluation
-from galaxyzoo.reports.figures import (
-    COLORS,
-    GRAY,
-    SHOWN_ANSWERS,
-    answer_label,
-    clean,
-    draw_gallery,
-    new_figure,
-)
-from galaxyzoo.reports.html import HtmlSection
+from galaxyzoo.reports.figures import SHOWN_ANSWERS, answer_label
+from galaxyzoo.reports.html import Bar, GalaxyCard, HtmlSection
 from galaxyzoo.reports.results import Result
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.metrics import rmse
@@ -28,7 +19,6 @@ _GALLERY_SIZE = 12  # galaxies
 _N_WORST = 8  # answers in the table of calibration
 _N_BINS = 10  # of a calibration curve
 _CELLS = 40  # of a two-dimensional histogram, along each axis
-_MARKERS = "osD^vPX*"
 
 
 def question_section(evaluation: Evaluation) -> HtmlSection:
@@ -41,8 +31,8 @@ def question_section(evaluation: Evaluation) -> HtmlSection:
     table = pd.DataFrame(
         {
             "question": [f"{q.number}. {q.text}" for q in questions],
-            "answers": [len(q.answers) for q in questions],
             **scores,
+            "answers": [len(q.answers) for q in questions],
         }
     )
     evaluation.write_csv("questions.csv", table)
@@ -50,18 +40,21 @@ def question_section(evaluation: Evaluation) -> HtmlSection:
 
 
 def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
-    """Sections on one result; writes their tables and pictures."""
-    targets = result.targets
-    figure = _draw_votes(result.predictions, targets, f"{result.run}: predicted against voted")
-    path = evaluation.save_png(f"{result.stem}_votes.png", figure)
-    caption = "predicted against voted fractions; the color counts galaxies"
+    """Sections on one result; writes their tables."""
+    charts = _draw_votes(result.predictions, result.targets)
+    caption = "predicted over voted fractions; the stronger the color, the more galaxies"
     sections = [
-        HtmlSection(f"{result.run}: answers", pictures=[(caption, path)]),
-        _calibration(evaluation, result, targets),
+        HtmlSection(f"{result.run}: answers", charts=[(caption, charts)]),
+        _calibration(evaluation, result),
     ]
     if evaluation.images is not None:
-        sections.append(_galaxies(evaluation, evaluation.images, result, targets))
+        sections.append(_galaxies(evaluation, evaluation.images, result))
     return sections
+
+
+def vote_bars(predicted: Mapping[str, float], voted: Mapping[str, float]) -> list[Bar]:
+    """Bars of `SHOWN_ANSWERS`, of a galaxy's vote fractions by column."""
+    return [Bar(GALAXY_ZOO_2.answer_text(c), predicted[c], voted[c]) for c in SHOWN_ANSWERS]
 
 
 def question_rmse(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -111,11 +104,9 @@ def summarize_vote_calibration(table: pd.DataFrame) -> pd.DataFrame:
     return sums[["bias", "error"]].div(sums["galaxies"], axis=0)
 
 
-def _calibration(evaluation: Evaluation, result: Result, targets: np.ndarray) -> HtmlSection:
-    table = vote_calibration(result.predictions, targets, GALAXY_ZOO_2.columns)
+def _calibration(evaluation: Evaluation, result: Result) -> HtmlSection:
+    table = vote_calibration(result.predictions, result.targets, GALAXY_ZOO_2.columns)
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
-    figure = _draw_calibration(table, f"{result.run}: voted against predicted fractions")
-    path = evaluation.save_png(f"{result.stem}_calibration.png", figure)
     caption = "voted over predicted fractions; each point is the mean of a tenth of the galaxies"
     summary = summarize_vote_calibration(table)
     worst = summary.nlargest(_N_WORST, "error").round(4)
@@ -125,30 +116,34 @@ def _calibration(evaluation: Evaluation, result: Result, targets: np.ndarray) ->
         f"Predicted and voted fractions differ by {summary['error'].mean():.4f} on average over "
         "answers, once galaxies with similar predictions are averaged. Bias: predicted - voted.",
         [("Answers with the largest error", worst.reset_index())],
-        [(caption, path)],
+        [(caption, _draw_calibration(table))],
     )
 
 
-def _galaxies(
-    evaluation: Evaluation, images: ImageCache, result: Result, targets: np.ndarray
-) -> HtmlSection:
-    errors = galaxy_rmse(result.predictions, targets)
-    ids = result.table.ids
-    pictures = []
-    for name, caption, rows in (
-        ("worst", "the largest errors", np.argsort(-errors, kind="stable")[:_GALLERY_SIZE]),
-        ("sample", "a random held-out sample", evaluation.pick_random(len(ids))[:_GALLERY_SIZE]),
-    ):
-        figure = draw_gallery(
-            ids[rows],
-            take_images(images, ids[rows]),
-            targets[rows],
-            result.predictions[rows],
-            f"{result.run}: {caption}",
-            [f"RMSE {errors[row]:.3f}" for row in rows],
+def _galaxies(evaluation: Evaluation, images: ImageCache, result: Result) -> HtmlSection:
+    errors = galaxy_rmse(result.predictions, result.targets)
+    columns = list(GALAXY_ZOO_2.columns)
+
+    def cards(rows: np.ndarray) -> list[GalaxyCard]:
+        ids = result.table.ids[rows]
+        predicted, voted = (
+            pd.DataFrame(values[rows], columns=columns).to_dict("records")
+            for values in (result.predictions, result.targets)
         )
-        pictures.append((caption, evaluation.save_png(f"{result.stem}_{name}.png", figure)))
-    return HtmlSection(f"{result.run}: galaxies", pictures=pictures)
+        notes = [(f"RMSE {error:.3f}",) for error in errors[rows]]
+        bars = map(vote_bars, predicted, voted)
+        return [*map(GalaxyCard, map(str, ids), take_images(images, ids), notes, bars)]
+
+    worst = np.argsort(-errors, kind="stable")[:_GALLERY_SIZE]
+    sample = evaluation.pick_random(len(errors))[:_GALLERY_SIZE]
+    return HtmlSection(
+        f"{result.run}: galaxies",
+        "Bars are predictions out of fold, marks the volunteers.",
+        galleries=[
+            ("the largest errors", cards(worst)),
+            ("a random held-out sample", cards(sample)),
+        ],
+    )
 
 
 def _name(result: Result) -> str:
@@ -157,42 +152,29 @@ def _name(result: Result) -> str:
     return result.run if result.is_whole else f"{result.run} (folds {folds})"
 
 
-def _draw_votes(predictions: np.ndarray, targets: np.ndarray, title: str) -> Figure:
-    """Draw predicted against voted fractions of `SHOWN_ANSWERS` as two-dimensional histograms."""
-    figure = new_figure(13, 6.8, title)
+def _draw_votes(predictions: np.ndarray, targets: np.ndarray) -> list[Chart]:
+    """Draw predicted over voted fractions of `SHOWN_ANSWERS` as two-dimensional histograms."""
     edges = np.linspace(0, 1, _CELLS + 1)
-    norm = LogNorm(1, max(len(targets), 10))
-    axes = figure.subplots(2, len(SHOWN_ANSWERS) // 2, sharex=True, sharey=True)
-    for axis, column in zip(axes.flat, SHOWN_ANSWERS, strict=True):
+    charts = []
+    for column in SHOWN_ANSWERS:
         i = GALAXY_ZOO_2.columns.index(column)
-        drawn = axis.hist2d(
-            targets[:, i], predictions[:, i], [edges, edges], cmap="cividis_r", norm=norm
-        )
-        axis.plot([0, 1], [0, 1], ":", color=GRAY)
-        axis.set_title(f"{column}: {GALAXY_ZOO_2.answer_text(column)}", fontsize=10)
-        axis.set_aspect("equal")
-    figure.supxlabel("voted fraction", fontsize=11)
-    figure.supylabel("predicted fraction", fontsize=11)
-    figure.colorbar(drawn[3], ax=axes, label="galaxies", shrink=0.7)
-    return figure
+        counts = np.histogram2d(predictions[:, i], targets[:, i], [edges, edges])[0][::-1]
+        cells = log_shade(counts, 1, max(counts.max(), 2))
+        charts.append(Chart(answer_label(column), "voted", "predicted", [DIAGONAL], cells=cells))
+    return charts
 
 
-def _draw_calibration(table: pd.DataFrame, title: str) -> Figure:
-    """Draw a `vote_calibration` of all answers: a panel per question, a line per answer."""
-    figure = new_figure(13, 10.5, title)
-    axes = figure.subplots(3, 4, sharex=True, sharey=True).ravel()
-    axes[-1].set_axis_off()
-    for axis, question in zip(axes, GALAXY_ZOO_2.questions, strict=False):
-        axis.plot([0, 1], [0, 1], ":", color=GRAY)
+def _draw_calibration(table: pd.DataFrame) -> list[Chart]:
+    """Draw a `vote_calibration` of all answers: a chart per question, a line per answer."""
+    charts = []
+    for question in GALAXY_ZOO_2.questions:
+        lines = [DIAGONAL]
         for i, (column, answer) in enumerate(zip(question.columns, question.answers, strict=True)):
             bins = table[table["answer"] == column]
-            style = f"{_MARKERS[i % 7]}-"
-            axis.plot(
-                bins["predicted"], bins["voted"], style, ms=4, lw=1, color=COLORS[i], label=answer
-            )
-        axis.set_title(f"{question.number}. {question.text}", fontsize=9)
-        axis.legend(fontsize=7, frameon=False, loc="upper left", handlelength=1.2)
-        clean(axis)
-    figure.supxlabel("mean predicted fraction", fontsize=10)
-    figure.supylabel("mean voted fraction", fontsize=10)
-    return figure
+            lines += [
+                Line(bins["predicted"], bins["voted"], i, answer),
+                Line(bins["predicted"], bins["voted"], i, style="points"),
+            ]
+        title = f"{question.number}. {question.text}"
+        charts.append(Chart(title, "mean predicted", "mean voted", lines))
+    return charts
