@@ -4,7 +4,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from galaxyzoo.training.feature_head import cross_fit_head, fit_head
+from galaxyzoo.training.feature_head import cross_fit_head, fit_head, learning_curve
 
 
 def make_features(labels, n_features=12, seed=0, apart=1.0):
@@ -59,3 +59,14 @@ def test_cross_fitted_probabilities_know_nothing_of_their_own_fold():
     np.testing.assert_array_equal(before[folds == 2], after[folds == 2])
     assert (before[folds != 2] != after[folds != 2]).any(axis=1).all()
     assert (before.argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_a_learning_curve_ends_with_all_labels() -> None:
+    labels = np.arange(45) % 3
+    features = make_features(labels, apart=2.0)
+    rows = learning_curve(features[:30], labels[:30], features[30:], labels[30:])
+    assert [row["labels"] for row in rows] == [10] * 3 + [20] * 3 + [30]
+    probs = fit_head(features[:30], labels[:30], 3).predict_proba(features[30:])
+    assert rows[-1]["accuracy"] == (probs.argmax(axis=1) == labels[30:]).mean()
+    loss = -np.log(probs[np.arange(15), labels[30:]]).mean()
+    assert rows[-1]["log-loss"] == pytest.approx(loss)

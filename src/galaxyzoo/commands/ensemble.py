@@ -46,7 +46,7 @@ from galaxyzoo.results.layout import (
     recipe_tables,
 )
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
-from galaxyzoo.tasks.registry import TASKS, get_task, task_name
+from galaxyzoo.tasks.registry import find_task, get_task, task_name
 
 DEFAULT = "default"  # name of an ensemble
 _LONGEST_NAME = 100  # characters
@@ -257,8 +257,8 @@ def name_of(runs: Sequence[str], task: Task) -> str:
 def pick_task(asked: str | None, runs: list[str]) -> Task:
     """Choose the task asked for, else that of the named runs; runs of votes serve every task."""
     if asked is None:
-        tasks = {task_name(run) for run in runs} & set(TASKS)
-        serving = {name for task in tasks for name in TASKS[task].tasks_of_votes if name != task}
+        tasks = {task for task in map(task_name, runs) if find_task(task)}
+        serving = {name for task in tasks for name in get_task(task).tasks_of_votes if name != task}
         named = sorted(tasks - serving)
         if len(named) > 1:
             raise InputError(

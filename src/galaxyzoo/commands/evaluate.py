@@ -29,11 +29,12 @@ from galaxyzoo.reports.evaluate import (
     load_evaluation,
     summarize,
 )
+from galaxyzoo.reports.few_labels import few_labels_section
 from galaxyzoo.reports.history import history_section
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.reports.votes import question_section, vote_sections
 from galaxyzoo.tasks.kinds import VoteTask
-from galaxyzoo.tasks.registry import is_ensemble, task_of
+from galaxyzoo.tasks.registry import has_own_labels, is_ensemble, task_of
 
 
 def main() -> None:
@@ -113,4 +114,6 @@ def detail_sections(evaluation: Evaluation) -> Iterator[HtmlSection]:
     if is_votes:
         yield question_section(evaluation)
     for result in evaluation.detailed:
+        if has_own_labels(evaluation.task.name):
+            yield few_labels_section(evaluation, result)
         yield from (vote_sections if is_votes else class_sections)(evaluation, result)

@@ -37,7 +37,7 @@ from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings
 from galaxyzoo.io.tables import TABLE_SUFFIXES, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import TASKS, find_column, is_ensemble, task_name, task_of
+from galaxyzoo.tasks.registry import find_column, find_task, is_ensemble, task_name, task_of
 
 _RANK_NEEDS = {"disagreement": "spread", "width": "intervals", "like": "features"}  # by -> extra
 
@@ -187,7 +187,7 @@ def print_left_out(images: list[tuple[str, str]], rest: int) -> None:
 def split_name_and_images(arguments: list[str]) -> tuple[str | None, list[Path]]:
     """Split arguments into the predictor's name, if the first is one, and the images."""
     first = arguments[0]
-    is_name = is_ensemble(first) or task_name(first) in TASKS
+    is_name = is_ensemble(first) or find_task(task_name(first)) is not None
     if not is_name or Path(first).exists():
         return None, [Path(word) for word in arguments]
     if len(arguments) == 1:

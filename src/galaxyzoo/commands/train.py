@@ -8,6 +8,7 @@ input/ the demo set is used, with the short schedules of configs/demo.yaml.
   python3 src/train.py hubble10                     the runs of a task, without those for a GPU
   python3 src/train.py one-gpu                      the runs of an ensemble in configs/ensembles/
   python3 src/train.py gz37/resnet18 train.lr=2e-3  one setting changed, for a run not yet trained
+  python3 src/train.py --data mine                  classes of your own: input/mine/labels.csv
   python3 src/train.py on_bad_image=drop            without galaxies whose image cannot be used
   python3 src/train.py --data demo-full             the demo set without its short schedules
   python3 src/train.py --jobs 1                     one fold at a time, on all cores
@@ -24,6 +25,8 @@ import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
+import numpy as np
+
 from galaxyzoo.config.base import Settings, commented_yaml
 from galaxyzoo.config.loading import (
     all_ensembles,
@@ -36,10 +39,13 @@ from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.launch import fold_numbers, is_started_by_torchrun, new_parser
+from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset, prepare, record_duplicates
+from galaxyzoo.data.readers.find import find_own_task
+from galaxyzoo.tasks.registry import get_task, has_own_labels
 
 DEFAULT_ENSEMBLE = "default"
-SET_WHEN_LOADED = ("run", "stage", "before", "predict", "dataset", "own_dataset")
+SET_WHEN_LOADED = ("run", "labels", "stage", "before", "predict", "dataset", "own_dataset")
 
 
 def main() -> None:
@@ -52,6 +58,7 @@ def main() -> None:
                 print(f"--- # stage {stage.stage}")
             print(explain_settings(stage, args.settings))
         return
+    name_own_head(args)
     configs = with_stages(load_configs(args.runs))
     drop = any(config.on_bad_image == "drop" for config in configs)
     with in_turn(args):
@@ -74,6 +81,8 @@ def main() -> None:
         f"dataset {catalog.dataset}: {len(catalog.ids):,} training and "
         f"{len(catalog.test_ids):,} test galaxies, {catalog.n_folds} folds; {describe_machine()}"
     )
+    if has_own_labels(asked[0].task):
+        print(describe_labels(catalog, asked[0].task))
     if short:
         print(
             f"demo schedule: {', '.join(short)} with smaller images and fewer epochs "
@@ -94,15 +103,36 @@ def main() -> None:
         is_single_fold = is_started_by_torchrun() or (args.only is not None and len(args.only) == 1)
         jobs = args.jobs or (1 if is_single_fold else planning.choose_jobs(configs, datasets))
         whole, stopped = train(configs, datasets, args, jobs)
-        builds = ensembles_of(args.runs, asked, whole)
-        if args.ensemble and not builds:
-            print(
-                "no ensemble: it needs a run with all folds trained, none diverged, and no epoch "
-                "chosen on a scored fold"
-            )
-        for options in builds if args.ensemble else ():
-            ensemble([*options, "--dataset", catalog.dataset])
+        if args.ensemble:
+            build_ensembles(ensembles_of(args.runs, asked, whole), asked, catalog.dataset)
         exit_if_stopped(stopped)
+
+
+def name_own_head(args: argparse.Namespace) -> None:
+    """Make the head on own labels the run where the data are these and no run is named."""
+    task = find_own_task(args.data)
+    if task and all("=" in argument for argument in args.runs):
+        args.runs = [f"{task}/head", *args.runs]
+
+
+def build_ensembles(builds: list[list[str]], asked: list[Config], dataset: str) -> None:
+    """Build ensembles by their arguments, or say what they need; own labels need none."""
+    if not builds and not has_own_labels(asked[0].task):
+        print(
+            "no ensemble: it needs a run with all folds trained, none diverged, and no epoch "
+            "chosen on a scored fold"
+        )
+    for options in builds:
+        ensemble([*options, "--dataset", dataset])
+
+
+def describe_labels(catalog: Catalog, task: str) -> str:
+    """Describe what a table of own labels holds: each class, and the galaxies of a fold."""
+    counts = zip(get_task(task).columns, catalog.targets(task).sum(axis=0), strict=True)
+    classes = ", ".join(f"{name} {count:,.0f}" for name, count in counts)
+    sizes = np.bincount(catalog.folds)
+    span = f"{sizes.min():,}" + (f" or {sizes.max():,}" if sizes.max() > sizes.min() else "")
+    return f"own labels: {classes}; {span} galaxies a fold"
 
 
 def explain_settings(config: Config, section: str) -> str:
@@ -139,7 +169,7 @@ def train(
     Returns:
         The runs that an ensemble can take, and the reasons why folds stopped.
     """
-    from galaxyzoo.reports.console import print_run_table
+    from galaxyzoo.reports.console import print_choice, print_run_table
     from galaxyzoo.training.run import Run, train_runs
 
     runs = {config.run: Run(config, datasets[config.dataset]) for config in configs}
@@ -149,6 +179,9 @@ def train(
         run.check()
     cards = list(train_runs([*runs.values()], args.only, jobs, args.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
+    simplest_first = sorted(cards, key=lambda card: len(runs[card.run].config.stages))
+    if cards and has_own_labels(cards[0].task):
+        print_choice([card for card in simplest_first if card.is_whole], datasets[None].catalog)
     usable = [card for card in cards if not (card.is_optimistic or card.diverged)]
     whole = {card.run for card in usable if card.is_whole}
     return whole, [reason for run in runs.values() for reason in run.stopped]

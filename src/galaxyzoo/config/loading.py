@@ -17,15 +17,17 @@ from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, configs_dir, shown
-from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.tasks.registry import TASKS, define_task, get_task, has_own_labels, task_name
 
 CONFIG = "config.yaml"  # in a trained run's folder
-_OTHER_FOLDERS = "ensembles", "ablations", "tuning"  # of `configs/`, without runs
+LABELS = "labels"  # folder of `configs/` with the runs of every task of own labels
+_OTHER_FOLDERS = "ensembles", "ablations", "tuning", LABELS  # without runs of a task
 
 
 def config_path(run: str) -> Path:
     """Find the YAML file of a run, by its name, `gz37/resnet18`, or by any path of a YAML file."""
-    if path := _find_yaml(configs_dir(), run):
+    task, _, stem = run.partition("/")
+    if path := _find_yaml(configs_dir(), f"{LABELS}/{stem}" if has_own_labels(task) else run):
         return path
     name = run.removeprefix("configs/").removesuffix(".yaml")
     if near := difflib.get_close_matches(name, [*all_runs(), *all_ensembles()], n=3):
@@ -65,6 +67,8 @@ def all_runs() -> list[str]:
 
 def own_runs(task: str) -> list[str]:
     """List a task's runs, without published recipes and those that need a GPU or other data."""
+    if has_own_labels(task):
+        return [f"{task}/{path.stem}" for path in sorted(configs_dir().glob(f"{LABELS}/*.yaml"))]
     runs = [run for run in all_runs() if run.startswith(f"{task}/")]
     configs = [load_config(run) for run in runs if not run.startswith(f"{task}/source_")]
     return [
@@ -79,7 +83,7 @@ def all_ensembles() -> list[str]:
 
 def runs_of(word: str) -> list[str]:
     """The runs of a task or an ensemble; any other word is a run's own name."""
-    if word in TASKS:
+    if word in TASKS or has_own_labels(word):
         return own_runs(word)
     if word not in all_ensembles():
         return [word]
@@ -96,7 +100,7 @@ def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> C
             `configs/demo.yaml` applies before the overrides.
     """
     path = config_path(run)
-    values, source = read_yaml(path), shown(path)
+    values, source = _read_own(path, run), shown(path)
 
     def parse(where: str) -> Config:
         named = {**values, "run": f"{values.get('task')}/{path.stem}"}
@@ -115,9 +119,17 @@ def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> C
 
 def read_recipe(run: str, dataset: str = "") -> dict[str, Any]:
     """Read a run's YAML, unchecked, with its demo schedule if the dataset is the demo."""
-    values = read_yaml(config_path(run))
+    values = _read_own(config_path(run), run)
     for assignment in demo_schedule(run, dataset):
         override(values, assignment)
+    return values
+
+
+def _read_own(path: Path, run: str) -> dict[str, Any]:
+    """Read a YAML; one for any own labels becomes the recipe of those of the run's name."""
+    values, task = read_yaml(path), task_name(run)
+    if has_own_labels(task):
+        values |= {"task": task, "labels": define_task(get_task(task))}
     return values
 
 

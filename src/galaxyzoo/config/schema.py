@@ -13,7 +13,7 @@ from galaxyzoo.config.names import is_stage
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.tasks.registry import TASKS, find_task, get_task, register_task
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
 _ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
@@ -22,6 +22,7 @@ Positive = Annotated[float, Field(gt=0)]
 _NOT_IN_DIGEST: Any = {
     "about": True,
     "reference": True,
+    "labels": True,  # by the fingerprint of the data
     "needs_gpu": True,
     "on_bad_image": True,
     "stage": True,
@@ -119,8 +120,9 @@ class TrainConfig(Settings):
     batch norm takes its statistics from a micro-batch"""
     on_out_of_memory: Literal["stop", "accumulate"] = "stop"
     """accumulate: start the epoch again with twice as many micro-batches"""
-    optimizer: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
-    """sgd: with Nesterov momentum 0.9; muon: timm's, better in few epochs from scratch"""
+    optimizer: Literal["adamw", "adam", "sgd", "muon", "logistic"] = "adamw"
+    """sgd: with Nesterov momentum 0.9; muon: timm's, better in few epochs from scratch; logistic:
+    one linear layer on features averaged over the views of tta, by logistic regression"""
     lr: float = Field(1e-3, gt=0)
     """highest learning rate"""
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -174,6 +176,8 @@ class Config(Settings):
     """TASK/STEM, set when loaded"""
     task: str
     """columns to predict: an entry of tasks/registry.py"""
+    labels: dict[str, Any] | None = None
+    """definition of a task of own labels, set when loaded"""
     about: str = ""
     """description for tables and reports"""
     stage: str = ""
@@ -257,7 +261,7 @@ class Config(Settings):
     @property
     def metric(self) -> str:
         """Name of the score after each epoch."""
-        return TASKS[self.task].metric
+        return get_task(self.task).metric
 
     @property
     def needs_other_dataset(self) -> bool:
@@ -291,9 +295,11 @@ class Config(Settings):
 
 def parse_config(values: dict[str, Any], source: str) -> Config:
     """Check nested settings; an error names `source` and the key."""
+    if labels := values.get("labels"):  # of a run from elsewhere
+        register_task(str(values.get("task")), labels)
     config = Config.parse(_with_task_defaults(values), source)
     unknown = f"unknown task '{config.task}': known are {', '.join(TASKS)}"
-    problem = find_contradiction(config) if config.task in TASKS else unknown
+    problem = find_contradiction(config) if find_task(config.task) else unknown
     if problem:
         raise InputError(f"{source}: {problem}")
     return config
@@ -301,7 +307,7 @@ def parse_config(values: dict[str, Any], source: str) -> Config:
 
 def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
     """The values with the defaults that depend on the kind of the task."""
-    task = TASKS.get(str(values.get("task")))
+    task = find_task(str(values.get("task")))
     head = values.get("head", {})
     if task is None or not isinstance(head, dict):
         return values
@@ -310,7 +316,7 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
 
 def find_contradiction(config: Config) -> str | None:
     """Find two settings, each valid alone, that do not go together; one line, or None."""
-    task, train, loss = TASKS[config.task], config.train, config.loss
+    task, train, loss = get_task(config.task), config.train, config.loss
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
     for key, value, allowed in (
@@ -325,6 +331,13 @@ def find_contradiction(config: Config) -> str | None:
             f"loss '{loss}' needs head.output tree, whose answers are probabilities: "
             f"head.output {config.head.output} goes with loss=mse"
         )
+    if train.optimizer == "logistic":
+        is_linear = config.head.hidden == () and config.head.output == "softmax"
+        if not (is_linear and train.freeze == "backbone" and loss == "cross_entropy"):
+            return (
+                "train.optimizer logistic needs train.freeze=backbone, loss=cross_entropy, "
+                "head.hidden=[] and head.output=softmax"
+            )
     if not loss.endswith("cross_entropy"):
         if train.class_balance == "weights":
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
@@ -335,7 +348,7 @@ def find_contradiction(config: Config) -> str | None:
 
 def _find_in_rule(config: Config) -> str | None:
     by_rule = config.head.output == "rule"
-    if by_rule and TASKS[config.task].rule is None:
+    if by_rule and get_task(config.task).rule is None:
         return f"head.output rule: task '{config.task}' has no label rule"
     if by_rule and config.train.class_balance != "none":
         return "head.output rule goes with train.class_balance=none: it has no bias per class"

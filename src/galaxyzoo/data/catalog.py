@@ -21,7 +21,7 @@ from galaxyzoo.core.paths import cache_dir, input_dir, root, shown
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import ClassTask, Task
-from galaxyzoo.tasks.registry import TASKS, get_task
+from galaxyzoo.tasks.registry import TASKS, find_task, get_task
 
 GROUP = "group"
 _TRAIN, _TEST, _ABOUT = "train.csv", "test.csv", "dataset.json"
@@ -57,6 +57,12 @@ class Catalog:
         return self.train[list(get_task(task).columns)].to_numpy(dtype=np.float64)
 
     @property
+    def _tasks(self) -> list[Task]:
+        """All tasks that it may have labels of."""
+        of_labels = find_task(self.dataset)
+        return [*TASKS.values(), *([of_labels] if of_labels else [])]
+
+    @property
     def has_votes(self) -> bool:
         """Check whether the label columns are the volunteers' 37 vote fractions."""
         return set(GALAXY_ZOO_2.columns) <= set(self.train.columns)
@@ -76,7 +82,7 @@ class Catalog:
             return self.train[list(task.columns)]
         if task.rule and self.has_votes:
             return task.rule.labels(self.train)[list(task.columns)]
-        known = [other for other in TASKS if self.has_labels(TASKS[other])]
+        known = [other.name for other in self._tasks if self.has_labels(other)]
         raise InputError(
             f"dataset '{self.dataset}' has no labels for task '{task.name}': it has those of "
             f"{', '.join(known)}"
@@ -144,7 +150,7 @@ def _check_members(labels: pd.DataFrame, n_folds: int, where: str) -> None:
     if len(few):
         raise InputError(
             f"{where}: class '{few.index[0]}' has {few.iloc[0]} galaxies, too few for {n_folds} "
-            f"folds ({len(few)} such classes)"
+            f"folds ({len(few)} such classes): give it more, or take fewer --folds"
         )
 
 
@@ -205,7 +211,7 @@ def load_catalog(dataset: str) -> Catalog:
         )
     description = files.read_json(folder / _ABOUT)
     train = read_csv(folder / _TRAIN)
-    labels = _usual_order([c for c in train.columns if c not in (FOLD, GROUP)])
+    labels = _usual_order([c for c in train.columns if c not in (FOLD, GROUP)], dataset)
     numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / _TRAIN).sort_index()
     numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
     catalog = Catalog(dataset, numbers, read_csv(folder / _TEST).index.to_numpy(), description)
@@ -217,6 +223,7 @@ def load_catalog(dataset: str) -> Catalog:
     return catalog
 
 
-def _usual_order(labels: list[str]) -> list[str]:
+def _usual_order(labels: list[str], dataset: str) -> list[str]:
     """Label columns in the order of the task that has them all, in which they were saved."""
-    return next((list(t.columns) for t in TASKS.values() if set(t.columns) == set(labels)), labels)
+    tasks = [*TASKS.values(), find_task(dataset)]
+    return next((list(t.columns) for t in tasks if t and set(t.columns) == set(labels)), labels)

@@ -28,6 +28,7 @@ from galaxyzoo.data.readers.find import is_anything_there, open_input
 from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import LABELS_TASK, define_task
 
 DEFAULT_FOLDS = 5
 _DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
@@ -177,6 +178,9 @@ def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> C
         "code_version": code_version(),
     }
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
+    if raw.task:
+        catalog.for_task(raw.task)  # every class is in every fold
+        files.write_json(folder / LABELS_TASK, define_task(raw.task))
     save_catalog(catalog)
     return load_catalog(raw.dataset)
 

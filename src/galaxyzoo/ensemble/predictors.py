@@ -24,8 +24,8 @@ from galaxyzoo.results.layout import (
 )
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import (
-    TASKS,
     ensemble_name,
+    find_task,
     is_ensemble,
     split_ensemble,
     task_name,
@@ -119,7 +119,7 @@ def list_predictors(task: str = "*") -> list[KnownPredictor]:
     runs = [
         _known_run(trained)
         for trained in list_trained(task=task)
-        if task_name(trained.run) in TASKS
+        if find_task(task_name(trained.run))
         and not (is_ablation(trained.run) or is_stage(trained.run))
     ]
     ensembles = [_known_ensemble(folder) for folder in list_ensembles(task=task)]

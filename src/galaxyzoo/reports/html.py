@@ -19,7 +19,7 @@ from galaxyzoo.core.templates import render
 from galaxyzoo.reports.charts import Chart
 from galaxyzoo.results.card import EnsembleCard, complete_cards
 from galaxyzoo.results.layout import list_ensembles
-from galaxyzoo.tasks.registry import TASKS, ensemble_name
+from galaxyzoo.tasks.registry import ensemble_name, find_task
 
 INDEX = "../../index.html"  # from a report's page to the index
 EXPLORE = "explore"  # folder of a dataset's exploration page
@@ -141,9 +141,10 @@ def _link(report: Path) -> tuple[str, str, str]:
 
 def _best_score(dataset: str, task: str) -> str:
     """The score of a task's best ensemble, or of its best run, as text."""
-    if task not in TASKS:
+    known = find_task(task)
+    if known is None:
         return "a report"
-    metric = TASKS[task].metric
+    metric = known.metric
     ensembles = []
     for folder in list_ensembles(dataset, task):
         with suppress(InputError):

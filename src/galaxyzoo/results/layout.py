@@ -21,6 +21,7 @@ from galaxyzoo.tasks.registry import task_name
 # Of a fold
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.pt"
 HISTORY, TIMINGS = "history.csv", "timings.csv"  # numbers and seconds of each epoch
+CURVE = "learning_curve.csv"  # scores of heads with fewer labels
 EVENTS = "tensorboard"  # folder of event files
 VAL_TABLE, TEST_TABLE = "val.csv", "test.csv"  # predictions of its own and of the test galaxies
 FEATURES = "features.npy"  # of all training galaxies

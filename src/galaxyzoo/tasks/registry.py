@@ -1,13 +1,20 @@
 """Tasks by name: label columns, rules that make classes out of votes, coarser classes.
 
-To add a task: one entry in `TASKS` and one folder of configs with the same name.
+To add a task: one entry in `TASKS` and one folder of configs with the same name. A table of a
+user's own labels is a task of its dataset's name, whose columns lie with the dataset's folds.
 """
 
+from collections.abc import Mapping
 from difflib import SequenceMatcher
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.files import read_json
+from galaxyzoo.core.paths import root
 from galaxyzoo.tasks import label_rules
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
@@ -16,11 +23,54 @@ from galaxyzoo.tasks.label_rules import ClassRule
 ENSEMBLE = "ensemble:"  # begins the names of ensembles where a run can stand too
 
 
+LABELS_TASK = "task.json"  # in the folds of a dataset of own labels
+_registered: dict[str, Task] = {}  # of own labels, besides those with folds
+
+
 def get_task(name: str) -> Task:
     """The task of that name."""
-    if name not in TASKS:
-        raise InputError(f"unknown task '{name}': known are {', '.join(TASKS)}")
-    return TASKS[name]
+    if task := find_task(name):
+        return task
+    raise InputError(f"unknown task '{name}': known are {', '.join(TASKS)}")
+
+
+def find_task(name: str) -> Task | None:
+    """The task of that name, also of own labels; None where there is none."""
+    if name in TASKS:
+        return TASKS[name]
+    path = root() / "folds" / name / LABELS_TASK
+    try:
+        return _read_task(path, path.stat().st_mtime_ns)
+    except OSError:
+        return _registered.get(name)
+
+
+def has_own_labels(name: str) -> bool:
+    """Check whether a task is one of own labels."""
+    return name not in TASKS and find_task(name) is not None
+
+
+def register_task(name: str, definition: Mapping[str, Any]) -> ClassTask:
+    """Make a task of own labels known in this process.
+
+    Args:
+        name: of its dataset.
+        definition: `columns`, and whether the classes are judged by balanced accuracy, `balanced`.
+    """
+    task = ClassTask(name, tuple(definition["columns"]), balanced=definition["balanced"])
+    _registered[name] = task
+    return task
+
+
+def define_task(task: Task) -> dict[str, Any]:
+    """Definition of a task of own labels, as of `register_task`."""
+    assert isinstance(task, ClassTask)
+    return {"columns": list(task.columns), "balanced": task.balanced}
+
+
+@cache
+def _read_task(path: Path, _mtime_ns: int) -> Task:
+    return register_task(path.parent.name, read_json(path))
 
 
 def task_name(run: str) -> str:

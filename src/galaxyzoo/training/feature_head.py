@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from galaxyzoo.tasks.metrics import log_loss
+from galaxyzoo.tasks.metrics import log_loss, mean_recall
 
 _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # inverse regularization strengths, `C`
 _DEFAULT = 0.003  # for too few labels to choose by
 _CHOICE_FOLDS = 3  # of the choice; a class needs as many labels
 _TOLERANCE = 1e-3  # of the gradient; a tenth of it moves no probability by 0.001
+_COUNTS, _DRAWS = (10, 20, 50, 100, 200, 500, 1000, 2000), 3  # of a learning curve
 _NEVER = -1e4  # logit of a class without labels: its probability is exactly 0
 
 
@@ -71,6 +72,35 @@ def cross_fit_head(features: np.ndarray, labels: np.ndarray, folds: np.ndarray) 
         head = fit_head(features[~rows], labels[~rows], n_classes)
         probs[rows] = head.predict_proba(features[rows])
     return probs
+
+
+def learning_curve(
+    features: np.ndarray, labels: np.ndarray, held_out: np.ndarray, held_labels: np.ndarray
+) -> list[dict[str, float]]:
+    """Score heads fitted with some of the labels, drawn at random, on held-out galaxies.
+
+    Args:
+        features: (n, feature) float32.
+        labels: (n,) class numbers from 0.
+        held_out: (m, feature) float32.
+        held_labels: (m,) class numbers.
+    Returns:
+        Number of `labels` and scores of each draw; the last one has all of them.
+    """
+    rng, rows = np.random.default_rng(0), []
+    n_classes = int(max(labels.max(), held_labels.max())) + 1
+    counts = [count for count in _COUNTS for _ in range(_DRAWS) if count < len(labels)]
+    for count in [*counts, len(labels)]:
+        drawn = rng.choice(len(labels), count, replace=False)
+        probs = fit_head(features[drawn], labels[drawn], n_classes).predict_proba(held_out)
+        decided = probs.argmax(axis=1)
+        scores = {
+            "accuracy": float((decided == held_labels).mean()),
+            "balanced accuracy": mean_recall(held_labels, decided),
+            "log-loss": log_loss(probs, np.eye(n_classes)[held_labels]),
+        }
+        rows.append({"labels": count, **scores})
+    return rows
 
 
 def _choose_strength(points: np.ndarray, labels: np.ndarray) -> float:

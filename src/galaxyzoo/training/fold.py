@@ -1,32 +1,39 @@
 """Train one fold from its last checkpoint to its end; write weights, history and timings."""
 
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import distributed, files
 from galaxyzoo.core.console import Bar
-from galaxyzoo.core.devices import is_out_of_memory, release, split_batch
+from galaxyzoo.core.devices import get_device, is_out_of_memory, place, release, split_batch
 from galaxyzoo.inference.artifacts import load_checkpoint, save_weights
+from galaxyzoo.inference.features import cached_features
 from galaxyzoo.results.card import describe_losses
-from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS, FoldFolder
+from galaxyzoo.results.layout import CHECKPOINT, CURVE, HISTORY, TIMINGS, WEIGHTS, FoldFolder
 from galaxyzoo.results.oof import FoldSummary
+from galaxyzoo.tasks.metrics import log_loss
 from galaxyzoo.training.callbacks import (
     EventFiles,
     FoldRecords,
     History,
     Progress,
     Report,
+    note_timing,
     read_history,
     write_history,
     write_history_table,
 )
+from galaxyzoo.training.feature_head import fit_head, learning_curve
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.trainer import Callback, Trainer
+from galaxyzoo.training.trainer import Callback, Trainer, first_network
 
 
 def train_fold(
@@ -46,6 +53,8 @@ def train_fold(
         label: of the progress bar.
         after_epoch: called with all epochs so far, as by `Report`.
     """
+    if config.train.optimizer == "logistic":
+        return _fit_fold(config, data, folder)
     origin, train = FoldFolder.origin(config, data.fingerprint, data.fold), config.train
     where = f"{config.run}, fold {data.fold}"
     parts = train.accumulation  # micro-batches in each batch
@@ -89,6 +98,45 @@ def train_fold(
         losses = describe_losses(summary.first_loss, summary.last_loss)
         Bar.write(f"warning: {where} diverged{losses}; lower train.lr")
     return summary
+
+
+def _fit_fold(config: Config, data: FoldData, folder: Path) -> FoldSummary:
+    """Fit a linear head on the features of a fold's first network, and write the fold's files."""
+    started = time.perf_counter()
+    model, start = first_network(config, data)
+    rows = np.concatenate([data.train_rows, data.val_rows])
+    features = cached_features(place(model, get_device()), data.cache.images[rows], config)
+    targets, n_train = data.targets[rows], len(data.train_rows)
+    labels = targets.argmax(axis=1)
+    head = fit_head(features[:n_train], labels[:n_train], targets.shape[1])
+    curve = learning_curve(
+        features[:n_train], labels[:n_train], features[n_train:], labels[n_train:]
+    )
+    train_loss, val_loss = (
+        log_loss(head.predict_proba(features[part]), targets[part])
+        for part in (slice(n_train), slice(n_train, None))
+    )
+    weights = {
+        **model.cpu().state_dict(),
+        "head.0.weight": torch.from_numpy(head.weights).float(),
+        "head.0.bias": torch.from_numpy(head.bias).float(),
+    }
+    if distributed.is_main():
+        row = {
+            **({"stage": config.stage} if config.stage else {}),
+            "epoch": 1,
+            "lr": 0.0,
+            "train_loss": train_loss,
+            "val_loss": val_loss,
+            "metric": config.metric,
+            "val_score": val_loss,
+        }
+        write_history(folder / HISTORY, [row], data.start.history)
+        write_history_table(folder / CURVE, pd.DataFrame(curve))
+        save_weights(folder / WEIGHTS, weights)
+        note_timing(folder / TIMINGS, 1, time.perf_counter() - started)
+    distributed.wait()
+    return FoldSummary(start, possible_leakage=data.start.possible_leakage)
 
 
 def copy_training(trained: FoldFolder, folder: Path, config: Config) -> None:

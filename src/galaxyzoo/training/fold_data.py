@@ -10,7 +10,7 @@ from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
+from galaxyzoo.data.catalog import Catalog, catalog_names, dataset_dir, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, read_duplicates
 from galaxyzoo.results.layout import (
@@ -83,8 +83,8 @@ def resolve_start(config: Config, catalog: Catalog, fold: int) -> Start:
 def _bundled_start(config: Config, catalog: Catalog, fold: int) -> Start:
     """Start from the networks in `weights/`, if the config asks for that.
 
-    On the galaxies and folds of their training, fold k starts from the network that left out fold
-    k. On others any of them may have been trained on any galaxy.
+    Where all galaxies are of their training and in its folds, fold k starts from the network that
+    left out fold k. On others any of them may have been trained on any galaxy.
     """
     if config.model.weights_file != BUNDLED:
         return Start()
@@ -97,10 +97,27 @@ def _bundled_start(config: Config, catalog: Catalog, fold: int) -> Start:
             break
     else:
         raise InputError(f"{config.run}: no networks in weights/ are of model {config.model.name}")
-    same = catalog.has_labels(votes) and catalog.for_task(votes).fingerprint == fingerprint
+    same = _agrees(catalog, fingerprint)
     number = fold if same else fold % len(bundled.folds)
     path = fold_dir(bundled.folder, number) / WEIGHTS
     return Start(path, f"weights/{run} ({digest_table(path)})", possible_leakage=not same)
+
+
+def _agrees(catalog: Catalog, fingerprint: str) -> bool:
+    """Check whether the galaxies are in the same folds as those of votes of that fingerprint."""
+    votes = get_task(COMPETITION_TASK)
+    if catalog.has_labels(votes):
+        return catalog.for_task(votes).fingerprint == fingerprint
+    if catalog.about.get("own_ids"):
+        return False
+    others = (load_catalog(name) for name in catalog_names())
+    return any(
+        other.has_labels(votes)
+        and other.for_task(votes).fingerprint == fingerprint
+        and np.isin(catalog.ids, other.ids).all()
+        and catalog.find_difference(other) is None
+        for other in others
+    )
 
 
 def describe_start(before: Config, fold: FoldFolder) -> str:

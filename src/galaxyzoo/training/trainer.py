@@ -75,7 +75,7 @@ class Trainer:
         is_sampled = config.train.class_balance == "sampling"  # so that classes come equally often
         self.loader = BatchLoader(config, data, self.device, 1 / self.prior if is_sampled else None)
         torch.manual_seed(_seed(config, data.fold))
-        model, self.start = self._first_network(initialize)
+        model, self.start = first_network(config, data, initialize)
         self.model = distributed.sync_batchnorm(place(model, self.device), self.device)
         self.network: nn.Module = self.model  # wrapped for several processes
         decay = config.train.ema_decay
@@ -90,16 +90,6 @@ class Trainer:
         self.first_loss: float | None = None  # of the untrained network
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
-
-    def _first_network(self, initialize: bool) -> tuple[GalaxyNet, str]:
-        """Build the network with its first weights; returns their origin too."""
-        start = self.data.start
-        model = build_model(self.config, initialize and start.weights is None)
-        if not initialize or start.weights is None:
-            return model, model.start.origin
-        weights = load_weights(start.weights)
-        fill_network(model, weights, shown(start.weights), self.config.keeps_head)
-        return model, start.origin
 
     def fit(self, callbacks: Sequence[Callback] = (), epochs: int | None = None) -> None:
         """Train epoch by epoch: steps, moving average, validation, a row of the history.
@@ -332,6 +322,17 @@ class Trainer:
     def _best_row(self) -> dict[str, Any]:
         """Row of the best epoch, the first of equals."""
         return min(self.history, key=lambda row: row["val_score"])
+
+
+def first_network(config: Config, data: FoldData, initialize: bool = True) -> tuple[GalaxyNet, str]:
+    """Build the network of a fold with its first weights; returns their origin too."""
+    start = data.start
+    model = build_model(config, initialize and start.weights is None)
+    if not initialize or start.weights is None:
+        return model, model.start.origin
+    weights = load_weights(start.weights)
+    fill_network(model, weights, shown(start.weights), config.keeps_head)
+    return model, start.origin
 
 
 def _seed(config: Config, fold: int, epoch: int = -1) -> int:

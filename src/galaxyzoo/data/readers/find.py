@@ -7,14 +7,19 @@ from galaxyzoo.config.names import BUNDLED, DEMOS, RECORDS
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import input_dir
 from galaxyzoo.data.catalog import input_places
-from galaxyzoo.data.readers import gz2, kaggle, labeled, labeled_arrays
+from galaxyzoo.data.readers import gz2, kaggle, label_table, labeled, labeled_arrays
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
-from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.tasks.registry import get_task, has_own_labels
 
 # Forms of datasets besides the competition's: folders, and single files. Each function gives the
 # dataset at a path, None where the path is not of its form. To add a form: such a function, here.
 Form = Callable[[Path], FoundDataset | None]
-FOLDER_FORMS: tuple[Form, ...] = (labeled.find_table, gz2.find, labeled.find_class_folders)
+FOLDER_FORMS: tuple[Form, ...] = (
+    labeled.find_table,
+    label_table.find,
+    gz2.find,
+    labeled.find_class_folders,
+)
 FILE_FORMS: tuple[Form, ...] = (labeled_arrays.find_galaxy10, labeled_arrays.find_npz)
 
 
@@ -36,6 +41,14 @@ def open_input(data: str | None, tasks: set[str]) -> RawDataset:
     return raw
 
 
+def find_own_task(data: str | None) -> str | None:
+    """Name of the task of the own labels at a path, or in that folder of `input/`; else None."""
+    for path in (Path(data), input_dir() / data) if data else ():
+        if candidate := label_table.find(path):
+            return next((name for name in candidate.tasks if has_own_labels(name)), None)
+    return None
+
+
 def is_anything_there() -> bool:
     """Check whether `input/` holds any dataset besides the demo."""
     return bool(kaggle.places()) or next(_all_sets(), None) is not None
@@ -43,7 +56,7 @@ def is_anything_there() -> bool:
 
 def _find_input(tasks: set[str]) -> RawDataset:
     fitting = _fitting(_all_sets(), tasks)
-    by_votes = all(TASKS[name].tasks_of_votes for name in tasks)
+    by_votes = all(get_task(name).tasks_of_votes for name in tasks)
     if by_votes and not fitting:
         return kaggle.open_raw_dataset(kaggle.find_folder())
     if not fitting:

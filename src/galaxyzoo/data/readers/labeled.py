@@ -34,9 +34,10 @@ from galaxyzoo.tasks.kinds import CLASS, ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
 
 LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
+OWN_LABELS = "labels.csv"  # of `label_table`
 # Such images are cut out already, often small: all of them is kept.
 CUT_OUT = ImageConfig(crop_px=ORIGINAL_PX, cache_px=96)
-_GALAXY_ID = re.compile("[1-9][0-9]{5,17}")  # not the 1, 2, 3 or 0001 by which people number files
+GALAXY_ID = re.compile("[1-9][0-9]{5,17}")  # not the 1, 2, 3 or 0001 by which people number files
 
 
 def find_table(folder: Path) -> FoundDataset | None:
@@ -78,7 +79,7 @@ def one_task(classes: set[str], where: str) -> ClassTask:
     if len(best) == 1 or not most:
         raise InputError(
             f"{where}: unknown class '{lacking[0]}': the classes of {best[0].name} are "
-            f"{', '.join(best[0].columns)}"
+            f"{', '.join(best[0].columns)}; a table of your own classes is {OWN_LABELS}"
         )
     listed = "; ".join(
         f"{task.name} ({', '.join(task.columns)}) lacks '{name}'"
@@ -124,8 +125,12 @@ def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset
 
 def image_files(folder: Path) -> list[Path]:
     """Find the images of a folder with a table of labels; nothing of any other folder."""
-    if not (folder / LABELS).is_file():
-        return []
+    has_table = any((folder / table).is_file() for table in (LABELS, OWN_LABELS))
+    return images_beside(folder) if has_table else []
+
+
+def images_beside(folder: Path) -> list[Path]:
+    """Find the images in `images/`, its zip or list, else in archives; empty: none of these."""
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
             return [path]
@@ -148,7 +153,7 @@ def _read_class_folders(folder: Path, store: ImageStore, task: ClassTask) -> Raw
     order = sorted(store.names, key=store.names.__getitem__)
     paths = [PurePath(store.names[number]) for number in order]
     stems = [path.stem for path in paths]
-    named_by_id = all(map(_GALAXY_ID.fullmatch, stems)) and len(set(stems)) == len(stems)
+    named_by_id = all(map(GALAXY_ID.fullmatch, stems)) and len(set(stems)) == len(stems)
     rows = [int(stem) for stem in stems] if named_by_id else range(len(stems))
     places = {row: (store, number) for row, number in zip(rows, order, strict=True)}
     images = KeyedStore.of(folder, places)

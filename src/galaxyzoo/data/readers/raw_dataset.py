@@ -11,6 +11,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.tasks.kinds import Task
 
 
 def _no_ids() -> np.ndarray:
@@ -32,6 +33,7 @@ class RawDataset:
     image: ImageConfig = field(default_factory=ImageConfig)
     # whether its ids mean other galaxies than the same ids of other datasets
     own_ids: bool = False
+    task: Task | None = None  # of its own labels
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,85 @@
+"""Section on a run of own labels: scores with their spread over folds, and the learning curve."""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from galaxyzoo.reports.charts import Chart, Line, data_range
+from galaxyzoo.reports.evaluate import Evaluation
+from galaxyzoo.reports.html import HtmlSection
+from galaxyzoo.reports.results import Result
+from galaxyzoo.results.layout import CURVE, RunFolder
+from galaxyzoo.tasks.metrics import mean_recall
+
+SCORES = ("accuracy", "balanced accuracy", "macro AUC", "log-loss")
+
+
+def few_labels_section(evaluation: Evaluation, result: Result) -> HtmlSection:
+    """Build the section; write its tables."""
+    spread = score_folds(evaluation, result)
+    evaluation.write_csv(f"{result.stem}_spread.csv", spread)
+    tables, charts = [("mean and standard deviation over the folds", spread)], []
+    curve = summarize_curve(pd.concat(_read_curves(evaluation, result) or [pd.DataFrame()]))
+    if not curve.empty:
+        evaluation.write_csv(f"{result.stem}_learning_curve.csv", curve)
+        tables.append(("heads fitted with fewer labels", curve))
+        charts.append(("learning curve", [draw_curve(curve)]))
+    text = (
+        "Fewer labels are drawn at random, several times in each fold; ± is the standard deviation "
+        "over folds and draws. The most confident mistakes, below, are the likely label errors."
+    )
+    return HtmlSection(f"{result.run}: few labels", text, tables, charts)
+
+
+def score_folds(evaluation: Evaluation, result: Result) -> pd.DataFrame:
+    """Table of `SCORES`, each fold's own: mean and sd (sample standard deviation)."""
+    task, table = evaluation.class_task, result.table
+    assert table.folds is not None
+    decided = task.decide_out_of_fold(table.values, result.targets, table.folds, result.unscored)
+    rows = []
+    for fold in result.folds:
+        inside = table.folds == fold
+        targets, probs = result.targets[inside], table.values[inside]
+        truth, chosen = targets.argmax(axis=1), decided[inside]
+        auc = roc_auc_score(targets, probs) if targets.any(axis=0).all() else np.nan
+        right, loss = (truth == chosen).mean(), task.score(probs, targets)
+        rows.append((right, mean_recall(truth, chosen), auc, loss))
+    values = pd.DataFrame(rows, columns=list(SCORES))
+    return pd.DataFrame({"score": SCORES, "mean": values.mean(), "± sd of folds": values.std()})
+
+
+def _read_curves(evaluation: Evaluation, result: Result) -> list[pd.DataFrame]:
+    folder = RunFolder(evaluation.catalog.dataset, result.run)
+    paths = [folder.fold(fold) / CURVE for fold in result.folds]
+    return [pd.read_csv(path) for path in paths if path.is_file()]
+
+
+def summarize_curve(curves: pd.DataFrame) -> pd.DataFrame:
+    """A row per number of labels: mean and sd over folds and draws of each score.
+
+    Args:
+        curves: rows of `learning_curve` of all folds.
+    """
+    rows: list[dict[str, float]] = []
+    for count, draws in curves.groupby("labels") if len(curves) else ():
+        row = {"labels": count, "draws": len(draws)}
+        for name in draws.columns.drop("labels"):
+            row |= {name: draws[name].mean(), f"± {name}": draws[name].std()}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def draw_curve(curve: pd.DataFrame) -> Chart:
+    """Draw balanced accuracy over the number of labels, and a standard deviation around it."""
+    name = "balanced accuracy"
+    labels, mean, sd = curve["labels"], curve[name], curve[f"± {name}"].fillna(0)
+    ends = [Line(labels, mean + side * sd, 0, style="thin") for side in (-1, 1)]
+    lines = [Line(labels, mean, 0, "mean, ± sd"), *ends]
+    return Chart(
+        name,
+        "labels that the head was fitted with",
+        name,
+        lines,
+        x_range=data_range(labels),
+        y_range=data_range(np.concatenate([line.y for line in lines])),
+    )

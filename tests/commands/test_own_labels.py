@@ -1,0 +1,95 @@
+"""The real commands on classes of a user's own: a table, a head, predictions, an exported run."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.inference import features
+from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
+from galaxyzoo.models.build import build_model
+from galaxyzoo.tasks.metrics import log_loss
+from galaxyzoo.training.feature_head import fit_head
+from galaxyzoo.training.fold import train_fold
+from support.class_fixtures import class_fold, draw_images
+from support.commands import succeed, table
+from support.form_fixtures import write_folder
+from support.small_models import small_config
+
+NAMES = ["dark, <odd>", "light"]
+
+
+def write_mine(folder: Path, count: int = 16) -> Path:
+    """Dark and light images in turn, without a class the last two."""
+    folder.mkdir(parents=True)
+    images = [image // 2 + 120 * (n % 2) for n, image in enumerate(draw_images(count))]
+    write_folder(folder / "images", images, [f"g{n:02}" for n in range(count)])
+    classes = [NAMES[n % 2] if n < count - 2 else "" for n in range(count)]
+    labels = pd.DataFrame({"file": [f"g{n:02}.png" for n in range(count)], "class": classes})
+    labels.to_csv(folder / "labels.csv", index=False)
+    return folder
+
+
+@pytest.mark.slow
+def test_own_classes_are_trained_predicted_reported_and_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_mine(tmp_path / "input" / "mine")
+    printed = succeed(tmp_path, "train.py", "--data", "mine", "--folds", "2", "--ensemble").stdout
+    assert "own labels: dark, <odd> 7, light 7; 7 galaxies a fold" in printed
+    oof = table(tmp_path, "oof", "mine/head.csv")
+    assert list(oof.columns) == [*NAMES, "fold"]
+    assert oof.index.tolist() == list(range(14))
+    assert (oof[NAMES].to_numpy().argmax(axis=1) == np.arange(14) % 2).all()
+    test = table(tmp_path, "submissions", "mine/head.csv")
+    assert test["class"].tolist() == NAMES
+    succeed(tmp_path, "predict.py", "mine/head", str(folder / "images"), "--output", "new.csv")
+    new = pd.read_csv(tmp_path / "new.csv", index_col=0)
+    np.testing.assert_allclose(new.iloc[14:][NAMES], test[NAMES], atol=1e-5)
+    succeed(tmp_path, "evaluate.py", "mine")
+    html = (tmp_path / "reports/mine/mine/index.html").read_text()
+    assert "dark, &lt;odd&gt;" in html
+    assert "<odd>" not in html
+    succeed(tmp_path, "export.py", "mine/head", "--no-onnx", "--output", "exported")
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path / "elsewhere"))
+    run = RunNetworks.load_exported(tmp_path / "exported")  # which brings its task along
+    assert (run.task.name, run.task.columns) == ("mine", tuple(NAMES))
+
+
+def test_a_fold_is_its_first_network_with_a_fitted_head(root: Path) -> None:
+    data = class_fold()
+    train = {"optimizer": "logistic", "freeze": "backbone", "epochs": 1}
+    small = {"task": "zoo5", "run": "zoo5/small", "head": {"hidden": []}}
+    config = small_config(**small, train=train, tta={"dihedral": False})
+    summary = train_fold(config, data, root / "fold", "a fold")
+    assert (summary.start, summary.diverged) == ("scratch", False)
+    network = load_fold_model(config, root / "fold")
+    inputs = compute_features(network, data.cache.images, config, config.tta)
+    labels, rows = data.targets.argmax(axis=1), data.train_rows
+    expected = fit_head(inputs[rows], labels[rows], 5).predict_proba(inputs[data.val_rows])
+    predicted = predict(network, data.cache, data.val_rows, config)
+    np.testing.assert_allclose(predicted, expected, atol=1e-4)
+    history = pd.read_csv(root / "fold" / "history.csv")
+    truth = data.targets[data.val_rows]
+    assert history["val_score"].tolist() == pytest.approx([log_loss(expected, truth)], abs=1e-4)
+
+
+def test_features_are_computed_once_an_image(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, config = class_fold().cache.images, small_config(tta={"dihedral": False})
+    network, asked = build_model(config), []
+
+    def count(model, new, *others):
+        asked.append(len(new))
+        return compute_features(model, new, *others)
+
+    monkeypatch.setattr(features, "compute_features", count)
+    first = features.cached_features(network, images[:10], config)
+    second = features.cached_features(network, images[5:15], config)
+    assert asked == [10, 5]
+    np.testing.assert_array_equal(second[:5], first[5:])
+    whole = compute_features(network, images[:15], config, config.tta)
+    np.testing.assert_allclose(np.vstack([first, second[5:]]), whole, atol=1e-5)
+    features.cached_features(build_model(config), images[:3], config)  # other weights
+    assert asked == [10, 5, 3]

@@ -1,0 +1,137 @@
+"""Galaxies with classes of a user's own, in `labels.csv`."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.config.loading import load_config, runs_of
+from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.data.readers.find import find_own_task, open_input
+from galaxyzoo.tasks.registry import find_task, get_task
+from support.class_fixtures import ZOO5, draw_images, write_labeled
+from support.form_fixtures import FORMS, write_folder
+from support.refusals import one_line_refusal
+
+NAMES = ["ring", 'merger, "late"', "naïve <b>"]
+
+
+@pytest.fixture
+def folder(root: Path) -> Path:
+    """24 images `g_<number>.png` in a subfolder; all but the first two have a class."""
+    folder = root / "input" / "mine"
+    folder.mkdir(parents=True)
+    write_folder(folder / "pictures", list(draw_images(24)), [f"g_{n}" for n in range(24)])
+    classes = [NAMES[n % 3] if n > 1 else "" for n in range(24)]
+    write(folder, id=[f"g_{n}" for n in range(24)], classes=classes)
+    return folder
+
+
+def write(folder: Path, classes: list[str], **columns: list) -> None:
+    table = pd.DataFrame({**columns, "class": classes})
+    table.sample(frac=1, random_state=0).to_csv(folder / "labels.csv", index=False)
+
+
+def test_images_are_numbered_by_their_names_and_have_their_classes(folder: Path) -> None:
+    raw = open_input("mine", {"mine"})
+    assert (raw.dataset, raw.own_ids) == ("mine", True)
+    assert list(raw.targets.columns) == sorted(NAMES)
+    for row, number in enumerate(sorted(range(24), key=str)):  # g_0, g_1, g_10, g_11, …
+        if number > 1:
+            assert raw.targets.loc[row].idxmax() == NAMES[number % 3]
+            assert raw.train_images.names[row] == f"pictures/g_{number}.png"
+    assert sorted(raw.test_ids) == [0, 1]
+
+
+def test_the_folder_is_a_task_of_its_name_with_its_recipes(root: Path, folder: Path) -> None:
+    assert find_own_task("mine") == "mine" == find_own_task(str(folder))
+    catalog = prepare("mine", n_folds=3, tasks={"mine"}).catalog
+    find_task.__globals__["_registered"].clear()  # as in a later command
+    assert get_task("mine").columns == tuple(sorted(NAMES))
+    assert load_catalog("mine").targets("mine").sum(axis=0).tolist() == [7, 8, 7]
+    assert runs_of("mine") == ["mine/head"]
+    config = load_config("mine/head")
+    assert (config.run, config.task, config.labels) == (
+        "mine/head",
+        "mine",
+        {"columns": sorted(NAMES), "balanced": False},
+    )
+    counts = catalog.for_task(get_task("mine")).train.groupby("fold")[NAMES].sum()
+    assert counts.to_numpy().min() >= 2  # stratified
+
+
+@pytest.mark.parametrize("form", ["`.zip`", "`.tar`", "`.parquet`", "`.npz`"])
+def test_images_may_be_of_any_form(root: Path, form: str) -> None:
+    folder = root / "input" / "mine"
+    folder.mkdir(parents=True)
+    FORMS[form](folder / "images", list(draw_images(6)), [f"J{n}" for n in range(6)])
+    write(folder, list("ababab"), file=[f"J{n}" for n in range(6)])
+    raw = open_input("mine", {"mine"})
+    assert raw.targets["a"].tolist() == [1, 0, 1, 0, 1, 0]
+
+
+def test_galaxy_ids_stay_galaxy_ids(root: Path) -> None:
+    folder = write_labeled(root / "input" / "mine", n=8, n_test=0, first=123456)
+    (folder / "train_labels.csv").unlink()
+    write(folder, list("abababab"), GalaxyID=list(range(123456, 123464)))
+    raw = open_input("mine", {"mine"})
+    assert (raw.own_ids, raw.targets.index.tolist()) == (False, list(range(123456, 123464)))
+
+
+def test_all_classes_of_a_known_task_are_that_task(root: Path) -> None:
+    folder = write_labeled(root / "input" / "mine", n=10, n_test=0)
+    shutil.move(folder / "train_labels.csv", folder / "labels.csv")
+    assert find_own_task("mine") is None
+    assert list(open_input("mine", {"zoo5"}).targets.columns) == list(ZOO5)
+
+
+def test_task_yaml_has_the_order_and_what_is_decided(folder: Path) -> None:
+    (folder / "task.yaml").write_text(
+        "metric: balanced accuracy\nclasses: [ring, naïve <b>, 'merger, \"late\"']\n"
+    )
+    task = get_task(find_own_task("mine") or "")
+    assert task.columns == ("ring", "naïve <b>", 'merger, "late"')
+    prior, probs = np.array([0.8, 0.1, 0.1]), np.array([[0.6, 0.3, 0.1]])
+    assert task.decide(probs, prior).tolist() == [1]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("classes", "yaml", "line"),
+    [
+        (["a"] * 6, None, "one class, 'a': label others too"),
+        (["", " ", "", "", "", ""], None, "holds no class"),
+        (["a", "=1+1"] * 3, None, "'=1+1' cannot name a class"),
+        (["a", "fold"] * 3, None, "'fold' cannot name a class"),
+        (["a", "b"] * 3, "classes: [a, c]", "'b' is not once in classes and in labels.csv"),
+        (["a", "b"] * 3, "clases: [a, b]", "unknown key 'clases'"),
+    ],
+)
+def test_a_mistake_is_one_line(root: Path, classes: list[str], yaml: str, line: str) -> None:
+    folder = root / "input" / "mine"
+    folder.mkdir(parents=True)
+    write_folder(folder / "images", list(draw_images(6)), [f"g{n}" for n in range(6)])
+    write(folder, classes, id=[f"g{n}" for n in range(6)])
+    if yaml:
+        (folder / "task.yaml").write_text(yaml)
+    assert line in one_line_refusal(open_input, "mine", {"mine"})
+
+
+def test_a_class_with_fewer_galaxies_than_folds_is_told_with_what_to_do(folder: Path) -> None:
+    line = one_line_refusal(prepare, "mine", 8, None, {"mine"})
+    assert "has 7 galaxies, too few for 8 folds" in line
+    assert "give it more, or take fewer --folds" in line
+
+
+@pytest.mark.parametrize(
+    ("ids", "problem"),
+    [(["g0", "g1", "g1"], "'g1' appears twice"), (["g0", "g1", "x"], "no image is named 'x'")],
+)
+def test_a_row_has_one_image(root: Path, ids: list[str], problem: str) -> None:
+    folder = root / "input" / "mine"
+    folder.mkdir(parents=True)
+    write_folder(folder / "images", list(draw_images(6)), [f"g{n}" for n in range(6)])
+    write(folder, ["a", "b", "a"], id=ids)
+    assert problem in one_line_refusal(open_input, "mine", {"mine"})
