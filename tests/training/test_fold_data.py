@@ -9,8 +9,9 @@ import pytest
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config, ImageConfig
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.prepare import Dataset, prepare
+from galaxyzoo.io.tables import FOLD
 from galaxyzoo.results.layout import HISTORY, WEIGHTS, FoldFolder, bundled_dir
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data
@@ -100,6 +101,19 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(
     monkeypatch.setattr(fold_data, "load_run_config", lambda _: found)
     assert not fold_data.resolve_start(config, catalog, 2).possible_leakage
     assert fold_data.resolve_start(holdout_config(), catalog, 2) == fold_data.Start()
+    # Other labels of these galaxies: in the same folds they start from what has not seen them.
+    labels = catalog.train[[FOLD, GROUP]].iloc[::2].assign(ring=1.0, other=0.0)
+    moved, strange = labels.copy(), labels.rename(index={labels.index[0]: 1})
+    moved.iloc[3, 0] = (moved.iloc[3, 0] + 1) % 3
+    for train, about, is_marked in (
+        (labels, {}, False),
+        (moved, {}, True),
+        (strange, {}, True),
+        (labels, {"own_ids": True}, True),
+    ):
+        mine = Catalog("mine", train, np.empty(0, np.int64), about)
+        start = fold_data.resolve_start(config, mine, 2)
+        assert (start.weights, start.possible_leakage) == (own, is_marked)
 
 
 def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted: Dataset) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.names import BUNDLED, DEMOS
@@ -26,7 +27,7 @@ from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_copies,
 from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
 from galaxyzoo.data.readers.find import is_anything_there, open_input
 from galaxyzoo.data.readers.raw_dataset import RawDataset
-from galaxyzoo.io.tables import FOLD
+from galaxyzoo.io.tables import FOLD, ID, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import LABELS_TASK, define_task
 
@@ -181,6 +182,8 @@ def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> C
     if raw.task:
         catalog.for_task(raw.task)  # every class is in every fold
         files.write_json(folder / LABELS_TASK, define_task(raw.task))
+        names = pd.Series(raw.train_images.names, name="image").rename_axis(ID)
+        write_table(folder / "names.csv", names.reset_index())
     save_catalog(catalog)
     return load_catalog(raw.dataset)
 

@@ -141,11 +141,14 @@ def print_choice(cards: Sequence[RunCard], catalog: Catalog) -> None:
     best = min(cards, key=lambda card: card.score).run
     differences = {run: task.difference(each, losses[best]) for run, each in losses.items()}
     chosen = next(run for run, each in differences.items() if each.is_within_error)
-    each = differences[chosen]
-    print(
-        f"use {chosen}: the simplest run within one standard error of the best, {best} "
-        f"({task.metric} {each.value:+.4f} ± {each.error:.4f})"
-    )
+    reason = f"it has the lowest {task.metric}"
+    if chosen != best:
+        cost = differences[chosen]
+        reason = (
+            f"the simplest within one standard error of {best}, "
+            f"{task.metric} {cost.value:+.4f} ± {cost.error:.4f}"
+        )
+    print(f"use {chosen}: {reason}")
 
 
 def _problems(card: RunCard) -> list[str]:

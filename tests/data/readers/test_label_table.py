@@ -52,13 +52,15 @@ def test_the_folder_is_a_task_of_its_name_with_its_recipes(root: Path, folder: P
     find_task.__globals__["_registered"].clear()  # as in a later command
     assert get_task("mine").columns == tuple(sorted(NAMES))
     assert load_catalog("mine").targets("mine").sum(axis=0).tolist() == [7, 8, 7]
-    assert runs_of("mine") == ["mine/head"]
+    assert runs_of("mine") == ["mine/finetune", "mine/head"]
     config = load_config("mine/head")
     assert (config.run, config.task, config.labels) == (
         "mine/head",
         "mine",
         {"columns": sorted(NAMES), "balanced": False},
     )
+    names = pd.read_csv(root / "folds/mine/names.csv", index_col="GalaxyID")["image"]
+    assert names.loc[2] == "pictures/g_10.png"
     counts = catalog.for_task(get_task("mine")).train.groupby("fold")[NAMES].sum()
     assert counts.to_numpy().min() >= 2  # stratified
 
