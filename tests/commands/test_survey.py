@@ -326,8 +326,9 @@ def test_what_is_lost_is_made_again_and_what_is_changed_is_named(done: Path) -> 
 def test_another_job_is_not_mixed_with_it(done: Path) -> None:
     picture = encode(draw_image(np.random.default_rng(5), 64))
     (done / "survey" / "101.jpg").write_bytes(picture)
-    assert "job.json is of other images" in refusal(done)
+    assert "part-000000.parquet is of other images: delete" in refusal(done)
     (done / "survey" / "101.jpg").unlink()
+    assert "job.json is of other images" in refusal(done)
     shutil.rmtree(next((done / "folds").glob("*/gz37/cnn/fold_2")))
     assert "job.json is of other networks" in refusal(done)
     (done / "votes" / "job.json").unlink()

@@ -1,5 +1,6 @@
 """Surveys: parts are of one job, unchanged, and of images that did not change."""
 
+import os
 import random
 import shutil
 import threading
@@ -19,6 +20,7 @@ from galaxyzoo.data.stores.files import FolderStore
 from galaxyzoo.inference import survey as surveys
 from galaxyzoo.io.archives import write_zip
 from support.brightness import Brightness, Darkness, make_job
+from support.form_fixtures import FORMS
 from support.kaggle_fixtures import draw_image, encode
 from support.refusals import one_line_refusal
 
@@ -132,8 +134,46 @@ def test_a_part_of_another_job_is_named(votes: Path, survey: Path, tmp_path: Pat
 
 def test_a_job_does_not_go_on_with_images_that_changed_since(votes: Path, survey: Path) -> None:
     (votes / "parts" / PART).unlink()
-    shutil.copy(survey / "101.png", survey / "110.png")
+    shutil.copy(survey / "101.png", survey / "109a.png")
     assert "job.json is of other images" in one_line_refusal(make_job(votes, survey).run)
+
+
+class Unasked(Brightness):
+    """The same predictor, where there is nothing left to predict."""
+
+    def predict(self, decode: Callable) -> np.ndarray:
+        raise AssertionError
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_copy_of_images_is_the_same_input_and_a_part_of_changed_ones_is_named(
+    tmp_path: Path, form: str
+) -> None:
+    pictures = [draw_image(np.random.default_rng(number), 48) for number in range(COUNT)]
+    given, votes = tmp_path / "given", tmp_path / "votes"
+
+    def write() -> Path:
+        given.mkdir()
+        return FORMS[form](given / "a", pictures, [100 + number for number in range(COUNT)])
+
+    images = write()
+    make_job(votes, images).run()
+    before = read_all(votes)
+    for path in given.rglob("*"):
+        path.chmod(0o700)
+        os.utime(path, (1e9, 1e9))
+    make_job(votes, images, predictor=Unasked).run()
+    assert read_all(votes) == before
+    pictures[9] = pictures[0]
+    shutil.rmtree(given)
+    write()
+    path = votes / "parts" / "part-000002.parquet"
+    message = one_line_refusal(make_job(votes, images).run)
+    assert f"{path} is of other images: delete {path}, and the same command" in message
+    path.unlink()
+    make_job(votes, images).run()
+    after = read_all(votes)
+    assert [name for name in before if after[name] != before[name]] == [path.name]
 
 
 def amid_a_job(happens: Callable[[], object]) -> type[Brightness]:

@@ -1,6 +1,7 @@
 """Images to predict, of folders, zips, files, archives and lists, and their ids."""
 
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -11,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.base import ImageStore, number_of, stem_of
@@ -35,6 +36,7 @@ class Images:
     store: ImageStore
     ids: np.ndarray  # (image,)
     oddities: Oddities = field(default_factory=dict)  # of those that can be read, once decoded
+    checksums: dict[int, int] = field(default_factory=dict)  # of what was read, by id
     _decoded: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     _problems: dict[int, str] = field(default_factory=dict)
 
@@ -44,6 +46,7 @@ class Images:
         if key not in self._decoded:
             store = _MeasuredStore.of(self.store)
             images, problems = decode_many(store, self.ids, image)
+            self.checksums.update(store.checksums)
             is_first = not self._decoded  # members of an ensemble predict the same images
             if is_first:
                 problems = {**{int(i): _BLANK for i in self.ids[_are_blank(images)]}, **problems}
@@ -83,19 +86,22 @@ def _are_blank(images: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _MeasuredStore(ImageStore):
-    """Wrapper of a store that measures images while they are read."""
+    """Wrapper of a store that measures images, and takes their checksums, while they are read."""
 
     inner: ImageStore = field(kw_only=True)
     sizes: dict[int, tuple[int, int, int]] = field(kw_only=True)  # as of `measure`, by id
+    checksums: dict[int, int] = field(kw_only=True)  # CRC-32, by id
 
     @staticmethod
     def of(inner: ImageStore) -> "_MeasuredStore":
         arguments = (inner.path, inner.names, inner.stamps)
-        return _MeasuredStore(*arguments, inner=inner, sizes={})
+        return _MeasuredStore(*arguments, inner=inner, sizes={}, checksums={})
 
     def load(self, galaxy_id: int) -> bytes | np.ndarray:
         data = self.inner.load(galaxy_id)
         self.sizes[galaxy_id] = measure(data)
+        content = np.ascontiguousarray(data) if isinstance(data, np.ndarray) else data
+        self.checksums[galaxy_id] = zlib.crc32(content)
         return data
 
 
@@ -162,6 +168,28 @@ class Part:
     def names(self) -> list[str]:
         """Names of the images, as labels have them."""
         return [one_line(self.store.names[int(i)]) for i in self.ids]
+
+    @property
+    def stamps(self) -> str:
+        """Digest of names and stamps, which change with the images or with their files' times."""
+        return digest([repr([self.store.digest_of(int(i)) for i in self.ids])])[:16]
+
+    def read_content(self) -> str:
+        """Read all images anew; returns `digest_content` of them."""
+        store = _MeasuredStore.of(self.store)
+        for image_id in self.ids[self.store.reading_order(self.ids)].tolist():
+            try:
+                store.load(image_id)
+            except UnavailableError:
+                raise
+            except (InputError, ValueError):
+                continue
+        return digest_content(store.checksums)
+
+
+def digest_content(checksums: Mapping[int, int]) -> str:
+    """Digest of the content of images, from the checksum of each that can be read, by id."""
+    return digest([repr(sorted(checksums.items()))])[:16]
 
 
 @dataclass(frozen=True)
@@ -254,12 +282,17 @@ class SurveyImages:
         return [pair for store in self._stores for pair in store.left_out]
 
     @property
+    def stamps(self) -> list[str]:
+        """Digest of each part's stamps."""
+        return [part.stamps for part in self.parts]
+
+    @property
     def digest(self) -> str:
-        """Digest of names and stamps of all images, in their order, and of what is kept."""
-        stamps = ([part.store.digest_of(int(i)) for i in part.ids] for part in self.parts)
+        """Digest of the names of all images, in their order, and of what is kept."""
+        names = ([part.store.digest_of(int(i))[:2] for i in part.ids] for part in self.parts)
         batches = chain.from_iterable(table.to_batches() for table in self.kept.values())
         columns = (memoryview(batch.serialize()) for batch in batches)
-        return digest(chain(map(repr, stamps), self.keep, columns))[:16]
+        return digest(chain(map(repr, names), self.keep, columns))[:16]
 
 
 def _names(stores: Sequence[ImageStore]) -> Iterator[str]:

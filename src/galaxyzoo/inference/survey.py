@@ -30,7 +30,7 @@ from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.inference.columns import FEATURES, describe_columns, is_prediction, write_one_table
-from galaxyzoo.inference.images import Images, Part, SurveyImages
+from galaxyzoo.inference.images import Images, Part, SurveyImages, digest_content
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.predict import Predictor, decode_ahead
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
@@ -129,7 +129,7 @@ class Survey:
         return done
 
     def begin(self) -> None:
-        """Write `job.json`, or refuse the folder of another job."""
+        """Write `job.json`, or refuse the folder of another job or parts whose images changed."""
         where = shown(self.folder)
         with files.hold_lock(self.folder / files.LOCK, f"beginning {where}"):
             if not self._begun.is_done:
@@ -137,6 +137,11 @@ class Survey:
                     raise InputError(f"--output {where} holds other files: name a new folder")
                 self._begun.finish([], {})
         self._begun.check()
+        for part in filter(self._is_made, self.images.parts):
+            record = self._record(part)
+            changed = record.notes["stamps"] != part.stamps  # perhaps by copying, so read them
+            if changed and record.notes["content"] != part.read_content():
+                raise InputError(f"{shown(self.part_path(part))} is of other images: {record.cure}")
 
     @property
     def _begun(self) -> Manifest:
@@ -144,7 +149,7 @@ class Survey:
         return Manifest(self.folder, self.made_by, JOB, cure)
 
     def _record(self, part: Part) -> Manifest:
-        """Manifest of a part; its notes are the part's errors and oddities."""
+        """Manifest of a part; its notes: errors, oddities, stamps and content of its images."""
         path = self.part_path(part)
         cure = f"delete {shown(path)}, and the same command predicts it again"
         return Manifest(path.parent, self.made_by, path.with_suffix(".json").name, cure)
@@ -158,10 +163,12 @@ class Survey:
             return 0
         tables, errors = [], []
         oddities: Oddities = {}
+        checksums: dict[int, int] = {}
         for images in decode_ahead(self.predictor, part.store, part.ids):
             tables.append(self._table(images))
             errors += images.problems
             add_oddities(oddities, images.oddities)
+            checksums |= images.checksums
         try:
             self._begun.check()
         except InputError:
@@ -171,6 +178,8 @@ class Survey:
         notes = {
             "errors": [[one_line(text) for text in pair] for pair in errors],
             "oddities": {kind: [n, one_line(first)] for kind, (n, first) in oddities.items()},
+            "stamps": part.stamps,
+            "content": digest_content(checksums),
         }
         self._record(part).finish([path.name], notes)
         return len(part.ids)
@@ -247,7 +256,8 @@ class Survey:
         for path in sorted((self.folder / PARTS).glob("[!.]*")):
             if path.name not in names:
                 raise InputError(f"{shown(path)} is not a file of this job: move it away")
-        if self.images.open_again().digest != self.images.digest:
+        now = self.images.open_again()
+        if (now.digest, now.stamps) != (self.images.digest, self.images.stamps):
             raise InputError(
                 f"IMAGES changed while they were predicted: delete {shown(self.folder)} to begin "
                 "again"
