@@ -192,9 +192,12 @@ def test_tables_of_votes_serve_a_class_task_by_its_rule(catalog, tmp_path, monke
     by_hand = by_hand.div(by_hand.sum(axis=1), axis=0)
     assert len(own.ids) < len(whole.ids)
     reads, read = [], tables.read_csv_bytes
-    monkeypatch.setattr(
-        tables, "read_csv_bytes", lambda path, source: reads.append(path) or read(path, source)
-    )
+
+    def note(path, source):
+        reads.append(path)
+        return read(path, source)
+
+    monkeypatch.setattr(tables, "read_csv_bytes", note)
     np.testing.assert_allclose(table.load_oof(CLASSES, whole), by_hand, atol=1e-6)
     np.testing.assert_allclose(table.load_test(CLASSES, whole), np.full((10, 2), 0.5), atol=1e-6)
     assert reads == [table.oof_path, table.test_path]  # each once

@@ -100,7 +100,7 @@ class _MeasuredStore(ImageStore):
     def load(self, galaxy_id: int) -> bytes | np.ndarray:
         data = self.inner.load(galaxy_id)
         self.sizes[galaxy_id] = measure(data)
-        content = np.ascontiguousarray(data) if isinstance(data, np.ndarray) else data
+        content = data.tobytes() if isinstance(data, np.ndarray) else data
         self.checksums[galaxy_id] = zlib.crc32(content)
         return data
 

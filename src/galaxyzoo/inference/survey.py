@@ -148,6 +148,13 @@ class Survey:
         cure = f"name a new folder, or delete {shown(self.folder)} to begin again"
         return Manifest(self.folder, self.made_by, JOB, cure)
 
+    def _check_still_ours(self) -> None:
+        """Stop where the folder was deleted, even if another job has begun there since."""
+        try:
+            self._begun.check()
+        except InputError:
+            raise files.deletion_error(self.folder) from None
+
     def _record(self, part: Part) -> Manifest:
         """Manifest of a part; its notes: errors, oddities, stamps and content of its images."""
         path = self.part_path(part)
@@ -169,10 +176,7 @@ class Survey:
             errors += images.problems
             add_oddities(oddities, images.oddities)
             checksums |= images.checksums
-        try:
-            self._begun.check()
-        except InputError:
-            raise files.deletion_error(self.folder) from None
+        self._check_still_ours()
         path = self.part_path(part)
         files.write_bytes(path, _to_parquet(self._described(pa.concat_tables(tables))))
         notes = {
@@ -235,6 +239,7 @@ class Survey:
 
     def _finish(self, done: int, seconds: float) -> dict[str, Any]:
         """Check that each image is there once; write the errors of all parts and the manifest."""
+        self._check_still_ours()
         rows, errors = 0, []
         oddities: Oddities = {}
         label = self.images.labels.column
