@@ -179,7 +179,7 @@ def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:
                           "ra": [150.25, 10.5], "dec": [2.0, -1.5]})  # fmt: skip
     names.to_csv(root / "fits/cutouts.csv", index=False)
     text = (CODE_ROOT / "docs/surveys.md").read_text(encoding="utf-8")
-    text = text.replace("--jobs 2", "--jobs 1")  # two are in the test of kills
+    text = text.split("```")[1].replace("--jobs 2", "--jobs 1")  # two are in the test of kills
     commands = [line.split()[1:] for line in text.splitlines() if line.startswith("python3 ")]
     assert len(commands) == 4
     for script, *rest in commands:
