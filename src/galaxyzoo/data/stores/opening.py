@@ -20,6 +20,7 @@ from galaxyzoo.data.stores.files import FolderStore, make_store, open_files, ope
 from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings, FitsStore
 from galaxyzoo.data.stores.tables import ListStore, open_csv, open_parquet
 
+_HATS_TABLE = "hats_primary_table_url"
 # Forms in one file, or a folder that is one archive. To add one: a function that opens it, here.
 FORMS: dict[str, Callable[[Path], ImageStore]] = {
     ".tar": open_tar,
@@ -126,8 +127,17 @@ def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[ImageSt
 
 def _find_inner(path: Path) -> list[Path]:
     """Archives and files in a folder, which are opened each by itself."""
-    if (path / "hats.properties").is_file():
-        return sorted(path.glob("dataset/Norder=*/**/*.parquet"))
+    table = _hats_table(path)
+    if (table / "hats.properties").is_file():
+        return sorted(table.glob("dataset/Norder=*/**/*.parquet"))
     if not path.is_dir() or path.suffix == ZARR:
         return []
     return sorted([*path.glob(f"*{ZARR}"), *path.glob(f"*/*{ZARR}")])
+
+
+def _hats_table(path: Path) -> Path:
+    """Folder of the galaxies of a HATS collection, beside their margins; another path itself."""
+    collection = path / "collection.properties"
+    lines = collection.read_text().splitlines() if collection.is_file() else []
+    names = [line.partition("=")[2] for line in lines if line.startswith(_HATS_TABLE)]
+    return path / names[0].strip() if names else path
