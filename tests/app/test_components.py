@@ -52,6 +52,21 @@ def test_values_are_labels_too() -> None:
     assert "asked of 100%" in page
 
 
+def test_intervals_are_of_those_who_are_asked() -> None:
+    prediction = GALAXY_ZOO_2.project(np.full((1, 37), 0.5))[0]
+    bounds = np.stack([prediction / 2, prediction * 1.5], axis=1)
+    shown = replace(predicted(prediction), bounds=bounds)
+    page = answers_html("gz37/cnn", get_task("gz37"), shown)
+    value = prediction[GALAXY_ZOO_2.columns.index("Class2.1")]  # asked where there are features
+    share = value / prediction[1]
+    expected = f"predicted {share:.0%}, 90% interval {share / 2:.0%} to {1.5 * share:.0%}"
+    assert f'"edge-on: {expected}"' in page
+    faint = replace(shown, prediction=GALAXY_ZOO_2.project(np.eye(1, 37))[0])  # smooth for sure
+    pale = answers_html("gz37/cnn", get_task("gz37"), faint)
+    assert "edge-on: predicted" in pale
+    assert not re.search(r'"edge-on: [^"]*interval', pale)
+
+
 def test_classes_are_a_list_with_the_likeliest_first() -> None:
     task = get_task("elliptical_spiral")
     page = answers_html("x", task, predicted(np.array([0.2, 0.8]), np.array([1.0, 0.0])))
@@ -70,7 +85,7 @@ def test_names_are_escaped() -> None:
     shown = predicted(np.array([0.8, 0.2]), name=HOSTILE)
     page = answers_html(HOSTILE, task, shown)
     assert page.count(ESCAPED) == 4  # heading; title, text and label of the class
-    facts = facts_html(task, shown)
+    facts = facts_html(task, [shown])
     assert facts.count(ESCAPED) == 2
     heat = heat_html(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8)), HOSTILE)
     assert heat.count(ESCAPED) == 2

@@ -1,6 +1,9 @@
 """The page in this process, where its parts can be held up."""
 
+import base64
 import dataclasses
+import io
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -8,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import pytest
 
 from galaxyzoo.app import service
@@ -69,8 +73,27 @@ def test_an_uploaded_picture_stays_when_another_run_is_chosen(address: str) -> N
     visitor = PageClient(address)
     shown = visitor.show(jpeg(60))["output"]["data"]
     again = visitor.ask("compare", visitor.run, NONE, None)["output"]["data"]
-    assert "uploaded image" in again[2]
+    assert "mine.jpg" in again[2]
     assert again[2:4] == shown[2:4]  # picture and answers
+
+
+def test_several_images_are_answered_in_one_table(address: str) -> None:
+    visitor = PageClient(address)
+    files = []
+    for name, gray in (("a.jpg", 60), ("=b.jpg", 90)):
+        path = visitor.upload(jpeg(gray), name).json()[0]
+        files.append({"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}})
+    facts = visitor.ask("upload", visitor.run, NONE, files)["output"]["data"][2]
+    assert "And 1 more" in facts
+    (encoded,) = re.findall(r'href="data:text/csv;base64,([^"]*)"', facts)
+    table = pd.read_csv(io.BytesIO(base64.b64decode(encoded)), index_col="galaxy")
+    assert len(table) == 2
+    assert table.index[0] == "a.jpg"
+    assert table.index[1].endswith("b.jpg")
+    assert not table.index[1].startswith("=")  # no formula
+    assert not table.iloc[0].equals(table.iloc[1])
+    refused = visitor.ask("upload", visitor.run, NONE, files * 26)
+    assert "52 images: at most 50 at once" in refused["output"]["error"]
 
 
 def test_networks_without_galaxies_open_with_a_drawn_one(

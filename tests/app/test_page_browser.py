@@ -256,7 +256,7 @@ def test_many_uploads_at_once_are_all_answered(
 
     def answer(number: int) -> str:
         visitor = visitors.get()
-        said = visitor.show(pictures[number % len(pictures)], f"{number}.jpg")
+        said = visitor.show(pictures[number % len(pictures)], f"{number % len(pictures)}.jpg")
         visitors.put(visitor)
         assert said["success"], said
         return str(said["output"]["data"][2:4])  # with the galaxy's own picture
@@ -273,8 +273,8 @@ def test_many_uploads_at_once_are_all_answered(
 
 BOMB = KINDS["decompression bomb, PNG of 20000 px"].data
 HOSTILE = {
-    "text": (b"hello", "this image cannot be used: it is neither JPEG nor PNG"),
-    "bomb": (BOMB, "this image cannot be used: its size 20000 × 20000 px is out"),
+    "text": (b"hello", "galaxy.jpg cannot be used: it is neither JPEG nor PNG"),
+    "bomb": (BOMB, "galaxy.jpg cannot be used: its size 20000 × 20000 px is out"),
     "100 MB": (b"\xff\xd8" + bytes(100_000_000), "File size exceeded maximum allowed size"),
 }
 

@@ -83,16 +83,16 @@ def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared:
     expected = run.predict_upload(png, "mine").prediction
     for sent in (encoded, gzip.compress(encoded)):
         assert np.allclose(run.predict_upload(sent, "mine").prediction, expected, atol=1e-6)
-    with pytest.raises(InputError, match="this image cannot be used: it is damaged FITS"):
+    with pytest.raises(InputError, match="mine cannot be used: it is damaged FITS"):
         run.predict_upload(encoded[:4000], "mine")
 
 
 @pytest.mark.parametrize(
     ("encoded", "said"),
     [
-        (b"not an image", "this image cannot be used"),
-        (b"", "this image cannot be used"),
-        (jpeg(64)[:300], "this image cannot be used"),
+        (b"not an image", "cannot be used"),
+        (b"", "cannot be used"),
+        (jpeg(64)[:300], "cannot be used"),
         (b"\xff" * (service.MAX_UPLOAD_BYTES + 1), "larger than 20 MB"),
     ],
     ids=["text", "nothing", "cut off", "too large"],

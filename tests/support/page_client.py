@@ -74,4 +74,4 @@ class PageClient:
     def show_file(self, path: str, name: str = "mine.jpg") -> dict[str, Any]:
         """Have a file looked at that the server is said to keep at `path`; the last message."""
         file = {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
-        return self.ask("upload", self.run, "– none –", file)
+        return self.ask("upload", self.run, "– none –", [file])

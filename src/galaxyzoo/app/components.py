@@ -5,23 +5,26 @@ readers and keyboards can follow it; bars are decoration.
 """
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
-import matplotlib
 import numpy as np
 import pandas as pd
 
 from galaxyzoo.app.service import PredictedGalaxy
 from galaxyzoo.core.templates import render
+from galaxyzoo.explain.figures import blend_heat
+from galaxyzoo.explain.gradcam import likeliest
 from galaxyzoo.inference.survey import classes_of_votes
+from galaxyzoo.io.tables import without_formulas
 from galaxyzoo.reports.figures import readable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, Question
 from galaxyzoo.tasks.kinds import ClassTask, Task, VoteTask
 
 _SHOWN_PX = 320
+_REACHED = 0.1  # questions that fewer are asked are shown pale, without intervals
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class ShownAnswer:
     predicted: float  # share of those who are asked, or probability
     known: float | None  # the same of the volunteers
     likely: bool  # the likeliest of its question
+    interval: tuple[float, float] | None = None  # of the predicted share
     questions: "tuple[ShownQuestion, ...]" = ()
 
 
@@ -62,7 +66,7 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy, description: str 
             classes.append(ShownAnswer(text, shown.prediction[i], None, likely=False))
     else:
         roots = [q for q in GALAXY_ZOO_2.questions if q.parent is None]
-        questions = _nest(roots, shown.prediction, truth)
+        questions = _nest(roots, shown)
     return render(
         "galaxy_answers.html.j2",
         run=run,
@@ -70,30 +74,43 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy, description: str 
         questions=questions,
         classes=classes,
         has_votes=truth is not None,
+        has_intervals=shown.bounds is not None,
     )
 
 
-def facts_html(task: Task, shown: PredictedGalaxy) -> str:
-    """The galaxy's picture and name, and its class by each task's rule on the predicted votes."""
-    votes = pd.DataFrame(shown.prediction[None], columns=list(task.columns))
+def facts_html(task: Task, shown: Sequence[PredictedGalaxy]) -> str:
+    """The first galaxy's picture, name and classes by the rules; the names of all, and a download.
+
+    Args:
+        task: the run's.
+        shown: one galaxy, or several that were uploaded together.
+    """
+    first, names = shown[0], [galaxy.galaxy.name for galaxy in shown]
+    table = pd.DataFrame([galaxy.prediction for galaxy in shown], names, list(task.columns))
+    table.index.name = "galaxy"
+    votes = table.iloc[[0]].reset_index(drop=True)
     classes = classes_of_votes(votes) if isinstance(task, VoteTask) else ()
+    likely = likeliest(table.to_numpy(), task)
+    others = [(name, task.text(column)) for name, column in zip(names, likely, strict=True)]
     return render(
         "galaxy_facts.html.j2",
-        galaxy=shown.galaxy.name,
-        picture=_data_uri(shown.picture),
-        kind="training galaxy" if shown.galaxy.truth is not None else "no votes are known",
+        galaxy=first.galaxy.name,
+        picture=_data_uri(first.picture),
+        kind="training galaxy" if first.galaxy.truth is not None else "no votes are known",
         classes=[(readable(name), label and readable(label)) for name, (label,) in classes],
+        others=others[1:],
+        table=base64.b64encode(without_formulas(table).to_csv().encode()).decode(),
     )
 
 
 def heat_html(image: np.ndarray, heat: np.ndarray, answer: str) -> str:
     """The network's input, (H, W, 3) uint8, beside its heat map for an answer, (H, W) 0 to 1."""
-    colors = matplotlib.colormaps["inferno"](heat)[..., :3] * 255
-    share = (0.1 + 0.45 * heat)[..., None]
-    mixed = np.clip(image * (1 - share) + colors * share, 0, 255).astype(np.uint8)
     figures = [
         (_data_uri(image), "network input"),
-        (_data_uri(mixed), f"heat map for “{answer}”: brighter counts more"),
+        (
+            _data_uri(blend_heat(image, heat)),
+            f"heat map for “{answer}”: colored places count, those inside the line most",
+        ),
     ]
     return render("galaxy_heat.html.j2", figures=figures)
 
@@ -105,28 +122,32 @@ def caption(galaxy_id: int, row: Any) -> str:
     return f"{galaxy_id} · predicted {row['predicted']:.2f}, known {row['known']:.2f}"
 
 
-def _nest(
-    questions: Iterable[Question], prediction: np.ndarray, votes: np.ndarray | None
-) -> tuple[ShownQuestion, ...]:
+def _nest(questions: Iterable[Question], shown: PredictedGalaxy) -> tuple[ShownQuestion, ...]:
     """Questions, each answer with those that follow it."""
-    nested = []
+    votes, nested = shown.galaxy.truth, []
+    shares = GALAXY_ZOO_2.shares(shown.prediction[None])[0]
+    known = None if votes is None else GALAXY_ZOO_2.shares(votes[None])[0]
     for question in questions:
         span = GALAXY_ZOO_2.span(question)
-        predicted = GALAXY_ZOO_2.shares(prediction[None])[0, span]
-        voted = None if votes is None else GALAXY_ZOO_2.shares(votes[None])[0, span]
+        reached = float(GALAXY_ZOO_2.parents(shown.prediction[None])[0, span.start])
         answers = []
         for i, (column, text) in enumerate(zip(question.columns, question.answers, strict=True)):
+            place = span.start + i
             following = [q for q in GALAXY_ZOO_2.questions if q.parent == column]
+            interval = None
+            if shown.bounds is not None and reached >= _REACHED:
+                low, high = np.clip(shown.bounds[place] / reached, 0, 1)
+                interval = float(low), float(high)
             answers.append(
                 ShownAnswer(
                     text,
-                    float(predicted[i]),
-                    None if voted is None else float(voted[i]),
-                    i == predicted.argmax(),
-                    _nest(following, prediction, votes),
+                    float(shares[place]),
+                    None if known is None else float(known[place]),
+                    i == shares[span].argmax(),
+                    interval,
+                    _nest(following, shown),
                 )
             )
-        reached = float(GALAXY_ZOO_2.parents(prediction[None])[0, span.start])
         nested.append(ShownQuestion(question.text, reached, tuple(answers)))
     return tuple(nested)
 

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,9 +15,10 @@ from galaxyzoo.app import service
 from galaxyzoo.app.components import answers_html, caption, facts_html, heat_html
 from galaxyzoo.app.hosts import own_hosts
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.ensemble.networks import describe
 from galaxyzoo.ensemble.predictors import KnownPredictor
-from galaxyzoo.explain.gradcam import FAST_METHODS, likeliest
+from galaxyzoo.explain.gradcam import DEFAULT, FAST_METHODS, likeliest
 
 TITLE = "Galaxy Zoo explorer"
 NONE = "– none –"
@@ -25,6 +27,7 @@ _SIMILAR, _WORST = 8, 12
 _PROGRESS = gr.Progress()
 _UPLOADS_KEPT = (600, 3600)  # seconds between deletions, and age of the files deleted
 _CONCURRENCY_LIMIT = 4  # requests of an action; the others wait in a queue
+_MAX_IMAGES = 50  # uploaded at once
 _DRAWN_FIRST = 781510  # a spiral
 _listed: dict[str, KnownPredictor] = {}  # title -> predictor that the page offers
 
@@ -84,8 +87,9 @@ def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, shown: gr.State) -> list[A
                 go = gr.Button("Show", variant="primary", elem_id="show", min_width=90)
                 random = gr.Button("Random galaxy", elem_id="random", min_width=90)
                 upload = gr.UploadButton(
-                    "Upload image",
-                    type="binary",
+                    "Upload images",
+                    type="filepath",
+                    file_count="multiple",
                     elem_id="upload",
                     min_width=90,
                 )
@@ -109,7 +113,7 @@ def _add_heat_map(run: gr.Dropdown, shown: gr.State) -> tuple[gr.Dropdown, gr.HT
     """The choice of an answer, and its heat map for the galaxy that is shown."""
     with gr.Accordion("Heat map", open=True):
         answer = gr.Dropdown([], label="Answer", elem_id="answer")
-        method = gr.Dropdown([*FAST_METHODS], value="gradcam", label="Method", elem_id="method")
+        method = gr.Dropdown([*FAST_METHODS], value=DEFAULT, label="Method", elem_id="method")
         explain = gr.Button("Show heat map", elem_id="explain")
         heat = gr.HTML("", elem_id="heat")
     _on(explain.click, _explain, [run, shown, answer, method], heat)
@@ -187,11 +191,11 @@ def _show(
     """Compute all outputs for one galaxy, from one run or two."""
     loaded = _load(name)
     shown = predict_with(loaded)
-    pages = [answers_html(loaded.run, loaded.task, shown, _listed[name].about)]
+    pages = [answers_html(loaded.run, loaded.task, shown, _about(name))]
     if second != NONE and second != name:
         other = _load(second)
         theirs = predict_with(other)
-        pages.append(answers_html(other.run, other.task, theirs, _listed[second].about))
+        pages.append(answers_html(other.run, other.task, theirs, _about(second)))
     asked = likeliest(shown.prediction[None], loaded.task)[0]
     answers = loaded.task.labels
     return [
@@ -200,7 +204,7 @@ def _show(
             placeholder=f"such as {loaded.catalog.ids[0]}" if loaded.known else "none here",
         ),
         shown,
-        facts_html(loaded.task, shown),
+        facts_html(loaded.task, [shown]),
         f'<div class="runs">{"".join(pages)}</div>',
         gr.update(choices=answers, value=answers[asked]),
         "",
@@ -222,8 +226,17 @@ def _show_random(name: str, second: str) -> list[Any]:
     return _show_number(name, second, int(rng.choice(known.ids)))
 
 
-def _show_upload(name: str, second: str, encoded: bytes) -> list[Any]:
-    return _show(name, second, lambda loaded: loaded.predict_upload(encoded, "uploaded image"))
+def _show_upload(name: str, second: str, paths: list[str]) -> list[Any]:
+    """The first of the uploaded images, and the likeliest answers of all."""
+    if len(paths) > _MAX_IMAGES:
+        raise InputError(f"{len(paths)} images: at most {_MAX_IMAGES} at once; for more predict.py")
+    images = [(Path(path).read_bytes(), one_line(Path(path).name)) for path in paths]
+    outputs = _show(name, second, lambda loaded: loaded.predict_upload(*images[0]))
+    if len(images) > 1:
+        loaded = _load(name)
+        others = [loaded.predict_upload(*image) for image in images[1:]]
+        outputs[2] = facts_html(loaded.task, [outputs[1], *others])
+    return outputs
 
 
 def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[Any]:
@@ -279,6 +292,11 @@ def _load(name: str) -> LoadedRun:
     if name not in _listed:
         raise InputError("choose a run first")
     return service.load_run(_listed[name].dataset, _listed[name].name)
+
+
+def _about(name: str) -> str:
+    """A listed run's score, and what is averaged or combined in it."""
+    return f"{_listed[name].about}; {describe(_load(name).predictor)}"
 
 
 def _label(known: KnownPredictor) -> str:

@@ -21,7 +21,8 @@ from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.demo.dataset import draw_jpeg
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, open_dataset, take_images
-from galaxyzoo.ensemble.networks import load_predictor
+from galaxyzoo.ensemble.intervals import VoteIntervals
+from galaxyzoo.ensemble.networks import load_intervals, load_predictor
 from galaxyzoo.ensemble.predictors import (
     KnownPredictor,
     choose_default,
@@ -74,6 +75,7 @@ class PredictedGalaxy:
     galaxy_id: int | None  # None for an uploaded image
     prediction: np.ndarray  # (column,)
     picture: np.ndarray  # (H, W, 3) uint8
+    bounds: np.ndarray | None = None  # (column, 2) of the 90 % interval of each vote fraction
 
 
 @dataclass(eq=False)
@@ -118,6 +120,14 @@ class LoadedRun:
         """Decoded training images."""
         return self._prepared.train_images(self.config.image)
 
+    @cached_property
+    def _intervals(self) -> VoteIntervals | None:
+        """Intervals of vote fractions; None for classes, and where too few folds are trained."""
+        try:
+            return load_intervals(self.dataset, self.run)
+        except InputError:
+            return None
+
     def has(self, galaxy_id: int) -> bool:
         """Check whether the dataset holds a galaxy's image."""
         raw = self._prepared.raw
@@ -130,8 +140,8 @@ class LoadedRun:
     def predict_upload(self, encoded: bytes, name: str) -> PredictedGalaxy:
         """A galaxy in an uploaded image, decoded as training images are."""
         if len(encoded) > MAX_UPLOAD_BYTES:
-            raise InputError(f"the file is larger than {MAX_UPLOAD_BYTES // 1_000_000} MB")
-        return self.predict_picture(Galaxy(name, encoded, "this image cannot be used"))
+            raise InputError(f"{name} is larger than {MAX_UPLOAD_BYTES // 1_000_000} MB")
+        return self.predict_picture(Galaxy(name, encoded, f"{name} cannot be used"))
 
     def predict_drawn(self, number: int) -> PredictedGalaxy:
         """Predict a demo galaxy, drawn from its number (100,000 to 999,999)."""
@@ -143,7 +153,9 @@ class LoadedRun:
 
     def _predict(self, galaxy: Galaxy, galaxy_id: int | None) -> PredictedGalaxy:
         picture = galaxy.decode(self.config.image)[0]
-        return PredictedGalaxy(galaxy, galaxy_id, predict_galaxy(galaxy, self.predictor), picture)
+        prediction = predict_galaxy(galaxy, self.predictor)
+        bounds = self._intervals.bounds(prediction[None])[0] if self._intervals else None
+        return PredictedGalaxy(galaxy, galaxy_id, prediction, picture, bounds)
 
     def gradcam(
         self, shown: PredictedGalaxy, column: int, method: str

@@ -125,7 +125,7 @@ def parse_args() -> argparse.Namespace:
         "--answer", help="answer or class, by name or text (default: the likeliest)"
     )
     parser.add_argument(
-        "--method", default="gradcam", help="one of docs/explore.md (default: %(default)s)"
+        "--method", default="hirescam", help="one of docs/explore.md (default: %(default)s)"
     )
     parser.add_argument(
         "--layer",

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import cv2
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.reports.figures import PREDICTED, VOTES, clean, new_figure, save_figure
 from galaxyzoo.tasks.kinds import Task
 
-_OPACITY = 0.45  # of the heat map at its maximum
+BLENDED_PX = 320
+_OPACITY = 0.6  # of the heat map at its maximum
+_OUTLINED = 0.5  # of the maximum
 
 
 def draw_gradcam(
@@ -40,18 +43,33 @@ def draw_gradcam(
     plain, hot, bars = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
     plain.imshow(image)
     plain.set_title("network input", fontsize=10)
-    hot.imshow(image)
-    overlay = hot.imshow(
-        heat, cmap="inferno", vmin=0, vmax=1, alpha=_OPACITY * (0.25 + 0.75 * heat)
-    )
+    hot.imshow(blend_heat(image, heat))
     hot.set_title(f"heat map for “{task.text(column)}”", fontsize=10)
     for axis in (plain, hot):
         axis.set_axis_off()
-    scale = figure.colorbar(ScalarMappable(overlay.norm, "inferno"), ax=hot, shrink=0.8)
-    scale.set_ticks([0, 1], labels=["none", "most"], fontsize=8)
     _draw_answers(bars, galaxy, prediction, column, task)
     figure.suptitle(f"{galaxy.name}\n{note}", fontsize=11)
     return save_figure(figure, path)
+
+
+def blend_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Lay a heat map over its image: the hotter, the more opaque; white lines at half the maximum.
+
+    Args:
+        image: (H, W, 3) uint8, the network's input.
+        heat: (H, W) 0 to 1.
+    Returns:
+        (BLENDED_PX, BLENDED_PX, 3) uint8.
+    """
+    size = (BLENDED_PX, BLENDED_PX)
+    large = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+    heat = cv2.resize(heat.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    opacity = (_OPACITY * heat)[..., None]
+    colors = 255 * colormaps["inferno"](0.3 + 0.7 * heat)[..., :3]
+    mixed = np.round(large * (1 - opacity) + colors * opacity).astype(np.uint8)
+    hot = (heat >= _OUTLINED).astype(np.uint8)
+    outlines, _ = cv2.findContours(hot, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(mixed, outlines, -1, (255, 255, 255), 1)
 
 
 def draw_feature_maps(

@@ -54,6 +54,7 @@ METHODS = {
     "scorecam": Method("ScoreCAM", all_orientations=False),
     "ablationcam": Method("AblationCAM", all_orientations=False),
 }
+DEFAULT = "hirescam"  # the most faithful one (docs/explore.md)
 FAST_METHODS = tuple(name for name, method in METHODS.items() if method.all_orientations)
 CENTER, RANDOM = "center", "random"  # controls: a spot in the middle, and patches at random
 CONTROLS = (CENTER, RANDOM)
@@ -75,7 +76,7 @@ def average_gradcam(
     models: Mapping[int, GalaxyNet],
     image: np.ndarray,
     column: int,
-    method: str = "gradcam",
+    method: str = DEFAULT,
     layer: str | None = None,
 ) -> tuple[np.ndarray, str]:
     """Heat map of one image for an answer, averaged over a run's networks.
@@ -144,7 +145,7 @@ def compute_gradcam(
     model: GalaxyNet,
     images: np.ndarray,
     columns: Sequence[int],
-    method: str = "gradcam",
+    method: str = DEFAULT,
     layer: MapLayer | None = None,
 ) -> np.ndarray:
     """Heat maps of one network, averaged over the eight orientations where the method is fast.

@@ -60,14 +60,14 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     title = f"{len(best):,} galaxies {_describe(by, task)}"
     summary = {
         "Networks": job.name,
-        "Shown": "each galaxy with its score and largest answers"
+        "Shown": "the score of each galaxy, and its largest answers"
         + (f", and {_RANGES[INTERVALS]}" if INTERVALS in job.extras else "")
         + (f", and {_RANGES[SPREAD]}" if SPREAD in job.extras else ""),
     }
     pictures = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
     rows_and_pictures = zip(best.to_dict("records"), pictures, strict=True)
     cards = [
-        GalaxyCard(str(row[label]), picture, _notes(row, task), links=_sky_links(row))
+        GalaxyCard(str(row[label]), picture, _notes(row, by, task), links=_sky_links(row))
         for row, picture in rows_and_pictures
     ]
     links = [(TABLE, TABLE, "the score and all answers of these galaxies")]
@@ -116,18 +116,20 @@ def _describe(by: str, task: Task) -> str:
     return f"by {task.labels[task.columns.index(by)] if by in task.columns else by}"
 
 
-def _notes(galaxy: dict[str, Any], task: Task) -> list[str]:
-    """Score of a galaxy and its largest answers, each with its interval or spread."""
-    notes = [f"score {galaxy[_SCORE]:.3f}"]
-    for name in sorted(task.columns, key=lambda name: -galaxy[name])[:_ANSWERS]:
+def _notes(galaxy: dict[str, Any], by: str, task: Task) -> list[str]:
+    """The score and the largest answers, each with its spread and interval, of a galaxy."""
+    others = sorted(set(task.columns) - {by}, key=lambda name: -galaxy[name])[:_ANSWERS]
+    first = [] if by in task.columns else [f"score {galaxy[_SCORE]:.3f}"]
+    notes = []
+    for name in [by, *others] if by in task.columns else others:
         note = f"{task.text(task.columns.index(name))} {galaxy[name]:.2f}"
         if f"{name}_{SPREAD}" in galaxy:
             note += f" ± {galaxy[f'{name}_{SPREAD}']:.2f}"
         if f"{name}_{BOUNDS[0]}" in galaxy:
-            low, high = (galaxy[f"{name}_{end}"] for end in BOUNDS)
+            low, high = (galaxy[f"{name}_{bound}"] for bound in BOUNDS)
             note += f" ({low:.2f} to {high:.2f})"
         notes.append(note)
-    return notes
+    return first + notes
 
 
 def _sky_links(galaxy: dict[str, Any]) -> list[tuple[str, str]]:
