@@ -16,7 +16,7 @@ import pandas as pd
 from galaxyzoo.app.service import PredictedGalaxy
 from galaxyzoo.core.templates import render
 from galaxyzoo.explain.figures import blend_heat
-from galaxyzoo.explain.gradcam import likeliest
+from galaxyzoo.explain.gradcam import describe_faithfulness, likeliest
 from galaxyzoo.inference.survey import classes_of_votes
 from galaxyzoo.io.tables import without_formulas
 from galaxyzoo.reports.figures import readable
@@ -103,14 +103,12 @@ def facts_html(task: Task, shown: Sequence[PredictedGalaxy]) -> str:
     )
 
 
-def heat_html(image: np.ndarray, heat: np.ndarray, answer: str) -> str:
+def heat_html(image: np.ndarray, heat: np.ndarray, answer: str, method: str) -> str:
     """The network's input, (H, W, 3) uint8, beside its heat map for an answer, (H, W) 0 to 1."""
+    text = f"heat map for “{answer}”: colored places count, those inside the line most"
     figures = [
         (_data_uri(image), "network input"),
-        (
-            _data_uri(blend_heat(image, heat)),
-            f"heat map for “{answer}”: colored places count, those inside the line most",
-        ),
+        (_data_uri(blend_heat(image, heat)), f"{text}; {describe_faithfulness(method)}"),
     ]
     return render("galaxy_heat.html.j2", figures=figures)
 

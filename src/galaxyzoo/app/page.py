@@ -269,7 +269,7 @@ def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str)
     """The network's input and its heat map."""
     loaded, galaxy = _load(name), _needed(shown)
     column = loaded.task.labels.index(answer)
-    return heat_html(*loaded.gradcam(galaxy, column, method), answer)
+    return heat_html(*loaded.gradcam(galaxy, column, method), answer, method)
 
 
 def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any, outputs: Any) -> None:

@@ -54,7 +54,7 @@ def plot_gradcam(
     from galaxyzoo.ensemble.networks import describe, load_predictor
     from galaxyzoo.explain.figures import draw_gradcam
     from galaxyzoo.explain.galaxy import load_galaxy, picture_path, predict_galaxy
-    from galaxyzoo.explain.gradcam import METHODS, explain, likeliest
+    from galaxyzoo.explain.gradcam import METHODS, describe_faithfulness, explain, likeliest
 
     predictor = load_predictor(dataset, args.run)
     galaxy = load_galaxy(args, task, dataset)
@@ -64,6 +64,7 @@ def plot_gradcam(
     image, heat, used = explain(predictor, galaxy, asked, method, layer)
     path = picture_path(args, dataset, args.run, f"{method}_{task.columns[asked]}")
     note = f"{args.run}, {describe(predictor)}, {METHODS[method].class_name} of layer {used}"
+    note += f"\n{describe_faithfulness(method)}"
     draw_gradcam(path, galaxy, image, heat, prediction, asked, task, note)
     known = "" if galaxy.truth is None else f", known {galaxy.truth[asked]:.3f}"
     print(f"{task.text(asked)}: predicted {prediction[asked]:.3f}{known}")

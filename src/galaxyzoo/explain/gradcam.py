@@ -54,7 +54,10 @@ METHODS = {
     "scorecam": Method("ScoreCAM", all_orientations=False),
     "ablationcam": Method("AblationCAM", all_orientations=False),
 }
-DEFAULT = "hirescam"  # the most faithful one (docs/explore.md)
+DEFAULT = "hirescam"  # the most faithful one
+# Faithfulness on 40 galaxies (docs/explore.md)
+_MEASURED = {"hirescam": 0.163, "layercam": 0.137, "gradcam++": 0.131, "gradcam": 0.101}
+_MEASURED_CENTER = 0.134
 FAST_METHODS = tuple(name for name, method in METHODS.items() if method.all_orientations)
 CENTER, RANDOM = "center", "random"  # controls: a spot in the middle, and patches at random
 CONTROLS = (CENTER, RANDOM)
@@ -212,6 +215,16 @@ def undo_dihedral(maps: Tensor, number: int) -> Tensor:
 def likeliest(predictions: np.ndarray, task: Task) -> list[int]:
     """(galaxy,) the likeliest class, or answer to the first question, of (galaxy, column)."""
     return [int(i) for i in predictions[:, task.groups[0]].argmax(axis=1)]
+
+
+def describe_faithfulness(method: str) -> str:
+    """Describe how faithful a method was where it was measured, as the end of a caption."""
+    if method not in _MEASURED:
+        return "faithfulness not measured"
+    return (
+        f"faithfulness {_MEASURED[method]:.2f}, of a spot in the middle {_MEASURED_CENTER:.2f} "
+        "(measured with gz37/cnn)"
+    )
 
 
 @dataclass(frozen=True)
