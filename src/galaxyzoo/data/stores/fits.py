@@ -319,20 +319,20 @@ def _lupton(bands: np.ndarray) -> np.ndarray:
 
 
 def _asinh_rgb(bands: np.ndarray, stretch: float) -> np.ndarray:
-    """Lupton's picture of bands above the sky, black at 0; both (3, H, W).
+    """Lupton's picture of bands above the sky, black at 0; both (3, H, W). Overwrites the bands.
 
     In float32 and by OpenCV's logarithm it takes a third of the time of astropy's
     `make_lupton_rgb`, with which it agrees but for one gray level in a few pixels of a million.
     """
-    intensity = bands.mean(axis=0)
+    intensity = (bands[0] + bands[1] + bands[2]) / 3  # in a third of the time of mean
     # below 0.001 asinh(x) / x is 1 in float32; above 1e18 the square of x would overflow
     x = np.clip(intensity * np.float32(_SOFTENING / stretch), 1e-3, 1e18)
     factor = cv2.log(x + np.sqrt(x * x + 1)) / x  # asinh(x) / x
     factor *= np.float32(25.5 / np.arcsinh(0.1 * _SOFTENING) * _SOFTENING / stretch)
-    factor[intensity <= 0] = 0
-    colors = np.maximum(bands * factor, 0)
-    colors *= 255 / np.maximum(colors.max(axis=0), 255)  # too bright: the color is kept
-    return colors.astype(np.uint8)
+    bands *= factor * (intensity > 0)
+    np.maximum(bands, 0, out=bands)
+    bands *= 255 / np.maximum(bands.max(axis=0), 255)  # too bright: the color is kept
+    return bands.astype(np.uint8)
 
 
 def _find_padding(pixels: np.ndarray) -> tuple[float, bool]:
