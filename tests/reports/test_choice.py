@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from support.ensemble_fixtures import save_run
     ],
 )
 def test_the_simplest_run_within_one_standard_error_is_named(
-    root, capsys: pytest.CaptureFixture[str], gain: float, line: str
+    root: Path, capsys: pytest.CaptureFixture[str], gain: float, line: str
 ) -> None:
     catalog = save_class_project()
     targets = catalog.train.iloc[:, 2:].to_numpy()

@@ -34,7 +34,7 @@ PATIENCE_S = 300  # a command that hangs is killed then
 def main() -> None:
     """Serve until the input ends."""
     import_packages()
-    os.fsync = lambda _handle: None  # as in conftest.py
+    os.fsync = lambda _handle: None  # type: ignore[assignment]  # as in conftest.py
     path = sys.argv[1]
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
