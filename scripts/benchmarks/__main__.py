@@ -17,17 +17,8 @@ from galaxyzoo.data.prepare import prepare
 
 PARTS = (
     *("decoding", "steps", "folds", "allocator", "pipelines"),
-    *(
-        "time_to_score",
-        "memory",
-        "ensembling",
-        "page",
-        "checks",
-        "survey",
-        "views",
-        "trust",
-        "own_labels",
-    ),
+    *("time_to_score", "memory", "ensembling", "page", "checks", "survey", "views", "trust"),
+    *("own_labels", "labeling"),
 )
 
 

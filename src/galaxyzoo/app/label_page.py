@@ -110,7 +110,7 @@ def _in_words(share: Share) -> str:
     if not share.n:
         return "–"
     lower, upper = (f"{100 * end:.0f}" for end in share.interval)
-    return f"{share.hits} of {share.n} ({lower}–{upper}\N{NO-BREAK SPACE}%)"
+    return f"{share.hits} of {share.n}\n({lower}–{upper} %)"
 
 
 def _data_uri(picture: np.ndarray) -> str:

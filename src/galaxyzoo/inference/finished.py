@@ -12,7 +12,8 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.fits import FitsSettings
 from galaxyzoo.inference.columns import FEATURES, features_of
 from galaxyzoo.inference.images import SurveyImages
-from galaxyzoo.inference.survey import MANIFEST, PARTS
+
+MANIFEST, PARTS = "manifest.json", "parts"
 
 
 @dataclass(frozen=True, eq=False)

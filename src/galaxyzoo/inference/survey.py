@@ -30,6 +30,7 @@ from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.inference.columns import FEATURES, describe_columns, is_prediction, write_one_table
+from galaxyzoo.inference.finished import MANIFEST, PARTS
 from galaxyzoo.inference.images import Images, Part, SurveyImages, digest_content
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.predict import Predictor, decode_ahead
@@ -39,7 +40,7 @@ from galaxyzoo.tasks.registry import TASKS
 SPREAD, INTERVALS = "spread", "intervals"
 EXTRAS = SPREAD, FEATURES, INTERVALS
 BOUNDS = "lower", "upper"  # of an interval
-JOB, MANIFEST, ERRORS, PARTS = "job.json", "manifest.json", "errors.parquet", "parts"
+JOB, ERRORS = "job.json", "errors.parquet"
 _LOCKS = ".locks"  # stays: another process may be about to look into it
 _REASON = "reason"  # column of the errors
 
