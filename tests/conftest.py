@@ -26,7 +26,7 @@ def fsync(_handle: int) -> None:
     """Stand for `os.fsync`: no test cuts the power, and disks take a third of a small training."""
 
 
-os.fsync = fsync
+os.fsync = fsync  # type: ignore[assignment]
 
 
 @pytest.fixture(autouse=True)
