@@ -22,7 +22,7 @@ from support.cutout_server import CutoutServer
 from support.gz2_fixtures import SMALLEST, TABLE, draw_published, labels, ra_of, refusal
 from support.kaggle_fixtures import listing
 
-QUICK = DownloadPolicy(rate=1000, tries=2, first_pause_s=0.01)
+QUICK = DownloadPolicy(rate=1000, max_attempts=2, first_pause_s=0.01)
 
 IMAGES = "sdss_64px_0.15arcsec"
 

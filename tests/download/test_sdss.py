@@ -34,7 +34,7 @@ from support.cutout_server import (
     words,
 )
 
-QUICK = DownloadPolicy(rate=1000, tries=2, first_pause_s=0.01, timeout_s=1.0, deadline_s=1.5)
+QUICK = DownloadPolicy(rate=1000, max_attempts=2, first_pause_s=0.01, timeout_s=1.0, deadline_s=1.5)
 
 RA = 10.0
 
@@ -113,7 +113,7 @@ def test_no_more_is_read_than_agreed(server):
 
 
 def test_pauses_double_and_the_server_may_ask_for_longer_ones_up_to_two_minutes(server):
-    policy = DownloadPolicy(rate=1e9, tries=6, first_pause_s=1.0)
+    policy = DownloadPolicy(rate=1e9, max_attempts=6, first_pause_s=1.0)
     asking = [status(503, Retry_After="40"), status(429, Retry_After="86400")]
     server.plans[RA] = [status(500)] * 3 + asking
     clock = Clock()
@@ -160,7 +160,7 @@ def test_only_addresses_of_the_web_are_asked(url):
     check_url("http://127.0.0.1:80/x")
 
 
-LENIENT = DownloadPolicy(rate=1000, tries=2, first_pause_s=0.01)  # of a busy machine's time
+LENIENT = DownloadPolicy(rate=1000, max_attempts=2, first_pause_s=0.01)  # of a busy machine's time
 
 FIRST = 587722982291472386
 

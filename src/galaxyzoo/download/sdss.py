@@ -39,7 +39,7 @@ from galaxyzoo.io.tables import ID, read_csv, write_table
 _AGENT = "galaxy-zoo-ensemble/0.1 (Python urllib)"
 # Statuses that may pass: too early, too many requests, a server that fails for a while.
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
-_LONGEST_PAUSE_S = 120.0
+_MAX_PAUSE_S = 120.0
 _PART_BYTES = 1 << 16
 MANIFEST = "manifest.csv"
 GOOD = "ok"
@@ -49,11 +49,11 @@ _GIVE_UP = 20  # galaxies in a row without an answer: the server is down, or the
 
 @dataclass(frozen=True)
 class DownloadPolicy:
-    """Limits of rate, tries and time."""
+    """Limits of rate, attempts and time."""
 
     workers: int = 4  # parallel downloads
     rate: float = 5.0  # requests per second, all workers together
-    tries: int = 5  # per file
+    max_attempts: int = 5  # per file
     first_pause_s: float = 1.0  # before the second try; doubled before each further one
     timeout_s: float = 30.0  # without a byte
     deadline_s: float = 120.0  # for a whole file
@@ -87,7 +87,7 @@ class Downloader:
         self._lock = threading.Lock()
         self._next_turn = 0.0  # s, of the monotonic clock
 
-    def fetch(self, url: str, check: Callable[[bytes], None], limit: int) -> bytes:
+    def fetch(self, url: str, check: Callable[[bytes], None], max_bytes: int) -> bytes:
         """The content of a URL, whole and checked.
 
         Failures that may pass are tried again after pauses that double (exponential backoff) and
@@ -97,29 +97,29 @@ class Downloader:
         Args:
             url: http or https.
             check: raises ValueError where the content is not what it should be.
-            limit: the largest size that is read, in bytes.
+            max_bytes: size above which a file is refused.
         Raises:
             DownloadError: every try failed, with the last reason, or `stopped` was set.
         """
         failure, pause = DownloadError("stopped"), 0.0
-        for number in range(self.policy.tries):
+        for number in range(self.policy.max_attempts):
             if self._stopped.wait(pause) or not self._wait_for_turn():
                 break
             try:
-                return self._try_once(url, check, limit)
+                return self._try_once(url, check, max_bytes)
             except DownloadError as error:
                 failure = error
             if failure.is_refusal:
                 break
             backoff_s = self.policy.first_pause_s * 2**number * random.uniform(0.75, 1.25)
-            pause = min(max(backoff_s, failure.pause_s), _LONGEST_PAUSE_S)
+            pause = min(max(backoff_s, failure.pause_s), _MAX_PAUSE_S)
         raise failure
 
-    def _try_once(self, url: str, check: Callable[[bytes], None], limit: int) -> bytes:
+    def _try_once(self, url: str, check: Callable[[bytes], None], max_bytes: int) -> bytes:
         request = urllib.request.Request(url, headers={"User-Agent": _AGENT})
         try:
             with self._opener.open(request, timeout=self.policy.timeout_s) as answer:
-                data = self._read(answer, limit)
+                data = self._read(answer, max_bytes)
             check(data)
         except urllib.error.HTTPError as error:
             error.close()
@@ -131,15 +131,15 @@ class Downloader:
             raise DownloadError(str(error) or type(error).__name__) from None
         return data
 
-    def _read(self, answer: HTTPResponse, limit: int) -> bytes:
+    def _read(self, answer: HTTPResponse, max_bytes: int) -> bytes:
         """Read a whole body within the time limit, also one that arrives byte by byte."""
         end = time.monotonic() + self.policy.deadline_s
         parts, size = [], 0
         while part := answer.read1(_PART_BYTES):
             parts.append(part)
             size += len(part)
-            if size > limit:
-                raise ValueError(f"larger than {limit:,} bytes")
+            if size > max_bytes:
+                raise ValueError(f"larger than {max_bytes:,} bytes")
             if time.monotonic() > end:
                 raise ValueError(f"not whole after {self.policy.deadline_s:g} s")
             if self._stopped.is_set():

@@ -70,7 +70,7 @@ def pick_penalties(
     penalties: Sequence[float],
     untuned: float,
 ) -> np.ndarray:
-    """The penalty of each column that serves held-out folds best.
+    """Choose the penalty of each column by its squared error on held-out folds.
 
     Args:
         folds: what will be fitted on.
