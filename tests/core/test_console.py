@@ -16,6 +16,7 @@ def test_a_log_gets_short_whole_lines_of_what_takes_long(
     err = capsys.readouterr().err
     lines = err.splitlines()
     assert ("training: 33 % (1 of 3), 00:00 gone, 00:00 left" in lines) == (every_s == 0)
+    assert ("training: 100 % (3 of 3), 00:00 gone, 00:00 left" in lines) == (every_s == 0)
     assert not lines or (not every_s and max(map(len, lines)) <= 200)
     assert not {"\r", "\x1b"} & {*err}
 

@@ -206,5 +206,8 @@ def test_the_card_the_screen_and_the_report_show_what_the_choice_rests_on(
     assert section is not None
     candidates, costs, correlation = (table for _, table in section.tables)
     assert candidates["candidate"].tolist() == names == ["mean", "greedy", "nnls"]
-    assert costs["run"].tolist() == correlation["run"].tolist() == ["gz37/run0", "gz37/run1"]
+    assert costs["run"].tolist() == ["gz37/run0", "gz37/run1"]
+    r = card["error_correlation"]["gz37/run0"]["gz37/run1"]
+    assert correlation.iloc[0, 0] == "1. gz37/run0"
+    assert correlation.iloc[0, 1:].tolist() == [("1.000", 1), (f"{r:.3f}", 0)]
     assert costs.iloc[0, 2].startswith(f"{cost['difference']:+.5f}")

@@ -46,7 +46,7 @@ from galaxyzoo.results.layout import (
     recipe_tables,
 )
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
-from galaxyzoo.tasks.registry import find_task, get_task, task_name
+from galaxyzoo.tasks.registry import ensemble_name, find_task, get_task, task_name
 
 DEFAULT = "default"  # name of an ensemble
 _LONGEST_NAME = 100  # characters
@@ -94,7 +94,11 @@ def combine(options: argparse.Namespace) -> None:
         print(submission.publish(folder.csv, whole.dataset))
     if line := submission.compare_to_record(folder.csv, folder.record_csv):
         print(line)
-    print(f"done in {time.perf_counter() - started:.1f} s")
+    score, seconds = f"{card.metric} {card.score:.5f}", time.perf_counter() - started
+    print(
+        f"ensemble {name}: {score}, made in {seconds:.1f} s; "
+        f"next: python3 src/evaluate.py {ensemble_name(task.name, name)}"
+    )
 
 
 def calibrate(options: argparse.Namespace) -> None:

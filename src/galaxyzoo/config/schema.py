@@ -274,6 +274,11 @@ class Config(Settings):
         return is_stage(self.run)
 
     @property
+    def title(self) -> str:
+        """Name for messages: the run, of an earlier stage its recipe and stage."""
+        return self.about if self.is_earlier_stage else self.run
+
+    @property
     def is_selected_on_validation(self) -> bool:
         """Check whether a stage chose its epoch on the fold that the run is scored on."""
         return any(stage.train.checkpoint == "best" for stage in self.stages)

@@ -19,12 +19,12 @@ _MINUTE_S = 60.0
 
 
 class Bar(tqdm):
-    """Progress bar with tqdm's arguments; without a terminal it prints a line a minute."""
+    """Progress bar with tqdm's arguments; into a log, a line a minute and one at the end."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         if not sys.stderr.isatty():
             rate = dict.fromkeys(("mininterval", "maxinterval", "delay"), _MINUTE_S)
-            options |= {"file": _Log(), "position": 0, "bar_format": _LINE, **rate}
+            options |= {"file": _Log(), "position": 0, "bar_format": _LINE, "leave": True, **rate}
         super().__init__(*args, **options)
 
 

@@ -189,11 +189,13 @@ def print_ensemble(card: EnsembleCard) -> None:
     members, candidates = member_table(card), candidate_table(card)
     spare = ["errs most like (r)", *names]
     print_table(title, [*members], members.to_numpy().tolist(), spare=spare)
-    title, chosen = "candidates, as they would be submitted", card.simplest_first.index(card.chosen)
-    spare = ["what it is", *names, "± sd of folds", "minus mean ± SE", "minus lowest ± SE"]
-    print_table(title, [*candidates], candidates.to_numpy().tolist(), [chosen], spare)
     if len(card.runs) == 1:
         print("there is one run: nothing is combined, the candidates can only correct it")
+    else:
+        title = "candidates, as they would be submitted"
+        chosen = card.simplest_first.index(card.chosen)
+        spare = ["what it is", *names, "± sd of folds", "minus mean ± SE", "minus lowest ± SE"]
+        print_table(title, [*candidates], candidates.to_numpy().tolist(), [chosen], spare)
     if card.unreadable_test_images:
         print(describe_unreadable(card.unreadable_test_images))
     honest = "no nested score below three folds"

@@ -56,7 +56,7 @@ def train_fold(
     if config.train.optimizer == "logistic":
         return _fit_fold(config, data, folder)
     origin, train = FoldFolder.origin(config, data.fingerprint, data.fold), config.train
-    where = f"{config.run}, fold {data.fold}"
+    where = f"{config.title}, fold {data.fold}"
     parts = train.accumulation  # micro-batches in each batch
     with Bar(desc=label, unit="step", leave=False) as bar, ExitStack() as stack:
         callbacks: list[Callback] = [Progress(bar)]

@@ -211,7 +211,7 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
         costs.append(estimate(config, catalog, _PROBES_S / len(configs), copied=copied))
     data = datasets[None]
     total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
-    names = [*(c.about if c.is_earlier_stage else c.run for c in configs), "all runs"]
+    names = [*(config.title for config in configs), "all runs"]
     rows = [
         (
             name,
@@ -309,7 +309,8 @@ class FoldsLeft:
                 self.left = [unfinished for unfinished in self.left if unfinished is not pair]
                 score = f"{tables.config.metric} {tables.score(fold):.5f}"
                 took = f"{sum(_timings(*pair).values()) / 60:.1f} min"
-                Bar.write(f"{tables.config.run}, fold {fold}: {score} in {took}{self._and_left()}")
+                where = f"{tables.config.title}, fold {fold}"
+                Bar.write(f"{where}: {score} in {took}{self._and_left()}")
                 sys.stdout.flush()  # into a log at once
         # A fold that took over the weights of another has trained no epoch.
         ahead = (t.config.train.epochs - max(_timings(t, k), default=0) for t, k in self.left)
