@@ -34,6 +34,7 @@ def make_folds(
         seed: of the random order within each deal.
         known: (galaxy,) folds that galaxies have already and keep, -1 for those still to be dealt;
             a group follows its members' fold (the lowest, should they have several).
+            What cannot go to all folds alike goes to those with the fewest such galaxies.
     Returns:
         (galaxy,) fold numbers, 0 to n_folds - 1. The same arguments give the same folds, and so do
         rows in another order that bring their group numbers along.
@@ -59,10 +60,13 @@ def make_folds(
     rng = np.random.default_rng(seed)
     blocks = [rng.permutation(n_folds) for _ in range(-(-len(order) // n_folds))]
     if len(order):
+        # So that folds stay equally large where galaxies come one by one.
+        members = np.bincount(known[known >= 0], minlength=n_folds)
+        blocks[-1] = blocks[-1][np.argsort(members[blocks[-1]], kind="stable")]
         fold_of_group[order] = np.concatenate(blocks)[: len(order)]
     folds = np.where(known >= 0, known, fold_of_group[group_of])
     if len(np.unique(folds)) < n_folds:
-        raise ValueError(f"folds known from other datasets leave one of {n_folds} empty")
+        raise ValueError(f"known folds leave one of {n_folds} empty")
     return folds
 
 

@@ -1,5 +1,6 @@
 """Prepare a dataset: check its files in `input/`, group duplicates, deal folds, open its images."""
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,8 +30,9 @@ from galaxyzoo.data.readers.find import is_anything_there, open_input
 from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.tables import FOLD, ID, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import LABELS_TASK, define_task
+from galaxyzoo.tasks.registry import LABELS_TASK, define_task, find_task
 
+NAMES = "names.csv"  # in the folds of a dataset of own labels: its images
 DEFAULT_FOLDS = 5
 _DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
 
@@ -62,6 +64,9 @@ def prepare(
 ) -> Dataset:
     """Find the input, check it, and make its catalog and folds, or read those made before.
 
+    Where own labels have changed, the catalog is made again: known galaxies keep their folds, runs
+    of the old labels are deleted.
+
     Args:
         data: folder of the input's files; default: found in `input/`, else the demo set.
         n_folds: number of folds; None: as in the existing split, 5 for a new one.
@@ -70,7 +75,9 @@ def prepare(
         drop_bad: whether a new split leaves out galaxies whose image cannot be used; else such an
             image is an error.
     """
-    return _prepare(open_input(data, tasks or {COMPETITION_TASK}), n_folds, seed, drop_bad)
+    return _prepare(
+        open_input(data, tasks or {COMPETITION_TASK}), n_folds, seed, drop_bad, update=True
+    )
 
 
 def record_duplicates(data: Dataset, other: Dataset) -> None:
@@ -129,33 +136,66 @@ def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
 
 
 def _prepare(
-    raw: RawDataset, n_folds: int | None = None, seed: int | None = None, drop_bad: bool = False
+    raw: RawDataset,
+    n_folds: int | None = None,
+    seed: int | None = None,
+    drop_bad: bool = False,
+    update: bool = False,
 ) -> Dataset:
+    """Make the catalog or read it; `update`: make it again where own labels have changed."""
+    # One dataset at a time: a new one takes over the folds of galaxies that it shares.
+    lock, activity = folds_dir() / files.LOCK, "splitting a dataset into folds"
     if not has_catalog(raw.dataset):
-        # One dataset at a time: a new one takes over the folds of galaxies that it shares.
-        with files.hold_lock(folds_dir() / files.LOCK, "splitting a dataset into folds"):
+        with files.hold_lock(lock, activity):
             if not has_catalog(raw.dataset):
                 k = DEFAULT_FOLDS if n_folds is None else n_folds
                 return Dataset(_make_catalog(raw, k, seed or 0, drop_bad), raw)
     catalog = load_catalog(raw.dataset)
-    _check_unchanged(catalog, raw, n_folds, seed)
+    _check_split(catalog, n_folds, seed)
+    if not _is_unchanged(catalog, raw):
+        _check_images_unchanged(raw)
+        if not update:
+            raise InputError(
+                f"{shown(raw.folder)} has other labels than {shown(dataset_dir(raw.dataset))}: "
+                f"type `bash scripts/train_folds.sh --data {raw.dataset}`"
+            )
+        with files.hold_lock(lock, activity):
+            catalog = load_catalog(raw.dataset)
+            if not _is_unchanged(catalog, raw):
+                catalog = _update_catalog(catalog, raw, drop_bad)
     return Dataset(catalog, raw)
 
 
+def _update_catalog(before: Catalog, raw: RawDataset, drop_bad: bool) -> Catalog:
+    """Make the catalog of changed labels; its known galaxies keep their folds."""
+    drop_bad = drop_bad or bool(before.about["dropped_images"])
+    now = _make_catalog(raw, before.n_folds, before.about["seed"], drop_bad)
+    old, new = (c.train[c.label_columns].idxmax(axis=1) for c in (before, now))
+    shared = old.index.intersection(new.index)
+    print(
+        f"labels: {len(new) - len(shared):,} more galaxies, "
+        f"{(old[shared] != new[shared]).sum():,} with another class, "
+        f"{len(old) - len(shared):,} removed; known galaxies keep their folds"
+    )
+    return now
+
+
 def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
-    folder = dataset_dir(raw.dataset)
-    if any(folder.glob(f"*/*/{CONFIG}")):
+    folder, is_known = dataset_dir(raw.dataset), has_catalog(raw.dataset)
+    runs = [config.parent for config in folder.glob(f"*/*/{CONFIG}")]
+    if runs and not is_known:
         raise InputError(
             f"{shown(folder)} holds trained runs, but no dataset.json of their split: restore it, "
             "or delete the folder to split and train again"
         )
-    print(f"{raw.dataset}: new split; looking for near-identical images")
+    occasion = "other labels" if is_known else "new split"
+    print(f"{raw.dataset}: {occasion}; looking for near-identical images")
     ids, cure = raw.targets.index.to_numpy(), f"get them again, or go on without: {_DROP}"
     cache = open_cache(raw.train_images, ids, raw.image, not drop_bad, cure)
     groups = near_duplicates(cache.images)
     if cache.problems:
         raw, groups = _drop_bad(raw, cache, groups)
-    known = np.full(len(groups), -1) if raw.own_ids else _known_folds(raw, n_folds)
+    known = _known_folds(raw, n_folds)
     try:
         folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known)
     except ValueError as error:
@@ -181,9 +221,10 @@ def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> C
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
     if raw.task:
         catalog.for_task(raw.task)  # every class is in every fold
+        for run in runs:  # of the old labels
+            shutil.rmtree(run)
         files.write_json(folder / LABELS_TASK, define_task(raw.task))
-        names = pd.Series(raw.train_images.names, name="image").rename_axis(ID)
-        write_table(folder / "names.csv", names.reset_index())
+        write_table(folder / NAMES, _image_names(raw))
     save_catalog(catalog)
     return load_catalog(raw.dataset)
 
@@ -213,7 +254,8 @@ def _known_folds(raw: RawDataset, n_folds: int) -> np.ndarray:
     known = np.full(len(ids), -1)
     for name in catalog_names():
         other = load_catalog(name)
-        if other.about.get("own_ids") or other.n_folds != n_folds:
+        is_stranger = name != raw.dataset and (raw.own_ids or other.about.get("own_ids"))
+        if is_stranger or other.n_folds != n_folds:
             continue
         shared, rows, other_rows = np.intersect1d(ids, other.ids, return_indices=True)
         clash = (known[rows] >= 0) & (known[rows] != other.folds[other_rows])
@@ -243,24 +285,42 @@ def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> Non
         )
 
 
-def _check_unchanged(
-    catalog: Catalog, raw: RawDataset, n_folds: int | None, seed: int | None
-) -> None:
-    folder = shown(dataset_dir(catalog.dataset))
+def _image_names(raw: RawDataset) -> pd.DataFrame:
+    """GalaxyID and name of each image."""
+    return pd.Series(raw.train_images.names, name="image").rename_axis(ID).reset_index()
+
+
+def _is_unchanged(catalog: Catalog, raw: RawDataset) -> bool:
+    """Check whether a catalog has the input's galaxies and labels."""
     dropped = [int(galaxy_id) for galaxy_id in catalog.about.get("dropped_images", {})]
     targets = raw.targets.drop(index=dropped, errors="ignore")
-    same = (
+    return (
         catalog.label_columns == list(targets.columns)
-        and np.isin(dropped, raw.targets.index).all()
+        and set(dropped) <= set(raw.targets.index)
         and np.array_equal(catalog.ids, targets.index.to_numpy())
         and np.array_equal(catalog.test_ids, raw.test_ids)
         and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
+        and (raw.task is None or find_task(raw.task.name) == raw.task)
     )
-    if not same:
-        raise InputError(
-            f"{shown(raw.folder)} is no longer what {folder} was made from: restore the "
-            f"old files, or delete {folder} to start again"
-        )
+
+
+def _check_images_unchanged(raw: RawDataset) -> None:
+    """Refuse changed input, but for own labels of images that have the ids that they had."""
+    folder = dataset_dir(raw.dataset)
+    if raw.task and (folder / NAMES).exists():
+        before = pd.read_csv(folder / NAMES, dtype={"image": str}, keep_default_na=False)
+        both = pd.concat([before, _image_names(raw)]).drop_duplicates()
+        if both[ID].is_unique and both["image"].is_unique:
+            return
+    raise InputError(
+        f"{shown(raw.folder)} is no longer what {shown(folder)} was made from: restore the "
+        f"old files, or delete {shown(folder)} to start again"
+    )
+
+
+def _check_split(catalog: Catalog, n_folds: int | None, seed: int | None) -> None:
+    """Refuse another number of folds, or another seed."""
+    folder = shown(dataset_dir(catalog.dataset))
     asked = {"n_folds": n_folds, "seed": seed}
     for key, value in asked.items():
         if value is not None and value != catalog.about.get(key):

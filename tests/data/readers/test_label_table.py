@@ -9,7 +9,7 @@ import pytest
 
 from galaxyzoo.config.loading import load_config, runs_of
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.data.prepare import prepare
+from galaxyzoo.data.prepare import open_dataset, prepare
 from galaxyzoo.data.readers.find import find_own_task, open_input
 from galaxyzoo.tasks.registry import find_task, get_task
 from support.class_fixtures import ZOO5, draw_images, write_labeled
@@ -125,6 +125,82 @@ def test_a_class_with_fewer_galaxies_than_folds_is_told_with_what_to_do(folder: 
     line = one_line_refusal(prepare, "mine", 8, None, {"mine"})
     assert "has 7 galaxies, too few for 8 folds" in line
     assert "give it more, or take fewer --folds" in line
+
+
+def relabel(folder: Path, changes: dict[str, str | None]) -> None:
+    """Change classes in a table by id; None: without that row."""
+    table = pd.read_csv(folder / "labels.csv", index_col="id", keep_default_na=False)["class"]
+    table = pd.concat([table, pd.Series(changes)]).groupby(level=0, sort=False).last()
+    table = table[[name for name in table.index if changes.get(name, "") is not None]]
+    table.rename("class").rename_axis("id").to_csv(folder / "labels.csv")
+
+
+def begin_run(root: Path) -> Path:
+    """A run of the task, no more than a file of its own."""
+    run = root / "folds/mine/mine/head"
+    run.mkdir(parents=True)
+    (run / "config.yaml").touch()
+    return run
+
+
+def test_known_galaxies_keep_their_folds_where_labels_change(
+    root: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, run = prepare("mine", n_folds=3, tasks={"mine"}).catalog, begin_run(root)
+    # Rows by name: g_0, g_1, g_10 … g_19, g_2, g_20 …: g_2 is row 12, g_3 is row 17.
+    relabel(folder, {"g_0": "ring", "g_1": "ring", "g_2": "ring", "g_3": None})
+    line = "has other labels than folds/mine: type `bash scripts/train_folds.sh --data mine`"
+    assert line in one_line_refusal(open_dataset, None, "mine", "mine")
+    capsys.readouterr()
+    second = prepare("mine", tasks={"mine"}).catalog
+    line = "labels: 2 more galaxies, 1 with another class, 1 removed; known galaxies keep their"
+    assert line in capsys.readouterr().out
+    assert second.ids.tolist() == [row for row in range(24) if row != 17]
+    assert second.train.loc[12, "ring"] == 1
+    assert not len(second.test_ids)
+    kept = first.train["fold"].drop(17)
+    assert second.train["fold"].drop([0, 1]).to_dict() == kept.to_dict()
+    sizes = np.bincount(second.folds)
+    assert sizes.max() - sizes.min() <= 1
+    assert not run.exists()
+    assert 17 not in pd.read_csv(root / "folds/mine/names.csv")["GalaxyID"].tolist()
+    assert prepare("mine", tasks={"mine"}).catalog.fingerprint == second.fingerprint
+    assert "labels:" not in capsys.readouterr().out
+
+
+def test_classes_come_and_go_and_a_metric_changes(root: Path, folder: Path) -> None:
+    first = prepare("mine", n_folds=3, tasks={"mine"}).catalog
+    relabel(folder, {f"g_{n}": "lens" for n in range(3, 24, 3)})  # all rings
+    second = prepare("mine", tasks={"mine"}).catalog
+    assert second.label_columns == sorted(["lens", *NAMES[1:]])
+    assert second.train["fold"].to_dict() == first.train["fold"].to_dict()
+    config = load_config("mine/head")
+    assert config.labels == {"columns": sorted(["lens", *NAMES[1:]]), "balanced": False}
+    relabel(folder, {f"g_{n}": "ring" for n in range(3, 15, 3)})  # beside three lenses
+    third = prepare("mine", tasks={"mine"}).catalog
+    assert third.targets("mine").sum(axis=0).tolist() == [3, 7, 8, 4]
+    (folder / "task.yaml").write_text("metric: balanced accuracy\n")
+    assert prepare("mine", tasks={"mine"}).catalog.fingerprint == third.fingerprint
+    assert load_config("mine/head").labels["balanced"]  # type: ignore[index]
+
+
+def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root: Path, folder: Path) -> None:
+    first, run = prepare("mine", n_folds=3, tasks={"mine"}).catalog, begin_run(root)
+    relabel(folder, {"g_0": "lens", "g_1": "lens"})
+    line = one_line_refusal(prepare, "mine", None, None, {"mine"})
+    assert "class 'lens' has 2 galaxies, too few for 3 folds" in line
+    assert run.exists()
+    relabel(folder, {"g_0": "", "g_1": ""})
+    second = prepare("mine", tasks={"mine"}).catalog
+    assert second.train.equals(first.train)
+
+
+def test_images_of_other_numbers_are_refused(root: Path, folder: Path) -> None:
+    prepare("mine", n_folds=3, tasks={"mine"})
+    write_folder(folder / "more", list(draw_images(1)), ["a"])  # before all others
+    relabel(folder, {"a": "ring"})
+    line = "input/mine is no longer what folds/mine was made from"
+    assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})
 
 
 @pytest.mark.parametrize(
