@@ -200,8 +200,8 @@ def test_two_runs_are_side_by_side_and_readable(page: "Page") -> None:
     page.wait_for_selector("#answers h3 >> nth=1")
     assert page.locator("#answers h3").all_inner_texts() == [SECOND[0], "gz37/cnn"]
     scores = page.locator("#answers h3 + p").all_inner_texts()
-    assert scores[0] == "Out of fold: 1 of 3 folds"
-    assert re.fullmatch(r"Out of fold: RMSE 0\.\d{4}", scores[1])
+    assert scores[0] == "Out of fold: 1 of 3 folds; one fold's model"
+    assert re.fullmatch(r"Out of fold: RMSE 0\.\d{4}; mean of 3 folds' models", scores[1])
     one, two = (found.bounding_box() for found in page.locator("#answers h3").all())
     assert one is not None
     assert two is not None

@@ -132,7 +132,7 @@ def follow_the_page(code: Path) -> None:
     put(package / "ensemble/selection.py", "    MEAN: Candidate(", entry)
 
     (package / "data/readers/sidecar.py").write_text(READER)
-    put(package / "data/readers/find.py", "gz2, kaggle, labeled", "sidecar, ")
+    put(package / "data/readers/find.py", "gz2, kaggle, label", "sidecar, ")
     put(package / "data/readers/find.py", "labeled.find_table,", "sidecar.find, ")
 
     field = '    patience: int = Field(5, ge=1)\n    """epochs without progress that are borne"""\n'

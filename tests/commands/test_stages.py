@@ -81,8 +81,8 @@ def test_a_recipe_has_one_result_and_one_history(
     monkeypatch.setenv("GALAXYZOO_ROOT", str(trained))
     section = history_section(load_evaluation("gz37", [], None, trained / "reports"))
     assert section is not None
-    ((_, charts),) = section.charts
-    assert [name for _, name in charts[0].marks] == ["small", "classes", "large"]
+    loss, _ = dict(section.charts)["gz37/net, over epochs"]
+    assert [name for _, name in loss.marks] == ["small", "classes", "large"]
 
 
 def test_an_earlier_stage_may_be_a_member_without_a_training(trained: Path) -> None:

@@ -1,7 +1,7 @@
 """Tables and progress bars on the screen, tables in Markdown."""
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -21,11 +21,17 @@ _MINUTE_S = 60.0
 class Bar(tqdm):
     """Progress bar with tqdm's arguments; into a log, a line a minute and one at the end."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(
+        self,
+        iterable: Iterable[Any] | None = None,
+        desc: str | None = None,
+        total: int | None = None,
+        **options: Any,
+    ) -> None:
         if not sys.stderr.isatty():
             rate = dict.fromkeys(("mininterval", "maxinterval", "delay"), _MINUTE_S)
             options |= {"file": _Log(), "position": 0, "bar_format": _LINE, "leave": True, **rate}
-        super().__init__(*args, **options)
+        super().__init__(iterable, desc, total, **options)
 
 
 class _Log:

@@ -125,4 +125,4 @@ def describe(predictor: Predictor) -> str:
     if isinstance(predictor, EnsembleNetworks):
         method = predictor.fitted.card.chosen
         return f"{method} of {len(predictor.runs)} runs ({count} networks)"
-    return f"mean of {count} folds' models"
+    return f"mean of {count} folds' models" if count > 1 else "one fold's model"

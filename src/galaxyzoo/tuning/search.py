@@ -88,7 +88,7 @@ class Tuning(Experiment):
             done = _count_done(study)
             calls = list(zip(range(done, trials), chain(interrupted, repeat(None)), strict=False))
             if jobs == 1:
-                for call in Bar(calls, "trials", trials, False, initial=done, unit="trial"):
+                for call in Bar(calls, "trials", trials, leave=False, initial=done, unit="trial"):
                     self.run_trial(study, *call)
             elif calls:
                 self.data.train_images(self.study.config.image)  # decoded here, by all processors
