@@ -175,7 +175,8 @@ def _update_catalog(before: Catalog, raw: RawDataset, drop_bad: bool) -> Catalog
     print(
         f"labels: {len(new) - len(shared):,} more galaxies, "
         f"{(old[shared] != new[shared]).sum():,} with another class, "
-        f"{len(old) - len(shared):,} removed; known galaxies keep their folds"
+        f"{len(old) - len(shared):,} removed; known galaxies keep their folds, "
+        "runs are trained again"
     )
     return now
 
