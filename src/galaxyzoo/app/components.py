@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.app.service import PredictedGalaxy
-from galaxyzoo.core.templates import render
+from galaxyzoo.core.templates import jpeg_address, render
 from galaxyzoo.explain.figures import blend_heat
 from galaxyzoo.explain.gradcam import describe_faithfulness, likeliest
 from galaxyzoo.inference.survey import classes_of_votes
@@ -154,6 +154,4 @@ def _data_uri(image: np.ndarray) -> str:
     """(H, W, 3) uint8 as the address of an embedded JPEG, 320 px a side."""
     sides = (_SHOWN_PX, _SHOWN_PX)
     resized = cv2.resize(image, sides, interpolation=cv2.INTER_CUBIC)
-    good, encoded = cv2.imencode(".jpg", cv2.cvtColor(resized, cv2.COLOR_RGB2BGR))
-    assert good
-    return f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}"
+    return jpeg_address(resized)

@@ -1,10 +1,8 @@
 """The page of the label loop: its routes, and pictures out of the survey's images."""
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
@@ -15,7 +13,7 @@ from galaxyzoo.app.label_loop import LabelLoop, Order, Share
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.core.templates import render
+from galaxyzoo.core.templates import jpeg_address, render
 
 _PAGE = 48  # galaxies
 PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
@@ -70,7 +68,7 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
                 "id": str(survey.ids[row]),
                 "number": loop.labels.get(row),
                 "share": share,
-                "picture": _data_uri(picture),
+                "picture": jpeg_address(picture),
             }
             for row, share, picture in zip(rows.tolist(), shares.tolist(), pictures, strict=True)
         ]
@@ -111,9 +109,3 @@ def _in_words(share: Share) -> str:
         return "–"
     lower, upper = (f"{100 * end:.0f}" for end in share.interval)
     return f"{share.hits} of {share.n}\n({lower}–{upper} %)"
-
-
-def _data_uri(picture: np.ndarray) -> str:
-    """(H, W, 3) uint8 as the address of an embedded JPEG."""
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
-    return f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}"

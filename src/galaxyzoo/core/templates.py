@@ -1,8 +1,11 @@
 """Pages and cards out of the Jinja2 templates in `galaxyzoo/templates/`."""
 
+import base64
 import re
 from functools import cache
 
+import cv2
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -20,6 +23,14 @@ def render(name: str, **values: object) -> str:
         values: of the template's variables.
     """
     return _environment(name.endswith(".md.j2")).get_template(name).render(**values)
+
+
+def jpeg_address(image: np.ndarray) -> str:
+    """Encode an image, (H, W, 3) uint8 RGB, as the address of a JPEG that a page embeds."""
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    good, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    assert good
+    return f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}"
 
 
 @cache

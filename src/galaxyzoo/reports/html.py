@@ -1,6 +1,5 @@
 """HTML reports: one page per report, which holds its pictures, and an index of all reports."""
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ import pandas as pd
 from galaxyzoo.config.names import real_first
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.templates import render
+from galaxyzoo.core.templates import jpeg_address, render
 from galaxyzoo.reports.charts import Chart
 from galaxyzoo.results.card import EnsembleCard, complete_cards
 from galaxyzoo.results.layout import list_ensembles
@@ -109,9 +108,7 @@ def _as_jpeg(image: np.ndarray) -> str:
     """(H, W, 3) uint8 as the address of an embedded JPEG, the shorter side 160 px or less."""
     scale = min(1.0, _GALAXY_PX / min(image.shape[:2]))
     resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    good, encoded = cv2.imencode(".jpg", resized[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    assert good
-    return f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}"
+    return jpeg_address(resized)
 
 
 def write_index(folder: Path) -> Path:
