@@ -82,6 +82,13 @@ def test_a_new_dataset_can_be_trained_on(tmp_path: Path) -> None:
     assert "stages=null" in line
 
 
+def test_an_ensemble_can_be_looked_at(project: Path) -> None:
+    """Whatever dataset is first where none is named: real ones are before the demo."""
+    printed = succeed(project, "ensemble.py", "--dataset", NAME).stdout
+    assert printed.endswith(f" --dataset {NAME}\n")
+    check_printed(project, printed.splitlines()[-1])
+
+
 def test_the_config_of_a_search_can_be_trained(project: Path, tmp_path: Path) -> None:
     words = [write_search(tmp_path), "--trials", "1", "--output", tmp_path / "won.yaml"]
     check_printed(project, succeed(project, "tune.py", *words, "--data", NAME).stdout)

@@ -97,7 +97,7 @@ def combine(options: argparse.Namespace) -> None:
     score, seconds = f"{card.metric} {card.score:.5f}", time.perf_counter() - started
     print(
         f"ensemble {name}: {score}, made in {seconds:.1f} s; "
-        f"next: python3 src/evaluate.py {ensemble_name(task.name, name)}"
+        f"next: python3 src/evaluate.py {ensemble_name(task.name, name)} --dataset {whole.dataset}"
     )
 
 
