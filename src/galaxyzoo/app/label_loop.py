@@ -35,7 +35,6 @@ Order = Literal["likely", "uncertain", "mix", "doubtful"]
 _ID = "id"
 _FOLDS = 5  # of the scores
 _LONGEST = 40  # characters of a class's name
-_Z95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,12 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's interval (1927): holds for few galaxies, and for none or all of them."""
+        from scipy.stats import binomtest  # here: it takes most of a second to import
+
         if self.n == 0:
             return 0.0, 1.0
-        share, width = self.hits / self.n, _Z95**2 / self.n
-        middle = (share + width / 2) / (1 + width)
-        half = np.sqrt(width * (share * (1 - share) + width / 4)) / (1 + width)
-        return max(0.0, middle - half), min(1.0, middle + half)
+        ends = binomtest(self.hits, self.n).proportion_ci(0.95, "wilson")
+        return ends.low, ends.high
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from galaxyzoo.tasks.metrics import log_loss, mean_recall
 
@@ -29,9 +30,7 @@ class Head:
 
     def predict_proba(self, features: np.ndarray) -> np.ndarray:
         """(n, feature) -> (n, class) probabilities, float64."""
-        logits = features @ self.weights.T + self.bias
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+        return softmax(features @ self.weights.T + self.bias, axis=1)
 
 
 def fit_head(features: np.ndarray, labels: np.ndarray, n_classes: int) -> Head:
@@ -46,8 +45,9 @@ def fit_head(features: np.ndarray, labels: np.ndarray, n_classes: int) -> Head:
     sd[sd == 0] = 1.0
     # The penalty does not change under rotation: coordinates along the singular vectors are at most
     # n, and the solution is the same.
-    axes = np.linalg.svd((features - mean) / sd, full_matrices=False)[2]  # (axis, feature)
-    points = (features - mean) / sd @ axes.T
+    standardized = (features - mean) / sd
+    axes = np.linalg.svd(standardized, full_matrices=False)[2]  # (axis, feature)
+    points = standardized @ axes.T
     present, numbers = np.unique(labels, return_inverse=True)
     weights = np.zeros((n_classes, features.shape[1]))
     bias = np.full(n_classes, _NEVER)

@@ -19,6 +19,7 @@ import pandas as pd
 from galaxyzoo.config.base import Settings, read_yaml
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
+from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.readers.labeled import CUT_OUT, GALAXY_ID, OWN_LABELS, image_files, one_hot
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.base import IDS, ImageStore, KeyedStore, find_ids, read_ids, stem_of
@@ -72,7 +73,7 @@ def _find_task(folder: Path, classes: pd.Series) -> ClassTask:
     if len(present) < 2:
         raise InputError(f"{shown(path)} has one class, '{min(present)}': label others too")
     for label in sorted(present):
-        if label in (ID, FOLD, "group", CLASS) or plain_cell(label) != label:
+        if label in (ID, FOLD, GROUP, CLASS) or plain_cell(label) != label:
             raise InputError(f"{shown(path)}: '{one_line(label)}' cannot name a class: rename it")
     if name in TASKS or one_line(name) != name or set(name) & set("=@"):
         raise InputError(
