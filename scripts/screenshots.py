@@ -19,6 +19,7 @@ from galaxyzoo.reports.figures import SHOWN_ANSWERS
 from galaxyzoo.reports.html import GalaxyCard, HtmlSection, write_page
 from galaxyzoo.reports.votes import vote_bars
 from galaxyzoo.results.layout import RunFolder
+from galaxyzoo.tasks.registry import get_task
 from support.browser import PATIENCE_MS, find_browser, show, start
 from support.commands import call
 
@@ -60,10 +61,10 @@ def write_gallery(path: Path, votes: pd.DataFrame, predictions: pd.DataFrame) ->
     for answer in SHOWN_ANSWERS:
         ids.append(int(votes[answer].drop(ids).idxmax()))
     images = take_images(open_images(DEMO_FULL, DEMO_FULL, "gz37"), np.array(ids))
-    cards = [
-        GalaxyCard(str(i), image, bars=vote_bars(predictions.loc[i], votes.loc[i]))
-        for i, image in zip(ids, images, strict=True)
-    ]
+    cards = []
+    for i, image in zip(ids, images, strict=True):
+        values = (table.loc[i].to_numpy() for table in (predictions, votes))
+        cards.append(GalaxyCard(str(i), image, bars=vote_bars(get_task("gz37"), *values)))
     write_page(path, "", {}, [HtmlSection("", galleries=[("", cards)])])
 
 

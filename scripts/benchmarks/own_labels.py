@@ -132,8 +132,7 @@ def head_on(
     def fit(labeled: np.ndarray, held_out: np.ndarray) -> np.ndarray:
         rows = np.append(labeled, held_out)
         features = cached_features(model, cache.images[places[rows]], config)
-        labels = targets[labeled].argmax(axis=1)
-        head = fit_head(features[: len(labeled)], labels, targets.shape[1])
+        head = fit_head(features[: len(labeled)], targets[labeled])
         return head.predict_proba(features[len(labeled) :])
 
     return fit

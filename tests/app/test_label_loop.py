@@ -105,7 +105,7 @@ def test_rankings_are_as_the_head_has_it(loop: LabelLoop) -> None:
     loop.label([3, 7], 0)
     loop.label(PLAIN, 1)
     labels = [*loop.labels]
-    probs = fit_head(loop.survey.features[labels], np.array([0] * 2 + [1] * 6), 2).predict_proba(
+    probs = fit_head(loop.survey.features[labels], np.eye(2)[[0] * 2 + [1] * 6]).predict_proba(
         loop.survey.features
     )
     likely, uncertain, mix = (loop.ranking(by, 0) for by in ("likely", "uncertain", "mix"))

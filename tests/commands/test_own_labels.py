@@ -1,16 +1,20 @@
 """The real commands on classes of a user's own: a table, a head, predictions, an exported run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit, softmax
 
 from galaxyzoo.inference import features
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
 from galaxyzoo.models.build import build_model
-from galaxyzoo.tasks.metrics import log_loss
+from galaxyzoo.tasks.kinds import ClassTask
+from galaxyzoo.tasks.metrics import log_loss, rmse
+from galaxyzoo.tasks.registry import register_task
 from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.fold import train_fold
 from support.class_fixtures import class_fold, draw_images
@@ -58,22 +62,50 @@ def test_own_classes_are_trained_predicted_reported_and_exported(
     assert (run.task.name, run.task.columns) == ("mine", tuple(NAMES))
 
 
-def test_a_fold_is_its_first_network_with_a_fitted_head(root: Path) -> None:
+QUESTIONS = [
+    {"number": 1, "text": "?", "answers": ["y", "n"], "parent": None, "names": ["yes", "no"]},
+    {"number": 2, "text": "?", "answers": ["1", "2"], "parent": "no", "names": ["one", "two"]},
+]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"columns": ["a", "b", "c", "d", "e"], "balanced": False},
+        {"columns": ["yes", "no", "one", "two"], "questions": QUESTIONS},
+        {"columns": ["a", "b"], "numbers": "fractions"},
+        {"columns": ["a"], "numbers": "values"},
+    ],
+)
+def test_a_fold_is_its_first_network_with_a_fitted_head(root: Path, labels: dict) -> None:
     data = class_fold()
-    train = {"optimizer": "logistic", "freeze": "backbone", "epochs": 1}
-    small = {"task": "zoo5", "run": "zoo5/small", "head": {"hidden": []}}
+    task, rng = register_task("mine", labels), np.random.default_rng(0)
+    targets = task.project(rng.random((40, len(task.columns))))
+    data = replace(data, targets=data.targets if isinstance(task, ClassTask) else targets)
+    train = {"optimizer": "linear", "freeze": "backbone", "epochs": 1}
+    small = {"task": "mine", "run": "mine/small", "labels": labels, "head": {"hidden": []}}
     config = small_config(**small, train=train, tta={"dihedral": False})
     summary = train_fold(config, data, root / "fold", "a fold")
     assert (summary.start, summary.diverged) == ("scratch", False)
     network = load_fold_model(config, root / "fold")
     inputs = compute_features(network, data.cache.images, config, config.tta)
-    labels, rows = data.targets.argmax(axis=1), data.train_rows
-    expected = fit_head(inputs[rows], labels[rows], 5).predict_proba(inputs[data.val_rows])
+    rows, output = data.train_rows, config.head.output
+    head = fit_head(inputs[rows], data.targets[rows], output, task.groups)
+    logits = head.logits(inputs[data.val_rows])
+    if output == "softmax":
+        expected = softmax(logits, axis=1)
+    elif output == "tree":
+        first, second = softmax(logits[:, :2], axis=1), softmax(logits[:, 2:], axis=1)
+        expected = np.hstack([first, second * first[:, 1:]])
+    else:
+        expected = expit(logits) if output == "sigmoid" else logits
     predicted = predict(network, data.cache, data.val_rows, config)
     np.testing.assert_allclose(predicted, expected, atol=1e-4)
-    history = pd.read_csv(root / "fold" / "history.csv")
-    truth = data.targets[data.val_rows]
-    assert history["val_score"].tolist() == pytest.approx([log_loss(expected, truth)], abs=1e-4)
+    history, truth = pd.read_csv(root / "fold" / "history.csv"), data.targets[data.val_rows]
+    score = (log_loss if output == "softmax" else rmse)(expected, truth)
+    assert history["val_score"].tolist() == pytest.approx([score], abs=1e-4)
+    curve = pd.read_csv(root / "fold" / "learning_curve.csv")
+    assert curve.iloc[-1][task.metric] == pytest.approx(score, abs=1e-4)
 
 
 def test_features_are_computed_once_an_image(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

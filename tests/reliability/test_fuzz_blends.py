@@ -10,14 +10,14 @@ from galaxyzoo.ensemble import stackers
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
-from galaxyzoo.tasks.kinds import VoteTask
+from galaxyzoo.tasks.kinds import FractionTask
 from support.class_fixtures import PLAIN
 from support.ensemble_fixtures import fit_weights, stack_folds
 from support.fuzz_fixtures import cases
 
 FEW = cases(40, 1000)
 
-TWO = VoteTask("two", ("a", "b"))
+TWO = FractionTask("two", ("a", "b"))
 
 
 @st.composite

@@ -28,7 +28,7 @@ from galaxyzoo.results.layout import (
 )
 from galaxyzoo.results.table import digest_table, score_table
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
-from galaxyzoo.tasks.kinds import Task, VoteTask
+from galaxyzoo.tasks.kinds import FractionTask, Task, VoteTask
 from galaxyzoo.tasks.registry import task_of
 
 LINEAR = [
@@ -38,7 +38,7 @@ LINEAR = [
     "disagreement_ridge",
 ]  # the quick candidates
 COLUMNS = list(GALAXY_ZOO_2.columns)
-SMALL = VoteTask("small", ("a", "b"))
+SMALL = FractionTask("small", ("a", "b"))
 Problem = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 

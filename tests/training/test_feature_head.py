@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -24,7 +24,7 @@ def test_few_labels_give_a_standardized_logistic_regression(n_classes, n_feature
     new = make_features(np.arange(40) % n_classes, n_features, seed=1)
     plain = make_pipeline(StandardScaler(), LogisticRegression(C=0.003, tol=1e-8))
     expected = plain.fit(features, labels).predict_proba(new)
-    probs = fit_head(features, labels, n_classes).predict_proba(new)
+    probs = fit_head(features, np.eye(n_classes)[labels]).predict_proba(new)
     assert probs.dtype == np.float64
     np.testing.assert_allclose(probs, expected, atol=2e-3)
 
@@ -32,14 +32,14 @@ def test_few_labels_give_a_standardized_logistic_regression(n_classes, n_feature
 def test_more_labels_choose_a_weaker_penalty_where_classes_are_far_apart():
     labels = np.arange(200) % 3
     features, new = make_features(labels, apart=2.0), make_features(labels, seed=0, apart=2.0)
-    right = fit_head(features, labels, 3).predict_proba(new)[np.arange(200), labels]
+    right = fit_head(features, np.eye(3)[labels]).predict_proba(new)[np.arange(200), labels]
     strong = make_pipeline(StandardScaler(), LogisticRegression(C=0.003)).fit(features, labels)
     assert right.mean() > strong.predict_proba(new)[np.arange(200), labels].mean() + 0.05
 
 
 def test_a_class_without_labels_has_probability_0():
     labels = np.array([0, 2] * 10)
-    probs = fit_head(make_features(labels), labels, 4).predict_proba(make_features(labels))
+    probs = fit_head(make_features(labels), np.eye(4)[labels]).predict_proba(make_features(labels))
     assert not probs[:, [1, 3]].any()
     np.testing.assert_allclose(probs.sum(axis=1), 1)
     assert (probs.argmax(axis=1) == labels).mean() > 0.9
@@ -47,7 +47,7 @@ def test_a_class_without_labels_has_probability_0():
 
 def test_a_single_class_is_certain():
     labels = np.ones(5, int)
-    probs = fit_head(make_features(labels), labels, 3).predict_proba(make_features(labels))
+    probs = fit_head(make_features(labels), np.eye(3)[labels]).predict_proba(make_features(labels))
     np.testing.assert_array_equal(probs, np.tile([0.0, 1.0, 0.0], (5, 1)))
 
 
@@ -62,11 +62,48 @@ def test_cross_fitted_probabilities_know_nothing_of_their_own_fold():
 
 
 def test_a_learning_curve_ends_with_all_labels() -> None:
-    labels = np.arange(45) % 3
-    features = make_features(labels, apart=2.0)
-    rows = learning_curve(features[:30], labels[:30], features[30:], labels[30:])
+    rows = learning_curve(30, lambda chosen: {"mean": chosen.mean(), "different": len({*chosen})})
     assert [row["labels"] for row in rows] == [10] * 3 + [20] * 3 + [30]
-    probs = fit_head(features[:30], labels[:30], 3).predict_proba(features[30:])
-    assert rows[-1]["accuracy"] == (probs.argmax(axis=1) == labels[30:]).mean()
-    loss = -np.log(probs[np.arange(15), labels[30:]]).mean()
-    assert rows[-1]["log-loss"] == pytest.approx(loss)
+    assert all(row["different"] == row["labels"] for row in rows)
+    assert len({row["mean"] for row in rows[:3]}) > 1
+    assert rows[-1]["mean"] == 14.5
+
+
+def test_fractions_of_a_question_are_weights_of_its_answers() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(30, 5)).astype(np.float32)
+    counts = rng.integers(0, 4, (30, 3))  # of those who answered; some galaxies have none
+    head = fit_head(features, counts.astype(float), "tree", [slice(0, 3)])
+    repeated = np.repeat(np.tile(features, (1, 3)).reshape(-1, 5), counts.ravel(), axis=0)
+    answers = np.repeat(np.tile(np.arange(3), 30), counts.ravel())
+    scaler = StandardScaler().fit(features)
+    losses = []
+    for strength in (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1):
+        model = LogisticRegression(C=strength, tol=1e-8).fit(scaler.transform(repeated), answers)
+        probs = model.predict_proba(scaler.transform(features))
+        losses.append(np.abs(probs - head.predict_proba(features)).max())
+    assert min(losses) < 2e-3
+
+
+def test_questions_and_fractions_are_fitted_each_for_itself() -> None:
+    rng = np.random.default_rng(0)
+    features, votes = rng.normal(size=(40, 6)).astype(np.float32), rng.random((40, 4))
+    both = fit_head(features, votes, "tree", [slice(0, 2), slice(2, 4)]).logits(features)
+    for group in (slice(0, 2), slice(2, 4)):
+        alone = fit_head(features, votes[:, group]).logits(features)
+        np.testing.assert_allclose(both[:, group], alone)
+    shares = 1 / (1 + np.exp(-fit_head(features, votes, "sigmoid").logits(features)))
+    for column in range(4):
+        pair = np.column_stack([1 - votes[:, column], votes[:, column]])
+        alone = fit_head(features, pair).predict_proba(features)[:, 1]
+        np.testing.assert_allclose(shares[:, column], alone)
+
+
+def test_values_are_a_ridge_regression() -> None:
+    rng = np.random.default_rng(0)
+    features = 3 * rng.normal(size=(60, 8)).astype(np.float32) + 5
+    values = features[:, :1] * 20 - 7 + rng.normal(size=(60, 1))
+    plain = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11))).fit(features, values)
+    new = rng.normal(size=(9, 8)).astype(np.float32)
+    predicted = fit_head(features, values, "plain").logits(new)
+    np.testing.assert_allclose(predicted, plain.predict(new).reshape(9, 1), rtol=1e-5)

@@ -20,8 +20,8 @@ from galaxyzoo.explain.gradcam import describe_faithfulness, likeliest
 from galaxyzoo.inference.survey import classes_of_votes
 from galaxyzoo.io.tables import without_formulas
 from galaxyzoo.reports.figures import readable
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, Question
-from galaxyzoo.tasks.kinds import ClassTask, Task, VoteTask
+from galaxyzoo.tasks.decision_tree import DecisionTree, Question
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
 
 _SHOWN_PX = 320
 _REACHED = 0.1  # questions that fewer are asked are shown pale, without intervals
@@ -59,20 +59,24 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy, description: str 
     """
     truth, classes = shown.galaxy.truth, []
     questions: tuple[ShownQuestion, ...] = ()
+    values = []
     if isinstance(task, ClassTask):
         for i in np.argsort(-shown.prediction, kind="stable"):
             known = " ← volunteers" if truth is not None and truth[i] > 0.5 else ""
             text = f"{task.text(int(i))}{known}"
             classes.append(ShownAnswer(text, shown.prediction[i], None, likely=False))
+    elif isinstance(task, VoteTask):
+        roots = [q for q in task.tree.questions if q.parent is None]
+        questions = _nest(task.tree, roots, shown)
     else:
-        roots = [q for q in GALAXY_ZOO_2.questions if q.parent is None]
-        questions = _nest(roots, shown)
+        values = _list_values(task, shown.prediction)
     return render(
         "galaxy_answers.html.j2",
         run=run,
         about=description,
         questions=questions,
         classes=classes,
+        values=values,
         has_votes=truth is not None,
         has_intervals=shown.bounds is not None,
     )
@@ -89,9 +93,13 @@ def facts_html(task: Task, shown: Sequence[PredictedGalaxy]) -> str:
     table = pd.DataFrame([galaxy.prediction for galaxy in shown], names, list(task.columns))
     table.index.name = "galaxy"
     votes = table.iloc[[0]].reset_index(drop=True)
-    classes = classes_of_votes(votes) if isinstance(task, VoteTask) else ()
-    likely = likeliest(table.to_numpy(), task)
-    others = [(name, task.text(column)) for name, column in zip(names, likely, strict=True)]
+    classes = classes_of_votes(votes) if task.name == COMPETITION_TASK else ()
+    if isinstance(task, ClassTask | VoteTask):
+        texts = [task.text(column) for column in likeliest(table.to_numpy(), task)]
+    else:
+        values = (_list_values(task, row) for row in table.to_numpy())
+        texts = [", ".join(map(" ".join, row)) for row in values]
+    others = [*zip(names, texts, strict=True)]
     return render(
         "galaxy_facts.html.j2",
         galaxy=first.galaxy.name,
@@ -101,6 +109,11 @@ def facts_html(task: Task, shown: Sequence[PredictedGalaxy]) -> str:
         others=others[1:],
         table=base64.b64encode(without_formulas(table).to_csv().encode()).decode(),
     )
+
+
+def _list_values(task: Task, prediction: np.ndarray) -> list[tuple[str, str]]:
+    """Name and number of each column."""
+    return [(task.text(i), f"{value:.4g}") for i, value in enumerate(prediction)]
 
 
 def heat_html(image: np.ndarray, heat: np.ndarray, answer: str, method: str) -> str:
@@ -120,18 +133,20 @@ def caption(galaxy_id: int, row: Any) -> str:
     return f"{galaxy_id} · predicted {row['predicted']:.2f}, known {row['known']:.2f}"
 
 
-def _nest(questions: Iterable[Question], shown: PredictedGalaxy) -> tuple[ShownQuestion, ...]:
+def _nest(
+    tree: DecisionTree, questions: Iterable[Question], shown: PredictedGalaxy
+) -> tuple[ShownQuestion, ...]:
     """Questions, each answer with those that follow it."""
     votes, nested = shown.galaxy.truth, []
-    shares = GALAXY_ZOO_2.shares(shown.prediction[None])[0]
-    known = None if votes is None else GALAXY_ZOO_2.shares(votes[None])[0]
+    shares = tree.shares(shown.prediction[None])[0]
+    known = None if votes is None else tree.shares(votes[None])[0]
     for question in questions:
-        span = GALAXY_ZOO_2.span(question)
-        reached = float(GALAXY_ZOO_2.parents(shown.prediction[None])[0, span.start])
+        span = tree.span(question)
+        reached = float(tree.parents(shown.prediction[None])[0, span.start])
         answers = []
         for i, (column, text) in enumerate(zip(question.columns, question.answers, strict=True)):
             place = span.start + i
-            following = [q for q in GALAXY_ZOO_2.questions if q.parent == column]
+            following = [q for q in tree.questions if q.parent == column]
             interval = None
             if shown.bounds is not None and reached >= _REACHED:
                 low, high = np.clip(shown.bounds[place] / reached, 0, 1)
@@ -143,7 +158,7 @@ def _nest(questions: Iterable[Question], shown: PredictedGalaxy) -> tuple[ShownQ
                     None if known is None else float(known[place]),
                     i == shares[span].argmax(),
                     interval,
-                    _nest(following, shown),
+                    _nest(tree, following, shown),
                 )
             )
         nested.append(ShownQuestion(question.text, reached, tuple(answers)))

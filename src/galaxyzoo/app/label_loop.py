@@ -197,7 +197,7 @@ class LabelLoop:
         features = self.survey.features
         rows, numbers = np.array(labels).T
         if len(np.unique(numbers)) > 1:
-            return fit_head(features[rows], numbers, n_classes).predict_proba(features)
+            return fit_head(features[rows], np.eye(n_classes)[numbers]).predict_proba(features)
         scaled = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-6)
         mean = scaled[rows].mean(axis=0)
         lengths = np.linalg.norm(scaled, axis=1) * np.linalg.norm(mean)

@@ -42,6 +42,7 @@ from galaxyzoo.core.launch import fold_numbers, is_started_by_torchrun, new_pars
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset, prepare, record_duplicates
 from galaxyzoo.data.readers.find import find_own_task
+from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import get_task, has_own_labels
 
 DEFAULT_ENSEMBLE = "default"
@@ -127,12 +128,16 @@ def build_ensembles(builds: list[list[str]], asked: list[Config], dataset: str) 
 
 
 def describe_labels(catalog: Catalog, task: str) -> str:
-    """Describe what a table of own labels holds: each class, and the galaxies of a fold."""
-    counts = zip(get_task(task).columns, catalog.targets(task).sum(axis=0), strict=True)
-    classes = ", ".join(f"{name} {count:,.0f}" for name, count in counts)
+    """Describe what a table of own labels holds, and the galaxies of a fold."""
+    labels, kind = catalog.targets(task), get_task(task)
+    quantity, texts = "", [f"{count:,.0f}" for count in labels.sum(axis=0)]
+    if not isinstance(kind, ClassTask):
+        quantity = f", {kind.quantity}"
+        texts = [f"{column.mean():.3g} ± {column.std():.2g}" for column in labels.T]
+    columns = ", ".join(f"{name} {text}" for name, text in zip(kind.columns, texts, strict=True))
     sizes = np.bincount(catalog.folds)
     span = f"{sizes.min():,}" + (f" or {sizes.max():,}" if sizes.max() > sizes.min() else "")
-    return f"own labels: {classes}; {span} galaxies a fold"
+    return f"own labels{quantity}: {columns}; {span} galaxies a fold"
 
 
 def explain_settings(config: Config, section: str) -> str:

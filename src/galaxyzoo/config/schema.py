@@ -120,9 +120,10 @@ class TrainConfig(Settings):
     batch norm takes its statistics from a micro-batch"""
     on_out_of_memory: Literal["stop", "accumulate"] = "stop"
     """accumulate: start the epoch again with twice as many micro-batches"""
-    optimizer: Literal["adamw", "adam", "sgd", "muon", "logistic"] = "adamw"
-    """sgd: with Nesterov momentum 0.9; muon: timm's, better in few epochs from scratch; logistic:
-    one linear layer on features averaged over the views of tta, by logistic regression"""
+    optimizer: Literal["adamw", "adam", "sgd", "muon", "linear"] = "adamw"
+    """sgd: with Nesterov momentum 0.9; muon: timm's, better in few epochs from scratch; linear:
+    one linear layer on features averaged over the views of tta, by regularized regression, which
+    is logistic for classes and fractions"""
     lr: float = Field(1e-3, gt=0)
     """highest learning rate"""
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -336,12 +337,12 @@ def find_contradiction(config: Config) -> str | None:
             f"loss '{loss}' needs head.output tree, whose answers are probabilities: "
             f"head.output {config.head.output} goes with loss=mse"
         )
-    if train.optimizer == "logistic":
-        is_linear = config.head.hidden == () and config.head.output == "softmax"
-        if not (is_linear and train.freeze == "backbone" and loss == "cross_entropy"):
+    if train.optimizer == "linear":
+        is_default = config.head.output == task.outputs[0] and loss == task.losses[0]
+        if config.head.hidden != () or train.freeze != "backbone" or not is_default:
             return (
-                "train.optimizer logistic needs train.freeze=backbone, loss=cross_entropy, "
-                "head.hidden=[] and head.output=softmax"
+                "train.optimizer linear needs train.freeze=backbone, head.hidden=[], "
+                f"head.output={task.outputs[0]} and loss={task.losses[0]}"
             )
     if not loss.endswith("cross_entropy"):
         if train.class_balance == "weights":

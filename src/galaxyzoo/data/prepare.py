@@ -170,11 +170,14 @@ def _update_catalog(before: Catalog, raw: RawDataset, drop_bad: bool) -> Catalog
     """Make the catalog of changed labels; its known galaxies keep their folds."""
     drop_bad = drop_bad or bool(before.about["dropped_images"])
     now = _make_catalog(raw, before.n_folds, before.about["seed"], drop_bad)
-    old, new = (c.train[c.label_columns].idxmax(axis=1) for c in (before, now))
+    old, new = (c.train[c.label_columns] for c in (before, now))
     shared = old.index.intersection(new.index)
+    columns = old.columns.union(new.columns)
+    pair = (labels.loc[shared].reindex(columns=columns, fill_value=0) for labels in (old, new))
+    changed = next(pair).ne(next(pair)).any(axis=1)
     print(
         f"labels: {len(new) - len(shared):,} more galaxies, "
-        f"{(old[shared] != new[shared]).sum():,} with another class, "
+        f"{changed.sum():,} with another label, "
         f"{len(old) - len(shared):,} removed; known galaxies keep their folds, "
         "runs are trained again"
     )

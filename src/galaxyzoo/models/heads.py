@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from galaxyzoo.config.schema import HeadConfig
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
-from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.kinds import Task, VoteTask
 
 _MIN_WEIGHT = 1e-12  # weight of a class in the votes
 
@@ -28,10 +28,11 @@ def build_head(config: HeadConfig, features: int, outputs: int) -> nn.Sequential
 
 def build_output(kind: str, task: Task) -> nn.Module:
     """Module from logits to (B, column) predictions of the task, by the config's `head.output`."""
+    tree = task.tree if isinstance(task, VoteTask) else GALAXY_ZOO_2
     outputs: dict[str, Callable[[], nn.Module]] = {
         "plain": nn.Identity,
         "sigmoid": nn.Sigmoid,
-        "tree": lambda: TreeOutput(GALAXY_ZOO_2),
+        "tree": lambda: TreeOutput(tree),
         "softmax": lambda: nn.Softmax(dim=1),
         "rule": lambda: RuleOutput(task, GALAXY_ZOO_2),
     }

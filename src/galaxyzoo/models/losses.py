@@ -1,6 +1,7 @@
 """Losses by name: of votes and of classes."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -8,6 +9,8 @@ from torch.nn import functional
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
+from galaxyzoo.tasks.kinds import VoteTask
+from galaxyzoo.tasks.registry import get_task
 
 # (B, column) predictions, (B, column) targets -> ()
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -23,7 +26,9 @@ def build_loss(config: Config, class_weights: Tensor | None = None) -> Loss:
     if config.loss == "mse":
         return functional.mse_loss
     if config.loss == "kl":
-        return tree_divergence
+        task = get_task(config.task)
+        assert isinstance(task, VoteTask)
+        return partial(tree_divergence, tree=task.tree)
     smoothing = config.train.label_smoothing
     return lambda probs, targets: cross_entropy(probs, targets, class_weights, smoothing)
 

@@ -2,16 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from galaxyzoo.reports.charts import Chart, Line, data_range
 from galaxyzoo.reports.evaluate import Evaluation
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
 from galaxyzoo.results.layout import CURVE, RunFolder
-from galaxyzoo.tasks.metrics import mean_recall
-
-SCORES = ("accuracy", "balanced accuracy", "macro AUC", "log-loss")
+from galaxyzoo.tasks.kinds import ClassTask
 
 
 def few_labels_section(evaluation: Evaluation, result: Result) -> HtmlSection:
@@ -26,26 +23,27 @@ def few_labels_section(evaluation: Evaluation, result: Result) -> HtmlSection:
         charts.append(("learning curve", [draw_curve(curve)]))
     text = (
         "Fewer labels are drawn at random, several times in each fold; ± is the standard deviation "
-        "over folds and draws. The most confident mistakes, below, are the likely label errors."
+        "over folds and draws. The largest mistakes, below, are the likely label errors."
     )
     return HtmlSection(f"{result.run}: few labels", text, tables, charts)
 
 
 def score_folds(evaluation: Evaluation, result: Result) -> pd.DataFrame:
-    """Table of `SCORES`, each fold's own: mean and sd (sample standard deviation)."""
-    task, table = evaluation.class_task, result.table
+    """Table of the task's scores of few labels: mean over the folds and sample sd."""
+    task, table, decided = evaluation.task, result.table, None
     assert table.folds is not None
-    decided = task.decide_out_of_fold(table.values, result.targets, table.folds, result.unscored)
+    if isinstance(task, ClassTask):
+        decided = task.decide_out_of_fold(
+            table.values, result.targets, table.folds, result.unscored
+        )
     rows = []
     for fold in result.folds:
         inside = table.folds == fold
-        targets, probs = result.targets[inside], table.values[inside]
-        truth, chosen = targets.argmax(axis=1), decided[inside]
-        auc = roc_auc_score(targets, probs) if targets.any(axis=0).all() else np.nan
-        right, loss = (truth == chosen).mean(), task.score(probs, targets)
-        rows.append((right, mean_recall(truth, chosen), auc, loss))
-    values = pd.DataFrame(rows, columns=list(SCORES))
-    return pd.DataFrame({"score": SCORES, "mean": values.mean(), "± sd of folds": values.std()})
+        chosen = None if decided is None else decided[inside]
+        rows.append(task.few_label_scores(table.values[inside], result.targets[inside], chosen))
+    values = pd.DataFrame(rows)
+    means = {"score": values.columns, "mean": values.mean(), "± sd of folds": values.std()}
+    return pd.DataFrame(means)
 
 
 def _read_curves(evaluation: Evaluation, result: Result) -> list[pd.DataFrame]:
@@ -70,8 +68,8 @@ def summarize_curve(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_curve(curve: pd.DataFrame) -> Chart:
-    """Draw balanced accuracy over the number of labels, and a standard deviation around it."""
-    name = "balanced accuracy"
+    """Draw the first score over the number of labels, and a standard deviation around it."""
+    name = curve.columns[2]
     labels, mean, sd = curve["labels"], curve[name], curve[f"± {name}"].fillna(0)
     ends = [Line(labels, mean + side * sd, 0, style="thin") for side in (-1, 1)]
     lines = [Line(labels, mean, 0, "mean, ± sd"), *ends]

@@ -1,18 +1,18 @@
-"""Sections of the vote task's report: errors by question, by answer and by galaxy."""
+"""Sections of the report on votes and other numbers: errors by question, answer and galaxy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
-from galaxyzoo.reports.charts import DIAGONAL, Chart, Line, log_shade
+from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line, data_range, log_shade
 from galaxyzoo.reports.evaluate import Evaluation
 from galaxyzoo.reports.figures import SHOWN_ANSWERS, answer_label
 from galaxyzoo.reports.html import Bar, GalaxyCard, HtmlSection
 from galaxyzoo.reports.results import Result
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task, ValueTask, VoteTask
 from galaxyzoo.tasks.metrics import rmse
 
 _GALLERY_SIZE = 12  # galaxies
@@ -21,28 +21,30 @@ _N_BINS = 10  # of a calibration curve
 _CELLS = 40  # of a two-dimensional histogram, along each axis
 
 
-def question_section(evaluation: Evaluation) -> HtmlSection:
-    """RMSE per question of the detailed results and of every other whole run."""
+def question_section(evaluation: Evaluation) -> HtmlSection | None:
+    """RMSE per question of the detailed results and of every other whole run; None of one alone."""
+    task = evaluation.task
+    if len(task.groups) < 2:
+        return None
     shown = [*evaluation.detailed] + [
         r for r in evaluation.results if r.is_whole and r not in evaluation.detailed
     ]
-    scores = {_name(r): question_rmse(r.predictions, r.targets) for r in shown}
-    questions = GALAXY_ZOO_2.questions
+    scores = {_name(r): question_rmse(r.predictions, r.targets, task.groups) for r in shown}
     table = pd.DataFrame(
         {
-            "question": [f"{q.number}. {q.text}" for q in questions],
+            task.group: _headings(task),
             **scores,
-            "answers": [len(q.answers) for q in questions],
+            "answers": [span.stop - span.start for span in task.groups],
         }
     )
     evaluation.write_csv("questions.csv", table)
-    return HtmlSection("Questions", tables=[("RMSE per question", table)])
+    return HtmlSection(f"{task.group.capitalize()}s", tables=[(f"RMSE per {task.group}", table)])
 
 
 def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     """Sections on one result; writes their tables."""
-    charts = _draw_votes(result.predictions, result.targets)
-    caption = "predicted over voted fractions; the stronger the color, the more galaxies"
+    charts = _draw_histograms(evaluation.task, result.predictions, result.targets)
+    caption = f"predicted over {_truth(evaluation.task)}; the stronger the color, the more galaxies"
     sections = [
         HtmlSection(f"{result.run}: answers", charts=[(caption, charts)]),
         _calibration(evaluation, result),
@@ -52,19 +54,20 @@ def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     return sections
 
 
-def vote_bars(predicted: Mapping[str, float], voted: Mapping[str, float]) -> list[Bar]:
-    """Bars of `SHOWN_ANSWERS`, of a galaxy's vote fractions by column."""
-    return [Bar(GALAXY_ZOO_2.answer_text(c), predicted[c], voted[c]) for c in SHOWN_ANSWERS]
+def vote_bars(task: Task, predicted: np.ndarray, known: np.ndarray) -> list[Bar]:
+    """Bars of a galaxy's (column,) fractions, of some columns where there are many."""
+    return [Bar(task.text(i), predicted[i], known[i]) for i in _shown_columns(task)]
 
 
-def question_rmse(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """(question,) RMSE over all galaxies and a question's answers; (galaxy, 37) arguments."""
-    spans = [GALAXY_ZOO_2.span(question) for question in GALAXY_ZOO_2.questions]
+def question_rmse(
+    predictions: np.ndarray, targets: np.ndarray, spans: Sequence[slice]
+) -> np.ndarray:
+    """(question,) RMSE over all galaxies and a question's answers; (galaxy, answer) arguments."""
     return np.array([rmse(predictions[:, span], targets[:, span]) for span in spans])
 
 
 def galaxy_rmse(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """(galaxy,) RMSE over a galaxy's answers; (galaxy, 37) arguments."""
+    """(galaxy,) RMSE over a galaxy's answers; (galaxy, answer) arguments."""
     return np.sqrt(np.mean(np.square(predictions - targets), axis=1))
 
 
@@ -105,40 +108,43 @@ def summarize_vote_calibration(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _calibration(evaluation: Evaluation, result: Result) -> HtmlSection:
-    table = vote_calibration(result.predictions, result.targets, GALAXY_ZOO_2.columns)
+    task = evaluation.task
+    table = vote_calibration(result.predictions, result.targets, task.columns)
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
-    caption = "voted over predicted fractions; each point is the mean of a tenth of the galaxies"
+    caption = f"{_truth(task)} over predicted; each point is the mean of a tenth of the galaxies"
     summary = summarize_vote_calibration(table)
     worst = summary.nlargest(_N_WORST, "error").round(4)
-    worst.index = worst.index.map(answer_label)
+    worst.index = worst.index.map(lambda name: _label(task, name))
     return HtmlSection(
         f"{result.run}: calibration",
-        f"Predicted and voted fractions differ by {summary['error'].mean():.4f} on average over "
-        "answers, once galaxies with similar predictions are averaged. Bias: predicted - voted.",
+        f"Predictions and {task.truth} differ by {summary['error'].mean():.4f} on average over "
+        f"columns, once galaxies with similar predictions are averaged. Bias: predicted - voted.",
         [("Answers with the largest error", worst.reset_index())],
-        [(caption, _draw_calibration(table))],
+        [(caption, _draw_calibration(task, table))],
     )
 
 
 def _galaxies(evaluation: Evaluation, images: ImageCache, result: Result) -> HtmlSection:
-    errors = galaxy_rmse(result.predictions, result.targets)
-    columns = list(GALAXY_ZOO_2.columns)
+    task, errors = evaluation.task, galaxy_rmse(result.predictions, result.targets)
+
+    def card(row: int, image: np.ndarray) -> GalaxyCard:
+        predicted, known = result.predictions[row], result.targets[row]
+        notes = [f"RMSE {errors[row]:.3f}"]
+        if isinstance(task, ValueTask):
+            notes += [f"predicted {predicted[0]:.4g}, {task.truth} {known[0]:.4g}"]
+            return GalaxyCard(str(result.table.ids[row]), image, notes)
+        return GalaxyCard(
+            str(result.table.ids[row]), image, notes, vote_bars(task, predicted, known)
+        )
 
     def cards(rows: np.ndarray) -> list[GalaxyCard]:
-        ids = result.table.ids[rows]
-        predicted, voted = (
-            pd.DataFrame(values[rows], columns=columns).to_dict("records")
-            for values in (result.predictions, result.targets)
-        )
-        notes = [(f"RMSE {error:.3f}",) for error in errors[rows]]
-        bars = map(vote_bars, predicted, voted)
-        return [*map(GalaxyCard, map(str, ids), take_images(images, ids), notes, bars)]
+        return [*map(card, rows, take_images(images, result.table.ids[rows]))]
 
     worst = np.argsort(-errors, kind="stable")[:_GALLERY_SIZE]
     sample = evaluation.pick_random(len(errors))[:_GALLERY_SIZE]
     return HtmlSection(
         f"{result.run}: galaxies",
-        "Bars are predictions out of fold, marks the volunteers.",
+        f"Predictions are out of fold; marks on bars are the {task.truth}.",
         galleries=[
             ("the largest errors", cards(worst)),
             ("a random held-out sample", cards(sample)),
@@ -152,29 +158,66 @@ def _name(result: Result) -> str:
     return result.run if result.is_whole else f"{result.run} (folds {folds})"
 
 
-def _draw_votes(predictions: np.ndarray, targets: np.ndarray) -> list[Chart]:
-    """Draw predicted over voted fractions of `SHOWN_ANSWERS` as two-dimensional histograms."""
-    edges = np.linspace(0, 1, _CELLS + 1)
+def _truth(task: Task) -> str:
+    """Adjective of the known numbers, for captions."""
+    return "voted" if isinstance(task, VoteTask) else "labeled"
+
+
+def _headings(task: Task) -> list[str]:
+    """Numbered questions, or columns."""
+    return [f"{i}. {task.heading(span.start)}" for i, span in enumerate(task.groups, 1)]
+
+
+def _label(task: Task, column: str) -> str:
+    """An answer's number and text in the competition, else the text alone."""
+    if task.name == COMPETITION_TASK:
+        return answer_label(column)
+    return task.text(task.columns.index(column))
+
+
+def _shown_columns(task: Task) -> list[int]:
+    """Columns for figures without room for all."""
+    if task.name == COMPETITION_TASK:
+        return [task.columns.index(name) for name in SHOWN_ANSWERS]
+    return list(range(len(task.columns)))[: len(SHOWN_ANSWERS)]
+
+
+def _range_of(task: Task, values: np.ndarray) -> tuple[float, float]:
+    """Range of an axis of (n,) numbers."""
+    return data_range(values) if isinstance(task, ValueTask) else (0.0, 1.0)
+
+
+def _diagonal(ends: tuple[float, float]) -> Line:
+    return DIAGONAL._replace(x=np.array(ends), y=np.array(ends))
+
+
+def _draw_histograms(task: Task, predictions: np.ndarray, targets: np.ndarray) -> list[Chart]:
+    """Draw predicted over known numbers as two-dimensional histograms."""
     charts = []
-    for column in SHOWN_ANSWERS:
-        i = GALAXY_ZOO_2.columns.index(column)
+    for i in _shown_columns(task):
+        ends = _range_of(task, np.append(predictions[:, i], targets[:, i]))
+        edges = np.linspace(*ends, _CELLS + 1)
         counts = np.histogram2d(predictions[:, i], targets[:, i], [edges, edges])[0][::-1]
         cells = log_shade(counts, 1, max(counts.max(), 2))
-        charts.append(Chart(answer_label(column), "voted", "predicted", [DIAGONAL], cells=cells))
+        names, lines = (_label(task, task.columns[i]), _truth(task), "predicted"), [_diagonal(ends)]
+        charts.append(Chart(*names, lines, cells=cells, x_range=ends, y_range=ends))
     return charts
 
 
-def _draw_calibration(table: pd.DataFrame) -> list[Chart]:
+def _draw_calibration(task: Task, table: pd.DataFrame) -> list[Chart]:
     """Draw a `vote_calibration` of all answers: a chart per question, a line per answer."""
     charts = []
-    for question in GALAXY_ZOO_2.questions:
-        lines = [DIAGONAL]
-        for i, (column, answer) in enumerate(zip(question.columns, question.answers, strict=True)):
-            bins = table[table["answer"] == column]
+    for title, span in zip(_headings(task), task.groups, strict=True):
+        columns = range(span.start, span.stop)
+        shown = table[table["answer"].isin([task.columns[i] for i in columns])]
+        ends = _range_of(task, shown[["predicted", "voted"]].to_numpy().ravel())
+        lines = [_diagonal(ends)]
+        for i in columns:
+            bins, color = table[table["answer"] == task.columns[i]], (i - span.start) % N_COLORS
             lines += [
-                Line(bins["predicted"], bins["voted"], i, answer),
-                Line(bins["predicted"], bins["voted"], i, style="points"),
+                Line(bins["predicted"], bins["voted"], color, task.text(i)),
+                Line(bins["predicted"], bins["voted"], color, style="points"),
             ]
-        title = f"{question.number}. {question.text}"
-        charts.append(Chart(title, "mean predicted", "mean voted", lines))
+        y_label = f"mean {_truth(task)}"
+        charts.append(Chart(title, "mean predicted", y_label, lines, x_range=ends, y_range=ends))
     return charts

@@ -22,17 +22,21 @@ VOLUNTEERS = 43
 
 @dataclass(frozen=True)
 class Question:
-    """A question: number as in `Class<number>.<answer>`, wording, answers, parent answer."""
+    """A question: number, wording, answers, parent answer, columns.
+
+    Columns that are not named are `Class<number>.<answer>`, as in the competition.
+    """
 
     number: int
     text: str
     answers: tuple[str, ...]
     parent: str | None  # column such as "Class1.2"; None where the answers sum to 1
+    names: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Column names of the answers, in order."""
-        return tuple(f"Class{self.number}.{i + 1}" for i in range(len(self.answers)))
+        return self.names or tuple(f"Class{self.number}.{i + 1}" for i in range(len(self.answers)))
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,29 @@ class DecisionTree:
         """(galaxy, answer) share of those who were asked, of vote fractions; 0 where nobody was."""
         asked = self.parents(votes)
         return np.divide(votes, asked, out=np.zeros(votes.shape), where=asked > 0)
+
+    def weigh(self, shares: np.ndarray, instead: np.ndarray) -> np.ndarray:
+        """Vote fractions of the shares that each question's volunteers gave.
+
+        The shares of a question, or counts, are scaled to add up to 1 and multiplied by the vote
+        fraction of the answer that leads to the question.
+
+        Args:
+            shares: (galaxy, answer) >= 0.
+            instead: (galaxy, answer) shares that count where those of a question are all 0; where
+                these are too, all answers are equally likely.
+        Returns:
+            (galaxy, answer) vote fractions that obey the tree, float64.
+        """
+        votes = np.empty(shares.shape)
+        for question in self.top_down:
+            span, parent = self.span(question), self.parent_index(question)
+            answers = shares[:, span]
+            for fallback in (instead[:, span], np.ones(answers.shape)):
+                answers = np.where(answers.any(axis=1, keepdims=True), answers, fallback)
+            reached = 1.0 if parent is None else votes[:, [parent]]
+            votes[:, span] = answers / answers.sum(axis=1, keepdims=True) * reached
+        return votes
 
     def draw(self, odds: np.ndarray, volunteers: int, rng: np.random.Generator) -> np.ndarray:
         """Vote fractions of volunteers who answer at random, down the tree.

@@ -5,6 +5,7 @@ user's own labels is a task of its dataset's name, whose columns lie with the da
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
@@ -16,8 +17,15 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.files import read_json
 from galaxyzoo.core.paths import root
 from galaxyzoo.tasks import label_rules
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS, DecisionTree, Question
+from galaxyzoo.tasks.kinds import (
+    COMPETITION_TASK,
+    ClassTask,
+    FractionTask,
+    Task,
+    ValueTask,
+    VoteTask,
+)
 from galaxyzoo.tasks.label_rules import ClassRule
 
 ENSEMBLE = "ensemble:"  # begins the names of ensembles where a run can stand too
@@ -50,22 +58,42 @@ def has_own_labels(name: str) -> bool:
     return name not in TASKS and find_task(name) is not None
 
 
-def register_task(name: str, definition: Mapping[str, Any]) -> ClassTask:
+def register_task(name: str, definition: Mapping[str, Any]) -> Task:
     """Make a task of own labels known in this process.
 
     Args:
         name: of its dataset.
-        definition: `columns`, and whether the classes are judged by balanced accuracy, `balanced`.
+        definition: `columns`, besides which stands what they are: `balanced`, whether classes are
+            judged by balanced accuracy; `numbers`, "fractions" or "values"; or `questions` of a
+            decision tree, each the fields of a `Question`.
     """
-    task = ClassTask(name, tuple(definition["columns"]), balanced=definition["balanced"])
+    columns = tuple(definition["columns"])
+    task: Task
+    if "questions" in definition:
+        questions = [
+            Question(q["number"], q["text"], tuple(q["answers"]), q["parent"], tuple(q["names"]))
+            for q in definition["questions"]
+        ]
+        task = VoteTask(name, columns, DecisionTree(tuple(questions)))
+    elif numbers := definition.get("numbers"):
+        task = {"fractions": FractionTask, "values": ValueTask}[numbers](name, columns)
+    else:
+        task = ClassTask(name, columns, balanced=definition["balanced"])
     _registered[name] = task
     return task
 
 
 def define_task(task: Task) -> dict[str, Any]:
     """Definition of a task of own labels, as of `register_task`."""
-    assert isinstance(task, ClassTask)
-    return {"columns": list(task.columns), "balanced": task.balanced}
+    columns = {"columns": list(task.columns)}
+    match task:
+        case VoteTask():
+            return columns | {"questions": [asdict(q) for q in task.tree.questions]}
+        case FractionTask() | ValueTask():
+            return columns | {"numbers": task.quantity}
+        case ClassTask():
+            return columns | {"balanced": task.balanced}
+    raise TypeError(task)
 
 
 @cache
@@ -135,7 +163,7 @@ _GALAXY10_DECALS = (
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        VoteTask(COMPETITION_TASK, GALAXY_ZOO_2.columns, GALAXY_ZOO_2),
+        VoteTask(COMPETITION_TASK, GALAXY_ZOO_2.columns, GALAXY_ZOO_2, VOLUNTEERS),
         ClassTask(
             "elliptical_spiral",
             ("elliptical", "spiral"),

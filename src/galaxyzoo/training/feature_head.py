@@ -1,45 +1,62 @@
-"""Fit a linear classifier to a network's features: few labels, seconds.
+"""Fit a linear layer to a network's features: few labels, seconds.
 
-L2-regularized logistic regression on standardized features. Its strength is chosen by
-cross-validated log-loss where each class has enough labels; standardization becomes part of the
+Logistic regression of classes, of each question's answers (whose fractions are weights), or of
+each fraction, and ridge regression of values, both L2-regularized, on standardized features. The
+strength is cross-validated where there are enough labels; standardization becomes part of the
 weights, so that a head is one linear layer of a network.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
+from threadpoolctl import threadpool_limits
 
-from galaxyzoo.tasks.metrics import log_loss, mean_recall
+from galaxyzoo.tasks.metrics import log_loss
 
 _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # inverse regularization strengths, `C`
 _DEFAULT = 0.003  # for too few labels to choose by
 _CHOICE_FOLDS = 3  # of the choice; a class needs as many labels
 _TOLERANCE = 1e-3  # of the gradient; a tenth of it moves no probability by 0.001
+_RIDGES = np.logspace(0, 5, 11)  # strengths of ridge regression
 _COUNTS, _DRAWS = (10, 20, 50, 100, 200, 500, 1000, 2000), 3  # of a learning curve
 _NEVER = -1e4  # logit of a class without labels: its probability is exactly 0
+_ALL = (slice(None),)
 
 
 @dataclass(frozen=True)
 class Head:
-    """A linear layer of logits."""
+    """A linear layer."""
 
-    weights: np.ndarray  # (class, feature) float64
-    bias: np.ndarray  # (class,) float64
+    weights: np.ndarray  # (column, feature) float64
+    bias: np.ndarray  # (column,) float64
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """(n, feature) -> (n, column) float64, before the output of its kind."""
+        return features @ self.weights.T + self.bias
 
     def predict_proba(self, features: np.ndarray) -> np.ndarray:
         """(n, feature) -> (n, class) probabilities, float64."""
-        return softmax(features @ self.weights.T + self.bias, axis=1)
+        return softmax(self.logits(features), axis=1)
 
 
-def fit_head(features: np.ndarray, labels: np.ndarray, n_classes: int) -> Head:
+@threadpool_limits.wrap(limits=1, user_api="blas")  # many small steps: threads cost five times more
+def fit_head(
+    features: np.ndarray,
+    targets: np.ndarray,
+    output: str = "softmax",
+    groups: Sequence[slice] = _ALL,
+) -> Head:
     """Fit a head.
 
     Args:
         features: (n, feature) float32.
-        labels: (n,) class numbers, 0 to n_classes - 1.
-        n_classes: number of classes; one without labels gets probability 0.
+        targets: (n, column) one-hot classes, vote fractions or values; a class without labels gets
+            probability 0.
+        output: as of the config's `head.output`: softmax and tree (classes, or answers, of each
+            group), sigmoid (each column alone), plain (values).
+        groups: columns of the tree's questions.
     """
     mean, sd = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     sd[sd == 0] = 1.0
@@ -48,13 +65,19 @@ def fit_head(features: np.ndarray, labels: np.ndarray, n_classes: int) -> Head:
     standardized = (features - mean) / sd
     axes = np.linalg.svd(standardized, full_matrices=False)[2]  # (axis, feature)
     points = standardized @ axes.T
-    present, numbers = np.unique(labels, return_inverse=True)
-    weights = np.zeros((n_classes, features.shape[1]))
-    bias = np.full(n_classes, _NEVER)
-    (rotated,) = _fit(points, numbers, [_choose_strength(points, numbers)])
-    weights[present], bias[present] = rotated.weights @ axes / sd, rotated.bias
-    bias[present] -= weights[present] @ mean
-    return Head(weights, bias)
+    if output == "plain":
+        head = _fit_values(points, targets)
+    elif output == "sigmoid":
+        pairs = [_fit_best(points, np.column_stack([1 - v, v])) for v in targets.T]
+        weights = np.stack([pair.weights[1] - pair.weights[0] for pair in pairs])
+        bias = np.array([pair.bias[1] - pair.bias[0] for pair in pairs])
+        head = Head(weights, bias)
+    else:
+        parts = [_fit_best(points, targets[:, group]) for group in groups]
+        weights = np.concatenate([part.weights for part in parts])
+        head = Head(weights, np.concatenate([part.bias for part in parts]))
+    weights = head.weights @ axes / sd
+    return Head(weights, head.bias - weights @ mean)
 
 
 def cross_fit_head(features: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
@@ -65,71 +88,79 @@ def cross_fit_head(features: np.ndarray, labels: np.ndarray, folds: np.ndarray) 
         labels: (n,) class numbers from 0.
         folds: (n,) fold numbers, at least two different ones.
     """
-    n_classes = int(labels.max()) + 1
-    probs = np.empty((len(labels), n_classes))
+    targets = np.eye(int(labels.max()) + 1)[labels]
+    probs = np.empty(targets.shape)
     for fold in np.unique(folds):
         rows = folds == fold
-        head = fit_head(features[~rows], labels[~rows], n_classes)
-        probs[rows] = head.predict_proba(features[rows])
+        probs[rows] = fit_head(features[~rows], targets[~rows]).predict_proba(features[rows])
     return probs
 
 
 def learning_curve(
-    features: np.ndarray, labels: np.ndarray, held_out: np.ndarray, held_labels: np.ndarray
+    n_labels: int, score: Callable[[np.ndarray], dict[str, float]]
 ) -> list[dict[str, float]]:
-    """Score heads fitted with some of the labels, drawn at random, on held-out galaxies.
+    """Score heads fitted with some of the labels, drawn at random.
 
     Args:
-        features: (n, feature) float32.
-        labels: (n,) class numbers from 0.
-        held_out: (m, feature) float32.
-        held_labels: (m,) class numbers.
+        n_labels: number of labels.
+        score: scores of a head fitted with these rows, (m,) numbers from 0 to n_labels - 1.
     Returns:
         Number of `labels` and scores of each draw; the last one has all of them.
     """
-    rng, rows = np.random.default_rng(0), []
-    n_classes = int(max(labels.max(), held_labels.max())) + 1
-    counts = [count for count in _COUNTS for _ in range(_DRAWS) if count < len(labels)]
-    for count in [*counts, len(labels)]:
-        drawn = rng.choice(len(labels), count, replace=False)
-        probs = fit_head(features[drawn], labels[drawn], n_classes).predict_proba(held_out)
-        decided = probs.argmax(axis=1)
-        scores = {
-            "accuracy": float((decided == held_labels).mean()),
-            "balanced accuracy": mean_recall(held_labels, decided),
-            "log-loss": log_loss(probs, np.eye(n_classes)[held_labels]),
-        }
-        rows.append({"labels": count, **scores})
-    return rows
+    rng = np.random.default_rng(0)
+    counts = [count for count in _COUNTS for _ in range(_DRAWS) if count < n_labels]
+    return [
+        {"labels": count, **score(np.sort(rng.choice(n_labels, count, replace=False)))}
+        for count in [*counts, n_labels]
+    ]
 
 
-def _choose_strength(points: np.ndarray, labels: np.ndarray) -> float:
+def _fit_values(points: np.ndarray, targets: np.ndarray) -> Head:
+    from sklearn.linear_model import RidgeCV  # here: scikit-learn takes seconds
+
+    model = RidgeCV(_RIDGES).fit(points, targets)
+    return Head(model.coef_.reshape(targets.shape[1], -1), np.atleast_1d(model.intercept_))
+
+
+def _fit_best(points: np.ndarray, targets: np.ndarray) -> Head:
+    """Fit the classes of one group, rows weighted by their targets."""
+    (head,) = _fit(points, targets, [_choose_strength(points, targets)])
+    return head
+
+
+def _choose_strength(points: np.ndarray, targets: np.ndarray) -> float:
     """The `C` of the least cross-validated log-loss."""
-    from sklearn.model_selection import StratifiedKFold  # here: scikit-learn takes seconds
+    from sklearn.model_selection import KFold, StratifiedKFold  # here, as above
 
-    if len(np.unique(labels)) < 2 or np.bincount(labels).min() < _CHOICE_FOLDS:
-        return _DEFAULT
+    labels, splitter = targets.argmax(axis=1), KFold(_CHOICE_FOLDS, shuffle=True, random_state=0)
+    if (targets.max(axis=1) == targets.sum(axis=1)).all():  # classes, and no fractions
+        counts = np.bincount(labels)
+        if (counts > 0).sum() < 2 or counts[counts > 0].min() < _CHOICE_FOLDS:
+            return _DEFAULT
+        splitter = StratifiedKFold(_CHOICE_FOLDS, shuffle=True, random_state=0)
     losses = np.zeros(len(_STRENGTHS))
-    splitter = StratifiedKFold(_CHOICE_FOLDS, shuffle=True, random_state=0)
     for train, val in splitter.split(points, labels):
-        for i, head in enumerate(_fit(points[train], labels[train], _STRENGTHS)):
-            losses[i] += log_loss(
-                head.predict_proba(points[val]), np.eye(labels.max() + 1)[labels[val]]
-            ) * len(val)
+        for i, head in enumerate(_fit(points[train], targets[train], _STRENGTHS)):
+            losses[i] += log_loss(head.predict_proba(points[val]), targets[val]) * len(val)
     return _STRENGTHS[losses.argmin()]
 
 
-def _fit(points: np.ndarray, labels: np.ndarray, strengths: Sequence[float]) -> Iterator[Head]:
-    """Fit heads of rising strengths, each from the one before; every class has labels."""
+def _fit(points: np.ndarray, targets: np.ndarray, strengths: Sequence[float]) -> Iterator[Head]:
+    """Fit heads of rising strengths, each from the one before."""
     from sklearn.linear_model import LogisticRegression  # here, as above
 
-    if not labels.any():  # a single class
-        yield from [Head(np.zeros((1, points.shape[1])), np.zeros(1))] * len(strengths)
-        return
+    rows, labels = targets.nonzero()  # a galaxy once for each answer that it has
+    present = np.unique(labels)
+    weights, bias = np.zeros((targets.shape[1], points.shape[1])), np.zeros(targets.shape[1])
+    if len(present):
+        bias[np.setdiff1d(np.arange(len(bias)), present)] = _NEVER
     model = LogisticRegression(warm_start=True, max_iter=1000, tol=_TOLERANCE)
     for strength in strengths:
-        model.set_params(C=strength).fit(points, labels)
-        weights, bias = model.coef_, model.intercept_
-        if len(bias) == 1:  # of two classes: logits of the second against the first
-            weights, bias = np.vstack([-weights, weights]) / 2, np.append(-bias, bias) / 2
-        yield Head(weights, bias)
+        if len(present) > 1:
+            model.set_params(C=strength).fit(points[rows], labels, targets[rows, labels])
+            weights[present], bias[present] = model.coef_, model.intercept_
+            if len(present) == 2:  # logits of the second against the first
+                weights[present[0]], bias[present[0]] = -weights[present[1]], -bias[present[1]]
+                weights[present] /= 2
+                bias[present] /= 2
+        yield Head(weights.copy(), bias.copy())

@@ -16,10 +16,12 @@ from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import get_device, is_out_of_memory, place, release, split_batch
 from galaxyzoo.inference.artifacts import load_checkpoint, save_weights
 from galaxyzoo.inference.features import cached_features
+from galaxyzoo.models.heads import build_output
+from galaxyzoo.models.losses import build_loss
 from galaxyzoo.results.card import describe_losses
 from galaxyzoo.results.layout import CHECKPOINT, CURVE, HISTORY, TIMINGS, WEIGHTS, FoldFolder
 from galaxyzoo.results.oof import FoldSummary
-from galaxyzoo.tasks.metrics import log_loss
+from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.callbacks import (
     EventFiles,
     FoldRecords,
@@ -31,7 +33,7 @@ from galaxyzoo.training.callbacks import (
     write_history,
     write_history_table,
 )
-from galaxyzoo.training.feature_head import fit_head, learning_curve
+from galaxyzoo.training.feature_head import Head, fit_head, learning_curve
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Callback, Trainer, first_network
 
@@ -53,7 +55,7 @@ def train_fold(
         label: of the progress bar.
         after_epoch: called with all epochs so far, as by `Report`.
     """
-    if config.train.optimizer == "logistic":
+    if config.train.optimizer == "linear":
         return _fit_fold(config, data, folder)
     origin, train = FoldFolder.origin(config, data.fingerprint, data.fold), config.train
     where = f"{config.title}, fold {data.fold}"
@@ -104,18 +106,30 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> FoldSummary:
     """Fit a linear head on the features of a fold's first network, and write the fold's files."""
     started = time.perf_counter()
     model, start = first_network(config, data)
-    rows = np.concatenate([data.train_rows, data.val_rows])
+    rows, n_train = np.concatenate([data.train_rows, data.val_rows]), len(data.train_rows)
     features = cached_features(place(model, get_device()), data.cache.images[rows], config)
-    targets, n_train = data.targets[rows], len(data.train_rows)
-    labels = targets.argmax(axis=1)
-    head = fit_head(features[:n_train], labels[:n_train], targets.shape[1])
+    targets, task = data.targets[rows], get_task(config.task)
+    output, loss = build_output(config.head.output, task), build_loss(config)
+
+    def fit(chosen: np.ndarray) -> Head:
+        return fit_head(features[chosen], targets[chosen], config.head.output, task.groups)
+
+    def predict(head: Head, part: slice) -> torch.Tensor:
+        return output(torch.from_numpy(head.logits(features[part])))
+
+    held_out = slice(n_train, None)
+    head = fit(np.arange(n_train))
     curve = learning_curve(
-        features[:n_train], labels[:n_train], features[n_train:], labels[n_train:]
+        n_train,
+        lambda chosen: task.few_label_scores(
+            predict(fit(chosen), held_out).numpy(), targets[held_out]
+        ),
     )
     train_loss, val_loss = (
-        log_loss(head.predict_proba(features[part]), targets[part])
-        for part in (slice(n_train), slice(n_train, None))
+        loss(predict(head, part), torch.from_numpy(targets[part])).item()
+        for part in (slice(n_train), held_out)
     )
+    val_score = task.score(predict(head, held_out).numpy(), targets[held_out])
     weights = {
         **model.cpu().state_dict(),
         "head.0.weight": torch.from_numpy(head.weights).float(),
@@ -129,7 +143,7 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> FoldSummary:
             "train_loss": train_loss,
             "val_loss": val_loss,
             "metric": config.metric,
-            "val_score": val_loss,
+            "val_score": val_score,
         }
         write_history(folder / HISTORY, [row], data.start.history)
         write_history_table(folder / CURVE, pd.DataFrame(curve))

@@ -11,7 +11,7 @@ import pytest
 
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
-from galaxyzoo.data.readers.gz2 import ANSWERS, to_votes
+from galaxyzoo.data.readers.gz2 import ANSWERS
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.tasks.registry import TASKS
 from support.kaggle_fixtures import draw_image, encode, write_zip
@@ -109,7 +109,7 @@ def test_a_question_without_debiased_votes_takes_the_weighted_ones_else_all_alik
     shares, weighted = np.zeros((2, 37)), np.zeros((2, 37))
     shares[:, :3] = [[0.6, 0.2, 0.0], [0.0, 0.5, 0.5]]
     weighted[0, GALAXY_ZOO_2.columns.index("Class7.2")] = 0.9
-    votes = pd.DataFrame(to_votes(shares, weighted), columns=list(GALAXY_ZOO_2.columns))
+    votes = pd.DataFrame(GALAXY_ZOO_2.weigh(shares, weighted), columns=list(GALAXY_ZOO_2.columns))
     assert votes.loc[0, ["Class1.1", "Class1.2"]].tolist() == pytest.approx([0.75, 0.25])
     assert votes.loc[0, ["Class7.1", "Class7.2", "Class7.3"]].tolist() == pytest.approx(
         [0, 0.75, 0]

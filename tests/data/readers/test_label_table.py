@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.config.loading import load_config, runs_of
+from galaxyzoo.config.schema import parse_config
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_dataset, prepare
 from galaxyzoo.data.readers.find import find_own_task, open_input
+from galaxyzoo.tasks.kinds import FractionTask, ValueTask, VoteTask
 from galaxyzoo.tasks.registry import find_task, get_task
 from support.class_fixtures import ZOO5, draw_images, write_labeled
 from support.form_fixtures import FORMS, write_folder
@@ -105,8 +107,8 @@ def test_task_yaml_has_the_order_and_what_is_decided(folder: Path) -> None:
     [
         (["a"] * 6, None, "one class, 'a': label others too"),
         (["", " ", "", "", "", ""], None, "holds no class"),
-        (["a", "=1+1"] * 3, None, "'=1+1' cannot name a class"),
-        (["a", "fold"] * 3, None, "'fold' cannot name a class"),
+        (["a", "=1+1"] * 3, None, "'=1+1' cannot be a label"),
+        (["a", "fold"] * 3, None, "'fold' cannot be a label"),
         (["a", "b"] * 3, "classes: [a, c]", "'b' is not once in classes and in labels.csv"),
         (["a", "b"] * 3, "clases: [a, b]", "unknown key 'clases'"),
     ],
@@ -153,7 +155,7 @@ def test_known_galaxies_keep_their_folds_where_labels_change(
     assert line in one_line_refusal(open_dataset, None, "mine", "mine")
     capsys.readouterr()
     second = prepare("mine", tasks={"mine"}).catalog
-    line = "labels: 2 more galaxies, 1 with another class, 1 removed; known galaxies keep their"
+    line = "labels: 2 more galaxies, 1 with another label, 1 removed; known galaxies keep their"
     assert line in capsys.readouterr().out
     assert second.ids.tolist() == [row for row in range(24) if row != 17]
     assert second.train.loc[12, "ring"] == 1
@@ -213,3 +215,108 @@ def test_a_row_has_one_image(root: Path, ids: list[str], problem: str) -> None:
     write_folder(folder / "images", list(draw_images(6)), [f"g{n}" for n in range(6)])
     write(folder, ["a", "b", "a"], id=ids)
     assert problem in one_line_refusal(open_input, "mine", {"mine"})
+
+
+TREE = """questions:
+  - text: Is it smooth?
+    answers: {smooth: "yes", featured: features}
+  - text: Which way?
+    answers: {edge: edge-on, face: face-on}
+    parent: featured
+"""
+
+
+def write_numbers(root: Path, yaml: str = "", **columns: list) -> Path:
+    """Six images with columns of numbers; no row of the last."""
+    folder = root / "input" / "mine"
+    folder.mkdir(parents=True)
+    write_folder(folder / "images", list(draw_images(6)), [f"g{n}" for n in range(6)])
+    pd.DataFrame({"id": [f"g{n}" for n in range(5)], **columns}).to_csv(
+        folder / "labels.csv", index=False
+    )
+    if yaml:
+        (folder / "task.yaml").write_text(yaml)
+    return folder
+
+
+def test_fractions_counts_and_values_are_tasks_of_their_kinds(root: Path) -> None:
+    folder = write_numbers(root, odd=[0.1, 0.9, "", 0, 1], ring=[0, 1, "", 0, 0.5], ra=[7.0] * 5)
+    raw = open_input("mine", {"mine"})
+    assert raw.task == FractionTask("mine", ("odd", "ring"))
+    assert raw.targets.loc[1].tolist() == [0.9, 1.0]
+    assert raw.test_ids.tolist() == [2]
+    assert raw.task.project(np.array([[-0.1, 1.2]])).tolist() == [[0, 1]]
+    (folder / "task.yaml").write_text("columns: [ra]")
+    table = pd.read_csv(folder / "labels.csv").assign(ra=[5.0, 7.5, -3.0, 4.0, 11.0])
+    table.to_csv(folder / "labels.csv", index=False)
+    raw = open_input("mine", {"mine"})
+    assert raw.task == ValueTask("mine", ("ra",))
+    assert raw.targets["ra"].tolist() == [5.0, 7.5, -3.0, 4.0, 11.0]
+    assert raw.task.project(np.array([[-3.0]])).tolist() == [[-3.0]]
+
+
+def test_counts_of_answers_are_fractions_down_the_tree(root: Path) -> None:
+    """Of ten volunteers; of galaxy 1 nobody was asked the second question, galaxy 4 nobody saw."""
+    smooth, featured = [6, 10, 0, 5, ""], [4, 0, 10, 5, ""]
+    edge, face = [1, "", 5, 0, ""], [3, "", 0, 0, ""]
+    write_numbers(root, TREE, smooth=smooth, featured=featured, edge=edge, face=face)
+    raw = open_input("mine", {"mine"})
+    assert isinstance(raw.task, VoteTask)
+    expected = [[0.6, 0.4, 0.1, 0.3], [1.0, 0, 0, 0], [0.0, 1, 1, 0], [0.5, 0.5, 0.25, 0.25]]
+    np.testing.assert_allclose(raw.targets, expected)
+    assert raw.test_ids.tolist() == [4]
+    assert raw.task.heading(2) == "Which way?"
+    assert [raw.task.text(i) for i in range(4)] == ["yes", "features", "edge-on", "face-on"]
+    projected = raw.task.project(np.array([[0.5, 0.7, 0.5, 0.5]]))
+    np.testing.assert_allclose(projected, [[0.4, 0.6, 0.3, 0.3]])
+
+
+@pytest.mark.parametrize("yaml", ["", "columns: [odd]", TREE])
+def test_a_task_of_numbers_is_known_to_later_commands(root: Path, yaml: str) -> None:
+    rng = np.random.default_rng(0)
+    names = ("smooth", "featured", "edge", "face") if yaml == TREE else ("odd",)
+    columns = {name: rng.integers(0, 9 if yaml else 2, 5).tolist() for name in names}
+    columns["featured"] = [3] * 5 if "featured" in names else columns["odd"]
+    write_numbers(root, yaml, **{name: columns[name] for name in names})
+    task = prepare("mine", n_folds=2, tasks={"mine"}).raw.task
+    assert task is not None
+    config = load_config("mine/head")
+    find_task.__globals__["_registered"].clear()  # as in a later command
+    assert get_task("mine") == task
+    (root / "folds/mine/task.json").unlink()
+    find_task.__globals__["_registered"].clear()  # as where only the run is
+    parse_config(config.model_dump(mode="json"), "a run")
+    assert get_task("mine") == task
+
+
+@pytest.mark.parametrize(
+    ("yaml", "columns", "line"),
+    [
+        ("", {"a": ["x"] * 5}, "no column 'class' and no columns of numbers"),
+        ("", {}, "no column 'class' and no columns of numbers"),
+        ("", {"a": [1] * 5, "b": [0.1, "x", 1, 1, 1]}, "GalaxyID g1, column 'b': 'x' is not"),
+        ("", {"a": [1, 2, 3, 4, 5], "b": [1] * 5}, "2 columns of numbers (a, b) are not all"),
+        ("", {"a": [2] * 5}, "'a' has a standard deviation of 0, not 0.001 to 1000"),
+        ("", {"a": [1e6, 2e6, 3e6, 4e6, 5e6]}, "give it in another unit, or its logarithm"),
+        ("", {"fold": [1, 2, 3, 4, 5]}, "'fold' cannot be a label"),
+        ("columns: [b]", {"a": [1] * 5}, "lacks column 'b'"),
+        (TREE, {"smooth": [1] * 5}, "lacks column 'featured'"),
+        (TREE.replace("featured\n", "disk\n"), {"a": [1] * 5}, "a question whose parent answer"),
+        (TREE.replace("face:", "smooth:"), {"a": [1] * 5}, "column 'smooth' answers twice"),
+        (
+            TREE.split("  - text: Which")[0],
+            {"smooth": [3, -1, 1, 1, 1], "featured": [1] * 5},
+            "an answer to task.yaml's questions is below 0",
+        ),
+        (
+            TREE.split("  - text: Which")[0],
+            {"smooth": [3, 0, 1, 1, 1], "featured": [1, 0, 1, 1, 1]},
+            "'g1' has no answer to a question that all are asked",
+        ),
+    ],
+)
+def test_a_mistake_in_numbers_is_one_line(
+    root: Path, yaml: str, columns: dict[str, list], line: str
+) -> None:
+    write_numbers(root, yaml, **columns)
+    assert line in one_line_refusal(open_input, "mine", {"mine"})

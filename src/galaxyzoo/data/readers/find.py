@@ -9,6 +9,7 @@ from galaxyzoo.core.paths import input_dir
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import gz2, kaggle, label_table, labeled, labeled_arrays
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task, has_own_labels
 
 # Forms of datasets besides the competition's: folders, and single files. Each function gives the
@@ -56,7 +57,7 @@ def is_anything_there() -> bool:
 
 def _find_input(tasks: set[str]) -> RawDataset:
     fitting = _fitting(_all_sets(), tasks)
-    by_votes = all(get_task(name).tasks_of_votes for name in tasks)
+    by_votes = all(COMPETITION_TASK in get_task(name).tasks_of_votes for name in tasks)
     if by_votes and not fitting:
         return kaggle.open_raw_dataset(kaggle.find_folder())
     if not fitting:

@@ -133,32 +133,9 @@ def read_votes(path: Path) -> pd.DataFrame:
     debiased = any(name.endswith(DEBIASED) for name in frame.columns)
     shares = _read_shares(frame, DEBIASED if debiased else WEIGHTED, path)
     whole = {answer + WEIGHTED for answer in ANSWERS} <= set(frame.columns)
-    votes = to_votes(shares, _read_shares(frame, WEIGHTED, path) if whole else shares)
+    weighted = _read_shares(frame, WEIGHTED, path) if whole else shares
+    votes = GALAXY_ZOO_2.weigh(shares, weighted)
     return pd.DataFrame(votes, index=frame.index, columns=list(GALAXY_ZOO_2.columns))
-
-
-def to_votes(shares: np.ndarray, instead: np.ndarray) -> np.ndarray:
-    """The competition's vote fractions of the shares that each question's volunteers gave.
-
-    The shares of a question are scaled to add up to 1, which debiased ones do not, and multiplied
-    by the vote fraction of the answer that leads to the question.
-
-    Args:
-        shares: (galaxy, answer) in the tree's order, >= 0.
-        instead: (galaxy, answer) shares that count where those of a question are all 0; where these
-            are too, all answers are equally likely.
-    Returns:
-        (galaxy, answer) vote fractions that obey the tree, float64.
-    """
-    votes = np.empty(shares.shape)
-    for question in GALAXY_ZOO_2.top_down:
-        span, parent = GALAXY_ZOO_2.span(question), GALAXY_ZOO_2.parent_index(question)
-        answers = shares[:, span]
-        for fallback in (instead[:, span], np.ones(answers.shape)):
-            answers = np.where(answers.any(axis=1, keepdims=True), answers, fallback)
-        reached = 1.0 if parent is None else votes[:, [parent]]
-        votes[:, span] = answers / answers.sum(axis=1, keepdims=True) * reached
-    return votes
 
 
 def _read_shares(frame: pd.DataFrame, end: str, path: Path) -> np.ndarray:

@@ -1,20 +1,25 @@
-"""Galaxies with classes of a user's own: `labels.csv` beside images of any form.
+"""Galaxies with labels of a user's own: `labels.csv` beside images of any form.
 
-Columns `GalaxyID`, `id` or `file`, and `class`, free text; rows without a class are galaxies to
-predict, images without a row are ignored. Images are found as of `train_labels.csv`, else anywhere
-in the folder. Where all are named by GalaxyIDs of six digits or more, they are those galaxies; else
-images are numbered from 0 in the order of their names.
+Columns `GalaxyID`, `id` or `file`, and `class`, free text, or columns of numbers: fractions from 0
+to 1, a value, or how many volunteers (or which share of them) gave each answer to the questions in
+`task.yaml`. Rows without labels are galaxies to predict, images without a row are ignored. Images
+are found as of `train_labels.csv`, else anywhere in the folder. Where all are named by GalaxyIDs of
+six digits or more, they are those galaxies; else images are numbered from 0 in the order of their
+names.
 
-`task.yaml` beside it may have `classes`, their order, and `metric: balanced accuracy`. Classes that
-are all of a known task's are that task.
+`task.yaml` beside it may have `classes`, their order, and `metric: balanced accuracy`; or the
+`columns` of the numbers; or `questions`. Classes that are all of a known task's are that task.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from galaxyzoo.config.base import Settings, read_yaml
 from galaxyzoo.core.errors import InputError, one_line
@@ -24,12 +29,23 @@ from galaxyzoo.data.readers.labeled import CUT_OUT, GALAXY_ID, OWN_LABELS, image
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.base import IDS, ImageStore, KeyedStore, find_ids, read_ids, stem_of
 from galaxyzoo.data.stores.opening import open_whole_store
-from galaxyzoo.io.tables import FOLD, ID, plain_cell, read_table
-from galaxyzoo.tasks.kinds import CLASS, ClassTask
+from galaxyzoo.io.tables import FOLD, ID, plain_cell, read_table, select_numbers
+from galaxyzoo.tasks.decision_tree import DecisionTree, Question
+from galaxyzoo.tasks.kinds import CLASS, Task, VoteTask
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
 
 TASK = "task.yaml"
 _NAMES = (*IDS, "file")  # of the column of ids
+_NO_LABELS = {*_NAMES, "ra", "dec"}  # columns of numbers that a table of labels may have besides
+_MIN_SPREAD = 1e-3  # of values; learning rates suit neither less nor as much more
+
+
+class _Question(Settings):
+    """A question of `task.yaml`."""
+
+    text: str
+    answers: dict[str, str] = Field(min_length=2)  # column -> wording
+    parent: str | None = None  # column of the answer that leads to it
 
 
 class _TaskFile(Settings):
@@ -37,6 +53,8 @@ class _TaskFile(Settings):
 
     classes: list[str] | None = None
     metric: Literal["accuracy", "balanced accuracy"] = "accuracy"
+    columns: list[str] | None = Field(None, min_length=1)
+    questions: list[_Question] | None = Field(None, min_length=1)
 
 
 def find(folder: Path) -> FoundDataset | None:
@@ -44,58 +62,140 @@ def find(folder: Path) -> FoundDataset | None:
     path = folder / OWN_LABELS
     if not path.is_file():
         return None
-    classes = _read_classes(path)
-    task = _find_task(folder, classes)
-    return FoundDataset(folder, frozenset({task.name}), partial(_read, folder, classes, task))
-
-
-def _read_classes(path: Path) -> pd.Series:
-    """Class names by the images' ids, rows in the file's order; empty where to be predicted."""
-    frame = read_table(path, texts=(*_NAMES, CLASS))
-    if CLASS not in frame.columns:
-        raise InputError(f"{shown(path)} has no column '{CLASS}'")
-    names = read_ids(frame[find_ids(list(frame.columns), path, _NAMES)].to_numpy(), path)
-    classes = pd.Series(frame[CLASS].fillna("").to_numpy(str), index=names).str.strip()
-    if classes.index.has_duplicates:
-        name = classes.index[classes.index.duplicated()][0]
+    frame, file = read_table(path, texts=(*_NAMES, CLASS)), folder / TASK
+    settings = _TaskFile.parse(read_yaml(file), shown(file)) if file.is_file() else _TaskFile()
+    key = find_ids(list(frame.columns), path, _NAMES)
+    names = read_ids(frame[key].to_numpy(), path)
+    table = frame.drop(columns=key).set_axis(names)
+    if table.index.has_duplicates:
+        name = table.index[table.index.duplicated()][0]
         raise InputError(f"{shown(path)}: '{name}' appears twice")
-    if (classes == "").all():
+    if settings.columns or settings.questions or CLASS not in table.columns:
+        task, targets = _read_numbers(folder, table, settings)
+    else:
+        task, targets = _read_classes(folder, table, settings)
+    return FoundDataset(folder, frozenset({task.name}), partial(_read, folder, targets, task))
+
+
+def _read_classes(
+    folder: Path, table: pd.DataFrame, settings: _TaskFile
+) -> tuple[Task, pd.DataFrame]:
+    """The task of the classes, and (galaxy, class) one-hot rows, NaN where to be predicted."""
+    path = folder / OWN_LABELS
+    classes = pd.Series(table[CLASS].fillna("").to_numpy(str), index=table.index).str.strip()
+    present = set(classes) - {""}
+    if not present:
         raise InputError(f"{shown(path)} holds no class")
-    return classes
-
-
-def _find_task(folder: Path, classes: pd.Series) -> ClassTask:
-    """The known task that has exactly these classes, else the dataset's own."""
-    path, name, present = folder / OWN_LABELS, folder.absolute().name, set(classes) - {""}
     known = (task for task in CLASS_TASKS.values() if set(task.columns) == present)
-    if task := next(known, None):
-        return task
-    if len(present) < 2:
-        raise InputError(f"{shown(path)} has one class, '{min(present)}': label others too")
-    for label in sorted(present):
-        if label in (ID, FOLD, GROUP, CLASS) or plain_cell(label) != label:
-            raise InputError(f"{shown(path)}: '{one_line(label)}' cannot name a class: rename it")
+    task: Task | None = next(known, None)
+    if task is None:
+        if len(present) < 2:
+            raise InputError(f"{shown(path)} has one class, '{min(present)}': label others too")
+        order = settings.classes or sorted(present)
+        if set(order) != present or len(order) != len(present):
+            odd = min(set(order) ^ present, default=order[0])
+            raise InputError(
+                f"{shown(folder / TASK)}: '{odd}' is not once in classes and in {OWN_LABELS}"
+            )
+        balanced = settings.metric == "balanced accuracy"
+        task = _register(folder, {"columns": order, "balanced": balanced})
+    targets = one_hot(classes, task)
+    targets[classes == ""] = np.nan
+    return task, targets
+
+
+def _read_numbers(
+    folder: Path, table: pd.DataFrame, settings: _TaskFile
+) -> tuple[Task, pd.DataFrame]:
+    """The task of the numbers, and (galaxy, column) numbers, NaN where to be predicted."""
+    path, questions = folder / OWN_LABELS, settings.questions or []
+    asked = [column for question in questions for column in question.answers]
+    others = [name for name in table.columns if name not in _NO_LABELS]
+    columns = asked or settings.columns or others
+    if not (asked or settings.columns or len(table[others].select_dtypes("number").columns)):
+        raise InputError(f"{shown(path)} has no column '{CLASS}' and no columns of numbers")
+    definition = _define_tree(questions, shown(folder / TASK)) if questions else {}
+    # Columns that are not there are for `select_numbers` to name.
+    labeled = table[table[table.columns.intersection(columns)].notna().any(axis=1)]
+    if questions:  # whoever was not asked has no answers
+        labeled = labeled.fillna(0)
+    numbers = select_numbers(labeled, columns, path)
+    values = numbers.to_numpy()
+    if not questions:
+        definition = {"columns": columns, "numbers": _kind_of(numbers, path)}
+    task = _register(folder, definition)
+    if isinstance(task, VoteTask):
+        if values.min() < 0:
+            raise InputError(f"{shown(path)}: an answer to {TASK}'s questions is below 0")
+        roots = [task.tree.span(q) for q in task.tree.questions if q.parent is None]
+        silent = [values[:, span].sum(axis=1) == 0 for span in roots]
+        if np.any(silent):
+            name = numbers.index[np.any(silent, axis=0)][0]
+            raise InputError(
+                f"{shown(path)}: '{name}' has no answer to a question that all are asked: leave "
+                "its cells empty"
+            )
+        numbers[columns] = task.tree.weigh(values, values)
+    return task, numbers.reindex(table.index)
+
+
+def _kind_of(numbers: pd.DataFrame, path: Path) -> str:
+    """Tell fractions from a value."""
+    values, columns = numbers.to_numpy(), list(numbers.columns)
+    if values.min() >= 0 and values.max() <= 1:
+        return "fractions"
+    if len(columns) > 1:
+        raise InputError(
+            f"{shown(path)}: {len(columns)} columns of numbers ({', '.join(columns[:4])}) are not "
+            f"all from 0 to 1: name one in columns of {TASK}, or counts of answers in its questions"
+        )
+    if not _MIN_SPREAD < values.std() < 1 / _MIN_SPREAD:
+        raise InputError(
+            f"{shown(path)}: '{columns[0]}' has a standard deviation of {values.std():.3g}, "
+            f"not {_MIN_SPREAD:g} to {1 / _MIN_SPREAD:g}: give it in another unit, or its "
+            "logarithm"
+        )
+    return "values"
+
+
+def _define_tree(questions: Sequence[_Question], where: str) -> dict[str, Any]:
+    """Definition of a task of questions; `where` is for messages."""
+    columns = [column for question in questions for column in question.answers]
+    if len(set(columns)) < len(columns):
+        twice = next(column for column in columns if columns.count(column) > 1)
+        raise InputError(f"{where}: column '{twice}' answers twice")
+    listed = [
+        Question(number, q.text, tuple(q.answers.values()), q.parent, tuple(q.answers))
+        for number, q in enumerate(questions, 1)
+    ]
+    try:
+        DecisionTree(tuple(listed)).top_down  # noqa: B018 which checks the parents
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from None
+    return {"columns": columns, "questions": [asdict(question) for question in listed]}
+
+
+def _register(folder: Path, definition: dict[str, Any]) -> Task:
+    """Make the dataset's own task known, under its folder's name."""
+    path, name = folder / OWN_LABELS, folder.absolute().name
+    for column in definition["columns"]:
+        if column in (ID, FOLD, GROUP, CLASS) or plain_cell(column) != column:
+            raise InputError(f"{shown(path)}: '{one_line(column)}' cannot be a label: rename it")
     if name in TASKS or one_line(name) != name or set(name) & set("=@"):
         raise InputError(
             f"rename {shown(folder)}: '{one_line(name)}' cannot name a task of its own"
         )
-    file = folder / TASK
-    settings = _TaskFile.parse(read_yaml(file), shown(file)) if file.is_file() else _TaskFile()
-    order = settings.classes or sorted(present)
-    if set(order) != present or len(order) != len(present):
-        odd = min(set(order) ^ present, default=order[0])
-        raise InputError(f"{shown(file)}: '{odd}' is not once in classes and in {OWN_LABELS}")
-    definition = {"columns": order, "balanced": settings.metric == "balanced accuracy"}
     return register_task(name, definition)
 
 
-def _read(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset:
+def _read(folder: Path, targets: pd.DataFrame, task: Task) -> RawDataset:
+    """The dataset with its images; `targets` by their names, NaN where to be predicted."""
     stores = [open_whole_store(path) for path in image_files(folder) or [folder]]
     places = [(store, number) for store in stores for number in store.names]
     by_name = _index(places, lambda name: name)
     by_stem = _index(places, stem_of)
     chosen = {}
-    for name in classes.index:
+    for name in targets.index:
         matching = by_name.get(name) or by_stem.get(stem_of(name)) or []
         if len(matching) != 1:
             problem = "no image is" if not matching else f"{len(matching)} images are"
@@ -108,16 +208,15 @@ def _read(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset:
         numbers = {(id(store), number): row for row, (store, number) in enumerate(order)}
         ids = {name: numbers[id(store), number] for name, (store, number) in chosen.items()}
     images = KeyedStore.of(folder, {ids[name]: place for name, place in chosen.items()})
-    classes = classes.rename(index=ids)
-    labeled, test_ids = classes[classes != ""].sort_index(), classes.index[classes == ""]
-    name = folder.absolute().name
+    targets = targets.rename(index=ids).rename_axis(ID)
+    is_labeled = targets.notna().all(axis=1)
     return RawDataset(
-        name,
+        folder.absolute().name,
         folder,
-        one_hot(labeled, task),
+        targets[is_labeled].sort_index(),
         images,
         images,
-        test_ids.to_numpy("int64"),
+        targets.index[~is_labeled].to_numpy("int64"),
         CUT_OUT,
         own_ids=not by_galaxy_id,
         task=task,

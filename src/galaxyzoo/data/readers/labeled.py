@@ -30,7 +30,7 @@ from galaxyzoo.data.stores.arrays import METADATA
 from galaxyzoo.data.stores.base import ImageStore, KeyedStore
 from galaxyzoo.data.stores.opening import is_archive, open_by_galaxy_id, open_whole_store
 from galaxyzoo.io.tables import ID, read_csv
-from galaxyzoo.tasks.kinds import CLASS, ClassTask
+from galaxyzoo.tasks.kinds import CLASS, ClassTask, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS
 
 LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
@@ -92,7 +92,7 @@ def _lower(task: ClassTask) -> set[str]:
     return {column.lower() for column in task.columns}
 
 
-def one_hot(classes: pd.Series, task: ClassTask) -> pd.DataFrame:
+def one_hot(classes: pd.Series, task: Task) -> pd.DataFrame:
     """(galaxy, class) 0.0 or 1.0 in the task's column order, of class names by GalaxyID."""
     names = classes.to_numpy()
     columns = {column: (names == column).astype(np.float64) for column in task.columns}
