@@ -27,12 +27,12 @@ from galaxyzoo.data.catalog import (
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_copies, near_duplicates
 from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
 from galaxyzoo.data.readers.find import is_anything_there, open_input
+from galaxyzoo.data.readers.label_table import IMAGE_NAMES
 from galaxyzoo.data.readers.raw_dataset import RawDataset
 from galaxyzoo.io.tables import FOLD, ID, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import LABELS_TASK, define_task, find_task
 
-NAMES = "names.csv"  # in the folds of a dataset of own labels: its images
 DEFAULT_FOLDS = 5
 _DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
 
@@ -228,7 +228,8 @@ def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> C
         for run in runs:  # of the old labels
             shutil.rmtree(run)
         files.write_json(folder / LABELS_TASK, define_task(raw.task))
-        write_table(folder / NAMES, _image_names(raw))
+        names = pd.Series(raw.train_images.names, name="image").rename_axis(ID)
+        write_table(folder / IMAGE_NAMES, names.reset_index())
     save_catalog(catalog)
     return load_catalog(raw.dataset)
 
@@ -289,11 +290,6 @@ def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> Non
         )
 
 
-def _image_names(raw: RawDataset) -> pd.DataFrame:
-    """GalaxyID and name of each image."""
-    return pd.Series(raw.train_images.names, name="image").rename_axis(ID).reset_index()
-
-
 def _is_unchanged(catalog: Catalog, raw: RawDataset) -> bool:
     """Check whether a catalog has the input's galaxies and labels."""
     dropped = [int(galaxy_id) for galaxy_id in catalog.about.get("dropped_images", {})]
@@ -309,13 +305,10 @@ def _is_unchanged(catalog: Catalog, raw: RawDataset) -> bool:
 
 
 def _check_images_unchanged(raw: RawDataset) -> None:
-    """Refuse changed input, but for own labels of images that have the ids that they had."""
+    """Refuse changed input, but for own labels, whose images keep their ids."""
     folder = dataset_dir(raw.dataset)
-    if raw.task and (folder / NAMES).exists():
-        before = pd.read_csv(folder / NAMES, dtype={"image": str}, keep_default_na=False)
-        both = pd.concat([before, _image_names(raw)]).drop_duplicates()
-        if both[ID].is_unique and both["image"].is_unique:
-            return
+    if raw.task and (folder / IMAGE_NAMES).exists():
+        return
     raise InputError(
         f"{shown(raw.folder)} is no longer what {shown(folder)} was made from: restore the "
         f"old files, or delete {shown(folder)} to start again"

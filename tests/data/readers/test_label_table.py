@@ -197,10 +197,16 @@ def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root: Path, folder
     assert second.train.equals(first.train)
 
 
-def test_images_of_other_numbers_are_refused(root: Path, folder: Path) -> None:
-    prepare("mine", n_folds=3, tasks={"mine"})
-    write_folder(folder / "more", list(draw_images(1)), ["a"])  # before all others
+def test_images_that_are_added_leave_the_others_their_numbers(root: Path, folder: Path) -> None:
+    first = prepare("mine", n_folds=3, tasks={"mine"})
+    write_folder(folder / "more", list(draw_images(2)), ["a", "b"])  # in order before all others
     relabel(folder, {"a": "ring"})
+    second = prepare("mine", tasks={"mine"})
+    assert second.raw.train_images.names == first.raw.train_images.names | {24: "more/a.png"}
+    folds = second.catalog.train["fold"]
+    assert folds.drop(24).to_dict() == first.catalog.train["fold"].to_dict()
+    (root / "folds/mine/names.csv").unlink()
+    relabel(folder, {"b": "ring"})
     line = "input/mine is no longer what folds/mine was made from"
     assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})
 

@@ -24,7 +24,7 @@ from pydantic import Field
 from galaxyzoo.config.base import Settings, read_yaml
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.catalog import GROUP
+from galaxyzoo.data.catalog import GROUP, folds_dir
 from galaxyzoo.data.readers.labeled import CUT_OUT, GALAXY_ID, OWN_LABELS, image_files, one_hot
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.base import IDS, ImageStore, KeyedStore, find_ids, read_ids, stem_of
@@ -35,6 +35,7 @@ from galaxyzoo.tasks.kinds import CLASS, Task, VoteTask
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
 
 TASK = "task.yaml"
+IMAGE_NAMES = "names.csv"  # in the folds of a dataset of own labels
 _NAMES = (*IDS, "file")  # of the column of ids
 _NO_LABELS = {*_NAMES, "ra", "dec"}  # columns of numbers that a table of labels may have besides
 _MIN_SPREAD = 1e-3  # of values; learning rates suit neither less nor as much more
@@ -204,9 +205,8 @@ def _read(folder: Path, targets: pd.DataFrame, task: Task) -> RawDataset:
     ids = {name: int(stem_of(name)) for name in chosen if GALAXY_ID.fullmatch(stem_of(name))}
     by_galaxy_id = len({*ids.values()}) == len(chosen)
     if not by_galaxy_id:
-        order = sorted(places, key=lambda place: place[0].names[place[1]])
-        numbers = {(id(store), number): row for row, (store, number) in enumerate(order)}
-        ids = {name: numbers[id(store), number] for name, (store, number) in chosen.items()}
+        numbers = _number_images(folder.absolute().name, {s.names[number] for s, number in places})
+        ids = {name: numbers[store.names[number]] for name, (store, number) in chosen.items()}
     images = KeyedStore.of(folder, {ids[name]: place for name, place in chosen.items()})
     targets = targets.rename(index=ids).rename_axis(ID)
     is_labeled = targets.notna().all(axis=1)
@@ -221,6 +221,17 @@ def _read(folder: Path, targets: pd.DataFrame, task: Task) -> RawDataset:
         own_ids=not by_galaxy_id,
         task=task,
     )
+
+
+def _number_images(dataset: str, names: set[str]) -> dict[str, int]:
+    """Number images in the order of their names; those of an earlier split keep their numbers."""
+    path = folds_dir() / dataset / IMAGE_NAMES
+    numbers: dict[str, int] = {}
+    if path.exists():
+        known = pd.read_csv(path, dtype={"image": str}, keep_default_na=False)
+        numbers = dict(zip(known["image"], known[ID].tolist(), strict=True))
+    first = max(numbers.values(), default=-1) + 1
+    return numbers | {name: i for i, name in enumerate(sorted(names - {*numbers}), first)}
 
 
 def _index(
