@@ -139,7 +139,7 @@ def test_the_command_stops_in_one_line_and_goes_on_where_it_was(tmp_path, server
     assert [p.name for p in (tmp_path / "input").iterdir()] == ["gz2"]
     server.asked.clear()
     second = succeed(tmp_path, "prepare.py", *words)
-    assert "wrote input/gz2-hubble10/; to train on it: " in second.stdout
+    assert "input/gz2-hubble10/\nnext: bash scripts/train_folds.sh hubble10" in second.stdout
     assert len(server.asked) == 4
     manifest = pd.read_csv(tmp_path / "input" / "gz2" / IMAGES / "manifest.csv")
     assert (manifest["status"] == "ok").all()

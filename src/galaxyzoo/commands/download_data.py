@@ -10,8 +10,7 @@ KAGGLE_API_TOKEN. An interrupted download goes on where it stopped.
 import argparse
 from pathlib import Path
 
-from galaxyzoo.core.errors import one_line
-from galaxyzoo.core.launch import new_parser
+from galaxyzoo.core.launch import new_parser, print_done
 from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.download.kaggle_api import FILES, download
 
@@ -20,8 +19,9 @@ def main() -> None:
     """Parse, download, print."""
     folder = parse_args().folder.resolve()
     fetched = download(folder)
-    print(
-        one_line(f"{shown(folder)}/ holds {len(FILES)} of {len(FILES)} files, {len(fetched)} new")
+    print_done(
+        f"{shown(folder)}/ holds {len(FILES)} of {len(FILES)} files, {len(fetched)} new",
+        "bash scripts/train_folds.sh --plan",
     )
 
 

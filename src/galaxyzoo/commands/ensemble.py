@@ -23,13 +23,12 @@ an interval, calibrated on its cross-fitted predictions; coverage is counted on 
 
 import argparse
 import re
-import time
 from collections.abc import Sequence
 
 from galaxyzoo.config.loading import EnsembleSettings, all_ensembles, load_ensemble_settings
 from galaxyzoo.config.names import ALL_RUNS, DEMOS
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import new_parser
+from galaxyzoo.core.launch import new_parser, print_done
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
@@ -63,7 +62,6 @@ def main() -> None:
 
 def combine(options: argparse.Namespace) -> None:
     """Load, cross-fit, choose, predict the test galaxies, write, print."""
-    started = time.perf_counter()
     task = pick_task(options.task, options.runs)
     # External tables need no trained run on the dataset, so a named one is not checked for any.
     named = options.dataset if options.external else None
@@ -94,10 +92,9 @@ def combine(options: argparse.Namespace) -> None:
         print(submission.publish(folder.csv, whole.dataset))
     if line := submission.compare_to_record(folder.csv, folder.record_csv):
         print(line)
-    score, seconds = f"{card.metric} {card.score:.5f}", time.perf_counter() - started
-    print(
-        f"ensemble {name}: {score}, made in {seconds:.1f} s; "
-        f"next: python3 src/evaluate.py {ensemble_name(task.name, name)} --dataset {whole.dataset}"
+    print_done(
+        f"ensemble {name}, {card.metric} {card.score:.5f}",
+        f"python3 src/evaluate.py {ensemble_name(task.name, name)} --dataset {whole.dataset}",
     )
 
 
@@ -120,8 +117,11 @@ def calibrate(options: argparse.Namespace) -> None:
     card = make_intervals(asked[0], load_catalog(dataset), level)
     path = built[asked[0]].intervals_csv
     print_intervals(card)
-    print(f"intervals of {level:g} around {asked[0]}: {shown(path)}")
     print(f"coverage, also by answer: {shown(card_path(path))}")
+    print_done(
+        f"{shown(path)}, intervals of {level:g} around {asked[0]}",
+        f"python3 src/app.py {ensemble_name(COMPETITION_TASK, asked[0])} --dataset {dataset}",
+    )
 
 
 def parse() -> argparse.Namespace:

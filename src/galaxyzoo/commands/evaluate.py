@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from galaxyzoo.core import paths
+from galaxyzoo.core.console import print_text
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import new_parser
+from galaxyzoo.core.launch import new_parser, print_done
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_images
 from galaxyzoo.ensemble.predictors import find_predictor
@@ -45,7 +46,13 @@ def main() -> None:
     loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
     for evaluation in loaded:
         write_report(with_images(evaluation, args.data))
-    print(f"all reports: {shown(html.write_index(output))}")
+    last = loaded[-1]
+    result = last.detailed[0]
+    print_done(
+        f"{shown(html.write_index(output))}, all reports; "
+        f"{result.run}, {last.task.metric} {result.scores['score']:.5f}",
+        f"python3 src/app.py {result.run} --dataset {last.catalog.dataset}",
+    )
 
 
 def parse_args() -> argparse.Namespace:
@@ -103,8 +110,7 @@ def write_report(evaluation: Evaluation) -> None:
     write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
     for caption, table in comparison.tables:
         print_scores(f"{task.name} on {dataset}, {caption}", table)
-    for line in comparison.text.splitlines()[1:]:
-        print(line)
+    print_text(*comparison.text.splitlines()[1:])
     print(f"report: {shown(path)}")
 
 

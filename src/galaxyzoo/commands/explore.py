@@ -9,7 +9,7 @@ import argparse
 from datetime import datetime
 from pathlib import Path
 
-from galaxyzoo.core.launch import new_parser
+from galaxyzoo.core.launch import new_parser, print_done, with_data
 from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.prepare import prepare
@@ -49,11 +49,12 @@ def main() -> None:
         "Made": f"{datetime.now():%Y-%m-%d %H:%M} with the seed {args.seed} for random choices, "
         f"version {code_version()}",
     }
-    index = None if args.output else html.INDEX
-    write_page(folder / "index.html", f"{catalog.dataset}: the data", summary, sections, index)
-    print(f"wrote {shown(folder.resolve())}/: index.html, and its tables")
+    page, index = folder / "index.html", None if args.output else html.INDEX
+    write_page(page, f"{catalog.dataset}: the data", summary, sections, index)
     if not args.output:
         print(f"all reports: {shown(html.write_index(reports_dir()))}")
+    then = with_data("bash scripts/train_folds.sh --plan", args.data)
+    print_done(f"{shown(page.resolve())} and its tables", then)
 
 
 def parse_args() -> argparse.Namespace:

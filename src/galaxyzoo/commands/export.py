@@ -15,8 +15,8 @@ import shlex
 from pathlib import Path
 
 from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.launch import new_parser
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import new_parser, print_done
 from galaxyzoo.core.paths import shown
 from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, bundled_dir
 from galaxyzoo.tasks.registry import is_ensemble, task_name
@@ -52,15 +52,14 @@ def main() -> None:
         options = (
             f"--task {task_name(args.run)} --dataset {dataset} --external {name} {paths}{mark}"
         )
-        then = f"to combine it: python3 src/ensemble.py {options}"
+        then = f"python3 src/ensemble.py {options}"
     else:
         if of:
             files = export_ensemble(ensemble_folder(dataset, args.run), folder, args.onnx)
         else:
             files = export_run(dataset, args.run, folder, args.onnx, args.half)
-        then = f"to publish it: hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
-    print(one_line(f"wrote {shown(folder)}: {', '.join(files)}"))
-    print(one_line(then))
+        then = f"hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
+    print_done(f"{shown(folder)}: {', '.join(files)}", then)
 
 
 def parse_args() -> argparse.Namespace:

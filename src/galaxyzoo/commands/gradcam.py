@@ -17,7 +17,7 @@ from pathlib import Path
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import new_parser
+from galaxyzoo.core.launch import new_parser, print_done
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.tasks.kinds import Task
@@ -68,7 +68,7 @@ def plot_gradcam(
     draw_gradcam(path, galaxy, image, heat, prediction, asked, task, note)
     known = "" if galaxy.truth is None else f", known {galaxy.truth[asked]:.3f}"
     print(f"{task.text(asked)}: predicted {prediction[asked]:.3f}{known}")
-    print(f"picture: {shown(path)}")
+    print_done(shown(path), f"python3 src/app.py {args.run} --dataset {dataset}")
 
 
 def plot_feature_maps(args: argparse.Namespace, dataset: str) -> None:
@@ -88,12 +88,13 @@ def plot_feature_maps(args: argparse.Namespace, dataset: str) -> None:
     title = f"{galaxy.name} in {config.run}, fold {args.fold}"
     path = picture_path(args, dataset, config.run, "feature_maps")
     draw_feature_maps(path, image[0], maps, title)
-    print(f"picture: {shown(path)}")
+    made = shown(path)
     filters = first_filters(model)
     if filters is not None:
         path = path.with_name(f"{path.stem}_filters.png")
         draw_filters(path, filters, f"first filters, {title}")
-        print(f"picture: {shown(path)}")
+        made += f" and {shown(path)}"
+    print_done(made)
 
 
 def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:

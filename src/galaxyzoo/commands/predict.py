@@ -23,6 +23,7 @@ continues, also on several machines that share the folder.
 """
 
 import argparse
+import shlex
 from functools import partial
 from pathlib import Path
 
@@ -30,13 +31,13 @@ import numpy as np
 
 from galaxyzoo.config.names import BUNDLED, COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.launch import fold_numbers, new_parser, positive
+from galaxyzoo.core.launch import fold_numbers, new_parser, positive, print_done
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings
 from galaxyzoo.io.tables import TABLE_SUFFIXES, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.kinds import Task, VoteTask
 from galaxyzoo.tasks.registry import find_column, find_task, is_ensemble, task_name, task_of
 
 _RANK_NEEDS = {"disagreement": "spread", "width": "intervals", "like": "features"}  # by -> extra
@@ -123,9 +124,9 @@ def write_table(args: argparse.Namespace, dataset: str, name: str, images: list[
     predictor = load_predictor(dataset, name, args.folds, args.views)
     predictions, unreadable = predict_stores(predictor, images, fits_settings(args))
     write_predictions(args.output, predictor.task.with_decision(predictions, prior))
-    count = f"{len(predictions):,} images, {describe(predictor)}"
-    print(one_line(f"wrote {shown(args.output.resolve())}: {count}"))
     print_left_out(unreadable, len(predictions))
+    count = f"{len(predictions):,} images, {describe(predictor)}"
+    print_done(f"{shown(args.output.resolve())}, {count}", _meaning(predictor.task))
 
 
 def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Path]) -> None:
@@ -152,8 +153,6 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
     prior = prior_of(dataset, task_of(name))
     job = Survey(args.output, name, load, survey_images, prior, tuple(args.extras), bounds)
     manifest = job.run(args.jobs, args.backend)
-    count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
-    print(one_line(f"wrote {shown(args.output.resolve())}/: {count}"))
     if lost := manifest["errors"]:
         print(f"left out {lost:,} images that cannot be read: {ERRORS}")
     print_left_out(survey_images.left_out, manifest["rows"])
@@ -162,6 +161,17 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
         print(f"table: {shown(args.table.resolve())}")
     if args.rank:
         print(f"ranking: {shown(write_ranking(job, args.rank, args.top).resolve())}")
+    count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
+    then = f"python3 src/app.py --label {shlex.quote(shown(args.output.resolve()))}"
+    print_done(
+        f"{shown(args.output.resolve())}/, {count}",
+        then if "features" in args.extras else _meaning(job.predictor.task),
+    )
+
+
+def _meaning(task: Task) -> str:
+    """Command that explains the columns of vote fractions; none for classes, named by them."""
+    return "python3 src/predict.py --columns" if isinstance(task, VoteTask) else ""
 
 
 def prior_of(dataset: str, task: Task) -> np.ndarray:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from galaxyzoo.core.launch import new_parser
+from galaxyzoo.core.launch import new_parser, print_done, with_data
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import dataset_dir
 from galaxyzoo.data.prepare import prepare
@@ -58,14 +58,18 @@ def main() -> None:
         f"{catalog.dataset}: {len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
         f"{catalog.about['galaxies_with_a_near_duplicate']} of them with a near-duplicate"
         f"{others}; "
-        f"{len(catalog.test_ids):,} test galaxies, {bad} unreadable; "
-        f"split in {shown(dataset_dir(catalog.dataset))}/"
+        f"{len(catalog.test_ids):,} test galaxies, {bad} unreadable"
+    )
+    asked = "" if args.task == COMPETITION_TASK else f" {args.task}"
+    print_done(
+        f"the split in {shown(dataset_dir(catalog.dataset))}/",
+        with_data(f"bash scripts/train_folds.sh{asked}", args.data),
     )
 
 
 def print_made(folder: Path, arguments: str) -> None:
     """Print where a new dataset is, and the command that trains on it."""
-    print(f"wrote {shown(folder)}/; to train on it: bash scripts/train_folds.sh {arguments}")
+    print_done(f"{shown(folder)}/", f"bash scripts/train_folds.sh {arguments}")
 
 
 def parse_args() -> argparse.Namespace:

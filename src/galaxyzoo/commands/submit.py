@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from galaxyzoo.core.errors import one_line
-from galaxyzoo.core.launch import new_parser
+from galaxyzoo.core.launch import new_parser, print_done
 from galaxyzoo.core.paths import shown
 from galaxyzoo.download.kaggle_api import connect
 from galaxyzoo.download.kaggle_submission import (
@@ -32,10 +32,8 @@ def main() -> None:
     api = connect()
     ref = send(api, path, args.message)
     print(one_line(f"sent {shown(path)}: {SUBMISSIONS_PAGE}"), flush=True)
-    if args.no_wait:
-        return
-    entry = wait_for_score(api, ref, 60 * args.wait_min)
-    print(one_line(describe(entry)) if entry else "no score yet: see that page later")
+    entry = None if args.no_wait else wait_for_score(api, ref, 60 * args.wait_min)
+    print_done(describe(entry) if entry else "no score yet: see that page later")
 
 
 def parse_args() -> argparse.Namespace:

@@ -20,9 +20,10 @@ input/ the demo set is used, with the short schedules of configs/demo.yaml.
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -37,11 +38,20 @@ from galaxyzoo.config.loading import (
 )
 from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
 from galaxyzoo.config.schema import Config
+from galaxyzoo.core.console import print_text
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.launch import fold_numbers, is_started_by_torchrun, new_parser
-from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.core.launch import (
+    fold_numbers,
+    is_started_by_torchrun,
+    new_parser,
+    print_done,
+    with_data,
+)
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.prepare import Dataset, prepare, record_duplicates
 from galaxyzoo.data.readers.find import find_own_task
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import get_task, has_own_labels
 
@@ -78,35 +88,56 @@ def main() -> None:
     from galaxyzoo.core.devices import describe_machine, get_device
     from galaxyzoo.training import planning
 
-    print(
+    print_text(
         f"dataset {catalog.dataset}: {len(catalog.ids):,} training and "
         f"{len(catalog.test_ids):,} test galaxies, {catalog.n_folds} folds; {describe_machine()}"
     )
     if has_own_labels(asked[0].task):
-        print(describe_labels(catalog, asked[0].task))
+        print_text(describe_labels(catalog, asked[0].task))
     if short:
-        print(
+        print_text(
             f"demo schedule: {', '.join(short)} with smaller images and fewer epochs "
             f"(configs/demo.yaml); in full: --data {DEMO_FULL}"
         )
     slow = [config.run for config in configs if config.needs_gpu]
     if slow and get_device().type == "cpu":
-        print(
+        print_text(
             f"no GPU here, and these runs are made for one (--plan prints hours): {', '.join(slow)}"
         )
     if args.plan:
         planning.print_plan(configs, datasets)
+        print_done("a plan; nothing is trained", train_command(args))
     elif args.smoke:
         planning.smoke(asked[0], data)
+        print_done("a trial of which nothing is kept", train_command(args))
     elif args.holdout:
         exit_if_stopped(hold_out(asked, data))
+        print_done("hold-out scores; those out of fold need all folds", train_command(args))
     else:
-        is_single_fold = is_started_by_torchrun() or (args.only is not None and len(args.only) == 1)
-        jobs = args.jobs or (1 if is_single_fold else planning.choose_jobs(configs, datasets))
-        whole, stopped = train(configs, datasets, args, jobs)
-        if args.ensemble:
-            build_ensembles(ensembles_of(args.runs, asked, whole), asked, catalog.dataset)
-        exit_if_stopped(stopped)
+        train(asked, configs, datasets, args)
+
+
+def describe_trained(cards: Sequence[RunCard]) -> str:
+    """Name the folder of the trained runs, and each task's best one."""
+    best = {card.task: card for card in sorted(cards, key=lambda card: -card.score)}
+    scores = [f"best {card.run}, {card.metric} {card.score:.5f}" for card in best.values()]
+    return f"{shown(folds_dir())}/; {'; '.join(scores)}"
+
+
+def next_command(
+    cards: Sequence[RunCard], builds: Sequence[Sequence[str]], args: argparse.Namespace
+) -> str:
+    """Command after a training: the other folds, an ensemble, or the report."""
+    if not all(card.is_whole for card in cards):
+        return train_command(args)
+    if builds:
+        return f"python3 src/ensemble.py {shlex.join(builds[0])} --dataset {cards[0].dataset}"
+    return f"python3 src/evaluate.py {cards[0].task} --dataset {cards[0].dataset}"
+
+
+def train_command(args: argparse.Namespace) -> str:
+    """Command that trains all folds of the same runs."""
+    return with_data(shlex.join(["python3", "src/train.py", *args.runs]), args.data)
 
 
 def name_own_head(args: argparse.Namespace) -> None:
@@ -164,19 +195,26 @@ def in_turn(args: argparse.Namespace) -> AbstractContextManager[None]:
 
 
 def train(
+    asked: list[Config],
     configs: list[Config],
     datasets: Mapping[str | None, Dataset],
     args: argparse.Namespace,
-    jobs: int,
-) -> tuple[set[str], list[str]]:
-    """Train the runs, print their scores.
+) -> None:
+    """Train the runs, print their scores, build their ensembles; exit if folds stopped.
 
-    Returns:
-        The runs that an ensemble can take, and the reasons why folds stopped.
+    Args:
+        asked: the runs named.
+        configs: these and all that they need, in the order of training.
+        datasets: of the stages, by name; None: that of the runs.
+        args: of the command line.
     """
     from galaxyzoo.reports.console import print_choice, print_run_table
+    from galaxyzoo.training.planning import choose_jobs
     from galaxyzoo.training.run import Run, train_runs
 
+    catalog = datasets[None].catalog
+    is_single_fold = is_started_by_torchrun() or (args.only is not None and len(args.only) == 1)
+    jobs = args.jobs or (1 if is_single_fold else choose_jobs(configs, datasets))
     runs = {config.run: Run(config, datasets[config.dataset]) for config in configs}
     # All of them first: the last run's mistake must not wait for the first's hours. The last first:
     # where an earlier stage has no labels here, the run that needs it says what to do.
@@ -184,12 +222,17 @@ def train(
         run.check()
     cards = list(train_runs([*runs.values()], args.only, jobs, args.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
-    simplest_first = sorted(cards, key=lambda card: len(runs[card.run].config.stages))
+    whole = [card for card in cards if card.is_whole]
     if cards and has_own_labels(cards[0].task):
-        print_choice([card for card in simplest_first if card.is_whole], datasets[None].catalog)
-    usable = [card for card in cards if not (card.is_optimistic or card.diverged)]
-    whole = {card.run for card in usable if card.is_whole}
-    return whole, [reason for run in runs.values() for reason in run.stopped]
+        print_choice(sorted(whole, key=lambda card: len(runs[card.run].config.stages)), catalog)
+    usable = {card.run for card in whole if not (card.is_optimistic or card.diverged)}
+    builds = ensembles_of(args.runs, asked, usable)
+    if cards:
+        command = next_command(cards, builds, args)
+        print_done(describe_trained(cards), "" if args.ensemble and builds else command)
+    if args.ensemble:
+        build_ensembles(builds, asked, catalog.dataset)
+    exit_if_stopped([reason for run in runs.values() for reason in run.stopped])
 
 
 def hold_out(configs: list[Config], data: Dataset) -> list[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.core.launch import new_parser, require
+from galaxyzoo.core.launch import new_parser, print_done, require, with_data
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
 
@@ -61,11 +61,12 @@ def main() -> None:
             f"none of the {len(trials)} trials was trained to its end: increase --trials, or "
             f"change the ranges in {shown(search.path)}"
         )
-    data_option = f" --data {shlex.quote(args.data)}" if args.data else ""
-    train_command = f"python3 src/train.py {shlex.quote(shown(path))}{data_option}"
+    train_command = with_data(f"python3 src/train.py {shlex.quote(shown(path))}", args.data)
     command = f"python3 src/tune.py {shlex.join(sys.argv[1:])}"
     print(write_config(path, tuning, command, train_command))
-    print(f"wrote {shown(path)}; to train it: {train_command}")
+    print_done(
+        f"{shown(path)}, {tuning.task.metric} {scores[0]:.5f} on fold {tuning.fold}", train_command
+    )
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,6 +1,8 @@
 """Tables and progress bars on the screen, tables in Markdown."""
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import Any, Literal
@@ -11,7 +13,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 from tqdm import tqdm
 
-_LOG_WIDTH = 132  # characters where the output is no terminal but a file or a pipe
+_LOG_WIDTH = 132  # characters where the output is no terminal but a file or a pipe, without COLUMNS
 _LINE = (
     "{desc}: {percentage:.0f} % ({n_fmt} of {total_fmt}), {elapsed} gone, {remaining} left{postfix}"
 )
@@ -66,8 +68,7 @@ def print_table(
         spare: columns to leave out, the first first, where cells would not fit on a line.
     """
     # Names may hold brackets and colons, which are no markup.
-    width = None if sys.stdout.isatty() else _LOG_WIDTH
-    console = Console(highlight=False, markup=False, emoji=False, width=width)
+    console = Console(highlight=False, markup=False, emoji=False, width=_width())
     cells = {name: [row[i] for row in rows] for i, name in enumerate(header)}
     widths = {name: max(map(cell_len, [*name.split(), *cells[name]])) for name in header}
     left_out = list[str]()
@@ -75,16 +76,30 @@ def print_table(
         if name in widths and sum(widths.values()) + 3 * len(widths) + 1 > console.width:
             del widths[name]
             left_out.append(name)
+    # Rich alone would break or cut off cells; names of columns may break between words.
+    natural = [max(cell_len(name), width) for name, width in widths.items()]
+    is_narrow = sum(natural) + 3 * len(widths) + 1 > console.width
     table = Table(title=title)
     for i, name in enumerate(widths):
         justify: Literal["left", "right"] = "right" if i else "left"
-        table.add_column(name, justify=justify, no_wrap=i == 0, min_width=widths[name])
+        table.add_column(name, justify=justify, width=widths[name] if is_narrow else None)
     for i in range(len(rows)):
         row = [cells[name][i] for name in widths]
         table.add_row(*row, style="bold" if i in bold else None)
     console.print(table)
     if left_out:
-        print(f"no room for: {', '.join(left_out)}")
+        print_text(f"no room for: {', '.join(left_out)}")
+
+
+def print_text(*paragraphs: str) -> None:
+    """Print paragraphs, each broken between words where a line of the terminal ends."""
+    for text in paragraphs:
+        lines = textwrap.wrap(text, _width(), break_long_words=False, break_on_hyphens=False)
+        print(*lines, sep="\n")
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((_LOG_WIDTH, 0)).columns
 
 
 def print_markdown(text: str) -> None:

@@ -11,6 +11,7 @@ import gc
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -29,6 +30,8 @@ _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filel
 _RESTARTED = "GALAXYZOO_RESTARTED"
 _PYTHON = "GALAXYZOO_PYTHON"  # the user's own interpreter, as the shell scripts take it
 _SECONDS_BEFORE_OWN_ERROR = 10
+_started = time.perf_counter()  # before the slow imports
+_UNITS = ((3600, "h"), (60, "min"))
 # What a disk or its rights refuse; other errors of the system are the code's own mistakes.
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
@@ -157,6 +160,25 @@ def _exit_with(message: str) -> None:
         bar.close()
     print(f"error: {one_line(as_typed(message))}", file=sys.stderr)
     sys.exit(1)
+
+
+def print_done(made: str, next_command: str = "") -> None:
+    """Print a command's closing lines: its time, what it made, and on a line alone what comes next.
+
+    Args:
+        made: path of the result, and its score where it has one.
+        next_command: to be copied into the terminal.
+    """
+    seconds = time.perf_counter() - _started
+    length, unit = next(((n, u) for n, u in _UNITS if seconds >= 1.5 * n), (1, "s"))
+    print(one_line(f"done in {seconds / length:.1f} {unit}: {made}"))
+    if next_command:
+        print(one_line(as_typed(f"next: {next_command}")))
+
+
+def with_data(command: str, data: str | None) -> str:
+    """A command with the `--data` of this one, if that was given."""
+    return f"{command} --data {shlex.quote(data)}" if data else command
 
 
 def as_typed(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from galaxyzoo.core.console import print_table
+from galaxyzoo.core.console import print_table, print_text
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.members import PREFIX
 from galaxyzoo.results.card import EnsembleCard, HoldoutCard, IntervalCard, RunCard
@@ -79,10 +79,10 @@ def print_holdout_table(cards: list[HoldoutCard]) -> None:
         for card in cards
     ]
     header = ("run", "train / val / test", metric, *names)
-    print_table(f"hold-out scores, {cards[0].dataset}", header, rows)
+    print_table(f"hold-out scores, {cards[0].dataset}", header, rows, spare=names[::-1])
     for card in cards:
         chosen = {"best": "the best on val", "last": "the last"}[card.checkpoint]
-        print(f"{card.run}: its epoch is {chosen}; scored on test alone")
+        print_text(f"{card.run}: its epoch is {chosen}; scored on test alone")
 
 
 def class_score_names(scores: Mapping[str, float | None]) -> list[str]:
@@ -117,10 +117,10 @@ def print_run_table(cards: list[tuple[RunCard, float]]) -> None:
     if cards:
         selected = any(card.selected_on_validation for card, _ in cards)
         leaked = any(card.possible_leakage for card, _ in cards)
-        print(*mark_notes(selected, leaked), sep="\n")
+        print_text(*mark_notes(selected, leaked))
     for card, _ in cards:
         for problem in _problems(card):
-            print(f"! {card.run}: {problem}")
+            print_text(f"! {card.run}: {problem}")
 
 
 def print_choice(cards: Sequence[RunCard], catalog: Catalog) -> None:
@@ -148,7 +148,7 @@ def print_choice(cards: Sequence[RunCard], catalog: Catalog) -> None:
             f"the simplest within one standard error of {best}, "
             f"{task.metric} {cost.value:+.4f} ± {cost.error:.4f}"
         )
-    print(f"use {chosen}: {reason}")
+    print_text(f"use {chosen}: {reason}")
 
 
 def _problems(card: RunCard) -> list[str]:
@@ -190,25 +190,25 @@ def print_ensemble(card: EnsembleCard) -> None:
     spare = ["errs most like (r)", *names]
     print_table(title, [*members], members.to_numpy().tolist(), spare=spare)
     if len(card.runs) == 1:
-        print("there is one run: nothing is combined, the candidates can only correct it")
+        print_text("there is one run: nothing is combined, the candidates can only correct it")
     else:
         title = "candidates, as they would be submitted"
         chosen = card.simplest_first.index(card.chosen)
         spare = ["what it is", *names, "± sd of folds", "minus mean ± SE", "minus lowest ± SE"]
         print_table(title, [*candidates], candidates.to_numpy().tolist(), [chosen], spare)
     if card.unreadable_test_images:
-        print(describe_unreadable(card.unreadable_test_images))
+        print_text(describe_unreadable(card.unreadable_test_images))
     honest = "no nested score below three folds"
     if card.nested:
         honest = f"{card.nested.score:.5f} nested, choice included"
-    print(f"chosen: {card.chosen}, {card.metric} {card.score:.5f} cross-fitted, {honest}")
-    print(f"lowest: {card.best}; chosen is {card.rule}; the table lists the simplest first")
-    print(*mark_notes(card.selected_on_validation, bool(card.possible_leakage)), sep="\n")
+    print_text(f"chosen: {card.chosen}, {card.metric} {card.score:.5f} cross-fitted, {honest}")
+    print_text(f"lowest: {card.best}; chosen is {card.rule}; the table lists the simplest first")
+    print_text(*mark_notes(card.selected_on_validation, bool(card.possible_leakage)))
     if card.is_optimistic:
-        print("every score of this ensemble is optimistic for the same reason")
+        print_text("every score of this ensemble is optimistic for the same reason")
     for name, table in card.external.items():
         if not table.used:
-            print(
+            print_text(
                 f"{PREFIX}{name} is left out: it may have been trained on these galaxies, so its "
                 f"{card.metric} {table.score:.5f} counts as optimistic; "
                 f"name {PREFIX}{name} to take it"
@@ -276,7 +276,7 @@ def print_scores(title: str, table: pd.DataFrame) -> None:
     rows = [
         [_number(value) for value in row] for row in table[shown_columns].itertuples(index=False)
     ]
-    print_table(title, shown_columns, rows)
+    print_table(title, shown_columns, rows, spare=shown_columns[:1:-1])
 
 
 def _number(value: object) -> str:

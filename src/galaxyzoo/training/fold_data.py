@@ -138,8 +138,8 @@ def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFolder
     files = FoldFolder.of(before, other.dataset, fingerprint, fold)
     if not files.is_done:
         raise FoldError(
-            f"{config.run} goes on from {before.run} on {other.dataset}: {shown(files.folder)} is "
-            "not finished"
+            f"{config.title} goes on from {before.title} on {other.dataset}: "
+            f"{shown(files.folder)} is not finished"
         )
     return files
 
@@ -210,4 +210,4 @@ def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:
 def check_train_rows(config: Config, rows: np.ndarray, number: int) -> None:
     """Refuse to train fold `number` on fewer than the two galaxies that batch norm needs."""
     if len(rows) < 2:
-        raise InputError(f"{config.run}: fold {number} has fewer than two galaxies to train on")
+        raise InputError(f"{config.title}: fold {number} has fewer than two galaxies to train on")

@@ -178,7 +178,7 @@ class Run:
         It waits if another process trains the fold.
         """
         folder, fold_files = self.fold_dir(fold), self._tables.files(fold)
-        name = f"{self.config.run}, fold {fold}"
+        name = f"{self.config.title}, fold {fold}"
         with _hold_in_main(folder / files.LOCK, f"training {name}"):
             distributed.wait()
             self._check_saved()  # the folder may have been deleted, and begun again
@@ -307,7 +307,7 @@ class Run:
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run's lock; wait, with a message, if another process holds it."""
-        return _hold_in_main(self.folder / files.LOCK, f"at work on {self.config.run}")
+        return _hold_in_main(self.folder / files.LOCK, f"at work on {self.config.title}")
 
 
 def _hold_in_main(path: Path, activity: str) -> AbstractContextManager[None]:

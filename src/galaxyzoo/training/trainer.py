@@ -214,7 +214,7 @@ class Trainer:
                 if is_out_of_memory(error):
                     raise
                 reason = one_line(str(error).partition("\n")[0])
-                say_once(f"{self.config.run}: steps are not launched as a whole ({reason})")
+                say_once(f"{self.config.title}: steps are not launched as a whole ({reason})")
                 self.graph = None
         return self._take_step(images, targets)
 
@@ -271,7 +271,7 @@ class Trainer:
 
     @property
     def _where(self) -> str:
-        return f"{self.config.run}, fold {self.data.fold}, epoch {self.epoch + 1}"
+        return f"{self.config.title}, fold {self.data.fold}, epoch {self.epoch + 1}"
 
     def _checked_loss(self, read: Callable[[], float], rows: np.ndarray) -> float:
         """Read the loss of a batch of these rows, which must be finite."""
