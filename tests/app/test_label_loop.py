@@ -165,10 +165,10 @@ def test_few_labels_have_no_score_or_a_wide_one(loop: LabelLoop) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("id,class\ngalaxy 61.png,rare\n", "row 1: the survey has no galaxy 'galaxy 61.png'"),
-        ("id,class\ngalaxy 1.png,a\ngalaxy 1.png,b\n", "row 2: 'galaxy 1.png' appears twice"),
-        ("id,class\ngalaxy 1.png,\n", "row 1: galaxy 'galaxy 1.png' has no class"),
-        ("name,class\ngalaxy 1.png,a\n", "needs the columns 'id' and 'class'"),
+        ("id,class\ngalaxy 61.png,rare\n", "csv: the survey has no galaxy 'galaxy 61.png'"),
+        ("id,class\ngalaxy 1.png,a\ngalaxy 1.png,b\n", "csv: 'galaxy 1.png' appears twice"),
+        ("id,class\ngalaxy 1.png,\n", "csv: 'galaxy 1.png' has no class"),
+        ("name,class\ngalaxy 1.png,a\n", "has no ids: name them"),
         ("", "labels.csv"),
     ],
 )
@@ -180,7 +180,7 @@ def test_labels_that_are_not_of_the_survey_are_one_line(
     assert (tmp_path / "labels.csv").read_text() == content
 
 
-@pytest.mark.parametrize("name", ["", "  ", "=1+1", "NA", "nan", "a\nb", "x" * 41])
+@pytest.mark.parametrize("name", ["", "  ", "=1+1", "fold", "NA", "nan", "a\nb", "x" * 41])
 def test_a_name_that_a_table_would_not_keep_is_no_class(loop: LabelLoop, name: str) -> None:
     assert "class" in one_line_refusal(loop.add_class, name)
     assert len(loop.classes) == 2

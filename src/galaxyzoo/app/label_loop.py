@@ -18,14 +18,9 @@ import pandas as pd
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
+from galaxyzoo.data.readers.label_table import can_be_label, read_labels
 from galaxyzoo.inference.finished import SurveyFeatures
-from galaxyzoo.io.tables import (
-    format_predictions,
-    plain_cell,
-    read_table,
-    without_formulas,
-    write_table,
-)
+from galaxyzoo.io.tables import format_predictions, plain_cell, read_table, write_table
 from galaxyzoo.tasks.kinds import CLASS
 from galaxyzoo.training.feature_head import cross_fit_head, fit_head
 
@@ -86,20 +81,15 @@ class LabelLoop:
         return self.survey.folder / LABELS
 
     def _read(self) -> None:
-        table = read_table(self.path, texts=(_ID, CLASS))
-        if not {_ID, CLASS} <= {*table.columns}:
-            raise InputError(f"{shown(self.path)} needs the columns '{_ID}' and '{CLASS}'")
+        table, where = read_labels(self.path), shown(self.path)
+        if CLASS not in table.columns:
+            raise InputError(f"{where} has no column '{CLASS}'")
         row_of = {str(plain_cell(i)): row for row, i in enumerate(self.survey.ids.tolist())}
-        for number, (name, text) in enumerate(zip(table[_ID], table[CLASS], strict=True), 1):
-            where = f"{shown(self.path)}, data row {number}"
+        for name, text in table[CLASS].items():
             if name not in row_of:
                 raise InputError(f"{where}: the survey has no galaxy '{name}': remove the row")
-            if row_of[name] in self.labels:
-                raise InputError(f"{where}: '{name}' appears twice: remove the row")
             if not isinstance(text, str):
-                raise InputError(
-                    f"{where}: galaxy '{name}' has no class: name it, or remove the row"
-                )
+                raise InputError(f"{where}: '{name}' has no class: name it, or remove the row")
             self.labels[row_of[name]] = self.add_class(text)
         self._steps = [{row: None} for row in self.labels]
 
@@ -108,10 +98,10 @@ class LabelLoop:
         name = text.strip()
         if not name:
             raise InputError("a class needs a name")
-        if len(name) > _LONGEST or not _survives(name):
+        if len(name) > _LONGEST or not (can_be_label(name) and _survives(name)):
             raise InputError(
-                f"'{name}' cannot name a class: tables take it for a formula or an empty cell, or "
-                f"it is longer than {_LONGEST} characters"
+                f"'{name}' cannot name a class: tables have a column of that name, or take it for "
+                f"a formula or an empty cell, or it is longer than {_LONGEST} characters"
             )
         with self._lock:
             if name not in self.classes:
@@ -231,6 +221,6 @@ class LabelLoop:
 
 def _survives(name: str) -> bool:
     """Check whether a name is read as it was written."""
-    written = without_formulas(pd.DataFrame({CLASS: [name]})).to_csv(index=False)
+    written = pd.DataFrame({CLASS: [name]}).to_csv(index=False)
     read = read_table(Path(LABELS), io.BytesIO(written.encode()), texts=(CLASS,))
     return read[CLASS].tolist() == [name]

@@ -60,22 +60,32 @@ class _TaskFile(Settings):
 
 def find(folder: Path) -> FoundDataset | None:
     """The dataset of a folder with a table of own labels; None where there is no such table."""
-    path = folder / OWN_LABELS
+    path, file = folder / OWN_LABELS, folder / TASK
     if not path.is_file():
         return None
-    frame, file = read_table(path, texts=(*_NAMES, CLASS)), folder / TASK
+    table = read_labels(path)
     settings = _TaskFile.parse(read_yaml(file), shown(file)) if file.is_file() else _TaskFile()
-    key = find_ids(list(frame.columns), path, _NAMES)
-    names = read_ids(frame[key].to_numpy(), path)
-    table = frame.drop(columns=key).set_axis(names)
-    if table.index.has_duplicates:
-        name = table.index[table.index.duplicated()][0]
-        raise InputError(f"{shown(path)}: '{name}' appears twice")
     if settings.columns or settings.questions or CLASS not in table.columns:
         task, targets = _read_numbers(folder, table, settings)
     else:
         task, targets = _read_classes(folder, table, settings)
     return FoundDataset(folder, frozenset({task.name}), partial(_read, folder, targets, task))
+
+
+def read_labels(path: Path) -> pd.DataFrame:
+    """Read a table of labels, indexed by the names of images; `class` as text, NaN where empty."""
+    frame = read_table(path, texts=(*_NAMES, CLASS))
+    key = find_ids(list(frame.columns), path, _NAMES)
+    table = frame.drop(columns=key).set_axis(read_ids(frame[key].to_numpy(), path))
+    if table.index.has_duplicates:
+        name = table.index[table.index.duplicated()][0]
+        raise InputError(f"{shown(path)}: '{name}' appears twice")
+    return table
+
+
+def can_be_label(name: str) -> bool:
+    """Check whether a class or column may have this name in all the tables to come."""
+    return name not in (ID, FOLD, GROUP, CLASS) and plain_cell(name) == name
 
 
 def _read_classes(
@@ -180,7 +190,7 @@ def _register(folder: Path, definition: dict[str, Any]) -> Task:
     """Make the dataset's own task known, under its folder's name."""
     path, name = folder / OWN_LABELS, folder.absolute().name
     for column in definition["columns"]:
-        if column in (ID, FOLD, GROUP, CLASS) or plain_cell(column) != column:
+        if not can_be_label(column):
             raise InputError(f"{shown(path)}: '{one_line(column)}' cannot be a label: rename it")
     if name in TASKS or one_line(name) != name or set(name) & set("=@"):
         raise InputError(
