@@ -27,6 +27,7 @@ def fsync(_handle: int) -> None:
 
 
 os.fsync = fsync  # type: ignore[assignment]
+os.environ.pop("COLUMNS", None)  # which pytest-xdist sets: printed lines would break at 80 columns
 
 
 @pytest.fixture(autouse=True)

@@ -56,6 +56,7 @@ def test_own_classes_are_trained_predicted_reported_and_exported(
     html = (tmp_path / "reports/mine/mine/index.html").read_text()
     assert "dark, &lt;odd&gt;" in html
     assert "<odd>" not in html
+    assert ">g03.png<" in html  # not its number
     succeed(tmp_path, "export.py", "mine/head", "--no-onnx", "--output", "exported")
     monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path / "elsewhere"))
     run = RunNetworks.load_exported(tmp_path / "exported")  # which brings its task along

@@ -127,7 +127,8 @@ def _galaxies(classified: _Classified, images: ImageCache) -> HtmlSection:
 
     def cards(rows: np.ndarray) -> list[GalaxyCard]:
         ids = result.table.ids[rows]
-        return [*map(GalaxyCard, map(str, ids), take_images(images, ids), map(notes, rows))]
+        shown_names = classified.evaluation.name_galaxies(ids)
+        return [*map(GalaxyCard, shown_names, take_images(images, ids), map(notes, rows))]
 
     wrong = confident_mistakes(result.predictions, truth, predicted, SHOWN_GALAXIES)
     galleries = [

@@ -16,6 +16,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.readers.label_table import image_names
 from galaxyzoo.io.tables import write_table
 from galaxyzoo.reports.console import (
     CLASS_SCORES,
@@ -60,6 +61,11 @@ class Evaluation:
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
         """Write a table beside the page."""
         write_table(self.folder / name, table)
+
+    def name_galaxies(self, ids: np.ndarray) -> list[str]:
+        """Names of images where their ids are numbers that they were given here, else the ids."""
+        names = image_names(self.catalog.dataset) if self.catalog.about.get("own_ids") else {}
+        return [names.get(i, str(i)) for i in ids.tolist()]
 
     def pick_random(self, count: int) -> np.ndarray:
         """At most `SHOWN_GALAXIES` numbers below `count`, ascending, the same every time."""

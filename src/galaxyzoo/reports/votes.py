@@ -127,18 +127,17 @@ def _calibration(evaluation: Evaluation, result: Result) -> HtmlSection:
 def _galaxies(evaluation: Evaluation, images: ImageCache, result: Result) -> HtmlSection:
     task, errors = evaluation.task, galaxy_rmse(result.predictions, result.targets)
 
-    def card(row: int, image: np.ndarray) -> GalaxyCard:
+    def card(row: int, name: str, image: np.ndarray) -> GalaxyCard:
         predicted, known = result.predictions[row], result.targets[row]
         notes = [f"RMSE {errors[row]:.3f}"]
         if isinstance(task, ValueTask):
             notes += [f"predicted {predicted[0]:.4g}, {task.truth} {known[0]:.4g}"]
-            return GalaxyCard(str(result.table.ids[row]), image, notes)
-        return GalaxyCard(
-            str(result.table.ids[row]), image, notes, vote_bars(task, predicted, known)
-        )
+            return GalaxyCard(name, image, notes)
+        return GalaxyCard(name, image, notes, vote_bars(task, predicted, known))
 
     def cards(rows: np.ndarray) -> list[GalaxyCard]:
-        return [*map(card, rows, take_images(images, result.table.ids[rows]))]
+        ids = result.table.ids[rows]
+        return [*map(card, rows, evaluation.name_galaxies(ids), take_images(images, ids))]
 
     worst = np.argsort(-errors, kind="stable")[:_GALLERY_SIZE]
     sample = evaluation.pick_random(len(errors))[:_GALLERY_SIZE]

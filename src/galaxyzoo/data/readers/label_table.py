@@ -233,13 +233,18 @@ def _read(folder: Path, targets: pd.DataFrame, task: Task) -> RawDataset:
     )
 
 
+def image_names(dataset: str) -> dict[int, str]:
+    """Names of images of own labels by their numbers; none of other datasets."""
+    path = folds_dir() / dataset / IMAGE_NAMES
+    if not path.exists():
+        return {}
+    table = pd.read_csv(path, dtype={"image": str}, keep_default_na=False)
+    return dict(zip(table[ID].tolist(), table["image"], strict=True))
+
+
 def _number_images(dataset: str, names: set[str]) -> dict[str, int]:
     """Number images in the order of their names; those of an earlier split keep their numbers."""
-    path = folds_dir() / dataset / IMAGE_NAMES
-    numbers: dict[str, int] = {}
-    if path.exists():
-        known = pd.read_csv(path, dtype={"image": str}, keep_default_na=False)
-        numbers = dict(zip(known["image"], known[ID].tolist(), strict=True))
+    numbers = {name: number for number, name in image_names(dataset).items()}
     first = max(numbers.values(), default=-1) + 1
     return numbers | {name: i for i, name in enumerate(sorted(names - {*numbers}), first)}
 
