@@ -19,7 +19,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.finished import SurveyFeatures, read_features
 from galaxyzoo.training.feature_head import fit_head
 from support.brightness import make_job
-from support.browser import PATIENCE_MS, find_browser, start
+from support.browser import PATIENCE_MS, check_accessibility, find_browser, start
 from support.commands import call, complaint
 from support.refusals import one_line_refusal
 
@@ -290,6 +290,7 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(
         page.wait_for_selector("#grid li:nth-child(4):last-child")
         assert {*ids(page)} == {*labels_of(votes)}
         assert page.evaluate("document.documentElement.scrollWidth") == 390
+        check_accessibility(page)
 
 
 def ids(page: "Page") -> list[str]:

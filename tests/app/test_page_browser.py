@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from support.bad_image_fixtures import KINDS
-from support.browser import PATIENCE_MS, find_browser, show, start
+from support.browser import PATIENCE_MS, check_accessibility, find_browser, show, start
 from support.commands import COMPETITION, TINY, call, complaint, succeed
 from support.page_client import PageClient
 
@@ -226,6 +226,27 @@ def test_an_ensemble_is_chosen_as_a_run_is(page: "Page") -> None:
     page.click("#explain")
     page.wait_for_selector("#heat img >> nth=1")
     assert page.locator("#answers .answer").count() == 37
+
+
+@both_widths
+def test_the_page_can_be_used_by_everyone(page: "Page") -> None:
+    check_accessibility(page)
+
+
+def test_reports_and_a_ranking_can_be_used_by_everyone(browser: Any, project: Path) -> None:
+    images = next((project / "input").rglob("images_test*.zip"))
+    words = ["--output", "votes/", "--with", "spread", "--rank", "disagreement"]
+    succeed(project, "predict.py", "gz37/cnn", str(images), *words)
+    succeed(project, "evaluate.py", "gz37")
+    succeed(project, "explore.py")
+    pages = [*project.glob("reports/*/*/index.html"), project / "votes" / "ranking.html"]
+    assert len(pages) == 3
+    opened = browser.new_page(viewport={"width": 390, "height": 844})
+    for path in [*pages, project / "reports" / "index.html"]:
+        opened.goto(path.as_uri())
+        assert opened.evaluate("document.documentElement.scrollWidth") <= 390
+        check_accessibility(opened)
+    opened.close()
 
 
 def test_a_run_that_is_not_trained_is_said_before_anything_starts(project: Path) -> None:

@@ -9,6 +9,8 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from support.commands import SRC, environment
 
 if TYPE_CHECKING:
@@ -47,3 +49,23 @@ def find_browser() -> str | None:
 def show(page: "Page", galaxy_id: str) -> None:
     page.fill("#id textarea, #id input", galaxy_id)
     page.click("#show")
+
+
+def check_accessibility(page: "Page") -> None:
+    """Assert that axe-core finds no serious fault, in dark and in light colors."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+    )
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(  # no color between the two
+            "document.getAnimations().every(each => !(each instanceof CSSTransition))"
+        )
+        violations = axe.Axe().run(page).response["violations"]
+        serious = [each for each in violations if each["impact"] in ("serious", "critical")]
+        faults = [
+            (scheme, each["id"], node["html"][:200], node["failureSummary"])
+            for each in serious
+            for node in each["nodes"][:3]
+        ]
+        assert not faults, faults
