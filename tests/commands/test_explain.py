@@ -30,7 +30,7 @@ def test_heat_and_maps_of_a_galaxy_are_drawn(project: Path) -> None:
     said, picture, then = result.stdout.splitlines()
     assert said.startswith("spiral arms: predicted 0.")
     assert ", known 0." in said or ", known 1." in said
-    assert re.fullmatch(rf"done in .* s: reports/.*/gz37/cnn/{ID}_hirescam_Class4.1.png", picture)
+    assert re.fullmatch(rf"done in .*: reports/.*/gz37/cnn/{ID}_hirescam_Class4.1.png", picture)
     assert then.startswith("next: python3 src/app.py gz37/cnn --dataset ")
     words = ["--feature-maps", "--layer", "stages.0", "stages.2", "--fold", "2"]
     succeed(project, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, *words)

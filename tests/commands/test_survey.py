@@ -242,7 +242,7 @@ def test_astropy_reads_a_part(trained: Path, expected: dict[str, bytes]) -> None
 
 
 KEPT = ["--keep", "name", "ra"]
-KILLS = [*([n * 30, []] for n in "124"), ["2" * 30, KEPT]] if is_long() else [["12", KEPT]]
+KILLS = [*([n * 30, []] for n in "124"), ["2" * 30, KEPT]] if is_long() else [["11", KEPT]]
 
 
 @pytest.mark.parametrize(("jobs", "kept"), KILLS)

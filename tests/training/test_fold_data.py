@@ -127,7 +127,7 @@ def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted: Dataset) -> 
 
 
 def test_a_stage_that_is_not_trained_is_named(voted: Dataset) -> None:
-    with pytest.raises(FoldError, match=r"goes on from gz37/stage.votes-.*fold_0 is not finished"):
+    with pytest.raises(FoldError, match=r"goes on from stage votes of .*fold_0 is not finished"):
         fold_data.find_stage_before(staged(), voted.catalog, 0)
 
 

@@ -37,7 +37,7 @@ from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings
 from galaxyzoo.io.tables import TABLE_SUFFIXES, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.kinds import Task, VoteTask
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import find_column, find_task, is_ensemble, task_name, task_of
 
 _RANK_NEEDS = {"disagreement": "spread", "width": "intervals", "like": "features"}  # by -> extra
@@ -170,8 +170,8 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
 
 
 def _meaning(task: Task) -> str:
-    """Command that explains the columns of vote fractions; none for classes, named by them."""
-    return "python3 src/predict.py --columns" if isinstance(task, VoteTask) else ""
+    """Command that explains the columns of vote fractions; other columns explain themselves."""
+    return "python3 src/predict.py --columns" if task.name == COMPETITION_TASK else ""
 
 
 def prior_of(dataset: str, task: Task) -> np.ndarray:
