@@ -65,7 +65,7 @@ def test_the_highest_come_first_each_with_its_picture(job: Survey, by: str) -> N
     first = table.index[0]
     value = share[first]
     half = (value * (1 - value)) ** 2
-    note = f"elliptical {value:.2f} ± {value * (1 - value):.2f}"
+    note = f"elliptical {value:.2f}\u00a0±\u00a0{value * (1 - value):.2f}"
     assert f"{note} ({value - half / 2:.2f} to {value + half:.2f})" in page
 
 

@@ -14,9 +14,13 @@ from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
-from galaxyzoo.reports.explore_classes import explore_classes, explore_samples, labeled_tasks
 from galaxyzoo.reports.explore_images import explore_images
-from galaxyzoo.reports.explore_votes import explore_votes
+from galaxyzoo.reports.explore_labels import (
+    explore_classes,
+    explore_samples,
+    explore_votes,
+    labeled_tasks,
+)
 from galaxyzoo.reports.html import write_page
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import get_task

@@ -170,7 +170,8 @@ def set_key(values: dict[str, Any], key: str, value: Any, source: str) -> None:
 def changed_settings(old: BaseModel, new: BaseModel) -> str:
     """The settings that differ, as `section.key old → new`."""
     before, after = (_flat(config.model_dump(mode="json")) for config in (old, new))
-    changed = [k for k in before | after if before.get(k) != after.get(k)]
+    # A stage's run is a digest of its settings.
+    changed = [k for k in before | after if before.get(k) != after.get(k) and k[-4:] != ".run"]
     return ", ".join(f"{k} {before.get(k)} → {after.get(k)}" for k in changed)[:300]
 
 

@@ -124,7 +124,7 @@ def _notes(galaxy: dict[str, Any], by: str, task: Task) -> list[str]:
     for name in [by, *others] if by in task.columns else others:
         note = f"{task.text(task.columns.index(name))} {galaxy[name]:.2f}"
         if f"{name}_{SPREAD}" in galaxy:
-            note += f" ± {galaxy[f'{name}_{SPREAD}']:.2f}"
+            note += f"\u00a0±\u00a0{galaxy[f'{name}_{SPREAD}']:.2f}"
         if f"{name}_{BOUNDS[0]}" in galaxy:
             low, high = (galaxy[f"{name}_{bound}"] for bound in BOUNDS)
             note += f" ({low:.2f} to {high:.2f})"

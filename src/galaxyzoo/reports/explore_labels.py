@@ -1,22 +1,72 @@
-"""Sections of the exploration page on classes: their counts, and random galaxies of each."""
+"""Sections of the exploration page on labels: votes, class counts, galaxies of each class."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.io.tables import FOLD, write_table
+from galaxyzoo.reports.charts import Chart
 from galaxyzoo.reports.figures import answer_label, readable
 from galaxyzoo.reports.html import GalaxyCard, HtmlSection
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS
 
+ANSWERS = list(GALAXY_ZOO_2.columns)
+_BINS = 20  # of a histogram
 GALAXIES_PER_CLASS = 5  # one row of the picture
 _TOP_VOTES = 3  # largest votes shown above a galaxy
+
+
+def explore_votes(catalog: Catalog, folder: Path) -> list[HtmlSection]:
+    """The section on the votes, with its table and pictures; none for a dataset of classes."""
+    if not catalog.has_votes:
+        return []
+    votes = catalog.train[ANSWERS]
+    answers = summarize_answers(votes)
+    write_table(folder / "answers.csv", answers)
+    answers["column"] = answers["column"].map(answer_label)
+    text = (
+        "A vote fraction is the part of those asked a question who gave the answer, times the "
+        "fraction of the answer that leads to the question."
+    )
+    caption = "How often each vote fraction occurs; the stronger the color, the more galaxies"
+    charts = [(caption, _plot_distributions(votes))]
+    return [HtmlSection("Votes", text, [("Vote fractions of each answer", answers)], charts)]
+
+
+def summarize_answers(votes: pd.DataFrame) -> pd.DataFrame:
+    """(answer,) mean, sd, median, and parts of the galaxies where it got no vote, or a majority.
+
+    Args:
+        votes: (galaxy, 37) vote fractions by column name.
+    """
+    table = pd.DataFrame(
+        {
+            "mean": votes.mean(),
+            "sd": votes.std(ddof=0),
+            "median": votes.median(),
+            "no_vote": (votes == 0).mean(),
+            "majority": (votes > 0.5).mean(),
+        }
+    )
+    return table.rename_axis("column").reset_index()
+
+
+def _plot_distributions(votes: pd.DataFrame) -> list[Chart]:
+    """A chart per question, a row per answer: how often each vote fraction occurs."""
+    edges, charts = np.linspace(0, 1, _BINS + 1), []
+    for question in GALAXY_ZOO_2.questions:
+        counts = np.array([np.histogram(votes[column], edges)[0] for column in question.columns])
+        cells = np.sqrt(counts / max(counts.max(), 1))  # a quarter of the galaxies: half the shade
+        title = f"{question.number}. {question.text}"
+        charts.append(Chart(title, "vote fraction", "", cells=cells, rows=question.answers))
+    return charts
 
 
 def labeled_tasks(catalog: Catalog) -> list[ClassTask]:
@@ -44,12 +94,8 @@ def explore_classes(
         if catalog.has_votes
         else "The classes come from a label file, so nothing is dropped."
     )
-    section = HtmlSection(
-        "Classes of each task",
-        "\n".join([text, *few]),
-        [(table["task"].iloc[0], table.drop(columns="task")) for table in tables],
-    )
-    return [section]
+    counts = [(table["task"].iloc[0], table.drop(columns="task")) for table in tables]
+    return [HtmlSection("Classes of each task", "\n".join([text, *few]), counts)]
 
 
 def explore_samples(data: Dataset, tasks: Sequence[ClassTask], seed: int) -> list[HtmlSection]:
@@ -108,5 +154,5 @@ def _sample_notes(catalog: Catalog, task: ClassTask, seed: int) -> pd.Series:
 
 
 def _top_votes(votes: pd.Series) -> list[str]:
-    top = votes[list(GALAXY_ZOO_2.columns)].nlargest(_TOP_VOTES)
+    top = votes[ANSWERS].nlargest(_TOP_VOTES)
     return [f"{answer_label(str(c))} {value:.2f}" for c, value in top.items()]
