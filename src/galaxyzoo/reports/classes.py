@@ -232,7 +232,7 @@ def shade_rows(table: pd.DataFrame) -> pd.DataFrame:
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     cells = {
         readable(name): [
-            Shaded(f"{n} ({share:.0%})", share)
+            Shaded(f"{n}\n{share:.0%}", share)
             for n, share in zip(counts[name], shares[name], strict=True)
         ]
         for name in counts
