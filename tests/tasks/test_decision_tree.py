@@ -13,6 +13,7 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE
 from support.kaggle_fixtures import draw_votes
 from support.real_data import MINI, needs_data
 from support.slow_tree import COLUMNS, PARENTS, project_slowly
+from support.thoroughness import thorough
 
 ANSWERS = (3, 2, 2, 2, 4, 2, 3, 7, 3, 3, 6)
 
@@ -109,7 +110,7 @@ def test_projection_equals_a_slow_plain_one():
     np.testing.assert_allclose(GALAXY_ZOO_2.project(votes), expected, atol=1e-12)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=thorough(60, 1000), deadline=None, derandomize=True)
 @given(
     arrays(
         np.float64,
