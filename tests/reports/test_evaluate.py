@@ -16,6 +16,8 @@ from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import prepare
+from galaxyzoo.ensemble.predictors import ensemble_folder
+from galaxyzoo.reports import evaluate
 from galaxyzoo.reports.evaluate import load_evaluation
 from galaxyzoo.reports.history import history_section
 from galaxyzoo.reports.results import load_results
@@ -68,6 +70,25 @@ def score_text(catalog: Catalog, run: str) -> str:
     return f"{task.metric} {score:.4f}, {escape(whose)}"
 
 
+def test_the_baseline_has_the_committed_ensembles_of_the_same_folds(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = save_project("tiny")
+    save_table(catalog, "gz37/cnn", 0.3)
+    save_table(catalog, "ensemble:all", 0.2)
+    loaded = load_evaluation("gz37", [], None, root)
+    card = files.read_json(ensemble_folder("tiny", "ensemble:all").card)
+    for name, changed in (("same", {}), ("another", {"fingerprint": "of other folds"})):
+        path = tmp_path / "records" / "tiny" / "gz37" / name / "predictions.json"
+        path.parent.mkdir(parents=True)
+        write_sealed(path, card | {"name": name, "score": 0.1234} | changed)
+    monkeypatch.setattr(evaluate, "records_dir", lambda: tmp_path / "records")
+    baseline = evaluate.summarize(loaded, "")["Baseline"]
+    assert baseline.endswith(
+        " by the means of the other folds; 0.1234 by the committed ensemble same"
+    )
+
+
 @pytest.mark.slow
 def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_task(root):
     mini, toy = draw_inputs(root)
@@ -82,7 +103,10 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     held_out = {k: v for k, v in files.read_json(leaky).items() if "fold" not in k}
     write_sealed(leaky.with_stem("cnn_holdout"), held_out | {"possible_leakage": False})
     save_history(mini, "elliptical_spiral/source", 1, "accuracy 98 %")
-    result = succeed(root, "evaluate.py", "gz37", "elliptical_spiral", "hubble10")
+    result = succeed(root, "evaluate.py", "hubble10", "elliptical_spiral", "gz37")
+    assert result.stdout.endswith(
+        f"next: python3 src/app.py ensemble:all --dataset {mini.dataset}\n"
+    )
     assert result.stdout.count("report: reports/") == 3
 
     reports = root / "reports"

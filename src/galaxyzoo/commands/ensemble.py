@@ -37,6 +37,7 @@ from galaxyzoo.ensemble.members import PREFIX, find_runs, make_tables, pick_tabl
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
 from galaxyzoo.reports.console import print_ensemble, print_intervals
 from galaxyzoo.results import submission
+from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import (
     card_path,
     choose_dataset,
@@ -118,10 +119,10 @@ def calibrate(options: argparse.Namespace) -> None:
     path = built[asked[0]].intervals_csv
     print_intervals(card)
     print(f"coverage, also by answer: {shown(card_path(path))}")
-    print_done(
-        f"{shown(path)}, intervals of {level:g} around {asked[0]}",
-        f"python3 src/app.py {ensemble_name(COMPETITION_TASK, asked[0])} --dataset {dataset}",
-    )
+    page = f"python3 src/app.py {ensemble_name(COMPETITION_TASK, asked[0])} --dataset {dataset}"
+    has_page = EnsembleCard.of(built[asked[0]]).has_networks
+    made = f"{shown(path)}, intervals of {level:g} around {asked[0]}"
+    print_done(made, page if has_page else "")
 
 
 def parse() -> argparse.Namespace:

@@ -34,6 +34,7 @@ from galaxyzoo.reports.few_labels import few_labels_section
 from galaxyzoo.reports.history import history_section
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.reports.votes import question_section, vote_sections
+from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.tasks.kinds import NumberTask
 from galaxyzoo.tasks.registry import has_own_labels, is_ensemble, task_of
 
@@ -48,10 +49,12 @@ def main() -> None:
         write_report(with_images(evaluation, args.data))
     last = loaded[-1]
     result = last.detailed[0]
+    has_page = not isinstance(result.card, EnsembleCard) or result.card.has_networks
+    page = f"python3 src/app.py {result.run} --dataset {last.catalog.dataset}"
     print_done(
         f"{shown(html.write_index(output))}, all reports; "
         f"{result.run}, {last.task.metric} {result.scores['score']:.5f}",
-        f"python3 src/app.py {result.run} --dataset {last.catalog.dataset}",
+        page if has_page else "",
     )
 
 

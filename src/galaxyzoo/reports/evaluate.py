@@ -28,7 +28,7 @@ from galaxyzoo.reports.console import (
 from galaxyzoo.reports.html import HtmlSection, Shaded
 from galaxyzoo.reports.results import Result, load_results, pick_best
 from galaxyzoo.results.card import EnsembleCard
-from galaxyzoo.results.layout import choose_dataset
+from galaxyzoo.results.layout import choose_dataset, records_dir
 from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.registry import get_task
 
@@ -110,10 +110,16 @@ def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
     metric, sd = task.metric, best.scores["sd"]
     others = [r for r in evaluation.results if not r.is_ensemble and r.config]
     changed = {r.run: _changed_settings(r.config) for r in others if r.config}
+    baseline = [f"{_score_of_means(task, best):.4f} by the means of the other folds"]
+    # The README's rows, where galaxies, labels and folds are the same.
+    for path in sorted(records_dir().glob(f"{best.card.dataset}/{task.name}/*/predictions.json")):
+        card = EnsembleCard.read(path)
+        if card.fingerprint == evaluation.catalog.fingerprint:
+            baseline.append(f"{card.score:.4f} by the committed ensemble {card.name}")
     folds = f" ± {sd:.4f} (sd of {len(best.folds)} folds)" if sd is not None else ""
     return {
         metric: f"{best.scores['score']:.4f}{folds}, {best.run}",
-        "Baseline": f"{metric} {_score_of_means(task, best):.4f} by the means of the other folds",
+        "Baseline": f"{metric} {'; '.join(baseline)}",
         "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
         "Settings": "; ".join(f"{run}: {text}" for run, text in changed.items() if text)
         or "those of configs/",

@@ -260,6 +260,11 @@ class EnsembleCard(SubmissionCard, FoldsCard):
         """Name and scores of each candidate, the simplest first."""
         return [(name, self.candidates[name]) for name in self.simplest_first]
 
+    @property
+    def has_networks(self) -> bool:
+        """Check whether all that it combines are runs, and none a table made elsewhere."""
+        return not any(table.used for table in self.external.values())
+
     @classmethod
     def of(cls, folder: EnsembleFolder) -> Self:
         """The card in an ensemble's folder."""

@@ -213,8 +213,12 @@ class EnsembleFolder:
     @property
     def record_csv(self) -> Path:
         """The committed submission of the same ensemble, where there is one."""
-        relative = self.csv.relative_to(submissions_dir())
-        return paths.CODE_ROOT / "submissions" / RECORDS / relative
+        return records_dir() / self.csv.relative_to(submissions_dir())
+
+
+def records_dir() -> Path:
+    """The folder of the committed submissions, with their cards."""
+    return paths.CODE_ROOT / "submissions" / RECORDS
 
 
 def list_ensembles(dataset: str = "*", task: str = "*") -> list[EnsembleFolder]:
