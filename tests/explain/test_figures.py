@@ -1,8 +1,11 @@
-"""A heat map laid over its image."""
+"""A heat map laid over its image; figures of whatever text they are given."""
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 
-from galaxyzoo.explain.figures import BLENDED_PX, blend_heat
+from galaxyzoo.explain.figures import BLENDED_PX, blend_heat, draw_filters
 
 
 def test_the_image_stays_where_the_map_is_low_and_is_colored_where_it_is_high() -> None:
@@ -17,3 +20,9 @@ def test_the_image_stays_where_the_map_is_low_and_is_colored_where_it_is_high() 
     assert np.abs(hot[0].astype(int) - 90).max() > 50
     middle = BLENDED_PX // 2
     assert (mixed[middle, middle - 9 : middle + 9] == 255).all(axis=1).any()  # the line between
+
+
+def test_dollar_signs_in_a_name_are_no_mathematics(tmp_path: Path) -> None:
+    filters = np.random.default_rng(0).random((4, 3, 3, 3))
+    path = draw_filters(tmp_path / "figure.png", filters, r"input/$\nonsense{$.csv")
+    assert cv2.imread(str(path)) is not None

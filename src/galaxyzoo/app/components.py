@@ -19,7 +19,7 @@ from galaxyzoo.explain.figures import blend_heat
 from galaxyzoo.explain.gradcam import describe_faithfulness, likeliest
 from galaxyzoo.inference.survey import classes_of_votes
 from galaxyzoo.io.tables import without_formulas
-from galaxyzoo.reports.figures import readable
+from galaxyzoo.reports.answers import readable
 from galaxyzoo.tasks.decision_tree import DecisionTree, Question
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
 

@@ -5,16 +5,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from matplotlib import colormaps
+from matplotlib import colormaps, rcParams
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
+from galaxyzoo.core import files
 from galaxyzoo.explain.galaxy import Galaxy
-from galaxyzoo.reports.figures import PREDICTED, VOTES, clean, new_figure, save_figure
 from galaxyzoo.tasks.kinds import Task
 
 BLENDED_PX = 320
+_VOTES, _PREDICTED = "#3f90da", "#e76300"  # as in report.css
+_DPI = 90
 _OPACITY = 0.6  # of the heat map at its maximum
 _OUTLINED = 0.5  # of the maximum
+rcParams["text.parse_math"] = False  # names from outside may hold dollar signs
 
 
 def draw_gradcam(
@@ -39,7 +44,7 @@ def draw_gradcam(
         task: the run's.
         note: below the title: run, method, layer.
     """
-    figure = new_figure(11.5, 4.1)
+    figure = _new_figure(11.5, 4.1)
     plain, hot, bars = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
     plain.imshow(image)
     plain.set_title("network input", fontsize=10)
@@ -49,7 +54,7 @@ def draw_gradcam(
         axis.set_axis_off()
     _draw_answers(bars, galaxy, prediction, column, task)
     figure.suptitle(f"{galaxy.name}\n{note}", fontsize=11)
-    return save_figure(figure, path)
+    return _save_figure(figure, path)
 
 
 def blend_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -87,7 +92,7 @@ def draw_feature_maps(
     across = 8
     rows = [min(most, len(layer_maps)) for layer_maps in maps.values()]
     down = [-(-count // across) for count in rows]
-    figure = new_figure(12, 1.5 * (sum(down) + 1) + 0.45 * len(maps) + 0.8, title)
+    figure = _new_figure(12, 1.5 * (sum(down) + 1) + 0.45 * len(maps) + 0.8, title)
     heights = [1.15, *(n + 0.3 for n in down)]
     parts = np.asarray(figure.subfigures(len(maps) + 1, 1, height_ratios=heights))
     first = parts[0].subplots(1, across)
@@ -107,21 +112,21 @@ def draw_feature_maps(
         for axis, channel in zip(axes.flat, order, strict=False):
             axis.imshow(layer_maps[channel], cmap="gray")
             axis.set_title(str(channel), fontsize=7, pad=2)
-    return save_figure(figure, path)
+    return _save_figure(figure, path)
 
 
 def draw_filters(path: Path, filters: np.ndarray, title: str) -> Path:
     """Write a PNG of a first layer's kernels, (channel, 3, h, w), each scaled to its own range."""
     across = 12
     down = -(-len(filters) // across)
-    figure = new_figure(12, down + 0.6, title)
+    figure = _new_figure(12, down + 0.6, title)
     axes = figure.subplots(down, across, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, kernel in zip(axes.flat, filters, strict=False):
         low, high = kernel.min(), kernel.max()
         axis.imshow(((kernel - low) / max(high - low, 1e-12)).transpose(1, 2, 0))
-    return save_figure(figure, path)
+    return _save_figure(figure, path)
 
 
 def _draw_answers(
@@ -131,15 +136,35 @@ def _draw_answers(
     columns = task.group_of(column)
     places = np.arange(len(columns))[::-1]
     if galaxy.truth is None:
-        axis.barh(places, prediction[columns], 0.5, color=PREDICTED, label="predicted")
+        axis.barh(places, prediction[columns], 0.5, color=_PREDICTED, label="predicted")
     else:
         label = "predicted" if galaxy.fold is None else "predicted (out of fold)"
-        axis.barh(places + 0.2, galaxy.truth[columns], 0.38, color=VOTES, label=task.truth)
-        axis.barh(places - 0.2, prediction[columns], 0.38, color=PREDICTED, label=label)
+        axis.barh(places + 0.2, galaxy.truth[columns], 0.38, color=_VOTES, label=task.truth)
+        axis.barh(places - 0.2, prediction[columns], 0.38, color=_PREDICTED, label=label)
     axis.set_yticks(places, [task.text(i) for i in columns], fontsize=9)
     for tick, shown_column in zip(axis.get_yticklabels(), columns, strict=True):
         tick.set_fontweight("bold" if shown_column == column else "normal")
     axis.set_xlim(0, 1)
     axis.set_title(task.heading(column), fontsize=10)
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, frameon=False, fontsize=8)
-    clean(axis)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _new_figure(width: float, height: float, title: str = "") -> Figure:
+    """Create an empty figure, sizes in inches, that needs no display."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def _save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, atomically, and without the versions of the software."""
+    if layout := figure.get_layout_engine():  # else savefig draws twice for it
+        figure.set_dpi(_DPI)
+        layout.execute(figure)
+        figure.set_layout_engine("none")
+    with files.writing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
+    return path

@@ -10,9 +10,9 @@ from sklearn.metrics import classification_report, confusion_matrix, roc_auc_sco
 
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
+from galaxyzoo.reports.answers import readable
 from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line
 from galaxyzoo.reports.evaluate import SHOWN_GALAXIES, Evaluation
-from galaxyzoo.reports.figures import readable
 from galaxyzoo.reports.html import GalaxyCard, HtmlSection, Shaded
 from galaxyzoo.reports.results import Result
 from galaxyzoo.tasks.kinds import ClassTask

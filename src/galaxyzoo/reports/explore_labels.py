@@ -10,8 +10,8 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.io.tables import FOLD, write_table
+from galaxyzoo.reports.answers import answer_label, readable
 from galaxyzoo.reports.charts import Chart
-from galaxyzoo.reports.figures import answer_label, readable
 from galaxyzoo.reports.html import GalaxyCard, HtmlSection
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS, ClassTask

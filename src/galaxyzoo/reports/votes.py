@@ -7,9 +7,9 @@ import pandas as pd
 
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
+from galaxyzoo.reports.answers import SHOWN_ANSWERS, answer_label
 from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line, data_range, log_shade
 from galaxyzoo.reports.evaluate import Evaluation
-from galaxyzoo.reports.figures import SHOWN_ANSWERS, answer_label
 from galaxyzoo.reports.html import Bar, GalaxyCard, HtmlSection
 from galaxyzoo.reports.results import Result
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task, ValueTask, VoteTask
