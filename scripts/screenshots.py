@@ -15,7 +15,7 @@ from galaxyzoo.config.names import DEMO_FULL
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_images, take_images
 from galaxyzoo.io.tables import read_csv
-from galaxyzoo.reports.figures import SHOWN_ANSWERS
+from galaxyzoo.reports.answers import SHOWN_ANSWERS
 from galaxyzoo.reports.html import GalaxyCard, HtmlSection, write_page
 from galaxyzoo.reports.votes import vote_bars
 from galaxyzoo.results.layout import RunFolder
@@ -24,6 +24,7 @@ from support.browser import PATIENCE_MS, find_browser, show, start
 from support.commands import call
 
 SCREEN: ViewportSize = {"width": 1280, "height": 1180}
+FOUR_ACROSS: ViewportSize = {"width": 760, "height": 1180}  # of the eight galaxies of the gallery
 RUN, SPIRAL = "gz37/cnn", "Class4.1"
 
 
@@ -31,22 +32,27 @@ def main() -> None:
     """A gallery, a heat map, and the page with the same galaxy."""
     folder, root = Path(sys.argv[1]).resolve(), Path(os.environ["GALAXYZOO_ROOT"])
     predictions = read_csv(RunFolder(DEMO_FULL, RUN).oof_csv)
-    votes = load_catalog(DEMO_FULL).train.loc[predictions.index]
+    columns = list(get_task("gz37").columns)  # the tables have others, too, such as folds
+    predictions = predictions[columns]
+    votes = load_catalog(DEMO_FULL).train.loc[predictions.index, columns]
     gallery = root / "gallery.html"
     write_gallery(gallery, votes, predictions)
     galaxy = str(votes[SPIRAL].idxmax())
     words = ["--galaxy-id", galaxy, "--answer", SPIRAL, "--output", folder / "demo_gradcam.png"]
     drawn = call(root, "gradcam.py", RUN, *words)
     assert drawn.returncode == 0, drawn.stderr
-    process, address = start(root)
+    process, address = start(root, RUN, "--dataset", DEMO_FULL)
     try:
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
             page = browser.new_page(viewport=SCREEN)
             page.set_default_timeout(PATIENCE_MS)
+            page.set_viewport_size(FOUR_ACROSS)
             page.goto(gallery.as_uri())
             page.locator(".gallery").screenshot(path=folder / "demo_gallery.png")
+            page.set_viewport_size(SCREEN)
             page.goto(address)
+            page.wait_for_selector("#answers .tree .question")  # its first galaxy
             show(page, galaxy)
             page.wait_for_selector(f"#facts :text('GalaxyID {galaxy}:')")
             page.screenshot(path=folder / "demo_page.png", animations="disabled")
