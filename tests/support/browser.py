@@ -58,7 +58,8 @@ def check_accessibility(page: "Page") -> None:
     )
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
-        page.wait_for_function(  # no color between the two
+        page.wait_for_timeout(1_000)  # Gradio's own script changes the colors, with a transition
+        page.wait_for_function(
             "document.getAnimations().every(each => !(each instanceof CSSTransition))"
         )
         violations = axe.Axe().run(page).response["violations"]

@@ -14,6 +14,7 @@ import argparse
 from galaxyzoo.core.console import print_markdown
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.launch import new_parser, print_done
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
 
 
@@ -35,7 +36,7 @@ def main() -> None:
         print(f"! {reason}")
     if stopped:
         raise FoldError("not all changes are trained (see above): the same command resumes them")
-    print_done(f"the table of {study.config.run}")
+    print_done(f"the table of {shown(study.path)}")
 
 
 def fold_numbers(text: str) -> str | tuple[int, ...]:
