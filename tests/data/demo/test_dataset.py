@@ -12,7 +12,7 @@ from galaxyzoo.data.demo import dataset, galaxies
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.kaggle_fixtures import COLUMNS, PARTS
 
-N = 300
+N = 160
 
 ZIPS = sorted(PARTS)
 
