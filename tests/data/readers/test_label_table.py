@@ -214,7 +214,11 @@ def test_images_that_are_added_leave_the_others_their_numbers(root: Path, folder
 
 @pytest.mark.parametrize(
     ("ids", "problem"),
-    [(["g0", "g1", "g1"], "'g1' appears twice"), (["g0", "g1", "x"], "no image is named 'x'")],
+    [
+        (["g0", "g1", "g1"], "'g1' appears twice"),
+        (["g0", "g1", "g1.png"], "the image 'g1.png' has two rows"),
+        (["g0", "g1", "x"], "no image is named 'x'"),
+    ],
 )
 def test_a_row_has_one_image(root: Path, ids: list[str], problem: str) -> None:
     folder = root / "input" / "mine"
@@ -301,6 +305,7 @@ def test_a_task_of_numbers_is_known_to_later_commands(root: Path, yaml: str) -> 
     [
         ("", {"a": ["x"] * 5}, "no column 'class' and no columns of numbers"),
         ("", {}, "no column 'class' and no columns of numbers"),
+        ("", {"a": [None] * 5}, "holds no label"),
         ("", {"a": [1] * 5, "b": [0.1, "x", 1, 1, 1]}, "GalaxyID g1, column 'b': 'x' is not"),
         ("", {"a": [1, 2, 3, 4, 5], "b": [1] * 5}, "2 columns of numbers (a, b) are not all"),
         ("", {"a": [2] * 5}, "'a' has a standard deviation of 0, not 0.001 to 1000"),

@@ -128,6 +128,8 @@ def _read_numbers(
     definition = _define_tree(questions, shown(folder / TASK)) if questions else {}
     # Columns that are not there are for `select_numbers` to name.
     labeled = table[table[table.columns.intersection(columns)].notna().any(axis=1)]
+    if not len(labeled) and {*columns} <= {*table.columns}:
+        raise InputError(f"{shown(path)} holds no label")
     if questions:  # whoever was not asked has no answers
         labeled = labeled.fillna(0)
     numbers = select_numbers(labeled, columns, path)
@@ -219,6 +221,9 @@ def _read(folder: Path, targets: pd.DataFrame, task: Task) -> RawDataset:
         ids = {name: numbers[store.names[number]] for name, (store, number) in chosen.items()}
     images = KeyedStore.of(folder, {ids[name]: place for name, place in chosen.items()})
     targets = targets.rename(index=ids).rename_axis(ID)
+    if targets.index.has_duplicates:
+        name = images.names[targets.index[targets.index.duplicated()][0]]
+        raise InputError(f"{shown(folder / OWN_LABELS)}: the image '{name}' has two rows")
     is_labeled = targets.notna().all(axis=1)
     return RawDataset(
         folder.absolute().name,
