@@ -197,6 +197,16 @@ def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root: Path, folder
     assert second.train.equals(first.train)
 
 
+def test_an_image_keeps_its_number_whatever_its_name(root: Path) -> None:
+    folder, names = root / "input" / "mine", ["-5a", "=1", "g0", "g1"]
+    folder.mkdir(parents=True)
+    write_folder(folder / "images", list(draw_images(4)), names)
+    write(folder, list("abab"), id=names)
+    first = prepare("mine", n_folds=2, tasks={"mine"})
+    assert open_input("mine", {"mine"}).train_images.names == first.raw.train_images.names
+    open_dataset(None, "mine", "mine")  # as it was
+
+
 def test_images_that_are_added_leave_the_others_their_numbers(root: Path, folder: Path) -> None:
     first = prepare("mine", n_folds=3, tasks={"mine"})
     write_folder(folder / "more", list(draw_images(2)), ["a", "b"])  # in order before all others

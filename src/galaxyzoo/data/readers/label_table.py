@@ -249,8 +249,10 @@ def image_names(dataset: str) -> dict[int, str]:
 
 def _number_images(dataset: str, names: set[str]) -> dict[str, int]:
     """Number images in the order of their names; those of an earlier split keep their numbers."""
-    numbers = {name: number for number, name in image_names(dataset).items()}
-    first = max(numbers.values(), default=-1) + 1
+    known = {name: number for number, name in image_names(dataset).items()}
+    # The table has names as spreadsheets may see them: `'-5.png`.
+    numbers = {name: known[cell] for name in names if (cell := plain_cell(name)) in known}
+    first = max(known.values(), default=-1) + 1
     return numbers | {name: i for i, name in enumerate(sorted(names - {*numbers}), first)}
 
 
