@@ -59,6 +59,7 @@ def test_methods_are_scored_beside_controls(project: Path) -> None:
     assert re.search(r"^6 galaxies take about \d+ min$", result.stdout, re.MULTILINE)
     for method in ("gradcam", "layercam", "center", "random"):
         assert f" {method} " in result.stdout
+    assert "faithfulness of gz37/cnn; highest: " in result.stdout
 
 
 @pytest.mark.slow

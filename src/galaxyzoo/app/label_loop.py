@@ -5,7 +5,6 @@ before it counts. A head is fitted to the labels on the survey's features when a
 is asked for.
 """
 
-import io
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.label_table import can_be_label, read_labels
 from galaxyzoo.inference.finished import SurveyFeatures
-from galaxyzoo.io.tables import format_predictions, plain_cell, read_table, write_table
+from galaxyzoo.io.tables import format_predictions, plain_cell, write_table
 from galaxyzoo.tasks.kinds import CLASS
 from galaxyzoo.training.feature_head import cross_fit_head, fit_head
 
@@ -98,7 +97,7 @@ class LabelLoop:
         name = text.strip()
         if not name:
             raise InputError("a class needs a name")
-        if len(name) > _LONGEST or not (can_be_label(name) and _survives(name)):
+        if len(name) > _LONGEST or not can_be_label(name):
             raise InputError(
                 f"'{name}' cannot name a class: tables have a column of that name, or take it for "
                 f"a formula or an empty cell, or it is longer than {_LONGEST} characters"
@@ -217,10 +216,3 @@ class LabelLoop:
             [Share(n, int(mask.sum())) for n, mask in zip(hits, decided, strict=True)],
             dict(zip(rows.tolist(), probs[range(len(rows)), numbers].tolist(), strict=True)),
         )
-
-
-def _survives(name: str) -> bool:
-    """Check whether a name is read as it was written."""
-    written = pd.DataFrame({CLASS: [name]}).to_csv(index=False)
-    read = read_table(Path(LABELS), io.BytesIO(written.encode()), texts=(CLASS,))
-    return read[CLASS].tolist() == [name]

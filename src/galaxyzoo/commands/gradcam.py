@@ -15,7 +15,7 @@ orientations.
 import argparse
 from pathlib import Path
 
-from galaxyzoo.core.console import print_table
+from galaxyzoo.core.console import print_table, print_text
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser, print_done
 from galaxyzoo.core.paths import shown
@@ -109,10 +109,12 @@ def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
     methods = measure_faithfulness(config, models, data, args.faithfulness, layer)
     title = f"faithfulness of heat maps, {config.run} on {dataset}, {args.faithfulness} galaxies"
     print_table(title, ("method", "score", "SE"), [method.cells for method in methods])
-    print(
+    print_text(
         "score: half of how much more the likeliest answer falls without the hottest places than "
         "without the coldest; `random` and `center` (a spot in the middle) are the controls"
     )
+    best = max(methods, key=lambda method: method.scores.mean())
+    print_done(f"faithfulness of {config.run}; highest: {best.method}, {best.cells[1]}")
 
 
 def parse_args() -> argparse.Namespace:

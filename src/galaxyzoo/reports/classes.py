@@ -104,7 +104,7 @@ def _probabilities(classified: _Classified) -> HtmlSection:
     result = classified.result
     table = calibration_table(result.predictions, classified.truth)
     classified.write_csv("calibration.csv", table)
-    roc = _draw_roc(result.predictions, result.targets, classified.task.columns)
+    roc = draw_roc(result.predictions, result.targets, classified.task.columns)
     return HtmlSection(
         f"{result.run}: probabilities",
         "Expected calibration error of the most probable class "
@@ -240,7 +240,7 @@ def shade_rows(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"true class": table["true class"].map(readable), **cells})
 
 
-def _draw_roc(probs: np.ndarray, targets: np.ndarray, names: Sequence[str]) -> list[Chart]:
+def draw_roc(probs: np.ndarray, targets: np.ndarray, names: Sequence[str]) -> list[Chart]:
     """Draw every class's ROC curve against the rest: the whole, and the upper left corner.
 
     Args:
@@ -257,7 +257,8 @@ def _draw_roc(probs: np.ndarray, targets: np.ndarray, names: Sequence[str]) -> l
             lines.append(Line(false, true, i % N_COLORS, f"{readable(name)} {area:.4f}", style))
     axes = "false positive rate", "true positive rate"
     corner = Chart("the upper left corner", *axes, lines, x_range=(0, 0.2), y_range=(0.8, 1))
-    return [Chart("the whole", *axes, lines), corner]
+    reached = any(((line.x <= 0.2) & (line.y >= 0.8)).any() for line in lines[1:])
+    return [Chart("the whole", *axes, lines), *([corner] if reached else [])]
 
 
 def _draw_calibration(table: pd.DataFrame) -> list[Chart]:

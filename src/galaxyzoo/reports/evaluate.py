@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,11 @@ class Evaluation:
 
     def name_galaxies(self, ids: np.ndarray) -> list[str]:
         """Names of images where their ids are numbers that they were given here, else the ids."""
-        names = image_names(self.catalog.dataset) if self.catalog.about.get("own_ids") else {}
-        return [names.get(i, str(i)) for i in ids.tolist()]
+        return [self._names.get(i, str(i)) for i in ids.tolist()]
+
+    @cached_property
+    def _names(self) -> dict[int, str]:
+        return image_names(self.catalog.dataset) if self.catalog.about.get("own_ids") else {}
 
     def pick_random(self, count: int) -> np.ndarray:
         """At most `SHOWN_GALAXIES` numbers below `count`, ascending, the same every time."""

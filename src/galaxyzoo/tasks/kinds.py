@@ -204,8 +204,9 @@ class VoteTask(NumberTask):
 
         Source: binomial variance; 0.0365 for 43 volunteers, over 6,000 galaxies of the competition.
         """
-        if super().is_too_good(predictions, targets) or self.volunteers is None:
-            return super().is_too_good(predictions, targets)
+        is_same = super().is_too_good(predictions, targets)
+        if is_same or self.volunteers is None:
+            return is_same
         limits = (targets * (1 - targets)).mean(axis=1) / self.volunteers  # (galaxy,)
         losses, limit = self.per_sample_losses(predictions, targets), np.sqrt(limits.mean())
         error = np.sqrt(np.mean((losses - limits) ** 2) / len(losses))

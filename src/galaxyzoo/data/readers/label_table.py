@@ -11,6 +11,7 @@ names.
 `columns` of the numbers; or `questions`. Classes that are all of a known task's are that task.
 """
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -84,8 +85,12 @@ def read_labels(path: Path) -> pd.DataFrame:
 
 
 def can_be_label(name: str) -> bool:
-    """Check whether a class or column may have this name in all the tables to come."""
-    return name not in (ID, FOLD, GROUP, CLASS) and plain_cell(name) == name
+    """Check whether a class or column may have this name: tables keep it as it is written."""
+    if name in (ID, FOLD, GROUP, CLASS) or plain_cell(name) != name:
+        return False
+    written = pd.DataFrame({CLASS: [name]}).to_csv(index=False)
+    read = read_table(Path(OWN_LABELS), io.BytesIO(written.encode()), texts=(CLASS,))
+    return read[CLASS].tolist() == [name]
 
 
 def _read_classes(
