@@ -16,7 +16,7 @@ from support.thoroughness import long_only
 
 BENCHMARKS = paths.CODE_ROOT / "scripts" / "benchmarks"
 sys.path.append(str(BENCHMARKS))
-from measuring import Table, growth, race, rate_rows, ratio  # noqa: E402
+from measuring import growth, race, rate_rows, ratio  # noqa: E402
 
 
 def test_a_race_goes_round_by_round_and_the_first_does_not_count(
@@ -48,13 +48,6 @@ def test_a_race_goes_round_by_round_and_the_first_does_not_count(
 def test_growth_is_the_exponent() -> None:
     sizes = np.array([1.0, 3.0, 10.0])
     assert growth(sizes.tolist(), (7 * sizes**1.5).tolist()) == pytest.approx(1.5)
-
-
-def test_a_table_is_markdown() -> None:
-    table = Table("Speed", ("what", "img/s"), [("a", "1"), ("b", "2")], ["a note"])
-    assert table.format() == (
-        "**Speed**\n\n| what | img/s |\n| --- | ---: |\n| a | 1 |\n| b | 2 |\n\na note"
-    )
 
 
 @long_only("a minute of imports")

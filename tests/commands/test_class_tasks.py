@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core import files
-from support.commands import artifacts, call, complaint, dataset, succeed, table
+from support.commands import dataset, succeed, table
 from support.kaggle_fixtures import draw_competition
 
 pytestmark = pytest.mark.slow
@@ -101,33 +101,14 @@ def test_predict_gives_what_the_test_table_holds(trained: Path, tmp_path: Path) 
     assert got["class"].tolist() == expected["class"].tolist()
 
 
-@pytest.mark.parametrize("task", ["elliptical_spiral", "gz37"])
-def test_a_fitted_ensemble_gives_its_submissions_numbers(
-    trained: Path, tmp_path: Path, task: str
-) -> None:
+def test_a_fitted_ensemble_gives_its_submissions_numbers(trained: Path, tmp_path: Path) -> None:
     archive, output = trained / "input" / "images_test_rev1.zip", tmp_path / "out.csv"
+    task = "elliptical_spiral"
     printed = succeed(trained, "predict.py", f"ensemble:{task}/all", archive, "--output", output)
-    assert f"of {2 if task == 'elliptical_spiral' else 1} runs" in printed.stdout  # votes too
+    assert "of 2 runs" in printed.stdout  # votes too
     got = pd.read_csv(output, index_col="GalaxyID").loc[COMPETITION.test_ids]
     expected = table(trained, "submissions", f"{task}/all/predictions.csv")
     assert list(got.columns) == list(expected.columns)
     numbers = expected.select_dtypes("number").columns
     np.testing.assert_allclose(got[numbers], expected[numbers], atol=1e-5)
     assert got.drop(columns=numbers).equals(expected.drop(columns=numbers))
-
-
-@pytest.mark.parametrize(
-    ("option", "printed"),
-    [("--ensemble", "nothing has changed"), ("--plan", "disk"), ("--smoke", "everything works")],
-)
-def test_finished_work_stays_as_it_is(trained: Path, option: str, printed: str) -> None:
-    before = artifacts(trained)
-    assert printed in succeed(trained, *TRAIN, option).stdout
-    assert artifacts(trained) == before
-
-
-def test_a_start_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    COMPETITION.write_zips(tmp_path / "input")
-    (tmp_path / "lost.yaml").write_text(FINE.replace("start.yaml", "strat.yaml"))
-    assert "no run 'strat.yaml'" in complaint(call(tmp_path, "train.py", "lost.yaml"))
-    assert artifacts(tmp_path) == {}

@@ -39,35 +39,12 @@ def refusal(root: Path) -> str:
     return line
 
 
-@pytest.mark.parametrize("name", ["ensemble:all", "ensemble:gz37/all"])
-def test_it_gives_the_submissions_numbers(copy: Path, name: str) -> None:
-    printed = predict(copy, name)
+def test_it_gives_the_submissions_numbers(copy: Path) -> None:
+    printed = predict(copy, "ensemble:all")
     assert "of 1 runs (3 networks)" in printed
     got = pd.read_csv(copy / "out.csv", index_col="GalaxyID").loc[COMPETITION.test_ids]
     expected = pd.read_csv(copy / "submissions/predictions.csv", index_col="GalaxyID")
     assert abs(got[COLUMNS] - expected[COLUMNS]).to_numpy().max() < 1e-6
-
-
-def test_an_unknown_name_lists_those_that_are_there(copy: Path) -> None:
-    oof, test = (copy / place / dataset(copy) / "gz37/cnn.csv" for place in ("oof", "submissions"))
-    external = ("--external", "theirs", oof, test, "--candidates", "mean")
-    succeed(copy, "ensemble.py", "external/theirs", *external, "--name", "tables")
-    line = complaint(call(copy, "predict.py", "ensemble:default", copy / "input"))
-    assert "no ensemble 'ensemble:default'" in line
-    assert f"ensemble:all on {dataset(copy)} (RMSE " in line
-    assert f"ensemble:tables on {dataset(copy)} (no networks)" in line
-
-
-def test_a_changed_file_or_card_is_one_line(copy: Path) -> None:
-    folder = copy / "submissions" / dataset(copy) / "gz37/all"
-    for name, place in (("predictions.safetensors", -1), ("predictions.json", 100)):
-        data = bytearray((folder / name).read_bytes())
-        data[place] ^= 1
-        (folder / name).write_bytes(data)
-        assert f"gz37/all/{name} " in refusal(copy)
-        data[place] ^= 1
-        (folder / name).write_bytes(data)
-    predict(copy, "ensemble:all")
 
 
 def test_a_member_that_lacks_networks_or_was_trained_again_is_one_line(copy: Path) -> None:

@@ -15,7 +15,7 @@ import yaml
 from galaxyzoo.data.readers.kaggle import dataset_name
 from support.commands import COMPETITION, call, complaint, succeed
 from support.gz2_fixtures import CLASSES, write_published
-from support.tuning_fixtures import BASE, write_search
+from support.tuning_fixtures import BASE
 
 NAME = dataset_name(COMPETITION.votes.index.to_numpy(), COMPETITION.test_ids, Path())
 
@@ -87,12 +87,6 @@ def test_an_ensemble_can_be_looked_at(project: Path) -> None:
     printed = succeed(project, "ensemble.py", "--dataset", NAME).stdout
     assert printed.endswith(f" --dataset {NAME}\n")
     check_printed(project, printed.splitlines()[-1])
-
-
-def test_the_config_of_a_search_can_be_trained(project: Path, tmp_path: Path) -> None:
-    words = [write_search(tmp_path), "--trials", "1", "--output", tmp_path / "won.yaml"]
-    check_printed(project, succeed(project, "tune.py", *words, "--data", NAME).stdout)
-    check_printed(project, (tmp_path / "won.yaml").read_text())
 
 
 @pytest.mark.parametrize(

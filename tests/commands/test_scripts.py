@@ -103,14 +103,6 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-@pytest.mark.parametrize("script", [*(f"scripts/{name}" for name in SCRIPTS), ".ci/run"])
-def test_script_parses_and_stops_at_the_first_error(script: str) -> None:
-    subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
-    lines = (ROOT / script).read_text().splitlines()
-    first = next(line for line in lines if line and not line.startswith("#"))
-    assert first == "set -euo pipefail"
-
-
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_prints_the_usage_and_runs_nothing(project: Project, script: str) -> None:
     before = sorted(project.root.rglob("*"))
@@ -120,12 +112,6 @@ def test_help_prints_the_usage_and_runs_nothing(project: Project, script: str) -
     assert "set -euo" not in result.stdout
     assert project.calls() == 0
     assert sorted(project.root.rglob("*")) == before
-
-
-def test_ci_runs_the_test_script_and_nothing_else() -> None:
-    run = ROOT / ".ci" / "run"
-    assert os.access(run, os.X_OK)
-    assert run.read_text().splitlines()[-1] == "exec bash scripts/test.sh"
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
@@ -185,16 +171,6 @@ def test_failed_set_up_is_done_again(project: Project) -> None:
     assert project.set_up("--dev", INSTALL_FAILS="1")[0] == 1
     assert project.set_up()[0] == 0  # what the failed one left behind is not trusted
     assert project.installs == 4
-
-
-def test_killed_set_up_is_done_again(project: Project) -> None:
-    process = project.start("setup.sh", INSTALL_S="1")
-    while not project.installs and process.poll() is None:
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
-    assert project.set_up()[0] == 0
-    assert project.installs == 2
 
 
 @pytest.mark.usefixtures("heeded_ctrl_c")
@@ -354,12 +330,6 @@ def run_bare(script: Path, *options: str, **extra: str) -> subprocess.CompletedP
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_entry_scripts_begin_alike() -> None:
-    texts = {name: (ROOT / "src" / name).read_text() for name in ENTRIES}
-    kinds = {text.replace(f".{name[:-3]}", ".NAME") for name, text in texts.items()}
-    assert len(kinds) == 1
-
-
 def test_entry_script_without_packages_restarts_with_the_venvs_python_or_says_what_to_type(
     bare_copy: Path,
 ) -> None:
@@ -385,17 +355,6 @@ def test_an_own_python_is_taken_by_entry_scripts_too(bare_copy: Path, tmp_path: 
     lacks = run_bare(script, "-S", **environment).stderr
     assert re.fullmatch(r"error: GALAXYZOO_PYTHON lacks torch, timm, .*: install them .*\n", lacks)
     assert "not a program" in run_bare(script, GALAXYZOO_PYTHON="no-such-python").stderr
-
-
-def test_one_missing_package_is_enough_to_restart(bare_copy: Path, tmp_path: Path) -> None:
-    """Python imports `sitecustomize` first, which hides one package here."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import importlib.util as util\n"
-        "find_spec = util.find_spec\n"
-        "util.find_spec = lambda name: None if name == 'timm' else find_spec(name)\n"
-    )
-    result = run_bare(bare_copy / "src" / "train.py", PYTHONPATH=str(tmp_path))
-    assert result.stdout == f"restarted 1: {bare_copy}/src/train.py --help\n"
 
 
 HELP = """

@@ -1,19 +1,17 @@
 """A recipe whose second stage learns the classes of another dataset, by the real commands."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from support.class_fixtures import ZOO5
-from support.commands import call, complaint, succeed
+from support.commands import succeed
 from support.kaggle_fixtures import draw_competition
 
 pytestmark = pytest.mark.slow
@@ -61,34 +59,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_a_copy_under_another_id_is_not_learned_from_there(trained: Path, tmp_path: Path) -> None:
-    """Copies of a training and of a test galaxy, noisier; their classes change no weights."""
-    copies = {900_001: COMPETITION.votes.index[1], 900_002: COMPETITION.test_ids[0]}
-    split = pd.read_csv(own(trained) / "train.csv", index_col=0)
-    fold = split.loc[copies[900_001], "fold"]
-    weights_of = []
-    for name, turned in (("one", ()), ("two", tuple(copies))):
-        root = tmp_path / name
-        root.mkdir()
-        COMPETITION.write_zips(root / "input" / "votes")
-        write_classes(root, turned, {new: again(int(old)) for new, old in copies.items()})
-        (root / "net.yaml").write_text(RECIPE)
-        succeed(root, *TRAIN, "--only", str(fold))
-        (noted,) = (root / "folds/classes").glob("copies_of_*.json")
-        assert json.loads(noted.read_text())["copies"] == sorted(copies)
-        weights_of.append(weights(root))
-    assert weights_of[0] == weights_of[1]
-
-
-def again(galaxy_id: int) -> bytes:
-    """Its image with a little noise."""
-    picture = cv2.imdecode(np.frombuffer(COMPETITION.images[galaxy_id], np.uint8), -1)
-    assert picture is not None
-    noise = np.random.default_rng(0).normal(0, 2, picture.shape)
-    noisy = np.clip(picture + noise, 0, 255).astype(np.uint8)
-    return cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-
-
 def own(root: Path) -> Path:
     """Folder of the recipe's own dataset in folds/."""
     return next(path for path in (root / "folds").glob("*/gz37/net")).parents[1]
@@ -131,23 +101,3 @@ def test_no_label_of_the_fold_or_the_test_set_reaches_a_network(
     same = {k: weights(root)[k] == weights(trained)[k] for k in range(2)}
     # The change is a strong one: a fold that may see it does.
     assert same == {0: which == "test", 1: True}
-
-
-def test_other_folds_there_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    COMPETITION.write_zips(tmp_path / "input" / "votes")
-    write_classes(tmp_path)
-    (tmp_path / "net.yaml").write_text(RECIPE)
-    succeed(tmp_path, "prepare.py", "--data", "votes", "--folds", "3")
-    folder = next(path.parent for path in (tmp_path / "folds").glob("*/train.csv"))
-    folder.rename(tmp_path / "away")
-    succeed(tmp_path, "prepare.py", "--data", "classes", "--folds", "3", "--seed", "1")
-    (tmp_path / "away").rename(folder)
-    assert "differs between the folds of" in complaint(call(tmp_path, *TRAIN))
-    assert not list(tmp_path.glob("folds/*/*/*/fold_0"))
-
-
-def test_a_dataset_that_is_not_there_is_named(tmp_path: Path) -> None:
-    COMPETITION.write_zips(tmp_path / "input" / "votes")
-    (tmp_path / "net.yaml").write_text(RECIPE)
-    assert "--data classes: no such folder" in complaint(call(tmp_path, *TRAIN))
-    assert np.all([not path.name.startswith("fold_") for path in tmp_path.glob("folds/*/*/*/*")])

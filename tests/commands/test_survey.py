@@ -234,13 +234,6 @@ def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(
             assert table[name].tolist() == classes.reindex(table.index, fill_value="").tolist()
 
 
-def test_astropy_reads_a_part(trained: Path, expected: dict[str, bytes]) -> None:
-    """Version 8.0.2 refuses nulls in columns of text, such as classes of unclear votes."""
-    part = trained / "votes/parts/part-000000.parquet"
-    found = Table.read(part, format="parquet").to_pandas()
-    pd.testing.assert_frame_equal(found, pd.read_parquet(part), check_dtype=False)
-
-
 KEPT = ["--keep", "name", "ra"]
 KILLS = [*([n * 30, []] for n in "124"), ["2" * 30, KEPT]] if is_long() else [["11", KEPT]]
 
