@@ -13,7 +13,7 @@ from playwright.sync_api import ViewportSize, sync_playwright
 
 from galaxyzoo.config.names import DEMO_FULL
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.data.prepare import open_images, take_images
+from galaxyzoo.data.prepare import open_dataset, take_images
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.reports.answers import SHOWN_ANSWERS
 from galaxyzoo.reports.html import GalaxyCard, HtmlSection, write_page
@@ -66,7 +66,8 @@ def write_gallery(path: Path, votes: pd.DataFrame, predictions: pd.DataFrame) ->
     ids: list[int] = []
     for answer in SHOWN_ANSWERS:
         ids.append(int(votes[answer].drop(ids).idxmax()))
-    images = take_images(open_images(DEMO_FULL, DEMO_FULL, "gz37"), np.array(ids))
+    data = open_dataset(DEMO_FULL, DEMO_FULL, "gz37")
+    images = take_images(data.train_images(data.raw.image), np.array(ids))
     cards = []
     for i, image in zip(ids, images, strict=True):
         values = (table.loc[i].to_numpy() for table in (predictions, votes))

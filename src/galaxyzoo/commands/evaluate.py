@@ -18,7 +18,8 @@ from galaxyzoo.core.console import print_text
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser, print_done
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.prepare import open_images
+from galaxyzoo.data.prepare import open_dataset
+from galaxyzoo.data.readers.find import sky_positions
 from galaxyzoo.ensemble.predictors import find_predictor
 from galaxyzoo.reports import html
 from galaxyzoo.reports.classes import class_sections
@@ -49,13 +50,19 @@ def main() -> None:
         write_report(with_images(evaluation, args.data))
     last = loaded[-1]
     result = last.detailed[0]
-    has_page = not isinstance(result.card, EnsembleCard) or result.card.has_networks
-    page = f"python3 src/app.py {result.run} --dataset {last.catalog.dataset}"
     print_done(
         f"{shown(html.write_index(output))}, all reports; "
         f"{result.run}, {last.task.metric} {result.scores['score']:.5f}",
-        page if has_page else "",
+        page_command(last),
     )
+
+
+def page_command(evaluation: Evaluation) -> str:
+    """Command that shows the first detailed result's galaxies; none where it has no networks."""
+    result = evaluation.detailed[0]
+    has_page = not isinstance(result.card, EnsembleCard) or result.card.has_networks
+    page = f"python3 src/app.py {result.run} --dataset {evaluation.catalog.dataset}"
+    return page if has_page else ""
 
 
 def parse_args() -> argparse.Namespace:
@@ -89,12 +96,13 @@ def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[st
 def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
     """Add the galaxies' images to an evaluation, or a note where there are none."""
     try:
-        images = open_images(data, evaluation.catalog.dataset, evaluation.task.name)
+        opened = open_dataset(data, evaluation.catalog.dataset, evaluation.task.name)
+        images, sky = opened.train_images(opened.raw.image), sky_positions(opened.raw)
     except InputError as error:
         note = f"No pictures of galaxies: {error}"
         print(note)
         return replace(evaluation, problems=[*evaluation.problems, note])
-    return replace(evaluation, images=images)
+    return replace(evaluation, images=images, sky=sky)
 
 
 def write_report(evaluation: Evaluation) -> None:
@@ -108,7 +116,10 @@ def write_report(evaluation: Evaluation) -> None:
         history,  # made first: it may find a damaged file
     ]
     path = evaluation.folder / "index.html"
-    summary = summarize(evaluation, " ".join(["python3 src/evaluate.py", *sys.argv[1:]]))
+    command = " ".join(["python3 src/evaluate.py", *sys.argv[1:]])
+    summary = summarize(evaluation, command, page_command(evaluation))
+    csv = [(name, name, "") for name in evaluation.written]
+    sections.append(HtmlSection("Tables", "As CSV, with all digits.", links=csv))
     shown_sections = [section for section in sections if section]
     write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
     for caption, table in comparison.tables:

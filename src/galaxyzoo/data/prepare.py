@@ -124,12 +124,6 @@ def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
     return _prepare(raw)
 
 
-def open_images(data: str | None, dataset: str, task: str) -> ImageCache:
-    """Decoded training images of a prepared dataset; arguments as of `open_dataset`."""
-    opened = open_dataset(data, dataset, task)
-    return opened.train_images(opened.raw.image)
-
-
 def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
     """Select images by id, (galaxy, H, W, 3) uint8; the cache's ids ascend."""
     return cache.images[np.searchsorted(cache.ids, ids)]

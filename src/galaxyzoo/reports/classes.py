@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import classification_report, confusion_matrix, roc_auc_score, roc_curve
 
-from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import take_images
 from galaxyzoo.reports.answers import readable
 from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line
 from galaxyzoo.reports.evaluate import SHOWN_GALAXIES, Evaluation
@@ -59,7 +57,7 @@ def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     if classified.task.macro:
         sections.append(_macro_classes(classified))
     if evaluation.images is not None:
-        sections.append(_galaxies(classified, evaluation.images))
+        sections.append(_galaxies(classified))
     return sections
 
 
@@ -116,7 +114,7 @@ def _probabilities(classified: _Classified) -> HtmlSection:
     )
 
 
-def _galaxies(classified: _Classified, images: ImageCache) -> HtmlSection:
+def _galaxies(classified: _Classified) -> HtmlSection:
     result, truth, predicted = classified.result, classified.truth, classified.predicted
     names = [readable(name) for name in classified.task.columns]
 
@@ -126,9 +124,7 @@ def _galaxies(classified: _Classified, images: ImageCache) -> HtmlSection:
         return [f"true: {names[truth[row]]}", f"{mark} {names[predicted[row]]} {prob:.2f}"]
 
     def cards(rows: np.ndarray) -> list[GalaxyCard]:
-        ids = result.table.ids[rows]
-        shown_names = classified.evaluation.name_galaxies(ids)
-        return [*map(GalaxyCard, shown_names, take_images(images, ids), map(notes, rows))]
+        return classified.evaluation.galaxy_cards(result.table.ids[rows], map(notes, rows))
 
     wrong = confident_mistakes(result.predictions, truth, predicted, SHOWN_GALAXIES)
     galleries = [

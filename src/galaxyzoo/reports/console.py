@@ -31,7 +31,6 @@ _COLUMNS_ON_PAGE_ONLY = (
     "micro AUC",
     "macro-class accuracy",
     "macro-class balanced accuracy",
-    "folds",
     "views",
     "the source's own score",
 )
@@ -223,7 +222,8 @@ def member_table(card: EnsembleCard) -> pd.DataFrame:
         others = {other: r for other, r in card.error_correlation[run].items() if other != run}
         if others:
             other = max(others, key=lambda other: others[other])
-            nearest = f"{other.removeprefix(card.task + '/')} {others[other]:.2f}"
+            name = other.removeprefix(PREFIX).removeprefix(f"{card.task}/")
+            nearest = f"{name} {others[other]:.2f}"
         row = {
             "run": run
             + marks(run in card.runs_selected_on_validation, run in card.possible_leakage),

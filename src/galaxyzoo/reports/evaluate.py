@@ -1,9 +1,10 @@
 """Sections of a task's report that tasks share: runs compared, the ensemble, label noise."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.prepare import take_images
 from galaxyzoo.data.readers.label_table import image_names
 from galaxyzoo.io.tables import write_table
 from galaxyzoo.reports.console import (
@@ -25,12 +27,14 @@ from galaxyzoo.reports.console import (
     mark_notes,
     marks,
     member_table,
+    with_error,
 )
-from galaxyzoo.reports.html import HtmlSection, Shaded
+from galaxyzoo.reports.html import Bar, GalaxyCard, HtmlSection, Shaded, sky_links
 from galaxyzoo.reports.results import Result, load_results, pick_best
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import choose_dataset, records_dir
 from galaxyzoo.tasks.kinds import ClassTask, Task
+from galaxyzoo.tasks.metrics import Difference
 from galaxyzoo.tasks.registry import get_task
 
 SHOWN_GALAXIES = 20  # of a grid
@@ -47,6 +51,8 @@ class Evaluation:
     folder: Path  # of the report
     problems: Sequence[str] = ()  # a line for each thing that is left out
     images: ImageCache | None = None
+    sky: Mapping[int, tuple[float, float]] = field(default_factory=dict)  # GalaxyID -> ra, dec
+    written: list[str] = field(default_factory=list)  # names of the tables beside the page
 
     @property
     def best(self) -> Result:
@@ -62,10 +68,23 @@ class Evaluation:
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
         """Write a table beside the page."""
         write_table(self.folder / name, table)
+        self.written.append(name)
 
-    def name_galaxies(self, ids: np.ndarray) -> list[str]:
-        """Names of images where their ids are numbers that they were given here, else the ids."""
-        return [self._names.get(i, str(i)) for i in ids.tolist()]
+    def galaxy_cards(
+        self,
+        ids: np.ndarray,
+        notes: Iterable[Sequence[str]],
+        bars: Iterable[Sequence[Bar]] = repeat(()),
+    ) -> list[GalaxyCard]:
+        """Cards of galaxies in a gallery.
+
+        Their names are those of images where ids are numbers that these were given here.
+        """
+        assert self.images is not None
+        numbers = ids.tolist()
+        names = [self._names.get(i, str(i)) for i in numbers]
+        links = [sky_links(*self.sky.get(i, ())) for i in numbers]
+        return [*map(GalaxyCard, names, take_images(self.images, ids), notes, bars, links)]
 
     @cached_property
     def _names(self) -> dict[int, str]:
@@ -103,12 +122,13 @@ def load_evaluation(
     )
 
 
-def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
-    """Lines on top of the page: score, baseline, what was trained, date, command.
+def summarize(evaluation: Evaluation, command: str, next_command: str = "") -> dict[str, str]:
+    """Lines on top of the page: score, baseline, what was trained, date, commands.
 
     Args:
         evaluation: to summarize.
         command: that wrote the page.
+        next_command: that shows the first result's galaxies, if one can.
     """
     best, task = evaluation.best, evaluation.task
     metric, sd = task.metric, best.scores["sd"]
@@ -121,14 +141,16 @@ def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
         if card.fingerprint == evaluation.catalog.fingerprint:
             baseline.append(f"{card.score:.4f} by the committed ensemble {card.name}")
     folds = f" ± {sd:.4f} (sd of {len(best.folds)} folds)" if sd is not None else ""
+    following = {"Next": f"{next_command} shows galaxies and heat maps"} if next_command else {}
     return {
-        metric: f"{best.scores['score']:.4f}{folds}, {best.run}",
+        metric: f"{best.scores['score']:.4f}{folds}, {best.run}; the lower, the better",
         "Baseline": f"{metric} {'; '.join(baseline)}",
         "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
         "Settings": "; ".join(f"{run}: {text}" for run, text in changed.items() if text)
         or "those of configs/",
         "Made": f"{datetime.now():%Y-%m-%d %H:%M} by {command}, version {code_version()}; "
         f"scores by version {best.card.code_version}",
+        **following,
     }
 
 
@@ -195,23 +217,29 @@ def _run_tables(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:
 
     Above those is the best whole run, scored on the same folds.
     """
-    n_folds, best = evaluation.catalog.n_folds, evaluation.best
+    n_folds, best, task = evaluation.catalog.n_folds, evaluation.best, evaluation.task
     sets = {tuple(result.folds) for result in evaluation.results}
     for folds in sorted(sets, key=lambda folds: (len(folds) < n_folds, folds)):
         members = [result for result in evaluation.results if tuple(result.folds) == folds]
-        rows = [_row(result, result.scores) for result in members]
-        caption, first = f"all {n_folds} folds", members[0]
+        targets, unscored = members[0].targets, members[0].unscored
+        tables = [(result, result.table) for result in members]
+        caption = f"all {n_folds} folds"
         if len(folds) < n_folds:
             plural, numbers = "s" if len(folds) > 1 else "", ", ".join(map(str, folds))
             caption = f"fold{plural} {numbers} of {n_folds} alone"
             if best.is_whole:
-                table = best.table.select(first.table.ids)
-                rows.insert(0, _row(best, table.score(first.targets, first.unscored)))
-        yield caption, pd.DataFrame(rows, dtype=object)
+                tables.insert(0, (best, best.table.select(members[0].table.ids)))
+        losses = [task.per_sample_losses(table.values, targets) for _, table in tables]
+        rows = [
+            _row(result, table.score(targets, unscored), task.difference(loss, losses[0]))
+            for (result, table), loss in zip(tables, losses, strict=True)
+        ]
+        caption += f", {len(targets):,} galaxies"
+        yield caption, pd.DataFrame(rows, dtype=object).dropna(axis=1, how="all")
 
 
-def _row(result: Result, scores: dict[str, Any]) -> dict[str, Any]:
-    """A row of the comparison: heading -> value."""
+def _row(result: Result, scores: dict[str, Any], worse: Difference) -> dict[str, Any]:
+    """A row of the comparison: heading -> value, None: not known."""
     card, views, classes = result.card, None, scores.get("classes", {})
     if isinstance(card, EnsembleCard):
         description = f"{card.chosen} of {len(card.runs)} runs, cross-fitted"
@@ -221,12 +249,11 @@ def _row(result: Result, scores: dict[str, Any]) -> dict[str, Any]:
         "run": result.run + marks(card.selected_on_validation, bool(card.possible_leakage)),
         scores["metric"]: scores["score"],
         "± sd of folds": scores["sd"],
+        "minus first ± SE": with_error(worse.value, worse.error) if worse.error else None,
         **{title: classes[key] for key, title in CLASS_SCORES.items() if key in classes},
-        "galaxies": scores["galaxies"],
-        "folds": ", ".join(sorted(scores["per_fold"], key=int)),
         "views": views,
         "about": description,
-        "the source's own score": (result.config and result.config.reference) or "–",
+        "the source's own score": (result.config and result.config.reference) or None,
     }
 
 

@@ -23,6 +23,7 @@ from galaxyzoo.tasks.registry import ensemble_name, find_task
 INDEX = "../../index.html"  # from a report's page to the index
 EXPLORE = "explore"  # folder of a dataset's exploration page
 _GALAXY_PX = 160  # of a gallery
+_SKY = "https://www.legacysurvey.org/viewer?ra={:.5f}&dec={:.5f}&zoom=16&layer=ls-dr10"
 _NUMBER = re.compile(r"[+-]?\d[\d.]*( ± [\d.]+)?$|same$|–$|nan$")  # text of a cell set on the right
 
 
@@ -50,6 +51,12 @@ class GalaxyCard:
     notes: Sequence[str] = ()  # a line each
     bars: Sequence[Bar] = ()
     links: Sequence[tuple[str, str]] = ()  # text, address
+
+
+def sky_links(*position: float) -> list[tuple[str, str]]:
+    """A link to a sky viewer at `ra` and `dec` in degrees; none where they are not known."""
+    is_known = len(position) == 2 and np.isfinite(position).all()
+    return [("sky", _SKY.format(*position))] if is_known else []
 
 
 @dataclass(frozen=True)

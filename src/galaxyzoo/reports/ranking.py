@@ -16,14 +16,13 @@ from galaxyzoo.data.stores.columns import POSITION
 from galaxyzoo.inference.columns import features_of
 from galaxyzoo.inference.survey import BOUNDS, FEATURES, INTERVALS, SPREAD, Survey
 from galaxyzoo.io.tables import write_predictions
-from galaxyzoo.reports.html import GalaxyCard, HtmlSection, write_page
+from galaxyzoo.reports.html import GalaxyCard, HtmlSection, sky_links, write_page
 from galaxyzoo.tasks.kinds import Task
 
 DISAGREEMENT, WIDTH, LIKE = "disagreement", "width", "like:"
 PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART = "score", "part"
 _ANSWERS = 3  # below a galaxy
-_SKY = "https://www.legacysurvey.org/viewer?ra={ra:.5f}&dec={dec:.5f}&zoom=16&layer=ls-dr10"
 _RANGES = {INTERVALS: "its 90 % interval", SPREAD: "± the deviation between networks"}
 _PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 
@@ -67,7 +66,12 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     pictures = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
     rows_and_pictures = zip(best.to_dict("records"), pictures, strict=True)
     cards = [
-        GalaxyCard(str(row[label]), picture, _notes(row, by, task), links=_sky_links(row))
+        GalaxyCard(
+            str(row[label]),
+            picture,
+            _notes(row, by, task),
+            links=sky_links(*(row[name] for name in POSITION if name in row)),
+        )
         for row, picture in rows_and_pictures
     ]
     links = [(TABLE, TABLE, "the score and all answers of these galaxies")]
@@ -130,9 +134,3 @@ def _notes(galaxy: dict[str, Any], by: str, task: Task) -> list[str]:
             note += f" ({low:.2f} to {high:.2f})"
         notes.append(note)
     return first + notes
-
-
-def _sky_links(galaxy: dict[str, Any]) -> list[tuple[str, str]]:
-    """A link to a sky viewer, where the position is known."""
-    position = {name: galaxy.get(name, float("nan")) for name in POSITION}
-    return [("sky", _SKY.format(**position))] if np.isfinite([*position.values()]).all() else []

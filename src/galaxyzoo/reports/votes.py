@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import take_images
 from galaxyzoo.reports.answers import SHOWN_ANSWERS, answer_label
 from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line, data_range, log_shade
 from galaxyzoo.reports.evaluate import Evaluation
@@ -50,7 +48,7 @@ def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
         _calibration(evaluation, result),
     ]
     if evaluation.images is not None:
-        sections.append(_galaxies(evaluation, evaluation.images, result))
+        sections.append(_galaxies(evaluation, result))
     return sections
 
 
@@ -113,31 +111,31 @@ def _calibration(evaluation: Evaluation, result: Result) -> HtmlSection:
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
     caption = f"{_truth(task)} over predicted; each point is the mean of a tenth of the galaxies"
     summary = summarize_vote_calibration(table)
-    worst = summary.nlargest(_N_WORST, "error").round(4)
+    summary.insert(0, "RMSE", np.sqrt(np.mean((result.predictions - result.targets) ** 2, axis=0)))
+    worst = summary.nlargest(_N_WORST, "RMSE").round(4)
     worst.index = worst.index.map(lambda name: _label(task, name))
     return HtmlSection(
         f"{result.run}: calibration",
         f"Predictions and {task.truth} differ by {summary['error'].mean():.4f} on average over "
-        f"columns, once galaxies with similar predictions are averaged. Bias: predicted - voted.",
-        [("Answers with the largest error", worst.reset_index())],
+        "columns, once galaxies with similar predictions are averaged: the error below. Bias is "
+        f"predicted - {_truth(task)}.",
+        [("Answers with the largest RMSE", worst.reset_index())],
         [(caption, _draw_calibration(task, table))],
     )
 
 
-def _galaxies(evaluation: Evaluation, images: ImageCache, result: Result) -> HtmlSection:
+def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
     task, errors = evaluation.task, galaxy_rmse(result.predictions, result.targets)
 
-    def card(row: int, name: str, image: np.ndarray) -> GalaxyCard:
-        predicted, known = result.predictions[row], result.targets[row]
-        notes = [f"RMSE {errors[row]:.3f}"]
-        if isinstance(task, ValueTask):
-            notes += [f"predicted {predicted[0]:.4g}, {task.truth} {known[0]:.4g}"]
-            return GalaxyCard(name, image, notes)
-        return GalaxyCard(name, image, notes, vote_bars(task, predicted, known))
-
     def cards(rows: np.ndarray) -> list[GalaxyCard]:
-        ids = result.table.ids[rows]
-        return [*map(card, rows, evaluation.name_galaxies(ids), take_images(images, ids))]
+        pairs = [*zip(result.predictions[rows], result.targets[rows], strict=True)]
+        notes = [[f"RMSE {errors[row]:.3f}"] for row in rows]
+        if isinstance(task, ValueTask):
+            for note, (predicted, known) in zip(notes, pairs, strict=True):
+                note.append(f"predicted {predicted[0]:.4g}, {task.truth} {known[0]:.4g}")
+            return evaluation.galaxy_cards(result.table.ids[rows], notes)
+        bars = [vote_bars(task, *pair) for pair in pairs]
+        return evaluation.galaxy_cards(result.table.ids[rows], notes, bars)
 
     worst = np.argsort(-errors, kind="stable")[:_GALLERY_SIZE]
     sample = evaluation.pick_random(len(errors))[:_GALLERY_SIZE]

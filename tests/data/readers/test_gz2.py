@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.data.readers.find import open_input, sky_positions
 from galaxyzoo.data.readers.gz2 import ANSWERS
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.tasks.registry import TASKS
@@ -85,6 +85,12 @@ def test_votes_are_shares_times_the_votes_of_what_leads_there(root, folder):
     assert GALAXY_ZOO_2.residuals(raw.targets.to_numpy()).max() < 1e-7
     assert raw.targets.index.is_monotonic_increasing
     assert (raw.dataset, raw.own_ids, len(raw.test_ids)) == ("zoo", True, 0)
+
+
+def test_positions_are_those_of_the_vote_table(root, folder):
+    edit(folder / TABLE, lambda table: table.assign(ra=table["dr7objid"] % 359, dec=-1.5))
+    positions = sky_positions(open_input("zoo", {"gz37"}))
+    assert positions == {i: (i % 359, -1.5) for i in draw_shares()["dr7objid"]}
 
 
 def test_every_answer_stands_in_its_column():

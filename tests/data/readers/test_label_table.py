@@ -11,7 +11,7 @@ from galaxyzoo.config.loading import load_config, runs_of
 from galaxyzoo.config.schema import parse_config
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_dataset, prepare
-from galaxyzoo.data.readers.find import find_own_task, open_input
+from galaxyzoo.data.readers.find import find_own_task, open_input, sky_positions
 from galaxyzoo.tasks.kinds import FractionTask, ValueTask, VoteTask
 from galaxyzoo.tasks.registry import find_task, get_task
 from support.class_fixtures import ZOO5, draw_images, write_labeled
@@ -46,6 +46,16 @@ def test_images_are_numbered_by_their_names_and_have_their_classes(folder: Path)
             assert raw.targets.loc[row].idxmax() == NAMES[number % 3]
             assert raw.train_images.names[row] == f"pictures/g_{number}.png"
     assert sorted(raw.test_ids) == [0, 1]
+
+
+def test_a_galaxy_has_the_position_of_its_row(folder: Path) -> None:
+    numbers, classes = range(24), [NAMES[n % 3] for n in range(24)]
+    assert sky_positions(open_input("mine", {"mine"})) == {}
+    sky = {"ra": [1.5 * n for n in numbers], "dec": [-1.0 * n for n in numbers]}
+    write(folder, id=[f"g_{n}" for n in numbers], classes=classes, **sky)
+    raw = open_input("mine", {"mine"})
+    written = {i: int(name[len("pictures/g_") : -4]) for i, name in raw.train_images.names.items()}
+    assert sky_positions(raw) == {i: (1.5 * n, -n) for i, n in written.items()}
 
 
 def test_the_folder_is_a_task_of_its_name_with_its_recipes(root: Path, folder: Path) -> None:

@@ -3,12 +3,17 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from galaxyzoo.config.names import BUNDLED, DEMOS, RECORDS
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import input_dir
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import gz2, kaggle, label_table, labeled, labeled_arrays
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.data.stores.base import IDS, stem_of
+from galaxyzoo.data.stores.columns import POSITION
+from galaxyzoo.io.tables import read_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task, has_own_labels
 
@@ -48,6 +53,23 @@ def find_own_task(data: str | None) -> str | None:
         if candidate := label_table.find(path):
             return next((name for name in candidate.tasks if has_own_labels(name)), None)
     return None
+
+
+def sky_positions(raw: RawDataset) -> dict[int, tuple[float, float]]:
+    """`ra` and `dec` in degrees by GalaxyID, where a table of votes or labels has both."""
+    paths = [raw.folder / name for name in (*gz2.TABLES, labeled.LABELS, labeled.OWN_LABELS)]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        return {}
+    keys, names = (gz2.GALAXY, *IDS, "file"), raw.train_images.names
+    table = read_table(path, wanted={*keys, *POSITION}.__contains__, texts=keys)
+    key = next((name for name in keys if name in table), None)
+    if key is None or not {*POSITION} <= {*table}:
+        return {}
+    degrees = [pd.to_numeric(table[name], errors="coerce") for name in POSITION]
+    places = dict(zip(map(stem_of, table[key]), zip(*degrees, strict=True), strict=True))
+    wanted = {i: str(i) if key == gz2.GALAXY else stem_of(names[i]) for i in raw.targets.index}
+    return {i: places[name] for i, name in wanted.items() if name in places}
 
 
 def is_anything_there() -> bool:
