@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from timm.optim.muon import _COEFFICIENTS
 
 from galaxyzoo.config.schema import TrainConfig
 from galaxyzoo.models.build import build_model
+from galaxyzoo.training import optim
 from galaxyzoo.training.optim import build_optimizer, learning_rate
 from support.small_models import small_config
 
@@ -48,3 +50,23 @@ def test_muon_takes_orthogonal_steps_of_the_size_of_adamw() -> None:
     assert step.pow(2).mean().sqrt() * 24**0.5 == pytest.approx(1, abs=0.05)
     signs = (before[1] - layer.bias.detach()) / 0.1  # AdamW's first step
     torch.testing.assert_close(signs, layer.bias.grad.sign(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("units", [False, True])
+def test_muon_multiplies_in_bf16_only_where_there_are_units(
+    units: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optim, "has_bf16", lambda device: units)
+    torch.manual_seed(0)
+    kernel = torch.nn.Parameter(torch.zeros(16, 24))
+    kernel.grad = torch.randn(16, 24)
+    optimizer = build_optimizer(
+        torch.nn.ParameterList([kernel]), TrainConfig(optimizer="muon", lr=1.0, weight_decay=0.0)
+    )
+    optimizer.step()
+    x = kernel.grad.double() / kernel.grad.double().norm()
+    for a, b, c in _COEFFICIENTS["quintic"]:
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    error = (kernel.detach() / (-0.2 * 24**0.5) - x).abs().max().item()
+    assert (error < 1e-5) is not units

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import gc
 import getpass
 import os
@@ -116,7 +117,7 @@ def read_async(value: Tensor) -> Callable[[], float]:
 
 def autocast(amp: str, device: torch.device) -> AbstractContextManager[object]:
     """Mixed precision: `amp` is "fp32", "bf16", or "auto", bf16 where there are units for it."""
-    if amp == "fp32" or (amp == "auto" and not _has_bf16(device)):
+    if amp == "fp32" or (amp == "auto" and not has_bf16(device)):
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
 
@@ -148,7 +149,9 @@ def describe_machine() -> str:
     return f"{name}, {usable} cores"
 
 
-def _has_bf16(device: torch.device) -> bool:
+@functools.cache
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device has units for bf16; without them bf16 is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     flags = _cpuinfo("flags").split()
