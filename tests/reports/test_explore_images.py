@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
-from galaxyzoo.reports.explore_images import sample_images, summarize_images
+from galaxyzoo.reports.explore import sample_images, summarize_images
 from support.kaggle_fixtures import encode
 
 

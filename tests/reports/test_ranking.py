@@ -66,7 +66,7 @@ def test_the_highest_come_first_each_with_its_picture(job: Survey, by: str) -> N
     value = share[first]
     half = (value * (1 - value)) ** 2
     note = f"elliptical {value:.2f}\u00a0±\u00a0{value * (1 - value):.2f}"
-    assert f"{note} ({value - half / 2:.2f} to {value + half:.2f})" in page
+    assert f"{note} ({value - half / 2:.2f}\u00a0to\u00a0{value + half:.2f})" in page
 
 
 def test_an_id_that_is_not_there_is_named(job: Survey) -> None:

@@ -14,9 +14,9 @@ from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
-from galaxyzoo.reports.explore_images import explore_images
-from galaxyzoo.reports.explore_labels import (
+from galaxyzoo.reports.explore import (
     explore_classes,
+    explore_images,
     explore_samples,
     explore_votes,
     labeled_tasks,

@@ -263,6 +263,11 @@ def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.best.is_ensemble:
         held_out += " The ensemble's weights are fitted without the fold that they are scored on."
     yield held_out
+    if len(evaluation.results) > 1:
+        yield (
+            "Minus first: the difference from the first run, paired by galaxy, with its standard "
+            "error; beyond twice that it is hardly chance."
+        )
     yield from mark_notes(
         any(result.card.selected_on_validation for result in evaluation.results),
         any(result.card.possible_leakage for result in evaluation.results),

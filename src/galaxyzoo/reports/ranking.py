@@ -1,6 +1,7 @@
 """Rank the galaxies of a survey: a page with pictures of the first ones, and a table."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
+from galaxyzoo.core.version import code_version
 from galaxyzoo.data.stores.columns import POSITION
 from galaxyzoo.inference.columns import features_of
 from galaxyzoo.inference.survey import BOUNDS, FEATURES, INTERVALS, SPREAD, Survey
@@ -23,7 +25,7 @@ DISAGREEMENT, WIDTH, LIKE = "disagreement", "width", "like:"
 PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART = "score", "part"
 _ANSWERS = 3  # below a galaxy
-_RANGES = {INTERVALS: "its 90 % interval", SPREAD: "± the deviation between networks"}
+_RANGES = {SPREAD: "± the deviation between networks", INTERVALS: "a 90 % interval in brackets"}
 _PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 
 
@@ -43,7 +45,7 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     needed, score = _scorer(job, by)
     ranges = [f"{name}_{end}" for name in columns for end in (SPREAD, *BOUNDS)]
     shown_columns = {label, *columns, *POSITION, *ranges}
-    best = pd.DataFrame()
+    best, total = pd.DataFrame(), 0
     for part in job.images.parts:
         path = job.part_path(part)
         names = parquet.read_schema(path).names
@@ -51,6 +53,7 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
             path, columns=[n for n in names if n in shown_columns or n in needed]
         )
         galaxies = rows.select([n for n in rows.column_names if n in shown_columns]).to_pandas()
+        total += len(galaxies)
         scored = galaxies.assign(**{_SCORE: score(rows), _PART: part.number})
         best = pd.concat([best, scored]).nlargest(top, _SCORE, keep="first")
     if best.empty:
@@ -58,10 +61,13 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     write_predictions(job.folder / TABLE, best.set_index(label)[[_SCORE, *columns]])
     title = f"{len(best):,} galaxies {_describe(by, task)}"
     summary = {
+        "Galaxies": f"{len(best):,} of {total:,}, scores {best[_SCORE].max():.3f} to "
+        f"{best[_SCORE].min():.3f}",
         "Networks": job.name,
-        "Shown": "the score of each galaxy, and its largest answers"
-        + (f", and {_RANGES[INTERVALS]}" if INTERVALS in job.extras else "")
-        + (f", and {_RANGES[SPREAD]}" if SPREAD in job.extras else ""),
+        "Shown": ", ".join(
+            ["its largest answers", *(text for key, text in _RANGES.items() if key in job.extras)]
+        ),
+        "Made": f"{datetime.now():%Y-%m-%d %H:%M}, version {code_version()}",
     }
     pictures = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
     rows_and_pictures = zip(best.to_dict("records"), pictures, strict=True)
@@ -131,6 +137,6 @@ def _notes(galaxy: dict[str, Any], by: str, task: Task) -> list[str]:
             note += f"\u00a0±\u00a0{galaxy[f'{name}_{SPREAD}']:.2f}"
         if f"{name}_{BOUNDS[0]}" in galaxy:
             low, high = (galaxy[f"{name}_{bound}"] for bound in BOUNDS)
-            note += f" ({low:.2f} to {high:.2f})"
+            note += f" ({low:.2f}\u00a0to\u00a0{high:.2f})"
         notes.append(note)
     return first + notes

@@ -11,7 +11,7 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.readers.kaggle import open_raw_dataset
 from galaxyzoo.io.tables import FOLD
-from galaxyzoo.reports.explore_labels import count_classes, labeled_tasks, summarize_answers
+from galaxyzoo.reports.explore import count_classes, labeled_tasks, summarize_answers
 from galaxyzoo.tasks.registry import CLASS_TASKS
 from support.kaggle_fixtures import COLUMNS, draw_votes
 from support.real_data import MINI, needs_data
