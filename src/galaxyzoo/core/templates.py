@@ -25,6 +25,11 @@ def render(name: str, **values: object) -> str:
     return _environment(name.endswith(".md.j2")).get_template(name).render(**values)
 
 
+def color(name: str) -> str:
+    """A color of `palette.css`, `predicted` or `votes`, as `#rrggbb`."""
+    return dict(re.findall(r"--(\w+): (#\w{6})", render("palette.css")))[name]
+
+
 def jpeg_address(image: np.ndarray) -> str:
     """Encode an image, (H, W, 3) uint8 RGB, as the address of a JPEG that a page embeds."""
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)

@@ -11,11 +11,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from galaxyzoo.core import files
+from galaxyzoo.core.templates import color
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.tasks.kinds import Task
 
 BLENDED_PX = 320
-_VOTES, _PREDICTED = "#3f90da", "#e76300"  # as in report.css
 _DPI = 90
 _OPACITY = 0.6  # of the heat map at its maximum
 _OUTLINED = 0.5  # of the maximum
@@ -136,11 +136,11 @@ def _draw_answers(
     columns = task.group_of(column)
     places = np.arange(len(columns))[::-1]
     if galaxy.truth is None:
-        axis.barh(places, prediction[columns], 0.5, color=_PREDICTED, label="predicted")
+        axis.barh(places, prediction[columns], 0.5, color=color("predicted"), label="predicted")
     else:
         label = "predicted" if galaxy.fold is None else "predicted (out of fold)"
-        axis.barh(places + 0.2, galaxy.truth[columns], 0.38, color=_VOTES, label=task.truth)
-        axis.barh(places - 0.2, prediction[columns], 0.38, color=_PREDICTED, label=label)
+        axis.barh(places + 0.2, galaxy.truth[columns], 0.38, color=color("votes"), label=task.truth)
+        axis.barh(places - 0.2, prediction[columns], 0.38, color=color("predicted"), label=label)
     axis.set_yticks(places, [task.text(i) for i in columns], fontsize=9)
     for tick, shown_column in zip(axis.get_yticklabels(), columns, strict=True):
         tick.set_fontweight("bold" if shown_column == column else "normal")

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from galaxyzoo.core.templates import color
+
 _TOP, _BOTTOM, _LEFT, _RIGHT = 14, 200, 48, 310  # sides of the plot in a picture of 320 × 240
 _LEFT_OF_ROWS = 110  # room for the names of rows
 N_COLORS = 10  # of lines, in report.css
@@ -91,7 +93,8 @@ class Chart:
     def picture(self) -> str:
         """Address of the cells' picture, each a pixel as opaque as its value."""
         assert self.cells is not None
-        pixels = np.full((*self.cells.shape, 4), (0xDA, 0x90, 0x3F, 0), np.uint8)  # BGRA
+        blue_green_red = [*bytes.fromhex(color("votes")[1:])][::-1]
+        pixels = np.full((*self.cells.shape, 4), (*blue_green_red, 0), np.uint8)
         pixels[..., 3] = np.round(255 * np.nan_to_num(self.cells))
         encoded = cv2.imencode(".png", pixels)[1].tobytes()
         return f"data:image/png;base64,{base64.b64encode(encoded).decode()}"
