@@ -67,12 +67,6 @@ def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(
         run.predict(5)
 
 
-def test_an_image_that_somebody_sends_is_predicted(prepared: Dataset) -> None:
-    shown = loaded(prepared).predict_upload(jpeg(120), "mine")
-    assert shown.galaxy_id is None
-    assert shown.prediction.shape == (37,)
-
-
 def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared: Dataset) -> None:
     file, run = io.BytesIO(), loaded(prepared)
     y, x = np.mgrid[:64, :64] - 32
@@ -199,6 +193,8 @@ def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(
     names = ["gz37/d4cnn_transfer", "gz37/cnn", "ensemble:all"]  # 36 galaxies say little
     assert [one.name for one in known] == names
     run, whole = (service.load_run.__wrapped__(one.dataset, one.name) for one in known[1:])
+    with pytest.raises(InputError, match=r"no finished fold on dataset .*: trained are gz37/cnn$"):
+        service.load_run.__wrapped__(known[1].dataset, "gz37/resnet18")
     galaxy = int(whole.catalog.ids[0])
     shown, alone = whole.predict(galaxy), run.predict(galaxy)
     assert np.allclose(shown.prediction, alone.prediction, atol=0.05)  # the chosen may correct it

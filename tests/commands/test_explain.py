@@ -75,8 +75,6 @@ def test_methods_are_scored_beside_controls(project: Path) -> None:
             ["--galaxy-id", ID, "--answer", "No bulge"],
             "'No bulge' is several answers of gz37; nearest: no bulge (Class5.1), no bulge (Class9",
         ),
-        (["--galaxy-id", ID, "--layer", "x"], "no layer 'x' has maps"),
-        (["--galaxy-id", ID, "--method", "x"], "no method 'x'"),
         (["--image", "none.png"], "none.png cannot be read: No such"),
         (["--image", __file__], "test_explain.py: "),
         (["--galaxy-id", ID, "--feature-maps", "--fold", "1"], "fold 1 of gz37/cnn"),

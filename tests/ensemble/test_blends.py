@@ -6,7 +6,6 @@ from scipy.optimize import nnls
 
 from galaxyzoo.ensemble import blends
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
-from galaxyzoo.tasks.registry import TASKS
 from support.ensemble_fixtures import SMALL, vote_task
 
 ALL = slice(None)
@@ -63,15 +62,6 @@ def test_nnls_from_sums_is_that_on_rows_per_group(seed):
         np.testing.assert_allclose(found[:, group] - expected, 0, atol=1e-8)
 
 
-@pytest.mark.parametrize("copies", [2, 5])
-def test_nnls_bears_copies_of_one_run(copies):
-    fold = random_fold(0, n_runs=1)
-    many = make_fold(np.repeat(fold.features, copies, axis=1), fold.targets)
-    alone = blends.fit_nnls([fold], SMALL).predict(fold.features)
-    found = blends.fit_nnls([many], SMALL).predict(many.features)
-    np.testing.assert_allclose(found, alone, atol=1e-6)
-
-
 def test_nnls_bears_a_run_of_tiny_numbers_beside_one_of_large_ones():
     """Neither is lost to rounding: the blend is at least as good as the better one alone."""
     features = np.array([[[330.9, -1302.2], [9.1e-10, 4.5e-10], [0.0, 0.0]]])
@@ -87,9 +77,3 @@ def test_the_card_has_one_weight_per_run_where_columns_share_it():
     assert shared == {"weights": {"x": 0.25, "y": 0.75}}
     apart = blends.Blend(np.array([[0.5, 0.25], [0.5, 0.75]])).about(["x", "y"], SMALL)
     assert apart == {"weights": {"x": {"a": 0.5, "b": 0.25}, "y": {"a": 0.5, "b": 0.75}}}
-
-
-def test_groups_of_the_competition_are_its_eleven_questions():
-    groups = TASKS["gz37"].groups
-    assert [g.stop - g.start for g in groups] == [3, 2, 2, 2, 4, 2, 3, 7, 3, 3, 6]
-    assert np.concatenate([np.arange(37)[g] for g in groups]).tolist() == list(range(37))

@@ -118,29 +118,14 @@ def test_the_command_runs_from_tables_to_submission_without_torch(root):
     assert done.returncode == 0, done.stderr
     card = json.loads((root / "submissions/tiny/gz37/all/predictions.json").read_text())
     assert card["simplest_first"] == list(CANDIDATES)
-    assert set(card["candidates"]) == {*CANDIDATES}
-    assert card["candidates"][card["best"]]["score"] == min(
-        row["score"] for row in card["candidates"].values()
-    )
-    assert card["score"] == card["candidates"][card["chosen"]]["score"]
-    assert card["fingerprint"] == catalog.fingerprint
-    assert set(card["runs"]) == {"gz37/run0", "gz37/run1"}
+    scores = {name: row["score"] for name, row in card["candidates"].items()}
+    assert scores[card["best"]] == min(scores.values())
+    assert card["score"] == scores[card["chosen"]]
     assert set(card["nested"]["choices"]) == {"0", "1", "2"}
     assert f"chosen: {card['chosen']}" in done.stdout
-    assert all(f" {one.about} │" in done.stdout for one in CANDIDATES.values())
-    assert "0.00000 ± 0.00000" not in done.stdout  # of a candidate minus itself
     written = (root / "submissions/tiny/gz37/all/predictions.csv").read_bytes()
     assert written == (root / "submissions/predictions.csv").read_bytes()
     assert len(written.splitlines()) == 1 + len(catalog.test_ids)
-
-
-def test_correlation_is_that_of_numpy():
-    features, targets, _ = make_problem(0, n=50)
-    features[:, 1] = 0.5 * features[:, 0] + 0.5 * features[:, 1] + 0.1
-    found = error_correlation(RUNS, make_fold(features, targets).sums)
-    expected = np.corrcoef((features - targets[:, None]).transpose(1, 0, 2).reshape(3, -1))
-    assert np.array([list(row.values()) for row in found.values()]) == pytest.approx(expected)
-    assert found["x"]["y"] == found["y"]["x"] > 0.3
 
 
 def test_correlation_worked_by_hand_and_with_a_run_that_never_errs():

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.commands import ensemble
-from galaxyzoo.core import files, launch
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
@@ -28,6 +27,7 @@ from support.ensemble_fixtures import (
     use_root,
 )
 from support.kaggle_fixtures import listing
+from support.refusals import one_line_refusal
 
 
 @pytest.fixture
@@ -40,22 +40,8 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
 
 
 def make(monkeypatch: pytest.MonkeyPatch, *options: str) -> dict[str, Any]:
-    monkeypatch.setattr("sys.argv", ["ensemble.py", "--intervals", *options])
-    launch.run_main(ensemble.main)
+    run_here(monkeypatch, "--intervals", *options)
     return json.loads(built("gz37").intervals_csv.with_suffix(".json").read_text())
-
-
-def refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str
-) -> str:
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stopped:
-        make(monkeypatch, *options)
-    assert stopped.value.code == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
-    assert not built("gz37").intervals_csv.exists()
-    return lines[0]
 
 
 def test_every_test_galaxy_gets_an_interval_of_every_answer(
@@ -97,21 +83,23 @@ def test_a_galaxy_without_an_image_gets_the_training_galaxies_own_range(
     assert inside.sum() == 194  # of 241 places 48 are left out, of 240 galaxies 46 or so
 
 
-def test_a_mistake_is_one_line(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "--intervals 90 must lie between 0 and 1" in refused(monkeypatch, capsys, "90")
-    assert "build it first" in refused(monkeypatch, capsys, "0.9", "run0", "run1")
-    assert "name one of all" in refused(monkeypatch, capsys, "0.9", "run0")
+def test_a_mistake_is_one_line(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*options: str) -> str:
+        return one_line_refusal(make, monkeypatch, *options)
+
+    assert "--intervals 90 must lie between 0 and 1" in refused("90")
+    assert "build it first" in refused("0.9", "run0", "run1")
+    assert "name one of all" in refused("0.9", "run0")
     oof = built("gz37").oof_csv
     whole = oof.read_bytes()
     oof.write_bytes(whole.replace(b"0.", b"0.0", 1))
-    said = refused(monkeypatch, capsys)
+    said = refused()
     assert "oof.csv is missing or not the table" in said
     assert "src/ensemble.py" in said
     oof.write_bytes(whole)
     built("gz37").csv.with_suffix(".json").unlink()
-    assert "name one of none" in refused(monkeypatch, capsys)
+    assert "name one of none" in refused()
+    assert not built("gz37").intervals_csv.exists()
 
 
 def test_the_ensembles_lock_is_held(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
-from galaxyzoo.ensemble.members import ExternalTable, make_tables, pick_tables
+from galaxyzoo.ensemble.members import ExternalTable, make_tables
 from galaxyzoo.ensemble.predictors import choose_default
 from galaxyzoo.io import tables
 from galaxyzoo.reports.evaluate import load_evaluation
@@ -88,8 +88,6 @@ def test_an_ensembles_yaml_is_the_same_as_the_long_command(catalog, tmp_path, mo
     assert {key: found[key] for key in ("runs", "candidates", "model", "table")} == {
         key: expected[key] for key in ("runs", "candidates", "model", "table")
     }
-    with pytest.raises(InputError, match="'mine' is an ensemble: name it alone, or runs"):
-        run_here(monkeypatch, "mine", "gz37/run1")
 
 
 def test_a_table_with_possible_leakage_joins_only_by_name(catalog, tmp_path, monkeypatch, capsys):
@@ -104,34 +102,14 @@ def test_a_table_with_possible_leakage_joins_only_by_name(catalog, tmp_path, mon
     run_here(monkeypatch, "run0", "run1", "external/them", *given)
     card, printed = read_card(), capsys.readouterr().out
     assert list(card["runs"]) == ["external/them", "gz37/run0", "gz37/run1"]
-    assert card["external"]["them"] | {"oof": "", "test": "", "score": 0} == {
-        "oof": "",
-        "test": "",
-        "possible_leakage": True,
-        "used": True,
-        "score": 0,
-    }
+    assert card["external"]["them"]["possible_leakage"]
+    assert card["external"]["them"]["used"]
     assert card["possible_leakage"] == ["external/them"]
     assert "external/them †" in printed
     assert "every score of this ensemble is optimistic" in printed
 
 
-@pytest.mark.parametrize("asked", [(), ("external/them",)])
-def test_external_tables_need_no_run_of_ours(catalog, tmp_path, monkeypatch, asked):
-    given = save_external(catalog, tmp_path)
-    if not asked:  # then no run is there; else those that are have not been asked for
-        shutil.rmtree(oof_dir() / "tiny" / "gz37")
-    words = "--dataset", "tiny", "--external", "them", *given, *QUICK
-    run_here(monkeypatch, *asked, *words)
-    card = read_card()
-    assert list(card["runs"]) == ["external/them"]
-    assert card["external"]["them"]["used"]
-    assert choose_default()[0].dataset == BUNDLED  # no networks are at hand that could predict
-    submitted = pd.read_csv(built("gz37").csv, index_col="GalaxyID")
-    assert submitted.index.tolist() == list(catalog.test_ids)
-
-
-def test_an_ensemble_of_external_tables_alone_has_intervals_and_a_report(
+def test_an_ensemble_of_external_tables_alone_has_a_submission_intervals_and_a_report(
     catalog, tmp_path, monkeypatch
 ):
     shutil.rmtree(oof_dir() / "tiny" / "gz37")
@@ -139,6 +117,10 @@ def test_an_ensemble_of_external_tables_alone_has_intervals_and_a_report(
         load_evaluation("gz37", [], None, tmp_path)
     given = save_external(catalog, tmp_path)
     run_here(monkeypatch, "--dataset", "tiny", "--external", "them", *given, *QUICK)
+    assert list(read_card()["runs"]) == ["external/them"]
+    assert choose_default()[0].dataset == BUNDLED  # no networks are at hand that could predict
+    submitted = pd.read_csv(built("gz37").csv, index_col="GalaxyID")
+    assert submitted.index.tolist() == list(catalog.test_ids)
     other = EnsembleFolder("other", "zoo5", "all").path / "predictions.json"
     other.parent.mkdir(parents=True)
     other.touch()  # of another task: no second choice
@@ -238,15 +220,6 @@ def test_a_test_table_needs_all_test_galaxies_and_no_folds(catalog, tmp_path):
 def test_mistakes_in_naming_tables_are_named(given, leaking, message):
     with pytest.raises(InputError, match=message):
         make_tables(given, leaking)
-
-
-def test_tables_are_picked_by_mark_and_name():
-    made = make_tables([("b", "x", "y"), ("a", "x", "y")], ["b"])
-    assert [table.run for table in pick_tables(made, [])] == ["external/a"]
-    picked = pick_tables(made, ["gz37/cnn", "external/b"])
-    assert [table.run for table in picked] == ["external/a", "external/b"]
-    with pytest.raises(InputError, match=r"'external/c' is not there: add --external c OOF.csv"):
-        pick_tables(made, ["external/c"])
 
 
 @pytest.mark.parametrize(

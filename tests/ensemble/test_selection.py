@@ -11,7 +11,6 @@ from galaxyzoo.ensemble.selection import (
     Candidate,
     CrossFits,
     cross_fit,
-    exclusions,
     nested,
     pick_candidates,
 )
@@ -32,14 +31,6 @@ def outer(fits: CrossFits) -> tuple[np.ndarray, dict[int, str]]:
     result = nested(fits)
     assert result is not None
     return result
-
-
-def test_five_folds_need_sixteen_fits_and_two_folds_no_pair():
-    sets = exclusions([0, 1, 2, 3, 4])
-    assert [sum(len(s) == size for s in sets) for size in range(3)] == [1, 5, 10]
-    assert len(set(sets)) == 16
-    assert exclusions([0, 1]) == [frozenset(), frozenset({0}), frozenset({1})]
-    assert max(map(len, exclusions([0, 1, 2]))) == 2
 
 
 @pytest.mark.parametrize("name", LINEAR)

@@ -15,14 +15,14 @@ import pytest
 import torch
 import yaml
 
-from galaxyzoo.config.loading import load_config, load_run_config
+from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.export.bundle import export_run
 from galaxyzoo.export.model_card import write_card
-from galaxyzoo.export.onnx import TOLERANCE, MeanNetwork, run_onnx, write_onnx
+from galaxyzoo.export.onnx import TOLERANCE, MeanNetwork, run_onnx
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import build_model
 from galaxyzoo.results.card import RunCard
@@ -135,20 +135,6 @@ def test_onnx_takes_batches_of_any_size(exported: Path) -> None:
     alone = np.concatenate([run_onnx(exported / "model.onnx", images[[i]]) for i in range(5)])
     assert together.shape == (5, 37)
     assert np.abs(together - alone).max() < 1e-6
-
-
-@pytest.mark.slow
-def test_networks_without_a_tree_become_onnx_too(tmp_path: Path) -> None:
-    words = ["head.output=sigmoid", "loss=mse", "tta.dihedral=false"]
-    config = load_config(RUN, [*TINY[:3], *words])
-    networks = [build_model(config).eval()]
-    path = tmp_path / "model.onnx"
-    assert write_onnx(path, networks, config.image.size_px, config.tta.dihedral) < TOLERANCE
-    shape = (5, 3, config.image.size_px, config.image.size_px)
-    images = torch.randint(0, 256, shape, generator=torch.Generator()).to(torch.uint8)
-    with torch.inference_mode():
-        expected = MeanNetwork(networks, config.tta.dihedral)(images).numpy()
-    assert np.abs(run_onnx(path, images.numpy()) - expected).max() < TOLERANCE
 
 
 def test_the_mean_network_is_the_mean_over_networks_and_views() -> None:

@@ -96,7 +96,3 @@ def test_cells_show_numbers_shortly_and_what_is_missing(root: Path) -> None:
     cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in rows]
     assert cells == [["6000", "0.1235", "word"], ["2", "–", "–"]]
     assert [row.count('class="number"') for row in rows] == [2, 3]
-
-
-def test_each_line_of_text_is_a_paragraph(root: Path) -> None:
-    assert "<p>one</p>\n<p>two</p>" in write(root, HtmlSection("Lines", "one\n\ntwo"))

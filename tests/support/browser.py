@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 PATIENCE_MS = 120_000
+# Gradio's own script changes the colors, with a transition.
+HAS_COLORS = """scheme =>
+    document.body.classList.contains("dark") ===
+        (scheme === "dark" && Boolean(document.querySelector("gradio-app"))) &&
+    document.getAnimations().every(each => !(each instanceof CSSTransition))
+"""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -58,10 +64,7 @@ def check_accessibility(page: "Page") -> None:
     )
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
-        page.wait_for_timeout(1_000)  # Gradio's own script changes the colors, with a transition
-        page.wait_for_function(
-            "document.getAnimations().every(each => !(each instanceof CSSTransition))"
-        )
+        page.wait_for_function(HAS_COLORS, arg=scheme)
         violations = axe.Axe().run(page).response["violations"]
         serious = [each for each in violations if each["impact"] in ("serious", "critical")]
         faults = [

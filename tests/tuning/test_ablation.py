@@ -1,6 +1,5 @@
 """An ablation study's runs: trained once, by one process each, and not taken up unasked."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,13 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble.members import find_runs
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
-from galaxyzoo.reports.console import with_error
 from galaxyzoo.reports.results import load_results
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.results.oof import FoldTables
 from galaxyzoo.tasks.metrics import Difference
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
-from galaxyzoo.tuning.ablation import Ablation, Changes, Row, Variant, format_rows, make_rows
+from galaxyzoo.tuning.ablation import Ablation, Changes, Row, Variant, make_rows
 from support.ensemble_fixtures import draw_run, finish_fold, make_catalog, save_run
 from support.kaggle_fixtures import listing
 from support.tuning_fixtures import CHANGES, TASK, make, variant, write_study
@@ -213,26 +211,3 @@ def test_a_verdict_by_hand(tmp_path: Path, difference: float, verdict: str) -> N
     base, longer, *_ = Changes.load(str(write_study(tmp_path))).variants
     assert Row(longer, 0.1, Difference(difference, 0.2)).verdict == verdict
     assert [Row(longer, 0.1).verdict, Row(base, 0.1).verdict] == ["base not run", ""]
-
-
-def test_the_tables_hold_every_row_under_its_heading(scored: Scored) -> None:
-    rows = made_rows(scored)
-    text = format_rows(scored.ablation, rows)
-    lines = text.splitlines()
-    assert "Dataset made_up, folds 0, 1 of 3: 60 galaxies scored." in lines
-    found = rows[1].difference
-    assert found is not None
-    numbers = with_error(found.value, found.error)
-    expected = f"| `longer` | 2 epochs | {rows[1].score:.5f} | {numbers} | 2.0 | gain |"
-    assert lines[lines.index("**length**") + 4] == expected
-    assert "| `seed` | train.seed=1 | – | – | – | not run |" in lines
-    first = [line.split(" | ")[0] for line in lines if line.startswith(("**", "| `"))]
-    assert first == [
-        "| `base`",
-        *("**length**", "| `longer`"),
-        *("**views**", "| `one_view`", "| `two_sizes (of one_view)`"),
-        *("**seed**", "| `seed`"),
-    ]
-    assert re.search(
-        r"^Machine: .*\. Command: `python3 src/ablate\.py .*tiny\.yaml --folds 0,1`\.$", text, re.M
-    )
