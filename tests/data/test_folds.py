@@ -23,39 +23,6 @@ def round_galaxy(rng: np.random.Generator, stars: int = 3) -> np.ndarray:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def grouped(*lists: list[int]) -> np.ndarray:
-    """(galaxy,) group numbers from the group sizes."""
-    sizes = [size for sizes in lists for size in sizes]
-    return np.repeat(np.arange(len(sizes)), sizes)
-
-
-@pytest.mark.parametrize("n_folds", [2, 3, 5, 10])
-@pytest.mark.parametrize("n", [10, 11, 47, 200])
-def test_folds_are_a_partition_into_equal_parts(n, n_folds):
-    folds = make_folds(votes(n), np.arange(n), n_folds, seed=0)
-    sizes = np.bincount(folds)
-    assert folds.shape == (n,)
-    assert len(sizes) == n_folds
-    assert sizes.sum() == n
-    assert sizes.max() - sizes.min() <= 1
-
-
-@pytest.mark.parametrize(
-    "groups",
-    [grouped([4] * 7, [1] * 80), grouped([9, 5, 5, 2], [1] * 40), grouped([1] * 60, [2] * 20)],
-)
-@pytest.mark.parametrize("n_folds", [2, 5])
-def test_groups_stay_whole_and_folds_differ_by_no_more_than_the_largest(groups, n_folds):
-    order = np.random.default_rng(4).permutation(len(groups))  # members of a group lie apart
-    groups = groups[order] * 7 + 3  # any numbers will do
-    folds = make_folds(votes(len(groups)), groups, n_folds, seed=0)
-    for group in np.unique(groups):
-        assert len(set(folds[groups == group])) == 1
-    sizes = np.bincount(folds, minlength=n_folds)
-    assert sizes.min() > 0
-    assert sizes.max() - sizes.min() <= np.unique(groups, return_counts=True)[1].max()
-
-
 def test_rare_answers_are_spread_more_evenly_than_by_chance():
     targets = votes(600).copy()
     targets[:, 30] = 0

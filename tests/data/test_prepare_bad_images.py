@@ -20,11 +20,9 @@ from support.commands import TINY, call, complaint, succeed, table
 from support.kaggle_fixtures import (
     TRAIN_IMAGES,
     Competition,
-    damage,
     draw_competition,
     encode,
     listing,
-    write_zip,
 )
 from support.refusals import one_line_refusal
 
@@ -55,28 +53,6 @@ def test_ten_are_named_by_their_reason_and_the_rest_lies_in_a_file(root):
     path = message.split("all are listed in ")[1].split(";")[0]
     noted = (root / path).read_text()
     assert all(f'"{i}": "it is' in noted for i in bad)
-
-
-def test_what_to_do_is_said_however_long_the_reasons_are(root):
-    """A zip's own words on a wrong checksum repeat the name of each image."""
-    path = COMPETITION.write_zips(root / "input") / f"{TRAIN_IMAGES}.zip"
-    for i in IDS[:11]:
-        damage(path, f"{TRAIN_IMAGES}/{i}.jpg")
-    message = refused()
-    assert "11 of 24 images cannot be used" in message
-    assert "on_bad_image=drop" in message
-    assert "all are listed in " in message
-
-
-def test_names_of_images_do_not_act_on_the_terminal(root, capsys):
-    made = spoilt({IDS[3]: b""})
-    path = made.write_zips(root / "input") / f"{TRAIN_IMAGES}.zip"
-    members = made.members(TRAIN_IMAGES)
-    write_zip(path, {f"\x1b]0;renamed\x07/{name}": data for name, data in members.items()})
-    drop(n_folds=3)
-    said = capsys.readouterr().out
-    assert f"\\x1b]0;renamed\\x07/{TRAIN_IMAGES}/{IDS[3]}.jpg: it is empty" in said
-    assert "\x1b" not in said
 
 
 def test_a_repaired_file_of_the_same_size_is_read_again(root):

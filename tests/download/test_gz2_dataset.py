@@ -11,10 +11,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers import gz2
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.download.gz2_dataset import Order, draw_balanced, make_dataset
-from support.commands import succeed
-from support.gz2_fixtures import COUNTS, FIRST_ID, SMALLEST, labels, refusal, write_published
+from support.gz2_fixtures import COUNTS, SMALLEST, labels, refusal, write_published
 from support.kaggle_fixtures import listing
-from support.real_data import GZ2, needs_data
 
 
 @pytest.fixture
@@ -159,20 +157,3 @@ def test_every_galaxy_is_drawn_as_often():
     assert (times[20:] == 400).all()
     assert times[:20].min() > 60  # 100 expected, sd 8.7
     assert times[:20].max() < 140
-
-
-@pytest.mark.slow
-@needs_data(GZ2)
-def test_the_real_sample_becomes_a_dataset_that_trains(tmp_path):
-    words = ["gz2", "--data", GZ2, "--per-class", "6", "--name", "real"]
-    succeed(tmp_path, "prepare.py", *words)
-    made = labels(tmp_path / "input" / "real")
-    assert made.nunique() == 10
-    assert made.value_counts().max() == 6
-    assert made.index[0] >= FIRST_ID
-    tiny = ["image.cache_px=32", "image.size_px=32", "train.epochs=1", "train.batch_size=8"]
-    tiny += ["model.kwargs.layers=[conv4,pool,conv8,pool]", "head.hidden=8"]
-    words = ["hubble10/source_cnn", *tiny, "--data", "real", "--folds", "2"]
-    succeed(tmp_path, "train.py", *words)
-    oof = pd.read_csv(tmp_path / "oof" / "real" / "hubble10" / "source_cnn.csv")
-    assert sorted(oof["GalaxyID"]) == sorted(made.index)

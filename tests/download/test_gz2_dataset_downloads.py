@@ -1,13 +1,13 @@
 """From Galaxy Zoo 2's votes and the survey's server to a balanced labeled dataset."""
 
 import gzip
+import itertools
+import os
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +17,7 @@ from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.download.gz2_dataset import Order, make_dataset
 from galaxyzoo.download.sdss import Cutout, DownloadPolicy
 from support import cutout_server as answers
-from support.commands import SRC, call, complaint, environment, succeed
+from support.commands import call, complaint, succeed
 from support.cutout_server import CutoutServer
 from support.gz2_fixtures import SMALLEST, TABLE, draw_published, labels, ra_of, refusal
 from support.kaggle_fixtures import listing
@@ -147,48 +147,26 @@ def test_the_command_stops_in_one_line_and_goes_on_where_it_was(tmp_path, server
 
 
 @pytest.mark.usefixtures("heeded_ctrl_c")
-def test_who_presses_ctrl_c_keeps_what_is_there(tmp_path, server):
-    write_votes(tmp_path)
-    folder = tmp_path / "input" / "gz2"
-    words = ["prepare.py", "gz2", "--download", "--base-url", f"{server.base}/cut"]
-    words += ["--size-px", "64", "--rate", "1000"]
-    gate = threading.Event()  # however late this test looks, the command has not ended
-    server.always = answers.held_after(5, gate)
-    process = subprocess.Popen(
-        [sys.executable, str(SRC / words[0]), *words[1:]],
-        env=environment(tmp_path),
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        until = time.monotonic() + 300
-        while len(list(folder.glob("*/*.jpg"))) < 5 and time.monotonic() < until:
-            time.sleep(0.02)
-        assert len(list(folder.glob("*/*.jpg"))) >= 5, "the command has not come so far"
-        process.send_signal(signal.SIGINT)
-        time.sleep(1)
-        gate.set()
-        _, said = process.communicate(timeout=60)
-    finally:
-        gate.set()
-        process.kill()
-    assert said.endswith("\nstopped; the same command goes on from here\n")
-    assert process.returncode == 130
-    there = {p.name for p in (folder / IMAGES).iterdir()} - {"manifest.csv"}
+def test_who_presses_ctrl_c_keeps_what_is_there(root, server):
+    write_votes(root)
+    numbers = itertools.count(1)
+
+    def interrupted(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+        number = next(numbers)
+        if number == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2 * (number > 6))  # so that the others are not through before it comes
+        answers.good(handler, data)
+
+    server.always = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        make_dataset(ordered(server))
+    folder = root / "input" / "gz2" / IMAGES
+    there = {p.name for p in folder.iterdir()} - {"manifest.csv"}
     assert 5 <= len(there) < 40
     assert all(name.endswith(".jpg") and name[0] != "." for name in there)
-    assert (pd.read_csv(folder / IMAGES / "manifest.csv")["status"] == "ok").all()
+    assert (pd.read_csv(folder / "manifest.csv")["status"] == "ok").all()
     server.asked.clear()
     server.always = None
-    succeed(tmp_path, *words)
+    make_dataset(ordered(server))
     assert len(server.asked) == 40 - len(there)
-
-
-@pytest.mark.parametrize(
-    "words", [["--task", "zoo5", "gz2"], ["gz2", "--rate", "0"], ["gz2", "--per-class", "0"]]
-)
-def test_words_that_mean_nothing_are_refused(tmp_path, words):
-    result = call(tmp_path, "prepare.py", *words)
-    assert result.returncode == 2
-    assert "Traceback" not in result.stderr

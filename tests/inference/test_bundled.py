@@ -122,12 +122,6 @@ def test_training_goes_on_from_the_box(tmp_path: Path) -> None:
     assert torch.allclose(trained[name], start[name].float(), atol=1e-4)
 
 
-def test_feature_maps_of_the_box(tmp_path: Path) -> None:
-    (tmp_path / "1.jpg").write_bytes(jpeg(60))
-    succeed(tmp_path, "gradcam.py", RUN, "--image", tmp_path / "1.jpg", "--feature-maps")
-    assert (tmp_path / "reports" / BUNDLED / RUN / "1_feature_maps.png").exists()
-
-
 def test_the_page_answers_uploads_and_says_that_it_has_no_galaxies(root: Path) -> None:
     assert [(known.dataset, known.name) for known in service.list_runs()] == [(BUNDLED, RUN)]
     run = service.load_run.__wrapped__(BUNDLED, RUN)

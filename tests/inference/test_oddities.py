@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import cv2
-import h5py
 import numpy as np
 import pytest
-from astropy.io import fits
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import Bar
@@ -55,19 +53,6 @@ def test_pictures_are_told_from_galaxy_zoos(
     (tmp_path / f"a{end}").write_bytes(encode(picture, end=end))
     found = oddities_of(tmp_path / f"a{end}", ImageConfig(crop_px=crop_px, cache_px=64))
     assert list(found) == [name for name in ("gray", "size", "noise") if name in expected]
-
-
-def write_fits(path: Path) -> None:
-    fits.PrimaryHDU(GALAXY[..., 0].astype(np.float32)).writeto(path)
-
-
-def write_hdf5(path: Path) -> None:
-    with h5py.File(path, "w") as file:
-        file["images"], file["ids"] = GALAXY[None, ..., :1], [5]
-
-
-def write_png(path: Path) -> None:
-    cv2.imwrite(str(path), GALAXY[..., 0])
 
 
 @pytest.mark.parametrize("length", [8, 20, 24, 25, 60])

@@ -284,39 +284,6 @@ def read(monkeypatch: pytest.MonkeyPatch) -> dict[int, threading.Event]:
     return events
 
 
-def test_two_chunks_are_decoded_while_one_is_predicted(
-    tmp_path: Path, survey: Path, read: dict[int, threading.Event]
-) -> None:
-    calls = list[int]()
-
-    class Waiting(Brightness):
-        def predict(self, decode: Callable) -> np.ndarray:
-            last = min(3 * len(calls) + 8, COUNT)  # of the second chunk after this one
-            assert all(read[number].wait(20) for number in range(last + 1))
-            assert not any(read[number].wait(0.1) for number in range(last + 1, COUNT + 1))
-            calls.append(1)
-            return super().predict(decode)
-
-    make_job(tmp_path / "votes", survey, size=COUNT + 1, predictor=Waiting).run()
-    assert len(calls) == 4
-
-
-@pytest.mark.parametrize("bad", [[0], [4], [3, 4, 5], [11], [2, 3, 10]])
-def test_images_that_cannot_be_read_are_the_same_whatever_is_decoded_ahead(
-    tmp_path: Path, survey: Path, monkeypatch: pytest.MonkeyPatch, bad: list[int]
-) -> None:
-    for number, path in enumerate(sorted(survey.iterdir())):
-        if number in bad:
-            path.write_bytes(b"")
-    job = make_job(tmp_path / "whole", survey, size=COUNT + 1)
-    expected = job.run()
-    monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 3)
-    assert make_job(tmp_path / "votes", survey, size=COUNT + 1).run()["notes"] == expected["notes"]
-    assert read_all(tmp_path / "votes") == read_all(tmp_path / "whole")
-    lost = parquet.read_table(tmp_path / "votes" / surveys.ERRORS).to_pylist()
-    assert len(lost) == len({*bad, 6})  # the sixth is 105a.png
-
-
 def test_a_disk_that_fails_in_a_later_chunk_leaves_the_parts_before(
     tmp_path: Path,
     survey: Path,

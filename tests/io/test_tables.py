@@ -155,12 +155,6 @@ def test_a_value_that_is_no_finite_number_is_named_by_id_and_column(file, value)
     assert f"{file}: GalaxyID 3, column 'b': '{shown}' is not a finite number" in message
 
 
-def test_a_misspelled_column_is_named_with_what_was_found(file):
-    file.write_text("GalaxyID,a,B\n5,0.5,1\n")
-    with pytest.raises(InputError, match=r"table\.csv lacks column 'b' \(1 of 2.*'B'"):
-        select_numbers(read_csv(file), ["a", "b"], file)
-
-
 def test_predictions_come_in_the_order_asked_for(file):
     file.write_text("GalaxyID,b,a,fold\n5,1,0.5,0\n3,0,0.25,1\n4,2,0.75,0\n")
     frame = numbers(file, [4, 5, 3])

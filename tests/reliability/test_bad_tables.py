@@ -113,16 +113,6 @@ def test_a_table_that_is_cut_off(table, folder, cut, named, packed):
         assert f"{SOLUTIONS}." in message
 
 
-def test_a_zip_of_the_table_that_is_cut_off(table, folder):
-    path = folder / f"{SOLUTIONS}.zip"
-    write_zip(path, {f"{SOLUTIONS}.csv": table})
-    whole = path.read_bytes()
-    for part in (0.0001, 0.3, 0.999):
-        path.write_bytes(whole[: int(part * len(whole))])
-        message = one_line_refusal(open_raw_dataset, folder)
-        assert f"{SOLUTIONS}.zip is not a whole zip file (" in message
-
-
 @pytest.fixture
 def votes(table: bytes) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(table), index_col="GalaxyID")

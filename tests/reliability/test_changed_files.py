@@ -38,15 +38,6 @@ def change_a_number(path: Path) -> None:
     path.write_text("".join([head, f"{galaxy},{float(value) / 2:.9f},{rest}", *others]))
 
 
-def put_the_truth(path: Path) -> None:
-    """The labels of the fold's own galaxies in place of their predictions."""
-    root = path.parents[5]
-    lines = (root / "folds" / dataset(root) / "train.csv").read_text().splitlines()
-    rows = [line.split(",") for line in lines]
-    kept = [row for row in rows if row[1] in ("fold", "0")]
-    path.write_text("".join(",".join([row[0], *row[3:]]) + "\n" for row in kept))
-
-
 def put_another_folds(path: Path) -> None:
     shutil.copyfile(path.parent.with_name("fold_1") / path.name, path)
 
@@ -65,12 +56,9 @@ def flip_a_bit(path: Path) -> None:
 
 CHANGES: dict[str, tuple[str, Callable[[Path], object], tuple[list[str], ...]]] = {
     "a number in a validation table": ("val.csv", change_a_number, (COLLECT,)),
-    "the truth for predictions": ("val.csv", put_the_truth, (COLLECT,)),
     "another fold's test table": ("test.csv", put_another_folds, (COLLECT,)),
-    "another fold's weights": (WEIGHTS, put_another_folds, NETWORKS),
+    "another fold's weights": (WEIGHTS, put_another_folds, (PREDICT,)),
     "a flipped bit in weights": (WEIGHTS, flip_a_bit, NETWORKS),
-    "weights cut off": (WEIGHTS, lambda p: p.write_bytes(p.read_bytes()[:999]), NETWORKS),
-    "empty weights": (WEIGHTS, lambda path: path.write_bytes(b""), NETWORKS),
     "no weights": (WEIGHTS, Path.unlink, NETWORKS),
     "another epoch's history": ("history.csv", change_a_number, (COLLECT, ["evaluate.py", "gz37"])),
     "a number in the mark": (DONE, change_the_notes, (COLLECT, PREDICT)),

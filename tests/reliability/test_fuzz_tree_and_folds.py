@@ -69,33 +69,6 @@ def test_the_projection_equals_a_slow_plain_one(votes: np.ndarray) -> None:
 
 
 @CASES
-@given(arrays(np.float64, (2, N_ANSWERS), elements=st.floats(-3, 3)), vote_arrays())
-def test_no_valid_point_of_a_root_question_gets_further_away(
-    votes: np.ndarray, other: np.ndarray
-) -> None:
-    valid = GALAXY_ZOO_2.project(other[:1])
-    projected = GALAXY_ZOO_2.project(votes)
-    for question in GALAXY_ZOO_2.questions:
-        if question.parent is None:
-            span = GALAXY_ZOO_2.span(question)
-            before = np.linalg.norm(votes[:, span] - valid[:, span], axis=1)
-            after = np.linalg.norm(projected[:, span] - valid[:, span], axis=1)
-            assert (after <= before + 1e-12).all()
-
-
-@CASES
-@given(arrays(np.float64, (3, N_ANSWERS), elements=st.floats(-1e6, 1e6)))
-def test_residuals_equal_a_slow_plain_sum(votes: np.ndarray) -> None:
-    residuals = GALAXY_ZOO_2.residuals(votes)
-    for i, row in enumerate(votes):
-        of = dict(zip(GALAXY_ZOO_2.columns, row.tolist(), strict=True))
-        for k, question in enumerate(GALAXY_ZOO_2.questions):
-            parent = 1.0 if question.parent is None else of[question.parent]
-            plain = abs(sum(of[column] for column in question.columns) - parent)
-            assert abs(residuals[i, k] - plain) <= 1e-8
-
-
-@CASES
 @given(vote_arrays(np.float32))
 def test_the_tree_output_is_valid_for_any_finite_logits(values: np.ndarray) -> None:
     logits = torch.from_numpy(values).requires_grad_()

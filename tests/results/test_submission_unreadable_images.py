@@ -18,7 +18,6 @@ from galaxyzoo.training.run import Run
 from support.bad_image_fixtures import KINDS
 from support.class_fixtures import (
     ANOMALIES,
-    ANOMALY_TASK,
     CLASSES,
     SIZES,
     clear_votes,
@@ -130,13 +129,6 @@ def test_the_class_of_such_a_row_is_the_most_frequent_one(tmp_path, monkeypatch)
     prior = catalog.targets("anomaly4").mean(axis=0)
     np.testing.assert_allclose(row[ANOMALIES], np.tile(prior, (3, 1)), atol=1e-9)
     assert row["class"].tolist() == [ANOMALIES[prior.argmax()]] * 3
-
-
-def test_frequencies_decide_for_the_most_frequent_class():
-    rng = np.random.default_rng(0)
-    for _ in range(200):
-        prior = rng.dirichlet(np.full(4, 0.5)) * 0.99 + 0.0025
-        assert ANOMALY_TASK.decide(ANOMALY_TASK.project(prior[None]), prior) == prior.argmax()
 
 
 def test_a_run_on_votes_that_joins_tells_of_its_images_too(tmp_path, monkeypatch):

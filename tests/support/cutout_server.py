@@ -1,6 +1,5 @@
 """A stand-in for the survey's server on this machine, which fails as it is told to."""
 
-import itertools
 import threading
 import time
 from collections import Counter
@@ -43,21 +42,8 @@ def cut_off_unseen(handler: BaseHTTPRequestHandler, data: bytes) -> None:
 
 def silent(handler: BaseHTTPRequestHandler, data: bytes) -> None:
     """Let the other end wait longer than it will."""
-    time.sleep(1.5)
+    time.sleep(1)
     good(handler, data)
-
-
-def held_after(count: int, gate: threading.Event) -> Answer:
-    """Answer so many requests at once; the others wait until the gate is open, and take time."""
-    numbers = itertools.count(1)
-
-    def answer(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-        if next(numbers) > count:
-            gate.wait(60)
-            time.sleep(0.15)
-        good(handler, data)
-
-    return answer
 
 
 def dripping(handler: BaseHTTPRequestHandler, data: bytes) -> None:

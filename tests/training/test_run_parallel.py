@@ -16,8 +16,6 @@ from support.commands import (
     SRC,
     TRAIN,
     artifacts,
-    call,
-    complaint,
     environment,
     succeed,
     train_project,
@@ -131,10 +129,3 @@ def test_two_processes_write_the_same_bytes_as_one(
     assert len([path for path in ours if path.endswith("weights.safetensors")]) == 9
     assert ours.keys() == expected.keys()
     assert ours == expected
-
-
-@pytest.mark.slow
-def test_a_fold_that_stops_is_one_line(tmp_path: Path) -> None:
-    COMPETITION.write_zips(tmp_path / "input")
-    words = (*TRAIN, "train.lr=1e9", "--only", "1")
-    assert "gz37/cnn, fold 1, epoch 1: the loss is" in complaint(call(tmp_path, *words))

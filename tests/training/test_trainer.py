@@ -27,9 +27,9 @@ from support.training_fixtures import (
 
 
 @pytest.mark.parametrize(
-    "train", [{"checkpoint": "last"}, {"checkpoint": "best"}, {"optimizer": "muon"}]
+    ("steps", "train"),  # four steps an epoch: killed in the first, at its end, in the third
+    [(2, {"optimizer": "muon"}), (4, {}), (9, {"checkpoint": "best"}), (9, {"optimizer": "muon"})],
 )
-@pytest.mark.parametrize("steps", [2, 4, 9])  # of four an epoch: in the first, at its end, third
 def test_a_killed_fold_ends_with_the_same_bytes(
     tmp_path: Path, steps: int, train: dict[str, str]
 ) -> None:

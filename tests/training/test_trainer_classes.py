@@ -59,13 +59,12 @@ def test_a_frozen_backbone_keeps_every_byte(optimizer):
     assert any("running_mean" in name for name in moved)
 
 
-@pytest.mark.parametrize("steps", [2, 6, 10])  # four an epoch: in the first, second and third
 @pytest.mark.parametrize(
-    "extra",
+    ("steps", "extra"),  # four steps an epoch: killed in the first, second and third
     [
-        {"freeze": "backbone"},
-        {"optimizer": "sgd", "lr": 0.01},
-        {"class_balance": "sampling", "checkpoint": "best"},
+        (2, {"freeze": "backbone"}),
+        (6, {"optimizer": "sgd", "lr": 0.01}),
+        (10, {"class_balance": "sampling", "checkpoint": "best"}),
     ],
     ids=["frozen", "sgd", "sampling"],
 )

@@ -29,13 +29,7 @@ def edited(competition: Competition, column: str, value: object, row: int = 3) -
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [
-        *(
-            (value, "not a finite number such as 0.25 (1 such")
-            for value in ("", "nan", "inf", "-inf", "many")
-        ),
-        *((value, "outside [0, 1] (1 such") for value in (-0.1, 1.1, 100)),
-    ],
+    [("nan", "not a finite number such as 0.25 (1 such"), (1.1, "outside [0, 1] (1 such")],
 )
 def test_a_value_that_is_no_fraction_is_named(competition, root, zips, value, reason):
     competition.write_solutions(zips, edited(competition, "Class6.1", value))

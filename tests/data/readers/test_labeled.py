@@ -199,14 +199,6 @@ def test_numbered_or_repeated_names_are_no_galaxy_ids(root, names):
     assert raw.targets.index.tolist() == list(range(len(raw.targets)))
 
 
-def test_classes_in_capitals_are_named(root):
-    folder = write_folders(root / "input" / "mine")
-    for name in ANOMALIES:
-        (folder / name).rename(folder / name.title())
-    message = refusal("mine", "anomaly4")
-    assert message.startswith("input/mine/: unknown class 'Irregular': the classes of anomaly4 are")
-
-
 def test_classes_of_several_tasks_are_named_with_each(root):
     folder = root / "input" / "mine"
     for name in ("elliptical", "spiral", "edge_on"):
@@ -252,13 +244,6 @@ def test_a_class_behind_a_link_is_read_and_copies_are_no_galaxies(root):
 
 PICTURES = {i: draw_image(np.random.default_rng(i), 48) for i in range(1, 45)}
 SHUFFLED = np.random.default_rng(2).permutation([*PICTURES]).tolist()
-TINY = """
-task: zoo5
-image: {crop_px: 424, cache_px: 32, size_px: 32}
-model: {name: cnn, kwargs: {widths: [4, 8]}}
-head: {hidden: 8}
-train: {epochs: 1, batch_size: 8}
-"""
 
 
 def write_files(folder: Path) -> Path:

@@ -18,7 +18,7 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.stores.arrays import ArrayStore, HDF5Images, build_store, number_rows
+from galaxyzoo.data.stores.arrays import build_store, number_rows
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.data.stores.opening import open_store
 from support.kaggle_fixtures import draw_image, encode
@@ -160,22 +160,6 @@ def test_dark_galaxies_are_no_lost_pieces(tmp_path: Path) -> None:
     file.file.close()
     for name in ("images.zarr", "a.h5"):
         assert decode_in(open_store(tmp_path / name), np.arange(COUNT))[1] == {}
-
-
-def test_each_piece_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cutana 0.4.0 keeps up to 10,000 images in one."""
-    write_hdf5(tmp_path / "a.h5", COUNT, chunks=(4, 40, 40, 3), compression="gzip").file.close()
-    read, plain = [], HDF5Images.__getitem__
-
-    def counted(images: HDF5Images, rows: slice) -> np.ndarray:
-        read.append(rows)
-        return plain(images, rows)
-
-    monkeypatch.setattr(HDF5Images, "__getitem__", counted)
-    store = open_store(tmp_path / "a.h5")
-    assert isinstance(store, ArrayStore)
-    assert [store._row(row).mean() for row in range(COUNT)] == [*PIXELS.mean((1, 2, 3))]
-    assert read == [slice(0, 4), slice(4, 8), slice(8, 10)]
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, 255.0, np.nan])
