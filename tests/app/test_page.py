@@ -17,20 +17,31 @@ import pytest
 from galaxyzoo.app import service
 from galaxyzoo.app.page import NONE, build_page, server_settings
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
-from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.data.prepare import prepare
 from galaxyzoo.ensemble.predictors import KnownPredictor
 from support.app_fixtures import jpeg, loaded
 from support.commands import call, complaint
+from support.kaggle_fixtures import draw_competition
 from support.page_client import PageClient
 
 
-@pytest.fixture
-def address(prepared: Dataset, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    run = loaded(prepared)
-    known = KnownPredictor(run.dataset, run.config.run, problem="not scored")
-    monkeypatch.setattr(service, "list_runs", lambda: [known])
-    monkeypatch.setattr(service, "load_run", lambda *_: run)
-    page = build_page(known)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedRun]:
+    """The only run that the page knows."""
+    root = tmp_path_factory.mktemp("page")
+    draw_competition(n_train=30, n_test=5).write_zips(root / "input")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GALAXYZOO_ROOT", str(root))
+        run = loaded(prepare(n_folds=3))
+        known = KnownPredictor(run.dataset, run.config.run, problem="not scored")
+        patch.setattr(service, "list_runs", lambda: [known])
+        patch.setattr(service, "load_run", lambda *_: run)
+        yield run
+
+
+@pytest.fixture(scope="module")
+def address(run: LoadedRun) -> Iterator[str]:
+    page = build_page(service.list_runs()[0])
     settings = server_settings(["10.0.0.1", "Galaxies.example"])
     _, where, _ = page.queue().launch(
         prevent_thread_lock=True, quiet=True, ssr_mode=False, app_kwargs=settings
@@ -97,10 +108,10 @@ def test_several_images_are_answered_in_one_table(address: str) -> None:
 
 
 def test_networks_without_galaxies_open_with_a_drawn_one(
-    address: str, monkeypatch: pytest.MonkeyPatch
+    address: str, run: LoadedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     visitor = PageClient(address)
-    bare = dataclasses.replace(service.load_run("", ""), known=None, data=None)
+    bare = dataclasses.replace(run, known=None, data=None)
     monkeypatch.setattr(service, "load_run", lambda *_: bare)
     shown = visitor.ask("compare", visitor.run, NONE, None)["output"]["data"]
     assert "a drawn galaxy, no real one" in shown[2]
@@ -108,9 +119,9 @@ def test_networks_without_galaxies_open_with_a_drawn_one(
 
 
 def test_another_run_shows_the_same_galaxy_or_its_first(
-    address: str, prepared: Dataset, monkeypatch: pytest.MonkeyPatch
+    address: str, run: LoadedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    visitor, ids = PageClient(address), [str(i) for i in prepared.catalog.ids]
+    visitor, ids = PageClient(address), [str(i) for i in run.catalog.ids]
 
     def shown() -> str:
         return str(visitor.ask("compare", visitor.run, NONE, None)["output"]["data"][0]["value"])

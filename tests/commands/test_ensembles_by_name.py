@@ -12,6 +12,7 @@ from galaxyzoo.commands import ensemble, train
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import root as root_dir
+from galaxyzoo.ensemble import selection
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, list_ensembles
 from support.ensemble_fixtures import run_here, save_project
@@ -56,8 +57,12 @@ def test_tables_stand_in_where_no_run_is_trained(both: None, root: Path) -> None
 
 @pytest.fixture
 def tiny(root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: MonkeyPatch) -> Path:
-    """Two finished runs; `configs/ensembles/default.yaml` has the first. Gives the configs."""
+    """Two finished runs; `configs/ensembles/default.yaml` has the first. Gives the configs.
+
+    The mean is the only candidate.
+    """
     save_project()
+    monkeypatch.setattr(selection, "CANDIDATES", {"mean": selection.CANDIDATES["mean"]})
     configs = tmp_path_factory.mktemp("configs")
     (configs / "ensembles").mkdir()
     (configs / "ensembles/default.yaml").write_text("runs: [gz37/run0]\n")
@@ -78,7 +83,7 @@ def test_without_a_name_it_is_default_where_its_runs_are_trained_else_all(
     run_here(monkeypatch)
     assert members("default") == ["gz37/run0"]
     assert "`python3 src/ensemble.py all` takes gz37/run1 too" in capsys.readouterr().out
-    run_here(monkeypatch, "all", "--candidates", "mean")
+    run_here(monkeypatch, "all")
     assert members("all") == ["gz37/run0", "gz37/run1"]
     assert members("default") == ["gz37/run0"]  # untouched
     shutil.rmtree(root_dir() / "submissions/tiny/gz37/all")
@@ -99,9 +104,9 @@ def test_a_training_builds_an_ensemble_of_all_its_runs_or_none(configs: Path) ->
 
 
 def test_named_runs_have_an_ensemble_of_their_own(tiny: Path, monkeypatch: MonkeyPatch) -> None:
-    run_here(monkeypatch, "run1", "gz37/run0", "--candidates", "mean")
+    run_here(monkeypatch, "run1", "gz37/run0")
     assert members("run0+run1") == ["gz37/run0", "gz37/run1"]
-    run_here(monkeypatch, "run1", "--candidates", "mean", "--name", "mine")
+    run_here(monkeypatch, "run1", "--name", "mine")
     assert members("mine") == ["gz37/run1"]
 
 

@@ -3,7 +3,6 @@
 import ast
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -21,7 +20,7 @@ from packaging.requirements import Requirement
 from galaxyzoo import __version__, commands
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.paths import CODE_ROOT
-from support.commands import succeed
+from support.commands import copy_checkout, succeed
 
 HEADLESS = {"opencv-python": "opencv-python-headless"}  # the reason is in pyproject.toml
 
@@ -40,15 +39,7 @@ def test_dependencies_are_the_direct_packages_of_the_requirements() -> None:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the files in git."""
-    if not (CODE_ROOT / ".git").exists():
-        pytest.skip("not a checkout")
-    clone = tmp_path_factory.mktemp("clone")
-    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=CODE_ROOT, text=True)
-    for name in filter(None, listed.split("\0")):
-        if (CODE_ROOT / name).is_file():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(CODE_ROOT / name, clone / name)
-    return clone
+    return copy_checkout(tmp_path_factory.mktemp("clone"))
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,6 @@ def test_an_ensemble_can_be_looked_at(project: Path) -> None:
             ["gz37/cnn", "--dataset", NAME, "--no-onnx"],
             [f"folds/{NAME}/gz37/cnn/fold_1"],
         ),
-        ("ensemble.py", ["--intervals"], [f"submissions/{NAME}/gz37/default/oof.csv"]),
         ("ensemble.py", ["--intervals"], [f"submissions/{NAME}/gz37/default/predictions.json"]),
     ],
 )

@@ -330,6 +330,11 @@ def run_bare(script: Path, *options: str, **extra: str) -> subprocess.CompletedP
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+def test_entry_scripts_begin_alike() -> None:
+    texts = {name: (ROOT / "src" / name).read_text() for name in ENTRIES}
+    assert len({text.replace(f".{name[:-3]}", ".NAME") for name, text in texts.items()}) == 1
+
+
 def test_entry_script_without_packages_restarts_with_the_venvs_python_or_says_what_to_type(
     bare_copy: Path,
 ) -> None:

@@ -76,7 +76,7 @@ def test_cross_fitted_predictions_are_kept_and_made_again_where_they_are_gone(
     root, monkeypatch, capsys
 ):
     catalog = save_project(n=90)
-    run_here(monkeypatch)
+    run_here(monkeypatch, "--candidates", "mean,nnls")
     card = read_card()
     path = built("gz37").oof_csv
     before = path.read_bytes()
@@ -85,10 +85,10 @@ def test_cross_fitted_predictions_are_kept_and_made_again_where_they_are_gone(
     values, targets = table[catalog.label_columns].to_numpy(), catalog.targets("gz37")
     assert np.sqrt(np.mean((values - targets) ** 2)) == pytest.approx(card["score"], abs=1e-8)
     path.unlink()
-    run_here(monkeypatch)
+    run_here(monkeypatch, "--candidates", "mean,nnls")
     assert path.read_bytes() == before
     capsys.readouterr()
-    run_here(monkeypatch)
+    run_here(monkeypatch, "--candidates", "mean,nnls")
     assert "nothing has changed" in capsys.readouterr().out
 
 
@@ -96,12 +96,12 @@ def test_an_ensemble_is_made_again_where_a_runs_test_predictions_alone_are_other
     root, monkeypatch, capsys
 ):
     catalog, run = save_project(n=90), "gz37/run0"
-    run_here(monkeypatch)
+    run_here(monkeypatch, "--candidates", "mean,nnls")
     before = built("gz37").csv.read_bytes()
     oof = pd.read_csv(RunFolder("tiny", run).oof_csv, index_col="GalaxyID")[catalog.label_columns]
     save_run(catalog, run, oof.to_numpy(), np.full((len(catalog.test_ids), 37), 0.5))
     capsys.readouterr()
-    run_here(monkeypatch)
+    run_here(monkeypatch, "--candidates", "mean,nnls")
     assert "nothing has changed" not in capsys.readouterr().out
     assert built("gz37").csv.read_bytes() != before
 

@@ -2,11 +2,13 @@
 
 import functools
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from galaxyzoo.core import paths
 from support.forked_commands import ForkServer, Job
@@ -82,6 +84,18 @@ def train_project(root: Path, *words: str) -> Path:
     COMPETITION.write_zips(root / "input")
     succeed(root, *TRAIN, *words)
     return root
+
+
+def copy_checkout(folder: Path) -> Path:
+    """A copy of the files in git as they are now; skips the test where there is no git."""
+    if not (paths.CODE_ROOT / ".git").exists():
+        pytest.skip("not a checkout")
+    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=paths.CODE_ROOT, text=True)
+    for name in listed.split("\0"):
+        if name and (paths.CODE_ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(paths.CODE_ROOT / name, folder / name)
+    return folder
 
 
 def complaint(result: subprocess.CompletedProcess[str]) -> str:
