@@ -166,7 +166,7 @@ def test_texts_for_people_do_not_change_the_digest():
     )
     settings = ("train.seed=1", "image.size_px=64", "tta.dihedral=false", "augment.zoom=1")
     more = ("train.accumulation=2", "train.freeze=backbone")
-    same = ("loss=kl", "augment.zoom=1.3", "train.on_out_of_memory=accumulate")
+    same = ("loss=kl", "augment.zoom=1.3", "train.on_out_of_memory=accumulate", "on_bad_image=drop")
     for change in (*settings, *more, *same):
         digest = load_config("gz37/resnet18", [change]).digest()
         assert (digest == loaded.digest()) == (change in same)

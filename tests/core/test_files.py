@@ -169,32 +169,6 @@ def test_a_file_is_synced_renamed_and_its_folder_synced(
     assert synced == [(new, old), (inode(tmp_path), new)]
 
 
-def test_new_folders_above_a_file_are_synced_into_theirs(
-    tmp_path: Path, synced: list[tuple[int, int]]
-) -> None:
-    path = tmp_path / "a" / "b" / "table.csv"
-    write_text(path, "new")
-    assert [one for one, _ in synced[:2]] == [inode(tmp_path), inode(tmp_path / "a")]
-    assert synced[-1][0] == inode(path.parent)
-    del synced[:]
-    write_text(path, "again")
-    assert len(synced) == 2  # the file and its folder
-    with hold_lock(tmp_path / "c" / LOCK, "testing"):
-        assert synced[-1][0] == inode(tmp_path)
-
-
-def test_a_folder_is_synced_with_all_in_it_renamed_and_its_parent_synced(
-    tmp_path: Path, synced: list[tuple[int, int]]
-) -> None:
-    with writing_folder(tmp_path / "out") as part:
-        (part / "inner").mkdir()
-        (part / "inner" / "a").write_text("a")
-        inside = {inode(path) for path in (part, part / "inner", part / "inner" / "a")}
-        new = inode(part)
-    assert {(one, 0) for one in inside} == set(synced[:-1])
-    assert synced[-1] == (inode(tmp_path), new)
-
-
 def test_who_comes_second_waits_until_the_first_is_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

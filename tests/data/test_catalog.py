@@ -1,7 +1,6 @@
 """From input to a prepared catalog, made once: what it holds, refuses, and reads back."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +14,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP, Catalog, has_catalog, load_catalog, save_catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.io.tables import FOLD
-from support.commands import call, complaint, succeed
 from support.kaggle_fixtures import (
     COLUMNS,
-    SOLUTIONS,
     Competition,
     csv_bytes,
     draw_competition,
@@ -219,22 +216,3 @@ def test_a_number_of_folds_that_cannot_be_made_leaves_nothing(root, zips, n_fold
     with pytest.raises(InputError, match=f"--folds {n_folds}"):
         prepare(n_folds=n_folds)
     assert not listing(root / "folds")
-
-
-def test_the_split_depends_on_the_seed(root, zips):
-    first = prepare(seed=1).catalog
-    shutil.rmtree(root / "folds" / first.dataset)
-    assert (prepare(seed=2).catalog.folds != first.folds).any()
-    shutil.rmtree(root / "folds" / first.dataset)
-    assert prepare(seed=1).catalog.fingerprint == first.fingerprint
-
-
-def test_the_command_prints_a_mistake_as_one_line_and_exits_with_one(competition, root, zips):
-    done = succeed(root, "prepare.py", "--folds", "3")
-    assert "25 training galaxies in 3 folds, 2 of them with a near-duplicate" in done.stdout
-    (zips / f"{SOLUTIONS}.zip").unlink()
-    before = listing(root)
-    done = call(root, "prepare.py")
-    assert complaint(done).startswith(f"error: input/ lacks {SOLUTIONS}.zip")
-    assert done.stderr.count("\n") == 1
-    assert listing(root) == before

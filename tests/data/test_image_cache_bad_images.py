@@ -5,16 +5,13 @@ import os
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import open_cache
-from galaxyzoo.data.stores.arrays import build_store, number_rows
 from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.image_files import MAKERS, SMALL, N, make_folder, make_zip
-from support.kaggle_fixtures import draw_image
 from support.refusals import one_line_refusal
 
 
@@ -70,17 +67,6 @@ def test_a_file_that_got_the_right_to_be_read_is_tried_again(root, encoded, monk
         store = open_by_galaxy_id(folder)
         cache = open_cache(store, store.ids, SMALL, strict=False)
         assert cache.ids[cache.unreadable].tolist() == bad
-
-
-def test_nor_is_it_an_arrays(root, monkeypatch):
-    def refused() -> np.ndarray:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-    store = build_store(root / "a.h5", number_rows(3), 3, refused, 0)
-    with pytest.raises(InputError, match=r"a\.h5 cannot be read .*open files"):
-        open_cache(store, store.ids, SMALL, strict=False)
-    store.open_array = lambda: np.stack([draw_image(np.random.default_rng(i)) for i in range(3)])
-    assert not open_cache(store, store.ids, SMALL, strict=False).unreadable.any()
 
 
 def test_nor_is_memory_that_is_used_up(root, encoded, monkeypatch):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import prepare as prepare_script
-from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset, prepare
@@ -169,14 +168,6 @@ def test_images_in_class_folders_keep_their_numbers(root):
     lost = numbers.index("ringed/02")
     assert data.catalog.ids.tolist() == [i for i in range(12) if i != lost]
     assert data.train_images(SMALL).images.min(axis=0).max() > 0
-
-
-def test_the_key_changes_no_result_and_knows_two_words():
-    plain, dropping = load_config("gz37/cnn"), load_config("gz37/cnn", ["on_bad_image=drop"])
-    assert (plain.on_bad_image, dropping.on_bad_image) == ("stop", "drop")
-    assert plain.digest() == dropping.digest()
-    with pytest.raises(InputError, match="key 'on_bad_image'"):
-        load_config("gz37/cnn", ["on_bad_image=skip"])
 
 
 def test_prepare_has_a_switch_for_it(root, monkeypatch, capsys):

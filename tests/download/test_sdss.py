@@ -278,12 +278,6 @@ def test_a_full_disk_stops_it_in_one_line(server, folder, monkeypatch):
         download(server, folder)
 
 
-def test_images_of_another_scale_have_another_folder():
-    names = {Cutout(s, n).folder_name() for s in (0.1, 0.2) for n in (64, 128)}
-    assert names >= {"sdss_64px_0.1arcsec", "sdss_128px_0.2arcsec"}
-    assert len(names) == 4
-
-
 def test_a_manifest_of_something_else_is_refused_before_anything_is_asked(server, folder):
     folder.mkdir(parents=True)
     (folder / "manifest.csv").write_text("GalaxyID,class\n1,a\n")

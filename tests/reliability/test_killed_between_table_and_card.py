@@ -35,17 +35,12 @@ def add_better_run(catalog: Catalog) -> None:
     save_run(catalog, "gz37/best", oof, np.full((len(catalog.test_ids), 37), 0.5))
 
 
-@pytest.mark.parametrize("name", ["oof.csv", "predictions.json", "predictions.csv"])
-def test_an_ensemble_killed_over_an_older_one_is_made_again(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
-) -> None:
-    """Killed right before it puts one of its files in place of the older ensemble's."""
-    ensemble.main()
-    add_better_run(catalog)
+def ensemble_killed_before(path: Path) -> None:
+    """Build the ensemble, killed right before it puts that file in place."""
     replace = Path.replace
 
     def killed(self: Path, target: Path) -> Path:
-        if target == tmp_path / "submissions/tiny/gz37/all" / name:
+        if target == path:
             raise Killed
         return replace(self, target)
 
@@ -53,6 +48,15 @@ def test_an_ensemble_killed_over_an_older_one_is_made_again(
         patch.setattr(Path, "replace", killed)
         with pytest.raises(Killed):
             ensemble.main()
+
+
+@pytest.mark.parametrize("name", ["oof.csv", "predictions.json", "predictions.csv"])
+def test_an_ensemble_killed_over_an_older_one_is_made_again(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    ensemble.main()
+    add_better_run(catalog)
+    ensemble_killed_before(tmp_path / "submissions/tiny/gz37/all" / name)
     ensemble.main()
     found = listing(tmp_path / "submissions")
     for path in (tmp_path / "submissions/tiny/gz37/all").glob("[op]*.*"):
@@ -103,18 +107,9 @@ def test_tables_of_a_killed_ensemble_do_not_stay_beside_an_older_card(
     """Killed once the new out-of-fold table is there; then the older ensemble is asked for."""
     ensemble.main()
     found = listing(tmp_path / "submissions")
-    replace = Path.replace
-
-    def killed(self: Path, target: Path) -> Path:
-        if target.name == "predictions.json":
-            raise Killed
-        return replace(self, target)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "replace", killed)
         patch.setattr(sys, "argv", ["ensemble.py", "all", "--candidates", "nnls"])
-        with pytest.raises(Killed):
-            ensemble.main()
+        ensemble_killed_before(tmp_path / "submissions/tiny/gz37/all/predictions.json")
     assert listing(tmp_path / "submissions") != found
     ensemble.main()
     assert listing(tmp_path / "submissions") == found

@@ -76,15 +76,6 @@ def test_labels_and_a_competition_that_are_both_good_need_a_word(demo, monkeypat
     assert refusal("zoo5").endswith("add --data with one of input, small")
 
 
-def test_two_sets_of_labels_need_a_word(demo):
-    write_labeled(demo.parent / "one")
-    write_labeled(demo.parent / "two", first=201)
-    assert refusal("zoo5") == (
-        "several datasets are good for zoo5: add --data with one of one, two"
-    )
-    assert opened("zoo5", data="two").targets.index[0] == 201
-
-
 def test_hidden_folders_the_cache_and_the_demo_hold_no_labels(demo):
     for name in (".half", "cache", *DEMOS):
         write_labeled(demo.parent / name)

@@ -9,11 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input, sky_positions
 from galaxyzoo.data.readers.gz2 import ANSWERS
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
-from galaxyzoo.tasks.registry import TASKS
 from support.kaggle_fixtures import draw_image, encode, write_zip
 from support.real_data import GZ2, needs_data
 from support.refusals import one_line_refusal
@@ -21,8 +19,6 @@ from support.refusals import one_line_refusal
 TABLE, MAPPING, IMAGES = "gz2_hart16.csv", "gz2_filename_mapping.csv", "images_gz2.zip"
 
 FIRST_ID = 587722982291472386
-
-VOTE_TASKS = sorted(name for name, task in TASKS.items() if task.rule or name == "gz37")
 
 
 def draw_shares(count: int = 30) -> pd.DataFrame:
@@ -161,28 +157,6 @@ def test_galaxies_without_an_image_are_left_out_and_counted(root, folder, capsys
     assert list(raw.train_images.ids) == raw.targets.index.tolist()
 
 
-@pytest.mark.parametrize("task", VOTE_TASKS)
-def test_it_counts_for_every_task_on_votes(root, folder, task):
-    assert open_input(None, {task}).dataset == "zoo"
-
-
-def test_in_input_itself_it_is_called_gz2(root):
-    write(root / "input", draw_shares())
-    assert open_input(None, {"gz37"}).dataset == "gz2"
-
-
-def test_it_is_prepared_and_every_task_finds_its_labels(root, folder):
-    data = prepare("zoo", n_folds=2)
-    assert prepare("zoo").catalog.fingerprint == data.catalog.fingerprint
-    assert data.train_images(data.raw.image).images.shape[0] == 30
-    assert len(data.test_images(data.raw.image).ids) == 0
-    assert GALAXY_ZOO_2.residuals(data.catalog.targets("gz37")).max() <= READ_TOLERANCE
-    labels = {
-        task.name: task.rule.labels(data.catalog.train) for task in TASKS.values() if task.rule
-    }
-    assert all(len(table) for table in labels.values())
-
-
 def wrong_share(value: float) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def spoil(frame: pd.DataFrame) -> pd.DataFrame:
         frame.loc[4, "t03_bar_a06_bar_debiased"] = value
@@ -241,13 +215,6 @@ def test_what_is_wrong_with_a_table_is_named(root, folder, name, change, named):
 def test_a_missing_file_is_named(root, folder, name):
     (folder / name).unlink()
     assert refusal().startswith(f"input/zoo/ lacks {name} (or ")
-
-
-def test_a_truncated_packed_table_is_named(root, folder):
-    packed_tables(folder)
-    path = folder / f"{TABLE}.gz"
-    path.write_bytes(path.read_bytes()[:-100])
-    assert refusal().startswith(f"input/zoo/{TABLE}.gz cannot be read: ")
 
 
 @needs_data(GZ2)

@@ -27,10 +27,6 @@ def zips_in_input(competition: Competition, root: Path) -> None:
     competition.write_zips(root / "input")
 
 
-def zips_in_a_subfolder(competition: Competition, root: Path) -> None:
-    competition.write_zips(root / "input" / "galaxies")
-
-
 def unpacked(competition: Competition, root: Path) -> None:
     competition.write_unpacked(root / "input")
 
@@ -63,11 +59,6 @@ def links_to_zips(competition: Competition, root: Path) -> None:
         (root / "input" / path.name).symlink_to(path)
 
 
-def link_to_a_folder(competition: Competition, root: Path) -> None:
-    competition.write_zips(root / "elsewhere")
-    (root / "input" / "galaxies").symlink_to(root / "elsewhere")
-
-
 def with_what_macos_adds(competition: Competition, root: Path) -> None:
     for part in PARTS:
         members = competition.members(part)
@@ -86,14 +77,12 @@ def another_sample_submission(competition: Competition, root: Path) -> None:
 
 FORMS = (
     zips_in_input,
-    zips_in_a_subfolder,
     unpacked,
     unpacked_twice_over,
     images_zipped_and_tables_not,
     whole_zip,
     whole_zip_in_a_subfolder,
     links_to_zips,
-    link_to_a_folder,
     with_what_macos_adds,
     another_sample_submission,
 )
@@ -191,14 +180,6 @@ def test_the_name_follows_from_the_ids_alone(root):
         (np.append(train, 9), test[1:]),
     ]
     assert len({name, *(dataset_name(*ids, root) for ids in others)}) == 4
-
-
-def test_the_demo_folder_is_the_demo_set_however_it_is_spelled(root, monkeypatch):
-    (root / "input" / "demo").mkdir()
-    (root / "link").symlink_to(root / "input" / "demo")
-    ids = np.array([1]), np.array([2])
-    assert dataset_name(*ids, root / "link") == "demo"
-    assert dataset_name(*ids, root / "input" / "mine") != "demo"
 
 
 def test_a_known_subset_and_the_whole_are_recognized(root, tmp_path, monkeypatch):

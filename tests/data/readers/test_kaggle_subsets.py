@@ -9,7 +9,6 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers.kaggle import find_folder, open_raw_dataset, write_subset
-from support.commands import succeed
 from support.kaggle_fixtures import (
     PARTS,
     TEST_IMAGES,
@@ -50,19 +49,6 @@ def test_a_subset_is_a_competition_of_its_own_with_the_same_image_bytes(whole, r
     for store in (raw.train_images, raw.test_images):
         for galaxy_id in map(int, store.ids):
             assert store.read(galaxy_id) == whole.images[galaxy_id]
-
-
-def test_the_commands_cut_and_split_it(whole, root):
-    assert "--data few" in succeed(root, "prepare.py", "--subset", "few").stdout
-    said = succeed(root, "prepare.py", "--data", "few", "--folds", "2").stdout
-    assert "few: 5 training galaxies in 2 folds" in said
-
-
-def test_a_second_writing_gives_the_same_bytes(whole, root):
-    folder = write_subset("few", None)
-    first = {path.name: path.read_bytes() for path in folder.iterdir()}
-    folder.rename(root / "elsewhere")
-    assert {path.name: path.read_bytes() for path in write_subset("few", None).iterdir()} == first
 
 
 @pytest.mark.parametrize("kind", ["folder", "link", "dead link"])

@@ -54,28 +54,6 @@ def test_labels_become_one_hot_columns_by_ascending_id(folder):
     assert raw.test_ids.tolist() == [41, 42, 43, 44]
 
 
-def test_shuffled_rows_give_the_same_catalog(root, folder):
-    first = prepare("small", n_folds=4).catalog
-    content = (root / "folds" / "small" / "train.csv").read_bytes()
-    shutil.rmtree(root / "folds" / "small")
-    rewrite(folder, labels(folder).sample(frac=1, random_state=9))
-    again = prepare("small", n_folds=4).catalog
-    assert again.fingerprint == first.fingerprint
-    assert (root / "folds" / "small" / "train.csv").read_bytes() == content
-    task = first.for_task(TASKS["zoo5"])
-    for fold in range(4):
-        assert task.targets("zoo5")[task.folds == fold].sum(axis=0).tolist() == [2] * 5
-
-
-def test_spaces_a_byte_order_mark_and_other_columns_do_not_matter(folder):
-    frame = labels(folder).assign(note="x")
-    frame["class"] = " " + frame["class"] + " "
-    text = frame.to_csv(index=False, lineterminator="\r\n")
-    (folder / "train_labels.csv").write_bytes(text.encode("utf-8-sig"))
-    raw = open_input("small", {"zoo5"})
-    np.testing.assert_array_equal(raw.targets.to_numpy().argmax(axis=1), np.arange(40) % 5)
-
-
 def test_images_may_be_a_zip_and_others_are_ignored(folder):
     shutil.copyfile(folder / "images" / "1.jpg", folder / "images" / "999.jpg")
     with zipfile.ZipFile(folder / "images.zip", "w") as archive:
@@ -119,11 +97,6 @@ def test_test_ids_need_images_and_are_no_training_galaxies(folder):
     assert "GalaxyID 600, which stands in test_ids.csv (2 missing)" in refusal("small")
     (folder / "test_ids.csv").write_text("GalaxyID\n41\n7\n")
     assert "GalaxyID 7 is both a training and a test galaxy" in refusal("small")
-
-
-def test_images_must_be_there(folder):
-    shutil.rmtree(folder / "images")
-    assert "lacks images.zip (or a folder images/, or" in refusal("small")
 
 
 def test_labels_that_change_after_the_split_are_refused(root, folder):
@@ -197,17 +170,6 @@ def test_numbered_or_repeated_names_are_no_galaxy_ids(root, names):
     raw = open_input(None, {"anomaly4"})
     assert raw.own_ids
     assert raw.targets.index.tolist() == list(range(len(raw.targets)))
-
-
-def test_classes_of_several_tasks_are_named_with_each(root):
-    folder = root / "input" / "mine"
-    for name in ("elliptical", "spiral", "edge_on"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "1.jpg").write_bytes(b"x")
-    message = refusal("mine", "zoo5")
-    assert message.startswith("input/mine/: no task has all of its classes: elliptical_spiral (")
-    assert "(elliptical, spiral) lacks 'edge_on'; zoo5 (" in message
-    assert message.endswith("edge_on, spiral) lacks 'elliptical'")
 
 
 def test_a_folder_of_an_unknown_class_is_named(root):
