@@ -42,14 +42,16 @@ def test_own_classes_are_trained_predicted_reported_and_exported(
 ) -> None:
     folder = write_mine(tmp_path / "input" / "mine")
     printed = succeed(tmp_path, "train.py", "--data", "mine", "--folds", "2", "--ensemble").stdout
-    assert "own labels: dark, <odd> 7, light 7; 7 galaxies a fold" in printed
+    assert "own labels: dark, <odd> 7, light 7; 7 galaxies a fold; images of 48 × 48 px" in printed
     oof = table(tmp_path, "oof", "mine/head.csv")
     assert list(oof.columns) == [*NAMES, "fold"]
     assert oof.index.tolist() == list(range(14))
     assert (oof[NAMES].to_numpy().argmax(axis=1) == np.arange(14) % 2).all()
     test = table(tmp_path, "submissions", "mine/head.csv")
     assert test["class"].tolist() == NAMES
-    succeed(tmp_path, "predict.py", "mine/head", str(folder / "images"), "--output", "new.csv")
+    images = str(folder / "images")
+    told = succeed(tmp_path, "predict.py", "mine/head", images, "--output", "new.csv")
+    assert "424" not in told.stdout + told.stderr  # the head knows images of this size
     new = pd.read_csv(tmp_path / "new.csv", index_col=0)
     np.testing.assert_allclose(new.iloc[14:][NAMES], test[NAMES], atol=1e-5)
     succeed(tmp_path, "evaluate.py", "mine")

@@ -37,7 +37,7 @@ from galaxyzoo.config.loading import (
     runs_of,
 )
 from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
-from galaxyzoo.config.schema import Config
+from galaxyzoo.config.schema import ORIGINAL_PX, Config
 from galaxyzoo.core.console import print_text
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.launch import (
@@ -48,9 +48,10 @@ from galaxyzoo.core.launch import (
     with_data,
 )
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.catalog import Catalog, folds_dir
+from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.prepare import Dataset, prepare, record_duplicates
 from galaxyzoo.data.readers.find import find_own_task
+from galaxyzoo.inference.oddities import measure
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import get_task, has_own_labels
@@ -93,7 +94,7 @@ def main() -> None:
         f"{len(catalog.test_ids):,} test galaxies, {catalog.n_folds} folds; {describe_machine()}"
     )
     if has_own_labels(asked[0].task):
-        print_text(describe_labels(catalog, asked[0].task))
+        print_text(describe_labels(data, asked[0].task))
     if short:
         print_text(
             f"demo schedule: {', '.join(short)} with smaller images and fewer epochs "
@@ -158,9 +159,10 @@ def build_ensembles(builds: list[list[str]], asked: list[Config], dataset: str) 
         ensemble([*options, "--dataset", dataset])
 
 
-def describe_labels(catalog: Catalog, task: str) -> str:
-    """Describe what a table of own labels holds, and the galaxies of a fold."""
-    labels, kind = catalog.targets(task), get_task(task)
+def describe_labels(data: Dataset, task: str) -> str:
+    """Describe what a table of own labels holds, the galaxies of a fold, and images' other size."""
+    catalog, images, kind = data.catalog, data.raw.train_images, get_task(task)
+    labels = catalog.targets(task)
     quantity, texts = "", [f"{count:,.0f}" for count in labels.sum(axis=0)]
     if not isinstance(kind, ClassTask):
         quantity = f", {kind.quantity}"
@@ -168,7 +170,16 @@ def describe_labels(catalog: Catalog, task: str) -> str:
     columns = ", ".join(f"{name} {text}" for name, text in zip(kind.columns, texts, strict=True))
     sizes = np.bincount(catalog.folds)
     span = f"{sizes.min():,}" + (f" or {sizes.max():,}" if sizes.max() > sizes.min() else "")
-    return f"own labels{quantity}: {columns}; {span} galaxies a fold"
+    height, width, _ = measure(images.load(catalog.ids[0]))
+    size = (
+        ""
+        if height == width == ORIGINAL_PX
+        else (
+            f"; images of {width} × {height} px, taken to show as much of the sky as Galaxy Zoo's "
+            f"{ORIGINAL_PX} px of 0.02 Petrosian radii: if not, set image.field_px"
+        )
+    )
+    return f"own labels{quantity}: {columns}; {span} galaxies a fold{size}"
 
 
 def explain_settings(config: Config, section: str) -> str:

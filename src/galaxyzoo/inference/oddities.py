@@ -9,6 +9,8 @@ import simplejpeg
 
 from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.data.image_cache import AT_ONCE, in_threads
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import has_own_labels
 
 # Kind -> how many images, and the first's name with details
 Oddities = dict[str, tuple[int, str]]
@@ -79,12 +81,12 @@ def add_oddities(total: Oddities, more: Mapping[str, tuple[int, str]]) -> None:
         total[kind] = (before + count, known)
 
 
-def describe(oddities: Mapping[str, tuple[int, str]], n_images: int) -> list[str]:
-    """A sentence for each kind."""
+def describe(oddities: Mapping[str, tuple[int, str]], n_images: int, task: Task) -> list[str]:
+    """A sentence for each kind; not for the size where networks learned from a user's images."""
     return [
         f"{oddities[kind][0]:,} of {n_images:,} images {sentence} (first: {oddities[kind][1]})"
         for kind, sentence in _SENTENCES.items()
-        if kind in oddities
+        if kind in oddities and not (kind == "size" and has_own_labels(task.name))
     ]
 
 

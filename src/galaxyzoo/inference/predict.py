@@ -371,7 +371,7 @@ def predict_stores(
     if predictions.empty:
         name, why = unreadable[0]
         raise InputError(f"none of the {len(unreadable)} images can be read (first: {name}: {why})")
-    for note in [*notes_on(stores), *describe(oddities, len(predictions))]:
+    for note in [*notes_on(stores), *describe(oddities, len(predictions), predictor.task)]:
         Bar.write(one_line(note))
     predictions.index = pd.Index([labels[name] for name in predictions.index], name=labels.column)
     return predictions, unreadable

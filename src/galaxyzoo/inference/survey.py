@@ -269,7 +269,7 @@ class Survey:
                 "again"
             )
         files.write_bytes(self.folder / ERRORS, _to_parquet(self._error_table(errors)))
-        sentences = describe(oddities, rows)
+        sentences = describe(oddities, rows, self.predictor.task)
         for note in sentences:
             Bar.write(note)
         notes = {
