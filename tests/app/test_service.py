@@ -13,11 +13,11 @@ from astropy.io import fits
 from galaxyzoo.app import service
 from galaxyzoo.app.service import (
     FEATURES,
-    FeatureTable,
     LoadedRun,
     PredictedGalaxy,
     embed,
     load_features,
+    nearest,
 )
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import folds_dir
@@ -100,10 +100,9 @@ def test_alike_are_the_nearest_by_angle(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     values = rng.normal(size=(20, 5))
     values /= np.linalg.norm(values, axis=1, keepdims=True)
-    table = FeatureTable(np.arange(100, 120), values.astype(np.float16))
-    found = table.nearest(values[7], 3)
+    found = nearest(values.astype(np.float16), values[7], 3)
     plain = sorted(range(20), key=lambda i: -float(values[i] @ values[7]))[:3]
-    assert [i for i, _ in found] == [100 + i for i in plain]
+    assert [i for i, _ in found] == plain
     assert found[0][1] == pytest.approx(1, abs=1e-3)
 
 
@@ -113,15 +112,15 @@ def test_features_are_made_once_and_again_where_they_are_damaged(tmp_path: Path)
     images = np.random.default_rng(2).integers(0, 256, (9, side, side, 3), np.uint8)
     cache = ImageCache(np.arange(9), images, np.zeros(9, bool))
     shares: list[float] = []
-    table = load_features(tmp_path, model, cache, CONFIG, shares.append)
+    vectors = load_features(tmp_path, model, cache, CONFIG, shares.append)
     assert shares[-1] == 1
-    assert np.allclose(np.linalg.norm(table.vectors.astype(float), axis=1), 1, atol=1e-2)
-    assert np.array_equal(table.vectors, embed(model, images, CONFIG))
+    assert np.allclose(np.linalg.norm(vectors.astype(float), axis=1), 1, atol=1e-2)
+    assert np.array_equal(vectors, embed(model, images, CONFIG))
     before = (tmp_path / FEATURES).stat().st_mtime_ns
     load_features(tmp_path, model, cache, CONFIG)
     assert (tmp_path / FEATURES).stat().st_mtime_ns == before
     (tmp_path / FEATURES).write_bytes(b"x")
-    assert np.array_equal(load_features(tmp_path, model, cache, CONFIG).vectors, table.vectors)
+    assert np.array_equal(load_features(tmp_path, model, cache, CONFIG), vectors)
 
 
 def test_features_of_fewer_galaxies_are_made_again(tmp_path: Path) -> None:
@@ -129,7 +128,7 @@ def test_features_of_fewer_galaxies_are_made_again(tmp_path: Path) -> None:
     images = np.random.default_rng(2).integers(0, 256, (6, side, side, 3), np.uint8)
     for count in (4, 6):
         cache = ImageCache(np.arange(count), images[:count], np.zeros(count, bool))
-        assert len(load_features(tmp_path, model, cache, CONFIG).vectors) == count
+        assert len(load_features(tmp_path, model, cache, CONFIG)) == count
 
 
 def test_a_galaxy_is_not_its_own_like(prepared: Dataset) -> None:

@@ -56,7 +56,6 @@ def test_any_image_can_be_explained(project: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_methods_are_scored_beside_controls(project: Path) -> None:
     result = succeed(project, "gradcam.py", "gz37/cnn", "--faithfulness", "6")
-    assert re.search(r"^6 galaxies take about \d+ min$", result.stdout, re.MULTILINE)
     for method in ("gradcam", "layercam", "center", "random"):
         assert f" {method} " in result.stdout
     assert "faithfulness of gz37/cnn; highest: " in result.stdout

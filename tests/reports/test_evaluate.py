@@ -111,14 +111,14 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
 
     reports = root / "reports"
     votes, classes = reports / mini.dataset / "gz37", reports / "toy" / "hubble10"
-    for folder, n_charts, n_galaxies in ((votes, 19, 24), (classes, 4, 40)):
+    for folder, n_charts in ((votes, 19), (classes, 4)):
         page = (folder / "index.html").read_text()
         tables = [path.name for path in folder.glob("*.csv")]
         addresses = re.findall(r'(?:src|href)="(?!data:|#)([^"]*)"', page)
         assert sorted(addresses) == sorted(["../../index.html", *tables])
         assert page.count('<svg viewBox="0 0') == n_charts
         galaxies = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', page)
-        assert len(galaxies) == n_galaxies
+        assert len(galaxies) == 24
         for data in galaxies:
             assert read_embedded(data).std() > 5
     page = (votes / "index.html").read_text()

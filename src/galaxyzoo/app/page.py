@@ -150,10 +150,7 @@ def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy:
     gallery = _add_gallery("Out of fold; click one to show it", "errors")
 
     def choices(name: str) -> Any:
-        return gr.update(choices=[ALL, *_load(name).task.labels])
-
-    def choices_of_all(name: str) -> Any:
-        return {**choices(name), "value": ALL}
+        return gr.update(choices=[ALL, *_load(name).task.labels], value=ALL)
 
     def worst(name: str, asked: str) -> list[Any]:
         loaded = _load(name)
@@ -166,8 +163,7 @@ def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy:
     def open_error(name: str, second: str, ids: list[int], event: gr.SelectData) -> list[Any]:
         return [gr.Tabs(selected="galaxy"), *_open(name, second, ids, event)]
 
-    _on(run.change, choices_of_all, [run], answer)
-    _on(answer.focus, choices, [run], answer)
+    _on(run.change, choices, [run], answer)
     _on(button.click, worst, [run, answer], [gallery, error_ids])
     _on(gallery.select, open_error, [run, other, error_ids], [tabs, *one_galaxy])
 
@@ -208,7 +204,7 @@ def _show(
         f'<div class="runs">{"".join(pages)}</div>',
         gr.update(choices=answers, value=answers[asked]),
         "",
-        _no_gallery(),
+        gr.update(value=[], visible=False),
     ]
 
 
@@ -259,10 +255,6 @@ def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[A
 def _open(name: str, second: str, ids: list[int], event: gr.SelectData) -> list[Any]:
     """The galaxy of a gallery that was clicked."""
     return _show_number(name, second, ids[event.index])
-
-
-def _no_gallery() -> Any:
-    return gr.update(value=[], visible=False)
 
 
 def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:

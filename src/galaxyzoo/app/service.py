@@ -29,7 +29,7 @@ from galaxyzoo.ensemble.predictors import (
     ensemble_folder,
     list_predictors,
 )
-from galaxyzoo.explain.galaxy import Galaxy, find_galaxy, predict_galaxy
+from galaxyzoo.explain.galaxy import Galaxy, find_galaxy
 from galaxyzoo.explain.gradcam import explain
 from galaxyzoo.inference.predict import Predictor, compute_features
 from galaxyzoo.models.build import GalaxyNet
@@ -89,7 +89,7 @@ class LoadedRun:
     data: Dataset | None  # None where the images are gone
     # Grad-CAM hooks into the networks: one request at a time
     _hooking: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _features: "FeatureTable | None" = field(default=None, repr=False)
+    _features: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def task(self) -> Task:
@@ -153,7 +153,8 @@ class LoadedRun:
 
     def _predict(self, galaxy: Galaxy, galaxy_id: int | None) -> PredictedGalaxy:
         picture = galaxy.decode(self.config.image)[0]
-        prediction = predict_galaxy(galaxy, self.predictor)
+        # A training galaxy's by the networks of its own fold, where those are trained.
+        prediction = self.predictor.predict(galaxy.decode, galaxy.fold)[0]
         bounds = self._intervals.bounds(prediction[None])[0] if self._intervals else None
         return PredictedGalaxy(galaxy, galaxy_id, prediction, picture, bounds)
 
@@ -184,9 +185,10 @@ class LoadedRun:
         if self._features is None:
             folder = RunFolder(self.dataset, self.config.run).fold(fold)
             self._features = load_features(folder, model, self._images, self.config, report)
-        features = embed(model, shown.galaxy.decode(self.config.image), self.config)[0]
-        nearest = self._features.nearest(features, count + 1)
-        return [pair for pair in nearest if pair[0] != shown.galaxy_id][:count]
+        vector = embed(model, shown.galaxy.decode(self.config.image), self.config)[0]
+        pairs = nearest(self._features, vector, count + 1)
+        similar = [(int(self._images.ids[row]), similarity) for row, similarity in pairs]
+        return [pair for pair in similar if pair[0] != shown.galaxy_id][:count]
 
     def thumbnails(self, ids: Sequence[int]) -> np.ndarray:
         """(galaxy, H, W, 3) uint8 of training galaxies."""
@@ -218,18 +220,11 @@ class LoadedRun:
         return pd.DataFrame(errors).sort_values("error", ascending=False, kind="stable")[:count]
 
 
-@dataclass(frozen=True)
-class FeatureTable:
-    """Network features of a dataset's training galaxies."""
-
-    ids: np.ndarray  # (galaxy,)
-    vectors: np.ndarray  # (galaxy, feature) float16, of unit length
-
-    def nearest(self, feature: np.ndarray, count: int) -> list[tuple[int, float]]:
-        """GalaxyID and cosine similarity of the galaxies nearest to a (feature,) unit vector."""
-        similarity = self.vectors.astype(np.float32) @ feature.astype(np.float32)
-        order = np.argsort(-similarity, kind="stable")[:count]
-        return [(int(self.ids[row]), float(similarity[row])) for row in order]
+def nearest(vectors: np.ndarray, vector: np.ndarray, count: int) -> list[tuple[int, float]]:
+    """Row and cosine similarity of those of (row, feature) unit vectors that are nearest to one."""
+    similarity = vectors.astype(np.float32) @ vector.astype(np.float32)
+    order = np.argsort(-similarity, kind="stable")[:count]
+    return [(int(row), float(similarity[row])) for row in order]
 
 
 def load_features(
@@ -238,8 +233,8 @@ def load_features(
     cache: ImageCache,
     config: Config,
     report: Callable[[float], None] = lambda share: None,
-) -> FeatureTable:
-    """Features of all galaxies of a cache, computed once and kept in the fold's folder.
+) -> np.ndarray:
+    """`embed` all galaxies of a cache, computed once and kept in the fold's folder.
 
     Args:
         folder: of the fold.
@@ -256,7 +251,7 @@ def load_features(
             with files.writing(path) as temporary, temporary.open("wb") as file:
                 np.save(file, values)
     report(1.0)
-    return FeatureTable(cache.ids, values)
+    return values
 
 
 def embed(

@@ -6,12 +6,10 @@ python3 src/explore.py --data kaggle-mini --task hubble10
 """
 
 import argparse
-from datetime import datetime
 from pathlib import Path
 
 from galaxyzoo.core.launch import new_parser, print_done, with_data
 from galaxyzoo.core.paths import reports_dir, shown
-from galaxyzoo.core.version import code_version
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
 from galaxyzoo.reports.explore import (
@@ -38,20 +36,19 @@ def main() -> None:
     folder = args.output or reports_dir() / catalog.dataset / "explore"
     classes = [
         *explore_classes(catalog, tasks, folder),
-        *explore_samples(data, tasks, args.seed),
+        *explore_samples(data, tasks),
     ]
     votes = explore_votes(catalog, folder)
     # The dataset's own labels first, unless a task is asked for.
     first = [*classes, *votes] if args.task else [*votes, *classes]
-    sections = [*first, *explore_images(data, args.seed, folder)]
+    sections = [*first, *explore_images(data, folder)]
     near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")
     summary = {
         "Training": f"{len(catalog.ids):,} galaxies in {catalog.n_folds} folds",
         "Test": f"{len(catalog.test_ids):,} galaxies",
         "Labels": "37 vote fractions" if catalog.has_votes else "a class per galaxy",
         "Copies": f"{near} training galaxies with a near-duplicate, which share a fold with it",
-        "Made": f"{datetime.now():%Y-%m-%d %H:%M} with the seed {args.seed} for random choices, "
-        f"version {code_version()}",
+        "Made": html.made(),
     }
     page, index = folder / "index.html", None if args.output else html.INDEX
     write_page(page, f"{catalog.dataset}: the data", summary, sections, index)
@@ -67,7 +64,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--task", help="show the classes of this task alone (default: of all tasks)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the random choices (default: 0)")
     parser.add_argument(
         "--output",
         type=Path,

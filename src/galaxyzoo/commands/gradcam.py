@@ -53,12 +53,12 @@ def plot_gradcam(
     """Draw the heat map of an answer, by default the likeliest one."""
     from galaxyzoo.ensemble.networks import describe, load_predictor
     from galaxyzoo.explain.figures import draw_gradcam
-    from galaxyzoo.explain.galaxy import load_galaxy, picture_path, predict_galaxy
+    from galaxyzoo.explain.galaxy import load_galaxy, picture_path
     from galaxyzoo.explain.gradcam import METHODS, describe_faithfulness, explain, likeliest
 
     predictor = load_predictor(dataset, args.run)
     galaxy = load_galaxy(args, task, dataset)
-    prediction = predict_galaxy(galaxy, predictor)
+    prediction = predictor.predict(galaxy.decode, galaxy.fold)[0]
     asked = likeliest(prediction[None], task)[0] if column is None else column
     layer = args.layer[0] if args.layer else None
     image, heat, used = explain(predictor, galaxy, asked, method, layer)

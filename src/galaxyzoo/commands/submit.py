@@ -23,6 +23,8 @@ from galaxyzoo.download.kaggle_submission import (
 )
 from galaxyzoo.results.layout import published_csv
 
+_LONGEST_WAIT_S = 600
+
 
 def main() -> None:
     """Parse, check, send, wait."""
@@ -32,7 +34,7 @@ def main() -> None:
     api = connect()
     ref = send(api, path, args.message)
     print(one_line(f"sent {shown(path)}: {SUBMISSIONS_PAGE}"), flush=True)
-    entry = None if args.no_wait else wait_for_score(api, ref, 60 * args.wait_min)
+    entry = None if args.no_wait else wait_for_score(api, ref, _LONGEST_WAIT_S)
     print_done(describe(entry) if entry else "no score yet: see that page later")
 
 
@@ -49,11 +51,4 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("-m", "--message", required=True, help="its description on Kaggle")
     parser.add_argument("--no-wait", action="store_true", help="do not wait for the score")
-    parser.add_argument(
-        "--wait-min",
-        type=float,
-        default=10,
-        metavar="MINUTES",
-        help="longest wait for the score (default: 10)",
-    )
     return parser.parse_args()

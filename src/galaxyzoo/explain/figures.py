@@ -161,10 +161,6 @@ def _new_figure(width: float, height: float, title: str = "") -> Figure:
 
 def _save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, atomically, and without the versions of the software."""
-    if layout := figure.get_layout_engine():  # else savefig draws twice for it
-        figure.set_dpi(_DPI)
-        layout.execute(figure)
-        figure.set_layout_engine("none")
     with files.writing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
     return path

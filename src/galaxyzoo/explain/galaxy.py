@@ -16,7 +16,6 @@ from galaxyzoo.data.geometry import warp, warp_matrix
 from galaxyzoo.data.image_cache import decode
 from galaxyzoo.data.prepare import Dataset, open_dataset
 from galaxyzoo.data.stores.fits import FitsSettings, draw
-from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.tasks.kinds import Task
 
 _FITS = b"SIMPLE  =", b"\x1f\x8b"  # as files begin, packed ones too
@@ -68,18 +67,6 @@ def read_galaxy(path: Path) -> Galaxy:
         return Galaxy(one_line(path.name), path.read_bytes(), shown(path))
     except OSError as error:
         raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from None
-
-
-def predict_galaxy(galaxy: Galaxy, predictor: Predictor) -> np.ndarray:
-    """Prediction for a galaxy, with test-time augmentation.
-
-    A training galaxy is predicted by the networks of its own fold, where those are trained; any
-    other by the mean of all networks.
-
-    Returns:
-        (column,), valid as in a submission.
-    """
-    return predictor.predict(galaxy.decode, galaxy.fold)[0]
 
 
 def load_galaxy(args: argparse.Namespace, task: Task, dataset: str) -> Galaxy:

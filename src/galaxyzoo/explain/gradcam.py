@@ -9,7 +9,6 @@ Source: Selvaraju et al. 2017 (ICCV), Grad-CAM, and what the package names for t
 evaluation strategy for attribution methods" (ROAD).
 """
 
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -284,11 +283,6 @@ def measure_faithfulness(
                 maps += [center_spot(side), patches[len(scores)]]
                 scores.append(score_maps(model, image, column, np.stack(maps)))
                 bar.update()
-                if len(scores) == 1:  # the first also waits for imports: time the second
-                    started = time.monotonic()
-                if len(scores) == 2:
-                    minutes = (time.monotonic() - started) * count / 60
-                    bar.write(f"{count} galaxies take about {max(minutes, 1):.0f} min")
     names = (*FAST_METHODS, *CONTROLS)
     return [Faithfulness(*method) for method in zip(names, np.transpose(scores), strict=True)]
 

@@ -1,8 +1,6 @@
 """Sections of a class task's report: confusion matrix, precision and recall, ROC, calibration."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -11,9 +9,8 @@ from sklearn.metrics import classification_report, confusion_matrix, roc_auc_sco
 from galaxyzoo.reports.answers import readable
 from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line
 from galaxyzoo.reports.evaluate import SHOWN_GALAXIES, Evaluation
-from galaxyzoo.reports.html import GalaxyCard, HtmlSection, Shaded
+from galaxyzoo.reports.html import HtmlSection, Shaded
 from galaxyzoo.reports.results import Result
-from galaxyzoo.tasks.kinds import ClassTask
 
 MOST_PROBABLE = "The predicted class of a galaxy is its most probable one."
 BALANCED = (
@@ -23,62 +20,35 @@ BALANCED = (
 N_BINS = 15  # as in Guo et al. 2017
 
 
-@dataclass(frozen=True, eq=False)
-class _Classified:
-    """A result's galaxies with their true and their predicted classes."""
-
-    evaluation: Evaluation
-    result: Result
-
-    @property
-    def task(self) -> ClassTask:
-        return self.evaluation.class_task
-
-    @cached_property
-    def truth(self) -> np.ndarray:
-        return self.result.targets.argmax(axis=1)
-
-    @cached_property
-    def predicted(self) -> np.ndarray:
-        result, table = self.result, self.result.table
-        assert table.folds is not None
-        return self.task.decide_out_of_fold(
-            table.values, result.targets, table.folds, result.unscored
-        )
-
-    def write_csv(self, name: str, table: pd.DataFrame) -> None:
-        self.evaluation.write_csv(f"{self.result.stem}_{name}", table)
-
-
 def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     """Build all sections on one result; write their tables."""
-    classified = _Classified(evaluation, result)
-    sections = [_classes(classified), _probabilities(classified)]
-    if classified.task.macro:
-        sections.append(_macro_classes(classified))
+    task = evaluation.class_task
+    text = BALANCED if task.balanced else MOST_PROBABLE
+    truth, predicted = result.targets.argmax(axis=1), result.decided
+    sections = [
+        _confusion(evaluation, result, "classes", task.columns, truth, predicted, text),
+        _probabilities(evaluation, result),
+    ]
+    if task.macro:
+        sections.append(_macro_classes(evaluation, result))
     if evaluation.images is not None:
-        sections.append(_galaxies(classified))
+        sections.append(_galaxies(evaluation, result))
     return sections
 
 
-def _classes(classified: _Classified) -> HtmlSection:
-    task = classified.task
-    text = BALANCED if task.balanced else MOST_PROBABLE
-    classes = classified.truth, classified.predicted
-    return _confusion(classified, "classes", task.columns, *classes, text)
-
-
-def _macro_classes(classified: _Classified) -> HtmlSection:
-    task = classified.task
-    truth = task.to_macro(classified.result.targets).argmax(axis=1)
-    predicted = task.to_macro(classified.result.predictions).argmax(axis=1)
+def _macro_classes(evaluation: Evaluation, result: Result) -> HtmlSection:
+    task = evaluation.class_task
+    truth = task.to_macro(result.targets).argmax(axis=1)
+    predicted = task.to_macro(result.predictions).argmax(axis=1)
     members = "; ".join(f"{name}: {', '.join(classes)}" for name, classes in task.macro.items())
     text = f"The predicted one has the largest summed probability. {members}."
-    return _confusion(classified, "macro-classes", tuple(task.macro), truth, predicted, text)
+    names = tuple(task.macro)
+    return _confusion(evaluation, result, "macro-classes", names, truth, predicted, text)
 
 
 def _confusion(
-    classified: _Classified,
+    evaluation: Evaluation,
+    result: Result,
     kind: str,
     names: Sequence[str],
     truth: np.ndarray,
@@ -86,23 +56,20 @@ def _confusion(
     text: str,
 ) -> HtmlSection:
     """Precision, recall and confusion of classes or macro-classes, as tables and CSV."""
-    title = f"{classified.result.run}: {kind}"
-    prefix = "macro_" if kind == "macro-classes" else ""
+    prefix = f"{result.stem}_macro_" if kind == "macro-classes" else f"{result.stem}_"
     report = report_table(names, truth, predicted)
     confusion = confusion_table(names, truth, predicted)
-    classified.write_csv(f"{prefix}report.csv", report)
-    classified.write_csv(f"{prefix}confusion.csv", confusion)
+    evaluation.write_csv(f"{prefix}report.csv", report)
+    evaluation.write_csv(f"{prefix}confusion.csv", confusion)
     caption = "confusion matrix: galaxies, and their part of the true class"
-    return HtmlSection(
-        title, text, [("precision, recall and F1", report), (caption, shade_rows(confusion))]
-    )
+    tables = [("precision, recall and F1", report), (caption, shade_rows(confusion))]
+    return HtmlSection(f"{result.run}: {kind}", text, tables)
 
 
-def _probabilities(classified: _Classified) -> HtmlSection:
-    result = classified.result
-    table = calibration_table(result.predictions, classified.truth)
-    classified.write_csv("calibration.csv", table)
-    roc = draw_roc(result.predictions, result.targets, classified.task.columns)
+def _probabilities(evaluation: Evaluation, result: Result) -> HtmlSection:
+    table = calibration_table(result.predictions, result.targets.argmax(axis=1))
+    evaluation.write_csv(f"{result.stem}_calibration.csv", table)
+    roc = draw_roc(result.predictions, result.targets, evaluation.class_task.columns)
     return HtmlSection(
         f"{result.run}: probabilities",
         "Expected calibration error of the most probable class "
@@ -114,29 +81,27 @@ def _probabilities(classified: _Classified) -> HtmlSection:
     )
 
 
-def _galaxies(classified: _Classified) -> HtmlSection:
-    result, truth, predicted = classified.result, classified.truth, classified.predicted
-    names = [readable(name) for name in classified.task.columns]
+def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
+    truth, predicted = result.targets.argmax(axis=1), result.decided
+    names = [readable(name) for name in evaluation.class_task.columns]
 
     def notes(row: int) -> list[str]:
         mark = "✓" if truth[row] == predicted[row] else "✗"
         prob = result.predictions[row, predicted[row]]
         return [f"true: {names[truth[row]]}", f"{mark} {names[predicted[row]]} {prob:.2f}"]
 
-    def cards(rows: np.ndarray) -> list[GalaxyCard]:
-        return classified.evaluation.galaxy_cards(result.table.ids[rows], map(notes, rows))
-
     wrong = confident_mistakes(result.predictions, truth, predicted, SHOWN_GALAXIES)
+    sample = evaluation.pick_random(len(truth))
     galleries = [
-        ("the most confident mistakes", cards(wrong)),
-        (
-            "a random sample of held-out galaxies",
-            cards(classified.evaluation.pick_random(len(truth))),
-        ),
+        (caption, evaluation.galaxy_cards(result.table.ids[rows], map(notes, rows)))
+        for caption, rows in (
+            ("the most confident mistakes", wrong),
+            ("a random sample of held-out galaxies", sample),
+        )
+        if len(rows)
     ]
     text = "" if len(wrong) else "No galaxy is wrong."
-    shown = galleries if len(wrong) else galleries[1:]
-    return HtmlSection(f"{result.run}: galaxies", text, galleries=shown)
+    return HtmlSection(f"{result.run}: galaxies", text, galleries=galleries)
 
 
 def report_table(names: Sequence[str], truth: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:

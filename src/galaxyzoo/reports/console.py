@@ -23,17 +23,8 @@ CLASS_SCORES = {
     "macro_class_accuracy": "macro-class accuracy",
     "macro_class_balanced_accuracy": "macro-class balanced accuracy",
 }
-# What a terminal has no room for: class scores of runs, and columns of a comparison.
+# Class scores that tables of candidates have no room for.
 _SCORES_ON_PAGE_ONLY = ("micro_auc", "macro_class_balanced_accuracy")
-_COLUMNS_ON_PAGE_ONLY = (
-    "about",
-    "± sd of folds",
-    "micro AUC",
-    "macro-class accuracy",
-    "macro-class balanced accuracy",
-    "views",
-    "the source's own score",
-)
 
 
 def marks(selected: bool, leaked: bool) -> str:
@@ -271,12 +262,9 @@ def print_intervals(card: IntervalCard) -> None:
 
 
 def print_scores(title: str, table: pd.DataFrame) -> None:
-    """Print the columns of a comparison's table that fit on a line; the page has all."""
-    shown_columns = [column for column in table.columns if column not in _COLUMNS_ON_PAGE_ONLY]
-    rows = [
-        [_number(value) for value in row] for row in table[shown_columns].itertuples(index=False)
-    ]
-    print_table(title, shown_columns, rows, spare=shown_columns[:1:-1])
+    """Print the columns of a comparison that fit on a line, the first ones; the page has all."""
+    rows = [[_number(value) for value in row] for row in table.itertuples(index=False)]
+    print_table(title, [*table], rows, spare=[*table][:1:-1])
 
 
 def _number(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
@@ -15,7 +14,6 @@ from galaxyzoo.config.base import changed_settings
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
@@ -29,7 +27,7 @@ from galaxyzoo.reports.console import (
     member_table,
     with_error,
 )
-from galaxyzoo.reports.html import Bar, GalaxyCard, HtmlSection, Shaded, sky_links
+from galaxyzoo.reports.html import Bar, GalaxyCard, HtmlSection, Shaded, made, sky_links
 from galaxyzoo.reports.results import Result, load_results, pick_best
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import choose_dataset, records_dir
@@ -37,7 +35,7 @@ from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.metrics import Difference
 from galaxyzoo.tasks.registry import get_task
 
-SHOWN_GALAXIES = 20  # of a grid
+SHOWN_GALAXIES = 12  # of a gallery
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,8 +146,7 @@ def summarize(evaluation: Evaluation, command: str, next_command: str = "") -> d
         "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
         "Settings": "; ".join(f"{run}: {text}" for run, text in changed.items() if text)
         or "those of configs/",
-        "Made": f"{datetime.now():%Y-%m-%d %H:%M} by {command}, version {code_version()}; "
-        f"scores by version {best.card.code_version}",
+        "Made": f"{made(f' by {command}')}; scores by version {best.card.code_version}",
         **following,
     }
 

@@ -1,7 +1,6 @@
 """Sections of the exploration page: votes, class counts, galaxies of each class, images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -28,20 +27,9 @@ _BINS = 20  # of a histogram
 GALAXIES_PER_CLASS = 5  # one row of the picture
 _TOP_VOTES = 3  # largest votes shown above a galaxy
 SAMPLED_IMAGES = 500
-FRAME_PX = 106  # side of the small whole frames; a quarter of the competition's images
 SATURATED = 255
 CHANNELS = ("red", "green", "blue")
 _NAMED = 5  # unreadable images that the page names
-
-
-@dataclass(frozen=True)
-class ImageSample:
-    """Sample of a dataset's images as small whole frames, and measures of the originals."""
-
-    # indexed by GalaxyID: bytes, width, height, <channel>_mean, <channel>_sd, saturated (fraction)
-    measures: pd.DataFrame
-    frames: np.ndarray  # (image, FRAME_PX, FRAME_PX, 3) uint8 RGB
-    problems: dict[int, str]  # GalaxyID -> why it cannot be read
 
 
 def explore_votes(catalog: Catalog, folder: Path) -> list[HtmlSection]:
@@ -119,11 +107,11 @@ def explore_classes(
     return [HtmlSection("Classes of each task", "\n".join([text, *few]), counts)]
 
 
-def explore_samples(data: Dataset, tasks: Sequence[ClassTask], seed: int) -> list[HtmlSection]:
+def explore_samples(data: Dataset, tasks: Sequence[ClassTask]) -> list[HtmlSection]:
     """The section with a few random galaxies of every class, a gallery per task."""
     galleries, sky = [], sky_positions(data.raw)
     for task in tasks:
-        notes = _sample_notes(data.catalog, task, seed)
+        notes = _sample_notes(data.catalog, task)
         if len(notes):
             images, _ = decode_many(data.raw.train_images, notes.index.to_numpy(), data.raw.image)
             links = [sky_links(*sky.get(i, ())) for i in notes.index]
@@ -168,9 +156,9 @@ def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
     return counts.reset_index(drop=True)
 
 
-def _sample_notes(catalog: Catalog, task: ClassTask, seed: int) -> pd.Series:
+def _sample_notes(catalog: Catalog, task: ClassTask) -> pd.Series:
     """Draw random galaxies of each class; class and largest votes of each, by GalaxyID."""
-    classes = catalog.labels(task).idxmax(axis=1).sample(frac=1, random_state=seed)
+    classes = catalog.labels(task).idxmax(axis=1).sample(frac=1, random_state=0)
     drawn = classes.groupby(classes).head(GALAXIES_PER_CLASS).sort_index()
     drawn = drawn.sort_values(key=lambda names: names.map(task.columns.index), kind="stable")
     top = {i: _top_votes(catalog.train.loc[i]) if catalog.has_votes else [] for i in drawn.index}
@@ -182,51 +170,48 @@ def _top_votes(votes: pd.Series) -> list[str]:
     return [f"{answer_label(str(c))} {value:.2f}" for c, value in top.items()]
 
 
-def explore_images(data: Dataset, seed: int, folder: Path) -> list[HtmlSection]:
+def explore_images(data: Dataset, folder: Path) -> list[HtmlSection]:
     """The section on a random sample of the training images, beside one of the test images."""
     raw, catalog = data.raw, data.catalog
-    samples = {"train": sample_images(raw.train_images, catalog.ids, SAMPLED_IMAGES, seed)}
+    samples = {"train": sample_images(raw.train_images, catalog.ids, SAMPLED_IMAGES)}
     if len(catalog.test_ids):
-        samples["test"] = sample_images(raw.test_images, catalog.test_ids, SAMPLED_IMAGES, seed)
-    table = pd.DataFrame({name: summarize_images(s) for name, s in samples.items()}, dtype=object)
+        samples["test"] = sample_images(raw.test_images, catalog.test_ids, SAMPLED_IMAGES)
+    table = pd.DataFrame({name: summarize_images(*s) for name, s in samples.items()}, dtype=object)
     table = table.rename_axis("measure").reset_index()
     write_table(folder / "images.csv", table)
     lines = [
         f"GalaxyID {galaxy_id} ({name}) cannot be read: {why}."
-        for name, sample in samples.items()
-        for galaxy_id, why in list(sample.problems.items())[:_NAMED]
+        for name, (_, problems) in samples.items()
+        for galaxy_id, why in list(problems.items())[:_NAMED]
     ]
-    galleries = []
-    if len(samples["train"].frames):
-        mean = samples["train"].frames.mean(axis=0)
-        mean = (255 * mean / max(mean.max(), 1e-9)).astype(np.uint8)
-        galleries = [
-            ("Mean of the training images", [GalaxyCard("its brightest pixel as white", mean)])
-        ]
     caption = f"Measured on the originals of {SAMPLED_IMAGES} or fewer random images"
-    return [HtmlSection("Images", "\n".join(lines), [(caption, table)], galleries=galleries)]
+    return [HtmlSection("Images", "\n".join(lines), [(caption, table)])]
 
 
-def sample_images(store: ImageStore, ids: np.ndarray, count: int, seed: int) -> ImageSample:
-    """Draw images at random and measure them; unreadable ones become `problems`."""
+def sample_images(
+    store: ImageStore, ids: np.ndarray, count: int, seed: int = 0
+) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Draw images at random and measure the originals.
+
+    Returns:
+        Indexed by GalaxyID: bytes, width, height, <channel>_mean, <channel>_sd, saturated
+        (fraction); and why images cannot be read, by GalaxyID.
+    """
     drawn = np.random.default_rng(seed).choice(ids, min(count, len(ids)), replace=False)
-    measures, frames, problems = {}, [], {}
+    measures, problems = {}, {}
     for galaxy_id in np.sort(drawn).tolist():
         try:
             data = store.read(galaxy_id)
-            frames.append(decode(data, ORIGINAL_PX, FRAME_PX))
+            decode(data, ORIGINAL_PX, ORIGINAL_PX)  # which refuses what OpenCV would make up
             measures[galaxy_id] = _measure(data)
         except (ValueError, InputError, cv2.error) as error:
             problems[galaxy_id] = str(error).splitlines()[0]
-    table = pd.DataFrame.from_dict(measures, orient="index").rename_axis("GalaxyID")
-    shape = (len(frames), FRAME_PX, FRAME_PX, 3)
-    return ImageSample(table, np.array(frames, np.uint8).reshape(shape), problems)
+    return pd.DataFrame.from_dict(measures, orient="index").rename_axis("GalaxyID"), problems
 
 
-def summarize_images(sample: ImageSample) -> dict[str, float | int | str]:
+def summarize_images(table: pd.DataFrame, problems: dict[int, str]) -> dict[str, float | int | str]:
     """Summary of a sample's measures, by name; only counts where no image is readable."""
-    table, unreadable = sample.measures, len(sample.problems)
-    counts = {"sampled": len(table) + unreadable, "unreadable": unreadable}
+    counts = {"sampled": len(table) + len(problems), "unreadable": len(problems)}
     if table.empty:
         return {**counts}
     sizes = (table["width"].astype(str) + " × " + table["height"].astype(str)).value_counts()
@@ -245,8 +230,7 @@ def summarize_images(sample: ImageSample) -> dict[str, float | int | str]:
 
 def _measure(data: bytes) -> dict[str, float]:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise ValueError("it does not decode as an image")
+    assert image is not None
     mean, sd = cv2.meanStdDev(image)
     return {
         "bytes": len(data),

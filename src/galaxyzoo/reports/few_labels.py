@@ -30,17 +30,16 @@ def few_labels_section(evaluation: Evaluation, result: Result) -> HtmlSection:
 
 def score_folds(evaluation: Evaluation, result: Result) -> pd.DataFrame:
     """Table of the task's scores of few labels: mean over the folds and sample sd."""
-    task, table, decided = evaluation.task, result.table, None
-    assert table.folds is not None
+    task, decided = evaluation.task, None
     if isinstance(task, ClassTask):
-        decided = task.decide_out_of_fold(
-            table.values, result.targets, table.folds, result.unscored
-        )
+        decided = result.decided
     rows = []
     for fold in result.folds:
-        inside = table.folds == fold
+        inside = result.table.folds == fold
         chosen = None if decided is None else decided[inside]
-        rows.append(task.few_label_scores(table.values[inside], result.targets[inside], chosen))
+        rows.append(
+            task.few_label_scores(result.predictions[inside], result.targets[inside], chosen)
+        )
     values = pd.DataFrame(rows)
     means = {"score": values.columns, "mean": values.mean(), "± sd of folds": values.std()}
     return pd.DataFrame(means)

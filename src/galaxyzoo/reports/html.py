@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from galaxyzoo.config.names import real_first
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.templates import jpeg_address, render
+from galaxyzoo.core.version import code_version
 from galaxyzoo.reports.charts import Chart
 from galaxyzoo.results.card import EnsembleCard, complete_cards
 from galaxyzoo.results.layout import list_ensembles
@@ -71,6 +73,11 @@ class HtmlSection:
     galleries: Sequence[tuple[str, Sequence[GalaxyCard]]] = field(default=())
     # name, address relative to the page, what is there
     links: Sequence[tuple[str, str, str]] = field(default=())
+
+
+def made(how: str = "") -> str:
+    """Date, what made a page, and the version of the code."""
+    return f"{datetime.now():%Y-%m-%d %H:%M}{how}, version {code_version()}"
 
 
 def write_page(

@@ -1,7 +1,6 @@
 """Rank the galaxies of a survey: a page with pictures of the first ones, and a table."""
 
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
+from sklearn.preprocessing import normalize
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.core.version import code_version
 from galaxyzoo.data.stores.columns import POSITION
 from galaxyzoo.inference.columns import features_of
 from galaxyzoo.inference.survey import BOUNDS, FEATURES, INTERVALS, SPREAD, Survey
 from galaxyzoo.io.tables import write_predictions
-from galaxyzoo.reports.html import GalaxyCard, HtmlSection, sky_links, write_page
+from galaxyzoo.reports.html import GalaxyCard, HtmlSection, made, sky_links, write_page
 from galaxyzoo.tasks.kinds import Task
 
 DISAGREEMENT, WIDTH, LIKE = "disagreement", "width", "like:"
@@ -67,7 +66,7 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         "Shown": ", ".join(
             ["its largest answers", *(text for key, text in _RANGES.items() if key in job.extras)]
         ),
-        "Made": f"{datetime.now():%Y-%m-%d %H:%M}, version {code_version()}",
+        "Made": made(),
     }
     pictures = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
     rows_and_pictures = zip(best.to_dict("records"), pictures, strict=True)
@@ -90,7 +89,7 @@ def _scorer(job: Survey, by: str) -> tuple[list[str], Callable[[pa.Table], np.nd
     """Columns that the score needs, and the (galaxy,) scores of the rows of a part."""
     if by.startswith(LIKE):
         example = _find_features(job, by.removeprefix(LIKE))
-        return [FEATURES], lambda rows: _unit_features(rows) @ example
+        return [FEATURES], lambda rows: normalize(features_of(rows)) @ example
     columns = job.predictor.task.columns
     suffixes = {DISAGREEMENT: (SPREAD,), WIDTH: BOUNDS}.get(by)
     groups = [[f"{name}_{end}" for name in columns] for end in suffixes] if suffixes else [[by]]
@@ -109,14 +108,8 @@ def _find_features(job: Survey, wanted: str) -> np.ndarray:
         labels = parquet.read_table(job.part_path(part), columns=[label])[label].to_pylist()
         if wanted in (names := [str(name) for name in labels]):
             rows = parquet.read_table(job.part_path(part), columns=[FEATURES])
-            return _unit_features(rows)[names.index(wanted)]
+            return normalize(features_of(rows))[names.index(wanted)]
     raise InputError(f"--rank {LIKE}{wanted}: {shown(job.folder)} has no predictions of that id")
-
-
-def _unit_features(rows: pa.Table) -> np.ndarray:
-    """(row, feature) features, each row of length 1."""
-    values = features_of(rows)
-    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
 
 
 def _describe(by: str, task: Task) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import RunFolder, list_ensembles, list_tables
 from galaxyzoo.results.table import PredictionTable
-from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.registry import ensemble_name, is_ensemble, split_ensemble
 
 _SCORE_TOLERANCE = 1e-6  # for rounding: tables have nine decimals
@@ -54,6 +55,14 @@ class Result:
     def is_whole(self) -> bool:
         """Check whether every galaxy of the catalog is predicted."""
         return not len(self.unscored)
+
+    @cached_property
+    def decided(self) -> np.ndarray:
+        """(galaxy,) number of the predicted class, in a task of classes."""
+        table = self.table
+        assert isinstance(table.task, ClassTask)
+        assert table.folds is not None
+        return table.task.decide_out_of_fold(table.values, self.targets, table.folds, self.unscored)
 
     @property
     def predictions(self) -> np.ndarray:

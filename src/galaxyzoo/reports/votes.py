@@ -7,13 +7,12 @@ import pandas as pd
 
 from galaxyzoo.reports.answers import SHOWN_ANSWERS, answer_label
 from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line, data_range, log_shade
-from galaxyzoo.reports.evaluate import Evaluation
+from galaxyzoo.reports.evaluate import SHOWN_GALAXIES, Evaluation
 from galaxyzoo.reports.html import Bar, GalaxyCard, HtmlSection
 from galaxyzoo.reports.results import Result
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task, ValueTask, VoteTask
 from galaxyzoo.tasks.metrics import rmse
 
-_GALLERY_SIZE = 12  # galaxies
 _N_WORST = 8  # answers in the table of calibration
 _N_BINS = 10  # of a calibration curve
 _CELLS = 40  # of a two-dimensional histogram, along each axis
@@ -137,8 +136,8 @@ def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
         bars = [vote_bars(task, *pair) for pair in pairs]
         return evaluation.galaxy_cards(result.table.ids[rows], notes, bars)
 
-    worst = np.argsort(-errors, kind="stable")[:_GALLERY_SIZE]
-    sample = evaluation.pick_random(len(errors))[:_GALLERY_SIZE]
+    worst = np.argsort(-errors, kind="stable")[:SHOWN_GALAXIES]
+    sample = evaluation.pick_random(len(errors))
     return HtmlSection(
         f"{result.run}: galaxies",
         f"Predictions are out of fold; marks on bars are the {task.truth}.",
