@@ -264,14 +264,6 @@ def test_a_job_killed_at_random_points_ends_with_the_same_bytes(
     assert parts(project.root) == expected
 
 
-def test_two_commands_over_one_folder_share_the_work(
-    project: Project, expected: dict[str, bytes]
-) -> None:
-    results = project.run_twice(words(project.root))
-    assert [result.status for result in results] == [0, 0], results
-    assert parts(project.root) == expected
-
-
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
     project: Project, expected: dict[str, bytes]
 ) -> None:

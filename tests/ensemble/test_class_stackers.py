@@ -71,11 +71,3 @@ def test_a_certain_mistake_of_one_run_stops_no_candidate(name):
         fold = make_fold(features[:, runs], one_hot([2, 1] * 4))
         model = CLASS_CANDIDATES[name].fit([fold], PLAIN)
         assert np.isfinite(PLAIN.project(model.predict(fold.features))).all()
-
-
-def test_lightgbm_repeats_itself():
-    folds, fit = random_folds(8, n=150), CLASS_CANDIDATES["lightgbm"].fit
-    features = folds[0].features
-    first, again = (fit(folds, PLAIN).predict(features) for _ in range(2))
-    np.testing.assert_array_equal(first, again)
-    assert fit(folds, PLAIN).predict(features[:0]).shape == (0, 3)

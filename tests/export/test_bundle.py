@@ -39,10 +39,10 @@ RUN = "gz37/cnn"
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder in which two folds are trained, in fp32."""
+    """A project folder in which one fold of two is trained, in fp32."""
     root = tmp_path_factory.mktemp("trained")
     COMPETITION.write_zips(root / "input")
-    succeed(root, "train.py", RUN, *TINY, *EXACT, "--folds", "2")
+    succeed(root, "train.py", RUN, *TINY, *EXACT, "--folds", "2", "--only", "0")
     return root
 
 
@@ -69,7 +69,7 @@ def test_the_folder_holds_all_that_is_needed_and_nothing_of_this_machine(exporte
     names = sorted(str(p.relative_to(exported)) for p in exported.rglob("*") if p.is_file())
     assert names == [
         *("LICENSE", "README.md", "config.yaml", "digests.json"),
-        *("fold_0/weights.safetensors", "fold_1/weights.safetensors", "model.onnx", "oof.json"),
+        *("fold_0/weights.safetensors", "model.onnx", "oof.json"),
     ]
     for path in exported.rglob("*"):
         if path.is_file():
@@ -169,9 +169,9 @@ def test_without_the_packages_it_says_how_to_get_them(
 
 
 @contextlib.contextmanager
-def score_card(trained: Path, **changes: object) -> Iterator[None]:
+def score_card(project: Path, **changes: object) -> Iterator[None]:
     """Change the run's score card for a while."""
-    path = trained / "oof" / dataset(trained) / "gz37/cnn.json"
+    path = project / "oof" / dataset(project) / "gz37/cnn.json"
     whole = path.read_bytes()
     try:
         write_sealed(path, {**files.read_json(path), **changes})
@@ -184,59 +184,59 @@ def score_card(trained: Path, **changes: object) -> Iterator[None]:
     ("word", "changes", "message"),
     [
         ("--no-onnx", {"folds": [0]}, "cnn.json is not of the folds"),
-        ("--tables", {"folds": [0]}, "1 of 2 folds are finished"),
+        ("--tables", {"folds": [0]}, "1 of 3 folds are finished"),
         ("--tables", {"config": "another's"}, "or not of the settings in folds/"),
     ],
 )
 def test_scores_of_other_folds_or_settings_are_not_exported(
-    trained: Path, tmp_path: Path, word: str, changes: dict[str, object], message: str
+    project: Path, tmp_path: Path, word: str, changes: dict[str, object], message: str
 ) -> None:
-    with score_card(trained, **changes):
-        result = call(trained, "export.py", RUN, word, "--output", tmp_path / "out")
+    with score_card(project, **changes):
+        result = call(project, "export.py", RUN, word, "--output", tmp_path / "out")
     assert message in complaint(result)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_exported_tables_join_an_ensemble_as_the_run_does(trained: Path, tmp_path: Path) -> None:
+def test_exported_tables_join_an_ensemble_as_the_run_does(project: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tables"
-    succeed(trained, "export.py", RUN, "--tables", "--output", folder)
+    succeed(project, "export.py", RUN, "--tables", "--output", folder)
     assert sorted(p.name for p in folder.iterdir()) == [
         *("config.yaml", "oof.csv.gz", "oof.json", "test.csv.gz")
     ]
-    name = dataset(trained)
-    ours = table(trained, "oof")
+    name = dataset(project)
+    ours = table(project, "oof")
     packed = pd.read_csv(folder / "oof.csv.gz", index_col="GalaxyID")
     assert list(packed.columns) == list(ours.columns)
     assert list(packed.index) == list(ours.index)
     assert (packed["fold"] == ours["fold"]).all()
     assert np.abs(packed.to_numpy() - ours.to_numpy()).max() <= 5.1e-6
-    submitted = table(trained, "submissions")
+    submitted = table(project, "submissions")
     test = pd.read_csv(folder / "test.csv.gz", index_col="GalaxyID")
     assert list(test.index) == list(submitted.index)
     assert np.abs(test.to_numpy() - submitted.to_numpy()).max() <= 5.1e-6
     for path in folder.iterdir():
-        assert str(trained).encode() not in path.read_bytes(), path
+        assert str(project).encode() not in path.read_bytes(), path
 
     again = tmp_path / "again"
-    assert call(trained, "export.py", RUN, "--tables", "--output", again).returncode == 0
+    assert call(project, "export.py", RUN, "--tables", "--output", again).returncode == 0
     assert all((again / p.name).read_bytes() == p.read_bytes() for p in folder.iterdir())
 
     words = ["--external", "packed", folder / "oof.csv.gz", folder / "test.csv.gz"]
-    succeed(trained, "ensemble.py", RUN, *words, "--candidates", "mean", "--name", "both")
-    card = files.read_json(trained / "submissions" / name / "gz37/both/predictions.json")
+    succeed(project, "ensemble.py", RUN, *words, "--candidates", "mean", "--name", "both")
+    card = files.read_json(project / "submissions" / name / "gz37/both/predictions.json")
     assert card["external"]["packed"]["used"]
-    own = files.read_json(trained / "oof" / name / "gz37/cnn.json")["score"]
+    own = files.read_json(project / "oof" / name / "gz37/cnn.json")["score"]
     assert card["external"]["packed"]["score"] == pytest.approx(own, abs=1e-6)
 
 
 @pytest.mark.parametrize("mark", [{"possible_leakage": True}, {"selected_on_validation": True}])
 def test_a_marked_runs_tables_are_to_be_combined_with_a_mark(
-    trained: Path, tmp_path: Path, mark: dict[str, bool]
+    project: Path, tmp_path: Path, mark: dict[str, bool]
 ) -> None:
     words = [RUN, "--tables", "--output"]
-    assert "--possible-leakage" not in call(trained, "export.py", *words, tmp_path / "fair").stdout
-    with score_card(trained, **mark):
-        result = call(trained, "export.py", *words, tmp_path / "marked")
+    assert "--possible-leakage" not in call(project, "export.py", *words, tmp_path / "fair").stdout
+    with score_card(project, **mark):
+        result = call(project, "export.py", *words, tmp_path / "marked")
     assert result.stdout.rstrip().endswith(" --possible-leakage gz37-cnn")
 
 
