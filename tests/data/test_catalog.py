@@ -1,6 +1,7 @@
 """From input to a prepared catalog, made once: what it holds, refuses, and reads back."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -209,6 +210,9 @@ def test_another_number_of_folds_is_refused_and_the_same_is_not(root, zips):
         prepare(n_folds=5)
     with pytest.raises(InputError, match=r"seed 0, now 99"):
         prepare(seed=99)
+    first = prepare().catalog
+    shutil.rmtree(root / "folds" / first.dataset)
+    assert (prepare(n_folds=3, seed=99).catalog.folds != first.folds).any()
 
 
 @pytest.mark.parametrize("n_folds", [1, 25])

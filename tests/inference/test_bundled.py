@@ -172,10 +172,6 @@ def flip(path: Path) -> None:
 CHANGED: dict[str, tuple[str, Callable[[Path], object]]] = {
     "bit of weights": (f"fold_2/{WEIGHTS}", flip),
     "fold deleted": (f"fold_3/{WEIGHTS}", lambda path: shutil.rmtree(path.parent)),
-    "copy of a fold": (
-        f"fold_0/{WEIGHTS}",
-        lambda path: shutil.copy(path.parents[1] / "fold_1" / WEIGHTS, path),
-    ),
     "settings": (
         "config.yaml",
         lambda path: path.write_text(path.read_text().replace("field_px: ", "field_px: 1")),

@@ -89,18 +89,6 @@ def test_one_image_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch
         predict(build_model(settings), fold_data().cache, np.arange(9), settings)
 
 
-@pytest.mark.parametrize("other", ["٣", "1234567890123456789"])
-def test_a_name_that_is_no_galaxy_id_stays_a_name(tmp_path: Path, other: str) -> None:
-    """Other alphabets' digits, or more of them than an id has."""
-    for stem in ("3", other):
-        (tmp_path / f"{stem}.jpg").write_bytes(JPEG)
-    table, _ = predict_stores(
-        RunNetworks(small_config(), {0: build_model(small_config()).eval()}), [tmp_path]
-    )
-    assert table.index.name == "id"
-    assert set(table.index) == {"3.jpg", f"{other}.jpg"}
-
-
 def test_a_picture_of_one_color_is_an_error_for_every_member(tmp_path: Path) -> None:
     """Masks, lost pieces of arrays, and floats below 1 cut to whole numbers look so.
 

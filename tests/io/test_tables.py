@@ -27,6 +27,7 @@ SPELLINGS = {
     "byte-order mark": b"\xef\xbb\xbf" + PLAIN.encode(),
     "CRLF": PLAIN.replace("\n", "\r\n").encode(),
     "spaces": b" GalaxyID , a ,b \n 5, 0.5 , 1\n3 ,0.25, 0 \n",
+    "numbers in other ways": b"GalaxyID,a,b\n5,+5e-1,1.\n3,00.25,-0.0\n",
     "quotes": PLAIN.replace("GalaxyID", '"GalaxyID"').replace("0.5", '"0.5"').encode(),
     "spaces before quotes": PLAIN.replace("5,0.5", '5, "0.5"').encode(),
     "no newline at the end": PLAIN.rstrip().encode(),

@@ -1,7 +1,5 @@
 """Whatever bytes lie in a table or config: what it holds, or one line that names it."""
 
-import csv
-import io
 import random
 import warnings
 from pathlib import Path
@@ -20,7 +18,7 @@ from galaxyzoo.data.readers import kaggle
 from galaxyzoo.io.tables import FOLD, read_csv
 from galaxyzoo.results.table import select_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
-from support.fuzz_fixtures import CASES, SEEDS, SLOW, mutate
+from support.fuzz_fixtures import CASES, SEEDS, mutate
 from support.kaggle_fixtures import (
     COLUMNS,
     SAMPLE,
@@ -34,56 +32,6 @@ from support.kaggle_fixtures import (
 from support.refusals import check_refusal
 
 VOTES = draw_votes(np.random.default_rng(1), np.arange(101, 106))
-
-
-def number(value: float, rng: random.Random) -> str:
-    """The same number in one of the ways that programs write it."""
-    forms = [repr(value), f"{value:.17g}", f"{value:.17e}", f"{value:.17E}", f"+{value!r}"]
-    return rng.choice([*forms, f"0{value!r}" if value >= 0 else repr(value)])
-
-
-def write_disguised(table: pd.DataFrame, rng: random.Random) -> bytes:
-    """A table in any order of rows and columns, quoting, line ends, with BOM and spaces."""
-    columns = [table.index.name, *table.columns]
-    rng.shuffle(columns)
-    rows = list(table.reset_index().to_dict("records"))
-    rng.shuffle(rows)
-    space = rng.choice(("", " ", "  "))
-    quoting: Any = rng.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
-    text = io.StringIO(newline="")
-    end = rng.choice(("\n", "\r\n"))
-    writer = csv.writer(text, quoting=quoting, lineterminator=end)
-    lead = space if quoting == csv.QUOTE_MINIMAL else ""  # a space before a quote is no quote
-    writer.writerow([lead + name + space for name in columns])
-    for row in rows:
-        cells = [
-            str(int(row[c])) if c in ("GalaxyID", FOLD) else number(float(row[c]), rng)
-            for c in columns
-        ]
-        writer.writerow([lead + cell + lead for cell in cells])
-    body = text.getvalue()
-    if rng.random() < 0.3:
-        body = body.rstrip("\r\n")
-    return rng.choice((b"", b"\xef\xbb\xbf")) + body.encode()
-
-
-@SLOW
-@given(SEEDS)
-def test_a_table_reads_the_same_however_it_is_written(
-    tmp_path_factory: pytest.TempPathFactory, seed: int
-) -> None:
-    rng = random.Random(seed)
-    numbers = np.random.default_rng(seed)
-    ids = numbers.choice(10 ** rng.choice((3, 6, 17)), 5, replace=False)
-    values = numbers.random((5, 2)) * 10.0 ** numbers.integers(-12, 3, (5, 2))
-    table = pd.DataFrame(values, index=pd.Index(ids, name="GalaxyID"), columns=["a", "b c"])
-    table[FOLD] = numbers.integers(0, 5, 5)
-    path = tmp_path_factory.getbasetemp() / "disguised.csv"
-    path.write_bytes(write_disguised(table, rng))
-    found = select_predictions(read_csv(path), ["a", "b c"], ids, path)
-    assert found.index.tolist() == ids.tolist()
-    np.testing.assert_allclose(found[["a", "b c"]], values, rtol=1e-15, atol=0)
-    assert found[FOLD].tolist() == table[FOLD].tolist()
 
 
 @CASES

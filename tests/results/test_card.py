@@ -11,7 +11,7 @@ import evaluate
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.reports.results import load_result
 from galaxyzoo.results.card import EnsembleCard, RunCard
@@ -23,10 +23,22 @@ from support.refusals import one_line_refusal
 TASK, MEAN = TASKS["gz37"], ("--candidates", "mean")
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which the mean of two runs is built; no test may change it."""
+    root = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        use_root(patch, root)
+        save_project()
+        run_here(patch, *MEAN)
+    return root
+
+
 @pytest.fixture
-def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
-    use_root(monkeypatch, tmp_path)
-    return save_project()
+def catalog(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
+    """Of a copy of the project."""
+    use_root(monkeypatch, Path(shutil.copytree(project, tmp_path / "copy")))
+    return load_catalog("tiny")
 
 
 def change(card: Path, key: str, value: Any) -> None:
@@ -70,7 +82,6 @@ def test_a_runs_card_with_a_wrong_or_missing_key_is_refused(
 def test_an_ensembles_card_with_a_wrong_or_missing_key_is_refused_and_made_again(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, key: str, value: Any
 ) -> None:
-    run_here(monkeypatch, *MEAN)
     card = card_path(built("gz37").csv)
     whole = card.read_bytes()
     change(card, key, value)
@@ -91,7 +102,6 @@ def test_a_card_with_another_number_is_refused_and_the_ensembles_is_made_again(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, run: str
 ) -> None:
     """A fold's score: nothing else that is read would contradict it."""
-    run_here(monkeypatch, *MEAN)
     card = card_path(built().csv if run == "ensemble:all" else RunFolder("tiny", run).oof_csv)
     whole, values = card.read_bytes(), files.read_json(card)
     card.write_text(json.dumps({**values, "per_fold": {**values["per_fold"], "0": 0.01}}))
@@ -107,7 +117,6 @@ def test_a_report_refuses_a_table_that_is_not_the_cards(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, run: str
 ) -> None:
     """The last of nine decimals: the score stays the same."""
-    run_here(monkeypatch, *MEAN)
     path = built("gz37").oof_csv
     path = path if run == "ensemble:all" else RunFolder("tiny", run).oof_csv
     load_result(run, TASK, catalog)

@@ -11,11 +11,11 @@ from support.commands import SRC, artifacts, environment, fork_server
 from support.fork_server import FAULTS
 from support.forked_commands import Job
 
-# The whole path on a small demo set: drawing, split, caches, three folds, tables, ensemble,
+# The whole path on a small demo set: drawing, split, caches, two folds, tables, ensemble,
 # submission.
 TRAIN = [
     *(str(FAULTS / "train_on_small_demo.py"), "gz37/cnn", "--data", "demo-full"),
-    *("--folds", "3", "--ensemble"),
+    *("--folds", "2", "--ensemble"),
     *(
         "image.size_px=32",
         "head.hidden=16",

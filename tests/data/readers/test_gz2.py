@@ -12,13 +12,10 @@ import pytest
 from galaxyzoo.data.readers.find import open_input, sky_positions
 from galaxyzoo.data.readers.gz2 import ANSWERS
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
+from support.gz2_fixtures import FIRST_ID, IMAGES, MAPPING, TABLE
 from support.kaggle_fixtures import draw_image, encode, write_zip
 from support.real_data import GZ2, needs_data
 from support.refusals import one_line_refusal
-
-TABLE, MAPPING, IMAGES = "gz2_hart16.csv", "gz2_filename_mapping.csv", "images_gz2.zip"
-
-FIRST_ID = 587722982291472386
 
 
 def draw_shares(count: int = 30) -> pd.DataFrame:

@@ -45,6 +45,8 @@ def refusal(data: str, task: str = "zoo5") -> str:
 
 
 def test_labels_become_one_hot_columns_by_ascending_id(folder):
+    frame = labels(folder)
+    rewrite(folder, frame.assign(**{"class": " " + frame["class"] + " "}))
     raw = open_input("small", {"zoo5"})
     assert (raw.dataset, raw.own_ids) == ("small", False)
     assert raw.targets.index.tolist() == list(range(1, 41))

@@ -3,7 +3,6 @@
 import gzip
 import io
 import pickle
-import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -203,15 +202,6 @@ def to_zip(path: Path, files: dict[str, bytes]) -> list[Path]:
     return [path / "cuts.zip"]
 
 
-def to_tar(path: Path, files: dict[str, bytes]) -> list[Path]:
-    with tarfile.open(path / "cuts.tar", "w") as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return [path / "cuts.tar"]
-
-
 def to_list(path: Path, files: dict[str, bytes]) -> list[Path]:
     to_folder(path, files)
     table = pd.DataFrame({"path": [f"cuts/{name}" for name in files], "petroR90_r": 6 / 8.48})
@@ -219,7 +209,7 @@ def to_list(path: Path, files: dict[str, bytes]) -> list[Path]:
     return [path / "cuts.csv"]
 
 
-@pytest.mark.parametrize("form", [to_folder, to_zip, to_tar, to_list])
+@pytest.mark.parametrize("form", [to_folder, to_zip, to_list])
 def test_every_form_gives_the_same_pictures(
     tmp_path: Path, form: Callable[[Path, dict[str, bytes]], list[Path]]
 ) -> None:

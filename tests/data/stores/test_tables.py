@@ -209,8 +209,3 @@ def test_a_tar_that_has_gone_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.tar").unlink()
     with pytest.raises(InputError, match=r"a\.tar cannot be read"):
         store.read(0)
-
-
-def test_a_list_whose_rows_end_in_a_comma_is_read(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("path\na.png,\nb.png,\n")
-    assert list(open_store(tmp_path / "a.csv").names.values()) == ["a.png", "b.png"]
