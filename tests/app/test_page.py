@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.app import service
-from galaxyzoo.app.page import NONE, build_page, server_settings
+from galaxyzoo.app.hosts import own_hosts
+from galaxyzoo.app.page import NONE, build_page
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.ensemble.predictors import KnownPredictor
@@ -42,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedRun]:
 @pytest.fixture(scope="module")
 def address(run: LoadedRun) -> Iterator[str]:
     page = build_page(service.list_runs()[0])
-    settings = server_settings(["10.0.0.1", "Galaxies.example"])
+    settings = {"middleware": [own_hosts(["10.0.0.1", "Galaxies.example"])]}
     _, where, _ = page.queue().launch(
         prevent_thread_lock=True, quiet=True, ssr_mode=False, app_kwargs=settings
     )

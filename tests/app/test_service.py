@@ -171,7 +171,7 @@ def test_classes_follow_from_votes_where_these_are_clear() -> None:
             assert found == [expected]
 
 
-def test_what_can_answer_is_listed_the_default_first(root: Path) -> None:
+def test_what_can_answer_is_listed_real_galaxies_first(root: Path) -> None:
     runs = ("demo/gz37/cnn", "mini/zoo5/resnet18", "mini/gz37/ablation.gz37.base")
     for name in (*runs, "mini/gz37/stage.small-0123"):
         mark = folds_dir() / name / "fold_0" / DONE

@@ -1,19 +1,15 @@
 """The Gradio page to explore galaxies: its layout, and the actions of its parts."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.route_utils import FnIndexInferError
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
 
 from galaxyzoo.app import service
 from galaxyzoo.app.components import answers_html, caption, facts_html, heat_html
-from galaxyzoo.app.hosts import own_hosts
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.ensemble.networks import describe
@@ -58,24 +54,6 @@ def build_page(chosen: KnownPredictor) -> gr.Blocks:
 
         page.load(fill, None, [run, other], api_visibility="private")
     return page
-
-
-def server_settings(hosts: Sequence[str]) -> dict[str, Any]:
-    """Settings of the page's server, which refuses foreign host names and unlisted functions.
-
-    Args:
-        hosts: as of `own_hosts`.
-    """
-    return {
-        "middleware": [own_hosts(hosts)],
-        # Gradio raises these where a request names a function that it does not have; errors inside
-        # a function do not come here.
-        "exception_handlers": dict.fromkeys((KeyError, FnIndexInferError), _not_found),
-    }
-
-
-def _not_found(_request: Request, _error: Exception) -> PlainTextResponse:
-    return PlainTextResponse("the page has no such function", status_code=404)
 
 
 def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, shown: gr.State) -> list[Any]:

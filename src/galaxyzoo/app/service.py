@@ -25,7 +25,6 @@ from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.networks import load_intervals, load_predictor
 from galaxyzoo.ensemble.predictors import (
     KnownPredictor,
-    choose_default,
     ensemble_folder,
     list_predictors,
 )
@@ -43,14 +42,8 @@ MAX_UPLOAD_BYTES = 20_000_000
 
 
 def list_runs() -> list[KnownPredictor]:
-    """List the predictors, the default first."""
-    listed = list_predictors()
-    usable = [predictor for predictor in listed if predictor.has_networks]
-    try:
-        best, _ = choose_default(listed=listed)
-    except InputError:  # no run of votes
-        return usable
-    return [best, *(predictor for predictor in usable if predictor != best)]
+    """List the predictors that have networks, those of real galaxies first."""
+    return [predictor for predictor in list_predictors() if predictor.has_networks]
 
 
 @lru_cache(maxsize=_RUNS_IN_MEMORY)

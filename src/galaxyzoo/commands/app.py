@@ -26,7 +26,6 @@ from galaxyzoo.ensemble.predictors import (
     KnownPredictor,
     choose_default,
     find_predictor,
-    list_predictors,
 )
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
@@ -58,7 +57,8 @@ def serve_explorer(args: argparse.Namespace) -> None:
     import torch
 
     from galaxyzoo.app import service
-    from galaxyzoo.app.page import build_page, server_settings
+    from galaxyzoo.app.hosts import own_hosts
+    from galaxyzoo.app.page import build_page
     from galaxyzoo.core.templates import render
 
     gc.enable()
@@ -80,7 +80,7 @@ def serve_explorer(args: argparse.Namespace) -> None:
         footer_links=[],
         ssr_mode=False,
         show_error=True,
-        app_kwargs=server_settings([args.host, *args.allow_host]),
+        app_kwargs={"middleware": [own_hosts([args.host, *args.allow_host])]},
     )
 
 
@@ -114,11 +114,7 @@ def choose(run: str | None, dataset: str | None) -> KnownPredictor:
         chosen, line = choose_default(dataset)
         print(line)
         return chosen
-    key = find_predictor(run, dataset)
-    matching = (
-        predictor for predictor in list_predictors() if (predictor.dataset, predictor.name) == key
-    )
-    return next(matching, KnownPredictor(*key))
+    return KnownPredictor(*find_predictor(run, dataset))  # the page lists it with its score
 
 
 def parse_args() -> argparse.Namespace:

@@ -106,15 +106,17 @@ def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
     config, models = run.config, run.models
     data = open_dataset(args.data, dataset, config.task)
     layer = args.layer[0] if args.layer else None
-    methods = measure_faithfulness(config, models, data, args.faithfulness, layer)
+    scores = measure_faithfulness(config, models, data, args.faithfulness, layer)
+    errors = {name: score.std(ddof=1) / len(score) ** 0.5 for name, score in scores.items()}
+    rows = [(name, f"{s.mean():+.4f}", f"± {errors[name]:.4f}") for name, s in scores.items()]
     title = f"faithfulness of heat maps, {config.run} on {dataset}, {args.faithfulness} galaxies"
-    print_table(title, ("method", "score", "SE"), [method.cells for method in methods])
+    print_table(title, ("method", "score", "SE"), rows)
     print_text(
         "score: half of how much more the likeliest answer falls without the hottest places than "
         "without the coldest; `random` and `center` (a spot in the middle) are the controls"
     )
-    best = max(methods, key=lambda method: method.scores.mean())
-    print_done(f"faithfulness of {config.run}; highest: {best.method}, {best.cells[1]}")
+    best = max(scores, key=lambda name: scores[name].mean())
+    print_done(f"faithfulness of {config.run}; highest: {best}, {scores[best].mean():+.4f}")
 
 
 def parse_args() -> argparse.Namespace:

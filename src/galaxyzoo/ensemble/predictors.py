@@ -153,9 +153,7 @@ def _known_ensemble(folder: EnsembleFolder) -> KnownPredictor:
     return KnownPredictor(dataset, name, score, card.galaxies, dataset, "its score is optimistic")
 
 
-def choose_default(
-    dataset: str | None = None, listed: Sequence[KnownPredictor] | None = None
-) -> tuple[KnownPredictor, str]:
+def choose_default(dataset: str | None = None) -> tuple[KnownPredictor, str]:
     """Choose the default predictor: the best out-of-fold score.
 
     The bundled networks are compared with what is trained on at least as many real galaxies: on
@@ -163,13 +161,10 @@ def choose_default(
 
     Args:
         dataset: that the user named: the best one of that alone.
-        listed: what `list_predictors` gives, where that is at hand.
     Returns:
         The choice, and a line for the user: name, score, dataset, what was passed over.
     """
-    if listed is None:
-        listed = list_predictors(COMPETITION_TASK)
-    candidates = [p for p in listed if task_of(p.name).name == COMPETITION_TASK]
+    candidates = list_predictors(COMPETITION_TASK)
     if dataset is not None:
         candidates = [p for p in candidates if p.dataset == dataset]
     scored = [p for p in candidates if p.score is not None and p.has_networks]

@@ -226,25 +226,9 @@ def describe_faithfulness(method: str) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Faithfulness:
-    """Faithfulness of a method, galaxy by galaxy."""
-
-    method: str
-    # (galaxy,) how much more the answer falls without the hottest than without the coldest places
-    scores: np.ndarray
-
-    @property
-    def cells(self) -> tuple[str, str, str]:
-        """Method, mean and standard error as text."""
-        count = len(self.scores)
-        error = self.scores.std(ddof=1) / np.sqrt(count) if count > 1 else float("nan")
-        return self.method, f"{self.scores.mean():+.4f}", f"± {error:.4f}"
-
-
 def measure_faithfulness(
     config: Config, models: Mapping[int, GalaxyNet], data: Dataset, count: int, layer: str | None
-) -> list[Faithfulness]:
+) -> dict[str, np.ndarray]:
     """Score the fast methods and the controls on out-of-fold galaxies.
 
     Args:
@@ -254,6 +238,9 @@ def measure_faithfulness(
         count: galaxies, drawn from the finished folds; each explained for its likeliest class, or
             answer to question 1.
         layer: as in `average_gradcam`.
+    Returns:
+        Method -> (galaxy,) how much more the answer falls without the hottest than without the
+        coldest places.
     """
     task = get_task(config.task)
     catalog = data.catalog.for_task(task)
@@ -283,8 +270,7 @@ def measure_faithfulness(
                 maps += [center_spot(side), patches[len(scores)]]
                 scores.append(score_maps(model, image, column, np.stack(maps)))
                 bar.update()
-    names = (*FAST_METHODS, *CONTROLS)
-    return [Faithfulness(*method) for method in zip(names, np.transpose(scores), strict=True)]
+    return dict(zip((*FAST_METHODS, *CONTROLS), np.transpose(scores), strict=True))
 
 
 def score_maps(model: GalaxyNet, image: np.ndarray, column: int, maps: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ CLASS_SCORES = {
     "macro_class_balanced_accuracy": "macro-class balanced accuracy",
 }
 # Class scores that tables of candidates have no room for.
-_SCORES_ON_PAGE_ONLY = ("micro_auc", "macro_class_balanced_accuracy")
+_ON_PAGE_ONLY = ("micro_auc", "macro_class_balanced_accuracy")
 
 
 def marks(selected: bool, leaked: bool) -> str:
@@ -58,36 +58,33 @@ def mark_notes(selected: bool, leaked: bool) -> list[str]:
 
 def print_holdout_table(cards: list[HoldoutCard]) -> None:
     """Print one row per score card of `train_holdout`: scores on the part that was held out."""
-    metric, names = cards[0].metric, class_score_names(cards[0].classes)
     rows = [
-        (
-            card.run,
-            " / ".join(f"{card.split[part]:,}" for part in ("train", "val", "test")),
-            f"{card.score:.5f}",
-            *class_scores(card.classes, names),
-        )
+        {
+            "run": card.run,
+            "train / val / test": " / ".join(
+                f"{card.split[part]:,}" for part in ("train", "val", "test")
+            ),
+            card.metric: f"{card.score:.5f}",
+            **class_cells(card.classes),
+        }
         for card in cards
     ]
-    header = ("run", "train / val / test", metric, *names)
-    print_table(f"hold-out scores, {cards[0].dataset}", header, rows, spare=names[::-1])
+    _print(f"hold-out scores, {cards[0].dataset}", pd.DataFrame(rows), [*rows[0]][:2:-1])
     for card in cards:
         chosen = {"best": "the best on val", "last": "the last"}[card.checkpoint]
         print_text(f"{card.run}: its epoch is {chosen}; scored on test alone")
 
 
-def class_score_names(scores: Mapping[str, float | None]) -> list[str]:
-    """Headings of the class scores that occur; a task of vote fractions has none."""
-    return [
-        heading
-        for key, heading in CLASS_SCORES.items()
-        if key not in _SCORES_ON_PAGE_ONLY and scores.get(key) is not None
-    ]
+def class_cells(scores: Mapping[str, float | None]) -> dict[str, str]:
+    """Heading -> text of the class scores that there are; a task of vote fractions has none."""
+    shown = {key: heading for key, heading in CLASS_SCORES.items() if key not in _ON_PAGE_ONLY}
+    known = {heading: scores.get(key) for key, heading in shown.items()}
+    return {heading: f"{value:.4f}" for heading, value in known.items() if value is not None}
 
 
-def class_scores(scores: Mapping[str, float | None], names: Sequence[str]) -> list[str]:
-    """Cells below the headings; a dash for a score that is not there."""
-    values = [scores.get(key) for key, heading in CLASS_SCORES.items() if heading in names]
-    return ["–" if value is None else f"{value:.4f}" for value in values]
+def _print(title: str, table: pd.DataFrame, spare: Sequence[str], bold: Sequence[int] = ()) -> None:
+    """Print a table of texts."""
+    print_table(title, [*table], table.fillna("–").to_numpy().tolist(), bold, spare)
 
 
 def with_error(difference: float, error: float) -> str:
@@ -154,38 +151,36 @@ def _problems(card: RunCard) -> list[str]:
 
 
 def _print_task_table(cards: list[tuple[RunCard, float]]) -> None:
-    first = cards[0][0]
-    names = class_score_names(first.classes)
-    # A class task's scores leave no room for where a run started.
-    head = ("± sd of folds", *names) if names else ("± sd of folds", "views", "start")
-    rows = []
+    first, rows = cards[0][0], []
     for card, minutes in cards:
-        spread = "–" if card.sd is None else f"{card.sd:.5f}"
-        scores = class_scores(card.classes, names) if names else [str(card.views), card.start]
         mark = marks(card.selected_on_validation, card.possible_leakage)
         mark += " !" if _problems(card) else ""
-        folds = f"{len(card.folds)}/{card.n_folds}"
-        score = f"{card.score:.5f}"
-        rows.append((card.run + mark, score, spread, *scores, folds, f"{minutes:.1f}"))
-    header = ("run", f"OOF {first.metric}", *head, "folds", "minutes")
-    spare = ["start", "views", *names[::-1], "± sd of folds"]
-    print_table(f"out-of-fold scores, {first.dataset}", header, rows, spare=spare)
+        row = {
+            "run": card.run + mark,
+            f"OOF {card.metric}": f"{card.score:.5f}",
+            "± sd of folds": "–" if card.sd is None else f"{card.sd:.5f}",
+            # A class task's scores leave no room for where a run started.
+            **(class_cells(card.classes) or {"views": str(card.views), "start": card.start}),
+            "folds": f"{len(card.folds)}/{card.n_folds}",
+            "minutes": f"{minutes:.1f}",
+        }
+        rows.append(row)
+    spare = ["start", "views", *[*class_cells(first.classes)][::-1], "± sd of folds"]
+    _print(f"out-of-fold scores, {first.dataset}", pd.DataFrame(rows), spare)
 
 
 def print_ensemble(card: EnsembleCard) -> None:
     """Print the runs, the candidates and the choice of an ensemble's score card."""
-    names = class_score_names(card.classes)[::-1]
+    names = [*class_cells(card.classes)][::-1]
     title = f"{card.task} on {card.dataset}, {card.galaxies} galaxies"
-    members, candidates = member_table(card), candidate_table(card)
-    spare = ["errs most like (r)", *names]
-    print_table(title, [*members], members.to_numpy().tolist(), spare=spare)
+    _print(title, member_table(card), ["errs most like (r)", *names])
     if len(card.runs) == 1:
         print_text("there is one run: nothing is combined, the candidates can only correct it")
     else:
         title = "candidates, as they would be submitted"
         chosen = card.simplest_first.index(card.chosen)
         spare = ["what it is", *names, "± sd of folds", "minus mean ± SE", "minus lowest ± SE"]
-        print_table(title, [*candidates], candidates.to_numpy().tolist(), [chosen], spare)
+        _print(title, candidate_table(card), spare, [chosen])
     if card.unreadable_test_images:
         print_text(describe_unreadable(card.unreadable_test_images))
     honest = "no nested score below three folds"
@@ -207,7 +202,7 @@ def print_ensemble(card: EnsembleCard) -> None:
 
 def member_table(card: EnsembleCard) -> pd.DataFrame:
     """Each run's score, what leaving it out costs, and the run that errs most like it."""
-    names, rows = class_score_names(card.classes), []
+    rows = []
     for run, score in card.runs.items():
         cost, nearest = card.without.runs.get(run), "–"
         others = {other: r for other, r in card.error_correlation[run].items() if other != run}
@@ -224,14 +219,12 @@ def member_table(card: EnsembleCard) -> pd.DataFrame:
             ),
             "errs most like (r)": nearest,
         }
-        scores = class_scores(card.run_classes.get(run, {}), names)
-        rows.append(row | dict(zip(names, scores, strict=True)))
+        rows.append(row | class_cells(card.run_classes.get(run, {})))
     return pd.DataFrame(rows)
 
 
 def candidate_table(card: EnsembleCard) -> pd.DataFrame:
     """Each candidate's score and its differences from the mean's and the lowest; simplest first."""
-    names = class_score_names(card.classes)
     return pd.DataFrame(
         {
             "candidate": name,
@@ -239,7 +232,7 @@ def candidate_table(card: EnsembleCard) -> pd.DataFrame:
             "± sd of folds": f"{row.sd:.5f}",
             "minus mean ± SE": with_error(row.minus_mean, row.minus_mean_se),
             "minus lowest ± SE": with_error(row.minus_best, row.minus_best_se),
-            **dict(zip(names, class_scores(row.classes, names), strict=True)),
+            **class_cells(row.classes),
             "what it is": row.about,
         }
         for name, row in card.ranked
