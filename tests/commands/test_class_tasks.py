@@ -59,22 +59,7 @@ def test_the_galaxies_of_the_rule_have_probabilities_in_their_folds(trained: Pat
     expected = -np.log((oof[NAMES].to_numpy() * labels.to_numpy()).sum(axis=1)).mean()
     assert card["score"] == pytest.approx(expected, abs=1e-7)
     assert set(card["classes"]) >= {"accuracy", "balanced_accuracy", "macro_f1", "macro_auc"}
-    assert card["galaxies"] == len(labels)
-
-
-def test_a_run_that_equals_an_earlier_stage_takes_its_weights(trained: Path) -> None:
-    folder = trained / "folds" / dataset(trained)
-    (stage,) = (folder / "gz37").glob("stage.votes-*")
-    for fold in (f"fold_{k}" for k in range(3)):
-        one, two = (path / fold for path in (stage, folder / "gz37/start"))
-        name = "weights.safetensors"
-        assert (one / name).read_bytes() == (two / name).read_bytes()
-        assert files.read_json(two / "fold.json")["notes"]["start"] == "scratch"
-        seconds = (two / "timings.csv").read_text().splitlines()
-        assert [line.split(",")[0] for line in seconds] == ["0"]  # predicted, not trained
-        assert "stage" not in (two / "history.csv").read_text()
-        fine = files.read_json(folder / "elliptical_spiral/fine" / fold / "fold.json")
-        assert fine["notes"]["start"] == "scratch, then votes"
+    assert (card["galaxies"], card["start"]) == (len(labels), "scratch, then votes")
 
 
 @pytest.mark.parametrize("name", ["fine.csv", "all/predictions.csv"])

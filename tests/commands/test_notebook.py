@@ -14,22 +14,13 @@ NOTEBOOK = paths.CODE_ROOT / "docs" / "newcomer.ipynb"
 SMALL = {"NEWCOMER_GALAXIES": "24", "NEWCOMER_EPOCHS": "1", "MPLBACKEND": "agg"}
 
 
-@pytest.fixture(scope="module")
-def cells() -> list[nbformat.NotebookNode]:
-    """Its cells of code, which hold nothing but Python."""
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def test_the_notebook_is_kept_without_outputs(cells: list[nbformat.NotebookNode]) -> None:
-    assert len(cells) > 5
-    assert not any(cell.outputs or cell.execution_count for cell in cells)
-
-
 @pytest.mark.slow
 def test_the_notebook_leads_to_a_submission(
-    cells: list[nbformat.NotebookNode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in cells)
     for name, value in SMALL.items():
         monkeypatch.setenv(name, value)
     script = tmp_path / "newcomer.py"

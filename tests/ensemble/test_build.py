@@ -176,12 +176,6 @@ def test_the_card_the_screen_and_the_report_show_what_the_choice_rests_on(
     run_here(monkeypatch, "--candidates", "greedy,nnls")
     printed = capsys.readouterr().out
     card = read_card()
-    rows = card["candidates"]
-    assert rows[card["best"]]["minus_best"] == 0
-    assert rows[card["chosen"]]["minus_best"] <= rows[card["chosen"]]["minus_best_se"]
-    names = card["simplest_first"]
-    simpler = names[: names.index(card["chosen"])]
-    assert all(rows[name]["minus_best"] > rows[name]["minus_best_se"] for name in simpler)
     cost = card["without"]["runs"]["gz37/run0"]
     assert f"{cost['difference']:+.5f} ± {cost['se']:.5f}" in printed
     assert f"run1 {card['error_correlation']['gz37/run0']['gz37/run1']:.2f}" in printed
@@ -190,7 +184,7 @@ def test_the_card_the_screen_and_the_report_show_what_the_choice_rests_on(
     section = ensemble_section(load_evaluation("gz37", [], None, root / "reports"))
     assert section is not None
     candidates, costs, correlation = (table for _, table in section.tables)
-    assert candidates["candidate"].tolist() == names == ["mean", "greedy", "nnls"]
+    assert candidates["candidate"].tolist() == ["mean", "greedy", "nnls"]
     assert costs["run"].tolist() == ["gz37/run0", "gz37/run1"]
     r = card["error_correlation"]["gz37/run0"]["gz37/run1"]
     assert correlation.iloc[0, 0] == "1. gz37/run0"

@@ -9,13 +9,13 @@ from galaxyzoo.ensemble.conformal import MIN_GALAXIES, Column, bin_edges, find_l
 N_FOLDS = 5
 
 
-def draw(seed: int, n: int = 4000, spread: bool = True) -> tuple[Column, np.ndarray]:
+def draw(seed: int, n: int = 4000) -> tuple[Column, np.ndarray]:
     """Fractions that err by an amount given by the second feature, and (galaxy,) that amount."""
     rng = np.random.default_rng(seed)
     predictions = rng.uniform(0.02, 0.98, n)
     amounts = rng.choice([0.01, 0.1], n)
     targets = np.clip(predictions + amounts * rng.standard_t(4, n), 0, 1)
-    features = np.stack([np.ones(n), amounts], axis=1) if spread else np.ones((n, 1))
+    features = np.stack([np.ones(n), amounts], axis=1)
     return Column(predictions, features, targets, rng.permutation(n) % N_FOLDS), amounts
 
 

@@ -69,27 +69,6 @@ def test_an_external_table_joins_by_id_and_is_noted(catalog, tmp_path, monkeypat
     assert read_card()["external"] == {}
 
 
-def test_an_ensembles_yaml_is_the_same_as_the_long_command(catalog, tmp_path, monkeypatch):
-    oof, test = save_external(catalog, tmp_path)
-    run_here(monkeypatch, "external/them@first", "--external", "them@first", oof, test, *QUICK)
-    expected = read_card()
-    configs = tmp_path / "configs"
-    (configs / "ensembles").mkdir(parents=True)
-    kept = tmp_path / "tables/gz37/recipes"
-    (kept / "them@first").mkdir(parents=True)
-    for path, name in ((oof, "oof"), (test, "test")):
-        pd.read_csv(path).to_csv(kept / f"them@first/{name}.csv.gz", index=False)
-    (kept / "other").mkdir()  # of another ensemble: not read
-    text = f"runs: [gz37/them@first]\ntables: {tmp_path}/tables\n"
-    (configs / "ensembles/mine.yaml").write_text(text + "dataset: tiny\n")
-    monkeypatch.setenv("GALAXYZOO_CONFIGS", str(configs))
-    run_here(monkeypatch, "mine", *QUICK, "--name", "other")
-    found = read_card()
-    assert {key: found[key] for key in ("runs", "candidates", "model", "table")} == {
-        key: expected[key] for key in ("runs", "candidates", "model", "table")
-    }
-
-
 def test_a_table_with_possible_leakage_joins_only_by_name(catalog, tmp_path, monkeypatch, capsys):
     given = "--external", "them", *save_external(catalog, tmp_path), *MARKED
     run_here(monkeypatch, *given)

@@ -258,8 +258,6 @@ def test_what_does_not_fit_the_study_is_refused(lab: Lab) -> None:
     lab.make(about="said otherwise").check()
     with pytest.raises(InputError, match="was searched with another base: delete it"):
         lab.make(epochs=4).check()
-    with pytest.raises(InputError, match="was searched with another pruning: delete it"):
-        lab.make(pruning={"startup_trials": 1}).check()
     fewer = {"train.lr": {"type": "float", "low": 1e-4, "high": 1e-3}}
     with pytest.raises(InputError, match="was searched with another space: delete it"):
         lab.make(space=fewer).check()
