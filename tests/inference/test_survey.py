@@ -3,7 +3,6 @@
 import os
 import random
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -258,27 +257,10 @@ def test_what_is_odd_is_counted_once_whatever_was_killed(
     assert all((written.out + written.err).count(note) == 2 for note in wanted)
 
 
-@pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> dict[int, threading.Event]:
-    """Chunks of three images, and for each image an event: it was read."""
-    events = {number: threading.Event() for number in range(COUNT + 1)}
-    plain = FolderStore.load
-
-    def read(store: FolderStore, galaxy_id: int) -> bytes:
-        events[galaxy_id].set()
-        return plain(store, galaxy_id)
-
-    monkeypatch.setattr(FolderStore, "load", read)
-    monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 3)
-    return events
-
-
 def test_a_disk_that_fails_in_a_later_chunk_leaves_the_parts_before(
-    tmp_path: Path,
-    survey: Path,
-    read: dict[int, threading.Event],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, survey: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 3)
     plain = FolderStore.load
 
     def fail(store: FolderStore, galaxy_id: int) -> bytes:

@@ -156,23 +156,6 @@ def _check_classes(name: str, fits: list[CrossFits], leaky: list[CrossFits]) -> 
     assert np.mean(aucs) > 0.5 + 3 * np.sqrt(1 / 6 / n)
 
 
-@pytest.mark.parametrize("kind", TASKS)
-def test_the_nested_score_of_choosing_among_all_is_at_chance_level(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task, seeds = TASKS[kind], thorough(2, 10)
-    names = [name for which, name in EVERY if which == kind]
-
-    def gains() -> list[np.ndarray]:
-        fits = [fit_noise(task, names, seed, 160, 20) for seed in range(seeds)]
-        results = [(some, nested(some)) for some in fits]
-        return [gain_over_chance(f, result[0]) for f, result in results if result is not None]
-
-    assert not looks_skilled(gains())
-    monkeypatch.setattr(selection, "fit_without", fit_on_all)
-    assert looks_skilled(gains())
-
-
 @pytest.mark.parametrize("task", [PLAIN, BALANCED], ids=["plain", "balanced"])
 def test_decisions_on_random_classes_are_at_chance_level(task: ClassTask) -> None:
     """Also where a task decides by the classes' frequencies, as long as folds are stratified.

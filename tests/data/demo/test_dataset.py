@@ -237,10 +237,3 @@ def test_no_id_repeats_in_a_set_as_large_as_the_competitions():
     train, test = dataset.choose_ids(61_578, 79_975, seed=0)
     assert len(np.union1d(train, test)) == 61_578 + 79_975
     assert not np.array_equal(train, dataset.choose_ids(61_578, 79_975, seed=1)[0])
-
-
-@pytest.mark.parametrize(("n_train", "n_test"), [(0, 5), (5, 0)])
-def test_a_set_without_galaxies_is_refused(tmp_path, n_train, n_test):
-    with pytest.raises(ValueError, match="at least one"):
-        dataset.write_demo(tmp_path, n_train, n_test)
-    assert not list(tmp_path.iterdir())
