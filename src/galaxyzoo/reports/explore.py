@@ -13,6 +13,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import decode, decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.find import sky_positions
+from galaxyzoo.data.readers.label_table import image_names
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.io.tables import FOLD, write_table
 from galaxyzoo.reports.answers import answer_label, readable
@@ -20,7 +21,7 @@ from galaxyzoo.reports.charts import Chart
 from galaxyzoo.reports.html import GalaxyCard, HtmlSection, sky_links
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
-from galaxyzoo.tasks.registry import CLASS_TASKS
+from galaxyzoo.tasks.registry import CLASS_TASKS, find_task
 
 ANSWERS = list(GALAXY_ZOO_2.columns)
 _BINS = 20  # of a histogram
@@ -80,7 +81,9 @@ def _plot_distributions(votes: pd.DataFrame) -> list[Chart]:
 
 def labeled_tasks(catalog: Catalog) -> list[ClassTask]:
     """The class tasks whose labels the catalog has, or can make of votes by the task's rule."""
-    return [task for task in CLASS_TASKS.values() if catalog.has_labels(task)]
+    labeled = find_task(catalog.dataset)
+    tasks = CLASS_TASKS | ({labeled.name: labeled} if isinstance(labeled, ClassTask) else {})
+    return [task for task in tasks.values() if catalog.has_labels(task)]
 
 
 def explore_classes(
@@ -109,14 +112,14 @@ def explore_classes(
 
 def explore_samples(data: Dataset, tasks: Sequence[ClassTask]) -> list[HtmlSection]:
     """The section with a few random galaxies of every class, a gallery per task."""
-    galleries, sky = [], sky_positions(data.raw)
+    galleries, sky, names = [], sky_positions(data.raw), image_names(data.catalog.dataset)
     for task in tasks:
         notes = _sample_notes(data.catalog, task)
         if len(notes):
             images, _ = decode_many(data.raw.train_images, notes.index.to_numpy(), data.raw.image)
             links = [sky_links(*sky.get(i, ())) for i in notes.index]
             cards = [
-                GalaxyCard(str(i), image, texts, links=link)
+                GalaxyCard(names.get(i, str(i)), image, texts, links=link)
                 for (i, texts), image, link in zip(notes.items(), images, links, strict=True)
             ]
             galleries.append((f"{task.name}: random galaxies of each class", cards))
