@@ -31,12 +31,7 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
 from galaxyzoo.tasks.kinds import FractionTask, Task, VoteTask
 from galaxyzoo.tasks.registry import task_of
 
-LINEAR = [
-    "mean",
-    "greedy",
-    "nnls",
-    "disagreement_ridge",
-]  # the quick candidates
+LINEAR = ["mean", "greedy", "nnls", "disagreement_ridge"]  # the quick candidates
 COLUMNS = list(GALAXY_ZOO_2.columns)
 SMALL = FractionTask("small", ("a", "b"))
 Problem = tuple[np.ndarray, np.ndarray, np.ndarray]
