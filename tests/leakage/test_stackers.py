@@ -120,7 +120,7 @@ def settings_of(name: str) -> tuple[int, int, int, float]:
         return thorough(2, 10), 800, 5, 0.25
     if name in ("disagreement_ridge", "pool"):
         return thorough(4, 20), 160, 20, 0.25
-    return thorough(24, 60), 160, 20, 0.12  # of blends, little is fitted: it takes many
+    return thorough(16, 60), 160, 20, 0.12  # of blends, little is fitted: it takes many
 
 
 @pytest.mark.parametrize(("kind", "name"), FITTED)
