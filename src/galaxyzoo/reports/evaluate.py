@@ -239,7 +239,8 @@ def _row(result: Result, scores: dict[str, Any], worse: Difference) -> dict[str,
     """A row of the comparison: heading -> value, None: not known."""
     card, views, classes = result.card, None, scores.get("classes", {})
     if isinstance(card, EnsembleCard):
-        description = f"{card.chosen} of {len(card.runs)} runs, cross-fitted"
+        count = "one run" if len(card.runs) == 1 else f"{len(card.runs)} runs"
+        description = f"{card.chosen} of {count}, cross-fitted"
     else:
         description, views = f"{card.about or '–'}; start: {card.start}", card.views
     return {
