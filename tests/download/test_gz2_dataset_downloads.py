@@ -163,7 +163,7 @@ def test_who_presses_ctrl_c_keeps_what_is_there(root, server):
         make_dataset(ordered(server))
     folder = root / "input" / "gz2" / IMAGES
     there = {p.name for p in folder.iterdir()} - {"manifest.csv"}
-    assert 5 <= len(there) < 40
+    assert 2 <= len(there) < 40  # four ask at a time: two are through when the sixth is asked for
     assert all(name.endswith(".jpg") and name[0] != "." for name in there)
     assert (pd.read_csv(folder / "manifest.csv")["status"] == "ok").all()
     server.asked.clear()
