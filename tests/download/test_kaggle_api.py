@@ -60,6 +60,17 @@ def test_expired_address_of_a_file_is_asked_for_anew(stand_in, rests, kaggle_zip
     assert stand_in.count("DownloadDataFile") == 5
 
 
+def test_address_that_expires_before_the_rest_costs_no_more_than_a_new_start(
+    stand_in, rests, kaggle_zips, root
+):
+    """The client takes what the store answers for content; that must not stay."""
+    stand_in.cut_after[TRAIN_ZIP] = [5000, 0]
+    stand_in.expires_on_resume = 1
+    download(root)
+    assert held(root / "input") == kaggle_zips
+    assert stand_in.sent[TRAIN_ZIP] == [5000, 0, len(kaggle_zips[TRAIN_ZIP])]
+
+
 def test_stopped_download_goes_on_in_the_next_call(stand_in, rests, kaggle_zips, root):
     stand_in.cut_after[TRAIN_ZIP] = [5000, *[0] * 20]
     assert "connection broke" in refusal(root)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -94,16 +95,19 @@ def torchvision_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
     return lambda path: monkeypatch.setattr(weights, "url", path.as_uri())
 
 
+@pytest.mark.parametrize("name", ["resnet18", "torchvision/resnet18"])
 @pytest.mark.parametrize("write", [plain_pickle, torch_file, old_torch_file])
-def test_downloads_that_are_code(tmp_path, trap, write, monkeypatch, torchvision_file):
-    """The real client of torchvision; timm's is asked for no weights of another kind."""
+def test_downloads_that_are_code(tmp_path, trap, write, name, monkeypatch, torchvision_file):
+    """The real clients of timm and torchvision."""
     path = tmp_path / "weights.pth"
     write(path, Payload(trap))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     # Were the hash asked for, it would be refused for that alone.
     monkeypatch.setattr(torch.hub, "HASH_REGEX", torch.hub.re.compile("no hash()"))
     torchvision_file(path)
-    message = one_line_refusal(load_untrained, "torchvision/resnet18")
-    assert message.startswith("a/b: pretrained weights of 'torchvision/resnet18' cannot be downl")
+    kwargs = {} if "/" in name else {"pretrained_cfg_overlay": {"file": str(path)}}
+    message = one_line_refusal(load_untrained, name, kwargs=kwargs)
+    assert message.startswith(f"a/b: pretrained weights of '{name}' cannot be downloaded (")
     assert "eights" in message.partition("downloaded (")[2]
 
 

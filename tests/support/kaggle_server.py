@@ -34,6 +34,8 @@ class KaggleServer(ThreadingHTTPServer):
         self.calls: list[tuple[str, Any]] = []
         self.sent: dict[str, list[int]] = defaultdict(list)  # bytes of each answer of the store
         self.store_saw_credentials = False
+        self.expires_on_resume = 0  # how many addresses expire when the rest of a file is asked for
+        self.is_expired = False
         self.uploads: list[bytes] = []
         self.submissions: list[dict[str, Any]] = []
         self.polls_before_score = 1
@@ -83,6 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_DownloadDataFile(self, request: dict[str, Any]) -> None:
         if request["fileName"] not in self.server.files:
             return self.answer(404, {"message": "Not found"})
+        self.server.is_expired = False
         url = f"{self.server.store}/store/{request['fileName']}?signature=secret"
         return self.answer(302, {}, {"Location": url})
 
@@ -119,8 +122,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """A file from the store, or the rest of it."""
         name = self.path.split("?")[0].rsplit("/", 1)[1]
+        if self.server.expires_on_resume and "Range" in self.headers:
+            self.server.expires_on_resume -= 1
+            self.server.is_expired = True
         faults = self.server.faults["store"]
-        if faults and faults.pop():
+        if self.server.is_expired or (faults and faults.pop()):
             return self.answer(403, {"message": "Request has expired"})
         self.server.store_saw_credentials |= "Authorization" in self.headers
         data = self.server.files[name]
