@@ -45,6 +45,7 @@ def test_no_cell_index_or_column_name_becomes_a_formula(start, shown):
 def write_csv_of_evaluation(path: Path, table: pd.DataFrame) -> None:
     evaluation = Evaluation.__new__(Evaluation)
     object.__setattr__(evaluation, "folder", path.parent)
+    object.__setattr__(evaluation, "written", [])
     evaluation.write_csv(path.name, table)
 
 
