@@ -170,16 +170,14 @@ def describe_labels(data: Dataset, task: str) -> str:
     columns = ", ".join(f"{name} {text}" for name, text in zip(kind.columns, texts, strict=True))
     sizes = np.bincount(catalog.folds)
     span = f"{sizes.min():,}" + (f" or {sizes.max():,}" if sizes.max() > sizes.min() else "")
+    description = f"own labels{quantity}: {columns}; {span} galaxies a fold"
     height, width, _ = measure(images.load(catalog.ids[0]))
-    size = (
-        ""
-        if height == width == ORIGINAL_PX
-        else (
-            f"; images of {width} × {height} px, taken to show as much of the sky as Galaxy Zoo's "
-            f"{ORIGINAL_PX} px of 0.02 Petrosian radii: if not, set image.field_px"
-        )
+    if height == width == ORIGINAL_PX:
+        return description
+    return (
+        f"{description}; images of {width} × {height} px, taken to show as much of the sky as "
+        f"Galaxy Zoo's {ORIGINAL_PX} px of 0.02 Petrosian radii: if not, set image.field_px"
     )
-    return f"own labels{quantity}: {columns}; {span} galaxies a fold{size}"
 
 
 def explain_settings(config: Config, section: str) -> str:

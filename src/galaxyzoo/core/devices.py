@@ -151,7 +151,7 @@ def describe_machine() -> str:
 
 @functools.cache
 def has_bf16(device: torch.device) -> bool:
-    """Whether a device has units for bf16; without them bf16 is slower than float32."""
+    """Check whether a device has units for bf16; without them bf16 is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     flags = _cpuinfo("flags").split()
