@@ -85,7 +85,7 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root: Path, labels: dict
     task, rng = register_task("mine", labels), np.random.default_rng(0)
     targets = task.project(rng.random((40, len(task.columns))))
     data = replace(data, targets=data.targets if isinstance(task, ClassTask) else targets)
-    train = {"optimizer": "linear", "freeze": "backbone", "epochs": 1}
+    train = {"optimizer": "linear", "freeze": "backbone", "epochs": 1, "amp": "fp32"}
     small = {"task": "mine", "run": "mine/small", "labels": labels, "head": {"hidden": []}}
     config = small_config(**small, train=train, tta={"dihedral": False})
     summary = train_fold(config, data, root / "fold", "a fold")

@@ -18,8 +18,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from galaxyzoo.core.devices import (
     DepthwiseConv2d,
+    autocast,
     claim_gpu,
     get_device,
+    has_bf16,
     keep_freed_memory,
     place,
     prepare_to_train,
@@ -201,3 +203,14 @@ def test_without_autocast_or_in_eval_mode_it_is_an_ordinary_convolution():
     assert torch.equal(model.train()(images), expected)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(model.eval()(images), expected_eval)
+
+
+@pytest.mark.parametrize("forced", ["0", "1"])
+def test_tests_can_force_either_precision_on_a_processor(
+    forced: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GALAXYZOO_BF16", forced)
+    has_bf16.cache_clear()
+    with autocast("auto", torch.device("cpu")):
+        assert torch.is_autocast_enabled("cpu") == (forced == "1")
+    has_bf16.cache_clear()

@@ -172,7 +172,7 @@ def test_other_errors_are_bugs_and_keep_their_traceback(error):
 
 def test_an_error_amid_a_progress_bar_is_the_last_line_and_has_it_for_itself(capsys):
     def main() -> None:
-        bar = tqdm(total=5, desc="unpacking")
+        bar = tqdm(total=5, desc="unpacking", disable=False)
         bar.update()
         raise InputError("x.zip is damaged")
 

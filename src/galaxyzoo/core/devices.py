@@ -22,6 +22,7 @@ from galaxyzoo.core.errors import FoldError
 Model = TypeVar("Model", bound=nn.Module)
 Made = TypeVar("Made", bound=tuple[Any, ...])
 _DEVICE = "GALAXYZOO_DEVICE"
+_BF16 = "GALAXYZOO_BF16"  # 0 or 1: what tests assume of any processor
 
 
 def get_device() -> torch.device:
@@ -154,6 +155,8 @@ def has_bf16(device: torch.device) -> bool:
     """Check whether a device has units for bf16; without them bf16 is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
+    if forced := os.environ.get(_BF16):
+        return forced != "0"
     flags = _cpuinfo("flags").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
