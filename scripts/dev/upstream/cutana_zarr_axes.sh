@@ -5,7 +5,7 @@
 # (0.4.0, "Zarr") lists a column `idx_in_zarr` in the metadata; no code of either package writes it.
 # A reader has to tell the axes by which of them is 1 or 3 long, and take row i as image i.
 #
-#   bash findings/cutana_zarr_axes.sh     (two minutes; fails if the behaviour changes)
+#   bash scripts/dev/upstream/cutana_zarr_axes.sh     (two minutes; fails if the behaviour changes)
 #
 # Output seen:
 #   cutana 0.4.0 images-to-zarr 0.3.5

@@ -5,7 +5,7 @@
 # BLANK = 0 is what cut-outs at a tile's edge are padded with: they look like black sky. To get NaN there, compare the raw values
 # (do_not_scale_image_data=True) with BLANK.
 #
-#   bash findings/astropy_blank_zero.sh     (half a minute; fails if the behaviour changes)
+#   bash scripts/dev/upstream/astropy_blank_zero.sh     (half a minute; fails if the behaviour changes)
 #
 # Output seen:
 #   astropy 8.0.2

@@ -3,7 +3,7 @@
 # pooling and classifier (MobileNetV3 and V4, GhostNet, LCNet, HGNetV2, VGG, …) it returns `head_hidden_size`; a head built for
 # `num_features` fails at the first batch. `head_hidden_size` is right for all of these, and for networks where both are equal.
 #
-#   bash findings/timm_headless_width.sh     (several minutes, most of them for torch; fails if the behaviour changes)
+#   bash scripts/dev/upstream/timm_headless_width.sh     (several minutes, most of them for torch; fails if the behaviour changes)
 #
 # Output seen:
 #   timm 1.0.31 torch 2.13.0+cu130

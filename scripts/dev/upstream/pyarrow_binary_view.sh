@@ -3,7 +3,7 @@
 # ArrowNotImplementedError "Slicing not implemented for BinaryView". The same struct of binary is written.
 # Met where Hugging Face's image columns (struct of bytes and path) are built from views; cast `bytes` to binary first.
 #
-#   bash findings/pyarrow_binary_view.sh     (half a minute; fails if the behaviour changes)
+#   bash scripts/dev/upstream/pyarrow_binary_view.sh     (half a minute; fails if the behaviour changes)
 #
 # Output seen:
 #   pyarrow 26.0.1

@@ -4,7 +4,7 @@
 # 27 times the processor time of the same step in float32, for a small network ten times that of its forward and backward pass.
 # timm's function zeropower_via_newtonschulz takes a dtype. No error and no warning says so: training is just slow.
 #
-#   bash findings/muon_bf16_cpu.sh     (several minutes, most of them for torch; fails if the behaviour changes)
+#   bash scripts/dev/upstream/muon_bf16_cpu.sh     (several minutes, most of them for torch; fails if the behaviour changes)
 #
 # Output seen, on an AMD EPYC with AVX2 alone:
 #   timm 1.0.31 torch 2.13.0+cu130 AVX2
