@@ -21,6 +21,7 @@ from galaxyzoo.training.feature_head import fit_head
 from support.brightness import make_job
 from support.browser import PATIENCE_MS, check_accessibility, find_browser, start
 from support.commands import call, complaint
+from support.page_client import FOREIGN, OWN
 from support.refusals import one_line_refusal
 
 if TYPE_CHECKING:
@@ -226,6 +227,18 @@ def test_requests_that_make_no_sense_change_nothing(votes: Path) -> None:
     assert page.post("/label", json={"rows": [-1], "number": 0}).status_code == 422
     assert page.get("/", headers={"Host": "evil.example"}).status_code == 400
     assert not (votes / "labels.csv").exists()
+
+
+def test_what_another_web_site_asks_for_is_not_done(loop: LabelLoop) -> None:
+    page = TestClient(build_app(loop, []), base_url="http://localhost")
+
+    def add(headers: dict[str, str]) -> int:
+        return page.post("/class", json={"name": str(headers)[:9]}, headers=headers).status_code
+
+    assert {add(headers) for headers in FOREIGN} == {403}
+    assert len(loop.classes) == 2
+    assert {add(headers) for headers in OWN} == {200}
+    assert page.get("/").headers["Content-Security-Policy"] == "frame-ancestors 'self'"
 
 
 @pytest.fixture

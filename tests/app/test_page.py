@@ -23,7 +23,7 @@ from galaxyzoo.ensemble.predictors import KnownPredictor
 from support.app_fixtures import jpeg, loaded
 from support.commands import call, complaint
 from support.kaggle_fixtures import draw_competition
-from support.page_client import PageClient
+from support.page_client import FOREIGN, OWN, PageClient
 
 
 @pytest.fixture(scope="module")
@@ -137,11 +137,24 @@ def test_another_run_shows_the_same_galaxy_or_its_first(
 def test_the_page_answers_to_its_own_names_alone(address: str) -> None:
     own = ["localhost", "127.0.0.1:1", "[::1]:7860", "10.0.0.5", "galaxies.example:80"]
     foreign = ["evil.example", "127.0.0.1.evil.example:80", "x.galaxies.example", "[::", ""]
+    foreign += ["[::1].evil", "evil.example@127.0.0.1", "127.0.0.1/evil", "127.0.0.1:80.evil"]
     expected = dict.fromkeys((*own, socket.gethostname()), 200) | dict.fromkeys(foreign, 400)
     answers = {host: httpx.get(f"{address}config", headers={"Host": host}) for host in expected}
     assert {host: answer.status_code for host, answer in answers.items()} == expected
     said = "the page has no name 'evil.example': start it with --allow-host NAME"
     assert answers["evil.example"].text == said
+
+
+def test_what_another_web_site_asks_for_is_not_done(address: str) -> None:
+    def status(headers: dict[str, str]) -> int:
+        where = f"{address}gradio_api/queue/join"
+        return httpx.post(where, json={}, headers={"Host": "localhost", **headers}).status_code
+
+    assert {status(headers) for headers in FOREIGN} == {403}
+    assert {status(headers) for headers in OWN} == {422}  # it reached Gradio
+    shown = httpx.get(address, headers={"Sec-Fetch-Site": "cross-site"})  # a link on another site
+    assert shown.status_code == 200
+    assert shown.headers["Content-Security-Policy"] == "frame-ancestors 'self'"
 
 
 def test_a_host_that_is_not_this_machines_is_one_line(tmp_path: Path) -> None:

@@ -13,6 +13,19 @@ _EVENTS = {
     "explain": ("explain", "click"),
     "compare": ("other", "change"),
 }
+# Headers of what a browser sends to http://localhost from another site, and from there
+FOREIGN: list[dict[str, str]] = [
+    {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-site"},
+    {"Origin": "http://evil.example"},  # of a browser that sends no Sec-Fetch-Site
+    {"Origin": "http://localhost.evil.example"},
+    {"Origin": "null"},
+]
+OWN: list[dict[str, str]] = [
+    {},
+    {"Origin": "http://localhost"},
+    {"Origin": "https://proxy.example", "Sec-Fetch-Site": "same-origin"},
+]
 
 
 class PageClient:

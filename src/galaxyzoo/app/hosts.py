@@ -1,16 +1,19 @@
-"""The host names that a page of this machine answers to."""
+"""Guards of a local page against other web sites that are open in the user's browser."""
 
 import ipaddress
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from galaxyzoo.core.errors import one_line
+
+_HOST = re.compile(r"(\[[^][@/]+\]|[^][@/:]+)(:[0-9]*)?")  # name and port; no user, no path
 
 
 def own_hosts(hosts: Sequence[str]) -> Middleware:
@@ -21,26 +24,46 @@ def own_hosts(hosts: Sequence[str]) -> Middleware:
 
 @dataclass
 class _OwnHosts:
-    """Refuse host names that are not this machine's; any IP address is fine.
+    """Refuse foreign host names, changes that a foreign page asks for, and foreign frames.
 
-    Else a foreign site, open in the user's browser, could point its own name at this machine and
-    read the page (DNS rebinding). That takes a name: an IP address can only be what the user typed.
+    A foreign page could point its own name at this machine and read the page (DNS rebinding). That
+    takes a name: an IP address can only be what the user typed. It could send a form, too: browsers
+    say from where, in Sec-Fetch-Site or Origin, compared as in Go's `net/http.CrossOriginProtection`.
     """
 
     app: ASGIApp
     names: set[str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host = dict(scope.get("headers", ())).get(b"host", b"").decode("latin-1")
+        async def send_unframed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = "frame-ancestors 'self'"
+            await send(message)
+
         respond = self.app
-        if scope["type"] in ("http", "websocket") and not self._is_own(host):
-            message = f"the page has no name {one_line(host)!r}: start it with --allow-host NAME"
-            respond = PlainTextResponse(message, status_code=400)
-        await respond(scope, receive, send)
+        if scope["type"] in ("http", "websocket"):
+            headers = Headers(scope=scope)
+            host = headers.get("host", "")
+            if not self._is_own(host):
+                problem = f"the page has no name {one_line(host)!r}: start it with --allow-host NAME"
+                respond = PlainTextResponse(problem, status_code=400)
+            elif scope.get("method") not in ("GET", "HEAD", "OPTIONS") and _is_foreign(headers):
+                respond = PlainTextResponse("another web site asked for this", status_code=403)
+        await respond(scope, receive, send_unframed)
 
     def _is_own(self, host: str) -> bool:
+        match = _HOST.fullmatch(host.lower())
+        name = match[1].strip("[]") if match else ""
         try:
-            name = urlsplit(f"//{host}").hostname or ""
             return name in self.names or bool(ipaddress.ip_address(name))
         except ValueError:
             return False
+
+
+def _is_foreign(headers: Headers) -> bool:
+    """Check whether a browser sends this from a page of another address."""
+    if site := headers.get("sec-fetch-site"):
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != headers["host"]
