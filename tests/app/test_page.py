@@ -108,6 +108,26 @@ def test_several_images_are_answered_in_one_table(address: str) -> None:
     assert "52 images: at most 50 at once" in refused["output"]["error"]
 
 
+def test_an_image_that_cannot_be_used_is_named_beside_the_answers_of_the_others(
+    address: str,
+) -> None:
+    visitor = PageClient(address)
+
+    def file(name: str, encoded: bytes) -> dict[str, object]:
+        path = visitor.upload(encoded, name).json()[0]
+        return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
+
+    bad = [file("bad.jpg", b"hello"), file("worse.jpg", b"")]
+    good = [file(name, jpeg(gray)) for name, gray in (("a.jpg", 60), ("b.jpg", 90))]
+    output = visitor.ask("upload", visitor.run, NONE, [bad[0], *good, bad[1]])["output"]
+    assert "bad.jpg cannot be used" in output["error"]
+    assert "worse.jpg cannot be used" in output["error"]
+    assert "a.jpg" in output["data"][2]
+    assert "b.jpg" in output["data"][2]
+    assert visitor.show(jpeg(60), "a.jpg")["output"]["data"][3] == output["data"][3]
+    assert "bad.jpg cannot" in visitor.ask("upload", visitor.run, NONE, bad)["output"]["error"]
+
+
 def test_networks_without_galaxies_open_with_a_drawn_one(
     address: str, run: LoadedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,14 +67,16 @@ class PageClient:
         joined = self.http.post("/gradio_api/queue/join", json=body)
         if joined.is_error:
             return {"success": False, "output": {"error": joined.text}}
-        where, refused = {"session_hash": self.session}, {}
+        where, warning = {"session_hash": self.session}, ""
         with self.http.stream("GET", "/gradio_api/queue/data", params=where) as messages:
             for line in messages.iter_lines():
                 said = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
                 if said.get("msg") == "log":
-                    refused = {"success": False, "output": {"error": said["log"]}}
+                    warning = said["log"]
                 if said.get("msg") == "process_completed":
-                    return refused or said
+                    if warning:
+                        return {"success": False, "output": {**said["output"], "error": warning}}
+                    return said
         raise AssertionError("the page has not answered")
 
     def show(self, encoded: bytes, name: str = "mine.jpg") -> dict[str, Any]:

@@ -28,7 +28,7 @@ class _OwnHosts:
 
     A foreign page could point its own name at this machine and read the page (DNS rebinding). That
     takes a name: an IP address can only be what the user typed. It could send a form, too: browsers
-    say from where, in Sec-Fetch-Site or Origin, compared as in Go's `net/http.CrossOriginProtection`.
+    say from where in Sec-Fetch-Site or Origin (as Go's `http.CrossOriginProtection` compares).
     """
 
     app: ASGIApp
@@ -46,7 +46,9 @@ class _OwnHosts:
             headers = Headers(scope=scope)
             host = headers.get("host", "")
             if not self._is_own(host):
-                problem = f"the page has no name {one_line(host)!r}: start it with --allow-host NAME"
+                problem = (
+                    f"the page has no name {one_line(host)!r}: start it with --allow-host NAME"
+                )
                 respond = PlainTextResponse(problem, status_code=400)
             elif scope.get("method") not in ("GET", "HEAD", "OPTIONS") and _is_foreign(headers):
                 respond = PlainTextResponse("another web site asked for this", status_code=403)

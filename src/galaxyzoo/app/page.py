@@ -201,15 +201,23 @@ def _show_random(name: str, second: str) -> list[Any]:
 
 
 def _show_upload(name: str, second: str, paths: list[str]) -> list[Any]:
-    """The first of the uploaded images, and the likeliest answers of all."""
+    """The first uploaded image that can be used, and the likeliest answers of all such."""
     if len(paths) > _MAX_IMAGES:
         raise InputError(f"{len(paths)} images: at most {_MAX_IMAGES} at once; for more predict.py")
-    images = [(Path(path).read_bytes(), one_line(Path(path).name)) for path in paths]
-    outputs = _show(name, second, lambda loaded: loaded.predict_upload(*images[0]))
-    if len(images) > 1:
-        loaded = _load(name)
-        others = [loaded.predict_upload(*image) for image in images[1:]]
-        outputs[2] = facts_html(loaded.task, [outputs[1], *others])
+    loaded, predicted, problems = _load(name), [], []
+    for path in map(Path, paths):
+        try:
+            predicted.append(loaded.predict_upload(path.read_bytes(), one_line(path.name)))
+        except InputError as error:
+            problems.append(str(error))
+    problem = InputError("; ".join(problems))
+    if not predicted:
+        raise problem
+    if problems:
+        gr.Warning(str(problem), duration=None)
+    first = predicted[0]
+    outputs = _show(name, second, lambda loaded: loaded.predict_picture(first.galaxy))
+    outputs[2] = facts_html(loaded.task, predicted)
     return outputs
 
 
