@@ -10,6 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 UV=uv==0.13.8  # pip alone can pair torch and torchvision builds that do not fit; uv's resolver does not
 PYTHON=.venv/bin/python
+PINS=scripts/requirements
 MODULES="torch, torchvision, timm, albumentations, cv2, lightgbm"
 STAMP=.venv/.installed # each says what its packages were installed from
 case ${1:-} in
@@ -27,10 +28,10 @@ case ${1:-} in
     ;;
 esac
 wanted=("$STAMP")
-sources=(--requirements requirements.txt --overrides requirements-overrides.txt)
+sources=(--requirements "$PINS/base.txt" --overrides "$PINS/overrides.txt")
 for part in ${parts[@]+"${parts[@]}"}; do
     wanted+=("$STAMP-$part")
-    sources+=(--requirements "requirements-$part.txt")
+    sources+=(--requirements "$PINS/$part.txt")
 done
 
 say() { echo "set-up: $*"; }
@@ -52,7 +53,7 @@ find_python() { # prints the first interpreter that is new enough
     fail "no Python 3.11 or newer found (python3: $(python3 -V 2>/dev/null || echo none)): install one, then again"
 }
 
-stamp() { "$PYTHON" -I -S -c 'import sys; print(sys.version)' && cat requirements*.txt scripts/setup.sh | cksum; }
+stamp() { "$PYTHON" -I -S -c 'import sys; print(sys.version)' && cat "$PINS"/*.txt scripts/setup.sh | cksum; }
 
 is_current() {
     local file now
@@ -95,7 +96,7 @@ install_packages() {
 choose_cv2() { # opencv-python where its display libraries (libGL) exist, else the headless build; never both
     "$PYTHON" -c "import cv2" 2>/dev/null && return
     local version
-    version=$(sed -n 's/^opencv-python==\([0-9.]*\).*/\1/p' requirements.txt)
+    version=$(sed -n 's/^opencv-python==\([0-9.]*\).*/\1/p' $PINS/base.txt)
     say "cv2 does not load here (no libGL?): taking opencv-python-headless $version instead of opencv-python"
     uv_pip uninstall opencv-python
     uv_pip install --no-deps "opencv-python-headless==$version" || fail "opencv-python-headless could not be installed"
@@ -120,9 +121,9 @@ check_own_python() { # GALAXYZOO_PYTHON: nothing is installed there
     local lacks
     lacks=$("$GALAXYZOO_PYTHON" -c 'import importlib.util as u, sys
 print(*(n for n in sys.argv[1].split(", ") if not u.find_spec(n)), sep=", ")' "$names")
-    [[ -z $lacks ]] || fail "GALAXYZOO_PYTHON lacks $lacks: install them there (versions: requirements.txt) or unset it"
+    [[ -z $lacks ]] || fail "GALAXYZOO_PYTHON lacks $lacks: install them there (versions: $PINS/base.txt) or unset it"
     local major other # from OpenCV 5 on pictures are warped more exactly
-    major=$(sed -n 's/^opencv-python==\([0-9]*\)[.].*/\1/p' requirements.txt)
+    major=$(sed -n 's/^opencv-python==\([0-9]*\)[.].*/\1/p' $PINS/base.txt)
     other=$("$GALAXYZOO_PYTHON" -c 'import cv2; print(cv2.__version__)') || fail "GALAXYZOO_PYTHON does not load cv2 (see above)"
     [[ $other == "$major".* ]] || say "GALAXYZOO_PYTHON has OpenCV $other, not $major: votes differ by up to 0.0024"
 }

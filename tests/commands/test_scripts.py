@@ -15,6 +15,7 @@ from galaxyzoo.config.loading import all_runs
 from galaxyzoo.core.paths import CODE_ROOT as ROOT
 from galaxyzoo.tasks.registry import TASKS
 
+PINS = ROOT / "scripts" / "requirements"
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.sh"))
 ENTRIES = sorted(path.name for path in (ROOT / "src").glob("*.py"))
 TOOLS = "bash basename cat cksum cp dirname env flock mkdir mv rm sed sleep tail touch"
@@ -52,8 +53,6 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root, self.log = root / "project", root / "log"
         shutil.copytree(ROOT / "scripts", self.root / "scripts")
-        for path in ROOT.glob("requirements*.txt"):
-            shutil.copy(path, self.root)
         self.bin = root / "bin"
         self.bin.mkdir()
         for name in TOOLS.split():
@@ -125,9 +124,9 @@ def test_no_file_is_a_link_or_names_a_folder_or_a_python_of_some_machines() -> N
     assert "\n120000 " not in f"\n{modes}"
 
 
-@pytest.mark.parametrize("name", ["", "-cluster", "-extras", "-dev"])
+@pytest.mark.parametrize("name", ["base", "cluster", "extras", "dev"])
 def test_requirements_are_exact_and_name_no_host(name: str) -> None:
-    text = (ROOT / f"requirements{name}.txt").read_text()
+    text = (PINS / f"{name}.txt").read_text()
     assert not re.search(r"://|^\s*-|^/", text, re.MULTILINE)
     lines = [line.split("#")[0].strip() for line in text.splitlines()]
     pins = [line for line in lines if line]
@@ -149,7 +148,7 @@ def test_second_set_up_runs_nothing(project: Project) -> None:
 
 
 def test_changed_requirements_are_installed_and_dev_includes_them(project: Project) -> None:
-    requirements = project.root / "requirements.txt"
+    requirements = project.root / "scripts/requirements/base.txt"
 
     def installs(*words: str) -> int:
         project.set_up(*words)
@@ -227,13 +226,13 @@ def test_venv_whose_python_is_gone_is_made_again(project: Project) -> None:
 def test_machine_without_display_gets_the_headless_cv2_alone(project: Project) -> None:
     packages = project.root / ".venv" / "lib" / "python3" / "site-packages"
     status, printed = project.set_up(NO_DISPLAY="1")
-    requirements = (ROOT / "requirements.txt").read_text()
+    requirements = (PINS / "base.txt").read_text()
     version = requirements.split("\nopencv-python==")[1].split()[0]
     assert status == 0
     assert f"taking opencv-python-headless {version}" in printed
     assert project.calls(f"uv pip install --no-deps opencv-python-headless=={version}") == 1
     assert [p.name for p in packages.iterdir()] == ["opencv_python_headless-1.dist-info"]
-    (project.root / "requirements.txt").write_text(requirements + "# changed\n")
+    (project.root / "scripts/requirements/base.txt").write_text(requirements + "# changed\n")
     project.set_up()  # the display came back: the headless one goes before the other comes
     assert project.calls("uv pip uninstall opencv-python opencv-python-headless") == 1
     assert [p.name for p in packages.iterdir()] == ["opencv_python-1.dist-info"]

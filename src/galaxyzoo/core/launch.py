@@ -65,7 +65,7 @@ def use_project_python() -> None:
     if lacks and python_wanted:
         sys.exit(
             f"error: {_PYTHON} lacks {', '.join(lacks)}: install them there (versions: "
-            "requirements.txt) or unset it"
+            "scripts/requirements/base.txt) or unset it"
         )
     if lacks:
         sys.exit(
