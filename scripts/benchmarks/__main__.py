@@ -16,9 +16,8 @@ from galaxyzoo.core.version import code_version
 from galaxyzoo.data.prepare import prepare
 
 PARTS = (
-    *("decoding", "steps", "folds", "allocator", "pipelines"),
-    *("time_to_score", "memory", "ensembling", "page", "checks", "survey", "views", "trust"),
-    *("own_labels", "labeling"),
+    *("decoding", "steps", "ensembling", "checks"),
+    *("survey", "views", "trust", "own_labels", "labeling"),
 )
 
 

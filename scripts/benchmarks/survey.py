@@ -7,19 +7,20 @@ import tempfile
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import h5py
 import numpy as np
-import plain
 import pyarrow as pa
 import torch
 from measuring import Table, Watch, measure_alone, race, rate_rows
-from memory import own_bytes
 from PIL import Image
 from pyarrow import parquet
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from torch import Tensor
 from torch.utils.data import DataLoader
+from torchvision import transforms
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.names import BUNDLED
@@ -59,14 +60,13 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
 def rates(folder: Path, forms: dict[str, Path], count: int, repeats: int) -> Table:
     """A whole job of each form against the forward pass alone, and a plain loop."""
     predictor = load_run(BUNDLED, _RUN).restrict(range(count), TTAConfig(dihedral=False))
-    networks, side = [model.eval() for model in predictor.models.values()], predictor.config.image
-    galaxies = plain.Galaxies(
-        forms["folder"], np.arange(_IMAGES), np.zeros((_IMAGES, 37)), side.size_px, train=False
-    )
+    networks = [model.eval() for model in predictor.models.values()]
     contestants: dict[str, Callable[[], int]] = {_FORWARD: forward_alone(predictor)}
     for name, path in forms.items():
         contestants[name] = partial(run_job, predictor, path, folder)
-    contestants[_PLAIN] = partial(run_plain, networks, galaxies)
+    contestants[_PLAIN] = partial(
+        run_plain, networks, list(forms["folder"].iterdir()), predictor.config.image.size_px
+    )
     header = ("input", "img/s", "range", "ratio")
     rows = rate_rows(race(contestants, repeats), _FORWARD)
     return Table(f"A whole job of {_RUN}, {count} networks, one view", header, rows)
@@ -106,12 +106,23 @@ def forward_alone(predictor: RunNetworks) -> Callable[[], int]:
 
 
 @torch.inference_mode()
-def run_plain(networks: list[GalaxyNet], galaxies: plain.Galaxies) -> int:
+def run_plain(networks: list[GalaxyNet], paths: list[Path], size_px: int) -> int:
     """A loop as tutorials have it."""
-    for images, _ in DataLoader(galaxies, 32, num_workers=2):
+    steps = [
+        transforms.Resize((size_px, size_px)),
+        transforms.ToTensor(),
+        transforms.Normalize(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD),
+    ]
+    collate = partial(open_all, transforms.Compose(steps))
+    for images in DataLoader(cast(Any, paths), 32, num_workers=2, collate_fn=collate):
         for network in networks:
             network(images)
-    return len(galaxies)
+    return len(paths)
+
+
+def open_all(transform: Callable[[Image.Image], Tensor], paths: list[Path]) -> Tensor:
+    """A batch, decoded in full and resized by Pillow."""
+    return torch.stack([transform(Image.open(path).convert("RGB")) for path in paths])
 
 
 def write_forms(data: Dataset, folder: Path) -> dict[str, Path]:
@@ -181,6 +192,12 @@ def run_many(count: int) -> tuple[float, float]:
         watch = Watch(own_bytes, 0.02)
         rates = race({"job": partial(run_job, predictor, path, Path(temporary))}, 1, warm=False)
         return max(watch.stop()) / 1e6, rates["job"][0]
+
+
+def own_bytes() -> int:
+    """RssAnon of Linux's /proc/self/status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
 
 if __name__ == "__main__":
