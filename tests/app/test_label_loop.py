@@ -1,6 +1,8 @@
 """The label loop: labels on disk before they count, rankings by what they teach, honest scores."""
 
 import io
+import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import cv2
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from starlette.testclient import TestClient
 
 from galaxyzoo.app import label_loop
@@ -18,7 +22,7 @@ from galaxyzoo.app.label_page import PICTURE, build_app
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.finished import SurveyFeatures, read_features
 from galaxyzoo.training.feature_head import fit_head
-from support.brightness import make_job
+from support.brightness import Darkness, make_job
 from support.browser import PATIENCE_MS, check_accessibility, find_browser, start
 from support.commands import call, complaint
 from support.page_client import FOREIGN, OWN
@@ -319,9 +323,85 @@ def test_what_is_no_finished_survey_with_features_is_one_line(votes: Path, tmp_p
     assert "is not a finished survey: type" in one_line_refusal(read_features, tmp_path)
     make_job(tmp_path / "bare", tmp_path / "survey").run()
     assert "bare has no features: " in one_line_refusal(read_features, tmp_path / "bare")
-    (tmp_path / "survey" / "100.png").rename(tmp_path / "100.png")
-    for i in range(101, 103):
-        (tmp_path / "survey" / f"{i}.png").unlink()
-    assert "votes is of other images than" in one_line_refusal(read_features, votes)
+    broken = tmp_path / "survey" / "105.png"
+    make_job(tmp_path / "none", broken, extras=("features",)).run()
+    assert "none has no galaxy: none of its images" in one_line_refusal(
+        read_features, tmp_path / "none"
+    )
     (tmp_path / "survey").rename(tmp_path / "moved")
     assert "survey is missing" in one_line_refusal(read_features, votes)
+
+
+def rewrite(path: Path, name: str, values: Any) -> None:
+    table = parquet.read_table(path)
+    column = pa.array(values, table[name].type)
+    parquet.write_table(table.set_column(table.column_names.index(name), name, column), path)
+
+
+def exchange(path: Path) -> None:
+    """Exchange a part and its record with the next part's."""
+    for end in (".parquet", ".json"):
+        paths = path.with_suffix(end), path.with_name(f"part-000001{end}")
+        contents = [each.read_bytes() for each in paths[::-1]]
+        for each, content in zip(paths, contents, strict=True):
+            each.write_bytes(content)
+
+
+def take_another_jobs(path: Path) -> None:
+    root, extras = path.parents[2], ("features",)
+    make_job(root / "b", root / "survey", size=5, predictor=Darkness, extras=extras).run()
+    for end in (".parquet", ".json"):
+        shutil.copy((root / "b" / "parts" / path.name).with_suffix(end), path.parent)
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda path: rewrite(path, "GalaxyID", range(104, 99, -1)), "is not the file that"),
+        (lambda path: rewrite(path, "features", [[0.0, 1.0]] * 5), "is not the file that"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is not the file that"),
+        (lambda path: path.unlink(), "part-000000.parquet is missing"),
+        (lambda path: path.with_suffix(".json").unlink(), "part-000000.json is missing"),
+        (exchange, "part-000000.parquet is missing"),
+        (take_another_jobs, "part-000000.json is of other networks"),
+    ],
+    ids=["ids", "features", "cut off", "no part", "no record", "exchanged", "another job's"],
+)
+def test_a_part_that_is_not_as_it_was_written_is_one_line(
+    votes: Path, damage: Callable[[Path], object], complaint: str
+) -> None:
+    path = votes / "parts" / "part-000000.parquet"
+    damage(path)
+    message = one_line_refusal(read_features, votes)
+    assert complaint in message
+    assert f"delete {path}, and the same command of predict.py" in message
+
+
+@pytest.mark.parametrize("change", ["content", "a name", "all names", "fewer"])
+def test_no_pictures_of_other_galaxies_are_shown(votes: Path, change: str) -> None:
+    folder = votes.parent / "survey"
+    paths = sorted(folder.iterdir())
+    if change == "content":
+        shutil.copy(paths[0], paths[8])
+    for path in {"a name": paths[11:], "all names": paths}.get(change, []):
+        path.rename(path.with_name(f"z{path.name}"))
+    for path in paths[:3] if change == "fewer" else []:
+        path.unlink()
+    assert "votes is of other images than" in one_line_refusal(read_features, votes)
+
+
+def test_a_survey_of_images_in_this_folder_is_read_where_these_are(
+    votes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images that were copied have other times; another folder has others of the same names."""
+    root = votes.parent
+    monkeypatch.chdir(root)
+    make_job(Path("again"), Path("survey"), size=5, extras=("features",)).run()
+    for path in root.glob("survey/*"):
+        os.utime(path, (1e9, 1e9))
+    assert len(read_features(Path("again")).ids) == 11
+    shutil.copytree(root / "survey", root / "elsewhere" / "survey")
+    shutil.copy(root / "survey" / "100.png", root / "elsewhere" / "survey" / "109.png")
+    monkeypatch.chdir(root / "elsewhere")
+    message = one_line_refusal(read_features, root / "again")
+    assert "again is of other images than survey: start the page in the folder where" in message

@@ -87,7 +87,7 @@ def test_a_part_that_was_changed_is_named_and_made_again_once_deleted(
     DAMAGES[damage](path)
     message = one_line_refusal(make_job(votes, survey).run)
     assert PART in message
-    assert f"delete {path}, and the same command predicts it again" in message
+    assert f"delete {path}, and the same command of predict.py predicts it again" in message
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     make_job(votes, survey).run()
     assert read_all(votes) == before
@@ -124,6 +124,22 @@ def test_a_job_does_not_go_on_with_images_that_changed_since(votes: Path, survey
     (votes / "parts" / PART).unlink()
     shutil.copy(survey / "101.png", survey / "109a.png")
     assert "job.json is of other images" in one_line_refusal(make_job(votes, survey).run)
+
+
+def test_no_advice_is_to_delete_a_folder_with_labels_in_it(votes: Path, survey: Path) -> None:
+    (votes / "labels.csv").write_text("id,class\n101.png,bright\n")
+    others = [make_job(votes, survey, size=9), make_job(votes, survey, predictor=Darkness)]
+    others.append(make_job(votes, survey, extras=("features",)))
+    others.append(make_job(votes, survey / "101.png"))
+    for other in others:
+        message = one_line_refusal(other.run)
+        assert " delete " not in message
+        assert message.endswith("name a new folder")
+    for name in ("job.json", "manifest.json"):
+        flip(votes / name)
+        assert " delete " not in one_line_refusal(make_job(votes, survey).run)
+    (survey / "mine").mkdir()
+    assert " delete " not in one_line_refusal(files.check_free, survey / "mine")
 
 
 class Unasked(Brightness):
@@ -215,7 +231,9 @@ def test_images_that_change_amid_a_job_are_said_to(tmp_path: Path, survey: Path,
     pd.DataFrame({"path": names}).to_csv(survey / "list.csv", index=False)
     images = {"folder": survey, "zip": tmp_path / "a.zip", "list": survey / "list.csv"}[form]
     job = make_job(tmp_path / "votes", images, predictor=amid_a_job(change))
-    assert "IMAGES changed while they were predicted: delete" in one_line_refusal(job.run)
+    assert (
+        one_line_refusal(job.run) == "IMAGES changed while they were predicted: name a new folder"
+    )
     assert not (tmp_path / "votes" / surveys.MANIFEST).exists()
 
 

@@ -92,7 +92,7 @@ def make_folder(path: Path) -> None:
 def check_free(path: Path) -> None:
     """Raise InputError if a folder exists already."""
     if path.exists() or path.is_symlink():
-        raise InputError(f"{shown(path)} already exists: delete it, or name another folder")
+        raise InputError(f"{shown(path)} already exists: move it away, or name another folder")
 
 
 @contextmanager

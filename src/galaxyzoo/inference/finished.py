@@ -7,7 +7,7 @@ import numpy as np
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import read_sealed
+from galaxyzoo.core.manifest import MadeBy, Manifest, read_sealed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.fits import FitsSettings
 from galaxyzoo.inference.columns import FEATURES, features_of
@@ -27,11 +27,23 @@ class SurveyFeatures:
     features: np.ndarray  # (galaxy, feature) float32
 
 
+def part_path(folder: Path, number: int) -> Path:
+    """Path of a part's predictions."""
+    return folder / PARTS / f"part-{number:06d}.parquet"
+
+
+def part_record(path: Path, made_by: MadeBy) -> Manifest:
+    """Manifest of a part; its notes: errors, oddities, names, stamps and content of its images."""
+    cure = f"delete {shown(path)}, and the same command of predict.py predicts it again"
+    return Manifest(path.parent, made_by, path.with_suffix(".json").name, cure)
+
+
 def read_features(folder: Path) -> SurveyFeatures:
     """Read all features into memory: 4 bytes each.
 
     Raises:
-        InputError: the survey is not finished, has no features, or its images are gone.
+        InputError: the survey is not finished, has no features, a part of it was changed, or its
+            images are gone or others.
     """
     if not (folder / MANIFEST).exists():
         raise InputError(
@@ -45,13 +57,26 @@ def read_features(folder: Path) -> SurveyFeatures:
             f"{shown(folder)} has no features: predict the images again, into a new folder, with "
             "`--with features`"
         )
+    if not notes["rows"]:
+        raise InputError(f"{shown(folder)} has no galaxy: none of its images can be read")
     settings = FitsSettings(**notes.get("fits", {}))
     images = SurveyImages(tuple(map(Path, notes["inputs"])), made_by["part_size"], settings)
-    label = images.labels.column
-    paths = sorted((folder / PARTS).glob("part-*.parquet"))
-    tables = [parquet.read_table(path, columns=[label, FEATURES]) for path in paths]
-    if len(paths) != len(images.parts) or sum(map(len, tables)) != notes["rows"]:
-        raise InputError(f"{shown(folder)} is of other images than {', '.join(notes['inputs'])}")
+    other = (
+        f"{shown(folder)} is of other images than {', '.join(notes['inputs'])}: start the page in "
+        "the folder where these were predicted, or predict them again, into a new folder"
+    )
+    if len(images.parts) != notes["parts"]:
+        raise InputError(other)
+    label, tables = images.labels.column, []
+    for part in images.parts:
+        path = part_path(folder, part.number)
+        record = part_record(path, made_by)
+        table = parquet.read_table(record.path(path.name))
+        names = {images.labels[name] for name in part.names}
+        is_named = label in table.column_names and names.issuperset(table[label].to_pylist())
+        if not is_named or not part.is_of(record.notes):
+            raise InputError(other)
+        tables.append(table.select([label, FEATURES]))
     return SurveyFeatures(
         folder,
         images,

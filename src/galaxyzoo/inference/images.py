@@ -174,6 +174,10 @@ class Part:
         """Digest of names and stamps, which change with the images or with their files' times."""
         return digest([repr([self.store.digest_of(int(i)) for i in self.ids])])[:16]
 
+    def is_of(self, notes: Mapping[str, str]) -> bool:
+        """Check its images against a record's notes; copies have other stamps, so they are read."""
+        return notes["stamps"] == self.stamps or notes["content"] == self.read_content()
+
     def read_content(self) -> str:
         """Read all images anew; returns `digest_content` of them."""
         store = _MeasuredStore.of(self.store)

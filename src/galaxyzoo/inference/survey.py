@@ -30,7 +30,7 @@ from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.inference.columns import FEATURES, describe_columns, is_prediction, write_one_table
-from galaxyzoo.inference.finished import MANIFEST, PARTS
+from galaxyzoo.inference.finished import MANIFEST, PARTS, part_path, part_record
 from galaxyzoo.inference.images import Images, Part, SurveyImages, digest_content
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.predict import Predictor, decode_ahead
@@ -140,14 +140,13 @@ class Survey:
         self._begun.check()
         for part in filter(self._is_made, self.images.parts):
             record = self._record(part)
-            changed = record.notes["stamps"] != part.stamps  # perhaps by copying, so read them
-            if changed and record.notes["content"] != part.read_content():
+            if not part.is_of(record.notes):
                 raise InputError(f"{shown(self.part_path(part))} is of other images: {record.cure}")
 
     @property
     def _begun(self) -> Manifest:
-        cure = f"name a new folder, or delete {shown(self.folder)} to begin again"
-        return Manifest(self.folder, self.made_by, JOB, cure)
+        # Never to delete this one, which may hold labels made by hand.
+        return Manifest(self.folder, self.made_by, JOB, "name a new folder")
 
     def _check_still_ours(self) -> None:
         """Stop where the folder was deleted, even if another job has begun there since."""
@@ -157,10 +156,7 @@ class Survey:
             raise files.deletion_error(self.folder) from None
 
     def _record(self, part: Part) -> Manifest:
-        """Manifest of a part; its notes: errors, oddities, stamps and content of its images."""
-        path = self.part_path(part)
-        cure = f"delete {shown(path)}, and the same command predicts it again"
-        return Manifest(path.parent, self.made_by, path.with_suffix(".json").name, cure)
+        return part_record(self.part_path(part), self.made_by)
 
     def _is_made(self, part: Part) -> bool:
         return self.part_path(part).exists() and self._record(part).is_done
@@ -264,10 +260,7 @@ class Survey:
                 raise InputError(f"{shown(path)} is not a file of this job: move it away")
         now = self.images.open_again()
         if (now.digest, now.stamps) != (self.images.digest, self.images.stamps):
-            raise InputError(
-                f"IMAGES changed while they were predicted: delete {shown(self.folder)} to begin "
-                "again"
-            )
+            raise InputError(f"IMAGES changed while they were predicted: {self._begun.cure}")
         files.write_bytes(self.folder / ERRORS, _to_parquet(self._error_table(errors)))
         sentences = describe(oddities, rows, self.predictor.task)
         for note in sentences:
@@ -292,7 +285,7 @@ class Survey:
 
     def part_path(self, part: Part) -> Path:
         """Path of a part's predictions."""
-        return self.folder / PARTS / f"part-{part.number:06d}.parquet"
+        return part_path(self.folder, part.number)
 
     def _lock(self, part: Part) -> Path:
         return self.folder / _LOCKS / f"{part.number:06d}"
