@@ -32,12 +32,12 @@ check() { # NAME COMMAND…: goes on after a failure, so that one run shows all 
 
 check "ruff check" "$python" -m ruff check src tests scripts
 check "ruff format" "$python" -m ruff format --check src tests scripts
-check "assertions" "$python" scripts/check_asserts.py
-check "names" "$python" scripts/check_names.py
+check "assertions" "$python" scripts/dev/check_asserts.py
+check "names" "$python" scripts/dev/check_names.py
 check "mypy" "$python" -m mypy
 check "import-linter" env PYTHONPATH=src "$(dirname "$python")/lint-imports" --no-cache
 if [[ -n $shellcheck ]]; then
-    check "shellcheck" "$shellcheck" -x scripts/*.sh scripts/lib/*.sh scripts/dev/upstream/*.sh .ci/run
+    check "shellcheck" "$shellcheck" -x scripts/*.sh scripts/*/*.sh scripts/dev/upstream/*.sh .ci/run
 else
     echo "== shellcheck: skipped, not installed here"
 fi

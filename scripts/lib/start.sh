@@ -2,7 +2,7 @@
 # Sourced by the scripts that start Python: print the script's --help, or set the packages up.
 #
 #   source scripts/lib/start.sh OPTION_OF_SETUP "$@"     sets root and python
-root=$(cd "$(dirname "${BASH_SOURCE[1]}")/.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck disable=SC2034 # read by the script that sources this
 python=${GALAXYZOO_PYTHON:-$root/.venv/bin/python}
 setup=$1

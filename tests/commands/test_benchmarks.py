@@ -14,7 +14,7 @@ from galaxyzoo.core import paths
 from support.commands import COMPETITION, SRC, environment
 from support.thoroughness import long_only
 
-BENCHMARKS = paths.CODE_ROOT / "scripts" / "benchmarks"
+BENCHMARKS = paths.CODE_ROOT / "scripts" / "dev" / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 from measuring import growth, race, rate_rows, ratio  # noqa: E402
 
@@ -63,4 +63,4 @@ def test_the_command_prints_its_tables(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "| OpenCV, full size | " in result.stdout
-    assert "`bash scripts/bench.sh decoding`" in result.stdout
+    assert "`bash scripts/dev/bench.sh decoding`" in result.stdout

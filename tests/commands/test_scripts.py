@@ -16,7 +16,8 @@ from galaxyzoo.core.paths import CODE_ROOT as ROOT
 from galaxyzoo.tasks.registry import TASKS
 
 PINS = ROOT / "scripts" / "requirements"
-SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.sh"))
+SCRIPTS = [path.name for path in (ROOT / "scripts").glob("*.sh")]
+SCRIPTS += [f"dev/{path.name}" for path in (ROOT / "scripts" / "dev").glob("*.sh")]
 ENTRIES = sorted(path.name for path in (ROOT / "src").glob("*.py"))
 TOOLS = "bash basename cat cksum cp dirname env flock mkdir mv rm sed sleep tail touch"
 # Stands for python3, .venv/bin/python, uv and lint-imports; notes each call in $LOG.
@@ -291,10 +292,11 @@ def test_the_record_is_exported_once_it_is_trained_and_a_time_limit_is_no_error(
         ("1", "0", "1", 1, 0),
         ("1", "0", "0", 0, 1),
     ):
-        done = project.run("gpu_record.sh", minutes, S=seconds, E=fails)
+        done = project.run("dev/gpu_record.sh", minutes, S=seconds, E=fails)
         assert done.returncode == status, done.stderr
         assert project.calls(f"python {project.root}/src/export.py") == exports
         assert (f"stopped after {minutes} minutes" in done.stdout) == (seconds == "9")
+    assert project.run("dev/gpu_record.sh", "--help").returncode == 0  # and does nothing else
     assert project.calls(f"python {project.root}/src/train.py --data kaggle-mini") == 3
 
 

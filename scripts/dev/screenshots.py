@@ -1,6 +1,6 @@
-"""Draw the README's pictures of galaxies, a heat map and the page; for `scripts/screenshots.sh`.
+"""Draw the pictures of galaxies, a heat map and the page for `scripts/dev/screenshots.sh`.
 
-python3 scripts/screenshots.py FOLDER  (GALAXYZOO_ROOT holds a run trained on the demo set)
+python3 scripts/dev/screenshots.py FOLDER  (GALAXYZOO_ROOT holds a run trained on the demo set)
 """
 
 import os

@@ -1,6 +1,6 @@
 """List variables and arguments of the package whose name says nothing of their value.
 
-.venv/bin/python scripts/check_names.py
+.venv/bin/python scripts/dev/check_names.py
 """
 
 import ast
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 VAGUE = {"about", "found", "here", "kept", "one", "own", "said", "some", "what", "words"}
 
 

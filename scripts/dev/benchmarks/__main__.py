@@ -1,9 +1,9 @@
 """Measure how fast this project is, as ratios within one run; see docs/lab/performance.md.
 
-bash scripts/bench.sh                          all parts but for a GPU's: hours on 2 cores
-bash scripts/bench.sh decoding steps           two of them
-bash scripts/bench.sh --gpu                    on a GPU
-bash scripts/bench.sh steps > steps.md         as Markdown, to paste into docs
+bash scripts/dev/bench.sh                      all parts but for a GPU's: hours on 2 cores
+bash scripts/dev/bench.sh decoding steps       two of them
+bash scripts/dev/bench.sh --gpu                on a GPU
+bash scripts/dev/bench.sh steps > steps.md     as Markdown, to paste into docs
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> None:
         where = (
             f"{describe_machine()}; dataset {data.catalog.dataset}, "
             f"{len(data.catalog.ids):,} training galaxies; commit {code_version()}; "
-            f"`bash scripts/bench.sh {'--gpu' if args.gpu else part}`"
+            f"`bash scripts/dev/bench.sh {'--gpu' if args.gpu else part}`"
         )
         text = "\n\n".join([*(table.format() for table in tables), where])
         print_markdown(f"{text}\n")
@@ -40,7 +40,7 @@ def main() -> None:
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(
-        prog="bash scripts/bench.sh",
+        prog="bash scripts/dev/bench.sh",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

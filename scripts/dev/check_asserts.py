@@ -1,6 +1,6 @@
 """List the tests' assertions that cannot fail and that no rule of ruff finds.
 
-.venv/bin/python scripts/check_asserts.py
+.venv/bin/python scripts/dev/check_asserts.py
 
 `assert a, b == c` compares in its message; a number, list or generator by itself is always true.
 """
@@ -9,7 +9,7 @@ import ast
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ALWAYS_TRUE = (ast.Constant, ast.List, ast.Dict, ast.Set, ast.GeneratorExp)
 
 

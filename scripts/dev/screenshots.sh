@@ -2,12 +2,12 @@
 # Draw the README's pictures of demo galaxies: a small run is trained in a folder of its own,
 # explained, and shown by the page in a headless browser.
 #
-#   bash scripts/screenshots.sh [FOLDER]   (default: docs; needs Chromium: apt-get install chromium)
+#   bash scripts/dev/screenshots.sh [FOLDER]   (default: docs; needs Chromium: apt-get install chromium)
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 case " $* " in *" --help "* | *" -h "*)
-    sed -n '2,/^set /{s/^# \{0,1\}//p}' scripts/screenshots.sh
+    sed -n '2,/^set /{s/^# \{0,1\}//p}' scripts/dev/screenshots.sh
     exit
     ;;
 esac
@@ -20,4 +20,4 @@ trap 'rm -rf "$GALAXYZOO_ROOT"' EXIT
 mkdir "$GALAXYZOO_ROOT/input"
 
 "$python" src/train.py gz37/cnn --data demo-full --only 0
-PYTHONPATH=src:tests "$python" scripts/screenshots.py "$to"
+PYTHONPATH=src:tests "$python" scripts/dev/screenshots.py "$to"

@@ -1,6 +1,6 @@
 """Draw docs/architecture.svg: the rooms of `src/galaxyzoo` on their floors, from the imports.
 
-.venv/bin/python scripts/architecture.py [FILE]
+.venv/bin/python scripts/dev/architecture.py [FILE]
 
 Floors are the layers of the import contract in pyproject.toml. An arrow is a direct import; those
 that a longer path of arrows implies are left out.
@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "galaxyzoo"
 WIDTH, HEIGHT = 2.5, 0.62  # of a room, where floors are 1.25 apart
 FLOOR_GAP, ROOM_GAP = 1.25, 2.9
