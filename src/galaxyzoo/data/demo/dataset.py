@@ -4,7 +4,6 @@ The files carry the competition's own names and layout; only the galaxies are ma
 picture and votes depend on the seed and its GalaxyID alone.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -48,16 +47,11 @@ def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 
         n_test: number of test galaxies, >= 1.
         seed: >= 0; another seed gives other ids and galaxies.
     """
-    train_ids, test_ids = choose_ids(n_train, n_test, seed)
-    _write_images(folder / "images_training_rev1.zip", train_ids, seed)
-    _write_images(folder / "images_test_rev1.zip", test_ids, seed)
-    rngs = [np.random.default_rng([seed, galaxy_id]) for galaxy_id in train_ids]
-    votes = np.stack(
-        [galaxies.simulate_votes(galaxies.draw_morphology(rng), rng) for rng in rngs]
-    )  # as in draw
-    zeros = np.zeros((n_test, len(GALAXY_ZOO_2.columns)), dtype=np.int64)
-    _write_table(folder / "training_solutions_rev1.zip", train_ids, votes)
-    _write_table(folder / "all_zeros_benchmark.zip", test_ids, zeros)
+    ids = choose_ids(n_train, n_test, seed)
+    images = ("images_training_rev1", "images_test_rev1")
+    votes = [_write_images(folder / f"{n}.zip", i, seed) for n, i in zip(images, ids, strict=True)]
+    _write_table(folder / "training_solutions_rev1.zip", ids[0], votes[0])
+    _write_table(folder / "all_zeros_benchmark.zip", ids[1], np.zeros_like(votes[1], dtype=int))
 
 
 def choose_ids(n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -67,27 +61,25 @@ def choose_ids(n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.nda
     return np.sort(ids[:n_train]), np.sort(ids[n_train:])
 
 
-def _write_images(path: Path, ids: np.ndarray, seed: int) -> None:
-    """Draw galaxies into one zip of JPEG files."""
-    members = zip(ids, _draw_jpegs(ids, seed, path.stem), strict=True)
-    write_zip(path, ((f"{path.stem}/{i}.jpg", jpeg) for i, jpeg in members), _EPOCH, _MODE)
-
-
-def _draw_jpegs(ids: np.ndarray, seed: int, title: str) -> Iterator[bytes]:
-    """JPEG bytes of each galaxy, in the order of `ids`, drawn on all cores."""
+def _write_images(path: Path, ids: np.ndarray, seed: int) -> np.ndarray:
+    """Draw galaxies, on all cores, into one zip of JPEG files; returns their (galaxy, 37) votes."""
     # Threads: numpy and OpenCV release the GIL, and starting processes takes seconds.
     workers = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")
-    jpegs = workers(joblib.delayed(draw_jpeg)(int(i), seed) for i in ids)
-    return iter(Bar(jpegs, total=len(ids), desc=f"drawing {title}", unit="galaxy"))
+    drawn = workers(joblib.delayed(draw_jpeg)(int(i), seed) for i in ids)
+    bar = Bar(drawn, total=len(ids), desc=f"drawing {path.stem}", unit="galaxy")
+    jpegs, votes = zip(*bar, strict=True)
+    names = [f"{path.stem}/{galaxy_id}.jpg" for galaxy_id in ids]
+    write_zip(path, zip(names, jpegs, strict=True), _EPOCH, _MODE)
+    return np.stack(votes)
 
 
-def draw_jpeg(galaxy_id: int, seed: int = 0) -> bytes:
-    """Draw one demo galaxy as a JPEG; arguments as of `draw`."""
-    image, _ = draw(galaxy_id, seed)
+def draw_jpeg(galaxy_id: int, seed: int = 0) -> tuple[bytes, np.ndarray]:
+    """Draw one demo galaxy as a JPEG, with its votes; arguments as of `draw`."""
+    image, votes = draw(galaxy_id, seed)
     done, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise RuntimeError(f"cannot encode the picture of galaxy {galaxy_id}")
-    return jpeg.tobytes()
+    return jpeg.tobytes(), votes
 
 
 def _write_table(path: Path, ids: np.ndarray, values: np.ndarray) -> None:

@@ -9,17 +9,16 @@ construction.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 SMOOTH, DISK, ARTIFACT = "smooth", "disk", "artifact"
-ODDITIES = ("ring", "irregular", "merger")  # those that label rules ask for
-EDGE_ON_BELOW = 0.27  # axis ratio under which a disk is drawn from the side
+# Those that label rules ask for, with their places among the answers of question 8.
+ODDITIES = {"ring": 0, "irregular": 3, "merger": 5}
 # Chosen so that the mean votes come out near the competition's (training_solutions_rev1.csv).
 _KIND_ODDS = {SMOOTH: 0.4, DISK: 0.58, ARTIFACT: 0.02}
-_ODD_SHARE = 0.22
 _ODDITY_ODDS = (0.28, 0.36, 0.36)
-_ODDITY_ANSWERS = dict(zip(ODDITIES, (0, 3, 5), strict=True))  # places in question 8
 _ARM_COUNT_ODDS = (0.1, 0.57, 0.14, 0.09, 0.06, 0.04)  # 1, 2, … 6 arms
 MEAN_VOLUNTEERS = 43  # mean of the Galaxy Zoo 2 sample
 
@@ -41,24 +40,18 @@ class Morphology:
     arms: float  # contrast of the spiral arms
     arm_count: int  # 1 to 6
     pitch_deg: float  # opening angle of the arms: small is tightly wound
-    flocculence: float  # how far the arms break into patches
     oddity: str | None  # one of ODDITIES
     oddness: float  # strength of the oddity; 0 without one
 
     @property
     def clarity(self) -> float:
         """Visibility of details, 0 to 1, which grows with resolution and brightness."""
-        return sigmoid(1.4 * np.log(self.sky_px / 95) + 0.9 * np.log(self.brightness / 27))
+        return expit(1.4 * np.log(self.sky_px / 95) + 0.9 * np.log(self.brightness / 27))
 
     @property
     def edge_on(self) -> bool:
         """Check whether the picture shows a disk from the side."""
-        return self.kind == DISK and self.axis_ratio < EDGE_ON_BELOW
-
-
-def sigmoid(x: float) -> float:
-    """Logistic function."""
-    return float(1 / (1 + np.exp(-x)))
+        return self.kind == DISK and self.axis_ratio < 0.27
 
 
 def draw_morphology(rng: np.random.Generator) -> Morphology:
@@ -67,15 +60,14 @@ def draw_morphology(rng: np.random.Generator) -> Morphology:
     Source: own; frames after Galaxy Zoo 2's, 8.5 Petrosian radii wide at 0.396 arcsec a pixel.
     """
     kind = str(rng.choice(list(_KIND_ODDS), p=list(_KIND_ODDS.values())))
-    is_odd = rng.random() < _ODD_SHARE and kind != ARTIFACT
-    oddity = str(rng.choice(ODDITIES, p=_ODDITY_ODDS)) if is_odd else None
+    is_odd = rng.random() < 0.22 and kind != ARTIFACT
+    oddity = str(rng.choice([*ODDITIES], p=_ODDITY_ODDS)) if is_odd else None
     if oddity in ("ring", "irregular"):
         kind = DISK  # both are made of a disk's young stars
     disk = kind == DISK
-    sky_px = int(np.clip(rng.lognormal(np.log(150), 0.45), 76, 424))
     return Morphology(
         kind=kind,
-        sky_px=sky_px,
+        sky_px=int(np.clip(rng.lognormal(np.log(150), 0.45), 76, 424)),
         brightness=float(np.clip(rng.lognormal(np.log(34), 0.42), 10, 110)),
         size=float(rng.uniform(0.82, 1.25)),
         angle_rad=float(rng.uniform(0, np.pi)),
@@ -87,7 +79,6 @@ def draw_morphology(rng: np.random.Generator) -> Morphology:
         arms=float(rng.beta(2.2, 1.4)) if disk and oddity != "irregular" else 0.0,
         arm_count=int(rng.choice(6, p=_ARM_COUNT_ODDS)) + 1,
         pitch_deg=float(np.clip(rng.normal(17, 9), 7, 38)),
-        flocculence=float(rng.beta(1.2, 2)),
         oddity=oddity,
         oddness=float(rng.uniform(0.5, 1)) if oddity else 0.0,
     )
@@ -98,21 +89,20 @@ def simulate_votes(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
 
     Source: own; volunteers per galaxy after Willett et al. 2013.
     """
-    odds = answer_odds(galaxy)
+    odds = np.concatenate([*answer_odds(galaxy).values()])
     volunteers = 20 + int(rng.poisson(MEAN_VOLUNTEERS - 20))
-    by_answer = np.concatenate([odds[question.number] for question in GALAXY_ZOO_2.questions])
-    return GALAXY_ZOO_2.draw(by_answer[None], volunteers, rng)[0]
+    return GALAXY_ZOO_2.draw(odds[None], volunteers, rng)[0]
 
 
 def answer_odds(galaxy: Morphology) -> dict[int, np.ndarray]:
     """Odds of each answer of a volunteer who is asked: question number -> (answer,), sum 1."""
     clarity = galaxy.clarity
-    edge_on = sigmoid((0.3 - galaxy.axis_ratio) / 0.035)
+    edge_on = expit((0.3 - galaxy.axis_ratio) / 0.035)
     odds = {
         1: _smooth_or_features(galaxy, edge_on),
         2: _yes_no(edge_on if galaxy.kind == DISK else 0.3 * edge_on),
-        3: _yes_no(sigmoid((galaxy.bar * clarity * _face_on(galaxy) - 0.33) / 0.07)),
-        4: _yes_no(sigmoid((galaxy.arms * (0.3 + 0.7 * clarity) * _face_on(galaxy) - 0.27) / 0.07)),
+        3: _yes_no(expit((galaxy.bar * clarity * _face_on(galaxy) - 0.33) / 0.07)),
+        4: _yes_no(expit((galaxy.arms * (0.3 + 0.7 * clarity) * _face_on(galaxy) - 0.27) / 0.07)),
         5: _nearest(galaxy.bulge if galaxy.kind == DISK else 0.85, (0.03, 0.28, 0.6, 1.0), 0.13),
         6: _yes_no(
             0.06 + 0.06 * (galaxy.kind == DISK) + 0.85 * galaxy.oddness * (0.35 + 0.65 * clarity)
@@ -146,38 +136,37 @@ def _smooth_or_features(galaxy: Morphology, edge_on: float) -> np.ndarray:
         patterns *= 0.25 + 0.75 * galaxy.clarity
         seen = max(patterns, edge_on * (0.6 + 0.4 * galaxy.clarity))
     odd = 0.25 * galaxy.oddness * (galaxy.kind != DISK)
-    featured = min(0.05 + 0.9 * sigmoid((seen - 0.37) / 0.085) + odd, 0.95)
+    featured = min(0.05 + 0.9 * expit((seen - 0.37) / 0.085) + odd, 0.95)
     star = 0.015 + 0.02 * (1 - galaxy.clarity)
     return np.array((1 - star - featured, featured, star))
 
 
 def _face_on(galaxy: Morphology) -> float:
     """Share of the disk's pattern that is visible at this inclination, 0 to 1."""
-    return sigmoid((galaxy.axis_ratio - 0.36) / 0.06)
+    return expit((galaxy.axis_ratio - 0.36) / 0.06)
 
 
 def _oddities(galaxy: Morphology) -> np.ndarray:
     """Ring, lens or arc, disturbed, irregular, other, merger, dust lane."""
-    odds = np.array((0.06, 0.17, 0.17, 0.1, 0.2, 0.12, 0.18))
+    odds = np.array((0.06, 0.2, 0.17, 0.1, 0.19, 0.11, 0.17))
     if galaxy.oddity is not None:
         recognized = 0.45 + 0.5 * galaxy.clarity
         odds *= 1 - recognized
-        odds[_ODDITY_ANSWERS[galaxy.oddity]] += recognized
+        odds[ODDITIES[galaxy.oddity]] += recognized
     return odds
 
 
 def _edge_on_bulge(galaxy: Morphology) -> np.ndarray:
     """Rounded, boxy, no bulge."""
-    bulge = sigmoid((galaxy.bulge - 0.22) / 0.06)
+    bulge = expit((galaxy.bulge - 0.22) / 0.06)
     boxy = 0.75 * galaxy.boxiness * (0.4 + 0.6 * galaxy.clarity)
     return np.array((bulge * (1 - boxy), bulge * boxy, 1 - bulge))
 
 
 def _arm_count(galaxy: Morphology) -> np.ndarray:
     """1, 2, 3, 4, more than 4, can't tell."""
-    lost = np.clip(1.3 * galaxy.flocculence * (1.3 - galaxy.clarity), 0.02, 0.95)
-    counted = _nearest(min(galaxy.arm_count, 5), (1, 2, 3, 4, 5), 0.35 + 0.4 * galaxy.flocculence)
-    return np.append(counted * (1 - lost), lost)
+    lost = 0.9 * (1 - galaxy.clarity)
+    return np.append(_nearest(min(galaxy.arm_count, 5), (1, 2, 3, 4, 5), 0.5) * (1 - lost), lost)
 
 
 def _yes_no(yes: float) -> np.ndarray:
