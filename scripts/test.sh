@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that CI checks: linters (ruff, mypy, import-linter, shellcheck, assertions that cannot fail, vague names),
-# then pytest, which gets this script's arguments.
+# Everything that CI checks: linters (ruff, mypy, import-linter, shellcheck, assertions that cannot fail, vague names, the
+# size), then pytest, which gets this script's arguments.
 #
 #   bash scripts/test.sh [--long] [pytest arguments]   (--long: many more kills, faults and random cases)
 #   bash scripts/test.sh --mutations [NAME...]         put known bugs into a copy, one at a time: tests must fail
@@ -34,6 +34,7 @@ check "ruff check" "$python" -m ruff check src tests scripts
 check "ruff format" "$python" -m ruff format --check src tests scripts
 check "assertions" "$python" scripts/dev/check_asserts.py
 check "names" "$python" scripts/dev/check_names.py
+check "size" "$python" scripts/dev/check_size.py
 check "mypy" "$python" -m mypy
 check "import-linter" env PYTHONPATH=src "$(dirname "$python")/lint-imports" --no-cache
 if [[ -n $shellcheck ]]; then
