@@ -72,7 +72,7 @@ def on_device(images: np.ndarray, size_px: int = IMAGE.size_px) -> DeviceInput:
 
 
 def make(source: DeviceInput, rows: np.ndarray, draws: Draws) -> torch.Tensor:
-    return source.make(source.prepare(rows, draws, torch.zeros(len(rows), 1), slice(None))).images
+    return source.make(source.prepare(rows, draws, torch.zeros(len(rows), 1))).images
 
 
 def test_a_batch_has_the_warps_of_the_processors() -> None:

@@ -12,7 +12,6 @@ input/ the demo set is used, with the short schedules of configs/demo.yaml.
   python3 src/train.py on_bad_image=drop            without galaxies whose image cannot be used
   python3 src/train.py --data demo-full             the demo set without its short schedules
   python3 src/train.py --jobs 1                     one fold at a time, on all cores
-  torchrun --nproc-per-node 4 src/train.py          each fold on 4 GPUs
   python3 src/train.py --plan                       hours, disk and memory, before anything starts
   python3 src/train.py --smoke                      one short fold, to see that everything works
   python3 src/train.py --settings train             meaning and value of each setting in `train:`
@@ -24,7 +23,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -40,13 +38,7 @@ from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
 from galaxyzoo.config.schema import ORIGINAL_PX, Config
 from galaxyzoo.core.console import print_text
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.launch import (
-    fold_numbers,
-    is_started_by_torchrun,
-    new_parser,
-    print_done,
-    with_data,
-)
+from galaxyzoo.core.launch import fold_numbers, new_parser, print_done, with_data
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.prepare import Dataset, prepare, record_duplicates
@@ -73,15 +65,14 @@ def main() -> None:
     name_own_head(args)
     configs = with_stages(load_configs(args.runs))
     drop = any(config.on_bad_image == "drop" for config in configs)
-    with in_turn(args):
-        tasks = {config.task for config in configs if config.dataset is None}
-        data = prepare(args.data, args.folds, tasks=tasks, drop_bad=drop)
-        catalog = data.catalog
-        # Once more: what a run is may depend on its dataset.
-        asked = load_configs(args.runs, catalog.dataset)
-        configs = with_stages(asked)
-        datasets: dict[str | None, Dataset] = {None: data}
-        datasets.update(prepare_others(configs, data))
+    tasks = {config.task for config in configs if config.dataset is None}
+    data = prepare(args.data, args.folds, tasks=tasks, drop_bad=drop)
+    catalog = data.catalog
+    # Once more: what a run is may depend on its dataset.
+    asked = load_configs(args.runs, catalog.dataset)
+    configs = with_stages(asked)
+    datasets: dict[str | None, Dataset] = {None: data}
+    datasets.update(prepare_others(configs, data))
     short = [config.run for config in asked if demo_schedule(config.run, catalog.dataset)]
     if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
@@ -191,18 +182,6 @@ def explain_settings(config: Config, section: str) -> str:
     return commented_yaml(settings)
 
 
-def in_turn(args: argparse.Namespace) -> AbstractContextManager[None]:
-    """Return a context that the processes of `torchrun` enter one after another."""
-    if not is_started_by_torchrun():
-        return nullcontext()
-    if (args.jobs or 1) > 1 or args.plan or args.smoke or args.holdout:
-        raise InputError("torchrun goes with none of --jobs, --plan, --smoke and --holdout")
-    from galaxyzoo.core import distributed
-
-    distributed.start()
-    return distributed.main_process_first()
-
-
 def train(
     asked: list[Config],
     configs: list[Config],
@@ -222,7 +201,7 @@ def train(
     from galaxyzoo.training.run import Run, train_runs
 
     catalog = datasets[None].catalog
-    is_single_fold = is_started_by_torchrun() or (args.only is not None and len(args.only) == 1)
+    is_single_fold = args.only is not None and len(args.only) == 1
     jobs = args.jobs or (1 if is_single_fold else choose_jobs(configs, datasets))
     runs = {config.run: Run(config, datasets[config.dataset]) for config in configs}
     # All of them first: the last run's mistake must not wait for the first's hours. The last first:

@@ -29,18 +29,12 @@ VENV_PYTHON = CODE_ROOT / ".venv" / "bin" / "python"  # of a checkout
 _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock", "rich")
 _RESTARTED = "GALAXYZOO_RESTARTED"
 _PYTHON = "GALAXYZOO_PYTHON"  # the user's own interpreter, as the shell scripts take it
-_SECONDS_BEFORE_OWN_ERROR = 10
 _started = time.perf_counter()  # before the slow imports
 _UNITS = ((3600, "h"), (60, "min"))
 # What a disk or its rights refuse; other errors of the system are the code's own mistakes.
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
 _STOPPED = "\nstopped; the same command goes on from here"
-
-
-def is_started_by_torchrun() -> bool:
-    """Check whether this is one of a command's several processes; others set RANK too."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def use_project_python() -> None:
@@ -84,9 +78,6 @@ def begin() -> None:
         signal.signal(signal.SIGINT, _stop_importing)
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the last of all to be run
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    if _is_silent():
-        os.environ["TQDM_DISABLE"] = "1"
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 until the end
     gc.disable()  # imports leave nothing to collect, and looking for it takes a sixth of them
 
 
@@ -112,8 +103,7 @@ def run_main(main: Callable[[], None]) -> None:
         _exit_with(f"not enough memory ({str(error) or 'the system gave no more'})")
     except KeyboardInterrupt:
         warnings.simplefilter("ignore")  # of work that was not done
-        if not _is_silent():
-            print(_STOPPED, file=sys.stderr)
+        print(_STOPPED, file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # `… | head` closed the pipe
         sys.stderr.close()
@@ -128,8 +118,7 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def _stop_importing(*_: object) -> None:
-    if not _is_silent():
-        os.write(2, f"{_STOPPED}\n".encode())
+    os.write(2, f"{_STOPPED}\n".encode())
     os._exit(130)
 
 
@@ -146,14 +135,7 @@ def _stop_ending(*_: object) -> None:
     os._exit(130)
 
 
-def _is_silent() -> bool:
-    """Check whether this is one of several processes, but not the first, which prints for all."""
-    return is_started_by_torchrun() and os.environ.get("RANK") != "0"
-
-
 def _exit_with(message: str) -> None:
-    if _is_silent():  # an error of all is printed by the first; then torchrun ends this process
-        time.sleep(_SECONDS_BEFORE_OWN_ERROR)
     # A progress bar ends its line only when it is closed, and would be drawn again at the exit.
     bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
     for bar in list(getattr(bars, "_instances", ())):

@@ -19,7 +19,6 @@ from torch import Tensor
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import Config, ImageConfig, TTAConfig
-from galaxyzoo.core import distributed
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import autocast, is_out_of_memory, keep_freed_memory, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
@@ -63,8 +62,6 @@ def predict(
 ) -> np.ndarray:
     """Mean of a network's predictions over the views of each image.
 
-    The processes of `torchrun` predict a part each; all of them get the whole.
-
     Args:
         model: on the device where it is to run; put into eval mode here.
         rows: (n,) rows of the cache.
@@ -72,9 +69,8 @@ def predict(
     Returns:
         (n, column) float32, in the order of `rows`.
     """
-    local_rows, tta = rows[distributed.local_slice(len(rows))], tta or config.tta
-    model = fuse_for_inference(model)
-    return distributed.gather(_predict_ready([model], cache.images, local_rows, config, tta)[0])
+    fused = fuse_for_inference(model)
+    return _predict_ready([fused], cache.images, rows, config, tta or config.tta)[0]
 
 
 def _predict_ready(

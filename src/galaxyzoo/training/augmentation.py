@@ -27,22 +27,16 @@ def random_matrices(
 
 
 def augment_batch(
-    images: np.ndarray,
-    image: ImageConfig,
-    augment: AugmentConfig,
-    rng: np.random.Generator,
-    part: tuple[int, slice] | None = None,
+    images: np.ndarray, image: ImageConfig, augment: AugmentConfig, rng: np.random.Generator
 ) -> np.ndarray:
     """Warp and transform a training batch; the result depends on the arguments alone.
 
     Args:
         images: (B, cache_px, cache_px, 3) uint8.
-        part: size of the whole batch, and the slice of it that the images are; default all.
     Returns:
-        (B, size_px, size_px, 3) uint8; a part has the warps that it has in the whole batch.
+        (B, size_px, size_px, 3) uint8.
     """
-    batch_size, rows = part or (len(images), slice(None))
-    warped = warp(images, random_matrices(image, augment, batch_size, rng)[rows], image.size_px)
+    warped = warp(images, random_matrices(image, augment, len(images), rng), image.size_px)
     if augment.transforms:
         transform = build_transforms(augment.transforms, seed=int(rng.integers(2**31)))
         warped = np.stack([transform(image=picture)["image"] for picture in warped])

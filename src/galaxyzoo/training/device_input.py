@@ -25,8 +25,8 @@ class Batch(NamedTuple):
     """Images and targets of one optimizer step."""
 
     rows: np.ndarray  # (B,) of the fold's data
-    images: Tensor  # (B, 3, H, W) uint8; of several processes, this one's part of the batch
-    targets: Tensor  # (B, column) of the whole batch
+    images: Tensor  # (B, 3, H, W) uint8
+    targets: Tensor  # (B, column)
 
 
 class Draws(NamedTuple):
@@ -45,7 +45,7 @@ class PendingBatch(NamedTuple):
     matrices: Tensor  # (B, 2, 3) as of `grid_matrices`
     gains: Tensor  # (B, transform)
     offsets: Tensor  # (B, transform)
-    targets: Tensor  # (B, column) of the whole batch
+    targets: Tensor  # (B, column)
 
 
 def is_made_on_device(augment: AugmentConfig) -> bool:
@@ -100,18 +100,17 @@ class DeviceInput:
             return None
         return cls(to_tensor(np.array(images)).to(device), size_px)
 
-    def prepare(self, rows: np.ndarray, draws: Draws, targets: Tensor, part: slice) -> PendingBatch:
+    def prepare(self, rows: np.ndarray, draws: Draws, targets: Tensor) -> PendingBatch:
         """Collect a batch's rows and draws, still with the processor.
 
         Args:
             rows: (B,) of the images.
             draws: from `draw`.
             targets: (B, column) of the rows.
-            part: the part of the batch that this process makes.
         """
-        matrices, gains, offsets = (values[part] for values in draws)
-        grids = grid_matrices(matrices, self.images.shape[-1], self.size_px)
-        source, grid, gain, offset = map(torch.from_numpy, (rows[part], grids, gains, offsets))
+        grids = grid_matrices(draws.matrices, self.images.shape[-1], self.size_px)
+        arrays = (rows, grids, draws.gains, draws.offsets)
+        source, grid, gain, offset = map(torch.from_numpy, arrays)
         return PendingBatch(rows, source, grid, gain, offset, targets)
 
     def make(self, batch: PendingBatch) -> Batch:

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import distributed, files
+from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.devices import get_device, is_out_of_memory, place, release, split_batch
 from galaxyzoo.inference.artifacts import load_checkpoint, save_weights
@@ -61,12 +61,10 @@ def train_fold(
     where = f"{config.title}, fold {data.fold}"
     parts = train.accumulation  # micro-batches in each batch
     with Bar(desc=label, unit="step", leave=False) as bar, ExitStack() as stack:
-        callbacks: list[Callback] = [Progress(bar)]
-        if distributed.is_main():
-            callbacks.append(FoldRecords(folder, origin))
-            if train.tensorboard:
-                callbacks.append(events := EventFiles(folder))
-                stack.callback(events.close)
+        callbacks: list[Callback] = [Progress(bar), FoldRecords(folder, origin)]
+        if train.tensorboard:
+            callbacks.append(events := EventFiles(folder))
+            stack.callback(events.close)
         if after_epoch:
             callbacks.append(Report(after_epoch))
         while True:
@@ -90,11 +88,9 @@ def train_fold(
                 f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} "
                 "parts"
             )
-    if distributed.is_main():
-        # `FoldRecords` wrote it, unless a kill came between the last checkpoint and its row.
-        write_history(folder / HISTORY, trainer.history, data.start.history)
-        save_weights(folder / WEIGHTS, trainer.final_weights())
-    distributed.wait()
+    # `FoldRecords` wrote it, unless a kill came between the last checkpoint and its row.
+    write_history(folder / HISTORY, trainer.history, data.start.history)
+    save_weights(folder / WEIGHTS, trainer.final_weights())
     summary = trainer.summary()
     if summary.diverged:
         losses = describe_losses(summary.first_loss, summary.last_loss)
@@ -135,21 +131,19 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> FoldSummary:
         "head.0.weight": torch.from_numpy(head.weights).float(),
         "head.0.bias": torch.from_numpy(head.bias).float(),
     }
-    if distributed.is_main():
-        row = {
-            **({"stage": config.stage} if config.stage else {}),
-            "epoch": 1,
-            "lr": 0.0,
-            "train_loss": train_loss,
-            "val_loss": val_loss,
-            "metric": config.metric,
-            "val_score": val_score,
-        }
-        write_history(folder / HISTORY, [row], data.start.history)
-        write_history_table(folder / CURVE, pd.DataFrame(curve))
-        save_weights(folder / WEIGHTS, weights)
-        note_timing(folder / TIMINGS, 1, time.perf_counter() - started)
-    distributed.wait()
+    row = {
+        **({"stage": config.stage} if config.stage else {}),
+        "epoch": 1,
+        "lr": 0.0,
+        "train_loss": train_loss,
+        "val_loss": val_loss,
+        "metric": config.metric,
+        "val_score": val_score,
+    }
+    write_history(folder / HISTORY, [row], data.start.history)
+    write_history_table(folder / CURVE, pd.DataFrame(curve))
+    save_weights(folder / WEIGHTS, weights)
+    note_timing(folder / TIMINGS, 1, time.perf_counter() - started)
     return FoldSummary(start, possible_leakage=data.start.possible_leakage)
 
 

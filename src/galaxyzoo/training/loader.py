@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import distributed
 from galaxyzoo.core.console import say_once
 from galaxyzoo.core.devices import prefetch_to_device
 from galaxyzoo.core.parallel import prefetch
@@ -76,17 +75,11 @@ class BatchLoader:
     def _make(self, rows: np.ndarray, rng: np.random.Generator) -> Batch | PendingBatch:
         """Make a batch on the processor, or collect what the device needs for one."""
         augment, image = self.config.augment, self.config.image
-        part = distributed.local_slice(len(rows))
         if self.on_device is not None:
             draws = draw(image, augment, len(rows), rng)
-            return self.on_device.prepare(rows, draws, self.targets[rows], part)
-        # Transforms draw image by image, so a part of a batch cannot be made without the rest.
-        made = slice(0, len(rows)) if augment.transforms else part
-        images = augment_batch(
-            self.data.cache.images[rows[made]], image, augment, rng, (len(rows), made)
-        )
-        inputs = images[part] if augment.transforms else images
-        return Batch(rows, to_tensor(inputs), self.targets[rows])
+            return self.on_device.prepare(rows, draws, self.targets[rows])
+        images = augment_batch(self.data.cache.images[rows], image, augment, rng)
+        return Batch(rows, to_tensor(images), self.targets[rows])
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
         """(galaxy,) rows of one epoch in random order."""

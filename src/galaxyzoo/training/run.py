@@ -6,7 +6,7 @@ in parallel.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from galaxyzoo.config.base import changed_settings
 from galaxyzoo.config.loading import CONFIG, load_run_config
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import distributed, files
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.parallel import run_jobs, watching
@@ -167,10 +167,9 @@ class Run:
 
     def begin(self) -> None:
         """Check the run and save its config."""
-        with distributed.main_process_first(), self.locked():
+        with self.locked():
             self.check()
-            if distributed.is_main():
-                self._save_config()
+            self._save_config()
 
     def train_one(self, fold: int) -> None:
         """Train a fold that is not finished, predict, and write its summary last.
@@ -179,8 +178,7 @@ class Run:
         """
         folder, fold_files = self.fold_dir(fold), self._tables.files(fold)
         name = f"{self.config.title}, fold {fold}"
-        with _hold_in_main(folder / files.LOCK, f"training {name}"):
-            distributed.wait()
+        with files.hold_lock(folder / files.LOCK, f"training {name}"):
             self._check_saved()  # the folder may have been deleted, and begun again
             if not fold_files.is_done:
                 # Temporary files of a killed process; nothing else removes them.
@@ -190,21 +188,16 @@ class Run:
                         tqdm.write(f"{name}: the weights of {shown(twin.folder)}, trained alike")
                         summary = self._copy_fold(twin, fold)
                     else:
-                        with distributed.main_process_first():
-                            data = make_fold_data(self.config, self.data, self.cache("train"), fold)
+                        data = make_fold_data(self.config, self.data, self.cache("train"), fold)
                         summary = train_fold(self.config, data, folder, name)
                     if not self.config.is_earlier_stage:
                         summary = self._predict_fold(fold, summary)
-                    if distributed.is_main():
-                        fold_files.finish(_FILES, asdict(summary))
+                    fold_files.finish(_FILES, asdict(summary))
                 except FoldError as error:
-                    if distributed.count() > 1:  # it may have happened in one process only
-                        raise
                     # the error itself would keep the network in memory
                     self.stopped.append(str(error))
                     tqdm.write(f"stopped: {error}")
-            distributed.wait()
-            if distributed.is_main() and fold_files.is_done:
+            if fold_files.is_done:
                 # Here, because a kill may have come after the summary.
                 (folder / CHECKPOINT).unlink(missing_ok=True)
 
@@ -215,11 +208,8 @@ class Run:
         """
         if not self._tables.done or self.config.is_earlier_stage:
             return None
-        test_images = self.cache("test")  # opened by all processes
-        if not distributed.is_main():
-            return None
         with self.locked():
-            return self._tables.collect(test_images)
+            return self._tables.collect(self.cache("test"))
 
     def timings(self, folds: Iterable[int]) -> list[dict[int, float]]:
         """Seconds by epoch of each of these folds so far, in each stage; epoch 0: predictions."""
@@ -240,8 +230,7 @@ class Run:
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
         self.predict(model, cache, rows, folder / VAL_TABLE)
         self.predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
-        if distributed.is_main():
-            note_timing(folder / TIMINGS, 0, time.perf_counter() - started)
+        note_timing(folder / TIMINGS, 0, time.perf_counter() - started)
         return replace(
             summary,
             selected_on_validation=self.config.is_selected_on_validation,
@@ -264,9 +253,7 @@ class Run:
 
     def _copy_fold(self, twin: FoldFolder, fold: int) -> FoldSummary:
         """Take over the training of a twin's fold, under the names of this run's stages."""
-        if distributed.is_main():
-            copy_training(twin, self.fold_dir(fold), self.config)
-        distributed.wait()
+        copy_training(twin, self.fold_dir(fold), self.config)
         start, before = twin.notes["start"], self.config.before
         if before:
             done = find_stage_before(self.config, self.data.catalog, fold)
@@ -281,15 +268,13 @@ class Run:
     def predict(self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path) -> None:
         """Write predictions of some rows."""
         predictions = predict(model, cache, rows, self.config)
-        if distributed.is_main():
-            PredictionTable(get_task(self.config.task), cache.ids[rows], predictions).write(path)
+        PredictionTable(get_task(self.config.task), cache.ids[rows], predictions).write(path)
 
     def cache(self, which: str) -> ImageCache:
         """Decoded images of all "train" or all "test" galaxies of the dataset."""
         if which not in self._caches:
             opened = self.data.train_images if which == "train" else self.data.test_images
-            with distributed.main_process_first():
-                self._caches[which] = opened(self.config.image)
+            self._caches[which] = opened(self.config.image)
         return self._caches[which]
 
     def _save_config(self) -> None:
@@ -307,12 +292,7 @@ class Run:
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run's lock; wait, with a message, if another process holds it."""
-        return _hold_in_main(self.folder / files.LOCK, f"at work on {self.config.title}")
-
-
-def _hold_in_main(path: Path, activity: str) -> AbstractContextManager[None]:
-    """Hold a lock in the main process; do nothing in the others."""
-    return files.hold_lock(path, activity) if distributed.is_main() else nullcontext()
+        return files.hold_lock(self.folder / files.LOCK, f"at work on {self.config.title}")
 
 
 def train_runs(

@@ -7,7 +7,6 @@ that is started again after a kill replays exactly and no generator's state has 
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
@@ -17,7 +16,6 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from galaxyzoo.config.schema import Config, TTAConfig
-from galaxyzoo.core import distributed
 from galaxyzoo.core.console import say_once
 from galaxyzoo.core.devices import (
     autocast,
@@ -76,11 +74,10 @@ class Trainer:
         self.loader = BatchLoader(config, data, self.device, 1 / self.prior if is_sampled else None)
         torch.manual_seed(_seed(config, data.fold))
         model, self.start = first_network(config, data, initialize)
-        self.model = distributed.sync_batchnorm(place(model, self.device), self.device)
-        self.network: nn.Module = self.model  # wrapped for several processes
+        self.model = place(model, self.device)
         decay = config.train.ema_decay
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
-        in_graph = self.device.type == "cuda" and config.train.graph and distributed.count() == 1
+        in_graph = self.device.type == "cuda" and config.train.graph
         self.optimizer = build_optimizer(self.model, config.train, in_graph)
         self.graph: StepGraph | None = None  # else a step is launched kernel by kernel
         if in_graph:
@@ -105,11 +102,9 @@ class Trainer:
             callback.on_train_begin(self)
         while self.epoch < (train.epochs if epochs is None else epochs):
             self.model.train()
-            self.network = distributed.data_parallel(self.model)
             if self.epoch == 0:
                 self.first_loss = self.untrained_loss()
-            seed = _seed(self.config, self.data.fold, self.epoch) + distributed.rank()
-            torch.manual_seed(seed)  # dropout
+            torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))  # dropout
             losses: list[float] = []
             steps: list[tuple[Callable[[], float], np.ndarray]] = []  # reads a loss; rows
             for number, batch in enumerate(self.batches(), self.epoch * self.loader.steps):
@@ -119,7 +114,6 @@ class Trainer:
                 for callback in callbacks:
                     callback.on_step_end(self)
             losses.append(self._checked_loss(*steps[-1]))
-            distributed.broadcast_buffers(self.model, self.averaged_model)
             self._check_weights()
             val_loss, val_scores = self.validate()
             if not math.isfinite(val_loss):
@@ -203,7 +197,7 @@ class Trainer:
         value = self._launch(batch.images, batch.targets)
         if self.ema:
             self.ema.update(self.model, step=number + 1)
-        return distributed.all_reduce(value)
+        return value
 
     def _launch(self, images: Tensor, targets: Tensor) -> Tensor:
         """Take a step as one CUDA graph, or kernel by kernel if it cannot be recorded."""
@@ -222,8 +216,8 @@ class Trainer:
         """Take an optimizer step at the learning rate that is set; return the loss."""
         self.optimizer.zero_grad()
         value = torch.zeros((), device=self.device)
-        for loss in self.part_losses(self.network, images, targets):
-            (loss * distributed.count()).backward()  # DDP takes the mean over processes
+        for loss in self.part_losses(self.model, images, targets):
+            loss.backward()
             value += loss.detach()
         if self.config.train.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip_norm)
@@ -233,23 +227,19 @@ class Trainer:
     def part_losses(self, network: nn.Module, images: Tensor, targets: Tensor) -> Iterator[Tensor]:
         """Losses of a batch's parts, scaled so that they add up to the loss of the whole batch.
 
-        The sum runs over all processes, each of which has parts of its own.
-
         Args:
             network: that predicts.
-            images: (B, 3, H, W) of this process.
-            targets: (B, column) of all processes.
+            images: (B, 3, H, W).
+            targets: (B, column).
         """
         whole = part_weight(targets, self.class_weights)
-        targets = targets[distributed.local_slice(len(targets))]
         parts = min(self.parts, max(1, len(targets) // 2))  # batch norm needs two images
         pairs = zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True)
-        for number, (part_images, part_targets) in enumerate(pairs, 1):
-            with distributed.no_sync(network) if number < parts else nullcontext():
-                with autocast(self.config.train.amp, self.device):
-                    predictions = network(part_images)
-                share = part_weight(part_targets, self.class_weights) / whole
-                yield self.loss(predictions.float(), part_targets) * share
+        for part_images, part_targets in pairs:
+            with autocast(self.config.train.amp, self.device):
+                predictions = network(part_images)
+            share = part_weight(part_targets, self.class_weights) / whole
+            yield self.loss(predictions.float(), part_targets) * share
 
     @torch.no_grad()
     def untrained_loss(self) -> float:
@@ -264,8 +254,8 @@ class Trainer:
         losses, sizes = [], []
         for batch in islice(self.batches(), count):
             losses_of_parts = self.part_losses(model, batch.images, batch.targets)
-            local_loss = sum(losses_of_parts, start=torch.zeros((), device=self.device))
-            losses.append(self._checked_loss(distributed.all_reduce(local_loss).item, batch.rows))
+            loss = sum(losses_of_parts, start=torch.zeros((), device=self.device))
+            losses.append(self._checked_loss(loss.item, batch.rows))
             sizes.append(len(batch.rows))
         return float(np.average(losses, weights=sizes))
 
