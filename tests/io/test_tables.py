@@ -96,7 +96,7 @@ BROKEN = {
     ),
     "an id in other digits": (with_id("٣"), NO_ID.format("٣")),
     "an id with a sign": (with_id("-3"), NO_ID.format("-3")),
-    "an id that is NaN": (with_id("NaN"), NO_ID.format("nan")),
+    "an id that is NaN": (with_id("NaN"), NO_ID.format("NaN")),
     "an id that is missing": (with_id(""), NO_ID.format("nan")),
     "a repeated id": (PLAIN + "5,0,0\n", "GalaxyID 5 appears twice"),
     "a repeated id, spelled otherwise": (PLAIN + "5.0,0,0\n", "GalaxyID 5 appears twice"),

@@ -100,7 +100,7 @@ class LabelLoop:
         if len(name) > _LONGEST or not can_be_label(name):
             raise InputError(
                 f"'{name}' cannot name a class: tables have a column of that name, or take it for "
-                f"a formula or an empty cell, or it is longer than {_LONGEST} characters"
+                f"a formula, or it is longer than {_LONGEST} characters"
             )
         with self._lock:
             if name not in self.classes:

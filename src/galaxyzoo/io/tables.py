@@ -27,6 +27,7 @@ ID_LIMIT = 10**18  # Galaxy Zoo 2's own ids have 18 digits
 FOLD = "fold"
 TABLE_SUFFIXES = ".csv", ".parquet"  # that `write_predictions` takes
 MAX_SAFE_INTEGER = 2**53 - 1  # of float64, as JavaScript calls it: 2^53 + 1 is rounded to 2^53
+_NO_NUMBERS = ["", "NA", "nan", "NaN"]  # as R, numpy and pandas write a missing number
 _N_WORST = 3  # values that a message names
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")  # the printable ones of OWASP's list (CSV injection)
 _NUMBER = r"[+-][0-9]+(\.[0-9]+)?"  # such as a declination: no formula
@@ -51,7 +52,7 @@ def read_csv(
         Table indexed by GalaxyID (int64), every other column as pandas read it.
     """
     frame = read_table(
-        path, source, (lambda name: name == key or wanted(name)) if wanted else None, {key}
+        path, source, (lambda name: name == key or wanted(name)) if wanted else None, {key, CLASS}
     )
     if key not in frame.columns:
         raise InputError(
@@ -85,10 +86,13 @@ def read_table(
         path: as of `read_csv`.
         source: as of `read_csv`.
         wanted: whether to read a column; default all.
-        texts: columns to keep as text, digit by digit.
+        texts: columns to keep as text, digit by digit; of these an empty cell alone is missing, of
+            others those of `_NO_NUMBERS`, too.
     """
     try:
         content, names = read_csv_bytes(path, source)
+        # The last: of a column without a name, as where each line ends in a comma.
+        missing = [[""] if name.strip() in texts else _NO_NUMBERS for name in [*names, ""]]
         with warnings.catch_warnings():
             # Mixed columns are for the caller to judge, who names the value; users need no warning.
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
@@ -100,6 +104,8 @@ def read_table(
                 index_col=False,  # else longer rows turn the first columns into an index
                 usecols=(lambda name: wanted(name.strip())) if wanted else None,
                 dtype={name: str for name in names if name.strip() in texts},
+                keep_default_na=False,  # else a class called None would be none
+                na_values=dict(enumerate(missing)),
             )
     except FileNotFoundError:
         raise InputError(f"{shown(path)} is missing") from None

@@ -12,6 +12,7 @@ from galaxyzoo.config.schema import parse_config
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_dataset, prepare
 from galaxyzoo.data.readers.find import find_own_task, open_input, sky_positions
+from galaxyzoo.data.readers.label_table import image_names
 from galaxyzoo.tasks.kinds import FractionTask, ValueTask, VoteTask
 from galaxyzoo.tasks.registry import find_task, get_task
 from support.class_fixtures import ZOO5, draw_images, write_labeled
@@ -100,6 +101,21 @@ def test_all_classes_of_a_known_task_are_that_task(root: Path) -> None:
     shutil.move(folder / "train_labels.csv", folder / "labels.csv")
     assert find_own_task("mine") is None
     assert list(open_input("mine", {"zoo5"}).targets.columns) == list(ZOO5)
+
+
+def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root: Path) -> None:
+    words = ["None", "NA", "n/a", "#N/A", "null", "nan", "NaN", "<NA>", "1.#IND", "NULL"]
+    folder, ids = root / "input" / "mine", [word.replace("/", "") for word in words]
+    ids += [f"g{n}" for n in range(10)]
+    folder.mkdir(parents=True)
+    write_folder(folder / "images", list(draw_images(20)), ids)
+    write(folder, words * 2, id=ids)
+    task = prepare("mine", n_folds=2, tasks={"mine"}).raw.task
+    find_task.__globals__["_registered"].clear()  # as in a later command
+    assert get_task("mine") == task
+    table, names = load_catalog("mine").train, image_names("mine")
+    classes = table[sorted(words)].idxmax(axis=1).rename(index=lambda i: Path(names[i]).stem)
+    assert classes.to_dict() == dict(zip(ids, words * 2, strict=True))
 
 
 def test_task_yaml_has_the_order_and_what_is_decided(folder: Path) -> None:

@@ -11,7 +11,6 @@ names.
 `columns` of the numbers; or `questions`. Classes that are all of a known task's are that task.
 """
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -86,11 +85,8 @@ def read_labels(path: Path) -> pd.DataFrame:
 
 def can_be_label(name: str) -> bool:
     """Check whether a class or column may have this name: tables keep it as it is written."""
-    if name in (ID, FOLD, GROUP, CLASS) or plain_cell(name) != name:
-        return False
-    written = pd.DataFrame({CLASS: [name]}).to_csv(index=False)
-    read = read_table(Path(OWN_LABELS), io.BytesIO(written.encode()), texts=(CLASS,))
-    return read[CLASS].tolist() == [name]
+    reserved = name in (ID, FOLD, GROUP, CLASS)
+    return not reserved and plain_cell(name) == name.strip() == name != ""
 
 
 def _read_classes(
