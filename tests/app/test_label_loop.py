@@ -16,9 +16,9 @@ import pytest
 from pyarrow import parquet
 from starlette.testclient import TestClient
 
-from galaxyzoo.app import label_loop
 from galaxyzoo.app.label_loop import LabelLoop, Share
 from galaxyzoo.app.label_page import PICTURE, build_app
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.finished import SurveyFeatures, read_features
 from galaxyzoo.training.feature_head import fit_head
@@ -64,19 +64,17 @@ def test_each_label_is_on_disk_and_there_at_a_new_start(loop: LabelLoop) -> None
     assert saved(loop) == [("galaxy 3.png", "rare"), *plain]
     again = make_loop(loop.survey.folder)
     assert (again.classes, again.labels) == (loop.classes, loop.labels)
-    again.label([3], None)
+    again.label([3], None, 0)
     assert saved(again) == plain
 
 
-def test_steps_are_taken_back_also_those_of_an_earlier_visit(loop: LabelLoop) -> None:
-    loop.label([3], 0)
-    loop.label([3, 4], 1)
-    assert loop.undo() == {3: 0, 4: None}
-    assert saved(loop) == [("galaxy 3.png", "rare")]
-    loop.label([5], 1)
-    again = make_loop(loop.survey.folder)
-    assert [again.undo() for _ in range(3)] == [{5: None}, {3: None}, {}]
-    assert saved(again) == []
+def test_a_label_that_has_changed_meanwhile_stays(loop: LabelLoop) -> None:
+    """Of two tabs, each knows what it shows; what one gave, the other cannot take back."""
+    assert loop.label([3, 4], 0, None) == [3, 4]
+    assert loop.label([3, 5], 1, None) == [5]
+    assert loop.label([3, 4, 5], None, 0) == [3, 4]
+    assert loop.labels == {5: 1}
+    assert saved(loop) == [("galaxy 5.png", "plain, old")]
 
 
 def test_a_label_that_cannot_be_written_does_not_count(
@@ -86,12 +84,71 @@ def test_a_label_that_cannot_be_written_does_not_count(
         raise InputError("disk full")
 
     loop.label([3], 0)
-    monkeypatch.setattr(label_loop, "write_table", fail)
-    for change in (lambda: loop.label([4], 1), loop.undo):
-        assert one_line_refusal(change) == "disk full"
+    monkeypatch.setattr(files, "write_text", fail)
+    for rows, number, before in (([4], 1, None), ([3], None, 0)):
+        assert one_line_refusal(loop.label, rows, number, before) == "disk full"
         assert loop.labels == {3: 0}
+    assert one_line_refusal(loop.add_class, "new") == "disk full"
+    assert len(loop.classes) == 2
     monkeypatch.undo()
-    assert loop.undo() == {3: None}
+    loop.label([3], None, 0)
+    assert saved(loop) == []
+
+
+CHANGES: dict[str, Callable[[str], str]] = {
+    "row added": lambda text: f"{text}galaxy 9.png,rare\n",
+    "row deleted": lambda text: "\n".join(text.split("\n")[:-2]) + "\n",
+    "label corrected": lambda text: text.replace('"plain, old"', "rare"),
+    "class renamed": lambda text: text.replace("rare", "rarest"),
+    "column added": lambda text: text.replace("\n", ",me\n"),
+    "all deleted": lambda text: "",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_table_that_another_program_changed_is_not_written_over(
+    loop: LabelLoop, change: str
+) -> None:
+    loop.label([3], 0)
+    loop.label([1, 2], 1)
+    changed = CHANGES[change](loop.path.read_text())
+    loop.path.write_text(changed) if changed else loop.path.unlink()
+    for act in (lambda: loop.label([5], 0, None), lambda: loop.add_class("new")):
+        assert "labels.csv or classes.txt in" in one_line_refusal(act)
+        assert (loop.path.read_text() if loop.path.exists() else "") == changed
+    loop.read()
+    loop.label([5], 1)
+    assert loop.path.read_text().startswith(changed)
+    assert "galaxy 5.png" in loop.path.read_text()
+
+
+def test_what_else_a_table_has_stays(tmp_path: Path) -> None:
+    """Columns of one's own, digit by digit; the name of the ids; a link; rows without a class."""
+    (tmp_path / "mine").mkdir()
+    table = tmp_path / "mine" / "table.csv"
+    lines = ["file,note,class,code", "galaxy 1.png,NA,rare,007", "galaxy 2.png,=why?,,1.50"]
+    table.write_text("\n".join([*lines, "galaxy 4.png,,,", ""]))
+    (tmp_path / "labels.csv").symlink_to("mine/table.csv")
+    loop = make_loop(tmp_path)
+    loop.label([3], loop.add_class("plain"))
+    loop.label([3], None, 1)
+    loop.label([1], None, 0)
+    loop.label([5], 1)
+    lines[1] = "galaxy 1.png,NA,,007"
+    assert table.read_text() == "\n".join([*lines, "galaxy 4.png,,,", "galaxy 5.png,,plain,", ""])
+    assert (tmp_path / "labels.csv").is_symlink()
+    assert make_loop(tmp_path).labels == {5: 1}
+
+
+def test_classes_keep_their_order_also_those_without_a_label(tmp_path: Path) -> None:
+    """A key means the same class for ever: keys and colors are of the order."""
+    (tmp_path / "labels.csv").write_text("id,class\ngalaxy 1.png,b\ngalaxy 2.png,a\n")
+    loop = make_loop(tmp_path)
+    for name in ("empty", "d"):
+        loop.add_class(name)
+    (tmp_path / "labels.csv").write_text("id,class\ngalaxy 2.png,c\ngalaxy 1.png,d\n")
+    assert make_loop(tmp_path).classes == ["b", "a", "empty", "d", "c"]
+    assert make_loop(tmp_path).labels == {2: 4, 1: 3}
 
 
 def test_without_labels_galaxies_come_at_random_each_once(loop: LabelLoop) -> None:
@@ -123,6 +180,20 @@ def test_rankings_are_as_the_head_has_it(loop: LabelLoop) -> None:
     assert loop.ranking("likely", 1)[0] == likely[-1]
     table = pd.read_csv(io.StringIO(loop.table()), index_col="id")
     np.testing.assert_allclose(table.to_numpy(), probs, atol=1e-6)
+
+
+def test_the_most_uncertain_are_between_their_two_likeliest_classes(tmp_path: Path) -> None:
+    """Of three: 0.46, 0.44, 0.1 is less certain than 0.4, 0.3, 0.3."""
+    loop = make_loop(tmp_path)
+    for number, name in enumerate("abc"):
+        loop.label([10 + 2 * number, 11 + 2 * number], loop.add_class(name))
+    probs = loop.probabilities()
+    assert probs is not None
+    rest = [row for row in range(COUNT) if row not in loop.labels]
+    margins = {row: np.diff(np.sort(probs[row])[-2:])[0] for row in rest}
+    order = loop.ranking("uncertain", 0).tolist()
+    assert order == sorted(rest, key=margins.__getitem__)
+    assert order != sorted(rest, key=lambda row: probs[row].max())
 
 
 def test_scores_are_of_heads_that_have_not_seen_the_galaxy(tmp_path: Path) -> None:
@@ -172,7 +243,6 @@ def test_few_labels_have_no_score_or_a_wide_one(loop: LabelLoop) -> None:
     [
         ("id,class\ngalaxy 61.png,rare\n", "csv: the survey has no galaxy 'galaxy 61.png'"),
         ("id,class\ngalaxy 1.png,a\ngalaxy 1.png,b\n", "csv: 'galaxy 1.png' appears twice"),
-        ("id,class\ngalaxy 1.png,\n", "csv: 'galaxy 1.png' has no class"),
         ("name,class\ngalaxy 1.png,a\n", "has no ids: name them"),
         ("", "labels.csv"),
     ],
@@ -210,39 +280,78 @@ def test_the_page_shows_each_galaxy_with_its_own_picture_and_label(votes: Path) 
     assert survey.ids.tolist() == [i for i in range(100, 112) if i != 105]
     pictures = survey.images.pictures(survey.parts, survey.ids, PICTURE)
     assert pictures[:, 80, 80, 0].tolist() == [20 * (i - 100) + 1 for i in survey.ids]
-    page = TestClient(build_app(LabelLoop(survey), []), base_url="http://localhost")
-    assert page.post("/class", json={"name": "bright"}).json()["number"] == 0
-    assert page.post("/label", json={"rows": [10], "number": 0}).json()["changed"] == {"10": 0}
-    shown = page.get("/ranking?by=likely&of=0").json()
+    page = visit(LabelLoop(survey))
+    assert page.post("class", json={"name": "bright"}).json()["added"] == "bright"
+    assert give(page, ["111"], "bright").json()["labels"] == {"111": "bright"}
+    shown = page.get("ranking?by=likely&of=bright").json()
     assert [galaxy["id"] for galaxy in shown[:3]] == ["110", "109", "108"]
-    assert page.get("/ranking?by=doubtful&of=0").json()[0]["id"] == "111"
-    assert page.get("/state").json() == {"classes": ["bright"], "counts": [1]}
-    assert page.get("/ranking.csv").text.splitlines()[0] == "id,bright"
+    assert page.get("ranking?by=doubtful&of=bright").json()[0]["id"] == "111"
+    assert page.get("state").json() == {"classes": ["bright"], "counts": [1]}
+    assert page.get("ranking.csv").text.splitlines()[0] == "id,bright"
     assert (votes / "labels.csv").read_text() == "id,class\n111,bright\n"
 
 
+def visit(loop: LabelLoop) -> TestClient:
+    return TestClient(build_app(loop, []), base_url=f"http://localhost/{loop.key}/")
+
+
+def give(page: TestClient, galaxies: list[str], label: str, before: str | None = None) -> Any:
+    body = {"galaxies": galaxies, "label": label, "before": before}
+    return page.post("label", json=body)
+
+
+def test_shares_are_of_the_class_that_is_asked_for(votes: Path) -> None:
+    loop = LabelLoop(read_features(votes))
+    page = visit(loop)
+    for galaxy, name in (("100", "dark"), ("106", "gray"), ("111", "bright")):
+        page.post("class", json={"name": name})
+        give(page, [galaxy], name)
+    probs = loop.probabilities()
+    assert probs is not None
+    for number, name in enumerate(loop.classes):
+        shown = page.get(f"ranking?by=likely&of={name}").json()
+        expected = [probs[loop.rows[galaxy["id"]], number] for galaxy in shown]
+        assert [galaxy["share"] for galaxy in shown] == pytest.approx(expected, abs=5e-4)
+
+
 def test_requests_that_make_no_sense_change_nothing(votes: Path) -> None:
-    page = TestClient(build_app(LabelLoop(read_features(votes)), []), base_url="http://localhost")
-    answer = page.post("/class", json={"name": " "})
+    page = visit(LabelLoop(read_features(votes)))
+    answer = page.post("class", json={"name": " "})
     assert (answer.status_code, answer.json()) == (400, {"detail": "a class needs a name"})
-    page.post("/class", json={"name": "bright"})
-    for wrong in ({"rows": [99], "number": 0}, {"rows": [0], "number": 1}):
-        assert page.post("/label", json=wrong).json() == {"detail": "no such galaxy or class"}
-    assert page.post("/label", json={"rows": [-1], "number": 0}).status_code == 422
-    assert page.get("/", headers={"Host": "evil.example"}).status_code == 400
+    page.post("class", json={"name": "bright"})
+    for wrong in (["999"], "bright"), (["100"], "dark"), (["0"], "bright"):
+        assert give(page, *wrong).json() == {"detail": "no such galaxy or class"}
+    assert page.post("label", json={"galaxies": ["100"], "label": 0}).status_code == 422
+    assert page.get("state", headers={"Host": "evil.example"}).status_code == 400
     assert not (votes / "labels.csv").exists()
 
 
+def test_a_tab_of_another_survey_on_the_same_port_is_refused(votes: Path) -> None:
+    """Also where that has galaxies and classes of the same names."""
+    make_job(votes.parent / "other", votes.parent / "survey", extras=("features",)).run()
+    loops = [LabelLoop(read_features(folder)) for folder in (votes, votes.parent / "other")]
+    for loop in loops:
+        loop.add_class("bright")
+    tab = TestClient(build_app(loops[1], []), base_url=f"http://localhost/{loops[0].key}/")
+    answers = [give(tab, ["100"], "bright"), *map(tab.get, ("ranking?by=mix", "ranking.csv"))]
+    for answer in answers:
+        assert answer.json() == {"detail": "this tab is of another survey: reload the page"}
+    assert not (votes.parent / "other" / "labels.csv").exists()
+    assert give(visit(LabelLoop(loops[0].survey)), ["100"], "bright").status_code == 200
+
+
 def test_what_another_web_site_asks_for_is_not_done(loop: LabelLoop) -> None:
-    page = TestClient(build_app(loop, []), base_url="http://localhost")
+    page = visit(loop)
 
     def add(headers: dict[str, str]) -> int:
-        return page.post("/class", json={"name": str(headers)[:9]}, headers=headers).status_code
+        return page.post("class", json={"name": str(headers)[:9]}, headers=headers).status_code
 
     assert {add(headers) for headers in FOREIGN} == {403}
     assert len(loop.classes) == 2
     assert {add(headers) for headers in OWN} == {200}
-    assert page.get("/").headers["Content-Security-Policy"] == "frame-ancestors 'self'"
+    assert (
+        page.get("http://localhost/").headers["Content-Security-Policy"] == "frame-ancestors 'self'"
+    )
 
 
 @pytest.fixture
@@ -278,21 +387,33 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(
         assert "another page labels votes" in complaint(refused)
         page.click("#grid button >> nth=0")
         page.wait_for_selector("#message.error:has-text('Add the names of your classes first')")
-        for name in ("bright", "<b>dark</b>"):
+        for name in ("bright", "empty", "<b>dark</b>"):
             page.fill("#name", name)
             page.keyboard.press("Enter")
             page.wait_for_selector(f"#classes :text('{name} (0)')")
         page.click("#grid button >> nth=0")  # dark, which was added last
         page.wait_for_selector("#classes :text('<b>dark</b> (1)')")
+        tab = browser.new_page()
+        tab.goto(address)
+        tab.wait_for_selector("#grid li:nth-child(10):last-child")
+        for key, text in (("u", "no label to take back"), ("9", "No class has the key 9")):
+            tab.keyboard.press(key)
+            tab.wait_for_selector(f"#message.error:has-text('{text}')")
+        tab.keyboard.press("1")
+        tab.wait_for_selector("#message.error:has-text('No galaxy is chosen')")
         page.focus("#grid button >> nth=1")
         for key, text in (("1", "bright (1)"), ("1", "bright (2)"), ("u", "bright (1)")):
             page.keyboard.press(key)
             page.wait_for_selector(f"#classes :text('{text}')")
-        page.keyboard.press("2")
+        page.keyboard.press("3")
         page.keyboard.press("1")
         page.wait_for_selector("#scores td:has-text('of 2')")
         names = ["<b>dark</b>", "bright", None, "<b>dark</b>", "bright"]
         expected = dict(zip(ids(page), names, strict=False))
+        assert labels_of(votes) == {galaxy: name for galaxy, name in expected.items() if name}
+        tab.click(f"#grid button[title='{ids(page)[1]}']")
+        tab.wait_for_selector("#message.error:has-text('Another tab has labeled this')")
+        tab.wait_for_selector("#grid button[aria-pressed=true]:has-text('bright')")
         assert labels_of(votes) == {galaxy: name for galaxy, name in expected.items() if name}
         process.kill()
         process.wait()
@@ -300,7 +421,7 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(
         page.wait_for_selector("#message.error:has-text('does not answer')")
         page.set_viewport_size({"width": 390, "height": 844})
         page.goto(begin()[1])
-        page.wait_for_selector("#classes :text('<b>dark</b> (2)')")
+        page.wait_for_selector("#classes :text('3 <b>dark</b> (2)')")
         page.wait_for_selector("#grid li:nth-child(7):last-child")
         assert not {*ids(page)} & {*labels_of(votes)}
         page.select_option("#by", "doubtful")

@@ -1,8 +1,9 @@
 """The label loop: a user's labels of a survey's galaxies, and rankings by what they teach.
 
-`labels.csv` (id, class), in the survey's folder, is the whole state. Each label is written there
-before it counts. A head is fitted to the labels on the survey's features when a ranking or a score
-is asked for.
+`labels.csv` (id, class) and `classes.txt`, the classes in the order of their keys, are the whole
+state; both are in the survey's folder. Each label is written there before it counts; whatever else
+is in the files stays, and a file that another program has changed is never written over. A head is
+fitted to the labels on the survey's features when a ranking or a score is asked for.
 """
 
 import threading
@@ -15,16 +16,17 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.label_table import can_be_label, read_labels
 from galaxyzoo.inference.finished import SurveyFeatures
-from galaxyzoo.io.tables import format_predictions, plain_cell, write_table
+from galaxyzoo.io.tables import format_predictions, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS
 from galaxyzoo.training.feature_head import cross_fit_head, fit_head
 
-LABELS, LOCK = "labels.csv", ".labels.lock"
-Labels = dict[int, int | None]  # row -> class, None: no label
+LABELS, CLASSES, LOCK = "labels.csv", "classes.txt", ".labels.lock"
 Order = Literal["likely", "uncertain", "mix", "doubtful"]
 _ID = "id"
 _FOLDS = 5  # of the scores
@@ -63,71 +65,130 @@ class LabelLoop:
     """Labels of a survey's galaxies; rows are positions in `survey`."""
 
     survey: SurveyFeatures
-    classes: list[str] = field(default_factory=list)
-    labels: dict[int, int] = field(default_factory=dict)  # row -> class; replaced, never changed
-    _steps: list[Labels] = field(default_factory=list)  # of each step its rows' labels before it
+    classes: list[str] = field(init=False)  # replaced, never changed, as `labels`
+    labels: dict[int, int] = field(init=False)  # row -> class
+    _table: pd.DataFrame = field(init=False)  # labels.csv as text, by the names of galaxies
+    _key: str = field(init=False)  # its column of ids
+    _seen: list[bytes | None] = field(init=False)  # the files as they were read or written last
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
         self._probs_of = lru_cache(maxsize=1)(self._fit)
         self._scores_of = lru_cache(maxsize=1)(self._cross_fit)
-        if self.path.exists():
-            self._read()
+        self.read()
 
     @property
     def path(self) -> Path:
         """The file of labels."""
         return self.survey.folder / LABELS
 
-    def _read(self) -> None:
-        table, where = read_labels(self.path), shown(self.path)
-        if CLASS not in table.columns:
-            raise InputError(f"{where} has no column '{CLASS}'")
-        row_of = {str(plain_cell(i)): row for row, i in enumerate(self.survey.ids.tolist())}
-        for name, text in table[CLASS].items():
-            if name not in row_of:
-                raise InputError(f"{where}: the survey has no galaxy '{name}': remove the row")
-            if not isinstance(text, str):
-                raise InputError(f"{where}: '{name}' has no class: name it, or remove the row")
-            self.labels[row_of[name]] = self.add_class(text)
-        self._steps = [{row: None} for row in self.labels]
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of the galaxies in tables and on the page, by row."""
+        return [str(plain_cell(i)) for i in self.survey.ids.tolist()]
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Row of each galaxy by its name."""
+        return {name: row for row, name in enumerate(self.names)}
+
+    def number_of(self, name: str | None) -> int | None:
+        """Number of a class; None: of no class."""
+        return None if name is None else {text: k for k, text in enumerate(self.classes)}[name]
+
+    def class_of(self, row: int) -> str | None:
+        """A galaxy's class; None: it has no label."""
+        number = self.labels.get(row)
+        return None if number is None else self.classes[number]
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of the survey: its folder and galaxies."""
+        return digest([repr((str(self.survey.folder.resolve()), self.names))])[:16]
+
+    def read(self) -> None:
+        """Read both files, also again where another program has changed them."""
+        with self._lock:
+            seen, where = self._contents(), shown(self.path)
+            stored = (seen[1] or b"").decode("utf-8", "replace").splitlines()
+            classes = list(dict.fromkeys(map(_check_class, filter(str.strip, stored))))
+            table, key, labels = pd.DataFrame(columns=[_ID, CLASS], dtype=str), _ID, {}
+            if seen[0] is not None:
+                checked = read_labels(self.path)
+                if CLASS not in checked.columns:
+                    raise InputError(f"{where} has no column '{CLASS}'")
+                table = read_table(self.path, texts=None).fillna("").set_axis(checked.index)
+                (key,) = table.columns.difference(checked.columns)
+            for name, text in table[CLASS].items():
+                if name not in self.rows:
+                    raise InputError(f"{where}: the survey has no galaxy '{name}': remove the row")
+                if not text.strip():
+                    continue
+                if (label := _check_class(text)) not in classes:
+                    classes.append(label)
+                labels[self.rows[name]] = classes.index(label)
+            self.classes, self.labels, self._table, self._key = classes, labels, table, key
+            self._seen = seen
+            if classes != stored:
+                self._write_file(CLASSES, "".join(f"{name}\n" for name in classes))
+
+    def _contents(self) -> list[bytes | None]:
+        contents: list[bytes | None] = []
+        for path in (self.path, self.survey.folder / CLASSES):
+            try:
+                contents.append(path.read_bytes())
+            except FileNotFoundError:
+                contents.append(None)
+            except OSError as error:
+                raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from None
+        return contents
+
+    def _write_file(self, name: str, text: str) -> None:
+        """Write one of the files, where a link leads, unless one has changed since it was read."""
+        if self._contents() != self._seen:
+            raise InputError(
+                f"{LABELS} or {CLASSES} in {shown(self.survey.folder)} was changed by another "
+                "program: reload the page"
+            )
+        files.write_text((self.survey.folder / name).resolve(), text)
+        self._seen = self._contents()
 
     def add_class(self, text: str) -> int:
         """Add a class unless it exists; returns its number."""
-        name = text.strip()
-        if not name:
-            raise InputError("a class needs a name")
-        if len(name) > _LONGEST or not can_be_label(name):
-            raise InputError(
-                f"'{name}' cannot name a class: tables have a column of that name, or take it for "
-                f"a formula, or it is longer than {_LONGEST} characters"
-            )
+        name = _check_class(text)
         with self._lock:
             if name not in self.classes:
-                self.classes.append(name)
+                classes = [*self.classes, name]
+                self._write_file(CLASSES, "".join(f"{name}\n" for name in classes))
+                self.classes = classes
             return self.classes.index(name)
 
-    def label(self, rows: Sequence[int], number: int | None) -> None:
-        """Give galaxies a class, None: take theirs away; written before it counts."""
-        with self._lock:
-            before = {row: self.labels.get(row) for row in rows}
-            self._write(dict.fromkeys(rows, number))
-            self._steps.append(before)
+    def label(
+        self, rows: Sequence[int], number: int | None, before: int | None = None
+    ) -> list[int]:
+        """Give galaxies a class, None: take theirs away; written before it counts.
 
-    def undo(self) -> Labels:
-        """Take back the last step, of an earlier visit its last label; returns what changed."""
+        Args:
+            rows: of the galaxies.
+            number: of the class.
+            before: class that they have as far as the caller knows, None: none; those that have
+                another by now keep it.
+        Returns:
+            Rows of the galaxies that have changed.
+        """
         with self._lock:
-            if not self._steps:
-                return {}
-            self._write(self._steps[-1])
-            return self._steps.pop()
-
-    def _write(self, changes: Labels) -> None:
-        merged = {row: n for row, n in self.labels.items() if row not in changes} | changes
-        labels = {row: number for row, number in merged.items() if number is not None}
-        names = [self.classes[number] for number in labels.values()]
-        write_table(self.path, pd.DataFrame({_ID: self.survey.ids[[*labels]], CLASS: names}))
-        self.labels = labels
+            changed = [row for row in rows if self.labels.get(row) == before]
+            names = [self.names[row] for row in changed]
+            table = self._table.reindex(self._table.index.union(names, sort=False), fill_value="")
+            table[self._key] = table[self._key].where(table[self._key] != "", table.index)
+            table.loc[names, CLASS] = "" if number is None else self.classes[number]
+            is_empty = table.index.isin(names) & (table.drop(columns=self._key) == "").all(axis=1)
+            table = table[~is_empty]
+            self._write_file(LABELS, table.to_csv(index=False, lineterminator="\n"))
+            labels = {row: n for row, n in self.labels.items() if row not in {*changed}}
+            self.labels = labels | ({} if number is None else dict.fromkeys(changed, number))
+            self._table = table
+            return changed
 
     def probabilities(self) -> np.ndarray | None:
         """(galaxy, class) by the head of the labels; None where there are none.
@@ -216,3 +277,16 @@ class LabelLoop:
             [Share(n, int(mask.sum())) for n, mask in zip(hits, decided, strict=True)],
             dict(zip(rows.tolist(), probs[range(len(rows)), numbers].tolist(), strict=True)),
         )
+
+
+def _check_class(text: str) -> str:
+    """Name of a class without spaces around it; refuse what tables would not keep."""
+    name = text.strip()
+    if not name:
+        raise InputError("a class needs a name")
+    if len(name) > _LONGEST or not can_be_label(name):
+        raise InputError(
+            f"'{name}' cannot name a class: tables have a column of that name, or take it for "
+            f"a formula, or it is longer than {_LONGEST} characters"
+        )
+    return name

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, NonNegativeInt
 
@@ -17,13 +17,19 @@ from galaxyzoo.core.templates import jpeg_address, render
 
 _PAGE = 48  # galaxies
 PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
+_HANDLERS: dict[Any, Any] = {
+    InputError: lambda _request, error: _refuse(str(error)),
+    KeyError: lambda *_: _refuse("no such galaxy or class"),
+    404: lambda *_: _refuse("this tab is of another survey: reload the page"),
+}
 
 
-class Labeled(BaseModel):
-    """Galaxies and the class that they get; None: none."""
+class Change(BaseModel):
+    """Galaxies, the class that they get, and that which the tab shows for them; None: none."""
 
-    rows: list[NonNegativeInt]
-    number: NonNegativeInt | None
+    galaxies: list[str]
+    label: str | None
+    before: str | None
 
 
 class Name(BaseModel):
@@ -33,75 +39,77 @@ class Name(BaseModel):
 
 
 def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
-    """Build the page; it answers to the names of `own_hosts`."""
-    app = FastAPI(middleware=[own_hosts(hosts)], docs_url=None, redoc_url=None, openapi_url=None)
+    """Build the page; it answers to the names of `own_hosts`.
 
-    @app.exception_handler(InputError)
-    def refuse(_request: Request, error: InputError) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, status_code=400)
-
-    @app.exception_handler(IndexError)
-    def miss(_request: Request, _error: Exception) -> JSONResponse:
-        return JSONResponse({"detail": "no such galaxy or class"}, status_code=400)
+    Requests name galaxies and classes, and lie below the survey's key: a tab may outlive its
+    server, and meet that of another survey.
+    """
+    app = FastAPI(middleware=[own_hosts(hosts)], exception_handlers=_HANDLERS, openapi_url=None)
+    tab = APIRouter(prefix=f"/{loop.key}")
 
     @app.get("/", response_class=HTMLResponse)
     def page() -> str:
+        loop.read()
         folder, count = shown(loop.survey.folder), len(loop.survey.ids)
-        return render("label_page.html.j2", folder=folder, count=count, page=_PAGE)
+        return render("label_page.html.j2", folder=folder, count=count, page=_PAGE, key=loop.key)
 
-    @app.get("/state")
+    @tab.get("/state")
     def state() -> dict[str, Any]:
         numbers = np.array([*loop.labels.values()], int)
         counts = np.bincount(numbers, minlength=len(loop.classes)).tolist()
         return {"classes": loop.classes, "counts": counts}
 
-    @app.get("/ranking")
-    def ranking(by: Order, of: NonNegativeInt = 0, start: NonNegativeInt = 0) -> list[Any]:
-        rows = loop.ranking(by, of)[start : start + _PAGE]
+    @tab.get("/ranking")
+    def ranking(by: Order, of: str | None = None, start: NonNegativeInt = 0) -> list[Any]:
+        number = loop.number_of(of) or 0
+        rows = loop.ranking(by, number)[start : start + _PAGE]
         probs = loop.probabilities()
-        shares = np.full(len(rows), None) if probs is None else probs[rows, of].round(3)
+        shares = np.full(len(rows), None) if probs is None else probs[rows, number].round(3)
         survey = loop.survey
         pictures = survey.images.pictures(survey.parts[rows], survey.ids[rows], PICTURE)
         return [
             {
-                "row": row,
-                "id": str(survey.ids[row]),
-                "number": loop.labels.get(row),
+                "id": loop.names[row],
+                "label": loop.class_of(row),
                 "share": share,
                 "picture": jpeg_address(picture),
             }
             for row, share, picture in zip(rows.tolist(), shares.tolist(), pictures, strict=True)
         ]
 
-    @app.get("/ranking.csv", response_class=PlainTextResponse)
+    @tab.get("/ranking.csv", response_class=PlainTextResponse)
     def table() -> PlainTextResponse:
         disposition = {"Content-Disposition": 'attachment; filename="ranking.csv"'}
         return PlainTextResponse(loop.table(), headers=disposition, media_type="text/csv")
 
-    @app.get("/scores")
-    def scores() -> list[dict[str, str]]:
+    @tab.get("/scores")
+    def scores() -> list[tuple[str, str, str]]:
         measured = loop.scores()
         if measured is None:
             return []
-        pairs = zip(measured.recall, measured.precision, strict=True)
-        return [{"recall": _in_words(a), "precision": _in_words(b)} for a, b in pairs]
+        shares = zip(loop.classes, measured.recall, measured.precision, strict=False)
+        return [
+            (name, _in_words(recall), _in_words(precision)) for name, recall, precision in shares
+        ]
 
-    @app.post("/label")
-    def label(labeled: Labeled) -> dict[str, Any]:
-        loop.label(labeled.rows, labeled.number)
-        return {**state(), "changed": dict.fromkeys(labeled.rows, labeled.number)}
+    @tab.post("/label")
+    def label(change: Change) -> dict[str, Any]:
+        rows = [loop.rows[name] for name in change.galaxies]
+        changed = loop.label(rows, loop.number_of(change.label), loop.number_of(change.before))
+        labels = {loop.names[row]: loop.class_of(row) for row in rows}
+        return {**state(), "labels": labels, "changed": [loop.names[row] for row in changed]}
 
-    @app.post("/undo")
-    def undo() -> dict[str, Any]:
-        changed = loop.undo()
-        return {**state(), "changed": changed}
-
-    @app.post("/class")
+    @tab.post("/class")
     def add(name: Name) -> dict[str, Any]:
         number = loop.add_class(name.name)
-        return {**state(), "number": number}
+        return {**state(), "added": loop.classes[number]}
 
+    app.include_router(tab)
     return app
+
+
+def _refuse(detail: str) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status_code=400)
 
 
 def _in_words(share: Share) -> str:

@@ -78,7 +78,7 @@ def read_table(
     path: Path,
     source: IO[bytes] | None = None,
     wanted: Callable[[str], bool] | None = None,
-    texts: Collection[str] = (),
+    texts: Collection[str] | None = (),
 ) -> pd.DataFrame:
     """Read any CSV, also compressed as `.csv.gz`, without an index.
 
@@ -86,11 +86,12 @@ def read_table(
         path: as of `read_csv`.
         source: as of `read_csv`.
         wanted: whether to read a column; default all.
-        texts: columns to keep as text, digit by digit; of these an empty cell alone is missing, of
-            others those of `_NO_NUMBERS`, too.
+        texts: columns to keep as text, digit by digit, None: all; of these an empty cell alone is
+            missing, of others those of `_NO_NUMBERS`, too.
     """
     try:
         content, names = read_csv_bytes(path, source)
+        texts = [name.strip() for name in names] if texts is None else texts
         # The last: of a column without a name, as where each line ends in a comma.
         missing = [[""] if name.strip() in texts else _NO_NUMBERS for name in [*names, ""]]
         with warnings.catch_warnings():
