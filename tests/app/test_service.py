@@ -172,7 +172,7 @@ def test_classes_follow_from_votes_where_these_are_clear() -> None:
 
 
 def test_what_can_answer_is_listed_real_galaxies_first(root: Path) -> None:
-    runs = ("demo/gz37/cnn", "mini/zoo5/resnet18", "mini/gz37/ablation.gz37.base")
+    runs = ("demo/gz37/cnn", "mini/zoo5/resnet18")
     for name in (*runs, "mini/gz37/stage.small-0123"):
         mark = folds_dir() / name / "fold_0" / DONE
         mark.parent.mkdir(parents=True)

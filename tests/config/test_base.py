@@ -9,7 +9,6 @@ from pydantic import Field
 from galaxyzoo.config.base import Settings, commented_yaml
 from galaxyzoo.config.loading import EnsembleSettings
 from galaxyzoo.config.schema import Config, Positive
-from galaxyzoo.tuning.ablation import Changes
 from galaxyzoo.tuning.search_space import Search
 
 
@@ -63,7 +62,7 @@ def every_class(model: type[Settings]) -> Iterator[type[Settings]]:
             yield from every_class(field.annotation)
 
 
-@pytest.mark.parametrize("model", [Config, EnsembleSettings, Changes, Search])
+@pytest.mark.parametrize("model", [Config, EnsembleSettings, Search])
 def test_every_setting_has_a_description(model: type[Settings]) -> None:
     fields = [(name, f) for part in every_class(model) for name, f in part.model_fields.items()]
     assert [name for name, field in fields if not field.description] == []

@@ -36,7 +36,7 @@ class Killed(BaseException):
 def scores(search: Tuning) -> list[tuple[int, float | None, int, dict[str, Any]]]:
     """Number, score, epochs and settings of each trial, the best first."""
     return [
-        (t.number, score(t), len(t.intermediate_values), search.study.decode(t.params))
+        (t.number, score(t), len(t.intermediate_values), search.search.decode(t.params))
         for t in search.trials()
     ]
 
@@ -57,7 +57,7 @@ class Lab:
     def make(self, epochs: int = 3, train: Mapping[str, Any] = {}, **changes: object) -> Tuning:
         base = {**BASE, "train": {"epochs": epochs, "batch_size": 8, **train}}
         path = write_search(self.folder, base=base, **changes)
-        return Tuning(Search.load(str(path)), self.prepared, (0,))
+        return Tuning(Search.load(str(path)), self.prepared, 0)
 
     def fake(self, score: Scoring = by_lr) -> list[Path]:
         """Replace training by scores; returns the folders of trials that were trained."""
@@ -231,11 +231,11 @@ def test_the_winners_config_is_the_best_trials(lab: Lab) -> None:
     number, *_, picks = scores(search)[0]
     assert number == 2
     path = lab.folder / "won.yaml"
-    check_free(path, search.study)
+    check_free(path, search.search)
     write_config(path, search, "python3 src/tune.py tiny.yaml\n--trials 3", "y")
-    check_free(path, search.study)  # it is its own
+    check_free(path, search.search)  # it is its own
     config = load_config(str(path))
-    trial = search.study.change(picks)
+    trial = search.search.change(picks)
     assert config.model_copy(update={"about": trial.about, "run": trial.run}) == trial
     assert config.head.dropout == picks["head.dropout"] != 0.3
     text = path.read_text()
@@ -244,7 +244,7 @@ def test_the_winners_config_is_the_best_trials(lab: Lab) -> None:
     assert "reference" not in yaml.safe_load(text)
     path.write_text("task: gz37\n")
     with pytest.raises(InputError, match="exists and is not from this search"):
-        check_free(path, search.study)
+        check_free(path, search.search)
 
 
 def test_a_config_stands_under_its_task_without_saying_it_twice() -> None:
@@ -262,7 +262,7 @@ def test_what_does_not_fit_the_study_is_refused(lab: Lab) -> None:
     with pytest.raises(InputError, match="was searched with another space: delete it"):
         lab.make(space=fewer).check()
     search = lab.make()
-    search.folds = (3,)
+    search.fold = 3
     with pytest.raises(InputError, match=r"there is no fold 3: .* has folds 0 to 2 \(--fold\)"):
         search.check()
     no_network = {"model.kwargs.width": {"type": "choice", "choices": [[8], [16]]}}

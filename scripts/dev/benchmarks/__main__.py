@@ -9,7 +9,6 @@ bash scripts/dev/bench.sh steps > steps.md     as Markdown, to paste into docs
 import argparse
 import importlib
 
-from galaxyzoo.core.console import print_markdown
 from galaxyzoo.core.devices import describe_machine
 from galaxyzoo.core.launch import run_main
 from galaxyzoo.core.version import code_version
@@ -34,7 +33,7 @@ def main() -> None:
             f"`bash scripts/dev/bench.sh {'--gpu' if args.gpu else part}`"
         )
         text = "\n\n".join([*(table.format() for table in tables), where])
-        print_markdown(f"{text}\n")
+        print(f"{text}\n", flush=True)
 
 
 def parse_args() -> argparse.Namespace:

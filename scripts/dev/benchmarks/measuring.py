@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.core.console import format_table
-
 Rates = dict[str, list[float]]  # per second, round by round
 
 
@@ -27,7 +25,9 @@ class Table:
 
     def format(self) -> str:
         """As Markdown."""
-        return "\n\n".join([f"**{self.title}**", format_table(self.header, self.rows), *self.notes])
+        rule = ["---", *("---:" for _ in self.header[1:])]
+        lines = ["| " + " | ".join(row) + " |" for row in (self.header, rule, *self.rows)]
+        return "\n\n".join([f"**{self.title}**", "\n".join(lines), *self.notes])
 
 
 def race(

@@ -37,7 +37,7 @@ def main() -> None:
 
     path = (args.output or default_path(search)).resolve()
     check_free(path, search)
-    tuning = Tuning(search, data, (search.fold if args.fold is None else args.fold,))
+    tuning = Tuning(search, data, search.fold if args.fold is None else args.fold)
     tuning.check()
     tuning.train(args.trials, args.jobs, args.backend)
     trials = tuning.trials()

@@ -21,7 +21,7 @@ from galaxyzoo.tasks.registry import TASKS, define_task, get_task, has_own_label
 
 CONFIG = "config.yaml"  # in a trained run's folder
 LABELS = "labels"  # folder of `configs/` with the runs of every task of own labels
-_OTHER_FOLDERS = "ensembles", "ablations", "tuning", LABELS  # without runs of a task
+_OTHER_FOLDERS = "ensembles", "tuning", LABELS  # without runs of a task
 
 
 def config_path(run: str) -> Path:

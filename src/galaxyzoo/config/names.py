@@ -1,4 +1,4 @@
-"""Reserved names of datasets, of runs in studies or recipes, and of a survey's tables."""
+"""Reserved names of datasets, of runs in recipes, and of a survey's tables."""
 
 DEMO = "demo"  # the dataset that the project draws itself, with short schedules (configs/demo.yaml)
 DEMO_FULL = "demo-full"  # the same galaxies, trained as real ones are
@@ -7,16 +7,10 @@ WHOLE = "kaggle"  # the dataset of the whole competition
 BUNDLED = "bundled"  # in place of a dataset: networks that come with the project, in `weights/`
 RECORDS = "records"  # in submissions/: the committed results, which no command writes
 ALL_RUNS = "all"  # name of the ensemble of every finished run of a task
-ABLATION = "ablation."  # prefix of the last part of the names of an ablation study's runs
 # Ends of the one table of a finished survey, by astropy's names of formats; names of its columns
 TABLE_FORMATS = {".fits": "fits", ".vot": "votable", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
 COLUMN_NAMES = "kaggle", "gz2", "words"
 STAGE = "stage."  # prefix of the last part of the names of runs that are earlier stages of others
-
-
-def is_ablation(run: str) -> bool:
-    """Check whether a run belongs to an ablation study; these are used only if named."""
-    return run.split("/")[-1].startswith(ABLATION)
 
 
 def is_stage(run: str) -> bool:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.table import Table
 from tqdm import tqdm
 
@@ -100,20 +99,3 @@ def print_text(*paragraphs: str) -> None:
 
 def _width() -> int:
     return shutil.get_terminal_size((_LOG_WIDTH, 0)).columns
-
-
-def print_markdown(text: str) -> None:
-    """Print Markdown: rendered on a terminal, as it is into a file or pipe."""
-    if sys.stdout.isatty():
-        Console().print(Markdown(text))
-    else:
-        print(text, flush=True)
-
-
-def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table; the first so many columns are set left, all others right."""
-    rule = ["---" if i < left else "---:" for i in range(len(header))]
-    lines = [header, rule, *rows]
-    return "\n".join(
-        "| " + " | ".join(c.replace("|", r"\|") for c in line) + " |" for line in lines
-    )

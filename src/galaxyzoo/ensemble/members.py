@@ -17,7 +17,6 @@ from typing import Protocol
 
 import numpy as np
 
-from galaxyzoo.config.names import is_ablation
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
@@ -46,9 +45,8 @@ def find_runs(
     Returns:
         Run names in alphabetical order, and one line for each run that was left out: one with
         missing folds or a fold that diverged, one whose epoch was chosen on the validation fold,
-        and one whose first weights may have been trained on these galaxies. Runs of ablations are
-        left out silently. Runs asked for by name are never left out; a line names those that
-        diverged.
+        and one whose first weights may have been trained on these galaxies. Runs asked
+        for by name are never left out; a line names those that diverged.
     """
     if asked:
         runs = sorted({_full_name(name, task, catalog) for name in asked})
@@ -58,8 +56,7 @@ def find_runs(
     folder = oof_dir() / catalog.dataset
     kinds = _kinds(task, catalog)
     named = [run for kind in kinds for run in list_tables(catalog.dataset, kind)]
-    candidates = [run for run in named if not is_ablation(run)]  # there may be a hundred, all short
-    reasons = {run: _reason_to_leave_out(run, catalog) for run in candidates}
+    reasons = {run: _reason_to_leave_out(run, catalog) for run in named}
     left_out = [f"{run} is left out: {reason}" for run, reason in reasons.items() if reason]
     runs = [run for run, reason in reasons.items() if not reason]
     if not or_none and not any(run.startswith(f"{task.name}/") for run in runs):

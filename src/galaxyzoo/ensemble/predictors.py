@@ -6,7 +6,7 @@ Reads score cards and marks of finished folds, no network and no image.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from galaxyzoo.config.names import BUNDLED, DEMOS, is_ablation, is_stage, real_first
+from galaxyzoo.config.names import BUNDLED, DEMOS, is_stage, real_first
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.ensemble.fitted import check_members
@@ -119,8 +119,7 @@ def list_predictors(task: str = "*") -> list[KnownPredictor]:
     runs = [
         _known_run(trained)
         for trained in list_trained(task=task)
-        if find_task(task_name(trained.run))
-        and not (is_ablation(trained.run) or is_stage(trained.run))
+        if find_task(task_name(trained.run)) and not is_stage(trained.run)
     ]
     ensembles = [_known_ensemble(folder) for folder in list_ensembles(task=task)]
     return sorted([*bundled, *runs, *ensembles], key=lambda known: real_first(known.dataset))

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.names import is_ablation
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
@@ -75,8 +74,6 @@ def load_results(
 ) -> tuple[list[Result], list[str]]:
     """Read, check and score the out-of-fold tables of a task's runs and ensembles.
 
-    Runs of ablation studies are read where they are named.
-
     Args:
         task: the task.
         catalog: the dataset's catalog, galaxies of the task.
@@ -95,8 +92,6 @@ def load_results(
             )
     results, problems = [], []
     for run in runs:
-        if is_ablation(run) and run not in named:
-            continue
         try:
             results.append(load_result(run, task, catalog))
         except InputError as error:
@@ -104,7 +99,7 @@ def load_results(
                 raise
             problems.append(f"{run} is left out: {error}")
     if not results:
-        why = "; ".join(problems) or "there is no table but those of ablation studies"
+        why = "; ".join(problems) or "no table found"
         raise InputError(f"no run of {task.name} can be evaluated: {why}")
     return sorted(results, key=lambda result: result.scores["score"]), problems
 

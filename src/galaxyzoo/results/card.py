@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 
 from galaxyzoo.config.base import Settings
 from galaxyzoo.config.loading import all_ensembles
-from galaxyzoo.config.names import ALL_RUNS, is_ablation
+from galaxyzoo.config.names import ALL_RUNS
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import read_sealed, write_sealed
 from galaxyzoo.core.paths import shown
@@ -187,7 +187,7 @@ def complete_cards(dataset: str, task: str) -> list[RunCard]:
     for path in (oof_dir() / dataset / task).glob("*.json"):
         with suppress(InputError):  # damaged, or of another kind, such as a hold-out's
             card = RunCard.of(dataset, f"{task}/{path.stem}")
-            if card.is_whole and not (card.is_optimistic or is_ablation(path.stem)):
+            if card.is_whole and not card.is_optimistic:
                 cards.append(card)
     return sorted(cards, key=lambda card: (card.score, card.run))
 

@@ -5,7 +5,7 @@ in parallel.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -211,15 +211,12 @@ class Run:
         with self.locked():
             return self._tables.collect(self.cache("test"))
 
-    def timings(self, folds: Iterable[int]) -> list[dict[int, float]]:
-        """Seconds by epoch of each of these folds so far, in each stage; epoch 0: predictions."""
-        dataset, stages = self.catalog.dataset, self.config.stages
-        folders = [RunFolder(stage.dataset or dataset, stage.run) for stage in stages]
-        return [read_timings(folder.fold(k) / TIMINGS) for folder in folders for k in folds]
-
     def minutes(self) -> float:
         """Minutes that its folds have taken so far, all stages together."""
-        timings = self.timings(range(self.catalog.n_folds))
+        dataset, stages = self.catalog.dataset, self.config.stages
+        folders = [RunFolder(stage.dataset or dataset, stage.run) for stage in stages]
+        folds = range(self.catalog.n_folds)
+        timings = [read_timings(folder.fold(k) / TIMINGS) for folder in folders for k in folds]
         return sum(sum(seconds.values()) for seconds in timings) / 60
 
     def _predict_fold(self, fold: int, summary: FoldSummary) -> FoldSummary:

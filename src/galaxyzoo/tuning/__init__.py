@@ -1,4 +1,4 @@
-"""Searches for settings and ablation studies.
+"""Searches for settings.
 
-In: a base config and changes to it. Out: scores of variants on the same folds.
+In: a recipe and ranges of its settings. Out: scores of trials on the same fold.
 """

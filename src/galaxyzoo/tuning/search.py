@@ -7,7 +7,7 @@ beside it. The best trial becomes a config, to be trained on all folds like any 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain, repeat
 from pathlib import Path
 from textwrap import indent
@@ -26,13 +26,16 @@ from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.parallel import run_jobs, watching
 from galaxyzoo.core.paths import configs_dir, shown
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.results.layout import CHECKPOINT, WEIGHTS, RunFolder
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.callbacks import History
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.run import Run
 from galaxyzoo.tuning.search_space import Search
-from galaxyzoo.tuning.study import Experiment
 
 STUDY = "study.db"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -44,20 +47,27 @@ _ONLY_OF_RECIPE = ("reference", "run")  # keys of the recipe that are not true o
 
 
 @dataclass
-class Tuning(Experiment):
+class Tuning:
     """A search on a fold of a dataset."""
 
-    study: Search
+    search: Search
+    data: Dataset
+    fold: int  # that trials are scored on
 
-    @property
-    def fold(self) -> int:
-        """Fold that trials are scored on."""
-        return self.folds[0]
+    @cached_property
+    def task(self) -> Task:
+        """The task of the search."""
+        return get_task(self.search.config.task)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The galaxies of the dataset that the task keeps."""
+        return self.data.catalog.for_task(self.task)
 
     @property
     def folder(self) -> Path:
         """Folder of the study and the trials."""
-        return RunFolder(self.catalog.dataset, self.study.config.run).fold(self.fold)
+        return RunFolder(self.catalog.dataset, self.search.config.run).fold(self.fold)
 
     def trial_folder(self, number: int) -> Path:
         """Folder of a trial's history."""
@@ -65,8 +75,12 @@ class Tuning(Experiment):
 
     def check(self) -> None:
         """Check the fold, every range, and that an existing study is of this search."""
-        self.check_folds("--fold")
-        for config in self.study.edges:
+        if not 0 <= self.fold < self.catalog.n_folds:
+            raise InputError(
+                f"there is no fold {self.fold}: '{self.catalog.dataset}' has folds 0 to "
+                f"{self.catalog.n_folds - 1} (--fold)"
+            )
+        for config in self.search.edges:
             Run(config, self.data).check()
         if (self.folder / STUDY).exists():
             with self.open_study() as study:
@@ -82,7 +96,7 @@ class Tuning(Experiment):
             jobs: trials at a time.
             backend: as in `run_jobs`.
         """
-        lock = files.hold_lock(self.folder / files.LOCK, f"at work on {self.study.config.run}")
+        lock = files.hold_lock(self.folder / files.LOCK, f"at work on {self.search.config.run}")
         with lock, self.open_study() as study:
             interrupted = self._begin(study)
             done = _count_done(study)
@@ -91,7 +105,7 @@ class Tuning(Experiment):
                 for call in Bar(calls, "trials", trials, leave=False, initial=done, unit="trial"):
                     self.run_trial(study, *call)
             elif calls:
-                self.data.train_images(self.study.config.image)  # decoded here, by all processors
+                self.data.train_images(self.search.config.image)  # decoded here, by all processors
                 with watching(partial(_count_done, study), trials, "trials", "trial"):
                     run_jobs(_run_trial, [(self, *call) for call in calls], jobs, backend)
 
@@ -104,7 +118,7 @@ class Tuning(Experiment):
     def describe(self, trial: FrozenTrial) -> str:
         """A done trial in a line."""
         value, reason = score(trial), trial.user_attrs.get(_REASON)
-        picks = " ".join(f"{key}={pick}" for key, pick in self.study.decode(trial.params).items())
+        picks = " ".join(f"{key}={pick}" for key, pick in self.search.decode(trial.params).items())
         result = "stopped" if value is None else f"{value:.5f}"
         why = f" ({reason})" if reason else ""
         epochs = len(trial.intermediate_values)
@@ -114,7 +128,7 @@ class Tuning(Experiment):
     def open_study(self) -> Iterator[optuna.Study]:
         """Open the study, created where it does not exist; errors of its file are one line."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        path, pruning = self.folder / STUDY, self.study.pruning
+        path, pruning = self.folder / STUDY, self.search.pruning
         url = URL.create("sqlite", database=str(path)).render_as_string()
         try:
             yield optuna.create_study(
@@ -124,7 +138,7 @@ class Tuning(Experiment):
                 pruner=optuna.pruners.MedianPruner(
                     pruning.startup_trials, n_warmup_steps=pruning.warmup_epochs + 1
                 ),
-                study_name=self.study.path.stem,
+                study_name=self.search.path.stem,
                 load_if_exists=True,
             )
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
@@ -142,14 +156,14 @@ class Tuning(Experiment):
             seed: of the draws of a new trial.
             interrupted: a trial of an ended process, to be resumed in place of a new one.
         """
-        key = (self.study.config.train.seed, seed)
+        key = (self.search.config.train.seed, seed)
         draws = int(np.random.SeedSequence(key).generate_state(1)[0])
         study.sampler = optuna.samplers.TPESampler(seed=draws)
         if interrupted:
             trial = optuna.Trial(study, interrupted._trial_id)
             reported = len(interrupted.intermediate_values)
         else:
-            trial, reported = study.ask(self.study.space), 0
+            trial, reported = study.ask(self.search.space), 0
         try:
             study.tell(trial, self._train_trial(trial, reported), skip_if_finished=True)
         except optuna.TrialPruned:
@@ -171,7 +185,7 @@ class Tuning(Experiment):
             _stop(trial, f"its process ended {attempts} times before it did; is memory short?")
         trial.set_user_attr(_ATTEMPTS, attempts + 1)
         try:
-            config = self.study.change(self.study.decode(trial.params), f".trial_{trial.number}")
+            config = self.search.change(self.search.decode(trial.params), f".trial_{trial.number}")
             Run(config, self.data).check()
         except InputError as error:
             _stop(trial, str(error))
@@ -207,7 +221,7 @@ class Tuning(Experiment):
         heartbeats would find that out after a minute only.
         """
         self._check_study(study)
-        interrupted, space = [], self.study.space
+        interrupted, space = [], self.search.space
         for trial in study.get_trials(deepcopy=False):
             if trial.state in _DONE:  # its process may have ended before it was cleaned
                 self._clean(trial.number)
@@ -216,16 +230,16 @@ class Tuning(Experiment):
             elif trial.state == TrialState.RUNNING:  # killed while it was drawn: it is drawn again
                 study.tell(trial.number, state=TrialState.FAIL)
         trials = study.get_trials(deepcopy=False)
-        if self.study.recipe and all(trial.state == TrialState.FAIL for trial in trials):
-            study.enqueue_trial(self.study.recipe)
+        if self.search.recipe and all(trial.state == TrialState.FAIL for trial in trials):
+            study.enqueue_trial(self.search.recipe)
         return interrupted
 
     def _check_study(self, study: optuna.Study) -> None:
         """Record what the study is of, or compare it with the record."""
         settings = {
-            "base": self.study.config.digest(),
+            "base": self.search.config.digest(),
             "data": self.catalog.fingerprint,
-            **self.study.model_dump(mode="json", include={"space", "pruning"}),
+            **self.search.model_dump(mode="json", include={"space", "pruning"}),
         }
         recorded = study.user_attrs
         for key, value in settings.items():
@@ -287,7 +301,7 @@ def write_config(path: Path, tuning: Tuning, command: str, then: str) -> str:
     Returns:
         Lines on the trial's score, and why it is optimistic, to be printed.
     """
-    search, (best, *others) = tuning.study, tuning.trials()
+    search, (best, *others) = tuning.search, tuning.trials()
     trials, picks = 1 + len(others), search.decode(best.params)
     config = search.change(picks)
     epoch = ", and so was its epoch" if config.train.checkpoint == "best" else ""

@@ -6,8 +6,9 @@
 import copy
 import json
 from collections.abc import Mapping
-from functools import reduce
-from typing import Annotated, Any
+from functools import cached_property, reduce
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 import optuna
 from optuna.distributions import (
@@ -19,11 +20,12 @@ from optuna.distributions import (
 )
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from galaxyzoo.config.base import Settings, set_key
+from galaxyzoo.config.base import Settings, read_yaml, set_key
+from galaxyzoo.config.loading import listed_path, read_recipe
 from galaxyzoo.config.schema import Config
+from galaxyzoo.config.stages import Values, parse_recipe
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import shown
-from galaxyzoo.tuning.study import Study
+from galaxyzoo.core.paths import configs_dir, shown
 
 _DIGITS = 4  # of a sampled fraction, so that configs are easy to read
 _KINDS: dict[str, type[BaseDistribution]] = {
@@ -59,19 +61,44 @@ class Pruning(Settings):
     """epochs that every trial is trained for"""
 
 
-class Search(Study):
+class Search(Settings):
     """A recipe and the ranges of some of its settings."""
 
-    FOLDER = "tuning"
-    KIND = "search"
-    PREFIX = "tune."
-
+    about: str = ""
+    """description for the config that is written"""
+    base: str | dict[str, Any]
+    """name of a run, or settings as in a run's own YAML"""
     fold: int = Field(0, ge=0)
     """fold that trials are scored on"""
     pruning: Pruning = Pruning()
     """when a bad trial ends early"""
     space: Annotated[dict[str, Range], Field(min_length=1)]
     """`section.key` -> its range"""
+    _path: Path
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """Read a search, by its name in configs/tuning/ or its path; check every range."""
+        path = listed_path(configs_dir() / "tuning", name, "search")
+        search = cls.parse(read_yaml(path), shown(path))
+        search._path = path
+        search.check()
+        return search
+
+    @property
+    def path(self) -> Path:
+        """The YAML."""
+        return self._path
+
+    @cached_property
+    def values(self) -> Values:
+        """Settings of the recipe, as in a run's own YAML."""
+        return read_recipe(self.base) if isinstance(self.base, str) else self.base
+
+    @cached_property
+    def config(self) -> Config:
+        """The recipe, checked."""
+        return self._make_config(self.values, "", f"{shown(self.path)}, base")
 
     def decode(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """`section.key` -> value, fractions of few digits, from a trial's parameters."""
@@ -80,7 +107,11 @@ class Search(Study):
     def change(self, picks: Mapping[str, Any], suffix: str = "") -> Config:
         """Check the recipe with these values of `section.key`; `suffix` ends its run's name."""
         source = ", ".join(f"{setting}={value}" for setting, value in picks.items())
-        return self.make_config(self.change_values(picks), suffix, f"{shown(self.path)}: {source}")
+        return self._make_config(self.change_values(picks), suffix, f"{shown(self.path)}: {source}")
+
+    def _make_config(self, values: Values, suffix: str, source: str) -> Config:
+        run = f"{values.get('task')}/tune.{self.path.stem}{suffix}"
+        return parse_recipe({**values, "run": run}, source, read_recipe)
 
     def change_values(self, picks: Mapping[str, Any]) -> dict[str, Any]:
         """Content of the YAML of the recipe with these values of `section.key`, unchecked."""
