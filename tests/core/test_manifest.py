@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import read_sealed, write_sealed
+from galaxyzoo.core.manifest import FORMAT, read_sealed, write_sealed
 
 CONTENTS: list[dict[str, Any]] = [
     {"b": 1, "a": [1.5, None, True]},
@@ -25,6 +25,17 @@ def test_what_is_sealed_is_read_back_as_json_has_it(tmp_path: Path, content: Any
     assert {key: read[key] for key in content} == json.loads(json.dumps(content))
     write_sealed(path, read)  # the earlier digest is replaced
     assert read_sealed(path, "") == read
-    path.write_text(path.read_text(encoding="utf-8").replace("5", "6").replace("2", "3"))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("5", "6").replace("2", "3").replace('"format": 3', '"format": 2'))
     with pytest.raises(InputError, match=r"card\.json was changed after it was written: restore"):
         read_sealed(path, "restore it")
+
+
+@pytest.mark.parametrize("line", ["", '  "format": 1,\n'])
+def test_a_file_of_an_earlier_format_is_named_as_such(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "card.json"
+    write_sealed(path, {"a": 1, "z": 2})
+    path.write_text(path.read_text().replace(f'  "format": {FORMAT},\n', line))
+    earlier = rf"card\.json was made by an earlier version \(format 1, now {FORMAT}\): do it"
+    with pytest.raises(InputError, match=earlier):
+        read_sealed(path, "do it")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from galaxyzoo.core.manifest import FORMAT
 from galaxyzoo.results.layout import DONE, WEIGHTS
 from support.commands import (
     COMPETITION,
@@ -102,6 +103,21 @@ def test_runs_without_their_split_are_refused(project: Path, command: list[str])
         assert artifacts(project) == before
     finally:
         (split / "kept").rename(split / "dataset.json")
+
+
+@pytest.mark.parametrize("of", ["dataset.json", "gz37/cnn/fold_0/fold.json"])
+def test_artifacts_of_an_earlier_format_are_named(project: Path, of: str) -> None:
+    path = project / "folds" / dataset(project) / of
+    kept, before = path.read_text(), artifacts(project)
+    path.write_text(kept.replace(f'  "format": {FORMAT},\n', ""))
+    try:
+        for command in (COLLECT, PREDICT):
+            line = complaint(call(project, *command))
+            assert f"{path.relative_to(project)} was made by an earlier version" in line
+            assert "delete " in line
+    finally:
+        path.write_text(kept)
+    assert artifacts(project) == before
 
 
 def test_a_run_folder_that_is_deleted_stops_the_training_in_it(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 
 MadeBy = Mapping[str, str | int | None]  # what made a file, such as settings, galaxies, fold
-_DIGEST = "digest"  # key of a sealed file
+FORMAT = 2  # of all manifests, 1 where none is named; raise it when one gets another content
+_DIGEST, _FORMAT = "digest", "format"  # keys of a sealed file
 _OTHER = {"config": "other settings", "fingerprint": "another split", "fold": "another fold"}
 
 
@@ -36,17 +37,28 @@ def digest_file(path: Path) -> str:
 
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object and, under one more key, its digest; an earlier digest is replaced."""
-    content = json.loads(json.dumps(content))  # as it is read back: keys that are numbers, as text
+    """Write a JSON object and, under two more keys, its format and digest, which are replaced."""
+    content = json.loads(json.dumps({**content, _FORMAT: FORMAT}))  # as it is read back: text keys
     files.write_json(path, {**content, _DIGEST: _digest(content)})
 
 
 def read_sealed(path: Path, cure: str) -> dict[str, Any]:
     """Read what `write_sealed` wrote, if nothing in it was changed; the error advises `cure`."""
     content = files.read_json(path, cure)
+    if isinstance(content, dict):
+        check_format(path, content.get(_FORMAT), cure)
     if not isinstance(content, dict) or content.get(_DIGEST) != _digest(content):
         raise InputError(f"{shown(path)} was changed after it was written: {cure}")
     return content
+
+
+def check_format(path: Path, number: int | None, cure: str) -> None:
+    """Refuse a file that a version with another format wrote; None: it names no format."""
+    if (number := number or 1) != FORMAT:
+        version = "an earlier version" if number in range(FORMAT) else "another version"
+        raise InputError(
+            f"{shown(path)} was made by {version} (format {number}, now {FORMAT}): {cure}"
+        )
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 from galaxyzoo.config.names import DEMOS
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import digest
+from galaxyzoo.core.manifest import digest, read_sealed, write_sealed
 from galaxyzoo.core.paths import cache_dir, input_dir, root, shown
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -186,7 +186,7 @@ def save_catalog(catalog: Catalog) -> None:
     ):
         with files.writing(folder / name) as temporary:
             frame.to_csv(temporary, index_label=ID, lineterminator="\n")
-    files.write_json(folder / _ABOUT, {**catalog.about, "fingerprint": catalog.fingerprint})
+    write_sealed(folder / _ABOUT, {**catalog.about, "fingerprint": catalog.fingerprint})
 
 
 def has_catalog(dataset: str) -> bool:
@@ -209,17 +209,15 @@ def load_catalog(dataset: str) -> Catalog:
             f"{shown(folder)} holds no split: {first}type `python3 src/prepare.py"
             f"{named or ' --data ITS_FOLDER'}`"
         )
-    description = files.read_json(folder / _ABOUT)
+    cure = f"restore it, or delete {shown(folder)} to split and train again"
+    description = read_sealed(folder / _ABOUT, cure)
     train = read_csv(folder / _TRAIN)
     labels = _usual_order([c for c in train.columns if c not in (FOLD, GROUP)], dataset)
     numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / _TRAIN).sort_index()
     numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
     catalog = Catalog(dataset, numbers, read_csv(folder / _TEST).index.to_numpy(), description)
-    if not isinstance(description, dict) or catalog.fingerprint != description.get("fingerprint"):
-        raise InputError(
-            f"{shown(folder)} was changed after it was made: restore it, or delete the folder "
-            "and prepare again"
-        )
+    if catalog.fingerprint != description["fingerprint"]:
+        raise InputError(f"{shown(folder)} was changed after it was made: {cure}")
     return catalog
 
 

@@ -24,7 +24,7 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
-from galaxyzoo.core.manifest import Manifest, digest
+from galaxyzoo.core.manifest import FORMAT, Manifest, digest
 from galaxyzoo.core.paths import cache_dir, shown
 from galaxyzoo.data.stores.base import ImageStore
 
@@ -295,7 +295,7 @@ def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.nd
 
 
 def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
-    settings = (_VERSION, config.crop_px, config.cache_px, *_DECODERS)
+    settings = (_VERSION, FORMAT, config.crop_px, config.cache_px, *_DECODERS)
     made = digest(map(repr, chain([settings], (store.digest_of(int(i)) for i in ids))))
     return f"{store.path.stem}_{config.crop_px}_{config.cache_px}_{made[:12]}"
 

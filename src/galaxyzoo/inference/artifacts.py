@@ -14,7 +14,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.devices import get_device, is_out_of_memory, place
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import MadeBy, check_made_by, digest
+from galaxyzoo.core.manifest import FORMAT, MadeBy, check_format, check_made_by, digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.results.layout import WEIGHTS
@@ -23,7 +23,7 @@ from galaxyzoo.results.layout import WEIGHTS
 def save_checkpoint(path: Path, state: dict[str, Any], made_by: MadeBy) -> None:
     """Write a nested dict of tensors and plain values, a checksum behind it, atomically."""
     data = io.BytesIO()  # torch's own file writer reports a full disk as a RuntimeError
-    torch.save({**state, "made_by": dict(made_by)}, data)
+    torch.save({**state, "format": FORMAT, "made_by": dict(made_by)}, data)
     data.write(bytes.fromhex(digest([data.getbuffer()])))
     files.write_bytes(path, data.getbuffer())
 
@@ -51,6 +51,7 @@ def load_checkpoint(path: Path, made_by: MadeBy) -> dict[str, Any] | None:
             raise InputError(f"cannot read {shown(path)}: {error.strerror}") from None
         reason = (str(error) or type(error).__name__).splitlines()[0][:100]
         raise InputError(f"{shown(path)} is not a readable checkpoint ({reason}): {cure}") from None
+    check_format(path, state.get("format"), cure)
     check_made_by(path, state["made_by"], made_by, cure)
     return state
 
