@@ -82,6 +82,20 @@ def test_hidden_folders_the_cache_and_the_demo_hold_no_labels(demo):
     assert not find.is_anything_there()
 
 
+@pytest.mark.parametrize("name", ["run.h5", "x.npz", "mine/labels.csv", "a/train_labels.csv"])
+def test_what_is_broken_stops_only_who_names_it(demo, capsys, name):
+    broken = demo.parent / name
+    broken.parent.mkdir(exist_ok=True)
+    broken.write_text("id,class\n")
+    assert opened("gz37").folder == demo
+    VOTES.write_zips(demo.parent)
+    for data in (None, str(demo.parent)):
+        assert opened("gz37", "zoo5", data=data).folder == demo.parent
+    assert f"passed over: input/{name}" in capsys.readouterr().out
+    is_file = broken.parent == demo.parent
+    assert f"input/{name}" in refusal("gz37", data=str(broken if is_file else broken.parent))
+
+
 def test_a_name_that_is_nowhere_is_named(demo):
     assert "--data nowhere: no such folder" in refusal("zoo5", data="nowhere")
     assert "--data nowhere: no such folder" in refusal("gz37", data="nowhere")

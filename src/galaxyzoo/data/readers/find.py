@@ -1,6 +1,7 @@
 """Find the input that a command means, whatever its form: votes, classes, or the demo set."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -74,12 +75,17 @@ def sky_positions(raw: RawDataset) -> dict[int, tuple[float, float]]:
 
 def is_anything_there() -> bool:
     """Check whether `input/` holds any dataset besides the demo."""
-    return bool(kaggle.places()) or next(_all_sets(), None) is not None
+    return bool(kaggle.places()) or next(_all_sets([]), None) is not None
 
 
 def _find_input(tasks: set[str]) -> RawDataset:
-    fitting = _fitting(_all_sets(), tasks)
+    problems: list[InputError] = []
+    fitting = _fitting(_all_sets(problems), tasks)
     by_votes = all(COMPETITION_TASK in get_task(name).tasks_of_votes for name in tasks)
+    is_needed = COMPETITION_TASK not in tasks and not (by_votes and kaggle.places())
+    if problems and not fitting and is_needed:
+        raise problems[0]
+    _pass_over(problems)
     if by_votes and not fitting:
         return kaggle.open_raw_dataset(kaggle.find_folder())
     if not fitting:
@@ -94,9 +100,12 @@ def _find_input(tasks: set[str]) -> RawDataset:
 def _find_named(data: str, tasks: set[str]) -> RawDataset:
     """Find what the user named: a dataset, a folder with one in a file, or the competition."""
     for path in (Path(data), input_dir() / data) if data not in DEMOS else ():
-        candidates = list(_sets_at(path))
+        has_votes = kaggle.holds_data(path)
+        problems: list[InputError] | None = [] if has_votes else None
+        candidates = list(_sets_at(path, problems))
+        _pass_over(problems or [])
         fitting = _fitting(candidates, tasks)
-        if not fitting and not kaggle.holds_data(path):
+        if not fitting and not has_votes:
             fitting = candidates
         if fitting:
             _check_single([candidate.path for candidate in fitting], tasks)
@@ -104,19 +113,35 @@ def _find_named(data: str, tasks: set[str]) -> RawDataset:
     return kaggle.open_raw_dataset(kaggle.find_folder(data))
 
 
-def _all_sets() -> Iterator[FoundDataset]:
-    """Find all datasets in `input/` and its subfolders besides the competition and the demo."""
+def _pass_over(problems: list[InputError]) -> None:
+    for problem in problems:
+        print(f"passed over: {problem}")
+
+
+def _all_sets(problems: list[InputError]) -> Iterator[FoundDataset]:
+    """Find all datasets in `input/` and its subfolders besides the competition and the demo.
+
+    Args:
+        problems: takes those of files that are broken, or of no form: the command may need others.
+    """
     for path in input_places():
-        yield from _sets_at(path)
+        yield from _sets_at(path, problems)
 
 
-def _sets_at(path: Path) -> Iterator[FoundDataset]:
+def _sets_at(path: Path, problems: list[InputError] | None = None) -> Iterator[FoundDataset]:
     """A file, or a folder and the files in it, where they are datasets."""
     places = [path, *sorted(path.glob("[!.]*.*"))] if path.is_dir() else [path]
     table_images = labeled.image_files(path)  # of the folder's table of labels
-    folders = (find(path) for find in FOLDER_FORMS)
-    files = (find(place) for place in places if place not in table_images for find in FILE_FORMS)
-    yield from (candidate for candidate in (*folders, *files) if candidate)
+    files = [place for place in places if place not in table_images]
+    for find, place in (*product(FOLDER_FORMS, [path]), *product(FILE_FORMS, files)):
+        try:
+            candidate = find(place)
+        except InputError as error:
+            if problems is None:
+                raise
+            problems.append(error)
+        else:
+            yield from [candidate] if candidate else []
 
 
 def _fitting(candidates: Iterable[FoundDataset], tasks: set[str]) -> list[FoundDataset]:
